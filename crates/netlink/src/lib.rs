@@ -1,0 +1,1 @@
+//! Netlink without policy: values to bytes and back, and one blocking socket.
