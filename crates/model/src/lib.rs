@@ -1,2 +1,60 @@
 //! The resources of a cloud as AWS names them, and the operations that change them. Pure.
+//!
+//! Start at [`Model`]: plain data, serialisable, a snapshot is a clone. The only way to change it is
+//! an operation ([`operation`]), which enforces AWS's rules and fails with AWS's error code
+//! ([`ApiError`]). Nothing here does I/O: time and identifiers come from [`Context`].
+//! What a model means for packets is decided one room up, in `fabric`.
 #![forbid(unsafe_code)]
+
+pub mod address;
+pub mod cidr;
+pub mod context;
+pub mod dhcp_options;
+pub mod endpoint;
+pub mod error;
+pub mod gateway;
+pub mod guest;
+pub mod id;
+pub mod instance;
+pub mod key_pair;
+mod model;
+pub mod nat_gateway;
+pub mod network_acl;
+pub mod network_interface;
+pub mod operation;
+pub mod origin;
+pub mod peering;
+pub mod prefix_list;
+pub mod quota;
+pub mod region;
+pub mod route_table;
+pub mod security_group;
+pub mod subnet;
+pub mod tag;
+pub mod traffic;
+pub mod vpc;
+
+pub use address::Address;
+pub use context::{Context, Timestamp};
+pub use dhcp_options::DhcpOptions;
+pub use endpoint::VpcEndpoint;
+pub use error::{ApiError, ErrorCode};
+pub use gateway::{EgressOnlyInternetGateway, InternetGateway};
+pub use guest::{Guest, Listener, OutsideHost};
+pub use id::*;
+pub use instance::{Instance, InstanceState};
+pub use key_pair::KeyPair;
+pub use model::Model;
+pub use nat_gateway::NatGateway;
+pub use network_acl::NetworkAcl;
+pub use network_interface::NetworkInterface;
+pub use origin::Origin;
+pub use peering::VpcPeeringConnection;
+pub use prefix_list::PrefixList;
+pub use region::Region;
+pub use route_table::{Destination, Route, RouteTable, RouteTarget};
+pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};
+pub use subnet::Subnet;
+pub use tag::Tags;
+pub use traffic::{IcmpMatch, PortRange, TrafficMatch};
+pub use vpc::Vpc;

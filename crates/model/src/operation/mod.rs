@@ -1,0 +1,4 @@
+//! The only way to change a model: one verb, one function, in the file of its resource.
+//!
+//! Each takes a request with the parameters of the EC2 call of the same name, checks everything, then changes,
+//! then says what changed. A refused operation leaves the model as it was.
