@@ -1,8 +1,14 @@
 //! The EC2 API as data: operation names, parameters and answers in the JSON shape of the AWS SDKs, turned into
 //! operations on a model. No policy of its own: what is legal is decided in `model::operation`.
 //!
-//! Start at [`call`]. Each family of resources has a file with its `OPERATIONS` table.
+//! Start at [`call`]. Each family of resources has a file with its `OPERATIONS` table; [`arguments`] reads
+//! parameters, [`filter`] chooses what Describe calls show, [`shape`] holds what answers have in common.
 #![forbid(unsafe_code)]
+
+pub mod arguments;
+pub mod filter;
+pub mod identifier;
+pub mod shape;
 
 use model::{ApiError, ErrorCode, Model};
 use serde_json::Value;
@@ -14,15 +20,38 @@ pub type Operation = (&'static str, fn(&mut Model, &Value) -> Result<Value, ApiE
 const FAMILIES: &[&[Operation]] = &[];
 
 /// Serves one call. `arguments` has the shape of `aws … --cli-input-json`, the answer that of boto3.
+/// `DryRun: true` is served here for every operation: all checks run, on a copy.
 ///
-/// Errors: what the operation says, or `InvalidAction` for a name that nobody serves.
+/// Errors: what the operation says, or `InvalidAction` for a name that nobody serves, or `DryRunOperation`
+/// (status 412) when a dry run would have succeeded.
 pub fn call(model: &mut Model, operation: &str, arguments: &Value) -> Result<Value, ApiError> {
-    let serve = FAMILIES.iter().flat_map(|family| family.iter()).find(|(name, _)| *name == operation);
-    match serve {
-        Some((_, serve)) => serve(model, arguments),
-        None => Err(ApiError::new(
+    let Some(serve) = find(operation) else {
+        return Err(ApiError::new(
             ErrorCode::InvalidAction,
             format!("The action {operation} is not valid for this web service."),
-        )),
+        ));
+    };
+    if arguments.get("DryRun").is_none() {
+        return serve(model, arguments);
     }
+    let mut arguments = arguments.clone();
+    let flag = arguments.as_object_mut().and_then(|fields| fields.shift_remove("DryRun"));
+    let is_dry = arguments::read(&serde_json::json!({"DryRun": flag}), |a| a.boolean("DryRun"))?.unwrap_or(false);
+    if !is_dry {
+        return serve(model, &arguments);
+    }
+    serve(&mut model.clone(), &arguments)?;
+    let message = "Request would have succeeded, but DryRun flag is set.";
+    Err(ApiError::new(ErrorCode::DryRunOperation, message))
+}
+
+/// Names of all operations served, sorted.
+pub fn operations() -> Vec<&'static str> {
+    let mut names: Vec<_> = FAMILIES.iter().flat_map(|family| family.iter()).map(|(name, _)| *name).collect();
+    names.sort_unstable();
+    names
+}
+
+fn find(operation: &str) -> Option<fn(&mut Model, &Value) -> Result<Value, ApiError>> {
+    FAMILIES.iter().flat_map(|family| family.iter()).find(|(name, _)| *name == operation).map(|(_, serve)| *serve)
 }

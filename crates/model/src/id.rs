@@ -71,6 +71,8 @@ ids! {
     VpcId = "vpc",
     /// An association of a CIDR block with a VPC.
     VpcCidrAssociationId = "vpc-cidr-assoc",
+    /// An association of an IPv6 block with a subnet.
+    SubnetCidrAssociationId = "subnet-cidr-assoc",
     /// A subnet.
     SubnetId = "subnet",
     /// A route table.

@@ -6,7 +6,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 use crate::vpc::CidrBlock;
-use crate::{Origin, SubnetId, Tags, Timestamp, VpcId};
+use crate::{Origin, SubnetCidrAssociationId, SubnetId, Tags, Timestamp, VpcId};
 
 /// A subnet: one block of addresses in one zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub struct Subnet {
     /// Its IPv4 block, fixed (SUB-1).
     pub cidr_block: Ipv4Net,
     /// Its IPv6 blocks, each a /64 (VPC-10).
-    pub ipv6_cidr_blocks: Vec<CidrBlock<Ipv6Net>>,
+    pub ipv6_cidr_blocks: Vec<CidrBlock<Ipv6Net, SubnetCidrAssociationId>>,
     /// Zone name, such as `ap-northeast-2a` (GEO-2).
     pub availability_zone: String,
     /// Whether primary interfaces made at launch get a public address (SUB-6).

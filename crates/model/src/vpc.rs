@@ -51,9 +51,9 @@ impl Vpc {
 
 /// A block of addresses associated with a VPC or a subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CidrBlock<Net> {
+pub struct CidrBlock<Net, AssociationId = VpcCidrAssociationId> {
     /// Identifier of the association.
-    pub association_id: VpcCidrAssociationId,
+    pub association_id: AssociationId,
     /// The block in canonical form.
     pub block: Net,
     /// State of the association.

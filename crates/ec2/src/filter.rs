@@ -1,0 +1,293 @@
+//! Choosing what a Describe call shows: identifiers, `Filters`, and pages.
+//!
+//! A filter is a name and the places in the *answer* that it looks at, so that what a filter finds is what the
+//! caller sees. All filters must hold; one value of a filter is enough. `*` and `?` are wildcards, `\` escapes.
+
+use base64::Engine as _;
+use model::{ApiError, ErrorCode};
+use serde_json::{Map, Value};
+
+use crate::arguments::{Arguments, invalid, read};
+
+/// Name of a filter, and the dotted paths in an item that it looks at; a path goes into every element of a list.
+pub type FilterTable = &'static [(&'static str, &'static [&'static str])];
+
+/// The filters of one call.
+#[derive(Debug, Default)]
+pub struct Filters {
+    chosen: Vec<(Place, Vec<String>)>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Paths(&'static [&'static str]),
+    Tag(String),
+}
+
+impl Filters {
+    /// Reads `Filters` (some calls write `Filter`). `tag:KEY` and `tag-key` are known everywhere.
+    /// Errors: `InvalidParameterValue` for a name that the table lacks.
+    pub fn read(arguments: &Arguments<'_>, table: FilterTable) -> Result<Self, ApiError> {
+        let mut chosen = Vec::new();
+        for parameter in ["Filters", "Filter"] {
+            chosen.extend(arguments.each(parameter, |filter| {
+                let name = filter.required_text("Name")?;
+                let values = filter.texts("Values")?.into_iter().map(str::to_owned).collect();
+                Ok((Place::of(name, table)?, values))
+            })?);
+        }
+        Ok(Self { chosen })
+    }
+
+    /// Whether an item passes every filter.
+    pub fn keep(&self, item: &Value) -> bool {
+        self.chosen.iter().all(|(place, wanted)| {
+            let mut found = Vec::new();
+            match place {
+                Place::Paths(paths) => paths.iter().for_each(|path| collect(item, path, &mut found)),
+                Place::Tag(key) => {
+                    let tags = item["Tags"].as_array().into_iter().flatten();
+                    found.extend(tags.filter(|tag| tag["Key"] == **key).map(|tag| &tag["Value"]));
+                }
+            }
+            found.into_iter().filter_map(as_text).any(|text| wanted.iter().any(|pattern| fits(pattern, &text)))
+        })
+    }
+}
+
+impl Place {
+    fn of(name: &str, table: FilterTable) -> Result<Self, ApiError> {
+        if let Some(key) = name.strip_prefix("tag:") {
+            return Ok(Self::Tag(key.to_owned()));
+        }
+        match table.iter().find(|(known, _)| *known == name) {
+            Some((_, paths)) => Ok(Self::Paths(paths)),
+            None if name == "tag-key" => Ok(Self::Paths(&["Tags.Key"])),
+            None if name == "tag-value" => Ok(Self::Paths(&["Tags.Value"])),
+            None => Err(ApiError::new(ErrorCode::InvalidParameterValue, format!("The filter '{name}' is invalid"))),
+        }
+    }
+}
+
+fn collect<'v>(value: &'v Value, path: &str, found: &mut Vec<&'v Value>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| collect(item, path, found)),
+        value if path.is_empty() => found.push(value),
+        value => {
+            let (head, rest) = path.split_once('.').unwrap_or((path, ""));
+            if let Some(inner) = value.get(head) {
+                collect(inner, rest, found);
+            }
+        }
+    }
+}
+
+fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Whether `text` fits a pattern with `*` and `?`. Linear in practice: only the last `*` is ever retried.
+fn fits(pattern: &str, text: &str) -> bool {
+    enum Part {
+        Any,
+        One,
+        Exactly(char),
+    }
+    let mut parts = Vec::new();
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        parts.push(match character {
+            '*' => Part::Any,
+            '?' => Part::One,
+            '\\' => Part::Exactly(characters.next().unwrap_or('\\')),
+            other => Part::Exactly(other),
+        });
+    }
+    let text: Vec<char> = text.chars().collect();
+    let (mut p, mut t, mut retry) = (0, 0, None);
+    while t < text.len() {
+        match parts.get(p) {
+            Some(Part::Any) => {
+                retry = Some((p + 1, t));
+                p += 1;
+            }
+            Some(Part::One) => (p, t) = (p + 1, t + 1),
+            Some(Part::Exactly(wanted)) if *wanted == text[t] => (p, t) = (p + 1, t + 1),
+            _ => match retry {
+                Some((after, from)) => {
+                    retry = Some((after, from + 1));
+                    (p, t) = (after, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    parts[p..].iter().all(|part| matches!(part, Part::Any))
+}
+
+/// One page of a longer answer: `MaxResults` and `NextToken`.
+#[derive(Debug, Default)]
+pub struct Page {
+    limit: Option<usize>,
+    start: usize,
+}
+
+impl Page {
+    /// Reads both parameters. Errors: `InvalidParameterValue` (size not 5 … 1000, or a token nobody gave out).
+    pub fn read(arguments: &Arguments<'_>) -> Result<Self, ApiError> {
+        let limit = arguments.integer::<i64>("MaxResults")?;
+        let limit = match limit {
+            None => None,
+            Some(size @ 5..=1000) => Some(size as usize),
+            Some(size) => return Err(invalid("MaxResults", size, "Expecting a value between 5 and 1000.")),
+        };
+        let start = match arguments.text("NextToken")? {
+            None => 0,
+            Some(token) => decode(token).ok_or_else(|| invalid("NextToken", token, "Unable to parse pagination token"))?,
+        };
+        Ok(Self { limit, start })
+    }
+
+    /// The answer `{key: items of this page}`, with `NextToken` if there are more.
+    pub fn cut(&self, key: &str, items: Vec<Value>) -> Value {
+        let end = self.limit.map_or(items.len(), |limit| (self.start + limit).min(items.len()));
+        let more = end < items.len();
+        let page: Value = items.into_iter().take(end).skip(self.start).collect();
+        let mut answer = Map::from_iter([(key.to_owned(), page)]);
+        if more {
+            answer.insert("NextToken".to_owned(), encode(end).into());
+        }
+        Value::Object(answer)
+    }
+}
+
+fn encode(start: usize) -> String {
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("start:{start}"))
+}
+
+fn decode(token: &str) -> Option<usize> {
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok()?;
+    std::str::from_utf8(&bytes).ok()?.strip_prefix("start:")?.parse().ok()
+}
+
+/// A Describe call of the usual form.
+pub struct Describe {
+    /// The parameter with the wanted identifiers, such as `VpcIds`.
+    pub ids: &'static str,
+    /// Where an item's identifier stands, such as `VpcId`.
+    pub id_path: &'static str,
+    /// The list in the answer, such as `Vpcs`.
+    pub answer: &'static str,
+    /// Its filters.
+    pub filters: FilterTable,
+    /// What is said of an identifier that nobody has.
+    pub not_found: fn(&str) -> ApiError,
+}
+
+impl Describe {
+    /// Serves the call from all items there are, in their order.
+    pub fn serve(&self, arguments: &Value, items: impl IntoIterator<Item = Value>) -> Result<Value, ApiError> {
+        self.serve_with(arguments, items, |_| Ok(()))
+    }
+
+    /// The same for a call with parameters of its own, read by `more`.
+    pub fn serve_with(
+        &self,
+        arguments: &Value,
+        items: impl IntoIterator<Item = Value>,
+        more: impl FnOnce(&Arguments<'_>) -> Result<(), ApiError>,
+    ) -> Result<Value, ApiError> {
+        let (ids, filters, page) = read(arguments, |a| {
+            more(a)?;
+            let ids: Vec<String> = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
+            Ok((ids, Filters::read(a, self.filters)?, Page::read(a)?))
+        })?;
+        let items: Vec<Value> = items.into_iter().collect();
+        let has = |item: &Value, id: &str| item[self.id_path] == *id;
+        if let Some(absent) = ids.iter().find(|id| !items.iter().any(|item| has(item, id))) {
+            return Err((self.not_found)(absent));
+        }
+        let wanted = |item: &Value| ids.is_empty() || ids.iter().any(|id| has(item, id));
+        Ok(page.cut(self.answer, items.into_iter().filter(|i| wanted(i) && filters.keep(i)).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn wildcards_fit_as_in_the_console() {
+        for (pattern, text, expected) in [
+            ("web", "web", true),
+            ("web", "web1", false),
+            ("web*", "web", true),
+            ("*db*", "my-db-1", true),
+            ("*a*b", "aabab", true),
+            ("*a*b", "aaba", false),
+            ("w?b", "web", true),
+            ("w?b", "wb", false),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+            ("", "", true),
+            ("*", "", true),
+        ] {
+            assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    const TABLE: FilterTable = &[("zone", &["Zone"]), ("block", &["Blocks.Cidr"]), ("main", &["Blocks.Main"])];
+
+    fn names(filters: Value) -> Vec<String> {
+        let describe = Describe {
+            ids: "Ids",
+            id_path: "Id",
+            answer: "Things",
+            filters: TABLE,
+            not_found: |id| ApiError::new(ErrorCode::InvalidVpcIdNotFound, id),
+        };
+        let items = [
+            json!({"Id": "a", "Zone": "z1", "Blocks": [{"Cidr": "10.0.0.0/8", "Main": true}], "Tags": [{"Key": "k", "Value": "v"}]}),
+            json!({"Id": "b", "Zone": "z1", "Blocks": [], "Tags": []}),
+            json!({"Id": "c", "Zone": "z2", "Blocks": [{"Cidr": "10.1.0.0/16", "Main": false}], "Tags": []}),
+        ];
+        let answer = describe.serve(&json!({"Filters": filters}), items).unwrap();
+        answer["Things"].as_array().unwrap().iter().map(|i| i["Id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn every_filter_must_hold_and_one_value_is_enough() {
+        assert_eq!(names(json!([])), ["a", "b", "c"]);
+        assert_eq!(names(json!([{"Name": "zone", "Values": ["z2", "z3"]}])), ["c"]);
+        assert_eq!(names(json!([{"Name": "block", "Values": ["10.*"]}])), ["a", "c"]);
+        assert_eq!(names(json!([{"Name": "zone", "Values": ["z1"]}, {"Name": "main", "Values": ["true"]}])), ["a"]);
+        assert_eq!(names(json!([{"Name": "tag:k", "Values": ["v"]}])), ["a"]);
+        assert_eq!(names(json!([{"Name": "tag-key", "Values": ["k"]}])), ["a"]);
+    }
+
+    #[test]
+    fn pages_follow_one_another_until_all_is_shown() {
+        let items: Vec<Value> = (0..12).map(Value::from).collect();
+        let mut seen = Vec::new();
+        let mut call = json!({"MaxResults": 5});
+        for _ in 0..3 {
+            let page = read(&call, Page::read).unwrap().cut("I", items.clone());
+            seen.extend(page["I"].as_array().unwrap().clone());
+            match page.get("NextToken") {
+                Some(token) => call["NextToken"] = token.clone(),
+                None => break,
+            }
+        }
+        assert_eq!(seen, items);
+        for wrong in [json!({"MaxResults": 4}), json!({"NextToken": "x"})] {
+            assert_eq!(read(&wrong, Page::read).unwrap_err().code, ErrorCode::InvalidParameterValue);
+        }
+    }
+}
