@@ -131,7 +131,12 @@ pub struct Body<'a> {
     bytes: &'a mut Vec<u8>,
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
+    /// Writes attributes outside a message, for a caller that splits long lists.
+    pub(crate) fn on(bytes: &'a mut Vec<u8>) -> Body<'a> {
+        Body { bytes }
+    }
+
     /// Bytes as they are (a family's fixed header), padded to 4.
     pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.bytes.extend_from_slice(bytes);
@@ -210,11 +215,6 @@ impl Body<'_> {
         let length = u16::try_from(self.bytes.len() - start).expect("a nested attribute holds at most 65,531 bytes");
         self.bytes[start..start + 2].copy_from_slice(&length.to_ne_bytes());
         self
-    }
-
-    /// Bytes of the whole batch so far: for a caller that splits long lists.
-    pub(crate) fn written(&self) -> usize {
-        self.bytes.len()
     }
 }
 

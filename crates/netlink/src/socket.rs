@@ -219,8 +219,11 @@ impl Socket {
         Ok(outcomes.into_iter().map(refusal).collect())
     }
 
-    fn describe(&self, _message: &[u8]) -> Option<String> {
-        None
+    fn describe(&self, message: &[u8]) -> Option<String> {
+        match self.protocol {
+            Protocol::Netfilter => crate::nft::describe(message),
+            Protocol::Route | Protocol::SockDiag => None,
+        }
     }
 
     /// Sends the first message of `request` as a dump and collects what `parse` makes of each answer

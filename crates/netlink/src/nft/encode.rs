@@ -1,0 +1,413 @@
+//! nf_tables values as attributes: expressions, verdicts, sets, elements.
+
+use super::expr::{Base, Checksum, CtDirection, Expr, NatKind, Reg, Reject, Verdict};
+use super::set::{Data, Element, Key, Set, SetData, successor};
+use super::{SUBSYSTEM, header};
+use crate::message::{Attributes, Body};
+
+const DATA_VALUE: u16 = 1;
+const DATA_VERDICT: u16 = 2;
+/// `NFT_DATA_VERDICT` as the data type of a map.
+const TYPE_VERDICT: u32 = 0xffff_ff00;
+/// nft(8)'s number of "integer": what a map's values are shown as.
+const TYPE_INTEGER: u32 = 4;
+/// `NFT_OBJECT_COUNTER`.
+pub(super) const OBJECT_COUNTER: u32 = 1;
+const REG_VERDICT: u32 = 0;
+
+fn value(body: &mut Body<'_>, kind: u16, bytes: &[u8]) {
+    body.nest(kind, |data| {
+        data.bytes(DATA_VALUE, bytes);
+    });
+}
+
+fn verdict(body: &mut Body<'_>, kind: u16, verdict: &Verdict) {
+    body.nest(kind, |data| {
+        data.nest(DATA_VERDICT, |inner| {
+            inner.be32(1, verdict.code() as u32);
+            if let Some(chain) = verdict.chain() {
+                inner.string(2, chain);
+            }
+        });
+    });
+}
+
+fn registers(body: &mut Body<'_>, range: Option<(Reg, Option<Reg>)>, low: u16, high: u16) {
+    if let Some((min, max)) = range {
+        body.be32(low, min.number());
+        if let Some(max) = max {
+            body.be32(high, max.number());
+        }
+    }
+}
+
+/// A list of expressions under `kind`, each a list element.
+pub(super) fn expressions(body: &mut Body<'_>, kind: u16, list: &[Expr]) {
+    body.nest(kind, |body| {
+        for expr in list {
+            expression(body, 1, expr);
+        }
+    });
+}
+
+/// One expression as it stands in a set or an element, several as a list: two attributes, by history.
+fn one_or_list(body: &mut Body<'_>, one: u16, list: u16, found: &[Expr]) {
+    match found {
+        [] => {}
+        [only] => expression(body, one, only),
+        several => expressions(body, list, several),
+    }
+}
+
+fn expression(body: &mut Body<'_>, kind: u16, expr: &Expr) {
+    body.nest(kind, |body| {
+        body.string(1, name(expr));
+        if !matches!(expr, Expr::NoTrack) {
+            body.nest(2, |body| details(body, expr));
+        }
+    });
+}
+
+fn name(expr: &Expr) -> &'static str {
+    match expr {
+        Expr::Payload { .. } | Expr::PayloadStore { .. } => "payload",
+        Expr::Meta { .. } | Expr::MetaStore { .. } => "meta",
+        Expr::Compare { .. } => "cmp",
+        Expr::Range { .. } => "range",
+        Expr::Bitwise { .. } | Expr::Shift { .. } => "bitwise",
+        Expr::ByteOrder { .. } => "byteorder",
+        Expr::Lookup { .. } | Expr::LookupMap { .. } | Expr::LookupVerdict { .. } => "lookup",
+        Expr::DynamicSet { .. } => "dynset",
+        Expr::Immediate { .. } | Expr::Verdict(_) => "immediate",
+        Expr::Ct { .. } | Expr::CtStore { .. } => "ct",
+        Expr::Counter => "counter",
+        Expr::NamedCounter(_) | Expr::CounterMap { .. } => "objref",
+        Expr::Limit { .. } => "limit",
+        Expr::ConnLimit { .. } => "connlimit",
+        Expr::Log { .. } => "log",
+        Expr::Nat { .. } => "nat",
+        Expr::Masquerade { .. } => "masq",
+        Expr::Redirect { .. } => "redir",
+        Expr::Reject(_) => "reject",
+        Expr::Fib { .. } => "fib",
+        Expr::NoTrack => "notrack",
+        Expr::Exthdr { .. } | Expr::ExthdrStore { .. } => "exthdr",
+        Expr::Rt { .. } => "rt",
+        Expr::Forward { .. } => "fwd",
+        Expr::Duplicate { .. } => "dup",
+        Expr::Hash { .. } => "hash",
+    }
+}
+
+fn base(base: Base) -> u32 {
+    match base {
+        Base::Link => 0,
+        Base::Network => 1,
+        Base::Transport => 2,
+        Base::Inner => 3,
+    }
+}
+
+fn direction(body: &mut Body<'_>, direction: Option<CtDirection>) {
+    match direction {
+        Some(CtDirection::Original) => body.u8(3, 0),
+        Some(CtDirection::Reply) => body.u8(3, 1),
+        None => body,
+    };
+}
+
+fn details(body: &mut Body<'_>, expr: &Expr) {
+    match expr {
+        Expr::Payload { base: from, offset, length, register } => {
+            body.be32(1, register.number()).be32(2, base(*from)).be32(3, *offset).be32(4, *length);
+        }
+        Expr::PayloadStore { base: to, offset, length, register, checksum } => {
+            body.be32(5, register.number()).be32(2, base(*to)).be32(3, *offset).be32(4, *length);
+            match checksum {
+                Checksum::None => body.be32(6, 0).be32(7, 0),
+                Checksum::Internet { offset, pseudo_header } => {
+                    body.be32(6, 1).be32(7, *offset).be32(8, u32::from(*pseudo_header))
+                }
+            };
+        }
+        Expr::Meta { key, register } => {
+            body.be32(1, register.number()).be32(2, *key as u32);
+        }
+        Expr::MetaStore { key, register } => {
+            body.be32(3, register.number()).be32(2, *key as u32);
+        }
+        Expr::Compare { register, op, value: right } => {
+            value(body.be32(1, register.number()).be32(2, *op as u32), 3, right);
+        }
+        Expr::Range { register, inverted, from, to } => {
+            body.be32(1, register.number()).be32(2, u32::from(*inverted));
+            value(body, 3, from);
+            value(body, 4, to);
+        }
+        Expr::Bitwise { from, to, mask, xor } => {
+            body.be32(1, from.number()).be32(2, to.number()).be32(3, mask.len() as u32).be32(6, 0);
+            value(body, 4, mask);
+            value(body, 5, xor);
+        }
+        Expr::Shift { from, to, bits } => {
+            let op = if *bits >= 0 { 1 } else { 2 };
+            body.be32(1, from.number()).be32(2, to.number()).be32(3, 4).be32(6, op);
+            value(body, 7, &u32::from(bits.unsigned_abs()).to_ne_bytes());
+        }
+        Expr::ByteOrder { from, to, to_network, length, size } => {
+            body.be32(1, from.number()).be32(2, to.number()).be32(3, u32::from(*to_network));
+            body.be32(4, *length).be32(5, *size);
+        }
+        Expr::Lookup { set, key, inverted } => {
+            body.string(1, set).be32(2, key.number());
+            if *inverted {
+                body.be32(5, 1);
+            }
+        }
+        Expr::LookupMap { set, key, data } => {
+            body.string(1, set).be32(2, key.number()).be32(3, data.number());
+        }
+        Expr::LookupVerdict { set, key } => {
+            body.string(1, set).be32(2, key.number()).be32(3, REG_VERDICT);
+        }
+        Expr::DynamicSet { set, op, key, data, timeout, expressions, inverted } => {
+            body.string(1, set).be32(3, *op as u32).be32(4, key.number());
+            if let Some(data) = data {
+                body.be32(5, data.number());
+            }
+            if let Some(timeout) = timeout {
+                body.be64(6, timeout.as_millis() as u64);
+            }
+            let listed = u32::from(expressions.len() > 1) << 1;
+            let flags = u32::from(*inverted) | listed;
+            if flags != 0 {
+                body.be32(9, flags);
+            }
+            one_or_list(body, 7, 10, expressions);
+        }
+        Expr::Immediate { register, value: constant } => value(body.be32(1, register.number()), 2, constant),
+        Expr::Verdict(decision) => verdict(body.be32(1, REG_VERDICT), 2, decision),
+        Expr::Ct { key, direction: of, register } => {
+            body.be32(1, register.number()).be32(2, *key as u32);
+            direction(body, *of);
+        }
+        Expr::CtStore { key, direction: of, register } => {
+            body.be32(2, *key as u32).be32(4, register.number());
+            direction(body, *of);
+        }
+        Expr::Counter => {
+            body.be64(1, 0).be64(2, 0);
+        }
+        Expr::NamedCounter(name) => {
+            body.be32(1, OBJECT_COUNTER).string(2, name);
+        }
+        Expr::CounterMap { set, key } => {
+            body.be32(3, key.number()).string(4, set);
+        }
+        Expr::Limit { rate, unit, burst, bytes, inverted } => {
+            body.be64(1, *rate).be64(2, *unit as u64).be32(3, *burst);
+            body.be32(4, u32::from(*bytes)).be32(5, u32::from(*inverted));
+        }
+        Expr::ConnLimit { count, inverted } => {
+            body.be32(1, *count).be32(2, u32::from(*inverted));
+        }
+        Expr::Log { group, prefix, snaplen, threshold } => {
+            body.be16(1, *group);
+            if !prefix.is_empty() {
+                body.string(2, prefix);
+            }
+            if *snaplen != 0 {
+                body.be32(3, *snaplen);
+            }
+            if *threshold != 0 {
+                body.be16(4, *threshold);
+            }
+        }
+        Expr::Nat { kind, family, address, port, flags } => {
+            let kind = match kind {
+                NatKind::Source => 0,
+                NatKind::Destination => 1,
+            };
+            body.be32(1, kind).be32(2, u32::from(family.number()));
+            registers(body, *address, 3, 4);
+            registers(body, *port, 5, 6);
+            if *flags != 0 {
+                body.be32(7, *flags);
+            }
+        }
+        Expr::Masquerade { port, flags } => {
+            if *flags != 0 {
+                body.be32(1, *flags);
+            }
+            registers(body, *port, 2, 3);
+        }
+        Expr::Redirect { port, flags } => {
+            registers(body, *port, 1, 2);
+            if *flags != 0 {
+                body.be32(3, *flags);
+            }
+        }
+        Expr::Reject(how) => {
+            match how {
+                Reject::Icmp(code) => body.be32(1, 0).u8(2, *code),
+                Reject::TcpReset => body.be32(1, 1).u8(2, 0),
+                Reject::Icmpx(code) => body.be32(1, 2).u8(2, *code),
+            };
+        }
+        Expr::Fib { result, flags, register } => {
+            body.be32(1, register.number()).be32(2, *result as u32).be32(3, *flags);
+        }
+        Expr::NoTrack => {}
+        Expr::Exthdr { op, kind, offset, length, present, register } => {
+            body.be32(1, register.number()).u8(2, *kind).be32(3, *offset).be32(4, *length);
+            if *present {
+                body.be32(5, 1);
+            }
+            body.be32(6, *op as u32);
+        }
+        Expr::ExthdrStore { kind, offset, length, register } => {
+            body.be32(7, register.number()).u8(2, *kind).be32(3, *offset).be32(4, *length);
+            body.be32(6, super::ExthdrOp::TcpOption as u32);
+        }
+        Expr::Rt { key, register } => {
+            body.be32(1, register.number()).be32(2, *key as u32);
+        }
+        Expr::Forward { device } => {
+            body.be32(1, device.number());
+        }
+        Expr::Duplicate { address, device } => {
+            registers(body, address.map(|register| (register, None)), 1, 1);
+            registers(body, device.map(|register| (register, None)), 2, 2);
+        }
+        Expr::Hash { from, length, modulus, seed, offset, register } => {
+            body.be32(1, from.number()).be32(2, register.number()).be32(3, *length).be32(4, *modulus);
+            body.be32(5, *seed).be32(6, *offset).be32(7, 0);
+        }
+    }
+}
+
+/// The attributes of `NFT_MSG_NEWSET` behind table and name.
+pub(super) fn set(body: &mut Body<'_>, set: &Set, id: u32) {
+    let concatenated = set.fields.len() > 1;
+    let mut flags = 0;
+    for (on, bit) in [
+        (set.constant, 0x2),
+        (set.interval, 0x4),
+        (matches!(set.data, Some(SetData::Bytes(_) | SetData::Verdict)), 0x8),
+        (set.timeout.is_some(), 0x10),
+        (set.dynamic, 0x20),
+        (matches!(set.data, Some(SetData::Counter)), 0x40),
+        (concatenated && set.interval, 0x80),
+        (set.expressions.len() > 1, 0x100),
+    ] {
+        flags |= if on { bit } else { 0 };
+    }
+    body.be32(3, flags).be32(4, set.key_type).be32(5, set.key_length());
+    match set.data {
+        Some(SetData::Bytes(length)) => {
+            body.be32(6, TYPE_INTEGER).be32(7, length);
+        }
+        Some(SetData::Verdict) => {
+            body.be32(6, TYPE_VERDICT).be32(7, 0);
+        }
+        Some(SetData::Counter) => {
+            body.be32(15, OBJECT_COUNTER);
+        }
+        None => {}
+    }
+    body.be32(10, id);
+    if let Some(timeout) = set.timeout.filter(|timeout| !timeout.is_zero()) {
+        body.be64(11, timeout.as_millis() as u64);
+    }
+    if set.size.is_some() || concatenated {
+        body.nest(9, |body| {
+            if let Some(size) = set.size {
+                body.be32(1, size);
+            }
+            if concatenated {
+                body.nest(2, |body| {
+                    for field in &set.fields {
+                        body.nest(1, |body| {
+                            body.be32(1, *field);
+                        });
+                    }
+                });
+            }
+        });
+    }
+    one_or_list(body, 17, 18, &set.expressions);
+}
+
+/// One element as one list entry, or as two where the set marks the end of a range with an element.
+pub(super) fn element(body: &mut Body<'_>, set: &Set, element: &Element) {
+    const INTERVAL_END: u32 = 1;
+    const CATCH_ALL: u32 = 2;
+    let concatenated = set.fields.len() > 1;
+    let (from, to) = match &element.key {
+        Key::Exact(key) if set.interval && !concatenated => (Some(key), Some(key)),
+        Key::Exact(key) => (Some(key), None),
+        Key::Range(from, to) => (Some(from), Some(to)),
+        Key::CatchAll => (None, None),
+    };
+    body.nest(1, |body| {
+        match from {
+            Some(from) => value(body, 1, from),
+            None => {
+                body.be32(3, CATCH_ALL);
+            }
+        }
+        if let (true, Some(to)) = (concatenated, to) {
+            value(body, 10, to);
+        }
+        match &element.data {
+            Some(Data::Bytes(data)) => value(body, 2, data),
+            Some(Data::Verdict(decision)) => verdict(body, 2, decision),
+            Some(Data::Counter(name)) => {
+                body.string(9, name);
+            }
+            None => {}
+        }
+        if let Some(timeout) = element.timeout {
+            body.be64(4, timeout.as_millis() as u64);
+        }
+        one_or_list(body, 7, 11, &element.expressions);
+    });
+    if let (false, Some(end)) = (concatenated, to.and_then(|to| successor(to))) {
+        body.nest(1, |body| {
+            value(body, 1, &end);
+            body.be32(3, INTERVAL_END);
+        });
+    }
+}
+
+/// What a message asks for, in words, read from its bytes: `new rule, table vpc, chain forward`.
+pub(crate) fn describe(message: &[u8]) -> Option<String> {
+    let kind = u16::from_ne_bytes([*message.get(4)?, *message.get(5)?]);
+    if kind & 0xff00 != SUBSYSTEM {
+        return None;
+    }
+    let (what, names): (&str, &[(u16, &str)]) = match kind & 0xff {
+        0 => ("new table", &[(1, "table")]),
+        2 => ("delete table", &[(1, "table")]),
+        3 => ("new chain", &[(1, "table"), (3, "chain")]),
+        5 => ("delete chain", &[(1, "table"), (3, "chain")]),
+        6 => ("new rule", &[(1, "table"), (2, "chain")]),
+        8 => ("delete rule", &[(1, "table"), (2, "chain")]),
+        9 => ("new set", &[(1, "table"), (2, "set")]),
+        11 => ("delete set", &[(1, "table"), (2, "set")]),
+        12 => ("new elements", &[(1, "table"), (2, "set")]),
+        14 => ("delete elements", &[(1, "table"), (2, "set")]),
+        18 => ("new object", &[(1, "table"), (2, "object")]),
+        20 => ("delete object", &[(1, "table"), (2, "object")]),
+        1 | 4 | 7 | 10 | 13 | 16 | 19 => ("list", &[(1, "table")]),
+        _ => return None,
+    };
+    let attributes = Attributes::new(message.get(crate::message::HEADER + header(0, 0).len()..)?);
+    let mut text = what.to_owned();
+    for (kind, label) in names {
+        if let Some(attribute) = attributes.get(*kind) {
+            text.push_str(&format!(", {label} {}", attribute.string()));
+        }
+    }
+    Some(text)
+}
