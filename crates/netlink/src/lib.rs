@@ -13,6 +13,7 @@
 pub mod error;
 pub mod message;
 pub mod nft;
+pub mod rtnl;
 pub mod socket;
 
 pub use error::{Error, Malformed, Refusal};

@@ -120,6 +120,11 @@ impl Socket {
         Ok(Socket { fd, protocol, sequence, timeout: Duration::from_secs(5), datagram: vec![0; DATAGRAM] })
     }
 
+    /// The descriptor, to hand it to another process or namespace's user.
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// What this socket speaks.
     pub fn protocol(&self) -> Protocol {
         self.protocol
@@ -222,7 +227,8 @@ impl Socket {
     fn describe(&self, message: &[u8]) -> Option<String> {
         match self.protocol {
             Protocol::Netfilter => crate::nft::describe(message),
-            Protocol::Route | Protocol::SockDiag => None,
+            Protocol::Route => crate::rtnl::describe(message),
+            Protocol::SockDiag => None,
         }
     }
 
