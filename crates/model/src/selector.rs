@@ -1,0 +1,251 @@
+//! How people name the ends of a packet's way: by instance, group, subnet, tag, place or address.
+//!
+//! A selector is data; which interfaces it means in a model is answered by [`Selector::ends`].
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{Instance, InstanceId, Model, NetworkInterfaceId, SecurityGroup, Subnet, Vpc, tag};
+
+/// Words that name no resource because sentences need them.
+pub const RESERVED_WORDS: [&str; 11] =
+    ["internet", "anywhere", "any", "all", "tcp", "udp", "icmp", "igw", "nat", "local", "none"];
+
+/// One way to say who sends or receives.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Selector {
+    /// All public addresses except named outside places and the lab's own.
+    Internet,
+    /// An instance, interface or outside place by name, or an `i-…` or `eni-…` id.
+    Named(String),
+    /// Every interface that carries a security group: `sg:NAME`, `sg:VPC/NAME` or an `sg-…` id.
+    SecurityGroup(String),
+    /// Every interface of a subnet: `subnet:NAME`, `subnet:VPC/NAME` or a `subnet-…` id.
+    Subnet(String),
+    /// Every interface of a VPC: `vpc:NAME` or a `vpc-…` id.
+    Vpc(String),
+    /// Every interface of an instance with this tag: `tag:KEY=VALUE`.
+    Tag {
+        /// Key.
+        key: String,
+        /// Value.
+        value: String,
+    },
+    /// Every address of a block.
+    Block(IpNet),
+    /// One address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Internet => f.write_str("internet"),
+            Self::Named(name) => f.write_str(name),
+            Self::SecurityGroup(name) => write!(f, "sg:{name}"),
+            Self::Subnet(name) => write!(f, "subnet:{name}"),
+            Self::Vpc(name) => write!(f, "vpc:{name}"),
+            Self::Tag { key, value } => write!(f, "tag:{key}={value}"),
+            Self::Block(block) => block.fmt(f),
+            Self::Address(address) => address.fmt(f),
+        }
+    }
+}
+
+/// One concrete end that a selector means in a model.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// A network interface, with the instance it is attached to if any.
+    Interface {
+        /// The interface.
+        interface: NetworkInterfaceId,
+        /// Its instance.
+        instance: Option<InstanceId>,
+    },
+    /// A named outside place.
+    Outside(String),
+    /// Some public address that nobody in the model has.
+    Internet,
+    /// An address as given, whoever has it.
+    Address(IpAddr),
+    /// A block as given.
+    Block(IpNet),
+}
+
+/// A selector that means nothing in a model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{selector}` names nothing in this lab")]
+pub struct NothingSelected {
+    /// What was asked for.
+    pub selector: Selector,
+    /// Names of the same kind that exist, sorted.
+    pub known: Vec<String>,
+}
+
+impl Selector {
+    /// The ends that this selector means, sorted and without repeats.
+    ///
+    /// A named instance means its primary interface; a group, subnet, VPC or tag means every ordinary
+    /// interface. An existing group or subnet without interfaces selects an empty list; a name that does
+    /// not exist is an error.
+    pub fn ends(&self, model: &Model) -> Result<Vec<End>, NothingSelected> {
+        let nothing = |known: Vec<String>| NothingSelected { selector: self.clone(), known };
+        match self {
+            Self::Internet => Ok(vec![End::Internet]),
+            Self::Address(address) => Ok(vec![End::Address(*address)]),
+            Self::Block(block) => Ok(vec![End::Block(*block)]),
+            Self::Named(name) => named(model, name).ok_or_else(|| nothing(known_ends(model))),
+            Self::SecurityGroup(name) => {
+                let groups: BTreeSet<_> = security_groups(model, name).map(|g| g.id.clone()).collect();
+                match groups.is_empty() {
+                    true => Err(nothing(model.security_groups.values().map(|g| g.group_name.clone()).collect())),
+                    false => Ok(interfaces(model, |eni| eni.groups.iter().any(|g| groups.contains(g)))),
+                }
+            }
+            Self::Subnet(name) => {
+                let subnets: BTreeSet<_> = subnets(model, name).map(|s| s.id.clone()).collect();
+                match subnets.is_empty() {
+                    true => Err(nothing(model.subnets.values().filter_map(|s| tag::name(&s.tags)).map(str::to_owned).collect())),
+                    false => Ok(interfaces(model, |eni| subnets.contains(&eni.subnet_id))),
+                }
+            }
+            Self::Vpc(name) => {
+                let vpcs: BTreeSet<_> = vpcs(model, name).map(|v| v.id.clone()).collect();
+                match vpcs.is_empty() {
+                    true => Err(nothing(model.vpcs.values().filter_map(|v| tag::name(&v.tags)).map(str::to_owned).collect())),
+                    false => Ok(interfaces(model, |eni| vpcs.contains(&eni.vpc_id))),
+                }
+            }
+            Self::Tag { key, value } => {
+                let tagged: BTreeSet<_> =
+                    live_instances(model).filter(|i| i.tags.get(key) == Some(value)).map(|i| i.id.clone()).collect();
+                match tagged.is_empty() {
+                    true => Err(nothing(known_tags(model))),
+                    false => Ok(interfaces(model, |eni| eni.instance_id().is_some_and(|i| tagged.contains(i)))),
+                }
+            }
+        }
+    }
+}
+
+/// Groups of this name, `VPC/NAME` or id. A name may exist in several VPCs (SG-25).
+pub fn security_groups<'m>(model: &'m Model, name: &'m str) -> impl Iterator<Item = &'m SecurityGroup> {
+    let (vpc, own) = split_vpc(name);
+    model.security_groups.values().filter(move |group| {
+        group.id.as_str() == name || (group.group_name == own && in_vpc(model, &group.vpc_id, vpc))
+    })
+}
+
+/// Subnets of this name, `VPC/NAME` or id.
+pub fn subnets<'m>(model: &'m Model, name: &'m str) -> impl Iterator<Item = &'m Subnet> {
+    let (vpc, own) = split_vpc(name);
+    model.subnets.values().filter(move |subnet| {
+        subnet.id.as_str() == name || (tag::name(&subnet.tags) == Some(own) && in_vpc(model, &subnet.vpc_id, vpc))
+    })
+}
+
+/// VPCs of this name or id.
+pub fn vpcs<'m>(model: &'m Model, name: &'m str) -> impl Iterator<Item = &'m Vpc> {
+    model.vpcs.values().filter(move |vpc| vpc.id.as_str() == name || tag::name(&vpc.tags) == Some(name))
+}
+
+/// The instance of this name or id that still exists.
+pub fn instance<'m>(model: &'m Model, name: &str) -> Option<&'m Instance> {
+    live_instances(model).find(|i| i.id.as_str() == name || tag::name(&i.tags) == Some(name))
+}
+
+fn live_instances(model: &Model) -> impl Iterator<Item = &Instance> {
+    use crate::InstanceState::{ShuttingDown, Terminated};
+    // A terminated instance stays visible for an hour (INST-3) but is nobody's end any more.
+    model.instances.values().filter(|i| !matches!(i.state, ShuttingDown | Terminated))
+}
+
+fn split_vpc(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((vpc, own)) => (Some(vpc), own),
+        None => (None, name),
+    }
+}
+
+fn in_vpc(model: &Model, id: &crate::VpcId, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| vpcs(model, wanted).any(|vpc| vpc.id == *id))
+}
+
+fn named(model: &Model, name: &str) -> Option<Vec<End>> {
+    if let Some(instance) = instance(model, name) {
+        let primary = model.interfaces_of(&instance.id).first().map(|eni| eni.id.clone())?;
+        return Some(vec![End::Interface { interface: primary, instance: Some(instance.id.clone()) }]);
+    }
+    if model.outside.contains_key(name) {
+        return Some(vec![End::Outside(name.to_owned())]);
+    }
+    let eni = model
+        .network_interfaces
+        .values()
+        .find(|eni| eni.id.as_str() == name || tag::name(&eni.tags) == Some(name))?;
+    Some(vec![End::Interface { interface: eni.id.clone(), instance: eni.instance_id().cloned() }])
+}
+
+fn interfaces(model: &Model, wanted: impl Fn(&crate::NetworkInterface) -> bool) -> Vec<End> {
+    let ordinary = crate::network_interface::InterfaceType::Interface;
+    let mut ends: Vec<End> = model
+        .network_interfaces
+        .values()
+        .filter(|eni| eni.interface_type == ordinary && wanted(eni))
+        .map(|eni| End::Interface { interface: eni.id.clone(), instance: eni.instance_id().cloned() })
+        .collect();
+    ends.sort();
+    ends
+}
+
+fn known_ends(model: &Model) -> Vec<String> {
+    let instances = live_instances(model).filter_map(|i| tag::name(&i.tags)).map(str::to_owned);
+    let mut names: Vec<String> = instances.chain(model.outside.keys().cloned()).collect();
+    names.push("internet".to_owned());
+    names.sort();
+    names
+}
+
+fn known_tags(model: &Model) -> Vec<String> {
+    let tags = live_instances(model).flat_map(|i| i.tags.iter());
+    let mut known: Vec<String> = tags.map(|(key, value)| format!("tag:{key}={value}")).collect();
+    known.sort();
+    known.dedup();
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, OutsideHost, Region, Timestamp};
+
+    #[test]
+    fn an_outside_place_and_an_unknown_name_are_told_apart() {
+        let mut model = Model::new("111122223333", Region::default(), Context::seeded(1, Timestamp(0)));
+        let host = OutsideHost { addresses: vec!["203.0.113.7".parse().unwrap()], origin: Default::default() };
+        model.outside.insert("office".to_owned(), host);
+        assert_eq!(Selector::Named("office".into()).ends(&model), Ok(vec![End::Outside("office".into())]));
+        let error = Selector::Named("ofice".into()).ends(&model).unwrap_err();
+        assert_eq!(error.known, ["internet", "office"]);
+        assert_eq!(error.to_string(), "`ofice` names nothing in this lab");
+    }
+
+    #[test]
+    fn selectors_print_as_people_write_them() {
+        for (selector, text) in [
+            (Selector::Internet, "internet"),
+            (Selector::SecurityGroup("shop/web".into()), "sg:shop/web"),
+            (Selector::Tag { key: "role".into(), value: "db".into() }, "tag:role=db"),
+            (Selector::Block("10.0.0.0/8".parse().unwrap()), "10.0.0.0/8"),
+            (Selector::Address("::1".parse().unwrap()), "::1"),
+        ] {
+            assert_eq!(selector.to_string(), text);
+        }
+    }
+}
