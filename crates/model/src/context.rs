@@ -41,18 +41,27 @@ pub struct Context {
     pub now: Timestamp,
     seed: u64,
     drawn: u64,
+    public_addresses_drawn: u64,
 }
 
 impl Context {
     /// A context whose identifiers repeat for the same seed.
     pub fn seeded(seed: u64, now: Timestamp) -> Self {
-        Self { now, seed, drawn: 0 }
+        Self { now, seed, drawn: 0, public_addresses_drawn: 0 }
     }
 
     /// A fresh identifier, distinct from every earlier one of this context.
     pub fn next_id<Id: From<RawId>>(&mut self) -> Id {
         let (high, low) = (self.next_u64(), self.next_u64());
         Id::from(RawId((u128::from(high) << 64) | u128::from(low)))
+    }
+
+    /// How many public addresses were drawn before, counting up: the pool walks through all of its addresses
+    /// before one comes again, so an address that was given back is not given out next (PIP-1).
+    pub(crate) fn next_public_address_index(&mut self) -> u64 {
+        let index = self.public_addresses_drawn;
+        self.public_addresses_drawn += 1;
+        index
     }
 
     /// 64 pseudo-random bits (SplitMix64: a bijection of the counter, so draws never repeat).

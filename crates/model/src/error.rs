@@ -63,8 +63,10 @@ codes! {
     InvalidGroupReserved = "InvalidGroup.Reserved", 400;
     InvalidIdNotFound = "InvalidID", 400;
     InvalidInstanceAttributeValue = "InvalidInstanceAttributeValue", 400;
+    InvalidInstanceId = "InvalidInstanceID", 400;
     InvalidInstanceIdMalformed = "InvalidInstanceID.Malformed", 400;
     InvalidInstanceIdNotFound = "InvalidInstanceID.NotFound", 400;
+    InvalidInstanceType = "InvalidInstanceType", 400;
     InvalidInternetGatewayIdNotFound = "InvalidInternetGatewayID.NotFound", 400;
     InvalidIpAddressInUse = "InvalidIPAddress.InUse", 400;
     InvalidKeyPairDuplicate = "InvalidKeyPair.Duplicate", 400;
@@ -93,6 +95,7 @@ codes! {
     InvalidSubnetCidrBlockAssociationIdNotFound = "InvalidSubnetCidrBlockAssociationID.NotFound", 400;
     InvalidSubnetConflict = "InvalidSubnet.Conflict", 400;
     InvalidSubnetIdNotFound = "InvalidSubnetID.NotFound", 400;
+    InvalidUserDataMalformed = "InvalidUserData.Malformed", 400;
     InvalidSubnetRange = "InvalidSubnet.Range", 400;
     InvalidTransitGatewayIdNotFound = "InvalidTransitGatewayID.NotFound", 400;
     InvalidVpcCidrBlockAssociationIdNotFound = "InvalidVpcCidrBlockAssociationID.NotFound", 400;
@@ -105,6 +108,7 @@ codes! {
     InvalidVpcState = "InvalidVpcState", 400;
     InvalidVpnGatewayIdNotFound = "InvalidVpnGatewayID.NotFound", 400;
     InvalidZoneNotFound = "InvalidZone.NotFound", 400;
+    MissingInput = "MissingInput", 400;
     MissingParameter = "MissingParameter", 400;
     NatGatewayLimitExceeded = "NatGatewayLimitExceeded", 400;
     NatGatewayMalformed = "NatGatewayMalformed", 400;

@@ -35,6 +35,10 @@ pub struct Instance {
     pub metadata_options: MetadataOptions,
     /// INST-4.
     pub disable_api_termination: bool,
+    /// Whether StopInstances is refused.
+    pub disable_api_stop: bool,
+    /// Whether detailed monitoring was asked for (shown, nothing else).
+    pub monitoring: bool,
     /// Whether a shutdown from inside terminates instead of stopping (INST-8).
     pub terminate_on_shutdown: bool,
     /// Whether the resource name `i-….REGION.compute.internal` answers (DNS-3).

@@ -25,6 +25,8 @@ pub struct NetworkInterface {
     pub ipv6_addresses: Vec<Ipv6Addr>,
     /// The auto-assigned public address of the primary private address (PIP-1); hidden by an EIP there (EIP-6).
     pub auto_public_ip: Option<Ipv4Addr>,
+    /// When an auto-assigned address comes back after an Elastic IP address left (EIP-6).
+    pub auto_public_ip_due: Option<Timestamp>,
     /// The public-addressing setting it was created with or given later (SUB-7, PIP-4).
     pub associate_public_ip_address: bool,
     /// Security groups; never empty for an interface of a user (SG-28), empty for a NAT gateway's (NAT-13).
