@@ -10,10 +10,13 @@
 #![cfg(target_os = "linux")]
 #![deny(unsafe_code)]
 
+pub mod conntrack;
 pub mod error;
 pub mod message;
+pub mod nflog;
 pub mod nft;
 pub mod rtnl;
+pub mod sock_diag;
 pub mod socket;
 
 pub use error::{Error, Malformed, Refusal};

@@ -1,7 +1,8 @@
 //! nf_tables values as attributes: expressions, verdicts, sets, elements.
 
-use super::expr::{Base, Checksum, CtDirection, Expr, NatKind, Reg, Reject, Verdict};
+use super::expr::Expr;
 use super::set::{Data, Element, Key, Set, SetData, successor};
+use super::terms::{Base, Checksum, CtDirection, NatKind, Reg, Reject, Verdict};
 use super::{SUBSYSTEM, header};
 use crate::message::{Attributes, Body};
 
@@ -288,7 +289,9 @@ fn details(body: &mut Body<'_>, expr: &Expr) {
 
 /// The attributes of `NFT_MSG_NEWSET` behind table and name.
 pub(super) fn set(body: &mut Body<'_>, set: &Set, id: u32) {
-    let concatenated = set.fields.len() > 1;
+    // Only ranges field by field need to know the fields; to a hash the key is one string of bytes,
+    // and a description without the flag NFT_SET_CONCAT is refused.
+    let concatenated = set.fields.len() > 1 && set.interval;
     let mut flags = 0;
     for (on, bit) in [
         (set.constant, 0x2),
@@ -297,7 +300,7 @@ pub(super) fn set(body: &mut Body<'_>, set: &Set, id: u32) {
         (set.timeout.is_some(), 0x10),
         (set.dynamic, 0x20),
         (matches!(set.data, Some(SetData::Counter)), 0x40),
-        (concatenated && set.interval, 0x80),
+        (concatenated, 0x80),
         (set.expressions.len() > 1, 0x100),
     ] {
         flags |= if on { bit } else { 0 };
@@ -369,6 +372,9 @@ pub(super) fn element(body: &mut Body<'_>, set: &Set, element: &Element) {
         }
         if let Some(timeout) = element.timeout {
             body.be64(4, timeout.as_millis() as u64);
+        }
+        if let Some(expires) = element.expires {
+            body.be64(5, expires.as_millis() as u64);
         }
         one_or_list(body, 7, 11, &element.expressions);
     });

@@ -1,21 +1,24 @@
 //! nf_tables: transactions of tables, chains, sets and rules; dumps; trace events.
 //!
-//! Read [`Transaction`] first, then [`Expr`]. Everything under nfnetlink is in network byte order
+//! Read [`Transaction`] first, then [`Expr`]; [`build`] has the usual phrases ("source address in set"),
+//! [`dump`] reads a rule set back, [`trace`] listens. Everything under nfnetlink is in network byte order
 //! (include/uapi/linux/netfilter/nf_tables.h).
 
-
-
+pub mod build;
+pub mod dump;
 mod encode;
 mod expr;
 mod set;
-
+mod terms;
+pub mod trace;
 mod transaction;
 
-pub use expr::{
-    Base, CompareOp, Checksum, CtDirection, CtKey, DynamicOp, Expr, ExthdrOp, FibResult, LimitUnit, MetaKey, NatKind,
-    Reg, Reject, RtKey, Verdict, ct_state, ct_status, fib_flags, nat_flags,
-};
+pub use expr::Expr;
 pub use set::{Data, Element, Field, Key, Set, SetData, concat};
+pub use terms::{
+    Base, Checksum, CompareOp, CtDirection, CtKey, DynamicOp, ExthdrOp, FibResult, LimitUnit, MetaKey, NatKind, Reg, Reject,
+    RtKey, Verdict, ct_state, ct_status, fib_flags, nat_flags,
+};
 pub use transaction::{Chain, Hook, Position, Table, TableFlags, Transaction, comment, comment_text, priority};
 
 /// `NFNL_SUBSYS_NFTABLES` in the upper byte of a message's kind.

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use super::expr::{Expr, Verdict};
+use super::expr::Expr;
+use super::terms::Verdict;
 
 /// What the elements of a map hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +128,8 @@ pub struct Element {
     pub data: Option<Data>,
     /// How long it lasts, other than the set's default.
     pub timeout: Option<Duration>,
+    /// How much of that is left, if some has passed already (to age or to restore an element).
+    pub expires: Option<Duration>,
     /// Expressions of its own (counter …).
     pub expressions: Vec<Expr>,
 }
@@ -157,7 +160,7 @@ impl Element {
     }
 
     fn of(key: Key) -> Element {
-        Element { key, data: None, timeout: None, expressions: Vec::new() }
+        Element { key, data: None, timeout: None, expires: None, expressions: Vec::new() }
     }
 
     /// Holds a value.

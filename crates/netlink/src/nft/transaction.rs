@@ -166,7 +166,7 @@ impl Transaction {
     }
 
     /// A transaction that is refused with `ERESTART` when the rule set is not of this generation any
-    /// more (see [`super::dump::generation`]).
+    /// more (see [`super::dump::generation`]). Generation 0, which never is, is not checked.
     pub fn at_generation(generation: u32) -> Transaction {
         Transaction::begin(Some(generation))
     }

@@ -1,5 +1,6 @@
 //! Runs a test as root of its own user and network namespace, whoever starts it, and opens more
 //! network namespaces inside.
+#![allow(dead_code, reason = "each test program uses its part")]
 
 use std::fs::File;
 use std::io;
@@ -9,7 +10,8 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use netlink::rtnl::address::{self, Address};
-use netlink::rtnl::link::{self, Target};
+use netlink::rtnl::link::{self, Ipv4Conf, LinkKind, LinkSpec, Target};
+use netlink::rtnl::route::{self, Route};
 use netlink::{Batch, Protocol, Socket};
 
 const INSIDE: &str = "VPCLAB_NETLINK_TEST_INSIDE";
@@ -113,4 +115,56 @@ pub fn configure(socket: &mut Socket, device: u32, address: &str) {
 /// An address in text.
 pub fn ip(text: &str) -> IpAddr {
     text.parse().expect("address")
+}
+
+/// A router (the namespace of the test itself) with a client 10.0.1.2 on device 100 and a server
+/// 10.0.2.2 on device 200.
+pub struct Router {
+    pub rtnl: Socket,
+    pub nft: Socket,
+    pub client: Namespace,
+    pub server: Namespace,
+}
+
+impl Router {
+    pub const CLIENT_DEVICE: u32 = 100;
+    pub const SERVER_DEVICE: u32 = 200;
+
+    pub fn new() -> Router {
+        let mut rtnl = Socket::open(Protocol::Route).expect("socket");
+        let (client, server) = (Namespace::new(), Namespace::new());
+        let mut batch = Batch::new();
+        link::set_up(&mut batch, Target::Name("lo"), true);
+        for (device, namespace) in [(Self::CLIENT_DEVICE, &client), (Self::SERVER_DEVICE, &server)] {
+            let near = LinkSpec {
+                index: Some(device),
+                group: Some(device),
+                ipv4: vec![(Ipv4Conf::Forwarding, 1)],
+                ..LinkSpec::named(format!("v{device}"))
+            };
+            let far = LinkSpec { index: Some(10), namespace: Some(namespace.as_fd()), ..LinkSpec::named("eth0") };
+            link::create(&mut batch, &near, &LinkKind::Veth(far));
+        }
+        rtnl.execute(&batch).expect("veths");
+        for (device, namespace, net) in [(Self::CLIENT_DEVICE, &client, 1), (Self::SERVER_DEVICE, &server, 2)] {
+            configure(&mut rtnl, device, &format!("10.0.{net}.1/24"));
+            let mut inside = namespace.socket(Protocol::Route);
+            configure(&mut inside, 10, &format!("10.0.{net}.2/24"));
+            let mut batch = Batch::new();
+            let gateway = ip(&format!("10.0.{net}.1"));
+            route::add(&mut batch, &Route::new(route::MAIN, "0.0.0.0/0".parse().expect("prefix")).via(gateway));
+            inside.execute(&batch).expect("default route");
+        }
+        Router { rtnl, nft: Socket::open(Protocol::Netfilter).expect("socket"), client, server }
+    }
+}
+
+/// Sends a datagram and says whether it arrived, and from where; waits only for what must not come.
+pub fn delivers(from: &UdpSocket, to: &str, at: &UdpSocket, text: &[u8]) -> Option<std::net::SocketAddr> {
+    from.send_to(text, to).expect("send");
+    at.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("timeout");
+    let mut buffer = [0; 2048];
+    let (read, source) = at.recv_from(&mut buffer).ok()?;
+    assert_eq!(&buffer[..read], text);
+    Some(source)
 }
