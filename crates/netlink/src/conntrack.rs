@@ -253,7 +253,8 @@ pub fn change(batch: &mut Batch, tuple: &Tuple, zone: u16, change: &Change) {
             body.be32(TIMEOUT, u32::try_from(timeout.as_secs()).unwrap_or(u32::MAX));
         }
         if let Some((mark, mask)) = change.mark {
-            body.be32(MARK, mark).be32(MARK_MASK, mask);
+            // The kernel clears the bits of the mask, then flips those of the mark: keep them inside.
+            body.be32(MARK, mark & mask).be32(MARK_MASK, mask);
         }
     });
 }

@@ -136,7 +136,7 @@ pub enum MetaKey {
     OifType = 9,
     SocketUid = 10,
     SocketGid = 11,
-    /// 1 byte; set it to 1 to trace the packet.
+    /// 1 byte; set it to 1 to trace the packet. Cannot be loaded.
     NfTrace = 12,
     /// 1 byte, `NFPROTO_*`.
     NfProto = 15,

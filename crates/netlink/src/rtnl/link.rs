@@ -13,6 +13,9 @@ const SET: u16 = 19;
 
 /// `IFF_UP`.
 pub const UP: u32 = 0x1;
+/// `IFF_RUNNING`: the kernel has noticed that both ends are up. It notices some time later
+/// (linkwatch), and until then discards what is sent.
+pub const RUNNING: u32 = 0x40;
 /// `IFF_LOWER_UP`: there is a carrier.
 pub const LOWER_UP: u32 = 0x10000;
 
@@ -322,6 +325,11 @@ impl Link {
     /// True when it is set up.
     pub fn is_up(&self) -> bool {
         self.flags & UP != 0
+    }
+
+    /// True when it carries packets, see [`RUNNING`].
+    pub fn is_running(&self) -> bool {
+        self.flags & (UP | RUNNING) == UP | RUNNING
     }
 
     /// Reads `RTM_NEWLINK`.

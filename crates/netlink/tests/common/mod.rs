@@ -155,6 +155,10 @@ impl Router {
             route::add(&mut batch, &Route::new(route::MAIN, "0.0.0.0/0".parse().expect("prefix")).via(gateway));
             inside.execute(&batch).expect("default route");
         }
+        wait_until_running(&mut rtnl, &["v100", "v200"]);
+        for namespace in [&client, &server] {
+            wait_until_running(&mut namespace.socket(Protocol::Route), &["eth0"]);
+        }
         Router { rtnl, nft: Socket::open(Protocol::Netfilter).expect("socket"), client, server }
     }
 }
@@ -162,9 +166,18 @@ impl Router {
 /// Sends a datagram and says whether it arrived, and from where; waits only for what must not come.
 pub fn delivers(from: &UdpSocket, to: &str, at: &UdpSocket, text: &[u8]) -> Option<std::net::SocketAddr> {
     from.send_to(text, to).expect("send");
-    at.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("timeout");
+    at.set_read_timeout(Some(std::time::Duration::from_millis(500))).expect("timeout");
     let mut buffer = [0; 2048];
     let (read, source) = at.recv_from(&mut buffer).ok()?;
     assert_eq!(&buffer[..read], text);
     Some(source)
+}
+
+/// Waits until devices carry packets; what is sent earlier is lost.
+fn wait_until_running(socket: &mut Socket, devices: &[&str]) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while !devices.iter().all(|name| link::get(socket, Target::Name(name)).expect("device").is_running()) {
+        assert!(std::time::Instant::now() < deadline, "{devices:?} never carry packets");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
