@@ -66,6 +66,11 @@ pub enum VpcEndpointState {
 }
 
 impl VpcEndpointState {
+    /// Whether the VPC cannot be deleted because of it (VPC-14).
+    pub fn holds_the_vpc(self) -> bool {
+        matches!(self, Self::Pending | Self::Available)
+    }
+
     /// AWS's word for it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -59,7 +59,7 @@ pub use origin::Origin;
 pub use peering::VpcPeeringConnection;
 pub use prefix_list::PrefixList;
 pub use probe::{Probe, ProbePacket};
-pub use region::Region;
+pub use region::{AvailabilityZone, Region};
 pub use route_table::{Destination, Route, RouteTable, RouteTarget};
 pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};
 pub use selector::Selector;

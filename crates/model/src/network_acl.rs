@@ -1,9 +1,9 @@
 //! Network ACLs (ACL-1 … ACL-14).
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use crate::{NetworkAclAssociationId, NetworkAclId, Origin, SubnetId, Tags, TrafficMatch, VpcId};
+use crate::{Context, NetworkAclAssociationId, NetworkAclId, Origin, SubnetId, Tags, TrafficMatch, VpcId};
 
 /// A network ACL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,38 @@ pub struct NetworkAcl {
     pub tags: Tags,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl NetworkAcl {
+    /// The list that comes with a VPC: allow all (ACL-2).
+    pub(crate) fn default_for(vpc_id: &VpcId, has_ipv6: bool, context: &mut Context, origin: &Origin) -> Self {
+        let entries = Self::default_entries(has_ipv6, origin);
+        Self {
+            id: context.next_id(),
+            vpc_id: vpc_id.clone(),
+            is_default: true,
+            ingress: entries.clone(),
+            egress: entries,
+            associations: Vec::new(),
+            tags: Tags::new(),
+            origin: origin.clone(),
+        }
+    }
+
+    /// Entries of either direction of the default list: 100 allows IPv4, 101 allows IPv6 if the VPC has it (ACL-2).
+    pub(crate) fn default_entries(has_ipv6: bool, origin: &Origin) -> Vec<NetworkAclEntry> {
+        let families = [(100, IpNet::V4(Ipv4Net::default())), (101, IpNet::V6(Ipv6Net::default()))];
+        let chosen = families.into_iter().take(if has_ipv6 { 2 } else { 1 });
+        chosen
+            .map(|(rule_number, cidr_block)| NetworkAclEntry {
+                rule_number,
+                traffic: TrafficMatch::All,
+                cidr_block,
+                allow: true,
+                origin: origin.clone(),
+            })
+            .collect()
+    }
 }
 
 /// One use of a network ACL.

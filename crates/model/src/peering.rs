@@ -67,6 +67,11 @@ pub enum PeeringStatus {
 }
 
 impl PeeringStatus {
+    /// Whether the connection carries traffic or may come to do so; there is one such a pair of VPCs (PCX-1).
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::InitiatingRequest | Self::PendingAcceptance | Self::Provisioning | Self::Active)
+    }
+
     /// AWS's word for it.
     pub fn as_str(self) -> &'static str {
         match self {

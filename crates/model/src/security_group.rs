@@ -3,7 +3,7 @@
 use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
-use crate::{Origin, PrefixListId, SecurityGroupId, SecurityGroupRuleId, Tags, TrafficMatch, VpcId};
+use crate::{Context, Origin, PrefixListId, SecurityGroupId, SecurityGroupRuleId, Tags, TrafficMatch, VpcId};
 
 /// A security group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,26 @@ pub struct SecurityGroup {
 }
 
 impl SecurityGroup {
+    /// The group that comes with a VPC: all from itself in, all out (SG-5; IPv6 too if the VPC has it, SG-4).
+    pub(crate) fn default_for(vpc_id: &VpcId, has_ipv6: bool, context: &mut Context, origin: &Origin) -> Self {
+        let id: SecurityGroupId = context.next_id();
+        let ingress = vec![SecurityGroupRule::all_with(Peer::SecurityGroup(id.clone()), context, origin)];
+        let mut egress = vec![SecurityGroupRule::all_with(Peer::Ipv4(Ipv4Net::default()), context, origin)];
+        if has_ipv6 {
+            egress.push(SecurityGroupRule::all_with(Peer::Ipv6(Ipv6Net::default()), context, origin));
+        }
+        Self {
+            id,
+            group_name: "default".to_owned(),
+            description: "default VPC security group".to_owned(),
+            vpc_id: vpc_id.clone(),
+            ingress,
+            egress,
+            tags: Tags::new(),
+            origin: origin.clone(),
+        }
+    }
+
     /// Whether it is the group that came with the VPC (SG-5).
     pub fn is_default(&self) -> bool {
         self.group_name == "default"
@@ -48,6 +68,20 @@ pub struct SecurityGroupRule {
     pub tags: Tags,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl SecurityGroupRule {
+    /// All traffic with a peer.
+    pub(crate) fn all_with(peer: Peer, context: &mut Context, origin: &Origin) -> Self {
+        Self {
+            id: context.next_id(),
+            traffic: TrafficMatch::All,
+            peer,
+            description: String::new(),
+            tags: Tags::new(),
+            origin: origin.clone(),
+        }
+    }
 }
 
 /// The other side of a rule.

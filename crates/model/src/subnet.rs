@@ -23,6 +23,9 @@ pub struct Subnet {
     pub availability_zone: String,
     /// Whether primary interfaces made at launch get a public address (SUB-6).
     pub map_public_ip_on_launch: bool,
+    /// Whether primary interfaces made at launch get an IPv6 address.
+    #[serde(default)]
+    pub assign_ipv6_address_on_creation: bool,
     /// Whether it is a default subnet (VPC-12).
     pub default_for_az: bool,
     /// When the subnet turns from `pending` to `available` (SUB-12).

@@ -3,10 +3,30 @@
 //! Each takes a request with the parameters of the EC2 call of the same name, checks everything, then changes,
 //! then says what changed. A refused operation leaves the model as it was.
 
+mod find;
 mod lookup;
+mod vpc_cidr;
 
+pub mod address;
+pub mod dhcp_options;
+pub mod internet_gateway;
 pub mod network_acl;
+pub mod route;
+pub mod route_table;
 pub mod security_group;
+pub mod subnet;
+pub mod tag;
+pub mod vpc;
 
+pub use address::*;
+pub use dhcp_options::*;
+pub use internet_gateway::*;
 pub use network_acl::*;
+pub use route::*;
+pub use route_table::*;
 pub use security_group::*;
+pub use subnet::*;
+pub use tag::*;
+pub use vpc::*;
+
+pub(crate) use find::{has_dependencies, invalid_value};

@@ -1,0 +1,73 @@
+//! Looking resources up by id, with AWS's error for the id that nobody has.
+
+use crate::*;
+
+macro_rules! finders {
+    ($($name:ident $name_mut:ident: $map:ident[$id:ident] -> $resource:ident, $code:ident, $text:literal;)*) => {
+        impl Model {$(
+            #[doc = concat!("The resource of this id. Errors: [`ErrorCode::", stringify!($code), "`].")]
+            pub fn $name(&self, id: &$id) -> Result<&$resource, ApiError> {
+                self.$map.get(id).ok_or_else(|| ApiError::new(ErrorCode::$code, format!($text, id)))
+            }
+
+            /// The same, to change it.
+            #[allow(dead_code, reason = "the families are generated alike")]
+            pub(crate) fn $name_mut(&mut self, id: &$id) -> Result<&mut $resource, ApiError> {
+                self.$map.get_mut(id).ok_or_else(|| ApiError::new(ErrorCode::$code, format!($text, id)))
+            }
+        )*}
+    };
+}
+
+use crate::gateway::VpnGateway;
+
+finders! {
+    vpc vpc_mut: vpcs[VpcId] -> Vpc, InvalidVpcIdNotFound, "The vpc ID '{}' does not exist";
+    subnet subnet_mut: subnets[SubnetId] -> Subnet, InvalidSubnetIdNotFound, "The subnet ID '{}' does not exist";
+    route_table route_table_mut: route_tables[RouteTableId] -> RouteTable,
+        InvalidRouteTableIdNotFound, "The routeTable ID '{}' does not exist";
+    internet_gateway internet_gateway_mut: internet_gateways[InternetGatewayId] -> InternetGateway,
+        InvalidInternetGatewayIdNotFound, "The internetGateway ID '{}' does not exist";
+    egress_only_internet_gateway egress_only_internet_gateway_mut:
+        egress_only_internet_gateways[EgressOnlyInternetGatewayId] -> EgressOnlyInternetGateway,
+        InvalidEgressOnlyInternetGatewayIdNotFound, "The egressOnlyInternetGateway ID '{}' does not exist";
+    vpn_gateway vpn_gateway_mut: vpn_gateways[VpnGatewayId] -> VpnGateway,
+        InvalidVpnGatewayIdNotFound, "The vpnGateway ID '{}' does not exist";
+    nat_gateway nat_gateway_mut: nat_gateways[NatGatewayId] -> NatGateway,
+        NatGatewayNotFound, "NatGateway {} was not found";
+    address address_mut: addresses[AllocationId] -> Address,
+        InvalidAllocationIdNotFound, "The allocation ID '{}' does not exist";
+    network_interface network_interface_mut: network_interfaces[NetworkInterfaceId] -> NetworkInterface,
+        InvalidNetworkInterfaceIdNotFound, "The networkInterface ID '{}' does not exist";
+    security_group security_group_mut: security_groups[SecurityGroupId] -> SecurityGroup,
+        InvalidGroupNotFound, "The security group '{}' does not exist";
+    network_acl network_acl_mut: network_acls[NetworkAclId] -> NetworkAcl,
+        InvalidNetworkAclIdNotFound, "The networkAcl ID '{}' does not exist";
+    instance instance_mut: instances[InstanceId] -> Instance,
+        InvalidInstanceIdNotFound, "The instance ID '{}' does not exist";
+    vpc_peering_connection vpc_peering_connection_mut:
+        vpc_peering_connections[VpcPeeringConnectionId] -> VpcPeeringConnection,
+        InvalidVpcPeeringConnectionIdNotFound, "The vpcPeeringConnection ID '{}' does not exist";
+    vpc_endpoint vpc_endpoint_mut: vpc_endpoints[VpcEndpointId] -> VpcEndpoint,
+        InvalidVpcEndpointIdNotFound, "The Vpc Endpoint Id '{}' does not exist";
+    prefix_list prefix_list_mut: prefix_lists[PrefixListId] -> PrefixList,
+        InvalidPrefixListIdNotFound, "The prefix list ID '{}' does not exist";
+    dhcp_options_set dhcp_options_set_mut: dhcp_options[DhcpOptionsId] -> DhcpOptions,
+        InvalidDhcpOptionIdNotFound, "The dhcpOption ID '{}' does not exist";
+}
+
+/// `DependencyViolation` in AWS's words; `kind` as AWS writes it, such as `routeTable`.
+pub(crate) fn has_dependencies(kind: &str, id: impl std::fmt::Display) -> ApiError {
+    let message = format!("The {kind} '{id}' has dependencies and cannot be deleted.");
+    ApiError::new(ErrorCode::DependencyViolation, message)
+}
+
+/// `InvalidParameterValue` in AWS's words.
+pub(crate) fn invalid_value(
+    value: impl std::fmt::Display,
+    parameter: &str,
+    why: impl std::fmt::Display,
+) -> ApiError {
+    let message = format!("Value ({value}) for parameter {parameter} is invalid. {why}");
+    ApiError::new(ErrorCode::InvalidParameterValue, message)
+}
