@@ -4,13 +4,13 @@
 //! then says what changed. A refused operation leaves the model as it was.
 
 mod find;
-mod lookup;
 mod vpc_cidr;
 
 pub mod address;
 pub mod dhcp_options;
 pub mod internet_gateway;
 pub mod network_acl;
+pub mod network_interface;
 pub mod route;
 pub mod route_table;
 pub mod security_group;
@@ -22,6 +22,7 @@ pub use address::*;
 pub use dhcp_options::*;
 pub use internet_gateway::*;
 pub use network_acl::*;
+pub use network_interface::*;
 pub use route::*;
 pub use route_table::*;
 pub use security_group::*;

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::lookup;
+
 use super::security_group::{Direction, check_traffic};
 use crate::network_acl::{NetworkAclAssociation, NetworkAclEntry};
 use crate::*;
@@ -42,10 +42,11 @@ pub struct PutNetworkAclEntry {
 
 /// Creates a list that denies everything (ACL-2).
 ///
-/// Errors: `InvalidVpcID.NotFound`, `NetworkAclLimitExceeded` (ACL-13).
+/// Errors: `InvalidVpcID.NotFound`, `NetworkAclLimitExceeded` (ACL-13), those of tags.
 pub fn create_network_acl(model: &mut Model, request: CreateNetworkAcl) -> Result<NetworkAclId, ApiError> {
     let CreateNetworkAcl { vpc_id, tags, origin } = request;
-    lookup::vpc(model, &vpc_id)?;
+    model.vpc(&vpc_id)?;
+    super::tag::check(&tags)?;
     let present = model.network_acls.values().filter(|acl| acl.vpc_id == vpc_id).count();
     if present >= model.quotas.network_acls_per_vpc {
         let message = "The maximum number of network ACLs has been reached.";
@@ -72,7 +73,7 @@ pub fn create_network_acl(model: &mut Model, request: CreateNetworkAcl) -> Resul
 /// Errors: `InvalidNetworkAclID.NotFound`, `InvalidParameterValue` (the default list), `DependencyViolation` (a
 /// subnet uses it); ACL-4.
 pub fn delete_network_acl(model: &mut Model, id: &NetworkAclId) -> Result<(), ApiError> {
-    let acl = lookup::network_acl(model, id)?;
+    let acl = model.network_acl(id)?;
     if acl.is_default {
         return Err(invalid(format!("cannot delete default network ACL {id}")));
     }
@@ -91,7 +92,7 @@ pub fn delete_network_acl(model: &mut Model, id: &NetworkAclId) -> Result<(), Ap
 /// Errors: `InvalidNetworkAclID.NotFound`, `InvalidParameterValue` (number, ports),
 /// `NetworkAclEntryAlreadyExists` (ACL-11), `NetworkAclEntryLimitExceeded` (ACL-13).
 pub fn create_network_acl_entry(model: &mut Model, request: PutNetworkAclEntry) -> Result<(), ApiError> {
-    let acl = lookup::network_acl(model, &request.network_acl_id)?;
+    let acl = model.network_acl(&request.network_acl_id)?;
     check_entry(&request)?;
     let entries = entries_of(acl, request.direction);
     if entries.iter().any(|entry| entry.rule_number == request.rule_number) {
@@ -110,7 +111,7 @@ pub fn create_network_acl_entry(model: &mut Model, request: PutNetworkAclEntry) 
 ///
 /// Errors: `InvalidNetworkAclID.NotFound`, `InvalidParameterValue`, `InvalidNetworkAclEntry.NotFound`.
 pub fn replace_network_acl_entry(model: &mut Model, request: PutNetworkAclEntry) -> Result<(), ApiError> {
-    let acl = lookup::network_acl(model, &request.network_acl_id)?;
+    let acl = model.network_acl(&request.network_acl_id)?;
     check_entry(&request)?;
     find_entry(acl, request.direction, request.rule_number)?;
     put_entry(model, request);
@@ -127,7 +128,7 @@ pub fn delete_network_acl_entry(
     direction: Direction,
     rule_number: u16,
 ) -> Result<(), ApiError> {
-    let acl = lookup::network_acl(model, id)?;
+    let acl = model.network_acl(id)?;
     check_number(rule_number)?;
     find_entry(acl, direction, rule_number)?;
     if let Some(acl) = model.network_acls.get_mut(id) {
@@ -153,7 +154,7 @@ pub fn replace_network_acl_association(
         let message = format!("The association ID '{association_id}' does not exist");
         return Err(ApiError::new(ErrorCode::InvalidAssociationIdNotFound, message));
     };
-    let wanted = lookup::network_acl(model, network_acl_id)?;
+    let wanted = model.network_acl(network_acl_id)?;
     if wanted.vpc_id != present.vpc_id {
         let (acl, subnet) = (&wanted.id, &association.subnet_id);
         return Err(invalid(format!("networkAcl {acl} and subnet {subnet} belong to different networks")));

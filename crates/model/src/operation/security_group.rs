@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::lookup;
+
 use crate::peering::PeeringStatus;
 use crate::*;
 
@@ -114,9 +114,10 @@ pub fn create_security_group(model: &mut Model, request: CreateSecurityGroup) ->
                 .with_hint("name the VPC, or create a default VPC")
         })?,
     };
-    let vpc = lookup::vpc(model, &vpc_id)?;
+    let vpc = model.vpc(&vpc_id)?;
     let group_name = group_name.trim_end_matches(' ').to_owned();
     check_name(&group_name)?;
+    super::tag::check(&tags)?;
     if description.is_empty() {
         return Err(missing("GroupDescription"));
     }
@@ -156,7 +157,7 @@ fn rule(context: &mut Context, specification: RuleSpecification) -> SecurityGrou
 /// Errors: `InvalidGroup.NotFound`, `CannotDelete` (the default group, SG-5), `DependencyViolation` (an interface
 /// or another group of the VPC uses it, SG-27).
 pub fn delete_security_group(model: &mut Model, id: &SecurityGroupId) -> Result<(), ApiError> {
-    let group = lookup::security_group(model, id)?;
+    let group = model.security_group(id)?;
     if group.is_default() {
         let message = format!("the specified group: \"{id}\" name: \"default\" cannot be deleted by a user");
         return Err(ApiError::new(ErrorCode::CannotDelete, message));
@@ -208,7 +209,7 @@ fn authorize(
     direction: Direction,
 ) -> Result<Vec<SecurityGroupRuleId>, ApiError> {
     let AuthorizeSecurityGroup { group_id, rules } = request;
-    let group = lookup::security_group(model, &group_id)?;
+    let group = model.security_group(&group_id)?;
     if rules.is_empty() {
         return Err(missing("IpPermissions"));
     }
@@ -249,7 +250,7 @@ pub fn revoke_security_group_egress(model: &mut Model, request: RevokeSecurityGr
 
 fn revoke(model: &mut Model, request: RevokeSecurityGroup, direction: Direction) -> Result<(), ApiError> {
     let RevokeSecurityGroup { group_id, rules, security_group_rule_ids } = request;
-    let group = lookup::security_group(model, &group_id)?;
+    let group = model.security_group(&group_id)?;
     if rules.is_empty() && security_group_rule_ids.is_empty() {
         return Err(missing("IpPermissions"));
     }
@@ -276,7 +277,7 @@ fn revoke(model: &mut Model, request: RevokeSecurityGroup, direction: Direction)
 /// [`authorize_security_group_ingress`] for the rules as they would become.
 pub fn modify_security_group_rules(model: &mut Model, request: ModifySecurityGroupRules) -> Result<(), ApiError> {
     let ModifySecurityGroupRules { group_id, security_group_rules } = request;
-    let group = lookup::security_group(model, &group_id)?;
+    let group = model.security_group(&group_id)?;
     if security_group_rules.is_empty() {
         return Err(missing("SecurityGroupRules"));
     }
@@ -314,7 +315,7 @@ pub fn update_security_group_rule_descriptions(
     request: UpdateSecurityGroupRuleDescriptions,
 ) -> Result<(), ApiError> {
     let UpdateSecurityGroupRuleDescriptions { group_id, descriptions } = request;
-    let group = lookup::security_group(model, &group_id)?;
+    let group = model.security_group(&group_id)?;
     if descriptions.is_empty() {
         return Err(missing("IpPermissions"));
     }
@@ -354,7 +355,7 @@ pub(crate) fn groups_for_interface(
     }
     let mut groups: Vec<SecurityGroupId> = Vec::with_capacity(asked.len());
     for id in asked {
-        if lookup::security_group(model, id)?.vpc_id != *vpc_id {
+        if model.security_group(id)?.vpc_id != *vpc_id {
             let message = format!("The security group '{id}' does not exist in VPC '{vpc_id}'");
             return Err(ApiError::new(ErrorCode::InvalidGroupNotFound, message));
         }
@@ -405,6 +406,7 @@ fn rule_not_found(id: &SecurityGroupRuleId) -> ApiError {
 /// What can be wrong with a rule by itself, and with what it names.
 fn check_rule(model: &Model, group: &SecurityGroup, rule: &RuleSpecification) -> Result<(), ApiError> {
     check_traffic(rule.traffic)?;
+    super::tag::check(&rule.tags)?;
     check_rule_description(&rule.description)?;
     match &rule.peer {
         Peer::Ipv4(net) => check_canonical(IpNet::V4(*net)),
@@ -415,7 +417,7 @@ fn check_rule(model: &Model, group: &SecurityGroup, rule: &RuleSpecification) ->
             Err(ApiError::new(ErrorCode::InvalidPrefixListIdNotFound, message))
         }
         Peer::SecurityGroup(id) => {
-            let peer = lookup::security_group(model, id)?;
+            let peer = model.security_group(id)?;
             // SG-13: across VPCs only along an active peering connection.
             let reaches = |pcx: &VpcPeeringConnection| {
                 pcx.status == PeeringStatus::Active && pcx.peer_of(&group.vpc_id) == Some(&peer.vpc_id)
