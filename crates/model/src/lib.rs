@@ -7,11 +7,13 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod advance;
 pub mod cidr;
 pub mod claim;
 pub mod context;
 pub mod dhcp_options;
 pub mod endpoint;
+pub mod endpoint_service;
 pub mod error;
 pub mod gateway;
 pub mod guest;

@@ -4,30 +4,43 @@
 //! then says what changed. A refused operation leaves the model as it was.
 
 mod find;
+mod managed_interface;
 mod vpc_cidr;
 
 pub mod address;
 pub mod dhcp_options;
+pub mod egress_only_internet_gateway;
 pub mod internet_gateway;
+pub mod nat_gateway;
 pub mod network_acl;
 pub mod network_interface;
+pub mod peering;
+pub mod prefix_list;
 pub mod route;
 pub mod route_table;
 pub mod security_group;
 pub mod subnet;
 pub mod tag;
 pub mod vpc;
+pub mod vpc_endpoint;
+pub mod vpn_gateway;
 
 pub use address::*;
 pub use dhcp_options::*;
+pub use egress_only_internet_gateway::*;
 pub use internet_gateway::*;
+pub use nat_gateway::*;
 pub use network_acl::*;
 pub use network_interface::*;
+pub use peering::*;
+pub use prefix_list::*;
 pub use route::*;
 pub use route_table::*;
 pub use security_group::*;
 pub use subnet::*;
 pub use tag::*;
 pub use vpc::*;
+pub use vpc_endpoint::*;
+pub use vpn_gateway::*;
 
 pub(crate) use find::{has_dependencies, invalid_value};

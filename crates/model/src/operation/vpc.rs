@@ -182,6 +182,7 @@ pub fn delete_vpc(model: &mut Model, id: &VpcId) -> Result<(), ApiError> {
     model.security_groups.retain(|_, group| group.vpc_id != *id);
     model.route_tables.retain(|_, table| table.vpc_id != *id);
     model.network_acls.retain(|_, acl| acl.vpc_id != *id);
+    model.vpc_endpoints.retain(|_, endpoint| endpoint.vpc_id != *id);
     for connection in model.vpc_peering_connections.values_mut() {
         if connection.peer_of(id).is_some() && connection.status.is_open() {
             (connection.status, connection.settles) = (peering::PeeringStatus::Deleted, None);
