@@ -1,2 +1,28 @@
-//! What a model means for packets: one immutable fabric, one file per stage, one verdict. Pure.
+//! What a model means for packets. Pure.
+//!
+//! Start at [`Fabric`]: the immutable answer, made by [`Fabric::compile`]. One file per stage of the pipeline
+//! decides about packets ([`stage`]); engines call these functions or compile the same [`Fabric`] to something
+//! else. What the control plane may do is `model`'s; what Linux needs is `linux`'s.
 #![forbid(unsafe_code)]
+
+pub mod acl;
+mod compile;
+pub mod engine;
+pub mod fabric;
+pub mod gateway;
+pub mod group;
+pub mod index;
+pub mod names;
+pub mod packet;
+pub mod reason;
+pub mod route;
+
+pub use acl::Acl;
+pub use engine::Engine;
+pub use fabric::{Fabric, Instance, Interface, InterfaceKind, InterfaceStatus, OutsideHost, Subnet, Vpc};
+pub use group::{GroupRule, GroupSet, RulePeer, SecurityGroup};
+pub use index::*;
+pub use names::Entity;
+pub use packet::{Family, FlowKey, Header, Packet, Segment, Transport};
+pub use reason::{Component, Decision, Direction, ExplanationCode, Reason, Rule, Stage};
+pub use route::{NextHop, Route, RouteTable};

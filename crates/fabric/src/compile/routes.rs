@@ -1,0 +1,137 @@
+//! Route tables: prefix lists expanded, one winner for each prefix, next hops resolved (RT-2, RT-5 … RT-7).
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use model::route_table::{RouteOrigin, RouteState};
+use model::{Destination, PrefixListId, RouteTarget};
+
+use super::{Places, blocks_of};
+use crate::fabric::{Interface, InterfaceStatus};
+use crate::index::*;
+use crate::route::{BeatenRoute, BlackholeReason, NextHop, Route, RouteTable};
+
+pub(super) fn compile(
+    places: &Places<'_>,
+    interfaces: &Table<InterfaceIndex, Interface>,
+) -> Table<RouteTableIndex, RouteTable> {
+    let row = |table: &model::RouteTable| {
+        let expanded = table.routes.iter().flat_map(|route| expand(places, interfaces, table, route));
+        let (routes, beaten) = decide(expanded.collect());
+        RouteTable {
+            id: table.id.clone(),
+            name: super::name(&table.tags, table.id.as_str()),
+            vpc: places.vpcs.get(&table.vpc_id).unwrap_or(VpcIndex(0)),
+            is_main: table.is_main(),
+            routes,
+            beaten,
+            origin: table.origin.clone(),
+        }
+    };
+    places.model.route_tables.values().map(row).collect()
+}
+
+fn expand(
+    places: &Places<'_>,
+    interfaces: &Table<InterfaceIndex, Interface>,
+    table: &model::RouteTable,
+    route: &model::Route,
+) -> Vec<Route> {
+    let next_hop = next_hop(places, interfaces, table, route);
+    let one = |destination: IpNet, prefix_list: Option<PrefixListId>| Route {
+        destination,
+        prefix_list,
+        target: route.target.clone(),
+        next_hop,
+        created_by: route.created_by,
+        origin: route.origin.clone(),
+    };
+    match &route.destination {
+        Destination::Ipv4(net) => vec![one(IpNet::V4(*net), None)],
+        Destination::Ipv6(net) => vec![one(IpNet::V6(*net), None)],
+        Destination::PrefixList(id) => {
+            blocks_of(places.model, id).into_iter().map(|block| one(block, Some(id.clone()))).collect()
+        }
+    }
+}
+
+fn next_hop(
+    places: &Places<'_>,
+    interfaces: &Table<InterfaceIndex, Interface>,
+    table: &model::RouteTable,
+    route: &model::Route,
+) -> NextHop {
+    use BlackholeReason as Why;
+    let model = places.model;
+    let usable = model.route_state(table, route) == RouteState::Active;
+    let or = |hop: Option<NextHop>, why: Why| match hop {
+        None => NextHop::Blackhole(Why::TargetGone),
+        Some(_) if !usable => NextHop::Blackhole(why),
+        Some(hop) => hop,
+    };
+    match &route.target {
+        RouteTarget::Local => NextHop::Local,
+        RouteTarget::InternetGateway(id) => {
+            or(places.internet_gateways.get(id).map(NextHop::InternetGateway), Why::NotAttached)
+        }
+        RouteTarget::NatGateway(id) => or(places.nat_gateways.get(id).map(NextHop::NatGateway), Why::NotAvailable),
+        RouteTarget::NetworkInterface(id) => {
+            let index = places.interfaces.get(id);
+            let runs = index.is_some_and(|i| interfaces[i].status == InterfaceStatus::Running);
+            match index {
+                Some(_) if !runs => NextHop::Blackhole(Why::NotRunning),
+                index => or(index.map(NextHop::Interface), Why::NotRunning),
+            }
+        }
+        RouteTarget::VpcPeeringConnection(id) => {
+            let other = model.vpc_peering_connections.get(id).and_then(|p| p.peer_of(&table.vpc_id));
+            let hop = places.peerings.get(id).zip(other.and_then(|vpc| places.vpcs.get(vpc)));
+            or(hop.map(|(peering, vpc)| NextHop::Peering { peering, vpc }), Why::NotAvailable)
+        }
+        RouteTarget::EgressOnlyInternetGateway(id) => {
+            or(places.egress_only.get(id).map(NextHop::EgressOnlyInternetGateway), Why::NotAttached)
+        }
+        RouteTarget::VpcEndpoint(id) => or(places.endpoints.get(id).map(NextHop::VpcEndpoint), Why::NotAvailable),
+        RouteTarget::VpnGateway(id) => or(places.vpn_gateways.get(id).map(NextHop::VpnGateway), Why::NotAttached),
+        RouteTarget::TransitGateway(_) => NextHop::Blackhole(Why::Unsupported),
+    }
+}
+
+/// RT-5 on equal prefixes, RT-6 between propagated routes and local ones, RT-7 between prefix lists.
+fn decide(routes: Vec<Route>) -> (Vec<Route>, Vec<BeatenRoute>) {
+    let local: Vec<IpNet> =
+        routes.iter().filter(|r| r.created_by == RouteOrigin::CreateRouteTable).map(|r| r.destination).collect();
+    let mut by_prefix: BTreeMap<(Reverse<u8>, IpNet), Vec<Route>> = BTreeMap::new();
+    let mut beaten = Vec::new();
+    for route in routes {
+        let inside = local.iter().find(|block| block.contains(&route.destination));
+        match inside {
+            Some(block) if route.created_by == RouteOrigin::EnableVgwRoutePropagation => {
+                beaten.push(BeatenRoute { beaten_by: *block, route, rule: "RT-6" });
+            }
+            _ => by_prefix.entry((Reverse(route.destination.prefix_len()), route.destination)).or_default().push(route),
+        }
+    }
+    let rank = |route: &Route| {
+        let kind = match (route.created_by, &route.prefix_list) {
+            (RouteOrigin::EnableVgwRoutePropagation, _) => 2,
+            (_, Some(_)) => 1,
+            (_, None) => 0,
+        };
+        (kind, route.prefix_list.clone())
+    };
+    let mut winners = Vec::new();
+    for ((_, destination), mut candidates) in by_prefix {
+        candidates.sort_by_key(rank);
+        let mut candidates = candidates.into_iter();
+        let Some(winner) = candidates.next() else { continue };
+        let (kind, _) = rank(&winner);
+        winners.push(winner);
+        beaten.extend(candidates.map(|route| {
+            let same_kind = rank(&route).0 == kind;
+            BeatenRoute { route, beaten_by: destination, rule: if same_kind { "RT-7" } else { "RT-5" } }
+        }));
+    }
+    (winners, beaten)
+}

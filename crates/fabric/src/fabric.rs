@@ -1,0 +1,278 @@
+//! The fabric: what a model means for packets, with every reference resolved. Immutable; made by
+//! [`Fabric::compile`]. Here: VPCs, subnets, interfaces, instances, outside hosts. Rules and gateways have
+//! files of their own ([`crate::group`], [`crate::acl`], [`crate::route`], [`crate::gateway`]).
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use model::network_interface::MacAddress;
+use model::{Guest, InstanceId, InstanceState, NetworkInterfaceId, Origin, SubnetId, VpcId};
+use serde::Serialize;
+
+use crate::acl::Acl;
+use crate::gateway::{
+    EgressOnlyInternetGateway, InternetGateway, NatGateway, Peering, PublicMapping, VpcEndpoint, VpnGateway,
+};
+use crate::group::{GroupSet, SecurityGroup};
+use crate::index::*;
+use crate::names::Names;
+use crate::route::RouteTable;
+
+/// What a model means for packets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fabric {
+    /// Generation of the model it was compiled from.
+    pub generation: u64,
+    /// VPCs by id.
+    pub vpcs: Table<VpcIndex, Vpc>,
+    /// Subnets by id.
+    pub subnets: Table<SubnetIndex, Subnet>,
+    /// Network interfaces by id; those of NAT gateways and endpoints too.
+    pub interfaces: Table<InterfaceIndex, Interface>,
+    /// Instances by id, terminated ones left out.
+    pub instances: Table<InstanceIndex, Instance>,
+    /// Security groups by id.
+    pub groups: Table<GroupIndex, SecurityGroup>,
+    /// Every distinct set of groups that some interface carries; many interfaces share one.
+    pub group_sets: Table<GroupSetIndex, GroupSet>,
+    /// Network ACLs by id.
+    pub acls: Table<AclIndex, Acl>,
+    /// Route tables by id.
+    pub route_tables: Table<RouteTableIndex, RouteTable>,
+    /// Internet gateways by id.
+    pub internet_gateways: Table<InternetGatewayIndex, InternetGateway>,
+    /// Egress-only internet gateways by id.
+    pub egress_only_internet_gateways: Table<EgressOnlyInternetGatewayIndex, EgressOnlyInternetGateway>,
+    /// Virtual private gateways by id.
+    pub vpn_gateways: Table<VpnGatewayIndex, VpnGateway>,
+    /// NAT gateways by id, deleted and failed ones too.
+    pub nat_gateways: Table<NatGatewayIndex, NatGateway>,
+    /// Peering connections by id.
+    pub peerings: Table<PeeringIndex, Peering>,
+    /// Endpoints by id.
+    pub vpc_endpoints: Table<VpcEndpointIndex, VpcEndpoint>,
+    /// Named places on the internet, by name.
+    pub outside: Table<OutsideIndex, OutsideHost>,
+    /// Every public IPv4 address in use, with the private address it stands for (IGW-2).
+    pub public_addresses: BTreeMap<Ipv4Addr, PublicMapping>,
+    /// What people may type for what is here.
+    pub(crate) names: Names,
+}
+
+/// A VPC.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Vpc {
+    /// Identifier.
+    pub id: VpcId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// IPv4 blocks in force, the primary one first.
+    pub blocks: Vec<Ipv4Net>,
+    /// IPv6 blocks in force.
+    pub ipv6_blocks: Vec<Ipv6Net>,
+    /// DNS-2: whether the resolver answers.
+    pub dns_support: bool,
+    /// DNS-5.
+    pub dns_hostnames: bool,
+    /// Where the Amazon resolver answers besides 169.254.169.253: primary block + 2 (DNS-1).
+    pub resolver: Ipv4Addr,
+    /// The attached internet gateway.
+    pub internet_gateway: Option<InternetGatewayIndex>,
+    /// The egress-only internet gateway.
+    pub egress_only_internet_gateway: Option<EgressOnlyInternetGatewayIndex>,
+    /// The attached virtual private gateway.
+    pub vpn_gateway: Option<VpnGatewayIndex>,
+    /// Its subnets.
+    pub subnets: Vec<SubnetIndex>,
+    /// Who holds a private IPv4 or an IPv6 address.
+    pub addresses: BTreeMap<IpAddr, InterfaceIndex>,
+}
+
+impl Vpc {
+    /// Whether the address lies in one of its blocks.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => self.blocks.iter().any(|block| block.contains(&a)),
+            IpAddr::V6(a) => self.ipv6_blocks.iter().any(|block| block.contains(&a)),
+        }
+    }
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Subnet {
+    /// Identifier.
+    pub id: SubnetId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// IPv4 block.
+    pub cidr: Ipv4Net,
+    /// IPv6 blocks in force.
+    pub ipv6_blocks: Vec<Ipv6Net>,
+    /// Zone name.
+    pub availability_zone: String,
+    /// The router's address, base + 1 (SUB-2).
+    pub router: Ipv4Addr,
+    /// The route table it uses, its own or the main one (RT-11).
+    pub route_table: RouteTableIndex,
+    /// The network ACL it uses.
+    pub acl: AclIndex,
+    /// Interfaces in it.
+    pub interfaces: Vec<InterfaceIndex>,
+}
+
+impl Subnet {
+    /// Whether the address lies in one of its blocks.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => self.cidr.contains(&a),
+            IpAddr::V6(a) => self.ipv6_blocks.iter().any(|block| block.contains(&a)),
+        }
+    }
+
+    /// The block of the subnet that an address lies in.
+    pub fn block_of(&self, address: IpAddr) -> Option<IpNet> {
+        match address {
+            IpAddr::V4(a) => self.cidr.contains(&a).then_some(IpNet::V4(self.cidr)),
+            IpAddr::V6(a) => self.ipv6_blocks.iter().find(|block| block.contains(&a)).map(|b| IpNet::V6(*b)),
+        }
+    }
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// Identifier.
+    pub id: NetworkInterfaceId,
+    /// `Name` tag, else what it serves (`web1`, `web1/1` for device index 1, the NAT gateway's name), else the id.
+    pub name: String,
+    /// MAC address.
+    pub mac: MacAddress,
+    /// Its subnet.
+    pub subnet: SubnetIndex,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// Private IPv4 addresses, the primary one first, each with its public address.
+    pub addresses: Vec<PrivateAddress>,
+    /// IPv6 addresses.
+    pub ipv6: Vec<Ipv6Addr>,
+    /// Its security groups, sorted.
+    pub groups: Vec<GroupIndex>,
+    /// Its security groups as one merged filter; `None` = never filtered (a NAT gateway's, NAT-13).
+    pub group_set: Option<GroupSetIndex>,
+    /// ENI-5.
+    pub source_dest_check: bool,
+    /// Whom it serves.
+    pub kind: InterfaceKind,
+    /// Whether anyone receives there.
+    pub status: InterfaceStatus,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl Interface {
+    /// The primary private address.
+    pub fn primary_address(&self) -> Ipv4Addr {
+        self.addresses[0].private
+    }
+
+    /// Whether the address is one of its own, either family.
+    pub fn holds(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) => self.addresses.iter().any(|own| own.private == a),
+            IpAddr::V6(a) => self.ipv6.contains(&a),
+        }
+    }
+
+    /// All its private IPv4 and its IPv6 addresses.
+    pub fn all_addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let v4 = self.addresses.iter().map(|own| IpAddr::V4(own.private));
+        v4.chain(self.ipv6.iter().map(|a| IpAddr::V6(*a)))
+    }
+
+    /// The instance it belongs to.
+    pub fn instance(&self) -> Option<InstanceIndex> {
+        match self.kind {
+            InterfaceKind::Instance { instance, .. } => Some(instance),
+            _ => None,
+        }
+    }
+}
+
+/// A private address and the public one that the internet gateway knows for it (EIP-2, PIP-1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PrivateAddress {
+    /// The private address.
+    pub private: Ipv4Addr,
+    /// Elastic IP, else the auto-assigned public address.
+    pub public: Option<Ipv4Addr>,
+}
+
+/// Whom an interface serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterfaceKind {
+    /// An instance, at a device index.
+    Instance {
+        /// The instance.
+        instance: InstanceIndex,
+        /// 0 is the primary interface.
+        device_index: u32,
+    },
+    /// A NAT gateway (NAT-1).
+    NatGateway(NatGatewayIndex),
+    /// An interface endpoint (VPCE-5).
+    VpcEndpoint(VpcEndpointIndex),
+    /// Nobody: not attached.
+    Unattached,
+}
+
+/// Whether anyone receives at an interface (INST-6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterfaceStatus {
+    /// In use by something that runs.
+    Running,
+    /// Its instance is not running.
+    Stopped(InstanceState),
+    /// Attached to nothing that works.
+    Unattached,
+}
+
+impl InterfaceStatus {
+    /// Whether packets are received and sent.
+    pub fn is_running(self) -> bool {
+        self == Self::Running
+    }
+}
+
+/// An instance.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    /// Identifier.
+    pub id: InstanceId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// State.
+    pub state: InstanceState,
+    /// Interfaces by device index.
+    pub interfaces: Vec<InterfaceIndex>,
+    /// What its own system does: listeners, forwarding, masquerading.
+    pub guest: Guest,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A named place on the internet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutsideHost {
+    /// Name.
+    pub name: String,
+    /// Addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Where it was written.
+    pub origin: Origin,
+}

@@ -1,0 +1,170 @@
+//! Gateways as the fabric keeps them: internet, egress-only, NAT and virtual private gateways, peering
+//! connections, endpoints. What each does with a packet is decided in the [`crate::stage`] of its name.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ipnet::IpNet;
+use model::endpoint::VpcEndpointState;
+use model::nat_gateway::NatGatewayState;
+use model::peering::PeeringStatus;
+use model::{
+    EgressOnlyInternetGatewayId, InternetGatewayId, NatGatewayId, Origin, PrefixListId, VpcEndpointId,
+    VpcPeeringConnectionId, VpnGatewayId,
+};
+use serde::Serialize;
+
+use crate::index::*;
+
+/// An internet gateway with its 1:1 translation (IGW-2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InternetGateway {
+    /// Identifier.
+    pub id: InternetGatewayId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// The VPC it is attached to.
+    pub vpc: Option<VpcIndex>,
+    /// Gateway route table for what comes in (RT-18).
+    pub edge_route_table: Option<RouteTableIndex>,
+    /// Public address to private address and its interface.
+    pub by_public: BTreeMap<Ipv4Addr, PublicMapping>,
+    /// Private address to public address: the same pairs.
+    pub by_private: BTreeMap<Ipv4Addr, Ipv4Addr>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What a public address stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PublicMapping {
+    /// The VPC of the interface.
+    pub vpc: VpcIndex,
+    /// The interface that holds the private address.
+    pub interface: InterfaceIndex,
+    /// The private address.
+    pub private: Ipv4Addr,
+}
+
+/// An egress-only internet gateway (EIGW-1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EgressOnlyInternetGateway {
+    /// Identifier.
+    pub id: EgressOnlyInternetGatewayId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A virtual private gateway (VPN-1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VpnGateway {
+    /// Identifier.
+    pub id: VpnGatewayId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// The VPC it is attached to.
+    pub vpc: Option<VpcIndex>,
+    /// Gateway route table for what comes in (RT-18).
+    pub edge_route_table: Option<RouteTableIndex>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A NAT gateway (NAT-1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NatGateway {
+    /// Identifier.
+    pub id: NatGatewayId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// The subnet whose network ACL and route table it uses (NAT-13, NAT-17).
+    pub subnet: SubnetIndex,
+    /// Its interface; `None` when creation failed or it is gone.
+    pub interface: Option<InterfaceIndex>,
+    /// The address it hides others behind (NAT-5).
+    pub private_address: Option<Ipv4Addr>,
+    /// What the internet gateway makes of that address.
+    pub public_address: Option<Ipv4Addr>,
+    /// Public or private type (NAT-2).
+    pub is_public: bool,
+    /// State; only `available` carries traffic.
+    pub state: NatGatewayState,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// A VPC peering connection (PCX-1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Peering {
+    /// Identifier.
+    pub id: VpcPeeringConnectionId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// Who asked; `None` when that VPC is gone.
+    pub requester: Option<VpcIndex>,
+    /// Who answers; `None` when that VPC is gone.
+    pub accepter: Option<VpcIndex>,
+    /// State; only `active` carries traffic.
+    pub status: PeeringStatus,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+impl Peering {
+    /// Whether it carries traffic.
+    pub fn is_active(&self) -> bool {
+        self.status == PeeringStatus::Active && self.requester.is_some() && self.accepter.is_some()
+    }
+
+    /// The other side, seen from `vpc`.
+    pub fn peer_of(&self, vpc: VpcIndex) -> Option<VpcIndex> {
+        match () {
+            () if self.requester == Some(vpc) => self.accepter,
+            () if self.accepter == Some(vpc) => self.requester,
+            () => None,
+        }
+    }
+}
+
+/// A VPC endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VpcEndpoint {
+    /// Identifier.
+    pub id: VpcEndpointId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// Its VPC.
+    pub vpc: VpcIndex,
+    /// Such as `com.amazonaws.ap-northeast-2.s3`.
+    pub service_name: String,
+    /// What kind.
+    pub kind: VpcEndpointKind,
+    /// State; only `available` carries traffic.
+    pub state: VpcEndpointState,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// The two kinds of endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VpcEndpointKind {
+    /// A route to the service's prefix list (VPCE-1); hosts inside its blocks are the service.
+    Gateway {
+        /// The list.
+        prefix_list: PrefixListId,
+        /// Its blocks.
+        blocks: Vec<IpNet>,
+    },
+    /// Interfaces in subnets (VPCE-5).
+    Interface {
+        /// The interfaces.
+        interfaces: Vec<InterfaceIndex>,
+    },
+}
