@@ -1,1 +1,25 @@
 //! Processes with their own namespaces and root file system; the holder that keeps a lab alive.
+//!
+//! Start reading at [`client::Client`] (what a
+//! holder does for its callers), [`spec`] (what an instance is) and [`process`] (what runs in one).
+//! The other side is `holder` (pid 1 of a lab), `init` (pid 1 of an instance) and `root` (the file
+//! system an instance sees). [`capabilities`] says what this machine allows, [`relay`] carries TCP from
+//! the host into a lab.
+//!
+//! This room knows Linux and nothing of clouds: no address, route or rule is decided here, and no
+//! netlink message is built. Everything is synchronous; holder and init are single-threaded.
+
+mod channel;
+pub mod client;
+mod error;
+pub mod process;
+mod protocol;
+pub mod spec;
+
+pub use client::Client;
+pub use error::{Error, Fault, FaultKind, Result};
+pub use process::{ExitStatus, Process};
+pub use spec::{
+    Bind, ExecSpec, InstanceSpec, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress, SocketSpec,
+    Stdio, Tool,
+};

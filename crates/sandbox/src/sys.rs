@@ -1,0 +1,272 @@
+//! System calls that neither std nor rustix offers safely. Nothing here decides anything.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+
+/// A new process with these namespaces (`CLONE_NEW…`), as `fork` would make it; `None` in the child.
+/// With `CLONE_PARENT` it becomes a sibling.
+///
+/// Only for processes with one thread: the child may then do anything that its parent may.
+pub(crate) fn clone3(flags: i32) -> io::Result<Option<Pid>> {
+    // JUSTIFICATION: no safe wrapper makes a process and its namespaces in one call.
+    // SAFETY: an all-zero clone_args is valid; it asks for no shared memory and no stack, so the child
+    // runs on a copy of everything, like after fork. The caller has one thread, so no lock is held by
+    // a thread that the child lacks.
+    let pid = unsafe {
+        let mut arguments: libc::clone_args = std::mem::zeroed();
+        arguments.flags = flags.cast_unsigned().into();
+        // The kernel wants no exit signal with CLONE_PARENT: the sibling inherits the parent's.
+        if flags & libc::CLONE_PARENT == 0 {
+            arguments.exit_signal = libc::SIGCHLD as u64;
+        }
+        libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>())
+    };
+    if pid < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Pid::from_raw(pid as i32))
+}
+
+/// `fork` for a process with one thread; `None` in the child.
+pub(crate) fn fork() -> io::Result<Option<Pid>> {
+    // JUSTIFICATION: std can only start other programs; the child here goes on in this one first.
+    // SAFETY: the process has one thread (every caller is a holder, an init or a probe).
+    let pid = unsafe { libc::fork() };
+    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
+}
+
+/// Runs the child's side of [`clone3`] or [`fork`] and ends the process with its code: nothing of the
+/// parent's stack is unwound or dropped in the child.
+pub(crate) fn child(body: impl FnOnce() -> i32) -> ! {
+    let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or(125);
+    // JUSTIFICATION: std's exit runs handlers that belong to the parent.
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// Ends this process at once, when going on would be worse.
+pub(crate) fn exit_now(code: i32) -> ! {
+    child(|| code)
+}
+
+/// Makes `descriptor` number `number`, open across exec, whatever was there before.
+pub(crate) fn install(descriptor: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+    // JUSTIFICATION: rustix's dup2 wants to own the target, and 0, 1, 2 have no owner.
+    // SAFETY: the caller means to replace `number`; callers do so in fresh children, where the numbers
+    // below the ones they hold belong to nobody.
+    if unsafe { libc::dup2(descriptor.as_raw_fd(), number) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Closes every descriptor from `first` up. For children that start over.
+pub(crate) fn close_from(first: RawFd) {
+    // JUSTIFICATION: a child must not keep its parent's descriptors, and a loop over 20,000 is slow.
+    // SAFETY: the child's copies have no owner that will ever drop them: see `child`.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, first.cast_unsigned(), u32::MAX, 0u32);
+    }
+}
+
+/// Takes over a descriptor number that [`install`] filled.
+pub(crate) fn adopt(number: RawFd) -> OwnedFd {
+    // JUSTIFICATION: `install` has no owner to hand back.
+    // SAFETY: callers pass a number they installed themselves, once.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Blocks these signals and delivers them as reads of the returned descriptor.
+pub(crate) fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
+    // JUSTIFICATION: rustix has no signalfd.
+    // SAFETY: the set is initialised by sigemptyset before use; the descriptor is new and ours.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+        if libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
+        if descriptor < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+    }
+}
+
+/// The next signal of a [`signal_descriptor`].
+pub(crate) fn next_signal(descriptor: &OwnedFd) -> Option<i32> {
+    let mut record = [0; size_of::<libc::signalfd_siginfo>()];
+    match rustix::io::read(descriptor, &mut record) {
+        Ok(count) if count == record.len() => {
+            let number = [record[0], record[1], record[2], record[3]];
+            Some(u32::from_ne_bytes(number).cast_signed())
+        }
+        _ => None,
+    }
+}
+
+/// Ignores a signal; children inherit that until exec by std, which restores SIGPIPE.
+pub(crate) fn ignore_signal(signal: i32) {
+    // JUSTIFICATION: rustix leaves signal dispositions to libc.
+    // SAFETY: SIG_IGN runs no code.
+    unsafe {
+        libc::signal(signal, libc::SIG_IGN);
+    }
+}
+
+/// Restores what a fresh program expects of a signal.
+pub(crate) fn default_signal(signal: i32) {
+    // JUSTIFICATION: as above.
+    // SAFETY: SIG_DFL runs no code.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+    }
+}
+
+/// Sends any signal, real-time ones included; `group` addresses the process group of that number.
+pub(crate) fn kill(pid: i32, signal: i32, group: bool) -> io::Result<()> {
+    let target = if group { -pid } else { pid };
+    // JUSTIFICATION: rustix's typed signals leave out real-time ones.
+    // SAFETY: kill has no memory effects.
+    if unsafe { libc::kill(target, signal) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Every process of this pid namespace but the caller and, for pid 1 of it, nobody above.
+pub(crate) fn kill_all(signal: i32) {
+    // JUSTIFICATION: rustix refuses pid -1.
+    // SAFETY: no memory effects. Callers are pid 1 of a pid namespace of ours (checked), so it reaches
+    // nothing else.
+    unsafe {
+        if libc::getpid() == 1 {
+            libc::kill(-1, signal);
+        }
+    }
+}
+
+/// A new session keyring: the user's keys (Kerberos, encrypted folders) are not inherited.
+pub(crate) fn leave_session_keyring() {
+    const KEYCTL_JOIN_SESSION_KEYRING: i32 = 1;
+    // JUSTIFICATION: no wrapper offers keyctl.
+    // SAFETY: a null name asks for an anonymous keyring. A kernel without keys has none to leave.
+    unsafe {
+        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>());
+    }
+}
+
+/// Sets `lo` up in the caller's network namespace.
+pub(crate) fn loopback_up() -> io::Result<()> {
+    let socket = rustix::net::socket_with(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::DGRAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    // JUSTIFICATION: one ioctl instead of a netlink exchange; this crate has no netlink.
+    // SAFETY: an all-zero ifreq is valid, `lo` fits its name with the terminating zero, and the kernel
+    // reads and writes only the structure.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        request.ifr_name[0] = b'l' as libc::c_char;
+        request.ifr_name[1] = b'o' as libc::c_char;
+        request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+        if libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw mut request) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// Enters a namespace for good.
+pub(crate) fn enter(namespace: BorrowedFd<'_>, kind: LinkNameSpaceType) -> io::Result<()> {
+    rustix::thread::move_into_link_name_space(namespace, Some(kind)).map_err(io::Error::from)
+}
+
+/// Leaves namespaces for new ones.
+pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    // JUSTIFICATION: rustix marks unshare unsafe because of CLONE_FILES.
+    // SAFETY: callers pass namespace flags only, which leave the descriptor table alone.
+    unsafe { rustix::thread::unshare_unsafe(flags).map_err(io::Error::from) }
+}
+
+/// Binds a packet socket to an interface of the caller's network namespace.
+pub(crate) fn bind_packet(socket: impl AsFd, interface: &str, protocol: i32) -> io::Result<()> {
+    let name = std::ffi::CString::new(interface)?;
+    // JUSTIFICATION: rustix has no address type for AF_PACKET.
+    // SAFETY: the name is a C string, the address an initialised sockaddr_ll of the length given; both
+    // outlive the calls.
+    unsafe {
+        let index = libc::if_nametoindex(name.as_ptr());
+        if index == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut address: libc::sockaddr_ll = std::mem::zeroed();
+        address.sll_family = libc::AF_PACKET as u16;
+        address.sll_protocol = (protocol as u16).to_be();
+        address.sll_ifindex = index.cast_signed();
+        bind_raw(socket.as_fd(), &address)
+    }
+}
+
+/// Binds a netlink socket, with a port number of the kernel's choice, to multicast groups.
+pub(crate) fn bind_netlink(socket: impl AsFd, groups: u32) -> io::Result<()> {
+    // JUSTIFICATION: rustix offers netlink addresses under another feature than the workspace's.
+    // SAFETY: an initialised sockaddr_nl of the length given, which outlives the call.
+    unsafe {
+        let mut address: libc::sockaddr_nl = std::mem::zeroed();
+        address.nl_family = libc::AF_NETLINK as u16;
+        address.nl_groups = groups;
+        bind_raw(socket.as_fd(), &address)
+    }
+}
+
+/// # Safety
+/// `A` is a socket address structure that begins with its family.
+unsafe fn bind_raw<A>(socket: BorrowedFd<'_>, address: &A) -> io::Result<()> {
+    // JUSTIFICATION: the two callers above.
+    // SAFETY: the pointer and length describe `address`.
+    let result = unsafe {
+        libc::bind(socket.as_raw_fd(), std::ptr::from_ref(address).cast(), size_of::<A>() as libc::socklen_t)
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// `socket` with numbers as they come; close-on-exec.
+pub(crate) fn open_socket(family: i32, kind: i32, protocol: i32, nonblocking: bool) -> io::Result<OwnedFd> {
+    let flags = libc::SOCK_CLOEXEC | if nonblocking { libc::SOCK_NONBLOCK } else { 0 };
+    // JUSTIFICATION: rustix's types cannot say every family and protocol.
+    // SAFETY: the descriptor is new and ours.
+    unsafe {
+        let descriptor = libc::socket(family, kind | flags, protocol);
+        if descriptor < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+    }
+}
+
+/// Sets an integer or string socket option.
+pub(crate) fn set_socket_option(socket: impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+    // JUSTIFICATION: IP_FREEBIND and IP_TRANSPARENT have no common setter.
+    // SAFETY: pointer and length describe `value`.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            value.as_ptr().cast(),
+            value.len() as libc::socklen_t,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Raises this process's soft limit of open descriptors to the hard one, and returns what it was. A
+/// daemon that receives a descriptor an instance calls this once; the holder does for itself.
+pub fn raise_descriptor_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // A refusal leaves the old limit, which shows when descriptors run out.
+    let _ = setrlimit(Resource::Nofile, raised);
+    limit.current
+}
