@@ -1,0 +1,148 @@
+//! Names and numbers of kernel objects, all made from resource identifiers: the same resource has the same name in
+//! every plan, and a name or number seen in the kernel leads back to the resource.
+
+use std::collections::BTreeMap;
+
+use fabric::{
+    Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcIndex,
+};
+use model::{InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcId, VpcPeeringConnectionId};
+
+/// The outside.
+pub const INTERNET: &str = "internet";
+/// In a router: the link to the internet gateway.
+pub const ROUTER_TO_GATEWAY: &str = "igw";
+/// In an internet gateway: the link to the router.
+pub const GATEWAY_IN: &str = "in";
+/// In an internet gateway: the link to the internet.
+pub const GATEWAY_OUT: &str = "out";
+/// Where packets go that no route takes.
+pub const SINK_NO_ROUTE: &str = "s_noroute";
+/// Where packets go that a blackhole route takes (RT-9).
+pub const SINK_BLACKHOLE: &str = "s_blackhole";
+/// Where packets go whose address nobody has.
+pub const SINK_NOBODY: &str = "s_nobody";
+/// The fourth end of the two pairs that the sinks are.
+pub const SINK_SPARE: &str = "s_spare";
+
+/// Namespace of a VPC's router.
+pub fn router_namespace(id: &VpcId) -> String {
+    format!("vpc/{id}")
+}
+
+/// Namespace of an internet gateway.
+pub fn internet_gateway_namespace(id: &InternetGatewayId) -> String {
+    format!("igw/{id}")
+}
+
+/// Namespace of a NAT gateway.
+pub fn nat_gateway_namespace(id: &NatGatewayId) -> String {
+    format!("nat/{id}")
+}
+
+/// Namespace of an instance.
+pub fn instance_namespace(id: &InstanceId) -> String {
+    format!("instance/{id}")
+}
+
+/// In a router: the link to an interface.
+pub fn interface_link(id: &NetworkInterfaceId) -> String {
+    link('e', id.as_str())
+}
+
+/// In a router: the link to the router of a peered VPC.
+pub fn peering_link(id: &VpcPeeringConnectionId) -> String {
+    link('p', id.as_str())
+}
+
+/// On the internet: the link to an internet gateway.
+pub fn outside_link(id: &InternetGatewayId) -> String {
+    link('g', id.as_str())
+}
+
+/// A letter and the first 14 characters behind the id's dash: 15 bytes, the most that Linux allows. Identifiers have
+/// 17 random digits; two that share 14 do not happen.
+fn link(letter: char, id: &str) -> String {
+    let digits = id.rsplit('-').next().unwrap_or(id);
+    format!("{letter}{}", &digits[..digits.len().min(14)])
+}
+
+/// FNV-1a of a text in 30 bits, from 2^29 on: a number for devices, groups, marks and routing tables that collides with
+/// none of the kernel's own small ones.
+pub fn number(text: &str) -> u32 {
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    0x2000_0000 | ((hash ^ (hash >> 32)) as u32 & 0x1fff_ffff)
+}
+
+/// From names and numbers seen in the kernel back to the fabric.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    interfaces: BTreeMap<(String, String), InterfaceIndex>,
+    peerings: BTreeMap<(String, String), PeeringIndex>,
+    route_tables: BTreeMap<(String, u32), RouteTableIndex>,
+    internet_gateways: BTreeMap<String, InternetGatewayIndex>,
+    nat_gateways: BTreeMap<String, NatGatewayIndex>,
+    vpcs: BTreeMap<String, VpcIndex>,
+}
+
+impl Directory {
+    /// The directory of a fabric.
+    pub fn new(fabric: &Fabric) -> Directory {
+        let router = |vpc: VpcIndex| router_namespace(&fabric.vpcs[vpc].id);
+        let mut directory = Directory::default();
+        for (index, vpc) in fabric.vpcs.iter() {
+            directory.vpcs.insert(router_namespace(&vpc.id), index);
+        }
+        for (index, interface) in fabric.interfaces.iter() {
+            let link = interface_link(&interface.id);
+            directory.interfaces.insert((router(interface.vpc), link), index);
+            if let InterfaceKind::NatGateway(nat) = interface.kind {
+                directory.nat_gateways.insert(nat_gateway_namespace(&fabric.nat_gateways[nat].id), nat);
+            }
+        }
+        for (index, table) in fabric.route_tables.iter() {
+            directory.route_tables.insert((router(table.vpc), number(table.id.as_str())), index);
+        }
+        for (index, gateway) in fabric.internet_gateways.iter() {
+            directory.internet_gateways.insert(internet_gateway_namespace(&gateway.id), index);
+        }
+        for (index, peering) in fabric.peerings.iter() {
+            for vpc in [peering.requester, peering.accepter].into_iter().flatten() {
+                directory.peerings.insert((router(vpc), peering_link(&peering.id)), index);
+            }
+        }
+        directory
+    }
+
+    /// The interface behind a router's link.
+    pub fn interface(&self, namespace: &str, link: &str) -> Option<InterfaceIndex> {
+        self.interfaces.get(&(namespace.to_owned(), link.to_owned())).copied()
+    }
+
+    /// The peering connection behind a router's link.
+    pub fn peering(&self, namespace: &str, link: &str) -> Option<PeeringIndex> {
+        self.peerings.get(&(namespace.to_owned(), link.to_owned())).copied()
+    }
+
+    /// The route table that a packet's mark stands for.
+    pub fn route_table(&self, namespace: &str, mark: u32) -> Option<RouteTableIndex> {
+        self.route_tables.get(&(namespace.to_owned(), mark)).copied()
+    }
+
+    /// The internet gateway of a namespace.
+    pub fn internet_gateway(&self, namespace: &str) -> Option<InternetGatewayIndex> {
+        self.internet_gateways.get(namespace).copied()
+    }
+
+    /// The NAT gateway of a namespace.
+    pub fn nat_gateway(&self, namespace: &str) -> Option<NatGatewayIndex> {
+        self.nat_gateways.get(namespace).copied()
+    }
+
+    /// The VPC of a router's namespace.
+    pub fn vpc(&self, namespace: &str) -> Option<VpcIndex> {
+        self.vpcs.get(namespace).copied()
+    }
+}

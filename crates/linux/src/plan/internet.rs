@@ -1,0 +1,61 @@
+//! The outside: named hosts, the public DNS, and ways to every public address that is in use.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use fabric::{Fabric, Stage};
+use netlink::nft::build::is_not;
+use netlink::nft::build::Load;
+use netlink::nft::{Chain, Expr, Family, Hook, priority};
+
+use super::internet_gateway::OUTER_MAC;
+use super::phrase::{goto, restore_ttl, then};
+use super::{ANYWHERE, LinkEnd, MAIN, MTU_INTERNET, Options, Plan, RouteTo, host};
+use crate::naming::{INTERNET, outside_link};
+
+/// The internet as a neighbour of gateways.
+pub const OUTSIDE_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 253);
+/// Its hardware address on every link.
+pub const OUTSIDE_MAC: [u8; 6] = [0x02, 0x76, 0x70, 0x63, 0, 4];
+/// A gateway as a neighbour of the internet.
+const GATEWAY_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 252);
+/// Where packets go that nobody outside receives.
+const SINK: &str = "s_internet";
+const SINK_SPARE: &str = "s_spare";
+/// Where the public DNS answers.
+pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
+
+/// Adds the outside.
+pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
+    let end = |name: &str, last: u8| LinkEnd::new(INTERNET, name, [0x02, 0x76, 0x70, 0x63, 6, last], MTU_INTERNET);
+    plan.link(end(SINK, 0), end(SINK_SPARE, 1));
+    let namespace = plan.namespace(INTERNET);
+    namespace.forward();
+    namespace.route(MAIN, ANYWHERE, 0, RouteTo::device(SINK));
+    namespace.address("lo", host(PUBLIC_DNS));
+    for address in fabric.outside.values().flat_map(|host| &host.addresses) {
+        if let IpAddr::V4(address) = address {
+            namespace.address("lo", host(*address));
+        }
+    }
+    for address in fabric.representatives() {
+        namespace.address("lo", host(address));
+    }
+    for gateway in fabric.internet_gateways.values().filter(|gateway| gateway.vpc.is_some()) {
+        let link = outside_link(&gateway.id);
+        namespace.neighbours.insert((link.clone(), GATEWAY_NEIGHBOUR), OUTER_MAC);
+        for public in gateway.by_public.keys() {
+            namespace.route(MAIN, host(*public), 0, RouteTo::via(&link, GATEWAY_NEIGHBOUR));
+        }
+    }
+    let table = namespace.table(Family::Ip, "internet");
+    let mut ttl = restore_ttl(table);
+    ttl.splice(0..0, is_not(Load::Iif, &1u32.to_ne_bytes()));
+    table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), vec![ttl]);
+    let drop = table.drop_chain("internet");
+    let nobody = match options.invert == Some(Stage::Internet) {
+        false => then(netlink::nft::build::oif_name(SINK), goto(drop)),
+        true => vec![Expr::Verdict(goto(drop))],
+    };
+    table.chain(Chain::base("forward", Hook::Forward, priority::FILTER), vec![nobody.clone()]);
+    table.chain(Chain::base("output", Hook::Output, priority::FILTER), vec![nobody]);
+}

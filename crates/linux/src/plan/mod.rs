@@ -1,0 +1,320 @@
+//! What the kernel must hold for a fabric: plain data, compared and applied elsewhere. `docs/linux-engine.md` is the map.
+
+mod address_space;
+mod guest;
+mod internet;
+mod internet_gateway;
+mod nat_gateway;
+mod network_acl;
+mod peering;
+mod phrase;
+mod router;
+mod security_group;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use fabric::{Fabric, Stage};
+use ipnet::Ipv4Net;
+use netlink::nft::{self, Chain, Element, Expr, Key, Set};
+
+/// The largest packet inside a VPC (L2-7), bytes.
+pub const MTU_VPC: u32 = 9_001;
+/// The largest packet on the internet (L2-7), bytes.
+pub const MTU_INTERNET: u32 = 1_500;
+/// The largest packet that a NAT gateway takes (NAT-15), bytes.
+pub const MTU_NAT: u32 = 8_500;
+/// Hardware address of every router end: the fabric's own (L2-2).
+pub const ROUTER_MAC: [u8; 6] = [0x02, 0x76, 0x70, 0x63, 0, 1];
+
+/// How a fabric is to be planned.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// For tests: this stage decides the other way round.
+    pub invert: Option<Stage>,
+}
+
+/// Why a fabric cannot be built here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// The conntrack label has 128 bits, four for each such interface.
+    #[error("VPC {vpc} has {count} interfaces without source/dest check; this engine can tell the flows of {limit} apart")]
+    TooManyUnchecked {
+        /// The VPC.
+        vpc: String,
+        /// How many.
+        count: usize,
+        /// How many can be.
+        limit: usize,
+    },
+}
+
+/// Everything that the kernel must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Namespaces by key.
+    pub namespaces: BTreeMap<String, Namespace>,
+    /// Links by the near end's namespace and name.
+    pub links: BTreeMap<(String, String), Veth>,
+}
+
+/// One network namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespace {
+    /// Whether an instance lives in it (and owns it).
+    pub is_instance: bool,
+    /// Values under `/proc/sys`.
+    pub sysctls: BTreeMap<String, String>,
+    /// Addresses.
+    pub addresses: BTreeSet<Address>,
+    /// Routes.
+    pub routes: BTreeSet<Route>,
+    /// Rules that choose a routing table.
+    pub rules: BTreeSet<Rule>,
+    /// Permanent neighbours: device and address to hardware address.
+    pub neighbours: BTreeMap<(String, Ipv4Addr), [u8; 6]>,
+    /// nf_tables tables.
+    pub tables: BTreeMap<nft::Table, Table>,
+}
+
+/// A pair of Ethernet devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Veth {
+    /// The end that the pair is found by.
+    pub near: LinkEnd,
+    /// The other.
+    pub far: LinkEnd,
+}
+
+/// One end of a pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkEnd {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Hardware address.
+    pub mac: [u8; 6],
+    /// Largest packet, bytes.
+    pub mtu: u32,
+    /// Device group.
+    pub group: u32,
+    /// Whether it answers ARP for what is routed elsewhere.
+    pub proxy_arp: bool,
+}
+
+impl LinkEnd {
+    /// An end in device group 0.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>, mac: [u8; 6], mtu: u32) -> LinkEnd {
+        LinkEnd { namespace: namespace.into(), name: name.into(), mac, mtu, group: 0, proxy_arp: false }
+    }
+
+    /// The device's index: made from its name, so that routes can name it before it exists.
+    pub fn index(&self) -> u32 {
+        device_index(&self.name)
+    }
+}
+
+/// The index of a device by name. `eth0`, `eth1`, … get 2, 3, … as they would by themselves.
+pub fn device_index(name: &str) -> u32 {
+    match name.strip_prefix("eth").and_then(|n| n.parse::<u32>().ok()) {
+        Some(n) => n + 2,
+        None if name == "lo" => 1,
+        None => crate::naming::number(name),
+    }
+}
+
+/// An address on a device; no route comes with it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Address {
+    /// Device.
+    pub device: String,
+    /// Address with prefix length.
+    pub address: Ipv4Net,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Route {
+    /// Routing table.
+    pub table: u32,
+    /// Destination.
+    pub destination: Ipv4Net,
+    /// Rank among routes to the same destination; the lowest wins.
+    pub metric: u32,
+    /// What it does.
+    pub to: RouteTo,
+}
+
+/// What a route does.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteTo {
+    /// Ask the next rule.
+    Throw,
+    /// Out of a device, to a neighbour if one is named.
+    Device {
+        /// Device.
+        device: String,
+        /// Neighbour.
+        via: Option<Ipv4Addr>,
+        /// Source address of packets that this namespace itself sends.
+        source: Option<Ipv4Addr>,
+    },
+}
+
+/// A rule that chooses a routing table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rule {
+    /// Rank; the lowest is asked first.
+    pub priority: u32,
+    /// Only packets with this mark.
+    pub mark: Option<u32>,
+    /// Routing table.
+    pub table: u32,
+}
+
+/// One nf_tables table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Sets and maps by name.
+    pub sets: BTreeMap<String, (Set, BTreeMap<ElementKey, Element>)>,
+    /// Chains by name, each rule a list of expressions.
+    pub chains: BTreeMap<String, (Chain, Vec<Vec<Expr>>)>,
+}
+
+/// An element's key in an order that is the same every time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ElementKey(Vec<u8>, Vec<u8>);
+
+impl Table {
+    /// Adds a set.
+    pub fn set(&mut self, set: Set, elements: impl IntoIterator<Item = Element>) {
+        let entry = self.sets.entry(set.name.clone()).or_insert_with(|| (set, BTreeMap::new()));
+        for element in elements {
+            let key = match &element.key {
+                Key::Exact(key) => ElementKey(key.clone(), Vec::new()),
+                Key::Range(from, to) => ElementKey(from.clone(), to.clone()),
+                Key::CatchAll => ElementKey(Vec::new(), vec![1]),
+            };
+            entry.1.insert(key, element);
+        }
+    }
+
+    /// Adds an element to a set that is there already.
+    pub fn element(&mut self, set: &str, element: Element) {
+        if let Some((definition, _)) = self.sets.get(set) {
+            let definition = definition.clone();
+            self.set(definition, [element]);
+        }
+    }
+
+    /// Adds a chain.
+    pub fn chain(&mut self, chain: Chain, rules: Vec<Vec<Expr>>) {
+        self.chains.insert(chain.name.clone(), (chain, rules));
+    }
+
+    /// The chain that reports a packet with a reason and drops it; made on first use.
+    pub fn drop_chain(&mut self, prefix: &str) -> String {
+        let name = format!("drop_{}", prefix.replace('-', "_"));
+        let report = Expr::Log { group: 1, prefix: prefix.to_owned(), snaplen: 128, threshold: 1 };
+        let rule = vec![Expr::Counter, report, Expr::Verdict(nft::Verdict::Drop)];
+        self.chains.entry(name.clone()).or_insert_with(|| (Chain::new(name.clone()), vec![rule]));
+        name
+    }
+}
+
+impl Plan {
+    /// The plan of a fabric.
+    pub fn new(fabric: &Fabric, options: Options) -> Result<Plan, PlanError> {
+        let mut plan = Plan::default();
+        internet::plan(fabric, options, &mut plan);
+        for (index, _) in fabric.vpcs.iter() {
+            router::plan(fabric, index, options, &mut plan)?;
+        }
+        for (_, gateway) in fabric.internet_gateways.iter() {
+            internet_gateway::plan(fabric, gateway, options, &mut plan);
+        }
+        for (_, gateway) in fabric.nat_gateways.iter() {
+            nat_gateway::plan(fabric, gateway, options, &mut plan);
+        }
+        for (_, peering) in fabric.peerings.iter() {
+            peering::plan(fabric, peering, &mut plan);
+        }
+        for (index, _) in fabric.instances.iter() {
+            guest::plan(fabric, index, &mut plan);
+        }
+        Ok(plan)
+    }
+
+    /// A namespace, made on first use with what every namespace of a lab needs.
+    fn namespace(&mut self, key: &str) -> &mut Namespace {
+        self.namespaces.entry(key.to_owned()).or_insert_with(|| {
+            let mut namespace = Namespace::default();
+            for conf in ["all", "default"] {
+                for (name, value) in [("rp_filter", "0"), ("send_redirects", "0"), ("accept_redirects", "0")] {
+                    namespace.sysctls.insert(format!("net/ipv4/conf/{conf}/{name}"), value.to_owned());
+                }
+            }
+            // Every dropped packet that deserves an ICMP message gets one; the default is one a second.
+            namespace.sysctls.insert("net/ipv4/icmp_ratelimit".to_owned(), "0".to_owned());
+            namespace
+        })
+    }
+
+    fn link(&mut self, near: LinkEnd, far: LinkEnd) {
+        self.links.insert((near.namespace.clone(), near.name.clone()), Veth { near, far });
+    }
+}
+
+impl Namespace {
+    fn forward(&mut self) {
+        self.sysctls.insert("net/ipv4/ip_forward".to_owned(), "1".to_owned());
+    }
+
+    fn table(&mut self, family: nft::Family, name: &str) -> &mut Table {
+        self.tables.entry(nft::Table::new(family, name)).or_default()
+    }
+
+    fn address(&mut self, device: &str, address: Ipv4Net) {
+        self.addresses.insert(Address { device: device.to_owned(), address });
+    }
+
+    fn route(&mut self, table: u32, destination: Ipv4Net, metric: u32, to: RouteTo) {
+        self.routes.insert(Route { table, destination, metric, to });
+    }
+}
+
+impl RouteTo {
+    fn device(device: &str) -> RouteTo {
+        RouteTo::Device { device: device.to_owned(), via: None, source: None }
+    }
+
+    fn via(device: &str, via: Ipv4Addr) -> RouteTo {
+        RouteTo::Device { device: device.to_owned(), via: Some(via), source: None }
+    }
+}
+
+/// The address itself as a block.
+fn host(address: Ipv4Addr) -> Ipv4Net {
+    Ipv4Net::new_assert(address, 32)
+}
+
+/// 0.0.0.0/0.
+const ANYWHERE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0);
+/// The kernel's main table.
+const MAIN: u32 = 254;
+
+impl Route {
+    /// What the kernel tells routes apart by.
+    pub fn key(&self) -> (u32, Ipv4Net, u32) {
+        (self.table, self.destination, self.metric)
+    }
+
+    /// The device it leads to.
+    pub fn device(&self) -> Option<&str> {
+        match &self.to {
+            RouteTo::Throw => None,
+            RouteTo::Device { device, .. } => Some(device),
+        }
+    }
+}

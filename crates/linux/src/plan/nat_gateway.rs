@@ -1,0 +1,121 @@
+//! A NAT gateway: many to one on its private address (NAT-4 … NAT-20).
+
+use std::time::Duration;
+
+use fabric::gateway::NatGateway;
+use fabric::{Fabric, Stage};
+use netlink::nft::build::{Load, ct_state_is, has_any, is, is_not, load_key, masked_is};
+use netlink::nft::{
+    Chain, DynamicOp, Expr, Family, Hook, NatKind, Reg, Reject, Set, Verdict, ct_state, priority,
+};
+
+use super::phrase::{FIRST, all, goto, then, within};
+use super::{ANYWHERE, MAIN, Options, Plan, ROUTER_MAC, RouteTo, Table, host};
+use crate::naming::nat_gateway_namespace;
+
+/// Simultaneous connections to one address, port and protocol (NAT-11).
+const CONNECTIONS: u32 = 55_000;
+/// Lowest and highest port that it translates to (NAT-5).
+const PORTS: (u16, u16) = (1_024, 65_535);
+/// Idle seconds after which it forgets (NAT-12).
+const IDLE: &str = "350";
+
+/// Adds a gateway that works.
+pub fn plan(fabric: &Fabric, gateway: &NatGateway, options: Options, plan: &mut Plan) {
+    let Some(interface) = gateway.interface.map(|i| &fabric.interfaces[i]).filter(|i| i.status.is_running()) else { return };
+    let router = fabric.subnets[gateway.subnet].router;
+    let namespace = plan.namespace(&nat_gateway_namespace(&gateway.id));
+    namespace.forward();
+    let conntrack = [
+        "tcp_timeout_established", "tcp_timeout_syn_sent", "tcp_timeout_syn_recv", "tcp_timeout_unacknowledged",
+        "tcp_timeout_max_retrans", "udp_timeout", "udp_timeout_stream", "icmp_timeout", "generic_timeout",
+    ];
+    for name in conntrack {
+        namespace.sysctls.insert(format!("net/netfilter/nf_conntrack_{name}"), IDLE.to_owned());
+    }
+    namespace.sysctls.insert("net/netfilter/nf_conntrack_tcp_loose".to_owned(), "0".to_owned());
+    for address in &interface.addresses {
+        namespace.address("eth0", host(address.private));
+    }
+    namespace.neighbours.insert(("eth0".to_owned(), router), ROUTER_MAC);
+    namespace.route(MAIN, ANYWHERE, 0, RouteTo::via("eth0", router));
+
+    let own = interface.primary_address().octets();
+    let invert = options.invert == Some(Stage::NatGateway);
+    filter(fabric, gateway, own, invert, namespace.table(Family::Ip, "nat"));
+    fragments(namespace.table(Family::Netdev, "nat"));
+}
+
+fn filter(fabric: &Fabric, gateway: &NatGateway, own: [u8; 4], invert: bool, table: &mut Table) {
+    let drops = ["nat-protocol", "nat-source", "nat-no-entry", "nat-limit", "nat-inbound"];
+    let [protocol, source, no_entry, limit, inbound] = drops.map(|prefix| table.drop_chain(prefix));
+    // A connection that it forgot is ended with a reset towards the inside (NAT-12), and that is reported.
+    let report = Expr::Log { group: 1, prefix: "nat-no-entry".to_owned(), snaplen: 128, threshold: 1 };
+    table.chain(Chain::new("forgotten"), vec![vec![report, Expr::Reject(Reject::TcpReset)]]);
+    table.chain(
+        Chain::new("inside"),
+        fabric.vpcs[gateway.vpc]
+            .blocks
+            .iter()
+            .map(|block| then(within(Load::SourceV4, *block), Verdict::Return))
+            .chain([vec![Expr::Verdict(goto(source))]])
+            .collect(),
+    );
+    table.set(Set::new("connections", [4, 1, 2]).dynamic(65_535, Duration::ZERO), []);
+    let key = [Load::DestinationV4, Load::Protocol, Load::DestinationPort];
+    let mut too_many = load_key(&key, FIRST).0;
+    too_many.push(Expr::DynamicSet {
+        set: "connections".to_owned(),
+        op: DynamicOp::Add,
+        key: FIRST,
+        data: None,
+        timeout: None,
+        expressions: vec![Expr::ConnLimit { count: CONNECTIONS, inverted: true }],
+        inverted: false,
+    });
+    let number = |n: u8| is(Load::Protocol, &[n]);
+    // SYN or RST in the flag byte: a handshake's second half or an end is not worth an answer.
+    let plain = masked_is(Load::TcpFlags, &[0x06], &[0]);
+    let mut rules = vec![
+        then(ct_state_is(ct_state::ESTABLISHED | ct_state::RELATED), Verdict::Accept),
+        vec![Expr::Verdict(Verdict::Jump("inside".to_owned()))],
+        then(all([is_not(Load::Protocol, &[1]), is_not(Load::Protocol, &[6]), is_not(Load::Protocol, &[17])]), goto(protocol)),
+        then(all([number(6), ct_state_is(ct_state::INVALID), plain]), goto("forgotten")),
+        then(ct_state_is(ct_state::INVALID), goto(no_entry)),
+        then(all([number(6), too_many.clone()]), goto(limit.clone())),
+        then(all([number(17), too_many]), goto(limit)),
+        vec![Expr::Verdict(Verdict::Accept)],
+    ];
+    if invert {
+        rules = vec![vec![Expr::Verdict(goto(inbound.clone()))]];
+    }
+    table.chain(Chain::base("forward", Hook::Forward, priority::FILTER).policy_drop(), rules);
+    table.chain(
+        Chain::base("input", Hook::Input, priority::FILTER).policy_drop(),
+        vec![vec![Expr::Verdict(goto(inbound))]],
+    );
+    let (address, from, to) = (Reg(0), Reg(1), Reg(2));
+    let mut translate = is_not(Load::SourceV4, &own);
+    translate.extend([
+        Expr::Immediate { register: address, value: own.to_vec() },
+        Expr::Immediate { register: from, value: PORTS.0.to_be_bytes().to_vec() },
+        Expr::Immediate { register: to, value: PORTS.1.to_be_bytes().to_vec() },
+        Expr::Nat {
+            kind: NatKind::Source,
+            family: Family::Ip,
+            address: Some((address, None)),
+            port: Some((from, Some(to))),
+            flags: 0,
+        },
+    ]);
+    table.chain(Chain::base("postrouting", Hook::Postrouting, priority::SRCNAT).nat(), vec![translate]);
+}
+
+/// Fragments pass for UDP only (NAT-14); they are told apart before the kernel puts them together.
+fn fragments(table: &mut Table) {
+    let drop = table.drop_chain("nat-fragment");
+    // More fragments, or an offset.
+    let fragment = has_any(Load::FragmentV4, &[0x3f, 0xff]);
+    let rule = then(all([super::phrase::ethertype(netlink::nft::CompareOp::Eq, 0x0800), fragment, is_not(Load::ProtocolV4, &[17])]), goto(drop));
+    table.chain(Chain::base("eth0", Hook::Ingress, 0).devices(["eth0"]), vec![rule]);
+}

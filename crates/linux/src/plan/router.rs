@@ -1,0 +1,432 @@
+//! The router of a VPC: links, routing by mark, and the chains that a packet meets in order (PIPE-3, PIPE-5).
+
+use std::net::Ipv4Addr;
+
+use fabric::{Direction, Fabric, Interface, InterfaceIndex, InterfaceKind, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
+use ipnet::{IpNet, Ipv4Net};
+use netlink::nft::build::{Load, in_prefix, in_set, is, is_not, set_mark, set_meta};
+use netlink::nft::{Base, Chain, Checksum, CompareOp, Element, Expr, Family, Field, Hook, MetaKey, Set, Verdict, concat, priority};
+
+use super::phrase::{all, by_device, device_key, ethertype, goto, jump, restore_ttl, then, within};
+use super::security_group::{self, Keeper, OWN_OF_UNCHECKED, UNCHECKED, UNCHECKED_LIMIT};
+use super::{
+    ANYWHERE, LinkEnd, MTU_NAT, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
+};
+use crate::naming::{
+    ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, interface_link, number, peering_link,
+    router_namespace,
+};
+
+/// The routing table with one entry for each private address, asked when a packet's own table throws it on.
+const SHARED: u32 = 1;
+/// The router's neighbour on the link to the internet gateway.
+pub const GATEWAY_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 254);
+/// The neighbour's hardware address.
+pub const GATEWAY_MAC: [u8; 6] = [0x02, 0x76, 0x70, 0x63, 0, 2];
+/// Services of every VPC: time, DNS, metadata (PIPE-2).
+pub const TIME: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 123);
+/// The resolver's second address (DNS-1).
+pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+/// The metadata service (IMDS-1).
+pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+
+/// Adds the router of a VPC.
+pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan) -> Result<(), PlanError> {
+    let vpc = &fabric.vpcs[index];
+    let key = router_namespace(&vpc.id);
+    let namespace = plan.namespace(&key);
+    namespace.forward();
+    for (name, value) in [
+        ("netfilter/nf_conntrack_tcp_be_liberal", "1"),
+        ("netfilter/nf_conntrack_udp_timeout", "30"),
+        ("netfilter/nf_conntrack_udp_timeout_stream", "180"),
+        ("netfilter/nf_conntrack_tcp_timeout_established", "432000"),
+    ] {
+        namespace.sysctls.insert(format!("net/{name}"), value.to_owned());
+    }
+    for address in [TIME, RESOLVER, METADATA, vpc.resolver] {
+        namespace.address("lo", host(address));
+    }
+    for subnet in &vpc.subnets {
+        namespace.address("lo", host(fabric.subnets[*subnet].router));
+    }
+    namespace.rules.insert(Rule { priority: 20_000, mark: None, table: SHARED });
+    namespace.route(SHARED, ANYWHERE, 0, RouteTo::device(SINK_NOBODY));
+    tables(fabric, index, options, namespace)?;
+    for table in fabric.route_tables.values().filter(|table| table.vpc == index) {
+        route_table(fabric, table, options, namespace);
+    }
+    for (_, interface) in interfaces(fabric, index) {
+        for own in &interface.addresses {
+            let to = RouteTo::Device {
+                device: interface_link(&interface.id),
+                via: None,
+                source: Some(fabric.subnets[interface.subnet].router),
+            };
+            namespace.route(SHARED, host(own.private), 0, to);
+            namespace.neighbours.insert((interface_link(&interface.id), own.private), interface.mac.0);
+        }
+    }
+    if vpc.internet_gateway.is_some() {
+        namespace.neighbours.insert((ROUTER_TO_GATEWAY.to_owned(), GATEWAY_NEIGHBOUR), GATEWAY_MAC);
+    }
+    links(fabric, index, &key, plan);
+    Ok(())
+}
+
+/// Interfaces that have a guest's end or a NAT gateway's: an unattached one has none, so nobody has its address.
+pub fn interfaces(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = (InterfaceIndex, &Interface)> {
+    fabric.interfaces.iter().filter(move |(_, interface)| {
+        let has_end = match interface.kind {
+            InterfaceKind::Instance { .. } => true,
+            InterfaceKind::NatGateway(_) => interface.status.is_running(),
+            InterfaceKind::VpcEndpoint(_) | InterfaceKind::Unattached => false,
+        };
+        interface.vpc == vpc && has_end
+    })
+}
+
+/// The device group of a subnet.
+fn group(fabric: &Fabric, subnet: SubnetIndex) -> u32 {
+    number(fabric.subnets[subnet].id.as_str())
+}
+
+/// The mark and routing table of a route table.
+pub fn mark(table: &RouteTable) -> u32 {
+    number(table.id.as_str())
+}
+
+fn links(fabric: &Fabric, index: VpcIndex, key: &str, plan: &mut Plan) {
+    for (pair, names) in [(3, [SINK_NO_ROUTE, SINK_BLACKHOLE]), (4, [SINK_NOBODY, SINK_SPARE])] {
+        let end = |name: &str, last: u8| LinkEnd::new(key, name, [0x02, 0x76, 0x70, 0x63, pair, last], MTU_VPC);
+        plan.link(end(names[0], 0), end(names[1], 1));
+    }
+    for (_, interface) in interfaces(fabric, index) {
+        let (far, device, mtu) = match interface.kind {
+            InterfaceKind::NatGateway(nat) => {
+                (crate::naming::nat_gateway_namespace(&fabric.nat_gateways[nat].id), "eth0".to_owned(), MTU_NAT)
+            }
+            InterfaceKind::Instance { instance, device_index } => {
+                let key = crate::naming::instance_namespace(&fabric.instances[instance].id);
+                (key, format!("eth{device_index}"), MTU_VPC)
+            }
+            _ => continue,
+        };
+        let near = LinkEnd {
+            group: group(fabric, interface.subnet),
+            proxy_arp: true,
+            ..LinkEnd::new(key, interface_link(&interface.id), ROUTER_MAC, mtu)
+        };
+        plan.link(near, LinkEnd::new(far, device, interface.mac.0, mtu));
+    }
+}
+
+fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace: &mut Namespace) {
+    let number = mark(table);
+    namespace.rules.insert(Rule { priority: 100, mark: Some(number), table: number });
+    namespace.route(number, ANYWHERE, 9_999, RouteTo::device(SINK_NO_ROUTE));
+    // For tests: what has a route goes nowhere.
+    let inverted = options.invert == Some(Stage::RouteTable);
+    for route in &table.routes {
+        let IpNet::V4(destination) = route.destination else { continue };
+        let to = match route.next_hop {
+            _ if inverted => RouteTo::device(SINK_NO_ROUTE),
+            NextHop::Local => RouteTo::Throw,
+            NextHop::InternetGateway(_) => RouteTo::via(ROUTER_TO_GATEWAY, GATEWAY_NEIGHBOUR),
+            NextHop::NatGateway(nat) => match fabric.nat_gateways[nat].interface {
+                Some(interface) => to_interface(fabric, interface),
+                None => RouteTo::device(SINK_BLACKHOLE),
+            },
+            NextHop::Interface(interface) => to_interface(fabric, interface),
+            NextHop::Peering { peering, .. } => {
+                RouteTo::via(&peering_link(&fabric.peerings[peering].id), super::peering::NEIGHBOUR)
+            }
+            NextHop::EgressOnlyInternetGateway(_)
+            | NextHop::VpcEndpoint(_)
+            | NextHop::VpnGateway(_)
+            | NextHop::Blackhole(_) => RouteTo::device(SINK_BLACKHOLE),
+        };
+        namespace.route(number, destination, 0, to);
+    }
+}
+
+fn to_interface(fabric: &Fabric, index: InterfaceIndex) -> RouteTo {
+    let interface = &fabric.interfaces[index];
+    RouteTo::via(&interface_link(&interface.id), interface.primary_address())
+}
+
+fn tables(fabric: &Fabric, index: VpcIndex, options: Options, namespace: &mut Namespace) -> Result<(), PlanError> {
+    let filter = namespace.table(Family::Ip, "vpc");
+    forward(fabric, index, options, filter)?;
+    services(fabric, index, options, filter);
+    ingress(fabric, index, options, namespace.table(Family::Netdev, "vpc"));
+    arp(fabric, index, namespace.table(Family::Arp, "vpc"));
+    Ok(())
+}
+
+/// The forward chain: exempt, sender's groups, subnet's way out, route, subnet's way in, receiver's groups, receiver.
+fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) -> Result<(), PlanError> {
+    let routers = fabric.vpcs[index].subnets.iter().map(|s| Element::new(fabric.subnets[*s].router.octets()));
+    table.set(Set::new("routers", [4]), routers);
+    for map in ["sg_out", "sg_in", "outcome", "tail"] {
+        table.set(Set::verdict_map(map, [16]), []);
+    }
+    for map in ["acl_out", "acl_in"] {
+        table.set(Set::verdict_map(map, [4]), []);
+    }
+    let exempt = all([
+        netlink::nft::build::iif_name(ROUTER_TO_GATEWAY),
+        in_set(&[Load::SourceV4], "routers"),
+    ]);
+    let by_group = |load: Load, map: &str| netlink::nft::build::by_verdict_map(&[load], map);
+    let rules = vec![
+        then(exempt, Verdict::Accept),
+        by_device(MetaKey::IifName, "sg_out"),
+        by_group(Load::IifGroup, "acl_out"),
+        by_device(MetaKey::OifName, "outcome"),
+        by_group(Load::OifGroup, "acl_in"),
+        by_device(MetaKey::OifName, "sg_in"),
+        by_device(MetaKey::OifName, "tail"),
+        vec![Expr::Verdict(Verdict::Accept)],
+    ];
+    table.chain(Chain::base("forward", Hook::Forward, priority::FILTER).policy_drop(), rules);
+
+    for (sink, prefix) in [(SINK_NO_ROUTE, "no-route"), (SINK_BLACKHOLE, "blackhole"), (SINK_NOBODY, "fabric")] {
+        let chain = table.drop_chain(prefix);
+        table.element("outcome", Element::new(device_key(sink)).verdict(goto(chain)));
+    }
+    for (_, peering) in fabric.peerings.iter() {
+        super::peering::check(fabric, index, peering, options.invert == Some(Stage::Peering), table);
+    }
+    unchecked(fabric, index, table)?;
+    filters(fabric, index, options, table);
+    Ok(())
+}
+
+/// Interfaces that may send as others, and which addresses are their own.
+fn unchecked(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> Result<(), PlanError> {
+    let free: Vec<&Interface> =
+        interfaces(fabric, index).map(|(_, i)| i).filter(|i| !i.source_dest_check && i.group_set.is_some()).collect();
+    if free.len() > UNCHECKED_LIMIT {
+        let vpc = fabric.vpcs[index].name.clone();
+        return Err(PlanError::TooManyUnchecked { vpc, count: free.len(), limit: UNCHECKED_LIMIT });
+    }
+    if !free.is_empty() {
+        let link = |interface: &Interface| device_key(&interface_link(&interface.id));
+        table.set(Set::new(UNCHECKED, [16]), free.iter().map(|i| Element::new(link(i))));
+        let own = free.iter().flat_map(|i| {
+            i.addresses.iter().map(|a| Element::new(concat(&[Field(link(i)), Field::from(a.private)])))
+        });
+        table.set(Set::new(OWN_OF_UNCHECKED, [16, 4]), own);
+    }
+    Ok(())
+}
+
+fn filters(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) {
+    let mut label = 0;
+    let invert = |stage| options.invert == Some(stage);
+    for (number, interface) in interfaces(fabric, index) {
+        let link = device_key(&interface_link(&interface.id));
+        if let Some(set) = interface.group_set {
+            let keeper = match interface.source_dest_check {
+                true => Keeper::Mark,
+                false => {
+                    label += 4;
+                    Keeper::Label(label - 4)
+                }
+            };
+            for (direction, map) in [(Direction::Egress, "sg_out"), (Direction::Ingress, "sg_in")] {
+                let chain =
+                    security_group::chain(fabric, index, set, direction, keeper, invert(Stage::SecurityGroup), table);
+                table.element(map, Element::new(link.clone()).verdict(jump(chain)));
+            }
+        }
+        if interface.status.is_running() == invert(Stage::InterfaceState) {
+            let chain = table.drop_chain("eni");
+            table.element("tail", Element::new(link).verdict(goto(chain)));
+        } else if interface.source_dest_check && is_target(fabric, number) {
+            let chain = check(interface, invert(Stage::SourceDestCheck), table);
+            table.element("tail", Element::new(link).verdict(jump(chain)));
+        }
+    }
+    for subnet in &fabric.vpcs[index].subnets {
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let group = group(fabric, *subnet);
+            super::network_acl::plan(fabric, *subnet, direction, group, invert(Stage::NetworkAcl), table);
+        }
+    }
+}
+
+/// Whether some route sends others' packets to the interface; only then can a foreign destination arrive.
+fn is_target(fabric: &Fabric, index: InterfaceIndex) -> bool {
+    let mut routes = fabric.route_tables.values().flat_map(|table| &table.routes);
+    routes.any(|route| route.next_hop == NextHop::Interface(index))
+}
+
+/// ENI-5, inbound.
+fn check(interface: &Interface, invert: bool, table: &mut Table) -> String {
+    let drop = table.drop_chain("check-in");
+    let name = format!("check_{}", interface_link(&interface.id));
+    let (own, foreign) = if invert { (goto(drop), Verdict::Return) } else { (Verdict::Return, goto(drop)) };
+    let mut rules: Vec<_> = interface
+        .addresses
+        .iter()
+        .map(|a| then(is(Load::DestinationV4, &a.private.octets()), own.clone()))
+        .collect();
+    rules.push(vec![Expr::Verdict(foreign)]);
+    table.chain(Chain::new(name.clone()), rules);
+    name
+}
+
+/// What the router itself answers: the services of the VPC, to its interfaces only (PIPE-2). Its own addresses do not
+/// answer ping (L2-6).
+fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) {
+    let vpc = &fabric.vpcs[index];
+    let resolver = [RESOLVER, vpc.resolver].map(|address| Element::new(address.octets()));
+    table.set(Set::new("resolver", [4]), resolver);
+    let silent = table.drop_chain("resolver");
+    let answers = vpc.dns_support != (options.invert == Some(Stage::Exempt));
+    let from_interfaces = is_not(Load::IifGroup, &0u32.to_ne_bytes());
+    let port = |number: u8, port: u16| all([is(Load::Protocol, &[number]), is(Load::DestinationPort, &port.to_be_bytes())]);
+    let dns = |number: u8| {
+        let verdict = if answers { Verdict::Accept } else { goto(silent.clone()) };
+        then(all([from_interfaces.clone(), in_set(&[Load::DestinationV4], "resolver"), port(number, 53)]), verdict)
+    };
+    let service = |address: Ipv4Addr, number: u8, at: u16| {
+        let wanted = all([from_interfaces.clone(), is(Load::DestinationV4, &address.octets()), port(number, at)]);
+        then(wanted, Verdict::Accept)
+    };
+    let unanswered = table.drop_chain("router");
+    let rules = vec![
+        dns(17),
+        dns(6),
+        service(METADATA, 6, 80),
+        service(TIME, 17, 123),
+        vec![Expr::Verdict(goto(unanswered))],
+    ];
+    table.chain(Chain::base("input", Hook::Input, priority::FILTER).policy_drop(), rules);
+}
+
+/// One ingress chain a link: who may send what, and which routing table it asks.
+fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) {
+    let mut pass = vec![restore_ttl(table)];
+    pass.push(then(set_meta(MetaKey::PacketType, &[0]), Verdict::Accept));
+    table.chain(Chain::new("pass"), pass);
+    let invert = options.invert == Some(Stage::SourceDestCheck);
+    for subnet in &fabric.vpcs[index].subnets {
+        let targets = interfaces(fabric, index)
+            .filter(|(_, i)| i.subnet == *subnet)
+            .flat_map(|(_, i)| i.addresses.iter().map(|a| a.private))
+            .chain([fabric.subnets[*subnet].router]);
+        let name = format!("arp_{:08x}", group(fabric, *subnet));
+        table.set(Set::new(name, [4]), targets.map(|a| Element::new(a.octets())));
+    }
+    for (_, interface) in interfaces(fabric, index) {
+        let link = interface_link(&interface.id);
+        let rules = interface_rules(fabric, interface, invert, table);
+        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), rules);
+    }
+    let from_outside = |mark: Option<u32>| {
+        let mut rules = vec![then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop)];
+        rules.extend(mark.map(set_mark));
+        rules.push(vec![Expr::Verdict(goto("pass"))]);
+        rules
+    };
+    if let Some(gateway) = fabric.vpcs[index].internet_gateway {
+        let edge = fabric.internet_gateways[gateway].edge_route_table.map(|t| mark(&fabric.route_tables[t]));
+        let chain = Chain::base(ROUTER_TO_GATEWAY, Hook::Ingress, 0).policy_drop().devices([ROUTER_TO_GATEWAY]);
+        table.chain(chain, from_outside(edge));
+    }
+    for (_, peering) in fabric.peerings.iter().filter(|(_, p)| p.is_active() && p.peer_of(index).is_some()) {
+        let link = peering_link(&peering.id);
+        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None));
+    }
+}
+
+fn interface_rules(fabric: &Fabric, interface: &Interface, invert: bool, table: &mut Table) -> Vec<Vec<Expr>> {
+    let subnet = &fabric.subnets[interface.subnet];
+    let foreign = table.drop_chain("check-out");
+    let nobody = table.drop_chain("fabric-broadcast");
+    let own = own_addresses(interface, table);
+    let arp = |load: Load, value: &[u8]| is(load, value);
+    let targets = in_set(&[Load::ArpTargetV4], &format!("arp_{:08x}", group(fabric, interface.subnet)));
+    let block = |net: &str| net.parse::<Ipv4Net>().unwrap_or(ANYWHERE);
+    let mut rules = vec![
+        // The source address is guarded on both layers (ENI-5, L2-3).
+        then(is_not(Load::SourceMac, &interface.mac.0), Verdict::Drop),
+        then(
+            all([
+                ethertype(CompareOp::Eq, 0x0806),
+                arp(Load::ArpOperation, &[0, 1]),
+                own.arp_sender.clone(),
+                targets,
+            ]),
+            Verdict::Accept,
+        ),
+        then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop),
+        then(is(Load::DestinationV4, &[255; 4]), goto(nobody.clone())),
+        then(is(Load::DestinationV4, &subnet.cidr.broadcast().octets()), goto(nobody.clone())),
+        then(in_prefix(Load::DestinationV4, IpNet::V4(block("224.0.0.0/4"))), goto(nobody)),
+    ];
+    let is_nat = matches!(interface.kind, InterfaceKind::NatGateway(_));
+    if interface.source_dest_check && !is_nat {
+        let wrong = if invert { own.is_own.clone() } else { own.is_foreign.clone() };
+        rules.push(then(wrong, goto(foreign)));
+    } else {
+        // Whoever may send as others may not ask the services as others (IMDS-1).
+        let services = within(Load::DestinationV4, block("169.254.0.0/16"));
+        rules.push(then(all([services, own.is_foreign.clone()]), goto(foreign.clone())));
+        let resolver = fabric.vpcs[interface.vpc].resolver;
+        rules.push(then(all([is(Load::DestinationV4, &resolver.octets()), own.is_foreign.clone()]), goto(foreign)));
+    }
+    // Route tables are asked only for what leaves the subnet (RT-20).
+    rules.push(then(within(Load::DestinationV4, subnet.cidr), goto("pass")));
+    rules.push(then(set_mark(mark(&fabric.route_tables[subnet.route_table])), goto("pass")));
+    rules
+}
+
+struct Own {
+    is_own: Vec<Expr>,
+    is_foreign: Vec<Expr>,
+    arp_sender: Vec<Expr>,
+}
+
+/// How an interface's own addresses are told: by comparison when there is one, else by a set.
+fn own_addresses(interface: &Interface, table: &mut Table) -> Own {
+    match &interface.addresses[..] {
+        [only] => {
+            let address = only.private.octets();
+            Own {
+                is_own: is(Load::SourceV4, &address),
+                is_foreign: is_not(Load::SourceV4, &address),
+                arp_sender: is(Load::ArpSenderV4, &address),
+            }
+        }
+        many => {
+            let name = format!("own_{}", interface_link(&interface.id));
+            table.set(Set::new(name.clone(), [4]), many.iter().map(|a| Element::new(a.private.octets())));
+            Own {
+                is_own: in_set(&[Load::SourceV4], &name),
+                is_foreign: netlink::nft::build::not_in_set(&[Load::SourceV4], &name),
+                arp_sender: in_set(&[Load::ArpSenderV4], &name),
+            }
+        }
+    }
+}
+
+/// ARP replies name the interface that was asked for, as if it had answered (L2-1).
+fn arp(fabric: &Fabric, index: VpcIndex, table: &mut Table) {
+    let macs = interfaces(fabric, index)
+        .flat_map(|(_, i)| i.addresses.iter().map(|a| Element::new(a.private.octets()).value(i.mac.0)));
+    table.set(Set::map("mac", [4], 6), macs);
+    let mut rule = is(Load::ArpOperation, &[0, 2]);
+    rule.extend(netlink::nft::build::from_map(&[Load::ArpSenderV4], "mac"));
+    rule.push(Expr::PayloadStore {
+        base: Base::Network,
+        offset: 8,
+        length: 6,
+        register: super::phrase::FIRST,
+        checksum: Checksum::None,
+    });
+    table.chain(Chain::base("output", Hook::Output, priority::FILTER), vec![rule]);
+}

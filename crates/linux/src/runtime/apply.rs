@@ -1,0 +1,259 @@
+//! Changes carried out: netlink batches and nf_tables transactions, one namespace at a time.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, OwnedFd};
+
+use ipnet::IpNet;
+use netlink::nft::{self, Transaction};
+use netlink::rtnl::link::{Ipv4Conf, LinkKind, LinkSpec, Target};
+use netlink::rtnl::{Family, address, link, neighbour, route, rule};
+use netlink::{Batch, Protocol, Socket, conntrack};
+use sandbox::Client;
+
+use super::error::{Error, Result};
+use super::sockets::Sockets;
+use crate::diff::{NamespaceChanges, TableChanges};
+use crate::plan::{LinkEnd, Route, RouteTo, Veth, device_index};
+
+/// How much of what one transaction may carry is used: the kernel counts more than our bytes.
+const SHARE_OF_CAPACITY: usize = 2;
+
+/// Makes links, and brings both ends up.
+pub fn create_links(client: &Client, sockets: &mut Sockets, links: &[Veth]) -> Result<()> {
+    let mut by_near: BTreeMap<&str, Vec<&Veth>> = BTreeMap::new();
+    let mut ends: BTreeMap<&str, Vec<&LinkEnd>> = BTreeMap::new();
+    for link in links {
+        by_near.entry(&link.near.namespace).or_default().push(link);
+        for end in [&link.near, &link.far] {
+            ends.entry(&end.namespace).or_default().push(end);
+        }
+    }
+    let fars: Vec<String> = {
+        let mut keys: Vec<String> = links.iter().map(|link| link.far.namespace.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        keys
+    };
+    let descriptors: BTreeMap<String, OwnedFd> = fars.iter().cloned().zip(client.netns_fds(&fars)?).collect();
+    let wanted: Vec<_> = ends.keys().map(|key| ((*key).to_owned(), Protocol::Route)).collect();
+    sockets.open(client, &wanted)?;
+    for (key, links) in by_near {
+        let mut batch = Batch::new();
+        for veth in links {
+            let namespace = descriptors.get(&veth.far.namespace).map(AsFd::as_fd);
+            let far = LinkSpec { namespace, ..spec(&veth.far) };
+            link::create(&mut batch, &spec(&veth.near), &LinkKind::Veth(far));
+        }
+        execute(client, sockets, key, &batch)?;
+    }
+    for (key, ends) in ends {
+        let mut batch = Batch::new();
+        for end in ends {
+            let index = end.index();
+            let settings = LinkSpec {
+                up: Some(true),
+                ipv4: vec![(Ipv4Conf::ProxyArp, u32::from(end.proxy_arp)), (Ipv4Conf::RpFilter, 0)],
+                ..LinkSpec::default()
+            };
+            link::change(&mut batch, Target::Index(index), &settings);
+            if end.proxy_arp {
+                // Proxied answers wait a random moment by default, up to 0.8 s.
+                neighbour::set_parameters(&mut batch, Family::V4, index, &[neighbour::Parameter::ProxyDelay(0)]);
+            }
+        }
+        execute(client, sockets, key, &batch)?;
+    }
+    Ok(())
+}
+
+fn spec(end: &LinkEnd) -> LinkSpec<'static> {
+    LinkSpec {
+        index: Some(end.index()),
+        mac: Some(end.mac),
+        mtu: Some(end.mtu),
+        group: Some(end.group),
+        ..LinkSpec::named(end.name.clone())
+    }
+}
+
+/// Removes links. One that is gone already is no error.
+pub fn delete_links(client: &Client, sockets: &mut Sockets, links: &[Veth]) -> Result<()> {
+    let mut by_near: BTreeMap<&str, Batch> = BTreeMap::new();
+    for veth in links {
+        link::delete(by_near.entry(&veth.near.namespace).or_default(), Target::Index(veth.near.index()));
+    }
+    for (key, batch) in by_near {
+        sockets.get(client, key, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(key))?;
+    }
+    Ok(())
+}
+
+/// Changes one namespace: filters first, then what leads packets to them, then what goes.
+pub fn change(client: &Client, sockets: &mut Sockets, key: &str, changes: &NamespaceChanges) -> Result<()> {
+    if !changes.tables.is_empty() {
+        tables(sockets.get(client, key, Protocol::Netfilter)?, &changes.tables).map_err(Error::netlink(key))?;
+    }
+    let mut batch = Batch::new();
+    for new in &changes.addresses.new {
+        let mut wanted = address::Address::new(device_index(&new.device), IpNet::V4(new.address));
+        wanted.flags = address::NO_PREFIX_ROUTE;
+        address::replace(&mut batch, &wanted);
+    }
+    for (device, address, mac) in &changes.neighbours.new {
+        let device = device_index(device);
+        neighbour::replace(&mut batch, &neighbour::Neighbour::permanent(device, IpAddr::V4(*address), *mac));
+    }
+    for new in &changes.routes.new {
+        route::replace(&mut batch, &kernel_route(new));
+    }
+    for new in &changes.replaced_routes {
+        route::replace(&mut batch, &kernel_route(new));
+    }
+    for new in &changes.rules.new {
+        rule::add(&mut batch, &kernel_rule(new));
+    }
+    execute(client, sockets, key, &batch)?;
+
+    let mut batch = Batch::new();
+    for gone in &changes.rules.gone {
+        rule::delete(&mut batch, &kernel_rule(gone));
+    }
+    for gone in &changes.routes.gone {
+        route::delete(&mut batch, &kernel_route(gone));
+    }
+    for (device, address, mac) in &changes.neighbours.gone {
+        let replaced = changes.neighbours.new.iter().any(|(d, a, _)| d == device && a == address);
+        if !replaced {
+            let device = device_index(device);
+            neighbour::delete(&mut batch, &neighbour::Neighbour::permanent(device, IpAddr::V4(*address), *mac));
+        }
+    }
+    for gone in &changes.addresses.gone {
+        address::delete(&mut batch, &address::Address::new(device_index(&gone.device), IpNet::V4(gone.address)));
+    }
+    // What hung on a device that went has gone with it.
+    sockets.get(client, key, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(key))?;
+    Ok(())
+}
+
+fn kernel_rule(wanted: &crate::plan::Rule) -> rule::Rule {
+    let mut made = rule::Rule::new(Family::V4, wanted.priority, wanted.table);
+    made.mark = wanted.mark.map(|mark| (mark, u32::MAX));
+    made
+}
+
+fn kernel_route(wanted: &Route) -> route::Route {
+    let mut made = route::Route::new(wanted.table, IpNet::V4(wanted.destination));
+    made.metric = (wanted.metric > 0).then_some(wanted.metric);
+    match &wanted.to {
+        RouteTo::Throw => made.kind(route::RouteKind::Throw),
+        RouteTo::Device { device, via, source } => {
+            made = made.device(device_index(device));
+            made.gateway = via.map(IpAddr::V4);
+            made.on_link = via.is_some();
+            made.scope = Some(if via.is_some() { route::Scope::Universe } else { route::Scope::Link });
+            made.preferred_source = source.map(IpAddr::V4);
+            made
+        }
+    }
+}
+
+fn execute(client: &Client, sockets: &mut Sockets, key: &str, batch: &Batch) -> Result<()> {
+    sockets.get(client, key, Protocol::Route)?.execute(batch).map_err(Error::netlink(key))
+}
+
+/// One transaction when it fits; else what nothing refers to yet goes first and what goes comes last.
+fn tables(socket: &mut Socket, changes: &[(nft::Table, TableChanges)]) -> std::result::Result<(), netlink::Error> {
+    let capacity = socket.send_capacity()? / SHARE_OF_CAPACITY;
+    let mut transaction = Transaction::new();
+    let commit_when = |transaction: &mut Transaction, socket: &mut Socket, limit: usize| {
+        if transaction.byte_len() > limit {
+            transaction.commit(socket)?;
+            *transaction = Transaction::new();
+        }
+        Ok::<(), netlink::Error>(())
+    };
+    let fits = changes.iter().map(|(_, c)| c.size()).sum::<usize>() < 2_000;
+    let limit = if fits { usize::MAX } else { capacity };
+    for (table, changes) in changes {
+        if changes.is_gone {
+            transaction.delete_table(table);
+            continue;
+        }
+        if changes.is_new {
+            transaction.add_table(table, nft::TableFlags::default());
+        }
+        for chain in &changes.gone_chains {
+            // One of the same name may follow in this transaction.
+            if changes.new_chains.iter().any(|new| new.name == chain.name) {
+                transaction.flush_chain(table, &chain.name).delete_chain(table, &chain.name);
+            }
+        }
+        for set in &changes.new_sets {
+            transaction.add_set(table, set);
+        }
+        for chain in &changes.new_chains {
+            transaction.add_chain(table, chain);
+            commit_when(&mut transaction, socket, limit)?;
+        }
+        let (verdicts, plain): (Vec<_>, Vec<_>) =
+            changes.elements.iter().partition(|(set, ..)| set.data == Some(nft::SetData::Verdict));
+        for (set, added, removed) in plain {
+            for part in removed.chunks(500) {
+                transaction.delete_elements(table, set, part);
+            }
+            for part in added.chunks(500) {
+                transaction.add_elements(table, set, part);
+                commit_when(&mut transaction, socket, limit)?;
+            }
+        }
+        for (chain, flush, rules) in &changes.rules {
+            if *flush {
+                transaction.flush_chain(table, chain);
+            }
+            for rule in rules {
+                transaction.append(table, chain, rule);
+            }
+            commit_when(&mut transaction, socket, limit)?;
+        }
+        for (set, added, removed) in verdicts {
+            for part in removed.chunks(500) {
+                transaction.delete_elements(table, set, part);
+            }
+            for part in added.chunks(500) {
+                transaction.add_elements(table, set, part);
+                commit_when(&mut transaction, socket, limit)?;
+            }
+        }
+        for chain in &changes.gone_chains {
+            if !changes.new_chains.iter().any(|new| new.name == chain.name) {
+                transaction.flush_chain(table, &chain.name);
+            }
+        }
+        for chain in &changes.gone_chains {
+            if !changes.new_chains.iter().any(|new| new.name == chain.name) {
+                transaction.delete_chain(table, &chain.name);
+            }
+        }
+        for set in &changes.gone_sets {
+            transaction.delete_set(table, set);
+        }
+    }
+    if transaction.is_empty() { Ok(()) } else { transaction.commit(socket) }
+}
+
+/// Forgets what conntrack knows of addresses that changed hands.
+pub fn forget(client: &Client, sockets: &mut Sockets, key: &str, addresses: &[Ipv4Addr]) -> Result<()> {
+    let socket = sockets.get(client, key, Protocol::Netfilter)?;
+    let mut batch = Batch::new();
+    for connection in conntrack::dump(socket).map_err(Error::netlink(key))? {
+        let tuple = &connection.original;
+        let concerned = |address: IpAddr| matches!(address, IpAddr::V4(a) if addresses.contains(&a));
+        if concerned(tuple.source) || concerned(tuple.destination) {
+            conntrack::delete(&mut batch, tuple, connection.zone);
+        }
+    }
+    socket.execute_all(&batch).map_err(Error::netlink(key))?;
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! The engine with real packets: a lab of namespaces behind a holder, and the probes that are sent through it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric::engine::{Answer, Capture, CaptureFilter, EngineError, Probe, Request, Sender, Unsupported};
+use fabric::{Component, Fabric};
+use model::{Model, NetworkInterfaceId, Timestamp};
+use netlink::{Protocol, Socket};
+use sandbox::Client;
+
+use super::container;
+use super::drops::{Dropped, Drops};
+use super::error::Result;
+use super::kept::Kept;
+use super::lab::Lab;
+use super::place::{self, Place};
+use super::watch::{ETHERTYPE_ARP, ETHERTYPE_IPV4, Watch};
+
+/// A running lab that can be asked.
+pub struct Engine {
+    lab: Lab,
+    model: Option<Arc<Model>>,
+    watches: BTreeMap<String, Watch>,
+    drops: Drops,
+    kept: BTreeMap<String, Kept>,
+    containers: BTreeSet<String>,
+    identifier: u16,
+    now: Timestamp,
+}
+
+impl Engine {
+    /// An engine on a lab; what the lab holds already stays.
+    pub fn new(lab: Lab) -> Engine {
+        Engine {
+            lab,
+            model: None,
+            watches: BTreeMap::new(),
+            drops: Drops::default(),
+            kept: BTreeMap::new(),
+            containers: BTreeSet::new(),
+            identifier: 0,
+            now: Timestamp::default(),
+        }
+    }
+
+    /// The lab.
+    pub fn lab(&mut self) -> &mut Lab {
+        &mut self.lab
+    }
+
+    /// The fabric applied last.
+    pub(crate) fn fabric(&self) -> &Arc<Fabric> {
+        self.lab.fabric()
+    }
+
+    /// The model applied last.
+    pub fn model(&self) -> Option<&Arc<Model>> {
+        self.model.as_ref()
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        self.lab.client()
+    }
+
+    pub(crate) fn netlink(&mut self, namespace: &str, protocol: Protocol) -> Result<&mut Socket> {
+        self.lab.netlink(namespace, protocol)
+    }
+
+    pub(crate) fn kept_mut(&mut self) -> &mut BTreeMap<String, Kept> {
+        &mut self.kept
+    }
+
+    /// An ICMP identifier that no earlier probe of this engine had.
+    pub(crate) fn fresh_identifier(&mut self) -> u16 {
+        self.identifier = self.identifier.wrapping_add(1);
+        self.identifier
+    }
+
+    pub(crate) fn outside_component(&self, address: std::net::Ipv4Addr) -> Option<Component> {
+        let host = self.fabric().outside.iter().find(|(_, host)| host.addresses.contains(&address.into()));
+        host.map(|(index, _)| Component::Outside(index))
+    }
+
+    /// Every interface whose guest passes packets on.
+    pub(crate) fn middleboxes(&self) -> Vec<Place> {
+        let fabric = self.fabric();
+        let passes_on = |(index, interface): (fabric::InterfaceIndex, &fabric::Interface)| {
+            let guest = &fabric.instances[interface.instance()?].guest;
+            (guest.ip_forward || guest.masquerade).then(|| Place::of_interface(fabric, index))?
+        };
+        fabric.interfaces.iter().filter_map(passes_on).collect()
+    }
+
+    /// The watch of a place, opened on first use.
+    pub(crate) fn watch(&mut self, at: &Place) -> Result<&mut Watch> {
+        let key = format!("{}/{}", at.namespace, at.device.as_deref().unwrap_or("*"));
+        if !self.watches.contains_key(&key) {
+            let watch = Watch::open(self.lab.client(), &at.namespace, at.device.as_deref(), at.mac)?;
+            self.watches.insert(key.clone(), watch);
+        }
+        Ok(self.watches.get_mut(&key).unwrap_or_else(|| unreachable!("inserted above")))
+    }
+
+    /// What was dropped since the last call.
+    pub(crate) fn read_drops(&mut self) -> Result<Vec<Dropped>> {
+        self.drops.read(self.lab.fabric(), self.lab.directory())
+    }
+
+    /// Takes in what all watches have, so that only news wakes a waiter.
+    pub(crate) fn read_watches(&mut self) -> Result<()> {
+        self.watches.values_mut().try_for_each(Watch::read)
+    }
+
+    pub(crate) fn event_descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.watches.values().map(Watch::descriptor).chain(self.drops.descriptors()).collect()
+    }
+
+    /// Makes the container that a probe starts in.
+    pub(crate) fn prepare_sender(&mut self, sender: &Sender, place: &Place) -> std::result::Result<(), EngineError> {
+        let Sender::Container(id) = sender else { return Ok(()) };
+        if self.containers.insert(place.namespace.clone()) {
+            let fabric = self.fabric().clone();
+            let index = place::interface_index(&fabric, id)?;
+            if let Some(host) = Place::of_interface(&fabric, index) {
+                let (client, sockets) = self.lab.client_and_sockets();
+                container::create(client, sockets, &host)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn guest_end(&self, id: &NetworkInterfaceId) -> std::result::Result<Place, EngineError> {
+        let fabric = self.fabric();
+        let index = place::interface_index(fabric, id)?;
+        Place::of_interface(fabric, index).ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))
+    }
+
+    fn captured(&mut self, capture: &Capture) -> std::result::Result<u32, EngineError> {
+        let at = self.guest_end(&capture.at)?;
+        let watch = self.watch(&at)?;
+        watch.read()?;
+        let wanted = |frame: &&super::watch::Frame| {
+            frame.incoming
+                && match capture.filter {
+                    CaptureFilter::Arp => frame.ethertype == ETHERTYPE_ARP,
+                    CaptureFilter::Icmp => {
+                        frame.ethertype == ETHERTYPE_IPV4 && frame.packet().is_some_and(|p| p.protocol == 1)
+                    }
+                }
+        };
+        Ok(u32::try_from(watch.frames().filter(wanted).count()).unwrap_or(u32::MAX))
+    }
+}
+
+impl fabric::engine::Engine for Engine {
+    fn name(&self) -> &'static str {
+        "linux"
+    }
+
+    fn apply(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> std::result::Result<(), EngineError> {
+        self.lab.apply(fabric)?;
+        self.model = Some(model.clone());
+        // Interfaces may have come and gone: watches on them are opened anew when needed.
+        self.watches.clear();
+        let namespaces = self.lab.dropping_namespaces();
+        let (client, sockets) = self.lab.client_and_sockets();
+        self.drops.listen(client, sockets, &namespaces)?;
+        self.drops.relearn(client, sockets)?;
+        Ok(())
+    }
+
+    fn advance_to(&mut self, now: Timestamp) -> std::result::Result<(), EngineError> {
+        let elapsed = now.0.saturating_sub(self.now.0);
+        if elapsed > 0 {
+            self.now = now;
+            self.lab.age(Duration::from_secs(elapsed))?;
+        }
+        Ok(())
+    }
+
+    fn probe(&mut self, request: &Request) -> std::result::Result<Answer, EngineError> {
+        if let Some(capture) = &request.capture {
+            let at = self.guest_end(&capture.at)?;
+            self.watch(&at)?.clear()?;
+        }
+        let outcome = match &request.probe {
+            Probe::Packet(probe) => self.packet_probe(probe)?,
+            Probe::Kept { connection, side } => self.kept_probe(connection, *side)?,
+            Probe::IcmpError { from, to, icmp_type, code, connection, side } => {
+                self.icmp_error_probe(from, *to, *icmp_type, *code, connection, *side)?
+            }
+            Probe::Guest { from, command } => self.guest_probe(from, command)?,
+            Probe::Dns { .. } => return Err(EngineError::Unsupported(Unsupported::Dns)),
+            Probe::Http { from, method, url, headers } => self.http_probe(from, method, url, headers)?,
+            Probe::RouteLookup { .. } => return Err(EngineError::Unsupported(Unsupported::Other("route look-ups"))),
+        };
+        let captured = request.capture.as_ref().map(|capture| self.captured(capture)).transpose()?;
+        Ok(Answer { outcome, captured })
+    }
+
+    fn reset(&mut self) -> std::result::Result<(), EngineError> {
+        self.kept.clear();
+        self.now = Timestamp::default();
+        Ok(self.lab.forget_connections()?)
+    }
+}
+
+impl From<super::error::Error> for EngineError {
+    fn from(error: super::error::Error) -> Self {
+        EngineError::Failed(error.to_string())
+    }
+}

@@ -1,0 +1,230 @@
+//! One request and what comes of it: the loop that waits for a reply, for a drop to be reported, or for nothing.
+
+use std::net::Ipv4Addr;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use fabric::engine::{Arrival, Drop, Leg, Outcome};
+use model::traffic::protocol;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::drops::Dropped;
+use super::engine::Engine;
+use super::error::{Error, Result};
+use super::packet::{Payload, Seen};
+use super::place::Place;
+
+/// How long silence must last before it counts as an answer. Everything happens on this machine: a packet that is
+/// not there after this time was dropped without a report, or the machine is overloaded.
+const SILENCE: Duration = Duration::from_millis(1_500);
+/// After a drop was reported: time for a reply that overtook the report.
+const AFTERMATH: Duration = Duration::from_millis(2);
+
+/// What belongs to one exchange, whatever translation did to its addresses and source port.
+#[derive(Debug, Clone, Copy)]
+pub enum Matcher {
+    /// TCP or UDP towards this port.
+    Port(u8, u16),
+    /// ICMP of this type.
+    Icmp(u8),
+    /// Any packet of this protocol.
+    Protocol(u8),
+}
+
+impl Matcher {
+    /// Whether the packet is part of the request.
+    pub fn is_request(self, packet: &Seen) -> bool {
+        match (self, &packet.payload) {
+            (Self::Port(number, port), _) => {
+                packet.protocol == number && packet.ports().is_some_and(|(_, destination)| destination == port)
+            }
+            (Self::Icmp(wanted), Payload::Icmp { icmp_type, .. }) => *icmp_type == wanted,
+            (Self::Icmp(wanted), Payload::IcmpError { icmp_type, .. }) => *icmp_type == wanted,
+            (Self::Icmp(_), _) => false,
+            (Self::Protocol(number), _) => packet.protocol == number,
+        }
+    }
+
+    /// Whether the packet is part of the reply, errors about the request included.
+    pub fn is_reply(self, packet: &Seen) -> bool {
+        if let Payload::IcmpError { quoted: Some(quoted), .. } = &packet.payload
+            && !self.is_request(packet)
+        {
+            return self.is_request(quoted);
+        }
+        match (self, &packet.payload) {
+            (Self::Port(number, port), _) => {
+                packet.protocol == number && packet.ports().is_some_and(|(source, _)| source == port)
+            }
+            (Self::Icmp(request), Payload::Icmp { icmp_type, .. }) => reply_type(request) == Some(*icmp_type),
+            (Self::Icmp(_), _) => false,
+            (Self::Protocol(number), _) => packet.protocol == number,
+        }
+    }
+
+    fn concerns(self, packet: &Seen) -> bool {
+        self.is_request(packet) || self.is_reply(packet)
+    }
+}
+
+/// The ICMP type that answers a request type (RFC 792); `None` for what nobody answers.
+pub fn reply_type(request: u8) -> Option<u8> {
+    match request {
+        8 => Some(0),
+        13 => Some(14),
+        15 => Some(16),
+        17 => Some(18),
+        _ => None,
+    }
+}
+
+/// How far the reply has come.
+pub enum Progress {
+    /// Nothing yet.
+    Waiting,
+    /// The sender has its reply.
+    Answered,
+    /// The sender was told that nobody listens.
+    Refused,
+}
+
+impl Engine {
+    /// Forgets what was seen and dropped so far.
+    pub(crate) fn clear_evidence(&mut self, places: &[&Place]) -> Result<()> {
+        for place in places {
+            self.watch(place)?.clear()?;
+        }
+        for place in self.middleboxes() {
+            self.watch(&place)?.clear()?;
+        }
+        self.read_drops()?;
+        Ok(())
+    }
+
+    /// Waits until `progress` has an answer, a drop is reported, or nothing happens for long enough.
+    pub(crate) fn settle(
+        &mut self,
+        matcher: Matcher,
+        sender: &Place,
+        receiver: Option<&Place>,
+        descriptors: &[BorrowedFd<'_>],
+        mut progress: impl FnMut(&mut Engine, Option<&Seen>) -> Result<Progress>,
+    ) -> Result<Outcome> {
+        let deadline = Instant::now() + SILENCE;
+        let mut drops: Vec<Dropped> = Vec::new();
+        let mut aftermath = false;
+        loop {
+            let request = match receiver {
+                Some(place) => self.request_seen(matcher, place)?,
+                None => None,
+            };
+            match progress(self, request.as_ref())? {
+                Progress::Answered => return Ok(Outcome::Allowed(self.arrival(matcher, sender, receiver, request)?)),
+                Progress::Refused => return self.refused(matcher, receiver, request.is_some()),
+                Progress::Waiting => {}
+            }
+            drops.extend(self.read_drops()?.into_iter().filter(|d| d.packet.as_ref().is_none_or(|p| matcher.concerns(p))));
+            if aftermath || (drops.is_empty() && Instant::now() >= deadline) {
+                let leg = if request.is_some() { Leg::Return } else { Leg::Forward };
+                // On the way there the first drop decides; on the way back an earlier one of a retransmission cannot
+                // exist, because the request arrived.
+                let dropped = drops.into_iter().next();
+                return Ok(Outcome::Dropped(Drop {
+                    leg,
+                    at: dropped.as_ref().and_then(|d| d.at),
+                    code: dropped.as_ref().and_then(|d| d.code),
+                    reason: None,
+                }));
+            }
+            let wait = if drops.is_empty() {
+                deadline.saturating_duration_since(Instant::now()).min(Duration::from_millis(20))
+            } else {
+                aftermath = true;
+                AFTERMATH
+            };
+            self.wait(descriptors, wait)?;
+        }
+    }
+
+    /// The request as the receiver's end got it, if it did.
+    fn request_seen(&mut self, matcher: Matcher, receiver: &Place) -> Result<Option<Seen>> {
+        let address = receiver.address;
+        let is_internet = receiver.interface.is_none();
+        let watch = self.watch(receiver)?;
+        watch.read()?;
+        let seen = watch.frames().filter(|frame| frame.incoming || is_internet).filter_map(|frame| frame.packet());
+        Ok(seen.into_iter().find(|packet| matcher.is_request(packet) && (!is_internet || packet.destination == address)))
+    }
+
+    fn arrival(
+        &mut self,
+        matcher: Matcher,
+        sender: &Place,
+        receiver: Option<&Place>,
+        request: Option<Seen>,
+    ) -> Result<Arrival> {
+        let ends = [Some(sender), receiver].into_iter().flatten().filter_map(|place| place.interface).collect::<Vec<_>>();
+        let (mut there, mut back) = (Vec::new(), Vec::new());
+        for place in self.middleboxes() {
+            let Some(index) = place.interface.filter(|i| !ends.contains(i)) else { continue };
+            let watch = self.watch(&place)?;
+            watch.read()?;
+            let packets: Vec<Seen> = watch.frames().filter(|f| f.incoming).filter_map(|f| f.packet()).collect();
+            // Each appliance takes one off the TTL: that is the order in which a packet met them.
+            there.extend(packets.iter().find(|p| matcher.is_request(p)).map(|p| (p.ttl, index)));
+            back.extend(packets.iter().find(|p| matcher.is_reply(p)).map(|p| (p.ttl, index)));
+        }
+        for way in [&mut there, &mut back] {
+            way.sort_by_key(|(ttl, index)| (std::cmp::Reverse(*ttl), *index));
+        }
+        let via = there.into_iter().chain(back).map(|(_, index)| self.fabric().interfaces[index].id.clone()).collect();
+        let unknown = Seen {
+            source: sender.address,
+            destination: receiver.map_or(Ipv4Addr::UNSPECIFIED, |place| place.address),
+            protocol: protocol::TCP,
+            ttl: 0,
+            payload: Payload::Other,
+        };
+        let seen = request.unwrap_or(unknown);
+        Ok(Arrival {
+            source: seen.source.into(),
+            destination: seen.destination.into(),
+            source_port: seen.ports().map(|(source, _)| source),
+            ttl: Some(seen.ttl),
+            via: Some(via),
+            path: None,
+        })
+    }
+
+    fn refused(&mut self, matcher: Matcher, receiver: Option<&Place>, request_seen: bool) -> Result<Outcome> {
+        // A NAT gateway that refuses reports it like a drop, with the packet that it refused.
+        let reported =
+            self.read_drops()?.into_iter().find(|d| d.packet.as_ref().is_some_and(|p| matcher.concerns(p)));
+        let at = match (reported, receiver.filter(|_| request_seen)) {
+            (Some(dropped), _) if dropped.prefix == "nat-no-entry" => dropped.at,
+            (_, Some(place)) => match place.interface {
+                Some(index) => Some(fabric::Component::Guest(index)),
+                None => self.outside_component(place.address),
+            },
+            _ => None,
+        };
+        Ok(Outcome::Refused { at })
+    }
+
+    /// Sleeps until one of these descriptors, a watch or a drop report is readable, at most for `timeout`.
+    pub(crate) fn wait(&mut self, descriptors: &[BorrowedFd<'_>], timeout: Duration) -> Result<()> {
+        self.read_watches()?;
+        let mut all: Vec<PollFd<'_>> =
+            descriptors.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN | PollFlags::OUT)).collect();
+        let events = self.event_descriptors();
+        all.extend(events.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+        let limit = Timespec {
+            tv_sec: timeout.as_secs().cast_signed(),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        match poll(&mut all, Some(&limit)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(Error::os("waiting for packets")(error)),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A lab on this machine: namespaces behind a holder, kept equal to the plan of a fabric.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric::Fabric;
+use netlink::{Protocol, Socket};
+use sandbox::{Client, InstanceSpec, NetnsSpec};
+
+use super::error::{Error, Result};
+use super::sockets::Sockets;
+use super::{apply, clock};
+use crate::diff::Changes;
+use crate::naming::Directory;
+use crate::plan::{Options, Plan};
+
+/// A lab behind its holder.
+pub struct Lab {
+    client: Client,
+    sockets: Sockets,
+    options: Options,
+    plan: Plan,
+    fabric: Arc<Fabric>,
+    directory: Directory,
+}
+
+/// What an instance is besides its network: supplied by the caller, keyed by the instance's namespace.
+pub type InstanceSpecs = BTreeMap<String, InstanceSpec>;
+
+impl Lab {
+    /// A lab that holds nothing yet.
+    pub fn empty(client: Client, options: Options) -> Lab {
+        let nothing = model::Model::new("", model::Region::default(), model::Context::seeded(0, model::Timestamp(0)));
+        let fabric = Arc::new(Fabric::compile(&nothing));
+        let directory = Directory::new(&fabric);
+        Lab { client, sockets: Sockets::default(), options, plan: Plan::default(), fabric, directory }
+    }
+
+    /// Takes hold again of a lab that holds this fabric, after a restart.
+    pub fn attach(client: Client, options: Options, fabric: Arc<Fabric>) -> Result<Lab> {
+        let plan = Plan::new(&fabric, options).map_err(|error| Error::Plan(error.to_string()))?;
+        let directory = Directory::new(&fabric);
+        Ok(Lab { client, sockets: Sockets::default(), options, plan, fabric, directory })
+    }
+
+    /// The holder.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The fabric that the lab holds.
+    pub fn fabric(&self) -> &Arc<Fabric> {
+        &self.fabric
+    }
+
+    /// The plan that the lab holds.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// From names in the kernel back to the fabric.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// A netlink socket into a namespace.
+    pub fn netlink(&mut self, namespace: &str, protocol: Protocol) -> Result<&mut Socket> {
+        self.sockets.get(&self.client, namespace, protocol)
+    }
+
+    /// Both at once, for what needs both.
+    pub fn client_and_sockets(&mut self) -> (&Client, &mut Sockets) {
+        (&self.client, &mut self.sockets)
+    }
+
+    /// Namespaces in which packets can be dropped with a report.
+    pub fn dropping_namespaces(&self) -> Vec<String> {
+        self.plan.namespaces.iter().filter(|(_, namespace)| !namespace.is_instance).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Makes the lab hold `fabric`; instances that appear run nothing but their init.
+    pub fn apply(&mut self, fabric: &Arc<Fabric>) -> Result<()> {
+        self.apply_with(fabric, &InstanceSpecs::new())
+    }
+
+    /// Makes the lab hold `fabric`; `specs` says what instances that appear or start are besides their network.
+    pub fn apply_with(&mut self, fabric: &Arc<Fabric>, specs: &InstanceSpecs) -> Result<()> {
+        let plan = Plan::new(fabric, self.options).map_err(|error| Error::Plan(error.to_string()))?;
+        let changes = Changes::between(&self.plan, &plan);
+        self.create_namespaces(&changes, &plan, specs)?;
+        let (client, sockets) = (&self.client, &mut self.sockets);
+        let writes = changes.inside.iter().filter(|(_, inside)| !inside.sysctls.is_empty());
+        let writes = writes
+            .map(|(key, inside)| sandbox::client::SysctlWrite { key: key.clone(), values: inside.sysctls.clone() })
+            .collect::<Vec<_>>();
+        if !writes.is_empty() {
+            client.write_sysctls_of(writes)?;
+        }
+        apply::delete_links(client, sockets, &changes.gone_links)?;
+        apply::create_links(client, sockets, &changes.new_links)?;
+        let wanted: Vec<_> = changes
+            .inside
+            .iter()
+            .flat_map(|(key, inside)| {
+                let filter = (!inside.tables.is_empty()).then(|| (key.clone(), Protocol::Netfilter));
+                std::iter::once((key.clone(), Protocol::Route)).chain(filter)
+            })
+            .collect();
+        sockets.open(client, &wanted)?;
+        for (key, inside) in &changes.inside {
+            apply::change(client, sockets, key, inside)?;
+        }
+        for (key, addresses) in changes.orphaned() {
+            if self.plan.namespaces.contains_key(&key) {
+                apply::forget(client, sockets, &key, &addresses)?;
+            }
+        }
+        self.remove_namespaces(&changes)?;
+        self.plan = plan;
+        self.fabric = fabric.clone();
+        self.directory = Directory::new(fabric);
+        self.follow_states(specs)
+    }
+
+    fn create_namespaces(&mut self, changes: &Changes, plan: &Plan, specs: &InstanceSpecs) -> Result<()> {
+        let sysctls = |key: &str| -> Vec<(String, String)> {
+            plan.namespaces.get(key).map(|n| n.sysctls.clone().into_iter().collect()).unwrap_or_default()
+        };
+        let lab: Vec<NetnsSpec> = changes
+            .new_namespaces
+            .iter()
+            .filter(|(_, is_instance)| !is_instance)
+            .map(|(key, _)| NetnsSpec { sysctls: sysctls(key), ..NetnsSpec::lab(key) })
+            .collect();
+        if !lab.is_empty() {
+            self.client.create_netnses(&lab)?;
+        }
+        let instances: Vec<InstanceSpec> = changes
+            .new_namespaces
+            .iter()
+            .filter(|(_, is_instance)| *is_instance)
+            .map(|(key, _)| {
+                let spec = specs.get(key).cloned().unwrap_or_else(|| InstanceSpec::new(key, "instance"));
+                InstanceSpec { sysctls: sysctls(key), ..spec }
+            })
+            .collect();
+        self.start(&instances)
+    }
+
+    fn start(&self, instances: &[InstanceSpec]) -> Result<()> {
+        if instances.is_empty() {
+            return Ok(());
+        }
+        match self.client.start_instances(instances)?.into_iter().next() {
+            None => Ok(()),
+            Some((key, fault)) => Err(Error::Instance { key, why: fault.to_string() }),
+        }
+    }
+
+    /// Stopped instances have no processes; started ones have an init again.
+    fn follow_states(&mut self, specs: &InstanceSpecs) -> Result<()> {
+        let running: Vec<String> = self.client.list_instances()?.into_iter().map(|i| i.key).collect();
+        let (mut start, mut stop) = (Vec::new(), Vec::new());
+        for instance in self.fabric.instances.values() {
+            let key = crate::naming::instance_namespace(&instance.id);
+            let wanted = instance.state == model::InstanceState::Running;
+            match (wanted, running.contains(&key)) {
+                (true, false) => start.push(specs.get(&key).cloned().unwrap_or_else(|| InstanceSpec::new(&key, "instance"))),
+                (false, true) => stop.push(key),
+                _ => {}
+            }
+        }
+        if !stop.is_empty() {
+            self.client.stop_instances(&stop, Duration::ZERO)?;
+        }
+        self.start(&start)
+    }
+
+    fn remove_namespaces(&mut self, changes: &Changes) -> Result<()> {
+        if changes.gone_namespaces.is_empty() {
+            return Ok(());
+        }
+        for key in &changes.gone_namespaces {
+            self.sockets.forget(key);
+        }
+        self.client.stop_instances(&changes.gone_namespaces, Duration::ZERO)?;
+        Ok(self.client.remove_netnses(&changes.gone_namespaces)?)
+    }
+
+    /// Ages everything that the kernel remembers of flows.
+    pub fn age(&mut self, elapsed: Duration) -> Result<()> {
+        for key in self.tracking_namespaces() {
+            clock::age(&self.client, &mut self.sockets, &key, elapsed)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets every flow.
+    pub fn forget_connections(&mut self) -> Result<()> {
+        for key in self.tracking_namespaces() {
+            clock::forget_all(&self.client, &mut self.sockets, &key)?;
+        }
+        Ok(())
+    }
+
+    fn tracking_namespaces(&self) -> Vec<String> {
+        let tracks = |key: &&String| key.starts_with("vpc/") || key.starts_with("nat/");
+        self.plan.namespaces.keys().filter(tracks).cloned().collect()
+    }
+}

@@ -1,0 +1,295 @@
+//! A request to a listener by real sockets: TCP, UDP, ICMP and other protocols.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::{AsFd, OwnedFd};
+
+use fabric::engine::{EngineError, ListenerState, Outcome, PacketProbe, Traffic, Unsupported};
+use model::traffic::protocol;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, sockopt};
+use sandbox::spec::SocketAddress;
+use sandbox::SocketSpec;
+
+use super::engine::Engine;
+use super::error::{Error, Result};
+use super::exchange::{Matcher, Progress, reply_type};
+use super::kept::{Kept, KeptPair};
+use super::packet::{self, Payload, Raw, Seen};
+use super::place::Place;
+
+/// What a UDP or raw probe carries.
+pub(crate) const BODY: &[u8] = b"vpclab";
+
+/// A protocol number that hands over whole packets, IP header included (raw(7): IPPROTO_RAW).
+const IPPROTO_RAW: i32 = 255;
+
+/// A packet probe with both ends found on this machine.
+pub(crate) struct Ends {
+    pub sender: Place,
+    pub receiver: Option<Place>,
+    pub source: Ipv4Addr,
+    pub to: Ipv4Addr,
+}
+
+impl Engine {
+    /// Carries out one packet probe.
+    pub(crate) fn packet_probe(&mut self, probe: &PacketProbe) -> std::result::Result<Outcome, EngineError> {
+        let ends = self.ends(probe)?;
+        if let Some(gateway) = &probe.inject_at {
+            return Ok(self.inject(probe, gateway, &ends)?);
+        }
+        if probe.connections > 1 {
+            return self.many(probe, &ends);
+        }
+        let places: Vec<&Place> = std::iter::once(&ends.sender).chain(ends.receiver.as_ref()).collect();
+        self.clear_evidence(&places)?;
+        Ok(match probe.traffic {
+            Traffic::Tcp { source_port, destination_port } => self.tcp(probe, &ends, source_port, destination_port)?,
+            Traffic::Udp { source_port, destination_port } => self.udp(probe, &ends, source_port, destination_port)?,
+            Traffic::Icmp { icmp_type, code } => self.icmp(&ends, icmp_type, code)?,
+            Traffic::Other(number) => self.other(&ends, number)?,
+        })
+    }
+
+    fn ends(&mut self, probe: &PacketProbe) -> std::result::Result<Ends, EngineError> {
+        let IpAddr::V4(to) = probe.to else { return Err(EngineError::Unsupported(Unsupported::Ipv6)) };
+        let fabric = self.fabric().clone();
+        let mut sender = Place::of_sender(&fabric, &probe.from)?;
+        self.prepare_sender(&probe.from, &sender)?;
+        let source = match probe.source {
+            None => sender.address,
+            Some(IpAddr::V4(source)) => source,
+            Some(IpAddr::V6(_)) => return Err(EngineError::Unsupported(Unsupported::Ipv6)),
+        };
+        if sender.interface.is_none() {
+            sender.address = source;
+        }
+        let vpc = match &probe.inject_at {
+            None => None,
+            Some(id) => {
+                let gateway = fabric.internet_gateways.iter().find(|(_, igw)| igw.id == *id);
+                gateway.ok_or_else(|| EngineError::NotFound(id.to_string()))?.1.vpc
+            }
+        };
+        let receiver = Place::of_receiver(&fabric, &sender, vpc, to);
+        Ok(Ends { sender, receiver, source, to })
+    }
+
+    fn client_socket(&self, ends: &Ends, mut spec: SocketSpec, source_port: u16) -> Result<OwnedFd> {
+        spec.nonblocking = true;
+        spec.reuse_address = true;
+        // A source that the guest does not own must leave it all the same: whether it gets far is the fabric's affair.
+        spec.transparent = ends.source != ends.sender.address;
+        spec.bind = Some(SocketAddress::Inet(SocketAddr::V4(SocketAddrV4::new(ends.source, source_port))));
+        Ok(self.client().open_socket(spec)?)
+    }
+
+    /// A socket where the request arrives, unless something of the guest's own holds the port already.
+    fn server_socket(&self, probe: &PacketProbe, receiver: Option<&Place>, port: u16, tcp: bool) -> Result<Option<OwnedFd>> {
+        let Some(place) = receiver.filter(|_| probe.listener == ListenerState::Open) else { return Ok(None) };
+        let address = SocketAddr::V4(SocketAddrV4::new(place.address, port));
+        let mut spec = match tcp {
+            true => SocketSpec::tcp_listener(&place.namespace, address),
+            false => SocketSpec::udp(&place.namespace, address),
+        };
+        spec.nonblocking = true;
+        match self.client().open_socket(spec) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(sandbox::Error::Refused(fault)) if fault.errno == Some(Errno::ADDRINUSE.raw_os_error()) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn tcp(&mut self, probe: &PacketProbe, ends: &Ends, source_port: u16, port: u16) -> Result<Outcome> {
+        let server = self.server_socket(probe, ends.receiver.as_ref(), port, true)?;
+        let client = self.client_socket(ends, SocketSpec::tcp(&ends.sender.namespace, false), source_port)?;
+        match rustix::net::connect(&client, &SocketAddrV4::new(ends.to, port)) {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            Err(error) => return Err(Error::os("connecting")(error)),
+        }
+        let mut accepted = None;
+        let outcome = self.settle(
+            Matcher::Port(protocol::TCP, port),
+            &ends.sender,
+            ends.receiver.as_ref(),
+            &[],
+            |_, _| {
+                if accepted.is_none() && let Some(server) = &server {
+                    accepted = rustix::net::accept(server).ok();
+                }
+                Ok(match connected(&client)? {
+                    // With a listener of ours the handshake is over when it has the connection too.
+                    Some(Ok(())) if server.is_none() || accepted.is_some() => Progress::Answered,
+                    Some(Ok(())) | None => Progress::Waiting,
+                    Some(Err(Errno::CONNREFUSED | Errno::CONNRESET)) => Progress::Refused,
+                    Some(Err(_)) => Progress::Waiting,
+                })
+            },
+        )?;
+        match (&probe.keep, &outcome, accepted) {
+            (Some(name), Outcome::Allowed(_), Some(server)) => {
+                let pair = KeptPair::Tcp { client, server };
+                let receiver = ends.receiver.clone();
+                self.keep(name, Kept { sender: ends.sender.clone(), receiver, port, pair, last: Default::default() });
+            }
+            // A reset instead of an orderly end: no TIME-WAIT that would hold the ports for the next probe.
+            (_, _, accepted) => {
+                for fd in std::iter::once(client).chain(accepted) {
+                    let _ = sockopt::set_socket_linger(&fd, Some(std::time::Duration::ZERO));
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn udp(&mut self, probe: &PacketProbe, ends: &Ends, source_port: u16, port: u16) -> Result<Outcome> {
+        let server = self.server_socket(probe, ends.receiver.as_ref(), port, false)?;
+        let spec = SocketSpec::new(&ends.sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0);
+        let client = self.client_socket(ends, spec, source_port)?;
+        rustix::net::connect(&client, &SocketAddrV4::new(ends.to, port)).map_err(Error::os("connecting"))?;
+        send(&client, BODY)?;
+        let outcome = self.settle(
+            Matcher::Port(protocol::UDP, port),
+            &ends.sender,
+            ends.receiver.as_ref(),
+            &[],
+            |_, _| {
+                if let Some(server) = &server {
+                    echo(server)?;
+                }
+                udp_progress(&client)
+            },
+        )?;
+        if let (Some(name), Outcome::Allowed(_), Some(server)) = (&probe.keep, &outcome, server) {
+            let receiver = ends.receiver.clone();
+            let pair = KeptPair::Udp { client, server };
+            self.keep(name, Kept { sender: ends.sender.clone(), receiver, port, pair, last: Default::default() });
+        }
+        Ok(outcome)
+    }
+
+    fn icmp(&mut self, ends: &Ends, icmp_type: u8, code: u8) -> Result<Outcome> {
+        let identifier = self.fresh_identifier();
+        let [high, low] = identifier.to_be_bytes();
+        // Timestamp and address mask messages have a body of fixed length (RFC 792, RFC 950).
+        let body: &[u8] = match icmp_type {
+            13 | 14 => &[0; 12],
+            17 | 18 => &[0; 4],
+            _ => BODY,
+        };
+        self.send_raw(&ends.sender, ends.source, ends.to, 1, 64, true, packet::icmp_message(icmp_type, code, [high, low, 0, 1], body))?;
+        let matcher = Matcher::Icmp(icmp_type);
+        let sender = ends.sender.clone();
+        self.settle(matcher, &sender, ends.receiver.as_ref(), &[], |engine, request| {
+            Ok(match reply_type(icmp_type) {
+                None if request.is_some() => Progress::Answered,
+                None => Progress::Waiting,
+                Some(reply) => engine.icmp_reply(&sender, reply, identifier)?,
+            })
+        })
+    }
+
+    fn icmp_reply(&mut self, sender: &Place, reply: u8, identifier: u16) -> Result<Progress> {
+        let address = sender.address;
+        let watch = self.watch(sender)?;
+        watch.read()?;
+        let came = watch.frames().filter_map(|frame| frame.packet()).any(|packet| {
+            packet.destination == address
+                && matches!(packet.payload, Payload::Icmp { icmp_type, identifier: id, .. } if icmp_type == reply && id == identifier)
+        });
+        Ok(if came { Progress::Answered } else { Progress::Waiting })
+    }
+
+    /// A protocol without ports: the receiver's end answers with the same, by hand.
+    fn other(&mut self, ends: &Ends, number: u8) -> Result<Outcome> {
+        // A raw socket of that protocol keeps the receiver's kernel from answering "protocol unreachable".
+        let _listener = match &ends.receiver {
+            Some(place) => {
+                let spec = SocketSpec::raw(&place.namespace, false, i32::from(number));
+                Some(self.client().open_socket(SocketSpec { nonblocking: true, ..spec })?)
+            }
+            None => None,
+        };
+        self.send_raw(&ends.sender, ends.source, ends.to, number, 64, true, BODY.to_vec())?;
+        let (sender, receiver) = (ends.sender.clone(), ends.receiver.clone());
+        let mut answered = false;
+        self.settle(Matcher::Protocol(number), &sender, receiver.as_ref(), &[], |engine, request| {
+            if let (Some(request), Some(place), false) = (request, &receiver, answered) {
+                answered = true;
+                engine.send_raw(place, request.destination, request.source, number, 64, true, BODY.to_vec())?;
+            }
+            let address = sender.address;
+            let watch = engine.watch(&sender)?;
+            watch.read()?;
+            let came = watch.frames().filter_map(|f| f.packet()).any(|p: Seen| p.protocol == number && p.destination == address);
+            Ok(if answered && came { Progress::Answered } else { Progress::Waiting })
+        })
+    }
+
+    /// Sends a packet with a header of our own from a namespace.
+    #[allow(clippy::too_many_arguments, reason = "the fields of an IP header")]
+    pub(crate) fn send_raw(
+        &self,
+        from: &Place,
+        source: Ipv4Addr,
+        destination: Ipv4Addr,
+        protocol: u8,
+        ttl: u8,
+        dont_fragment: bool,
+        payload: Vec<u8>,
+    ) -> Result<()> {
+        let raw = Raw { source, destination, protocol, ttl, dont_fragment, payload };
+        let mut spec = SocketSpec::raw(&from.namespace, false, IPPROTO_RAW);
+        spec.device = from.device.clone();
+        let socket = self.client().open_socket(spec)?;
+        sockopt::set_socket_broadcast(&socket, true).map_err(Error::os("allowing broadcast"))?;
+        rustix::net::sendto(&socket, &raw.bytes(), SendFlags::empty(), &SocketAddrV4::new(destination, 0))
+            .map_err(Error::os(format!("sending to {destination}")))?;
+        Ok(())
+    }
+}
+
+/// `None`: the handshake goes on. Else how it ended.
+fn connected(socket: &OwnedFd) -> Result<Option<std::result::Result<(), Errno>>> {
+    let mut fds = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::OUT)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut fds, Some(&now)).map_err(Error::os("looking at a connection"))?;
+    if fds[0].revents().is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(sockopt::socket_error(socket).map_err(Error::os("looking at a connection"))?))
+}
+
+/// Sends a datagram; an error left on the socket by an earlier ICMP message is no failure of this call.
+pub(crate) fn send(socket: &OwnedFd, body: &[u8]) -> Result<()> {
+    match rustix::net::send(socket, body, SendFlags::NOSIGNAL) {
+        Ok(_) | Err(Errno::CONNREFUSED) => Ok(()),
+        Err(error) => Err(Error::os("sending")(error)),
+    }
+}
+
+/// Answers every datagram that waits.
+pub(crate) fn echo(server: &OwnedFd) -> Result<()> {
+    let mut buffer = [0; 2_048];
+    loop {
+        match rustix::net::recvfrom(server, &mut buffer[..], RecvFlags::DONTWAIT) {
+            Ok((length, _, Some(peer))) => {
+                rustix::net::sendto(server, &buffer[..length], SendFlags::NOSIGNAL, &peer).map_err(Error::os("answering"))?;
+            }
+            Ok(_) => {}
+            Err(Errno::AGAIN) => return Ok(()),
+            Err(error) => return Err(Error::os("receiving")(error)),
+        }
+    }
+}
+
+/// Whether a datagram came back.
+pub(crate) fn udp_progress(client: &OwnedFd) -> Result<Progress> {
+    let mut buffer = [0; 2_048];
+    match rustix::net::recv(client.as_fd(), &mut buffer[..], RecvFlags::DONTWAIT) {
+        Ok(_) => Ok(Progress::Answered),
+        Err(Errno::AGAIN) => Ok(Progress::Waiting),
+        Err(Errno::CONNREFUSED) => Ok(Progress::Refused),
+        Err(error) => Err(Error::os("receiving")(error)),
+    }
+}

@@ -1,0 +1,97 @@
+//! Where packets start and end on this machine: namespace, device and address of a sender or receiver.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use fabric::engine::{EngineError, Sender, Unsupported};
+use fabric::{Fabric, InterfaceIndex, InterfaceKind};
+use model::NetworkInterfaceId;
+
+/// A guest's end of an interface, or the internet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Network namespace.
+    pub namespace: String,
+    /// Device inside; `None` on the internet, where any device may carry the packet.
+    pub device: Option<String>,
+    /// The device's hardware address; zeros on the internet.
+    pub mac: [u8; 6],
+    /// The address that packets have here.
+    pub address: Ipv4Addr,
+    /// The interface, unless this is the internet.
+    pub interface: Option<InterfaceIndex>,
+}
+
+/// Key of the namespace of the outside.
+pub const INTERNET: &str = "internet";
+
+impl Place {
+    /// The guest's end of an interface that belongs to an instance; `None` for gateways and unattached ones.
+    pub fn of_interface(fabric: &Fabric, index: InterfaceIndex) -> Option<Place> {
+        let interface = &fabric.interfaces[index];
+        let InterfaceKind::Instance { instance, device_index } = interface.kind else { return None };
+        Some(Place {
+            namespace: instance_namespace(&fabric.instances[instance].id),
+            device: Some(format!("eth{device_index}")),
+            mac: interface.mac.0,
+            address: interface.primary_address(),
+            interface: Some(index),
+        })
+    }
+
+    /// An address on the internet.
+    pub fn outside(address: Ipv4Addr) -> Place {
+        Place { namespace: INTERNET.to_owned(), device: None, mac: [0; 6], address, interface: None }
+    }
+
+    /// Where a probe starts.
+    pub fn of_sender(fabric: &Fabric, sender: &Sender) -> Result<Place, EngineError> {
+        match sender {
+            Sender::Interface(id) => {
+                let index = interface_index(fabric, id)?;
+                Place::of_interface(fabric, index)
+                    .ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance that could send")))
+            }
+            Sender::Outside(IpAddr::V4(address)) => Ok(Place::outside(*address)),
+            Sender::Outside(IpAddr::V6(_)) => Err(EngineError::Unsupported(Unsupported::Ipv6)),
+            Sender::Container(id) => {
+                let index = interface_index(fabric, id)?;
+                let host = Place::of_interface(fabric, index)
+                    .ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))?;
+                Ok(super::container::place(&host))
+            }
+        }
+    }
+
+    /// Who would answer at `to`, asked by `sender`; `None` when nobody holds the address.
+    ///
+    /// This only says where to listen. Whether a packet gets there is for the kernel to show.
+    pub fn of_receiver(fabric: &Fabric, sender: &Place, inject_at: Option<fabric::VpcIndex>, to: Ipv4Addr) -> Option<Place> {
+        let held_in = |vpc: fabric::VpcIndex| {
+            let index = *fabric.vpcs[vpc].addresses.get(&IpAddr::V4(to))?;
+            Some(Place { address: to, ..Place::of_interface(fabric, index)? })
+        };
+        if let Some(vpc) = inject_at.or_else(|| sender.interface.map(|i| fabric.interfaces[i].vpc)) {
+            let peers = fabric.peerings.iter().filter(|(_, p)| p.is_active()).filter_map(|(_, p)| p.peer_of(vpc));
+            if let Some(place) = std::iter::once(vpc).chain(peers).find_map(held_in) {
+                return Some(place);
+            }
+        }
+        if let Some(mapping) = fabric.public_addresses.get(&to) {
+            let place = Place::of_interface(fabric, mapping.interface)?;
+            return Some(Place { address: mapping.private, ..place });
+        }
+        let is_host = fabric.outside.iter().any(|(_, host)| host.addresses.contains(&IpAddr::V4(to)));
+        is_host.then(|| Place::outside(to))
+    }
+}
+
+/// Key of an instance's namespace.
+pub fn instance_namespace(id: &model::InstanceId) -> String {
+    format!("instance/{id}")
+}
+
+/// The index of an interface by id.
+pub fn interface_index(fabric: &Fabric, id: &NetworkInterfaceId) -> Result<InterfaceIndex, EngineError> {
+    let found = fabric.interfaces.iter().find(|(_, interface)| interface.id == *id);
+    found.map(|(index, _)| index).ok_or_else(|| EngineError::NotFound(id.to_string()))
+}

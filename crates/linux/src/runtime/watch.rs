@@ -1,0 +1,108 @@
+//! Frames seen at a guest's end of its interface: who really received what, with which header.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use sandbox::{Client, SocketSpec};
+
+use super::error::{Error, Result};
+use super::packet::Seen;
+
+/// EtherTypes that matter here (IEEE 802 numbers).
+pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// ARP.
+pub const ETHERTYPE_ARP: u16 = 0x0806;
+
+/// Frames kept between two looks; a flood beyond that loses the oldest.
+const KEPT: usize = 4_096;
+
+/// A packet socket on one interface.
+pub struct Watch {
+    fd: OwnedFd,
+    mac: [u8; 6],
+    frames: VecDeque<Frame>,
+}
+
+/// One frame.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// Whether it came in; else the guest sent it.
+    pub incoming: bool,
+    /// EtherType.
+    pub ethertype: u16,
+    /// From the network header on.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// The IPv4 packet inside.
+    pub fn packet(&self) -> Option<Seen> {
+        if self.ethertype == ETHERTYPE_IPV4 { Seen::parse(&self.payload) } else { None }
+    }
+
+    /// The sender of an ARP reply: hardware and protocol address (RFC 826).
+    pub fn arp_reply(&self) -> Option<([u8; 6], Ipv4Addr)> {
+        let bytes = self.payload.get(..28).filter(|b| self.ethertype == ETHERTYPE_ARP && b[6..8] == [0, 2])?;
+        let mac: [u8; 6] = bytes[8..14].try_into().ok()?;
+        let address: [u8; 4] = bytes[14..18].try_into().ok()?;
+        Some((mac, address.into()))
+    }
+}
+
+impl Watch {
+    /// Watches `interface` of a namespace; `mac` is the interface's own address, which tells directions apart.
+    /// Without an interface all of the namespace's are watched.
+    pub fn open(client: &Client, namespace: &str, interface: Option<&str>, mac: [u8; 6]) -> Result<Watch> {
+        let mut spec = match interface {
+            Some(name) => SocketSpec::packet(namespace, name),
+            None => SocketSpec::new(namespace, libc::AF_PACKET, libc::SOCK_RAW, libc::ETH_P_ALL),
+        };
+        spec.nonblocking = true;
+        Ok(Watch { fd: client.open_socket(spec)?, mac, frames: VecDeque::new() })
+    }
+
+    /// Takes in what has arrived since.
+    pub fn read(&mut self) -> Result<()> {
+        let mut buffer = vec![0u8; 65_536];
+        loop {
+            match recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((length, _)) if length >= 14 => {
+                    if self.frames.len() == KEPT {
+                        self.frames.pop_front();
+                    }
+                    let frame = &buffer[..length];
+                    self.frames.push_back(Frame {
+                        incoming: frame[6..12] != self.mac,
+                        ethertype: u16::from_be_bytes([frame[12], frame[13]]),
+                        payload: frame[14..].to_vec(),
+                    });
+                }
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(()),
+                // The interface went down or away: nothing more will be seen.
+                Err(Errno::NETDOWN | Errno::NODEV) => return Ok(()),
+                Err(error) => return Err(Error::os("reading captured frames")(error)),
+            }
+        }
+    }
+
+    /// Takes in what has arrived and forgets all of it.
+    pub fn clear(&mut self) -> Result<()> {
+        self.read()?;
+        self.frames.clear();
+        Ok(())
+    }
+
+    /// Frames in order of arrival since the last [`Watch::clear`].
+    pub fn frames(&self) -> impl DoubleEndedIterator<Item = &Frame> {
+        self.frames.iter()
+    }
+
+    /// For event loops.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
