@@ -11,6 +11,9 @@ mod phrase;
 mod router;
 mod security_group;
 
+pub use internet::PUBLIC_DNS;
+pub use router::{METADATA, RESOLVER, TIME};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 

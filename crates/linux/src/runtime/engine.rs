@@ -193,7 +193,7 @@ impl fabric::engine::Engine for Engine {
                 self.icmp_error_probe(from, *to, *icmp_type, *code, connection, *side)?
             }
             Probe::Guest { from, command } => self.guest_probe(from, command)?,
-            Probe::Dns { .. } => return Err(EngineError::Unsupported(Unsupported::Dns)),
+            Probe::Dns { from, name, record_type, server } => self.dns_probe(from, name, record_type, *server)?,
             Probe::Http { from, method, url, headers } => self.http_probe(from, method, url, headers)?,
             Probe::RouteLookup { .. } => return Err(EngineError::Unsupported(Unsupported::Other("route look-ups"))),
         };

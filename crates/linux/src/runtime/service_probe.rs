@@ -1,20 +1,25 @@
 //! Questions to the services inside a VPC, asked from a guest by real sockets: DNS and HTTP.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use fabric::Component;
-use fabric::engine::{Drop, EngineError, Leg, Observation, Outcome, Sender};
+use fabric::engine::{Drop, EngineError, Leg, NameServer, Observation, Outcome, Sender, Unsupported};
+use model::traffic::protocol;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, sockopt};
 use sandbox::SocketSpec;
+use wire::dns::{Code, Data, Kind, Query, Response};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
+use super::exchange::{Matcher, Progress};
 use super::packet::Payload;
+use super::packet_probe::send;
 use super::place::Place;
+use crate::plan::PUBLIC_DNS;
 
 /// How long a service may stay silent.
 const SILENCE: Duration = Duration::from_millis(2_000);
@@ -22,6 +27,67 @@ const SILENCE: Duration = Duration::from_millis(2_000);
 const LONGEST_ANSWER: usize = 1 << 20;
 
 impl Engine {
+    /// Asks a DNS server.
+    pub(crate) fn dns_probe(
+        &mut self,
+        from: &Sender,
+        name: &str,
+        record_type: &str,
+        server: NameServer,
+    ) -> std::result::Result<Outcome, EngineError> {
+        let fabric = self.fabric().clone();
+        let sender = Place::of_sender(&fabric, from)?;
+        self.prepare_sender(from, &sender)?;
+        let server = match server {
+            NameServer::Public => PUBLIC_DNS,
+            NameServer::Address(IpAddr::V4(address)) => address,
+            NameServer::Address(IpAddr::V6(_)) => return Err(EngineError::Unsupported(Unsupported::Ipv6)),
+        };
+        let identifier = self.fresh_identifier();
+        let kind = match record_type {
+            "A" => Kind::A,
+            "AAAA" => Kind::AAAA,
+            "PTR" => Kind::PTR,
+            "CNAME" => Kind::CNAME,
+            other => return Err(EngineError::BadProbe(format!("records of type {other} cannot be asked for"))),
+        };
+        let query = Query::new(identifier, name, kind).emit().map_err(|error| EngineError::BadProbe(error.to_string()))?;
+        Ok(self.dns_exchange(&sender, server, &query)?)
+    }
+
+    fn dns_exchange(&mut self, sender: &Place, server: Ipv4Addr, query: &[u8]) -> Result<Outcome> {
+        self.clear_evidence(&[sender])?;
+        let spec = SocketSpec::new(&sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0);
+        let socket = self.client().open_socket(SocketSpec { nonblocking: true, ..spec })?;
+        rustix::net::connect(&socket, &SocketAddrV4::new(server, 53)).map_err(Error::os("connecting"))?;
+        send(&socket, query)?;
+        let mut answer = None;
+        let outcome = self.settle(Matcher::Port(protocol::UDP, 53), sender, None, &[], |_, _| {
+            let mut buffer = [0; 4_096];
+            match rustix::net::recv(&socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((length, _)) => {
+                    answer = Response::parse(&buffer[..length]).ok().map(|(_, response)| response);
+                    Ok(Progress::Answered)
+                }
+                Err(Errno::AGAIN) => Ok(Progress::Waiting),
+                Err(Errno::CONNREFUSED) => Ok(Progress::Refused),
+                Err(error) => Err(Error::os("receiving")(error)),
+            }
+        })?;
+        Ok(match (outcome, answer) {
+            (Outcome::Allowed(_), Some(response)) => {
+                let answers = response.records.iter().map(|record| match &record.data {
+                    Data::A(address) => address.to_string(),
+                    Data::Aaaa(address) => address.to_string(),
+                    Data::Ptr(name) | Data::Cname(name) => name.clone(),
+                });
+                let answers = answers.collect();
+                Outcome::Observed(Observation::Dns { response_code: code_number(response.code), answers })
+            }
+            (outcome, _) => outcome,
+        })
+    }
+
     /// Makes an HTTP request.
     pub(crate) fn http_probe(
         &mut self,
@@ -159,4 +225,17 @@ fn parse_http(answer: &[u8]) -> Option<Observation> {
         .collect();
     let body = String::from_utf8_lossy(&answer[end + 4..]).into_owned();
     Some(Observation::Http { status, headers, body })
+}
+
+/// RFC 1035, section 4.1.1.
+fn code_number(code: Code) -> u8 {
+    match code {
+        Code::NoError => 0,
+        Code::FormatError => 1,
+        Code::ServerFailure => 2,
+        Code::NoSuchName => 3,
+        Code::NotImplemented => 4,
+        Code::Refused => 5,
+        Code::Other(number) => number.min(u16::from(u8::MAX)) as u8,
+    }
 }

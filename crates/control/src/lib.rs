@@ -1,0 +1,8 @@
+//! The control plane of running labs: services inside VPCs, state, the daemon and its API.
+//!
+//! Start at [`service`] (what VPCs offer their instances).
+#![forbid(unsafe_code)]
+
+pub mod service;
+
+pub use service::{Services, Shared};

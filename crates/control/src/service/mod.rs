@@ -1,0 +1,8 @@
+//! The services that every VPC has at link-local addresses: DNS, metadata, time. What they answer is pure (`dns`,
+//! `metadata`); `server` moves the bytes.
+
+pub mod dns;
+pub mod metadata;
+mod server;
+
+pub use server::{Services, Shared};

@@ -1,0 +1,290 @@
+//! The services' sockets: opened by the holder inside routers and on the internet, served here by one thread and a few
+//! short-lived ones for HTTP.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
+
+use fabric::{Fabric, VpcIndex};
+use model::{Model, Timestamp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{RecvFlags, SendFlags};
+use sandbox::{Client, SocketSpec};
+use wire::dns::{DnsError, Query};
+
+use super::dns::{self, Resolver};
+use super::metadata::{self, Request, Tokens};
+
+/// DNS packets a second that one interface may send (DNS-1).
+const DNS_RATE: u32 = 1_024;
+/// Metadata connections served at once; more wait in the kernel.
+const CONNECTIONS: usize = 64;
+/// The largest head of a metadata request, bytes.
+const LARGEST_HEAD: usize = 16 << 10;
+
+/// What the services know: replaced whole when the lab changes.
+#[derive(Debug)]
+pub struct Shared {
+    /// The model.
+    pub model: Arc<Model>,
+    /// Its fabric.
+    pub fabric: Arc<Fabric>,
+    /// The engine's clock.
+    pub now: Timestamp,
+}
+
+type State = Arc<Mutex<Shared>>;
+
+/// Running services of a lab. Dropping them ends them.
+pub struct Services {
+    state: State,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+    wake: OwnedFd,
+    served: Vec<String>,
+}
+
+enum Port {
+    Dns(Resolver),
+    Time,
+    Metadata(VpcIndex),
+}
+
+impl Services {
+    /// Opens sockets in every router of the fabric and serves them.
+    pub fn start(client: &Client, shared: Shared) -> Result<Services, sandbox::Error> {
+        let mut specs = Vec::new();
+        let mut ports = Vec::new();
+        let at = |address: Ipv4Addr, port: u16| SocketAddr::V4(SocketAddrV4::new(address, port));
+        for (index, vpc) in shared.fabric.vpcs.iter() {
+            let key = linux::naming::router_namespace(&vpc.id);
+            for address in [linux::plan::RESOLVER, vpc.resolver] {
+                specs.push(SocketSpec::udp(&key, at(address, 53)));
+                ports.push(Port::Dns(Resolver::Vpc(index)));
+            }
+            specs.push(SocketSpec::udp(&key, at(linux::plan::TIME, 123)));
+            ports.push(Port::Time);
+            specs.push(SocketSpec::tcp_listener(&key, at(linux::plan::METADATA, 80)));
+            ports.push(Port::Metadata(index));
+        }
+        specs.push(SocketSpec::udp(linux::naming::INTERNET, at(linux::plan::PUBLIC_DNS, 53)));
+        ports.push(Port::Dns(Resolver::Public));
+        for spec in &mut specs {
+            spec.nonblocking = true;
+        }
+        let served = served_by(&shared.fabric);
+        let sockets: Vec<(Port, OwnedFd)> = ports.into_iter().zip(client.open_sockets(&specs)?).collect();
+        let (woken, wake) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)
+            .map_err(|source| sandbox::Error::Os { doing: "making a pipe".to_owned(), source: source.into() })?;
+        let state: State = Arc::new(Mutex::new(shared));
+        let stop = Arc::new(AtomicBool::new(false));
+        let server = Server { sockets, state: state.clone(), stop: stop.clone(), tokens: Arc::default(), busy: Arc::default(), rates: BTreeMap::new() };
+        let thread = std::thread::Builder::new().name("services".to_owned()).spawn(move || server.run(&woken));
+        let thread = thread.map_err(|source| sandbox::Error::Os { doing: "starting a thread".to_owned(), source })?;
+        Ok(Services { state, stop, thread: Some(thread), wake, served })
+    }
+
+    /// Answers from now on come from this state. False when VPCs came or went: then the services must be started anew.
+    pub fn update(&self, shared: Shared) -> bool {
+        let same = served_by(&shared.fabric) == self.served;
+        if same {
+            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = shared;
+        }
+        same
+    }
+
+    /// Moves the services' clock.
+    pub fn set_now(&self, now: Timestamp) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).now = now;
+    }
+}
+
+/// What decides which sockets are open.
+fn served_by(fabric: &Fabric) -> Vec<String> {
+    fabric.vpcs.values().map(|vpc| format!("{} {}", vpc.id, vpc.resolver)).collect()
+}
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        let _ = rustix::io::write(&self.wake, b"x");
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Server {
+    sockets: Vec<(Port, OwnedFd)>,
+    state: State,
+    stop: Arc<AtomicBool>,
+    tokens: Arc<Mutex<Tokens>>,
+    busy: Arc<AtomicUsize>,
+    rates: BTreeMap<(usize, IpAddr), (u64, u32)>,
+}
+
+impl Server {
+    fn run(mut self, woken: &OwnedFd) {
+        while !self.stop.load(Ordering::Acquire) {
+            let mut fds: Vec<PollFd<'_>> =
+                self.sockets.iter().map(|(_, fd)| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN)).collect();
+            fds.push(PollFd::new(woken, PollFlags::IN));
+            let limit = Timespec { tv_sec: 60, tv_nsec: 0 };
+            if poll(&mut fds, Some(&limit)).is_err() {
+                continue;
+            }
+            let ready: Vec<usize> =
+                fds.iter().enumerate().filter(|(_, fd)| !fd.revents().is_empty()).map(|(at, _)| at).collect();
+            let sockets = self.sockets.len();
+            for at in ready.into_iter().filter(|at| *at < sockets) {
+                match self.sockets[at].0 {
+                    Port::Dns(resolver) => self.dns(at, resolver),
+                    Port::Time => self.time(at),
+                    Port::Metadata(vpc) => self.metadata(at, vpc),
+                }
+            }
+        }
+    }
+
+    fn dns(&mut self, at: usize, resolver: Resolver) {
+        let mut buffer = [0; 4096];
+        while let Ok((length, _, Some(peer))) = rustix::net::recvfrom(&self.sockets[at].1, &mut buffer[..], RecvFlags::DONTWAIT) {
+            let Ok(from) = SocketAddr::try_from(peer.clone()) else { continue };
+            if resolver != Resolver::Public && self.exceeds_rate(at, from.ip()) {
+                continue;
+            }
+            let reply = match Query::parse(&buffer[..length]) {
+                Ok(query) => {
+                    let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    let response = dns::answer(&state.model, &state.fabric, resolver, &query);
+                    response.emit(&query, query.udp_limit()).ok()
+                }
+                Err(DnsError::Unsupported { answer }) => Some(answer),
+                Err(_) => None,
+            };
+            if let Some(reply) = reply {
+                let _ = rustix::net::sendto(&self.sockets[at].1, &reply, SendFlags::NOSIGNAL, &from);
+            }
+        }
+    }
+
+    fn exceeds_rate(&mut self, at: usize, from: IpAddr) -> bool {
+        let second = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.rates.retain(|_, (when, _)| *when == second);
+        let entry = self.rates.entry((at, from)).or_insert((second, 0));
+        entry.1 += 1;
+        entry.1 > DNS_RATE
+    }
+
+    fn time(&self, at: usize) {
+        let mut buffer = [0; 512];
+        while let Ok((length, _, Some(peer))) = rustix::net::recvfrom(&self.sockets[at].1, &mut buffer[..], RecvFlags::DONTWAIT) {
+            let Ok(request) = wire::ntp::Request::parse(&buffer[..length]) else { continue };
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let now = wire::ntp::Timestamp::from_unix(now);
+            // Stratum 4 with the reference of the local clock: as good as the machine's.
+            let reply = request.reply(4, [127, 127, 1, 1], now, now).emit();
+            let _ = rustix::net::sendto(&self.sockets[at].1, &reply, SendFlags::NOSIGNAL, &peer);
+        }
+    }
+
+    fn metadata(&self, at: usize, vpc: VpcIndex) {
+        while self.busy.load(Ordering::Acquire) < CONNECTIONS {
+            let Ok(connection) = rustix::net::accept_with(&self.sockets[at].1, rustix::net::SocketFlags::CLOEXEC) else { return };
+            let (state, tokens, busy) = (self.state.clone(), self.tokens.clone(), self.busy.clone());
+            busy.fetch_add(1, Ordering::AcqRel);
+            let done = busy.clone();
+            let served = std::thread::Builder::new().name("metadata".to_owned()).stack_size(256 << 10).spawn(move || {
+                let _ = serve(TcpStream::from(connection), vpc, &state, &tokens);
+                done.fetch_sub(1, Ordering::AcqRel);
+            });
+            if served.is_err() {
+                busy.fetch_sub(1, Ordering::AcqRel);
+            }
+        }
+    }
+}
+
+fn serve(mut connection: TcpStream, vpc: VpcIndex, state: &State, tokens: &Mutex<Tokens>) -> io::Result<()> {
+    connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+    connection.set_write_timeout(Some(Duration::from_secs(5)))?;
+    let peer = connection.peer_addr()?.ip();
+    loop {
+        let Some((request, close)) = read_request(&mut connection)? else { return Ok(()) };
+        let response = {
+            let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+            let interface = state.fabric.vpcs.get(vpc).and_then(|vpc| vpc.addresses.get(&peer));
+            let instance = interface.and_then(|i| state.fabric.interfaces[*i].instance());
+            let Some(instance) = instance else { return Ok(()) };
+            let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
+            metadata::answer(&state.model, &state.fabric, instance, &mut tokens, state.now, &request)
+        };
+        // IMDS-5: only the token's answer travels so short a way.
+        if let Some(hops) = response.hop_limit {
+            rustix::net::sockopt::set_ip_ttl(&connection, u32::from(hops))?;
+        }
+        write_response(&mut connection, &response, close)?;
+        if close || response.hop_limit.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+/// `None`: the other side has no more to say.
+fn read_request(connection: &mut TcpStream) -> io::Result<Option<(Request, bool)>> {
+    let mut head = Vec::new();
+    let mut byte = [0; 1];
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() > LARGEST_HEAD || connection.read(&mut byte)? == 0 {
+            return Ok(None);
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next().unwrap_or_default().split(' ');
+    let (Some(method), Some(target), Some(version)) = (words.next(), words.next(), words.next()) else { return Ok(None) };
+    let headers: BTreeMap<String, String> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.trim().to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let length: u64 = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    io::copy(&mut connection.take(length.min(64 << 10)), &mut io::sink())?;
+    let close = version == "HTTP/1.0" || headers.get("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+    let path = target.split('?').next().unwrap_or(target);
+    // Doubled slashes are what clients make of a base address with a slash at its end.
+    let path = path.replace("//", "/");
+    Ok(Some((Request { method: method.to_owned(), path, headers }, close)))
+}
+
+fn write_response(connection: &mut TcpStream, response: &metadata::Response, close: bool) -> io::Result<()> {
+    let reason = match response.status {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        _ => "Method Not Allowed",
+    };
+    let mut head = format!(
+        "HTTP/1.1 {} {reason}\r\nContent-Type: {}\r\nContent-Length: {}\r\nServer: EC2ws\r\n",
+        response.status,
+        response.content_type,
+        response.body.len()
+    );
+    for (name, value) in &response.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if close || response.hop_limit.is_some() {
+        head.push_str("Connection: close\r\n");
+    }
+    head.push_str("\r\n");
+    let mut bytes = head.into_bytes();
+    bytes.extend(&response.body);
+    connection.write_all(&bytes)
+}
