@@ -139,7 +139,8 @@ mod tests {
             let header = Ipv6 {
                 source: addresses.0.into(), destination: addresses.1.into(), next_header, hop_limit, traffic_class, flow_label,
             };
-            prop_assert_eq!(Ipv6::parse(&header.packet(&payload)), Ok((header, &payload[..])));
+            let packet = header.packet(&payload);
+            prop_assert_eq!(Ipv6::parse(&packet), Ok((header, &payload[..])));
         }
 
         #[test]
