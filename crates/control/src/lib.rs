@@ -3,6 +3,9 @@
 //! Start at [`service`] (what VPCs offer their instances).
 #![forbid(unsafe_code)]
 
+pub mod paths;
+pub mod record;
 pub mod service;
+pub mod store;
 
 pub use service::{Services, Shared};

@@ -1,0 +1,86 @@
+//! Where a user's labs live on disk: state, sockets, logs.
+
+use std::path::{Path, PathBuf};
+
+/// The folders of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// Everything lies below this.
+    pub home: PathBuf,
+}
+
+/// No folder can be named: neither `VPCLAB_HOME` nor `XDG_STATE_HOME` nor `HOME` is set.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no place for state: set HOME or VPCLAB_HOME")]
+pub struct NoHome;
+
+/// The longest path that a unix socket's address holds, bytes (unix(7)).
+const LONGEST_SOCKET: usize = 107;
+
+impl Paths {
+    /// `VPCLAB_HOME`, else `$XDG_STATE_HOME/vpclab`, else `~/.local/state/vpclab`.
+    pub fn of_user() -> Result<Paths, NoHome> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let home = set("VPCLAB_HOME")
+            .or_else(|| set("XDG_STATE_HOME").map(|state| state.join("vpclab")))
+            .or_else(|| set("HOME").map(|home| home.join(".local/state/vpclab")));
+        Ok(Paths { home: home.ok_or(NoHome)? })
+    }
+
+    /// The state store.
+    pub fn store(&self) -> PathBuf {
+        self.home.join("state.redb")
+    }
+
+    /// The daemon's socket.
+    pub fn daemon_socket(&self) -> PathBuf {
+        self.short("daemon.sock")
+    }
+
+    /// What the daemon complains about.
+    pub fn daemon_log(&self) -> PathBuf {
+        self.home.join("daemon.log")
+    }
+
+    /// The socket of a lab's holder.
+    pub fn holder_socket(&self, lab: &str) -> PathBuf {
+        self.short(&format!("{lab}.sock"))
+    }
+
+    /// What a lab's holder complains about.
+    pub fn holder_log(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("holder.log")
+    }
+
+    /// Where the output of a lab's commands goes.
+    pub fn logs(&self, lab: &str) -> PathBuf {
+        self.home.join("labs").join(lab)
+    }
+
+    /// What a command of an instance printed.
+    pub fn instance_log(&self, lab: &str, instance: &str) -> PathBuf {
+        self.logs(lab).join(format!("{instance}.log"))
+    }
+
+    /// A socket below home, or, where home's path is too long for one, in a folder of this user's below /tmp.
+    fn short(&self, name: &str) -> PathBuf {
+        let wanted = self.home.join("run").join(name);
+        if wanted.as_os_str().len() <= LONGEST_SOCKET {
+            return wanted;
+        }
+        let uid = rustix::process::getuid().as_raw();
+        Path::new("/tmp").join(format!("vpclab-{uid}-{:08x}", linux::naming::number(&self.home.to_string_lossy()))).join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_path_always_fits() {
+        let paths = Paths { home: PathBuf::from("/x".repeat(80)) };
+        assert!(paths.daemon_socket().as_os_str().len() <= LONGEST_SOCKET);
+        assert!(paths.daemon_socket() != Paths { home: PathBuf::from("/y".repeat(80)) }.daemon_socket());
+    }
+}
