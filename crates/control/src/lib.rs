@@ -3,6 +3,9 @@
 //! Start at [`service`] (what VPCs offer their instances).
 #![forbid(unsafe_code)]
 
+pub mod host;
+pub mod instance;
+pub mod listener;
 pub mod paths;
 pub mod record;
 pub mod service;

@@ -132,6 +132,17 @@ impl Engine {
         Ok(())
     }
 
+    /// Listens to what the lab holds now: after it was changed, or taken hold of again.
+    pub fn observe(&mut self, model: &Arc<Model>) -> Result<()> {
+        self.model = Some(model.clone());
+        // Interfaces may have come and gone: watches on them are opened anew when needed.
+        self.watches.clear();
+        let namespaces = self.lab.dropping_namespaces();
+        let (client, sockets) = self.lab.client_and_sockets();
+        self.drops.listen(client, sockets, &namespaces)?;
+        self.drops.relearn(client, sockets)
+    }
+
     fn guest_end(&self, id: &NetworkInterfaceId) -> std::result::Result<Place, EngineError> {
         let fabric = self.fabric();
         let index = place::interface_index(fabric, id)?;
@@ -162,14 +173,7 @@ impl fabric::engine::Engine for Engine {
 
     fn apply(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> std::result::Result<(), EngineError> {
         self.lab.apply(fabric)?;
-        self.model = Some(model.clone());
-        // Interfaces may have come and gone: watches on them are opened anew when needed.
-        self.watches.clear();
-        let namespaces = self.lab.dropping_namespaces();
-        let (client, sockets) = self.lab.client_and_sockets();
-        self.drops.listen(client, sockets, &namespaces)?;
-        self.drops.relearn(client, sockets)?;
-        Ok(())
+        Ok(self.observe(model)?)
     }
 
     fn advance_to(&mut self, now: Timestamp) -> std::result::Result<(), EngineError> {

@@ -1,0 +1,283 @@
+//! One running lab: its holder, engine, services, and what runs in its instances; kept equal to the record.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric::Fabric;
+use fabric::engine::{Answer, EngineError, Request};
+use linux::{Engine, Lab, Options};
+use model::{InstanceState, Model, Timestamp};
+use sandbox::{Client, ExecSpec, HolderSpec, SelfCommand};
+
+use crate::instance;
+use crate::paths::Paths;
+use crate::record::LabRecord;
+use crate::service::{Services, Shared};
+
+/// Why a lab could not be brought to a state.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// This machine lacks something; the hint says what to type.
+    #[error("{missing}")]
+    Environment {
+        /// What is missing.
+        missing: String,
+        /// The command that supplies it.
+        fix: String,
+    },
+    /// The kernel or the holder refused.
+    #[error("{0}")]
+    Failed(String),
+    /// The lab is not up.
+    #[error("lab {0} is not up")]
+    Down(String),
+}
+
+impl From<sandbox::Error> for HostError {
+    fn from(error: sandbox::Error) -> Self {
+        match error {
+            sandbox::Error::Environment { missing, fix } => Self::Environment { missing, fix },
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<linux::Error> for HostError {
+    fn from(error: linux::Error) -> Self {
+        match error {
+            linux::Error::Sandbox(error) => error.into(),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<EngineError> for HostError {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// A lab and, while it is up, what holds it.
+pub struct Host {
+    /// What is kept of it.
+    pub record: LabRecord,
+    up: Option<Up>,
+}
+
+struct Up {
+    engine: Engine,
+    services: Option<Services>,
+    listeners: Vec<instance::BuiltIn>,
+}
+
+impl Host {
+    /// A lab as recorded; nothing is started or looked for yet.
+    pub fn new(record: LabRecord) -> Host {
+        Host { record, up: None }
+    }
+
+    /// Takes hold of the lab's holder when it lives, after a restart of this process.
+    pub fn attach(&mut self, paths: &Paths) -> Result<bool, HostError> {
+        if self.up.is_some() {
+            return Ok(true);
+        }
+        let Some(applied) = self.record.applied.clone() else { return Ok(false) };
+        let client = match Client::connect(&paths.holder_socket(&self.record.name)) {
+            Ok(client) => client,
+            Err(sandbox::Error::NotRunning { .. }) => {
+                // The machine was restarted, or somebody ended the holder: the lab is down, its record stays.
+                self.record.applied = None;
+                self.record.listeners = None;
+                self.record.running.values_mut().for_each(|running| running.commands.clear());
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let fabric = Arc::new(Fabric::compile(&applied));
+        let listeners = if self.record.listeners.is_some() { instance::listeners(&fabric) } else { Vec::new() };
+        let lab = Lab::attach(client, Options::default(), fabric.clone())?;
+        let mut up = Up { engine: Engine::new(lab), services: None, listeners };
+        up.engine.observe(&Arc::new(applied.clone()))?;
+        up.serve(&Arc::new(applied), &fabric)?;
+        self.up = Some(up);
+        Ok(true)
+    }
+
+    /// Whether the lab is up.
+    pub fn is_up(&self) -> bool {
+        self.up.is_some()
+    }
+
+    /// Brings the lab to `model`: up when it was down. On failure the lab is what it was, or down when it was down.
+    pub fn apply(&mut self, paths: &Paths, model: &Model) -> Result<(), HostError> {
+        let fresh = !self.attach(paths)?;
+        let result = self.apply_to(paths, model);
+        if let Err(error) = result {
+            if fresh {
+                self.shut_down(paths);
+            } else if let Some(before) = self.record.applied.clone() {
+                // Half of a change is worse than none: the old state is made anew.
+                self.shut_down(paths);
+                let _ = self.apply_to(paths, &before);
+            }
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn apply_to(&mut self, paths: &Paths, model: &Model) -> Result<(), HostError> {
+        if self.up.is_none() {
+            let spec = HolderSpec {
+                socket: paths.holder_socket(&self.record.name),
+                lab_name: self.record.name.clone(),
+                log: paths.holder_log(&self.record.name),
+                command: SelfCommand::current()?,
+            };
+            let logs = paths.logs(&self.record.name);
+            std::fs::create_dir_all(&logs).map_err(|e| HostError::Failed(format!("{}: {e}", logs.display())))?;
+            let client = sandbox::launch(&spec)?.client;
+            let engine = Engine::new(Lab::empty(client, Options::default()));
+            self.up = Some(Up { engine, services: None, listeners: Vec::new() });
+        }
+        let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
+        let shared = Arc::new(model.clone());
+        let fabric = Arc::new(Fabric::compile(model));
+        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
+        let specs = instance::specs(model, &fabric, &program);
+        up.engine.lab().apply_with(&fabric, &specs)?;
+        up.engine.observe(&shared)?;
+        up.serve(&shared, &fabric)?;
+        self.record.model = model.clone();
+        self.record.applied = Some(model.clone());
+        self.run(paths, &fabric)
+    }
+
+    /// Starts what should run and does not: built-in listeners, user data at the first boot, `run:` lines.
+    fn run(&mut self, paths: &Paths, fabric: &Fabric) -> Result<(), HostError> {
+        let Some(up) = self.up.as_mut() else { return Ok(()) };
+        let wanted = instance::listeners(fabric);
+        if wanted != up.listeners {
+            let old = self.record.listeners.take();
+            self.record.listeners = up.listen(&wanted, old)?;
+            up.listeners = wanted;
+        }
+        let client = up.engine.lab().client();
+        let live: Vec<u64> =
+            client.list_processes()?.into_iter().filter(|p| p.status.is_none()).map(|p| p.process).collect();
+        self.record.running.retain(|id, _| fabric.instances.values().any(|i| i.id == *id));
+        for row in fabric.instances.values().filter(|i| i.state == InstanceState::Running) {
+            let key = linux::naming::instance_namespace(&row.id);
+            let log = paths.instance_log(&self.record.name, &row.name);
+            let running = self.record.running.entry(row.id.clone()).or_default();
+            let data = self.record.model.instances.get(&row.id).and_then(|i| i.user_data.as_deref());
+            if !std::mem::replace(&mut running.booted, true)
+                && let Some(script) = data.filter(|data| data.starts_with(b"#!"))
+            {
+                client.spawn(&key, boot(script), &log)?;
+            }
+            running.commands.retain(|(line, process)| row.guest.run.contains(line) && live.contains(process));
+            for line in &row.guest.run {
+                if !running.commands.iter().any(|(running, _)| running == line) {
+                    let process = client.spawn(&key, ExecSpec::new(["sh", "-c", line.as_str()]), &log)?;
+                    running.commands.push((line.clone(), process.id));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lab down: everything in it ends. The record's model stays.
+    pub fn shut_down(&mut self, paths: &Paths) {
+        self.up = None;
+        if let Ok(client) = Client::connect(&paths.holder_socket(&self.record.name)) {
+            // A holder that dies while it answers has done what was asked.
+            let _ = client.shutdown();
+        }
+        let _ = std::fs::remove_file(paths.holder_socket(&self.record.name));
+        self.record.applied = None;
+        self.record.listeners = None;
+        self.record.running.values_mut().for_each(|running| running.commands.clear());
+    }
+
+    /// Sends a probe.
+    pub fn probe(&mut self, request: &Request) -> Result<Answer, HostError> {
+        let name = self.record.name.clone();
+        let up = self.up.as_mut().ok_or(HostError::Down(name))?;
+        Ok(fabric::engine::Engine::probe(&mut up.engine, request)?)
+    }
+
+    /// The engine, while the lab is up.
+    pub fn engine(&mut self) -> Result<&mut Engine, HostError> {
+        let name = self.record.name.clone();
+        self.up.as_mut().map(|up| &mut up.engine).ok_or(HostError::Down(name))
+    }
+}
+
+impl Up {
+    fn serve(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> Result<(), HostError> {
+        let shared = || Shared { model: model.clone(), fabric: fabric.clone(), now: model.context.now };
+        if self.services.as_ref().is_some_and(|services| services.update(shared())) {
+            return Ok(());
+        }
+        // The old sockets must be closed before their addresses can be had again.
+        self.services = None;
+        self.services = Some(Services::start(self.engine.lab().client(), shared())?);
+        Ok(())
+    }
+
+    /// Replaces the process that holds the built-in listeners.
+    fn listen(&mut self, wanted: &[instance::BuiltIn], old: Option<u64>) -> Result<Option<u64>, HostError> {
+        let client = self.engine.lab().client();
+        if let Some(old) = old {
+            let _ = client.signal(old, 9);
+            if let Ok(mut process) = client.attach(old) {
+                let _ = process.wait_timeout(Duration::from_secs(2));
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        let any = |port: u16| std::net::SocketAddr::from(([0, 0, 0, 0], port));
+        let specs: Vec<_> = wanted
+            .iter()
+            .map(|built_in| match built_in.listener {
+                model::Listener::Tcp(port) => sandbox::SocketSpec::tcp_listener(&built_in.namespace, any(port)),
+                model::Listener::Udp(port) => sandbox::SocketSpec::udp(&built_in.namespace, any(port)),
+            })
+            .collect();
+        let sockets = client.open_sockets(&specs)?;
+        let arguments = wanted.iter().map(|built_in| match built_in.listener {
+            model::Listener::Tcp(_) => format!("tcp:{}", built_in.instance),
+            model::Listener::Udp(_) => format!("udp:{}", built_in.instance),
+        });
+        let argv = ["vpclab".to_owned(), LISTEN.to_owned()].into_iter().chain(arguments);
+        let null = || {
+            let opened = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null");
+            opened.map(std::os::fd::OwnedFd::from).map_err(|e| HostError::Failed(format!("/dev/null: {e}")))
+        };
+        let standard = [null()?, null()?, null()?];
+        let process = client.run(linux::naming::INTERNET, ExecSpec::new(argv), standard, sockets)?;
+        Ok(Some(process.id))
+    }
+}
+
+/// Hidden first argument of the process that holds built-in listeners.
+pub const LISTEN: &str = "__listen";
+
+/// Runs user data once, as root, from a file that can be read later.
+fn boot(script: &[u8]) -> ExecSpec {
+    let text = String::from_utf8_lossy(script).into_owned();
+    let mut spec = ExecSpec::new([
+        "sh",
+        "-c",
+        "mkdir -p /var/lib/cloud && printf '%s' \"$VPCLAB_USER_DATA\" > /var/lib/cloud/user-data && chmod 700 /var/lib/cloud/user-data && unset VPCLAB_USER_DATA && exec /var/lib/cloud/user-data",
+    ]);
+    spec.environment.insert("VPCLAB_USER_DATA".to_owned(), text);
+    spec
+}
+
+/// The present on the machine's clock.
+pub fn now() -> Timestamp {
+    Timestamp(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs())
+}

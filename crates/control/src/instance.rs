@@ -1,0 +1,99 @@
+//! What an instance is besides its network: host name, files, tools, and what runs in it at boot.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fabric::{Fabric, Instance};
+use linux::runtime::lab::InstanceSpecs;
+use model::Model;
+use model::dhcp_options::NameServer;
+use sandbox::{InstanceSpec, RootSpec, Tool};
+
+/// Programs that are typed inside instances and that this program supplies where the host has none.
+pub const TOOLS: [&str; 5] = ["ping", "traceroute", "telnet", "arping", "nc"];
+
+/// The specs of all instances, by namespace. `program` is this program's own file.
+pub fn specs(model: &Model, fabric: &Fabric, program: &Path) -> InstanceSpecs {
+    let spec = |instance: &Instance| {
+        let key = linux::naming::instance_namespace(&instance.id);
+        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), ..RootSpec::default() };
+        (key.clone(), InstanceSpec { root, ..InstanceSpec::new(key, host_name(&instance.name)) })
+    };
+    fabric.instances.values().map(spec).collect()
+}
+
+/// A name as a host name: letters, digits and dashes (RFC 1123), at most 63.
+pub fn host_name(name: &str) -> String {
+    let kept: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).take(63).collect();
+    let trimmed = kept.trim_matches('-');
+    if trimmed.is_empty() { "instance".to_owned() } else { trimmed.to_owned() }
+}
+
+fn tools(program: &Path) -> Vec<Tool> {
+    TOOLS.map(|name| Tool { name: name.to_owned(), executable: program.to_owned(), preferred: false }).into()
+}
+
+fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String, String> {
+    let name = host_name(&instance.name);
+    let mut files = BTreeMap::from([
+        ("/etc/hostname".to_owned(), format!("{name}\n")),
+        ("/etc/resolv.conf".to_owned(), resolv_conf(model, fabric, instance)),
+    ]);
+    let own = instance.interfaces.first().map(|i| fabric.interfaces[*i].primary_address());
+    let own = own.map(|address| format!("{address} {name}\n")).unwrap_or_default();
+    files.insert("/etc/hosts".to_owned(), format!("127.0.0.1 localhost\n{own}"));
+    files
+}
+
+/// DHCP-1, DHCP-4: resolvers and search domain of the VPC's option set.
+fn resolv_conf(model: &Model, fabric: &Fabric, instance: &Instance) -> String {
+    let Some(interface) = instance.interfaces.first().map(|i| &fabric.interfaces[*i]) else { return String::new() };
+    let vpc = &fabric.vpcs[interface.vpc];
+    let set = model.vpcs.get(&vpc.id).and_then(|v| v.dhcp_options_id.as_ref()).and_then(|id| model.dhcp_options.get(id));
+    let (domain, servers) = match set {
+        Some(set) => {
+            let servers = set.domain_name_servers.iter().map(|server| match server {
+                NameServer::AmazonProvidedDns => vpc.resolver,
+                NameServer::Address(address) => *address,
+            });
+            (set.domain_name.clone(), servers.collect())
+        }
+        // The word `default`: no options, so only what every VPC has.
+        None => (None, vec![vpc.resolver]),
+    };
+    let mut text = domain.map(|domain| format!("search {domain}\n")).unwrap_or_default();
+    for server in servers {
+        text.push_str(&format!("nameserver {server}\n"));
+    }
+    text.push_str("options timeout:2 attempts:2\n");
+    text
+}
+
+/// Primary interfaces of running instances with something to listen on: name, namespace, address, port.
+pub fn listeners(fabric: &Fabric) -> Vec<BuiltIn> {
+    let mut all = Vec::new();
+    for instance in fabric.instances.values().filter(|i| i.state == model::InstanceState::Running) {
+        for listener in &instance.guest.listen {
+            all.push(BuiltIn {
+                instance: instance.name.clone(),
+                namespace: linux::naming::instance_namespace(&instance.id),
+                listener: *listener,
+            });
+        }
+    }
+    all.sort();
+    all
+}
+
+/// A built-in listener of an instance.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BuiltIn {
+    /// Name of the instance, which the answer tells.
+    pub instance: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Protocol and port.
+    pub listener: model::Listener,
+}
+
