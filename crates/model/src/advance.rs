@@ -2,6 +2,7 @@
 
 use crate::endpoint::VpcEndpointState;
 use crate::nat_gateway::NatGatewayState;
+use crate::operation::instance::settle_instance;
 use crate::operation::network_interface::settle_public_address;
 use crate::peering::PeeringStatus;
 use crate::vpc::{CidrBlock, CidrBlockState};
@@ -19,7 +20,7 @@ impl Model {
         self.context.now = now;
         let changes = [
             settle_blocks(self, now),
-            settle_instances(self, now),
+            settle_instances(self),
             settle_nat_gateways(self, now),
             settle_peerings(self, now),
             settle_endpoints(self, now),
@@ -105,23 +106,10 @@ fn ends_in(state: InstanceState) -> Option<InstanceState> {
     }
 }
 
-fn settle_instances(model: &mut Model, now: Timestamp) -> bool {
-    let mut changed = false;
-    for instance in model.instances.values_mut().filter(|instance| is_due(instance.settles_at, 0, now)) {
-        if let Some(state) = ends_in(instance.state) {
-            instance.state = state;
-            changed = true;
-        }
-    }
-    let is_past = |instance: &Instance| {
-        instance.state == InstanceState::Terminated && is_due(instance.settles_at, VISIBLE_FOR, now)
-    };
-    let past: Vec<_> = model.instances.values().filter(|i| is_past(i)).map(|i| i.id.clone()).collect();
-    for id in &past {
-        model.instances.remove(id);
-        model.guests.remove(id);
-    }
-    changed || !past.is_empty()
+fn settle_instances(model: &mut Model) -> bool {
+    let ids: Vec<_> = model.instances.keys().cloned().collect();
+    let changed = ids.iter().filter(|id| settle_instance(model, id)).count();
+    changed > 0
 }
 
 fn settle_nat_gateways(model: &mut Model, now: Timestamp) -> bool {

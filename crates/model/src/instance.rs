@@ -25,6 +25,8 @@ pub struct Instance {
     pub settles_at: Timestamp,
     /// When it was launched or last started.
     pub launch_time: Timestamp,
+    /// How often it was told to reboot; when this rises, an engine starts the guest anew.
+    pub reboots: u32,
     /// Why it left `running`, as the API prints it; empty otherwise.
     pub state_transition_reason: String,
     /// Zone name.

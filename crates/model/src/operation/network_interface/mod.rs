@@ -179,7 +179,8 @@ pub(crate) fn remove(model: &mut Model, id: &NetworkInterfaceId) {
 }
 
 /// ENI-7: what a service made, only the service may change.
-fn check_is_users_own(interface: &NetworkInterface) -> Result<(), ApiError> {
+/// Errors: `OperationNotPermitted`.
+pub(crate) fn check_is_users_own(interface: &NetworkInterface) -> Result<(), ApiError> {
     match interface.interface_type {
         InterfaceType::Interface => Ok(()),
         InterfaceType::NatGateway | InterfaceType::VpcEndpoint => {
