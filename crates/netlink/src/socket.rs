@@ -243,7 +243,7 @@ impl Socket {
             let first = self.take_sequences(1);
             self.send(&request.numbered(0..1, first, None))?;
             let (mut found, mut interrupted, mut done) = (Vec::new(), false, false);
-            let mut refusal = None;
+            let (mut refusal, mut malformed) = (None, None);
             while !done {
                 let deadline = Instant::now() + self.timeout;
                 self.receive_datagram(deadline, |message| {
@@ -260,7 +260,11 @@ impl Socket {
                             }
                         }
                         message::NOOP => {}
-                        _ => found.extend(parse(message)?),
+                        // Read on to the end: a socket with half a dump refuses the next one.
+                        _ => match parse(message) {
+                            Ok(value) => found.extend(value),
+                            Err(error) => malformed = malformed.or(Some(error)),
+                        },
                     }
                     Ok(())
                 })?;
@@ -275,7 +279,7 @@ impl Socket {
                 None => {}
             }
             if !interrupted {
-                return Ok(found);
+                return malformed.map_or(Ok(found), |error| Err(error.into()));
             }
         }
         Err(Error::Interrupted(DUMP_ATTEMPTS))

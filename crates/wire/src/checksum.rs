@@ -14,7 +14,7 @@ impl Sum {
 
     /// Adds bytes as 16-bit words, an odd last byte padded with zero.
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Sum {
+    pub fn with(self, bytes: &[u8]) -> Sum {
         let mut sum = self.0;
         let (words, last) = bytes.as_chunks::<2>();
         for word in words {
@@ -32,12 +32,12 @@ impl Sum {
     pub fn pseudo_header(self, source: IpAddr, destination: IpAddr, protocol: u8, length: usize) -> Sum {
         let length = u32::try_from(length).unwrap_or(u32::MAX);
         let address = |sum: Sum, address: IpAddr| match address {
-            IpAddr::V4(address) => sum.add(&address.octets()),
-            IpAddr::V6(address) => sum.add(&address.octets()),
+            IpAddr::V4(address) => sum.with(&address.octets()),
+            IpAddr::V6(address) => sum.with(&address.octets()),
         };
         let sum = address(address(self, source), destination);
         // Zeros do not change a sum, so the layouts of IPv4 and IPv6 come to the same.
-        sum.add(&[0, protocol]).add(&length.to_be_bytes())
+        sum.with(&[0, protocol]).with(&length.to_be_bytes())
     }
 
     /// The checksum: the complement of the folded sum.
@@ -57,7 +57,7 @@ impl Sum {
 
 /// The checksum of bytes.
 pub fn of(bytes: &[u8]) -> u16 {
-    Sum::new().add(bytes).finish()
+    Sum::new().with(bytes).finish()
 }
 
 /// The checksum after a 16-bit word changed (RFC 1624, equation 3).
@@ -72,7 +72,7 @@ pub fn segment_is_valid(source: IpAddr, destination: IpAddr, protocol: u8, segme
     if protocol == crate::protocol::UDP && source.is_ipv4() && crate::read::u16_at(segment, 6) == 0 {
         return segment.len() >= 8;
     }
-    Sum::new().pseudo_header(source, destination, protocol, segment.len()).add(segment).is_valid()
+    Sum::new().pseudo_header(source, destination, protocol, segment.len()).with(segment).is_valid()
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
             bytes.resize(bytes.len().next_multiple_of(2), 0);
             let checksum = of(&bytes);
             bytes.extend_from_slice(&checksum.to_be_bytes());
-            proptest::prop_assert!(Sum::new().add(&bytes).is_valid());
+            proptest::prop_assert!(Sum::new().with(&bytes).is_valid());
         }
 
         #[test]

@@ -34,7 +34,7 @@ pub enum Icmpv4 {
     },
     /// Type 3: an error.
     Unreachable {
-        /// Why, see [`unreachable`].
+        /// Why, see [`mod@unreachable`].
         code: u8,
         /// Largest packet that would have passed, bytes; 0 with other codes than fragmentation needed.
         mtu: u16,

@@ -109,7 +109,7 @@ impl Icmpv6 {
         out.extend_from_slice(&word);
         out.extend_from_slice(data);
         let sum = Sum::new().pseudo_header(source.into(), destination.into(), protocol::ICMPV6, out.len() - start);
-        let checksum = sum.add(&out[start..]).finish();
+        let checksum = sum.with(&out[start..]).finish();
         out[start + 2..start + 4].copy_from_slice(&checksum.to_be_bytes());
     }
 

@@ -153,7 +153,7 @@ impl Tcp {
         out[start + 12] = ((out.len() - start) / 4) as u8 * 16;
         out.extend_from_slice(payload);
         let sum = Sum::new().pseudo_header(source, destination, protocol::TCP, out.len() - start);
-        let checksum = sum.add(&out[start..]).finish();
+        let checksum = sum.with(&out[start..]).finish();
         out[start + 16..start + 18].copy_from_slice(&checksum.to_be_bytes());
     }
 

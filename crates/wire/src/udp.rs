@@ -41,7 +41,7 @@ impl Udp {
             out.extend_from_slice(&half.to_be_bytes());
         }
         out.extend_from_slice(payload);
-        let sum = Sum::new().pseudo_header(source, destination, protocol::UDP, length).add(&out[start..]).finish();
+        let sum = Sum::new().pseudo_header(source, destination, protocol::UDP, length).with(&out[start..]).finish();
         // Zero says that there is no checksum, so a sum of zero is sent as its other representation.
         let sum = if sum == 0 { 0xffff } else { sum };
         out[start + 6..start + 8].copy_from_slice(&sum.to_be_bytes());

@@ -417,3 +417,124 @@ pub(crate) fn describe(message: &[u8]) -> Option<String> {
     }
     Some(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nft::{Chain, Element, Family, Hook, Position, Table, TableFlags, Transaction, build, concat, priority};
+
+    /// The body of the one change of a transaction, behind its netlink header.
+    fn body(change: &Transaction) -> Vec<u8> {
+        assert_eq!(change.len(), 1);
+        change.batch().message(1).expect("a change behind the begin marker")[16..].to_vec()
+    }
+
+    fn table() -> Table {
+        Table::new(Family::Ip, "t")
+    }
+
+    /// Attribute headers are in the machine's order, values in network order; written for either machine.
+    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+        let mut bytes = [((value.len() + 4) as u16).to_ne_bytes(), kind.to_ne_bytes()].concat();
+        bytes.extend_from_slice(value);
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    }
+
+    fn nest(kind: u16, parts: &[Vec<u8>]) -> Vec<u8> {
+        attribute(kind | 0x8000, &parts.concat())
+    }
+
+    #[test]
+    fn a_rule_has_the_kernels_layout() {
+        let mut change = Transaction::new();
+        let rule = [build::is(build::Load::ProtocolV4, &[6]), build::verdict(Verdict::Jump("x".into()))].concat();
+        change.add_rule(&table(), "c", Position::Last, &rule, b"u");
+        let word = |kind, value: u32| attribute(kind, &value.to_be_bytes());
+        let expression = |name: &[u8], parts: &[Vec<u8>]| nest(1, &[attribute(1, name), nest(2, parts)]);
+        let expected = [
+            vec![2, 0, 0, 0],
+            attribute(1, b"t\0"),
+            attribute(2, b"c\0"),
+            nest(
+                4,
+                &[
+                    expression(b"payload\0", &[word(1, 8), word(2, 1), word(3, 9), word(4, 1)]),
+                    expression(b"cmp\0", &[word(1, 8), word(2, 0), nest(3, &[attribute(1, &[6])])]),
+                    expression(
+                        b"immediate\0",
+                        &[word(1, 0), nest(2, &[nest(2, &[word(1, -3i32 as u32), attribute(2, b"x\0")])])],
+                    ),
+                ],
+            ),
+            attribute(7, b"u"),
+        ];
+        assert_eq!(body(&change), expected.concat());
+        let header = change.batch().message(1).expect("change");
+        assert_eq!(u16::from_ne_bytes([header[4], header[5]]), 0x0a06);
+        assert_eq!(u16::from_ne_bytes([header[6], header[7]]), 0x0001 | 0x0400 | 0x0800);
+    }
+
+    #[test]
+    fn a_transaction_starts_with_its_subsystem() {
+        let mut change = Transaction::at_generation(5);
+        change.add_table(&table(), TableFlags { owner: true, dormant: false });
+        let begin = change.batch().message(0).expect("begin");
+        assert_eq!(u16::from_ne_bytes([begin[4], begin[5]]), 0x10);
+        assert_eq!(begin[16..], [vec![0, 0, 0, 10], attribute(1, &[0, 0, 0, 5])].concat());
+        assert_eq!(body(&change), [vec![2, 0, 0, 0], attribute(1, b"t\0"), attribute(2, &[0, 0, 0, 2])].concat());
+    }
+
+    #[test]
+    fn a_base_chain_has_hook_policy_and_type() {
+        let mut change = Transaction::new();
+        change.add_chain(&table(), &Chain::base("c", Hook::Postrouting, priority::RAW).policy_drop());
+        let hook = nest(4, &[attribute(1, &[0, 0, 0, 4]), attribute(2, &(-300i32).to_be_bytes())]);
+        let expected = [
+            vec![2, 0, 0, 0],
+            attribute(1, b"t\0"),
+            attribute(3, b"c\0"),
+            hook,
+            attribute(5, &[0; 4]),
+            attribute(7, b"filter\0"),
+        ];
+        assert_eq!(body(&change), expected.concat());
+    }
+
+    #[test]
+    fn a_range_ends_in_a_key_or_in_a_marker() {
+        let plain = Set::new("s", [2]).interval();
+        let fields = Set::new("s", [2, 1]).interval();
+        let elements = |set: &Set, element: Element| {
+            let mut change = Transaction::new();
+            change.add_elements(&table(), set, &[element]);
+            body(&change)[4 + 8 + 8 + 4..].to_vec()
+        };
+        let data = |kind, bytes: &[u8]| nest(kind, &[attribute(1, bytes)]);
+        let marked = [nest(1, &[data(1, &[0, 80])]), nest(1, &[data(1, &[1, 0]), attribute(3, &[0, 0, 0, 1])])];
+        assert_eq!(elements(&plain, Element::range([0, 80], [0, 255])), marked.concat());
+        let open = [nest(1, &[data(1, &[0, 80])])];
+        assert_eq!(elements(&plain, Element::range([0, 80], [255, 255])), open.concat(), "nothing is behind the last key");
+        let key = |port: u16| concat(&[crate::nft::Field::port(port), crate::nft::Field::byte(6)]);
+        let both = [nest(1, &[data(1, &[0, 80, 0, 0, 6, 0, 0, 0]), data(10, &[0, 90, 0, 0, 6, 0, 0, 0])])];
+        assert_eq!(elements(&fields, Element::range(key(80), key(90))), both.concat());
+    }
+
+    #[test]
+    fn a_set_of_fields_describes_them_only_for_ranges() {
+        let flags_and_fields = |definition: &Set| {
+            let mut change = Transaction::new();
+            change.add_set(&table(), definition);
+            let bytes = body(&change);
+            let attributes = Attributes::new(&bytes[4..]);
+            let fields = attributes.get(9).and_then(|description| description.nested().get(2)).map(|fields| {
+                fields.nested().filter_map(|field| field.nested().get(1)?.be32()).collect::<Vec<_>>()
+            });
+            (attributes.get(3).and_then(|flags| flags.be32()), attributes.get(5).and_then(|length| length.be32()), fields)
+        };
+        let ranges = Set::new("s", [4, 1, 2]).interval();
+        assert_eq!(flags_and_fields(&ranges), (Some(0x84), Some(12), Some(vec![4, 1, 2])));
+        assert_eq!(flags_and_fields(&Set::new("s", [4, 1, 2])), (Some(0), Some(12), None));
+        assert_eq!(flags_and_fields(&Set::verdict_map("s", [2]).constant()), (Some(0xa), Some(2), None));
+    }
+}

@@ -23,7 +23,7 @@ pub struct Set {
     /// Name, unique in its table.
     pub name: String,
     /// Bytes of each field of the key; one field: an ordinary key. In the key itself every field is
-    /// padded to 4 bytes, see [`concat`].
+    /// padded to 4 bytes, see [`concat()`].
     pub fields: Vec<u32>,
     /// Elements are ranges. With several fields each field is a range of its own.
     pub interval: bool,

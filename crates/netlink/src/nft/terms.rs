@@ -316,7 +316,7 @@ pub enum FibResult {
     AddressType = 3,
 }
 
-/// Flags of [`Expr::Fib`].
+/// Flags of [`super::Expr::Fib`].
 #[expect(missing_docs, reason = "the names of nft(8)")]
 pub mod fib_flags {
     pub const SADDR: u32 = 1 << 0;
@@ -327,7 +327,7 @@ pub mod fib_flags {
     pub const PRESENT: u32 = 1 << 5;
 }
 
-/// Which header [`Expr::Exthdr`] reads.
+/// Which header [`super::Expr::Exthdr`] reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum ExthdrOp {
@@ -339,7 +339,7 @@ pub enum ExthdrOp {
     Ipv4 = 2,
 }
 
-/// What [`Expr::Rt`] reads of the packet's route.
+/// What [`super::Expr::Rt`] reads of the packet's route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum RtKey {
