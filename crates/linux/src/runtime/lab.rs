@@ -1,6 +1,7 @@
 //! A lab on this machine: namespaces behind a holder, kept equal to the plan of a fabric.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use sandbox::{Client, InstanceSpec, NetnsSpec};
 
 use super::error::{Error, Result};
 use super::sockets::Sockets;
-use super::{apply, clock};
+use super::clock;
+use crate::apply;
 use crate::diff::Changes;
 use crate::naming::Directory;
 use crate::plan::{Options, Plan};
@@ -23,6 +25,26 @@ pub struct Lab {
     plan: Plan,
     fabric: Arc<Fabric>,
     directory: Directory,
+}
+
+/// The holder's way into namespaces.
+struct Reach<'a> {
+    client: &'a Client,
+    sockets: &'a mut Sockets,
+}
+
+impl apply::Host for Reach<'_> {
+    fn descriptors(&mut self, keys: &[String]) -> Result<Vec<OwnedFd>> {
+        Ok(self.client.netns_fds(keys)?)
+    }
+
+    fn open(&mut self, wanted: &[(String, Protocol)]) -> Result<()> {
+        self.sockets.open(self.client, wanted)
+    }
+
+    fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket> {
+        self.sockets.get(self.client, key, protocol)
+    }
 }
 
 /// What an instance is besides its network: supplied by the caller, keyed by the instance's namespace.
@@ -97,25 +119,7 @@ impl Lab {
         if !writes.is_empty() {
             client.write_sysctls_of(writes)?;
         }
-        apply::delete_links(client, sockets, &changes.gone_links)?;
-        apply::create_links(client, sockets, &changes.new_links)?;
-        let wanted: Vec<_> = changes
-            .inside
-            .iter()
-            .flat_map(|(key, inside)| {
-                let filter = (!inside.tables.is_empty()).then(|| (key.clone(), Protocol::Netfilter));
-                std::iter::once((key.clone(), Protocol::Route)).chain(filter)
-            })
-            .collect();
-        sockets.open(client, &wanted)?;
-        for (key, inside) in &changes.inside {
-            apply::change(client, sockets, key, inside)?;
-        }
-        for (key, addresses) in changes.orphaned() {
-            if self.plan.namespaces.contains_key(&key) {
-                apply::forget(client, sockets, &key, &addresses)?;
-            }
-        }
+        apply::apply(&mut Reach { client, sockets }, &changes)?;
         self.remove_namespaces(&changes)?;
         self.plan = plan;
         self.fabric = fabric.clone();

@@ -1,11 +1,10 @@
 //! The running half: namespaces and processes behind a holder, probes through them, and what is observed.
 
-mod apply;
 mod clock;
 mod container;
 pub mod drops;
 pub mod engine;
-mod error;
+pub(crate) mod error;
 mod exchange;
 mod guest;
 mod inject;

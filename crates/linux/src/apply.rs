@@ -1,4 +1,6 @@
 //! Changes carried out: netlink batches and nf_tables transactions, one namespace at a time.
+//!
+//! Whoever holds the namespaces supplies sockets into them ([`Host`]); nothing here enters one.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,18 +11,50 @@ use netlink::nft::{self, Transaction};
 use netlink::rtnl::link::{Ipv4Conf, LinkKind, LinkSpec, Target};
 use netlink::rtnl::{Family, address, link, neighbour, route, rule};
 use netlink::{Batch, Protocol, Socket, conntrack};
-use sandbox::Client;
 
-use super::error::{Error, Result};
-use super::sockets::Sockets;
-use crate::diff::{NamespaceChanges, TableChanges};
+use crate::diff::{Changes, NamespaceChanges, TableChanges};
 use crate::plan::{LinkEnd, Route, RouteTo, Veth, device_index};
+use crate::runtime::error::{Error, Result};
+
+/// A way into the namespaces of a lab.
+pub trait Host {
+    /// A descriptor of each namespace, in this order.
+    fn descriptors(&mut self, keys: &[String]) -> Result<Vec<OwnedFd>>;
+    /// Opens what is missing of these sockets; one request is cheaper than many.
+    fn open(&mut self, wanted: &[(String, Protocol)]) -> Result<()>;
+    /// The socket into one namespace, opened on first use.
+    fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket>;
+}
+
+/// Carries out everything but the making and removing of namespaces and their settings: the new ones are there.
+pub fn apply(host: &mut impl Host, changes: &Changes) -> Result<()> {
+    delete_links(host, &changes.gone_links)?;
+    create_links(host, &changes.new_links)?;
+    let wanted: Vec<_> = changes
+        .inside
+        .iter()
+        .flat_map(|(key, inside)| {
+            let filter = (!inside.tables.is_empty()).then(|| (key.clone(), Protocol::Netfilter));
+            std::iter::once((key.clone(), Protocol::Route)).chain(filter)
+        })
+        .collect();
+    host.open(&wanted)?;
+    for (key, inside) in &changes.inside {
+        change(host, key, inside)?;
+    }
+    for (key, addresses) in changes.orphaned() {
+        if !changes.new_namespaces.iter().any(|(new, _)| *new == key) {
+            forget(host, &key, &addresses)?;
+        }
+    }
+    Ok(())
+}
 
 /// How much of what one transaction may carry is used: the kernel counts more than our bytes.
 const SHARE_OF_CAPACITY: usize = 2;
 
 /// Makes links, and brings both ends up.
-pub fn create_links(client: &Client, sockets: &mut Sockets, links: &[Veth]) -> Result<()> {
+fn create_links(host: &mut impl Host, links: &[Veth]) -> Result<()> {
     let mut by_near: BTreeMap<&str, Vec<&Veth>> = BTreeMap::new();
     let mut ends: BTreeMap<&str, Vec<&LinkEnd>> = BTreeMap::new();
     for link in links {
@@ -35,9 +69,9 @@ pub fn create_links(client: &Client, sockets: &mut Sockets, links: &[Veth]) -> R
         keys.dedup();
         keys
     };
-    let descriptors: BTreeMap<String, OwnedFd> = fars.iter().cloned().zip(client.netns_fds(&fars)?).collect();
+    let descriptors: BTreeMap<String, OwnedFd> = fars.iter().cloned().zip(host.descriptors(&fars)?).collect();
     let wanted: Vec<_> = ends.keys().map(|key| ((*key).to_owned(), Protocol::Route)).collect();
-    sockets.open(client, &wanted)?;
+    host.open(&wanted)?;
     for (key, links) in by_near {
         let mut batch = Batch::new();
         for veth in links {
@@ -45,7 +79,7 @@ pub fn create_links(client: &Client, sockets: &mut Sockets, links: &[Veth]) -> R
             let far = LinkSpec { namespace, ..spec(&veth.far) };
             link::create(&mut batch, &spec(&veth.near), &LinkKind::Veth(far));
         }
-        execute(client, sockets, key, &batch)?;
+        execute(host, key, &batch)?;
     }
     for (key, ends) in ends {
         let mut batch = Batch::new();
@@ -62,7 +96,7 @@ pub fn create_links(client: &Client, sockets: &mut Sockets, links: &[Veth]) -> R
                 neighbour::set_parameters(&mut batch, Family::V4, index, &[neighbour::Parameter::ProxyDelay(0)]);
             }
         }
-        execute(client, sockets, key, &batch)?;
+        execute(host, key, &batch)?;
     }
     Ok(())
 }
@@ -78,21 +112,21 @@ fn spec(end: &LinkEnd) -> LinkSpec<'static> {
 }
 
 /// Removes links. One that is gone already is no error.
-pub fn delete_links(client: &Client, sockets: &mut Sockets, links: &[Veth]) -> Result<()> {
+fn delete_links(host: &mut impl Host, links: &[Veth]) -> Result<()> {
     let mut by_near: BTreeMap<&str, Batch> = BTreeMap::new();
     for veth in links {
         link::delete(by_near.entry(&veth.near.namespace).or_default(), Target::Index(veth.near.index()));
     }
     for (key, batch) in by_near {
-        sockets.get(client, key, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(key))?;
+        host.socket(key, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(key))?;
     }
     Ok(())
 }
 
 /// Changes one namespace: filters first, then what leads packets to them, then what goes.
-pub fn change(client: &Client, sockets: &mut Sockets, key: &str, changes: &NamespaceChanges) -> Result<()> {
+fn change(host: &mut impl Host, key: &str, changes: &NamespaceChanges) -> Result<()> {
     if !changes.tables.is_empty() {
-        tables(sockets.get(client, key, Protocol::Netfilter)?, &changes.tables).map_err(Error::netlink(key))?;
+        tables(host.socket(key, Protocol::Netfilter)?, &changes.tables).map_err(Error::netlink(key))?;
     }
     let mut batch = Batch::new();
     for new in &changes.addresses.new {
@@ -113,7 +147,7 @@ pub fn change(client: &Client, sockets: &mut Sockets, key: &str, changes: &Names
     for new in &changes.rules.new {
         rule::add(&mut batch, &kernel_rule(new));
     }
-    execute(client, sockets, key, &batch)?;
+    execute(host, key, &batch)?;
 
     let mut batch = Batch::new();
     for gone in &changes.rules.gone {
@@ -133,7 +167,7 @@ pub fn change(client: &Client, sockets: &mut Sockets, key: &str, changes: &Names
         address::delete(&mut batch, &address::Address::new(device_index(&gone.device), IpNet::V4(gone.address)));
     }
     // What hung on a device that went has gone with it.
-    sockets.get(client, key, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(key))?;
+    host.socket(key, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(key))?;
     Ok(())
 }
 
@@ -159,8 +193,8 @@ fn kernel_route(wanted: &Route) -> route::Route {
     }
 }
 
-fn execute(client: &Client, sockets: &mut Sockets, key: &str, batch: &Batch) -> Result<()> {
-    sockets.get(client, key, Protocol::Route)?.execute(batch).map_err(Error::netlink(key))
+fn execute(host: &mut impl Host, key: &str, batch: &Batch) -> Result<()> {
+    host.socket(key, Protocol::Route)?.execute(batch).map_err(Error::netlink(key))
 }
 
 /// One transaction when it fits; else what nothing refers to yet goes first and what goes comes last.
@@ -244,8 +278,8 @@ fn tables(socket: &mut Socket, changes: &[(nft::Table, TableChanges)]) -> std::r
 }
 
 /// Forgets what conntrack knows of addresses that changed hands.
-pub fn forget(client: &Client, sockets: &mut Sockets, key: &str, addresses: &[Ipv4Addr]) -> Result<()> {
-    let socket = sockets.get(client, key, Protocol::Netfilter)?;
+fn forget(host: &mut impl Host, key: &str, addresses: &[Ipv4Addr]) -> Result<()> {
+    let socket = host.socket(key, Protocol::Netfilter)?;
     let mut batch = Batch::new();
     for connection in conntrack::dump(socket).map_err(Error::netlink(key))? {
         let tuple = &connection.original;
