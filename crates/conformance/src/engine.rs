@@ -1,0 +1,89 @@
+//! The engines by name, what each of them serves, and how it starts.
+
+use std::sync::Arc;
+
+use fabric::engine::{Answer, EngineError, Request, Unsupported};
+use fabric::{Engine, Fabric};
+use model::{Model, Timestamp};
+
+use crate::scenario::Kind;
+
+/// An engine by the name it has on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EngineName {
+    /// Stage by stage through the fabric.
+    Proof,
+    /// Real packets.
+    Linux,
+}
+
+/// Why an engine does not start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("engine {engine} does not start here: {reason}")]
+pub struct StartError {
+    /// The engine.
+    pub engine: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+impl EngineName {
+    /// All engines.
+    pub const ALL: [Self; 2] = [Self::Proof, Self::Linux];
+
+    /// The name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proof => "proof",
+            Self::Linux => "linux",
+        }
+    }
+
+    /// The engine with this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.as_str() == name)
+    }
+
+    /// Whether scenarios of this kind are run at all; of a kind that is served, every scenario must pass.
+    pub fn serves(self, kind: Kind) -> bool {
+        match (self, kind) {
+            (Self::Proof, _) => true,
+            // Real packets are IPv4, and no packet shows what an analyzer says or a flow log holds.
+            (Self::Linux, Kind::Ipv6 | Kind::Analyzer | Kind::FlowLog | Kind::Iam) => false,
+            (Self::Linux, Kind::Packet | Kind::Api | Kind::Dns | Kind::Imds | Kind::L2) => true,
+        }
+    }
+
+    /// Starts the engine. Errors: this machine lacks what it needs.
+    pub fn start(self) -> Result<Box<dyn Engine>, StartError> {
+        match self {
+            Self::Proof => Ok(Box::new(NoPackets)),
+            Self::Linux => Err(StartError { engine: "linux", reason: "it is not built into this binary".to_owned() }),
+        }
+    }
+}
+
+/// Serves scenarios that send nothing.
+struct NoPackets;
+
+impl Engine for NoPackets {
+    fn name(&self) -> &'static str {
+        "proof"
+    }
+
+    fn apply(&mut self, _: &Arc<Model>, _: &Arc<Fabric>) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn advance_to(&mut self, _: Timestamp) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    fn probe(&mut self, _: &Request) -> Result<Answer, EngineError> {
+        Err(EngineError::Unsupported(Unsupported::Other("packets")))
+    }
+
+    fn reset(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
+}
