@@ -16,6 +16,7 @@ pub mod names;
 pub mod packet;
 pub mod reason;
 pub mod route;
+pub mod stage;
 
 pub use acl::Acl;
 pub use engine::Engine;

@@ -1,0 +1,54 @@
+//! Traffic that no filter touches (PIPE-2, SG-24, ACL-9): the resolver, metadata, time, DHCP, the router itself.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::fabric::Fabric;
+use crate::index::{InterfaceIndex, VpcIndex};
+use crate::packet::{Header, Transport};
+use crate::reason::{Component, Decision, Reason, Stage};
+
+/// The metadata service (IMDS-1).
+pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+/// The resolver's other address (DNS-1).
+pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
+/// The time service.
+pub const TIME: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 123);
+/// Task metadata of containers.
+pub const TASK_METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 170, 2);
+/// The resolver over IPv6 (DNS-1).
+pub const RESOLVER_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x253);
+/// The metadata service over IPv6 (IMDS-1).
+pub const METADATA_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+/// The time service over IPv6.
+pub const TIME_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x123);
+
+/// Whether an address is the Amazon resolver of a VPC (DNS-1, SUB-3).
+pub fn is_resolver(fabric: &Fabric, vpc: VpcIndex, address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address == RESOLVER || address == fabric.vpcs[vpc].resolver,
+        IpAddr::V6(address) => address == RESOLVER_IPV6,
+    }
+}
+
+/// Passes what an interface sends to, or gets from, a service of the fabric; drops, without a code, what is ordinary
+/// traffic: it goes on to the filters.
+pub fn decide(fabric: &Fabric, interface: InterfaceIndex, header: &Header) -> Decision {
+    let vpc = fabric.interfaces[interface].vpc;
+    let serves = |address: IpAddr| {
+        is_resolver(fabric, vpc, address)
+            || match address {
+                IpAddr::V4(a) => matches!(a, METADATA | TIME | TASK_METADATA) || is_router(fabric, vpc, a),
+                IpAddr::V6(a) => matches!(a, METADATA_IPV6 | TIME_IPV6),
+            }
+    };
+    let dhcp = matches!(header.transport, Transport::Udp { source_port: 67 | 68, destination_port: 67 | 68 });
+    let reason = |text: &str| Reason::new(Stage::Exempt, Component::Service(vpc), text);
+    match serves(header.destination) || serves(header.source) || dhcp {
+        true => Decision::Pass(reason("traffic of the fabric's own services meets no filter")),
+        false => Decision::Drop(reason("no service of the fabric has the address")),
+    }
+}
+
+fn is_router(fabric: &Fabric, vpc: VpcIndex, address: Ipv4Addr) -> bool {
+    fabric.vpcs[vpc].subnets.iter().any(|subnet| fabric.subnets[*subnet].router == address)
+}

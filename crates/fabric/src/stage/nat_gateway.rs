@@ -1,0 +1,55 @@
+//! NAT gateway: whom and what it serves (NAT-8 … NAT-10, NAT-14). Its table of translations is the caller's.
+
+use std::net::IpAddr;
+
+use model::traffic::protocol::{ICMP, TCP, UDP};
+
+use crate::fabric::Fabric;
+use crate::index::NatGatewayIndex;
+use crate::packet::Packet;
+use crate::reason::{Component, Decision, ExplanationCode, Reason, Stage};
+
+/// Longest packet, bytes (NAT-15).
+pub const MTU: u32 = 8_500;
+/// Seconds after which an idle translation is gone (NAT-12).
+pub const IDLE_SECONDS: u64 = 350;
+/// Translations at a time to one destination address, port and protocol (NAT-11).
+pub const CONNECTIONS_PER_DESTINATION: usize = 55_000;
+/// Lowest source port that it uses (NAT-5).
+pub const LOWEST_PORT: u16 = 1_024;
+
+/// A packet from inside: only of three protocols, not in fragments unless UDP, and only from the gateway's own VPC.
+pub fn decide(fabric: &Fabric, gateway: NatGatewayIndex, packet: &Packet) -> Decision {
+    let nat = &fabric.nat_gateways[gateway];
+    let header = &packet.header;
+    let reason = |text: String| Reason::new(Stage::NatGateway, Component::NatGateway(gateway), text);
+    let vpc = &fabric.vpcs[nat.vpc];
+    match header.protocol() {
+        _ if !vpc.contains(header.source) => Decision::Drop(
+            reason(format!("{} is not in the gateway's VPC", header.source)).code(ExplanationCode::NgwRequiresSourceInVpc),
+        ),
+        ICMP | TCP if packet.fragmented => Decision::Drop(reason("fragments of TCP and ICMP are not passed on".to_owned())),
+        ICMP | TCP | UDP => Decision::Pass(reason(format!("{} goes out through it", header.source))),
+        number => Decision::Drop(
+            reason(format!("protocol {number} is not TCP, UDP or ICMP")).code(ExplanationCode::ProtocolRestriction),
+        ),
+    }
+}
+
+/// A packet addressed to the gateway itself belongs to a translation or to nobody (NAT-9).
+pub fn inbound(gateway: NatGatewayIndex, is_known: bool, source: IpAddr) -> Decision {
+    let reason = |text: String| Reason::new(Stage::NatGateway, Component::NatGateway(gateway), text);
+    match is_known {
+        true => Decision::Pass(reason(format!("{source} answers a translated flow"))),
+        false => Decision::Drop(reason(format!("nothing was translated towards {source}: no new flows from there"))),
+    }
+}
+
+/// Room for one more translation to a destination (NAT-11).
+pub fn has_room(gateway: NatGatewayIndex, in_use: usize) -> Decision {
+    let reason = |text: String| Reason::new(Stage::NatGateway, Component::NatGateway(gateway), text);
+    match in_use < CONNECTIONS_PER_DESTINATION {
+        true => Decision::Pass(reason(format!("{in_use} translations to this destination"))),
+        false => Decision::Drop(reason(format!("no port is left: {in_use} translations to this destination"))),
+    }
+}
