@@ -1,7 +1,7 @@
 //! Names and numbers of kernel objects, all made from resource identifiers: the same resource has the same name in
 //! every plan, and a name or number seen in the kernel leads back to the resource.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::{
     Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcIndex,
@@ -74,6 +74,21 @@ pub fn number(text: &str) -> u32 {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     0x2000_0000 | ((hash ^ (hash >> 32)) as u32 & 0x1fff_ffff)
+}
+
+/// A number below `count` for each id: by hash, the next free one on collision. The others keep theirs when one comes or
+/// goes, unless they collide.
+pub fn slots<'a>(ids: impl IntoIterator<Item = &'a str>, count: u32) -> BTreeMap<String, u32> {
+    let ids: BTreeSet<&str> = ids.into_iter().collect();
+    let (mut taken, mut slots) = (BTreeSet::new(), BTreeMap::new());
+    for id in ids.into_iter().take(count as usize) {
+        let mut slot = number(id) % count;
+        while !taken.insert(slot) {
+            slot = (slot + 1) % count;
+        }
+        slots.insert(id.to_owned(), slot);
+    }
+    slots
 }
 
 /// From names and numbers seen in the kernel back to the fabric.

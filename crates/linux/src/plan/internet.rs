@@ -53,7 +53,7 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), vec![ttl]);
     let drop = table.drop_chain("internet");
     let nobody = match options.invert == Some(Stage::Internet) {
-        false => then(netlink::nft::build::oif_name(SINK), goto(drop)),
+        false => then(super::phrase::device_is(netlink::nft::MetaKey::Oif, SINK), goto(drop)),
         true => vec![Expr::Verdict(goto(drop))],
     };
     table.chain(Chain::base("forward", Hook::Forward, priority::FILTER), vec![nobody.clone()]);

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use fabric::gateway::InternetGateway;
 use fabric::{Fabric, Stage};
 use netlink::nft::build::{Load, is_not, not_in_set};
-use netlink::nft::{Chain, Element, Expr, Family, Hook, Set, Verdict, priority};
+use netlink::nft::{Chain, Element, Expr, Family, Hook, MetaKey, Set, Verdict, priority};
 
 use super::internet::{OUTSIDE_MAC, OUTSIDE_NEIGHBOUR};
-use super::phrase::{FIRST, ICMP_ERRORS, PRIVATE, all, goto, restore_ttl, store_address, then, translate_quoted, within};
+use super::phrase::{FIRST, ICMP_ERRORS, PRIVATE, all, device_is, goto, restore_ttl, store_address, then, translate_quoted, within};
 use super::router::GATEWAY_MAC;
 use super::{ANYWHERE, LinkEnd, MAIN, MTU_INTERNET, MTU_VPC, Options, Plan, ROUTER_MAC, RouteTo, Table, host};
 use crate::naming::{
@@ -88,11 +88,11 @@ fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &m
 
     table.chain(Chain::new("outward"), outward);
     table.chain(Chain::new("inward"), inward);
-    let from = |link: &str, chain: &str| then(netlink::nft::build::iif_name(link), goto(chain));
+    let from = |link: &str, chain: &str| then(device_is(MetaKey::Iif, link), goto(chain));
     let rules = vec![ttl, from(GATEWAY_IN, "outward"), from(GATEWAY_OUT, "inward")];
     table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), rules);
 
-    let leaving = netlink::nft::build::oif_name(GATEWAY_OUT);
+    let leaving = device_is(MetaKey::Oif, GATEWAY_OUT);
     let mut rules: Vec<_> = ICMP_ERRORS
         .into_iter()
         .map(|icmp_type| all([leaving.clone(), translate_quoted(icmp_type, false, "to_public")]))

@@ -35,6 +35,8 @@ pub const ROUTER_MAC: [u8; 6] = [0x02, 0x76, 0x70, 0x63, 0, 1];
 pub struct Options {
     /// For tests: this stage decides the other way round.
     pub invert: Option<Stage>,
+    /// The most tracked flows of one interface (SG-31); none: no ceiling. Usually a quarter of `nf_conntrack_max`.
+    pub flows_per_interface: Option<u32>,
 }
 
 /// Why a fabric cannot be built here.

@@ -38,8 +38,14 @@ pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, group: u
         table.chain(Chain::new(list.clone()), rules);
     }
     let border = format!("border_{word}_{group:08x}");
-    let inside = then(is(other_group, &group.to_ne_bytes()), Verdict::Return);
-    table.chain(Chain::new(border.clone()), vec![inside, vec![Expr::Verdict(goto(list))]]);
+    let mut rules = vec![then(is(other_group, &group.to_ne_bytes()), Verdict::Return)];
+    if direction == Direction::Egress {
+        // Without a mark the destination is in the sender's own subnet: a packet to an address there that nobody has meets
+        // no list either (PIPE-6).
+        rules.push(then(is(Load::Mark, &[0; 4]), Verdict::Return));
+    }
+    rules.push(vec![Expr::Verdict(goto(list))]);
+    table.chain(Chain::new(border.clone()), rules);
     table.element(&format!("acl_{word}"), Element::new(group.to_ne_bytes()).verdict(jump(border)));
 }
 

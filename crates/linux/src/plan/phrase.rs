@@ -3,10 +3,10 @@
 use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
-use netlink::nft::build::{Load, from_map, in_prefix};
+use netlink::nft::build::{Load, from_map, in_prefix, load_key};
 use netlink::nft::{Base, Checksum, CompareOp, Element, Expr, MetaKey, Reg, Set, Verdict};
 
-use super::Table;
+use super::{Table, device_index};
 
 /// The first register.
 pub const FIRST: Reg = Reg(0);
@@ -37,16 +37,27 @@ pub fn within(load: Load, block: Ipv4Net) -> Vec<Expr> {
     if block.prefix_len() == 0 { Vec::new() } else { in_prefix(load, IpNet::V4(block)) }
 }
 
-/// A device name as a set key.
+/// A device as a set key: its index is planned, and a quarter as long as its name.
 pub fn device_key(name: &str) -> Vec<u8> {
-    let mut key = name.as_bytes().to_vec();
-    key.resize(16, 0);
-    key
+    device_index(name).to_ne_bytes().to_vec()
 }
 
-/// Carries out the verdict that a map has for the receiving or sending device.
+/// Carries out the verdict that a map has for the receiving or sending device ([`MetaKey::Iif`], [`MetaKey::Oif`]).
 pub fn by_device(key: MetaKey, map: &str) -> Vec<Expr> {
     vec![Expr::Meta { key, register: FIRST }, Expr::LookupVerdict { set: map.to_owned(), key: FIRST }]
+}
+
+/// Matches one receiving or sending device.
+pub fn device_is(key: MetaKey, name: &str) -> Vec<Expr> {
+    vec![Expr::Meta { key, register: FIRST }, Expr::Compare { register: FIRST, op: CompareOp::Eq, value: device_key(name) }]
+}
+
+/// Looks a device, and what follows, up in a set.
+pub fn device_in_set(key: MetaKey, set: &str, inverted: bool, more: &[Load]) -> Vec<Expr> {
+    let mut rule = vec![Expr::Meta { key, register: FIRST }];
+    rule.extend(load_key(more, FIRST.after(4)).0);
+    rule.push(Expr::Lookup { set: set.to_owned(), key: FIRST, inverted });
+    rule
 }
 
 /// Matches the kind of Ethernet payload.

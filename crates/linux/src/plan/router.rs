@@ -1,20 +1,21 @@
 //! The router of a VPC: links, routing by mark, and the chains that a packet meets in order (PIPE-3, PIPE-5).
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use fabric::{Direction, Fabric, Interface, InterfaceIndex, InterfaceKind, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
 use ipnet::{IpNet, Ipv4Net};
 use netlink::nft::build::{Load, in_prefix, in_set, is, is_not, set_mark, set_meta};
-use netlink::nft::{Base, Chain, Checksum, CompareOp, Element, Expr, Family, Field, Hook, MetaKey, Set, Verdict, concat, priority};
+use netlink::nft::{Base, Chain, Checksum, CompareOp, CtKey, Element, Expr, Family, Field, Hook, MetaKey, Set, Verdict, concat, priority};
 
-use super::phrase::{all, by_device, device_key, ethertype, goto, jump, restore_ttl, then, within};
-use super::security_group::{self, Keeper, OWN_OF_UNCHECKED, UNCHECKED, UNCHECKED_LIMIT};
+use super::phrase::{all, by_device, device_is, device_key, ethertype, goto, jump, restore_ttl, then, within};
+use super::security_group::{self, Keeper, NAT, OWN, PASSES_ON, UNCHECKED_LIMIT};
 use super::{
     ANYWHERE, LinkEnd, MTU_NAT, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
 };
 use crate::naming::{
     ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, interface_link, number, peering_link,
-    router_namespace,
+    router_namespace, slots,
 };
 
 /// The routing table with one entry for each private address, asked when a packet's own table throws it on.
@@ -37,7 +38,15 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan)
     let namespace = plan.namespace(&key);
     namespace.forward();
     for (name, value) in [
+        // "Fragmentation needed" from the internet gateway has a router's address as source; and with routing rules
+        // present the kernel would look up the way back of every packet to find out whether it is one of ours.
+        ("ipv4/conf/all/accept_local", "1"),
         ("netfilter/nf_conntrack_tcp_be_liberal", "1"),
+        ("netfilter/nf_conntrack_tcp_ignore_invalid_rst", "1"),
+        // SG-16: other protocols by addresses and number, 600 s.
+        ("netfilter/nf_conntrack_generic_timeout", "600"),
+        ("netfilter/nf_conntrack_gre_timeout", "600"),
+        ("netfilter/nf_conntrack_gre_timeout_stream", "600"),
         ("netfilter/nf_conntrack_udp_timeout", "30"),
         ("netfilter/nf_conntrack_udp_timeout_stream", "180"),
         ("netfilter/nf_conntrack_tcp_timeout_established", "432000"),
@@ -165,81 +174,115 @@ fn tables(fabric: &Fabric, index: VpcIndex, options: Options, namespace: &mut Na
 }
 
 /// The forward chain: exempt, sender's groups, subnet's way out, route, subnet's way in, receiver's groups, receiver.
+///
+/// Stages go on by `goto`: a device that a map does not know ends at the policy, which is to drop. So nothing slips through
+/// while an interface comes or goes.
 fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) -> Result<(), PlanError> {
-    let routers = fabric.vpcs[index].subnets.iter().map(|s| Element::new(fabric.subnets[*s].router.octets()));
+    let vpc = &fabric.vpcs[index];
+    let routers = vpc.subnets.iter().map(|s| Element::new(fabric.subnets[*s].router.octets()));
     table.set(Set::new("routers", [4]), routers);
-    for map in ["sg_out", "sg_in", "outcome", "tail"] {
-        table.set(Set::verdict_map(map, [16]), []);
-    }
-    for map in ["acl_out", "acl_in"] {
+    for map in ["sg_out", "sg_in", "keep_out", "keep_in", "outcome", "acl_out", "acl_in", "tail"] {
         table.set(Set::verdict_map(map, [4]), []);
     }
-    let exempt = all([
-        netlink::nft::build::iif_name(ROUTER_TO_GATEWAY),
-        in_set(&[Load::SourceV4], "routers"),
-    ]);
+    let labels = passing_on(fabric, index, table)?;
+    let mut forward = Vec::new();
+    if vpc.internet_gateway.is_some() {
+        let exempt = all([device_is(MetaKey::Iif, ROUTER_TO_GATEWAY), in_set(&[Load::SourceV4], "routers")]);
+        forward.push(then(exempt, Verdict::Accept));
+    }
+    forward.push(then(security_group::known_to_both(), goto("known")));
+    forward.push(by_device(MetaKey::Iif, "sg_out"));
+    table.chain(Chain::base("forward", Hook::Forward, priority::FILTER).policy_drop(), forward);
+
     let by_group = |load: Load, map: &str| netlink::nft::build::by_verdict_map(&[load], map);
-    let rules = vec![
-        then(exempt, Verdict::Accept),
-        by_device(MetaKey::IifName, "sg_out"),
-        by_group(Load::IifGroup, "acl_out"),
-        by_device(MetaKey::OifName, "outcome"),
-        by_group(Load::OifGroup, "acl_in"),
-        by_device(MetaKey::OifName, "sg_in"),
-        by_device(MetaKey::OifName, "tail"),
-        vec![Expr::Verdict(Verdict::Accept)],
-    ];
-    table.chain(Chain::base("forward", Hook::Forward, priority::FILTER).policy_drop(), rules);
+    let between = || {
+        [by_group(Load::IifGroup, "acl_out"), by_device(MetaKey::Oif, "outcome"), by_group(Load::OifGroup, "acl_in")]
+    };
+    let mut network = between().to_vec();
+    network.extend([by_device(MetaKey::Oif, "sg_in"), vec![Expr::Verdict(Verdict::Drop)]]);
+    table.chain(Chain::new("network"), network);
+    // Both ends know and track the flow: only interfaces in between, if there can be any, are still asked.
+    let asks = |key: MetaKey, map: &str| if labels.is_empty() { Vec::new() } else { vec![by_device(key, map)] };
+    let mut known = asks(MetaKey::Iif, "keep_out");
+    known.extend(between());
+    known.extend(asks(MetaKey::Oif, "keep_in"));
+    known.push(vec![Expr::Verdict(goto("deliver"))]);
+    table.chain(Chain::new("known"), known);
+    table.chain(Chain::new("deliver"), vec![by_device(MetaKey::Oif, "tail"), vec![Expr::Verdict(Verdict::Accept)]]);
+    // Never called: while some rule sets labels, every new connection has room for them, also one that is older than the
+    // first interface that needs them.
+    table.chain(Chain::new("labels"), vec![netlink::nft::build::set_ct(CtKey::Labels, &[0; 16])]);
 
     for (sink, prefix) in [(SINK_NO_ROUTE, "no-route"), (SINK_BLACKHOLE, "blackhole"), (SINK_NOBODY, "fabric")] {
         let chain = table.drop_chain(prefix);
         table.element("outcome", Element::new(device_key(sink)).verdict(goto(chain)));
     }
+    security_group::open_ends(&vpc.blocks, table);
+    let mut outside: Vec<String> = vpc.internet_gateway.iter().map(|_| ROUTER_TO_GATEWAY.to_owned()).collect();
     for (_, peering) in fabric.peerings.iter() {
         super::peering::check(fabric, index, peering, options.invert == Some(Stage::Peering), table);
+        if peering.is_active() && peering.peer_of(index).is_some() {
+            outside.push(peering_link(&peering.id));
+        }
     }
-    unchecked(fabric, index, table)?;
-    filters(fabric, index, options, table);
+    for device in outside {
+        table.element("sg_out", Element::new(device_key(&device)).verdict(goto("outside_out")));
+        table.element("sg_in", Element::new(device_key(&device)).verdict(goto("outside_in")));
+    }
+    filters(fabric, index, options, &labels, table);
     Ok(())
 }
 
-/// Interfaces that may send as others, and which addresses are their own.
-fn unchecked(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> Result<(), PlanError> {
-    let free: Vec<&Interface> =
-        interfaces(fabric, index).map(|(_, i)| i).filter(|i| !i.source_dest_check && i.group_set.is_some()).collect();
-    if free.len() > UNCHECKED_LIMIT {
-        let vpc = fabric.vpcs[index].name.clone();
-        return Err(PlanError::TooManyUnchecked { vpc, count: free.len(), limit: UNCHECKED_LIMIT });
-    }
+/// Interfaces that pass on what is not their own, and which addresses are their own. Returns the first label of those that
+/// have groups.
+fn passing_on(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> Result<BTreeMap<InterfaceIndex, u8>, PlanError> {
+    let is_nat = |i: &Interface| matches!(i.kind, InterfaceKind::NatGateway(_));
+    let free: Vec<(InterfaceIndex, &Interface)> =
+        interfaces(fabric, index).filter(|(_, i)| is_nat(i) || (!i.source_dest_check && i.group_set.is_some())).collect();
+    let link = |interface: &Interface| device_key(&interface_link(&interface.id));
     if !free.is_empty() {
-        let link = |interface: &Interface| device_key(&interface_link(&interface.id));
-        table.set(Set::new(UNCHECKED, [16]), free.iter().map(|i| Element::new(link(i))));
-        let own = free.iter().flat_map(|i| {
+        table.set(Set::new(PASSES_ON, [4]), free.iter().map(|(_, i)| Element::new(link(i))));
+        let own = free.iter().flat_map(|(_, i)| {
             i.addresses.iter().map(|a| Element::new(concat(&[Field(link(i)), Field::from(a.private)])))
         });
-        table.set(Set::new(OWN_OF_UNCHECKED, [16, 4]), own);
+        table.set(Set::new(OWN, [4, 4]), own);
     }
-    Ok(())
+    let nat = free.iter().filter(|(_, i)| is_nat(i)).map(|(_, i)| Element::new(link(i)));
+    if nat.clone().next().is_some() {
+        table.set(Set::new(NAT, [4]), nat);
+    }
+    let unchecked: Vec<_> = free.into_iter().filter(|(_, i)| !is_nat(i)).collect();
+    if unchecked.len() > UNCHECKED_LIMIT {
+        let vpc = fabric.vpcs[index].name.clone();
+        return Err(PlanError::TooManyUnchecked { vpc, count: unchecked.len(), limit: UNCHECKED_LIMIT });
+    }
+    // By hash, so that one that comes or goes leaves the others their labels: flows carry them.
+    let slots = slots(unchecked.iter().map(|(_, i)| i.id.as_str()), UNCHECKED_LIMIT as u32);
+    Ok(unchecked.iter().map(|(index, i)| (*index, slots.get(i.id.as_str()).copied().unwrap_or(0) as u8 * 4)).collect())
 }
 
-fn filters(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) {
-    let mut label = 0;
+fn filters(
+    fabric: &Fabric,
+    index: VpcIndex,
+    options: Options,
+    labels: &BTreeMap<InterfaceIndex, u8>,
+    table: &mut Table,
+) {
     let invert = |stage| options.invert == Some(stage);
     for (number, interface) in interfaces(fabric, index) {
         let link = device_key(&interface_link(&interface.id));
-        if let Some(set) = interface.group_set {
-            let keeper = match interface.source_dest_check {
-                true => Keeper::Mark,
-                false => {
-                    label += 4;
-                    Keeper::Label(label - 4)
+        for (direction, map, keep) in [(Direction::Egress, "sg_out", "keep_out"), (Direction::Ingress, "sg_in", "keep_in")] {
+            let chain = match (interface.group_set, labels.get(&number)) {
+                (Some(set), Some(label)) => {
+                    let chain = security_group::passing_on(fabric, set, direction, *label, options, table);
+                    table.element(keep, Element::new(link.clone()).verdict(goto(chain.clone())));
+                    chain
                 }
+                (Some(set), None) => security_group::chain(fabric, set, direction, Keeper::Mark, options, table),
+                // A NAT gateway has no groups (NAT-13).
+                (None, _) => format!("nat_{}", if direction == Direction::Egress { "out" } else { "in" }),
             };
-            for (direction, map) in [(Direction::Egress, "sg_out"), (Direction::Ingress, "sg_in")] {
-                let chain =
-                    security_group::chain(fabric, index, set, direction, keeper, invert(Stage::SecurityGroup), table);
-                table.element(map, Element::new(link.clone()).verdict(jump(chain)));
-            }
+            table.element(map, Element::new(link.clone()).verdict(goto(chain)));
         }
         if interface.status.is_running() == invert(Stage::InterfaceState) {
             let chain = table.drop_chain("eni");

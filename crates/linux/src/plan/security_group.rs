@@ -1,21 +1,49 @@
 //! Chains of security groups: one a set of groups and direction, shared by all interfaces that carry it; interfaces
-//! without source/dest check have their own. State per interface as `docs/linux-engine.md` says (SG-16 … SG-20).
+//! without source/dest check have one more for flows that are not theirs. State per interface as `docs/linux-engine.md`
+//! says (SG-16 … SG-20). Every chain goes on to the next stage by itself, so that nothing passes that met none.
 
-use fabric::{Direction, Fabric, Family, GroupSetIndex, RulePeer, VpcIndex};
-use ipnet::IpNet;
+use fabric::{Direction, Fabric, Family, GroupSetIndex, RulePeer, Stage};
+use ipnet::{IpNet, Ipv4Net};
 use model::traffic::protocol::{ICMP, TCP, UDP};
 use model::{IcmpMatch, PortRange, TrafficMatch};
-use netlink::nft::build::{Load, has_any, in_set, is, load_key, set_ct, set_ct_mark_bits};
-use netlink::nft::{Chain, CompareOp, CtKey, Element, Expr, Field, MetaKey, Reg, Set, Verdict, concat};
+use netlink::nft::build::{Load, has_any, in_set, is, load_key, masked_is, not_in_set, set_ct, set_ct_mark_bits};
+use netlink::nft::{Chain, CtKey, DynamicOp, Element, Expr, Field, MetaKey, Set, concat};
 
-use super::Table;
 use super::address_space::{Addresses, Ports, disjoint, octets, range, union};
-use super::phrase::{FIRST, all, goto, then};
+use super::phrase::{FIRST, all, device_in_set, goto, then};
+use super::{Options, Table};
 
-/// Set of links whose interface may send as others.
-pub const UNCHECKED: &str = "unchecked";
-/// Set of such links with the addresses that are their own.
-pub const OWN_OF_UNCHECKED: &str = "own_of_unchecked";
+/// Set of devices whose interface passes on what is not its own: without source/dest check, or a NAT gateway's.
+pub const PASSES_ON: &str = "passes_on";
+/// Set of such devices with the addresses that are their own.
+pub const OWN: &str = "own";
+/// Set of devices of NAT gateways: flows through them are always tracked (SG-21).
+pub const NAT: &str = "nat";
+/// Set in which the tracked flows of every interface are counted (SG-31).
+const FLOWS: &str = "flows";
+
+/// The chain in which a packet goes on that this side's groups have let pass.
+pub fn next(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Egress => "network",
+        Direction::Ingress => "deliver",
+    }
+}
+
+/// The interface's device, and the other side's.
+fn devices(direction: Direction) -> [MetaKey; 2] {
+    match direction {
+        Direction::Egress => [MetaKey::Iif, MetaKey::Oif],
+        Direction::Ingress => [MetaKey::Oif, MetaKey::Iif],
+    }
+}
+
+fn word(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ingress => "in",
+        Direction::Egress => "out",
+    }
+}
 
 /// Bits of the conntrack mark: which end knows the flow, and which holds it untracked.
 #[derive(Clone, Copy)]
@@ -60,7 +88,7 @@ struct Admits {
 
 impl Admits {
     fn is_empty(&self) -> bool {
-        self.ports.is_empty() && self.icmp.is_empty() && self.other.is_empty() && self.untracked.is_empty()
+        self.ports.is_empty() && self.icmp.is_empty() && self.other.is_empty()
     }
 
     fn add(&mut self, traffic: TrafficMatch, addresses: &[Addresses], untracked: [bool; 2]) {
@@ -72,10 +100,8 @@ impl Admits {
                 self.add(TrafficMatch::Icmp(IcmpMatch::default()), addresses, untracked);
                 self.other.extend(addresses.iter().flat_map(|a| OTHER_PROTOCOLS.map(|range| (*a, range))));
             }
-            TrafficMatch::Tcp(ports) if untracked[0] => self.untracked.push((TCP, (ports.from, ports.to))),
-            TrafficMatch::Udp(ports) if untracked[1] => self.untracked.push((UDP, (ports.from, ports.to))),
-            TrafficMatch::Tcp(ports) => self.ports.extend(addresses.iter().map(|a| (TCP, *a, (ports.from, ports.to)))),
-            TrafficMatch::Udp(ports) => self.ports.extend(addresses.iter().map(|a| (UDP, *a, (ports.from, ports.to)))),
+            TrafficMatch::Tcp(ports) => self.add_ports(TCP, ports, addresses, untracked[0]),
+            TrafficMatch::Udp(ports) => self.add_ports(UDP, ports, addresses, untracked[1]),
             TrafficMatch::Icmp(wanted) => {
                 let codes = match (wanted.icmp_type, wanted.code) {
                     (None, _) => (0, u16::MAX),
@@ -94,23 +120,30 @@ impl Admits {
     }
 }
 
+impl Admits {
+    /// What may be held untracked is among the ordinary ports too: some flows are always tracked.
+    fn add_ports(&mut self, number: u8, ports: PortRange, addresses: &[Addresses], untracked: bool) {
+        let ports = (ports.from, ports.to);
+        if untracked {
+            self.untracked.push((number, ports));
+        }
+        self.ports.extend(addresses.iter().map(|a| (number, *a, ports)));
+    }
+}
+
 /// All protocols but ICMP, TCP and UDP.
 const OTHER_PROTOCOLS: [(u8, u8); 4] = [(0, 0), (2, 5), (7, 16), (18, 255)];
 
 /// Adds the chain of a set of groups; returns its name.
 pub fn chain(
     fabric: &Fabric,
-    vpc: VpcIndex,
     set: GroupSetIndex,
     direction: Direction,
     keeper: Keeper,
-    invert: bool,
+    options: Options,
     table: &mut Table,
 ) -> String {
-    let word = match direction {
-        Direction::Ingress => "in",
-        Direction::Egress => "out",
-    };
+    let word = word(direction);
     let base = format!("sg_{word}_{}", set_name(fabric, set));
     let name = match keeper {
         Keeper::Mark => base.clone(),
@@ -119,36 +152,42 @@ pub fn chain(
     if table.chains.contains_key(&name) {
         return name;
     }
+    let invert = options.invert == Some(Stage::SecurityGroup);
     let empty = fabric.group_sets[set].rules(direction).is_empty();
     let drop = table.drop_chain(&format!("sg-{word}{}", if empty { "-empty" } else { "" }));
-    let (direct, references) = admits(fabric, vpc, set, direction, matches!(keeper, Keeper::Mark));
-    let accept = accept_chain(direction, keeper, false, table);
-    let accept_untracked = accept_chain(direction, keeper, true, table);
+    let (direct, references) = admits(fabric, set, direction);
+    let accept = accept_chain(direction, keeper, false, options, table);
     // For tests: what the rules admit is dropped, and the rest passes.
-    let (admitted, admitted_untracked, refused) = match invert {
-        false => (goto(accept), goto(accept_untracked), goto(drop.clone())),
-        true => (goto(drop.clone()), goto(drop.clone()), Verdict::Return),
+    let (admitted, refused) = match invert {
+        false => (goto(accept), goto(drop.clone())),
+        true => (goto(drop.clone()), goto(next(direction))),
     };
 
     let mut rules = known(direction, keeper);
-    let load = match direction {
-        Direction::Ingress => Load::SourceV4,
-        Direction::Egress => Load::DestinationV4,
-    };
+    let load = peer_address(direction);
+    if matches!(keeper, Keeper::Mark) && !direct.untracked.is_empty() {
+        let accept = accept_chain(direction, keeper, true, options, table);
+        add_any(&base, &direct.untracked, table);
+        let tracked_anyway = match table.sets.contains_key(NAT) {
+            true => device_in_set(devices(direction)[1], NAT, true, &[]),
+            false => Vec::new(),
+        };
+        let lookup = in_set(&[Load::Protocol, Load::DestinationPort], &format!("{base}_any"));
+        let verdict = if invert { goto(drop) } else { goto(accept) };
+        rules.push(then(all([tracked_anyway, lookup]), verdict));
+    }
     let sets = [(base.clone(), &direct), (format!("{base}_refs"), &references)];
     for (index, (prefix, admits)) in sets.iter().enumerate() {
         if admits.is_empty() {
             continue;
         }
         add_sets(prefix, admits, table);
-        // A group means the packets of its members, not those that an appliance passed on (SG-12).
-        if index == 1 && direction == Direction::Ingress && table.sets.contains_key(UNCHECKED) {
-            let passed_on = all([device_in_set(UNCHECKED, false, &[]), device_in_set(OWN_OF_UNCHECKED, true, &[load])]);
+        // A group means packets straight from or to its members, not those that an appliance passes on (SG-12).
+        if index == 1 && table.sets.contains_key(PASSES_ON) {
+            let neighbour = devices(direction)[1];
+            let passed_on =
+                all([device_in_set(neighbour, PASSES_ON, false, &[]), device_in_set(neighbour, OWN, true, &[load])]);
             rules.push(then(passed_on, refused.clone()));
-        }
-        if !admits.untracked.is_empty() {
-            let lookup = in_set(&[Load::Protocol, Load::DestinationPort], &format!("{prefix}_any"));
-            rules.push(then(lookup, admitted_untracked.clone()));
         }
         if !admits.ports.is_empty() {
             let lookup = in_set(&[load, Load::Protocol, Load::DestinationPort], &format!("{prefix}_ports"));
@@ -166,21 +205,94 @@ pub fn chain(
     name
 }
 
+/// The chain of an interface without source/dest check: flows of its own are like anybody's, those of others are kept
+/// apart by label. It may see one leg of such a flow only. Returns its name.
+pub fn passing_on(
+    fabric: &Fabric,
+    set: GroupSetIndex,
+    direction: Direction,
+    bit: u8,
+    options: Options,
+    table: &mut Table,
+) -> String {
+    let own = chain(fabric, set, direction, Keeper::Mark, options, table);
+    let others = chain(fabric, set, direction, Keeper::Label(bit), options, table);
+    let load = match direction {
+        Direction::Ingress => Load::DestinationV4,
+        Direction::Egress => Load::SourceV4,
+    };
+    let name = format!("{own}_via_l{bit}");
+    let rules = vec![
+        then(device_in_set(devices(direction)[0], OWN, false, &[load]), goto(own)),
+        vec![Expr::Verdict(goto(others))],
+    ];
+    table.chain(Chain::new(name.clone()), rules);
+    name
+}
+
+/// The address that rules of this direction speak of.
+fn peer_address(direction: Direction) -> Load {
+    match direction {
+        Direction::Ingress => Load::SourceV4,
+        Direction::Egress => Load::DestinationV4,
+    }
+}
+
+/// Chains for ends that admit everything: `outside` for what is beyond an internet gateway or a peering, `nat` for a NAT
+/// gateway. A flow is known (and no group is asked again) once both ends know it, so these must say that they do. A NAT
+/// gateway speaks for itself and for what is outside the VPC; an address inside has an interface that must admit the flow
+/// itself (SG-16). `blocks` are the VPC's.
+pub fn open_ends(blocks: &[Ipv4Net], table: &mut Table) {
+    table.set(
+        Set::new("blocks", [4]).interval(),
+        Ipv4Net::aggregate(&blocks.to_vec()).into_iter().map(|block| Element::prefix(IpNet::V4(block))),
+    );
+    for direction in [Direction::Egress, Direction::Ingress] {
+        let own = match direction {
+            Direction::Egress => Load::SourceV4,
+            Direction::Ingress => Load::DestinationV4,
+        };
+        let onward = || Expr::Verdict(goto(next(direction)));
+        let (mut outside, mut nat) = (Vec::new(), Vec::new());
+        for ct_direction in [ORIGINAL, REPLY] {
+            let bit = end_of(direction, ct_direction).tracked;
+            let note = || all([set_ct_mark_bits(bit, bit), vec![onward()]]);
+            outside.push(all([direction_is(ct_direction), note()]));
+            if table.sets.contains_key(NAT) {
+                let itself = device_in_set(devices(direction)[0], OWN, false, &[own]);
+                nat.push(all([direction_is(ct_direction), itself, note()]));
+                nat.push(all([direction_is(ct_direction), not_in_set(&[own], "blocks"), note()]));
+            }
+        }
+        outside.push(vec![onward()]);
+        table.chain(Chain::new(format!("outside_{}", word(direction))), outside);
+        if !nat.is_empty() {
+            nat.push(vec![onward()]);
+            table.chain(Chain::new(format!("nat_{}", word(direction))), nat);
+        }
+    }
+}
+
+/// Matches a flow that both ends know and track.
+pub fn known_to_both() -> Vec<Expr> {
+    let both = (SOURCE_END.tracked | DESTINATION_END.tracked).to_ne_bytes();
+    masked_is(Load::CtMark, &both, &both)
+}
+
 /// The same name for the same groups in every plan.
 fn set_name(fabric: &Fabric, set: GroupSetIndex) -> String {
     let ids: Vec<&str> = fabric.group_sets[set].groups.iter().map(|g| fabric.groups[*g].id.as_str()).collect();
     format!("{:08x}", crate::naming::number(&ids.join(" ")))
 }
 
-fn admits(fabric: &Fabric, vpc: VpcIndex, set: GroupSetIndex, direction: Direction, may_be_untracked: bool) -> (Admits, Admits) {
-    let _ = vpc;
+fn admits(fabric: &Fabric, set: GroupSetIndex, direction: Direction) -> (Admits, Admits) {
     let (mut direct, mut references) = (Admits::default(), Admits::default());
     let open = fabric.group_sets[set].open(direction.opposite());
     for (_, rule) in fabric.rules_of(set, direction) {
         match &rule.peer {
             RulePeer::Block(block) => {
                 let Some(addresses) = v4(block) else { continue };
-                let anywhere = rule.anywhere == Some(Family::V4) && may_be_untracked;
+                let anywhere = rule.anywhere == Some(Family::V4);
                 let untracked = [TCP, UDP].map(|number| anywhere && open.covers(number, Family::V4));
                 direct.add(rule.traffic, &[addresses], untracked);
             }
@@ -208,20 +320,22 @@ fn v4(block: &IpNet) -> Option<Addresses> {
     }
 }
 
+/// The set of ports that are open to everywhere.
+fn add_any(prefix: &str, untracked: &[(u8, Ports)], table: &mut Table) {
+    let elements = [TCP, UDP].into_iter().flat_map(|number| {
+        let ports = untracked.iter().filter(move |(n, _)| *n == number);
+        let joined = union(ports.map(|(_, (from, to))| (u32::from(*from), u32::from(*to))).collect());
+        joined.into_iter().map(move |(from, to)| {
+            let key = |port: u32| concat(&[Field::byte(number), Field::port(port as u16)]);
+            Element::range(key(from), key(to))
+        })
+    });
+    table.set(Set::new(format!("{prefix}_any"), [1, 2]).interval(), elements.collect::<Vec<_>>());
+}
+
 fn add_sets(prefix: &str, admits: &Admits, table: &mut Table) {
     let byte = Field::byte;
     let address = |value: u32| Field(octets(value).to_vec());
-    if !admits.untracked.is_empty() {
-        let elements = [TCP, UDP].into_iter().flat_map(|number| {
-            let ports = admits.untracked.iter().filter(move |(n, _)| *n == number);
-            let joined = union(ports.map(|(_, (from, to))| (u32::from(*from), u32::from(*to))).collect());
-            joined.into_iter().map(move |(from, to)| {
-                let key = |port: u32| concat(&[byte(number), Field::port(port as u16)]);
-                Element::range(key(from), key(to))
-            })
-        });
-        table.set(Set::new(format!("{prefix}_any"), [1, 2]).interval(), elements.collect::<Vec<_>>());
-    }
     if !admits.ports.is_empty() {
         let elements = [TCP, UDP].into_iter().flat_map(|number| {
             let mine: Vec<_> = admits.ports.iter().filter(|(n, ..)| *n == number).map(|(_, a, p)| (*a, *p)).collect();
@@ -255,14 +369,6 @@ fn icmp_in_set(load: Load, set: &str) -> Vec<Expr> {
     let (mut rule, next) = load_key(&[load], FIRST);
     rule.push(Expr::Payload { base: netlink::nft::Base::Transport, offset: 0, length: 2, register: next });
     rule.push(Expr::Lookup { set: set.to_owned(), key: FIRST, inverted: false });
-    rule
-}
-
-/// Looks the receiving device, and what follows, up in a set.
-fn device_in_set(set: &str, inverted: bool, more: &[Load]) -> Vec<Expr> {
-    let mut rule = vec![Expr::Meta { key: MetaKey::IifName, register: FIRST }];
-    rule.extend(load_key(more, Reg(4)).0);
-    rule.push(Expr::Lookup { set: set.to_owned(), key: FIRST, inverted });
     rule
 }
 
@@ -302,49 +408,63 @@ fn known(direction: Direction, keeper: Keeper) -> Vec<Vec<Expr>> {
                     label(bit, direction.opposite(), 1 - ct_direction),
                 ]),
             };
-            then(all([direction_is(ct_direction), knows]), Verdict::Return)
+            then(all([direction_is(ct_direction), knows]), goto(next(direction)))
         })
         .into()
 }
 
 /// The chain that remembers an admission; untracked flows only get their class (SG-17), which never changes.
-fn accept_chain(direction: Direction, keeper: Keeper, untracked: bool, table: &mut Table) -> String {
-    let word = match direction {
-        Direction::Ingress => "in",
-        Direction::Egress => "out",
+fn accept_chain(direction: Direction, keeper: Keeper, untracked: bool, options: Options, table: &mut Table) -> String {
+    let word = word(direction);
+    let name = match (keeper, untracked) {
+        (Keeper::Mark, false) => format!("tracked_{word}"),
+        (Keeper::Mark, true) => format!("untracked_{word}"),
+        (Keeper::Label(bit), _) => format!("tracked_{word}_l{bit}"),
     };
-    let (name, rules) = match keeper {
-        Keeper::Mark => {
-            let class = if untracked { "untracked" } else { "tracked" };
-            let rules = [ORIGINAL, REPLY].map(|ct_direction| {
-                let end = end_of(direction, ct_direction);
+    if table.chains.contains_key(&name) {
+        return name;
+    }
+    let mut rules = Vec::new();
+    for ct_direction in [ORIGINAL, REPLY] {
+        let end = end_of(direction, ct_direction);
+        let (condition, note) = match keeper {
+            Keeper::Mark => {
                 let (bit, forbidden) = match untracked {
                     false => (end.tracked, end.untracked),
                     true => (end.untracked, end.tracked | end.untracked),
                 };
-                let unset = [
-                    Load::CtMark.into_register(FIRST),
-                    Expr::Bitwise {
-                        from: FIRST,
-                        to: FIRST,
-                        mask: forbidden.to_ne_bytes().to_vec(),
-                        xor: vec![0; 4],
-                    },
-                    Expr::Compare { register: FIRST, op: CompareOp::Eq, value: vec![0; 4] },
-                ];
-                all([direction_is(ct_direction), unset.to_vec(), set_ct_mark_bits(bit, bit)])
-            });
-            (format!("{class}_{word}"), rules)
-        }
-        Keeper::Label(bit) => {
+                (masked_is(Load::CtMark, &forbidden.to_ne_bytes(), &[0; 4]), set_ct_mark_bits(bit, bit))
+            }
             // Setting labels adds to those that are there (nf_connlabels_replace with the data as mask).
-            let rules = [ORIGINAL, REPLY].map(|ct_direction| {
+            Keeper::Label(bit) => {
                 let bits = netlink::nft::build::labels(&[label(bit, direction, ct_direction)]);
-                all([direction_is(ct_direction), set_ct(CtKey::Labels, &bits)])
-            });
-            (format!("tracked_{word}_l{bit}"), rules)
+                (Vec::new(), set_ct(CtKey::Labels, &bits))
+            }
+        };
+        let condition = all([direction_is(ct_direction), condition]);
+        if let (Some(limit), false) = (options.flows_per_interface, untracked) {
+            let drop = table.drop_chain("sg-limit");
+            let over = over_limit(devices(direction)[0], limit, table);
+            rules.push(then(all([condition.clone(), over]), goto(drop)));
         }
-    };
-    table.chain(Chain::new(name.clone()), rules.into());
+        rules.push(all([condition, note]));
+    }
+    rules.push(vec![Expr::Verdict(goto(next(direction)))]);
+    table.chain(Chain::new(name.clone()), rules);
     name
+}
+
+/// Counts a flow of a device, and matches when it is one too many (SG-31).
+fn over_limit(device: MetaKey, limit: u32, table: &mut Table) -> Vec<Expr> {
+    table.set(Set::new(FLOWS, [4]).dynamic(65_535, std::time::Duration::ZERO), []);
+    let count = Expr::DynamicSet {
+        set: FLOWS.to_owned(),
+        op: DynamicOp::Add,
+        key: FIRST,
+        data: None,
+        timeout: None,
+        expressions: vec![Expr::ConnLimit { count: limit, inverted: true }],
+        inverted: false,
+    };
+    vec![Expr::Meta { key: device, register: FIRST }, count]
 }
