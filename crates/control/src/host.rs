@@ -134,9 +134,8 @@ impl Host {
                 log: paths.holder_log(&self.record.name),
                 command: SelfCommand::current()?,
             };
-            let logs = paths.logs(&self.record.name);
-            std::fs::create_dir_all(&logs).map_err(|e| HostError::Failed(format!("{}: {e}", logs.display())))?;
-            let client = sandbox::launch(&spec)?.client;
+            paths.make(&self.record.name).map_err(|e| HostError::Failed(format!("making {}: {e}", paths.home.display())))?;
+            let client = sandbox::launch(&spec)?.client()?;
             let engine = Engine::new(Lab::empty(client, Options::default()));
             self.up = Some(Up { engine, services: None, listeners: Vec::new() });
         }

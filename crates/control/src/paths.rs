@@ -62,6 +62,16 @@ impl Paths {
         self.logs(lab).join(format!("{instance}.log"))
     }
 
+    /// Makes the folders of a lab and of sockets, for this user only.
+    pub fn make(&self, lab: &str) -> std::io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        let sockets = self.holder_socket(lab);
+        for folder in [Some(self.logs(lab).as_path()), sockets.parent()].into_iter().flatten() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        Ok(())
+    }
+
     /// A socket below home, or, where home's path is too long for one, in a folder of this user's below /tmp.
     fn short(&self, name: &str) -> PathBuf {
         let wanted = self.home.join("run").join(name);

@@ -156,6 +156,7 @@ fn start_lab(arguments: &Arguments, log: OwnedFd, listener: OwnedFd) -> Result<R
     let (ours, theirs) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
             .map_err(Error::os("making a socket pair"))?;
+    let launched_by_root = rustix::process::geteuid().is_root();
     let namespaces = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWNS
@@ -172,6 +173,7 @@ fn start_lab(arguments: &Arguments, log: OwnedFd, listener: OwnedFd) -> Result<R
             crate::holder::begin(Beginning {
                 lab_name: arguments.lab_name.clone(),
                 socket: arguments.socket.clone(),
+                launched_by_root,
                 log,
                 listener,
                 starter: Channel::new(theirs),

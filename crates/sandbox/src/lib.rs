@@ -1,6 +1,6 @@
 //! Processes with their own namespaces and root file system; the holder that keeps a lab alive.
 //!
-//! Start reading at [`client::Client`] (what a
+//! Start reading at [`launch`] (a caller brings a holder to life), then [`client::Client`] (what a
 //! holder does for its callers), [`spec`] (what an instance is) and [`process`] (what runs in one).
 //! The other side is `holder` (pid 1 of a lab), `init` (pid 1 of an instance) and `root` (the file
 //! system an instance sees). [`capabilities`] says what this machine allows, [`relay`] carries TCP from
@@ -9,17 +9,31 @@
 //! This room knows Linux and nothing of clouds: no address, route or rule is decided here, and no
 //! netlink message is built. Everything is synchronous; holder and init are single-threaded.
 
+pub mod capabilities;
 mod channel;
 pub mod client;
+pub mod entry;
 mod error;
+mod exec;
+mod holder;
+mod identity;
+mod init;
+pub mod launch;
 pub mod process;
 mod protocol;
+pub mod relay;
+mod root;
 pub mod spec;
+mod sys;
 
+pub use capabilities::Capabilities;
 pub use client::Client;
+pub use entry::SelfCommand;
 pub use error::{Error, Fault, FaultKind, Result};
+pub use launch::{HolderHandle, HolderSpec, launch};
 pub use process::{ExitStatus, Process};
 pub use spec::{
     Bind, ExecSpec, InstanceSpec, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress, SocketSpec,
     Stdio, Tool,
 };
+pub use sys::raise_descriptor_limit;

@@ -141,7 +141,7 @@ pub(crate) enum Order {
     /// Id maps are written: finish starting.
     Go { hostname: String, network: Option<NetworkStart> },
     /// Carries what [`StdioKind`] says. `root` comes with the first command.
-    Exec { process: u64, spec: ExecSpec, stdio: StdioKind, root: Option<Box<RootSpec>> },
+    Exec { process: u64, spec: ExecSpec, stdio: StdioKind, root: Option<Box<RootOrder>> },
     Signal { process: u64, signal: i32 },
 }
 
@@ -150,6 +150,23 @@ pub(crate) enum Order {
 pub(crate) struct NetworkStart {
     pub ipv6: bool,
     pub sysctls: Vec<(String, String)>,
+}
+
+/// A root file system to enter, with what the holder found out about the host for all instances.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RootOrder {
+    pub spec: RootSpec,
+    pub ids: u32,
+    pub host: HostView,
+}
+
+/// What must be known of the host before its directories are shown; paths are relative to `/`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HostView {
+    /// Never visible inside.
+    pub hidden: Vec<String>,
+    /// Directories of `/etc` with their permission bits, parents first.
+    pub directories: Vec<(String, u32)>,
 }
 
 /// Init to holder.

@@ -270,3 +270,61 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     let _ = setrlimit(Resource::Nofile, raised);
     limit.current
 }
+
+/// User id of the other end of a unix socket, as this process's user namespace numbers it.
+pub(crate) fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
+    // JUSTIFICATION: rustix's version has no room for a peer outside this pid namespace, whose pid is 0.
+    // SAFETY: the kernel writes at most `length` bytes of `peer`, which any bytes make valid.
+    unsafe {
+        let mut peer: libc::ucred = std::mem::zeroed();
+        let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+        let result = libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        );
+        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(peer.uid) }
+    }
+}
+
+/// Makes a mount and all below it read-only (Linux 5.12); flags that are locked stay as they are.
+pub(crate) fn set_read_only(target: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(target.as_os_str().as_bytes())?;
+    // JUSTIFICATION: rustix lacks mount_setattr, and remounting would have to repeat every locked flag.
+    // SAFETY: a C string and an initialised mount_attr of the size given, both of which outlive the call.
+    let result = unsafe {
+        let mut attributes: libc::mount_attr = std::mem::zeroed();
+        attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            libc::AT_RECURSIVE,
+            &raw mut attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// User id of the process at the other end of a unix socket. rustix's call fails when that process is outside this pid
+/// namespace, where its pid is 0.
+pub(crate) fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
+    let mut credentials = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut length = size_of::<libc::ucred>() as u32;
+    // JUSTIFICATION: see above.
+    // SAFETY: pointer and length describe one struct ucred, valid for the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut credentials).cast(),
+            &raw mut length,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(credentials.uid) }
+}

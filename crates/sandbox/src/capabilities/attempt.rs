@@ -1,0 +1,279 @@
+//! The probing process: makes namespaces like a lab's, tries each feature in them, prints the result.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::mount::MountPropagationFlags;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+
+use super::{Capabilities, Check, Feature, explain_refusal};
+use crate::channel::{Channel, Received};
+use crate::error::Error;
+use crate::{identity, root, sys};
+
+/// What an attempt came to.
+type Attempt = Result<(), (String, Option<String>)>;
+
+/// Served by [`crate::entry::dispatch`]; the exit code.
+pub(crate) fn main() -> i32 {
+    sys::ignore_signal(libc::SIGPIPE);
+    let mut checks = in_namespaces().unwrap_or_else(|failure| {
+        vec![check(Feature::Namespaces, true, Err(failure))]
+    });
+    // What could not be tried does not work either.
+    for (feature, required) in FEATURES {
+        if !checks.iter().any(|check| check.feature == feature) {
+            let fix = checks.first().and_then(|check| check.fix.clone());
+            checks.push(check(feature, required, Err(("not tried: no namespaces".into(), fix))));
+        }
+    }
+    checks.retain(|check| check.feature != Feature::Cgroup);
+    checks.push(check(Feature::Cgroup, false, cgroup()));
+    checks.sort_by_key(|check| check.feature);
+    match serde_json::to_vec(&Capabilities { checks }).map(|json| io::stdout().write_all(&json)) {
+        Ok(Ok(())) => 0,
+        _ => 1,
+    }
+}
+
+const FEATURES: [(Feature, bool); 10] = [
+    (Feature::Namespaces, true),
+    (Feature::Sysctl, true),
+    (Feature::Veth, true),
+    (Feature::NfTables, true),
+    (Feature::Conntrack, true),
+    (Feature::Tmpfs, true),
+    (Feature::Proc, true),
+    (Feature::Overlay, false),
+    (Feature::InstanceIds, false),
+    (Feature::Cgroup, false),
+];
+
+fn check(feature: Feature, required: bool, attempt: Attempt) -> Check {
+    let (missing, fix) = match attempt {
+        Ok(()) => (None, None),
+        Err((missing, fix)) => (Some(missing), fix),
+    };
+    Check { feature, required, available: missing.is_none(), missing, fix }
+}
+
+fn failure(doing: &str, fix: Option<&str>) -> impl FnOnce(io::Error) -> (String, Option<String>) {
+    move |error| match explain_refusal(doing, &error) {
+        Some(Error::Environment { missing, fix }) => (missing, Some(fix)),
+        _ => (format!("{doing}: {error}"), fix.map(str::to_owned)),
+    }
+}
+
+/// Makes a child in namespaces like a lab's and takes its findings.
+fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
+    let doing = "making namespaces";
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(|error| failure(doing, None)(error.into()))?;
+    let flags = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNET
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWUTS
+        | libc::CLONE_NEWIPC;
+    let Some(pid) = sys::clone3(flags).map_err(failure(doing, None))? else {
+        drop(ours);
+        sys::child(|| i32::from(!attempt_all(Channel::new(theirs))));
+    };
+    drop(theirs);
+    let mut child = Channel::new(ours);
+    let result = identity::map_lab(pid)
+        .map_err(failure("mapping ids", None))
+        .and_then(|ids| {
+            child.send(0, ids.to_string().into_bytes(), Vec::new()).map_err(failure(doing, None))?;
+            match child.receive() {
+                Ok(Received::Message(message)) => serde_json::from_slice(&message.payload)
+                    .map_err(|error| (format!("{doing}: {error}"), None)),
+                _ => Err((format!("{doing}: the probe ended early"), None)),
+            }
+        });
+    drop(child);
+    let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
+    result
+}
+
+/// In the child.
+fn attempt_all(mut parent: Channel) -> bool {
+    let Ok(Received::Message(message)) = parent.receive() else { return false };
+    let ids = String::from_utf8_lossy(&message.payload).parse::<u32>().unwrap_or(1);
+    let checks: Vec<Check> = [
+        (Feature::Namespaces, true, namespaces()),
+        (Feature::Sysctl, true, sysctl()),
+        (Feature::Veth, true, netlink(libc::NETLINK_ROUTE, &new_veth()).map_err(failure("making a veth pair", Some("sudo modprobe veth")))),
+        (Feature::NfTables, true, netlink(libc::NETLINK_NETFILTER, &netfilter_request(10, 16)).map_err(failure("asking nf_tables", Some("sudo modprobe nf_tables")))),
+        (Feature::Conntrack, true, netlink(libc::NETLINK_NETFILTER, &netfilter_request(1, 5)).map_err(failure("asking conntrack", Some("sudo modprobe nf_conntrack_netlink")))),
+        (Feature::Proc, true, root::mount_proc("/proc").map_err(failure("mounting /proc", None))),
+        (Feature::Tmpfs, true, stage().map(|_| ())),
+        (Feature::Overlay, false, overlay()),
+        (Feature::InstanceIds, false, instance_ids(ids)),
+    ]
+    .into_iter()
+    .map(|(feature, required, attempt)| check(feature, required, attempt))
+    .collect();
+    serde_json::to_vec(&checks).is_ok_and(|json| parent.send(0, json, Vec::new()).is_ok())
+}
+
+/// They exist by now; what counts is whether they can be used.
+fn namespaces() -> Attempt {
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(|error| failure("changing mounts inside a user namespace", None)(error.into()))?;
+    sys::loopback_up().map_err(failure("setting lo up inside a user namespace", None))
+}
+
+fn sysctl() -> Attempt {
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(failure("writing net.ipv4.ip_forward", None))
+}
+
+/// A tmpfs over some directory, in this mount namespace only.
+fn stage() -> Result<PathBuf, (String, Option<String>)> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for candidate in ["/mnt", "/srv", "/media", "/tmp"] {
+        match root::mount_tmpfs(candidate, "mode=0755") {
+            Ok(()) => return Ok(PathBuf::from(candidate)),
+            Err(error) => last = error,
+        }
+    }
+    Err(failure("mounting a tmpfs", None)(last))
+}
+
+fn overlay() -> Attempt {
+    let base = stage()?;
+    let attempt = || -> io::Result<()> {
+        for name in ["lower", "upper", "work", "merged"] {
+            fs::create_dir(base.join(name))?;
+        }
+        fs::write(base.join("lower/file"), "below")?;
+        root::mount_overlay(&base.join("merged"), &[base.join("lower")], &base.join("upper"), &base.join("work"))?;
+        fs::write(base.join("merged/file"), "above")
+    };
+    attempt().map_err(failure("mounting an overlay", Some("sudo modprobe overlay")))
+}
+
+fn instance_ids(ids: u32) -> Attempt {
+    if ids > 1 {
+        return Ok(());
+    }
+    let tool = Path::new("/usr/bin/newuidmap").exists();
+    Err((
+        "only root exists inside instances: this user has no subordinate ids".to_owned(),
+        Some(if tool {
+            "sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $USER".to_owned()
+        } else {
+            "sudo apt install uidmap".to_owned()
+        }),
+    ))
+}
+
+/// Whether this process's own cgroup is its user's to divide. Looks only: the host's tree is not touched.
+fn cgroup() -> Attempt {
+    let own = fs::read_to_string("/proc/self/cgroup").map_err(failure("reading /proc/self/cgroup", None))?;
+    let mounts = fs::read_to_string("/proc/self/mounts").map_err(failure("reading mounts", None))?;
+    let writable = cgroup_directories(&own, &mounts).into_iter().any(|directory| {
+        rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK).is_ok()
+            && rustix::fs::access(directory.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
+    });
+    if writable {
+        return Ok(());
+    }
+    Err((
+        "limits on memory and processes cannot be enforced: this session's cgroup is not its user's".into(),
+        Some("systemd-run --user --scope -p Delegate=yes vpclab up".into()),
+    ))
+}
+
+/// Where this process is in the unified tree, and in the memory controller's of the old kind.
+fn cgroup_directories(own: &str, mounts: &str) -> Vec<PathBuf> {
+    let mount_of = |kind: &str, option: Option<&str>| {
+        mounts.lines().find_map(|line| {
+            let mut fields = line.split(' ');
+            let (path, found, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
+            let wanted = found == kind && option.is_none_or(|option| options.split(',').any(|one| one == option));
+            wanted.then(|| PathBuf::from(path))
+        })
+    };
+    own.lines()
+        .filter_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+            let base = if controllers.is_empty() {
+                mount_of("cgroup2", None)
+            } else if controllers.split(',').any(|one| one == "memory") {
+                mount_of("cgroup", Some("memory"))
+            } else {
+                None
+            };
+            Some(base?.join(path.trim_start_matches('/')))
+        })
+        .collect()
+}
+
+/// Sends one request and reads its acknowledgement or answer.
+fn netlink(protocol: i32, request: &[u8]) -> io::Result<()> {
+    let socket = sys::open_socket(libc::AF_NETLINK, libc::SOCK_RAW, protocol, false)?;
+    rustix::net::send(&socket, request, SendFlags::empty())?;
+    let mut answer = [0; 4096];
+    let (count, _) = rustix::net::recv(&socket, &mut answer, RecvFlags::empty())?;
+    if count < 20 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let kind = u16::from_ne_bytes([answer[4], answer[5]]);
+    let code = i32::from_ne_bytes([answer[16], answer[17], answer[18], answer[19]]);
+    if i32::from(kind) == libc::NLMSG_ERROR && code != 0 {
+        return Err(io::Error::from_raw_os_error(-code));
+    }
+    Ok(())
+}
+
+/// `struct nlmsghdr` (linux/netlink.h) around `body`.
+fn message(kind: u16, flags: i32, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&(16 + body.len() as u32).to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(&(flags as u16).to_ne_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// RTM_NEWLINK of a veth pair with names of the kernel's choice.
+fn new_veth() -> Vec<u8> {
+    let mut body = vec![0; 16]; // struct ifinfomsg
+    // IFLA_LINKINFO holding IFLA_INFO_KIND "veth".
+    for (length, attribute) in [(4 + 4 + 4u16, libc::IFLA_LINKINFO), (4 + 4, libc::IFLA_INFO_KIND)] {
+        body.extend_from_slice(&length.to_ne_bytes());
+        body.extend_from_slice(&attribute.to_ne_bytes());
+    }
+    body.extend_from_slice(b"veth");
+    let flags = libc::NLM_F_REQUEST | libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+    message(libc::RTM_NEWLINK, flags, &body)
+}
+
+/// A request without attributes to a netfilter subsystem (linux/netfilter/nfnetlink.h).
+fn netfilter_request(subsystem: u16, kind: u16) -> Vec<u8> {
+    message(subsystem << 8 | kind, libc::NLM_F_REQUEST | libc::NLM_F_ACK, &[0; 4])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_cgroups_are_found_in_both_trees() {
+        let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
+        assert_eq!(
+            cgroup_directories("0::/user.slice/a.scope\n", mounts),
+            [PathBuf::from("/sys/fs/cgroup/user.slice/a.scope")]
+        );
+        let mounts = "x /cg/cpu cgroup rw,cpu 0 0\nx /cg/memory cgroup rw,memory 0 0\n";
+        assert_eq!(
+            cgroup_directories("3:memory:/a\n2:cpu:/b\n0::/\n", mounts),
+            [PathBuf::from("/cg/memory/a")]
+        );
+    }
+}

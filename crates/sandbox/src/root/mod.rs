@@ -1,0 +1,289 @@
+//! The file system of an instance: built, entered, and the host's left behind for good.
+//!
+//! Order matters. Sources are opened while this process still is the launching user in the host's view;
+//! then it becomes the instance's root, makes a new root and pivots; from there on every path resolves
+//! inside the new root, so that no symbolic link of an image can point a write at the host. The host's
+//! directories are reached through the open sources until the old root is detached. Never chroot: the
+//! old root would stay reachable.
+
+mod device;
+mod host;
+pub(crate) mod survey;
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::process::DumpableBehavior;
+use rustix::thread::{Gid, Uid, UnshareFlags};
+
+use crate::error::Fault;
+use crate::protocol::RootOrder;
+use crate::spec::{RootBase, Tool};
+use crate::sys;
+
+/// Directories that a mount may cover for a moment; the first that exists is used.
+const STAGES: [&str; 5] = ["/mnt", "/srv", "/media", "/tmp", "/sys"];
+const TOOLS: &str = "/run/vpclab";
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A directory or file of the host, opened before the pivot.
+pub(crate) struct Source {
+    descriptor: OwnedFd,
+}
+
+impl Source {
+    pub(crate) fn open(path: &Path) -> io::Result<Source> {
+        let descriptor = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Source { descriptor })
+    }
+
+    /// A path that leads to it before and after the pivot.
+    pub(crate) fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()))
+    }
+
+    fn is_directory(&self) -> io::Result<bool> {
+        Ok(FileType::from_raw_mode(rustix::fs::fstat(&self.descriptor)?.st_mode) == FileType::Directory)
+    }
+}
+
+/// Enters the root file system of `order`; returns the environment for commands in it. After an error
+/// the process must end.
+pub(crate) fn enter(order: &RootOrder) -> Result<BTreeMap<String, String>, Fault> {
+    let spec = &order.spec;
+    check_paths(order)?;
+    sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC).map_err(Fault::os("leaving the lab's mounts"))?;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(Fault::os("making mounts private"))?;
+
+    let opened = |path: &Path| Source::open(path).map_err(Fault::os(format!("opening {}", path.display())));
+    let tools = spec.tools.iter().map(|tool| opened(&tool.executable)).collect::<Result<Vec<_>, _>>()?;
+    let binds = spec.binds.iter().map(|bind| opened(&bind.source)).collect::<Result<Vec<_>, _>>()?;
+    let devices = device::open();
+    let host = host::open(&spec.base);
+    let layers = match &spec.base {
+        RootBase::Host => Vec::new(),
+        RootBase::Layers { lower, .. } => lower.iter().map(|path| opened(path)).collect::<Result<_, _>>()?,
+    };
+    let writable = match &spec.base {
+        RootBase::Layers { upper: Some((upper, work)), .. } => Some((opened(upper)?, opened(work)?)),
+        _ => None,
+    };
+
+    become_root().map_err(Fault::os("becoming the instance's root"))?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    let scratch = stage(&spec.base, &layers, writable.as_ref())?;
+    rustix::process::pivot_root(".", ".").map_err(Fault::os("changing the root"))?;
+
+    make_directories(&["proc", "sys", "dev", "tmp", "run", "root"])?;
+    mount_proc("/proc").map_err(Fault::os("mounting /proc"))?;
+    if matches!(spec.base, RootBase::Host) {
+        host::build(order, &host, &scratch)?;
+    } else {
+        host::write_files(&spec.files, Path::new("/"))?;
+    }
+    mount_sys();
+    device::build(&devices, order.ids)?;
+    install_tools(&spec.tools, &tools)?;
+    for (bind, source) in spec.binds.iter().zip(&binds) {
+        let shown = || format!("binding {} to {}", bind.source.display(), bind.target.display());
+        bind_to(source, &bind.target, bind.read_only).map_err(Fault::os(shown()))?;
+    }
+
+    rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(Fault::os("leaving the host's root"))?;
+    std::env::set_current_dir("/").map_err(Fault::os("entering the new root"))?;
+    let mut environment = default_environment();
+    environment.extend(spec.environment.clone());
+    Ok(environment)
+}
+
+/// Refuses paths that do not say plainly where they lead.
+fn check_paths(order: &RootOrder) -> Result<(), Fault> {
+    let plain = |path: &Path| {
+        path.is_absolute() && !path.components().any(|part| matches!(part, std::path::Component::ParentDir))
+    };
+    for path in order.spec.files.keys().map(Path::new).chain(order.spec.binds.iter().map(|bind| bind.target.as_path())) {
+        if !plain(path) {
+            return Err(Fault::invalid(format!("{}: not an absolute path", path.display())));
+        }
+    }
+    for tool in &order.spec.tools {
+        if tool.name.is_empty() || tool.name.contains(['/', '\0']) || tool.name == "." || tool.name == ".." {
+            return Err(Fault::invalid(format!("tool `{}`: not a file name", tool.name)));
+        }
+    }
+    Ok(())
+}
+
+/// From the launching user (who may open the sources) to root of the instance (who owns what is new).
+fn become_root() -> io::Result<()> {
+    // Denied without subordinate ids: see `exec::become_user`.
+    let _ = rustix::thread::set_thread_groups(&[]);
+    let (gid, uid) = (Gid::ROOT, Uid::ROOT);
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Mounts the new root on top of some directory and makes it the working directory. Returns a private
+/// tmpfs that no path leads to after the pivot, for the writable halves of overlays.
+fn stage(base: &RootBase, layers: &[Source], writable: Option<&(Source, Source)>) -> Result<Source, Fault> {
+    let mut refusal = Fault::invalid("no directory to build a root on");
+    let mut staged = None;
+    for candidate in STAGES {
+        match mount_tmpfs(candidate, "mode=0755") {
+            Ok(()) => {
+                staged = Some(Path::new(candidate));
+                break;
+            }
+            Err(error) => refusal = Fault::os(format!("mounting a tmpfs on {candidate}"))(error),
+        }
+    }
+    let Some(stage) = staged else { return Err(refusal) };
+    let directory = |name: &str| {
+        let path = stage.join(name);
+        fs::create_dir(&path).map(|()| path).map_err(Fault::os("building a root"))
+    };
+    let root = directory("root")?;
+    let scratch = Source::open(&directory("scratch")?).map_err(Fault::os("building a root"))?;
+    match base {
+        RootBase::Host => mount_tmpfs(&root, "mode=0755").map_err(Fault::os("mounting a root"))?,
+        RootBase::Layers { .. } => {
+            if layers.is_empty() {
+                return Err(Fault::invalid("a root of no layers"));
+            }
+            let lower: Vec<PathBuf> = layers.iter().rev().map(Source::path).collect();
+            let (upper, work) = match writable {
+                Some((upper, work)) => (upper.path(), work.path()),
+                None => (directory("upper")?, directory("work")?),
+            };
+            mount_overlay(&root, &lower, &upper, &work).map_err(Fault::os("mounting layers"))?;
+        }
+    }
+    std::env::set_current_dir(&root).map_err(Fault::os("entering the new root"))?;
+    Ok(scratch)
+}
+
+pub(crate) fn mount_tmpfs(target: impl AsRef<Path>, options: &str) -> io::Result<()> {
+    let options = CString::new(options)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount("tmpfs", target.as_ref(), "tmpfs", flags, Some(options.as_c_str()))?;
+    Ok(())
+}
+
+/// An overlay that works without privileges (`userxattr`, Linux 5.11).
+pub(crate) fn mount_overlay(target: &Path, lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<()> {
+    let lower: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
+    let options =
+        format!("lowerdir={},upperdir={},workdir={},userxattr", lower.join(":"), upper.display(), work.display());
+    let options = CString::new(options)?;
+    rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), Some(options.as_c_str()))?;
+    Ok(())
+}
+
+pub(crate) fn mount_proc(target: &str) -> io::Result<()> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    rustix::mount::mount("proc", target, "proc", flags, None)?;
+    Ok(())
+}
+
+/// Read-only, so that programs take this for a container and leave devices alone. A kernel or container
+/// that refuses leaves `/sys` empty, which programs accept.
+fn mount_sys() {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
+    let _ = rustix::mount::mount("sysfs", "/sys", "sysfs", flags, None);
+}
+
+fn make_directories(names: &[&str]) -> Result<(), Fault> {
+    for name in names {
+        let path = Path::new("/").join(name);
+        match fs::create_dir(&path) {
+            Ok(()) if *name == "tmp" => set_mode(&path, 0o1777)?,
+            Ok(()) if *name == "root" => set_mode(&path, 0o700)?,
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Fault::os(format!("making {}", path.display()))(error)),
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), Fault> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(Fault::os(format!("setting the mode of {}", path.display())))
+}
+
+/// Makes `source` visible at `target`, which is made as needed.
+pub(crate) fn bind_to(source: &Source, target: &Path, read_only: bool) -> io::Result<()> {
+    if source.is_directory()? {
+        fs::create_dir_all(target)?;
+    } else {
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        if !target.exists() {
+            fs::File::create(target)?;
+        }
+    }
+    rustix::mount::mount_bind_recursive(source.path(), target)?;
+    if read_only { sys::set_read_only(target) } else { Ok(()) }
+}
+
+/// One bind a file, one link a name. Preferred names come first on `PATH`, the others last, where the
+/// host's own program of that name is found before them.
+fn install_tools(tools: &[Tool], sources: &[Source]) -> Result<(), Fault> {
+    if tools.is_empty() {
+        return Ok(());
+    }
+    let base = Path::new(TOOLS);
+    let failed = |error| Fault::os("installing tools")(error);
+    for directory in ["exec", "bin", "fallback"] {
+        fs::create_dir_all(base.join(directory)).map_err(failed)?;
+    }
+    let mut bound: BTreeMap<&Path, String> = BTreeMap::new();
+    for (tool, source) in tools.iter().zip(sources) {
+        let number = bound.len();
+        let file = match bound.get(tool.executable.as_path()) {
+            Some(file) => file.clone(),
+            None => {
+                let file = number.to_string();
+                bind_to(source, &base.join("exec").join(&file), true).map_err(failed)?;
+                bound.insert(&tool.executable, file.clone());
+                file
+            }
+        };
+        let directory = if tool.preferred { "bin" } else { "fallback" };
+        std::os::unix::fs::symlink(format!("../exec/{file}"), base.join(directory).join(&tool.name))
+            .map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn default_environment() -> BTreeMap<String, String> {
+    [
+        ("PATH", format!("{TOOLS}/bin:{PATH}:{TOOLS}/fallback")),
+        ("HOME", "/root".into()),
+        ("USER", "root".into()),
+        ("LOGNAME", "root".into()),
+        ("SHELL", "/bin/sh".into()),
+        ("TERM", "xterm-256color".into()),
+        ("LANG", "C.UTF-8".into()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
+}
+
+impl AsFd for Source {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
