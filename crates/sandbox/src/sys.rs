@@ -309,22 +309,3 @@ pub(crate) fn set_read_only(target: &std::path::Path) -> io::Result<()> {
     };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
-
-/// User id of the process at the other end of a unix socket. rustix's call fails when that process is outside this pid
-/// namespace, where its pid is 0.
-pub(crate) fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
-    let mut credentials = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let mut length = size_of::<libc::ucred>() as u32;
-    // JUSTIFICATION: see above.
-    // SAFETY: pointer and length describe one struct ucred, valid for the call.
-    let result = unsafe {
-        libc::getsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut credentials).cast(),
-            &raw mut length,
-        )
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(credentials.uid) }
-}
