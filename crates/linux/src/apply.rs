@@ -182,12 +182,13 @@ fn kernel_route(wanted: &Route) -> route::Route {
     made.metric = (wanted.metric > 0).then_some(wanted.metric);
     match &wanted.to {
         RouteTo::Throw => made.kind(route::RouteKind::Throw),
-        RouteTo::Device { device, via, source } => {
+        RouteTo::Device { device, via, source, mtu } => {
             made = made.device(device_index(device));
             made.gateway = via.map(IpAddr::V4);
             made.on_link = via.is_some();
             made.scope = Some(if via.is_some() { route::Scope::Universe } else { route::Scope::Link });
             made.preferred_source = source.map(IpAddr::V4);
+            made.mtu = *mtu;
             made
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fabric::{
     Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcIndex,
 };
-use model::{InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcId, VpcPeeringConnectionId};
+use model::{InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcEndpointId, VpcId, VpcPeeringConnectionId};
 
 /// The outside.
 pub const INTERNET: &str = "internet";
@@ -48,6 +48,16 @@ pub fn instance_namespace(id: &InstanceId) -> String {
 /// In a router: the link to an interface.
 pub fn interface_link(id: &NetworkInterfaceId) -> String {
     link('e', id.as_str())
+}
+
+/// In a router: the far end of an interface at which nobody receives.
+pub fn nobody_link(id: &NetworkInterfaceId) -> String {
+    link('x', id.as_str())
+}
+
+/// Namespace of the service behind an interface endpoint.
+pub fn endpoint_namespace(id: &VpcEndpointId) -> String {
+    format!("endpoint/{id}")
 }
 
 /// In a router: the link to the router of a peered VPC.

@@ -511,23 +511,3 @@ fn public_addresses_move_at_once() {
         assert_eq!(tcp(lab, "internet", INET2, WEB1_PUBLIC, 443, "web2"), "192.0.2.77 > 10.0.0.11");
     });
 }
-
-#[test]
-fn nobody_sends_as_somebody_else() {
-    in_own_namespaces("nobody_sends_as_somebody_else", || {
-        let mut lab = Lab::of(&World::t3());
-        // SC-114
-        lab.drops();
-        let mut batch = netlink::Batch::new();
-        let device = linux::plan::device_index("eth0");
-        let stolen = netlink::rtnl::address::Address {
-            flags: netlink::rtnl::address::NO_PREFIX_ROUTE,
-            ..netlink::rtnl::address::Address::new(device, "10.0.0.10/32".parse().expect("address"))
-        };
-        netlink::rtnl::address::add(&mut batch, &stolen);
-        lab.netlink("web2", netlink::Protocol::Route).execute(&batch).expect("address");
-        assert_eq!(lab.connect("web2", WEB1, 0, APP1, 8080, "app1").0, Seen::Silence);
-        assert_eq!(lab.why(), ["check-out"]);
-        assert_eq!(tcp(&mut lab, "internet", INET2, WEB1_PUBLIC, 443, "web1"), "192.0.2.77 > 10.0.0.10");
-    });
-}

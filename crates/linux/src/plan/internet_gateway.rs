@@ -50,6 +50,7 @@ pub fn plan(fabric: &Fabric, gateway: &InternetGateway, options: Options, plan: 
             device: GATEWAY_IN.to_owned(),
             via: Some(ROUTER_NEIGHBOUR),
             source: Some(subnet.router),
+            mtu: None,
         };
         namespace.route(MAIN, subnet.cidr, 0, to);
     }
@@ -69,7 +70,11 @@ fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &m
     let no_public = table.drop_chain("igw-no-public");
     let unmapped = table.drop_chain("igw-unmapped");
     let spoof = table.drop_chain("igw-spoof");
-    let (mut outward, mut inward) = (Vec::new(), Vec::new());
+    let blocks = gateway.vpc.map(|vpc| fabric.vpcs[vpc].blocks.clone()).unwrap_or_default();
+    let mut outward = Vec::new();
+    // IGW-6 before IGW-5, as `fabric` asks: what claims to be inside the VPC is spoofed, private or not.
+    let mut inward: Vec<_> =
+        blocks.into_iter().map(|block| then(within(Load::SourceV4, block), goto(spoof.clone()))).collect();
     for (block, name) in PRIVATE {
         let drop = table.drop_chain(&format!("igw-dst-{name}"));
         outward.push(then(within(Load::DestinationV4, block), goto(drop)));
@@ -80,8 +85,6 @@ fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &m
     outward.push(then(not_in_set(&[Load::SourceV4], "mapped"), goto(no_public)));
     outward.push(vec![Expr::Verdict(Verdict::Accept)]);
 
-    let blocks = gateway.vpc.map(|vpc| fabric.vpcs[vpc].blocks.clone()).unwrap_or_default();
-    inward.extend(blocks.into_iter().map(|block| then(within(Load::SourceV4, block), goto(spoof.clone()))));
     inward.extend(ICMP_ERRORS.map(|icmp_type| translate_quoted(icmp_type, true, "to_private")));
     inward.push(rewrite(Load::DestinationV4, "to_private", false));
     inward.push(vec![Expr::Verdict(goto(unmapped))]);

@@ -164,6 +164,8 @@ pub enum RouteTo {
         via: Option<Ipv4Addr>,
         /// Source address of packets that this namespace itself sends.
         source: Option<Ipv4Addr>,
+        /// The largest packet this way, if less than the device's.
+        mtu: Option<u32>,
     },
 }
 
@@ -248,6 +250,7 @@ impl Plan {
         for (index, _) in fabric.instances.iter() {
             guest::plan(fabric, index, &mut plan);
         }
+        guest::plan_endpoints(fabric, &mut plan);
         Ok(plan)
     }
 
@@ -291,11 +294,11 @@ impl Namespace {
 
 impl RouteTo {
     fn device(device: &str) -> RouteTo {
-        RouteTo::Device { device: device.to_owned(), via: None, source: None }
+        RouteTo::Device { device: device.to_owned(), via: None, source: None, mtu: None }
     }
 
     fn via(device: &str, via: Ipv4Addr) -> RouteTo {
-        RouteTo::Device { device: device.to_owned(), via: Some(via), source: None }
+        RouteTo::Device { device: device.to_owned(), via: Some(via), source: None, mtu: None }
     }
 }
 

@@ -10,7 +10,7 @@ use netlink::nft::{
 };
 
 use super::phrase::{FIRST, all, goto, then, within};
-use super::{ANYWHERE, MAIN, Options, Plan, ROUTER_MAC, RouteTo, Table, host};
+use super::{ANYWHERE, MAIN, MTU_NAT, Options, Plan, ROUTER_MAC, RouteTo, Table, host};
 use crate::naming::nat_gateway_namespace;
 
 /// Simultaneous connections to one address, port and protocol (NAT-11).
@@ -33,12 +33,21 @@ pub fn plan(fabric: &Fabric, gateway: &NatGateway, options: Options, plan: &mut 
     for name in conntrack {
         namespace.sysctls.insert(format!("net/netfilter/nf_conntrack_{name}"), IDLE.to_owned());
     }
-    namespace.sysctls.insert("net/netfilter/nf_conntrack_tcp_loose".to_owned(), "0".to_owned());
+    for (name, value) in [
+        // A segment without a connection opens none; one inside a connection is not judged by its window.
+        ("tcp_loose", "0"),
+        ("tcp_be_liberal", "1"),
+        ("tcp_ignore_invalid_rst", "1"),
+    ] {
+        namespace.sysctls.insert(format!("net/netfilter/nf_conntrack_{name}"), value.to_owned());
+    }
     for address in &interface.addresses {
         namespace.address("eth0", host(address.private));
     }
     namespace.neighbours.insert(("eth0".to_owned(), router), ROUTER_MAC);
-    namespace.route(MAIN, ANYWHERE, 0, RouteTo::via("eth0", router));
+    // Its device takes what the VPC sends; what it passes on is smaller, and it says so (NAT-15).
+    let to = RouteTo::Device { device: "eth0".to_owned(), via: Some(router), source: None, mtu: Some(MTU_NAT) };
+    namespace.route(MAIN, ANYWHERE, 0, to);
 
     let own = interface.primary_address().octets();
     let invert = options.invert == Some(Stage::NatGateway);
@@ -76,7 +85,10 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, own: [u8; 4], invert: bool, tab
     let number = |n: u8| is(Load::Protocol, &[n]);
     // SYN or RST in the flag byte: a handshake's second half or an end is not worth an answer.
     let plain = masked_is(Load::TcpFlags, &[0x06], &[0]);
+    let syn = all([number(6), masked_is(Load::TcpFlags, &[0x06], &[0x02])]);
     let mut rules = vec![
+        // NAT-15, L2-9.
+        all([syn, netlink::nft::build::clamp_mss_to_route()]),
         then(ct_state_is(ct_state::ESTABLISHED | ct_state::RELATED), Verdict::Accept),
         vec![Expr::Verdict(Verdict::Jump("inside".to_owned()))],
         then(all([is_not(Load::Protocol, &[1]), is_not(Load::Protocol, &[6]), is_not(Load::Protocol, &[17])]), goto(protocol)),

@@ -11,10 +11,10 @@ use netlink::nft::{Base, Chain, Checksum, CompareOp, CtKey, Element, Expr, Famil
 use super::phrase::{all, by_device, device_is, device_key, ethertype, goto, jump, restore_ttl, then, within};
 use super::security_group::{self, Keeper, NAT, OWN, PASSES_ON, UNCHECKED_LIMIT};
 use super::{
-    ANYWHERE, LinkEnd, MTU_NAT, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
+    ANYWHERE, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
 };
 use crate::naming::{
-    ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, interface_link, number, peering_link,
+    ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, interface_link, nobody_link, number, peering_link,
     router_namespace, slots,
 };
 
@@ -71,6 +71,7 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan)
                 device: interface_link(&interface.id),
                 via: None,
                 source: Some(fabric.subnets[interface.subnet].router),
+                mtu: None,
             };
             namespace.route(SHARED, host(own.private), 0, to);
             namespace.neighbours.insert((interface_link(&interface.id), own.private), interface.mac.0);
@@ -83,16 +84,9 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan)
     Ok(())
 }
 
-/// Interfaces that have a guest's end or a NAT gateway's: an unattached one has none, so nobody has its address.
+/// The interfaces of a VPC, also those at which nobody receives: they hold their addresses.
 pub fn interfaces(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = (InterfaceIndex, &Interface)> {
-    fabric.interfaces.iter().filter(move |(_, interface)| {
-        let has_end = match interface.kind {
-            InterfaceKind::Instance { .. } => true,
-            InterfaceKind::NatGateway(_) => interface.status.is_running(),
-            InterfaceKind::VpcEndpoint(_) | InterfaceKind::Unattached => false,
-        };
-        interface.vpc == vpc && has_end
-    })
+    fabric.interfaces.iter().filter(move |(_, interface)| interface.vpc == vpc)
 }
 
 /// The device group of a subnet.
@@ -110,23 +104,27 @@ fn links(fabric: &Fabric, index: VpcIndex, key: &str, plan: &mut Plan) {
         let end = |name: &str, last: u8| LinkEnd::new(key, name, [0x02, 0x76, 0x70, 0x63, pair, last], MTU_VPC);
         plan.link(end(names[0], 0), end(names[1], 1));
     }
-    for (_, interface) in interfaces(fabric, index) {
-        let (far, device, mtu) = match interface.kind {
-            InterfaceKind::NatGateway(nat) => {
-                (crate::naming::nat_gateway_namespace(&fabric.nat_gateways[nat].id), "eth0".to_owned(), MTU_NAT)
-            }
+    for (number, interface) in interfaces(fabric, index) {
+        let (far, device) = match interface.kind {
             InterfaceKind::Instance { instance, device_index } => {
                 let key = crate::naming::instance_namespace(&fabric.instances[instance].id);
-                (key, format!("eth{device_index}"), MTU_VPC)
+                (key, format!("eth{device_index}"))
             }
-            _ => continue,
+            InterfaceKind::NatGateway(nat) if interface.status.is_running() => {
+                (crate::naming::nat_gateway_namespace(&fabric.nat_gateways[nat].id), "eth0".to_owned())
+            }
+            InterfaceKind::VpcEndpoint(endpoint) if interface.status.is_running() => {
+                super::guest::endpoint_end(fabric, endpoint, number)
+            }
+            // Nobody receives here: both ends stay with the router, whose chains drop what comes.
+            _ => (key.to_owned(), nobody_link(&interface.id)),
         };
         let near = LinkEnd {
             group: group(fabric, interface.subnet),
             proxy_arp: true,
-            ..LinkEnd::new(key, interface_link(&interface.id), ROUTER_MAC, mtu)
+            ..LinkEnd::new(key, interface_link(&interface.id), ROUTER_MAC, MTU_VPC)
         };
-        plan.link(near, LinkEnd::new(far, device, interface.mac.0, mtu));
+        plan.link(near, LinkEnd::new(far, device, interface.mac.0, MTU_VPC));
     }
 }
 
@@ -279,8 +277,11 @@ fn filters(
                     chain
                 }
                 (Some(set), None) => security_group::chain(fabric, set, direction, Keeper::Mark, options, table),
-                // A NAT gateway has no groups (NAT-13).
-                (None, _) => format!("nat_{}", if direction == Direction::Egress { "out" } else { "in" }),
+                // A NAT gateway has no groups (NAT-13), nor has what it leaves behind.
+                (None, _) => {
+                    let kind = if matches!(interface.kind, InterfaceKind::NatGateway(_)) { "nat" } else { "outside" };
+                    format!("{kind}_{}", if direction == Direction::Egress { "out" } else { "in" })
+                }
             };
             table.element(map, Element::new(link.clone()).verdict(goto(chain)));
         }

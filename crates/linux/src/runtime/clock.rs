@@ -2,27 +2,34 @@
 
 use std::time::Duration;
 
-use netlink::conntrack::{self, Change};
+use netlink::conntrack::{self, Change, Connection};
 use netlink::{Batch, Protocol};
 use sandbox::Client;
 
 use super::error::{Error, Result};
 use super::sockets::Sockets;
 
+/// What makes connections older by `elapsed`, whole seconds.
+pub fn aging(connections: &[Connection], elapsed: Duration) -> Batch {
+    let mut batch = Batch::new();
+    for connection in connections {
+        // The kernel reports whole seconds, rounded down: an entry that has as many left as pass is a moment from its end,
+        // but not there.
+        match connection.timeout.checked_sub(elapsed) {
+            Some(left) => {
+                let change = Change { timeout: Some(left.max(Duration::from_secs(1))), mark: None };
+                conntrack::change(&mut batch, &connection.original, connection.zone, &change);
+            }
+            None => conntrack::delete(&mut batch, &connection.original, connection.zone),
+        }
+    }
+    batch
+}
+
 /// Ages every connection of a namespace by `elapsed`.
 pub fn age(client: &Client, sockets: &mut Sockets, namespace: &str, elapsed: Duration) -> Result<()> {
     let socket = sockets.get(client, namespace, Protocol::Netfilter)?;
-    let mut batch = Batch::new();
-    for connection in conntrack::dump(socket).map_err(Error::netlink(namespace))? {
-        // The kernel counts whole seconds and reports them rounded down; an entry at zero is as good as gone.
-        match connection.timeout.checked_sub(elapsed) {
-            Some(left) if !left.is_zero() => {
-                let change = Change { timeout: Some(left), mark: None };
-                conntrack::change(&mut batch, &connection.original, connection.zone, &change);
-            }
-            _ => conntrack::delete(&mut batch, &connection.original, connection.zone),
-        }
-    }
+    let batch = aging(&conntrack::dump(socket).map_err(Error::netlink(namespace))?, elapsed);
     // An entry may go by itself between the dump and the change: refusals are nothing to stop at.
     socket.execute_all(&batch).map_err(Error::netlink(namespace))?;
     Ok(())

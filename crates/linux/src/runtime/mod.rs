@@ -1,6 +1,6 @@
 //! The running half: namespaces and processes behind a holder, probes through them, and what is observed.
 
-mod clock;
+pub mod clock;
 mod container;
 pub mod drops;
 pub mod engine;

@@ -2,6 +2,7 @@
 //! with real sockets.
 #![allow(dead_code, reason = "each test program uses its part")]
 
+pub mod arp;
 pub mod icmp;
 pub mod own;
 pub mod world;
