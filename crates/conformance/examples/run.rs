@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use conformance::{EngineName, Options};
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    sandbox::entry::dispatch();
     let (mut paths, mut engine, mut options) = (Vec::new(), EngineName::Proof, Options::default());
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {

@@ -58,7 +58,10 @@ impl EngineName {
     pub fn start(self) -> Result<Box<dyn Engine>, StartError> {
         match self {
             Self::Proof => Ok(Box::new(NoPackets)),
-            Self::Linux => Err(StartError { engine: "linux", reason: "it is not built into this binary".to_owned() }),
+            #[cfg(target_os = "linux")]
+            Self::Linux => Ok(Box::new(crate::linux_engine::LinuxEngine::start(linux::Options::default())?)),
+            #[cfg(not(target_os = "linux"))]
+            Self::Linux => Err(StartError { engine: "linux", reason: "it needs Linux".to_owned() }),
         }
     }
 }

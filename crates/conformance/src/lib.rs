@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+#[cfg(target_os = "linux")]
+pub mod linux_engine;
 pub mod run;
 pub mod scenario;
 pub mod topology;
