@@ -152,11 +152,6 @@ impl Engine {
 
     /// Why no answer came: a reported drop, or the guest in front of a container that let the answer's TTL run out.
     fn http_lost(&mut self, host: Option<&Place>) -> Result<Outcome> {
-        let dropped = self.read_drops()?.into_iter().next();
-        if let Some(dropped) = dropped {
-            let (at, code) = (dropped.at, dropped.code);
-            return Ok(Outcome::Dropped(Drop { leg: Leg::Forward, at, code, reason: None }));
-        }
         let expired = match host {
             Some(place) => {
                 let watch = self.watch(place)?;
@@ -166,9 +161,12 @@ impl Engine {
             }
             None => false,
         };
-        let at = host.filter(|_| expired).and_then(|place| place.interface).map(Component::Guest);
-        let leg = if expired { Leg::Return } else { Leg::Forward };
-        Ok(Outcome::Dropped(Drop { leg, at, code: None, reason: None }))
+        if let Some(index) = host.filter(|_| expired).and_then(|place| place.interface) {
+            return Ok(Outcome::Dropped(Drop { leg: Leg::Return, at: Some(Component::Guest(index)), code: None, reason: None }));
+        }
+        let dropped = self.read_drops()?.into_iter().next();
+        let (at, code) = dropped.map_or((None, None), |dropped| (dropped.at, dropped.code));
+        Ok(Outcome::Dropped(Drop { leg: Leg::Forward, at, code, reason: None }))
     }
 }
 
