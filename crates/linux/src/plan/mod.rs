@@ -193,17 +193,23 @@ pub struct Table {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ElementKey(Vec<u8>, Vec<u8>);
 
+impl ElementKey {
+    /// The key of an element.
+    pub fn of(element: &Element) -> ElementKey {
+        match &element.key {
+            Key::Exact(key) => ElementKey(key.clone(), Vec::new()),
+            Key::Range(from, to) => ElementKey(from.clone(), to.clone()),
+            Key::CatchAll => ElementKey(Vec::new(), vec![1]),
+        }
+    }
+}
+
 impl Table {
     /// Adds a set.
     pub fn set(&mut self, set: Set, elements: impl IntoIterator<Item = Element>) {
         let entry = self.sets.entry(set.name.clone()).or_insert_with(|| (set, BTreeMap::new()));
         for element in elements {
-            let key = match &element.key {
-                Key::Exact(key) => ElementKey(key.clone(), Vec::new()),
-                Key::Range(from, to) => ElementKey(from.clone(), to.clone()),
-                Key::CatchAll => ElementKey(Vec::new(), vec![1]),
-            };
-            entry.1.insert(key, element);
+            entry.1.insert(ElementKey::of(&element), element);
         }
     }
 

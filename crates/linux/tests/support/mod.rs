@@ -127,6 +127,11 @@ impl Lab {
         }
     }
 
+    /// All places.
+    pub fn places(&self) -> Vec<String> {
+        self.kernel.namespaces.keys().cloned().collect()
+    }
+
     /// The namespace of a place.
     pub fn namespace(&self, place: &str) -> &Namespace {
         &self.kernel.namespaces[&self.key(place)]
