@@ -17,6 +17,7 @@ pub mod packet;
 pub mod reason;
 pub mod route;
 pub mod stage;
+pub mod walker;
 
 pub use acl::Acl;
 pub use engine::Engine;
@@ -27,3 +28,4 @@ pub use names::Entity;
 pub use packet::{Family, FlowKey, Header, Packet, Segment, Transport};
 pub use reason::{Component, Decision, Direction, ExplanationCode, Reason, Rule, Stage};
 pub use route::{NextHop, Route, RouteTable};
+pub use walker::Walker;

@@ -63,11 +63,21 @@ pub fn run_corpus(
     if let Some(missing) = options.filter.iter().find(|id| !corpus.scenarios.iter().any(|s| s.id == **id)) {
         return Err(RunError::NoSuchScenario(missing.clone()));
     }
+    run_on(corpus, engine, &mut None, options, out)
+}
+
+/// The same on an engine that runs already, or that starts with the first scenario that it serves.
+pub fn run_on(
+    corpus: &Corpus,
+    engine: EngineName,
+    running: &mut Running,
+    options: &Options,
+    out: &mut dyn Write,
+) -> Result<Report, RunError> {
     let wanted = |scenario: &&Scenario| options.filter.is_empty() || options.filter.contains(&scenario.id);
-    let mut running = None;
     let mut report = Report::default();
     for scenario in corpus.scenarios.iter().filter(wanted) {
-        let result = run_one(corpus, scenario, engine, &mut running)?;
+        let result = run_one(corpus, scenario, engine, running)?;
         if !options.json {
             result.write(out)?;
         }
@@ -81,7 +91,8 @@ pub fn run_corpus(
     Ok(report)
 }
 
-type Running = Option<Box<dyn fabric::Engine>>;
+/// An engine that runs, if one does.
+pub type Running = Option<Box<dyn fabric::Engine>>;
 
 fn run_one(
     corpus: &Corpus,

@@ -1,10 +1,9 @@
 //! The engines by name, what each of them serves, and how it starts.
 
-use std::sync::Arc;
+#[cfg(target_os = "linux")]
+mod services;
 
-use fabric::engine::{Answer, EngineError, Request, Unsupported};
-use fabric::{Engine, Fabric};
-use model::{Model, Timestamp};
+use fabric::{Engine, Stage, Walker};
 
 use crate::scenario::Kind;
 
@@ -57,7 +56,7 @@ impl EngineName {
     /// Starts the engine. Errors: this machine lacks what it needs.
     pub fn start(self) -> Result<Box<dyn Engine>, StartError> {
         match self {
-            Self::Proof => Ok(Box::new(NoPackets)),
+            Self::Proof => Ok(Box::new(walker())),
             #[cfg(target_os = "linux")]
             Self::Linux => Ok(Box::new(crate::linux_engine::LinuxEngine::start(linux::Options::default())?)),
             #[cfg(not(target_os = "linux"))]
@@ -66,27 +65,15 @@ impl EngineName {
     }
 }
 
-/// Serves scenarios that send nothing.
-struct NoPackets;
+/// The engine that asks the stages one by one, with what VPCs offer their instances where this system has it.
+fn walker() -> Walker {
+    #[cfg(target_os = "linux")]
+    return Walker::new().with_services(Box::new(services::InVpc::default()));
+    #[cfg(not(target_os = "linux"))]
+    Walker::new()
+}
 
-impl Engine for NoPackets {
-    fn name(&self) -> &'static str {
-        "proof"
-    }
-
-    fn apply(&mut self, _: &Arc<Model>, _: &Arc<Fabric>) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn advance_to(&mut self, _: Timestamp) -> Result<(), EngineError> {
-        Ok(())
-    }
-
-    fn probe(&mut self, _: &Request) -> Result<Answer, EngineError> {
-        Err(EngineError::Unsupported(Unsupported::Other("packets")))
-    }
-
-    fn reset(&mut self) -> Result<(), EngineError> {
-        Ok(())
-    }
+/// The proof engine with one stage turned around. For tests.
+pub fn proof_with_inverted(stage: Stage) -> Box<dyn Engine> {
+    Box::new(walker().with_inverted(stage))
 }

@@ -1,0 +1,556 @@
+//! A packet's way through the fabric: which stage comes next, until it arrives, dies or is answered on the way.
+
+use std::net::IpAddr;
+
+use model::Timestamp;
+
+use super::State;
+use super::flows::Circumstances;
+use super::translation::{Terms, with_destination, with_source};
+use crate::fabric::{Fabric, InterfaceKind};
+use crate::index::*;
+use crate::packet::{Family, FlowKey, Header, Packet, Segment, Transport, icmp};
+use crate::reason::{Component, Decision, Direction, Reason, Stage};
+use crate::route::NextHop;
+use crate::stage::{
+    egress_only_internet_gateway, exempt, interface_state, internet_gateway, local_delivery, nat_gateway, network_acl,
+    peering, route_table, source_dest_check, vpc_endpoint, vpn_gateway,
+};
+
+/// Bound on passes from interface to interface: routes between middleboxes may form a circle.
+const LONGEST_WAY: u32 = 64;
+
+/// Where a packet ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum End {
+    /// In the guest behind an interface.
+    Guest(InterfaceIndex),
+    /// At a host outside, by this exit.
+    Outside(IpAddr, Exit),
+    /// At a service that the fabric offers in a VPC.
+    Service(VpcIndex),
+}
+
+/// By which way a packet left a VPC: answers come back the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// Public addresses.
+    Internet,
+    /// A gateway endpoint.
+    Endpoint(VpcEndpointIndex),
+    /// A virtual private gateway.
+    Vpn(VpnGatewayIndex),
+}
+
+/// What became of a packet that was not dropped.
+#[derive(Debug, Clone)]
+pub(super) enum Fate {
+    /// It arrived.
+    Arrived { end: End, packet: Packet },
+    /// Somebody on the way answered in the receiver's place.
+    Answered { by: Answerer, answer: Header },
+}
+
+/// Who answers on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answerer {
+    /// A NAT gateway.
+    NatGateway(NatGatewayIndex),
+    /// A guest that passes packets on.
+    Guest(InterfaceIndex),
+    /// The router of a subnet, straight to the interface that sent.
+    Router(InterfaceIndex),
+}
+
+/// Arrived or answered, else the reason of the drop.
+pub(super) type Step = Result<Fate, Box<Reason>>;
+
+/// One packet under way.
+pub(super) struct Transit<'a> {
+    pub fabric: &'a Fabric,
+    pub state: &'a mut State,
+    pub now: Timestamp,
+    /// Turns the decisions of this stage around, so that tests can show that it is noticed.
+    pub inverted: Option<Stage>,
+    /// Middleboxes passed.
+    pub via: Vec<InterfaceIndex>,
+    /// What it passed.
+    pub path: Vec<Reason>,
+    /// Interfaces whose guest got the packet.
+    pub arrivals: Vec<(InterfaceIndex, u8)>,
+    straight: bool,
+    always_tracked: bool,
+    way: u32,
+}
+
+impl<'a> Transit<'a> {
+    pub fn new(fabric: &'a Fabric, state: &'a mut State, now: Timestamp, inverted: Option<Stage>) -> Self {
+        let (via, path, arrivals) = (Vec::new(), Vec::new(), Vec::new());
+        Self { fabric, state, now, inverted, via, path, arrivals, straight: true, always_tracked: false, way: 0 }
+    }
+
+    fn turned(&self, decision: Decision) -> Decision {
+        match decision {
+            Decision::Pass(reason) if self.inverted == Some(reason.stage) => Decision::Drop(reason),
+            Decision::Drop(reason) if self.inverted == Some(reason.stage) => Decision::Pass(reason),
+            decision => decision,
+        }
+    }
+
+    fn pass(&mut self, decision: Decision) -> Result<(), Box<Reason>> {
+        match self.turned(decision) {
+            Decision::Pass(reason) => {
+                self.path.push(reason);
+                Ok(())
+            }
+            Decision::Drop(reason) => Err(Box::new(reason)),
+        }
+    }
+
+    fn go_on(&mut self) -> Result<(), Box<Reason>> {
+        self.way += 1;
+        match self.way <= LONGEST_WAY {
+            true => Ok(()),
+            false => Err(Box::new(Reason::new(Stage::RouteTable, Component::Fabric, "routes lead in a circle"))),
+        }
+    }
+
+    /// A guest hands a packet to its interface (PIPE-3).
+    pub fn leave_interface(&mut self, interface: InterfaceIndex, packet: Packet) -> Step {
+        self.go_on()?;
+        let own = &self.fabric.interfaces[interface];
+        let (vpc, subnet) = (own.vpc, own.subnet);
+        let destination = packet.header.destination;
+        self.pass(interface_state::decide(self.fabric, interface))?;
+        if self.turned(exempt::decide(self.fabric, interface, &packet.header)).passes() {
+            return Ok(Fate::Arrived { end: End::Service(vpc), packet });
+        }
+        self.pass(local_delivery::is_unicast(self.fabric, interface, destination))?;
+        self.pass(source_dest_check::decide(self.fabric, interface, &packet.header, Direction::Egress))?;
+
+        let on_link = self.fabric.subnets[subnet].contains(destination);
+        let table = self.fabric.subnets[subnet].route_table;
+        let (routed, hop) = match on_link {
+            true => (None, Some(NextHop::Local)),
+            false => {
+                let (decision, hop) = route_table::decide(self.fabric, table, destination);
+                (Some(decision), hop)
+            }
+        };
+        let passes_on = !matches!(hop, None | Some(NextHop::Local | NextHop::Peering { .. }));
+        self.always_tracked |= self.is_always_tracked(vpc, hop, destination);
+        let straight = self.straight && !passes_on;
+        self.security_groups(interface, &packet.header, Direction::Egress, straight)?;
+
+        let Some(routed) = routed else {
+            // RT-20, PIPE-6: neighbours talk directly.
+            let receiver = self.local(vpc, destination)?;
+            return self.enter_interface(receiver, Some(subnet), packet);
+        };
+        self.cross_and_follow(subnet, routed, hop, packet, Some(interface))
+    }
+
+    /// Over a subnet's border: network ACL, route table, next hop. What stays in the subnet does not cross (ACL-3).
+    fn cross_and_follow(
+        &mut self,
+        subnet: SubnetIndex,
+        routed: Decision,
+        hop: Option<NextHop>,
+        packet: Packet,
+        sender: Option<InterfaceIndex>,
+    ) -> Step {
+        let stays = match hop {
+            Some(NextHop::Interface(i)) => self.fabric.interfaces[i].subnet == subnet,
+            Some(NextHop::NatGateway(n)) => self.fabric.nat_gateways[n].subnet == subnet,
+            _ => false,
+        };
+        if !stays {
+            self.pass(network_acl::decide(self.fabric, subnet, &packet.header, Direction::Egress))?;
+        }
+        self.pass(routed)?;
+        self.follow(subnet, hop.unwrap_or(NextHop::Local), packet, sender)
+    }
+
+    fn follow(&mut self, subnet: SubnetIndex, hop: NextHop, packet: Packet, sender: Option<InterfaceIndex>) -> Step {
+        let vpc = self.fabric.subnets[subnet].vpc;
+        match hop {
+            // A blackhole dropped already, unless a test turned that around.
+            NextHop::Local | NextHop::Blackhole(_) => {
+                let receiver = self.local(vpc, packet.header.destination)?;
+                self.enter_interface(receiver, Some(subnet), packet)
+            }
+            NextHop::Interface(middlebox) => self.enter_interface(middlebox, Some(subnet), packet),
+            NextHop::NatGateway(nat) => match self.fabric.nat_gateways[nat].interface {
+                Some(interface) => self.enter_interface(interface, Some(subnet), packet),
+                None => {
+                    let at = Component::NatGateway(nat);
+                    Err(Box::new(Reason::new(Stage::NatGateway, at, "the gateway has no interface")))
+                }
+            },
+            NextHop::InternetGateway(gateway) => self.leave_vpc(gateway, packet, sender),
+            NextHop::Peering { peering: index, vpc: other } => {
+                self.pass(peering::decide(self.fabric, index, vpc, other, &packet.header))?;
+                let receiver = self.local(other, packet.header.destination)?;
+                self.enter_interface(receiver, None, packet)
+            }
+            NextHop::EgressOnlyInternetGateway(gateway) => {
+                let header = &packet.header;
+                self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Egress, false))?;
+                let id = self.fabric.egress_only_internet_gateways[gateway].id.clone();
+                // A reply that goes out begins nothing.
+                if FlowKey::answered_by(header).is_none_or(|key| !self.state.knows_outbound(&id, &key, self.now)) {
+                    self.state.began_outbound(&id, FlowKey::started_by(header), self.now);
+                }
+                self.straight = false;
+                self.internet(packet)
+            }
+            NextHop::VpcEndpoint(endpoint) => {
+                self.pass(vpc_endpoint::decide(self.fabric, endpoint, &packet.header))?;
+                self.host(packet, Exit::Endpoint(endpoint))
+            }
+            NextHop::VpnGateway(gateway) => {
+                self.pass(vpn_gateway::decide(self.fabric, gateway, vpc, &packet.header, Direction::Egress))?;
+                self.host(packet, Exit::Vpn(gateway))
+            }
+        }
+    }
+
+    /// A packet comes to an interface (PIPE-5); `from` is the subnet that it comes from, if one.
+    fn enter_interface(&mut self, interface: InterfaceIndex, from: Option<SubnetIndex>, packet: Packet) -> Step {
+        self.go_on()?;
+        let own = &self.fabric.interfaces[interface];
+        if from != Some(own.subnet) {
+            self.pass(network_acl::decide(self.fabric, own.subnet, &packet.header, Direction::Ingress))?;
+        }
+        if let InterfaceKind::NatGateway(nat) = own.kind {
+            return self.enter_nat_gateway(nat, packet);
+        }
+        self.always_tracked |= matches!(own.kind, InterfaceKind::VpcEndpoint(_));
+        self.security_groups(interface, &packet.header, Direction::Ingress, self.straight)?;
+        self.pass(source_dest_check::decide(self.fabric, interface, &packet.header, Direction::Ingress))?;
+        self.pass(interface_state::decide(self.fabric, interface))?;
+        self.arrivals.push((interface, packet.header.protocol()));
+        if !own.holds(packet.header.destination) {
+            return self.forward(interface, packet, false);
+        }
+        let terms = self.guest_terms(packet.header.protocol());
+        match self.state.of_guest(&own.id).inside_of(&packet.header, terms) {
+            Some((address, port)) => {
+                let header = with_destination(&packet.header, address, port);
+                self.forward(interface, Packet { header, ..packet }, true)
+            }
+            None => Ok(Fate::Arrived { end: End::Guest(interface), packet }),
+        }
+    }
+
+    /// The guest passes a packet on; what is no answer to a masqueraded flow perhaps behind its own address.
+    fn forward(&mut self, interface: InterfaceIndex, mut packet: Packet, is_answer: bool) -> Step {
+        let own = &self.fabric.interfaces[interface];
+        let guest = own.instance().map(|instance| &self.fabric.instances[instance].guest);
+        let at = Component::Guest(interface);
+        let forwards = guest.is_some_and(|guest| guest.ip_forward || guest.masquerade);
+        self.pass(match forwards {
+            true => Decision::Pass(Reason::new(Stage::Guest, at, "the guest passes packets on")),
+            false => Decision::Drop(Reason::new(Stage::Guest, at, "the guest does not pass packets on")),
+        })?;
+        self.via.push(interface);
+        self.straight = false;
+        let own_address = IpAddr::V4(own.primary_address());
+        if packet.ttl <= 1 {
+            let answer = time_exceeded(&packet.header, own_address);
+            return Ok(Fate::Answered { by: Answerer::Guest(interface), answer });
+        }
+        packet.ttl -= 1;
+        let masquerades = guest.is_some_and(|guest| guest.masquerade) && packet.header.family() == Family::V4;
+        if masquerades && !is_answer {
+            let terms = self.guest_terms(packet.header.protocol());
+            let translations = self.state.of_guest(&own.id);
+            let port = translations.known(&packet.header, terms).or_else(|| match packet.header.transport {
+                // An answer to a flow that went another way is passed on as it is.
+                Transport::Tcp { segment: Segment::SynAck | Segment::Rst, .. } => None,
+                Transport::IcmpError { .. } => translations.port_of_error(&packet.header, terms),
+                _ => translations.add(&packet.header, terms),
+            });
+            if let Some(port) = port {
+                packet.header = with_source(&packet.header, own_address, port);
+            }
+        }
+        self.leave_interface(interface, packet)
+    }
+
+    fn enter_nat_gateway(&mut self, nat: NatGatewayIndex, mut packet: Packet) -> Step {
+        let gateway = &self.fabric.nat_gateways[nat];
+        let Some(own) = gateway.private_address.map(IpAddr::V4) else {
+            let reason = Reason::new(Stage::NatGateway, Component::NatGateway(nat), "the gateway has no address");
+            return Err(Box::new(reason));
+        };
+        let terms = Terms {
+            idle_seconds: nat_gateway::IDLE_SECONDS,
+            lowest_port: nat_gateway::LOWEST_PORT,
+            now: self.now,
+        };
+        (self.straight, self.always_tracked) = (false, true);
+        let is_inbound = packet.header.destination == own;
+        if is_inbound {
+            let inside = self.state.of_nat(&gateway.id).inside_of(&packet.header, terms);
+            let decision = nat_gateway::inbound(nat, inside.is_some(), packet.header.source);
+            let reason = decision.reason().clone();
+            self.pass(decision)?;
+            let (address, port) = inside.ok_or_else(|| Box::new(reason))?;
+            packet.header = with_destination(&packet.header, address, port);
+        } else {
+            self.pass(nat_gateway::decide(self.fabric, nat, &packet))?;
+        }
+        if packet.ttl <= 1 {
+            let answer = time_exceeded(&packet.header, own);
+            return Ok(Fate::Answered { by: Answerer::NatGateway(nat), answer });
+        }
+        packet.ttl -= 1;
+        if packet.length > nat_gateway::MTU && packet.dont_fragment {
+            let answer = packet.header.error(own, icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(8_500));
+            return Ok(Fate::Answered { by: Answerer::NatGateway(nat), answer });
+        }
+        packet.fragmented |= packet.length > nat_gateway::MTU;
+        if !is_inbound {
+            let known = self.state.of_nat(&gateway.id).known(&packet.header, terms);
+            let port = match (known, &packet.header.transport) {
+                (Some(port), _) => port,
+                (None, Transport::IcmpError { .. }) => {
+                    let port = self.state.of_nat(&gateway.id).port_of_error(&packet.header, terms);
+                    port.ok_or_else(|| no_translation(nat))?
+                }
+                // NAT-12: what continues a forgotten connection is told so; an answer to nobody's packet vanishes.
+                (None, Transport::Tcp { segment: Segment::Ack, .. }) => {
+                    let answer = packet.header.reset().ok_or_else(|| no_translation(nat))?;
+                    return Ok(Fate::Answered { by: Answerer::NatGateway(nat), answer });
+                }
+                (None, Transport::Tcp { segment: Segment::SynAck | Segment::Rst, .. }) => return Err(no_translation(nat)),
+                (None, Transport::Icmp { icmp_type, .. }) if icmp::request_of(*icmp_type, false).is_some() => {
+                    return Err(no_translation(nat));
+                }
+                (None, _) => {
+                    let in_use = self.state.of_nat(&gateway.id).in_use(&packet.header, terms);
+                    self.pass(nat_gateway::has_room(nat, in_use))?;
+                    self.state.of_nat(&gateway.id).add(&packet.header, terms).ok_or_else(|| no_translation(nat))?
+                }
+            };
+            packet.header = with_source(&packet.header, own, port);
+        }
+        self.leave_nat_gateway(nat, packet)
+    }
+
+    /// A NAT gateway sends into its own subnet's border (NAT-13, NAT-17).
+    pub fn leave_nat_gateway(&mut self, nat: NatGatewayIndex, packet: Packet) -> Step {
+        self.go_on()?;
+        (self.straight, self.always_tracked) = (false, true);
+        let gateway = &self.fabric.nat_gateways[nat];
+        let subnet = gateway.subnet;
+        let destination = packet.header.destination;
+        if self.fabric.subnets[subnet].contains(destination) {
+            let receiver = self.local(gateway.vpc, destination)?;
+            return self.enter_interface(receiver, Some(subnet), packet);
+        }
+        let (routed, hop) = route_table::decide(self.fabric, self.fabric.subnets[subnet].route_table, destination);
+        if hop == Some(NextHop::NatGateway(nat)) {
+            let at = Component::NatGateway(nat);
+            return Err(Box::new(Reason::new(Stage::NatGateway, at, "its subnet's route leads back to the gateway itself")));
+        }
+        self.cross_and_follow(subnet, routed, hop, packet, gateway.interface)
+    }
+
+    /// Out through an internet gateway.
+    fn leave_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet, sender: Option<InterfaceIndex>) -> Step {
+        self.pass(internet_gateway::egress(self.fabric, gateway, &packet.header))?;
+        if packet.length > internet_gateway::MTU {
+            if let Some(sender) = sender.filter(|_| packet.dont_fragment && packet.header.family() == Family::V4) {
+                // L2-8: the router of the sender's subnet says so.
+                let router = IpAddr::V4(self.fabric.subnets[self.fabric.interfaces[sender].subnet].router);
+                let answer = packet.header.error(router, icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(1_500));
+                let by = match self.fabric.interfaces[sender].kind {
+                    InterfaceKind::NatGateway(nat) => Answerer::NatGateway(nat),
+                    _ => Answerer::Router(sender),
+                };
+                return Ok(Fate::Answered { by, answer });
+            }
+            packet.fragmented = true;
+        }
+        packet.header = internet_gateway::translate_egress(self.fabric, gateway, &packet.header);
+        self.straight = false;
+        self.internet(packet)
+    }
+
+    /// Between the gateways: to another public address of the region (IGW-7), or to a host.
+    fn internet(&mut self, packet: Packet) -> Step {
+        let destination = packet.header.destination;
+        let inside = match destination {
+            IpAddr::V4(a) => self.fabric.public_addresses.contains_key(&a),
+            IpAddr::V6(_) => self.fabric.vpcs.values().any(|vpc| vpc.contains(destination)),
+        };
+        if inside { self.from_internet(packet) } else { self.host(packet, Exit::Internet) }
+    }
+
+    fn host(&mut self, packet: Packet, exit: Exit) -> Step {
+        let address = packet.header.destination;
+        let (at, text) = match self.fabric.outside_host(address) {
+            Some(host) => (Component::Outside(host), "a host outside"),
+            None => (Component::Internet, "no host has the address"),
+        };
+        let reason = Reason::new(Stage::Internet, at, format!("{address}: {text}"));
+        self.pass(if at == Component::Internet { Decision::Drop(reason) } else { Decision::Pass(reason) })?;
+        Ok(Fate::Arrived { end: End::Outside(address, exit), packet })
+    }
+
+    /// A host sends, by the exit that it was reached through.
+    pub fn from_outside(&mut self, exit: Exit, packet: Packet) -> Step {
+        self.straight = false;
+        match exit {
+            Exit::Internet => self.from_internet(packet),
+            Exit::Endpoint(endpoint) => {
+                let receiver = self.local(self.fabric.vpc_endpoints[endpoint].vpc, packet.header.destination)?;
+                self.enter_interface(receiver, None, packet)
+            }
+            Exit::Vpn(gateway) => {
+                let vpn = &self.fabric.vpn_gateways[gateway];
+                let Some(vpc) = vpn.vpc else { return Err(unrouted(&packet.header)) };
+                self.pass(vpn_gateway::decide(self.fabric, gateway, vpc, &packet.header, Direction::Ingress))?;
+                self.into_vpc(vpc, vpn.edge_route_table, None, packet)
+            }
+        }
+    }
+
+    /// Public addresses lead to the gateway of their VPC.
+    fn from_internet(&mut self, packet: Packet) -> Step {
+        self.go_on()?;
+        let header = &packet.header;
+        match header.destination {
+            IpAddr::V4(destination) => match self.fabric.public_addresses.get(&destination) {
+                Some(mapping) => match self.fabric.vpcs[mapping.vpc].internet_gateway {
+                    Some(gateway) => self.enter_vpc(gateway, packet),
+                    None => Err(unrouted(header)),
+                },
+                None if self.fabric.outside_host(header.destination).is_some() => self.host(packet, Exit::Internet),
+                None => match self.vpn_towards(header) {
+                    Some(gateway) => self.from_outside(Exit::Vpn(gateway), packet),
+                    None => Err(unrouted(header)),
+                },
+            },
+            IpAddr::V6(_) => self.from_ipv6_internet(packet),
+        }
+    }
+
+    fn from_ipv6_internet(&mut self, packet: Packet) -> Step {
+        let header = &packet.header;
+        let Some((index, vpc)) = self.fabric.vpcs.iter().find(|(_, vpc)| vpc.contains(header.destination)) else {
+            return self.host(packet, Exit::Internet);
+        };
+        // Which of the two gateways a block is announced by, its subnet's table says (EIGW-1).
+        let subnet = vpc.subnets.iter().find(|subnet| self.fabric.subnets[**subnet].contains(header.destination));
+        let table = subnet.map(|subnet| self.fabric.subnets[*subnet].route_table);
+        let hop = table.and_then(|table| self.fabric.route_tables[table].lookup(header.source)).map(|route| route.next_hop);
+        match (hop, vpc.internet_gateway) {
+            (Some(NextHop::EgressOnlyInternetGateway(gateway)), _) => {
+                let id = &self.fabric.egress_only_internet_gateways[gateway].id;
+                let known = FlowKey::answered_by(header).is_some_and(|key| self.state.knows_outbound(id, &key, self.now));
+                self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Ingress, known))?;
+                self.always_tracked = true;
+                self.into_vpc(index, None, None, packet)
+            }
+            (_, Some(gateway)) => self.enter_vpc(gateway, packet),
+            (_, None) => Err(unrouted(header)),
+        }
+    }
+
+    /// In through an internet gateway: translation, then its own route table (PIPE-5, RT-18).
+    pub fn enter_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet) -> Step {
+        self.straight = false;
+        self.pass(internet_gateway::ingress(self.fabric, gateway, &packet.header))?;
+        packet.header = internet_gateway::translate_ingress(self.fabric, gateway, &packet.header);
+        let igw = &self.fabric.internet_gateways[gateway];
+        match igw.vpc {
+            Some(vpc) => self.into_vpc(vpc, igw.edge_route_table, Some(gateway), packet),
+            None => Err(unrouted(&packet.header)),
+        }
+    }
+
+    fn into_vpc(
+        &mut self,
+        vpc: VpcIndex,
+        edge: Option<RouteTableIndex>,
+        gateway: Option<InternetGatewayIndex>,
+        packet: Packet,
+    ) -> Step {
+        if let Some(table) = edge {
+            let (routed, hop) = route_table::decide(self.fabric, table, packet.header.destination);
+            self.pass(routed)?;
+            if let Some(NextHop::Interface(middlebox)) = hop {
+                if let Some(gateway) = gateway {
+                    self.pass(internet_gateway::redirect(self.fabric, gateway, middlebox))?;
+                }
+                return self.enter_interface(middlebox, None, packet);
+            }
+        }
+        let receiver = self.local(vpc, packet.header.destination)?;
+        self.enter_interface(receiver, None, packet)
+    }
+
+    fn local(&mut self, vpc: VpcIndex, address: IpAddr) -> Result<InterfaceIndex, Box<Reason>> {
+        let (decision, interface) = local_delivery::decide(self.fabric, vpc, address);
+        let reason = decision.reason().clone();
+        self.pass(decision)?;
+        interface.ok_or_else(|| Box::new(reason))
+    }
+
+    fn security_groups(
+        &mut self,
+        interface: InterfaceIndex,
+        header: &Header,
+        direction: Direction,
+        straight: bool,
+    ) -> Result<(), Box<Reason>> {
+        let circumstances = Circumstances { straight, always_tracked: self.always_tracked, now: self.now };
+        let decision = self.state.flows.decide(self.fabric, interface, header, direction, circumstances);
+        self.pass(decision)
+    }
+
+    /// SG-21.
+    fn is_always_tracked(&self, vpc: VpcIndex, hop: Option<NextHop>, destination: IpAddr) -> bool {
+        let kind = |interface: &InterfaceIndex| self.fabric.interfaces[*interface].kind;
+        let receiver = self.fabric.vpcs[vpc].addresses.get(&destination).map(kind);
+        matches!(hop, Some(NextHop::NatGateway(_) | NextHop::EgressOnlyInternetGateway(_)))
+            || matches!(receiver, Some(InterfaceKind::NatGateway(_) | InterfaceKind::VpcEndpoint(_)))
+    }
+
+    /// The virtual private gateway through which a host outside reaches a private address: one whose VPC has the
+    /// address and routes the host to it.
+    fn vpn_towards(&self, header: &Header) -> Option<VpnGatewayIndex> {
+        let leads = |gateway: VpnGatewayIndex, vpc: VpcIndex| {
+            let tables = self.fabric.route_tables.values().filter(|table| table.vpc == vpc);
+            let mut hops = tables.filter_map(|table| table.lookup(header.source).map(|route| route.next_hop));
+            hops.any(|hop| hop == NextHop::VpnGateway(gateway))
+        };
+        self.fabric.vpn_gateways.iter().find_map(|(index, gateway)| {
+            let vpc = gateway.vpc.filter(|vpc| self.fabric.vpcs[*vpc].contains(header.destination))?;
+            leads(index, vpc).then_some(index)
+        })
+    }
+
+    /// Linux's timeouts for what a guest masquerades.
+    fn guest_terms(&self, protocol: u8) -> Terms {
+        let idle_seconds = if protocol == model::traffic::protocol::TCP { 432_000 } else { 180 };
+        Terms { idle_seconds, lowest_port: 1_024, now: self.now }
+    }
+}
+
+fn no_translation(nat: NatGatewayIndex) -> Box<Reason> {
+    Box::new(Reason::new(Stage::NatGateway, Component::NatGateway(nat), "it belongs to no translation"))
+}
+
+fn unrouted(header: &Header) -> Box<Reason> {
+    let text = format!("the internet has no route to {}", header.destination);
+    Box::new(Reason::new(Stage::Internet, Component::Internet, text))
+}
+
+fn time_exceeded(header: &Header, from: IpAddr) -> Header {
+    let icmp_type = if header.family() == Family::V4 { icmp::TIME_EXCEEDED } else { icmp::V6_TIME_EXCEEDED };
+    header.error(from, icmp_type, 0, None)
+}
