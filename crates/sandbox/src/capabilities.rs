@@ -67,21 +67,35 @@ pub struct Capabilities {
 impl Capabilities {
     /// Whether a feature works here.
     pub fn has(&self, feature: Feature) -> bool {
-        self.checks.iter().any(|check| check.feature == feature && check.available)
+        self.checks
+            .iter()
+            .any(|check| check.feature == feature && check.available)
     }
 
     /// Whether a lab can run here.
     pub fn sufficient(&self) -> bool {
-        self.checks.iter().all(|check| check.available || !check.required)
+        self.checks
+            .iter()
+            .all(|check| check.available || !check.required)
     }
 
     /// The first required feature that is missing, as an error.
     pub fn require(&self) -> Result<()> {
-        match self.checks.iter().find(|check| check.required && !check.available) {
+        match self
+            .checks
+            .iter()
+            .find(|check| check.required && !check.available)
+        {
             None => Ok(()),
             Some(check) => Err(Error::Environment {
-                missing: check.missing.clone().unwrap_or_else(|| format!("{:?} does not work", check.feature)),
-                fix: check.fix.clone().unwrap_or_else(|| "vpclab doctor".to_owned()),
+                missing: check
+                    .missing
+                    .clone()
+                    .unwrap_or_else(|| format!("{:?} does not work", check.feature)),
+                fix: check
+                    .fix
+                    .clone()
+                    .unwrap_or_else(|| "vpclab doctor".to_owned()),
             }),
         }
     }
@@ -103,23 +117,34 @@ pub fn probe(command: &SelfCommand) -> Result<Capabilities> {
 pub(crate) fn explain_refusal(doing: &str, error: &io::Error) -> Option<Error> {
     let refused = matches!(
         error.raw_os_error(),
-        Some(libc::EPERM | libc::EACCES | libc::ENOSPC | libc::EUSERS | libc::ENOSYS | libc::EINVAL)
+        Some(
+            libc::EPERM | libc::EACCES | libc::ENOSPC | libc::EUSERS | libc::ENOSYS | libc::EINVAL
+        )
     );
     if !refused {
         return None;
     }
     let (why, fix) = reason(&|name| {
-        std::fs::read_to_string(Path::new("/proc/sys").join(name)).ok()?.trim().parse().ok()
+        std::fs::read_to_string(Path::new("/proc/sys").join(name))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
     })
     .or_else(|| {
-        let in_container = ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
+        let in_container = ["/.dockerenv", "/run/.containerenv"]
+            .iter()
+            .any(|mark| Path::new(mark).exists());
         in_container.then_some((
             "this container may not make namespaces",
             "docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
              --security-opt systempaths=unconfined …",
         ))
     })?;
-    Some(Error::Environment { missing: format!("{doing}: {error}: {why}"), fix: fix.to_owned() })
+    Some(Error::Environment {
+        missing: format!("{doing}: {error}: {why}"),
+        fix: fix.to_owned(),
+    })
 }
 
 /// The setting that refuses, most specific first.
@@ -150,7 +175,10 @@ fn reason(setting: &dyn Fn(&str) -> Option<i64>) -> Option<(&'static str, &'stat
             "sudo sysctl -w user.max_net_namespaces=65536",
         ),
     ];
-    cases.into_iter().find(|(name, value, ..)| setting(name) == Some(*value)).map(|(_, _, why, fix)| (why, fix))
+    cases
+        .into_iter()
+        .find(|(name, value, ..)| setting(name) == Some(*value))
+        .map(|(_, _, why, fix)| (why, fix))
 }
 
 #[cfg(test)]
@@ -161,16 +189,40 @@ mod tests {
     fn the_setting_that_refuses_names_the_command_that_helps() {
         let cases: [(&[(&str, i64)], Option<&str>); 4] = [
             (
-                &[("kernel/apparmor_restrict_unprivileged_userns", 1), ("user/max_user_namespaces", 9)],
+                &[
+                    ("kernel/apparmor_restrict_unprivileged_userns", 1),
+                    ("user/max_user_namespaces", 9),
+                ],
                 Some("sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"),
             ),
-            (&[("kernel/unprivileged_userns_clone", 0)], Some("sudo sysctl -w kernel.unprivileged_userns_clone=1")),
-            (&[("user/max_user_namespaces", 0)], Some("sudo sysctl -w user.max_user_namespaces=65536")),
-            (&[("kernel/apparmor_restrict_unprivileged_userns", 0), ("user/max_user_namespaces", 9)], None),
+            (
+                &[("kernel/unprivileged_userns_clone", 0)],
+                Some("sudo sysctl -w kernel.unprivileged_userns_clone=1"),
+            ),
+            (
+                &[("user/max_user_namespaces", 0)],
+                Some("sudo sysctl -w user.max_user_namespaces=65536"),
+            ),
+            (
+                &[
+                    ("kernel/apparmor_restrict_unprivileged_userns", 0),
+                    ("user/max_user_namespaces", 9),
+                ],
+                None,
+            ),
         ];
         for (settings, expected) in cases {
-            let setting = |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-            assert_eq!(reason(&setting).map(|(_, fix)| fix), expected, "{settings:?}");
+            let setting = |name: &str| {
+                settings
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| *value)
+            };
+            assert_eq!(
+                reason(&setting).map(|(_, fix)| fix),
+                expected,
+                "{settings:?}"
+            );
         }
     }
 }

@@ -67,13 +67,27 @@ pub(crate) enum Received {
 
 impl Channel {
     pub(crate) fn new(socket: OwnedFd) -> Channel {
-        Channel { socket, outbox: VecDeque::new(), backlog: 0, early: VecDeque::new(), buffer: Vec::new() }
+        Channel {
+            socket,
+            outbox: VecDeque::new(),
+            backlog: 0,
+            early: VecDeque::new(),
+            buffer: Vec::new(),
+        }
     }
 
     /// Queues a message and sends as much as the socket takes. After an error the connection is useless.
-    pub(crate) fn send(&mut self, id: u64, payload: Vec<u8>, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+    pub(crate) fn send(
+        &mut self,
+        id: u64,
+        payload: Vec<u8>,
+        descriptors: Vec<OwnedFd>,
+    ) -> io::Result<()> {
         if payload.len() > LARGEST_PAYLOAD || descriptors.len() > MOST_DESCRIPTORS {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "message too large"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "message too large",
+            ));
         }
         let mut descriptors: VecDeque<OwnedFd> = descriptors.into();
         while descriptors.len() > DESCRIPTORS_A_PACKET {
@@ -95,21 +109,34 @@ impl Channel {
         self.flush().map(|_| ())
     }
 
-    fn push(&mut self, flags: u32, id: u64, length: usize, payload: Vec<u8>, descriptors: Vec<OwnedFd>) {
+    fn push(
+        &mut self,
+        flags: u32,
+        id: u64,
+        length: usize,
+        payload: Vec<u8>,
+        descriptors: Vec<OwnedFd>,
+    ) {
         let mut header = [0; HEADER];
         header[..4].copy_from_slice(&MAGIC.to_ne_bytes());
         header[4..8].copy_from_slice(&flags.to_ne_bytes());
         header[8..16].copy_from_slice(&id.to_ne_bytes());
         header[16..].copy_from_slice(&(length as u64).to_ne_bytes());
         self.backlog += HEADER + payload.len();
-        self.outbox.push_back(Packet { header, payload, descriptors });
+        self.outbox.push_back(Packet {
+            header,
+            payload,
+            descriptors,
+        });
     }
 
     /// Sends queued packets; true when none is left.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while let Some(packet) = self.outbox.front() {
-            let borrowed: Vec<BorrowedFd<'_>> = packet.descriptors.iter().map(AsFd::as_fd).collect();
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_PACKET + 1))];
+            let borrowed: Vec<BorrowedFd<'_>> =
+                packet.descriptors.iter().map(AsFd::as_fd).collect();
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_PACKET + 1))];
             let mut control = SendAncillaryBuffer::new(&mut space);
             if !borrowed.is_empty() {
                 control.push(SendAncillaryMessage::ScmRights(&borrowed));
@@ -122,7 +149,9 @@ impl Channel {
                 }
                 Err(Errno::INTR) => {}
                 // TOOMANYREFS: the receiver has not yet taken descriptors sent before.
-                Err(Errno::AGAIN | Errno::NOBUFS | Errno::TOOMANYREFS) if self.backlog <= LARGEST_BACKLOG => {
+                Err(Errno::AGAIN | Errno::NOBUFS | Errno::TOOMANYREFS)
+                    if self.backlog <= LARGEST_BACKLOG =>
+                {
                     return Ok(false);
                 }
                 Err(error) => return Err(error.into()),
@@ -135,17 +164,22 @@ impl Channel {
     pub(crate) fn receive(&mut self) -> io::Result<Received> {
         loop {
             self.buffer.resize(HEADER + INLINE, 0);
-            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_PACKET + 3))];
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_PACKET + 3))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let mut parts = [IoSliceMut::new(&mut self.buffer)];
-            let received =
-                match rustix::net::recvmsg(&self.socket, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC) {
-                    Ok(received) => received,
-                    Err(Errno::INTR) => continue,
-                    Err(Errno::AGAIN) => return Ok(Received::Nothing),
-                    Err(Errno::CONNRESET | Errno::PIPE) => return Ok(Received::Closed(None)),
-                    Err(error) => return Err(error.into()),
-                };
+            let received = match rustix::net::recvmsg(
+                &self.socket,
+                &mut parts,
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            ) {
+                Ok(received) => received,
+                Err(Errno::INTR) => continue,
+                Err(Errno::AGAIN) => return Ok(Received::Nothing),
+                Err(Errno::CONNRESET | Errno::PIPE) => return Ok(Received::Closed(None)),
+                Err(error) => return Err(error.into()),
+            };
             let mut descriptors: VecDeque<OwnedFd> = VecDeque::new();
             for message in control.drain() {
                 if let RecvAncillaryMessage::ScmRights(rights) = message {
@@ -156,7 +190,9 @@ impl Channel {
                 return Ok(Received::Closed(None));
             }
             if received.flags.contains(ReturnFlags::CTRUNC) {
-                return Ok(Received::Closed(Some("out of descriptors: raise RLIMIT_NOFILE")));
+                return Ok(Received::Closed(Some(
+                    "out of descriptors: raise RLIMIT_NOFILE",
+                )));
             }
             if received.flags.contains(ReturnFlags::TRUNC) || received.bytes < HEADER {
                 return Ok(Received::Closed(Some("a packet of impossible size")));
@@ -191,11 +227,17 @@ impl Channel {
             } else if received.bytes == HEADER + length {
                 self.buffer[HEADER..HEADER + length].to_vec()
             } else {
-                return Ok(Received::Closed(Some("a payload of another length than announced")));
+                return Ok(Received::Closed(Some(
+                    "a payload of another length than announced",
+                )));
             };
             let mut all = std::mem::take(&mut self.early);
             all.extend(descriptors);
-            return Ok(Received::Message(Message { id, payload, descriptors: all }));
+            return Ok(Received::Message(Message {
+                id,
+                payload,
+                descriptors: all,
+            }));
         }
     }
 
@@ -215,7 +257,9 @@ impl AsFd for Channel {
 /// signal.
 fn read_whole(memory: BorrowedFd<'_>, length: usize) -> io::Result<Vec<u8>> {
     // A pipe or terminal in a memfd's place must not be read: it could block.
-    if rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(memory)?.st_mode) != rustix::fs::FileType::RegularFile {
+    if rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(memory)?.st_mode)
+        != rustix::fs::FileType::RegularFile
+    {
         return Err(io::ErrorKind::InvalidData.into());
     }
     let mut payload = vec![0; length];
@@ -235,8 +279,13 @@ mod tests {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
     fn pair() -> (Channel, Channel) {
-        let (one, two) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
+        let (one, two) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .unwrap();
         (Channel::new(one), Channel::new(two))
     }
 
@@ -255,7 +304,11 @@ mod tests {
             let payload: Vec<u8> = (0..length).map(|at| at as u8).collect();
             one.send(7, payload.clone(), Vec::new()).unwrap();
             let message = next(&mut two);
-            assert_eq!((message.id, message.payload == payload), (7, true), "{length} bytes");
+            assert_eq!(
+                (message.id, message.payload == payload),
+                (7, true),
+                "{length} bytes"
+            );
         }
     }
 

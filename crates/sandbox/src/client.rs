@@ -11,8 +11,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use crate::channel::{Channel, Message, Received};
 use crate::error::{Error, Fault, Result};
 use crate::process::{Process, ProcessStatus, poll_readable};
-pub use crate::protocol::{InstanceStatus, NetnsStatus, Pong, Stats, SysctlWrite};
 use crate::protocol::{Answer, Request, StdioKind, VERSION};
+pub use crate::protocol::{InstanceStatus, NetnsStatus, Pong, Stats, SysctlWrite};
 use crate::spec::{ExecSpec, InstanceSpec, NetnsSpec, SocketSpec, Stdio};
 
 /// The longest that one answer may take before the holder counts as gone.
@@ -38,7 +38,10 @@ impl Client {
         let stream = connect_socket(socket)?;
         let client = Client {
             socket: socket.to_owned(),
-            connection: Mutex::new(Connection { channel: Channel::new(stream), last_id: 0 }),
+            connection: Mutex::new(Connection {
+                channel: Channel::new(stream),
+                last_id: 0,
+            }),
         };
         let pong = client.ping()?;
         if pong.version == VERSION {
@@ -76,7 +79,9 @@ impl Client {
     /// Makes network namespaces; all or, on the first refusal, those before it. Errors:
     /// `AlreadyExists`.
     pub fn create_netnses(&self, specs: &[NetnsSpec]) -> Result<()> {
-        self.done(&Request::CreateNamespaces { specs: specs.to_vec() })
+        self.done(&Request::CreateNamespaces {
+            specs: specs.to_vec(),
+        })
     }
 
     /// Makes one network namespace.
@@ -100,7 +105,9 @@ impl Client {
 
     /// Descriptor of a network namespace, for `IFLA_NET_NS_FD`.
     pub fn netns_fd(&self, key: &str) -> Result<OwnedFd> {
-        self.one_descriptor(&Request::NamespaceDescriptors { keys: vec![key.to_owned()] })
+        self.one_descriptor(&Request::NamespaceDescriptors {
+            keys: vec![key.to_owned()],
+        })
     }
 
     /// Descriptors of network namespaces, in the order of `keys`. See
@@ -108,29 +115,45 @@ impl Client {
     pub fn netns_fds<S: AsRef<str>>(&self, keys: &[S]) -> Result<Vec<OwnedFd>> {
         let mut all = Vec::with_capacity(keys.len());
         for part in keys.chunks(DESCRIPTORS_A_REQUEST) {
-            all.extend(self.descriptors(&Request::NamespaceDescriptors { keys: owned(part) }, part.len())?);
+            all.extend(self.descriptors(
+                &Request::NamespaceDescriptors { keys: owned(part) },
+                part.len(),
+            )?);
         }
         Ok(all)
     }
 
     /// Opens a socket inside a namespace.
     pub fn open_socket(&self, socket: SocketSpec) -> Result<OwnedFd> {
-        self.one_descriptor(&Request::OpenSockets { sockets: vec![socket] })
+        self.one_descriptor(&Request::OpenSockets {
+            sockets: vec![socket],
+        })
     }
 
     /// Opens sockets, in order; none is returned unless all opened.
     pub fn open_sockets(&self, sockets: &[SocketSpec]) -> Result<Vec<OwnedFd>> {
         let mut all = Vec::with_capacity(sockets.len());
         for part in sockets.chunks(DESCRIPTORS_A_REQUEST) {
-            all.extend(self.descriptors(&Request::OpenSockets { sockets: part.to_vec() }, part.len())?);
+            all.extend(self.descriptors(
+                &Request::OpenSockets {
+                    sockets: part.to_vec(),
+                },
+                part.len(),
+            )?);
         }
         Ok(all)
     }
 
     /// Writes below `/proc/sys` as seen in a namespace (`net/ipv4/ip_forward`).
     pub fn write_sysctls(&self, key: &str, values: &[(&str, &str)]) -> Result<()> {
-        let values = values.iter().map(|(path, value)| ((*path).to_owned(), (*value).to_owned())).collect();
-        self.write_sysctls_of(vec![SysctlWrite { key: key.to_owned(), values }])
+        let values = values
+            .iter()
+            .map(|(path, value)| ((*path).to_owned(), (*value).to_owned()))
+            .collect();
+        self.write_sysctls_of(vec![SysctlWrite {
+            key: key.to_owned(),
+            values,
+        }])
     }
 
     /// As [`Client::write_sysctls`], for many namespaces at once.
@@ -141,7 +164,10 @@ impl Client {
     /// Content of a file below `/proc` or `/sys/class/net` as seen in a namespace
     /// (`/proc/net/nf_conntrack`).
     pub fn read_file(&self, key: &str, path: &str) -> Result<Vec<u8>> {
-        match self.ask(&Request::ReadFile { key: key.to_owned(), path: path.to_owned() })? {
+        match self.ask(&Request::ReadFile {
+            key: key.to_owned(),
+            path: path.to_owned(),
+        })? {
             Answer::Content(content) => Ok(content),
             other => Err(unexpected(&other)),
         }
@@ -150,7 +176,9 @@ impl Client {
     /// Starts instances; answers which failed and why, by key. The others are up: namespaces, `lo` and
     /// init exist.
     pub fn start_instances(&self, specs: &[InstanceSpec]) -> Result<BTreeMap<String, Fault>> {
-        match self.ask(&Request::StartInstances { specs: specs.to_vec() })? {
+        match self.ask(&Request::StartInstances {
+            specs: specs.to_vec(),
+        })? {
             Answer::Failures(failures) => Ok(failures),
             other => Err(unexpected(&other)),
         }
@@ -170,7 +198,8 @@ impl Client {
     pub fn stop_instances<S: AsRef<str>>(&self, keys: &[S], grace: Duration) -> Result<()> {
         self.done(&Request::StopInstances {
             keys: owned(keys),
-            grace_milliseconds: u64::try_from(grace.min(ANSWER_TIMEOUT / 2).as_millis()).unwrap_or(0),
+            grace_milliseconds: u64::try_from(grace.min(ANSWER_TIMEOUT / 2).as_millis())
+                .unwrap_or(0),
         })
     }
 
@@ -188,10 +217,16 @@ impl Client {
         let (stdio, descriptors) = match stdio {
             Stdio::Null => (StdioKind::Null, Vec::new()),
             Stdio::Descriptors(three) => (StdioKind::Descriptors, three.into()),
-            Stdio::Terminal { rows, columns } => (StdioKind::Terminal { rows, columns }, Vec::new()),
+            Stdio::Terminal { rows, columns } => {
+                (StdioKind::Terminal { rows, columns }, Vec::new())
+            }
         };
         let wants_terminal = matches!(stdio, StdioKind::Terminal { .. });
-        let request = Request::Exec { key: key.to_owned(), spec, stdio };
+        let request = Request::Exec {
+            key: key.to_owned(),
+            spec,
+            stdio,
+        };
         self.started(&request, descriptors, wants_terminal)
     }
 
@@ -206,8 +241,14 @@ impl Client {
             .mode(0o600)
             .open(log)
             .map_err(Error::os(format!("opening {}", log.display())))?;
-        let errors = output.try_clone().map_err(Error::os("duplicating a descriptor"))?;
-        self.exec(key, spec, Stdio::Descriptors([null.into(), output.into(), errors.into()]))
+        let errors = output
+            .try_clone()
+            .map_err(Error::os("duplicating a descriptor"))?;
+        self.exec(
+            key,
+            spec,
+            Stdio::Descriptors([null.into(), output.into(), errors.into()]),
+        )
     }
 
     /// Runs this program (`argv[0]` is replaced by the holder's own executable) inside a network
@@ -221,7 +262,11 @@ impl Client {
         standard: [OwnedFd; 3],
         inherited: Vec<OwnedFd>,
     ) -> Result<Process> {
-        let request = Request::Run { key: key.to_owned(), spec, inherited: inherited.len() };
+        let request = Request::Run {
+            key: key.to_owned(),
+            spec,
+            inherited: inherited.len(),
+        };
         let mut descriptors = Vec::from(standard);
         descriptors.extend(inherited);
         self.started(&request, descriptors, false)
@@ -249,7 +294,12 @@ impl Client {
 
     /// Has the holder keep a descriptor under a name, for a restarted daemon; replaces one of that name.
     pub fn keep(&self, name: &str, descriptor: OwnedFd) -> Result<()> {
-        let (answer, _) = self.call(&Request::Keep { name: name.to_owned() }, vec![descriptor])?;
+        let (answer, _) = self.call(
+            &Request::Keep {
+                name: name.to_owned(),
+            },
+            vec![descriptor],
+        )?;
         match answer {
             Answer::Done => Ok(()),
             other => Err(unexpected(&other)),
@@ -258,12 +308,16 @@ impl Client {
 
     /// A duplicate of a kept descriptor. Errors: `NotFound`.
     pub fn fetch(&self, name: &str) -> Result<OwnedFd> {
-        self.one_descriptor(&Request::Fetch { name: name.to_owned() })
+        self.one_descriptor(&Request::Fetch {
+            name: name.to_owned(),
+        })
     }
 
     /// Closes a kept descriptor; a name that is not kept is passed over.
     pub fn forget(&self, name: &str) -> Result<()> {
-        self.done(&Request::Forget { name: name.to_owned() })
+        self.done(&Request::Forget {
+            name: name.to_owned(),
+        })
     }
 
     /// Names of kept descriptors.
@@ -277,7 +331,10 @@ impl Client {
     /// Ends the lab: every process in it, then the holder. Returns when all are gone.
     pub fn shutdown(self) -> Result<()> {
         self.done(&Request::Shutdown)?;
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -291,16 +348,30 @@ impl Client {
         }
     }
 
-    fn started(&self, request: &Request, descriptors: Vec<OwnedFd>, terminal: bool) -> Result<Process> {
+    fn started(
+        &self,
+        request: &Request,
+        descriptors: Vec<OwnedFd>,
+        terminal: bool,
+    ) -> Result<Process> {
         let (answer, message) = self.call(request, descriptors)?;
-        let Answer::Started { process, pid } = answer else { return Err(unexpected(&answer)) };
+        let Answer::Started { process, pid } = answer else {
+            return Err(unexpected(&answer));
+        };
         let mut received = message.descriptors;
-        let exit = received.pop_front().ok_or_else(|| Error::Malformed("no exit pipe".into()))?;
+        let exit = received
+            .pop_front()
+            .ok_or_else(|| Error::Malformed("no exit pipe".into()))?;
         let master = received.pop_front();
         if terminal && master.is_none() {
             return Err(Error::Malformed("no terminal".into()));
         }
-        Ok(Process { id: process, pid, terminal: master, exit: exit.into() })
+        Ok(Process {
+            id: process,
+            pid,
+            terminal: master,
+            exit: exit.into(),
+        })
     }
 
     fn done(&self, request: &Request) -> Result<()> {
@@ -311,7 +382,9 @@ impl Client {
     }
 
     fn one_descriptor(&self, request: &Request) -> Result<OwnedFd> {
-        self.descriptors(request, 1)?.pop().ok_or_else(|| Error::Malformed("no descriptor".into()))
+        self.descriptors(request, 1)?
+            .pop()
+            .ok_or_else(|| Error::Malformed("no descriptor".into()))
     }
 
     fn descriptors(&self, request: &Request, count: usize) -> Result<Vec<OwnedFd>> {
@@ -331,11 +404,14 @@ impl Client {
     }
 
     fn call(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<(Answer, Message)> {
-        let payload =
-            serde_json::to_vec(request).map_err(|error| Error::Malformed(format!("request: {error}")))?;
+        let payload = serde_json::to_vec(request)
+            .map_err(|error| Error::Malformed(format!("request: {error}")))?;
         // A thread that panicked while it held the lock left at most an unread answer behind, and
         // answers are told apart by id.
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let connection = &mut *connection;
         connection.last_id += 1;
         let id = connection.last_id;
@@ -347,10 +423,15 @@ impl Client {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if !poll_readable(connection.channel.as_fd(), left)? {
-                return Err(Error::Disconnected(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs())));
+                return Err(Error::Disconnected(format!(
+                    "no answer within {} s",
+                    ANSWER_TIMEOUT.as_secs()
+                )));
             }
-            let received =
-                connection.channel.receive().map_err(|error| Error::Disconnected(error.to_string()))?;
+            let received = connection
+                .channel
+                .receive()
+                .map_err(|error| Error::Disconnected(error.to_string()))?;
             match received {
                 Received::Message(message) if message.id == id => {
                     let answer = serde_json::from_slice(&message.payload)
@@ -363,7 +444,9 @@ impl Client {
                 // The answer to a request that timed out earlier.
                 Received::Message(_) | Received::Nothing => {}
                 Received::Closed(why) => {
-                    return Err(Error::Disconnected(why.unwrap_or("it closed the connection").into()));
+                    return Err(Error::Disconnected(
+                        why.unwrap_or("it closed the connection").into(),
+                    ));
                 }
             }
         }
@@ -372,8 +455,10 @@ impl Client {
 
 /// Connects; the socket is blocking.
 pub(crate) fn connect_socket(socket: &Path) -> Result<OwnedFd> {
-    let address = SocketAddrUnix::new(socket)
-        .map_err(Error::os(format!("using {} as a socket address", socket.display())))?;
+    let address = SocketAddrUnix::new(socket).map_err(Error::os(format!(
+        "using {} as a socket address",
+        socket.display()
+    )))?;
     let stream = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -383,10 +468,12 @@ pub(crate) fn connect_socket(socket: &Path) -> Result<OwnedFd> {
     .map_err(Error::os("opening a socket"))?;
     match rustix::net::connect(&stream, &address) {
         Ok(()) => Ok(stream),
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::CONNREFUSED) => {
-            Err(Error::NotRunning { socket: socket.to_owned() })
-        }
-        Err(error) => Err(Error::os(format!("connecting to {}", socket.display()))(error)),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::CONNREFUSED) => Err(Error::NotRunning {
+            socket: socket.to_owned(),
+        }),
+        Err(error) => Err(Error::os(format!("connecting to {}", socket.display()))(
+            error,
+        )),
     }
 }
 

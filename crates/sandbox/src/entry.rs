@@ -34,7 +34,10 @@ impl SelfCommand {
                 fix: "sudo mount -t proc proc /proc".into(),
             });
         }
-        Ok(SelfCommand { program, arguments: Vec::new() })
+        Ok(SelfCommand {
+            program,
+            arguments: Vec::new(),
+        })
     }
 
     pub(crate) fn with(&self, hidden: &str) -> Command {

@@ -54,7 +54,10 @@ impl Error {
     /// Builds a closure for `map_err` that adds what was being done to the kernel's answer.
     pub(crate) fn os<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> Error {
         let doing = doing.into();
-        move |source| Error::Os { doing, source: source.into() }
+        move |source| Error::Os {
+            doing,
+            source: source.into(),
+        }
     }
 
     /// True when the request named something that does not exist in the holder.
@@ -96,15 +99,27 @@ pub enum FaultKind {
 
 impl Fault {
     pub(crate) fn not_found(what: impl std::fmt::Display) -> Fault {
-        Fault { kind: FaultKind::NotFound, message: format!("{what} does not exist"), errno: None }
+        Fault {
+            kind: FaultKind::NotFound,
+            message: format!("{what} does not exist"),
+            errno: None,
+        }
     }
 
     pub(crate) fn exists(what: impl std::fmt::Display) -> Fault {
-        Fault { kind: FaultKind::AlreadyExists, message: format!("{what} already exists"), errno: None }
+        Fault {
+            kind: FaultKind::AlreadyExists,
+            message: format!("{what} already exists"),
+            errno: None,
+        }
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Fault {
-        Fault { kind: FaultKind::Invalid, message: message.into(), errno: None }
+        Fault {
+            kind: FaultKind::Invalid,
+            message: message.into(),
+            errno: None,
+        }
     }
 
     pub(crate) fn os<E: Into<io::Error>>(doing: impl std::fmt::Display) -> impl FnOnce(E) -> Fault {

@@ -42,7 +42,12 @@ pub(crate) fn start(new: &NewProcess<'_>) -> Result<Pid, Fault> {
     let Some(name) = new.spec.argv.first() else {
         return Err(Fault::invalid("a command needs at least a program"));
     };
-    let strings = new.spec.argv.iter().chain(new.spec.environment.iter().flat_map(|(key, value)| [key, value]));
+    let strings = new.spec.argv.iter().chain(
+        new.spec
+            .environment
+            .iter()
+            .flat_map(|(key, value)| [key, value]),
+    );
     if strings.into_iter().any(|string| string.contains('\0')) {
         return Err(Fault::invalid("a command with a zero byte"));
     }
@@ -51,9 +56,15 @@ pub(crate) fn start(new: &NewProcess<'_>) -> Result<Pid, Fault> {
         sys::child(|| {
             // The numbers that the program will see must be free of what is needed until then.
             let first_free = 3 + new.inherited.len() as RawFd;
-            let Ok(failure) = fcntl_dupfd_cloexec(&failure, first_free) else { return 126 };
+            let Ok(failure) = fcntl_dupfd_cloexec(&failure, first_free) else {
+                return 126;
+            };
             let Err((step, error)) = become_program(new, first_free);
-            let mut record = error.raw_os_error().unwrap_or(libc::EIO).to_ne_bytes().to_vec();
+            let mut record = error
+                .raw_os_error()
+                .unwrap_or(libc::EIO)
+                .to_ne_bytes()
+                .to_vec();
             record.extend_from_slice(step.as_bytes());
             // If even this fails the parent reads end-of-file, and the exit code tells.
             let _ = rustix::io::write(&failure, &record);
@@ -71,7 +82,9 @@ pub(crate) fn start(new: &NewProcess<'_>) -> Result<Pid, Fault> {
     if count < 4 {
         return Ok(pid);
     }
-    let error = io::Error::from_raw_os_error(i32::from_ne_bytes([record[0], record[1], record[2], record[3]]));
+    let error = io::Error::from_raw_os_error(i32::from_ne_bytes([
+        record[0], record[1], record[2], record[3],
+    ]));
     let step = String::from_utf8_lossy(&record[4..count]).into_owned();
     // It is about to end; its status is of no interest to anyone else.
     let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
@@ -79,9 +92,13 @@ pub(crate) fn start(new: &NewProcess<'_>) -> Result<Pid, Fault> {
 }
 
 /// In the child. Returns only on failure, with the step that failed.
-fn become_program(new: &NewProcess<'_>, first_free: RawFd) -> Result<Infallible, (&'static str, io::Error)> {
+fn become_program(
+    new: &NewProcess<'_>,
+    first_free: RawFd,
+) -> Result<Infallible, (&'static str, io::Error)> {
     if let Some(network) = new.network {
-        sys::enter(network, LinkNameSpaceType::Network).map_err(|error| ("entering the namespace for", error))?;
+        sys::enter(network, LinkNameSpaceType::Network)
+            .map_err(|error| ("entering the namespace for", error))?;
     }
     // Never fails here: the child of a fork leads no group.
     let _ = rustix::process::setsid();
@@ -97,12 +114,19 @@ fn become_program(new: &NewProcess<'_>, first_free: RawFd) -> Result<Infallible,
     if let Some(current) = new.descriptor_limit {
         let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
         // A refusal leaves the higher limit, which works too.
-        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(current), maximum });
+        let _ = rustix::process::setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(current),
+                maximum,
+            },
+        );
     }
     become_user(spec.uid, spec.gid).map_err(|error| ("changing ids for", error))?;
     for signal in [libc::SIGHUP, libc::SIGPIPE] {
         sys::default_signal(signal);
     }
+    sys::unblock_signals();
     let mut command = match new.program {
         Some(program) => {
             let mut command = Command::new(program);
@@ -111,8 +135,12 @@ fn become_program(new: &NewProcess<'_>, first_free: RawFd) -> Result<Infallible,
         }
         None => Command::new(&spec.argv[0]),
     };
-    command.args(&spec.argv[1..]).env_clear().envs(new.environment).envs(&spec.environment);
-    // std restores the signal mask and searches the new PATH.
+    command
+        .args(&spec.argv[1..])
+        .env_clear()
+        .envs(new.environment)
+        .envs(&spec.environment);
+    // Searched on the new PATH.
     Err(("running", command.exec()))
 }
 

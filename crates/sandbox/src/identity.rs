@@ -40,7 +40,11 @@ pub(crate) fn map_lab(child: Pid) -> io::Result<u32> {
 
 /// Maps the ids of an instance. `ids` is what [`map_lab`] returned in this lab.
 pub(crate) fn map_instance(child: Pid, ids: u32) -> io::Result<()> {
-    let map = if ids == 1 { "0 0 1\n".to_owned() } else { format!("0 1 {ids}\n") };
+    let map = if ids == 1 {
+        "0 0 1\n".to_owned()
+    } else {
+        format!("0 1 {ids}\n")
+    };
     write(child, "uid_map", &map)?;
     write(child, "gid_map", &map)
 }
@@ -57,12 +61,23 @@ fn map_subordinate(child: Pid, uid: u32, gid: u32) -> bool {
         let text = std::fs::read_to_string(file).unwrap_or_default();
         subordinate_range(&text, name.as_deref(), uid)
     };
-    let (Some(uids), Some(gids)) = (range("/etc/subuid"), range("/etc/subgid")) else { return false };
-    let (Some(newuidmap), Some(newgidmap)) = (program("newuidmap"), program("newgidmap")) else { return false };
+    let (Some(uids), Some(gids)) = (range("/etc/subuid"), range("/etc/subgid")) else {
+        return false;
+    };
+    let (Some(newuidmap), Some(newgidmap)) = (program("newuidmap"), program("newgidmap")) else {
+        return false;
+    };
     let map = |program: &Path, own: u32, base: u32| {
         Command::new(program)
             .arg(child.as_raw_pid().to_string())
-            .args(["0", &own.to_string(), "1", "1", &base.to_string(), &INSTANCE_IDS.to_string()])
+            .args([
+                "0",
+                &own.to_string(),
+                "1",
+                "1",
+                &base.to_string(),
+                &INSTANCE_IDS.to_string(),
+            ])
             .output()
             .is_ok_and(|output| output.status.success())
     };
@@ -113,7 +128,11 @@ mod tests {
             (Some("eve"), 1003, None),
         ];
         for (name, uid, expected) in cases {
-            assert_eq!(subordinate_range(text, name, uid), expected, "{name:?} {uid}");
+            assert_eq!(
+                subordinate_range(text, name, uid),
+                expected,
+                "{name:?} {uid}"
+            );
         }
     }
 }

@@ -75,7 +75,10 @@ impl Init {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(Fault::os("waiting")(error)),
             }
-            let (from_holder, signalled) = (!sources[0].revents().is_empty(), !sources[1].revents().is_empty());
+            let (from_holder, signalled) = (
+                !sources[0].revents().is_empty(),
+                !sources[1].revents().is_empty(),
+            );
             if signalled {
                 while let Some(signal) = sys::next_signal(&signals) {
                     if signal == libc::SIGTERM {
@@ -91,7 +94,11 @@ impl Init {
                 }
             }
             if from_holder {
-                match self.channel.receive().map_err(Fault::os("hearing the holder"))? {
+                match self
+                    .channel
+                    .receive()
+                    .map_err(Fault::os("hearing the holder"))?
+                {
                     Received::Message(message) => self.obey(message)?,
                     Received::Nothing => {}
                     Received::Closed(_) => return Ok(()),
@@ -106,7 +113,13 @@ impl Init {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
                     if let Some(process) = self.commands.remove(&pid.as_raw_pid()) {
-                        self.tell(&Event::Exited { process, status: exit_status(status) }, Vec::new());
+                        self.tell(
+                            &Event::Exited {
+                                process,
+                                status: exit_status(status),
+                            },
+                            Vec::new(),
+                        );
                     }
                 }
                 Ok(None) => return true,
@@ -128,16 +141,28 @@ impl Init {
                 };
                 self.tell(&event, Vec::new());
             }
-            Order::Exec { process, spec, stdio, root } => {
+            Order::Exec {
+                process,
+                spec,
+                stdio,
+                root,
+            } => {
                 if let Some(order) = root {
                     match root::enter(&order) {
                         Ok(environment) => {
                             self.environment = environment;
-                            self.environment.insert("HOSTNAME".into(), self.hostname.clone());
+                            self.environment
+                                .insert("HOSTNAME".into(), self.hostname.clone());
                         }
                         Err(fault) => {
                             // Half a root file system shows parts of the host: nothing may run in it.
-                            self.tell(&Event::NotStarted { process, fault: fault.clone() }, Vec::new());
+                            self.tell(
+                                &Event::NotStarted {
+                                    process,
+                                    fault: fault.clone(),
+                                },
+                                Vec::new(),
+                            );
                             return Err(fault);
                         }
                     }
@@ -145,7 +170,10 @@ impl Init {
                 match self.start(&spec, stdio, message.descriptors.into()) {
                     Ok((pid, master)) => {
                         self.commands.insert(pid, process);
-                        self.tell(&Event::Started { process, pid }, master.into_iter().collect());
+                        self.tell(
+                            &Event::Started { process, pid },
+                            master.into_iter().collect(),
+                        );
                     }
                     Err(fault) => self.tell(&Event::NotStarted { process, fault }, Vec::new()),
                 }
@@ -168,12 +196,13 @@ impl Init {
     ) -> Result<(i32, Option<OwnedFd>), Fault> {
         let mut master = None;
         let standard: [OwnedFd; 3] = match stdio {
-            StdioKind::Descriptors => {
-                descriptors.try_into().map_err(|_| Fault::invalid("not three descriptors"))?
-            }
+            StdioKind::Descriptors => descriptors
+                .try_into()
+                .map_err(|_| Fault::invalid("not three descriptors"))?,
             StdioKind::Null => three(null()?)?,
             StdioKind::Terminal { rows, columns } => {
-                let (ours, slave) = terminal(rows, columns).map_err(Fault::os("opening a terminal"))?;
+                let (ours, slave) =
+                    terminal(rows, columns).map_err(Fault::os("opening a terminal"))?;
                 master = Some(ours);
                 three(slave)?
             }
@@ -228,7 +257,9 @@ pub(crate) fn set_up_network(network: &NetworkStart) -> Result<(), Fault> {
 pub(crate) fn write_sysctls(values: &[(String, String)]) -> Result<(), Fault> {
     for (path, value) in values {
         if path.split('/').any(|part| part.is_empty() || part == "..") {
-            return Err(Fault::invalid(format!("sysctl `{path}`: not a path below /proc/sys")));
+            return Err(Fault::invalid(format!(
+                "sysctl `{path}`: not a path below /proc/sys"
+            )));
         }
         std::fs::write(format!("/proc/sys/{path}"), value)
             .map_err(Fault::os(format!("writing {value} to /proc/sys/{path}")))?;
@@ -255,7 +286,10 @@ pub(crate) fn null() -> Result<OwnedFd, Fault> {
 }
 
 fn three(one: OwnedFd) -> Result<[OwnedFd; 3], Fault> {
-    let copy = || one.try_clone().map_err(Fault::os("duplicating a descriptor"));
+    let copy = || {
+        one.try_clone()
+            .map_err(Fault::os("duplicating a descriptor"))
+    };
     let (two, three) = (copy()?, copy()?);
     Ok([one, two, three])
 }

@@ -64,17 +64,29 @@ struct Arguments {
 /// What the starting process tells the caller, on its standard output.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    Up { pid: i32 },
+    Up {
+        pid: i32,
+    },
     AlreadyRunning,
-    Environment { missing: String, fix: String },
-    Failed { doing: String, message: String, errno: Option<i32> },
+    Environment {
+        missing: String,
+        fix: String,
+    },
+    Failed {
+        doing: String,
+        message: String,
+        errno: Option<i32>,
+    },
 }
 
 /// Launches a holder and returns once it serves. Errors: [`Error::AlreadyRunning`],
 /// [`Error::Environment`] with the command that fixes it.
 pub fn launch(spec: &HolderSpec) -> Result<HolderHandle> {
-    let arguments =
-        Arguments { socket: absolute(&spec.socket)?, lab_name: spec.lab_name.clone(), log: absolute(&spec.log)? };
+    let arguments = Arguments {
+        socket: absolute(&spec.socket)?,
+        lab_name: spec.lab_name.clone(),
+        log: absolute(&spec.log)?,
+    };
     let json = serde_json::to_string(&arguments)
         .map_err(|error| Error::Malformed(format!("path that is not UTF-8: {error}")))?;
     let output = spec
@@ -84,22 +96,43 @@ pub fn launch(spec: &HolderSpec) -> Result<HolderHandle> {
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(Error::os(format!("starting {}", spec.command.program.display())))?;
+        .map_err(Error::os(format!(
+            "starting {}",
+            spec.command.program.display()
+        )))?;
     let report: Report = serde_json::from_slice(&output.stdout).map_err(|_| {
-        Error::Malformed(format!("{} did not start a holder ({})", spec.command.program.display(), output.status))
+        Error::Malformed(format!(
+            "{} did not start a holder ({})",
+            spec.command.program.display(),
+            output.status
+        ))
     })?;
     match report {
         Report::Up { pid } => {
-            let known = Pid::from_raw(pid).ok_or_else(|| Error::Malformed("holder without a pid".into()))?;
+            let known = Pid::from_raw(pid)
+                .ok_or_else(|| Error::Malformed("holder without a pid".into()))?;
             let pidfd = rustix::process::pidfd_open(known, rustix::process::PidfdFlags::empty())
                 .map_err(Error::os("watching the holder"))?;
-            Ok(HolderHandle { socket: arguments.socket, pid, pidfd })
+            Ok(HolderHandle {
+                socket: arguments.socket,
+                pid,
+                pidfd,
+            })
         }
-        Report::AlreadyRunning => Err(Error::AlreadyRunning { socket: arguments.socket }),
+        Report::AlreadyRunning => Err(Error::AlreadyRunning {
+            socket: arguments.socket,
+        }),
         Report::Environment { missing, fix } => Err(Error::Environment { missing, fix }),
-        Report::Failed { doing, message, errno } => Err(Error::Os {
+        Report::Failed {
             doing,
-            source: errno.map_or_else(|| std::io::Error::other(message), std::io::Error::from_raw_os_error),
+            message,
+            errno,
+        } => Err(Error::Os {
+            doing,
+            source: errno.map_or_else(
+                || std::io::Error::other(message),
+                std::io::Error::from_raw_os_error,
+            ),
         }),
     }
 }
@@ -121,14 +154,24 @@ pub(crate) fn main(arguments: &[OsString]) -> i32 {
     let report = start(&arguments).unwrap_or_else(|error| match error {
         Error::AlreadyRunning { .. } => Report::AlreadyRunning,
         Error::Environment { missing, fix } => Report::Environment { missing, fix },
-        Error::Os { doing, source } => {
-            Report::Failed { doing, message: source.to_string(), errno: source.raw_os_error() }
-        }
-        other => Report::Failed { doing: "starting a holder".into(), message: other.to_string(), errno: None },
+        Error::Os { doing, source } => Report::Failed {
+            doing,
+            message: source.to_string(),
+            errno: source.raw_os_error(),
+        },
+        other => Report::Failed {
+            doing: "starting a holder".into(),
+            message: other.to_string(),
+            errno: None,
+        },
     });
     let failed = !matches!(report, Report::Up { .. });
     let written = serde_json::to_vec(&report).map(|bytes| std::io::stdout().write_all(&bytes));
-    if failed || !matches!(written, Ok(Ok(()))) { 1 } else { 0 }
+    if failed || !matches!(written, Ok(Ok(()))) {
+        1
+    } else {
+        0
+    }
 }
 
 fn start(arguments: &Arguments) -> Result<Report> {
@@ -153,9 +196,13 @@ fn start(arguments: &Arguments) -> Result<Report> {
 }
 
 fn start_lab(arguments: &Arguments, log: OwnedFd, listener: OwnedFd) -> Result<Report> {
-    let (ours, theirs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-            .map_err(Error::os("making a socket pair"))?;
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(Error::os("making a socket pair"))?;
     let launched_by_root = rustix::process::geteuid().is_root();
     let namespaces = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNET
@@ -186,24 +233,30 @@ fn start_lab(arguments: &Arguments, log: OwnedFd, listener: OwnedFd) -> Result<R
         capabilities::explain_refusal("mapping ids", &error)
             .unwrap_or_else(|| Error::os("mapping the lab's ids")(error))
     })?;
-    lab.send(0, ids.to_string().into_bytes(), Vec::new()).map_err(Error::os("starting a holder"))?;
+    lab.send(0, ids.to_string().into_bytes(), Vec::new())
+        .map_err(Error::os("starting a holder"))?;
     match lab.receive().map_err(Error::os("starting a holder"))? {
         Received::Message(message) => match serde_json::from_slice(&message.payload) {
             // It cannot know its own pid out here.
-            Ok(Report::Up { .. }) => Ok(Report::Up { pid: pid.as_raw_pid() }),
+            Ok(Report::Up { .. }) => Ok(Report::Up {
+                pid: pid.as_raw_pid(),
+            }),
             Ok(report) => Ok(report),
             Err(error) => Err(Error::Malformed(error.to_string())),
         },
-        Received::Nothing | Received::Closed(_) => {
-            Err(Error::Disconnected(format!("it ended while starting; see {}", arguments.log.display())))
-        }
+        Received::Nothing | Received::Closed(_) => Err(Error::Disconnected(format!(
+            "it ended while starting; see {}",
+            arguments.log.display()
+        ))),
     }
 }
 
 /// Binds with mode 0600. A socket file whose holder is dead is replaced.
 fn listen(path: &Path) -> Result<OwnedFd> {
-    let address = SocketAddrUnix::new(path)
-        .map_err(Error::os(format!("using {} as a socket address", path.display())))?;
+    let address = SocketAddrUnix::new(path).map_err(Error::os(format!(
+        "using {} as a socket address",
+        path.display()
+    )))?;
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,
@@ -224,9 +277,12 @@ fn bind_or_replace(socket: &OwnedFd, address: &SocketAddrUnix, path: &Path) -> R
     match rustix::net::bind(socket, address) {
         Ok(()) => Ok(()),
         Err(rustix::io::Errno::ADDRINUSE) => match connect_socket(path) {
-            Ok(_) => Err(Error::AlreadyRunning { socket: path.to_owned() }),
+            Ok(_) => Err(Error::AlreadyRunning {
+                socket: path.to_owned(),
+            }),
             Err(Error::NotRunning { .. }) => {
-                std::fs::remove_file(path).map_err(Error::os(format!("removing {}", path.display())))?;
+                std::fs::remove_file(path)
+                    .map_err(Error::os(format!("removing {}", path.display())))?;
                 rustix::net::bind(socket, address).map_err(Error::os(doing()))
             }
             Err(error) => Err(error),

@@ -33,7 +33,7 @@ pub use error::{Error, Fault, FaultKind, Result};
 pub use launch::{HolderHandle, HolderSpec, launch};
 pub use process::{ExitStatus, Process};
 pub use spec::{
-    Bind, ExecSpec, InstanceSpec, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress, SocketSpec,
-    Stdio, Tool,
+    Bind, ExecSpec, InstanceSpec, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress,
+    SocketSpec, Stdio, Tool,
 };
 pub use sys::raise_descriptor_limit;

@@ -48,7 +48,11 @@ impl ExitStatus {
     pub(crate) fn from_bytes(bytes: [u8; 8]) -> ExitStatus {
         let [a, b, c, d, e, f, g, h] = bytes;
         let value = i32::from_ne_bytes([e, f, g, h]);
-        if i32::from_ne_bytes([a, b, c, d]) == 0 { ExitStatus::Code(value) } else { ExitStatus::Signal(value) }
+        if i32::from_ne_bytes([a, b, c, d]) == 0 {
+            ExitStatus::Code(value)
+        } else {
+            ExitStatus::Signal(value)
+        }
     }
 }
 
@@ -97,7 +101,11 @@ impl Process {
 
     /// Waits until it ends, at most for `timeout`; `None` when it still runs then.
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<ExitStatus>> {
-        if poll_readable(self.exit.as_fd(), timeout)? { read_status(&mut self.exit).map(Some) } else { Ok(None) }
+        if poll_readable(self.exit.as_fd(), timeout)? {
+            read_status(&mut self.exit).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -107,14 +115,21 @@ fn read_status(exit: &mut std::fs::File) -> Result<ExitStatus> {
     let mut bytes = [0; 8];
     match exit.read_exact(&mut bytes) {
         Ok(()) => Ok(ExitStatus::from_bytes(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(ExitStatus::Signal(libc::SIGKILL)),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
+            Ok(ExitStatus::Signal(libc::SIGKILL))
+        }
         Err(error) => Err(Error::os("waiting for a command")(error)),
     }
 }
 
 /// Sets the size of a terminal by its master; the foreground program gets SIGWINCH.
 pub fn set_terminal_size(master: impl AsFd, rows: u16, columns: u16) -> Result<()> {
-    let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = rustix::termios::Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
     rustix::termios::tcsetwinsize(master, size).map_err(Error::os("setting the size of a terminal"))
 }
 
@@ -123,7 +138,10 @@ pub(crate) fn poll_readable(descriptor: BorrowedFd<'_>, timeout: Duration) -> Re
     let deadline = Instant::now() + timeout;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        let left = Timespec {
+            tv_sec: left.as_secs().cast_signed(),
+            tv_nsec: left.subsec_nanos().into(),
+        };
         match poll(&mut [PollFd::new(&descriptor, PollFlags::IN)], Some(&left)) {
             Ok(0) => return Ok(false),
             Ok(_) => return Ok(true),

@@ -17,31 +17,68 @@ pub const VERSION: u32 = 1;
 pub(crate) enum Request {
     Ping,
     Stats,
-    CreateNamespaces { specs: Vec<NetnsSpec> },
-    RemoveNamespaces { keys: Vec<String> },
+    CreateNamespaces {
+        specs: Vec<NetnsSpec>,
+    },
+    RemoveNamespaces {
+        keys: Vec<String>,
+    },
     ListNamespaces,
     /// Answered with one descriptor a key.
-    NamespaceDescriptors { keys: Vec<String> },
+    NamespaceDescriptors {
+        keys: Vec<String>,
+    },
     /// Answered with one descriptor a socket.
-    OpenSockets { sockets: Vec<SocketSpec> },
-    WriteSysctls { writes: Vec<SysctlWrite> },
-    ReadFile { key: String, path: String },
-    StartInstances { specs: Vec<InstanceSpec> },
-    StopInstances { keys: Vec<String>, grace_milliseconds: u64 },
+    OpenSockets {
+        sockets: Vec<SocketSpec>,
+    },
+    WriteSysctls {
+        writes: Vec<SysctlWrite>,
+    },
+    ReadFile {
+        key: String,
+        path: String,
+    },
+    StartInstances {
+        specs: Vec<InstanceSpec>,
+    },
+    StopInstances {
+        keys: Vec<String>,
+        grace_milliseconds: u64,
+    },
     ListInstances,
     /// Carries none or three descriptors; answered with the exit pipe, then the terminal if asked for.
-    Exec { key: String, spec: ExecSpec, stdio: StdioKind },
+    Exec {
+        key: String,
+        spec: ExecSpec,
+        stdio: StdioKind,
+    },
     /// Carries three descriptors and then `inherited` more, which become 3, 4, … in the command.
-    Run { key: String, spec: ExecSpec, inherited: usize },
-    Signal { process: u64, signal: i32 },
+    Run {
+        key: String,
+        spec: ExecSpec,
+        inherited: usize,
+    },
+    Signal {
+        process: u64,
+        signal: i32,
+    },
     /// Answered with an exit pipe.
-    Wait { process: u64 },
+    Wait {
+        process: u64,
+    },
     ListProcesses,
     /// Carries one descriptor.
-    Keep { name: String },
+    Keep {
+        name: String,
+    },
     /// Answered with one descriptor.
-    Fetch { name: String },
-    Forget { name: String },
+    Fetch {
+        name: String,
+    },
+    Forget {
+        name: String,
+    },
     ListKept,
     Shutdown,
 }
@@ -73,7 +110,10 @@ pub(crate) enum Answer {
     /// One entry for each that failed.
     Failures(BTreeMap<String, Fault>),
     Content(Vec<u8>),
-    Started { process: u64, pid: i32 },
+    Started {
+        process: u64,
+        pid: i32,
+    },
     Processes(Vec<ProcessStatus>),
     Names(Vec<String>),
     Refused(Fault),
@@ -139,10 +179,21 @@ pub struct InstanceStatus {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Order {
     /// Id maps are written: finish starting.
-    Go { hostname: String, network: Option<NetworkStart> },
+    Go {
+        hostname: String,
+        network: Option<NetworkStart>,
+    },
     /// Carries what [`StdioKind`] says. `root` comes with the first command.
-    Exec { process: u64, spec: ExecSpec, stdio: StdioKind, root: Option<Box<RootOrder>> },
-    Signal { process: u64, signal: i32 },
+    Exec {
+        process: u64,
+        spec: ExecSpec,
+        stdio: StdioKind,
+        root: Option<Box<RootOrder>>,
+    },
+    Signal {
+        process: u64,
+        signal: i32,
+    },
 }
 
 /// What init does in a network namespace that was made with it.
@@ -165,7 +216,8 @@ pub(crate) struct RootOrder {
 pub(crate) struct HostView {
     /// Never visible inside.
     pub hidden: Vec<String>,
-    /// Directories of `/etc` with their permission bits, parents first.
+    /// All directories of `/etc` and the upper ones of `/usr`, with permission bits, parents first: the
+    /// instance's root is to own them.
     pub directories: Vec<(String, u32)>,
 }
 
@@ -175,7 +227,16 @@ pub(crate) enum Event {
     Ready,
     NotReady(Fault),
     /// Carries the terminal's master where one was asked for. `pid` is in the instance's namespace.
-    Started { process: u64, pid: i32 },
-    NotStarted { process: u64, fault: Fault },
-    Exited { process: u64, status: ExitStatus },
+    Started {
+        process: u64,
+        pid: i32,
+    },
+    NotStarted {
+        process: u64,
+        fault: Fault,
+    },
+    Exited {
+        process: u64,
+        status: ExitStatus,
+    },
 }

@@ -45,8 +45,8 @@ pub struct RelayTarget {
 /// Starts a relay as a process of its own, in a session of its own. The caller may forget the child (it
 /// then ends with the lab) or kill it (then established connections end too).
 pub fn launch(command: &SelfCommand, listener: TcpListener, target: &RelayTarget) -> Result<Child> {
-    let json =
-        serde_json::to_string(target).map_err(|error| Error::Malformed(format!("relay target: {error}")))?;
+    let json = serde_json::to_string(target)
+        .map_err(|error| Error::Malformed(format!("relay target: {error}")))?;
     command
         .with(RELAY)
         .arg(json)
@@ -80,7 +80,9 @@ pub fn serve(listener: TcpListener, target: &RelayTarget) -> Result<()> {
     let client = Arc::new(Client::connect(&target.holder)?);
     // A second connection only tells when the holder ends: nothing is ever sent on it.
     let holder = crate::client::connect_socket(&target.holder)?;
-    listener.set_nonblocking(true).map_err(Error::os("preparing a listener"))?;
+    listener
+        .set_nonblocking(true)
+        .map_err(Error::os("preparing a listener"))?;
     let open = Arc::new(AtomicUsize::new(0));
     loop {
         let full = open.load(Ordering::Acquire) >= MOST_CONNECTIONS;
@@ -89,7 +91,10 @@ pub fn serve(listener: TcpListener, target: &RelayTarget) -> Result<()> {
             sources.push(PollFd::new(&listener, PollFlags::IN));
         }
         // With all slots taken nothing wakes the loop when one falls free, so it looks again.
-        let pause = full.then_some(Timespec { tv_sec: 0, tv_nsec: 50_000_000 });
+        let pause = full.then_some(Timespec {
+            tv_sec: 0,
+            tv_nsec: 50_000_000,
+        });
         match poll(&mut sources, pause.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(Error::os("waiting for connections")(error)),
@@ -103,13 +108,16 @@ pub fn serve(listener: TcpListener, target: &RelayTarget) -> Result<()> {
         match listener.accept() {
             Ok((outside, _)) => {
                 let (client, target, slot) = (client.clone(), target.clone(), Slot::take(&open));
-                let carried = thread::Builder::new().name("forward".into()).stack_size(128 << 10).spawn(move || {
-                    let _slot = slot;
-                    // An error is the peer's to see: its connection closes.
-                    if let Ok(inside) = connect(&client, &target) {
-                        let _ = carry(outside, inside);
-                    }
-                });
+                let carried = thread::Builder::new()
+                    .name("forward".into())
+                    .stack_size(128 << 10)
+                    .spawn(move || {
+                        let _slot = slot;
+                        // An error is the peer's to see: its connection closes.
+                        if let Ok(inside) = connect(&client, &target) {
+                            let _ = carry(outside, inside);
+                        }
+                    });
                 // Out of threads: the connection closes, later ones may do better.
                 drop(carried);
             }
@@ -139,13 +147,19 @@ impl Drop for Slot {
 /// Opens a connection inside the lab. The socket comes from the holder; connecting is done here, so that
 /// a silent peer does not keep the holder waiting.
 pub fn connect(client: &Client, target: &RelayTarget) -> Result<TcpStream> {
-    let spec = SocketSpec { nonblocking: true, ..SocketSpec::tcp(&target.key, target.address.is_ipv6()) };
+    let spec = SocketSpec {
+        nonblocking: true,
+        ..SocketSpec::tcp(&target.key, target.address.is_ipv6())
+    };
     let socket = client.open_socket(spec)?;
     let doing = || format!("connecting to {} in {}", target.address, target.key);
     match rustix::net::connect(&socket, &target.address) {
         Ok(()) => {}
         Err(rustix::io::Errno::INPROGRESS) => {
-            let timeout = Timespec { tv_sec: CONNECT_TIMEOUT.as_secs().cast_signed(), tv_nsec: 0 };
+            let timeout = Timespec {
+                tv_sec: CONNECT_TIMEOUT.as_secs().cast_signed(),
+                tv_nsec: 0,
+            };
             let ready = poll(&mut [PollFd::new(&socket, PollFlags::OUT)], Some(&timeout))
                 .map_err(Error::os(doing()))?;
             if ready == 0 {

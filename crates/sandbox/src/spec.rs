@@ -23,12 +23,20 @@ pub struct NetnsSpec {
 impl NetnsSpec {
     /// A namespace for fabric parts (router, gateway, internet): owned by the lab, IPv6 off.
     pub fn lab(key: impl Into<String>) -> NetnsSpec {
-        NetnsSpec { key: key.into(), owner: NetnsOwner::Lab, ipv6: false, sysctls: Vec::new() }
+        NetnsSpec {
+            key: key.into(),
+            owner: NetnsOwner::Lab,
+            ipv6: false,
+            sysctls: Vec::new(),
+        }
     }
 
     /// A namespace that a later [`InstanceSpec`] of the same key will live in.
     pub fn instance(key: impl Into<String>) -> NetnsSpec {
-        NetnsSpec { owner: NetnsOwner::Instance, ..NetnsSpec::lab(key) }
+        NetnsSpec {
+            owner: NetnsOwner::Instance,
+            ..NetnsSpec::lab(key)
+        }
     }
 }
 
@@ -129,7 +137,11 @@ impl SocketSpec {
 
     /// A UDP socket bound to `address`.
     pub fn udp(key: impl Into<String>, address: SocketAddr) -> SocketSpec {
-        let family = if address.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+        let family = if address.is_ipv6() {
+            libc::AF_INET6
+        } else {
+            libc::AF_INET
+        };
         SocketSpec {
             reuse_address: true,
             bind: Some(SocketAddress::Inet(address)),
@@ -146,7 +158,9 @@ impl SocketSpec {
     /// A packet socket that sees every frame of `interface`, link header included.
     pub fn packet(key: impl Into<String>, interface: impl Into<String>) -> SocketSpec {
         SocketSpec {
-            bind: Some(SocketAddress::Packet { interface: interface.into() }),
+            bind: Some(SocketAddress::Packet {
+                interface: interface.into(),
+            }),
             ..SocketSpec::new(key, libc::AF_PACKET, libc::SOCK_RAW, libc::ETH_P_ALL)
         }
     }
@@ -256,7 +270,10 @@ pub struct ExecSpec {
 impl ExecSpec {
     /// A command as root with the default environment.
     pub fn new<S: Into<String>>(argv: impl IntoIterator<Item = S>) -> ExecSpec {
-        ExecSpec { argv: argv.into_iter().map(Into::into).collect(), ..ExecSpec::default() }
+        ExecSpec {
+            argv: argv.into_iter().map(Into::into).collect(),
+            ..ExecSpec::default()
+        }
     }
 }
 

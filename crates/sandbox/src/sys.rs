@@ -22,7 +22,11 @@ pub(crate) fn clone3(flags: i32) -> io::Result<Option<Pid>> {
         if flags & libc::CLONE_PARENT == 0 {
             arguments.exit_signal = libc::SIGCHLD as u64;
         }
-        libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>())
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw mut arguments,
+            size_of::<libc::clone_args>(),
+        )
     };
     if pid < 0 {
         return Err(io::Error::last_os_error());
@@ -35,7 +39,11 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     // JUSTIFICATION: std can only start other programs; the child here goes on in this one first.
     // SAFETY: the process has one thread (every caller is a holder, an init or a probe).
     let pid = unsafe { libc::fork() };
-    if pid < 0 { Err(io::Error::last_os_error()) } else { Ok(Pid::from_raw(pid)) }
+    if pid < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(Pid::from_raw(pid))
+    }
 }
 
 /// Runs the child's side of [`clone3`] or [`fork`] and ends the process with its code: nothing of the
@@ -93,7 +101,11 @@ pub(crate) fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
             return Err(io::Error::last_os_error());
         }
         let descriptor = libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK);
-        if descriptor < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+        if descriptor < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(descriptor))
+        }
     }
 }
 
@@ -127,12 +139,27 @@ pub(crate) fn default_signal(signal: i32) {
     }
 }
 
+/// Blocks nothing: the mask survives exec, and a program started with SIGTERM blocked cannot be ended.
+pub(crate) fn unblock_signals() {
+    // JUSTIFICATION: std restores the mask when it spawns, not when it only execs.
+    // SAFETY: the set is initialised by sigemptyset; the call changes this thread's mask only.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+}
+
 /// Sends any signal, real-time ones included; `group` addresses the process group of that number.
 pub(crate) fn kill(pid: i32, signal: i32, group: bool) -> io::Result<()> {
     let target = if group { -pid } else { pid };
     // JUSTIFICATION: rustix's typed signals leave out real-time ones.
     // SAFETY: kill has no memory effects.
-    if unsafe { libc::kill(target, signal) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if unsafe { libc::kill(target, signal) } < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Every process of this pid namespace but the caller and, for pid 1 of it, nobody above.
@@ -153,7 +180,11 @@ pub(crate) fn leave_session_keyring() {
     // JUSTIFICATION: no wrapper offers keyctl.
     // SAFETY: a null name asks for an anonymous keyring. A kernel without keys has none to leave.
     unsafe {
-        libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>());
+        libc::syscall(
+            libc::SYS_keyctl,
+            KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<libc::c_char>(),
+        );
     }
 }
 
@@ -173,7 +204,12 @@ pub(crate) fn loopback_up() -> io::Result<()> {
         request.ifr_name[0] = b'l' as libc::c_char;
         request.ifr_name[1] = b'o' as libc::c_char;
         request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-        if libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw mut request) < 0 {
+        if libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS as _,
+            &raw mut request,
+        ) < 0
+        {
             return Err(io::Error::last_os_error());
         }
     }
@@ -229,24 +265,46 @@ unsafe fn bind_raw<A>(socket: BorrowedFd<'_>, address: &A) -> io::Result<()> {
     // JUSTIFICATION: the two callers above.
     // SAFETY: the pointer and length describe `address`.
     let result = unsafe {
-        libc::bind(socket.as_raw_fd(), std::ptr::from_ref(address).cast(), size_of::<A>() as libc::socklen_t)
+        libc::bind(
+            socket.as_raw_fd(),
+            std::ptr::from_ref(address).cast(),
+            size_of::<A>() as libc::socklen_t,
+        )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// `socket` with numbers as they come; close-on-exec.
-pub(crate) fn open_socket(family: i32, kind: i32, protocol: i32, nonblocking: bool) -> io::Result<OwnedFd> {
+pub(crate) fn open_socket(
+    family: i32,
+    kind: i32,
+    protocol: i32,
+    nonblocking: bool,
+) -> io::Result<OwnedFd> {
     let flags = libc::SOCK_CLOEXEC | if nonblocking { libc::SOCK_NONBLOCK } else { 0 };
     // JUSTIFICATION: rustix's types cannot say every family and protocol.
     // SAFETY: the descriptor is new and ours.
     unsafe {
         let descriptor = libc::socket(family, kind | flags, protocol);
-        if descriptor < 0 { Err(io::Error::last_os_error()) } else { Ok(OwnedFd::from_raw_fd(descriptor)) }
+        if descriptor < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(descriptor))
+        }
     }
 }
 
 /// Sets an integer or string socket option.
-pub(crate) fn set_socket_option(socket: impl AsFd, level: i32, name: i32, value: &[u8]) -> io::Result<()> {
+pub(crate) fn set_socket_option(
+    socket: impl AsFd,
+    level: i32,
+    name: i32,
+    value: &[u8],
+) -> io::Result<()> {
     // JUSTIFICATION: IP_FREEBIND and IP_TRANSPARENT have no common setter.
     // SAFETY: pointer and length describe `value`.
     let result = unsafe {
@@ -258,14 +316,21 @@ pub(crate) fn set_socket_option(socket: impl AsFd, level: i32, name: i32, value:
             value.len() as libc::socklen_t,
         )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// Raises this process's soft limit of open descriptors to the hard one, and returns what it was. A
 /// daemon that receives a descriptor an instance calls this once; the holder does for itself.
 pub fn raise_descriptor_limit() -> Option<u64> {
     let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
     // A refusal leaves the old limit, which shows when descriptors run out.
     let _ = setrlimit(Resource::Nofile, raised);
     limit.current
@@ -285,7 +350,11 @@ pub(crate) fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
             (&raw mut peer).cast(),
             &raw mut length,
         );
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(peer.uid) }
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(peer.uid)
+        }
     }
 }
 
@@ -307,5 +376,9 @@ pub(crate) fn set_read_only(target: &std::path::Path) -> io::Result<()> {
             size_of::<libc::mount_attr>(),
         )
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use common::{Lab, ended, eventually, spec, wait_ended};
 use sandbox::{
-    Client, Error, ExecSpec, ExitStatus, InstanceSpec, NetnsOwner, NetnsSpec, SocketSpec, Stdio, launch,
+    Client, Error, ExecSpec, ExitStatus, InstanceSpec, NetnsOwner, NetnsSpec, SocketSpec, Stdio,
+    launch,
 };
 
 sandbox::reexec_in_tests!();
@@ -17,7 +18,10 @@ sandbox::reexec_in_tests!();
 #[test]
 fn a_second_holder_on_one_socket_is_refused_and_the_first_lives() {
     let lab = Lab::launch();
-    assert!(matches!(launch(&spec(lab.directory.path())), Err(Error::AlreadyRunning { .. })));
+    assert!(matches!(
+        launch(&spec(lab.directory.path())),
+        Err(Error::AlreadyRunning { .. })
+    ));
     assert_eq!(lab.client.ping().unwrap().lab_name, "test");
 }
 
@@ -26,7 +30,10 @@ fn a_socket_left_by_a_killed_holder_is_replaced() {
     let lab = Lab::launch();
     rustix::process::pidfd_send_signal(&lab.handle.pidfd, rustix::process::Signal::KILL).unwrap();
     assert!(wait_ended(&lab.handle, Duration::from_secs(10)));
-    assert!(matches!(Client::connect(&lab.handle.socket), Err(Error::NotRunning { .. })));
+    assert!(matches!(
+        Client::connect(&lab.handle.socket),
+        Err(Error::NotRunning { .. })
+    ));
     let again = launch(&spec(lab.directory.path())).unwrap();
     again.client().unwrap().shutdown().unwrap();
 }
@@ -35,14 +42,20 @@ fn a_socket_left_by_a_killed_holder_is_replaced() {
 fn the_socket_admits_its_user_only() {
     use std::os::unix::fs::PermissionsExt;
     let lab = Lab::launch();
-    let mode = std::fs::metadata(&lab.handle.socket).unwrap().permissions().mode();
+    let mode = std::fs::metadata(&lab.handle.socket)
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
 fn shutdown_leaves_no_process_no_mount_and_no_file() {
     let lab = Lab::with_instance("one");
-    lab.shell("one", "sleep 1000 >/dev/null 2>&1 & sleep 1000 >/dev/null 2>&1 &");
+    lab.shell(
+        "one",
+        "sleep 1000 >/dev/null 2>&1 & sleep 1000 >/dev/null 2>&1 &",
+    );
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     let pid = lab.handle.pid;
     assert!(!descendants(pid).is_empty());
@@ -51,18 +64,35 @@ fn shutdown_leaves_no_process_no_mount_and_no_file() {
     client.shutdown().unwrap();
     assert!(wait_ended(&lab.handle, Duration::from_secs(5)));
     for pid in below {
-        assert!(!std::path::Path::new(&format!("/proc/{pid}/ns")).exists(), "{pid} survived");
+        assert!(
+            !std::path::Path::new(&format!("/proc/{pid}/ns")).exists(),
+            "{pid} survived"
+        );
     }
-    assert_eq!(std::fs::read_to_string("/proc/self/mountinfo").unwrap(), mounts);
-    let left: Vec<_> = std::fs::read_dir(lab.directory.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+    assert_eq!(
+        std::fs::read_to_string("/proc/self/mountinfo").unwrap(),
+        mounts
+    );
+    let left: Vec<_> = std::fs::read_dir(lab.directory.path())
+        .unwrap()
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
     assert_eq!(left, ["holder.log"]);
     assert_eq!(lab.log(), "");
 }
 
 fn descendants(of: i32) -> Vec<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
-    let direct: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
-    direct.iter().flat_map(|pid| std::iter::once(*pid).chain(descendants(*pid))).collect()
+    let children =
+        std::fs::read_to_string(format!("/proc/{of}/task/{of}/children")).unwrap_or_default();
+    let direct: Vec<i32> = children
+        .split_whitespace()
+        .map(|pid| pid.parse().unwrap())
+        .collect();
+    direct
+        .iter()
+        .flat_map(|pid| std::iter::once(*pid).chain(descendants(*pid)))
+        .collect()
 }
 
 #[test]
@@ -70,28 +100,53 @@ fn namespaces_are_made_listed_entered_and_removed() {
     let lab = Lab::launch();
     let mut specs: Vec<NetnsSpec> = ["router", "igw", "nat"].map(NetnsSpec::lab).into();
     specs.push(NetnsSpec::instance("web"));
-    specs[0].sysctls.push(("net/ipv4/ip_forward".into(), "1".into()));
+    specs[0]
+        .sysctls
+        .push(("net/ipv4/ip_forward".into(), "1".into()));
     lab.client.create_netnses(&specs).unwrap();
     let list = lab.client.list_netnses().unwrap();
-    let seen: Vec<_> = list.iter().map(|one| (one.key.as_str(), one.owner)).collect();
+    let seen: Vec<_> = list
+        .iter()
+        .map(|one| (one.key.as_str(), one.owner))
+        .collect();
     assert_eq!(
         seen,
-        [("igw", NetnsOwner::Lab), ("nat", NetnsOwner::Lab), ("router", NetnsOwner::Lab), ("web", NetnsOwner::Instance)]
+        [
+            ("igw", NetnsOwner::Lab),
+            ("nat", NetnsOwner::Lab),
+            ("router", NetnsOwner::Lab),
+            ("web", NetnsOwner::Instance)
+        ]
     );
-    let read = |key: &str, path: &str| String::from_utf8(lab.client.read_file(key, path).unwrap()).unwrap();
+    let read = |key: &str, path: &str| {
+        String::from_utf8(lab.client.read_file(key, path).unwrap()).unwrap()
+    };
     assert_eq!(read("router", "/proc/sys/net/ipv4/ip_forward"), "1\n");
     assert_eq!(read("igw", "/proc/sys/net/ipv4/ip_forward"), "0\n");
     for key in ["router", "web"] {
-        assert_eq!(read(key, "/proc/sys/net/ipv6/conf/default/disable_ipv6"), "1\n");
-        lab.client.write_sysctls(key, &[("net/ipv4/ip_default_ttl", "33")]).unwrap();
+        assert_eq!(
+            read(key, "/proc/sys/net/ipv6/conf/default/disable_ipv6"),
+            "1\n"
+        );
+        lab.client
+            .write_sysctls(key, &[("net/ipv4/ip_default_ttl", "33")])
+            .unwrap();
         assert_eq!(read(key, "/proc/sys/net/ipv4/ip_default_ttl"), "33\n");
         assert!(!read(key, "/proc/net/if_inet6").contains("lo"));
     }
     assert_eq!(read("nat", "/proc/sys/net/ipv4/ip_default_ttl"), "64\n");
     let descriptors = lab.client.netns_fds(&["igw", "web"]).unwrap();
     let inode = |fd: &OwnedFd| rustix::fs::fstat(fd).unwrap().st_ino;
-    assert_eq!([inode(&descriptors[0]), inode(&descriptors[1])], [list[0].inode, list[3].inode]);
-    assert!(lab.client.create_netns(NetnsSpec::lab("nat")).unwrap_err().is_already_exists());
+    assert_eq!(
+        [inode(&descriptors[0]), inode(&descriptors[1])],
+        [list[0].inode, list[3].inode]
+    );
+    assert!(
+        lab.client
+            .create_netns(NetnsSpec::lab("nat"))
+            .unwrap_err()
+            .is_already_exists()
+    );
     lab.client.remove_netnses(&["nat", "unknown"]).unwrap();
     assert!(lab.client.netns_fd("nat").unwrap_err().is_not_found());
 }
@@ -99,11 +154,16 @@ fn namespaces_are_made_listed_entered_and_removed() {
 #[test]
 fn sockets_live_in_their_namespace_and_work_for_the_caller() {
     let lab = Lab::launch();
-    lab.client.create_netnses(&[NetnsSpec::lab("a"), NetnsSpec::instance("b")]).unwrap();
+    lab.client
+        .create_netnses(&[NetnsSpec::lab("a"), NetnsSpec::instance("b")])
+        .unwrap();
     for key in ["a", "b"] {
         // Port 80: the right to low ports comes from the namespace. The same port twice: two namespaces.
         let address = "127.0.0.1:80".parse().unwrap();
-        let listener = lab.client.open_socket(SocketSpec::tcp_listener(key, address)).unwrap();
+        let listener = lab
+            .client
+            .open_socket(SocketSpec::tcp_listener(key, address))
+            .unwrap();
         let listener = std::net::TcpListener::from(listener);
         let stream = lab.client.open_socket(SocketSpec::tcp(key, false)).unwrap();
         rustix::net::connect(&stream, &address).unwrap();
@@ -111,12 +171,25 @@ fn sockets_live_in_their_namespace_and_work_for_the_caller() {
         stream.write_all(key.as_bytes()).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
         let mut heard = String::new();
-        listener.accept().unwrap().0.read_to_string(&mut heard).unwrap();
+        listener
+            .accept()
+            .unwrap()
+            .0
+            .read_to_string(&mut heard)
+            .unwrap();
         assert_eq!(heard, key);
     }
-    let refused = lab.client.open_socket(SocketSpec::tcp_listener("a", "192.0.2.1:80".parse().unwrap()));
-    assert!(matches!(refused, Err(Error::Refused(fault)) if fault.errno == Some(libc::EADDRNOTAVAIL)));
-    let sockets = [SocketSpec::raw("b", false, libc::IPPROTO_ICMP), SocketSpec::packet("a", "lo")];
+    let refused = lab.client.open_socket(SocketSpec::tcp_listener(
+        "a",
+        "192.0.2.1:80".parse().unwrap(),
+    ));
+    assert!(
+        matches!(refused, Err(Error::Refused(fault)) if fault.errno == Some(libc::EADDRNOTAVAIL))
+    );
+    let sockets = [
+        SocketSpec::raw("b", false, libc::IPPROTO_ICMP),
+        SocketSpec::packet("a", "lo"),
+    ];
     assert_eq!(lab.client.open_sockets(&sockets).unwrap().len(), 2);
 }
 
@@ -158,7 +231,8 @@ fn make_table() -> Vec<u8> {
 fn acknowledged(socket: &OwnedFd, request: &[u8]) -> i32 {
     rustix::net::send(socket, request, rustix::net::SendFlags::empty()).unwrap();
     let mut answer = [0; 4096];
-    let (count, _) = rustix::net::recv(socket, &mut answer, rustix::net::RecvFlags::empty()).unwrap();
+    let (count, _) =
+        rustix::net::recv(socket, &mut answer, rustix::net::RecvFlags::empty()).unwrap();
     assert!(count >= 20 && u16::from_ne_bytes([answer[4], answer[5]]) == libc::NLMSG_ERROR as u16);
     -i32::from_ne_bytes([answer[16], answer[17], answer[18], answer[19]])
 }
@@ -166,13 +240,31 @@ fn acknowledged(socket: &OwnedFd, request: &[u8]) -> i32 {
 #[test]
 fn netlink_sockets_passed_out_may_change_what_the_caller_owns() {
     let lab = Lab::launch();
-    lab.client.create_netnses(&[NetnsSpec::lab("router"), NetnsSpec::instance("web")]).unwrap();
-    lab.client.start_instance(InstanceSpec::new("live", "live")).unwrap();
+    lab.client
+        .create_netnses(&[NetnsSpec::lab("router"), NetnsSpec::instance("web")])
+        .unwrap();
+    lab.client
+        .start_instance(InstanceSpec::new("live", "live"))
+        .unwrap();
     for key in ["router", "web", "live"] {
-        let route = lab.client.open_socket(SocketSpec::netlink(key, libc::NETLINK_ROUTE)).unwrap();
-        assert_eq!(acknowledged(&route, &set_link_group()), 0, "rtnetlink in {key}");
-        let filter = lab.client.open_socket(SocketSpec::netlink(key, libc::NETLINK_NETFILTER)).unwrap();
-        assert_eq!(acknowledged(&filter, &make_table()), 0, "nf_tables in {key}");
+        let route = lab
+            .client
+            .open_socket(SocketSpec::netlink(key, libc::NETLINK_ROUTE))
+            .unwrap();
+        assert_eq!(
+            acknowledged(&route, &set_link_group()),
+            0,
+            "rtnetlink in {key}"
+        );
+        let filter = lab
+            .client
+            .open_socket(SocketSpec::netlink(key, libc::NETLINK_NETFILTER))
+            .unwrap();
+        assert_eq!(
+            acknowledged(&filter, &make_table()),
+            0,
+            "nf_tables in {key}"
+        );
     }
 }
 
@@ -182,7 +274,9 @@ fn kept_sockets_outlive_the_caller() {
     lab.client.create_netns(NetnsSpec::lab("a")).unwrap();
     let address = "127.0.0.1:53".parse().unwrap();
     let first = lab.handle.client().unwrap();
-    let listener = first.open_socket(SocketSpec::tcp_listener("a", address)).unwrap();
+    let listener = first
+        .open_socket(SocketSpec::tcp_listener("a", address))
+        .unwrap();
     first.keep("dns", listener).unwrap();
     drop(first);
     assert_eq!(lab.client.list_kept().unwrap(), ["dns"]);
@@ -195,14 +289,25 @@ fn kept_sockets_outlive_the_caller() {
 /// Plays the caller that is killed: started by the test below as a process of its own.
 #[test]
 fn caller_that_will_be_killed() {
-    let Ok(socket) = std::env::var("SANDBOX_TEST_SOCKET") else { return };
+    let Ok(socket) = std::env::var("SANDBOX_TEST_SOCKET") else {
+        return;
+    };
     let client = Client::connect(socket.as_ref()).unwrap();
     let (read, write) = std::io::pipe().unwrap();
     let null = std::fs::File::open("/dev/null").unwrap();
-    let bound = ExecSpec { kill_on_disconnect: true, ..ExecSpec::new(["sleep", "1001"]) };
+    let bound = ExecSpec {
+        kill_on_disconnect: true,
+        ..ExecSpec::new(["sleep", "1001"])
+    };
     client.exec("one", bound, Stdio::Null).unwrap();
     let streams = [read.into(), write.into(), null.into()];
-    client.exec("one", ExecSpec::new(["sleep", "1000"]), Stdio::Descriptors(streams)).unwrap();
+    client
+        .exec(
+            "one",
+            ExecSpec::new(["sleep", "1000"]),
+            Stdio::Descriptors(streams),
+        )
+        .unwrap();
     loop {
         client.stats().unwrap();
     }
@@ -217,11 +322,21 @@ fn killing_a_caller_leaves_holder_and_instances_running() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    eventually("both commands run", || lab.client.stats().unwrap().processes == 2);
+    eventually("both commands run", || {
+        lab.client.stats().unwrap().processes == 2
+    });
     caller.kill().unwrap();
     caller.wait().unwrap();
-    eventually("the bound command ends with its caller", || lab.client.stats().unwrap().processes == 1);
-    let left: Vec<_> = lab.client.list_processes().unwrap().into_iter().filter(|one| one.status.is_none()).collect();
+    eventually("the bound command ends with its caller", || {
+        lab.client.stats().unwrap().processes == 1
+    });
+    let left: Vec<_> = lab
+        .client
+        .list_processes()
+        .unwrap()
+        .into_iter()
+        .filter(|one| one.status.is_none())
+        .collect();
     assert_eq!(left[0].argv, ["sleep", "1000"]);
     // A restarted caller takes hold of it again.
     let process = lab.client.attach(left[0].process).unwrap();
@@ -254,7 +369,13 @@ fn garbage_and_half_requests_cost_the_sender_its_connection_only() {
     wrong_json.extend_from_slice(&9u64.to_ne_bytes());
     wrong_json.extend_from_slice(&11u64.to_ne_bytes());
     wrong_json.extend_from_slice(b"{\"Exec\": 1}");
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0xff; 24], &half, &wrong_json, &[0; 9000]] {
+    for garbage in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        &[0xff; 24],
+        &half,
+        &wrong_json,
+        &[0; 9000],
+    ] {
         let socket = connect();
         rustix::net::send(&socket, garbage, rustix::net::SendFlags::empty()).unwrap();
         drop(socket);
@@ -266,7 +387,11 @@ fn garbage_and_half_requests_cost_the_sender_its_connection_only() {
 #[test]
 fn signals_from_outside_do_not_end_a_holder() {
     let lab = Lab::launch();
-    for signal in [rustix::process::Signal::TERM, rustix::process::Signal::INT, rustix::process::Signal::HUP] {
+    for signal in [
+        rustix::process::Signal::TERM,
+        rustix::process::Signal::INT,
+        rustix::process::Signal::HUP,
+    ] {
         rustix::process::pidfd_send_signal(&lab.handle.pidfd, signal).unwrap();
     }
     assert_eq!(lab.client.ping().unwrap().lab_name, "test");
@@ -279,8 +404,12 @@ fn our_own_program_runs_inside_a_namespace_with_inherited_descriptors() {
     let (mut read, write) = std::io::pipe().unwrap();
     let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
     let mut spec = ExecSpec::new(["vpclab", "--exact", "report_from_inside"]);
-    spec.environment.insert("SANDBOX_TEST_REPORT".into(), "3".into());
-    let process = lab.client.run("a", spec, [null(), null(), null()], vec![write.into()]).unwrap();
+    spec.environment
+        .insert("SANDBOX_TEST_REPORT".into(), "3".into());
+    let process = lab
+        .client
+        .run("a", spec, [null(), null(), null()], vec![write.into()])
+        .unwrap();
     let mut report = String::new();
     read.read_to_string(&mut report).unwrap();
     assert_eq!(process.wait().unwrap(), ExitStatus::Code(0));
@@ -291,24 +420,37 @@ fn our_own_program_runs_inside_a_namespace_with_inherited_descriptors() {
 /// Plays the part of the product that runs in a namespace.
 #[test]
 fn report_from_inside() {
-    let Ok(number) = std::env::var("SANDBOX_TEST_REPORT") else { return };
+    let Ok(number) = std::env::var("SANDBOX_TEST_REPORT") else {
+        return;
+    };
     let network = std::fs::read_link("/proc/self/ns/net").unwrap();
-    std::fs::write(format!("/proc/self/fd/{number}"), network.display().to_string()).unwrap();
+    std::fs::write(
+        format!("/proc/self/fd/{number}"),
+        network.display().to_string(),
+    )
+    .unwrap();
 }
 
 #[test]
 fn two_hundred_instances_start_and_stop() {
     let lab = Lab::launch();
-    let specs: Vec<_> = (0..200).map(|n| InstanceSpec::new(format!("i{n:03}"), format!("i{n:03}"))).collect();
+    let specs: Vec<_> = (0..200)
+        .map(|n| InstanceSpec::new(format!("i{n:03}"), format!("i{n:03}")))
+        .collect();
     let start = Instant::now();
-    assert_eq!(lab.client.start_instances(&specs).unwrap(), Default::default());
+    assert_eq!(
+        lab.client.start_instances(&specs).unwrap(),
+        Default::default()
+    );
     let up = start.elapsed();
     let keys: Vec<_> = specs.iter().map(|spec| spec.key.clone()).collect();
     let start = Instant::now();
     let descriptors = lab.client.netns_fds(&keys).unwrap();
     let passed = start.elapsed();
-    let inodes: std::collections::BTreeSet<u64> =
-        descriptors.iter().map(|fd| rustix::fs::fstat(fd).unwrap().st_ino).collect();
+    let inodes: std::collections::BTreeSet<u64> = descriptors
+        .iter()
+        .map(|fd| rustix::fs::fstat(fd).unwrap().st_ino)
+        .collect();
     assert_eq!(inodes.len(), 200);
     let stats = lab.client.stats().unwrap();
     assert_eq!((stats.instances, stats.namespaces), (200, 200));

@@ -18,14 +18,17 @@ type Attempt = Result<(), (String, Option<String>)>;
 /// Served by [`crate::entry::dispatch`]; the exit code.
 pub(crate) fn main() -> i32 {
     sys::ignore_signal(libc::SIGPIPE);
-    let mut checks = in_namespaces().unwrap_or_else(|failure| {
-        vec![check(Feature::Namespaces, true, Err(failure))]
-    });
+    let mut checks = in_namespaces()
+        .unwrap_or_else(|failure| vec![check(Feature::Namespaces, true, Err(failure))]);
     // What could not be tried does not work either.
     for (feature, required) in FEATURES {
         if !checks.iter().any(|check| check.feature == feature) {
             let fix = checks.first().and_then(|check| check.fix.clone());
-            checks.push(check(feature, required, Err(("not tried: no namespaces".into(), fix))));
+            checks.push(check(
+                feature,
+                required,
+                Err(("not tried: no namespaces".into(), fix)),
+            ));
         }
     }
     checks.retain(|check| check.feature != Feature::Cgroup);
@@ -55,7 +58,13 @@ fn check(feature: Feature, required: bool, attempt: Attempt) -> Check {
         Ok(()) => (None, None),
         Err((missing, fix)) => (Some(missing), fix),
     };
-    Check { feature, required, available: missing.is_none(), missing, fix }
+    Check {
+        feature,
+        required,
+        available: missing.is_none(),
+        missing,
+        fix,
+    }
 }
 
 fn failure(doing: &str, fix: Option<&str>) -> impl FnOnce(io::Error) -> (String, Option<String>) {
@@ -68,9 +77,13 @@ fn failure(doing: &str, fix: Option<&str>) -> impl FnOnce(io::Error) -> (String,
 /// Makes a child in namespaces like a lab's and takes its findings.
 fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
     let doing = "making namespaces";
-    let (ours, theirs) =
-        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-            .map_err(|error| failure(doing, None)(error.into()))?;
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(|error| failure(doing, None)(error.into()))?;
     let flags = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNET
         | libc::CLONE_NEWNS
@@ -86,7 +99,9 @@ fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
     let result = identity::map_lab(pid)
         .map_err(failure("mapping ids", None))
         .and_then(|ids| {
-            child.send(0, ids.to_string().into_bytes(), Vec::new()).map_err(failure(doing, None))?;
+            child
+                .send(0, ids.to_string().into_bytes(), Vec::new())
+                .map_err(failure(doing, None))?;
             match child.receive() {
                 Ok(Received::Message(message)) => serde_json::from_slice(&message.payload)
                     .map_err(|error| (format!("{doing}: {error}"), None)),
@@ -100,15 +115,40 @@ fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
 
 /// In the child.
 fn attempt_all(mut parent: Channel) -> bool {
-    let Ok(Received::Message(message)) = parent.receive() else { return false };
-    let ids = String::from_utf8_lossy(&message.payload).parse::<u32>().unwrap_or(1);
+    let Ok(Received::Message(message)) = parent.receive() else {
+        return false;
+    };
+    let ids = String::from_utf8_lossy(&message.payload)
+        .parse::<u32>()
+        .unwrap_or(1);
     let checks: Vec<Check> = [
         (Feature::Namespaces, true, namespaces()),
         (Feature::Sysctl, true, sysctl()),
-        (Feature::Veth, true, netlink(libc::NETLINK_ROUTE, &new_veth()).map_err(failure("making a veth pair", Some("sudo modprobe veth")))),
-        (Feature::NfTables, true, netlink(libc::NETLINK_NETFILTER, &netfilter_request(10, 16)).map_err(failure("asking nf_tables", Some("sudo modprobe nf_tables")))),
-        (Feature::Conntrack, true, netlink(libc::NETLINK_NETFILTER, &netfilter_request(1, 5)).map_err(failure("asking conntrack", Some("sudo modprobe nf_conntrack_netlink")))),
-        (Feature::Proc, true, root::mount_proc("/proc").map_err(failure("mounting /proc", None))),
+        (
+            Feature::Veth,
+            true,
+            netlink(libc::NETLINK_ROUTE, &new_veth())
+                .map_err(failure("making a veth pair", Some("sudo modprobe veth"))),
+        ),
+        (
+            Feature::NfTables,
+            true,
+            netlink(libc::NETLINK_NETFILTER, &netfilter_request(10, 16))
+                .map_err(failure("asking nf_tables", Some("sudo modprobe nf_tables"))),
+        ),
+        (
+            Feature::Conntrack,
+            true,
+            netlink(libc::NETLINK_NETFILTER, &netfilter_request(1, 5)).map_err(failure(
+                "asking conntrack",
+                Some("sudo modprobe nf_conntrack_netlink"),
+            )),
+        ),
+        (
+            Feature::Proc,
+            true,
+            root::mount_proc("/proc").map_err(failure("mounting /proc", None)),
+        ),
         (Feature::Tmpfs, true, stage().map(|_| ())),
         (Feature::Overlay, false, overlay()),
         (Feature::InstanceIds, false, instance_ids(ids)),
@@ -121,13 +161,17 @@ fn attempt_all(mut parent: Channel) -> bool {
 
 /// They exist by now; what counts is whether they can be used.
 fn namespaces() -> Attempt {
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(|error| failure("changing mounts inside a user namespace", None)(error.into()))?;
+    rustix::mount::mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .map_err(|error| failure("changing mounts inside a user namespace", None)(error.into()))?;
     sys::loopback_up().map_err(failure("setting lo up inside a user namespace", None))
 }
 
 fn sysctl() -> Attempt {
-    fs::write("/proc/sys/net/ipv4/ip_forward", "1").map_err(failure("writing net.ipv4.ip_forward", None))
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1")
+        .map_err(failure("writing net.ipv4.ip_forward", None))
 }
 
 /// A tmpfs over some directory, in this mount namespace only.
@@ -149,10 +193,18 @@ fn overlay() -> Attempt {
             fs::create_dir(base.join(name))?;
         }
         fs::write(base.join("lower/file"), "below")?;
-        root::mount_overlay(&base.join("merged"), &[base.join("lower")], &base.join("upper"), &base.join("work"))?;
+        root::mount_overlay(
+            &base.join("merged"),
+            &[base.join("lower")],
+            &base.join("upper"),
+            &base.join("work"),
+        )?;
         fs::write(base.join("merged/file"), "above")
     };
-    attempt().map_err(failure("mounting an overlay", Some("sudo modprobe overlay")))
+    attempt().map_err(failure(
+        "mounting an overlay",
+        Some("sudo modprobe overlay"),
+    ))
 }
 
 fn instance_ids(ids: u32) -> Attempt {
@@ -172,12 +224,17 @@ fn instance_ids(ids: u32) -> Attempt {
 
 /// Whether this process's own cgroup is its user's to divide. Looks only: the host's tree is not touched.
 fn cgroup() -> Attempt {
-    let own = fs::read_to_string("/proc/self/cgroup").map_err(failure("reading /proc/self/cgroup", None))?;
-    let mounts = fs::read_to_string("/proc/self/mounts").map_err(failure("reading mounts", None))?;
-    let writable = cgroup_directories(&own, &mounts).into_iter().any(|directory| {
-        rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK).is_ok()
-            && rustix::fs::access(directory.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
-    });
+    let own = fs::read_to_string("/proc/self/cgroup")
+        .map_err(failure("reading /proc/self/cgroup", None))?;
+    let mounts =
+        fs::read_to_string("/proc/self/mounts").map_err(failure("reading mounts", None))?;
+    let writable = cgroup_directories(&own, &mounts)
+        .into_iter()
+        .any(|directory| {
+            rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK).is_ok()
+                && rustix::fs::access(directory.join("cgroup.procs"), rustix::fs::Access::WRITE_OK)
+                    .is_ok()
+        });
     if writable {
         return Ok(());
     }
@@ -193,7 +250,8 @@ fn cgroup_directories(own: &str, mounts: &str) -> Vec<PathBuf> {
         mounts.lines().find_map(|line| {
             let mut fields = line.split(' ');
             let (path, found, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
-            let wanted = found == kind && option.is_none_or(|option| options.split(',').any(|one| one == option));
+            let wanted = found == kind
+                && option.is_none_or(|option| options.split(',').any(|one| one == option));
             wanted.then(|| PathBuf::from(path))
         })
     };
@@ -245,7 +303,10 @@ fn message(kind: u16, flags: i32, body: &[u8]) -> Vec<u8> {
 fn new_veth() -> Vec<u8> {
     let mut body = vec![0; 16]; // struct ifinfomsg
     // IFLA_LINKINFO holding IFLA_INFO_KIND "veth".
-    for (length, attribute) in [(4 + 4 + 4u16, libc::IFLA_LINKINFO), (4 + 4, libc::IFLA_INFO_KIND)] {
+    for (length, attribute) in [
+        (4 + 4 + 4u16, libc::IFLA_LINKINFO),
+        (4 + 4, libc::IFLA_INFO_KIND),
+    ] {
         body.extend_from_slice(&length.to_ne_bytes());
         body.extend_from_slice(&attribute.to_ne_bytes());
     }
@@ -256,7 +317,11 @@ fn new_veth() -> Vec<u8> {
 
 /// A request without attributes to a netfilter subsystem (linux/netfilter/nfnetlink.h).
 fn netfilter_request(subsystem: u16, kind: u16) -> Vec<u8> {
-    message(subsystem << 8 | kind, libc::NLM_F_REQUEST | libc::NLM_F_ACK, &[0; 4])
+    message(
+        subsystem << 8 | kind,
+        libc::NLM_F_REQUEST | libc::NLM_F_ACK,
+        &[0; 4],
+    )
 }
 
 #[cfg(test)]

@@ -93,30 +93,69 @@ impl Instances {
         }
     }
 
-    /// Passes an order to an init, with its root file system ahead of the first command.
-    pub(super) fn order(
+    /// Sends an order, with the root file system ahead of the first command.
+    fn order(
         &mut self,
         key: &str,
         ids: u32,
+        starts_command: bool,
         make: impl FnOnce(Option<Box<RootOrder>>) -> Order,
         descriptors: Vec<OwnedFd>,
-        starts_command: bool,
-    ) -> Result<(), Fault> {
-        if starts_command && !self.survey.as_ref().is_some_and(|(at, _)| at.elapsed() < SURVEY_LIFETIME) {
+    ) -> Result<&Instance, Fault> {
+        if starts_command
+            && !self
+                .survey
+                .as_ref()
+                .is_some_and(|(at, _)| at.elapsed() < SURVEY_LIFETIME)
+        {
             self.survey = Some((Instant::now(), root::survey::survey()));
         }
-        let instance = self.running.get_mut(key).ok_or_else(|| Fault::not_found(format!("running instance {key}")))?;
-        let spec = if starts_command { instance.root.take() } else { None };
+        let instance = self
+            .running
+            .get_mut(key)
+            .ok_or_else(|| Fault::not_found(format!("running instance {key}")))?;
+        let spec = if starts_command {
+            instance.root.take()
+        } else {
+            None
+        };
         let root = match (spec, &self.survey) {
-            (Some(spec), Some((_, host))) => Some(Box::new(RootOrder { spec: *spec, ids, host: host.clone() })),
+            (Some(spec), Some((_, host))) => Some(Box::new(RootOrder {
+                spec: *spec,
+                ids,
+                host: host.clone(),
+            })),
             _ => None,
         };
-        let payload = serde_json::to_vec(&make(root)).map_err(|error| Fault::invalid(error.to_string()))?;
-        instance.channel.send(0, payload, descriptors).map_err(Fault::os(format!("ordering instance {key}")))
+        let payload =
+            serde_json::to_vec(&make(root)).map_err(|error| Fault::invalid(error.to_string()))?;
+        instance
+            .channel
+            .send(0, payload, descriptors)
+            .map_err(Fault::os(format!("ordering instance {key}")))?;
+        Ok(instance)
     }
 }
 
 impl Holder {
+    /// Passes an order to an init; what its socket does not take follows when it does.
+    pub(super) fn order(
+        &mut self,
+        key: &str,
+        starts_command: bool,
+        make: impl FnOnce(Option<Box<RootOrder>>) -> Order,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), Fault> {
+        let instance = self
+            .instances
+            .order(key, self.ids, starts_command, make, descriptors)?;
+        if instance.channel.has_backlog() {
+            self.server
+                .want_writes(&instance.channel, instance.token, true);
+        }
+        Ok(())
+    }
+
     /// Answers with those that failed.
     pub(super) fn start_instances(&mut self, specs: Vec<InstanceSpec>) -> BTreeMap<String, Fault> {
         let mut failures = BTreeMap::new();
@@ -148,7 +187,9 @@ impl Holder {
     /// Makes the processes and namespaces of one; true when its network namespace is new.
     fn begin_instance(&mut self, spec: InstanceSpec) -> Result<bool, Fault> {
         if spec.key.is_empty() || spec.hostname.is_empty() || spec.hostname.len() > 64 {
-            return Err(Fault::invalid("an instance needs a name, and a host name of 1 to 64 bytes"));
+            return Err(Fault::invalid(
+                "an instance needs a name, and a host name of 1 to 64 bytes",
+            ));
         }
         if self.instances.running(&spec.key) {
             return Err(Fault::exists(format!("instance {}", spec.key)));
@@ -156,10 +197,16 @@ impl Holder {
         let (ours, theirs) = channel_pair()?;
         let limit = self.processes.descriptor_limit();
         let (pid, made) = match self.namespaces.get(&spec.key) {
-            Some(Namespace { network, user: Some(user) }) => {
-                (join_namespaces(user, network, theirs, limit)?, None)
+            Some(Namespace {
+                network,
+                user: Some(user),
+            }) => (join_namespaces(user, network, theirs, limit)?, None),
+            Some(_) => {
+                return Err(Fault::invalid(format!(
+                    "network namespace {} belongs to the lab",
+                    spec.key
+                )));
             }
-            Some(_) => return Err(Fault::invalid(format!("network namespace {} belongs to the lab", spec.key))),
             None => {
                 let flags = OWN_PROCESSES | libc::CLONE_NEWUSER | libc::CLONE_NEWNET;
                 let Some(pid) = sys::clone3(flags).map_err(Fault::os("making an instance"))? else {
@@ -171,7 +218,10 @@ impl Holder {
         let network = match made {
             Some(Ok(namespace)) => {
                 self.namespaces.insert(spec.key.clone(), namespace);
-                Some(NetworkStart { ipv6: spec.ipv6, sysctls: spec.sysctls })
+                Some(NetworkStart {
+                    ipv6: spec.ipv6,
+                    sysctls: spec.sysctls,
+                })
             }
             Some(Err(fault)) => {
                 let _ = sys::kill(pid.as_raw_pid(), libc::SIGKILL, false);
@@ -182,10 +232,17 @@ impl Holder {
         let made_network = network.is_some();
         let token = self.server.new_token();
         let mut channel = Channel::new(ours);
-        let begun = serde_json::to_vec(&Order::Go { hostname: spec.hostname.clone(), network })
-            .map_err(|error| Fault::invalid(error.to_string()))
-            .and_then(|payload| channel.send(0, payload, Vec::new()).map_err(Fault::os("starting an init")))
-            .and_then(|()| self.server.watch(&channel, token));
+        let begun = serde_json::to_vec(&Order::Go {
+            hostname: spec.hostname.clone(),
+            network,
+        })
+        .map_err(|error| Fault::invalid(error.to_string()))
+        .and_then(|payload| {
+            channel
+                .send(0, payload, Vec::new())
+                .map_err(Fault::os("starting an init"))
+        })
+        .and_then(|()| self.server.watch(&channel, token));
         if let Err(fault) = begun {
             let _ = sys::kill(pid.as_raw_pid(), libc::SIGKILL, false);
             if made_network {
@@ -211,8 +268,13 @@ impl Holder {
     fn own(&self, pid: Pid) -> Result<Namespace, Fault> {
         identity::map_instance(pid, self.ids).map_err(Fault::os("mapping an instance's ids"))?;
         let raw = pid.as_raw_pid();
-        let opened = |name: &str| open(&format!("/proc/{raw}/ns/{name}")).map_err(Fault::os("opening a namespace"));
-        Ok(Namespace { network: opened("net")?, user: Some(opened("user")?) })
+        let opened = |name: &str| {
+            open(&format!("/proc/{raw}/ns/{name}")).map_err(Fault::os("opening a namespace"))
+        };
+        Ok(Namespace {
+            network: opened("net")?,
+            user: Some(opened("user")?),
+        })
     }
 
     /// Namespaces of an instance without the instance.
@@ -228,7 +290,8 @@ impl Holder {
             });
         };
         let made = self.own(pid).and_then(|namespace| {
-            sys::enter(namespace.network.as_fd(), LinkNameSpaceType::Network).map_err(Fault::os("entering a namespace"))?;
+            sys::enter(namespace.network.as_fd(), LinkNameSpaceType::Network)
+                .map_err(Fault::os("entering a namespace"))?;
             let result = crate::init::set_up_network(start);
             self.namespaces.come_home();
             result.map(|()| namespace)
@@ -243,11 +306,16 @@ impl Holder {
         let instance = self.instances.running.get_mut(key).ok_or_else(gone)?;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let ready = poll_readable(instance.channel.as_fd(), left).map_err(|error| Fault::invalid(error.to_string()))?;
+            let ready = poll_readable(instance.channel.as_fd(), left)
+                .map_err(|error| Fault::invalid(error.to_string()))?;
             if !ready {
                 return Err(Fault::invalid(format!("the init of {key} does not report")));
             }
-            match instance.channel.receive().map_err(Fault::os("hearing an init"))? {
+            match instance
+                .channel
+                .receive()
+                .map_err(Fault::os("hearing an init"))?
+            {
                 Received::Message(message) => match serde_json::from_slice(&message.payload) {
                     Ok(Event::Ready) => return Ok(()),
                     Ok(Event::NotReady(fault)) => return Err(fault),
@@ -259,29 +327,53 @@ impl Holder {
         }
     }
 
-    pub(super) fn stop_instances(&mut self, keys: &[String], grace_milliseconds: u64, caller: Caller) -> Outcome {
-        let keys: BTreeSet<String> = keys.iter().filter(|key| self.instances.running(key)).cloned().collect();
+    pub(super) fn stop_instances(
+        &mut self,
+        keys: &[String],
+        grace_milliseconds: u64,
+        caller: Caller,
+    ) -> Outcome {
+        let keys: BTreeSet<String> = keys
+            .iter()
+            .filter(|key| self.instances.running(key))
+            .cloned()
+            .collect();
         if keys.is_empty() {
             return Outcome::Answer(Answer::Done);
         }
-        let signal = if grace_milliseconds == 0 { libc::SIGKILL } else { libc::SIGTERM };
-        for instance in keys.iter().filter_map(|key| self.instances.running.get(key)) {
+        let signal = if grace_milliseconds == 0 {
+            libc::SIGKILL
+        } else {
+            libc::SIGTERM
+        };
+        for instance in keys
+            .iter()
+            .filter_map(|key| self.instances.running.get(key))
+        {
             // Not yet reaped, so the number is still its own.
             let _ = sys::kill(instance.pid, signal, false);
         }
         let deadline = Instant::now().checked_add(Duration::from_millis(grace_milliseconds));
-        self.instances.stops.push(Stop { caller, keys, deadline: deadline.filter(|_| grace_milliseconds > 0) });
+        self.instances.stops.push(Stop {
+            caller,
+            keys,
+            deadline: deadline.filter(|_| grace_milliseconds > 0),
+        });
         Outcome::Later
     }
 
     /// What an init has to say.
     pub(super) fn hear_init(&mut self, token: u64, flags: EventFlags) {
-        let Some(key) = self.instances.by_token.get(&token).cloned() else { return };
+        let Some(key) = self.instances.by_token.get(&token).cloned() else {
+            return;
+        };
         loop {
-            let Some(instance) = self.instances.running.get_mut(&key) else { return };
-            if flags.contains(EventFlags::OUT) || instance.channel.has_backlog() {
-                // A closed channel shows below.
-                let _ = instance.channel.flush();
+            let Some(instance) = self.instances.running.get_mut(&key) else {
+                return;
+            };
+            // A closed channel shows below.
+            if flags.contains(EventFlags::OUT) && instance.channel.flush().is_ok_and(|all| all) {
+                self.server.want_writes(&instance.channel, token, false);
             }
             match instance.channel.receive() {
                 Ok(Received::Message(message)) => self.hear_event(&key, message),
@@ -300,7 +392,8 @@ impl Holder {
         match serde_json::from_slice(&message.payload) {
             Ok(Event::Started { process, pid }) => {
                 if let Some((caller, answer, descriptors)) =
-                    self.processes.started(process, pid, message.descriptors.into())
+                    self.processes
+                        .started(process, pid, message.descriptors.into())
                 {
                     self.server.answer(caller, &answer, descriptors);
                     self.kill_if_abandoned(process, caller);
@@ -308,7 +401,8 @@ impl Holder {
             }
             Ok(Event::NotStarted { process, fault }) => {
                 if let Some(caller) = self.processes.abandon(process) {
-                    self.server.answer(caller, &Answer::Refused(fault), Vec::new());
+                    self.server
+                        .answer(caller, &Answer::Refused(fault), Vec::new());
                 }
             }
             Ok(Event::Exited { process, status }) => self.processes.ended(process, status),
@@ -319,8 +413,15 @@ impl Holder {
 
     /// Settles everything about an instance whose init was reaped; false for a pid that is no init's.
     pub(super) fn init_ended(&mut self, pid: i32) -> bool {
-        let Some(key) = self.instances.by_pid.remove(&pid) else { return false };
-        if let Some(token) = self.instances.running.get(&key).map(|instance| instance.token) {
+        let Some(key) = self.instances.by_pid.remove(&pid) else {
+            return false;
+        };
+        if let Some(token) = self
+            .instances
+            .running
+            .get(&key)
+            .map(|instance| instance.token)
+        {
             // What it said last comes first.
             self.hear_init(token, EventFlags::IN);
             self.instances.by_token.remove(&token);
@@ -328,7 +429,8 @@ impl Holder {
         self.instances.running.remove(&key);
         for caller in self.processes.instance_ended(&key) {
             let fault = Fault::invalid(format!("instance {key} ended before the command started"));
-            self.server.answer(caller, &Answer::Refused(fault), Vec::new());
+            self.server
+                .answer(caller, &Answer::Refused(fault), Vec::new());
         }
         let mut settled = Vec::new();
         self.instances.stops.retain_mut(|stop| {
@@ -347,17 +449,27 @@ impl Holder {
 
 /// The holder's end does not block; the init's does.
 fn channel_pair() -> Result<(OwnedFd, OwnedFd), Fault> {
-    let (ours, theirs) = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(Fault::os("making a channel"))?;
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(Fault::os("making a channel"))?;
     rustix::io::ioctl_fionbio(&ours, true).map_err(Fault::os("making a channel"))?;
     Ok((ours, theirs))
 }
 
 /// Starts an init in namespaces that exist. Only a process can enter a user namespace, not a clone: a
 /// go-between enters, makes the init as the holder's child, says its number and ends.
-fn join_namespaces(user: &OwnedFd, network: &OwnedFd, channel: OwnedFd, limit: Option<u64>) -> Result<Pid, Fault> {
-    let (report, write) =
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(Fault::os("making a pipe"))?;
+fn join_namespaces(
+    user: &OwnedFd,
+    network: &OwnedFd,
+    channel: OwnedFd,
+    limit: Option<u64>,
+) -> Result<Pid, Fault> {
+    let (report, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+        .map_err(Fault::os("making a pipe"))?;
     let Some(between) = sys::fork().map_err(Fault::os("making a process"))? else {
         sys::child(|| {
             let entered = sys::enter(user.as_fd(), LinkNameSpaceType::User)
@@ -381,6 +493,8 @@ fn join_namespaces(user: &OwnedFd, network: &OwnedFd, channel: OwnedFd, limit: O
     let number = i32::from_ne_bytes(bytes);
     match Pid::from_raw(number) {
         Some(pid) if number > 0 => Ok(pid),
-        _ => Err(Fault::os("joining an instance's namespaces")(std::io::Error::from_raw_os_error(-number))),
+        _ => Err(Fault::os("joining an instance's namespaces")(
+            std::io::Error::from_raw_os_error(-number),
+        )),
     }
 }

@@ -72,16 +72,27 @@ struct Holder {
 
 /// The child's side of launching. Returns the exit code.
 pub(crate) fn begin(beginning: Beginning) -> i32 {
-    let Beginning { lab_name, socket, launched_by_root, log, listener, mut starter } = beginning;
+    let Beginning {
+        lab_name,
+        socket,
+        launched_by_root,
+        log,
+        listener,
+        mut starter,
+    } = beginning;
     let ids = match starter.receive() {
-        Ok(Received::Message(message)) => String::from_utf8_lossy(&message.payload).parse::<u32>().ok(),
+        Ok(Received::Message(message)) => String::from_utf8_lossy(&message.payload)
+            .parse::<u32>()
+            .ok(),
         _ => None,
     };
     // The starting process died or failed, and says why to whoever asked.
     let Some(ids) = ids else { return 1 };
     let prepared = prepare(&lab_name, &log).and_then(|limit| {
         Ok(Holder {
-            socket_inode: std::fs::symlink_metadata(&socket).ok().map(|metadata| metadata.ino()),
+            socket_inode: std::fs::symlink_metadata(&socket)
+                .ok()
+                .map(|metadata| metadata.ino()),
             lab_name,
             socket,
             started: Instant::now(),
@@ -98,15 +109,23 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
     });
     let report = match &prepared {
         Ok(_) => Report::Up { pid: 1 },
-        Err(Error::Environment { missing, fix }) => {
-            Report::Environment { missing: missing.clone(), fix: fix.clone() }
-        }
-        Err(Error::Os { doing, source }) => {
-            Report::Failed { doing: doing.clone(), message: source.to_string(), errno: source.raw_os_error() }
-        }
-        Err(other) => Report::Failed { doing: "starting a holder".into(), message: other.to_string(), errno: None },
+        Err(Error::Environment { missing, fix }) => Report::Environment {
+            missing: missing.clone(),
+            fix: fix.clone(),
+        },
+        Err(Error::Os { doing, source }) => Report::Failed {
+            doing: doing.clone(),
+            message: source.to_string(),
+            errno: source.raw_os_error(),
+        },
+        Err(other) => Report::Failed {
+            doing: "starting a holder".into(),
+            message: other.to_string(),
+            errno: None,
+        },
     };
-    let told = serde_json::to_vec(&report).is_ok_and(|payload| starter.send(0, payload, Vec::new()).is_ok());
+    let told = serde_json::to_vec(&report)
+        .is_ok_and(|payload| starter.send(0, payload, Vec::new()).is_ok());
     drop(starter);
     match prepared {
         Ok(mut holder) if told => match holder.serve() {
@@ -124,7 +143,8 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
 fn prepare(lab_name: &str, log: &OwnedFd) -> Result<Option<u64>> {
     let null = init::null()?;
     for (number, descriptor) in [(0, &null), (1, &null), (2, log)] {
-        sys::install(std::os::fd::AsFd::as_fd(descriptor), number).map_err(Error::os("opening standard streams"))?;
+        sys::install(std::os::fd::AsFd::as_fd(descriptor), number)
+            .map_err(Error::os("opening standard streams"))?;
     }
     let refused = |doing: &'static str| {
         move |error: std::io::Error| {
@@ -132,21 +152,36 @@ fn prepare(lab_name: &str, log: &OwnedFd) -> Result<Option<u64>> {
         }
     };
     // Mounts of the host come and go here as they do there (a stick can be taken out); none goes back.
-    rustix::mount::mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)
-        .map_err(std::io::Error::from)
-        .map_err(refused("changing mounts inside a user namespace"))?;
+    rustix::mount::mount_change(
+        "/",
+        MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC,
+    )
+    .map_err(std::io::Error::from)
+    .map_err(refused("changing mounts inside a user namespace"))?;
     root::mount_proc("/proc").map_err(refused("mounting /proc inside a user namespace"))?;
     std::env::set_current_dir("/").map_err(Error::os("entering /"))?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // At most 64 bytes fit, and it is for people only.
-    let name: String = lab_name.chars().filter(char::is_ascii_alphanumeric).take(60).collect();
+    let name: String = lab_name
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(60)
+        .collect();
     rustix::system::sethostname(name.as_bytes()).map_err(Error::os("setting the host name"))?;
-    set_up_network(&NetworkStart { ipv6: false, sysctls: Vec::new() })?;
+    set_up_network(&NetworkStart {
+        ipv6: false,
+        sysctls: Vec::new(),
+    })?;
     Ok(sys::raise_descriptor_limit())
 }
 
 impl Holder {
-    fn obey(&mut self, request: Request, descriptors: Vec<OwnedFd>, caller: Caller) -> Result<Outcome, Fault> {
+    fn obey(
+        &mut self,
+        request: Request,
+        descriptors: Vec<OwnedFd>,
+        caller: Caller,
+    ) -> Result<Outcome, Fault> {
         let done = || Ok(Outcome::Answer(Answer::Done));
         let answer = |answer| Ok(Outcome::Answer(answer));
         match request {
@@ -156,48 +191,79 @@ impl Holder {
                 lab_name: self.lab_name.clone(),
             })),
             Request::Stats => answer(Answer::Stats(self.stats())),
-            Request::CreateNamespaces { specs } => self.create_namespaces(specs).and_then(|()| done()),
+            Request::CreateNamespaces { specs } => {
+                self.create_namespaces(specs).and_then(|()| done())
+            }
             Request::RemoveNamespaces { keys } => {
                 if let Some(key) = keys.iter().find(|key| self.instances.running(key)) {
-                    return Err(Fault::invalid(format!("instance {key} still runs in its namespace")));
+                    return Err(Fault::invalid(format!(
+                        "instance {key} still runs in its namespace"
+                    )));
                 }
                 keys.iter().for_each(|key| self.namespaces.remove(key));
                 done()
             }
             Request::ListNamespaces => answer(Answer::Namespaces(self.namespaces.list()?)),
             Request::NamespaceDescriptors { keys } => {
-                let all = keys.iter().map(|key| self.namespaces.duplicate(key)).collect::<Result<_, _>>()?;
+                let all = keys
+                    .iter()
+                    .map(|key| self.namespaces.duplicate(key))
+                    .collect::<Result<_, _>>()?;
                 Ok(Outcome::WithDescriptors(Answer::Done, all))
             }
             Request::OpenSockets { sockets } => {
-                let all = sockets.iter().map(|socket| self.namespaces.open_socket(socket)).collect::<Result<_, _>>()?;
+                let all = sockets
+                    .iter()
+                    .map(|socket| self.namespaces.open_socket(socket))
+                    .collect::<Result<_, _>>()?;
                 Ok(Outcome::WithDescriptors(Answer::Done, all))
             }
             Request::WriteSysctls { writes } => {
                 for write in &writes {
-                    self.namespaces.within(&write.key, || init::write_sysctls(&write.values))?;
+                    self.namespaces
+                        .within(&write.key, || init::write_sysctls(&write.values))?;
                 }
                 done()
             }
-            Request::ReadFile { key, path } => {
-                answer(Answer::Content(self.namespaces.within(&key, || namespaces::read_file(&path))?))
+            Request::ReadFile { key, path } => answer(Answer::Content(
+                self.namespaces
+                    .within(&key, || namespaces::read_file(&path))?,
+            )),
+            Request::StartInstances { specs } => {
+                answer(Answer::Failures(self.start_instances(specs)))
             }
-            Request::StartInstances { specs } => answer(Answer::Failures(self.start_instances(specs))),
-            Request::StopInstances { keys, grace_milliseconds } => Ok(self.stop_instances(&keys, grace_milliseconds, caller)),
+            Request::StopInstances {
+                keys,
+                grace_milliseconds,
+            } => Ok(self.stop_instances(&keys, grace_milliseconds, caller)),
             Request::ListInstances => answer(Answer::Instances(self.instances.list())),
             Request::Exec { key, spec, stdio } => self.exec(&key, spec, stdio, descriptors, caller),
-            Request::Run { key, spec, inherited } => self.run(&key, spec, inherited, descriptors, caller),
-            Request::Signal { process, signal } => self.signal(process, signal).and_then(|()| done()),
+            Request::Run {
+                key,
+                spec,
+                inherited,
+            } => self.run(&key, spec, inherited, descriptors, caller),
+            Request::Signal { process, signal } => {
+                self.signal(process, signal).and_then(|()| done())
+            }
             Request::Wait { process } => self.processes.attach(process),
             Request::ListProcesses => answer(Answer::Processes(self.processes.list())),
             Request::Keep { name } => {
-                let descriptor = descriptors.into_iter().next().ok_or_else(|| Fault::invalid("nothing to keep"))?;
+                let descriptor = descriptors
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| Fault::invalid("nothing to keep"))?;
                 self.kept.insert(name, descriptor);
                 done()
             }
             Request::Fetch { name } => {
-                let kept = self.kept.get(&name).ok_or_else(|| Fault::not_found(format!("kept descriptor {name}")))?;
-                let copy = kept.try_clone().map_err(Fault::os("duplicating a descriptor"))?;
+                let kept = self
+                    .kept
+                    .get(&name)
+                    .ok_or_else(|| Fault::not_found(format!("kept descriptor {name}")))?;
+                let copy = kept
+                    .try_clone()
+                    .map_err(Fault::os("duplicating a descriptor"))?;
                 Ok(Outcome::WithDescriptors(Answer::Done, vec![copy]))
             }
             Request::Forget { name } => {
@@ -215,7 +281,15 @@ impl Holder {
     fn stats(&self) -> Stats {
         let resident_kib = std::fs::read_to_string("/proc/self/status")
             .ok()
-            .and_then(|text| text.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok()))
+            .and_then(|text| {
+                text.lines().find_map(|line| {
+                    line.strip_prefix("VmRSS:")?
+                        .split_whitespace()
+                        .next()?
+                        .parse()
+                        .ok()
+                })
+            })
             .unwrap_or(0);
         Stats {
             uptime_seconds: self.started.elapsed().as_secs(),
@@ -237,7 +311,8 @@ impl Holder {
             .is_ok_and(|ended| ended.is_some())
         {}
         // Only the file that this holder made: a later one may listen under the same name.
-        let same = std::fs::symlink_metadata(&self.socket).is_ok_and(|now| Some(now.ino()) == self.socket_inode);
+        let same = std::fs::symlink_metadata(&self.socket)
+            .is_ok_and(|now| Some(now.ino()) == self.socket_inode);
         if same {
             let _ = std::fs::remove_file(&self.socket);
         }

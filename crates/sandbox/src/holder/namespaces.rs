@@ -30,13 +30,21 @@ pub(super) struct Namespaces {
 }
 
 pub(super) fn open(path: &str) -> io::Result<OwnedFd> {
-    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+    Ok(rustix::fs::open(
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
 }
 
 impl Namespaces {
     pub(super) fn new() -> Result<Namespaces> {
-        let home = open("/proc/self/ns/net").map_err(Fault::os("opening the lab's network namespace"))?;
-        Ok(Namespaces { home, all: BTreeMap::new() })
+        let home =
+            open("/proc/self/ns/net").map_err(Fault::os("opening the lab's network namespace"))?;
+        Ok(Namespaces {
+            home,
+            all: BTreeMap::new(),
+        })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -56,27 +64,42 @@ impl Namespaces {
     }
 
     pub(super) fn network(&self, key: &str) -> Result<BorrowedFd<'_>, Fault> {
-        let found = self.all.get(key).ok_or_else(|| Fault::not_found(format!("network namespace {key}")))?;
+        let found = self
+            .all
+            .get(key)
+            .ok_or_else(|| Fault::not_found(format!("network namespace {key}")))?;
         Ok(found.network.as_fd())
     }
 
     pub(super) fn duplicate(&self, key: &str) -> Result<OwnedFd, Fault> {
-        self.network(key)?.try_clone_to_owned().map_err(Fault::os("duplicating a descriptor"))
+        self.network(key)?
+            .try_clone_to_owned()
+            .map_err(Fault::os("duplicating a descriptor"))
     }
 
     pub(super) fn list(&self) -> Result<Vec<NetnsStatus>, Fault> {
         let status = |(key, namespace): (&String, &Namespace)| {
             Ok(NetnsStatus {
                 key: key.clone(),
-                owner: if namespace.user.is_some() { NetnsOwner::Instance } else { NetnsOwner::Lab },
-                inode: rustix::fs::fstat(&namespace.network).map_err(Fault::os("looking at a namespace"))?.st_ino,
+                owner: if namespace.user.is_some() {
+                    NetnsOwner::Instance
+                } else {
+                    NetnsOwner::Lab
+                },
+                inode: rustix::fs::fstat(&namespace.network)
+                    .map_err(Fault::os("looking at a namespace"))?
+                    .st_ino,
             })
         };
         self.all.iter().map(status).collect()
     }
 
     /// Does something inside a namespace and comes back.
-    pub(super) fn within<T>(&self, key: &str, work: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    pub(super) fn within<T>(
+        &self,
+        key: &str,
+        work: impl FnOnce() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         sys::enter(self.network(key)?, LinkNameSpaceType::Network)
             .map_err(Fault::os(format!("entering namespace {key}")))?;
         let result = work();
@@ -95,15 +118,21 @@ impl Namespaces {
     /// Makes one that the lab owns.
     pub(super) fn create_for_lab(&self, start: &NetworkStart) -> Result<Namespace, Fault> {
         sys::unshare(UnshareFlags::NEWNET).map_err(Fault::os("making a network namespace"))?;
-        let made = set_up_network(start)
-            .and_then(|()| open("/proc/self/ns/net").map_err(Fault::os("opening a network namespace")));
+        let made = set_up_network(start).and_then(|()| {
+            open("/proc/self/ns/net").map_err(Fault::os("opening a network namespace"))
+        });
         self.come_home();
-        Ok(Namespace { network: made?, user: None })
+        Ok(Namespace {
+            network: made?,
+            user: None,
+        })
     }
 
     pub(super) fn open_socket(&self, spec: &SocketSpec) -> Result<OwnedFd, Fault> {
         self.within(&spec.key, || {
-            open_here(spec).map_err(|(step, error)| Fault::os(format!("{step} in namespace {}", spec.key))(error))
+            open_here(spec).map_err(|(step, error)| {
+                Fault::os(format!("{step} in namespace {}", spec.key))(error)
+            })
         })
     }
 }
@@ -117,7 +146,10 @@ impl Holder {
             if self.namespaces.get(&spec.key).is_some() {
                 return Err(Fault::exists(format!("network namespace {}", spec.key)));
             }
-            let start = NetworkStart { ipv6: spec.ipv6, sysctls: spec.sysctls };
+            let start = NetworkStart {
+                ipv6: spec.ipv6,
+                sysctls: spec.sysctls,
+            };
             let made = match spec.owner {
                 NetnsOwner::Lab => self.namespaces.create_for_lab(&start)?,
                 NetnsOwner::Instance => self.create_for_instance(&start)?,
@@ -143,7 +175,11 @@ fn open_here(spec: &SocketSpec) -> Result<OwnedFd, (&'static str, io::Error)> {
         (spec.freebind && !six, libc::SOL_IP, libc::IP_FREEBIND),
         (spec.freebind && six, libc::SOL_IPV6, libc::IPV6_FREEBIND),
         (spec.transparent && !six, libc::SOL_IP, libc::IP_TRANSPARENT),
-        (spec.transparent && six, libc::SOL_IPV6, libc::IPV6_TRANSPARENT),
+        (
+            spec.transparent && six,
+            libc::SOL_IPV6,
+            libc::IPV6_TRANSPARENT,
+        ),
     ];
     for (wanted, level, name) in options {
         if wanted {
@@ -152,18 +188,28 @@ fn open_here(spec: &SocketSpec) -> Result<OwnedFd, (&'static str, io::Error)> {
         }
     }
     if let Some(device) = &spec.device {
-        sys::set_socket_option(&socket, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())
-            .map_err(|error| ("binding a socket to a device", error))?;
+        sys::set_socket_option(
+            &socket,
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            device.as_bytes(),
+        )
+        .map_err(|error| ("binding a socket to a device", error))?;
     }
     match &spec.bind {
         None => Ok(()),
-        Some(SocketAddress::Inet(address)) => rustix::net::bind(&socket, address).map_err(io::Error::from),
+        Some(SocketAddress::Inet(address)) => {
+            rustix::net::bind(&socket, address).map_err(io::Error::from)
+        }
         Some(SocketAddress::Netlink { groups }) => sys::bind_netlink(&socket, *groups),
-        Some(SocketAddress::Packet { interface }) => sys::bind_packet(&socket, interface, spec.protocol),
+        Some(SocketAddress::Packet { interface }) => {
+            sys::bind_packet(&socket, interface, spec.protocol)
+        }
     }
     .map_err(|error| ("binding a socket", error))?;
     if let Some(backlog) = spec.listen {
-        rustix::net::listen(&socket, backlog).map_err(|error| ("listening on a socket", error.into()))?;
+        rustix::net::listen(&socket, backlog)
+            .map_err(|error| ("listening on a socket", error.into()))?;
     }
     Ok(socket)
 }
@@ -171,9 +217,13 @@ fn open_here(spec: &SocketSpec) -> Result<OwnedFd, (&'static str, io::Error)> {
 /// A file below `/proc` or `/sys/class/net` as this process sees it.
 pub(super) fn read_file(path: &str) -> Result<Vec<u8>, Fault> {
     use std::io::Read;
-    let allowed = ["/proc/", "/sys/class/net/"].iter().any(|prefix| path.starts_with(prefix));
+    let allowed = ["/proc/", "/sys/class/net/"]
+        .iter()
+        .any(|prefix| path.starts_with(prefix));
     if !allowed || path.split('/').any(|part| part == "..") {
-        return Err(Fault::invalid(format!("{path}: only files below /proc and /sys/class/net are read")));
+        return Err(Fault::invalid(format!(
+            "{path}: only files below /proc and /sys/class/net are read"
+        )));
     }
     let failed = || Fault::os(format!("reading {path}"));
     let file = std::fs::OpenOptions::new();
@@ -181,9 +231,16 @@ pub(super) fn read_file(path: &str) -> Result<Vec<u8>, Fault> {
         use std::os::unix::fs::OpenOptionsExt;
         // Some files of /proc (kmsg, trace pipes) would block the lab.
         let mut options = file;
-        options.read(true).custom_flags(libc::O_NONBLOCK).open(path).map_err(failed())?
+        options
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(path)
+            .map_err(failed())?
     };
     let mut content = Vec::new();
-    file.by_ref().take(LARGEST_FILE).read_to_end(&mut content).map_err(failed())?;
+    file.by_ref()
+        .take(LARGEST_FILE)
+        .read_to_end(&mut content)
+        .map_err(failed())?;
     Ok(content)
 }

@@ -38,7 +38,12 @@ pub(super) struct Processes {
 
 impl Processes {
     pub(super) fn new(descriptor_limit: Option<u64>) -> Processes {
-        Processes { all: BTreeMap::new(), ended: VecDeque::new(), last: 0, descriptor_limit }
+        Processes {
+            all: BTreeMap::new(),
+            ended: VecDeque::new(),
+            last: 0,
+            descriptor_limit,
+        }
     }
 
     pub(super) fn descriptor_limit(&self) -> Option<u64> {
@@ -50,7 +55,11 @@ impl Processes {
     }
 
     pub(super) fn list(&self) -> Vec<ProcessStatus> {
-        self.all.values().filter(|entry| entry.pending.is_none()).map(|entry| entry.status.clone()).collect()
+        self.all
+            .values()
+            .filter(|entry| entry.pending.is_none())
+            .map(|entry| entry.status.clone())
+            .collect()
     }
 
     fn add(&mut self, key: &str, spec: &ExecSpec, direct: bool, caller: Caller) -> u64 {
@@ -63,7 +72,13 @@ impl Processes {
             status: None,
         };
         let bound_to = spec.kill_on_disconnect.then_some(caller.client);
-        let entry = Entry { status, direct, pending: Some(caller), bound_to, waiting: Vec::new() };
+        let entry = Entry {
+            status,
+            direct,
+            pending: Some(caller),
+            bound_to,
+            waiting: Vec::new(),
+        };
         self.all.insert(self.last, entry);
         self.last
     }
@@ -100,11 +115,19 @@ impl Processes {
             .filter(|entry| entry.pending.is_none())
             .ok_or_else(|| Fault::not_found(format!("process {process}")))?;
         let read = exit_pipe(entry)?;
-        Ok(Outcome::WithDescriptors(Answer::Started { process, pid: entry.status.pid }, vec![read]))
+        Ok(Outcome::WithDescriptors(
+            Answer::Started {
+                process,
+                pid: entry.status.pid,
+            },
+            vec![read],
+        ))
     }
 
     pub(super) fn ended(&mut self, process: u64, status: ExitStatus) {
-        let Some(entry) = self.all.get_mut(&process) else { return };
+        let Some(entry) = self.all.get_mut(&process) else {
+            return;
+        };
         if entry.status.status.is_some() {
             return;
         }
@@ -122,7 +145,10 @@ impl Processes {
     }
 
     pub(super) fn child_ended(&mut self, pid: i32, status: ExitStatus) {
-        let found = self.all.values().find(|entry| entry.direct && entry.status.pid == pid && entry.status.status.is_none());
+        let found = self
+            .all
+            .values()
+            .find(|entry| entry.direct && entry.status.pid == pid && entry.status.status.is_none());
         if let Some(process) = found.map(|entry| entry.status.process) {
             self.ended(process, status);
         }
@@ -133,12 +159,18 @@ impl Processes {
         let affected: Vec<u64> = self
             .all
             .values()
-            .filter(|entry| !entry.direct && entry.status.key == key && entry.status.status.is_none())
+            .filter(|entry| {
+                !entry.direct && entry.status.key == key && entry.status.status.is_none()
+            })
             .map(|entry| entry.status.process)
             .collect();
         let mut waiting = Vec::new();
         for process in affected {
-            if self.all.get(&process).is_some_and(|entry| entry.pending.is_some()) {
+            if self
+                .all
+                .get(&process)
+                .is_some_and(|entry| entry.pending.is_some())
+            {
                 waiting.extend(self.abandon(process));
             } else {
                 self.ended(process, ExitStatus::Signal(libc::SIGKILL));
@@ -149,20 +181,26 @@ impl Processes {
 
     /// Commands to end when this client goes.
     pub(super) fn bound_to(&self, client: u64) -> Vec<u64> {
-        let bound = |entry: &&Entry| entry.bound_to == Some(client) && entry.status.status.is_none();
-        self.all.values().filter(bound).map(|entry| entry.status.process).collect()
+        let bound =
+            |entry: &&Entry| entry.bound_to == Some(client) && entry.status.status.is_none();
+        self.all
+            .values()
+            .filter(bound)
+            .map(|entry| entry.status.process)
+            .collect()
     }
 }
 
 /// A pipe that will carry the status, or already does.
 fn exit_pipe(entry: &mut Entry) -> Result<OwnedFd, Fault> {
-    let (read, write) =
-        pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(Fault::os("making an exit pipe"))?;
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
+        .map_err(Fault::os("making an exit pipe"))?;
     // The caller may block on its end.
     rustix::io::ioctl_fionbio(&read, false).map_err(Fault::os("making an exit pipe"))?;
     match entry.status.status {
         Some(status) => {
-            rustix::io::write(&write, &status.to_bytes()).map_err(Fault::os("filling an exit pipe"))?;
+            rustix::io::write(&write, &status.to_bytes())
+                .map_err(Fault::os("filling an exit pipe"))?;
         }
         None => entry.waiting.push(write),
     }
@@ -178,13 +216,25 @@ impl Holder {
         descriptors: Vec<OwnedFd>,
         caller: Caller,
     ) -> Result<Outcome, Fault> {
-        let expected = if stdio == StdioKind::Descriptors { 3 } else { 0 };
+        let expected = if stdio == StdioKind::Descriptors {
+            3
+        } else {
+            0
+        };
         if descriptors.len() != expected {
-            return Err(Fault::invalid(format!("{} descriptors instead of {expected}", descriptors.len())));
+            return Err(Fault::invalid(format!(
+                "{} descriptors instead of {expected}",
+                descriptors.len()
+            )));
         }
         let process = self.processes.add(key, &spec, false, caller);
-        let order = |root| Order::Exec { process, spec, stdio, root };
-        match self.instances.order(key, self.ids, order, descriptors, true) {
+        let order = |root| Order::Exec {
+            process,
+            spec,
+            stdio,
+            root,
+        };
+        match self.order(key, true, order, descriptors) {
             Ok(()) => Ok(Outcome::Later),
             Err(fault) => {
                 self.processes.abandon(process);
@@ -206,9 +256,21 @@ impl Holder {
         }
         let inherited = descriptors.split_off(3);
         let pid = exec::start(&NewProcess {
-            spec: &ExecSpec { working_directory: Some(spec.working_directory.clone().unwrap_or_else(|| "/".into())), ..spec.clone() },
-            environment: &BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
-            standard: [descriptors[0].as_fd(), descriptors[1].as_fd(), descriptors[2].as_fd()],
+            spec: &ExecSpec {
+                working_directory: Some(
+                    spec.working_directory.clone().unwrap_or_else(|| "/".into()),
+                ),
+                ..spec.clone()
+            },
+            environment: &BTreeMap::from([(
+                "PATH".to_owned(),
+                "/usr/local/bin:/usr/bin:/bin".to_owned(),
+            )]),
+            standard: [
+                descriptors[0].as_fd(),
+                descriptors[1].as_fd(),
+                descriptors[2].as_fd(),
+            ],
             inherited: &inherited,
             terminal: false,
             network: Some(self.namespaces.network(key)?),
@@ -216,7 +278,10 @@ impl Holder {
             descriptor_limit: None,
         })?;
         let process = self.processes.add(key, &spec, true, caller);
-        match self.processes.started(process, pid.as_raw_pid(), Vec::new()) {
+        match self
+            .processes
+            .started(process, pid.as_raw_pid(), Vec::new())
+        {
             Some((_, answer, descriptors)) => Ok(Outcome::WithDescriptors(answer, descriptors)),
             None => Err(Fault::not_found(format!("process {process}"))),
         }
@@ -224,15 +289,26 @@ impl Holder {
 
     pub(super) fn signal(&mut self, process: u64, signal: i32) -> Result<(), Fault> {
         let missing = || Fault::not_found(format!("running process {process}"));
-        let entry = self.processes.all.get(&process).filter(|entry| entry.status.status.is_none()).ok_or_else(missing)?;
+        let entry = self
+            .processes
+            .all
+            .get(&process)
+            .filter(|entry| entry.status.status.is_none())
+            .ok_or_else(missing)?;
         if !(1..=64).contains(&signal) {
             return Err(Fault::invalid(format!("signal {signal}: not 1 to 64")));
         }
         if entry.direct {
-            return sys::kill(entry.status.pid, signal, true).map_err(Fault::os("sending a signal"));
+            return sys::kill(entry.status.pid, signal, true)
+                .map_err(Fault::os("sending a signal"));
         }
         let key = entry.status.key.clone();
-        match self.instances.order(&key, self.ids, |_| Order::Signal { process, signal }, Vec::new(), false) {
+        match self.order(
+            &key,
+            false,
+            |_| Order::Signal { process, signal },
+            Vec::new(),
+        ) {
             Err(fault) if fault.kind == FaultKind::NotFound => Err(missing()),
             other => other,
         }
@@ -240,7 +316,11 @@ impl Holder {
 
     /// Its client may have gone while it was being started.
     pub(super) fn kill_if_abandoned(&mut self, process: u64, caller: Caller) {
-        let bound = self.processes.all.get(&process).is_some_and(|entry| entry.bound_to == Some(caller.client));
+        let bound = self
+            .processes
+            .all
+            .get(&process)
+            .is_some_and(|entry| entry.bound_to == Some(caller.client));
         if bound && !self.server.knows(caller.client) {
             let _ = self.signal(process, libc::SIGKILL);
         }

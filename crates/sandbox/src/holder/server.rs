@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
-use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::Timespec;
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::net::SocketFlags;
 
 use super::{Caller, Holder, Outcome};
@@ -32,12 +32,26 @@ impl Server {
     pub(super) fn new(listener: OwnedFd) -> Result<Server> {
         // Everything that could interrupt or end the lab by accident is blocked; only SIGCHLD is read.
         let signals = sys::signal_descriptor(&[
-            libc::SIGCHLD, libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGPIPE, libc::SIGUSR1,
-            libc::SIGUSR2, libc::SIGALRM,
+            libc::SIGCHLD,
+            libc::SIGINT,
+            libc::SIGTERM,
+            libc::SIGHUP,
+            libc::SIGQUIT,
+            libc::SIGPIPE,
+            libc::SIGUSR1,
+            libc::SIGUSR2,
+            libc::SIGALRM,
         ])
         .map_err(Error::os("watching signals"))?;
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::os("making an epoll"))?;
-        let server = Server { epoll, listener, signals, clients: BTreeMap::new(), last_token: SIGNALS };
+        let epoll =
+            epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::os("making an epoll"))?;
+        let server = Server {
+            epoll,
+            listener,
+            signals,
+            clients: BTreeMap::new(),
+            last_token: SIGNALS,
+        };
         server.watch(&server.listener, LISTENER)?;
         server.watch(&server.signals, SIGNALS)?;
         Ok(server)
@@ -49,7 +63,13 @@ impl Server {
     }
 
     pub(super) fn watch(&self, source: impl AsFd, token: u64) -> Result<(), Fault> {
-        epoll::add(&self.epoll, source, EventData::new_u64(token), EventFlags::IN).map_err(Fault::os("watching"))
+        epoll::add(
+            &self.epoll,
+            source,
+            EventData::new_u64(token),
+            EventFlags::IN,
+        )
+        .map_err(Fault::os("watching"))
     }
 
     pub(super) fn clients(&self) -> usize {
@@ -65,15 +85,21 @@ impl Server {
         self.clients.contains_key(&client)
     }
 
-    fn want_writes(&self, source: impl AsFd, token: u64, wanted: bool) {
-        let flags = if wanted { EventFlags::IN | EventFlags::OUT } else { EventFlags::IN };
+    pub(super) fn want_writes(&self, source: impl AsFd, token: u64, wanted: bool) {
+        let flags = if wanted {
+            EventFlags::IN | EventFlags::OUT
+        } else {
+            EventFlags::IN
+        };
         // Fails only for a source that is not watched.
         let _ = epoll::modify(&self.epoll, source, EventData::new_u64(token), flags);
     }
 
     /// Answers, unless the caller is gone.
     pub(super) fn answer(&mut self, caller: Caller, answer: &Answer, descriptors: Vec<OwnedFd>) {
-        let Some(channel) = self.clients.get_mut(&caller.client) else { return };
+        let Some(channel) = self.clients.get_mut(&caller.client) else {
+            return;
+        };
         let sent = match serde_json::to_vec(answer) {
             Ok(payload) => channel.send(caller.request, payload, descriptors),
             Err(error) => Err(error.into()),
@@ -97,10 +123,17 @@ impl Holder {
         while !self.ending {
             let timeout = self.instances.next_deadline().map(|deadline| {
                 let left = deadline.saturating_duration_since(Instant::now());
-                Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: i64::from(left.subsec_nanos()) }
+                Timespec {
+                    tv_sec: left.as_secs().cast_signed(),
+                    tv_nsec: i64::from(left.subsec_nanos()),
+                }
             });
             events.clear();
-            match epoll::wait(&self.server.epoll, rustix::buffer::spare_capacity(&mut events), timeout.as_ref()) {
+            match epoll::wait(
+                &self.server.epoll,
+                rustix::buffer::spare_capacity(&mut events),
+                timeout.as_ref(),
+            ) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(Error::os("waiting for events")(error)),
             }
@@ -109,7 +142,9 @@ impl Holder {
                 match event.data.u64() {
                     LISTENER => self.accept(),
                     SIGNALS => self.reap(),
-                    token if self.server.clients.contains_key(&token) => self.hear_client(token, flags),
+                    token if self.server.clients.contains_key(&token) => {
+                        self.hear_client(token, flags)
+                    }
                     token => self.hear_init(token, flags),
                 }
                 if self.ending {
@@ -148,7 +183,8 @@ impl Holder {
     /// have no business here, even if a mistake made the file visible to them.
     fn admits(&self, socket: &OwnedFd) -> bool {
         const UNMAPPED: u32 = 65_534;
-        sys::peer_uid(socket).is_ok_and(|uid| uid == 0 || (uid == UNMAPPED && !self.launched_by_root))
+        sys::peer_uid(socket)
+            .is_ok_and(|uid| uid == 0 || (uid == UNMAPPED && !self.launched_by_root))
     }
 
     fn hear_client(&mut self, token: u64, flags: EventFlags) {
@@ -165,7 +201,9 @@ impl Holder {
             }
         }
         // One request an event, so that a busy caller does not keep others waiting; epoll is level-triggered.
-        let Some(channel) = self.server.clients.get_mut(&token) else { return };
+        let Some(channel) = self.server.clients.get_mut(&token) else {
+            return;
+        };
         match channel.receive() {
             Ok(Received::Message(message)) => self.hear_request(message, token),
             Ok(Received::Nothing) => {}
@@ -184,14 +222,21 @@ impl Holder {
 
     fn hear_request(&mut self, message: Message, token: u64) {
         self.requests += 1;
-        let caller = Caller { client: token, request: message.id };
+        let caller = Caller {
+            client: token,
+            request: message.id,
+        };
         let outcome = match serde_json::from_slice::<Request>(&message.payload) {
-            Ok(request) => self.obey(request, message.descriptors.into(), caller).unwrap_or_else(Outcome::from),
+            Ok(request) => self
+                .obey(request, message.descriptors.into(), caller)
+                .unwrap_or_else(Outcome::from),
             Err(error) => Fault::invalid(format!("request: {error}")).into(),
         };
         match outcome {
             Outcome::Answer(answer) => self.server.answer(caller, &answer, Vec::new()),
-            Outcome::WithDescriptors(answer, descriptors) => self.server.answer(caller, &answer, descriptors),
+            Outcome::WithDescriptors(answer, descriptors) => {
+                self.server.answer(caller, &answer, descriptors)
+            }
             Outcome::Later => {}
         }
     }
@@ -207,10 +252,13 @@ impl Holder {
     fn reap(&mut self) {
         while sys::next_signal(&self.server.signals).is_some() {}
         // Signals merge; children are asked for instead. Those of no record were orphans.
-        while let Ok(Some((pid, status))) = rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
+        while let Ok(Some((pid, status))) =
+            rustix::process::wait(rustix::process::WaitOptions::NOHANG)
+        {
             let pid = pid.as_raw_pid();
             if !self.init_ended(pid) {
-                self.processes.child_ended(pid, crate::init::exit_status(status));
+                self.processes
+                    .child_ended(pid, crate::init::exit_status(status));
             }
         }
     }

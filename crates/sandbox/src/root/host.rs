@@ -17,7 +17,9 @@ use crate::spec::RootBase;
 const OVERLAID: [&str; 3] = ["usr", "etc", "opt"];
 /// Links into `/usr` on merged systems, directories on others; the last two carry whole systems'
 /// programs where they exist.
-const PROGRAMS: [&str; 8] = ["bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu"];
+const PROGRAMS: [&str; 8] = [
+    "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix", "gnu",
+];
 /// Files of `/etc` larger than this are left out where `/etc` must be copied.
 const LARGEST_COPY: u64 = 1 << 20;
 
@@ -53,8 +55,17 @@ pub(super) fn open(base: &RootBase) -> Host {
 pub(super) fn build(order: &RootOrder, host: &Host, scratch: &Source) -> Result<(), Fault> {
     let failed = |error| Fault::os("building a root")(error);
     for (path, mode) in [
-        ("/home", 0o755), ("/media", 0o755), ("/mnt", 0o755), ("/srv", 0o755), ("/run/lock", 0o1777), ("/var", 0o755),
-        ("/var/cache", 0o755), ("/var/lib", 0o755), ("/var/log", 0o755), ("/var/spool", 0o755), ("/var/tmp", 0o1777),
+        ("/home", 0o755),
+        ("/media", 0o755),
+        ("/mnt", 0o755),
+        ("/srv", 0o755),
+        ("/run/lock", 0o1777),
+        ("/var", 0o755),
+        ("/var/cache", 0o755),
+        ("/var/lib", 0o755),
+        ("/var/log", 0o755),
+        ("/var/spool", 0o755),
+        ("/var/tmp", 0o1777),
     ] {
         fs::create_dir(path).map_err(failed)?;
         set_mode(Path::new(path), mode)?;
@@ -65,14 +76,19 @@ pub(super) fn build(order: &RootOrder, host: &Host, scratch: &Source) -> Result<
         symlink(target, Path::new("/").join(name)).map_err(failed)?;
     }
     for (name, source) in &host.directories {
-        bind_to(source, &Path::new("/").join(name), true).map_err(Fault::os(format!("binding /{name}")))?;
+        bind_to(source, &Path::new("/").join(name), true)
+            .map_err(Fault::os(format!("binding /{name}")))?;
     }
     let (in_overlays, elsewhere): (BTreeMap<_, _>, BTreeMap<_, _>) = order
         .spec
         .files
         .iter()
         .map(|(path, content)| (path.clone(), content.clone()))
-        .partition(|(path, _)| OVERLAID.iter().any(|name| Path::new(path).starts_with(Path::new("/").join(name))));
+        .partition(|(path, _)| {
+            OVERLAID
+                .iter()
+                .any(|name| Path::new(path).starts_with(Path::new("/").join(name)))
+        });
     write_files(&elsewhere, Path::new("/"))?;
 
     // Everything that is to differ from the host lies in the upper half before the overlay exists: what
@@ -89,7 +105,14 @@ pub(super) fn build(order: &RootOrder, host: &Host, scratch: &Source) -> Result<
     for (name, source) in &host.overlaid {
         let target = Path::new("/").join(name);
         fs::create_dir(&target).map_err(failed)?;
-        if mount_overlay(&target, &[source.path()], &upper.join(name), &work.join(name)).is_ok() {
+        if mount_overlay(
+            &target,
+            &[source.path()],
+            &upper.join(name),
+            &work.join(name),
+        )
+        .is_ok()
+        {
             continue;
         }
         if *name == "etc" {
@@ -97,14 +120,18 @@ pub(super) fn build(order: &RootOrder, host: &Host, scratch: &Source) -> Result<
         } else {
             bind_to(source, &target, true).map_err(Fault::os(format!("binding /{name}")))?;
         }
-        let wanted = in_overlays.iter().filter(|(path, _)| Path::new(path).starts_with(&target));
-        let wanted: BTreeMap<_, _> = wanted.map(|(path, content)| (path.clone(), content.clone())).collect();
+        let wanted = in_overlays
+            .iter()
+            .filter(|(path, _)| Path::new(path).starts_with(&target));
+        let wanted: BTreeMap<_, _> = wanted
+            .map(|(path, content)| (path.clone(), content.clone()))
+            .collect();
         write_files(&wanted, Path::new("/"))?;
     }
     Ok(())
 }
 
-/// Directories of `/etc` become the instance's own, so that it can make and replace files in them.
+/// These become the instance's own, so that it can make and replace files in them.
 fn mirror_directories(view: &HostView, upper: &Path) -> Result<(), Fault> {
     for (name, mode) in &view.directories {
         let path = upper.join(name);
@@ -124,8 +151,14 @@ fn hide(view: &HostView, upper: &Path) -> Result<(), Fault> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Fault::os(format!("hiding /{name}")))?;
         }
-        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::CharacterDevice, Mode::empty(), 0)
-            .map_err(Fault::os(format!("hiding /{name}")))?;
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            FileType::CharacterDevice,
+            Mode::empty(),
+            0,
+        )
+        .map_err(Fault::os(format!("hiding /{name}")))?;
     }
     Ok(())
 }
@@ -150,14 +183,21 @@ pub(super) fn write_files(files: &BTreeMap<String, String>, root: &Path) -> Resu
 
 /// What everybody may read of a directory, copied: the way to a private `/etc` without overlayfs.
 fn copy_tree(source: &Path, target: &Path, relative: &Path, view: &HostView) -> Result<(), Fault> {
-    let listing = fs::read_dir(source).map_err(Fault::os(format!("reading /{}", relative.display())))?;
+    let listing =
+        fs::read_dir(source).map_err(Fault::os(format!("reading /{}", relative.display())))?;
     for entry in listing.flatten() {
         let relative = relative.join(entry.file_name());
-        if view.hidden.iter().any(|hidden| Path::new(hidden) == relative) {
+        if view
+            .hidden
+            .iter()
+            .any(|hidden| Path::new(hidden) == relative)
+        {
             continue;
         }
         let (from, to) = (entry.path(), target.join(entry.file_name()));
-        let Ok(metadata) = fs::symlink_metadata(&from) else { continue };
+        let Ok(metadata) = fs::symlink_metadata(&from) else {
+            continue;
+        };
         let copied = if metadata.is_dir() {
             fs::create_dir(&to).map_err(Fault::os(format!("making /{}", relative.display())))?;
             copy_tree(&from, &to, &relative, view)?;

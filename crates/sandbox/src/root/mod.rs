@@ -50,7 +50,10 @@ impl Source {
     }
 
     fn is_directory(&self) -> io::Result<bool> {
-        Ok(FileType::from_raw_mode(rustix::fs::fstat(&self.descriptor)?.st_mode) == FileType::Directory)
+        Ok(
+            FileType::from_raw_mode(rustix::fs::fstat(&self.descriptor)?.st_mode)
+                == FileType::Directory,
+        )
     }
 }
 
@@ -59,21 +62,40 @@ impl Source {
 pub(crate) fn enter(order: &RootOrder) -> Result<BTreeMap<String, String>, Fault> {
     let spec = &order.spec;
     check_paths(order)?;
-    sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC).map_err(Fault::os("leaving the lab's mounts"))?;
-    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
-        .map_err(Fault::os("making mounts private"))?;
+    sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC)
+        .map_err(Fault::os("leaving the lab's mounts"))?;
+    rustix::mount::mount_change(
+        "/",
+        MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+    )
+    .map_err(Fault::os("making mounts private"))?;
 
-    let opened = |path: &Path| Source::open(path).map_err(Fault::os(format!("opening {}", path.display())));
-    let tools = spec.tools.iter().map(|tool| opened(&tool.executable)).collect::<Result<Vec<_>, _>>()?;
-    let binds = spec.binds.iter().map(|bind| opened(&bind.source)).collect::<Result<Vec<_>, _>>()?;
+    let opened =
+        |path: &Path| Source::open(path).map_err(Fault::os(format!("opening {}", path.display())));
+    let tools = spec
+        .tools
+        .iter()
+        .map(|tool| opened(&tool.executable))
+        .collect::<Result<Vec<_>, _>>()?;
+    let binds = spec
+        .binds
+        .iter()
+        .map(|bind| opened(&bind.source))
+        .collect::<Result<Vec<_>, _>>()?;
     let devices = device::open();
     let host = host::open(&spec.base);
     let layers = match &spec.base {
         RootBase::Host => Vec::new(),
-        RootBase::Layers { lower, .. } => lower.iter().map(|path| opened(path)).collect::<Result<_, _>>()?,
+        RootBase::Layers { lower, .. } => lower
+            .iter()
+            .map(|path| opened(path))
+            .collect::<Result<_, _>>()?,
     };
     let writable = match &spec.base {
-        RootBase::Layers { upper: Some((upper, work)), .. } => Some((opened(upper)?, opened(work)?)),
+        RootBase::Layers {
+            upper: Some((upper, work)),
+            ..
+        } => Some((opened(upper)?, opened(work)?)),
         _ => None,
     };
 
@@ -93,11 +115,18 @@ pub(crate) fn enter(order: &RootOrder) -> Result<BTreeMap<String, String>, Fault
     device::build(&devices, order.ids)?;
     install_tools(&spec.tools, &tools)?;
     for (bind, source) in spec.binds.iter().zip(&binds) {
-        let shown = || format!("binding {} to {}", bind.source.display(), bind.target.display());
+        let shown = || {
+            format!(
+                "binding {} to {}",
+                bind.source.display(),
+                bind.target.display()
+            )
+        };
         bind_to(source, &bind.target, bind.read_only).map_err(Fault::os(shown()))?;
     }
 
-    rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(Fault::os("leaving the host's root"))?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH)
+        .map_err(Fault::os("leaving the host's root"))?;
     std::env::set_current_dir("/").map_err(Fault::os("entering the new root"))?;
     let mut environment = default_environment();
     environment.extend(spec.environment.clone());
@@ -107,16 +136,35 @@ pub(crate) fn enter(order: &RootOrder) -> Result<BTreeMap<String, String>, Fault
 /// Refuses paths that do not say plainly where they lead.
 fn check_paths(order: &RootOrder) -> Result<(), Fault> {
     let plain = |path: &Path| {
-        path.is_absolute() && !path.components().any(|part| matches!(part, std::path::Component::ParentDir))
+        path.is_absolute()
+            && !path
+                .components()
+                .any(|part| matches!(part, std::path::Component::ParentDir))
     };
-    for path in order.spec.files.keys().map(Path::new).chain(order.spec.binds.iter().map(|bind| bind.target.as_path())) {
+    for path in order
+        .spec
+        .files
+        .keys()
+        .map(Path::new)
+        .chain(order.spec.binds.iter().map(|bind| bind.target.as_path()))
+    {
         if !plain(path) {
-            return Err(Fault::invalid(format!("{}: not an absolute path", path.display())));
+            return Err(Fault::invalid(format!(
+                "{}: not an absolute path",
+                path.display()
+            )));
         }
     }
     for tool in &order.spec.tools {
-        if tool.name.is_empty() || tool.name.contains(['/', '\0']) || tool.name == "." || tool.name == ".." {
-            return Err(Fault::invalid(format!("tool `{}`: not a file name", tool.name)));
+        if tool.name.is_empty()
+            || tool.name.contains(['/', '\0'])
+            || tool.name == "."
+            || tool.name == ".."
+        {
+            return Err(Fault::invalid(format!(
+                "tool `{}`: not a file name",
+                tool.name
+            )));
         }
     }
     Ok(())
@@ -135,7 +183,11 @@ fn become_root() -> io::Result<()> {
 
 /// Mounts the new root on top of some directory and makes it the working directory. Returns a private
 /// tmpfs that no path leads to after the pivot, for the writable halves of overlays.
-fn stage(base: &RootBase, layers: &[Source], writable: Option<&(Source, Source)>) -> Result<Source, Fault> {
+fn stage(
+    base: &RootBase,
+    layers: &[Source],
+    writable: Option<&(Source, Source)>,
+) -> Result<Source, Fault> {
     let mut refusal = Fault::invalid("no directory to build a root on");
     let mut staged = None;
     for candidate in STAGES {
@@ -147,10 +199,14 @@ fn stage(base: &RootBase, layers: &[Source], writable: Option<&(Source, Source)>
             Err(error) => refusal = Fault::os(format!("mounting a tmpfs on {candidate}"))(error),
         }
     }
-    let Some(stage) = staged else { return Err(refusal) };
+    let Some(stage) = staged else {
+        return Err(refusal);
+    };
     let directory = |name: &str| {
         let path = stage.join(name);
-        fs::create_dir(&path).map(|()| path).map_err(Fault::os("building a root"))
+        fs::create_dir(&path)
+            .map(|()| path)
+            .map_err(Fault::os("building a root"))
     };
     let root = directory("root")?;
     let scratch = Source::open(&directory("scratch")?).map_err(Fault::os("building a root"))?;
@@ -175,17 +231,41 @@ fn stage(base: &RootBase, layers: &[Source], writable: Option<&(Source, Source)>
 pub(crate) fn mount_tmpfs(target: impl AsRef<Path>, options: &str) -> io::Result<()> {
     let options = CString::new(options)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount("tmpfs", target.as_ref(), "tmpfs", flags, Some(options.as_c_str()))?;
+    rustix::mount::mount(
+        "tmpfs",
+        target.as_ref(),
+        "tmpfs",
+        flags,
+        Some(options.as_c_str()),
+    )?;
     Ok(())
 }
 
 /// An overlay that works without privileges (`userxattr`, Linux 5.11).
-pub(crate) fn mount_overlay(target: &Path, lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<()> {
-    let lower: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
-    let options =
-        format!("lowerdir={},upperdir={},workdir={},userxattr", lower.join(":"), upper.display(), work.display());
+pub(crate) fn mount_overlay(
+    target: &Path,
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+) -> io::Result<()> {
+    let lower: Vec<String> = lower
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let options = format!(
+        "lowerdir={},upperdir={},workdir={},userxattr",
+        lower.join(":"),
+        upper.display(),
+        work.display()
+    );
     let options = CString::new(options)?;
-    rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), Some(options.as_c_str()))?;
+    rustix::mount::mount(
+        "overlay",
+        target,
+        "overlay",
+        MountFlags::empty(),
+        Some(options.as_c_str()),
+    )?;
     Ok(())
 }
 
@@ -234,7 +314,11 @@ pub(crate) fn bind_to(source: &Source, target: &Path, read_only: bool) -> io::Re
         }
     }
     rustix::mount::mount_bind_recursive(source.path(), target)?;
-    if read_only { sys::set_read_only(target) } else { Ok(()) }
+    if read_only {
+        sys::set_read_only(target)
+    } else {
+        Ok(())
+    }
 }
 
 /// One bind a file, one link a name. Preferred names come first on `PATH`, the others last, where the
@@ -261,8 +345,11 @@ fn install_tools(tools: &[Tool], sources: &[Source]) -> Result<(), Fault> {
             }
         };
         let directory = if tool.preferred { "bin" } else { "fallback" };
-        std::os::unix::fs::symlink(format!("../exec/{file}"), base.join(directory).join(&tool.name))
-            .map_err(failed)?;
+        std::os::unix::fs::symlink(
+            format!("../exec/{file}"),
+            base.join(directory).join(&tool.name),
+        )
+        .map_err(failed)?;
     }
     Ok(())
 }

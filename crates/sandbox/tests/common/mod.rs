@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sandbox::{
-    Client, ExecSpec, ExitStatus, HolderHandle, HolderSpec, InstanceSpec, SelfCommand, Stdio, launch,
+    Client, ExecSpec, ExitStatus, HolderHandle, HolderSpec, InstanceSpec, SelfCommand, Stdio,
+    launch,
 };
 
 pub struct Lab {
@@ -31,12 +32,18 @@ impl Lab {
         let directory = tempfile::tempdir().unwrap();
         let handle = launch(&spec(directory.path())).unwrap();
         let client = handle.client().inspect_err(|_| end(&handle)).unwrap();
-        Lab { directory, handle, client }
+        Lab {
+            directory,
+            handle,
+            client,
+        }
     }
 
     pub fn with_instance(key: &str) -> Lab {
         let lab = Lab::launch();
-        lab.client.start_instance(InstanceSpec::new(key, format!("{key}-host"))).unwrap();
+        lab.client
+            .start_instance(InstanceSpec::new(key, format!("{key}-host")))
+            .unwrap();
         lab
     }
 
@@ -67,8 +74,16 @@ pub fn ended(handle: &HolderHandle) -> bool {
 
 pub fn wait_ended(handle: &HolderHandle, timeout: Duration) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let timeout = Timespec { tv_sec: timeout.as_secs() as i64, tv_nsec: timeout.subsec_nanos().into() };
-    poll(&mut [PollFd::new(&handle.pidfd, PollFlags::IN)], Some(&timeout)).unwrap() > 0
+    let timeout = Timespec {
+        tv_sec: timeout.as_secs() as i64,
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    poll(
+        &mut [PollFd::new(&handle.pidfd, PollFlags::IN)],
+        Some(&timeout),
+    )
+    .unwrap()
+        > 0
 }
 
 pub fn run(client: &Client, key: &str, spec: ExecSpec) -> (ExitStatus, String) {
