@@ -89,9 +89,11 @@ impl<'a> Arguments<'a> {
         self.asked.borrow_mut().extend(names);
     }
 
-    /// Refuses parameters that AWS knows and this cloud does not model. Errors: `UnsupportedOperation`.
+    /// Refuses parameters that AWS knows and this cloud does not model; `false` asks for nothing. Errors:
+    /// `UnsupportedOperation`.
     pub fn refuse(&self, names: &[&'static str]) -> Result<(), ApiError> {
-        match names.iter().find(|name| self.value(name).is_some()) {
+        let asks = |value: &Value| *value != Value::Bool(false) && value.as_str() != Some("false");
+        match names.iter().find(|name| self.value(name).is_some_and(asks)) {
             None => Ok(()),
             Some(name) => Err(ApiError::new(
                 ErrorCode::UnsupportedOperation,
@@ -264,6 +266,20 @@ impl<'a> Arguments<'a> {
             let key = tag.required_text("Key")?.to_owned();
             Ok((key, tag.text("Value")?.unwrap_or_default().to_owned()))
         })
+    }
+
+    /// The only one of several alternatives that was given. Errors: `MissingParameter` for none,
+    /// `InvalidParameterCombination` for more.
+    pub fn exactly_one<T>(&self, names: &str, given: Vec<T>) -> Result<T, ApiError> {
+        let mut given = given.into_iter();
+        match (given.next(), given.next()) {
+            (None, _) => Err(missing(&format!("{}{names}", self.path))),
+            (Some(only), None) => Ok(only),
+            (Some(_), Some(_)) => Err(ApiError::new(
+                ErrorCode::InvalidParameterCombination,
+                format!("Only one of the parameters {}{names} can be given", self.path),
+            )),
+        }
     }
 
     /// Turns an absent value into `MissingParameter`.

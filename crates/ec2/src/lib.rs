@@ -7,8 +7,13 @@
 
 pub mod arguments;
 pub mod filter;
+mod gateway;
 pub mod identifier;
+mod region;
+mod route_table;
 pub mod shape;
+mod subnet;
+mod vpc;
 
 use model::{ApiError, ErrorCode, Model};
 use serde_json::Value;
@@ -17,7 +22,8 @@ use serde_json::Value;
 pub type Operation = (&'static str, fn(&mut Model, &Value) -> Result<Value, ApiError>);
 
 /// Families in the order they are searched.
-const FAMILIES: &[&[Operation]] = &[];
+const FAMILIES: &[&[Operation]] =
+    &[gateway::OPERATIONS, region::OPERATIONS, route_table::OPERATIONS, subnet::OPERATIONS, vpc::OPERATIONS];
 
 /// Serves one call. `arguments` has the shape of `aws … --cli-input-json`, the answer that of boto3.
 /// `DryRun: true` is served here for every operation: all checks run, on a copy.

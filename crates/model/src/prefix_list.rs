@@ -18,6 +18,9 @@ pub struct PrefixList {
     pub max_entries: u32,
     /// Version, from 1.
     pub version: u64,
+    /// Whether it was changed since it was made; clients wait for either state.
+    #[serde(default)]
+    pub is_modified: bool,
     /// Blocks of the newest version with their descriptions, sorted.
     pub entries: Vec<PrefixListEntry>,
     /// Whether AWS owns it (a gateway endpoint's service).

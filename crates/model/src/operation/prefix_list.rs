@@ -55,6 +55,7 @@ pub fn create_managed_prefix_list(
         is_ipv6: request.is_ipv6,
         max_entries: request.max_entries,
         version: 1,
+        is_modified: false,
         entries: listed(entries),
         is_aws_managed: false,
         tags: request.tags,
@@ -127,7 +128,7 @@ pub fn modify_managed_prefix_list(model: &mut Model, request: ModifyManagedPrefi
         return Err(too_many_entries(max_entries));
     }
     let list = model.prefix_list_mut(&request.prefix_list_id)?;
-    list.max_entries = max_entries;
+    (list.max_entries, list.is_modified) = (max_entries, true);
     if let Some(name) = request.prefix_list_name {
         list.name = name;
     }
@@ -191,6 +192,7 @@ pub fn define_aws_managed_prefix_list(
         is_ipv6: false,
         max_entries: entries.len() as u32,
         version: 1,
+        is_modified: false,
         entries,
         is_aws_managed: true,
         tags: Tags::new(),
