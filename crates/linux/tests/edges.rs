@@ -192,7 +192,7 @@ fn flows_have_a_ceiling() {
         for _ in 0..5 {
             kept.push(lab.connect("web1", WEB1, 0, APP1, 8080, "app1").1.expect("open"));
         }
-        assert_eq!(tcp(&mut lab, "web1", WEB1, APP1, 8080, "app1"), "Silence sg-limit");
+        assert_eq!(tcp(&mut lab, "web1", WEB1, APP1, 8080, "app1"), "Silence sg-out-limit");
         assert!(kept.iter_mut().all(support::Kept::client_says), "those that are known go on");
         assert_eq!(tcp(&mut lab, "app2", "10.0.10.11", DB1, 5432, "db1"), "10.0.10.11 > 10.0.20.10");
     });

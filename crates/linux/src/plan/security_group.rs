@@ -443,7 +443,7 @@ fn accept_chain(direction: Direction, keeper: Keeper, untracked: bool, options: 
         };
         let condition = all([direction_is(ct_direction), condition]);
         if let (Some(limit), false) = (options.flows_per_interface, untracked) {
-            let drop = table.drop_chain("sg-limit");
+            let drop = table.drop_chain(&format!("sg-{word}-limit"));
             let over = over_limit(devices(direction)[0], limit, table);
             rules.push(then(all([condition.clone(), over]), goto(drop)));
         }

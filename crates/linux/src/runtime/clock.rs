@@ -9,18 +9,23 @@ use sandbox::Client;
 use super::error::{Error, Result};
 use super::sockets::Sockets;
 
+/// Seconds that a packet gives an entry: the timeouts of plans (SG-16, SG-19, NAT-12) and the kernel's own for ICMP and for
+/// TCP on its way to and from an open connection.
+const FULL_SECONDS: [u64; 10] = [10, 30, 60, 120, 180, 300, 350, 600, 3_600, 432_000];
+
 /// What makes connections older by `elapsed`, whole seconds.
 pub fn aging(connections: &[Connection], elapsed: Duration) -> Batch {
     let mut batch = Batch::new();
     for connection in connections {
-        // The kernel reports whole seconds, rounded down: an entry that has as many left as pass is a moment from its end,
-        // but not there.
+        // The kernel reports whole seconds, rounded down. An entry that has as many left as pass is a moment from its end,
+        // but not there; unless it was renewed just now, for then nothing was rounded.
+        let renewed = FULL_SECONDS.contains(&connection.timeout.as_secs());
         match connection.timeout.checked_sub(elapsed) {
-            Some(left) => {
+            Some(left) if !(left.is_zero() && renewed) => {
                 let change = Change { timeout: Some(left.max(Duration::from_secs(1))), mark: None };
                 conntrack::change(&mut batch, &connection.original, connection.zone, &change);
             }
-            None => conntrack::delete(&mut batch, &connection.original, connection.zone),
+            _ => conntrack::delete(&mut batch, &connection.original, connection.zone),
         }
     }
     batch

@@ -117,6 +117,9 @@ fn explain(
         "sg-out-empty" => (interface(iif).map(|i| Component::SecurityGroups(i, Egress)), Some(Code::SgHasNoRules)),
         "sg-in" => (interface(oif).map(|i| Component::SecurityGroups(i, Ingress)), Some(Code::EniSgRulesMismatch)),
         "sg-in-empty" => (interface(oif).map(|i| Component::SecurityGroups(i, Ingress)), Some(Code::SgHasNoRules)),
+        // SG-31: AWS has a metric for it, and no code.
+        "sg-out-limit" => (interface(iif).map(|i| Component::SecurityGroups(i, Egress)), None),
+        "sg-in-limit" => (interface(oif).map(|i| Component::SecurityGroups(i, Ingress)), None),
         "acl-out" => (subnet(iif).map(|s| Component::NetworkAcl(s, Egress)), Some(Code::SubnetAclRestriction)),
         "acl-in" => (subnet(oif).map(|s| Component::NetworkAcl(s, Ingress)), Some(Code::SubnetAclRestriction)),
         "no-route" => (table(), Some(Code::NoRouteToDestination)),
