@@ -42,6 +42,7 @@ pub fn in_own_namespaces(test: &str, body: impl FnOnce()) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "inside the namespace:\n{out}\n{err}");
     assert!(out.contains("1 passed"), "no test named {test} ran:\n{out}");
+    print!("{out}");
 }
 
 /// A network namespace, held by its descriptor.

@@ -15,7 +15,7 @@ use model::*;
 pub struct World {
     /// What it is so far.
     pub model: Model,
-    count: u8,
+    count: u16,
 }
 
 fn id<Id: std::str::FromStr>(kind: &str, name: &str) -> Id
@@ -369,7 +369,7 @@ impl World {
             vpc_id: self.model.subnets[&subnet].vpc_id.clone(),
             subnet_id: subnet,
             description: String::new(),
-            mac_address: MacAddress([0x02, 0, 0, 0, 1, self.count]),
+            mac_address: MacAddress([0x02, 0, 0, 0, (self.count >> 8) as u8, self.count as u8]),
             private_ip_addresses: vec![address.parse().expect("address")],
             ipv6_addresses: Vec::new(),
             auto_public_ip: None,
