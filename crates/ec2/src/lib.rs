@@ -5,14 +5,20 @@
 //! parameters, [`filter`] chooses what Describe calls show, [`shape`] holds what answers have in common.
 #![forbid(unsafe_code)]
 
+mod address;
 pub mod arguments;
 pub mod filter;
 mod gateway;
 pub mod identifier;
+mod nat_gateway;
+mod network_acl;
+mod peering;
 mod region;
 mod route_table;
+mod security_group;
 pub mod shape;
 mod subnet;
+mod traffic;
 mod vpc;
 
 use model::{ApiError, ErrorCode, Model};
@@ -22,8 +28,18 @@ use serde_json::Value;
 pub type Operation = (&'static str, fn(&mut Model, &Value) -> Result<Value, ApiError>);
 
 /// Families in the order they are searched.
-const FAMILIES: &[&[Operation]] =
-    &[gateway::OPERATIONS, region::OPERATIONS, route_table::OPERATIONS, subnet::OPERATIONS, vpc::OPERATIONS];
+const FAMILIES: &[&[Operation]] = &[
+    address::OPERATIONS,
+    gateway::OPERATIONS,
+    nat_gateway::OPERATIONS,
+    network_acl::OPERATIONS,
+    peering::OPERATIONS,
+    region::OPERATIONS,
+    route_table::OPERATIONS,
+    security_group::OPERATIONS,
+    subnet::OPERATIONS,
+    vpc::OPERATIONS,
+];
 
 /// Serves one call. `arguments` has the shape of `aws … --cli-input-json`, the answer that of boto3.
 /// `DryRun: true` is served here for every operation: all checks run, on a copy.
