@@ -67,11 +67,14 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan)
     }
     for (_, interface) in interfaces(fabric, index) {
         for own in &interface.addresses {
-            let to = RouteTo::Device {
-                device: interface_link(&interface.id),
-                via: None,
-                source: Some(fabric.subnets[interface.subnet].router),
-                mtu: None,
+            let to = match options.invert == Some(Stage::LocalDelivery) {
+                false => RouteTo::Device {
+                    device: interface_link(&interface.id),
+                    via: None,
+                    source: Some(fabric.subnets[interface.subnet].router),
+                    mtu: None,
+                },
+                true => RouteTo::device(SINK_NOBODY),
             };
             namespace.route(SHARED, host(own.private), 0, to);
             namespace.neighbours.insert((interface_link(&interface.id), own.private), interface.mac.0);

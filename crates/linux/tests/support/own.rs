@@ -19,7 +19,7 @@ pub fn in_own_namespaces(test: &str, body: impl FnOnce()) {
     }
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let mut command = Command::new(std::env::current_exe().expect("this test's path"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    command.args(["--exact", test, "--nocapture", "--test-threads=1", "--include-ignored"]).env(INSIDE, "1");
     let maps = [
         ("/proc/self/setgroups", "deny".to_owned()),
         ("/proc/self/uid_map", format!("0 {uid} 1")),
