@@ -10,14 +10,18 @@ pub mod arguments;
 pub mod filter;
 mod gateway;
 pub mod identifier;
+mod instance;
+mod instance_shape;
 mod nat_gateway;
 mod network_acl;
+mod network_interface;
 mod peering;
 mod region;
 mod route_table;
 mod security_group;
 pub mod shape;
 mod subnet;
+mod tag;
 mod traffic;
 mod vpc;
 
@@ -31,13 +35,17 @@ pub type Operation = (&'static str, fn(&mut Model, &Value) -> Result<Value, ApiE
 const FAMILIES: &[&[Operation]] = &[
     address::OPERATIONS,
     gateway::OPERATIONS,
+    instance::OPERATIONS,
+    instance_shape::OPERATIONS,
     nat_gateway::OPERATIONS,
     network_acl::OPERATIONS,
+    network_interface::OPERATIONS,
     peering::OPERATIONS,
     region::OPERATIONS,
     route_table::OPERATIONS,
     security_group::OPERATIONS,
     subnet::OPERATIONS,
+    tag::OPERATIONS,
     vpc::OPERATIONS,
 ];
 

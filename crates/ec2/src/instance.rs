@@ -1,0 +1,244 @@
+//! Instances: launching and changing them (INST-1 … INST-10, UD-1, IMDS-3 … IMDS-7). What they look like stands in
+//! `instance_shape`.
+
+use base64::Engine as _;
+use model::instance::InstanceState;
+use model::operation::{self, LaunchInterface, MetadataOptionsRequest, ModifyInstanceAttribute, RunInstances, StateChange};
+use model::{ApiError, ErrorCode, InstanceId, Model};
+use serde_json::{Value, json};
+
+use crate::Operation;
+use crate::arguments::{Arguments, read};
+use crate::instance_shape::{metadata_options, reservations};
+use crate::network_interface::private_addresses;
+use crate::shape::{done, text};
+
+/// What this file serves.
+pub const OPERATIONS: &[Operation] = &[
+    ("ModifyInstanceAttribute", modify_instance_attribute),
+    ("ModifyInstanceMetadataOptions", modify_instance_metadata_options),
+    ("ModifyPrivateDnsNameOptions", modify_private_dns_name_options),
+    ("MonitorInstances", |m, a| monitor(m, a, true)),
+    ("RebootInstances", reboot_instances),
+    ("RunInstances", run_instances),
+    ("StartInstances", start_instances),
+    ("StopInstances", stop_instances),
+    ("TerminateInstances", terminate_instances),
+    ("UnmonitorInstances", |m, a| monitor(m, a, false)),
+];
+
+fn run_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let request = read(arguments, |a| {
+        a.refuse(&["LaunchTemplate", "InstanceMarketOptions", "LicenseSpecifications", "ElasticGpuSpecification"])?;
+        a.ignore(&["BlockDeviceMappings", "CapacityReservationSpecification", "CpuOptions", "CreditSpecification"]);
+        a.ignore(&["EbsOptimized", "EnclaveOptions", "HibernationOptions", "IamInstanceProfile", "KernelId"]);
+        a.ignore(&["MaintenanceOptions", "RamdiskId", "AdditionalInfo", "EnablePrimaryIpv6"]);
+        let (zone, monitoring) = (
+            a.within("Placement", |p| {
+                p.ignore(&["Tenancy", "GroupName", "Affinity", "HostId", "PartitionNumber"]);
+                p.text("AvailabilityZone")
+            })?,
+            a.within("Monitoring", |m| m.boolean("Enabled"))?.flatten(),
+        );
+        let dns = a.within("PrivateDnsNameOptions", |p| {
+            p.ignore(&["HostnameType", "EnableResourceNameDnsAAAARecord"]);
+            p.boolean("EnableResourceNameDnsARecord")
+        })?;
+        let mut request = RunInstances::of(a.required_id("ImageId")?);
+        if let Some(instance_type) = a.text("InstanceType")? {
+            request.instance_type = instance_type.to_owned();
+        }
+        request.min_count = a.required("MinCount", a.integer("MinCount")?)?;
+        request.max_count = a.required("MaxCount", a.integer("MaxCount")?)?;
+        request.key_name = a.text("KeyName")?.map(str::to_owned);
+        request.subnet_id = a.id("SubnetId")?;
+        request.private_ip_address = a.address("PrivateIpAddress")?;
+        request.ipv6_addresses = a.each("Ipv6Addresses", |i| i.required("Ipv6Address", i.address("Ipv6Address")?))?;
+        request.ipv6_address_count = a.integer("Ipv6AddressCount")?;
+        request.security_group_ids = a.ids("SecurityGroupIds")?;
+        request.security_groups = a.texts("SecurityGroups")?.into_iter().map(str::to_owned).collect();
+        request.network_interfaces = a.each("NetworkInterfaces", launch_interface)?;
+        request.availability_zone = zone.flatten().map(str::to_owned);
+        request.user_data = user_data(a, "UserData")?;
+        request.metadata_options = a.within("MetadataOptions", read_metadata_options)?.unwrap_or_default();
+        request.disable_api_termination = a.boolean("DisableApiTermination")?.unwrap_or(false);
+        request.disable_api_stop = a.boolean("DisableApiStop")?.unwrap_or(false);
+        request.monitoring = monitoring.unwrap_or(false);
+        request.terminate_on_shutdown = shutdown_behavior(a, "InstanceInitiatedShutdownBehavior")?.unwrap_or(false);
+        request.resource_name_dns = dns.flatten().unwrap_or(false);
+        a.each("TagSpecifications", |specification| {
+            let kind = specification.required_text("ResourceType")?;
+            let tags = specification.tag_list("Tags")?;
+            match kind {
+                "instance" => request.tags.extend(tags),
+                "network-interface" => request.network_interface_tags.extend(tags),
+                "volume" => {}
+                other => {
+                    let why = format!("'{other}' is not a valid taggable resource type for this operation.");
+                    return Err(ApiError::new(ErrorCode::InvalidParameterValue, why));
+                }
+            }
+            Ok(())
+        })?;
+        Ok(request)
+    })?;
+    let ids = operation::run_instances(model, request)?;
+    let launched: Vec<_> = ids.iter().filter_map(|id| model.instances.get(id)).collect();
+    let launched = reservations(model, launched).into_iter().next();
+    launched.ok_or_else(|| ApiError::new(ErrorCode::InternalError, "nothing was launched"))
+}
+
+fn launch_interface(i: &Arguments<'_>) -> Result<LaunchInterface, ApiError> {
+    i.refuse(&["Ipv4PrefixCount", "Ipv4Prefixes", "Ipv6PrefixCount", "Ipv6Prefixes"])?;
+    i.ignore(&["InterfaceType", "NetworkCardIndex", "PrimaryIpv6", "AssociateCarrierIpAddress"]);
+    Ok(LaunchInterface {
+        device_index: i.integer("DeviceIndex")?.unwrap_or(0),
+        network_interface_id: i.id("NetworkInterfaceId")?,
+        subnet_id: i.id("SubnetId")?,
+        description: i.text("Description")?.unwrap_or_default().to_owned(),
+        groups: i.ids("Groups")?,
+        private_ip_addresses: private_addresses(i)?,
+        secondary_private_ip_address_count: i.integer("SecondaryPrivateIpAddressCount")?.unwrap_or(0),
+        ipv6_addresses: i.each("Ipv6Addresses", |a| a.required("Ipv6Address", a.address("Ipv6Address")?))?,
+        ipv6_address_count: i.integer("Ipv6AddressCount")?,
+        delete_on_termination: i.boolean("DeleteOnTermination")?,
+        associate_public_ip_address: i.boolean("AssociatePublicIpAddress")?,
+    })
+}
+
+/// User data comes in base64 (UD-1).
+fn user_data(a: &Arguments<'_>, name: &'static str) -> Result<Option<Vec<u8>>, ApiError> {
+    let Some(encoded) = a.text(name)? else { return Ok(None) };
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim().as_bytes());
+    decoded.map(Some).map_err(|_| a.invalid(name, &encoded.into(), "Invalid BASE64 encoding of user data."))
+}
+
+fn shutdown_behavior(a: &Arguments<'_>, name: &'static str) -> Result<Option<bool>, ApiError> {
+    match a.text(name)? {
+        None => Ok(None),
+        Some("stop") => Ok(Some(false)),
+        Some("terminate") => Ok(Some(true)),
+        Some(other) => Err(a.invalid(name, &other.into(), "Either stop or terminate was expected.")),
+    }
+}
+
+fn read_metadata_options(m: &Arguments<'_>) -> Result<MetadataOptionsRequest, ApiError> {
+    m.ignore(&["HttpProtocolIpv6"]);
+    let switch = |name: &'static str, on: &str, off: &str| match m.text(name)? {
+        None => Ok(None),
+        Some(word) if word == on => Ok(Some(true)),
+        Some(word) if word == off => Ok(Some(false)),
+        Some(other) => Err(m.invalid(name, &other.into(), "Unknown value.")),
+    };
+    Ok(MetadataOptionsRequest {
+        http_tokens_required: switch("HttpTokens", "required", "optional")?,
+        http_put_response_hop_limit: m.integer("HttpPutResponseHopLimit")?,
+        http_endpoint_enabled: switch("HttpEndpoint", "enabled", "disabled")?,
+        instance_metadata_tags: switch("InstanceMetadataTags", "enabled", "disabled")?,
+    })
+}
+
+fn ids(arguments: &Value, ignored: &[&'static str]) -> Result<Vec<InstanceId>, ApiError> {
+    read(arguments, |a| {
+        a.ignore(ignored);
+        a.ids("InstanceIds")
+    })
+}
+
+fn changes(changes: Vec<StateChange>) -> Value {
+    let state = |state: InstanceState| json!({"Code": state.code(), "Name": state.as_str()});
+    let shape = |change: StateChange| {
+        json!({
+            "CurrentState": state(change.current),
+            "InstanceId": text(change.instance_id),
+            "PreviousState": state(change.previous),
+        })
+    };
+    changes.into_iter().map(shape).collect()
+}
+
+fn start_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let ids = ids(arguments, &["AdditionalInfo"])?;
+    Ok(json!({"StartingInstances": changes(operation::start_instances(model, &ids)?)}))
+}
+
+fn stop_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let ids = ids(arguments, &["Force", "Hibernate", "SkipOsShutdown"])?;
+    Ok(json!({"StoppingInstances": changes(operation::stop_instances(model, &ids)?)}))
+}
+
+fn terminate_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let ids = ids(arguments, &["Force", "SkipOsShutdown"])?;
+    Ok(json!({"TerminatingInstances": changes(operation::terminate_instances(model, &ids)?)}))
+}
+
+fn reboot_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let ids = ids(arguments, &[])?;
+    operation::reboot_instances(model, &ids)?;
+    Ok(done())
+}
+
+fn monitor(model: &mut Model, arguments: &Value, on: bool) -> Result<Value, ApiError> {
+    let ids = ids(arguments, &[])?;
+    operation::monitor_instances(model, &ids, on)?;
+    let state = if on { "enabled" } else { "disabled" };
+    let shown = ids.iter().map(|id| json!({"InstanceId": text(id), "Monitoring": {"State": state}}));
+    Ok(json!({"InstanceMonitorings": shown.collect::<Value>()}))
+}
+
+fn modify_instance_attribute(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let request = read(arguments, |a| {
+        a.ignore(&["BlockDeviceMappings", "EbsOptimized", "EnaSupport", "SriovNetSupport", "Kernel", "Ramdisk"]);
+        let groups: Vec<_> = a.ids("Groups")?;
+        let value = |name: &'static str| Ok::<_, ApiError>(a.within(name, |v| v.text("Value"))?.flatten().map(str::to_owned));
+        let mut request = ModifyInstanceAttribute {
+            instance_type: value("InstanceType")?,
+            user_data: a.within("UserData", |v| user_data(v, "Value"))?.flatten(),
+            groups: a.is_given("Groups").then_some(groups),
+            source_dest_check: a.attribute_boolean("SourceDestCheck")?,
+            disable_api_termination: a.attribute_boolean("DisableApiTermination")?,
+            disable_api_stop: a.attribute_boolean("DisableApiStop")?,
+            terminate_on_shutdown: a
+                .within("InstanceInitiatedShutdownBehavior", |v| shutdown_behavior(v, "Value"))?
+                .flatten(),
+            ..ModifyInstanceAttribute::of(a.required_id("InstanceId")?)
+        };
+        // The older form names one attribute and gives its value as a text.
+        if let (Some(attribute), Some(value)) = (a.text("Attribute")?, a.text("Value")?) {
+            let truth = || value.eq_ignore_ascii_case("true");
+            match attribute {
+                "instanceType" => request.instance_type = Some(value.to_owned()),
+                "userData" => request.user_data = user_data(a, "Value")?,
+                "sourceDestCheck" => request.source_dest_check = Some(truth()),
+                "disableApiTermination" => request.disable_api_termination = Some(truth()),
+                "disableApiStop" => request.disable_api_stop = Some(truth()),
+                "instanceInitiatedShutdownBehavior" => {
+                    request.terminate_on_shutdown = shutdown_behavior(a, "Value")?;
+                }
+                other => return Err(a.invalid("Attribute", &other.into(), "Unknown attribute.")),
+            }
+        }
+        Ok(request)
+    })?;
+    operation::modify_instance_attribute(model, request)?;
+    Ok(done())
+}
+
+fn modify_instance_metadata_options(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let (id, options): (InstanceId, _) =
+        read(arguments, |a| Ok((a.required_id("InstanceId")?, read_metadata_options(a)?)))?;
+    operation::modify_instance_metadata_options(model, &id, options)?;
+    let shown = metadata_options(model.instance(&id)?);
+    Ok(json!({"InstanceId": text(id), "InstanceMetadataOptions": shown}))
+}
+
+fn modify_private_dns_name_options(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let (id, on) = read(arguments, |a| {
+        a.ignore(&["PrivateDnsHostnameType", "EnableResourceNameDnsAAAARecord"]);
+        Ok((a.required_id("InstanceId")?, a.boolean("EnableResourceNameDnsARecord")?))
+    })?;
+    if let Some(on) = on {
+        operation::modify_private_dns_name_options(model, &id, on)?;
+    }
+    Ok(done())
+}
