@@ -54,3 +54,34 @@ fn hundreds_of_instances_come_change_and_go() {
         assert!(lab.tcp("n0", "10.0.0.10", "10.0.1.10", 80, "m").is_open());
     });
 }
+
+#[test]
+#[ignore = "takes a minute: the kernel walks all counted connections for every new one"]
+fn a_nat_gateway_has_room_for_55_000_connections_to_one_destination() {
+    in_own_namespaces("a_nat_gateway_has_room_for_55_000_connections_to_one_destination", || {
+        // NAT-11, with datagrams: a flow each, and no handshake to wait for.
+        let mut lab = Lab::of(&World::t3());
+        let server = lab.namespace("internet").enter(|| std::net::UdpSocket::bind(("192.0.2.77", 7)).expect("bind"));
+        server.set_nonblocking(true).expect("socket");
+        let mut buffer = [0u8; 8];
+        let mut opened = 0;
+        let start = Instant::now();
+        for (name, source) in [("app1", "10.0.10.10"), ("app2", "10.0.10.11")] {
+            for ports in (1_025..30_025u16).collect::<Vec<_>>().chunks(500) {
+                let clients: Vec<_> = lab.namespace(name).enter(|| {
+                    ports.iter().map(|port| std::net::UdpSocket::bind((source, *port)).expect("bind")).collect()
+                });
+                for client in clients {
+                    client.send_to(b"x", ("192.0.2.77", 7)).expect("send");
+                    opened += usize::from(server.recv_from(&mut buffer).is_ok());
+                }
+            }
+        }
+        println!("{opened} of 58000 connections in {:?}", start.elapsed());
+        assert_eq!(opened, 55_000);
+        let drops = lab.why();
+        assert!(drops.iter().all(|prefix| prefix == "nat-limit"), "{drops:?}");
+        // Another port is another destination.
+        assert!(lab.udp("app1", "10.0.10.10", "192.0.2.77", 8, "internet").is_open());
+    });
+}
