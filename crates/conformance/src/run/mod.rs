@@ -115,6 +115,11 @@ fn run_one(
         result.reason = Some(format!("engine {} does not serve scenarios of kind {}", name.as_str(), scenario.kind.as_str()));
         return Ok(result);
     }
+    if let Err(fault) = &scenario.body {
+        result.status = Status::Failed;
+        result.reason = Some(format!("{}:{}: {fault}", scenario.place.file, fault.line));
+        return Ok(result);
+    }
     let engine = match running {
         Some(engine) => engine,
         None => running.insert(name.start()?),

@@ -49,7 +49,9 @@ pub fn parse(text: &str, first_line: u32) -> Result<Node, Fault> {
             let line = error.location().map_or(0, |l| u32::try_from(l.line()).unwrap_or(0));
             // The parser prints a snippet below its sentence; the sentence is enough.
             let sentence = error.without_snippet().to_string();
-            let sentence = sentence.lines().next().unwrap_or("not YAML").to_owned();
+            let sentence = sentence.lines().next().unwrap_or("not YAML");
+            // Its own count starts at the block, ours at the file.
+            let sentence = sentence.split(" at line ").next().unwrap_or(sentence);
             Err(Fault::new(first_line + line.saturating_sub(1), format!("not YAML: {sentence}")))
         }
     }
