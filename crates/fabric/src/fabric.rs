@@ -56,8 +56,29 @@ pub struct Fabric {
     pub outside: Table<OutsideIndex, OutsideHost>,
     /// Every public IPv4 address in use, with the private address it stands for (IGW-2).
     pub public_addresses: BTreeMap<Ipv4Addr, PublicMapping>,
+    /// Public addresses that stand for `internet`, sorted; see [`Fabric::representatives`].
+    pub(crate) witnesses: Vec<Ipv4Addr>,
+    /// The one of them that nothing speaks of in particular.
+    pub(crate) witness: Option<Ipv4Addr>,
     /// What people may type for what is here.
     pub(crate) names: Names,
+}
+
+impl Fabric {
+    /// The interface with this id.
+    pub fn interface_by_id(&self, id: &NetworkInterfaceId) -> Option<InterfaceIndex> {
+        self.interfaces.find(id, |interface| &interface.id)
+    }
+
+    /// The interface by which the system behind `interface` sends to `destination` (ENI-11): of an instance with several,
+    /// the first that has the destination in its subnet, else the first. A guest asks its own route table, which knows
+    /// its subnets and one default by device index, not where a request came in.
+    pub fn way_out(&self, interface: InterfaceIndex, destination: IpAddr) -> InterfaceIndex {
+        let Some(instance) = self.interfaces[interface].instance() else { return interface };
+        let all = &self.instances[instance].interfaces;
+        let near = all.iter().find(|i| self.subnets[self.interfaces[**i].subnet].contains(destination));
+        near.or(all.first()).copied().unwrap_or(interface)
+    }
 }
 
 /// A VPC.

@@ -107,6 +107,11 @@ impl<Index: RowIndex, Row> Table<Index, Row> {
         (0..self.rows.len()).map(Index::from_usize)
     }
 
+    /// The row whose key is `key`, in a table whose rows are sorted by that key, as all tables are by their id.
+    pub fn find<Key: Ord + ?Sized>(&self, key: &Key, of: impl Fn(&Row) -> &Key) -> Option<Index> {
+        self.rows.binary_search_by(|row| of(row).cmp(key)).ok().map(Index::from_usize)
+    }
+
     pub(crate) fn push(&mut self, row: Row) -> Index {
         self.rows.push(row);
         Index::from_usize(self.rows.len() - 1)

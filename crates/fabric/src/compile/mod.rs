@@ -2,9 +2,10 @@
 
 mod groups;
 mod routes;
+mod witness;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::IpNet;
 use model::endpoint::{VpcEndpointKind as ModelEndpointKind, VpcEndpointState};
@@ -139,8 +140,11 @@ impl Fabric {
             outside: outside(model),
             public_addresses: public_addresses(&interfaces),
             interfaces,
+            witnesses: Vec::new(),
+            witness: None,
             names: Names::default(),
         };
+        (fabric.witnesses, fabric.witness) = witness::choose(&fabric);
         fabric.names = Names::of(&fabric);
         fabric
     }
@@ -454,55 +458,4 @@ fn public_addresses(interfaces: &Table<InterfaceIndex, Interface>) -> BTreeMap<I
         pairs.map(|(public, private)| (public, PublicMapping { vpc, interface: index, private })).collect::<Vec<_>>()
     };
     interfaces.iter().flat_map(of).collect()
-}
-
-impl Fabric {
-    /// Public addresses that stand for `internet`: one that no named place has and no narrower rule names, and one inside
-    /// each public block that some rule names. Sorted.
-    pub fn representatives(&self) -> Vec<Ipv4Addr> {
-        let rules = self.groups.values().flat_map(|g| g.ingress.iter().chain(&g.egress));
-        let of_rules = rules.flat_map(|rule| match &rule.peer {
-            crate::group::RulePeer::Block(block) => vec![*block],
-            crate::group::RulePeer::PrefixList { blocks, .. } => blocks.clone(),
-            crate::group::RulePeer::Group { .. } => Vec::new(),
-        });
-        let of_acls = self.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress).map(|e| e.cidr_block));
-        let mut blocks: Vec<ipnet::Ipv4Net> = of_rules
-            .chain(of_acls)
-            .filter_map(|block| match block {
-                IpNet::V4(block) if block.prefix_len() > 0 && is_public(block.network()) => Some(block),
-                _ => None,
-            })
-            .collect();
-        blocks.sort();
-        blocks.dedup();
-        let taken = |address: Ipv4Addr| {
-            self.outside_host(IpAddr::V4(address)).is_some()
-                || self.public_addresses.contains_key(&address)
-                || self.vpcs.values().any(|vpc| vpc.contains(IpAddr::V4(address)))
-        };
-        let mut found: Vec<Ipv4Addr> = blocks
-            .iter()
-            .filter_map(|block| block.hosts().take(256).find(|address| !taken(*address)))
-            .collect();
-        // 198.18.0.0/15 is kept for tests of networks (RFC 2544): nobody's rule means it by accident.
-        let candidates = (1..=u16::MAX).map(|n| Ipv4Addr::from(0xc612_0000 + u32::from(n)));
-        let free = |address: &Ipv4Addr| !taken(*address) && !blocks.iter().any(|block| block.contains(address));
-        found.extend(candidates.into_iter().find(free));
-        found.sort();
-        found.dedup();
-        found
-    }
-
-    /// The address that stands for `internet` where one is enough: no rule speaks of it in particular.
-    pub fn representative(&self) -> Option<Ipv4Addr> {
-        let test = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
-        let all = self.representatives();
-        all.iter().copied().find(|address| test.contains(address)).or(all.first().copied())
-    }
-}
-
-fn is_public(address: Ipv4Addr) -> bool {
-    let private = model::cidr::RFC_1918.iter().any(|block| block.contains(&address));
-    !private && !model::cidr::RFC_6598.contains(&address) && !model::cidr::LINK_LOCAL.contains(&address)
 }

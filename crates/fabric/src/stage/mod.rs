@@ -4,6 +4,7 @@
 pub mod egress_only_internet_gateway;
 pub mod exempt;
 pub mod interface_state;
+pub mod internet;
 pub mod internet_gateway;
 pub mod local_delivery;
 pub mod nat_gateway;

@@ -70,6 +70,13 @@ impl Walker {
         }))
     }
 
+    /// Sends what a system answers: by the interface that its own routes choose (ENI-11), not by the one that was asked.
+    pub(super) fn answer(&mut self, fabric: &Fabric, from: &Party, packet: Packet) -> Result<Trip, EngineError> {
+        let Party::Interface(id) = from else { return self.send(fabric, from, packet) };
+        let out = fabric.way_out(interface_index(fabric, id)?, packet.header.destination);
+        Ok(self.walk(fabric, |transit| transit.leave_interface(out, packet)))
+    }
+
     fn walk(&mut self, fabric: &Fabric, go: impl FnOnce(&mut Transit<'_>) -> Step) -> Trip {
         let mut transit = Transit::new(fabric, &mut self.state, self.now, self.inverted);
         let step = go(&mut transit);
@@ -163,7 +170,7 @@ impl Walker {
         };
         // Messages that nobody answers have done all they can by arriving.
         let Some(response) = response else { return Ok((Outcome::Allowed(arrival), None)) };
-        let back = self.send(fabric, &server, Packet::new(response.clone()))?;
+        let back = self.answer(fabric, &server, Packet::new(response.clone()))?;
         let (end, answer) = match back.step {
             Err(reason) => return Ok((dropped(Leg::Return, *reason), None)),
             Ok(Fate::Answered { .. }) => return Ok((lost(fabric, &server, "the answer was refused on its way"), None)),
@@ -240,7 +247,10 @@ impl Walker {
             Side::Client => (kept.client, kept.request, kept.server, kept.request_at_server),
             Side::Server => (kept.server, kept.response, kept.client, kept.response_at_client),
         };
-        let trip = self.send(fabric, &from, Packet::new(header.clone()))?;
+        let trip = match side {
+            Side::Client => self.send(fabric, &from, Packet::new(header.clone()))?,
+            Side::Server => self.answer(fabric, &from, Packet::new(header.clone()))?,
+        };
         let mut knows = true;
         if let Ok(Fate::Arrived { end, packet }) = &trip.step {
             let place = party_of(fabric, end);
@@ -335,8 +345,7 @@ pub(super) fn address_of(fabric: &Fabric, party: &Party, family: Family) -> Resu
 }
 
 pub(super) fn interface_index(fabric: &Fabric, id: &NetworkInterfaceId) -> Result<InterfaceIndex, EngineError> {
-    let found = fabric.interfaces.iter().find(|(_, interface)| interface.id == *id);
-    found.map(|(index, _)| index).ok_or_else(|| EngineError::NotFound(id.to_string()))
+    fabric.interface_by_id(id).ok_or_else(|| EngineError::NotFound(id.to_string()))
 }
 
 fn exit(fabric: &Fabric, way: &Way) -> Result<Exit, EngineError> {
@@ -344,12 +353,12 @@ fn exit(fabric: &Fabric, way: &Way) -> Result<Exit, EngineError> {
     match way {
         Way::Internet => Ok(Exit::Internet),
         Way::Endpoint(id) => {
-            let found = fabric.vpc_endpoints.iter().find(|(_, endpoint)| endpoint.id == *id);
-            found.map(|(index, _)| Exit::Endpoint(index)).ok_or_else(|| gone(id))
+            let found = fabric.vpc_endpoints.find(id, |endpoint| &endpoint.id);
+            found.map(Exit::Endpoint).ok_or_else(|| gone(id))
         }
         Way::Vpn(id) => {
-            let found = fabric.vpn_gateways.iter().find(|(_, gateway)| gateway.id == *id);
-            found.map(|(index, _)| Exit::Vpn(index)).ok_or_else(|| gone(id))
+            let found = fabric.vpn_gateways.find(id, |gateway| &gateway.id);
+            found.map(Exit::Vpn).ok_or_else(|| gone(id))
         }
     }
 }

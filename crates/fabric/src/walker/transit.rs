@@ -13,7 +13,7 @@ use crate::packet::{Family, FlowKey, Header, Packet, Segment, Transport, icmp};
 use crate::reason::{Component, Decision, Direction, Reason, Stage};
 use crate::route::NextHop;
 use crate::stage::{
-    egress_only_internet_gateway, exempt, interface_state, internet_gateway, local_delivery, nat_gateway, network_acl,
+    egress_only_internet_gateway, exempt, interface_state, internet, internet_gateway, local_delivery, nat_gateway, network_acl,
     peering, route_table, source_dest_check, vpc_endpoint, vpn_gateway,
 };
 
@@ -255,12 +255,15 @@ impl<'a> Transit<'a> {
         })?;
         self.via.push(interface);
         self.straight = false;
-        let own_address = IpAddr::V4(own.primary_address());
         if packet.ttl <= 1 {
+            let out = self.fabric.way_out(interface, packet.header.source);
+            let own_address = IpAddr::V4(self.fabric.interfaces[out].primary_address());
             let answer = time_exceeded(&packet.header, own_address);
-            return Ok(Fate::Answered { by: Answerer::Guest(interface), answer });
+            return Ok(Fate::Answered { by: Answerer::Guest(out), answer });
         }
         packet.ttl -= 1;
+        let out = self.fabric.way_out(interface, packet.header.destination);
+        let own = &self.fabric.interfaces[out];
         let masquerades = guest.is_some_and(|guest| guest.masquerade) && packet.header.family() == Family::V4;
         if masquerades && !is_answer {
             let terms = self.guest_terms(packet.header.protocol());
@@ -272,10 +275,10 @@ impl<'a> Transit<'a> {
                 _ => translations.add(&packet.header, terms),
             });
             if let Some(port) = port {
-                packet.header = with_source(&packet.header, own_address, port);
+                packet.header = with_source(&packet.header, IpAddr::V4(own.primary_address()), port);
             }
         }
-        self.leave_interface(interface, packet)
+        self.leave_interface(out, packet)
     }
 
     fn enter_nat_gateway(&mut self, nat: NatGatewayIndex, mut packet: Packet) -> Step {
@@ -391,12 +394,7 @@ impl<'a> Transit<'a> {
 
     fn host(&mut self, packet: Packet, exit: Exit) -> Step {
         let address = packet.header.destination;
-        let (at, text) = match self.fabric.outside_host(address) {
-            Some(host) => (Component::Outside(host), "a host outside"),
-            None => (Component::Internet, "no host has the address"),
-        };
-        let reason = Reason::new(Stage::Internet, at, format!("{address}: {text}"));
-        self.pass(if at == Component::Internet { Decision::Drop(reason) } else { Decision::Pass(reason) })?;
+        self.pass(internet::decide(self.fabric, address))?;
         Ok(Fate::Arrived { end: End::Outside(address, exit), packet })
     }
 
@@ -428,7 +426,7 @@ impl<'a> Transit<'a> {
                     Some(gateway) => self.enter_vpc(gateway, packet),
                     None => Err(unrouted(header)),
                 },
-                None if self.fabric.outside_host(header.destination).is_some() => self.host(packet, Exit::Internet),
+                None if self.fabric.is_outside_host(header.destination) => self.host(packet, Exit::Internet),
                 None => match self.vpn_towards(header) {
                     Some(gateway) => self.from_outside(Exit::Vpn(gateway), packet),
                     None => Err(unrouted(header)),
@@ -546,8 +544,7 @@ fn no_translation(nat: NatGatewayIndex) -> Box<Reason> {
 }
 
 fn unrouted(header: &Header) -> Box<Reason> {
-    let text = format!("the internet has no route to {}", header.destination);
-    Box::new(Reason::new(Stage::Internet, Component::Internet, text))
+    Box::new(internet::unrouted(header.destination))
 }
 
 fn time_exceeded(header: &Header, from: IpAddr) -> Header {

@@ -1,0 +1,114 @@
+//! Which public addresses stand for `internet`: enough of them that every rule that speaks of public addresses is met
+//! from its inside and from its outside.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net};
+use model::cidr::{LINK_LOCAL, RFC_1918, RFC_6598};
+
+use crate::fabric::Fabric;
+use crate::group::RulePeer;
+
+/// Kept for tests of networks (RFC 2544): nobody's rule means it by accident.
+const TEST_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
+/// How many addresses of a block are looked at before it is given up as taken.
+const TRIES: usize = 4_096;
+
+/// No host on the internet has such an address: "this" network, private use, shared, loopback, link-local, multicast
+/// and reserved (RFC 6890).
+const NOT_PUBLIC: [Ipv4Net; 8] = [
+    Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8),
+    RFC_1918[0],
+    RFC_1918[1],
+    RFC_1918[2],
+    RFC_6598,
+    Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8),
+    LINK_LOCAL,
+    Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3),
+];
+
+/// One address in each named public block that is in no narrower one, and one in none at all; all sorted, and the last.
+pub(super) fn choose(fabric: &Fabric) -> (Vec<Ipv4Addr>, Option<Ipv4Addr>) {
+    let blocks = named_blocks(fabric);
+    let taken = |address: Ipv4Addr| {
+        fabric.outside_host(IpAddr::V4(address)).is_some()
+            || fabric.public_addresses.contains_key(&address)
+            || fabric.vpcs.values().any(|vpc| vpc.contains(IpAddr::V4(address)))
+    };
+    let inside = |block: &Ipv4Net| {
+        let narrower = blocks.iter().filter(|b| *b != block && block.contains(*b));
+        let others: Vec<Ipv4Net> = narrower.chain(&NOT_PUBLIC).copied().collect();
+        first_free(*block, &others, taken)
+    };
+    let mut found: Vec<Ipv4Addr> = blocks.iter().filter_map(inside).collect();
+    // A block around the whole test network leaves no address outside of it there.
+    let narrow: Vec<Ipv4Net> = blocks.iter().filter(|block| !block.contains(&TEST_NETWORK)).copied().collect();
+    let general = first_free(TEST_NETWORK, &narrow, taken);
+    found.extend(general);
+    found.sort();
+    found.dedup();
+    (found, general)
+}
+
+/// Public blocks of security group rules, network ACL entries and routes: all that tell one public address from another.
+fn named_blocks(fabric: &Fabric) -> Vec<Ipv4Net> {
+    let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
+    let of_rules = rules.flat_map(|rule| match &rule.peer {
+        RulePeer::Block(block) => std::slice::from_ref(block),
+        RulePeer::PrefixList { blocks, .. } => blocks.as_slice(),
+        RulePeer::Group { .. } => &[],
+    });
+    let of_acls = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress).map(|entry| &entry.cidr_block));
+    let of_routes = fabric.route_tables.values().flat_map(|table| table.routes.iter().map(|route| &route.destination));
+    let public = |block: &IpNet| match block {
+        IpNet::V4(block) if block.prefix_len() > 0 && !NOT_PUBLIC.iter().any(|n| n.contains(block)) => Some(*block),
+        _ => None,
+    };
+    let mut blocks: Vec<Ipv4Net> = of_rules.chain(of_acls).chain(of_routes).filter_map(public).collect();
+    blocks.sort();
+    blocks.dedup();
+    blocks
+}
+
+/// The lowest host address of a block that is in none of the others and not taken.
+fn first_free(block: Ipv4Net, others: &[Ipv4Net], taken: impl Fn(Ipv4Addr) -> bool) -> Option<Ipv4Addr> {
+    let wide = block.prefix_len() < 31;
+    let (first, last) = (u64::from(u32::from(block.network())), u64::from(u32::from(block.broadcast())));
+    let (mut at, last) = if wide { (first + 1, last - 1) } else { (first, last) };
+    for _ in 0..TRIES {
+        if at > last {
+            return None;
+        }
+        let address = Ipv4Addr::from(at as u32);
+        match others.iter().filter(|other| other.contains(&address)).map(|other| other.broadcast()).max() {
+            // Past the whole other block at once.
+            Some(end) => at = u64::from(u32::from(end)) + 1,
+            None if taken(address) => at += 1,
+            None => return Some(address),
+        }
+    }
+    None
+}
+
+impl Fabric {
+    /// Public addresses that stand for `internet`, sorted: one that no rule, list or route speaks of in particular, and
+    /// one inside each public block that some rule, list or route names (and in no narrower one). Nobody in the model
+    /// has them; every engine puts a host at each.
+    pub fn representatives(&self) -> Vec<Ipv4Addr> {
+        self.witnesses.clone()
+    }
+
+    /// The address that stands for `internet` where one is enough: no rule speaks of it in particular.
+    pub fn representative(&self) -> Option<Ipv4Addr> {
+        self.witness.or(self.witnesses.first().copied())
+    }
+
+    /// Whether a host outside has the address: a named place, or one that stands for `internet`.
+    pub fn is_outside_host(&self, address: IpAddr) -> bool {
+        let stands_for_internet = match address {
+            IpAddr::V4(address) => self.witnesses.binary_search(&address).is_ok(),
+            IpAddr::V6(_) => false,
+        };
+        stands_for_internet || self.outside_host(address).is_some()
+    }
+}

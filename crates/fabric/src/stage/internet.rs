@@ -1,0 +1,21 @@
+//! Beyond the gateways: whether a host has the address, and what the internet routes at all.
+
+use std::net::IpAddr;
+
+use crate::fabric::Fabric;
+use crate::reason::{Component, Decision, Reason, Stage};
+
+/// Passes to a named place and to the addresses that stand for `internet`; nobody else lives outside.
+pub fn decide(fabric: &Fabric, destination: IpAddr) -> Decision {
+    let reason = |at, text: &str| Reason::new(Stage::Internet, at, format!("{destination} {text}"));
+    match fabric.outside_host(destination) {
+        Some(host) => Decision::Pass(reason(Component::Outside(host), "is a host outside")),
+        None if fabric.is_outside_host(destination) => Decision::Pass(reason(Component::Internet, "stands for the internet")),
+        None => Decision::Drop(reason(Component::Internet, "is no host's address")),
+    }
+}
+
+/// Private addresses, and public ones that nobody uses.
+pub fn unrouted(destination: IpAddr) -> Reason {
+    Reason::new(Stage::Internet, Component::Internet, format!("the internet has no route to {destination}"))
+}
