@@ -265,3 +265,66 @@ fn a_stopped_instance_comes_back() {
         assert_eq!(tcp(&mut lab, "web1", WEB1, APP1, 8080, "app1"), "10.0.0.10 > 10.0.10.10");
     });
 }
+
+/// Sends megabytes one way and says whether they came as they were.
+fn carries(from: &mut std::net::TcpStream, to: &mut std::net::TcpStream) -> bool {
+    use std::io::{Read, Write};
+    let data: Vec<u8> = (0..3_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    to.set_read_timeout(Some(Duration::from_secs(5))).expect("timeout");
+    std::thread::scope(|scope| {
+        scope.spawn(|| from.write_all(&data).expect("written"));
+        let mut received = vec![0; data.len()];
+        to.read_exact(&mut received).is_ok() && received == data
+    })
+}
+
+#[test]
+fn bulk_data_arrives_whole() {
+    in_own_namespaces("bulk_data_arrives_whole", || {
+        // Big segments are cut, checksummed and translated by different parts of the kernel.
+        let mut lab = Lab::of(&World::p2());
+        for (from, source, to, port, at) in [
+            ("web1", WEB1, APP1, 8080, "app1"),
+            ("internet", INET2, WEB1_PUBLIC, 443, "web1"),
+            ("app1", APP1, INET2, 443, "internet"),
+            ("app1", APP1, "10.1.0.10", 22, "bhost"),
+            ("app1", APP1, WEB1_PUBLIC, 443, "web1"),
+        ] {
+            let (seen, kept) = lab.connect(from, source, 0, to, port, at);
+            let mut kept = kept.unwrap_or_else(|| panic!("{from} {to}: {seen:?} {:?}", lab.why()));
+            assert!(carries(&mut kept.client, &mut kept.server), "{from} to {to}: {:?}", lab.why());
+            assert!(carries(&mut kept.server, &mut kept.client), "{to} back to {from}: {:?}", lab.why());
+        }
+    });
+}
+
+#[test]
+fn big_datagrams_pass_gateways_in_pieces() {
+    in_own_namespaces("big_datagrams_pass_gateways_in_pieces", || {
+        let mut world = World::t3();
+        world.allow_in("web", "udp 5000 0.0.0.0/0");
+        let mut lab = Lab::of(&world);
+        for (from, source, to, at) in [
+            ("internet", INET2, WEB1_PUBLIC, "web1"),
+            ("web1", WEB1, INET2, "internet"),
+            // NAT-14: fragments of UDP are forwarded
+            ("app1", APP1, INET2, "internet"),
+        ] {
+            let bind = |place: &str, address: (&str, u16)| lab.namespace(place).enter(|| std::net::UdpSocket::bind(address).expect("bind"));
+            let server = bind(at, (if at == "internet" { to } else { "0.0.0.0" }, 5000));
+            let client = bind(from, (source, 0));
+            for socket in [&server, &client] {
+                socket.set_read_timeout(Some(support::SILENCE)).expect("timeout");
+            }
+            let data: Vec<u8> = (0..20_000u32).map(|n| (n % 251) as u8).collect();
+            client.send_to(&data, (to, 5000)).expect("send");
+            let mut buffer = vec![0; 30_000];
+            let (read, peer) = server.recv_from(&mut buffer).unwrap_or_else(|error| panic!("{from} {to}: {error}"));
+            assert!(buffer[..read] == data[..]);
+            server.send_to(&data, peer).expect("send");
+            let read = client.recv(&mut buffer).unwrap_or_else(|error| panic!("{to} back to {from}: {error}"));
+            assert!(buffer[..read] == data[..]);
+        }
+        assert_eq!(lab.why(), Vec::<String>::new());
+    });
+}
