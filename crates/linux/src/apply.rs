@@ -24,23 +24,41 @@ pub trait Host {
     fn open(&mut self, wanted: &[(String, Protocol)]) -> Result<()>;
     /// The socket into one namespace, opened on first use.
     fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket>;
+    /// Nothing more is wanted of this namespace for now: its sockets may be closed.
+    fn done(&mut self, _key: &str) {}
 }
+
+/// Namespaces that are worked on at a time: each costs descriptors while it is, and there may be few.
+const CHUNK: usize = 128;
 
 /// Carries out everything but the making and removing of namespaces and their settings: the new ones are there.
 pub fn apply(host: &mut impl Host, changes: &Changes) -> Result<()> {
     delete_links(host, &changes.gone_links)?;
-    create_links(host, &changes.new_links)?;
-    let wanted: Vec<_> = changes
-        .inside
-        .iter()
-        .flat_map(|(key, inside)| {
-            let filter = (!inside.tables.is_empty()).then(|| (key.clone(), Protocol::Netfilter));
-            std::iter::once((key.clone(), Protocol::Route)).chain(filter)
-        })
+    for links in changes.new_links.chunks(CHUNK) {
+        create_links(host, links)?;
+    }
+    let mut ends: BTreeMap<&String, Vec<&LinkEnd>> = changes.inside.keys().map(|key| (key, Vec::new())).collect();
+    for end in changes.new_links.iter().flat_map(|link| [&link.near, &link.far]) {
+        ends.entry(&end.namespace).or_default().push(end);
+    }
+    let nothing = NamespaceChanges::default();
+    let work: Vec<_> = ends
+        .into_iter()
+        .map(|(key, ends)| (key, ends, changes.inside.get(key).unwrap_or(&nothing)))
         .collect();
-    host.open(&wanted)?;
-    for (key, inside) in &changes.inside {
-        change(host, key, inside)?;
+    for chunk in work.chunks(CHUNK) {
+        let wanted: Vec<_> = chunk
+            .iter()
+            .flat_map(|(key, _, inside)| {
+                let filter = (!inside.tables.is_empty()).then(|| ((*key).clone(), Protocol::Netfilter));
+                std::iter::once(((*key).clone(), Protocol::Route)).chain(filter)
+            })
+            .collect();
+        host.open(&wanted)?;
+        for (key, ends, inside) in chunk {
+            change(host, key, ends, inside)?;
+            host.done(key);
+        }
     }
     for (key, addresses) in changes.orphaned() {
         if !changes.new_namespaces.iter().any(|(new, _)| *new == key) {
@@ -53,25 +71,16 @@ pub fn apply(host: &mut impl Host, changes: &Changes) -> Result<()> {
 /// How much of what one transaction may carry is used: the kernel counts more than our bytes.
 const SHARE_OF_CAPACITY: usize = 2;
 
-/// Makes links, and brings both ends up.
+/// Makes links. They stay down until the filters are there.
 fn create_links(host: &mut impl Host, links: &[Veth]) -> Result<()> {
     let mut by_near: BTreeMap<&str, Vec<&Veth>> = BTreeMap::new();
-    let mut ends: BTreeMap<&str, Vec<&LinkEnd>> = BTreeMap::new();
     for link in links {
         by_near.entry(&link.near.namespace).or_default().push(link);
-        for end in [&link.near, &link.far] {
-            ends.entry(&end.namespace).or_default().push(end);
-        }
     }
-    let fars: Vec<String> = {
-        let mut keys: Vec<String> = links.iter().map(|link| link.far.namespace.clone()).collect();
-        keys.sort();
-        keys.dedup();
-        keys
-    };
+    let mut fars: Vec<String> = links.iter().map(|link| link.far.namespace.clone()).collect();
+    fars.sort();
+    fars.dedup();
     let descriptors: BTreeMap<String, OwnedFd> = fars.iter().cloned().zip(host.descriptors(&fars)?).collect();
-    let wanted: Vec<_> = ends.keys().map(|key| ((*key).to_owned(), Protocol::Route)).collect();
-    host.open(&wanted)?;
     for (key, links) in by_near {
         let mut batch = Batch::new();
         for veth in links {
@@ -81,24 +90,22 @@ fn create_links(host: &mut impl Host, links: &[Veth]) -> Result<()> {
         }
         execute(host, key, &batch)?;
     }
-    for (key, ends) in ends {
-        let mut batch = Batch::new();
-        for end in ends {
-            let index = end.index();
-            let settings = LinkSpec {
-                up: Some(true),
-                ipv4: vec![(Ipv4Conf::ProxyArp, u32::from(end.proxy_arp)), (Ipv4Conf::RpFilter, 0)],
-                ..LinkSpec::default()
-            };
-            link::change(&mut batch, Target::Index(index), &settings);
-            if end.proxy_arp {
-                // Proxied answers wait a random moment by default, up to 0.8 s.
-                neighbour::set_parameters(&mut batch, Family::V4, index, &[neighbour::Parameter::ProxyDelay(0)]);
-            }
-        }
-        execute(host, key, &batch)?;
-    }
     Ok(())
+}
+
+/// Brings a new link's end up.
+fn bring_up(batch: &mut Batch, end: &LinkEnd) {
+    let index = end.index();
+    let settings = LinkSpec {
+        up: Some(true),
+        ipv4: vec![(Ipv4Conf::ProxyArp, u32::from(end.proxy_arp)), (Ipv4Conf::RpFilter, 0)],
+        ..LinkSpec::default()
+    };
+    link::change(batch, Target::Index(index), &settings);
+    if end.proxy_arp {
+        // Proxied answers wait a random moment by default, up to 0.8 s.
+        neighbour::set_parameters(batch, Family::V4, index, &[neighbour::Parameter::ProxyDelay(0)]);
+    }
 }
 
 fn spec(end: &LinkEnd) -> LinkSpec<'static> {
@@ -124,11 +131,14 @@ fn delete_links(host: &mut impl Host, links: &[Veth]) -> Result<()> {
 }
 
 /// Changes one namespace: filters first, then what leads packets to them, then what goes.
-fn change(host: &mut impl Host, key: &str, changes: &NamespaceChanges) -> Result<()> {
+fn change(host: &mut impl Host, key: &str, ends: &[&LinkEnd], changes: &NamespaceChanges) -> Result<()> {
     if !changes.tables.is_empty() {
         tables(host.socket(key, Protocol::Netfilter)?, &changes.tables).map_err(Error::netlink(key))?;
     }
     let mut batch = Batch::new();
+    for end in ends {
+        bring_up(&mut batch, end);
+    }
     for new in &changes.addresses.new {
         let mut wanted = address::Address::new(device_index(&new.device), IpNet::V4(new.address));
         wanted.flags = address::NO_PREFIX_ROUTE;

@@ -45,6 +45,13 @@ impl apply::Host for Reach<'_> {
     fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket> {
         self.sockets.get(self.client, key, protocol)
     }
+
+    fn done(&mut self, key: &str) {
+        // There may be a thousand instances, and they rarely change; of the others there are few.
+        if key.starts_with("instance/") {
+            self.sockets.forget(key);
+        }
+    }
 }
 
 /// What an instance is besides its network: supplied by the caller, keyed by the instance's namespace.

@@ -59,6 +59,12 @@ impl Host for Kernel {
         let entry = self.sockets.entry((key.to_owned(), protocol as u8));
         Ok(entry.or_insert_with(|| namespace.socket(protocol)))
     }
+
+    fn done(&mut self, key: &str) {
+        if key.starts_with("instance/") {
+            self.sockets.retain(|(of, _), _| of != key);
+        }
+    }
 }
 
 impl Lab {
@@ -101,6 +107,7 @@ impl Lab {
         for veth in &changes.new_links {
             for end in [&veth.near, &veth.far] {
                 wait_until_running(self.kernel.socket(&end.namespace, Protocol::Route).expect("socket"), &end.name);
+                self.kernel.done(&end.namespace);
             }
         }
         for key in plan.namespaces.iter().filter(|(_, n)| !n.is_instance).map(|(key, _)| key) {
