@@ -1,0 +1,139 @@
+//! The lab file as it is written: one type for each mapping, every value with its place.
+//!
+//! A field is a key. The same declaration makes the reader, the list of known keys and the JSON Schema.
+//! What names mean is resolved one step later, in `resolve`.
+
+mod gateway;
+mod instance;
+mod network;
+mod phrase;
+mod rules;
+mod schema;
+mod security;
+
+pub use gateway::{Endpoint, NatGateway, Peering, RouteTable, RouteWord, SubnetRoute};
+pub use instance::{ElasticIp, Instance, Interface, Metadata, PublicIp, SecondaryAddresses, UserData};
+pub use network::{Dhcp, DhcpChoice, InternetGatewayChoice, Subnet, SubnetSize, Vpc};
+pub use phrase::{ClaimPhrase, ListenPhrase, Phrase};
+pub use rules::{AclPhrase, RulePhrase};
+pub use schema::schema;
+pub use security::{Acl, PrefixList, SecurityGroup};
+
+use std::net::IpAddr;
+
+use crate::code::Code;
+use crate::decode::{Decode, Decoder, Named, OneOrMany, Pairs};
+use crate::diagnostic::Diagnostic;
+use crate::source::{Located, Span};
+use crate::yaml::Node;
+
+/// Declares a mapping of the lab file.
+macro_rules! document {
+    ($(#[$meta:meta])* $name:ident: $what:literal $(, short $short:ident)? { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, schemars::JsonSchema)]
+        #[schemars(default, deny_unknown_fields)]
+        $(#[schemars(transform = $crate::file::schema::Shorten(stringify!($short)))])?
+        pub struct $name {
+            /// Where the mapping stands.
+            #[schemars(skip)]
+            pub span: $crate::source::Span,
+            $($(#[$field_meta])* pub $field: $type,)*
+        }
+
+        impl $name {
+            /// The keys of this mapping.
+            pub const KEYS: &[&str] = &[$($crate::file::key(stringify!($field)),)*];
+        }
+
+        impl $crate::decode::Decode for $name {
+            fn decode(node: &$crate::yaml::Node, decoder: &mut $crate::decode::Decoder) -> Option<Self> {
+                $(if !matches!(node.value, $crate::yaml::Value::Mapping(_)) {
+                    // The short form: the value of one key stands for the whole mapping.
+                    let $short = $crate::decode::Decode::decode(node, decoder)?;
+                    return Some(Self { span: node.span, $short, ..Self::default() });
+                })?
+                let entries = decoder.mapping(node, $what)?;
+                let mut read = Self { span: node.span, ..Self::default() };
+                for (key, value) in entries {
+                    match key.text().unwrap_or_default() {
+                        $(word if word == $crate::file::key(stringify!($field)) => {
+                            if let Some(value) = $crate::decode::Decode::decode(value, decoder) {
+                                read.$field = value;
+                            }
+                        })*
+                        _ => decoder.unknown_key(key, Self::KEYS),
+                    }
+                }
+                Some(read)
+            }
+        }
+    };
+}
+pub(crate) use document;
+
+/// A field's key: `type` is written `r#type` in Rust.
+pub(crate) const fn key(field: &'static str) -> &'static str {
+    match field.as_bytes() {
+        [b'r', b'#', ..] => field.split_at(2).1,
+        _ => field,
+    }
+}
+
+document! {
+    /// A lab: VPCs, what runs in them, and what is expected of their traffic.
+    LabFile: "a mapping such as `vpcs:`" {
+        /// Name of the lab. Default: the file's name without its endings.
+        name: Option<Located<String>>,
+        /// AWS region. Default: ap-northeast-2.
+        region: Option<Located<String>>,
+        /// Files below this one: mappings are merged by key; lists and single values here replace theirs.
+        include: OneOrMany<Located<String>>,
+        /// Named places on the internet: an address or a list of addresses each.
+        outside: Named<OneOrMany<Located<IpAddr>>>,
+        /// VPCs by name.
+        vpcs: Named<Vpc>,
+        /// Security groups by name: a list of rules, or a mapping with `vpc` and `rules`.
+        security_groups: Named<SecurityGroup>,
+        /// Network ACLs by name: a list of entries, or a mapping with `vpc` and `rules`.
+        acls: Named<Acl>,
+        /// Prefix lists by name: blocks, or a mapping with `entries` and `max_entries`.
+        prefix_lists: Named<PrefixList>,
+        /// Peering connections by name.
+        peerings: Named<Peering>,
+        /// VPC endpoints by name.
+        endpoints: Named<Endpoint>,
+        /// Instances by name.
+        instances: Named<Instance>,
+        /// Key pairs by name: a public key in OpenSSH's form each.
+        key_pairs: Named<Located<String>>,
+        /// Limits that differ from AWS's defaults, by name.
+        quotas: Pairs<Located<u64>>,
+        /// Promises about the lab's traffic.
+        expect: Vec<ClaimPhrase>,
+        /// Not built yet.
+        containers: Planned,
+        /// Not built yet.
+        volumes: Planned,
+        /// Not built yet.
+        lans: Planned,
+        /// Not built yet.
+        iam: Planned,
+    }
+}
+
+/// A key that a later version will understand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Planned(Option<Span>);
+
+impl Decode for Planned {
+    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        let message = "this part of the lab file is not built yet";
+        decoder.problem(
+            Diagnostic::new(Code::NotBuiltYet, node.span, message)
+                .label("not built yet")
+                .hint("remove it for now; the rest of the file works without it"),
+        );
+        Some(Self(Some(node.span)))
+    }
+}

@@ -1,0 +1,195 @@
+//! The JSON Schema of the lab file, for editors. The mappings derive theirs; what is written as one word or
+//! one sentence is described here.
+
+use std::borrow::Cow;
+
+use schemars::transform::Transform;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::gateway::{RouteWord, SubnetRoute};
+use super::instance::{ElasticIp, PublicIp, SecondaryAddresses, UserData};
+use super::network::{Dhcp, DhcpChoice, InternetGatewayChoice, SubnetSize};
+use super::{AclPhrase, ClaimPhrase, LabFile, ListenPhrase, Planned, RulePhrase};
+use crate::decode::{Named, OneOrMany, Pairs};
+use crate::source::Located;
+
+/// The JSON Schema (2020-12) of a lab file.
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::SchemaGenerator::default().into_root_schema_for::<LabFile>().to_value();
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("title".into(), "vpclab lab file".into());
+    }
+    schema
+}
+
+/// Adds the short form of a mapping: the value of one of its keys.
+pub(super) struct Shorten(pub &'static str);
+
+impl Transform for Shorten {
+    fn transform(&mut self, schema: &mut Schema) {
+        let short = schema.get("properties").and_then(|p| p.get(self.0)).cloned();
+        let Some(short) = short else { return };
+        let mut long = std::mem::take(schema);
+        let description = long.remove("description");
+        *schema = json_schema!({ "anyOf": [short, long] });
+        if let Some(description) = description {
+            schema.insert("description".into(), description);
+        }
+    }
+}
+
+/// A nameless type's schema is written where it is used.
+macro_rules! inline_schema {
+    ($($type:ty => $name:literal, $schema:expr;)*) => {$(
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let make: fn(&mut SchemaGenerator) -> Schema = $schema;
+                make(generator)
+            }
+        }
+    )*};
+}
+
+inline_schema! {
+    Planned => "Planned", |_| json_schema!(false);
+    RulePhrase => "Rule", |_| json_schema!({
+        "type": "string",
+        "description": "[out] PROTO[/PORTS] (from|to) PEER[, PEER…]",
+        "examples": ["tcp/80,443 from anywhere", "tcp/3306 from sg:web", "out tcp/443 to anywhere"]
+    });
+    AclPhrase => "AclEntry", |_| json_schema!({
+        "type": "string",
+        "description": "NUMBER (allow|deny) [out] PROTO[/PORTS] (from|to) BLOCK[, BLOCK…]",
+        "examples": ["100 allow tcp/443 from anywhere", "110 allow out tcp/1024-65535 to anywhere"]
+    });
+    ListenPhrase => "Listener", |_| json_schema!({ "type": "string", "pattern": "^(tcp|udp)/[0-9, ]+$", "examples": ["tcp/80", "udp/53"] });
+    // YAML makes a mapping of one key of most claims: `a -> b tcp/80: open`.
+    ClaimPhrase => "Claim", |_| json_schema!({
+        "description": "[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE]: RESULT [via NODE]",
+        "anyOf": [
+            { "type": "string" },
+            { "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": { "type": "string" } }
+        ]
+    });
+    InternetGatewayChoice => "InternetGatewayChoice", |_| json_schema!({ "enum": [true, false, "auto"] });
+    SubnetSize => "SubnetSize", |_| json_schema!({ "type": "string", "pattern": "^([0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+)?/[0-9]+$", "examples": ["/26", "10.0.1.0/24"] });
+    SubnetRoute => "SubnetRoute", |_| json_schema!({ "type": "string", "examples": ["igw", "nat@public-a", "none"] });
+    RouteWord => "RouteTarget", |_| json_schema!({ "type": "string", "examples": ["igw", "nat@public-a", "peering ab", "instance fw", "blackhole"] });
+    PublicIp => "PublicIp", |_| json_schema!({ "anyOf": [{ "type": "boolean" }, { "const": "eip" }, { "type": "string", "format": "ipv4" }] });
+    ElasticIp => "ElasticIp", |_| json_schema!({ "anyOf": [{ "const": "eip" }, { "type": "string", "format": "ipv4" }] });
+    SecondaryAddresses => "SecondaryAddresses", |_| json_schema!({
+        "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "format": "ipv4" }, { "type": "array", "items": { "type": "string", "format": "ipv4" } }]
+    });
+    UserData => "UserData", |_| json_schema!({
+        "anyOf": [
+            { "type": "string" },
+            { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false }
+        ]
+    });
+    DhcpChoice => "DhcpChoice", |generator| json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<Dhcp>()] });
+}
+
+/// A value with a place looks like the value.
+impl<T: FileWord> JsonSchema for Located<T> {
+    fn schema_name() -> Cow<'static, str> {
+        T::NAME.into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::word_schema(generator)
+    }
+}
+
+/// What one word may be.
+pub trait FileWord {
+    /// Name of the type in the schema.
+    const NAME: &'static str;
+    /// Its schema.
+    fn word_schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+macro_rules! words {
+    ($($type:ty => $name:literal, $schema:tt;)*) => {$(
+        impl FileWord for $type {
+            const NAME: &'static str = $name;
+            fn word_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+words! {
+    // Text may be written as a plain whole number: a tag `port: 22`.
+    String => "Text", { "type": ["string", "integer"] };
+    bool => "Boolean", { "type": "boolean" };
+    u64 => "Number", { "type": "integer", "minimum": 0 };
+    u32 => "Number", { "type": "integer", "minimum": 0 };
+    u16 => "Number", { "type": "integer", "minimum": 0, "maximum": 65535 };
+    u8 => "Number", { "type": "integer", "minimum": 0, "maximum": 255 };
+    std::net::Ipv4Addr => "Ipv4Address", { "type": "string", "format": "ipv4" };
+    std::net::IpAddr => "Address", { "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] };
+    ipnet::Ipv4Net => "Ipv4Block", { "type": "string", "pattern": "^[0-9.]+/[0-9]+$", "examples": ["10.0.0.0/16"] };
+    ipnet::IpNet => "Block", { "type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]+$" };
+}
+
+macro_rules! words_of_their_own {
+    ($($type:ty),*) => {$(
+        impl FileWord for $type {
+            const NAME: &'static str = stringify!($type);
+            fn word_schema(generator: &mut SchemaGenerator) -> Schema {
+                <$type as JsonSchema>::json_schema(generator)
+            }
+        }
+    )*};
+}
+
+words_of_their_own!(InternetGatewayChoice, SubnetSize, SubnetRoute, RouteWord, PublicIp, ElasticIp);
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany{}", T::schema_name()).into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+macro_rules! mappings {
+    ($($type:ident, $names:expr;)*) => {$(
+        impl<T: JsonSchema> JsonSchema for $type<T> {
+            fn schema_name() -> Cow<'static, str> {
+                format!("{}Of{}", stringify!($type), T::schema_name()).into()
+            }
+            fn inline_schema() -> bool {
+                true
+            }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let value = generator.subschema_for::<T>();
+                let mut schema = json_schema!({ "type": ["object", "null"], "additionalProperties": value });
+                let names: Option<&str> = $names;
+                if let Some(pattern) = names {
+                    schema.insert("propertyNames".into(), serde_json::json!({ "pattern": pattern }));
+                }
+                schema
+            }
+        }
+    )*};
+}
+
+mappings! {
+    Named, Some("^[A-Za-z][A-Za-z0-9._-]*$");
+    Pairs, None;
+}

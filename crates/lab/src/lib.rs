@@ -1,0 +1,21 @@
+//! The lab file: what people write, read with places, turned into operations on a model.
+//!
+//! Start at [`load`]. `yaml` makes nodes of text, `decode` and `file` make typed mappings of nodes, `sentence`
+//! reads rules, claims and probes, `resolve` turns names into definitions ([`Lab`]), `plan` compares those with
+//! a model, and `apply` calls operations. Every error is a [`Diagnostic`] with a place and a [`Code`].
+//! Pure: files come in through [`Files`].
+#![forbid(unsafe_code)]
+
+pub mod code;
+pub mod decode;
+pub mod diagnostic;
+pub mod file;
+mod load;
+pub mod sentence;
+pub mod source;
+pub mod yaml;
+
+pub use code::Code;
+pub use diagnostic::{Diagnostic, Diagnostics};
+pub use file::schema;
+pub use load::{Disk, Files};
