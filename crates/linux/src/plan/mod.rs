@@ -10,6 +10,7 @@ mod peering;
 mod phrase;
 mod router;
 mod security_group;
+mod text;
 
 pub use internet::PUBLIC_DNS;
 pub use router::{METADATA, RESOLVER, TIME};
