@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use model::{NetworkInterfaceId, VpcEndpointId, VpnGatewayId};
 
 use super::Walker;
+use super::passing::Hop;
 use super::transit::{Answerer, End, Exit, Fate, Step, Transit};
 use crate::engine::{
     Arrival, Drop, EngineError, IcmpErrorSeen, Leg, ListenerState, Observation, Outcome, PacketProbe, Sender, Side,
@@ -50,7 +51,11 @@ pub(super) struct Kept {
 pub(super) struct Trip {
     pub step: Step,
     pub via: Vec<InterfaceIndex>,
-    pub path: Vec<Reason>,
+    pub path: Vec<Hop>,
+    /// What was passed although it blocks.
+    pub blockers: Vec<Reason>,
+    /// Whether an answer would say nothing.
+    pub is_moot: bool,
 }
 
 impl Walker {
@@ -64,7 +69,8 @@ impl Walker {
             Party::Interface(id) => Start::Interface(interface_index(fabric, id)?),
             Party::Outside(_, way) => Start::Outside(exit(fabric, way)?),
         };
-        Ok(self.walk(fabric, |transit| match start {
+        let header = packet.header.clone();
+        Ok(self.walk(fabric, header, |transit| match start {
             Start::Interface(interface) => transit.leave_interface(interface, packet),
             Start::Outside(exit) => transit.from_outside(exit, packet),
         }))
@@ -74,15 +80,17 @@ impl Walker {
     pub(super) fn answer(&mut self, fabric: &Fabric, from: &Party, packet: Packet) -> Result<Trip, EngineError> {
         let Party::Interface(id) = from else { return self.send(fabric, from, packet) };
         let out = fabric.way_out(interface_index(fabric, id)?, packet.header.destination);
-        Ok(self.walk(fabric, |transit| transit.leave_interface(out, packet)))
+        let header = packet.header.clone();
+        Ok(self.walk(fabric, header, |transit| transit.leave_interface(out, packet)))
     }
 
-    fn walk(&mut self, fabric: &Fabric, go: impl FnOnce(&mut Transit<'_>) -> Step) -> Trip {
-        let mut transit = Transit::new(fabric, &mut self.state, self.now, self.inverted);
+    fn walk(&mut self, fabric: &Fabric, header: Header, go: impl FnOnce(&mut Transit<'_>) -> Step) -> Trip {
+        let mut transit = Transit::new(fabric, &mut self.state, self.now, header);
+        (transit.inverted, transit.as_if) = (self.inverted, self.as_if);
         let step = go(&mut transit);
-        let Transit { via, path, arrivals, .. } = transit;
+        let Transit { via, path, arrivals, blockers, is_moot, .. } = transit;
         self.arrivals.extend(arrivals.into_iter().map(|(at, protocol)| (fabric.interfaces[at].id.clone(), protocol)));
-        Trip { step, via, path }
+        Trip { step, via, path, blockers, is_moot }
     }
 
     /// A request, or as many as are asked for; the first that gets another verdict than an arrival decides.
@@ -115,6 +123,17 @@ impl Walker {
         probe: &PacketProbe,
         traffic: Traffic,
     ) -> Result<(Outcome, Option<Kept>), EngineError> {
+        let (client, request, trip) = self.open(fabric, probe, traffic)?;
+        self.conclude(fabric, &client, request, trip, probe.listener)
+    }
+
+    /// Sends a request: who sent it, as it was sent, and its way.
+    pub(super) fn open(
+        &mut self,
+        fabric: &Fabric,
+        probe: &PacketProbe,
+        traffic: Traffic,
+    ) -> Result<(Party, Header, Trip), EngineError> {
         let client = party(&probe.from)?;
         let source = match probe.source {
             Some(source) => source,
@@ -129,13 +148,12 @@ impl Walker {
         let trip = match &probe.inject_at {
             None => self.send(fabric, &client, packet)?,
             Some(id) => {
-                let mut gateways = fabric.internet_gateways.iter();
-                let gateway = gateways.find(|(_, gateway)| gateway.id == *id).map(|(index, _)| index);
+                let gateway = fabric.internet_gateways.find(id, |gateway| &gateway.id);
                 let gateway = gateway.ok_or_else(|| EngineError::NotFound(id.to_string()))?;
-                self.walk(fabric, |transit| transit.enter_vpc(gateway, packet))
+                self.walk(fabric, request.clone(), |transit| transit.enter_vpc(gateway, packet))
             }
         };
-        self.conclude(fabric, &client, request, trip, probe.listener)
+        Ok((client, request, trip))
     }
 
     /// What comes of a request that was sent: its arrival, the answer, and the answer's arrival.
@@ -209,13 +227,19 @@ impl Walker {
     ) -> Result<Outcome, EngineError> {
         let source = answer.source;
         let trip = match by {
-            Answerer::NatGateway(nat) => self.walk(fabric, |t| t.leave_nat_gateway(nat, Packet::new(answer))),
-            Answerer::Guest(guest) => self.walk(fabric, |t| t.leave_interface(guest, Packet::new(answer))),
+            Answerer::NatGateway(nat) => {
+                self.walk(fabric, answer.clone(), |t| t.leave_nat_gateway(nat, Packet::new(answer)))
+            }
+            Answerer::Guest(guest) => {
+                self.walk(fabric, answer.clone(), |t| t.leave_interface(guest, Packet::new(answer)))
+            }
             // PIPE-2: what the router says meets no filter.
             Answerer::Router(interface) => Trip {
                 step: Ok(Fate::Arrived { end: End::Guest(interface), packet: Packet::new(answer) }),
                 via: Vec::new(),
                 path: Vec::new(),
+                blockers: Vec::new(),
+                is_moot: false,
             },
         };
         let (end, packet) = match trip.step {
@@ -363,7 +387,7 @@ fn exit(fabric: &Fabric, way: &Way) -> Result<Exit, EngineError> {
     }
 }
 
-fn party_of(fabric: &Fabric, end: &End) -> Option<Party> {
+pub(super) fn party_of(fabric: &Fabric, end: &End) -> Option<Party> {
     match end {
         End::Guest(interface) => Some(Party::Interface(fabric.interfaces[*interface].id.clone())),
         End::Outside(address, exit) => Some(Party::Outside(
@@ -379,14 +403,14 @@ fn party_of(fabric: &Fabric, end: &End) -> Option<Party> {
 }
 
 /// Whether two parties are the same; by which way a host is reached does not matter.
-fn same_place(a: &Party, b: &Party) -> bool {
+pub(super) fn same_place(a: &Party, b: &Party) -> bool {
     match (a, b) {
         (Party::Outside(a, _), Party::Outside(b, _)) => a == b,
         (a, b) => a == b,
     }
 }
 
-fn component(fabric: &Fabric, party: &Party) -> Option<Component> {
+pub(super) fn component(fabric: &Fabric, party: &Party) -> Option<Component> {
     match party {
         Party::Interface(id) => interface_index(fabric, id).ok().map(Component::Guest),
         Party::Outside(address, _) => Some(fabric.outside_host(*address).map_or(Component::Internet, Component::Outside)),
@@ -394,7 +418,7 @@ fn component(fabric: &Fabric, party: &Party) -> Option<Component> {
 }
 
 /// The answer as the sender of a request waits for it.
-fn expected_answer(request: &Header, response: &Header) -> Header {
+pub(super) fn expected_answer(request: &Header, response: &Header) -> Header {
     let mut expected = response.clone();
     (expected.source, expected.destination) = (request.destination, request.source);
     match (&mut expected.transport, &request.transport) {
@@ -437,14 +461,14 @@ fn established(header: &Header) -> Header {
     later
 }
 
-fn arrival(fabric: &Fabric, packet: &Packet, via: &[InterfaceIndex], path: Vec<Reason>) -> Arrival {
+fn arrival(fabric: &Fabric, packet: &Packet, via: &[InterfaceIndex], path: Vec<Hop>) -> Arrival {
     Arrival {
         source: packet.header.source,
         destination: packet.header.destination,
         source_port: packet.header.ports().map(|(source, _)| source),
         ttl: Some(packet.ttl),
         via: Some(via.iter().map(|at| fabric.interfaces[*at].id.clone()).collect()),
-        path: Some(path),
+        path: Some(path.into_iter().map(|hop| hop.reason).collect()),
     }
 }
 
@@ -453,7 +477,7 @@ pub(super) fn dropped(leg: Leg, reason: Reason) -> Outcome {
 }
 
 /// An answer that came to somebody who does not wait for it.
-fn stray(fabric: &Fabric, end: &End, header: &Header) -> Outcome {
+pub(super) fn stray(fabric: &Fabric, end: &End, header: &Header) -> Outcome {
     let at = party_of(fabric, end).and_then(|party| component(fabric, &party)).unwrap_or(Component::Fabric);
     let text = format!("nobody there waits for an answer from {}", header.source);
     dropped(Leg::Return, Reason::new(Stage::Guest, at, text))

@@ -58,6 +58,8 @@ pub(super) struct Circumstances {
     pub always_tracked: bool,
     /// The present.
     pub now: Timestamp,
+    /// Whether a packet that no rule allows begins a flow all the same, so that its answer is judged as an answer.
+    pub as_if: bool,
 }
 
 impl Flows {
@@ -103,8 +105,8 @@ impl Flows {
             return if flow.untracked { by_rules() } else { known(true) };
         }
         let decision = by_rules();
-        if decision.passes() {
-            let untracked = !c.always_tracked && security_group::is_untracked(fabric, interface, header, direction);
+        if decision.passes() || c.as_if {
+            let untracked = decision.passes() && !c.always_tracked && security_group::is_untracked(fabric, interface, header, direction);
             flows.insert((direction, started), Flow { untracked, replied: false, stream: false, last: c.now });
             self.began.push((id.clone(), direction, started));
         }

@@ -1,12 +1,16 @@
 //! The walker: an engine that takes packets through the stages one by one and says what each decided. No time passes
 //! but virtual time, and nothing is sent: it is what the fabric means, step by step.
 //!
-//! Start at [`Walker`]. `transit` is the way of one packet, `exchange` a request with its answer, `guest` the commands,
-//! `flows` and `translation` what interfaces and NAT gateways remember.
+//! Start at [`Walker`]. `transit` is the way of one packet (`outside` its part beyond the VPC, `passing` what becomes of
+//! a decision), `exchange` a request with its answer, `explain` the same past everything that blocks, `guest` the
+//! commands, `flows` and `translation` what interfaces and NAT gateways remember.
 
 mod exchange;
+mod explain;
 mod flows;
 mod guest;
+mod outside;
+mod passing;
 mod services;
 mod transit;
 mod translation;
@@ -16,7 +20,9 @@ use std::sync::Arc;
 
 use model::{EgressOnlyInternetGatewayId, Model, NatGatewayId, NetworkInterfaceId, Timestamp};
 
+pub use explain::{Explanation, Verdict, Way, explain};
 pub use services::{HttpAnswer, Services};
+pub use passing::Hop;
 
 use crate::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, Probe, Request};
 use crate::fabric::Fabric;
@@ -84,6 +90,8 @@ pub struct Walker {
     now: Timestamp,
     state: State,
     inverted: Option<Stage>,
+    /// Goes on past what blocks; see [`explain`].
+    as_if: bool,
     services: Option<Box<dyn Services>>,
     arrivals: Vec<(NetworkInterfaceId, u8)>,
 }

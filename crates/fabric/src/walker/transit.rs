@@ -6,6 +6,7 @@ use model::Timestamp;
 
 use super::State;
 use super::flows::Circumstances;
+use super::passing::{Assumed, Hop};
 use super::translation::{Terms, with_destination, with_source};
 use crate::fabric::{Fabric, InterfaceKind};
 use crate::index::*;
@@ -13,8 +14,8 @@ use crate::packet::{Family, FlowKey, Header, Packet, Segment, Transport, icmp};
 use crate::reason::{Component, Decision, Direction, Reason, Stage};
 use crate::route::NextHop;
 use crate::stage::{
-    egress_only_internet_gateway, exempt, interface_state, internet, internet_gateway, local_delivery, nat_gateway, network_acl,
-    peering, route_table, source_dest_check, vpc_endpoint, vpn_gateway,
+    egress_only_internet_gateway, exempt, interface_state, local_delivery, nat_gateway, network_acl, peering,
+    route_table, source_dest_check, vpc_endpoint, vpn_gateway,
 };
 
 /// Bound on passes from interface to interface: routes between middleboxes may form a circle.
@@ -74,40 +75,31 @@ pub(super) struct Transit<'a> {
     pub inverted: Option<Stage>,
     /// Middleboxes passed.
     pub via: Vec<InterfaceIndex>,
-    /// What it passed.
-    pub path: Vec<Reason>,
+    /// What it passed, with the header as each stage saw it.
+    pub path: Vec<Hop>,
+    /// Goes on past what blocks, as if it did not, where that can be told; see [`super::explain`].
+    pub as_if: bool,
+    /// What blocked and was passed all the same; in order.
+    pub blockers: Vec<Reason>,
+    /// Whether the packet went on with a header that it could not have had: its answer says nothing.
+    pub is_moot: bool,
     /// Interfaces whose guest got the packet.
     pub arrivals: Vec<(InterfaceIndex, u8)>,
-    straight: bool,
-    always_tracked: bool,
+    pub(super) header: Header,
+    pub(super) straight: bool,
+    pub(super) always_tracked: bool,
     way: u32,
 }
 
 impl<'a> Transit<'a> {
-    pub fn new(fabric: &'a Fabric, state: &'a mut State, now: Timestamp, inverted: Option<Stage>) -> Self {
-        let (via, path, arrivals) = (Vec::new(), Vec::new(), Vec::new());
-        Self { fabric, state, now, inverted, via, path, arrivals, straight: true, always_tracked: false, way: 0 }
+    pub fn new(fabric: &'a Fabric, state: &'a mut State, now: Timestamp, header: Header) -> Self {
+        let (via, path, arrivals, blockers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (inverted, as_if, is_moot) = (None, false, false);
+        let (straight, always_tracked, way) = (true, false, 0);
+        Self { fabric, state, now, inverted, via, path, as_if, blockers, is_moot, arrivals, header, straight, always_tracked, way }
     }
 
-    fn turned(&self, decision: Decision) -> Decision {
-        match decision {
-            Decision::Pass(reason) if self.inverted == Some(reason.stage) => Decision::Drop(reason),
-            Decision::Drop(reason) if self.inverted == Some(reason.stage) => Decision::Pass(reason),
-            decision => decision,
-        }
-    }
-
-    fn pass(&mut self, decision: Decision) -> Result<(), Box<Reason>> {
-        match self.turned(decision) {
-            Decision::Pass(reason) => {
-                self.path.push(reason);
-                Ok(())
-            }
-            Decision::Drop(reason) => Err(Box::new(reason)),
-        }
-    }
-
-    fn go_on(&mut self) -> Result<(), Box<Reason>> {
+    pub(super) fn go_on(&mut self) -> Result<(), Box<Reason>> {
         self.way += 1;
         match self.way <= LONGEST_WAY {
             true => Ok(()),
@@ -118,6 +110,7 @@ impl<'a> Transit<'a> {
     /// A guest hands a packet to its interface (PIPE-3).
     pub fn leave_interface(&mut self, interface: InterfaceIndex, packet: Packet) -> Step {
         self.go_on()?;
+        self.header = packet.header.clone();
         let own = &self.fabric.interfaces[interface];
         let (vpc, subnet) = (own.vpc, own.subnet);
         let destination = packet.header.destination;
@@ -166,6 +159,21 @@ impl<'a> Transit<'a> {
         };
         if !stays {
             self.pass(network_acl::decide(self.fabric, subnet, &packet.header, Direction::Egress))?;
+        }
+        if let (true, Decision::Drop(reason)) = (self.as_if, &routed) {
+            let reason = reason.clone();
+            let assumed = self.assumed(self.fabric.subnets[subnet].vpc, &packet.header);
+            self.record(reason.clone(), true);
+            return match assumed {
+                Some(assumed) => {
+                    self.blockers.push(reason);
+                    match assumed {
+                        Assumed::Receiver(receiver) => self.enter_interface(receiver, None, packet),
+                        Assumed::Hop(hop) => self.follow(subnet, hop, packet, sender),
+                    }
+                }
+                None => Err(Box::new(reason)),
+            };
         }
         self.pass(routed)?;
         self.follow(subnet, hop.unwrap_or(NextHop::Local), packet, sender)
@@ -216,8 +224,9 @@ impl<'a> Transit<'a> {
     }
 
     /// A packet comes to an interface (PIPE-5); `from` is the subnet that it comes from, if one.
-    fn enter_interface(&mut self, interface: InterfaceIndex, from: Option<SubnetIndex>, packet: Packet) -> Step {
+    pub(super) fn enter_interface(&mut self, interface: InterfaceIndex, from: Option<SubnetIndex>, packet: Packet) -> Step {
         self.go_on()?;
+        self.header = packet.header.clone();
         let own = &self.fabric.interfaces[interface];
         if from != Some(own.subnet) {
             self.pass(network_acl::decide(self.fabric, own.subnet, &packet.header, Direction::Ingress))?;
@@ -345,6 +354,7 @@ impl<'a> Transit<'a> {
     /// A NAT gateway sends into its own subnet's border (NAT-13, NAT-17).
     pub fn leave_nat_gateway(&mut self, nat: NatGatewayIndex, packet: Packet) -> Step {
         self.go_on()?;
+        self.header = packet.header.clone();
         (self.straight, self.always_tracked) = (false, true);
         let gateway = &self.fabric.nat_gateways[nat];
         let subnet = gateway.subnet;
@@ -361,137 +371,7 @@ impl<'a> Transit<'a> {
         self.cross_and_follow(subnet, routed, hop, packet, gateway.interface)
     }
 
-    /// Out through an internet gateway.
-    fn leave_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet, sender: Option<InterfaceIndex>) -> Step {
-        self.pass(internet_gateway::egress(self.fabric, gateway, &packet.header))?;
-        if packet.length > internet_gateway::MTU {
-            if let Some(sender) = sender.filter(|_| packet.dont_fragment && packet.header.family() == Family::V4) {
-                // L2-8: the router of the sender's subnet says so.
-                let router = IpAddr::V4(self.fabric.subnets[self.fabric.interfaces[sender].subnet].router);
-                let answer = packet.header.error(router, icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(1_500));
-                let by = match self.fabric.interfaces[sender].kind {
-                    InterfaceKind::NatGateway(nat) => Answerer::NatGateway(nat),
-                    _ => Answerer::Router(sender),
-                };
-                return Ok(Fate::Answered { by, answer });
-            }
-            packet.fragmented = true;
-        }
-        packet.header = internet_gateway::translate_egress(self.fabric, gateway, &packet.header);
-        self.straight = false;
-        self.internet(packet)
-    }
-
-    /// Between the gateways: to another public address of the region (IGW-7), or to a host.
-    fn internet(&mut self, packet: Packet) -> Step {
-        let destination = packet.header.destination;
-        let inside = match destination {
-            IpAddr::V4(a) => self.fabric.public_addresses.contains_key(&a),
-            IpAddr::V6(_) => self.fabric.vpcs.values().any(|vpc| vpc.contains(destination)),
-        };
-        if inside { self.from_internet(packet) } else { self.host(packet, Exit::Internet) }
-    }
-
-    fn host(&mut self, packet: Packet, exit: Exit) -> Step {
-        let address = packet.header.destination;
-        self.pass(internet::decide(self.fabric, address))?;
-        Ok(Fate::Arrived { end: End::Outside(address, exit), packet })
-    }
-
-    /// A host sends, by the exit that it was reached through.
-    pub fn from_outside(&mut self, exit: Exit, packet: Packet) -> Step {
-        self.straight = false;
-        match exit {
-            Exit::Internet => self.from_internet(packet),
-            Exit::Endpoint(endpoint) => {
-                let receiver = self.local(self.fabric.vpc_endpoints[endpoint].vpc, packet.header.destination)?;
-                self.enter_interface(receiver, None, packet)
-            }
-            Exit::Vpn(gateway) => {
-                let vpn = &self.fabric.vpn_gateways[gateway];
-                let Some(vpc) = vpn.vpc else { return Err(unrouted(&packet.header)) };
-                self.pass(vpn_gateway::decide(self.fabric, gateway, vpc, &packet.header, Direction::Ingress))?;
-                self.into_vpc(vpc, vpn.edge_route_table, None, packet)
-            }
-        }
-    }
-
-    /// Public addresses lead to the gateway of their VPC.
-    fn from_internet(&mut self, packet: Packet) -> Step {
-        self.go_on()?;
-        let header = &packet.header;
-        match header.destination {
-            IpAddr::V4(destination) => match self.fabric.public_addresses.get(&destination) {
-                Some(mapping) => match self.fabric.vpcs[mapping.vpc].internet_gateway {
-                    Some(gateway) => self.enter_vpc(gateway, packet),
-                    None => Err(unrouted(header)),
-                },
-                None if self.fabric.is_outside_host(header.destination) => self.host(packet, Exit::Internet),
-                None => match self.vpn_towards(header) {
-                    Some(gateway) => self.from_outside(Exit::Vpn(gateway), packet),
-                    None => Err(unrouted(header)),
-                },
-            },
-            IpAddr::V6(_) => self.from_ipv6_internet(packet),
-        }
-    }
-
-    fn from_ipv6_internet(&mut self, packet: Packet) -> Step {
-        let header = &packet.header;
-        let Some((index, vpc)) = self.fabric.vpcs.iter().find(|(_, vpc)| vpc.contains(header.destination)) else {
-            return self.host(packet, Exit::Internet);
-        };
-        // Which of the two gateways a block is announced by, its subnet's table says (EIGW-1).
-        let subnet = vpc.subnets.iter().find(|subnet| self.fabric.subnets[**subnet].contains(header.destination));
-        let table = subnet.map(|subnet| self.fabric.subnets[*subnet].route_table);
-        let hop = table.and_then(|table| self.fabric.route_tables[table].lookup(header.source)).map(|route| route.next_hop);
-        match (hop, vpc.internet_gateway) {
-            (Some(NextHop::EgressOnlyInternetGateway(gateway)), _) => {
-                let id = &self.fabric.egress_only_internet_gateways[gateway].id;
-                let known = FlowKey::answered_by(header).is_some_and(|key| self.state.knows_outbound(id, &key, self.now));
-                self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Ingress, known))?;
-                self.always_tracked = true;
-                self.into_vpc(index, None, None, packet)
-            }
-            (_, Some(gateway)) => self.enter_vpc(gateway, packet),
-            (_, None) => Err(unrouted(header)),
-        }
-    }
-
-    /// In through an internet gateway: translation, then its own route table (PIPE-5, RT-18).
-    pub fn enter_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet) -> Step {
-        self.straight = false;
-        self.pass(internet_gateway::ingress(self.fabric, gateway, &packet.header))?;
-        packet.header = internet_gateway::translate_ingress(self.fabric, gateway, &packet.header);
-        let igw = &self.fabric.internet_gateways[gateway];
-        match igw.vpc {
-            Some(vpc) => self.into_vpc(vpc, igw.edge_route_table, Some(gateway), packet),
-            None => Err(unrouted(&packet.header)),
-        }
-    }
-
-    fn into_vpc(
-        &mut self,
-        vpc: VpcIndex,
-        edge: Option<RouteTableIndex>,
-        gateway: Option<InternetGatewayIndex>,
-        packet: Packet,
-    ) -> Step {
-        if let Some(table) = edge {
-            let (routed, hop) = route_table::decide(self.fabric, table, packet.header.destination);
-            self.pass(routed)?;
-            if let Some(NextHop::Interface(middlebox)) = hop {
-                if let Some(gateway) = gateway {
-                    self.pass(internet_gateway::redirect(self.fabric, gateway, middlebox))?;
-                }
-                return self.enter_interface(middlebox, None, packet);
-            }
-        }
-        let receiver = self.local(vpc, packet.header.destination)?;
-        self.enter_interface(receiver, None, packet)
-    }
-
-    fn local(&mut self, vpc: VpcIndex, address: IpAddr) -> Result<InterfaceIndex, Box<Reason>> {
+    pub(super) fn local(&mut self, vpc: VpcIndex, address: IpAddr) -> Result<InterfaceIndex, Box<Reason>> {
         let (decision, interface) = local_delivery::decide(self.fabric, vpc, address);
         let reason = decision.reason().clone();
         self.pass(decision)?;
@@ -505,7 +385,8 @@ impl<'a> Transit<'a> {
         direction: Direction,
         straight: bool,
     ) -> Result<(), Box<Reason>> {
-        let circumstances = Circumstances { straight, always_tracked: self.always_tracked, now: self.now };
+        let Self { always_tracked, now, as_if, .. } = *self;
+        let circumstances = Circumstances { straight, always_tracked, now, as_if };
         let decision = self.state.flows.decide(self.fabric, interface, header, direction, circumstances);
         self.pass(decision)
     }
@@ -518,20 +399,6 @@ impl<'a> Transit<'a> {
             || matches!(receiver, Some(InterfaceKind::NatGateway(_) | InterfaceKind::VpcEndpoint(_)))
     }
 
-    /// The virtual private gateway through which a host outside reaches a private address: one whose VPC has the
-    /// address and routes the host to it.
-    fn vpn_towards(&self, header: &Header) -> Option<VpnGatewayIndex> {
-        let leads = |gateway: VpnGatewayIndex, vpc: VpcIndex| {
-            let tables = self.fabric.route_tables.values().filter(|table| table.vpc == vpc);
-            let mut hops = tables.filter_map(|table| table.lookup(header.source).map(|route| route.next_hop));
-            hops.any(|hop| hop == NextHop::VpnGateway(gateway))
-        };
-        self.fabric.vpn_gateways.iter().find_map(|(index, gateway)| {
-            let vpc = gateway.vpc.filter(|vpc| self.fabric.vpcs[*vpc].contains(header.destination))?;
-            leads(index, vpc).then_some(index)
-        })
-    }
-
     /// Linux's timeouts for what a guest masquerades.
     fn guest_terms(&self, protocol: u8) -> Terms {
         let idle_seconds = if protocol == model::traffic::protocol::TCP { 432_000 } else { 180 };
@@ -541,10 +408,6 @@ impl<'a> Transit<'a> {
 
 fn no_translation(nat: NatGatewayIndex) -> Box<Reason> {
     Box::new(Reason::new(Stage::NatGateway, Component::NatGateway(nat), "it belongs to no translation"))
-}
-
-fn unrouted(header: &Header) -> Box<Reason> {
-    Box::new(internet::unrouted(header.destination))
 }
 
 fn time_exceeded(header: &Header, from: IpAddr) -> Header {

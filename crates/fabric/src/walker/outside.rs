@@ -1,0 +1,164 @@
+//! A packet's way out of VPCs and into them: internet gateways, hosts outside, virtual private gateways.
+
+use std::net::IpAddr;
+
+use super::transit::{Answerer, End, Exit, Fate, Step, Transit};
+use crate::fabric::InterfaceKind;
+use crate::index::*;
+use crate::packet::{Family, FlowKey, Header, Packet, icmp};
+use crate::reason::{Direction, Reason};
+use crate::route::NextHop;
+use crate::stage::{egress_only_internet_gateway, internet, internet_gateway, route_table, vpn_gateway};
+
+impl Transit<'_> {
+    /// Out through an internet gateway.
+    pub(super) fn leave_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet, sender: Option<InterfaceIndex>) -> Step {
+        self.pass(internet_gateway::egress(self.fabric, gateway, &packet.header))?;
+        if packet.length > internet_gateway::MTU {
+            if let Some(sender) = sender.filter(|_| packet.dont_fragment && packet.header.family() == Family::V4) {
+                // L2-8: the router of the sender's subnet says so.
+                let router = IpAddr::V4(self.fabric.subnets[self.fabric.interfaces[sender].subnet].router);
+                let answer = packet.header.error(router, icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(1_500));
+                let by = match self.fabric.interfaces[sender].kind {
+                    InterfaceKind::NatGateway(nat) => Answerer::NatGateway(nat),
+                    _ => Answerer::Router(sender),
+                };
+                return Ok(Fate::Answered { by, answer });
+            }
+            packet.fragmented = true;
+        }
+        packet.header = internet_gateway::translate_egress(self.fabric, gateway, &packet.header);
+        self.straight = false;
+        self.internet(packet)
+    }
+
+    /// Between the gateways: to another public address of the region (IGW-7), or to a host.
+    pub(super) fn internet(&mut self, packet: Packet) -> Step {
+        self.header = packet.header.clone();
+        let destination = packet.header.destination;
+        let inside = match destination {
+            IpAddr::V4(a) => self.fabric.public_addresses.contains_key(&a),
+            IpAddr::V6(_) => self.fabric.vpcs.values().any(|vpc| vpc.contains(destination)),
+        };
+        if inside { self.from_internet(packet) } else { self.host(packet, Exit::Internet) }
+    }
+
+    pub(super) fn host(&mut self, packet: Packet, exit: Exit) -> Step {
+        let address = packet.header.destination;
+        self.pass(internet::decide(self.fabric, address))?;
+        Ok(Fate::Arrived { end: End::Outside(address, exit), packet })
+    }
+
+    /// A host sends, by the exit that it was reached through.
+    pub(super) fn from_outside(&mut self, exit: Exit, packet: Packet) -> Step {
+        self.straight = false;
+        match exit {
+            Exit::Internet => self.from_internet(packet),
+            Exit::Endpoint(endpoint) => {
+                let receiver = self.local(self.fabric.vpc_endpoints[endpoint].vpc, packet.header.destination)?;
+                self.enter_interface(receiver, None, packet)
+            }
+            Exit::Vpn(gateway) => {
+                let vpn = &self.fabric.vpn_gateways[gateway];
+                let Some(vpc) = vpn.vpc else { return Err(unrouted(&packet.header)) };
+                self.pass(vpn_gateway::decide(self.fabric, gateway, vpc, &packet.header, Direction::Ingress))?;
+                self.into_vpc(vpc, vpn.edge_route_table, None, packet)
+            }
+        }
+    }
+
+    /// Public addresses lead to the gateway of their VPC.
+    fn from_internet(&mut self, packet: Packet) -> Step {
+        self.go_on()?;
+        let header = &packet.header;
+        match header.destination {
+            IpAddr::V4(destination) => match self.fabric.public_addresses.get(&destination) {
+                Some(mapping) => match self.fabric.vpcs[mapping.vpc].internet_gateway {
+                    Some(gateway) => self.enter_vpc(gateway, packet),
+                    None => Err(unrouted(header)),
+                },
+                None if self.fabric.is_outside_host(header.destination) => self.host(packet, Exit::Internet),
+                None => match self.vpn_towards(header) {
+                    Some(gateway) => self.from_outside(Exit::Vpn(gateway), packet),
+                    None => Err(unrouted(header)),
+                },
+            },
+            IpAddr::V6(_) => self.from_ipv6_internet(packet),
+        }
+    }
+
+    fn from_ipv6_internet(&mut self, packet: Packet) -> Step {
+        let header = &packet.header;
+        let Some((index, vpc)) = self.fabric.vpcs.iter().find(|(_, vpc)| vpc.contains(header.destination)) else {
+            return self.host(packet, Exit::Internet);
+        };
+        // Which of the two gateways a block is announced by, its subnet's table says (EIGW-1).
+        let subnet = vpc.subnets.iter().find(|subnet| self.fabric.subnets[**subnet].contains(header.destination));
+        let table = subnet.map(|subnet| self.fabric.subnets[*subnet].route_table);
+        let hop = table.and_then(|table| self.fabric.route_tables[table].lookup(header.source)).map(|route| route.next_hop);
+        match (hop, vpc.internet_gateway) {
+            (Some(NextHop::EgressOnlyInternetGateway(gateway)), _) => {
+                let id = &self.fabric.egress_only_internet_gateways[gateway].id;
+                let known = FlowKey::answered_by(header).is_some_and(|key| self.state.knows_outbound(id, &key, self.now));
+                self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Ingress, known))?;
+                self.always_tracked = true;
+                self.into_vpc(index, None, None, packet)
+            }
+            (_, Some(gateway)) => self.enter_vpc(gateway, packet),
+            (_, None) => Err(unrouted(header)),
+        }
+    }
+
+    /// In through an internet gateway: translation, then its own route table (PIPE-5, RT-18).
+    pub(super) fn enter_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet) -> Step {
+        self.straight = false;
+        self.header = packet.header.clone();
+        self.pass(internet_gateway::ingress(self.fabric, gateway, &packet.header))?;
+        packet.header = internet_gateway::translate_ingress(self.fabric, gateway, &packet.header);
+        let igw = &self.fabric.internet_gateways[gateway];
+        match igw.vpc {
+            Some(vpc) => self.into_vpc(vpc, igw.edge_route_table, Some(gateway), packet),
+            None => Err(unrouted(&packet.header)),
+        }
+    }
+
+    fn into_vpc(
+        &mut self,
+        vpc: VpcIndex,
+        edge: Option<RouteTableIndex>,
+        gateway: Option<InternetGatewayIndex>,
+        packet: Packet,
+    ) -> Step {
+        self.header = packet.header.clone();
+        if let Some(table) = edge {
+            let (routed, hop) = route_table::decide(self.fabric, table, packet.header.destination);
+            self.pass(routed)?;
+            if let Some(NextHop::Interface(middlebox)) = hop {
+                if let Some(gateway) = gateway {
+                    self.pass(internet_gateway::redirect(self.fabric, gateway, middlebox))?;
+                }
+                return self.enter_interface(middlebox, None, packet);
+            }
+        }
+        let receiver = self.local(vpc, packet.header.destination)?;
+        self.enter_interface(receiver, None, packet)
+    }
+
+    /// The virtual private gateway through which a host outside reaches a private address: one whose VPC has the
+    /// address and routes the host to it.
+    fn vpn_towards(&self, header: &Header) -> Option<VpnGatewayIndex> {
+        let leads = |gateway: VpnGatewayIndex, vpc: VpcIndex| {
+            let tables = self.fabric.route_tables.values().filter(|table| table.vpc == vpc);
+            let mut hops = tables.filter_map(|table| table.lookup(header.source).map(|route| route.next_hop));
+            hops.any(|hop| hop == NextHop::VpnGateway(gateway))
+        };
+        self.fabric.vpn_gateways.iter().find_map(|(index, gateway)| {
+            let vpc = gateway.vpc.filter(|vpc| self.fabric.vpcs[*vpc].contains(header.destination))?;
+            leads(index, vpc).then_some(index)
+        })
+    }
+}
+
+fn unrouted(header: &Header) -> Box<Reason> {
+    Box::new(internet::unrouted(header.destination))
+}
