@@ -98,6 +98,8 @@ fn bring_up(batch: &mut Batch, end: &LinkEnd) {
     let index = end.index();
     let settings = LinkSpec {
         up: Some(true),
+        // No link-local address, no duplicate detection, no router solicitations: nothing but IPv4 and ARP passes.
+        ipv6_address_generation: Some(false),
         ipv4: vec![(Ipv4Conf::ProxyArp, u32::from(end.proxy_arp)), (Ipv4Conf::RpFilter, 0)],
         ..LinkSpec::default()
     };

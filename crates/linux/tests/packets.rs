@@ -328,6 +328,8 @@ fn routes_decide_and_blackholes_swallow() {
         world.allow_in("db", "tcp 22 0.0.0.0/0");
         lab.apply(&world.model);
         assert_eq!(tcp(lab, "internet", INET2, "198.51.100.31", 22, "db1"), "Silence no-route");
+        // RT-8
+        assert_eq!(tcp(lab, "web1", WEB1, "169.254.170.2", 80, "internet"), "Silence no-route");
         // SC-106
         world.unroute("pub", "0.0.0.0/0");
         lab.apply(&world.model);

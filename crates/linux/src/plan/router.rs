@@ -31,6 +31,9 @@ pub const RESOLVER: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 253);
 /// The metadata service (IMDS-1).
 pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 
+/// Never forwarded, however wide the route that covers it (RT-8).
+const UNROUTABLE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);
+
 /// Adds the router of a VPC.
 pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan) -> Result<(), PlanError> {
     let vpc = &fabric.vpcs[index];
@@ -135,6 +138,7 @@ fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace:
     let number = mark(table);
     namespace.rules.insert(Rule { priority: 100, mark: Some(number), table: number });
     namespace.route(number, ANYWHERE, 9_999, RouteTo::device(SINK_NO_ROUTE));
+    namespace.route(number, UNROUTABLE, 0, RouteTo::device(SINK_NO_ROUTE));
     // For tests: what has a route goes nowhere.
     let inverted = options.invert == Some(Stage::RouteTable);
     for route in &table.routes {
