@@ -16,8 +16,8 @@ fn run(corpus: &Corpus, running: &mut Running) -> Report {
     run_on(corpus, EngineName::Proof, running, &Options::default(), &mut std::io::sink()).unwrap()
 }
 
-/// Kinds that need what no room serves yet: flow logs, the analyzer, identities.
-const OPEN: [Kind; 3] = [Kind::FlowLog, Kind::Analyzer, Kind::Iam];
+/// Kinds that need what no room serves yet: flow logs, identities.
+const OPEN: [Kind; 2] = [Kind::FlowLog, Kind::Iam];
 
 #[test]
 fn every_scenario_of_the_kinds_that_are_served_passes() {

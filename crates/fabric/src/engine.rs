@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::fabric::Fabric;
 use crate::reason::{Component, ExplanationCode, Reason};
 use crate::route::NextHop;
+use crate::walker::Explanation;
 
 /// An engine: something that a fabric can be applied to and packets can be sent through.
 pub trait Engine {
@@ -31,6 +32,13 @@ pub trait Engine {
 
     /// Carries out one probe, to its end.
     fn probe(&mut self, request: &Request) -> Result<Answer, EngineError>;
+
+    /// Says why a request is answered or not, with everything that blocks it (RA-4); sends nothing and keeps nothing.
+    /// Only engines that ask the stages can.
+    fn explain(&mut self, probe: &PacketProbe) -> Result<Explanation, EngineError> {
+        let _ = probe;
+        Err(EngineError::Unsupported(Unsupported::Explanation))
+    }
 
     /// Forgets every kept connection and all flow state.
     fn reset(&mut self) -> Result<(), EngineError>;
@@ -80,6 +88,9 @@ pub enum Unsupported {
     /// Forged ICMP errors.
     #[error("forged ICMP errors")]
     IcmpError,
+    /// Explanations.
+    #[error("explanations")]
+    Explanation,
     /// IPv6.
     #[error("IPv6")]
     Ipv6,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use fabric::engine::{Answer, Engine, EngineError, Observation, Outcome, Request};
 use fabric::Fabric;
 
-use super::outcome::{Mismatch, compare, describe};
+use super::outcome::{Mismatch, Observed, ProbeResult, compare, describe};
 use super::scope::Scope;
-use super::{call, probe};
+use super::{analyze, call, probe};
 use crate::scenario::probe::{Probe, ProbeKind};
 use crate::scenario::step::{Action, Step, StepDelta};
 use crate::scenario::{Corpus, Delta, Scenario};
@@ -125,9 +125,18 @@ impl Interpreter<'_> {
                 return Err(Failure::Mismatch(Mismatch { expected: describe(expect), got, reason }));
             }
         }
-        let request = probe::request(&self.scope, probe).map_err(unknown)?;
-        let answer = self.ask(&request).map_err(|error| unknown(cannot(&error)))?;
-        let observed = probe::observed(answer, probe, &fabric, &self.scope.world.names);
+        let observed = match &probe.kind {
+            ProbeKind::Analyze { from, to, protocol, destination_port } => {
+                let ends = (from.as_str(), to.as_str());
+                let value = analyze::run(&self.scope, self.engine, &fabric, ends, *protocol, *destination_port);
+                Observed { result: ProbeResult::Answer { value: value.map_err(unknown)? }, captured: None }
+            }
+            _ => {
+                let request = probe::request(&self.scope, probe).map_err(unknown)?;
+                let answer = self.ask(&request).map_err(|error| unknown(cannot(&error)))?;
+                probe::observed(answer, probe, &fabric, &self.scope.world.names)
+            }
+        };
         // Names in `at` may be those of things that a call made.
         let mut expect = expect.clone();
         if let Some(at) = &expect.at {

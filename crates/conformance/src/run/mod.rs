@@ -1,5 +1,6 @@
 //! Running scenarios on an engine.
 
+mod analyze;
 mod call;
 mod interpreter;
 pub mod outcome;

@@ -146,7 +146,7 @@ fn sent_by(side: Side) -> engine::Side {
 }
 
 /// Who a `from` is: an interface, an instance id, a container, a host.
-fn sender(scope: &Scope, text: &str) -> Result<Sender, String> {
+pub(super) fn sender(scope: &Scope, text: &str) -> Result<Sender, String> {
     let text = scope.text(text)?;
     let (names, model) = (&scope.world.names, &scope.world.model);
     if let Some(host) = text.strip_suffix("/container") {

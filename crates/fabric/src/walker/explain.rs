@@ -68,7 +68,8 @@ impl Way {
     /// The components of the way in AWS's order (RA-6), each once in a row, from the sender to the receiver: guests,
     /// interfaces, security groups, network ACLs, route tables, gateways.
     pub fn components(&self) -> Vec<Component> {
-        let counts = |stage: Stage| !matches!(stage, Stage::LocalDelivery | Stage::SourceDestCheck | Stage::Exempt);
+        use Stage::{Exempt, Internet, LocalDelivery, SourceDestCheck};
+        let counts = |stage: Stage| !matches!(stage, Exempt | Internet | LocalDelivery | SourceDestCheck);
         let hops = self.hops.iter().filter(|hop| counts(hop.reason.stage)).map(|hop| hop.reason.at);
         let ends = |end: Option<Component>| end.filter(|at| matches!(at, Component::Guest(_)));
         let mut components: Vec<Component> = ends(self.from).into_iter().chain(hops).chain(ends(self.to)).collect();

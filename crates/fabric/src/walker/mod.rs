@@ -24,7 +24,7 @@ pub use explain::{Explanation, Verdict, Way, explain};
 pub use services::{HttpAnswer, Services};
 pub use passing::Hop;
 
-use crate::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, Probe, Request};
+use crate::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, PacketProbe, Probe, Request};
 use crate::fabric::Fabric;
 use crate::packet::FlowKey;
 use crate::reason::Stage;
@@ -177,6 +177,10 @@ impl Engine for Walker {
             u32::try_from(self.arrivals.iter().filter(wanted).count()).unwrap_or(u32::MAX)
         });
         Ok(Answer { outcome, captured })
+    }
+
+    fn explain(&mut self, probe: &PacketProbe) -> Result<Explanation, EngineError> {
+        explain(&self.applied()?.1, probe)
     }
 
     fn reset(&mut self) -> Result<(), EngineError> {
