@@ -49,15 +49,16 @@ pub fn decide(fabric: &Fabric, interface: InterfaceIndex, header: &Header) -> De
     }
 }
 
-/// Whether a packet to a service goes to the port that it serves: DNS, metadata, time.
-pub fn is_served(header: &Header) -> bool {
+/// Whether a packet to a service goes to the port that it serves: DNS, metadata, time. The router serves none (SUB-3,
+/// L2-6).
+pub fn is_served(fabric: &Fabric, vpc: VpcIndex, header: &Header) -> bool {
     let time = [IpAddr::V4(TIME), IpAddr::V6(TIME_IPV6)];
     let metadata = [IpAddr::V4(METADATA), IpAddr::V6(METADATA_IPV6), IpAddr::V4(TASK_METADATA)];
     match header.transport {
         Transport::Tcp { destination_port: 80, .. } => metadata.contains(&header.destination),
         Transport::Udp { destination_port: 123, .. } => time.contains(&header.destination),
         Transport::Tcp { destination_port: 53, .. } | Transport::Udp { destination_port: 53, .. } => {
-            !time.contains(&header.destination) && !metadata.contains(&header.destination)
+            is_resolver(fabric, vpc, header.destination)
         }
         _ => false,
     }

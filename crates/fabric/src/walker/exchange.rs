@@ -173,7 +173,8 @@ impl Walker {
         let mut arrival = arrival(fabric, &packet, &trip.via, trip.path);
         let Some(server) = party_of(fabric, &end) else {
             // A service of the fabric answers on its own port and to nothing else; the router not at all (L2-6).
-            return Ok(match exempt::is_served(&packet.header) {
+            let is_served = matches!(end, End::Service(vpc) if exempt::is_served(fabric, vpc, &packet.header));
+            return Ok(match is_served {
                 true => (Outcome::Allowed(arrival), None),
                 false => {
                     let text = "no service of the fabric answers that";

@@ -96,7 +96,8 @@ pub fn explain(fabric: &Fabric, probe: &PacketProbe) -> Result<Explanation, Engi
             Some(server) if !is_moot => reply(&mut walker, fabric, &client, &sent, &server, &packet.header)?,
             Some(_) => None,
             None => {
-                if !exempt::is_served(&packet.header) {
+                let is_served = matches!(end, End::Service(vpc) if exempt::is_served(fabric, vpc, &packet.header));
+                if !is_served {
                     let text = "no service of the fabric answers that";
                     request.blockers.push(Reason::new(Stage::Exempt, Component::Fabric, text));
                 }

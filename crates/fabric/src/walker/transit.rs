@@ -115,6 +115,10 @@ impl<'a> Transit<'a> {
         let (vpc, subnet) = (own.vpc, own.subnet);
         let destination = packet.header.destination;
         self.pass(interface_state::decide(self.fabric, interface))?;
+        if let Some(own) = self.own_interface(interface, destination) {
+            // A system talks to itself without its interface.
+            return Ok(Fate::Arrived { end: End::Guest(own), packet });
+        }
         if self.turned(exempt::decide(self.fabric, interface, &packet.header)).passes() {
             return Ok(Fate::Arrived { end: End::Service(vpc), packet });
         }
@@ -141,6 +145,13 @@ impl<'a> Transit<'a> {
             return self.enter_interface(receiver, Some(subnet), packet);
         };
         self.cross_and_follow(subnet, routed, hop, packet, Some(interface))
+    }
+
+    /// The interface of the same guest that holds an address.
+    fn own_interface(&self, interface: InterfaceIndex, address: IpAddr) -> Option<InterfaceIndex> {
+        let instance = self.fabric.interfaces[interface].instance()?;
+        let all = &self.fabric.instances[instance].interfaces;
+        all.iter().copied().find(|own| self.fabric.interfaces[*own].holds(address))
     }
 
     /// Over a subnet's border: network ACL, route table, next hop. What stays in the subnet does not cross (ACL-3).

@@ -243,9 +243,11 @@ impl Engine {
         spec.device = from.device.clone();
         let socket = self.client().open_socket(spec)?;
         sockopt::set_socket_broadcast(&socket, true).map_err(Error::os("allowing broadcast"))?;
-        rustix::net::sendto(&socket, &raw.bytes(), SendFlags::empty(), &SocketAddrV4::new(destination, 0))
-            .map_err(Error::os(format!("sending to {destination}")))?;
-        Ok(())
+        match rustix::net::sendto(&socket, &raw.bytes(), SendFlags::empty(), &SocketAddrV4::new(destination, 0)) {
+            // EPERM: the sender's own namespace dropped it, and logged why.
+            Ok(_) | Err(Errno::PERM) => Ok(()),
+            Err(error) => Err(Error::os(format!("sending to {destination}"))(error)),
+        }
     }
 }
 
@@ -263,7 +265,8 @@ fn connected(socket: &OwnedFd) -> Result<Option<std::result::Result<(), Errno>>>
 /// Sends a datagram; an error left on the socket by an earlier ICMP message is no failure of this call.
 pub(crate) fn send(socket: &OwnedFd, body: &[u8]) -> Result<()> {
     match rustix::net::send(socket, body, SendFlags::NOSIGNAL) {
-        Ok(_) | Err(Errno::CONNREFUSED) => Ok(()),
+        // EPERM: the sender's own namespace dropped it, and logged why (the internet has no route to private addresses).
+        Ok(_) | Err(Errno::CONNREFUSED | Errno::PERM) => Ok(()),
         Err(error) => Err(Error::os("sending")(error)),
     }
 }
