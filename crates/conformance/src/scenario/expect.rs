@@ -206,7 +206,11 @@ fn optional_texts<'n>(f: &Fields<'n>, key: &'n str) -> Result<Option<Vec<String>
 fn read_seen(node: &Node) -> Result<(String, String), Fault> {
     let text = text(node, "seen")?;
     match text.split_once('>') {
-        Some((source, destination)) => Ok((source.trim().to_owned(), destination.trim().to_owned())),
+        Some((source, destination)) => {
+            // In the form in which addresses are printed: IPv6 can be written in many ways.
+            let address = |text: &str| super::fields::address(text.trim(), node.line, "seen").map(|a| a.to_string());
+            Ok((address(source)?, address(destination)?))
+        }
         None => Err(Fault::new(node.line, format!("`seen: {text}` is not SOURCE > DESTINATION"))),
     }
 }

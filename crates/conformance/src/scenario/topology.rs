@@ -135,7 +135,7 @@ pub struct InterfaceEntry {
     pub ip: Vec<Ipv4Addr>,
     /// Elastic IP addresses: private, public.
     pub eip: Vec<(u32, Ipv4Addr, Ipv4Addr)>,
-    /// Security groups.
+    /// Security groups; the VPC's default one if empty (SG-5).
     pub sg: Vec<String>,
     /// Source/dest check.
     pub check: bool,
@@ -315,8 +315,8 @@ fn interface(node: &Node, name: &str) -> Result<InterfaceEntry, Fault> {
         masquerade: f.boolean("masquerade")?.unwrap_or(false),
     };
     f.finish()?;
-    match interface.ip.is_empty() || interface.sg.is_empty() {
-        true => Err(Fault::new(node.line, format!("interface `{name}` needs an address and a security group"))),
+    match interface.ip.is_empty() {
+        true => Err(Fault::new(node.line, format!("interface `{name}` needs an address"))),
         false => Ok(interface),
     }
 }

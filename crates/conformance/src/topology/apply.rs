@@ -129,11 +129,15 @@ pub(super) fn apply(world: &mut World, delta: &Delta) -> Outcome {
             let group_id = world.names.groups.find(group)?;
             let rules = vec![RuleSpecification::new(rule.traffic, peer(world, rule)?)];
             let request = AuthorizeSecurityGroup { group_id, rules };
-            match direction {
-                RuleDirection::In => op::authorize_security_group_ingress(&mut world.model, request)?,
-                RuleDirection::Out => op::authorize_security_group_egress(&mut world.model, request)?,
+            let added = match direction {
+                RuleDirection::In => op::authorize_security_group_ingress(&mut world.model, request),
+                RuleDirection::Out => op::authorize_security_group_egress(&mut world.model, request),
             };
-            Ok(())
+            match added {
+                // A new group has open egress for IPv6 too once its VPC has a block (SG-4): the rule is there already.
+                Err(error) if error.code == ErrorCode::InvalidPermissionDuplicate => Ok(()),
+                added => Ok(added.map(drop)?),
+            }
         }
         Delta::RemoveRule { group, direction, rule } => {
             let rules = vec![(rule.traffic, peer(world, rule)?)];
@@ -162,7 +166,12 @@ pub(super) fn apply(world: &mut World, delta: &Delta) -> Outcome {
                 allow: *allow,
                 origin: Origin::default(),
             };
-            Ok(op::create_network_acl_entry(&mut world.model, request)?)
+            match op::create_network_acl_entry(&mut world.model, request.clone()) {
+                Err(error) if error.code == ErrorCode::NetworkAclEntryAlreadyExists => {
+                    Ok(op::replace_network_acl_entry(&mut world.model, request)?)
+                }
+                made => Ok(made?),
+            }
         }
         Delta::DeleteAclEntry { acl, direction, number } => {
             let id = world.names.acls.find(acl)?;

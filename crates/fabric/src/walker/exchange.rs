@@ -235,13 +235,11 @@ impl Walker {
                 self.walk(fabric, answer.clone(), |t| t.leave_interface(guest, Packet::new(answer)))
             }
             // PIPE-2: what the router says meets no filter.
-            Answerer::Router(interface) => Trip {
-                step: Ok(Fate::Arrived { end: End::Guest(interface), packet: Packet::new(answer) }),
-                via: Vec::new(),
-                path: Vec::new(),
-                blockers: Vec::new(),
-                is_moot: false,
-            },
+            Answerer::Router(interface) => {
+                self.arrivals.push((fabric.interfaces[interface].id.clone(), answer.protocol()));
+                let step = Ok(Fate::Arrived { end: End::Guest(interface), packet: Packet::new(answer) });
+                Trip { step, via: Vec::new(), path: Vec::new(), blockers: Vec::new(), is_moot: false }
+            }
         };
         let (end, packet) = match trip.step {
             Err(reason) => return Ok(dropped(Leg::Return, *reason)),

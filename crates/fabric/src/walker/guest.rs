@@ -40,7 +40,13 @@ impl Walker {
                 self.ping(fabric, &sender, to, count.max(1), Shape { ttl, length, dont_fragment })
             }
             GuestCommand::Traceroute { to } => self.traceroute(fabric, &sender, to),
-            GuestCommand::Arping { to, count } => arping(fabric, &sender, to, count.max(1)),
+            GuestCommand::Arping { to, count } => {
+                let outcome = arping(fabric, &sender, to, count.max(1))?;
+                if let (Party::Interface(id), Outcome::Observed(Observation::Arping { replies, .. })) = (&sender, &outcome) {
+                    self.arrivals.extend((0..*replies).map(|_| (id.clone(), super::ARP)));
+                }
+                Ok(outcome)
+            }
             GuestCommand::IpAddr => addresses(fabric, &sender),
             GuestCommand::Ntp { to } => {
                 let traffic = Traffic::Udp { source_port: 123, destination_port: 123 };

@@ -32,6 +32,9 @@ use exchange::Kept;
 use flows::Flows;
 use translation::Translations;
 
+/// Stands for ARP where frames are counted by IP protocol; IANA keeps the number for nothing else.
+const ARP: u8 = 255;
+
 /// What outlives a packet.
 #[derive(Debug, Default)]
 struct State {
@@ -170,8 +173,8 @@ impl Engine for Walker {
         };
         let captured = request.capture.as_ref().map(|capture| {
             let wanted = |(interface, protocol): &&(NetworkInterfaceId, u8)| match capture.filter {
-                // L2-1: the fabric answers; no request reaches another guest.
-                CaptureFilter::Arp => false,
+                // L2-1: the fabric answers; no request reaches another guest, and no reply goes to one that did not ask.
+                CaptureFilter::Arp => *interface == capture.at && *protocol == ARP,
                 CaptureFilter::Icmp => *interface == capture.at && *protocol == model::traffic::protocol::ICMP,
             };
             u32::try_from(self.arrivals.iter().filter(wanted).count()).unwrap_or(u32::MAX)

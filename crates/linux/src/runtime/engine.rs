@@ -5,8 +5,10 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fabric::engine::{Answer, Capture, CaptureFilter, EngineError, Probe, Request, Sender, Unsupported};
-use fabric::{Component, Fabric};
+use fabric::engine::{
+    Answer, Capture, CaptureFilter, Drop, EngineError, GuestCommand, Leg, Outcome, Probe, Request, Sender, Unsupported,
+};
+use fabric::{Component, Fabric, Header, Transport};
 use model::{Model, NetworkInterfaceId, Timestamp};
 use netlink::{Protocol, Socket};
 use sandbox::Client;
@@ -149,6 +151,26 @@ impl Engine {
         Place::of_interface(fabric, index).ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))
     }
 
+    /// Nothing logs what the router and the services of the fabric leave unanswered (L2-6): it ended there.
+    fn ignored_by_a_service(&self, probe: &Probe, outcome: Outcome) -> Outcome {
+        let (from, to) = match probe {
+            Probe::Packet(probe) => (&probe.from, probe.to),
+            Probe::Guest { from, command: GuestCommand::Ping { to, .. } } => (from, *to),
+            _ => return outcome,
+        };
+        let (Outcome::Dropped(drop), Sender::Interface(id)) = (&outcome, from) else { return outcome };
+        let Ok(interface) = place::interface_index(self.fabric(), id) else { return outcome };
+        let source = self.fabric().interfaces[interface].primary_address().into();
+        let header = Header { source, destination: to, transport: Transport::Other { protocol: 0 } };
+        let is_service = fabric::stage::exempt::decide(self.fabric(), interface, &header).passes();
+        match drop {
+            Drop { leg: Leg::Forward, at: None, .. } if is_service => {
+                Outcome::Dropped(Drop { at: Some(Component::Fabric), ..drop.clone() })
+            }
+            _ => outcome,
+        }
+    }
+
     fn captured(&mut self, capture: &Capture) -> std::result::Result<u32, EngineError> {
         let at = self.guest_end(&capture.at)?;
         let watch = self.watch(&at)?;
@@ -201,6 +223,7 @@ impl fabric::engine::Engine for Engine {
             Probe::Http { from, method, url, headers } => self.http_probe(from, method, url, headers)?,
             Probe::RouteLookup { .. } => return Err(EngineError::Unsupported(Unsupported::Other("route look-ups"))),
         };
+        let outcome = self.ignored_by_a_service(&request.probe, outcome);
         let captured = request.capture.as_ref().map(|capture| self.captured(capture)).transpose()?;
         Ok(Answer { outcome, captured })
     }
