@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fabric::Fabric;
 use fabric::engine::{Answer, EngineError, Request};
-use linux::{Engine, Lab, Options};
+use linux::{Engine, Lab};
 use model::{InstanceState, Model, Timestamp};
 use sandbox::{Client, ExecSpec, HolderSpec, SelfCommand};
 
@@ -96,7 +96,7 @@ impl Host {
         };
         let fabric = Arc::new(Fabric::compile(&applied));
         let listeners = if self.record.listeners.is_some() { instance::listeners(&fabric) } else { Vec::new() };
-        let lab = Lab::attach(client, Options::default(), fabric.clone())?;
+        let lab = Lab::attach(client, linux::runtime::lab::options(), fabric.clone())?;
         let mut up = Up { engine: Engine::new(lab), services: None, listeners };
         up.engine.observe(&Arc::new(applied.clone()))?;
         up.serve(&Arc::new(applied), &fabric)?;
@@ -136,7 +136,7 @@ impl Host {
             };
             paths.make(&self.record.name).map_err(|e| HostError::Failed(format!("making {}: {e}", paths.home.display())))?;
             let client = sandbox::launch(&spec)?.client()?;
-            let engine = Engine::new(Lab::empty(client, Options::default()));
+            let engine = Engine::new(Lab::empty(client, linux::runtime::lab::options()));
             self.up = Some(Up { engine, services: None, listeners: Vec::new() });
         }
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };

@@ -513,3 +513,25 @@ fn public_addresses_move_at_once() {
         assert_eq!(tcp(lab, "internet", INET2, WEB1_PUBLIC, 443, "web2"), "192.0.2.77 > 10.0.0.11");
     });
 }
+
+#[test]
+fn two_vpcs_with_the_same_addresses_meet_in_public_only() {
+    in_own_namespaces("two_vpcs_with_the_same_addresses_meet_in_public_only", || {
+        let mut world = World::t3();
+        world.vpc("z", "10.0.0.0/16");
+        world.igw("z", "z");
+        world.table("z", "z");
+        world.subnet("z", "z", "10.0.0.0/24", "z");
+        world.route("z", "0.0.0.0/0", "igw-z");
+        world.group("z", "z", &["tcp 443 0.0.0.0/0"]);
+        world.instance("twin", "z", WEB1, "z");
+        world.eip("198.51.100.99", "twin", WEB1);
+        let mut lab = Lab::of(&world);
+        let lab = &mut lab;
+        assert_eq!(tcp(lab, "twin", WEB1, WEB1_PUBLIC, 443, "web1"), "198.51.100.99 > 10.0.0.10");
+        assert_eq!(tcp(lab, "web1", WEB1, "198.51.100.99", 443, "twin"), "198.51.100.10 > 10.0.0.10");
+        assert_eq!(tcp(lab, "twin", WEB1, APP1, 8080, "app1"), "Silence fabric");
+        // IGW-7: to its own public address, out and in again
+        assert_eq!(tcp(lab, "web1", WEB1, WEB1_PUBLIC, 443, "web1"), "198.51.100.10 > 10.0.0.10");
+    });
+}

@@ -121,10 +121,12 @@ impl LinkEnd {
     }
 }
 
-/// The index of a device by name. `eth0`, `eth1`, … get 2, 3, … as they would by themselves.
+/// The index of a device by name. `eth0` has 2, as it would by itself; later ones are far from what the kernel gives to the
+/// guest's own devices (`docker0`), which may be there first.
 pub fn device_index(name: &str) -> u32 {
     match name.strip_prefix("eth").and_then(|n| n.parse::<u32>().ok()) {
-        Some(n) => n + 2,
+        Some(0) => 2,
+        Some(n) => 0x1000_0000 + n,
         None if name == "lo" => 1,
         None => crate::naming::number(name),
     }

@@ -27,6 +27,13 @@ pub struct Lab {
     directory: Directory,
 }
 
+/// Options for real labs on this machine: no interface may take more than a quarter of the machine's flows (SG-31).
+pub fn options() -> Options {
+    let maximum = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok();
+    let maximum = maximum.and_then(|text| text.trim().parse::<u32>().ok()).filter(|maximum| *maximum > 0);
+    Options { flows_per_interface: maximum.map(|maximum| (maximum / 4).max(1)), ..Options::default() }
+}
+
 /// The holder's way into namespaces.
 struct Reach<'a> {
     client: &'a Client,

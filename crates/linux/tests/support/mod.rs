@@ -22,6 +22,7 @@ use netlink::rtnl::link::{self, Target};
 use netlink::{Protocol, Socket, nflog};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
+#[allow(unused_imports, reason = "each test program uses its part")]
 pub use own::{Namespace, in_own_namespaces};
 pub use world::World;
 
