@@ -133,7 +133,12 @@ impl Lab {
         if !writes.is_empty() {
             client.write_sysctls_of(writes)?;
         }
-        apply::apply(&mut Reach { client, sockets }, &changes)?;
+        let mut reach = Reach { client, sockets };
+        if let Err(first) = apply::apply(&mut reach, &changes) {
+            // The kernel does not hold what we believed, perhaps because an earlier change was cut short: begin from what
+            // it holds. Where that fails too, the first refusal says more.
+            apply::reconcile(&mut reach, &plan).map_err(|_| first)?;
+        }
         self.remove_namespaces(&changes)?;
         self.plan = plan;
         self.fabric = fabric.clone();

@@ -122,6 +122,24 @@ impl Lab {
         self.plan = plan;
     }
 
+    /// Makes the kernel hold what the lab last held, whatever it holds now.
+    pub fn reconcile(&mut self) {
+        if let Err(error) = apply::reconcile(&mut self.kernel, &self.plan) {
+            panic!("{error}: {:?}", std::error::Error::source(&error));
+        }
+        for link in self.plan.links.values() {
+            for end in [&link.near, &link.far] {
+                wait_until_running(self.kernel.socket(&end.namespace, Protocol::Route).expect("socket"), &end.name);
+                self.kernel.done(&end.namespace);
+            }
+        }
+    }
+
+    /// Forgets what the lab holds and believes it to be this.
+    pub fn believe(&mut self, model: &Model) {
+        self.plan = Plan::new(&Fabric::compile(model), self.options).expect("plan");
+    }
+
     /// A netlink socket in a namespace.
     pub fn netlink(&mut self, place: &str, protocol: Protocol) -> &mut Socket {
         self.kernel.socket(&self.key(place), protocol).expect("socket")

@@ -2,6 +2,10 @@
 //!
 //! Whoever holds the namespaces supplies sockets into them ([`Host`]); nothing here enters one.
 
+mod reconcile;
+
+pub use reconcile::reconcile;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};

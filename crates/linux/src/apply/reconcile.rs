@@ -1,0 +1,129 @@
+//! From whatever the kernel holds to a plan: after a change that was cut short, nobody knows what has been done of it.
+//!
+//! Links, addresses, routes, rules and neighbours that are right stay; rule sets are exchanged as a whole, in one transaction
+//! where it fits. Connections live on: what is known of them stands in conntrack. In an instance's namespace only what the
+//! plan speaks of is touched, the rest is the guest's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink::nft::dump;
+use netlink::rtnl::{Family, address, link, neighbour, route, rule};
+use netlink::{Batch, Protocol, Socket};
+
+use super::{CHUNK, Host, change, create_links, kernel_route, kernel_rule};
+use crate::diff::{Changes, NamespaceChanges, TableChanges};
+use crate::plan::{LinkEnd, Namespace, Plan, Veth};
+use crate::runtime::error::{Error, Result};
+
+/// Makes the namespaces, which are there, hold the plan.
+pub fn reconcile(host: &mut impl Host, plan: &Plan) -> Result<()> {
+    let missing = links(host, plan)?;
+    for links in missing.chunks(CHUNK) {
+        create_links(host, links)?;
+    }
+    let from_nothing = Changes::between(&Plan::default(), plan);
+    let nothing = NamespaceChanges::default();
+    for (key, namespace) in &plan.namespaces {
+        // All of them: bringing up what is up changes nothing.
+        let ends: Vec<&LinkEnd> = ends(plan).filter(|end| end.namespace == *key).collect();
+        let mut inside = from_nothing.inside.get(key).unwrap_or(&nothing).clone();
+        let names: BTreeMap<u32, &str> =
+            ends.iter().map(|end| (end.index(), end.name.as_str())).chain([(1, "lo")]).collect();
+        let rtnl = host.socket(key, Protocol::Route)?;
+        strays(rtnl, namespace, &names, &mut inside).map_err(Error::netlink(key))?;
+        let netfilter = host.socket(key, Protocol::Netfilter)?;
+        let there = dump::tables(netfilter).map_err(Error::netlink(key))?;
+        let ours = there.into_iter().filter(|table| !namespace.is_instance || namespace.tables.contains_key(table));
+        let gone = ours.map(|table| (table, TableChanges { is_gone: true, ..TableChanges::default() }));
+        inside.tables = gone.chain(std::mem::take(&mut inside.tables)).collect();
+        change(host, key, &ends, &inside)?;
+        host.done(key);
+    }
+    Ok(())
+}
+
+fn ends(plan: &Plan) -> impl Iterator<Item = &LinkEnd> {
+    plan.links.values().flat_map(|link| [&link.near, &link.far])
+}
+
+/// Removes links that are wrong and, outside instances, those that nobody planned. Returns the ones to make.
+fn links(host: &mut impl Host, plan: &Plan) -> Result<Vec<Veth>> {
+    let mut right: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for (key, namespace) in &plan.namespaces {
+        let wanted: BTreeMap<&str, &LinkEnd> =
+            ends(plan).filter(|end| end.namespace == *key).map(|end| (end.name.as_str(), end)).collect();
+        let socket = host.socket(key, Protocol::Route)?;
+        let mut batch = Batch::new();
+        for found in link::dump(socket).map_err(Error::netlink(key))?.into_iter().filter(|link| link.index != 1) {
+            match wanted.get(found.name.as_str()) {
+                Some(end) if is(end, &found) => drop(right.insert((&end.namespace, &end.name))),
+                None if namespace.is_instance => {}
+                _ => link::delete(&mut batch, link::Target::Index(found.index)),
+            }
+        }
+        // The other end of a pair may have taken this one with it.
+        socket.execute_all(&batch).map_err(Error::netlink(key))?;
+    }
+    let is_right = |end: &LinkEnd| right.contains(&(end.namespace.as_str(), end.name.as_str()));
+    let missing: Vec<Veth> =
+        plan.links.values().filter(|link| !is_right(&link.near) || !is_right(&link.far)).cloned().collect();
+    for link in &missing {
+        for end in [&link.near, &link.far] {
+            let mut batch = Batch::new();
+            link::delete(&mut batch, link::Target::Index(end.index()));
+            host.socket(&end.namespace, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(&end.namespace))?;
+        }
+    }
+    Ok(missing)
+}
+
+fn is(end: &LinkEnd, found: &link::Link) -> bool {
+    (end.index(), Some(end.mac), end.mtu, end.group) == (found.index, found.mac, found.mtu, found.group)
+}
+
+/// Leaves out of `inside` the rules that are there (they cannot be added twice), and adds what has to go.
+fn strays(
+    socket: &mut Socket,
+    namespace: &Namespace,
+    names: &BTreeMap<u32, &str>,
+    inside: &mut NamespaceChanges,
+) -> std::result::Result<(), netlink::Error> {
+    let there = rule::dump(socket, Family::V4)?;
+    inside.rules.new.retain(|wanted| !there.contains(&kernel_rule(wanted)));
+    if namespace.is_instance {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    // Priorities 0, 32766 and 32767 are the kernel's own.
+    let own: Vec<_> = namespace.rules.iter().map(kernel_rule).collect();
+    for stray in there.iter().filter(|rule| (1..32_766).contains(&rule.priority) && !own.contains(rule)) {
+        rule::delete(&mut batch, stray);
+    }
+    let wanted: BTreeSet<_> = namespace.routes.iter().map(|route| outline(&kernel_route(route))).collect();
+    for stray in route::dump(socket, Family::V4, None)?.iter().filter(|r| r.table != route::LOCAL && !wanted.contains(&outline(r))) {
+        route::delete(&mut batch, stray);
+    }
+    for found in neighbour::dump(socket, Family::V4, None, false)?.iter().filter(|n| n.state == neighbour::state::PERMANENT) {
+        let (IpAddr::V4(address), Some(device)) = (found.address, names.get(&found.device)) else { continue };
+        if !namespace.neighbours.contains_key(&((*device).to_owned(), address)) {
+            neighbour::delete(&mut batch, found);
+        }
+    }
+    for found in address::dump(socket, Some(Family::V4), None)? {
+        let (IpNet::V4(address), Some(device)) = (found.address, names.get(&found.device)) else { continue };
+        let planned = crate::plan::Address { device: (*device).to_owned(), address };
+        if !address.addr().is_loopback() && !namespace.addresses.contains(&planned) {
+            address::delete(&mut batch, &found);
+        }
+    }
+    socket.execute_all(&batch)?;
+    Ok(())
+}
+
+/// What makes a route what it is; who made it, and flags that say how it is doing, left out.
+fn outline(route: &route::Route) -> (u32, IpNet, Option<u32>, route::RouteKind, Option<IpAddr>, Option<u32>, Option<IpAddr>, Option<u32>) {
+    let metric = route.metric.filter(|metric| *metric > 0);
+    (route.table, route.destination, metric, route.kind, route.gateway, route.device, route.preferred_source, route.mtu)
+}
