@@ -5,23 +5,13 @@ mod support;
 
 use model::InstanceState;
 use support::icmp::Echo;
-use support::{Lab, Seen, World, in_own_namespaces};
+use support::{Lab, Seen, World, in_own_namespaces, tcp};
 
 const WEB1: &str = "10.0.0.10";
 const WEB1_PUBLIC: &str = "198.51.100.10";
 const APP1: &str = "10.0.10.10";
 const DB1: &str = "10.0.20.10";
 const INET2: &str = "192.0.2.77";
-
-/// What a probe brings: `pair` when it is open, else the reasons of the drops.
-fn tcp(lab: &mut Lab, from: &str, source: &str, to: &str, port: u16, at: &str) -> String {
-    lab.drops();
-    let seen = lab.tcp(from, source, to, port, at);
-    match seen.is_open() {
-        true => seen.pair(),
-        false => format!("{seen:?} {}", lab.why().join(" ")),
-    }
-}
 
 #[test]
 fn three_tiers_as_built() {

@@ -122,8 +122,13 @@ fn strays(
     Ok(())
 }
 
-/// What makes a route what it is; who made it, and flags that say how it is doing, left out.
-fn outline(route: &route::Route) -> (u32, IpNet, Option<u32>, route::RouteKind, Option<IpAddr>, Option<u32>, Option<IpAddr>, Option<u32>) {
-    let metric = route.metric.filter(|metric| *metric > 0);
-    (route.table, route.destination, metric, route.kind, route.gateway, route.device, route.preferred_source, route.mtu)
+/// What makes a route what it is; who made it, and what the kernel fills in, left out.
+fn outline(found: &route::Route) -> route::Route {
+    route::Route {
+        metric: found.metric.filter(|metric| *metric > 0),
+        scope: None,
+        on_link: false,
+        protocol: 0,
+        ..found.clone()
+    }
 }

@@ -229,6 +229,16 @@ impl Lab {
     }
 }
 
+/// What a probe brings: `pair` when it is open, else the reasons of the drops.
+pub fn tcp(lab: &mut Lab, from: &str, source: &str, to: &str, port: u16, at: &str) -> String {
+    lab.drops();
+    let seen = lab.tcp(from, source, to, port, at);
+    match seen.is_open() {
+        true => seen.pair(),
+        false => format!("{seen:?} {}", lab.why().join(" ")),
+    }
+}
+
 /// What came of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
