@@ -7,6 +7,7 @@
 
 mod address;
 pub mod arguments;
+mod dhcp_options;
 pub mod filter;
 mod gateway;
 pub mod identifier;
@@ -16,6 +17,7 @@ mod nat_gateway;
 mod network_acl;
 mod network_interface;
 mod peering;
+mod prefix_list;
 mod region;
 mod route_table;
 mod security_group;
@@ -24,6 +26,7 @@ mod subnet;
 mod tag;
 mod traffic;
 mod vpc;
+mod vpc_endpoint;
 
 use model::{ApiError, ErrorCode, Model};
 use serde_json::Value;
@@ -34,6 +37,7 @@ pub type Operation = (&'static str, fn(&mut Model, &Value) -> Result<Value, ApiE
 /// Families in the order they are searched.
 const FAMILIES: &[&[Operation]] = &[
     address::OPERATIONS,
+    dhcp_options::OPERATIONS,
     gateway::OPERATIONS,
     instance::OPERATIONS,
     instance_shape::OPERATIONS,
@@ -41,12 +45,14 @@ const FAMILIES: &[&[Operation]] = &[
     network_acl::OPERATIONS,
     network_interface::OPERATIONS,
     peering::OPERATIONS,
+    prefix_list::OPERATIONS,
     region::OPERATIONS,
     route_table::OPERATIONS,
     security_group::OPERATIONS,
     subnet::OPERATIONS,
     tag::OPERATIONS,
     vpc::OPERATIONS,
+    vpc_endpoint::OPERATIONS,
 ];
 
 /// Serves one call. `arguments` has the shape of `aws … --cli-input-json`, the answer that of boto3.
