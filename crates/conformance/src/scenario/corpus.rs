@@ -16,8 +16,11 @@ use super::yaml::{Node, parse};
 pub struct Corpus {
     /// Scenarios, file by file.
     pub scenarios: Vec<Scenario>,
-    topologies: BTreeMap<String, Vec<(String, u32, Result<Topology, Fault>)>>,
+    topologies: BTreeMap<String, Vec<Written>>,
 }
+
+/// A topology as one file has it: file, line, and what could be read.
+type Written = (String, u32, Result<Topology, Fault>);
 
 /// A file that could not be read at all.
 #[derive(Debug, thiserror::Error)]
