@@ -7,6 +7,7 @@
 
 pub mod acl;
 mod compile;
+pub mod ends;
 pub mod engine;
 pub mod fabric;
 pub mod gateway;
@@ -20,6 +21,7 @@ pub mod stage;
 pub mod walker;
 
 pub use acl::Acl;
+pub use ends::EndError;
 pub use engine::Engine;
 pub use fabric::{Fabric, Instance, Interface, InterfaceKind, InterfaceStatus, OutsideHost, Subnet, Vpc};
 pub use group::{GroupRule, GroupSet, RulePeer, SecurityGroup};
@@ -28,4 +30,4 @@ pub use names::Entity;
 pub use packet::{Family, FlowKey, Header, Packet, Segment, Transport};
 pub use reason::{Component, Decision, Direction, ExplanationCode, Reason, Rule, Stage};
 pub use route::{NextHop, Route, RouteTable};
-pub use walker::Walker;
+pub use walker::{Explanation, Walker, explain};

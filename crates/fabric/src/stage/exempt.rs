@@ -41,7 +41,9 @@ pub fn decide(fabric: &Fabric, interface: InterfaceIndex, header: &Header) -> De
                 IpAddr::V6(a) => matches!(a, METADATA_IPV6 | TIME_IPV6),
             }
     };
-    let dhcp = matches!(header.transport, Transport::Udp { source_port: 67 | 68, destination_port: 67 | 68 });
+    // Another host that offers leases is ordinary traffic, as another DNS server is.
+    let to_server = matches!(header.destination, IpAddr::V4(a) if a.is_broadcast() || is_router(fabric, vpc, a));
+    let dhcp = to_server && matches!(header.transport, Transport::Udp { source_port: 68, destination_port: 67 });
     let reason = |text: &str| Reason::new(Stage::Exempt, Component::Service(vpc), text);
     match serves(header.destination) || serves(header.source) || dhcp {
         true => Decision::Pass(reason("traffic of the fabric's own services meets no filter")),
@@ -53,7 +55,8 @@ pub fn decide(fabric: &Fabric, interface: InterfaceIndex, header: &Header) -> De
 /// L2-6).
 pub fn is_served(fabric: &Fabric, vpc: VpcIndex, header: &Header) -> bool {
     let time = [IpAddr::V4(TIME), IpAddr::V6(TIME_IPV6)];
-    let metadata = [IpAddr::V4(METADATA), IpAddr::V6(METADATA_IPV6), IpAddr::V4(TASK_METADATA)];
+    let metadata = [IpAddr::V4(METADATA), IpAddr::V6(METADATA_IPV6)];
+    // Task metadata is exempt, but nothing of ours answers there.
     match header.transport {
         Transport::Tcp { destination_port: 80, .. } => metadata.contains(&header.destination),
         Transport::Udp { destination_port: 123, .. } => time.contains(&header.destination),

@@ -72,7 +72,7 @@ impl Walker {
         let header = packet.header.clone();
         Ok(self.walk(fabric, header, |transit| match start {
             Start::Interface(interface) => transit.leave_interface(interface, packet),
-            Start::Outside(exit) => transit.from_outside(exit, packet),
+            Start::Outside(exit) => transit.leave_host(exit, packet),
         }))
     }
 

@@ -129,7 +129,8 @@ fn reply(
     if let Some((end, packet)) = arrived {
         let awaited = expected_answer(request, &response);
         let at_client = party_of(fabric, &end).is_some_and(|at| same_place(&at, client));
-        if !is_moot && !(at_client && packet.header == awaited) {
+        let is_awaited = at_client && packet.header == awaited;
+        if !is_moot && !is_awaited {
             let at = party_of(fabric, &end).and_then(|party| component(fabric, &party)).unwrap_or(Component::Fabric);
             let text = format!("nobody there waits for an answer from {}", packet.header.source);
             back.blockers.push(Reason::new(Stage::Guest, at, text));
@@ -152,10 +153,10 @@ fn way(fabric: &Fabric, from: &Party, sent: Header, trip: Trip) -> (Way, Option<
             None
         }
     };
-    let to = arrived.as_ref().and_then(|(end, _)| match end {
-        End::Guest(interface) => Some(Component::Guest(*interface)),
-        End::Outside(address, _) => Some(fabric.outside_host(*address).map_or(Component::Internet, Component::Outside)),
-        End::Service(vpc) => Some(Component::Service(*vpc)),
+    let to = arrived.as_ref().map(|(end, _)| match end {
+        End::Guest(interface) => Component::Guest(*interface),
+        End::Outside(address, _) => fabric.outside_host(*address).map_or(Component::Internet, Component::Outside),
+        End::Service(vpc) => Component::Service(*vpc),
     });
     let start = match from {
         Party::Interface(id) => interface_index(fabric, id).ok().map(Component::Guest),

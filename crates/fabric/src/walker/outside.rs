@@ -40,7 +40,7 @@ impl Transit<'_> {
             IpAddr::V4(a) => self.fabric.public_addresses.contains_key(&a),
             IpAddr::V6(_) => self.fabric.vpcs.values().any(|vpc| vpc.contains(destination)),
         };
-        if inside { self.from_internet(packet) } else { self.host(packet, Exit::Internet) }
+        if inside { self.enter_by_public_address(packet) } else { self.host(packet, Exit::Internet) }
     }
 
     pub(super) fn host(&mut self, packet: Packet, exit: Exit) -> Step {
@@ -50,10 +50,10 @@ impl Transit<'_> {
     }
 
     /// A host sends, by the exit that it was reached through.
-    pub(super) fn from_outside(&mut self, exit: Exit, packet: Packet) -> Step {
+    pub(super) fn leave_host(&mut self, exit: Exit, packet: Packet) -> Step {
         self.straight = false;
         match exit {
-            Exit::Internet => self.from_internet(packet),
+            Exit::Internet => self.enter_by_public_address(packet),
             Exit::Endpoint(endpoint) => {
                 let receiver = self.local(self.fabric.vpc_endpoints[endpoint].vpc, packet.header.destination)?;
                 self.enter_interface(receiver, None, packet)
@@ -62,13 +62,13 @@ impl Transit<'_> {
                 let vpn = &self.fabric.vpn_gateways[gateway];
                 let Some(vpc) = vpn.vpc else { return Err(unrouted(&packet.header)) };
                 self.pass(vpn_gateway::decide(self.fabric, gateway, vpc, &packet.header, Direction::Ingress))?;
-                self.into_vpc(vpc, vpn.edge_route_table, None, packet)
+                self.deliver_from_edge(vpc, vpn.edge_route_table, None, packet)
             }
         }
     }
 
     /// Public addresses lead to the gateway of their VPC.
-    fn from_internet(&mut self, packet: Packet) -> Step {
+    fn enter_by_public_address(&mut self, packet: Packet) -> Step {
         self.go_on()?;
         let header = &packet.header;
         match header.destination {
@@ -79,15 +79,15 @@ impl Transit<'_> {
                 },
                 None if self.fabric.is_outside_host(header.destination) => self.host(packet, Exit::Internet),
                 None => match self.vpn_towards(header) {
-                    Some(gateway) => self.from_outside(Exit::Vpn(gateway), packet),
+                    Some(gateway) => self.leave_host(Exit::Vpn(gateway), packet),
                     None => Err(unrouted(header)),
                 },
             },
-            IpAddr::V6(_) => self.from_ipv6_internet(packet),
+            IpAddr::V6(_) => self.enter_by_ipv6(packet),
         }
     }
 
-    fn from_ipv6_internet(&mut self, packet: Packet) -> Step {
+    fn enter_by_ipv6(&mut self, packet: Packet) -> Step {
         let header = &packet.header;
         let Some((index, vpc)) = self.fabric.vpcs.iter().find(|(_, vpc)| vpc.contains(header.destination)) else {
             return self.host(packet, Exit::Internet);
@@ -102,7 +102,7 @@ impl Transit<'_> {
                 let known = FlowKey::answered_by(header).is_some_and(|key| self.state.knows_outbound(id, &key, self.now));
                 self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Ingress, known))?;
                 self.always_tracked = true;
-                self.into_vpc(index, None, None, packet)
+                self.deliver_from_edge(index, None, None, packet)
             }
             (_, Some(gateway)) => self.enter_vpc(gateway, packet),
             (_, None) => Err(unrouted(header)),
@@ -117,12 +117,12 @@ impl Transit<'_> {
         packet.header = internet_gateway::translate_ingress(self.fabric, gateway, &packet.header);
         let igw = &self.fabric.internet_gateways[gateway];
         match igw.vpc {
-            Some(vpc) => self.into_vpc(vpc, igw.edge_route_table, Some(gateway), packet),
+            Some(vpc) => self.deliver_from_edge(vpc, igw.edge_route_table, Some(gateway), packet),
             None => Err(unrouted(&packet.header)),
         }
     }
 
-    fn into_vpc(
+    fn deliver_from_edge(
         &mut self,
         vpc: VpcIndex,
         edge: Option<RouteTableIndex>,

@@ -1,0 +1,130 @@
+//! From what people name to what engines send: who sends for an end, and at which address another end is asked.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use model::selector::End;
+
+use crate::engine::Sender;
+use crate::fabric::Fabric;
+use crate::index::InterfaceIndex;
+use crate::names::Entity;
+
+/// An end that cannot send, or cannot be asked, there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EndError {
+    /// Nothing is there.
+    #[error("`{0}` is not in this lab")]
+    NotFound(String),
+    /// Nobody in the block or at the address sends.
+    #[error("nobody has an address in {0}")]
+    Nobody(String),
+    /// The receiver has no public address, and the sender is not where it could use the private one.
+    #[error("{0} has no public address")]
+    NoPublicAddress(String),
+}
+
+impl Fabric {
+    /// Who sends for an end, sorted: an interface, every host of an outside place, the hosts that stand for `internet`;
+    /// for a block, everyone who has an address in it.
+    pub fn senders(&self, end: &End) -> Result<Vec<Sender>, EndError> {
+        let nobody = |what: &dyn ToString| EndError::Nobody(what.to_string());
+        let mut senders = match end {
+            End::Interface { interface, .. } => match self.interface_by_id(interface) {
+                Some(_) => vec![Sender::Interface(interface.clone())],
+                None => return Err(EndError::NotFound(interface.to_string())),
+            },
+            End::Outside(name) => self.host_addresses(name)?.into_iter().map(Sender::Outside).collect(),
+            End::Internet => self.representatives().into_iter().map(|a| Sender::Outside(IpAddr::V4(a))).collect(),
+            End::Address(address) => vec![self.sender_at(*address).ok_or_else(|| nobody(address))?],
+            End::Block(block) => self.addresses_in(*block).into_iter().filter_map(|a| self.sender_at(a)).collect(),
+        };
+        senders.sort();
+        senders.dedup();
+        match (senders.is_empty(), end) {
+            (true, End::Block(block)) => Err(nobody(block)),
+            (true, _) => Err(nobody(&"the internet")),
+            (false, _) => Ok(senders),
+        }
+    }
+
+    /// The addresses at which `from` asks an end: the private address where the two VPCs are one or peered, else the
+    /// public one (what a public name resolves to, DNS-5).
+    pub fn destinations(&self, from: &Sender, to: &End) -> Result<Vec<IpAddr>, EndError> {
+        match to {
+            End::Interface { interface, .. } => {
+                let index = self.interface_by_id(interface).ok_or_else(|| EndError::NotFound(interface.to_string()))?;
+                self.address_from(from, index).map(|address| vec![address])
+            }
+            End::Outside(name) => self.host_addresses(name),
+            End::Internet => Ok(self.representatives().into_iter().map(IpAddr::V4).collect()),
+            End::Address(address) => Ok(vec![*address]),
+            End::Block(block) => match self.addresses_in(*block) {
+                none if none.is_empty() => Err(EndError::Nobody(block.to_string())),
+                some => Ok(some),
+            },
+        }
+    }
+
+    fn address_from(&self, from: &Sender, to: InterfaceIndex) -> Result<IpAddr, EndError> {
+        let own = &self.interfaces[to];
+        let sender = match from {
+            Sender::Interface(id) | Sender::Container(id) => {
+                Some(self.interface_by_id(id).ok_or_else(|| EndError::NotFound(id.to_string()))?)
+            }
+            Sender::Outside(_) => None,
+        };
+        let is_inside = sender.is_some_and(|sender| {
+            let vpc = self.interfaces[sender].vpc;
+            vpc == own.vpc || self.peerings.values().any(|peering| peering.peer_of(vpc) == Some(own.vpc))
+        });
+        // Behind a virtual private gateway private addresses are asked too.
+        let is_private_host = matches!(from, Sender::Outside(IpAddr::V4(a)) if is_private(*a));
+        match is_inside || is_private_host {
+            true => Ok(IpAddr::V4(own.primary_address())),
+            false => {
+                let public = own.addresses.iter().find_map(|address| address.public);
+                public.map(IpAddr::V4).ok_or_else(|| EndError::NoPublicAddress(own.name.clone()))
+            }
+        }
+    }
+
+    fn host_addresses(&self, name: &str) -> Result<Vec<IpAddr>, EndError> {
+        let host = self.outside.values().find(|host| host.name == name);
+        host.map(|host| host.addresses.clone()).ok_or_else(|| EndError::NotFound(name.to_owned()))
+    }
+
+    /// Whoever has an address: an interface, else a host outside. Any public address may be a host's.
+    fn sender_at(&self, address: IpAddr) -> Option<Sender> {
+        match self.find_address(address) {
+            Some(Entity::Interface(index)) => Some(Sender::Interface(self.interfaces[index].id.clone())),
+            Some(_) => Some(Sender::Outside(address)),
+            None if self.is_outside_host(address) => Some(Sender::Outside(address)),
+            None => match address {
+                IpAddr::V4(a) if is_private(a) || self.vpcs.values().any(|vpc| vpc.contains(address)) => None,
+                _ => Some(Sender::Outside(address)),
+            },
+        }
+    }
+
+    /// Every address in a block that somebody has: interfaces, places outside, hosts that stand for `internet`; of a
+    /// block of public addresses that nobody has, its first one.
+    fn addresses_in(&self, block: IpNet) -> Vec<IpAddr> {
+        let held = self.interfaces.values().flat_map(|interface| interface.all_addresses());
+        let outside = self.outside.values().flat_map(|host| host.addresses.iter().copied());
+        let witnesses = self.witnesses.iter().map(|address| IpAddr::V4(*address));
+        let mut addresses: Vec<IpAddr> =
+            held.chain(outside).chain(witnesses).filter(|address| block.contains(address)).collect();
+        if addresses.is_empty() {
+            addresses.extend(block.hosts().next().filter(|first| self.sender_at(*first).is_some()));
+        }
+        addresses.sort();
+        addresses.dedup();
+        addresses
+    }
+}
+
+fn is_private(address: Ipv4Addr) -> bool {
+    use model::cidr::{LINK_LOCAL, RFC_1918, RFC_6598};
+    RFC_1918.iter().chain([&RFC_6598, &LINK_LOCAL]).any(|block| block.contains(&address))
+}
