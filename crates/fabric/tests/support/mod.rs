@@ -1,5 +1,6 @@
 //! A cloud, a walker on it, and questions and answers in the scenarios' words.
 #![allow(dead_code)] // Each test file uses its own part.
+#![allow(clippy::unwrap_used)] // A helper that panics fails its test.
 
 // The same clouds that the linux engine's tests stand on.
 #[path = "../../../linux/tests/support/world.rs"]
