@@ -118,6 +118,13 @@ fn every_blocker_is_named_and_not_only_the_first() {
             ],
         ),
         (
+            "SG-16: the reply of what was let in by assumption is a reply",
+            Bench::with(World::t3(), |w| w.clear_out("db")),
+            ("web1", "10.0.20.10", "tcp 5432"),
+            Verdict::Denied,
+            vec!["sg-in:db1 ENI_SG_RULES_MISMATCH"],
+        ),
+        (
             "nobody there: nothing to go on with",
             Bench::of(World::t3()),
             ("app1", "10.0.77.1", "tcp 80"),

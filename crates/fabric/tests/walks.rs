@@ -38,6 +38,22 @@ fn tracked_flows_outlive_their_rule_and_untracked_ones_do_not() {
 }
 
 #[test]
+fn flows_through_a_nat_gateway_are_tracked_whatever_the_rules() {
+    // SG-21: app1 leaves by the NAT gateway, web2 by its own address; both are open in both directions.
+    let mut bench = Bench::with(World::t3(), |w| {
+        w.group("open", "a", &["tcp 0.0.0.0/0"]);
+        w.groups("app1", &["open"]);
+        w.groups("web2", &["open"]);
+        w.eip("198.51.100.11", "web2", "10.0.0.11");
+    });
+    bench.open("nat", "app1", "192.0.2.77", "tcp 443");
+    bench.open("own", "web2", "192.0.2.77", "tcp 443");
+    bench.change(|w| w.clear_out("open"));
+    assert_eq!(bench.say("nat", Side::Client), "198.51.100.20 > 192.0.2.77");
+    assert_eq!(bench.say("own", Side::Client), "forward sg-out:web2 SG_HAS_NO_RULES");
+}
+
+#[test]
 fn the_class_of_a_flow_is_fixed_by_its_first_packet() {
     // SG-17: the reply of an untracked flow is no new, tracked flow.
     let mut bench = Bench::of(World::t3());
@@ -137,10 +153,7 @@ fn a_guest_answers_by_its_own_routes() {
     // ENI-11: srv has a second interface in the middlebox's subnet; its default is by the first.
     let mut bench = Bench::with(World::mb(), |w| {
         w.instance("two", "fw", "10.3.2.20", "srv");
-        let mut second = w.eni("two").clone();
-        let attachment = second.attachment.as_mut().unwrap();
-        (attachment.instance_id, attachment.device_index) = ("i-srv".parse().unwrap(), 1);
-        *w.eni("two") = second;
+        attach_second(w, "two", "i-srv");
         w.unroute("cli", "10.3.3.0/24");
         w.unroute("srv", "10.3.1.0/24");
         w.allow_in("srv", "tcp 80 10.3.2.0/24");
@@ -148,6 +161,26 @@ fn a_guest_answers_by_its_own_routes() {
     assert_eq!(bench.ask("cli", "10.3.2.20", "tcp 80"), "return check:srv ENI_SOURCE_DEST_CHECK_RESTRICTION");
     assert_eq!(bench.ask("fw", "10.3.2.20", "tcp 80"), "10.3.2.10 > 10.3.2.20");
     assert_eq!(bench.ask("cli", "10.3.3.10", "tcp 80"), "10.3.1.10 > 10.3.3.10");
+}
+
+#[test]
+fn a_middlebox_passes_on_by_the_interface_that_is_near() {
+    // The second interface of fw stands in srv's subnet: what goes there crosses no border (ACL-3), what comes back does.
+    let mut bench = Bench::with(World::mb(), |w| {
+        w.instance("two", "srv", "10.3.3.20", "fw");
+        attach_second(w, "two", "i-fw");
+        w.check("two", false);
+        w.acl("one-way", "fw");
+        w.entry("one-way", "in 100 allow all 0.0.0.0/0");
+    });
+    assert_eq!(bench.ask("cli", "10.3.3.10", "tcp 80"), "return acl-out:fw SUBNET_ACL_RESTRICTION");
+    bench.change(|w| w.entry("one-way", "out 100 allow tcp 32768-65535 10.3.1.0/24"));
+    assert_eq!(bench.ask("cli", "10.3.3.10", "tcp 80"), "10.3.1.10 > 10.3.3.10 via fw,fw");
+}
+
+fn attach_second(world: &mut World, interface: &str, instance: &str) {
+    let attachment = world.eni(interface).attachment.as_mut().unwrap();
+    (attachment.instance_id, attachment.device_index) = (instance.parse().unwrap(), 1);
 }
 
 #[test]
