@@ -271,10 +271,7 @@ fn vpc(words: &mut Words<'_>) -> Result<Delta, String> {
     match words.next(EXPECTED)? {
         "=" => {
             let cidr = words.value("an IPv4 block")?;
-            let gateway = match words.optional() {
-                None => None,
-                Some(name) => Some(name.to_owned()),
-            };
+            let gateway = words.optional().map(str::to_owned);
             Ok(Delta::Vpc { vpc, cidr, gateway })
         }
         "cidr" => {
