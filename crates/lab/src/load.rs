@@ -1,231 +1,258 @@
-//! From a path to one merged tree and a typed file: includes below, `like` filled in.
+//! From files to one lab: includes merged, `like` and `count` expanded, decoded with places.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+
+use model::claim::Claim;
 
 use crate::code::Code;
-use crate::decode::{Decode, Decoder, OneOrMany};
+use crate::decode::{Decode, Decoder};
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
-use crate::file::LabFile;
+use crate::file::{Instance, LabFile};
 use crate::source::{Located, Sources, Span};
 use crate::yaml::{self, Node, Value};
 
-/// Most files of one lab.
-const MAX_FILES: usize = 64;
+/// Files below each other at most.
+const MAX_INCLUDES: usize = 64;
+/// Copies that `count` makes at most.
+const MAX_COUNT: u32 = 5_000;
 
-/// Where files come from: the disk, a test's map, an editor's buffers.
+/// Where files come from; the room itself reads none.
 pub trait Files {
-    /// The content of a file. The error says why not, in words.
-    fn read(&self, path: &Path) -> Result<Vec<u8>, String>;
+    /// The content of a file. `name` is as the user or an include wrote it; `from` is the file that includes it.
+    /// Answers the name to show and the text. Errors: a sentence.
+    fn read(&self, name: &str, from: Option<&str>) -> Result<(String, String), String>;
 }
 
-/// Files of the disk.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Disk;
-
-impl Files for Disk {
-    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
-        use std::io::Read;
-        let file = std::fs::File::open(path).map_err(|e| e.to_string())?;
-        // One byte more than allowed tells a file that is too large; a device or pipe cannot fill the memory.
-        let mut content = Vec::new();
-        file.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut content).map_err(|e| e.to_string())?;
-        Ok(content)
-    }
-}
-
-/// Files by name.
-impl Files for BTreeMap<String, String> {
-    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
-        let found = self.get(path.to_string_lossy().as_ref());
-        found.map(|text| text.clone().into_bytes()).ok_or_else(|| "no such file".to_owned())
-    }
-}
-
-/// A file read, with everything that it includes.
-pub(crate) struct Loaded {
-    pub sources: Sources,
-    pub file: LabFile,
-    /// Instances by name as whole nodes, for `like` chains that were filled in.
+/// A lab as a file describes it, names not yet resolved against a cloud.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    /// Its name.
     pub name: String,
+    /// What is written.
+    pub file: LabFile,
+    /// Instances with `like` and `count` expanded, by name in file order.
+    pub instances: Vec<(Located<String>, Instance)>,
+    /// User data by instance, files read.
+    pub user_data: BTreeMap<String, String>,
+    /// Where everything is written.
+    pub sources: Sources,
 }
 
-struct Loader<'f> {
-    files: &'f dyn Files,
-    sources: Sources,
-    /// The files that are being read, outermost first.
-    chain: Vec<PathBuf>,
-    read: usize,
+impl Lab {
+    /// The promises of the file, in order.
+    pub fn claims(&self) -> Vec<Claim> {
+        self.file.expect.iter().map(|phrase| phrase.claim.clone()).collect()
+    }
+
+    /// The region.
+    pub fn region(&self) -> model::Region {
+        self.file.region.as_ref().map(|region| model::Region(region.value.clone())).unwrap_or_default()
+    }
 }
 
-/// Reads and merges; the first problem of a file's YAML ends it, problems of the shape are collected.
-pub(crate) fn read(path: &Path, files: &dyn Files) -> Result<Loaded, Diagnostics> {
-    let mut loader = Loader { files, sources: Sources::default(), chain: Vec::new(), read: 0 };
-    let tree = match loader.tree(path, None) {
-        Ok(tree) => tree,
-        Err(problem) => return Err(Diagnostics::new(loader.sources, vec![problem])),
+/// Reads a lab file and what it includes.
+pub fn load(name: &str, files: &dyn Files) -> Result<Lab, Diagnostics> {
+    let mut sources = Sources::default();
+    let root = match read(name, None, files, &mut sources, &mut Vec::new()) {
+        Ok(root) => root,
+        Err(problem) => return Err(Diagnostics::new(sources, vec![*problem])),
     };
-    let sources = loader.sources;
+    let mut problems = Vec::new();
+    let root = expand_like(root, &mut problems);
     let mut decoder = Decoder::new(&sources);
-    let tree = fill_in(tree, &mut decoder);
-    let file = LabFile::decode(&tree, &mut decoder);
-    let problems = decoder.problems;
-    match file {
-        Some(file) if problems.is_empty() => Ok(Loaded { sources, file, name: default_name(path) }),
-        _ => Err(Diagnostics::new(sources, problems)),
+    let file = LabFile::decode(&root, &mut decoder);
+    problems.extend(decoder.problems);
+    let Some(file) = file else { return Err(Diagnostics::new(sources, problems)) };
+    let instances = expand_count(&file, &mut problems);
+    let user_data = user_data(&instances, files, &sources, &mut problems);
+    if !problems.is_empty() {
+        return Err(Diagnostics::new(sources, problems));
+    }
+    let named = file.name.as_ref().map(|name| name.value.clone());
+    let name = named.unwrap_or_else(|| stem(sources.source(0).map_or(name, |source| source.name.as_str())));
+    Ok(Lab { name, file, instances, user_data, sources })
+}
+
+/// `labs/shop.cloud.yaml` is the lab shop.
+fn stem(file: &str) -> String {
+    let base = file.rsplit('/').next().unwrap_or(file);
+    let stem = base.split('.').next().unwrap_or(base);
+    match stem {
+        "" | "-" | "<stdin>" => "lab".to_owned(),
+        stem => stem.to_owned(),
     }
 }
 
-/// `shop.cloud.yaml` is the lab `shop`.
-fn default_name(path: &Path) -> String {
-    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = file.split('.').find(|part| !part.is_empty()).unwrap_or("lab");
-    let kept = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' };
-    stem.chars().map(kept).collect()
+/// One file with everything that it includes below it.
+fn read(
+    name: &str,
+    from: Option<(&str, Span)>,
+    files: &dyn Files,
+    sources: &mut Sources,
+    above: &mut Vec<String>,
+) -> Result<Node, Box<Diagnostic>> {
+    let place = |diagnostic: Diagnostic| match from {
+        Some((_, span)) => Diagnostic { place: Some(span), ..diagnostic },
+        None => diagnostic,
+    };
+    let (shown, text) = files
+        .read(name, from.map(|(file, _)| file))
+        .map_err(|why| place(Diagnostic::general(Code::CannotRead, format!("{name}: {why}"))))?;
+    if above.contains(&shown) {
+        let way = above.iter().chain([&shown]).map(String::as_str).collect::<Vec<_>>().join(" includes ");
+        return Err(place(Diagnostic::general(Code::IncludeCycle, way).label("includes itself")).into());
+    }
+    if above.len() >= MAX_INCLUDES {
+        return Err(place(Diagnostic::general(Code::IncludeCycle, format!("more than {MAX_INCLUDES} files below each other"))).into());
+    }
+    let file = sources.add(shown.clone(), text);
+    let mut root = yaml::parse(sources, file)?;
+    let includes: Vec<(String, Span)> = match root.get("include") {
+        Some(Node { value: Value::Sequence(list), .. }) => {
+            list.iter().filter_map(|node| Some((node.text()?.to_owned(), node.span))).collect()
+        }
+        Some(node) => node.text().map(|text| (text.to_owned(), node.span)).into_iter().collect(),
+        None => Vec::new(),
+    };
+    above.push(shown.clone());
+    // The later of two includes lies above the earlier, and this file above both.
+    let mut below: Option<Node> = None;
+    for (name, span) in includes {
+        let included = read(&name, Some((&shown, span)), files, sources, above)?;
+        below = Some(match below {
+            Some(lower) => merge(lower, included),
+            None => included,
+        });
+    }
+    above.pop();
+    if let Some(mut below) = below {
+        if let Value::Mapping(entries) = &mut below.value {
+            entries.retain(|(key, _)| !matches!(key.text(), Some("include" | "name")));
+        }
+        root = merge(below, root);
+    }
+    Ok(root)
 }
 
-/// The path with `.` and `..` taken out, so that one file has one name.
-fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if normal.file_name().is_some() => {
-                normal.pop();
+/// Mappings by key; lists and single values of `over` replace those of `under`.
+fn merge(under: Node, over: Node) -> Node {
+    match (under.value, over.value) {
+        (Value::Mapping(mut lower), Value::Mapping(upper)) => {
+            for (key, value) in upper {
+                match lower.iter().position(|(k, _)| k.text() == key.text()) {
+                    Some(at) => {
+                        let (_, old) = std::mem::replace(&mut lower[at], (key, Node { span: value.span, value: Value::Sequence(Vec::new()) }));
+                        lower[at].1 = merge(old, value);
+                    }
+                    None => lower.push((key, value)),
+                }
             }
-            part => normal.push(part),
+            Node { span: over.span, value: Value::Mapping(lower) }
+        }
+        (_, value) => Node { span: over.span, value },
+    }
+}
+
+/// Instances take from the one that `like` names what they do not say themselves.
+fn expand_like(mut root: Node, problems: &mut Vec<Diagnostic>) -> Node {
+    let Value::Mapping(entries) = &mut root.value else { return root };
+    let Some((_, instances)) = entries.iter_mut().find(|(key, _)| key.text() == Some("instances")) else { return root };
+    let Value::Mapping(written) = &instances.value else { return root };
+    let written = written.clone();
+    let mut expanded = Vec::with_capacity(written.len());
+    for (key, value) in &written {
+        let mut chain = vec![key.text().unwrap_or_default().to_owned()];
+        match whole(value, &written, &mut chain) {
+            Ok(node) => expanded.push((key.clone(), node)),
+            Err(problem) => problems.push(*problem),
         }
     }
-    normal
+    instances.value = Value::Mapping(expanded);
+    root
 }
 
-/// A path in a file counts from that file.
-pub(crate) fn beside(file: &str, path: &str) -> PathBuf {
-    normal(&Path::new(file).parent().unwrap_or(Path::new("")).join(path))
+fn whole(node: &Node, all: &[(Node, Node)], chain: &mut Vec<String>) -> Result<Node, Box<Diagnostic>> {
+    let Some(like) = node.get("like") else { return Ok(node.clone()) };
+    let Some(name) = like.text() else { return Ok(node.clone()) };
+    if chain.iter().any(|seen| seen == name) {
+        let way = format!("{} like {name}", chain.join(" like "));
+        return Err(Diagnostic::new(Code::LikeCycle, like.span, format!("instances copy each other: {way}")).label("leads back").into());
+    }
+    let Some((_, model)) = all.iter().find(|(key, _)| key.text() == Some(name)) else {
+        let known = all.iter().filter_map(|(key, _)| key.text());
+        let problem = Diagnostic::new(Code::UnknownInstance, like.span, format!("`like: {name}` names no instance"));
+        return Err(problem.label("not found").hint(known_names(name, "instance", known)).into());
+    };
+    chain.push(name.to_owned());
+    let mut below = whole(model, all, chain)?;
+    if let Value::Mapping(entries) = &mut below.value {
+        // A fixed address or a number of copies belongs to the original alone.
+        entries.retain(|(key, _)| !matches!(key.text(), Some("private_ip" | "count" | "like")));
+    }
+    let mut own = node.clone();
+    if let Value::Mapping(entries) = &mut own.value {
+        entries.retain(|(key, _)| key.text() != Some("like"));
+    }
+    Ok(merge(below, own))
 }
 
-impl Loader<'_> {
-    fn tree(&mut self, path: &Path, from: Option<Span>) -> Result<Node, Diagnostic> {
-        let shown = path.display().to_string();
-        let problem = |code, message: String| match from {
-            Some(place) => Diagnostic::new(code, place, message),
-            None => Diagnostic::general(code, message),
+/// `count: 3` makes web-1, web-2, web-3 of web.
+fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<String>, Instance)> {
+    let mut all: Vec<(Located<String>, Instance)> = Vec::new();
+    for (name, instance) in file.instances.iter() {
+        let copies = match &instance.count {
+            None => vec![name.clone()],
+            Some(count) if (1..=MAX_COUNT).contains(&count.value) => {
+                (1..=count.value).map(|n| Located::new(format!("{}-{n}", name.value), name.span)).collect()
+            }
+            Some(count) => {
+                problems.push(
+                    Diagnostic::new(Code::OutOfRange, count.span, format!("`count: {}` is out of range", count.value))
+                        .label(format!("1 to {MAX_COUNT}")),
+                );
+                continue;
+            }
         };
-        let normal_path = normal(path);
-        if self.chain.contains(&normal_path) {
-            let chain: Vec<String> = self.chain.iter().map(|p| p.display().to_string()).collect();
-            return Err(problem(Code::IncludeCycle, format!("`{shown}` includes itself"))
-                .label("cycle")
-                .hint(format!("{} includes {shown}", chain.join(" includes "))));
+        if let (Some(address), true) = (&instance.private_ip, copies.len() > 1) {
+            problems.push(Diagnostic::new(Code::Conflict, address.span, "several instances cannot share one address").label("with `count`"));
         }
-        self.read += 1;
-        if self.read > MAX_FILES {
-            return Err(problem(Code::IncludeCycle, format!("a lab has at most {MAX_FILES} files")).label("one too many"));
-        }
-        let bytes = self.files.read(path).map_err(|why| {
-            problem(Code::CannotRead, format!("cannot read `{shown}`: {why}")).label("not read")
-        })?;
-        if bytes.len() > yaml::MAX_BYTES {
-            return Err(problem(Code::TooLarge, format!("`{shown}` is larger than {} MiB", yaml::MAX_BYTES >> 20))
-                .hint("`count:` makes many instances of one"));
-        }
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to();
-            let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
-            problem(Code::NotUtf8, format!("`{shown}` is not UTF-8 text: byte {} in line {line}", at + 1))
-                .hint(format!("convert it: `iconv -t UTF-8 {shown}`"))
-        })?;
-        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        let index = self.sources.add(shown.clone(), text);
-        let mut tree = yaml::parse(&self.sources, index)?;
-        self.chain.push(normal_path);
-        for include in self.includes(&tree)? {
-            let below = self.tree(&beside(&shown, &include), Some(include.span))?;
-            tree = merge(below, tree);
-        }
-        self.chain.pop();
-        Ok(tree)
-    }
-
-    /// The files to include, the one that counts most first.
-    fn includes(&self, tree: &Node) -> Result<Vec<Located<String>>, Diagnostic> {
-        let Some(node) = tree.get("include") else { return Ok(Vec::new()) };
-        let mut decoder = Decoder::new(&self.sources);
-        match OneOrMany::<Located<String>>::decode(node, &mut decoder) {
-            Some(mut list) if decoder.problems.is_empty() => {
-                list.0.reverse();
-                Ok(list.0)
+        for copy in copies {
+            if let Some((first, _)) = all.iter().find(|(n, _)| n.value == copy.value) {
+                let clash = Diagnostic::new(Code::NameClash, copy.span, format!("two instances would be called `{}`", copy.value));
+                problems.push(clash.label("again").other(first.span, "first"));
             }
-            _ => Err(decoder.problems.swap_remove(0)),
+            if let Some((place, _)) = file.outside.iter().find(|(n, _)| n.value == copy.value) {
+                let clash = Diagnostic::new(Code::NameClash, copy.span, format!("`{}` is an outside place already", copy.value));
+                problems.push(clash.label("one name for two").other(place.span, "the place"));
+            }
+            all.push((copy, instance.clone()));
         }
     }
+    all
 }
 
-/// Lays `above` over `below`: mappings by key; lists and scalars replace.
-fn merge(below: Node, above: Node) -> Node {
-    match (below.value, above.value) {
-        (Value::Mapping(base), Value::Mapping(own)) => {
-            let mut own: Vec<Option<(Node, Node)>> = own.into_iter().map(Some).collect();
-            let index: BTreeMap<String, usize> =
-                own.iter().enumerate().filter_map(|(i, e)| Some((e.as_ref()?.0.text()?.to_owned(), i))).collect();
-            let mut entries = Vec::with_capacity(base.len() + own.len());
-            for (key, value) in base {
-                match key.text().and_then(|text| index.get(text)).and_then(|i| own[*i].take()) {
-                    Some((own_key, own_value)) => entries.push((own_key, merge(value, own_value))),
-                    None => entries.push((key, value)),
+fn user_data(
+    instances: &[(Located<String>, Instance)],
+    files: &dyn Files,
+    sources: &Sources,
+    problems: &mut Vec<Diagnostic>,
+) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (name, instance) in instances {
+        match &instance.user_data {
+            Some(crate::file::UserData::Inline(text)) => drop(all.insert(name.value.clone(), text.value.clone())),
+            Some(crate::file::UserData::File(path)) => {
+                let from = sources.source(path.span.file).map(|source| source.name.as_str());
+                match files.read(&path.value, from) {
+                    Ok((_, text)) => drop(all.insert(name.value.clone(), text)),
+                    Err(why) => {
+                        let problem = Diagnostic::new(Code::BadUserData, path.span, format!("{}: {why}", path.value));
+                        problems.push(problem.label("cannot be read"));
+                    }
                 }
             }
-            entries.extend(own.into_iter().flatten());
-            Node { span: above.span, value: Value::Mapping(entries) }
-        }
-        (_, value) => Node { span: above.span, value },
-    }
-}
-
-/// Fills in `like: NAME` of every instance.
-fn fill_in(mut tree: Node, decoder: &mut Decoder) -> Node {
-    let Value::Mapping(top) = &mut tree.value else { return tree };
-    let Some((_, instances)) = top.iter_mut().find(|(key, _)| key.text() == Some("instances")) else { return tree };
-    let Value::Mapping(entries) = &mut instances.value else { return tree };
-    let index: BTreeMap<String, usize> =
-        entries.iter().enumerate().filter_map(|(i, (key, _))| Some((key.text()?.to_owned(), i))).collect();
-    // Each chain is walked to its end once; what is done stays done.
-    let mut done = vec![false; entries.len()];
-    for start in 0..entries.len() {
-        let mut chain = vec![start];
-        loop {
-            let at = chain[chain.len() - 1];
-            let Some(next) = (!done[at]).then(|| entries[at].1.get("like")).flatten() else { break };
-            let (Some(name), span) = (next.text().map(str::to_owned), next.span) else { break };
-            match index.get(&name) {
-                None => {
-                    let hint = known_names(&name, "instance", index.keys().map(String::as_str));
-                    decoder.problem(
-                        Diagnostic::new(Code::UnknownInstance, span, format!("`like: {name}` names no instance")).label("not found").hint(hint),
-                    );
-                    break;
-                }
-                Some(base) if chain.contains(base) => {
-                    let names: Vec<&str> = chain.iter().filter_map(|i| entries[*i].0.text()).collect();
-                    decoder.problem(
-                        Diagnostic::new(Code::LikeCycle, span, format!("`like: {name}` leads back to where it started"))
-                            .label("cycle")
-                            .hint(format!("{} is like {name}", names.join(" is like "))),
-                    );
-                    break;
-                }
-                Some(base) => chain.push(*base),
-            }
-        }
-        // From the far end: a base is complete before it is copied.
-        while let Some(base) = chain.pop() {
-            done[base] = true;
-            if let Some(&copy) = chain.last() {
-                let below = entries[base].1.clone();
-                let own = std::mem::replace(&mut entries[copy].1, Node { span: Span::default(), value: Value::Sequence(Vec::new()) });
-                entries[copy].1 = merge(below, own);
-            }
+            None => {}
         }
     }
-    tree
+    all
 }
