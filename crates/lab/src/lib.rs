@@ -6,14 +6,18 @@
 //! Pure: files come in through [`Files`].
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod code;
 pub mod decode;
 pub mod diagnostic;
 pub mod file;
+pub mod load;
 pub mod sentence;
 pub mod source;
 pub mod yaml;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Diagnostics};
+pub use apply::{Action, Change};
 pub use file::schema;
+pub use load::{Files, Lab, load};

@@ -1,0 +1,340 @@
+//! Security groups and network ACLs: rules as written, compared with rules in force.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use model::operation::*;
+use model::{NetworkAclId, Peer, SecurityGroupId, TrafficMatch, VpcId};
+
+use super::{Action, Apply, is_called, path, tags};
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
+use crate::file::{Acl, AclPhrase, RulePhrase, SecurityGroup};
+use crate::sentence::RulePeer;
+use crate::source::{Located, Span};
+
+/// A group of the file with its VPC's name, when it stands below one.
+type Group<'f> = (Option<&'f Located<String>>, &'f Located<String>, &'f SecurityGroup);
+
+impl Apply<'_, '_> {
+    pub(super) fn security_groups(&mut self) {
+        let file = &self.lab.file;
+        let top = file.security_groups.iter().map(|(name, group)| (None, name, group));
+        let below = file.vpcs.iter().flat_map(|(vpc, v)| v.security_groups.iter().map(move |(name, group)| (Some(vpc), name, group)));
+        let groups: Vec<Group<'_>> = top.chain(below).collect();
+        let mut made = Vec::new();
+        for (vpc, name, group) in &groups {
+            let Some(vpc) = self.vpc_of(vpc.or(group.vpc.as_ref()), name.span, "security group") else { continue };
+            let known = self.model.security_groups.values().find(|g| g.vpc_id == vpc && g.group_name == name.value);
+            let id = match known {
+                Some(known) => known.id.clone(),
+                None => {
+                    let description = group.description.as_ref().map_or(&name.value, |d| &d.value).clone();
+                    let request = CreateSecurityGroup {
+                        group_name: name.value.clone(),
+                        description,
+                        vpc_id: Some(vpc.clone()),
+                        tags: tags(&name.value, &group.tags),
+                        origin: self.origin(name.span),
+                    };
+                    let result = create_security_group(self.model, request);
+                    let Some(id) = self.op(name.span, result) else { continue };
+                    self.note(Action::Create, "security group", &name.value, "");
+                    id
+                }
+            };
+            made.push((id, vpc, *name, *group));
+        }
+        for (id, vpc, name, group) in made {
+            let egress_written = group.rules.iter().any(|rule| rule.rule.egress);
+            for direction in [Direction::Ingress, Direction::Egress] {
+                let egress = direction == Direction::Egress;
+                let mut wanted: Vec<(RuleSpecification, Span)> = Vec::new();
+                for rule in group.rules.iter().filter(|rule| rule.rule.egress == egress) {
+                    wanted.extend(self.specifications(rule, &vpc));
+                }
+                if egress && !egress_written {
+                    // Without an `out` rule egress is open, as AWS makes a group (SG-4).
+                    let anywhere = Peer::Ipv4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
+                    wanted.push((RuleSpecification::new(TrafficMatch::All, anywhere), name.span));
+                }
+                self.rules(&id, name, direction, wanted);
+            }
+        }
+    }
+
+    fn rules(&mut self, id: &SecurityGroupId, name: &Located<String>, direction: Direction, wanted: Vec<(RuleSpecification, Span)>) {
+        let Some(group) = self.model.security_groups.get(id) else { return };
+        let egress = direction == Direction::Egress;
+        let known = if egress { &group.egress } else { &group.ingress };
+        let known: Vec<(TrafficMatch, Peer)> = known.iter().map(|r| (r.traffic, r.peer.clone())).collect();
+        let gone: Vec<_> = known.iter().filter(|rule| !wanted.iter().any(|(w, _)| w.traffic == rule.0 && w.peer == rule.1)).cloned().collect();
+        let word = if egress { "out " } else { "" };
+        let is_new_group = self.changes.iter().any(|c| c.action == Action::Create && c.kind == "security group" && c.name == name.value);
+        for rule in gone {
+            let detail = format!("- {word}{} {}", rule.0, self.peer_name(&rule.1));
+            let request = RevokeSecurityGroup { group_id: id.clone(), rules: vec![rule], security_group_rule_ids: Vec::new() };
+            let result = match egress {
+                true => revoke_security_group_egress(self.model, request),
+                false => revoke_security_group_ingress(self.model, request),
+            };
+            if self.op(name.span, result).is_some() && !is_new_group {
+                self.note(Action::Change, "security group", &name.value, detail);
+            }
+        }
+        let mut seen: Vec<(TrafficMatch, Peer)> = known;
+        for (rule, span) in wanted {
+            let pair = (rule.traffic, rule.peer.clone());
+            if seen.contains(&pair) {
+                continue;
+            }
+            let detail = format!("+ {word}{} {}", rule.traffic, self.peer_name(&rule.peer));
+            seen.push(pair);
+            let request = AuthorizeSecurityGroup { group_id: id.clone(), rules: vec![rule] };
+            let result = match egress {
+                true => authorize_security_group_egress(self.model, request),
+                false => authorize_security_group_ingress(self.model, request),
+            };
+            if self.op(span, result).is_some() && !is_new_group {
+                self.note(Action::Change, "security group", &name.value, detail);
+            }
+        }
+    }
+
+    /// A peer as people write it.
+    fn peer_name(&self, peer: &Peer) -> String {
+        match peer {
+            Peer::SecurityGroup(id) => self.model.security_groups.get(id).map_or(id.to_string(), |g| format!("sg:{}", g.group_name)),
+            Peer::PrefixList(id) => self.model.prefix_lists.get(id).map_or(id.to_string(), |l| format!("pl:{}", l.name)),
+            other => other.to_string(),
+        }
+    }
+
+    /// One sentence can be several rules: each port part with each peer.
+    fn specifications(&mut self, phrase: &RulePhrase, vpc: &VpcId) -> Vec<(RuleSpecification, Span)> {
+        let origin = self.origin(phrase.span);
+        let mut all = Vec::new();
+        for peer in &phrase.peers {
+            for resolved in self.peers(peer, vpc) {
+                for traffic in &phrase.rule.traffic.0 {
+                    // ::/0 of `anywhere` means nothing to ICMP, and 0.0.0.0/0 nothing to ICMPv6 (SG-10).
+                    let is_v6 = matches!(resolved, Peer::Ipv6(_));
+                    match traffic {
+                        TrafficMatch::Icmp(_) if is_v6 => continue,
+                        TrafficMatch::Icmpv6(_) if matches!(resolved, Peer::Ipv4(_)) => continue,
+                        _ => {}
+                    }
+                    let rule = RuleSpecification { origin: origin.clone(), ..RuleSpecification::new(*traffic, resolved.clone()) };
+                    all.push((rule, peer.span));
+                }
+            }
+        }
+        all
+    }
+
+    fn peers(&mut self, peer: &Located<RulePeer>, vpc: &VpcId) -> Vec<Peer> {
+        match &peer.value {
+            RulePeer::SecurityGroup(name) => {
+                let written = Located::new(name.clone(), peer.span);
+                self.group(&written, vpc).map(Peer::SecurityGroup).into_iter().collect()
+            }
+            RulePeer::PrefixList(name) => match self.model.prefix_lists.values().find(|l| l.name == *name) {
+                Some(list) => vec![Peer::PrefixList(list.id.clone())],
+                None => {
+                    let known = self.lab.file.prefix_lists.names().map(str::to_owned).collect();
+                    let _: Option<()> = self.unknown(Code::UnknownPrefixList, "prefix list", &Located::new(name.clone(), peer.span), known);
+                    Vec::new()
+                }
+            },
+            _ => self.blocks(peer).into_iter().map(|block| match block {
+                IpNet::V4(block) => Peer::Ipv4(block),
+                IpNet::V6(block) => Peer::Ipv6(block),
+            }).collect(),
+        }
+    }
+
+    /// The blocks that a peer means.
+    fn blocks(&mut self, peer: &Located<RulePeer>) -> Vec<IpNet> {
+        match &peer.value {
+            RulePeer::Anywhere => {
+                let v4 = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
+                let v6 = IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0));
+                vec![v4, v6]
+            }
+            RulePeer::Block(block) => vec![*block],
+            RulePeer::Subnet(name) => {
+                let id = self.subnet(&Located::new(name.clone(), peer.span));
+                id.and_then(|id| self.model.subnets.get(&id)).map(|s| IpNet::V4(s.cidr_block)).into_iter().collect()
+            }
+            RulePeer::Vpc(name) => match self.vpc_called(name) {
+                Some(id) => self.model.vpcs[&id].ipv4_blocks().map(IpNet::V4).collect(),
+                None => {
+                    let known = self.lab.file.vpcs.names().map(str::to_owned).collect();
+                    let _: Option<()> = self.unknown(Code::UnknownVpc, "VPC", &Located::new(name.clone(), peer.span), known);
+                    Vec::new()
+                }
+            },
+            RulePeer::Outside(name) => match self.lab.file.outside.get(name) {
+                Some(addresses) => addresses.0.iter().map(|a| host(a.value)).collect(),
+                None => {
+                    let known = self.lab.file.outside.names().map(str::to_owned).collect();
+                    let _: Option<()> = self.unknown(Code::UnknownOutside, "outside place", &Located::new(name.clone(), peer.span), known);
+                    Vec::new()
+                }
+            },
+            RulePeer::SecurityGroup(_) | RulePeer::PrefixList(_) => Vec::new(),
+        }
+    }
+
+    /// A group by `name` (of this VPC, else of any) or `vpc/name`.
+    pub(super) fn group(&mut self, written: &Located<String>, vpc: &VpcId) -> Option<SecurityGroupId> {
+        let (named_vpc, name) = path(&written.value);
+        let in_vpc = |id: &VpcId| {
+            let mut all = self.model.security_groups.values();
+            all.find(|g| g.vpc_id == *id && g.group_name == name).map(|g| g.id.clone())
+        };
+        let found = match named_vpc {
+            Some(named) => self.vpc_called(named).and_then(|id| in_vpc(&id)),
+            None => in_vpc(vpc).or_else(|| {
+                let mut others = self.model.security_groups.values().filter(|g| g.group_name == name && name != "default");
+                match (others.next(), others.next()) {
+                    (Some(only), None) => Some(only.id.clone()),
+                    _ => None,
+                }
+            }),
+        };
+        match found {
+            Some(id) => Some(id),
+            None => {
+                let file = &self.lab.file;
+                let top = file.security_groups.names().map(str::to_owned);
+                let below = file.vpcs.iter().flat_map(|(_, v)| v.security_groups.names().map(str::to_owned));
+                let known: Vec<String> = top.chain(below).collect();
+                let hint = crate::diagnostic::known_names(name, "security group", known.iter().map(String::as_str));
+                let message = format!("`sg:{}` is not a security group", written.value);
+                self.problem(Diagnostic::new(Code::UnknownSecurityGroup, written.span, message).label("not found").hint(hint));
+                None
+            }
+        }
+    }
+
+    pub(super) fn acls(&mut self) {
+        let file = &self.lab.file;
+        let top = file.acls.iter().map(|(name, acl)| (None, name, acl));
+        let below = file.vpcs.iter().flat_map(|(vpc, v)| v.acls.iter().map(move |(name, acl)| (Some(vpc), name, acl)));
+        let acls: Vec<(Option<&Located<String>>, &Located<String>, &Acl)> = top.chain(below).collect();
+        for (vpc, name, acl) in acls {
+            let Some(vpc) = self.vpc_of(vpc.or(acl.vpc.as_ref()), name.span, "network ACL") else { continue };
+            let known = self.model.network_acls.values().find(|a| a.vpc_id == vpc && is_called(&a.tags, &name.value));
+            let id = match known {
+                Some(known) => known.id.clone(),
+                None => {
+                    let request = CreateNetworkAcl { vpc_id: vpc, tags: tags(&name.value, &acl.tags), origin: self.origin(name.span) };
+                    let result = create_network_acl(self.model, request);
+                    let Some(id) = self.op(name.span, result) else { continue };
+                    self.note(Action::Create, "network ACL", &name.value, "");
+                    id
+                }
+            };
+            self.entries(&id, name, &acl.rules);
+        }
+        self.acl_associations();
+    }
+
+    fn entries(&mut self, id: &NetworkAclId, name: &Located<String>, phrases: &[AclPhrase]) {
+        let mut wanted: Vec<(PutNetworkAclEntry, Span)> = Vec::new();
+        for phrase in phrases {
+            let direction = if phrase.entry.rule.egress { Direction::Egress } else { Direction::Ingress };
+            let mut number = phrase.entry.number;
+            for peer in &phrase.peers {
+                for block in self.blocks(peer) {
+                    // IPv6 entries only where the VPC has IPv6: `anywhere` must not use up numbers for nothing.
+                    let vpc_has_v6 = self.model.network_acls.get(id).and_then(|a| self.model.vpcs.get(&a.vpc_id)).is_some_and(|v| v.ipv6_blocks().next().is_some());
+                    if matches!(block, IpNet::V6(_)) && matches!(peer.value, RulePeer::Anywhere) && !vpc_has_v6 {
+                        continue;
+                    }
+                    for traffic in &phrase.entry.rule.traffic.0 {
+                        let entry = PutNetworkAclEntry {
+                            network_acl_id: id.clone(),
+                            direction,
+                            rule_number: number,
+                            traffic: *traffic,
+                            cidr_block: block,
+                            allow: phrase.entry.allow,
+                            origin: self.origin(phrase.span),
+                        };
+                        if let Some((first, place)) = wanted.iter().find(|(w, _)| w.direction == direction && w.rule_number == number) {
+                            let message = format!("entry {} stands twice in network ACL `{}`", first.rule_number, name.value);
+                            let problem = Diagnostic::new(Code::AclNumber, phrase.span, message).label("again").other(*place, "first");
+                            self.problem(problem);
+                        }
+                        wanted.push((entry, phrase.span));
+                        number = number.saturating_add(1);
+                    }
+                }
+            }
+        }
+        let Some(acl) = self.model.network_acls.get(id).cloned() else { return };
+        let is_new = acl.ingress.is_empty() && acl.egress.is_empty();
+        for (direction, known) in [(Direction::Ingress, &acl.ingress), (Direction::Egress, &acl.egress)] {
+            for entry in known {
+                if !wanted.iter().any(|(w, _)| w.direction == direction && w.rule_number == entry.rule_number) {
+                    let result = delete_network_acl_entry(self.model, id, direction, entry.rule_number);
+                    if self.op(name.span, result).is_some() {
+                        self.note(Action::Change, "network ACL", &name.value, format!("- {}", entry.rule_number));
+                    }
+                }
+            }
+        }
+        for (entry, span) in wanted {
+            let known = if entry.direction == Direction::Egress { &acl.egress } else { &acl.ingress };
+            let number = entry.rule_number;
+            let (sign, result) = match known.iter().find(|k| k.rule_number == number) {
+                Some(same) if same.traffic == entry.traffic && same.cidr_block == entry.cidr_block && same.allow == entry.allow => continue,
+                Some(_) => ('~', replace_network_acl_entry(self.model, entry)),
+                None => ('+', create_network_acl_entry(self.model, entry)),
+            };
+            if self.op(span, result).is_some() && !is_new {
+                self.note(Action::Change, "network ACL", &name.value, format!("{sign} {number}"));
+            }
+        }
+    }
+
+    /// Every subnet uses the list that it names, else the VPC's default one.
+    fn acl_associations(&mut self) {
+        let subnets: Vec<_> = self.lab.file.vpcs.iter().flat_map(|(vpc, v)| v.subnets.iter().map(move |(n, s)| (vpc, n, s))).collect();
+        for (vpc, name, subnet) in subnets {
+            let Some(vpc_id) = self.vpc_called(&vpc.value) else { continue };
+            let Some(subnet_id) = self.subnet_in(&vpc_id, &name.value) else { continue };
+            let mut lists = self.model.network_acls.values().filter(|a| a.vpc_id == vpc_id);
+            let wanted = match subnet.acl.as_ref().filter(|acl| acl.value != "default") {
+                None => lists.find(|a| a.is_default).map(|a| a.id.clone()),
+                Some(written) => match lists.find(|a| is_called(&a.tags, &written.value)).map(|a| a.id.clone()) {
+                    Some(id) => Some(id),
+                    None => {
+                        let file = &self.lab.file;
+                        let known = file.acls.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.acls.names())).map(str::to_owned).collect();
+                        self.unknown(Code::UnknownAcl, "network ACL", written, known)
+                    }
+                },
+            };
+            let (Some(wanted), Some(known)) = (wanted, self.model.network_acl_of(&subnet_id)) else { continue };
+            if known.id == wanted {
+                continue;
+            }
+            let Some(association) = known.associations.iter().find(|a| a.subnet_id == subnet_id).map(|a| a.id.clone()) else { continue };
+            let result = replace_network_acl_association(self.model, &association, &wanted);
+            let is_new = self.changes.iter().any(|c| c.action == Action::Create && c.kind == "subnet" && c.name == name.value);
+            if self.op(name.span, result).is_some() && !is_new {
+                self.note(Action::Change, "subnet", &name.value, "network ACL");
+            }
+        }
+    }
+}
+
+fn host(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(address) => IpNet::V4(Ipv4Net::new_assert(address, 32)),
+        IpAddr::V6(address) => IpNet::V6(Ipv6Net::new_assert(address, 128)),
+    }
+}
