@@ -136,7 +136,7 @@ impl Bench {
         let spec = HolderSpec {
             socket: folder.path().join("holder.sock"),
             lab_name: "test".to_owned(),
-            log: "/tmp/hold/holder.log".into(),
+            log: folder.path().join("holder.log").into(),
             command: SelfCommand::current().unwrap(),
         };
         let client = sandbox::launch(&spec).unwrap().client().unwrap();

@@ -78,7 +78,7 @@ impl Apply<'_, '_> {
                 groups,
                 private_ip_addresses: instance.private_ip.iter().map(|a| a.value).collect(),
                 associate_public_ip_address: automatic(instance.public_ip.as_ref()),
-                ..LaunchInterface::at(0)
+                ..LaunchInterface::default()
             });
             return Some(all);
         }
@@ -99,12 +99,13 @@ impl Apply<'_, '_> {
             }
             let public = interface.public_ip.as_ref().or(instance.public_ip.as_ref().filter(|_| index == 0));
             all.push(LaunchInterface {
+                device_index: index,
                 subnet_id: Some(subnet),
                 groups,
                 private_ip_addresses: addresses,
                 secondary_private_ip_address_count: count,
                 associate_public_ip_address: if instance.interfaces.len() > 1 { None } else { automatic(public) },
-                ..LaunchInterface::at(index)
+                ..LaunchInterface::default()
             });
         }
         Some(all)
