@@ -1,0 +1,128 @@
+//! The commands and their flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::output::{ColorChoice, Format};
+
+/// Describe a cloud network, run it with real packets on this machine, and know what it does.
+#[derive(Debug, Parser)]
+#[command(name = "vpclab", version, about, disable_help_subcommand = true, max_term_width = 100)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Lab file; default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
+    #[arg(short = 'f', long = "file", global = true, env = "VPCLAB_FILE", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// How to print
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// Short for -o json
+    #[arg(long, global = true, conflicts_with = "output")]
+    pub json: bool,
+    /// Use colour
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub color: ColorChoice,
+}
+
+/// The commands in the order in which people meet them.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say whether a lab file is legal
+    Validate(FileArgs),
+    /// Show what the lab file makes in an empty account
+    Plan(FileArgs),
+    /// Bring the lab up, try one port, take the lab down: open, refused or filtered, and where it ended
+    Check(CheckArgs),
+    /// Arithmetic on address blocks
+    #[command(subcommand)]
+    Cidr(CidrCommand),
+    /// Print the JSON Schema of lab files
+    Schema,
+    /// Print a completion script
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Run conformance scenarios
+    #[command(hide = true, subcommand)]
+    Conformance(ConformanceCommand),
+}
+
+/// A lab file given by position.
+#[derive(Debug, Args)]
+pub struct FileArgs {
+    /// Lab file
+    #[arg(value_name = "FILE")]
+    pub positional: Option<PathBuf>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// FROM TO PROTO/PORT, such as: web-1 db-1 tcp/3306, or web-1 db-1:3306
+    #[arg(required = true, num_args = 1.., value_name = "PROBE")]
+    pub words: Vec<String>,
+    /// Which engine answers: real packets, or the stages asked one by one
+    #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
+    pub engine: String,
+}
+
+/// `cidr`.
+#[derive(Debug, Subcommand)]
+pub enum CidrCommand {
+    /// What a block holds
+    Info {
+        /// Block
+        block: String,
+    },
+    /// Carve blocks of these sizes, in order
+    Split {
+        /// Block
+        block: String,
+        /// Sizes such as /26
+        #[arg(required = true)]
+        sizes: Vec<String>,
+    },
+    /// Whether a block holds an address or another block (exit 1: no)
+    Contains {
+        /// Block
+        block: String,
+        /// Address or block
+        inner: String,
+    },
+    /// What is left of a block
+    Free {
+        /// Block
+        block: String,
+        /// Blocks in use
+        used: Vec<String>,
+    },
+}
+
+/// `conformance`.
+#[derive(Debug, Subcommand)]
+pub enum ConformanceCommand {
+    /// Run the scenarios of these files or folders
+    Run {
+        /// Files or folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Engine
+        #[arg(long, default_value = "linux")]
+        engine: String,
+        /// Only scenarios whose id contains this
+        #[arg(long)]
+        filter: Option<String>,
+    },
+}

@@ -1,0 +1,120 @@
+//! How answers reach people and programs: data on stdout, everything else on stderr, colour only as a bonus.
+
+use std::io::{IsTerminal, Write};
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use crate::cli::Global;
+use crate::exit::{Failure, Result};
+
+/// What `-o` may say; a command refuses what makes no sense for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// More columns.
+    Wide,
+    /// JSON with stable keys.
+    Json,
+    /// Names only, one a line.
+    Name,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// Where a command prints.
+pub struct Output {
+    /// What was asked for.
+    pub format: Format,
+    colour: bool,
+}
+
+impl Output {
+    /// Decides about colour once: never into a file, never against `NO_COLOR`.
+    pub fn new(global: &Global) -> Output {
+        let asked = global.color;
+        let colour = match asked {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal(),
+        };
+        let format = if global.json { Format::Json } else { global.output };
+        Output { format, colour }
+    }
+
+    /// Whether escape sequences may be used.
+    pub fn colour(&self) -> bool {
+        self.colour
+    }
+
+    /// One line of data.
+    pub fn line(&self, text: impl AsRef<str>) {
+        // A closed pipe (`| head`) is the reader's way to say that it has enough.
+        let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+    }
+
+    /// A value as JSON.
+    pub fn json<T: Serialize>(&self, value: &T) -> Result<()> {
+        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::environment(e.to_string()))?;
+        self.line(text);
+        Ok(())
+    }
+
+    /// Rows under headings; CSV when asked for.
+    pub fn table(&self, headings: &[&str], rows: &[Vec<String>]) {
+        match self.format {
+            Format::Csv => {
+                for row in std::iter::once(headings.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>()).chain(rows.iter().cloned()) {
+                    self.line(row.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(","));
+                }
+            }
+            Format::Name => rows.iter().filter_map(|row| row.first()).for_each(|name| self.line(name)),
+            _ => {
+                let mut table = Table::new();
+                table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+                table.set_header(headings.iter().map(|h| h.to_uppercase()));
+                rows.iter().for_each(|row| {
+                    table.add_row(row);
+                });
+                for line in table.to_string().lines() {
+                    self.line(line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end()));
+                }
+            }
+        }
+    }
+
+    /// A failure: what, why, what to type next.
+    pub fn failure(&self, failure: &Failure) {
+        let error = if std::io::stderr().is_terminal() && self.colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
+        let message = &failure.message;
+        // Diagnostics of a file bring their own heading.
+        if message.starts_with("error") {
+            eprintln!("{}", message.trim_end());
+        } else {
+            eprintln!("{error}: {message}");
+        }
+        if let Some(hint) = &failure.hint {
+            eprintln!("hint: {hint}");
+        }
+    }
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// RFC 4180.
+fn csv_cell(cell: &str) -> String {
+    if cell.contains(['"', ',', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell.to_owned() }
+}
