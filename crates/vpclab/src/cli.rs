@@ -44,6 +44,8 @@ pub enum Command {
     Plan(FileArgs),
     /// Bring the lab up, try one port, take the lab down: open, refused or filtered, and where it ended
     Check(CheckArgs),
+    /// Bring the lab up, try its promises (`expect:`), take the lab down
+    Test(TestArgs),
     /// Arithmetic on address blocks
     #[command(subcommand)]
     Cidr(CidrCommand),
@@ -73,6 +75,16 @@ pub struct CheckArgs {
     /// FROM TO PROTO/PORT, such as: web-1 db-1 tcp/3306, or web-1 db-1:3306
     #[arg(required = true, num_args = 1.., value_name = "PROBE")]
     pub words: Vec<String>,
+    /// Which engine answers: real packets, or the stages asked one by one
+    #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
+    pub engine: String,
+}
+
+/// `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only claims whose text contains this
+    pub filter: Option<String>,
     /// Which engine answers: real packets, or the stages asked one by one
     #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
     pub engine: String,

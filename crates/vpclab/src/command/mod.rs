@@ -2,6 +2,8 @@
 
 mod check;
 mod cidr;
+mod probing;
+mod test;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,6 +40,10 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(arguments) => check::run(&arguments, &cloud(&load(&find(None, global)?, output)?, output)?, output),
+        Command::Test(arguments) => {
+            let lab = load(&find(None, global)?, output)?;
+            test::run(&arguments, &lab, &cloud(&lab, output)?, output)
+        }
         Command::Cidr(command) => cidr::run(command, output),
         Command::Schema => {
             output.json(&lab::schema())?;
