@@ -1,4 +1,14 @@
-.PHONY: test scenarios
+.PHONY: demo test scenarios
+
+VPCLAB = target/debug/vpclab
+
+# The example's promises with real packets, then one allowed and one denied probe (whose answer "no" is exit 1).
+demo:
+	cargo build -p vpclab
+	$(VPCLAB) plan examples/shop.yaml
+	$(VPCLAB) test -f examples/shop.yaml
+	$(VPCLAB) check -f examples/shop.yaml web-1 db-1 tcp/3306
+	! $(VPCLAB) check -f examples/shop.yaml bastion db-1 tcp/3306
 
 # Every room's tests; those that need privileges make their own namespaces.
 test:
@@ -6,4 +16,4 @@ test:
 
 # The scenarios with real packets, without root.
 scenarios:
-	cargo run -p conformance --example run -- conformance --engine linux
+	cargo run -p vpclab -- conformance run conformance --engine linux

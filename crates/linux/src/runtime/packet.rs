@@ -60,8 +60,6 @@ pub enum Payload {
     Other,
 }
 
-/// TCP's RST flag.
-pub const RST: u8 = 4;
 
 impl Seen {
     /// Reads an IPv4 packet from its first header byte on; it may be cut short behind the transport header.

@@ -80,8 +80,7 @@ impl Place {
             let place = Place::of_interface(fabric, mapping.interface)?;
             return Some(Place { address: mapping.private, ..place });
         }
-        let is_host = fabric.outside.iter().any(|(_, host)| host.addresses.contains(&IpAddr::V4(to)));
-        is_host.then(|| Place::outside(to))
+        fabric.is_outside_host(IpAddr::V4(to)).then(|| Place::outside(to))
     }
 }
 

@@ -1,0 +1,77 @@
+//! The commands as a person types them.
+
+use std::process::{Command, Output};
+
+const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+
+fn vpclab(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vpclab")).args(arguments).env("NO_COLOR", "1").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn file(name: &str, content: &str) -> String {
+    let path = format!("{}/{name}", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+#[test]
+fn the_example_keeps_its_promises_on_both_engines() {
+    for engine in ["proof", "linux"] {
+        let done = vpclab(&["test", "-f", SHOP, "--engine", engine]);
+        assert!(text(&done.stdout).ends_with("8 passed, 0 failed\n"), "{engine}: {}{}", text(&done.stdout), text(&done.stderr));
+        assert_eq!(done.status.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_broken_rule_breaks_the_promise_that_needs_it_and_no_other() {
+    let shop = std::fs::read_to_string(SHOP).unwrap();
+    let broken = shop.replace("tcp/3306 from sg:web", "tcp/3307 from sg:web");
+    assert_ne!(broken, shop);
+    let path = file("broken.yaml", &broken);
+    for engine in ["proof", "linux"] {
+        let done = vpclab(&["test", "-f", &path, "--engine", engine]);
+        let out = text(&done.stdout);
+        assert!(out.contains("FAIL web-1, web-2 -> db-1 tcp/3306: open\n"), "{out}");
+        assert!(out.contains("dropped at sg-in:db-1"), "{out}");
+        assert!(out.ends_with("7 passed, 1 failed\n"), "{out}");
+        assert_eq!(done.status.code(), Some(1));
+    }
+}
+
+#[test]
+fn a_port_is_open_refused_or_filtered() {
+    let cases = [("web-1", "db-1:3306", "open", 0), ("internet", "web-1:443", "refused", 1), ("bastion", "db-1:3306", "filtered at sg-in:db-1", 1)];
+    for (from, to, result, code) in cases {
+        let done = vpclab(&["check", "-f", SHOP, from, to]);
+        let out = text(&done.stdout);
+        assert!(out.contains(&format!(": {result}\n")), "{from} {to}: {out}{}", text(&done.stderr));
+        assert_eq!(done.status.code(), Some(code), "{from} {to}");
+    }
+}
+
+#[test]
+fn the_plan_of_the_example_is_the_same_every_time() {
+    let first = vpclab(&["plan", SHOP, "-o", "json"]);
+    assert_eq!(first.status.code(), Some(0));
+    assert!(text(&first.stdout).contains("192.168.0.128/27"));
+    assert_eq!(first.stdout, vpclab(&["plan", SHOP, "-o", "json"]).stdout);
+}
+
+#[test]
+fn mistakes_are_shown_where_they_are() {
+    let path = file("typo.yaml", "vpcs:\n  a:\n    cdir: 10.0.0.0/16\n");
+    let done = vpclab(&["validate", &path]);
+    let error = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(error.contains("typo.yaml:3:5") && error.contains("did you mean `cidr`?"), "{error}");
+    for wrong in [&["check", "-f", SHOP, "nobody", "web-1:80"][..], &["check", "-f", SHOP, "web-1", "db-1"], &["validate", "nowhere.yaml"], &["frobnicate"]] {
+        let done = vpclab(wrong);
+        assert_eq!(done.status.code(), Some(2), "{wrong:?}");
+        assert!(!done.stderr.is_empty() && done.stdout.is_empty(), "{wrong:?}");
+    }
+}
