@@ -22,7 +22,10 @@ pub const OPERATIONS: &[Operation] = &[
 fn allocate_address(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
         a.refuse(&["CustomerOwnedIpv4Pool", "IpamPoolId"])?;
-        a.ignore(&["NetworkBorderGroup", "PublicIpv4Pool"]);
+        a.ignore(&["NetworkBorderGroup"]);
+        if let Some(other) = a.text("PublicIpv4Pool")?.filter(|pool| *pool != "amazon") {
+            return Err(a.invalid("PublicIpv4Pool", &other.into(), "The only pool is amazon."));
+        }
         if let Some(other) = a.text("Domain")?.filter(|domain| *domain != "vpc") {
             return Err(a.invalid("Domain", &other.into(), "The only domain is vpc."));
         }

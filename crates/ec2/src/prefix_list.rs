@@ -70,12 +70,15 @@ fn delete_managed_prefix_list(model: &mut Model, arguments: &Value) -> Result<Va
 }
 
 fn get_managed_prefix_list_entries(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (id, page): (PrefixListId, _) = read(arguments, |a| {
-        // Only the newest version is kept: users always follow it (RT-21).
-        a.ignore(&["TargetVersion"]);
-        Ok((a.required_id("PrefixListId")?, Page::read(a)?))
+    let (id, version, page): (PrefixListId, Option<u64>, _) = read(arguments, |a| {
+        Ok((a.required_id("PrefixListId")?, a.integer("TargetVersion")?, Page::read(a)?))
     })?;
     let list = model.prefix_list(&id)?;
+    // Only the newest version is kept: users always follow it (RT-21).
+    if let Some(other) = version.filter(|version| *version != list.version) {
+        let message = format!("Version {other} of {id} is not kept; the newest is {}.", list.version);
+        return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
+    }
     let shown = list.entries.iter().map(|e| {
         let description = (!e.description.is_empty()).then_some(&e.description);
         present(json!({"Cidr": text(e.cidr), "Description": description}))

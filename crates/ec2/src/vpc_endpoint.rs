@@ -6,7 +6,7 @@ use model::{ApiError, ErrorCode, Model, VpcEndpoint, VpcEndpointId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
-use crate::arguments::read;
+use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
 use crate::identifier::Identifier;
 use crate::shape::{done, tags, text, time};
@@ -29,12 +29,18 @@ const FULL_ACCESS: &str = concat!(
 fn create_vpc_endpoint(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
         a.refuse(&["ResourceConfigurationArn", "ServiceNetworkArn", "ServiceRegion"])?;
-        a.ignore(&["IpAddressType", "DnsOptions", "SubnetConfigurations"]);
+        common(a)?;
         let tables = a.ids("RouteTableIds")?;
         let (subnet_ids, security_group_ids) = (a.ids("SubnetIds")?, a.ids("SecurityGroupIds")?);
         let private_dns = a.boolean("PrivateDnsEnabled")?;
         let kind = match a.text("VpcEndpointType")? {
-            None | Some("Gateway") => CreateVpcEndpointKind::Gateway { route_table_ids: tables },
+            None | Some("Gateway") => {
+                if !subnet_ids.is_empty() || !security_group_ids.is_empty() || private_dns == Some(true) {
+                    return Err(misplaced("Subnets, security groups and private DNS", "Gateway"));
+                }
+                CreateVpcEndpointKind::Gateway { route_table_ids: tables }
+            }
+            Some("Interface") if !tables.is_empty() => return Err(misplaced("Route tables", "Interface")),
             Some("Interface") => CreateVpcEndpointKind::Interface {
                 subnet_ids,
                 security_group_ids,
@@ -58,9 +64,24 @@ fn create_vpc_endpoint(model: &mut Model, arguments: &Value) -> Result<Value, Ap
     Ok(json!({"VpcEndpoint": shape(model, model.vpc_endpoint(&id)?)}))
 }
 
+/// Parameters that both calls have and that ask for nothing here.
+fn common(a: &Arguments<'_>) -> Result<(), ApiError> {
+    a.ignore(&["DnsOptions"]);
+    a.refuse(&["SubnetConfigurations"])?;
+    match a.text("IpAddressType")?.filter(|kind| *kind != "ipv4") {
+        None => Ok(()),
+        Some(other) => Err(a.invalid("IpAddressType", &other.into(), "Endpoints have IPv4 addresses only.")),
+    }
+}
+
+fn misplaced(what: &str, kind: &str) -> ApiError {
+    let message = format!("{what} cannot be specified for an endpoint of type {kind}.");
+    ApiError::new(ErrorCode::InvalidParameter, message)
+}
+
 fn modify_vpc_endpoint(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
-        a.ignore(&["IpAddressType", "DnsOptions", "SubnetConfigurations"]);
+        common(a)?;
         Ok(ModifyVpcEndpoint {
             add_route_table_ids: a.ids("AddRouteTableIds")?,
             remove_route_table_ids: a.ids("RemoveRouteTableIds")?,
