@@ -1,0 +1,48 @@
+//! From a lab file to a cloud, and again.
+
+use lab::{Files, load};
+use model::{Context, Model, Region, Timestamp};
+
+struct One(String);
+
+impl Files for One {
+    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
+        Ok((name.to_owned(), self.0.clone()))
+    }
+}
+
+fn shop() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml")).unwrap()
+}
+
+fn empty() -> Model {
+    Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp::default()))
+}
+
+#[test]
+fn applying_twice_changes_nothing() {
+    let lab = load("shop.yaml", &One(shop())).unwrap();
+    let mut model = empty();
+    let planned = lab.plan(&model).unwrap();
+    assert_eq!(lab.apply(&mut model).unwrap(), planned);
+    assert_eq!(model.subnets.len(), 4);
+    assert_eq!(model.instances.len(), 4);
+    let once = model.clone();
+    assert_eq!(lab.apply(&mut model).unwrap(), vec![]);
+    assert_eq!(model.subnets, once.subnets);
+    assert_eq!(model.instances, once.instances);
+    assert_eq!(model.security_groups, once.security_groups);
+}
+
+#[test]
+fn an_error_leaves_the_cloud_as_it_was() {
+    let lab = load("shop.yaml", &One(shop())).unwrap();
+    let mut model = empty();
+    lab.apply(&mut model).unwrap();
+    let before = format!("{model:?}");
+    let wrong = shop().replace("admin:    { az: a, cidr: /27", "admin:    { az: a, cidr: /24");
+    assert_ne!(wrong, shop());
+    let wrong = load("shop.yaml", &One(wrong));
+    assert!(wrong.and_then(|lab| lab.apply(&mut model)).is_err());
+    assert_eq!(format!("{model:?}"), before);
+}
