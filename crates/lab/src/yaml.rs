@@ -128,7 +128,7 @@ pub fn parse(sources: &Sources, file: u32) -> Result<Node, Diagnostic> {
     }
     builder.root.filter(|root| !root.is_null()).ok_or_else(|| {
         Diagnostic::new(Code::EmptyFile, Span { file, start: 0, end: 0 }, "the file holds no lab")
-            .hint("`vpclab init` writes a first one")
+            .hint("`vpclab schema` says what may stand in it")
     })
 }
 

@@ -91,14 +91,12 @@ impl Output {
         let error = if std::io::stderr().is_terminal() && self.colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };
         let message = &failure.message;
         // Diagnostics of a file bring their own heading.
-        if message.starts_with("error") {
-            eprintln!("{}", message.trim_end());
-        } else {
-            eprintln!("{error}: {message}");
-        }
+        let mut text = if message.starts_with("error") { message.trim_end().to_owned() } else { format!("{error}: {message}") };
         if let Some(hint) = &failure.hint {
-            eprintln!("hint: {hint}");
+            text.push_str(&format!("\nhint: {hint}"));
         }
+        // A closed pipe is no reason to panic.
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
 }
 
