@@ -131,16 +131,28 @@ const OF_SERVICES: Describe = Describe {
 
 /// Lists of services with gateway endpoints, made on first need.
 fn describe_prefix_lists(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let is_there = |name: &str| model.prefix_lists.values().any(|list| list.is_aws_managed && list.name == name);
     let gateways = model.region.endpoint_services().into_iter().filter(|service| service.has_gateway);
-    for service in gateways.collect::<Vec<_>>() {
-        operation::aws_managed_prefix_list(model, &service.name)?;
+    let absent: Vec<_> = gateways.filter(|service| !is_there(&service.name)).collect();
+    if absent.is_empty() {
+        return OF_SERVICES.serve(arguments, of_services(model));
     }
-    let lists = model.prefix_lists.values().filter(|list| list.is_aws_managed).map(|list| {
+    // A call that is refused changes nothing, not even what it would have made on first need.
+    let mut draft = model.clone();
+    for service in absent {
+        operation::aws_managed_prefix_list(&mut draft, &service.name)?;
+    }
+    let answer = OF_SERVICES.serve(arguments, of_services(&draft))?;
+    *model = draft;
+    Ok(answer)
+}
+
+fn of_services(model: &Model) -> impl Iterator<Item = Value> {
+    model.prefix_lists.values().filter(|list| list.is_aws_managed).map(|list| {
         json!({
             "Cidrs": list.entries.iter().map(|e| text(e.cidr)).collect::<Value>(),
             "PrefixListId": text(&list.id),
             "PrefixListName": list.name,
         })
-    });
-    OF_SERVICES.serve(arguments, lists)
+    })
 }
