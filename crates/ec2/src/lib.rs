@@ -32,7 +32,10 @@ use model::{ApiError, ErrorCode, Model};
 use serde_json::Value;
 
 /// One entry of a family's table: the API's name and what serves it.
-pub type Operation = (&'static str, fn(&mut Model, &Value) -> Result<Value, ApiError>);
+pub type Operation = (&'static str, Serve);
+
+/// Serves one call: parameters in, answer out.
+pub type Serve = fn(&mut Model, &Value) -> Result<Value, ApiError>;
 
 /// Families in the order they are searched.
 const FAMILIES: &[&[Operation]] = &[
@@ -88,6 +91,6 @@ pub fn operations() -> Vec<&'static str> {
     names
 }
 
-fn find(operation: &str) -> Option<fn(&mut Model, &Value) -> Result<Value, ApiError>> {
+fn find(operation: &str) -> Option<Serve> {
     FAMILIES.iter().flat_map(|family| family.iter()).find(|(name, _)| *name == operation).map(|(_, serve)| *serve)
 }

@@ -1,5 +1,6 @@
 //! Calls as clients make them, and what they read back: the network families (VPCs, subnets, routes, gateways,
 //! addresses, peerings, endpoints, lists, tags, regions).
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use model::{Context, Model, Region, Timestamp};
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! Laws that hold after any sequence of calls: what exists is consistent, and what is refused changes nothing.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 mod cloud;
 
@@ -35,7 +36,7 @@ fn inside(model: &Model, vpc: &VpcId, n: u8, choice: u8) -> Option<Ipv4Net> {
     let blocks: Vec<_> = model.vpcs.get(vpc)?.ipv4_blocks().collect();
     let whole = blocks[usize::from(n) % blocks.len()];
     let length = whole.prefix_len().max(26);
-    (choice % 4 != 0).then(|| whole.subnets(length).unwrap().nth(usize::from(n % 32)))?
+    (!choice.is_multiple_of(4)).then(|| whole.subnets(length).unwrap().nth(usize::from(n % 32)))?
 }
 
 /// Performs one step; `Ok(())` if the call succeeded.
@@ -54,7 +55,7 @@ fn perform(model: &mut Model, (verb, a, b, c): Step) -> Result<(), ApiError> {
     let (tags, origin) = (Tags::new(), Origin::default());
     match verb % 36 {
         0 | 1 => create_vpc(model, CreateVpc {
-            cidr_block: block(a), amazon_provided_ipv6_cidr_block: b % 3 == 0, ..CreateVpc::default()
+            cidr_block: block(a), amazon_provided_ipv6_cidr_block: b.is_multiple_of(3), ..CreateVpc::default()
         }).map(drop),
         2 => create_default_vpc(model, CreateDefaultVpc::default()).map(drop),
         3 => delete_vpc(model, &vpc),
@@ -63,7 +64,7 @@ fn perform(model: &mut Model, (verb, a, b, c): Step) -> Result<(), ApiError> {
             block: if c % 4 == 0 { NewVpcBlock::AmazonProvidedIpv6 } else { NewVpcBlock::Ipv4(block(b)) },
         }).map(drop),
         5 => {
-            let skip = usize::from(b % 8 != 0); // Mostly secondary blocks: the primary one never leaves.
+            let skip = usize::from(!b.is_multiple_of(8)); // Mostly secondary blocks: the primary one never leaves.
             let all: Vec<_> =
                 model.vpcs.values().flat_map(|v| v.cidr_blocks.iter().skip(skip).map(|b| &b.association_id)).collect();
             let id = all.get(usize::from(a) % all.len().max(1)).map_or("vpc-cidr-assoc-0".parse().unwrap(), |id| (*id).clone());
