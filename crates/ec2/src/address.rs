@@ -1,7 +1,7 @@
 //! Elastic IP addresses (EIP-1 … EIP-10).
 
 use model::operation::{self, AddressName, AddressTarget, AssociationName};
-use model::{Address, ApiError, ErrorCode, Model};
+use model::{Address, AllocationId, ApiError, ErrorCode, Model};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
@@ -126,9 +126,7 @@ const DESCRIBE: Describe = Describe {
         ("private-ip-address", &["PrivateIpAddress"]),
         ("public-ip", &["PublicIp"]),
     ],
-    not_found: |id| {
-        ApiError::new(ErrorCode::InvalidAllocationIdNotFound, format!("The allocation ID '{id}' does not exist"))
-    },
+    not_found: AllocationId::not_found,
 };
 
 fn describe_addresses(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use model::dhcp_options::NameServer;
 use model::operation::{self, AssociateDhcpOptions};
-use model::{ApiError, DhcpOptions, DhcpOptionsId, ErrorCode, Model};
+use model::{ApiError, DhcpOptions, DhcpOptionsId, Model};
 use serde_json::{Value, json};
 
 use crate::Operation;
@@ -109,9 +109,7 @@ const DESCRIBE: Describe = Describe {
         ("owner-id", &["OwnerId"]),
         ("value", &["DhcpConfigurations.Values.Value"]),
     ],
-    not_found: |id| {
-        ApiError::new(ErrorCode::InvalidDhcpOptionIdNotFound, format!("The dhcpOption ID '{id}' does not exist"))
-    },
+    not_found: DhcpOptionsId::not_found,
 };
 
 fn describe_dhcp_options(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -2,7 +2,7 @@
 
 use model::gateway::VpnGateway;
 use model::operation;
-use model::{ApiError, EgressOnlyInternetGateway, ErrorCode, InternetGateway, Model, VpcId};
+use model::{ApiError, EgressOnlyInternetGateway, EgressOnlyInternetGatewayId, InternetGateway, InternetGatewayId, Model, VpcId, VpnGatewayId};
 use serde_json::{Value, json};
 
 use crate::Operation;
@@ -77,10 +77,7 @@ const INTERNET_GATEWAYS: Describe = Describe {
         ("internet-gateway-id", &["InternetGatewayId"]),
         ("owner-id", &["OwnerId"]),
     ],
-    not_found: |id| {
-        let message = format!("The internetGateway ID '{id}' does not exist");
-        ApiError::new(ErrorCode::InvalidInternetGatewayIdNotFound, message)
-    },
+    not_found: InternetGatewayId::not_found,
 };
 
 fn describe_internet_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
@@ -118,10 +115,7 @@ const EGRESS_ONLY: Describe = Describe {
     id_path: "EgressOnlyInternetGatewayId",
     answer: "EgressOnlyInternetGateways",
     filters: &[],
-    not_found: |id| {
-        let message = format!("The egressOnlyInternetGateway ID '{id}' does not exist");
-        ApiError::new(ErrorCode::InvalidEgressOnlyInternetGatewayIdNotFound, message)
-    },
+    not_found: EgressOnlyInternetGatewayId::not_found,
 };
 
 fn describe_egress_only_internet_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
@@ -181,9 +175,7 @@ const VPN_GATEWAYS: Describe = Describe {
         ("type", &["Type"]),
         ("vpn-gateway-id", &["VpnGatewayId"]),
     ],
-    not_found: |id| {
-        ApiError::new(ErrorCode::InvalidVpnGatewayIdNotFound, format!("The vpnGateway ID '{id}' does not exist"))
-    },
+    not_found: VpnGatewayId::not_found,
 };
 
 fn describe_vpn_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

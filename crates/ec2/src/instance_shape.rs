@@ -200,17 +200,13 @@ const INSTANCE_FILTERS: FilterTable = &[
     ("vpc-id", &["VpcId"]),
 ];
 
-fn not_found(id: &str) -> ApiError {
-    ApiError::new(ErrorCode::InvalidInstanceIdNotFound, format!("The instance ID '{id}' does not exist"))
-}
-
 fn describe_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let (ids, filters, page) = read(arguments, |a| {
         let ids: Vec<InstanceId> = a.ids("InstanceIds")?;
         Ok((ids, Filters::read(a, INSTANCE_FILTERS)?, Page::read(a)?))
     })?;
     if let Some(absent) = ids.iter().find(|id| !model.instances.contains_key(id)) {
-        return Err(not_found(absent.as_str()));
+        return Err(InstanceId::not_found(absent.as_str()));
     }
     let keep = |instance: &&Instance| {
         let mut shown = shape(model, instance);
@@ -232,7 +228,7 @@ const STATUS: Describe = Describe {
         ("instance-status.status", &["InstanceStatus.Status"]),
         ("system-status.status", &["SystemStatus.Status"]),
     ],
-    not_found,
+    not_found: InstanceId::not_found,
 };
 
 fn describe_instance_status(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

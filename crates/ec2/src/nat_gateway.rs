@@ -2,7 +2,7 @@
 
 use model::nat_gateway::NatGatewayState;
 use model::operation;
-use model::{ApiError, ErrorCode, Model, NatGateway};
+use model::{ApiError, ErrorCode, Model, NatGateway, NatGatewayId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
@@ -99,7 +99,7 @@ const DESCRIBE: Describe = Describe {
         ("subnet-id", &["SubnetId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| ApiError::new(ErrorCode::NatGatewayNotFound, format!("NatGateway {id} was not found")),
+    not_found: NatGatewayId::not_found,
 };
 
 fn describe_nat_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

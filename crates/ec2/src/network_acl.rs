@@ -4,7 +4,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::network_acl::NetworkAclEntry;
 use model::operation::{self, Direction, PutNetworkAclEntry};
 use model::traffic::protocol::{ICMP, ICMPV6, TCP, UDP};
-use model::{ApiError, ErrorCode, IcmpMatch, Model, NetworkAcl, TrafficMatch};
+use model::{ApiError, IcmpMatch, Model, NetworkAcl, NetworkAclId, TrafficMatch};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
@@ -198,9 +198,7 @@ const DESCRIBE: Describe = Describe {
         ("owner-id", &["OwnerId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| {
-        ApiError::new(ErrorCode::InvalidNetworkAclIdNotFound, format!("The networkAcl ID '{id}' does not exist"))
-    },
+    not_found: NetworkAclId::not_found,
 };
 
 fn describe_network_acls(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

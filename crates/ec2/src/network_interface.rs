@@ -4,7 +4,7 @@ use model::network_interface::InterfaceType;
 use model::operation::{
     self, AssignIpv6Addresses, AssignPrivateIpAddresses, AttachNetworkInterface, ModifyNetworkInterfaceAttribute,
 };
-use model::{ApiError, AttachmentId, ErrorCode, Model, NetworkInterface, NetworkInterfaceId};
+use model::{ApiError, AttachmentId, Model, NetworkInterface, NetworkInterfaceId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
@@ -324,10 +324,7 @@ const DESCRIBE: Describe = Describe {
         ("subnet-id", &["SubnetId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| {
-        let message = format!("The networkInterface ID '{id}' does not exist");
-        ApiError::new(ErrorCode::InvalidNetworkInterfaceIdNotFound, message)
-    },
+    not_found: NetworkInterfaceId::not_found,
 };
 
 fn describe_network_interfaces(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -2,7 +2,7 @@
 
 use model::operation::{self, ModifyVpcPeeringConnectionOptions};
 use model::peering::PeeringStatus;
-use model::{ApiError, ErrorCode, Model, VpcId, VpcPeeringConnection};
+use model::{ApiError, ErrorCode, Model, VpcId, VpcPeeringConnection, VpcPeeringConnectionId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
@@ -142,10 +142,7 @@ const DESCRIBE: Describe = Describe {
         ("status-message", &["Status.Message"]),
         ("vpc-peering-connection-id", &["VpcPeeringConnectionId"]),
     ],
-    not_found: |id| {
-        let message = format!("The vpcPeeringConnection ID '{id}' does not exist");
-        ApiError::new(ErrorCode::InvalidVpcPeeringConnectionIdNotFound, message)
-    },
+    not_found: VpcPeeringConnectionId::not_found,
 };
 
 fn describe_vpc_peering_connections(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -101,10 +101,6 @@ fn shape(model: &Model, list: &PrefixList) -> Value {
     }))
 }
 
-fn not_found(id: &str) -> ApiError {
-    ApiError::new(ErrorCode::InvalidPrefixListIdNotFound, format!("The prefix list ID '{id}' does not exist"))
-}
-
 const MANAGED: Describe = Describe {
     ids: "PrefixListIds",
     id_path: "PrefixListId",
@@ -114,7 +110,7 @@ const MANAGED: Describe = Describe {
         ("prefix-list-id", &["PrefixListId"]),
         ("prefix-list-name", &["PrefixListName"]),
     ],
-    not_found,
+    not_found: PrefixListId::not_found,
 };
 
 fn describe_managed_prefix_lists(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
@@ -126,7 +122,7 @@ const OF_SERVICES: Describe = Describe {
     id_path: "PrefixListId",
     answer: "PrefixLists",
     filters: &[("prefix-list-id", &["PrefixListId"]), ("prefix-list-name", &["PrefixListName"])],
-    not_found,
+    not_found: PrefixListId::not_found,
 };
 
 /// Lists of services with gateway endpoints, made on first need.

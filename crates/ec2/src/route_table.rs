@@ -2,7 +2,7 @@
 
 use model::operation::{self, CreateRoute};
 use model::route_table::{Associated, RouteOrigin, RouteState, RouteTableAssociation};
-use model::{ApiError, Destination, ErrorCode, InternetGatewayId, Model, Route, RouteTable, RouteTarget, VpnGatewayId};
+use model::{ApiError, Destination, InternetGatewayId, Model, Route, RouteTable, RouteTableId, RouteTarget, VpnGatewayId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
@@ -247,9 +247,7 @@ const DESCRIBE: Describe = Describe {
         ("route.vpc-peering-connection-id", &["Routes.VpcPeeringConnectionId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| {
-        ApiError::new(ErrorCode::InvalidRouteTableIdNotFound, format!("The routeTable ID '{id}' does not exist"))
-    },
+    not_found: RouteTableId::not_found,
 };
 
 fn describe_route_tables(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

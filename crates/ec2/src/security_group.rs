@@ -283,10 +283,6 @@ fn shape(model: &Model, group: &SecurityGroup) -> Value {
     })
 }
 
-fn not_found(id: &str) -> ApiError {
-    ApiError::new(ErrorCode::InvalidGroupNotFound, format!("The security group '{id}' does not exist"))
-}
-
 const GROUPS: Describe = Describe {
     ids: "GroupIds",
     id_path: "GroupId",
@@ -312,7 +308,7 @@ const GROUPS: Describe = Describe {
         ("owner-id", &["OwnerId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found,
+    not_found: SecurityGroupId::not_found,
 };
 
 fn describe_security_groups(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -1,7 +1,7 @@
 //! Subnets (SUB-1 … SUB-12).
 
 use model::operation::{self, SubnetAttribute};
-use model::{ApiError, ErrorCode, Model, Subnet, SubnetCidrAssociationId};
+use model::{ApiError, ErrorCode, Model, Subnet, SubnetCidrAssociationId, SubnetId};
 use serde_json::{Value, json};
 
 use crate::Operation;
@@ -117,9 +117,7 @@ const DESCRIBE: Describe = Describe {
         ("subnet-id", &["SubnetId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| {
-        ApiError::new(ErrorCode::InvalidSubnetIdNotFound, format!("The subnet ID '{id}' does not exist"))
-    },
+    not_found: SubnetId::not_found,
 };
 
 fn describe_subnets(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

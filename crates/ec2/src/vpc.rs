@@ -115,7 +115,7 @@ const DESCRIBE_VPCS: Describe = Describe {
         ("state", &["State"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| ApiError::new(ErrorCode::InvalidVpcIdNotFound, format!("The vpc ID '{id}' does not exist")),
+    not_found: VpcId::not_found,
 };
 
 fn describe_vpcs(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

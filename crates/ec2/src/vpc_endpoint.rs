@@ -164,9 +164,7 @@ const DESCRIBE: Describe = Describe {
         ("vpc-endpoint-type", &["VpcEndpointType"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| {
-        ApiError::new(ErrorCode::InvalidVpcEndpointIdNotFound, format!("The Vpc Endpoint Id '{id}' does not exist"))
-    },
+    not_found: VpcEndpointId::not_found,
 };
 
 fn describe_vpc_endpoints(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

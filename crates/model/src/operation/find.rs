@@ -4,16 +4,23 @@ use crate::*;
 
 macro_rules! finders {
     ($($name:ident $name_mut:ident: $map:ident[$id:ident] -> $resource:ident, $code:ident, $text:literal;)*) => {
+        $(impl $id {
+            #[doc = concat!("AWS's error for such an id that nobody has: [`ErrorCode::", stringify!($code), "`].")]
+            pub fn not_found(id: &str) -> ApiError {
+                ApiError::new(ErrorCode::$code, format!($text, id))
+            }
+        })*
+
         impl Model {$(
             #[doc = concat!("The resource of this id. Errors: [`ErrorCode::", stringify!($code), "`].")]
             pub fn $name(&self, id: &$id) -> Result<&$resource, ApiError> {
-                self.$map.get(id).ok_or_else(|| ApiError::new(ErrorCode::$code, format!($text, id)))
+                self.$map.get(id).ok_or_else(|| $id::not_found(id.as_str()))
             }
 
             /// The same, to change it.
             #[allow(dead_code, reason = "the families are generated alike")]
             pub(crate) fn $name_mut(&mut self, id: &$id) -> Result<&mut $resource, ApiError> {
-                self.$map.get_mut(id).ok_or_else(|| ApiError::new(ErrorCode::$code, format!($text, id)))
+                self.$map.get_mut(id).ok_or_else(|| $id::not_found(id.as_str()))
             }
         )*}
     };

@@ -411,11 +411,7 @@ fn check_rule(model: &Model, group: &SecurityGroup, rule: &RuleSpecification) ->
     match &rule.peer {
         Peer::Ipv4(net) => check_canonical(IpNet::V4(*net)),
         Peer::Ipv6(net) => check_canonical(IpNet::V6(*net)),
-        Peer::PrefixList(id) if model.prefix_lists.contains_key(id) => Ok(()),
-        Peer::PrefixList(id) => {
-            let message = format!("The prefix list ID '{id}' does not exist");
-            Err(ApiError::new(ErrorCode::InvalidPrefixListIdNotFound, message))
-        }
+        Peer::PrefixList(id) => model.prefix_list(id).map(drop),
         Peer::SecurityGroup(id) => {
             let peer = model.security_group(id)?;
             // SG-13: across VPCs only along an active peering connection.

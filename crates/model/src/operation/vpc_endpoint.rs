@@ -255,10 +255,7 @@ fn live<'m>(model: &'m Model, id: &VpcEndpointId) -> Result<&'m VpcEndpoint, Api
     let endpoint = model.vpc_endpoint(id)?;
     match endpoint.state {
         VpcEndpointState::Pending | VpcEndpointState::Available => Ok(endpoint),
-        VpcEndpointState::Deleting | VpcEndpointState::Deleted => {
-            let message = format!("The Vpc Endpoint Id '{id}' does not exist");
-            Err(ApiError::new(ErrorCode::InvalidVpcEndpointIdNotFound, message))
-        }
+        VpcEndpointState::Deleting | VpcEndpointState::Deleted => Err(VpcEndpointId::not_found(id.as_str())),
     }
 }
 

@@ -178,9 +178,7 @@ fn find_all<'m>(model: &'m Model, ids: &[InstanceId]) -> Result<Vec<&'m Instance
     let absent: Vec<_> = ids.iter().filter(|id| !model.instances.contains_key(id)).map(InstanceId::as_str).collect();
     match absent[..] {
         [] => Ok(ids.iter().filter_map(|id| model.instances.get(id)).collect()),
-        [one] => {
-            Err(ApiError::new(ErrorCode::InvalidInstanceIdNotFound, format!("The instance ID '{one}' does not exist")))
-        }
+        [one] => Err(InstanceId::not_found(one)),
         _ => Err(ApiError::new(
             ErrorCode::InvalidInstanceIdNotFound,
             format!("The instance IDs '{}' do not exist", absent.join(", ")),
