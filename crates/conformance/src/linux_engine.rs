@@ -59,14 +59,9 @@ impl LinuxEngine {
 impl Running {
     fn serve(&mut self) -> Result<(), EngineError> {
         let (Some(model), Some(fabric)) = (self.model.clone(), self.fabric.clone()) else { return Ok(()) };
-        let shared = || Shared { model: model.clone(), fabric: fabric.clone(), now: self.now };
-        if self.services.as_ref().is_some_and(|services| services.update(shared())) {
-            return Ok(());
-        }
-        self.services = None;
-        let started = Services::start(self.engine.lab().client(), shared());
-        self.services = Some(started.map_err(|error| EngineError::Failed(error.to_string()))?);
-        Ok(())
+        let shared = Shared { model, fabric, now: self.now };
+        let renewed = Services::renew(&mut self.services, self.engine.lab().client(), shared);
+        renewed.map_err(|error| EngineError::Failed(error.to_string()))
     }
 }
 

@@ -215,14 +215,8 @@ impl Host {
 
 impl Up {
     fn serve(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> Result<(), HostError> {
-        let shared = || Shared { model: model.clone(), fabric: fabric.clone(), now: model.context.now };
-        if self.services.as_ref().is_some_and(|services| services.update(shared())) {
-            return Ok(());
-        }
-        // The old sockets must be closed before their addresses can be had again.
-        self.services = None;
-        self.services = Some(Services::start(self.engine.lab().client(), shared())?);
-        Ok(())
+        let shared = Shared { model: model.clone(), fabric: fabric.clone(), now: model.context.now };
+        Ok(Services::renew(&mut self.services, self.engine.lab().client(), shared)?)
     }
 
     /// Replaces the process that holds the built-in listeners.

@@ -28,7 +28,7 @@ const CONNECTIONS: usize = 64;
 const LARGEST_HEAD: usize = 16 << 10;
 
 /// What the services know: replaced whole when the lab changes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shared {
     /// The model.
     pub model: Arc<Model>,
@@ -90,12 +90,23 @@ impl Services {
     }
 
     /// Answers from now on come from this state. False when VPCs came or went: then the services must be started anew.
-    pub fn update(&self, shared: Shared) -> bool {
+    fn update(&self, shared: Shared) -> bool {
         let same = served_by(&shared.fabric) == self.served;
         if same {
             *self.state.lock().unwrap_or_else(PoisonError::into_inner) = shared;
         }
         same
+    }
+
+    /// Brings what runs to `shared`: kept when the same sockets serve it, else started anew.
+    pub fn renew(running: &mut Option<Services>, client: &Client, shared: Shared) -> Result<(), sandbox::Error> {
+        if running.as_ref().is_some_and(|services| services.update(shared.clone())) {
+            return Ok(());
+        }
+        // The old sockets must be closed before their addresses can be had again.
+        *running = None;
+        *running = Some(Services::start(client, shared)?);
+        Ok(())
     }
 
     /// Moves the services' clock.
