@@ -31,7 +31,6 @@ struct Cloud {
     model: Model,
     web: NetworkInterfaceId,
     app: NetworkInterfaceId,
-    sg_app: SecurityGroupId,
 }
 
 fn cloud() -> Cloud {
@@ -121,7 +120,7 @@ fn cloud() -> Cloud {
         set_outside_host(m, name, host).unwrap();
     }
     m.advance_to(Timestamp(2_000));
-    Cloud { web, app, sg_app, model: m.clone() }
+    Cloud { web, app, model: m.clone() }
 }
 
 /// The engine, and the folder that its holder's socket lies in: gone with the test, and the lab with it.

@@ -82,8 +82,7 @@ impl Engine {
     }
 
     pub(crate) fn outside_component(&self, address: std::net::Ipv4Addr) -> Option<Component> {
-        let host = self.fabric().outside.iter().find(|(_, host)| host.addresses.contains(&address.into()));
-        host.map(|(index, _)| Component::Outside(index))
+        self.fabric().outside_host(address.into()).map(Component::Outside)
     }
 
     /// Every interface whose guest passes packets on.
