@@ -63,6 +63,17 @@ impl Lab {
     ///
     /// A model without VPCs takes the file's region and account as they are; transitions are waited for in model time.
     pub fn apply(&self, model: &mut Model) -> Result<Vec<Change>, Diagnostics> {
+        let (next, changes) = self.applied(model)?;
+        *model = next;
+        Ok(changes)
+    }
+
+    /// What [`Lab::apply`] would change.
+    pub fn plan(&self, model: &Model) -> Result<Vec<Change>, Diagnostics> {
+        self.applied(model).map(|(_, changes)| changes)
+    }
+
+    fn applied(&self, model: &Model) -> Result<(Model, Vec<Change>), Diagnostics> {
         let mut next = model.clone();
         if next.vpcs.is_empty() {
             next.region = self.region();
@@ -71,16 +82,10 @@ impl Lab {
         apply.everything();
         let (problems, changes) = (apply.problems, apply.changes);
         if problems.is_empty() {
-            *model = next;
-            Ok(changes)
+            Ok((next, changes))
         } else {
             Err(Diagnostics::new(self.sources.clone(), problems))
         }
-    }
-
-    /// What [`Lab::apply`] would change.
-    pub fn plan(&self, model: &Model) -> Result<Vec<Change>, Diagnostics> {
-        self.apply(&mut model.clone())
     }
 }
 
