@@ -1,6 +1,6 @@
 //! From files to one lab: includes merged, `like` and `count` expanded, decoded with places.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use model::claim::Claim;
 
@@ -11,10 +11,16 @@ use crate::file::{Instance, LabFile};
 use crate::source::{Located, Sources, Span};
 use crate::yaml::{self, Node, Value};
 
-/// Files below each other at most.
-const MAX_INCLUDES: usize = 64;
+/// Files of one lab at most, each counted as often as it is included.
+const MAX_FILES: usize = 64;
 /// Copies that `count` makes at most.
 const MAX_COUNT: u32 = 5_000;
+/// Instances of one lab at most.
+const MAX_INSTANCES: usize = 100_000;
+/// Longest chain of `like`.
+const MAX_LIKE: usize = 64;
+/// Values that `like` may repeat in all, so that a small file cannot fill the memory.
+const MAX_COPIED: usize = 1_000_000;
 
 /// Where files come from; the room itself reads none.
 pub trait Files {
@@ -102,8 +108,9 @@ fn read(
         let way = above.iter().chain([&shown]).map(String::as_str).collect::<Vec<_>>().join(" includes ");
         return Err(place(Diagnostic::general(Code::IncludeCycle, way).label("includes itself")).into());
     }
-    if above.len() >= MAX_INCLUDES {
-        return Err(place(Diagnostic::general(Code::IncludeCycle, format!("more than {MAX_INCLUDES} files below each other"))).into());
+    // Counted in all, not in depth: files that each include the next one twice would double at every level.
+    if sources.len() >= MAX_FILES {
+        return Err(place(Diagnostic::general(Code::IncludeCycle, format!("a lab has at most {MAX_FILES} files"))).into());
     }
     let file = sources.add(shown.clone(), text);
     let mut root = yaml::parse(sources, file)?;
@@ -137,17 +144,19 @@ fn read(
 /// Mappings by key; lists and single values of `over` replace those of `under`.
 fn merge(under: Node, over: Node) -> Node {
     match (under.value, over.value) {
-        (Value::Mapping(mut lower), Value::Mapping(upper)) => {
-            for (key, value) in upper {
-                match lower.iter().position(|(k, _)| k.text() == key.text()) {
-                    Some(at) => {
-                        let (_, old) = std::mem::replace(&mut lower[at], (key, Node { span: value.span, value: Value::Sequence(Vec::new()) }));
-                        lower[at].1 = merge(old, value);
-                    }
-                    None => lower.push((key, value)),
+        (Value::Mapping(lower), Value::Mapping(upper)) => {
+            let places: HashMap<String, usize> =
+                upper.iter().enumerate().filter_map(|(at, (key, _))| Some((key.text()?.to_owned(), at))).collect();
+            let mut upper: Vec<Option<(Node, Node)>> = upper.into_iter().map(Some).collect();
+            let mut entries = Vec::with_capacity(lower.len() + upper.len());
+            for (key, old) in lower {
+                match key.text().and_then(|text| places.get(text)).and_then(|at| upper[*at].take()) {
+                    Some((key, value)) => entries.push((key, merge(old, value))),
+                    None => entries.push((key, old)),
                 }
             }
-            Node { span: over.span, value: Value::Mapping(lower) }
+            entries.extend(upper.into_iter().flatten());
+            Node { span: over.span, value: Value::Mapping(entries) }
         }
         (_, value) => Node { span: over.span, value },
     }
@@ -157,48 +166,81 @@ fn merge(under: Node, over: Node) -> Node {
 fn expand_like(mut root: Node, problems: &mut Vec<Diagnostic>) -> Node {
     let Value::Mapping(entries) = &mut root.value else { return root };
     let Some((_, instances)) = entries.iter_mut().find(|(key, _)| key.text() == Some("instances")) else { return root };
-    let Value::Mapping(written) = &instances.value else { return root };
-    let written = written.clone();
-    let mut expanded = Vec::with_capacity(written.len());
-    for (key, value) in &written {
-        let mut chain = vec![key.text().unwrap_or_default().to_owned()];
-        match whole(value, &written, &mut chain) {
-            Ok(node) => expanded.push((key.clone(), node)),
-            Err(problem) => problems.push(*problem),
+    let Value::Mapping(instances) = &mut instances.value else { return root };
+    let places: HashMap<String, usize> =
+        instances.iter().enumerate().filter_map(|(at, (key, _))| Some((key.text()?.to_owned(), at))).collect();
+    let mut done = vec![false; instances.len()];
+    let mut copied = 0;
+    for start in 0..instances.len() {
+        let chain = like_chain(start, instances, &places, &done, problems);
+        // From the far end: what is copied is whole before it is copied.
+        for pair in chain.windows(2).rev() {
+            let (copy, original) = (pair[0], pair[1]);
+            let mut below = instances[original].1.clone();
+            copied += below.size();
+            if copied > MAX_COPIED {
+                let message = format!("`like` repeats more than {MAX_COPIED} values");
+                let problem = Diagnostic::new(Code::TooManyAliases, instances[copy].0.span, message);
+                problems.push(problem.label("one too many").hint("`count:` makes many alike"));
+                return root;
+            }
+            if let Value::Mapping(entries) = &mut below.value {
+                // A fixed address or a number of copies belongs to the original alone.
+                entries.retain(|(key, _)| !matches!(key.text(), Some("private_ip" | "count" | "like")));
+            }
+            let own = &mut instances[copy].1;
+            let nothing = Node { span: own.span, value: Value::Sequence(Vec::new()) };
+            let own = std::mem::replace(own, nothing);
+            instances[copy].1 = merge(below, own);
+        }
+        for at in chain {
+            done[at] = true;
         }
     }
-    instances.value = Value::Mapping(expanded);
     root
 }
 
-fn whole(node: &Node, all: &[(Node, Node)], chain: &mut Vec<String>) -> Result<Node, Box<Diagnostic>> {
-    let Some(like) = node.get("like") else { return Ok(node.clone()) };
-    let Some(name) = like.text() else { return Ok(node.clone()) };
-    if chain.iter().any(|seen| seen == name) {
-        let way = format!("{} like {name}", chain.join(" like "));
-        return Err(Diagnostic::new(Code::LikeCycle, like.span, format!("instances copy each other: {way}")).label("leads back").into());
+/// An instance, the one it is like, and so on, up to the first that is whole.
+fn like_chain(
+    start: usize,
+    instances: &[(Node, Node)],
+    places: &HashMap<String, usize>,
+    done: &[bool],
+    problems: &mut Vec<Diagnostic>,
+) -> Vec<usize> {
+    let mut chain = vec![start];
+    loop {
+        let at = chain[chain.len() - 1];
+        let Some(like) = instances[at].1.get("like").filter(|_| !done[at]) else { return chain };
+        let Some(name) = like.text() else { return chain };
+        let way = || chain.iter().filter_map(|i| instances[*i].0.text()).collect::<Vec<_>>().join(" like ");
+        match places.get(name) {
+            None => {
+                let problem = Diagnostic::new(Code::UnknownInstance, like.span, format!("`like: {name}` names no instance"));
+                let known = known_names(name, "instance", places.keys().map(String::as_str).collect::<BTreeSet<_>>());
+                problems.push(problem.label("not found").hint(known));
+                return chain;
+            }
+            Some(original) if chain.contains(original) => {
+                let message = format!("instances copy each other: {} like {name}", way());
+                problems.push(Diagnostic::new(Code::LikeCycle, like.span, message).label("leads back"));
+                return chain;
+            }
+            Some(_) if chain.len() >= MAX_LIKE => {
+                let message = format!("more than {MAX_LIKE} instances, each like the next");
+                problems.push(Diagnostic::new(Code::LikeCycle, like.span, message).label("one too many"));
+                return chain;
+            }
+            Some(original) => chain.push(*original),
+        }
     }
-    let Some((_, model)) = all.iter().find(|(key, _)| key.text() == Some(name)) else {
-        let known = all.iter().filter_map(|(key, _)| key.text());
-        let problem = Diagnostic::new(Code::UnknownInstance, like.span, format!("`like: {name}` names no instance"));
-        return Err(problem.label("not found").hint(known_names(name, "instance", known)).into());
-    };
-    chain.push(name.to_owned());
-    let mut below = whole(model, all, chain)?;
-    if let Value::Mapping(entries) = &mut below.value {
-        // A fixed address or a number of copies belongs to the original alone.
-        entries.retain(|(key, _)| !matches!(key.text(), Some("private_ip" | "count" | "like")));
-    }
-    let mut own = node.clone();
-    if let Value::Mapping(entries) = &mut own.value {
-        entries.retain(|(key, _)| key.text() != Some("like"));
-    }
-    Ok(merge(below, own))
 }
 
 /// `count: 3` makes web-1, web-2, web-3 of web.
 fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<String>, Instance)> {
     let mut all: Vec<(Located<String>, Instance)> = Vec::new();
+    let mut names: HashMap<String, Span> = HashMap::new();
+    let outside: HashMap<&str, Span> = file.outside.iter().map(|(n, _)| (n.value.as_str(), n.span)).collect();
     for (name, instance) in file.instances.iter() {
         let copies = match &instance.count {
             None => vec![name.clone()],
@@ -217,13 +259,18 @@ fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<
             problems.push(Diagnostic::new(Code::Conflict, address.span, "several instances cannot share one address").label("with `count`"));
         }
         for copy in copies {
-            if let Some((first, _)) = all.iter().find(|(n, _)| n.value == copy.value) {
-                let clash = Diagnostic::new(Code::NameClash, copy.span, format!("two instances would be called `{}`", copy.value));
-                problems.push(clash.label("again").other(first.span, "first"));
+            if all.len() >= MAX_INSTANCES {
+                let message = format!("a lab has at most {MAX_INSTANCES} instances");
+                problems.push(Diagnostic::new(Code::OutOfRange, copy.span, message).label("one too many"));
+                return all;
             }
-            if let Some((place, _)) = file.outside.iter().find(|(n, _)| n.value == copy.value) {
+            if let Some(first) = names.insert(copy.value.clone(), copy.span) {
+                let clash = Diagnostic::new(Code::NameClash, copy.span, format!("two instances would be called `{}`", copy.value));
+                problems.push(clash.label("again").other(first, "first"));
+            }
+            if let Some(place) = outside.get(copy.value.as_str()) {
                 let clash = Diagnostic::new(Code::NameClash, copy.span, format!("`{}` is an outside place already", copy.value));
-                problems.push(clash.label("one name for two").other(place.span, "the place"));
+                problems.push(clash.label("one name for two").other(*place, "the place"));
             }
             all.push((copy, instance.clone()));
         }

@@ -93,6 +93,16 @@ impl Sources {
         u32::try_from(self.0.len() - 1).unwrap_or(u32::MAX)
     }
 
+    /// How many files there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The file of a span.
     pub fn source(&self, file: u32) -> Option<&Source> {
         self.0.get(file as usize).map(Arc::as_ref)
