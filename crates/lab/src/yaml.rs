@@ -119,14 +119,14 @@ pub fn parse(sources: &Sources, file: u32) -> Result<Node, Diagnostic> {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 if tag.is_some() {
-                    return Err(builder.tagged(span));
+                    return Err(builder.tagged(&at));
                 }
                 let value = Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
                 builder.add(Node { span, value }, anchor, 1, 0)?;
             }
             Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) if tag.is_some() => {
                 let _ = anchor;
-                return Err(builder.tagged(span));
+                return Err(builder.tagged(&at));
             }
             Event::SequenceStart(_, anchor, _) => builder.start(span, anchor, false)?,
             Event::MappingStart(_, anchor, _) => builder.start(span, anchor, true)?,
@@ -150,7 +150,8 @@ impl Builder<'_> {
         Span { file: self.file, start, end: end.max(start) }
     }
 
-    fn tagged(&self, span: Span) -> Diagnostic {
+    fn tagged(&self, at: &ParserSpan) -> Diagnostic {
+        let span = self.span(at.tag_span().as_ref().unwrap_or(at));
         Diagnostic::new(Code::YamlTag, span, "YAML tags have no meaning in a lab file").hint("remove the word that starts with `!`")
     }
 

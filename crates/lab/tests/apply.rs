@@ -46,3 +46,24 @@ fn an_error_leaves_the_cloud_as_it_was() {
     assert!(wrong.and_then(|lab| lab.apply(&mut model)).is_err());
     assert_eq!(format!("{model:?}"), before);
 }
+
+#[test]
+fn every_example_is_made_and_made_again_without_a_change() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "yaml") {
+            continue;
+        }
+        let lab = load(&path.to_string_lossy(), &One(std::fs::read_to_string(&path).unwrap()));
+        let lab = lab.unwrap_or_else(|e| panic!("{e}"));
+        let (mut model, mut twin) = (empty(), empty());
+        lab.apply(&mut model).unwrap_or_else(|e| panic!("{e}"));
+        lab.apply(&mut twin).unwrap();
+        assert_eq!(model, twin, "the same seed makes the same cloud: {}", path.display());
+        assert_eq!(lab.plan(&model).unwrap(), vec![], "{}", path.display());
+        seen += 1;
+    }
+    assert!(seen > 0);
+}

@@ -153,6 +153,11 @@ impl Apply<'_, '_> {
     }
 
     fn unknown<T>(&mut self, code: Code, what: &str, name: &Located<String>, known: Vec<String>) -> Option<T> {
+        // A thing of the file that could not be made has had its own error; that it is missing now only follows.
+        let (_, own) = path(&name.value);
+        if !self.problems.is_empty() && known.iter().any(|known| known == own) {
+            return None;
+        }
         let hint = known_names(&name.value, what, known.iter().map(String::as_str));
         let problem = Diagnostic::new(code, name.span, format!("no {what} is called `{}`", name.value));
         self.problem(problem.label("not found").hint(hint));

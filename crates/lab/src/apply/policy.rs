@@ -177,12 +177,25 @@ impl Apply<'_, '_> {
             RulePeer::Outside(name) => match self.lab.file.outside.get(name) {
                 Some(addresses) => addresses.0.iter().map(|a| host(a.value)).collect(),
                 None => {
-                    let known = self.lab.file.outside.names().map(str::to_owned).collect();
+                    let file = &self.lab.file;
+                    let mut groups = file.security_groups.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.security_groups.names()));
+                    if groups.any(|group| group == name) {
+                        let problem = Diagnostic::new(Code::UnknownOutside, peer.span, format!("no outside place is called `{name}`"));
+                        self.problem(problem.label("not found").hint(format!("for the security group write `sg:{name}`")));
+                        return Vec::new();
+                    }
+                    let known = file.outside.names().map(str::to_owned).collect();
                     let _: Option<()> = self.unknown(Code::UnknownOutside, "outside place", &Located::new(name.clone(), peer.span), known);
                     Vec::new()
                 }
             },
-            RulePeer::SecurityGroup(_) | RulePeer::PrefixList(_) => Vec::new(),
+            // Only network ACLs come here with these. A rule left out in silence would open or close what nobody sees.
+            RulePeer::SecurityGroup(_) | RulePeer::PrefixList(_) => {
+                let message = format!("a network ACL cannot name `{}`: it knows blocks only (ACL-5)", peer.value);
+                let hint = "`subnet:NAME`, `vpc:NAME`, an outside place, an address, a block, or `anywhere`";
+                self.problem(Diagnostic::new(Code::AclPeer, peer.span, message).label("not a block").hint(hint));
+                Vec::new()
+            }
         }
     }
 

@@ -1,0 +1,189 @@
+//! What people read when a file is wrong: one snapshot a mistake, with place, caret, reason and hint.
+
+use lab::{Files, load};
+use model::{Context, Model, Region, Timestamp};
+
+struct One(String);
+
+impl Files for One {
+    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
+        match name {
+            "shop.yaml" => Ok((name.to_owned(), self.0.clone())),
+            _ => Err("no such file".to_owned()),
+        }
+    }
+}
+
+const LAB: &str = "vpcs:
+  shop:
+    cidr: 10.0.0.0/16
+    subnets:
+      public: { az: a, cidr: /24, route: igw }
+      inside: { az: a, cidr: /24, route: nat@public }
+security_groups:
+  web: [ tcp/80 from anywhere ]
+instances:
+  web-1: { subnet: public, sg: web }
+";
+
+fn message(text: &str) -> String {
+    let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp::default()));
+    match load("shop.yaml", &One(text.to_owned())).and_then(|lab| lab.apply(&mut model)) {
+        Ok(_) => panic!("accepted:\n{text}"),
+        Err(problems) => problems.render(false),
+    }
+}
+
+fn all(mistakes: &[(&str, String)]) -> String {
+    mistakes.iter().map(|(what, text)| format!("## {what}\n{}\n", message(text))).collect()
+}
+
+/// The good lab with one piece replaced.
+fn with(from: &str, to: &str) -> String {
+    assert!(LAB.contains(from), "{from}");
+    LAB.replacen(from, to, 1)
+}
+
+fn and(more: &str) -> String {
+    format!("{LAB}{more}\n")
+}
+
+fn check(name: &str, mistakes: &[(&str, String)]) {
+    let text = all(mistakes);
+    insta::with_settings!({ omit_expression => true }, { insta::assert_snapshot!(name, text) });
+}
+
+fn expect(claim: &str) -> String {
+    and(&format!("expect:\n  - {claim}"))
+}
+
+fn rule(rule: &str) -> String {
+    with("tcp/80 from anywhere", rule)
+}
+
+fn entry(entry: &str) -> String {
+    and(&format!("acls:\n  strict:\n    - {entry}"))
+}
+
+#[test]
+fn the_good_lab_is_good() {
+    let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp::default()));
+    load("shop.yaml", &One(LAB.to_owned())).unwrap().apply(&mut model).unwrap();
+}
+
+#[test]
+fn yaml() {
+    check("yaml", &[
+        ("empty", String::new()),
+        ("only comments", "# nothing\n".into()),
+        ("two documents", "name: a\n---\nname: b\n".into()),
+        ("tab", "vpcs:\n\tshop: {}\n".into()),
+        ("bracket not closed", "instances:\n  a: { subnet: x\n".into()),
+        ("quote not closed", "name: \"shop\nregion: x\n".into()),
+        ("column", "vpcs:\n  shop:\n    cidr: 10.0.0.0/16\n   subnets: {}\n".into()),
+        ("same key twice", and("instances: {}")),
+        ("unknown alias", "vpcs: *nothing\n".into()),
+        ("tag", "name: !Ref shop\n".into()),
+        ("key is a list", "[a, b]: 1\n".into()),
+        ("merge of a word", "vpcs:\n  <<: shop\n".into()),
+        ("too deep", format!("a: {}{}", "[".repeat(60), "]".repeat(60))),
+        ("include that is not there", and("include: base.yaml")),
+        ("include of itself", and("include: shop.yaml")),
+    ]);
+}
+
+#[test]
+fn shape() {
+    check("shape", &[
+        ("unknown key", with("subnets:", "subnts:")),
+        ("unknown key far from all", and("zzzzzz: 1")),
+        ("list for a mapping", and("outside: [a, b]")),
+        ("mapping for a list", and("expect: { a: b, c: d }")),
+        ("boolean for text", and("name: no")),
+        ("octal", with("sg: web }", "sg: web, metadata: { hop_limit: 010 } }")),
+        ("float for text", with("sg: web }", "sg: web, tags: { version: 1.10 } }")),
+        ("base 60 for text", with("sg: web }", "sg: web, tags: { at: 22:30 } }")),
+        ("no value", and("region:")),
+        ("yes for a boolean", with("cidr: 10.0.0.0/16", "cidr: 10.0.0.0/16\n    dns_support: yes")),
+        ("word for a number", with("sg: web }", "sg: web, count: three }")),
+        ("number too large", with("sg: web }", "sg: web, metadata: { hop_limit: 300 } }")),
+        ("bad name", and("outside: { 1st: 203.0.113.7 }")),
+        ("reserved name", and("outside: { internet: 203.0.113.7 }")),
+        ("not built yet", and("volumes: { data: {} }")),
+        ("bad address", and("outside: { office: 203.0.113 }")),
+        ("host bits", with("10.0.0.0/16", "10.0.0.1/16")),
+        ("size without slash", with("cidr: /24, route: igw", "cidr: 24, route: igw")),
+        ("size out of range", with("cidr: /24, route: igw", "cidr: /29, route: igw")),
+        ("bad listener", with("sg: web }", "sg: web, listen: [icmp] }")),
+        ("nat without a subnet", with("nat@public", "nat")),
+        ("several mistakes at once", with("route: igw", "rout: igw").replace("tcp/80 from", "tpc/80 from")),
+    ]);
+}
+
+#[test]
+fn rules() {
+    check("rules", &[
+        ("protocol", rule("tpc/80 from anywhere")),
+        ("port alone", rule("80 from anywhere")),
+        ("port by name", rule("tcp/http from anywhere")),
+        ("port out of range", rule("tcp/70000 from anywhere")),
+        ("range backwards", rule("tcp/90-80 from anywhere")),
+        ("space before the port", rule("tcp 80 from anywhere")),
+        ("colon before the port", rule("tcp:80 from anywhere")),
+        ("to without out", rule("tcp/80 to anywhere")),
+        ("out with from", rule("out tcp/80 from anywhere")),
+        ("no peer", rule("tcp/80 from")),
+        ("two peers without comma", rule("tcp/80 from sg:web sg:web")),
+        ("internet as a peer", rule("tcp/80 from internet")),
+        ("deny", rule("deny tcp/80 from anywhere")),
+        ("unknown group", rule("tcp/80 from sg:wbe")),
+        ("group without sg", rule("tcp/80 from web")),
+        ("space after the colon", rule("tcp/80 from sg: web")),
+        ("host bits", rule("tcp/80 from 10.0.0.1/8")),
+        ("acl without a number", entry("allow tcp/80 from anywhere")),
+        ("acl without an action", entry("100 tcp/80 from anywhere")),
+        ("acl number out of range", entry("40000 allow all from anywhere")),
+        ("acl with a group", entry("100 allow tcp/80 from sg:web")),
+    ]);
+}
+
+#[test]
+fn claims() {
+    check("claims", &[
+        ("no", expect("internet -> web-1 any: no")),
+        ("one string", expect("internet -> web-1 tcp/3306:open")),
+        ("selector with a space", expect("subnet: public -> web-1 tcp/22: open")),
+        ("no arrow", expect("internet to web-1 tcp/80: open")),
+        ("no result", expect("internet -> web-1 tcp/80")),
+        ("no ports", expect("internet -> web-1: open")),
+        ("unknown result", expect("internet -> web-1 tcp/80: opne")),
+        ("synonym", expect("internet -> web-1 tcp/22: denied")),
+        ("unknown end", expect("web-2 -> web-1 tcp/80: open")),
+        ("unknown blocker", expect("internet -> web-1 tcp/22: blocked by firewall")),
+        ("anywhere", expect("anywhere -> web-1 tcp/80: open")),
+        ("nobody", expect("-> web-1 tcp/80: open")),
+        ("via before the colon", expect("web-1 -> internet tcp/80 via nat: open")),
+    ]);
+}
+
+#[test]
+fn names_and_refusals() {
+    check("names_and_refusals", &[
+        ("unknown subnet", with("subnet: public", "subnet: pubic")),
+        ("unknown group", with("sg: web", "sg: wbe")),
+        ("unknown nat", with("nat@public", "nat@pubic")),
+        ("unknown table", with("route: igw", "route: igv")),
+        ("unknown acl", with("route: igw", "acl: strict")),
+        ("unknown key pair", with("sg: web }", "sg: web, key: me }")),
+        ("unknown like", and("  web-2: { like: web-3 }")),
+        ("like in a circle", and("  a: { like: b }\n  b: { like: a }")),
+        ("place and instance", and("outside: { web-1: 203.0.113.7 }")),
+        ("no subnet", and("  web-2: { sg: web }")),
+        ("no room", with("cidr: /24, route: igw", "cidr: /16, route: igw")),
+        ("unknown zone", with("az: a, cidr: /24, route: igw", "az: z, cidr: /24, route: igw")),
+        ("VPC too large", with("10.0.0.0/16", "10.0.0.0/8")),
+        ("address outside the subnet", with("sg: web }", "sg: web, private_ip: 10.9.9.9 }")),
+        ("reserved address", with("sg: web }", "sg: web, private_ip: 10.0.0.1 }")),
+        ("unknown type", with("sg: web }", "sg: web, type: x9.huge }")),
+    ]);
+}
