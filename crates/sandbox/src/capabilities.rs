@@ -187,7 +187,8 @@ mod tests {
 
     #[test]
     fn the_setting_that_refuses_names_the_command_that_helps() {
-        let cases: [(&[(&str, i64)], Option<&str>); 4] = [
+        type Case = (&'static [(&'static str, i64)], Option<&'static str>);
+        let cases: [Case; 4] = [
             (
                 &[
                     ("kernel/apparmor_restrict_unprivileged_userns", 1),

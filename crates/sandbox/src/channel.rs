@@ -53,7 +53,6 @@ pub(crate) struct Channel {
     outbox: VecDeque<Packet>,
     backlog: usize,
     early: VecDeque<OwnedFd>,
-    buffer: Vec<u8>,
 }
 
 /// What [`Channel::receive`] found.
@@ -72,7 +71,6 @@ impl Channel {
             outbox: VecDeque::new(),
             backlog: 0,
             early: VecDeque::new(),
-            buffer: Vec::new(),
         }
     }
 
@@ -163,11 +161,12 @@ impl Channel {
     /// Takes the next message.
     pub(crate) fn receive(&mut self) -> io::Result<Received> {
         loop {
-            self.buffer.resize(HEADER + INLINE, 0);
+            // On the stack: a holder has a channel an instance, and every fork copies its memory's tables.
+            let mut buffer = [0; HEADER + INLINE];
             let mut space =
                 [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS_A_PACKET + 3))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
-            let mut parts = [IoSliceMut::new(&mut self.buffer)];
+            let mut parts = [IoSliceMut::new(&mut buffer)];
             let received = match rustix::net::recvmsg(
                 &self.socket,
                 &mut parts,
@@ -199,7 +198,7 @@ impl Channel {
             }
             let word = |at: usize| {
                 let mut bytes = [0; 8];
-                bytes.copy_from_slice(&self.buffer[at..at + 8]);
+                bytes.copy_from_slice(&buffer[at..at + 8]);
                 u64::from_ne_bytes(bytes)
             };
             let (magic, flags) = (word(0) as u32, (word(0) >> 32) as u32);
@@ -225,7 +224,7 @@ impl Channel {
                     Err(_) => return Ok(Received::Closed(Some("a payload that cannot be read"))),
                 }
             } else if received.bytes == HEADER + length {
-                self.buffer[HEADER..HEADER + length].to_vec()
+                buffer[HEADER..HEADER + length].to_vec()
             } else {
                 return Ok(Received::Closed(Some(
                     "a payload of another length than announced",

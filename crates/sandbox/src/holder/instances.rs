@@ -103,10 +103,10 @@ impl Instances {
         descriptors: Vec<OwnedFd>,
     ) -> Result<&Instance, Fault> {
         if starts_command
-            && !self
+            && self
                 .survey
                 .as_ref()
-                .is_some_and(|(at, _)| at.elapsed() < SURVEY_LIFETIME)
+                .is_none_or(|(at, _)| at.elapsed() >= SURVEY_LIFETIME)
         {
             self.survey = Some((Instant::now(), root::survey::survey()));
         }

@@ -109,3 +109,10 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 pub fn path(lab: &Lab, name: &str) -> PathBuf {
     lab.directory.path().join(name)
 }
+
+/// Output of a command that must succeed.
+pub fn output(lab: &Lab, key: &str, line: &str) -> String {
+    let (status, output) = lab.shell(key, line);
+    assert_eq!(status, ExitStatus::Code(0), "{line}: {output}");
+    output
+}
