@@ -1,4 +1,5 @@
 //! Network interfaces (ENI-1 … ENI-10, EIP-9, PIP-4, SUB-2, SUB-5, SG-5, SG-28), rule by rule.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 mod cloud;
 
@@ -55,7 +56,7 @@ fn addresses_are_those_asked_for_or_the_lowest_free() {
     let interface = &model.network_interfaces[&counted];
     assert!(interface.source_dest_check && interface.attachment.is_none() && interface.auto_public_ip.is_none(), "ENI-5");
     let default = model.security_groups.values().find(|g| g.vpc_id == vpc && g.is_default()).unwrap();
-    assert_eq!(interface.groups, [default.id.clone()], "SG-5");
+    assert_eq!(interface.groups, std::slice::from_ref(&default.id), "SG-5");
 
     for (addresses, code) in [
         (&["10.0.0.3"][..], "InvalidParameterValue"),
@@ -132,7 +133,7 @@ fn groups_are_of_the_vpc_and_at_most_five() {
     for (groups, code) in [
         (&groups[..], "SecurityGroupsPerInterfaceLimitExceeded"),
         (&[], "InvalidParameterValue"),
-        (&[foreign.clone()], "InvalidGroup.NotFound"),
+        (std::slice::from_ref(&foreign), "InvalidGroup.NotFound"),
     ] {
         assert_eq!(refused(&mut model, |m| modify_network_interface_attribute(m, modify(groups))), code, "SG-28, INST-9");
     }
@@ -250,7 +251,7 @@ fn attaching_keeps_to_state_zone_index_and_type() {
     let code = refused(&mut model, |m| detach_network_interface(m, &attachment));
     assert_eq!(code, "InvalidAttachmentID.NotFound");
 
-    stop_instances(&mut model, &[host.clone()]).unwrap();
+    stop_instances(&mut model, std::slice::from_ref(&host)).unwrap();
     let code = refused(&mut model, |m| attach_network_interface(m, attach(&second, &host, 1)));
     assert_eq!(code, "IncorrectInstanceState", "while stopping");
     settle(&mut model);

@@ -198,7 +198,7 @@ struct LaunchedInterface {
 
 enum Source {
     Existing(NetworkInterfaceId),
-    New { planned: PlannedInterface, associate_public_ip_address: bool },
+    New { planned: Box<PlannedInterface>, associate_public_ip_address: bool },
 }
 
 impl LaunchedInterface {
@@ -206,7 +206,7 @@ impl LaunchedInterface {
         let (id, associate) = match self.source {
             Source::Existing(id) => (id, None),
             Source::New { planned, associate_public_ip_address } => {
-                (make(model, planned), Some(associate_public_ip_address))
+                (make(model, *planned), Some(associate_public_ip_address))
             }
         };
         let attachment = Attachment {
@@ -264,7 +264,7 @@ impl Launch {
         let fresh = self.interfaces.iter().filter(|i| i.network_interface_id.is_none()).count();
         check_quota(model, fresh.saturating_mul(request.min_count as usize))?;
         let room = model.quotas.interfaces_per_region.saturating_sub(model.network_interfaces.len());
-        let most = if fresh == 0 { usize::MAX } else { room / fresh };
+        let most = room.checked_div(fresh).unwrap_or(usize::MAX);
         let mut taken = AddressPlan::default();
         let mut instances = Vec::new();
         while instances.len() < most.min(request.max_count as usize) {
@@ -333,7 +333,7 @@ impl Launch {
             (0, None) => model.subnet(subnet)?.map_public_ip_on_launch,
             _ => false,
         };
-        Ok(Source::New { planned: plan(model, taken, wanted)?, associate_public_ip_address: associate })
+        Ok(Source::New { planned: Box::new(plan(model, taken, wanted)?), associate_public_ip_address: associate })
     }
 }
 
