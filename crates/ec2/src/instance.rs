@@ -16,6 +16,7 @@ use crate::shape::{done, text};
 /// What this file serves.
 pub const OPERATIONS: &[Operation] = &[
     ("ModifyInstanceAttribute", modify_instance_attribute),
+    ("ModifyInstanceCreditSpecification", modify_instance_credit_specification),
     ("ModifyInstanceMetadataOptions", modify_instance_metadata_options),
     ("ModifyPrivateDnsNameOptions", modify_private_dns_name_options),
     ("MonitorInstances", |m, a| monitor(m, a, true)),
@@ -30,7 +31,7 @@ pub const OPERATIONS: &[Operation] = &[
 fn run_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
         a.refuse(&["LaunchTemplate", "InstanceMarketOptions", "LicenseSpecifications", "ElasticGpuSpecification"])?;
-        a.ignore(&["BlockDeviceMappings", "CapacityReservationSpecification", "CpuOptions", "CreditSpecification"]);
+        a.ignore(&["BlockDeviceMappings", "CapacityReservationSpecification", "CpuOptions"]);
         a.ignore(&["EbsOptimized", "EnclaveOptions", "HibernationOptions", "IamInstanceProfile", "KernelId"]);
         a.ignore(&["MaintenanceOptions", "RamdiskId", "AdditionalInfo", "EnablePrimaryIpv6"]);
         let (zone, monitoring) = (
@@ -63,6 +64,7 @@ fn run_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError
         request.metadata_options = a.within("MetadataOptions", read_metadata_options)?.unwrap_or_default();
         request.disable_api_termination = a.boolean("DisableApiTermination")?.unwrap_or(false);
         request.disable_api_stop = a.boolean("DisableApiStop")?.unwrap_or(false);
+        request.unlimited_cpu_credits = a.within("CreditSpecification", |c| cpu_credits(c))?.flatten();
         request.monitoring = monitoring.unwrap_or(false);
         request.terminate_on_shutdown = shutdown_behavior(a, "InstanceInitiatedShutdownBehavior")?.unwrap_or(false);
         request.resource_name_dns = dns.flatten().unwrap_or(false);
@@ -110,7 +112,18 @@ fn launch_interface(i: &Arguments<'_>) -> Result<LaunchInterface, ApiError> {
 fn user_data(a: &Arguments<'_>, name: &'static str) -> Result<Option<Vec<u8>>, ApiError> {
     let Some(encoded) = a.text(name)? else { return Ok(None) };
     let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim().as_bytes());
-    decoded.map(Some).map_err(|_| a.invalid(name, &encoded.into(), "Invalid BASE64 encoding of user data."))
+    let malformed = |_| ApiError::new(ErrorCode::InvalidUserDataMalformed, "Invalid BASE64 encoding of user data.");
+    decoded.map(Some).map_err(malformed)
+}
+
+/// `CpuCredits`: whether they are unlimited.
+fn cpu_credits(c: &Arguments<'_>) -> Result<Option<bool>, ApiError> {
+    match c.text("CpuCredits")? {
+        None => Ok(None),
+        Some("unlimited") => Ok(Some(true)),
+        Some("standard") => Ok(Some(false)),
+        Some(other) => Err(c.invalid("CpuCredits", &other.into(), "Either standard or unlimited was expected.")),
+    }
 }
 
 fn shutdown_behavior(a: &Arguments<'_>, name: &'static str) -> Result<Option<bool>, ApiError> {
@@ -222,6 +235,30 @@ fn modify_instance_attribute(model: &mut Model, arguments: &Value) -> Result<Val
     })?;
     operation::modify_instance_attribute(model, request)?;
     Ok(done())
+}
+
+/// Each instance by itself: what is refused is listed beside what was done.
+fn modify_instance_credit_specification(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let wanted = read(arguments, |a| {
+        a.each("InstanceCreditSpecifications", |item| {
+            let unlimited = item.required("CpuCredits", cpu_credits(item)?)?;
+            Ok((item.required_id::<InstanceId>("InstanceId")?, unlimited))
+        })
+    })?;
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for (id, unlimited) in wanted {
+        match operation::modify_instance_credit_specification(model, &id, unlimited) {
+            Ok(()) => done.push(json!({"InstanceId": text(id)})),
+            Err(error) => failed.push(json!({
+                "InstanceId": text(id),
+                "Error": {"Code": error.code.as_str(), "Message": error.message},
+            })),
+        }
+    }
+    Ok(json!({
+        "SuccessfulInstanceCreditSpecifications": done,
+        "UnsuccessfulInstanceCreditSpecifications": failed,
+    }))
 }
 
 fn modify_instance_metadata_options(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

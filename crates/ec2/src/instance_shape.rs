@@ -16,7 +16,9 @@ use crate::shape::{present, tags, text, time};
 pub const OPERATIONS: &[Operation] = &[
     ("DescribeImages", describe_images),
     ("DescribeInstanceAttribute", describe_instance_attribute),
+    ("DescribeInstanceCreditSpecifications", describe_instance_credit_specifications),
     ("DescribeInstanceStatus", describe_instance_status),
+    ("DescribeInstanceTypeOfferings", describe_instance_type_offerings),
     ("DescribeInstanceTypes", describe_instance_types),
     ("DescribeInstances", describe_instances),
 ];
@@ -66,14 +68,18 @@ fn shape(model: &Model, instance: &Instance) -> Value {
     let public = primary.and_then(|eni| model.public_ip_of(eni, eni.primary_address()));
     let vpc = primary.and_then(|eni| model.vpcs.get(&eni.vpc_id));
     let named = vpc.is_some_and(|vpc| vpc.enable_dns_support && vpc.enable_dns_hostnames);
-    let architecture = instance_type::find(&instance.instance_type).map_or("x86_64", |t| t.architecture.as_str());
+    let kind = instance_type::find(&instance.instance_type);
+    let cores = kind.map(|kind| {
+        json!({"CoreCount": kind.vcpus / kind.threads_per_core(), "ThreadsPerCore": kind.threads_per_core()})
+    });
     let image = image::find(&model.region, &instance.image_id);
     let reason = (!instance.state_transition_reason.is_empty()).then(|| {
         let code = "Client.UserInitiatedShutdown";
         json!({"Code": code, "Message": format!("{code}: User initiated shutdown")})
     });
     let mut shown = present(json!({
-        "Architecture": architecture,
+        "Architecture": kind.map(|kind| kind.architecture.as_str()),
+        "CpuOptions": cores,
         "NetworkInterfaces": interfaces.iter().map(|eni| interface_shape(model, eni)).collect::<Value>(),
         "RootDeviceName": image.map(|image| image.root_device_name),
         "SecurityGroups": primary.map_or_else(|| json!([]), |eni| groups(model, eni)),
@@ -116,7 +122,6 @@ fn always_the_same() -> Value {
         "BlockDeviceMappings": [],
         "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
         "ClientToken": "",
-        "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 2},
         "CurrentInstanceBootMode": "legacy-bios",
         "EbsOptimized": false,
         "EnaSupport": true,
@@ -393,10 +398,58 @@ const TYPES: Describe = Describe {
     ],
     not_found: |name| {
         let message = format!("The following supplied instance types do not exist: [{name}]");
-        ApiError::new(ErrorCode::InvalidParameterValue, message)
+        ApiError::new(ErrorCode::InvalidInstanceType, message)
     },
 };
 
 fn describe_instance_types(_: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     TYPES.serve(arguments, instance_type::all().map(|kind| type_shape(&kind)))
+}
+
+const OFFERING_FILTERS: FilterTable = &[("instance-type", &["InstanceType"]), ("location", &["Location"])];
+
+/// Every type is offered in every zone.
+fn describe_instance_type_offerings(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let (location, filters, page) = read(arguments, |a| {
+        Ok((a.text("LocationType")?.unwrap_or("region"), Filters::read(a, OFFERING_FILTERS)?, Page::read(a)?))
+    })?;
+    let zones = model.region.zones();
+    let places: Vec<String> = match location {
+        "region" => vec![model.region.0.clone()],
+        "availability-zone" => zones.into_iter().map(|zone| zone.name).collect(),
+        "availability-zone-id" => zones.into_iter().map(|zone| zone.id).collect(),
+        other => return Err(crate::arguments::invalid("LocationType", other, "Unknown type of location.")),
+    };
+    let offered = places.iter().flat_map(|place| {
+        let offer = move |kind: InstanceType| {
+            json!({"InstanceType": kind.name(), "LocationType": location, "Location": place})
+        };
+        instance_type::all().map(offer)
+    });
+    Ok(page.cut("InstanceTypeOfferings", offered.filter(|offer| filters.keep(offer)).collect()))
+}
+
+const CREDIT_FILTERS: FilterTable = &[("instance-id", &["InstanceId"])];
+
+/// Of burstable types only, as the others have no credits. Errors: `InvalidInstanceID.NotFound`,
+/// `UnsupportedOperation` when somebody asks for one of the others.
+fn describe_instance_credit_specifications(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let (ids, filters, page) = read(arguments, |a| {
+        let ids: Vec<InstanceId> = a.ids("InstanceIds")?;
+        Ok((ids, Filters::read(a, CREDIT_FILTERS)?, Page::read(a)?))
+    })?;
+    let is_burstable = |i: &Instance| instance_type::find(&i.instance_type).is_some_and(|kind| kind.burstable);
+    for id in &ids {
+        let instance = model.instance(id)?;
+        if !is_burstable(instance) {
+            let message = format!("The instance '{id}' of type {} is not burstable.", instance.instance_type);
+            return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
+        }
+    }
+    let shown = model.instances.values().filter(|i| is_burstable(i) && (ids.is_empty() || ids.contains(&i.id)));
+    let shown = shown.map(|instance| {
+        let word = if instance.unlimited_cpu_credits { "unlimited" } else { "standard" };
+        json!({"InstanceId": text(&instance.id), "CpuCredits": word})
+    });
+    Ok(page.cut("InstanceCreditSpecifications", shown.filter(|item| filters.keep(item)).collect()))
 }

@@ -13,6 +13,7 @@ mod gateway;
 pub mod identifier;
 mod instance;
 mod instance_shape;
+mod key_pair;
 mod nat_gateway;
 mod network_acl;
 mod network_interface;
@@ -44,6 +45,7 @@ const FAMILIES: &[&[Operation]] = &[
     gateway::OPERATIONS,
     instance::OPERATIONS,
     instance_shape::OPERATIONS,
+    key_pair::OPERATIONS,
     nat_gateway::OPERATIONS,
     network_acl::OPERATIONS,
     network_interface::OPERATIONS,

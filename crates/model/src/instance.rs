@@ -39,6 +39,9 @@ pub struct Instance {
     pub disable_api_termination: bool,
     /// Whether StopInstances is refused.
     pub disable_api_stop: bool,
+    /// Whether a burstable type may spend more CPU credits than it has earned (shown, nothing else).
+    #[serde(default)]
+    pub unlimited_cpu_credits: bool,
     /// Whether detailed monitoring was asked for (shown, nothing else).
     pub monitoring: bool,
     /// Whether a shutdown from inside terminates instead of stopping (INST-8).

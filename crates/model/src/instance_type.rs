@@ -48,6 +48,16 @@ impl InstanceType {
     pub fn name(&self) -> String {
         format!("{}.{}", self.family, self.size)
     }
+
+    /// Whether CPU credits are unlimited unless somebody says otherwise: with every burstable family but T2.
+    pub fn is_unlimited_by_default(&self) -> bool {
+        self.burstable && self.family != "t2"
+    }
+
+    /// Hardware threads of a core: Arm processors and T2 have one, the others two.
+    pub fn threads_per_core(&self) -> u32 {
+        if self.architecture == Architecture::Arm64 || !self.nitro { 1 } else { 2 }
+    }
 }
 
 /// The type to take when nobody says which.

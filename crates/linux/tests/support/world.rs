@@ -403,6 +403,7 @@ impl World {
             metadata_options: MetadataOptions::default(),
             disable_api_termination: false,
             disable_api_stop: false,
+            unlimited_cpu_credits: false,
             monitoring: false,
             terminate_on_shutdown: false,
             resource_name_dns: false,

@@ -169,3 +169,19 @@ pub fn modify_private_dns_name_options(
     model.generation += 1;
     Ok(())
 }
+
+/// Sets whether CPU credits are unlimited. Errors: `InvalidInstanceID.NotFound`, `InvalidParameterValue` (the type is
+/// not burstable).
+pub fn modify_instance_credit_specification(
+    model: &mut Model,
+    id: &InstanceId,
+    unlimited_cpu_credits: bool,
+) -> Result<(), ApiError> {
+    let instance = model.instance_mut(id)?;
+    if !instance_type::find(&instance.instance_type).is_some_and(|kind| kind.burstable) {
+        return Err(super::run::not_burstable(&instance.instance_type));
+    }
+    instance.unlimited_cpu_credits = unlimited_cpu_credits;
+    model.generation += 1;
+    Ok(())
+}

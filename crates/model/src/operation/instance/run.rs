@@ -55,6 +55,8 @@ pub struct RunInstances {
     pub disable_api_termination: bool,
     /// Whether StopInstances is refused.
     pub disable_api_stop: bool,
+    /// Whether CPU credits are unlimited; `None` = as the family has it.
+    pub unlimited_cpu_credits: Option<bool>,
     /// Detailed monitoring.
     pub monitoring: bool,
     /// INST-8.
@@ -90,6 +92,7 @@ impl RunInstances {
             metadata_options: MetadataOptionsRequest::default(),
             disable_api_termination: false,
             disable_api_stop: false,
+            unlimited_cpu_credits: None,
             monitoring: false,
             terminate_on_shutdown: false,
             resource_name_dns: false,
@@ -161,6 +164,7 @@ pub fn run_instances(model: &mut Model, request: RunInstances) -> Result<Vec<Ins
             metadata_options: launch.metadata_options.clone(),
             disable_api_termination: request.disable_api_termination,
             disable_api_stop: request.disable_api_stop,
+            unlimited_cpu_credits: launch.unlimited_cpu_credits,
             monitoring: request.monitoring,
             terminate_on_shutdown: request.terminate_on_shutdown,
             resource_name_dns: request.resource_name_dns,
@@ -184,6 +188,7 @@ pub fn run_instances(model: &mut Model, request: RunInstances) -> Result<Vec<Ins
 /// A checked launch.
 struct Launch {
     instance_type: InstanceType,
+    unlimited_cpu_credits: bool,
     metadata_options: MetadataOptions,
     interfaces: Vec<LaunchInterface>,
     zone: String,
@@ -256,7 +261,12 @@ impl Launch {
         let metadata_options = request.metadata_options.apply_to(&of_image)?;
         let interfaces = interfaces_of(model, request)?;
         let zone = check_interfaces(model, request, &instance_type, &interfaces)?;
-        Ok(Self { instance_type, metadata_options, interfaces, zone })
+        let unlimited_cpu_credits = match request.unlimited_cpu_credits {
+            Some(_) if !instance_type.burstable => return Err(not_burstable(&request.instance_type)),
+            Some(wanted) => wanted,
+            None => instance_type.is_unlimited_by_default(),
+        };
+        Ok(Self { instance_type, unlimited_cpu_credits, metadata_options, interfaces, zone })
     }
 
     /// Chooses the interfaces of every instance, as many instances as there is room for.
@@ -473,6 +483,11 @@ fn check_existing<'m>(
     check_zone(model, interface, &subnet.availability_zone)?;
     check_address_limit(instance_type, interface.private_ip_addresses.len().max(interface.ipv6_addresses.len()))?;
     Ok(subnet)
+}
+
+/// CPU credits are a matter of burstable types.
+pub(super) fn not_burstable(name: &str) -> ApiError {
+    invalid(format!("CreditSpecification is not supported for the instance type {name}, which is not burstable."))
 }
 
 fn check_architecture(image: &Image, instance_type: &InstanceType) -> Result<(), ApiError> {
