@@ -1,0 +1,223 @@
+//! `ping`: echo requests (RFC 792) from a raw socket, output and exit codes as iputils: 0 somebody answered,
+//! 1 nobody did, 2 anything else.
+
+mod options;
+pub(crate) mod report;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use netlink::rtnl::{Family, address, link};
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
+
+use self::options::{Discovery, Options};
+use self::report::{Line, Report};
+use crate::names::{self, Reverse};
+use crate::output::say;
+use crate::socket::{self, Raw};
+use crate::sys::Interrupt;
+
+/// How long the answer to the last request is waited for when none came before (iputils' MAXWAIT).
+const LINGER: Duration = Duration::from_secs(10);
+
+pub(crate) fn run(arguments: &[String]) -> u8 {
+    let options = match options::parse(arguments) {
+        Ok(options) => options,
+        Err(wrong) => return crate::options::refuse("ping", options::USAGE, &wrong),
+    };
+    match ping(&options) {
+        Ok(answered) => u8::from(!answered),
+        Err(sentence) if sentence.is_empty() => 1,
+        Err(sentence) => {
+            eprintln!("ping: {sentence}");
+            2
+        }
+    }
+}
+
+/// Where we send from, opened and set up.
+struct Sender {
+    socket: Raw,
+    target: Ipv4Addr,
+    source: Option<Ipv4Addr>,
+}
+
+impl Sender {
+    fn open(options: &Options, target: Ipv4Addr) -> Result<Sender, String> {
+        let socket = Raw::icmp().map_err(|error| format!("socket: {}", socket::text(&error)))?;
+        let said = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {}", socket::text(&error.into()));
+        if let Some(ttl) = options.ttl {
+            sockopt::set_ip_ttl(&socket, ttl.into()).map_err(said("setsockopt"))?;
+        }
+        if let Some(discovery) = options.discovery {
+            let value = match discovery {
+                Discovery::Do => Ipv4PathMtuDiscovery::DO,
+                Discovery::Want => Ipv4PathMtuDiscovery::WANT,
+                Discovery::Dont => Ipv4PathMtuDiscovery::DONT,
+            };
+            sockopt::set_ip_mtu_discover(&socket, value).map_err(said("setsockopt"))?;
+        }
+        if target.is_broadcast() {
+            sockopt::set_socket_broadcast(&socket, true).map_err(said("setsockopt"))?;
+        }
+        let source = options.from.as_deref().map(|from| bind(&socket, from)).transpose()?;
+        if source.is_none() {
+            socket::source_towards(target).map_err(|error| format!("connect: {}", socket::text(&error)))?;
+        }
+        Ok(Sender { socket, target, source })
+    }
+
+    fn send(&self, request: &[u8]) -> io::Result<()> {
+        self.socket.send(request, self.target)
+    }
+
+    /// The kernel's refusal, as iputils puts it.
+    fn refusal(&self, error: &io::Error) -> String {
+        let mtu = || {
+            let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+            udp.connect((self.target, 9)).ok()?;
+            sockopt::ip_mtu(&udp).ok()
+        };
+        match (error.raw_os_error() == Some(libc::EMSGSIZE)).then(mtu).flatten() {
+            Some(mtu) => format!("ping: local error: message too long, mtu={mtu}"),
+            None => format!("ping: sendmsg: {}", socket::text(error)),
+        }
+    }
+}
+
+/// Binds to an address, or to a device and its first address.
+fn bind(socket: &Raw, from: &str) -> Result<Ipv4Addr, String> {
+    let address = match from.parse() {
+        Ok(address) => address,
+        Err(_) => {
+            let address = address_of(from).map_err(|_| format!("unknown iface: {from}"))?;
+            crate::sys::bind_to_device(socket, from).map_err(|error| format!("SO_BINDTODEVICE {from}: {}", socket::text(&error)))?;
+            address.ok_or_else(|| format!("{from} has no IPv4 address"))?
+        }
+    };
+    rustix::net::bind(socket, &SocketAddrV4::new(address, 0)).map_err(|error| format!("bind: {}", socket::text(&error.into())))?;
+    Ok(address)
+}
+
+fn address_of(device: &str) -> Result<Option<Ipv4Addr>, netlink::Error> {
+    let mut socket = netlink::Socket::open(netlink::Protocol::Route)?;
+    let link = link::get(&mut socket, link::Target::Name(device))?;
+    let addresses = address::dump(&mut socket, Some(Family::V4), Some(link.index))?;
+    Ok(addresses.into_iter().find_map(|found| match found.address.addr() {
+        std::net::IpAddr::V4(address) if found.device == link.index => Some(address),
+        _ => None,
+    }))
+}
+
+/// Says lines, with names where they help.
+struct Speaker {
+    /// None: numbers only.
+    names: Option<Reverse>,
+    quiet: bool,
+    timestamps: bool,
+}
+
+impl Speaker {
+    fn line(&mut self, line: Line) -> io::Result<()> {
+        if self.quiet {
+            return Ok(());
+        }
+        let from = match self.names.as_mut().and_then(|names| names.name(line.from.into())) {
+            Some(name) => format!("{name} ({})", line.from),
+            None => line.from.to_string(),
+        };
+        self.text(&format!("{}{from}{}", line.start, line.rest))
+    }
+
+    fn text(&self, text: &str) -> io::Result<()> {
+        let stamp = match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(now) if self.timestamps => format!("[{}.{:06}] ", now.as_secs(), now.subsec_micros()),
+            _ => String::new(),
+        };
+        say(&format!("{stamp}{text}"))
+    }
+}
+
+/// Runs to the end; says whether anybody answered. An empty error means that nobody reads any more.
+fn ping(options: &Options) -> Result<bool, String> {
+    let target = names::ipv4(&options.host).map_err(|error| format!("{}: {error}", options.host))?;
+    let sender = Sender::open(options, target)?;
+    let interrupt = Interrupt::new().map_err(|error| socket::text(&error))?;
+    let mut report = Report::new(&options.host, target, sender.source, options.size, std::process::id() as u16);
+    // An address that was typed as numbers is printed as numbers.
+    let named = !options.numeric && options.host.parse::<Ipv4Addr>().is_err();
+    let mut speaker = Speaker { names: named.then(Reverse::new), quiet: options.quiet, timestamps: options.timestamps };
+    let start = Instant::now();
+    say(&report.header()).map_err(|_| String::new())?;
+    exchange(options, &sender, &interrupt, &mut report, &mut speaker, start).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => String::new(),
+        _ => socket::text(&error),
+    })?;
+    say(&report.summary(start.elapsed())).map_err(|_| String::new())?;
+    let (_, received) = report.counts();
+    // With a deadline, fewer answers than asked for are a failure too.
+    let enough = options.deadline.and(options.count).unwrap_or(1);
+    Ok(received >= enough.max(1))
+}
+
+fn exchange(
+    options: &Options,
+    sender: &Sender,
+    interrupt: &Interrupt,
+    report: &mut Report,
+    speaker: &mut Speaker,
+    start: Instant,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 65_536];
+    let end = options.deadline.map(|deadline| start + deadline);
+    let mut next = start;
+    loop {
+        let (transmitted, _) = report.counts();
+        let is_last = options.count.is_some_and(|count| transmitted >= count);
+        if is_last && report.is_settled() || end.is_some_and(|end| Instant::now() >= end) {
+            return Ok(());
+        }
+        if Instant::now() >= next {
+            if is_last {
+                return Ok(());
+            }
+            if let Some(text) = report.outstanding().filter(|_| options.outstanding) {
+                speaker.text(&text)?;
+            }
+            let refused = sender.send(&report.request()).err();
+            report.sent(start.elapsed());
+            if let Some(error) = refused {
+                eprintln!("{}", sender.refusal(&error));
+                report.refused();
+            }
+            next = Instant::now() + options.interval;
+            if options.count.is_some_and(|count| report.counts().0 >= count) {
+                next = Instant::now() + last_wait(options, report);
+            }
+            continue;
+        }
+        let deadline = end.map_or(next, |end| end.min(next));
+        let [_, interrupted] = socket::wait_readable([&sender.socket, interrupt], Some(deadline))?;
+        if interrupted {
+            return Ok(());
+        }
+        // A flood of packets must not keep us from looking at the clock.
+        for _ in 0..64 {
+            let Some(packet) = sender.socket.receive(&mut buffer)? else { break };
+            if let Some(line) = report.received(packet, start.elapsed()) {
+                speaker.line(line)?;
+            }
+        }
+    }
+}
+
+/// How long to stay after the last request: what was asked, else twice the slowest answer but an interval at
+/// least, else [`LINGER`].
+fn last_wait(options: &Options, report: &Report) -> Duration {
+    match (options.timeout, report.longest()) {
+        (Some(timeout), _) => timeout,
+        (None, Some(longest)) => (2 * longest).max(options.interval),
+        (None, None) => LINGER,
+    }
+}

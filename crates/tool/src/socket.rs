@@ -1,0 +1,116 @@
+//! Raw sockets and waiting, as ping, traceroute and arping need them.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, ipproto};
+
+/// A raw socket: what is sent gets its IP header from the kernel, what is received carries it.
+pub(crate) struct Raw(OwnedFd);
+
+impl Raw {
+    /// ICMP messages.
+    pub(crate) fn icmp() -> io::Result<Raw> {
+        Raw::open(ipproto::ICMP)
+    }
+
+    /// TCP segments.
+    pub(crate) fn tcp() -> io::Result<Raw> {
+        Raw::open(ipproto::TCP)
+    }
+
+    /// UDP datagrams.
+    pub(crate) fn udp() -> io::Result<Raw> {
+        Raw::open(ipproto::UDP)
+    }
+
+    fn open(protocol: Protocol) -> io::Result<Raw> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        Ok(Raw(rustix::net::socket_with(AddressFamily::INET, SocketType::RAW, flags, Some(protocol))?))
+    }
+
+    /// Sends one message.
+    pub(crate) fn send(&self, message: &[u8], to: Ipv4Addr) -> io::Result<()> {
+        rustix::net::sendto(&self.0, message, SendFlags::empty(), &SocketAddrV4::new(to, 0))?;
+        Ok(())
+    }
+
+    /// The next packet that is there, from its IP header on.
+    pub(crate) fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<&'b [u8]>> {
+        match rustix::net::recv(&self.0, &mut *buffer, RecvFlags::empty()) {
+            Ok((length, _)) => Ok(Some(&buffer[..length])),
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Raw {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The address that packets to `destination` leave with, by the kernel's routes.
+pub(crate) fn source_towards(destination: Ipv4Addr) -> io::Result<Ipv4Addr> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    socket.connect((destination, 9))?;
+    match socket.local_addr()?.ip() {
+        std::net::IpAddr::V4(address) => Ok(address),
+        std::net::IpAddr::V6(_) => Ok(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+/// Waits until one of the descriptors has something to read, or until `deadline`; says which.
+pub(crate) fn wait_readable<const N: usize>(fds: [&dyn AsFd; N], deadline: Option<Instant>) -> io::Result<[bool; N]> {
+    let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+    let timeout = deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(polled.map(|fd| !fd.revents().is_empty()))
+}
+
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    // A day at most (options::seconds), so the conversion holds.
+    Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
+}
+
+/// What the kernel says, as C programs print it: `Connection refused`.
+pub(crate) fn text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
+/// Connects, from a chosen address or port if `from` says one, within `timeout` if one is given.
+pub(crate) fn connect(to: SocketAddr, from: Option<SocketAddr>, timeout: Option<Duration>) -> io::Result<TcpStream> {
+    let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    if let Some(from) = from {
+        rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+        rustix::net::bind(&socket, &from)?;
+    }
+    match rustix::net::connect(&socket, &to) {
+        Ok(()) => return Ok(TcpStream::from(socket)),
+        Err(rustix::io::Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    loop {
+        let remaining = deadline.map(|deadline| timespec(deadline.saturating_duration_since(Instant::now())));
+        let mut polled = [PollFd::new(&socket, PollFlags::OUT)];
+        match poll(&mut polled, remaining.as_ref()) {
+            Ok(0) => return Err(rustix::io::Errno::TIMEDOUT.into()),
+            Ok(_) => break,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    rustix::net::sockopt::socket_error(&socket)??;
+    Ok(TcpStream::from(socket))
+}

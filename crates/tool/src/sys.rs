@@ -1,0 +1,80 @@
+//! The three calls that rustix has no safe form for.
+#![allow(unsafe_code, reason = "this file only; each block says why")]
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
+
+/// SIGINT and SIGQUIT as a descriptor that becomes readable, so that Ctrl-C ends a loop between two packets.
+pub(crate) struct Interrupt(OwnedFd);
+
+impl Interrupt {
+    /// Takes both signals away from their default action, for the rest of the process.
+    pub(crate) fn new() -> io::Result<Interrupt> {
+        // JUSTIFICATION: rustix has no signal mask and no signalfd.
+        // SAFETY: the set is initialised by sigemptyset before use and outlives the calls; signalfd returns a
+        // descriptor that nobody else owns.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, libc::SIGINT);
+            libc::sigaddset(&mut set, libc::SIGQUIT);
+            if libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            match libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) {
+                -1 => Err(io::Error::last_os_error()),
+                fd => Ok(Interrupt(OwnedFd::from_raw_fd(fd))),
+            }
+        }
+    }
+}
+
+impl AsFd for Interrupt {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Sends and receives by one device only (`SO_BINDTODEVICE`).
+pub(crate) fn bind_to_device(socket: impl AsFd, device: &str) -> io::Result<()> {
+    // JUSTIFICATION: rustix has no such option.
+    // SAFETY: pointer and length are those of one live slice, which the kernel only reads.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            device.as_ptr().cast(),
+            device.len() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The address of a packet socket: one device, frames of one type.
+pub(crate) struct LinkAddress(libc::sockaddr_ll);
+
+impl LinkAddress {
+    /// Of a device, for frames of an Ethernet type.
+    pub(crate) fn new(device: u32, ether_type: u16) -> LinkAddress {
+        LinkAddress(libc::sockaddr_ll {
+            sll_family: libc::AF_PACKET as u16,
+            sll_protocol: ether_type.to_be(),
+            sll_ifindex: device as i32,
+            sll_hatype: 0,
+            sll_pkttype: 0,
+            sll_halen: 0,
+            sll_addr: [0; 8],
+        })
+    }
+}
+
+// JUSTIFICATION: rustix knows no sockaddr_ll; this trait is how it takes other addresses.
+// SAFETY: pointer and length are those of a whole, initialised sockaddr_ll that lives throughout the call.
+unsafe impl SocketAddrArg for LinkAddress {
+    unsafe fn with_sockaddr<R>(&self, f: impl FnOnce(*const SocketAddrOpaque, SocketAddrLen) -> R) -> R {
+        f((&raw const self.0).cast(), size_of::<libc::sockaddr_ll>() as SocketAddrLen)
+    }
+}
