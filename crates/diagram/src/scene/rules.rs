@@ -1,0 +1,106 @@
+//! Rules as people read them: those with the same words but one are one line.
+
+use std::collections::BTreeMap;
+
+use model::network_acl::{NetworkAcl, NetworkAclEntry};
+use model::{Model, Peer, SecurityGroup, SecurityGroupRule, TrafficMatch, tag};
+
+/// Lines of a security group. "All to everybody", as every group begins (SG-4), is not worth one.
+pub(super) fn of_group(model: &Model, group: &SecurityGroup) -> Vec<String> {
+    let mut lines = directed(model, &group.ingress, "", "from");
+    let everywhere = |rule: &SecurityGroupRule| {
+        rule.traffic == TrafficMatch::All && matches!(rule.peer.to_string().as_str(), "0.0.0.0/0" | "::/0")
+    };
+    match group.egress.iter().any(everywhere) {
+        true => {}
+        false if group.egress.is_empty() => lines.push("out nothing".to_owned()),
+        false => lines.extend(directed(model, &group.egress, "out ", "to")),
+    }
+    if lines.is_empty() {
+        lines.push("nothing in".to_owned());
+    }
+    lines
+}
+
+fn directed(model: &Model, rules: &[SecurityGroupRule], start: &str, word: &str) -> Vec<String> {
+    let mut by_peer: BTreeMap<&Peer, Vec<TrafficMatch>> = BTreeMap::new();
+    for rule in rules {
+        by_peer.entry(&rule.peer).or_default().push(rule.traffic);
+    }
+    let mut by_traffic: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (peer, mut traffic) in by_peer {
+        traffic.sort();
+        traffic.dedup();
+        by_traffic.entry(joined(&traffic)).or_default().push(self::peer(model, peer));
+    }
+    by_traffic
+        .into_iter()
+        .map(|(traffic, mut peers)| {
+            peers.sort();
+            peers.dedup();
+            format!("{start}{traffic} {word} {}", peers.join(", "))
+        })
+        .collect()
+}
+
+/// `tcp/80,443 udp/53`.
+fn joined(traffic: &[TrafficMatch]) -> String {
+    let mut words: Vec<String> = Vec::new();
+    for one in traffic {
+        let text = one.to_string();
+        let last = words.last_mut().zip(text.split_once('/'));
+        match last {
+            Some((last, (protocol, ports))) if !protocol.starts_with("icmp") && last.starts_with(&format!("{protocol}/")) => {
+                last.push(',');
+                last.push_str(ports);
+            }
+            _ => words.push(text),
+        }
+    }
+    words.join(" ")
+}
+
+fn peer(model: &Model, peer: &Peer) -> String {
+    match peer {
+        Peer::Ipv4(net) if net.prefix_len() == 0 => "anywhere".to_owned(),
+        Peer::Ipv6(net) if net.prefix_len() == 0 => "anywhere by IPv6".to_owned(),
+        Peer::Ipv4(net) if net.prefix_len() == 32 => place(model, net.addr().into()),
+        Peer::Ipv6(net) if net.prefix_len() == 128 => place(model, net.addr().into()),
+        Peer::Ipv4(_) | Peer::Ipv6(_) => peer.to_string(),
+        Peer::PrefixList(id) => model.prefix_lists.get(id).map_or(id.to_string(), |list| list.name.clone()),
+        Peer::SecurityGroup(id) => match model.security_groups.get(id) {
+            Some(group) => format!("sg:{}", tag::name(&group.tags).unwrap_or(&group.group_name)),
+            None => format!("{id} (gone)"),
+        },
+    }
+}
+
+/// The name of a place outside, else the address.
+fn place(model: &Model, address: std::net::IpAddr) -> String {
+    let found = model.outside.iter().find(|(_, host)| host.addresses.contains(&address));
+    found.map_or(address.to_string(), |(name, _)| name.clone())
+}
+
+/// Lines of a network ACL, in the order in which they are tried.
+pub(super) fn of_acl(acl: &NetworkAcl) -> Vec<String> {
+    let line = |direction: &str, word: &str, entry: &NetworkAclEntry| {
+        let action = if entry.allow { "allow" } else { "deny" };
+        format!("{direction} {} {action} {} {word} {}", entry.rule_number, entry.traffic, entry.cidr_block)
+    };
+    let ingress = acl.ingress.iter().map(|entry| line("in", "from", entry));
+    ingress.chain(acl.egress.iter().map(|entry| line("out", "to", entry))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::PortRange;
+
+    #[test]
+    fn ports_of_one_protocol_share_a_word() {
+        let tcp = |port| TrafficMatch::Tcp(PortRange::one(port));
+        assert_eq!(joined(&[tcp(80), tcp(443), TrafficMatch::Udp(PortRange::one(53))]), "tcp/80,443 udp/53");
+        assert_eq!(joined(&[TrafficMatch::All]), "all");
+        assert_eq!(joined(&[TrafficMatch::Tcp(PortRange::ALL), tcp(80)]), "tcp tcp/80");
+    }
+}
