@@ -53,6 +53,12 @@ fn named_or(tags: &Tags, word: &str) -> String {
     named(tags, &word)
 }
 
+/// `s3 endpoint`, unless it has a name.
+fn endpoint_name(endpoint: &model::VpcEndpoint) -> String {
+    let service = endpoint.service_name.rsplit('.').next().unwrap_or_default();
+    named_or(&endpoint.tags, &format!("{service} endpoint"))
+}
+
 fn is_drawn(instance: &Instance) -> bool {
     !matches!(instance.state, InstanceState::ShuttingDown | InstanceState::Terminated)
 }
@@ -141,8 +147,7 @@ impl<'m> Builder<'m> {
         let gone = |state| matches!(state, VpcEndpointState::Deleting | VpcEndpointState::Deleted);
         for endpoint in model.vpc_endpoints.values().filter(|endpoint| endpoint.vpc_id == *vpc && !gone(endpoint.state)) {
             if let VpcEndpointKind::Gateway { .. } = endpoint.kind {
-                let service = endpoint.service_name.rsplit('.').next().unwrap_or("endpoint");
-                add(endpoint.id.to_string(), named_or(&endpoint.tags, &format!("{service} endpoint")), GatewayKind::Endpoint);
+                add(endpoint.id.to_string(), endpoint_name(endpoint), GatewayKind::Endpoint);
             }
         }
         gateways.sort_by(|a, b| (a.kind, &a.name, &a.key).cmp(&(b.kind, &b.name, &b.key)));
@@ -259,7 +264,11 @@ impl<'m> Builder<'m> {
                 let pcx = model.vpc_peering_connections.get(id).filter(|pcx| pcx.status.is_open());
                 of(pcx.map(|pcx| &pcx.tags), id, id.as_str(), TargetKind::Peering)
             }
-            RouteTarget::VpcEndpoint(id) => of(model.vpc_endpoints.get(id).map(|e| &e.tags), id, "endpoint", TargetKind::Endpoint),
+            RouteTarget::VpcEndpoint(id) => {
+                let endpoint = model.vpc_endpoints.get(id);
+                let word = endpoint.map(endpoint_name).unwrap_or_default();
+                of(endpoint.map(|e| &e.tags), id, &word, TargetKind::Endpoint)
+            }
             RouteTarget::VpnGateway(id) => of(model.vpn_gateways.get(id).map(|g| &g.tags), id, "VPN gateway", TargetKind::Vpn),
             RouteTarget::TransitGateway(id) => (id.to_string(), None, TargetKind::Vpn),
             RouteTarget::NetworkInterface(id) => self.interface_target(id),
@@ -294,8 +303,7 @@ impl<'m> Builder<'m> {
                     VpcEndpointKind::Gateway { .. } => false,
                 };
                 let endpoint = model.vpc_endpoints.values().find(mine)?;
-                let service = endpoint.service_name.rsplit('.').next().unwrap_or("endpoint");
-                (eni.id.to_string(), CardKind::Endpoint, named_or(&endpoint.tags, &format!("{service} endpoint")), None)
+                (eni.id.to_string(), CardKind::Endpoint, endpoint_name(endpoint), None)
             }
             (InterfaceType::Interface, Some(instance)) => {
                 let state = (instance.state != InstanceState::Running).then(|| instance.state.as_str());

@@ -95,14 +95,14 @@ pub struct Zone {
     pub subnets: Vec<Subnet>,
 }
 
-/// Where a subnet's packets can go, by its route table.
+/// Whether a subnet's packets reach the internet, by its route table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
     /// It has a route to an internet gateway.
     Public,
-    /// It has a way out of the VPC, but nobody outside can begin.
+    /// It has a way out, but nobody outside can begin.
     Internal,
-    /// It has none.
+    /// It has none; other VPCs and endpoints may still be reached.
     Isolated,
 }
 

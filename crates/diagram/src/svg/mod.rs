@@ -1,3 +1,76 @@
-//! The scene as SVG.
-use crate::scene::Scene;
-pub(crate) fn draw(_: &Scene) -> String { String::new() }
+//! The scene as SVG. `text` and `measure` know sizes, `layout` gives everything its place, `boxes`, `edges` and
+//! `panels` draw it on a `canvas`.
+
+mod boxes;
+mod canvas;
+mod edges;
+mod icons;
+mod layout;
+mod measure;
+mod panels;
+mod style;
+mod text;
+
+use std::fmt::Write;
+
+use self::canvas::Canvas;
+use self::layout::MARGIN;
+use self::text::{Font, escape};
+use crate::scene::{CardKind, Scene};
+
+/// Where the boxes begin, below the title.
+const TOP: i32 = 96;
+
+pub(crate) fn draw(scene: &Scene) -> String {
+    let layout = layout::place(scene, TOP);
+    let width = layout.region.right() + MARGIN;
+    let inner = width - 2 * MARGIN;
+    let mut canvas = Canvas::default();
+    let (title, subtitle) = (title(scene), subtitle(scene));
+    canvas.text((MARGIN, 48), Font::TITLE, "", &Font::TITLE.fit(&title, inner));
+    canvas.text((MARGIN, 72), Font::BODY, "muted", &Font::BODY.fit(&subtitle, inner));
+    boxes::draw(&mut canvas, scene, &layout);
+    edges::draw(&mut canvas, &layout);
+    boxes::pills(&mut canvas, &layout);
+    let mut bottom = panels::legend(&mut canvas, scene, MARGIN, layout.region.bottom() + 22, inner);
+    bottom = panels::draw(&mut canvas, scene, MARGIN, bottom + 14, inner);
+    if !scene.loose.is_empty() {
+        for line in Font::SMALL.wrap(&format!("Belongs to nothing: {}", scene.loose.join(", ")), inner, 4) {
+            bottom += 22;
+            canvas.text((MARGIN, bottom), Font::SMALL, "muted", &line);
+        }
+    }
+    let height = bottom + MARGIN;
+    let mut svg = String::new();
+    let _ = writeln!(
+        svg,
+        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" style="color-scheme:light dark">"#
+    );
+    let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}</style>", escape(&title), escape(&subtitle), style::CSS.trim_end());
+    let _ = writeln!(svg, r#"<rect class="page" width="{width}" height="{height}"/>"#);
+    svg.push_str(&canvas.finish());
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn title(scene: &Scene) -> String {
+    match &scene.vpcs[..] {
+        [] => format!("Nothing in {}", scene.region),
+        vpcs => vpcs.iter().map(|vpc| vpc.name.as_str()).collect::<Vec<_>>().join(" · "),
+    }
+}
+
+fn subtitle(scene: &Scene) -> String {
+    let count = |number: usize, one: &str, many: &str| (number > 0).then(|| format!("{number} {}", if number == 1 { one } else { many }));
+    let cards = |kind| scene.subnets().flat_map(|subnet| &subnet.cards).filter(|card| card.kind == kind).count();
+    let counts = [
+        count(scene.vpcs.len(), "VPC", "VPCs"),
+        count(scene.subnets().count(), "subnet", "subnets"),
+        count(cards(CardKind::Instance), "instance", "instances"),
+        count(cards(CardKind::Nat), "NAT gateway", "NAT gateways"),
+        count(scene.peerings.len(), "peering connection", "peering connections"),
+        count(scene.groups.len(), "security group", "security groups"),
+    ];
+    let counts: Vec<String> = [Some(scene.region.clone())].into_iter().chain(counts).flatten().collect();
+    counts.join(" · ")
+}

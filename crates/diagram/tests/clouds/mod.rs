@@ -308,14 +308,175 @@ pub fn oddities() -> Model {
     cloud.model
 }
 
+/// Every kind of gateway at once: IPv6 out only, a VPN, endpoints of both kinds.
+pub fn services() -> Model {
+    let mut cloud = Cloud::new();
+    cloud.vpc("core", "10.20.0.0/16");
+    let vpc = cloud.vpcs["core"].clone();
+    let block = NewVpcBlock::AmazonProvidedIpv6;
+    associate_vpc_cidr_block(&mut cloud.model, AssociateVpcCidrBlock { vpc_id: vpc.clone(), block }).unwrap();
+    cloud.igw("core-igw", "core");
+    cloud.table("rt-edge", "core");
+    cloud.table("rt-inner", "core");
+    cloud.route("rt-edge", "0.0.0.0/0", "core-igw");
+    let inner: Vec<SubnetId> = ["a", "b", "c"]
+        .into_iter()
+        .enumerate()
+        .map(|(at, zone)| {
+            cloud.subnet(&format!("edge-{zone}"), "core", &format!("10.20.{at}.0/24"), zone, "rt-edge");
+            cloud.subnet(&format!("inner-{zone}"), "core", &format!("10.20.1{at}.0/24"), zone, "rt-inner")
+        })
+        .collect();
+    cloud.group("svc", "core", &["443 10.20.0.0/16"]);
+    for zone in ["a", "b", "c"] {
+        cloud.instance(&format!("svc-{zone}"), &format!("inner-{zone}"), &["svc"], false);
+    }
+    cloud.nat("core-nat", "edge-b");
+    cloud.route("rt-inner", "0.0.0.0/0", "core-nat");
+    let request = CreateVpnGateway { tags: named("branch"), origin: Origin::default() };
+    let branch = create_vpn_gateway(&mut cloud.model, request).unwrap();
+    attach_vpn_gateway(&mut cloud.model, &branch, &vpc).unwrap();
+    cloud.targets.insert("branch".to_owned(), RouteTarget::VpnGateway(branch));
+    cloud.route("rt-inner", "172.16.0.0/12", "branch");
+    let request = CreateEgressOnlyInternetGateway { vpc_id: vpc.clone(), tags: named("v6-out"), origin: Origin::default() };
+    let out = create_egress_only_internet_gateway(&mut cloud.model, request).unwrap();
+    let route = CreateRoute {
+        route_table_id: cloud.tables["rt-inner"].clone(),
+        destination: Destination::Ipv6("::/0".parse().unwrap()),
+        target: RouteTarget::EgressOnlyInternetGateway(out),
+        origin: Origin::default(),
+    };
+    create_route(&mut cloud.model, route).unwrap();
+    let endpoint = |service: &str, kind| CreateVpcEndpoint {
+        vpc_id: vpc.clone(),
+        service_name: format!("com.amazonaws.ap-northeast-2.{service}"),
+        kind,
+        policy_document: None,
+        tags: Tags::new(),
+        origin: Origin::default(),
+    };
+    let tables = CreateVpcEndpointKind::Gateway { route_table_ids: vec![cloud.tables["rt-inner"].clone()] };
+    create_vpc_endpoint(&mut cloud.model, endpoint("s3", tables)).unwrap();
+    let interfaces =
+        CreateVpcEndpointKind::Interface { subnet_ids: inner[..2].to_vec(), security_group_ids: Vec::new(), private_dns_enabled: false };
+    create_vpc_endpoint(&mut cloud.model, endpoint("ec2", interfaces)).unwrap();
+    cloud.settle();
+    cloud.model
+}
+
+/// Five VPCs, each peered with every other.
+pub fn mesh() -> Model {
+    let mut cloud = Cloud::new();
+    let names = ["alpha", "beta", "gamma", "delta", "epsilon"];
+    for (at, name) in names.into_iter().enumerate() {
+        cloud.vpc(name, &format!("10.{at}.0.0/16"));
+        cloud.table(&format!("rt-{name}"), name);
+        cloud.group(name, name, &["22 10.0.0.0/8"]);
+        cloud.subnet(&format!("{name}-a"), name, &format!("10.{at}.0.0/24"), "a", &format!("rt-{name}"));
+        cloud.instance(&format!("{name}-1"), &format!("{name}-a"), &[name], false);
+    }
+    for a in 0..names.len() {
+        for b in a + 1..names.len() {
+            let name = format!("{}-{}", names[a], names[b]);
+            cloud.peering(&name, names[a], names[b]);
+            cloud.route(&format!("rt-{}", names[a]), &format!("10.{b}.0.0/16"), &name);
+            cloud.route(&format!("rt-{}", names[b]), &format!("10.{a}.0.0/16"), &name);
+        }
+    }
+    cloud.model
+}
+
+/// The default VPC with two instances, nothing of it named.
+pub fn nameless() -> Model {
+    let mut cloud = Cloud::new();
+    create_default_vpc(&mut cloud.model, CreateDefaultVpc::default()).unwrap();
+    let image = image::default_for(&cloud.model.region, instance_type::Architecture::X86_64);
+    let request = RunInstances { min_count: 2, max_count: 2, ..RunInstances::of(image) };
+    run_instances(&mut cloud.model, request).unwrap();
+    cloud.settle();
+    cloud.model
+}
+
+/// A cloud that a number decides: zones, subnets of all kinds, crowds, NAT gateways here and there.
+pub fn arbitrary(seed: u64) -> Model {
+    let mut dice = Context::seeded(seed, Timestamp(0));
+    let mut roll = |sides: u64| (dice.next_u64() % sides) as usize;
+    let mut cloud = Cloud::new();
+    let vpcs = 1 + roll(3);
+    for v in 0..vpcs {
+        let vpc = format!("vpc{v}{}", "-with-a-longer-name".repeat(roll(3)));
+        cloud.vpc(&vpc, &format!("10.{v}.0.0/16"));
+        let has_igw = roll(4) > 0;
+        if has_igw {
+            cloud.igw(&format!("igw{v}"), &vpc);
+        }
+        let groups: Vec<String> = (0..1 + roll(4)).map(|at| format!("group-{v}-{at}{}", "-long".repeat(roll(3)))).collect();
+        for group in &groups {
+            cloud.group(group, &vpc, &["80 anywhere"]);
+        }
+        let mut nats: Vec<String> = Vec::new();
+        for s in 0..1 + roll(6) {
+            let table = format!("rt{v}-{s}");
+            cloud.table(&table, &vpc);
+            let kind = roll(3);
+            let name = match roll(3) {
+                0 => format!("tier{}-{}", roll(2), ["a", "b", "c"][roll(3)]),
+                1 => format!("subnet{s}"),
+                _ => format!("a-subnet-with-a-rather-long-name-{s}"),
+            };
+            let name = format!("{name}.{v}{s}");
+            cloud.subnet(&name, &vpc, &format!("10.{v}.{s}.0/24"), ["a", "b", "c"][roll(3)], &table);
+            if kind == 0 && has_igw {
+                cloud.route(&table, "0.0.0.0/0", &format!("igw{v}"));
+                for n in 0..roll(3) {
+                    // A region has five Elastic IP addresses to give (QUO-1).
+                    if cloud.model.addresses.len() == 5 {
+                        break;
+                    }
+                    let nat = format!("nat{v}-{s}-{n}");
+                    cloud.nat(&nat, &name);
+                    nats.push(nat);
+                }
+            } else if kind == 1 && !nats.is_empty() {
+                cloud.route(&table, "0.0.0.0/0", &nats[roll(nats.len() as u64)]);
+            }
+            let many = if roll(5) == 0 { 14 } else { 4 };
+            for n in 0..roll(many) {
+                let host = format!("host-{v}-{s}-{n}{}", "-of-many".repeat(roll(4)));
+                let carried: Vec<&str> = groups.iter().take(1 + roll(groups.len() as u64)).map(String::as_str).collect();
+                cloud.instance(&host, &name, &carried, has_igw && roll(2) == 0);
+                if roll(3) == 0 {
+                    cloud.listen(&host, &[22, 80, 443]);
+                }
+                if roll(6) == 0 {
+                    let target = format!("172.{}.{}.0/24", 16 + s, n);
+                    cloud.route(&table, &target, &host);
+                }
+            }
+        }
+    }
+    for v in 1..vpcs {
+        let [a, b] = [v - 1, v].map(|v| cloud.vpcs.keys().nth(v).unwrap().clone());
+        cloud.peering(&format!("pcx{v}"), &a, &b);
+        cloud.route(&format!("rt{}-0", v - 1), &format!("10.{v}.0.0/16"), &format!("pcx{v}"));
+    }
+    for n in 0..roll(6) {
+        cloud.outside(&format!("place-{n}{}", "-far-away".repeat(roll(4))), &format!("203.0.113.{}", n + 1));
+    }
+    cloud.model
+}
+
 /// All of them.
-pub fn all() -> [(&'static str, Model); 6] {
+pub fn all() -> [(&'static str, Model); 9] {
     [
         ("shop", shop()),
         ("three-tiers", three_tiers()),
         ("peered", peered()),
         ("crowd", crowd()),
         ("oddities", oddities()),
+        ("services", services()),
+        ("mesh", mesh()),
+        ("nameless", nameless()),
         ("empty", Cloud::new().model),
     ]
 }
