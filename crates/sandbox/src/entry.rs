@@ -4,10 +4,12 @@
 //! that links this crate and calls [`dispatch`] before anything else.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
 
 use crate::error::{Error, Result};
+use crate::sys;
 
 /// Hidden first arguments, and who serves them.
 pub(crate) const HOLDER: &str = "__holder";
@@ -69,6 +71,16 @@ pub fn serve(arguments: &[OsString]) -> Option<i32> {
     } else {
         None
     }
+}
+
+/// The descriptors 3, 4, … that [`crate::Client::run`] gave this process, at most `count` of them, in the
+/// order it was given them. From now on they close on exec.
+///
+/// Each is handed out once in a process: a second call, and a process that inherited none, gets an empty
+/// list. What this process opened itself is never among them, because std and this crate open with
+/// close-on-exec, and the flag is how an inherited descriptor is told apart.
+pub fn inherited(count: usize) -> Vec<OwnedFd> {
+    (3..).take(count).map_while(sys::take_inherited).collect()
 }
 
 /// Lets a test binary stand in for the product: put it once at the top of a file in `tests/`, and

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
@@ -85,6 +86,29 @@ pub(crate) fn adopt(number: RawFd) -> OwnedFd {
     // JUSTIFICATION: `install` has no owner to hand back.
     // SAFETY: callers pass a number they installed themselves, once.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Takes over a descriptor that came through exec and that nobody has taken yet; it closes on exec from
+/// then on. `None` when the number is closed, or was opened or taken by this process.
+pub(crate) fn take_inherited(number: RawFd) -> Option<OwnedFd> {
+    // Between reading the flag and setting it another thread must not read it.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    // JUSTIFICATION: std has no owner for what a parent passes beyond the three standard streams.
+    // SAFETY: F_GETFD and F_SETFD touch no memory, and fail for a number that is not open. An open one
+    // without FD_CLOEXEC was not opened by std, rustix or this crate, which set the flag in the same call
+    // that opens, so it came through exec and has no owner here; the flag set below keeps it from being
+    // taken twice.
+    unsafe {
+        let flags = libc::fcntl(number, libc::F_GETFD);
+        if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+            return None;
+        }
+        if libc::fcntl(number, libc::F_SETFD, flags | libc::FD_CLOEXEC) < 0 {
+            return None;
+        }
+        Some(OwnedFd::from_raw_fd(number))
+    }
 }
 
 /// Blocks these signals and delivers them as reads of the returned descriptor.

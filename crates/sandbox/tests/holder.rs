@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use common::{Lab, ended, eventually, spec, wait_ended};
@@ -405,10 +405,10 @@ fn our_own_program_runs_inside_a_namespace_with_inherited_descriptors() {
     let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
     let mut spec = ExecSpec::new(["vpclab", "--exact", "report_from_inside"]);
     spec.environment
-        .insert("SANDBOX_TEST_REPORT".into(), "3".into());
+        .insert("SANDBOX_TEST_REPORT".into(), "1".into());
     let process = lab
         .client
-        .run("a", spec, [null(), null(), null()], vec![write.into()])
+        .run("a", spec, [null(), null(), null()], vec![write.into(), null()])
         .unwrap();
     let mut report = String::new();
     read.read_to_string(&mut report).unwrap();
@@ -420,15 +420,38 @@ fn our_own_program_runs_inside_a_namespace_with_inherited_descriptors() {
 /// Plays the part of the product that runs in a namespace.
 #[test]
 fn report_from_inside() {
-    let Ok(number) = std::env::var("SANDBOX_TEST_REPORT") else {
+    if std::env::var_os("SANDBOX_TEST_REPORT").is_none() {
         return;
-    };
+    }
+    // Opened by this process, so never taken for an inherited one.
+    let own = std::fs::File::open("/dev/null").unwrap();
+    let mut inherited = sandbox::entry::inherited(1);
+    assert_eq!(inherited.len(), 1);
+    assert_eq!(inherited[0].as_raw_fd(), 3);
+    let flags = rustix::io::fcntl_getfd(&inherited[0]).unwrap();
+    assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+    // 3 is taken, so the list ends before 4; nothing is owned twice.
+    assert!(sandbox::entry::inherited(10).is_empty());
+    drop(own);
     let network = std::fs::read_link("/proc/self/ns/net").unwrap();
-    std::fs::write(
-        format!("/proc/self/fd/{number}"),
-        network.display().to_string(),
-    )
-    .unwrap();
+    let mut report = std::fs::File::from(inherited.pop().unwrap());
+    report
+        .write_all(network.display().to_string().as_bytes())
+        .unwrap();
+}
+
+/// An ordinary start inherits nothing, whatever it has opened.
+#[test]
+fn descriptors_of_our_own_are_not_taken_for_inherited_ones() {
+    let own: Vec<_> = (0..20)
+        .map(|_| std::fs::File::open("/dev/null").unwrap())
+        .collect();
+    // What a test runner may have passed is nobody's here, and may be taken.
+    let taken = sandbox::entry::inherited(100);
+    for file in &own {
+        assert!(!taken.iter().any(|fd| fd.as_raw_fd() == file.as_raw_fd()));
+        rustix::io::fcntl_getfd(file).unwrap();
+    }
 }
 
 /// `SANDBOX_TEST_INSTANCES` measures other numbers; times are printed, not judged.
