@@ -127,6 +127,18 @@ pub fn dump(socket: &mut Socket, transport: Transport, family: Family) -> Result
     Ok(found)
 }
 
+/// Every TCP and UDP socket, both families, sorted.
+pub fn all(socket: &mut Socket) -> Result<Vec<OpenSocket>, Error> {
+    let mut found = Vec::new();
+    for transport in [Transport::Tcp, Transport::Udp] {
+        for family in [Family::V4, Family::V6] {
+            found.extend(dump(socket, transport, family)?);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Everything that listens: TCP listeners and unconnected UDP sockets, both families, sorted.
 pub fn listeners(socket: &mut Socket) -> Result<Vec<OpenSocket>, Error> {
     let mut found = Vec::new();

@@ -1,7 +1,10 @@
 //! Writes captures in pcapng (draft-ietf-opsawg-pcapng): one section, any number of interfaces with
-//! names, packets with nanosecond times and comments. Little-endian, to anything that takes bytes.
+//! names, packets with nanosecond times and comments, names of addresses, counts of what was missed.
+//! Little-endian, to anything that takes bytes.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What the packets of an interface start with (IANA "PCAP Link Types").
@@ -101,7 +104,7 @@ impl<W: Write> Writer<W> {
     /// Writes a packet.
     pub fn packet(&mut self, interface: Interface, packet: &Captured<'_>) -> io::Result<()> {
         const FLAGS: u16 = 2;
-        let time = u64::try_from(packet.time.as_nanos()).unwrap_or(u64::MAX);
+        let time = nanoseconds(packet.time);
         let lengths = [packet.bytes.len(), packet.original_length.max(packet.bytes.len())];
         let mut body = Vec::with_capacity(packet.bytes.len() + 64);
         for word in [interface.0, (time >> 32) as u32, time as u32] {
@@ -130,6 +133,40 @@ impl<W: Write> Writer<W> {
         block(&mut self.out, 6, &body)
     }
 
+    /// Gives names to addresses, for readers that show names instead. Call it before the packets.
+    pub fn names(&mut self, names: &BTreeMap<IpAddr, String>) -> io::Result<()> {
+        const IPV4: u16 = 1;
+        const IPV6: u16 = 2;
+        let mut body = Vec::new();
+        for (address, name) in names {
+            let (kind, mut value) = match address {
+                IpAddr::V4(address) => (IPV4, address.octets().to_vec()),
+                IpAddr::V6(address) => (IPV6, address.octets().to_vec()),
+            };
+            // A name ends with a zero byte, so it holds none; cut like any other option.
+            value.extend(name.bytes().filter(|byte| *byte != 0).take(255));
+            value.push(0);
+            option(&mut body, kind, &value);
+        }
+        end_of_options(&mut body);
+        block(&mut self.out, 4, &body)
+    }
+
+    /// Says how many packets an interface received and how many of them the capture lost. Call it at the end.
+    pub fn statistics(&mut self, interface: Interface, time: Duration, received: u64, dropped: u64) -> io::Result<()> {
+        const RECEIVED: u16 = 4;
+        const DROPPED: u16 = 5;
+        let time = nanoseconds(time);
+        let mut body = Vec::new();
+        for word in [interface.0, (time >> 32) as u32, time as u32] {
+            body.extend_from_slice(&word.to_le_bytes());
+        }
+        option(&mut body, RECEIVED, &received.to_le_bytes());
+        option(&mut body, DROPPED, &dropped.to_le_bytes());
+        end_of_options(&mut body);
+        block(&mut self.out, 5, &body)
+    }
+
     /// Passes what is buffered on.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
@@ -139,6 +176,10 @@ impl<W: Write> Writer<W> {
     pub fn into_inner(self) -> W {
         self.out
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn block(out: &mut impl Write, kind: u32, body: &[u8]) -> io::Result<()> {
@@ -217,5 +258,36 @@ mod tests {
         let bytes = writer.into_inner();
         // The packet block without options: 8 bytes of padding-free header, 20 of fields, 8 of data, 4.
         assert_eq!(&bytes[bytes.len() - 40..bytes.len() - 28], [6, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn names_and_counts_have_the_layout_of_the_draft() {
+        let mut writer = Writer::new(Vec::new(), "").unwrap();
+        let eth0 = writer.interface("a", "", LinkType::ETHERNET, 0).unwrap();
+        let before = writer.out.len();
+        let names = BTreeMap::from([
+            (IpAddr::from([10, 0, 0, 5]), "web-1".to_owned()),
+            (IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), "a\0b".to_owned()),
+        ]);
+        writer.names(&names).unwrap();
+        writer.statistics(eth0, Duration::from_nanos(7), 3, 1).unwrap();
+        let expected = [
+            // Name resolution: an IPv4 record, an IPv6 record, the end.
+            &4u32.to_le_bytes()[..],
+            &56u32.to_le_bytes(),
+            &[1, 0, 10, 0, 10, 0, 0, 5, b'w', b'e', b'b', b'-', b'1', 0, 0, 0],
+            &[2, 0, 19, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, b'a', b'b', 0, 0],
+            &[0; 4],
+            &56u32.to_le_bytes(),
+            // Statistics: interface 0, time, received, dropped.
+            &5u32.to_le_bytes(),
+            &52u32.to_le_bytes(),
+            &[0, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0],
+            &[4, 0, 8, 0, 3, 0, 0, 0, 0, 0, 0, 0],
+            &[5, 0, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+            &[0; 4],
+            &52u32.to_le_bytes(),
+        ];
+        assert_eq!(writer.out[before..], expected.concat());
     }
 }
