@@ -4,6 +4,7 @@
 //! denied), so each feature is tried. Settings are read only to name the command that helps.
 
 mod attempt;
+mod limits;
 
 use std::io;
 use std::path::Path;
@@ -15,6 +16,7 @@ use crate::entry::{PROBE, SelfCommand};
 use crate::error::{Error, Result};
 
 pub(crate) use attempt::main;
+pub use limits::{Limit, Size, limits};
 
 /// Something a lab needs or can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -54,10 +54,11 @@ impl HolderHandle {
     }
 }
 
+/// What the starting process is told, in its command line: see [`crate::running`].
 #[derive(Serialize, Deserialize)]
-struct Arguments {
-    socket: PathBuf,
-    lab_name: String,
+pub(crate) struct Arguments {
+    pub(crate) socket: PathBuf,
+    pub(crate) lab_name: String,
     log: PathBuf,
 }
 

@@ -23,6 +23,7 @@ pub mod process;
 mod protocol;
 pub mod relay;
 mod root;
+pub mod running;
 pub mod spec;
 mod sys;
 

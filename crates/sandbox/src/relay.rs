@@ -4,9 +4,10 @@
 //!
 //! Two threads a connection, each copying one way.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
@@ -21,35 +22,81 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::entry::{RELAY, SelfCommand};
 use crate::error::{Error, Result};
-use crate::spec::SocketSpec;
+use crate::running::{self, Running};
+use crate::spec::{SocketAddress, SocketSpec};
 use crate::sys;
 
 /// Connections of one relay at a time; more wait in the listener's queue.
 const MOST_CONNECTIONS: usize = 1024;
 /// The longest a connection inside the lab may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Descriptor of the listener in a relay's process.
 const LISTENER: i32 = 0;
 
 /// Where connections go.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RelayTarget {
     /// The holder's socket.
     pub holder: PathBuf,
     /// Namespace that connections are opened in.
     pub key: String,
+    /// Address that they come from there; the kernel's choice when absent.
+    pub source: Option<IpAddr>,
     /// Address there.
     pub address: SocketAddr,
 }
 
-/// Starts a relay as a process of its own, in a session of its own. The caller may forget the child (it
-/// then ends with the lab) or kill it (then established connections end too).
-pub fn launch(command: &SelfCommand, listener: TcpListener, target: &RelayTarget) -> Result<Child> {
-    let json = serde_json::to_string(target)
-        .map_err(|error| Error::Malformed(format!("relay target: {error}")))?;
+/// A relay: where it listens, where it leads, and what its owner calls that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RelaySpec {
+    /// Where it listens, outside the lab.
+    pub listen: SocketAddr,
+    /// Where connections go.
+    pub target: RelayTarget,
+    /// Words of the caller's, told again by [`running`].
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A relay that lives.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct RunningRelay {
+    /// What it was started with.
+    pub spec: RelaySpec,
+    /// Its process.
+    pub process: Running,
+}
+
+impl RunningRelay {
+    /// Ends it, and the connections through it; true when it was still there.
+    pub fn end(&self) -> Result<bool> {
+        running::end(&self.process, RELAY)
+    }
+}
+
+/// Every relay of this user, by where it listens. A relay is its process: there is no other record of it
+/// that could be wrong.
+pub fn running() -> Vec<RunningRelay> {
+    let mut found: Vec<RunningRelay> = running::started_with(RELAY)
+        .into_iter()
+        .filter_map(|(process, json)| {
+            let spec = serde_json::from_slice(&json).ok()?;
+            Some(RunningRelay { spec, process })
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Starts a relay as a process of its own, in a session of its own. `listener` listens at `spec.listen`.
+/// The caller may forget the child (it then ends with the lab) or kill it (then established connections
+/// end too).
+pub fn launch(command: &SelfCommand, listener: TcpListener, spec: &RelaySpec) -> Result<Child> {
+    let json =
+        serde_json::to_string(spec).map_err(|error| Error::Malformed(format!("relay: {error}")))?;
     command
         .with(RELAY)
         .arg(json)
+        .current_dir("/")
         .stdin(Stdio::from(OwnedFd::from(listener)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -59,17 +106,17 @@ pub fn launch(command: &SelfCommand, listener: TcpListener, target: &RelayTarget
 
 /// The relay's process; its exit code. Served by [`crate::entry::dispatch`].
 pub(crate) fn main(arguments: &[OsString]) -> i32 {
-    let target = arguments
+    let spec = arguments
         .first()
         .and_then(|json| json.to_str())
-        .and_then(|json| serde_json::from_str::<RelayTarget>(json).ok());
-    let Some(target) = target else { return 2 };
+        .and_then(|json| serde_json::from_str::<RelaySpec>(json).ok());
+    let Some(spec) = spec else { return 2 };
     sys::ignore_signal(libc::SIGPIPE);
     sys::ignore_signal(libc::SIGHUP);
     // A terminal's Ctrl-C is for the command that started this, not for the lab's forwards.
     let _ = rustix::process::setsid();
     sys::raise_descriptor_limit();
-    match serve(TcpListener::from(sys::adopt(LISTENER)), &target) {
+    match serve(TcpListener::from(sys::adopt(LISTENER)), &spec.target) {
         Ok(()) => 0,
         Err(_) => 1,
     }
@@ -113,9 +160,14 @@ pub fn serve(listener: TcpListener, target: &RelayTarget) -> Result<()> {
                     .stack_size(128 << 10)
                     .spawn(move || {
                         let _slot = slot;
-                        // An error is the peer's to see: its connection closes.
-                        if let Ok(inside) = connect(&client, &target) {
-                            let _ = carry(outside, inside);
+                        match connect(&client, &target, CONNECT_TIMEOUT) {
+                            // An error is the peer's to see: its connection closes.
+                            Ok(inside) => drop(carry(outside, inside)),
+                            // A reset, as from a host that refuses, and not an answer of no bytes.
+                            Err(_) => drop(rustix::net::sockopt::set_socket_linger(
+                                &outside,
+                                Some(Duration::ZERO),
+                            )),
                         }
                     });
                 // Out of threads: the connection closes, later ones may do better.
@@ -146,9 +198,12 @@ impl Drop for Slot {
 
 /// Opens a connection inside the lab. The socket comes from the holder; connecting is done here, so that
 /// a silent peer does not keep the holder waiting.
-pub fn connect(client: &Client, target: &RelayTarget) -> Result<TcpStream> {
+pub fn connect(client: &Client, target: &RelayTarget, timeout: Duration) -> Result<TcpStream> {
     let spec = SocketSpec {
         nonblocking: true,
+        bind: target
+            .source
+            .map(|source| SocketAddress::Inet(SocketAddr::new(source, 0))),
         ..SocketSpec::tcp(&target.key, target.address.is_ipv6())
     };
     let socket = client.open_socket(spec)?;
@@ -157,8 +212,8 @@ pub fn connect(client: &Client, target: &RelayTarget) -> Result<TcpStream> {
         Ok(()) => {}
         Err(rustix::io::Errno::INPROGRESS) => {
             let timeout = Timespec {
-                tv_sec: CONNECT_TIMEOUT.as_secs().cast_signed(),
-                tv_nsec: 0,
+                tv_sec: timeout.as_secs().cast_signed(),
+                tv_nsec: timeout.subsec_nanos().into(),
             };
             let ready = poll(&mut [PollFd::new(&socket, PollFlags::OUT)], Some(&timeout))
                 .map_err(Error::os(doing()))?;

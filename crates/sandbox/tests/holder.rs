@@ -408,7 +408,12 @@ fn our_own_program_runs_inside_a_namespace_with_inherited_descriptors() {
         .insert("SANDBOX_TEST_REPORT".into(), "1".into());
     let process = lab
         .client
-        .run("a", spec, [null(), null(), null()], vec![write.into(), null()])
+        .run(
+            "a",
+            spec,
+            [null(), null(), null()],
+            vec![write.into(), null()],
+        )
         .unwrap();
     let mut report = String::new();
     read.read_to_string(&mut report).unwrap();

@@ -3,14 +3,15 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use common::Lab;
 use sandbox::capabilities::{Feature, probe};
-use sandbox::relay::{self, RelayTarget};
-use sandbox::{NetnsSpec, SelfCommand, SocketSpec};
+use sandbox::relay::{self, RelaySpec, RelayTarget};
+use sandbox::{Error, NetnsSpec, SelfCommand, SocketSpec};
 
 sandbox::reexec_in_tests!();
 
@@ -36,12 +37,8 @@ fn connections_are_carried_into_the_lab_with_half_close_and_survive_the_caller()
     });
     let outside = TcpListener::bind("127.0.0.1:0").unwrap();
     let door = outside.local_addr().unwrap();
-    let target = RelayTarget {
-        holder: lab.handle.socket.clone(),
-        key: "internet".into(),
-        address,
-    };
-    let mut relay = relay::launch(&SelfCommand::current().unwrap(), outside, &target).unwrap();
+    let spec = relay_to(&lab, door, address);
+    let mut relay = relay::launch(&SelfCommand::current().unwrap(), outside, &spec).unwrap();
     for size in [1, 100_000, 3_000_000] {
         let sent: Vec<u8> = (0..size).map(|at: u32| (at % 251) as u8).collect();
         let mut stream = TcpStream::connect(door).unwrap();
@@ -56,16 +53,106 @@ fn connections_are_carried_into_the_lab_with_half_close_and_survive_the_caller()
         assert!(back == sent, "{size} bytes, {} back", back.len());
     }
     server.join().unwrap();
-    // Nobody listens any more: the connection is closed, the relay goes on.
+    // Nobody listens any more: the caller is told as by a host that refuses, the relay goes on.
     let mut refused = TcpStream::connect(door).unwrap();
     refused
         .set_read_timeout(Some(Duration::from_secs(20)))
         .unwrap();
-    assert!(matches!(refused.read(&mut [0; 1]), Ok(0) | Err(_)));
+    assert_eq!(
+        refused.read(&mut [0; 1]).unwrap_err().kind(),
+        std::io::ErrorKind::ConnectionReset
+    );
     assert!(relay.try_wait().unwrap().is_none());
     // It ends with the lab.
     lab.handle.client().unwrap().shutdown().unwrap();
     common::eventually("the relay ends", || relay.try_wait().unwrap().is_some());
+}
+
+fn relay_to(lab: &Lab, listen: SocketAddr, address: SocketAddr) -> RelaySpec {
+    RelaySpec {
+        listen,
+        target: RelayTarget {
+            holder: lab.handle.socket.clone(),
+            key: "internet".into(),
+            source: Some("127.0.0.9".parse().unwrap()),
+            address,
+        },
+        labels: BTreeMap::from([("to".into(), "web-1:80".into())]),
+    }
+}
+
+#[test]
+fn connections_come_from_the_address_asked_for() {
+    let lab = Lab::launch();
+    lab.client.create_netns(NetnsSpec::lab("internet")).unwrap();
+    let address = "127.0.0.1:80".parse().unwrap();
+    let inside = lab
+        .client
+        .open_socket(SocketSpec::tcp_listener("internet", address))
+        .unwrap();
+    let inside = TcpListener::from(inside);
+    let target = relay_to(&lab, address, address).target;
+    let _client = relay::connect(&lab.client, &target, relay::CONNECT_TIMEOUT).unwrap();
+    let (_, peer) = inside.accept().unwrap();
+    assert_eq!(Some(peer.ip()), target.source);
+    // An address that nobody has there is an error, not another address.
+    let foreign = RelayTarget {
+        source: Some("192.0.2.1".parse().unwrap()),
+        ..target
+    };
+    let refused = relay::connect(&lab.client, &foreign, relay::CONNECT_TIMEOUT).unwrap_err();
+    assert!(matches!(&refused, Error::Refused(fault) if fault.errno == Some(libc::EADDRNOTAVAIL)));
+}
+
+#[test]
+fn relays_are_found_by_their_process_and_ended_by_it() {
+    let lab = Lab::launch();
+    lab.client.create_netns(NetnsSpec::lab("internet")).unwrap();
+    let outside = TcpListener::bind("127.0.0.1:0").unwrap();
+    let door = outside.local_addr().unwrap();
+    let spec = relay_to(&lab, door, "127.0.0.1:80".parse().unwrap());
+    let mut child = relay::launch(&SelfCommand::current().unwrap(), outside, &spec).unwrap();
+    let mine = || {
+        relay::running()
+            .into_iter()
+            .filter(|relay| relay.spec.target.holder == lab.handle.socket)
+            .collect::<Vec<_>>()
+    };
+    common::eventually("the relay shows", || !mine().is_empty());
+    let found = mine();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].spec, spec);
+    assert_eq!(found[0].process.pid, child.id() as i32);
+    // One with the same number that began at another time is somebody else.
+    let mut other = found[0].clone();
+    other.process.began += 1;
+    assert!(!other.end().unwrap());
+    assert!(child.try_wait().unwrap().is_none());
+    assert!(found[0].end().unwrap());
+    child.wait().unwrap();
+    assert!(!found[0].end().unwrap());
+    assert!(mine().is_empty());
+    assert!(TcpStream::connect(door).is_err());
+}
+
+#[test]
+fn holders_are_found_and_their_instances_are_not_taken_for_them() {
+    let lab = Lab::with_instance("one");
+    let mine: Vec<_> = sandbox::running::holders()
+        .into_iter()
+        .filter(|holder| holder.socket == lab.handle.socket)
+        .collect();
+    assert_eq!(mine.len(), 1, "{mine:?}");
+    assert_eq!(mine[0].process.pid, lab.handle.pid);
+    assert_eq!(mine[0].lab_name, "test");
+    let folder = lab.directory.path();
+    assert!(sandbox::running::stale_sockets(folder).is_empty());
+    rustix::process::pidfd_send_signal(&lab.handle.pidfd, rustix::process::Signal::KILL).unwrap();
+    assert!(common::wait_ended(&lab.handle, Duration::from_secs(10)));
+    assert_eq!(
+        sandbox::running::stale_sockets(folder),
+        [lab.handle.socket.clone()]
+    );
 }
 
 #[test]
