@@ -2,6 +2,7 @@
 
 mod check;
 mod cidr;
+pub mod graph;
 mod probing;
 mod test;
 
@@ -43,6 +44,10 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Test(arguments) => {
             let lab = load(&find(None, global)?, output)?;
             test::run(&arguments, &lab, &cloud(&lab, output)?, output)
+        }
+        Command::Graph(arguments) => {
+            let lab = load(&find(arguments.positional.as_deref(), global)?, output)?;
+            graph::run(&arguments, &cloud(&lab, output)?, output)
         }
         Command::Cidr(command) => cidr::run(command, output),
         Command::Schema => {

@@ -1,0 +1,93 @@
+//! `graph`: the lab as a picture. What the picture shows is decided in the room `diagram`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use model::Model;
+
+use crate::exit::{Failure, Result};
+use crate::output::Output;
+
+/// `graph`.
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Lab file
+    #[arg(value_name = "FILE")]
+    pub positional: Option<PathBuf>,
+    /// What to draw; default: by the ending of -w FILE (.svg, .mmd, .md, .txt), else tree
+    #[arg(long, short = 'k', value_enum, value_name = "KIND")]
+    pub kind: Option<Kind>,
+    /// Where to write it; `-` is standard output
+    #[arg(long, short = 'w', default_value = "-", value_name = "FILE")]
+    pub write: PathBuf,
+}
+
+/// Kinds of pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kind {
+    /// Lines for a terminal.
+    Tree,
+    /// A picture for browsers and documents, light and dark.
+    Svg,
+    /// A flowchart for documents that render Mermaid.
+    Mermaid,
+}
+
+impl Kind {
+    fn of_ending(path: &Path) -> Option<Kind> {
+        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+            "svg" => Some(Kind::Svg),
+            "mmd" | "mermaid" | "md" => Some(Kind::Mermaid),
+            "txt" => Some(Kind::Tree),
+            _ => None,
+        }
+    }
+}
+
+/// Draws a cloud.
+pub fn run(arguments: &GraphArgs, model: &Model, output: &Output) -> Result {
+    let to_stdout = arguments.write == Path::new("-");
+    let kind = match (arguments.kind, to_stdout) {
+        (Some(kind), _) => kind,
+        (None, true) => Kind::Tree,
+        (None, false) => Kind::of_ending(&arguments.write).ok_or_else(|| {
+            Failure::usage(format!("the ending of {} is no kind of picture", arguments.write.display()))
+                .hint("--kind svg, mermaid or tree; or a name that ends in .svg, .mmd, .md or .txt")
+        })?,
+    };
+    let text = match kind {
+        Kind::Tree => diagram::tree(model),
+        Kind::Svg => diagram::svg(model),
+        // A Markdown document shows what stands in a fence.
+        Kind::Mermaid if !to_stdout && arguments.write.extension().is_some_and(|e| e == "md") => {
+            format!("```mermaid\n{}```\n", diagram::mermaid(model))
+        }
+        Kind::Mermaid => diagram::mermaid(model),
+    };
+    if to_stdout {
+        output.line(text.trim_end_matches('\n'));
+    } else {
+        write(&arguments.write, &text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes beside the file and renames, so that a reader never sees half a picture. What is no plain file
+/// (`/dev/stdout`) is written to.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let failed = |e: std::io::Error| Failure::usage(format!("{} cannot be written: {e}", path.display()));
+    if path.exists() && !path.is_file() {
+        return std::fs::write(path, text).map_err(failed);
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = folder.join(format!(".{name}.{}", std::process::id()));
+    let written = std::fs::File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
+    let renamed = written.and_then(|()| std::fs::rename(&beside, path));
+    renamed.map_err(|e| {
+        let _ = std::fs::remove_file(&beside);
+        failed(e)
+    })
+}
