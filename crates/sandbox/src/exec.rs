@@ -16,7 +16,7 @@ use rustix::thread::{Gid, LinkNameSpaceType, Uid};
 
 use crate::error::Fault;
 use crate::spec::ExecSpec;
-use crate::sys;
+use crate::{filter, sys};
 
 /// Everything a new process is made of.
 pub(crate) struct NewProcess<'a> {
@@ -35,6 +35,8 @@ pub(crate) struct NewProcess<'a> {
     pub program: Option<&'a Path>,
     /// Soft limit of descriptors to return to: programs that loop over all of them expect a small one.
     pub descriptor_limit: Option<u64>,
+    /// It belongs to an instance: what it and its children may ask of the kernel is filtered.
+    pub filtered: bool,
 }
 
 /// Starts it. Returns once exec has succeeded, or with the reason why it has not.
@@ -121,6 +123,10 @@ fn become_program(
                 maximum,
             },
         );
+    }
+    if new.filtered {
+        // While it still has the right to, without giving up that programs change their user.
+        filter::install().map_err(|error| ("filtering the system calls of", error))?;
     }
     become_user(spec.uid, spec.gid).map_err(|error| ("changing ids for", error))?;
     for signal in [libc::SIGHUP, libc::SIGPIPE] {

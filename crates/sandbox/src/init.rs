@@ -217,6 +217,7 @@ impl Init {
             network: None,
             program: None,
             descriptor_limit: self.descriptor_limit,
+            filtered: true,
         })?;
         Ok((pid.as_raw_pid(), master))
     }

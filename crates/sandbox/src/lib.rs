@@ -15,6 +15,7 @@ pub mod client;
 pub mod entry;
 mod error;
 mod exec;
+mod filter;
 mod holder;
 mod identity;
 mod init;

@@ -277,9 +277,26 @@ pub(crate) fn mount_proc(target: &str) -> io::Result<()> {
 
 /// Read-only, so that programs take this for a container and leave devices alone. A kernel or container
 /// that refuses leaves `/sys` empty, which programs accept.
+///
+/// Twice, one on the other: `ip netns exec` takes one away and mounts a writable one, which the kernel
+/// allows only where another is left to be seen whose file system is not read-only as a whole.
 fn mount_sys() {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
-    let _ = rustix::mount::mount("sysfs", "/sys", "sysfs", flags, None);
+    let path = Path::new("/sys");
+    let mount = |more: MountFlags| {
+        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | more;
+        rustix::mount::mount("sysfs", path, "sysfs", flags, None).is_ok()
+    };
+    if !mount(MountFlags::empty()) {
+        mount(MountFlags::RDONLY);
+        return;
+    }
+    let read_only = sys::set_read_only(path)
+        .and_then(|()| Ok(rustix::mount::mount_bind(path, path)?))
+        .and_then(|()| sys::set_read_only(path));
+    if read_only.is_err() {
+        // Whatever is there, an empty one is on top of it.
+        let _ = mount_tmpfs(path, "mode=0555,size=0");
+    }
 }
 
 fn make_directories(names: &[&str]) -> Result<(), Fault> {
