@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fabric::Fabric;
 use fabric::engine::{Answer, EngineError, Request};
@@ -69,6 +69,23 @@ struct Up {
     engine: Engine,
     services: Option<Services>,
     listeners: Vec<instance::BuiltIn>,
+    clock: Clock,
+}
+
+/// The lab's present: it begins where the model's clock stands and runs with the machine's.
+struct Clock {
+    base: Timestamp,
+    since: Instant,
+}
+
+impl Clock {
+    fn at(base: Timestamp) -> Clock {
+        Clock { base, since: Instant::now() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.base.plus(self.since.elapsed().as_secs())
+    }
 }
 
 impl Host {
@@ -77,31 +94,85 @@ impl Host {
         Host { record, up: None }
     }
 
-    /// Takes hold of the lab's holder when it lives, after a restart of this process.
+    /// Takes hold of the lab's holder when it lives, after a restart of this process. False: the lab is down.
     pub fn attach(&mut self, paths: &Paths) -> Result<bool, HostError> {
         if self.up.is_some() {
             return Ok(true);
         }
-        let Some(applied) = self.record.applied.clone() else { return Ok(false) };
         let client = match Client::connect(&paths.holder_socket(&self.record.name)) {
             Ok(client) => client,
             Err(sandbox::Error::NotRunning { .. }) => {
                 // The machine was restarted, or somebody ended the holder: the lab is down, its record stays.
-                self.record.applied = None;
-                self.record.listeners = None;
-                self.record.running.values_mut().for_each(|running| running.commands.clear());
+                self.record.note_down();
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),
         };
+        let Some(applied) = self.record.applied.clone().map(Arc::new) else {
+            // It was being brought up when the daemon died; nobody was told that it is.
+            end(client, &paths.holder_socket(&self.record.name));
+            self.record.note_down();
+            return Ok(false);
+        };
         let fabric = Arc::new(Fabric::compile(&applied));
+        let lab = if self.record.is_changing {
+            let specs = instance::specs(&applied, &fabric, &program());
+            Lab::recover(client, linux::runtime::lab::options(), &fabric, &specs)?
+        } else {
+            Lab::attach(client, linux::runtime::lab::options(), fabric.clone())?
+        };
         let listeners = if self.record.listeners.is_some() { instance::listeners(&fabric) } else { Vec::new() };
-        let lab = Lab::attach(client, linux::runtime::lab::options(), fabric.clone())?;
-        let mut up = Up { engine: Engine::new(lab), services: None, listeners };
-        up.engine.observe(&Arc::new(applied.clone()))?;
-        up.serve(&Arc::new(applied), &fabric)?;
+        let mut up = Up { engine: Engine::new(lab), services: None, listeners, clock: Clock::at(applied.context.now) };
+        up.engine.observe(&applied)?;
+        up.serve(&applied, &fabric)?;
         self.up = Some(up);
+        if std::mem::take(&mut self.record.is_changing) {
+            // Which of these the unfinished change replaced is not known either.
+            if let Some(up) = self.up.as_mut() {
+                up.listeners.clear();
+            }
+            self.run(paths, &fabric)?;
+        }
         Ok(true)
+    }
+
+    /// Notices that the holder has died: everything in the lab with it.
+    pub fn notice_death(&mut self) {
+        let dead = |up: &mut Up| matches!(up.engine.lab().client().ping(), Err(sandbox::Error::Disconnected(_)));
+        if self.up.as_mut().is_some_and(dead) {
+            self.up = None;
+            self.record.note_down();
+        }
+    }
+
+    /// Moves the clocks of the services.
+    pub fn tick(&mut self) {
+        if let Some(up) = &self.up
+            && let Some(services) = &up.services
+        {
+            services.set_now(up.clock.now());
+        }
+    }
+
+    /// Back to an earlier record, and what runs with it.
+    pub fn revert(&mut self, paths: &Paths, before: LabRecord) {
+        let model = before.applied.clone();
+        let same_holder = model.is_some() && self.up.is_some();
+        if let Some(model) = model.filter(|_| same_holder) {
+            if self.apply(paths, &model).is_ok() {
+                (self.record.file, self.record.claims) = (before.file, before.claims);
+                return;
+            }
+        }
+        self.shut_down(paths);
+        self.record = before;
+        self.record.note_down();
+    }
+
+    /// Ends the holder of a lab that has no record; whether there was one.
+    pub fn end_orphan(paths: &Paths, lab: &str) -> bool {
+        let socket = paths.holder_socket(lab);
+        Client::connect(&socket).map(|client| end(client, &socket)).is_ok()
     }
 
     /// Whether the lab is up.
@@ -111,7 +182,12 @@ impl Host {
 
     /// Brings the lab to `model`: up when it was down. On failure the lab is what it was, or down when it was down.
     pub fn apply(&mut self, paths: &Paths, model: &Model) -> Result<(), HostError> {
+        self.notice_death();
         let fresh = !self.attach(paths)?;
+        if fresh {
+            // A holder whose record was lost would answer in the new one's place.
+            Host::end_orphan(paths, &self.record.name);
+        }
         let result = self.apply_to(paths, model);
         if let Err(error) = result {
             if fresh {
@@ -137,13 +213,13 @@ impl Host {
             paths.make(&self.record.name).map_err(|e| HostError::Failed(format!("making {}: {e}", paths.home.display())))?;
             let client = sandbox::launch(&spec)?.client()?;
             let engine = Engine::new(Lab::empty(client, linux::runtime::lab::options()));
-            self.up = Some(Up { engine, services: None, listeners: Vec::new() });
+            self.up = Some(Up { engine, services: None, listeners: Vec::new(), clock: Clock::at(model.context.now) });
         }
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
         let shared = Arc::new(model.clone());
         let fabric = Arc::new(Fabric::compile(model));
-        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
-        let specs = instance::specs(model, &fabric, &program);
+        let specs = instance::specs(model, &fabric, &program());
+        up.clock = Clock::at(up.clock.now().max(model.context.now));
         up.engine.lab().apply_with(&fabric, &specs)?;
         up.engine.observe(&shared)?;
         up.serve(&shared, &fabric)?;
@@ -189,14 +265,8 @@ impl Host {
     /// Takes the lab down: everything in it ends. The record's model stays.
     pub fn shut_down(&mut self, paths: &Paths) {
         self.up = None;
-        if let Ok(client) = Client::connect(&paths.holder_socket(&self.record.name)) {
-            // A holder that dies while it answers has done what was asked.
-            let _ = client.shutdown();
-        }
-        let _ = std::fs::remove_file(paths.holder_socket(&self.record.name));
-        self.record.applied = None;
-        self.record.listeners = None;
-        self.record.running.values_mut().for_each(|running| running.commands.clear());
+        Host::end_orphan(paths, &self.record.name);
+        self.record.note_down();
     }
 
     /// Sends a probe.
@@ -215,7 +285,7 @@ impl Host {
 
 impl Up {
     fn serve(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> Result<(), HostError> {
-        let shared = Shared { model: model.clone(), fabric: fabric.clone(), now: model.context.now };
+        let shared = Shared { model: model.clone(), fabric: fabric.clone(), now: self.clock.now() };
         Ok(Services::renew(&mut self.services, self.engine.lab().client(), shared)?)
     }
 
@@ -268,6 +338,18 @@ fn boot(script: &[u8]) -> ExecSpec {
     ]);
     spec.environment.insert("VPCLAB_USER_DATA".to_owned(), text);
     spec
+}
+
+/// Ends a holder and everything in it.
+fn end(client: Client, socket: &std::path::Path) {
+    // A holder that dies while it answers has done what was asked.
+    let _ = client.shutdown();
+    let _ = std::fs::remove_file(socket);
+}
+
+/// This program's file, for the tools that instances get.
+fn program() -> PathBuf {
+    std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"))
 }
 
 /// The present on the machine's clock.

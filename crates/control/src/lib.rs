@@ -1,8 +1,12 @@
 //! The control plane of running labs: services inside VPCs, state, the daemon and its API.
 //!
-//! Start at [`service`] (what VPCs offer their instances).
+//! Start at [`api`] (what can be asked), [`client::Daemon`] (how commands ask), [`daemon`] (who answers), [`host`] (one
+//! running lab) and [`service`] (what VPCs offer their instances).
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod client;
+pub mod daemon;
 pub mod host;
 pub mod instance;
 pub mod listener;

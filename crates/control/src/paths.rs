@@ -62,14 +62,23 @@ impl Paths {
         self.logs(lab).join(format!("{instance}.log"))
     }
 
-    /// Makes the folders of a lab and of sockets, for this user only.
+    /// The file whose lock says that a daemon lives.
+    pub fn daemon_lock(&self) -> PathBuf {
+        self.home.join("daemon.lock")
+    }
+
+    /// Makes the folders of state and sockets, for this user only.
+    ///
+    /// Errors: a folder that another user owns or can write to, which could be a trap.
+    pub fn make_folders(&self) -> std::io::Result<()> {
+        make_private(&self.home)?;
+        self.daemon_socket().parent().map_or(Ok(()), make_private)
+    }
+
+    /// Makes the folders of a lab too.
     pub fn make(&self, lab: &str) -> std::io::Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
-        let sockets = self.holder_socket(lab);
-        for folder in [Some(self.logs(lab).as_path()), sockets.parent()].into_iter().flatten() {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        Ok(())
+        self.make_folders()?;
+        make_private(&self.logs(lab))
     }
 
     /// A socket below home, or, where home's path is too long for one, in a folder of this user's below /tmp.
@@ -81,6 +90,20 @@ impl Paths {
         let uid = rustix::process::getuid().as_raw();
         Path::new("/tmp").join(format!("vpclab-{uid}-{:08x}", linux::naming::number(&self.home.to_string_lossy()))).join(name)
     }
+}
+
+/// A folder that only this user can look into.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // Of the link itself: a link to elsewhere is nobody's folder.
+    let found = std::fs::symlink_metadata(folder)?;
+    let mine = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
+    if mine {
+        return Ok(());
+    }
+    let why = format!("{} is not a folder that only this user can write to", folder.display());
+    Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why))
 }
 
 #[cfg(test)]

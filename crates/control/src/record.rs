@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use model::claim::Claim;
-use model::{InstanceId, Model, Timestamp};
+use model::{Context, InstanceId, Model, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A lab as the store keeps it.
@@ -24,6 +24,8 @@ pub struct LabRecord {
     pub created: Timestamp,
     /// What runs in instances besides their init.
     pub running: BTreeMap<InstanceId, Running>,
+    /// A change was begun and not finished: what the kernel holds is not known.
+    pub is_changing: bool,
     /// The process that holds the built-in listeners: its number at the holder.
     pub listeners: Option<u64>,
 }
@@ -35,4 +37,40 @@ pub struct Running {
     pub booted: bool,
     /// Command lines with their process's number at the holder.
     pub commands: Vec<(String, u64)>,
+}
+
+impl LabRecord {
+    /// A lab that holds nothing and never was up.
+    pub fn new(name: &str, nothing: Model, created: Timestamp) -> LabRecord {
+        LabRecord {
+            name: name.to_owned(),
+            file: None,
+            model: nothing,
+            applied: None,
+            claims: Vec::new(),
+            created,
+            running: BTreeMap::new(),
+            is_changing: false,
+            listeners: None,
+        }
+    }
+
+    /// Whether it never was up, or is gone.
+    pub fn is_new(&self) -> bool {
+        self.model.generation == 0 && self.applied.is_none()
+    }
+
+    /// Back to a lab that never was.
+    pub fn forget(&mut self) {
+        let nothing = Model::new(&self.model.account_id, self.model.region.clone(), Context::seeded(0, self.created));
+        *self = LabRecord::new(&self.name, nothing, self.created);
+    }
+
+    /// Its holder is gone, and with it everything that ran and every file of its instances.
+    pub fn note_down(&mut self) {
+        self.applied = None;
+        self.is_changing = false;
+        self.listeners = None;
+        self.running.clear();
+    }
 }

@@ -149,16 +149,7 @@ mod tests {
 
     fn record(name: &str) -> LabRecord {
         let model = Model::new("111122223333", Region::default(), Context::seeded(1, Timestamp(0)));
-        LabRecord {
-            name: name.to_owned(),
-            file: None,
-            model,
-            applied: None,
-            claims: Vec::new(),
-            created: Timestamp(0),
-            running: Default::default(),
-            listeners: None,
-        }
+        LabRecord::new(name, model, Timestamp(0))
     }
 
     #[test]

@@ -342,7 +342,7 @@ pub enum NameServer {
 }
 
 /// What came of a probe.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The outcome.
     pub outcome: Outcome,
@@ -351,7 +351,7 @@ pub struct Answer {
 }
 
 /// The outcome of a probe.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The request reached the receiver and the reply reached the sender.
     Allowed(Arrival),
@@ -367,7 +367,7 @@ pub enum Outcome {
 }
 
 /// A request that arrived and was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arrival {
     /// Source as the receiver saw it.
     pub source: IpAddr,
@@ -384,7 +384,7 @@ pub struct Arrival {
 }
 
 /// A request or reply that vanished.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drop {
     /// On the way there or back; the receiver must have seen the request in the second case.
     pub leg: Leg,
@@ -407,7 +407,7 @@ pub enum Leg {
 }
 
 /// What a probe showed that is neither arrival nor loss.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Observation {
     /// Echo replies, and the last ICMP error that came instead.
     Ping {
@@ -453,7 +453,7 @@ pub enum Observation {
 }
 
 /// An ICMP error that a guest received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IcmpErrorSeen {
     /// Who sent it.
     pub from: IpAddr,

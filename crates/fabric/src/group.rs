@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use model::{Origin, PrefixListId, SecurityGroupId, SecurityGroupRuleId, TrafficMatch};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fabric::Fabric;
 use crate::index::*;
@@ -119,7 +119,7 @@ impl GroupSet {
 }
 
 /// A rule by its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RuleIndex {
     /// The group.
     pub group: GroupIndex,

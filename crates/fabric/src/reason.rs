@@ -66,7 +66,7 @@ pub enum Stage {
 }
 
 /// Where something was decided. [`Component::label`] is the `at` of `conformance/scenarios.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Component {
     /// The security groups of an interface.
@@ -134,7 +134,7 @@ impl Component {
 }
 
 /// The rule that decided.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
     /// A rule of a security group.
@@ -172,7 +172,7 @@ pub enum Rule {
 }
 
 /// What a stage found, for a packet that passes as for one that does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// The stage.
     pub stage: Stage,
@@ -214,7 +214,7 @@ impl Reason {
 }
 
 /// What a stage decided.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
     /// On to the next stage.

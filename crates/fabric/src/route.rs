@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use model::route_table::RouteOrigin;
 use model::{Origin, PrefixListId, RouteTableId, RouteTarget};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::index::*;
 
@@ -66,7 +66,7 @@ pub struct BeatenRoute {
 }
 
 /// Where a route leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NextHop {
     /// Straight to whoever holds the address in this VPC.
@@ -95,7 +95,7 @@ pub enum NextHop {
 }
 
 /// Why a route leads nowhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BlackholeReason {
     /// The target no longer exists.

@@ -80,6 +80,35 @@ impl Lab {
         Ok(Lab { client, sockets: Sockets::default(), options, plan, fabric, directory })
     }
 
+    /// Takes hold again of a lab in which a change was cut short: whatever it holds, afterwards it holds `fabric`.
+    /// Namespaces, links and connections that are right stay.
+    pub fn recover(client: Client, options: Options, fabric: &Arc<Fabric>, specs: &InstanceSpecs) -> Result<Lab> {
+        let mut lab = Lab::attach(client, options, fabric.clone())?;
+        let there: Vec<String> = lab.client.list_netnses()?.into_iter().map(|namespace| namespace.key).collect();
+        let strays: Vec<&String> = there.iter().filter(|key| !lab.plan.namespaces.contains_key(*key)).collect();
+        lab.client.stop_instances(&strays, Duration::ZERO)?;
+        lab.client.remove_netnses(&strays)?;
+        let missing = |changes: Changes| Changes {
+            new_namespaces: changes.new_namespaces.into_iter().filter(|(key, _)| !there.contains(key)).collect(),
+            ..changes
+        };
+        let changes = missing(Changes::between(&Plan::default(), &lab.plan));
+        lab.create_namespaces(&changes, &lab.plan, specs)?;
+        let sysctls = lab.plan.namespaces.iter().filter(|(_, namespace)| !namespace.sysctls.is_empty());
+        let writes: Vec<_> = sysctls
+            .map(|(key, namespace)| sandbox::client::SysctlWrite {
+                key: key.clone(),
+                values: namespace.sysctls.clone().into_iter().collect(),
+            })
+            .collect();
+        if !writes.is_empty() {
+            lab.client.write_sysctls_of(writes)?;
+        }
+        apply::reconcile(&mut Reach { client: &lab.client, sockets: &mut lab.sockets }, &lab.plan)?;
+        lab.follow_states(specs)?;
+        Ok(lab)
+    }
+
     /// The holder.
     pub fn client(&self) -> &Client {
         &self.client
@@ -146,7 +175,7 @@ impl Lab {
         self.follow_states(specs)
     }
 
-    fn create_namespaces(&mut self, changes: &Changes, plan: &Plan, specs: &InstanceSpecs) -> Result<()> {
+    fn create_namespaces(&self, changes: &Changes, plan: &Plan, specs: &InstanceSpecs) -> Result<()> {
         let sysctls = |key: &str| -> Vec<(String, String)> {
             plan.namespaces.get(key).map(|n| n.sysctls.clone().into_iter().collect()).unwrap_or_default()
         };

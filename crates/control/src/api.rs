@@ -1,0 +1,169 @@
+//! What is said over the daemon's socket: HTTP/1.1 with JSON under `/v1`. The command line uses it, and so may others.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/version` | [`Version`] |
+//! | `GET /v1/labs` | [`LabSummary`] of each, by name |
+//! | `GET /v1/labs/NAME` | [`LabView`] |
+//! | `PUT /v1/labs/NAME` ([`Wanted`]) | [`Applied`] once the lab is up and equal to what was sent |
+//! | `DELETE /v1/labs/NAME` | [`Gone`] once everything of it is gone |
+//! | `POST /v1/labs/NAME/probes` ([`Probes`]) | [`Answers`] in the same order |
+//! | `POST /v1/exit` | nothing: the daemon ends, labs go on |
+//!
+//! A refusal is a [`Problem`] with status 400, 404, 409, 500 or 503.
+
+use std::path::PathBuf;
+
+use fabric::engine::{Answer, Request};
+use model::claim::Claim;
+use model::{Model, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Version of this program and so of the API: both sides are one binary.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Who answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Version of the daemon's program.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// What went wrong when it began and its user must know: damaged state that was put aside.
+    pub notice: Option<String>,
+}
+
+/// A lab in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabSummary {
+    /// Name.
+    pub name: String,
+    /// Whether packets flow.
+    pub is_up: bool,
+    /// The file it came from last.
+    pub file: Option<PathBuf>,
+    /// When it was first brought up.
+    pub created: Timestamp,
+    /// How many VPCs, subnets and instances it has.
+    pub vpcs: usize,
+    /// Subnets.
+    pub subnets: usize,
+    /// Instances that are not terminated.
+    pub instances: usize,
+}
+
+/// Everything about a lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabView {
+    /// Name.
+    pub name: String,
+    /// Whether packets flow.
+    pub is_up: bool,
+    /// The file it came from last.
+    pub file: Option<PathBuf>,
+    /// When it was first brought up.
+    pub created: Timestamp,
+    /// The cloud.
+    pub model: Model,
+    /// What the file promises.
+    pub claims: Vec<Claim>,
+}
+
+/// What a lab shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// [`Model::generation`] of the lab that `model` was made from; `None`: of no lab. The request is refused with 409
+    /// when the lab is at another by now.
+    pub base_generation: Option<u64>,
+    /// The file it comes from.
+    pub file: Option<PathBuf>,
+    /// The cloud.
+    pub model: Model,
+    /// What the file promises.
+    pub claims: Vec<Claim>,
+}
+
+/// A lab equals what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    /// Its generation.
+    pub generation: u64,
+}
+
+/// A lab is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Whether there was anything.
+    pub existed: bool,
+    /// Instances that ended with it.
+    pub instances: usize,
+}
+
+/// Probes to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probes {
+    /// Generation that the caller knows: answers name things by their place in its fabric. 409 at another.
+    pub generation: u64,
+    /// The probes.
+    pub requests: Vec<Request>,
+}
+
+/// What came of probes, in their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// An answer, or why there is none.
+    pub answers: Vec<Result<Answer, String>>,
+}
+
+/// Why a request was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// Which kind.
+    pub kind: ProblemKind,
+    /// What and why.
+    pub message: String,
+    /// What to type next.
+    pub hint: Option<String>,
+}
+
+/// Kinds of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProblemKind {
+    /// The request makes no sense.
+    BadRequest,
+    /// There is no such lab, or it is down.
+    NotFound,
+    /// Somebody else changed the lab meanwhile.
+    Conflict,
+    /// The machine lacks something.
+    Environment,
+    /// The kernel, the disk or the holder refused.
+    Failed,
+}
+
+impl ProblemKind {
+    /// HTTP status.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::NotFound => 404,
+            Self::Conflict => 409,
+            Self::Environment => 503,
+            Self::Failed => 500,
+        }
+    }
+}
+
+impl Problem {
+    /// A refusal without a hint.
+    pub fn new(kind: ProblemKind, message: impl Into<String>) -> Problem {
+        Problem { kind, message: message.into(), hint: None }
+    }
+
+    /// The same with what to type next.
+    pub fn hint(self, hint: impl Into<String>) -> Problem {
+        Problem { hint: Some(hint.into()), ..self }
+    }
+}

@@ -1,0 +1,259 @@
+//! All labs of a user: their records on disk and their hosts, each changed by one request at a time.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use model::InstanceState;
+
+use crate::api::{Answers, Applied, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::host::{Host, HostError};
+use crate::paths::Paths;
+use crate::record::LabRecord;
+use crate::store::{Store, StoreError};
+
+/// The labs of this user.
+pub struct Labs {
+    paths: Paths,
+    store: Store,
+    labs: Mutex<BTreeMap<String, Arc<Lab>>>,
+    notice: Option<String>,
+}
+
+/// A lab; what is shown of it can be read while it changes.
+struct Lab {
+    host: Mutex<Host>,
+    shown: Mutex<Arc<LabView>>,
+}
+
+impl Lab {
+    fn new(host: Host) -> Lab {
+        let shown = Mutex::new(Arc::new(view(&host)));
+        Lab { host: Mutex::new(host), shown }
+    }
+
+    /// The lab as it is, or, while a request changes it, as it was before.
+    fn shown(&self) -> Arc<LabView> {
+        if let Ok(mut host) = self.host.try_lock() {
+            host.notice_death();
+            self.show(&host);
+        }
+        lock(&self.shown).clone()
+    }
+
+    fn show(&self, host: &Host) {
+        *lock(&self.shown) = Arc::new(view(host));
+    }
+}
+
+impl Labs {
+    /// Reads the records and takes hold of the labs that live.
+    pub fn open(paths: Paths) -> Result<Labs, Problem> {
+        let (store, notice) = match Store::open(&paths.store()) {
+            Ok(store) => (store, None),
+            // What could not be read was put aside: begin with nothing, and say so.
+            Err(error @ StoreError::Damaged { .. }) => (Store::open(&paths.store())?, Some(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        let mut labs = BTreeMap::new();
+        for record in store.labs()? {
+            let name = record.name.clone();
+            let mut host = Host::new(record);
+            if let Err(error) = host.attach(&paths) {
+                // The others can be served; this one says why when it is asked for.
+                eprintln!("lab {name}: {error}");
+            }
+            labs.insert(name, Arc::new(Lab::new(host)));
+        }
+        Ok(Labs { paths, store, labs: Mutex::new(labs), notice })
+    }
+
+    /// What went wrong at the start and must be known.
+    pub fn notice(&self) -> Option<String> {
+        self.notice.clone()
+    }
+
+    /// Moves clocks; whether a lab is up.
+    pub fn tick(&self) -> bool {
+        let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();
+        labs.iter().fold(false, |needed, lab| match lab.host.try_lock() {
+            Ok(mut host) => {
+                host.tick();
+                needed | host.is_up()
+            }
+            Err(_) => true,
+        })
+    }
+
+    /// All labs by name.
+    pub fn list(&self) -> Result<Vec<LabSummary>, Problem> {
+        let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();
+        Ok(labs.iter().map(|lab| summary(&lab.shown())).collect())
+    }
+
+    /// One lab.
+    pub fn view(&self, name: &str) -> Result<LabView, Problem> {
+        Ok(LabView::clone(&self.find(name)?.shown()))
+    }
+
+    /// Makes a lab what is wanted, up. On failure it is what it was.
+    pub fn bring(&self, name: &str, wanted: Wanted) -> Result<Applied, Problem> {
+        check_name(name)?;
+        let lab = self.find_or_new(name, &wanted);
+        self.changing(name, &lab, |host| {
+            let is_new = host.record.is_new();
+            let base = (!is_new).then_some(host.record.model.generation);
+            if base != wanted.base_generation {
+                return Err(conflict(name));
+            }
+            let before = host.record.clone();
+            // A daemon that dies now leaves the mark, and the next one sets things right.
+            host.record.is_changing = true;
+            self.store.put(&host.record)?;
+            let changed = host.apply(&self.paths, &wanted.model);
+            host.record.is_changing = false;
+            if let Err(error) = changed {
+                if is_new { self.store.remove(name) } else { self.store.put(&host.record) }?;
+                return Err(error.into());
+            }
+            (host.record.file, host.record.claims) = (wanted.file, wanted.claims);
+            if let Err(error) = self.store.put(&host.record) {
+                // What cannot be kept must not run: the answer is no, and the lab is what the disk says.
+                host.revert(&self.paths, before);
+                return Err(error.into());
+            }
+            Ok(Applied { generation: host.record.model.generation })
+        })
+    }
+
+    /// Ends a lab and forgets it.
+    pub fn take_down(&self, name: &str) -> Result<Gone, Problem> {
+        check_name(name)?;
+        let Ok(lab) = self.find(name) else {
+            // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
+            return Ok(Gone { existed: Host::end_orphan(&self.paths, name), instances: 0 });
+        };
+        self.changing(name, &lab, |host| {
+            let instances = summary(&view(host)).instances;
+            host.shut_down(&self.paths);
+            self.store.remove(name)?;
+            let _ = std::fs::remove_dir_all(self.paths.logs(name));
+            host.record.forget();
+            Ok(Gone { existed: true, instances })
+        })
+    }
+
+    /// Sends probes.
+    pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
+        let lab = self.find(name)?;
+        let mut host = lock(&lab.host);
+        if !host.attach(&self.paths)? {
+            return Err(down(name));
+        }
+        if host.record.model.generation != probes.generation {
+            return Err(conflict(name));
+        }
+        let answers = probes.requests.iter().map(|request| host.probe(request).map_err(|e| e.to_string())).collect();
+        Ok(Answers { answers })
+    }
+
+    /// Changes a lab, and lets go of it when nothing of it is left.
+    fn changing<T>(&self, name: &str, lab: &Arc<Lab>, change: impl FnOnce(&mut Host) -> Result<T, Problem>) -> Result<T, Problem> {
+        let mut host = lock(&lab.host);
+        if !lock(&self.labs).get(name).is_some_and(|known| Arc::ptr_eq(known, lab)) {
+            // Its last user let go of it while this request waited.
+            return Err(conflict(name));
+        }
+        let result = change(&mut host);
+        if host.record.is_new() {
+            lock(&self.labs).remove(name);
+        }
+        lab.show(&host);
+        result
+    }
+
+    fn find(&self, name: &str) -> Result<Arc<Lab>, Problem> {
+        let labs = lock(&self.labs);
+        labs.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = labs.keys().map(String::as_str).collect();
+            let hint = if known.is_empty() { "vpclab up brings one up".to_owned() } else { format!("there are: {}", known.join(", ")) };
+            Problem::new(ProblemKind::NotFound, format!("there is no lab {name}")).hint(hint)
+        })
+    }
+
+    fn find_or_new(&self, name: &str, wanted: &Wanted) -> Arc<Lab> {
+        let new = || {
+            let nothing = model::Model::new(
+                &wanted.model.account_id,
+                wanted.model.region.clone(),
+                model::Context::seeded(0, wanted.model.context.now),
+            );
+            Arc::new(Lab::new(Host::new(LabRecord::new(name, nothing, crate::host::now()))))
+        };
+        lock(&self.labs).entry(name.to_owned()).or_insert_with(new).clone()
+    }
+}
+
+/// A thread that panicked with the lock left a host whose record is on disk; what is in memory is checked on use.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn view(host: &Host) -> LabView {
+    let record = &host.record;
+    LabView {
+        name: record.name.clone(),
+        is_up: host.is_up(),
+        file: record.file.clone(),
+        created: record.created,
+        model: record.model.clone(),
+        claims: record.claims.clone(),
+    }
+}
+
+fn summary(view: &LabView) -> LabSummary {
+    let alive = view.model.instances.values().filter(|i| i.state != InstanceState::Terminated);
+    LabSummary {
+        name: view.name.clone(),
+        is_up: view.is_up,
+        file: view.file.clone(),
+        created: view.created,
+        vpcs: view.model.vpcs.len(),
+        subnets: view.model.subnets.len(),
+        instances: alive.count(),
+    }
+}
+
+fn conflict(name: &str) -> Problem {
+    Problem::new(ProblemKind::Conflict, format!("lab {name} was changed by another command meanwhile"))
+}
+
+fn down(name: &str) -> Problem {
+    Problem::new(ProblemKind::NotFound, format!("lab {name} is down")).hint("vpclab up brings it up again")
+}
+
+/// Names become file names: letters, digits, `-`, `_` and `.`, not first a sign, at most 63.
+fn check_name(name: &str) -> Result<(), Problem> {
+    let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    if first && name.len() <= 63 && name.chars().all(sound) {
+        return Ok(());
+    }
+    let problem = Problem::new(ProblemKind::BadRequest, format!("`{name}` cannot be the name of a lab"));
+    Err(problem.hint("letters, digits, `-`, `_` and `.`, at most 63; `name:` in the file gives another"))
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Problem::new(ProblemKind::Failed, error.to_string())
+    }
+}
+
+impl From<HostError> for Problem {
+    fn from(error: HostError) -> Self {
+        match error {
+            HostError::Environment { missing, fix } => Problem::new(ProblemKind::Environment, missing).hint(fix),
+            HostError::Failed(why) => Problem::new(ProblemKind::Failed, why),
+            HostError::Down(name) => down(&name),
+        }
+    }
+}

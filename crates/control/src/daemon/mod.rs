@@ -1,0 +1,233 @@
+//! The daemon: one process a user, started by the first command that needs it. It keeps labs equal to their records
+//! and answers [`crate::api`] on a unix socket that only its user can open. Labs live in their holders: the daemon may
+//! end at any moment, and the next one takes hold of them again.
+
+mod labs;
+
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use rustix::fs::FlockOperation;
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixListener;
+use tokio::sync::Notify;
+
+use crate::api::{Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::paths::Paths;
+use labs::Labs;
+
+/// Hidden first argument of the daemon's process.
+pub const DAEMON: &str = "__daemon";
+
+/// How long a daemon without a running lab waits for requests before it ends.
+const IDLE: Duration = Duration::from_secs(60);
+/// The largest request, bytes: a cloud of 100,000 instances fits.
+const LARGEST_REQUEST: usize = 512 << 20;
+
+/// What a starting daemon tells the command that started it: one line of JSON on its standard output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Start {
+    /// It answers on its socket.
+    Ready,
+    /// Another daemon of this user lives already.
+    AlreadyRunning,
+    /// It cannot work here.
+    Refused(Problem),
+}
+
+struct Daemon {
+    labs: Arc<Labs>,
+    started: Instant,
+    /// Milliseconds after `started` of the last request.
+    last_request: AtomicU64,
+    leave: Notify,
+}
+
+/// Runs the daemon until it is told to end or has nothing to do; its exit code.
+pub fn serve(paths: Paths) -> i32 {
+    // Ctrl-C at the terminal of the command that happened to start this is not meant for the labs of others.
+    let _ = rustix::process::setsid();
+    let _ = std::env::set_current_dir("/");
+    let _ = sandbox::raise_descriptor_limit();
+    match begin(paths) {
+        Ok(None) => report(&Start::AlreadyRunning),
+        Ok(Some(begun)) => return begun.run(),
+        Err(problem) => {
+            eprintln!("{problem}");
+            report(&Start::Refused(problem));
+        }
+    }
+    1
+}
+
+/// A daemon that owns its socket and has taken hold of its labs.
+struct Begun {
+    daemon: Arc<Daemon>,
+    listener: std::os::unix::net::UnixListener,
+    /// Held as long as the process lives: the one daemon of this user.
+    _lock: OwnedFd,
+}
+
+/// `None`: another daemon lives.
+fn begin(paths: Paths) -> Result<Option<Begun>, Problem> {
+    let failed = |doing: String| move |e: std::io::Error| Problem::new(ProblemKind::Failed, format!("{doing}: {e}"));
+    paths.make_folders().map_err(failed(format!("making {}", paths.home.display())))?;
+    let lock = std::fs::OpenOptions::new().create(true).write(true).truncate(false).mode(0o600).open(paths.daemon_lock());
+    let lock = OwnedFd::from(lock.map_err(failed(format!("opening {}", paths.daemon_lock().display())))?);
+    if rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return Ok(None);
+    }
+    let labs = Arc::new(Labs::open(paths.clone())?);
+    let socket = paths.daemon_socket();
+    // Whoever bound it is dead: the lock says so.
+    let _ = std::fs::remove_file(&socket);
+    let bound = std::os::unix::net::UnixListener::bind(&socket).and_then(|listener| {
+        std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    });
+    let listener = bound.map_err(failed(format!("listening on {}", socket.display())))?;
+    let daemon = Daemon { labs, started: Instant::now(), last_request: AtomicU64::new(0), leave: Notify::new() };
+    Ok(Some(Begun { daemon: Arc::new(daemon), listener, _lock: lock }))
+}
+
+/// Tells the caller, then lets go of the pipe that it waits on.
+fn report(start: &Start) {
+    let mut out = std::io::stdout();
+    // The caller may be gone; that is its business.
+    let _ = serde_json::to_string(start).map(|line| writeln!(out, "{line}"));
+    let _ = out.flush();
+    if let Ok(null) = std::fs::OpenOptions::new().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+impl Begun {
+    fn run(self) -> i32 {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                report(&Start::Refused(Problem::new(ProblemKind::Failed, format!("starting threads: {error}"))));
+                return 1;
+            }
+        };
+        let daemon = self.daemon.clone();
+        let result = runtime.block_on(async move {
+            let listener = UnixListener::from_std(self.listener)?;
+            report(&Start::Ready);
+            tokio::spawn(daemon.clone().keep_time());
+            axum::serve(listener, router(daemon.clone())).with_graceful_shutdown(daemon.asked_to_leave()).await
+        });
+        match result {
+            Ok(()) => 0,
+            Err(error) => {
+                eprintln!("daemon: {error}");
+                1
+            }
+        }
+    }
+}
+
+impl Daemon {
+    async fn asked_to_leave(self: Arc<Self>) {
+        let Ok(mut terminated) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+            return self.leave.notified().await;
+        };
+        tokio::select! {
+            () = self.leave.notified() => {}
+            _ = terminated.recv() => {}
+        }
+    }
+
+    /// Moves the clocks of services, and ends a daemon that nobody needs.
+    async fn keep_time(self: Arc<Self>) {
+        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            beat.tick().await;
+            let labs = self.labs.clone();
+            let needed = tokio::task::spawn_blocking(move || labs.tick()).await.unwrap_or(true);
+            let last = Duration::from_millis(self.last_request.load(Ordering::Relaxed));
+            if !needed && self.started.elapsed().saturating_sub(last) > IDLE {
+                self.leave.notify_one();
+            }
+        }
+    }
+
+    /// Runs what may wait for the kernel or the disk where waiting is no harm.
+    async fn blocking<T: Serialize + Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&Labs) -> Result<T, Problem> + Send + 'static,
+    ) -> Response {
+        let labs = self.labs.clone();
+        // A caller that goes away does not stop what it asked for: half of a change is worse than all of it.
+        match tokio::task::spawn_blocking(move || work(&labs)).await {
+            Ok(Ok(answer)) => Json(answer).into_response(),
+            Ok(Err(problem)) => refuse(problem),
+            Err(_) => refuse(Problem::new(ProblemKind::Failed, "the daemon failed within; its log says more")),
+        }
+    }
+}
+
+fn refuse(problem: Problem) -> Response {
+    let status = StatusCode::from_u16(problem.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, Json(problem)).into_response()
+}
+
+type Here = State<Arc<Daemon>>;
+
+fn router(daemon: Arc<Daemon>) -> Router {
+    Router::new()
+        .route("/v1/version", get(version))
+        .route("/v1/labs", get(|State(daemon): Here| daemon.blocking(Labs::list)))
+        .route("/v1/labs/{name}", get(view).put(bring).delete(take_down))
+        .route("/v1/labs/{name}/probes", post(probe))
+        .route("/v1/exit", post(leave))
+        .fallback(|| async { refuse(Problem::new(ProblemKind::NotFound, "there is no such path")) })
+        .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
+        .layer(axum::middleware::from_fn_with_state(daemon.clone(), note_time))
+        .with_state(daemon)
+}
+
+async fn note_time(State(daemon): Here, request: Request, next: Next) -> Response {
+    let since = u64::try_from(daemon.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    daemon.last_request.store(since, Ordering::Relaxed);
+    next.run(request).await
+}
+
+async fn version(State(daemon): Here) -> Json<Version> {
+    Json(Version { version: VERSION.to_owned(), pid: std::process::id(), notice: daemon.labs.notice() })
+}
+
+async fn view(State(daemon): Here, Path(name): Path<String>) -> Response {
+    daemon.blocking(move |labs| labs.view(&name)).await
+}
+
+async fn bring(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<Wanted>) -> Response {
+    daemon.blocking(move |labs| labs.bring(&name, wanted)).await
+}
+
+async fn take_down(State(daemon): Here, Path(name): Path<String>) -> Response {
+    daemon.blocking(move |labs| labs.take_down(&name)).await
+}
+
+async fn probe(State(daemon): Here, Path(name): Path<String>, Json(probes): Json<Probes>) -> Response {
+    daemon.blocking(move |labs| labs.probe(&name, &probes)).await
+}
+
+async fn leave(State(daemon): Here) -> Json<()> {
+    daemon.leave.notify_one();
+    Json(())
+}
