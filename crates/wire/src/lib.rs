@@ -1,4 +1,4 @@
-//! Packets as bytes: headers, checksums, DNS, DHCP and NTP messages, pcapng. Sans I/O, pure.
+//! Packets as bytes: headers, checksums, DNS, DHCP and NTP messages, pcapng, filters. Sans I/O, pure.
 //!
 //! Every header is a plain value with `parse` (bytes to value and the rest) and `emit` (value to
 //! bytes). `parse` does not judge checksums, because captured packets often have none yet; whoever
@@ -11,6 +11,7 @@ pub mod checksum;
 pub mod dhcp;
 pub mod dns;
 pub mod ethernet;
+pub mod filter;
 pub mod gre;
 pub mod icmpv4;
 pub mod icmpv6;
@@ -25,6 +26,7 @@ pub mod udp;
 
 pub use arp::Arp;
 pub use ethernet::{EtherType, Ethernet, Mac};
+pub use filter::Filter;
 pub use gre::Gre;
 pub use icmpv4::Icmpv4;
 pub use icmpv6::Icmpv6;

@@ -1,5 +1,6 @@
 //! The running half: namespaces and processes behind a holder, probes through them, and what is observed.
 
+pub mod capture;
 pub mod clock;
 mod container;
 pub mod drops;
@@ -10,12 +11,14 @@ mod guest;
 mod inject;
 mod kept;
 pub mod lab;
+pub mod open_sockets;
 mod packet;
 mod packet_probe;
-mod place;
+pub mod place;
 mod service_probe;
 mod sockets;
 mod sys;
+pub mod trace;
 mod watch;
 
 pub use engine::Engine;
