@@ -22,6 +22,8 @@ use super::place::Place;
 
 /// A protocol number that hands over whole packets, IP header included (raw(7): IPPROTO_RAW).
 const IPPROTO_RAW: i32 = 255;
+/// Probes of one trace, told apart by what fits into every protocol.
+const MOST_PROBES: u16 = 255;
 /// What UDP and ICMP probes carry.
 const BODY: &[u8] = b"vpclab traceroute";
 
@@ -85,6 +87,9 @@ struct Answer {
 /// Sends the probes and watches them.
 pub fn trace(client: &Client, fabric: &Fabric, request: &Request) -> Result<Trace, EngineError> {
     let IpAddr::V4(to) = request.to else { return Err(EngineError::Unsupported(Unsupported::Ipv6)) };
+    if u16::from(request.most) * u16::from(request.queries) > MOST_PROBES {
+        return Err(EngineError::BadProbe(format!("a trace sends at most {MOST_PROBES} probes")));
+    }
     let sender = Place::of_sender(fabric, &request.from)?;
     let hops = watched(fabric, &sender, to);
     let own = hops.iter().position(|hop| is_own(hop, &sender)).unwrap_or(0);
@@ -256,7 +261,7 @@ impl Tracer {
         if ip.destination != IpAddr::V4(self.from) {
             return None;
         }
-        let by_port = |port: u16| (0..=u16::from(u8::MAX)).find(|number| self.source_port(*number) == port);
+        let by_port = |port: u16| (0..MOST_PROBES).find(|number| self.source_port(*number) == port);
         match (&ip.transport, self.traffic) {
             (Transport::Tcp(tcp, _), Traffic::Tcp { destination_port, .. }) if from == self.to => {
                 let answers = tcp.source_port == destination_port && tcp.acknowledgement.wrapping_sub(1) >> 16 == u32::from(self.base);

@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn packets_of_several_sources_come_out_by_time() {
         let mut order = Order::default();
-        [at(1, 30), at(1, 50), at(0, 10), at(0, 40), at(2, 99)].map(|captured| order.add(captured));
+        [at(1, 30), at(1, 50), at(0, 10), at(0, 40), at(2, 99)].into_iter().for_each(|captured| order.add(captured));
         assert_eq!(times(&order.release(Duration::from_millis(100), [])), [(0, 10), (1, 30), (0, 40), (1, 50)]);
         assert!(!order.is_empty(), "99 is too young at 100: an earlier one may still come");
         order.add(at(0, 98));
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn nothing_overtakes_a_source_that_has_more_to_read() {
         let mut order = Order::default();
-        [at(0, 10), at(1, 20), at(0, 30)].map(|captured| order.add(captured));
+        [at(0, 10), at(1, 20), at(0, 30)].into_iter().for_each(|captured| order.add(captured));
         assert_eq!(times(&order.release(Duration::from_millis(1_000), [Duration::from_millis(20)])), [(0, 10), (1, 20)]);
         assert_eq!(times(&order.release(Duration::from_millis(1_000), [])), [(0, 30)]);
     }
