@@ -114,6 +114,7 @@ fn card(card: &Card, width: usize) -> Node {
     let groups: Vec<&str> = card.groups.iter().map(|(_, name)| name.as_str()).collect();
     let groups = if groups.is_empty() { String::new() } else { format!("sg:{}", groups.join(",")) };
     let listens = if card.listens.is_empty() { String::new() } else { format!("listens {}", card.listens.join(",")) };
+    let check = if card.passes_on { "source/dest check off" } else { "" };
     let label = format!("{label}{}", " ".repeat(pad));
-    Node::leaf(words([&label, &card.addresses.join(", "), &public, &groups, &listens, card.state.unwrap_or("")]))
+    Node::leaf(words([&label, &card.addresses.join(", "), &public, &groups, &listens, check, card.state.unwrap_or("")]))
 }

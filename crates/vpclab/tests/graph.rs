@@ -60,3 +60,18 @@ fn what_cannot_be_written_is_said_with_what_to_do() {
     assert!(String::from_utf8(done.stderr).unwrap().contains(&nowhere));
     assert!(!std::path::Path::new("picture.bmp").exists());
 }
+
+#[test]
+fn the_pictures_in_the_documents_are_those_that_the_command_draws() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(format!("{root}/docs/pictures")).unwrap() {
+        let picture = entry.unwrap().path();
+        let name = picture.file_stem().unwrap().to_str().unwrap().to_owned();
+        let again = format!("vpclab graph examples/{name}.yaml -w docs/pictures/{name}.svg");
+        let drawn = out(&["graph", &format!("{root}/examples/{name}.yaml"), "--kind", "svg"]);
+        assert!(drawn == std::fs::read_to_string(&picture).unwrap(), "{} is not current: {again}", picture.display());
+        seen += 1;
+    }
+    assert_eq!(seen, std::fs::read_dir(format!("{root}/examples")).unwrap().filter(|e| e.as_ref().unwrap().path().extension().is_some_and(|e| e == "yaml")).count(), "a picture for each example");
+}

@@ -115,7 +115,7 @@ impl<'m> Builder<'m> {
         let mut acls: Vec<Acl> = acls
             .map(|acl| Acl {
                 name: named(&acl.tags, &acl.id),
-                rules: rules::of_acl(acl),
+                rules: rules::of_acl(model, acl),
                 users: sorted(acl.associations.iter().filter_map(|a| self.subnet_name(&a.subnet_id))),
             })
             .collect();
@@ -335,6 +335,7 @@ impl<'m> Builder<'m> {
             public: eni.private_ip_addresses.iter().filter_map(|own| model.public_ip_of(eni, *own)).map(|ip| ip.to_string()).collect(),
             groups,
             listens: listens.unwrap_or_default(),
+            passes_on: kind != CardKind::Nat && instance.is_some() && !eni.source_dest_check,
             state,
         })
     }

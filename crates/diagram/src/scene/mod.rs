@@ -191,6 +191,8 @@ pub struct Card {
     pub groups: Vec<(usize, String)>,
     /// Built-in listeners, `tcp/80`.
     pub listens: Vec<String>,
+    /// Its source/dest check is off: it may send and take what is not its own.
+    pub passes_on: bool,
     /// Anything but running: `stopped`.
     pub state: Option<&'static str>,
 }

@@ -132,7 +132,7 @@ fn card(canvas: &mut Canvas, rect: Rect, card: &Card) {
                 icon(canvas, Icon::Globe, (rect.x + 17, y + 7));
                 canvas.text((left, y + 11), Font::SMALL, "address", &Font::SMALL.fit(&text, room));
             }
-            CardLine::Listens(text) => canvas.text((left, y + 11), Font::TINY, "muted", &Font::TINY.fit(&text, room)),
+            CardLine::System(text) => canvas.text((left, y + 11), Font::TINY, "muted", &Font::TINY.fit(&text, room)),
             CardLine::State(text) => canvas.text((left, y + 11), Font::SMALL, "bad", text),
             CardLine::Groups => {
                 chips(canvas, card, rect, y + 3);
@@ -154,6 +154,7 @@ fn description(card: &Card) -> String {
         if card.public.is_empty() { String::new() } else { format!("public {}", card.public.join(", ")) },
         if groups.is_empty() { String::new() } else { format!("security groups {}", groups.join(", ")) },
         if card.listens.is_empty() { String::new() } else { format!("listens {}", card.listens.join(", ")) },
+        if card.passes_on { "source/dest check off".to_owned() } else { String::new() },
         card.state.unwrap_or_default().to_owned(),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")

@@ -25,7 +25,8 @@ pub(super) const CARD_INDENT: i32 = 32;
 pub(super) enum CardLine {
     Address(String),
     Public(String),
-    Listens(String),
+    /// What its system does.
+    System(String),
     State(&'static str),
     Groups,
 }
@@ -45,7 +46,10 @@ pub(super) fn card_lines(card: &Card) -> Vec<CardLine> {
         lines.push(CardLine::Public(few(&card.public)));
     }
     if !card.listens.is_empty() {
-        lines.push(CardLine::Listens(format!("listens {}", card.listens.join(" "))));
+        lines.push(CardLine::System(format!("listens {}", card.listens.join(" "))));
+    }
+    if card.passes_on {
+        lines.push(CardLine::System("source/dest check off".to_owned()));
     }
     if let Some(state) = card.state {
         lines.push(CardLine::State(state));
@@ -69,7 +73,7 @@ pub(super) fn card(card: &Card) -> (i32, i32) {
         let (wide, high) = match &line {
             CardLine::Address(text) => (Font::SMALL.width(text) + CARD_INDENT, CARD_LINE),
             CardLine::Public(text) => (Font::SMALL.width(text) + CARD_INDENT, CARD_LINE),
-            CardLine::Listens(text) => (Font::TINY.width(text) + CARD_INDENT, CARD_LINE),
+            CardLine::System(text) => (Font::TINY.width(text) + CARD_INDENT, CARD_LINE),
             CardLine::State(text) => (Font::SMALL.width(text) + CARD_INDENT, CARD_LINE),
             CardLine::Groups => (CARD_INDENT + card.groups.iter().map(|(_, name)| chip(name) + 4).sum::<i32>(), CHIPS),
         };

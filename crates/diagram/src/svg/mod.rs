@@ -23,17 +23,17 @@ const TOP: i32 = 96;
 
 pub(crate) fn draw(scene: &Scene) -> String {
     let layout = layout::place(scene, TOP);
-    let width = layout.region.right() + MARGIN;
-    let inner = width - 2 * MARGIN;
     let mut canvas = Canvas::default();
-    let (title, subtitle) = (title(scene), subtitle(scene));
-    canvas.text((MARGIN, 48), Font::TITLE, "", &Font::TITLE.fit(&title, inner));
-    canvas.text((MARGIN, 72), Font::BODY, "muted", &Font::BODY.fit(&subtitle, inner));
     boxes::draw(&mut canvas, scene, &layout);
     edges::draw(&mut canvas, &layout);
     boxes::pills(&mut canvas, &layout);
-    let mut bottom = panels::legend(&mut canvas, scene, MARGIN, layout.region.bottom() + 22, inner);
-    bottom = panels::draw(&mut canvas, scene, MARGIN, bottom + 14, inner);
+    let region = layout.region;
+    let legend_bottom = panels::legend(&mut canvas, scene, MARGIN, region.bottom() + 22, region.w);
+    let shelf = panels::Shelf::pleasant(scene, region.right(), legend_bottom, TOP);
+    shelf.draw(&mut canvas);
+    let width = shelf.right.max(region.right()) + MARGIN;
+    let inner = width - 2 * MARGIN;
+    let mut bottom = shelf.bottom.max(legend_bottom);
     if !scene.loose.is_empty() {
         for line in Font::SMALL.wrap(&format!("Belongs to nothing: {}", scene.loose.join(", ")), inner, 4) {
             bottom += 22;
@@ -41,6 +41,10 @@ pub(crate) fn draw(scene: &Scene) -> String {
         }
     }
     let height = bottom + MARGIN;
+    let (title, subtitle) = (title(scene), subtitle(scene));
+    let mut head = Canvas::default();
+    head.text((MARGIN, 48), Font::TITLE, "", &Font::TITLE.fit(&title, inner));
+    head.text((MARGIN, 72), Font::BODY, "muted", &Font::BODY.fit(&subtitle, inner));
     let mut svg = String::new();
     let _ = writeln!(
         svg,
@@ -48,6 +52,7 @@ pub(crate) fn draw(scene: &Scene) -> String {
     );
     let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}</style>", escape(&title), escape(&subtitle), style::CSS.trim_end());
     let _ = writeln!(svg, r#"<rect class="page" width="{width}" height="{height}"/>"#);
+    svg.push_str(&head.finish());
     svg.push_str(&canvas.finish());
     svg.push_str("</svg>\n");
     svg

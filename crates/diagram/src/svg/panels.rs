@@ -1,11 +1,12 @@
-//! Below the picture: what its colours mean, and the tables behind it. Security groups, route tables and network
-//! ACLs in columns, each entry where the shortest column ends.
+//! Below the picture: what its colours mean. Below or beside it: the tables behind it. Security groups, route tables
+//! and network ACLs in columns, each entry where the shortest column ends.
 
 use std::collections::BTreeSet;
 
 use super::boxes::group_chip;
 use super::canvas::{Canvas, Rect, bent};
 use super::icons::Icon;
+use super::layout::MARGIN;
 use super::style;
 use super::text::Font;
 use crate::scene::{CardKind, GatewayKind, Reach, Scene, TargetKind};
@@ -126,26 +127,57 @@ impl Panel {
     }
 }
 
-/// Draws all tables from `top` on; returns where they end.
-pub(super) fn draw(canvas: &mut Canvas, scene: &Scene, left: i32, top: i32, width: i32) -> i32 {
-    let panels = panels(scene);
-    if panels.is_empty() {
-        return top;
+/// The tables, each in its place.
+pub(super) struct Shelf {
+    placed: Vec<(Rect, Panel)>,
+    /// Where the tables end.
+    pub(super) right: i32,
+    pub(super) bottom: i32,
+}
+
+impl Shelf {
+    /// Beside a picture that is high, in as few columns as are not higher; below one that is wide, or if there are
+    /// too many.
+    pub(super) fn pleasant(scene: &Scene, region_right: i32, legend_bottom: i32, region_top: i32) -> Shelf {
+        const MOST_BESIDE: i32 = 3;
+        let is_wide = region_right * 3 > legend_bottom * 4;
+        let beside = |columns| Shelf::of(scene, (region_right + 24, region_top), columns, COLUMN);
+        let fitting = (1..=MOST_BESIDE).filter(|_| !is_wide).map(beside).find(|shelf| shelf.bottom <= legend_bottom);
+        fitting.unwrap_or_else(|| {
+            let width = region_right - MARGIN;
+            let columns = ((width + GAP) / (COLUMN + GAP)).max(1);
+            Shelf::of(scene, (MARGIN, legend_bottom + 14), columns, ((width + GAP) / columns - GAP).min(COLUMN * 3 / 2))
+        })
     }
-    let columns = ((width + GAP) / (COLUMN + GAP)).clamp(1, panels.len() as i32);
-    let column = ((width + GAP) / columns - GAP).min(COLUMN * 3 / 2);
-    let mut ends = vec![top; columns as usize];
-    canvas.open("panels");
-    for panel in &panels {
-        let lines = panel.wrapped(column);
-        let height = 34 + LINE * lines.len() as i32 + 8;
-        let (place, end) = ends.iter().copied().enumerate().min_by_key(|(at, end)| (*end, *at)).unwrap_or((0, top));
-        let rect = Rect::new(left + place as i32 * (column + GAP), end, column, height);
-        draw_one(canvas, panel, rect, &lines);
-        ends[place] = rect.bottom() + GAP;
+
+    fn of(scene: &Scene, (left, top): (i32, i32), columns: i32, column: i32) -> Shelf {
+        let panels = panels(scene);
+        let columns = columns.min(panels.len() as i32).max(1);
+        let mut ends = vec![top; columns as usize];
+        let mut shelf = Shelf { placed: Vec::new(), right: 0, bottom: 0 };
+        for panel in panels {
+            let height = 34 + LINE * panel.wrapped(column).len() as i32 + 8;
+            let (place, end) = ends.iter().copied().enumerate().min_by_key(|(at, end)| (*end, *at)).unwrap_or((0, top));
+            let rect = Rect::new(left + place as i32 * (column + GAP), end, column, height);
+            ends[place] = rect.bottom() + GAP;
+            shelf.right = shelf.right.max(rect.right());
+            shelf.bottom = shelf.bottom.max(rect.bottom());
+            shelf.placed.push((rect, panel));
+        }
+        shelf
     }
-    canvas.close();
-    ends.into_iter().max().unwrap_or(top) - GAP
+
+    /// Draws all tables.
+    pub(super) fn draw(&self, canvas: &mut Canvas) {
+        if self.placed.is_empty() {
+            return;
+        }
+        canvas.open("panels");
+        for (rect, panel) in &self.placed {
+            draw_one(canvas, panel, *rect, &panel.wrapped(rect.w));
+        }
+        canvas.close();
+    }
 }
 
 fn draw_one(canvas: &mut Canvas, panel: &Panel, rect: Rect, lines: &[(&str, String)]) {
