@@ -14,12 +14,14 @@ mod names;
 mod nc;
 mod options;
 mod output;
-mod ping;
+pub mod ping;
 mod relay;
 mod socket;
 mod sys;
 mod telnet;
 mod traceroute;
+
+pub use sys::Interrupt;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -48,6 +48,12 @@ impl Raw {
     }
 }
 
+impl From<OwnedFd> for Raw {
+    fn from(socket: OwnedFd) -> Raw {
+        Raw(socket)
+    }
+}
+
 impl AsFd for Raw {
     fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         self.0.as_fd()

@@ -6,20 +6,31 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
 
-/// SIGINT and SIGQUIT as a descriptor that becomes readable, so that Ctrl-C ends a loop between two packets.
-pub(crate) struct Interrupt(OwnedFd);
+/// Signals as a descriptor that becomes readable, so that Ctrl-C ends a loop between two packets.
+pub struct Interrupt(OwnedFd);
 
 impl Interrupt {
-    /// Takes both signals away from their default action, for the rest of the process.
-    pub(crate) fn new() -> io::Result<Interrupt> {
+    /// SIGINT and SIGQUIT, taken away from their default action for the rest of the process. Call it before there are
+    /// other threads: those would still be ended.
+    pub fn new() -> io::Result<Interrupt> {
+        Interrupt::of(&[libc::SIGINT, libc::SIGQUIT])
+    }
+
+    /// As [`Interrupt::new`], with SIGTERM and SIGHUP: for what must end in order however it is ended.
+    pub fn any() -> io::Result<Interrupt> {
+        Interrupt::of(&[libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGHUP])
+    }
+
+    fn of(signals: &[libc::c_int]) -> io::Result<Interrupt> {
         // JUSTIFICATION: rustix has no signal mask and no signalfd.
         // SAFETY: the set is initialised by sigemptyset before use and outlives the calls; signalfd returns a
         // descriptor that nobody else owns.
         unsafe {
             let mut set = std::mem::zeroed();
             libc::sigemptyset(&mut set);
-            libc::sigaddset(&mut set, libc::SIGINT);
-            libc::sigaddset(&mut set, libc::SIGQUIT);
+            for signal in signals {
+                libc::sigaddset(&mut set, *signal);
+            }
             if libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()) != 0 {
                 return Err(io::Error::last_os_error());
             }

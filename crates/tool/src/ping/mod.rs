@@ -3,6 +3,7 @@
 
 mod options;
 pub(crate) mod report;
+mod through;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
@@ -12,7 +13,9 @@ use netlink::rtnl::{Family, address, link};
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
 
 use self::options::{Discovery, Options};
-use self::report::{Line, Report};
+use self::report::Report;
+pub use self::report::{Figures, Line, Reply};
+pub use self::through::{Echo, Tally, through};
 use crate::names::{self, Reverse};
 use crate::output::say;
 use crate::socket::{self, Raw};
@@ -110,6 +113,18 @@ fn address_of(device: &str) -> Result<Option<Ipv4Addr>, netlink::Error> {
     }))
 }
 
+/// What there is to say in the course of a run.
+pub enum Said<'a> {
+    /// The first line, or the last ones.
+    Frame(&'a str),
+    /// A reply or an error that came.
+    Line(&'a Line),
+    /// Nothing has come yet (`-O`).
+    Outstanding(&'a str),
+    /// The kernel would not send.
+    Refused(&'a str),
+}
+
 /// Says lines, with names where they help.
 struct Speaker {
     /// None: numbers only.
@@ -119,18 +134,23 @@ struct Speaker {
 }
 
 impl Speaker {
-    fn line(&mut self, line: Line) -> io::Result<()> {
-        if self.quiet {
-            return Ok(());
+    fn say(&mut self, said: Said<'_>) -> io::Result<()> {
+        match said {
+            Said::Frame(text) => say(text),
+            Said::Refused(text) => {
+                eprintln!("{text}");
+                Ok(())
+            }
+            Said::Line(_) if self.quiet => Ok(()),
+            Said::Line(line) => {
+                let text = line.text(self.names.as_mut().and_then(|names| names.name(line.from.into())).as_deref());
+                self.stamped(&text)
+            }
+            Said::Outstanding(text) => self.stamped(text),
         }
-        let from = match self.names.as_mut().and_then(|names| names.name(line.from.into())) {
-            Some(name) => format!("{name} ({})", line.from),
-            None => line.from.to_string(),
-        };
-        self.text(&format!("{}{from}{}", line.start, line.rest))
     }
 
-    fn text(&self, text: &str) -> io::Result<()> {
+    fn stamped(&self, text: &str) -> io::Result<()> {
         let stamp = match SystemTime::now().duration_since(UNIX_EPOCH) {
             Ok(now) if self.timestamps => format!("[{}.{:06}] ", now.as_secs(), now.subsec_micros()),
             _ => String::new(),
@@ -150,7 +170,7 @@ fn ping(options: &Options) -> Result<bool, String> {
     let mut speaker = Speaker { names: named.then(Reverse::new), quiet: options.quiet, timestamps: options.timestamps };
     let start = Instant::now();
     say(&report.header()).map_err(|_| String::new())?;
-    exchange(options, &sender, &interrupt, &mut report, &mut speaker, start).map_err(|error| match error.kind() {
+    exchange(options, &sender, &interrupt, &mut report, &mut |said| speaker.say(said), start).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => String::new(),
         _ => socket::text(&error),
     })?;
@@ -166,7 +186,7 @@ fn exchange(
     sender: &Sender,
     interrupt: &Interrupt,
     report: &mut Report,
-    speaker: &mut Speaker,
+    speak: &mut dyn FnMut(Said<'_>) -> io::Result<()>,
     start: Instant,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 65_536];
@@ -183,12 +203,12 @@ fn exchange(
                 return Ok(());
             }
             if let Some(text) = report.outstanding().filter(|_| options.outstanding) {
-                speaker.text(&text)?;
+                speak(Said::Outstanding(&text))?;
             }
             let refused = sender.send(&report.request()).err();
             report.sent(start.elapsed());
             if let Some(error) = refused {
-                eprintln!("{}", sender.refusal(&error));
+                speak(Said::Refused(&sender.refusal(&error)))?;
                 report.refused();
             }
             next = Instant::now() + options.interval;
@@ -206,7 +226,7 @@ fn exchange(
         for _ in 0..64 {
             let Some(packet) = sender.socket.receive(&mut buffer)? else { break };
             if let Some(line) = report.received(packet, start.elapsed()) {
-                speaker.line(line)?;
+                speak(Said::Line(&line))?;
             }
         }
     }

@@ -46,12 +46,49 @@ struct Times {
 
 /// Something worth a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Line {
+pub struct Line {
     /// Who says it; its name may be put before it.
-    pub(crate) from: Ipv4Addr,
+    pub from: Ipv4Addr,
     /// How the line starts, and how it goes on behind the sender.
     pub(crate) start: String,
     pub(crate) rest: String,
+    /// The reply, unless it is an error.
+    pub reply: Option<Reply>,
+}
+
+/// A reply to a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// Number of the request, from 1.
+    pub sequence: u16,
+    /// TTL that it arrived with.
+    pub ttl: u8,
+    /// Time there and back, unless nobody knows when the request went.
+    pub time: Option<Duration>,
+}
+
+impl Line {
+    /// The line as ping prints it, with the sender's name if there is one.
+    pub fn text(&self, name: Option<&str>) -> String {
+        let from = match name {
+            Some(name) => format!("{name} ({})", self.from),
+            None => self.from.to_string(),
+        };
+        format!("{}{from}{}", self.start, self.rest)
+    }
+}
+
+/// Times there and back, milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// Shortest.
+    pub least: f64,
+    /// Mean.
+    pub average: f64,
+    /// Longest.
+    pub most: f64,
+    /// Standard deviation.
+    pub deviation: f64,
 }
 
 impl Report {
@@ -147,7 +184,7 @@ impl Report {
                     }
                 }
                 let rest = format!(" icmp_seq={sequence} {}", icmp::sentence(&message));
-                Some(Line { from: header.source, start: "From ".to_owned(), rest })
+                Some(Line { from: header.source, start: "From ".to_owned(), rest, reply: None })
             }
         }
     }
@@ -156,11 +193,13 @@ impl Report {
         let number = self.number(sequence);
         let mut rest = format!(": icmp_seq={sequence} ttl={}", header.ttl);
         let sent = self.sent.get_mut(&number);
+        let mut took = None;
         let again = sent.as_ref().is_some_and(|sent| sent.answers > 0);
         if let Some(sent) = sent {
             sent.answers += 1;
             let time = now.saturating_sub(sent.at);
             self.times.add(time);
+            took = Some(time);
             let _ = write!(rest, " time={} ms", milliseconds(time));
         }
         match (valid, again) {
@@ -178,13 +217,18 @@ impl Report {
             rest.push_str(" (DIFFERENT ADDRESS!)");
         }
         self.last = now;
-        Line { from: header.source, start: format!("{} bytes from ", length + Icmpv4::LENGTH), rest }
+        Line { from: header.source, start: format!("{} bytes from ", length + Icmpv4::LENGTH), rest, reply: Some(Reply { sequence, ttl: header.ttl, time: took }) }
     }
 
     /// Which request a sequence number means: they wrap, the latest that fits is meant.
     fn number(&self, sequence: u16) -> u64 {
         let behind = (self.transmitted as u16).wrapping_sub(sequence);
         self.transmitted.saturating_sub(u64::from(behind))
+    }
+
+    /// Times, if any reply came.
+    pub(crate) fn figures(&self) -> Option<Figures> {
+        self.times.figures()
     }
 
     /// The last lines.
@@ -202,7 +246,7 @@ impl Report {
             let _ = write!(text, ", {}% packet loss, time {}ms", significant(lost), elapsed.as_millis());
         }
         text.push('\n');
-        if let Some((least, average, most, deviation)) = self.times.figures() {
+        if let Some(Figures { least, average, most, deviation }) = self.figures() {
             let _ = writeln!(text, "rtt min/avg/max/mdev = {least:.3}/{average:.3}/{most:.3}/{deviation:.3} ms");
         }
         text
@@ -237,15 +281,15 @@ impl Times {
         self.sum_of_squares += milliseconds * milliseconds;
     }
 
-    /// Least, mean, most, and standard deviation, milliseconds.
-    fn figures(&self) -> Option<(f64, f64, f64, f64)> {
+    fn figures(&self) -> Option<Figures> {
         if self.count == 0 {
             return None;
         }
         let mean = self.sum / self.count as f64;
         let variance = self.sum_of_squares / self.count as f64 - mean * mean;
         let milliseconds = |time: Duration| time.as_secs_f64() * 1_000.0;
-        Some((milliseconds(self.least), mean, milliseconds(self.most), variance.max(0.0).sqrt()))
+        let (least, most) = (milliseconds(self.least), milliseconds(self.most));
+        Some(Figures { least, average: mean, most, deviation: variance.max(0.0).sqrt() })
     }
 }
 
@@ -276,7 +320,7 @@ mod tests {
     }
 
     fn shown(line: Option<Line>) -> String {
-        line.map_or("-".to_owned(), |line| format!("{}{}{}", line.start, line.from, line.rest))
+        line.map_or("-".to_owned(), |line| line.text(None))
     }
 
     #[test]
