@@ -1,4 +1,4 @@
-.PHONY: demo test scenarios
+.PHONY: demo test scenarios docs
 
 VPCLAB = target/debug/vpclab
 
@@ -17,3 +17,9 @@ test:
 # The scenarios with real packets, without root.
 scenarios:
 	cargo run -p vpclab -- conformance run conformance --engine linux
+
+# Pages and pictures that the program makes of itself; a test compares them.
+docs:
+	cargo build -p vpclab
+	$(VPCLAB) man --markdown > docs/reference.md
+	for lab in examples/*.yaml; do $(VPCLAB) graph $$lab -w docs/pictures/$$(basename $$lab .yaml).svg || exit; done

@@ -53,6 +53,8 @@ pub enum Command {
     Cidr(CidrCommand),
     /// Print the JSON Schema of lab files
     Schema,
+    /// Print manual pages, or the whole reference
+    Man(crate::command::man::ManArgs),
     /// Print a completion script
     Completion {
         /// Which shell

@@ -5,6 +5,7 @@ mod cli;
 mod command;
 mod exit;
 mod output;
+mod reference;
 
 use std::process::ExitCode;
 

@@ -35,7 +35,8 @@ document! {
         run: OneOrMany<Located<String>>,
         /// A script for the first boot: text, or `file: PATH`.
         user_data: Option<UserData>,
-        /// Whether packets that are not for or from its own addresses are dropped. Default: true.
+        /// Whether packets that are not for or from its own addresses are dropped. Default: true, but false with
+        /// `forward` or `masquerade`.
         source_dest_check: Option<Located<bool>>,
         /// Whether the system forwards packets. Default: false.
         forward: Option<Located<bool>>,

@@ -72,6 +72,7 @@ inline_schema! {
     // YAML makes a mapping of one key of most claims: `a -> b tcp/80: open`.
     ClaimPhrase => "Claim", |_| json_schema!({
         "description": "[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE]: RESULT [via NODE]",
+        "examples": ["web-1 -> db-1 tcp/3306: open"],
         "anyOf": [
             { "type": "string" },
             { "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": { "type": "string" } }

@@ -3,6 +3,7 @@
 mod check;
 mod cidr;
 pub mod graph;
+pub mod man;
 mod probing;
 mod test;
 
@@ -50,6 +51,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             graph::run(&arguments, &cloud(&lab, output)?, output)
         }
         Command::Cidr(command) => cidr::run(command, output),
+        Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {
             output.json(&lab::schema())?;
             Ok(ExitCode::SUCCESS)
