@@ -12,7 +12,7 @@ use super::error::{Error, Result};
 /// A process that holds a socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Holder {
-    /// Its name, at most 15 bytes (proc(5), `comm`).
+    /// Its name, at most 15 bytes (proc(5), `comm`); of a program that started itself anew: what it called itself.
     pub name: String,
     /// Its pid on this machine.
     pub pid: i32,
@@ -47,7 +47,13 @@ fn holders(proc: &Path, wanted: &BTreeSet<u32>) -> BTreeMap<u32, Vec<Holder>> {
             continue;
         }
         let Ok(status) = std::fs::read_to_string(process.path().join("status")) else { continue };
-        let holder = holder(pid, &status);
+        let mut holder = holder(pid, &status);
+        if holder.name == "exe" {
+            // Started by /proc/self/exe, which says nothing; its first argument does.
+            let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let executable = std::fs::read_link(process.path().join("exe")).ok();
+            holder.name = own_name(&arguments, executable.as_deref()).unwrap_or(holder.name);
+        }
         sockets.into_iter().for_each(|inode| {
             held.entry(inode).or_default().insert(holder.clone());
         });
@@ -67,6 +73,13 @@ fn holder(pid: i32, status: &str) -> Holder {
     Holder { name: field("Name:").unwrap_or("?").to_owned(), pid, pid_inside }
 }
 
+/// The last part of the first argument, or of the executable's path where that is no name either.
+fn own_name(arguments: &[u8], executable: Option<&Path>) -> Option<String> {
+    let first = String::from_utf8_lossy(arguments.split(|byte| *byte == 0).next()?).into_owned();
+    let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    last(Path::new(&first)).filter(|name| name != "exe").or_else(|| last(executable?))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +89,14 @@ mod tests {
         let status = "Name:\tnginx\nUmask:\t0022\nPid:\t812\nNSpid:\t812\t40\t7\n";
         assert_eq!(holder(812, status), Holder { name: "nginx".to_owned(), pid: 812, pid_inside: 7 });
         assert_eq!(holder(5, "Name:\tsh\n"), Holder { name: "sh".to_owned(), pid: 5, pid_inside: 5 });
+    }
+
+    #[test]
+    fn a_program_that_started_itself_has_a_better_name_than_exe() {
+        let executable = Some(Path::new("/usr/bin/vpclab"));
+        assert_eq!(own_name(b"/proc/self/exe\0__daemon\0", executable).as_deref(), Some("vpclab"));
+        assert_eq!(own_name(b"/opt/listener\0-v\0", executable).as_deref(), Some("listener"));
+        assert_eq!(own_name(b"", None), None);
     }
 
     #[test]

@@ -24,8 +24,13 @@ pub(super) struct Frame {
 
 /// Has the kernel say with each frame when it passed and which VLAN tag it had.
 pub(super) fn prepare(socket: &OwnedFd) -> io::Result<()> {
-    set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)?;
+    stamp(socket)?;
     set(socket, libc::SOL_PACKET, libc::PACKET_AUXDATA)
+}
+
+/// Has the kernel say with each message when it came.
+pub(super) fn stamp(socket: &OwnedFd) -> io::Result<()> {
+    set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS)
 }
 
 fn set(socket: &OwnedFd, level: libc::c_int, option: libc::c_int) -> io::Result<()> {

@@ -88,10 +88,6 @@ impl Capture {
         };
         let specs: Vec<SocketSpec> = hops.iter().map(spec).collect();
         let sockets = client.open_sockets(&specs)?;
-        Capture::of_sockets(hops, sockets)
-    }
-
-    fn of_sockets(hops: Vec<Hop>, sockets: Vec<OwnedFd>) -> Result<Capture> {
         let source = |(hop, socket): (&Hop, OwnedFd)| {
             // A smaller queue only loses packets earlier, which is counted.
             let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, QUEUE);
@@ -103,6 +99,7 @@ impl Capture {
             Ok(Source { socket, device, counts: Counts::default(), is_over: false })
         };
         let sources = hops.iter().zip(sockets).map(source).collect::<Result<Vec<_>>>()?;
+        await_stamps(client)?;
         Ok(Capture { hops, sources, order: Order::default(), buffer: vec![0; SNAPSHOT_LENGTH as usize] })
     }
 
@@ -184,7 +181,9 @@ impl Capture {
             let is_foreign = source.device.is_some_and(|device| device != frame.device);
             // On the loopback device every frame is seen twice: as sent and as received.
             let is_echo = frame.is_loopback && frame.direction == Direction::Outbound;
-            if is_foreign || is_echo {
+            // No lab's traffic: see `await_stamps`.
+            let is_stamp = frame.is_loopback && self.hops[hop].device.is_none() && is_loopback_packet(&self.buffer[..frame.length]);
+            if is_foreign || is_echo || is_stamp {
                 continue;
             }
             let mut bytes = self.buffer[..frame.length].to_vec();
@@ -203,4 +202,32 @@ impl Capture {
     }
 }
 
+/// Whether a frame carries an IPv4 packet from 127.0.0.0/8.
+fn is_loopback_packet(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&[8, 0]) && frame.get(26) == Some(&127)
+}
 
+/// Waits until the kernel stamps packets when they pass. It begins to a moment after the first socket asked for it; until
+/// then the stamp is the time of reading, which says nothing about the order.
+fn await_stamps(client: &Client) -> Result<()> {
+    const LONGEST: Duration = Duration::from_millis(500);
+    const LATER: Duration = Duration::from_millis(1);
+    let loopback = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+    let spec = SocketSpec { nonblocking: true, ..SocketSpec::udp(crate::naming::INTERNET, loopback) };
+    let socket = client.open_socket(spec)?;
+    frame::stamp(&socket).map_err(Error::os("asking for time stamps"))?;
+    let own = rustix::net::getsockname(&socket).map_err(Error::os("looking at a socket"))?;
+    rustix::net::connect(&socket, &own).map_err(Error::os("connecting a socket with itself"))?;
+    let (begun, mut buffer) = (std::time::Instant::now(), [0; 16]);
+    while begun.elapsed() < LONGEST {
+        rustix::net::send(&socket, b"stamp", rustix::net::SendFlags::empty()).map_err(Error::os("sending to itself"))?;
+        // Read later than it came: only a stamp of its coming is older.
+        std::thread::sleep(LATER);
+        let read_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let came = frame::receive(&socket, &mut buffer).map_err(Error::os("receiving from itself"))?;
+        if came.is_some_and(|frame| frame.time < read_at) {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
