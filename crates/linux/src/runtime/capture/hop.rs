@@ -101,7 +101,7 @@ pub fn names(fabric: &Fabric) -> BTreeMap<IpAddr, String> {
             _ => interface.name.clone(),
         };
         interface.all_addresses().for_each(|address| add(address, &name));
-        interface.addresses.iter().filter_map(|a| a.public).for_each(|public| add(public.into(), &format!("{name} (public)")));
+        interface.addresses.iter().filter_map(|a| a.public).for_each(|public| add(public.into(), &name));
     }
     for (_, subnet) in fabric.subnets.iter() {
         add(subnet.router.into(), &format!("router of {}", subnet.name));
