@@ -33,6 +33,11 @@ pub trait Engine {
     /// Carries out one probe, to its end.
     fn probe(&mut self, request: &Request) -> Result<Answer, EngineError>;
 
+    /// Carries out many probes; the answers are those of [`Engine::probe`] asked one after another, in the same order.
+    fn probe_all(&mut self, requests: &[Request]) -> Vec<Result<Answer, EngineError>> {
+        requests.iter().map(|request| self.probe(request)).collect()
+    }
+
     /// Says why a request is answered or not, with everything that blocks it (RA-4); sends nothing and keeps nothing.
     /// Only engines that ask the stages can.
     fn explain(&mut self, probe: &PacketProbe) -> Result<Explanation, EngineError> {

@@ -31,6 +31,8 @@ pub struct Dropped {
     pub prefix: String,
     /// The packet as it was at that point.
     pub packet: Option<Seen>,
+    /// Its first bytes, from the network header on.
+    pub bytes: Vec<u8>,
 }
 
 /// Listens to the drops of all namespaces of a lab.
@@ -145,5 +147,5 @@ fn explain(
         "internet" => (Some(Component::Internet), None),
         _ => (None, None),
     };
-    Dropped { at, code, prefix: logged.prefix.clone(), packet: Seen::parse(&logged.payload) }
+    Dropped { at, code, prefix: logged.prefix.clone(), packet: Seen::parse(&logged.payload), bytes: logged.payload.clone() }
 }

@@ -30,6 +30,7 @@ pub struct Engine {
     kept: BTreeMap<String, Kept>,
     containers: BTreeSet<String>,
     identifier: u16,
+    tag: u32,
     now: Timestamp,
 }
 
@@ -44,6 +45,7 @@ impl Engine {
             kept: BTreeMap::new(),
             containers: BTreeSet::new(),
             identifier: 0,
+            tag: first_tag(),
             now: Timestamp::default(),
         }
     }
@@ -79,6 +81,27 @@ impl Engine {
     pub(crate) fn fresh_identifier(&mut self) -> u16 {
         self.identifier = self.identifier.wrapping_add(1);
         self.identifier
+    }
+
+    /// So many tags that no earlier probe of this engine had; the first of them.
+    pub(crate) fn fresh_tags(&mut self, count: u32) -> u32 {
+        let first = self.tag;
+        self.tag = self.tag.wrapping_add(count);
+        first
+    }
+
+    /// Closes all watches; they are opened anew when needed.
+    pub(crate) fn stop_watching(&mut self) {
+        self.watches.clear();
+    }
+
+    /// Whether connections are kept, whose packets could be mistaken for those of probes.
+    pub(crate) fn keeps_connections(&self) -> bool {
+        !self.kept.is_empty()
+    }
+
+    pub(crate) fn drop_descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.drops.descriptors().collect()
     }
 
     pub(crate) fn outside_component(&self, address: std::net::Ipv4Addr) -> Option<Component> {
@@ -151,22 +174,22 @@ impl Engine {
     }
 
     /// Nothing logs what the router and the services of the fabric leave unanswered (L2-6): it ended there.
-    fn ignored_by_a_service(&self, probe: &Probe, outcome: Outcome) -> Outcome {
+    pub(crate) fn ignored_by_a_service(&self, probe: &Probe, outcome: Outcome) -> Outcome {
         let (from, to) = match probe {
             Probe::Packet(probe) => (&probe.from, probe.to),
             Probe::Guest { from, command: GuestCommand::Ping { to, .. } } => (from, *to),
             _ => return outcome,
         };
-        let (Outcome::Dropped(drop), Sender::Interface(id)) = (&outcome, from) else { return outcome };
+        let (Outcome::Dropped(drop @ Drop { leg: Leg::Forward, at: None, .. }), Sender::Interface(id)) = (&outcome, from) else {
+            return outcome;
+        };
         let Ok(interface) = place::interface_index(self.fabric(), id) else { return outcome };
         let source = self.fabric().interfaces[interface].primary_address().into();
         let header = Header { source, destination: to, transport: Transport::Other { protocol: 0 } };
         let is_service = fabric::stage::exempt::decide(self.fabric(), interface, &header).passes();
-        match drop {
-            Drop { leg: Leg::Forward, at: None, .. } if is_service => {
-                Outcome::Dropped(Drop { at: Some(Component::Fabric), ..drop.clone() })
-            }
-            _ => outcome,
+        match is_service {
+            true => Outcome::Dropped(Drop { at: Some(Component::Fabric), ..drop.clone() }),
+            false => outcome,
         }
     }
 
@@ -227,11 +250,21 @@ impl fabric::engine::Engine for Engine {
         Ok(Answer { outcome, captured })
     }
 
+    fn probe_all(&mut self, requests: &[Request]) -> Vec<std::result::Result<Answer, EngineError>> {
+        self.many_probes(requests)
+    }
+
     fn reset(&mut self) -> std::result::Result<(), EngineError> {
         self.kept.clear();
         self.now = Timestamp::default();
         Ok(self.lab.forget_connections()?)
     }
+}
+
+/// Where tags begin: elsewhere than those of an engine that was attached to the same lab a moment ago.
+fn first_tag() -> u32 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    now.subsec_nanos() ^ now.as_secs().to_le_bytes()[0..4].iter().fold(0, |all, byte| all << 8 | u32::from(*byte))
 }
 
 impl From<super::error::Error> for EngineError {

@@ -16,9 +16,12 @@ use super::place::Place;
 
 /// How long silence must last before it counts as an answer. Everything happens on this machine: a packet that is
 /// not there after this time was dropped without a report, or the machine is overloaded.
-const SILENCE: Duration = Duration::from_millis(1_500);
+pub(crate) const SILENCE: Duration = Duration::from_millis(1_500);
 /// After a drop was reported: time for a reply that overtook the report.
-const AFTERMATH: Duration = Duration::from_millis(2);
+pub(crate) const AFTERMATH: Duration = Duration::from_millis(2);
+
+/// A middlebox that a packet met, and the TTL that it had there.
+pub type Met = (u8, fabric::InterfaceIndex);
 
 /// What belongs to one exchange, whatever translation did to its addresses and source port.
 #[derive(Debug, Clone, Copy)]
@@ -170,10 +173,22 @@ impl Engine {
             let watch = self.watch(&place)?;
             watch.read()?;
             let packets: Vec<Seen> = watch.frames().filter(|f| f.incoming).filter_map(|f| f.packet()).collect();
-            // Each appliance takes one off the TTL: that is the order in which a packet met them.
             there.extend(packets.iter().find(|p| matcher.is_request(p)).map(|p| (p.ttl, index)));
             back.extend(packets.iter().find(|p| matcher.is_reply(p)).map(|p| (p.ttl, index)));
         }
+        Ok(self.arrived(sender, receiver, request, there, back))
+    }
+
+    /// An arrival, from the request as it came in, and the TTLs at the middleboxes that it and its reply met.
+    pub(crate) fn arrived(
+        &self,
+        sender: &Place,
+        receiver: Option<&Place>,
+        request: Option<Seen>,
+        mut there: Vec<Met>,
+        mut back: Vec<Met>,
+    ) -> Arrival {
+        // Each appliance takes one off the TTL: that is the order in which a packet met them.
         for way in [&mut there, &mut back] {
             way.sort_by_key(|(ttl, index)| (std::cmp::Reverse(*ttl), *index));
         }
@@ -186,21 +201,26 @@ impl Engine {
             payload: Payload::Other,
         };
         let seen = request.unwrap_or(unknown);
-        Ok(Arrival {
+        Arrival {
             source: seen.source.into(),
             destination: seen.destination.into(),
             source_port: seen.ports().map(|(source, _)| source),
             ttl: Some(seen.ttl),
             via: Some(via),
             path: None,
-        })
+        }
     }
 
     fn refused(&mut self, matcher: Matcher, receiver: Option<&Place>, request_seen: bool) -> Result<Outcome> {
         // A NAT gateway that refuses reports it like a drop, with the packet that it refused.
         let reported =
             self.read_drops()?.into_iter().find(|d| d.packet.as_ref().is_some_and(|p| matcher.concerns(p)));
-        let at = match (reported, receiver.filter(|_| request_seen)) {
+        Ok(self.refused_by(reported.as_ref(), receiver.filter(|_| request_seen)))
+    }
+
+    /// A refusal; `receiver` if the request got there, `reported` if a drop was.
+    pub(crate) fn refused_by(&self, reported: Option<&Dropped>, receiver: Option<&Place>) -> Outcome {
+        let at = match (reported, receiver) {
             (Some(dropped), _) if dropped.prefix == "nat-no-entry" => dropped.at,
             (_, Some(place)) => match place.interface {
                 Some(index) => Some(fabric::Component::Guest(index)),
@@ -208,7 +228,7 @@ impl Engine {
             },
             _ => None,
         };
-        Ok(Outcome::Refused { at })
+        Outcome::Refused { at }
     }
 
     /// Sleeps until one of these descriptors, a watch or a drop report is readable, at most for `timeout`.

@@ -174,11 +174,20 @@ pub fn icmp_message(icmp_type: u8, code: u8, rest: [u8; 4], body: &[u8]) -> Vec<
 
 /// A TCP SYN without options.
 pub fn tcp_syn(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), sequence: u32) -> Vec<u8> {
+    tcp_segment(source, destination, sequence, 2)
+}
+
+/// A TCP reset from whoever sent the octet before `sequence` (RFC 9293 §3.5.3).
+pub fn tcp_reset(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), sequence: u32) -> Vec<u8> {
+    tcp_segment(source, destination, sequence, 4)
+}
+
+fn tcp_segment(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), sequence: u32, flags: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(20);
     bytes.extend(source.1.to_be_bytes());
     bytes.extend(destination.1.to_be_bytes());
     bytes.extend(sequence.to_be_bytes());
-    bytes.extend([0, 0, 0, 0, 0x50, 2, 0xfa, 0xf0, 0, 0, 0, 0]);
+    bytes.extend([0, 0, 0, 0, 0x50, flags, 0xfa, 0xf0, 0, 0, 0, 0]);
     let sum = transport_checksum(source.0, destination.0, 6, &bytes);
     bytes[16..18].copy_from_slice(&sum.to_be_bytes());
     bytes

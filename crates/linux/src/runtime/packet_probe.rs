@@ -21,7 +21,7 @@ use super::place::Place;
 pub(crate) const BODY: &[u8] = b"vpclab";
 
 /// A protocol number that hands over whole packets, IP header included (raw(7): IPPROTO_RAW).
-const IPPROTO_RAW: i32 = 255;
+pub(crate) const IPPROTO_RAW: i32 = 255;
 
 /// A packet probe with both ends found on this machine.
 pub(crate) struct Ends {
@@ -51,7 +51,7 @@ impl Engine {
         })
     }
 
-    fn ends(&mut self, probe: &PacketProbe) -> std::result::Result<Ends, EngineError> {
+    pub(crate) fn ends(&mut self, probe: &PacketProbe) -> std::result::Result<Ends, EngineError> {
         let IpAddr::V4(to) = probe.to else { return Err(EngineError::Unsupported(Unsupported::Ipv6)) };
         let fabric = self.fabric().clone();
         let mut sender = Place::of_sender(&fabric, &probe.from)?;
@@ -93,6 +93,11 @@ impl Engine {
             false => SocketSpec::udp(&place.namespace, address),
         };
         spec.nonblocking = true;
+        self.open_unless_taken(spec)
+    }
+
+    /// A listener; `None` when its port is taken.
+    pub(crate) fn open_unless_taken(&self, spec: SocketSpec) -> Result<Option<OwnedFd>> {
         match self.client().open_socket(spec) {
             Ok(fd) => Ok(Some(fd)),
             Err(sandbox::Error::Refused(fault)) if fault.errno == Some(Errno::ADDRINUSE.raw_os_error()) => Ok(None),

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, recv, sockopt};
 use sandbox::{Client, SocketSpec};
 
 use super::error::{Error, Result};
@@ -18,6 +18,9 @@ pub const ETHERTYPE_ARP: u16 = 0x0806;
 
 /// Frames kept between two looks; a flood beyond that loses the oldest.
 const KEPT: usize = 4_096;
+
+/// Bytes that may wait between two looks; the kernel gives as much of it as it allows (`net.core.rmem_max`).
+const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A packet socket on one interface.
 pub struct Watch {
@@ -56,37 +59,49 @@ impl Watch {
     /// Watches `interface` of a namespace; `mac` is the interface's own address, which tells directions apart.
     /// Without an interface all of the namespace's are watched.
     pub fn open(client: &Client, namespace: &str, interface: Option<&str>, mac: [u8; 6]) -> Result<Watch> {
-        let mut spec = match interface {
+        Watch::adopt(client.open_socket(Watch::socket(namespace, interface))?, mac)
+    }
+
+    /// The socket of a watch, for who opens many at once.
+    pub fn socket(namespace: &str, interface: Option<&str>) -> SocketSpec {
+        let spec = match interface {
             Some(name) => SocketSpec::packet(namespace, name),
             None => SocketSpec::new(namespace, libc::AF_PACKET, libc::SOCK_RAW, libc::ETH_P_ALL),
         };
-        spec.nonblocking = true;
-        Ok(Watch { fd: client.open_socket(spec)?, mac, frames: VecDeque::new() })
+        SocketSpec { nonblocking: true, ..spec }
+    }
+
+    /// A watch on a socket made as [`Watch::socket`] says.
+    pub fn adopt(fd: OwnedFd, mac: [u8; 6]) -> Result<Watch> {
+        sockopt::set_socket_recv_buffer_size(&fd, RECEIVE_BUFFER).map_err(Error::os("watching an interface"))?;
+        Ok(Watch { fd, mac, frames: VecDeque::new() })
     }
 
     /// Takes in what has arrived since.
     pub fn read(&mut self) -> Result<()> {
         let mut buffer = vec![0u8; 65_536];
-        loop {
-            match recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT) {
-                Ok((length, _)) if length >= 14 => {
-                    if self.frames.len() == KEPT {
-                        self.frames.pop_front();
-                    }
-                    let frame = &buffer[..length];
-                    self.frames.push_back(Frame {
-                        incoming: frame[6..12] != self.mac,
-                        ethertype: u16::from_be_bytes([frame[12], frame[13]]),
-                        payload: frame[14..].to_vec(),
-                    });
-                }
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(()),
-                // The interface went down or away: nothing more will be seen.
-                Err(Errno::NETDOWN | Errno::NODEV) => return Ok(()),
-                Err(error) => return Err(Error::os("reading captured frames")(error)),
+        let (mac, frames) = (self.mac, &mut self.frames);
+        receive(&self.fd, &mut buffer, |frame| {
+            if frames.len() == KEPT {
+                frames.pop_front();
             }
-        }
+            frames.push_back(Frame {
+                incoming: frame[6..12] != mac,
+                ethertype: u16::from_be_bytes([frame[12], frame[13]]),
+                payload: frame[14..].to_vec(),
+            });
+        })
+    }
+
+    /// Hands over the IPv4 packets that came in since, from the network header on, and keeps nothing. On the internet
+    /// also those that went out.
+    pub fn take(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> Result<()> {
+        let mac = self.mac;
+        receive(&self.fd, buffer, |frame| {
+            if frame[6..12] != mac && frame[12..14] == ETHERTYPE_IPV4.to_be_bytes() {
+                each(&frame[14..]);
+            }
+        })
     }
 
     /// Takes in what has arrived and forgets all of it.
@@ -104,5 +119,19 @@ impl Watch {
     /// For event loops.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Reads all frames that wait, none shorter than an Ethernet header.
+fn receive(fd: &OwnedFd, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> Result<()> {
+    loop {
+        match recv(fd, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((length, _)) if length >= 14 => each(&buffer[..length]),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(()),
+            // The interface went down or away: nothing more will be seen.
+            Err(Errno::NETDOWN | Errno::NODEV) => return Ok(()),
+            Err(error) => return Err(Error::os("reading captured frames")(error)),
+        }
     }
 }

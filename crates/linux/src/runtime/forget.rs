@@ -1,0 +1,71 @@
+//! What routers and NAT gateways remember of probes is deleted: the next one of the same ports is a new flow, judged by the
+//! rules of its time, and a matrix leaves no table full.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use model::traffic::protocol;
+use netlink::conntrack::{self, Layer4, Tuple};
+use netlink::{Batch, Protocol};
+
+use super::engine::Engine;
+use super::error::{Error, Result};
+use super::tag::ECHO;
+use super::volley::{Flight, Shot};
+use crate::naming;
+
+impl Engine {
+    /// Deletes the flows of probes wherever they may be known.
+    pub(crate) fn forget(&mut self, shots: &[Shot], flights: &[Flight]) -> Result<()> {
+        let mut known: BTreeMap<String, BTreeSet<Tuple>> = BTreeMap::new();
+        for (shot, flight) in shots.iter().zip(flights) {
+            self.collect(shot, flight, &mut known);
+        }
+        known.retain(|namespace, _| self.lab().plan().namespaces.contains_key(namespace));
+        for (namespace, tuples) in known {
+            let mut batch = Batch::new();
+            tuples.iter().for_each(|tuple| conntrack::delete(&mut batch, tuple, 0));
+            let socket = self.netlink(&namespace, Protocol::Netfilter)?;
+            // Most drops left nothing behind: that an entry does not exist is no failure.
+            socket.execute_all(&batch).map_err(Error::netlink(&namespace))?;
+        }
+        Ok(())
+    }
+
+    fn collect(&self, shot: &Shot, flight: &Flight, known: &mut BTreeMap<String, BTreeSet<Tuple>>) {
+        let fabric = self.fabric();
+        let (number, source_port, port) = shot.numbers();
+        let tuple = |source: Ipv4Addr, source_port: u16, destination: Ipv4Addr| match number {
+            protocol::ICMP => {
+                let layer4 = Layer4::Icmp { id: flight.identifier, kind: ECHO, code: icmp_code(shot) };
+                Tuple { source: source.into(), destination: destination.into(), protocol: number, layer4 }
+            }
+            _ => Tuple::ports(number, (source.into(), source_port), (destination.into(), port)),
+        };
+        let (sender, receiver) = (&shot.ends.sender, shot.ends.receiver.as_ref());
+        // As it left, and as it reached a receiver whose address was translated.
+        let mut tuples = BTreeSet::from([tuple(shot.ends.source, source_port, shot.ends.to)]);
+        tuples.extend(receiver.map(|place| tuple(shot.ends.source, source_port, place.address)));
+        let mut nats = BTreeSet::new();
+        if let Some(seen) = flight.request.as_ref().filter(|seen| seen.source != shot.ends.source) {
+            let seen_port = seen.ports().map_or(0, |(source, _)| source);
+            tuples.insert(tuple(seen.source, seen_port, seen.destination));
+            // Between a NAT gateway and the internet gateway it has the NAT gateway's private address.
+            let private = fabric.public_addresses.get(&seen.source).map_or(seen.source, |mapping| mapping.private);
+            tuples.insert(tuple(private, seen_port, shot.ends.to));
+            nats.extend(fabric.nat_gateways.values().map(|nat| naming::nat_gateway_namespace(&nat.id)));
+        }
+        let vpcs = [sender.interface, receiver.and_then(|place| place.interface)].into_iter().flatten();
+        let routers = vpcs.map(|index| naming::router_namespace(&fabric.vpcs[fabric.interfaces[index].vpc].id));
+        for namespace in routers.chain(nats) {
+            known.entry(namespace).or_default().extend(tuples.iter().copied());
+        }
+    }
+}
+
+fn icmp_code(shot: &Shot) -> u8 {
+    match shot.traffic {
+        fabric::engine::Traffic::Icmp { code, .. } => code,
+        _ => 0,
+    }
+}
