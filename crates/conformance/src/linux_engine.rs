@@ -91,6 +91,13 @@ impl Engine for LinuxEngine {
         self.running()?.engine.probe(request)
     }
 
+    fn probe_all(&mut self, requests: &[Request]) -> Vec<Result<Answer, EngineError>> {
+        match self.running() {
+            Ok(running) => running.engine.probe_all(requests),
+            Err(error) => requests.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
     fn reset(&mut self) -> Result<(), EngineError> {
         self.end();
         Ok(())

@@ -19,7 +19,7 @@ use super::error::Result;
 use super::kept::Kept;
 use super::lab::Lab;
 use super::place::{self, Place};
-use super::watch::{ETHERTYPE_ARP, ETHERTYPE_IPV4, Watch};
+use super::watch::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, Watch};
 
 /// A running lab that can be asked.
 pub struct Engine {
@@ -92,7 +92,7 @@ impl Engine {
 
     /// Closes all watches; they are opened anew when needed.
     pub(crate) fn stop_watching(&mut self) {
-        self.watches.clear();
+        watch::close(std::mem::take(&mut self.watches).into_values());
     }
 
     /// Whether connections are kept, whose packets could be mistaken for those of probes.
@@ -160,7 +160,7 @@ impl Engine {
     pub fn observe(&mut self, model: &Arc<Model>) -> Result<()> {
         self.model = Some(model.clone());
         // Interfaces may have come and gone: watches on them are opened anew when needed.
-        self.watches.clear();
+        self.stop_watching();
         let namespaces = self.lab.dropping_namespaces();
         let (client, sockets) = self.lab.client_and_sockets();
         self.drops.listen(client, sockets, &namespaces)?;

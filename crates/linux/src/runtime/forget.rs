@@ -32,6 +32,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Guests that translate what they pass on, or send.
+    fn hiding_guests(&self) -> impl Iterator<Item = String> {
+        let hiding = self.fabric().instances.values().filter(|instance| instance.guest.masquerade);
+        hiding.map(|instance| naming::instance_namespace(&instance.id))
+    }
+
     fn collect(&self, shot: &Shot, flight: &Flight, known: &mut BTreeMap<String, BTreeSet<Tuple>>) {
         let fabric = self.fabric();
         let (number, source_port, port) = shot.numbers();
@@ -57,7 +63,7 @@ impl Engine {
         }
         let vpcs = [sender.interface, receiver.and_then(|place| place.interface)].into_iter().flatten();
         let routers = vpcs.map(|index| naming::router_namespace(&fabric.vpcs[fabric.interfaces[index].vpc].id));
-        for namespace in routers.chain(nats) {
+        for namespace in routers.chain(nats).chain(self.hiding_guests()) {
             known.entry(namespace).or_default().extend(tuples.iter().copied());
         }
     }

@@ -17,10 +17,7 @@ use super::packet::Raw;
 use super::packet_probe::IPPROTO_RAW;
 use super::place::Place;
 use super::volley::{Shot, send_raw};
-use super::watch::Watch;
-
-/// Threads that close packet sockets: for each one the kernel waits until nobody is in its midst, 10 ms and more.
-const CLOSERS: usize = 16;
+use super::watch::{self, Watch};
 
 /// A place where packets are seen.
 pub(crate) struct Station {
@@ -129,21 +126,11 @@ impl Gear {
     pub fn send(&self, index: usize, raw: &Raw) -> Result<()> {
         send_raw(&self.raws[self.posts[index].raw], raw)
     }
-
-    /// Closes the packet sockets apart from the caller, who need not wait for that.
-    pub fn close(&mut self) {
-        let mut stations = std::mem::take(&mut self.stations);
-        let share = stations.len().div_ceil(CLOSERS).max(1);
-        while !stations.is_empty() {
-            let part = stations.split_off(stations.len().saturating_sub(share));
-            std::thread::spawn(move || drop(part));
-        }
-    }
 }
 
 impl Drop for Gear {
     fn drop(&mut self) {
-        self.close();
+        watch::close(self.stations.drain(..).map(|station| station.watch));
     }
 }
 

@@ -169,7 +169,6 @@ impl<'a> Volley<'a> {
             self.judge(engine, looked, patience)?;
         }
         let verdicts = self.flights.iter_mut().map(|flight| flight.verdict.take().unwrap_or(Verdict::Unclear)).collect();
-        self.gear.close();
         Ok((verdicts, self.flights))
     }
 
@@ -410,11 +409,12 @@ impl<'a> Volley<'a> {
     }
 }
 
-/// A TCP or UDP answer comes from where the request went, or it is somebody else's.
+/// A TCP or UDP answer comes from where the request went, or it is somebody else's. Its destination port says nothing: a
+/// guest that hides others behind its address may have chosen another for its own packets too.
 fn is_from(shot: &Shot, seen: &Seen) -> bool {
     match shot.traffic {
-        Traffic::Tcp { source_port, destination_port } | Traffic::Udp { source_port, destination_port } => {
-            seen.source == shot.ends.to && seen.ports() == Some((destination_port, source_port))
+        Traffic::Tcp { destination_port, .. } | Traffic::Udp { destination_port, .. } => {
+            seen.source == shot.ends.to && seen.ports().is_some_and(|(source, _)| source == destination_port)
         }
         Traffic::Icmp { .. } | Traffic::Other(_) => true,
     }

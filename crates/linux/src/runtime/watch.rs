@@ -122,6 +122,17 @@ impl Watch {
     }
 }
 
+/// Closes watches apart from the caller, who need not wait for that: for each the kernel waits until nobody is in its
+/// midst any more, 10 ms and longer.
+pub fn close(watches: impl Iterator<Item = Watch>) {
+    const THREADS: usize = 16;
+    let mut parts: [Vec<Watch>; THREADS] = Default::default();
+    watches.enumerate().for_each(|(number, watch)| parts[number % THREADS].push(watch));
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        std::thread::spawn(move || drop(part));
+    }
+}
+
 /// Reads all frames that wait, none shorter than an Ethernet header.
 fn receive(fd: &OwnedFd, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> Result<()> {
     loop {
