@@ -87,6 +87,8 @@ impl Capture {
             SocketSpec { nonblocking: true, ..spec }
         };
         let specs: Vec<SocketSpec> = hops.iter().map(spec).collect();
+        // A hop is a descriptor, and a lab may have a thousand.
+        sandbox::raise_descriptor_limit();
         let sockets = client.open_sockets(&specs)?;
         let source = |(hop, socket): (&Hop, OwnedFd)| {
             // A smaller queue only loses packets earlier, which is counted.
