@@ -6,18 +6,20 @@
 //! Pure: files come in through [`Files`].
 #![forbid(unsafe_code)]
 
-pub mod apply;
+mod build;
+mod change;
 pub mod code;
 pub mod decode;
 pub mod diagnostic;
 pub mod file;
 pub mod load;
+mod names;
 pub mod sentence;
 pub mod source;
 pub mod yaml;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use apply::{Action, Change};
+pub use change::{Action, Change};
 pub use file::schema;
 pub use load::{Files, Lab, load};

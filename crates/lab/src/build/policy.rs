@@ -1,22 +1,24 @@
-//! Security groups and network ACLs: rules as written, compared with rules in force.
+//! Security groups and network ACLs: rules as written.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::operation::*;
 use model::{NetworkAclId, Peer, SecurityGroupId, TrafficMatch, VpcId};
 
-use super::{Action, Apply, is_called, path, tags};
+use super::{Build, path, tags};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
 use crate::file::{Acl, AclPhrase, RulePhrase, SecurityGroup};
+use crate::names::DEFAULT;
 use crate::sentence::RulePeer;
 use crate::source::{Located, Span};
 
 /// A group of the file with its VPC's name, when it stands below one.
 type Group<'f> = (Option<&'f Located<String>>, &'f Located<String>, &'f SecurityGroup);
 
-impl Apply<'_, '_> {
+impl Build<'_, '_> {
     pub(super) fn security_groups(&mut self) {
         let file = &self.lab.file;
         let top = file.security_groups.iter().map(|(name, group)| (None, name, group));
@@ -25,10 +27,14 @@ impl Apply<'_, '_> {
         let mut made = Vec::new();
         for (vpc, name, group) in &groups {
             let Some(vpc) = self.vpc_of(vpc.or(group.vpc.as_ref()), name.span, "security group") else { continue };
-            let known = self.model.security_groups.values().find(|g| g.vpc_id == vpc && g.group_name == name.value);
+            if self.gives_up() {
+                return;
+            }
+            let path = self.names.below(&vpc, Some(&name.value));
+            let known = path.as_ref().and_then(|path| self.names.security_groups.id(path)).cloned();
             let id = match known {
-                Some(known) => known.id.clone(),
-                None => {
+                Some(default) if name.value == DEFAULT => default,
+                _ => {
                     let description = group.description.as_ref().map_or(&name.value, |d| &d.value).clone();
                     let request = CreateSecurityGroup {
                         group_name: name.value.clone(),
@@ -39,7 +45,7 @@ impl Apply<'_, '_> {
                     };
                     let result = create_security_group(self.model, request);
                     let Some(id) = self.op(name.span, result) else { continue };
-                    self.note(Action::Create, "security group", &name.value, "");
+                    self.names.security_groups.add(path, &id);
                     id
                 }
             };
@@ -66,47 +72,31 @@ impl Apply<'_, '_> {
     fn rules(&mut self, id: &SecurityGroupId, name: &Located<String>, direction: Direction, wanted: Vec<(RuleSpecification, Span)>) {
         let Some(group) = self.model.security_groups.get(id) else { return };
         let egress = direction == Direction::Egress;
-        let known = if egress { &group.egress } else { &group.ingress };
-        let known: Vec<(TrafficMatch, Peer)> = known.iter().map(|r| (r.traffic, r.peer.clone())).collect();
-        let gone: Vec<_> = known.iter().filter(|rule| !wanted.iter().any(|(w, _)| w.traffic == rule.0 && w.peer == rule.1)).cloned().collect();
-        let word = if egress { "out " } else { "" };
-        let is_new_group = self.changes.iter().any(|c| c.action == Action::Create && c.kind == "security group" && c.name == name.value);
-        for rule in gone {
-            let detail = format!("- {word}{} {}", rule.0, self.peer_name(&rule.1));
-            let request = RevokeSecurityGroup { group_id: id.clone(), rules: vec![rule], security_group_rule_ids: Vec::new() };
+        // What comes with a group (SG-4, SG-5) gives way to what is written.
+        let given = if egress { &group.egress } else { &group.ingress };
+        let given: Vec<_> = given.iter().map(|rule| (rule.traffic, rule.peer.clone())).collect();
+        if !given.is_empty() {
+            let request = RevokeSecurityGroup { group_id: id.clone(), rules: given, security_group_rule_ids: Vec::new() };
             let result = match egress {
                 true => revoke_security_group_egress(self.model, request),
                 false => revoke_security_group_ingress(self.model, request),
             };
-            if self.op(name.span, result).is_some() && !is_new_group {
-                self.note(Action::Change, "security group", &name.value, detail);
-            }
+            self.op(name.span, result);
         }
-        let mut seen: Vec<(TrafficMatch, Peer)> = known;
+        let mut seen: BTreeSet<(TrafficMatch, Peer)> = BTreeSet::new();
         for (rule, span) in wanted {
-            let pair = (rule.traffic, rule.peer.clone());
-            if seen.contains(&pair) {
+            if self.gives_up() {
+                return;
+            }
+            if !seen.insert((rule.traffic, rule.peer.clone())) {
                 continue;
             }
-            let detail = format!("+ {word}{} {}", rule.traffic, self.peer_name(&rule.peer));
-            seen.push(pair);
             let request = AuthorizeSecurityGroup { group_id: id.clone(), rules: vec![rule] };
             let result = match egress {
                 true => authorize_security_group_egress(self.model, request),
                 false => authorize_security_group_ingress(self.model, request),
             };
-            if self.op(span, result).is_some() && !is_new_group {
-                self.note(Action::Change, "security group", &name.value, detail);
-            }
-        }
-    }
-
-    /// A peer as people write it.
-    fn peer_name(&self, peer: &Peer) -> String {
-        match peer {
-            Peer::SecurityGroup(id) => self.model.security_groups.get(id).map_or(id.to_string(), |g| format!("sg:{}", g.group_name)),
-            Peer::PrefixList(id) => self.model.prefix_lists.get(id).map_or(id.to_string(), |l| format!("pl:{}", l.name)),
-            other => other.to_string(),
+            self.op(span, result);
         }
     }
 
@@ -138,8 +128,8 @@ impl Apply<'_, '_> {
                 let written = Located::new(name.clone(), peer.span);
                 self.group(&written, vpc).map(Peer::SecurityGroup).into_iter().collect()
             }
-            RulePeer::PrefixList(name) => match self.model.prefix_lists.values().find(|l| l.name == *name) {
-                Some(list) => vec![Peer::PrefixList(list.id.clone())],
+            RulePeer::PrefixList(name) => match self.names.prefix_lists.id(name) {
+                Some(list) => vec![Peer::PrefixList(list.clone())],
                 None => {
                     let known = self.lab.file.prefix_lists.names().map(str::to_owned).collect();
                     let _: Option<()> = self.unknown(Code::UnknownPrefixList, "prefix list", &Located::new(name.clone(), peer.span), known);
@@ -202,16 +192,13 @@ impl Apply<'_, '_> {
     /// A group by `name` (of this VPC, else of any) or `vpc/name`.
     pub(super) fn group(&mut self, written: &Located<String>, vpc: &VpcId) -> Option<SecurityGroupId> {
         let (named_vpc, name) = path(&written.value);
-        let in_vpc = |id: &VpcId| {
-            let mut all = self.model.security_groups.values();
-            all.find(|g| g.vpc_id == *id && g.group_name == name).map(|g| g.id.clone())
-        };
+        let in_vpc = |vpc: &str| self.names.security_groups.id(&format!("{vpc}/{name}")).cloned();
         let found = match named_vpc {
-            Some(named) => self.vpc_called(named).and_then(|id| in_vpc(&id)),
-            None => in_vpc(vpc).or_else(|| {
-                let mut others = self.model.security_groups.values().filter(|g| g.group_name == name && name != "default");
+            Some(named) => in_vpc(named),
+            None => self.names.vpcs.name(vpc).and_then(in_vpc).or_else(|| {
+                let mut others = self.names.vpcs.iter().filter(|_| name != DEFAULT).filter_map(|(vpc, _)| in_vpc(vpc));
                 match (others.next(), others.next()) {
-                    (Some(only), None) => Some(only.id.clone()),
+                    (Some(only), None) => Some(only),
                     _ => None,
                 }
             }),
@@ -238,14 +225,19 @@ impl Apply<'_, '_> {
         let acls: Vec<(Option<&Located<String>>, &Located<String>, &Acl)> = top.chain(below).collect();
         for (vpc, name, acl) in acls {
             let Some(vpc) = self.vpc_of(vpc.or(acl.vpc.as_ref()), name.span, "network ACL") else { continue };
-            let known = self.model.network_acls.values().find(|a| a.vpc_id == vpc && is_called(&a.tags, &name.value));
+            if self.gives_up() {
+                return;
+            }
+            let path = self.names.below(&vpc, Some(&name.value));
+            let known = path.as_ref().and_then(|path| self.names.network_acls.id(path)).cloned();
             let id = match known {
-                Some(known) => known.id.clone(),
-                None => {
+                // `default` speaks of the list that came with the VPC.
+                Some(default) if name.value == DEFAULT => default,
+                _ => {
                     let request = CreateNetworkAcl { vpc_id: vpc, tags: tags(&name.value, &acl.tags), origin: self.origin(name.span) };
                     let result = create_network_acl(self.model, request);
                     let Some(id) = self.op(name.span, result) else { continue };
-                    self.note(Action::Create, "network ACL", &name.value, "");
+                    self.names.network_acls.add(path, &id);
                     id
                 }
             };
@@ -255,18 +247,30 @@ impl Apply<'_, '_> {
     }
 
     fn entries(&mut self, id: &NetworkAclId, name: &Located<String>, phrases: &[AclPhrase]) {
-        let mut wanted: Vec<(PutNetworkAclEntry, Span)> = Vec::new();
+        let Some(acl) = self.model.network_acls.get(id) else { return };
+        let vpc = self.model.vpcs.get(&acl.vpc_id);
+        let vpc_has_v6 = vpc.is_some_and(|v| v.ipv6_blocks().next().is_some());
+        // What the default list allows gives way to what is written.
+        let given: Vec<_> = acl.ingress.iter().map(|e| (Direction::Ingress, e.rule_number)).collect();
+        let given: Vec<_> = given.into_iter().chain(acl.egress.iter().map(|e| (Direction::Egress, e.rule_number))).collect();
+        for (direction, number) in given {
+            let result = delete_network_acl_entry(self.model, id, direction, number);
+            self.op(name.span, result);
+        }
+        let mut seen: BTreeMap<(bool, u16), Span> = BTreeMap::new();
         for phrase in phrases {
             let direction = if phrase.entry.rule.egress { Direction::Egress } else { Direction::Ingress };
             let mut number = phrase.entry.number;
             for peer in &phrase.peers {
                 for block in self.blocks(peer) {
                     // IPv6 entries only where the VPC has IPv6: `anywhere` must not use up numbers for nothing.
-                    let vpc_has_v6 = self.model.network_acls.get(id).and_then(|a| self.model.vpcs.get(&a.vpc_id)).is_some_and(|v| v.ipv6_blocks().next().is_some());
                     if matches!(block, IpNet::V6(_)) && matches!(peer.value, RulePeer::Anywhere) && !vpc_has_v6 {
                         continue;
                     }
                     for traffic in &phrase.entry.rule.traffic.0 {
+                        if self.gives_up() {
+                            return;
+                        }
                         let entry = PutNetworkAclEntry {
                             network_acl_id: id.clone(),
                             direction,
@@ -276,39 +280,17 @@ impl Apply<'_, '_> {
                             allow: phrase.entry.allow,
                             origin: self.origin(phrase.span),
                         };
-                        if let Some((first, place)) = wanted.iter().find(|(w, _)| w.direction == direction && w.rule_number == number) {
-                            let message = format!("entry {} stands twice in network ACL `{}`", first.rule_number, name.value);
-                            let problem = Diagnostic::new(Code::AclNumber, phrase.span, message).label("again").other(*place, "first");
+                        if let Some(first) = seen.insert((phrase.entry.rule.egress, number), phrase.span) {
+                            let message = format!("entry {number} stands twice in network ACL `{}`", name.value);
+                            let problem = Diagnostic::new(Code::AclNumber, phrase.span, message).label("again").other(first, "first");
                             self.problem(problem);
+                        } else {
+                            let result = create_network_acl_entry(self.model, entry);
+                            self.op(phrase.span, result);
                         }
-                        wanted.push((entry, phrase.span));
                         number = number.saturating_add(1);
                     }
                 }
-            }
-        }
-        let Some(acl) = self.model.network_acls.get(id).cloned() else { return };
-        let is_new = acl.ingress.is_empty() && acl.egress.is_empty();
-        for (direction, known) in [(Direction::Ingress, &acl.ingress), (Direction::Egress, &acl.egress)] {
-            for entry in known {
-                if !wanted.iter().any(|(w, _)| w.direction == direction && w.rule_number == entry.rule_number) {
-                    let result = delete_network_acl_entry(self.model, id, direction, entry.rule_number);
-                    if self.op(name.span, result).is_some() {
-                        self.note(Action::Change, "network ACL", &name.value, format!("- {}", entry.rule_number));
-                    }
-                }
-            }
-        }
-        for (entry, span) in wanted {
-            let known = if entry.direction == Direction::Egress { &acl.egress } else { &acl.ingress };
-            let number = entry.rule_number;
-            let (sign, result) = match known.iter().find(|k| k.rule_number == number) {
-                Some(same) if same.traffic == entry.traffic && same.cidr_block == entry.cidr_block && same.allow == entry.allow => continue,
-                Some(_) => ('~', replace_network_acl_entry(self.model, entry)),
-                None => ('+', create_network_acl_entry(self.model, entry)),
-            };
-            if self.op(span, result).is_some() && !is_new {
-                self.note(Action::Change, "network ACL", &name.value, format!("{sign} {number}"));
             }
         }
     }
@@ -319,28 +301,19 @@ impl Apply<'_, '_> {
         for (vpc, name, subnet) in subnets {
             let Some(vpc_id) = self.vpc_called(&vpc.value) else { continue };
             let Some(subnet_id) = self.subnet_in(&vpc_id, &name.value) else { continue };
-            let mut lists = self.model.network_acls.values().filter(|a| a.vpc_id == vpc_id);
-            let wanted = match subnet.acl.as_ref().filter(|acl| acl.value != "default") {
-                None => lists.find(|a| a.is_default).map(|a| a.id.clone()),
-                Some(written) => match lists.find(|a| is_called(&a.tags, &written.value)).map(|a| a.id.clone()) {
-                    Some(id) => Some(id),
-                    None => {
-                        let file = &self.lab.file;
-                        let known = file.acls.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.acls.names())).map(str::to_owned).collect();
-                        self.unknown(Code::UnknownAcl, "network ACL", written, known)
-                    }
-                },
+            let Some(written) = subnet.acl.as_ref().filter(|acl| acl.value != DEFAULT) else { continue };
+            let wanted = match self.names.network_acls.id(&format!("{}/{}", vpc.value, written.value)).cloned() {
+                Some(id) => Some(id),
+                None => {
+                    let file = &self.lab.file;
+                    let known = file.acls.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.acls.names())).map(str::to_owned).collect();
+                    self.unknown(Code::UnknownAcl, "network ACL", written, known)
+                }
             };
             let (Some(wanted), Some(known)) = (wanted, self.model.network_acl_of(&subnet_id)) else { continue };
-            if known.id == wanted {
-                continue;
-            }
             let Some(association) = known.associations.iter().find(|a| a.subnet_id == subnet_id).map(|a| a.id.clone()) else { continue };
             let result = replace_network_acl_association(self.model, &association, &wanted);
-            let is_new = self.changes.iter().any(|c| c.action == Action::Create && c.kind == "subnet" && c.name == name.value);
-            if self.op(name.span, result).is_some() && !is_new {
-                self.note(Action::Change, "subnet", &name.value, "network ACL");
-            }
+            self.op(name.span, result);
         }
     }
 }

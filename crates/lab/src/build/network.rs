@@ -6,13 +6,14 @@ use model::operation::*;
 use model::prefix_list::PrefixListEntry;
 use model::{InternetGatewayId, OutsideHost, SubnetId, VpcId, cidr};
 
-use super::{Action, Apply, is_called, path, tags};
+use super::carve::Taken;
+use super::{Build, path, tags};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::file::{DhcpChoice, InternetGatewayChoice, RouteWord, SubnetRoute, SubnetSize, Vpc};
+use crate::file::{DhcpChoice, InternetGatewayChoice, RouteWord, Subnet, SubnetRoute, SubnetSize, Vpc};
 use crate::source::{Located, Span};
 
-impl Apply<'_, '_> {
+impl Build<'_, '_> {
     pub(super) fn quotas(&mut self) {
         let Ok(serde_json::Value::Object(mut quotas)) = serde_json::to_value(&self.model.quotas) else { return };
         for (name, value) in &self.lab.file.quotas.0 {
@@ -35,14 +36,10 @@ impl Apply<'_, '_> {
                 addresses: addresses.0.iter().map(|address| address.value).collect(),
                 origin: self.origin(name.span),
             };
-            let known = self.model.outside.get(&name.value);
-            if known.is_some_and(|known| known.addresses == host.addresses) {
-                continue;
-            }
-            let action = if known.is_some() { Action::Change } else { Action::Create };
             let result = set_outside_host(self.model, &name.value, host);
-            if self.op(name.span, result).is_some() {
-                self.note(action, "outside place", &name.value, "");
+            self.op(name.span, result);
+            if self.gives_up() {
+                return;
             }
         }
     }
@@ -51,55 +48,27 @@ impl Apply<'_, '_> {
         for (name, list) in self.lab.file.prefix_lists.iter() {
             let wanted: Vec<IpNet> = list.entries.0.iter().map(|entry| entry.value).collect();
             let entry = |cidr: &IpNet| PrefixListEntry { cidr: *cidr, description: String::new() };
-            match self.model.prefix_lists.values().find(|l| l.name == name.value).cloned() {
-                None => {
-                    let max = list.max_entries.as_ref().map_or(wanted.len().max(1) as u32, |max| max.value);
-                    let request = CreateManagedPrefixList {
-                        prefix_list_name: name.value.clone(),
-                        max_entries: max,
-                        entries: wanted.iter().map(entry).collect(),
-                        tags: tags(&name.value, &list.tags),
-                        origin: self.origin(name.span),
-                        ..CreateManagedPrefixList::default()
-                    };
-                    let result = create_managed_prefix_list(self.model, request);
-                    if self.op(name.span, result).is_some() {
-                        self.note(Action::Create, "prefix list", &name.value, "");
-                    }
-                }
-                Some(known) => {
-                    let has = |cidr: &IpNet| known.entries.iter().any(|e| e.cidr == *cidr);
-                    let add: Vec<_> = wanted.iter().filter(|cidr| !has(cidr)).map(entry).collect();
-                    let remove: Vec<_> = known.entries.iter().map(|e| e.cidr).filter(|c| !wanted.contains(c)).collect();
-                    if add.is_empty() && remove.is_empty() {
-                        continue;
-                    }
-                    let request = ModifyManagedPrefixList {
-                        prefix_list_id: known.id.clone(),
-                        current_version: Some(known.version),
-                        prefix_list_name: None,
-                        max_entries: None,
-                        add_entries: add,
-                        remove_entries: remove,
-                    };
-                    let result = modify_managed_prefix_list(self.model, request);
-                    if self.op(name.span, result).is_some() {
-                        self.note(Action::Change, "prefix list", &name.value, "entries");
-                    }
-                }
+            let max = list.max_entries.as_ref().map_or(wanted.len().max(1) as u32, |max| max.value);
+            let request = CreateManagedPrefixList {
+                prefix_list_name: name.value.clone(),
+                max_entries: max,
+                is_ipv6: matches!(wanted.first(), Some(IpNet::V6(_))),
+                entries: wanted.iter().map(entry).collect(),
+                tags: tags(&name.value, &list.tags),
+                origin: self.origin(name.span),
+            };
+            let result = create_managed_prefix_list(self.model, request);
+            if let Some(id) = self.op(name.span, result) {
+                self.names.prefix_lists.add(Some(name.value.clone()), &id);
+            }
+            if self.gives_up() {
+                return;
             }
         }
     }
 
     pub(super) fn key_pairs(&mut self) {
         for (name, key) in self.lab.file.key_pairs.iter() {
-            if self.model.key_pairs.get(&name.value).is_some_and(|known| known.public_key == key.value) {
-                continue;
-            }
-            if self.model.key_pairs.contains_key(&name.value) {
-                let result = delete_key_pair(self.model, &KeyPairName::Name(name.value.clone()));
-                self.op(name.span, result);
-            }
             let request = ImportKeyPair {
                 key_name: name.value.clone(),
                 public_key: key.value.clone(),
@@ -108,9 +77,7 @@ impl Apply<'_, '_> {
                 origin: self.origin(name.span),
             };
             let result = import_key_pair(self.model, request);
-            if self.op(key.span, result).is_some() {
-                self.note(Action::Create, "key pair", &name.value, "");
-            }
+            self.op(key.span, result);
         }
     }
 
@@ -121,6 +88,9 @@ impl Apply<'_, '_> {
             if self.needs_internet_gateway(vpc) {
                 self.internet_gateway(name, &id);
             }
+            if self.gives_up() {
+                return;
+            }
         }
     }
 
@@ -130,35 +100,20 @@ impl Apply<'_, '_> {
             self.problem(problem.label("`cidr` is missing").hint("such as `cidr: 10.0.0.0/16`"));
             return None;
         };
-        let id = match self.model.vpcs.values().find(|v| is_called(&v.tags, &name.value)).cloned() {
-            Some(known) if known.primary_cidr_block() == primary.value => known.id,
-            Some(known) => {
-                let message = format!("VPC `{}` runs with {}; its primary block cannot change", name.value, known.primary_cidr_block());
-                self.problem(Diagnostic::new(Code::NotDescribable, primary.span, message).label("differs").hint("vpclab down && vpclab up"));
-                return None;
-            }
-            None => {
-                let request = CreateVpc {
-                    cidr_block: primary.value,
-                    tags: tags(&name.value, &vpc.tags),
-                    origin: self.origin(name.span),
-                    ..CreateVpc::default()
-                };
-                let result = create_vpc(self.model, request);
-                let id = self.op(primary.span, result)?;
-                self.note(Action::Create, "vpc", &name.value, primary.value.to_string());
-                id
-            }
+        let request = CreateVpc {
+            cidr_block: primary.value,
+            tags: tags(&name.value, &vpc.tags),
+            origin: self.origin(name.span),
+            ..CreateVpc::default()
         };
+        let result = create_vpc(self.model, request);
+        let id = self.op(primary.span, result)?;
+        self.names.vpcs.add(Some(name.value.clone()), &id);
+        self.names.add_what_came(self.model, &id);
         for block in &vpc.cidr.0[1..] {
-            if self.model.vpcs.get(&id).is_some_and(|v| v.ipv4_blocks().any(|known| known == block.value)) {
-                continue;
-            }
             let request = AssociateVpcCidrBlock { vpc_id: id.clone(), block: NewVpcBlock::Ipv4(block.value) };
             let result = associate_vpc_cidr_block(self.model, request);
-            if self.op(block.span, result).is_some() {
-                self.note(Action::Change, "vpc", &name.value, format!("block {}", block.value));
-            }
+            self.op(block.span, result);
         }
         self.dns(name, vpc, &id);
         self.dhcp(name, vpc, &id);
@@ -216,21 +171,6 @@ impl Apply<'_, '_> {
                 })
             }
         };
-        let known = self.model.vpcs.get(id).and_then(|v| v.dhcp_options_id.clone());
-        let same = match (&wanted, known.as_ref().and_then(|id| self.model.dhcp_options.get(id))) {
-            (None, None) => true,
-            (Some(wanted), Some(known)) => {
-                known.domain_name == wanted.domain_name
-                    && known.domain_name_servers == wanted.domain_name_servers
-                    && known.ntp_servers == wanted.ntp_servers
-                    && known.netbios_name_servers == wanted.netbios_name_servers
-                    && known.netbios_node_type == wanted.netbios_node_type
-            }
-            _ => false,
-        };
-        if same {
-            return;
-        }
         let options = match wanted {
             None => None,
             Some(request) => {
@@ -241,72 +181,92 @@ impl Apply<'_, '_> {
         };
         let request = AssociateDhcpOptions { dhcp_options_id: options, vpc_id: id.clone() };
         let result = associate_dhcp_options(self.model, request);
-        if self.op(name.span, result).is_some() {
-            self.note(Action::Change, "vpc", &name.value, "DHCP options");
+        self.op(name.span, result);
+    }
+
+    /// Blocks of all subnets with a size: what they have is kept if everything else still fits around it.
+    /// Error: which subnet has no room, and what is left.
+    fn layout(&self, name: &str, vpc: &Vpc, id: &VpcId, keep: bool) -> Result<Vec<Option<Ipv4Net>>, (usize, Vec<Ipv4Net>)> {
+        let whole: Vec<Ipv4Net> = self.model.vpcs.get(id).map(|v| v.ipv4_blocks().collect()).unwrap_or_default();
+        let mut taken = Taken::default();
+        let mut blocks: Vec<Option<Ipv4Net>> = Vec::new();
+        for (_, subnet) in vpc.subnets.iter() {
+            let pinned = match subnet.cidr.as_ref().map(|size| size.value) {
+                Some(SubnetSize::Pinned(block)) => Some(block),
+                _ => None,
+            };
+            pinned.iter().for_each(|block| taken.add(*block));
+            blocks.push(pinned);
         }
+        let carved = |subnet: &Subnet| match subnet.cidr.as_ref().map(|size| size.value) {
+            Some(SubnetSize::Carved(length)) => Some(length),
+            _ => None,
+        };
+        for ((subnet_name, subnet), block) in vpc.subnets.iter().zip(&mut blocks).filter(|_| keep) {
+            let Some(length) = carved(subnet) else { continue };
+            let had = self.kept.blocks.get(&format!("{name}/{}", subnet_name.value));
+            let fits = |had: &&Ipv4Net| {
+                had.prefix_len() == length && whole.iter().any(|whole| whole.contains(*had)) && !taken.overlaps(**had)
+            };
+            *block = had.filter(fits).copied();
+            block.iter().for_each(|block| taken.add(*block));
+        }
+        for (at, ((_, subnet), block)) in vpc.subnets.iter().zip(&mut blocks).enumerate() {
+            let Some(length) = carved(subnet).filter(|_| block.is_none()) else { continue };
+            *block = whole.iter().find_map(|whole| taken.carve(*whole, length));
+            if block.is_none() {
+                let taken = taken.blocks();
+                return Err((at, whole.iter().flat_map(|b| cidr::free_space(*b, &taken)).collect()));
+            }
+        }
+        Ok(blocks)
     }
 
     fn subnets(&mut self, name: &Located<String>, vpc: &Vpc, id: &VpcId) {
-        let blocks: Vec<Ipv4Net> = self.model.vpcs.get(id).map(|v| v.ipv4_blocks().collect()).unwrap_or_default();
-        let pinned = vpc.subnets.iter().filter_map(|(_, s)| match s.cidr.as_ref().map(|c| c.value) {
-            Some(SubnetSize::Pinned(block)) => Some(block),
-            _ => None,
-        });
-        let mut taken: Vec<Ipv4Net> = pinned.collect();
-        taken.extend(self.model.subnets.values().filter(|s| s.vpc_id == *id).map(|s| s.cidr_block));
-        for (subnet_name, subnet) in vpc.subnets.iter() {
-            let known = self.subnet_in(id, &subnet_name.value).and_then(|s| self.model.subnets.get(&s)).cloned();
-            let size = subnet.cidr.as_ref();
-            let span = size.map_or(subnet_name.span, |size| size.span);
-            let block = match (size.map(|size| size.value), &known) {
-                (Some(SubnetSize::Carved(length)), Some(known)) if known.cidr_block.prefix_len() == length => known.cidr_block,
-                (Some(SubnetSize::Carved(length)), _) => {
-                    let Some(block) = blocks.iter().find_map(|b| cidr::first_free(*b, length, &taken)) else {
-                        let free = blocks.iter().flat_map(|b| cidr::free_space(*b, &taken)).map(|b| b.to_string()).collect::<Vec<_>>();
-                        let free = if free.is_empty() { "nothing is left".to_owned() } else { format!("left: {}", free.join(", ")) };
-                        let problem = Diagnostic::new(Code::NoRoom, span, format!("no room for a /{length} in VPC `{}`", name.value));
-                        self.problem(problem.label("does not fit").hint(free));
-                        continue;
-                    };
-                    block
-                }
-                (Some(SubnetSize::Pinned(block)), _) => block,
-                (None, Some(known)) => known.cidr_block,
-                (None, None) => {
-                    let problem = Diagnostic::new(Code::MissingKey, subnet_name.span, format!("subnet `{}` has no size", subnet_name.value));
-                    self.problem(problem.label("`cidr` is missing").hint("such as `cidr: /26`"));
-                    continue;
-                }
+        // What is kept may be in the way of what is new; then everything is carved anew, as in an empty VPC.
+        let blocks = self.layout(&name.value, vpc, id, true).or_else(|_| self.layout(&name.value, vpc, id, false));
+        let blocks = match blocks {
+            Ok(blocks) => blocks,
+            Err((at, free)) => {
+                self.no_room(name, vpc, at, &free);
+                return;
+            }
+        };
+        for ((subnet_name, subnet), block) in vpc.subnets.iter().zip(blocks) {
+            let span = subnet.cidr.as_ref().map_or(subnet_name.span, |size| size.span);
+            let Some(block) = block else {
+                let problem = Diagnostic::new(Code::MissingKey, subnet_name.span, format!("subnet `{}` has no size", subnet_name.value));
+                self.problem(problem.label("`cidr` is missing").hint("such as `cidr: /26`"));
+                continue;
             };
-            taken.push(block);
-            let subnet_id = match known {
-                Some(known) if known.cidr_block == block => known.id,
-                Some(known) => {
-                    let message = format!("subnet `{}` runs with {}; its block cannot change", subnet_name.value, known.cidr_block);
-                    self.problem(Diagnostic::new(Code::NotDescribable, span, message).label("differs").hint("vpclab down && vpclab up"));
-                    continue;
-                }
-                None => {
-                    let Some(zone) = self.zone(subnet.az.as_ref()) else { continue };
-                    let request = CreateSubnet {
-                        availability_zone: Some(zone),
-                        tags: tags(&subnet_name.value, &subnet.tags),
-                        origin: self.origin(subnet_name.span),
-                        ..CreateSubnet::new(id.clone(), block)
-                    };
-                    let result = create_subnet(self.model, request);
-                    let Some(id) = self.op(span, result) else { continue };
-                    self.note(Action::Create, "subnet", &subnet_name.value, block.to_string());
-                    id
-                }
+            if self.gives_up() {
+                return;
+            }
+            let Some(zone) = self.zone(subnet.az.as_ref()) else { continue };
+            let request = CreateSubnet {
+                availability_zone: Some(zone),
+                tags: tags(&subnet_name.value, &subnet.tags),
+                origin: self.origin(subnet_name.span),
+                ..CreateSubnet::new(id.clone(), block)
             };
-            let maps = subnet.public_ips.as_ref().is_some_and(|p| p.value);
-            if self.model.subnets.get(&subnet_id).is_some_and(|s| s.map_public_ip_on_launch != maps) {
-                let attribute = SubnetAttribute::MapPublicIpOnLaunch(maps);
+            let result = create_subnet(self.model, request);
+            let Some(subnet_id) = self.op(span, result) else { continue };
+            self.names.subnets.add(self.names.below(id, Some(&subnet_name.value)), &subnet_id);
+            if subnet.public_ips.as_ref().is_some_and(|p| p.value) {
+                let attribute = SubnetAttribute::MapPublicIpOnLaunch(true);
                 let result = modify_subnet_attribute(self.model, ModifySubnetAttribute { subnet_id, attribute });
                 self.op(span, result);
             }
         }
+    }
+
+    fn no_room(&mut self, name: &Located<String>, vpc: &Vpc, at: usize, free: &[Ipv4Net]) {
+        let written = vpc.subnets.iter().nth(at).and_then(|(_, subnet)| subnet.cidr.as_ref());
+        let Some(Located { value: SubnetSize::Carved(length), span }) = written else { return };
+        let free = free.iter().map(Ipv4Net::to_string).collect::<Vec<_>>();
+        let free = if free.is_empty() { "nothing is left".to_owned() } else { format!("left: {}", free.join(", ")) };
+        let problem = Diagnostic::new(Code::NoRoom, *span, format!("no room for a /{length} in VPC `{}`", name.value));
+        self.problem(problem.label("does not fit").hint(free));
     }
 
     fn zone(&mut self, written: Option<&Located<String>>) -> Option<String> {
@@ -341,22 +301,18 @@ impl Apply<'_, '_> {
     }
 
     fn internet_gateway(&mut self, name: &Located<String>, vpc: &VpcId) -> Option<InternetGatewayId> {
-        if let Some(known) = self.model.internet_gateway_of(vpc) {
-            return Some(known.id.clone());
-        }
         let called = format!("{}-igw", name.value);
         let request = CreateInternetGateway { tags: tags(&called, &Default::default()), origin: self.origin(name.span) };
         let result = create_internet_gateway(self.model, request);
         let id = self.op(name.span, result)?;
         let result = attach_internet_gateway(self.model, &id, vpc);
         self.op(name.span, result)?;
-        self.note(Action::Create, "internet gateway", &called, "");
         Some(id)
     }
 
     /// The id of a VPC by its name in the file.
     pub(super) fn vpc_called(&self, name: &str) -> Option<VpcId> {
-        self.model.vpcs.values().find(|v| is_called(&v.tags, name)).map(|v| v.id.clone())
+        self.names.vpcs.id(name).cloned()
     }
 
     /// A VPC that a thing names, or the only one of the lab.
@@ -382,21 +338,19 @@ impl Apply<'_, '_> {
     }
 
     pub(super) fn subnet_in(&self, vpc: &VpcId, name: &str) -> Option<SubnetId> {
-        let mut all = self.model.subnets.values();
-        all.find(|s| s.vpc_id == *vpc && is_called(&s.tags, name)).map(|s| s.id.clone())
+        self.names.subnets.id(&self.names.below(vpc, Some(name))?).cloned()
     }
 
     /// A subnet by `name` or `vpc/name`.
     pub(super) fn subnet(&mut self, written: &Located<String>) -> Option<SubnetId> {
         let (vpc, name) = path(&written.value);
-        let vpc_id = vpc.map(|vpc| self.vpc_called(vpc));
-        let found: Vec<SubnetId> = self
-            .model
-            .subnets
-            .values()
-            .filter(|s| is_called(&s.tags, name) && vpc_id.as_ref().is_none_or(|wanted| wanted.as_ref() == Some(&s.vpc_id)))
-            .map(|s| s.id.clone())
-            .collect();
+        let found: Vec<SubnetId> = match vpc {
+            Some(_) => self.names.subnets.id(&written.value).cloned().into_iter().collect(),
+            None => {
+                let vpcs = self.names.vpcs.iter();
+                vpcs.filter_map(|(vpc, _)| self.names.subnets.id(&format!("{vpc}/{name}")).cloned()).collect()
+            }
+        };
         match found.as_slice() {
             [one] => Some(one.clone()),
             [] => {

@@ -2,10 +2,10 @@
 
 use model::operation::*;
 use model::peering::PeeringStatus;
-use model::route_table::{Associated, RouteOrigin};
-use model::{Destination, RouteTableId, RouteTarget, VpcEndpointId, VpcId, VpcPeeringConnectionId};
+use model::route_table::Associated;
+use model::{Destination, Model, NetworkInterfaceId, RouteTableId, RouteTarget, VpcId};
 
-use super::{Action, Apply, is_called, path, tags};
+use super::{Build, path, tags};
 use crate::code::Code;
 use crate::decode::Pairs;
 use crate::diagnostic::Diagnostic;
@@ -19,7 +19,7 @@ struct Wanted {
     span: Span,
 }
 
-impl Apply<'_, '_> {
+impl Build<'_, '_> {
     pub(super) fn peerings(&mut self) {
         for (name, peering) in self.lab.file.peerings.iter() {
             let [requester, accepter] = peering.vpcs.as_slice() else {
@@ -29,30 +29,24 @@ impl Apply<'_, '_> {
             };
             let sides = [requester, accepter].map(|vpc| self.vpc_of(Some(vpc), vpc.span, "peering"));
             let [Some(requester), Some(accepter)] = sides else { continue };
-            let id = match self.peering_called(&name.value) {
-                Some(id) => id,
-                None => {
-                    let request = CreateVpcPeeringConnection {
-                        vpc_id: requester.clone(),
-                        peer_vpc_id: accepter,
-                        tags: tags(&name.value, &peering.tags),
-                        origin: self.origin(name.span),
-                    };
-                    let result = create_vpc_peering_connection(self.model, request);
-                    let Some(id) = self.op(name.span, result) else { continue };
-                    self.settle();
-                    if self.model.vpc_peering_connections.get(&id).is_some_and(|p| p.status == PeeringStatus::Failed) {
-                        let why = self.model.vpc_peering_connections[&id].status_message.clone();
-                        let problem = Diagnostic::new(Code::Refused, name.span, format!("peering `{}` fails: {why}", name.value));
-                        self.problem(problem.label("PCX-2").hint("peered VPCs must not share addresses"));
-                        continue;
-                    }
-                    let result = accept_vpc_peering_connection(self.model, &id);
-                    self.op(name.span, result);
-                    self.note(Action::Create, "peering", &name.value, "");
-                    id
-                }
+            let request = CreateVpcPeeringConnection {
+                vpc_id: requester.clone(),
+                peer_vpc_id: accepter,
+                tags: tags(&name.value, &peering.tags),
+                origin: self.origin(name.span),
             };
+            let result = create_vpc_peering_connection(self.model, request);
+            let Some(id) = self.op(name.span, result) else { continue };
+            self.settle();
+            if let Some(failed) = self.model.vpc_peering_connections.get(&id).filter(|p| p.status == PeeringStatus::Failed) {
+                let message = format!("peering `{}` fails: {}", name.value, failed.status_message);
+                let problem = Diagnostic::new(Code::Refused, name.span, message);
+                self.problem(problem.label("PCX-2").hint("peered VPCs must not share addresses"));
+                continue;
+            }
+            let result = accept_vpc_peering_connection(self.model, &id);
+            self.op(name.span, result);
+            self.names.peerings.add(Some(name.value.clone()), &id);
             let allow = peering.dns.as_ref().is_some_and(|dns| dns.value);
             let known = self.model.vpc_peering_connections.get(&id);
             if known.is_some_and(|p| (p.requester_allows_dns_resolution, p.accepter_allows_dns_resolution) != (allow, allow)) {
@@ -68,21 +62,10 @@ impl Apply<'_, '_> {
         }
     }
 
-    fn peering_called(&self, name: &str) -> Option<VpcPeeringConnectionId> {
-        let live = |p: &&model::VpcPeeringConnection| {
-            !matches!(p.status, PeeringStatus::Deleted | PeeringStatus::Deleting | PeeringStatus::Failed | PeeringStatus::Rejected | PeeringStatus::Expired)
-        };
-        self.model.vpc_peering_connections.values().filter(live).find(|p| is_called(&p.tags, name)).map(|p| p.id.clone())
-    }
-
-    fn endpoint_called(&self, name: &str) -> Option<VpcEndpointId> {
-        self.model.vpc_endpoints.values().find(|e| is_called(&e.tags, name)).map(|e| e.id.clone())
-    }
-
     pub(super) fn endpoints(&mut self) {
         for (name, endpoint) in self.lab.file.endpoints.iter() {
-            if self.endpoint_called(&name.value).is_some() {
-                continue;
+            if self.gives_up() {
+                return;
             }
             let Some(vpc) = self.vpc_of(endpoint.vpc.as_ref(), name.span, "endpoint") else { continue };
             let Some(service) = &endpoint.service else {
@@ -116,8 +99,8 @@ impl Apply<'_, '_> {
                 origin: self.origin(name.span),
             };
             let result = create_vpc_endpoint(self.model, request);
-            if self.op(service.span, result).is_some() {
-                self.note(Action::Create, "endpoint", &name.value, "");
+            if let Some(id) = self.op(service.span, result) {
+                self.names.endpoints.add(Some(name.value.clone()), &id);
             }
         }
     }
@@ -128,7 +111,10 @@ impl Apply<'_, '_> {
             let Some(id) = self.vpc_called(&name.value) else { continue };
             for (table_name, table) in vpc.route_tables.iter() {
                 let wanted = self.wanted(&id, vpc, &table.routes);
-                let Some(table_id) = self.table(&id, table_name, wanted) else { continue };
+                if self.gives_up() {
+                    return;
+                }
+                let Some(table_id) = self.table(&id, table_name, tags(&table_name.value, &table.tags), wanted) else { continue };
                 if let Some(edge) = &table.edge {
                     self.edge(&id, &table_id, edge);
                 }
@@ -142,6 +128,10 @@ impl Apply<'_, '_> {
         }
         self.peering_routes();
         self.endpoint_routes();
+        for id in std::mem::take(&mut self.blackholes).into_values() {
+            let result = delete_network_interface(self.model, &id);
+            self.op(Span::default(), result);
+        }
     }
 
     /// The routes of a table as written.
@@ -158,7 +148,7 @@ impl Apply<'_, '_> {
     fn destination(&mut self, written: &Located<String>) -> Option<Destination> {
         let text = if written.value == "anywhere" { "0.0.0.0/0" } else { &written.value };
         if let Some(name) = text.strip_prefix("pl:") {
-            let found = self.model.prefix_lists.values().find(|l| l.name == name).map(|l| l.id.clone());
+            let found = self.names.prefix_lists.id(name).cloned();
             let known = || self.lab.file.prefix_lists.names().map(str::to_owned).collect();
             return match found {
                 Some(id) => Some(Destination::PrefixList(id)),
@@ -194,14 +184,14 @@ impl Apply<'_, '_> {
                 let written = Located::new(name.clone(), span);
                 self.nat(vpc_id, vpc, &written).map(RouteTarget::NatGateway)
             }
-            RouteWord::Peering(name) => match self.peering_called(name) {
+            RouteWord::Peering(name) => match self.names.peerings.id(name).cloned() {
                 Some(id) => Some(RouteTarget::VpcPeeringConnection(id)),
                 None => {
                     let known = self.lab.file.peerings.names().map(str::to_owned).collect();
                     self.unknown(Code::UnknownPeering, "peering", &Located::new(name.clone(), span), known)
                 }
             },
-            RouteWord::Endpoint(name) => match self.endpoint_called(name) {
+            RouteWord::Endpoint(name) => match self.names.endpoints.id(name).cloned() {
                 Some(id) => Some(RouteTarget::VpcEndpoint(id)),
                 None => {
                     let known = self.lab.file.endpoints.names().map(str::to_owned).collect();
@@ -209,14 +199,11 @@ impl Apply<'_, '_> {
                 }
             },
             RouteWord::Instance(name) => {
-                let (name_of, device) = match name.split_once('/') {
-                    Some((name, device)) => (name, device.parse().unwrap_or(0)),
-                    None => (name.as_str(), 0),
+                let device = match name.split_once('/') {
+                    Some((name, device)) => device.parse().ok().map(|device| (name.to_owned(), device)),
+                    None => Some((name.clone(), 0)),
                 };
-                let interface = self.instance_called(name_of).and_then(|id| {
-                    self.model.interfaces_of(&id).get(device).map(|interface| interface.id.clone())
-                });
-                match interface {
+                match device.and_then(|device| self.names.interfaces.get(&device)).cloned() {
                     Some(id) => Some(RouteTarget::NetworkInterface(id)),
                     None => {
                         let known = self.lab.instances.iter().map(|(n, _)| n.value.clone()).collect();
@@ -224,115 +211,100 @@ impl Apply<'_, '_> {
                     }
                 }
             }
-            // A target that never was: what a route looks like whose gateway was deleted (RT-9).
-            RouteWord::Blackhole => "eni-00000000000000000".parse().ok().map(RouteTarget::NetworkInterface),
+            RouteWord::Blackhole => self.blackhole(vpc_id, span).map(RouteTarget::NetworkInterface),
         }
     }
 
-    /// The table of a name with these routes.
-    fn table(&mut self, vpc: &VpcId, name: &Located<String>, wanted: Vec<Wanted>) -> Option<RouteTableId> {
-        let known = self.model.route_tables.values().find(|t| t.vpc_id == *vpc && is_called(&t.tags, &name.value));
-        let (id, is_new) = match known {
-            Some(known) => (known.id.clone(), false),
-            None => {
-                let request = CreateRouteTable { vpc_id: vpc.clone(), tags: tags(&name.value, &Default::default()), origin: self.origin(name.span) };
-                let result = create_route_table(self.model, request);
-                let id = self.op(name.span, result)?;
-                self.note(Action::Create, "route table", &name.value, "");
-                (id, true)
+    /// An interface that will be gone when all is done: what is left of a route when its target was deleted (RT-9).
+    fn blackhole(&mut self, vpc: &VpcId, span: Span) -> Option<NetworkInterfaceId> {
+        if let Some(known) = self.blackholes.get(vpc) {
+            return Some(known.clone());
+        }
+        match passing_interface(self.model, vpc) {
+            Some(result) => {
+                let id = self.op(span, result)?;
+                self.blackholes.insert(vpc.clone(), id.clone());
+                Some(id)
             }
-        };
-        self.routes(&id, name, wanted, is_new);
+            None => {
+                let problem = Diagnostic::new(Code::BadRouteTarget, span, "a VPC without subnets has no packets to lose");
+                self.problem(problem.label("no use"));
+                None
+            }
+        }
+    }
+
+    /// A new table with these routes.
+    fn table(&mut self, vpc: &VpcId, name: &Located<String>, tags: model::Tags, wanted: Vec<Wanted>) -> Option<RouteTableId> {
+        let request = CreateRouteTable { vpc_id: vpc.clone(), tags, origin: self.origin(name.span) };
+        let result = create_route_table(self.model, request);
+        let id = self.op(name.span, result)?;
+        self.names.route_tables.add(self.names.below(vpc, Some(&name.value)), &id);
+        let local: Vec<Destination> = self.model.route_tables.get(&id)?.routes.iter().map(|r| r.destination.clone()).collect();
+        for route in wanted {
+            if self.gives_up() {
+                return None;
+            }
+            let is_local = local.contains(&route.destination);
+            if is_local && route.target == RouteTarget::Local {
+                continue;
+            }
+            let (destination, target) = (route.destination, route.target);
+            let request = CreateRoute { route_table_id: id.clone(), destination, target, origin: self.origin(route.span) };
+            let result = match is_local {
+                true => replace_route(self.model, request),
+                false => create_route(self.model, request),
+            };
+            self.op(route.span, result);
+        }
         Some(id)
     }
 
-    fn routes(&mut self, id: &RouteTableId, name: &Located<String>, wanted: Vec<Wanted>, is_new: bool) {
-        let known = self.model.route_tables.get(id).map(|t| t.routes.clone()).unwrap_or_default();
-        let by_call = |r: &&model::Route| r.created_by == RouteOrigin::CreateRoute && !matches!(r.target, RouteTarget::VpcEndpoint(_));
-        for route in known.iter().filter(by_call) {
-            let from_peering = matches!(route.target, RouteTarget::VpcPeeringConnection(_)) && self.is_peering_route(id, &route.destination);
-            if !from_peering && !wanted.iter().any(|w| w.destination == route.destination) {
-                let result = delete_route(self.model, id, &route.destination);
-                if self.op(name.span, result).is_some() {
-                    self.note(Action::Change, "route table", &name.value, format!("- {}", route.destination));
-                }
-            }
+    /// The table of subnets that only say where 0.0.0.0/0 leads; made for the first of them.
+    fn plain_table(&mut self, vpc_id: &VpcId, vpc: &Vpc, name: Located<String>, word: RouteWord) -> Option<RouteTableId> {
+        let path = self.names.below(vpc_id, Some(&name.value))?;
+        if let Some((written, _)) = vpc.route_tables.iter().find(|(written, _)| written.value == name.value) {
+            let message = format!("`{}` is the table of subnets without one of their own", name.value);
+            let problem = Diagnostic::new(Code::NameClash, written.span, message).label("taken");
+            self.problem(problem.other(name.span, "needs that table").hint("give the written table another name"));
+            return None;
         }
-        for route in wanted {
-            let request = CreateRoute {
-                route_table_id: id.clone(),
-                destination: route.destination.clone(),
-                target: route.target.clone(),
-                origin: self.origin(route.span),
-            };
-            let (sign, result) = match known.iter().find(|k| k.destination == route.destination) {
-                Some(same) if same.target == route.target => continue,
-                Some(_) => ('~', replace_route(self.model, request)),
-                None => ('+', create_route(self.model, request)),
-            };
-            if self.op(route.span, result).is_some() && !is_new {
-                self.note(Action::Change, "route table", &name.value, format!("{sign} {}", route.destination));
-            }
+        if let Some(known) = self.names.route_tables.id(&path) {
+            return Some(known.clone());
         }
+        let target = self.target(vpc_id, vpc, &Located::new(word, name.span))?;
+        let destination = Destination::Ipv4(ipnet::Ipv4Net::default());
+        let wanted = vec![Wanted { destination, target, span: name.span }];
+        self.table(vpc_id, &name, tags(&name.value, &Default::default()), wanted)
     }
 
     fn subnet_route(&mut self, vpc_id: &VpcId, vpc_name: &Located<String>, vpc: &Vpc, name: &Located<String>, route: Option<&Located<SubnetRoute>>) {
         let Some(subnet) = self.subnet_in(vpc_id, &name.value) else { return };
-        let span = route.map_or(name.span, |r| r.span);
-        let default = Destination::Ipv4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0));
-        let table = match route.map(|r| &r.value) {
-            None | Some(SubnetRoute::None) => {
-                // The main table has the local route alone, unless the file made another one main.
-                self.associate(name, &subnet, None);
-                return;
+        // Without a route of its own a subnet uses the main table.
+        let Some(Located { value: route, span }) = route else { return };
+        let span = *span;
+        let table = match route {
+            SubnetRoute::None => return,
+            SubnetRoute::Table(table) => {
+                let path = self.names.below(vpc_id, Some(table));
+                let found = path.and_then(|path| self.names.route_tables.id(&path)).cloned();
+                found.or_else(|| {
+                    let known = vpc.route_tables.names().map(str::to_owned).collect();
+                    self.unknown(Code::UnknownRouteTable, "route table", &Located::new(table.clone(), span), known)
+                })
             }
-            Some(SubnetRoute::Table(table)) => {
-                let found = self.model.route_tables.values().find(|t| t.vpc_id == *vpc_id && is_called(&t.tags, table)).map(|t| t.id.clone());
-                match found {
-                    Some(id) => id,
-                    None => {
-                        let known = vpc.route_tables.names().map(str::to_owned).collect();
-                        let _: Option<()> = self.unknown(Code::UnknownRouteTable, "route table", &Located::new(table.clone(), span), known);
-                        return;
-                    }
-                }
-            }
-            Some(SubnetRoute::InternetGateway) => {
-                let Some(target) = self.target(vpc_id, vpc, &Located::new(RouteWord::InternetGateway, span)) else { return };
+            SubnetRoute::InternetGateway => {
                 let called = Located::new(format!("{}-public", vpc_name.value), span);
-                let wanted = vec![Wanted { destination: default, target, span }];
-                let Some(id) = self.table(vpc_id, &called, wanted) else { return };
-                id
+                self.plain_table(vpc_id, vpc, called, RouteWord::InternetGateway)
             }
-            Some(SubnetRoute::Nat(nat)) => {
-                let Some(target) = self.target(vpc_id, vpc, &Located::new(RouteWord::Nat(nat.clone()), span)) else { return };
+            SubnetRoute::Nat(nat) => {
                 let called = Located::new(format!("{}-nat-{nat}", vpc_name.value), span);
-                let wanted = vec![Wanted { destination: default, target, span }];
-                let Some(id) = self.table(vpc_id, &called, wanted) else { return };
-                id
+                self.plain_table(vpc_id, vpc, called, RouteWord::Nat(nat.clone()))
             }
         };
-        self.associate(name, &subnet, Some(table));
-    }
-
-    /// Makes a subnet use a table, or the main one.
-    fn associate(&mut self, name: &Located<String>, subnet: &model::SubnetId, table: Option<RouteTableId>) {
-        let wanted = Associated::Subnet(subnet.clone());
-        let known = self.model.route_tables.values().find_map(|t| {
-            t.associations.iter().find(|a| a.to == wanted).map(|a| (t.id.clone(), a.id.clone()))
-        });
-        let result = match (known, table) {
-            (None, None) => return,
-            (Some((is, _)), Some(wanted)) if is == wanted => return,
-            (Some((_, association)), Some(table)) => replace_route_table_association(self.model, &association, &table).map(|_| ()),
-            (Some((_, association)), None) => disassociate_route_table(self.model, &association),
-            (None, Some(route_table_id)) => {
-                associate_route_table(self.model, AssociateRouteTable { route_table_id, to: wanted }).map(|_| ())
-            }
-        };
-        let is_new = self.changes.iter().any(|c| c.action == Action::Create && c.kind == "subnet" && c.name == name.value);
-        if self.op(name.span, result).is_some() && !is_new {
-            self.note(Action::Change, "subnet", &name.value, "route table");
+        if let Some(route_table_id) = table {
+            let result = associate_route_table(self.model, AssociateRouteTable { route_table_id, to: Associated::Subnet(subnet) });
+            self.op(span, result);
         }
     }
 
@@ -346,9 +318,6 @@ impl Apply<'_, '_> {
             return;
         };
         let to = Associated::InternetGateway(gateway);
-        if self.model.route_tables.get(table).is_some_and(|t| t.associations.iter().any(|a| a.to == to)) {
-            return;
-        }
         let result = associate_route_table(self.model, AssociateRouteTable { route_table_id: table.clone(), to });
         self.op(edge.span, result);
     }
@@ -371,7 +340,7 @@ impl Apply<'_, '_> {
             if !peering.routes.as_ref().is_some_and(|r| r.value) {
                 continue;
             }
-            let (Some(id), [a, b]) = (self.peering_called(&name.value), peering.vpcs.as_slice()) else { continue };
+            let (Some(id), [a, b]) = (self.names.peerings.id(&name.value).cloned(), peering.vpcs.as_slice()) else { continue };
             let (Some(a), Some(b)) = (self.vpc_called(&a.value), self.vpc_called(&b.value)) else { continue };
             for (own, other) in [(&a, &b), (&b, &a)] {
                 let blocks: Vec<_> = self.model.vpcs[other].ipv4_blocks().collect();
@@ -396,33 +365,23 @@ impl Apply<'_, '_> {
         }
     }
 
-    fn is_peering_route(&self, table: &RouteTableId, destination: &Destination) -> bool {
-        let Some(vpc) = self.model.route_tables.get(table).map(|t| &t.vpc_id) else { return false };
-        let Destination::Ipv4(block) = destination else { return false };
-        self.lab.file.peerings.iter().any(|(_, peering)| {
-            let sides: Vec<_> = peering.vpcs.iter().filter_map(|v| self.vpc_called(&v.value)).collect();
-            peering.routes.as_ref().is_some_and(|r| r.value)
-                && sides.contains(vpc)
-                && sides.iter().any(|s| s != vpc && self.model.vpcs[s].ipv4_blocks().any(|b| b == *block))
-        })
-    }
-
     /// Gateway endpoints put their route into the tables named, by the names of tables or of subnets that use them.
     fn endpoint_routes(&mut self) {
         for (name, endpoint) in self.lab.file.endpoints.iter() {
-            let Some(id) = self.endpoint_called(&name.value) else { continue };
+            let Some(id) = self.names.endpoints.id(&name.value).cloned() else { continue };
             let Some(known) = self.model.vpc_endpoints.get(&id).cloned() else { continue };
             let model::endpoint::VpcEndpointKind::Gateway { route_table_ids, .. } = &known.kind else { continue };
             let mut wanted = Vec::new();
             for written in &endpoint.route_tables.0 {
                 let (_, plain) = path(&written.value);
-                let table = self.model.route_tables.values().find(|t| t.vpc_id == known.vpc_id && is_called(&t.tags, plain)).map(|t| t.id.clone());
+                let table = self.names.below(&known.vpc_id, Some(plain)).and_then(|path| self.names.route_tables.id(&path)).cloned();
                 let of_subnet = self
                     .subnet_in(&known.vpc_id, plain)
                     .and_then(|s| self.model.subnets.get(&s))
                     .and_then(|s| self.model.route_table_of(s))
                     .map(|t| t.id.clone());
                 match table.or(of_subnet) {
+                    Some(table) if wanted.contains(&table) => {}
                     Some(table) => wanted.push(table),
                     None => {
                         let _: Option<()> = self.unknown(Code::UnknownRouteTable, "route table or subnet", written, Vec::new());
@@ -438,4 +397,11 @@ impl Apply<'_, '_> {
             }
         }
     }
+}
+
+/// Makes an interface in a subnet of a VPC, to be deleted again. `None`: there is no subnet.
+pub(crate) fn passing_interface(model: &mut Model, vpc: &VpcId) -> Option<Result<NetworkInterfaceId, model::ApiError>> {
+    let subnet = model.subnets.values().find(|subnet| subnet.vpc_id == *vpc)?;
+    let request = CreateNetworkInterface::in_subnet(subnet.id.clone());
+    Some(create_network_interface(model, request))
 }

@@ -1,0 +1,201 @@
+//! What a lab file asks for, made in an empty cloud of its own: operations, resource by resource.
+//!
+//! Every rule of AWS is met here and every refusal shown at the line that caused it. How a cloud that exists comes
+//! to be like this one is told in `change`.
+
+mod address;
+mod carve;
+pub(crate) mod choice;
+mod instance;
+mod network;
+mod policy;
+mod route;
+
+pub(crate) use route::passing_interface;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use model::{ApiError, Context, Model, NetworkInterfaceId, Tags, VpcId};
+
+use self::choice::{Addresses, Kept};
+use crate::code::Code;
+use crate::decode::Pairs;
+use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
+use crate::load::Lab;
+use crate::names::Names;
+use crate::source::{Located, Span};
+
+/// Seconds of model time in which everything that was asked for settles.
+pub(crate) const SETTLED: u64 = 300;
+
+/// What follows from a first mistake need not be said for each thing.
+const MAX_PROBLEMS: usize = 100;
+
+/// A cloud as the file wants it.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// The cloud.
+    pub model: Model,
+    /// Its names.
+    pub names: Names,
+    /// Elastic IP addresses that must be these; the others may be any.
+    pub fixed: BTreeSet<Ipv4Addr>,
+}
+
+/// Makes the cloud that the file asks for, with the account and clock of `like` and, where the file leaves a choice,
+/// the choice of `like`.
+pub(crate) fn build(lab: &Lab, like: &Model) -> Result<Target, Diagnostics> {
+    let kept = match like.region == lab.region() {
+        true => Kept::of(like),
+        false => Kept::default(),
+    };
+    let mut model = Model::new(&like.account_id, lab.region(), Context::seeded(0, like.context.now));
+    let gateways = address::nat_paths(lab);
+    let addresses = Addresses::new(lab, &kept, &gateways);
+    let fixed = choice::pinned_public(lab);
+    let mut build = Build {
+        lab,
+        model: &mut model,
+        names: Names::default(),
+        kept,
+        addresses,
+        fixed,
+        reserved: (String::new(), BTreeSet::new()),
+        blackholes: BTreeMap::new(),
+        problems: Vec::new(),
+    };
+    build.everything();
+    let Build { names, fixed, problems, .. } = build;
+    match problems.is_empty() {
+        true => Ok(Target { model, names, fixed }),
+        false => Err(Diagnostics::new(lab.sources.clone(), problems)),
+    }
+}
+
+struct Build<'l, 'm> {
+    lab: &'l Lab,
+    model: &'m mut Model,
+    names: Names,
+    kept: Kept,
+    addresses: Addresses,
+    fixed: BTreeSet<Ipv4Addr>,
+    /// Public addresses that nobody may draw, because somebody is to have them later, held by a place of this name.
+    reserved: (String, BTreeSet<Ipv4Addr>),
+    /// What `blackhole` routes lead to, by VPC: interfaces that are gone at the end.
+    blackholes: BTreeMap<VpcId, NetworkInterfaceId>,
+    problems: Vec<Diagnostic>,
+}
+
+impl Build<'_, '_> {
+    fn everything(&mut self) {
+        self.quotas();
+        self.outside();
+        self.reserve_public_addresses();
+        self.prefix_lists();
+        self.key_pairs();
+        self.vpcs();
+        self.security_groups();
+        self.acls();
+        self.instances();
+        self.nat_gateways();
+        self.settle();
+        self.failed_nat_gateways();
+        self.peerings();
+        self.endpoints();
+        self.settle();
+        self.route_tables();
+        self.public_addresses();
+        self.give_back_reserved();
+        self.power();
+        self.settle();
+        self.claims();
+    }
+
+    fn settle(&mut self) {
+        let now = self.model.context.now;
+        self.model.advance_to(now.plus(SETTLED));
+    }
+
+    fn problem(&mut self, diagnostic: Diagnostic) {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(diagnostic);
+        }
+    }
+
+    /// Whether so much is wrong that more would help nobody.
+    fn gives_up(&self) -> bool {
+        self.problems.len() >= MAX_PROBLEMS
+    }
+
+    /// The result of an operation; a refusal is shown where the file caused it.
+    fn op<T>(&mut self, span: Span, result: Result<T, ApiError>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let message = error.message.trim_end_matches('.').to_owned();
+                let mut diagnostic = Diagnostic::new(Code::Refused, span, message).maybe_hint(error.hint);
+                diagnostic.aws = Some(error.code);
+                self.problem(diagnostic);
+                None
+            }
+        }
+    }
+
+    fn origin(&self, span: Span) -> model::Origin {
+        self.lab.sources.origin(span)
+    }
+
+    fn unknown<T>(&mut self, code: Code, what: &str, name: &Located<String>, known: Vec<String>) -> Option<T> {
+        // A thing of the file that could not be made has had its own error; that it is missing now only follows.
+        let (_, own) = path(&name.value);
+        if !self.problems.is_empty() && known.iter().any(|known| known == own) {
+            return None;
+        }
+        let hint = known_names(&name.value, what, known.iter().map(String::as_str));
+        let problem = Diagnostic::new(code, name.span, format!("no {what} is called `{}`", name.value));
+        self.problem(problem.label("not found").hint(hint));
+        None
+    }
+
+    /// Ends that claims name must exist: a set that matches nothing proves nothing.
+    fn claims(&mut self) {
+        if !self.problems.is_empty() {
+            return;
+        }
+        for phrase in &self.lab.file.expect {
+            for (selector, span) in &phrase.selectors {
+                match selector.ends(self.model) {
+                    Ok(ends) if !ends.is_empty() => {}
+                    Ok(_) => {
+                        let problem = Diagnostic::new(Code::UnknownEnd, *span, format!("`{selector}` selects nothing"));
+                        self.problem(problem.label("empty").hint("a claim about nobody cannot be tested"));
+                    }
+                    Err(error) => {
+                        let text = selector.to_string();
+                        let word = text.rsplit(':').next().unwrap_or(&text);
+                        let near = crate::diagnostic::nearest(word, error.known.iter().map(String::as_str));
+                        let hint = near.map(|near| format!("did you mean `{near}`?"));
+                        let problem = Diagnostic::new(Code::UnknownEnd, *span, error.to_string());
+                        self.problem(problem.label("not found").maybe_hint(hint));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The `Name` tag and what the file adds.
+fn tags(name: &str, more: &Pairs<Located<String>>) -> Tags {
+    let mut tags: Tags = more.0.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect();
+    tags.insert("Name".to_owned(), name.to_owned());
+    tags
+}
+
+/// `vpc/name`, or a name alone.
+fn path(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('/') {
+        Some((vpc, name)) => (Some(vpc), name),
+        None => (None, text),
+    }
+}

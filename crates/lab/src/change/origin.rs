@@ -1,0 +1,111 @@
+//! Where things are written now: an edit moves lines, and answers that point at lines must follow.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use model::*;
+
+use crate::build::Target;
+use crate::names::{Index, Names};
+
+/// Gives everything the place at which the file has it. Origins decide nothing, so no operation is asked.
+pub(super) fn refresh(model: &mut Model, target: &Target) {
+    let names = Names::of(model);
+    let mut refresh = Refresh { here: &names, target, moved: false };
+    macro_rules! each {
+        ($($things:ident: $names:ident),*) => {$(
+            for thing in model.$things.values_mut() {
+                if let Some(there) = refresh.there(|names| &names.$names, &thing.id).and_then(|id| target.model.$things.get(id)) {
+                    refresh.set(&mut thing.origin, &there.origin);
+                }
+            }
+        )*};
+    }
+    each!(vpcs: vpcs, subnets: subnets, nat_gateways: nat_gateways, instances: instances, vpc_peering_connections: peerings,
+        vpc_endpoints: endpoints, prefix_lists: prefix_lists);
+    for (name, key) in &mut model.key_pairs {
+        target.model.key_pairs.get(name).iter().for_each(|there| refresh.set(&mut key.origin, &there.origin));
+    }
+    for (name, host) in &mut model.outside {
+        target.model.outside.get(name).iter().for_each(|there| refresh.set(&mut host.origin, &there.origin));
+    }
+    for address in model.addresses.values_mut() {
+        let there = refresh.there(|names| &names.elastic, &address.allocation_id).and_then(|id| target.model.addresses.get(id));
+        there.iter().for_each(|there| refresh.set(&mut address.origin, &there.origin));
+    }
+    for (device, id) in &names.interfaces {
+        let there = target.names.interfaces.get(device).and_then(|id| target.model.network_interfaces.get(id));
+        if let (Some(there), Some(here)) = (there, model.network_interfaces.get_mut(id)) {
+            refresh.set(&mut here.origin, &there.origin);
+        }
+    }
+    for gateway in model.internet_gateways.values_mut() {
+        let vpc = gateway.vpc_id.as_ref().and_then(|vpc| refresh.there(|names| &names.vpcs, vpc));
+        let there = vpc.and_then(|vpc| target.model.internet_gateway_of(vpc));
+        there.iter().for_each(|there| refresh.set(&mut gateway.origin, &there.origin));
+    }
+    for group in model.security_groups.values_mut() {
+        let Some(there) = refresh.there(|names| &names.security_groups, &group.id).and_then(|id| target.model.security_groups.get(id)) else { continue };
+        refresh.set(&mut group.origin, &there.origin);
+        for (rules, wanted) in [(&mut group.ingress, &there.ingress), (&mut group.egress, &there.egress)] {
+            let wanted: BTreeMap<_, _> = wanted.iter().map(|rule| ((rule.traffic, refresh.peer(&target.names, &rule.peer)), &rule.origin)).collect();
+            for rule in rules {
+                let key = (rule.traffic, refresh.peer(&names, &rule.peer));
+                wanted.get(&key).iter().for_each(|origin| refresh.set(&mut rule.origin, origin));
+            }
+        }
+    }
+    for acl in model.network_acls.values_mut() {
+        let Some(there) = refresh.there(|names| &names.network_acls, &acl.id).and_then(|id| target.model.network_acls.get(id)) else { continue };
+        refresh.set(&mut acl.origin, &there.origin);
+        for (entries, wanted) in [(&mut acl.ingress, &there.ingress), (&mut acl.egress, &there.egress)] {
+            for entry in entries {
+                let there = wanted.iter().find(|there| there.rule_number == entry.rule_number);
+                there.iter().for_each(|there| refresh.set(&mut entry.origin, &there.origin));
+            }
+        }
+    }
+    for table in model.route_tables.values_mut() {
+        let Some(there) = refresh.there(|names| &names.route_tables, &table.id).and_then(|id| target.model.route_tables.get(id)) else { continue };
+        refresh.set(&mut table.origin, &there.origin);
+        let destination = |names: &Names, destination: &Destination| match destination {
+            Destination::PrefixList(id) => names.prefix_lists.name(id).unwrap_or_default().to_owned(),
+            other => other.to_string(),
+        };
+        for route in &mut table.routes {
+            let wanted = destination(&names, &route.destination);
+            let there = there.routes.iter().find(|there| destination(&target.names, &there.destination) == wanted);
+            there.iter().for_each(|there| refresh.set(&mut route.origin, &there.origin));
+        }
+    }
+    if refresh.moved {
+        model.generation += 1;
+    }
+}
+
+struct Refresh<'a> {
+    here: &'a Names,
+    target: &'a Target,
+    moved: bool,
+}
+
+impl Refresh<'_> {
+    fn there<Id: Ord + Clone + Display>(&self, of: fn(&Names) -> &Index<Id>, here: &Id) -> Option<&Id> {
+        of(self.here).name(here).and_then(|name| of(&self.target.names).id(name))
+    }
+
+    fn set(&mut self, origin: &mut Origin, there: &Origin) {
+        if origin != there {
+            origin.clone_from(there);
+            self.moved = true;
+        }
+    }
+
+    fn peer(&self, names: &Names, peer: &Peer) -> String {
+        match peer {
+            Peer::SecurityGroup(id) => format!("sg:{}", names.security_groups.name(id).unwrap_or(id.as_str())),
+            Peer::PrefixList(id) => format!("pl:{}", names.prefix_lists.name(id).unwrap_or(id.as_str())),
+            other => other.to_string(),
+        }
+    }
+}

@@ -1,0 +1,488 @@
+//! A cloud as people would describe it: things by name, what they are made of in words, no ids.
+//!
+//! Two clouds with equal views mean the same for packets and for whoever asks the API, apart from ids and from
+//! addresses that nobody chose. Names of things replaced by names of other things is all that this file does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use model::dhcp_options::NameServer;
+use model::endpoint::VpcEndpointKind;
+use model::route_table::{Associated, RouteOrigin};
+use model::*;
+
+use crate::names::{DEFAULT, MAIN_TABLE, Names, device_text, own_name};
+
+/// A kind of thing, in the order in which plans speak of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Quota,
+    Outside,
+    PrefixList,
+    KeyPair,
+    Vpc,
+    InternetGateway,
+    Subnet,
+    SecurityGroup,
+    NetworkAcl,
+    Instance,
+    ElasticIp,
+    NatGateway,
+    Peering,
+    Endpoint,
+    RouteTable,
+    Interface,
+    Gateway,
+}
+
+impl Kind {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Quota => "quota",
+            Self::Outside => "outside place",
+            Self::PrefixList => "prefix list",
+            Self::KeyPair => "key pair",
+            Self::Vpc => "vpc",
+            Self::InternetGateway => "internet gateway",
+            Self::Subnet => "subnet",
+            Self::SecurityGroup => "security group",
+            Self::NetworkAcl => "network ACL",
+            Self::Instance => "instance",
+            Self::ElasticIp => "elastic address",
+            Self::NatGateway => "nat gateway",
+            Self::Peering => "peering",
+            Self::Endpoint => "endpoint",
+            Self::RouteTable => "route table",
+            Self::Interface => "interface",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// One thing: kind and name.
+pub(crate) type Key = (Kind, String);
+
+/// What one thing is like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Thing {
+    /// What it is from its beginning to its end; a thing with another value is another thing.
+    pub fixed: BTreeMap<String, Value>,
+    /// What can change.
+    pub open: BTreeMap<String, Value>,
+    /// What it cannot outlive.
+    pub lives_in: BTreeSet<Key>,
+    /// A few words about a new one.
+    pub summary: String,
+}
+
+/// A value in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// One that is said with its old and its new text.
+    Text(String),
+    /// One of many; its name says it all.
+    Listed,
+    /// One that is too long to be shown.
+    Long(String),
+}
+
+impl Thing {
+    fn fixed(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.fixed.insert(name.into(), Value::Text(value.to_string()));
+        self
+    }
+
+    fn open(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+        self.open.insert(name.into(), Value::Text(value.to_string()));
+        self
+    }
+
+    fn listed(mut self, all: impl IntoIterator<Item = String>) -> Self {
+        self.open.extend(all.into_iter().map(|name| (name, Value::Listed)));
+        self
+    }
+
+    fn tags(self, tags: &Tags) -> Self {
+        tags.iter().filter(|(key, _)| *key != "Name").fold(self, |thing, (key, value)| thing.open(format!("tag {key}"), value))
+    }
+
+    fn lives_in(mut self, kind: Kind, name: &str) -> Self {
+        self.lives_in.insert((kind, name.to_owned()));
+        self
+    }
+
+    fn summary(mut self, text: impl ToString) -> Self {
+        self.summary = text.to_string();
+        self
+    }
+}
+
+/// Everything in a cloud.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct View {
+    pub region: Option<Region>,
+    pub things: BTreeMap<Key, Thing>,
+    /// How many VPCs there are: with one, nobody needs its name before those of its parts.
+    pub vpcs: usize,
+}
+
+impl View {
+    /// Looks at a cloud. Elastic IP addresses outside of `fixed` are any.
+    pub fn of(model: &Model, fixed: &BTreeSet<Ipv4Addr>) -> Self {
+        let names = Names::of(model);
+        let region = Some(model.region.clone()).filter(|_| !model.vpcs.is_empty());
+        let mut view = Self { region, things: BTreeMap::new(), vpcs: model.vpcs.len() };
+        let reader = Reader { model, names: &names, fixed };
+        reader.plain(&mut view);
+        reader.network(&mut view);
+        reader.policy(&mut view);
+        reader.instances(&mut view);
+        reader.routes(&mut view);
+        reader.strays(&mut view);
+        view
+    }
+
+    fn add(&mut self, kind: Kind, name: &str, thing: Thing) {
+        self.things.insert((kind, name.to_owned()), thing);
+    }
+}
+
+struct Reader<'m> {
+    model: &'m Model,
+    names: &'m Names,
+    fixed: &'m BTreeSet<Ipv4Addr>,
+}
+
+impl Reader<'_> {
+    fn vpc<'a>(&'a self, id: &'a VpcId) -> &'a str {
+        self.names.vpcs.name(id).unwrap_or(id.as_str())
+    }
+
+    fn subnet<'a>(&'a self, id: &'a SubnetId) -> &'a str {
+        self.names.subnets.name(id).unwrap_or(id.as_str())
+    }
+
+    fn public(&self, address: Ipv4Addr) -> String {
+        if self.fixed.contains(&address) { address.to_string() } else { "any".to_owned() }
+    }
+
+    /// What lies in no VPC.
+    fn plain(&self, view: &mut View) {
+        let (quotas, defaults) = (numbers(&self.model.quotas), numbers(&quota::Quotas::default()));
+        for (name, value) in quotas.iter().filter(|(name, value)| defaults.get(*name) != Some(value)) {
+            view.add(Kind::Quota, name, Thing::default().open("limit", value).summary(value));
+        }
+        for (name, host) in &self.model.outside {
+            view.add(Kind::Outside, name, Thing::default().listed(host.addresses.iter().map(|a| a.to_string())));
+        }
+        for (name, id) in self.names.prefix_lists.iter() {
+            let Some(list) = self.model.prefix_lists.get(id).filter(|list| !list.is_aws_managed) else { continue };
+            let thing = Thing::default()
+                .fixed("family", if list.is_ipv6 { "IPv6" } else { "IPv4" })
+                .open("max entries", list.max_entries)
+                .listed(list.entries.iter().map(|entry| entry.cidr.to_string()));
+            view.add(Kind::PrefixList, name, thing.tags(&list.tags));
+        }
+        for (name, key) in &self.model.key_pairs {
+            let mut thing = Thing::default();
+            thing.fixed.insert("public key".to_owned(), Value::Long(key.public_key.clone()));
+            view.add(Kind::KeyPair, name, thing);
+        }
+    }
+
+    fn network(&self, view: &mut View) {
+        for (name, id) in self.names.vpcs.iter() {
+            let Some(vpc) = self.model.vpcs.get(id) else { continue };
+            let primary = vpc.primary_cidr_block();
+            let more = vpc.ipv4_blocks().filter(|block| *block != primary).map(|block| format!("block {block}"));
+            let thing = Thing::default()
+                .summary(primary)
+                .fixed("primary block", primary)
+                .listed(more)
+                .open("DNS support", on(vpc.enable_dns_support))
+                .open("DNS host names", on(vpc.enable_dns_hostnames))
+                .open("DHCP options", self.dhcp(vpc));
+            view.add(Kind::Vpc, name, thing.tags(&vpc.tags));
+        }
+        for (name, id) in self.names.subnets.iter() {
+            let Some(subnet) = self.model.subnets.get(id) else { continue };
+            let table = self.model.route_table_of(subnet).and_then(|table| self.names.route_tables.name(&table.id));
+            let acl = self.model.network_acl_of(id).and_then(|acl| self.names.network_acls.name(&acl.id));
+            let thing = Thing::default()
+                .summary(subnet.cidr_block)
+                .fixed("block", subnet.cidr_block)
+                .fixed("zone", &subnet.availability_zone)
+                .open("public addresses at launch", on(subnet.map_public_ip_on_launch))
+                .open("route table", table.map_or("none", own_name))
+                .open("network ACL", acl.map_or("none", own_name))
+                .lives_in(Kind::Vpc, self.vpc(&subnet.vpc_id));
+            view.add(Kind::Subnet, name, thing.tags(&subnet.tags));
+        }
+        for gateway in self.model.internet_gateways.values() {
+            let (name, thing) = match &gateway.vpc_id {
+                Some(vpc) => (format!("{}-igw", self.vpc(vpc)), Thing::default().lives_in(Kind::Vpc, self.vpc(vpc))),
+                None => (gateway.id.to_string(), Thing::default()),
+            };
+            view.add(Kind::InternetGateway, &name, thing.tags(&gateway.tags));
+        }
+        for (name, id) in self.names.elastic.iter() {
+            let Some(address) = self.model.addresses.get(id) else { continue };
+            let shown = self.public(address.public_ip);
+            // What the address of a NAT gateway is, is told with the gateway: it cannot change there.
+            let thing = if name.starts_with("nat ") { Thing::default() } else { Thing::default().open("address", &shown) };
+            view.add(Kind::ElasticIp, name, thing.summary(if shown == "any" { String::new() } else { shown }));
+        }
+        for (name, id) in self.names.nat_gateways.iter() {
+            let Some(gateway) = self.model.nat_gateways.get(id) else { continue };
+            let public = gateway.allocation_id.as_ref().and_then(|id| self.model.addresses.get(id));
+            let thing = Thing::default()
+                .fixed("subnet", own_name(self.subnet(&gateway.subnet_id)))
+                .fixed("public address", public.map_or("none".to_owned(), |a| self.public(a.public_ip)))
+                .fixed("private address", gateway.private_ip.map_or("none".to_owned(), |a| a.to_string()))
+                .lives_in(Kind::Subnet, self.subnet(&gateway.subnet_id));
+            view.add(Kind::NatGateway, name, thing.tags(&gateway.tags));
+        }
+    }
+
+    fn dhcp(&self, vpc: &Vpc) -> String {
+        let Some(options) = vpc.dhcp_options_id.as_ref().and_then(|id| self.model.dhcp_options.get(id)) else {
+            return "none".to_owned();
+        };
+        let mut parts: Vec<String> = Vec::new();
+        let mut part = |what: &str, list: Vec<String>| {
+            if !list.is_empty() {
+                parts.push(format!("{what} {}", list.join(" ")));
+            }
+        };
+        let server = |server: &NameServer| match server {
+            NameServer::AmazonProvidedDns => "AmazonProvidedDNS".to_owned(),
+            NameServer::Address(address) => address.to_string(),
+        };
+        part("domain", options.domain_name.iter().cloned().collect());
+        part("resolvers", options.domain_name_servers.iter().map(server).collect());
+        part("NTP", options.ntp_servers.iter().map(|a| a.to_string()).collect());
+        part("NetBIOS", options.netbios_name_servers.iter().map(|a| a.to_string()).collect());
+        part("node type", options.netbios_node_type.iter().map(|kind| kind.to_string()).collect());
+        parts.join(", ")
+    }
+
+    fn policy(&self, view: &mut View) {
+        for (name, id) in self.names.security_groups.iter() {
+            let Some(group) = self.model.security_groups.get(id) else { continue };
+            let rules = |rules: &[SecurityGroupRule], out: &str, word: &str| -> Vec<String> {
+                rules.iter().map(|r| format!("{out}{} {word} {}", r.traffic, self.peer(&r.peer, &group.vpc_id))).collect()
+            };
+            let mut thing = Thing::default().lives_in(Kind::Vpc, self.vpc(&group.vpc_id));
+            if !group.is_default() {
+                thing = thing.fixed("description", &group.description);
+            }
+            let thing = thing.listed(rules(&group.ingress, "", "from")).listed(rules(&group.egress, "out ", "to"));
+            view.add(Kind::SecurityGroup, name, thing.tags(&group.tags));
+        }
+        for (name, id) in self.names.network_acls.iter() {
+            let Some(acl) = self.model.network_acls.get(id) else { continue };
+            let entry = |thing: Thing, entry: &network_acl::NetworkAclEntry, out: &str, word: &str| {
+                let verb = if entry.allow { "allow" } else { "deny" };
+                thing.open(format!("{out}{}", entry.rule_number), format!("{verb} {} {word} {}", entry.traffic, entry.cidr_block))
+            };
+            let thing = Thing::default().lives_in(Kind::Vpc, self.vpc(&acl.vpc_id));
+            let thing = acl.ingress.iter().fold(thing, |thing, e| entry(thing, e, "", "from"));
+            let thing = acl.egress.iter().fold(thing, |thing, e| entry(thing, e, "out ", "to"));
+            view.add(Kind::NetworkAcl, name, thing.tags(&acl.tags));
+        }
+    }
+
+    /// A peer as people write it in this VPC.
+    fn peer(&self, peer: &Peer, vpc: &VpcId) -> String {
+        match peer {
+            Peer::SecurityGroup(id) => match self.model.security_groups.get(id) {
+                Some(group) if group.vpc_id == *vpc => format!("sg:{}", group.group_name),
+                Some(_) => format!("sg:{}", self.names.security_groups.name(id).unwrap_or(id.as_str())),
+                None => format!("sg:{id}"),
+            },
+            Peer::PrefixList(id) => format!("pl:{}", self.names.prefix_lists.name(id).unwrap_or(id.as_str())),
+            other => other.to_string(),
+        }
+    }
+
+    fn instances(&self, view: &mut View) {
+        let mut by_instance: BTreeMap<&str, Vec<(u32, &NetworkInterface)>> = BTreeMap::new();
+        for ((instance, index), id) in &self.names.interfaces {
+            let interface = self.model.network_interfaces.get(id).map(|interface| (*index, interface));
+            by_instance.entry(instance).or_default().extend(interface);
+        }
+        for (name, id) in self.names.instances.iter() {
+            let Some(instance) = self.model.instances.get(id) else { continue };
+            let mut thing = Thing::default()
+                .fixed("image", &instance.image_id)
+                .fixed("key pair", instance.key_name.as_deref().unwrap_or("none"))
+                .open("type", &instance.instance_type)
+                .open("state", if matches!(instance.state, InstanceState::Stopped | InstanceState::Stopping) { "stopped" } else { "running" });
+            let user_data = instance.user_data.as_deref().unwrap_or_default();
+            thing.fixed.insert("user data".to_owned(), Value::Long(String::from_utf8_lossy(user_data).into_owned()));
+            let metadata = &instance.metadata_options;
+            thing = thing
+                .open("metadata tokens", if metadata.http_tokens_required { "required" } else { "optional" })
+                .open("metadata hop limit", metadata.http_put_response_hop_limit)
+                .open("metadata service", on(metadata.http_endpoint_enabled))
+                .open("metadata tags", on(metadata.instance_metadata_tags));
+            for (index, interface) in by_instance.get(name).into_iter().flatten() {
+                thing = self.interface(thing, *index, interface);
+            }
+            let guest = self.model.guests.get(id).cloned().unwrap_or_default();
+            let listen = guest.listen.iter().map(|listener| match listener {
+                guest::Listener::Tcp(port) => format!("listens on tcp/{port}"),
+                guest::Listener::Udp(port) => format!("listens on udp/{port}"),
+            });
+            thing = thing
+                .listed(listen)
+                .open("forwarding", on(guest.ip_forward))
+                .open("masquerading", on(guest.masquerade));
+            thing.open.insert("what runs in it".to_owned(), Value::Long(guest.run.join("\n")));
+            view.add(Kind::Instance, name, thing.tags(&instance.tags));
+        }
+    }
+
+    fn interface(&self, thing: Thing, index: u32, interface: &NetworkInterface) -> Thing {
+        let of = |what: &str| if index == 0 { what.to_owned() } else { format!("{what} of interface {index}") };
+        let groups = interface.groups.iter().map(|id| own_name(self.names.security_groups.name(id).unwrap_or(id.as_str())));
+        let groups: BTreeSet<&str> = groups.collect();
+        let mut thing = thing
+            .fixed(of("subnet"), own_name(self.subnet(&interface.subnet_id)))
+            .fixed(of("private address"), interface.primary_address())
+            .open(of("security groups"), groups.into_iter().collect::<Vec<_>>().join(", "))
+            .open(of("source/dest check"), on(interface.source_dest_check))
+            .listed(interface.private_ip_addresses[1..].iter().map(|a| of(&format!("address {a}"))))
+            .lives_in(Kind::Subnet, self.subnet(&interface.subnet_id));
+        if index == 0 {
+            thing = thing
+                .open("public address at launch", on(interface.associate_public_ip_address))
+                .open("automatic public address", on(interface.auto_public_ip.is_some()));
+        }
+        interface.tags.iter().fold(thing, |thing, (key, value)| thing.open(of(&format!("interface tag {key}")), value))
+    }
+
+    fn routes(&self, view: &mut View) {
+        for (name, id) in self.names.peerings.iter() {
+            let Some(peering) = self.model.vpc_peering_connections.get(id) else { continue };
+            let (requester, accepter) = (self.vpc(&peering.requester_vpc_id), self.vpc(&peering.accepter_vpc_id));
+            let dns = peering.requester_allows_dns_resolution && peering.accepter_allows_dns_resolution;
+            let one_sided = peering.requester_allows_dns_resolution != peering.accepter_allows_dns_resolution;
+            let thing = Thing::default()
+                .fixed("between", format!("{requester} and {accepter}"))
+                .fixed("state", if peering.status == peering::PeeringStatus::Active { "active" } else { "not yet active" })
+                .open("DNS resolution", if one_sided { "on one side" } else { on(dns) })
+                .lives_in(Kind::Vpc, requester)
+                .lives_in(Kind::Vpc, accepter);
+            view.add(Kind::Peering, name, thing.tags(&peering.tags));
+        }
+        for (name, id) in self.names.endpoints.iter() {
+            let Some(endpoint) = self.model.vpc_endpoints.get(id) else { continue };
+            let mut thing = Thing::default()
+                .fixed("service", &endpoint.service_name)
+                .fixed("vpc", self.vpc(&endpoint.vpc_id))
+                .lives_in(Kind::Vpc, self.vpc(&endpoint.vpc_id));
+            if let Some(policy) = &endpoint.policy_document {
+                thing.open.insert("policy".to_owned(), Value::Long(policy.clone()));
+            }
+            thing = match &endpoint.kind {
+                VpcEndpointKind::Gateway { route_table_ids, .. } => thing.fixed("kind", "gateway").listed(
+                    route_table_ids.iter().map(|id| format!("route table {}", self.names.route_tables.name(id).unwrap_or(id.as_str()))),
+                ),
+                VpcEndpointKind::Interface { subnet_ids, private_dns_enabled, .. } => {
+                    let interfaces = self.model.network_interfaces_of_endpoint(id);
+                    let groups: BTreeSet<_> = interfaces.iter().flat_map(|eni| &eni.groups).collect();
+                    let groups = groups.into_iter().map(|id| self.names.security_groups.name(id).unwrap_or(id.as_str()));
+                    thing
+                        .fixed("kind", "interface")
+                        .open("private DNS", on(*private_dns_enabled))
+                        .listed(subnet_ids.iter().map(|id| format!("subnet {}", self.subnet(id))))
+                        .listed(groups.map(|name| format!("security group {name}")))
+                }
+            };
+            view.add(Kind::Endpoint, name, thing.tags(&endpoint.tags));
+        }
+        for (name, id) in self.names.route_tables.iter() {
+            let Some(table) = self.model.route_tables.get(id) else { continue };
+            let mut thing = Thing::default().lives_in(Kind::Vpc, self.vpc(&table.vpc_id));
+            for route in &table.routes {
+                let is_plain = route.created_by == RouteOrigin::CreateRouteTable && route.target == RouteTarget::Local;
+                if is_plain || matches!(route.target, RouteTarget::VpcEndpoint(_)) {
+                    continue;
+                }
+                thing = thing.open(format!("route {}", self.destination(&route.destination)), self.target(table, route));
+            }
+            for association in &table.associations {
+                match &association.to {
+                    Associated::Main => thing = thing.listed(["main table".to_owned()]),
+                    Associated::InternetGateway(_) => thing = thing.listed(["table of the internet gateway".to_owned()]),
+                    Associated::VpnGateway(id) => thing = thing.listed([format!("table of {id}")]),
+                    Associated::Subnet(_) => {}
+                }
+            }
+            view.add(Kind::RouteTable, name, thing.tags(&table.tags));
+        }
+    }
+
+    fn destination(&self, destination: &Destination) -> String {
+        match destination {
+            Destination::PrefixList(id) => format!("pl:{}", self.names.prefix_lists.name(id).unwrap_or(id.as_str())),
+            other => other.to_string(),
+        }
+    }
+
+    /// A target in the file's words. What is gone is a blackhole, whatever it was.
+    fn target(&self, table: &RouteTable, route: &Route) -> String {
+        let known = match &route.target {
+            RouteTarget::Local => Some("local".to_owned()),
+            RouteTarget::InternetGateway(id) => {
+                let gateway = self.model.internet_gateways.get(id).filter(|g| g.vpc_id.as_ref() == Some(&table.vpc_id));
+                gateway.map(|_| "igw".to_owned())
+            }
+            RouteTarget::NatGateway(id) => self.names.nat_gateways.name(id).map(|name| format!("nat@{}", own_name(name))),
+            RouteTarget::VpcPeeringConnection(id) => self.names.peerings.name(id).map(|name| format!("peering {name}")),
+            RouteTarget::VpcEndpoint(id) => self.names.endpoints.name(id).map(|name| format!("endpoint {name}")),
+            RouteTarget::NetworkInterface(id) => match self.names.device(self.model, id) {
+                Some((instance, index)) => Some(format!("instance {}", device_text(&instance, index))),
+                None => self.model.network_interfaces.get(id).map(|_| id.to_string()),
+            },
+            other => Some(other.to_string()),
+        };
+        known.unwrap_or_else(|| "blackhole".to_owned())
+    }
+
+    /// What no lab file can describe: it goes when a file is applied.
+    fn strays(&self, view: &mut View) {
+        for interface in self.model.network_interfaces.values() {
+            let is_plain = interface.interface_type == network_interface::InterfaceType::Interface;
+            if is_plain && interface.attachment.is_none() {
+                view.add(Kind::Interface, interface.id.as_str(), Thing::default().lives_in(Kind::Subnet, self.subnet(&interface.subnet_id)));
+            }
+        }
+        for gateway in self.model.egress_only_internet_gateways.values() {
+            view.add(Kind::Gateway, gateway.id.as_str(), Thing::default());
+        }
+        for gateway in self.model.vpn_gateways.values() {
+            view.add(Kind::Gateway, gateway.id.as_str(), Thing::default());
+        }
+    }
+}
+
+fn on(value: bool) -> &'static str {
+    if value { "on" } else { "off" }
+}
+
+fn numbers(quotas: &quota::Quotas) -> BTreeMap<String, u64> {
+    let value = serde_json::to_value(quotas).unwrap_or_default();
+    let map = value.as_object().into_iter().flatten();
+    map.filter_map(|(name, value)| Some((name.clone(), value.as_u64()?))).collect()
+}
+
+/// Whether a name is one that a VPC brings along.
+pub(crate) fn comes_with_a_vpc(kind: Kind, name: &str) -> bool {
+    match kind {
+        Kind::RouteTable => own_name(name) == MAIN_TABLE,
+        Kind::SecurityGroup | Kind::NetworkAcl => own_name(name) == DEFAULT,
+        _ => false,
+    }
+}
