@@ -27,9 +27,7 @@ pub(crate) fn differences(is: &View, wanted: &View) -> Difference {
     let show = |key: &Key| -> String {
         let one_vpc = is.vpcs <= 1 && wanted.vpcs <= 1;
         match key.0 {
-            Kind::ElasticIp | Kind::InternetGateway => key.1.strip_prefix("nat ").map_or(key.1.clone(), |path| {
-                format!("of nat gateway {}", if one_vpc { own_name(path) } else { path })
-            }),
+            Kind::ElasticIp => key.1.strip_prefix("nat ").map_or(key.1.clone(), |path| if one_vpc { own_name(path) } else { path }.to_owned()),
             _ if one_vpc => own_name(&key.1).to_owned(),
             _ => key.1.clone(),
         }
@@ -38,6 +36,9 @@ pub(crate) fn differences(is: &View, wanted: &View) -> Difference {
     let mut deleted = Vec::new();
     let mut rest = Vec::new();
     let keys: BTreeSet<&Key> = is.things.keys().chain(wanted.things.keys()).collect();
+    let place = |key: &Key| wanted.things.get(key).or(is.things.get(key)).map(|thing| &thing.place);
+    let mut keys: Vec<&Key> = keys.into_iter().collect();
+    keys.sort_by_key(|key| (key.0, place(key)));
     for key in keys {
         match (is.things.get(key), wanted.things.get(key)) {
             // What comes with a VPC comes and goes without a word.

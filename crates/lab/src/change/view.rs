@@ -63,7 +63,7 @@ impl Kind {
 pub(crate) type Key = (Kind, String);
 
 /// What one thing is like.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Thing {
     /// What it is from its beginning to its end; a thing with another value is another thing.
     pub fixed: BTreeMap<String, Value>,
@@ -73,6 +73,8 @@ pub(crate) struct Thing {
     pub lives_in: BTreeSet<Key>,
     /// A few words about a new one.
     pub summary: String,
+    /// Where it is written: plans follow the file.
+    pub place: Origin,
 }
 
 /// A value in words.
@@ -111,6 +113,11 @@ impl Thing {
         self
     }
 
+    fn at(mut self, place: &Origin) -> Self {
+        self.place = place.clone();
+        self
+    }
+
     fn summary(mut self, text: impl ToString) -> Self {
         self.summary = text.to_string();
         self
@@ -118,7 +125,7 @@ impl Thing {
 }
 
 /// Everything in a cloud.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct View {
     pub region: Option<Region>,
     pub things: BTreeMap<Key, Thing>,
@@ -173,7 +180,7 @@ impl Reader<'_> {
             view.add(Kind::Quota, name, Thing::default().open("limit", value).summary(value));
         }
         for (name, host) in &self.model.outside {
-            view.add(Kind::Outside, name, Thing::default().listed(host.addresses.iter().map(|a| a.to_string())));
+            view.add(Kind::Outside, name, Thing::default().at(&host.origin).listed(host.addresses.iter().map(|a| a.to_string())));
         }
         for (name, id) in self.names.prefix_lists.iter() {
             let Some(list) = self.model.prefix_lists.get(id).filter(|list| !list.is_aws_managed) else { continue };
@@ -181,12 +188,12 @@ impl Reader<'_> {
                 .fixed("family", if list.is_ipv6 { "IPv6" } else { "IPv4" })
                 .open("max entries", list.max_entries)
                 .listed(list.entries.iter().map(|entry| entry.cidr.to_string()));
-            view.add(Kind::PrefixList, name, thing.tags(&list.tags));
+            view.add(Kind::PrefixList, name, thing.tags(&list.tags).at(&list.origin));
         }
         for (name, key) in &self.model.key_pairs {
             let mut thing = Thing::default();
             thing.fixed.insert("public key".to_owned(), Value::Long(key.public_key.clone()));
-            view.add(Kind::KeyPair, name, thing);
+            view.add(Kind::KeyPair, name, thing.at(&key.origin));
         }
     }
 
@@ -202,7 +209,7 @@ impl Reader<'_> {
                 .open("DNS support", on(vpc.enable_dns_support))
                 .open("DNS host names", on(vpc.enable_dns_hostnames))
                 .open("DHCP options", self.dhcp(vpc));
-            view.add(Kind::Vpc, name, thing.tags(&vpc.tags));
+            view.add(Kind::Vpc, name, thing.tags(&vpc.tags).at(&vpc.origin));
         }
         for (name, id) in self.names.subnets.iter() {
             let Some(subnet) = self.model.subnets.get(id) else { continue };
@@ -216,21 +223,21 @@ impl Reader<'_> {
                 .open("route table", table.map_or("none", own_name))
                 .open("network ACL", acl.map_or("none", own_name))
                 .lives_in(Kind::Vpc, self.vpc(&subnet.vpc_id));
-            view.add(Kind::Subnet, name, thing.tags(&subnet.tags));
+            view.add(Kind::Subnet, name, thing.tags(&subnet.tags).at(&subnet.origin));
         }
         for gateway in self.model.internet_gateways.values() {
             let (name, thing) = match &gateway.vpc_id {
                 Some(vpc) => (format!("{}-igw", self.vpc(vpc)), Thing::default().lives_in(Kind::Vpc, self.vpc(vpc))),
                 None => (gateway.id.to_string(), Thing::default()),
             };
-            view.add(Kind::InternetGateway, &name, thing.tags(&gateway.tags));
+            view.add(Kind::InternetGateway, &name, thing.tags(&gateway.tags).at(&gateway.origin));
         }
         for (name, id) in self.names.elastic.iter() {
             let Some(address) = self.model.addresses.get(id) else { continue };
             let shown = self.public(address.public_ip);
             // What the address of a NAT gateway is, is told with the gateway: it cannot change there.
             let thing = if name.starts_with("nat ") { Thing::default() } else { Thing::default().open("address", &shown) };
-            view.add(Kind::ElasticIp, name, thing.summary(if shown == "any" { String::new() } else { shown }));
+            view.add(Kind::ElasticIp, name, thing.at(&address.origin).summary(if shown == "any" { String::new() } else { shown }));
         }
         for (name, id) in self.names.nat_gateways.iter() {
             let Some(gateway) = self.model.nat_gateways.get(id) else { continue };
@@ -240,7 +247,7 @@ impl Reader<'_> {
                 .fixed("public address", public.map_or("none".to_owned(), |a| self.public(a.public_ip)))
                 .fixed("private address", gateway.private_ip.map_or("none".to_owned(), |a| a.to_string()))
                 .lives_in(Kind::Subnet, self.subnet(&gateway.subnet_id));
-            view.add(Kind::NatGateway, name, thing.tags(&gateway.tags));
+            view.add(Kind::NatGateway, name, thing.tags(&gateway.tags).at(&gateway.origin));
         }
     }
 
@@ -277,7 +284,7 @@ impl Reader<'_> {
                 thing = thing.fixed("description", &group.description);
             }
             let thing = thing.listed(rules(&group.ingress, "", "from")).listed(rules(&group.egress, "out ", "to"));
-            view.add(Kind::SecurityGroup, name, thing.tags(&group.tags));
+            view.add(Kind::SecurityGroup, name, thing.tags(&group.tags).at(&group.origin));
         }
         for (name, id) in self.names.network_acls.iter() {
             let Some(acl) = self.model.network_acls.get(id) else { continue };
@@ -288,7 +295,7 @@ impl Reader<'_> {
             let thing = Thing::default().lives_in(Kind::Vpc, self.vpc(&acl.vpc_id));
             let thing = acl.ingress.iter().fold(thing, |thing, e| entry(thing, e, "", "from"));
             let thing = acl.egress.iter().fold(thing, |thing, e| entry(thing, e, "out ", "to"));
-            view.add(Kind::NetworkAcl, name, thing.tags(&acl.tags));
+            view.add(Kind::NetworkAcl, name, thing.tags(&acl.tags).at(&acl.origin));
         }
     }
 
@@ -339,7 +346,7 @@ impl Reader<'_> {
                 .open("forwarding", on(guest.ip_forward))
                 .open("masquerading", on(guest.masquerade));
             thing.open.insert("what runs in it".to_owned(), Value::Long(guest.run.join("\n")));
-            view.add(Kind::Instance, name, thing.tags(&instance.tags));
+            view.add(Kind::Instance, name, thing.tags(&instance.tags).at(&instance.origin));
         }
     }
 
@@ -374,7 +381,7 @@ impl Reader<'_> {
                 .open("DNS resolution", if one_sided { "on one side" } else { on(dns) })
                 .lives_in(Kind::Vpc, requester)
                 .lives_in(Kind::Vpc, accepter);
-            view.add(Kind::Peering, name, thing.tags(&peering.tags));
+            view.add(Kind::Peering, name, thing.tags(&peering.tags).at(&peering.origin));
         }
         for (name, id) in self.names.endpoints.iter() {
             let Some(endpoint) = self.model.vpc_endpoints.get(id) else { continue };
@@ -400,7 +407,7 @@ impl Reader<'_> {
                         .listed(groups.map(|name| format!("security group {name}")))
                 }
             };
-            view.add(Kind::Endpoint, name, thing.tags(&endpoint.tags));
+            view.add(Kind::Endpoint, name, thing.tags(&endpoint.tags).at(&endpoint.origin));
         }
         for (name, id) in self.names.route_tables.iter() {
             let Some(table) = self.model.route_tables.get(id) else { continue };
@@ -420,7 +427,7 @@ impl Reader<'_> {
                     Associated::Subnet(_) => {}
                 }
             }
-            view.add(Kind::RouteTable, name, thing.tags(&table.tags));
+            view.add(Kind::RouteTable, name, thing.tags(&table.tags).at(&table.origin));
         }
     }
 
