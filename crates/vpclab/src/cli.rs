@@ -46,6 +46,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Bring the lab up, try its promises (`expect:`), take the lab down
     Test(TestArgs),
+    /// Bring the lab up, ask every pair at once who reaches whom, take the lab down
+    Matrix(crate::command::matrix::MatrixArgs),
     /// Draw the lab: a tree for the terminal, an SVG picture, a Mermaid flowchart
     Graph(crate::command::graph::GraphArgs),
     /// Arithmetic on address blocks

@@ -19,6 +19,9 @@ impl From<Code> for ExitCode {
     }
 }
 
+/// Two engines gave different answers.
+pub const DISAGREEMENT: Code = Code(5);
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 pub struct Failure {

@@ -23,6 +23,12 @@ pub enum Format {
     Name,
     /// Comma-separated values.
     Csv,
+    /// Tables for documents.
+    Markdown,
+    /// Test Anything Protocol.
+    Tap,
+    /// JUnit's XML.
+    Junit,
 }
 
 /// Where a command prints.
@@ -43,6 +49,16 @@ impl Output {
         };
         let format = if global.json { Format::Json } else { global.output };
         Output { format, colour }
+    }
+
+    /// Refuses a format that makes no sense for a command.
+    pub fn only(&self, formats: &[Format]) -> Result<()> {
+        if formats.contains(&self.format) {
+            return Ok(());
+        }
+        let name = |format: &Format| format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        let known: Vec<String> = formats.iter().map(name).collect();
+        Err(Failure::usage(format!("this command does not print as {}", name(&self.format))).hint(format!("-o {}", known.join(", "))))
     }
 
     /// Whether escape sequences may be used.

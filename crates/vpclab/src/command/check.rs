@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use model::Model;
 use serde_json::json;
 
-use super::probing::{Prober, Seen};
+use super::probing::{Pair, Prober, Seen};
 use crate::cli::CheckArgs;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -25,28 +25,19 @@ pub fn run(arguments: &CheckArgs, model: &Model, output: &Output) -> Result {
     if pairs.is_empty() {
         return Err(Failure::usage("the two ends are one and the same"));
     }
-    let (mut answers, mut all_open) = (Vec::new(), true);
-    for pair in &pairs {
-        let seen = prober.probe(pair, probe.packet)?;
-        let (result, at) = match &seen {
-            Seen::Open(_) => ("open", None),
-            Seen::Refused => ("refused", None),
-            Seen::Dropped { is_reply: false, at } => ("filtered", *at),
-            Seen::Dropped { is_reply: true, at } => ("reply filtered", *at),
-            Seen::NoPublicAddress => ("no public address", None),
-        };
-        all_open &= result == "open";
-        answers.push((pair, result, at.map(|at| at.label(prober.fabric()))));
-    }
-    let to = |to: Option<std::net::IpAddr>| to.map_or_else(|| probe.destination.to_string(), |to| to.to_string());
+    let tries: Vec<_> = pairs.iter().map(|pair| (pair, probe.packet)).collect();
+    let answers: Vec<_> = pairs.iter().zip(prober.probe_all(&tries)?).collect();
     if output.format == Format::Json {
-        let rows = answers.iter().map(|(pair, result, at)| json!({"from": pair.from, "to": to(pair.to), "result": result, "at": at}));
-        output.json(&rows.collect::<Vec<_>>())?;
+        let row = |(pair, seen): &(&Pair, Seen)| {
+            let at = seen.at().map(|at| at.label(prober.fabric()));
+            json!({"from": pair.from, "to": pair.to_text(), "result": seen.result(), "at": at})
+        };
+        output.json(&answers.iter().map(row).collect::<Vec<_>>())?;
     } else {
-        for (pair, result, at) in &answers {
-            let line = format!("{} -> {}: {result}", pair.from, to(pair.to));
-            output.line(at.as_ref().map_or_else(|| line.clone(), |at| format!("{line} at {at}")));
+        for (pair, seen) in &answers {
+            output.line(format!("{}: {}", pair.text(), seen.text(prober.fabric())));
         }
     }
+    let all_open = answers.iter().all(|(_, seen)| matches!(seen, Seen::Open(_)));
     Ok(if all_open { ExitCode::SUCCESS } else { exit::NO.into() })
 }

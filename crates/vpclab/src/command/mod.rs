@@ -3,8 +3,11 @@
 mod check;
 mod cidr;
 pub mod graph;
+mod grid;
 pub mod man;
+pub mod matrix;
 mod probing;
+mod report;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -50,6 +53,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             let lab = load(&find(arguments.positional.as_deref(), global)?, output)?;
             graph::run(&arguments, &cloud(&lab, output)?, output)
         }
+        Command::Matrix(arguments) => matrix::run(&arguments, &cloud(&load(&find(None, global)?, output)?, output)?, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {

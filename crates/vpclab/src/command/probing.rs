@@ -1,16 +1,19 @@
-//! A cloud on an engine, and probes through it: what `check` and `test` share.
+//! A cloud on an engine, and probes through it: what `check`, `test` and `matrix` share.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use conformance::EngineName;
-use fabric::engine::{Leg, ListenerState, Outcome, PacketProbe, Probe, Sender, Traffic};
+use fabric::engine::{Leg, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
 use fabric::{Component, EndError, Engine, Fabric};
 use model::guest::Listener;
 use model::selector::End;
-use model::{Model, ProbePacket, Selector};
+use model::{Model, ProbePacket, Selector, TrafficMatch};
 
 use crate::exit::{Failure, Result};
+
+/// Most ports of one range that are tried; probes are no proof of ranges.
+pub const MAX_PORTS: u32 = 64;
 
 /// Source port of every probe, of the ephemeral range.
 const SOURCE_PORT: u16 = 49_152;
@@ -41,6 +44,7 @@ pub enum Seen {
 }
 
 /// One sender and one address.
+#[derive(Debug, Clone)]
 pub struct Pair {
     /// What was typed for the sender.
     pub from: String,
@@ -50,6 +54,52 @@ pub struct Pair {
     pub end: End,
     /// Its address; `None`: it has no public one.
     pub to: Option<IpAddr>,
+    /// Its name.
+    pub to_name: String,
+}
+
+impl Pair {
+    /// Whether both ends speak IPv4.
+    pub fn is_ipv4(&self) -> bool {
+        !matches!(self.sender, Sender::Outside(IpAddr::V6(_))) && !self.to.is_some_and(|to| to.is_ipv6())
+    }
+
+    /// Both ends as people read them.
+    pub fn text(&self) -> String {
+        format!("{} -> {}", self.from, self.to_text())
+    }
+
+    /// The receiver's address, or its name where it has none.
+    pub fn to_text(&self) -> String {
+        self.to.map_or_else(|| self.to_name.clone(), |to| to.to_string())
+    }
+}
+
+impl Seen {
+    /// One word or two, the same in every format.
+    pub fn result(&self) -> &'static str {
+        match self {
+            Seen::Open(_) => "open",
+            Seen::Refused => "refused",
+            Seen::Dropped { is_reply: false, .. } => "filtered",
+            Seen::Dropped { is_reply: true, .. } => "reply filtered",
+            Seen::NoPublicAddress => "no public address",
+        }
+    }
+
+    /// What dropped it, where that is known.
+    pub fn at(&self) -> Option<Component> {
+        match self {
+            Seen::Dropped { at, .. } => *at,
+            _ => None,
+        }
+    }
+
+    /// The same with the place: `filtered at sg-in:db-1`.
+    pub fn text(&self, fabric: &Fabric) -> String {
+        let at = self.at().map(|at| format!(" at {}", at.label(fabric))).unwrap_or_default();
+        format!("{}{at}", self.result())
+    }
 }
 
 impl Prober {
@@ -85,7 +135,13 @@ impl Prober {
                         Err(EndError::NoPublicAddress(_)) => vec![None],
                         Err(other) => return Err(bad(other)),
                     };
-                    let pair = |to| Pair { from: self.sender_name(from, &sender), sender: sender.clone(), end: end.clone(), to };
+                    let pair = |to| Pair {
+                        from: self.sender_name(from, &sender),
+                        sender: sender.clone(),
+                        end: end.clone(),
+                        to,
+                        to_name: self.end_name(end),
+                    };
                     pairs.extend(addresses.into_iter().map(pair));
                 }
             }
@@ -93,18 +149,28 @@ impl Prober {
         Ok(pairs)
     }
 
-    /// Sends one packet.
-    pub fn probe(&mut self, pair: &Pair, packet: ProbePacket) -> Result<Seen> {
-        let Some(to) = pair.to else { return Ok(Seen::NoPublicAddress) };
-        let listener = if self.listens(pair, packet) { ListenerState::Open } else { ListenerState::Closed };
-        let probe = PacketProbe { listener, ..PacketProbe::new(pair.sender.clone(), to, traffic_of(packet)?) };
-        let answer = self.engine.probe(&Probe::Packet(probe).into()).map_err(|e| Failure::environment(e.to_string()))?;
-        match answer.outcome {
-            Outcome::Allowed(arrival) => Ok(Seen::Open(arrival.source)),
-            Outcome::Refused { .. } => Ok(Seen::Refused),
-            Outcome::Dropped(drop) => Ok(Seen::Dropped { is_reply: drop.leg == Leg::Return, at: drop.at }),
-            Outcome::Observed(seen) => Err(Failure::environment(format!("the engine answered {seen:?}"))),
+    /// Sends packets, all at once where the engine can; what was seen of each, in order.
+    pub fn probe_all(&mut self, tries: &[(&Pair, ProbePacket)]) -> Result<Vec<Seen>> {
+        let mut requests: Vec<Request> = Vec::new();
+        // A pair without an address has nothing to send.
+        let mut of_try = Vec::with_capacity(tries.len());
+        for (pair, packet) in tries {
+            of_try.push(pair.to.map(|_| requests.len()));
+            if let Some(to) = pair.to {
+                let listener = if self.listens(pair, *packet) { ListenerState::Open } else { ListenerState::Closed };
+                let probe = PacketProbe { listener, ..PacketProbe::new(pair.sender.clone(), to, traffic_of(*packet)?) };
+                requests.push(Probe::Packet(probe).into());
+            }
         }
+        let answers = self.engine.probe_all(&requests);
+        let seen = |((pair, packet), answer): (&(&Pair, ProbePacket), Option<usize>)| {
+            let Some(answer) = answer.map(|at| answers[at].clone()) else { return Ok(Seen::NoPublicAddress) };
+            match answer {
+                Ok(answer) => seen(answer.outcome),
+                Err(error) => Err(Failure::environment(format!("{} {packet}: {error}", pair.text()))),
+            }
+        };
+        tries.iter().zip(of_try).map(seen).collect()
     }
 
     /// Whether an address is one that a NAT gateway sends from.
@@ -156,14 +222,59 @@ impl Prober {
         instance.and_then(|id| self.model.guests.get(&id)).is_some_and(|guest| guest.listen.contains(&own))
     }
 
+    /// An end's name.
+    pub fn end_name(&self, end: &End) -> String {
+        match end {
+            End::Interface { interface, .. } => self.interface_name(interface),
+            End::Outside(name) => name.clone(),
+            End::Internet => "internet".to_owned(),
+            End::Address(address) => address.to_string(),
+            End::Block(block) => block.to_string(),
+        }
+    }
+
+    fn interface_name(&self, id: &model::NetworkInterfaceId) -> String {
+        self.fabric.interface_by_id(id).map_or_else(|| id.to_string(), |index| self.fabric.interfaces[index].name.clone())
+    }
+
     fn sender_name(&self, written: &Selector, sender: &Sender) -> String {
         match sender {
-            Sender::Interface(id) | Sender::Container(id) => {
-                self.fabric.interface_by_id(id).map_or_else(|| id.to_string(), |index| self.fabric.interfaces[index].name.clone())
-            }
+            Sender::Interface(id) | Sender::Container(id) => self.interface_name(id),
             Sender::Outside(address) => format!("{written} ({address})"),
         }
     }
+}
+
+fn seen(outcome: Outcome) -> Result<Seen> {
+    match outcome {
+        Outcome::Allowed(arrival) => Ok(Seen::Open(arrival.source)),
+        Outcome::Refused { .. } => Ok(Seen::Refused),
+        Outcome::Dropped(drop) => Ok(Seen::Dropped { is_reply: drop.leg == Leg::Return, at: drop.at }),
+        Outcome::Observed(seen) => Err(Failure::environment(format!("the engine answered {seen:?}"))),
+    }
+}
+
+/// The packets that stand for some traffic, or why no packets can.
+pub fn packets(traffic: &[TrafficMatch]) -> std::result::Result<Vec<ProbePacket>, String> {
+    let mut packets = Vec::new();
+    for traffic in traffic {
+        match traffic {
+            TrafficMatch::Tcp(range) | TrafficMatch::Udp(range) => {
+                if u32::from(range.to) - u32::from(range.from) >= MAX_PORTS {
+                    return Err(format!("probes cannot try {traffic}: name at most {MAX_PORTS} ports"));
+                }
+                let is_tcp = matches!(traffic, TrafficMatch::Tcp(_));
+                packets.extend((range.from..=range.to).map(|port| if is_tcp { ProbePacket::Tcp(port) } else { ProbePacket::Udp(port) }));
+            }
+            TrafficMatch::Icmp(icmp) => match (icmp.icmp_type, icmp.code) {
+                (Some(icmp_type), code) => packets.push(ProbePacket::Icmp { icmp_type, code: code.unwrap_or(0) }),
+                (None, _) => packets.push(ProbePacket::ECHO),
+            },
+            TrafficMatch::Other(number) => packets.push(ProbePacket::Other(*number)),
+            TrafficMatch::All | TrafficMatch::Icmpv6(_) => return Err(format!("probes cannot try `{traffic}`: name a protocol and ports")),
+        }
+    }
+    Ok(packets)
 }
 
 fn traffic_of(packet: ProbePacket) -> Result<Traffic> {

@@ -6,71 +6,149 @@ use fabric::Component;
 use lab::Lab;
 use model::claim::{Blocker, Claim, Ends, Expected, Sources, Waypoint};
 use model::selector::End;
-use model::{Model, ProbePacket, Selector, TrafficMatch};
-use serde_json::json;
+use model::{Model, ProbePacket, Selector};
 
-use super::probing::{Pair, Prober, Seen};
+use super::probing::{Pair, Prober, Seen, packets};
+use super::report;
 use crate::cli::TestArgs;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
-/// Most ports of one claim that are tried; probes are no proof of ranges.
-const MAX_PORTS: u32 = 64;
+/// Broken pairs of one claim that are listed; the others are counted.
+const LISTED: usize = 8;
+/// Claims that are listed when a filter matches none.
+const LISTED_CLAIMS: usize = 20;
+
+/// A claim and what came of it.
+pub struct Tried {
+    /// The claim.
+    pub claim: Claim,
+    /// Why probes cannot decide it.
+    pub undecided: Option<String>,
+    /// Everything that was not as promised.
+    pub broken: Vec<Broken>,
+    /// How many packets were sent for it.
+    pub packets: usize,
+}
+
+/// One packet that was not answered as promised.
+pub struct Broken {
+    /// The sender.
+    pub from: String,
+    /// The address asked.
+    pub to: String,
+    /// The packet.
+    pub packet: ProbePacket,
+    /// What was seen.
+    pub seen: String,
+}
+
+impl Tried {
+    /// Whether the claim holds.
+    pub fn holds(&self) -> bool {
+        self.undecided.is_none() && self.broken.is_empty()
+    }
+
+    /// Why it does not, a line each; long lists are cut.
+    pub fn reasons(&self) -> Vec<String> {
+        let line = |b: &Broken| format!("{} -> {} {}: {}", b.from, b.to, b.packet, b.seen);
+        let more = self.broken.len().saturating_sub(LISTED);
+        let mut lines: Vec<String> = self.undecided.iter().cloned().chain(self.broken.iter().take(LISTED).map(line)).collect();
+        if more > 0 {
+            lines.push(format!("and {more} more of {} packets", self.packets));
+        }
+        lines
+    }
+}
 
 /// Tries every claim. Exit 0 when all hold.
 pub fn run(arguments: &TestArgs, lab: &Lab, model: &Model, output: &Output) -> Result {
-    let wanted = |claim: &Claim| arguments.filter.as_ref().is_none_or(|filter| claim.to_string().contains(filter.as_str()));
-    let claims: Vec<Claim> = lab.claims().into_iter().filter(wanted).collect();
-    if claims.is_empty() {
-        return Err(Failure::usage("no claim to test").hint("write some under `expect:`, or leave the filter out"));
-    }
+    output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
+    let claims = chosen(lab.claims(), arguments.filter.as_deref())?;
     let mut prober = Prober::start(model, &arguments.engine)?;
-    let (mut rows, mut failed) = (Vec::new(), 0);
-    for claim in &claims {
-        let broken = tried(claim, &mut prober)?;
-        failed += usize::from(broken.is_some());
-        if output.format != Format::Json {
-            output.line(format!("{} {claim}", if broken.is_some() { "FAIL" } else { "ok  " }));
-            broken.iter().for_each(|why| output.line(format!("       {why}")));
-        }
-        rows.push(json!({"claim": claim.to_string(), "status": if broken.is_some() { "failed" } else { "passed" }, "reason": broken}));
-    }
+    let tried = try_all(claims, &mut prober)?;
+    let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
-        Format::Json => output.json(&rows)?,
-        _ => output.line(format!("{} passed, {failed} failed", claims.len() - failed)),
+        Format::Json => output.json(&report::json(&tried))?,
+        Format::Tap => output.line(report::tap(&tried).trim_end()),
+        Format::Junit => output.line(report::junit(&lab.name, &tried).trim_end()),
+        _ => {
+            for tried in &tried {
+                output.line(format!("{} {}", if tried.holds() { "ok  " } else { "FAIL" }, tried.claim));
+                tried.reasons().iter().for_each(|why| output.line(format!("       {why}")));
+            }
+            output.line(format!("{} passed, {failed} failed", tried.len() - failed));
+        }
     }
     Ok(if failed == 0 { ExitCode::SUCCESS } else { exit::NO.into() })
 }
 
-/// Why a claim does not hold; `None`: it does.
-fn tried(claim: &Claim, prober: &mut Prober) -> Result<Option<String>> {
+/// The claims whose text contains the filter; none at all is a mistake.
+fn chosen(claims: Vec<Claim>, filter: Option<&str>) -> Result<Vec<Claim>> {
+    if claims.is_empty() {
+        return Err(Failure::usage("the lab promises nothing").hint("write claims under `expect:`, such as `internet -> web-1 tcp/80: open`"));
+    }
+    let Some(filter) = filter else { return Ok(claims) };
+    let (chosen, others): (Vec<Claim>, Vec<Claim>) = claims.into_iter().partition(|claim| claim.to_string().contains(filter));
+    if chosen.is_empty() {
+        let mut list: Vec<String> = others.iter().take(LISTED_CLAIMS).map(|claim| format!("\n  {claim}")).collect();
+        if others.len() > LISTED_CLAIMS {
+            list.push(format!("\n  and {} more", others.len() - LISTED_CLAIMS));
+        }
+        return Err(Failure::usage(format!("no claim contains `{filter}`; there are:{}", list.concat())).hint("a filter is a part of a claim, spelled as above"));
+    }
+    Ok(chosen)
+}
+
+/// Sends the packets of all claims at once.
+fn try_all(claims: Vec<Claim>, prober: &mut Prober) -> Result<Vec<Tried>> {
+    let mut planned = Vec::new();
+    for claim in &claims {
+        planned.push(plan(claim, prober)?);
+    }
+    let tries: Vec<(&Pair, ProbePacket)> = planned.iter().flatten().flatten().map(|(pair, packet)| (pair, *packet)).collect();
+    let mut seen = prober.probe_all(&tries)?.into_iter();
+    let mut tried = Vec::new();
+    for (claim, planned) in claims.into_iter().zip(&planned) {
+        let (planned, undecided) = match planned {
+            Ok(tries) if tries.is_empty() => (&[][..], Some("the claim speaks of no pair".to_owned())),
+            Ok(tries) => (&tries[..], None),
+            Err(why) => (&[][..], Some(why.clone())),
+        };
+        let broken = |((pair, packet), seen): (&(Pair, ProbePacket), Seen)| {
+            let seen = instead(&claim, &seen, pair, prober)?;
+            Some(Broken { from: pair.from.clone(), to: pair.to_text(), packet: *packet, seen })
+        };
+        let broken = planned.iter().zip(seen.by_ref()).filter_map(broken).collect();
+        tried.push(Tried { undecided, broken, packets: planned.len(), claim });
+    }
+    Ok(tried)
+}
+
+type Plan = std::result::Result<Vec<(Pair, ProbePacket)>, String>;
+
+/// What to send for a claim, or why no packets can decide it.
+fn plan(claim: &Claim, prober: &Prober) -> Result<Plan> {
     let Sources::Each(sources) = &claim.sources else {
-        return Ok(Some("`only` and `nothing else` are not built yet".to_owned()));
+        return Ok(Err("`only` and `nothing else` are not built yet".to_owned()));
     };
     if claim.through.is_some() {
-        return Ok(Some("`through` is not built yet".to_owned()));
+        return Ok(Err("`through` is not built yet".to_owned()));
     }
+    let packets = packets(&claim.traffic.0);
     let destinations: Vec<End> = selected(&claim.destinations, prober)?.into_iter().flat_map(|(_, ends)| ends).collect();
-    let mut tried = 0;
+    let mut tries = Vec::new();
     for (selector, ends) in selected(sources, prober)? {
         for pair in prober.pairs(&selector, &ends, &destinations)? {
-            let packets = match (packets(claim), pair.to) {
+            match (&packets, pair.to) {
                 // Without an address there is nothing to send, whatever the ports.
-                (_, None) => vec![ProbePacket::ECHO],
-                (Ok(packets), Some(_)) => packets,
-                (Err(why), Some(_)) => return Ok(Some(why)),
-            };
-            for packet in packets {
-                tried += 1;
-                let seen = prober.probe(&pair, packet)?;
-                if let Some(instead) = instead(claim, &seen, &pair, prober) {
-                    let to = pair.to.map_or_else(|| claim.destinations.to_string(), |to| to.to_string());
-                    return Ok(Some(format!("{} -> {to} {}: {instead}", pair.from, packet_name(packet))));
-                }
+                (_, None) => tries.push((pair, ProbePacket::ECHO)),
+                (Ok(packets), Some(_)) => tries.extend(packets.iter().map(|packet| (pair.clone(), *packet))),
+                (Err(why), Some(_)) => return Ok(Err(why.clone())),
             }
         }
     }
-    Ok((tried == 0).then(|| "the claim speaks of no pair".to_owned()))
+    Ok(Ok(tries))
 }
 
 /// The ends of a claim by selector, those left out gone.
@@ -84,29 +162,6 @@ fn selected(ends: &Ends, prober: &Prober) -> Result<Vec<(Selector, Vec<End>)>> {
         Ok((selector.clone(), of))
     };
     ends.of.iter().map(own).collect()
-}
-
-/// The packets that stand for the traffic of a claim, or why no packets can.
-fn packets(claim: &Claim) -> std::result::Result<Vec<ProbePacket>, String> {
-    let mut packets = Vec::new();
-    for traffic in &claim.traffic.0 {
-        match traffic {
-            TrafficMatch::Tcp(range) | TrafficMatch::Udp(range) => {
-                if u32::from(range.to) - u32::from(range.from) >= MAX_PORTS {
-                    return Err(format!("probes cannot try {traffic}: name at most {MAX_PORTS} ports"));
-                }
-                let is_tcp = matches!(traffic, TrafficMatch::Tcp(_));
-                packets.extend((range.from..=range.to).map(|port| if is_tcp { ProbePacket::Tcp(port) } else { ProbePacket::Udp(port) }));
-            }
-            TrafficMatch::Icmp(icmp) => match (icmp.icmp_type, icmp.code) {
-                (Some(icmp_type), code) => packets.push(ProbePacket::Icmp { icmp_type, code: code.unwrap_or(0) }),
-                (None, _) => packets.push(ProbePacket::ECHO),
-            },
-            TrafficMatch::Other(number) => packets.push(ProbePacket::Other(*number)),
-            TrafficMatch::All | TrafficMatch::Icmpv6(_) => return Err(format!("probes cannot try `{traffic}`: name a protocol and ports")),
-        }
-    }
-    Ok(packets)
 }
 
 /// What was seen, if it is not what the claim expects.
@@ -123,13 +178,12 @@ fn instead(claim: &Claim, seen: &Seen, pair: &Pair, prober: &Prober) -> Option<S
         _ => false,
     };
     let text = match seen {
-        Seen::Open(_) => "open".to_owned(),
         Seen::Refused => "refused: nothing listens".to_owned(),
-        Seen::NoPublicAddress => "no public address".to_owned(),
         Seen::Dropped { is_reply, at } => {
             let what = if *is_reply { "reply dropped" } else { "dropped" };
             at.map_or_else(|| what.to_owned(), |at| format!("{what} at {}", at.label(prober.fabric())))
         }
+        Seen::Open(_) | Seen::NoPublicAddress => seen.result().to_owned(),
     };
     if !holds {
         return Some(text);
@@ -149,15 +203,5 @@ fn is_blocker(blocker: &Blocker, at: Component, prober: &Prober) -> bool {
         (Blocker::InternetGateway, Component::InternetGateway(_)) | (Blocker::Nat, Component::NatGateway(_)) => true,
         (Blocker::Peering, Component::Peering(_)) | (Blocker::SourceDestCheck, Component::SourceDestCheck(_)) => true,
         _ => false,
-    }
-}
-
-fn packet_name(packet: ProbePacket) -> String {
-    match packet {
-        ProbePacket::Tcp(port) => format!("tcp/{port}"),
-        ProbePacket::Udp(port) => format!("udp/{port}"),
-        ProbePacket::Icmp { icmp_type, .. } => format!("icmp/{icmp_type}"),
-        ProbePacket::Icmpv6 { icmp_type, .. } => format!("icmpv6/{icmp_type}"),
-        ProbePacket::Other(number) => format!("proto/{number}"),
     }
 }

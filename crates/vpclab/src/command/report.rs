@@ -1,0 +1,79 @@
+//! What `test` found, for programs: JSON with stable keys, TAP version 14, JUnit's XML.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::test::Tried;
+
+/// One object a claim.
+pub fn json(all: &[Tried]) -> Value {
+    let broken = |b: &super::test::Broken| json!({"from": b.from, "to": b.to, "packet": b.packet.to_string(), "seen": b.seen});
+    let row = |tried: &Tried| {
+        json!({
+            "claim": tried.claim.to_string(),
+            "status": if tried.holds() { "passed" } else { "failed" },
+            "reason": tried.reasons().first(),
+            "packets": tried.packets,
+            "broken": tried.broken.iter().map(broken).collect::<Vec<_>>(),
+        })
+    };
+    all.iter().map(row).collect()
+}
+
+/// Test Anything Protocol, version 14: a line a claim, why it fails as a block of YAML.
+pub fn tap(all: &[Tried]) -> String {
+    let mut text = format!("TAP version 14\n1..{}\n", all.len());
+    for (number, tried) in (1..).zip(all) {
+        // `#` would begin a directive.
+        let claim = tried.claim.to_string().replace('\\', "\\\\").replace('#', "\\#");
+        let _ = writeln!(text, "{} {number} - {claim}", if tried.holds() { "ok" } else { "not ok" });
+        if !tried.holds() {
+            text.push_str("  ---\n  broken:\n");
+            for why in tried.reasons() {
+                let _ = writeln!(text, "    - {}", Value::from(why));
+            }
+            text.push_str("  ...\n");
+        }
+    }
+    text
+}
+
+/// A test suite as JUnit writes it and build servers read it.
+pub fn junit(lab: &str, all: &[Tried]) -> String {
+    let failed = all.iter().filter(|tried| !tried.holds()).count();
+    let counts = format!("tests=\"{}\" failures=\"{failed}\"", all.len());
+    let mut text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n");
+    let _ = writeln!(text, "  <testsuite name=\"{}\" {counts}>", escaped(lab));
+    for tried in all {
+        let name = escaped(&tried.claim.to_string());
+        if tried.holds() {
+            let _ = writeln!(text, "    <testcase classname=\"{}\" name=\"{name}\"/>", escaped(lab));
+            continue;
+        }
+        let reasons = tried.reasons();
+        let _ = writeln!(text, "    <testcase classname=\"{}\" name=\"{name}\">", escaped(lab));
+        let message = escaped(reasons.first().map_or("", String::as_str));
+        let _ = writeln!(text, "      <failure message=\"{message}\">{}</failure>", escaped(&reasons.join("\n")));
+        text.push_str("    </testcase>\n");
+    }
+    text.push_str("  </testsuite>\n</testsuites>\n");
+    text
+}
+
+/// XML 1.0 §2.4; control characters have no place in a document at all (§2.2).
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' | '\t' => escaped.push(character),
+            control if control.is_control() => escaped.push('\u{fffd}'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,130 @@
+//! `matrix`, and what `test` says of broken promises, as a person types them.
+
+use std::process::{Command, Output};
+
+const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+const MIDDLEBOX: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/middlebox.yaml");
+
+/// No lab of whoever runs the tests takes part.
+fn vpclab(arguments: &[&str]) -> Output {
+    let home = concat!(env!("CARGO_TARGET_TMPDIR"), "/matrix-home");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    command.args(arguments).env("NO_COLOR", "1").env("VPCLAB_HOME", home).env_remove("COLUMNS").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn out(arguments: &[&str], code: i32) -> String {
+    let done = vpclab(arguments);
+    assert_eq!(done.status.code(), Some(code), "{arguments:?}: {}{}", text(&done.stdout), text(&done.stderr));
+    text(&done.stdout)
+}
+
+#[test]
+fn both_engines_print_the_same_table() {
+    let wanted = "\
+tcp/22
+          bastion  db-1  web-1  web-2  office  internet
+bastion            ·     ●      ●      ●       ●
+db-1      ·              ·      ·      ●       ●
+web-1     ·        ·            ·      ●       ●
+web-2     ·        ·     ·             ●       ●
+office    ●        ·     ·      ·
+internet  ·        ·     ·      ·
+
+tcp/443
+          bastion  db-1  web-1  web-2  office  internet
+bastion            ·     ○      ○      ●       ●
+db-1      ·              ○      ○      ●       ●
+web-1     ·        ·            ○      ●       ●
+web-2     ·        ·     ○             ●       ●
+office    ·        ·     ○      ○
+internet  ·        ·     ○      ○
+
+● open  ○ refused  · filtered; rows send, columns receive
+";
+    for engine in ["proof", "linux"] {
+        assert_eq!(out(&["matrix", "tcp/443,22", "-f", SHOP, "--engine", engine], 0), wanted, "{engine}");
+    }
+}
+
+#[test]
+fn two_engines_are_compared_on_every_port_that_a_rule_names() {
+    assert_eq!(out(&["matrix", "-f", SHOP, "--engine", "proof,linux"], 0), "proof and linux disagree on 0 of 140 probes\n");
+    let json = out(&["matrix", "-f", SHOP, "--engine", "linux,proof", "--json"], 0);
+    assert_eq!(json, "{\n  \"probes\": 140,\n  \"disagreements\": []\n}\n");
+}
+
+#[test]
+fn a_disagreement_is_shown_and_has_an_exit_code() {
+    // A known limit of the linux engine: the kernel forgets a flow whose only answer is a reset as soon as it sees that, and a
+    // reset that comes back through an appliance passes the router twice.
+    let out = out(&["matrix", "tcp/443", "-f", MIDDLEBOX, "--engine", "proof,linux"], 5);
+    assert!(out.ends_with("\nproof and linux disagree on 1 of 12 probes\n"), "{out}");
+    assert!(out.contains("app-1  10.0.3.4  tcp/443  refused  reply filtered at sg-in:app-1\n"), "{out}");
+}
+
+#[test]
+fn programs_read_a_row_for_every_packet() {
+    let csv = out(&["matrix", "tcp/3306", "-f", SHOP, "-o", "csv"], 0);
+    assert!(csv.starts_with("from,to,address,packet,result,at\n"), "{csv}");
+    assert!(csv.contains("\nbastion,db-1,192.168.0.132,tcp/3306,filtered,sg-in:db-1\n"), "{csv}");
+    assert!(csv.contains("\ninternet,db-1,,tcp/3306,no public address,\n"), "{csv}");
+    let json = out(&["matrix", "tcp/3306", "-f", SHOP, "-o", "json"], 0);
+    assert_eq!(json.matches("\"from\"").count(), csv.lines().count() - 1);
+    let markdown = out(&["matrix", "tcp/3306", "-f", SHOP, "-o", "markdown"], 0);
+    assert!(markdown.contains("\n| web-1 |   | ") || markdown.contains("\n| web-1 | · | ● |"), "{markdown}");
+}
+
+#[test]
+fn mistakes_say_what_to_type() {
+    let cases: [(&[&str], &str); 4] = [
+        (&["matrix", "tcp/0-65535"], "name at most 64 ports"),
+        (&["matrix", "tpc/22"], "did you mean `tcp`?"),
+        (&["matrix", "-o", "tap"], "-o table, wide, csv, json, markdown"),
+        (&["matrix", "--engine", "proof,linux,proof"], "--engine proof,linux"),
+    ];
+    for (arguments, wanted) in cases {
+        let done = vpclab(&[arguments, &["-f", SHOP]].concat());
+        assert_eq!(done.status.code(), Some(2), "{arguments:?}");
+        assert!(text(&done.stderr).contains(wanted) && done.stdout.is_empty(), "{arguments:?}: {}", text(&done.stderr));
+    }
+}
+
+fn broken() -> String {
+    let shop = std::fs::read_to_string(SHOP).unwrap();
+    let broken = shop.replace("tcp/3306 from sg:web", "tcp/3307 from sg:web");
+    assert_ne!(broken, shop);
+    let path = format!("{}/broken-for-matrix.yaml", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, broken).unwrap();
+    path
+}
+
+#[test]
+fn a_broken_promise_names_every_pair_in_every_format() {
+    let path = broken();
+    let pairs = ["web-1 -> 192.168.0.132 tcp/3306: dropped at sg-in:db-1", "web-2 -> 192.168.0.132 tcp/3306: dropped at sg-in:db-1"];
+    let table = out(&["test", "-f", &path], 1);
+    assert!(pairs.iter().all(|pair| table.contains(&format!("       {pair}\n"))), "{table}");
+    let tap = out(&["test", "-f", &path, "-o", "tap"], 1);
+    assert!(tap.starts_with("TAP version 14\n1..8\nok 1 - "), "{tap}");
+    assert!(tap.contains("\nnot ok 6 - web-1, web-2 -> db-1 tcp/3306: open\n  ---\n  broken:\n    - \"web-1 -> "), "{tap}");
+    assert_eq!(tap.matches("\nok ").count() + tap.matches("\nnot ok ").count(), 8);
+    let junit = out(&["test", "-f", &path, "-o", "junit"], 1);
+    assert!(junit.contains("tests=\"8\" failures=\"1\"") && junit.contains("<failure message=\"web-1 -&gt; 192.168.0.132"), "{junit}");
+    assert_eq!(junit.matches("<testcase ").count(), 8);
+    let json = out(&["test", "-f", &path, "-o", "json"], 1);
+    assert!(json.contains("\"to\": \"192.168.0.132\"") && json.matches("\"status\": \"passed\"").count() == 7, "{json}");
+}
+
+#[test]
+fn a_filter_that_matches_nothing_lists_the_claims() {
+    let done = vpclab(&["test", "-f", SHOP, "frobnicate"]);
+    let error = text(&done.stderr);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(error.contains("no claim contains `frobnicate`") && error.contains("\n  db-1 -> internet tcp/443: allowed via nat\n"), "{error}");
+    assert!(done.stdout.is_empty());
+    assert!(out(&["test", "-f", SHOP, "tcp/22"], 0).ends_with("3 passed, 0 failed\n"));
+}
