@@ -76,7 +76,7 @@ impl Fabric {
         };
         let is_inside = sender.is_some_and(|sender| {
             let vpc = self.interfaces[sender].vpc;
-            vpc == own.vpc || self.peerings.values().any(|peering| peering.peer_of(vpc) == Some(own.vpc))
+            vpc == own.vpc || self.peerings.values().any(|peering| peering.is_active() && peering.peer_of(vpc) == Some(own.vpc))
         });
         // Behind a virtual private gateway private addresses are asked too.
         let is_private_host = matches!(from, Sender::Outside(IpAddr::V4(a)) if is_private(*a));

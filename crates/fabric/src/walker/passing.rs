@@ -66,7 +66,9 @@ impl Transit<'_> {
     /// to the internet by whichever gateway can carry this source.
     pub(super) fn assumed(&self, vpc: VpcIndex, header: &Header) -> Option<Assumed> {
         let fabric = self.fabric;
-        let peers = fabric.peerings.values().filter_map(|peering| peering.peer_of(vpc));
+        // A connection that ended is still shown for a while; nothing would lead over it.
+        let open = fabric.peerings.values().filter(|peering| peering.status.is_open());
+        let peers = open.filter_map(|peering| peering.peer_of(vpc));
         let mut holders = peers.filter_map(|peer| fabric.vpcs[peer].addresses.get(&header.destination));
         if let Some(receiver) = holders.next() {
             return Some(Assumed::Receiver(*receiver));
