@@ -66,9 +66,9 @@ pub(crate) fn build(lab: &Lab, like: &Model) -> Result<Target, Diagnostics> {
         problems: Vec::new(),
     };
     build.everything();
-    let Build { names, fixed, problems, .. } = build;
+    let Build { fixed, problems, .. } = build;
     match problems.is_empty() {
-        true => Ok(Target { model, names, fixed }),
+        true => Ok(Target { names: Names::of(&model), model, fixed }),
         false => Err(Diagnostics::new(lab.sources.clone(), problems)),
     }
 }

@@ -150,11 +150,24 @@ impl Transition<'_> {
                 self.op(name, result)?;
                 self.settle();
             }
+            // Only burstable types have credits to speak of: they are set while there are some.
+            let is_burstable = |name: &str| instance_type::find(name).is_some_and(|kind| kind.burstable);
+            if is_burstable(&known.instance_type) && !is_burstable(&wanted.instance_type) {
+                self.set_credits(name, id, false)?;
+            }
             let request = ModifyInstanceAttribute {
                 instance_type: Some(wanted.instance_type.clone()),
                 ..ModifyInstanceAttribute::of(id.clone())
             };
             let result = modify_instance_attribute(self.model, request);
+            self.op(name, result)?;
+        }
+        self.set_credits(name, id, wanted.unlimited_cpu_credits)
+    }
+
+    fn set_credits(&mut self, name: &str, id: &InstanceId, unlimited: bool) -> Step {
+        if self.model.instances.get(id).is_some_and(|instance| instance.unlimited_cpu_credits != unlimited) {
+            let result = modify_instance_credit_specification(self.model, id, unlimited);
             self.op(name, result)?;
         }
         Ok(())

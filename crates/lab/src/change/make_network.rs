@@ -153,7 +153,8 @@ impl Transition<'_> {
         }
         let dhcp_options_id = match set {
             None => None,
-            Some(set) => match self.model.dhcp_options.values().find(|other| says(other) == says(set)) {
+            // The region's own set is used again; what a VPC has of its own is its own.
+            Some(set) => match self.model.dhcp_options.values().find(|other| !other.origin.is_known() && says(other) == says(set)) {
                 Some(same) => Some(same.id.clone()),
                 None => {
                     let request = CreateDhcpOptions {

@@ -39,6 +39,25 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
             refresh.set(&mut here.origin, &there.origin);
         }
     }
+    // Interfaces that AWS manages are written where their gateway or endpoint is.
+    let gateways = model.nat_gateways.values().filter_map(|g| Some((g.network_interface_id.clone()?, g.origin.clone())));
+    let mut managed: Vec<_> = gateways.collect();
+    for endpoint in model.vpc_endpoints.values() {
+        let interfaces = model.network_interfaces_of_endpoint(&endpoint.id);
+        managed.extend(interfaces.into_iter().map(|eni| (eni.id.clone(), endpoint.origin.clone())));
+    }
+    for (id, origin) in managed {
+        model.network_interfaces.get_mut(&id).iter_mut().for_each(|here| refresh.set(&mut here.origin, &origin));
+    }
+    let vpcs: Vec<_> = model.vpcs.values().cloned().collect();
+    for vpc in vpcs {
+        let there = refresh.there(|names| &names.vpcs, &vpc.id).and_then(|id| target.model.vpcs.get(id)?.dhcp_options_id.as_ref());
+        let there = there.and_then(|id| target.model.dhcp_options.get(id));
+        let here = vpc.dhcp_options_id.and_then(|id| model.dhcp_options.get_mut(&id));
+        if let (Some(there), Some(here)) = (there, here) {
+            refresh.set(&mut here.origin, &there.origin);
+        }
+    }
     for gateway in model.internet_gateways.values_mut() {
         let vpc = gateway.vpc_id.as_ref().and_then(|vpc| refresh.there(|names| &names.vpcs, vpc));
         let there = vpc.and_then(|vpc| target.model.internet_gateway_of(vpc));

@@ -324,6 +324,7 @@ impl Reader<'_> {
                 .fixed("image", &instance.image_id)
                 .fixed("key pair", instance.key_name.as_deref().unwrap_or("none"))
                 .open("type", &instance.instance_type)
+                .open("CPU credits", if instance.unlimited_cpu_credits { "unlimited" } else { "standard" })
                 .open("state", if matches!(instance.state, InstanceState::Stopped | InstanceState::Stopping) { "stopped" } else { "running" });
             let user_data = instance.user_data.as_deref().unwrap_or_default();
             thing.fixed.insert("user data".to_owned(), Value::Long(String::from_utf8_lossy(user_data).into_owned()));

@@ -1,0 +1,248 @@
+//! Random lab files: few names, so that two files often speak of the same things, and most of the format's keys.
+
+use std::fmt::{self, Write};
+
+use proptest::prelude::*;
+
+/// A lab file. Debug prints it as people read it.
+#[derive(Clone)]
+pub struct Text(String);
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{}", self.0)
+    }
+}
+
+/// Any lab; it shrinks towards the simplest one.
+pub fn lab() -> impl Strategy<Value = Text> {
+    proptest::collection::vec(any::<u8>(), 260).prop_map(|bytes| Text(write(Choices { bytes, next: 0 })))
+}
+
+struct Choices {
+    bytes: Vec<u8>,
+    next: usize,
+}
+
+impl Choices {
+    fn byte(&mut self) -> u8 {
+        let byte = self.bytes.get(self.next).copied().unwrap_or(0);
+        self.next += 1;
+        byte
+    }
+
+    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.byte() as usize % of.len()]
+    }
+
+    /// True about so many times of a hundred.
+    fn maybe(&mut self, percent: u8) -> bool {
+        self.byte() as u32 * 100 / 256 >= u32::from(100 - percent)
+    }
+
+    /// Adds `key: value` with one of the values, or nothing.
+    fn key(&mut self, percent: u8, key: &str, values: &[&str], to: &mut Vec<String>) {
+        if self.maybe(percent) {
+            to.push(format!("{key}: {}", self.pick(values)));
+        }
+    }
+}
+
+const SUBNETS: [&str; 3] = ["a", "b", "c"];
+
+fn write(mut c: Choices) -> String {
+    let mut text = String::new();
+    if c.maybe(4) {
+        text.push_str("region: us-east-1\n");
+    }
+    let raised = c.pick(&["20", "30"]);
+    let _ = writeln!(text, "quotas: {{ addresses_per_region: {raised}, vpcs_per_region: 5 }}");
+    let _ = writeln!(text, "outside:\n  office: {}", c.pick(&["203.0.113.7", "203.0.113.8", "[203.0.113.7, 203.0.113.9]"]));
+    if c.maybe(40) {
+        let _ = writeln!(text, "  home: {}", c.pick(&["198.51.100.1", "203.0.113.20"]));
+    }
+    let _ = writeln!(text, "prefix_lists:\n  offices: {}", c.pick(&[
+        "[203.0.113.0/24]", "[203.0.113.0/25, 198.51.100.0/24]", "{ entries: [198.51.100.0/24], max_entries: 5 }", "[\"2001:db8::/32\"]",
+    ]));
+    if c.maybe(40) {
+        let _ = writeln!(text, "key_pairs: {{ me: {} }}", c.pick(&["ssh-ed25519 AAAA me", "ssh-ed25519 BBBB me"]));
+    }
+    let has_key = text.contains("key_pairs");
+    let vpcs: Vec<(&str, usize)> = [("shop", 1), ("data", 2), ("edge", 3)].into_iter().filter(|(name, _)| *name == "shop" || c.maybe(50)).collect();
+    text.push_str("vpcs:\n");
+    let mut placed: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (name, number) in &vpcs {
+        let subnets = vpc(&mut c, name, *number, &mut text);
+        placed.push((name, subnets));
+    }
+    policy(&mut c, &placed, &mut text);
+    links(&mut c, &placed, &mut text);
+    instances(&mut c, &placed, has_key, &mut text);
+    text
+}
+
+fn vpc<'a>(c: &mut Choices, name: &str, number: usize, text: &mut String) -> Vec<&'a str> {
+    let second = c.maybe(10);
+    let primary = format!("10.{}{number}.0.0/16", if second { 1 } else { 2 });
+    let more = if c.maybe(25) { format!(", 10.{}{number}.0.0/16", c.pick(&["5", "6"])) } else { String::new() };
+    let _ = writeln!(text, "  {name}:\n    cidr: [{primary}{more}]");
+    let mut keys = Vec::new();
+    c.key(10, "igw", &["true", "auto"], &mut keys);
+    c.key(15, "dns_hostnames", &["true"], &mut keys);
+    c.key(15, "dhcp", &["none", "{ domain_name: lab.internal, ntp_servers: [10.0.0.1] }", "{ domain_name_servers: [AmazonProvidedDNS] }"], &mut keys);
+    c.key(20, "tags", &["{ team: a }", "{ team: b, cost: one }"], &mut keys);
+    for key in keys {
+        let _ = writeln!(text, "    {key}");
+    }
+    let has_table = c.maybe(50);
+    let has_gateway = c.maybe(40);
+    let has_acl = c.maybe(50);
+    let subnets: Vec<&str> = SUBNETS.into_iter().filter(|subnet| *subnet == "a" || c.maybe(65)).collect();
+    text.push_str("    subnets:\n");
+    for (at, subnet) in subnets.iter().enumerate() {
+        let pinned = format!("10.{}{number}.2{at}.0/24", if second { 1 } else { 2 });
+        let block = c.pick(&["/24", "/26", "/24", &pinned]).to_owned();
+        let mut keys = vec![format!("cidr: {block}")];
+        c.key(50, "az", &["a", "c"], &mut keys);
+        let routes: &[&str] = match (has_table, has_gateway) {
+            (true, true) => &["igw", "nat@a", "none", "t1", "nat@n1"],
+            (true, false) => &["igw", "nat@a", "none", "t1"],
+            (false, true) => &["igw", "nat@a", "none", "nat@n1"],
+            (false, false) => &["igw", "nat@a", "none"],
+        };
+        c.key(80, "route", routes, &mut keys);
+        c.key(25, "public_ips", &["true", "false"], &mut keys);
+        c.key(10, "tags", &["{ tier: front }"], &mut keys);
+        if has_acl {
+            c.key(40, "acl", &["strict", "default"], &mut keys);
+        }
+        let _ = writeln!(text, "      {subnet}: {{ {} }}", keys.join(", "));
+    }
+    if has_table {
+        let mut routes = vec![format!("0.0.0.0/0: {}", c.pick(&["igw", "nat@a", "blackhole"]))];
+        if c.maybe(40) {
+            routes.push(format!("198.51.100.0/24: {}", c.pick(&["blackhole", "igw", "nat@a"])));
+        }
+        let rest = c.pick(&["", ", main: true", ", tags: { of: t1 }", ""]);
+        let _ = writeln!(text, "    route_tables:\n      t1: {{ routes: {{ {} }}{rest} }}", routes.join(", "));
+    }
+    if has_gateway {
+        let kind = c.pick(&["", ", private: true", ", eip: 52.95.110.1", ", tags: { a: b }"]);
+        let kind = if number > 1 { kind.replace("52.95.110.1", &format!("52.95.110.{number}")) } else { kind.to_owned() };
+        let subnet = subnets[c.byte() as usize % subnets.len()];
+        let _ = writeln!(text, "    nat_gateways: {{ n1: {{ subnet: {subnet}{kind} }} }}");
+    }
+    if has_acl {
+        let _ = writeln!(text, "    acls:\n      strict:");
+        for number in [100, 110, 120] {
+            if c.maybe(70) {
+                let rule = c.pick(&["allow all from anywhere", "deny tcp/22 from office", "allow tcp/80,443 from anywhere", "allow tcp/1024-65535 from vpc:shop"]);
+                let _ = writeln!(text, "        - {number} {rule}");
+            }
+        }
+        let _ = writeln!(text, "        - {} allow out all to anywhere", c.pick(&["100", "90"]));
+        if c.maybe(20) {
+            let _ = writeln!(text, "      default: [ 100 allow all from anywhere, 100 allow out tcp/80 to anywhere ]");
+        }
+    }
+    subnets
+}
+
+fn policy(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
+    text.push_str("security_groups:\n");
+    for (vpc, _) in placed {
+        for group in ["web", "db"] {
+            let mut rules = Vec::new();
+            for _ in 0..3 {
+                if c.maybe(60) {
+                    let other = if group == "web" { "sg:SELF-db" } else { "sg:SELF-web" };
+                    let rule = c.pick(&[
+                        "tcp/22 from office", "tcp/80,443 from anywhere", "udp/53 from subnet:SELF/a", "tcp/22 from OTHER", "icmp from anywhere",
+                        "tcp/80 from pl:offices", "out tcp/80 to anywhere", "out all to OTHER", "all from vpc:SELF",
+                    ]);
+                    rules.push(rule.replace("OTHER", other).replace("SELF", vpc));
+                }
+            }
+            let more = c.pick(&["", "", ", description: other words", ", tags: { of: group }"]);
+            let _ = writeln!(text, "  {vpc}-{group}: {{ vpc: {vpc}, rules: [{}]{more} }}", rules.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>().join(", "));
+        }
+    }
+    if placed.len() == 1 && c.maybe(20) {
+        text.push_str("  default: [ tcp/80 from anywhere, out udp/53 to anywhere ]\n");
+    }
+}
+
+fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
+    let has = |name: &str| placed.iter().any(|(vpc, _)| *vpc == name);
+    let mut peerings = Vec::new();
+    if has("data") && c.maybe(60) {
+        peerings.push(format!("  ab: {{ vpcs: {}{} }}", c.pick(&["[shop, data]", "[data, shop]"]), c.pick(&["", ", routes: true", ", dns: true"])));
+    }
+    if has("edge") && c.maybe(60) {
+        peerings.push(format!("  se: {{ vpcs: [shop, edge]{} }}", c.pick(&["", ", routes: true"])));
+    }
+    if !peerings.is_empty() {
+        let _ = writeln!(text, "peerings:\n{}", peerings.join("\n"));
+    }
+    let mut endpoints = Vec::new();
+    if c.maybe(35) {
+        endpoints.push(format!("  s3: {{ vpc: shop, service: s3, route_tables: {} }}", c.pick(&["[a]", "[]"])));
+    }
+    if c.maybe(35) {
+        let more = c.pick(&["", ", private_dns: false", ", sg: [shop-web]", ", sg: [shop-web, shop-db]"]);
+        let service = c.pick(&["ssm", "sqs"]);
+        endpoints.push(format!("  ssm: {{ vpc: shop, service: {service}, subnets: [shop/a]{more} }}"));
+    }
+    if !endpoints.is_empty() {
+        let _ = writeln!(text, "endpoints:\n{}", endpoints.join("\n"));
+    }
+}
+
+fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, text: &mut String) {
+    text.push_str("instances:\n");
+    for name in ["web", "db", "app", "fw"] {
+        if name != "web" && !c.maybe(75) {
+            continue;
+        }
+        let (vpc, subnets) = &placed[c.byte() as usize % placed.len()];
+        let subnet = subnets[c.byte() as usize % subnets.len()];
+        let mut keys = Vec::new();
+        let two = name == "fw" && c.maybe(60);
+        if !two {
+            keys.push(format!("subnet: {vpc}/{subnet}"));
+        }
+        let groups = c.pick(&["SELF-web", "SELF-db", "[SELF-web, SELF-db]"]).replace("SELF", vpc);
+        keys.push(format!("sg: {groups}"));
+        if two {
+            let second = subnets[c.byte() as usize % subnets.len()];
+            let more = c.pick(&["", ", secondary_ips: 1", ", secondary_ips: 2", ", source_dest_check: false", ", public_ip: eip", ", name: inner, tags: { x: y }"]);
+            keys.push(format!("interfaces: [ {{ subnet: {vpc}/{subnet} }}, {{ subnet: {vpc}/{second}{more} }} ]"));
+            c.key(40, "public_ip", &["eip", "false"], &mut keys);
+        } else if name == "app" {
+            c.key(50, "count", &["1", "2", "3"], &mut keys);
+            c.key(50, "public_ip", &["true", "eip", "false"], &mut keys);
+        } else {
+            let pinned = if name == "web" { "52.95.110.10" } else { "52.95.110.11" };
+            c.key(70, "public_ip", &["true", "eip", "false", pinned, "52.95.110.12"], &mut keys);
+        }
+        c.key(30, "type", &["t3.small", "m5.large", "m5.xlarge"], &mut keys);
+        if has_key {
+            c.key(30, "key", &["me"], &mut keys);
+        }
+        c.key(50, "listen", &["[tcp/80]", "[tcp/22, udp/53]"], &mut keys);
+        c.key(20, "run", &["[sleep 1]", "[sleep 1, sleep 2]"], &mut keys);
+        c.key(20, "user_data", &["one", "two"], &mut keys);
+        c.key(15, "forward", &["true", "false"], &mut keys);
+        c.key(15, "source_dest_check", &["false", "true"], &mut keys);
+        c.key(20, "stopped", &["true", "false"], &mut keys);
+        c.key(20, "metadata", &["{ tokens: required, hop_limit: 2 }", "{ enabled: false }", "{ tags: true }"], &mut keys);
+        c.key(30, "tags", &["{ role: front }", "{ role: back, more: yes-please }"], &mut keys);
+        let _ = writeln!(text, "  {name}: {{ {} }}", keys.join(", "));
+    }
+}
