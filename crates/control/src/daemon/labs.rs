@@ -152,8 +152,8 @@ impl Labs {
         if host.record.model.generation != probes.generation {
             return Err(conflict(name));
         }
-        let answers = probes.requests.iter().map(|request| host.probe(request).map_err(|e| e.to_string())).collect();
-        Ok(Answers { answers })
+        let answers = fabric::Engine::probe_all(host.engine()?, &probes.requests);
+        Ok(Answers { answers: answers.into_iter().map(|answer| answer.map_err(|e| e.to_string())).collect() })
     }
 
     /// Changes a lab, and lets go of it when nothing of it is left.
