@@ -38,6 +38,8 @@ pub struct Global {
 /// The commands in the order in which people meet them.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a lab file to start from
+    Init(crate::command::init::InitArgs),
     /// Say whether a lab file is legal
     Validate(FileArgs),
     /// Show what the lab file makes in an empty account
@@ -55,6 +57,8 @@ pub enum Command {
     Cidr(CidrCommand),
     /// Print the JSON Schema of lab files
     Schema,
+    /// Say what an error code means, and what to write instead
+    Explain(crate::command::explain::ExplainArgs),
     /// Print manual pages, or the whole reference
     Man(crate::command::man::ManArgs),
     /// Print a completion script

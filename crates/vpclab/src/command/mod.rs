@@ -2,8 +2,10 @@
 
 mod check;
 mod cidr;
+pub mod explain;
 pub mod graph;
 mod grid;
+pub mod init;
 pub mod man;
 pub mod matrix;
 mod probing;
@@ -28,6 +30,7 @@ const ACCOUNT: &str = "000000000000";
 /// Runs one command.
 pub fn run(command: Command, global: &Global, output: &Output) -> Result {
     match command {
+        Command::Init(arguments) => init::run(&arguments, output),
         Command::Validate(file) => {
             let lab = load(&find(file.positional.as_deref(), global)?, output)?;
             cloud(&lab, output)?;
@@ -55,6 +58,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         }
         Command::Matrix(arguments) => matrix::run(&arguments, &cloud(&load(&find(None, global)?, output)?, output)?, output),
         Command::Cidr(command) => cidr::run(command, output),
+        Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {
             output.json(&lab::schema())?;
