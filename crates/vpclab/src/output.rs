@@ -102,6 +102,11 @@ impl Output {
         }
     }
 
+    /// A remark beside the data.
+    pub fn note(&self, text: impl AsRef<str>) {
+        let _ = writeln!(std::io::stderr(), "note: {}", text.as_ref());
+    }
+
     /// A failure: what, why, what to type next.
     pub fn failure(&self, failure: &Failure) {
         let error = if std::io::stderr().is_terminal() && self.colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };

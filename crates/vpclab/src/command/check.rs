@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use model::Model;
 use serde_json::json;
 
 use super::probing::{Pair, Prober, Seen};
+use super::target::Target;
 use crate::cli::CheckArgs;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
 /// Exit 0 when every pair is open, else 1.
-pub fn run(arguments: &CheckArgs, model: &Model, output: &Output) -> Result {
+pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
     let probe = lab::sentence::parse_probe(&arguments.words).map_err(|e| {
         let failure = Failure::usage(e.message);
         match e.hint {
@@ -19,7 +19,7 @@ pub fn run(arguments: &CheckArgs, model: &Model, output: &Output) -> Result {
             None => failure,
         }
     })?;
-    let mut prober = Prober::start(model, &arguments.engine)?;
+    let mut prober = Prober::start(target, &arguments.engine)?;
     let (sources, destinations) = (prober.ends(&probe.source)?, prober.ends(&probe.destination)?);
     let pairs = prober.pairs(&probe.source, &sources, &destinations)?;
     if pairs.is_empty() {

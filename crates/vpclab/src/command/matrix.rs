@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::grid::{Cell, Grid};
 use super::probing::{Pair, Prober, Seen, packets};
+use super::target::Target;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
@@ -45,27 +46,27 @@ struct Answer {
 }
 
 /// Asks and prints. Exit 5 when two engines disagree.
-pub fn run(arguments: &MatrixArgs, model: &Model, output: &Output) -> Result {
+pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Csv, Format::Json, Format::Markdown])?;
     let packets = match arguments.traffic.as_slice() {
-        [] => named_by_rules(model),
+        [] => named_by_rules(&target.model),
         words => spelled(words)?,
     };
     let mut engines = arguments.engine.clone();
     engines.dedup();
     let [first, others @ ..] = engines.as_slice() else { return Err(Failure::usage("--engine names no engine")) };
-    let places = places(model);
+    let places = places(&target.model);
     if places.iter().filter(|place| matches!(place.end, End::Interface { .. })).count() == 0 {
         return Err(Failure::usage("the lab has no running instance to ask"));
     }
-    let mut prober = Prober::start(model, first)?;
+    let mut prober = Prober::start(target, first)?;
     let asked = ask(&places, &packets, &prober)?;
     let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
     let seen = prober.probe_all(&tries)?;
     match others {
         [] => print(&places, &packets, &asked, &seen, &prober, output),
         [second] => {
-            let mut other = Prober::start(model, second)?;
+            let mut other = Prober::start(target, second)?;
             let seen = seen.into_iter().zip(other.probe_all(&tries)?).collect::<Vec<_>>();
             compare([first, second], &asked, &seen, &prober, output)
         }

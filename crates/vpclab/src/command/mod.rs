@@ -10,6 +10,7 @@ pub mod man;
 pub mod matrix;
 mod probing;
 mod report;
+mod target;
 mod test;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use conformance::{EngineName, Options};
 use lab::{Files, Lab};
 use model::{Context, Model, Timestamp};
 
+use self::target::Target;
 use crate::cli::{Cli, Command, ConformanceCommand, Global};
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -47,16 +49,16 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Check(arguments) => check::run(&arguments, &cloud(&load(&find(None, global)?, output)?, output)?, output),
+        Command::Check(arguments) => check::run(&arguments, &target(global, output)?.1, output),
         Command::Test(arguments) => {
-            let lab = load(&find(None, global)?, output)?;
-            test::run(&arguments, &lab, &cloud(&lab, output)?, output)
+            let (lab, target) = target(global, output)?;
+            test::run(&arguments, &lab, &target, output)
         }
         Command::Graph(arguments) => {
             let lab = load(&find(arguments.positional.as_deref(), global)?, output)?;
             graph::run(&arguments, &cloud(&lab, output)?, output)
         }
-        Command::Matrix(arguments) => matrix::run(&arguments, &cloud(&load(&find(None, global)?, output)?, output)?, output),
+        Command::Matrix(arguments) => matrix::run(&arguments, &target(global, output)?.1, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Man(arguments) => man::run(&arguments, output),
@@ -117,6 +119,14 @@ fn cloud(lab: &Lab, output: &Output) -> Result<Model> {
     let mut model = empty(lab);
     lab.apply(&mut model).map_err(|e| Failure::usage(e.render(output.colour())))?;
     Ok(model)
+}
+
+/// The lab file, and the cloud that probes go to.
+fn target(global: &Global, output: &Output) -> Result<(Lab, Target)> {
+    let lab = load(&find(None, global)?, output)?;
+    let described = cloud(&lab, output)?;
+    let target = Target::of(&lab, described, output)?;
+    Ok((lab, target))
 }
 
 /// Files of the disk; an include is meant from the folder of the file that includes it.

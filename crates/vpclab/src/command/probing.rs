@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use conformance::EngineName;
-use fabric::engine::{Leg, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
+use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
 use fabric::{Component, EndError, Engine, Fabric};
 use model::guest::Listener;
 use model::selector::End;
 use model::{Model, ProbePacket, Selector, TrafficMatch};
 
+use super::target::{Running, Target};
 use crate::exit::{Failure, Result};
 
 /// Most ports of one range that are tried; probes are no proof of ranges.
@@ -22,7 +23,15 @@ const SOURCE_PORT: u16 = 49_152;
 pub struct Prober {
     model: Arc<Model>,
     fabric: Arc<Fabric>,
-    engine: Box<dyn Engine>,
+    carrier: Carrier,
+}
+
+/// What the packets go through.
+enum Carrier {
+    /// An engine of this command's own.
+    Own(Box<dyn Engine>),
+    /// A lab that is up.
+    Lab(Running),
 }
 
 /// What a probe showed.
@@ -103,13 +112,19 @@ impl Seen {
 }
 
 impl Prober {
-    /// Starts the engine and brings the cloud up on it.
-    pub fn start(model: &Model, engine: &str) -> Result<Prober> {
+    /// Takes the running lab, or starts the engine and brings the cloud up on it.
+    pub fn start(target: &Target, engine: &str) -> Result<Prober> {
         let named = EngineName::parse(engine).ok_or_else(|| Failure::usage(format!("no engine is named `{engine}`")))?;
-        let (model, fabric) = (Arc::new(model.clone()), Arc::new(Fabric::compile(model)));
-        let mut engine = named.start().map_err(|e| Failure::environment(e.to_string()))?;
-        engine.apply(&model, &fabric).map_err(|e| Failure::environment(e.to_string()))?;
-        Ok(Prober { model, fabric, engine })
+        let (model, fabric) = (target.model.clone(), Arc::new(Fabric::compile(&target.model)));
+        let carrier = match &target.running {
+            Some(running) if named == EngineName::Linux => Carrier::Lab(running.clone()),
+            _ => {
+                let mut engine = named.start().map_err(|e| Failure::environment(e.to_string()))?;
+                engine.apply(&model, &fabric).map_err(|e| Failure::environment(e.to_string()))?;
+                Carrier::Own(engine)
+            }
+        };
+        Ok(Prober { model, fabric, carrier })
     }
 
     /// What a selector means. Errors: nothing.
@@ -162,7 +177,10 @@ impl Prober {
                 requests.push(Probe::Packet(probe).into());
             }
         }
-        let answers = self.engine.probe_all(&requests);
+        let answers: Vec<std::result::Result<Answer, String>> = match &mut self.carrier {
+            Carrier::Own(engine) => engine.probe_all(&requests).into_iter().map(|answer| answer.map_err(|e| e.to_string())).collect(),
+            Carrier::Lab(running) => running.probe(&requests)?,
+        };
         let seen = |((pair, packet), answer): (&(&Pair, ProbePacket), Option<usize>)| {
             let Some(answer) = answer.map(|at| answers[at].clone()) else { return Ok(Seen::NoPublicAddress) };
             match answer {

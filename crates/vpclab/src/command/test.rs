@@ -6,10 +6,11 @@ use fabric::Component;
 use lab::Lab;
 use model::claim::{Blocker, Claim, Ends, Expected, Sources, Waypoint};
 use model::selector::End;
-use model::{Model, ProbePacket, Selector};
+use model::{ProbePacket, Selector};
 
 use super::probing::{Pair, Prober, Seen, packets};
 use super::report;
+use super::target::Target;
 use crate::cli::TestArgs;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -62,10 +63,10 @@ impl Tried {
 }
 
 /// Tries every claim. Exit 0 when all hold.
-pub fn run(arguments: &TestArgs, lab: &Lab, model: &Model, output: &Output) -> Result {
+pub fn run(arguments: &TestArgs, lab: &Lab, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
     let claims = chosen(lab.claims(), arguments.filter.as_deref())?;
-    let mut prober = Prober::start(model, &arguments.engine)?;
+    let mut prober = Prober::start(target, &arguments.engine)?;
     let tried = try_all(claims, &mut prober)?;
     let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
