@@ -1,0 +1,105 @@
+//! Commands that probe go to the lab that is up under the file's name.
+#![cfg(target_os = "linux")]
+
+sandbox::reexec_in_tests!();
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use control::api::Wanted;
+use control::client::Daemon;
+use control::daemon::DAEMON;
+use control::paths::Paths;
+use model::{Context, Model, Timestamp};
+
+/// This program is the daemon too when it is started as one: the client starts the program that it is part of.
+mod daemon_in_tests {
+    extern "C" fn serve() {
+        if std::env::args().nth(1).as_deref() == Some(super::DAEMON) {
+            let paths = super::Paths::of_user().expect("VPCLAB_HOME");
+            std::process::exit(control::daemon::serve(paths));
+        }
+    }
+
+    // JUSTIFICATION: the harness owns `main`, and its threads exist before any test runs.
+    // SAFETY: an entry of .init_array is called once, before main, on the only thread.
+    #[used]
+    #[unsafe(link_section = ".init_array")]
+    static SERVE: extern "C" fn() = serve;
+}
+
+struct Disk;
+
+impl lab::Files for Disk {
+    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
+        std::fs::read_to_string(name).map(|text| (name.to_owned(), text)).map_err(|e| e.to_string())
+    }
+}
+
+fn model_of(path: &Path) -> (String, Model) {
+    let lab = lab::load(&path.to_string_lossy(), &Disk).expect("lab file");
+    let mut model = Model::new("000000000000", lab.region(), Context::seeded(1, Timestamp::default()));
+    assert!(lab.apply(&mut model).is_ok());
+    (lab.name.clone(), model)
+}
+
+/// A daemon of the test's own, ended with it.
+struct Own {
+    daemon: Daemon,
+    folder: tempfile::TempDir,
+}
+
+impl Own {
+    fn begin() -> Own {
+        let folder = tempfile::tempdir().expect("folder");
+        let (daemon, _) = Daemon::reach(Paths { home: folder.path().join("home") }).expect("daemon");
+        Own { daemon, folder }
+    }
+
+    fn vpclab(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+        command.args(arguments).env("NO_COLOR", "1").env("VPCLAB_HOME", self.folder.path().join("home"));
+        let Output { stdout, stderr, status } = command.output().expect("vpclab");
+        (String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned(), status.code())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        for lab in self.daemon.labs().unwrap_or_default() {
+            let _ = self.daemon.take_down(&lab.name);
+        }
+        let _ = self.daemon.leave();
+    }
+}
+
+#[test]
+fn probes_go_to_the_lab_that_is_up_and_a_file_that_was_changed_is_noticed() {
+    let own = Own::begin();
+    let shop = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml")).expect("shop");
+    let path = own.folder.path().join("shop.yaml");
+    let file = path.to_str().expect("path").to_owned();
+    std::fs::write(&path, &shop).expect("file");
+    let (name, model) = model_of(&path);
+    let wanted = Wanted { base_generation: None, file: Some(path.clone()), model, claims: Vec::new() };
+    own.daemon.bring(&name, &wanted, Duration::from_secs(60)).expect("up");
+
+    assert_eq!(own.vpclab(&["test", "-f", &file]).0.lines().last(), Some("8 passed, 0 failed"));
+    let (out, error, code) = own.vpclab(&["check", "-f", &file, "web-1", "db-1", "tcp/3306"]);
+    assert_eq!((out.as_str(), error.as_str(), code), ("web-1 -> 192.168.0.132: open\n", "", Some(0)));
+    assert_eq!(own.vpclab(&["matrix", "-f", &file, "--engine", "proof,linux"]).0, "proof and linux disagree on 0 of 140 probes\n");
+
+    // The file moves on, the lab does not.
+    std::fs::write(&path, shop.replace("tcp/3306 from sg:web", "tcp/3307 from sg:web")).expect("file");
+    for engine in ["linux", "proof"] {
+        let (out, error, code) = own.vpclab(&["check", "-f", &file, "web-1", "db-1", "tcp/3306", "--engine", engine]);
+        assert_eq!((out.as_str(), code), ("web-1 -> 192.168.0.132: open\n", Some(0)), "{engine}");
+        assert!(error.starts_with("note: lab shop is up and is what is asked; its file has "), "{error}");
+    }
+
+    // Down, the file alone speaks.
+    own.daemon.take_down(&name).expect("down");
+    let (out, error, code) = own.vpclab(&["check", "-f", &file, "web-1", "db-1", "tcp/3306"]);
+    assert_eq!((out.as_str(), error.as_str(), code), ("web-1 -> 192.168.0.132: filtered at sg-in:db-1\n", "", Some(1)));
+}
