@@ -40,6 +40,8 @@ pub enum Feature {
     Overlay,
     /// More than one user id inside instances; without, everything inside runs as root.
     InstanceIds,
+    /// What instances ask of the kernel can be filtered.
+    SystemCallFilter,
     /// Limits on memory and processes can be enforced.
     Cgroup,
 }

@@ -217,7 +217,7 @@ fn a_root_of_layers_cannot_write_outside_itself() {
     }
     // An image whose /etc and /dev lead to the host's directories.
     std::os::unix::fs::symlink(&outside, layers[1].join("etc")).unwrap();
-    std::os::unix::fs::symlink(&outside, layers[1].join("dev")).unwrap();
+    std::os::unix::fs::symlink(outside.join("dev"), layers[1].join("dev")).unwrap();
     let mut spec = InstanceSpec::new("one", "one");
     spec.root.base = RootBase::Layers {
         lower: layers,
@@ -234,14 +234,8 @@ fn a_root_of_layers_cannot_write_outside_itself() {
         }
     }
     lab.client.start_instance(spec).unwrap();
-    // Whether it starts or is refused, nothing may appear outside.
-    match lab
-        .client
-        .exec("one", ExecSpec::new(["sh", "-c", "true"]), Stdio::Null)
-    {
-        Ok(process) => assert_eq!(process.wait().unwrap(), ExitStatus::Code(0)),
-        Err(error) => assert!(matches!(error, Error::Refused(_)), "{error}"),
-    }
+    // It starts: the links lead to places inside, where what they name is made.
+    assert_eq!(output(&lab, "one", "cat /etc/hosts"), "inside");
     assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
 }
 
@@ -262,4 +256,75 @@ fn other_ids_exist_exactly_where_they_are_promised() {
         let refused = lab.client.exec("one", spec, Stdio::Null);
         assert!(matches!(refused, Err(Error::Refused(fault)) if fault.errno == Some(libc::EINVAL)));
     }
+}
+
+#[test]
+fn root_inside_is_never_root_of_this_machine() {
+    let lab = Lab::with_instance("one");
+    // What the host sees of a program inside.
+    let (mut read, write) = std::io::pipe().unwrap();
+    let null = || std::os::fd::OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+    let spec = ExecSpec::new([
+        "sh",
+        "-c",
+        "read line </proc/self/uid_map; echo $line; exec sleep 20",
+    ]);
+    let streams = [null(), write.into(), null()];
+    let _process = lab
+        .client
+        .exec("one", spec, Stdio::Descriptors(streams))
+        .unwrap();
+    let mut map = [0; 64];
+    let length = std::io::Read::read(&mut read, &mut map).unwrap();
+    let map = String::from_utf8_lossy(&map[..length]).into_owned();
+    let fields: Vec<u32> = map
+        .split_whitespace()
+        .map(|field| field.parse().unwrap())
+        .collect();
+    let ids = lab.client.stats().unwrap().instance_ids;
+    assert_eq!((fields[0], fields[2]), (0, ids), "{map}");
+    let seen = descendants(lab.handle.pid);
+    assert!(seen.len() > 1, "{seen:?}");
+    let launcher = rustix::process::getuid().as_raw();
+    for (pid, uid) in seen {
+        // Without ids of their own, programs inside are the launching user; root has ids of its own to give.
+        let expected = if ids > 1 {
+            uid > 65_535 || (65_520..65_534).contains(&uid)
+        } else {
+            uid == launcher
+        };
+        assert!(
+            expected && (uid != 0 || ids == 1),
+            "process {pid} runs as {uid}"
+        );
+    }
+}
+
+/// Processes of instances below a holder with their user id on the host; inits excepted, which are ours.
+fn descendants(holder: i32) -> Vec<(i32, u32)> {
+    let children = |pid: i32| -> Vec<i32> {
+        let text =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        text.split_whitespace()
+            .map(|pid| pid.parse().unwrap())
+            .collect()
+    };
+    let uid = |pid: i32| -> u32 {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Uid:"))
+            .unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let inits = children(holder);
+    let programs = inits
+        .iter()
+        .flat_map(|init| children(*init))
+        .collect::<Vec<_>>();
+    inits
+        .into_iter()
+        .chain(programs)
+        .map(|pid| (pid, uid(pid)))
+        .collect()
 }

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use super::{Capabilities, Check, Feature, explain_refusal};
 use crate::channel::{Channel, Received};
 use crate::error::Error;
-use crate::{identity, root, sys};
+use crate::{filter, identity, root, sys};
 
 /// What an attempt came to.
 type Attempt = Result<(), (String, Option<String>)>;
@@ -40,7 +40,7 @@ pub(crate) fn main() -> i32 {
     }
 }
 
-const FEATURES: [(Feature, bool); 10] = [
+const FEATURES: [(Feature, bool); 11] = [
     (Feature::Namespaces, true),
     (Feature::Sysctl, true),
     (Feature::Veth, true),
@@ -50,6 +50,7 @@ const FEATURES: [(Feature, bool); 10] = [
     (Feature::Proc, true),
     (Feature::Overlay, false),
     (Feature::InstanceIds, false),
+    (Feature::SystemCallFilter, false),
     (Feature::Cgroup, false),
 ];
 
@@ -152,6 +153,7 @@ fn attempt_all(mut parent: Channel) -> bool {
         (Feature::Tmpfs, true, stage().map(|_| ())),
         (Feature::Overlay, false, overlay()),
         (Feature::InstanceIds, false, instance_ids(ids)),
+        (Feature::SystemCallFilter, false, system_call_filter()),
     ]
     .into_iter()
     .map(|(feature, required, attempt)| check(feature, required, attempt))
@@ -207,9 +209,26 @@ fn overlay() -> Attempt {
     ))
 }
 
+fn system_call_filter() -> Attempt {
+    if filter::is_supported() {
+        return Ok(());
+    }
+    Err((
+        "this kernel does not filter system calls: instances may ask it for anything".to_owned(),
+        None,
+    ))
+}
+
 fn instance_ids(ids: u32) -> Attempt {
     if ids > 1 {
         return Ok(());
+    }
+    if identity::launched_as_root() {
+        return Err((
+            "root inside instances is root of this machine, because no other id can be used here"
+                .to_owned(),
+            Some("run vpclab as an ordinary user".to_owned()),
+        ));
     }
     let tool = Path::new("/usr/bin/newuidmap").exists();
     Err((

@@ -169,7 +169,7 @@ pub(super) fn write_files(files: &BTreeMap<String, String>, root: &Path) -> Resu
         let path = root.join(name.trim_start_matches('/'));
         let failed = |error| Fault::os(format!("writing {name}"))(error);
         if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(failed)?;
+            super::make_way(parent).map_err(failed)?;
         }
         match fs::remove_file(&path) {
             Ok(()) => {}

@@ -306,9 +306,34 @@ fn make_directories(names: &[&str]) -> Result<(), Fault> {
             Ok(()) if *name == "tmp" => set_mode(&path, 0o1777)?,
             Ok(()) if *name == "root" => set_mode(&path, 0o700)?,
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                make_way(&path).map_err(Fault::os(format!("making {}", path.display())))?
+            }
             Err(error) => return Err(Fault::os(format!("making {}", path.display()))(error)),
         }
+    }
+    Ok(())
+}
+
+/// Makes a directory and those above it. Where an image has a link that leads nowhere, what it names is
+/// made: in the new root, which is all there is.
+pub(crate) fn make_way(path: &Path) -> io::Result<()> {
+    // As many as the kernel follows (path_resolution(7)).
+    let mut links = 40;
+    let mut waiting = vec![path.to_owned()];
+    while let Some(wanted) = waiting.last() {
+        if fs::create_dir_all(wanted).is_ok() {
+            waiting.pop();
+            continue;
+        }
+        let leads_nowhere = |part: &&Path| part.is_symlink() && !part.exists();
+        let link = wanted.ancestors().filter(leads_nowhere).last();
+        let Some(link) = link.filter(|_| links > 0) else {
+            return fs::create_dir_all(wanted);
+        };
+        links -= 1;
+        let beside = link.parent().unwrap_or(Path::new("/"));
+        waiting.push(beside.join(fs::read_link(link)?));
     }
     Ok(())
 }
@@ -321,10 +346,10 @@ pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), Fault> {
 /// Makes `source` visible at `target`, which is made as needed.
 pub(crate) fn bind_to(source: &Source, target: &Path, read_only: bool) -> io::Result<()> {
     if source.is_directory()? {
-        fs::create_dir_all(target)?;
+        make_way(target)?;
     } else {
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
+            make_way(parent)?;
         }
         if !target.exists() {
             fs::File::create(target)?;
@@ -347,7 +372,7 @@ fn install_tools(tools: &[Tool], sources: &[Source]) -> Result<(), Fault> {
     let base = Path::new(TOOLS);
     let failed = |error| Fault::os("installing tools")(error);
     for directory in ["exec", "bin", "fallback"] {
-        fs::create_dir_all(base.join(directory)).map_err(failed)?;
+        make_way(&base.join(directory)).map_err(failed)?;
     }
     let mut bound: BTreeMap<&Path, String> = BTreeMap::new();
     for (tool, source) in tools.iter().zip(sources) {
