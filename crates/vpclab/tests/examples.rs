@@ -7,7 +7,7 @@ const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 const ENGINES: [&str; 2] = ["proof", "linux"];
 
 fn vpclab(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vpclab")).args(arguments).env("NO_COLOR", "1").output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_vpclab")).args(arguments).env("NO_COLOR", "1").env("VPCLAB_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/examples-home")).output().unwrap()
 }
 
 fn examples() -> Vec<PathBuf> {
