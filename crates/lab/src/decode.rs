@@ -67,6 +67,9 @@ impl<'s> Decoder<'s> {
     /// The line of a span with the span replaced: what the user should have written.
     pub fn corrected(&self, span: Span, with: &str) -> String {
         let line = self.sources.line_at(span);
+        if line.len() > crate::yaml::MAX_CORRECTED {
+            return with.to_owned();
+        }
         let origin = self.sources.origin(span);
         let start: usize = line.chars().take(origin.column.saturating_sub(1) as usize).map(char::len_utf8).sum();
         let end = (start + (span.end - span.start) as usize).min(line.len());

@@ -27,8 +27,8 @@ pub struct Diagnostic {
     pub place: Option<Span>,
     /// A few words beside the caret.
     pub label: String,
-    /// Another place that explains this one.
-    pub other: Option<(Span, String)>,
+    /// Another place that explains this one. Few have it, and results that carry a problem should be small.
+    pub other: Option<Box<(Span, String)>>,
     /// What to type next.
     pub hint: Option<String>,
 }
@@ -64,7 +64,7 @@ impl Diagnostic {
 
     /// Adds a second place.
     pub fn other(mut self, place: Span, label: impl Into<String>) -> Self {
-        self.other = Some((place, label.into()));
+        self.other = Some(Box::new((place, label.into())));
         self
     }
 }
@@ -106,15 +106,15 @@ impl Diagnostics {
         let aws = diagnostic.aws.map(|code| format!(" [{code}]", code = code.as_str())).unwrap_or_default();
         let code = format!("[{}]", diagnostic.code);
         let error = paint.red("error");
-        out.push_str(&format!("{error}: {}{aws} {}\n", plain(&diagnostic.message), paint.dim(&code)));
+        out.push_str(&format!("{error}: {}{aws} {}\n", shown(&diagnostic.message), paint.dim(&code)));
         let places = diagnostic.place.iter().map(|p| (*p, diagnostic.label.as_str(), true));
-        let places: Vec<_> = places.chain(diagnostic.other.iter().map(|(p, l)| (*p, l.as_str(), false))).collect();
+        let places: Vec<_> = places.chain(diagnostic.other.iter().map(|other| (other.0, other.1.as_str(), false))).collect();
         let width = places.iter().map(|(p, ..)| self.sources.origin(*p).line.to_string().len()).max().unwrap_or(1);
         for (place, label, primary) in places {
             self.render_place(place, label, primary, width, paint, out);
         }
         if let Some(hint) = &diagnostic.hint {
-            out.push_str(&format!("{}: {}\n", paint.cyan("hint"), plain(hint)));
+            out.push_str(&format!("{}: {}\n", paint.cyan("hint"), shown(hint)));
         }
     }
 
@@ -126,8 +126,8 @@ impl Diagnostics {
         let from = (place.start as usize).saturating_sub(line_start).min(line.len());
         let to = (place.end as usize).saturating_sub(line_start).clamp(from, line.len());
         let (before, marked, after) = match (line.get(..from), line.get(from..to), line.get(to..)) {
-            (Some(before), Some(marked), Some(after)) => (plain(before), plain(marked.trim_end()), plain(after)),
-            _ => (String::new(), String::new(), plain(line)),
+            (Some(before), Some(marked), Some(after)) => (plain(last_of(before)), plain(first_of(marked.trim_end())), plain(first_of(after))),
+            _ => (String::new(), String::new(), plain(first_of(line))),
         };
         let (before, after) = (last_columns(&before), first_columns(&after, MAX_SHOWN_COLUMNS));
         let marked = first_columns(&marked, MAX_SHOWN_COLUMNS);
@@ -190,6 +190,27 @@ fn plain(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
+/// A sentence, which may quote a text of any length.
+fn shown(text: &str) -> String {
+    const MOST: usize = 1_000;
+    match text.char_indices().nth(MOST) {
+        None => plain(text),
+        Some((end, _)) => plain(&text[..end]) + "…",
+    }
+}
+
+/// Enough of a text's end to fill the columns shown, and no more: a line may be as long as a file.
+fn last_of(text: &str) -> &str {
+    let start = text.char_indices().rev().nth(4 * MAX_SHOWN_COLUMNS).map_or(0, |(at, _)| at);
+    &text[start..]
+}
+
+/// Enough of a text's beginning.
+fn first_of(text: &str) -> &str {
+    let end = text.char_indices().nth(4 * MAX_SHOWN_COLUMNS).map_or(text.len(), |(at, _)| at);
+    &text[..end]
+}
+
 fn first_columns(text: &str, columns: usize) -> String {
     let mut used = 0;
     let mut kept: String = String::new();
@@ -216,13 +237,19 @@ fn last_columns(text: &str) -> String {
     text.to_owned()
 }
 
+/// Names that are looked at for one that was meant.
+const MAX_CANDIDATES: usize = 5_000;
+
 /// The candidate that was probably meant, if one is near enough.
 pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     // Long words are compared by their beginning only: the cost is quadratic and the help none.
     let word: String = word.chars().take(64).collect();
     let allowed = (word.chars().count() / 3).clamp(1, 3);
+    let length = word.chars().count();
     candidates
         .into_iter()
+        .take(MAX_CANDIDATES)
+        .filter(|candidate| candidate.chars().count().abs_diff(length) <= allowed)
         .map(|candidate| (strsim::damerau_levenshtein(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)

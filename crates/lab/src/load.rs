@@ -7,7 +7,7 @@ use model::claim::Claim;
 use crate::code::Code;
 use crate::decode::{Decode, Decoder};
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
-use crate::file::{Instance, LabFile};
+use crate::file::{Instance, LabFile, UserData};
 use crate::source::{Located, Sources, Span};
 use crate::yaml::{self, Node, Value};
 
@@ -21,6 +21,12 @@ const MAX_INSTANCES: usize = 100_000;
 const MAX_LIKE: usize = 64;
 /// Values that `like` may repeat in all, so that a small file cannot fill the memory.
 const MAX_COPIED: usize = 1_000_000;
+/// Values that `count` may make in all.
+const MAX_COUNTED: usize = 4_000_000;
+/// Addresses of outside places at most: each is compared with all others.
+const MAX_OUTSIDE: usize = 2_000;
+/// Most bytes of user data (UD-1).
+const MAX_USER_DATA: usize = 16 * 1024;
 
 /// Where files come from; the room itself reads none.
 pub trait Files {
@@ -65,10 +71,21 @@ pub fn load(name: &str, files: &dyn Files) -> Result<Lab, Diagnostics> {
     };
     let mut problems = Vec::new();
     let root = expand_like(root, &mut problems);
+    if let Some(problem) = too_many_copies(&root) {
+        problems.push(problem);
+        return Err(Diagnostics::new(sources, problems));
+    }
     let mut decoder = Decoder::new(&sources);
     let file = LabFile::decode(&root, &mut decoder);
     problems.extend(decoder.problems);
     let Some(file) = file else { return Err(Diagnostics::new(sources, problems)) };
+    if let Some((name, _)) = file.outside.iter().scan(0, |sum, (name, addresses)| {
+        *sum += addresses.0.len();
+        Some((name, *sum))
+    }).find(|(_, sum)| *sum > MAX_OUTSIDE) {
+        let message = format!("outside places have at most {MAX_OUTSIDE} addresses in all");
+        problems.push(Diagnostic::new(Code::OutOfRange, name.span, message).label("one too many").hint("a block in a rule needs no place"));
+    }
     let instances = expand_count(&file, &mut problems);
     let user_data = user_data(&instances, files, &sources, &mut problems);
     if !problems.is_empty() {
@@ -103,7 +120,15 @@ fn read(
     };
     let (shown, text) = files
         .read(name, from.map(|(file, _)| file))
-        .map_err(|why| place(Diagnostic::general(Code::CannotRead, format!("{name}: {why}"))))?;
+        .map_err(|why| {
+            // The standard library's own word for it.
+            let code = if why.contains("UTF-8") { Code::NotUtf8 } else { Code::CannotRead };
+            place(Diagnostic::general(code, format!("{name}: {why}")))
+        })?;
+    if text.len() > yaml::MAX_BYTES {
+        let message = format!("{name}: a lab file has at most {} MiB", yaml::MAX_BYTES >> 20);
+        return Err(place(Diagnostic::general(Code::TooLarge, message)).hint("`count: 200` makes 200 of one instance").into());
+    }
     if above.contains(&shown) {
         let way = above.iter().chain([&shown]).map(String::as_str).collect::<Vec<_>>().join(" includes ");
         return Err(place(Diagnostic::general(Code::IncludeCycle, way).label("includes itself")).into());
@@ -236,6 +261,22 @@ fn like_chain(
     }
 }
 
+/// An instance whose copies, by `count`, would fill the memory.
+fn too_many_copies(root: &Node) -> Option<Diagnostic> {
+    let Some(Node { value: Value::Mapping(instances), .. }) = root.get("instances") else { return None };
+    let mut all = 0_usize;
+    for (_, instance) in instances {
+        let Some(count) = instance.get("count") else { continue };
+        let copies = count.text().and_then(|text| text.parse().ok()).unwrap_or(0);
+        all = all.saturating_add(instance.size().saturating_mul(copies));
+        if all > MAX_COUNTED && copies <= MAX_COUNT as usize {
+            let message = format!("`count` makes more than {MAX_COUNTED} values");
+            return Some(Diagnostic::new(Code::OutOfRange, count.span, message).label("one too many"));
+        }
+    }
+    None
+}
+
 /// `count: 3` makes web-1, web-2, web-3 of web.
 fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<String>, Instance)> {
     let mut all: Vec<(Located<String>, Instance)> = Vec::new();
@@ -285,21 +326,44 @@ fn user_data(
     problems: &mut Vec<Diagnostic>,
 ) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
+    // Copies share a file; it is read once.
+    let mut known: HashMap<(u32, &str), Option<String>> = HashMap::new();
     for (name, instance) in instances {
-        match &instance.user_data {
-            Some(crate::file::UserData::Inline(text)) => drop(all.insert(name.value.clone(), text.value.clone())),
-            Some(crate::file::UserData::File(path)) => {
-                let from = sources.source(path.span.file).map(|source| source.name.as_str());
-                match files.read(&path.value, from) {
-                    Ok((_, text)) => drop(all.insert(name.value.clone(), text)),
-                    Err(why) => {
-                        let problem = Diagnostic::new(Code::BadUserData, path.span, format!("{}: {why}", path.value));
-                        problems.push(problem.label("cannot be read"));
+        let text = match &instance.user_data {
+            None => continue,
+            Some(UserData::Inline(text)) if text.value.len() <= MAX_USER_DATA => Some(text.value.clone()),
+            Some(UserData::Inline(text)) => known
+                .entry((text.span.file, text.value.as_str()))
+                .or_insert_with(|| {
+                    problems.push(too_much_user_data(text.span, text.value.len()));
+                    None
+                })
+                .clone(),
+            Some(UserData::File(path)) => known
+                .entry((path.span.file, path.value.as_str()))
+                .or_insert_with(|| {
+                    let from = sources.source(path.span.file).map(|source| source.name.as_str());
+                    match files.read(&path.value, from) {
+                        Ok((_, text)) if text.len() <= MAX_USER_DATA => Some(text),
+                        Ok((_, text)) => {
+                            problems.push(too_much_user_data(path.span, text.len()));
+                            None
+                        }
+                        Err(why) => {
+                            let problem = Diagnostic::new(Code::BadUserData, path.span, format!("{}: {why}", path.value));
+                            problems.push(problem.label("cannot be read"));
+                            None
+                        }
                     }
-                }
-            }
-            None => {}
-        }
+                })
+                .clone(),
+        };
+        all.extend(text.map(|text| (name.value.clone(), text)));
     }
     all
+}
+
+fn too_much_user_data(span: Span, bytes: usize) -> Diagnostic {
+    let message = format!("user data has {bytes} bytes; it has at most {MAX_USER_DATA} (UD-1)");
+    Diagnostic::new(Code::BadUserData, span, message).label("too long").hint("let a short script fetch or write the rest")
 }

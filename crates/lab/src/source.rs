@@ -59,13 +59,29 @@ pub struct Source {
     /// Its text.
     pub text: String,
     line_starts: Vec<usize>,
+    /// Characters before every `STRIDE`th byte: a column far out in a long line is counted from the nearest one.
+    characters: Vec<usize>,
 }
+
+/// Bytes between two counts of characters.
+const STRIDE: usize = 1 << 12;
 
 impl Source {
     fn new(name: String, text: String) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i + 1);
         let line_starts = std::iter::once(0).chain(breaks).collect();
-        Self { name, text, line_starts }
+        let mut characters = vec![0];
+        for piece in text.as_bytes().chunks(STRIDE) {
+            characters.push(characters[characters.len() - 1] + starts(piece));
+        }
+        Self { name, text, line_starts, characters }
+    }
+
+    /// Characters that start before a byte offset.
+    fn characters_before(&self, offset: usize) -> usize {
+        let offset = offset.min(self.text.len());
+        let at = offset / STRIDE;
+        self.characters[at] + starts(&self.text.as_bytes()[at * STRIDE..offset])
     }
 
     /// The line, counted from 1, of a byte offset.
@@ -80,6 +96,11 @@ impl Source {
         let text = self.text.get(start..end).unwrap_or_default();
         (start, text.trim_end_matches(['\n', '\r']))
     }
+}
+
+/// Bytes that start a character.
+fn starts(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// All files of a lab: the one that was named and those it includes.
@@ -118,9 +139,10 @@ impl Sources {
         let Some(source) = self.source(span.file) else { return Origin::default() };
         let number = source.line_of(span.start as usize);
         let (start, line) = source.line(number);
-        let before = line.get(..(span.start as usize).saturating_sub(start)).unwrap_or(line);
+        let at = (span.start as usize).min(start + line.len());
+        let column = source.characters_before(at) - source.characters_before(start) + 1;
         let bounded = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Origin { file: source.name.clone(), line: bounded(number), column: bounded(before.chars().count() + 1) }
+        Origin { file: source.name.clone(), line: bounded(number), column: bounded(column) }
     }
 
     /// The whole line in which a span starts.
@@ -147,5 +169,16 @@ mod tests {
         assert_eq!(sources.line_at(Span { file, start: 12, end: 17 }), "key: value");
         assert_eq!(sources.text(Span { file, start: 12, end: 17 }), "value");
         assert_eq!(place(900, 901).line, 3, "past the end is the end");
+    }
+
+    #[test]
+    fn columns_of_a_long_line_count_characters_too() {
+        let text = format!("a: 1\n{}\n", "é한x".repeat(5_000));
+        let mut sources = Sources::default();
+        let file = sources.add("a.yaml", text.clone());
+        for at in (5..text.len()).step_by(997).filter(|at| text.is_char_boundary(*at)) {
+            let origin = sources.origin(Span { file, start: at as u32, end: at as u32 });
+            assert_eq!((origin.line, origin.column as usize), (2, text[5..at].chars().count() + 1));
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! Everything is bounded: size, depth, and how much aliases may repeat.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError, Span as ParserSpan};
 
@@ -17,6 +18,9 @@ pub const MAX_BYTES: usize = 8 << 20;
 pub const MAX_DEPTH: usize = 48;
 /// Most nodes that aliases may repeat in one file.
 pub const MAX_ALIASED_NODES: usize = 100_000;
+
+/// Bytes of text that weigh as much as a node.
+const TEXT_OF_A_NODE: usize = 64;
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +64,10 @@ impl Node {
         }
     }
 
-    /// How many nodes this one consists of, itself included.
+    /// How many nodes this one consists of, itself included; a long text counts as several.
     pub fn size(&self) -> usize {
         1 + match &self.value {
-            Value::Scalar { .. } => 0,
+            Value::Scalar { text, .. } => text.len() / TEXT_OF_A_NODE,
             Value::Sequence(items) => items.iter().map(Node::size).sum(),
             Value::Mapping(entries) => entries.iter().map(|(key, value)| key.size() + value.size()).sum(),
         }
@@ -122,7 +126,9 @@ pub fn parse(sources: &Sources, file: u32) -> Result<Node, Diagnostic> {
                     return Err(builder.tagged(&at));
                 }
                 let value = Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
-                builder.add(Node { span, value }, anchor, 1, 0)?;
+                let node = Node { span, value };
+                let nodes = node.size();
+                builder.add(node, anchor, nodes, 0)?;
             }
             Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) if tag.is_some() => {
                 let _ = anchor;
@@ -241,8 +247,8 @@ impl Builder<'_> {
         }
         for (key, value) in merged {
             let text = key.text().unwrap_or_default().to_owned();
-            if !seen.contains_key(&text) {
-                seen.insert(text, key.span);
+            if let Entry::Vacant(free) = seen.entry(text) {
+                free.insert(key.span);
                 entries.push((key, value));
             }
         }
@@ -258,9 +264,11 @@ impl Builder<'_> {
         let line = self.sources.line_at(place);
         match error.kind() {
             ErrorKind::TabInBlockIndentation | ErrorKind::TabNotAllowed | ErrorKind::TabInIndentation | ErrorKind::TabInPlainScalar | ErrorKind::TabAtBlockScalarStart => {
-                Diagnostic::new(Code::Tab, place, "a tab where YAML wants spaces")
-                    .label("tab")
-                    .hint(format!("write it with spaces: `{}`", line.replace('\t', "  ").trim_end()))
+                let hint = match line.len() <= MAX_CORRECTED {
+                    true => format!("write it with spaces: `{}`", line.replace('\t', "  ").trim_end()),
+                    false => "two spaces for each level".to_owned(),
+                };
+                Diagnostic::new(Code::Tab, place, "a tab where YAML wants spaces").label("tab").hint(hint)
             }
             ErrorKind::RecursionLimitExceeded => self.too_deep(place),
             ErrorKind::UnknownAnchor => Diagnostic::new(Code::UnknownAnchor, place, "no `&NAME` before this alias")
@@ -294,8 +302,14 @@ fn advice(kind: &ErrorKind) -> &'static str {
     }
 }
 
+/// Longer lines than people write are not corrected: showing them whole helps nobody, and time would go up in squares.
+pub(crate) const MAX_CORRECTED: usize = 400;
+
 /// `subnet: admin` in a sentence, written as one word.
 pub(crate) fn split_selector(line: &str) -> Option<String> {
+    if line.len() > MAX_CORRECTED {
+        return None;
+    }
     let mut corrected = line.to_owned();
     for prefix in ["sg", "subnet", "vpc", "tag", "pl"] {
         let wrong = format!("{prefix}: ");

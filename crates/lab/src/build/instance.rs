@@ -25,7 +25,7 @@ impl Build<'_, '_> {
                 for interface in self.model.interfaces_of(&id) {
                     self.names.add_interface(interface);
                 }
-                self.interface_attributes(name, instance, &id);
+                self.interface_attributes(name, instance);
                 self.guest(name, instance, &id);
             }
         }
@@ -141,11 +141,12 @@ impl Build<'_, '_> {
     }
 
     /// Source/dest checks (ENI-5) and tags as written.
-    fn interface_attributes(&mut self, name: &Located<String>, instance: &Instance, id: &InstanceId) {
+    fn interface_attributes(&mut self, name: &Located<String>, instance: &Instance) {
         // A system that forwards is of no use with the check on, so its default is off.
         let forwards = instance.forward.as_ref().is_some_and(|f| f.value) || instance.masquerade.as_ref().is_some_and(|m| m.value);
         let default = instance.source_dest_check.as_ref().map_or(!forwards, |c| c.value);
-        let interfaces: Vec<_> = self.model.interfaces_of(id).into_iter().map(|i| i.id.clone()).collect();
+        let interfaces = (0..).map_while(|index| self.names.interfaces.get(&(name.value.clone(), index)).cloned());
+        let interfaces: Vec<_> = interfaces.collect();
         for (index, interface) in interfaces.into_iter().enumerate() {
             let written = instance.interfaces.get(index);
             let mut tags: model::Tags =

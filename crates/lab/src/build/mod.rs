@@ -149,7 +149,7 @@ impl Build<'_, '_> {
     fn unknown<T>(&mut self, code: Code, what: &str, name: &Located<String>, known: Vec<String>) -> Option<T> {
         // A thing of the file that could not be made has had its own error; that it is missing now only follows.
         let (_, own) = path(&name.value);
-        if !self.problems.is_empty() && known.iter().any(|known| known == own) {
+        if self.gives_up() || (!self.problems.is_empty() && known.iter().any(|known| known == own)) {
             return None;
         }
         let hint = known_names(&name.value, what, known.iter().map(String::as_str));
@@ -163,8 +163,13 @@ impl Build<'_, '_> {
         if !self.problems.is_empty() {
             return;
         }
+        let mut known = BTreeSet::new();
         for phrase in &self.lab.file.expect {
             for (selector, span) in &phrase.selectors {
+                // Claims name the same few ends again and again.
+                if self.gives_up() || !known.insert((selector.to_string(), span.file)) {
+                    continue;
+                }
                 match selector.ends(self.model) {
                     Ok(ends) if !ends.is_empty() => {}
                     Ok(_) => {

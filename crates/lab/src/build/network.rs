@@ -17,8 +17,14 @@ impl Build<'_, '_> {
     pub(super) fn quotas(&mut self) {
         let Ok(serde_json::Value::Object(mut quotas)) = serde_json::to_value(&self.model.quotas) else { return };
         for (name, value) in &self.lab.file.quotas.0 {
-            if quotas.contains_key(&name.value) {
-                quotas.insert(name.value.clone(), value.value.into());
+            if let Some(default) = quotas.get(&name.value).and_then(serde_json::Value::as_u64) {
+                // AWS raises limits, but not to everything; and what has no limit takes time without one.
+                let most = default.saturating_mul(100);
+                if value.value > most {
+                    let problem = Diagnostic::new(Code::OutOfRange, value.span, format!("`{}` can be raised to {most}", name.value));
+                    self.problem(problem.label("too many"));
+                }
+                quotas.insert(name.value.clone(), value.value.min(most).into());
             } else {
                 let hint = nearest(&name.value, quotas.keys().map(String::as_str)).map(|near| format!("did you mean `{near}`?"));
                 let problem = Diagnostic::new(Code::UnknownKey, name.span, format!("`{}` is no quota", name.value));

@@ -10,20 +10,20 @@ use model::{NetworkAclId, Peer, SecurityGroupId, TrafficMatch, VpcId};
 use super::{Build, path, tags};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::file::{Acl, AclPhrase, RulePhrase, SecurityGroup};
+use crate::file::{AclPhrase, RulePhrase, SecurityGroup};
 use crate::names::DEFAULT;
 use crate::sentence::RulePeer;
 use crate::source::{Located, Span};
 
-/// A group of the file with its VPC's name, when it stands below one.
-type Group<'f> = (Option<&'f Located<String>>, &'f Located<String>, &'f SecurityGroup);
+/// A group or list of the file with its VPC's name, when it stands below one.
+type Below<'f, T> = (Option<&'f Located<String>>, &'f Located<String>, &'f T);
 
 impl Build<'_, '_> {
     pub(super) fn security_groups(&mut self) {
         let file = &self.lab.file;
         let top = file.security_groups.iter().map(|(name, group)| (None, name, group));
         let below = file.vpcs.iter().flat_map(|(vpc, v)| v.security_groups.iter().map(move |(name, group)| (Some(vpc), name, group)));
-        let groups: Vec<Group<'_>> = top.chain(below).collect();
+        let groups: Vec<Below<'_, SecurityGroup>> = top.chain(below).collect();
         let mut made = Vec::new();
         for (vpc, name, group) in &groups {
             let Some(vpc) = self.vpc_of(vpc.or(group.vpc.as_ref()), name.span, "security group") else { continue };
@@ -222,8 +222,7 @@ impl Build<'_, '_> {
         let file = &self.lab.file;
         let top = file.acls.iter().map(|(name, acl)| (None, name, acl));
         let below = file.vpcs.iter().flat_map(|(vpc, v)| v.acls.iter().map(move |(name, acl)| (Some(vpc), name, acl)));
-        let acls: Vec<(Option<&Located<String>>, &Located<String>, &Acl)> = top.chain(below).collect();
-        for (vpc, name, acl) in acls {
+        for (vpc, name, acl) in top.chain(below) {
             let Some(vpc) = self.vpc_of(vpc.or(acl.vpc.as_ref()), name.span, "network ACL") else { continue };
             if self.gives_up() {
                 return;

@@ -22,6 +22,9 @@ struct Wanted {
 impl Build<'_, '_> {
     pub(super) fn peerings(&mut self) {
         for (name, peering) in self.lab.file.peerings.iter() {
+            if self.gives_up() {
+                return;
+            }
             let [requester, accepter] = peering.vpcs.as_slice() else {
                 let problem = Diagnostic::new(Code::MissingKey, name.span, format!("peering `{}` does not name two VPCs", name.value));
                 self.problem(problem.label("two VPCs").hint("such as `[shop, data]`"));
@@ -138,6 +141,9 @@ impl Build<'_, '_> {
     fn wanted(&mut self, vpc_id: &VpcId, vpc: &Vpc, routes: &Pairs<Located<RouteWord>>) -> Vec<Wanted> {
         let mut all = Vec::new();
         for (destination, word) in &routes.0 {
+            if self.gives_up() {
+                break;
+            }
             let Some(destination) = self.destination(destination) else { continue };
             let Some(target) = self.target(vpc_id, vpc, word) else { continue };
             all.push(Wanted { destination, target, span: word.span });

@@ -98,7 +98,8 @@ impl Transition<'_> {
     fn launch(&mut self, name: &str, wanted: &Instance) -> Step<InstanceId> {
         let target = self.target;
         let mut interfaces = Vec::new();
-        let wanted_interfaces = target.model.interfaces_of(&wanted.id);
+        let wanted_interfaces = (0..).map_while(|index| target.names.interfaces.get(&(name.to_owned(), index)));
+        let wanted_interfaces: Vec<_> = wanted_interfaces.filter_map(|id| target.model.network_interfaces.get(id)).collect();
         for (index, interface) in (0..).zip(&wanted_interfaces) {
             interfaces.push(LaunchInterface {
                 device_index: index,

@@ -1,6 +1,6 @@
 //! Security groups and network ACLs as the target has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::operation::*;
 use model::*;
@@ -135,13 +135,15 @@ impl Transition<'_> {
     }
 
     fn acl_associations(&mut self) -> Step {
+        let all = self.model.network_acls.values().flat_map(|acl| acl.associations.iter().map(move |a| (acl.id.clone(), a)));
+        let known: BTreeMap<SubnetId, (NetworkAclId, NetworkAclAssociationId)> =
+            all.map(|(acl, a)| (a.subnet_id.clone(), (acl, a.id.clone()))).collect();
         for acl in self.target.model.network_acls.values() {
             for association in &acl.associations {
                 let subnet = self.own_subnet(&association.subnet_id)?;
                 let wanted = self.own(|names| &names.network_acls, &acl.id)?;
-                let Some(known) = self.model.network_acl_of(&subnet).filter(|known| known.id != wanted) else { continue };
-                let Some(known) = known.associations.iter().find(|a| a.subnet_id == subnet).map(|a| a.id.clone()) else { continue };
-                let result = replace_network_acl_association(self.model, &known, &wanted);
+                let Some((_, known)) = known.get(&subnet).filter(|(known, _)| *known != wanted) else { continue };
+                let result = replace_network_acl_association(self.model, known, &wanted);
                 self.op("network ACL", result)?;
             }
         }

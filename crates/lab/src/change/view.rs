@@ -211,10 +211,13 @@ impl Reader<'_> {
                 .open("DHCP options", self.dhcp(vpc));
             view.add(Kind::Vpc, name, thing.tags(&vpc.tags).at(&vpc.origin));
         }
+        let (tables, acls) = (self.route_tables_by_subnet(), self.network_acls_by_subnet());
+        let main = self.model.route_tables.values().filter(|table| table.is_main());
+        let main: BTreeMap<&VpcId, &RouteTableId> = main.map(|table| (&table.vpc_id, &table.id)).collect();
         for (name, id) in self.names.subnets.iter() {
             let Some(subnet) = self.model.subnets.get(id) else { continue };
-            let table = self.model.route_table_of(subnet).and_then(|table| self.names.route_tables.name(&table.id));
-            let acl = self.model.network_acl_of(id).and_then(|acl| self.names.network_acls.name(&acl.id));
+            let table = tables.get(id).or(main.get(&subnet.vpc_id)).and_then(|table| self.names.route_tables.name(table));
+            let acl = acls.get(id).and_then(|acl| self.names.network_acls.name(acl));
             let thing = Thing::default()
                 .summary(subnet.cidr_block)
                 .fixed("block", subnet.cidr_block)
@@ -249,6 +252,21 @@ impl Reader<'_> {
                 .lives_in(Kind::Subnet, self.subnet(&gateway.subnet_id));
             view.add(Kind::NatGateway, name, thing.tags(&gateway.tags).at(&gateway.origin));
         }
+    }
+
+    /// Tables of subnets that have one of their own. Asked of the model one by one, many subnets take long.
+    fn route_tables_by_subnet(&self) -> BTreeMap<&SubnetId, &RouteTableId> {
+        let all = self.model.route_tables.values().flat_map(|table| table.associations.iter().map(move |a| (&table.id, a)));
+        all.filter_map(|(table, association)| match &association.to {
+            Associated::Subnet(subnet) => Some((subnet, table)),
+            _ => None,
+        })
+        .collect()
+    }
+
+    fn network_acls_by_subnet(&self) -> BTreeMap<&SubnetId, &NetworkAclId> {
+        let all = self.model.network_acls.values().flat_map(|acl| acl.associations.iter().map(move |a| (&a.subnet_id, &acl.id)));
+        all.collect()
     }
 
     fn dhcp(&self, vpc: &Vpc) -> String {
