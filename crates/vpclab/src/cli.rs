@@ -55,6 +55,8 @@ pub enum Command {
     /// Arithmetic on address blocks
     #[command(subcommand)]
     Cidr(CidrCommand),
+    /// What this machine lets a lab do, and the command that changes it
+    Doctor(crate::command::doctor::DoctorArgs),
     /// Print the JSON Schema of lab files
     Schema,
     /// Say what an error code means, and what to write instead

@@ -2,6 +2,7 @@
 
 mod check;
 mod cidr;
+pub mod doctor;
 pub mod explain;
 pub mod graph;
 mod grid;
@@ -61,6 +62,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Matrix(arguments) => matrix::run(&arguments, &target(global, output)?.1, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Doctor(arguments) => doctor::run(&arguments, global, output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {
             output.json(&lab::schema())?;

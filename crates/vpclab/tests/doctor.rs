@@ -1,0 +1,78 @@
+//! `doctor` as a person types it.
+
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+
+fn doctor(home: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    command.arg("doctor").args(arguments).current_dir(home).env("VPCLAB_HOME", home).env("NO_COLOR", "1");
+    command.env_remove("VPCLAB_FILE").output().unwrap()
+}
+
+fn report(home: &Path, arguments: &[&str]) -> (Value, Option<i32>) {
+    let done = doctor(home, &[arguments, &["-o", "json"]].concat());
+    (serde_json::from_slice(&done.stdout).unwrap(), done.status.code())
+}
+
+fn found<'a>(report: &'a Value, name: &str) -> &'a Value {
+    report["checks"].as_array().unwrap().iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("{name}: {report}"))
+}
+
+#[test]
+fn a_machine_that_runs_the_other_tests_is_ready() {
+    let home = tempfile::tempdir().unwrap();
+    let (report, code) = report(home.path(), &["-f", SHOP]);
+    assert_eq!((report["ready"].as_bool(), code), (Some(true), Some(0)), "{report}");
+    assert_eq!(report["instances"], 4);
+    for check in report["checks"].as_array().unwrap() {
+        assert!(check["ok"] == true || check["required"] == false, "{check}");
+        assert!(check["ok"] == false || check["fix"].is_null(), "{check}");
+    }
+    let text = String::from_utf8(doctor(home.path(), &[]).stdout).unwrap();
+    assert!(text.contains("  ✓ nf-tables") && text.contains("limits, for 50 instances"), "{text}");
+    assert!(text.ends_with("labs can run here\n"), "{text}");
+}
+
+#[test]
+fn a_lab_that_is_too_large_for_the_machine_is_no_and_every_short_limit_has_its_command() {
+    let home = tempfile::tempdir().unwrap();
+    let (report, code) = report(home.path(), &["--instances", "100000"]);
+    assert_eq!((report["ready"].as_bool(), code), (Some(false), Some(3)), "{report}");
+    let neighbours = found(&report, "neighbours");
+    // Where the table can be seen, it is too small for that.
+    assert!(neighbours["ok"] == true || neighbours["fix"].as_str().unwrap().starts_with("sudo sysctl -w net.ipv4.neigh"), "{neighbours}");
+    assert_eq!(doctor(home.path(), &["--instances", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_socket_that_nobody_answers_at_is_a_leftover_and_removed_by_the_command_that_is_shown() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("run")).unwrap();
+    drop(UnixListener::bind(home.path().join("run/old.sock")).unwrap());
+    let _alive = UnixListener::bind(home.path().join("run/alive.sock")).unwrap();
+    let (first, code) = report(home.path(), &[]);
+    assert_eq!(code, Some(0), "leftovers keep no lab from running");
+    let fix = found(&first, "socket")["fix"].as_str().unwrap().to_owned();
+    assert!(fix.ends_with("run/old.sock"), "{fix}");
+    assert!(Command::new("sh").args(["-c", &fix]).status().unwrap().success());
+    let (second, _) = report(home.path(), &[]);
+    assert_eq!(found(&second, "none")["ok"], true, "{second}");
+}
+
+#[test]
+fn without_a_place_for_state_nothing_works() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    for name in ["VPCLAB_HOME", "XDG_STATE_HOME", "HOME"] {
+        command.env_remove(name);
+    }
+    let done = command.args(["doctor"]).current_dir("/").env("NO_COLOR", "1").output().unwrap();
+    let text = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(done.status.code(), Some(3), "{text}");
+    assert!(text.contains("✗ home") && text.contains("$ export VPCLAB_HOME"), "{text}");
+    assert!(text.ends_with("labs cannot run here: 1 requirement is missing\n"), "{text}");
+}
