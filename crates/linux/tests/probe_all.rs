@@ -28,6 +28,10 @@ struct Bench {
 
 impl Bench {
     fn up(world: &World) -> Bench {
+        Bench::with(world, Options::default())
+    }
+
+    fn with(world: &World, options: Options) -> Bench {
         let folder = tempfile::tempdir().expect("folder");
         let spec = HolderSpec {
             socket: folder.path().join("holder.sock"),
@@ -36,7 +40,7 @@ impl Bench {
             command: SelfCommand::current().expect("/proc"),
         };
         let client = sandbox::launch(&spec).and_then(|handle| handle.client()).expect("holder");
-        let mut bench = Bench { engine: Engine::new(Lab::empty(client, Options::default())), _folder: folder };
+        let mut bench = Bench { engine: Engine::new(Lab::empty(client, options)), _folder: folder };
         bench.apply(world);
         bench
     }
@@ -234,12 +238,43 @@ fn what_cannot_be_told_apart_goes_alone_and_in_order() {
 fn a_rule_that_goes_is_felt_by_the_next_probe_of_the_same_ports() {
     // SG-16: a tracked flow outlives its rule; probes are flows of their own, whatever their ports.
     let mut world = World::t3();
+    world.allow_in("app", "udp 53 sg-web");
+    world.allow_in("app", "icmp sg-web");
     let mut bench = Bench::up(&world);
-    let asked: Vec<Request> = ["10.0.10.10", "10.0.10.11"].map(|to| probe(&sender("web1"), to, tcp(8080), ListenerState::Open)).into();
+    let asked: Vec<Request> = [tcp(8080), udp(53), ECHO]
+        .into_iter()
+        .flat_map(|traffic| ["10.0.10.10", "10.0.10.11"].map(|to| probe(&sender("web1"), to, traffic, ListenerState::Open)))
+        .collect();
+    let is_open = |answer: &Result<Answer, EngineError>| matches!(answer, Ok(Answer { outcome: Outcome::Allowed(_), .. }));
     let before = bench.engine.probe_all(&asked);
-    assert!(before.iter().all(|a| matches!(a, Ok(Answer { outcome: Outcome::Allowed(_), .. }))), "{before:?}");
-    world.revoke_in("app", "tcp 8080 sg-web");
+    assert!(before.iter().all(is_open), "{before:?}");
+    for rule in ["tcp 8080 sg-web", "udp 53 sg-web", "icmp sg-web"] {
+        world.revoke_in("app", rule);
+    }
     bench.apply(&world);
     let after = bench.engine.probe_all(&asked);
-    assert!(after.iter().all(|a| matches!(a, Ok(Answer { outcome: Outcome::Dropped(_), .. }))), "{after:?}");
+    assert!(!after.iter().any(is_open), "{after:?}");
+    // One alone is no exception.
+    world.allow_in("app", "udp 53 sg-web");
+    bench.apply(&world);
+    assert!(bench.engine.probe_all(&asked[2..3]).iter().all(is_open));
+    world.revoke_in("app", "udp 53 sg-web");
+    bench.apply(&world);
+    assert!(!bench.engine.probe_all(&asked[2..3]).iter().any(is_open));
+}
+
+#[test]
+fn a_low_ceiling_of_flows_is_not_reached_by_many_probes() {
+    // SG-31: all of them at once would be too many, and so would be what they leave behind.
+    let world = World::t3();
+    let mut bench = Bench::with(&world, Options { flows_per_interface: Some(400), ..Options::default() });
+    let asked: Vec<Request> = (0..1_000)
+        .map(|number| {
+            let traffic = Traffic::Tcp { source_port: 50_000 + number, destination_port: 8080 };
+            probe(&sender("web1"), "10.0.10.10", traffic, ListenerState::Open)
+        })
+        .collect();
+    let answers = bench.engine.probe_all(&asked);
+    let closed: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(Answer { outcome: Outcome::Allowed(_), .. }))).collect();
+    assert!(closed.is_empty(), "{} of {}: {:?}", closed.len(), answers.len(), closed[0]);
 }

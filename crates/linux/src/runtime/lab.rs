@@ -124,6 +124,11 @@ impl Lab {
         &self.plan
     }
 
+    /// What was asked of plans.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
     /// From names in the kernel back to the fabric.
     pub fn directory(&self) -> &Directory {
         &self.directory

@@ -12,7 +12,7 @@ use super::volley::{Shot, Verdict, Volley, can_be_tagged};
 
 /// How long the first volley waits in silence. What it does not decide is asked again, with all patience.
 const FIRST_PATIENCE: Duration = Duration::from_millis(250);
-/// Probes of one volley: what routers remember of them stays far below what conntrack holds on the smallest machine.
+/// Probes of one volley at most: what routers remember of them stays below what conntrack holds on a small machine.
 const VOLLEY: usize = 16_384;
 /// Descriptors of one volley at most, and what is left for everybody else in this process.
 const DESCRIPTORS: u64 = 8_192;
@@ -28,7 +28,7 @@ impl Engine {
             let together = |request: &&Request| packet_probe(request).is_some_and(can_be_tagged);
             let run = 1 + rest.iter().take_while(together).count();
             // A kept connection changes what later probes of the same flow mean: nothing overtakes it.
-            if run == 1 || !together(&first) || self.keeps_connections() {
+            if !together(&first) || self.keeps_connections() {
                 answers.push(self.probe(first));
             } else {
                 let from = answers.len();
@@ -72,7 +72,7 @@ impl Engine {
     ) -> Vec<(usize, Shot)> {
         let mut silent = Vec::new();
         while !shots.is_empty() {
-            let rest = shots.split_off(next_volley(&shots));
+            let rest = shots.split_off(next_volley(&shots, self.flows_at_once()));
             let (indices, volley): (Vec<usize>, Vec<Shot>) = std::mem::replace(&mut shots, rest).into_iter().unzip();
             // Where a volley cannot be sent, single probes say why.
             let Ok(verdicts) = self.volley(&volley, patience) else { continue };
@@ -93,6 +93,12 @@ impl Engine {
         silent
     }
 
+    /// Flows that may be open at once: a share of what one interface may have (SG-31), which others use as well.
+    fn flows_at_once(&mut self) -> usize {
+        let ceiling = self.lab().options().flows_per_interface.map_or(VOLLEY, |flows| usize::try_from(flows / 4).unwrap_or(VOLLEY));
+        ceiling.clamp(1, VOLLEY)
+    }
+
     fn volley(&mut self, shots: &[Shot], patience: Duration) -> Result<Vec<Verdict>> {
         let (verdicts, flights) = Volley::prepare(self, shots)?.fly(self, patience)?;
         // Entries that stay are a nuisance for a few seconds; the verdicts hold all the same.
@@ -108,13 +114,13 @@ fn packet_probe(request: &Request) -> Option<&PacketProbe> {
     }
 }
 
-/// How many of these fit into one volley: by descriptors, of which the system gives a process so many.
-fn next_volley(shots: &[(usize, Shot)]) -> usize {
+/// How many of these fit into one volley: by flows, and by descriptors, of which the system gives a process so many.
+fn next_volley(shots: &[(usize, Shot)], flows: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(DESCRIPTORS);
     let limit = usize::try_from(limit.saturating_sub(SPARE_DESCRIPTORS).clamp(64, DESCRIPTORS)).unwrap_or(64);
     let (mut places, mut servers) = (BTreeSet::new(), BTreeSet::new());
     let mut count = 0;
-    for (_, shot) in shots.iter().take(VOLLEY) {
+    for (_, shot) in shots.iter().take(flows) {
         let ends = [Some(&shot.ends.sender), shot.ends.receiver.as_ref()];
         places.extend(ends.into_iter().flatten().map(|place| (&place.namespace, &place.device)));
         servers.insert((shot.ends.to, shot.numbers()));
