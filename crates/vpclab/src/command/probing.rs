@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use conformance::EngineName;
-use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
+use fabric::engine::{Leg, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
 use fabric::{Component, EndError, Engine, Fabric};
 use model::guest::Listener;
 use model::selector::End;
@@ -15,6 +15,9 @@ use crate::exit::{Failure, Result};
 
 /// Most ports of one range that are tried; probes are no proof of ranges.
 pub const MAX_PORTS: u32 = 64;
+
+/// Probes that are in flight together: enough for every place to take part, and a lab in use is not kept for long.
+const AT_ONCE: usize = 32_768;
 
 /// Source port of every probe, of the ephemeral range.
 const SOURCE_PORT: u16 = 49_152;
@@ -166,29 +169,36 @@ impl Prober {
 
     /// Sends packets, all at once where the engine can; what was seen of each, in order.
     pub fn probe_all(&mut self, tries: &[(&Pair, ProbePacket)]) -> Result<Vec<Seen>> {
-        let mut requests: Vec<Request> = Vec::new();
-        // A pair without an address has nothing to send.
-        let mut of_try = Vec::with_capacity(tries.len());
-        for (pair, packet) in tries {
-            of_try.push(pair.to.map(|_| requests.len()));
-            if let Some(to) = pair.to {
-                let listener = if self.listens(pair, *packet) { ListenerState::Open } else { ListenerState::Closed };
-                let probe = PacketProbe { listener, ..PacketProbe::new(pair.sender.clone(), to, traffic_of(*packet)?) };
-                requests.push(Probe::Packet(probe).into());
-            }
+        let mut seen = Vec::with_capacity(tries.len());
+        for part in tries.chunks(AT_ONCE) {
+            seen.extend(self.probe_some(part)?);
         }
-        let answers: Vec<std::result::Result<Answer, String>> = match &mut self.carrier {
+        Ok(seen)
+    }
+
+    fn probe_some(&mut self, tries: &[(&Pair, ProbePacket)]) -> Result<Vec<Seen>> {
+        let mut requests: Vec<Request> = Vec::new();
+        for (pair, packet) in tries {
+            // A pair without an address has nothing to send.
+            let Some(to) = pair.to else { continue };
+            let listener = if self.listens(pair, *packet) { ListenerState::Open } else { ListenerState::Closed };
+            let probe = PacketProbe { listener, ..PacketProbe::new(pair.sender.clone(), to, traffic_of(*packet)?) };
+            requests.push(Probe::Packet(probe).into());
+        }
+        let mut answers = match &mut self.carrier {
             Carrier::Own(engine) => engine.probe_all(&requests).into_iter().map(|answer| answer.map_err(|e| e.to_string())).collect(),
             Carrier::Lab(running) => running.probe(&requests)?,
-        };
-        let seen = |((pair, packet), answer): (&(&Pair, ProbePacket), Option<usize>)| {
-            let Some(answer) = answer.map(|at| answers[at].clone()) else { return Ok(Seen::NoPublicAddress) };
-            match answer {
-                Ok(answer) => seen(answer.outcome),
-                Err(error) => Err(Failure::environment(format!("{} {packet}: {error}", pair.text()))),
+        }
+        .into_iter();
+        let seen = |(pair, packet): &(&Pair, ProbePacket)| {
+            if pair.to.is_none() {
+                return Ok(Seen::NoPublicAddress);
             }
+            let failed = |why: String| Failure::environment(format!("{} {packet}: {why}", pair.text()));
+            let answer = answers.next().ok_or_else(|| failed("no answer".to_owned()))?;
+            seen(answer.map_err(failed)?.outcome)
         };
-        tries.iter().zip(of_try).map(seen).collect()
+        tries.iter().map(seen).collect()
     }
 
     /// Whether an address is one that a NAT gateway sends from.

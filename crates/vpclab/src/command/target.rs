@@ -12,9 +12,6 @@ use model::Model;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
-/// Probes of one request to the daemon: it does nothing else for this lab meanwhile.
-const AT_ONCE: usize = 20_000;
-
 /// The cloud that is asked.
 pub struct Target {
     /// What it is.
@@ -52,12 +49,8 @@ impl Target {
 impl Running {
     /// Sends probes through the lab.
     pub fn probe(&self, requests: &[Request]) -> Result<Vec<std::result::Result<Answer, String>>> {
-        let mut answers = Vec::with_capacity(requests.len());
-        for part in requests.chunks(AT_ONCE) {
-            let probes = Probes { generation: self.generation, requests: part.to_vec() };
-            answers.extend(self.daemon.probe(&self.name, &probes).map_err(|problem| failure(&problem))?.answers);
-        }
-        Ok(answers)
+        let probes = Probes { generation: self.generation, requests: requests.to_vec() };
+        Ok(self.daemon.probe(&self.name, &probes).map_err(|problem| failure(&problem))?.answers)
     }
 }
 
