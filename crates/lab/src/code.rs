@@ -72,7 +72,7 @@ registry! {
     BadName = 112, "not a name", "A name starts with a letter and goes on with letters, digits, `-`, `_` or `.`; it has at most 63 characters.", "wrong: 1st-web\nright: web-1";
     ReservedWord = 113, "a reserved word as a name", "internet, anywhere, any, all, tcp, udp, icmp, igw, nat, local and none have a meaning in sentences.", "wrong: instances: { internet: {} }\nright: instances: { gateway: {} }";
     NotBuiltYet = 114, "not built yet", "The key is planned and does nothing in this version; it is refused so that nobody waits for it.", "remove it, or keep it in a second file that includes the first";
-    Conflict = 115, "two keys contradict each other", "Both keys decide the same thing.", "wrong: { subnet: a, interfaces: [{ subnet: b }] }\nright: { interfaces: [{ subnet: a }, { subnet: b }] }";
+    Conflict = 115, "two keys contradict each other", "Both keys decide the same thing, or one address would belong to several instances: `like` copies all keys, and `count` does.", "wrong: { subnet: a, interfaces: [{ subnet: b }] }\nright: { interfaces: [{ subnet: a }, { subnet: b }] }";
     OutOfRange = 116, "a number out of range", "The number is below or above what is possible.", "metadata: { hop_limit: 2 }      # 1 to 64";
 
     NotAnAddress = 201, "not an address", "An IP address is wanted, without a prefix length.", "wrong: private_ip: 10.0.0\nright: private_ip: 10.0.0.10";

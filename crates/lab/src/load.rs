@@ -7,7 +7,7 @@ use model::claim::Claim;
 use crate::code::Code;
 use crate::decode::{Decode, Decoder};
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
-use crate::file::{Instance, LabFile, UserData};
+use crate::file::{ElasticIp, Instance, LabFile, PublicIp, UserData};
 use crate::source::{Located, Sources, Span};
 use crate::yaml::{self, Node, Value};
 
@@ -210,8 +210,7 @@ fn expand_like(mut root: Node, problems: &mut Vec<Diagnostic>) -> Node {
                 return root;
             }
             if let Value::Mapping(entries) = &mut below.value {
-                // A fixed address or a number of copies belongs to the original alone.
-                entries.retain(|(key, _)| !matches!(key.text(), Some("private_ip" | "count" | "like")));
+                entries.retain(|(key, _)| key.text() != Some("like"));
             }
             let own = &mut instances[copy].1;
             let nothing = Node { span: own.span, value: Value::Sequence(Vec::new()) };
@@ -281,6 +280,7 @@ fn too_many_copies(root: &Node) -> Option<Diagnostic> {
 fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<String>, Instance)> {
     let mut all: Vec<(Located<String>, Instance)> = Vec::new();
     let mut names: HashMap<String, Span> = HashMap::new();
+    let mut addresses: HashMap<(Span, &str), &str> = HashMap::new();
     let outside: HashMap<&str, Span> = file.outside.iter().map(|(n, _)| (n.value.as_str(), n.span)).collect();
     for (name, instance) in file.instances.iter() {
         let copies = match &instance.count {
@@ -296,8 +296,8 @@ fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<
                 continue;
             }
         };
-        if let (Some(address), true) = (&instance.private_ip, copies.len() > 1) {
-            problems.push(Diagnostic::new(Code::Conflict, address.span, "several instances cannot share one address").label("with `count`"));
+        for address in fixed_addresses(instance) {
+            problems.extend(shared_address(name, instance, &address, copies.len(), &mut addresses));
         }
         for copy in copies {
             if all.len() >= MAX_INSTANCES {
@@ -317,6 +317,54 @@ fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<
         }
     }
     all
+}
+
+/// An address that an instance has for itself, and the subnet where it counts; a public one counts everywhere.
+struct FixedAddress<'f> {
+    text: String,
+    span: Span,
+    key: &'static str,
+    subnet: &'f str,
+}
+
+fn fixed_addresses(instance: &Instance) -> Vec<FixedAddress<'_>> {
+    fn subnet(written: &Option<Located<String>>) -> Option<&str> {
+        written.as_ref().map(|subnet| subnet.value.as_str())
+    }
+    let own = subnet(&instance.subnet).unwrap_or_default();
+    let interfaces = instance.interfaces.iter().map(|i| (&i.private_ip, &i.public_ip, subnet(&i.subnet).unwrap_or(own)));
+    let all = std::iter::once((&instance.private_ip, &instance.public_ip, own)).chain(interfaces);
+    let mut found = Vec::new();
+    for (private, public, subnet) in all {
+        if let Some(private) = private {
+            found.push(FixedAddress { text: private.value.to_string(), span: private.span, key: "private_ip", subnet });
+        }
+        if let Some(Located { value: PublicIp::Elastic(ElasticIp::Address(address)), span }) = public {
+            found.push(FixedAddress { text: address.to_string(), span: *span, key: "public_ip", subnet: "" });
+        }
+    }
+    found
+}
+
+/// One written address that several instances would have, by `count` or by `like`.
+fn shared_address<'f>(
+    name: &'f Located<String>,
+    instance: &'f Instance,
+    address: &FixedAddress<'f>,
+    copies: usize,
+    known: &mut HashMap<(Span, &'f str), &'f str>,
+) -> Option<Diagnostic> {
+    let FixedAddress { text, span, key, subnet } = address;
+    if copies > 1 {
+        let problem = Diagnostic::new(Code::Conflict, *span, format!("{copies} instances cannot share the address {text}"));
+        return Some(problem.label("with `count`"));
+    }
+    let first = known.insert((*span, *subnet), name.value.as_str())?;
+    let place = instance.like.as_ref().map_or(name.span, |like| like.span);
+    let how = if instance.like.is_some() { "`like`" } else { "an alias" };
+    let message = format!("{how} gives `{}` the address {text} of `{first}` as well", name.value);
+    let problem = Diagnostic::new(Code::Conflict, place, message).label("copies all keys");
+    Some(problem.other(*span, "this one too").hint(format!("write a `{key}` for `{}`", name.value)))
 }
 
 fn user_data(

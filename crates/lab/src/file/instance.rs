@@ -12,7 +12,8 @@ use crate::yaml::{Node, Value};
 document! {
     /// An instance, or several like it.
     Instance: "a mapping such as `{ subnet: public-a, sg: web }`" {
-        /// Another instance whose keys are taken where this one has none.
+        /// Another instance to copy: its keys, all of them, where this one has none; mappings key by key, lists and
+        /// single values whole.
         like: Option<Located<String>>,
         /// How many: `count: 3` makes web-1, web-2 and web-3 of web.
         count: Option<Located<u32>>,
