@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::command::{capture, ping, sockets, traceroute};
 use crate::output::{ColorChoice, Format};
 
 /// Describe a cloud network, run it with real packets on this machine, and know what it does.
@@ -50,6 +51,14 @@ pub enum Command {
     Test(TestArgs),
     /// Bring the lab up, ask every pair at once who reaches whom, take the lab down
     Matrix(crate::command::matrix::MatrixArgs),
+    /// Real echo requests from one place to another; where they are lost, which stage did it
+    Ping(ping::PingArgs),
+    /// Who answers on the way, and who is passed unseen
+    Traceroute(traceroute::TracerouteArgs),
+    /// Packets as they pass a place, or every hop of the lab
+    Capture(capture::CaptureArgs),
+    /// What listens and what is connected in an instance
+    Sockets(sockets::SocketsArgs),
     /// Draw the lab: a tree for the terminal, an SVG picture, a Mermaid flowchart
     Graph(crate::command::graph::GraphArgs),
     /// Arithmetic on address blocks

@@ -1,18 +1,24 @@
 //! What each command does.
 
+pub mod capture;
 mod check;
 mod cidr;
 pub mod doctor;
+mod ends;
 pub mod explain;
 pub mod graph;
 mod grid;
 pub mod init;
+mod live;
 pub mod man;
 pub mod matrix;
+pub mod ping;
 mod probing;
 mod report;
+pub mod sockets;
 mod target;
 mod test;
+pub mod traceroute;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -55,6 +61,10 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             let (lab, target) = target(global, output)?;
             test::run(&arguments, &lab, &target, output)
         }
+        Command::Ping(arguments) => ping::run(&arguments, global, output),
+        Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),
+        Command::Capture(arguments) => capture::run(&arguments, global, output),
+        Command::Sockets(arguments) => sockets::run(&arguments, global, output),
         Command::Graph(arguments) => {
             let lab = load(&find(arguments.positional.as_deref(), global)?, output)?;
             graph::run(&arguments, &cloud(&lab, output)?, output)

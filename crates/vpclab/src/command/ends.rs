@@ -1,0 +1,186 @@
+//! `A B [PROTO/PORT]` of commands that send from one place to one address: who sends, and to which address.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe, Sender, Traffic};
+use fabric::{EndError, Fabric};
+use linux::runtime::capture;
+use model::selector::End;
+use model::{Model, ProbePacket, Selector};
+
+use super::live::Running;
+use crate::exit::{self, Failure, Result};
+
+/// First port of the ephemeral range.
+const SOURCE_PORT: u16 = 49_152;
+
+/// One sender and one address.
+#[derive(Debug, Clone)]
+pub struct Ends {
+    /// The sender as it was typed.
+    pub from: String,
+    /// The sender.
+    pub sender: Sender,
+    /// The receiver as it was typed.
+    pub to: String,
+    /// The address that the sender asks it at.
+    pub address: Ipv4Addr,
+    /// What is sent.
+    pub packet: ProbePacket,
+}
+
+impl Ends {
+    /// Reads the words of a command; `packet` is sent where they name none. Errors: they mean nobody, or several.
+    pub fn parse(words: &[String], packet: &str, running: &Running) -> Result<Ends> {
+        let mut words: Vec<&str> = words.iter().flat_map(|word| word.split_whitespace()).collect();
+        // `A B:443` says port and protocol; an address of IPv6 has more colons.
+        if words.len() == 2 && words[1].matches(':').count() != 1 {
+            words.push(packet);
+        }
+        let probe = lab::sentence::parse_probe(&words).map_err(|e| {
+            let failure = Failure::usage(e.message);
+            match e.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+        let bad = |e: EndError| match e {
+            EndError::NoPublicAddress(_) => {
+                let hint = "only its own VPC and peered ones reach its private address".to_owned();
+                Failure { code: exit::NO, message: format!("{e}: nothing outside can send to it"), hint: Some(hint) }
+            }
+            _ => Failure::usage(e.to_string()),
+        };
+        let (source, destination) = (one(&probe.source, &running.model)?, one(&probe.destination, &running.model)?);
+        if source == destination {
+            return Err(Failure::usage("the two ends are one and the same"));
+        }
+        let fabric = &running.fabric;
+        let senders = fabric.senders(&source).map_err(bad)?;
+        let sender = senders.into_iter().next().ok_or_else(|| Failure::usage(format!("nobody sends at `{}`", probe.source)))?;
+        if let Sender::Interface(id) = &sender {
+            can_send(fabric, id, &probe.source)?;
+        }
+        // A place with several addresses is asked at one that is not the sender's own.
+        let addresses = fabric.destinations(&sender, &destination).map_err(bad)?;
+        let other = addresses.iter().find(|address| sender != Sender::Outside(**address)).or(addresses.first());
+        match other {
+            Some(IpAddr::V4(address)) => {
+                Ok(Ends { from: probe.source.to_string(), sender, to: probe.destination.to_string(), address: *address, packet: probe.packet })
+            }
+            Some(IpAddr::V6(_)) => Err(Failure::usage("IPv6 is not built yet")),
+            None => Err(Failure::usage(format!("nobody has an address at `{}`", probe.destination))),
+        }
+    }
+
+    /// `NAME (ADDRESS)` of the receiver, the address once where it was typed.
+    pub fn receiver(&self) -> String {
+        let address = self.address.to_string();
+        if self.to == address { address } else { format!("{} ({address})", self.to) }
+    }
+
+    /// What is sent, as engines know it.
+    pub fn traffic(&self) -> Result<Traffic> {
+        Ok(match self.packet {
+            ProbePacket::Tcp(destination_port) => Traffic::Tcp { source_port: SOURCE_PORT, destination_port },
+            ProbePacket::Udp(destination_port) => Traffic::Udp { source_port: SOURCE_PORT, destination_port },
+            ProbePacket::Icmp { icmp_type, code } => Traffic::Icmp { icmp_type, code },
+            ProbePacket::Other(number) => Traffic::Other(number),
+            ProbePacket::Icmpv6 { .. } => return Err(Failure::usage("ICMPv6 is not built yet")),
+        })
+    }
+
+    /// Sends one packet of the same kind and says which stage drops it, or its answer; `None` when both come through.
+    pub fn loss(&self, running: &Running) -> Result<Option<Loss>> {
+        // What listens there listens already: nothing is put in its place.
+        let listener = ListenerState::Closed;
+        let probe = PacketProbe { listener, ..PacketProbe::new(self.sender.clone(), self.address.into(), self.traffic()?) };
+        let answer = running.probe(&[Probe::Packet(probe).into()])?.into_iter().next();
+        match answer {
+            Some(Ok(Answer { outcome: Outcome::Dropped(drop), .. })) => Ok(Some(Loss {
+                what: if drop.leg == Leg::Return { "reply" } else { "request" },
+                at: drop.at.map(|at| at.label(&running.fabric)),
+                code: drop.code.map(|code| code.as_str()),
+            })),
+            Some(Ok(_)) => Ok(None),
+            Some(Err(why)) => Err(Failure::environment(why)),
+            None => Err(Failure::environment("the daemon sent no answer")),
+        }
+    }
+}
+
+/// Where a packet was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// `request` or `reply`.
+    pub what: &'static str,
+    /// The component that dropped it, where anybody reported it.
+    pub at: Option<String>,
+    /// AWS's explanation code.
+    pub code: Option<&'static str>,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Loss { what, at, code } = self;
+        match at {
+            Some(at) => write!(f, "{what} dropped at {at}")?,
+            None => write!(f, "{what} lost, and nothing in the lab reported a drop")?,
+        }
+        code.map_or(Ok(()), |code| write!(f, " ({code})"))
+    }
+}
+
+/// The one end that a selector means.
+fn one(selector: &Selector, model: &Model) -> Result<End> {
+    let ends = selector.ends(model).map_err(|e| Failure::usage(e.to_string()).hint(format!("there are: {}", e.known.join(", "))))?;
+    match <[End; 1]>::try_from(ends) {
+        Ok([end]) => Ok(end),
+        Err(none) if none.is_empty() => Err(Failure::usage(format!("`{selector}` selects nothing"))),
+        Err(several) => Err(Failure::usage(format!("`{selector}` means {} interfaces", several.len())).hint("name one of them")),
+    }
+}
+
+/// Errors: nobody runs at the interface.
+fn can_send(fabric: &Fabric, id: &model::NetworkInterfaceId, named: &Selector) -> Result<()> {
+    let Some(index) = fabric.interface_by_id(id) else { return Ok(()) };
+    let interface = &fabric.interfaces[index];
+    match interface.instance() {
+        None => Err(Failure::usage(format!("`{named}` is no instance that could send")).hint("name an instance, an outside place or internet")),
+        Some(_) if interface.status.is_running() => Ok(()),
+        Some(instance) => {
+            let state = fabric.instances[instance].state.as_str();
+            let failure = Failure { code: exit::NO, message: format!("{named} is {state} and sends nothing"), hint: None };
+            Err(failure.hint(format!("vpclab start {named}")))
+        }
+    }
+}
+
+/// Names of addresses for lines that people read.
+pub struct Names(BTreeMap<IpAddr, String>);
+
+impl Names {
+    /// Of a lab.
+    pub fn of(fabric: &Fabric) -> Names {
+        Names(capture::names(fabric))
+    }
+
+    /// Who has an address.
+    pub fn name(&self, address: IpAddr) -> Option<&str> {
+        self.0.get(&address.to_canonical()).map(String::as_str)
+    }
+
+    /// `NAME (ADDRESS)`, or the address alone.
+    pub fn described(&self, address: IpAddr) -> String {
+        match self.name(address) {
+            Some(name) => format!("{name} ({address})"),
+            None => address.to_string(),
+        }
+    }
+}
+
+/// Milliseconds with three digits behind the point: finer is noise.
+pub fn milliseconds(time: std::time::Duration) -> f64 {
+    (time.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
