@@ -15,6 +15,8 @@ use crate::sys;
 pub(crate) const HOLDER: &str = "__holder";
 pub(crate) const PROBE: &str = "__probe";
 pub(crate) const RELAY: &str = "__relay";
+pub(crate) const UPLINK: &str = "__uplink";
+pub(crate) const ANCHOR: &str = "__anchor";
 
 /// The command that starts a program which calls [`dispatch`] first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,10 @@ pub fn serve(arguments: &[OsString]) -> Option<i32> {
         Some(crate::capabilities::main())
     } else if hidden == OsStr::new(RELAY) {
         Some(crate::relay::main(rest))
+    } else if hidden == OsStr::new(UPLINK) {
+        Some(crate::uplink::main(rest))
+    } else if hidden == OsStr::new(ANCHOR) {
+        Some(crate::uplink::stay())
     } else {
         None
     }

@@ -4,7 +4,7 @@
 //! holder does for its callers), [`spec`] (what an instance is) and [`process`] (what runs in one).
 //! The other side is `holder` (pid 1 of a lab), `init` (pid 1 of an instance) and `root` (the file
 //! system an instance sees). [`capabilities`] says what this machine allows, [`relay`] carries TCP from
-//! the host into a lab.
+//! the host into a lab, [`uplink`] a lab's packets to the real internet.
 //!
 //! This room knows Linux and nothing of clouds: no address, route or rule is decided here, and no
 //! netlink message is built. Everything is synchronous; holder and init are single-threaded.
@@ -27,6 +27,7 @@ mod root;
 pub mod running;
 pub mod spec;
 mod sys;
+pub mod uplink;
 
 pub use capabilities::Capabilities;
 pub use client::Client;

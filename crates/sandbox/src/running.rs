@@ -161,16 +161,33 @@ fn is_of_user(folder: &Path, uid: u32) -> bool {
 /// The holder is the first process of its own process namespace, seen from one above; instances' inits,
 /// which share its command line, are deeper.
 fn is_first_of_namespace(pid: i32) -> bool {
-    let numbers = |pid: &dyn std::fmt::Display| -> Vec<i32> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-        line.unwrap_or_default()
-            .split_whitespace()
-            .filter_map(|number| number.parse().ok())
-            .collect()
-    };
     let (own, other) = (numbers(&"self"), numbers(&pid));
     other.len() == own.len() + 1 && other.last() == Some(&1)
+}
+
+/// The number out here of a holder's child that is `inside` in the lab.
+pub(crate) fn number_of(holder: i32, inside: i32) -> Option<i32> {
+    let children =
+        std::fs::read_to_string(format!("/proc/{holder}/task/{holder}/children")).ok()?;
+    // An init has the number that it has in the lab too, but as its last but one.
+    let depth = numbers(&holder).len();
+    let mut children = children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok());
+    children.find(|pid| {
+        let numbers = numbers(pid);
+        numbers.len() == depth && numbers.last() == Some(&inside)
+    })
+}
+
+/// A process's numbers in its process namespaces, the outermost that is seen from here first.
+fn numbers(pid: &dyn std::fmt::Display) -> Vec<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    line.unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect()
 }
 
 fn argument_after(line: &[u8], hidden: &str) -> Option<Vec<u8>> {

@@ -7,6 +7,7 @@ use control::client::Daemon;
 use control::paths::Paths;
 use sandbox::SelfCommand;
 use sandbox::capabilities::{Feature, Size, limits};
+use sandbox::uplink::Program;
 use sandbox::{relay, running};
 use serde::Serialize;
 
@@ -16,8 +17,6 @@ use crate::output::{Format, Output};
 
 /// Instances that are planned for where neither the command nor a file says how many.
 const USUAL_SIZE: u64 = 50;
-/// Programs that carry packets to the real internet, the better one first, and the packages that hold them.
-const UPLINKS: [(&str, &str); 2] = [("pasta", "passt"), ("slirp4netns", "slirp4netns")];
 
 /// `doctor`.
 #[derive(Debug, Args)]
@@ -120,16 +119,29 @@ fn numbers(instances: u64) -> Vec<Finding> {
 }
 
 fn programs() -> Vec<Finding> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let is_there = |name: &str| std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    let found: Vec<&str> = UPLINKS.iter().map(|(name, _)| *name).filter(|name| is_there(name)).collect();
+    let found: Vec<&str> = Program::ALL.into_iter().filter(|one| one.find().is_some()).map(Program::name).collect();
     let ok = !found.is_empty();
     let detail = match ok {
         true => format!("{}, for up --uplink", found.join(" and ")),
-        false => format!("neither {} nor {} is installed; only up --uplink needs one", UPLINKS[0].0, UPLINKS[1].0),
+        false => format!("neither {} is installed; only up --uplink needs one", Program::ALL.map(Program::name).join(" nor ")),
     };
-    let fix = (!ok).then(|| format!("sudo apt install {}", UPLINKS[0].1));
-    vec![Finding { group: "programs", name: "uplink".to_owned(), ok, required: false, detail, fix }]
+    let fix = (!ok).then(|| format!("sudo apt install {}", Program::ALL[0].package()));
+    let tap = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    let tap = Finding {
+        group: "programs",
+        name: "tun".to_owned(),
+        ok: tap.is_ok(),
+        required: false,
+        detail: match &tap {
+            Ok(_) => "/dev/net/tun, for up --uplink and VPNs inside instances".to_owned(),
+            Err(error) => format!("/dev/net/tun: {error}; only up --uplink and VPNs inside instances need it"),
+        },
+        fix: tap.as_ref().err().map(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => "sudo chmod 666 /dev/net/tun".to_owned(),
+            _ => "sudo modprobe tun".to_owned(),
+        }),
+    };
+    vec![Finding { group: "programs", name: "uplink".to_owned(), ok, required: false, detail, fix }, tap]
 }
 
 /// Where state is kept, and what was left of labs that are no more.
