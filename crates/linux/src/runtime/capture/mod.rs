@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::sockopt;
 use sandbox::{Client, SocketSpec};
 
 use self::frame::Frame;
@@ -20,7 +21,7 @@ use super::error::{Error, Result};
 
 /// The most that is kept of a frame: more than any device here hands over, as tcpdump has it.
 pub const SNAPSHOT_LENGTH: u32 = 262_144;
-/// What a socket's queue should take, bytes; the kernel gives what `rmem_max` allows.
+/// What a socket's queue should take, bytes; the kernel gives what `rmem_max` allows, and root all of it.
 const QUEUE: usize = 8 << 20;
 /// Frames read of one socket before the others have their turn.
 const AT_ONCE: usize = 512;
@@ -92,7 +93,8 @@ impl Capture {
         let sockets = client.open_sockets(&specs)?;
         let source = |(hop, socket): (&Hop, OwnedFd)| {
             // A smaller queue only loses packets earlier, which is counted.
-            let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, QUEUE);
+            let _ = sockopt::set_socket_recv_buffer_size_force(&socket, QUEUE)
+                .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, QUEUE));
             frame::prepare(&socket).map_err(Error::os(format!("preparing to capture at {}", hop.name)))?;
             let device = match &hop.device {
                 Some(_) => Some(frame::bound_device(&socket).map_err(Error::os("asking for a device"))?),
