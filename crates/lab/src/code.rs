@@ -127,7 +127,7 @@ registry! {
     ArrowInProbe = 421, "an arrow on the command line", "In a shell `web-1 -> db-1` writes a file named db-1 and passes a lone dash.", "wrong: vpclab why web-1 -> db-1 tcp/3306\nright: vpclab why web-1 db-1 tcp/3306";
 
     Refused = 501, "the cloud refuses", "The file is well formed, but AWS's rules forbid what it asks. The AWS error code in the message says which.", "cidr: 10.0.0.0/8      # InvalidVpc.Range: /16 to /28";
-    NotDescribable = 502, "a change that cannot be made", "The running lab differs from the file in a way that no change can bridge, for example because something outside the file still uses a resource.", "vpclab down && vpclab up";
+    NotDescribable = 502, "a change that cannot be made", "The file is legal on its own, but the lab that runs cannot become what it says: an operation on the way was refused, for example because something that no file describes still uses a resource. Nothing was changed.", "vpclab down && vpclab up";
 }
 
 impl fmt::Display for Code {

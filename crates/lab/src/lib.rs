@@ -1,9 +1,9 @@
 //! The lab file: what people write, read with places, turned into operations on a model.
 //!
 //! Start at [`load`]. `yaml` makes nodes of text, `decode` and `file` make typed mappings of nodes, `sentence`
-//! reads rules, claims and probes, `resolve` turns names into definitions ([`Lab`]), `plan` compares those with
-//! a model, and `apply` calls operations. Every error is a [`Diagnostic`] with a place and a [`Code`].
-//! Pure: files come in through [`Files`].
+//! reads rules, claims and probes. [`Lab::apply`] lets `build` make the lab in an empty cloud by operations, and
+//! `change` take the cloud that is there to that one; [`Lab::plan`] says what that would change. Every error is a
+//! [`Diagnostic`] with a place and a [`Code`]. Pure: files come in through [`Files`].
 #![forbid(unsafe_code)]
 
 mod build;

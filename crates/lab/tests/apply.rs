@@ -1,5 +1,7 @@
 //! From a lab file to a cloud, and again.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
+
 use lab::{Files, load};
 use model::{Context, Model, Region, Timestamp};
 

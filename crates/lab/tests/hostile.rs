@@ -1,5 +1,7 @@
 //! Whatever a file holds, reading it ends soon, without a panic, and within bounds.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

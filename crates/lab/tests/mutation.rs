@@ -1,6 +1,8 @@
 //! The laws of `fuzz/`, tried for a few seconds without its tools: seeds are cut, joined, repeated and changed, and
 //! whatever comes out gets an answer. `MUTATION_SECONDS=600 cargo test` looks longer.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
+
 use std::time::{Duration, Instant};
 
 use lab::sentence::{parse_acl_entry, parse_claim, parse_probe, parse_rule, parse_selector};

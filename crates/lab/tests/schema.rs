@@ -3,6 +3,8 @@
 //! The checker here knows the keywords that the schema uses and stops at any other, so that nothing passes unlooked at.
 //! A validator of all of JSON Schema would bring forty crates for this one test.
 
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
+
 use lab::source::Sources;
 use lab::yaml::{Node, Value as Yaml};
 use lab::{Files, load};

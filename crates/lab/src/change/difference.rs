@@ -107,7 +107,7 @@ fn edits(old: &Thing, new: &Thing) -> Vec<String> {
 fn edit(name: &str, old: Option<&Value>, new: Option<&Value>) -> Option<String> {
     match (old, new) {
         (old, new) if old == new => None,
-        (Some(Value::Text(old)), Some(Value::Text(new))) => Some(format!("{name}: {old} → {new}")),
+        (Some(Value::Text(old) | Value::Address(_, old)), Some(Value::Text(new) | Value::Address(_, new))) => Some(format!("{name}: {old} → {new}")),
         (None, Some(Value::Text(new))) => Some(format!("+ {name} {new}")),
         (Some(Value::Text(old)), None) => Some(format!("- {name} {old}")),
         (None, Some(Value::Listed)) => Some(format!("+ {name}")),

@@ -90,14 +90,14 @@ impl Lab {
 
     fn compare(&self, model: &Model) -> Result<Comparison, Diagnostics> {
         let target = build(self, model)?;
-        let (is, wanted) = (View::of(model, &target.fixed), View::of(&target.model, &target.fixed));
+        let (is, wanted) = (View::of(model, &target.fixed, false), View::of(&target.model, &target.fixed, true));
         let difference = differences(&is, &wanted);
         Ok(Comparison { target, difference })
     }
 
     /// A change that ended elsewhere than in the target is refused as a whole, rather than called done.
     fn check(&self, next: &Model, target: &Target) -> Result<(), Diagnostics> {
-        let left = differences(&View::of(next, &target.fixed), &View::of(&target.model, &target.fixed));
+        let left = differences(&View::of(next, &target.fixed, false), &View::of(&target.model, &target.fixed, true));
         match left.changes.first() {
             None => Ok(()),
             Some(change) => {

@@ -78,14 +78,26 @@ pub(crate) struct Thing {
 }
 
 /// A value in words.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Value {
     /// One that is said with its old and its new text.
     Text(String),
+    /// An address: what it is compared by, `any` where any will do, and what it is.
+    Address(String, String),
     /// One of many; its name says it all.
     Listed,
     /// One that is too long to be shown.
     Long(String),
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) | (Self::Address(a, _), Self::Address(b, _)) | (Self::Long(a), Self::Long(b)) => a == b,
+            (Self::Listed, Self::Listed) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Thing {
@@ -135,11 +147,11 @@ pub(crate) struct View {
 
 impl View {
     /// Looks at a cloud. Elastic IP addresses outside of `fixed` are any.
-    pub fn of(model: &Model, fixed: &BTreeSet<Ipv4Addr>) -> Self {
+    pub fn of(model: &Model, fixed: &BTreeSet<Ipv4Addr>, is_target: bool) -> Self {
         let names = Names::of(model);
         let region = Some(model.region.clone()).filter(|_| !model.vpcs.is_empty());
         let mut view = Self { region, things: BTreeMap::new(), vpcs: model.vpcs.len() };
-        let reader = Reader { model, names: &names, fixed };
+        let reader = Reader { model, names: &names, fixed, is_target };
         reader.plain(&mut view);
         reader.network(&mut view);
         reader.policy(&mut view);
@@ -158,6 +170,7 @@ struct Reader<'m> {
     model: &'m Model,
     names: &'m Names,
     fixed: &'m BTreeSet<Ipv4Addr>,
+    is_target: bool,
 }
 
 impl Reader<'_> {
@@ -169,8 +182,14 @@ impl Reader<'_> {
         self.names.subnets.name(id).unwrap_or(id.as_str())
     }
 
-    fn public(&self, address: Ipv4Addr) -> String {
-        if self.fixed.contains(&address) { address.to_string() } else { "any".to_owned() }
+    /// A public address; one of the target that nobody asked for is none yet.
+    fn public(&self, address: Ipv4Addr) -> Value {
+        let any = || "any".to_owned();
+        match (self.fixed.contains(&address), self.is_target) {
+            (true, _) => Value::Address(address.to_string(), address.to_string()),
+            (false, true) => Value::Address(any(), any()),
+            (false, false) => Value::Address(any(), address.to_string()),
+        }
     }
 
     /// What lies in no VPC.
@@ -237,17 +256,22 @@ impl Reader<'_> {
         }
         for (name, id) in self.names.elastic.iter() {
             let Some(address) = self.model.addresses.get(id) else { continue };
-            let shown = self.public(address.public_ip);
+            let mut thing = Thing::default();
             // What the address of a NAT gateway is, is told with the gateway: it cannot change there.
-            let thing = if name.starts_with("nat ") { Thing::default() } else { Thing::default().open("address", &shown) };
-            view.add(Kind::ElasticIp, name, thing.at(&address.origin).summary(if shown == "any" { String::new() } else { shown }));
+            if !name.starts_with("nat ") {
+                thing.open.insert("address".to_owned(), self.public(address.public_ip));
+            }
+            let summary = Some(address.public_ip).filter(|address| self.fixed.contains(address)).map(|address| address.to_string());
+            view.add(Kind::ElasticIp, name, thing.at(&address.origin).summary(summary.unwrap_or_default()));
         }
         for (name, id) in self.names.nat_gateways.iter() {
             let Some(gateway) = self.model.nat_gateways.get(id) else { continue };
             let public = gateway.allocation_id.as_ref().and_then(|id| self.model.addresses.get(id));
-            let thing = Thing::default()
+            let mut thing = Thing::default();
+            let public = public.map_or(Value::Address("none".to_owned(), "none".to_owned()), |a| self.public(a.public_ip));
+            thing.fixed.insert("public address".to_owned(), public);
+            let thing = thing
                 .fixed("subnet", own_name(self.subnet(&gateway.subnet_id)))
-                .fixed("public address", public.map_or("none".to_owned(), |a| self.public(a.public_ip)))
                 .fixed("private address", gateway.private_ip.map_or("none".to_owned(), |a| a.to_string()))
                 .lives_in(Kind::Subnet, self.subnet(&gateway.subnet_id));
             view.add(Kind::NatGateway, name, thing.tags(&gateway.tags).at(&gateway.origin));

@@ -189,7 +189,8 @@ fn public_addresses_come_change_and_go_in_place() {
     }
     let one = |public: &str| with(public).replace(", count: 2", "");
     let edit = edited(&one("public_ip: eip"), &one("public_ip: 52.95.110.9"));
-    assert_eq!(edit.plan, ["~ elastic address web: address: any → 52.95.110.9"]);
+    let was = public(&edit.before, "web").unwrap();
+    assert_eq!(edit.plan, [format!("~ elastic address web: address: {was} → 52.95.110.9")]);
     assert_eq!(public(&edit.after, "web").map(|a| a.to_string()).as_deref(), Some("52.95.110.9"));
 }
 
