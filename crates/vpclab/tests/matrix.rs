@@ -128,3 +128,28 @@ fn a_filter_that_matches_nothing_lists_the_claims() {
     assert!(done.stdout.is_empty());
     assert!(out(&["test", "-f", SHOP, "tcp/22"], 0).ends_with("3 passed, 0 failed\n"));
 }
+
+#[test]
+fn only_and_nothing_else_ask_everybody_else_too() {
+    let shop = std::fs::read_to_string(SHOP).unwrap();
+    let claims = [
+        ("only web-1, web-2 -> db-1 tcp/3306: open", None),
+        ("only office -> bastion tcp/22: open", None),
+        ("nothing else -> db-1: blocked", None),
+        ("bastion -> db-1 any: blocked by sg", None),
+        ("only bastion -> web-1 tcp/80: allowed", Some("web-2 -> 192.168.0.4 tcp/80: open, and only others may")),
+        ("nothing else -> web-2 tcp/1-1000: blocked", Some("db-1 -> 192.168.0.68 tcp/443: refused, and no claim says so")),
+        ("only db-1 -> internet tcp/443: allowed", Some("bastion -> 198.18.0.1 tcp/443: open, and only others may")),
+        // One port of a wide range that is open is found.
+        ("web-1 -> db-1 tcp/1-6000: blocked", Some("web-1 -> 192.168.0.132 tcp/3306: open")),
+    ];
+    let lines: String = claims.iter().map(|(claim, _)| format!("  - {claim}\n")).collect();
+    let path = format!("{}/only.yaml", env!("CARGO_TARGET_TMPDIR"));
+    std::fs::write(&path, shop.trim_end().to_owned() + "\n" + &lines).unwrap();
+    let printed = ["proof", "linux"].map(|engine| out(&["test", "-f", &path, "--engine", engine], 1));
+    assert_eq!(printed[0], printed[1]);
+    assert!(printed[0].ends_with("12 passed, 4 failed\n"), "{}", printed[0]);
+    for why in claims.iter().filter_map(|(_, why)| *why) {
+        assert!(printed[0].contains(&format!("       {why}\n")), "{why}: {}", printed[0]);
+    }
+}

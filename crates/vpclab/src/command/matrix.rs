@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use clap::Args;
 use model::selector::End;
-use model::{Model, ProbePacket, Selector, TrafficMatch};
+use model::{Model, ProbePacket, TrafficMatch};
 use serde_json::json;
 
 use super::grid::{Cell, Grid};
-use super::probing::{Pair, Prober, Seen, packets};
+use super::probing::{Pair, Place, Prober, Seen, packets};
 use super::target::Target;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -30,13 +30,6 @@ pub struct MatrixArgs {
     pub engine: Vec<String>,
 }
 
-/// A row and a column.
-struct Place {
-    name: String,
-    selector: Selector,
-    end: End,
-}
-
 /// What one packet from one place to another found.
 struct Answer {
     from: usize,
@@ -55,11 +48,11 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     let mut engines = arguments.engine.clone();
     engines.dedup();
     let [first, others @ ..] = engines.as_slice() else { return Err(Failure::usage("--engine names no engine")) };
-    let places = places(&target.model);
+    let mut prober = Prober::start(target, first)?;
+    let places = prober.places();
     if places.iter().filter(|place| matches!(place.end, End::Interface { .. })).count() == 0 {
         return Err(Failure::usage("the lab has no running instance to ask"));
     }
-    let mut prober = Prober::start(target, first)?;
     let asked = ask(&places, &packets, &prober)?;
     let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
     let seen = prober.probe_all(&tries)?;
@@ -72,42 +65,6 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
         }
         _ => Err(Failure::usage("--engine names more than two engines").hint("--engine proof,linux")),
     }
-}
-
-/// Running instances by name, then the named places outside, then the internet.
-fn places(model: &Model) -> Vec<Place> {
-    let fabric = fabric::Fabric::compile(model);
-    let own = |interface: &fabric::Interface| {
-        let instance = &fabric.instances[interface.instance()?];
-        let is_running = instance.state == model::InstanceState::Running;
-        let end = End::Interface { interface: interface.id.clone(), instance: Some(instance.id.clone()) };
-        is_running.then(|| Place { name: interface.name.clone(), selector: Selector::Named(interface.name.clone()), end })
-    };
-    let mut places: Vec<Place> = fabric.interfaces.values().filter_map(own).collect();
-    places.sort_by_cached_key(|place| natural(&place.name));
-    let outside = fabric.outside.values().map(|host| host.name.clone()).collect::<BTreeSet<_>>();
-    places.extend(outside.into_iter().map(|name| Place {
-        selector: Selector::Named(name.clone()),
-        end: End::Outside(name.clone()),
-        name,
-    }));
-    places.push(Place { name: "internet".to_owned(), selector: Selector::Internet, end: End::Internet });
-    places
-}
-
-/// `web-2` comes before `web-10`.
-fn natural(name: &str) -> Vec<(String, u64)> {
-    let mut parts = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let (word, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
-        let (number, tail) = tail.split_at(end);
-        parts.push((word.to_owned(), number.parse().unwrap_or(0)));
-        rest = tail;
-    }
-    parts
 }
 
 fn spelled(words: &[String]) -> Result<Vec<ProbePacket>> {

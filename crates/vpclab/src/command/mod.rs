@@ -14,11 +14,13 @@ pub mod man;
 pub mod matrix;
 pub mod ping;
 mod probing;
+mod promise;
 mod report;
 pub mod sockets;
 mod target;
 mod test;
 pub mod traceroute;
+mod witness;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,5 +1,6 @@
 //! A cloud on an engine, and probes through it: what `check`, `test` and `matrix` share.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -53,6 +54,16 @@ pub enum Seen {
     },
     /// The receiver has no public address to send to.
     NoPublicAddress,
+}
+
+/// Somebody who may send or receive.
+pub struct Place {
+    /// Name, for people.
+    pub name: String,
+    /// As it is typed.
+    pub selector: Selector,
+    /// What it is.
+    pub end: End,
 }
 
 /// One sender and one address.
@@ -128,6 +139,27 @@ impl Prober {
             }
         };
         Ok(Prober { model, fabric, carrier })
+    }
+
+    /// Everybody who may send or receive: running instances by name, then named places outside, then the internet.
+    pub fn places(&self) -> Vec<Place> {
+        places(&self.fabric)
+    }
+
+    /// Who sends for an end.
+    pub fn senders(&self, end: &End) -> Result<Vec<Sender>> {
+        self.fabric.senders(end).map_err(|e| Failure::usage(e.to_string()))
+    }
+
+    /// Whether both ends of a pair are outside.
+    pub fn is_outside(&self, pair: &Pair) -> bool {
+        let is_own = |to: IpAddr| matches!(self.fabric.find_address(to), Some(fabric::Entity::Interface(_)));
+        matches!(pair.sender, Sender::Outside(_)) && pair.to.is_some_and(|to| !is_own(to))
+    }
+
+    /// The cloud.
+    pub fn model(&self) -> &Model {
+        &self.model
     }
 
     /// What a selector means. Errors: nothing.
@@ -271,6 +303,41 @@ impl Prober {
             Sender::Outside(address) => format!("{written} ({address})"),
         }
     }
+}
+
+/// Running instances by name, then the named places outside, then the internet.
+fn places(fabric: &Fabric) -> Vec<Place> {
+    let own = |interface: &fabric::Interface| {
+        let instance = &fabric.instances[interface.instance()?];
+        let is_running = instance.state == model::InstanceState::Running;
+        let end = End::Interface { interface: interface.id.clone(), instance: Some(instance.id.clone()) };
+        is_running.then(|| Place { name: interface.name.clone(), selector: Selector::Named(interface.name.clone()), end })
+    };
+    let mut places: Vec<Place> = fabric.interfaces.values().filter_map(own).collect();
+    places.sort_by_cached_key(|place| natural(&place.name));
+    let outside = fabric.outside.values().map(|host| host.name.clone()).collect::<BTreeSet<_>>();
+    places.extend(outside.into_iter().map(|name| Place {
+        selector: Selector::Named(name.clone()),
+        end: End::Outside(name.clone()),
+        name,
+    }));
+    places.push(Place { name: "internet".to_owned(), selector: Selector::Internet, end: End::Internet });
+    places
+}
+
+/// `web-2` comes before `web-10`.
+fn natural(name: &str) -> Vec<(String, u64)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(digits);
+        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+        let (number, tail) = tail.split_at(end);
+        parts.push((word.to_owned(), number.parse().unwrap_or(0)));
+        rest = tail;
+    }
+    parts
 }
 
 fn seen(outcome: Outcome) -> Result<Seen> {

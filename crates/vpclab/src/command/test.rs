@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use fabric::Component;
 use lab::Lab;
-use model::claim::{Blocker, Claim, Ends, Expected, Sources, Waypoint};
-use model::selector::End;
-use model::{ProbePacket, Selector};
+use model::ProbePacket;
+use model::claim::{Blocker, Claim, Expected, Sources, Waypoint};
 
-use super::probing::{Pair, Prober, Seen, packets};
+use super::probing::{Pair, Prober, Seen};
+use super::promise::{self, Try};
 use super::report;
 use super::target::Target;
+use super::witness::Witnesses;
 use crate::cli::TestArgs;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -65,9 +66,10 @@ impl Tried {
 /// Tries every claim. Exit 0 when all hold.
 pub fn run(arguments: &TestArgs, lab: &Lab, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
-    let claims = chosen(lab.claims(), arguments.filter.as_deref())?;
+    let all = lab.claims();
+    let claims = chosen(all.clone(), arguments.filter.as_deref())?;
     let mut prober = Prober::start(target, &arguments.engine)?;
-    let tried = try_all(claims, &mut prober)?;
+    let tried = try_all(claims, &all, &mut prober)?;
     let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
         Format::Json => output.json(&report::json(&tried))?,
@@ -101,13 +103,14 @@ fn chosen(claims: Vec<Claim>, filter: Option<&str>) -> Result<Vec<Claim>> {
     Ok(chosen)
 }
 
-/// Sends the packets of all claims at once.
-fn try_all(claims: Vec<Claim>, prober: &mut Prober) -> Result<Vec<Tried>> {
+/// Sends the packets of all claims at once; `all` are those of the file.
+fn try_all(claims: Vec<Claim>, all: &[Claim], prober: &mut Prober) -> Result<Vec<Tried>> {
+    let witnesses = Witnesses::of(prober.model());
     let mut planned = Vec::new();
     for claim in &claims {
-        planned.push(plan(claim, prober)?);
+        planned.push(promise::plan(claim, all, &witnesses, prober)?);
     }
-    let tries: Vec<(&Pair, ProbePacket)> = planned.iter().flatten().flatten().map(|(pair, packet)| (pair, *packet)).collect();
+    let tries: Vec<(&Pair, ProbePacket)> = planned.iter().flatten().flatten().map(|t| (&t.pair, t.packet)).collect();
     let mut seen = prober.probe_all(&tries)?.into_iter();
     let mut tried = Vec::new();
     for (claim, planned) in claims.into_iter().zip(&planned) {
@@ -116,53 +119,19 @@ fn try_all(claims: Vec<Claim>, prober: &mut Prober) -> Result<Vec<Tried>> {
             Ok(tries) => (&tries[..], None),
             Err(why) => (&[][..], Some(why.clone())),
         };
-        let broken = |((pair, packet), seen): (&(Pair, ProbePacket), Seen)| {
-            let seen = instead(&claim, &seen, pair, prober)?;
-            Some(Broken { from: pair.from.clone(), to: pair.to_text(), packet: *packet, seen })
+        let broken = |(t, seen): (&Try, Seen)| {
+            let seen = match (t.is_named, &seen) {
+                (true, seen) => instead(&claim, seen, &t.pair, prober)?,
+                (false, Seen::Open(_) | Seen::Refused) if claim.sources == Sources::NothingElse => format!("{}, and no claim says so", seen.result()),
+                (false, Seen::Open(_) | Seen::Refused) => format!("{}, and only others may", seen.result()),
+                (false, _) => return None,
+            };
+            Some(Broken { from: t.pair.from.clone(), to: t.pair.to_text(), packet: t.packet, seen })
         };
         let broken = planned.iter().zip(seen.by_ref()).filter_map(broken).collect();
         tried.push(Tried { undecided, broken, packets: planned.len(), claim });
     }
     Ok(tried)
-}
-
-type Plan = std::result::Result<Vec<(Pair, ProbePacket)>, String>;
-
-/// What to send for a claim, or why no packets can decide it.
-fn plan(claim: &Claim, prober: &Prober) -> Result<Plan> {
-    let Sources::Each(sources) = &claim.sources else {
-        return Ok(Err("`only` and `nothing else` are not built yet".to_owned()));
-    };
-    if claim.through.is_some() {
-        return Ok(Err("`through` is not built yet".to_owned()));
-    }
-    let packets = packets(&claim.traffic.0);
-    let destinations: Vec<End> = selected(&claim.destinations, prober)?.into_iter().flat_map(|(_, ends)| ends).collect();
-    let mut tries = Vec::new();
-    for (selector, ends) in selected(sources, prober)? {
-        for pair in prober.pairs(&selector, &ends, &destinations)? {
-            match (&packets, pair.to) {
-                // Without an address there is nothing to send, whatever the ports.
-                (_, None) => tries.push((pair, ProbePacket::ECHO)),
-                (Ok(packets), Some(_)) => tries.extend(packets.iter().map(|packet| (pair.clone(), *packet))),
-                (Err(why), Some(_)) => return Ok(Err(why.clone())),
-            }
-        }
-    }
-    Ok(Ok(tries))
-}
-
-/// The ends of a claim by selector, those left out gone.
-fn selected(ends: &Ends, prober: &Prober) -> Result<Vec<(Selector, Vec<End>)>> {
-    let mut except = Vec::new();
-    for selector in &ends.except {
-        except.extend(prober.ends(selector)?);
-    }
-    let own = |selector: &Selector| {
-        let of = prober.ends(selector)?.into_iter().filter(|end| !except.contains(end)).collect();
-        Ok((selector.clone(), of))
-    };
-    ends.of.iter().map(own).collect()
 }
 
 /// What was seen, if it is not what the claim expects.
