@@ -64,6 +64,8 @@ pub enum Command {
     /// Arithmetic on address blocks
     #[command(subcommand)]
     Cidr(CidrCommand),
+    /// Lead a port of this machine to an instance, as somebody on the internet meets it
+    Forward(crate::command::forward::ForwardArgs),
     /// What this machine lets a lab do, and the command that changes it
     Doctor(crate::command::doctor::DoctorArgs),
     /// Print the JSON Schema of lab files

@@ -6,6 +6,7 @@ mod cidr;
 pub mod doctor;
 mod ends;
 pub mod explain;
+pub mod forward;
 pub mod graph;
 mod grid;
 pub mod init;
@@ -74,6 +75,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Matrix(arguments) => matrix::run(&arguments, &target(global, output)?.1, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Forward(arguments) => forward::run(&arguments, global, output),
         Command::Doctor(arguments) => doctor::run(&arguments, global, output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {
