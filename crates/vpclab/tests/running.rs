@@ -11,6 +11,7 @@ use control::api::Wanted;
 use control::client::Daemon;
 use control::daemon::DAEMON;
 use control::paths::Paths;
+use model::claim::Claim;
 use model::{Context, Model, Timestamp};
 
 /// This program is the daemon too when it is started as one: the client starts the program that it is part of.
@@ -37,11 +38,11 @@ impl lab::Files for Disk {
     }
 }
 
-fn model_of(path: &Path) -> (String, Model) {
+fn model_of(path: &Path) -> (String, Model, Vec<Claim>) {
     let lab = lab::load(&path.to_string_lossy(), &Disk).expect("lab file");
     let mut model = Model::new("000000000000", lab.region(), Context::seeded(1, Timestamp::default()));
     assert!(lab.apply(&mut model).is_ok());
-    (lab.name.clone(), model)
+    (lab.name.clone(), model, lab.claims())
 }
 
 /// A daemon of the test's own, ended with it.
@@ -57,9 +58,11 @@ impl Own {
         Own { daemon, folder }
     }
 
+    /// In the test's own folder.
     fn vpclab(&self, arguments: &[&str]) -> (String, String, Option<i32>) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
         command.args(arguments).env("NO_COLOR", "1").env("VPCLAB_HOME", self.folder.path().join("home"));
+        command.current_dir(self.folder.path());
         let Output { stdout, stderr, status } = command.output().expect("vpclab");
         (String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned(), status.code())
     }
@@ -81,14 +84,18 @@ fn probes_go_to_the_lab_that_is_up_and_a_file_that_was_changed_is_noticed() {
     let path = own.folder.path().join("shop.yaml");
     let file = path.to_str().expect("path").to_owned();
     std::fs::write(&path, &shop).expect("file");
-    let (name, model) = model_of(&path);
-    let wanted = Wanted { base_generation: None, file: Some(path.clone()), model, claims: Vec::new() };
+    let (name, model, claims) = model_of(&path);
+    let wanted = Wanted { base_generation: None, file: Some(path.clone()), model, claims };
     own.daemon.bring(&name, &wanted, Duration::from_secs(60)).expect("up");
 
     assert_eq!(own.vpclab(&["test", "-f", &file]).0.lines().last(), Some("8 passed, 0 failed"));
     let (out, error, code) = own.vpclab(&["check", "-f", &file, "web-1", "db-1", "tcp/3306"]);
     assert_eq!((out.as_str(), error.as_str(), code), ("web-1 -> 192.168.0.132: open\n", "", Some(0)));
     assert_eq!(own.vpclab(&["matrix", "-f", &file, "--engine", "proof,linux"]).0, "proof and linux disagree on 0 of 140 probes\n");
+
+    // Where no file is, the only lab that is up is meant.
+    assert_eq!(own.vpclab(&["test", "tcp/22"]).0.lines().last(), Some("3 passed, 0 failed"));
+    assert_eq!(own.vpclab(&["check", "web-1", "db-1:3306"]).0, "web-1 -> 192.168.0.132: open\n");
 
     // The file moves on, the lab does not.
     std::fs::write(&path, shop.replace("tcp/3306 from sg:web", "tcp/3307 from sg:web")).expect("file");
@@ -102,4 +109,6 @@ fn probes_go_to_the_lab_that_is_up_and_a_file_that_was_changed_is_noticed() {
     own.daemon.take_down(&name).expect("down");
     let (out, error, code) = own.vpclab(&["check", "-f", &file, "web-1", "db-1", "tcp/3306"]);
     assert_eq!((out.as_str(), error.as_str(), code), ("web-1 -> 192.168.0.132: filtered at sg-in:db-1\n", "", Some(1)));
+    let (out, error, code) = own.vpclab(&["check", "web-1", "db-1", "tcp/3306"]);
+    assert!(out.is_empty() && error.contains("no lab file here") && code == Some(2), "{out}{error}");
 }

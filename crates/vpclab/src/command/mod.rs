@@ -59,11 +59,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Check(arguments) => check::run(&arguments, &target(global, output)?.1, output),
-        Command::Test(arguments) => {
-            let (lab, target) = target(global, output)?;
-            test::run(&arguments, &lab, &target, output)
-        }
+        Command::Check(arguments) => check::run(&arguments, &Target::find(global, output)?, output),
+        Command::Test(arguments) => test::run(&arguments, &Target::find(global, output)?, output),
         Command::Ping(arguments) => ping::run(&arguments, global, output),
         Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),
         Command::Capture(arguments) => capture::run(&arguments, global, output),
@@ -72,7 +69,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             let lab = load(&find(arguments.positional.as_deref(), global)?, output)?;
             graph::run(&arguments, &cloud(&lab, output)?, output)
         }
-        Command::Matrix(arguments) => matrix::run(&arguments, &target(global, output)?.1, output),
+        Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),
@@ -135,14 +132,6 @@ fn cloud(lab: &Lab, output: &Output) -> Result<Model> {
     let mut model = empty(lab);
     lab.apply(&mut model).map_err(|e| Failure::usage(e.render(output.colour())))?;
     Ok(model)
-}
-
-/// The lab file, and the cloud that probes go to.
-fn target(global: &Global, output: &Output) -> Result<(Lab, Target)> {
-    let lab = load(&find(None, global)?, output)?;
-    let described = cloud(&lab, output)?;
-    let target = Target::of(&lab, described, output)?;
-    Ok((lab, target))
 }
 
 /// Files of the disk; an include is meant from the folder of the file that includes it.

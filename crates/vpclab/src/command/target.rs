@@ -8,14 +8,20 @@ use control::paths::Paths;
 use fabric::engine::{Answer, Request};
 use lab::Lab;
 use model::Model;
+use model::claim::Claim;
 
+use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
 /// The cloud that is asked.
 pub struct Target {
+    /// The lab's name.
+    pub name: String,
     /// What it is.
     pub model: Arc<Model>,
+    /// What its file promises.
+    pub claims: Vec<Claim>,
     /// Who carries it; `None`: nobody yet.
     pub running: Option<Running>,
 }
@@ -29,20 +35,48 @@ pub struct Running {
 }
 
 impl Target {
-    /// The running lab of this name, with a word about changes of the file that are not up; else what the file says.
-    pub fn of(lab: &Lab, described: Model, output: &Output) -> Result<Target> {
-        let apart = |model| Ok(Target { model: Arc::new(model), running: None });
-        let Ok(paths) = Paths::of_user() else { return apart(described) };
-        let failed = |problem: control::api::Problem| failure(&problem);
-        let Some(daemon) = Daemon::find(paths).map_err(failed)? else { return apart(described) };
-        let Some(view) = daemon.lab(&lab.name).map_err(failed)?.filter(|view| view.is_up) else { return apart(described) };
-        let changes = lab.plan(&view.model).map_or(0, |changes| changes.len());
-        if changes > 0 {
-            let many = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
-            output.note(format!("lab {} is up and is what is asked; its file has {many} that are not up", lab.name));
+    /// The running lab of the file's name, with a word about changes of the file that are not up; else what the file
+    /// says. Without a file, the only lab that is up.
+    pub fn find(global: &Global, output: &Output) -> Result<Target> {
+        let daemon = Paths::of_user().ok().map_or(Ok(None), Daemon::find).map_err(|problem| failure(&problem))?;
+        match (super::find(None, global), daemon) {
+            (Ok(path), daemon) => {
+                let lab = super::load(&path, output)?;
+                let described = super::cloud(&lab, output)?;
+                Target::of(&lab, described, daemon, output)
+            }
+            (Err(no_file), Some(daemon)) if global.file.is_none() => {
+                let mut up = daemon.labs().map_err(|problem| failure(&problem))?.into_iter().filter(|lab| lab.is_up);
+                match (up.next(), up.next()) {
+                    (Some(only), None) => Target::up(daemon, &only.name)?.ok_or(no_file),
+                    _ => Err(no_file),
+                }
+            }
+            (Err(no_file), _) => Err(no_file),
         }
-        let generation = view.model.generation;
-        Ok(Target { model: Arc::new(view.model), running: Some(Running { daemon: Arc::new(daemon), name: lab.name.clone(), generation }) })
+    }
+
+    fn of(lab: &Lab, described: Model, daemon: Option<Daemon>, output: &Output) -> Result<Target> {
+        if let Some(daemon) = daemon
+            && let Some(target) = Target::up(daemon, &lab.name)?
+        {
+            let changes = lab.plan(&target.model).map_or(0, |changes| changes.len());
+            if changes > 0 {
+                let many = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
+                output.note(format!("lab {} is up and is what is asked; its file has {many} that are not up", lab.name));
+            }
+            return Ok(Target { claims: lab.claims(), ..target });
+        }
+        Ok(Target { name: lab.name.clone(), model: Arc::new(described), claims: lab.claims(), running: None })
+    }
+
+    /// A lab that is up, with the claims that it was brought up with.
+    fn up(daemon: Daemon, name: &str) -> Result<Option<Target>> {
+        let view = daemon.lab(name).map_err(|problem| failure(&problem))?.filter(|view| view.is_up);
+        Ok(view.map(|view| {
+            let running = Running { daemon: Arc::new(daemon), name: view.name.clone(), generation: view.model.generation };
+            Target { name: view.name, model: Arc::new(view.model), claims: view.claims, running: Some(running) }
+        }))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use fabric::Component;
-use lab::Lab;
 use model::ProbePacket;
 use model::claim::{Blocker, Claim, Expected, Sources, Waypoint};
 
@@ -64,17 +63,16 @@ impl Tried {
 }
 
 /// Tries every claim. Exit 0 when all hold.
-pub fn run(arguments: &TestArgs, lab: &Lab, target: &Target, output: &Output) -> Result {
+pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
-    let all = lab.claims();
-    let claims = chosen(all.clone(), arguments.filter.as_deref())?;
+    let claims = chosen(target.claims.clone(), arguments.filter.as_deref())?;
     let mut prober = Prober::start(target, &arguments.engine)?;
-    let tried = try_all(claims, &all, &mut prober)?;
+    let tried = try_all(claims, &target.claims, &mut prober)?;
     let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
         Format::Json => output.json(&report::json(&tried))?,
         Format::Tap => output.line(report::tap(&tried).trim_end()),
-        Format::Junit => output.line(report::junit(&lab.name, &tried).trim_end()),
+        Format::Junit => output.line(report::junit(&target.name, &tried).trim_end()),
         _ => {
             for tried in &tried {
                 output.line(format!("{} {}", if tried.holds() { "ok  " } else { "FAIL" }, tried.claim));
