@@ -79,12 +79,19 @@ pub fn load(name: &str, files: &dyn Files) -> Result<Lab, Diagnostics> {
     let file = LabFile::decode(&root, &mut decoder);
     problems.extend(decoder.problems);
     let Some(file) = file else { return Err(Diagnostics::new(sources, problems)) };
-    if let Some((name, _)) = file.outside.iter().scan(0, |sum, (name, addresses)| {
-        *sum += addresses.0.len();
-        Some((name, *sum))
-    }).find(|(_, sum)| *sum > MAX_OUTSIDE) {
+    if let Some((name, _)) = file
+        .outside
+        .iter()
+        .scan(0, |sum, (name, addresses)| {
+            *sum += addresses.0.len();
+            Some((name, *sum))
+        })
+        .find(|(_, sum)| *sum > MAX_OUTSIDE)
+    {
         let message = format!("outside places have at most {MAX_OUTSIDE} addresses in all");
-        problems.push(Diagnostic::new(Code::OutOfRange, name.span, message).label("one too many").hint("a block in a rule needs no place"));
+        problems.push(
+            Diagnostic::new(Code::OutOfRange, name.span, message).label("one too many").hint("a block in a rule needs no place"),
+        );
     }
     let instances = expand_count(&file, &mut problems);
     let user_data = user_data(&instances, files, &sources, &mut problems);
@@ -118,13 +125,11 @@ fn read(
         Some((_, span)) => Diagnostic { place: Some(span), ..diagnostic },
         None => diagnostic,
     };
-    let (shown, text) = files
-        .read(name, from.map(|(file, _)| file))
-        .map_err(|why| {
-            // The standard library's own word for it.
-            let code = if why.contains("UTF-8") { Code::NotUtf8 } else { Code::CannotRead };
-            place(Diagnostic::general(code, format!("{name}: {why}")))
-        })?;
+    let (shown, text) = files.read(name, from.map(|(file, _)| file)).map_err(|why| {
+        // The standard library's own word for it.
+        let code = if why.contains("UTF-8") { Code::NotUtf8 } else { Code::CannotRead };
+        place(Diagnostic::general(code, format!("{name}: {why}")))
+    })?;
     if text.len() > yaml::MAX_BYTES {
         let message = format!("{name}: a lab file has at most {} MiB", yaml::MAX_BYTES >> 20);
         return Err(place(Diagnostic::general(Code::TooLarge, message)).hint("`count: 200` makes 200 of one instance").into());
@@ -306,7 +311,8 @@ fn expand_count(file: &LabFile, problems: &mut Vec<Diagnostic>) -> Vec<(Located<
                 return all;
             }
             if let Some(first) = names.insert(copy.value.clone(), copy.span) {
-                let clash = Diagnostic::new(Code::NameClash, copy.span, format!("two instances would be called `{}`", copy.value));
+                let clash =
+                    Diagnostic::new(Code::NameClash, copy.span, format!("two instances would be called `{}`", copy.value));
                 problems.push(clash.label("again").other(first, "first"));
             }
             if let Some(place) = outside.get(copy.value.as_str()) {

@@ -155,7 +155,12 @@ fn copies_cannot_fill_the_memory() {
 
 #[test]
 fn one_line_may_be_as_long_as_a_file() {
-    let many = |one: &str| format!("{{ vpcs: {{ v: {{ cidr: 10.0.0.0/16 }} }}, outside: {{ {} }} }}", (0..60_000).map(|n| one.replace('#', &n.to_string())).collect::<String>());
+    let many = |one: &str| {
+        format!(
+            "{{ vpcs: {{ v: {{ cidr: 10.0.0.0/16 }} }}, outside: {{ {} }} }}",
+            (0..60_000).map(|n| one.replace('#', &n.to_string())).collect::<String>()
+        )
+    };
     assert_eq!(refused("wrong addresses", &many("h#: 1.2.3, ")).list[0].code, Code::NotAnAddress);
     assert_eq!(refused("booleans", &many("h#: yes, ")).list[0].code, Code::NotAnAddress);
     let claims = format!("{{ expect: [ {} ] }}", "{ subnet: a -> b tcp/1: open }, ".repeat(60_000));
@@ -176,7 +181,10 @@ fn huge_blocks_and_many_subnets_are_refused_or_made_in_time() {
     let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp::default()));
     quickly("a thousand subnets", || read(&raised).unwrap().apply(&mut model)).unwrap();
     assert_eq!(model.subnets.len(), 1_000);
-    let much = format!("quotas: {{ subnets_per_vpc: 20000 }}\nvpcs: {{ v: {{ cidr: 10.0.0.0/16, subnets: {{ {} }} }} }}\n", subnets(5_000));
+    let much = format!(
+        "quotas: {{ subnets_per_vpc: 20000 }}\nvpcs: {{ v: {{ cidr: 10.0.0.0/16, subnets: {{ {} }} }} }}\n",
+        subnets(5_000)
+    );
     assert_eq!(refused("no room", &much).list[0].code, Code::NoRoom);
     assert_eq!(refused("no limit", "quotas: { vpcs_per_region: 18446744073709551615 }\n").list[0].code, Code::OutOfRange);
 }
@@ -187,13 +195,24 @@ fn what_is_over_a_limit_of_aws_ends_soon() {
     let many = |count: usize, one: &str| (0..count).map(|n| one.replace('#', &n.to_string())).collect::<String>();
     for (what, more) in [
         ("VPCs", format!("vpcs:\n{}", many(12_000, "  v#: { cidr: 10.0.0.0/16 }\n"))),
-        ("instances", format!("quotas: {{ interfaces_per_region: 500 }}\n{lab}instances: {{ i: {{ subnet: a, count: 5000 }}, j: {{ subnet: b, count: 5000 }} }}\n")),
+        (
+            "instances",
+            format!(
+                "quotas: {{ interfaces_per_region: 500 }}\n{lab}instances: {{ i: {{ subnet: a, count: 5000 }}, j: {{ subnet: b, count: 5000 }} }}\n"
+            ),
+        ),
         ("elastic addresses", format!("{lab}instances: {{ i: {{ subnet: a, count: 500, public_ip: eip }} }}\n")),
         ("groups", format!("{lab}security_groups:\n{}", many(12_000, "  g#: []\n"))),
         ("rules", format!("{lab}security_groups:\n  g:\n{}", many(12_000, "    - tcp/# from 10.0.0.0/8\n"))),
         ("peers", format!("{lab}security_groups:\n  g:\n{}", many(12_000, "    - tcp/1 from sg:g#\n"))),
         ("entries", format!("{lab}acls:\n  g:\n{}", many(12_000, "    - # allow tcp/1 from 10.0.0.0/8\n"))),
-        ("routes", format!("vpcs: {{ v: {{ cidr: 10.0.0.0/16, subnets: {{ a: {{ cidr: /24 }} }}, route_tables: {{ t: {{ routes: {{ {} }} }} }} }} }}\n", many(12_000, "0.0.0.0/0#: x#, "))),
+        (
+            "routes",
+            format!(
+                "vpcs: {{ v: {{ cidr: 10.0.0.0/16, subnets: {{ a: {{ cidr: /24 }} }}, route_tables: {{ t: {{ routes: {{ {} }} }} }} }} }}\n",
+                many(12_000, "0.0.0.0/0#: x#, ")
+            ),
+        ),
         ("tables", format!("vpcs: {{ v: {{ cidr: 10.0.0.0/16, route_tables: {{ {} }} }} }}\n", many(12_000, "t#: {}, "))),
         ("lists", format!("prefix_lists:\n{}", many(12_000, "  l#: [10.0.0.0/8]\n"))),
         ("list entries", format!("prefix_lists:\n  l:\n{}", many(12_000, "    - 10.0.0.#/32\n"))),
@@ -213,7 +232,8 @@ fn what_is_over_a_limit_of_aws_ends_soon() {
 
 #[test]
 fn many_claims_about_many_instances_are_checked_in_time() {
-    let claims: String = (0..50_000).map(|n| format!("  - i-{} -> i-{} tcp/{}: open\n", n % 300 + 1, n % 299 + 1, n % 65_000 + 1)).collect();
+    let claims: String =
+        (0..50_000).map(|n| format!("  - i-{} -> i-{} tcp/{}: open\n", n % 300 + 1, n % 299 + 1, n % 65_000 + 1)).collect();
     let lab = "vpcs: { v: { cidr: 10.0.0.0/16, subnets: { a: { cidr: /17 } } } }\ninstances: { i: { subnet: a, count: 300 } }\n";
     let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp::default()));
     quickly("claims", || read(&format!("{lab}expect:\n{claims}")).unwrap().apply(&mut model)).unwrap();

@@ -25,7 +25,8 @@ impl Files for One<'_> {
 fn seeds(folders: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     for folder in folders {
-        let mut paths: Vec<_> = std::fs::read_dir(format!("{ROOT}/{folder}")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut paths: Vec<_> =
+            std::fs::read_dir(format!("{ROOT}/{folder}")).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();
         all.extend(paths.iter().filter(|path| path.is_file()).filter_map(|path| std::fs::read_to_string(path).ok()));
     }
@@ -48,8 +49,50 @@ impl Random {
 
 /// Pieces that mean something to YAML or to sentences.
 const PIECES: [&str; 44] = [
-    "", " ", "\n", "\n  ", ":", ": ", "- ", "[", "]", "{", "}", ",", "&a ", "*a", "!t ", "#", "\"", "'", "|", ">", "?", "%", "\t", "\0", "\u{feff}", "é", "한",
-    "<<: *a", "~", "null", "true", "no", "0", "-1", "65536", "4294967296", "10.0.0.0/16", "0.0.0.0/0", "::/0", "/28", "->", "sg:", "like", "count",
+    "",
+    " ",
+    "\n",
+    "\n  ",
+    ":",
+    ": ",
+    "- ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ",",
+    "&a ",
+    "*a",
+    "!t ",
+    "#",
+    "\"",
+    "'",
+    "|",
+    ">",
+    "?",
+    "%",
+    "\t",
+    "\0",
+    "\u{feff}",
+    "é",
+    "한",
+    "<<: *a",
+    "~",
+    "null",
+    "true",
+    "no",
+    "0",
+    "-1",
+    "65536",
+    "4294967296",
+    "10.0.0.0/16",
+    "0.0.0.0/0",
+    "::/0",
+    "/28",
+    "->",
+    "sg:",
+    "like",
+    "count",
 ];
 
 fn mutate(text: &str, other: &str, random: &mut Random) -> String {
@@ -121,7 +164,10 @@ fn apply(text: &str, model: &mut Model) -> bool {
 
 #[test]
 fn changed_labs_get_an_answer_and_edits_end_where_new_labs_begin() {
-    let seeds: Vec<String> = seeds(&["examples", "fuzz/seeds/lab"]).iter().flat_map(|text| text.split("\n=====\n").map(str::to_owned).collect::<Vec<_>>()).collect();
+    let seeds: Vec<String> = seeds(&["examples", "fuzz/seeds/lab"])
+        .iter()
+        .flat_map(|text| text.split("\n=====\n").map(str::to_owned).collect::<Vec<_>>())
+        .collect();
     let (mut random, until) = (Random(1), until());
     let (mut tried, mut legal) = (0, 0);
     let mut model = empty();

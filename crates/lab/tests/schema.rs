@@ -17,11 +17,17 @@ fn json_of(node: &Node) -> Value {
             "" | "~" | "null" => Value::Null,
             "true" => true.into(),
             "false" => false.into(),
-            number => number.parse::<i64>().map(Value::from).or_else(|_| number.parse::<f64>().map(Value::from)).unwrap_or_else(|_| number.into()),
+            number => number
+                .parse::<i64>()
+                .map(Value::from)
+                .or_else(|_| number.parse::<f64>().map(Value::from))
+                .unwrap_or_else(|_| number.into()),
         },
         Yaml::Scalar { text, .. } => text.as_str().into(),
         Yaml::Sequence(all) => all.iter().map(json_of).collect(),
-        Yaml::Mapping(all) => Value::Object(all.iter().map(|(key, value)| (key.text().unwrap_or_default().to_owned(), json_of(value))).collect()),
+        Yaml::Mapping(all) => {
+            Value::Object(all.iter().map(|(key, value)| (key.text().unwrap_or_default().to_owned(), json_of(value))).collect())
+        }
     }
 }
 
@@ -69,7 +75,9 @@ fn check(schema: &Value, value: &Value, path: &str, root: &Value) -> Result<(), 
             "maximum" => value.as_f64().is_none_or(|is| is <= wanted.as_f64().unwrap()),
             "minProperties" => value.as_object().is_none_or(|is| is.len() as u64 >= wanted.as_u64().unwrap()),
             "maxProperties" => value.as_object().is_none_or(|is| is.len() as u64 <= wanted.as_u64().unwrap()),
-            "required" => value.as_object().is_none_or(|is| wanted.as_array().unwrap().iter().all(|key| is.contains_key(key.as_str().unwrap()))),
+            "required" => value
+                .as_object()
+                .is_none_or(|is| wanted.as_array().unwrap().iter().all(|key| is.contains_key(key.as_str().unwrap()))),
             "propertyNames" => {
                 let names = value.as_object().into_iter().flat_map(Map::keys);
                 names.map(|name| check(wanted, &json!(name), &format!("{path}/{name}"), root)).collect::<Result<Vec<_>, _>>()?;
@@ -77,7 +85,11 @@ fn check(schema: &Value, value: &Value, path: &str, root: &Value) -> Result<(), 
             }
             "additionalProperties" => {
                 let known = schema.get("properties").and_then(Value::as_object);
-                let more = value.as_object().into_iter().flatten().filter(|(key, _)| !known.is_some_and(|known| known.contains_key(*key)));
+                let more = value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .filter(|(key, _)| !known.is_some_and(|known| known.contains_key(*key)));
                 for (key, value) in more {
                     check(wanted, value, &format!("{path}/{key}"), root)?;
                 }
@@ -123,7 +135,10 @@ fn validate(text: &str) -> Result<(), String> {
 
 fn examples() -> Vec<(String, String)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "yaml"));
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "yaml"));
     files.map(|path| (path.display().to_string(), std::fs::read_to_string(path).unwrap())).collect()
 }
 
@@ -143,9 +158,14 @@ const ALL: &str = include_str!("../../../fuzz/seeds/lab/keys");
 fn the_schema_takes_every_short_and_long_form() {
     assert_eq!(validate(ALL), Ok(()));
     for text in [
-        "vpcs:\n", "vpcs: { v: { cidr: 10.0.0.0/16, igw: auto, dhcp: none } }", "instances: { i: { user_data: { file: a.sh }, tags: { port: 22 } } }",
-        "acls: { a: { vpc: v, rules: [100 allow all from anywhere] } }", "peerings: { p: { vpcs: [a, b], routes: true, dns: false } }",
-        "prefix_lists: { l: 10.0.0.0/8 }", "expect: [a -> b tcp/1, { a -> b tcp/2: open }]", "outside: { o: \"2001:db8::1\" }",
+        "vpcs:\n",
+        "vpcs: { v: { cidr: 10.0.0.0/16, igw: auto, dhcp: none } }",
+        "instances: { i: { user_data: { file: a.sh }, tags: { port: 22 } } }",
+        "acls: { a: { vpc: v, rules: [100 allow all from anywhere] } }",
+        "peerings: { p: { vpcs: [a, b], routes: true, dns: false } }",
+        "prefix_lists: { l: 10.0.0.0/8 }",
+        "expect: [a -> b tcp/1, { a -> b tcp/2: open }]",
+        "outside: { o: \"2001:db8::1\" }",
     ] {
         assert_eq!(validate(text), Ok(()), "{text}");
     }

@@ -42,7 +42,8 @@ impl Build<'_, '_> {
         };
         let Some(subnet) = self.subnet_in(vpc, &written.value) else {
             let file = &self.lab.file;
-            let known = file.vpcs.iter().flat_map(|(_, v)| v.subnets.names().chain(v.nat_gateways.names())).map(str::to_owned).collect();
+            let known =
+                file.vpcs.iter().flat_map(|(_, v)| v.subnets.names().chain(v.nat_gateways.names())).map(str::to_owned).collect();
             let _: Option<()> = self.unknown(Code::UnknownNat, "subnet or NAT gateway", written, known);
             return;
         };
@@ -147,7 +148,8 @@ impl Build<'_, '_> {
     /// Addresses that no host can have are refused where they are written.
     fn hold_reserved(&mut self) {
         let (name, addresses) = &self.reserved;
-        let host = OutsideHost { addresses: addresses.iter().copied().map(IpAddr::V4).collect(), origin: model::Origin::default() };
+        let host =
+            OutsideHost { addresses: addresses.iter().copied().map(IpAddr::V4).collect(), origin: model::Origin::default() };
         if host.addresses.is_empty() || set_outside_host(self.model, name, host).is_err() {
             self.give_back_reserved();
         }
@@ -186,7 +188,14 @@ impl Build<'_, '_> {
                 }
                 for (private, elastic, span, owner) in wanted {
                     let secondary = Some(private).filter(|private| *private != primary);
-                    self.elastic_address(&interface, private, &interface_role(&name.value, index, secondary), elastic, span, &owner);
+                    self.elastic_address(
+                        &interface,
+                        private,
+                        &interface_role(&name.value, index, secondary),
+                        elastic,
+                        span,
+                        &owner,
+                    );
                 }
                 if self.gives_up() {
                     return;
@@ -195,7 +204,15 @@ impl Build<'_, '_> {
         }
     }
 
-    fn elastic_address(&mut self, interface: &NetworkInterfaceId, private: Ipv4Addr, role: &str, elastic: ElasticIp, span: Span, owner: &str) {
+    fn elastic_address(
+        &mut self,
+        interface: &NetworkInterfaceId,
+        private: Ipv4Addr,
+        role: &str,
+        elastic: ElasticIp,
+        span: Span,
+        owner: &str,
+    ) {
         let address = match elastic {
             ElasticIp::Any => None,
             ElasticIp::Address(address) => Some(address),

@@ -83,9 +83,17 @@ impl Build<'_, '_> {
         Some(all)
     }
 
-    fn launch_interface(&mut self, name: &Located<String>, instance: &Instance, index: u32, interface: &Interface) -> Option<LaunchInterface> {
+    fn launch_interface(
+        &mut self,
+        name: &Located<String>,
+        instance: &Instance,
+        index: u32,
+        interface: &Interface,
+    ) -> Option<LaunchInterface> {
         let Some(written) = interface.subnet.as_ref().or(instance.subnet.as_ref()) else {
-            self.problem(Diagnostic::new(Code::MissingKey, interface.span, "an interface is in no subnet").label("`subnet` is missing"));
+            self.problem(
+                Diagnostic::new(Code::MissingKey, interface.span, "an interface is in no subnet").label("`subnet` is missing"),
+            );
             return None;
         };
         let subnet = self.subnet(written)?;
@@ -118,7 +126,13 @@ impl Build<'_, '_> {
 
     /// The addresses written, a primary one if there is none, and so many more. A full subnet shows as too few; the
     /// launch then says so.
-    fn private_addresses(&mut self, device: &Device, subnet: &SubnetId, mut written: Vec<Ipv4Addr>, more: usize) -> Vec<Ipv4Addr> {
+    fn private_addresses(
+        &mut self,
+        device: &Device,
+        subnet: &SubnetId,
+        mut written: Vec<Ipv4Addr>,
+        more: usize,
+    ) -> Vec<Ipv4Addr> {
         /// No type lets an interface have more (ENI-4); a launch that asks for more is refused with what is there.
         const MOST: usize = 51;
         let name = self.names.subnets.name(subnet).unwrap_or_default().to_owned();
@@ -143,7 +157,8 @@ impl Build<'_, '_> {
     /// Source/dest checks (ENI-5) and tags as written.
     fn interface_attributes(&mut self, name: &Located<String>, instance: &Instance) {
         // A system that forwards is of no use with the check on, so its default is off.
-        let forwards = instance.forward.as_ref().is_some_and(|f| f.value) || instance.masquerade.as_ref().is_some_and(|m| m.value);
+        let forwards =
+            instance.forward.as_ref().is_some_and(|f| f.value) || instance.masquerade.as_ref().is_some_and(|m| m.value);
         let default = instance.source_dest_check.as_ref().map_or(!forwards, |c| c.value);
         let interfaces = (0..).map_while(|index| self.names.interfaces.get(&(name.value.clone(), index)).cloned());
         let interfaces: Vec<_> = interfaces.collect();
@@ -174,7 +189,8 @@ impl Build<'_, '_> {
         let guest = Guest {
             listen,
             run: instance.run.0.iter().map(|line| line.value.clone()).collect(),
-            ip_forward: instance.forward.as_ref().is_some_and(|f| f.value) || instance.masquerade.as_ref().is_some_and(|m| m.value),
+            ip_forward: instance.forward.as_ref().is_some_and(|f| f.value)
+                || instance.masquerade.as_ref().is_some_and(|m| m.value),
             masquerade: instance.masquerade.as_ref().is_some_and(|m| m.value),
         };
         if guest != Guest::default() {

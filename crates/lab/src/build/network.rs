@@ -21,7 +21,8 @@ impl Build<'_, '_> {
                 // AWS raises limits, but not to everything; and what has no limit takes time without one.
                 let most = default.saturating_mul(100);
                 if value.value > most {
-                    let problem = Diagnostic::new(Code::OutOfRange, value.span, format!("`{}` can be raised to {most}", name.value));
+                    let problem =
+                        Diagnostic::new(Code::OutOfRange, value.span, format!("`{}` can be raised to {most}", name.value));
                     self.problem(problem.label("too many"));
                 }
                 quotas.insert(name.value.clone(), value.value.min(most).into());
@@ -160,7 +161,8 @@ impl Build<'_, '_> {
                         Ok(address) => servers.push(NameServer::Address(address)),
                         Err(_) if server.value == "AmazonProvidedDNS" => servers.push(NameServer::AmazonProvidedDns),
                         Err(_) => {
-                            let problem = Diagnostic::new(Code::NotAnAddress, server.span, format!("`{}` is no resolver", server.value));
+                            let problem =
+                                Diagnostic::new(Code::NotAnAddress, server.span, format!("`{}` is no resolver", server.value));
                             self.problem(problem.label("not an address").hint("an address, or AmazonProvidedDNS"));
                             return;
                         }
@@ -241,7 +243,8 @@ impl Build<'_, '_> {
         for ((subnet_name, subnet), block) in vpc.subnets.iter().zip(blocks) {
             let span = subnet.cidr.as_ref().map_or(subnet_name.span, |size| size.span);
             let Some(block) = block else {
-                let problem = Diagnostic::new(Code::MissingKey, subnet_name.span, format!("subnet `{}` has no size", subnet_name.value));
+                let problem =
+                    Diagnostic::new(Code::MissingKey, subnet_name.span, format!("subnet `{}` has no size", subnet_name.value));
                 self.problem(problem.label("`cidr` is missing").hint("such as `cidr: /26`"));
                 continue;
             };
@@ -284,7 +287,8 @@ impl Build<'_, '_> {
             Some(zone) => Some(zone.name.clone()),
             None => {
                 let known = zones.iter().map(|z| z.name.trim_start_matches(&region.0)).collect::<Vec<_>>().join(", ");
-                let problem = Diagnostic::new(Code::UnknownZone, written.span, format!("`{}` is no zone of {region}", written.value));
+                let problem =
+                    Diagnostic::new(Code::UnknownZone, written.span, format!("`{}` is no zone of {region}", written.value));
                 self.problem(problem.label("not found").hint(format!("zones: {known}")));
                 None
             }
@@ -297,11 +301,13 @@ impl Build<'_, '_> {
             Some(InternetGatewayChoice::No) => return false,
             Some(InternetGatewayChoice::Auto) | None => {}
         }
-        let by_subnet = vpc.subnets.iter().any(|(_, s)| {
-            matches!(s.route.as_ref().map(|r| &r.value), Some(SubnetRoute::InternetGateway | SubnetRoute::Nat(_)))
-        });
+        let by_subnet = vpc
+            .subnets
+            .iter()
+            .any(|(_, s)| matches!(s.route.as_ref().map(|r| &r.value), Some(SubnetRoute::InternetGateway | SubnetRoute::Nat(_))));
         let by_table = vpc.route_tables.iter().any(|(_, table)| {
-            table.edge.is_some() || table.routes.0.iter().any(|(_, to)| matches!(to.value, RouteWord::InternetGateway | RouteWord::Nat(_)))
+            table.edge.is_some()
+                || table.routes.0.iter().any(|(_, to)| matches!(to.value, RouteWord::InternetGateway | RouteWord::Nat(_)))
         });
         by_subnet || by_table || vpc.nat_gateways.iter().any(|(_, nat)| !nat.private.as_ref().is_some_and(|p| p.value))
     }
@@ -331,12 +337,18 @@ impl Build<'_, '_> {
             },
             (None, [only]) => self.vpc_called(only),
             (None, []) => {
-                self.problem(Diagnostic::new(Code::MissingKey, span, format!("the lab has no VPC for this {what}")).label("where?"));
+                self.problem(
+                    Diagnostic::new(Code::MissingKey, span, format!("the lab has no VPC for this {what}")).label("where?"),
+                );
                 None
             }
             (None, many) => {
                 let hint = format!("add `vpc: {}`", many.join("` or `vpc: "));
-                let problem = Diagnostic::new(Code::AmbiguousName, span, format!("the lab has several VPCs; this {what} does not say which"));
+                let problem = Diagnostic::new(
+                    Code::AmbiguousName,
+                    span,
+                    format!("the lab has several VPCs; this {what} does not say which"),
+                );
                 self.problem(problem.label("which VPC?").hint(hint));
                 None
             }

@@ -22,7 +22,8 @@ impl Build<'_, '_> {
     pub(super) fn security_groups(&mut self) {
         let file = &self.lab.file;
         let top = file.security_groups.iter().map(|(name, group)| (None, name, group));
-        let below = file.vpcs.iter().flat_map(|(vpc, v)| v.security_groups.iter().map(move |(name, group)| (Some(vpc), name, group)));
+        let below =
+            file.vpcs.iter().flat_map(|(vpc, v)| v.security_groups.iter().map(move |(name, group)| (Some(vpc), name, group)));
         let groups: Vec<Below<'_, SecurityGroup>> = top.chain(below).collect();
         let mut made = Vec::new();
         for (vpc, name, group) in &groups {
@@ -69,7 +70,13 @@ impl Build<'_, '_> {
         }
     }
 
-    fn rules(&mut self, id: &SecurityGroupId, name: &Located<String>, direction: Direction, wanted: Vec<(RuleSpecification, Span)>) {
+    fn rules(
+        &mut self,
+        id: &SecurityGroupId,
+        name: &Located<String>,
+        direction: Direction,
+        wanted: Vec<(RuleSpecification, Span)>,
+    ) {
         let Some(group) = self.model.security_groups.get(id) else { return };
         let egress = direction == Direction::Egress;
         // What comes with a group (SG-4, SG-5) gives way to what is written.
@@ -132,14 +139,19 @@ impl Build<'_, '_> {
                 Some(list) => vec![Peer::PrefixList(list.clone())],
                 None => {
                     let known = self.lab.file.prefix_lists.names().map(str::to_owned).collect();
-                    let _: Option<()> = self.unknown(Code::UnknownPrefixList, "prefix list", &Located::new(name.clone(), peer.span), known);
+                    let _: Option<()> =
+                        self.unknown(Code::UnknownPrefixList, "prefix list", &Located::new(name.clone(), peer.span), known);
                     Vec::new()
                 }
             },
-            _ => self.blocks(peer).into_iter().map(|block| match block {
-                IpNet::V4(block) => Peer::Ipv4(block),
-                IpNet::V6(block) => Peer::Ipv6(block),
-            }).collect(),
+            _ => self
+                .blocks(peer)
+                .into_iter()
+                .map(|block| match block {
+                    IpNet::V4(block) => Peer::Ipv4(block),
+                    IpNet::V6(block) => Peer::Ipv6(block),
+                })
+                .collect(),
         }
     }
 
@@ -168,14 +180,17 @@ impl Build<'_, '_> {
                 Some(addresses) => addresses.0.iter().map(|a| host(a.value)).collect(),
                 None => {
                     let file = &self.lab.file;
-                    let mut groups = file.security_groups.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.security_groups.names()));
+                    let mut groups =
+                        file.security_groups.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.security_groups.names()));
                     if groups.any(|group| group == name) {
-                        let problem = Diagnostic::new(Code::UnknownOutside, peer.span, format!("no outside place is called `{name}`"));
+                        let problem =
+                            Diagnostic::new(Code::UnknownOutside, peer.span, format!("no outside place is called `{name}`"));
                         self.problem(problem.label("not found").hint(format!("for the security group write `sg:{name}`")));
                         return Vec::new();
                     }
                     let known = file.outside.names().map(str::to_owned).collect();
-                    let _: Option<()> = self.unknown(Code::UnknownOutside, "outside place", &Located::new(name.clone(), peer.span), known);
+                    let _: Option<()> =
+                        self.unknown(Code::UnknownOutside, "outside place", &Located::new(name.clone(), peer.span), known);
                     Vec::new()
                 }
             },
@@ -233,7 +248,8 @@ impl Build<'_, '_> {
                 // `default` speaks of the list that came with the VPC.
                 Some(default) if name.value == DEFAULT => default,
                 _ => {
-                    let request = CreateNetworkAcl { vpc_id: vpc, tags: tags(&name.value, &acl.tags), origin: self.origin(name.span) };
+                    let request =
+                        CreateNetworkAcl { vpc_id: vpc, tags: tags(&name.value, &acl.tags), origin: self.origin(name.span) };
                     let result = create_network_acl(self.model, request);
                     let Some(id) = self.op(name.span, result) else { continue };
                     self.names.network_acls.add(path, &id);
@@ -281,7 +297,8 @@ impl Build<'_, '_> {
                         };
                         if let Some(first) = seen.insert((phrase.entry.rule.egress, number), phrase.span) {
                             let message = format!("entry {number} stands twice in network ACL `{}`", name.value);
-                            let problem = Diagnostic::new(Code::AclNumber, phrase.span, message).label("again").other(first, "first");
+                            let problem =
+                                Diagnostic::new(Code::AclNumber, phrase.span, message).label("again").other(first, "first");
                             self.problem(problem);
                         } else {
                             let result = create_network_acl_entry(self.model, entry);
@@ -296,7 +313,8 @@ impl Build<'_, '_> {
 
     /// Every subnet uses the list that it names, else the VPC's default one.
     fn acl_associations(&mut self) {
-        let subnets: Vec<_> = self.lab.file.vpcs.iter().flat_map(|(vpc, v)| v.subnets.iter().map(move |(n, s)| (vpc, n, s))).collect();
+        let subnets: Vec<_> =
+            self.lab.file.vpcs.iter().flat_map(|(vpc, v)| v.subnets.iter().map(move |(n, s)| (vpc, n, s))).collect();
         for (vpc, name, subnet) in subnets {
             let Some(vpc_id) = self.vpc_called(&vpc.value) else { continue };
             let Some(subnet_id) = self.subnet_in(&vpc_id, &name.value) else { continue };
@@ -305,12 +323,15 @@ impl Build<'_, '_> {
                 Some(id) => Some(id),
                 None => {
                     let file = &self.lab.file;
-                    let known = file.acls.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.acls.names())).map(str::to_owned).collect();
+                    let known =
+                        file.acls.names().chain(file.vpcs.iter().flat_map(|(_, v)| v.acls.names())).map(str::to_owned).collect();
                     self.unknown(Code::UnknownAcl, "network ACL", written, known)
                 }
             };
             let (Some(wanted), Some(known)) = (wanted, self.model.network_acl_of(&subnet_id)) else { continue };
-            let Some(association) = known.associations.iter().find(|a| a.subnet_id == subnet_id).map(|a| a.id.clone()) else { continue };
+            let Some(association) = known.associations.iter().find(|a| a.subnet_id == subnet_id).map(|a| a.id.clone()) else {
+                continue;
+            };
             let result = replace_network_acl_association(self.model, &association, &wanted);
             self.op(name.span, result);
         }

@@ -26,7 +26,8 @@ impl Build<'_, '_> {
                 return;
             }
             let [requester, accepter] = peering.vpcs.as_slice() else {
-                let problem = Diagnostic::new(Code::MissingKey, name.span, format!("peering `{}` does not name two VPCs", name.value));
+                let problem =
+                    Diagnostic::new(Code::MissingKey, name.span, format!("peering `{}` does not name two VPCs", name.value));
                 self.problem(problem.label("two VPCs").hint("such as `[shop, data]`"));
                 continue;
             };
@@ -182,7 +183,9 @@ impl Build<'_, '_> {
             RouteWord::InternetGateway => match self.model.internet_gateway_of(vpc_id) {
                 Some(gateway) => Some(RouteTarget::InternetGateway(gateway.id.clone())),
                 None => {
-                    self.problem(Diagnostic::new(Code::BadRouteTarget, span, "this VPC has no internet gateway").label("`igw: false`"));
+                    self.problem(
+                        Diagnostic::new(Code::BadRouteTarget, span, "this VPC has no internet gateway").label("`igw: false`"),
+                    );
                     None
                 }
             },
@@ -284,7 +287,14 @@ impl Build<'_, '_> {
         self.table(vpc_id, &name, tags(&name.value, &Default::default()), wanted)
     }
 
-    fn subnet_route(&mut self, vpc_id: &VpcId, vpc_name: &Located<String>, vpc: &Vpc, name: &Located<String>, route: Option<&Located<SubnetRoute>>) {
+    fn subnet_route(
+        &mut self,
+        vpc_id: &VpcId,
+        vpc_name: &Located<String>,
+        vpc: &Vpc,
+        name: &Located<String>,
+        route: Option<&Located<SubnetRoute>>,
+    ) {
         let Some(subnet) = self.subnet_in(vpc_id, &name.value) else { return };
         // Without a route of its own a subnet uses the main table.
         let Some(Located { value: route, span }) = route else { return };
@@ -309,18 +319,25 @@ impl Build<'_, '_> {
             }
         };
         if let Some(route_table_id) = table {
-            let result = associate_route_table(self.model, AssociateRouteTable { route_table_id, to: Associated::Subnet(subnet) });
+            let result =
+                associate_route_table(self.model, AssociateRouteTable { route_table_id, to: Associated::Subnet(subnet) });
             self.op(span, result);
         }
     }
 
     fn edge(&mut self, vpc: &VpcId, table: &RouteTableId, edge: &Located<String>) {
         if edge.value != "igw" {
-            self.problem(Diagnostic::new(Code::NotAChoice, edge.span, format!("`{}` is no edge", edge.value)).label("not understood").hint("edge: igw"));
+            self.problem(
+                Diagnostic::new(Code::NotAChoice, edge.span, format!("`{}` is no edge", edge.value))
+                    .label("not understood")
+                    .hint("edge: igw"),
+            );
             return;
         }
         let Some(gateway) = self.model.internet_gateway_of(vpc).map(|g| g.id.clone()) else {
-            self.problem(Diagnostic::new(Code::BadRouteTarget, edge.span, "this VPC has no internet gateway").label("nothing to serve"));
+            self.problem(
+                Diagnostic::new(Code::BadRouteTarget, edge.span, "this VPC has no internet gateway").label("nothing to serve"),
+            );
             return;
         };
         let to = Associated::InternetGateway(gateway);
@@ -329,9 +346,12 @@ impl Build<'_, '_> {
     }
 
     fn main(&mut self, vpc: &VpcId, table: &RouteTableId, name: &Located<String>) {
-        let known = self.model.route_tables.values().filter(|t| t.vpc_id == *vpc).find_map(|t| {
-            t.associations.iter().find(|a| a.to == Associated::Main).map(|a| (t.id.clone(), a.id.clone()))
-        });
+        let known = self
+            .model
+            .route_tables
+            .values()
+            .filter(|t| t.vpc_id == *vpc)
+            .find_map(|t| t.associations.iter().find(|a| a.to == Associated::Main).map(|a| (t.id.clone(), a.id.clone())));
         if let Some((is, association)) = known
             && is != *table
         {
@@ -380,7 +400,8 @@ impl Build<'_, '_> {
             let mut wanted = Vec::new();
             for written in &endpoint.route_tables.0 {
                 let (_, plain) = path(&written.value);
-                let table = self.names.below(&known.vpc_id, Some(plain)).and_then(|path| self.names.route_tables.id(&path)).cloned();
+                let table =
+                    self.names.below(&known.vpc_id, Some(plain)).and_then(|path| self.names.route_tables.id(&path)).cloned();
                 let of_subnet = self
                     .subnet_in(&known.vpc_id, plain)
                     .and_then(|s| self.model.subnets.get(&s))
@@ -397,7 +418,8 @@ impl Build<'_, '_> {
             let add: Vec<_> = wanted.iter().filter(|t| !route_table_ids.contains(t)).cloned().collect();
             let remove: Vec<_> = route_table_ids.iter().filter(|t| !wanted.contains(t)).cloned().collect();
             if !add.is_empty() || !remove.is_empty() {
-                let request = ModifyVpcEndpoint { add_route_table_ids: add, remove_route_table_ids: remove, ..ModifyVpcEndpoint::new(id) };
+                let request =
+                    ModifyVpcEndpoint { add_route_table_ids: add, remove_route_table_ids: remove, ..ModifyVpcEndpoint::new(id) };
                 let result = modify_vpc_endpoint(self.model, request);
                 self.op(name.span, result);
             }

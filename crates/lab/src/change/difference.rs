@@ -27,7 +27,9 @@ pub(crate) fn differences(is: &View, wanted: &View) -> Difference {
     let show = |key: &Key| -> String {
         let one_vpc = is.vpcs <= 1 && wanted.vpcs <= 1;
         match key.0 {
-            Kind::ElasticIp => key.1.strip_prefix("nat ").map_or(key.1.clone(), |path| if one_vpc { own_name(path) } else { path }.to_owned()),
+            Kind::ElasticIp => {
+                key.1.strip_prefix("nat ").map_or(key.1.clone(), |path| if one_vpc { own_name(path) } else { path }.to_owned())
+            }
             _ if one_vpc => own_name(&key.1).to_owned(),
             _ => key.1.clone(),
         }
@@ -107,7 +109,9 @@ fn edits(old: &Thing, new: &Thing) -> Vec<String> {
 fn edit(name: &str, old: Option<&Value>, new: Option<&Value>) -> Option<String> {
     match (old, new) {
         (old, new) if old == new => None,
-        (Some(Value::Text(old) | Value::Address(_, old)), Some(Value::Text(new) | Value::Address(_, new))) => Some(format!("{name}: {old} → {new}")),
+        (Some(Value::Text(old) | Value::Address(_, old)), Some(Value::Text(new) | Value::Address(_, new))) => {
+            Some(format!("{name}: {old} → {new}"))
+        }
         (None, Some(Value::Text(new))) => Some(format!("+ {name} {new}")),
         (Some(Value::Text(old)), None) => Some(format!("- {name} {old}")),
         (None, Some(Value::Listed)) => Some(format!("+ {name}")),

@@ -143,7 +143,8 @@ impl Transition<'_> {
             if known.state != InstanceState::Stopped {
                 self.settle();
                 if known.disable_api_stop {
-                    let request = ModifyInstanceAttribute { disable_api_stop: Some(false), ..ModifyInstanceAttribute::of(id.clone()) };
+                    let request =
+                        ModifyInstanceAttribute { disable_api_stop: Some(false), ..ModifyInstanceAttribute::of(id.clone()) };
                     let result = modify_instance_attribute(self.model, request);
                     self.op(name, result)?;
                 }
@@ -175,7 +176,9 @@ impl Transition<'_> {
     }
 
     fn interface(&mut self, device: &Device, wanted: &NetworkInterface) -> Step {
-        let Some(known) = self.names.interfaces.get(device).and_then(|id| self.model.network_interfaces.get(id)).cloned() else { return Ok(()) };
+        let Some(known) = self.names.interfaces.get(device).and_then(|id| self.model.network_interfaces.get(id)).cloned() else {
+            return Ok(());
+        };
         let (name, id) = (device.0.as_str(), known.id.clone());
         self.set_tags(id.to_string(), &known.tags, &wanted.tags)?;
         let groups = self.own_groups(&wanted.groups)?;
@@ -249,7 +252,8 @@ impl Transition<'_> {
         }
         self.settle();
         if !stop.is_empty() {
-            let protected: Vec<_> = stop.iter().filter(|id| self.model.instances.get(id).is_some_and(|i| i.disable_api_stop)).cloned().collect();
+            let protected: Vec<_> =
+                stop.iter().filter(|id| self.model.instances.get(id).is_some_and(|i| i.disable_api_stop)).cloned().collect();
             for id in protected {
                 let request = ModifyInstanceAttribute { disable_api_stop: Some(false), ..ModifyInstanceAttribute::of(id) };
                 let result = modify_instance_attribute(self.model, request);

@@ -154,22 +154,24 @@ impl Transition<'_> {
         let dhcp_options_id = match set {
             None => None,
             // The region's own set is used again; what a VPC has of its own is its own.
-            Some(set) => match self.model.dhcp_options.values().find(|other| !other.origin.is_known() && says(other) == says(set)) {
-                Some(same) => Some(same.id.clone()),
-                None => {
-                    let request = CreateDhcpOptions {
-                        domain_name: set.domain_name.clone(),
-                        domain_name_servers: set.domain_name_servers.clone(),
-                        ntp_servers: set.ntp_servers.clone(),
-                        netbios_name_servers: set.netbios_name_servers.clone(),
-                        netbios_node_type: set.netbios_node_type,
-                        tags: set.tags.clone(),
-                        origin: set.origin.clone(),
-                    };
-                    let result = create_dhcp_options(self.model, request);
-                    Some(self.op(name, result)?)
+            Some(set) => {
+                match self.model.dhcp_options.values().find(|other| !other.origin.is_known() && says(other) == says(set)) {
+                    Some(same) => Some(same.id.clone()),
+                    None => {
+                        let request = CreateDhcpOptions {
+                            domain_name: set.domain_name.clone(),
+                            domain_name_servers: set.domain_name_servers.clone(),
+                            ntp_servers: set.ntp_servers.clone(),
+                            netbios_name_servers: set.netbios_name_servers.clone(),
+                            netbios_node_type: set.netbios_node_type,
+                            tags: set.tags.clone(),
+                            origin: set.origin.clone(),
+                        };
+                        let result = create_dhcp_options(self.model, request);
+                        Some(self.op(name, result)?)
+                    }
                 }
-            },
+            }
         };
         let result = associate_dhcp_options(self.model, AssociateDhcpOptions { dhcp_options_id, vpc_id: known.id.clone() });
         self.op(name, result)
@@ -178,7 +180,13 @@ impl Transition<'_> {
     /// Option sets that no VPC uses any more; the region's own has no origin and stays.
     pub(super) fn forget_dhcp_options(&mut self) -> Step {
         let used: BTreeSet<_> = self.model.vpcs.values().filter_map(|vpc| vpc.dhcp_options_id.clone()).collect();
-        let free: Vec<_> = self.model.dhcp_options.values().filter(|set| !used.contains(&set.id) && set.origin.is_known()).map(|set| set.id.clone()).collect();
+        let free: Vec<_> = self
+            .model
+            .dhcp_options
+            .values()
+            .filter(|set| !used.contains(&set.id) && set.origin.is_known())
+            .map(|set| set.id.clone())
+            .collect();
         for id in free {
             let result = delete_dhcp_options(self.model, &id);
             self.op("DHCP options", result)?;

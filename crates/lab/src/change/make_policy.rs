@@ -66,7 +66,13 @@ impl Transition<'_> {
             let peer = self.own_peer(&rule.peer)?;
             if !is.contains(&(rule.traffic, peer.clone())) {
                 let (description, tags) = (rule.description.clone(), rule.tags.clone());
-                rules.push(RuleSpecification { traffic: rule.traffic, peer: peer.clone(), description, tags, origin: rule.origin.clone() });
+                rules.push(RuleSpecification {
+                    traffic: rule.traffic,
+                    peer: peer.clone(),
+                    description,
+                    tags,
+                    origin: rule.origin.clone(),
+                });
             }
             stays.insert((rule.traffic, peer));
         }
@@ -104,10 +110,9 @@ impl Transition<'_> {
             }
         };
         let Some(known) = self.model.network_acls.get(&id).cloned() else { return Ok(()) };
-        for (direction, is, wanted) in [
-            (Direction::Ingress, &known.ingress, &wanted.ingress),
-            (Direction::Egress, &known.egress, &wanted.egress),
-        ] {
+        for (direction, is, wanted) in
+            [(Direction::Ingress, &known.ingress, &wanted.ingress), (Direction::Egress, &known.egress, &wanted.egress)]
+        {
             for entry in is.iter().filter(|is| !wanted.iter().any(|w| w.rule_number == is.rule_number)) {
                 let result = delete_network_acl_entry(self.model, &id, direction, entry.rule_number);
                 self.op(name, result)?;

@@ -59,7 +59,10 @@ impl Transition<'_> {
                 continue;
             }
             let vpc_id = self.own_vpc(&wanted.vpc_id)?;
-            let result = create_route_table(self.model, CreateRouteTable { vpc_id, tags: wanted.tags.clone(), origin: wanted.origin.clone() });
+            let result = create_route_table(
+                self.model,
+                CreateRouteTable { vpc_id, tags: wanted.tags.clone(), origin: wanted.origin.clone() },
+            );
             let id = self.op(name, result)?;
             self.names.route_tables.add(Some(name.to_owned()), &id);
         }
@@ -142,7 +145,9 @@ impl Transition<'_> {
         let Some(known) = known else {
             let kind = match is_gateway {
                 true => CreateVpcEndpointKind::Gateway { route_table_ids: tables },
-                false => CreateVpcEndpointKind::Interface { subnet_ids: subnets, security_group_ids: groups, private_dns_enabled: dns },
+                false => {
+                    CreateVpcEndpointKind::Interface { subnet_ids: subnets, security_group_ids: groups, private_dns_enabled: dns }
+                }
             };
             let request = CreateVpcEndpoint {
                 vpc_id,
@@ -167,8 +172,16 @@ impl Transition<'_> {
                 request.private_dns_enabled = Some(dns).filter(|dns| dns != private_dns_enabled);
                 let is = self.model.network_interfaces_of_endpoint(&known.id).first().map(|eni| eni.groups.clone());
                 // Without an interface there are no groups to take away; new ones start with the default group.
-                let default = || self.model.security_groups.values().filter(|g| g.vpc_id == vpc_id && g.is_default()).map(|g| g.id.clone()).collect();
-                (request.add_security_group_ids, request.remove_security_group_ids) = gained_and_lost(&is.unwrap_or_else(default), &groups);
+                let default = || {
+                    self.model
+                        .security_groups
+                        .values()
+                        .filter(|g| g.vpc_id == vpc_id && g.is_default())
+                        .map(|g| g.id.clone())
+                        .collect()
+                };
+                (request.add_security_group_ids, request.remove_security_group_ids) =
+                    gained_and_lost(&is.unwrap_or_else(default), &groups);
             }
         }
         request.policy_document = wanted.policy_document.clone().filter(|_| known.policy_document != wanted.policy_document);
@@ -181,7 +194,9 @@ impl Transition<'_> {
     }
 
     fn routes(&mut self, name: &str, wanted: &RouteTable, passing: &mut BTreeMap<VpcId, NetworkInterfaceId>) -> Step {
-        let Some(table) = self.names.route_tables.id(name).and_then(|id| self.model.route_tables.get(id)).cloned() else { return Ok(()) };
+        let Some(table) = self.names.route_tables.id(name).and_then(|id| self.model.route_tables.get(id)).cloned() else {
+            return Ok(());
+        };
         for route in &wanted.routes {
             let is_local = route.created_by == RouteOrigin::CreateRouteTable;
             if matches!(route.target, RouteTarget::VpcEndpoint(_)) {
@@ -238,7 +253,9 @@ impl Transition<'_> {
                 self.model.internet_gateway_of(&vpc).map(|gateway| RouteTarget::InternetGateway(gateway.id.clone()))
             }
             RouteTarget::NatGateway(id) => self.own(|names| &names.nat_gateways, id).ok().map(RouteTarget::NatGateway),
-            RouteTarget::VpcPeeringConnection(id) => self.own(|names| &names.peerings, id).ok().map(RouteTarget::VpcPeeringConnection),
+            RouteTarget::VpcPeeringConnection(id) => {
+                self.own(|names| &names.peerings, id).ok().map(RouteTarget::VpcPeeringConnection)
+            }
             RouteTarget::NetworkInterface(id) => {
                 let device = self.target.names.device(&self.target.model, id)?;
                 self.names.interfaces.get(&device).cloned().map(RouteTarget::NetworkInterface)
@@ -279,7 +296,9 @@ impl Transition<'_> {
                     Associated::Main => {
                         let main = self.model.route_tables.get(&own).map(|table| table.vpc_id.clone());
                         let main = main.and_then(|vpc| self.model.route_tables.values().find(|t| t.vpc_id == vpc && t.is_main()));
-                        let main = main.filter(|main| main.id != own).and_then(|main| main.associations.iter().find(|a| a.to == Associated::Main));
+                        let main = main
+                            .filter(|main| main.id != own)
+                            .and_then(|main| main.associations.iter().find(|a| a.to == Associated::Main));
                         if let Some(association) = main.map(|association| association.id.clone()) {
                             let result = replace_route_table_association(self.model, &association, &own);
                             self.op("main route table", result)?;
@@ -300,11 +319,17 @@ impl Transition<'_> {
                     }
                     Associated::VpnGateway(_) => continue,
                 };
-                let known = self.model.route_tables.values().find_map(|t| t.associations.iter().find(|a| a.to == to).map(|a| (t.id.clone(), a.id.clone())));
+                let known = self
+                    .model
+                    .route_tables
+                    .values()
+                    .find_map(|t| t.associations.iter().find(|a| a.to == to).map(|a| (t.id.clone(), a.id.clone())));
                 let result = match known {
                     Some((holder, _)) if holder == own => continue,
                     Some((_, association)) => replace_route_table_association(self.model, &association, &own).map(|_| ()),
-                    None => associate_route_table(self.model, AssociateRouteTable { route_table_id: own.clone(), to }).map(|_| ()),
+                    None => {
+                        associate_route_table(self.model, AssociateRouteTable { route_table_id: own.clone(), to }).map(|_| ())
+                    }
                 };
                 self.op("route table", result)?;
             }

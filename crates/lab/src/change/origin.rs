@@ -51,7 +51,8 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
     }
     let vpcs: Vec<_> = model.vpcs.values().cloned().collect();
     for vpc in vpcs {
-        let there = refresh.there(|names| &names.vpcs, &vpc.id).and_then(|id| target.model.vpcs.get(id)?.dhcp_options_id.as_ref());
+        let there =
+            refresh.there(|names| &names.vpcs, &vpc.id).and_then(|id| target.model.vpcs.get(id)?.dhcp_options_id.as_ref());
         let there = there.and_then(|id| target.model.dhcp_options.get(id));
         let here = vpc.dhcp_options_id.and_then(|id| model.dhcp_options.get_mut(&id));
         if let (Some(there), Some(here)) = (there, here) {
@@ -64,10 +65,15 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
         there.iter().for_each(|there| refresh.set(&mut gateway.origin, &there.origin));
     }
     for group in model.security_groups.values_mut() {
-        let Some(there) = refresh.there(|names| &names.security_groups, &group.id).and_then(|id| target.model.security_groups.get(id)) else { continue };
+        let Some(there) =
+            refresh.there(|names| &names.security_groups, &group.id).and_then(|id| target.model.security_groups.get(id))
+        else {
+            continue;
+        };
         refresh.set(&mut group.origin, &there.origin);
         for (rules, wanted) in [(&mut group.ingress, &there.ingress), (&mut group.egress, &there.egress)] {
-            let wanted: BTreeMap<_, _> = wanted.iter().map(|rule| ((rule.traffic, refresh.peer(&target.names, &rule.peer)), &rule.origin)).collect();
+            let wanted: BTreeMap<_, _> =
+                wanted.iter().map(|rule| ((rule.traffic, refresh.peer(&target.names, &rule.peer)), &rule.origin)).collect();
             for rule in rules {
                 let key = (rule.traffic, refresh.peer(&names, &rule.peer));
                 wanted.get(&key).iter().for_each(|origin| refresh.set(&mut rule.origin, origin));
@@ -75,7 +81,10 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
         }
     }
     for acl in model.network_acls.values_mut() {
-        let Some(there) = refresh.there(|names| &names.network_acls, &acl.id).and_then(|id| target.model.network_acls.get(id)) else { continue };
+        let Some(there) = refresh.there(|names| &names.network_acls, &acl.id).and_then(|id| target.model.network_acls.get(id))
+        else {
+            continue;
+        };
         refresh.set(&mut acl.origin, &there.origin);
         for (entries, wanted) in [(&mut acl.ingress, &there.ingress), (&mut acl.egress, &there.egress)] {
             for entry in entries {
@@ -85,7 +94,10 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
         }
     }
     for table in model.route_tables.values_mut() {
-        let Some(there) = refresh.there(|names| &names.route_tables, &table.id).and_then(|id| target.model.route_tables.get(id)) else { continue };
+        let Some(there) = refresh.there(|names| &names.route_tables, &table.id).and_then(|id| target.model.route_tables.get(id))
+        else {
+            continue;
+        };
         refresh.set(&mut table.origin, &there.origin);
         let destination = |names: &Names, destination: &Destination| match destination {
             Destination::PrefixList(id) => names.prefix_lists.name(id).unwrap_or_default().to_owned(),

@@ -42,7 +42,8 @@ impl Transition<'_> {
         for name in self.going(Kind::Instance) {
             let Some(id) = self.names.instances.id(&name).cloned() else { continue };
             if self.model.instances.get(&id).is_some_and(|instance| instance.disable_api_termination) {
-                let request = ModifyInstanceAttribute { disable_api_termination: Some(false), ..ModifyInstanceAttribute::of(id.clone()) };
+                let request =
+                    ModifyInstanceAttribute { disable_api_termination: Some(false), ..ModifyInstanceAttribute::of(id.clone()) };
                 let result = modify_instance_attribute(self.model, request);
                 self.op(&name, result)?;
             }
@@ -89,7 +90,10 @@ impl Transition<'_> {
             let interfaces = self.model.network_interfaces_of_endpoint(&id);
             let subnets: Vec<_> = interfaces.iter().filter(goes).map(|eni| eni.subnet_id.clone()).collect();
             if !subnets.is_empty() {
-                let result = modify_vpc_endpoint(self.model, ModifyVpcEndpoint { remove_subnet_ids: subnets, ..ModifyVpcEndpoint::new(id) });
+                let result = modify_vpc_endpoint(
+                    self.model,
+                    ModifyVpcEndpoint { remove_subnet_ids: subnets, ..ModifyVpcEndpoint::new(id) },
+                );
                 self.op(&name, result)?;
             }
         }
@@ -168,7 +172,8 @@ impl Transition<'_> {
     fn remove_security_groups(&mut self) -> Step {
         let doomed: BTreeSet<SecurityGroupId> =
             self.going(Kind::SecurityGroup).iter().filter_map(|name| self.names.security_groups.id(name)).cloned().collect();
-        let users: Vec<_> = self.model.network_interfaces.values().filter(|eni| eni.groups.iter().any(|g| doomed.contains(g))).cloned().collect();
+        let users: Vec<_> =
+            self.model.network_interfaces.values().filter(|eni| eni.groups.iter().any(|g| doomed.contains(g))).cloned().collect();
         for interface in users {
             let mut stay: Vec<_> = interface.groups.iter().filter(|group| !doomed.contains(group)).cloned().collect();
             if stay.is_empty() {
@@ -189,7 +194,10 @@ impl Transition<'_> {
                     modify_vpc_endpoint(self.model, request)
                 }
                 None => {
-                    let request = ModifyNetworkInterfaceAttribute { groups: Some(stay), ..ModifyNetworkInterfaceAttribute::of(interface.id) };
+                    let request = ModifyNetworkInterfaceAttribute {
+                        groups: Some(stay),
+                        ..ModifyNetworkInterfaceAttribute::of(interface.id)
+                    };
                     modify_network_interface_attribute(self.model, request)
                 }
             };
@@ -251,15 +259,20 @@ impl Transition<'_> {
             // A new block is refused while a route lies in it (VPC-5); what is wanted of the routes comes back later.
             let target_vpc = self.names.vpcs.name(&table.vpc_id).and_then(|vpc| self.target.names.vpcs.id(vpc));
             let target_vpc = target_vpc.and_then(|id| self.target.model.vpcs.get(id));
-            let blocks: BTreeSet<_> = self.model.vpcs.get(&table.vpc_id).map(|vpc| vpc.ipv4_blocks().collect()).unwrap_or_default();
+            let blocks: BTreeSet<_> =
+                self.model.vpcs.get(&table.vpc_id).map(|vpc| vpc.ipv4_blocks().collect()).unwrap_or_default();
             let grows = target_vpc.is_some_and(|vpc| vpc.ipv4_blocks().any(|block| !blocks.contains(&block)));
             for route in &table.routes {
                 let is_local = route.created_by == RouteOrigin::CreateRouteTable;
                 let of_an_endpoint = matches!(route.target, RouteTarget::VpcEndpoint(_));
-                if of_an_endpoint || route.created_by == RouteOrigin::EnableVgwRoutePropagation || (is_local && route.target == RouteTarget::Local) {
+                if of_an_endpoint
+                    || route.created_by == RouteOrigin::EnableVgwRoutePropagation
+                    || (is_local && route.target == RouteTarget::Local)
+                {
                     continue;
                 }
-                let stays = wanted.is_some_and(|wanted| wanted.routes.iter().any(|w| self.is_same_route(wanted, w, &table, route)));
+                let stays =
+                    wanted.is_some_and(|wanted| wanted.routes.iter().any(|w| self.is_same_route(wanted, w, &table, route)));
                 if stays && !grows && !goes {
                     continue;
                 }
@@ -312,7 +325,9 @@ impl Transition<'_> {
 
     fn remove_network_acls(&mut self) -> Step {
         for name in self.going(Kind::NetworkAcl) {
-            let Some(acl) = self.names.network_acls.id(&name).and_then(|id| self.model.network_acls.get(id)).cloned() else { continue };
+            let Some(acl) = self.names.network_acls.id(&name).and_then(|id| self.model.network_acls.get(id)).cloned() else {
+                continue;
+            };
             if acl.is_default {
                 continue;
             }
@@ -364,7 +379,9 @@ impl Transition<'_> {
     fn remove_blocks(&mut self) -> Step {
         let vpcs: Vec<_> = self.model.vpcs.values().cloned().collect();
         for vpc in vpcs {
-            let Some(name) = self.names.vpcs.name(&vpc.id).filter(|name| !self.goes(Kind::Vpc, name)).map(str::to_owned) else { continue };
+            let Some(name) = self.names.vpcs.name(&vpc.id).filter(|name| !self.goes(Kind::Vpc, name)).map(str::to_owned) else {
+                continue;
+            };
             let wanted = self.target.names.vpcs.id(&name).and_then(|id| self.target.model.vpcs.get(id));
             let Some(wanted) = wanted.map(|vpc| vpc.ipv4_blocks().collect::<BTreeSet<_>>()) else { continue };
             for block in vpc.cidr_blocks.iter().filter(|block| block.state.is_live() && !wanted.contains(&block.block)) {
@@ -380,7 +397,8 @@ impl Transition<'_> {
         let free: Vec<_> = self.model.addresses.values().filter(|a| a.association.is_none()).cloned().collect();
         for address in free {
             let role = self.elastic.iter().find(|(_, id)| **id == address.allocation_id).map(|(role, _)| role.as_str());
-            let wanted = role.filter(|role| !self.goes(Kind::ElasticIp, role)).and_then(|role| self.target.names.elastic.id(role));
+            let wanted =
+                role.filter(|role| !self.goes(Kind::ElasticIp, role)).and_then(|role| self.target.names.elastic.id(role));
             let wanted = wanted.and_then(|id| self.target.model.addresses.get(id));
             let is_for_its_own = wanted.is_some_and(|wanted| self.suits(address.public_ip, wanted.public_ip));
             let is_for_another = self.target.fixed.contains(&address.public_ip)

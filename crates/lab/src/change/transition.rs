@@ -93,7 +93,8 @@ impl Transition<'_> {
         let here = name.and_then(|name| of(&self.names).id(name));
         here.cloned().ok_or_else(|| {
             let name = name.unwrap_or("?");
-            Diagnostic::general(Code::NotDescribable, format!("the running lab cannot become what the file says: no `{name}`")).into()
+            Diagnostic::general(Code::NotDescribable, format!("the running lab cannot become what the file says: no `{name}`"))
+                .into()
         })
     }
 
@@ -122,7 +123,8 @@ impl Transition<'_> {
             let result = delete_tags(self.model, DeleteTags { resources: vec![id.clone()], tags: gone });
             self.op("tags", result)?;
         }
-        let new: Tags = wanted.iter().filter(|(key, value)| is.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
+        let new: Tags =
+            wanted.iter().filter(|(key, value)| is.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
         if !new.is_empty() {
             let result = create_tags(self.model, CreateTags { resources: vec![id], tags: new });
             self.op("tags", result)?;

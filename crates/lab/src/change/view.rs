@@ -93,7 +93,9 @@ pub(crate) enum Value {
 impl PartialEq for Value {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Text(a), Self::Text(b)) | (Self::Address(a, _), Self::Address(b, _)) | (Self::Long(a), Self::Long(b)) => a == b,
+            (Self::Text(a), Self::Text(b)) | (Self::Address(a, _), Self::Address(b, _)) | (Self::Long(a), Self::Long(b)) => {
+                a == b
+            }
             (Self::Listed, Self::Listed) => true,
             _ => false,
         }
@@ -261,7 +263,8 @@ impl Reader<'_> {
             if !name.starts_with("nat ") {
                 thing.open.insert("address".to_owned(), self.public(address.public_ip));
             }
-            let summary = Some(address.public_ip).filter(|address| self.fixed.contains(address)).map(|address| address.to_string());
+            let summary =
+                Some(address.public_ip).filter(|address| self.fixed.contains(address)).map(|address| address.to_string());
             view.add(Kind::ElasticIp, name, thing.at(&address.origin).summary(summary.unwrap_or_default()));
         }
         for (name, id) in self.names.nat_gateways.iter() {
@@ -367,7 +370,14 @@ impl Reader<'_> {
                 .fixed("key pair", instance.key_name.as_deref().unwrap_or("none"))
                 .open("type", &instance.instance_type)
                 .open("CPU credits", if instance.unlimited_cpu_credits { "unlimited" } else { "standard" })
-                .open("state", if matches!(instance.state, InstanceState::Stopped | InstanceState::Stopping) { "stopped" } else { "running" });
+                .open(
+                    "state",
+                    if matches!(instance.state, InstanceState::Stopped | InstanceState::Stopping) {
+                        "stopped"
+                    } else {
+                        "running"
+                    },
+                );
             let user_data = instance.user_data.as_deref().unwrap_or_default();
             thing.fixed.insert("user data".to_owned(), Value::Long(String::from_utf8_lossy(user_data).into_owned()));
             let metadata = &instance.metadata_options;
@@ -384,10 +394,7 @@ impl Reader<'_> {
                 guest::Listener::Tcp(port) => format!("listens on tcp/{port}"),
                 guest::Listener::Udp(port) => format!("listens on udp/{port}"),
             });
-            thing = thing
-                .listed(listen)
-                .open("forwarding", on(guest.ip_forward))
-                .open("masquerading", on(guest.masquerade));
+            thing = thing.listed(listen).open("forwarding", on(guest.ip_forward)).open("masquerading", on(guest.masquerade));
             thing.open.insert("what runs in it".to_owned(), Value::Long(guest.run.join("\n")));
             view.add(Kind::Instance, name, thing.tags(&instance.tags).at(&instance.origin));
         }
@@ -437,7 +444,9 @@ impl Reader<'_> {
             }
             thing = match &endpoint.kind {
                 VpcEndpointKind::Gateway { route_table_ids, .. } => thing.fixed("kind", "gateway").listed(
-                    route_table_ids.iter().map(|id| format!("route table {}", self.names.route_tables.name(id).unwrap_or(id.as_str()))),
+                    route_table_ids
+                        .iter()
+                        .map(|id| format!("route table {}", self.names.route_tables.name(id).unwrap_or(id.as_str()))),
                 ),
                 VpcEndpointKind::Interface { subnet_ids, private_dns_enabled, .. } => {
                     let interfaces = self.model.network_interfaces_of_endpoint(id);
@@ -506,7 +515,11 @@ impl Reader<'_> {
         for interface in self.model.network_interfaces.values() {
             let is_plain = interface.interface_type == network_interface::InterfaceType::Interface;
             if is_plain && interface.attachment.is_none() {
-                view.add(Kind::Interface, interface.id.as_str(), Thing::default().lives_in(Kind::Subnet, self.subnet(&interface.subnet_id)));
+                view.add(
+                    Kind::Interface,
+                    interface.id.as_str(),
+                    Thing::default().lives_in(Kind::Subnet, self.subnet(&interface.subnet_id)),
+                );
             }
         }
         for gateway in self.model.egress_only_internet_gateways.values() {

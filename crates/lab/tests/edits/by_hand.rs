@@ -68,10 +68,13 @@ fn stays(edit: &Edited, name: &str) -> bool {
 #[test]
 fn moving_an_instance_replaces_it_and_keeps_its_elastic_address() {
     let edit = shop("web:  { subnet: public,", "web:  { subnet: spare,");
-    assert_eq!(edit.plan, [
-        "-/+ instance web-1: private address: 10.0.0.4 → 10.0.1.4, subnet: public → spare",
-        "-/+ instance web-2: private address: 10.0.0.5 → 10.0.1.5, subnet: public → spare",
-    ]);
+    assert_eq!(
+        edit.plan,
+        [
+            "-/+ instance web-1: private address: 10.0.0.4 → 10.0.1.4, subnet: public → spare",
+            "-/+ instance web-2: private address: 10.0.0.5 → 10.0.1.5, subnet: public → spare",
+        ]
+    );
     assert!(!stays(&edit, "web-1") && stays(&edit, "db"));
     assert_eq!(public(&edit.before, "web-1"), public(&edit.after, "web-1"));
 }
@@ -90,10 +93,10 @@ fn a_private_address_that_is_written_replaces_the_instance_and_moves_who_is_in_t
 #[test]
 fn another_block_replaces_a_subnet_and_what_lives_in_it() {
     let edit = shop("inside: { az: a, cidr: /24,", "inside: { az: a, cidr: 10.0.77.0/24,");
-    assert_eq!(edit.plan, [
-        "-/+ subnet inside: block: 10.0.2.0/24 → 10.0.77.0/24",
-        "-/+ instance db: private address: 10.0.2.4 → 10.0.77.4",
-    ]);
+    assert_eq!(
+        edit.plan,
+        ["-/+ subnet inside: block: 10.0.2.0/24 → 10.0.77.0/24", "-/+ instance db: private address: 10.0.2.4 → 10.0.77.4",]
+    );
     assert!(stays(&edit, "web-1"));
     let edit = shop("inside: { az: a,", "inside: { az: c,");
     assert_eq!(edit.plan[0], "-/+ subnet inside: zone: ap-northeast-2a → ap-northeast-2c");
@@ -107,13 +110,18 @@ fn another_primary_block_replaces_the_vpc_and_all_in_it_but_keeps_elastic_addres
     assert!(edit.plan.contains(&"-/+ security group web: vpc shop is replaced".to_owned()), "{:#?}", edit.plan);
     assert!(edit.plan.iter().all(|line| line.starts_with("-/+")), "{:#?}", edit.plan);
     assert_eq!(public(&edit.before, "web-2"), public(&edit.after, "web-2"));
-    let of_nat = |model: &Model| model.nat_gateways.values().find(|n| n.state.as_str() == "available").and_then(|n| n.allocation_id.clone());
+    let of_nat = |model: &Model| {
+        model.nat_gateways.values().find(|n| n.state.as_str() == "available").and_then(|n| n.allocation_id.clone())
+    };
     assert_eq!(of_nat(&edit.before), of_nat(&edit.after));
 }
 
 #[test]
 fn a_nat_gateway_in_another_subnet_is_another_one() {
-    let with = |subnet: &str| SHOP.replace("nat@public }", "nat@out }").replace("security_groups:", &format!("    nat_gateways: {{ out: {{ subnet: {subnet} }} }}\nsecurity_groups:"));
+    let with = |subnet: &str| {
+        SHOP.replace("nat@public }", "nat@out }")
+            .replace("security_groups:", &format!("    nat_gateways: {{ out: {{ subnet: {subnet} }} }}\nsecurity_groups:"))
+    };
     let edit = edited(&with("public"), &with("spare"));
     assert_eq!(edit.plan, ["-/+ nat gateway out: private address: 10.0.0.6 → 10.0.1.4, subnet: public → spare"]);
     assert_eq!(edit.before.addresses.keys().collect::<Vec<_>>(), edit.after.addresses.keys().collect::<Vec<_>>());
@@ -138,26 +146,44 @@ fn a_new_name_is_a_new_thing() {
     assert_eq!(private(&edit.before, "db"), private(&edit.after, "data"), "the address is free for it");
     let edit = edited(SHOP, &SHOP.replace("strict:", "open:"));
     assert_eq!(edit.plan, ["- network ACL strict", "+ network ACL open"]);
-    let edit = edited(SHOP, &SHOP.replace("sg:web", "sg:front").replace("sg: web", "sg: front").replace("  web: [", "  front: ["));
-    assert_eq!(edit.plan, [
-        "- security group web", "+ security group front", "~ security group db: + tcp/3306 from sg:front", "~ security group db: - tcp/3306 from sg:web",
-        "~ instance web-1: security groups: web → front", "~ instance web-2: security groups: web → front",
-    ]);
+    let edit =
+        edited(SHOP, &SHOP.replace("sg:web", "sg:front").replace("sg: web", "sg: front").replace("  web: [", "  front: ["));
+    assert_eq!(
+        edit.plan,
+        [
+            "- security group web",
+            "+ security group front",
+            "~ security group db: + tcp/3306 from sg:front",
+            "~ security group db: - tcp/3306 from sg:web",
+            "~ instance web-1: security groups: web → front",
+            "~ instance web-2: security groups: web → front",
+        ]
+    );
     assert!(stays(&edit, "web-1"));
 }
 
 #[test]
 fn a_place_and_an_instance_can_change_names() {
-    let edit = edited(SHOP, &SHOP.replace("office: 203", "db: 203").replace("from office", "from db").replace("  db:   {", "  office: {"));
+    let edit = edited(
+        SHOP,
+        &SHOP.replace("office: 203", "db: 203").replace("from office", "from db").replace("  db:   {", "  office: {"),
+    );
     assert_eq!(edit.plan, ["- instance db", "- outside place office", "+ outside place db", "+ instance office"]);
 }
 
 #[test]
 fn rules_move_between_groups_and_entries_get_other_numbers() {
-    let edit = edited(SHOP, &SHOP.replace(", tcp/22 from office ]", " ]").replace("from sg:web ]", "from sg:web, tcp/22 from office ]"));
-    assert_eq!(edit.plan, ["~ security group web: - tcp/22 from 203.0.113.7/32", "~ security group db: + tcp/22 from 203.0.113.7/32"]);
+    let edit =
+        edited(SHOP, &SHOP.replace(", tcp/22 from office ]", " ]").replace("from sg:web ]", "from sg:web, tcp/22 from office ]"));
+    assert_eq!(
+        edit.plan,
+        ["~ security group web: - tcp/22 from 203.0.113.7/32", "~ security group db: + tcp/22 from 203.0.113.7/32"]
+    );
     let edit = shop("[ 100 allow all from anywhere,", "[ 200 allow all from anywhere,");
-    assert_eq!(edit.plan, ["~ network ACL strict: - 100 allow all from 0.0.0.0/0", "~ network ACL strict: + 200 allow all from 0.0.0.0/0"]);
+    assert_eq!(
+        edit.plan,
+        ["~ network ACL strict: - 100 allow all from 0.0.0.0/0", "~ network ACL strict: + 200 allow all from 0.0.0.0/0"]
+    );
     let edit = shop("  db:  [ tcp/3306 from sg:web ]", "  db:  { description: the database, rules: [ tcp/3306 from sg:web ] }");
     assert_eq!(edit.plan, ["-/+ security group db: description: db → the database"]);
     assert!(stays(&edit, "db"), "an instance outlives its group");
@@ -166,9 +192,15 @@ fn rules_move_between_groups_and_entries_get_other_numbers() {
 #[test]
 fn a_route_leads_elsewhere() {
     let edit = shop("route: nat@public }", "route: igw }");
-    assert_eq!(edit.plan, [
-        "- route table shop-nat-public", "- nat gateway nat-public", "- elastic address nat-public", "~ subnet inside: route table: shop-nat-public → shop-public",
-    ]);
+    assert_eq!(
+        edit.plan,
+        [
+            "- route table shop-nat-public",
+            "- nat gateway nat-public",
+            "- elastic address nat-public",
+            "~ subnet inside: route table: shop-nat-public → shop-public",
+        ]
+    );
     assert!(stays(&edit, "db"));
     let edit = shop("route: nat@public }", "route: none }");
     assert!(edit.plan.contains(&"~ subnet inside: route table: shop-nat-public → (main)".to_owned()), "{:?}", edit.plan);
@@ -181,7 +213,12 @@ fn a_route_leads_elsewhere() {
 #[test]
 fn public_addresses_come_change_and_go_in_place() {
     let with = |public: &str| SHOP.replace("public_ip: eip", public);
-    for steps in [["public_ip: true", "public_ip: eip"], ["public_ip: eip", "listen_also"], ["public_ip: false", "public_ip: true"], ["public_ip: eip", "public_ip: true"]] {
+    for steps in [
+        ["public_ip: true", "public_ip: eip"],
+        ["public_ip: eip", "listen_also"],
+        ["public_ip: false", "public_ip: true"],
+        ["public_ip: eip", "public_ip: true"],
+    ] {
         let [from, to] = steps.map(|public| if public == "listen_also" { with("public_ip: false") } else { with(public) });
         let edit = edited(&from, &to);
         assert!(stays(&edit, "web-1") && stays(&edit, "web-2"), "{steps:?}");
@@ -215,7 +252,11 @@ fn an_instance_like_another_follows_it() {
 
 #[test]
 fn two_things_exchange_addresses() {
-    let with = |a: &str, b: &str| format!("{SHOP}  one: {{ subnet: spare, sg: db, private_ip: {a}, public_ip: 52.95.110.1 }}\n  two: {{ subnet: spare, sg: db, private_ip: {b}, public_ip: 52.95.110.2 }}\n");
+    let with = |a: &str, b: &str| {
+        format!(
+            "{SHOP}  one: {{ subnet: spare, sg: db, private_ip: {a}, public_ip: 52.95.110.1 }}\n  two: {{ subnet: spare, sg: db, private_ip: {b}, public_ip: 52.95.110.2 }}\n"
+        )
+    };
     let (here, there) = (with("10.0.1.10", "10.0.1.11"), with("10.0.1.11", "10.0.1.10"));
     let edit = edited(&here, &there);
     assert_eq!(edit.plan.iter().filter(|line| line.starts_with("-/+")).count(), 2);
@@ -228,20 +269,29 @@ fn two_things_exchange_addresses() {
 
 #[test]
 fn new_subnets_go_around_those_that_stay_or_all_are_carved_anew() {
-    let with = |subnets: &str| format!("vpcs: {{ v: {{ cidr: 10.0.0.0/24, subnets: {{ {subnets} }} }} }}\ninstances: {{ i: {{ subnet: b }} }}\n");
+    let with = |subnets: &str| {
+        format!("vpcs: {{ v: {{ cidr: 10.0.0.0/24, subnets: {{ {subnets} }} }} }}\ninstances: {{ i: {{ subnet: b }} }}\n")
+    };
     let edit = edited(&with("a: { cidr: /26 }, b: { cidr: /26 }"), &with("n: { cidr: /26 }, b: { cidr: /26 }, c: { cidr: /26 }"));
     assert_eq!(edit.plan, ["- subnet a", "+ subnet n: 10.0.0.0/26", "+ subnet c: 10.0.0.128/26"]);
     assert!(stays(&edit, "i"));
     // b in the middle leaves no /25 free.
     let edit = edited(&with("a: { cidr: /26 }, b: { cidr: /26 }"), &with("b: { cidr: /26 }, n: { cidr: /25 }"));
     assert_eq!(edit.plan, ["- subnet a", "+ subnet n: 10.0.0.128/25"]);
-    let edit = edited(&with("a: { cidr: /26 }, x: { cidr: /26 }, b: { cidr: /26 }"), &with("x: { cidr: /26 }, b: { cidr: /26 }, n: { cidr: /25 }"));
+    let edit = edited(
+        &with("a: { cidr: /26 }, x: { cidr: /26 }, b: { cidr: /26 }"),
+        &with("x: { cidr: /26 }, b: { cidr: /26 }, n: { cidr: /25 }"),
+    );
     assert!(edit.plan.contains(&"-/+ subnet b: block: 10.0.0.128/26 → 10.0.0.64/26".to_owned()), "{:?}", edit.plan);
 }
 
 #[test]
 fn peerings_and_blocks_come_and_go() {
-    let two = |more: &str, blocks: &str| format!("vpcs:\n  a: {{ cidr: [10.1.0.0/16{blocks}], subnets: {{ s: {{ cidr: /24 }} }} }}\n  b: {{ cidr: 10.2.0.0/16, subnets: {{ s: {{ cidr: /24 }} }} }}\ninstances: {{ i: {{ subnet: a/s }}, j: {{ subnet: b/s }} }}\n{more}");
+    let two = |more: &str, blocks: &str| {
+        format!(
+            "vpcs:\n  a: {{ cidr: [10.1.0.0/16{blocks}], subnets: {{ s: {{ cidr: /24 }} }} }}\n  b: {{ cidr: 10.2.0.0/16, subnets: {{ s: {{ cidr: /24 }} }} }}\ninstances: {{ i: {{ subnet: a/s }}, j: {{ subnet: b/s }} }}\n{more}"
+        )
+    };
     let peered = two("peerings: { ab: { vpcs: [a, b], routes: true } }\n", "");
     let edit = edited(&peered, &two("", ""));
     assert_eq!(edit.plan[0], "- peering ab");
@@ -281,7 +331,11 @@ fn what_the_file_did_not_make_goes_and_what_it_cannot_say_stays() {
     create_internet_gateway(&mut model, CreateInternetGateway::default()).unwrap();
     let db = instance(&model, "db").id.clone();
     monitor_instances(&mut model, std::slice::from_ref(&db), true).unwrap();
-    modify_instance_attribute(&mut model, ModifyInstanceAttribute { disable_api_stop: Some(true), ..ModifyInstanceAttribute::of(db) }).unwrap();
+    modify_instance_attribute(
+        &mut model,
+        ModifyInstanceAttribute { disable_api_stop: Some(true), ..ModifyInstanceAttribute::of(db) },
+    )
+    .unwrap();
     let changes = apply(SHOP, &mut model).unwrap();
     assert!(changes.iter().all(|change| change.action == Action::Delete) && changes.len() == 4, "{changes:?}");
     assert!(instance(&model, "db").monitoring, "the file has no word for it");

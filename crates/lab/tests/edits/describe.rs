@@ -9,17 +9,56 @@ use serde_json::Value;
 
 /// What is drawn, or tells the time, or is only for a moment.
 const LEFT_OUT: [&str; 29] = [
-    "id", "association_id", "allocation_id", "mac_address", "settles_at", "available_at", "launch_time", "attach_time", "create_time",
-    "delete_time", "expiration_time", "reservation_id", "state_transition_reason", "settles", "version", "is_modified",
-    "auto_public_ip", "auto_public_ip_due", "public_ip", "network_interface_ids", "network_interface_id", "reboots", "status_message",
-    "delete_on_termination", "description", "ami_launch_index", "association", "attachment", "key_fingerprint",
+    "id",
+    "association_id",
+    "allocation_id",
+    "mac_address",
+    "settles_at",
+    "available_at",
+    "launch_time",
+    "attach_time",
+    "create_time",
+    "delete_time",
+    "expiration_time",
+    "reservation_id",
+    "state_transition_reason",
+    "settles",
+    "version",
+    "is_modified",
+    "auto_public_ip",
+    "auto_public_ip_due",
+    "public_ip",
+    "network_interface_ids",
+    "network_interface_id",
+    "reboots",
+    "status_message",
+    "delete_on_termination",
+    "description",
+    "ami_launch_index",
+    "association",
+    "attachment",
+    "key_fingerprint",
 ];
 
 /// Collections of the model, one line for each thing in them.
 const KINDS: [&str; 17] = [
-    "vpcs", "subnets", "route_tables", "internet_gateways", "egress_only_internet_gateways", "vpn_gateways", "nat_gateways", "addresses",
-    "network_interfaces", "security_groups", "network_acls", "instances", "key_pairs", "vpc_peering_connections", "vpc_endpoints",
-    "prefix_lists", "dhcp_options",
+    "vpcs",
+    "subnets",
+    "route_tables",
+    "internet_gateways",
+    "egress_only_internet_gateways",
+    "vpn_gateways",
+    "nat_gateways",
+    "addresses",
+    "network_interfaces",
+    "security_groups",
+    "network_acls",
+    "instances",
+    "key_pairs",
+    "vpc_peering_connections",
+    "vpc_endpoints",
+    "prefix_lists",
+    "dhcp_options",
 ];
 
 pub fn describe(model: &Model) -> BTreeSet<String> {
@@ -51,8 +90,10 @@ pub fn describe(model: &Model) -> BTreeSet<String> {
         lines.insert(format!("outside {name} {}", serde_json::to_value(host).unwrap()));
     }
     for interface in model.network_interfaces.values() {
-        let publics: Vec<_> = interface.private_ip_addresses.iter().map(|a| model.public_ip_of(interface, *a).is_some()).collect();
-        let elastic: Vec<_> = interface.private_ip_addresses.iter().map(|a| model.elastic_ip_of(&interface.id, *a).is_some()).collect();
+        let publics: Vec<_> =
+            interface.private_ip_addresses.iter().map(|a| model.public_ip_of(interface, *a).is_some()).collect();
+        let elastic: Vec<_> =
+            interface.private_ip_addresses.iter().map(|a| model.elastic_ip_of(&interface.id, *a).is_some()).collect();
         lines.insert(format!("public {} {publics:?} {elastic:?}", words.get(interface.id.as_str()).cloned().unwrap_or_default()));
     }
     lines.insert(format!("region {} {}", model.region, serde_json::to_value(&model.quotas).unwrap()));
@@ -85,7 +126,10 @@ fn words(model: &Model) -> BTreeMap<String, String> {
         words.insert(table.id.to_string(), format!("table:{}/{}", vpc(&words, &table.vpc_id), name(&table.tags, "main")));
     }
     for gateway in model.internet_gateways.values() {
-        words.insert(gateway.id.to_string(), format!("igw:{}", gateway.vpc_id.as_ref().map_or(String::new(), |id| vpc(&words, id))));
+        words.insert(
+            gateway.id.to_string(),
+            format!("igw:{}", gateway.vpc_id.as_ref().map_or(String::new(), |id| vpc(&words, id))),
+        );
     }
     for gateway in model.nat_gateways.values().filter(|gateway| gateway.state.as_str() == "available") {
         let path = format!("nat:{}/{}", vpc(&words, &gateway.vpc_id), name(&gateway.tags, "?"));
@@ -143,7 +187,8 @@ fn plain(value: &mut Value, words: &BTreeMap<String, String>) {
         Value::String(text) => {
             if let Some(word) = words.get(text.as_str()) {
                 text.clone_from(word);
-            } else if text.starts_with("eni-") || text.starts_with("nat-") || text.starts_with("igw-") || text.starts_with("pcx-") {
+            } else if text.starts_with("eni-") || text.starts_with("nat-") || text.starts_with("igw-") || text.starts_with("pcx-")
+            {
                 // A target that is gone, whatever it was.
                 "gone".clone_into(text);
             }
@@ -158,7 +203,9 @@ fn plain(value: &mut Value, words: &BTreeMap<String, String>) {
             map.retain(|key, _| !LEFT_OUT.contains(&key.as_str()));
             map.values_mut().for_each(|value| plain(value, words));
             // Every kind of gone target looks the same.
-            if let Some(target) = map.get_mut("target").filter(|target| target.as_object().is_some_and(|t| t.values().any(|v| v == "gone"))) {
+            if let Some(target) =
+                map.get_mut("target").filter(|target| target.as_object().is_some_and(|t| t.values().any(|v| v == "gone")))
+            {
                 *target = Value::from("gone");
             }
         }

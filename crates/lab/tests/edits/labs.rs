@@ -67,14 +67,22 @@ fn write(mut c: Choices) -> String {
     if c.maybe(40) {
         let _ = writeln!(text, "  home: {}", c.pick(&["198.51.100.1", "203.0.113.20"]));
     }
-    let _ = writeln!(text, "prefix_lists:\n  offices: {}", c.pick(&[
-        "[203.0.113.0/24]", "[203.0.113.0/25, 198.51.100.0/24]", "{ entries: [198.51.100.0/24], max_entries: 5 }", "[\"2001:db8::/32\"]",
-    ]));
+    let _ = writeln!(
+        text,
+        "prefix_lists:\n  offices: {}",
+        c.pick(&[
+            "[203.0.113.0/24]",
+            "[203.0.113.0/25, 198.51.100.0/24]",
+            "{ entries: [198.51.100.0/24], max_entries: 5 }",
+            "[\"2001:db8::/32\"]",
+        ])
+    );
     if c.maybe(40) {
         let _ = writeln!(text, "key_pairs: {{ me: {} }}", c.pick(&["ssh-ed25519 AAAA me", "ssh-ed25519 BBBB me"]));
     }
     let has_key = text.contains("key_pairs");
-    let vpcs: Vec<(&str, usize)> = [("shop", 1), ("data", 2), ("edge", 3)].into_iter().filter(|(name, _)| *name == "shop" || c.maybe(50)).collect();
+    let vpcs: Vec<(&str, usize)> =
+        [("shop", 1), ("data", 2), ("edge", 3)].into_iter().filter(|(name, _)| *name == "shop" || c.maybe(50)).collect();
     text.push_str("vpcs:\n");
     let mut placed: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, number) in &vpcs {
@@ -95,7 +103,12 @@ fn vpc<'a>(c: &mut Choices, name: &str, number: usize, text: &mut String) -> Vec
     let mut keys = Vec::new();
     c.key(10, "igw", &["true", "auto"], &mut keys);
     c.key(15, "dns_hostnames", &["true"], &mut keys);
-    c.key(15, "dhcp", &["none", "{ domain_name: lab.internal, ntp_servers: [10.0.0.1] }", "{ domain_name_servers: [AmazonProvidedDNS] }"], &mut keys);
+    c.key(
+        15,
+        "dhcp",
+        &["none", "{ domain_name: lab.internal, ntp_servers: [10.0.0.1] }", "{ domain_name_servers: [AmazonProvidedDNS] }"],
+        &mut keys,
+    );
     c.key(20, "tags", &["{ team: a }", "{ team: b, cost: one }"], &mut keys);
     for key in keys {
         let _ = writeln!(text, "    {key}");
@@ -142,7 +155,12 @@ fn vpc<'a>(c: &mut Choices, name: &str, number: usize, text: &mut String) -> Vec
         let _ = writeln!(text, "    acls:\n      strict:");
         for number in [100, 110, 120] {
             if c.maybe(70) {
-                let rule = c.pick(&["allow all from anywhere", "deny tcp/22 from office", "allow tcp/80,443 from anywhere", "allow tcp/1024-65535 from vpc:shop"]);
+                let rule = c.pick(&[
+                    "allow all from anywhere",
+                    "deny tcp/22 from office",
+                    "allow tcp/80,443 from anywhere",
+                    "allow tcp/1024-65535 from vpc:shop",
+                ]);
                 let _ = writeln!(text, "        - {number} {rule}");
             }
         }
@@ -163,14 +181,25 @@ fn policy(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
                 if c.maybe(60) {
                     let other = if group == "web" { "sg:SELF-db" } else { "sg:SELF-web" };
                     let rule = c.pick(&[
-                        "tcp/22 from office", "tcp/80,443 from anywhere", "udp/53 from subnet:SELF/a", "tcp/22 from OTHER", "icmp from anywhere",
-                        "tcp/80 from pl:offices", "out tcp/80 to anywhere", "out all to OTHER", "all from vpc:SELF",
+                        "tcp/22 from office",
+                        "tcp/80,443 from anywhere",
+                        "udp/53 from subnet:SELF/a",
+                        "tcp/22 from OTHER",
+                        "icmp from anywhere",
+                        "tcp/80 from pl:offices",
+                        "out tcp/80 to anywhere",
+                        "out all to OTHER",
+                        "all from vpc:SELF",
                     ]);
                     rules.push(rule.replace("OTHER", other).replace("SELF", vpc));
                 }
             }
             let more = c.pick(&["", "", ", description: other words", ", tags: { of: group }"]);
-            let _ = writeln!(text, "  {vpc}-{group}: {{ vpc: {vpc}, rules: [{}]{more} }}", rules.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>().join(", "));
+            let _ = writeln!(
+                text,
+                "  {vpc}-{group}: {{ vpc: {vpc}, rules: [{}]{more} }}",
+                rules.iter().map(|r| format!("{r:?}")).collect::<Vec<_>>().join(", ")
+            );
         }
     }
     if placed.len() == 1 && c.maybe(20) {
@@ -182,7 +211,11 @@ fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
     let has = |name: &str| placed.iter().any(|(vpc, _)| *vpc == name);
     let mut peerings = Vec::new();
     if has("data") && c.maybe(60) {
-        peerings.push(format!("  ab: {{ vpcs: {}{} }}", c.pick(&["[shop, data]", "[data, shop]"]), c.pick(&["", ", routes: true", ", dns: true"])));
+        peerings.push(format!(
+            "  ab: {{ vpcs: {}{} }}",
+            c.pick(&["[shop, data]", "[data, shop]"]),
+            c.pick(&["", ", routes: true", ", dns: true"])
+        ));
     }
     if has("edge") && c.maybe(60) {
         peerings.push(format!("  se: {{ vpcs: [shop, edge]{} }}", c.pick(&["", ", routes: true"])));
@@ -221,7 +254,14 @@ fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, text:
         keys.push(format!("sg: {groups}"));
         if two {
             let second = subnets[c.byte() as usize % subnets.len()];
-            let more = c.pick(&["", ", secondary_ips: 1", ", secondary_ips: 2", ", source_dest_check: false", ", public_ip: eip", ", name: inner, tags: { x: y }"]);
+            let more = c.pick(&[
+                "",
+                ", secondary_ips: 1",
+                ", secondary_ips: 2",
+                ", source_dest_check: false",
+                ", public_ip: eip",
+                ", name: inner, tags: { x: y }",
+            ]);
             keys.push(format!("interfaces: [ {{ subnet: {vpc}/{subnet} }}, {{ subnet: {vpc}/{second}{more} }} ]"));
             c.key(40, "public_ip", &["eip", "false"], &mut keys);
         } else if name == "app" {

@@ -57,7 +57,8 @@ pub fn run(arguments: &InitArgs, output: &Output) -> Result {
 fn list(output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json, Format::Csv, Format::Name])?;
     if output.format == Format::Json {
-        let all: Vec<_> = TEMPLATES.iter().map(|(name, text)| serde_json::json!({ "name": name, "about": about(text) })).collect();
+        let all: Vec<_> =
+            TEMPLATES.iter().map(|(name, text)| serde_json::json!({ "name": name, "about": about(text) })).collect();
         output.json(&all)?;
     } else {
         let rows: Vec<_> = TEMPLATES.iter().map(|(name, text)| vec![(*name).to_owned(), about(text).to_owned()]).collect();
@@ -80,7 +81,8 @@ fn for_file(template: &str, text: &str, path: &Path) -> String {
         _ => "FILE".to_owned(),
     };
     let original = format!("{template}.yaml");
-    let mut lines: Vec<String> = text.lines().map(|line| if line.starts_with('#') { line.replace(&original, &file) } else { line.to_owned() }).collect();
+    let mut lines: Vec<String> =
+        text.lines().map(|line| if line.starts_with('#') { line.replace(&original, &file) } else { line.to_owned() }).collect();
     let is_named = lines.iter().any(|line| line.starts_with("name:"));
     let first = lines.iter().position(|line| !line.starts_with('#')).unwrap_or(0);
     if !is_named && matches!(file.as_str(), "vpclab.yaml" | "FILE") {
@@ -92,11 +94,13 @@ fn for_file(template: &str, text: &str, path: &Path) -> String {
 fn write_new(path: &Path, text: &str) -> Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            Failure::usage(format!("{} is there already; nothing is overwritten", path.display())).hint("vpclab init OTHER.yaml, or - to look at it first")
+            Failure::usage(format!("{} is there already; nothing is overwritten", path.display()))
+                .hint("vpclab init OTHER.yaml, or - to look at it first")
         }
         std::io::ErrorKind::NotFound => {
             let folder = path.parent().unwrap_or(Path::new("."));
-            Failure::usage(format!("{}: there is no such folder", folder.display())).hint(format!("mkdir -p {}", folder.display()))
+            Failure::usage(format!("{}: there is no such folder", folder.display()))
+                .hint(format!("mkdir -p {}", folder.display()))
         }
         _ => Failure::usage(format!("{}: {error}", path.display())),
     })?;
@@ -114,7 +118,8 @@ mod tests {
     #[test]
     fn every_example_is_a_template() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
-        let files = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml"));
+        let files =
+            std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml"));
         let mut names: Vec<String> = files.map(|p| p.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
         names.sort();
         let mut templates: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
