@@ -66,6 +66,8 @@ pub enum Command {
     Cidr(CidrCommand),
     /// Lead a port of this machine to an instance, as somebody on the internet meets it
     Forward(crate::command::forward::ForwardArgs),
+    /// Let a running lab reach the real internet, by pasta or slirp4netns
+    Uplink(crate::command::uplink::UplinkArgs),
     /// What this machine lets a lab do, and the command that changes it
     Doctor(crate::command::doctor::DoctorArgs),
     /// Print the JSON Schema of lab files

@@ -23,6 +23,7 @@ mod sockets;
 mod sys;
 mod tag;
 pub mod trace;
+pub mod uplink;
 mod volley;
 mod watch;
 

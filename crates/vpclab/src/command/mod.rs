@@ -21,6 +21,7 @@ pub mod sockets;
 mod target;
 mod test;
 pub mod traceroute;
+pub mod uplink;
 mod witness;
 
 use std::path::{Path, PathBuf};
@@ -73,6 +74,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),
+        Command::Uplink(arguments) => uplink::run(&arguments, global, output),
         Command::Doctor(arguments) => doctor::run(&arguments, global, output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {
