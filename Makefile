@@ -1,4 +1,4 @@
-.PHONY: demo test scenarios docs
+.PHONY: demo test scenarios docs bench bench-peers
 
 VPCLAB = target/debug/vpclab
 
@@ -23,3 +23,18 @@ docs:
 	cargo build -p vpclab
 	$(VPCLAB) man --markdown > docs/reference.md
 	for lab in examples/*.yaml; do $(VPCLAB) graph $$lab -w docs/pictures/$$(basename $$lab .yaml).svg || exit; done
+
+# Figures of docs/benchmarks.md, each against a reference in the same run; a few minutes on an idle machine.
+BENCH = target/release/bench
+bench:
+	cargo build --release -p bench -p vpclab
+	$(BENCH) lifecycle
+	$(BENCH) packet
+	$(BENCH) change
+	$(BENCH) memory
+	$(BENCH) command
+
+# The same sizes on Mininet, where it is installed; it takes minutes for 1,000 hosts.
+bench-peers:
+	cargo build --release -p bench
+	$(BENCH) lifecycle --peers

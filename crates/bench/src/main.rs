@@ -1,0 +1,138 @@
+//! Measurements of what vpclab costs, each against a reference that is measured in the same run. `docs/benchmarks.md` has
+//! the figures and how to repeat them.
+//!
+//! Start at [`figure`] (what a figure is); then one module a question: [`lifecycle`] (up and down), [`packet`] (the way of
+//! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line). [`cloud`] writes the labs,
+//! [`running`] carries one, [`reference`] makes the bare devices, [`peer`] runs other programs.
+#![forbid(unsafe_code)]
+
+#[cfg(target_os = "linux")]
+mod change;
+#[cfg(target_os = "linux")]
+mod cloud;
+#[cfg(target_os = "linux")]
+mod command;
+#[cfg(target_os = "linux")]
+mod figure;
+#[cfg(target_os = "linux")]
+mod lifecycle;
+#[cfg(target_os = "linux")]
+mod machine;
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
+mod packet;
+#[cfg(target_os = "linux")]
+mod peer;
+#[cfg(target_os = "linux")]
+mod reference;
+#[cfg(target_os = "linux")]
+mod running;
+
+#[cfg(target_os = "linux")]
+mod cli {
+    use std::path::PathBuf;
+
+    use clap::{Parser, Subcommand};
+
+    use crate::{change, command, lifecycle, machine, memory, packet, peer};
+
+    /// What went wrong, as a sentence.
+    pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+    #[derive(Parser)]
+    #[command(about = "Measures vpclab against references in the same run")]
+    struct Cli {
+        /// Runs of each measurement; their median counts
+        #[arg(long, global = true, default_value_t = 5)]
+        runs: usize,
+        #[command(subcommand)]
+        what: What,
+    }
+
+    #[derive(Subcommand)]
+    enum What {
+        /// Labs up and down, against `ip -batch` and, with --peers, Mininet
+        Lifecycle {
+            /// Sizes, in instances on one subnet
+            #[arg(long, value_delimiter = ',', default_value = "10,50,200,1000")]
+            sizes: Vec<usize>,
+            /// Mininet too, if it is installed
+            #[arg(long)]
+            peers: bool,
+        },
+        /// CPU time of a round trip and of a new flow, against a bare veth pair and a bare bridge
+        Packet {
+            /// Interfaces of the big lab
+            #[arg(long, default_value_t = 1_000)]
+            interfaces: usize,
+        },
+        /// One rule on a running lab, under flood
+        Change {
+            /// Instances of the lab
+            #[arg(long, default_value_t = 1_000)]
+            size: usize,
+            /// Changes under flood
+            #[arg(long, default_value_t = 50)]
+            changes: usize,
+        },
+        /// Memory per idle instance, size of the program
+        Memory {
+            /// Instances of the lab
+            #[arg(long, default_value_t = 1_000)]
+            size: usize,
+            /// The release program
+            #[arg(long, default_value = "target/release/vpclab")]
+            program: PathBuf,
+        },
+        /// Commands as a person types them
+        Command {
+            /// The release program
+            #[arg(long, default_value = "target/release/vpclab")]
+            program: PathBuf,
+            /// The lab file
+            #[arg(long, default_value = "examples/shop.yaml")]
+            lab: PathBuf,
+        },
+        /// Serves this program's own start inside new namespaces
+        #[command(hide = true)]
+        PeerIpBatch {
+            /// Namespaces
+            count: usize,
+        },
+    }
+
+    /// Parses, measures, prints.
+    pub fn run() -> Result {
+        let cli = Cli::parse();
+        if !matches!(cli.what, What::PeerIpBatch { .. }) {
+            println!("{}", machine::describe());
+        }
+        match cli.what {
+            What::Lifecycle { sizes, peers } => lifecycle::measure(&sizes, cli.runs, peers),
+            What::Packet { interfaces } => packet::measure(interfaces, cli.runs),
+            What::Change { size, changes } => change::measure(size, changes, cli.runs),
+            What::Memory { size, program } => memory::measure(size, cli.runs, &program),
+            What::Command { program, lab } => command::measure(&program, &lab, cli.runs),
+            What::PeerIpBatch { count } => peer::ip_batch::inside(count),
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn main() -> std::process::ExitCode {
+    // Holders and inits of the labs are this same program under another name.
+    sandbox::entry::dispatch();
+    match cli::run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn main() {
+    eprintln!("bench: these measurements need Linux");
+}
