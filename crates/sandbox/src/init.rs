@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, WaitOptions};
 use rustix::pty::OpenptFlags;
 
@@ -239,33 +240,70 @@ fn set_up(hostname: &str, network: Option<&NetworkStart>) -> Result<(), Fault> {
 
 /// `lo` and sysctls of the caller's network namespace.
 pub(crate) fn set_up_network(network: &NetworkStart) -> Result<(), Fault> {
+    let mut sysctls = Sysctls::default();
     if !network.ipv6 {
         for scope in ["all", "default"] {
-            let path = format!("/proc/sys/net/ipv6/conf/{scope}/disable_ipv6");
-            match std::fs::write(&path, "1") {
+            let path = format!("net/ipv6/conf/{scope}/disable_ipv6");
+            match sysctls.write(&path, "1") {
                 Ok(()) => {}
                 // A kernel without IPv6 has none to switch off.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Fault::os(format!("writing {path}"))(error)),
+                Err(error) => return Err(Fault::os(format!("writing /proc/sys/{path}"))(error)),
             }
         }
     }
     sys::loopback_up().map_err(Fault::os("setting lo up"))?;
-    write_sysctls(&network.sysctls)
+    sysctls.write_all(&network.sysctls)
 }
 
 /// Writes below `/proc/sys` as the caller sees it.
 pub(crate) fn write_sysctls(values: &[(String, String)]) -> Result<(), Fault> {
-    for (path, value) in values {
-        if path.split('/').any(|part| part.is_empty() || part == "..") {
-            return Err(Fault::invalid(format!(
-                "sysctl `{path}`: not a path below /proc/sys"
-            )));
+    Sysctls::default().write_all(values)
+}
+
+/// Directories like `/proc/sys/net/ipv4`, opened once. Each network namespace has one of that name, and the kernel finds the
+/// caller's by going through those of all namespaces: to walk there for every value makes N namespaces cost N².
+#[derive(Default)]
+struct Sysctls {
+    directories: BTreeMap<String, OwnedFd>,
+}
+
+impl Sysctls {
+    /// Components of a path that name such a directory.
+    const SHARED: usize = 2;
+
+    fn write_all(&mut self, values: &[(String, String)]) -> Result<(), Fault> {
+        for (path, value) in values {
+            if path.split('/').any(|part| part.is_empty() || part == "..") {
+                return Err(Fault::invalid(format!(
+                    "sysctl `{path}`: not a path below /proc/sys"
+                )));
+            }
+            self.write(path, value)
+                .map_err(Fault::os(format!("writing {value} to /proc/sys/{path}")))?;
         }
-        std::fs::write(format!("/proc/sys/{path}"), value)
-            .map_err(Fault::os(format!("writing {value} to /proc/sys/{path}")))?;
+        Ok(())
     }
-    Ok(())
+
+    fn write(&mut self, path: &str, value: &str) -> std::io::Result<()> {
+        let cut = path.match_indices('/').nth(Self::SHARED - 1);
+        let Some((directory, rest)) = cut.map(|(at, _)| (&path[..at], &path[at + 1..])) else {
+            return std::fs::write(format!("/proc/sys/{path}"), value);
+        };
+        if !self.directories.contains_key(directory) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let opened =
+                rustix::fs::open(format!("/proc/sys/{directory}"), flags, Mode::empty())?;
+            self.directories.insert(directory.to_owned(), opened);
+        }
+        let file = rustix::fs::openat(
+            &self.directories[directory],
+            rest,
+            OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        std::io::Write::write_all(&mut std::fs::File::from(file), value.as_bytes())
+    }
 }
 
 fn terminal(rows: u16, columns: u16) -> std::io::Result<(OwnedFd, OwnedFd)> {
