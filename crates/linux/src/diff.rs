@@ -119,6 +119,11 @@ impl Changes {
         let empty = Namespace::default();
         for (key, namespace) in &new.namespaces {
             let before = old.namespaces.get(key).unwrap_or(&empty);
+            // Most are as they were; to say so costs far less than to take differences of everything that they hold.
+            let is_reborn = reborn.range((key.as_str(), "")..).next().is_some_and(|(place, _)| place == key);
+            if before == namespace && !is_reborn {
+                continue;
+            }
             let inside = NamespaceChanges::between(key, before, namespace, &reborn);
             if inside != NamespaceChanges::default() {
                 changes.inside.insert(key.clone(), inside);

@@ -1,6 +1,6 @@
 //! A lab on this machine: namespaces behind a holder, kept equal to the plan of a fabric.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -217,7 +217,7 @@ impl Lab {
 
     /// Stopped instances have no processes; started ones have an init again.
     fn follow_states(&mut self, specs: &InstanceSpecs) -> Result<()> {
-        let running: Vec<String> = self.client.list_instances()?.into_iter().map(|i| i.key).collect();
+        let running: BTreeSet<String> = self.client.list_instances()?.into_iter().map(|i| i.key).collect();
         let (mut start, mut stop) = (Vec::new(), Vec::new());
         for instance in self.fabric.instances.values() {
             let key = crate::naming::instance_namespace(&instance.id);
