@@ -35,8 +35,8 @@ pub(crate) struct NewProcess<'a> {
     pub program: Option<&'a Path>,
     /// Soft limit of descriptors to return to: programs that loop over all of them expect a small one.
     pub descriptor_limit: Option<u64>,
-    /// It belongs to an instance: what it and its children may ask of the kernel is filtered.
-    pub filtered: bool,
+    /// It belongs to an instance with these users: what it and its children ask of the kernel is filtered.
+    pub filtered: Option<filter::Users>,
 }
 
 /// Starts it. Returns once exec has succeeded, or with the reason why it has not.
@@ -124,9 +124,13 @@ fn become_program(
             },
         );
     }
-    if new.filtered {
+    if let Some(users) = new.filtered {
+        if users == filter::Users::Root && (spec.uid, spec.gid) != (0, 0) {
+            // The filter would pretend: who asks for another user must know that there is none.
+            return Err(("changing ids for", rustix::io::Errno::INVAL.into()));
+        }
         // While it still has the right to, without giving up that programs change their user.
-        filter::install().map_err(|error| ("filtering the system calls of", error))?;
+        filter::install(users).map_err(|error| ("filtering the system calls of", error))?;
     }
     become_user(spec.uid, spec.gid).map_err(|error| ("changing ids for", error))?;
     for signal in [libc::SIGHUP, libc::SIGPIPE] {

@@ -65,6 +65,36 @@ const DENIED: [Denied; 2] = [
     },
 ];
 
+/// How many users exist where a filter is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Users {
+    /// Root only: see [`PRETENDED`].
+    Root,
+    /// All that programs know.
+    All,
+}
+
+/// Calls that change users or owners. Where only root exists the kernel refuses every other, and programs that
+/// give up root's rights for safety (`tcpdump`, `apt`) would not run at all: there they are told that it is
+/// done, and stay root of an instance whose root has no more rights outside than anybody who runs it.
+const PRETENDED: &[i64] = &[
+    libc::SYS_setgroups,
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+];
+
 /// Families of sockets that a guest of a VPC uses. The others load code that nobody looks at, or, like
 /// AF_VSOCK, lead past all network namespaces to the host's hypervisor.
 const FAMILIES: [i32; 6] = [
@@ -95,8 +125,8 @@ const ARGUMENT_1: u32 = 24;
 /// Installs the filter for this process and everything it starts. The caller has `CAP_SYS_ADMIN` in its
 /// user namespace, as every command of an instance has before it becomes another user: so programs that
 /// change their user (`su`, `sudo`) still may. Returns false where this kernel has no filters.
-pub(crate) fn install() -> io::Result<bool> {
-    let mut program = program();
+pub(crate) fn install(users: Users) -> io::Result<bool> {
+    let mut program = program(users);
     let filter = libc::sock_fprog {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
@@ -139,7 +169,7 @@ pub(crate) fn is_supported() -> bool {
 }
 
 /// The filter: foreign instruction sets end the process, then numbers, then the arguments of two calls.
-fn program() -> Vec<libc::sock_filter> {
+fn program(users: Users) -> Vec<libc::sock_filter> {
     let mut program = vec![
         load(ARCH),
         jump_if_equal(ARCHITECTURE, 1, 0),
@@ -157,6 +187,13 @@ fn program() -> Vec<libc::sock_filter> {
         for call in denied.calls {
             program.push(jump_if_equal(number(*call), 0, 1));
             program.push(refuse(denied.errno));
+        }
+    }
+    if users == Users::Root {
+        for call in PRETENDED {
+            program.push(jump_if_equal(number(*call), 0, 1));
+            // No error: the call is not made, and returns 0.
+            program.push(refuse(0));
         }
     }
     program.push(jump_if_equal(
@@ -229,9 +266,13 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 mod tests {
     use super::*;
 
-    /// What the kernel makes of the program (linux/filter.h), for the four instructions it consists of.
     fn run(architecture: u32, call: u32, arguments: [u32; 2]) -> u32 {
-        let program = program();
+        run_for(Users::All, architecture, call, arguments)
+    }
+
+    /// What the kernel makes of the program (linux/filter.h), for the four instructions it consists of.
+    fn run_for(users: Users, architecture: u32, call: u32, arguments: [u32; 2]) -> u32 {
+        let program = program(users);
         let (mut at, mut value) = (0, 0);
         loop {
             let step = program[at];
@@ -273,6 +314,20 @@ mod tests {
             let expected = denied(call).unwrap_or(libc::SECCOMP_RET_ALLOW);
             let arguments = [libc::AF_INET as u32, 0];
             assert_eq!(run(ARCHITECTURE, call, arguments), expected, "call {call}");
+        }
+    }
+
+    #[test]
+    fn changing_users_is_pretended_where_only_root_exists_and_nowhere_else() {
+        for call in 0..1024 {
+            let arguments = [libc::AF_INET as u32, 0];
+            let all = run_for(Users::All, ARCHITECTURE, call, arguments);
+            let root = run_for(Users::Root, ARCHITECTURE, call, arguments);
+            if PRETENDED.contains(&i64::from(call)) {
+                assert_eq!((all, root), (libc::SECCOMP_RET_ALLOW, errno(0)), "{call}");
+            } else {
+                assert_eq!(all, root, "{call}");
+            }
         }
     }
 

@@ -17,9 +17,9 @@ use crate::error::Fault;
 use crate::exec::{self, NewProcess};
 use crate::process::{ExitStatus, set_terminal_size};
 use crate::protocol::{Event, NetworkStart, Order, StdioKind};
-use crate::root;
 use crate::spec::ExecSpec;
 use crate::sys;
+use crate::{filter, root};
 
 /// The channel's number in an init.
 const CHANNEL: i32 = 3;
@@ -30,6 +30,7 @@ struct Init {
     commands: BTreeMap<i32, u64>,
     environment: BTreeMap<String, String>,
     hostname: String,
+    users: filter::Users,
     descriptor_limit: Option<u64>,
     /// SIGTERM came: end when nothing is left.
     ending: bool,
@@ -51,6 +52,7 @@ pub(crate) fn begin(channel: OwnedFd, descriptor_limit: Option<u64>) -> i32 {
         commands: BTreeMap::new(),
         environment: BTreeMap::new(),
         hostname: String::new(),
+        users: filter::Users::All,
         descriptor_limit,
         ending: false,
     };
@@ -149,6 +151,9 @@ impl Init {
                 root,
             } => {
                 if let Some(order) = root {
+                    if order.ids == 1 {
+                        self.users = filter::Users::Root;
+                    }
                     match root::enter(&order) {
                         Ok(environment) => {
                             self.environment = environment;
@@ -218,7 +223,7 @@ impl Init {
             network: None,
             program: None,
             descriptor_limit: self.descriptor_limit,
-            filtered: true,
+            filtered: Some(self.users),
         })?;
         Ok((pid.as_raw_pid(), master))
     }

@@ -459,6 +459,40 @@ fn descriptors_of_our_own_are_not_taken_for_inherited_ones() {
     }
 }
 
+/// What doctor plans with is what a holder needs.
+#[test]
+fn an_instance_with_a_command_costs_no_more_descriptors_than_are_planned() {
+    use sandbox::capabilities::{Size, limits};
+    const COUNT: u64 = 40;
+    let lab = Lab::launch();
+    let descriptors = || {
+        let folder = format!("/proc/{}/fd", lab.handle.pid);
+        std::fs::read_dir(folder).unwrap().count() as u64
+    };
+    let before = descriptors();
+    let key = |n: u64| format!("i{n}");
+    let specs: Vec<_> = (0..COUNT)
+        .map(|n| InstanceSpec::new(key(n), "host"))
+        .collect();
+    assert!(lab.client.start_instances(&specs).unwrap().is_empty());
+    let _running: Vec<_> = (0..COUNT)
+        .map(|n| {
+            let sleep = ExecSpec::new(["sleep", "100"]);
+            lab.client.exec(&key(n), sleep, Stdio::Null).unwrap()
+        })
+        .collect();
+    let needed = |instances| {
+        let all = limits(Size { instances });
+        let of = all.iter().find(|limit| limit.name == "descriptors");
+        of.unwrap().needed
+    };
+    let used = descriptors() - before;
+    let planned = needed(COUNT + 1) - needed(1);
+    assert!(used <= planned, "{used} used, {planned} planned");
+    assert!(used * 3 > planned, "{planned} planned for {used}");
+    assert!(before < needed(1));
+}
+
 /// `SANDBOX_TEST_INSTANCES` measures other numbers; times are printed, not judged.
 #[test]
 fn two_hundred_instances_start_and_stop() {

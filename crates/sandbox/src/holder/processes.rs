@@ -276,7 +276,7 @@ impl Holder {
             network: Some(self.namespaces.network(key)?),
             program: Some(Path::new("/proc/self/exe")),
             descriptor_limit: None,
-            filtered: false,
+            filtered: None,
         })?;
         let process = self.processes.add(key, &spec, true, caller);
         match self
