@@ -7,7 +7,10 @@ use fabric::{Fabric, Instance};
 use linux::runtime::lab::InstanceSpecs;
 use model::Model;
 use model::dhcp_options::NameServer;
-use sandbox::{InstanceSpec, RootSpec, Tool};
+use sandbox::{InstanceSpec, Limits, RootSpec, Tool};
+
+/// Processes and threads of one instance; systemd gives a user's service about as many.
+const MOST_PROCESSES: u64 = 4096;
 
 /// Programs that are typed inside instances and that this program supplies where the host has none.
 pub const TOOLS: [&str; 5] = ["ping", "traceroute", "telnet", "arping", "nc"];
@@ -17,9 +20,20 @@ pub fn specs(model: &Model, fabric: &Fabric, program: &Path) -> InstanceSpecs {
     let spec = |instance: &Instance| {
         let key = linux::naming::instance_namespace(&instance.id);
         let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), ..RootSpec::default() };
-        (key.clone(), InstanceSpec { root, ..InstanceSpec::new(key, host_name(&instance.name)) })
+        let limits = limits(model, &instance.id);
+        (key.clone(), InstanceSpec { root, limits, ..InstanceSpec::new(key, host_name(&instance.name)) })
     };
     fabric.instances.values().map(spec).collect()
+}
+
+/// Memory and processors of the instance's type; processes for everybody alike, so that no guest takes all of the host's.
+fn limits(model: &Model, id: &model::InstanceId) -> Limits {
+    let kind = model.instances.get(id).and_then(|instance| model::instance_type::find(&instance.instance_type));
+    Limits {
+        memory_bytes: kind.as_ref().map(|kind| u64::from(kind.memory_mib) << 20),
+        processes: Some(MOST_PROCESSES),
+        cpu_percent: kind.as_ref().map(|kind| kind.vcpus * 100),
+    }
 }
 
 /// A name as a host name: letters, digits and dashes (RFC 1123), at most 63.

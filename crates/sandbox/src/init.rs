@@ -297,8 +297,7 @@ impl Sysctls {
         };
         if !self.directories.contains_key(directory) {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            let opened =
-                rustix::fs::open(format!("/proc/sys/{directory}"), flags, Mode::empty())?;
+            let opened = rustix::fs::open(format!("/proc/sys/{directory}"), flags, Mode::empty())?;
             self.directories.insert(directory.to_owned(), opened);
         }
         let file = rustix::fs::openat(

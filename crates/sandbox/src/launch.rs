@@ -15,6 +15,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::Tree;
 use crate::channel::{Channel, Received};
 use crate::client::{Client, connect_socket};
 use crate::entry::{HOLDER, SelfCommand};
@@ -211,6 +212,7 @@ fn start_lab(arguments: &Arguments, log: OwnedFd, listener: OwnedFd) -> Result<R
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWIPC;
+    let cgroup = Tree::make(&arguments.lab_name);
     let made = sys::clone3(namespaces).map_err(|error| {
         capabilities::explain_refusal("creating a user namespace", &error)
             .unwrap_or_else(|| Error::os("creating a lab's namespaces")(error))
@@ -225,11 +227,17 @@ fn start_lab(arguments: &Arguments, log: OwnedFd, listener: OwnedFd) -> Result<R
                 log,
                 listener,
                 starter: Channel::new(theirs),
+                cgroup,
             })
         });
     };
     drop(theirs);
     let mut lab = Channel::new(ours);
+    if let Some(tree) = &cgroup {
+        // Before it has children; it waits for the message below. Instances are taken in one by one, so a
+        // holder that stays where it is has limits for them all the same.
+        let _ = tree.take_holder(pid.as_raw_pid());
+    }
     let ids = identity::map_lab(pid).map_err(|error| {
         capabilities::explain_refusal("mapping ids", &error)
             .unwrap_or_else(|| Error::os("mapping the lab's ids")(error))

@@ -10,6 +10,7 @@
 //! netlink message is built. Everything is synchronous; holder and init are single-threaded.
 
 pub mod capabilities;
+mod cgroup;
 mod channel;
 pub mod client;
 pub mod entry;
@@ -36,7 +37,7 @@ pub use error::{Error, Fault, FaultKind, Result};
 pub use launch::{HolderHandle, HolderSpec, launch};
 pub use process::{ExitStatus, Process};
 pub use spec::{
-    Bind, ExecSpec, InstanceSpec, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress,
+    Bind, ExecSpec, InstanceSpec, Limits, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress,
     SocketSpec, Stdio, Tool,
 };
 pub use sys::raise_descriptor_limit;

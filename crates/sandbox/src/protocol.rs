@@ -149,6 +149,9 @@ pub struct Stats {
     pub resident_kib: u64,
     /// Ids that exist inside an instance; 1 without subordinate ids.
     pub instance_ids: u32,
+    /// Which limits of instances are enforced: `cpu`, `memory`, `pids`; empty: none.
+    #[serde(default)]
+    pub enforced: Vec<String>,
 }
 
 /// A network namespace as the holder knows it.

@@ -180,6 +180,21 @@ pub struct InstanceSpec {
     pub sysctls: Vec<(String, String)>,
     /// The file system it sees; mounted when the first command runs.
     pub root: RootSpec,
+    /// What it may use, where that can be enforced.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What an instance may use of this machine; nothing given, nothing limited. Enforced where
+/// [`crate::client::Stats::enforced`] says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory, bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    pub processes: Option<u64>,
+    /// Time of processors, in hundredths of one: 250 is two and a half.
+    pub cpu_percent: Option<u32>,
 }
 
 impl InstanceSpec {
@@ -191,6 +206,7 @@ impl InstanceSpec {
             ipv6: false,
             sysctls: Vec::new(),
             root: RootSpec::default(),
+            limits: Limits::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use super::{Capabilities, Check, Feature, explain_refusal};
 use crate::channel::{Channel, Received};
 use crate::error::Error;
-use crate::{filter, identity, root, sys};
+use crate::{cgroup, filter, identity, root, sys};
 
 /// What an attempt came to.
 type Attempt = Result<(), (String, Option<String>)>;
@@ -241,53 +241,15 @@ fn instance_ids(ids: u32) -> Attempt {
     ))
 }
 
-/// Whether this process's own cgroup is its user's to divide. Looks only: the host's tree is not touched.
+/// Whether a part of the tree was given to this user. Looks only: the host's tree is not touched.
 fn cgroup() -> Attempt {
-    let own = fs::read_to_string("/proc/self/cgroup")
-        .map_err(failure("reading /proc/self/cgroup", None))?;
-    let mounts =
-        fs::read_to_string("/proc/self/mounts").map_err(failure("reading mounts", None))?;
-    let writable = cgroup_directories(&own, &mounts)
-        .into_iter()
-        .any(|directory| {
-            rustix::fs::access(&directory, rustix::fs::Access::WRITE_OK).is_ok()
-                && rustix::fs::access(directory.join("cgroup.procs"), rustix::fs::Access::WRITE_OK)
-                    .is_ok()
-        });
-    if writable {
+    if cgroup::is_given() {
         return Ok(());
     }
     Err((
-        "limits on memory and processes cannot be enforced: this session's cgroup is not its user's".into(),
+        "limits on memory and processes cannot be enforced: no cgroup was delegated to this session".into(),
         Some("systemd-run --user --scope -p Delegate=yes vpclab up".into()),
     ))
-}
-
-/// Where this process is in the unified tree, and in the memory controller's of the old kind.
-fn cgroup_directories(own: &str, mounts: &str) -> Vec<PathBuf> {
-    let mount_of = |kind: &str, option: Option<&str>| {
-        mounts.lines().find_map(|line| {
-            let mut fields = line.split(' ');
-            let (path, found, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
-            let wanted = found == kind
-                && option.is_none_or(|option| options.split(',').any(|one| one == option));
-            wanted.then(|| PathBuf::from(path))
-        })
-    };
-    own.lines()
-        .filter_map(|line| {
-            let mut fields = line.splitn(3, ':');
-            let (_, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
-            let base = if controllers.is_empty() {
-                mount_of("cgroup2", None)
-            } else if controllers.split(',').any(|one| one == "memory") {
-                mount_of("cgroup", Some("memory"))
-            } else {
-                None
-            };
-            Some(base?.join(path.trim_start_matches('/')))
-        })
-        .collect()
 }
 
 /// Sends one request and reads its acknowledgement or answer.
@@ -341,23 +303,4 @@ fn netfilter_request(subsystem: u16, kind: u16) -> Vec<u8> {
         libc::NLM_F_REQUEST | libc::NLM_F_ACK,
         &[0; 4],
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_cgroups_are_found_in_both_trees() {
-        let mounts = "cgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n";
-        assert_eq!(
-            cgroup_directories("0::/user.slice/a.scope\n", mounts),
-            [PathBuf::from("/sys/fs/cgroup/user.slice/a.scope")]
-        );
-        let mounts = "x /cg/cpu cgroup rw,cpu 0 0\nx /cg/memory cgroup rw,memory 0 0\n";
-        assert_eq!(
-            cgroup_directories("3:memory:/a\n2:cpu:/b\n0::/\n", mounts),
-            [PathBuf::from("/cg/memory/a")]
-        );
-    }
 }

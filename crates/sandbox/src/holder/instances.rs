@@ -230,6 +230,13 @@ impl Holder {
             None => None,
         };
         let made_network = network.is_some();
+        if let Some(tree) = &self.cgroup
+            && let Err(error) = tree.take_instance(&spec.key, pid.as_raw_pid(), &spec.limits)
+        {
+            // What was delegated was taken back, say: a lab without limits, which says so, is better than none.
+            eprintln!("holder: limits are not enforced any more: {error}");
+            self.cgroup = None;
+        }
         let token = self.server.new_token();
         let mut channel = Channel::new(ours);
         let begun = serde_json::to_vec(&Order::Go {
@@ -427,6 +434,9 @@ impl Holder {
             self.instances.by_token.remove(&token);
         }
         self.instances.running.remove(&key);
+        if let Some(tree) = &self.cgroup {
+            tree.forget_instance(&key);
+        }
         for caller in self.processes.instance_ended(&key) {
             let fault = Fault::invalid(format!("instance {key} ended before the command started"));
             self.server

@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use rustix::mount::MountPropagationFlags;
 
+use crate::cgroup::Tree;
 use crate::channel::{Channel, Received};
 use crate::error::{Error, Fault, Result};
 use crate::init::set_up_network;
@@ -36,6 +37,8 @@ pub(crate) struct Beginning {
     pub log: OwnedFd,
     pub listener: OwnedFd,
     pub starter: Channel,
+    /// Where limits can be enforced.
+    pub cgroup: Option<Tree>,
 }
 
 /// Who asked, to answer later.
@@ -66,6 +69,7 @@ struct Holder {
     instances: Instances,
     processes: Processes,
     kept: BTreeMap<String, OwnedFd>,
+    cgroup: Option<Tree>,
     /// Shutdown was asked for.
     ending: bool,
 }
@@ -79,6 +83,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
         log,
         listener,
         mut starter,
+        cgroup,
     } = beginning;
     let ids = match starter.receive() {
         Ok(Received::Message(message)) => String::from_utf8_lossy(&message.payload)
@@ -104,6 +109,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
             instances: Instances::default(),
             processes: Processes::new(limit),
             kept: BTreeMap::new(),
+            cgroup,
             ending: false,
         })
     });
@@ -300,6 +306,11 @@ impl Holder {
             requests: self.requests,
             resident_kib,
             instance_ids: self.ids,
+            enforced: self
+                .cgroup
+                .as_ref()
+                .map(Tree::controllers)
+                .unwrap_or_default(),
         }
     }
 
