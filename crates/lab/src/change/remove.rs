@@ -311,16 +311,21 @@ impl Transition<'_> {
         Ok(())
     }
 
-    /// A main table that goes leaves its place to the one that came with the VPC; with the VPC it goes anyway.
+    /// A main table that goes leaves its place to the one that came with the VPC, or to a new one if somebody gave
+    /// that one a name; with the VPC it goes anyway.
     fn give_main_away(&mut self, table: &RouteTable, association: &RouteTableAssociationId) -> Step {
-        let first = self.names.below(&table.vpc_id, Some(MAIN_TABLE)).and_then(|name| self.names.route_tables.id(&name).cloned());
-        match first.filter(|first| *first != table.id && self.model.route_tables.contains_key(first)) {
-            Some(first) => {
-                let result = replace_route_table_association(self.model, association, &first);
-                self.op("main route table", result).map(|_| ())
+        let Some(vpc) = self.names.vpcs.name(&table.vpc_id).filter(|vpc| !self.goes(Kind::Vpc, vpc)) else { return Ok(()) };
+        let first = self.names.route_tables.id(&format!("{vpc}/{MAIN_TABLE}")).cloned();
+        let first = match first.filter(|first| *first != table.id && self.model.route_tables.contains_key(first)) {
+            Some(first) => first,
+            None => {
+                let (vpc_id, tags) = (table.vpc_id.clone(), Tags::new());
+                let result = create_route_table(self.model, CreateRouteTable { vpc_id, tags, origin: table.origin.clone() });
+                self.op("main route table", result)?
             }
-            None => Ok(()),
-        }
+        };
+        let result = replace_route_table_association(self.model, association, &first);
+        self.op("main route table", result).map(|_| ())
     }
 
     fn remove_network_acls(&mut self) -> Step {

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Model, tag};
 use serde_json::Value;
 
-/// What is drawn, or tells the time, or is only for a moment.
-const LEFT_OUT: [&str; 29] = [
+/// What is drawn, or tells the time, or is only for a moment; and what no file has a word for.
+const LEFT_OUT: [&str; 31] = [
+    "disable_api_termination",
+    "disable_api_stop",
     "id",
     "association_id",
     "allocation_id",

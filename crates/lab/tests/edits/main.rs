@@ -9,6 +9,7 @@
 mod by_hand;
 mod describe;
 mod labs;
+mod meddling;
 mod packets;
 
 use lab::{Change, Diagnostics, Files, Lab, load};
@@ -76,6 +77,22 @@ proptest! {
         let _ = apply(&first, &mut model);
         check_edit(&mut model, &second)?;
         check_edit(&mut model, &third)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// By the API anything can have been done meanwhile; the file has the last word.
+    #[test]
+    fn whatever_was_done_meanwhile_the_file_has_the_last_word(
+        first in labs::lab(), second in labs::lab(), meddling in proptest::collection::vec(any::<[u8; 4]>(), 0..12),
+    ) {
+        let (first, second) = (first.to_string(), second.to_string());
+        let mut model = empty(1);
+        let _ = apply(&first, &mut model);
+        meddling.iter().for_each(|bytes| meddling::meddle(&mut model, *bytes));
+        check_edit(&mut model, &second)?;
     }
 }
 
