@@ -104,7 +104,7 @@ pub fn load(name: &str, files: &dyn Files) -> Result<Lab, Diagnostics> {
 }
 
 /// `labs/shop.cloud.yaml` is the lab shop.
-fn stem(file: &str) -> String {
+pub fn stem(file: &str) -> String {
     let base = file.rsplit('/').next().unwrap_or(file);
     let stem = base.split('.').next().unwrap_or(base);
     match stem {

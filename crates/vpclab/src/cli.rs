@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::command::{capture, ping, sockets, traceroute};
+use crate::command::{capture, daemon, down, exec, inspect, logs, ls, ping, power, sockets, traceroute, up};
 use crate::output::{ColorChoice, Format};
 
 /// Describe a cloud network, run it with real packets on this machine, and know what it does.
@@ -25,6 +25,9 @@ pub struct Global {
     /// Lab file; default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
     #[arg(short = 'f', long = "file", global = true, env = "VPCLAB_FILE", value_name = "FILE")]
     pub file: Option<PathBuf>,
+    /// Lab; default: the one of the lab file, else the only one that is up
+    #[arg(short, long, global = true, env = "VPCLAB_LAB", value_name = "LAB")]
+    pub lab: Option<String>,
     /// How to print
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,
@@ -34,6 +37,9 @@ pub struct Global {
     /// Use colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,
+    /// Print no progress and no notes
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
 }
 
 /// The commands in the order in which people meet them.
@@ -43,13 +49,33 @@ pub enum Command {
     Init(crate::command::init::InitArgs),
     /// Say whether a lab file is legal
     Validate(FileArgs),
-    /// Show what the lab file makes in an empty account
-    Plan(FileArgs),
-    /// Bring the lab up, try one port, take the lab down: open, refused or filtered, and where it ended
+    /// Show what `up` would change
+    Plan(up::PlanArgs),
+    /// Bring the lab up, or to what its file now says
+    Up(up::UpArgs),
+    /// Take a lab down: everything of it ends
+    Down(down::DownArgs),
+    /// List labs, or the things in one
+    Ls(ls::LsArgs),
+    /// List instances
+    Ps(ls::LsArgs),
+    /// Everything about one thing, and who refers to it
+    Inspect(inspect::InspectArgs),
+    /// Run a command inside an instance
+    Exec(exec::ExecArgs),
+    /// What user data and `run:` commands printed
+    Logs(logs::LogsArgs),
+    /// Start stopped instances
+    Start(power::NamesArgs),
+    /// Stop instances: they keep their private and elastic addresses
+    Stop(power::NamesArgs),
+    /// Terminate instances
+    Rm(power::NamesArgs),
+    /// Try one port now: open, refused or filtered, and where it ended
     Check(CheckArgs),
-    /// Bring the lab up, try its promises (`expect:`), take the lab down
+    /// Does the lab keep its promises (`expect:`)
     Test(TestArgs),
-    /// Bring the lab up, ask every pair at once who reaches whom, take the lab down
+    /// Who reaches whom: every pair asked at once
     Matrix(crate::command::matrix::MatrixArgs),
     /// Real echo requests from one place to another; where they are lost, which stage did it
     Ping(ping::PingArgs),
@@ -81,6 +107,9 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// The process that keeps labs up
+    #[command(subcommand)]
+    Daemon(daemon::Verb),
     /// Run conformance scenarios
     #[command(hide = true, subcommand)]
     Conformance(ConformanceCommand),

@@ -13,6 +13,9 @@ pub const USAGE: Code = Code(2);
 /// This machine lacks something.
 pub const ENVIRONMENT: Code = Code(3);
 
+/// Time ran out.
+pub const TIMEOUT: Code = Code(4);
+
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
         ExitCode::from(code.0)

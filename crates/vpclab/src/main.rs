@@ -15,6 +15,9 @@ fn main() -> ExitCode {
     // The lab's holder and the first process of every instance are this same program under another name.
     #[cfg(target_os = "linux")]
     sandbox::entry::dispatch();
+    if let Some(code) = hidden() {
+        return code;
+    }
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -30,4 +33,32 @@ fn main() -> ExitCode {
             failure.code.into()
         }
     }
+}
+
+/// Starts that people never type: the tools of instances, the daemon, the process that holds built-in listeners.
+fn hidden() -> Option<ExitCode> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    if let Some(code) = tool::dispatch(&arguments) {
+        return Some(code);
+    }
+    let first = arguments.get(1)?.to_str()?;
+    if first == control::daemon::DAEMON {
+        let code = match control::paths::Paths::of_user() {
+            Ok(paths) => control::daemon::serve(paths),
+            Err(error) => {
+                eprintln!("{error}");
+                1
+            }
+        };
+        return Some(u8::try_from(code).unwrap_or(1).into());
+    }
+    if first == control::host::LISTEN {
+        let names: Vec<String> = arguments[2..].iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+        let descriptors = sandbox::entry::inherited(names.len());
+        return Some(match control::listener::serve(&names, descriptors) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        });
+    }
+    None
 }

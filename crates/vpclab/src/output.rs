@@ -36,6 +36,7 @@ pub struct Output {
     /// What was asked for.
     pub format: Format,
     colour: bool,
+    quiet: bool,
 }
 
 impl Output {
@@ -48,7 +49,7 @@ impl Output {
             ColorChoice::Auto => std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal(),
         };
         let format = if global.json { Format::Json } else { global.output };
-        Output { format, colour }
+        Output { format, colour, quiet: global.quiet }
     }
 
     /// Refuses a format that makes no sense for a command.
@@ -104,7 +105,9 @@ impl Output {
 
     /// A remark beside the data.
     pub fn note(&self, text: impl AsRef<str>) {
-        let _ = writeln!(std::io::stderr(), "note: {}", text.as_ref());
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "note: {}", text.as_ref());
+        }
     }
 
     /// A failure: what, why, what to type next.

@@ -20,7 +20,7 @@ use wire::filter::End;
 use wire::pcapng::{self, LinkType};
 use wire::{Filter, Packet};
 
-use super::live::Running;
+use super::running::Running;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -61,7 +61,7 @@ pub fn run(arguments: &CaptureArgs, global: &Global, output: &Output) -> Result 
         Some(seconds) if !(0.0..=31_536_000.0).contains(&seconds) => return Err(Failure::usage(format!("--duration {seconds}: 0 seconds to a year"))),
         seconds => seconds.map(Duration::from_secs_f64),
     };
-    let running = Running::open(global, output)?;
+    let running = Running::open(global)?;
     let (hops, filter) = meant(arguments, &running)?;
     let holder = running.holder()?;
     let environment = |e: linux::Error| Failure::environment(e.to_string());

@@ -9,7 +9,7 @@ use linux::runtime::capture;
 use model::selector::End;
 use model::{Model, ProbePacket, Selector};
 
-use super::live::Running;
+use super::running::Running;
 use crate::exit::{self, Failure, Result};
 
 /// First port of the ephemeral range.

@@ -18,7 +18,7 @@ use sandbox::SelfCommand;
 use sandbox::relay::{self, RelaySpec, RelayTarget, RunningRelay};
 use serde::Serialize;
 
-use super::live::Running;
+use super::running::Running;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -91,7 +91,7 @@ fn add(arguments: &ForwardArgs, listen: &str, target: &str, global: &Global, out
         return Err(failure.hint(format!("127.0.0.1:{} is this machine's alone; --bind-any means it", listen.port())));
     }
     let (word, port) = target_of(target)?;
-    let lab = Running::open(global, output)?;
+    let lab = Running::open(global)?;
     let source = source_of(&lab.fabric, &arguments.from)?;
     let (name, public) = public_address(&lab, word)?;
     let client = lab.holder()?;

@@ -14,7 +14,7 @@ use tool::Interrupt;
 use tool::ping::{Echo, Said, through};
 
 use super::ends::{Ends, Names, milliseconds};
-use super::live::Running;
+use super::running::Running;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -57,7 +57,7 @@ fn interval(text: &str) -> std::result::Result<Duration, String> {
 /// Exit 0 when anybody answered, else 1.
 pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
     let interrupt = Interrupt::new().map_err(|e| Failure::environment(format!("waiting for signals: {e}")))?;
-    let running = Running::open(global, output)?;
+    let running = Running::open(global)?;
     let ends = Ends::parse(&arguments.words, "icmp/echo", &running)?;
     if !matches!(ends.packet, ProbePacket::Icmp { icmp_type: 8, code: 0 }) {
         return Err(Failure::usage("ping sends icmp/echo").hint(format!("vpclab check {}", arguments.words.join(" "))));

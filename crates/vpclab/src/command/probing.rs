@@ -11,7 +11,8 @@ use model::guest::Listener;
 use model::selector::End;
 use model::{Model, ProbePacket, Selector, TrafficMatch};
 
-use super::target::{Running, Target};
+use super::running::Running;
+use super::target::Target;
 use crate::exit::{Failure, Result};
 
 /// Most ports of one range that are tried; probes are no proof of ranges.
@@ -35,7 +36,7 @@ enum Carrier {
     /// An engine of this command's own.
     Own(Box<dyn Engine>),
     /// A lab that is up.
-    Lab(Running),
+    Lab(std::sync::Arc<Running>),
 }
 
 /// What a probe showed.

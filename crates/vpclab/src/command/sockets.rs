@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::capture::{at, nowhere};
 use super::ends::Names;
-use super::live::Running;
+use super::running::Running;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -26,7 +26,7 @@ pub struct SocketsArgs {
 
 /// Exit 0.
 pub fn run(arguments: &SocketsArgs, global: &Global, output: &Output) -> Result {
-    let running = Running::open(global, output)?;
+    let running = Running::open(global)?;
     let hops = at(&arguments.name, &running);
     let mut namespaces: Vec<&str> = hops.iter().map(|hop| hop.namespace.as_str()).collect();
     namespaces.dedup();

@@ -9,7 +9,7 @@ use linux::runtime::trace::{self, Request, Step};
 use serde_json::json;
 
 use super::ends::{Ends, Names, milliseconds};
-use super::live::Running;
+use super::running::Running;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -36,7 +36,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
     if !(0.05..=60.0).contains(&arguments.wait) {
         return Err(Failure::usage(format!("--wait {}: 0.05 to 60 seconds", arguments.wait)));
     }
-    let running = Running::open(global, output)?;
+    let running = Running::open(global)?;
     let ends = Ends::parse(&arguments.words, "icmp/echo", &running)?;
     let request = Request {
         from: ends.sender.clone(),

@@ -7,7 +7,7 @@ use sandbox::uplink::{self, Program, UplinkSpec};
 use sandbox::{Client, SelfCommand};
 use serde_json::json;
 
-use super::live::Running;
+use super::running::Running;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -25,7 +25,7 @@ pub struct UplinkArgs {
 
 /// Begins or ends the uplink of a running lab.
 pub fn run(arguments: &UplinkArgs, global: &Global, output: &Output) -> Result {
-    let lab = Running::open(global, output)?;
+    let lab = Running::open(global)?;
     let client = lab.holder()?;
     let program = if arguments.off {
         stop(&client)?;

@@ -1,0 +1,59 @@
+//! `down`: everything of a lab ends. What to end is what was recorded, never what the file says today.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use control::client::Daemon;
+use serde_json::json;
+
+use super::running::{named, paths};
+use crate::cli::Global;
+use crate::exit::{Failure, Result};
+use crate::output::{Format, Output};
+
+/// `down`.
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    /// Lab; default: the one of the lab file here, else the only one there is
+    #[arg(value_name = "LAB")]
+    pub name: Option<String>,
+    /// All labs of this user
+    #[arg(long, conflicts_with = "name")]
+    pub all: bool,
+}
+
+/// Ends labs. Exit 0 also when there was nothing to end.
+pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
+    let daemon = Daemon::reach(paths()?)?.0;
+    let known: Vec<String> = daemon.labs()?.into_iter().map(|lab| lab.name).collect();
+    let names = match (&arguments.name, arguments.all) {
+        (_, true) => known,
+        (Some(name), false) => vec![name.clone()],
+        (None, false) => match (named(global)?, known.as_slice()) {
+            (Some(name), _) => vec![name],
+            (None, []) => Vec::new(),
+            (None, [one]) => vec![one.clone()],
+            (None, several) => {
+                let failure = Failure::usage(format!("there are several labs: {}", several.join(", ")));
+                return Err(failure.hint("vpclab down NAME, or vpclab down --all"));
+            }
+        },
+    };
+    let mut rows = Vec::new();
+    for name in &names {
+        let gone = daemon.take_down(name)?;
+        if output.format != Format::Json {
+            output.line(match gone.existed {
+                true => format!("- {name}: {} instances", gone.instances),
+                false => format!("{name} is not up: nothing to do"),
+            });
+        }
+        rows.push(json!({"lab": name, "existed": gone.existed, "instances": gone.instances}));
+    }
+    if output.format == Format::Json {
+        output.json(&rows)?;
+    } else if names.is_empty() {
+        output.line("no lab is up: nothing to do");
+    }
+    Ok(ExitCode::SUCCESS)
+}

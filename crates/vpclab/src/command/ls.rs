@@ -1,0 +1,356 @@
+//! `ls`: labs, or the things in one, as columns.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use model::route_table::Associated;
+use model::{InstanceState, Model, NetworkInterface, Tags};
+use serde_json::{Map, Value};
+
+use super::running::{Running, daemon};
+use super::source::did_you_mean;
+use crate::cli::Global;
+use crate::exit::{Failure, Result};
+use crate::output::{Format, Output};
+
+/// `ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings
+    #[arg(value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Only rows whose column has this value, such as state=running; may be given several times
+    #[arg(long, value_name = "COLUMN=VALUE")]
+    pub filter: Vec<String>,
+}
+
+/// Rows under headings; those from `wide` on only show with `-o wide` and in data formats.
+struct Listing {
+    headings: Vec<&'static str>,
+    wide: usize,
+    rows: Vec<Vec<String>>,
+}
+
+const KINDS: [&str; 11] =
+    ["labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings"];
+
+/// Lists.
+pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Output) -> Result {
+    let kind = kind.unwrap_or("labs");
+    if !KINDS.contains(&kind) {
+        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &KINDS)));
+    }
+    let listing = if kind == "labs" {
+        labs()?
+    } else {
+        let running = Running::open(global)?;
+        of_model(kind, &running.model)
+    };
+    let listing = filtered(listing, &arguments.filter)?;
+    match output.format {
+        Format::Json => {
+            let object = |row: &Vec<String>| {
+                let cells = listing.headings.iter().zip(row);
+                Value::Object(cells.map(|(h, cell)| (h.replace(' ', "_"), Value::String(cell.clone()))).collect::<Map<_, _>>())
+            };
+            output.json(&listing.rows.iter().map(object).collect::<Vec<_>>())?;
+        }
+        Format::Wide | Format::Csv => output.table(&listing.headings, &listing.rows),
+        _ => {
+            let rows: Vec<Vec<String>> = listing.rows.iter().map(|row| row[..listing.wide].to_vec()).collect();
+            output.table(&listing.headings[..listing.wide], &rows);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn filtered(mut listing: Listing, filters: &[String]) -> Result<Listing> {
+    for filter in filters {
+        let (column, value) =
+            filter.split_once('=').ok_or_else(|| Failure::usage(format!("`{filter}` is no COLUMN=VALUE")).hint("--filter state=running"))?;
+        let at = listing.headings.iter().position(|heading| heading.replace(' ', "_") == column.to_lowercase());
+        let at = at.ok_or_else(|| {
+            Failure::usage(format!("there is no column `{column}`")).hint(did_you_mean(column, "column", &listing.headings))
+        })?;
+        listing.rows.retain(|row| row[at].split(", ").any(|cell| cell == value));
+    }
+    Ok(listing)
+}
+
+fn labs() -> Result<Listing> {
+    let rows = daemon()?.labs()?.into_iter().map(|lab| {
+        let state = if lab.is_up { "up" } else { "down" };
+        let file = lab.file.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
+        vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601()]
+    });
+    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created"], wide: 6, rows: rows.collect() })
+}
+
+fn of_model(kind: &str, model: &Model) -> Listing {
+    let (headings, wide, mut rows): (Vec<&'static str>, usize, Vec<Vec<String>>) = match kind {
+        "vpcs" => (vec!["name", "cidr", "subnets", "internet gateway", "id"], 4, vpcs(model)),
+        "subnets" => (vec!["name", "vpc", "zone", "cidr", "free", "route table", "network acl", "id"], 6, subnets(model)),
+        "instances" => (
+            vec!["name", "state", "zone", "subnet", "private ip", "public ip", "sg", "type", "interfaces", "id"],
+            7,
+            instances(model),
+        ),
+        "interfaces" => (
+            vec!["instance", "device", "subnet", "private ip", "public ip", "sg", "mac", "source dest check", "id"],
+            7,
+            interfaces(model),
+        ),
+        "sg" => (vec!["name", "vpc", "direction", "traffic", "peer", "id"], 5, groups(model)),
+        "acls" => (vec!["name", "direction", "number", "action", "traffic", "cidr", "subnets", "id"], 7, acls(model)),
+        "routes" => (vec!["table", "vpc", "destination", "target", "used by", "id"], 5, routes(model)),
+        "gateways" => (vec!["name", "kind", "where", "state", "address", "id"], 5, gateways(model)),
+        "addresses" => (vec!["name", "public ip", "private ip", "interface", "id"], 4, addresses(model)),
+        _ => (vec!["name", "requester", "accepter", "status", "id"], 4, peerings(model)),
+    };
+    rows.sort_by(|a, b| natural(&a[0]).cmp(&natural(&b[0])));
+    Listing { headings, wide, rows }
+}
+
+/// `web-2` before `web-10`.
+fn natural(text: &str) -> Vec<(bool, u64, String)> {
+    let mut parts: Vec<(bool, u64, String)> = Vec::new();
+    for c in text.chars() {
+        match (parts.last_mut(), c.to_digit(10)) {
+            (Some((true, number, _)), Some(digit)) => *number = number.saturating_mul(10).saturating_add(digit.into()),
+            (_, Some(digit)) => parts.push((true, digit.into(), String::new())),
+            (Some((false, _, word)), None) => word.push(c),
+            (_, None) => parts.push((false, 0, c.to_string())),
+        }
+    }
+    parts
+}
+
+fn named(tags: &Tags, id: &dyn std::fmt::Display) -> String {
+    model::tag::name(tags).map_or_else(|| id.to_string(), str::to_owned)
+}
+
+fn joined(words: impl Iterator<Item = String>) -> String {
+    let words: Vec<String> = words.collect();
+    if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+}
+
+fn vpc_name(model: &Model, id: &model::VpcId) -> String {
+    model.vpcs.get(id).map_or_else(|| id.to_string(), |vpc| named(&vpc.tags, id))
+}
+
+fn subnet_name(model: &Model, id: &model::SubnetId) -> String {
+    model.subnets.get(id).map_or_else(|| id.to_string(), |subnet| named(&subnet.tags, id))
+}
+
+fn group_names(model: &Model, interface: &NetworkInterface) -> String {
+    joined(interface.groups.iter().map(|id| model.security_groups.get(id).map_or_else(|| id.to_string(), |g| g.group_name.clone())))
+}
+
+fn public_ip(model: &Model, interface: &NetworkInterface) -> String {
+    let elastic = model.addresses.values().filter(|a| a.association.as_ref().is_some_and(|to| to.network_interface_id == interface.id));
+    joined(interface.auto_public_ip.iter().map(ToString::to_string).chain(elastic.map(|a| a.public_ip.to_string())))
+}
+
+fn vpcs(model: &Model) -> Vec<Vec<String>> {
+    let row = |vpc: &model::Vpc| {
+        let gateway = model.internet_gateways.values().filter(|g| g.vpc_id.as_ref() == Some(&vpc.id));
+        vec![
+            named(&vpc.tags, &vpc.id),
+            joined(vpc.cidr_blocks.iter().map(|block| block.block.to_string())),
+            model.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id).count().to_string(),
+            joined(gateway.map(|g| named(&g.tags, &g.id))),
+            vpc.id.to_string(),
+        ]
+    };
+    model.vpcs.values().map(row).collect()
+}
+
+fn subnets(model: &Model) -> Vec<Vec<String>> {
+    let row = |subnet: &model::Subnet| {
+        vec![
+            named(&subnet.tags, &subnet.id),
+            vpc_name(model, &subnet.vpc_id),
+            subnet.availability_zone.clone(),
+            subnet.cidr_block.to_string(),
+            model.available_ip_address_count(subnet).to_string(),
+            joined(model.route_table_of(subnet).into_iter().map(|table| named(&table.tags, &table.id))),
+            joined(model.network_acl_of(&subnet.id).into_iter().map(|acl| named(&acl.tags, &acl.id))),
+            subnet.id.to_string(),
+        ]
+    };
+    model.subnets.values().map(row).collect()
+}
+
+fn instances(model: &Model) -> Vec<Vec<String>> {
+    let row = |instance: &model::Instance| {
+        let all = model.interfaces_of(&instance.id);
+        let first = all.first();
+        vec![
+            named(&instance.tags, &instance.id),
+            instance.state.as_str().to_owned(),
+            instance.availability_zone.clone(),
+            joined(first.iter().map(|i| subnet_name(model, &i.subnet_id))),
+            joined(all.iter().flat_map(|i| i.private_ip_addresses.iter().map(ToString::to_string))),
+            joined(all.iter().map(|i| public_ip(model, i)).filter(|ip| ip != "-")),
+            joined(first.iter().map(|i| group_names(model, i))),
+            instance.instance_type.clone(),
+            joined(all.iter().map(|i| i.id.to_string())),
+            instance.id.to_string(),
+        ]
+    };
+    model.instances.values().filter(|i| i.state != InstanceState::Terminated).map(row).collect()
+}
+
+fn interfaces(model: &Model) -> Vec<Vec<String>> {
+    let row = |interface: &NetworkInterface| {
+        let instance = interface.instance_id().and_then(|id| model.instances.get(id));
+        vec![
+            instance.map_or_else(|| interface.description.clone(), |i| named(&i.tags, &i.id)),
+            interface.attachment.as_ref().map_or_else(|| "-".to_owned(), |a| a.device_index.to_string()),
+            subnet_name(model, &interface.subnet_id),
+            joined(interface.private_ip_addresses.iter().map(ToString::to_string)),
+            public_ip(model, interface),
+            group_names(model, interface),
+            interface.mac_address.to_string(),
+            interface.source_dest_check.to_string(),
+            interface.id.to_string(),
+        ]
+    };
+    model.network_interfaces.values().map(row).collect()
+}
+
+fn groups(model: &Model) -> Vec<Vec<String>> {
+    let peer = |peer: &model::Peer| match peer {
+        model::Peer::SecurityGroup(id) => {
+            model.security_groups.get(id).map_or_else(|| format!("{id} (gone)"), |group| format!("sg:{}", group.group_name))
+        }
+        other => other.to_string(),
+    };
+    let mut rows = Vec::new();
+    for group in model.security_groups.values() {
+        let rules = group.ingress.iter().map(|rule| ("in", rule)).chain(group.egress.iter().map(|rule| ("out", rule)));
+        let before = rows.len();
+        rows.extend(rules.map(|(direction, rule)| {
+            vec![
+                group.group_name.clone(),
+                vpc_name(model, &group.vpc_id),
+                direction.to_owned(),
+                rule.traffic.to_string(),
+                peer(&rule.peer),
+                group.id.to_string(),
+            ]
+        }));
+        if rows.len() == before {
+            let closed = ["-", "-", "-"].map(str::to_owned);
+            rows.push([vec![group.group_name.clone(), vpc_name(model, &group.vpc_id)], closed.to_vec(), vec![group.id.to_string()]].concat());
+        }
+    }
+    rows
+}
+
+fn acls(model: &Model) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for acl in model.network_acls.values() {
+        let subnets = joined(acl.associations.iter().map(|a| subnet_name(model, &a.subnet_id)));
+        let default = || format!("default of {}", vpc_name(model, &acl.vpc_id));
+        let name = model::tag::name(&acl.tags).map_or_else(|| if acl.is_default { default() } else { acl.id.to_string() }, str::to_owned);
+        let entries = acl.ingress.iter().map(|entry| ("in", entry)).chain(acl.egress.iter().map(|entry| ("out", entry)));
+        rows.extend(entries.map(|(direction, entry)| {
+            vec![
+                name.clone(),
+                direction.to_owned(),
+                entry.rule_number.to_string(),
+                if entry.allow { "allow" } else { "deny" }.to_owned(),
+                entry.traffic.to_string(),
+                entry.cidr_block.to_string(),
+                subnets.clone(),
+                acl.id.to_string(),
+            ]
+        }));
+    }
+    rows
+}
+
+fn routes(model: &Model) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for table in model.route_tables.values() {
+        let used = joined(table.associations.iter().map(|association| match &association.to {
+            Associated::Main => "main".to_owned(),
+            Associated::Subnet(id) => subnet_name(model, id),
+            Associated::InternetGateway(id) => id.to_string(),
+            Associated::VpnGateway(id) => id.to_string(),
+        }));
+        rows.extend(table.routes.iter().map(|route| {
+            vec![
+                named(&table.tags, &table.id),
+                vpc_name(model, &table.vpc_id),
+                route.destination.to_string(),
+                route.target.to_string(),
+                used.clone(),
+                table.id.to_string(),
+            ]
+        }));
+    }
+    rows
+}
+
+fn gateways(model: &Model) -> Vec<Vec<String>> {
+    let internet = model.internet_gateways.values().map(|gateway| {
+        let vpc = gateway.vpc_id.as_ref();
+        let state = if vpc.is_some() { "attached" } else { "detached" };
+        let place = joined(vpc.iter().map(|id| vpc_name(model, id)));
+        let name = named(&gateway.tags, &gateway.id);
+        vec![name, "internet".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
+    });
+    let nat = model.nat_gateways.values().map(|gateway| {
+        let elastic = gateway.allocation_id.as_ref().and_then(|id| model.addresses.get(id)).map(|a| a.public_ip);
+        vec![
+            named(&gateway.tags, &gateway.id),
+            if gateway.is_public { "nat, public" } else { "nat, private" }.to_owned(),
+            subnet_name(model, &gateway.subnet_id),
+            gateway.state.as_str().to_owned(),
+            joined(elastic.or(gateway.private_ip).iter().map(ToString::to_string)),
+            gateway.id.to_string(),
+        ]
+    });
+    internet.chain(nat).collect()
+}
+
+fn addresses(model: &Model) -> Vec<Vec<String>> {
+    let row = |address: &model::Address| {
+        let to = address.association.as_ref();
+        vec![
+            named(&address.tags, &address.allocation_id),
+            address.public_ip.to_string(),
+            joined(to.iter().map(|to| to.private_ip_address.to_string())),
+            joined(to.iter().map(|to| to.network_interface_id.to_string())),
+            address.allocation_id.to_string(),
+        ]
+    };
+    model.addresses.values().map(row).collect()
+}
+
+fn peerings(model: &Model) -> Vec<Vec<String>> {
+    let row = |peering: &model::VpcPeeringConnection| {
+        vec![
+            named(&peering.tags, &peering.id),
+            vpc_name(model, &peering.requester_vpc_id),
+            vpc_name(model, &peering.accepter_vpc_id),
+            peering.status.as_str().to_owned(),
+            peering.id.to_string(),
+        ]
+    };
+    model.vpc_peering_connections.values().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::natural;
+
+    #[test]
+    fn numbers_in_names_count() {
+        let mut names = ["web-10", "web-2", "db", "web-1"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["db", "web-1", "web-2", "web-10"]);
+    }
+}

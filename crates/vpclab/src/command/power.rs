@@ -1,0 +1,90 @@
+//! `start`, `stop`, `rm`: the states of instances (INST-1 … INST-6).
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use control::api::{ProblemKind, Wanted};
+use model::InstanceId;
+use model::operation::{start_instances, stop_instances, terminate_instances};
+use serde_json::json;
+
+use super::running::Running;
+use crate::cli::Global;
+use crate::exit::{self, Failure, Result};
+use crate::output::{Format, Output};
+
+/// Instances by name.
+#[derive(Debug, Args)]
+pub struct NamesArgs {
+    /// Instances: names, ids or addresses
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+}
+
+/// What happens to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// `start`.
+    Start,
+    /// `stop`.
+    Stop,
+    /// `rm`.
+    Remove,
+}
+
+/// Seconds of model time in which an instance reaches the state that was asked for.
+const SETTLED: u64 = 300;
+const TRIES: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Changes states and waits until packets see it.
+pub fn run(verb: Verb, arguments: &NamesArgs, global: &Global, output: &Output) -> Result {
+    for _ in 0..TRIES {
+        let running = Running::open(global)?;
+        let ids = arguments.names.iter().map(|name| running.instance(name).map(|i| i.id.clone())).collect::<Result<Vec<InstanceId>>>()?;
+        let mut model = (*running.model).clone();
+        model.advance_to(control::host::now());
+        let changed = match verb {
+            Verb::Start => start_instances(&mut model, &ids),
+            Verb::Stop => stop_instances(&mut model, &ids),
+            Verb::Remove => terminate_instances(&mut model, &ids),
+        };
+        changed.map_err(|error| {
+            let failure = Failure { code: exit::NO, message: format!("{} ({:?})", error.message.trim_end_matches('.'), error.code), hint: None };
+            match error.hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            }
+        })?;
+        let now = model.context.now;
+        model.advance_to(now.plus(SETTLED));
+        let wanted = Wanted {
+            base_generation: Some(running.model.generation),
+            file: running.file.clone(),
+            model,
+            claims: running.claims.clone(),
+        };
+        match running.daemon().bring(&running.name, &wanted, PATIENCE) {
+            Ok(Some(_)) => return shown(arguments, &ids, &wanted.model, output),
+            Ok(None) => {
+                let message = format!("not done after {} s; the daemon goes on", PATIENCE.as_secs());
+                return Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab ps".to_owned()) });
+            }
+            Err(problem) if problem.kind == ProblemKind::Conflict => {}
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Err(Failure::environment("the lab is being changed by other commands all the time"))
+}
+
+fn shown(arguments: &NamesArgs, ids: &[InstanceId], model: &model::Model, output: &Output) -> Result {
+    let state = |id: &InstanceId| model.instances.get(id).map_or("terminated", |i| i.state.as_str());
+    if output.format == Format::Json {
+        let rows = arguments.names.iter().zip(ids).map(|(name, id)| json!({"name": name, "id": id, "state": state(id)}));
+        output.json(&rows.collect::<Vec<_>>())?;
+    } else {
+        arguments.names.iter().zip(ids).for_each(|(name, id)| output.line(format!("{name} is {}", state(id))));
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,159 @@
+//! A lab that is up, as commands meet it: found by name or file, its cloud compiled, its holder and daemon at hand.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use control::api::{LabView, Problem, ProblemKind, Probes};
+use control::client::Daemon;
+use control::paths::Paths;
+use fabric::Fabric;
+use fabric::engine::{Answer, Request};
+use model::Model;
+
+use super::source;
+use crate::cli::Global;
+use crate::exit::{self, Failure, Result};
+
+/// A lab that is up.
+pub struct Running {
+    /// Its name.
+    pub name: String,
+    /// The file it came from last.
+    pub file: Option<PathBuf>,
+    /// The cloud.
+    pub model: Arc<Model>,
+    /// What it means for packets.
+    pub fabric: Arc<Fabric>,
+    /// What its file promises.
+    pub claims: Vec<model::Claim>,
+    daemon: Daemon,
+}
+
+/// Where this user's state is.
+pub fn paths() -> Result<Paths> {
+    Paths::of_user().map_err(|e| Failure::environment(e.to_string()).hint("export HOME=… or VPCLAB_HOME=…"))
+}
+
+/// The daemon of this user, started when needed.
+pub fn daemon() -> Result<Daemon> {
+    let (daemon, version) = Daemon::reach(paths()?)?;
+    if let Some(notice) = version.notice {
+        eprintln!("warning: {notice}");
+    }
+    Ok(daemon)
+}
+
+/// The name of the lab that a command means: `--lab`, else the one of the lab file given or here; `None`: no file.
+pub fn named(global: &Global) -> Result<Option<String>> {
+    if let Some(name) = &global.lab {
+        return Ok(Some(name.clone()));
+    }
+    match source::find_if_any(None, global)? {
+        // A file with a mistake in it still says which lab is meant.
+        Some(path) => Ok(Some(source::name_of(&path))),
+        None => Ok(None),
+    }
+}
+
+impl Running {
+    /// The lab that a command means: `--lab`, else the lab file's, else the only one that is up.
+    pub fn open(global: &Global) -> Result<Running> {
+        let daemon = daemon()?;
+        let up: Vec<String> = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
+        let name = match named(global)? {
+            Some(name) => name,
+            None => match up.as_slice() {
+                [one] => one.clone(),
+                [] => return Err(Failure::usage("no lab is up").hint("vpclab up -f FILE brings one up")),
+                several => {
+                    let failure = Failure::usage(format!("several labs are up: {}", several.join(", ")));
+                    return Err(failure.hint("say which one with --lab NAME"));
+                }
+            },
+        };
+        match daemon.lab(&name)? {
+            Some(view) if view.is_up => Ok(Running::of(view, daemon)),
+            _ => {
+                let hint = match up.as_slice() {
+                    [] => "vpclab up brings it up".to_owned(),
+                    up => format!("vpclab up brings it up; up now: {}", up.join(", ")),
+                };
+                Err(Failure::usage(format!("lab {name} is not up")).hint(hint))
+            }
+        }
+    }
+
+    /// The lab of this name, if it is up; starts nothing.
+    pub fn find(name: &str) -> Result<Option<Running>> {
+        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        Ok(daemon.lab(name)?.filter(|view| view.is_up).map(|view| Running::of(view, daemon)))
+    }
+
+    /// The only lab that is up; starts nothing.
+    pub fn only() -> Result<Option<Running>> {
+        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        let up: Vec<String> = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
+        match up.as_slice() {
+            [one] => Ok(daemon.lab(one)?.map(|view| Running::of(view, daemon))),
+            _ => Ok(None),
+        }
+    }
+
+    fn of(view: LabView, daemon: Daemon) -> Running {
+        let model = Arc::new(view.model);
+        let fabric = Arc::new(Fabric::compile(&model));
+        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, daemon }
+    }
+
+    /// The daemon.
+    pub fn daemon(&self) -> &Daemon {
+        &self.daemon
+    }
+
+    /// The lab's holder: sockets in its namespaces, commands in its instances.
+    pub fn holder(&self) -> Result<sandbox::Client> {
+        let socket = self.daemon.paths().holder_socket(&self.name);
+        sandbox::Client::connect(&socket).map_err(|e| Failure::environment(e.to_string()))
+    }
+
+    /// Sends probes through the lab; answers in their order.
+    pub fn probe(&self, requests: &[Request]) -> Result<Vec<std::result::Result<Answer, String>>> {
+        let probes = Probes { generation: self.model.generation, requests: requests.to_vec() };
+        Ok(self.daemon.probe(&self.name, &probes)?.answers)
+    }
+
+    /// An instance by name, id or one of its addresses, running or not.
+    pub fn instance(&self, word: &str) -> Result<&model::Instance> {
+        let by_address = || {
+            let address = word.parse().ok()?;
+            let fabric::Entity::Interface(index) = self.fabric.find_address(address)? else { return None };
+            let id = self.model.network_interfaces.get(&self.fabric.interfaces[index].id)?.instance_id()?;
+            self.model.instances.get(id)
+        };
+        model::selector::instance(&self.model, word).or_else(by_address).ok_or_else(|| {
+            let names: Vec<&str> = self.model.instances.values().filter_map(|i| model::tag::name(&i.tags)).collect();
+            let failure = Failure::usage(format!("lab {} has no instance `{word}`", self.name));
+            failure.hint(source::did_you_mean(word, "instances", &names))
+        })
+    }
+
+    /// The namespace of a running instance.
+    pub fn namespace(&self, word: &str) -> Result<String> {
+        let instance = self.instance(word)?;
+        if instance.state != model::InstanceState::Running {
+            let failure = Failure { code: exit::NO, message: format!("{word} is {}", instance.state.as_str()), hint: None };
+            return Err(failure.hint(format!("vpclab start {word}")));
+        }
+        Ok(linux::naming::instance_namespace(&instance.id))
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Failure {
+        let code = match problem.kind {
+            ProblemKind::BadRequest | ProblemKind::NotFound | ProblemKind::Conflict => exit::USAGE,
+            ProblemKind::Environment | ProblemKind::Failed => exit::ENVIRONMENT,
+        };
+        Failure { code, message: problem.message, hint: problem.hint }
+    }
+}

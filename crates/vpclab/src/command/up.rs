@@ -1,0 +1,198 @@
+//! `up` and `plan`: from what a lab is to what its file says.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use control::api::{LabView, ProblemKind, Wanted};
+use control::client::Daemon;
+use lab::{Action, Change, Lab};
+use model::{InstanceState, Model};
+use serde_json::json;
+
+use super::running::{daemon, paths};
+use super::source::{empty, find, load};
+use crate::cli::Global;
+use crate::exit::{self, Failure, Result};
+use crate::output::{Format, Output};
+
+/// How often a change is worked out anew when another command was faster.
+const TRIES: usize = 5;
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Lab file
+    #[arg(value_name = "FILE")]
+    pub positional: Option<PathBuf>,
+    /// Exit 1 when something would change
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Lab file
+    #[arg(value_name = "FILE")]
+    pub positional: Option<PathBuf>,
+    /// Only show what would change
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Stop waiting after this many seconds; the daemon goes on
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub timeout: u64,
+}
+
+/// What would become of a lab.
+struct Next {
+    model: Model,
+    changes: Vec<Change>,
+}
+
+/// Shows what `up` would do. Exit 1 with `--exit-code` when that is anything.
+pub fn plan(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
+    let lab = read(arguments.positional.as_deref(), global, output)?;
+    // A plan starts nothing: without a daemon, no lab is up that could differ from an empty account.
+    let known = match Daemon::find(paths()?)? {
+        Some(daemon) => daemon.lab(&lab.name)?,
+        None => None,
+    };
+    let next = next(&lab, known.as_ref(), output)?;
+    show(&lab.name, &next, known.as_ref(), output)?;
+    let differs = !next.changes.is_empty();
+    Ok(if arguments.exit_code && differs { exit::NO.into() } else { ExitCode::SUCCESS })
+}
+
+/// Brings the lab to what its file says.
+pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
+    let begun = Instant::now();
+    let lab = read(arguments.positional.as_deref(), global, output)?;
+    if arguments.dry_run {
+        let exit_code = false;
+        return plan(&PlanArgs { positional: arguments.positional.clone(), exit_code }, global, output);
+    }
+    let path = find(arguments.positional.as_deref(), global)?;
+    let file = std::path::absolute(&path).ok().filter(|_| path != Path::new("-"));
+    let daemon = daemon()?;
+    for _ in 0..TRIES {
+        let known = daemon.lab(&lab.name)?;
+        let next = next(&lab, known.as_ref(), output)?;
+        let claims = lab.claims();
+        let is_up = known.as_ref().is_some_and(|known| known.is_up);
+        if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {
+            return done(&lab.name, "no changes", &known.model, &next.changes, begun, output);
+        }
+        let progress = Progress::new(&lab.name, &next, global);
+        let base_generation = known.as_ref().map(|known| known.model.generation);
+        let wanted = Wanted { base_generation, file: file.clone(), model: next.model, claims };
+        let applied = daemon.bring(&lab.name, &wanted, Duration::from_secs(arguments.timeout));
+        progress.end();
+        match applied {
+            Ok(Some(_)) => {
+                if output.format != Format::Json {
+                    next.changes.iter().for_each(|change| output.line(change.to_string()));
+                }
+                return done(&lab.name, "ready", &wanted.model, &next.changes, begun, output);
+            }
+            Ok(None) => {
+                let message = format!("lab {} is not up after {} s; the daemon goes on", lab.name, arguments.timeout);
+                return Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab ls shows when it is".to_owned()) });
+            }
+            Err(problem) if problem.kind == ProblemKind::Conflict => {}
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Err(Failure::environment(format!("lab {} is being changed by other commands all the time", lab.name)).hint("vpclab up"))
+}
+
+fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<Lab> {
+    let mut lab = load(&find(given, global)?, output)?;
+    if let Some(name) = &global.lab {
+        lab.name.clone_from(name);
+    }
+    Ok(lab)
+}
+
+fn next(lab: &Lab, known: Option<&LabView>, output: &Output) -> Result<Next> {
+    let mut model = known.map_or_else(|| empty(lab), |known| known.model.clone());
+    model.advance_to(control::host::now());
+    let changes = lab.apply(&mut model).map_err(|e| Failure::usage(e.render(output.colour())))?;
+    Ok(Next { model, changes })
+}
+
+fn show(name: &str, next: &Next, known: Option<&LabView>, output: &Output) -> Result<()> {
+    if output.format == Format::Json {
+        return output.json(&next.changes);
+    }
+    next.changes.iter().for_each(|change| output.line(change.to_string()));
+    let count = |action| next.changes.iter().filter(|change| change.action == action).count();
+    let state = match known {
+        Some(known) if known.is_up => "is up",
+        Some(_) => "is down",
+        None => "is not there yet",
+    };
+    output.note(match next.changes.as_slice() {
+        [] => format!("no changes; lab {name} {state}"),
+        changes => format!(
+            "{} to create, {} to change, {} to remove; lab {name} {state}",
+            count(Action::Create),
+            changes.len() - count(Action::Create) - count(Action::Delete),
+            count(Action::Delete)
+        ),
+    });
+    Ok(())
+}
+
+fn done(name: &str, word: &str, model: &Model, changes: &[Change], begun: Instant, output: &Output) -> Result {
+    let running = model.instances.values().filter(|i| i.state == InstanceState::Running).count();
+    let took = begun.elapsed();
+    if output.format == Format::Json {
+        output.json(&json!({
+            "lab": name,
+            "changes": changes,
+            "generation": model.generation,
+            "milliseconds": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "vpcs": model.vpcs.len(),
+            "subnets": model.subnets.len(),
+            "instances": running,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
+    output.line(format!(
+        "{name} {word} in {:.1}s: {}, {}, {} running",
+        took.as_secs_f64(),
+        plural(model.vpcs.len(), "vpc"),
+        plural(model.subnets.len(), "subnet"),
+        plural(running, "instance")
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line on a terminal while the daemon works; a plain one elsewhere.
+struct Progress {
+    is_terminal: bool,
+}
+
+impl Progress {
+    fn new(name: &str, next: &Next, global: &Global) -> Progress {
+        let is_terminal = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
+        if !global.quiet {
+            let mut out = std::io::stderr();
+            let text = format!("bringing {name} up: {} changes", next.changes.len());
+            let _ = if is_terminal { write!(out, "\r{text} …") } else { writeln!(out, "{text}") };
+            let _ = out.flush();
+        }
+        Progress { is_terminal: is_terminal && !global.quiet }
+    }
+
+    fn end(self) {
+        if self.is_terminal {
+            // The line made room for what comes: back to its start, erased to its end.
+            let _ = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+}
