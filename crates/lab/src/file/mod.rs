@@ -107,7 +107,7 @@ document! {
         instances: Named<Instance>,
         /// Key pairs by name: a public key in OpenSSH's form each.
         key_pairs: Named<Located<String>>,
-        /// Limits that differ from AWS's defaults, by name.
+        /// Limits that differ from AWS's defaults, by name; up to a hundred times as much.
         quotas: Pairs<Located<u64>>,
         /// Promises about the lab's traffic.
         expect: Vec<ClaimPhrase>,
