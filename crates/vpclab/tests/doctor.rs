@@ -1,12 +1,17 @@
 //! `doctor` as a person types it.
 
+#![cfg(target_os = "linux")]
+
+sandbox::reexec_in_tests!();
+
+mod shop;
+
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-
-const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+use shop::{SHOP, Shop};
 
 fn doctor(home: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
@@ -45,7 +50,8 @@ fn a_lab_that_is_too_large_for_the_machine_is_no_and_every_short_limit_has_its_c
     assert_eq!((report["ready"].as_bool(), code), (Some(false), Some(3)), "{report}");
     let neighbours = found(&report, "neighbours");
     // Where the table can be seen, it is too small for that.
-    assert!(neighbours["ok"] == true || neighbours["fix"].as_str().unwrap().starts_with("sudo sysctl -w net.ipv4.neigh"), "{neighbours}");
+    let raised = neighbours["fix"].as_str().is_some_and(|fix| fix.starts_with("sudo sysctl -w net.ipv4.neigh"));
+    assert!(neighbours["ok"] == true || raised, "{neighbours}");
     assert_eq!(doctor(home.path(), &["--instances", "0"]).status.code(), Some(2));
 }
 
@@ -62,6 +68,29 @@ fn a_socket_that_nobody_answers_at_is_a_leftover_and_removed_by_the_command_that
     assert!(Command::new("sh").args(["-c", &fix]).status().unwrap().success());
     let (second, _) = report(home.path(), &[]);
     assert_eq!(found(&second, "none")["ok"], true, "{second}");
+}
+
+#[test]
+fn a_holder_that_nobody_has_a_record_of_is_a_leftover_with_the_command_that_ends_it() {
+    let shop = Shop::empty();
+    let paths = shop.paths();
+    paths.make("ghost").unwrap();
+    let spec = sandbox::HolderSpec {
+        socket: paths.holder_socket("ghost"),
+        lab_name: "ghost".to_owned(),
+        log: paths.holder_log("ghost"),
+        command: sandbox::SelfCommand::current().unwrap(),
+    };
+    let holder = sandbox::launch(&spec).unwrap();
+    let (first, code) = report(&paths.home, &[]);
+    // What the command that is shown asks the daemon.
+    let gone = shop.daemon.take_down("ghost");
+    assert_eq!(code, Some(0));
+    let found = found(&first, "holder");
+    assert_eq!(found["fix"], "vpclab down ghost");
+    assert!(found["detail"].as_str().unwrap().contains(&holder.pid.to_string()), "{found}");
+    assert!(gone.unwrap().existed);
+    assert_eq!(self::found(&report(&paths.home, &[]).0, "none")["ok"], true);
 }
 
 #[test]

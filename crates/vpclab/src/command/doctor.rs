@@ -156,7 +156,10 @@ fn state() -> Vec<Finding> {
     };
     let paths = match Paths::of_user() {
         Ok(paths) => paths,
-        Err(error) => return vec![finding("state", "home", true, error.to_string(), Some("export VPCLAB_HOME=~/.vpclab".to_owned()))],
+        Err(error) => {
+            let fix = Some("export VPCLAB_HOME=~/.vpclab".to_owned());
+            return vec![finding("state", "home", true, error.to_string(), fix)];
+        }
     };
     let home = match is_writable(&paths) {
         true => finding("state", "home", true, paths.home.display().to_string(), None),

@@ -252,7 +252,7 @@ fn public_address(lab: &Running, word: &str) -> Result<(String, Ipv4Addr)> {
         return Ok((name.to_owned(), public));
     }
     let message = format!("{name} has no public address: nobody outside reaches it, and a forward comes from outside");
-    let hint = format!("`public_ip: true` or an elastic address gives it one; vpclab exec asks it from inside: vpclab exec {name} -- …");
+    let hint = format!("`public_ip: true` or an elastic address gives it one; from inside: vpclab exec {name} -- curl localhost");
     Err(Failure { code: exit::NO, message, hint: Some(hint) })
 }
 
@@ -272,7 +272,8 @@ fn bind(listen: SocketAddr) -> Result<TcpListener> {
             }
         }
         std::io::ErrorKind::PermissionDenied => {
-            Failure::environment(format!("{listen}: ports below 1024 are root's")).hint(format!("{}:{}", listen.ip(), u32::from(listen.port()) + 8000))
+            let free = SocketAddr::new(listen.ip(), listen.port().saturating_add(8000));
+            Failure::environment(format!("{listen}: ports below 1024 are root's")).hint(format!("listen at {free}"))
         }
         std::io::ErrorKind::AddrNotAvailable => Failure::usage(format!("{} is no address of this machine", listen.ip())),
         _ => Failure::environment(format!("listening at {listen}: {error}")),

@@ -37,7 +37,8 @@ pub fn run(arguments: &UplinkArgs, global: &Global, output: &Output) -> Result {
         (Format::Json, _) => output.json(&json!({ "lab": lab.name, "program": program.map(Program::name) }))?,
         (_, None) => output.line(format!("lab {} is cut off from the real internet", lab.name)),
         (_, Some(program)) => {
-            output.line(format!("lab {} reaches the real internet by {}, instances where their routes let them", lab.name, program.name()));
+            let by = program.name();
+            output.line(format!("lab {} reaches the real internet by {by}, instances where their routes let them", lab.name));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -71,7 +72,10 @@ pub fn start(client: &Client, wanted: Option<&str>) -> Result<Program> {
     }
     if refusals.is_empty() {
         let names: Vec<&str> = wanted.iter().map(|one| one.name()).collect();
-        let missing = if let [one] = names.as_slice() { format!("{one} is not installed") } else { format!("neither {} is installed", names.join(" nor ")) };
+        let missing = match names.as_slice() {
+            [one] => format!("{one} is not installed"),
+            several => format!("neither {} is installed", several.join(" nor ")),
+        };
         let package = wanted.first().map_or("passt", |one| one.package());
         return Err(Failure::environment(missing).hint(format!("sudo apt install {package}")));
     }
