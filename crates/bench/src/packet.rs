@@ -180,7 +180,8 @@ fn pin() -> Result {
     Ok(sched_setaffinity(None, &own)?)
 }
 
-fn cpu() -> f64 {
+/// Nanoseconds of CPU that this thread has used, the kernel's work on its behalf included.
+pub fn cpu() -> f64 {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
 }

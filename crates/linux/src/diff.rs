@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use netlink::nft::{self, Chain, Element, Expr, Set};
 
@@ -116,7 +117,7 @@ impl Changes {
             .flat_map(|link| [&link.near, &link.far])
             .map(|end| (end.namespace.as_str(), end.name.as_str()))
             .collect();
-        let empty = Namespace::default();
+        let empty = Arc::new(Namespace::default());
         for (key, namespace) in &new.namespaces {
             let before = old.namespaces.get(key).unwrap_or(&empty);
             // Most are as they were; to say so costs far less than to take differences of everything that they hold.
@@ -224,17 +225,17 @@ impl TableChanges {
             match before {
                 Some((same, same_rules)) if same == chain && !hangs_on_reborn => {
                     if same_rules != rules {
-                        changes.rules.push((name.clone(), true, rules.clone()));
+                        changes.rules.push((name.clone(), true, rules.to_vec()));
                     }
                 }
                 Some((other, _)) => {
                     changes.gone_chains.push(other.clone());
                     changes.new_chains.push(chain.clone());
-                    changes.rules.push((name.clone(), false, rules.clone()));
+                    changes.rules.push((name.clone(), false, rules.to_vec()));
                 }
                 None => {
                     changes.new_chains.push(chain.clone());
-                    changes.rules.push((name.clone(), false, rules.clone()));
+                    changes.rules.push((name.clone(), false, rules.to_vec()));
                 }
             }
         }

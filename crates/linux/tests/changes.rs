@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fabric::Fabric;
 use linux::diff::{Changes, TableChanges};
@@ -77,12 +78,12 @@ fn carried_out(mut plan: Plan, changes: &Changes) -> Plan {
     }
     for (key, is_instance) in &changes.new_namespaces {
         let fresh = plan.namespaces.entry(key.clone()).or_default();
-        fresh.is_instance = *is_instance;
+        Arc::make_mut(fresh).is_instance = *is_instance;
     }
     for link in &changes.gone_links {
         plan.links.remove(&(link.near.namespace.clone(), link.near.name.clone()));
         for end in [&link.near, &link.far] {
-            let Some(namespace) = plan.namespaces.get_mut(&end.namespace) else { continue };
+            let Some(namespace) = plan.namespaces.get_mut(&end.namespace).map(Arc::make_mut) else { continue };
             namespace.addresses.retain(|address| address.device != end.name);
             namespace.routes.retain(|route| route.device() != Some(end.name.as_str()));
             namespace.neighbours.retain(|(device, _), _| *device != end.name);
@@ -93,7 +94,7 @@ fn carried_out(mut plan: Plan, changes: &Changes) -> Plan {
         assert!(before.is_none(), "{link:?} is there already");
     }
     for (key, inside) in &changes.inside {
-        let namespace = plan.namespaces.get_mut(key).expect("namespace");
+        let namespace = Arc::make_mut(plan.namespaces.get_mut(key).expect("namespace"));
         namespace.sysctls.extend(inside.sysctls.clone());
         namespace.addresses.retain(|address| !inside.addresses.gone.contains(address));
         namespace.addresses.extend(inside.addresses.new.clone());
@@ -144,7 +145,7 @@ fn change_table(table: &mut Table, changes: &TableChanges) {
         }
     }
     for (name, _, rules) in &changes.rules {
-        table.chains.get_mut(name).expect("chain").1.clone_from(rules);
+        table.chains.get_mut(name).expect("chain").1 = Arc::new(rules.clone());
     }
     for name in &changes.gone_sets {
         table.sets.remove(name);
@@ -159,12 +160,16 @@ proptest! {
         let (mut old, mut new) = (World::p2(), World::p2());
         steps(&mut old, &before);
         steps(&mut new, &after);
+        let fabrics = [&old, &new].map(|world| Fabric::compile(&world.model));
         let (old, new) = (plan(&old), plan(&new));
+        // What a plan takes over from an earlier one is what it would have made itself.
+        let renewed = Plan::renew(&old, &fabrics[0], &fabrics[1], Options::default()).expect("plan");
+        prop_assert_eq!(&renewed, &new);
         let changes = Changes::between(&old, &new);
         let mut reached = carried_out(old, &changes);
         // A setting that the new plan does not mention stays as it was: nobody reads it any more.
         for (key, namespace) in &mut reached.namespaces {
-            namespace.sysctls.clone_from(&new.namespaces[key].sysctls);
+            Arc::make_mut(namespace).sysctls.clone_from(&new.namespaces[key].sysctls);
         }
         prop_assert_eq!(&reached, &new);
         prop_assert!(Changes::between(&reached, &new).is_empty());

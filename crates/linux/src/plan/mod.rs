@@ -17,8 +17,9 @@ pub use router::{METADATA, RESOLVER, TIME};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
-use fabric::{Fabric, Stage};
+use fabric::{Fabric, InstanceIndex, InterfaceIndex, Stage};
 use ipnet::Ipv4Net;
 use netlink::nft::{self, Chain, Element, Expr, Key, Set};
 
@@ -59,7 +60,7 @@ pub enum PlanError {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Namespaces by key.
-    pub namespaces: BTreeMap<String, Namespace>,
+    pub namespaces: BTreeMap<String, Arc<Namespace>>,
     /// Links by the near end's namespace and name.
     pub links: BTreeMap<(String, String), Veth>,
 }
@@ -189,7 +190,7 @@ pub struct Table {
     /// Sets and maps by name.
     pub sets: BTreeMap<String, (Set, BTreeMap<ElementKey, Element>)>,
     /// Chains by name, each rule a list of expressions.
-    pub chains: BTreeMap<String, (Chain, Vec<Vec<Expr>>)>,
+    pub chains: BTreeMap<String, (Chain, Arc<Vec<Vec<Expr>>>)>,
 }
 
 /// An element's key in an order that is the same every time.
@@ -218,23 +219,24 @@ impl Table {
 
     /// Adds an element to a set that is there already.
     pub fn element(&mut self, set: &str, element: Element) {
-        if let Some((definition, _)) = self.sets.get(set) {
-            let definition = definition.clone();
-            self.set(definition, [element]);
+        if let Some((_, elements)) = self.sets.get_mut(set) {
+            elements.insert(ElementKey::of(&element), element);
         }
     }
 
     /// Adds a chain.
     pub fn chain(&mut self, chain: Chain, rules: Vec<Vec<Expr>>) {
-        self.chains.insert(chain.name.clone(), (chain, rules));
+        self.chains.insert(chain.name.clone(), (chain, Arc::new(rules)));
     }
 
     /// The chain that reports a packet with a reason and drops it; made on first use.
     pub fn drop_chain(&mut self, prefix: &str) -> String {
         let name = format!("drop_{}", prefix.replace('-', "_"));
-        let report = Expr::Log { group: 1, prefix: prefix.to_owned(), snaplen: 128, threshold: 1 };
-        let rule = vec![Expr::Counter, report, Expr::Verdict(nft::Verdict::Drop)];
-        self.chains.entry(name.clone()).or_insert_with(|| (Chain::new(name.clone()), vec![rule]));
+        if !self.chains.contains_key(&name) {
+            let report = Expr::Log { group: 1, prefix: prefix.to_owned(), snaplen: 128, threshold: 1 };
+            let rule = vec![Expr::Counter, report, Expr::Verdict(nft::Verdict::Drop)];
+            self.chains.insert(name.clone(), (Chain::new(name.clone()), Arc::new(vec![rule])));
+        }
         name
     }
 }
@@ -242,10 +244,20 @@ impl Table {
 impl Plan {
     /// The plan of a fabric.
     pub fn new(fabric: &Fabric, options: Options) -> Result<Plan, PlanError> {
+        Plan::after(None, fabric, options)
+    }
+
+    /// The plan of a fabric, the same as [`Plan::new`] makes, with what it shares with an earlier plan of the same options
+    /// taken from there: then neither making, comparing nor dropping it costs anything.
+    pub fn renew(before: &Plan, of: &Fabric, fabric: &Fabric, options: Options) -> Result<Plan, PlanError> {
+        Plan::after(Some(Before { plan: before, fabric: of }), fabric, options)
+    }
+
+    fn after(before: Option<Before<'_>>, fabric: &Fabric, options: Options) -> Result<Plan, PlanError> {
         let mut plan = Plan::default();
         internet::plan(fabric, options, &mut plan);
         for (index, _) in fabric.vpcs.iter() {
-            router::plan(fabric, index, options, &mut plan)?;
+            router::plan(fabric, index, options, before, &mut plan)?;
         }
         for (_, gateway) in fabric.internet_gateways.iter() {
             internet_gateway::plan(fabric, gateway, options, &mut plan);
@@ -256,8 +268,12 @@ impl Plan {
         for (_, peering) in fabric.peerings.iter() {
             peering::plan(fabric, peering, &mut plan);
         }
-        for (index, _) in fabric.instances.iter() {
-            guest::plan(fabric, index, &mut plan);
+        for (index, instance) in fabric.instances.iter() {
+            let key = crate::naming::instance_namespace(&instance.id);
+            match before.and_then(|before| before.guest(&key, fabric, index)) {
+                Some(same) => drop(plan.namespaces.insert(key, same)),
+                None => guest::plan(fabric, index, &mut plan),
+            }
         }
         guest::plan_endpoints(fabric, &mut plan);
         Ok(plan)
@@ -265,21 +281,62 @@ impl Plan {
 
     /// A namespace, made on first use with what every namespace of a lab needs.
     fn namespace(&mut self, key: &str) -> &mut Namespace {
-        self.namespaces.entry(key.to_owned()).or_insert_with(|| {
+        let namespace = self.namespaces.entry(key.to_owned()).or_insert_with(|| {
             let mut namespace = Namespace::default();
-            for conf in ["all", "default"] {
-                for (name, value) in [("rp_filter", "0"), ("send_redirects", "0"), ("accept_redirects", "0")] {
-                    namespace.sysctls.insert(format!("net/ipv4/conf/{conf}/{name}"), value.to_owned());
-                }
+            for path in [
+                "net/ipv4/conf/all/rp_filter",
+                "net/ipv4/conf/all/send_redirects",
+                "net/ipv4/conf/all/accept_redirects",
+                "net/ipv4/conf/default/rp_filter",
+                "net/ipv4/conf/default/send_redirects",
+                "net/ipv4/conf/default/accept_redirects",
+                // Every dropped packet that deserves an ICMP message gets one; the default is one a second.
+                "net/ipv4/icmp_ratelimit",
+            ] {
+                namespace.sysctls.insert(path.to_owned(), "0".to_owned());
             }
-            // Every dropped packet that deserves an ICMP message gets one; the default is one a second.
-            namespace.sysctls.insert("net/ipv4/icmp_ratelimit".to_owned(), "0".to_owned());
-            namespace
-        })
+            Arc::new(namespace)
+        });
+        Arc::make_mut(namespace)
     }
 
     fn link(&mut self, near: LinkEnd, far: LinkEnd) {
         self.links.insert((near.namespace.clone(), near.name.clone()), Veth { near, far });
+    }
+}
+
+/// What was planned before, and for which fabric.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    plan: &'a Plan,
+    fabric: &'a Fabric,
+}
+
+impl Before<'_> {
+    /// The namespace of an instance, if all that it is planned from is what it was.
+    fn guest(&self, key: &str, fabric: &Fabric, index: InstanceIndex) -> Option<Arc<Namespace>> {
+        let instance = &fabric.instances[index];
+        let is_same = self.fabric.instances.get(index) == Some(instance)
+            && instance.interfaces.iter().all(|interface| self.knows(fabric, *interface));
+        is_same.then(|| self.plan.namespaces.get(key).cloned())?
+    }
+
+    /// Whether an interface and its subnet are what they were.
+    fn knows(&self, fabric: &Fabric, index: InterfaceIndex) -> bool {
+        let interface = &fabric.interfaces[index];
+        let subnet = interface.subnet;
+        self.fabric.interfaces.get(index) == Some(interface) && self.fabric.subnets.get(subnet) == Some(&fabric.subnets[subnet])
+    }
+
+    /// The rules of an interface's ingress chain, if all that they are planned from is what it was: see `interface_rules`.
+    fn ingress(&self, fabric: &Fabric, index: InterfaceIndex, router: &str, chain: &str) -> Option<Arc<Vec<Vec<Expr>>>> {
+        let interface = &fabric.interfaces[index];
+        let (vpc, table) = (interface.vpc, fabric.subnets[interface.subnet].route_table);
+        let is_same = self.knows(fabric, index)
+            && self.fabric.vpcs.get(vpc).is_some_and(|v| v.resolver == fabric.vpcs[vpc].resolver)
+            && self.fabric.route_tables.get(table).is_some_and(|t| t.id == fabric.route_tables[table].id);
+        let table = nft::Table::new(nft::Family::Netdev, router::TABLE);
+        is_same.then(|| self.plan.namespaces.get(router)?.tables.get(&table)?.chains.get(chain).map(|(_, rules)| rules.clone()))?
     }
 }
 

@@ -11,13 +11,17 @@ use netlink::nft::{Base, Chain, Checksum, CompareOp, CtKey, Element, Expr, Famil
 use super::phrase::{all, by_device, device_is, device_key, ethertype, goto, jump, restore_ttl, then, within};
 use super::security_group::{self, Keeper, NAT, OWN, PASSES_ON, UNCHECKED_LIMIT};
 use super::{
-    ANYWHERE, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
+    ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
 };
 use crate::naming::{
     ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, interface_link, nobody_link, number, peering_link,
     router_namespace, slots,
 };
 
+/// The name of a router's tables.
+pub(super) const TABLE: &str = "vpc";
+/// What an interface's ingress chain drops packets for.
+const INGRESS_DROPS: [&str; 2] = ["check-out", "fabric-broadcast"];
 /// The routing table with one entry for each private address, asked when a packet's own table throws it on.
 const SHARED: u32 = 1;
 /// The router's neighbour on the link to the internet gateway.
@@ -35,7 +39,13 @@ pub const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 const UNROUTABLE: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 168, 0), 22);
 
 /// Adds the router of a VPC.
-pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan) -> Result<(), PlanError> {
+pub(super) fn plan(
+    fabric: &Fabric,
+    index: VpcIndex,
+    options: Options,
+    before: Option<Before<'_>>,
+    plan: &mut Plan,
+) -> Result<(), PlanError> {
     let vpc = &fabric.vpcs[index];
     let key = router_namespace(&vpc.id);
     let namespace = plan.namespace(&key);
@@ -64,7 +74,7 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, plan: &mut Plan)
     }
     namespace.rules.insert(Rule { priority: 20_000, mark: None, table: SHARED });
     namespace.route(SHARED, ANYWHERE, 0, RouteTo::device(SINK_NOBODY));
-    tables(fabric, index, options, namespace)?;
+    tables(fabric, index, options, before, namespace)?;
     for table in fabric.route_tables.values().filter(|table| table.vpc == index) {
         route_table(fabric, table, options, namespace);
     }
@@ -169,12 +179,18 @@ fn to_interface(fabric: &Fabric, index: InterfaceIndex) -> RouteTo {
     RouteTo::via(&interface_link(&interface.id), interface.primary_address())
 }
 
-fn tables(fabric: &Fabric, index: VpcIndex, options: Options, namespace: &mut Namespace) -> Result<(), PlanError> {
-    let filter = namespace.table(Family::Ip, "vpc");
+fn tables(
+    fabric: &Fabric,
+    index: VpcIndex,
+    options: Options,
+    before: Option<Before<'_>>,
+    namespace: &mut Namespace,
+) -> Result<(), PlanError> {
+    let filter = namespace.table(Family::Ip, TABLE);
     forward(fabric, index, options, filter)?;
     services(fabric, index, options, filter);
-    ingress(fabric, index, options, namespace.table(Family::Netdev, "vpc"));
-    arp(fabric, index, namespace.table(Family::Arp, "vpc"));
+    ingress(fabric, index, options, before, namespace.table(Family::Netdev, TABLE));
+    arp(fabric, index, namespace.table(Family::Arp, TABLE));
     Ok(())
 }
 
@@ -359,7 +375,7 @@ fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Tabl
 }
 
 /// One ingress chain a link: who may send what, and which routing table it asks.
-fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) {
+fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Before<'_>>, table: &mut Table) {
     let mut pass = vec![restore_ttl(table)];
     pass.push(then(set_meta(MetaKey::PacketType, &[0]), Verdict::Accept));
     table.chain(Chain::new("pass"), pass);
@@ -372,10 +388,24 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
         let name = format!("arp_{:08x}", group(fabric, *subnet));
         table.set(Set::new(name, [4]), targets.map(|a| Element::new(a.octets())));
     }
-    for (_, interface) in interfaces(fabric, index) {
+    let router = router_namespace(&fabric.vpcs[index].id);
+    for (number, interface) in interfaces(fabric, index) {
         let link = interface_link(&interface.id);
-        let rules = interface_rules(fabric, interface, invert, table);
-        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), rules);
+        // Sets are made on the way where addresses are many.
+        let only = if let [_] = interface.addresses[..] { before } else { None };
+        let chain = Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link.clone()]);
+        match only.and_then(|before| before.ingress(fabric, number, &router, &link)) {
+            Some(same) => {
+                for prefix in INGRESS_DROPS {
+                    table.drop_chain(prefix);
+                }
+                table.chains.insert(link, (chain, same));
+            }
+            None => {
+                let rules = interface_rules(fabric, interface, invert, table);
+                table.chain(chain, rules);
+            }
+        }
     }
     let from_outside = |mark: Option<u32>| {
         let mut rules = vec![then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop)];
@@ -396,8 +426,7 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
 
 fn interface_rules(fabric: &Fabric, interface: &Interface, invert: bool, table: &mut Table) -> Vec<Vec<Expr>> {
     let subnet = &fabric.subnets[interface.subnet];
-    let foreign = table.drop_chain("check-out");
-    let nobody = table.drop_chain("fabric-broadcast");
+    let [foreign, nobody] = INGRESS_DROPS.map(|prefix| table.drop_chain(prefix));
     let own = own_addresses(interface, table);
     let arp = |load: Load, value: &[u8]| is(load, value);
     let targets = in_set(&[Load::ArpTargetV4], &format!("arp_{:08x}", group(fabric, interface.subnet)));

@@ -299,7 +299,7 @@ fn write_table(f: &mut Formatter<'_>, table: &Table, in_arp: bool, devices: &Dev
             format!(" type {} hook {hook}{device} priority {priority} policy {policy}", chain.kind)
         });
         lines.push(format!("  chain {name} {{{}", base.unwrap_or_default()));
-        for rule in rules {
+        for rule in rules.iter() {
             let (slots, words, values) = Default::default();
             let mut reading = Reading { devices, in_arp, slots, words, sets: &mut sets, values, maps: &mut maps };
             rule.iter().for_each(|expr| reading.read(expr, &fields));

@@ -156,7 +156,7 @@ impl Lab {
 
     /// Makes the lab hold `fabric`; `specs` says what instances that appear or start are besides their network.
     pub fn apply_with(&mut self, fabric: &Arc<Fabric>, specs: &InstanceSpecs) -> Result<()> {
-        let plan = Plan::new(fabric, self.options).map_err(|error| Error::Plan(error.to_string()))?;
+        let plan = Plan::renew(&self.plan, &self.fabric, fabric, self.options).map_err(|error| Error::Plan(error.to_string()))?;
         let changes = Changes::between(&self.plan, &plan);
         self.create_namespaces(&changes, &plan, specs)?;
         let (client, sockets) = (&self.client, &mut self.sockets);
