@@ -70,6 +70,11 @@ impl Daemon {
         &self.paths
     }
 
+    /// Its version and process.
+    pub fn about(&self) -> Result<Version, Problem> {
+        self.ask(Method::GET, "/v1/version", None::<&()>, Some(PATIENCE))
+    }
+
     /// All labs.
     pub fn labs(&self) -> Result<Vec<LabSummary>, Problem> {
         self.ask(Method::GET, "/v1/labs", None::<&()>, None)
@@ -124,7 +129,7 @@ impl Daemon {
 
     fn version(&self) -> Result<Version, NotThere> {
         // Whatever is wrong with it, a new one will say.
-        self.ask(Method::GET, "/v1/version", None::<&()>, Some(PATIENCE)).map_err(|_| NotThere)
+        self.about().map_err(|_| NotThere)
     }
 
     fn start(&self) -> Result<(), Problem> {

@@ -29,3 +29,78 @@ fn a_document_is_read_as_files_and_commands() {
 fn a_document_that_shows_something_else_fails() {
     Desk::new("wrong").follow("document", "```console\n$ echo a\nb\n```\n");
 }
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/../../{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_tour_shows_what_happens() {
+    let commands = Desk::new("tour").follow("docs/tour.md", &document("docs/tour.md"));
+    assert!(commands > 30, "{commands}");
+}
+
+#[test]
+fn the_readmes_show_what_happens() {
+    for name in ["README.md", "README.ko.md"] {
+        let commands = Desk::new("readme").follow(name, &document(name));
+        assert!(commands > 10, "{name}: {commands}");
+    }
+}
+
+#[test]
+fn both_readmes_show_the_same_commands() {
+    assert_eq!(lines_of(&steps(&document("README.md"))), lines_of(&steps(&document("README.ko.md"))));
+}
+
+/// Commands and what they show, without their places.
+fn lines_of(steps: &[Step]) -> Vec<(String, Vec<String>)> {
+    let line = |step: &Step| match step {
+        Step::File { name, text } => (name.clone(), vec![text.clone()]),
+        Step::Run { command, shown, .. } => (command.clone(), shown.clone()),
+    };
+    steps.iter().map(line).collect()
+}
+
+#[test]
+fn links_of_the_documents_lead_somewhere() {
+    let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
+    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md"] {
+        let text = document(name);
+        let folder = std::path::Path::new(name).parent().unwrap();
+        let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        for target in targets.filter(|target| !target.starts_with("http")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let path = std::path::Path::new(&root).join(if file.is_empty() { name.into() } else { folder.join(file) });
+            assert!(path.exists(), "{name}: {target}");
+            let is_heading = |line: &str| line.starts_with('#') && line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-") == anchor;
+            assert!(anchor.is_empty() || std::fs::read_to_string(&path).unwrap().lines().any(is_heading), "{name}: {target}");
+        }
+    }
+}
+
+#[test]
+fn the_demo_leaves_the_example_running_and_says_how_to_look_around() {
+    let desk = Desk::new("demo");
+    let out = desk.run("sh examples/demo.sh vpclab examples/shop.yaml; echo \"exit $?\"");
+    for expected in ["8 passed, 0 failed\n", "192.168.0.132", ": open\n", "filtered at sg-in:db-1", "vpclab exec ", "vpclab graph ", "vpclab down ", "exit 0\n"] {
+        assert!(out.contains(expected), "{expected}: {out}");
+    }
+    assert_eq!(desk.run("vpclab exec web-1 -- hostname"), "web-1\n");
+    let again = desk.run("sh examples/demo.sh vpclab examples/shop.yaml; echo \"exit $?\"");
+    assert!(again.contains("no changes") && again.ends_with("exit 0\n"), "{again}");
+    // What it says works as it stands there.
+    for line in out.lines().filter_map(|line| line.strip_prefix("    ")).filter(|line| line.contains(" graph ") || line.contains(" down ")) {
+        let line = line.split(" # ").next().unwrap();
+        assert!(desk.run(&format!("{line}; echo \"exit $?\"")).ends_with("exit 0\n"), "{line}");
+    }
+}
+
+#[test]
+fn the_demo_shows_the_line_to_type_where_user_namespaces_are_forbidden() {
+    let desk = Desk::new("forbidden");
+    // A user namespace of its own, in which no further one may be made.
+    let forbid = "echo 0 > /proc/sys/user/max_user_namespaces";
+    let out = desk.run(&format!("unshare -Ur sh -c '{forbid} && exec sh examples/demo.sh vpclab examples/shop.yaml'; echo \"exit $?\""));
+    assert!(out.contains("hint: sudo sysctl -w user.max_user_namespaces=") && out.ends_with("exit 3\n"), "{out}");
+}

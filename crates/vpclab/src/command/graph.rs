@@ -3,17 +3,21 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use model::Model;
 
+use super::running::Running;
+use super::source;
+use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
 /// `graph`.
 #[derive(Debug, Args)]
 pub struct GraphArgs {
-    /// Lab file
+    /// Lab file; default: the one here, else the lab that is up (with -l LAB always)
     #[arg(value_name = "FILE")]
     pub positional: Option<PathBuf>,
     /// What to draw; default: by the ending of -w FILE (.svg, .mmd, .md, .txt), else tree
@@ -46,8 +50,9 @@ impl Kind {
     }
 }
 
-/// Draws a cloud.
-pub fn run(arguments: &GraphArgs, model: &Model, output: &Output) -> Result {
+/// Draws a lab: as its file says, or as it runs.
+pub fn run(arguments: &GraphArgs, global: &Global, output: &Output) -> Result {
+    let model = &model(arguments, global, output)?;
     let to_stdout = arguments.write == Path::new("-");
     let kind = match (arguments.kind, to_stdout) {
         (Some(kind), _) => kind,
@@ -72,6 +77,21 @@ pub fn run(arguments: &GraphArgs, model: &Model, output: &Output) -> Result {
         write(&arguments.write, &text)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file that is named is drawn as it is written, a lab that is named as it runs; else the lab file here, else the only
+/// lab that is up.
+fn model(arguments: &GraphArgs, global: &Global, output: &Output) -> Result<Arc<Model>> {
+    let given = arguments.positional.as_deref().or(global.file.as_deref());
+    let file = match (given, &global.lab) {
+        (Some(path), _) => Some(path.to_owned()),
+        (None, Some(_)) => None,
+        (None, None) => source::find_if_any(None, global)?,
+    };
+    match file {
+        Some(path) => Ok(Arc::new(source::cloud(&source::load(&path, output)?, output)?)),
+        None => Ok(Running::open(global)?.model),
+    }
 }
 
 /// Writes beside the file and renames, so that a reader never sees half a picture. What is no plain file

@@ -3,6 +3,7 @@
 //! A fenced block `console` holds lines that begin with `$ ` and what each prints, stdout and stderr as a terminal mixes
 //! them. In a shown line `…` stands for any text; a line that is only `…` stands for any lines, or none. A fenced block
 //! whose info string says `file=NAME` is written to that file first. Other blocks are read by people only.
+#![allow(dead_code, reason = "each test program uses its part")]
 #![allow(clippy::unwrap_used, reason = "a document that cannot be run is a failed test")]
 
 use std::path::{Path, PathBuf};
@@ -142,7 +143,7 @@ impl Desk {
 impl Drop for Desk {
     fn drop(&mut self) {
         // Also after a failure: nothing of a document goes on running.
-        for command in ["vpclab down --all --yes", "vpclab daemon stop"] {
+        for command in ["vpclab down --all", "vpclab daemon stop"] {
             let _ = self.shell(command).stdout(Stdio::null()).stderr(Stdio::null()).status();
         }
         let _ = std::fs::remove_dir_all(&self.folder);

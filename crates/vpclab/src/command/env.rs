@@ -1,0 +1,60 @@
+//! `env`: the lines that make every later command of a shell mean this lab, wherever the shell goes. Starts nothing.
+
+use std::process::ExitCode;
+
+use control::client::Daemon;
+use serde_json::{Map, Value};
+
+use super::running::{named, paths};
+use super::source;
+use crate::cli::Global;
+use crate::exit::{Failure, Result};
+use crate::output::{Format, Output};
+
+/// Prints `export` lines for `eval "$(vpclab env)"`.
+pub fn run(global: &Global, output: &Output) -> Result {
+    let mut settings = vec![("VPCLAB_HOME", paths()?.home.display().to_string())];
+    if let Some(path) = source::find_if_any(None, global)?.filter(|path| path.to_str() != Some("-")) {
+        let path = std::path::absolute(&path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())))?;
+        settings.push(("VPCLAB_FILE", path.display().to_string()));
+    }
+    let lab = match named(global)? {
+        Some(name) => Some(name),
+        None => only_one_up()?,
+    };
+    settings.extend(lab.map(|lab| ("VPCLAB_LAB", lab)));
+    if output.format == Format::Json {
+        let object: Map<String, Value> = settings.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        output.json(&object)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    settings.iter().for_each(|(name, value)| output.line(format!("export {name}={}", quoted(value))));
+    output.line("# eval \"$(vpclab env)\"");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn only_one_up() -> Result<Option<String>> {
+    let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+    let mut up = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name);
+    let first = up.next();
+    Ok(if up.next().is_none() { first } else { None })
+}
+
+/// As one word of a POSIX shell, whatever it holds.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
+    if !value.is_empty() && value.chars().all(plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_reads_one_word() {
+        assert_eq!(quoted("/home/me/shop.yaml"), "/home/me/shop.yaml");
+        assert_eq!(quoted("/my labs/$shop"), "'/my labs/$shop'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted(""), "''");
+    }
+}

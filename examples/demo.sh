@@ -1,0 +1,33 @@
+#!/bin/sh
+# demo.sh [VPCLAB [LABFILE]]: brings the example up, holds it to its promises, tries an allowed and a denied port.
+# The lab is left running. Exit 3 where this machine forbids what a lab needs; the line to type is shown.
+vpclab=${1:-target/debug/vpclab}
+file=${2:-examples/shop.yaml}
+
+step() {
+    printf '\n# %s\n$ vpclab' "$1"
+    shift
+    printf ' %s' "$@"
+    printf '\n'
+    "$vpclab" "$@"
+}
+
+step "a VPC with four subnets and four instances" up -f "$file" || exit
+step "what the file promises, with real packets" test -f "$file" || exit
+step "allowed: the web server may talk to the database" check -f "$file" web-1 db-1 tcp/3306 || exit
+step "denied: the bastion may not" check -f "$file" bastion db-1 tcp/3306
+# Here "no" is the answer that is wanted.
+denied=$?
+[ "$denied" -eq 1 ] || exit "$denied"
+
+cat <<END
+
+The lab is up. Look around:
+
+    $vpclab graph -f $file             # the network as a tree
+    $vpclab exec -f $file web-1        # a shell inside; try: telnet 192.168.0.132 3306
+
+Take it down:
+
+    $vpclab down -f $file
+END
