@@ -26,6 +26,7 @@ The lab is up. Look around:
 
     $vpclab graph -f $file             # the network as a tree
     $vpclab exec -f $file web-1        # a shell inside; try: telnet 192.168.0.132 3306
+    $vpclab forward -f $file 8080 web-1:80        # then open http://127.0.0.1:8080/ in a browser
 
 Take it down:
 

@@ -84,7 +84,8 @@ fn section(page: &mut String, command: &Command, parent: &str) {
     let name = format!("{parent} {}", command.get_name());
     let _ = writeln!(page, "### {name}\n\n{}.\n", about(command).trim_end_matches('.'));
     let own = || command.get_arguments().filter(|arg| !arg.is_global_set() && !arg.is_hide_set() && arg.get_id() != "help");
-    if !command.has_subcommands() {
+    // Some commands do something themselves and have verbs too.
+    if !command.has_subcommands() || own().any(Arg::is_positional) {
         let mut usage = name.clone();
         if own().any(|arg| !arg.is_positional()) {
             usage.push_str(" [FLAGS]");
