@@ -100,6 +100,10 @@ pub enum Command {
     Schema,
     /// Say what an error code means, and what to write instead
     Explain(crate::command::explain::ExplainArgs),
+    /// Print settings for a shell: eval "$(vpclab env)"
+    Env,
+    /// Which program answers, and which daemon keeps the labs up
+    Version,
     /// Print manual pages, or the whole reference
     Man(crate::command::man::ManArgs),
     /// Print a completion script

@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod doctor;
 pub mod down;
 mod ends;
+pub mod env;
 pub mod exec;
 pub mod explain;
 pub mod forward;
@@ -31,6 +32,7 @@ mod test;
 pub mod traceroute;
 pub mod up;
 pub mod uplink;
+pub mod version;
 mod witness;
 
 use std::process::ExitCode;
@@ -72,16 +74,15 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),
         Command::Capture(arguments) => capture::run(&arguments, global, output),
         Command::Sockets(arguments) => sockets::run(&arguments, global, output),
-        Command::Graph(arguments) => {
-            let lab = load(&find(arguments.positional.as_deref(), global)?, output)?;
-            graph::run(&arguments, &cloud(&lab, output)?, output)
-        }
+        Command::Graph(arguments) => graph::run(&arguments, global, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),
         Command::Uplink(arguments) => uplink::run(&arguments, global, output),
         Command::Doctor(arguments) => doctor::run(&arguments, global, output),
+        Command::Env => env::run(global, output),
+        Command::Version => version::run(output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {
             output.json(&lab::schema())?;
