@@ -10,7 +10,7 @@ use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::process::Command;
 
 use sandbox::uplink::Program;
-use shop::{Shop, text};
+use shop::{SHOP, Shop, text};
 
 /// This machine's address on the way to the internet; nothing is sent to find it.
 fn own_address() -> Option<IpAddr> {
@@ -58,9 +58,40 @@ fn instances_reach_the_real_internet_as_their_routes_let_them_and_only_while_it_
 }
 
 #[test]
+fn up_with_an_uplink_is_up_and_reaches_the_real_internet() {
+    let shop = Shop::empty();
+    let tun = std::fs::OpenOptions::new().read(true).write(true).open("/dev/net/tun");
+    let (Some(own), Ok(_)) = (own_address(), tun) else { return };
+    if Program::ALL.iter().all(|one| one.find().is_none()) {
+        return;
+    }
+    let done = shop.vpclab(&["up", SHOP, "--uplink"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(text(&done.stderr).contains("lab shop reaches the real internet by"), "{}", text(&done.stderr));
+    assert!(reaches(&shop, "db-1", own));
+    // Another `up` leaves it as it is, and `down` ends it.
+    assert_eq!(shop.vpclab(&["up", SHOP]).status.code(), Some(0));
+    assert!(reaches(&shop, "web-1", own));
+    let socket = shop.paths().holder_socket("shop");
+    let uplinks = || sandbox::uplink::running().into_iter().filter(|one| one.spec.holder == socket).count();
+    assert_eq!(uplinks(), 1);
+    assert_eq!(shop.vpclab(&["down", "shop"]).status.code(), Some(0));
+    let begun = std::time::Instant::now();
+    while uplinks() > 0 {
+        assert!(begun.elapsed().as_secs() < 10, "the uplink outlives its lab");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn without_a_program_it_is_said_which_package_to_install() {
     let shop = Shop::up();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    // Nothing comes up without what was asked for.
+    let mut up = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    up.args(["up", "--lab", "other", "--uplink", SHOP]).env("PATH", shop.home.path()).env("VPCLAB_HOME", shop.paths().home);
+    assert_eq!(up.output().unwrap().status.code(), Some(3));
+    assert!(shop.daemon.lab("other").unwrap().is_none());
     command.arg("uplink").env("PATH", shop.home.path()).env("VPCLAB_HOME", shop.paths().home).env_remove("VPCLAB_FILE");
     let done = command.current_dir(shop.home.path()).output().unwrap();
     assert_eq!(done.status.code(), Some(3));

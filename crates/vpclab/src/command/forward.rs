@@ -77,7 +77,7 @@ struct Shown {
 /// Makes, lists or ends forwards.
 pub fn run(arguments: &ForwardArgs, global: &Global, output: &Output) -> Result {
     match (&arguments.verb, &arguments.listen, &arguments.target) {
-        (Some(Verb::Ls), ..) => list(output),
+        (Some(Verb::Ls), ..) => list(global, output),
         (Some(Verb::Rm { listen }), ..) => remove(listen, output),
         (None, Some(listen), Some(target)) => add(arguments, listen, target, global, output),
         _ => Err(Failure::usage("say where to listen and where that leads").hint("vpclab forward 127.0.0.1:8080 web-1:80")),
@@ -137,7 +137,7 @@ fn add(arguments: &ForwardArgs, listen: &str, target: &str, global: &Global, out
     Ok(ExitCode::SUCCESS)
 }
 
-fn list(output: &Output) -> Result {
+fn list(global: &Global, output: &Output) -> Result {
     let mut all: Vec<Shown> = Vec::new();
     let relays = ours()?;
     // A lab that cannot be asked keeps its forwards in the list all the same.
@@ -146,6 +146,9 @@ fn list(output: &Output) -> Result {
     for relay in relays {
         let label = |key: &str| relay.spec.labels.get(key).cloned().unwrap_or_default();
         let lab = label("lab");
+        if global.lab.as_ref().is_some_and(|wanted| *wanted != lab) {
+            continue;
+        }
         let address = relay.spec.target.address;
         let fabric = fabrics.entry(lab.clone()).or_insert_with(|| {
             let view = daemon.as_ref()?.lab(&lab).ok()??;

@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::running::{daemon, paths};
 use super::source::{empty, find, load};
+use super::uplink;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -44,6 +45,9 @@ pub struct UpArgs {
     /// Stop waiting after this many seconds; the daemon goes on
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
+    /// Let instances reach the real internet where their routes let them, by pasta or slirp4netns
+    #[arg(long, conflicts_with = "dry_run")]
+    pub uplink: bool,
 }
 
 /// What would become of a lab.
@@ -68,8 +72,20 @@ pub fn plan(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
 
 /// Brings the lab to what its file says.
 pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
-    let begun = Instant::now();
     let lab = read(arguments.positional.as_deref(), global, output)?;
+    if !arguments.uplink {
+        return bring(arguments, &lab, global, output);
+    }
+    // A lab that came up without what was asked for is no success: what is missing is said before.
+    uplink::installed(None)?;
+    let code = bring(arguments, &lab, global, output)?;
+    let program = uplink::start(&uplink::holder(&lab.name)?, None)?;
+    output.note(format!("lab {} reaches the real internet by {}; vpclab uplink --off ends that", lab.name, program.name()));
+    Ok(code)
+}
+
+fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Result {
+    let begun = Instant::now();
     if arguments.dry_run {
         let exit_code = false;
         return plan(&PlanArgs { positional: arguments.positional.clone(), exit_code }, global, output);
@@ -79,7 +95,7 @@ pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
     let daemon = daemon()?;
     for _ in 0..TRIES {
         let known = daemon.lab(&lab.name)?;
-        let next = next(&lab, known.as_ref(), output)?;
+        let next = next(lab, known.as_ref(), output)?;
         let claims = lab.claims();
         let is_up = known.as_ref().is_some_and(|known| known.is_up);
         if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {

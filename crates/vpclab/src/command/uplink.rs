@@ -1,5 +1,6 @@
 //! `uplink`: instances reach the real internet where their routes and gateways let them; off unless asked for.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -56,8 +57,7 @@ pub fn start(client: &Client, wanted: Option<&str>) -> Result<Program> {
         }
         there.end().map_err(|e| failed(&e))?;
     }
-    let wanted: Vec<Program> = Program::ALL.into_iter().filter(|one| wanted.is_none_or(|name| name == one.name())).collect();
-    let found = wanted.iter().filter_map(|program| Some((*program, program.find()?)));
+    let found = installed(wanted)?;
     let mut refusals = Vec::new();
     for (program, executable) in found {
         let spec =
@@ -70,16 +70,28 @@ pub fn start(client: &Client, wanted: Option<&str>) -> Result<Program> {
             Err(error) => refusals.push(error.to_string()),
         }
     }
-    if refusals.is_empty() {
-        let names: Vec<&str> = wanted.iter().map(|one| one.name()).collect();
-        let missing = match names.as_slice() {
-            [one] => format!("{one} is not installed"),
-            several => format!("neither {} is installed", several.join(" nor ")),
-        };
-        let package = wanted.first().map_or("passt", |one| one.package());
-        return Err(Failure::environment(missing).hint(format!("sudo apt install {package}")));
-    }
     Err(Failure::environment(refusals.join("\n")).hint("vpclab doctor says what this machine lacks"))
+}
+
+/// The programs that can carry packets, with their files. Exit 3 when there is none.
+pub fn installed(wanted: Option<&str>) -> Result<Vec<(Program, PathBuf)>> {
+    let wanted: Vec<Program> = Program::ALL.into_iter().filter(|one| wanted.is_none_or(|name| name == one.name())).collect();
+    let found: Vec<_> = wanted.iter().filter_map(|program| Some((*program, program.find()?))).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let names: Vec<&str> = wanted.iter().map(|one| one.name()).collect();
+    let missing = match names.as_slice() {
+        [one] => format!("{one} is not installed"),
+        several => format!("neither {} is installed", several.join(" nor ")),
+    };
+    let package = wanted.first().map_or("passt", |one| one.package());
+    Err(Failure::environment(missing).hint(format!("sudo apt install {package}")))
+}
+
+/// The holder of a lab that is up.
+pub fn holder(lab: &str) -> Result<Client> {
+    Client::connect(&super::running::paths()?.holder_socket(lab)).map_err(|e| Failure::environment(e.to_string()))
 }
 
 /// Ends the uplink of a lab; one that has none is cut off already.
