@@ -94,6 +94,19 @@ fn a_holder_that_nobody_has_a_record_of_is_a_leftover_with_the_command_that_ends
 }
 
 #[test]
+fn limits_that_are_not_enforced_are_said_not_to_be() {
+    let shop = Shop::up();
+    let enforced = sandbox::Client::connect(&shop.paths().holder_socket("shop")).unwrap().stats().unwrap().enforced;
+    let (report, _) = report(&shop.paths().home, &[]);
+    assert_eq!(found(&report, "cgroup")["ok"], !enforced.is_empty());
+    let done = shop.vpclab(&["inspect", "web-1", "--lab", "shop", "-o", "json"]);
+    let things: Value = serde_json::from_slice(&done.stdout).unwrap();
+    let instance = things.as_array().unwrap().iter().find(|thing| thing["kind"] == "instance").unwrap();
+    let expected = if enforced.is_empty() { "not enforced".to_owned() } else { enforced.join(", ") };
+    assert_eq!(instance["limits"], expected);
+}
+
+#[test]
 fn without_a_place_for_state_nothing_works() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
     for name in ["VPCLAB_HOME", "XDG_STATE_HOME", "HOME"] {

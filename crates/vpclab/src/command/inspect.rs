@@ -37,7 +37,17 @@ pub fn run(arguments: &InspectArgs, global: &Global, output: &Output) -> Result 
         let failure = Failure::usage(format!("lab {} has nothing called `{}`", running.name, arguments.name));
         return Err(failure.hint(did_you_mean(&arguments.name, "thing", &names)));
     }
-    let described: Vec<Value> = found.iter().map(|thing| described(thing, &things)).collect();
+    let limits = limits(&running);
+    let described: Vec<Value> = found
+        .iter()
+        .map(|thing| {
+            let mut value = described(thing, &things);
+            if let ("instances", Some(limits), Value::Object(object)) = (thing.kind, &limits, &mut value) {
+                object.insert("limits".to_owned(), json!(limits));
+            }
+            value
+        })
+        .collect();
     if output.format == Format::Json {
         output.json(&described)?;
     } else {
@@ -48,6 +58,12 @@ pub fn run(arguments: &InspectArgs, global: &Global, output: &Output) -> Result 
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which limits of an instance's type this machine enforces; `None` when the lab cannot be asked.
+fn limits(running: &Running) -> Option<String> {
+    let stats = running.holder().ok()?.stats().ok()?;
+    Some(if stats.enforced.is_empty() { "not enforced".to_owned() } else { stats.enforced.join(", ") })
 }
 
 fn as_json(model: &Model) -> Result<Value> {
