@@ -1,0 +1,241 @@
+//! Labs that stay up, as people use them: what each command prints, and with which code it ends.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A home and a folder of the test's own; whatever is up in it goes with it.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+struct Said {
+    out: String,
+    err: String,
+    code: i32,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn with(file: &str) -> Place {
+        let place = Place::new();
+        place.write("lab.cloud.yaml", file);
+        place
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+        command.args(arguments).current_dir(self.folder.path()).env("NO_COLOR", "1");
+        command.env("VPCLAB_HOME", self.folder.path().join("home")).env_remove("VPCLAB_FILE").env_remove("VPCLAB_LAB");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn vpclab(&self, arguments: &[&str]) -> Said {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Said { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code().unwrap_or(-1) }
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let said = self.vpclab(arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {}{}", said.out, said.err);
+        said.out
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[arguments, &["-o", "json"]].concat())).unwrap()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = self.command(&["down", "--all"]).output();
+        let _ = self.command(&["daemon", "stop"]).output();
+    }
+}
+
+const TWO: &str = "\
+vpcs:
+  net: { cidr: 10.0.0.0/24, subnets: { a: { az: a, cidr: /28, route: igw }, b: { az: a, cidr: /28 } } }
+security_groups:
+  web: [tcp/80 from anywhere]
+instances:
+  web-1: { subnet: a, sg: web, public_ip: true, listen: [tcp/80], run: ['echo begun; sleep 1000'] }
+  db-1: { subnet: b }
+";
+
+#[test]
+fn up_twice_is_no_change_and_down_twice_is_no_error() {
+    let place = Place::with(TWO);
+    assert_eq!(place.vpclab(&["plan", "--exit-code"]).code, 1);
+    let first = place.ok(&["up"]);
+    assert!(first.contains("+ instance web-1\n") && first.contains("lab ready in "), "{first}");
+    let second = place.ok(&["up"]);
+    assert!(second.starts_with("lab no changes in ") && second.lines().count() == 1, "{second}");
+    assert_eq!(place.vpclab(&["plan", "--exit-code"]).code, 0);
+    assert_eq!(place.json(&["ls"])[0]["state"], "up");
+    assert_eq!(place.ok(&["down"]), "- lab: 2 instances\n");
+    assert_eq!(place.ok(&["down"]), "lab is not up: nothing to do\n");
+    assert_eq!(place.json(&["ls"]), serde_json::json!([]));
+    let missing = place.vpclab(&["ps"]);
+    assert_eq!((missing.code, missing.err.contains("lab lab is not up")), (2, true), "{}", missing.err);
+}
+
+#[test]
+fn ids_and_addresses_survive_down_and_up() {
+    let place = Place::with(TWO);
+    let rows = || {
+        place.ok(&["up", "-q"]);
+        place.json(&["ps"])
+    };
+    let before = rows();
+    place.ok(&["down"]);
+    assert_eq!(before, rows());
+}
+
+#[test]
+fn an_edit_changes_the_running_network() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    assert_eq!(place.vpclab(&["check", "internet", "web-1", "tcp/80"]).code, 0);
+    place.write("lab.cloud.yaml", &TWO.replace("tcp/80 from anywhere", "tcp/80 from 10.0.0.0/24").replace("  db-1: { subnet: b }\n", ""));
+    let plan = place.ok(&["plan"]);
+    assert!(plan.contains("security group web") && plan.contains("- instance db-1"), "{plan}");
+    let edited = place.ok(&["up"]);
+    assert!(edited.contains("1 instance running"), "{edited}");
+    let closed = place.vpclab(&["check", "internet", "web-1", "tcp/80"]);
+    assert_eq!(closed.code, 1);
+    assert!(closed.out.contains("filtered at sg-in:web-1"), "{}", closed.out);
+    // A mistake in the file leaves the network as it is.
+    place.write("lab.cloud.yaml", &TWO.replace("subnet: b", "subnet: nowhere"));
+    assert_eq!(place.vpclab(&["up"]).code, 2);
+    assert_eq!(place.json(&["ps"]).as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn exec_passes_streams_and_codes_through() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    assert_eq!(place.ok(&["exec", "web-1", "--", "hostname"]), "web-1\n");
+    assert_eq!(place.ok(&["exec", "web-1", "-e", "WORD=one two", "-w", "/tmp", "sh", "-c", "pwd; echo $WORD"]), "/tmp\none two\n");
+    assert_eq!(place.vpclab(&["exec", "web-1", "--", "sh", "-c", "echo bad >&2; exit 7"]).code, 7);
+    assert_eq!(place.vpclab(&["exec", "web-1", "--", "sh", "-c", "kill -TERM $$"]).code, 143);
+    let missing = place.vpclab(&["exec", "web-1", "--", "no-such-program"]);
+    assert_eq!((missing.code, missing.err.as_str()), (127, "error: web-1 has no program `no-such-program`\n"));
+    let nobody = place.vpclab(&["exec", "web-2", "--", "true"]);
+    assert_eq!(nobody.code, 2);
+    assert!(nobody.err.contains("did you mean `web-1`?"), "{}", nobody.err);
+    // A megabyte both ways, unchanged.
+    let mut cat = place.command(&["exec", "web-1", "--", "cat"]);
+    let mut child = cat.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let sent: Vec<u8> = (0..1_000_000u32).map(|n| (n % 251) as u8).collect();
+    let mut input = child.stdin.take().unwrap();
+    let copy = sent.clone();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, &copy));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(output.stdout == sent, "{} bytes came back", output.stdout.len());
+}
+
+#[test]
+fn instances_stop_and_start_and_go() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    let before = place.json(&["inspect", "web-1"]);
+    assert_eq!(place.ok(&["stop", "web-1"]), "web-1 is stopped\n");
+    let refused = place.vpclab(&["exec", "web-1", "--", "true"]);
+    assert_eq!((refused.code, refused.err.contains("web-1 is stopped")), (1, true), "{}", refused.err);
+    assert_eq!(place.json(&["ps", "--filter", "state=stopped"])[0]["name"], "web-1");
+    assert_eq!(place.ok(&["start", "web-1"]), "web-1 is running\n");
+    assert_eq!(place.json(&["inspect", "web-1"])[0]["id"], before[0]["id"]);
+    assert_eq!(place.vpclab(&["check", "db-1", "web-1", "tcp/80"]).code, 0);
+    assert_eq!(place.ok(&["rm", "db-1"]), "db-1 is terminated\n");
+    assert_eq!(place.json(&["ps"]).as_array().unwrap().len(), 1);
+    // The file still has it: the next up makes it again.
+    assert!(place.ok(&["up"]).contains("+ instance db-1"));
+}
+
+#[test]
+fn logs_show_what_run_printed() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    let begun = Instant::now();
+    while place.ok(&["logs", "web-1"]) != "begun\n" {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{}", place.ok(&["logs", "web-1"]));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let silent = place.vpclab(&["logs", "db-1"]);
+    assert_eq!((silent.code, silent.out.as_str()), (0, ""));
+}
+
+#[test]
+fn listings_and_inspections_name_what_belongs_together() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    for kind in ["vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings"] {
+        let rows = place.json(&["ls", kind]);
+        assert_eq!(rows.as_array().unwrap().is_empty(), matches!(kind, "addresses" | "peerings"), "{kind}: {rows}");
+    }
+    assert_eq!(place.json(&["ls", "subnets", "--filter", "name=a"])[0]["cidr"], "10.0.0.0/28");
+    let wrong = place.vpclab(&["ls", "subnet"]);
+    assert_eq!((wrong.code, wrong.err.contains("did you mean `subnets`?")), (2, true), "{}", wrong.err);
+    let address = place.json(&["ps", "--filter", "name=web-1"])[0]["private_ip"].as_str().unwrap().to_owned();
+    let found = place.json(&["inspect", &address]);
+    assert_eq!(found[0]["kind"], "network interface");
+    let group = place.ok(&["inspect", "sg:web"]);
+    assert!(group.contains("kind: security group") && group.contains("referred_to_by:") && group.contains("network interface"), "{group}");
+    assert_eq!(place.vpclab(&["inspect", "nothing"]).code, 2);
+}
+
+#[test]
+fn two_labs_do_not_see_each_other() {
+    let place = Place::new();
+    place.write("one.yaml", TWO);
+    place.write("two.yaml", &TWO.replace("tcp/80 from anywhere", "tcp/81 from anywhere"));
+    place.ok(&["up", "one.yaml"]);
+    place.ok(&["up", "two.yaml"]);
+    let several = place.vpclab(&["ps"]);
+    assert_eq!((several.code, several.err.contains("several labs are up: one, two")), (2, true), "{}", several.err);
+    assert_eq!(place.vpclab(&["-l", "one", "check", "db-1", "web-1", "tcp/80"]).code, 0);
+    assert_eq!(place.vpclab(&["-l", "two", "check", "db-1", "web-1", "tcp/80"]).code, 1);
+    place.ok(&["down", "one"]);
+    // The only one left is the one meant.
+    assert_eq!(place.ok(&["exec", "web-1", "--", "hostname"]), "web-1\n");
+}
+
+#[test]
+fn labs_go_on_without_the_daemon() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    place.ok(&["exec", "web-1", "--", "sh", "-c", "echo kept > /root/file"]);
+    assert!(place.ok(&["daemon", "stop"]).contains("not running"));
+    assert_eq!(place.vpclab(&["daemon", "status"]).code, 1);
+    assert_eq!(place.ok(&["exec", "web-1", "--", "cat", "/root/file"]), "kept\n");
+    assert!(place.ok(&["up"]).contains("no changes"));
+    assert_eq!(place.vpclab(&["check", "db-1", "web-1", "tcp/80"]).code, 0);
+    assert!(place.ok(&["exec", "web-1", "--", "getent", "hosts", "db-1"]).contains("10.0.0."));
+}
+
+#[test]
+fn state_belongs_to_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    let home = place.folder.path().join("home");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&home), 0o700);
+    assert_eq!(mode(&home.join("run/daemon.sock")), 0o600);
+    assert_eq!(mode(&home.join("state.redb")), 0o600);
+}
