@@ -190,6 +190,14 @@ fn the_probe_agrees_with_what_the_other_tests_do() {
             "{check:?}"
         );
     }
+    // Whoever is root only inside must not be told that root inside is root here.
+    let ids = &capabilities.checks[Feature::InstanceIds as usize];
+    let told = ids.missing.as_deref().unwrap_or_default();
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!(
+        told.contains("root of this machine"),
+        root && !ids.available
+    );
     let lab = Lab::launch();
     assert_eq!(
         capabilities.has(Feature::InstanceIds),

@@ -91,9 +91,11 @@ fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWUTS
         | libc::CLONE_NEWIPC;
+    // Inside, everybody is root.
+    let by_root = identity::launched_as_root();
     let Some(pid) = sys::clone3(flags).map_err(failure(doing, None))? else {
         drop(ours);
-        sys::child(|| i32::from(!attempt_all(Channel::new(theirs))));
+        sys::child(|| i32::from(!attempt_all(Channel::new(theirs), by_root)));
     };
     drop(theirs);
     let mut child = Channel::new(ours);
@@ -115,7 +117,7 @@ fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
 }
 
 /// In the child.
-fn attempt_all(mut parent: Channel) -> bool {
+fn attempt_all(mut parent: Channel, by_root: bool) -> bool {
     let Ok(Received::Message(message)) = parent.receive() else {
         return false;
     };
@@ -152,7 +154,7 @@ fn attempt_all(mut parent: Channel) -> bool {
         ),
         (Feature::Tmpfs, true, stage().map(|_| ())),
         (Feature::Overlay, false, overlay()),
-        (Feature::InstanceIds, false, instance_ids(ids)),
+        (Feature::InstanceIds, false, instance_ids(ids, by_root)),
         (Feature::SystemCallFilter, false, system_call_filter()),
     ]
     .into_iter()
@@ -219,15 +221,15 @@ fn system_call_filter() -> Attempt {
     ))
 }
 
-fn instance_ids(ids: u32) -> Attempt {
+fn instance_ids(ids: u32, by_root: bool) -> Attempt {
     if ids > 1 {
         return Ok(());
     }
-    if identity::launched_as_root() {
+    if by_root {
         return Err((
             "root inside instances is root of this machine, because no other id can be used here"
                 .to_owned(),
-            Some("run vpclab as an ordinary user".to_owned()),
+            Some("su - USER -c 'vpclab up'".to_owned()),
         ));
     }
     let tool = Path::new("/usr/bin/newuidmap").exists();

@@ -102,7 +102,7 @@ fn words(feature: Feature) -> (&'static str, &'static str, &'static str) {
         Feature::Overlay => ("overlay", "instances may change the programs they see", "instances see the host's programs, read-only"),
         Feature::InstanceIds => ("instance-ids", "several users exist inside instances", "programs inside that change their user stay root"),
         Feature::SystemCallFilter => ("system-call-filter", "what instances ask of the kernel is filtered", ""),
-        Feature::Cgroup => ("cgroup", "limits on memory, processes and processors of instances are enforced", "not enforced"),
+        Feature::Cgroup => ("cgroup", "limits on memory, processes and processors of instances are enforced", ""),
     }
 }
 
