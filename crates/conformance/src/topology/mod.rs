@@ -8,6 +8,7 @@ mod build;
 mod label;
 mod names;
 mod parts;
+mod routes;
 mod settle;
 
 use model::{ApiError, Context, Model, Region, Timestamp};
