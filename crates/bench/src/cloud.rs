@@ -9,6 +9,9 @@ use model::{Context, Model, Region, Timestamp};
 
 use crate::cli::Result;
 
+/// Rules of one group at most; a lab file may not ask for many more. What does not fit is in further groups.
+const LARGEST_GROUP: usize = 5_000;
+
 /// What a lab of this size is.
 #[derive(Debug, Clone, Copy)]
 pub struct Cloud {
@@ -30,19 +33,24 @@ impl Files for Text {
 impl Cloud {
     /// Its lab file. UDP 9000 is for the group itself (tracked, SG-16), UDP 9001 for a block.
     pub fn file(&self) -> String {
-        let most = self.instances.max(self.rules) + 100;
+        let interfaces = self.instances + 100;
         let mut text = format!(
-            "name: crowd\nquotas: {{ interfaces_per_region: {most}, rules_per_security_group: {most} }}\n\
+            "name: crowd\nquotas: {{ interfaces_per_region: {interfaces}, rules_per_security_group: 6000 }}\n\
              vpcs:\n  a:\n    cidr: 10.0.0.0/16\n    subnets:\n      s: {{ az: a, cidr: 10.0.0.0/18, route: igw }}\n\
              \x20     t: {{ az: a, cidr: 10.0.64.0/18, route: igw }}\n\
              security_groups:\n  crowd:\n    - tcp/80 from anywhere\n    - udp/9000 from sg:crowd\n    - udp/9001 from 10.0.0.0/16\n"
         );
         for number in 0..self.rules {
             let (high, low) = (number / 250, number % 250);
+            if number > 0 && number % LARGEST_GROUP == 0 {
+                let _ = writeln!(text, "  more-{}:", number / LARGEST_GROUP);
+            }
             // Ports and blocks differ, so nothing merges.
             let _ = writeln!(text, "    - udp/{} from 10.{}.{}.0/24", 10_000 + number, 100 + high, low);
         }
-        let _ = writeln!(text, "instances:\n  n: {{ subnet: s, sg: crowd, count: {} }}\n  m: {{ subnet: t, sg: crowd }}", self.instances - 1);
+        let more = (1..self.rules.div_ceil(LARGEST_GROUP).max(1)).map(|n| format!(", more-{n}"));
+        let groups = std::iter::once("crowd".to_owned()).chain(more).collect::<String>();
+        let _ = writeln!(text, "instances:\n  n: {{ subnet: s, sg: [{groups}], count: {} }}\n  m: {{ subnet: t, sg: [{groups}] }}", self.instances - 1);
         text
     }
 

@@ -5,7 +5,8 @@ use std::time::Instant;
 use crate::cli::Result;
 use crate::cloud::Cloud;
 use crate::figure::{Figure, table};
-use crate::machine::{load, wait_for_namespaces_to_go};
+use crate::machine::{load, spent_by, wait_for_namespaces_to_go};
+use crate::packet::cpu;
 use crate::peer::ip_batch;
 use crate::peer::mininet::Mininet;
 use crate::running::Running;
@@ -18,6 +19,7 @@ struct Size {
     apply: Figure,
     services: Figure,
     up: Figure,
+    processor: Figure,
     down: Figure,
     gone: Figure,
     ip_up: Figure,
@@ -55,6 +57,7 @@ pub fn measure(sizes: &[usize], runs: usize, peers: bool) -> Result {
             count.to_string(),
             size.up.show(3),
             format!("{:.2}", size.up.median() * 1e3 / count as f64),
+            size.processor.show(2),
             milliseconds(&size.compile),
             milliseconds(&size.holder),
             milliseconds(&size.apply),
@@ -79,7 +82,7 @@ pub fn measure(sizes: &[usize], runs: usize, peers: bool) -> Result {
         ratios.push(row);
     }
     let head =
-        ["N", "up s", "ms each", "compile ms", "holder ms", "apply ms", "services ms", "read file ms", "down s", "kernel done s"];
+        ["N", "up s", "ms each", "CPU ms each", "compile ms", "holder ms", "apply ms", "services ms", "file ms", "down s", "kernel done s"];
     table(&format!("Up and down, median of {runs} runs (load {})", load()), &head, &times);
     let head = ["N", "ip up s", "up ÷ ip", "ip down s", "down ÷ ip", "Mininet up s", "Mininet ÷ up", "Mininet down s", "Mininet ÷ down"];
     table("Against other programs in the same run", &head[..if mininet.is_some() { 9 } else { 5 }], &ratios);
@@ -90,7 +93,10 @@ fn one(count: usize, size: &mut Size) -> Result {
     let start = Instant::now();
     let model = Cloud { instances: count, rules: 0 }.model()?;
     size.file.values.push(start.elapsed().as_secs_f64());
+    let before = cpu();
     let (running, steps) = Running::up(&model)?;
+    let spent = cpu() - before + spent_by(running.holder);
+    size.processor.values.push(spent / 1e6 / count as f64);
     size.compile.values.push(steps.compile.as_secs_f64());
     size.holder.values.push(steps.holder.as_secs_f64());
     size.apply.values.push(steps.apply.as_secs_f64());

@@ -18,6 +18,16 @@ pub fn load() -> String {
     text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
+/// Nanoseconds on a processor of a process and of its children that live.
+pub fn spent_by(process: i32) -> f64 {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    let own = process.to_string();
+    std::iter::once(own.as_str())
+        .chain(children.split_whitespace())
+        .filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?.split(' ').next()?.parse::<f64>().ok())
+        .sum()
+}
+
 /// Longest wait for the kernel's cleaning up.
 const PATIENCE: Duration = Duration::from_secs(120);
 
