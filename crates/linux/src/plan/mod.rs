@@ -8,6 +8,7 @@ mod nat_gateway;
 mod network_acl;
 mod peering;
 mod phrase;
+mod reset;
 mod router;
 mod security_group;
 mod text;

@@ -206,6 +206,9 @@ fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
         table.set(Set::verdict_map(map, [4]), []);
     }
     let labels = passing_on(fabric, index, table)?;
+    if !labels.is_empty() {
+        super::reset::relay(table);
+    }
     let mut forward = Vec::new();
     if vpc.internet_gateway.is_some() {
         let exempt = all([device_is(MetaKey::Iif, ROUTER_TO_GATEWAY), in_set(&[Load::SourceV4], "routers")]);

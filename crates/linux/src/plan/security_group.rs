@@ -11,6 +11,7 @@ use netlink::nft::{Chain, CtKey, DynamicOp, Element, Expr, Field, MetaKey, Set, 
 
 use super::address_space::{Addresses, Ports, disjoint, octets, range, union};
 use super::phrase::{FIRST, all, device_in_set, goto, then};
+use super::reset::{self, Knew};
 use super::{Options, Table};
 
 /// Set of devices whose interface passes on what is not its own: without source/dest check, or a NAT gateway's.
@@ -27,6 +28,14 @@ pub fn next(direction: Direction) -> &'static str {
     match direction {
         Direction::Egress => "network",
         Direction::Ingress => "deliver",
+    }
+}
+
+/// The same by who keeps the flow: to whoever passes on what is not its own, resets go by a chain that remembers them.
+fn onward(direction: Direction, keeper: Keeper) -> &'static str {
+    match (direction, keeper) {
+        (Direction::Ingress, Keeper::Label(_)) => reset::RELAY,
+        _ => next(direction),
     }
 }
 
@@ -160,10 +169,11 @@ pub fn chain(
     // For tests: what the rules admit is dropped, and the rest passes.
     let (admitted, refused) = match invert {
         false => (goto(accept), goto(drop.clone())),
-        true => (goto(drop.clone()), goto(next(direction))),
+        true => (goto(drop.clone()), goto(onward(direction, keeper))),
     };
 
     let mut rules = known(direction, keeper);
+    rules.extend(passed_before(direction, keeper, table));
     let load = peer_address(direction);
     if matches!(keeper, Keeper::Mark) && !direct.untracked.is_empty() {
         let accept = accept_chain(direction, keeper, true, options, table);
@@ -385,6 +395,11 @@ fn label(bit: u8, direction: Direction, ct_direction: u8) -> u8 {
     bit + side + 2 * ct_direction
 }
 
+/// The bits of which one lets a packet pass: the same way before, or the other way in the other direction: this is the reply.
+fn passes_by(bit: u8, direction: Direction, ct_direction: u8) -> [u8; 2] {
+    [label(bit, direction, ct_direction), label(bit, direction.opposite(), 1 - ct_direction)]
+}
+
 fn has_label(bits: [u8; 2]) -> Vec<Expr> {
     netlink::nft::build::has_ct_label(&bits)
 }
@@ -402,15 +417,38 @@ fn known(direction: Direction, keeper: Keeper) -> Vec<Vec<Expr>> {
         .map(|ct_direction| {
             let knows = match keeper {
                 Keeper::Mark => has_any(Load::CtMark, &end_of(direction, ct_direction).tracked.to_ne_bytes()),
-                // The same way before, or the other way in the other direction: this is the reply.
-                Keeper::Label(bit) => has_label([
-                    label(bit, direction, ct_direction),
-                    label(bit, direction.opposite(), 1 - ct_direction),
-                ]),
+                Keeper::Label(bit) => has_label(passes_by(bit, direction, ct_direction)),
             };
-            then(all([direction_is(ct_direction), knows]), goto(next(direction)))
+            then(all([direction_is(ct_direction), knows]), goto(onward(direction, keeper)))
         })
         .into()
+}
+
+/// The same for resets whose first pass was the end of the flow's entry. From its own sender a packet comes for the first
+/// time; so this is for interfaces that pass on what is not their own, and for who receives from those.
+fn passed_before(direction: Direction, keeper: Keeper, table: &mut Table) -> Option<Vec<Expr>> {
+    if !reset::is_possible(table) {
+        return None;
+    }
+    let word = word(direction);
+    match (direction, keeper) {
+        (Direction::Egress, Keeper::Mark) => None,
+        (Direction::Ingress, Keeper::Mark) => {
+            let knew = [ORIGINAL, REPLY].map(|of| Knew::Mark(end_of(direction, of).tracked));
+            let recall = reset::recall("recall_in", knew, onward(direction, keeper), true, table);
+            let neighbour = devices(direction)[1];
+            let passed_on = [
+                device_in_set(neighbour, PASSES_ON, false, &[]),
+                device_in_set(neighbour, OWN, true, &[peer_address(direction)]),
+                recall,
+            ];
+            Some(all(passed_on))
+        }
+        (_, Keeper::Label(bit)) => {
+            let knew = [ORIGINAL, REPLY].map(|of| Knew::Label(passes_by(bit, direction, of)));
+            Some(reset::recall(&format!("recall_{word}_l{bit}"), knew, onward(direction, keeper), false, table))
+        }
+    }
 }
 
 /// The chain that remembers an admission; untracked flows only get their class (SG-17), which never changes.
@@ -449,7 +487,7 @@ fn accept_chain(direction: Direction, keeper: Keeper, untracked: bool, options: 
         }
         rules.push(all([condition, note]));
     }
-    rules.push(vec![Expr::Verdict(goto(next(direction)))]);
+    rules.push(vec![Expr::Verdict(goto(onward(direction, keeper)))]);
     table.chain(Chain::new(name.clone()), rules);
     name
 }

@@ -135,7 +135,12 @@ impl Reading<'_> {
     }
 
     fn held(&self, register: Reg) -> Held {
-        self.slots.get(&register.0).cloned().unwrap_or_else(|| Held::new("?", Kind::Number, 4))
+        let part = || {
+            // A later word of what a map had.
+            let (from, map) = self.values.range(..register.0).next_back()?;
+            Some(Held::new(format!("@{map}[{}]", register.0 - from), Kind::Number, 4))
+        };
+        self.slots.get(&register.0).cloned().or_else(part).unwrap_or_else(|| Held::new("?", Kind::Number, 4))
     }
 
     /// The fields that make up the key from this register on, as many as the set has bytes for.
@@ -217,7 +222,7 @@ impl Reading<'_> {
                 self.hold(*data, Held::new(format!("{key} map @{set}"), Kind::Number, 4));
                 self.values.insert(data.0, set.clone());
             }
-            Expr::DynamicSet { set, key, expressions, .. } => {
+            Expr::DynamicSet { set, op, key, data, expressions, .. } => {
                 let key = self.key(*key, set, fields.get(set));
                 let counted = expressions.iter().find_map(|expr| match expr {
                     Expr::ConnLimit { count, inverted } => {
@@ -225,7 +230,9 @@ impl Reading<'_> {
                     }
                     _ => None,
                 });
-                self.words.push(format!("add @{set} {{ {key}{} }}", counted.unwrap_or_default()));
+                let op = format!("{op:?}").to_lowercase();
+                let value = data.map(|data| format!(" : {} …", self.held(data).what)).unwrap_or_default();
+                self.words.push(format!("{op} @{set} {{ {key}{}{value} }}", counted.unwrap_or_default()));
             }
             Expr::PayloadStore { base, offset, length, register, .. } => {
                 let held = payload(*base, *offset, *length, self.in_arp);
