@@ -74,7 +74,11 @@ pub fn measure(size: usize, changes: usize, runs: usize) -> Result {
             if flow.sent == flow.received { "met" } else { "MISSED" }.to_owned(),
         ]
     });
-    table("Flood of unaffected flows meanwhile", &["flow", "sent", "per s", "s", "changes", "lost", "0 lost"], &rows.collect::<Vec<_>>());
+    table(
+        "Flood of unaffected flows meanwhile",
+        &["flow", "sent", "per s", "s", "changes", "lost", "0 lost"],
+        &rows.collect::<Vec<_>>(),
+    );
     running.down().map(drop)
 }
 
@@ -132,7 +136,9 @@ impl Flood {
         let at = |name| instance(running.lab.fabric(), name);
         let mut threads = Vec::new();
         // One flow that references to the group admit, one that a block admits; between subnets and within one.
-        for (name, from, to, port) in [("by a rule on the group", "n-1", "n-2", 9_000), ("by a rule on a block, other subnet", "m", "n-3", 9_001)] {
+        for (name, from, to, port) in
+            [("by a rule on the group", "n-1", "n-2", 9_000), ("by a rule on a block, other subnet", "m", "n-3", 9_001)]
+        {
             let (from, to) = (at(from)?, at(to)?);
             let server = udp(client, &to.0, to.1, port)?;
             let sender = udp(client, &from.0, from.1, 0)?;

@@ -50,7 +50,11 @@ impl Cloud {
         }
         let more = (1..self.rules.div_ceil(LARGEST_GROUP).max(1)).map(|n| format!(", more-{n}"));
         let groups = std::iter::once("crowd".to_owned()).chain(more).collect::<String>();
-        let _ = writeln!(text, "instances:\n  n: {{ subnet: s, sg: [{groups}], count: {} }}\n  m: {{ subnet: t, sg: [{groups}] }}", self.instances - 1);
+        let _ = writeln!(
+            text,
+            "instances:\n  n: {{ subnet: s, sg: [{groups}], count: {} }}\n  m: {{ subnet: t, sg: [{groups}] }}",
+            self.instances - 1
+        );
         text
     }
 

@@ -81,10 +81,22 @@ pub fn measure(sizes: &[usize], runs: usize, peers: bool) -> Result {
         }
         ratios.push(row);
     }
-    let head =
-        ["N", "up s", "ms each", "CPU ms each", "compile ms", "holder ms", "apply ms", "services ms", "file ms", "down s", "kernel done s"];
+    let head = [
+        "N",
+        "up s",
+        "ms each",
+        "CPU ms each",
+        "compile ms",
+        "holder ms",
+        "apply ms",
+        "services ms",
+        "file ms",
+        "down s",
+        "kernel done s",
+    ];
     table(&format!("Up and down, median of {runs} runs (load {})", load()), &head, &times);
-    let head = ["N", "ip up s", "up ÷ ip", "ip down s", "down ÷ ip", "Mininet up s", "Mininet ÷ up", "Mininet down s", "Mininet ÷ down"];
+    let head =
+        ["N", "ip up s", "up ÷ ip", "ip down s", "down ÷ ip", "Mininet up s", "Mininet ÷ up", "Mininet down s", "Mininet ÷ down"];
     table("Against other programs in the same run", &head[..if mininet.is_some() { 9 } else { 5 }], &ratios);
     Ok(())
 }

@@ -7,7 +7,8 @@ pub fn describe() -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let processor = read("/proc/cpuinfo");
-    let processor = processor.lines().find_map(|line| line.strip_prefix("model name")).map_or("", |l| l.trim_start_matches([' ', '\t', ':']));
+    let processor =
+        processor.lines().find_map(|line| line.strip_prefix("model name")).map_or("", |l| l.trim_start_matches([' ', '\t', ':']));
     let who = if rustix::process::geteuid().is_root() { "root" } else { "an ordinary user" };
     format!("kernel {}, {cores} cores ({processor}), load {}, run by {who}", read("/proc/sys/kernel/osrelease"), load())
 }
@@ -55,6 +56,7 @@ fn cleans_up() -> bool {
         let name = entry.file_name();
         let is_process = name.to_str().is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
         is_process
-            && std::fs::read_to_string(entry.path().join("comm")).is_ok_and(|comm| comm.starts_with("kworker") && comm.contains("+netns"))
+            && std::fs::read_to_string(entry.path().join("comm"))
+                .is_ok_and(|comm| comm.starts_with("kworker") && comm.contains("+netns"))
     })
 }

@@ -25,10 +25,18 @@ pub fn measure(size: usize, runs: usize, program: &Path) -> Result {
         let kib_each = |kib: i64| kib as f64 / size as f64;
         let mut put = |name, kib| figures.entry(name).or_default().values.push(kib_each(kib));
         put("5 init, PSS", inits as i64);
-        for (name, key) in [("1 kernel slab", "Slab"), ("2 kernel per-processor memory", "Percpu"), ("3 kernel stacks", "KernelStack"), ("4 page tables", "PageTables")] {
+        for (name, key) in [
+            ("1 kernel slab", "Slab"),
+            ("2 kernel per-processor memory", "Percpu"),
+            ("3 kernel stacks", "KernelStack"),
+            ("4 page tables", "PageTables"),
+        ] {
             put(name, after.get(key).unwrap_or(&0) - before.get(key).unwrap_or(&0));
         }
-        put("6 all of the machine, MemAvailable", before.get("MemAvailable").unwrap_or(&0) - after.get("MemAvailable").unwrap_or(&0));
+        put(
+            "6 all of the machine, MemAvailable",
+            before.get("MemAvailable").unwrap_or(&0) - after.get("MemAvailable").unwrap_or(&0),
+        );
         holder.values.push(proportional(running.holder)? as f64);
         running.down()?;
         wait_for_namespaces_to_go();

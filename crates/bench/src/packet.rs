@@ -48,8 +48,14 @@ pub fn measure(interfaces: usize, runs: usize) -> Result {
         labs.push(Running::up(&cloud.model()?)?.0);
     }
     let mut ways = Vec::new();
-    for (name, ends) in [("bare veth", reference::veth(labs[0].lab.client())?), ("bare bridge", reference::bridge(labs[0].lab.client())?)] {
-        ways.push(Way::new(name, labs[0].lab.client(), [(&ends.namespaces[0], ends.addresses[0]), (&ends.namespaces[1], ends.addresses[1])])?);
+    for (name, ends) in
+        [("bare veth", reference::veth(labs[0].lab.client())?), ("bare bridge", reference::bridge(labs[0].lab.client())?)]
+    {
+        ways.push(Way::new(
+            name,
+            labs[0].lab.client(),
+            [(&ends.namespaces[0], ends.addresses[0]), (&ends.namespaces[1], ends.addresses[1])],
+        )?);
     }
     let last = format!("n-{}", interfaces - 1);
     for (name, lab, from, to) in [

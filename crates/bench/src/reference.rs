@@ -45,7 +45,8 @@ pub fn bridge(client: &Client) -> Result<Ends> {
     link::create(&mut batch, &spec, &LinkKind::Bridge);
     let far = client.netns_fds(&ends.namespaces)?;
     for (number, far) in (1..).zip(&far) {
-        let port = LinkSpec { index: Some(DEVICE + number), master: Some(DEVICE), up: Some(true), ..device(&format!("p{number}")) };
+        let port =
+            LinkSpec { index: Some(DEVICE + number), master: Some(DEVICE), up: Some(true), ..device(&format!("p{number}")) };
         link::create(&mut batch, &port, &LinkKind::Veth(LinkSpec { namespace: Some(far.as_fd()), ..device("eth0") }));
     }
     socket(client, middle)?.execute(&batch)?;
