@@ -436,6 +436,9 @@ impl Client {
                 Received::Message(message) if message.id == id => {
                     let answer = serde_json::from_slice(&message.payload)
                         .map_err(|error| Error::Malformed(format!("answer: {error}")))?;
+                    if !matches!(request, Request::Ping) {
+                        crate::abort::point("an answer of the holder");
+                    }
                     return match answer {
                         Answer::Refused(fault) => Err(fault.into()),
                         answer => Ok((answer, message)),

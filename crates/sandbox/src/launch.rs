@@ -167,9 +167,21 @@ pub(crate) fn main(arguments: &[OsString]) -> i32 {
             errno: None,
         },
     });
-    let failed = !matches!(report, Report::Up { .. });
-    let written = serde_json::to_vec(&report).map(|bytes| std::io::stdout().write_all(&bytes));
-    if failed || !matches!(written, Ok(Ok(()))) {
+    let up = match report {
+        Report::Up { pid } => Pid::from_raw(pid),
+        _ => None,
+    };
+    let mut out = std::io::stdout();
+    // A line that does not end stays in the buffer: only a flush tells whether anybody reads it.
+    let written = serde_json::to_vec(&report).map(|bytes| out.write_all(&bytes).and_then(|()| out.flush()));
+    let told = matches!(written, Ok(Ok(())));
+    if let Some(holder) = up.filter(|_| !told) {
+        // Whoever asked died meanwhile and has not noted that there is a lab: nobody would ever end it. The holder is
+        // this process's child, so the number is still its own.
+        let _ = rustix::process::kill_process(holder, rustix::process::Signal::KILL);
+        let _ = std::fs::remove_file(&arguments.socket);
+    }
+    if up.is_none() || !told {
         1
     } else {
         0

@@ -9,6 +9,7 @@
 //! This room knows Linux and nothing of clouds: no address, route or rule is decided here, and no
 //! netlink message is built. Everything is synchronous; holder and init are single-threaded.
 
+pub mod abort;
 pub mod capabilities;
 mod cgroup;
 mod channel;

@@ -50,6 +50,7 @@ impl apply::Host for Reach<'_> {
     }
 
     fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket> {
+        sandbox::abort::point("what came before in a namespace");
         self.sockets.get(self.client, key, protocol)
     }
 
