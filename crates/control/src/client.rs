@@ -44,7 +44,11 @@ impl Daemon {
         loop {
             match daemon.version() {
                 Ok(version) => return Ok((daemon, version)),
-                Err(NotThere) if begun.elapsed() < PATIENCE => std::thread::sleep(Duration::from_millis(5)),
+                Err(NotThere) if begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(20));
+                    // The one that lived may have been about to end, or been killed and not yet gone.
+                    daemon.start()?;
+                }
                 Err(NotThere) => {
                     let log = daemon.paths.daemon_log();
                     return Err(failed("the daemon does not answer").hint(format!("its log is {}", log.display())));
@@ -113,13 +117,20 @@ impl Daemon {
     pub fn leave(&self) -> Result<(), Problem> {
         self.ask::<(), ()>(Method::POST, "/v1/exit", None, None)?;
         let begun = Instant::now();
-        while self.version().is_ok() {
+        // It answers no more before it has closed its state; its lock goes last.
+        while self.version().is_ok() || self.is_locked() {
             if begun.elapsed() > PATIENCE {
                 return Err(failed("the daemon does not end"));
             }
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())
+    }
+
+    /// Whether a daemon lives, even one that does not answer.
+    fn is_locked(&self) -> bool {
+        let Ok(lock) = File::open(self.paths.daemon_lock()) else { return false };
+        rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockShared).is_err()
     }
 
     fn replace(&self, other: &Version) -> Result<(), Problem> {

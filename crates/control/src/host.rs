@@ -126,14 +126,47 @@ impl Host {
         up.engine.observe(&applied)?;
         up.serve(&applied, &fabric)?;
         self.up = Some(up);
-        if std::mem::take(&mut self.record.is_changing) {
-            // Which of these the unfinished change replaced is not known either.
-            if let Some(up) = self.up.as_mut() {
-                up.listeners.clear();
+        if self.record.is_changing {
+            if let Err(error) = self.resume(paths, &fabric) {
+                // Not taken hold of: whoever asks next tries again.
+                self.up = None;
+                return Err(error);
             }
-            self.run(paths, &fabric)?;
+            self.record.is_changing = false;
         }
         Ok(true)
+    }
+
+    /// What runs after a change that was cut short. Which processes it started and ended nobody wrote down: the holder
+    /// knows them.
+    fn resume(&mut self, paths: &Paths, fabric: &Fabric) -> Result<(), HostError> {
+        let Some(up) = self.up.as_mut() else { return Ok(()) };
+        let client = up.engine.lab().client();
+        for process in client.list_processes()?.into_iter().filter(|process| process.status.is_none()) {
+            if process.argv.get(1).is_some_and(|word| word == LISTEN) {
+                end_process(client, process.process);
+                continue;
+            }
+            let [_, _, line, mark] = process.argv.as_slice() else { continue };
+            if mark != RUN {
+                continue;
+            }
+            let of = |row: &&fabric::Instance| linux::naming::instance_namespace(&row.id) == process.key;
+            let Some(row) = fabric.instances.values().find(of) else { continue };
+            let running = self.record.running.entry(row.id.clone()).or_default();
+            if running.commands.iter().any(|(_, known)| *known == process.process) {
+                continue;
+            }
+            let is_first = !running.commands.iter().any(|(known, _)| known == line);
+            if is_first && row.guest.run.contains(line) {
+                running.commands.push((line.clone(), process.process));
+            } else {
+                end_process(client, process.process);
+            }
+        }
+        up.listeners.clear();
+        self.record.listeners = None;
+        self.run(paths, fabric)
     }
 
     /// Notices that the holder has died: everything in the lab with it.
@@ -211,7 +244,15 @@ impl Host {
                 command: SelfCommand::current()?,
             };
             paths.make(&self.record.name).map_err(|e| HostError::Failed(format!("making {}: {e}", paths.home.display())))?;
-            let client = sandbox::launch(&spec)?.client()?;
+            let launched = match sandbox::launch(&spec) {
+                // A daemon that was killed had begun to start it.
+                Err(sandbox::Error::AlreadyRunning { .. }) => {
+                    Host::end_orphan(paths, &self.record.name);
+                    sandbox::launch(&spec)
+                }
+                launched => launched,
+            };
+            let client = launched?.client()?;
             let engine = Engine::new(Lab::empty(client, linux::runtime::lab::options()));
             self.up = Some(Up { engine, services: None, listeners: Vec::new(), clock: Clock::at(model.context.now) });
         }
@@ -251,10 +292,14 @@ impl Host {
             {
                 client.spawn(&key, boot(script), &log)?;
             }
+            for (_, process) in running.commands.iter().filter(|(line, _)| !row.guest.run.contains(line)) {
+                // The file has this line no more; what it started would hold its ports and be started twice when it comes back.
+                end_process(client, *process);
+            }
             running.commands.retain(|(line, process)| row.guest.run.contains(line) && live.contains(process));
             for line in &row.guest.run {
                 if !running.commands.iter().any(|(running, _)| running == line) {
-                    let process = client.spawn(&key, ExecSpec::new(["sh", "-c", line.as_str()]), &log)?;
+                    let process = client.spawn(&key, ExecSpec::new(["sh", "-c", line.as_str(), RUN]), &log)?;
                     running.commands.push((line.clone(), process.id));
                 }
             }
@@ -293,10 +338,7 @@ impl Up {
     fn listen(&mut self, wanted: &[instance::BuiltIn], old: Option<u64>) -> Result<Option<u64>, HostError> {
         let client = self.engine.lab().client();
         if let Some(old) = old {
-            let _ = client.signal(old, 9);
-            if let Ok(mut process) = client.attach(old) {
-                let _ = process.wait_timeout(Duration::from_secs(2));
-            }
+            end_process(client, old);
         }
         if wanted.is_empty() {
             return Ok(None);
@@ -327,6 +369,17 @@ impl Up {
 
 /// Hidden first argument of the process that holds built-in listeners.
 pub const LISTEN: &str = "__listen";
+
+/// `$0` of a `run:` line, by which it is known among what users started.
+const RUN: &str = "vpclab-run";
+
+/// Kills a process of the lab and waits until its sockets are closed.
+fn end_process(client: &Client, process: u64) {
+    let _ = client.signal(process, 9);
+    if let Ok(mut process) = client.attach(process) {
+        let _ = process.wait_timeout(Duration::from_secs(2));
+    }
+}
 
 /// Runs user data once, as root, from a file that can be read later.
 fn boot(script: &[u8]) -> ExecSpec {

@@ -17,6 +17,9 @@ pub struct NoHome;
 /// The longest path that a unix socket's address holds, bytes (unix(7)).
 const LONGEST_SOCKET: usize = 107;
 
+/// The one name that no lab can have: the daemon's socket lies where those of the labs do.
+pub const RESERVED: &str = "daemon";
+
 impl Paths {
     /// `VPCLAB_HOME`, else `$XDG_STATE_HOME/vpclab`, else `~/.local/state/vpclab`.
     pub fn of_user() -> Result<Paths, NoHome> {
@@ -45,6 +48,18 @@ impl Paths {
     /// The socket of a lab's holder.
     pub fn holder_socket(&self, lab: &str) -> PathBuf {
         self.short(&format!("{lab}.sock"))
+    }
+
+    /// Labs that have a holder's socket, alive or not, by name.
+    pub fn holders(&self) -> Vec<String> {
+        let socket = self.daemon_socket();
+        let entries = socket.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+        let names = entries.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let labs = names.filter_map(|name| name.strip_suffix(".sock").map(str::to_owned)).filter(|name| name != RESERVED);
+        // A long name's socket lies elsewhere; those of one folder are asked for where they are looked for.
+        let mut labs: Vec<String> = labs.filter(|name| self.holder_socket(name).parent() == socket.parent()).collect();
+        labs.sort();
+        labs
     }
 
     /// What a lab's holder complains about.

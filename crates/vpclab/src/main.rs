@@ -52,6 +52,10 @@ fn hidden() -> Option<ExitCode> {
         };
         return Some(u8::try_from(code).unwrap_or(1).into());
     }
+    if first == control::store::CHECK {
+        let path = arguments.get(2).map(std::path::PathBuf::from)?;
+        return Some(u8::try_from(control::store::check(&path)).unwrap_or(1).into());
+    }
     if first == control::host::LISTEN {
         let names: Vec<String> = arguments[2..].iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
         let descriptors = sandbox::entry::inherited(names.len());

@@ -11,6 +11,9 @@ use crate::paths::Paths;
 use crate::record::LabRecord;
 use crate::store::{Store, StoreError};
 
+/// How often a lab is looked for anew when others let go of it.
+const TRIES: usize = 100;
+
 /// The labs of this user.
 pub struct Labs {
     paths: Paths,
@@ -48,7 +51,8 @@ impl Lab {
 impl Labs {
     /// Reads the records and takes hold of the labs that live.
     pub fn open(paths: Paths) -> Result<Labs, Problem> {
-        let (store, notice) = match Store::open(&paths.store()) {
+        let opened = crate::store::put_aside_if_damaged(&paths.store()).and_then(|()| Store::open(&paths.store()));
+        let (store, notice) = match opened {
             Ok(store) => (store, None),
             // What could not be read was put aside: begin with nothing, and say so.
             Err(error @ StoreError::Damaged { .. }) => (Store::open(&paths.store())?, Some(error.to_string())),
@@ -57,13 +61,29 @@ impl Labs {
         let mut labs = BTreeMap::new();
         for record in store.labs()? {
             let name = record.name.clone();
+            if record.is_new() {
+                // It was being brought up for the first time when the daemon died: nobody was told that there is one.
+                store.remove(&name)?;
+                continue;
+            }
+            let recorded = record.clone();
             let mut host = Host::new(record);
             if let Err(error) = host.attach(&paths) {
                 // The others can be served; this one says why when it is asked for.
                 eprintln!("lab {name}: {error}");
+            } else if host.record != recorded {
+                // What was set right is known to the next daemon too; where the disk is full it sets it right again.
+                let _ = store.put(&host.record).inspect_err(|error| eprintln!("lab {name}: {error}"));
             }
             labs.insert(name, Arc::new(Lab::new(host)));
         }
+        // A holder without a record is nobody's: its lab was never announced, or its record was damaged.
+        let orphans = paths.holders().into_iter().filter(|name| !labs.contains_key(name));
+        let ended: Vec<String> = orphans.filter(|name| Host::end_orphan(&paths, name)).collect();
+        let notice = match ended.as_slice() {
+            [] => notice,
+            ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
+        };
         Ok(Labs { paths, store, labs: Mutex::new(labs), notice })
     }
 
@@ -87,12 +107,16 @@ impl Labs {
     /// All labs by name.
     pub fn list(&self) -> Result<Vec<LabSummary>, Problem> {
         let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();
-        Ok(labs.iter().map(|lab| summary(&lab.shown())).collect())
+        Ok(labs.iter().map(|lab| lab.shown()).filter(|view| is_announced(view)).map(|view| summary(&view)).collect())
     }
 
     /// One lab.
     pub fn view(&self, name: &str) -> Result<LabView, Problem> {
-        Ok(LabView::clone(&self.find(name)?.shown()))
+        let view = self.find(name)?.shown();
+        if !is_announced(&view) {
+            return Err(unknown(name, &[]));
+        }
+        Ok(LabView::clone(&view))
     }
 
     /// Makes a lab what is wanted, up. On failure it is what it was.
@@ -108,7 +132,10 @@ impl Labs {
             let before = host.record.clone();
             // A daemon that dies now leaves the mark, and the next one sets things right.
             host.record.is_changing = true;
-            self.store.put(&host.record)?;
+            if let Err(error) = self.store.put(&host.record) {
+                host.record.is_changing = false;
+                return Err(error.into());
+            }
             let changed = host.apply(&self.paths, &wanted.model);
             host.record.is_changing = false;
             if let Err(error) = changed {
@@ -128,6 +155,17 @@ impl Labs {
     /// Ends a lab and forgets it.
     pub fn take_down(&self, name: &str) -> Result<Gone, Problem> {
         check_name(name)?;
+        for _ in 0..TRIES {
+            match self.take_down_once(name) {
+                Err(problem) if problem.kind == ProblemKind::Conflict => {}
+                result => return result,
+            }
+        }
+        Err(conflict(name))
+    }
+
+    /// A conflict: another request let go of the lab while this one waited. What is there now counts.
+    fn take_down_once(&self, name: &str) -> Result<Gone, Problem> {
         let Ok(lab) = self.find(name) else {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
             return Ok(Gone { existed: Host::end_orphan(&self.paths, name), instances: 0 });
@@ -135,6 +173,7 @@ impl Labs {
         self.changing(name, &lab, |host| {
             let instances = summary(&view(host)).instances;
             host.shut_down(&self.paths);
+            sandbox::abort::point("the end of a lab's holder");
             self.store.remove(name)?;
             let _ = std::fs::remove_dir_all(self.paths.logs(name));
             host.record.forget();
@@ -173,11 +212,7 @@ impl Labs {
 
     fn find(&self, name: &str) -> Result<Arc<Lab>, Problem> {
         let labs = lock(&self.labs);
-        labs.get(name).cloned().ok_or_else(|| {
-            let known: Vec<&str> = labs.keys().map(String::as_str).collect();
-            let hint = if known.is_empty() { "vpclab up brings one up".to_owned() } else { format!("there are: {}", known.join(", ")) };
-            Problem::new(ProblemKind::NotFound, format!("there is no lab {name}")).hint(hint)
-        })
+        labs.get(name).cloned().ok_or_else(|| unknown(name, &labs.keys().map(String::as_str).collect::<Vec<_>>()))
     }
 
     fn find_or_new(&self, name: &str, wanted: &Wanted) -> Arc<Lab> {
@@ -223,6 +258,16 @@ fn summary(view: &LabView) -> LabSummary {
     }
 }
 
+/// Not while it is brought up for the first time: until that is done there is no lab that others could begin from.
+fn is_announced(view: &LabView) -> bool {
+    view.is_up || view.model.generation > 0
+}
+
+fn unknown(name: &str, known: &[&str]) -> Problem {
+    let hint = if known.is_empty() { "vpclab up brings one up".to_owned() } else { format!("there are: {}", known.join(", ")) };
+    Problem::new(ProblemKind::NotFound, format!("there is no lab {name}")).hint(hint)
+}
+
 fn conflict(name: &str) -> Problem {
     Problem::new(ProblemKind::Conflict, format!("lab {name} was changed by another command meanwhile"))
 }
@@ -235,11 +280,12 @@ fn down(name: &str) -> Problem {
 fn check_name(name: &str) -> Result<(), Problem> {
     let sound = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let first = name.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if first && name.len() <= 63 && name.chars().all(sound) {
+    // The daemon's own socket lies beside those of the labs.
+    if first && name.len() <= 63 && name.chars().all(sound) && name != crate::paths::RESERVED {
         return Ok(());
     }
     let problem = Problem::new(ProblemKind::BadRequest, format!("`{name}` cannot be the name of a lab"));
-    Err(problem.hint("letters, digits, `-`, `_` and `.`, at most 63; `name:` in the file gives another"))
+    Err(problem.hint("letters, digits, `-`, `_` and `.`, at most 63, not `daemon`; `name:` in the file gives another"))
 }
 
 impl From<StoreError> for Problem {

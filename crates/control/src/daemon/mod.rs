@@ -60,6 +60,7 @@ pub fn serve(paths: Paths) -> i32 {
     let _ = rustix::process::setsid();
     let _ = std::env::set_current_dir("/");
     let _ = sandbox::raise_descriptor_limit();
+    sandbox::abort::arm();
     match begin(paths) {
         Ok(None) => report(&Start::AlreadyRunning),
         Ok(Some(begun)) => return begun.run(),
