@@ -1,4 +1,4 @@
-.PHONY: demo test scenarios docs bench bench-peers
+.PHONY: demo test soak scenarios docs bench bench-peers
 
 VPCLAB = target/debug/vpclab
 
@@ -10,6 +10,11 @@ demo:
 # Every room's tests; those that need privileges make their own namespaces.
 test:
 	cargo test --workspace
+
+# The daemon killed at hundreds of points, by a new seed each time; it is printed, and VPCLAB_SOAK_SEED=N repeats it.
+soak:
+	VPCLAB_SOAK_ROUNDS=$${VPCLAB_SOAK_ROUNDS:-300} VPCLAB_SOAK_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} \
+		cargo test -p vpclab --test faults -- --nocapture
 
 # The scenarios with real packets, without root.
 scenarios:
