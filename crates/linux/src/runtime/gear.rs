@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 
-use fabric::InterfaceIndex;
+use fabric::{Fabric, InterfaceIndex};
 use fabric::engine::{ListenerState, Traffic};
 use rustix::net::sockopt;
 use sandbox::SocketSpec;
@@ -84,7 +84,7 @@ impl Gear {
         let mut posts = Vec::with_capacity(shots.len());
         for shot in shots {
             let (sender, receiver) = (&shot.ends.sender, shot.ends.receiver.as_ref());
-            let route = Route::of(shot);
+            let route = Route::of(shot, engine.fabric());
             let raw = raws.number((sender.namespace.clone(), route.clone()), || route.socket(&sender.namespace));
             let heard = receiver.filter(|_| shot.listener == ListenerState::Open).and_then(|place| server(shot, place));
             let heard = heard.map(|(key, spec)| servers.number(key, || spec));
@@ -134,7 +134,8 @@ impl Drop for Gear {
     }
 }
 
-/// How a packet finds its way out of the sender: as a socket bound to an address would send it, or by a device.
+/// How a packet finds its way out of the sender: as a socket bound to an address would send it, or by a device. A
+/// guest with several interfaces chooses one by the destination alone: there the device is said.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Route {
     Address(Ipv4Addr),
@@ -142,10 +143,10 @@ enum Route {
 }
 
 impl Route {
-    fn of(shot: &Shot) -> Route {
+    fn of(shot: &Shot, fabric: &Fabric) -> Route {
         match shot.traffic {
-            Traffic::Tcp { .. } | Traffic::Udp { .. } => Route::Address(shot.ends.source),
-            Traffic::Icmp { .. } | Traffic::Other(_) => Route::Device(shot.ends.sender.device.clone()),
+            Traffic::Tcp { .. } | Traffic::Udp { .. } if !shot.ends.sender.is_one_of_several(fabric) => Route::Address(shot.ends.source),
+            Traffic::Tcp { .. } | Traffic::Udp { .. } | Traffic::Icmp { .. } | Traffic::Other(_) => Route::Device(shot.ends.sender.device.clone()),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fabric::engine::{Answer, Drop, Engine as _, EngineError, ListenerState, Outcome, PacketProbe, Probe, Request};
+use fabric::engine::{Answer, Drop, Engine as _, EngineError, ListenerState, Outcome, PacketProbe, Probe, Request, Traffic};
 
 use super::engine::Engine;
 use super::error::Result;
@@ -51,6 +51,9 @@ impl Engine {
                     Err(error) => answers[index] = Some(Err(error)),
                     // Between addresses of one namespace nothing passes a device that could be watched.
                     Ok(ends) if ends.receiver.as_ref().is_some_and(|to| to.namespace == ends.sender.namespace) => {}
+                    // A volley leaves the end of a handshake to the sender's kernel, whose routes may choose another
+                    // interface than the one that is asked about; a connection of its own stays there.
+                    Ok(ends) if is_tcp(probe) && ends.sender.is_one_of_several(self.fabric()) => {}
                     Ok(ends) => shots.push((index, Shot { ends, traffic: probe.traffic, listener })),
                 }
             }
@@ -112,6 +115,10 @@ fn packet_probe(request: &Request) -> Option<&PacketProbe> {
         Probe::Packet(probe) if request.capture.is_none() => Some(probe),
         _ => None,
     }
+}
+
+fn is_tcp(probe: &PacketProbe) -> bool {
+    matches!(probe.traffic, Traffic::Tcp { .. })
 }
 
 /// How many of these fit into one volley: by flows, and by descriptors, of which the system gives a process so many.

@@ -81,6 +81,7 @@ impl Engine {
         // A source that the guest does not own must leave it all the same: whether it gets far is the fabric's affair.
         spec.transparent = ends.source != ends.sender.address;
         spec.bind = Some(SocketAddress::Inet(SocketAddr::V4(SocketAddrV4::new(ends.source, source_port))));
+        spec.device = ends.sender.device.clone().filter(|_| ends.sender.is_one_of_several(self.fabric()));
         Ok(self.client().open_socket(spec)?)
     }
 

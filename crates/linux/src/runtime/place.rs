@@ -38,6 +38,13 @@ impl Place {
         })
     }
 
+    /// Whether the guest has other interfaces too: its own routes choose one by the destination alone, and what is to go
+    /// through this one must say so.
+    pub fn is_one_of_several(&self, fabric: &Fabric) -> bool {
+        let kind = self.interface.map(|interface| &fabric.interfaces[interface].kind);
+        matches!(kind, Some(InterfaceKind::Instance { instance, .. }) if fabric.instances[*instance].interfaces.len() > 1)
+    }
+
     /// An address on the internet.
     pub fn outside(address: Ipv4Addr) -> Place {
         Place { namespace: INTERNET.to_owned(), device: None, mac: [0; 6], address, interface: None }
