@@ -1,4 +1,4 @@
-.PHONY: demo test soak scenarios docs bench bench-peers
+.PHONY: demo test soak scenarios differential docs bench bench-peers
 
 VPCLAB = target/debug/vpclab
 
@@ -19,6 +19,10 @@ soak:
 # The scenarios with real packets, without root.
 scenarios:
 	cargo run -p vpclab -- conformance run conformance --engine linux
+
+# Random clouds on both engines, which must agree; the seed and the lab file of each difference are printed.
+differential:
+	VPCLAB_DIFFERENTIAL_SEEDS=$${VPCLAB_DIFFERENTIAL_SEEDS:-200} cargo test -p conformance --test differential -- --nocapture
 
 # Pages and pictures that the program makes of itself; a test compares them.
 docs:
