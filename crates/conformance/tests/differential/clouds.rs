@@ -5,7 +5,7 @@ use std::fmt::Write;
 /// The lab file of a seed; the same text for ever.
 pub fn lab(seed: u64) -> String {
     let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d);
-    let mut text = format!("# seed {seed}\noutside:\n  office: 203.0.113.7\n  home: 198.51.100.40\nvpcs:\n");
+    let mut text = format!("# seed {seed}\nquotas: {{ addresses_per_region: 20 }}\noutside:\n  office: 203.0.113.7\n  home: 198.51.100.40\nvpcs:\n");
     let has_peer = dice.chance(60);
     let is_peered = has_peer && dice.chance(85);
     first_vpc(&mut dice, is_peered, &mut text);
@@ -179,7 +179,7 @@ fn instances(dice: &mut Dice, has_peer: bool, text: &mut String) {
         "  fw: {{ subnet: a/fw, sg: box, public_ip: {}, source_dest_check: {check}, forward: {forward} }}",
         public(dice)
     );
-    if dice.chance(40) {
+    if dice.chance(25) {
         let (one, other) = (dice.pick(&["pub", "app"]), dice.pick(&["app", "db"]));
         let _ = writeln!(text, "  two: {{ sg: web, interfaces: [ {{ subnet: a/{one} }}, {{ subnet: a/{other} }} ] }}");
     }

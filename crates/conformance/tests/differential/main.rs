@@ -162,7 +162,7 @@ fn differences(seed: u64) -> (Vec<String>, BTreeMap<&'static str, usize>) {
 #[test]
 fn proof_and_linux_agree_on_random_clouds() {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name}={text}: not a number")));
-    let (first, count) = (number("VPCLAB_DIFFERENTIAL_FIRST").unwrap_or(1), number("VPCLAB_DIFFERENTIAL_SEEDS").unwrap_or(4));
+    let (first, count) = (number("VPCLAB_DIFFERENTIAL_FIRST").unwrap_or(1), number("VPCLAB_DIFFERENTIAL_SEEDS").unwrap_or(6));
     let (mut wrong, mut kinds) = (Vec::new(), BTreeMap::<&str, usize>::new());
     for seed in first..first + count {
         let (found, of) = differences(seed);

@@ -151,12 +151,12 @@ impl Engine {
 
     /// The request as the receiver's end got it, if it did.
     fn request_seen(&mut self, matcher: Matcher, receiver: &Place) -> Result<Option<Seen>> {
-        let address = receiver.address;
+        let fabric = self.fabric().clone();
         let is_internet = receiver.interface.is_none();
         let watch = self.watch(receiver)?;
         watch.read()?;
         let seen = watch.frames().filter(|frame| frame.incoming || is_internet).filter_map(|frame| frame.packet());
-        Ok(seen.into_iter().find(|packet| matcher.is_request(packet) && (!is_internet || packet.destination == address)))
+        Ok(seen.into_iter().find(|packet| matcher.is_request(packet) && receiver.is_end_of(&fabric, packet.destination)))
     }
 
     fn arrival(

@@ -45,6 +45,18 @@ impl Place {
         matches!(kind, Some(InterfaceKind::Instance { instance, .. }) if fabric.instances[*instance].interfaces.len() > 1)
     }
 
+    /// Whether a packet to this address has arrived here; else it only passes, as at a middlebox that is asked by its
+    /// public address through itself.
+    pub fn is_end_of(&self, fabric: &Fabric, destination: Ipv4Addr) -> bool {
+        match self.interface {
+            Some(index) => {
+                let interface = &fabric.interfaces[index];
+                interface.addresses.iter().any(|address| address.private == destination)
+            }
+            None => self.address == destination,
+        }
+    }
+
     /// An address on the internet.
     pub fn outside(address: Ipv4Addr) -> Place {
         Place { namespace: INTERNET.to_owned(), device: None, mac: [0; 6], address, interface: None }

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use fabric::Fabric;
 use fabric::engine::{Drop, Leg, ListenerState, Outcome, PacketProbe, Traffic};
 use model::traffic::protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -250,7 +251,7 @@ impl<'a> Volley<'a> {
             echo(server)?;
         }
         for at in (0..stations.len()).filter(|at| stations[*at]) {
-            self.take(at)?;
+            self.take(engine.fabric(), at)?;
         }
         if drops.contains(&true) {
             for dropped in engine.read_drops()? {
@@ -263,13 +264,13 @@ impl<'a> Volley<'a> {
         Ok(looked)
     }
 
-    fn take(&mut self, at: usize) -> Result<()> {
+    fn take(&mut self, fabric: &Fabric, at: usize) -> Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut packets = Vec::new();
         let result = self.gear.stations[at].watch.take(&mut buffer, |bytes| packets.push(bytes[..bytes.len().min(256)].to_vec()));
         self.buffer = buffer;
         result?;
-        packets.iter().for_each(|bytes| self.note(at, bytes));
+        packets.iter().for_each(|bytes| self.note(fabric, at, bytes));
         Ok(())
     }
 
@@ -283,7 +284,7 @@ impl<'a> Volley<'a> {
     }
 
     /// Adds a packet that came in at a station to what is known of its probe.
-    fn note(&mut self, at: usize, bytes: &[u8]) {
+    fn note(&mut self, fabric: &Fabric, at: usize, bytes: &[u8]) {
         let Some(seen) = Seen::parse(bytes) else { return };
         let tagged = tag::read(bytes, |tag| self.port_of(tag)).and_then(|(tag, role)| Some((self.index_of(tag)?, role)));
         let Some((index, role)) = tagged else { return self.note_untagged(at, &seen) };
@@ -302,7 +303,7 @@ impl<'a> Volley<'a> {
         match role {
             Role::Request | Role::End if posts.receiver == Some(at) => {
                 let receiver = shot.ends.receiver.as_ref();
-                if receiver.is_some_and(|place| place.interface.is_some() || seen.destination == place.address) {
+                if receiver.is_some_and(|place| place.is_end_of(fabric, seen.destination)) {
                     flight.ended |= role == Role::End;
                     if role == Role::Request {
                         flight.request.get_or_insert(seen);
