@@ -16,7 +16,7 @@ pub(super) struct Taken {
 impl Taken {
     pub fn add(&mut self, block: Ipv4Net) {
         let (first, last) = (u32::from(block.network()), u32::from(block.broadcast()));
-        if self.blocker(first, last).is_some_and(|end| end >= last) {
+        if self.ranges.range(..=first).next_back().is_some_and(|(_, end)| *end >= last) {
             return;
         }
         // Two blocks are apart or one holds the other.
@@ -73,6 +73,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_block_takes_in_a_smaller_one_at_its_end() {
+        let block = |text: &str| text.parse::<Ipv4Net>().unwrap();
+        let mut taken = Taken::default();
+        taken.add(block("10.0.1.128/25"));
+        taken.add(block("10.0.1.0/24"));
+        assert_eq!(taken.blocks(), [block("10.0.1.0/24")]);
+        assert_eq!(taken.carve(block("10.0.0.0/22"), 24), Some(block("10.0.0.0/24")));
+        assert_eq!(taken.carve(block("10.0.0.0/22"), 25), Some(block("10.0.2.0/25")));
+    }
 
     proptest! {
         #[test]
