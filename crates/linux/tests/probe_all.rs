@@ -278,3 +278,50 @@ fn a_low_ceiling_of_flows_is_not_reached_by_many_probes() {
     let closed: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(Answer { outcome: Outcome::Allowed(_), .. }))).collect();
     assert!(closed.is_empty(), "{} of {}: {:?}", closed.len(), answers.len(), closed[0]);
 }
+
+#[test]
+fn a_probe_through_a_second_interface_leaves_by_it() {
+    // ENI-5: by the guest's own routes it would leave by the first interface, whose check drops it.
+    let mut world = World::t3();
+    world.instance("side", "app-a", "10.0.10.60", "web");
+    let (web1, side) = (world.eni("web1").attachment.clone().expect("attached").instance_id, world.eni("side"));
+    let attachment = side.attachment.as_mut().expect("attached");
+    let instead = std::mem::replace(&mut attachment.instance_id, web1);
+    attachment.device_index = 1;
+    world.model.instances.remove(&instead);
+    world.model.guests.remove(&instead);
+    world.instance("peer", "db-a", "10.0.20.60", "open");
+    world.group("open", "a", &["all 10.0.0.0/16"]);
+    let mut bench = Bench::up(&world);
+    let kinds = [(tcp(80), ListenerState::Open), (tcp(81), ListenerState::Closed), (udp(53), ListenerState::Open)];
+    let asked = kinds.map(|(traffic, listener)| probe(&sender("side"), "10.0.20.60", traffic, listener));
+    for answers in [bench.engine.probe_all(&asked), asked.iter().map(|request| bench.engine.probe(request)).collect()] {
+        let seen = |at: usize| match &answers[at] {
+            Ok(Answer { outcome: Outcome::Allowed(arrival), .. }) => Some(arrival.source.to_string()),
+            _ => None,
+        };
+        assert_eq!([seen(0), seen(2)].map(|source| source.as_deref() == Some("10.0.10.60")), [true; 2], "{answers:#?}");
+        assert!(matches!(&answers[1], Ok(Answer { outcome: Outcome::Refused { .. }, .. })), "{:?}", answers[1]);
+    }
+}
+
+#[test]
+fn what_only_passes_the_receiver_has_not_arrived() {
+    // The way to the appliance's public address leads through the appliance, and ends at the gateway (IGW-3).
+    let mut world = World::t3();
+    world.group("open", "a", &["all 10.0.0.0/16"]);
+    world.instance("fw", "pub-a", "10.0.0.60", "open");
+    world.eip("198.51.100.60", "fw", "10.0.0.60");
+    world.check("fw", false);
+    world.forward("fw");
+    world.route("app", "0.0.0.0/0", "eni-fw");
+    let mut bench = Bench::up(&world);
+    let asked = [tcp(80), udp(53), ECHO].map(|traffic| probe(&sender("app1"), "198.51.100.60", traffic, ListenerState::Open));
+    for answers in [bench.engine.probe_all(&asked), asked.iter().map(|request| bench.engine.probe(request)).collect()] {
+        for answer in answers {
+            let Ok(Answer { outcome: Outcome::Dropped(drop), .. }) = &answer else { panic!("{answer:?}") };
+            assert_eq!(drop.leg, fabric::engine::Leg::Forward, "{answer:?}");
+            assert!(matches!(drop.at, Some(fabric::Component::InternetGateway(_))), "{answer:?}");
+        }
+    }
+}
