@@ -216,6 +216,23 @@ fn two_labs_do_not_see_each_other() {
 }
 
 #[test]
+fn a_second_file_of_the_same_name_is_said() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    std::fs::create_dir(place.folder.path().join("other")).unwrap();
+    place.write("other/lab.yaml", &TWO.replace("tcp/80 from", "tcp/81 from"));
+    let note = "came from";
+    for (arguments, noted) in [(["plan", "-f", "other/lab.yaml"], true), (["plan", "-f", "lab.cloud.yaml"], false)] {
+        assert_eq!(place.vpclab(&arguments).err.contains(note), noted, "{arguments:?}");
+    }
+    let check = ["check", "-f", "other/lab.yaml", "db-1", "web-1", "tcp/80"];
+    assert!(place.vpclab(&check).err.contains(note));
+    assert!(place.vpclab(&["up", "other/lab.yaml"]).err.contains(note));
+    let junit = place.vpclab(&["ls", "-o", "junit"]);
+    assert_eq!((junit.code, junit.out.as_str()), (2, ""));
+}
+
+#[test]
 fn labs_go_on_without_the_daemon() {
     let place = Place::with(TWO);
     place.ok(&["up"]);

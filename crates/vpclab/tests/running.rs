@@ -102,7 +102,8 @@ fn probes_go_to_the_lab_that_is_up_and_a_file_that_was_changed_is_noticed() {
     for engine in ["linux", "proof"] {
         let (out, error, code) = own.vpclab(&["check", "-f", &file, "web-1", "db-1", "tcp/3306", "--engine", engine]);
         assert_eq!((out.as_str(), code), ("web-1 -> 192.168.0.132: open\n", Some(0)), "{engine}");
-        assert!(error.starts_with("note: lab shop is up and is what is asked; its file has "), "{error}");
+        let said = format!("note: lab shop is up and is what is asked; {file} has ");
+        assert!(error.starts_with(&said), "{error}");
     }
 
     // Down, the file alone speaks.

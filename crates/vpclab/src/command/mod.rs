@@ -48,6 +48,9 @@ use crate::output::{Format, Output};
 
 /// Runs one command.
 pub fn run(command: Command, global: &Global, output: &Output) -> Result {
+    if matches!(output.format, Format::Tap | Format::Junit) && !matches!(command, Command::Test(_) | Command::Matrix(_)) {
+        return Err(Failure::usage("only `test` reports as TAP or JUnit").hint("-o table or json"));
+    }
     match command {
         Command::Init(arguments) => init::run(&arguments, output),
         Command::Validate(file) => {

@@ -133,7 +133,7 @@ impl Running {
         model::selector::instance(&self.model, word).or_else(by_address).ok_or_else(|| {
             let names: Vec<&str> = self.model.instances.values().filter_map(|i| model::tag::name(&i.tags)).collect();
             let failure = Failure::usage(format!("lab {} has no instance `{word}`", self.name));
-            failure.hint(source::did_you_mean(word, "instances", &names))
+            failure.hint(source::did_you_mean(word, "instance", &names))
         })
     }
 

@@ -51,6 +51,12 @@ pub fn load(path: &Path, output: &Output) -> Result<Lab> {
     lab::load(&path.to_string_lossy(), &Disk).map_err(|e| Failure::usage(e.render(output.colour())))
 }
 
+/// Whether two paths lead to one file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_owned());
+    real(one) == real(other)
+}
+
 /// The name of the lab in a file, from the file's own name where its content cannot be read.
 pub fn name_of(path: &Path) -> String {
     lab::load(&path.to_string_lossy(), &Disk).map_or_else(|_| lab::load::stem(&path.to_string_lossy()), |lab| lab.name)

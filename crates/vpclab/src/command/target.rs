@@ -7,7 +7,7 @@ use model::Model;
 use model::claim::Claim;
 
 use super::running::Running;
-use super::source::{cloud, find, find_if_any, load};
+use super::source::{cloud, find, find_if_any, is_same, load};
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -45,11 +45,17 @@ impl Target {
         let lab = load(path, output)?;
         let described = cloud(&lab, output)?;
         if let Some(running) = Running::find(&lab.name)? {
+            let from = running.file.clone();
             let target = Target::of(running);
+            if let Some(from) = from.filter(|from| !is_same(path, from)) {
+                let (name, path, from) = (&lab.name, path.display(), from.display());
+                output.note(format!("lab {name} came from {from}; what is asked for here stands in {path}"));
+            }
             let changes = lab.plan(&target.model).map_or(0, |changes| changes.len());
             if changes > 0 {
                 let many = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
-                output.note(format!("lab {} is up and is what is asked; its file has {many} that are not up (vpclab up)", lab.name));
+                let (name, path) = (&lab.name, path.display());
+                output.note(format!("lab {name} is up and is what is asked; {path} has {many} that are not up (vpclab up)"));
             }
             return Ok(Target { claims: lab.claims(), ..target });
         }

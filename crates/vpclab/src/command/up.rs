@@ -13,7 +13,7 @@ use model::{InstanceState, Model};
 use serde_json::json;
 
 use super::running::{daemon, paths};
-use super::source::{empty, find, load};
+use super::source::{empty, find, is_same, load};
 use super::uplink;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
@@ -65,6 +65,7 @@ pub fn plan(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
         None => None,
     };
     let next = next(&lab, known.as_ref(), output)?;
+    note_other_file(known.as_ref(), &find(arguments.positional.as_deref(), global)?, output);
     show(&lab.name, &next, known.as_ref(), output)?;
     let differs = !next.changes.is_empty();
     Ok(if arguments.exit_code && differs { exit::NO.into() } else { ExitCode::SUCCESS })
@@ -101,6 +102,7 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {
             return done(&lab.name, "no changes", &known.model, &next.changes, begun, output);
         }
+        note_other_file(known.as_ref(), &path, output);
         let progress = Progress::new(&lab.name, &next, global);
         let base_generation = known.as_ref().map(|known| known.model.generation);
         let wanted = Wanted { base_generation, file: file.clone(), model: next.model, claims };
@@ -130,6 +132,16 @@ fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<Lab> {
         lab.name.clone_from(name);
     }
     Ok(lab)
+}
+
+/// Two files of one name make one lab: whoever did not mean that must learn it.
+fn note_other_file(known: Option<&LabView>, path: &Path, output: &Output) {
+    if let Some((name, from)) = known.and_then(|known| Some((&known.name, known.file.as_deref()?)))
+        && !is_same(path, from)
+    {
+        let (from, path) = (from.display(), path.display());
+        output.note(format!("lab {name} came from {from} and becomes what {path} says; --lab NAME makes another lab"));
+    }
 }
 
 fn next(lab: &Lab, known: Option<&LabView>, output: &Output) -> Result<Next> {
