@@ -61,6 +61,7 @@ impl Running {
         };
         let handle = sandbox::launch(&spec)?;
         let client = handle.client()?;
+        client.end_with_me()?;
         steps.holder = start.elapsed();
 
         let start = Instant::now();

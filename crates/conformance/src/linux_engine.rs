@@ -48,6 +48,8 @@ impl LinuxEngine {
                 command: SelfCommand::current().map_err(failed)?,
             };
             let client = sandbox::launch(&spec).and_then(|handle| handle.client()).map_err(failed)?;
+            // Nobody else knows of this lab: with its only user it goes, even when that is killed.
+            client.end_with_me().map_err(failed)?;
             let engine = linux::Engine::new(Lab::empty(client, self.options));
             let running = Running { engine, services: None, model: None, fabric: None, now: Timestamp::default() };
             self.running = Some(running);

@@ -328,6 +328,11 @@ impl Client {
         }
     }
 
+    /// From now on the lab ends when this connection does, however its owner ends: for labs of one command.
+    pub fn end_with_me(&self) -> Result<()> {
+        self.done(&Request::EndWithCaller)
+    }
+
     /// Ends the lab: every process in it, then the holder. Returns when all are gone.
     pub fn shutdown(self) -> Result<()> {
         self.done(&Request::Shutdown)?;

@@ -81,6 +81,8 @@ pub(crate) enum Request {
     },
     ListKept,
     Shutdown,
+    /// Shutdown once the caller's connection closes.
+    EndWithCaller,
 }
 
 /// Values for one namespace's `/proc/sys`.

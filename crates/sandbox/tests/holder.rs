@@ -50,6 +50,21 @@ fn the_socket_admits_its_user_only() {
 }
 
 #[test]
+fn a_lab_of_one_owner_ends_when_the_owner_does() {
+    let lab = Lab::with_instance("web");
+    let owner = lab.handle.client().unwrap();
+    owner.end_with_me().unwrap();
+    assert!(lab.client.ping().is_ok());
+    // As when the owner is killed: its descriptors close, nothing is said.
+    drop(owner);
+    let begun = std::time::Instant::now();
+    while lab.client.ping().is_ok() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "the holder lives on");
+    }
+    assert!(!lab.handle.socket.exists());
+}
+
+#[test]
 fn shutdown_leaves_no_process_no_mount_and_no_file() {
     let lab = Lab::with_instance("one");
     lab.shell(

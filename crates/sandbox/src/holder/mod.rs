@@ -70,6 +70,8 @@ struct Holder {
     processes: Processes,
     kept: BTreeMap<String, OwnedFd>,
     cgroup: Option<Tree>,
+    /// The client whose end is the lab's.
+    owner: Option<u64>,
     /// Shutdown was asked for.
     ending: bool,
 }
@@ -110,6 +112,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
             processes: Processes::new(limit),
             kept: BTreeMap::new(),
             cgroup,
+            owner: None,
             ending: false,
         })
     });
@@ -277,6 +280,10 @@ impl Holder {
                 done()
             }
             Request::ListKept => answer(Answer::Names(self.kept.keys().cloned().collect())),
+            Request::EndWithCaller => {
+                self.owner = Some(caller.client);
+                done()
+            }
             Request::Shutdown => {
                 self.end();
                 done()

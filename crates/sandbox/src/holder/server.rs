@@ -243,6 +243,9 @@ impl Holder {
 
     fn forget_client(&mut self, token: u64) {
         self.server.clients.remove(&token);
+        if self.owner == Some(token) {
+            return self.end();
+        }
         for process in self.processes.bound_to(token) {
             // A command that ended meanwhile needs no signal.
             let _ = self.signal(process, libc::SIGKILL);
