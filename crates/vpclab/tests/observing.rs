@@ -3,97 +3,24 @@
 
 sandbox::reexec_in_tests!();
 
+mod shop;
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use control::api::Wanted;
-use control::client::Daemon;
-use control::daemon::DAEMON;
-use control::host::LISTEN;
-use control::paths::Paths;
-use model::{Context, Model, Timestamp};
 use sandbox::SocketSpec;
 use serde_json::Value;
+use shop::{Shop, text};
 
-const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
-
-/// This program is the daemon, and what holds an instance's listeners, when it is started as one: the client starts the
-/// program that it is part of.
-mod hidden_starts_in_tests {
-    extern "C" fn serve() {
-        let arguments: Vec<String> = std::env::args().collect();
-        match arguments.get(1).map(String::as_str) {
-            Some(super::DAEMON) => {
-                let paths = super::Paths::of_user().expect("VPCLAB_HOME");
-                std::process::exit(control::daemon::serve(paths));
-            }
-            Some(super::LISTEN) => {
-                let names = &arguments[2..];
-                let done = control::listener::serve(names, sandbox::entry::inherited(names.len()));
-                std::process::exit(i32::from(done.is_err()));
-            }
-            _ => {}
-        }
-    }
-
-    // JUSTIFICATION: the harness owns `main`, and its threads exist before any test runs.
-    // SAFETY: an entry of .init_array is called once, before main, on the only thread.
-    #[used]
-    #[unsafe(link_section = ".init_array")]
-    static SERVE: extern "C" fn() = serve;
+/// What these tests ask of the shop.
+trait Watched {
+    fn json(&self, arguments: &[&str]) -> Value;
+    fn capturing(&self, arguments: &[&str]) -> Child;
 }
 
-struct Disk;
-
-impl lab::Files for Disk {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        std::fs::read_to_string(name).map(|text| (name.to_owned(), text)).map_err(|e| e.to_string())
-    }
-}
-
-/// The shop, up in a home of its own; taken down with its daemon when the test ends, however it ends.
-struct Shop {
-    daemon: Daemon,
-    home: tempfile::TempDir,
-}
-
-impl Shop {
-    fn up() -> Shop {
-        let home = tempfile::tempdir().unwrap();
-        let (daemon, _) = Daemon::reach(Paths { home: home.path().join("home") }).unwrap();
-        let shop = Shop { daemon, home };
-        let described = lab::load(SHOP, &Disk).expect("lab file");
-        let mut model = Model::new("000000000000", described.region(), Context::seeded(1, Timestamp::default()));
-        assert!(described.apply(&mut model).is_ok());
-        let wanted = Wanted { base_generation: None, file: Some(Path::new(SHOP).to_owned()), model, claims: Vec::new() };
-        shop.daemon.bring("shop", &wanted, Duration::from_secs(60)).unwrap().expect("up in time");
-        shop
-    }
-
-    fn holder(&self) -> sandbox::Client {
-        sandbox::Client::connect(&self.daemon.paths().holder_socket("shop")).unwrap()
-    }
-
-    /// The namespace of an instance.
-    fn namespace(&self, name: &str) -> String {
-        let view = self.daemon.lab("shop").unwrap().expect("up");
-        format!("instance/{}", model::selector::instance(&view.model, name).expect("instance").id)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
-        command.args(arguments).env("VPCLAB_HOME", self.home.path().join("home")).env("NO_COLOR", "1").env_remove("VPCLAB_LAB").env_remove("VPCLAB_FILE");
-        command.current_dir(self.home.path());
-        command
-    }
-
-    fn vpclab(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
+impl Watched for Shop {
     fn json(&self, arguments: &[&str]) -> Value {
         let done = self.vpclab(arguments);
         serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {}{}", text(&done.stdout), text(&done.stderr)))
@@ -110,17 +37,6 @@ impl Shop {
         std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
         child
     }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let _ = self.daemon.take_down("shop");
-        let _ = self.daemon.leave();
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Without what differs from run to run: times and addresses that AWS would choose.

@@ -78,19 +78,34 @@ impl Shop {
         self.daemon.paths().clone()
     }
 
+    /// The lab's holder.
+    pub fn holder(&self) -> sandbox::Client {
+        sandbox::Client::connect(&self.paths().holder_socket("shop")).unwrap()
+    }
+
+    /// The namespace of an instance.
+    pub fn namespace(&self, name: &str) -> String {
+        let view = self.daemon.lab("shop").unwrap().expect("up");
+        format!("instance/{}", model::selector::instance(&view.model, name).expect("instance").id)
+    }
+
     /// A command as a person types it, in a folder without a lab file.
-    pub fn vpclab(&self, arguments: &[&str]) -> Output {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
         command.args(arguments).env("VPCLAB_HOME", self.home.path().join("home")).env("NO_COLOR", "1");
-        command.env_remove("VPCLAB_LAB").env_remove("VPCLAB_FILE").current_dir(self.home.path()).output().unwrap()
+        command.env_remove("VPCLAB_LAB").env_remove("VPCLAB_FILE").current_dir(self.home.path());
+        command
+    }
+
+    /// What it says.
+    pub fn vpclab(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
     }
 
     /// A command in an instance.
     pub fn shell(&self, name: &str, line: &str) -> ExitStatus {
-        let view = self.daemon.lab("shop").unwrap().expect("up");
-        let key = format!("instance/{}", model::selector::instance(&view.model, name).expect("instance").id);
-        let client = sandbox::Client::connect(&self.paths().holder_socket("shop")).unwrap();
-        client.exec(&key, ExecSpec::new(["sh", "-c", line]), Stdio::Null).unwrap().wait().unwrap()
+        let spec = ExecSpec::new(["sh", "-c", line]);
+        self.holder().exec(&self.namespace(name), spec, Stdio::Null).unwrap().wait().unwrap()
     }
 }
 
