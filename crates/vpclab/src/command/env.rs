@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use control::client::Daemon;
 use serde_json::{Map, Value};
 
-use super::running::{named, paths};
+use super::running::{Running, named, paths};
 use super::source;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
@@ -20,7 +19,7 @@ pub fn run(global: &Global, output: &Output) -> Result {
     }
     let lab = match named(global)? {
         Some(name) => Some(name),
-        None => only_one_up()?,
+        None => Running::only()?.map(|lab| lab.name),
     };
     settings.extend(lab.map(|lab| ("VPCLAB_LAB", lab)));
     if output.format == Format::Json {
@@ -31,13 +30,6 @@ pub fn run(global: &Global, output: &Output) -> Result {
     settings.iter().for_each(|(name, value)| output.line(format!("export {name}={}", quoted(value))));
     output.line("# eval \"$(vpclab env)\"");
     Ok(ExitCode::SUCCESS)
-}
-
-fn only_one_up() -> Result<Option<String>> {
-    let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
-    let mut up = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name);
-    let first = up.next();
-    Ok(if up.next().is_none() { first } else { None })
 }
 
 /// As one word of a POSIX shell, whatever it holds.
