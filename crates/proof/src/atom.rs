@@ -1,0 +1,280 @@
+//! The finest distinctions that a cloud makes between packets: every rule of every security group and network ACL, and
+//! every stage, treats all packets of one atom alike.
+
+use std::collections::BTreeSet;
+
+use fabric::Fabric;
+use model::traffic::protocol;
+use model::{IcmpMatch, PortRange, ProbePacket, TrafficMatch};
+
+use crate::traffic::TrafficSet;
+
+/// A class of packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Atom {
+    /// All of them.
+    pub traffic: TrafficSet,
+    /// One that stands for them.
+    pub packet: ProbePacket,
+}
+
+/// All atoms of a cloud; together they are every IPv4 packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Atoms {
+    atoms: Vec<Atom>,
+    reply_ports: Vec<u16>,
+}
+
+/// Messages that somebody answers (RFC 792): echo and timestamp.
+const ANSWERED: [u8; 2] = [8, 13];
+
+impl Atoms {
+    /// The atoms of a cloud whose clients send from the ports of `ephemeral`.
+    pub fn of(fabric: &Fabric, ephemeral: PortRange) -> Self {
+        let groups = fabric
+            .groups
+            .values()
+            .flat_map(|group| group.ingress.iter().chain(&group.egress))
+            .map(|rule| rule.traffic);
+        let acls = || {
+            fabric
+                .acls
+                .values()
+                .flat_map(|acl| acl.ingress.iter().chain(&acl.egress))
+                .map(|entry| entry.traffic)
+        };
+        let named: BTreeSet<TrafficMatch> = groups.chain(acls()).collect();
+        let mut atoms = Vec::new();
+        let (tcp, udp) = (ports(&named, protocol::TCP), ports(&named, protocol::UDP));
+        atoms.extend(
+            tcp.iter()
+                .map(|range| atom(TrafficMatch::Tcp(*range), ProbePacket::Tcp(range.from))),
+        );
+        atoms.extend(
+            udp.iter()
+                .map(|range| atom(TrafficMatch::Udp(*range), ProbePacket::Udp(range.from))),
+        );
+        atoms.extend(messages(&named));
+        atoms.extend(others(&named));
+        // Answers go to the client's port, which only lists tell apart: groups know the flow.
+        let listed: BTreeSet<TrafficMatch> = acls().collect();
+        let mut reply_ports = BTreeSet::from([ephemeral.from]);
+        for number in [protocol::TCP, protocol::UDP] {
+            reply_ports.extend(
+                ports(&listed, number)
+                    .into_iter()
+                    .map(|range| range.from)
+                    .filter(|port| ephemeral.contains(*port)),
+            );
+        }
+        Self {
+            atoms,
+            reply_ports: reply_ports.into_iter().collect(),
+        }
+    }
+
+    /// All of them: TCP and UDP by port, ICMP by type and code, other protocols by number.
+    pub fn iter(&self) -> std::slice::Iter<'_, Atom> {
+        self.atoms.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.atoms.len()
+    }
+
+    /// Never: some packet there always is.
+    pub fn is_empty(&self) -> bool {
+        self.atoms.is_empty()
+    }
+
+    /// Source ports that stand for every one that a client may send from, ascending.
+    pub fn reply_ports(&self) -> &[u16] {
+        &self.reply_ports
+    }
+}
+
+fn atom(traffic: TrafficMatch, packet: ProbePacket) -> Atom {
+    Atom {
+        traffic: TrafficSet::of(traffic),
+        packet,
+    }
+}
+
+/// Every port, cut where the range of a rule begins and behind where it ends.
+fn ports(named: &BTreeSet<TrafficMatch>, number: u8) -> Vec<PortRange> {
+    let mut starts = BTreeSet::from([0]);
+    for traffic in named {
+        let range = match (number, traffic) {
+            (protocol::TCP, TrafficMatch::Tcp(range))
+            | (protocol::UDP, TrafficMatch::Udp(range)) => range,
+            _ => continue,
+        };
+        starts.insert(range.from);
+        starts.extend(range.to.checked_add(1));
+    }
+    let ends = starts.iter().skip(1).map(|next| next - 1).chain([u16::MAX]);
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(from, to)| PortRange { from: *from, to })
+        .collect()
+}
+
+/// Every ICMP message: a named type and code alone, the rest of its type, and all types that nobody names.
+fn messages(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
+    let codes: BTreeSet<(u8, u8)> = named
+        .iter()
+        .filter_map(|traffic| match traffic {
+            TrafficMatch::Icmp(IcmpMatch {
+                icmp_type: Some(icmp_type),
+                code: Some(code),
+            }) => Some((*icmp_type, *code)),
+            _ => None,
+        })
+        // The one that people send.
+        .chain([(8, 0)])
+        .collect();
+    let types = named.iter().filter_map(|traffic| match traffic {
+        TrafficMatch::Icmp(wanted) => wanted.icmp_type,
+        _ => None,
+    });
+    let types: BTreeSet<u8> = types
+        .chain(codes.iter().map(|(icmp_type, _)| *icmp_type))
+        .chain(ANSWERED)
+        .collect();
+    let mut rest = TrafficSet::of(TrafficMatch::Icmp(IcmpMatch::default()));
+    let mut atoms = Vec::new();
+    let mut take = |traffic: TrafficSet, rest: &mut TrafficSet| {
+        let traffic = traffic.intersection(rest);
+        *rest = rest.difference(&traffic);
+        if let Some(packet) = traffic.lowest() {
+            atoms.push(Atom { traffic, packet });
+        }
+    };
+    for (icmp_type, code) in &codes {
+        let packet = ProbePacket::Icmp {
+            icmp_type: *icmp_type,
+            code: *code,
+        };
+        take(TrafficSet::packet(packet), &mut rest);
+    }
+    for icmp_type in &types {
+        take(
+            TrafficSet::of(TrafficMatch::Icmp(IcmpMatch {
+                icmp_type: Some(*icmp_type),
+                code: None,
+            })),
+            &mut rest,
+        );
+    }
+    let all = rest.clone();
+    take(all, &mut rest);
+    atoms
+}
+
+/// Every other protocol: those that a rule names, and all that none does.
+fn others(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
+    let numbers: BTreeSet<u8> = named
+        .iter()
+        .filter_map(|traffic| match traffic {
+            TrafficMatch::Other(number) => Some(*number),
+            _ => None,
+        })
+        .filter(|number| {
+            ![
+                protocol::TCP,
+                protocol::UDP,
+                protocol::ICMP,
+                protocol::ICMPV6,
+            ]
+            .contains(number)
+        })
+        .collect();
+    let ports = [
+        TrafficMatch::Tcp(PortRange::ALL),
+        TrafficMatch::Udp(PortRange::ALL),
+    ];
+    let messages = [
+        TrafficMatch::Icmp(IcmpMatch::default()),
+        TrafficMatch::Icmpv6(IcmpMatch::default()),
+    ];
+    let mut rest = TrafficSet::all().difference(&TrafficSet::of_any(ports.iter().chain(&messages)));
+    let mut atoms = Vec::new();
+    for number in numbers {
+        let traffic = TrafficSet::of(TrafficMatch::Other(number));
+        rest = rest.difference(&traffic);
+        atoms.push(Atom {
+            traffic,
+            packet: ProbePacket::Other(number),
+        });
+    }
+    atoms.extend(rest.lowest().map(|packet| Atom {
+        traffic: rest,
+        packet,
+    }));
+    atoms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_cut_where_a_range_begins_and_behind_its_end() {
+        let named = BTreeSet::from([
+            TrafficMatch::Tcp(PortRange { from: 80, to: 90 }),
+            TrafficMatch::Udp(PortRange::one(53)),
+        ]);
+        let ranges: Vec<(u16, u16)> = ports(&named, protocol::TCP)
+            .iter()
+            .map(|range| (range.from, range.to))
+            .collect();
+        assert_eq!(ranges, [(0, 79), (80, 90), (91, u16::MAX)]);
+        assert_eq!(
+            ports(
+                &BTreeSet::from([TrafficMatch::Tcp(PortRange::ALL)]),
+                protocol::TCP
+            ),
+            [PortRange::ALL]
+        );
+    }
+
+    #[test]
+    fn messages_and_protocols_are_each_in_one_atom() {
+        let named = BTreeSet::from([
+            TrafficMatch::Icmp(IcmpMatch {
+                icmp_type: Some(3),
+                code: Some(4),
+            }),
+            TrafficMatch::Icmp(IcmpMatch {
+                icmp_type: Some(11),
+                code: None,
+            }),
+            TrafficMatch::Other(47),
+        ]);
+        for (atoms, whole) in [
+            (
+                messages(&named),
+                TrafficSet::of(TrafficMatch::Icmp(IcmpMatch::default())),
+            ),
+            (
+                others(&named),
+                TrafficSet::all().difference(&TrafficSet::of_any(&[
+                    TrafficMatch::Tcp(PortRange::ALL),
+                    TrafficMatch::Udp(PortRange::ALL),
+                    TrafficMatch::Icmp(IcmpMatch::default()),
+                    TrafficMatch::Icmpv6(IcmpMatch::default()),
+                ])),
+            ),
+        ] {
+            let mut all = TrafficSet::empty();
+            for atom in &atoms {
+                assert!(atom.traffic.contains(atom.packet), "{atom:?}");
+                assert!(all.intersection(&atom.traffic).is_empty(), "{atom:?}");
+                all = all.union(&atom.traffic);
+            }
+            assert_eq!(all, whole);
+        }
+    }
+}

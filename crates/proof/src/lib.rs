@@ -1,0 +1,17 @@
+//! Proves what a cloud's network does, for all packets at once, without sending one. Pure.
+//!
+//! Start at [`Reach`]: who reaches whom with what. [`TrafficSet`] is what such answers are made of, [`Atoms`] the finest
+//! distinctions that a cloud makes between packets, [`Place`] who sends and receives. What decides about a packet is
+//! `fabric`'s; nothing here states it again.
+#![forbid(unsafe_code)]
+
+mod atom;
+mod intervals;
+pub mod place;
+pub mod reach;
+pub mod traffic;
+
+pub use atom::{Atom, Atoms};
+pub use place::{Place, PlaceIndex};
+pub use reach::{Between, Options, Reach};
+pub use traffic::TrafficSet;
