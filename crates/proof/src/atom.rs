@@ -173,7 +173,8 @@ fn messages(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
     atoms
 }
 
-/// Every other protocol: those that a rule names, and all that none does.
+/// Every other protocol: those that a rule names, and all that none does. ICMPv6 between IPv4 addresses is one of them:
+/// no rule for messages means it.
 fn others(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
     let numbers: BTreeSet<u8> = named
         .iter()
@@ -200,7 +201,10 @@ fn others(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
         TrafficMatch::Icmpv6(IcmpMatch::default()),
     ];
     let mut rest = TrafficSet::all().difference(&TrafficSet::of_any(ports.iter().chain(&messages)));
-    let mut atoms = Vec::new();
+    let mut atoms = vec![Atom {
+        traffic: TrafficSet::of(TrafficMatch::Other(protocol::ICMPV6)),
+        packet: ProbePacket::Other(protocol::ICMPV6),
+    }];
     for number in numbers {
         let traffic = TrafficSet::of(TrafficMatch::Other(number));
         rest = rest.difference(&traffic);
@@ -264,7 +268,6 @@ mod tests {
                     TrafficMatch::Tcp(PortRange::ALL),
                     TrafficMatch::Udp(PortRange::ALL),
                     TrafficMatch::Icmp(IcmpMatch::default()),
-                    TrafficMatch::Icmpv6(IcmpMatch::default()),
                 ])),
             ),
         ] {
