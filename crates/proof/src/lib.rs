@@ -1,12 +1,13 @@
 //! Proves what a cloud's network does, for all packets at once, without sending one. Pure.
 //!
 //! Start at [`Reach`]: who reaches whom with what. [`TrafficSet`] is what such answers are made of, [`Atoms`] the finest
-//! distinctions that a cloud makes between packets, [`Place`] who sends and receives. What decides about a packet is
+//! distinctions that a cloud makes between packets, [`Place`] who sends and receives; [`mod@lint`] what looks wrong. What decides about a packet is
 //! `fabric`'s; nothing here states it again.
 #![forbid(unsafe_code)]
 
 mod atom;
 mod intervals;
+pub mod lint;
 pub mod place;
 pub mod reach;
 pub mod traffic;

@@ -75,6 +75,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Does the lab keep its promises (`expect:`)
     Test(TestArgs),
+    /// What looks wrong although it is legal: doors that stand open, ways that lead nowhere, rules of no use
+    Lint(crate::command::lint::LintArgs),
     /// Who reaches whom: every pair asked at once
     Matrix(crate::command::matrix::MatrixArgs),
     /// Real echo requests from one place to another; where they are lost, which stage did it

@@ -15,6 +15,7 @@ pub mod graph;
 mod grid;
 pub mod init;
 pub mod inspect;
+pub mod lint;
 pub mod logs;
 pub mod ls;
 pub mod man;
@@ -78,6 +79,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Capture(arguments) => capture::run(&arguments, global, output),
         Command::Sockets(arguments) => sockets::run(&arguments, global, output),
         Command::Graph(arguments) => graph::run(&arguments, global, output),
+        Command::Lint(arguments) if arguments.list => lint::list(output),
+        Command::Lint(arguments) => lint::run(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
