@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod atom;
+pub mod fault;
 mod intervals;
 pub mod lint;
 pub mod place;
