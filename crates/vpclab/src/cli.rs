@@ -75,6 +75,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Does the lab keep its promises (`expect:`)
     Test(TestArgs),
+    /// Put a hidden mistake into a running lab, to find and repair
+    Break(crate::command::breakage::BreakArgs),
     /// What looks wrong although it is legal: doors that stand open, ways that lead nowhere, rules of no use
     Lint(crate::command::lint::LintArgs),
     /// Who reaches whom: every pair asked at once

@@ -7,8 +7,8 @@ use model::network_interface::InterfaceType;
 use model::operation::Direction;
 use model::route_table::{Associated, RouteOrigin};
 use model::{
-    Model, NetworkInterface, Origin, Peer, PortRange, RouteTable, RouteTarget, SecurityGroup,
-    SecurityGroupRule, Tags, TrafficMatch, VpcId, tag,
+    Model, NetworkAcl, NetworkInterface, Origin, Peer, PortRange, RouteTable, RouteTarget,
+    SecurityGroup, SecurityGroupRule, Tags, TrafficMatch, VpcId, tag,
 };
 
 use super::{Change, Fault};
@@ -31,6 +31,33 @@ pub fn faults(model: &Model) -> Vec<Fault> {
     faults
 }
 
+/// A network ACL by name; the one that came with a VPC has none.
+fn list(model: &Model, acl: &NetworkAcl) -> String {
+    match (tag::name(&acl.tags), model.vpcs.get(&acl.vpc_id)) {
+        (None, Some(vpc)) if acl.is_default => format!("acl of vpc {}", name(&vpc.tags, &vpc.id)),
+        _ => format!("acl {}", name(&acl.tags, &acl.id)),
+    }
+}
+
+/// Where a route leads, by name.
+fn place(model: &Model, target: &RouteTarget) -> String {
+    let tags = match target {
+        RouteTarget::InternetGateway(id) => model.internet_gateways.get(id).map(|igw| &igw.tags),
+        RouteTarget::NatGateway(id) => model.nat_gateways.get(id).map(|nat| &nat.tags),
+        RouteTarget::VpcPeeringConnection(id) => {
+            model.vpc_peering_connections.get(id).map(|pcx| &pcx.tags)
+        }
+        RouteTarget::NetworkInterface(id) => {
+            return model
+                .network_interfaces
+                .get(id)
+                .map_or_else(|| id.to_string(), |eni| holder(model, eni));
+        }
+        _ => None,
+    };
+    tags.map_or_else(|| target.to_string(), |tags| name(tags, target))
+}
+
 fn name(tags: &Tags, id: &impl ToString) -> String {
     tag::name(tags).map_or_else(|| id.to_string(), str::to_owned)
 }
@@ -50,15 +77,18 @@ fn routes(model: &Model, table: &RouteTable, faults: &mut Vec<Fault>) {
             subject: subject.clone(),
             text: format!(
                 "the route {} -> {} is gone",
-                route.destination, route.target
+                route.destination,
+                place(model, &route.target)
             ),
             origin: route.origin.clone(),
         });
         for target in others(model, &table.vpc_id, &route.target) {
             faults.push(Fault {
                 text: format!(
-                    "the route {} leads to {target} instead of {}",
-                    route.destination, route.target
+                    "the route {} leads to {} instead of {}",
+                    route.destination,
+                    place(model, &target),
+                    place(model, &route.target)
                 ),
                 change: Change::WrongTarget {
                     route_table: table.id.clone(),
@@ -156,9 +186,9 @@ fn associations(model: &Model, faults: &mut Vec<Fault>) {
                     },
                     subject: format!("subnet {}", name(&subnet.tags, &subnet.id)),
                     text: format!(
-                        "it uses network ACL {} instead of {}",
-                        name(&other.tags, &other.id),
-                        name(&acl.tags, &acl.id)
+                        "it uses {} instead of {}",
+                        list(model, other),
+                        list(model, acl)
                     ),
                     origin: subnet.origin.clone(),
                 });
@@ -344,7 +374,7 @@ fn lists(model: &Model, faults: &mut Vec<Fault>) {
                     egress,
                     entry,
                 },
-                subject: format!("acl {}", name(&acl.tags, &acl.id)),
+                subject: list(model, acl),
                 origin: acl.origin.clone(),
             });
         }

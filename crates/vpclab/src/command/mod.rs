@@ -1,5 +1,6 @@
 //! What each command does.
 
+pub mod breakage;
 pub mod capture;
 mod check;
 mod cidr;
@@ -79,6 +80,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Capture(arguments) => capture::run(&arguments, global, output),
         Command::Sockets(arguments) => sockets::run(&arguments, global, output),
         Command::Graph(arguments) => graph::run(&arguments, global, output),
+        Command::Break(arguments) => breakage::run(&arguments, global, output),
         Command::Lint(arguments) if arguments.list => lint::list(output),
         Command::Lint(arguments) => lint::run(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),

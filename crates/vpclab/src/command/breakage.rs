@@ -1,0 +1,261 @@
+//! `break`: a hidden mistake in a running lab, to find and repair.
+//!
+//! What was there before is kept beside the lab's state: it decides whether the lab is repaired, however it was done.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use control::api::{ProblemKind, Wanted};
+use fabric::Fabric;
+use model::{Model, Timestamp};
+use proof::fault::{Fault, faults, same_traffic};
+use proof::{Options, Reach};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::running::{Running, paths};
+use super::source::did_you_mean;
+use crate::cli::Global;
+use crate::exit::{self, Failure, Result};
+use crate::output::{Format, Output};
+
+/// `break`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct BreakArgs {
+    /// What to do with the mistake that is in; without one: make it
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+    /// The same mistake every time; default: another one every time
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Only a mistake of this kind, such as lost-route
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+}
+
+/// What to do with a mistake.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum Verb {
+    /// Say whether the lab carries again what it carried before (exit 1: no)
+    Check,
+    /// Say where to look
+    Hint,
+    /// Say what it was
+    Reveal,
+    /// Put the lab back to what it was before
+    Undo,
+}
+
+/// What is kept of a mistake.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    fault: Fault,
+    since: Timestamp,
+    /// The lab before.
+    before: Model,
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Makes a mistake, or deals with the one that is in.
+pub fn run(arguments: &BreakArgs, global: &Global, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json])?;
+    let running = Running::open(global)?;
+    let kept = read(&running)?;
+    match (arguments.verb, kept) {
+        (None, Some(_)) => {
+            let failure = Failure::usage(format!("a mistake is in lab {} already", running.name));
+            Err(failure.hint("vpclab break check, hint or reveal; vpclab break undo takes it back"))
+        }
+        (None, None) => make(arguments, &running, output),
+        (Some(_), None) => {
+            let failure = Failure::usage(format!("no mistake was made in lab {}", running.name));
+            Err(failure.hint("vpclab break makes one"))
+        }
+        (Some(Verb::Check), Some(kept)) => check(&running, &kept, output),
+        (Some(Verb::Hint), Some(kept)) => {
+            say(output, "hint", kept.fault.change.hint());
+            Ok(ExitCode::SUCCESS)
+        }
+        (Some(Verb::Reveal), Some(kept)) => {
+            let place = if kept.fault.origin.is_known() { format!("  {}", kept.fault.origin) } else { String::new() };
+            say(output, "mistake", &format!("{}: {}{place}", kept.fault.subject, kept.fault.text));
+            Ok(ExitCode::SUCCESS)
+        }
+        (Some(Verb::Undo), Some(kept)) => undo(&running, kept, output),
+    }
+}
+
+fn make(arguments: &BreakArgs, running: &Running, output: &Output) -> Result {
+    let seed = arguments.seed.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |now| u64::from(now.subsec_nanos()) ^ now.as_secs())
+    });
+    let (fault, mut broken) = choose(running, arguments.kind.as_deref(), seed)?;
+    let mut before = (*running.model).clone();
+    before.advance_to(control::host::now());
+    // Written down first: a mistake that nobody can take back would be one of ours.
+    let kept = Kept { fault, since: control::host::now(), before };
+    write(running, &kept)?;
+    broken.generation = broken.generation.max(running.model.generation + 1);
+    if let Err(failure) = bring(running, broken) {
+        forget(running)?;
+        return Err(failure);
+    }
+    if output.format == Format::Json {
+        output.json(&json!({"lab": running.name, "seed": seed}))?;
+    } else {
+        output.line(format!("something is wrong in lab {} now (seed {seed})", running.name));
+        output.note("find it: vpclab test, matrix, ping, traceroute, ls; repair it: change the lab file, vpclab up; then: vpclab break check");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A mistake that is felt: every kind is as likely as every other, and every mistake of a kind too.
+fn choose(running: &Running, kind: Option<&str>, seed: u64) -> Result<(Fault, Model)> {
+    let mut model = (*running.model).clone();
+    model.advance_to(control::host::now());
+    let all = faults(&model);
+    let mut kinds: Vec<&'static str> = all.iter().map(|fault| fault.change.kind()).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    if let Some(kind) = kind {
+        let known = kinds.clone();
+        kinds.retain(|known| *known == kind);
+        if kinds.is_empty() {
+            let failure = Failure::usage(format!("lab {} offers no mistake of the kind `{kind}`", running.name));
+            return Err(failure.hint(did_you_mean(kind, "kinds", &known)));
+        }
+    }
+    let reach = prove(&running.fabric)?;
+    let mut random = seed;
+    while !kinds.is_empty() {
+        let kind = kinds.remove(below(&mut random, kinds.len()));
+        let mut left: Vec<&Fault> = all.iter().filter(|fault| fault.change.kind() == kind).collect();
+        while !left.is_empty() {
+            let fault = left.remove(below(&mut random, left.len()));
+            let mut broken = model.clone();
+            if fault.apply(&mut broken).is_err() {
+                continue;
+            }
+            let fabric = Fabric::compile(&broken);
+            if !same_traffic((&running.fabric, &reach), (&fabric, &prove(&fabric)?)) {
+                return Ok((fault.clone(), broken));
+            }
+        }
+    }
+    let failure = Failure { code: exit::NO, message: format!("lab {} offers no mistake that anybody would notice", running.name), hint: None };
+    Err(failure.hint("a lab with instances and rules offers many: vpclab init"))
+}
+
+/// A number below `bound` (SplitMix64: the same on every machine).
+fn below(random: &mut u64, bound: usize) -> usize {
+    *random = random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z = *random;
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
+}
+
+fn check(running: &Running, kept: &Kept, output: &Output) -> Result {
+    let before = Fabric::compile(&kept.before);
+    let repaired = same_traffic((&before, &prove(&before)?), (&running.fabric, &prove(&running.fabric)?));
+    let seconds = control::host::now().0.saturating_sub(kept.since.0);
+    if output.format == Format::Json {
+        output.json(&json!({"lab": running.name, "repaired": repaired, "seconds": seconds}))?;
+    } else if repaired {
+        output.line(format!("repaired, {} after it broke", duration(seconds)));
+    } else {
+        output.line(format!("not repaired yet: lab {} does not carry what it carried before", running.name));
+    }
+    if !repaired {
+        return Ok(exit::NO.into());
+    }
+    forget(running)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn undo(running: &Running, kept: Kept, output: &Output) -> Result {
+    let mut model = kept.before;
+    // Ids are never used again, and no state of the lab is older than the one before it.
+    model.context = running.model.context.clone();
+    model.generation = running.model.generation + 1;
+    bring(running, model)?;
+    forget(running)?;
+    say(output, "undone", &format!("{}: {}", kept.fault.subject, kept.fault.text));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bring(running: &Running, model: Model) -> Result<()> {
+    let wanted = Wanted {
+        base_generation: Some(running.model.generation),
+        file: running.file.clone(),
+        model,
+        claims: running.claims.clone(),
+    };
+    match running.daemon().bring(&running.name, &wanted, PATIENCE) {
+        Ok(Some(_)) => Ok(()),
+        Ok(None) => {
+            let message = format!("not done after {} s; the daemon goes on", PATIENCE.as_secs());
+            Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab break check".to_owned()) })
+        }
+        Err(problem) if problem.kind == ProblemKind::Conflict => {
+            Err(Failure::environment("another command changed the lab meanwhile").hint("say it again"))
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+fn prove(fabric: &Fabric) -> Result<Reach> {
+    Reach::of(fabric, Options::default()).map_err(|e| Failure::usage(e.to_string()))
+}
+
+fn say(output: &Output, key: &str, text: &str) {
+    match output.format {
+        Format::Json => output.line(json!({ key: text }).to_string()),
+        _ => output.line(text),
+    }
+}
+
+fn duration(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds} s"),
+        (minutes, seconds) => format!("{minutes} min {seconds} s"),
+    }
+}
+
+fn place(running: &Running) -> Result<PathBuf> {
+    Ok(paths()?.logs(&running.name).join("mistake.json"))
+}
+
+fn read(running: &Running) -> Result<Option<Kept>> {
+    let path = place(running)?;
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Failure::environment(format!("{}: {error}", path.display()))),
+    };
+    // A damaged note is as good as none: the lab's own state is elsewhere.
+    Ok(serde_json::from_slice(&text).ok())
+}
+
+fn write(running: &Running, kept: &Kept) -> Result<()> {
+    let path = place(running)?;
+    let failed = |error: &dyn std::fmt::Display| Failure::environment(format!("{}: {error}", path.display()));
+    paths()?.make(&running.name).map_err(|e| failed(&e))?;
+    let text = serde_json::to_vec(kept).map_err(|e| failed(&e))?;
+    std::fs::write(&path, text).map_err(|e| failed(&e))
+}
+
+fn forget(running: &Running) -> Result<()> {
+    let path = place(running)?;
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::environment(format!("{}: {error}", path.display())))
+        }
+        _ => Ok(()),
+    }
+}
