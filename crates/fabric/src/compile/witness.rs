@@ -8,6 +8,7 @@ use model::cidr::{LINK_LOCAL, RFC_1918, RFC_6598};
 
 use crate::fabric::Fabric;
 use crate::group::RulePeer;
+use crate::stage::internet::PUBLIC_DNS;
 
 /// Kept for tests of networks (RFC 2544): nobody's rule means it by accident.
 const TEST_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
@@ -103,12 +104,23 @@ impl Fabric {
         self.witness.or(self.witnesses.first().copied())
     }
 
-    /// Whether a host outside has the address: a named place, or one that stands for `internet`.
+    /// Hosts of the internet that no lab names, sorted: those that stand for `internet`, and the public DNS unless the
+    /// lab itself has its address.
+    pub fn unnamed_hosts(&self) -> Vec<Ipv4Addr> {
+        let mut hosts = self.witnesses.clone();
+        hosts.extend((!self.public_addresses.contains_key(&PUBLIC_DNS)).then_some(PUBLIC_DNS));
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
+    /// Whether a host outside has the address: a named place, or one that stands for `internet`, or the public DNS.
     pub fn is_outside_host(&self, address: IpAddr) -> bool {
-        let stands_for_internet = match address {
+        let is_unnamed = match address {
+            IpAddr::V4(PUBLIC_DNS) => !self.public_addresses.contains_key(&PUBLIC_DNS),
             IpAddr::V4(address) => self.witnesses.binary_search(&address).is_ok(),
             IpAddr::V6(_) => false,
         };
-        stands_for_internet || self.outside_host(address).is_some()
+        is_unnamed || self.outside_host(address).is_some()
     }
 }

@@ -1,16 +1,19 @@
 //! Beyond the gateways: whether a host has the address, and what the internet routes at all.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::fabric::Fabric;
 use crate::reason::{Component, Decision, Reason, Stage};
 
-/// Passes to a named place and to the addresses that stand for `internet`; nobody else lives outside.
+/// The public DNS, a host of every internet: what answers names outside of VPCs (DNS-5), and what people ping first.
+pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
+
+/// Passes to a named place, to the public DNS and to the addresses that stand for `internet`; nobody else lives outside.
 pub fn decide(fabric: &Fabric, destination: IpAddr) -> Decision {
     let reason = |at, text: &str| Reason::new(Stage::Internet, at, format!("{destination} {text}"));
     match fabric.outside_host(destination) {
         Some(host) => Decision::Pass(reason(Component::Outside(host), "is a host outside")),
-        None if fabric.is_outside_host(destination) => Decision::Pass(reason(Component::Internet, "stands for the internet")),
+        None if fabric.is_outside_host(destination) => Decision::Pass(reason(Component::Internet, "is a host of the internet")),
         None => Decision::Drop(reason(Component::Internet, "is no host's address")),
     }
 }

@@ -2,13 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+pub use fabric::stage::internet::PUBLIC_DNS;
 use fabric::{Fabric, Stage};
+use ipnet::Ipv4Net;
 use netlink::nft::build::is_not;
 use netlink::nft::build::Load;
 use netlink::nft::{Chain, Expr, Family, Hook, priority};
 
 use super::internet_gateway::OUTER_MAC;
-use super::phrase::{goto, restore_ttl, then};
+use super::phrase::{goto, restore_ttl, then, within};
 use super::{ANYWHERE, LinkEnd, MAIN, MTU_INTERNET, Options, Plan, RouteTo, host};
 use crate::naming::{INTERNET, outside_link};
 
@@ -21,9 +23,8 @@ const GATEWAY_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 252);
 /// Where packets go that nobody outside receives.
 const SINK: &str = "s_internet";
 const SINK_SPARE: &str = "s_spare";
-/// Where the public DNS answers.
-pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
-
+/// Multicast, and what is beyond it (RFC 1112, RFC 919).
+const NOT_UNICAST: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3);
 /// Adds the outside.
 pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     let end = |name: &str, last: u8| LinkEnd::new(INTERNET, name, [0x02, 0x76, 0x70, 0x63, 6, last], MTU_INTERNET);
@@ -31,13 +32,12 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     let namespace = plan.namespace(INTERNET);
     namespace.forward();
     namespace.route(MAIN, ANYWHERE, 0, RouteTo::device(SINK));
-    namespace.address("lo", host(PUBLIC_DNS));
     for address in fabric.outside.values().flat_map(|host| &host.addresses) {
         if let IpAddr::V4(address) = address {
             namespace.address("lo", host(*address));
         }
     }
-    for address in fabric.representatives() {
+    for address in fabric.unnamed_hosts() {
         namespace.address("lo", host(address));
     }
     for gateway in fabric.internet_gateways.values().filter(|gateway| gateway.vpc.is_some()) {
@@ -57,5 +57,7 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
         true => vec![Expr::Verdict(goto(drop))],
     };
     table.chain(Chain::base("forward", Hook::Forward, priority::FILTER), vec![nobody.clone()]);
-    table.chain(Chain::base("output", Hook::Output, priority::FILTER), vec![nobody]);
+    // Hosts here send to a group by the device that has their own address, which is the loopback; no route is asked (L2-4).
+    let groups = then(within(Load::DestinationV4, NOT_UNICAST), goto(table.drop_chain("internet")));
+    table.chain(Chain::base("output", Hook::Output, priority::FILTER), vec![groups, nobody]);
 }

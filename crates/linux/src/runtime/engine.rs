@@ -105,7 +105,9 @@ impl Engine {
     }
 
     pub(crate) fn outside_component(&self, address: std::net::Ipv4Addr) -> Option<Component> {
-        self.fabric().outside_host(address.into()).map(Component::Outside)
+        let fabric = self.fabric();
+        let unnamed = || fabric.is_outside_host(address.into()).then_some(Component::Internet);
+        fabric.outside_host(address.into()).map(Component::Outside).or_else(unnamed)
     }
 
     /// Every interface whose guest passes packets on.
@@ -173,13 +175,19 @@ impl Engine {
         Place::of_interface(fabric, index).ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))
     }
 
-    /// Nothing logs what the router and the services of the fabric leave unanswered (L2-6): it ended there.
-    pub(crate) fn ignored_by_a_service(&self, probe: &Probe, outcome: Outcome) -> Outcome {
+    /// Nothing logs what the router and the services of the fabric leave unanswered (L2-6): it ended there. Nobody watches
+    /// them either: what they answered has arrived where it was sent to.
+    pub(crate) fn met_by_a_service(&self, probe: &Probe, mut outcome: Outcome) -> Outcome {
         let (from, to) = match probe {
             Probe::Packet(probe) => (&probe.from, probe.to),
             Probe::Guest { from, command: GuestCommand::Ping { to, .. } } => (from, *to),
             _ => return outcome,
         };
+        if let Outcome::Allowed(arrival) = &mut outcome
+            && arrival.destination.is_unspecified()
+        {
+            arrival.destination = to;
+        }
         let (Outcome::Dropped(drop @ Drop { leg: Leg::Forward, at: None, .. }), Sender::Interface(id)) = (&outcome, from) else {
             return outcome;
         };
@@ -245,7 +253,7 @@ impl fabric::engine::Engine for Engine {
             Probe::Http { from, method, url, headers } => self.http_probe(from, method, url, headers)?,
             Probe::RouteLookup { .. } => return Err(EngineError::Unsupported(Unsupported::Other("route look-ups"))),
         };
-        let outcome = self.ignored_by_a_service(&request.probe, outcome);
+        let outcome = self.met_by_a_service(&request.probe, outcome);
         let captured = request.capture.as_ref().map(|capture| self.captured(capture)).transpose()?;
         Ok(Answer { outcome, captured })
     }

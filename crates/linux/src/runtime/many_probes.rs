@@ -89,7 +89,7 @@ impl Engine {
                     Verdict::Silence(leg) => Outcome::Dropped(Drop { leg, at: None, code: None, reason: None }),
                     Verdict::Unclear => continue,
                 };
-                let outcome = self.ignored_by_a_service(&requests[index].probe, outcome);
+                let outcome = self.met_by_a_service(&requests[index].probe, outcome);
                 answers[index] = Some(Ok(Answer { outcome, captured: None }));
             }
         }
