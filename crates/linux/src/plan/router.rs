@@ -1,6 +1,6 @@
 //! The router of a VPC: links, routing by mark, and the chains that a packet meets in order (PIPE-3, PIPE-5).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use fabric::{Direction, Fabric, Interface, InterfaceIndex, InterfaceKind, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
@@ -9,7 +9,7 @@ use netlink::nft::build::{Load, in_prefix, in_set, is, is_not, set_mark, set_met
 use netlink::nft::{Base, Chain, Checksum, CompareOp, CtKey, Element, Expr, Family, Field, Hook, MetaKey, Set, Verdict, concat, priority};
 
 use super::phrase::{all, by_device, device_is, device_key, ethertype, goto, jump, restore_ttl, then, within};
-use super::security_group::{self, Keeper, NAT, OWN, PASSES_ON, UNCHECKED_LIMIT};
+use super::security_group::{self, CHECKED, Keeper, NAT, OWN, PASSES_ON, UNCHECKED_LIMIT};
 use super::{
     ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
 };
@@ -206,6 +206,7 @@ fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
         table.set(Set::verdict_map(map, [4]), []);
     }
     let labels = passing_on(fabric, index, table)?;
+    let checked = checked(fabric, index, table);
     if !labels.is_empty() {
         super::reset::relay(table);
     }
@@ -226,10 +227,10 @@ fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
     network.extend([by_device(MetaKey::Oif, "sg_in"), vec![Expr::Verdict(Verdict::Drop)]]);
     table.chain(Chain::new("network"), network);
     // Both ends know and track the flow: only interfaces in between, if there can be any, are still asked.
-    let asks = |key: MetaKey, map: &str| if labels.is_empty() { Vec::new() } else { vec![by_device(key, map)] };
-    let mut known = asks(MetaKey::Iif, "keep_out");
+    let asks = |key: MetaKey, map: &str, if_any: bool| if_any.then(|| by_device(key, map));
+    let mut known: Vec<_> = asks(MetaKey::Iif, "keep_out", !labels.is_empty()).into_iter().collect();
     known.extend(between());
-    known.extend(asks(MetaKey::Oif, "keep_in"));
+    known.extend(asks(MetaKey::Oif, "keep_in", !labels.is_empty() || !checked.is_empty()));
     known.push(vec![Expr::Verdict(goto("deliver"))]);
     table.chain(Chain::new("known"), known);
     table.chain(Chain::new("deliver"), vec![by_device(MetaKey::Oif, "tail"), vec![Expr::Verdict(Verdict::Accept)]]);
@@ -253,7 +254,7 @@ fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
         table.element("sg_out", Element::new(device_key(&device)).verdict(goto("outside_out")));
         table.element("sg_in", Element::new(device_key(&device)).verdict(goto("outside_in")));
     }
-    filters(fabric, index, options, &labels, table);
+    filters(fabric, index, options, &labels, &checked, table);
     Ok(())
 }
 
@@ -285,11 +286,31 @@ fn passing_on(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> Result<BTr
     Ok(unchecked.iter().map(|(index, i)| (*index, slots.get(i.id.as_str()).copied().unwrap_or(0) as u8 * 4)).collect())
 }
 
+/// Interfaces with source/dest check that some route sends others' packets to: only there can a foreign destination arrive,
+/// to be dropped (ENI-5). Their own addresses become a set.
+fn checked(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> BTreeSet<InterfaceIndex> {
+    let hops = fabric.route_tables.values().flat_map(|table| &table.routes).filter_map(|route| match route.next_hop {
+        NextHop::Interface(interface) => Some(interface),
+        _ => None,
+    });
+    let is_checked = |i: &InterfaceIndex| fabric.interfaces[*i].vpc == index && fabric.interfaces[*i].source_dest_check;
+    let checked: BTreeSet<InterfaceIndex> = hops.filter(is_checked).collect();
+    if !checked.is_empty() {
+        let own = checked.iter().map(|i| &fabric.interfaces[*i]).flat_map(|i| {
+            let link = device_key(&interface_link(&i.id));
+            i.addresses.iter().map(move |a| Element::new(concat(&[Field(link.clone()), Field::from(a.private)])))
+        });
+        table.set(Set::new(CHECKED, [4, 4]), own);
+    }
+    checked
+}
+
 fn filters(
     fabric: &Fabric,
     index: VpcIndex,
     options: Options,
     labels: &BTreeMap<InterfaceIndex, u8>,
+    checked: &BTreeSet<InterfaceIndex>,
     table: &mut Table,
 ) {
     let invert = |stage| options.invert == Some(stage);
@@ -299,6 +320,11 @@ fn filters(
             let chain = match (interface.group_set, labels.get(&number)) {
                 (Some(set), Some(label)) => {
                     let chain = security_group::passing_on(fabric, set, direction, *label, options, table);
+                    table.element(keep, Element::new(link.clone()).verdict(goto(chain.clone())));
+                    chain
+                }
+                (Some(set), None) if direction == Direction::Ingress && checked.contains(&number) => {
+                    let chain = security_group::checked(fabric, set, options, table);
                     table.element(keep, Element::new(link.clone()).verdict(goto(chain.clone())));
                     chain
                 }
@@ -314,7 +340,7 @@ fn filters(
         if interface.status.is_running() == invert(Stage::InterfaceState) {
             let chain = table.drop_chain("eni");
             table.element("tail", Element::new(link).verdict(goto(chain)));
-        } else if interface.source_dest_check && is_target(fabric, number) {
+        } else if checked.contains(&number) {
             let chain = check(interface, invert(Stage::SourceDestCheck), table);
             table.element("tail", Element::new(link).verdict(jump(chain)));
         }
@@ -325,12 +351,6 @@ fn filters(
             super::network_acl::plan(fabric, *subnet, direction, group, invert(Stage::NetworkAcl), table);
         }
     }
-}
-
-/// Whether some route sends others' packets to the interface; only then can a foreign destination arrive.
-fn is_target(fabric: &Fabric, index: InterfaceIndex) -> bool {
-    let mut routes = fabric.route_tables.values().flat_map(|table| &table.routes);
-    routes.any(|route| route.next_hop == NextHop::Interface(index))
 }
 
 /// ENI-5, inbound.

@@ -18,6 +18,8 @@ use super::{Options, Table};
 pub const PASSES_ON: &str = "passes_on";
 /// Set of such devices with the addresses that are their own.
 pub const OWN: &str = "own";
+/// Set of devices with source/dest check that others' packets may come to, with the addresses that are their own.
+pub const CHECKED: &str = "checked";
 /// Set of devices of NAT gateways: flows through them are always tracked (SG-21).
 pub const NAT: &str = "nat";
 /// Set in which the tracked flows of every interface are counted (SG-31).
@@ -35,7 +37,7 @@ pub fn next(direction: Direction) -> &'static str {
 fn onward(direction: Direction, keeper: Keeper) -> &'static str {
     match (direction, keeper) {
         (Direction::Ingress, Keeper::Label(_)) => reset::RELAY,
-        _ => next(direction),
+        (_, Keeper::Mark | Keeper::Nobody | Keeper::Label(_)) => next(direction),
     }
 }
 
@@ -77,6 +79,8 @@ pub enum Keeper {
     Mark,
     /// Four bits of the label, from this one on: for an interface without source/dest check.
     Label(u8),
+    /// Nobody: what comes to an interface whose source/dest check will drop it begins no flow there, and is part of none.
+    Nobody,
 }
 
 /// How many interfaces without source/dest check a VPC can have: 128 bits, four each.
@@ -157,6 +161,7 @@ pub fn chain(
     let name = match keeper {
         Keeper::Mark => base.clone(),
         Keeper::Label(bit) => format!("{base}_l{bit}"),
+        Keeper::Nobody => format!("{base}_foreign"),
     };
     if table.chains.contains_key(&name) {
         return name;
@@ -235,6 +240,20 @@ pub fn passing_on(
     let rules = vec![
         then(device_in_set(devices(direction)[0], OWN, false, &[load]), goto(own)),
         vec![Expr::Verdict(goto(others))],
+    ];
+    table.chain(Chain::new(name.clone()), rules);
+    name
+}
+
+/// The ingress chain of an interface with source/dest check that some route sends others' packets to: its groups see them
+/// before the check does (PIPE-5), whatever the interfaces at the flow's ends know of it. Returns its name.
+pub fn checked(fabric: &Fabric, set: GroupSetIndex, options: Options, table: &mut Table) -> String {
+    let own = chain(fabric, set, Direction::Ingress, Keeper::Mark, options, table);
+    let foreign = chain(fabric, set, Direction::Ingress, Keeper::Nobody, options, table);
+    let name = format!("{own}_checked");
+    let rules = vec![
+        then(device_in_set(MetaKey::Oif, CHECKED, false, &[Load::DestinationV4]), goto(own)),
+        vec![Expr::Verdict(goto(foreign))],
     ];
     table.chain(Chain::new(name.clone()), rules);
     name
@@ -418,10 +437,13 @@ fn known(direction: Direction, keeper: Keeper) -> Vec<Vec<Expr>> {
             let knows = match keeper {
                 Keeper::Mark => has_any(Load::CtMark, &end_of(direction, ct_direction).tracked.to_ne_bytes()),
                 Keeper::Label(bit) => has_label(passes_by(bit, direction, ct_direction)),
+                Keeper::Nobody => return None,
             };
-            then(all([direction_is(ct_direction), knows]), goto(onward(direction, keeper)))
+            Some(then(all([direction_is(ct_direction), knows]), goto(onward(direction, keeper))))
         })
-        .into()
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The same for resets whose first pass was the end of the flow's entry. From its own sender a packet comes for the first
@@ -432,7 +454,7 @@ fn passed_before(direction: Direction, keeper: Keeper, table: &mut Table) -> Opt
     }
     let word = word(direction);
     match (direction, keeper) {
-        (Direction::Egress, Keeper::Mark) => None,
+        (Direction::Egress, Keeper::Mark) | (_, Keeper::Nobody) => None,
         (Direction::Ingress, Keeper::Mark) => {
             let knew = [ORIGINAL, REPLY].map(|of| Knew::Mark(end_of(direction, of).tracked));
             let recall = reset::recall("recall_in", knew, onward(direction, keeper), true, table);
@@ -458,6 +480,7 @@ fn accept_chain(direction: Direction, keeper: Keeper, untracked: bool, options: 
         (Keeper::Mark, false) => format!("tracked_{word}"),
         (Keeper::Mark, true) => format!("untracked_{word}"),
         (Keeper::Label(bit), _) => format!("tracked_{word}_l{bit}"),
+        (Keeper::Nobody, _) => return onward(direction, keeper).to_owned(),
     };
     if table.chains.contains_key(&name) {
         return name;
@@ -478,6 +501,7 @@ fn accept_chain(direction: Direction, keeper: Keeper, untracked: bool, options: 
                 let bits = netlink::nft::build::labels(&[label(bit, direction, ct_direction)]);
                 (Vec::new(), set_ct(CtKey::Labels, &bits))
             }
+            Keeper::Nobody => (Vec::new(), Vec::new()),
         };
         let condition = all([direction_is(ct_direction), condition]);
         if let (Some(limit), false) = (options.flows_per_interface, untracked) {
