@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+use fabric::Component;
 use fabric::engine::{Arrival, Drop, Leg, Outcome};
 use model::traffic::protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -28,6 +29,15 @@ pub type Met = (u8, fabric::InterfaceIndex);
 pub enum Matcher {
     /// TCP or UDP towards this port.
     Port(u8, u16),
+    /// The same from a port: a reply that a NAT gateway lets out as a flow of its own has one of the two still.
+    Ports {
+        /// Protocol number.
+        number: u8,
+        /// The client's.
+        source: u16,
+        /// The server's.
+        destination: u16,
+    },
     /// ICMP of this type.
     Icmp(u8),
     /// Any packet of this protocol.
@@ -38,7 +48,7 @@ impl Matcher {
     /// Whether the packet is part of the request.
     pub fn is_request(self, packet: &Seen) -> bool {
         match (self, &packet.payload) {
-            (Self::Port(number, port), _) => {
+            (Self::Port(number, port) | Self::Ports { number, destination: port, .. }, _) => {
                 packet.protocol == number && packet.ports().is_some_and(|(_, destination)| destination == port)
             }
             (Self::Icmp(wanted), Payload::Icmp { icmp_type, .. }) => *icmp_type == wanted,
@@ -59,6 +69,10 @@ impl Matcher {
             (Self::Port(number, port), _) => {
                 packet.protocol == number && packet.ports().is_some_and(|(source, _)| source == port)
             }
+            (Self::Ports { number, source: client, destination: server }, _) => {
+                let is_way_back = |(source, destination)| source == server || destination == client;
+                packet.protocol == number && packet.ports().is_some_and(is_way_back)
+            }
             (Self::Icmp(request), Payload::Icmp { icmp_type, .. }) => reply_type(request) == Some(*icmp_type),
             (Self::Icmp(_), _) => false,
             (Self::Protocol(number), _) => packet.protocol == number,
@@ -66,7 +80,17 @@ impl Matcher {
     }
 
     fn concerns(self, packet: &Seen) -> bool {
-        self.is_request(packet) || self.is_reply(packet)
+        self.is_request(packet) || self.is_reply(packet) || self.refuses_reply(packet)
+    }
+
+    /// Whether somebody says with this packet that no program of theirs waits for the reply.
+    pub fn refuses_reply(self, packet: &Seen) -> bool {
+        match &packet.payload {
+            Payload::IcmpError { icmp_type: 3, code: 3, quoted: Some(quoted), .. } => {
+                !self.is_request(quoted) && self.is_reply(quoted)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -126,7 +150,11 @@ impl Engine {
                 Progress::Refused => return self.refused(matcher, receiver, request.is_some()),
                 Progress::Waiting => {}
             }
-            drops.extend(self.read_drops()?.into_iter().filter(|d| d.packet.as_ref().is_none_or(|p| matcher.concerns(p))));
+            let dropped = self.read_drops()?.into_iter().filter(|d| d.packet.as_ref().is_none_or(|p| matcher.concerns(p)));
+            drops.extend(dropped.map(|dropped| match dropped.packet.as_ref().is_some_and(|p| matcher.refuses_reply(p)) {
+                true => self.refused_reply(sender, dropped),
+                false => dropped,
+            }));
             if aftermath || (drops.is_empty() && Instant::now() >= deadline) {
                 let leg = if request.is_some() { Leg::Return } else { Leg::Forward };
                 // On the way there the first drop decides; on the way back an earlier one of a retransmission cannot
@@ -147,6 +175,26 @@ impl Engine {
             };
             self.wait(descriptors, wait)?;
         }
+    }
+
+    /// The loss of a reply, told by the drop of what refuses it: it was lost where nobody waits for it, and that this is
+    /// said in vain elsewhere is another packet's affair.
+    pub(crate) fn refused_reply(&self, sender: &Place, dropped: Dropped) -> Dropped {
+        let at = dropped.packet.as_ref().and_then(|refusal| self.system_at(sender, refusal.source));
+        Dropped { at, code: None, ..dropped }
+    }
+
+    /// The system that an address is of, as seen anywhere between its owner and the internet; `first` is asked first, because
+    /// two VPCs may have the same addresses.
+    fn system_at(&self, first: &Place, address: Ipv4Addr) -> Option<Component> {
+        let fabric = self.fabric();
+        let holder = |index: fabric::InterfaceIndex| fabric.interfaces[index].holds(address.into()).then_some(index);
+        let in_vpc = |vpc: fabric::VpcIndex| fabric.vpcs[vpc].addresses.get(&address.into()).copied();
+        let near = first.interface.and_then(|index| holder(index).or_else(|| in_vpc(fabric.interfaces[index].vpc)));
+        let public = || fabric.public_addresses.get(&address).map(|mapping| mapping.interface);
+        let anywhere = || fabric.vpcs.iter().find_map(|(vpc, _)| in_vpc(vpc));
+        let interface = near.or_else(public).or_else(anywhere);
+        interface.map(Component::Guest).or_else(|| self.outside_component(address))
     }
 
     /// The request as the receiver's end got it, if it did.
@@ -200,12 +248,13 @@ impl Engine {
             ttl: 0,
             payload: Payload::Other,
         };
+        let ttl = request.as_ref().map(|seen| seen.ttl);
         let seen = request.unwrap_or(unknown);
         Arrival {
             source: seen.source.into(),
             destination: seen.destination.into(),
             source_port: seen.ports().map(|(source, _)| source),
-            ttl: Some(seen.ttl),
+            ttl,
             via: Some(via),
             path: None,
         }
@@ -223,7 +272,7 @@ impl Engine {
         let at = match (reported, receiver) {
             (Some(dropped), _) if dropped.prefix == "nat-no-entry" => dropped.at,
             (_, Some(place)) => match place.interface {
-                Some(index) => Some(fabric::Component::Guest(index)),
+                Some(index) => Some(Component::Guest(index)),
                 None => self.outside_component(place.address),
             },
             _ => None,

@@ -39,7 +39,14 @@ impl Engine {
         match *command {
             GuestCommand::Ping { to, count, ttl, size, dont_fragment, .. } => {
                 let to = v4(to)?;
-                let receiver = Place::of_receiver(&fabric, &sender, None, to);
+                let mut receiver = Place::of_receiver(&fabric, &sender, None, to);
+                let sender = match sender.talks_to_itself(receiver.as_ref(), to) {
+                    true => {
+                        receiver = receiver.map(Place::on_any_device);
+                        sender.on_any_device()
+                    }
+                    false => sender,
+                };
                 let echo = Echo { to, count, ttl: ttl.unwrap_or(64), size: size.unwrap_or(56), dont_fragment };
                 Ok(self.ping(&sender, receiver.as_ref(), echo)?)
             }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 
+use fabric::Fabric;
 use fabric::engine::{EngineError, ListenerState, Outcome, PacketProbe, Traffic, Unsupported};
 use model::traffic::protocol;
 use rustix::io::Errno;
@@ -17,8 +18,9 @@ use super::kept::{Kept, KeptPair};
 use super::packet::{self, Payload, Raw, Seen};
 use super::place::Place;
 
-/// What a UDP or raw probe carries.
-pub(crate) const BODY: &[u8] = b"vpclab";
+/// What a UDP or raw probe carries. It is as long as a DNS header and asks for an operation that there is not, so that name
+/// servers answer too (RFC 1035: "not implemented").
+pub(crate) const BODY: &[u8] = b"vpclab probe";
 
 /// A protocol number that hands over whole packets, IP header included (raw(7): IPPROTO_RAW).
 pub(crate) const IPPROTO_RAW: i32 = 255;
@@ -72,7 +74,10 @@ impl Engine {
             }
         };
         let receiver = Place::of_receiver(&fabric, &sender, vpc, to);
-        Ok(Ends { sender, receiver, source, to })
+        Ok(match sender.talks_to_itself(receiver.as_ref(), to) {
+            false => Ends { sender, receiver, source, to },
+            true => Ends { sender: sender.on_any_device(), receiver: receiver.map(Place::on_any_device), source, to },
+        })
     }
 
     fn client_socket(&self, ends: &Ends, mut spec: SocketSpec, source_port: u16) -> Result<OwnedFd> {
@@ -111,11 +116,18 @@ impl Engine {
         let client = self.client_socket(ends, SocketSpec::tcp(&ends.sender.namespace, false), source_port)?;
         match rustix::net::connect(&client, &SocketAddrV4::new(ends.to, port)) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
+            // The kernel opens no connection to many at once; what becomes of its first packet is asked all the same.
+            Err(Errno::NETUNREACH | Errno::ACCESS) if !is_one_host(self.fabric(), ends) => {
+                let syn = packet::tcp_syn((ends.source, source_port), (ends.to, port), 1);
+                self.send_raw(&ends.sender, ends.source, ends.to, protocol::TCP, 64, true, syn)?;
+                let matcher = Matcher::Ports { number: protocol::TCP, source: source_port, destination: port };
+                return self.settle(matcher, &ends.sender, ends.receiver.as_ref(), &[], |_, _| Ok(Progress::Waiting));
+            }
             Err(error) => return Err(Error::os("connecting")(error)),
         }
         let mut accepted = None;
         let outcome = self.settle(
-            Matcher::Port(protocol::TCP, port),
+            Matcher::Ports { number: protocol::TCP, source: source_port, destination: port },
             &ends.sender,
             ends.receiver.as_ref(),
             &[],
@@ -152,10 +164,11 @@ impl Engine {
         let server = self.server_socket(probe, ends.receiver.as_ref(), port, false)?;
         let spec = SocketSpec::new(&ends.sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0);
         let client = self.client_socket(ends, spec, source_port)?;
+        sockopt::set_socket_broadcast(&client, true).map_err(Error::os("allowing broadcast"))?;
         rustix::net::connect(&client, &SocketAddrV4::new(ends.to, port)).map_err(Error::os("connecting"))?;
         send(&client, BODY)?;
         let outcome = self.settle(
-            Matcher::Port(protocol::UDP, port),
+            Matcher::Ports { number: protocol::UDP, source: source_port, destination: port },
             &ends.sender,
             ends.receiver.as_ref(),
             &[],
@@ -255,6 +268,12 @@ impl Engine {
             Err(error) => Err(Error::os(format!("sending to {destination}"))(error)),
         }
     }
+}
+
+/// Whether the destination is one host's and not that of many (L2-4), as the sender's system sees it.
+fn is_one_host(fabric: &Fabric, ends: &Ends) -> bool {
+    let subnet = ends.sender.interface.map(|interface| &fabric.subnets[fabric.interfaces[interface].subnet]);
+    !(ends.to.is_multicast() || ends.to.is_broadcast() || subnet.is_some_and(|subnet| subnet.cidr.broadcast() == ends.to))
 }
 
 /// `None`: the handshake goes on. Else how it ended.

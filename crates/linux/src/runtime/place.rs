@@ -11,7 +11,7 @@ use model::NetworkInterfaceId;
 pub struct Place {
     /// Network namespace.
     pub namespace: String,
-    /// Device inside; `None` on the internet, where any device may carry the packet.
+    /// Device inside; `None` where any device may carry the packet: on the internet, and in a guest that talks to itself.
     pub device: Option<String>,
     /// The device's hardware address; zeros on the internet.
     pub mac: [u8; 6],
@@ -55,6 +55,18 @@ impl Place {
             }
             None => self.address == destination,
         }
+    }
+
+    /// Whether what is sent from here to `to`, which `receiver` has, stays inside the guest: a system talks to itself without
+    /// its interfaces.
+    pub fn talks_to_itself(&self, receiver: Option<&Place>, to: Ipv4Addr) -> bool {
+        let is_own = |receiver: &Place| receiver.namespace == self.namespace && receiver.address == to;
+        self.interface.is_some() && receiver.is_some_and(is_own)
+    }
+
+    /// The guest as a whole: packets are seen on whatever device they take, its loopback too.
+    pub fn on_any_device(self) -> Place {
+        Place { device: None, ..self }
     }
 
     /// An address on the internet.

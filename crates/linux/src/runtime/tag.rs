@@ -25,6 +25,8 @@ pub enum Role {
         icmp_type: u8,
         /// Code.
         code: u8,
+        /// Whether it is the answer that it complains about.
+        about_answer: bool,
     },
 }
 
@@ -85,8 +87,8 @@ pub fn read(bytes: &[u8], destination_port: impl Fn(u32) -> Option<u16>) -> Opti
             ECHO => Some((body(rest)?, Role::Request)),
             ECHO_REPLY => Some((body(rest)?, Role::Reply)),
             icmp_type @ (3 | 4 | 5 | 11 | 12) => {
-                let (tag, _) = read(rest.get(8..)?, destination_port)?;
-                Some((tag, Role::Error { icmp_type, code: *rest.get(1)? }))
+                let (tag, role) = read(rest.get(8..)?, destination_port)?;
+                Some((tag, Role::Error { icmp_type, code: *rest.get(1)?, about_answer: role == Role::Reply }))
             }
             _ => None,
         },
@@ -129,12 +131,12 @@ mod tests {
             let bytes = packet(number, request(traffic, TAG, 7, A, B).unwrap());
             assert_eq!(role(&bytes), Some((TAG, Role::Request)), "{traffic:?}");
             let error = packet(1, packet::icmp_message(3, 13, [0; 4], &bytes));
-            assert_eq!(role(&error), Some((TAG, Role::Error { icmp_type: 3, code: 13 })), "{traffic:?}");
+            assert_eq!(role(&error), Some((TAG, Role::Error { icmp_type: 3, code: 13, about_answer: false })), "{traffic:?}");
         }
         // RFC 792 promises eight bytes behind the quoted header, enough for TCP.
         let bytes = packet(6, request(tcp, TAG, 7, A, B).unwrap());
         let error = packet(1, packet::icmp_message(3, 3, [0; 4], &bytes[..28]));
-        assert_eq!(role(&error), Some((TAG, Role::Error { icmp_type: 3, code: 3 })));
+        assert_eq!(role(&error), Some((TAG, Role::Error { icmp_type: 3, code: 3, about_answer: false })));
         assert_eq!(request(Traffic::Other(47), TAG, 0, A, B), None);
         assert_eq!(request(Traffic::Icmp { icmp_type: 13, code: 0 }, TAG, 0, A, B), None);
     }
@@ -153,7 +155,10 @@ mod tests {
         assert_eq!(tcp(ACK, TAG + 1, 100), None);
         let body = [BODY, &TAG.to_be_bytes()].concat();
         let datagram = packet::udp_datagram((B, 53), (A, 49_152), &body);
-        assert_eq!(role(&packet(17, datagram)), Some((TAG, Role::Reply)));
+        let datagram = packet(17, datagram);
+        assert_eq!(role(&datagram), Some((TAG, Role::Reply)));
+        let refused = packet(1, packet::icmp_message(3, 3, [0; 4], &datagram));
+        assert_eq!(role(&refused), Some((TAG, Role::Error { icmp_type: 3, code: 3, about_answer: true })));
         assert_eq!(role(&packet(1, packet::icmp_message(0, 0, [0, 7, 0, 1], &body))), Some((TAG, Role::Reply)));
         assert_eq!(role(&packet(1, packet::icmp_message(0, 0, [0, 7, 0, 1], b"other body"))), None);
     }

@@ -46,8 +46,12 @@ impl Shot {
     /// Port or type that tells the request from its answer.
     fn matcher(&self) -> Matcher {
         match self.traffic {
-            Traffic::Tcp { destination_port, .. } => Matcher::Port(protocol::TCP, destination_port),
-            Traffic::Udp { destination_port, .. } => Matcher::Port(protocol::UDP, destination_port),
+            Traffic::Tcp { source_port: source, destination_port: destination } => {
+                Matcher::Ports { number: protocol::TCP, source, destination }
+            }
+            Traffic::Udp { source_port: source, destination_port: destination } => {
+                Matcher::Ports { number: protocol::UDP, source, destination }
+            }
             Traffic::Icmp { icmp_type, .. } => Matcher::Icmp(icmp_type),
             Traffic::Other(number) => Matcher::Protocol(number),
         }
@@ -256,7 +260,13 @@ impl<'a> Volley<'a> {
         if drops.contains(&true) {
             for dropped in engine.read_drops()? {
                 let tagged = tag::read(&dropped.bytes, |tag| self.port_of(tag));
-                if let Some(index) = tagged.and_then(|(tag, _)| self.index_of(tag)) {
+                if let Some((index, role)) = tagged.and_then(|(tag, role)| Some((self.index_of(tag)?, role))) {
+                    let dropped = match role {
+                        Role::Error { icmp_type: 3, code: 3, about_answer: true } => {
+                            engine.refused_reply(&self.shots[index].ends.sender, dropped)
+                        }
+                        _ => dropped,
+                    };
                     self.flights[index].dropped.get_or_insert((Instant::now(), dropped));
                 }
             }
@@ -312,7 +322,7 @@ impl<'a> Volley<'a> {
             }
             Role::Reply if posts.sender == at && is_back => flight.replied = true,
             Role::Refusal if posts.sender == at && is_back => flight.refused = true,
-            Role::Error { icmp_type, code } if posts.sender == at && seen.destination == shot.ends.source => {
+            Role::Error { icmp_type, code, .. } if posts.sender == at && seen.destination == shot.ends.source => {
                 match (shot.traffic, icmp_type, code) {
                     (Traffic::Tcp { .. } | Traffic::Udp { .. }, 3, 3) => flight.refused = true,
                     (Traffic::Udp { .. }, ..) => flight.unclear = true,
