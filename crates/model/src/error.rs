@@ -38,6 +38,8 @@ codes! {
     DefaultVpcDoesNotExist = "DefaultVpcDoesNotExist", 400;
     DependencyViolation = "DependencyViolation", 400;
     DryRunOperation = "DryRunOperation", 412;
+    DuplicateSubnetsInSameZone = "DuplicateSubnetsInSameZone", 400;
+    DuplicateTransitGatewayAttachment = "DuplicateTransitGatewayAttachment", 400;
     EgressOnlyInternetGatewayLimitExceeded = "EgressOnlyInternetGatewayLimitExceeded", 400;
     GatewayNotAttached = "Gateway.NotAttached", 400;
     IncorrectInstanceState = "IncorrectInstanceState", 400;
@@ -50,6 +52,7 @@ codes! {
     InvalidAllocationIdNotFound = "InvalidAllocationID.NotFound", 400;
     InvalidAmiIdMalformed = "InvalidAMIID.Malformed", 400;
     InvalidAmiIdNotFound = "InvalidAMIID.NotFound", 400;
+    InvalidAssociationNotFound = "InvalidAssociation.NotFound", 400;
     InvalidAssociationIdNotFound = "InvalidAssociationID.NotFound", 400;
     InvalidAttachmentIdNotFound = "InvalidAttachmentID.NotFound", 400;
     InvalidDhcpOptionIdNotFound = "InvalidDhcpOptionID.NotFound", 400;
@@ -97,6 +100,7 @@ codes! {
     InvalidSubnetIdNotFound = "InvalidSubnetID.NotFound", 400;
     InvalidUserDataMalformed = "InvalidUserData.Malformed", 400;
     InvalidSubnetRange = "InvalidSubnet.Range", 400;
+    InvalidTransitGatewayAttachmentIdNotFound = "InvalidTransitGatewayAttachmentID.NotFound", 400;
     InvalidTransitGatewayIdNotFound = "InvalidTransitGatewayID.NotFound", 400;
     InvalidVpcCidrBlockAssociationIdNotFound = "InvalidVpcCidrBlockAssociationID.NotFound", 400;
     InvalidVpcEndpointIdMalformed = "InvalidVpcEndpointId.Malformed", 400;
@@ -136,6 +140,8 @@ codes! {
     UnauthorizedOperation = "UnauthorizedOperation", 403;
     UnknownParameter = "UnknownParameter", 400;
     UnsupportedOperation = "UnsupportedOperation", 400;
+    TransitGatewayAttachmentLimitExceeded = "TransitGatewayAttachmentLimitExceeded", 400;
+    TransitGatewayLimitExceeded = "TransitGatewayLimitExceeded", 400;
     VpcEndpointLimitExceeded = "VpcEndpointLimitExceeded", 400;
     VpcIdNotSpecified = "VPCIdNotSpecified", 400;
     VpcLimitExceeded = "VpcLimitExceeded", 400;

@@ -87,6 +87,10 @@ ids! {
     VpnGatewayId = "vgw",
     /// A transit gateway.
     TransitGatewayId = "tgw",
+    /// The attachment of a VPC, or of another one, to a transit gateway.
+    TransitGatewayAttachmentId = "tgw-attach",
+    /// A route table of a transit gateway.
+    TransitGatewayRouteTableId = "tgw-rtb",
     /// A NAT gateway.
     NatGatewayId = "nat",
     /// An allocated Elastic IP address.

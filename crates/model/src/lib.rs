@@ -40,6 +40,7 @@ pub mod selector;
 pub mod subnet;
 pub mod tag;
 pub mod traffic;
+pub mod transit_gateway;
 pub mod vpc;
 
 pub use address::Address;
@@ -66,6 +67,7 @@ pub use route_table::{Destination, Route, RouteTable, RouteTarget};
 pub use security_group::{Peer, SecurityGroup, SecurityGroupRule};
 pub use selector::Selector;
 pub use subnet::Subnet;
+pub use transit_gateway::{TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable};
 pub use tag::Tags;
 pub use traffic::{IcmpMatch, PortRange, TrafficMatch};
 pub use vpc::Vpc;

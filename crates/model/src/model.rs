@@ -37,6 +37,15 @@ pub struct Model {
     pub egress_only_internet_gateways: BTreeMap<EgressOnlyInternetGatewayId, EgressOnlyInternetGateway>,
     /// Virtual private gateways.
     pub vpn_gateways: BTreeMap<VpnGatewayId, VpnGateway>,
+    /// Transit gateways.
+    #[serde(default)]
+    pub transit_gateways: BTreeMap<TransitGatewayId, TransitGateway>,
+    /// What is attached to transit gateways.
+    #[serde(default)]
+    pub transit_gateway_attachments: BTreeMap<TransitGatewayAttachmentId, TransitGatewayAttachment>,
+    /// Route tables of transit gateways.
+    #[serde(default)]
+    pub transit_gateway_route_tables: BTreeMap<TransitGatewayRouteTableId, TransitGatewayRouteTable>,
     /// NAT gateways.
     pub nat_gateways: BTreeMap<NatGatewayId, NatGateway>,
     /// Elastic IP addresses.
@@ -80,6 +89,9 @@ impl Model {
             internet_gateways: BTreeMap::new(),
             egress_only_internet_gateways: BTreeMap::new(),
             vpn_gateways: BTreeMap::new(),
+            transit_gateways: BTreeMap::new(),
+            transit_gateway_attachments: BTreeMap::new(),
+            transit_gateway_route_tables: BTreeMap::new(),
             nat_gateways: BTreeMap::new(),
             addresses: BTreeMap::new(),
             network_interfaces: BTreeMap::new(),
@@ -140,6 +152,12 @@ impl Model {
         self.internet_gateways.values().find(|igw| igw.vpc_id.as_ref() == Some(vpc))
     }
 
+    /// By what a VPC is attached to a transit gateway (TGW-3).
+    pub fn transit_gateway_attachment_of(&self, gateway: &TransitGatewayId, vpc: &VpcId) -> Option<&TransitGatewayAttachment> {
+        let mut attachments = self.transit_gateway_attachments.values();
+        attachments.find(|attachment| attachment.transit_gateway_id == *gateway && attachment.vpc_id() == Some(vpc))
+    }
+
     /// Whether a route of this table leads anywhere (RT-9).
     pub fn route_state(&self, table: &RouteTable, route: &Route) -> RouteState {
         let usable = match &route.target {
@@ -167,7 +185,7 @@ impl Model {
             RouteTarget::VpnGateway(id) => {
                 self.vpn_gateways.get(id).is_some_and(|vgw| vgw.vpc_id.as_ref() == Some(&table.vpc_id))
             }
-            RouteTarget::TransitGateway(_) => false,
+            RouteTarget::TransitGateway(id) => self.transit_gateway_attachment_of(id, &table.vpc_id).is_some(),
         };
         if usable { RouteState::Active } else { RouteState::Blackhole }
     }

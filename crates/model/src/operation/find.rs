@@ -40,6 +40,14 @@ finders! {
         InvalidEgressOnlyInternetGatewayIdNotFound, "The egressOnlyInternetGateway ID '{}' does not exist";
     vpn_gateway vpn_gateway_mut: vpn_gateways[VpnGatewayId] -> VpnGateway,
         InvalidVpnGatewayIdNotFound, "The vpnGateway ID '{}' does not exist";
+    transit_gateway transit_gateway_mut: transit_gateways[TransitGatewayId] -> TransitGateway,
+        InvalidTransitGatewayIdNotFound, "Transit Gateway {} was deleted or does not exist.";
+    transit_gateway_attachment transit_gateway_attachment_mut:
+        transit_gateway_attachments[TransitGatewayAttachmentId] -> TransitGatewayAttachment,
+        InvalidTransitGatewayAttachmentIdNotFound, "Transit Gateway Attachment {} was deleted or does not exist.";
+    transit_gateway_route_table transit_gateway_route_table_mut:
+        transit_gateway_route_tables[TransitGatewayRouteTableId] -> TransitGatewayRouteTable,
+        InvalidRouteTableIdNotFound, "Transit Gateway Route Table {} was deleted or does not exist.";
     nat_gateway nat_gateway_mut: nat_gateways[NatGatewayId] -> NatGateway,
         NatGatewayNotFound, "NatGateway {} was not found";
     address address_mut: addresses[AllocationId] -> Address,

@@ -350,10 +350,16 @@ fn check_target(
             }
             same_network(connection.peer_of(&table.vpc_id).is_some(), "vpc peering connection")
         }
-        RouteTarget::TransitGateway(id) => Err(ApiError::new(
-            ErrorCode::InvalidTransitGatewayIdNotFound,
-            format!("Transit Gateway {id} was deleted or does not exist."),
-        )),
+        RouteTarget::TransitGateway(id) => {
+            model.transit_gateway(id)?;
+            match model.transit_gateway_attachment_of(id, &table.vpc_id) {
+                Some(_) => Ok(()),
+                None => {
+                    let message = format!("Transit Gateway {id} has no attachment in VPC {}.", table.vpc_id);
+                    Err(ApiError::new(ErrorCode::InvalidTransitGatewayIdNotFound, message))
+                }
+            }
+        }
     }
 }
 

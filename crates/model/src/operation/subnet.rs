@@ -138,7 +138,10 @@ pub fn create_default_subnet(model: &mut Model, request: CreateDefaultSubnet) ->
 /// Deletes a subnet. Errors: `InvalidSubnetID.NotFound`, `DependencyViolation` while an interface is in it (SUB-10).
 pub fn delete_subnet(model: &mut Model, id: &SubnetId) -> Result<(), ApiError> {
     model.subnet(id)?;
-    if model.network_interfaces.values().any(|eni| eni.subnet_id == *id) {
+    let attached = model.transit_gateway_attachments.values().any(|attachment| {
+        matches!(&attachment.to, crate::transit_gateway::AttachedTo::Vpc { subnet_ids, .. } if subnet_ids.contains(id))
+    });
+    if attached || model.network_interfaces.values().any(|eni| eni.subnet_id == *id) {
         return Err(has_dependencies("subnet", id));
     }
     model.subnets.remove(id);

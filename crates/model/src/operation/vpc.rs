@@ -172,6 +172,7 @@ pub fn delete_vpc(model: &mut Model, id: &VpcId) -> Result<(), ApiError> {
         || model.internet_gateway_of(id).is_some()
         || model.egress_only_internet_gateways.values().any(|gateway| gateway.vpc_id == *id)
         || model.vpn_gateways.values().any(|gateway| gateway.vpc_id.as_ref() == Some(id))
+        || model.transit_gateway_attachments.values().any(|attachment| attachment.vpc_id() == Some(id))
         || model.security_groups.values().any(|group| group.vpc_id == *id && !group.is_default())
         || model.route_tables.values().any(|table| table.vpc_id == *id && !table.is_main())
         || model.network_acls.values().any(|acl| acl.vpc_id == *id && !acl.is_default)

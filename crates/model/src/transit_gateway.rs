@@ -1,0 +1,92 @@
+//! Transit gateways (TGW-1 … TGW-3): a router between VPCs, with attachments and route tables of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::{Origin, SubnetId, Tags, TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId, VpcId};
+
+/// A transit gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitGateway {
+    /// Identifier.
+    pub id: TransitGatewayId,
+    /// The table that new attachments are associated with and announced in; `None`: they are not.
+    pub default_route_table: Option<TransitGatewayRouteTableId>,
+    /// SG-13: whether rules may name groups of other VPCs; the attachments must allow it too.
+    pub security_group_referencing: bool,
+    /// Tags.
+    pub tags: Tags,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What is attached to a transit gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitGatewayAttachment {
+    /// Identifier.
+    pub id: TransitGatewayAttachmentId,
+    /// The gateway; of a peering the one that asked for it.
+    pub transit_gateway_id: TransitGatewayId,
+    /// What is attached.
+    pub to: AttachedTo,
+    /// Tags.
+    pub tags: Tags,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// What an attachment connects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttachedTo {
+    /// A VPC, by one subnet in each zone that may use it (TGW-1).
+    Vpc {
+        /// The VPC.
+        vpc_id: VpcId,
+        /// Subnets, each of another zone.
+        subnet_ids: Vec<SubnetId>,
+        /// SG-13, at the attachment.
+        security_group_referencing: bool,
+    },
+    /// Another transit gateway (TGW-3).
+    Peering {
+        /// The one that accepted.
+        accepter: TransitGatewayId,
+    },
+}
+
+impl TransitGatewayAttachment {
+    /// The VPC that is attached, if one is.
+    pub fn vpc_id(&self) -> Option<&VpcId> {
+        match &self.to {
+            AttachedTo::Vpc { vpc_id, .. } => Some(vpc_id),
+            AttachedTo::Peering { .. } => None,
+        }
+    }
+
+    /// Whether it is an attachment of this gateway; a peering is one of both.
+    pub fn is_of(&self, gateway: &TransitGatewayId) -> bool {
+        self.transit_gateway_id == *gateway || matches!(&self.to, AttachedTo::Peering { accepter } if accepter == gateway)
+    }
+}
+
+/// A route table of a transit gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitGatewayRouteTable {
+    /// Identifier.
+    pub id: TransitGatewayRouteTableId,
+    /// The gateway.
+    pub transit_gateway_id: TransitGatewayId,
+    /// Attachments whose packets are routed by it (TGW-2); each attachment has one table at most.
+    pub associations: BTreeSet<TransitGatewayAttachmentId>,
+    /// Attachments of VPCs whose blocks it knows.
+    pub propagations: BTreeSet<TransitGatewayAttachmentId>,
+    /// Static routes: where to, `None` = blackhole.
+    pub routes: BTreeMap<IpNet, Option<TransitGatewayAttachmentId>>,
+    /// Tags.
+    pub tags: Tags,
+    /// Where it was written.
+    pub origin: Origin,
+}
