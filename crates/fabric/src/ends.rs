@@ -7,7 +7,8 @@ use model::selector::End;
 
 use crate::engine::Sender;
 use crate::fabric::Fabric;
-use crate::index::InterfaceIndex;
+use crate::gateway::TransitEnd;
+use crate::index::{InterfaceIndex, TransitGatewayIndex, VpcIndex};
 use crate::names::Entity;
 
 /// An end that cannot send, or cannot be asked, there.
@@ -48,7 +49,7 @@ impl Fabric {
         }
     }
 
-    /// The addresses at which `from` asks an end: the private address where the two VPCs are one or peered, else the
+    /// The addresses at which `from` asks an end: the private address where the two VPCs are one or joined, else the
     /// public one (what a public name resolves to, DNS-5).
     pub fn destinations(&self, from: &Sender, to: &End) -> Result<Vec<IpAddr>, EndError> {
         match to {
@@ -76,7 +77,7 @@ impl Fabric {
         };
         let is_inside = sender.is_some_and(|sender| {
             let vpc = self.interfaces[sender].vpc;
-            vpc == own.vpc || self.peerings.values().any(|peering| peering.is_active() && peering.peer_of(vpc) == Some(own.vpc))
+            vpc == own.vpc || self.are_joined(vpc, own.vpc)
         });
         // Behind a virtual private gateway private addresses are asked too.
         let is_private_host = matches!(from, Sender::Outside(IpAddr::V4(a)) if is_private(*a));
@@ -87,6 +88,37 @@ impl Fabric {
                 public.map(IpAddr::V4).ok_or_else(|| EndError::NoPublicAddress(own.name.clone()))
             }
         }
+    }
+
+    /// Whether two VPCs know each other's private addresses: by an active peering connection, or by transit gateways.
+    pub fn are_joined(&self, one: VpcIndex, other: VpcIndex) -> bool {
+        let peered = self.peerings.values().any(|peering| peering.is_active() && peering.peer_of(one) == Some(other));
+        peered || self.transit_gateways.indices().any(|gateway| self.is_attached(gateway, one) && self.is_behind(gateway, other))
+    }
+
+    /// Whether a VPC is attached to a transit gateway.
+    pub fn is_attached(&self, gateway: TransitGatewayIndex, vpc: VpcIndex) -> bool {
+        let is_its = |end: &TransitEnd| matches!(end, TransitEnd::Vpc { vpc: own, .. } if *own == vpc);
+        self.transit_gateways[gateway].attachments.iter().any(|attachment| is_its(&attachment.to))
+    }
+
+    /// Whether a VPC is attached to a transit gateway, or to one that it is peered with, and so on.
+    fn is_behind(&self, gateway: TransitGatewayIndex, vpc: VpcIndex) -> bool {
+        let (mut known, mut next) = (vec![gateway], 0);
+        while let Some(gateway) = known.get(next).copied() {
+            if self.is_attached(gateway, vpc) {
+                return true;
+            }
+            for attachment in &self.transit_gateways[gateway].attachments {
+                if let TransitEnd::Peering { gateway: other, .. } = attachment.to
+                    && !known.contains(&other)
+                {
+                    known.push(other);
+                }
+            }
+            next += 1;
+        }
+        false
     }
 
     fn host_addresses(&self, name: &str) -> Result<Vec<IpAddr>, EndError> {

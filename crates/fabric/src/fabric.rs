@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::acl::Acl;
 use crate::gateway::{
-    EgressOnlyInternetGateway, InternetGateway, NatGateway, Peering, PublicMapping, VpcEndpoint, VpnGateway,
+    EgressOnlyInternetGateway, InternetGateway, NatGateway, Peering, PublicMapping, TransitGateway, VpcEndpoint, VpnGateway,
 };
 use crate::group::{GroupSet, SecurityGroup};
 use crate::index::*;
@@ -46,6 +46,8 @@ pub struct Fabric {
     pub egress_only_internet_gateways: Table<EgressOnlyInternetGatewayIndex, EgressOnlyInternetGateway>,
     /// Virtual private gateways by id.
     pub vpn_gateways: Table<VpnGatewayIndex, VpnGateway>,
+    /// Transit gateways by id.
+    pub transit_gateways: Table<TransitGatewayIndex, TransitGateway>,
     /// NAT gateways by id, deleted and failed ones too.
     pub nat_gateways: Table<NatGatewayIndex, NatGateway>,
     /// Peering connections by id.

@@ -1,4 +1,4 @@
-//! Gateways as the fabric keeps them: internet, egress-only, NAT and virtual private gateways, peering
+//! Gateways as the fabric keeps them: internet, egress-only, NAT, transit and virtual private gateways, peering
 //! connections, endpoints. What each does with a packet is decided in the [`crate::stage`] of its name.
 
 use std::collections::BTreeMap;
@@ -9,8 +9,8 @@ use model::endpoint::VpcEndpointState;
 use model::nat_gateway::NatGatewayState;
 use model::peering::PeeringStatus;
 use model::{
-    EgressOnlyInternetGatewayId, InternetGatewayId, NatGatewayId, Origin, PrefixListId, VpcEndpointId,
-    VpcPeeringConnectionId, VpnGatewayId,
+    EgressOnlyInternetGatewayId, InternetGatewayId, NatGatewayId, Origin, PrefixListId, TransitGatewayAttachmentId,
+    TransitGatewayId, TransitGatewayRouteTableId, VpcEndpointId, VpcPeeringConnectionId, VpnGatewayId,
 };
 use serde::Serialize;
 
@@ -72,6 +72,76 @@ pub struct VpnGateway {
     pub edge_route_table: Option<RouteTableIndex>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// A transit gateway (TGW-1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransitGateway {
+    /// Identifier.
+    pub id: TransitGatewayId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// What is attached to it, by id; a peering is attached to both gateways.
+    pub attachments: Vec<TransitGatewayAttachment>,
+    /// Its route tables, by id.
+    pub tables: Vec<TransitGatewayTable>,
+    /// Where it was written.
+    pub origin: Origin,
+}
+
+/// Something attached to a transit gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransitGatewayAttachment {
+    /// Identifier.
+    pub id: TransitGatewayAttachmentId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// What it leads to.
+    pub to: TransitEnd,
+    /// Position of the table that routes what comes from it; `None`: what comes from it is dropped.
+    pub table: Option<usize>,
+}
+
+/// What an attachment leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransitEnd {
+    /// A VPC, by these subnets, each of another zone, sorted by zone.
+    Vpc {
+        /// The VPC.
+        vpc: VpcIndex,
+        /// The subnets.
+        subnets: Vec<SubnetIndex>,
+    },
+    /// Another gateway, at this position of its attachments.
+    Peering {
+        /// The other gateway.
+        gateway: TransitGatewayIndex,
+        /// The same attachment there.
+        attachment: usize,
+    },
+}
+
+/// A route table of a transit gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransitGatewayTable {
+    /// Identifier.
+    pub id: TransitGatewayRouteTableId,
+    /// `Name` tag, else the id.
+    pub name: String,
+    /// One route a prefix, longest prefix first, then by address: the first that contains an address is the one.
+    pub routes: Vec<TransitGatewayRoute>,
+}
+
+/// A route of such a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TransitGatewayRoute {
+    /// Destination block.
+    pub destination: IpNet,
+    /// Position of the attachment; `None` = blackhole.
+    pub attachment: Option<usize>,
+    /// Whether the VPC announced it; static routes win (TGW-2).
+    pub propagated: bool,
 }
 
 /// A NAT gateway (NAT-1).

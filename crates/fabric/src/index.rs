@@ -57,6 +57,8 @@ indices! {
     EgressOnlyInternetGatewayIndex,
     /// A virtual private gateway.
     VpnGatewayIndex,
+    /// A transit gateway.
+    TransitGatewayIndex,
     /// A NAT gateway.
     NatGatewayIndex,
     /// A VPC peering connection.

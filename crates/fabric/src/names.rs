@@ -34,6 +34,8 @@ pub enum Entity {
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayIndex),
     /// A virtual private gateway.
     VpnGateway(VpnGatewayIndex),
+    /// A transit gateway.
+    TransitGateway(TransitGatewayIndex),
     /// A NAT gateway.
     NatGateway(NatGatewayIndex),
     /// A peering connection.
@@ -72,6 +74,7 @@ impl Names {
         add!(internet_gateways, InternetGateway);
         add!(egress_only_internet_gateways, EgressOnlyInternetGateway);
         add!(vpn_gateways, VpnGateway);
+        add!(transit_gateways, TransitGateway);
         add!(nat_gateways, NatGateway);
         add!(peerings, Peering);
         add!(vpc_endpoints, VpcEndpoint);

@@ -57,6 +57,8 @@ pub enum Stage {
     EgressOnlyInternetGateway,
     /// Virtual private gateway.
     VpnGateway,
+    /// Transit gateway.
+    TransitGateway,
     /// Whether the interface's owner runs.
     InterfaceState,
     /// The instance's own system.
@@ -87,6 +89,8 @@ pub enum Component {
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayIndex),
     /// A virtual private gateway.
     VpnGateway(VpnGatewayIndex),
+    /// A transit gateway.
+    TransitGateway(TransitGatewayIndex),
     /// A NAT gateway.
     NatGateway(NatGatewayIndex),
     /// A peering connection.
@@ -121,6 +125,7 @@ impl Component {
             Self::InternetGateway(i) => fabric.internet_gateways[i].name.clone(),
             Self::EgressOnlyInternetGateway(i) => fabric.egress_only_internet_gateways[i].name.clone(),
             Self::VpnGateway(i) => fabric.vpn_gateways[i].name.clone(),
+            Self::TransitGateway(i) => fabric.transit_gateways[i].name.clone(),
             Self::NatGateway(i) => fabric.nat_gateways[i].name.clone(),
             Self::Peering(i) => fabric.peerings[i].name.clone(),
             Self::VpcEndpoint(i) => fabric.vpc_endpoints[i].name.clone(),
@@ -281,6 +286,10 @@ explanation_codes! {
     SgHasNoRules = "SG_HAS_NO_RULES",
     SgReferencesNotPreserved = "SG_REFERENCES_NOT_PRESERVED",
     SubnetAclRestriction = "SUBNET_ACL_RESTRICTION",
+    TgwAttachMissingTgwRtbAssociation = "TGW_ATTACH_MISSING_TGW_RTB_ASSOCIATION",
+    TgwRouteAzRestriction = "TGW_ROUTE_AZ_RESTRICTION",
+    TgwRtbBadStateRoute = "TGW_RTB_BAD_STATE_ROUTE",
+    TgwRtbNoRouteToTgwAttachment = "TGW_RTB_NO_ROUTE_TO_TGW_ATTACHMENT",
     VgwPrivateIpAssociationForEgress = "VGW_PRIVATE_IP_ASSOCIATION_FOR_EGRESS",
     VgwPrivateIpAssociationForIngress = "VGW_PRIVATE_IP_ASSOCIATION_FOR_INGRESS",
     VpceGatewayEgressSourceAddressRestriction = "VPCE_GATEWAY_EGRESS_SOURCE_ADDRESS_RESTRICTION",

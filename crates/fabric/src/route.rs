@@ -90,6 +90,8 @@ pub enum NextHop {
     VpcEndpoint(VpcEndpointIndex),
     /// A virtual private gateway.
     VpnGateway(VpnGatewayIndex),
+    /// A transit gateway that the VPC is attached to.
+    TransitGateway(TransitGatewayIndex),
     /// Nowhere: the target is gone or unusable; what matches is dropped (RT-9, PIPE-4).
     Blackhole(BlackholeReason),
 }
@@ -106,7 +108,7 @@ pub enum BlackholeReason {
     NotRunning,
     /// The NAT gateway, endpoint or peering connection is not in a state that carries traffic.
     NotAvailable,
-    /// A kind of target that carries no traffic here (a transit gateway, an interface endpoint).
+    /// A kind of target that carries no traffic here (an interface endpoint).
     Unsupported,
 }
 

@@ -232,7 +232,7 @@ fn nat_gateway() {
         ("NAT-14 TCP in fragments", fragment(tcp("10.0.10.10", "192.0.2.77", 1)), "drop"),
         ("NAT-14 ICMP in fragments", fragment(icmp("10.0.10.10", "192.0.2.77", 8)), "drop"),
     ] {
-        assert_eq!(word(&nat_gateway::decide(&bench.fabric, nat, &packet)), expected, "{rule}");
+        assert_eq!(word(&nat_gateway::decide(&bench.fabric, nat, &packet, false)), expected, "{rule}");
     }
     assert_eq!(word(&nat_gateway::inbound(nat, false, "192.0.2.77".parse().unwrap())), "drop", "NAT-9");
     assert_eq!(word(&nat_gateway::has_room(nat, 54_999)), "pass", "NAT-11");

@@ -246,6 +246,7 @@ fn next_hop(hop: &NextHop, fabric: &Fabric, names: &Names) -> String {
         NextHop::EgressOnlyInternetGateway(i) => C::EgressOnlyInternetGateway(i),
         NextHop::VpcEndpoint(i) => C::VpcEndpoint(i),
         NextHop::VpnGateway(i) => C::VpnGateway(i),
+        NextHop::TransitGateway(i) => C::TransitGateway(i),
     };
     component(at, fabric, names)
 }

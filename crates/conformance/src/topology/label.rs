@@ -24,6 +24,7 @@ pub fn component(component: Component, fabric: &Fabric, names: &Names) -> String
         Component::InternetGateway(i) => name(fabric.internet_gateways[i].id.as_str()),
         Component::EgressOnlyInternetGateway(i) => name(fabric.egress_only_internet_gateways[i].id.as_str()),
         Component::VpnGateway(i) => name(fabric.vpn_gateways[i].id.as_str()),
+        Component::TransitGateway(i) => name(fabric.transit_gateways[i].id.as_str()),
         Component::NatGateway(i) => name(fabric.nat_gateways[i].id.as_str()),
         Component::Peering(i) => name(fabric.peerings[i].id.as_str()),
         Component::VpcEndpoint(i) => name(fabric.vpc_endpoints[i].id.as_str()),
@@ -49,6 +50,7 @@ pub fn path(reasons: &[Reason], fabric: &Fabric, names: &Names) -> Vec<String> {
                 Component::InternetGateway(_)
                 | Component::EgressOnlyInternetGateway(_)
                 | Component::VpnGateway(_)
+                | Component::TransitGateway(_)
                 | Component::NatGateway(_)
                 | Component::Peering(_)
                 | Component::VpcEndpoint(_),

@@ -116,6 +116,8 @@ names! {
     egress_only_gateways: EgressOnlyInternetGatewayId, "egress-only internet gateway";
     /// Virtual private gateways.
     vpn_gateways: VpnGatewayId, "virtual private gateway";
+    /// Transit gateways.
+    transit_gateways: TransitGatewayId, "transit gateway";
     /// NAT gateways.
     nat_gateways: NatGatewayId, "NAT gateway";
     /// Interfaces.

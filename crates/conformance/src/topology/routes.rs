@@ -31,6 +31,7 @@ pub(super) fn route_target(world: &World, name: &str) -> Result<RouteTarget, Wor
         .or_else(|| names.peerings.get(name).map(RouteTarget::VpcPeeringConnection))
         .or_else(|| names.egress_only_gateways.get(name).map(RouteTarget::EgressOnlyInternetGateway))
         .or_else(|| names.vpn_gateways.get(name).map(RouteTarget::VpnGateway))
+        .or_else(|| names.transit_gateways.get(name).map(RouteTarget::TransitGateway))
         .or_else(|| names.endpoints.get(name).map(RouteTarget::VpcEndpoint))
         .ok_or_else(|| WorldError::Unknown { what: "route target", name: name.to_owned() })
 }

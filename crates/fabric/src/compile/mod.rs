@@ -2,6 +2,7 @@
 
 mod groups;
 mod routes;
+mod transit;
 mod witness;
 
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ impl<Id: Ord + Clone, Index: RowIndex> Rows<Id, Index> {
 pub(crate) struct Places<'m> {
     pub(crate) model: &'m Model,
     pub(crate) vpcs: Rows<model::VpcId, VpcIndex>,
-    subnets: Rows<model::SubnetId, SubnetIndex>,
+    pub(crate) subnets: Rows<model::SubnetId, SubnetIndex>,
     pub(crate) interfaces: Rows<NetworkInterfaceId, InterfaceIndex>,
     instances: Rows<model::InstanceId, InstanceIndex>,
     pub(crate) groups: Rows<model::SecurityGroupId, GroupIndex>,
@@ -50,6 +51,7 @@ pub(crate) struct Places<'m> {
     pub(crate) internet_gateways: Rows<model::InternetGatewayId, InternetGatewayIndex>,
     pub(crate) egress_only: Rows<model::EgressOnlyInternetGatewayId, EgressOnlyInternetGatewayIndex>,
     pub(crate) vpn_gateways: Rows<model::VpnGatewayId, VpnGatewayIndex>,
+    pub(crate) transit_gateways: Rows<model::TransitGatewayId, TransitGatewayIndex>,
     pub(crate) nat_gateways: Rows<model::NatGatewayId, NatGatewayIndex>,
     pub(crate) peerings: Rows<model::VpcPeeringConnectionId, PeeringIndex>,
     pub(crate) endpoints: Rows<model::VpcEndpointId, VpcEndpointIndex>,
@@ -76,6 +78,7 @@ impl<'m> Places<'m> {
             internet_gateways: Rows::of(model.internet_gateways.keys()),
             egress_only: Rows::of(model.egress_only_internet_gateways.keys()),
             vpn_gateways: Rows::of(model.vpn_gateways.keys()),
+            transit_gateways: Rows::of(model.transit_gateways.keys()),
             nat_gateways: Rows::of(model.nat_gateways.keys()),
             peerings: Rows::of(model.vpc_peering_connections.keys()),
             endpoints: Rows::of(model.vpc_endpoints.keys()),
@@ -134,6 +137,7 @@ impl Fabric {
             internet_gateways: internet_gateways(&places, &interfaces),
             egress_only_internet_gateways: egress_only(&places),
             vpn_gateways: vpn_gateways(&places),
+            transit_gateways: transit::compile(&places),
             nat_gateways: nat_gateways(&places),
             peerings: peerings(&places),
             vpc_endpoints: endpoints(&places),

@@ -94,7 +94,9 @@ fn next_hop(
         }
         RouteTarget::VpcEndpoint(id) => or(places.endpoints.get(id).map(NextHop::VpcEndpoint), Why::NotAvailable),
         RouteTarget::VpnGateway(id) => or(places.vpn_gateways.get(id).map(NextHop::VpnGateway), Why::NotAttached),
-        RouteTarget::TransitGateway(_) => NextHop::Blackhole(Why::Unsupported),
+        RouteTarget::TransitGateway(id) => {
+            or(places.transit_gateways.get(id).map(NextHop::TransitGateway), Why::NotAttached)
+        }
     }
 }
 

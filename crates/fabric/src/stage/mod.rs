@@ -13,5 +13,6 @@ pub mod peering;
 pub mod route_table;
 pub mod security_group;
 pub mod source_dest_check;
+pub mod transit_gateway;
 pub mod vpc_endpoint;
 pub mod vpn_gateway;

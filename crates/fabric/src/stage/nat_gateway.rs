@@ -18,14 +18,15 @@ pub const CONNECTIONS_PER_DESTINATION: usize = 55_000;
 /// Lowest source port that it uses (NAT-5).
 pub const LOWEST_PORT: u16 = 1_024;
 
-/// A packet from inside: only of three protocols, not in fragments unless UDP, and only from the gateway's own VPC.
-pub fn decide(fabric: &Fabric, gateway: NatGatewayIndex, packet: &Packet) -> Decision {
+/// A packet from inside: only of three protocols, not in fragments unless UDP, and only from the gateway's own VPC or by a
+/// transit gateway (NAT-10).
+pub fn decide(fabric: &Fabric, gateway: NatGatewayIndex, packet: &Packet, by_transit_gateway: bool) -> Decision {
     let nat = &fabric.nat_gateways[gateway];
     let header = &packet.header;
     let reason = |text: String| Reason::new(Stage::NatGateway, Component::NatGateway(gateway), text);
     let vpc = &fabric.vpcs[nat.vpc];
     match header.protocol() {
-        _ if !vpc.contains(header.source) => Decision::Drop(
+        _ if !by_transit_gateway && !vpc.contains(header.source) => Decision::Drop(
             reason(format!("{} is not in the gateway's VPC", header.source)).code(ExplanationCode::NgwRequiresSourceInVpc),
         ),
         ICMP | TCP if packet.fragmented => Decision::Drop(reason("fragments of TCP and ICMP are not passed on".to_owned())),

@@ -1,10 +1,12 @@
 //! The walker: an engine that takes packets through the stages one by one and says what each decided. No time passes
 //! but virtual time, and nothing is sent: it is what the fabric means, step by step.
 //!
-//! Start at [`Walker`]. `transit` is the way of one packet (`outside` its part beyond the VPC, `passing` what becomes of
+//! Start at [`Walker`]. `transit` is the way of one packet (`outside` its part beyond the VPC, `between` the one through
+//! transit gateways, `passing` what becomes of
 //! a decision), `exchange` a request with its answer, `explain` the same past everything that blocks, `guest` the
 //! commands, `flows` and `translation` what interfaces and NAT gateways remember.
 
+mod between;
 mod exchange;
 mod explain;
 mod flows;

@@ -73,6 +73,12 @@ impl Transit<'_> {
         if let Some(receiver) = holders.next() {
             return Some(Assumed::Receiver(*receiver));
         }
+        let holds = |other: VpcIndex| fabric.vpcs[other].addresses.contains_key(&header.destination);
+        let beyond = fabric.vpcs.indices().find(|other| *other != vpc && holds(*other) && fabric.are_joined(vpc, *other));
+        if beyond.is_some() {
+            let attached = fabric.transit_gateways.indices().find(|gateway| fabric.is_attached(*gateway, vpc));
+            return attached.map(|gateway| Assumed::Hop(NextHop::TransitGateway(gateway)));
+        }
         let own = &fabric.vpcs[vpc];
         if !fabric.is_outside_host(header.destination) {
             return None;

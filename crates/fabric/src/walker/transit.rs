@@ -88,6 +88,8 @@ pub(super) struct Transit<'a> {
     pub(super) header: Header,
     pub(super) straight: bool,
     pub(super) always_tracked: bool,
+    /// Whether it came into this VPC by a transit gateway.
+    pub(super) by_transit_gateway: bool,
     way: u32,
 }
 
@@ -95,8 +97,8 @@ impl<'a> Transit<'a> {
     pub fn new(fabric: &'a Fabric, state: &'a mut State, now: Timestamp, header: Header) -> Self {
         let (via, path, arrivals, blockers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (inverted, as_if, is_moot) = (None, false, false);
-        let (straight, always_tracked, way) = (true, false, 0);
-        Self { fabric, state, now, inverted, via, path, as_if, blockers, is_moot, arrivals, header, straight, always_tracked, way }
+        let (straight, always_tracked, by_transit_gateway, way) = (true, false, false, 0);
+        Self { fabric, state, now, inverted, via, path, as_if, blockers, is_moot, arrivals, header, straight, always_tracked, by_transit_gateway, way }
     }
 
     pub(super) fn go_on(&mut self) -> Result<(), Box<Reason>> {
@@ -155,7 +157,7 @@ impl<'a> Transit<'a> {
     }
 
     /// Over a subnet's border: network ACL, route table, next hop. What stays in the subnet does not cross (ACL-3).
-    fn cross_and_follow(
+    pub(super) fn cross_and_follow(
         &mut self,
         subnet: SubnetIndex,
         routed: Decision,
@@ -212,6 +214,7 @@ impl<'a> Transit<'a> {
                 let receiver = self.local(other, packet.header.destination)?;
                 self.enter_interface(receiver, None, packet)
             }
+            NextHop::TransitGateway(gateway) => self.enter_transit_gateway(gateway, subnet, packet),
             NextHop::EgressOnlyInternetGateway(gateway) => {
                 let header = &packet.header;
                 self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Egress, false))?;
@@ -322,7 +325,7 @@ impl<'a> Transit<'a> {
             let (address, port) = inside.ok_or_else(|| Box::new(reason))?;
             packet.header = with_destination(&packet.header, address, port);
         } else {
-            self.pass(nat_gateway::decide(self.fabric, nat, &packet))?;
+            self.pass(nat_gateway::decide(self.fabric, nat, &packet, self.by_transit_gateway))?;
         }
         if packet.ttl <= 1 {
             let answer = time_exceeded(&packet.header, own);
@@ -406,7 +409,7 @@ impl<'a> Transit<'a> {
     fn is_always_tracked(&self, vpc: VpcIndex, hop: Option<NextHop>, destination: IpAddr) -> bool {
         let kind = |interface: &InterfaceIndex| self.fabric.interfaces[*interface].kind;
         let receiver = self.fabric.vpcs[vpc].addresses.get(&destination).map(kind);
-        matches!(hop, Some(NextHop::NatGateway(_) | NextHop::EgressOnlyInternetGateway(_)))
+        matches!(hop, Some(NextHop::NatGateway(_) | NextHop::EgressOnlyInternetGateway(_) | NextHop::TransitGateway(_)))
             || matches!(receiver, Some(InterfaceKind::NatGateway(_) | InterfaceKind::VpcEndpoint(_)))
     }
 

@@ -166,6 +166,7 @@ fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace:
                 RouteTo::via(&peering_link(&fabric.peerings[peering].id), super::peering::NEIGHBOUR)
             }
             NextHop::EgressOnlyInternetGateway(_)
+            | NextHop::TransitGateway(_)
             | NextHop::VpcEndpoint(_)
             | NextHop::VpnGateway(_)
             | NextHop::Blackhole(_) => RouteTo::device(SINK_BLACKHOLE),
