@@ -1,7 +1,7 @@
 //! What a lab promises about its own traffic: the `expect` sentences, as data.
 //!
 //! `claim := [only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE] : RESULT [via NODE]`, or
-//! `nothing else -> DESTINATIONS [PROTO[/PORTS]]`. Parsing lives in `lab`, deciding in the engines; an
+//! `nothing else [-> DESTINATIONS [PROTO[/PORTS]]]`. Parsing lives in `lab`, deciding in the engines; an
 //! engine that cannot decide a form says so.
 
 use std::fmt;
@@ -40,7 +40,7 @@ impl fmt::Display for Traffic {
 /// Sources or destinations: some, perhaps without others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
-    /// Who is meant; not empty.
+    /// Who is meant; empty only in `nothing else` alone, which means everybody.
     pub of: Vec<Selector>,
     /// Who is left out (`except …`).
     pub except: Vec<Selector>,
@@ -75,7 +75,8 @@ pub enum Sources {
 pub enum Expected {
     /// The network carries request and reply; an RST that comes back counts.
     Allowed,
-    /// The network drops request or reply, at this stage if one is named.
+    /// The network drops every request, at this stage if one is named. A request that arrives is exposure even if its
+    /// reply is lost.
     Blocked(Option<Blocker>),
     /// No route leads there.
     NoRoute,
@@ -181,6 +182,7 @@ impl fmt::Display for Expected {
 impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.sources {
+            Sources::NothingElse if self.destinations.of.is_empty() => return f.write_str("nothing else"),
             Sources::NothingElse => return write!(f, "nothing else -> {} {}", self.destinations, self.traffic),
             Sources::Each(ends) => ends.fmt(f)?,
             Sources::Only(ends) => write!(f, "only {ends}")?,

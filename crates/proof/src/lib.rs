@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 mod atom;
+pub mod claim;
 pub mod fault;
 mod intervals;
 pub mod lint;
 pub mod place;
 pub mod reach;
 pub mod traffic;
+pub mod who;
 
 pub use atom::{Atom, Atoms};
 pub use place::{Place, PlaceIndex};

@@ -30,7 +30,12 @@ const NOT_PUBLIC: [Ipv4Net; 8] = [
 
 /// One address in each named public block that is in no narrower one, and one in none at all; all sorted, and the last.
 pub(super) fn choose(fabric: &Fabric) -> (Vec<Ipv4Addr>, Option<Ipv4Addr>) {
-    let blocks = named_blocks(fabric);
+    choose_with(fabric, &[])
+}
+
+/// As [`choose`], as if a rule named some more blocks.
+fn choose_with(fabric: &Fabric, more: &[IpNet]) -> (Vec<Ipv4Addr>, Option<Ipv4Addr>) {
+    let blocks = named_blocks(fabric, more);
     let taken = |address: Ipv4Addr| {
         fabric.outside_host(IpAddr::V4(address)).is_some()
             || fabric.public_addresses.contains_key(&address)
@@ -52,7 +57,7 @@ pub(super) fn choose(fabric: &Fabric) -> (Vec<Ipv4Addr>, Option<Ipv4Addr>) {
 }
 
 /// Public blocks of security group rules, network ACL entries and routes: all that tell one public address from another.
-fn named_blocks(fabric: &Fabric) -> Vec<Ipv4Net> {
+fn named_blocks(fabric: &Fabric, more: &[IpNet]) -> Vec<Ipv4Net> {
     let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
     let of_rules = rules.flat_map(|rule| match &rule.peer {
         RulePeer::Block(block) => std::slice::from_ref(block),
@@ -65,7 +70,7 @@ fn named_blocks(fabric: &Fabric) -> Vec<Ipv4Net> {
         IpNet::V4(block) if block.prefix_len() > 0 && !NOT_PUBLIC.iter().any(|n| n.contains(block)) => Some(*block),
         _ => None,
     };
-    let mut blocks: Vec<Ipv4Net> = of_rules.chain(of_acls).chain(of_routes).filter_map(public).collect();
+    let mut blocks: Vec<Ipv4Net> = of_rules.chain(of_acls).chain(of_routes).chain(more).filter_map(public).collect();
     blocks.sort();
     blocks.dedup();
     blocks
@@ -97,6 +102,13 @@ impl Fabric {
     /// has them; every engine puts a host at each.
     pub fn representatives(&self) -> Vec<Ipv4Addr> {
         self.witnesses.clone()
+    }
+
+    /// The same cloud with one more host of the internet inside each of these blocks, as if a rule named them: whoever
+    /// speaks of a block in particular must ask from its inside and from its outside.
+    pub fn with_hosts_in(&self, blocks: &[IpNet]) -> Self {
+        let (witnesses, witness) = choose_with(self, blocks);
+        Self { witnesses, witness, ..self.clone() }
     }
 
     /// The address that stands for `internet` where one is enough: no rule speaks of it in particular.

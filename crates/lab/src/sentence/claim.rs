@@ -1,5 +1,5 @@
 //! `claim := [only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE] : RESULT [via NODE]`, and
-//! `nothing else -> DESTINATIONS [PROTO[/PORTS]]`. Sources and destinations may say `except …`.
+//! `nothing else [-> DESTINATIONS [PROTO[/PORTS]]]`. Sources and destinations may say `except …`.
 
 use std::ops::Range;
 
@@ -79,6 +79,9 @@ pub fn parse_claim_parts(head: &str, result: Option<&str>) -> Result<(Claim, Cla
 fn parse_head(head: &str, has_result: bool) -> Result<(Claim, ClaimRanges), SentenceError> {
     let mut cursor = Cursor::new(head);
     let mut ranges = ClaimRanges::default();
+    if head.split_whitespace().eq(["nothing", "else"]) {
+        return Ok((closed_world(), ranges));
+    }
     check_arrow(head)?;
     let nothing_else = {
         let mut ahead = cursor.clone();
@@ -123,6 +126,19 @@ fn parse_head(head: &str, has_result: bool) -> Result<(Claim, ClaimRanges), Sent
     }
     let expected = Expected::Blocked(None);
     Ok((Claim { sources, destinations, traffic, through, expected, via: None, origin: Origin::default() }, ranges))
+}
+
+/// `nothing else` alone: to nobody, with nothing.
+fn closed_world() -> Claim {
+    Claim {
+        sources: Sources::NothingElse,
+        destinations: Ends { of: Vec::new(), except: Vec::new() },
+        traffic: Traffic::all(),
+        through: None,
+        expected: Expected::Blocked(None),
+        via: None,
+        origin: Origin::default(),
+    }
 }
 
 fn check_arrow(head: &str) -> Result<(), SentenceError> {

@@ -191,3 +191,15 @@ proptest! {
         let _ = parse_listeners(&text);
     }
 }
+
+#[test]
+fn nothing_else_alone_closes_the_whole_world() {
+    for text in ["nothing else", " nothing  else "] {
+        let (claim, ranges) = parse_claim(text).unwrap();
+        assert_eq!((claim.sources.clone(), claim.destinations.of.len()), (Sources::NothingElse, 0));
+        assert_eq!((claim.to_string().as_str(), ranges), ("nothing else", ClaimRanges::default()));
+    }
+    assert!(parse_claim_parts("nothing else", Some("blocked")).is_ok());
+    assert_eq!(parse_claim_parts("nothing else", Some("open")).unwrap_err().1.code, Code::UnknownResult);
+    assert_eq!(parse_claim("nothing").unwrap_err().code, Code::NoArrow);
+}

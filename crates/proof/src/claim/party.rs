@@ -1,0 +1,390 @@
+//! Whom a claim means: interfaces, named places outside, and addresses of the internet; enough of these that every
+//! block that a rule or a claim names is met from its inside and from its outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+
+use fabric::engine::PacketProbe;
+use fabric::engine::{EngineError, Sender};
+use fabric::walker::Verdict;
+use fabric::{EndError, Entity, Explanation, Fabric, InterfaceKind, explain};
+use ipnet::IpNet;
+use model::claim::{Ends, Sources};
+use model::guest::Listener;
+use model::selector::End;
+use model::{Claim, PortRange, ProbePacket, Selector, TrafficMatch};
+
+use super::{Prover, Undecided};
+use crate::place::{Place, PlaceIndex};
+use crate::reach::{Between, Reach, traffic};
+use crate::traffic::TrafficSet;
+use crate::who::natural;
+
+/// Somebody that a claim speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// Name, for people.
+    pub name: String,
+    /// Who that is.
+    pub who: Sender,
+    /// The address that the claim wrote; `None`: the one that its sender would use.
+    pub(super) written: Option<Ipv4Addr>,
+    /// What the proof of all pairs calls it, when asked at its usual address.
+    pub(super) place: Option<PlaceIndex>,
+}
+
+/// Everybody, and the addresses that stand for `internet` where these claims are asked.
+pub(super) struct World {
+    pub everybody: Vec<Party>,
+    internet: Vec<Party>,
+    places: BTreeMap<Sender, PlaceIndex>,
+}
+
+impl World {
+    pub fn of(fabric: &Fabric, reach: &Reach) -> Self {
+        let places: BTreeMap<Sender, PlaceIndex> = reach
+            .indices()
+            .map(|(index, place)| (place.sender(fabric), index))
+            .collect();
+        let party = |name: String, who: Sender| Party {
+            name,
+            written: written(&who),
+            place: places.get(&who).copied(),
+            who,
+        };
+        let mut everybody: Vec<Party> = reach
+            .places()
+            .iter()
+            .filter(|place| !matches!(place, Place::Internet(_)))
+            .map(|place| party(place.name(fabric), place.sender(fabric)))
+            .collect();
+        // Instances first, then the places outside.
+        everybody.sort_by_cached_key(|party| (party.is_outside(), natural(&party.name)));
+        let general = fabric.representative();
+        let mut addresses = fabric.representatives();
+        addresses.sort_by_key(|address| (Some(*address) != general, *address));
+        let internet: Vec<Party> = addresses
+            .into_iter()
+            .map(|address| {
+                let name = Place::Internet(address).name(fabric);
+                party(name, Sender::Outside(IpAddr::V4(address)))
+            })
+            .collect();
+        everybody.extend(internet.iter().cloned());
+        Self {
+            everybody,
+            internet,
+            places,
+        }
+    }
+}
+
+impl Party {
+    /// Whether it is beyond the gateways.
+    pub fn is_outside(&self) -> bool {
+        matches!(self.who, Sender::Outside(_))
+    }
+}
+
+/// Hosts outside have one address each: their own.
+fn written(who: &Sender) -> Option<Ipv4Addr> {
+    match who {
+        Sender::Outside(IpAddr::V4(address)) => Some(*address),
+        _ => None,
+    }
+}
+
+/// Blocks that claims tell apart from the rest of the internet.
+pub(super) fn blocks(claims: &[Claim]) -> Vec<IpNet> {
+    let of_ends = |ends: &Ends| {
+        ends.of
+            .iter()
+            .chain(&ends.except)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let selectors = claims.iter().flat_map(|claim| {
+        let sources = match &claim.sources {
+            Sources::Each(ends) | Sources::Only(ends) => of_ends(ends),
+            Sources::NothingElse => Vec::new(),
+        };
+        sources.into_iter().chain(of_ends(&claim.destinations))
+    });
+    let block = |selector: Selector| match selector {
+        Selector::Block(block) => Some(block),
+        Selector::Address(address) => Some(IpNet::from(address)),
+        _ => None,
+    };
+    selectors.filter_map(block).collect()
+}
+
+impl Prover<'_> {
+    /// Whom a part of a claim means, without those left out.
+    pub(super) fn parties(&self, ends: &Ends) -> Result<Vec<Party>, Undecided> {
+        let mut except: BTreeSet<Sender> = BTreeSet::new();
+        for selector in &ends.except {
+            match self.selected(selector) {
+                Ok(parties) => except.extend(parties.into_iter().map(|party| party.who)),
+                // Leaving out a block in which nobody is changes nothing.
+                Err(Undecided::Nobody(_)) if matches!(selector, Selector::Block(_)) => {}
+                Err(why) => return Err(why),
+            }
+        }
+        let mut all: Vec<Party> = Vec::new();
+        let mut known: BTreeSet<(Sender, Option<Ipv4Addr>)> = BTreeSet::new();
+        for selector in &ends.of {
+            let selected = self.selected(selector)?;
+            let meant = selected
+                .into_iter()
+                .filter(|party| !except.contains(&party.who));
+            all.extend(meant.filter(|party| known.insert((party.who.clone(), party.written))));
+        }
+        match all.is_empty() {
+            true => Err(Undecided::Nobody(ends.to_string())),
+            false => Ok(all),
+        }
+    }
+
+    /// The same as senders. In a block, gateways and endpoints have addresses too, and begin no connection.
+    pub(super) fn senders(&self, ends: &Ends) -> Result<Vec<Party>, Undecided> {
+        let begins = |party: &Party| match &party.who {
+            Sender::Outside(_) => true,
+            Sender::Interface(id) | Sender::Container(id) => {
+                let index = self.fabric.interface_by_id(id);
+                let kind = index.map(|index| self.fabric.interfaces[index].kind);
+                party.written.is_none() || matches!(kind, Some(InterfaceKind::Instance { .. }))
+            }
+        };
+        let mut parties = self.parties(ends)?;
+        let mut known = BTreeSet::new();
+        // Whoever has several addresses in a block sends from one.
+        parties.retain(|party| begins(party) && known.insert(party.who.clone()));
+        Ok(parties)
+    }
+
+    fn selected(&self, selector: &Selector) -> Result<Vec<Party>, Undecided> {
+        let parties = match selector {
+            Selector::Internet => self.world.internet.clone(),
+            Selector::Block(block) => self.in_block(*block),
+            Selector::Address(address) => self.at(*address).into_iter().collect(),
+            other => {
+                let ends = other.ends(self.model).map_err(|error| Undecided::Unknown {
+                    what: kind(other),
+                    name: other.to_string(),
+                    known: error.known,
+                })?;
+                let mut parties: Vec<Party> =
+                    ends.into_iter().flat_map(|end| self.of_end(end)).collect();
+                parties.sort_by_cached_key(|party| natural(&party.name));
+                parties
+            }
+        };
+        match parties.is_empty() {
+            true => Err(Undecided::Nobody(selector.to_string())),
+            false => Ok(parties),
+        }
+    }
+
+    fn of_end(&self, end: End) -> Vec<Party> {
+        match end {
+            End::Interface { interface, .. } => {
+                let who = Sender::Interface(interface);
+                vec![self.party(who, None)]
+            }
+            End::Outside(name) => {
+                let host = self.fabric.outside.values().find(|host| host.name == name);
+                let addresses = host.into_iter().flat_map(|host| &host.addresses);
+                let hosts = addresses.filter(|address| address.is_ipv4());
+                hosts
+                    .map(|address| self.party(Sender::Outside(*address), None))
+                    .collect()
+            }
+            End::Internet => self.world.internet.clone(),
+            End::Address(address) => self.at(address).into_iter().collect(),
+            End::Block(block) => self.in_block(block),
+        }
+    }
+
+    /// Everybody who has an address in a block, at that address.
+    fn in_block(&self, block: IpNet) -> Vec<Party> {
+        let interfaces = self.fabric.interfaces.values();
+        let private = interfaces.flat_map(|i| i.addresses.iter().map(|own| own.private));
+        let public = self.fabric.public_addresses.keys().copied();
+        let hosts = self
+            .fabric
+            .outside
+            .values()
+            .flat_map(|host| &host.addresses);
+        let hosts = hosts.filter_map(|address| match address {
+            IpAddr::V4(address) => Some(*address),
+            IpAddr::V6(_) => None,
+        });
+        let internet = self.world.internet.iter().filter_map(|party| party.written);
+        let all: BTreeSet<Ipv4Addr> = private
+            .chain(public)
+            .chain(hosts)
+            .chain(internet)
+            .filter(|address| block.contains(&IpAddr::V4(*address)))
+            .collect();
+        all.into_iter()
+            .filter_map(|address| self.at(IpAddr::V4(address)))
+            .collect()
+    }
+
+    /// Whoever has an address. IPv6 is not proved yet.
+    fn at(&self, address: IpAddr) -> Option<Party> {
+        let IpAddr::V4(written) = address else {
+            return None;
+        };
+        let who = match self.fabric.find_address(address) {
+            Some(Entity::Interface(index)) => {
+                Sender::Interface(self.fabric.interfaces[index].id.clone())
+            }
+            _ => Sender::Outside(address),
+        };
+        Some(self.party(who, Some(written)))
+    }
+
+    fn party(&self, who: Sender, at: Option<Ipv4Addr>) -> Party {
+        let name = match &who {
+            Sender::Interface(id) | Sender::Container(id) => {
+                let index = self.fabric.interface_by_id(id);
+                index.map_or_else(
+                    || id.to_string(),
+                    |i| self.fabric.interfaces[i].name.clone(),
+                )
+            }
+            Sender::Outside(IpAddr::V4(address)) => match self.fabric.outside_host(who_is(&who)) {
+                Some(host) => Place::Outside(host, *address).name(&self.fabric),
+                None => Place::Internet(*address).name(&self.fabric),
+            },
+            Sender::Outside(address) => address.to_string(),
+        };
+        // At an address of its own choice, a claim may ask an interface elsewhere than its sender would.
+        let is_usual = at.is_none() || matches!(who, Sender::Outside(_));
+        let place = self.world.places.get(&who).copied();
+        Party {
+            name,
+            written: at.or(written(&who)),
+            place: place.filter(|_| is_usual),
+            who,
+        }
+    }
+
+    /// The address at which one asks another; `None`: it has no public one.
+    pub(super) fn address(&self, from: &Party, to: &Party) -> Result<Option<IpAddr>, EngineError> {
+        let end = match (&to.written, &to.who) {
+            (Some(address), _) => return Ok(Some(IpAddr::V4(*address))),
+            (None, Sender::Interface(id) | Sender::Container(id)) => End::Interface {
+                interface: id.clone(),
+                instance: None,
+            },
+            (None, Sender::Outside(address)) => End::Address(*address),
+        };
+        match self.fabric.destinations(&from.who, &end) {
+            Ok(addresses) => Ok(addresses.first().copied()),
+            Err(EndError::NoPublicAddress(_)) => Ok(None),
+            Err(other) => Err(EngineError::BadProbe(other.to_string())),
+        }
+    }
+
+    /// What one can say to another.
+    pub(super) fn between(&self, from: &Party, to: &Party) -> Result<Between, EngineError> {
+        let source = self.world.places.get(&from.who);
+        if let (Some(source), Some(to)) = (source, to.place) {
+            return Ok(self.reach.between(*source, to));
+        }
+        let Some(address) = self.address(from, to)? else {
+            return Ok(Between::default());
+        };
+        let key = (from.who.clone(), address);
+        if let Some(known) = self.asked.borrow().get(&key) {
+            return Ok(known.clone());
+        }
+        let mut between = Between::default();
+        for atom in self.atoms.iter() {
+            let verdict = self.worst(&from.who, address, atom.packet)?.verdict;
+            if verdict != Verdict::Denied {
+                between.request = between.request.union(&atom.traffic);
+            }
+            if verdict == Verdict::Allowed {
+                between.both = between.both.union(&atom.traffic);
+            }
+        }
+        self.asked.borrow_mut().insert(key, between.clone());
+        Ok(between)
+    }
+
+    /// The way of a packet from the source port from which it fares worst.
+    pub(super) fn worst(
+        &self,
+        from: &Sender,
+        to: IpAddr,
+        packet: ProbePacket,
+    ) -> Result<Explanation, EngineError> {
+        let ports = self.atoms.reply_ports();
+        // Only answers to ports depend on the port that they go to.
+        let ports = if packet.port().is_some() {
+            ports
+        } else {
+            &ports[..1]
+        };
+        let mut worst: Option<Explanation> = None;
+        for port in ports {
+            let probe = PacketProbe::new(from.clone(), to, traffic(packet, *port));
+            let way = explain(&self.fabric, &probe)?;
+            let rank = |way: &Explanation| match way.verdict {
+                Verdict::Denied => 2,
+                Verdict::OneWay => 1,
+                Verdict::Allowed => 0,
+            };
+            if worst.as_ref().is_none_or(|known| rank(known) < rank(&way)) {
+                worst = Some(way);
+            }
+        }
+        worst.ok_or_else(|| EngineError::Failed("no port stands for a client's".to_owned()))
+    }
+
+    /// What somebody answers, if it arrives: the hosts of the internet everything, instances what their file says.
+    pub(super) fn answers(&self, to: &Party) -> TrafficSet {
+        let (Sender::Interface(id) | Sender::Container(id)) = &to.who else {
+            return TrafficSet::all();
+        };
+        let ports = [
+            TrafficMatch::Tcp(PortRange::ALL),
+            TrafficMatch::Udp(PortRange::ALL),
+        ];
+        let always = TrafficSet::all().difference(&TrafficSet::of_any(&ports));
+        let index = self.fabric.interface_by_id(id);
+        let kind = index.map(|index| self.fabric.interfaces[index].kind);
+        let Some(InterfaceKind::Instance { instance, .. }) = kind else {
+            return always;
+        };
+        let listeners = &self.fabric.instances[instance].guest.listen;
+        listeners.iter().fold(always, |all, listener| {
+            let packet = match *listener {
+                Listener::Tcp(port) => ProbePacket::Tcp(port),
+                Listener::Udp(port) => ProbePacket::Udp(port),
+            };
+            all.union(&TrafficSet::packet(packet))
+        })
+    }
+}
+
+fn who_is(who: &Sender) -> IpAddr {
+    match who {
+        Sender::Outside(address) => *address,
+        // Interfaces are found by id.
+        Sender::Interface(_) | Sender::Container(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    }
+}
+
+fn kind(selector: &Selector) -> &'static str {
+    match selector {
+        Selector::SecurityGroup(_) => "security group",
+        Selector::Subnet(_) => "subnet",
+        Selector::Vpc(_) => "vpc",
+        Selector::Tag { .. } => "tag",
+        _ => "instance or place outside",
+    }
+}

@@ -1,0 +1,377 @@
+//! Claims about the labs of `examples/`, and about small ones, decided.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use fabric::Fabric;
+use lab::sentence::parse_claim;
+use model::{Claim, Model};
+use proof::claim::Prover;
+use proof::{Options, Reach};
+use support::{cloud, example};
+
+/// Each claim with what is wrong: its broken pairs, a line each, or why it is undecided.
+fn decide(of: &(Model, Fabric), claims: &[&str]) -> Vec<Vec<String>> {
+    let (model, fabric) = of;
+    let reach = Reach::of(fabric, Options::default()).unwrap();
+    let claims: Vec<Claim> = claims
+        .iter()
+        .map(|text| {
+            parse_claim(text)
+                .unwrap_or_else(|e| panic!("{text}: {e}"))
+                .0
+        })
+        .collect();
+    let prover = Prover::new(model, fabric, &reach, Options::default(), &claims);
+    let lines = |claim: &Claim| {
+        let proof = prover.prove(claim);
+        let undecided = proof.undecided.iter().map(|why| why.to_string());
+        let broken = proof.broken.iter().map(|broken| {
+            let (from, to, packet) = (&broken.from.name, &broken.to.name, broken.packet);
+            let seen = prover.because(broken).seen;
+            let traffic = &broken.traffic;
+            format!("{from} -> {to} {packet} of {traffic}: {seen}")
+        });
+        undecided.chain(broken).collect()
+    };
+    claims.iter().map(lines).collect()
+}
+
+fn check(of: &(Model, Fabric), table: &[(&str, &[&str])]) {
+    // Each alone: others would be statements to `nothing else`.
+    for (claim, wanted) in table {
+        assert_eq!(decide(of, &[claim])[0], *wanted, "{claim}");
+    }
+}
+
+#[test]
+fn every_promise_of_every_example_holds() {
+    for name in ["bastion", "middlebox", "peering", "shop", "three-tier"] {
+        let path = format!("examples/{name}.yaml");
+        let of = example(&path);
+        let text = std::fs::read_to_string(format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR")))
+            .unwrap();
+        let claims: Vec<String> = text
+            .lines()
+            .skip_while(|line| *line != "expect:")
+            .filter_map(|line| line.trim().strip_prefix("- "))
+            .map(|line| line.split(" #").next().unwrap_or(line).trim().to_owned())
+            .collect();
+        assert!(claims.len() > 4, "{name}");
+        let claims: Vec<&str> = claims.iter().map(String::as_str).collect();
+        for (claim, wrong) in claims.iter().zip(decide(&of, &claims)) {
+            assert_eq!(wrong, Vec::<String>::new(), "{name}: {claim}");
+        }
+    }
+}
+
+#[test]
+fn results_are_told_apart() {
+    let shop = example("examples/shop.yaml");
+    check(
+        &shop,
+        &[
+            ("internet -> web-1 tcp/80,443: allowed", &[]),
+            (
+                "internet -> web-1 tcp/80,443: open",
+                &["internet -> web-1 tcp/443 of tcp/443: refused: nothing listens"],
+            ),
+            (
+                "internet -> web-1 tcp/80,443: refused",
+                &["internet -> web-1 tcp/80 of tcp/80: open"],
+            ),
+            ("internet -> web-1 tcp/443: refused", &[]),
+            (
+                "internet -> web-1 tcp/442-443: allowed",
+                &["internet -> web-1 tcp/442 of tcp/442: dropped at sg-in:web-1"],
+            ),
+            ("internet -> web-1 tcp/81-442: blocked", &[]),
+            (
+                "internet -> web-1 tcp/80-442: blocked",
+                &["internet -> web-1 tcp/80 of tcp/80: open"],
+            ),
+            (
+                "internet -> web-1 tcp/443: no route",
+                &["internet -> web-1 tcp/443 of tcp/443: refused: nothing listens"],
+            ),
+            ("internet -> db-1 any: no public address", &[]),
+            ("internet -> db-1 any: blocked", &[]),
+            (
+                "internet -> db-1 tcp/22: blocked by sg",
+                &["internet -> db-1 tcp/22 of tcp/22: no public address"],
+            ),
+            (
+                "internet -> db-1 tcp/22: allowed",
+                &["internet -> db-1 tcp/22 of tcp/22: no public address"],
+            ),
+            (
+                "internet -> web-1 tcp/22: no public address",
+                &["internet -> web-1 tcp/22 of tcp/22: dropped at sg-in:web-1"],
+            ),
+            ("bastion -> db-1 any: blocked by sg:db", &[]),
+            (
+                "bastion -> db-1 any: blocked by sg:web",
+                &["bastion -> db-1 tcp/1 of all: dropped at sg-in:db-1"],
+            ),
+            (
+                "bastion -> db-1 any: blocked by acl",
+                &["bastion -> db-1 tcp/1 of all: dropped at sg-in:db-1"],
+            ),
+            // One port of a wide range that is open is found.
+            (
+                "web-1 -> db-1 tcp/1-6000: blocked",
+                &["web-1 -> db-1 tcp/3306 of tcp/3306: open"],
+            ),
+            (
+                "web-1 -> db-1 any: blocked by sg",
+                &["web-1 -> db-1 tcp/3306 of tcp/3306: open"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn every_pair_counts() {
+    let shop = example("examples/shop.yaml");
+    check(
+        &shop,
+        &[
+            (
+                "vpc:shop -> db-1 tcp/3306: open",
+                &["bastion -> db-1 tcp/3306 of tcp/3306: dropped at sg-in:db-1"],
+            ),
+            ("vpc:shop except bastion -> db-1 tcp/3306: open", &[]),
+            (
+                "vpc:shop except sg:web, bastion -> db-1 tcp/3306: blocked",
+                &["the claim speaks of no pair"],
+            ),
+            (
+                "sg:web -> vpc:shop except sg:web, 192.168.0.128/27 any: blocked",
+                &[],
+            ),
+            (
+                "192.168.0.0/24 except 192.168.0.160/27 -> db-1 tcp/3306: open",
+                &[],
+            ),
+            ("web-1, web-2 -> db-1 udp/3306: blocked by sg:db", &[]),
+            (
+                "nobody -> db-1 tcp/3306: open",
+                &["no instance or place outside is called `nobody`"],
+            ),
+            (
+                "bastion -> db-1 tcp/22: blocked by sg:bd",
+                &["no security group is called `bd`"],
+            ),
+            (
+                "10.9.0.0/16 -> db-1 tcp/22: blocked",
+                &["`10.9.0.0/16` selects nobody"],
+            ),
+            (
+                "internet -> office tcp/22: blocked",
+                &["the claim speaks of no pair"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn only_means_nobody_else_over_all_ports() {
+    let shop = example("examples/shop.yaml");
+    check(
+        &shop,
+        &[
+            ("only web-1, web-2 -> db-1 tcp/3306: open", &[]),
+            (
+                "only web-1, web-2 -> db-1 any: allowed",
+                &[
+                    "web-1 -> db-1 tcp/1 of tcp/0-3305,3307-65535 udp icmp icmpv6 other protocols: dropped at sg-in:db-1",
+                    "web-2 -> db-1 tcp/1 of tcp/0-3305,3307-65535 udp icmp icmpv6 other protocols: dropped at sg-in:db-1",
+                ],
+            ),
+            (
+                "only web-1 -> db-1 tcp/1-65535: blocked",
+                &[
+                    "web-1 -> db-1 tcp/3306 of tcp/3306: open",
+                    "web-2 -> db-1 tcp/3306 of tcp/3306: open, and only others may",
+                ],
+            ),
+            (
+                "only office -> bastion any: blocked",
+                &["office -> bastion tcp/22 of tcp/22: open"],
+            ),
+            (
+                "only bastion -> web-1 tcp/1-79: allowed",
+                &["bastion -> web-1 tcp/1 of tcp/1-21,23-79: dropped at sg-in:web-1"],
+            ),
+            ("only bastion -> web-1 tcp/22: open", &[]),
+        ],
+    );
+}
+
+#[test]
+fn nothing_else_closes_the_world() {
+    let shop = example("examples/shop.yaml");
+    let out: Vec<String> = decide(
+        &shop,
+        &[
+            "internet, office, vpc:shop -> web-1, web-2 tcp/80,443: allowed",
+            "bastion -> web-1, web-2 tcp/22: open",
+            "office -> bastion tcp/22: open",
+            "sg:web -> db-1 tcp/3306: open",
+            "nothing else -> vpc:shop",
+            "nothing else",
+        ],
+    )
+    .into_iter()
+    .flatten()
+    .collect();
+    // What goes out was not stated, and was not asked for in the claim before.
+    assert_eq!(out.len(), 8, "{out:#?}");
+    assert!(
+        out.iter()
+            .all(|line| line.contains("-> internet ") || line.contains("-> office ")),
+        "{out:#?}"
+    );
+    assert_eq!(
+        out[0],
+        "bastion -> office tcp/1 of all: open, and no claim says so"
+    );
+    // Less said, more found: the ports that no claim names.
+    let out = decide(
+        &shop,
+        &[
+            "internet, office -> sg:web tcp/80: open",
+            "nothing else -> web-1 tcp",
+        ],
+    );
+    assert_eq!(
+        out[1],
+        [
+            "bastion -> web-1 tcp/22 of tcp/22,80,443: open, and no claim says so",
+            "db-1 -> web-1 tcp/80 of tcp/80,443: open, and no claim says so",
+            "web-2 -> web-1 tcp/80 of tcp/80,443: open, and no claim says so",
+            "office -> web-1 tcp/443 of tcp/443: refused: nothing listens, and no claim says so",
+            "internet -> web-1 tcp/443 of tcp/443: refused: nothing listens, and no claim says so",
+        ]
+    );
+}
+
+#[test]
+fn a_node_is_on_every_way_or_it_is_not() {
+    let lab = example("examples/middlebox.yaml");
+    check(
+        &lab,
+        &[
+            ("app-1 -> db-1 tcp/5432 through inspector: open", &[]),
+            ("app-1 -> db-1 tcp/5432: open via inspector", &[]),
+            (
+                "app-1 -> internet tcp/443 through inspector: allowed via nat",
+                &[],
+            ),
+            ("app-1 -> internet tcp/443 through igw: allowed", &[]),
+            (
+                "app-1 -> internet tcp/443: allowed via peering",
+                &["app-1 -> internet tcp/443 of tcp/443: open, but not via peering"],
+            ),
+            (
+                "app-1 -> inspector tcp/22 through db-1: allowed",
+                &["app-1 -> inspector tcp/22 of tcp/22: dropped at sg-in:inspector"],
+            ),
+            (
+                "app-1 -> db-1 tcp/5432 through inspecter: open",
+                &["no node that packets can pass is called `inspecter`"],
+            ),
+        ],
+    );
+}
+
+/// Answers are lost on their way through a list; and rules that tell addresses of the internet apart.
+const LISTS: &str = "
+vpcs:
+  a:
+    cidr: 10.0.0.0/16
+    subnets:
+      front: { cidr: /24, route: igw }
+      back: { cidr: /24, acl: mute }
+acls:
+  mute:
+    - 100 allow tcp/5432 from anywhere
+    - 110 allow udp/53 from anywhere
+    - 100 allow out tcp/1024-40000 to anywhere
+    - 110 allow out udp/1024-65535 to anywhere
+outside:
+  office: 203.0.113.7
+security_groups:
+  front: [tcp/22 from 203.0.113.0/24]
+  back: [all from sg:front]
+instances:
+  web: { subnet: front, sg: front, public_ip: true, listen: [tcp/22] }
+  db: { subnet: back, sg: back, listen: [tcp/5432] }
+";
+
+#[test]
+fn a_request_that_arrives_is_exposure() {
+    let lab = cloud("lists.yaml", LISTS);
+    check(
+        &lab,
+        &[
+            (
+                "web -> db tcp/5432: open",
+                &["web -> db tcp/5432 of tcp/5432: reply dropped at acl-out:back"],
+            ),
+            (
+                "web -> db tcp/5432: blocked",
+                &[
+                    "web -> db tcp/5432 of tcp/5432: reply dropped at acl-out:back, but the request arrives",
+                ],
+            ),
+            (
+                "web -> db tcp/5432: blocked by acl",
+                &[
+                    "web -> db tcp/5432 of tcp/5432: reply dropped at acl-out:back, but the request arrives",
+                ],
+            ),
+            ("web -> db tcp/5431: blocked by acl:mute", &[]),
+            ("web -> db udp/53: allowed", &[]),
+            // The list lets answers pass and the message that nobody listens not.
+            (
+                "web -> db udp/53: refused",
+                &["web -> db udp/53 of udp/53: refused: nothing listens"],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn blocks_are_met_inside_and_outside() {
+    let lab = cloud("lists.yaml", LISTS);
+    check(
+        &lab,
+        &[
+            ("203.0.113.0/24 -> web tcp/22: open", &[]),
+            ("203.0.113.128/25 -> web tcp/22: open", &[]),
+            ("203.0.113.200 -> web tcp/22: open", &[]),
+            (
+                "203.0.112.0/23 -> web tcp/22: open",
+                &["internet (203.0.112.1) -> web tcp/22 of tcp/22: dropped at sg-in:web"],
+            ),
+            (
+                "internet except 203.0.113.0/24 -> web any: blocked by sg",
+                &[],
+            ),
+            (
+                "internet except 203.0.113.0/25 -> web tcp/22: blocked",
+                &["internet (203.0.113.128) -> web tcp/22 of tcp/22: open"],
+            ),
+            (
+                "only office -> web tcp/22: open",
+                &["internet (203.0.113.1) -> web tcp/22 of tcp/22: open, and only others may"],
+            ),
+            ("only 203.0.113.0/24 -> web tcp/22: open", &[]),
+            (
+                "only 203.0.113.0/25 -> web tcp/22: open",
+                &["internet (203.0.113.128) -> web tcp/22 of tcp/22: open, and only others may"],
+            ),
+        ],
+    );
+}
