@@ -95,13 +95,16 @@ impl Build<'_, '_> {
         self.prefix_lists();
         self.key_pairs();
         self.vpcs();
+        // Rules may name groups of a VPC on the other side of a peering that is active (SG-13).
+        self.settle();
+        self.peerings();
+        self.settle();
         self.security_groups();
         self.acls();
         self.instances();
         self.nat_gateways();
         self.settle();
         self.failed_nat_gateways();
-        self.peerings();
         self.endpoints();
         self.settle();
         self.route_tables();

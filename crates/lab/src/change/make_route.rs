@@ -44,13 +44,19 @@ impl Transition<'_> {
         Ok(())
     }
 
-    pub(super) fn make_routes(&mut self) -> Step {
+    /// Before any rule: rules may name groups on the other side (SG-13).
+    pub(super) fn make_peerings(&mut self) -> Step {
         let target = self.target;
         for (name, id) in target.names.peerings.iter() {
             if let Some(wanted) = target.model.vpc_peering_connections.get(id) {
                 self.peering(name, wanted)?;
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn make_routes(&mut self) -> Step {
+        let target = self.target;
         for (name, id) in target.names.route_tables.iter() {
             let Some(wanted) = target.model.route_tables.get(id) else { continue };
             let known = self.names.route_tables.id(name).and_then(|id| self.model.route_tables.get(id));

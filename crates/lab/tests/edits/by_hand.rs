@@ -350,3 +350,56 @@ fn lines_that_move_are_found_again_and_count_as_no_change() {
     assert_eq!(line(&edit.before) + 2, line(&edit.after));
     assert!(edit.after.generation > edit.before.generation, "answers that quote lines are old");
 }
+
+/// Two VPCs, peered or not, whose groups name each other or not (SG-13).
+fn peered(peering: bool, rules: bool, name: &str) -> String {
+    let (peering, route) = match peering {
+        true => ("peerings: { between: [ shop, data ] }\n", "peering between"),
+        false => ("", "igw"),
+    };
+    let (web, db) = if rules { (format!("tcp/22 from sg:data/{name}"), "tcp/5432 from sg:shop/web".to_owned()) } else { Default::default() };
+    format!(
+        "vpcs:
+  shop:
+    cidr: 10.1.0.0/16
+    subnets: {{ shop-a: {{ az: a, cidr: /24, route: shop-routes }} }}
+    route_tables: {{ shop-routes: {{ routes: {{ 10.2.0.0/16: {route} }} }} }}
+  data:
+    cidr: 10.2.0.0/16
+    subnets: {{ data-a: {{ az: a, cidr: /24, route: data-routes }} }}
+    route_tables: {{ data-routes: {{ routes: {{ 10.1.0.0/16: {route} }} }} }}
+{peering}security_groups:
+  web: {{ vpc: shop, rules: [ {web} ] }}
+  {name}: {{ vpc: data, rules: [ {db} ] }}
+instances:
+  web: {{ subnet: shop-a, sg: web, listen: tcp/22 }}
+  store: {{ subnet: data-a, sg: {name}, listen: tcp/5432 }}
+"
+    )
+}
+
+#[test]
+fn a_peering_and_the_rules_that_need_it_come_and_go_together() {
+    let (apart, together) = (peered(false, false, "db"), peered(true, true, "db"));
+    let Edited { plan, .. } = edited(&apart, &together);
+    for wanted in ["+ peering between", "~ security group shop/web: + tcp/22 from sg:data/db"] {
+        assert!(plan.iter().any(|line| line == wanted), "{plan:#?}");
+    }
+    let Edited { plan, after, .. } = edited(&together, &apart);
+    assert!(plan.iter().any(|line| line == "- peering between"), "{plan:#?}");
+    assert!(after.security_groups.values().all(|group| group.ingress.is_empty() || group.is_default()));
+}
+
+#[test]
+fn a_group_that_the_other_vpc_names_gets_another_name() {
+    let Edited { plan, .. } = edited(&peered(true, true, "db"), &peered(true, true, "store"));
+    assert!(plan.iter().any(|line| line == "- security group data/db"), "{plan:#?}");
+    assert!(plan.iter().any(|line| line == "+ security group data/store"), "{plan:#?}");
+}
+
+#[test]
+fn a_rule_that_names_a_group_of_a_vpc_that_is_not_peered_is_refused_where_it_stands() {
+    let error = apply(&peered(false, true, "db"), &mut empty(1)).unwrap_err().to_string();
+    assert!(error.contains("InvalidGroup.NotFound") && error.contains("peer the VPCs first"), "{error}");
+    assert!(error.contains("tcp/22 from sg:data/db"), "{error}");
+}
