@@ -7,6 +7,7 @@ mod exit;
 mod output;
 mod reference;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -18,7 +19,7 @@ fn main() -> ExitCode {
     if let Some(code) = hidden() {
         return code;
     }
-    let cli = match cli::Cli::try_parse() {
+    let cli = match cli::Cli::try_parse_from(followed(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -33,6 +34,18 @@ fn main() -> ExitCode {
             failure.code.into()
         }
     }
+}
+
+/// `logs -f` follows, as everywhere, unless a file comes behind it: elsewhere here -f means the lab file.
+fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let Some(logs) = arguments.iter().skip(1).position(|word| word == "logs").map(|at| at + 1) else { return arguments };
+    for at in logs + 1..arguments.len() {
+        let is_file = arguments.get(at + 1).is_some_and(|next| std::path::Path::new(next).is_file());
+        if arguments[at] == "-f" && !is_file {
+            arguments[at] = OsString::from("--follow");
+        }
+    }
+    arguments
 }
 
 /// Starts that people never type: the tools of instances, the daemon, the process that holds built-in listeners.

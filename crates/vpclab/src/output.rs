@@ -62,6 +62,11 @@ impl Output {
         Err(Failure::usage(format!("this command does not print as {}", name(&self.format))).hint(format!("-o {}", known.join(", "))))
     }
 
+    /// Whether only what was asked for is printed.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether escape sequences may be used.
     pub fn colour(&self) -> bool {
         self.colour

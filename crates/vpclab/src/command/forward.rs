@@ -213,14 +213,20 @@ fn listen_address(text: &str) -> Result<SocketAddr> {
     if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
         return Ok(SocketAddr::new(loopback, port));
     }
-    text.parse().map_err(|_| Failure::usage(format!("`{text}` is no address to listen at")).hint("write 127.0.0.1:8080"))
+    text.parse().map_err(|_| {
+        let failure = Failure::usage(format!("`{text}` is no address to listen at"));
+        failure.hint("first where to listen, then where it leads, such as: vpclab forward 127.0.0.1:8080 web-1:80")
+    })
 }
 
 fn target_of(text: &str) -> Result<(&str, u16)> {
     let parts = text.rsplit_once(':').and_then(|(word, port)| Some((word, port.parse().ok().filter(|port| *port > 0)?)));
     parts
         .filter(|(word, _)| !word.is_empty())
-        .ok_or_else(|| Failure::usage(format!("`{text}` names no instance and port")).hint("write web-1:80"))
+        .ok_or_else(|| {
+            let failure = Failure::usage(format!("`{text}` names no instance and port (1 to 65535)"));
+            failure.hint("such as: vpclab forward 127.0.0.1:8080 web-1:80")
+        })
 }
 
 /// The address that connections come from: the first of the place.

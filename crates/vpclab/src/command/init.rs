@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
 
@@ -21,16 +22,16 @@ const TEMPLATES: &[(&str, &str)] = &[
 /// `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// File to write; `-` = standard output
-    #[arg(value_name = "FILE", default_value = "vpclab.yaml")]
-    pub path: PathBuf,
+    /// File to write; `-` = standard output; default: that of -f, else vpclab.yaml
+    #[arg(value_name = "FILE")]
+    pub path: Option<PathBuf>,
     /// Which lab; `list` shows them
     #[arg(short, long, default_value = TEMPLATES[0].0, value_name = "NAME")]
     pub template: String,
 }
 
 /// Writes a lab file, or lists what there is.
-pub fn run(arguments: &InitArgs, output: &Output) -> Result {
+pub fn run(arguments: &InitArgs, global: &Global, output: &Output) -> Result {
     if arguments.template == "list" {
         return list(output);
     }
@@ -43,7 +44,14 @@ pub fn run(arguments: &InitArgs, output: &Output) -> Result {
         };
         return Err(Failure::usage(format!("no template is called `{}`", arguments.template)).hint(hint));
     };
-    let path = &arguments.path;
+    let path = match (&arguments.path, &global.file) {
+        (Some(path), Some(file)) if path != file => {
+            let failure = Failure::usage(format!("two files: {} and -f {}", path.display(), file.display()));
+            return Err(failure.hint("one of them is enough"));
+        }
+        (Some(path), _) | (None, Some(path)) => path.as_path(),
+        (None, None) => Path::new("vpclab.yaml"),
+    };
     let text = for_file(name, text, path);
     if path == Path::new("-") {
         output.line(text.trim_end());

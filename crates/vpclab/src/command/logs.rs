@@ -17,7 +17,7 @@ use crate::output::Output;
 pub struct LogsArgs {
     /// Instance: name, id or address
     pub name: String,
-    /// Go on printing until interrupted
+    /// Go on printing until interrupted; -f means it too, where no file comes behind it
     #[arg(long)]
     pub follow: bool,
     /// Only the last lines

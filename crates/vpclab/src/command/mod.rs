@@ -54,7 +54,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         return Err(Failure::usage("only `test` reports as TAP or JUnit").hint("-o table or json"));
     }
     match command {
-        Command::Init(arguments) => init::run(&arguments, output),
+        Command::Init(arguments) => init::run(&arguments, global, output),
         Command::Validate(file) => {
             let lab = load(&find(file.positional.as_deref(), global)?, output)?;
             cloud(&lab, output)?;

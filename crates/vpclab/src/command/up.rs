@@ -1,6 +1,7 @@
 //! `up` and `plan`: from what a lab is to what its file says.
 
 use std::io::{IsTerminal, Write};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -110,7 +111,7 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         progress.end();
         match applied {
             Ok(Some(_)) => {
-                if output.format != Format::Json {
+                if output.format != Format::Json && !global.quiet {
                     next.changes.iter().for_each(|change| output.line(change.to_string()));
                 }
                 return done(&lab.name, "ready", &wanted.model, &next.changes, begun, output);
@@ -156,7 +157,6 @@ fn show(name: &str, next: &Next, known: Option<&LabView>, output: &Output) -> Re
         return output.json(&next.changes);
     }
     next.changes.iter().for_each(|change| output.line(change.to_string()));
-    let count = |action| next.changes.iter().filter(|change| change.action == action).count();
     let state = match known {
         Some(known) if known.is_up => "is up",
         Some(_) => "is down",
@@ -164,14 +164,27 @@ fn show(name: &str, next: &Next, known: Option<&LabView>, output: &Output) -> Re
     };
     output.note(match next.changes.as_slice() {
         [] => format!("no changes; lab {name} {state}"),
-        changes => format!(
-            "{} to create, {} to change, {} to remove; lab {name} {state}",
-            count(Action::Create),
-            changes.len() - count(Action::Create) - count(Action::Delete),
-            count(Action::Delete)
-        ),
+        changes => format!("{}; lab {name} {state}", summary(changes)),
     });
     Ok(())
+}
+
+/// What happens to how many things; several lines may be about one.
+fn summary(changes: &[Change]) -> String {
+    let mut things: BTreeMap<(&str, &str), Action> = BTreeMap::new();
+    for change in changes {
+        let action = things.entry((change.kind, &change.name)).or_insert(change.action);
+        // One that goes and comes back is replaced, whatever else is said of it.
+        *action = match (*action, change.action) {
+            (one, other) if one == other => one,
+            (Action::Replace, _) | (_, Action::Replace) => Action::Replace,
+            (Action::Create, Action::Delete) | (Action::Delete, Action::Create) => Action::Replace,
+            (Action::Change, other) | (other, _) => other,
+        };
+    }
+    let parts = [(Action::Create, "to create"), (Action::Change, "to change"), (Action::Replace, "to replace"), (Action::Delete, "to remove")];
+    let count = |action| things.values().filter(|own| **own == action).count();
+    parts.iter().map(|(action, words)| format!("{} {words}", count(*action))).collect::<Vec<_>>().join(", ")
 }
 
 fn done(name: &str, word: &str, model: &Model, changes: &[Change], begun: Instant, output: &Output) -> Result {
@@ -187,6 +200,9 @@ fn done(name: &str, word: &str, model: &Model, changes: &[Change], begun: Instan
             "subnets": model.subnets.len(),
             "instances": running,
         }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if output.is_quiet() {
         return Ok(ExitCode::SUCCESS);
     }
     let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
@@ -222,5 +238,23 @@ impl Progress {
             // The line made room for what comes: back to its start, erased to its end.
             let _ = write!(std::io::stderr(), "\r\u{1b}[K");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn things_are_counted_and_not_lines() {
+        let change = |action, kind, name: &str| Change { action, kind, name: name.to_owned(), detail: String::new() };
+        let changes = [
+            change(Action::Change, "security group", "web"),
+            change(Action::Change, "security group", "web"),
+            change(Action::Replace, "instance", "web"),
+            change(Action::Change, "instance", "web"),
+            change(Action::Delete, "instance", "db"),
+        ];
+        assert_eq!(summary(&changes), "0 to create, 1 to change, 1 to replace, 1 to remove");
     }
 }
