@@ -44,6 +44,8 @@ pub(crate) fn begin(channel: OwnedFd, descriptor_limit: Option<u64>) -> i32 {
     // The holder's descriptors, `channel` among them, are never touched again here: see `sys::child`.
     std::mem::forget(channel);
     sys::close_from(CHANNEL + 1);
+    // Its arguments are the holder's, paths of the host among them. Without /proc nobody reads them either.
+    let _ = sys::rename_process(c"init");
     let channel = Channel::new(sys::adopt(CHANNEL));
     // Commands must not inherit it.
     let _ = rustix::io::fcntl_setfd(&channel, rustix::io::FdFlags::CLOEXEC);

@@ -406,3 +406,27 @@ pub(crate) fn set_read_only(target: &std::path::Path) -> io::Result<()> {
         Ok(())
     }
 }
+
+/// Puts `name` where this process's arguments stand, and calls it so: in an instance nobody needs to read how the holder
+/// was started. Errors: `/proc` does not tell where they are.
+pub(crate) fn rename_process(name: &std::ffi::CStr) -> io::Result<()> {
+    rustix::thread::set_name(name)?;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // proc(5): arg_start and arg_end are fields 48 and 49; the second field is a name in brackets that may hold spaces.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let field = |number: usize| fields.split_whitespace().nth(number - 3).and_then(|text| text.parse::<usize>().ok());
+    let (start, end) = field(48).zip(field(49)).filter(|(start, end)| 0 < *start && start < end).ok_or(io::ErrorKind::NotFound)?;
+    let text = name.to_bytes_with_nul();
+    let kept = text.len().min(end - start);
+    // JUSTIFICATION: PR_SET_MM needs a capability that a process without privileges has not.
+    // SAFETY: the kernel says that the arguments of this process stand from `start` to `end`, in writable memory of its
+    // stack. Nothing reads them any more: std copied what it was asked for, and after `fork` this memory is the child's
+    // own. The process has one thread.
+    unsafe {
+        std::ptr::write_bytes(start as *mut u8, 0, end - start);
+        std::ptr::copy_nonoverlapping(text.as_ptr(), start as *mut u8, kept);
+        // A line that is longer than its room still ends.
+        *((end - 1) as *mut u8) = 0;
+    }
+    Ok(())
+}
