@@ -269,3 +269,20 @@ fn many_clients_of_one_port_are_told_apart() {
     drop(clients);
     assert!(text(&shop.vpclab(&["sockets", "db-1", "-L"]).stdout).lines().count() == 2, "a heading and the listener");
 }
+
+#[test]
+fn an_instance_whose_routes_are_gone_is_where_packets_end() {
+    let shop = Shop::up();
+    shop.shell("web-1", "ip route del default");
+    for (from, to, packet, said) in [
+        ("web-1", "db-1", "tcp/3306", "filtered at web-1 itself"),
+        ("web-1", "internet", "icmp/echo", "filtered at web-1 itself"),
+        ("bastion", "web-1", "tcp/22", "reply filtered at web-1 itself"),
+        ("web-2", "db-1", "tcp/3306", "open"),
+    ] {
+        let done = shop.vpclab(&["check", "--lab", "shop", from, to, packet]);
+        let out = text(&done.stdout);
+        assert!(out.ends_with(&format!(": {said}\n")), "{from} {to} {packet}: {out}{}", text(&done.stderr));
+        assert_eq!(done.status.code(), Some(i32::from(said != "open")));
+    }
+}

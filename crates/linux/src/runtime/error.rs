@@ -42,6 +42,15 @@ impl Error {
         move |source| Error::Os { doing, source: source.into() }
     }
 
+    /// Whether a system refused to send because its routes lead nowhere.
+    pub(crate) fn is_without_route(&self) -> bool {
+        let code = match self {
+            Self::Os { source, .. } => source.raw_os_error(),
+            _ => None,
+        };
+        matches!(code, Some(libc::ENETUNREACH | libc::EHOSTUNREACH))
+    }
+
     /// For `map_err` on a netlink call.
     pub(crate) fn netlink(namespace: impl ToString) -> impl FnOnce(netlink::Error) -> Error {
         let namespace = namespace.to_string();

@@ -13,6 +13,7 @@ use super::drops::Dropped;
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::packet::{Payload, Seen};
+use super::packet_probe::unrouted_by_guest;
 use super::place::Place;
 
 /// How long silence must last before it counts as an answer. Everything happens on this machine: a packet that is
@@ -160,6 +161,11 @@ impl Engine {
                 // On the way there the first drop decides; on the way back an earlier one of a retransmission cannot
                 // exist, because the request arrived.
                 let dropped = drops.into_iter().next();
+                if dropped.is_none()
+                    && let Some(silent) = self.unsent(matcher, sender, receiver, request.as_ref())?
+                {
+                    return Ok(Outcome::Dropped(silent));
+                }
                 return Ok(Outcome::Dropped(Drop {
                     leg,
                     at: dropped.as_ref().and_then(|d| d.at),
@@ -205,6 +211,23 @@ impl Engine {
         watch.read()?;
         let seen = watch.frames().filter(|frame| frame.incoming || is_internet).filter_map(|frame| frame.packet());
         Ok(seen.into_iter().find(|packet| matcher.is_request(packet) && receiver.is_end_of(&fabric, packet.destination)))
+    }
+
+    /// Where nothing in the fabric dropped a packet: the request that never left the sender, or the answer that never left
+    /// the receiver. Their own systems have other ideas then than the VPC.
+    fn unsent(&mut self, matcher: Matcher, sender: &Place, receiver: Option<&Place>, request: Option<&Seen>) -> Result<Option<Drop>> {
+        let (place, leg, to) = match (request, receiver) {
+            (Some(request), Some(receiver)) => (receiver, Leg::Return, request.source),
+            (None, Some(receiver)) if receiver.namespace == sender.namespace => return Ok(None),
+            (None, Some(receiver)) => (sender, Leg::Forward, receiver.address),
+            _ => return Ok(None),
+        };
+        let Some(interface) = place.interface else { return Ok(None) };
+        let watch = self.watch(place)?;
+        watch.read()?;
+        let mut sent = watch.frames().filter(|frame| !frame.incoming).filter_map(|frame| frame.packet());
+        let left = sent.any(|packet| if leg == Leg::Return { matcher.is_reply(&packet) } else { matcher.is_request(&packet) });
+        Ok((!left).then(|| unrouted_by_guest(interface, leg, to.into())))
     }
 
     fn arrival(

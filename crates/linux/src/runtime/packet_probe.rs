@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 
-use fabric::Fabric;
-use fabric::engine::{EngineError, ListenerState, Outcome, PacketProbe, Traffic, Unsupported};
+use fabric::engine::{Drop, EngineError, Leg, ListenerState, Outcome, PacketProbe, Traffic, Unsupported};
+use fabric::{Component, Fabric, InterfaceIndex, Reason, Stage};
 use model::traffic::protocol;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, sockopt};
@@ -45,12 +45,19 @@ impl Engine {
         }
         let places: Vec<&Place> = std::iter::once(&ends.sender).chain(ends.receiver.as_ref()).collect();
         self.clear_evidence(&places)?;
-        Ok(match probe.traffic {
-            Traffic::Tcp { source_port, destination_port } => self.tcp(probe, &ends, source_port, destination_port)?,
-            Traffic::Udp { source_port, destination_port } => self.udp(probe, &ends, source_port, destination_port)?,
-            Traffic::Icmp { icmp_type, code } => self.icmp(&ends, icmp_type, code)?,
-            Traffic::Other(number) => self.other(&ends, number)?,
-        })
+        let outcome = match probe.traffic {
+            Traffic::Tcp { source_port, destination_port } => self.tcp(probe, &ends, source_port, destination_port),
+            Traffic::Udp { source_port, destination_port } => self.udp(probe, &ends, source_port, destination_port),
+            Traffic::Icmp { icmp_type, code } => self.icmp(&ends, icmp_type, code),
+            Traffic::Other(number) => self.other(&ends, number),
+        };
+        match (outcome, ends.sender.interface) {
+            // Whoever is root in an instance may take its routes away: then nothing leaves it.
+            (Err(error), Some(interface)) if error.is_without_route() => {
+                Ok(Outcome::Dropped(unrouted_by_guest(interface, Leg::Forward, probe.to)))
+            }
+            (outcome, _) => Ok(outcome?),
+        }
     }
 
     pub(crate) fn ends(&mut self, probe: &PacketProbe) -> std::result::Result<Ends, EngineError> {
@@ -268,6 +275,13 @@ impl Engine {
             Err(error) => Err(Error::os(format!("sending to {destination}"))(error)),
         }
     }
+}
+
+/// A packet that a guest's own routes lead nowhere.
+pub(crate) fn unrouted_by_guest(interface: InterfaceIndex, leg: Leg, to: IpAddr) -> Drop {
+    let at = Component::Guest(interface);
+    let text = format!("its own system has no route to {to}");
+    Drop { leg, at: Some(at), code: None, reason: Some(Reason::new(Stage::Guest, at, text)) }
 }
 
 /// Whether the destination is one host's and not that of many (L2-4), as the sender's system sees it.

@@ -121,7 +121,12 @@ impl Seen {
 
     /// The same with the place: `filtered at sg-in:db-1`.
     pub fn text(&self, fabric: &Fabric) -> String {
-        let at = self.at().map(|at| format!(" at {}", at.label(fabric))).unwrap_or_default();
+        let at = match self.at() {
+            // Not the fabric: the instance's own routes or filters.
+            Some(at @ Component::Guest(_)) => format!(" at {} itself", at.label(fabric)),
+            Some(at) => format!(" at {}", at.label(fabric)),
+            None => String::new(),
+        };
         format!("{}{at}", self.result())
     }
 }
