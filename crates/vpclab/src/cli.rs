@@ -74,7 +74,7 @@ pub enum Command {
     /// Try one port now: open, refused or filtered, and where it ended
     Check(CheckArgs),
     /// Does the lab keep its promises (`expect:`)
-    Test(TestArgs),
+    Test(crate::command::test::TestArgs),
     /// Put a hidden mistake into a running lab, to find and repair
     Break(crate::command::breakage::BreakArgs),
     /// What looks wrong although it is legal: doors that stand open, ways that lead nowhere, rules of no use
@@ -137,16 +137,6 @@ pub struct CheckArgs {
     /// FROM TO PROTO/PORT, such as: web-1 db-1 tcp/3306, or web-1 db-1:3306
     #[arg(required = true, num_args = 1.., value_name = "PROBE")]
     pub words: Vec<String>,
-    /// Which engine answers: real packets, or the stages asked one by one
-    #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
-    pub engine: String,
-}
-
-/// `test`.
-#[derive(Debug, Args)]
-pub struct TestArgs {
-    /// Only claims whose text contains this
-    pub filter: Option<String>,
     /// Which engine answers: real packets, or the stages asked one by one
     #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
     pub engine: String,

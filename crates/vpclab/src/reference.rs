@@ -39,14 +39,16 @@ const SENTENCES: &str = "\
 | --- | --- | --- |
 | `[out] PROTO[/PORTS] (from\\|to) PEER[, PEER…]` | security groups | `tcp/80,443 from anywhere` |
 | `NUMBER (allow\\|deny) [out] PROTO[/PORTS] (from\\|to) PEER[, PEER…]` | network ACLs | `100 allow tcp/22 from office` |
-| `SOURCE[, SOURCE…] -> DESTINATION[, DESTINATION…] PROTO[/PORTS]: RESULT [via NODE]` | `expect` | `web-1 -> db-1 tcp/3306: open` |
+| `[only] SOURCE[, SOURCE…] -> DESTINATION[, DESTINATION…] PROTO[/PORTS] [through NODE]: RESULT [via NODE]` | `expect` | `web-1 -> db-1 tcp/3306: open` |
+| `nothing else [-> DESTINATION[, DESTINATION…] [PROTO[/PORTS]]]` | `expect` | `nothing else -> db-1` |
 
 A peer is `anywhere`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`, `pl:NAME`, a place of `outside`, an address or a block.
 A source or destination is an instance, a place of `outside`, `internet`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`,
-`tag:KEY=VALUE`, an address or a block.
+`tag:KEY=VALUE`, an address or a block; `except` leaves some out: `vpc:shop except bastion`.
 A result is `open`, `refused`, `allowed`, `blocked`, `blocked by sg[:NAME]`, `blocked by acl[:NAME]`, `blocked by igw`,
 `blocked by nat`, `blocked by peering`, `blocked by source-dest-check`, `no route` or `no public address`.
-`allowed` and `blocked` speak of the network alone; `open` and `refused` of what listens too.
+`allowed` and `blocked` speak of the network alone; `open` and `refused` of what listens too. A request that arrives is
+not blocked, even if its answer is lost. A node is `nat`, `igw`, `peering`, or an instance, gateway or peering by name.
 
 ";
 

@@ -100,12 +100,13 @@ fn each_promise_holds_because_of_the_line_that_it_is_about() {
             to: "",
             breaks: &["app-1 -> db-1 tcp/5432: open", "app-1 -> internet tcp/443: allowed via nat"],
         },
-        // One way round: questions pass the inspector by, answers reach it, and it remembers no question.
+        // One way round: questions pass the inspector by, answers reach it, and it remembers no question. What arrives
+        // is exposed, answered or not.
         Edit {
             file: "middlebox.yaml",
             from: "          10.0.3.0/24: instance inspector      # to the database\n",
             to: "",
-            breaks: &["app-1 -> db-1 tcp/5432: open"],
+            breaks: &["app-1 -> db-1 tcp/5432: open", "app-1 -> db-1 tcp/22: blocked by sg:inspector"],
         },
         // The second defence gone, the mistake in the first one does harm.
         Edit {

@@ -140,7 +140,7 @@ fn only_and_nothing_else_ask_everybody_else_too() {
         ("nothing else -> db-1: blocked", None),
         ("bastion -> db-1 any: blocked by sg", None),
         ("only bastion -> web-1 tcp/80: allowed", Some("web-2 -> 192.168.0.4 tcp/80: open, and only others may")),
-        ("nothing else -> web-2 tcp/1-1000: blocked", Some("db-1 -> 192.168.0.68 tcp/443: refused, and no claim says so")),
+        ("nothing else -> web-2 tcp/1-1000: blocked", Some("db-1 -> 192.168.0.68 tcp/80: open, and no claim says so (same for tcp/80,443)")),
         ("only db-1 -> internet tcp/443: allowed", Some("bastion -> 198.18.0.1 tcp/443: open, and only others may")),
         // One port of a wide range that is open is found.
         ("web-1 -> db-1 tcp/1-6000: blocked", Some("web-1 -> 192.168.0.132 tcp/3306: open")),

@@ -92,11 +92,22 @@ impl Prover<'_> {
     fn admitted(&self, way: &Explanation) -> Vec<String> {
         let is_deciding = |hop: &&Hop| {
             let origin = hop.reason.rule.as_ref().and_then(origin);
-            !hop.blocks && origin.is_some_and(Origin::is_known) && is_filter(hop.reason.at)
+            !hop.blocks && origin.is_some_and(Origin::is_known) && self.is_chosen(hop.reason.at)
         };
         let hops = way.request.hops.iter().filter(is_deciding);
         hops.map(|hop| self.line("let in by ", &hop.reason))
             .collect()
+    }
+
+    /// Filters that somebody wrote: the list that comes with a VPC lets in everything.
+    fn is_chosen(&self, at: Component) -> bool {
+        match at {
+            Component::SecurityGroups(..) => true,
+            Component::NetworkAcl(subnet, _) => {
+                !self.fabric.acls[self.fabric.subnets[subnet].acl].is_default
+            }
+            _ => false,
+        }
     }
 
     fn path(&self, way: &Explanation) -> String {
@@ -123,13 +134,6 @@ impl Prover<'_> {
             reason.text
         )
     }
-}
-
-fn is_filter(at: Component) -> bool {
-    matches!(
-        at,
-        Component::SecurityGroups(..) | Component::NetworkAcl(..)
-    )
 }
 
 fn origin(rule: &Rule) -> Option<&Origin> {

@@ -127,6 +127,9 @@ impl Node {
                 Entity::Peering(i) => {
                     components.insert(Component::Peering(i));
                 }
+                Entity::TransitGateway(i) => {
+                    components.insert(Component::TransitGateway(i));
+                }
                 Entity::VpcEndpoint(i) => {
                     components.insert(Component::VpcEndpoint(i));
                 }

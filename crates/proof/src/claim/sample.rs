@@ -6,15 +6,10 @@ use std::net::IpAddr;
 
 use fabric::engine::{EngineError, Sender};
 use model::claim::Expected;
-use model::{Claim, ProbePacket};
+use model::{Claim, ProbePacket, TrafficMatch};
 
 use super::{Broken, Party, Prover, is_pair};
 use crate::traffic::TrafficSet;
-
-/// A protocol for experiments (RFC 3692), where any unnamed one will do.
-const EXPERIMENT: u8 = 253;
-/// A request for information (RFC 792), where any unnamed type will do.
-const INFORMATION: u8 = 15;
 
 /// One packet from one to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +118,11 @@ impl Prover<'_> {
 
     fn packets(&self, claim: &Claim, traffic: &TrafficSet, to: &Party) -> BTreeSet<ProbePacket> {
         let answers = self.answers(to);
-        let mut all = BTreeSet::new();
+        let named = claim.traffic.0.iter().filter_map(|named| match named {
+            TrafficMatch::Other(number) => Some(ProbePacket::Other(*number)),
+            _ => None,
+        });
+        let mut all: BTreeSet<ProbePacket> = named.collect();
         for atom in self.atoms.iter() {
             let part = atom.traffic.intersection(traffic);
             all.extend(sendable(&part));
@@ -140,23 +139,15 @@ impl Prover<'_> {
 /// A packet of a set that a host can send and another would answer.
 fn sendable(set: &TrafficSet) -> Option<ProbePacket> {
     let packet = set.lowest()?;
-    let within = |packet: ProbePacket| set.contains(packet).then_some(packet);
     match packet {
         ProbePacket::Tcp(0) | ProbePacket::Udp(0) | ProbePacket::Icmpv6 { .. } => None,
-        ProbePacket::Icmp {
-            icmp_type: 8 | 13, ..
-        } => Some(packet),
-        ProbePacket::Icmp { .. } => {
-            let unnamed = ProbePacket::Icmp {
-                icmp_type: INFORMATION,
-                code: 0,
-            };
-            within(unnamed)
+        // Hosts answer no other message.
+        ProbePacket::Icmp { icmp_type, code } => {
+            (code == 0 && matches!(icmp_type, 8 | 13)).then_some(packet)
         }
-        ProbePacket::Other(number) if number != 0 && number != 58 => {
-            within(ProbePacket::Other(EXPERIMENT)).or(Some(packet))
-        }
-        ProbePacket::Other(_) => within(ProbePacket::Other(EXPERIMENT)),
+        // Without ports or numbers, a question the other way round is an answer to this one (SG-16): whatever was sent
+        // before would decide.
+        ProbePacket::Other(_) => None,
         ProbePacket::Tcp(_) | ProbePacket::Udp(_) => Some(packet),
     }
 }

@@ -30,12 +30,11 @@ pub mod running;
 pub mod sockets;
 mod source;
 mod target;
-mod test;
+pub mod test;
 pub mod traceroute;
 pub mod up;
 pub mod uplink;
 pub mod version;
-mod witness;
 
 use std::process::ExitCode;
 

@@ -152,22 +152,6 @@ impl Prober {
         places(&self.fabric)
     }
 
-    /// Who sends for an end.
-    pub fn senders(&self, end: &End) -> Result<Vec<Sender>> {
-        self.fabric.senders(end).map_err(|e| Failure::usage(e.to_string()))
-    }
-
-    /// Whether both ends of a pair are outside.
-    pub fn is_outside(&self, pair: &Pair) -> bool {
-        let is_own = |to: IpAddr| matches!(self.fabric.find_address(to), Some(fabric::Entity::Interface(_)));
-        matches!(pair.sender, Sender::Outside(_)) && pair.to.is_some_and(|to| !is_own(to))
-    }
-
-    /// The cloud.
-    pub fn model(&self) -> &Model {
-        &self.model
-    }
-
     /// What a selector means. Errors: nothing.
     pub fn ends(&self, selector: &Selector) -> Result<Vec<End>> {
         let ends = selector
@@ -214,6 +198,19 @@ impl Prober {
         Ok(seen)
     }
 
+    /// The same with an engine that forgets every flow before each packet: what the network means, whatever was sent
+    /// before. Only for an engine of this command's own.
+    pub fn probe_apart(&mut self, tries: &[(&Pair, ProbePacket)]) -> Result<Vec<Seen>> {
+        let mut seen = Vec::with_capacity(tries.len());
+        for one in tries.chunks(1) {
+            if let Carrier::Own(engine) = &mut self.carrier {
+                engine.reset().map_err(|e| Failure::environment(e.to_string()))?;
+            }
+            seen.extend(self.probe_some(one)?);
+        }
+        Ok(seen)
+    }
+
     fn probe_some(&mut self, tries: &[(&Pair, ProbePacket)]) -> Result<Vec<Seen>> {
         let mut requests: Vec<Request> = Vec::new();
         for (pair, packet) in tries {
@@ -237,30 +234,6 @@ impl Prober {
             seen(answer.map_err(failed)?.outcome)
         };
         tries.iter().map(seen).collect()
-    }
-
-    /// Whether an address is one that a NAT gateway sends from.
-    pub fn is_nat(&self, address: IpAddr) -> bool {
-        let IpAddr::V4(address) = address else { return false };
-        self.model.nat_gateways.values().any(|nat| {
-            let elastic = nat.allocation_id.as_ref().and_then(|id| self.model.addresses.get(id));
-            if nat.is_public { elastic.is_some_and(|e| e.public_ip == address) } else { nat.private_ip == Some(address) }
-        })
-    }
-
-    /// Whether an interface carries a security group of this name or id.
-    pub fn carries(&self, interface: fabric::InterfaceIndex, group: &str) -> bool {
-        let eni = self.model.network_interfaces.get(&self.fabric.interfaces[interface].id);
-        model::selector::security_groups(&self.model, group).any(|g| eni.is_some_and(|eni| eni.groups.contains(&g.id)))
-    }
-
-    /// Whether a subnet's network ACL has this name or id.
-    pub fn is_filtered_by(&self, subnet: fabric::SubnetIndex, acl: &str) -> bool {
-        let subnet = &self.fabric.subnets[subnet].id;
-        self.model.network_acls.values().any(|a| {
-            let is_named = a.id.as_str() == acl || model::tag::name(&a.tags) == Some(acl);
-            is_named && a.associations.iter().any(|s| s.subnet_id == *subnet)
-        })
     }
 
     /// The compiled cloud, for names.

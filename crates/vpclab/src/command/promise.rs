@@ -1,151 +1,120 @@
-//! What has to be sent to know whether a claim holds, and who else must not get through.
+//! Real packets beside a proof: what breaks a promise, and one pair of each kind, sent; and where they find something
+//! else than the proof says.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use fabric::engine::Sender;
-use model::claim::{Claim, Ends, Expected, Sources};
+use model::claim::Expected;
 use model::selector::End;
-use model::{ProbePacket, Selector, TrafficMatch};
+use model::{Claim, Model, ProbePacket};
+use proof::claim::{Proof, Prover, Sample};
 
-use super::probing::{Pair, Prober, packets};
-use super::witness::Witnesses;
-use crate::exit::Result;
+use super::probing::{Pair, Prober, Seen};
+use super::target::Target;
+use crate::exit::{Failure, Result};
 
-/// One packet of a claim.
-pub struct Try {
-    /// From whom to whom.
-    pub pair: Pair,
-    /// What.
-    pub packet: ProbePacket,
-    /// The claim's own result is wanted; else only that it does not get through.
-    pub is_named: bool,
+/// What was sent for a claim.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// How many packets.
+    pub packets: usize,
+    /// Those that found something else than the proof says, a line each.
+    pub disagreements: Vec<String>,
 }
 
-/// What to send for a claim, or why no packets can decide it.
-pub type Plan = std::result::Result<Vec<Try>, String>;
-
-/// Plans a claim; `all` are those of the file.
-pub fn plan(claim: &Claim, all: &[Claim], witnesses: &Witnesses, prober: &Prober) -> Result<Plan> {
-    if claim.through.is_some() {
-        return Ok(Err("`through` is not built yet".to_owned()));
+/// Sends for all claims at once; what came of each.
+pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target, engine: &str) -> Result<Vec<Sent>> {
+    let mut samples: Vec<Vec<Sample>> = Vec::new();
+    for (claim, proof) in claims.iter().zip(proofs) {
+        let mut of_claim: Vec<Sample> = proof.broken.iter().filter_map(|broken| prover.witness(broken)).collect();
+        of_claim.extend(prover.samples(claim).map_err(|e| Failure::environment(e.to_string()))?);
+        samples.push(of_claim);
     }
-    let destinations = ends_of(&claim.destinations, prober)?;
-    let packets = match claim.expected {
-        // A service answers at one port and not at the next: no port stands for another.
-        Expected::Open | Expected::Refused => packets(&claim.traffic.0),
-        _ => Ok(witnesses.packets(&claim.traffic.0)),
-    };
-    let mut tries = Vec::new();
-    let mut add = |pair: Pair, is_named: bool, wanted: &dyn Fn(&ProbePacket) -> bool| {
-        match (&packets, pair.to) {
-            // Without an address there is nothing to send, whatever the ports.
-            (_, None) => tries.push(Try { pair, packet: ProbePacket::ECHO, is_named }),
-            (Ok(packets), Some(_)) => {
-                let wanted = packets.iter().filter(|packet| wanted(packet));
-                tries.extend(wanted.map(|packet| Try { pair: pair.clone(), packet: *packet, is_named }));
-            }
-            (Err(why), Some(_)) => return Some(why.clone()),
-        }
-        None
-    };
-    if let Sources::Each(sources) | Sources::Only(sources) = &claim.sources {
-        for (selector, ends) in selected(sources, prober)? {
-            for pair in prober.pairs(&selector, &ends, &destinations)? {
-                if let Some(why) = add(pair, true, &|_| true) {
-                    return Ok(Err(why));
-                }
-            }
-        }
+    // Claims often speak of the same pairs: each packet is sent once.
+    let mut numbers: BTreeMap<(Sender, IpAddr, ProbePacket), usize> = BTreeMap::new();
+    let mut pairs: Vec<(Pair, ProbePacket)> = Vec::new();
+    for sample in samples.iter().flatten() {
+        numbers.entry(key(sample)).or_insert_with(|| {
+            pairs.push((pair(sample, &target.model), sample.packet));
+            pairs.len() - 1
+        });
     }
-    if matches!(claim.sources, Sources::Only(_) | Sources::NothingElse) {
-        let let_in = LetIn::by(claim, all, prober)?;
-        for place in prober.places() {
-            for pair in prober.pairs(&place.selector, std::slice::from_ref(&place.end), &destinations)? {
-                // How one place outside reaches another is not the lab's affair.
-                if !pair.is_ipv4() || prober.is_outside(&pair) {
-                    continue;
-                }
-                let named = pair.clone();
-                let why = add(pair, false, &|packet| {
-                    !let_in.iter().any(|known| known.has(&named, packet))
-                });
-                if let Some(why) = why {
-                    return Ok(Err(why));
-                }
-            }
-        }
-    }
-    Ok(Ok(tries))
-}
-
-/// Whom a claim lets in, where, and with what.
-struct LetIn {
-    senders: BTreeSet<Sender>,
-    destinations: Vec<End>,
-    /// `None`: whatever it sends.
-    traffic: Option<Vec<TrafficMatch>>,
-}
-
-impl LetIn {
-    /// For `only`: its own sources. For `nothing else`: those of all other claims that let somebody in.
-    fn by(claim: &Claim, all: &[Claim], prober: &Prober) -> Result<Vec<LetIn>> {
-        let mut known = Vec::new();
-        match &claim.sources {
-            Sources::Only(sources) => {
-                let destinations = ends_of(&claim.destinations, prober)?;
-                known.push(LetIn { senders: senders(sources, prober)?, destinations, traffic: None });
-            }
-            Sources::NothingElse => {
-                for other in all {
-                    let (Sources::Each(sources) | Sources::Only(sources)) = &other.sources else { continue };
-                    if !matches!(other.expected, Expected::Allowed | Expected::Open | Expected::Refused) {
-                        continue;
-                    }
-                    let destinations = ends_of(&other.destinations, prober)?;
-                    known.push(LetIn { senders: senders(sources, prober)?, destinations, traffic: Some(other.traffic.0.clone()) });
-                }
-            }
-            Sources::Each(_) => {}
-        }
-        Ok(known)
-    }
-
-    fn has(&self, pair: &Pair, packet: &ProbePacket) -> bool {
-        let is_meant = |traffic: &TrafficMatch| match (*traffic, *packet) {
-            (TrafficMatch::All, _) => true,
-            (TrafficMatch::Tcp(range), ProbePacket::Tcp(port)) | (TrafficMatch::Udp(range), ProbePacket::Udp(port)) => range.contains(port),
-            (TrafficMatch::Icmp(icmp), ProbePacket::Icmp { icmp_type, code }) => icmp.matches(icmp_type, code),
-            (TrafficMatch::Icmpv6(icmp), ProbePacket::Icmpv6 { icmp_type, code }) => icmp.matches(icmp_type, code),
-            (TrafficMatch::Other(number), ProbePacket::Other(other)) => number == other,
-            _ => false,
+    let tries: Vec<(&Pair, ProbePacket)> = pairs.iter().map(|(pair, packet)| (pair, *packet)).collect();
+    let mut real = Prober::start(target, engine)?;
+    let found = real.probe_all(&tries)?;
+    let said = Prober::start(target, "proof")?.probe_apart(&tries)?;
+    let mut sent = Vec::new();
+    for (claim, samples) in claims.iter().zip(&samples) {
+        let mut all: Vec<usize> = samples.iter().filter_map(|sample| numbers.get(&key(sample)).copied()).collect();
+        all.sort_unstable();
+        all.dedup();
+        let is_service = matches!(claim.expected, Expected::Open | Expected::Refused);
+        let differ = all.iter().filter(|number| differs(&said[**number], &found[**number], is_service));
+        let line = |number: &usize| {
+            let ((pair, packet), fabric) = (&pairs[*number], real.fabric());
+            let (said, found) = (said[*number].text(fabric), found[*number].text(fabric));
+            format!("{} {packet}: a real packet finds {found}, and the proof says {said}", pair.text())
         };
-        self.senders.contains(&pair.sender)
-            && self.destinations.contains(&pair.end)
-            && self.traffic.as_ref().is_none_or(|traffic| traffic.iter().any(is_meant))
+        let disagreements = differ.map(line).collect();
+        sent.push(Sent { packets: all.len(), disagreements });
+    }
+    Ok(sent)
+}
+
+/// Whether two engines tell different stories of the network; and of the service, where the claim speaks of it.
+fn differs(said: &Seen, found: &Seen, is_service: bool) -> bool {
+    match (said, found) {
+        // Silence of which nobody reports the place is no other story.
+        (Seen::Dropped { .. }, Seen::Dropped { at: None, .. }) => false,
+        (Seen::Open(_), Seen::Refused) | (Seen::Refused, Seen::Open(_)) => is_service,
+        _ => said != found,
     }
 }
 
-fn senders(ends: &Ends, prober: &Prober) -> Result<BTreeSet<Sender>> {
-    let mut senders = BTreeSet::new();
-    for end in ends_of(ends, prober)? {
-        senders.extend(prober.senders(&end)?);
-    }
-    Ok(senders)
+fn key(sample: &Sample) -> (Sender, IpAddr, ProbePacket) {
+    (sample.from.who.clone(), sample.address, sample.packet)
 }
 
-fn ends_of(ends: &Ends, prober: &Prober) -> Result<Vec<End>> {
-    Ok(selected(ends, prober)?.into_iter().flat_map(|(_, ends)| ends).collect())
-}
-
-/// The ends of a claim by selector, those left out gone.
-fn selected(ends: &Ends, prober: &Prober) -> Result<Vec<(Selector, Vec<End>)>> {
-    let mut except = Vec::new();
-    for selector in &ends.except {
-        except.extend(prober.ends(selector)?);
-    }
-    let own = |selector: &Selector| {
-        let of = prober.ends(selector)?.into_iter().filter(|end| !except.contains(end)).collect();
-        Ok((selector.clone(), of))
+fn pair(sample: &Sample, model: &Model) -> Pair {
+    let end = match &sample.to.who {
+        Sender::Interface(id) | Sender::Container(id) => {
+            let instance = model.network_interfaces.get(id).and_then(|eni| eni.instance_id().cloned());
+            End::Interface { interface: id.clone(), instance }
+        }
+        Sender::Outside(address) => End::Address(*address),
     };
-    ends.of.iter().map(own).collect()
+    Pair {
+        from: sample.from.name.clone(),
+        sender: sample.from.who.clone(),
+        end,
+        to: Some(sample.address),
+        to_name: sample.to.name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fabric::{Component, InterfaceIndex, Direction};
+
+    #[test]
+    fn a_service_that_is_gone_is_no_other_network() {
+        let open = Seen::Open("10.0.0.4".parse().unwrap());
+        let drop = |at| Seen::Dropped { is_reply: false, at };
+        let at = |n| Some(Component::SecurityGroups(InterfaceIndex(n), Direction::Ingress));
+        for (said, found, is_service, wanted) in [
+            (open.clone(), open.clone(), true, false),
+            (open.clone(), Seen::Refused, false, false),
+            (open.clone(), Seen::Refused, true, true),
+            (open.clone(), drop(at(1)), false, true),
+            (drop(at(1)), drop(at(1)), false, false),
+            (drop(at(1)), drop(at(2)), false, true),
+            (drop(at(1)), drop(None), false, false),
+            (drop(at(1)), Seen::Refused, false, true),
+            (open, Seen::Open("10.0.0.5".parse().unwrap()), false, true),
+        ] {
+            assert_eq!(differs(&said, &found, is_service), wanted, "{said:?} {found:?}");
+        }
+    }
 }

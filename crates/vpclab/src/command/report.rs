@@ -8,14 +8,18 @@ use super::test::Tried;
 
 /// One object a claim.
 pub fn json(all: &[Tried]) -> Value {
-    let broken = |b: &super::test::Broken| json!({"from": b.from, "to": b.to, "packet": b.packet.to_string(), "seen": b.seen});
+    let broken = |b: &super::test::Broken| {
+        json!({"from": b.from, "to": b.to, "packet": b.packet.to_string(), "traffic": b.traffic, "seen": b.seen, "why": b.why})
+    };
     let row = |tried: &Tried| {
         json!({
             "claim": tried.claim.to_string(),
             "status": if tried.holds() { "passed" } else { "failed" },
-            "reason": tried.reasons().first(),
+            "reason": tried.reasons.first(),
+            "pairs": tried.pairs,
             "packets": tried.packets,
             "broken": tried.broken.iter().map(broken).collect::<Vec<_>>(),
+            "disagreements": tried.disagreements,
         })
     };
     all.iter().map(row).collect()
@@ -30,8 +34,8 @@ pub fn tap(all: &[Tried]) -> String {
         let _ = writeln!(text, "{} {number} - {claim}", if tried.holds() { "ok" } else { "not ok" });
         if !tried.holds() {
             text.push_str("  ---\n  broken:\n");
-            for why in tried.reasons() {
-                let _ = writeln!(text, "    - {}", Value::from(why));
+            for why in &tried.reasons {
+                let _ = writeln!(text, "    - {}", Value::from(why.trim_start()));
             }
             text.push_str("  ...\n");
         }
@@ -51,7 +55,7 @@ pub fn junit(lab: &str, all: &[Tried]) -> String {
             let _ = writeln!(text, "    <testcase classname=\"{}\" name=\"{name}\"/>", escaped(lab));
             continue;
         }
-        let reasons = tried.reasons();
+        let reasons = &tried.reasons;
         let _ = writeln!(text, "    <testcase classname=\"{}\" name=\"{name}\">", escaped(lab));
         let message = escaped(reasons.first().map_or("", String::as_str));
         let _ = writeln!(text, "      <failure message=\"{message}\">{}</failure>", escaped(&reasons.join("\n")));

@@ -1,73 +1,104 @@
-//! `test`: the promises of a lab file (`expect:`), each tried with probes.
+//! `test`: the promises of a lab file (`expect:`), proved; and with real packets where the engine is linux.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use fabric::Component;
+use clap::Args;
+use fabric::Fabric;
+use model::claim::Claim;
 use model::ProbePacket;
-use model::claim::{Blocker, Claim, Expected, Sources, Waypoint};
+use proof::claim::{Breach, Proof, Prover, Undecided};
+use proof::{Options, Reach, TrafficSet, who};
 
-use super::probing::{Pair, Prober, Seen};
-use super::promise::{self, Try};
+use super::promise::{self, Sent};
 use super::report;
+use super::source;
 use super::target::Target;
-use super::witness::Witnesses;
-use crate::cli::TestArgs;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
-/// Broken pairs of one claim that are listed; the others are counted.
+/// Broken pairs of one claim that are listed one by one; more of them by what they have in common.
 const LISTED: usize = 8;
+/// What they have in common, at most so many times.
+const GROUPS: usize = 40;
 /// Claims that are listed when a filter matches none.
 const LISTED_CLAIMS: usize = 20;
+
+/// `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only claims whose text contains this
+    pub filter: Option<String>,
+    /// proof decides every pair and every port, and needs neither privileges nor a daemon; linux does the same, then
+    /// sends real packets: those that break a promise, and one pair of each kind
+    #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
+    pub engine: String,
+    /// Take the claims (`expect:`) of this file instead
+    #[arg(long, value_name = "FILE")]
+    pub expect: Option<PathBuf>,
+}
 
 /// A claim and what came of it.
 pub struct Tried {
     /// The claim.
     pub claim: Claim,
-    /// Why probes cannot decide it.
+    /// Why nothing can decide it.
     pub undecided: Option<String>,
-    /// Everything that was not as promised.
+    /// How many pairs it speaks of.
+    pub pairs: usize,
+    /// Everything that is not as promised.
     pub broken: Vec<Broken>,
-    /// How many packets were sent for it.
+    /// The same for people, a line each; long lists by what they have in common.
+    pub reasons: Vec<String>,
+    /// Real packets that were sent for it.
     pub packets: usize,
+    /// Real packets that found something else than the proof says.
+    pub disagreements: Vec<String>,
 }
 
-/// One packet that was not answered as promised.
+/// One pair that is not as promised.
 pub struct Broken {
     /// The sender.
     pub from: String,
-    /// The address asked.
+    /// The address asked, or the receiver's name where it has none.
     pub to: String,
-    /// The packet.
+    /// The packet that stands for all that are not as promised.
     pub packet: ProbePacket,
-    /// What was seen.
+    /// All of them.
+    pub traffic: TrafficSet,
+    /// What it finds.
     pub seen: String,
+    /// Who decided that.
+    pub why: Vec<String>,
 }
 
 impl Tried {
     /// Whether the claim holds.
     pub fn holds(&self) -> bool {
-        self.undecided.is_none() && self.broken.is_empty()
-    }
-
-    /// Why it does not, a line each; long lists are cut.
-    pub fn reasons(&self) -> Vec<String> {
-        let line = |b: &Broken| format!("{} -> {} {}: {}", b.from, b.to, b.packet, b.seen);
-        let more = self.broken.len().saturating_sub(LISTED);
-        let mut lines: Vec<String> = self.undecided.iter().cloned().chain(self.broken.iter().take(LISTED).map(line)).collect();
-        if more > 0 {
-            lines.push(format!("and {more} more of {} packets", self.packets));
-        }
-        lines
+        self.undecided.is_none() && self.broken.is_empty() && self.disagreements.is_empty()
     }
 }
 
-/// Tries every claim. Exit 0 when all hold.
+/// Decides every claim. Exit 0 when all hold, 5 when real packets find something else than the proof says.
 pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
-    let claims = chosen(target.claims.clone(), arguments.filter.as_deref())?;
-    let mut prober = Prober::start(target, &arguments.engine)?;
-    let tried = try_all(claims, &target.claims, &mut prober)?;
+    let claims = match &arguments.expect {
+        Some(path) => source::load(path, output)?.claims(),
+        None => target.claims.clone(),
+    };
+    let chosen = chosen(&claims, arguments)?;
+    let fabric = Fabric::compile(&target.model);
+    let options = Options::default();
+    let reach = Reach::of(&fabric, options).map_err(|e| Failure::environment(e.to_string()))?;
+    let prover = Prover::new(&target.model, &fabric, &reach, options, &claims);
+    let proofs: Vec<Proof> = chosen.iter().map(|claim| prover.prove(claim)).collect();
+    let sent = match arguments.engine.as_str() {
+        "proof" => chosen.iter().map(|_| Sent::default()).collect(),
+        engine => promise::send(&chosen, &proofs, &prover, target, engine)?,
+    };
+    let tried: Vec<Tried> =
+        chosen.into_iter().zip(proofs).zip(sent).map(|((claim, proof), sent)| tried(claim, proof, sent, &prover)).collect();
     let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
         Format::Json => output.json(&report::json(&tried))?,
@@ -76,100 +107,147 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
         _ => {
             for tried in &tried {
                 output.line(format!("{} {}", if tried.holds() { "ok  " } else { "FAIL" }, tried.claim));
-                tried.reasons().iter().for_each(|why| output.line(format!("       {why}")));
+                tried.reasons.iter().for_each(|why| output.line(format!("       {why}")));
             }
             output.line(format!("{} passed, {failed} failed", tried.len() - failed));
         }
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { exit::NO.into() })
+    Ok(match (failed, tried.iter().all(|tried| tried.disagreements.is_empty())) {
+        (0, _) => ExitCode::SUCCESS,
+        (_, true) => exit::NO.into(),
+        (_, false) => exit::DISAGREEMENT.into(),
+    })
 }
 
 /// The claims whose text contains the filter; none at all is a mistake.
-fn chosen(claims: Vec<Claim>, filter: Option<&str>) -> Result<Vec<Claim>> {
+fn chosen(claims: &[Claim], arguments: &TestArgs) -> Result<Vec<Claim>> {
     if claims.is_empty() {
-        return Err(Failure::usage("the lab promises nothing").hint("write claims under `expect:`, such as `internet -> web-1 tcp/80: open`"));
+        let what = match &arguments.expect {
+            Some(path) => format!("{} promises nothing", path.display()),
+            None => "the lab promises nothing".to_owned(),
+        };
+        let hint = "write claims under `expect:`, such as `internet -> web-1 tcp/80: open`, or name their file: --expect FILE";
+        return Err(Failure::usage(what).hint(hint));
     }
-    let Some(filter) = filter else { return Ok(claims) };
-    let (chosen, others): (Vec<Claim>, Vec<Claim>) = claims.into_iter().partition(|claim| claim.to_string().contains(filter));
+    let Some(filter) = &arguments.filter else { return Ok(claims.to_vec()) };
+    let chosen: Vec<Claim> = claims.iter().filter(|claim| claim.to_string().contains(filter.as_str())).cloned().collect();
     if chosen.is_empty() {
-        let mut list: Vec<String> = others.iter().take(LISTED_CLAIMS).map(|claim| format!("\n  {claim}")).collect();
-        if others.len() > LISTED_CLAIMS {
-            list.push(format!("\n  and {} more", others.len() - LISTED_CLAIMS));
+        let mut list: Vec<String> = claims.iter().take(LISTED_CLAIMS).map(|claim| format!("\n  {claim}")).collect();
+        if claims.len() > LISTED_CLAIMS {
+            list.push(format!("\n  and {} more", claims.len() - LISTED_CLAIMS));
         }
         return Err(Failure::usage(format!("no claim contains `{filter}`; there are:{}", list.concat())).hint("a filter is a part of a claim, spelled as above"));
     }
     Ok(chosen)
 }
 
-/// Sends the packets of all claims at once; `all` are those of the file.
-fn try_all(claims: Vec<Claim>, all: &[Claim], prober: &mut Prober) -> Result<Vec<Tried>> {
-    let witnesses = Witnesses::of(prober.model());
-    let mut planned = Vec::new();
-    for claim in &claims {
-        planned.push(promise::plan(claim, all, &witnesses, prober)?);
+fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover) -> Tried {
+    let undecided = proof.undecided.as_ref().map(|why| undecided(why, &claim));
+    let mut reasons: Vec<String> = undecided.iter().cloned().collect();
+    reasons.extend(lines(&proof, prover));
+    reasons.extend(sent.disagreements.iter().cloned());
+    let broken = proof.broken.iter().map(|broken| of(broken, prover)).collect();
+    let Sent { packets, disagreements } = sent;
+    Tried { claim, undecided, pairs: proof.pairs, broken, reasons, packets, disagreements }
+}
+
+/// Why a claim says nothing about this cloud, with the place where it stands: the file of claims may be another one.
+fn undecided(why: &Undecided, claim: &Claim) -> String {
+    let hint = match why {
+        Undecided::Unknown { what, name, known } => {
+            let word = name.rsplit(':').next().unwrap_or(name);
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            format!("; {}", source::did_you_mean(word, what, &known))
+        }
+        _ => String::new(),
+    };
+    let place = if claim.origin.is_known() { format!(" ({})", claim.origin) } else { String::new() };
+    format!("{why}{hint}{place}")
+}
+
+fn of(broken: &proof::claim::Broken, prover: &Prover) -> Broken {
+    let because = prover.because(broken);
+    Broken {
+        from: broken.from.name.clone(),
+        to: broken.address.map_or_else(|| broken.to.name.clone(), |address| address.to_string()),
+        packet: broken.packet,
+        traffic: broken.traffic.clone(),
+        seen: because.seen,
+        why: because.why,
     }
-    let tries: Vec<(&Pair, ProbePacket)> = planned.iter().flatten().flatten().map(|t| (&t.pair, t.packet)).collect();
-    let mut seen = prober.probe_all(&tries)?.into_iter();
-    let mut tried = Vec::new();
-    for (claim, planned) in claims.into_iter().zip(&planned) {
-        let (planned, undecided) = match planned {
-            Ok(tries) if tries.is_empty() => (&[][..], Some("the claim speaks of no pair".to_owned())),
-            Ok(tries) => (&tries[..], None),
-            Err(why) => (&[][..], Some(why.clone())),
+}
+
+/// What is broken, for people: each pair, or groups of pairs that are broken alike, each with a witness and its reasons.
+fn lines(proof: &Proof, prover: &Prover) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut known: Vec<String> = Vec::new();
+    let mut show = |broken: &proof::claim::Broken, lines: &mut Vec<String>| {
+        let broken = of(broken, prover);
+        let all = if broken.traffic == TrafficSet::packet(broken.packet) { String::new() } else { format!(" (same for {})", broken.traffic) };
+        lines.push(format!("{} -> {} {}: {}{all}", broken.from, broken.to, broken.packet, broken.seen));
+        for why in broken.why {
+            // What was said of the pair before needs no saying again.
+            if !known.contains(&why) {
+                lines.push(format!("  {why}"));
+                known.push(why);
+            }
+        }
+    };
+    if proof.broken.len() <= LISTED {
+        proof.broken.iter().for_each(|broken| show(broken, &mut lines));
+        return lines;
+    }
+    let groups = alike(proof);
+    for (first, from, to) in groups.iter().take(GROUPS) {
+        show(first, &mut lines);
+        let names = |names: &[&str]| who::label(names);
+        if from.len() * to.len() > 1 {
+            lines.push(format!("  and so {} -> {}", names(from), names(to)));
+        }
+    }
+    if groups.len() > GROUPS {
+        lines.push(format!("and {} more groups of pairs", groups.len() - GROUPS));
+    }
+    lines
+}
+
+type Alike<'p> = (&'p proof::claim::Broken, Vec<&'p str>, Vec<&'p str>);
+
+/// Pairs that are broken by the same packets in the same way, together; in the order of their first pairs.
+fn alike(proof: &Proof) -> Vec<Alike<'_>> {
+    let mut kinds: Vec<((&TrafficSet, &Breach), Vec<usize>)> = Vec::new();
+    for (index, broken) in proof.broken.iter().enumerate() {
+        let key = (&broken.traffic, &broken.breach);
+        match kinds.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(index),
+            None => kinds.push((key, vec![index])),
+        }
+    }
+    // A name stands where it is met first.
+    let mut names: Vec<&str> = Vec::new();
+    let mut order: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in proof.broken.iter().flat_map(|broken| [broken.from.name.as_str(), broken.to.name.as_str()]) {
+        if !order.contains_key(name) {
+            order.insert(name, names.len());
+            names.push(name);
+        }
+    }
+    let mut groups: Vec<(usize, Alike<'_>)> = Vec::new();
+    for (_, members) in &kinds {
+        let pair = |index: &usize| {
+            let broken = &proof.broken[*index];
+            (order[broken.from.name.as_str()], order[broken.to.name.as_str()])
         };
-        let broken = |(t, seen): (&Try, Seen)| {
-            let seen = match (t.is_named, &seen) {
-                (true, seen) => instead(&claim, seen, &t.pair, prober)?,
-                (false, Seen::Open(_) | Seen::Refused) if claim.sources == Sources::NothingElse => format!("{}, and no claim says so", seen.result()),
-                (false, Seen::Open(_) | Seen::Refused) => format!("{}, and only others may", seen.result()),
-                (false, _) => return None,
+        for (from, to) in who::products(members.iter().map(pair)) {
+            let is_first = |index: &&usize| {
+                let (a, b) = pair(index);
+                from.contains(&a) && to.contains(&b)
             };
-            Some(Broken { from: t.pair.from.clone(), to: t.pair.to_text(), packet: t.packet, seen })
-        };
-        let broken = planned.iter().zip(seen.by_ref()).filter_map(broken).collect();
-        tried.push(Tried { undecided, broken, packets: planned.len(), claim });
-    }
-    Ok(tried)
-}
-
-/// What was seen, if it is not what the claim expects.
-fn instead(claim: &Claim, seen: &Seen, pair: &Pair, prober: &Prober) -> Option<String> {
-    let holds = match (&claim.expected, seen) {
-        (Expected::Allowed, Seen::Open(_) | Seen::Refused) | (Expected::Open, Seen::Open(_)) | (Expected::Refused, Seen::Refused) => true,
-        (Expected::NoPublicAddress, Seen::NoPublicAddress) => true,
-        (Expected::NoPublicAddress, Seen::Dropped { is_reply: false, at: Some(Component::InternetGateway(_)) }) => {
-            matches!(pair.sender, fabric::engine::Sender::Interface(_))
+            let Some(first) = members.iter().find(is_first) else { continue };
+            let named = |set: &BTreeSet<usize>| set.iter().map(|at| names[*at]).collect::<Vec<_>>();
+            groups.push((*first, (&proof.broken[*first], named(&from), named(&to))));
         }
-        (Expected::NoRoute, Seen::Dropped { at: Some(Component::RouteTable(_)), .. }) => true,
-        (Expected::Blocked(None), Seen::Dropped { .. }) => true,
-        (Expected::Blocked(Some(blocker)), Seen::Dropped { at: Some(at), .. }) => is_blocker(blocker, *at, prober),
-        _ => false,
-    };
-    let text = match seen {
-        Seen::Refused => "refused: nothing listens".to_owned(),
-        Seen::Dropped { is_reply, at } => {
-            let what = if *is_reply { "reply dropped" } else { "dropped" };
-            at.map_or_else(|| what.to_owned(), |at| format!("{what} at {}", at.label(prober.fabric())))
-        }
-        Seen::Open(_) | Seen::NoPublicAddress => seen.result().to_owned(),
-    };
-    if !holds {
-        return Some(text);
     }
-    match (&claim.via, seen) {
-        (Some(Waypoint::Nat), Seen::Open(source)) => (!prober.is_nat(*source)).then(|| format!("{text}, but not via a NAT gateway: it came from {source}")),
-        (Some(node), _) => Some(format!("{text}, but this command cannot tell yet whether it went via {node}")),
-        (None, _) => None,
-    }
-}
-
-fn is_blocker(blocker: &Blocker, at: Component, prober: &Prober) -> bool {
-    match (blocker, at) {
-        (Blocker::SecurityGroup(None), Component::SecurityGroups(..)) | (Blocker::NetworkAcl(None), Component::NetworkAcl(..)) => true,
-        (Blocker::SecurityGroup(Some(name)), Component::SecurityGroups(index, _)) => prober.carries(index, name),
-        (Blocker::NetworkAcl(Some(name)), Component::NetworkAcl(subnet, _)) => prober.is_filtered_by(subnet, name),
-        (Blocker::InternetGateway, Component::InternetGateway(_)) | (Blocker::Nat, Component::NatGateway(_)) => true,
-        (Blocker::Peering, Component::Peering(_)) | (Blocker::SourceDestCheck, Component::SourceDestCheck(_)) => true,
-        _ => false,
-    }
+    groups.sort_by_key(|(first, _)| *first);
+    groups.into_iter().map(|(_, group)| group).collect()
 }
