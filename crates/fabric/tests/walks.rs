@@ -254,3 +254,19 @@ fn several_connections_count_their_source_ports_up() {
     let probe = PacketProbe { connections: 600, ..bench.probe("app1", "192.0.2.77", "tcp 443 from 65000") };
     assert!(bench.walker.probe(&Probe::Packet(probe).into()).is_err(), "there are not so many ports");
 }
+
+#[test]
+fn a_nat_instance_s_own_flows_are_told_from_those_that_it_hides() {
+    // NATI-1: from the same port to the same place; the answer to each comes to who asked.
+    let mut bench = Bench::with(World::mb(), |w| {
+        w.masquerade("fw");
+        w.allow_in("srv", "udp 53 10.3.0.0/16");
+        w.unroute("srv", "10.3.1.0/24");
+    });
+    for name in ["hidden", "again"] {
+        assert_eq!(bench.open(name, "cli", "10.3.3.10", "udp 53"), "10.3.2.10 > 10.3.3.10 via fw,fw");
+    }
+    assert_eq!(bench.open("own", "fw", "10.3.3.10", "udp 53"), "10.3.2.10 > 10.3.3.10");
+    assert_eq!(bench.say("own", Side::Server), "10.3.3.10 > 10.3.2.10");
+    assert_eq!(bench.say("hidden", Side::Server), "10.3.3.10 > 10.3.1.10 via fw,fw");
+}

@@ -71,7 +71,7 @@ impl Walker {
         };
         let header = packet.header.clone();
         Ok(self.walk(fabric, header, |transit| match start {
-            Start::Interface(interface) => transit.leave_interface(interface, packet),
+            Start::Interface(interface) => transit.originate(interface, packet, false),
             Start::Outside(exit) => transit.leave_host(exit, packet),
         }))
     }
@@ -81,7 +81,7 @@ impl Walker {
         let Party::Interface(id) = from else { return self.send(fabric, from, packet) };
         let out = fabric.way_out(interface_index(fabric, id)?, packet.header.destination);
         let header = packet.header.clone();
-        Ok(self.walk(fabric, header, |transit| transit.leave_interface(out, packet)))
+        Ok(self.walk(fabric, header, |transit| transit.originate(out, packet, true)))
     }
 
     fn walk(&mut self, fabric: &Fabric, header: Header, go: impl FnOnce(&mut Transit<'_>) -> Step) -> Trip {

@@ -109,6 +109,26 @@ impl<'a> Transit<'a> {
         }
     }
 
+    /// A guest begins something, or goes on with it: one that hides others behind its address sees to it that the answers can
+    /// be told apart (NATI-1). What answers begins nothing.
+    pub fn originate(&mut self, interface: InterfaceIndex, mut packet: Packet, answers: bool) -> Step {
+        let own = &self.fabric.interfaces[interface];
+        let guest = own.instance().map(|instance| &self.fabric.instances[instance].guest);
+        let has_ports = matches!(packet.header.transport, Transport::Tcp { .. } | Transport::Udp { .. });
+        if guest.is_some_and(|guest| guest.masquerade) && has_ports && own.holds(packet.header.source) {
+            let terms = self.guest_terms(packet.header.protocol());
+            let translations = self.state.of_guest(&own.id);
+            let port = match answers {
+                true => translations.known(&packet.header, terms),
+                false => translations.of_own(&packet.header, terms),
+            };
+            if let Some(port) = port {
+                packet.header = with_source(&packet.header, packet.header.source, port);
+            }
+        }
+        self.leave_interface(interface, packet)
+    }
+
     /// A guest hands a packet to its interface (PIPE-3).
     pub fn leave_interface(&mut self, interface: InterfaceIndex, packet: Packet) -> Step {
         self.go_on()?;
@@ -260,7 +280,11 @@ impl<'a> Transit<'a> {
         match self.state.of_guest(&own.id).inside_of(&packet.header, terms) {
             Some((address, port)) => {
                 let header = with_destination(&packet.header, address, port);
-                self.forward(interface, Packet { header, ..packet }, true)
+                let packet = Packet { header, ..packet };
+                match self.fabric.interfaces[interface].holds(address) {
+                    true => Ok(Fate::Arrived { end: End::Guest(interface), packet }),
+                    false => self.forward(interface, packet, true),
+                }
             }
             None => Ok(Fate::Arrived { end: End::Guest(interface), packet }),
         }
@@ -294,11 +318,14 @@ impl<'a> Transit<'a> {
             let port = translations.known(&packet.header, terms).or_else(|| match packet.header.transport {
                 // An answer to a flow that went another way is passed on as it is.
                 Transport::Tcp { segment: Segment::SynAck | Segment::Rst, .. } => None,
+                Transport::Icmp { icmp_type, .. } if icmp::request_of(icmp_type, false).is_some() => None,
                 Transport::IcmpError { .. } => translations.port_of_error(&packet.header, terms),
                 _ => translations.add(&packet.header, terms),
             });
             if let Some(port) = port {
                 packet.header = with_source(&packet.header, IpAddr::V4(own.primary_address()), port);
+                // SG-11: nothing tells it from the guest's own packets any more.
+                self.straight = true;
             }
         }
         self.leave_interface(out, packet)

@@ -77,6 +77,14 @@ impl Translations {
         Some(port)
     }
 
+    /// The outside port of a flow of the guest's own: another one where a flow that it hides has that port already.
+    pub fn of_own(&mut self, header: &Header, terms: Terms) -> Option<u16> {
+        let flow = FlowKey::started_by(header);
+        let taken = self.by_destination.get(&destination(&flow)).and_then(|ports| ports.get(&flow.source_port));
+        let is_taken = taken.is_some_and(|entry| entry.flow != flow && !is_idle(entry, terms));
+        self.known(header, terms).or_else(|| if is_taken { self.add(header, terms) } else { None })
+    }
+
     /// Whom a packet from outside is for: address and port (ICMP: identifier) inside. For an ICMP error, whose packet
     /// it is about.
     pub fn inside_of(&mut self, header: &Header, terms: Terms) -> Option<(IpAddr, u16)> {
