@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use fabric::gateway::InternetGateway;
-use fabric::{Fabric, Stage};
-use netlink::nft::build::{Load, is_not, not_in_set};
+use fabric::{Fabric, NextHop, Stage};
+use netlink::nft::build::{Load, in_set, is_not, not_in_set};
 use netlink::nft::{Chain, Element, Expr, Family, Hook, MetaKey, Set, Verdict, priority};
 
 use super::internet::{OUTSIDE_MAC, OUTSIDE_NEIGHBOUR};
@@ -85,6 +85,12 @@ fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &m
     outward.push(then(not_in_set(&[Load::SourceV4], "mapped"), goto(no_public)));
     outward.push(vec![Expr::Verdict(Verdict::Accept)]);
 
+    let unredirected = unredirected(fabric, gateway);
+    if !unredirected.is_empty() {
+        table.set(Set::new("unredirected", [4]), unredirected.into_iter().map(|public| Element::new(public.octets())));
+        let drop = table.drop_chain("igw-edge");
+        inward.push(then(in_set(&[Load::DestinationV4], "unredirected"), goto(drop)));
+    }
     inward.extend(ICMP_ERRORS.map(|icmp_type| translate_quoted(icmp_type, true, "to_private")));
     inward.push(rewrite(Load::DestinationV4, "to_private", false));
     inward.push(vec![Expr::Verdict(goto(unmapped))]);
@@ -106,6 +112,16 @@ fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &m
     // The gateway answers nobody itself (IGW-11).
     let from_links = is_not(Load::Iif, &1u32.to_ne_bytes());
     table.chain(Chain::base("input", Hook::Input, priority::FILTER), vec![then(from_links, Verdict::Drop)]);
+}
+
+/// Public addresses whose packets the gateway's own route table would send to an instance without one (RT-19).
+fn unredirected(fabric: &Fabric, gateway: &InternetGateway) -> Vec<Ipv4Addr> {
+    let Some(table) = gateway.edge_route_table.map(|table| &fabric.route_tables[table]) else { return Vec::new() };
+    let is_refused = |private: Ipv4Addr| match table.lookup(private.into()).map(|route| route.next_hop) {
+        Some(NextHop::Interface(middlebox)) => fabric.interfaces[middlebox].addresses.iter().all(|a| a.public.is_none()),
+        _ => false,
+    };
+    gateway.by_public.iter().filter(|(_, mapping)| is_refused(mapping.private)).map(|(public, _)| *public).collect()
 }
 
 fn rewrite(load: Load, map: &str, source: bool) -> Vec<Expr> {
