@@ -196,3 +196,63 @@ fn an_answer_that_nobody_waits_for_is_lost_where_it_came_to() {
     world.route("pub", "10.0.10.0/24", "eni-bastion");
     agree(&world, &[("web1", "198.51.100.30", udp(53), OPEN, "Return web1")]);
 }
+
+#[test]
+fn a_nat_instance_speaks_for_itself_and_answers_of_others_pass_it_unchanged() {
+    // Replies are routed through an instance that masquerades, which never saw the requests. What begins a flow in its eyes gets
+    // its address and is its own, also for groups that name its group (SG-11); an echo reply begins none.
+    let mut world = World::mb();
+    world.unroute("cli", "10.3.3.0/24");
+    world.masquerade("fw");
+    world.allow_in("srv", "udp 53 10.3.1.0/24");
+    world.allow_in("srv", "icmp 10.3.1.0/24");
+    let asked = |datagram| {
+        [
+            ("cli", "10.3.3.10", ECHO, OPEN, "10.3.1.10 > 10.3.3.10"),
+            ("cli", "10.3.3.10", tcp(80), OPEN, "10.3.1.10 > 10.3.3.10"),
+            ("cli", "10.3.3.10", udp(53), OPEN, datagram),
+        ]
+    };
+    agree(&world, &asked("Return sg-in:cli"));
+    // Let in, it comes to who asked another address, whose complaint takes the same way back and is dropped there.
+    world.allow_in("cli", "udp sg-fw");
+    world.acl("cli", "cli");
+    world.entry("cli", "in 100 allow all 10.3.0.0/16");
+    world.entry("cli", "out 90 deny icmp 10.3.2.0/24");
+    world.entry("cli", "out 100 allow all 10.3.0.0/16");
+    agree(&world, &asked("Return cli"));
+}
+
+#[test]
+fn a_gateway_route_table_leads_only_to_instances_with_a_public_address() {
+    // RT-19
+    let mut world = World::mb();
+    world.igw("m", "m");
+    world.host("inet2", "192.0.2.77");
+    world.eip("198.51.100.40", "srv", "10.3.3.10");
+    world.allow_in("srv", "tcp 80 0.0.0.0/0");
+    world.allow_in("fw", "all 0.0.0.0/0");
+    world.route("srv", "0.0.0.0/0", "eni-fw");
+    world.route("fw", "0.0.0.0/0", "igw-m");
+    world.table("edge", "m");
+    world.route("edge", "10.3.3.0/24", "eni-fw");
+    world.edge("edge", "m");
+    let asked = |seen| [("192.0.2.77", "198.51.100.40", tcp(80), OPEN, seen), ("192.0.2.77", "198.51.100.40", ECHO, OPEN, seen)];
+    agree(&world, &asked("Forward igw-m"));
+    world.allow_in("srv", "icmp 0.0.0.0/0");
+    world.eip("198.51.100.41", "fw", "10.3.2.10");
+    agree(&world, &asked("192.0.2.77 > 10.3.3.10"));
+}
+
+#[test]
+fn a_stopped_instance_neither_sends_nor_receives() {
+    // INST-6
+    let mut world = World::t3();
+    world.state("web1", InstanceState::Stopped);
+    let kinds = [tcp(80), udp(53), ECHO];
+    let targets = ["10.0.0.10", "10.0.0.11", "10.0.10.10", "192.0.2.77", "10.0.0.2", "224.0.0.1"];
+    let cases: Vec<_> =
+        targets.iter().flat_map(|to| kinds.map(|traffic| ("web1", *to, traffic, OPEN, "Forward eni:web1"))).collect();
+    agree(&world, &cases);
+    agree(&world, &[("web2", "10.0.0.10", tcp(443), OPEN, "Forward eni:web1")]);
+}

@@ -21,7 +21,7 @@ use crate::naming::{
 /// The name of a router's tables.
 pub(super) const TABLE: &str = "vpc";
 /// What an interface's ingress chain drops packets for.
-const INGRESS_DROPS: [&str; 2] = ["check-out", "fabric-broadcast"];
+const INGRESS_DROPS: [&str; 3] = ["check-out", "fabric-broadcast", "eni-out"];
 /// The routing table with one entry for each private address, asked when a packet's own table throws it on.
 const SHARED: u32 = 1;
 /// The router's neighbour on the link to the internet gateway.
@@ -403,7 +403,6 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
     let mut pass = vec![restore_ttl(table)];
     pass.push(then(set_meta(MetaKey::PacketType, &[0]), Verdict::Accept));
     table.chain(Chain::new("pass"), pass);
-    let invert = options.invert == Some(Stage::SourceDestCheck);
     for subnet in &fabric.vpcs[index].subnets {
         let targets = interfaces(fabric, index)
             .filter(|(_, i)| i.subnet == *subnet)
@@ -426,7 +425,7 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
                 table.chains.insert(link, (chain, same));
             }
             None => {
-                let rules = interface_rules(fabric, interface, invert, table);
+                let rules = interface_rules(fabric, interface, options, table);
                 table.chain(chain, rules);
             }
         }
@@ -448,9 +447,14 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
     }
 }
 
-fn interface_rules(fabric: &Fabric, interface: &Interface, invert: bool, table: &mut Table) -> Vec<Vec<Expr>> {
+fn interface_rules(fabric: &Fabric, interface: &Interface, options: Options, table: &mut Table) -> Vec<Vec<Expr>> {
     let subnet = &fabric.subnets[interface.subnet];
-    let [foreign, nobody] = INGRESS_DROPS.map(|prefix| table.drop_chain(prefix));
+    let [foreign, nobody, stopped] = INGRESS_DROPS.map(|prefix| table.drop_chain(prefix));
+    let invert = options.invert == Some(Stage::SourceDestCheck);
+    // Where nobody runs nobody sends; the namespace of a stopped instance stays (INST-5).
+    if !interface.status.is_running() && options.invert != Some(Stage::InterfaceState) {
+        return vec![then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop), vec![Expr::Verdict(goto(stopped))]];
+    }
     let own = own_addresses(interface, table);
     let arp = |load: Load, value: &[u8]| is(load, value);
     let targets = in_set(&[Load::ArpTargetV4], &format!("arp_{:08x}", group(fabric, interface.subnet)));

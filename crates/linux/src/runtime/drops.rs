@@ -129,6 +129,7 @@ fn explain(
         "fabric" => (Some(Component::Fabric), Some(Code::NoPossibleDestination)),
         "fabric-broadcast" => (Some(Component::Fabric), None),
         "eni" => (interface(oif).map(Component::Interface), Some(Code::BadState)),
+        "eni-out" => (interface(iif).map(Component::Interface), Some(Code::BadState)),
         "pcx" => {
             let link = name(oif);
             (directory.peering(namespace, link).map(Component::Peering), Some(Code::PcxRequiresAddressInVpcCidr))
@@ -140,6 +141,7 @@ fn explain(
         "igw-src-6598" => (gateway(), Some(Code::IgwSourceAddressNotInRfc6598Ingress)),
         "igw-spoof" => (gateway(), Some(Code::GatewayRejectsSpoofedTraffic)),
         "igw-unmapped" => (gateway(), Some(Code::IgwPrivateIpAssociationForIngress)),
+        "igw-edge" => (gateway(), Some(Code::IngressRtbNoPublicIp)),
         "nat-protocol" => (nat(), Some(Code::ProtocolRestriction)),
         "nat-source" => (nat(), Some(Code::NgwRequiresSourceInVpc)),
         prefix if prefix.starts_with("nat-") => (nat(), None),

@@ -104,12 +104,6 @@ impl Engine {
         self.drops.descriptors().collect()
     }
 
-    pub(crate) fn outside_component(&self, address: std::net::Ipv4Addr) -> Option<Component> {
-        let fabric = self.fabric();
-        let unnamed = || fabric.is_outside_host(address.into()).then_some(Component::Internet);
-        fabric.outside_host(address.into()).map(Component::Outside).or_else(unnamed)
-    }
-
     /// Every interface whose guest passes packets on.
     pub(crate) fn middleboxes(&self) -> Vec<Place> {
         let fabric = self.fabric();

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use fabric::Component;
+use fabric::{Component, Fabric};
 use fabric::engine::{Arrival, Drop, Leg, Outcome};
 use model::traffic::protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -116,6 +116,24 @@ pub enum Progress {
     Refused,
 }
 
+/// The system that an address is of, as seen anywhere between its owner and the internet; `first` is asked first, because two
+/// VPCs may have the same addresses.
+fn system_at(fabric: &Fabric, first: &Place, address: Ipv4Addr) -> Option<Component> {
+    let holder = |index: fabric::InterfaceIndex| fabric.interfaces[index].holds(address.into()).then_some(index);
+    let in_vpc = |vpc: fabric::VpcIndex| fabric.vpcs[vpc].addresses.get(&address.into()).copied();
+    let near = first.interface.and_then(|index| holder(index).or_else(|| in_vpc(fabric.interfaces[index].vpc)));
+    let public = || fabric.public_addresses.get(&address).map(|mapping| mapping.interface);
+    let anywhere = || fabric.vpcs.iter().find_map(|(vpc, _)| in_vpc(vpc));
+    let interface = near.or_else(public).or_else(anywhere);
+    interface.map(Component::Guest).or_else(|| outside_component(fabric, address))
+}
+
+/// The host outside that has an address.
+fn outside_component(fabric: &Fabric, address: Ipv4Addr) -> Option<Component> {
+    let unnamed = || fabric.is_outside_host(address.into()).then_some(Component::Internet);
+    fabric.outside_host(address.into()).map(Component::Outside).or_else(unnamed)
+}
+
 impl Engine {
     /// Forgets what was seen and dropped so far.
     pub(crate) fn clear_evidence(&mut self, places: &[&Place]) -> Result<()> {
@@ -186,21 +204,8 @@ impl Engine {
     /// The loss of a reply, told by the drop of what refuses it: it was lost where nobody waits for it, and that this is
     /// said in vain elsewhere is another packet's affair.
     pub(crate) fn refused_reply(&self, sender: &Place, dropped: Dropped) -> Dropped {
-        let at = dropped.packet.as_ref().and_then(|refusal| self.system_at(sender, refusal.source));
+        let at = dropped.packet.as_ref().and_then(|refusal| system_at(self.fabric(), sender, refusal.source));
         Dropped { at, code: None, ..dropped }
-    }
-
-    /// The system that an address is of, as seen anywhere between its owner and the internet; `first` is asked first, because
-    /// two VPCs may have the same addresses.
-    fn system_at(&self, first: &Place, address: Ipv4Addr) -> Option<Component> {
-        let fabric = self.fabric();
-        let holder = |index: fabric::InterfaceIndex| fabric.interfaces[index].holds(address.into()).then_some(index);
-        let in_vpc = |vpc: fabric::VpcIndex| fabric.vpcs[vpc].addresses.get(&address.into()).copied();
-        let near = first.interface.and_then(|index| holder(index).or_else(|| in_vpc(fabric.interfaces[index].vpc)));
-        let public = || fabric.public_addresses.get(&address).map(|mapping| mapping.interface);
-        let anywhere = || fabric.vpcs.iter().find_map(|(vpc, _)| in_vpc(vpc));
-        let interface = near.or_else(public).or_else(anywhere);
-        interface.map(Component::Guest).or_else(|| self.outside_component(address))
     }
 
     /// The request as the receiver's end got it, if it did.
@@ -296,7 +301,7 @@ impl Engine {
             (Some(dropped), _) if dropped.prefix == "nat-no-entry" => dropped.at,
             (_, Some(place)) => match place.interface {
                 Some(index) => Some(Component::Guest(index)),
-                None => self.outside_component(place.address),
+                None => outside_component(self.fabric(), place.address),
             },
             _ => None,
         };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 
 use fabric::engine::{Drop, EngineError, Leg, ListenerState, Outcome, PacketProbe, Traffic, Unsupported};
-use fabric::{Component, Fabric, InterfaceIndex, Reason, Stage};
+use fabric::{Component, ExplanationCode, Fabric, InterfaceIndex, Reason, Stage};
 use model::traffic::protocol;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, sockopt};
@@ -40,6 +40,10 @@ impl Engine {
         if let Some(gateway) = &probe.inject_at {
             return Ok(self.inject(probe, gateway, &ends)?);
         }
+        if let Some(interface) = self.is_stopped_and_alone(&ends) {
+            let at = Some(Component::Interface(interface));
+            return Ok(Outcome::Dropped(Drop { leg: Leg::Forward, at, code: Some(ExplanationCode::BadState), reason: None }));
+        }
         if probe.connections > 1 {
             return self.many(probe, &ends);
         }
@@ -58,6 +62,13 @@ impl Engine {
             }
             (outcome, _) => Ok(outcome?),
         }
+    }
+
+    /// A stopped instance that would talk to itself: no device sees that, and nothing runs that could do it (INST-6).
+    fn is_stopped_and_alone(&self, ends: &Ends) -> Option<InterfaceIndex> {
+        let is_stopped = |interface: &InterfaceIndex| !self.fabric().interfaces[*interface].status.is_running();
+        let alone = ends.sender.talks_to_itself(ends.receiver.as_ref(), ends.to);
+        ends.sender.interface.filter(|interface| alone && is_stopped(interface))
     }
 
     pub(crate) fn ends(&mut self, probe: &PacketProbe) -> std::result::Result<Ends, EngineError> {
