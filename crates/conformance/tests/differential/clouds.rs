@@ -5,10 +5,12 @@ use std::fmt::Write;
 /// The lab file of a seed; the same text for ever.
 pub fn lab(seed: u64) -> String {
     let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d);
+    // Of its own, so that what is rare comes on top of clouds that are known already.
+    let mut rare = Dice(seed.wrapping_mul(0x9e6c_63d0_876a_3f6b) ^ 0x1405_7b7e_f767_814f);
     let mut text = format!("# seed {seed}\nquotas: {{ addresses_per_region: 20 }}\noutside:\n  office: 203.0.113.7\n  home: 198.51.100.40\nvpcs:\n");
     let has_peer = dice.chance(60);
     let is_peered = has_peer && dice.chance(85);
-    first_vpc(&mut dice, is_peered, &mut text);
+    first_vpc(&mut dice, &mut rare, is_peered, &mut text);
     if has_peer {
         second_vpc(&mut dice, is_peered, &mut text);
     }
@@ -17,7 +19,7 @@ pub fn lab(seed: u64) -> String {
     }
     acls(&mut dice, &mut text);
     groups(&mut dice, has_peer, is_peered, &mut text);
-    instances(&mut dice, has_peer, &mut text);
+    instances(&mut dice, &mut rare, has_peer, &mut text);
     text
 }
 
@@ -43,14 +45,23 @@ impl Dice {
 }
 
 /// Public, application, database and inspection subnets, each with a table of its own.
-fn first_vpc(dice: &mut Dice, is_peered: bool, text: &mut String) {
+fn first_vpc(dice: &mut Dice, rare: &mut Dice, is_peered: bool, text: &mut String) {
     text.push_str("  a:\n    cidr: 10.1.0.0/16\n    igw: true\n    subnets:\n");
     let blocks = [("pub", "10.1.0.0/24"), ("app", "10.1.1.0/24"), ("db", "10.1.2.0/24"), ("fw", "10.1.3.0/24")];
     for (name, block) in blocks {
         let acl = if dice.chance(35) { format!(", acl: {}", dice.pick(&["one", "two"])) } else { String::new() };
         let _ = writeln!(text, "      {name}: {{ az: a, cidr: {block}, route: t-{name}{acl} }}");
     }
-    text.push_str("    nat_gateways:\n      n: { subnet: pub }\n    route_tables:\n");
+    text.push_str("    nat_gateways:\n      n: { subnet: pub }\n");
+    let has_private_nat = rare.chance(20);
+    if has_private_nat {
+        text.push_str("      p: { subnet: app, private: true }\n");
+    }
+    text.push_str("    route_tables:\n");
+    if rare.chance(20) {
+        let block = rare.pick(&["10.1.0.0/24", "10.1.1.0/24", "10.1.2.0/24"]);
+        let _ = writeln!(text, "      t-edge: {{ edge: igw, routes: {{ {block}: instance fw }} }}");
+    }
     for (name, _) in blocks {
         let mut routes = Vec::new();
         let way_out: &[&str] = match name {
@@ -70,10 +81,17 @@ fn first_vpc(dice: &mut Dice, is_peered: bool, text: &mut String) {
         if dice.chance(15) {
             routes.push(format!("203.0.113.0/24: {}", dice.pick(&["blackhole", "igw", "nat@n"])));
         }
+        if has_private_nat && matches!(name, "db" | "fw") && rare.chance(60) {
+            let block = rare.pick(&["10.2.1.0/24", "198.51.100.0/24"]);
+            routes.push(format!("{block}: nat@p"));
+        }
         if is_peered && dice.chance(70) {
             let block = dice.pick(&["10.2.0.0/16", "10.2.0.0/16", "10.2.1.0/24"]);
             routes.push(format!("{block}: peering ab"));
         }
+        // One target a destination: the first one.
+        let mut destinations = std::collections::BTreeSet::new();
+        routes.retain(|route| destinations.insert(route.split(": ").next().unwrap_or_default().to_owned()));
         let _ = writeln!(text, "      t-{name}: {{ routes: {{ {} }} }}", routes.join(", "));
     }
 }
@@ -163,7 +181,7 @@ fn groups(dice: &mut Dice, has_peer: bool, is_peered: bool, text: &mut String) {
     }
 }
 
-fn instances(dice: &mut Dice, has_peer: bool, text: &mut String) {
+fn instances(dice: &mut Dice, rare: &mut Dice, has_peer: bool, text: &mut String) {
     text.push_str("instances:\n");
     let public = |dice: &mut Dice| dice.pick(&["true", "eip", "false"]);
     for (name, subnet) in [("web1", "a/pub"), ("web2", "a/pub"), ("app1", "a/app"), ("app2", "a/app"), ("db1", "a/db")] {
@@ -171,13 +189,23 @@ fn instances(dice: &mut Dice, has_peer: bool, text: &mut String) {
             continue;
         }
         let group = dice.pick(&["web", "db", "[web, db]"]);
-        let _ = writeln!(text, "  {name}: {{ subnet: {subnet}, sg: {group}, public_ip: {} }}", public(dice));
+        let public = public(dice);
+        let stopped = if rare.chance(8) { ", stopped: true" } else { "" };
+        let _ = match rare.chance(15) {
+            false => writeln!(text, "  {name}: {{ subnet: {subnet}, sg: {group}, public_ip: {public}{stopped} }}"),
+            true => {
+                let more = if rare.chance(50) { "2" } else { "1" };
+                let interface = format!("{{ subnet: {subnet}, sg: {group}, public_ip: {public}, secondary_ips: {more} }}");
+                writeln!(text, "  {name}: {{ interfaces: [ {interface} ]{stopped} }}")
+            }
+        };
     }
     let (check, forward) = (dice.pick(&["false", "false", "false", "true"]), dice.pick(&["true", "true", "true", "false"]));
     let _ = writeln!(
         text,
-        "  fw: {{ subnet: a/fw, sg: box, public_ip: {}, source_dest_check: {check}, forward: {forward} }}",
-        public(dice)
+        "  fw: {{ subnet: a/fw, sg: box, public_ip: {}, source_dest_check: {check}, forward: {forward}{} }}",
+        public(dice),
+        if rare.chance(20) { ", masquerade: true" } else { "" }
     );
     if dice.chance(25) {
         let (one, other) = (dice.pick(&["pub", "app"]), dice.pick(&["app", "db"]));

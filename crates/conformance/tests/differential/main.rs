@@ -48,20 +48,25 @@ fn requests(fabric: &Fabric) -> Vec<Request> {
     let held = guests().flat_map(|i| &i.addresses).flat_map(|a| [Some(a.private), a.public]).flatten().map(IpAddr::V4);
     let others = OTHERS.iter().map(|address| address.parse().unwrap());
     let targets: BTreeSet<IpAddr> = held.chain(outside()).chain(others).collect();
-    let tcp = |port| Traffic::Tcp { source_port: 40_000, destination_port: port };
-    let udp = |port| Traffic::Udp { source_port: 40_000, destination_port: port };
-    let kinds = [
-        (tcp(22), ListenerState::Open),
-        (tcp(80), ListenerState::Closed),
-        (udp(53), ListenerState::Open),
-        (udp(67), ListenerState::Closed),
-        (Traffic::Icmp { icmp_type: 8, code: 0 }, ListenerState::Open),
-    ];
+    let kinds = |source_port| {
+        let tcp = |port| Traffic::Tcp { source_port, destination_port: port };
+        let udp = |port| Traffic::Udp { source_port, destination_port: port };
+        [
+            (tcp(22), ListenerState::Open),
+            (tcp(80), ListenerState::Closed),
+            (udp(53), ListenerState::Open),
+            (udp(67), ListenerState::Closed),
+            (Traffic::Icmp { icmp_type: 8, code: 0 }, ListenerState::Open),
+        ]
+    };
+    // No probe is mistaken for a part of an earlier one by a guest that remembers what it hid: how long those are remembered
+    // (RFC 4787) is not what is compared.
+    let mut source_ports = 32_768..=u16::MAX;
     let mut all = Vec::new();
     let senders = guests().map(|from| Sender::Interface(from.id.clone())).chain(outside().map(Sender::Outside));
     for from in senders {
         for to in targets.iter().filter(|to| from != Sender::Outside(**to)) {
-            for (traffic, listener) in kinds {
+            for (traffic, listener) in kinds(source_ports.next().unwrap()) {
                 let probe = PacketProbe { listener, ..PacketProbe::new(from.clone(), *to, traffic) };
                 all.push(Probe::Packet(probe).into());
             }
