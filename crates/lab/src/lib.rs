@@ -20,6 +20,6 @@ pub mod yaml;
 
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Diagnostics};
-pub use change::{Action, Change};
+pub use change::{Action, Change, changes_between};
 pub use file::schema;
 pub use load::{Files, Lab, load};

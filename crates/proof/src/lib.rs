@@ -7,6 +7,7 @@
 
 mod atom;
 pub mod claim;
+pub mod diff;
 pub mod fault;
 mod intervals;
 pub mod lint;

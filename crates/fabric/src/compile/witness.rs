@@ -111,6 +111,11 @@ impl Fabric {
         Self { witnesses, witness, ..self.clone() }
     }
 
+    /// Public blocks that security groups, network ACLs and routes tell apart from the rest of the internet, sorted.
+    pub fn public_blocks(&self) -> Vec<IpNet> {
+        named_blocks(self, &[]).into_iter().map(IpNet::V4).collect()
+    }
+
     /// The address that stands for `internet` where one is enough: no rule speaks of it in particular.
     pub fn representative(&self) -> Option<Ipv4Addr> {
         self.witness.or(self.witnesses.first().copied())

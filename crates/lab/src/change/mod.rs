@@ -65,6 +65,13 @@ impl fmt::Display for Change {
     }
 }
 
+/// What makes one cloud of another, wherever they come from. Elastic IP addresses are any: which one somebody drew is
+/// no difference.
+pub fn changes_between(before: &Model, after: &Model) -> Vec<Change> {
+    let any = Default::default();
+    differences(&View::of(before, &any, true), &View::of(after, &any, true)).changes
+}
+
 impl Lab {
     /// Brings `model` to what the file says, and says what that changed. On an error the model is as it was.
     ///
