@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::{
-    Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcIndex,
+    Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcEndpointIndex, VpcIndex,
 };
 use model::{InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcEndpointId, VpcId, VpcPeeringConnectionId};
 
@@ -65,6 +65,11 @@ pub fn peering_link(id: &VpcPeeringConnectionId) -> String {
     link('p', id.as_str())
 }
 
+/// In a router and on the internet: the link of a gateway endpoint.
+pub fn endpoint_link(id: &VpcEndpointId) -> String {
+    link('v', id.as_str())
+}
+
 /// On the internet: the link to an internet gateway.
 pub fn outside_link(id: &InternetGatewayId) -> String {
     link('g', id.as_str())
@@ -106,6 +111,7 @@ pub fn slots<'a>(ids: impl IntoIterator<Item = &'a str>, count: u32) -> BTreeMap
 pub struct Directory {
     interfaces: BTreeMap<(String, String), InterfaceIndex>,
     peerings: BTreeMap<(String, String), PeeringIndex>,
+    endpoints: BTreeMap<(String, String), VpcEndpointIndex>,
     route_tables: BTreeMap<(String, u32), RouteTableIndex>,
     internet_gateways: BTreeMap<String, InternetGatewayIndex>,
     nat_gateways: BTreeMap<String, NatGatewayIndex>,
@@ -133,6 +139,9 @@ impl Directory {
         for (index, gateway) in fabric.internet_gateways.iter() {
             directory.internet_gateways.insert(internet_gateway_namespace(&gateway.id), index);
         }
+        for (index, endpoint) in fabric.vpc_endpoints.iter() {
+            directory.endpoints.insert((router(endpoint.vpc), endpoint_link(&endpoint.id)), index);
+        }
         for (index, peering) in fabric.peerings.iter() {
             for vpc in [peering.requester, peering.accepter].into_iter().flatten() {
                 directory.peerings.insert((router(vpc), peering_link(&peering.id)), index);
@@ -144,6 +153,11 @@ impl Directory {
     /// The interface behind a router's link.
     pub fn interface(&self, namespace: &str, link: &str) -> Option<InterfaceIndex> {
         self.interfaces.get(&(namespace.to_owned(), link.to_owned())).copied()
+    }
+
+    /// The gateway endpoint behind a router's link.
+    pub fn endpoint(&self, namespace: &str, link: &str) -> Option<VpcEndpointIndex> {
+        self.endpoints.get(&(namespace.to_owned(), link.to_owned())).copied()
     }
 
     /// The peering connection behind a router's link.

@@ -411,7 +411,12 @@ impl Build<'_, '_> {
                     Some(table) if wanted.contains(&table) => {}
                     Some(table) => wanted.push(table),
                     None => {
-                        let _: Option<()> = self.unknown(Code::UnknownRouteTable, "route table or subnet", written, Vec::new());
+                        let tables = self.names.route_tables.iter().map(|(name, _)| name);
+                        let names = tables.chain(self.names.subnets.iter().map(|(name, _)| name));
+                        let mut known: Vec<String> = names.map(|name| path(name).1.to_owned()).collect();
+                        known.sort();
+                        known.dedup();
+                        let _: Option<()> = self.unknown(Code::UnknownRouteTable, "route table or subnet", written, known);
                     }
                 }
             }

@@ -20,6 +20,8 @@ pub const OUTSIDE_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 253);
 pub const OUTSIDE_MAC: [u8; 6] = [0x02, 0x76, 0x70, 0x63, 0, 4];
 /// A gateway as a neighbour of the internet.
 const GATEWAY_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 252);
+/// The name of its tables.
+pub(super) const TABLE: &str = "internet";
 /// Where packets go that nobody outside receives.
 const SINK: &str = "s_internet";
 const SINK_SPARE: &str = "s_spare";
@@ -47,7 +49,7 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
             namespace.route(MAIN, host(*public), 0, RouteTo::via(&link, GATEWAY_NEIGHBOUR));
         }
     }
-    let table = namespace.table(Family::Ip, "internet");
+    let table = namespace.table(Family::Ip, TABLE);
     let mut ttl = restore_ttl(table);
     ttl.splice(0..0, is_not(Load::Iif, &1u32.to_ne_bytes()));
     table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), vec![ttl]);
@@ -59,5 +61,7 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     table.chain(Chain::base("forward", Hook::Forward, priority::FILTER), vec![nobody.clone()]);
     // Hosts here send to a group by the device that has their own address, which is the loopback; no route is asked (L2-4).
     let groups = then(within(Load::DestinationV4, NOT_UNICAST), goto(table.drop_chain("internet")));
-    table.chain(Chain::base("output", Hook::Output, priority::FILTER), vec![groups, nobody]);
+    // What answers by a gateway endpoint has a mark, and is routed by it; this chain still sees where it would have gone.
+    let by_endpoint = then(is_not(Load::Mark, &0u32.to_ne_bytes()), netlink::nft::Verdict::Accept);
+    table.chain(Chain::base("output", Hook::Output, priority::FILTER), vec![groups, by_endpoint, nobody]);
 }

@@ -1,6 +1,7 @@
 //! What the kernel must hold for a fabric: plain data, compared and applied elsewhere. `docs/linux-engine.md` is the map.
 
 mod address_space;
+mod gateway_endpoint;
 mod guest;
 mod internet;
 mod internet_gateway;
@@ -268,6 +269,9 @@ impl Plan {
         }
         for (_, peering) in fabric.peerings.iter() {
             peering::plan(fabric, peering, &mut plan);
+        }
+        for endpoint in fabric.vpc_endpoints.values() {
+            gateway_endpoint::plan(fabric, endpoint, &mut plan);
         }
         for (index, instance) in fabric.instances.iter() {
             let key = crate::naming::instance_namespace(&instance.id);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use fabric::gateway::VpcEndpoint;
 use fabric::{Direction, Fabric, Interface, InterfaceIndex, InterfaceKind, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
 use ipnet::{IpNet, Ipv4Net};
 use netlink::nft::build::{Load, in_prefix, in_set, is, is_not, set_mark, set_meta};
@@ -14,7 +15,7 @@ use super::{
     ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
 };
 use crate::naming::{
-    ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, interface_link, nobody_link, number, peering_link,
+    ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, endpoint_link, interface_link, nobody_link, number, peering_link,
     router_namespace, slots,
 };
 
@@ -165,6 +166,9 @@ fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace:
             NextHop::Peering { peering, .. } => {
                 RouteTo::via(&peering_link(&fabric.peerings[peering].id), super::peering::NEIGHBOUR)
             }
+            NextHop::VpcEndpoint(endpoint) if super::gateway_endpoint::is_linked(&fabric.vpc_endpoints[endpoint]) => {
+                RouteTo::via(&endpoint_link(&fabric.vpc_endpoints[endpoint].id), super::internet::OUTSIDE_NEIGHBOUR)
+            }
             NextHop::EgressOnlyInternetGateway(_)
             | NextHop::TransitGateway(_)
             | NextHop::VpcEndpoint(_)
@@ -251,12 +255,21 @@ fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
             outside.push(peering_link(&peering.id));
         }
     }
+    for endpoint in endpoints(fabric, index) {
+        super::gateway_endpoint::check(fabric, endpoint, options.invert == Some(Stage::VpcEndpoint), table);
+        outside.push(endpoint_link(&endpoint.id));
+    }
     for device in outside {
         table.element("sg_out", Element::new(device_key(&device)).verdict(goto("outside_out")));
         table.element("sg_in", Element::new(device_key(&device)).verdict(goto("outside_in")));
     }
     filters(fabric, index, options, &labels, &checked, table);
     Ok(())
+}
+
+/// The gateway endpoints of a VPC that carry packets.
+fn endpoints(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = &VpcEndpoint> {
+    fabric.vpc_endpoints.values().filter(move |endpoint| endpoint.vpc == vpc && super::gateway_endpoint::is_linked(endpoint))
 }
 
 /// Interfaces that pass on what is not their own, and which addresses are their own. Returns the first label of those that
@@ -443,6 +456,9 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
     }
     for (_, peering) in fabric.peerings.iter().filter(|(_, p)| p.is_active() && p.peer_of(index).is_some()) {
         let link = peering_link(&peering.id);
+        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None));
+    }
+    for link in endpoints(fabric, index).map(|endpoint| endpoint_link(&endpoint.id)) {
         table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None));
     }
 }

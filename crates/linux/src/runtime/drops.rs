@@ -134,6 +134,13 @@ fn explain(
             let link = name(oif);
             (directory.peering(namespace, link).map(Component::Peering), Some(Code::PcxRequiresAddressInVpcCidr))
         }
+        "vpce-source" => (
+            directory.endpoint(namespace, name(oif)).map(Component::VpcEndpoint),
+            Some(Code::VpceGatewayEgressSourceAddressRestriction),
+        ),
+        "vpce-protocol" => {
+            (directory.endpoint(namespace, name(oif)).map(Component::VpcEndpoint), Some(Code::VpceGatewayProtocolRestriction))
+        }
         "igw-dst-1918" => (gateway(), Some(Code::IgwDestinationAddressNotInRfc1918Egress)),
         "igw-dst-6598" => (gateway(), Some(Code::IgwDestinationAddressNotInRfc6598Egress)),
         "igw-no-public" => (gateway(), Some(Code::IgwPublicIpAssociationForEgress)),

@@ -20,7 +20,7 @@ const SPARE_DESCRIPTORS: u64 = 256;
 
 type Answered = std::result::Result<Answer, EngineError>;
 
-/// Silent probes of one call that are asked once more alone: each takes a second and a half.
+/// So many silent probes are asked once more, each alone: it takes a second and a half.
 const ASKED_ALONE: usize = 8;
 
 impl Engine {
@@ -76,7 +76,7 @@ impl Engine {
         answers: &mut [Option<Answered>],
         requests: &[Request],
     ) -> Vec<(usize, Shot)> {
-        let (mut silent, mut alone) = (Vec::new(), 0);
+        let (mut silent, few) = (Vec::new(), shots.len() <= ASKED_ALONE);
         while !shots.is_empty() {
             let rest = shots.split_off(next_volley(&shots, self.flows_at_once()));
             let (indices, volley): (Vec<usize>, Vec<Shot>) = std::mem::replace(&mut shots, rest).into_iter().unzip();
@@ -89,11 +89,8 @@ impl Engine {
                         silent.push((index, shot));
                         continue;
                     }
-                    // What a system itself did not send, a single probe sees; to ask all alone would take minutes.
-                    Verdict::Silence(_) if alone < ASKED_ALONE => {
-                        alone += 1;
-                        continue;
-                    }
+                    // What a system itself did not send, a single probe sees; to ask many alone would take minutes.
+                    Verdict::Silence(_) if few => continue,
                     Verdict::Silence(leg) => Outcome::Dropped(Drop { leg, at: None, code: None, reason: None }),
                     Verdict::Unclear => continue,
                 };

@@ -111,6 +111,12 @@ impl Chain {
         Chain { kind: "nat", ..self }
     }
 
+    /// Of type `route`: a packet whose mark it changes is routed anew.
+    #[must_use]
+    pub fn route(self) -> Chain {
+        Chain { kind: "route", ..self }
+    }
+
     /// Drops at its end.
     #[must_use]
     pub fn policy_drop(self) -> Chain {

@@ -176,6 +176,9 @@ fn router(fabric: &Fabric, index: VpcIndex) -> Hop {
     for (_, peering) in fabric.peerings.iter().filter(|(_, peering)| peering.peer_of(index).is_some()) {
         links.insert(device_index(&naming::peering_link(&peering.id)), peering.name.clone());
     }
+    for (_, endpoint) in fabric.vpc_endpoints.iter().filter(|(_, endpoint)| endpoint.vpc == index) {
+        links.insert(device_index(&naming::endpoint_link(&endpoint.id)), endpoint.name.clone());
+    }
     let blocks: Vec<String> = vpc.blocks.iter().map(ToString::to_string).collect();
     Hop {
         name: router_name(fabric, index),
