@@ -1,7 +1,7 @@
 //! The one registry of our own error codes: `vpclab explain VL0312` prints an entry of it.
 //!
 //! Numbers are never reused. VL00 reading, VL01 shape of the file, VL02 values, VL03 rules and names, VL04
-//! claims and probes, VL05 refusals of the cloud.
+//! claims and probes, VL05 refusals of the cloud, VL06 what AWS's tools wrote.
 
 use std::fmt;
 use std::str::FromStr;
@@ -128,6 +128,12 @@ registry! {
 
     Refused = 501, "the cloud refuses", "The file is well formed, but AWS's rules forbid what it asks. The AWS error code in the message says which.", "cidr: 10.0.0.0/8      # InvalidVpc.Range: /16 to /28";
     NotDescribable = 502, "a change that cannot be made", "The file is legal on its own, but the lab that runs cannot become what it says: an operation on the way was refused, for example because something that no file describes still uses a resource. Nothing was changed.", "vpclab down && vpclab up";
+
+    NotJson = 601, "a file that is not JSON", "Output of AWS's tools is one JSON object a file. The error says where the text stops being one: a file that was cut off, edited by hand, or written in another format.", "aws ec2 describe-vpcs --output json > vpcs.json";
+    DumpField = 602, "a field that cannot be", "A field of a resource is missing, has another type than AWS gives it, or a value that AWS never writes. The error names the file, the resource and the field.", "wrong: \"CidrBlock\": \"10.0.0.0/99\"\nright: \"CidrBlock\": \"10.0.0.0/16\"";
+    DumpContradiction = 603, "two facts that cannot both be true", "One address at two interfaces, a subnet outside its VPC, one resource described twice and differently: the files come from different moments, or were edited. Reading on would mean to choose one.", "describe everything again, all calls one after the other";
+    NoDump = 604, "no output of AWS's tools", "Nothing in the folder is the answer of `aws ec2 describe-…`. Which call a file answers is told by its first key, such as `Vpcs`, not by its name.", "aws ec2 describe-vpcs > dump/vpcs.json";
+    DumpTooLarge = 605, "a dump that is too large", "A folder may hold 10,000 JSON files of 512 MiB in all.", "one folder for each account and region";
 }
 
 impl fmt::Display for Code {

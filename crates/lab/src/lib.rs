@@ -3,14 +3,17 @@
 //! Start at [`load`]. `yaml` makes nodes of text, `decode` and `file` make typed mappings of nodes, `sentence`
 //! reads rules, claims and probes. [`Lab::apply`] lets `build` make the lab in an empty cloud by operations, and
 //! `change` take the cloud that is there to that one; [`Lab::plan`] says what that would change. Every error is a
-//! [`Diagnostic`] with a place and a [`Code`]. Pure: files come in through [`Files`].
+//! [`Diagnostic`] with a place and a [`Code`]. [`aws::read`] makes a model of what AWS's tools wrote, [`export`] a lab
+//! file of a model. Pure: files come in through [`Files`].
 #![forbid(unsafe_code)]
 
+pub mod aws;
 mod build;
 mod change;
 pub mod code;
 pub mod decode;
 pub mod diagnostic;
+mod export;
 pub mod file;
 pub mod load;
 mod names;
@@ -21,5 +24,6 @@ pub mod yaml;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use change::{Action, Change, changes_between};
+pub use export::{Exported, export};
 pub use file::schema;
 pub use load::{Files, Lab, load};

@@ -22,7 +22,7 @@ pub struct Cli {
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Lab file; default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
+    /// Lab file, name of a running lab, or folder of `aws ec2 describe-…` output; default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
     #[arg(short = 'f', long = "file", global = true, env = "VPCLAB_FILE", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Lab; default: the one of the lab file, else the only one that is up
@@ -49,6 +49,9 @@ pub enum Command {
     Init(crate::command::init::InitArgs),
     /// Say whether a lab file is legal
     Validate(FileArgs),
+    /// Make a lab file of what another tool knows
+    #[command(subcommand)]
+    Import(crate::command::import::ImportCommand),
     /// Show what `up` would change
     Plan(up::PlanArgs),
     /// Bring the lab up, or to what its file now says

@@ -60,7 +60,7 @@ impl Build<'_, '_> {
                 for rule in group.rules.iter().filter(|rule| rule.rule.egress == egress) {
                     wanted.extend(self.specifications(rule, &vpc));
                 }
-                if egress && !egress_written {
+                if egress && !egress_written && group.egress.as_ref().is_none_or(|open| open.value) {
                     // Without an `out` rule egress is open, as AWS makes a group (SG-4).
                     let anywhere = Peer::Ipv4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
                     wanted.push((RuleSpecification::new(TrafficMatch::All, anywhere), name.span));

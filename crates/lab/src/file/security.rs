@@ -15,6 +15,8 @@ document! {
         description: Option<Located<String>>,
         /// Rules. None = closed; egress is open unless an `out` rule is written.
         rules: Vec<RulePhrase>,
+        /// Whether everything may leave where no `out` rule is written. Default: true.
+        egress: Option<Located<bool>>,
         /// Tags.
         tags: Pairs<Located<String>>,
     }

@@ -89,7 +89,11 @@ fn model(arguments: &GraphArgs, global: &Global, output: &Output) -> Result<Arc<
         (None, None) => source::find_if_any(None, global)?,
     };
     match file {
-        Some(path) => Ok(Arc::new(source::cloud(&source::load(&path, output)?, output)?)),
+        Some(path) if !path.exists() => match path.to_str().filter(|name| *name != "-").map(Running::find).transpose()?.flatten() {
+            Some(running) => Ok(running.model),
+            None => Ok(Arc::new(source::describe(&path, output)?.model)),
+        },
+        Some(path) => Ok(Arc::new(source::describe(&path, output)?.model)),
         None => Ok(Running::open(global)?.model),
     }
 }

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod forward;
 pub mod graph;
 mod grid;
+pub mod import;
 pub mod init;
 pub mod inspect;
 pub mod lint;
@@ -41,7 +42,7 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use conformance::{EngineName, Options};
 
-use self::source::{cloud, find, load};
+use self::source::{describe, find};
 use self::target::Target;
 use crate::cli::{Cli, Command, ConformanceCommand, Global};
 use crate::exit::{Failure, Result};
@@ -55,11 +56,11 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
     match command {
         Command::Init(arguments) => init::run(&arguments, global, output),
         Command::Validate(file) => {
-            let lab = load(&find(file.positional.as_deref(), global)?, output)?;
-            cloud(&lab, output)?;
-            output.line(format!("{} is legal", lab.name));
+            let described = describe(&find(file.positional.as_deref(), global)?, output)?;
+            output.line(format!("{} is legal", described.name));
             Ok(ExitCode::SUCCESS)
         }
+        Command::Import(command) => import::run(&command, output),
         Command::Plan(arguments) => up::plan(&arguments, global, output),
         Command::Up(arguments) => up::run(&arguments, global, output),
         Command::Down(arguments) => down::run(&arguments, global, output),

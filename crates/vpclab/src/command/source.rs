@@ -1,9 +1,10 @@
-//! Where a command's cloud comes from: the lab file given, here or in a parent folder.
+//! Where a command's cloud comes from: the lab file given, here or in a parent folder; or a folder of AWS's own output.
 
 use std::path::{Path, PathBuf};
 
-use lab::{Files, Lab};
-use model::{Context, Model};
+use lab::aws::{DumpFile, Import, MAX_BYTES, MAX_FILES};
+use lab::{Code, Files, Lab};
+use model::{Claim, Context, Model};
 
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
@@ -46,8 +47,98 @@ pub fn find_if_any(given: Option<&Path>, global: &Global) -> Result<Option<PathB
     Ok(None)
 }
 
+/// A cloud that a file or folder describes.
+pub struct Described {
+    /// The lab's name.
+    pub name: String,
+    /// What there is.
+    pub model: Model,
+    /// What is promised.
+    pub claims: Vec<Claim>,
+    /// The lab file behind it; `None`: a folder of AWS's output.
+    pub lab: Option<Lab>,
+}
+
+/// What a lab file says, or a folder of `aws ec2 describe-…` output; of the latter, what it lacks is said on the way.
+pub fn describe(path: &Path, output: &Output) -> Result<Described> {
+    if !path.is_dir() {
+        let lab = load(path, output)?;
+        return Ok(Described { name: lab.name.clone(), model: cloud(&lab, output)?, claims: lab.claims(), lab: Some(lab) });
+    }
+    let import = dump(path, output)?;
+    let gaps: Vec<_> = import.notes.iter().filter(|note| note.kind.leaves_a_gap()).collect();
+    gaps.iter().take(MAX_GAPS).for_each(|gap| output.note(gap.to_string()));
+    if let Some(more) = gaps.len().checked_sub(MAX_GAPS).filter(|more| *more > 0) {
+        output.note(format!("and {more} more; vpclab import aws {} lists them", path.display()));
+    }
+    if !gaps.is_empty() {
+        output.note("incomplete: what is answered holds without these; the account may differ");
+    }
+    Ok(Described { name: dump_name(path), model: import.model, claims: Vec::new(), lab: None })
+}
+
+/// Gaps of a dump that are listed beside an answer; the others are counted.
+const MAX_GAPS: usize = 5;
+
+/// The name of a lab made of a folder.
+pub fn dump_name(path: &Path) -> String {
+    let real = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let name = real.file_name().map_or_else(|| "aws".to_owned(), |name| name.to_string_lossy().into_owned());
+    let fine: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' }).collect();
+    if fine.starts_with(|c: char| c.is_ascii_alphabetic()) { fine } else { format!("aws-{fine}") }
+}
+
+/// Reads a folder of `aws ec2 describe-…` output, folders in it included.
+pub fn dump(path: &Path, output: &Output) -> Result<Import> {
+    let mut files = Vec::new();
+    let mut left = MAX_BYTES;
+    collect(path, 0, &mut left, &mut files)?;
+    if files.is_empty() {
+        let failure = Failure::usage(format!("{} holds no .json file", path.display()));
+        return Err(failure.hint("such as: aws ec2 describe-vpcs > DIR/vpcs.json; then subnets, route-tables, …"));
+    }
+    lab::aws::read(files, control::host::now()).map_err(|e| Failure::usage(e.render(output.colour())))
+}
+
+/// Folders of a dump nest so deep at most: `aws_configs/accounts/ID/REGION`, and some more.
+const MAX_FOLDERS: usize = 8;
+
+fn collect(folder: &Path, depth: usize, left: &mut u64, files: &mut Vec<DumpFile>) -> Result<()> {
+    use std::io::Read;
+    let failed = |path: &Path, e: std::io::Error| Failure::usage(format!("{} cannot be read: {e}", path.display()));
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let mut paths: Vec<PathBuf> = entries.map_err(|e| failed(folder, e))?.into_iter().map(|entry| entry.path()).collect();
+    // The order of a folder is the file system's affair; ours is the same everywhere.
+    paths.sort();
+    for path in paths {
+        if path.is_dir() && depth < MAX_FOLDERS {
+            collect(&path, depth + 1, left, files)?;
+        }
+        if !path.is_file() || path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("json")) {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        let file = std::fs::File::open(&path).map_err(|e| failed(&path, e))?;
+        // One byte more than may be tells what is too large.
+        let read = file.take(*left + 1).read_to_end(&mut bytes).map_err(|e| failed(&path, e))? as u64;
+        if read > *left || files.len() >= MAX_FILES {
+            let message = format!("{}: a dump has at most {MAX_FILES} files and {} MiB in all [{}]", path.display(), MAX_BYTES >> 20, Code::DumpTooLarge);
+            return Err(Failure::usage(message));
+        }
+        *left -= read;
+        let text = String::from_utf8(bytes).map_err(|e| Failure::usage(format!("{}: {e} [{}]", path.display(), Code::NotUtf8)))?;
+        files.push(DumpFile { name: path.display().to_string(), text });
+    }
+    Ok(())
+}
+
 /// Reads a lab file.
 pub fn load(path: &Path, output: &Output) -> Result<Lab> {
+    if path.is_dir() {
+        let failure = Failure::usage(format!("{} is a folder, not a lab file", path.display()));
+        let folder = path.display();
+        return Err(failure.hint(format!("of AWS's output a lab file is made: vpclab import aws {folder} -w {}.yaml", dump_name(path))));
+    }
     lab::load(&path.to_string_lossy(), &Disk).map_err(|e| Failure::usage(e.render(output.colour())))
 }
 
@@ -59,6 +150,9 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 
 /// The name of the lab in a file, from the file's own name where its content cannot be read.
 pub fn name_of(path: &Path) -> String {
+    if path.is_dir() {
+        return dump_name(path);
+    }
     lab::load(&path.to_string_lossy(), &Disk).map_or_else(|_| lab::load::stem(&path.to_string_lossy()), |lab| lab.name)
 }
 

@@ -1,4 +1,5 @@
-//! Which cloud a probing command asks: the running lab that is meant, else one that is made for this command.
+//! Which cloud a probing command asks: the running lab that is meant, else one that is made for this command of a lab
+//! file or of AWS's output.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use model::Model;
 use model::claim::Claim;
 
 use super::running::Running;
-use super::source::{cloud, find, find_if_any, is_same, load};
+use super::source::{Described, describe, find, find_if_any, is_same};
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -29,6 +30,11 @@ impl Target {
     /// the file says. Without either, the only lab that is up.
     pub fn find(global: &Global, output: &Output) -> Result<Target> {
         match (&global.lab, find_if_any(None, global)?) {
+            // What is no file may be the name of a lab that is up.
+            (None, Some(path)) if !path.exists() => match path.to_str().filter(|name| *name != "-").map(Running::find).transpose()?.flatten() {
+                Some(running) => Ok(Target::of(running)),
+                None => Target::of_file(&path, output),
+            },
             (None, Some(path)) => Target::of_file(&path, output),
             (Some(name), _) => match Running::find(name)? {
                 Some(running) => Ok(Target::of(running)),
@@ -42,8 +48,8 @@ impl Target {
     }
 
     fn of_file(path: &Path, output: &Output) -> Result<Target> {
-        let lab = load(path, output)?;
-        let described = cloud(&lab, output)?;
+        let Described { name, model, claims, lab } = describe(path, output)?;
+        let Some(lab) = lab else { return Ok(Target { name, model: Arc::new(model), claims, running: None }) };
         if let Some(running) = Running::find(&lab.name)? {
             let from = running.file.clone();
             let target = Target::of(running);
@@ -57,9 +63,9 @@ impl Target {
                 let (name, path) = (&lab.name, path.display());
                 output.note(format!("lab {name} is up and is what is asked; {path} has {many} that are not up (vpclab up)"));
             }
-            return Ok(Target { claims: lab.claims(), ..target });
+            return Ok(Target { claims, ..target });
         }
-        Ok(Target { name: lab.name.clone(), model: Arc::new(described), claims: lab.claims(), running: None })
+        Ok(Target { name, model: Arc::new(model), claims, running: None })
     }
 
     fn of(running: Running) -> Target {

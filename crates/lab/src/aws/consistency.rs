@@ -1,0 +1,413 @@
+//! What the resources of a dump say of each other: what is referred to and not there is treated as absent and noted;
+//! what cannot both be true is an error.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::net::Ipv4Addr;
+
+use ipnet::{IpNet, Ipv4Net};
+use model::dhcp_options::NameServer;
+use model::endpoint::VpcEndpointKind;
+use model::nat_gateway::NatGatewayState;
+use model::network_acl::{NetworkAclAssociation, NetworkAclEntry};
+use model::network_interface::InterfaceType;
+use model::route_table::{Associated, RouteOrigin, RouteTableAssociation};
+use model::*;
+
+use super::note::NoteKind;
+use super::{Dump, derived};
+
+/// Removes what `keep` does not want and answers its ids with what is lacking.
+fn prune<Id: Ord + Clone, T>(map: &mut BTreeMap<Id, T>, lacks: impl Fn(&T) -> Option<String>) -> Vec<(Id, String)> {
+    let gone: Vec<(Id, String)> = map.iter().filter_map(|(id, thing)| Some((id.clone(), lacks(thing)?))).collect();
+    for (id, _) in &gone {
+        map.remove(id);
+    }
+    gone
+}
+
+impl Dump<'_, '_> {
+    pub(super) fn consistency(&mut self) {
+        self.owners();
+        self.associations();
+        self.filled_in();
+        self.members();
+        self.routes();
+        self.contradictions();
+    }
+
+    fn lacks(&mut self, gone: Vec<(impl Display, String)>) {
+        for (id, lacking) in gone {
+            let place = self.place_of(&id);
+            self.reader.note(NoteKind::Missing, place, format!("{lacking}, where {id} is: left out"));
+        }
+    }
+
+    fn missing(&mut self, who: impl Display, what: impl Display) {
+        let place = self.place_of(&who);
+        self.reader.note(NoteKind::Missing, place, format!("{what}, which {who} refers to"));
+    }
+
+    /// Things without the VPC or subnet that they are in.
+    fn owners(&mut self) {
+        let vpcs: BTreeSet<VpcId> = self.model.vpcs.keys().cloned().collect();
+        let lost = |vpc: &VpcId| (!vpcs.contains(vpc)).then(|| vpc.to_string());
+        let model = &mut self.model;
+        let mut gone: Vec<(String, String)> = Vec::new();
+        let mut note = |all: Vec<(String, String)>| gone.extend(all);
+        fn text<Id: Display>(all: Vec<(Id, String)>) -> Vec<(String, String)> {
+            all.into_iter().map(|(id, lacking)| (id.to_string(), lacking)).collect()
+        }
+        note(text(prune(&mut model.subnets, |s| lost(&s.vpc_id))));
+        note(text(prune(&mut model.route_tables, |t| lost(&t.vpc_id))));
+        note(text(prune(&mut model.network_acls, |a| lost(&a.vpc_id))));
+        note(text(prune(&mut model.egress_only_internet_gateways, |g| lost(&g.vpc_id))));
+        note(text(prune(&mut model.vpc_endpoints, |e| lost(&e.vpc_id))));
+        note(text(prune(&mut model.security_groups, |g| lost(&g.vpc_id))));
+        let subnets = &model.subnets;
+        let no_subnet = |subnet: &SubnetId, vpc: &VpcId| match subnets.get(subnet) {
+            Some(known) if known.vpc_id == *vpc => None,
+            _ => Some(subnet.to_string()),
+        };
+        note(text(prune(&mut model.network_interfaces, |i| no_subnet(&i.subnet_id, &i.vpc_id))));
+        note(text(prune(&mut model.nat_gateways, |g| no_subnet(&g.subnet_id, &g.vpc_id))));
+        self.lacks(gone);
+        // An instance whose interfaces are not there is nobody that a packet could reach.
+        let with: BTreeSet<InstanceId> = self.model.network_interfaces.values().filter_map(|i| i.instance_id().cloned()).collect();
+        let is_gone = |i: &Instance| matches!(i.state, InstanceState::Terminated | InstanceState::ShuttingDown);
+        let bare: Vec<InstanceId> = self.model.instances.values().filter(|i| !with.contains(&i.id) && !is_gone(i)).map(|i| i.id.clone()).collect();
+        for id in bare {
+            let place = self.place_of(&id);
+            self.reader.note(NoteKind::Missing, place, format!("the interfaces of {id}"));
+            self.model.instances.remove(&id);
+        }
+    }
+
+    /// References that may point at nothing and are then cut.
+    fn associations(&mut self) {
+        let vpcs: BTreeSet<VpcId> = self.model.vpcs.keys().cloned().collect();
+        let mut missing: Vec<(String, String)> = Vec::new();
+        for gateway in self.model.internet_gateways.values_mut() {
+            if let Some(vpc) = gateway.vpc_id.take_if(|vpc| !vpcs.contains(vpc)) {
+                missing.push((gateway.id.to_string(), vpc.to_string()));
+            }
+        }
+        for gateway in self.model.vpn_gateways.values_mut() {
+            if let Some(vpc) = gateway.vpc_id.take_if(|vpc| !vpcs.contains(vpc)) {
+                missing.push((gateway.id.to_string(), vpc.to_string()));
+            }
+        }
+        for peering in self.model.vpc_peering_connections.values() {
+            if peering.status.is_open() {
+                let sides = [&peering.requester_vpc_id, &peering.accepter_vpc_id];
+                missing.extend(sides.into_iter().filter(|vpc| !vpcs.contains(*vpc)).map(|vpc| (peering.id.to_string(), vpc.to_string())));
+            }
+        }
+        let (subnets, instances) = (&self.model.subnets, &self.model.instances);
+        for table in self.model.route_tables.values_mut() {
+            table.associations.retain(|association| match &association.to {
+                Associated::Subnet(subnet) if !subnets.contains_key(subnet) => {
+                    missing.push((table.id.to_string(), subnet.to_string()));
+                    false
+                }
+                _ => true,
+            });
+        }
+        for acl in self.model.network_acls.values_mut() {
+            acl.associations.retain(|association| {
+                let known = subnets.contains_key(&association.subnet_id);
+                if !known {
+                    missing.push((acl.id.to_string(), association.subnet_id.to_string()));
+                }
+                known
+            });
+        }
+        for interface in self.model.network_interfaces.values_mut() {
+            if let Some(attachment) = interface.attachment.take_if(|a| !instances.contains_key(&a.instance_id)) {
+                missing.push((interface.id.to_string(), attachment.instance_id.to_string()));
+            }
+        }
+        let interfaces = &self.model.network_interfaces;
+        for address in self.model.addresses.values_mut() {
+            let lost = |a: &mut model::address::AddressAssociation| {
+                !interfaces.get(&a.network_interface_id).is_some_and(|eni| eni.private_ip_addresses.contains(&a.private_ip_address))
+            };
+            if let Some(association) = address.association.take_if(lost) {
+                let what = format!("{} with {}", association.network_interface_id, association.private_ip_address);
+                missing.push((address.allocation_id.to_string(), what));
+            }
+        }
+        for gateway in self.model.nat_gateways.values() {
+            let is_live = matches!(gateway.state, NatGatewayState::Available | NatGatewayState::Pending);
+            if is_live && !gateway.network_interface_id.as_ref().is_some_and(|id| interfaces.contains_key(id)) {
+                missing.push((gateway.id.to_string(), "the interface".to_owned()));
+            }
+        }
+        for endpoint in self.model.vpc_endpoints.values() {
+            match &endpoint.kind {
+                VpcEndpointKind::Gateway { prefix_list_id, .. } if !self.model.prefix_lists.contains_key(prefix_list_id) => {
+                    missing.push((endpoint.id.to_string(), format!("the prefix list of {}", endpoint.service_name)));
+                }
+                VpcEndpointKind::Interface { network_interface_ids, .. } => {
+                    let lost = network_interface_ids.iter().filter(|id| !interfaces.contains_key(*id));
+                    missing.extend(lost.map(|id| (endpoint.id.to_string(), id.to_string())));
+                }
+                VpcEndpointKind::Gateway { .. } => {}
+            }
+        }
+        missing.into_iter().for_each(|(who, what)| self.missing(who, what));
+    }
+
+    /// What every VPC has and the dump does not tell: a main route table, a network ACL for each subnet, DHCP options.
+    fn filled_in(&mut self) {
+        let domain = self.model.region.internal_domain();
+        for vpc in self.model.vpcs.values().cloned().collect::<Vec<_>>() {
+            let place = self.place_of(&vpc.id);
+            if let Some(id) = vpc.dhcp_options_id.clone().filter(|id| !self.model.dhcp_options.contains_key(id)) {
+                let text = format!("{id} of {}: taken for the region's default options", vpc.id);
+                self.reader.note(NoteKind::Assumed, place, text);
+                let options = DhcpOptions {
+                    id: id.clone(),
+                    domain_name: Some(domain.clone()),
+                    domain_name_servers: vec![NameServer::AmazonProvidedDns],
+                    ntp_servers: Vec::new(),
+                    netbios_name_servers: Vec::new(),
+                    netbios_node_type: None,
+                    tags: Tags::new(),
+                    origin: vpc.origin.clone(),
+                };
+                self.model.dhcp_options.insert(id, options);
+            }
+            let subnets: Vec<&Subnet> = self.model.subnets.values().filter(|s| s.vpc_id == vpc.id).collect();
+            let bare: Vec<SubnetId> = subnets.iter().filter(|s| self.model.network_acl_of(&s.id).is_none()).map(|s| s.id.clone()).collect();
+            if subnets.iter().any(|s| self.model.route_table_of(s).is_none()) {
+                self.main_table(&vpc);
+            }
+            if !bare.is_empty() {
+                self.default_acl(&vpc, bare);
+            }
+        }
+    }
+
+    fn main_table(&mut self, vpc: &Vpc) {
+        let place = self.place_of(&vpc.id);
+        let text = format!("the main route table of {}: its subnets without a table of their own are taken to have no way out", vpc.id);
+        self.reader.note(NoteKind::Missing, place, text);
+        let local = |block| Route {
+            destination: Destination::Ipv4(block),
+            target: RouteTarget::Local,
+            created_by: RouteOrigin::CreateRouteTable,
+            origin: vpc.origin.clone(),
+        };
+        let (Some(id), Some(association)) = (derived::<RouteTableId>("rtb", vpc.id.as_str()), derived("rtbassoc", vpc.id.as_str())) else { return };
+        let table = RouteTable {
+            id: id.clone(),
+            vpc_id: vpc.id.clone(),
+            routes: vpc.ipv4_blocks().map(local).collect(),
+            associations: vec![RouteTableAssociation { id: association, to: Associated::Main }],
+            propagating_vgws: Vec::new(),
+            tags: Tags::new(),
+            origin: vpc.origin.clone(),
+        };
+        self.model.route_tables.insert(id, table);
+    }
+
+    fn default_acl(&mut self, vpc: &Vpc, subnets: Vec<SubnetId>) {
+        let place = self.place_of(&vpc.id);
+        let names = subnets.iter().map(SubnetId::as_str).collect::<Vec<_>>().join(", ");
+        self.reader.note(NoteKind::Missing, place, format!("the network ACL of {names}: taken to allow all, as a VPC's first one does"));
+        let entry = |(rule_number, cidr_block)| NetworkAclEntry { rule_number, traffic: TrafficMatch::All, cidr_block, allow: true, origin: vpc.origin.clone() };
+        let entries: Vec<_> = [(100, IpNet::V4(Ipv4Net::default())), (101, IpNet::V6(ipnet::Ipv6Net::default()))].into_iter().map(entry).collect();
+        let association = |subnet_id: SubnetId| Some(NetworkAclAssociation { id: derived("aclassoc", subnet_id.as_str())?, subnet_id });
+        let Some(id) = derived::<NetworkAclId>("acl", vpc.id.as_str()) else { return };
+        let acl = NetworkAcl {
+            id: id.clone(),
+            vpc_id: vpc.id.clone(),
+            is_default: false,
+            ingress: entries.clone(),
+            egress: entries,
+            associations: subnets.into_iter().filter_map(association).collect(),
+            tags: Tags::new(),
+            origin: vpc.origin.clone(),
+        };
+        self.model.network_acls.insert(id, acl);
+    }
+
+    /// Security groups and prefix lists that interfaces and rules name.
+    fn members(&mut self) {
+        let mut missing: BTreeMap<String, String> = BTreeMap::new();
+        let (groups, lists) = (&self.model.security_groups, &self.model.prefix_lists);
+        for interface in self.model.network_interfaces.values_mut() {
+            interface.groups.retain(|group| {
+                let known = groups.contains_key(group);
+                if !known {
+                    missing.insert(group.to_string(), interface.id.to_string());
+                }
+                known
+            });
+        }
+        for group in groups.values() {
+            for rule in group.ingress.iter().chain(&group.egress) {
+                // A stale rule matches nobody (SG-14), as one about a group of an account that was not described.
+                match &rule.peer {
+                    Peer::SecurityGroup(id) if !groups.contains_key(id) => drop(missing.insert(id.to_string(), group.id.to_string())),
+                    Peer::PrefixList(id) if !lists.contains_key(id) => drop(missing.insert(id.to_string(), group.id.to_string())),
+                    _ => {}
+                }
+            }
+        }
+        missing.into_iter().for_each(|(what, who)| self.missing(who, what));
+    }
+
+    /// Targets and prefix lists of routes. A blackhole has lost its target in the account too.
+    fn routes(&mut self) {
+        let model = &self.model;
+        let mut missing: Vec<(String, String)> = Vec::new();
+        let mut transit = Vec::new();
+        let mut unexplained: Vec<(RouteTableId, String)> = Vec::new();
+        for table in model.route_tables.values() {
+            for route in &table.routes {
+                let is_known = match &route.target {
+                    RouteTarget::Local => true,
+                    RouteTarget::InternetGateway(id) => model.internet_gateways.contains_key(id),
+                    RouteTarget::NatGateway(id) => model.nat_gateways.contains_key(id),
+                    RouteTarget::NetworkInterface(id) => model.network_interfaces.contains_key(id),
+                    RouteTarget::VpcPeeringConnection(id) => model.vpc_peering_connections.contains_key(id),
+                    RouteTarget::EgressOnlyInternetGateway(id) => model.egress_only_internet_gateways.contains_key(id),
+                    RouteTarget::VpcEndpoint(id) => model.vpc_endpoints.contains_key(id),
+                    RouteTarget::VpnGateway(id) => model.vpn_gateways.contains_key(id),
+                    RouteTarget::TransitGateway(id) => {
+                        transit.push((table.id.clone(), format!("{} leads to {id}: transit gateways pass nothing here", route.destination)));
+                        true
+                    }
+                };
+                let is_blackhole = self.blackholes.contains(&(table.id.clone(), route.destination.clone()));
+                if !is_known && !is_blackhole {
+                    missing.push((table.id.to_string(), route.target.to_string()));
+                }
+                // The account knows more of a target than a dump tells: that the two differ must not go unsaid.
+                let is_active = model.route_state(table, route) == model::route_table::RouteState::Active;
+                if is_known && is_active == is_blackhole && !matches!(route.target, RouteTarget::TransitGateway(_)) {
+                    let (said, is) = if is_blackhole { ("a blackhole", "active") } else { ("active", "a blackhole") };
+                    let text = format!("why {} to {} is {said} in the account: here it is {is}", route.destination, route.target);
+                    unexplained.push((table.id.clone(), text));
+                }
+                if let Destination::PrefixList(id) = &route.destination && !model.prefix_lists.contains_key(id) {
+                    missing.push((table.id.to_string(), id.to_string()));
+                }
+            }
+        }
+        missing.sort();
+        missing.dedup();
+        missing.into_iter().for_each(|(who, what)| self.missing(who, what));
+        for (table, text) in unexplained {
+            let place = self.place_of(&table);
+            self.reader.note(NoteKind::Missing, place, format!("{table}: {text}"));
+        }
+        for (table, text) in transit {
+            let place = self.place_of(&table);
+            self.reader.note(NoteKind::NotModelled, place, format!("{table}: {text}"));
+        }
+    }
+
+    /// Facts that exclude each other.
+    fn contradictions(&mut self) {
+        self.blocks();
+        self.held_addresses();
+        self.doubles();
+    }
+
+    fn clash(&mut self, one: impl Display, other: impl Display, message: String) {
+        let (place, first) = (self.place_of(&one), self.place_of(&other));
+        self.reader.contradiction(place, message, Some((first, "the other")));
+    }
+
+    fn blocks(&mut self) {
+        let mut clashes: Vec<(String, String, String)> = Vec::new();
+        let mut of_vpc: BTreeMap<&VpcId, Vec<&Subnet>> = BTreeMap::new();
+        for subnet in self.model.subnets.values() {
+            of_vpc.entry(&subnet.vpc_id).or_default().push(subnet);
+            let vpc = &self.model.vpcs[&subnet.vpc_id];
+            if !vpc.cidr_blocks.iter().any(|b| b.block.contains(&subnet.cidr_block)) {
+                clashes.push((subnet.id.to_string(), vpc.id.to_string(), format!("{} ({}) lies outside the blocks of {}", subnet.id, subnet.cidr_block, vpc.id)));
+            }
+        }
+        for mut subnets in of_vpc.into_values() {
+            subnets.sort_by_key(|s| (s.cidr_block.network(), s.cidr_block.prefix_len()));
+            for pair in subnets.windows(2).filter(|pair| pair[0].cidr_block.contains(&pair[1].cidr_block.network())) {
+                let message = format!("{} ({}) and {} ({}) overlap in one VPC", pair[1].id, pair[1].cidr_block, pair[0].id, pair[0].cidr_block);
+                clashes.push((pair[1].id.to_string(), pair[0].id.to_string(), message));
+            }
+        }
+        clashes.into_iter().for_each(|(one, other, message)| self.clash(one, other, message));
+    }
+
+    fn held_addresses(&mut self) {
+        let mut clashes: Vec<(String, String, String)> = Vec::new();
+        let mut held: BTreeMap<(&VpcId, Ipv4Addr), &NetworkInterfaceId> = BTreeMap::new();
+        let mut public: BTreeMap<Ipv4Addr, String> = BTreeMap::new();
+        for interface in self.model.network_interfaces.values() {
+            let subnet = &self.model.subnets[&interface.subnet_id];
+            for address in &interface.private_ip_addresses {
+                if !subnet.cidr_block.contains(address) {
+                    let message = format!("{} has {address}, which lies outside {} ({})", interface.id, subnet.id, subnet.cidr_block);
+                    clashes.push((interface.id.to_string(), subnet.id.to_string(), message));
+                }
+                if let Some(other) = held.insert((&interface.vpc_id, *address), &interface.id) {
+                    clashes.push((interface.id.to_string(), other.to_string(), format!("{} and {other} both have {address}", interface.id)));
+                }
+            }
+            if let Some(address) = interface.auto_public_ip
+                && let Some(other) = public.insert(address, interface.id.to_string())
+            {
+                clashes.push((interface.id.to_string(), other.clone(), format!("{} and {other} both have {address}", interface.id)));
+            }
+        }
+        for address in self.model.addresses.values() {
+            if let Some(other) = public.insert(address.public_ip, address.allocation_id.to_string()) {
+                let message = format!("{} and {other} both have {}", address.allocation_id, address.public_ip);
+                clashes.push((address.allocation_id.to_string(), other, message));
+            }
+        }
+        clashes.into_iter().for_each(|(one, other, message)| self.clash(one, other, message));
+    }
+
+    /// What there is one of: a main table and a gateway of a VPC, a table and a list of a subnet, a device of an index.
+    fn doubles(&mut self) {
+        let mut clashes: Vec<(String, String, String)> = Vec::new();
+        let mut seen: BTreeMap<String, String> = BTreeMap::new();
+        let mut once = |what: String, who: String| {
+            if let Some(other) = seen.insert(what.clone(), who.clone()).filter(|other| *other != who) {
+                clashes.push((who.clone(), other.clone(), format!("{what}: {who} and {other}")));
+            }
+        };
+        for table in self.model.route_tables.values() {
+            for association in &table.associations {
+                match &association.to {
+                    Associated::Main => once(format!("{} has two main route tables", table.vpc_id), table.id.to_string()),
+                    Associated::Subnet(subnet) => once(format!("{subnet} has two route tables"), table.id.to_string()),
+                    _ => {}
+                }
+            }
+        }
+        for acl in self.model.network_acls.values() {
+            acl.associations.iter().for_each(|a| once(format!("{} has two network ACLs", a.subnet_id), acl.id.to_string()));
+        }
+        for gateway in self.model.internet_gateways.values() {
+            gateway.vpc_id.iter().for_each(|vpc| once(format!("{vpc} has two internet gateways"), gateway.id.to_string()));
+        }
+        for interface in self.model.network_interfaces.values().filter(|i| i.interface_type == InterfaceType::Interface) {
+            let device = interface.attachment.iter().map(|a| format!("{} has two interfaces {}", a.instance_id, a.device_index));
+            device.for_each(|device| once(device, interface.id.to_string()));
+        }
+        let mut mapped: BTreeSet<(NetworkInterfaceId, Ipv4Addr)> = BTreeSet::new();
+        for address in self.model.addresses.values() {
+            let Some(a) = &address.association else { continue };
+            if !mapped.insert((a.network_interface_id.clone(), a.private_ip_address)) {
+                let message = format!("{} of {} has two Elastic IP addresses", a.private_ip_address, a.network_interface_id);
+                clashes.push((address.allocation_id.to_string(), a.network_interface_id.to_string(), message));
+            }
+        }
+        clashes.into_iter().for_each(|(one, other, message)| self.clash(one, other, message));
+    }
+}
