@@ -6,17 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod atom;
+mod bits;
 pub mod claim;
+mod class;
 pub mod diff;
 pub mod fault;
 mod intervals;
 pub mod lint;
 pub mod place;
+mod plain;
 pub mod reach;
 pub mod traffic;
 pub mod who;
 
 pub use atom::{Atom, Atoms};
+pub use class::Class;
 pub use place::{Place, PlaceIndex};
 pub use reach::{Between, Options, Reach};
 pub use traffic::TrafficSet;

@@ -1,15 +1,20 @@
 //! Who reaches whom with what: every pair of places, every packet.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use fabric::engine::{EngineError, PacketProbe, Sender, Traffic};
-use fabric::index::RowIndex;
+use fabric::index::{InterfaceIndex, RowIndex};
 use fabric::walker::Verdict;
 use fabric::{EndError, Fabric, explain};
 use model::{PortRange, ProbePacket};
 use serde::Serialize;
 
 use crate::atom::Atoms;
+use crate::bits::Bits;
+use crate::class::{Class, Classes};
+use crate::plain::{Passing, Plain};
 use crate::place::{Place, PlaceIndex};
 use crate::traffic::TrafficSet;
 
@@ -41,29 +46,35 @@ pub struct Between {
     pub both: TrafficSet,
 }
 
-/// Who reaches whom with what.
+/// Who reaches whom with what. Answers are found when they are asked for and kept: by class, because places of one class
+/// cannot be told apart.
 #[derive(Debug, Clone)]
 pub struct Reach {
     places: Vec<Place>,
-    between: Vec<Between>,
+    classes: Arc<Classes>,
+    asked: Arc<Asked>,
+}
+
+/// A cloud, and what is known of it by now.
+#[derive(Debug)]
+struct Asked {
+    fabric: Fabric,
+    atoms: Atoms,
+    plain: Plain,
+    known: RwLock<HashMap<(u32, u32), Arc<Between>>>,
+    sets: RwLock<HashMap<Bits, TrafficSet>>,
 }
 
 impl Reach {
-    /// Answers for every pair of places and every IPv4 packet.
+    /// Makes ready to answer for every pair of places and every IPv4 packet.
     pub fn of(fabric: &Fabric, options: Options) -> Result<Self, EngineError> {
         let places = Place::all(fabric);
         let atoms = Atoms::of(fabric, options.ephemeral);
-        let mut between = Vec::with_capacity(places.len().pow(2));
-        for from in &places {
-            for to in &places {
-                between.push(match from == to || (from.is_outside() && to.is_outside()) {
-                    // Nobody asks itself over the network, and how hosts outside reach each other is not the cloud's affair.
-                    true => Between::default(),
-                    false => walk(fabric, &atoms, *from, *to)?,
-                });
-            }
-        }
-        Ok(Self { places, between })
+        let classes = Arc::new(Classes::of(fabric, &places));
+        let plain = Plain::of(fabric, &atoms);
+        let (known, sets) = (RwLock::default(), RwLock::default());
+        let asked = Arc::new(Asked { fabric: fabric.clone(), atoms, plain, known, sets });
+        Ok(Self { places, classes, asked })
     }
 
     /// Everybody.
@@ -73,15 +84,77 @@ impl Reach {
 
     /// Every place with its index, in order.
     pub fn indices(&self) -> impl Iterator<Item = (PlaceIndex, Place)> + '_ {
-        self.places
-            .iter()
-            .enumerate()
-            .map(|(row, place)| (PlaceIndex::from_usize(row), *place))
+        self.places.iter().enumerate().map(|(row, place)| (PlaceIndex::from_usize(row), *place))
     }
 
-    /// What one place can say to another.
+    /// The classes of places that nobody can tell apart, in the order of their first members.
+    pub fn classes(&self) -> &[Class] {
+        &self.classes.classes
+    }
+
+    /// The class of a place, by its position in [`Reach::classes`].
+    pub fn class_of(&self, place: PlaceIndex) -> usize {
+        self.classes.of[place.as_usize()] as usize
+    }
+
+    /// The distinctions between packets that the cloud makes.
+    pub fn atoms(&self) -> &Atoms {
+        &self.asked.atoms
+    }
+
+    /// What one place can say to another. Nobody asks itself over the network, and how hosts outside reach each other is
+    /// not the cloud's affair: nothing.
     pub fn between(&self, from: PlaceIndex, to: PlaceIndex) -> Between {
-        self.between[from.as_usize() * self.places.len() + to.as_usize()].clone()
+        let outside = |place: PlaceIndex| self.places[place.as_usize()].is_outside();
+        if from == to || (outside(from) && outside(to)) {
+            return Between::default();
+        }
+        let of = &self.classes.of;
+        let key = (of[from.as_usize()], of[to.as_usize()]);
+        // A lock that a panic left behind guards answers that are true all the same.
+        if let Some(known) = self.asked.known.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return (**known).clone();
+        }
+        let between = self.asked.ask(self.places[from.as_usize()], self.places[to.as_usize()]);
+        self.asked.known.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(between.clone()));
+        between
+    }
+
+    /// What somebody of one class can say to somebody else of another; `None` where there is nobody else.
+    pub fn between_classes(&self, from: usize, to: usize) -> Option<Between> {
+        let (sender, receivers) = (self.classes()[from].members[0], &self.classes()[to].members);
+        let receiver = receivers.iter().find(|receiver| **receiver != sender)?;
+        Some(self.between(sender, *receiver))
+    }
+}
+
+impl Asked {
+    fn ask(&self, from: Place, to: Place) -> Between {
+        if let (Place::Interface(sender), Place::Interface(receiver)) = (from, to)
+            && self.is_alone(sender)
+            && self.is_alone(receiver)
+            && let Some(Passing { request, both }) = self.plain.between(&self.fabric, sender, receiver)
+        {
+            return Between { request: self.set(request), both: self.set(both) };
+        }
+        // The walker refuses ends that are not there and addresses of two families; places are neither.
+        walk(&self.fabric, &self.atoms, from, to).unwrap_or_default()
+    }
+
+    /// Whether an interface is the only one of its system.
+    fn is_alone(&self, interface: InterfaceIndex) -> bool {
+        let instance = self.fabric.interfaces[interface].instance();
+        instance.is_some_and(|instance| self.fabric.instances[instance].interfaces.len() == 1)
+    }
+
+    fn set(&self, atoms: Bits) -> TrafficSet {
+        if let Some(known) = self.sets.read().unwrap_or_else(PoisonError::into_inner).get(&atoms) {
+            return known.clone();
+        }
+        let all: Vec<&TrafficSet> = self.atoms.iter().map(|atom| &atom.traffic).collect();
+        let set = atoms.iter().fold(TrafficSet::empty(), |set, number| set.union(all[number]));
+        self.sets.write().unwrap_or_else(PoisonError::into_inner).insert(atoms, set.clone());
+        set
     }
 }
 

@@ -46,7 +46,8 @@ pub fn matches(fabric: &Fabric, rule: &GroupRule, header: &Header, direction: Di
     header.fits(rule.traffic) && peer_matches(fabric, &rule.peer, peer, straight)
 }
 
-fn peer_matches(fabric: &Fabric, peer: &RulePeer, address: IpAddr, straight: bool) -> bool {
+/// Whether the other side of a rule has an address (SG-11 … SG-15).
+pub fn peer_matches(fabric: &Fabric, peer: &RulePeer, address: IpAddr, straight: bool) -> bool {
     match peer {
         RulePeer::Block(block) => block.contains(&address),
         RulePeer::PrefixList { blocks, .. } => blocks.iter().any(|block| block.contains(&address)),

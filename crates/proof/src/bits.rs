@@ -1,0 +1,69 @@
+//! Sets of small numbers as machine words: atoms of traffic, classes of places.
+
+/// A set of numbers below a bound that its maker knows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Bits(Box<[u64]>);
+
+impl Bits {
+    /// None of the numbers below `bound`.
+    pub(crate) fn none(bound: usize) -> Self {
+        Self(vec![0; bound.div_ceil(64)].into_boxed_slice())
+    }
+
+    /// Every number below `bound`.
+    pub(crate) fn all(bound: usize) -> Self {
+        let mut bits = Self::none(bound);
+        (0..bound).for_each(|number| bits.insert(number));
+        bits
+    }
+
+    pub(crate) fn insert(&mut self, number: usize) {
+        self.0[number / 64] |= 1 << (number % 64);
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.0
+            .iter_mut()
+            .zip(&other.0)
+            .for_each(|(own, other)| *own |= other);
+    }
+
+    pub(crate) fn keep(&mut self, other: &Self) {
+        self.0
+            .iter_mut()
+            .zip(&other.0)
+            .for_each(|(own, other)| *own &= other);
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().enumerate().flat_map(|(index, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros() as usize)?;
+                left &= left - 1;
+                Some(index * 64 + bit)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_in_and_come_out_in_order() {
+        let mut bits = Bits::none(130);
+        for number in [129, 0, 63, 64] {
+            bits.insert(number);
+        }
+        assert_eq!(bits.iter().collect::<Vec<_>>(), [0, 63, 64, 129]);
+        let mut all = Bits::all(130);
+        assert_eq!(all.iter().count(), 130);
+        all.keep(&bits);
+        assert_eq!(all, bits);
+        let mut none = Bits::none(130);
+        none.add(&bits);
+        assert_eq!(none, bits);
+    }
+}

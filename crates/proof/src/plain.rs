@@ -1,0 +1,226 @@
+//! The ways that most packets take, decided for all atoms at once: from interface to interface inside a VPC or over a
+//! peering connection, there and back without anybody in between. What is not such a way is the walker's.
+//!
+//! Every decision is a stage's: routes, lists, rules and connections are asked, and their answers kept.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, PoisonError};
+
+use fabric::index::{AclIndex, GroupSetIndex, InterfaceIndex, SubnetIndex, VpcIndex};
+use fabric::packet::{Header, Segment, Transport};
+use fabric::route::NextHop;
+use fabric::stage::{network_acl, peering, route_table, security_group};
+use fabric::{Direction, Fabric};
+use model::traffic::protocol;
+use model::{ProbePacket, TrafficMatch};
+
+use crate::atom::Atoms;
+use crate::bits::Bits;
+use crate::class::Parts;
+use crate::traffic::TrafficSet;
+
+/// Which atoms pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Passing {
+    /// As requests.
+    pub(crate) request: Bits,
+    /// With their answers.
+    pub(crate) both: Bits,
+}
+
+/// What a list is asked: which way, from or to which part of the addresses, and whether about answers.
+type ListKey = (AclIndex, Direction, u32, bool);
+
+/// What is kept of one cloud.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    atoms: usize,
+    /// The atoms that the protocol part of a rule covers.
+    covered: HashMap<TrafficMatch, Bits>,
+    /// Parts of the addresses that lists tell apart.
+    parts: Parts,
+    /// A request of each atom, and what answers it.
+    requests: Vec<Transport>,
+    answers: Vec<Vec<Transport>>,
+    lists: Mutex<HashMap<ListKey, Bits>>,
+}
+
+/// What becomes of a packet by its route.
+enum Way {
+    /// Straight to the receiver.
+    Straight,
+    /// Nowhere.
+    Nowhere,
+    /// Somewhere that only the walker knows.
+    Other,
+}
+
+impl Plain {
+    pub(crate) fn of(fabric: &Fabric, atoms: &Atoms) -> Self {
+        let entries = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
+        let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
+        let mut covered = HashMap::new();
+        for traffic in rules.map(|rule| rule.traffic) {
+            covered.entry(traffic).or_insert_with(|| {
+                let mut bits = Bits::none(atoms.len());
+                let set = TrafficSet::of(traffic);
+                let inside = atoms.iter().enumerate().filter(|(_, atom)| set.contains(atom.packet));
+                inside.for_each(|(number, _)| bits.insert(number));
+                bits
+            });
+        }
+        let ipv4 = entries.filter_map(|entry| match entry.cidr_block {
+            ipnet::IpNet::V4(block) => Some(block),
+            ipnet::IpNet::V6(_) => None,
+        });
+        let packets = || atoms.iter().map(|atom| atom.packet);
+        Self {
+            atoms: atoms.len(),
+            covered,
+            parts: Parts::of(ipv4),
+            requests: packets().map(|packet| request(packet, atoms.reply_ports()[0])).collect(),
+            answers: packets().map(|packet| answers(packet, atoms.reply_ports())).collect(),
+            lists: Mutex::default(),
+        }
+    }
+
+    /// What passes between two interfaces at their primary addresses, neither of which is one of several of its system;
+    /// `None` where the way is not plain.
+    pub(crate) fn between(&self, fabric: &Fabric, from: InterfaceIndex, to: InterfaceIndex) -> Option<Passing> {
+        let nothing = || Passing { request: Bits::none(self.atoms), both: Bits::none(self.atoms) };
+        let (sender, receiver) = (&fabric.interfaces[from], &fabric.interfaces[to]);
+        let (source, destination) = (sender.primary_address(), receiver.primary_address());
+        if sender.vpc != receiver.vpc && !fabric.are_joined(sender.vpc, receiver.vpc) {
+            return None;
+        }
+        if !sender.status.is_running() || !receiver.status.is_running() {
+            return Some(nothing());
+        }
+        let there = way(fabric, sender.subnet, (source, destination), receiver.vpc);
+        let back = way(fabric, receiver.subnet, (destination, source), sender.vpc);
+        match (&there, &back) {
+            (Way::Nowhere, _) => return Some(nothing()),
+            (Way::Other, _) | (_, Way::Other) => return None,
+            (Way::Straight, Way::Straight | Way::Nowhere) => {}
+        }
+        let mut request = self.rules(fabric, sender.group_set, Direction::Egress, destination);
+        request.keep(&self.rules(fabric, receiver.group_set, Direction::Ingress, source));
+        // PIPE-6: neighbours talk directly.
+        let crosses = sender.subnet != receiver.subnet;
+        if crosses {
+            self.list(fabric, (sender.subnet, Direction::Egress), destination, false, &mut request);
+            self.list(fabric, (receiver.subnet, Direction::Ingress), source, false, &mut request);
+        }
+        let mut both = request.clone();
+        if matches!(back, Way::Nowhere) {
+            // What nobody answers needs no way back.
+            let mut unanswered = Bits::none(self.atoms);
+            both.iter().filter(|number| self.answers[*number].is_empty()).for_each(|number| unanswered.insert(number));
+            both = unanswered;
+        } else if crosses {
+            self.list(fabric, (receiver.subnet, Direction::Egress), source, true, &mut both);
+            self.list(fabric, (sender.subnet, Direction::Ingress), destination, true, &mut both);
+        }
+        Some(Passing { request, both })
+    }
+
+    /// The atoms that some rule of a set of groups admits with this address (SG-2, SG-3).
+    fn rules(&self, fabric: &Fabric, set: Option<GroupSetIndex>, direction: Direction, other: Ipv4Addr) -> Bits {
+        let Some(set) = set else { return Bits::all(self.atoms) };
+        let mut admitted = Bits::none(self.atoms);
+        for (_, rule) in fabric.rules_of(set, direction) {
+            if security_group::peer_matches(fabric, &rule.peer, IpAddr::V4(other), true)
+                && let Some(covered) = self.covered.get(&rule.traffic)
+            {
+                admitted.add(covered);
+            }
+        }
+        admitted
+    }
+
+    /// Takes away what a subnet's list drops.
+    fn list(
+        &self,
+        fabric: &Fabric,
+        (subnet, direction): (SubnetIndex, Direction),
+        other: Ipv4Addr,
+        about_answers: bool,
+        passing: &mut Bits,
+    ) {
+        let key = (fabric.subnets[subnet].acl, direction, self.parts.of_address(other), about_answers);
+        // A lock that a panic left behind is as good as any: what it guards is answers.
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = lists.entry(key).or_insert_with(|| {
+            let passes = |transport: &Transport| {
+                network_acl::decide(fabric, subnet, &header(direction, other, transport), direction).passes()
+            };
+            let mut allowed = Bits::none(self.atoms);
+            for number in 0..self.atoms {
+                let all = match about_answers {
+                    true => self.answers[number].iter().all(passes),
+                    false => passes(&self.requests[number]),
+                };
+                if all {
+                    allowed.insert(number);
+                }
+            }
+            allowed
+        });
+        passing.keep(allowed);
+    }
+}
+
+/// Where a packet goes from a subnet, if it is for an interface of VPC `to`.
+fn way(fabric: &Fabric, from: SubnetIndex, (source, destination): (Ipv4Addr, Ipv4Addr), to: VpcIndex) -> Way {
+    let subnet = &fabric.subnets[from];
+    if subnet.vpc == to && subnet.cidr.contains(&destination) {
+        return Way::Straight;
+    }
+    let (decision, hop) = route_table::decide(fabric, subnet.route_table, IpAddr::V4(destination));
+    match hop {
+        _ if !decision.passes() => Way::Nowhere,
+        Some(NextHop::Local) if subnet.vpc == to => Way::Straight,
+        Some(NextHop::Peering { peering: index, vpc }) if vpc == to => {
+            let header = Header {
+                source: IpAddr::V4(source),
+                destination: IpAddr::V4(destination),
+                transport: Transport::Other { protocol: protocol::GRE },
+            };
+            match peering::decide(fabric, index, subnet.vpc, vpc, &header).passes() {
+                true => Way::Straight,
+                false => Way::Nowhere,
+            }
+        }
+        _ => Way::Other,
+    }
+}
+
+/// A packet as a list sees it, which looks at one address only (ACL-5).
+fn header(direction: Direction, other: Ipv4Addr, transport: &Transport) -> Header {
+    let (own, other) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(other));
+    let (source, destination) = match direction {
+        Direction::Ingress => (other, own),
+        Direction::Egress => (own, other),
+    };
+    Header { source, destination, transport: transport.clone() }
+}
+
+fn request(packet: ProbePacket, source_port: u16) -> Transport {
+    match packet {
+        ProbePacket::Tcp(destination_port) => Transport::Tcp { source_port, destination_port, segment: Segment::Syn },
+        ProbePacket::Udp(destination_port) => Transport::Udp { source_port, destination_port },
+        ProbePacket::Icmp { icmp_type, code } | ProbePacket::Icmpv6 { icmp_type, code } => {
+            Transport::Icmp { icmp_type, code, identifier: 0 }
+        }
+        ProbePacket::Other(number) => Transport::Other { protocol: number },
+    }
+}
+
+/// What may come back: to each port that a client may have sent from; nothing for what nobody answers.
+fn answers(packet: ProbePacket, source_ports: &[u16]) -> Vec<Transport> {
+    let source_ports = if packet.port().is_some() { source_ports } else { &source_ports[..1] };
+    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let ask = |port: &u16| Header { source: any, destination: any, transport: request(packet, *port) };
+    source_ports.iter().filter_map(|port| ask(port).reply()).map(|header| header.transport).collect()
+}

@@ -1,0 +1,66 @@
+//! The law of the proof: whatever a cloud is, what is said of a pair of places at once is what the walker finds packet by
+//! packet. Random clouds; every pair of places, every atom of traffic, every port that an answer may go to.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+// The same clouds on which the engines are compared.
+#[path = "../../conformance/tests/differential/clouds.rs"]
+mod clouds;
+
+use fabric::Fabric;
+use proof::{Options, Place, Reach, reach};
+
+/// Clouds of a usual run; `VPCLAB_LAW_CLOUDS` makes it longer.
+const CLOUDS: u64 = 40;
+
+fn many() -> u64 {
+    std::env::var("VPCLAB_LAW_CLOUDS").ok().and_then(|text| text.parse().ok()).unwrap_or(CLOUDS)
+}
+
+/// The pairs of which a cloud's proof says another thing than the walker.
+fn differences(fabric: &Fabric, flows: &mut usize) -> Vec<String> {
+    let reach = Reach::of(fabric, Options::default()).unwrap();
+    let mut differ = Vec::new();
+    for (from, source) in reach.indices() {
+        for (to, place) in reach.indices() {
+            if from == to || (source.is_outside() && place.is_outside()) {
+                continue;
+            }
+            *flows += reach.atoms().len();
+            let (said, found) = (reach.between(from, to), reach::walk(fabric, reach.atoms(), source, place).unwrap());
+            if said != found {
+                let name = |place: Place| place.name(fabric);
+                differ.push(format!("{} -> {}: said {said:?}, found {found:?}", name(source), name(place)));
+            }
+        }
+    }
+    differ
+}
+
+#[test]
+fn what_is_said_of_a_pair_is_what_the_walker_finds() {
+    let mut flows = 0;
+    for seed in 1..=many() {
+        let text = clouds::lab(seed);
+        let differ = differences(&support::cloud("random.yaml", &text).1, &mut flows);
+        assert!(differ.is_empty(), "seed {seed}:\n{}\n{text}", differ.join("\n"));
+    }
+    println!("{flows} flows of {} clouds", many());
+    // Clouds without anybody would prove nothing.
+    assert!(flows > 500 * many() as usize, "{flows}");
+}
+
+#[test]
+fn places_of_one_class_are_many_and_alike() {
+    let text = "vpcs:\n  v:\n    cidr: 10.0.0.0/16\n    subnets:\n      a: { az: a, cidr: 10.0.0.0/24 }\n      b: { az: a, cidr: 10.0.1.0/24 }\n\
+                security_groups:\n  web: [ tcp/80 from anywhere ]\n  db: [ tcp/3306 from sg:web, tcp/22 from 10.0.0.0/30 ]\n\
+                instances:\n  web: { subnet: a, sg: web, count: 20 }\n  db: { subnet: b, sg: db, count: 5 }\n";
+    let fabric = support::cloud("alike.yaml", text).1;
+    let reach = Reach::of(&fabric, Options::default()).unwrap();
+    let sizes: Vec<usize> = reach.classes().iter().map(|class| class.members.len()).collect();
+    // No address of a subnet's first three is an instance's; the rest of `a` is alike, and so is `b`.
+    assert_eq!(sizes.iter().sum::<usize>(), reach.places().len());
+    assert_eq!(sizes.iter().filter(|size| **size > 1).collect::<Vec<_>>(), [&20, &5], "{sizes:?}");
+    assert!(differences(&fabric, &mut 0).is_empty());
+}
