@@ -166,13 +166,16 @@ fn tags_of(interface: &NetworkInterface) -> Tags {
     interface.tags.clone()
 }
 
+/// The hop limit of an instance that says none: what the image that labs launch asks for (IMDS-7).
+const HOP_LIMIT: u8 = 2;
+
 /// What differs from what a lab file without the key has.
 fn metadata(options: &MetadataOptions) -> Option<String> {
     let mut parts = Vec::new();
     if options.http_tokens_required {
         parts.push("tokens: required".to_owned());
     }
-    if options.http_put_response_hop_limit != MetadataOptions::default().http_put_response_hop_limit {
+    if options.http_put_response_hop_limit != HOP_LIMIT {
         parts.push(format!("hop_limit: {}", options.http_put_response_hop_limit));
     }
     if !options.http_endpoint_enabled {

@@ -128,7 +128,8 @@ impl Writer<'_> {
 
     fn nat_gateways(&mut self, vpc: &Vpc) {
         let model = self.model;
-        let gateways: Vec<&NatGateway> = model.nat_gateways.values().filter(|g| g.vpc_id == vpc.id && is_live_nat(g)).collect();
+        let mut gateways: Vec<&NatGateway> = model.nat_gateways.values().filter(|g| g.vpc_id == vpc.id && is_live_nat(g)).collect();
+        gateways.sort_by_key(|gateway| &self.called.nat_gateways[&gateway.id]);
         if gateways.is_empty() {
             return;
         }
@@ -264,7 +265,7 @@ impl Writer<'_> {
     pub(super) fn peerings(&mut self) {
         let model = self.model;
         let open: Vec<&VpcPeeringConnection> = model.vpc_peering_connections.values().filter(|p| p.status.is_open()).collect();
-        let (whole, broken): (Vec<_>, Vec<_>) = open.into_iter().partition(|p| p.status == PeeringStatus::Active && self.is_whole(p));
+        let (mut whole, broken): (Vec<_>, Vec<_>) = open.into_iter().partition(|p| p.status == PeeringStatus::Active && self.is_whole(p));
         for peering in broken {
             let why = if self.is_whole(peering) { peering.status.as_str() } else { "one of its VPCs is not here" };
             self.unsaid(format!("{}: a peering connection ({why})", peering.id));
@@ -272,6 +273,7 @@ impl Writer<'_> {
         if whole.is_empty() {
             return;
         }
+        whole.sort_by_key(|peering| &self.called.peerings[&peering.id]);
         self.line(0, "peerings:");
         for peering in whole {
             let vpcs = [&peering.requester_vpc_id, &peering.accepter_vpc_id].map(|vpc| key(&self.called.vpcs[vpc]));
@@ -296,10 +298,15 @@ impl Writer<'_> {
             let service = region.endpoint_service(&endpoint.service_name);
             let mut parts = vec![format!("service: {}", quoted(&endpoint.service_name)), format!("vpc: {}", key(&self.called.vpcs[&endpoint.vpc_id]))];
             match &endpoint.kind {
-                VpcEndpointKind::Gateway { route_table_ids, .. } => {
-                    if !service.is_some_and(|s| s.has_gateway) {
+                VpcEndpointKind::Gateway { route_table_ids, prefix_list_id } => {
+                    let Some(service) = service.filter(|s| s.has_gateway) else {
                         self.unsaid(format!("{}: a gateway endpoint for {}", endpoint.id, endpoint.service_name));
                         continue;
+                    };
+                    let blocks = model.prefix_lists.get(prefix_list_id).into_iter().flat_map(|list| &list.entries);
+                    let blocks: std::collections::BTreeSet<_> = blocks.map(|entry| entry.cidr).collect();
+                    if blocks != service.blocks.iter().map(|block| ipnet::IpNet::V4(*block)).collect() {
+                        self.changed(format!("the addresses of {} become those that a lab has for it", endpoint.service_name));
                     }
                     let tables: Vec<String> = route_table_ids.iter().filter_map(|id| self.called.route_tables.get(id)).map(|n| key(n)).collect();
                     parts.push(format!("route_tables: [{}]", tables.join(", ")));
@@ -320,6 +327,7 @@ impl Writer<'_> {
             parts.extend(self.tags(&endpoint.tags));
             lines.push(format!("{name}: {{ {} }}", parts.join(", ")));
         }
+        lines.sort();
         if !lines.is_empty() {
             self.line(0, "endpoints:");
             lines.into_iter().for_each(|line| self.line(1, line));

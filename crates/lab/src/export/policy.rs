@@ -34,10 +34,11 @@ impl Writer<'_> {
             _ => None,
         }));
         // AWS's own lists come with endpoints; only one that a rule names must be written.
-        let wanted: Vec<&PrefixList> = model.prefix_lists.values().filter(|l| !l.is_aws_managed || named.contains(&l.id)).collect();
+        let mut wanted: Vec<&PrefixList> = model.prefix_lists.values().filter(|l| !l.is_aws_managed || named.contains(&l.id)).collect();
         if wanted.is_empty() {
             return;
         }
+        wanted.sort_by_key(|list| &self.called.prefix_lists[&list.id]);
         self.line(0, "prefix_lists:");
         for list in wanted {
             let name = key(&self.called.prefix_lists[&list.id]);
@@ -158,7 +159,8 @@ impl Writer<'_> {
 
     pub(super) fn network_acls(&mut self, vpc: &Vpc) {
         let model = self.model;
-        let acls: Vec<&NetworkAcl> = model.network_acls.values().filter(|acl| acl.vpc_id == vpc.id && !allows_all(acl)).collect();
+        let mut acls: Vec<&NetworkAcl> = model.network_acls.values().filter(|acl| acl.vpc_id == vpc.id && !allows_all(acl)).collect();
+        acls.sort_by_key(|acl| &self.called.network_acls[&acl.id]);
         if acls.is_empty() {
             return;
         }

@@ -1,0 +1,54 @@
+//! Random clouds written as lab files and made again: nothing would change, and everybody reaches the same.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
+
+#[path = "differential/clouds.rs"]
+mod clouds;
+
+use std::collections::BTreeMap;
+
+use fabric::Fabric;
+use lab::{Files, Lab, load};
+use model::{Context, Model, Timestamp};
+use proof::{Between, Options, Reach};
+
+/// Clouds tried.
+const SEEDS: u64 = 30;
+
+struct One(String);
+
+impl Files for One {
+    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
+        Ok((name.to_owned(), self.0.clone()))
+    }
+}
+
+fn made(text: &str, seed: u64) -> (Lab, Model) {
+    let lab = load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("seed {seed}:\n{text}\n{e}"));
+    let mut model = Model::new("000000000000", lab.region(), Context::seeded(seed, Timestamp::default()));
+    lab.apply(&mut model).unwrap_or_else(|e| panic!("seed {seed}:\n{text}\n{e}"));
+    (lab, model)
+}
+
+fn reach(model: &Model) -> BTreeMap<(String, String), Between> {
+    let fabric = Fabric::compile(model);
+    let reach = Reach::of(&fabric, Options::default()).unwrap();
+    let places: Vec<_> = reach.indices().map(|(index, place)| (index, place.name(&fabric))).collect();
+    let pairs = places.iter().flat_map(|from| places.iter().map(move |to| (from, to)));
+    pairs.map(|((from, source), (to, target))| ((source.clone(), target.clone()), reach.between(*from, *to))).collect()
+}
+
+#[test]
+fn a_random_cloud_written_and_read_is_the_same_cloud() {
+    for seed in 0..SEEDS {
+        let (_, model) = made(&clouds::lab(seed), seed);
+        let exported = lab::export(&model, "again");
+        let (again, twin) = made(&exported.text, seed + 1_000);
+        let changes = again.plan(&model).unwrap_or_else(|e| panic!("seed {seed}:\n{}\n{e}", exported.text));
+        assert_eq!(changes, vec![], "seed {seed}:\n{}\n{}", clouds::lab(seed), exported.text);
+        assert_eq!(exported.unsaid, Vec::<String>::new(), "seed {seed}");
+        let (one, other) = (reach(&model), reach(&twin));
+        for (pair, between) in &one {
+            assert_eq!(Some(between), other.get(pair), "seed {seed}, {pair:?}:\n{}", exported.text);
+        }
+    }
+}

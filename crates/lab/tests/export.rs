@@ -1,0 +1,131 @@
+//! A cloud written as a lab file and made again is the same cloud: by what would change, and by who reaches whom.
+
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
+
+mod dumps;
+
+use std::collections::BTreeMap;
+
+use fabric::Fabric;
+use lab::{Files, Lab, load};
+use model::{Context, Model, Region, Timestamp};
+use proof::{Between, Options, Place, Reach};
+
+struct One(String);
+
+impl Files for One {
+    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
+        Ok((name.to_owned(), self.0.clone()))
+    }
+}
+
+fn made(lab: &Lab, seed: u64) -> Model {
+    let mut model = Model::new("000000000000", lab.region(), Context::seeded(seed, Timestamp::default()));
+    lab.apply(&mut model).unwrap_or_else(|e| panic!("{e}"));
+    model
+}
+
+/// The model written and read, and made in an empty cloud with other ids.
+fn again(model: &Model) -> (String, Lab, Model) {
+    let text = lab::export(model, "again").text;
+    let lab = load("again.yaml", &One(text.clone())).unwrap_or_else(|e| panic!("{text}\n{e}"));
+    let twin = made(&lab, 77);
+    (text, lab, twin)
+}
+
+/// Who reaches whom, by primary addresses: ids differ and names may.
+fn reach(model: &Model) -> BTreeMap<(String, String), Between> {
+    let fabric = Fabric::compile(model);
+    let reach = Reach::of(&fabric, Options::default()).unwrap();
+    let key = |place: Place| match place {
+        Place::Interface(index) => {
+            let interface = &fabric.interfaces[index];
+            format!("{} {}", fabric.vpcs[interface.vpc].blocks[0], interface.addresses[0].private)
+        }
+        _ => place.name(&fabric),
+    };
+    let places: Vec<_> = reach.indices().collect();
+    let pairs = places.iter().flat_map(|from| places.iter().map(move |to| (*from, *to)));
+    pairs.map(|((from, source), (to, target))| ((key(source), key(target)), reach.between(from, to))).collect()
+}
+
+fn examples() -> Vec<(String, Model)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "yaml") {
+            let name = path.to_string_lossy().into_owned();
+            let lab = load(&name, &One(std::fs::read_to_string(&path).unwrap())).unwrap_or_else(|e| panic!("{e}"));
+            all.push((name, made(&lab, 1)));
+        }
+    }
+    assert!(all.len() >= 5);
+    all
+}
+
+#[test]
+fn every_example_written_and_read_changes_nothing() {
+    for (name, model) in examples() {
+        let (text, lab, twin) = again(&model);
+        let changes = lab.plan(&model).unwrap_or_else(|e| panic!("{text}\n{e}"));
+        assert_eq!(changes, vec![], "{name}:\n{text}");
+        assert_eq!(reach(&model), reach(&twin), "{name}:\n{text}");
+        assert_eq!(lab::export(&model, "x").unsaid, Vec::<String>::new(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_written_of_what_was_read_is_the_same_text() {
+    for (name, model) in examples() {
+        let (text, _, twin) = again(&model);
+        assert_eq!(lab::export(&twin, "again").text, text, "{name}");
+    }
+}
+
+#[test]
+fn a_dump_made_into_a_lab_reaches_the_same() {
+    let import = dumps::read(dumps::files()).unwrap_or_else(|e| panic!("{e}"));
+    let (text, _, twin) = again(&import.model);
+    let (imported, made) = (reach(&import.model), reach(&twin));
+    // The addresses that stand for a part of the internet come from blocks that something names. Those of S3 are other
+    // ones in a lab, and it says so.
+    let is_of_block = |(from, to): &&(String, String)| [from, to].iter().any(|place| place.starts_with("internet ("));
+    let named = |reach: &BTreeMap<(String, String), Between>| reach.keys().filter(|pair| !is_of_block(pair)).cloned().collect::<Vec<_>>();
+    assert_eq!(named(&imported), named(&made), "{text}");
+    for (pair, between) in imported.iter().filter(|(pair, _)| made.contains_key(*pair)) {
+        assert_eq!(between, &made[pair], "{pair:?}\n{text}");
+    }
+    let changed = lab::export(&import.model, "again").changed;
+    assert!(changed.iter().any(|line| line.contains("com.amazonaws.ap-northeast-2.s3")), "{changed:#?}");
+    let open = |from: &str, to: &str| !imported[&(from.to_owned(), to.to_owned())].both.is_empty();
+    assert!(open("internet", "10.10.0.0/16 10.10.0.10"), "the dump is not trivially closed");
+    assert!(open("10.10.0.0/16 10.10.2.10", "10.20.0.0/16 10.20.0.10"), "a group of the other side of a peering resolves (SG-13)");
+    assert!(!open("10.10.0.0/16 10.10.0.10", "10.20.0.0/16 10.20.0.10"));
+}
+
+#[test]
+fn what_cannot_be_said_is_listed() {
+    let import = dumps::read(dumps::files()).unwrap();
+    let exported = lab::export(&import.model, "shop");
+    assert!(exported.changed.iter().any(|line| line.contains("`web 1`") && line.contains("`web-1`")), "{:#?}", exported.changed);
+    assert!(exported.changed.iter().any(|line| line.contains("`public-2`")), "two subnets have one name: {:#?}", exported.changed);
+    let mut model = import.model;
+    let vpc = model.vpcs.keys().next().unwrap().clone();
+    let id: model::VpnGatewayId = "vgw-1".parse().unwrap();
+    let gateway = model::gateway::VpnGateway { id: id.clone(), vpc_id: Some(vpc), tags: Default::default(), origin: Default::default() };
+    model.vpn_gateways.insert(id, gateway);
+    let exported = lab::export(&model, "shop");
+    assert!(exported.unsaid.iter().any(|line| line.starts_with("vgw-1:")), "{:#?}", exported.unsaid);
+    assert!(exported.text.contains("#   vgw-1:"), "the file says so too");
+}
+
+#[test]
+fn a_group_without_egress_rules_stays_closed() {
+    let text = "vpcs: { v: { cidr: 10.0.0.0/16, subnets: { s: { cidr: /24 } }, security_groups: { db: { egress: false, rules: [tcp/1 from anywhere] } } } }";
+    let model = made(&load("a.yaml", &One(text.to_owned())).unwrap(), 1);
+    let db = |model: &Model| model.security_groups.values().find(|group| group.group_name == "db").unwrap().egress.len();
+    assert_eq!(db(&model), 0);
+    assert_eq!(db(&again(&model).2), 0);
+    assert_eq!(model.region, Region::default());
+}
