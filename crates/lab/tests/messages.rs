@@ -61,6 +61,14 @@ fn rule(rule: &str) -> String {
     with("tcp/80 from anywhere", rule)
 }
 
+/// The lab with two more VPCs, and a rule that names a group of one of them.
+fn two_vpcs(cidr: &str, peerings: &str) -> String {
+    let far = format!("vpcs:\n  data: {{ cidr: {cidr} }}\n  edge: {{ cidr: 10.3.0.0/16 }}\n");
+    let lab = rule("tcp/80 from sg:data/db").replacen("vpcs:\n", &far, 1);
+    let lab = lab.replacen("  web: [ tcp/80 from sg:data/db ]", "  web: { vpc: shop, rules: [ tcp/80 from sg:data/db ] }\n  db: { vpc: data }", 1);
+    format!("{lab}{peerings}")
+}
+
 fn entry(entry: &str) -> String {
     and(&format!("acls:\n  strict:\n    - {entry}"))
 }
@@ -188,5 +196,8 @@ fn names_and_refusals() {
         ("address outside the subnet", with("sg: web }", "sg: web, private_ip: 10.9.9.9 }")),
         ("reserved address", with("sg: web }", "sg: web, private_ip: 10.0.0.1 }")),
         ("unknown type", with("sg: web }", "sg: web, type: x9.huge }")),
+        ("group of a VPC that is not peered", two_vpcs("10.1.0.0/16", "")),
+        ("group of a VPC that others are peered with", two_vpcs("10.1.0.0/16", "peerings: { other: [data, edge] }\n")),
+        ("group of a VPC along a peering that fails", two_vpcs("10.0.0.0/24", "peerings: { both: [shop, data] }\n")),
     ]);
 }

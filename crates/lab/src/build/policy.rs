@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::operation::*;
-use model::{NetworkAclId, Peer, SecurityGroupId, TrafficMatch, VpcId};
+use model::{ApiError, ErrorCode, NetworkAclId, Peer, SecurityGroupId, TrafficMatch, VpcId};
 
 use super::{Build, path, tags};
 use crate::code::Code;
@@ -98,13 +98,46 @@ impl Build<'_, '_> {
             if !seen.insert((rule.traffic, rule.peer.clone())) {
                 continue;
             }
+            let peer = rule.peer.clone();
             let request = AuthorizeSecurityGroup { group_id: id.clone(), rules: vec![rule] };
             let result = match egress {
                 true => authorize_security_group_egress(self.model, request),
                 false => authorize_security_group_ingress(self.model, request),
             };
-            self.op(span, result);
+            match (result, peer) {
+                (Err(error), Peer::SecurityGroup(far)) if error.code == ErrorCode::InvalidGroupNotFound => {
+                    self.not_peered(id, &far, span, error);
+                }
+                (result, _) => drop(self.op(span, result)),
+            }
         }
+    }
+
+    /// A rule of one VPC names a group of another that it is not peered with (SG-13). The cloud speaks of ids, which
+    /// nobody has written.
+    fn not_peered(&mut self, own: &SecurityGroupId, far: &SecurityGroupId, span: Span, error: ApiError) {
+        let vpc_of = |id| self.model.security_groups.get(id).and_then(|group| self.names.vpcs.name(&group.vpc_id));
+        let (Some(own), Some(far_vpc), Some(far)) = (vpc_of(own), vpc_of(far), self.names.security_groups.name(far)) else {
+            self.op::<()>(span, Err(error));
+            return;
+        };
+        let file = &self.lab.file;
+        let joins = |vpcs: &[Located<String>]| [own, far_vpc].iter().all(|vpc| vpcs.iter().any(|of| of.value == *vpc));
+        if !self.problems.is_empty() && file.peerings.iter().any(|(_, peering)| joins(&peering.vpcs)) {
+            // A peering that could not be made has had its own error; this one only follows.
+            return;
+        }
+        let message = format!("`sg:{far}` is in VPC `{far_vpc}`, this rule in VPC `{own}`, and no peering joins them (SG-13)");
+        // The same for both directions: two VPCs have one peering (PCX-1).
+        let (first, second) = (own.min(far_vpc), own.max(far_vpc));
+        let line = format!("{first}-{second}: [{first}, {second}]");
+        let hint = match file.peerings.0.is_empty() {
+            true => format!("add `peerings: {{ {line} }}`, or name a block such as `vpc:{far_vpc}` instead of the group"),
+            false => format!("add `{line}` below `peerings:`, or name a block such as `vpc:{far_vpc}` instead of the group"),
+        };
+        let mut problem = Diagnostic::new(Code::Refused, span, message).label("group of another VPC").hint(hint);
+        problem.aws = Some(error.code);
+        self.problem(problem);
     }
 
     /// One sentence can be several rules: each port part with each peer.

@@ -1,6 +1,7 @@
 //! Edits that people make, one by one: what the plan says, what stays, what is another.
 
 use lab::Action;
+use model::operation::delete_vpc_peering_connection;
 use model::{InstanceState, Model, tag};
 
 use super::{apply, check_edit, empty};
@@ -400,6 +401,66 @@ fn a_group_that_the_other_vpc_names_gets_another_name() {
 #[test]
 fn a_rule_that_names_a_group_of_a_vpc_that_is_not_peered_is_refused_where_it_stands() {
     let error = apply(&peered(false, true, "db"), &mut empty(1)).unwrap_err().to_string();
-    assert!(error.contains("InvalidGroup.NotFound") && error.contains("peer the VPCs first"), "{error}");
+    assert!(error.contains("InvalidGroup.NotFound") && error.contains("add `peerings: { data-shop: [data, shop] }`"), "{error}");
     assert!(error.contains("tcp/22 from sg:data/db"), "{error}");
+}
+
+#[test]
+fn a_peering_goes_only_together_with_the_rules_that_need_it() {
+    let mut model = empty(1);
+    apply(&peered(true, true, "db"), &mut model).unwrap();
+    let before = model.clone();
+    let error = apply(&peered(false, true, "db"), &mut model).unwrap_err().to_string();
+    assert!(error.contains("no peering joins them"), "{error}");
+    assert_eq!(model, before, "a refused edit changes nothing");
+}
+
+#[test]
+fn a_peering_that_is_replaced_keeps_the_rules_that_need_it() {
+    let first = peered(true, true, "db");
+    let Edited { plan, before, after } = edited(&first, &first.replace("[ shop, data ]", "[ data, shop ]"));
+    assert_eq!(plan, ["-/+ peering between: between: shop and data → data and shop"]);
+    // Stale for a moment, and good again (SG-14).
+    let rules = |model: &Model| -> Vec<_> {
+        model.security_groups.values().flat_map(|group| group.ingress.iter().map(|rule| rule.id.clone())).collect()
+    };
+    assert_eq!(rules(&before), rules(&after));
+}
+
+#[test]
+fn a_peered_vpc_that_is_replaced_has_its_groups_named_anew() {
+    let first = peered(true, true, "db");
+    let Edited { plan, .. } = edited(&first, &first.replace("10.2.", "10.4."));
+    for wanted in ["-/+ vpc data", "-/+ peering between", "-/+ security group data/db"] {
+        assert!(plan.iter().any(|line| line.starts_with(wanted)), "no {wanted}: {plan:#?}");
+    }
+}
+
+#[test]
+fn what_became_stale_by_hand_is_set_right_by_the_same_file() {
+    let file = peered(true, true, "db");
+    let mut model = empty(1);
+    apply(&file, &mut model).unwrap();
+    let peering = model.vpc_peering_connections.keys().next().unwrap().clone();
+    delete_vpc_peering_connection(&mut model, &peering).unwrap();
+    let plan: Vec<_> = super::read(&file).plan(&model).unwrap().iter().map(ToString::to_string).collect();
+    assert!(plan.iter().any(|line| line == "+ peering between"), "{plan:#?}");
+    check_edit(&mut model, &file).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn a_group_and_its_vpc_go_while_the_other_vpc_stays() {
+    let file = "vpcs: { shop: { cidr: 10.1.0.0/16 }, data: { cidr: 10.2.0.0/16 } }
+peerings: { between: [ shop, data ] }
+security_groups:
+  web: { vpc: shop, rules: [ tcp/22 from sg:data/db ] }
+  db: { vpc: data, rules: [ tcp/5432 from sg:shop/web ] }
+";
+    let alone = "vpcs: { shop: { cidr: 10.1.0.0/16 } }\nsecurity_groups: { web: [ ] }\n";
+    let Edited { plan, after, .. } = edited(file, alone);
+    let rule = "~ security group shop/web: - tcp/22 from sg:data/db";
+    for wanted in ["- vpc data", "- peering between", "- security group data/db", rule] {
+        assert!(plan.iter().any(|line| line == wanted), "no {wanted}: {plan:#?}");
+    }
+    assert_eq!(after.vpcs.len(), 1);
 }

@@ -22,7 +22,7 @@ impl fmt::Debug for Text {
 
 /// Any lab; it shrinks towards the simplest one.
 pub fn lab() -> impl Strategy<Value = Text> {
-    proptest::collection::vec(any::<u8>(), 260).prop_map(|bytes| Text(write(Choices { bytes, next: 0 })))
+    proptest::collection::vec(any::<u8>(), 300).prop_map(|bytes| Text(write(Choices { bytes, next: 0 })))
 }
 
 struct Choices {
@@ -89,8 +89,10 @@ fn write(mut c: Choices) -> String {
         let subnets = vpc(&mut c, name, *number, &mut text);
         placed.push((name, subnets));
     }
-    policy(&mut c, &placed, &mut text);
-    links(&mut c, &placed, &mut text);
+    let mut more = String::new();
+    let peered = links(&mut c, &placed, &mut more);
+    policy(&mut c, &placed, &peered, &mut text);
+    text.push_str(&more);
     instances(&mut c, &placed, has_key, &mut text);
     text
 }
@@ -172,11 +174,27 @@ fn vpc<'a>(c: &mut Choices, name: &str, number: usize, text: &mut String) -> Vec
     subnets
 }
 
-fn policy(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
+fn policy(c: &mut Choices, placed: &[(&str, Vec<&str>)], peered: &[&str], text: &mut String) {
     text.push_str("security_groups:\n");
     for (vpc, _) in placed {
         for group in ["web", "db"] {
             let mut rules = Vec::new();
+            // Groups of the other side (SG-13): all peerings are of `shop`. Once in a while nothing is peered: refused.
+            for far in peered {
+                let far = match *vpc {
+                    "shop" => far,
+                    _ if vpc == far => "shop",
+                    _ => continue,
+                };
+                if c.maybe(40) {
+                    let far_rules = ["tcp/22 from sg:FAR-web", "all from sg:FAR-db", "out tcp/80 to sg:FAR-web", "icmp from sg:FAR-db"];
+                    let rule = c.pick(&far_rules);
+                    rules.push(rule.replace("FAR", &format!("{far}/{far}")));
+                }
+            }
+            if *vpc != "shop" && !peered.contains(vpc) && c.maybe(3) {
+                rules.push("tcp/22 from sg:shop/shop-web".to_owned());
+            }
             for _ in 0..3 {
                 if c.maybe(60) {
                     let other = if group == "web" { "sg:SELF-db" } else { "sg:SELF-web" };
@@ -207,10 +225,13 @@ fn policy(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
     }
 }
 
-fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
+/// Peerings and endpoints; returns the VPCs that `shop` is peered with.
+fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) -> Vec<&'static str> {
     let has = |name: &str| placed.iter().any(|(vpc, _)| *vpc == name);
     let mut peerings = Vec::new();
+    let mut peered = Vec::new();
     if has("data") && c.maybe(60) {
+        peered.push("data");
         peerings.push(format!(
             "  ab: {{ vpcs: {}{} }}",
             c.pick(&["[shop, data]", "[data, shop]"]),
@@ -218,6 +239,7 @@ fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
         ));
     }
     if has("edge") && c.maybe(60) {
+        peered.push("edge");
         peerings.push(format!("  se: {{ vpcs: [shop, edge]{} }}", c.pick(&["", ", routes: true"])));
     }
     if !peerings.is_empty() {
@@ -235,6 +257,7 @@ fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) {
     if !endpoints.is_empty() {
         let _ = writeln!(text, "endpoints:\n{}", endpoints.join("\n"));
     }
+    peered
 }
 
 fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, text: &mut String) {
