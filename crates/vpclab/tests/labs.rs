@@ -124,6 +124,67 @@ fn an_edit_changes_the_running_network() {
     assert_eq!(place.json(&["ps"]).as_array().unwrap().len(), 1);
 }
 
+/// Two VPCs whose groups name each other, which only a peering allows (SG-13).
+const PEERED: &str = "\
+vpcs:
+  shop: { cidr: 10.1.0.0/16, subnets: { shop-a: { az: a, cidr: /24 } } }
+  data: { cidr: 10.2.0.0/16, subnets: { data-a: { az: a, cidr: /24 } } }
+peerings: { shop-data: { vpcs: [shop, data], routes: true } }
+security_groups:
+  web: { vpc: shop, rules: [ tcp/22 from sg:data/db ] }
+  rest: { vpc: shop }
+  db: { vpc: data, rules: [ tcp/5432 from sg:shop/web ] }
+instances:
+  web: { subnet: shop-a, sg: web, listen: [tcp/22] }
+  other: { subnet: shop-a, sg: rest }
+  store: { subnet: data-a, sg: db, listen: [tcp/5432] }
+";
+
+#[test]
+fn groups_of_peered_vpcs_name_each_other_as_long_as_the_peering_is_there() {
+    let bare = PEERED.replace("peerings: { shop-data: { vpcs: [shop, data], routes: true } }\n", "");
+    let apart = bare.replace("tcp/22 from sg:data/db", "").replace("tcp/5432 from sg:shop/web", "");
+    let (whole, rules_only) = (PEERED, bare.as_str());
+    let place = Place::with(whole);
+    place.ok(&["validate"]);
+    let plan = place.vpclab(&["plan"]);
+    assert!(plan.err.contains("11 to add, 0 to change, 0 to replace, 0 to remove"), "{}{}", plan.out, plan.err);
+    let asked = |engine: &str| {
+        let (sql, ssh) = ("tcp/5432", "tcp/22");
+        let pairs = [("web", "store", sql), ("other", "store", sql), ("store", "web", ssh), ("other", "web", ssh)];
+        pairs.map(|(from, to, traffic)| place.vpclab(&["check", from, to, traffic, "--engine", engine]).code)
+    };
+    place.write("lab.cloud.yaml", &apart);
+    place.ok(&["up"]);
+    assert_eq!(asked("linux"), [1, 1, 1, 1]);
+
+    place.write("lab.cloud.yaml", rules_only);
+    for command in ["validate", "plan", "up"] {
+        let refused = place.vpclab(&[command]);
+        assert_eq!((refused.code, refused.out.as_str()), (2, ""), "{command}");
+        let hint = "add `peerings: { data-shop: [data, shop] }`";
+        let told = ["lab.cloud.yaml:5:42", "no peering joins them", "^ group of another VPC", hint];
+        assert!(told.iter().all(|part| refused.err.contains(part)), "{command}: {}", refused.err);
+        assert!(!refused.err.contains("shop-data"), "one peering, whichever rule asks for it: {}", refused.err);
+    }
+    // What the hint says is enough.
+    place.write("lab.cloud.yaml", &format!("{rules_only}peerings: {{ data-shop: [data, shop] }}\n"));
+    place.ok(&["validate"]);
+
+    place.write("lab.cloud.yaml", whole);
+    place.ok(&["up"]);
+    for engine in ["linux", "proof"] {
+        assert_eq!(asked(engine), [0, 1, 0, 1], "{engine}");
+    }
+    place.write("lab.cloud.yaml", &whole.replace("db", "pg"));
+    place.ok(&["up"]);
+    assert_eq!(asked("linux"), [0, 1, 0, 1]);
+
+    place.write("lab.cloud.yaml", &apart);
+    place.ok(&["up"]);
+    assert_eq!(asked("linux"), [1, 1, 1, 1]);
+}
+
 #[test]
 fn exec_passes_streams_and_codes_through() {
     let place = Place::with(TWO);

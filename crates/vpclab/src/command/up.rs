@@ -182,7 +182,7 @@ fn summary(changes: &[Change]) -> String {
             (Action::Change, other) | (other, _) => other,
         };
     }
-    let parts = [(Action::Create, "to create"), (Action::Change, "to change"), (Action::Replace, "to replace"), (Action::Delete, "to remove")];
+    let parts = [(Action::Create, "to add"), (Action::Change, "to change"), (Action::Replace, "to replace"), (Action::Delete, "to remove")];
     let count = |action| things.values().filter(|own| **own == action).count();
     parts.iter().map(|(action, words)| format!("{} {words}", count(*action))).collect::<Vec<_>>().join(", ")
 }
@@ -245,16 +245,29 @@ impl Progress {
 mod tests {
     use super::*;
 
+    fn counted(changes: &[(Action, &'static str, &str)]) -> String {
+        let changes = changes.iter().map(|&(action, kind, name)| {
+            let (name, detail) = (name.to_owned(), String::new());
+            Change { action, kind, name, detail }
+        });
+        summary(&changes.collect::<Vec<_>>())
+    }
+
     #[test]
     fn things_are_counted_and_not_lines() {
-        let change = |action, kind, name: &str| Change { action, kind, name: name.to_owned(), detail: String::new() };
-        let changes = [
-            change(Action::Change, "security group", "web"),
-            change(Action::Change, "security group", "web"),
-            change(Action::Replace, "instance", "web"),
-            change(Action::Change, "instance", "web"),
-            change(Action::Delete, "instance", "db"),
+        use Action::{Change, Create, Delete, Replace};
+        let cases: [(&[_], _); 5] = [
+            (&[(Create, "vpc", "a"), (Create, "vpc", "b")], "2 to add, 0 to change, 0 to replace, 0 to remove"),
+            // A rule that goes and one that comes: one group.
+            (&[(Change, "group", "web"), (Change, "group", "web")], "0 to add, 1 to change, 0 to replace, 0 to remove"),
+            // Replaced is replaced, whatever else is said of it, before or after.
+            (&[(Replace, "instance", "web"), (Change, "instance", "web")], "0 to add, 0 to change, 1 to replace, 0 to remove"),
+            (&[(Change, "instance", "web"), (Replace, "instance", "web")], "0 to add, 0 to change, 1 to replace, 0 to remove"),
+            // One name for things of two kinds: two things.
+            (&[(Delete, "instance", "web"), (Delete, "group", "web")], "0 to add, 0 to change, 0 to replace, 2 to remove"),
         ];
-        assert_eq!(summary(&changes), "0 to create, 1 to change, 1 to replace, 1 to remove");
+        for (changes, wanted) in cases {
+            assert_eq!(counted(changes), wanted, "{changes:?}");
+        }
     }
 }
