@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use conformance::EngineName;
 
 use crate::command::{capture, daemon, down, exec, inspect, logs, ls, ping, power, sockets, traceroute, up};
 use crate::output::{ColorChoice, Format};
@@ -40,6 +42,12 @@ pub struct Global {
     /// Print no progress and no notes
     #[arg(short, long, global = true)]
     pub quiet: bool,
+}
+
+/// Reads the name of an engine; the help lists them all.
+pub fn engine() -> impl TypedValueParser<Value = EngineName> {
+    let names = EngineName::ALL.map(EngineName::as_str);
+    PossibleValuesParser::new(names).try_map(|name| EngineName::parse(&name).ok_or("no engine has this name"))
 }
 
 /// The commands in the order in which people meet them.
@@ -141,8 +149,8 @@ pub struct CheckArgs {
     #[arg(required = true, num_args = 1.., value_name = "PROBE")]
     pub words: Vec<String>,
     /// Which engine answers: real packets, or the stages asked one by one
-    #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
-    pub engine: String,
+    #[arg(long, default_value = "linux", value_parser = engine())]
+    pub engine: EngineName,
 }
 
 /// `cidr`.
@@ -186,8 +194,8 @@ pub enum ConformanceCommand {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         /// Engine
-        #[arg(long, default_value = "linux")]
-        engine: String,
+        #[arg(long, default_value = "linux", value_parser = engine())]
+        engine: EngineName,
         /// Only scenarios whose id contains this
         #[arg(long)]
         filter: Option<String>,

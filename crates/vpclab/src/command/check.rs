@@ -19,7 +19,7 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
             None => failure,
         }
     })?;
-    let mut prober = Prober::start(target, &arguments.engine)?;
+    let mut prober = Prober::start(target, arguments.engine)?;
     let (sources, destinations) = (prober.ends(&probe.source)?, prober.ends(&probe.destination)?);
     let pairs = prober.pairs(&probe.source, &sources, &destinations)?;
     if pairs.is_empty() {

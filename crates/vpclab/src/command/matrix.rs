@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
+use conformance::EngineName;
 use model::selector::End;
 use model::{Model, ProbePacket, TrafficMatch};
 use serde_json::json;
@@ -11,6 +12,7 @@ use serde_json::json;
 use super::grid::{Cell, Grid};
 use super::probing::{Pair, Place, Prober, Seen, packets};
 use super::target::Target;
+use crate::cli::engine;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
@@ -26,8 +28,8 @@ pub struct MatrixArgs {
     #[arg(value_name = "PROTO/PORTS")]
     pub traffic: Vec<String>,
     /// Which engine answers: linux (real packets), proof (the stages asked one by one), or both, to see where they differ
-    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "linux", value_parser = ["linux", "proof"])]
-    pub engine: Vec<String>,
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "linux", value_parser = engine())]
+    pub engine: Vec<EngineName>,
 }
 
 /// What one packet from one place to another found.
@@ -48,7 +50,7 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     let mut engines = arguments.engine.clone();
     engines.dedup();
     let [first, others @ ..] = engines.as_slice() else { return Err(Failure::usage("--engine names no engine")) };
-    let mut prober = Prober::start(target, first)?;
+    let mut prober = Prober::start(target, *first)?;
     let places = prober.places();
     if places.iter().filter(|place| matches!(place.end, End::Interface { .. })).count() == 0 {
         return Err(Failure::usage("the lab has no running instance to ask"));
@@ -59,9 +61,9 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     match others {
         [] => print(&places, &packets, &asked, &seen, &prober, output),
         [second] => {
-            let mut other = Prober::start(target, second)?;
+            let mut other = Prober::start(target, *second)?;
             let seen = seen.into_iter().zip(other.probe_all(&tries)?).collect::<Vec<_>>();
-            compare([first, second], &asked, &seen, &prober, output)
+            compare([*first, *second], &asked, &seen, &prober, output)
         }
         _ => Err(Failure::usage("--engine names more than two engines").hint("--engine proof,linux")),
     }
@@ -194,7 +196,8 @@ fn width(format: Format) -> Option<usize> {
 }
 
 /// Where two engines differ: every answer that one has and the other has not.
-fn compare(engines: [&str; 2], asked: &[Answer], seen: &[(Seen, Seen)], prober: &Prober, output: &Output) -> Result {
+fn compare(engines: [EngineName; 2], asked: &[Answer], seen: &[(Seen, Seen)], prober: &Prober, output: &Output) -> Result {
+    let engines = engines.map(EngineName::as_str);
     let differ: Vec<_> = asked.iter().zip(seen).filter(|(_, (one, other))| one != other).collect();
     let text = |seen: &Seen| match seen {
         Seen::Open(source) => format!("open from {source}"),

@@ -133,8 +133,7 @@ impl Seen {
 
 impl Prober {
     /// Takes the running lab, or starts the engine and brings the cloud up on it.
-    pub fn start(target: &Target, engine: &str) -> Result<Prober> {
-        let named = EngineName::parse(engine).ok_or_else(|| Failure::usage(format!("no engine is named `{engine}`")))?;
+    pub fn start(target: &Target, named: EngineName) -> Result<Prober> {
         let (model, fabric) = (target.model.clone(), Arc::new(Fabric::compile(&target.model)));
         let carrier = match &target.running {
             Some(running) if named == EngineName::Linux => Carrier::Lab(running.clone()),

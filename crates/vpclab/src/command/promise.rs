@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use conformance::EngineName;
 use fabric::engine::Sender;
 use model::claim::Expected;
 use model::selector::End;
@@ -24,7 +25,7 @@ pub struct Sent {
 }
 
 /// Sends for all claims at once; what came of each.
-pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target, engine: &str) -> Result<Vec<Sent>> {
+pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target, engine: EngineName) -> Result<Vec<Sent>> {
     let mut samples: Vec<Vec<Sample>> = Vec::new();
     for (claim, proof) in claims.iter().zip(proofs) {
         let mut of_claim: Vec<Sample> = proof.broken.iter().filter_map(|broken| prover.witness(broken)).collect();
@@ -43,7 +44,7 @@ pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target
     let tries: Vec<(&Pair, ProbePacket)> = pairs.iter().map(|(pair, packet)| (pair, *packet)).collect();
     let mut real = Prober::start(target, engine)?;
     let found = real.probe_all(&tries)?;
-    let said = Prober::start(target, "proof")?.probe_apart(&tries)?;
+    let said = Prober::start(target, EngineName::Proof)?.probe_apart(&tries)?;
     let mut sent = Vec::new();
     for (claim, samples) in claims.iter().zip(&samples) {
         let mut all: Vec<usize> = samples.iter().filter_map(|sample| numbers.get(&key(sample)).copied()).collect();

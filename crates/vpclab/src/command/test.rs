@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use conformance::EngineName;
 use fabric::Fabric;
 use model::claim::Claim;
 use model::ProbePacket;
@@ -15,6 +16,7 @@ use super::promise::{self, Sent};
 use super::report;
 use super::source;
 use super::target::Target;
+use crate::cli::engine;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
@@ -32,8 +34,8 @@ pub struct TestArgs {
     pub filter: Option<String>,
     /// proof decides every pair and every port, and needs neither privileges nor a daemon; linux does the same, then
     /// sends real packets: those that break a promise, and one pair of each kind
-    #[arg(long, default_value = "linux", value_parser = ["linux", "proof"])]
-    pub engine: String,
+    #[arg(long, default_value = "linux", value_parser = engine())]
+    pub engine: EngineName,
     /// Take the claims (`expect:`) of this file instead
     #[arg(long, value_name = "FILE")]
     pub expect: Option<PathBuf>,
@@ -93,8 +95,8 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     let reach = Reach::of(&fabric, options).map_err(|e| Failure::environment(e.to_string()))?;
     let prover = Prover::new(&target.model, &fabric, &reach, options, &claims);
     let proofs: Vec<Proof> = chosen.iter().map(|claim| prover.prove(claim)).collect();
-    let sent = match arguments.engine.as_str() {
-        "proof" => chosen.iter().map(|_| Sent::default()).collect(),
+    let sent = match arguments.engine {
+        EngineName::Proof => chosen.iter().map(|_| Sent::default()).collect(),
         engine => promise::send(&chosen, &proofs, &prover, target, engine)?,
     };
     let tried: Vec<Tried> =
