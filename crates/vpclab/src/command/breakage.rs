@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use control::api::{ProblemKind, Wanted};
+use control::api::Wanted;
 use fabric::Fabric;
 use model::{Model, Timestamp};
 use proof::fault::{Fault, faults, same_traffic};
@@ -196,17 +196,8 @@ fn bring(running: &Running, model: Model) -> Result<()> {
         model,
         claims: running.claims.clone(),
     };
-    match running.daemon().bring(&running.name, &wanted, PATIENCE) {
-        Ok(Some(_)) => Ok(()),
-        Ok(None) => {
-            let message = format!("not done after {} s; the daemon goes on", PATIENCE.as_secs());
-            Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab break check".to_owned()) })
-        }
-        Err(problem) if problem.kind == ProblemKind::Conflict => {
-            Err(Failure::environment("another command changed the lab meanwhile").hint("say it again"))
-        }
-        Err(problem) => Err(problem.into()),
-    }
+    super::running::bring(running.daemon(), &running.name, &wanted, PATIENCE)?
+        .ok_or_else(|| Failure::environment("another command changed the lab meanwhile").hint("say it again"))
 }
 
 fn prove(fabric: &Fabric) -> Result<Reach> {

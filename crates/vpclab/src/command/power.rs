@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use control::api::{ProblemKind, Wanted};
+use control::api::Wanted;
 use model::InstanceId;
 use model::operation::{start_instances, stop_instances, terminate_instances};
 use serde_json::json;
 
-use super::running::Running;
+use super::running::{Running, bring, until_first};
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -35,12 +35,12 @@ pub enum Verb {
 
 /// Seconds of model time in which an instance reaches the state that was asked for.
 const SETTLED: u64 = 300;
-const TRIES: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Changes states and waits until packets see it.
 pub fn run(verb: Verb, arguments: &NamesArgs, global: &Global, output: &Output) -> Result {
-    for _ in 0..TRIES {
+    let lab = Running::open(global)?.name;
+    until_first(&lab, || {
         let running = Running::open(global)?;
         let ids = arguments.names.iter().map(|name| running.instance(name).map(|i| i.id.clone())).collect::<Result<Vec<InstanceId>>>()?;
         let mut model = (*running.model).clone();
@@ -65,17 +65,11 @@ pub fn run(verb: Verb, arguments: &NamesArgs, global: &Global, output: &Output) 
             model,
             claims: running.claims.clone(),
         };
-        match running.daemon().bring(&running.name, &wanted, PATIENCE) {
-            Ok(Some(_)) => return shown(arguments, &ids, &wanted.model, output),
-            Ok(None) => {
-                let message = format!("not done after {} s; the daemon goes on", PATIENCE.as_secs());
-                return Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab ps".to_owned()) });
-            }
-            Err(problem) if problem.kind == ProblemKind::Conflict => {}
-            Err(problem) => return Err(problem.into()),
+        match bring(running.daemon(), &running.name, &wanted, PATIENCE)? {
+            Some(()) => shown(arguments, &ids, &wanted.model, output).map(Some),
+            None => Ok(None),
         }
-    }
-    Err(Failure::environment("the lab is being changed by other commands all the time"))
+    })
 }
 
 fn shown(arguments: &NamesArgs, ids: &[InstanceId], model: &model::Model, output: &Output) -> Result {

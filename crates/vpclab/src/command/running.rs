@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use control::api::{LabView, Problem, ProblemKind, Probes};
+use control::api::{LabView, Problem, ProblemKind, Probes, Wanted};
 use control::client::Daemon;
 use control::paths::Paths;
 use fabric::Fabric;
@@ -13,6 +14,9 @@ use model::Model;
 use super::source;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
+
+/// How often a change is worked out anew when another command was faster.
+const TRIES: usize = 5;
 
 /// A lab that is up.
 pub struct Running {
@@ -41,6 +45,36 @@ pub fn daemon() -> Result<Daemon> {
         eprintln!("warning: {notice}");
     }
     Ok(daemon)
+}
+
+/// Works a change out anew until no other command was faster: `attempt` gives `None` when one was. Errors: those of the
+/// attempt; others are faster every time.
+pub fn until_first<T>(lab: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    for _ in 0..TRIES {
+        if let Some(done) = attempt()? {
+            return Ok(done);
+        }
+    }
+    Err(Failure::environment(format!("lab {lab} is being changed by other commands all the time")).hint("type it again"))
+}
+
+/// Brings a lab to what is wanted; `None` when another command was faster. Errors: it takes longer than `patience`, which
+/// ends the wait and not the work; the daemon refuses.
+pub fn bring(daemon: &Daemon, lab: &str, wanted: &Wanted, patience: Duration) -> Result<Option<()>> {
+    match daemon.bring(lab, wanted, patience) {
+        Ok(Some(_)) => Ok(Some(())),
+        Ok(None) => {
+            let message = format!("lab {lab} is not ready after {} s; the daemon goes on", patience.as_secs());
+            Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab ls shows when it is".to_owned()) })
+        }
+        Err(problem) if problem.kind == ProblemKind::Conflict => Ok(None),
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// The holder of a lab that is up.
+pub fn holder(lab: &str) -> Result<sandbox::Client> {
+    sandbox::Client::connect(&paths()?.holder_socket(lab)).map_err(|e| Failure::environment(e.to_string()))
 }
 
 /// The name of the lab that a command means: `--lab`, else the one of the lab file given or here; `None`: no file.
@@ -112,8 +146,7 @@ impl Running {
 
     /// The lab's holder: sockets in its namespaces, commands in its instances.
     pub fn holder(&self) -> Result<sandbox::Client> {
-        let socket = self.daemon.paths().holder_socket(&self.name);
-        sandbox::Client::connect(&socket).map_err(|e| Failure::environment(e.to_string()))
+        holder(&self.name)
     }
 
     /// Sends probes through the lab; answers in their order.
@@ -155,5 +188,28 @@ impl From<Problem> for Failure {
             ProblemKind::Environment | ProblemKind::Failed => exit::ENVIRONMENT,
         };
         Failure { code, message: problem.message, hint: problem.hint }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_worked_out_anew_until_no_other_command_was_faster_and_not_for_ever() {
+        for (faster, wanted) in [(0, Some(1)), (3, Some(4)), (TRIES - 1, Some(TRIES)), (TRIES, None)] {
+            let mut tries = 0;
+            let done = until_first("shop", || {
+                tries += 1;
+                Ok((tries > faster).then_some(tries))
+            });
+            assert_eq!(done.ok(), wanted, "{faster} faster ones");
+        }
+        let mut tries = 0;
+        let failed: Result<()> = until_first("shop", || {
+            tries += 1;
+            Err(Failure::usage("no such instance"))
+        });
+        assert_eq!((failed.map_err(|failure| failure.message), tries), (Err("no such instance".to_owned()), 1), "no second try");
     }
 }

@@ -7,21 +7,18 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use control::api::{LabView, ProblemKind, Wanted};
+use control::api::{LabView, Wanted};
 use control::client::Daemon;
 use lab::{Action, Change, Lab};
 use model::{InstanceState, Model};
 use serde_json::json;
 
-use super::running::{daemon, paths};
+use super::running::{self, daemon, paths, until_first};
 use super::source::{empty, find, is_same, load};
 use super::uplink;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
-
-/// How often a change is worked out anew when another command was faster.
-const TRIES: usize = 5;
 
 /// `plan`.
 #[derive(Debug, Args)]
@@ -81,7 +78,7 @@ pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
     // A lab that came up without what was asked for is no success: what is missing is said before.
     uplink::installed(None)?;
     let code = bring(arguments, &lab, global, output)?;
-    let program = uplink::start(&uplink::holder(&lab.name)?, None)?;
+    let program = uplink::start(&running::holder(&lab.name)?, None)?;
     output.note(format!("lab {} reaches the real internet by {}; vpclab uplink --off ends that", lab.name, program.name()));
     Ok(code)
 }
@@ -95,36 +92,28 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     let path = find(arguments.positional.as_deref(), global)?;
     let file = std::path::absolute(&path).ok().filter(|_| path != Path::new("-"));
     let daemon = daemon()?;
-    for _ in 0..TRIES {
+    until_first(&lab.name, || {
         let known = daemon.lab(&lab.name)?;
         let next = next(lab, known.as_ref(), output)?;
         let claims = lab.claims();
         let is_up = known.as_ref().is_some_and(|known| known.is_up);
         if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {
-            return done(&lab.name, "no changes", &known.model, &next.changes, begun, output);
+            return done(&lab.name, "no changes", &known.model, &next.changes, begun, output).map(Some);
         }
         note_other_file(known.as_ref(), &path, output);
         let progress = Progress::new(&lab.name, &next, global);
         let base_generation = known.as_ref().map(|known| known.model.generation);
         let wanted = Wanted { base_generation, file: file.clone(), model: next.model, claims };
-        let applied = daemon.bring(&lab.name, &wanted, Duration::from_secs(arguments.timeout));
+        let applied = running::bring(&daemon, &lab.name, &wanted, Duration::from_secs(arguments.timeout));
         progress.end();
-        match applied {
-            Ok(Some(_)) => {
-                if output.format != Format::Json && !global.quiet {
-                    next.changes.iter().for_each(|change| output.line(change.to_string()));
-                }
-                return done(&lab.name, "ready", &wanted.model, &next.changes, begun, output);
-            }
-            Ok(None) => {
-                let message = format!("lab {} is not up after {} s; the daemon goes on", lab.name, arguments.timeout);
-                return Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab ls shows when it is".to_owned()) });
-            }
-            Err(problem) if problem.kind == ProblemKind::Conflict => {}
-            Err(problem) => return Err(problem.into()),
+        if applied?.is_none() {
+            return Ok(None);
         }
-    }
-    Err(Failure::environment(format!("lab {} is being changed by other commands all the time", lab.name)).hint("vpclab up"))
+        if output.format != Format::Json && !global.quiet {
+            next.changes.iter().for_each(|change| output.line(change.to_string()));
+        }
+        done(&lab.name, "ready", &wanted.model, &next.changes, begun, output).map(Some)
+    })
 }
 
 fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<Lab> {

@@ -89,11 +89,6 @@ pub fn installed(wanted: Option<&str>) -> Result<Vec<(Program, PathBuf)>> {
     Err(Failure::environment(missing).hint(format!("sudo apt install {package}")))
 }
 
-/// The holder of a lab that is up.
-pub fn holder(lab: &str) -> Result<Client> {
-    Client::connect(&super::running::paths()?.holder_socket(lab)).map_err(|e| Failure::environment(e.to_string()))
-}
-
 /// Ends the uplink of a lab; one that has none is cut off already.
 pub fn stop(client: &Client) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| Failure::environment(error.to_string());
