@@ -10,7 +10,7 @@ mod reference;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 fn main() -> ExitCode {
     // The lab's holder and the first process of every instance are this same program under another name.
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
 
 /// `logs -f` follows, as everywhere, unless a file comes behind it: elsewhere here -f means the lab file.
 fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let Some(logs) = arguments.iter().skip(1).position(|word| word == "logs").map(|at| at + 1) else { return arguments };
+    let Some(logs) = verb(&arguments).filter(|at| arguments[*at] == "logs") else { return arguments };
     for at in logs + 1..arguments.len() {
         let is_file = arguments.get(at + 1).is_some_and(|next| std::path::Path::new(next).is_file());
         if arguments[at] == "-f" && !is_file {
@@ -46,6 +46,26 @@ fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
         }
     }
     arguments
+}
+
+/// Where the command stands: behind the flags of every command, and what those take.
+fn verb(arguments: &[OsString]) -> Option<usize> {
+    let root = cli::Cli::command();
+    let takes_next = |word: &str| {
+        let is_named = |flag: &&clap::Arg| match word.strip_prefix("--") {
+            Some(long) => flag.get_long() == Some(long),
+            None => word.strip_prefix('-').is_some_and(|short| flag.get_short().is_some_and(|own| short == own.to_string())),
+        };
+        root.get_arguments().find(is_named).is_some_and(|flag| flag.get_action().takes_values())
+    };
+    let mut at = 1;
+    while let Some(word) = arguments.get(at) {
+        match word.to_str() {
+            Some(flag) if flag.starts_with('-') => at += if takes_next(flag) { 2 } else { 1 },
+            _ => return Some(at),
+        }
+    }
+    None
 }
 
 /// Starts that people never type: the tools of instances, the daemon, the process that holds built-in listeners.
@@ -78,4 +98,29 @@ fn hidden() -> Option<ExitCode> {
         });
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_logs_follows_with_f_and_only_where_no_file_comes_behind_it() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+        for (typed, wanted) in [
+            ("vpclab logs -f web-1", "vpclab logs --follow web-1"),
+            ("vpclab logs web-1 -f", "vpclab logs web-1 --follow"),
+            ("vpclab -q --lab shop -o json logs -f web-1", "vpclab -q --lab shop -o json logs --follow web-1"),
+            ("vpclab --lab=shop -l shop logs -f web-1", "vpclab --lab=shop -l shop logs --follow web-1"),
+            (&format!("vpclab -f {file} logs web-1"), &format!("vpclab -f {file} logs web-1")),
+            (&format!("vpclab logs -f {file} web-1"), &format!("vpclab logs -f {file} web-1")),
+            // Somebody else's -f, in a command that is run inside an instance, and in a lab of that name.
+            ("vpclab exec web-1 -- logs -f x", "vpclab exec web-1 -- logs -f x"),
+            ("vpclab --lab logs plan -f x", "vpclab --lab logs plan -f x"),
+            ("vpclab", "vpclab"),
+        ] {
+            let words = followed(typed.split(' ').map(OsString::from).collect());
+            assert_eq!(words, wanted.split(' ').map(OsString::from).collect::<Vec<_>>(), "{typed}");
+        }
+    }
 }

@@ -77,3 +77,12 @@ fn mistakes_are_shown_where_they_are() {
         assert!(!done.stderr.is_empty() && done.stdout.is_empty(), "{wrong:?}");
     }
 }
+
+#[test]
+fn a_block_with_host_bits_is_told_what_it_may_mean() {
+    for (typed, wanted) in [("10.0.0.0/0", "0.0.0.0/0"), ("10.0.0.1/16", "10.0.0.0/16"), ("192.168.0.130/27", "192.168.0.128/27")] {
+        let done = vpclab(&["cidr", "info", typed]);
+        assert_eq!(done.status.code(), Some(2));
+        assert_eq!(text(&done.stderr), format!("error: `{typed}` has host bits set\nhint: did you mean {wanted}?\n"));
+    }
+}

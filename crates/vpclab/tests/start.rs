@@ -55,6 +55,21 @@ fn init_overwrites_nothing() {
 }
 
 #[test]
+fn init_writes_the_file_that_f_names() {
+    let here = folder("init-f");
+    let done = vpclab(&here, &["init", "-f", "mine.yaml"]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    assert!(here.join("mine.yaml").is_file() && !here.join("vpclab.yaml").exists());
+    let again = vpclab(&here, &["init", "-f", "mine.yaml"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("mine.yaml is there already"), "{}", text(&again.stderr));
+    let two = vpclab(&here, &["init", "-f", "mine.yaml", "other.yaml"]);
+    assert_eq!(two.status.code(), Some(2));
+    assert!(text(&two.stderr).contains("two files: other.yaml and -f mine.yaml"), "{}", text(&two.stderr));
+    assert!(!here.join("other.yaml").exists());
+}
+
+#[test]
 fn init_says_what_is_wrong_with_what_was_typed() {
     let here = folder("init-wrong");
     for (arguments, wanted) in [
