@@ -106,9 +106,20 @@ fn what_cannot_be_is_said_with_what_to_type_instead() {
     refused(&forward(&shop, &["0.0.0.0:0", "web-1:80"]), 2, &["can be reached by other machines", "--bind-any"]);
     refused(&forward(&shop, &["192.0.2.99:0", "web-1:80", "--bind-any"]), 2, &["192.0.2.99 is no address of this machine"]);
     refused(&forward(&shop, &["here", "web-1:80"]), 2, &["`here` is no address", "127.0.0.1:8080"]);
-    for wrong in ["web-1", "web-1:", ":80", "web-1:0", "web-1:http"] {
-        refused(&forward(&shop, &["0", wrong]), 2, &["names no instance and port", "web-1:80"]);
+    for (wrong, said) in [
+        ("web-1", "`web-1` names no instance and port"),
+        ("web-1:", "`web-1:` names no port"),
+        (":80", "`:80` names no instance"),
+        ("web-1:0", "`0` is no port (1 to 65535)"),
+        ("web-1:8x", "`8x` is no port (1 to 65535)"),
+        ("web-1:65536", "`65536` is no port (1 to 65535)"),
+    ] {
+        refused(&forward(&shop, &["0", wrong]), 2, &[said, "web-1:80"]);
     }
+    for wrong in ["8x", "localhost:8x", "127.0.0.1:8x", ":8x"] {
+        refused(&forward(&shop, &[wrong, "web-1:80"]), 2, &["`8x` is no port (0 to 65535)", "127.0.0.1:8080"]);
+    }
+    refused(&forward(&shop, &["web-1", "8x"]), 2, &["`web-1` is no address", "first where to listen, then where it leads"]);
     refused(&forward(&shop, &["8080"]), 2, &["TARGET"]);
     let foreign = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = foreign.local_addr().unwrap().to_string();

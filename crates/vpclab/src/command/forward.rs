@@ -214,19 +214,27 @@ fn listen_address(text: &str) -> Result<SocketAddr> {
         return Ok(SocketAddr::new(loopback, port));
     }
     text.parse().map_err(|_| {
-        let failure = Failure::usage(format!("`{text}` is no address to listen at"));
+        let port = text.rsplit_once(':').map_or(text, |(_, port)| port);
+        let means_port = text.contains(':') || text.starts_with(|c: char| c.is_ascii_digit()) && !text.contains('.');
+        let failure = match means_port && port.parse::<u16>().is_err() {
+            true => Failure::usage(format!("`{port}` is no port (0 to 65535)")),
+            false => Failure::usage(format!("`{text}` is no address to listen at")),
+        };
         failure.hint("first where to listen, then where it leads, such as: vpclab forward 127.0.0.1:8080 web-1:80")
     })
 }
 
 fn target_of(text: &str) -> Result<(&str, u16)> {
-    let parts = text.rsplit_once(':').and_then(|(word, port)| Some((word, port.parse().ok().filter(|port| *port > 0)?)));
-    parts
-        .filter(|(word, _)| !word.is_empty())
-        .ok_or_else(|| {
-            let failure = Failure::usage(format!("`{text}` names no instance and port (1 to 65535)"));
-            failure.hint("such as: vpclab forward 127.0.0.1:8080 web-1:80")
-        })
+    let wrong = match text.rsplit_once(':') {
+        None => format!("`{text}` names no instance and port"),
+        Some(("", _)) => format!("`{text}` names no instance"),
+        Some((_, "")) => format!("`{text}` names no port"),
+        Some((word, port)) => match port.parse() {
+            Ok(port) if port > 0 => return Ok((word, port)),
+            _ => format!("`{port}` is no port (1 to 65535)"),
+        },
+    };
+    Err(Failure::usage(wrong).hint("such as: vpclab forward 127.0.0.1:8080 web-1:80"))
 }
 
 /// The address that connections come from: the first of the place.
