@@ -115,6 +115,13 @@ impl Output {
         }
     }
 
+    /// What to type next, beside the data.
+    pub fn hint(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "hint: {}", text.as_ref());
+        }
+    }
+
     /// A failure: what, why, what to type next.
     pub fn failure(&self, failure: &Failure) {
         let error = if std::io::stderr().is_terminal() && self.colour { "\u{1b}[1;31merror\u{1b}[0m" } else { "error" };

@@ -282,7 +282,65 @@ fn an_instance_whose_routes_are_gone_is_where_packets_end() {
     ] {
         let done = shop.vpclab(&["check", "--lab", "shop", from, to, packet]);
         let out = text(&done.stdout);
-        assert!(out.ends_with(&format!(": {said}\n")), "{from} {to} {packet}: {out}{}", text(&done.stderr));
+        let hints = text(&done.stderr);
+        assert!(out.ends_with(&format!(": {said}\n")), "{from} {to} {packet}: {out}{hints}");
         assert_eq!(done.status.code(), Some(i32::from(said != "open")));
+        assert_eq!(hints.contains("`ip route add default via 192.168.0.1 dev eth0 onlink`"), said != "open", "{hints}");
     }
+    for command in [&["ping", "-c1", "web-1", "db-1"][..], &["traceroute", "web-1", "db-1"]] {
+        let done = shop.vpclab(&[command, &["--lab", "shop"]].concat());
+        assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+        assert!(text(&done.stdout).contains("request dropped at web-1"), "{}", text(&done.stdout));
+        assert!(text(&done.stderr).contains("vpclab exec web-1 -- ip route"), "{}", text(&done.stderr));
+    }
+    // What the hint leads to repairs it.
+    assert!(shop.shell("web-1", "ip route add default via 192.168.0.1 dev eth0 onlink").success());
+    let done = shop.vpclab(&["check", "--lab", "shop", "web-1", "db-1", "tcp/3306"]);
+    assert_eq!(done.status.code(), Some(0), "{}{}", text(&done.stdout), text(&done.stderr));
+}
+
+#[test]
+fn a_stopped_instance_is_said_to_be_stopped() {
+    let shop = Shop::up();
+    let claims = shop.home.path().join("claims.yaml");
+    std::fs::write(&claims, "expect:\n  - internet -> web-1 icmp/echo: allowed\n  - web-1 -> db-1 tcp/3306: open\n").unwrap();
+    let hint = "web-1 is stopped: vpclab start web-1";
+    let tried = |engine| {
+        let done = shop.vpclab(&["test", "--lab", "shop", "--engine", engine, "--expect", claims.to_str().unwrap()]);
+        (text(&done.stdout), done.status.code())
+    };
+    assert!(!tried("proof").0.contains("stopped"));
+    assert_eq!(shop.vpclab(&["stop", "web-1"]).status.code(), Some(0));
+    for engine in ["proof", "linux"] {
+        let (out, code) = tried(engine);
+        assert_eq!((out.matches(hint).count(), code), (2, Some(1)), "{engine}: {out}");
+        assert!(out.contains("internet -> web-1 icmp/echo: no public address (same for icmp/8)\n         web-1 is stopped"), "{out}");
+    }
+    for arguments in [
+        &["check", "internet", "web-1", "tcp/80"][..],
+        &["check", "bastion", "web-1", "tcp/22"],
+        &["check", "web-1", "db-1", "tcp/3306"],
+        &["ping", "-c1", "bastion", "web-1"],
+        &["ping", "-c1", "internet", "web-1"],
+    ] {
+        let done = shop.vpclab(&[arguments, &["--lab", "shop"]].concat());
+        let said = text(&done.stderr);
+        assert_eq!((done.status.code(), said.matches(hint).count()), (Some(1), 1), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn quiet_prints_nothing_when_all_went_well() {
+    let shop = Shop::up();
+    let file = shop.home.path().join("shop.yaml");
+    let described = std::fs::read_to_string(shop::SHOP).unwrap().replace("tcp/3306 from sg:web", "tcp/3307 from sg:web");
+    std::fs::write(&file, described).unwrap();
+    // The first changes something, the second nothing.
+    for changes in [true, false] {
+        let done = shop.vpclab(&["up", "-q", file.to_str().unwrap()]);
+        assert_eq!(done.status.code(), Some(0));
+        assert_eq!((text(&done.stdout), text(&done.stderr)), (String::new(), String::new()), "changes: {changes}");
+    }
+    let done = shop.vpclab(&["check", "-q", "--lab", "shop", "web-1", "db-1", "tcp/3306"]);
+    assert_eq!(done.status.code(), Some(1), "the change is in: {}", text(&done.stdout));
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::advice;
 use super::probing::{Pair, Prober, Seen};
 use super::target::Target;
 use crate::cli::CheckArgs;
@@ -38,6 +39,16 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
             output.line(format!("{}: {}", pair.text(), seen.text(prober.fabric())));
         }
     }
+    let mut hints: Vec<String> = Vec::new();
+    for (pair, seen) in answers.iter().filter(|(_, seen)| !matches!(seen, Seen::Open(_))) {
+        let fabric = prober.fabric();
+        hints.extend(advice::stopped_end(fabric, &pair.sender));
+        hints.extend(pair.interface().and_then(|id| advice::stopped(fabric, id)));
+        hints.extend(advice::own_system(fabric, seen.at()));
+    }
+    hints.sort_unstable();
+    hints.dedup();
+    hints.iter().for_each(|hint| output.hint(hint));
     let all_open = answers.iter().all(|(_, seen)| matches!(seen, Seen::Open(_)));
     Ok(if all_open { ExitCode::SUCCESS } else { exit::NO.into() })
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe, Sender, Traffic};
-use fabric::{EndError, Fabric};
+use fabric::{Component, EndError, Entity, Fabric};
 use linux::runtime::capture;
 use model::selector::End;
 use model::{Model, ProbePacket, Selector};
 
+use super::advice;
 use super::running::Running;
 use crate::exit::{self, Failure, Result};
 
@@ -45,18 +46,26 @@ impl Ends {
                 None => failure,
             }
         })?;
-        let bad = |e: EndError| match e {
-            EndError::NoPublicAddress(_) => {
-                let hint = "only its own VPC and peered ones reach its private address".to_owned();
-                Failure { code: exit::NO, message: format!("{e}: nothing outside can send to it"), hint: Some(hint) }
-            }
-            _ => Failure::usage(e.to_string()),
-        };
         let (source, destination) = (one(&probe.source, &running.model)?, one(&probe.destination, &running.model)?);
         if source == destination {
             return Err(Failure::usage("the two ends are one and the same"));
         }
         let fabric = &running.fabric;
+        let bad = |e: EndError| match e {
+            EndError::NoPublicAddress(name) => {
+                // Its public address went when it stopped (PIP-2).
+                if let End::Interface { interface, .. } = &destination
+                    && let Some(hint) = advice::stopped(fabric, interface)
+                {
+                    let message = format!("{name} is stopped and has no public address now");
+                    return Failure { code: exit::NO, message, hint: Some(hint) };
+                }
+                let e = EndError::NoPublicAddress(name);
+                let hint = "only its own VPC and peered ones reach its private address".to_owned();
+                Failure { code: exit::NO, message: format!("{e}: nothing outside can send to it"), hint: Some(hint) }
+            }
+            _ => Failure::usage(e.to_string()),
+        };
         let senders = fabric.senders(&source).map_err(bad)?;
         let sender = senders.into_iter().next().ok_or_else(|| Failure::usage(format!("nobody sends at `{}`", probe.source)))?;
         if let Sender::Interface(id) = &sender {
@@ -91,6 +100,16 @@ impl Ends {
         })
     }
 
+    /// What to type where the network is not to blame.
+    fn hint(&self, running: &Running, at: Option<Component>) -> Option<String> {
+        let fabric = &running.fabric;
+        let receiver = match fabric.find_address(self.address.into()) {
+            Some(Entity::Interface(index)) => advice::stopped(fabric, &fabric.interfaces[index].id),
+            _ => None,
+        };
+        receiver.or_else(|| advice::own_system(fabric, at))
+    }
+
     /// Sends one packet of the same kind and says which stage drops it, or its answer; `None` when both come through.
     pub fn loss(&self, running: &Running) -> Result<Option<Loss>> {
         // What listens there listens already: nothing is put in its place.
@@ -101,6 +120,7 @@ impl Ends {
             Some(Ok(Answer { outcome: Outcome::Dropped(drop), .. })) => Ok(Some(Loss {
                 what: if drop.leg == Leg::Return { "reply" } else { "request" },
                 at: drop.at.map(|at| at.label(&running.fabric)),
+                hint: self.hint(running, drop.at),
                 code: drop.code.map(|code| code.as_str()),
             })),
             Some(Ok(_)) => Ok(None),
@@ -119,11 +139,13 @@ pub struct Loss {
     pub at: Option<String>,
     /// AWS's explanation code.
     pub code: Option<&'static str>,
+    /// What to type next, where the network is not to blame.
+    pub hint: Option<String>,
 }
 
 impl std::fmt::Display for Loss {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Loss { what, at, code } = self;
+        let Loss { what, at, code, hint: _ } = self;
         match at {
             Some(at) => write!(f, "{what} dropped at {at}")?,
             None => write!(f, "{what} lost, and nothing in the lab reported a drop")?,

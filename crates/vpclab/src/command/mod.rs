@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod advice;
 pub mod breakage;
 pub mod capture;
 mod check;

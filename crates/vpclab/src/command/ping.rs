@@ -130,6 +130,7 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
             Some(loss) => loss.to_string(),
             None => "one more request was answered: nothing in the lab drops them".to_owned(),
         });
+        loss.iter().filter_map(|loss| loss.hint.as_ref()).for_each(|hint| output.hint(hint));
     }
     Ok(if tally.received > 0 { ExitCode::SUCCESS } else { exit::NO.into() })
 }

@@ -88,6 +88,14 @@ impl Pair {
         !matches!(self.sender, Sender::Outside(IpAddr::V6(_))) && !self.to.is_some_and(|to| to.is_ipv6())
     }
 
+    /// The receiver's interface, where it is one of the cloud.
+    pub fn interface(&self) -> Option<&model::NetworkInterfaceId> {
+        match &self.end {
+            End::Interface { interface, .. } => Some(interface),
+            End::Outside(_) | End::Internet | End::Address(_) | End::Block(_) => None,
+        }
+    }
+
     /// Both ends as people read them.
     pub fn text(&self) -> String {
         format!("{} -> {}", self.from, self.to_text())

@@ -12,6 +12,7 @@ use model::ProbePacket;
 use proof::claim::{Breach, Proof, Prover, Undecided};
 use proof::{Options, Reach, TrafficSet, who};
 
+use super::advice;
 use super::promise::{self, Sent};
 use super::report;
 use super::source;
@@ -169,13 +170,15 @@ fn undecided(why: &Undecided, claim: &Claim) -> String {
 
 fn of(broken: &proof::claim::Broken, prover: &Prover) -> Broken {
     let because = prover.because(broken);
+    let ends = [&broken.from.who, &broken.to.who];
+    let stopped = ends.into_iter().filter_map(|who| advice::stopped_end(prover.fabric(), who));
     Broken {
         from: broken.from.name.clone(),
         to: broken.address.map_or_else(|| broken.to.name.clone(), |address| address.to_string()),
         packet: broken.packet,
         traffic: broken.traffic.clone(),
         seen: because.seen,
-        why: because.why,
+        why: because.why.into_iter().chain(stopped).collect(),
     }
 }
 

@@ -99,6 +99,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
                 (None, true) => "arrived, and nobody answered".to_owned(),
                 (None, false) => "not reached; a single packet more came through".to_owned(),
             });
+            loss.iter().filter_map(|loss| loss.hint.as_ref()).for_each(|hint| output.hint(hint));
         }
     }
     Ok(if seen.reached { ExitCode::SUCCESS } else { exit::NO.into() })
