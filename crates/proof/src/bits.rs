@@ -21,6 +21,24 @@ impl Bits {
         self.0[number / 64] |= 1 << (number % 64);
     }
 
+    pub(crate) fn contains(&self, number: usize) -> bool {
+        (self.0[number / 64] >> (number % 64)) & 1 == 1
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Takes every number out.
+    pub(crate) fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    /// Becomes the other one, of the same bound.
+    pub(crate) fn copy(&mut self, other: &Self) {
+        self.0.copy_from_slice(&other.0);
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.0
             .iter_mut()

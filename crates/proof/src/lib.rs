@@ -13,6 +13,7 @@ pub mod diff;
 pub mod fault;
 mod intervals;
 pub mod lint;
+pub mod matrix;
 pub mod place;
 mod plain;
 pub mod reach;

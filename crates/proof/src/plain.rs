@@ -43,11 +43,12 @@ pub(crate) struct Plain {
     /// A request of each atom, and what answers it.
     requests: Vec<Transport>,
     answers: Vec<Vec<Transport>>,
-    lists: Mutex<HashMap<ListKey, Bits>>,
+    decided: Mutex<HashMap<ListKey, Bits>>,
 }
 
 /// What becomes of a packet by its route.
-enum Way {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
     /// Straight to the receiver.
     Straight,
     /// Nowhere.
@@ -81,7 +82,7 @@ impl Plain {
             parts: Parts::of(ipv4),
             requests: packets().map(|packet| request(packet, atoms.reply_ports()[0])).collect(),
             answers: packets().map(|packet| answers(packet, atoms.reply_ports())).collect(),
-            lists: Mutex::default(),
+            decided: Mutex::default(),
         }
     }
 
@@ -104,29 +105,59 @@ impl Plain {
             (Way::Other, _) | (_, Way::Other) => return None,
             (Way::Straight, Way::Straight | Way::Nowhere) => {}
         }
-        let mut request = self.rules(fabric, sender.group_set, Direction::Egress, destination);
-        request.keep(&self.rules(fabric, receiver.group_set, Direction::Ingress, source));
+        let mut rules = self.rules(fabric, sender.group_set, Direction::Egress, destination);
+        rules.keep(&self.rules(fabric, receiver.group_set, Direction::Ingress, source));
+        let mut passing = self.lists(fabric, (sender.subnet, source), (receiver.subnet, destination), back);
+        passing.request.keep(&rules);
+        passing.both.keep(&rules);
+        Some(passing)
+    }
+
+    /// What the lists of two subnets let pass between an address in each, by the way back that there is.
+    pub(crate) fn lists(
+        &self,
+        fabric: &Fabric,
+        (from, source): (SubnetIndex, Ipv4Addr),
+        (to, destination): (SubnetIndex, Ipv4Addr),
+        back: Way,
+    ) -> Passing {
+        let mut request = Bits::all(self.atoms);
         // PIPE-6: neighbours talk directly.
-        let crosses = sender.subnet != receiver.subnet;
+        let crosses = from != to;
         if crosses {
-            self.list(fabric, (sender.subnet, Direction::Egress), destination, false, &mut request);
-            self.list(fabric, (receiver.subnet, Direction::Ingress), source, false, &mut request);
+            self.list(fabric, (from, Direction::Egress), destination, false, &mut request);
+            self.list(fabric, (to, Direction::Ingress), source, false, &mut request);
         }
         let mut both = request.clone();
-        if matches!(back, Way::Nowhere) {
+        if back == Way::Nowhere {
             // What nobody answers needs no way back.
             let mut unanswered = Bits::none(self.atoms);
             both.iter().filter(|number| self.answers[*number].is_empty()).for_each(|number| unanswered.insert(number));
             both = unanswered;
         } else if crosses {
-            self.list(fabric, (receiver.subnet, Direction::Egress), source, true, &mut both);
-            self.list(fabric, (sender.subnet, Direction::Ingress), destination, true, &mut both);
+            self.list(fabric, (to, Direction::Egress), source, true, &mut both);
+            self.list(fabric, (from, Direction::Ingress), destination, true, &mut both);
         }
-        Some(Passing { request, both })
+        Passing { request, both }
+    }
+
+    /// How many atoms there are.
+    pub(crate) fn atoms(&self) -> usize {
+        self.atoms
+    }
+
+    /// The atoms that the protocol part of a rule covers.
+    pub(crate) fn covered(&self, traffic: TrafficMatch) -> Option<&Bits> {
+        self.covered.get(&traffic)
+    }
+
+    /// The part of the addresses that lists know an address by.
+    pub(crate) fn part(&self, address: Ipv4Addr) -> u32 {
+        self.parts.of_address(address)
     }
 
     /// The atoms that some rule of a set of groups admits with this address (SG-2, SG-3).
-    fn rules(&self, fabric: &Fabric, set: Option<GroupSetIndex>, direction: Direction, other: Ipv4Addr) -> Bits {
+    pub(crate) fn rules(&self, fabric: &Fabric, set: Option<GroupSetIndex>, direction: Direction, other: Ipv4Addr) -> Bits {
         let Some(set) = set else { return Bits::all(self.atoms) };
         let mut admitted = Bits::none(self.atoms);
         for (_, rule) in fabric.rules_of(set, direction) {
@@ -150,8 +181,8 @@ impl Plain {
     ) {
         let key = (fabric.subnets[subnet].acl, direction, self.parts.of_address(other), about_answers);
         // A lock that a panic left behind is as good as any: what it guards is answers.
-        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-        let allowed = lists.entry(key).or_insert_with(|| {
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowed = decided.entry(key).or_insert_with(|| {
             let passes = |transport: &Transport| {
                 network_acl::decide(fabric, subnet, &header(direction, other, transport), direction).passes()
             };
@@ -172,7 +203,7 @@ impl Plain {
 }
 
 /// Where a packet goes from a subnet, if it is for an interface of VPC `to`.
-fn way(fabric: &Fabric, from: SubnetIndex, (source, destination): (Ipv4Addr, Ipv4Addr), to: VpcIndex) -> Way {
+pub(crate) fn way(fabric: &Fabric, from: SubnetIndex, (source, destination): (Ipv4Addr, Ipv4Addr), to: VpcIndex) -> Way {
     let subnet = &fabric.subnets[from];
     if subnet.vpc == to && subnet.cidr.contains(&destination) {
         return Way::Straight;

@@ -128,6 +128,20 @@ impl Reach {
     }
 }
 
+impl Reach {
+    pub(crate) fn fabric(&self) -> &Fabric {
+        &self.asked.fabric
+    }
+
+    pub(crate) fn plain(&self) -> &Plain {
+        &self.asked.plain
+    }
+
+    pub(crate) fn is_alone(&self, interface: InterfaceIndex) -> bool {
+        self.asked.is_alone(interface)
+    }
+}
+
 impl Asked {
     fn ask(&self, from: Place, to: Place) -> Between {
         if let (Place::Interface(sender), Place::Interface(receiver)) = (from, to)

@@ -8,8 +8,10 @@ mod support;
 #[path = "../../conformance/tests/differential/clouds.rs"]
 mod clouds;
 
+use std::collections::BTreeMap;
+
 use fabric::Fabric;
-use proof::{Options, Place, Reach, reach};
+use proof::{Options, Place, Reach, TrafficSet, reach};
 
 /// Clouds of a usual run; `VPCLAB_LAW_CLOUDS` makes it longer.
 const CLOUDS: u64 = 40;
@@ -63,4 +65,61 @@ fn places_of_one_class_are_many_and_alike() {
     assert_eq!(sizes.iter().sum::<usize>(), reach.places().len());
     assert_eq!(sizes.iter().filter(|size| **size > 1).collect::<Vec<_>>(), [&20, &5], "{sizes:?}");
     assert!(differences(&fabric, &mut 0).is_empty());
+}
+
+/// What rows say of every pair of classes, as texts.
+fn by_rows(reach: &Reach) -> BTreeMap<(usize, usize), (TrafficSet, TrafficSet)> {
+    let atoms: Vec<TrafficSet> = reach.atoms().iter().map(|atom| atom.traffic.clone()).collect();
+    let mut said: BTreeMap<(usize, usize), (TrafficSet, TrafficSet)> = BTreeMap::new();
+    let mut alone = Vec::new();
+    reach.rows(
+        |row| {
+            for from in row.request() {
+                let entry = said.entry((from, row.to)).or_default();
+                entry.0 = entry.0.union(&atoms[row.atom]);
+            }
+            for from in row.both() {
+                let entry = said.entry((from, row.to)).or_default();
+                entry.1 = entry.1.union(&atoms[row.atom]);
+            }
+        },
+        |from, to| alone.push((from, to)),
+    );
+    for (from, to) in alone {
+        if let Some(between) = reach.between_classes(from, to) {
+            said.insert((from, to), (between.request, between.both));
+        }
+    }
+    said.retain(|(from, to), (request, _)| !request.is_empty() && reach.between_classes(*from, *to).is_some());
+    said
+}
+
+#[test]
+fn rows_say_what_is_said_of_each_pair() {
+    let mut open = 0;
+    for seed in 1..=many() {
+        let text = clouds::lab(seed);
+        let fabric = support::cloud("random.yaml", &text).1;
+        let reach = Reach::of(&fabric, Options::default()).unwrap();
+        let vpc = |class: usize| match reach.places()[reach.classes()[class].members[0].0 as usize] {
+            Place::Interface(interface) => Some(fabric.interfaces[interface].vpc),
+            _ => None,
+        };
+        let mut pairs = BTreeMap::new();
+        for from in 0..reach.classes().len() {
+            for to in 0..reach.classes().len() {
+                let (Some(one), Some(other)) = (vpc(from), vpc(to)) else { continue };
+                let is_inside = one == other || fabric.are_joined(one, other);
+                let found = reach.between_classes(from, to).filter(|between| is_inside && !between.request.is_empty());
+                pairs.extend(found.map(|between| ((from, to), (between.request, between.both))));
+            }
+        }
+        let said: BTreeMap<_, _> = by_rows(&reach).into_iter().filter(|((from, to), _)| {
+            let (Some(one), Some(other)) = (vpc(*from), vpc(*to)) else { return false };
+            one == other || fabric.are_joined(one, other)
+        }).collect();
+        open += pairs.len();
+        assert_eq!(said, pairs, "seed {seed}\n{text}");
+    }
+    assert!(open > 5 * many() as usize, "{open}");
 }
