@@ -26,6 +26,11 @@ fn prune<Id: Ord + Clone, T>(map: &mut BTreeMap<Id, T>, lacks: impl Fn(&T) -> Op
     gone
 }
 
+/// The group without rules that stands for groups that are not known.
+fn unknown_group(vpc: &VpcId) -> Option<SecurityGroupId> {
+    derived("sg", vpc.as_str())
+}
+
 impl Dump<'_, '_> {
     pub(super) fn consistency(&mut self) {
         self.owners();
@@ -237,7 +242,9 @@ impl Dump<'_, '_> {
     fn members(&mut self) {
         let mut missing: BTreeMap<String, String> = BTreeMap::new();
         let (groups, lists) = (&self.model.security_groups, &self.model.prefix_lists);
+        let mut bare: BTreeSet<VpcId> = BTreeSet::new();
         for interface in self.model.network_interfaces.values_mut() {
+            let had_some = !interface.groups.is_empty();
             interface.groups.retain(|group| {
                 let known = groups.contains_key(group);
                 if !known {
@@ -245,6 +252,11 @@ impl Dump<'_, '_> {
                 }
                 known
             });
+            // Without any group nothing would be kept out: what is not known must not be open.
+            if had_some && interface.groups.is_empty() {
+                bare.insert(interface.vpc_id.clone());
+                interface.groups.extend(unknown_group(&interface.vpc_id));
+            }
         }
         for group in groups.values() {
             for rule in group.ingress.iter().chain(&group.egress) {
@@ -255,6 +267,20 @@ impl Dump<'_, '_> {
                     _ => {}
                 }
             }
+        }
+        for vpc_id in bare {
+            let Some(id) = unknown_group(&vpc_id) else { continue };
+            let group = SecurityGroup {
+                id: id.clone(),
+                group_name: "unknown".to_owned(),
+                description: "Stands for groups that were not described".to_owned(),
+                vpc_id,
+                ingress: Vec::new(),
+                egress: Vec::new(),
+                tags: Tags::new(),
+                origin: Origin::default(),
+            };
+            self.model.security_groups.insert(id, group);
         }
         missing.into_iter().for_each(|(what, who)| self.missing(who, what));
     }

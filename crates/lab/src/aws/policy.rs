@@ -55,12 +55,13 @@ impl Dump<'_, '_> {
             self.place(&id, &item);
             self.model.security_groups.insert(id, group);
         }
-        for (group, ..) in described.keys() {
+        for ((group, ..), rule) in &described {
             if !self.model.security_groups.contains_key(group) {
                 self.reader.note(NoteKind::Missing, Default::default(), format!("{group} has rules and no description"));
             } else {
-                let place = self.place_of(group);
-                self.reader.contradiction(place, format!("{group} has a rule in SecurityGroupRules that its own permissions lack"), None);
+                let (place, own) = (self.place_of(&rule.id), self.place_of(group));
+                let message = format!("{} is a rule of {group} that the group's own permissions lack", rule.id);
+                self.reader.contradiction(place, message, Some((own, "the group")));
             }
         }
     }
@@ -86,6 +87,8 @@ impl Dump<'_, '_> {
                 referenced.and_then(|group| group.required_id(reader, "GroupId")).map(Peer::SecurityGroup)
             };
             let Some(peer) = peer else { continue };
+            self.places.insert(id.to_string(), item.span());
+            let reader = &mut self.reader;
             let rule = SecurityGroupRule {
                 id,
                 traffic,

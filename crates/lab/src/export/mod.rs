@@ -54,13 +54,16 @@ pub fn export(model: &Model, name: &str) -> Exported {
     Exported { text, unsaid: unsaid.into_iter().collect(), changed: changed.into_iter().collect() }
 }
 
+/// Tags of one resource beside its name.
+const MAX_TAGS: usize = 49;
+
 struct Writer<'m> {
     model: &'m Model,
     called: Called,
     out: String,
     unsaid: BTreeSet<String>,
     changed: BTreeSet<String>,
-    /// VPCs with interfaces whose groups are all unknown.
+    /// VPCs with interfaces that no group guards.
     without_groups: BTreeSet<VpcId>,
     /// Route tables that the file has by name; a main table with nothing to say is not written.
     written_tables: BTreeSet<model::RouteTableId>,
@@ -166,9 +169,13 @@ impl<'m> Writer<'m> {
     fn tags(&mut self, tags: &model::Tags) -> Option<String> {
         let mut parts = Vec::new();
         for (name, value) in tags.iter().filter(|(name, _)| *name != "Name") {
-            match name.to_ascii_lowercase().starts_with("aws:") {
-                true => self.unsaid("tags that start with aws: belong to AWS"),
-                false => parts.push(format!("{}: {}", quoted(name), quoted(value))),
+            let fits = (1..=128).contains(&name.chars().count()) && value.chars().count() <= 256 && parts.len() < MAX_TAGS;
+            if name.to_ascii_lowercase().starts_with("aws:") {
+                self.unsaid("tags that start with aws: belong to AWS");
+            } else if fits {
+                parts.push(format!("{}: {}", quoted(name), quoted(value)));
+            } else {
+                self.unsaid("tags beyond AWS's limits: 50 of 128 and 256 characters");
             }
         }
         (!parts.is_empty()).then(|| format!("tags: {{ {} }}", parts.join(", ")))

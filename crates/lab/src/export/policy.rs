@@ -9,8 +9,8 @@ use model::*;
 use super::Writer;
 use super::yaml::{key, quoted};
 
-/// The group of interfaces whose own groups are not known: nothing in, nothing out.
-const NO_GROUP: &str = "group-unknown";
+/// The group of interfaces that have none, which a lab file cannot say: nothing in, nothing out.
+const NO_GROUP: &str = "group-none";
 
 /// Rules of one direction with one comment, as one sentence.
 struct Sentence {
@@ -148,10 +148,13 @@ impl Writer<'_> {
     }
 
     /// The groups of an interface, as `sg:` names them; the default group needs no word.
-    pub(super) fn groups(&self, interface: &NetworkInterface) -> Vec<String> {
+    pub(super) fn groups(&mut self, interface: &NetworkInterface) -> Vec<String> {
         let names: Vec<String> = interface.groups.iter().filter_map(|id| self.called.security_groups.get(id)).map(|n| key(n)).collect();
         match names.as_slice() {
-            [] => vec![NO_GROUP.to_owned()],
+            [] => {
+                self.unsaid(format!("{}: an interface that no security group guards: it is closed there", interface.id));
+                vec![NO_GROUP.to_owned()]
+            }
             [one] if one == crate::names::DEFAULT => Vec::new(),
             _ => names,
         }
