@@ -241,3 +241,48 @@ fn a_rule_about_a_group_that_is_not_there_admits_nobody() {
     let to = reach.indices().find(|(_, place)| place.name(&fabric) == "db-1").unwrap().0;
     assert!(reach.indices().all(|(from, _)| reach.between(from, to).request.is_empty()));
 }
+
+#[test]
+fn a_transit_gateway_routes_by_the_table_of_the_attachment() {
+    let vpc = |n: u8| format!(r#"{{"VpcId": "vpc-{n}", "CidrBlock": "10.{n}.0.0/16"}}"#);
+    let subnet = |n: u8| format!(r#"{{"SubnetId": "subnet-{n}", "VpcId": "vpc-{n}", "CidrBlock": "10.{n}.0.0/24", "AvailabilityZone": "eu-west-1a"}}"#);
+    let local = |n: u8| format!(r#"{{"DestinationCidrBlock": "10.{n}.0.0/16", "GatewayId": "local", "State": "active", "Origin": "CreateRouteTable"}}"#);
+    let to_tgw = r#"{"DestinationCidrBlock": "10.0.0.0/8", "TransitGatewayId": "tgw-1", "State": "active", "Origin": "CreateRoute"}"#;
+    let table = |n: u8| format!(r#"{{"RouteTableId": "rtb-{n}", "VpcId": "vpc-{n}", "Routes": [{}, {to_tgw}], "Associations": [{{"Main": true, "RouteTableAssociationId": "rtbassoc-{n}"}}]}}"#, local(n));
+    let anywhere = r#"[{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]"#;
+    let group = |n: u8| format!(r#"{{"GroupId": "sg-{n}", "GroupName": "open", "VpcId": "vpc-{n}", "IpPermissions": {anywhere}, "IpPermissionsEgress": {anywhere}}}"#);
+    let instance = |n: u8| format!(r#"{{"InstanceId": "i-{n}", "State": {{"Name": "running"}}, "NetworkInterfaces": [{{"NetworkInterfaceId": "eni-{n}", "SubnetId": "subnet-{n}", "VpcId": "vpc-{n}",
+        "PrivateIpAddress": "10.{n}.0.10", "Groups": [{{"GroupId": "sg-{n}"}}], "Attachment": {{"AttachmentId": "eni-attach-{n}", "DeviceIndex": 0, "Status": "attached"}}}}]}}"#);
+    let entry = |egress| format!(r#"{{"CidrBlock": "0.0.0.0/0", "Egress": {egress}, "Protocol": "-1", "RuleAction": "allow", "RuleNumber": 100}}"#);
+    let acl = |n: u8| format!(r#"{{"NetworkAclId": "acl-{n}", "VpcId": "vpc-{n}", "IsDefault": true, "Entries": [{}, {}], "Associations": [{{"NetworkAclAssociationId": "aclassoc-{n}", "NetworkAclId": "acl-{n}", "SubnetId": "subnet-{n}"}}]}}"#, entry(false), entry(true));
+    let attachment = |n: u8| format!(r#"{{"TransitGatewayAttachmentId": "tgw-attach-{n}", "TransitGatewayId": "tgw-1", "VpcId": "vpc-{n}", "State": "available", "SubnetIds": ["subnet-{n}"]}}"#);
+    let general = |n: u8| format!(r#"{{"TransitGatewayAttachmentId": "tgw-attach-{n}", "TransitGatewayId": "tgw-1", "ResourceType": "vpc", "State": "available", "Association": {{"TransitGatewayRouteTableId": "tgw-rtb-1", "State": "associated"}}}}"#);
+    let learned = |n: u8| format!(r#"{{"DestinationCidrBlock": "10.{n}.0.0/16", "Type": "propagated", "State": "active", "TransitGatewayAttachments": [{{"TransitGatewayAttachmentId": "tgw-attach-{n}"}}]}}"#);
+    let both = |of: &dyn Fn(u8) -> String| format!("[{}, {}]", of(1), of(2));
+    let mut files: Vec<DumpFile> = [
+        ("Vpcs", both(&vpc)), ("Subnets", both(&subnet)), ("RouteTables", both(&table)), ("SecurityGroups", both(&group)), ("Instances", both(&instance)),
+        ("NetworkAcls", both(&acl)), ("TransitGateways", r#"[{"TransitGatewayId": "tgw-1", "State": "available"}]"#.to_owned()),
+        ("TransitGatewayVpcAttachments", both(&attachment)), ("TransitGatewayAttachments", both(&general)),
+        ("TransitGatewayRouteTables", r#"[{"TransitGatewayRouteTableId": "tgw-rtb-1", "TransitGatewayId": "tgw-1", "State": "available"}]"#.to_owned()),
+    ]
+    .into_iter()
+    .map(|(key, list)| DumpFile { name: format!("d/{key}.json"), text: format!("{{\"{key}\": {list}}}") })
+    .collect();
+    let silent = read(files.clone());
+    assert!(silent.notes.iter().any(|note| note.text.contains("the routes of tgw-rtb-1")), "{:#?}", silent.notes);
+    let fabric = |model: &Model| {
+        let fabric = Fabric::compile(model);
+        let reach = Reach::of(&fabric, Options::default()).unwrap();
+        let at = |name: &str| reach.indices().find(|(_, place)| place.name(&fabric) == name).unwrap().0;
+        !reach.between(at("i-1"), at("i-2")).both.is_empty()
+    };
+    assert!(!fabric(&silent.model), "what is not known is not open");
+    files.push(DumpFile { name: "d/tgw-rtb-1.json".into(), text: format!("{{\"Routes\": [{}, {}]}}", learned(1), learned(2)) });
+    let import = read(files.clone());
+    assert!(!import.is_incomplete(), "{:#?}", import.notes);
+    assert!(fabric(&import.model));
+    files.pop();
+    let blackhole = learned(2).replace("propagated", "static").replace("active", "blackhole");
+    files.push(DumpFile { name: "d/tgw-rtb-1.json".into(), text: format!("{{\"Routes\": [{}, {blackhole}]}}", learned(1)) });
+    assert!(!fabric(&read(files).model));
+}

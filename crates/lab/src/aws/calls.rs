@@ -7,7 +7,7 @@ use super::json::{Json, Value, cut};
 use super::note::NoteKind;
 
 /// Calls that the model knows: key of the answer, key of the id.
-const KNOWN: [(&str, &str); 20] = [
+const KNOWN: [(&str, &str); 25] = [
     ("Vpcs", "VpcId"),
     ("Subnets", "SubnetId"),
     ("RouteTables", "RouteTableId"),
@@ -27,6 +27,11 @@ const KNOWN: [(&str, &str); 20] = [
     ("PrefixLists", "PrefixListId"),
     ("DhcpOptions", "DhcpOptionsId"),
     ("Entries", "Cidr"),
+    ("TransitGateways", "TransitGatewayId"),
+    ("TransitGatewayVpcAttachments", "TransitGatewayAttachmentId"),
+    ("TransitGatewayPeeringAttachments", "TransitGatewayAttachmentId"),
+    ("TransitGatewayAttachments", "TransitGatewayAttachmentId"),
+    ("TransitGatewayRouteTables", "TransitGatewayRouteTableId"),
     ("VpcAttributes", "VpcId"),
 ];
 
@@ -53,7 +58,7 @@ impl<'j> Calls<'j> {
         }
         for (key, id) in KNOWN {
             // A peering connection is described by both of its accounts, an AWS prefix list by everybody.
-            if !matches!(key, "VpcPeeringConnections" | "PrefixLists" | "Entries" | "VpcAttributes") {
+            if !matches!(key, "VpcPeeringConnections" | "PrefixLists" | "Entries" | "VpcAttributes" | "TransitGatewayPeeringAttachments") {
                 calls.unique(key, id, reader);
             }
         }
@@ -75,6 +80,18 @@ impl<'j> Calls<'j> {
         }
         let mut is_read = entries.is_empty();
         for (key, value) in entries {
+            // Routes, associations and propagations of a transit gateway's table, of which only the file tells which.
+            if matches!(&**key, "Routes" | "TransitGatewayRouteTablePropagations" | "Associations") {
+                self.of.entry("TransitGatewayRoutes").or_default().push(Item::new(json, name.clone()));
+                return;
+            }
+            if matches!(&**key, "TransitGatewayStaticRoutes" | "TransitGatewayPropagations") {
+                let root = Item::new(json, name.clone());
+                let items = root.list(reader, key);
+                self.of.entry("TransitGatewayRoutes").or_default().extend(items);
+                is_read = true;
+                continue;
+            }
             if let Some((key, _)) = KNOWN.iter().find(|(known, _)| *known == &**key) {
                 let root = Item::new(json, name.clone());
                 if *key == "Entries" {
@@ -137,6 +154,11 @@ impl<'j> Calls<'j> {
     /// What one call answered.
     pub fn take(&mut self, key: &'static str) -> Vec<Item<'j>> {
         self.of.get_mut(key).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Whether a call was answered at all, be it with nothing.
+    pub fn has(&self, key: &str) -> bool {
+        self.of.contains_key(key)
     }
 
     /// Whether nothing was answered.

@@ -12,6 +12,7 @@ use model::nat_gateway::NatGatewayState;
 use model::network_acl::{NetworkAclAssociation, NetworkAclEntry};
 use model::network_interface::InterfaceType;
 use model::route_table::{Associated, RouteOrigin, RouteTableAssociation};
+use model::transit_gateway::AttachedTo;
 use model::*;
 
 use super::note::NoteKind;
@@ -34,6 +35,7 @@ fn unknown_group(vpc: &VpcId) -> Option<SecurityGroupId> {
 impl Dump<'_, '_> {
     pub(super) fn consistency(&mut self) {
         self.owners();
+        self.attached();
         self.associations();
         self.filled_in();
         self.members();
@@ -86,6 +88,36 @@ impl Dump<'_, '_> {
             self.reader.note(NoteKind::Missing, place, format!("the interfaces of {id}"));
             self.model.instances.remove(&id);
         }
+    }
+
+    /// Attachments of transit gateways without the gateway or the VPC.
+    fn attached(&mut self) {
+        let model = &mut self.model;
+        let (gateways, vpcs) = (&model.transit_gateways, &model.vpcs);
+        let gone = prune(&mut model.transit_gateway_attachments, |attachment| {
+            let no_gateway = |id: &TransitGatewayId| (!gateways.contains_key(id)).then(|| id.to_string());
+            let other = match &attachment.to {
+                AttachedTo::Vpc { vpc_id, .. } => (!vpcs.contains_key(vpc_id)).then(|| vpc_id.to_string()),
+                AttachedTo::Peering { accepter } => no_gateway(accepter),
+            };
+            no_gateway(&attachment.transit_gateway_id).or(other)
+        });
+        let gone = gone.into_iter().map(|(id, lacking)| (id.to_string(), lacking));
+        let tables = prune(&mut model.transit_gateway_route_tables, |t| (!gateways.contains_key(&t.transit_gateway_id)).then(|| t.transit_gateway_id.to_string()));
+        let gone: Vec<_> = gone.chain(tables.into_iter().map(|(id, lacking)| (id.to_string(), lacking))).collect();
+        self.lacks(gone);
+        let model = &mut self.model;
+        let mut missing = Vec::new();
+        for table in model.transit_gateway_route_tables.values_mut() {
+            let known = |id: &TransitGatewayAttachmentId| model.transit_gateway_attachments.contains_key(id);
+            let lost: Vec<_> = table.associations.iter().chain(&table.propagations).chain(table.routes.values().flatten()).filter(|id| !known(id)).cloned().collect();
+            missing.extend(lost.into_iter().map(|id| (table.id.to_string(), id.to_string())));
+            table.associations.retain(known);
+            table.propagations.retain(known);
+            // A route by what is not known drops what it takes.
+            table.routes.values_mut().for_each(|route| drop(route.take_if(|id| !known(id))));
+        }
+        missing.into_iter().for_each(|(who, what)| self.missing(who, what));
     }
 
     /// References that may point at nothing and are then cut.
@@ -289,7 +321,6 @@ impl Dump<'_, '_> {
     fn routes(&mut self) {
         let model = &self.model;
         let mut missing: Vec<(String, String)> = Vec::new();
-        let mut transit = Vec::new();
         let mut unexplained: Vec<(RouteTableId, String)> = Vec::new();
         for table in model.route_tables.values() {
             for route in &table.routes {
@@ -302,10 +333,7 @@ impl Dump<'_, '_> {
                     RouteTarget::EgressOnlyInternetGateway(id) => model.egress_only_internet_gateways.contains_key(id),
                     RouteTarget::VpcEndpoint(id) => model.vpc_endpoints.contains_key(id),
                     RouteTarget::VpnGateway(id) => model.vpn_gateways.contains_key(id),
-                    RouteTarget::TransitGateway(id) => {
-                        transit.push((table.id.clone(), format!("{} leads to {id}: transit gateways pass nothing here", route.destination)));
-                        true
-                    }
+                    RouteTarget::TransitGateway(id) => model.transit_gateways.contains_key(id),
                 };
                 let is_blackhole = self.blackholes.contains(&(table.id.clone(), route.destination.clone()));
                 if !is_known && !is_blackhole {
@@ -313,7 +341,7 @@ impl Dump<'_, '_> {
                 }
                 // The account knows more of a target than a dump tells: that the two differ must not go unsaid.
                 let is_active = model.route_state(table, route) == model::route_table::RouteState::Active;
-                if is_known && is_active == is_blackhole && !matches!(route.target, RouteTarget::TransitGateway(_)) {
+                if is_known && is_active == is_blackhole {
                     let (said, is) = if is_blackhole { ("a blackhole", "active") } else { ("active", "a blackhole") };
                     let text = format!("why {} to {} is {said} in the account: here it is {is}", route.destination, route.target);
                     unexplained.push((table.id.clone(), text));
@@ -329,10 +357,6 @@ impl Dump<'_, '_> {
         for (table, text) in unexplained {
             let place = self.place_of(&table);
             self.reader.note(NoteKind::Missing, place, format!("{table}: {text}"));
-        }
-        for (table, text) in transit {
-            let place = self.place_of(&table);
-            self.reader.note(NoteKind::NotModelled, place, format!("{table}: {text}"));
         }
     }
 

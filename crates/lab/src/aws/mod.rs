@@ -1,7 +1,7 @@
 //! Reads what `aws ec2 describe-…` wrote into a model: the ids, states and tags of the account, as they are.
 //!
 //! Start at [`read`]. `json` makes values with places of text, `calls` sorts them by the call that answered them,
-//! `field` reads fields. `network`, `policy`, `interface` and `connect` fill the model's tables, one resource after the
+//! `field` reads fields. `network`, `policy`, `interface`, `connect` and `transit` fill the model's tables, one resource after the
 //! other; `consistency` compares what they say of each other. An account that exists is a fact and no request, so no
 //! quota is met and no operation asked. What the dump lacks is treated as absent and noted ([`Note`]).
 
@@ -15,6 +15,7 @@ mod network;
 mod note;
 mod policy;
 mod time;
+mod transit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
@@ -123,6 +124,7 @@ impl Dump<'_, '_> {
         self.peerings();
         self.endpoints();
         self.served();
+        self.transit_gateways();
         self.route_tables();
         self.region();
         self.consistency();
