@@ -19,6 +19,7 @@ mod plain;
 pub mod reach;
 pub mod traffic;
 pub mod who;
+pub mod why;
 
 pub use atom::{Atom, Atoms};
 pub use class::Class;

@@ -84,6 +84,8 @@ pub enum Command {
     Rm(power::NamesArgs),
     /// Try one port now: open, refused or filtered, and where it ended
     Check(CheckArgs),
+    /// Why a packet arrives and is answered, or not: every rule that decides, everything that blocks, proved fixes
+    Why(crate::command::why::WhyArgs),
     /// Does the lab keep its promises (`expect:`)
     Test(crate::command::test::TestArgs),
     /// Put a hidden mistake into a running lab, to find and repair

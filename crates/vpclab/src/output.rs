@@ -29,6 +29,8 @@ pub enum Format {
     Tap,
     /// JUnit's XML.
     Junit,
+    /// What AWS's own command prints: DescribeNetworkInsightsAnalyses.
+    Aws,
 }
 
 /// Where a command prints.

@@ -37,6 +37,7 @@ pub mod traceroute;
 pub mod up;
 pub mod uplink;
 pub mod version;
+pub mod why;
 
 use std::process::ExitCode;
 
@@ -53,6 +54,9 @@ use crate::output::{Format, Output};
 pub fn run(command: Command, global: &Global, output: &Output) -> Result {
     if matches!(output.format, Format::Tap | Format::Junit) && !matches!(command, Command::Test(_) | Command::Matrix(_)) {
         return Err(Failure::usage("only `test` reports as TAP or JUnit").hint("-o table or json"));
+    }
+    if output.format == Format::Aws && !matches!(command, Command::Why(_)) {
+        return Err(Failure::usage("only `why` prints in AWS's shape").hint("-o table or json"));
     }
     match command {
         Command::Init(arguments) => init::run(&arguments, global, output),
@@ -75,6 +79,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Rm(arguments) => power::run(power::Verb::Remove, &arguments, global, output),
         Command::Daemon(verb) => daemon::run(verb, output),
         Command::Check(arguments) => check::run(&arguments, &Target::find(global, output)?, output),
+        Command::Why(arguments) => why::run(&arguments, &Target::find(global, output)?, output),
         Command::Test(arguments) => test::run(&arguments, &Target::find(global, output)?, output),
         Command::Ping(arguments) => ping::run(&arguments, global, output),
         Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),

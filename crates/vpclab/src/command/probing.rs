@@ -22,7 +22,7 @@ pub const MAX_PORTS: u32 = 64;
 const AT_ONCE: usize = 32_768;
 
 /// Source port of every probe, of the ephemeral range.
-const SOURCE_PORT: u16 = 49_152;
+pub const SOURCE_PORT: u16 = 49_152;
 
 /// A cloud that an engine carries.
 pub struct Prober {

@@ -1,0 +1,327 @@
+//! `why`: why a packet arrives and is answered, or not. On a lab file alone, or on the lab that is up.
+
+mod aws;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+use fabric::engine::Sender;
+use fabric::walker::Verdict;
+use fabric::{EndError, Fabric};
+use model::selector::End;
+use model::{PortRange, Probe, Selector};
+use proof::Options;
+use proof::why::text::{Style, headline, render, word};
+use proof::why::{Asker, Effort, Question, Why};
+use serde::Serialize;
+use serde_json::json;
+
+use super::target::Target;
+use crate::exit::{self, Failure, Result};
+use crate::output::{Format, Output};
+
+/// Pairs that one question may mean.
+const MOST_PAIRS: usize = 10_000;
+/// Columns where nobody says how many there are.
+const WIDTH: usize = 120;
+
+/// `why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// FROM TO PROTO/PORT, such as: web-1 db-1 tcp/3306, or web-1 db-1:3306. An end is an instance, interface, address,
+    /// block, `internet`, a place outside, sg:NAME or subnet:NAME
+    #[arg(required = true, num_args = 1.., value_name = "PROBE")]
+    pub words: Vec<String>,
+    /// Who sends, when the words name the receiver alone: --from internet web-1 tcp/443
+    #[arg(long, value_name = "FROM")]
+    pub from: Option<String>,
+    /// The verdict alone, on one line
+    #[arg(long)]
+    pub brief: bool,
+    /// Every protocol and port between the two, each with its verdict
+    #[arg(long)]
+    pub all_ports: bool,
+    /// Ports that clients send from; an answer must come through to each of them
+    #[arg(long, value_name = "FROM-TO", default_value = "1024-65535", value_parser = range)]
+    pub ephemeral: PortRange,
+    /// Send the packet too, and lay what is seen beside what is predicted; exit 5 when they disagree
+    #[arg(long, conflicts_with = "all_ports")]
+    pub verify: bool,
+}
+
+/// One answer, and how many pairs it stands for.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    why: Why,
+    /// Pairs of the question for which the answer is the same, this one included.
+    pairs: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verified: Option<verify::Verified>,
+    /// Other answers to other pairs of the question.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Told>,
+}
+
+/// Exit 0 when every pair is allowed, 1 when one is not, 5 when a packet that was sent fared otherwise.
+pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Wide, Format::Json, Format::Aws])?;
+    let probe = probe(arguments)?;
+    let fabric = Fabric::compile(&target.model);
+    let asker = Asker::new(&target.model, &fabric, Options { ephemeral: arguments.ephemeral });
+    let questions = questions(&probe, target, &fabric)?;
+    if arguments.all_ports {
+        return all_ports(&asker, &questions, output);
+    }
+    // Pairs that fare alike are told once, the worst first.
+    let mut groups: BTreeMap<_, Vec<&Question>> = BTreeMap::new();
+    for question in &questions {
+        let answer = asker.answer(question).map_err(|e| Failure::usage(e.to_string()))?;
+        let (verdict, decided) = answer.signature();
+        groups.entry((rank(verdict), decided)).or_default().push(question);
+    }
+    if output.format == Format::Aws {
+        let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
+        let analyses = all.iter().map(|question| aws::analysis(&asker, question)).collect::<Result<Vec<_>>>()?;
+        output.json(&json!({"NetworkInsightsAnalyses": analyses}))?;
+        return Ok(code(groups.keys().all(|(rank, _)| *rank == rank_of_allowed())));
+    }
+    let effort = Effort { fixes: !arguments.brief };
+    let mut told = Vec::new();
+    for alike in groups.values() {
+        let why = asker.why(alike[0], effort).map_err(|e| Failure::usage(e.to_string()))?;
+        told.push(Told { why, pairs: alike.len(), verified: None, others: Vec::new() });
+    }
+    if arguments.verify {
+        let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
+        let verified = verify::verify(target, &fabric, &probe, &all)?;
+        told.iter_mut().zip(verified).for_each(|(told, verified)| told.verified = Some(verified));
+    }
+    let disagrees = told.iter().any(|told| told.verified.as_ref().is_some_and(|verified| !verified.agrees));
+    let allowed = told.iter().all(|told| told.why.verdict == Verdict::Allowed);
+    match output.format {
+        Format::Json => {
+            let mut told = told.into_iter();
+            if let Some(mut first) = told.next() {
+                first.others = told.collect();
+                output.json(&first)?;
+            }
+        }
+        _ => people(&told, arguments, output),
+    }
+    Ok(if disagrees { exit::DISAGREEMENT.into() } else { code(allowed) })
+}
+
+fn code(allowed: bool) -> ExitCode {
+    if allowed { ExitCode::SUCCESS } else { exit::NO.into() }
+}
+
+/// The worst first.
+fn rank(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Denied => 0,
+        Verdict::OneWay => 1,
+        Verdict::Allowed => 2,
+    }
+}
+
+fn rank_of_allowed() -> u8 {
+    rank(Verdict::Allowed)
+}
+
+fn people(told: &[Told], arguments: &WhyArgs, output: &Output) {
+    let style = style(output);
+    for (position, one) in told.iter().enumerate() {
+        if position > 0 && !arguments.brief {
+            output.line("");
+        }
+        let text = if arguments.brief { headline(&one.why, style) } else { render(&one.why, style) };
+        output.line(text.trim_end());
+        if told.len() > 1 || one.pairs > 1 {
+            let pairs = if one.pairs == 1 { "this pair alone".to_owned() } else { format!("{} pairs that were asked for", one.pairs) };
+            output.line(format!("  stands for    {pairs}"));
+        }
+        if let Some(verified) = &one.verified {
+            verify::print(verified, output);
+        }
+    }
+}
+
+fn style(output: &Output) -> Style {
+    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let width = told.or_else(terminal).unwrap_or(WIDTH).clamp(60, 200);
+    Style { width, colour: output.colour() }
+}
+
+#[cfg(target_os = "linux")]
+fn terminal() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn terminal() -> Option<usize> {
+    None
+}
+
+/// The probe that the words mean; `--from` stands before them, and `--all-ports` needs no port.
+fn probe(arguments: &WhyArgs) -> Result<Probe> {
+    let words = arguments.from.iter().chain(&arguments.words);
+    let mut words: Vec<&str> = words.flat_map(|word| word.split_whitespace()).collect();
+    let is_plain = |word: &&str| word.matches(':').count() != 1 || word.starts_with("sg:") || word.starts_with("subnet:");
+    let has_arrow = words.iter().any(|word| matches!(*word, "-" | "->" | "→" | "=>"));
+    if arguments.all_ports && words.len() == 2 && words.last().is_some_and(is_plain) && !has_arrow {
+        words.push("tcp/1");
+    }
+    lab::sentence::parse_probe(&words).map_err(|e| {
+        let failure = Failure::usage(e.message);
+        match (e.hint, arguments.from.is_some()) {
+            (_, true) if words.len() > 3 => failure.hint("--from FROM says who sends: then come TO PROTO/PORT alone"),
+            (Some(hint), _) => failure.hint(hint),
+            (None, _) => failure,
+        }
+    })
+}
+
+fn range(text: &str) -> std::result::Result<PortRange, String> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    match (from.trim().parse::<u16>(), to.trim().parse::<u16>()) {
+        (Ok(from), Ok(to)) if 0 < from && from <= to => Ok(PortRange { from, to }),
+        _ => Err("a range of ports from 1 to 65535, such as 32768-60999".to_owned()),
+    }
+}
+
+/// Every pair that the ends mean. Errors: none, or too many.
+fn questions(probe: &Probe, target: &Target, fabric: &Fabric) -> Result<Vec<Question>> {
+    let ends = |selector: &Selector| {
+        let nothing = |e: model::selector::NothingSelected| {
+            let known: Vec<&str> = e.known.iter().map(String::as_str).collect();
+            let hint = match selector {
+                Selector::Named(name) => super::source::did_you_mean(name, "ends", &known),
+                _ => format!("there are: {}", e.known.join(", ")),
+            };
+            Failure::usage(e.to_string()).hint(hint)
+        };
+        let ends = selector.ends(&target.model).map_err(nothing)?;
+        match ends.is_empty() {
+            true => Err(Failure::usage(format!("`{selector}` selects nothing"))),
+            false => Ok(ends),
+        }
+    };
+    let bad = |e: EndError| Failure::usage(e.to_string());
+    let (sources, destinations) = (ends(&probe.source)?, ends(&probe.destination)?);
+    let mut questions: Vec<Question> = Vec::new();
+    let mut outside = false;
+    for source in &sources {
+        let mut senders = fabric.senders(source).map_err(bad)?;
+        // Of the hosts that stand for the internet, the one that no rule speaks of comes first.
+        if let (End::Internet, Some(general)) = (source, fabric.representative()) {
+            senders.sort_by_key(|sender| *sender != Sender::Outside(IpAddr::V4(general)));
+        }
+        for from in senders {
+            for destination in &destinations {
+                for to in receivers(fabric, &from, destination)? {
+                    if is_same(fabric, &from, &to) {
+                        continue;
+                    }
+                    if is_outside(fabric, &from, &to) {
+                        outside = true;
+                        continue;
+                    }
+                    questions.push(Question { from: from.clone(), to, packet: probe.packet });
+                    if questions.len() > MOST_PAIRS {
+                        let message = format!("the two ends mean more than {MOST_PAIRS} pairs");
+                        return Err(Failure::usage(message).hint("name fewer; `matrix` asks all pairs at once"));
+                    }
+                }
+            }
+        }
+    }
+    match questions.is_empty() {
+        true if outside => Err(Failure::usage("both ends are outside: how they reach each other is not the lab's affair").hint("name an instance")),
+        true => Err(Failure::usage("the two ends are one and the same")),
+        false => Ok(questions),
+    }
+}
+
+/// An interface as such, anybody else at each address.
+fn receivers(fabric: &Fabric, from: &Sender, end: &End) -> Result<Vec<End>> {
+    match end {
+        End::Interface { .. } | End::Address(_) => Ok(vec![end.clone()]),
+        End::Internet => {
+            let mut all = fabric.representatives();
+            all.sort_by_key(|address| Some(*address) != fabric.representative());
+            Ok(all.into_iter().map(|address| End::Address(IpAddr::V4(address))).collect())
+        }
+        _ => {
+            let all = fabric.destinations(from, end).map_err(|e| Failure::usage(e.to_string()))?;
+            Ok(all.into_iter().map(End::Address).collect())
+        }
+    }
+}
+
+fn is_same(fabric: &Fabric, from: &Sender, to: &End) -> bool {
+    match (from, to) {
+        (Sender::Interface(own), End::Interface { interface, .. }) => own == interface,
+        (Sender::Interface(own), End::Address(address)) => {
+            let index = fabric.interface_by_id(own);
+            index.is_some_and(|index| fabric.interfaces[index].holds(*address))
+        }
+        (Sender::Outside(own), End::Address(address)) => own == address,
+        _ => false,
+    }
+}
+
+fn is_outside(fabric: &Fabric, from: &Sender, to: &End) -> bool {
+    let is_own = |to: IpAddr| {
+        let held = matches!(fabric.find_address(to), Some(fabric::Entity::Interface(_)));
+        held || fabric.vpcs.values().any(|vpc| vpc.contains(to))
+    };
+    matches!((from, to), (Sender::Outside(_), End::Address(address)) if !is_own(*address))
+}
+
+/// Every kind of packet between each pair, with its verdict and what blocks.
+fn all_ports(asker: &Asker<'_>, questions: &[Question], output: &Output) -> Result {
+    if output.format == Format::Aws {
+        return Err(Failure::usage("AWS's analyses speak of one packet each").hint("leave --all-ports out, or use -o json"));
+    }
+    let mut any = false;
+    let mut rows = Vec::new();
+    for question in questions {
+        let found = asker.all_packets(question).map_err(|e| Failure::usage(e.to_string()))?;
+        let brief = asker.why(question, Effort { fixes: false }).map_err(|e| Failure::usage(e.to_string()))?;
+        let (from, to) = (brief.from.name.clone(), brief.to.name.clone());
+        let mut lines = Vec::new();
+        let mut parts = Vec::new();
+        for (traffic, answer) in &found {
+            let world = answer.world(asker.cloud().model, asker.cloud().fabric);
+            let blockers: Vec<(String, Option<&str>)> = answer
+                .explanation
+                .blockers()
+                .map(|reason| (reason.at.label(world.fabric), reason.code.map(|code| code.as_str())))
+                .collect();
+            any |= answer.explanation.verdict == Verdict::Allowed;
+            let text: Vec<String> = blockers.iter().map(|(at, code)| format!("{at} {}", code.unwrap_or_default()).trim_end().to_owned()).collect();
+            lines.push(vec![word(answer.explanation.verdict).to_owned(), traffic.to_string(), text.join(", ")]);
+            let blockers: Vec<_> = blockers.iter().map(|(at, code)| json!({"at": at, "code": code})).collect();
+            parts.push(json!({"verdict": answer.explanation.verdict, "traffic": traffic, "blockers": blockers}));
+        }
+        rows.push((json!({"from": from, "to": to, "ports": parts}), format!("{from} -> {to}"), lines));
+    }
+    if output.format == Format::Json {
+        let pairs: Vec<_> = rows.into_iter().map(|(json, ..)| json).collect();
+        output.json(&json!({"schema": "vpclab-why-ports/1", "pairs": pairs}))?;
+    } else {
+        for (_, title, lines) in rows {
+            output.line(title);
+            let width = lines.iter().map(|line| line[1].chars().count()).max().unwrap_or(0).min(48);
+            for line in lines {
+                output.line(format!("  {:7}  {:width$}  {}", line[0], line[1], line[2]).trim_end());
+            }
+        }
+    }
+    Ok(code(any))
+}
