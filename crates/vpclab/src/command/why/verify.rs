@@ -1,5 +1,6 @@
 //! `why --verify`: the packet sent too, and what was seen laid beside what is predicted.
 
+use conformance::EngineName;
 use fabric::Fabric;
 use fabric::walker::Verdict;
 use model::{PortRange, Probe};
@@ -32,7 +33,7 @@ pub struct Verified {
 
 /// Sends every packet, with real packets.
 pub fn verify(target: &Target, fabric: &Fabric, probe: &Probe, questions: &[&Question]) -> Result<Vec<Verified>> {
-    let mut prober = Prober::start(target, "linux")?;
+    let mut prober = Prober::start(target, EngineName::Linux)?;
     let on = match &target.running {
         Some(running) => format!("lab {}, which is up", running.name),
         None => "real packets in a cloud made for this".to_owned(),
