@@ -84,7 +84,11 @@ impl Blocked<'_> {
     pub fn candidates(&self) -> Vec<Candidate> {
         use ExplanationCode as Code;
         let Some(hop) = self.hop() else {
-            return self.unrouted();
+            // Nothing that a rule decided: what is in a gateway's table, or that nobody has the address.
+            return match (self.reason.stage, self.way.hops.last()) {
+                (Stage::NatGateway, Some(last)) => self.elsewhere(&last.header),
+                _ => self.unrouted(),
+            };
         };
         let header = &hop.header;
         match (self.reason.stage, self.reason.at, self.reason.code) {
@@ -359,7 +363,8 @@ impl Blocked<'_> {
             .hops
             .iter()
             .position(|hop| hop.reason == *self.reason);
-        let before = self.way.hops[..at.unwrap_or(0)].iter().rev();
+        let hops = &self.way.hops;
+        let before = hops[..at.unwrap_or(hops.len())].iter().rev();
         let table = before.map(|hop| hop.reason.at).find_map(|at| match at {
             Component::RouteTable(table) => Some(table),
             _ => None,

@@ -249,7 +249,10 @@ impl Edit {
                 let request = CreateVpcPeeringConnection {
                     vpc_id: requester.clone(),
                     peer_vpc_id: accepter.clone(),
-                    tags: model::Tags::new(),
+                    tags: model::Tags::from([(
+                        "Name".to_owned(),
+                        peering_name(model, requester, accepter),
+                    )]),
                     origin: Origin::default(),
                 };
                 let id = operation::create_vpc_peering_connection(model, request)?;
@@ -426,6 +429,15 @@ impl Edit {
             |i| cloud.fabric.interfaces[i].name.clone(),
         )
     }
+}
+
+/// The name of a peering that a lab file would give it.
+fn peering_name(model: &Model, one: &VpcId, other: &VpcId) -> String {
+    let name = |id: &VpcId| {
+        let name = model.vpcs.get(id).and_then(|vpc| tag::name(&vpc.tags));
+        name.map_or_else(|| id.to_string(), str::to_owned)
+    };
+    format!("{}-{}", name(one), name(other))
 }
 
 fn route(table: &RouteTableId, destination: &Destination, target: &RouteTarget) -> CreateRoute {

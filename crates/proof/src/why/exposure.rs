@@ -1,6 +1,6 @@
 //! Which pairs a change opens or closes: everybody's reach before and after it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fabric::Fabric;
 use fabric::engine::Sender;
@@ -8,13 +8,12 @@ use model::Model;
 use model::selector::End;
 
 use super::{Question, view};
-use crate::place::Place;
+use crate::place::{Place, PlaceIndex};
 use crate::reach::{Options, Reach};
-use crate::traffic::TrafficSet;
 use crate::who::{natural, products, short};
 
 /// Pairs that are asked at most; more take too long for a command.
-const MOST_PLACES: usize = 600;
+const MOST_PLACES: usize = 1_500;
 /// Products that are named one by one.
 const NAMED: usize = 2;
 
@@ -35,47 +34,66 @@ fn key(fabric: &Fabric, place: Place) -> Key {
     }
 }
 
-fn pairs(fabric: &Fabric, reach: &Reach) -> BTreeMap<(Key, Key), TrafficSet> {
-    let mut pairs = BTreeMap::new();
-    for (from, source) in reach.indices() {
-        for (to, destination) in reach.indices() {
-            let both = reach.between(from, to).both;
-            if !both.is_empty() {
-                pairs.insert((key(fabric, source), key(fabric, destination)), both);
-            }
-        }
-    }
-    pairs
-}
-
 /// Pairs that can say more to each other in the second cloud than in the first.
 pub(super) fn opened(
     before: (&Fabric, &Reach),
     after: (&Fabric, &Reach),
     question: &Question,
 ) -> view::Exposure {
-    let old = pairs(before.0, before.1);
-    let new = pairs(after.0, after.1);
-    let grows =
-        |pair: &(Key, Key), now: &TrafficSet| old.get(pair).is_none_or(|was| !now.is_subset(was));
-    let grown: BTreeSet<(Key, Key)> = new
-        .iter()
-        .filter(|(pair, now)| grows(pair, now))
-        .map(|(pair, _)| pair.clone())
+    let old: BTreeMap<Key, PlaceIndex> = before
+        .1
+        .indices()
+        .map(|(index, place)| (key(before.0, place), index))
         .collect();
-    let this = this_pair(question);
-    let reverse = (this.1.clone(), this.0.clone());
-    // Both clouds know the names; a place that only one has is named by it.
-    let mut names: BTreeMap<Key, String> = BTreeMap::new();
-    for (fabric, reach) in [after, before] {
-        for place in reach.places() {
-            names.insert(key(fabric, *place), place.name(fabric));
+    let all: Vec<(PlaceIndex, Key)> = after
+        .1
+        .indices()
+        .map(|(index, place)| (index, key(after.0, place)))
+        .collect();
+    let class = |reach: &Reach, place: Option<PlaceIndex>| place.map(|place| reach.class_of(place));
+    // Pairs of the same classes in both clouds fare alike.
+    let mut known: HashMap<_, bool> = HashMap::new();
+    let mut grown: BTreeSet<(PlaceIndex, PlaceIndex)> = BTreeSet::new();
+    for (from, from_key) in &all {
+        let old_from = old.get(from_key).copied();
+        for (to, to_key) in all.iter().filter(|(to, _)| to != from) {
+            let old_to = old.get(to_key).copied();
+            let classes = (
+                (class(after.1, Some(*from)), class(after.1, Some(*to))),
+                (class(before.1, old_from), class(before.1, old_to)),
+            );
+            let grows = known.entry(classes).or_insert_with(|| {
+                let was = old_from.zip(old_to);
+                let was = was
+                    .map(|(from, to)| before.1.between(from, to).both)
+                    .unwrap_or_default();
+                !after.1.between(*from, *to).both.is_subset(&was)
+            });
+            if *grows {
+                grown.insert((*from, *to));
+            }
         }
     }
-    let with_this = grown.contains(&this);
+    let (this_from, this_to) = this_pair(question);
+    let find = |wanted: &Key| {
+        all.iter()
+            .find(|(_, key)| key == wanted)
+            .map(|(index, _)| *index)
+    };
+    let this = find(&this_from).zip(find(&this_to));
+    let with_this = this.is_some_and(|pair| grown.contains(&pair));
+    let is_this = |pair: &(PlaceIndex, PlaceIndex)| {
+        this.is_some_and(|(from, to)| *pair == (from, to) || *pair == (to, from))
+    };
+    let names: Vec<String> = after
+        .1
+        .places()
+        .iter()
+        .map(|place| place.name(after.0))
+        .collect();
     view::Exposure {
         pairs: grown.len(),
-        only_this: with_this && grown.iter().all(|pair| *pair == this || *pair == reverse),
+        only_this: with_this && grown.iter().all(is_this),
         with_this,
         label: label(&grown, &names),
     }
@@ -94,24 +112,20 @@ fn this_pair(question: &Question) -> (Key, Key) {
     (from, to)
 }
 
-/// `4 web x 3 db, internet x 2 web, …`, the largest first.
-fn label(pairs: &BTreeSet<(Key, Key)>, names: &BTreeMap<Key, String>) -> String {
-    fn name<'n>(names: &'n BTreeMap<Key, String>, key: &'n Key) -> &'n str {
-        names.get(key).map_or(key.as_str(), String::as_str)
-    }
-    let short_of = |keys: &BTreeSet<&str>| {
-        let mut sorted: Vec<&str> = keys.iter().copied().collect();
+/// `4 web x 3 db; internet x 2 web; …`, the largest first.
+fn label(pairs: &BTreeSet<(PlaceIndex, PlaceIndex)>, names: &[String]) -> String {
+    let short_of = |places: &BTreeSet<PlaceIndex>| {
+        let mut sorted: Vec<&str> = places
+            .iter()
+            .map(|place| names[place.0 as usize].as_str())
+            .collect();
         sorted.sort_by_key(|name| natural(name));
         short(&sorted)
     };
-    let named: BTreeSet<(&str, &str)> = pairs
-        .iter()
-        .map(|(from, to)| (name(names, from), name(names, to)))
-        .collect();
-    let mut all = products(named);
+    let mut all = products(pairs.iter().copied());
     all.sort_by_key(|(from, to)| std::cmp::Reverse(from.len() * to.len()));
     // A product and its mirror image are told once.
-    let mut told: Vec<(BTreeSet<&str>, BTreeSet<&str>, bool)> = Vec::new();
+    let mut told: Vec<(BTreeSet<PlaceIndex>, BTreeSet<PlaceIndex>, bool)> = Vec::new();
     for (from, to) in all {
         match told
             .iter_mut()
@@ -122,10 +136,15 @@ fn label(pairs: &BTreeSet<(Key, Key)>, names: &BTreeMap<Key, String>) -> String 
         }
     }
     let more = told.len().saturating_sub(NAMED);
-    let text = |(from, to, both): &(BTreeSet<&str>, BTreeSet<&str>, bool)| match (from == to, both)
-    {
+    let text = |(from, to, both): &(BTreeSet<PlaceIndex>, BTreeSet<PlaceIndex>, bool)| match (
+        from == to,
+        both,
+    ) {
         (true, _) if from.len() == 2 => {
-            let both: Vec<&str> = from.iter().copied().collect();
+            let both: Vec<&str> = from
+                .iter()
+                .map(|place| names[place.0 as usize].as_str())
+                .collect();
             format!("{}, both ways", both.join(" x "))
         }
         (true, _) => format!("{} among themselves", short_of(from)),

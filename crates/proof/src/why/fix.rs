@@ -45,14 +45,18 @@ impl Asker<'_> {
         let before = self.reach();
         let mut fixes: Vec<Fix> = Vec::new();
         for changed in found {
-            let after = before.and_then(|before| {
+            let both = before.and_then(|before| {
                 let (fabric, reach) = exposure::proved(&changed.model, self.options)?;
                 let (old, new) = ((self.fabric, before), (&fabric, &reach));
-                Some(exposure::opened(old, new, question))
+                let opens = exposure::opened(old, new, question);
+                Some((opens, exposure::opened(new, old, question)))
             });
+            let (opens, closes) = both.unzip();
             fixes.push(Fix {
                 edits: self.texts(&changed.edits),
-                opens: after,
+                changes: changed.edits,
+                opens,
+                closes: closes.filter(|closes| closes.pairs > 0),
             });
         }
         let pairs = |fix: &Fix| fix.opens.as_ref().map_or(usize::MAX, |opens| opens.pairs);

@@ -428,12 +428,7 @@ fn fixes(fixes: &[Fix], style: Style, text: &mut String) {
                 "   ".to_owned()
             };
             let last = position + 1 == fix.edits.len();
-            let opens = fix
-                .opens
-                .as_ref()
-                .filter(|_| last)
-                .map(opens)
-                .unwrap_or_default();
+            let opens = if last { effect(fix) } else { String::new() };
             let origin = edit
                 .origin
                 .as_ref()
@@ -464,6 +459,20 @@ fn fixes(fixes: &[Fix], style: Style, text: &mut String) {
             put(text, style, left, 9);
             put(text, style, &format!("       {right}"), 9);
         }
+    }
+}
+
+/// `opens 12 pairs (4 web x 3 db), closes 2 pairs (…)`.
+fn effect(fix: &Fix) -> String {
+    let opens = fix.opens.as_ref().map(opens).unwrap_or_default();
+    match &fix.closes {
+        Some(Exposure {
+            pairs: 1, label, ..
+        }) => format!("{opens}, and closes 1 pair ({label})"),
+        Some(Exposure { pairs, label, .. }) => {
+            format!("{opens}, and closes {pairs} pairs ({label})")
+        }
+        None => opens,
     }
 }
 

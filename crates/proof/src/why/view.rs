@@ -6,6 +6,7 @@ use fabric::walker::Verdict;
 use model::Origin;
 use serde::Serialize;
 
+use super::edit::Edit;
 use crate::traffic::TrafficSet;
 
 /// Name and version of the JSON form.
@@ -212,8 +213,13 @@ pub struct Blocker {
 pub struct Fix {
     /// What to change.
     pub edits: Vec<EditText>,
+    /// The same as operations, for programs that make them.
+    #[serde(skip)]
+    pub changes: Vec<Edit>,
     /// Pairs that it lets say more to each other than before; none where nobody counted.
     pub opens: Option<Exposure>,
+    /// Pairs that can say less to each other with it; none where nobody counted, or where there is none.
+    pub closes: Option<Exposure>,
 }
 
 /// One change, for people and for their lab file.
