@@ -2,10 +2,13 @@
 //! the figures and how to repeat them.
 //!
 //! Start at [`figure`] (what a figure is); then one module a question: [`lifecycle`] (up and down), [`packet`] (the way of
-//! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line). [`cloud`] writes the labs,
+//! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line), [`proof`]
+//! (all pairs of an [`account`]). [`cloud`] writes the labs,
 //! [`running`] carries one, [`reference`] makes the bare devices, [`peer`] runs other programs.
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod account;
 #[cfg(target_os = "linux")]
 mod change;
 #[cfg(target_os = "linux")]
@@ -25,9 +28,16 @@ mod packet;
 #[cfg(target_os = "linux")]
 mod peer;
 #[cfg(target_os = "linux")]
+mod proof;
+#[cfg(target_os = "linux")]
 mod reference;
 #[cfg(target_os = "linux")]
 mod running;
+// Clouds in a few words, as the tests of the engines have them.
+#[cfg(target_os = "linux")]
+#[allow(dead_code, clippy::unwrap_used, reason = "tests use the rest of it")]
+#[path = "../../linux/tests/support/world.rs"]
+mod world;
 
 #[cfg(target_os = "linux")]
 mod cli {
@@ -35,7 +45,7 @@ mod cli {
 
     use clap::{Parser, Subcommand};
 
-    use crate::{change, command, lifecycle, machine, memory, packet, peer};
+    use crate::{change, command, lifecycle, machine, memory, packet, peer, proof};
 
     /// What went wrong, as a sentence.
     pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -94,6 +104,12 @@ mod cli {
             #[arg(long, default_value = "examples/shop.yaml")]
             lab: PathBuf,
         },
+        /// All pairs of synthetic accounts, all ports
+        Proof {
+            /// The two largest accounts too: a hundred thousand interfaces
+            #[arg(long)]
+            largest: bool,
+        },
         /// Serves this program's own start inside new namespaces
         #[command(hide = true)]
         PeerIpBatch {
@@ -114,6 +130,7 @@ mod cli {
             What::Change { size, changes } => change::measure(size, changes, cli.runs),
             What::Memory { size, program } => memory::measure(size, cli.runs, &program),
             What::Command { program, lab } => command::measure(&program, &lab, cli.runs),
+            What::Proof { largest } => proof::measure(cli.runs, largest),
             What::PeerIpBatch { count } => peer::ip_batch::inside(count),
         }
     }

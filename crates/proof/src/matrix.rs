@@ -1,14 +1,16 @@
 //! Every pair of interfaces at once: for each class that receives and each atom, a row of bits says which classes of
 //! senders get through. Rows are made from what groups admit, what lists let pass and where routes lead, each decided once
 //! for all whom it treats alike; none is kept longer than it is looked at.
+//!
+//! Start at [`Reach::rows`] and [`Reach::totals`]. `side` has what is asked of one VPC's interfaces again and again.
+
+mod side;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 
-use fabric::group::{GroupRule, RulePeer};
-use fabric::index::{GroupIndex, GroupSetIndex, InterfaceIndex, RowIndex, SubnetIndex, VpcIndex};
+use fabric::group::GroupRule;
+use fabric::index::{GroupSetIndex, InterfaceIndex, RowIndex, SubnetIndex, VpcIndex};
 use fabric::route::Route;
-use fabric::stage::security_group;
 use fabric::{Direction, Family};
 use ipnet::IpNet;
 use model::TrafficMatch;
@@ -17,6 +19,7 @@ use crate::bits::Bits;
 use crate::place::Place;
 use crate::plain::{Passing, Way, way};
 use crate::reach::Reach;
+use side::{Matches, Member, Side};
 
 /// What a matrix comes to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,19 +32,17 @@ pub struct Totals {
     pub asked_alone: u64,
 }
 
-/// Who reaches one class of receivers with one atom of traffic.
+/// Who reaches one class of receivers.
 pub struct Row<'m> {
     /// The receivers, by their position in [`Reach::classes`].
     pub to: usize,
-    /// The atom, by its position in [`Reach::atoms`].
-    pub atom: usize,
-    senders: &'m [Sender],
+    senders: &'m [Member],
     request: &'m Bits,
     both: &'m Bits,
 }
 
 impl Row<'_> {
-    /// Classes of senders whose requests arrive, ascending in no order but always the same.
+    /// Classes of senders whose requests arrive; in no particular order, and always in the same.
     pub fn request(&self) -> impl Iterator<Item = usize> + '_ {
         self.request.iter().map(|position| self.senders[position].class)
     }
@@ -52,11 +53,18 @@ impl Row<'_> {
     }
 }
 
-/// A class of one VPC's interfaces, as sender or receiver.
-struct Sender {
-    class: usize,
-    /// Who stands for it.
-    interface: InterfaceIndex,
+/// Who looks at rows.
+pub trait Look {
+    /// A row of one atom, by its position in [`Reach::atoms`]; not empty.
+    fn row(&mut self, atom: usize, row: &Row<'_>) {
+        let _ = (atom, row);
+    }
+    /// The rows of all atoms as one: who reaches the receivers with anything.
+    fn any(&mut self, row: &Row<'_>) {
+        let _ = row;
+    }
+    /// A pair of classes whose way is not plain: [`Reach::between_classes`] knows.
+    fn alone(&mut self, from: usize, to: usize);
 }
 
 /// Senders whose packets routes and lists treat alike.
@@ -66,108 +74,97 @@ struct Net {
     passing: Option<Passing>,
 }
 
-/// The interfaces of a VPC, by class, and what is asked of them again and again.
-struct Side {
-    senders: Vec<Sender>,
-    by_group: HashMap<GroupIndex, Bits>,
-    /// Those whose groups let everything out.
-    unrestricted: Bits,
-    restricted: BTreeMap<GroupSetIndex, Bits>,
-    /// Those of one subnet that lists know by one part of the addresses.
-    nets: BTreeMap<(SubnetIndex, u32), Bits>,
+/// What the groups of senders let out to all receivers alike, and to some of them.
+struct Outward<'a> {
+    /// By atom.
+    to_all: Vec<Bits>,
+    to_some: Vec<(Bits, &'a Bits, &'a Bits)>,
 }
 
 impl Reach {
-    /// Calls `visit` with every row that is not empty, between all interfaces of all VPCs that know each other's private
-    /// addresses; class pairs whose way is not plain come by `alone`, to be asked by [`Reach::between_classes`].
-    pub fn rows(&self, mut visit: impl FnMut(&Row<'_>), mut alone: impl FnMut(usize, usize)) {
+    /// Shows every row that is not empty, between all interfaces of all VPCs that know each other's private addresses.
+    pub fn rows(&self, look: &mut impl Look) {
         let (sides, several) = self.sides();
         for (to, receivers) in &sides {
             for (from, senders) in &sides {
                 if from == to || self.fabric().are_joined(*from, *to) {
-                    self.block(senders, receivers, (*from, *to), &mut visit, &mut alone);
+                    self.block(senders, receivers, (*from, *to), (0, 1), look);
                 }
             }
         }
-        let plain = sides.values().flat_map(|side| &side.senders).map(|sender| sender.class);
-        for class in plain {
-            several.iter().for_each(|other| [(class, *other), (*other, class)].into_iter().for_each(|(a, b)| alone(a, b)));
-        }
-        several.iter().for_each(|one| several.iter().for_each(|other| alone(*one, *other)));
+        self.beside(&sides, &several, look);
     }
 
-    /// Counts all pairs.
+    /// Counts all pairs, on as many processors as there are.
     pub fn totals(&self) -> Totals {
-        let classes = self.classes().len();
-        // What is open to a class at all, whatever the atom.
-        let mut open: BTreeMap<usize, (Bits, Bits)> = BTreeMap::new();
-        let mut alone = Vec::new();
-        self.rows(
-            |row| {
-                let (request, both) = open.entry(row.to).or_insert_with(|| (Bits::none(classes), Bits::none(classes)));
-                row.request().for_each(|class| request.insert(class));
-                row.both().for_each(|class| both.insert(class));
-            },
-            |from, to| alone.push((from, to)),
-        );
-        let members = |class: usize| self.classes()[class].members.len() as u64;
-        let pairs = |from: usize, to: usize| members(from) * (members(to) - u64::from(from == to));
-        let mut totals = Totals { asked_alone: alone.len() as u64, ..Totals::default() };
-        for (to, (request, both)) in &open {
-            totals.exposed += request.iter().map(|from| pairs(from, *to)).sum::<u64>();
-            totals.pairs += both.iter().map(|from| pairs(from, *to)).sum::<u64>();
-        }
-        for (from, to) in alone {
-            let Some(between) = self.between_classes(from, to) else { continue };
-            totals.exposed += if between.request.is_empty() { 0 } else { pairs(from, to) };
-            totals.pairs += if between.both.is_empty() { 0 } else { pairs(from, to) };
+        let (sides, several) = self.sides();
+        let parts = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let mut counted: Vec<Count<'_>> = std::thread::scope(|scope| {
+            let count = |part: usize| {
+                let sides = &sides;
+                scope.spawn(move || {
+                    let mut count = Count { reach: self, totals: Totals::default(), alone: Vec::new() };
+                    for (to, receivers) in sides {
+                        for (from, senders) in sides {
+                            if from == to || self.fabric().are_joined(*from, *to) {
+                                self.block(senders, receivers, (*from, *to), (part, parts), &mut count);
+                            }
+                        }
+                    }
+                    count
+                })
+            };
+            let threads: Vec<_> = (0..parts).map(count).collect();
+            // Half a count would be a wrong one.
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|why| std::panic::resume_unwind(why))).collect()
+        });
+        let mut beside = Count { reach: self, totals: Totals::default(), alone: Vec::new() };
+        self.beside(&sides, &several, &mut beside);
+        counted.push(beside);
+        let mut totals = Totals::default();
+        for Count { totals: part, alone, .. } in counted {
+            totals.pairs += part.pairs;
+            totals.exposed += part.exposed;
+            totals.asked_alone += alone.len() as u64;
+            for (from, to) in alone {
+                let Some(between) = self.between_classes(from, to) else { continue };
+                totals.exposed += if between.request.is_empty() { 0 } else { self.members(from, to) };
+                totals.pairs += if between.both.is_empty() { 0 } else { self.members(from, to) };
+            }
         }
         totals
+    }
+
+    /// Ordered pairs of members of two classes.
+    fn members(&self, from: usize, to: usize) -> u64 {
+        let members = |class: usize| self.classes()[class].members.len() as u64;
+        members(from) * (members(to) - u64::from(from == to))
     }
 
     /// The classes of each VPC's interfaces, and those whose system has several.
     fn sides(&self) -> (BTreeMap<VpcIndex, Side>, Vec<usize>) {
         let fabric = self.fabric();
-        let (mut of_vpc, mut several): (BTreeMap<VpcIndex, Vec<Sender>>, _) = (BTreeMap::new(), Vec::new());
+        let (mut of_vpc, mut several): (BTreeMap<VpcIndex, Vec<Member>>, _) = (BTreeMap::new(), Vec::new());
         for (class, first) in self.classes().iter().map(|class| &class.members).enumerate() {
             let Place::Interface(interface) = self.places()[first[0].as_usize()] else { continue };
             match self.is_alone(interface) {
-                true => {
-                    let sender = Sender { class, interface };
-                    of_vpc.entry(fabric.interfaces[interface].vpc).or_default().push(sender);
-                }
+                true => of_vpc.entry(fabric.interfaces[interface].vpc).or_default().push(Member { class, interface }),
                 false => several.push(class),
             }
         }
-        (of_vpc.into_iter().map(|(vpc, senders)| (vpc, self.side(senders))).collect(), several)
+        let side = |(vpc, members)| (vpc, Side::of(fabric, self.plain(), members, |set| self.lets_everything_out(set)));
+        (of_vpc.into_iter().map(side).collect(), several)
     }
 
-    fn side(&self, senders: Vec<Sender>) -> Side {
-        let (fabric, bound) = (self.fabric(), senders.len());
-        let mut side = Side {
-            by_group: HashMap::new(),
-            unrestricted: Bits::none(bound),
-            restricted: BTreeMap::new(),
-            nets: BTreeMap::new(),
-            senders,
-        };
-        for (position, sender) in side.senders.iter().enumerate() {
-            let interface = &fabric.interfaces[sender.interface];
-            // Nobody sends from what does not run.
-            if !interface.status.is_running() {
-                continue;
+    /// Pairs with somebody whose system has several interfaces.
+    fn beside(&self, sides: &BTreeMap<VpcIndex, Side>, several: &[usize], look: &mut impl Look) {
+        for class in sides.values().flat_map(|side| &side.members).map(|member| member.class) {
+            for other in several {
+                look.alone(class, *other);
+                look.alone(*other, class);
             }
-            for group in &interface.groups {
-                side.by_group.entry(*group).or_insert_with(|| Bits::none(bound)).insert(position);
-            }
-            match interface.group_set.filter(|set| !self.lets_everything_out(*set)) {
-                None => side.unrestricted.insert(position),
-                Some(set) => side.restricted.entry(set).or_insert_with(|| Bits::none(bound)).insert(position),
-            }
-            let net = (interface.subnet, self.plain().part(interface.primary_address()));
-            side.nets.entry(net).or_insert_with(|| Bits::none(bound)).insert(position);
         }
-        side
+        several.iter().for_each(|one| several.iter().for_each(|other| look.alone(*one, *other)));
     }
 
     fn lets_everything_out(&self, set: GroupSetIndex) -> bool {
@@ -175,30 +172,32 @@ impl Reach {
         self.fabric().rules_of(set, Direction::Egress).any(|(_, rule)| everything(rule))
     }
 
-    /// All rows from one VPC to another, or to itself.
+    /// The rows from one VPC to another, or to itself; of all receivers those of one part.
     fn block(
         &self,
         from: &Side,
         to: &Side,
         (source_vpc, vpc): (VpcIndex, VpcIndex),
-        visit: &mut impl FnMut(&Row<'_>),
-        alone: &mut impl FnMut(usize, usize),
+        (part, parts): (usize, usize),
+        look: &mut impl Look,
     ) {
-        let (fabric, plain, bound) = (self.fabric(), self.plain(), from.senders.len());
-        let mut ingress: HashMap<Option<GroupSetIndex>, Vec<(usize, Bits)>> = HashMap::new();
+        let (fabric, plain, bound) = (self.fabric(), self.plain(), from.members.len());
+        let (mut senders_by, mut receivers_by) = (Matches::new(from), Matches::new(to));
+        let outward = self.outward(from, to, &mut receivers_by);
+        let mut admitted: HashMap<Option<GroupSetIndex>, Vec<(usize, Bits)>> = HashMap::new();
         let mut nets: HashMap<(SubnetIndex, u32), Vec<Net>> = HashMap::new();
         // Routes know more parts of the addresses than lists do; where some do, nobody's ways are another's.
         let by_sender = from.nets.keys().any(|(subnet, _)| self.routes_tell_apart(*subnet, vpc));
         let mut by_receiver: BTreeMap<SubnetIndex, bool> = BTreeMap::new();
-        let (mut request, mut both, mut scratch) = (Bits::none(bound), Bits::none(bound), Bits::none(bound));
-        for receiver in &to.senders {
+        let none = || Bits::none(bound);
+        let (mut request, mut both, mut out, mut any_request, mut any_both) = (none(), none(), none(), none(), none());
+        for (position, receiver) in to.members.iter().enumerate().skip(part).step_by(parts) {
             let interface = &fabric.interfaces[receiver.interface];
             if !interface.status.is_running() {
                 continue;
             }
-            let address = interface.primary_address();
-            let net = (interface.subnet, plain.part(address));
             let subnet = interface.subnet;
+            let net = (subnet, plain.part(interface.primary_address()));
             let apart = by_sender || *by_receiver.entry(subnet).or_insert_with(|| self.routes_tell_apart(subnet, source_vpc));
             let own;
             let ways = match apart {
@@ -209,20 +208,22 @@ impl Reach {
                 false => nets.entry(net).or_insert_with(|| self.nets(from, receiver.interface, (source_vpc, vpc), false)),
             };
             for other in ways.iter().filter(|net| net.passing.is_none()) {
-                other.senders.iter().for_each(|position| alone(from.senders[position].class, receiver.class));
+                other.senders.iter().for_each(|position| look.alone(from.members[position].class, receiver.class));
             }
-            let egress: Vec<(Bits, &Bits)> = from
-                .restricted
-                .iter()
-                .map(|(set, senders)| (plain.rules(fabric, Some(*set), Direction::Egress, address), senders))
-                .filter(|(atoms, _)| !atoms.is_empty())
-                .collect();
-            let admitted = ingress.entry(interface.group_set).or_insert_with(|| self.admitted(from, interface.group_set));
-            for (atom, senders) in admitted.iter() {
-                scratch.copy(&from.unrestricted);
-                egress.iter().filter(|(atoms, _)| atoms.contains(*atom)).for_each(|(_, senders)| scratch.add(senders));
-                scratch.keep(senders);
-                if scratch.is_empty() {
+            let mut to_this: BTreeMap<usize, Bits> = BTreeMap::new();
+            for (_, atoms, senders) in outward.to_some.iter().filter(|(receivers, ..)| receivers.contains(position)) {
+                for atom in atoms.iter() {
+                    to_this.entry(atom).or_insert_with(|| outward.to_all[atom].clone()).add(senders);
+                }
+            }
+            any_request.clear();
+            any_both.clear();
+            let set = interface.group_set;
+            let rows = admitted.entry(set).or_insert_with(|| self.admitted(set, bound, &mut senders_by));
+            for (atom, senders) in rows.iter() {
+                out.copy(to_this.get(atom).unwrap_or(&outward.to_all[*atom]));
+                out.keep(senders);
+                if out.is_empty() {
                     continue;
                 }
                 request.clear();
@@ -235,44 +236,49 @@ impl Reach {
                         both.add(&net.senders);
                     }
                 }
-                request.keep(&scratch);
-                both.keep(&scratch);
+                request.keep(&out);
+                both.keep(&out);
                 if !request.is_empty() {
-                    let senders = &from.senders;
-                    visit(&Row { to: receiver.class, atom: *atom, senders, request: &request, both: &both });
+                    look.row(*atom, &Row { to: receiver.class, senders: &from.members, request: &request, both: &both });
+                    any_request.add(&request);
+                    any_both.add(&both);
                 }
+            }
+            if !any_request.is_empty() {
+                look.any(&Row { to: receiver.class, senders: &from.members, request: &any_request, both: &any_both });
             }
         }
     }
 
+    /// What senders' groups let out to the receivers of a VPC.
+    fn outward<'a>(&'a self, from: &'a Side, to: &Side, receivers_by: &mut Matches<'_>) -> Outward<'a> {
+        let (fabric, plain) = (self.fabric(), self.plain());
+        let mut outward = Outward { to_all: vec![from.unrestricted.clone(); plain.atoms()], to_some: Vec::new() };
+        for (set, senders) in &from.restricted {
+            for (_, rule) in fabric.rules_of(*set, Direction::Egress) {
+                let Some(atoms) = plain.covered(rule.traffic) else { continue };
+                let receivers = receivers_by.peer(&rule.peer);
+                if *receivers == to.running {
+                    atoms.iter().for_each(|atom| outward.to_all[atom].add(senders));
+                } else if !receivers.is_empty() {
+                    outward.to_some.push(((*receivers).clone(), atoms, senders));
+                }
+            }
+        }
+        outward
+    }
+
     /// For each atom the senders that some rule of a set of groups admits.
-    fn admitted(&self, from: &Side, set: Option<GroupSetIndex>) -> Vec<(usize, Bits)> {
-        let (fabric, plain, bound) = (self.fabric(), self.plain(), from.senders.len());
+    fn admitted(&self, set: Option<GroupSetIndex>, bound: usize, senders_by: &mut Matches<'_>) -> Vec<(usize, Bits)> {
+        let plain = self.plain();
         let Some(set) = set else {
-            let everybody = Bits::all(bound);
-            return (0..plain.atoms()).map(|atom| (atom, everybody.clone())).collect();
+            return (0..plain.atoms()).map(|atom| (atom, Bits::all(bound))).collect();
         };
         let mut rows: BTreeMap<usize, Bits> = BTreeMap::new();
-        for (_, rule) in fabric.rules_of(set, Direction::Ingress) {
-            let senders = match &rule.peer {
-                RulePeer::Group { group: Some(group), .. } => from.by_group.get(group).cloned(),
-                RulePeer::Group { group: None, .. } => None,
-                peer => {
-                    let mut senders = Bits::none(bound);
-                    for (position, sender) in from.senders.iter().enumerate() {
-                        let address = fabric.interfaces[sender.interface].primary_address();
-                        if security_group::peer_matches(fabric, peer, IpAddr::V4(address), true) {
-                            senders.insert(position);
-                        }
-                    }
-                    Some(senders)
-                }
-            };
-            let Some((senders, atoms)) = senders.filter(|senders| !senders.is_empty()).zip(plain.covered(rule.traffic)) else {
-                continue;
-            };
-            for atom in atoms.iter() {
-                rows.entry(atom).or_insert_with(|| Bits::none(bound)).add(&senders);
+        for (_, rule) in self.fabric().rules_of(set, Direction::Ingress) {
+            let senders = senders_by.peer(&rule.peer);
+            if let Some(atoms) = plain.covered(rule.traffic).filter(|_| !senders.is_empty()) {
+                atoms.iter().for_each(|atom| rows.entry(atom).or_insert_with(|| Bits::none(bound)).add(&senders));
             }
         }
         rows.into_iter().collect()
@@ -291,7 +297,7 @@ impl Reach {
         let destination = receiver.primary_address();
         let mut found: Vec<Net> = Vec::new();
         let mut add = |senders: &Bits, position: usize| {
-            let sender = &fabric.interfaces[from.senders[position].interface];
+            let sender = &fabric.interfaces[from.members[position].interface];
             let (subnet, source) = (sender.subnet, sender.primary_address());
             let there = way(fabric, subnet, (source, destination), vpc);
             let back = way(fabric, receiver.subnet, (destination, source), source_vpc);
@@ -308,7 +314,7 @@ impl Reach {
         for senders in from.nets.values() {
             let alike = if one_by_one { usize::MAX } else { 1 };
             for position in senders.iter().take(alike) {
-                let mut one = Bits::none(from.senders.len());
+                let mut one = Bits::none(from.members.len());
                 one.insert(position);
                 add(if one_by_one { &one } else { senders }, position);
             }
@@ -320,13 +326,29 @@ impl Reach {
     fn routes_tell_apart(&self, subnet: SubnetIndex, vpc: VpcIndex) -> bool {
         let fabric = self.fabric();
         let table = &fabric.route_tables[fabric.subnets[subnet].route_table];
+        let own = || fabric.vpcs[vpc].blocks.iter();
         let inside = |route: &Route| match route.destination {
-            IpNet::V4(block) => {
-                let own = fabric.vpcs[vpc].blocks.iter();
-                own.clone().any(|own| own.contains(&block)) && !own.clone().any(|own| *own == block)
-            }
+            IpNet::V4(block) => own().any(|own| own.contains(&block)) && !own().any(|own| *own == block),
             IpNet::V6(_) => false,
         };
-        fabric.vpcs[vpc].blocks.len() > 1 || table.routes.iter().any(inside)
+        own().count() > 1 || table.routes.iter().any(inside)
+    }
+}
+
+/// Counts what it sees.
+struct Count<'r> {
+    reach: &'r Reach,
+    totals: Totals,
+    alone: Vec<(usize, usize)>,
+}
+
+impl Look for Count<'_> {
+    fn any(&mut self, row: &Row<'_>) {
+        self.totals.exposed += row.request().map(|from| self.reach.members(from, row.to)).sum::<u64>();
+        self.totals.pairs += row.both().map(|from| self.reach.members(from, row.to)).sum::<u64>();
+    }
+
+    fn alone(&mut self, from: usize, to: usize) {
+        self.alone.push((from, to));
     }
 }

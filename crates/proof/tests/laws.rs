@@ -11,6 +11,7 @@ mod clouds;
 use std::collections::BTreeMap;
 
 use fabric::Fabric;
+use proof::matrix::{Look, Row};
 use proof::{Options, Place, Reach, TrafficSet, reach};
 
 /// Clouds of a usual run; `VPCLAB_LAW_CLOUDS` makes it longer.
@@ -67,24 +68,47 @@ fn places_of_one_class_are_many_and_alike() {
     assert!(differences(&fabric, &mut 0).is_empty());
 }
 
-/// What rows say of every pair of classes, as texts.
-fn by_rows(reach: &Reach) -> BTreeMap<(usize, usize), (TrafficSet, TrafficSet)> {
-    let atoms: Vec<TrafficSet> = reach.atoms().iter().map(|atom| atom.traffic.clone()).collect();
-    let mut said: BTreeMap<(usize, usize), (TrafficSet, TrafficSet)> = BTreeMap::new();
-    let mut alone = Vec::new();
-    reach.rows(
-        |row| {
-            for from in row.request() {
-                let entry = said.entry((from, row.to)).or_default();
-                entry.0 = entry.0.union(&atoms[row.atom]);
-            }
-            for from in row.both() {
-                let entry = said.entry((from, row.to)).or_default();
-                entry.1 = entry.1.union(&atoms[row.atom]);
-            }
-        },
-        |from, to| alone.push((from, to)),
-    );
+/// What two classes can say to each other, by request and both ways.
+type Said = BTreeMap<(usize, usize), (TrafficSet, TrafficSet)>;
+
+/// Writes down what rows say.
+struct Notes<'r> {
+    reach: &'r Reach,
+    said: Said,
+    any: BTreeMap<(usize, usize), bool>,
+    alone: Vec<(usize, usize)>,
+}
+
+impl Look for Notes<'_> {
+    fn row(&mut self, atom: usize, row: &Row<'_>) {
+        let traffic = self.reach.atoms().iter().nth(atom).unwrap().traffic.clone();
+        for from in row.request() {
+            let entry = self.said.entry((from, row.to)).or_default();
+            entry.0 = entry.0.union(&traffic);
+        }
+        for from in row.both() {
+            let entry = self.said.entry((from, row.to)).or_default();
+            entry.1 = entry.1.union(&traffic);
+        }
+    }
+
+    fn any(&mut self, row: &Row<'_>) {
+        self.any.extend(row.request().map(|from| ((from, row.to), false)));
+        self.any.extend(row.both().map(|from| ((from, row.to), true)));
+    }
+
+    fn alone(&mut self, from: usize, to: usize) {
+        self.alone.push((from, to));
+    }
+}
+
+/// What rows say of every pair of classes.
+fn by_rows(reach: &Reach) -> Said {
+    let mut notes = Notes { reach, said: Said::new(), any: BTreeMap::new(), alone: Vec::new() };
+    reach.rows(&mut notes);
+    let Notes { mut said, any, alone, .. } = notes;
+    let told: BTreeMap<_, _> = said.iter().map(|(pair, (_, both))| (*pair, !both.is_empty())).collect();
+    assert_eq!(any, told, "the rows of all atoms as one");
     for (from, to) in alone {
         if let Some(between) = reach.between_classes(from, to) {
             said.insert((from, to), (between.request, between.both));
@@ -120,6 +144,10 @@ fn rows_say_what_is_said_of_each_pair() {
         }).collect();
         open += pairs.len();
         assert_eq!(said, pairs, "seed {seed}\n{text}");
+        let members = |class: usize| reach.classes()[class].members.len() as u64;
+        let answered = pairs.iter().filter(|(_, (_, both))| !both.is_empty()).map(|(pair, _)| pair);
+        let counted: u64 = answered.map(|(from, to)| members(*from) * (members(*to) - u64::from(from == to))).sum();
+        assert_eq!(reach.totals().pairs, counted, "seed {seed}\n{text}");
     }
     assert!(open > 5 * many() as usize, "{open}");
 }
