@@ -2,59 +2,80 @@
 
 mod likeness;
 
-use model::ProbePacket;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::place::PlaceIndex;
-use crate::reach::{Between, Reach};
+use fabric::engine::EngineError;
+use serde::Serialize;
+
+use crate::claim::{Party, Prover, is_pair};
 use crate::traffic::TrafficSet;
 
 pub use likeness::{label, natural, products, short};
 
-/// Somebody at the other end, and what passes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Peer {
-    /// Who.
-    pub place: PlaceIndex,
-    /// What passes of what was asked for.
-    pub between: Between,
+/// The same requests for every pair of some senders with some receivers, nobody paired with himself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// Who sends, those outside last.
+    pub from: Vec<String>,
+    /// Who receives, those outside last.
+    pub to: Vec<String>,
+    /// What arrives.
+    pub traffic: TrafficSet,
+    /// Whether the answers arrive as well.
+    pub answered: bool,
 }
 
-/// Everybody whose requests arrive at any of some places, with what; in the order of the places.
-pub fn who_reaches(reach: &Reach, to: &[PlaceIndex], wanted: &TrafficSet) -> Vec<Peer> {
-    peers(reach, to, wanted, |other, own| reach.between(other, own))
-}
-
-/// Everybody at whom requests of any of some places arrive, with what; in the order of the places.
-pub fn reached_by(reach: &Reach, from: &[PlaceIndex], wanted: &TrafficSet) -> Vec<Peer> {
-    peers(reach, from, wanted, |other, own| reach.between(own, other))
-}
-
-fn peers(
-    reach: &Reach,
-    own: &[PlaceIndex],
+/// What passes from some to others, of what was asked for; those whom the same reaches are together, in the order in
+/// which they were given.
+pub fn routes(
+    prover: &Prover,
+    from: &[Party],
+    to: &[Party],
     wanted: &TrafficSet,
-    between: impl Fn(PlaceIndex, PlaceIndex) -> Between,
-) -> Vec<Peer> {
-    let of = |other: PlaceIndex| {
-        let mut all = Between::default();
-        for own in own.iter().filter(|own| **own != other) {
-            let one = between(other, *own);
-            all.request = all.request.union(&one.request.intersection(wanted));
-            all.both = all.both.union(&one.both.intersection(wanted));
+) -> Result<Vec<Route>, EngineError> {
+    let mut kinds: BTreeMap<(TrafficSet, bool), Vec<(usize, usize)>> = BTreeMap::new();
+    // One numbering for both, so that those who all reach each other are one line.
+    let mut names: Vec<&str> = Vec::new();
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for party in from.iter().chain(to) {
+        numbers.entry(&party.name).or_insert_with(|| {
+            names.push(&party.name);
+            names.len() - 1
+        });
+    }
+    for sender in from {
+        for receiver in to.iter().filter(|receiver| is_pair(sender, receiver)) {
+            let between = prover.between(sender, receiver)?;
+            let answered = between.both.intersection(wanted);
+            let lost = between
+                .request
+                .difference(&between.both)
+                .intersection(wanted);
+            let pair = (
+                numbers[sender.name.as_str()],
+                numbers[receiver.name.as_str()],
+            );
+            for (traffic, is_answered) in [(answered, true), (lost, false)] {
+                if !traffic.is_empty() {
+                    kinds.entry((traffic, is_answered)).or_default().push(pair);
+                }
+            }
         }
-        all
-    };
-    let all = reach.indices().map(|(place, _)| Peer {
-        place,
-        between: of(place),
-    });
-    all.filter(|peer| !peer.between.request.is_empty())
-        .collect()
-}
-
-/// Ports that people name, as a set.
-pub fn set_of(packets: &[ProbePacket]) -> TrafficSet {
-    packets.iter().fold(TrafficSet::empty(), |all, packet| {
-        all.union(&TrafficSet::packet(*packet))
-    })
+    }
+    let mut routes: Vec<((usize, usize), Route)> = Vec::new();
+    for ((traffic, answered), pairs) in kinds {
+        for (from, to) in products(pairs) {
+            let named = |set: &BTreeSet<usize>| set.iter().map(|i| names[*i].to_owned()).collect();
+            let first = |set: &BTreeSet<usize>| set.first().copied().unwrap_or_default();
+            let route = Route {
+                from: named(&from),
+                to: named(&to),
+                traffic: traffic.clone(),
+                answered,
+            };
+            routes.push(((first(&from), first(&to)), route));
+        }
+    }
+    routes.sort_by_key(|(first, route)| (*first, !route.answered, route.traffic.clone()));
+    Ok(routes.into_iter().map(|(_, route)| route).collect())
 }

@@ -60,8 +60,10 @@ pub enum Command {
     /// Make a lab file of what another tool knows
     #[command(subcommand)]
     Import(crate::command::import::ImportCommand),
-    /// Show what `up` would change
-    Plan(up::PlanArgs),
+    /// Show what `up` would change, and who would reach whom then
+    Plan(crate::command::plan::PlanArgs),
+    /// What changes from one lab to another, and who reaches whom then
+    Diff(crate::command::diff::DiffArgs),
     /// Bring the lab up, or to what its file now says
     Up(up::UpArgs),
     /// Take a lab down: everything of it ends
@@ -92,6 +94,10 @@ pub enum Command {
     Break(crate::command::breakage::BreakArgs),
     /// What looks wrong although it is legal: doors that stand open, ways that lead nowhere, rules of no use
     Lint(crate::command::lint::LintArgs),
+    /// Who can reach a place, proved: who can reach db-1 tcp/3306
+    Who(crate::command::who::WhoArgs),
+    /// What a place can reach, proved: what can web-1 reach
+    What(crate::command::who::WhatArgs),
     /// Who reaches whom: every pair asked at once
     Matrix(crate::command::matrix::MatrixArgs),
     /// Real echo requests from one place to another; where they are lost, which stage did it

@@ -95,6 +95,15 @@ impl Output {
                     self.line(row.iter().map(|cell| csv_cell(cell)).collect::<Vec<_>>().join(","));
                 }
             }
+            Format::Markdown => {
+                let line = |cells: &mut dyn Iterator<Item = &str>| {
+                    let cells: Vec<String> = cells.map(|cell| cell.replace('\\', "\\\\").replace('|', "\\|").replace('\n', " ")).collect();
+                    self.line(format!("| {} |", cells.join(" | ")));
+                };
+                line(&mut headings.iter().copied());
+                self.line(format!("|{}", "---|".repeat(headings.len())));
+                rows.iter().for_each(|row| line(&mut row.iter().map(String::as_str)));
+            }
             Format::Name => rows.iter().filter_map(|row| row.first()).for_each(|name| self.line(name)),
             _ => {
                 let mut table = Table::new();

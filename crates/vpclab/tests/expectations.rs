@@ -92,7 +92,7 @@ fn names_that_mean_nothing_fail_with_the_nearest_that_does() {
 ";
     let wanted = "\
 FAIL sg:wbe -> db-1 tcp/22: open
-       no security group is called `sg:wbe`; did you mean `web`? (claims.yaml:2)
+       no security group is called `sg:wbe`; did you mean `sg:web`? (claims.yaml:2)
 FAIL web-1 -> dbb-1 tcp/22: blocked
        no instance or place outside is called `dbb-1`; did you mean `db-1`? (claims.yaml:3)
 FAIL web-1 -> db-1 tcp/3306 through natt: open

@@ -168,6 +168,11 @@ impl<'a> Prover<'a> {
         &self.fabric
     }
 
+    /// Everybody: interfaces, then named places outside, then the internet.
+    pub fn everybody(&self) -> &[Party] {
+        &self.world.everybody
+    }
+
     /// Decides a claim.
     pub fn prove(&self, claim: &Claim) -> Proof {
         self.decide(claim).unwrap_or_else(|why| Proof {
@@ -293,7 +298,7 @@ impl<'a> Prover<'a> {
 }
 
 /// Nobody asks itself over the network, and how hosts outside reach each other is not the cloud's affair.
-fn is_pair(from: &Party, to: &Party) -> bool {
+pub(crate) fn is_pair(from: &Party, to: &Party) -> bool {
     let is_outside = |party: &Party| matches!(party.who, Sender::Outside(_));
     from.who != to.who && !(is_outside(from) && is_outside(to))
 }

@@ -120,7 +120,9 @@ pub(super) fn blocks(claims: &[Claim]) -> Vec<IpNet> {
 
 impl Prover<'_> {
     /// Whom a part of a claim means, without those left out.
-    pub(super) fn parties(&self, ends: &Ends) -> Result<Vec<Party>, Undecided> {
+    ///
+    /// Errors: a name that means nothing, or nobody is left.
+    pub fn parties(&self, ends: &Ends) -> Result<Vec<Party>, Undecided> {
         let mut except: BTreeSet<Sender> = BTreeSet::new();
         for selector in &ends.except {
             match self.selected(selector) {
@@ -289,7 +291,7 @@ impl Prover<'_> {
     }
 
     /// What one can say to another.
-    pub(super) fn between(&self, from: &Party, to: &Party) -> Result<Between, EngineError> {
+    pub fn between(&self, from: &Party, to: &Party) -> Result<Between, EngineError> {
         let source = self.world.places.get(&from.who);
         if let (Some(source), Some(to)) = (source, to.place) {
             return Ok(self.reach.between(*source, to));

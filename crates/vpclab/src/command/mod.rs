@@ -7,6 +7,7 @@ mod check;
 mod cidr;
 pub mod daemon;
 pub mod doctor;
+pub mod diff;
 pub mod down;
 mod ends;
 pub mod env;
@@ -24,6 +25,7 @@ pub mod ls;
 pub mod man;
 pub mod matrix;
 pub mod ping;
+pub mod plan;
 pub mod power;
 mod probing;
 mod promise;
@@ -37,6 +39,7 @@ pub mod traceroute;
 pub mod up;
 pub mod uplink;
 pub mod version;
+pub mod who;
 pub mod why;
 
 use std::process::ExitCode;
@@ -66,7 +69,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(command) => import::run(&command, output),
-        Command::Plan(arguments) => up::plan(&arguments, global, output),
+        Command::Plan(arguments) => plan::run(&arguments, global, output),
+        Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Up(arguments) => up::run(&arguments, global, output),
         Command::Down(arguments) => down::run(&arguments, global, output),
         Command::Ls(arguments) => ls::run(arguments.kind.as_deref(), &arguments, global, output),
@@ -89,6 +93,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Break(arguments) => breakage::run(&arguments, global, output),
         Command::Lint(arguments) if arguments.list => lint::list(output),
         Command::Lint(arguments) => lint::run(&arguments, &Target::find(global, output)?, output),
+        Command::Who(arguments) => who::who(&arguments, &Target::find(global, output)?, output),
+        Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),

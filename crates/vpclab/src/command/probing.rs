@@ -10,6 +10,7 @@ use fabric::{Component, EndError, Engine, Fabric};
 use model::guest::Listener;
 use model::selector::End;
 use model::{Model, ProbePacket, Selector, TrafficMatch};
+use proof::who::natural;
 
 use super::running::Running;
 use super::target::Target;
@@ -309,21 +310,6 @@ fn places(fabric: &Fabric) -> Vec<Place> {
     }));
     places.push(Place { name: "internet".to_owned(), selector: Selector::Internet, end: End::Internet });
     places
-}
-
-/// `web-2` comes before `web-10`.
-fn natural(name: &str) -> Vec<(String, u64)> {
-    let mut parts = Vec::new();
-    let mut rest = name;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        let (word, tail) = rest.split_at(digits);
-        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
-        let (number, tail) = tail.split_at(end);
-        parts.push((word.to_owned(), number.parse().unwrap_or(0)));
-        rest = tail;
-    }
-    parts
 }
 
 fn seen(outcome: Outcome) -> Result<Seen> {

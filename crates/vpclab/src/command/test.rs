@@ -156,16 +156,17 @@ fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover) -> Tried {
 
 /// Why a claim says nothing about this cloud, with the place where it stands: the file of claims may be another one.
 fn undecided(why: &Undecided, claim: &Claim) -> String {
-    let hint = match why {
-        Undecided::Unknown { what, name, known } => {
-            let word = name.rsplit(':').next().unwrap_or(name);
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            format!("; {}", source::did_you_mean(word, what, &known))
-        }
-        _ => String::new(),
-    };
+    let hint = hint(why).map_or_else(String::new, |hint| format!("; {hint}"));
     let place = if claim.origin.is_known() { format!(" ({})", claim.origin) } else { String::new() };
     format!("{why}{hint}{place}")
+}
+
+/// What may have been meant, written as it was: `sg:web` for `sg:wbe`.
+pub fn hint(why: &Undecided) -> Option<String> {
+    let Undecided::Unknown { what, name, known } = why else { return None };
+    let kind = name.rsplit_once(':').map_or(String::new(), |(kind, _)| format!("{kind}:"));
+    let known: Vec<String> = known.iter().map(|known| if known.starts_with(&kind) { known.clone() } else { format!("{kind}{known}") }).collect();
+    Some(source::did_you_mean(name, what, &known.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 fn of(broken: &proof::claim::Broken, prover: &Prover) -> Broken {

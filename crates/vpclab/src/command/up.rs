@@ -1,4 +1,4 @@
-//! `up` and `plan`: from what a lab is to what its file says.
+//! `up`: from what a lab is to what its file says.
 
 use std::io::{IsTerminal, Write};
 use std::collections::BTreeMap;
@@ -8,28 +8,18 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use control::api::{LabView, Wanted};
-use control::client::Daemon;
 use lab::{Action, Change, Lab};
 use model::{InstanceState, Model};
 use serde_json::json;
 
-use super::running::{self, daemon, paths, until_first};
+use super::plan;
+use super::running::{self, daemon, until_first};
 use super::source::{empty, find, is_same, load};
 use super::uplink;
 use crate::cli::Global;
-use crate::exit::{self, Failure, Result};
+use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
 
-/// `plan`.
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    /// Lab file
-    #[arg(value_name = "FILE")]
-    pub positional: Option<PathBuf>,
-    /// Exit 1 when something would change
-    #[arg(long)]
-    pub exit_code: bool,
-}
 
 /// `up`.
 #[derive(Debug, Args)]
@@ -49,24 +39,11 @@ pub struct UpArgs {
 }
 
 /// What would become of a lab.
-struct Next {
-    model: Model,
-    changes: Vec<Change>,
-}
-
-/// Shows what `up` would do. Exit 1 with `--exit-code` when that is anything.
-pub fn plan(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
-    let lab = read(arguments.positional.as_deref(), global, output)?;
-    // A plan starts nothing: without a daemon, no lab is up that could differ from an empty account.
-    let known = match Daemon::find(paths()?)? {
-        Some(daemon) => daemon.lab(&lab.name)?,
-        None => None,
-    };
-    let next = next(&lab, known.as_ref(), output)?;
-    note_other_file(known.as_ref(), &find(arguments.positional.as_deref(), global)?, output);
-    show(&lab.name, &next, known.as_ref(), output)?;
-    let differs = !next.changes.is_empty();
-    Ok(if arguments.exit_code && differs { exit::NO.into() } else { ExitCode::SUCCESS })
+pub struct Next {
+    /// The cloud then.
+    pub model: Model,
+    /// What is done to it.
+    pub changes: Vec<Change>,
 }
 
 /// Brings the lab to what its file says.
@@ -87,7 +64,7 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     let begun = Instant::now();
     if arguments.dry_run {
         let exit_code = false;
-        return plan(&PlanArgs { positional: arguments.positional.clone(), exit_code }, global, output);
+        return plan::run(&plan::PlanArgs { positional: arguments.positional.clone(), exit_code }, global, output);
     }
     let path = find(arguments.positional.as_deref(), global)?;
     let file = std::path::absolute(&path).ok().filter(|_| path != Path::new("-"));
@@ -116,7 +93,8 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     })
 }
 
-fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<Lab> {
+/// The lab file meant, under the name of `--lab`.
+pub fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<Lab> {
     let mut lab = load(&find(given, global)?, output)?;
     if let Some(name) = &global.lab {
         lab.name.clone_from(name);
@@ -125,7 +103,7 @@ fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<Lab> {
 }
 
 /// Two files of one name make one lab: whoever did not mean that must learn it.
-fn note_other_file(known: Option<&LabView>, path: &Path, output: &Output) {
+pub fn note_other_file(known: Option<&LabView>, path: &Path, output: &Output) {
     if let Some((name, from)) = known.and_then(|known| Some((&known.name, known.file.as_deref()?)))
         && !is_same(path, from)
     {
@@ -134,28 +112,25 @@ fn note_other_file(known: Option<&LabView>, path: &Path, output: &Output) {
     }
 }
 
-fn next(lab: &Lab, known: Option<&LabView>, output: &Output) -> Result<Next> {
+/// What the lab becomes.
+pub fn next(lab: &Lab, known: Option<&LabView>, output: &Output) -> Result<Next> {
     let mut model = known.map_or_else(|| empty(lab), |known| known.model.clone());
     model.advance_to(control::host::now());
     let changes = lab.apply(&mut model).map_err(|e| Failure::usage(e.render(output.colour())))?;
     Ok(Next { model, changes })
 }
 
-fn show(name: &str, next: &Next, known: Option<&LabView>, output: &Output) -> Result<()> {
-    if output.format == Format::Json {
-        return output.json(&next.changes);
-    }
-    next.changes.iter().for_each(|change| output.line(change.to_string()));
+/// What a plan ends with.
+pub fn closing(name: &str, changes: &[Change], known: Option<&LabView>) -> String {
     let state = match known {
         Some(known) if known.is_up => "is up",
         Some(_) => "is down",
         None => "is not there yet",
     };
-    output.note(match next.changes.as_slice() {
+    match changes {
         [] => format!("no changes; lab {name} {state}"),
         changes => format!("{}; lab {name} {state}", summary(changes)),
-    });
-    Ok(())
+    }
 }
 
 /// What happens to how many things; several lines may be about one.

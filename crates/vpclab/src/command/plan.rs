@@ -1,0 +1,47 @@
+//! `plan`: what `up` would change, in the lab's things and in who reaches whom.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use control::client::Daemon;
+use model::Model;
+
+use super::diff::Differences;
+use super::running::paths;
+use super::source::{empty, find};
+use super::up;
+use crate::cli::Global;
+use crate::exit::{self, Result};
+use crate::output::{Format, Output};
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Lab file
+    #[arg(value_name = "FILE")]
+    pub positional: Option<PathBuf>,
+    /// Exit 1 when something would change
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// Shows what `up` would do. Exit 1 with `--exit-code` when that is anything.
+pub fn run(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
+    output.only(&Differences::FORMATS)?;
+    let lab = up::read(arguments.positional.as_deref(), global, output)?;
+    // A plan starts nothing: without a daemon, no lab is up that could differ from an empty account.
+    let known = match Daemon::find(paths()?)? {
+        Some(daemon) => daemon.lab(&lab.name)?,
+        None => None,
+    };
+    let next = up::next(&lab, known.as_ref(), output)?;
+    up::note_other_file(known.as_ref(), &find(arguments.positional.as_deref(), global)?, output);
+    let was: Model = known.as_ref().map_or_else(|| empty(&lab), |known| known.model.clone());
+    let all = Differences::of(&was, &next.model, next.changes)?;
+    all.print(&format!("lab {}", lab.name), output)?;
+    if output.format != Format::Json {
+        output.note(up::closing(&lab.name, &all.changes, known.as_ref()));
+    }
+    Ok(if arguments.exit_code && !all.is_empty() { exit::NO.into() } else { ExitCode::SUCCESS })
+}
