@@ -82,6 +82,11 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// Ports that clients are taken to send from.
+    pub fn ephemeral(&self) -> PortRange {
+        self.options.ephemeral
+    }
+
     /// Who reaches whom; `None` where there are too many to ask.
     fn reach(&self) -> Option<&Reach> {
         let reach = || exposure::reach(self.fabric, self.options);
@@ -217,12 +222,21 @@ impl<'a> Asker<'a> {
                 ..nobody
             },
             _ if self.fabric.is_outside_host(address) => view::Place {
-                name: "internet".to_owned(),
+                // The public DNS is a host that nobody names, and stands for nobody else.
+                name: match self.is_representative(address) {
+                    true => "internet".to_owned(),
+                    false => address.to_string(),
+                },
                 kind: "internet",
                 ..nobody
             },
             _ => nobody,
         }
+    }
+
+    fn is_representative(&self, address: IpAddr) -> bool {
+        let mut all = self.fabric.representatives().into_iter();
+        all.any(|other| IpAddr::V4(other) == address)
     }
 
     fn unknown(&self, name: &str) -> view::Place {

@@ -126,7 +126,7 @@ fn ends(why: &Why, style: Style, text: &mut String) {
                 "  subnet {subnet}  vpc {vpc}  sg {}",
                 place.security_groups.join(", ")
             ));
-        } else if place.name == place.address {
+        } else if place.name == place.address && place.kind == "address" {
             line.push_str("  nobody that this lab names");
         }
         if let Some(state) = place.state.as_ref().filter(|state| *state != "running") {

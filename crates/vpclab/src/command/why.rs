@@ -8,12 +8,13 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::Args;
-use fabric::engine::Sender;
+use fabric::engine::{EngineError, Sender};
 use fabric::walker::Verdict;
 use fabric::{EndError, Fabric};
 use model::selector::End;
 use model::{PortRange, Probe, Selector};
 use proof::Options;
+use proof::who::natural;
 use proof::why::text::{Style, headline, render, word};
 use proof::why::{Asker, Effort, Question, Why};
 use serde::Serialize;
@@ -79,7 +80,7 @@ pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
     // Pairs that fare alike are told once, the worst first.
     let mut groups: BTreeMap<_, Vec<&Question>> = BTreeMap::new();
     for question in &questions {
-        let answer = asker.answer(question).map_err(|e| Failure::usage(e.to_string()))?;
+        let answer = asker.answer(question).map_err(|e| refused(&fabric, question, &e))?;
         let (verdict, decided) = answer.signature();
         groups.entry((rank(verdict), decided)).or_default().push(question);
     }
@@ -138,9 +139,15 @@ fn people(told: &[Told], arguments: &WhyArgs, output: &Output) {
         if position > 0 && !arguments.brief {
             output.line("");
         }
-        let text = if arguments.brief { headline(&one.why, style) } else { render(&one.why, style) };
-        output.line(text.trim_end());
-        if told.len() > 1 || one.pairs > 1 {
+        if arguments.brief {
+            // One line is one line, however long.
+            let line = headline(&one.why, Style { width: usize::MAX, ..style });
+            let pairs = if one.pairs > 1 { format!("  (and {} more)", one.pairs - 1) } else { String::new() };
+            output.line(format!("{line}{pairs}"));
+        } else {
+            output.line(render(&one.why, style).trim_end());
+        }
+        if !arguments.brief && (told.len() > 1 || one.pairs > 1) {
             let pairs = if one.pairs == 1 { "this pair alone".to_owned() } else { format!("{} pairs that were asked for", one.pairs) };
             output.line(format!("  stands for    {pairs}"));
         }
@@ -167,6 +174,17 @@ fn terminal() -> Option<usize> {
     None
 }
 
+/// What cannot be asked, with names instead of identifiers.
+fn refused(fabric: &Fabric, question: &Question, why: &EngineError) -> Failure {
+    let mut message = why.to_string();
+    if let Sender::Interface(id) = &question.from
+        && let Some(index) = fabric.interface_by_id(id)
+    {
+        message = message.replace(id.as_str(), &fabric.interfaces[index].name);
+    }
+    Failure::usage(message)
+}
+
 /// The probe that the words mean; `--from` stands before them, and `--all-ports` needs no port.
 fn probe(arguments: &WhyArgs) -> Result<Probe> {
     let words = arguments.from.iter().chain(&arguments.words);
@@ -179,6 +197,7 @@ fn probe(arguments: &WhyArgs) -> Result<Probe> {
     lab::sentence::parse_probe(&words).map_err(|e| {
         let failure = Failure::usage(e.message);
         match (e.hint, arguments.from.is_some()) {
+            _ if words.len() == 2 && !has_arrow => failure.hint("A B PROTO/PORT, such as `web-1 db-1 tcp/3306`; --all-ports asks for every port"),
             (_, true) if words.len() > 3 => failure.hint("--from FROM says who sends: then come TO PROTO/PORT alone"),
             (Some(hint), _) => failure.hint(hint),
             (None, _) => failure,
@@ -217,9 +236,9 @@ fn questions(probe: &Probe, target: &Target, fabric: &Fabric) -> Result<Vec<Ques
     let mut outside = false;
     for source in &sources {
         let mut senders = fabric.senders(source).map_err(bad)?;
-        // Of the hosts that stand for the internet, the one that no rule speaks of comes first.
-        if let (End::Internet, Some(general)) = (source, fabric.representative()) {
-            senders.sort_by_key(|sender| *sender != Sender::Outside(IpAddr::V4(general)));
+        if matches!(source, End::Block(_)) {
+            // Gateways have addresses there too, and send nothing of their own.
+            senders.retain(|sender| is_somebody(fabric, sender));
         }
         for from in senders {
             for destination in &destinations {
@@ -240,6 +259,7 @@ fn questions(probe: &Probe, target: &Target, fabric: &Fabric) -> Result<Vec<Ques
             }
         }
     }
+    questions.sort_by_cached_key(|question| order(fabric, question));
     match questions.is_empty() {
         true if outside => Err(Failure::usage("both ends are outside: how they reach each other is not the lab's affair").hint("name an instance")),
         true => Err(Failure::usage("the two ends are one and the same")),
@@ -247,13 +267,44 @@ fn questions(probe: &Probe, target: &Target, fabric: &Fabric) -> Result<Vec<Ques
     }
 }
 
+/// A host outside, or an interface of an instance.
+fn is_somebody(fabric: &Fabric, sender: &Sender) -> bool {
+    match sender {
+        Sender::Interface(id) | Sender::Container(id) => {
+            fabric.interface_by_id(id).is_some_and(|index| fabric.interfaces[index].instance().is_some())
+        }
+        Sender::Outside(_) => true,
+    }
+}
+
+/// Both ends by name, `web-2` before `web-10`.
+fn order(fabric: &Fabric, question: &Question) -> impl Ord + use<> {
+    let named = |id: &model::NetworkInterfaceId| {
+        let index = fabric.interface_by_id(id);
+        index.map_or_else(|| id.to_string(), |index| fabric.interfaces[index].name.clone())
+    };
+    let from = match &question.from {
+        Sender::Interface(id) | Sender::Container(id) => (0, named(id)),
+        Sender::Outside(address) => (1, address.to_string()),
+    };
+    let to = match &question.to {
+        End::Interface { interface, .. } => (0, named(interface)),
+        End::Address(address) => (1, address.to_string()),
+        other => (2, format!("{other:?}")),
+    };
+    // Of the hosts that stand for the internet, the one that no rule speaks of comes first.
+    let general = fabric.representative().map(|address| address.to_string());
+    let is_other = |(kind, name): &(u8, String)| *kind == 1 && Some(name) != general.as_ref();
+    let key = |end: (u8, String)| (end.0, is_other(&end), natural(&end.1));
+    (key(from), key(to))
+}
+
 /// An interface as such, anybody else at each address.
 fn receivers(fabric: &Fabric, from: &Sender, end: &End) -> Result<Vec<End>> {
     match end {
         End::Interface { .. } | End::Address(_) => Ok(vec![end.clone()]),
         End::Internet => {
-            let mut all = fabric.representatives();
-            all.sort_by_key(|address| Some(*address) != fabric.representative());
+            let all = fabric.representatives();
             Ok(all.into_iter().map(|address| End::Address(IpAddr::V4(address))).collect())
         }
         _ => {

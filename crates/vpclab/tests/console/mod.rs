@@ -69,6 +69,20 @@ fn line_matches(shown: &str, seen: &str) -> bool {
     left.ends_with(tail)
 }
 
+/// A folder with the folders in it.
+fn copy_all(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_all(&path, &copy);
+        } else {
+            std::fs::copy(&path, copy).unwrap();
+        }
+    }
+}
+
 /// A place where documents run: a folder and a home of its own, everything taken down at the end.
 pub struct Desk {
     folder: PathBuf,
@@ -79,11 +93,7 @@ impl Desk {
     pub fn new(name: &str) -> Desk {
         let folder = std::env::temp_dir().join(format!("vpclab-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(folder.join("examples")).unwrap();
-        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples")).unwrap() {
-            let from = entry.unwrap().path();
-            std::fs::copy(&from, folder.join("examples").join(from.file_name().unwrap())).unwrap();
-        }
+        copy_all(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples")), &folder.join("examples"));
         Desk { folder }
     }
 

@@ -4,7 +4,7 @@ use fabric::fabric::InterfaceKind;
 use fabric::walker::{Hop, Verdict, Way};
 use fabric::{Component, Direction, Fabric, Header, Reason, Rule, Stage};
 use model::traffic::protocol;
-use model::{Model, TrafficMatch};
+use model::{Model, PortRange, TrafficMatch};
 use proof::why::{Asker, Question, vpc_of};
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ pub fn analysis(asker: &Asker<'_>, question: &Question) -> Result<Value> {
     let answer = asker.answer(question).map_err(|e| Failure::usage(e.to_string()))?;
     let real = asker.cloud();
     let world = answer.world(real.model, real.fabric);
-    let shape = Shape { model: world.model, fabric: world.fabric };
+    let shape = Shape { model: world.model, fabric: world.fabric, ephemeral: asker.ephemeral() };
     let explanation = &answer.explanation;
     let found = explanation.verdict == Verdict::Allowed;
     // The same question has the same id.
@@ -27,10 +27,10 @@ pub fn analysis(asker: &Asker<'_>, question: &Question) -> Result<Value> {
         "StartDate": real.model.context.now.iso8601(),
         "Status": "succeeded",
         "NetworkPathFound": found,
-        "ForwardPathComponents": shape.path(&explanation.request),
+        "ForwardPathComponents": shape.path(&explanation.request, Clients::Send),
     });
-    if let Some(reply) = &explanation.reply {
-        analysis["ReturnPathComponents"] = shape.path(reply);
+    if let Some(reply) = explanation.reply.as_ref().filter(|_| explanation.request.is_open()) {
+        analysis["ReturnPathComponents"] = shape.path(reply, Clients::Receive);
     }
     if !found {
         let request = explanation.request.blockers.iter().map(|reason| shape.explanation(&explanation.request, reason));
@@ -55,6 +55,14 @@ fn id(seed: &str, what: &str) -> String {
 struct Shape<'a> {
     model: &'a Model,
     fabric: &'a Fabric,
+    ephemeral: PortRange,
+}
+
+/// At which end of a way the client is: its port is any of a range.
+#[derive(Clone, Copy)]
+enum Clients {
+    Send,
+    Receive,
 }
 
 impl Shape<'_> {
@@ -140,12 +148,12 @@ impl Shape<'_> {
     }
 
     /// The components of a way up to the first that blocks (RA-5, RA-6).
-    fn path(&self, way: &Way) -> Value {
+    fn path(&self, way: &Way, clients: Clients) -> Value {
         let mut rows: Vec<Value> = Vec::new();
         let mut last: Option<Component> = None;
         let guest = |end: Option<Component>| end.filter(|at| matches!(at, Component::Guest(_)));
         if let Some(at) = guest(way.from) {
-            rows.extend(self.row(at, None, None));
+            rows.extend(self.row(at, None));
             last = Some(at);
         }
         for (position, hop) in way.hops.iter().enumerate() {
@@ -153,21 +161,32 @@ impl Shape<'_> {
             if hop.blocks {
                 break;
             }
-            if matches!(hop.reason.stage, Exempt | Internet | LocalDelivery | SourceDestCheck) || last == Some(hop.reason.at) {
+            if matches!(hop.reason.stage, Exempt | Internet | LocalDelivery | SourceDestCheck) {
                 continue;
             }
             let next = way.hops.get(position + 1).map(|next| &next.header).or(way.arrived.as_ref());
             let out = next.filter(|next| **next != hop.header);
-            rows.extend(self.row(hop.reason.at, Some(hop), out));
+            if last == Some(hop.reason.at) {
+                // Both decisions of one gateway are one component.
+                if let (Some(row), Some(out)) = (rows.last_mut(), out) {
+                    row["OutboundHeader"] = self.header(out, clients);
+                }
+                continue;
+            }
+            let mut row = self.row(hop.reason.at, Some(hop));
+            if let (Some(row), Some(out)) = (&mut row, out) {
+                row["OutboundHeader"] = self.header(out, clients);
+            }
+            rows.extend(row);
             last = Some(hop.reason.at);
         }
         if way.is_open()
             && let Some(at) = guest(way.to).filter(|at| last != Some(*at))
         {
-            rows.extend(self.row(at, None, None));
+            rows.extend(self.row(at, None));
         }
         if let Some(first) = rows.first_mut() {
-            first["InboundHeader"] = header(&way.sent);
+            first["InboundHeader"] = self.header(&way.sent, clients);
         }
         for (number, row) in (1..).zip(&mut rows) {
             row["SequenceNumber"] = number.into();
@@ -175,12 +194,9 @@ impl Shape<'_> {
         rows.into()
     }
 
-    fn row(&self, at: Component, hop: Option<&Hop>, outbound: Option<&Header>) -> Option<Value> {
+    fn row(&self, at: Component, hop: Option<&Hop>) -> Option<Value> {
         let rule = hop.and_then(|hop| hop.reason.rule.as_ref());
         let mut row = json!({"SequenceNumber": 0, "Component": self.at(at, rule)?});
-        if let Some(outbound) = outbound {
-            row["OutboundHeader"] = header(outbound);
-        }
         if let Some((key, value)) = rule.and_then(|rule| self.rule(at, rule)) {
             row[key] = value;
         }
@@ -196,13 +212,31 @@ impl Shape<'_> {
         Some(row)
     }
 
+    /// Addresses as blocks, ports as ranges, the protocol by number (RA-5).
+    fn header(&self, header: &Header, clients: Clients) -> Value {
+        let mut value = json!({
+            "Protocol": header.protocol().to_string(),
+            "SourceAddresses": [block(header.source)],
+            "DestinationAddresses": [block(header.destination)],
+        });
+        if let Some((source, destination)) = header.ports() {
+            let (source, destination) = match clients {
+                Clients::Send => (self.ephemeral, PortRange::one(destination)),
+                Clients::Receive => (PortRange::one(source), self.ephemeral),
+            };
+            value["SourcePortRanges"] = json!([{"From": source.from, "To": source.to}]);
+            value["DestinationPortRanges"] = json!([{"From": destination.from, "To": destination.to}]);
+        }
+        value
+    }
+
     /// The rule that decided under its key; kept state is no rule (RA-5).
     fn rule(&self, at: Component, rule: &Rule) -> Option<(&'static str, Value)> {
         match (rule, at) {
             (Rule::SecurityGroup { group, rule, .. }, Component::SecurityGroups(_, direction)) => {
                 let index = self.fabric.groups.find(group, |g| &g.id)?;
                 let rule = self.fabric.groups[index].rules(direction).iter().find(|r| r.id == *rule)?;
-                let mut value = json!({"Direction": word(direction), "Protocol": number(rule.traffic), "SecurityGroupId": group});
+                let mut value = json!({"Direction": word(direction), "Protocol": protocol_of(rule.traffic)});
                 ports(&mut value, rule.traffic);
                 match &rule.peer {
                     fabric::RulePeer::Block(block) => value["Cidr"] = block.to_string().into(),
@@ -217,7 +251,7 @@ impl Shape<'_> {
                 let mut value = json!({
                     "Cidr": entry.map_or_else(|| "0.0.0.0/0".to_owned(), |entry| entry.cidr_block.to_string()),
                     "Egress": direction == Direction::Egress,
-                    "Protocol": entry.map_or_else(|| "all".to_owned(), |entry| number(entry.traffic).replace("-1", "all")),
+                    "Protocol": entry.map_or_else(|| "all".to_owned(), |entry| protocol_of(entry.traffic)),
                     "RuleAction": if entry.is_some_and(|entry| entry.allow) { "allow" } else { "deny" },
                     "RuleNumber": rule_number.unwrap_or(32_767),
                 });
@@ -333,20 +367,6 @@ impl Shape<'_> {
     }
 }
 
-/// Addresses as blocks, ports as ranges, the protocol by number (RA-5).
-fn header(header: &Header) -> Value {
-    let mut value = json!({
-        "Protocol": header.protocol().to_string(),
-        "SourceAddresses": [block(header.source)],
-        "DestinationAddresses": [block(header.destination)],
-    });
-    if let Some((source, destination)) = header.ports() {
-        value["SourcePortRanges"] = json!([{"From": source, "To": source}]);
-        value["DestinationPortRanges"] = json!([{"From": destination, "To": destination}]);
-    }
-    value
-}
-
 fn block(address: std::net::IpAddr) -> String {
     ipnet::IpNet::from(address).to_string()
 }
@@ -358,9 +378,8 @@ fn word(direction: Direction) -> &'static str {
     }
 }
 
-/// Protocol number; -1 for all.
-fn number(traffic: TrafficMatch) -> String {
-    traffic.protocol().map_or_else(|| "-1".to_owned(), |number| number.to_string())
+fn protocol_of(traffic: TrafficMatch) -> String {
+    traffic.protocol().map_or_else(|| "all".to_owned(), protocol_name)
 }
 
 fn ports(value: &mut Value, traffic: TrafficMatch) {
