@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     if let Some(code) = hidden() {
         return code;
     }
-    let cli = match cli::Cli::try_parse_from(followed(std::env::args_os().collect())) {
+    let cli = match cli::Cli::try_parse_from(arrowed(followed(std::env::args_os().collect()))) {
         Ok(cli) => cli,
         Err(error) => {
             let _ = error.print();
@@ -45,6 +45,15 @@ fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
             arguments[at] = OsString::from("--follow");
         }
     }
+    arguments
+}
+
+/// An arrow between two ends looks like a flag; as another arrow it reaches whoever reads the probe, and can say so.
+fn arrowed(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let reads_probes = |word: &OsString| ["why", "check", "ping", "traceroute"].iter().any(|verb| word == verb);
+    let Some(verb) = verb(&arguments).filter(|at| reads_probes(&arguments[*at])) else { return arguments };
+    let arrows = arguments[verb..].iter_mut().filter(|word| *word == "->");
+    arrows.for_each(|word| *word = OsString::from("→"));
     arguments
 }
 

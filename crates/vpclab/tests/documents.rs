@@ -41,6 +41,19 @@ fn the_tour_shows_what_happens() {
 }
 
 #[test]
+fn the_page_about_why_shows_what_happens() {
+    let page = document("docs/why.md");
+    let commands = Desk::new("why").follow("docs/why.md", &page);
+    assert!(commands >= 9, "{commands}");
+    // Every code that a drop can have is explained there.
+    let codes = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../fabric/src/reason.rs")).unwrap();
+    let codes = codes.split_once("explanation_codes! {").unwrap().1.split_once("\n}").unwrap().0;
+    for code in codes.split('"').skip(1).step_by(2) {
+        assert!(page.contains(&format!("`{code}`")), "{code}");
+    }
+}
+
+#[test]
 fn the_readmes_show_what_happens() {
     for name in ["README.md", "README.ko.md"] {
         let commands = Desk::new("readme").follow(name, &document(name));

@@ -146,7 +146,7 @@ fn leg(name: &str, leg: &Leg, style: Style, text: &mut String) {
         .map(|hop| hop.name.chars().count())
         .max()
         .unwrap_or(0)
-        .min(18);
+        .min(22);
     for hop in &shown {
         self::hop(hop, names, style, &mut lines);
     }

@@ -151,8 +151,10 @@ fn people(told: &[Told], arguments: &WhyArgs, output: &Output) {
             let pairs = if one.pairs == 1 { "this pair alone".to_owned() } else { format!("{} pairs that were asked for", one.pairs) };
             output.line(format!("  stands for    {pairs}"));
         }
-        if let Some(verified) = &one.verified {
-            verify::print(verified, output);
+        match &one.verified {
+            Some(verified) => verify::print(verified, output),
+            None if arguments.brief => {}
+            None => output.line("  agreed by     analyzer (--verify sends the packet too)"),
         }
     }
 }

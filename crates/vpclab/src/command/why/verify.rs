@@ -9,6 +9,7 @@ use proof::why::text::word;
 use proof::why::{Asker, Question};
 use serde::Serialize;
 
+use crate::command::advice;
 use crate::command::probing::{Pair, Prober, SOURCE_PORT, Seen};
 use crate::command::target::Target;
 use crate::exit::{Failure, Result};
@@ -29,14 +30,16 @@ pub struct Verified {
     pub observed: &'static str,
     /// Where it was seen to be dropped.
     pub observed_at: Option<String>,
+    /// What to type where the network is not to blame, but an instance's own system.
+    pub hint: Option<String>,
 }
 
 /// Sends every packet, with real packets.
 pub fn verify(target: &Target, fabric: &Fabric, probe: &Probe, questions: &[&Question]) -> Result<Vec<Verified>> {
     let mut prober = Prober::start(target, EngineName::Linux)?;
     let on = match &target.running {
-        Some(running) => format!("lab {}, which is up", running.name),
-        None => "real packets in a cloud made for this".to_owned(),
+        Some(running) => format!("in lab {}, which is up", running.name),
+        None => "in a cloud made for this".to_owned(),
     };
     // The packet leaves from one port, and the prediction must speak of the same.
     let port = PortRange::one(SOURCE_PORT);
@@ -71,8 +74,9 @@ pub fn verify(target: &Target, fabric: &Fabric, probe: &Probe, questions: &[&Que
             // An engine need not know where a packet was lost.
             _ => true,
         };
+        let hint = advice::own_system(fabric, seen.at());
         let agrees = observed_verdict(&seen) == predicted && same_place;
-        all.push(Verified { agrees, on: on.clone(), predicted, predicted_at, observed: seen.result(), observed_at });
+        all.push(Verified { agrees, on: on.clone(), predicted, predicted_at, observed: seen.result(), observed_at, hint });
     }
     Ok(all)
 }
@@ -91,13 +95,20 @@ pub fn print(verified: &Verified, output: &Output) {
     let at = |at: &Option<String>| at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
     let predicted = format!("{}{}", word(verified.predicted), at(&verified.predicted_at));
     let observed = format!("{}{}", verified.observed, at(&verified.observed_at));
+    if verified.agrees && verified.observed == "no public address" {
+        output.line("  agreed by     analyzer; nothing was sent: there is no address to send to");
+        return;
+    }
     if verified.agrees {
-        output.line(format!("  agreed by     analyzer ({predicted}), kernel ({observed}): {}", verified.on));
+        output.line(format!("  agreed by     analyzer ({predicted}) and kernel ({observed}), {}", verified.on));
         return;
     }
     output.line("  !! DISAGREEMENT between the analyzer and the kernel");
     output.line(format!("  !! predicted  {predicted}"));
     output.line(format!("  !! observed   {observed}"));
     output.line(format!("  !! on         {}", verified.on));
-    output.line("  !! one of the two is wrong; please report it with the lab file");
+    match &verified.hint {
+        Some(hint) => output.hint(hint),
+        None => output.line("  !! one of the two is wrong; please report it with the lab file"),
+    }
 }

@@ -1,0 +1,200 @@
+//! `why` as a person types it, and as a program reads it. What it prints for people stands in `docs/why.md`, which a test
+//! runs.
+#![allow(clippy::unwrap_used)]
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+
+fn vpclab(arguments: &[&str], columns: Option<&str>) -> Output {
+    // No lab of whoever runs the tests takes part.
+    let home = concat!(env!("CARGO_TARGET_TMPDIR"), "/why-home");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    command.arg("why").args(arguments).env("NO_COLOR", "1").env("VPCLAB_HOME", home).env_remove("COLUMNS");
+    command.envs(columns.map(|columns| ("COLUMNS", columns))).output().unwrap()
+}
+
+fn why(file: &str, arguments: &[&str]) -> Output {
+    let path = format!("{EXAMPLES}/{file}.yaml");
+    vpclab(&[&["-f", &path], arguments].concat(), None)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn json(done: &Output) -> Value {
+    serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {}{}", text(&done.stdout), text(&done.stderr)))
+}
+
+/// The names of components in order, by what stands before the colon and after it.
+fn places(way: &Value) -> Vec<&str> {
+    way["hops"].as_array().unwrap().iter().map(|hop| hop["at"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn programs_get_verdict_hops_and_blockers() {
+    let done = why("why/b", &["web-1", "db-1", "tcp/3306", "-o", "json"]);
+    assert_eq!(done.status.code(), Some(1));
+    let told = json(&done);
+    assert_eq!((&told["schema"], &told["verdict"]), (&"vpclab-why/1".into(), &"one-way".into()));
+    assert_eq!((&told["request"]["delivered"], &told["reply"]["delivered"]), (&true.into(), &false.into()));
+    let there = ["web-1", "eni:web-1", "sg-out:web-1", "acl-out:web-a", "rtb:rtb-web", "acl-in:db-a", "sg-in:db-1", "eni:db-1", "db-1"];
+    assert_eq!(places(&told["request"]), there);
+    let ids: Vec<&str> = told["request"]["hops"].as_array().unwrap().iter().map(|hop| hop["id"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = ids.iter().map(|id| id.split('-').next().unwrap()).collect();
+    assert_eq!(kinds, ["i", "eni", "sg", "acl", "rtb", "acl", "sg", "eni", "i"]);
+    assert_eq!(told["request"]["blockers"], Value::Array(Vec::new()));
+    let [blocker] = told["reply"]["blockers"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!((&blocker["code"], &blocker["at"]), (&"SUBNET_ACL_RESTRICTION".into(), &"acl-in:web-a".into()));
+    let rule = &blocker["rule"];
+    assert_eq!((&rule["number"], &rule["allow"], &rule["cidr"]), (&90.into(), &false.into(), &"10.0.2.0/24".into()));
+    let line = std::fs::read_to_string(format!("{EXAMPLES}/why/b.yaml")).unwrap().lines().position(|l| l.contains("90 deny")).unwrap() + 1;
+    assert!(rule["origin"].as_str().unwrap().ends_with(&format!("b.yaml:{line}")), "{rule}");
+    assert_eq!(told["fixes"][0]["edits"][0]["text"], "89 allow tcp/1024-65535 from 10.0.2.20/32");
+}
+
+#[test]
+fn addresses_are_told_before_and_behind_each_translation() {
+    let told = json(&why("shop", &["db-1", "internet", "tcp/443", "-o", "json"]));
+    assert_eq!(told["verdict"], "allowed");
+    let changed = |way: &Value, stage: &str, field: &str| {
+        let hop = way["hops"].as_array().unwrap().iter().find(|hop| hop["stage"] == stage).unwrap().clone();
+        let text = |header: &Value| header[field].as_str().unwrap().to_owned();
+        (text(&hop["before"]), text(&hop["after"]))
+    };
+    let (request, reply) = (&told["request"], &told["reply"]);
+    let (private, gateway) = changed(request, "nat-gateway", "source");
+    let (still, public) = changed(request, "internet-gateway", "source");
+    assert_eq!((private.as_str(), gateway.as_str()), ("192.168.0.132", still.as_str()));
+    assert_eq!(changed(reply, "internet-gateway", "destination"), (public.clone(), gateway.clone()));
+    assert_eq!(changed(reply, "nat-gateway", "destination"), (gateway, private));
+    assert_eq!(request["arrived"]["source"], public);
+}
+
+#[test]
+fn the_answer_of_aws_has_its_fields_and_codes() {
+    let found = json(&why("why/d", &["web-1", "db-1", "tcp/3306", "-o", "aws"]));
+    let analysis = &found["NetworkInsightsAnalyses"][0];
+    assert_eq!((&analysis["Status"], &analysis["NetworkPathFound"]), (&"succeeded".into(), &true.into()));
+    let components = |key: &str| -> Vec<String> {
+        let rows = analysis[key].as_array().unwrap().iter().enumerate();
+        rows.map(|(position, row)| {
+            assert_eq!(row["SequenceNumber"], position + 1);
+            row["Component"]["Id"].as_str().unwrap().split('-').next().unwrap().to_owned()
+        })
+        .collect()
+    };
+    assert_eq!(components("ForwardPathComponents"), ["i", "eni", "sg", "acl", "rtb", "acl", "sg", "eni", "i"]);
+    assert_eq!(components("ReturnPathComponents"), ["i", "eni", "sg", "acl", "rtb", "acl", "sg", "eni", "i"]);
+    assert!(analysis["ForwardPathComponents"][0]["InboundHeader"]["DestinationPortRanges"][0]["From"] == 3306);
+    assert_eq!(analysis["ForwardPathComponents"][6]["SecurityGroupRule"]["Direction"], "ingress");
+    assert_eq!(analysis["ReturnPathComponents"][2].get("SecurityGroupRule"), None, "kept state is no rule (RA-5)");
+    let done = why("why/a", &["web-1", "db-1", "tcp/3306", "-o", "aws"]);
+    assert_eq!(done.status.code(), Some(1));
+    let blocked = &json(&done)["NetworkInsightsAnalyses"][0];
+    let explanation = &blocked["Explanations"][0];
+    assert_eq!(explanation["ExplanationCode"], "ENI_SG_RULES_MISMATCH");
+    assert_eq!((&explanation["Direction"], &explanation["Port"], &explanation["Protocol"]), (&"ingress".into(), &3306.into(), &"tcp".into()));
+    assert_eq!(explanation["SecurityGroups"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn every_way_to_write_the_question_is_the_same_question() {
+    let [first, others @ ..] = [
+        &["web-1", "db-1", "tcp/3306"][..],
+        &["web-1", "db-1:3306"],
+        &["web-1", "db-1", "tcp:3306"],
+        &["web-1 db-1 tcp 3306"],
+        &["db-1", "tcp/3306", "--from", "web-1"],
+        &["192.168.0.4", "192.168.0.132", "tcp/3306"],
+    ]
+    .map(|words| text(&why("shop", &[words, &["--brief"]].concat()).stdout));
+    assert_eq!(first, "ALLOWED  web-1 -> db-1 tcp/3306\n");
+    others.iter().for_each(|other| assert_eq!(*other, first));
+}
+
+#[test]
+fn what_cannot_be_asked_is_refused_with_what_to_type() {
+    for (words, message, hint) in [
+        (&["web-1", "-", "db-1", "tcp/3306"][..], "a probe has no arrow", "A B PROTO/PORT"),
+        (&["web-1", "->", "db-1", "tcp/3306"], "a probe has no arrow", "A B PROTO/PORT"),
+        (&["web-1", "db-1"], "no protocol and port", "--all-ports"),
+        (&["web-1", "bd-1", "tcp/3306"], "`bd-1` names nothing in this lab", "did you mean `db-1`?"),
+        (&["web-1", "web-1", "tcp/3306"], "one and the same", ""),
+        (&["internet", "office", "tcp/3306"], "both ends are outside", "name an instance"),
+        (&["web-1", "db-1", "tcp/3306", "--ephemeral", "9-1"], "a range of ports", ""),
+        (&["web-1", "db-1", "tcp/3306", "-o", "csv"], "does not print as csv", "-o table, wide, json, aws"),
+        (&["192.168.0.200", "db-1", "tcp/3306"], "nobody has an address in 192.168.0.200", ""),
+        (&["web-1", "2001:db8::1", "tcp/80"], "web-1 has no IPv6 address", ""),
+    ] {
+        let done = why("shop", words);
+        let told = text(&done.stderr);
+        assert_eq!(done.status.code(), Some(2), "{words:?}: {told}");
+        assert!(told.contains(message) && told.contains(hint) && done.stdout.is_empty(), "{words:?}: {told}");
+    }
+    let elsewhere = Command::new(env!("CARGO_BIN_EXE_vpclab")).args(["cidr", "info", "10.0.0.0/8", "-o", "aws"]).output().unwrap();
+    assert_eq!(elsewhere.status.code(), Some(2));
+}
+
+#[test]
+fn several_pairs_are_told_once_for_each_way_they_fare() {
+    let done = why("shop", &["192.168.0.0/24", "db-1", "tcp/3306", "-o", "json"]);
+    assert_eq!(done.status.code(), Some(1), "one pair is denied");
+    let told = json(&done);
+    assert_eq!((&told["verdict"], &told["pairs"], &told["from"]["name"]), (&"denied".into(), &1.into(), &"bastion".into()));
+    assert_eq!((&told["others"][0]["verdict"], &told["others"][0]["pairs"]), (&"allowed".into(), &2.into()));
+    let ports = json(&why("shop", &["web-1", "db-1", "--all-ports", "-o", "json"]));
+    let allowed = &ports["pairs"][0]["ports"][0];
+    assert_eq!((&allowed["verdict"], &allowed["traffic"]), (&"allowed".into(), &serde_json::json!(["tcp/3306"])));
+}
+
+#[test]
+fn no_line_is_longer_than_the_terminal() {
+    for (file, to) in [("a", "db-1"), ("b", "db-1"), ("c", "db-9"), ("d", "db-1")] {
+        for columns in ["80", "120"] {
+            let path = format!("why/{file}.yaml");
+            let done = Command::new(env!("CARGO_BIN_EXE_vpclab"))
+                .args(["why", "-f", &path, "web-1", to, "tcp/3306"])
+                .current_dir(EXAMPLES)
+                .env("COLUMNS", columns)
+                .env("VPCLAB_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/why-home"))
+                .output()
+                .unwrap();
+            let most: usize = columns.parse().unwrap();
+            for line in text(&done.stdout).lines() {
+                assert!(line.chars().count() <= most, "{columns}: {line}");
+            }
+        }
+    }
+    // Colour is a bonus, and takes no room.
+    let plain = vpclab(&["-f", &format!("{EXAMPLES}/why/c.yaml"), "web-1", "db-9", "tcp/3306"], Some("80"));
+    let painted = Command::new(env!("CARGO_BIN_EXE_vpclab"))
+        .args(["why", "--color", "always", "-f", &format!("{EXAMPLES}/why/c.yaml"), "web-1", "db-9", "tcp/3306"])
+        .env("COLUMNS", "80")
+        .env("VPCLAB_HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/why-home"))
+        .output()
+        .unwrap();
+    let mut bare = text(&painted.stdout);
+    for escape in ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[0m"] {
+        bare = bare.replace(escape, "");
+    }
+    assert_ne!(bare.len(), painted.stdout.len());
+    assert_eq!(bare, text(&plain.stdout));
+}
+
+#[test]
+fn a_packet_that_is_sent_agrees_with_what_is_predicted() {
+    for (file, words, verdict, observed) in [
+        ("shop", ["web-1", "db-1", "tcp/3306"], "allowed", "open"),
+        ("shop", ["web-1", "db-1", "tcp/22"], "denied", "filtered"),
+        ("why/b", ["web-1", "db-1", "tcp/3306"], "one-way", "reply filtered"),
+    ] {
+        let told = json(&why(file, &[&words[..], &["--verify", "-o", "json"]].concat()));
+        let verified = &told["verified"];
+        assert_eq!((&told["verdict"], &verified["predicted"], &verified["observed"]), (&verdict.into(), &verdict.into(), &observed.into()), "{told}");
+        assert_eq!((&verified["agrees"], &verified["observed_at"]), (&true.into(), &verified["predicted_at"]));
+    }
+}
