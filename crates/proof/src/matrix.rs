@@ -184,14 +184,16 @@ impl Reach {
         let (fabric, plain, bound) = (self.fabric(), self.plain(), from.members.len());
         let (mut senders_by, mut receivers_by) = (Matches::new(from), Matches::new(to));
         let outward = self.outward(from, to, &mut receivers_by);
-        let mut admitted: HashMap<Option<GroupSetIndex>, Vec<(usize, Bits)>> = HashMap::new();
+        // Receivers with the same groups come one after another, so only the rows of one set are kept.
+        let mut admitted: Option<(Option<GroupSetIndex>, Vec<(usize, Bits)>)> = None;
         let mut nets: HashMap<(SubnetIndex, u32), Vec<Net>> = HashMap::new();
         // Routes know more parts of the addresses than lists do; where some do, nobody's ways are another's.
         let by_sender = from.nets.keys().any(|(subnet, _)| self.routes_tell_apart(*subnet, vpc));
         let mut by_receiver: BTreeMap<SubnetIndex, bool> = BTreeMap::new();
         let none = || Bits::none(bound);
         let (mut request, mut both, mut out, mut any_request, mut any_both) = (none(), none(), none(), none(), none());
-        for (position, receiver) in to.members.iter().enumerate().skip(part).step_by(parts) {
+        for position in to.by_groups.iter().copied().skip(part).step_by(parts) {
+            let receiver = &to.members[position];
             let interface = &fabric.interfaces[receiver.interface];
             if !interface.status.is_running() {
                 continue;
@@ -219,7 +221,10 @@ impl Reach {
             any_request.clear();
             any_both.clear();
             let set = interface.group_set;
-            let rows = admitted.entry(set).or_insert_with(|| self.admitted(set, bound, &mut senders_by));
+            let (_, rows) = match admitted.take().filter(|(of, _)| *of == set) {
+                Some(same) => admitted.insert(same),
+                None => admitted.insert((set, self.admitted(set, bound, &mut senders_by))),
+            };
             for (atom, senders) in rows.iter() {
                 out.copy(to_this.get(atom).unwrap_or(&outward.to_all[*atom]));
                 out.keep(senders);

@@ -24,6 +24,8 @@ pub(super) struct Member {
 pub(super) struct Side {
     /// By the address of whoever stands for the class.
     pub members: Vec<Member>,
+    /// Positions of the members in the order of their groups.
+    pub by_groups: Vec<usize>,
     addresses: Vec<Ipv4Addr>,
     by_group: HashMap<GroupIndex, Arc<Bits>>,
     nobody: Arc<Bits>,
@@ -59,7 +61,10 @@ impl Side {
             }
             nets.entry((interface.subnet, plain.part(interface.primary_address()))).or_insert_with(none).insert(position);
         }
+        let mut by_groups: Vec<usize> = (0..bound).collect();
+        by_groups.sort_by_key(|position| fabric.interfaces[members[*position].interface].group_set);
         Self {
+            by_groups,
             addresses: members.iter().map(|member| fabric.interfaces[member.interface].primary_address()).collect(),
             by_group: by_group.into_iter().map(|(group, bits)| (group, Arc::new(bits))).collect(),
             nobody: Arc::new(none()),
