@@ -24,6 +24,7 @@ pub mod logs;
 pub mod ls;
 pub mod man;
 pub mod matrix;
+mod mutate;
 pub mod ping;
 pub mod plan;
 pub mod power;

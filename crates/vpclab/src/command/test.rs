@@ -13,6 +13,7 @@ use proof::claim::{Breach, Proof, Prover, Undecided};
 use proof::{Options, Reach, TrafficSet, who};
 
 use super::advice;
+use super::mutate;
 use super::promise::{self, Sent};
 use super::report;
 use super::source;
@@ -40,6 +41,9 @@ pub struct TestArgs {
     /// Take the claims (`expect:`) of this file instead
     #[arg(long, value_name = "FILE")]
     pub expect: Option<PathBuf>,
+    /// Make every mistake that people make, in a copy, and list those that no claim would notice
+    #[arg(long)]
+    pub mutate: bool,
 }
 
 /// A claim and what came of it.
@@ -85,12 +89,17 @@ impl Tried {
 
 /// Decides every claim. Exit 0 when all hold, 5 when real packets find something else than the proof says.
 pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
-    output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
+    if !arguments.mutate {
+        output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
+    }
     let claims = match &arguments.expect {
         Some(path) => source::load(path, output)?.claims(),
         None => target.claims.clone(),
     };
     let chosen = chosen(&claims, arguments)?;
+    if arguments.mutate {
+        return mutate::run(&target.model, &chosen, output);
+    }
     let fabric = Fabric::compile(&target.model);
     let options = Options::default();
     let reach = Reach::of(&fabric, options).map_err(|e| Failure::environment(e.to_string()))?;
