@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::claim::{Party, Prover, is_pair};
 use crate::traffic::TrafficSet;
 
-pub use likeness::{label, natural, products, short};
+pub use likeness::{alike, label, natural, products, short};
 
 /// The same requests for every pair of some senders with some receivers, nobody paired with himself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

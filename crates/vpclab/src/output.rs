@@ -25,6 +25,8 @@ pub enum Format {
     Csv,
     /// Tables for documents.
     Markdown,
+    /// A page that needs nothing else.
+    Html,
     /// Test Anything Protocol.
     Tap,
     /// JUnit's XML.

@@ -24,7 +24,7 @@ fn out(arguments: &[&str], code: i32) -> String {
 
 #[test]
 fn both_engines_print_the_same_table() {
-    let wanted = "\
+    let expanded = "\
 tcp/22
           bastion  db-1  web-1  web-2  office  internet
 bastion            ·     ●      ●      ●       ●
@@ -45,8 +45,78 @@ internet  ·        ·     ○      ○
 
 ● open  ○ refused  · filtered; rows send, columns receive
 ";
+    let grouped = "\
+tcp/22
+          bastion  db-1  2 web  office  internet
+bastion            ·     ●      ●       ●
+db-1      ·              ·      ●       ●
+2 web     ·        ·     ·      ●       ●
+office    ●        ·     ·
+internet  ·        ·     ·
+
+tcp/443
+          bastion  db-1  2 web  office  internet
+bastion            ·     ○      ●       ●
+db-1      ·              ○      ●       ●
+2 web     ·        ·     ○      ●       ●
+office    ·        ·     ○
+internet  ·        ·     ○
+
+2 web: web-1, web-2
+● open  ○ refused  · filtered; rows send, columns receive
+";
     for engine in ["proof", "linux"] {
-        assert_eq!(out(&["matrix", "tcp/443,22", "-f", SHOP, "--engine", engine], 0), wanted, "{engine}");
+        assert_eq!(out(&["matrix", "tcp/443,22", "-f", SHOP, "--engine", engine], 0), grouped, "{engine}");
+        assert_eq!(out(&["matrix", "tcp/443,22", "--expand", "-f", SHOP, "--engine", engine], 0), expanded, "{engine}");
+    }
+}
+
+#[test]
+fn what_is_grouped_holds_for_every_pair_on_every_example() {
+    for name in ["bastion", "middlebox", "peering", "shop", "three-tier"] {
+        let path = format!("{}/../../examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let read = |arguments: &[&str]| -> Vec<serde_json::Value> { serde_json::from_str(&out(&[&["matrix", "-f", &path, "--json"], arguments].concat(), 0)).unwrap() };
+        let mut grouped = std::collections::BTreeMap::new();
+        for row in read(&["--engine", "proof"]) {
+            let names = |key: &str| row[key].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+            let mut pairs = 0;
+            for from in names("from") {
+                for to in names("to").into_iter().filter(|to| *to != from) {
+                    let key = (from.clone(), to, row["packet"].as_str().unwrap().to_owned());
+                    assert_eq!(grouped.insert(key, row["result"].as_str().unwrap().to_owned()), None);
+                    pairs += 1;
+                }
+            }
+            assert_eq!(row["pairs"], pairs, "{name}: {row}");
+        }
+        // The walker, asked one by one, says the same.
+        let mut asked = std::collections::BTreeSet::new();
+        for row in read(&["--engine", "proof", "--expand"]) {
+            let text = |key: &str| row[key].as_str().unwrap().to_owned();
+            let key = (text("from"), text("to"), text("packet"));
+            let result = text("result").replace("no public address", "filtered");
+            assert_eq!(grouped.get(&key), Some(&result), "{name}: {key:?}");
+            asked.insert(key);
+        }
+        assert_eq!(asked.len(), grouped.len(), "{name}");
+    }
+}
+
+#[test]
+fn the_proof_knows_every_port_of_a_range() {
+    let table = out(&["matrix", "tcp/1-65535", "udp", "-f", SHOP, "--engine", "proof"], 0);
+    assert!(table.starts_with("tcp/1-65535\n") && table.contains("\n2 web     ·        ◐     ◐      ●       ●\n"), "{table}");
+    assert!(table.contains("\nudp\n") && table.contains("◐ some of it only"), "{table}");
+}
+
+#[test]
+fn a_page_shows_the_map_and_needs_nothing_else() {
+    for engine in ["proof", "linux"] {
+        let page = out(&["matrix", "-f", SHOP, "--engine", engine, "-o", "html"], 0);
+        assert!(page.starts_with("<!DOCTYPE html>\n") && page.ends_with("</html>\n"), "{page}");
+        assert!(page.contains("<title>Who reaches whom in shop</title>") && page.contains("<dt>2 web</dt><dd>web-1, web-2</dd>"), "{page}");
+        assert!(page.contains("title=\"2 web → db-1 tcp/3306: open\">●</td>") && page.contains("title=\"2 web → db-1: tcp/3306\">1</td>"), "{page}");
+        assert!(!page.contains("http") && !page.contains("<script"), "{page}");
     }
 }
 
@@ -70,22 +140,25 @@ fn a_refusal_through_an_appliance_is_one_in_both_engines() {
 
 #[test]
 fn programs_read_a_row_for_every_packet() {
-    let csv = out(&["matrix", "tcp/3306", "-f", SHOP, "-o", "csv"], 0);
+    let grouped = out(&["matrix", "tcp/3306", "-f", SHOP, "-o", "csv"], 0);
+    assert!(grouped.starts_with("from,to,pairs,packet,result\n") && grouped.contains("\nweb-1 web-2,db-1,2,tcp/3306,open\n"), "{grouped}");
+    let csv = out(&["matrix", "tcp/3306", "--expand", "-f", SHOP, "-o", "csv"], 0);
     assert!(csv.starts_with("from,to,address,packet,result,at\n"), "{csv}");
     assert!(csv.contains("\nbastion,db-1,192.168.0.132,tcp/3306,filtered,sg-in:db-1\n"), "{csv}");
     assert!(csv.contains("\ninternet,db-1,,tcp/3306,no public address,\n"), "{csv}");
-    let json = out(&["matrix", "tcp/3306", "-f", SHOP, "-o", "json"], 0);
+    let json = out(&["matrix", "tcp/3306", "--expand", "-f", SHOP, "-o", "json"], 0);
     assert_eq!(json.matches("\"from\"").count(), csv.lines().count() - 1);
     let markdown = out(&["matrix", "tcp/3306", "-f", SHOP, "-o", "markdown"], 0);
-    assert!(markdown.contains("\n| web-1 |   | ") || markdown.contains("\n| web-1 | · | ● |"), "{markdown}");
+    assert!(markdown.contains("\n| 2 web | · | ● | · | ● | ● |\n"), "{markdown}");
 }
 
 #[test]
 fn mistakes_say_what_to_type() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
+        (&["matrix", "--engine", "proof,linux", "-o", "html"], "two engines are compared as a table"),
         (&["matrix", "tcp/0-65535"], "name at most 64 ports"),
         (&["matrix", "tpc/22"], "did you mean `tcp`?"),
-        (&["matrix", "-o", "tap"], "-o table, wide, csv, json, markdown"),
+        (&["matrix", "-o", "tap"], "-o table, wide, csv, json, markdown, html"),
         (&["matrix", "--engine", "proof,linux,proof"], "--engine proof,linux"),
     ];
     for (arguments, wanted) in cases {

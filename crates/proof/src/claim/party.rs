@@ -80,6 +80,11 @@ impl World {
 }
 
 impl Party {
+    /// What the proof of all pairs calls it, at its usual address.
+    pub fn place(&self) -> Option<PlaceIndex> {
+        self.place
+    }
+
     /// Whether it is beyond the gateways.
     pub fn is_outside(&self) -> bool {
         matches!(self.who, Sender::Outside(_))
@@ -348,7 +353,7 @@ impl Prover<'_> {
     }
 
     /// What somebody answers, if it arrives: the hosts of the internet everything, instances what their file says.
-    pub(super) fn answers(&self, to: &Party) -> TrafficSet {
+    pub fn answers(&self, to: &Party) -> TrafficSet {
         let (Sender::Interface(id) | Sender::Container(id)) = &to.who else {
             return TrafficSet::all();
         };

@@ -40,6 +40,38 @@ pub fn products<T: Copy + Ord>(
     found
 }
 
+/// Numbers that no other tells apart, together, in the order of their first: `cell` is what one finds at another, and of
+/// one at itself what its members find at each other, if it has several. Only those that `may` be together are.
+pub fn alike<C: PartialEq>(
+    count: usize,
+    may: impl Fn(usize, usize) -> bool,
+    cell: impl Fn(usize, usize) -> Option<C>,
+) -> Vec<Vec<usize>> {
+    let same = |one: usize, other: usize| {
+        let between = cell(one, other);
+        let within = [cell(one, one), cell(other, other)];
+        may(one, other)
+            && between == cell(other, one)
+            && within
+                .into_iter()
+                .all(|within| within.is_none() || within == between)
+            && (0..count)
+                .filter(|third| *third != one && *third != other)
+                .all(|third| {
+                    cell(one, third) == cell(other, third) && cell(third, one) == cell(third, other)
+                })
+    };
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for row in 0..count {
+        // Being alike is transitive: the first of a group speaks for it.
+        match groups.iter_mut().find(|group| same(group[0], row)) {
+            Some(group) => group.push(row),
+            None => groups.push(vec![row]),
+        }
+    }
+    groups
+}
+
 /// A few names for people: up to three in full, else how many and what they share: `12 web (web-1 … web-12)`.
 pub fn label(names: &[&str]) -> String {
     if names.len() <= LISTED {
@@ -120,6 +152,36 @@ mod tests {
         );
         let clique = [(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2)];
         assert_eq!(products(clique), [(set(&[1, 2, 3]), set(&[1, 2, 3]))]);
+    }
+
+    #[test]
+    fn rows_that_no_column_tells_apart_are_together() {
+        // 0 and 1 reach 2 and each other; 3 reaches 0 alone; 4 is as 3 would be, and must not be with it.
+        let open = [
+            (0, 1),
+            (1, 0),
+            (0, 2),
+            (1, 2),
+            (3, 0),
+            (3, 1),
+            (4, 0),
+            (4, 1),
+        ];
+        let cell = |a: usize, b: usize| (a != b).then(|| open.contains(&(a, b)));
+        assert_eq!(
+            alike(5, |_, _| true, cell),
+            [vec![0, 1], vec![2], vec![3, 4]]
+        );
+        assert_eq!(
+            alike(5, |a, b| a + b != 7, cell),
+            [vec![0, 1], vec![2], vec![3], vec![4]]
+        );
+        // One way only: they can be told apart.
+        let cell = |a: usize, b: usize| (a != b).then_some((a, b) == (0, 1));
+        assert_eq!(alike(2, |_, _| true, cell), [vec![0], vec![1]]);
+        // Members of a group that find each other otherwise than the groups find each other.
+        let within = |a: usize, b: usize| Some(a == b && a == 0);
+        assert_eq!(alike(2, |_, _| true, within), [vec![0], vec![1]]);
     }
 
     #[test]

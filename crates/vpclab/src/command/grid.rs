@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 /// What one place finds at another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cell {
     /// A service answered.
     Open,
@@ -12,7 +12,9 @@ pub enum Cell {
     Refused,
     /// Nothing came back.
     Filtered,
-    /// Not the same for all addresses of the two places.
+    /// The request arrives, its answer is lost.
+    OneWay,
+    /// Not the same for all addresses of the two places, or for all that is sent.
     Partly,
     /// Nothing came back, and nobody reported why.
     Unknown,
@@ -20,25 +22,32 @@ pub enum Cell {
 
 impl Cell {
     /// All, in the order of the legend.
-    pub const ALL: [Cell; 5] = [Cell::Open, Cell::Refused, Cell::Filtered, Cell::Partly, Cell::Unknown];
+    pub const ALL: [Cell; 6] = [Cell::Open, Cell::Refused, Cell::Filtered, Cell::OneWay, Cell::Partly, Cell::Unknown];
 
     /// What the sign means.
     pub fn meaning(self) -> String {
-        let words = match self {
+        format!("{} {}", self.sign(), self.word())
+    }
+
+    /// The same in a word or a few.
+    pub fn word(self) -> &'static str {
+        match self {
             Self::Open => "open",
             Self::Refused => "refused",
             Self::Filtered => "filtered",
-            Self::Partly => "some addresses only",
+            Self::OneWay => "reply filtered",
+            Self::Partly => "some of it only",
             Self::Unknown => "silence without a reason",
-        };
-        format!("{} {words}", self.sign())
+        }
     }
 
-    fn sign(self) -> char {
+    /// The sign itself.
+    pub fn sign(self) -> char {
         match self {
             Self::Open => '●',
             Self::Refused => '○',
             Self::Filtered => '·',
+            Self::OneWay => '→',
             Self::Partly => '◐',
             Self::Unknown => '?',
         }
@@ -69,11 +78,6 @@ impl<'a> Grid<'a> {
     fn sign(&self, from: usize, to: usize) -> char {
         // Nobody is asked about himself, and the outside not about the outside.
         self.cells[from * self.names.len() + to].map_or(' ', Cell::sign)
-    }
-
-    /// Whether a sign occurs.
-    pub fn has(&self, cell: Cell) -> bool {
-        self.cells.contains(&Some(cell))
     }
 
     /// Whether no cell is anything but filtered.

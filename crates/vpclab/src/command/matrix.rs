@@ -5,12 +5,16 @@ use std::process::ExitCode;
 
 use clap::Args;
 use conformance::EngineName;
+use fabric::Fabric;
 use model::selector::End;
 use model::{Model, ProbePacket, TrafficMatch};
+use proof::TrafficSet;
 use serde_json::json;
 
-use super::grid::{Cell, Grid};
+use super::grid::Cell;
+use super::heatmap;
 use super::probing::{Pair, Place, Prober, Seen, packets};
+use super::sheet::Sheet;
 use super::target::Target;
 use crate::cli::engine;
 use crate::exit::{self, Failure, Result};
@@ -30,6 +34,9 @@ pub struct MatrixArgs {
     /// Which engine answers: linux (real packets), proof (the stages asked one by one), or both, to see where they differ
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "linux", value_parser = engine())]
     pub engine: Vec<EngineName>,
+    /// A row for every place, also for those that nobody can tell apart
+    #[arg(long)]
+    pub expand: bool,
 }
 
 /// What one packet from one place to another found.
@@ -42,41 +49,101 @@ struct Answer {
 
 /// Asks and prints. Exit 5 when two engines disagree.
 pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
-    output.only(&[Format::Table, Format::Wide, Format::Csv, Format::Json, Format::Markdown])?;
+    output.only(&[Format::Table, Format::Wide, Format::Csv, Format::Json, Format::Markdown, Format::Html])?;
+    let mut engines = arguments.engine.clone();
+    engines.dedup();
+    let is_for_programs = matches!(output.format, Format::Csv | Format::Json);
+    if engines == [EngineName::Proof] && !(is_for_programs && arguments.expand) {
+        return prove(arguments, target, output);
+    }
     let packets = match arguments.traffic.as_slice() {
         [] => named_by_rules(&target.model),
         words => spelled(words)?,
     };
-    let mut engines = arguments.engine.clone();
-    engines.dedup();
     let [first, others @ ..] = engines.as_slice() else { return Err(Failure::usage("--engine names no engine")) };
     let mut prober = Prober::start(target, *first)?;
     let places = prober.places();
     if places.iter().filter(|place| matches!(place.end, End::Interface { .. })).count() == 0 {
-        return Err(Failure::usage("the lab has no running instance to ask"));
+        return Err(nobody());
+    }
+    if others.len() == 1 && output.format == Format::Html {
+        return Err(Failure::usage("two engines are compared as a table").hint("-o table, csv or json; or name one engine"));
     }
     let asked = ask(&places, &packets, &prober)?;
     let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
     let seen = prober.probe_all(&tries)?;
     match others {
-        [] => print(&places, &packets, &asked, &seen, &prober, output),
+        [] if is_for_programs && arguments.expand => print(&places, &asked, &seen, &prober, output),
+        [] => {
+            let known = asked.iter().zip(&seen).filter_map(|(asked, seen)| {
+                let title = packets.iter().position(|packet| *packet == asked.packet)?;
+                Some((asked.from, asked.to, title, cell(seen)))
+            });
+            let names: Vec<(String, bool)> = places.iter().map(|place| (place.name.clone(), is_outside(&place.end))).collect();
+            let sheet = Sheet::new(&names, packets.iter().map(ToString::to_string).collect()).filled(known);
+            show(&if arguments.expand { sheet } else { sheet.grouped() }, target, output)
+        }
         [second] => {
             let mut other = Prober::start(target, *second)?;
-            let seen = seen.into_iter().zip(other.probe_all(&tries)?).collect::<Vec<_>>();
-            compare([*first, *second], &asked, &seen, &prober, output)
+            let compared = Comparison::of(&asked, seen, other.probe_all(&tries)?, prober.fabric());
+            compared.print([first.as_str(), second.as_str()], output)?;
+            Ok(compared.code())
         }
         _ => Err(Failure::usage("--engine names more than two engines").hint("--engine proof,linux")),
     }
 }
 
+/// Every pair and every port, without sending anything.
+fn prove(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
+    let single = |packet: ProbePacket| (packet.to_string(), TrafficSet::packet(packet));
+    let asked: Vec<(String, TrafficSet)> = match arguments.traffic.as_slice() {
+        [] => named_by_rules(&target.model).into_iter().map(single).collect(),
+        words => {
+            let mut all = Vec::new();
+            for word in words {
+                let traffic = parsed(word)?;
+                match packets(&traffic) {
+                    Ok(packets) => all.extend(packets.into_iter().map(single)),
+                    // A range is one table: open where all of it is.
+                    Err(_) => all.push((word.clone(), TrafficSet::of_any(&traffic))),
+                }
+            }
+            all.sort_by(|one, other| one.1.lowest().cmp(&other.1.lowest()).then(one.0.cmp(&other.0)));
+            all.dedup();
+            all
+        }
+    };
+    let fabric = Fabric::compile(&target.model);
+    if !fabric.instances.values().any(|instance| instance.state == model::InstanceState::Running) {
+        return Err(nobody());
+    }
+    show(&Sheet::proved(&target.model, &fabric, &asked, arguments.expand)?, target, output)
+}
+
+fn nobody() -> Failure {
+    Failure::usage("the lab has no running instance to ask")
+}
+
+fn show(sheet: &Sheet, target: &Target, output: &Output) -> Result {
+    match output.format {
+        Format::Html => output.line(heatmap::page(&format!("Who reaches whom in {}", target.name), sheet).trim_end()),
+        format => sheet.print(width(format), output)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn parsed(word: &str) -> Result<Vec<TrafficMatch>> {
+    let traffic = lab::sentence::parse_traffic(word).map_err(|e| {
+        let failure = Failure::usage(format!("`{word}`: {}", e.message));
+        failure.hint(e.hint.unwrap_or_else(|| "such as tcp/22,80 udp/53 icmp/echo".to_owned()))
+    })?;
+    Ok(traffic.0)
+}
+
 fn spelled(words: &[String]) -> Result<Vec<ProbePacket>> {
     let mut all = BTreeSet::new();
     for word in words {
-        let traffic = lab::sentence::parse_traffic(word).map_err(|e| {
-            let failure = Failure::usage(format!("`{word}`: {}", e.message));
-            failure.hint(e.hint.unwrap_or_else(|| "such as tcp/22,80 udp/53 icmp/echo".to_owned()))
-        })?;
-        all.extend(packets(&traffic.0).map_err(|why| Failure::usage(why).hint("such as tcp/22,80 udp/53 icmp/echo"))?);
+        all.extend(packets(&parsed(word)?).map_err(|why| Failure::usage(why).hint("such as tcp/22,80 udp/53 icmp/echo; --engine proof knows every port"))?);
     }
     Ok(all.into_iter().collect())
 }
@@ -137,35 +204,19 @@ fn is_outside(end: &End) -> bool {
     matches!(end, End::Outside(_) | End::Internet)
 }
 
-fn print(places: &[Place], packets: &[ProbePacket], asked: &[Answer], seen: &[Seen], prober: &Prober, output: &Output) -> Result {
-    match output.format {
-        Format::Json => {
-            let rows = asked.iter().zip(seen).map(|(asked, seen)| row(places, asked, seen, prober));
-            output.json(&rows.collect::<Vec<_>>())?;
-        }
-        Format::Csv => {
-            let rows = asked.iter().zip(seen).map(|(asked, seen)| {
-                let at = seen.at().map_or_else(String::new, |at| at.label(prober.fabric()));
-                let to = (places[asked.to].name.clone(), asked.pair.to.map_or_else(String::new, |to| to.to_string()));
-                vec![places[asked.from].name.clone(), to.0, to.1, asked.packet.to_string(), seen.result().to_owned(), at]
-            });
-            output.table(&["from", "to", "address", "packet", "result", "at"], &rows.collect::<Vec<_>>());
-        }
-        format => {
-            let names: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
-            let mut grids: Vec<(ProbePacket, Grid)> = packets.iter().map(|packet| (*packet, Grid::new(&names))).collect();
-            for (asked, seen) in asked.iter().zip(seen) {
-                let of_packet = grids.iter_mut().find(|(packet, _)| *packet == asked.packet);
-                of_packet.into_iter().for_each(|(_, grid)| grid.add(asked.from, asked.to, cell(seen)));
-            }
-            for (packet, grid) in &grids {
-                let title = packet.to_string();
-                output.line(if format == Format::Markdown { grid.markdown(&title) } else { grid.table(&title, width(format)) });
-            }
-            let used = Cell::ALL.into_iter().filter(|cell| grids.iter().any(|(_, grid)| grid.has(*cell)));
-            output.line(format!("{}; rows send, columns receive", used.map(Cell::meaning).collect::<Vec<_>>().join("  ")));
-        }
+/// A row for every pair and packet, with its address and what dropped it.
+fn print(places: &[Place], asked: &[Answer], seen: &[Seen], prober: &Prober, output: &Output) -> Result {
+    if output.format == Format::Json {
+        let rows = asked.iter().zip(seen).map(|(asked, seen)| row(places, asked, seen, prober));
+        output.json(&rows.collect::<Vec<_>>())?;
+        return Ok(ExitCode::SUCCESS);
     }
+    let rows = asked.iter().zip(seen).map(|(asked, seen)| {
+        let at = seen.at().map_or_else(String::new, |at| at.label(prober.fabric()));
+        let to = (places[asked.to].name.clone(), asked.pair.to.map_or_else(String::new, |to| to.to_string()));
+        vec![places[asked.from].name.clone(), to.0, to.1, asked.packet.to_string(), seen.result().to_owned(), at]
+    });
+    output.table(&["from", "to", "address", "packet", "result", "at"], &rows.collect::<Vec<_>>());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -185,6 +236,7 @@ fn cell(seen: &Seen) -> Cell {
         Seen::Open(_) => Cell::Open,
         Seen::Refused => Cell::Refused,
         Seen::Dropped { at: None, .. } => Cell::Unknown,
+        Seen::Dropped { is_reply: true, .. } => Cell::OneWay,
         Seen::Dropped { .. } | Seen::NoPublicAddress => Cell::Filtered,
     }
 }
@@ -196,28 +248,92 @@ fn width(format: Format) -> Option<usize> {
 }
 
 /// Where two engines differ: every answer that one has and the other has not.
-fn compare(engines: [EngineName; 2], asked: &[Answer], seen: &[(Seen, Seen)], prober: &Prober, output: &Output) -> Result {
-    let engines = engines.map(EngineName::as_str);
-    let differ: Vec<_> = asked.iter().zip(seen).filter(|(_, (one, other))| one != other).collect();
-    let text = |seen: &Seen| match seen {
-        Seen::Open(source) => format!("open from {source}"),
-        other => other.text(prober.fabric()),
-    };
-    if output.format == Format::Json {
-        let row = |(asked, (one, other)): &(&Answer, &(Seen, Seen))| {
-            json!({"from": asked.pair.from, "to": asked.pair.to_text(), "packet": asked.packet.to_string(), engines[0]: text(one), engines[1]: text(other)})
+struct Comparison {
+    probes: usize,
+    /// Sender, receiver, packet, what one says, what the other says.
+    differ: Vec<[String; 5]>,
+}
+
+impl Comparison {
+    fn of(asked: &[Answer], one: Vec<Seen>, other: Vec<Seen>, fabric: &Fabric) -> Comparison {
+        let text = |seen: &Seen| match seen {
+            Seen::Open(source) => format!("open from {source}"),
+            other => other.text(fabric),
         };
-        output.json(&json!({"probes": asked.len(), "disagreements": differ.iter().map(row).collect::<Vec<_>>()}))?;
-    } else {
-        let row = |(asked, (one, other)): &(&Answer, &(Seen, Seen))| {
-            vec![asked.pair.from.clone(), asked.pair.to_text(), asked.packet.to_string(), text(one), text(other)]
+        let both = asked.iter().zip(one.iter().zip(&other)).filter(|(_, (one, other))| one != other);
+        let row = |(asked, (one, other)): (&Answer, (&Seen, &Seen))| {
+            [asked.pair.from.clone(), asked.pair.to_text(), asked.packet.to_string(), text(one), text(other)]
         };
-        if !differ.is_empty() || output.format == Format::Csv {
-            output.table(&["from", "to", "packet", engines[0], engines[1]], &differ.iter().map(row).collect::<Vec<_>>());
+        Comparison { probes: asked.len(), differ: both.map(row).collect() }
+    }
+
+    fn code(&self) -> ExitCode {
+        if self.differ.is_empty() { ExitCode::SUCCESS } else { exit::DISAGREEMENT.into() }
+    }
+
+    fn json(&self, engines: [&str; 2]) -> serde_json::Value {
+        let row = |[from, to, packet, one, other]: &[String; 5]| json!({"from": from, "to": to, "packet": packet, engines[0]: one, engines[1]: other});
+        json!({"probes": self.probes, "disagreements": self.differ.iter().map(row).collect::<Vec<_>>()})
+    }
+
+    fn print(&self, engines: [&str; 2], output: &Output) -> Result<()> {
+        if output.format == Format::Json {
+            return output.json(&self.json(engines));
+        }
+        if !self.differ.is_empty() || output.format == Format::Csv {
+            let rows: Vec<Vec<String>> = self.differ.iter().map(|row| row.to_vec()).collect();
+            output.table(&["from", "to", "packet", engines[0], engines[1]], &rows);
         }
         if output.format != Format::Csv {
-            output.line(format!("{} and {} disagree on {} of {} probes", engines[0], engines[1], differ.len(), asked.len()));
+            output.line(self.summary(engines));
         }
+        Ok(())
     }
-    Ok(if differ.is_empty() { ExitCode::SUCCESS } else { exit::DISAGREEMENT.into() })
+
+    fn summary(&self, engines: [&str; 2]) -> String {
+        format!("{} and {} disagree on {} of {} probes", engines[0], engines[1], self.differ.len(), self.probes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use fabric::{Stage, Walker};
+
+    fn shop() -> Target {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+        let lab = lab::load(path, &super::super::source::Disk).unwrap();
+        let mut model = super::super::source::empty(&lab);
+        lab.apply(&mut model).unwrap();
+        Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), running: None }
+    }
+
+    fn compared(stage: Option<Stage>) -> Comparison {
+        let target = shop();
+        let turned = stage.map_or_else(Walker::new, |stage| Walker::new().with_inverted(stage));
+        let mut right = Prober::on(Box::new(Walker::new()), &target).unwrap();
+        let mut wrong = Prober::on(Box::new(turned), &target).unwrap();
+        let asked = ask(&right.places(), &[ProbePacket::Tcp(3306)], &right).unwrap();
+        let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
+        let (one, other) = (right.probe_all(&tries).unwrap(), wrong.probe_all(&tries).unwrap());
+        Comparison::of(&asked, one, other, right.fabric())
+    }
+
+    #[test]
+    fn an_engine_with_a_stage_turned_around_disagrees_and_says_where() {
+        let same = compared(None);
+        assert_eq!((same.code(), same.differ.len()), (ExitCode::SUCCESS, 0));
+        assert_eq!(same.summary(["proof", "linux"]), format!("proof and linux disagree on 0 of {} probes", same.probes));
+        let turned = compared(Some(Stage::SecurityGroup));
+        assert_eq!(turned.code(), exit::DISAGREEMENT.into());
+        let wanted = ["web-1", "192.168.0.132", "tcp/3306", "open from 192.168.0.4", "filtered at sg-out:web-1"].map(str::to_owned);
+        assert!(turned.differ.contains(&wanted), "{:?}", turned.differ);
+        assert_eq!(turned.summary(["proof", "linux"]), format!("proof and linux disagree on {} of {} probes", turned.differ.len(), turned.probes));
+        let json = turned.json(["proof", "linux"]);
+        assert_eq!(json["disagreements"].as_array().unwrap().len(), turned.differ.len());
+        let row = json!({"from": "web-1", "to": "192.168.0.132", "packet": "tcp/3306", "proof": "open from 192.168.0.4", "linux": "filtered at sg-out:web-1"});
+        assert!(json["disagreements"].as_array().unwrap().contains(&row), "{json}");
+    }
 }

@@ -16,6 +16,7 @@ pub mod explain;
 pub mod forward;
 pub mod graph;
 mod grid;
+mod heatmap;
 pub mod import;
 pub mod init;
 pub mod inspect;
@@ -33,6 +34,7 @@ mod promise;
 mod report;
 pub mod running;
 pub mod sockets;
+mod sheet;
 mod source;
 mod target;
 pub mod test;
@@ -58,6 +60,9 @@ use crate::output::{Format, Output};
 pub fn run(command: Command, global: &Global, output: &Output) -> Result {
     if matches!(output.format, Format::Tap | Format::Junit) && !matches!(command, Command::Test(_) | Command::Matrix(_)) {
         return Err(Failure::usage("only `test` reports as TAP or JUnit").hint("-o table or json"));
+    }
+    if output.format == Format::Html && !matches!(command, Command::Matrix(_)) {
+        return Err(Failure::usage("only `matrix` prints a page").hint("-o table or json"));
     }
     if output.format == Format::Aws && !matches!(command, Command::Why(_)) {
         return Err(Failure::usage("only `why` prints in AWS's shape").hint("-o table or json"));

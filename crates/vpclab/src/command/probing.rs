@@ -143,16 +143,20 @@ impl Seen {
 impl Prober {
     /// Takes the running lab, or starts the engine and brings the cloud up on it.
     pub fn start(target: &Target, named: EngineName) -> Result<Prober> {
-        let (model, fabric) = (target.model.clone(), Arc::new(Fabric::compile(&target.model)));
-        let carrier = match &target.running {
-            Some(running) if named == EngineName::Linux => Carrier::Lab(running.clone()),
-            _ => {
-                let mut engine = named.start().map_err(|e| Failure::environment(e.to_string()))?;
-                engine.apply(&model, &fabric).map_err(|e| Failure::environment(e.to_string()))?;
-                Carrier::Own(engine)
+        match &target.running {
+            Some(running) if named == EngineName::Linux => {
+                let (model, fabric) = (target.model.clone(), Arc::new(Fabric::compile(&target.model)));
+                Ok(Prober { model, fabric, carrier: Carrier::Lab(running.clone()) })
             }
-        };
-        Ok(Prober { model, fabric, carrier })
+            _ => Prober::on(named.start().map_err(|e| Failure::environment(e.to_string()))?, target),
+        }
+    }
+
+    /// Brings the cloud up on an engine.
+    pub fn on(mut engine: Box<dyn Engine>, target: &Target) -> Result<Prober> {
+        let (model, fabric) = (target.model.clone(), Arc::new(Fabric::compile(&target.model)));
+        engine.apply(&model, &fabric).map_err(|e| Failure::environment(e.to_string()))?;
+        Ok(Prober { model, fabric, carrier: Carrier::Own(engine) })
     }
 
     /// Everybody who may send or receive: running instances by name, then named places outside, then the internet.
