@@ -33,7 +33,7 @@ pub fn routes(
     to: &[Party],
     wanted: &TrafficSet,
 ) -> Result<Vec<Route>, EngineError> {
-    let mut kinds: BTreeMap<(TrafficSet, bool), Vec<(usize, usize)>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(TrafficSet, bool, bool), Vec<(usize, usize)>> = BTreeMap::new();
     // One numbering for both, so that those who all reach each other are one line.
     let mut names: Vec<&str> = Vec::new();
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
@@ -57,13 +57,15 @@ pub fn routes(
             );
             for (traffic, is_answered) in [(answered, true), (lost, false)] {
                 if !traffic.is_empty() {
-                    kinds.entry((traffic, is_answered)).or_default().push(pair);
+                    // Whoever comes from outside is said apart.
+                    let key = (traffic, is_answered, sender.is_outside());
+                    kinds.entry(key).or_default().push(pair);
                 }
             }
         }
     }
     let mut routes: Vec<((usize, usize), Route)> = Vec::new();
-    for ((traffic, answered), pairs) in kinds {
+    for ((traffic, answered, _), pairs) in kinds {
         for (from, to) in products(pairs) {
             let named = |set: &BTreeSet<usize>| set.iter().map(|i| names[*i].to_owned()).collect();
             let first = |set: &BTreeSet<usize>| set.first().copied().unwrap_or_default();

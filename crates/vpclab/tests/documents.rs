@@ -62,6 +62,11 @@ fn the_readmes_show_what_happens() {
 }
 
 #[test]
+fn the_pipeline_shows_what_happens() {
+    assert_eq!(Desk::new("ci").follow("docs/ci.md", &document("docs/ci.md")), 5);
+}
+
+#[test]
 fn both_readmes_show_the_same_commands() {
     assert_eq!(lines_of(&steps(&document("README.md"))), lines_of(&steps(&document("README.ko.md"))));
 }
@@ -78,7 +83,7 @@ fn lines_of(steps: &[Step]) -> Vec<(String, Vec<String>)> {
 #[test]
 fn links_of_the_documents_lead_somewhere() {
     let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
-    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md"] {
+    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md", "docs/ci.md"] {
         let text = document(name);
         let folder = std::path::Path::new(name).parent().unwrap();
         let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
