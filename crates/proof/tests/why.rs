@@ -212,3 +212,71 @@ fn whatever_is_broken_the_verdict_is_that_of_reach_and_every_fix_holds() {
     }
     assert!(asked > 1_000 && fixed > 30, "{asked} questions, {fixed} fixes");
 }
+
+/// What a mistake took from a pair, `why` gives back: every mistake that the examples offer, the first pairs that lose.
+#[test]
+fn what_a_mistake_broke_has_a_fix() {
+    let mut repaired = 0;
+    for path in ["examples/shop.yaml", "examples/peering.yaml", "examples/middlebox.yaml"] {
+        let (model, sound) = example(path);
+        let before = Reach::of(&sound, Options::default()).unwrap();
+        for fault in faults(&model) {
+            let mut broken = model.clone();
+            if fault.apply(&mut broken).is_err() {
+                continue;
+            }
+            let fabric = Fabric::compile(&broken);
+            let after = Reach::of(&fabric, Options::default()).unwrap();
+            // A mistake that changes which hosts stand for the internet is another cloud to ask.
+            if before.places() != after.places() {
+                continue;
+            }
+            let pairs = after.indices().flat_map(|(from, source)| {
+                after.indices().map(move |(to, destination)| (from, source, to, destination))
+            });
+            let lost = pairs.filter_map(|(from, source, to, destination)| {
+                let lost = before.between(from, to).both.difference(&after.between(from, to).both);
+                lost.lowest().map(|packet| (source, destination, packet))
+            });
+            let asker = Asker::new(&broken, &fabric, Options::default());
+            for (source, destination, packet) in lost.take(1) {
+                let question = Question { from: source.sender(&fabric), to: destination.end(&fabric), packet };
+                let told = asker.why(&question, Effort { fixes: true }).unwrap();
+                assert!(!told.fixes.is_empty(), "{path}: {}: {}\n{}", fault.subject, fault.text, render(&told, STYLE));
+                assert_fixes_hold(&broken, &question, &told);
+                repaired += 1;
+            }
+        }
+    }
+    assert!(repaired > 60, "{repaired}");
+}
+
+/// What a fix says is what the lab file understands: put behind the line that it names, it does what it promises.
+#[test]
+fn fixes_are_lines_of_the_lab_file() {
+    for (path, to) in [("examples/why/a.yaml", "db-1"), ("examples/why/b.yaml", "db-1")] {
+        let text = std::fs::read_to_string(format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        let (model, _) = example(path);
+        let told = explained(&model, "web-1", to, ProbePacket::Tcp(3_306));
+        let mut tried = 0;
+        for fix in told.fixes.iter().filter(|fix| fix.edits[0].subject.starts_with("sg ") || fix.edits[0].subject.starts_with("acl ")) {
+            let edit = &fix.edits[0];
+            let line: usize = edit.origin.as_ref().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            match edit.sign {
+                '+' => {
+                    let depth = lines[line - 1].len() - lines[line - 1].trim_start().len() + 2;
+                    lines.insert(line, format!("{}- {}", " ".repeat(depth), edit.text));
+                }
+                _ => {
+                    assert!(lines[line - 1].contains(&edit.text), "{} of {}", edit.text, lines[line - 1]);
+                    lines.remove(line - 1);
+                }
+            }
+            let (edited, _) = cloud("edited.yaml", &lines.join("\n"));
+            assert_eq!(explained(&edited, "web-1", to, ProbePacket::Tcp(3_306)).verdict, Verdict::Allowed, "{}", edit.text);
+            tried += 1;
+        }
+        assert!(tried >= 2, "{path}: {tried}");
+    }
+}

@@ -1,5 +1,6 @@
 //! One question to the walker, over every port that the client may send from; past a public address that is missing too.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use fabric::engine::{EngineError, PacketProbe, Sender};
@@ -143,7 +144,9 @@ fn worst(
     let mut parts = Vec::new();
     for port in ports {
         let probe = PacketProbe::new(question.from.clone(), to, traffic(question.packet, *port));
-        let explanation = explain(fabric, &probe)?;
+        let mut explanation = explain(fabric, &probe)?;
+        let Explanation { request, reply, .. } = &mut explanation;
+        std::iter::once(request).chain(reply).for_each(straighten);
         parts.push((*port, explanation.verdict));
         let is_worse = |best: &Explanation| badness(explanation.verdict) > badness(best.verdict);
         if found.as_ref().is_none_or(is_worse) {
@@ -152,6 +155,35 @@ fn worst(
     }
     let found = found.ok_or_else(|| EngineError::BadProbe("no port to send from".to_owned()))?;
     Ok((found, parts))
+}
+
+/// Whether routes led a packet in a circle.
+pub(super) fn is_circle(reason: &Reason) -> bool {
+    (reason.stage, reason.at) == (Stage::RouteTable, Component::Fabric)
+}
+
+/// Of a way in a circle, the first round.
+fn straighten(way: &mut Way) {
+    if !way.blockers.last().is_some_and(is_circle) {
+        return;
+    }
+    let mut seen = BTreeSet::new();
+    let again = way.hops.iter().position(|hop| {
+        let is_route = matches!(hop.reason.at, Component::RouteTable(_));
+        is_route && !seen.insert((hop.reason.at, hop.header.source, hop.header.destination))
+    });
+    way.hops.truncate(again.unwrap_or(way.hops.len()));
+    let mut blockers: Vec<Reason> = Vec::new();
+    for reason in way.blockers.drain(..) {
+        let is_met = way
+            .hops
+            .iter()
+            .any(|hop| hop.blocks && hop.reason == reason);
+        if (is_met || is_circle(&reason)) && !blockers.contains(&reason) {
+            blockers.push(reason);
+        }
+    }
+    way.blockers = blockers;
 }
 
 /// How far from allowed a verdict is.

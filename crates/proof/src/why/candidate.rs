@@ -1,4 +1,5 @@
-//! Changes that may take one blocker away. Whether they do is asked afterwards; see `fix`.
+//! Changes that may take one blocker away: here filters and what does not run, in `route` what leads. Whether they do
+//! is asked afterwards; see `fix`.
 
 use std::net::IpAddr;
 
@@ -7,27 +8,25 @@ use fabric::reason::Rule;
 use fabric::stage::security_group;
 use fabric::walker::{Hop, Way};
 use fabric::{
-    Component, Direction, ExplanationCode, Header, InterfaceIndex, Reason, RouteTableIndex, Stage,
-    SubnetIndex, VpcIndex,
+    Component, Direction, ExplanationCode, Header, InterfaceIndex, Reason, Stage, SubnetIndex,
 };
 use ipnet::IpNet;
 use model::network_acl::NetworkAclEntry;
-use model::peering::PeeringStatus;
 use model::selector::End;
 use model::traffic::protocol;
-use model::{
-    Destination, IcmpMatch, Model, Origin, Peer, PortRange, RouteTarget, SecurityGroupId,
-    TrafficMatch,
-};
+use model::{IcmpMatch, Origin, Peer, PortRange, SecurityGroupId, TrafficMatch};
 
 use super::Question;
+use super::ask::is_circle;
 use super::edit::Edit;
 use super::leg;
 use super::near::{self, peer_address};
-use super::words::{Cloud, is_usable};
+use super::words::Cloud;
 
 /// Groups of one interface that are tried.
 const MOST_GROUPS: usize = 3;
+/// Other lists of the VPC that a subnet is tried with.
+const MOST_LISTS: usize = 2;
 /// The highest number of an entry (ACL-1).
 const LAST_NUMBER: u16 = 32_766;
 
@@ -72,6 +71,8 @@ pub(super) struct Blocked<'a> {
     pub ephemeral: PortRange,
 }
 
+mod route;
+
 impl Blocked<'_> {
     fn hop(&self) -> Option<&Hop> {
         self.way
@@ -83,10 +84,13 @@ impl Blocked<'_> {
     /// Changes that may take it away.
     pub fn candidates(&self) -> Vec<Candidate> {
         use ExplanationCode as Code;
+        if is_circle(self.reason) {
+            return self.out_of_circle();
+        }
         let Some(hop) = self.hop() else {
             // Nothing that a rule decided: what is in a gateway's table, or that nobody has the address.
-            return match (self.reason.stage, self.way.hops.last()) {
-                (Stage::NatGateway, Some(last)) => self.elsewhere(&last.header),
+            return match (self.reason.at, self.way.hops.last()) {
+                (Component::NatGateway(nat), Some(last)) => self.around_nat(nat, &last.header),
                 _ => self.unrouted(),
             };
         };
@@ -289,6 +293,15 @@ impl Blocked<'_> {
                 },
             )
         }));
+        let others = fabric
+            .acls
+            .iter()
+            .filter(|(_, other)| other.vpc == acl.vpc && other.id != acl.id);
+        found.extend(others.take(MOST_LISTS).map(|(_, other)| {
+            let subnet = fabric.subnets[subnet].id.clone();
+            let acl = other.id.clone();
+            one(Breadth::Wide, Edit::UseAcl { subnet, acl })
+        }));
         found
     }
 
@@ -299,132 +312,6 @@ impl Blocked<'_> {
         id.map(|id| one(Breadth::Wide, Edit::Start(id)))
             .into_iter()
             .collect()
-    }
-
-    /// No route: one by everything that could lead there.
-    fn route(&self, table: RouteTableIndex, header: &Header) -> Vec<Candidate> {
-        let fabric = self.cloud.fabric;
-        let vpc = fabric.route_tables[table].vpc;
-        let id = fabric.route_tables[table].id.clone();
-        let mut found = self.waiting_peerings(vpc, header.destination);
-        for (before, target) in self.targets(vpc, header.destination) {
-            for (breadth, block) in self.blocks_towards(header.destination, &target) {
-                let mut edits = before.clone();
-                edits.push(Edit::Route {
-                    table: id.clone(),
-                    destination: destination(block),
-                    target: target.clone(),
-                });
-                found.push(Candidate { edits, breadth });
-            }
-        }
-        found
-    }
-
-    /// A route that leads nowhere: what it names put right, or another way.
-    fn blackhole(&self, table: RouteTableIndex, header: &Header) -> Vec<Candidate> {
-        let fabric = self.cloud.fabric;
-        let own = &fabric.route_tables[table];
-        let mut found = self.waiting_peerings(own.vpc, header.destination);
-        let Some(route) = own.lookup(header.destination) else {
-            return found;
-        };
-        if let RouteTarget::NetworkInterface(interface) = &route.target
-            && let Some(interface) = fabric.interface_by_id(interface)
-        {
-            found.extend(self.start(interface));
-        }
-        if route.prefix_list.is_some() {
-            return found;
-        }
-        let written = destination(route.destination);
-        for (before, target) in self.targets(own.vpc, header.destination) {
-            let mut edits = before.clone();
-            edits.push(Edit::Reroute {
-                table: own.id.clone(),
-                destination: written.clone(),
-                target,
-            });
-            let breadth = Breadth::Some;
-            found.push(Candidate { edits, breadth });
-        }
-        let remove = Edit::RemoveRoute {
-            table: own.id.clone(),
-            destination: written,
-        };
-        found.push(one(Breadth::Wide, remove));
-        found
-    }
-
-    /// The packet took a way that cannot carry it: a more specific route by one that can.
-    fn elsewhere(&self, header: &Header) -> Vec<Candidate> {
-        let at = self
-            .way
-            .hops
-            .iter()
-            .position(|hop| hop.reason == *self.reason);
-        let hops = &self.way.hops;
-        let before = hops[..at.unwrap_or(hops.len())].iter().rev();
-        let table = before.map(|hop| hop.reason.at).find_map(|at| match at {
-            Component::RouteTable(table) => Some(table),
-            _ => None,
-        });
-        let Some(table) = table else {
-            return Vec::new();
-        };
-        let fabric = self.cloud.fabric;
-        let own = &fabric.route_tables[table];
-        let taken = own
-            .lookup(header.destination)
-            .map(|route| route.destination);
-        let mut found = Vec::new();
-        for (before, target) in self.targets(own.vpc, header.destination) {
-            for (breadth, block) in self.blocks_towards(header.destination, &target) {
-                let mut edits = before.clone();
-                let (table, destination, target) =
-                    (own.id.clone(), destination(block), target.clone());
-                edits.push(match taken == Some(block) {
-                    true => Edit::Reroute {
-                        table,
-                        destination,
-                        target,
-                    },
-                    false => Edit::Route {
-                        table,
-                        destination,
-                        target,
-                    },
-                });
-                found.push(Candidate { edits, breadth });
-            }
-        }
-        found
-    }
-
-    /// The sender has no public address: give it one, or lead it through a NAT gateway.
-    fn without_public(&self, header: &Header) -> Vec<Candidate> {
-        let fabric = self.cloud.fabric;
-        let mut found = Vec::new();
-        if let Some(holder) = self.holder(header.source) {
-            let interface = fabric.interfaces[holder].id.clone();
-            found.push(one(Breadth::Pair, Edit::PublicAddress { interface }));
-        }
-        let nat = |candidate: &Candidate| {
-            candidate.edits.iter().any(|edit| {
-                matches!(
-                    edit,
-                    Edit::Route {
-                        target: RouteTarget::NatGateway(_),
-                        ..
-                    } | Edit::Reroute {
-                        target: RouteTarget::NatGateway(_),
-                        ..
-                    }
-                )
-            })
-        };
-        found.extend(self.elsewhere(header).into_iter().filter(nat));
-        found
     }
 
     fn no_public_receiver(&self) -> Vec<Candidate> {
@@ -462,136 +349,12 @@ impl Blocked<'_> {
             .into_iter()
             .collect()
     }
-
-    fn waiting_peerings(&self, vpc: VpcIndex, address: IpAddr) -> Vec<Candidate> {
-        let fabric = self.cloud.fabric;
-        let peerings = fabric.peerings.values();
-        let waits = peerings.filter(|p| p.status == PeeringStatus::PendingAcceptance);
-        let leads = |peering: &&fabric::gateway::Peering| {
-            peering
-                .peer_of(vpc)
-                .is_some_and(|peer| fabric.vpcs[peer].contains(address))
-        };
-        waits
-            .filter(leads)
-            .map(|peering| one(Breadth::Wide, Edit::AcceptPeering(peering.id.clone())))
-            .collect()
-    }
-
-    /// What could lead from a VPC to an address, each with what must be made first.
-    fn targets(&self, vpc: VpcIndex, address: IpAddr) -> Vec<(Vec<Edit>, RouteTarget)> {
-        let Cloud { model, fabric } = self.cloud;
-        let own = &fabric.vpcs[vpc];
-        let mut targets: Vec<(Vec<Edit>, RouteTarget)> = Vec::new();
-        let contains = |peer: VpcIndex| fabric.vpcs[peer].contains(address);
-        for peering in fabric
-            .peerings
-            .values()
-            .filter(|peering| peering.is_active())
-        {
-            if peering.peer_of(vpc).is_some_and(contains) {
-                let target = RouteTarget::VpcPeeringConnection(peering.id.clone());
-                targets.push((Vec::new(), target));
-            }
-        }
-        let others = || {
-            fabric
-                .vpcs
-                .indices()
-                .filter(|other| *other != vpc && contains(*other))
-        };
-        for (index, gateway) in fabric.transit_gateways.iter() {
-            if fabric.is_attached(index, vpc) && others().any(|o| fabric.are_joined(vpc, o)) {
-                targets.push((Vec::new(), RouteTarget::TransitGateway(gateway.id.clone())));
-            }
-        }
-        if let Some(other) = others().next().filter(|_| targets.is_empty()) {
-            let edit = Edit::Peer(own.id.clone(), fabric.vpcs[other].id.clone());
-            targets.extend(made(model, edit, |model| {
-                let last = model.vpc_peering_connections.values();
-                let ours = |p: &&model::VpcPeeringConnection| {
-                    p.status == PeeringStatus::Active
-                        && p.peer_of(&own.id) == Some(&fabric.vpcs[other].id)
-                };
-                last.filter(ours)
-                    .map(|p| RouteTarget::VpcPeeringConnection(p.id.clone()))
-                    .next()
-            }));
-        }
-        if fabric.is_outside_host(address) {
-            match own.internet_gateway {
-                Some(gateway) => {
-                    let id = fabric.internet_gateways[gateway].id.clone();
-                    targets.push((Vec::new(), RouteTarget::InternetGateway(id)));
-                }
-                None => {
-                    let edit = Edit::InternetGateway(own.id.clone());
-                    targets.extend(made(model, edit, |model| {
-                        let gateway = model.internet_gateway_of(&own.id)?;
-                        Some(RouteTarget::InternetGateway(gateway.id.clone()))
-                    }));
-                }
-            }
-            let nats = fabric.nat_gateways.values();
-            for nat in nats.filter(|nat| nat.vpc == vpc && is_usable(nat)) {
-                targets.push((Vec::new(), RouteTarget::NatGateway(nat.id.clone())));
-            }
-            if let Some(gateway) = own.vpn_gateway {
-                let id = fabric.vpn_gateways[gateway].id.clone();
-                targets.push((Vec::new(), RouteTarget::VpnGateway(id)));
-            }
-        }
-        targets
-    }
-
-    /// Blocks that a route to an address may have: it alone, the VPC's block around it, everything.
-    fn blocks_towards(&self, address: IpAddr, target: &RouteTarget) -> Vec<(Breadth, IpNet)> {
-        let fabric = self.cloud.fabric;
-        let (breadth, narrow) = self.block(address);
-        let mut blocks = vec![(breadth, narrow)];
-        let leaves = matches!(
-            target,
-            RouteTarget::InternetGateway(_) | RouteTarget::NatGateway(_)
-        );
-        if leaves {
-            if breadth == Breadth::Pair {
-                blocks.push((Breadth::Wide, everything(address)));
-            }
-            return blocks;
-        }
-        let around = fabric.vpcs.values().flat_map(|vpc| &vpc.blocks);
-        let around = around.map(|block| IpNet::V4(*block));
-        blocks.extend(
-            around
-                .filter(|block| block.contains(&address))
-                .map(|block| (Breadth::Some, block)),
-        );
-        blocks
-    }
-}
-
-/// A target that exists after an edit: identifiers repeat when the edit is made again on the same cloud.
-fn made(
-    model: &Model,
-    edit: Edit,
-    find: impl Fn(&Model) -> Option<RouteTarget>,
-) -> Option<(Vec<Edit>, RouteTarget)> {
-    let mut scratch = model.clone();
-    edit.apply(&mut scratch).ok()?;
-    Some((vec![edit], find(&scratch)?))
 }
 
 fn everything(address: IpAddr) -> IpNet {
     match address {
         IpAddr::V4(_) => IpNet::V4(ipnet::Ipv4Net::default()),
         IpAddr::V6(_) => IpNet::V6(ipnet::Ipv6Net::default()),
-    }
-}
-
-fn destination(block: IpNet) -> Destination {
-    match block {
-        IpNet::V4(block) => Destination::Ipv4(block),
-        IpNet::V6(block) => Destination::Ipv6(block),
     }
 }
 

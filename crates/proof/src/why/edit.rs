@@ -3,9 +3,10 @@
 use ipnet::IpNet;
 use model::network_acl::NetworkAclEntry;
 use model::operation::{self, *};
+use model::route_table::Associated;
 use model::{
     ApiError, Destination, InstanceId, Model, NetworkAclId, NetworkInterfaceId, Origin, Peer,
-    RouteTableId, RouteTarget, SecurityGroupId, SecurityGroupRuleId, TrafficMatch, VpcId,
+    RouteTableId, RouteTarget, SecurityGroupId, SecurityGroupRuleId, SubnetId, TrafficMatch, VpcId,
     VpcPeeringConnectionId, tag,
 };
 
@@ -88,6 +89,20 @@ pub enum Edit {
         table: RouteTableId,
         /// Destination.
         destination: Destination,
+    },
+    /// A subnet uses another route table.
+    UseTable {
+        /// The subnet.
+        subnet: SubnetId,
+        /// The table.
+        table: RouteTableId,
+    },
+    /// A subnet uses another network ACL.
+    UseAcl {
+        /// The subnet.
+        subnet: SubnetId,
+        /// The list.
+        acl: NetworkAclId,
     },
     /// A stopped instance runs.
     Start(InstanceId),
@@ -204,6 +219,25 @@ impl Edit {
             }
             Self::RemoveRoute { table, destination } => {
                 operation::delete_route(model, table, destination)?;
+            }
+            Self::UseTable { subnet, table } => {
+                let to = Associated::Subnet(subnet.clone());
+                let mut associations = model.route_tables.values().flat_map(|t| &t.associations);
+                match associations.find(|a| a.to == to).map(|a| a.id.clone()) {
+                    Some(id) => operation::replace_route_table_association(model, &id, table)?,
+                    None => {
+                        let route_table_id = table.clone();
+                        let request = AssociateRouteTable { route_table_id, to };
+                        operation::associate_route_table(model, request)?
+                    }
+                };
+            }
+            Self::UseAcl { subnet, acl } => {
+                let mut associations = model.network_acls.values().flat_map(|a| &a.associations);
+                let found = associations.find(|a| a.subnet_id == *subnet);
+                if let Some(id) = found.map(|association| association.id.clone()) {
+                    operation::replace_network_acl_association(model, &id, acl)?;
+                }
             }
             Self::Start(instance) => {
                 operation::start_instances(model, std::slice::from_ref(instance))?;
@@ -362,6 +396,36 @@ impl Edit {
                 destination.to_string(),
                 written_route(model, table, destination),
             ),
+            Self::UseTable { subnet, table } => {
+                let own = model.subnets.get(subnet);
+                let text = format!("route: {}", route_word(cloud, table));
+                edit(
+                    subnet_name(model, subnet),
+                    '~',
+                    text,
+                    own.map(|s| &s.origin),
+                )
+            }
+            Self::UseAcl { subnet, acl } => {
+                let own = model.subnets.get(subnet);
+                let is_default = model
+                    .network_acls
+                    .get(acl)
+                    .is_some_and(|acl| acl.is_default);
+                let now = model.network_acl_of(subnet).map(|now| cloud.acl(&now.id));
+                // Without the key a subnet has the list that came with the VPC.
+                let (sign, name) = match now.filter(|_| is_default) {
+                    Some(now) => ('-', now),
+                    None => ('~', cloud.acl(acl)),
+                };
+                let text = format!("acl: {name}");
+                edit(
+                    subnet_name(model, subnet),
+                    sign,
+                    text,
+                    own.map(|s| &s.origin),
+                )
+            }
             Self::Start(instance) => {
                 let name = instance_name(model, instance);
                 let text = format!("vpclab start {name}");
@@ -429,6 +493,38 @@ impl Edit {
             |i| cloud.fabric.interfaces[i].name.clone(),
         )
     }
+}
+
+/// What a subnet's `route` says for a table: where its only route leads, else the table's name.
+fn route_word(cloud: &Cloud<'_>, table: &RouteTableId) -> String {
+    let Some(index) = cloud.fabric.route_tables.find(table, |t| &t.id) else {
+        return table.to_string();
+    };
+    let own = cloud.model.route_tables.get(table);
+    let routes = own.map(|table| table.routes.as_slice()).unwrap_or_default();
+    let made: Vec<_> = routes
+        .iter()
+        .filter(|route| route.target != RouteTarget::Local)
+        .collect();
+    let everything = Destination::Ipv4(ipnet::Ipv4Net::default());
+    match made.as_slice() {
+        [] => "none".to_owned(),
+        [one] if one.destination == everything => match one.target {
+            RouteTarget::InternetGateway(_) | RouteTarget::NatGateway(_) => {
+                cloud.target(&one.target)
+            }
+            _ => cloud.table(index),
+        },
+        _ => cloud.table(index),
+    }
+}
+
+fn subnet_name(model: &Model, id: &SubnetId) -> String {
+    let name = model
+        .subnets
+        .get(id)
+        .and_then(|subnet| tag::name(&subnet.tags));
+    format!("subnet {}", name.unwrap_or(id.as_str()))
 }
 
 /// The name of a peering that a lab file would give it.

@@ -85,17 +85,11 @@ pub(super) fn opened(
     let is_this = |pair: &(PlaceIndex, PlaceIndex)| {
         this.is_some_and(|(from, to)| *pair == (from, to) || *pair == (to, from))
     };
-    let names: Vec<String> = after
-        .1
-        .places()
-        .iter()
-        .map(|place| place.name(after.0))
-        .collect();
     view::Exposure {
         pairs: grown.len(),
         only_this: with_this && grown.iter().all(is_this),
         with_this,
-        label: label(&grown, &names),
+        label: label(&grown, after),
     }
 }
 
@@ -113,14 +107,25 @@ fn this_pair(question: &Question) -> (Key, Key) {
 }
 
 /// `4 web x 3 db; internet x 2 web; …`, the largest first.
-fn label(pairs: &BTreeSet<(PlaceIndex, PlaceIndex)>, names: &[String]) -> String {
+fn label(pairs: &BTreeSet<(PlaceIndex, PlaceIndex)>, cloud: (&Fabric, &Reach)) -> String {
+    let names: Vec<String> = cloud
+        .1
+        .places()
+        .iter()
+        .map(|place| place.name(cloud.0))
+        .collect();
     let short_of = |places: &BTreeSet<PlaceIndex>| {
         let mut sorted: Vec<&str> = places
             .iter()
             .map(|place| names[place.0 as usize].as_str())
             .collect();
         sorted.sort_by_key(|name| natural(name));
-        short(&sorted)
+        match (short(&sorted), group(places, cloud)) {
+            (text, Some(group)) if text.ends_with(" places") => {
+                format!("{} sg:{group}", sorted.len())
+            }
+            (text, _) => text,
+        }
     };
     let mut all = products(pairs.iter().copied());
     all.sort_by_key(|(from, to)| std::cmp::Reverse(from.len() * to.len()));
@@ -156,6 +161,25 @@ fn label(pairs: &BTreeSet<(PlaceIndex, PlaceIndex)>, names: &[String]) -> String
         texts.push("…".to_owned());
     }
     texts.join("; ")
+}
+
+/// The group whose members some places are, all of them.
+fn group<'f>(places: &BTreeSet<PlaceIndex>, cloud: (&'f Fabric, &Reach)) -> Option<&'f str> {
+    let (fabric, reach) = cloud;
+    let interface = |place: &PlaceIndex| match reach.places()[place.0 as usize] {
+        Place::Interface(index) => Some(index),
+        _ => None,
+    };
+    let interfaces: BTreeSet<_> = places.iter().map(interface).collect::<Option<_>>()?;
+    let is_whole = |group: &&fabric::SecurityGroup| {
+        group.members.len() == interfaces.len()
+            && group.members.iter().all(|m| interfaces.contains(m))
+    };
+    fabric
+        .groups
+        .values()
+        .find(is_whole)
+        .map(|group| group.name.as_str())
 }
 
 /// The model, compiled, and everybody's reach in it.

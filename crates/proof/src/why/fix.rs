@@ -8,7 +8,7 @@ use fabric::engine::EngineError;
 use fabric::walker::Verdict;
 use model::Model;
 
-use super::ask::{Answer, ask};
+use super::ask::{Answer, ask, is_circle};
 use super::candidate::{Blocked, Breadth, Candidate};
 use super::edit::Edit;
 use super::view::{EditText, Fix};
@@ -161,7 +161,10 @@ impl Asker<'_> {
         question: &Question,
         answer: &Answer,
     ) -> Vec<Candidate> {
-        let Some((reason, _, leg)) = answer.blocking().into_iter().next() else {
+        // What else a packet in a circle meets, it meets only because it is in one.
+        let mut blocking = answer.blocking();
+        blocking.sort_by_key(|(reason, ..)| !is_circle(reason));
+        let Some((reason, _, leg)) = blocking.into_iter().next() else {
             return Vec::new();
         };
         let way = match leg {

@@ -191,7 +191,12 @@ fn no_rule(
         Some(holder) => {
             let own = cloud.name(Component::SecurityGroups(holder, direction));
             let name = &cloud.fabric.interfaces[holder].name;
-            format!("no rule admits {packet} {way} {address} ({name}, member of: {own})")
+            match own.is_empty() {
+                true => format!("no rule admits {packet} {way} {address} ({name})"),
+                false => {
+                    format!("no rule admits {packet} {way} {address} ({name}, member of: {own})")
+                }
+            }
         }
         None => format!("no rule admits {packet} {way} {address}"),
     }

@@ -1,10 +1,14 @@
 //! The answer for people: verdict first, both ends, each way stage by stage, fixes or what it hangs on. Plain text of a
 //! given width; colour only marks what the words say too.
 
+mod wrap;
+
 use fabric::Direction;
 use fabric::walker::Verdict;
 
 use super::view::{Depends, Exposure, Fix, Header, Hop, Leg, Place, Rule, Why};
+
+use wrap::{paint, put, visible, wrapped, wrapped_from};
 
 /// How to print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -532,70 +536,4 @@ fn depends(depends: &Depends, style: Style, text: &mut String) {
         others.join(", ")
     };
     put(text, style, &format!("  also by       {others}"), 16);
-}
-
-/// One line of text, wrapped, and its end.
-fn put(text: &mut String, style: Style, line: &str, hanging: usize) {
-    text.push_str(&wrapped(line, style.width, hanging));
-    text.push('\n');
-}
-
-fn wrapped(line: &str, width: usize, hanging: usize) -> String {
-    wrapped_from(line, width, 0, hanging)
-}
-
-/// Breaks at spaces; the first line starts at column `start`, the others at `hanging`. Runs of spaces are kept.
-fn wrapped_from(line: &str, width: usize, start: usize, hanging: usize) -> String {
-    if start + visible(line) <= width {
-        return line.to_owned();
-    }
-    let mut out = String::new();
-    let mut at = start;
-    let mut gap = String::new();
-    for part in line.split_inclusive(' ') {
-        let word = part.trim_end_matches(' ');
-        if word.is_empty() {
-            gap.push(' ');
-            continue;
-        }
-        let needed = visible(&gap) + visible(word);
-        let is_first = out.trim().is_empty();
-        if at + needed > width && !is_first {
-            out.push('\n');
-            out.push_str(&" ".repeat(hanging));
-            at = hanging;
-        } else {
-            out.push_str(&gap);
-            at += visible(&gap);
-        }
-        out.push_str(word);
-        at += visible(word);
-        gap.clear();
-        if part.ends_with(' ') {
-            gap.push(' ');
-        }
-    }
-    out
-}
-
-/// Columns that a text takes: escape sequences take none.
-fn visible(text: &str) -> usize {
-    let mut columns = 0;
-    let mut escaped = false;
-    for character in text.chars() {
-        match (escaped, character) {
-            (_, '\u{1b}') => escaped = true,
-            (true, 'm') => escaped = false,
-            (true, _) => {}
-            (false, _) => columns += 1,
-        }
-    }
-    columns
-}
-
-fn paint(text: &str, colour: &str, style: Style) -> String {
-    match style.colour {
-        true => format!("\u{1b}[{colour}m{text}\u{1b}[0m"),
-        false => text.to_owned(),
-    }
 }
