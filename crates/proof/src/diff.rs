@@ -114,17 +114,30 @@ impl Connectivity {
         let (vanish, appear) = (lost(&one, &other), lost(&other, &one));
         type Kind = (State, State, TrafficSet, bool);
         let mut kinds: BTreeMap<Kind, Vec<(usize, usize)>> = BTreeMap::new();
-        for (row, from) in names.iter().enumerate() {
-            for (column, to) in names.iter().enumerate() {
-                if row == column || (from.is_outside() && to.is_outside()) {
-                    continue;
-                }
-                let (was, is) = (one.between(from, to)?, other.between(from, to)?);
-                for (kind, traffic) in parts(was.as_ref(), is.as_ref()) {
-                    // Exposure to the outside is said apart from what happens inside.
-                    let key = (kind.0, kind.1, traffic, from.is_outside());
-                    kinds.entry(key).or_default().push((row, column));
-                }
+        // Places that neither cloud tells apart are asked once for all.
+        let mut alike: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for (row, name) in names.iter().enumerate() {
+            let key = (one.class(name), other.class(name));
+            alike.entry(key).or_default().push(row);
+        }
+        let alike: Vec<Vec<usize>> = alike.into_values().collect();
+        let is_pair = |row: usize, column: usize| {
+            row != column && !(names[row].is_outside() && names[column].is_outside())
+        };
+        for (senders, receivers) in alike.iter().flat_map(|a| alike.iter().map(move |b| (a, b))) {
+            let all = senders
+                .iter()
+                .flat_map(|a| receivers.iter().map(move |b| (*a, *b)));
+            let pairs = || all.clone().filter(|(row, column)| is_pair(*row, *column));
+            let Some((row, column)) = pairs().next() else {
+                continue;
+            };
+            let (from, to) = (&names[row], &names[column]);
+            let (was, is) = (one.between(from, to)?, other.between(from, to)?);
+            for (kind, traffic) in parts(was.as_ref(), is.as_ref()) {
+                // Exposure to the outside is said apart from what happens inside.
+                let key = (kind.0, kind.1, traffic, from.is_outside());
+                kinds.entry(key).or_default().extend(pairs());
             }
         }
         let mut changes = Vec::new();

@@ -375,3 +375,102 @@ fn blocks_are_met_inside_and_outside() {
         ],
     );
 }
+
+/// Four servers that the cloud does not tell apart, and one that listens elsewhere.
+fn alike() -> (Model, Fabric) {
+    let text = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/shop.yaml"
+    ))
+    .unwrap();
+    let more = "  api: { subnet: internal, sg: web, listen: [tcp/80], count: 4 }\n  odd: { subnet: internal, sg: web, listen: [tcp/443] }\n  db-1: ";
+    cloud(
+        "shop.yaml",
+        &text
+            .split("expect:")
+            .next()
+            .unwrap()
+            .replace("  db-1: ", more),
+    )
+}
+
+#[test]
+fn whom_the_cloud_does_not_tell_apart_the_claims_may() {
+    let lab = alike();
+    let wrong = decide(
+        &lab,
+        &[
+            "api-1 -> db-1 tcp/3306: allowed",
+            "only api-1, api-2 -> db-1 tcp/3306: allowed",
+            "sg:web except web-1, web-2 -> db-1 tcp/3306: blocked",
+            "bastion -> sg:web except web-1, web-2 tcp/80: open",
+            "nothing else -> db-1",
+        ],
+    );
+    let names = |wrong: &[String]| {
+        let names = wrong
+            .iter()
+            .map(|line| line.split(" tcp").next().unwrap().to_owned());
+        names.collect::<Vec<_>>()
+    };
+    let to_db = |names: &[&str]| {
+        names
+            .iter()
+            .map(|n| format!("{n} -> db-1"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(&wrong[0]), Vec::<String>::new());
+    assert_eq!(
+        names(&wrong[1]),
+        to_db(&["api-3", "api-4", "odd", "web-1", "web-2"])
+    );
+    assert_eq!(
+        names(&wrong[2]),
+        to_db(&["api-1", "api-2", "api-3", "api-4", "odd"])
+    );
+    assert_eq!(
+        wrong[3],
+        ["bastion -> odd tcp/80 of tcp/80: refused: nothing listens"]
+    );
+    // The first two claims state what these two may do.
+    assert_eq!(
+        names(&wrong[4]),
+        to_db(&["api-3", "api-4", "odd", "web-1", "web-2"])
+    );
+}
+
+#[test]
+fn one_pair_of_each_kind_speaks_for_all_as_the_pairs_themselves_do() {
+    for of in [
+        alike(),
+        example("examples/three-tier.yaml"),
+        example("examples/middlebox.yaml"),
+    ] {
+        let (model, fabric) = &of;
+        let reach = Reach::of(fabric, Options::default()).unwrap();
+        let claims = ["nothing else"].map(|text| parse_claim(text).unwrap().0);
+        let prover = Prover::new(model, fabric, &reach, Options::default(), &claims);
+        let proof = prover.prove(&claims[0]);
+        let mut wanted = Vec::new();
+        let mut pairs = 0;
+        for from in prover.everybody() {
+            for to in prover.everybody() {
+                if from == to || (from.is_outside() && to.is_outside()) {
+                    continue;
+                }
+                pairs += 1;
+                let (a, b) = (from.place().unwrap(), to.place().unwrap());
+                let request = reach.between(a, b).request;
+                if !request.is_empty() {
+                    wanted.push((from.name.clone(), to.name.clone(), request));
+                }
+            }
+        }
+        let found: Vec<_> = proof
+            .broken
+            .iter()
+            .map(|b| (b.from.name.clone(), b.to.name.clone(), (*b.traffic).clone()))
+            .collect();
+        assert_eq!((proof.pairs, found), (pairs, wanted));
+    }
+}

@@ -1,6 +1,7 @@
 //! Decides one pair: which packets are not as a claim says, exactly.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use fabric::engine::{Engine, EngineError, ListenerState, Outcome, PacketProbe, Probe, Sender};
 use fabric::{Component, Walker};
@@ -196,10 +197,10 @@ impl<'p, 'a> Judge<'p, 'a> {
             .filter(|packet| packet.port().is_some())
             .or(traffic.lowest())?;
         Some(Broken {
-            from: from.clone(),
-            to: to.clone(),
+            from: Arc::new(from.clone()),
+            to: Arc::new(to.clone()),
             address,
-            traffic,
+            traffic: Arc::new(traffic),
             packet,
             breach,
         })

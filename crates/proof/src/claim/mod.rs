@@ -4,6 +4,7 @@
 //! `because` says why. What `allowed`, `blocked` and the other results mean stands at [`model::claim::Expected`].
 
 mod because;
+mod bucket;
 mod judge;
 mod node;
 mod party;
@@ -12,6 +13,7 @@ mod sample;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use fabric::engine::{EngineError, Leg, Sender};
 use fabric::{Component, Explanation, Fabric};
@@ -86,13 +88,13 @@ pub enum Undecided {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     /// Who sends.
-    pub from: Party,
+    pub from: Arc<Party>,
     /// Who receives.
-    pub to: Party,
+    pub to: Arc<Party>,
     /// The address that is asked; `None`: there is none to send to.
     pub address: Option<IpAddr>,
     /// Every packet that breaks the promise.
-    pub traffic: TrafficSet,
+    pub traffic: Arc<TrafficSet>,
     /// The one of them that stands for all.
     pub packet: ProbePacket,
     /// Which promise it breaks.
@@ -184,28 +186,24 @@ impl<'a> Prover<'a> {
 
     fn decide(&self, claim: &Claim) -> Result<Proof, Undecided> {
         let judge = judge::Judge::of(self, claim)?;
-        let destinations = self.destinations(claim)?;
+        let destinations = self.destinations(claim)?.into_iter().map(Arc::new);
+        let destinations: Vec<Arc<Party>> = destinations.collect();
         let (named, others) = self.sources(claim)?;
-        let mut proof = Proof {
-            pairs: 0,
-            broken: Vec::new(),
-            undecided: None,
-        };
-        for from in &named {
-            for to in destinations.iter().filter(|to| is_pair(from, to)) {
-                proof.pairs += 1;
-                proof.broken.extend(judge.named(from, to)?);
-            }
-        }
-        for from in &others {
-            for to in destinations.iter().filter(|to| is_pair(from, to)) {
-                proof.pairs += 1;
-                proof.broken.extend(judge.other(from, to)?);
-            }
-        }
-        match proof.pairs {
+        let is_closed_world = claim.sources == Sources::NothingElse;
+        let (pairs, mut broken) = self.judge(&named, &destinations, false, |from, to| {
+            judge.named(from, to)
+        })?;
+        let (more, rest) = self.judge(&others, &destinations, is_closed_world, |from, to| {
+            judge.other(from, to)
+        })?;
+        broken.extend(rest);
+        match pairs + more {
             0 => Err(Undecided::NoPair),
-            _ => Ok(proof),
+            pairs => Ok(Proof {
+                pairs,
+                broken,
+                undecided: None,
+            }),
         }
     }
 

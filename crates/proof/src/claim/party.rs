@@ -37,7 +37,7 @@ pub struct Party {
 pub(super) struct World {
     pub everybody: Vec<Party>,
     internet: Vec<Party>,
-    places: BTreeMap<Sender, PlaceIndex>,
+    pub places: BTreeMap<Sender, PlaceIndex>,
 }
 
 impl World {

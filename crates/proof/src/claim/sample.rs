@@ -83,8 +83,8 @@ impl Prover<'_> {
     pub fn witness(&self, broken: &Broken) -> Option<Sample> {
         let is_there = self.is_there(&broken.from) && self.is_there(&broken.to);
         Some(Sample {
-            from: broken.from.clone(),
-            to: broken.to.clone(),
+            from: (*broken.from).clone(),
+            to: (*broken.to).clone(),
             address: broken.address.filter(|_| is_there)?,
             packet: sendable(&TrafficSet::packet(broken.packet))?,
         })

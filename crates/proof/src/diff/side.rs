@@ -42,6 +42,13 @@ impl fmt::Display for Name {
     }
 }
 
+/// Places that a cloud does not tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Class {
+    Like(usize),
+    Alone(Place),
+}
+
 /// One cloud.
 pub(super) struct Side<'a> {
     /// With a host at every address of the internet that is asked.
@@ -155,6 +162,15 @@ impl<'a> Side<'a> {
 
     pub fn has(&self, name: &Name) -> bool {
         self.places.contains_key(name)
+    }
+
+    /// What tells a place apart from others: its class in this cloud, or itself. `None`: it is not there.
+    pub fn class(&self, name: &Name) -> Option<Class> {
+        let (place, index) = self.places.get(name)?;
+        Some(match (index, place) {
+            (Some(index), Place::Interface(_)) => Class::Like(self.reach.class_of(*index)),
+            _ => Class::Alone(*place),
+        })
     }
 
     /// What one can say to another; `None`: one of them is not there.

@@ -15,6 +15,9 @@ use super::probing::{Pair, Prober, Seen};
 use super::target::Target;
 use crate::exit::{Failure, Result};
 
+/// Broken pairs of one claim that are tried for real; one pair of each kind is anyway.
+const WITNESSES: usize = 256;
+
 /// What was sent for a claim.
 #[derive(Debug, Default)]
 pub struct Sent {
@@ -28,7 +31,7 @@ pub struct Sent {
 pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target, engine: EngineName) -> Result<Vec<Sent>> {
     let mut samples: Vec<Vec<Sample>> = Vec::new();
     for (claim, proof) in claims.iter().zip(proofs) {
-        let mut of_claim: Vec<Sample> = proof.broken.iter().filter_map(|broken| prover.witness(broken)).collect();
+        let mut of_claim: Vec<Sample> = proof.broken.iter().take(WITNESSES).filter_map(|broken| prover.witness(broken)).collect();
         of_claim.extend(prover.samples(claim).map_err(|e| Failure::environment(e.to_string()))?);
         samples.push(of_claim);
     }

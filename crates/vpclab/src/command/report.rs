@@ -18,6 +18,7 @@ pub fn json(all: &[Tried]) -> Value {
             "reason": tried.reasons.first(),
             "pairs": tried.pairs,
             "packets": tried.packets,
+            "broken_pairs": tried.broken_pairs,
             "broken": tried.broken.iter().map(broken).collect::<Vec<_>>(),
             "disagreements": tried.disagreements,
         })

@@ -26,6 +26,8 @@ use crate::output::{Format, Output};
 const LISTED: usize = 8;
 /// What they have in common, at most so many times.
 const GROUPS: usize = 40;
+/// Broken pairs of one claim that a program gets one by one.
+pub const MAX_BROKEN: usize = 10_000;
 /// Claims that are listed when a filter matches none.
 const LISTED_CLAIMS: usize = 20;
 
@@ -54,7 +56,9 @@ pub struct Tried {
     pub undecided: Option<String>,
     /// How many pairs it speaks of.
     pub pairs: usize,
-    /// Everything that is not as promised.
+    /// How many of them are not as promised.
+    pub broken_pairs: usize,
+    /// The same one by one, up to [`MAX_BROKEN`]; only where a program asks.
     pub broken: Vec<Broken>,
     /// The same for people, a line each; long lists by what they have in common.
     pub reasons: Vec<String>,
@@ -83,7 +87,7 @@ pub struct Broken {
 impl Tried {
     /// Whether the claim holds.
     pub fn holds(&self) -> bool {
-        self.undecided.is_none() && self.broken.is_empty() && self.disagreements.is_empty()
+        self.undecided.is_none() && self.broken_pairs == 0 && self.disagreements.is_empty()
     }
 }
 
@@ -110,7 +114,7 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
         engine => promise::send(&chosen, &proofs, &prover, target, engine)?,
     };
     let tried: Vec<Tried> =
-        chosen.into_iter().zip(proofs).zip(sent).map(|((claim, proof), sent)| tried(claim, proof, sent, &prover)).collect();
+        chosen.into_iter().zip(proofs).zip(sent).map(|((claim, proof), sent)| tried(claim, proof, sent, &prover, output.format == Format::Json)).collect();
     let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
         Format::Json => output.json(&report::json(&tried))?,
@@ -153,14 +157,15 @@ fn chosen(claims: &[Claim], arguments: &TestArgs) -> Result<Vec<Claim>> {
     Ok(chosen)
 }
 
-fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover) -> Tried {
+fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, is_for_programs: bool) -> Tried {
     let undecided = proof.undecided.as_ref().map(|why| undecided(why, &claim));
     let mut reasons: Vec<String> = undecided.iter().cloned().collect();
     reasons.extend(lines(&proof, prover));
     reasons.extend(sent.disagreements.iter().cloned());
-    let broken = proof.broken.iter().map(|broken| of(broken, prover)).collect();
+    let listed = if is_for_programs { MAX_BROKEN } else { 0 };
+    let broken = proof.broken.iter().take(listed).map(|broken| of(broken, prover)).collect();
     let Sent { packets, disagreements } = sent;
-    Tried { claim, undecided, pairs: proof.pairs, broken, reasons, packets, disagreements }
+    Tried { claim, undecided, pairs: proof.pairs, broken_pairs: proof.broken.len(), broken, reasons, packets, disagreements }
 }
 
 /// Why a claim says nothing about this cloud, with the place where it stands: the file of claims may be another one.
@@ -186,7 +191,7 @@ fn of(broken: &proof::claim::Broken, prover: &Prover) -> Broken {
         from: broken.from.name.clone(),
         to: broken.address.map_or_else(|| broken.to.name.clone(), |address| address.to_string()),
         packet: broken.packet,
-        traffic: broken.traffic.clone(),
+        traffic: (*broken.traffic).clone(),
         seen: because.seen,
         why: because.why.into_iter().chain(stopped).collect(),
     }
@@ -230,9 +235,9 @@ type Alike<'p> = (&'p proof::claim::Broken, Vec<&'p str>, Vec<&'p str>);
 
 /// Pairs that are broken by the same packets in the same way, together; in the order of their first pairs.
 fn alike(proof: &Proof) -> Vec<Alike<'_>> {
-    let mut kinds: Vec<((&TrafficSet, &Breach), Vec<usize>)> = Vec::new();
+    let mut kinds: Vec<((&TrafficSet, &Breach, bool), Vec<usize>)> = Vec::new();
     for (index, broken) in proof.broken.iter().enumerate() {
-        let key = (&broken.traffic, &broken.breach);
+        let key = (&*broken.traffic, &broken.breach, broken.from.is_outside());
         match kinds.iter_mut().find(|(known, _)| *known == key) {
             Some((_, members)) => members.push(index),
             None => kinds.push((key, vec![index])),
