@@ -39,13 +39,13 @@ fn claims_of_another_file_are_proved_and_what_fails_says_why() {
 ok   internet -> sg:web tcp/80,443: allowed
 FAIL office -> web-1 tcp/80: blocked
        office -> ADDRESS tcp/80: open
-         let in by sg-in:web-1: a rule allows it (shop.yaml:18)
+         let in at sg-in:web-1 by web#1 tcp/80 from anywhere (shop.yaml:18)
 FAIL bastion -> db-1 all: allowed
        bastion -> 192.168.0.132 tcp/1: dropped at sg-in:db-1 (same for all)
-         sg-in:db-1: no rule allows it [ENI_SG_RULES_MISMATCH]
+         sg-in:db-1: no rule admits tcp/1 from 192.168.0.164 (bastion, member of: bastion) [ENI_SG_RULES_MISMATCH]
 FAIL nothing else -> bastion all
        office -> ADDRESS tcp/22: open, and no claim says so
-         let in by sg-in:bastion: a rule allows it (shop.yaml:23)
+         let in at sg-in:bastion by bastion#1 tcp/22 from office (shop.yaml:23)
 1 passed, 3 failed
 ";
     let hide = |line: &str| {
@@ -69,7 +69,7 @@ fn many_pairs_that_fail_alike_take_one_line_with_a_witness() {
     let wanted = "\
 FAIL sg:bastion -> sg:web tcp/22: blocked
        api-1 -> 192.168.0.4 tcp/22: open
-         let in by sg-in:web-1: a rule allows it (many.yaml:19)
+         let in at sg-in:web-1 by web#5 tcp/22 from sg:bastion (many.yaml:19)
          and so 13 places (api-1 … bastion) -> web-1, web-2
 0 passed, 1 failed
 ";
@@ -144,4 +144,21 @@ fn the_same_lines_with_real_packets() {
         text(&done.stdout)
     };
     assert_eq!(run("linux"), run("proof"));
+}
+
+#[test]
+fn what_is_dropped_names_the_rules_that_almost_admit_it() {
+    let shop = std::fs::read_to_string(SHOP).unwrap();
+    let path = file("near.yaml", &shop.replace("tcp/3306 from sg:web", "tcp/3307 from sg:web"));
+    let done = vpclab(&["test", "-f", &path, "--engine", "proof", "db-1 tcp/3306: open"]);
+    let wanted = "\
+FAIL web-1, web-2 -> db-1 tcp/3306: open
+       web-1 -> 192.168.0.132 tcp/3306: dropped at sg-in:db-1
+         sg-in:db-1: no rule admits tcp/3306 from 192.168.0.4 (web-1, member of: web) [ENI_SG_RULES_MISMATCH]
+           near: db#1 tcp/3307 from sg:web (near.yaml:21): port
+       web-2 -> 192.168.0.132 tcp/3306: dropped at sg-in:db-1
+         sg-in:db-1: no rule admits tcp/3306 from 192.168.0.68 (web-2, member of: web) [ENI_SG_RULES_MISMATCH]
+0 passed, 1 failed
+";
+    assert_eq!(text(&done.stdout).replace(&path, "near.yaml"), wanted);
 }

@@ -1,11 +1,15 @@
 //! Why a promise is broken, in lines for people: what the packet found, and the rules that decided.
 
 use fabric::engine::Leg;
-use fabric::walker::Hop;
-use fabric::{Component, Explanation, Fabric, Reason, reason::Rule};
-use model::Origin;
+use fabric::{Component, Explanation, Fabric};
+use model::selector::End;
 
 use super::{Breach, Broken, Prover, Seen};
+use crate::why::view::{Rule, Why};
+use crate::why::{Asker, Effort, Question};
+
+/// Rules that almost admit a packet, at most.
+const NEAR: usize = 3;
 
 /// What happens instead, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,47 +71,47 @@ impl Prover<'_> {
             (Breach::Unstated, _) => format!("{text}, and no claim says so"),
             (Breach::Bypasses(node), _) => format!("{text}, but not via {node}"),
         };
-        let why = way.map_or_else(Vec::new, |way| match &broken.breach {
-            Breach::Bypasses(_) => vec![self.path(&way)],
-            Breach::Result => self.blockers(&way),
-            _ => self.admitted(&way),
-        });
+        let why = match (&broken.breach, way) {
+            (_, None) => Vec::new(),
+            (Breach::Bypasses(_), Some(way)) => vec![self.path(&way)],
+            (breach, Some(_)) => self.told(broken).map_or_else(Vec::new, |why| match breach {
+                Breach::Result => blockers(&why),
+                _ => self.admitted(&why),
+            }),
+        };
         Because { seen: text, why }
     }
 
-    /// Everything that blocks.
-    fn blockers(&self, way: &Explanation) -> Vec<String> {
-        let request = way
-            .request
-            .blockers
-            .iter()
-            .map(|reason| self.line("", reason));
-        let reply = way.reply.iter().flat_map(|reply| &reply.blockers);
-        request
-            .chain(reply.map(|reason| self.line("reply: ", reason)))
-            .collect()
-    }
-
-    /// The rules by which a request came in.
-    fn admitted(&self, way: &Explanation) -> Vec<String> {
-        let is_deciding = |hop: &&Hop| {
-            let origin = hop.reason.rule.as_ref().and_then(origin);
-            !hop.blocks && origin.is_some_and(Origin::is_known) && self.is_chosen(hop.reason.at)
+    /// The same packet's `why`, without what would mend it.
+    fn told(&self, broken: &Broken) -> Option<Why> {
+        let question = Question {
+            from: broken.from.who.clone(),
+            to: End::Address(broken.address?),
+            packet: broken.packet,
         };
-        let hops = way.request.hops.iter().filter(is_deciding);
-        hops.map(|hop| self.line("let in by ", &hop.reason))
-            .collect()
+        let asker = Asker::new(self.model, &self.fabric, self.options);
+        asker.why(&question, Effort { fixes: false }).ok()
     }
 
-    /// Filters that somebody wrote: the list that comes with a VPC lets in everything.
-    fn is_chosen(&self, at: Component) -> bool {
-        match at {
-            Component::SecurityGroups(..) => true,
-            Component::NetworkAcl(subnet, _) => {
-                !self.fabric.acls[self.fabric.subnets[subnet].acl].is_default
-            }
-            _ => false,
-        }
+    /// The rules by which a request came in: of groups, and of lists that somebody wrote. The list that comes with a VPC
+    /// lets in everything.
+    fn admitted(&self, why: &Why) -> Vec<String> {
+        let is_default = |id: &str| {
+            let mut acls = self.fabric.acls.values();
+            acls.any(|acl| acl.is_default && acl.id.as_str() == id)
+        };
+        let hops = why
+            .request
+            .hops
+            .iter()
+            .filter(|hop| !hop.blocks && !is_default(&hop.id));
+        let rules = hops.filter_map(|hop| Some((hop, hop.rule.as_ref()?)));
+        let written = rules.filter(|(_, rule)| {
+            rule.origin.is_some() && matches!(rule.kind, "security-group" | "network-acl")
+        });
+        written
+            .map(|(hop, rule)| format!("let in at {} by {}", hop.at, rule_text(rule)))
+            .collect()
     }
 
     fn path(&self, way: &Explanation) -> String {
@@ -120,27 +124,42 @@ impl Prover<'_> {
         }
         format!("path: {}", at.join(" > "))
     }
-
-    fn line(&self, before: &str, reason: &Reason) -> String {
-        let code = reason
-            .code
-            .map_or_else(String::new, |code| format!(" [{code}]"));
-        let origin = reason.rule.as_ref().and_then(origin);
-        let place = origin.filter(|origin| origin.is_known());
-        let place = place.map_or_else(String::new, |origin| format!(" ({origin})"));
-        format!(
-            "{before}{}: {}{code}{place}",
-            reason.at.label(&self.fabric),
-            reason.text
-        )
-    }
 }
 
-fn origin(rule: &Rule) -> Option<&Origin> {
-    match rule {
-        Rule::SecurityGroup { origin, .. }
-        | Rule::NetworkAclEntry { origin, .. }
-        | Rule::Route { origin, .. } => Some(origin),
-        Rule::State { .. } => None,
+/// Everything that blocks, with the rules that almost admit the packet.
+fn blockers(why: &Why) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (word, leg) in [("", Some(&why.request)), ("reply: ", why.reply.as_ref())] {
+        for hop in leg
+            .iter()
+            .flat_map(|leg| &leg.hops)
+            .filter(|hop| hop.blocks)
+        {
+            let code = hop
+                .code
+                .map_or_else(String::new, |code| format!(" [{code}]"));
+            let what = match &hop.rule {
+                Some(rule) => format!("dropped by {}", rule_text(rule)),
+                None => hop.text.clone(),
+            };
+            lines.push(format!("{word}{}: {what}{code}", hop.at));
+            let near = hop.near.iter().take(NEAR);
+            lines.extend(
+                near.map(|near| format!("  near: {}: {}", rule_text(&near.rule), near.text)),
+            );
+        }
     }
+    lines
+}
+
+/// `db#1 tcp/3306 from sg:web (shop.yaml:21)`; of a list, whose entries have numbers, `internal 100 deny …`.
+fn rule_text(rule: &Rule) -> String {
+    let origin = rule.origin.as_ref();
+    let origin = origin.map_or_else(String::new, |origin| format!(" ({origin})"));
+    let name = if rule.number.is_some() {
+        &rule.name
+    } else {
+        &rule.short
+    };
+    format!("{name} {}{origin}", rule.text)
 }

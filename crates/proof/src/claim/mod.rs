@@ -35,6 +35,7 @@ pub struct Prover<'a> {
     fabric: Fabric,
     real: &'a Fabric,
     reach: &'a Reach,
+    options: Options,
     atoms: Atoms,
     claims: &'a [Claim],
     world: party::World,
@@ -155,6 +156,7 @@ impl<'a> Prover<'a> {
         Self {
             model,
             reach,
+            options,
             atoms: Atoms::of(&fabric, options.ephemeral),
             claims,
             world: party::World::of(&fabric, reach),

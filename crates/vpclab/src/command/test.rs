@@ -27,7 +27,7 @@ const LISTED: usize = 8;
 /// What they have in common, at most so many times.
 const GROUPS: usize = 40;
 /// Broken pairs of one claim that a program gets one by one.
-pub const MAX_BROKEN: usize = 10_000;
+pub const MAX_BROKEN: usize = 1_000;
 /// Claims that are listed when a filter matches none.
 const LISTED_CLAIMS: usize = 20;
 
