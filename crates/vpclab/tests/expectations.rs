@@ -39,13 +39,13 @@ fn claims_of_another_file_are_proved_and_what_fails_says_why() {
 ok   internet -> sg:web tcp/80,443: allowed
 FAIL office -> web-1 tcp/80: blocked
        office -> ADDRESS tcp/80: open
-         let in at sg-in:web-1 by web#1 tcp/80 from anywhere (shop.yaml:18)
+         let through at sg-in:web-1 by web#1 tcp/80 from anywhere (shop.yaml:18)
 FAIL bastion -> db-1 all: allowed
        bastion -> 192.168.0.132 tcp/1: dropped at sg-in:db-1 (same for all)
          sg-in:db-1: no rule admits tcp/1 from 192.168.0.164 (bastion, member of: bastion) [ENI_SG_RULES_MISMATCH]
 FAIL nothing else -> bastion all
        office -> ADDRESS tcp/22: open, and no claim says so
-         let in at sg-in:bastion by bastion#1 tcp/22 from office (shop.yaml:23)
+         let through at sg-in:bastion by bastion#1 tcp/22 from office (shop.yaml:23)
 1 passed, 3 failed
 ";
     let hide = |line: &str| {
@@ -69,7 +69,7 @@ fn many_pairs_that_fail_alike_take_one_line_with_a_witness() {
     let wanted = "\
 FAIL sg:bastion -> sg:web tcp/22: blocked
        api-1 -> 192.168.0.4 tcp/22: open
-         let in at sg-in:web-1 by web#5 tcp/22 from sg:bastion (many.yaml:19)
+         let through at sg-in:web-1 by web#5 tcp/22 from sg:bastion (many.yaml:19)
          and so 13 places (api-1 … bastion) -> web-1, web-2
 0 passed, 1 failed
 ";

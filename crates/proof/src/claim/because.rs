@@ -110,7 +110,7 @@ impl Prover<'_> {
             rule.origin.is_some() && matches!(rule.kind, "security-group" | "network-acl")
         });
         written
-            .map(|(hop, rule)| format!("let in at {} by {}", hop.at, rule_text(rule)))
+            .map(|(hop, rule)| format!("let through at {} by {}", hop.at, rule_text(rule)))
             .collect()
     }
 

@@ -77,6 +77,12 @@ pub fn label(names: &[&str]) -> String {
     if names.len() <= LISTED {
         return names.join(", ");
     }
+    if names
+        .iter()
+        .all(|name| *name == "internet" || name.starts_with("internet ("))
+    {
+        return format!("internet ({} of its blocks)", names.len());
+    }
     let (first, last) = (names[0], names[names.len() - 1]);
     format!("{} ({first} … {last})", short(names))
 }
@@ -191,6 +197,13 @@ mod tests {
         assert_eq!(label(&many), "4 web (web-1 … web-10)");
         assert_eq!(short(&many), "4 web");
         assert_eq!(short(&["a", "b"]), "2 places");
+        let blocks = [
+            "internet",
+            "internet (3.5.0.1)",
+            "internet (8.8.8.8)",
+            "internet (9.9.9.9)",
+        ];
+        assert_eq!(label(&blocks), "internet (4 of its blocks)");
         let mut names = vec!["web-10", "web-9", "db"];
         names.sort_by_key(|name| natural(name));
         assert_eq!(names, ["db", "web-9", "web-10"]);
