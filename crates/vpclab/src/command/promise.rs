@@ -23,8 +23,10 @@ const WITNESSES: usize = 256;
 pub struct Sent {
     /// How many packets.
     pub packets: usize,
-    /// Those that found something else than the proof says, a line each.
+    /// Those that found another network than the proof says, a line each.
     pub disagreements: Vec<String>,
+    /// Those that found another service than the file says, a line each.
+    pub services: Vec<String>,
 }
 
 /// Sends for all claims at once; what came of each.
@@ -53,26 +55,37 @@ pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target
         let mut all: Vec<usize> = samples.iter().filter_map(|sample| numbers.get(&key(sample)).copied()).collect();
         all.sort_unstable();
         all.dedup();
-        let is_service = matches!(claim.expected, Expected::Open | Expected::Refused);
-        let differ = all.iter().filter(|number| differs(&said[**number], &found[**number], is_service));
         let line = |number: &usize| {
             let ((pair, packet), fabric) = (&pairs[*number], real.fabric());
             let (said, found) = (said[*number].text(fabric), found[*number].text(fabric));
             format!("{} {packet}: a real packet finds {found}, and the proof says {said}", pair.text())
         };
-        let disagreements = differ.map(line).collect();
-        sent.push(Sent { packets: all.len(), disagreements });
+        let kind = |kind: Difference| {
+            let of_kind = all.iter().filter(|number| difference(&said[**number], &found[**number]) == Some(kind));
+            of_kind.map(line).collect::<Vec<_>>()
+        };
+        // The network alone is what most claims speak of.
+        let services = if matches!(claim.expected, Expected::Open | Expected::Refused) { kind(Difference::Service) } else { Vec::new() };
+        sent.push(Sent { packets: all.len(), disagreements: kind(Difference::Network), services });
     }
     Ok(sent)
 }
 
-/// Whether two engines tell different stories of the network; and of the service, where the claim speaks of it.
-fn differs(said: &Seen, found: &Seen, is_service: bool) -> bool {
+/// How two engines' stories differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Difference {
+    /// In what the network does: one of the two is wrong.
+    Network,
+    /// In whether somebody listens: a service came or went.
+    Service,
+}
+
+fn difference(said: &Seen, found: &Seen) -> Option<Difference> {
     match (said, found) {
         // Silence of which nobody reports the place is no other story.
-        (Seen::Dropped { .. }, Seen::Dropped { at: None, .. }) => false,
-        (Seen::Open(_), Seen::Refused) | (Seen::Refused, Seen::Open(_)) => is_service,
-        _ => said != found,
+        (Seen::Dropped { .. }, Seen::Dropped { at: None, .. }) => None,
+        (Seen::Open(_), Seen::Refused) | (Seen::Refused, Seen::Open(_)) => Some(Difference::Service),
+        _ => (said != found).then_some(Difference::Network),
     }
 }
 
@@ -107,18 +120,19 @@ mod tests {
         let open = Seen::Open("10.0.0.4".parse().unwrap());
         let drop = |at| Seen::Dropped { is_reply: false, at };
         let at = |n| Some(Component::SecurityGroups(InterfaceIndex(n), Direction::Ingress));
-        for (said, found, is_service, wanted) in [
-            (open.clone(), open.clone(), true, false),
-            (open.clone(), Seen::Refused, false, false),
-            (open.clone(), Seen::Refused, true, true),
-            (open.clone(), drop(at(1)), false, true),
-            (drop(at(1)), drop(at(1)), false, false),
-            (drop(at(1)), drop(at(2)), false, true),
-            (drop(at(1)), drop(None), false, false),
-            (drop(at(1)), Seen::Refused, false, true),
-            (open, Seen::Open("10.0.0.5".parse().unwrap()), false, true),
+        let network = Some(Difference::Network);
+        for (said, found, wanted) in [
+            (open.clone(), open.clone(), None),
+            (open.clone(), Seen::Refused, Some(Difference::Service)),
+            (Seen::Refused, open.clone(), Some(Difference::Service)),
+            (open.clone(), drop(at(1)), network),
+            (drop(at(1)), drop(at(1)), None),
+            (drop(at(1)), drop(at(2)), network),
+            (drop(at(1)), drop(None), None),
+            (drop(at(1)), Seen::Refused, network),
+            (open, Seen::Open("10.0.0.5".parse().unwrap()), network),
         ] {
-            assert_eq!(differs(&said, &found, is_service), wanted, "{said:?} {found:?}");
+            assert_eq!(difference(&said, &found), wanted, "{said:?} {found:?}");
         }
     }
 }

@@ -21,6 +21,7 @@ pub fn json(all: &[Tried]) -> Value {
             "broken_pairs": tried.broken_pairs,
             "broken": tried.broken.iter().map(broken).collect::<Vec<_>>(),
             "disagreements": tried.disagreements,
+            "services": tried.services,
         })
     };
     all.iter().map(row).collect()

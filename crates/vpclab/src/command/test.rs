@@ -64,8 +64,10 @@ pub struct Tried {
     pub reasons: Vec<String>,
     /// Real packets that were sent for it.
     pub packets: usize,
-    /// Real packets that found something else than the proof says.
+    /// Real packets that found another network than the proof says.
     pub disagreements: Vec<String>,
+    /// Real packets that found another service than the file says.
+    pub services: Vec<String>,
 }
 
 /// One pair that is not as promised.
@@ -87,11 +89,11 @@ pub struct Broken {
 impl Tried {
     /// Whether the claim holds.
     pub fn holds(&self) -> bool {
-        self.undecided.is_none() && self.broken_pairs == 0 && self.disagreements.is_empty()
+        self.undecided.is_none() && self.broken_pairs == 0 && self.disagreements.is_empty() && self.services.is_empty()
     }
 }
 
-/// Decides every claim. Exit 0 when all hold, 5 when real packets find something else than the proof says.
+/// Decides every claim. Exit 0 when all hold, 5 when real packets find another network than the proof says.
 pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     if !arguments.mutate {
         output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
@@ -161,11 +163,11 @@ fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, is_for_program
     let undecided = proof.undecided.as_ref().map(|why| undecided(why, &claim));
     let mut reasons: Vec<String> = undecided.iter().cloned().collect();
     reasons.extend(lines(&proof, prover));
-    reasons.extend(sent.disagreements.iter().cloned());
+    reasons.extend(sent.disagreements.iter().chain(&sent.services).cloned());
     let listed = if is_for_programs { MAX_BROKEN } else { 0 };
     let broken = proof.broken.iter().take(listed).map(|broken| of(broken, prover)).collect();
-    let Sent { packets, disagreements } = sent;
-    Tried { claim, undecided, pairs: proof.pairs, broken_pairs: proof.broken.len(), broken, reasons, packets, disagreements }
+    let Sent { packets, disagreements, services } = sent;
+    Tried { claim, undecided, pairs: proof.pairs, broken_pairs: proof.broken.len(), broken, reasons, packets, disagreements, services }
 }
 
 /// Why a claim says nothing about this cloud, with the place where it stands: the file of claims may be another one.
