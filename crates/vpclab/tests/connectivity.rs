@@ -55,7 +55,7 @@ web-1  office, internet  all         arrive
     assert_eq!(out(&["who", "can", "reach", "db-1:22"], 1), "nobody can reach db-1 with tcp/22\n");
     assert_eq!(out(&["who", "can", "reach", "sg:web", "tcp/22-80", "-o", "name"], 0), "bastion\ndb-1\ninternet\noffice\nweb-1\nweb-2\n");
     // An address of the internet that no rule speaks of.
-    assert!(out(&["what", "can", "8.8.8.8", "reach", "-o", "csv"], 0).contains("\ninternet (8.8.8.8),\"web-1, web-2\",\"tcp/80,443\",arrive\n"));
+    assert!(out(&["what", "can", "8.8.8.8", "reach", "-o", "csv"], 0).contains("\ninternet (8.8.8.8),web-1;web-2,\"tcp/80,443\",arrive\n"));
     let json: serde_json::Value = serde_json::from_str(&out(&["who", "can", "reach", "bastion", "--json"], 0)).unwrap();
     assert_eq!(json, serde_json::json!([{"from": ["office"], "to": ["bastion"], "traffic": ["tcp/22"], "answered": true}]));
 }
@@ -99,7 +99,7 @@ fn a_pull_request_gets_a_table_and_programs_get_rows() {
     assert!(markdown.contains("\n| internet, office | db-1 | tcp/3306 | blocked | **OPEN** |\n"), "{markdown}");
     assert!(markdown.contains("\n```diff\n") && markdown.ends_with("```\n"), "{markdown}");
     let csv = out(&["diff", SHOP, &exposed, "-o", "csv"], 0);
-    assert!(csv.starts_with("from,to,requests,before,after\ninternet office,db-1,tcp/3306,blocked,open\n"), "{csv}");
+    assert!(csv.starts_with("from,to,requests,before,after\ninternet;office,db-1,tcp/3306,blocked,open\n"), "{csv}");
     let json: serde_json::Value = serde_json::from_str(&out(&["diff", SHOP, &exposed, "--json"], 0)).unwrap();
     let first = &json["connectivity"]["changes"][0];
     assert_eq!((&first["from"], &first["before"], &first["after"]), (&serde_json::json!(["internet", "office"]), &"blocked".into(), &"open".into()));

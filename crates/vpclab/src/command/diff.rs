@@ -70,7 +70,7 @@ impl Differences {
             Format::Markdown => output.line(self.markdown(title).trim_end()),
             Format::Csv => {
                 let row = |change: &proof::diff::Change| {
-                    let (from, to) = (change.from.join(" "), change.to.join(" "));
+                    let (from, to) = (change.from.join(";"), change.to.join(";"));
                     vec![from, to, change.traffic.to_string(), change.before.before().to_owned(), change.after.before().to_owned()]
                 };
                 let rows: Vec<_> = connectivity.changes.iter().map(row).collect();

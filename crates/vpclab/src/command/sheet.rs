@@ -167,7 +167,7 @@ impl Sheet {
             Format::Json => output.json(&self.cells().map(|(from, to, title, cell)| self.json(from, to, title, cell)).collect::<Vec<_>>())?,
             Format::Csv => {
                 let row = |(from, to, title, cell): (usize, usize, usize, Cell)| {
-                    let (senders, receivers) = (self.rows[from].names.join(" "), self.rows[to].names.join(" "));
+                    let (senders, receivers) = (self.rows[from].names.join(";"), self.rows[to].names.join(";"));
                     vec![senders, receivers, self.count(from, to).to_string(), self.titles[title].clone(), cell.word().to_owned()]
                 };
                 output.table(&["from", "to", "pairs", "packet", "result"], &self.cells().map(row).collect::<Vec<_>>());

@@ -237,7 +237,8 @@ type Alike<'p> = (&'p proof::claim::Broken, Vec<&'p str>, Vec<&'p str>);
 
 /// Pairs that are broken by the same packets in the same way, together; in the order of their first pairs.
 fn alike(proof: &Proof) -> Vec<Alike<'_>> {
-    let mut kinds: Vec<((&TrafficSet, &Breach, bool), Vec<usize>)> = Vec::new();
+    type Kind<'p> = (&'p TrafficSet, &'p Breach, bool);
+    let mut kinds: Vec<(Kind<'_>, Vec<usize>)> = Vec::new();
     for (index, broken) in proof.broken.iter().enumerate() {
         let key = (&*broken.traffic, &broken.breach, broken.from.is_outside());
         match kinds.iter_mut().find(|(known, _)| *known == key) {

@@ -136,6 +136,8 @@ fn nobody(why: Undecided) -> Failure {
 fn print(routes: &[Route], question: &Question, is_receiver: bool, output: &Output) -> Result<()> {
     let names = |names: &[String]| match output.format {
         Format::Table | Format::Markdown => label(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+        // A name may hold spaces and commas.
+        Format::Csv => names.join(";"),
         _ => names.join(", "),
     };
     match output.format {
