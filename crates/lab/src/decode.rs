@@ -145,6 +145,12 @@ fn trap(text: &str) -> Option<Trap> {
 pub trait Decode: Sized {
     /// Reads it, or notes why not.
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self>;
+
+    /// Whether commas of a list in brackets cut what was meant as one item; said once then, and not of each part.
+    fn is_cut_by_a_comma(items: &[Node], decoder: &mut Decoder) -> bool {
+        let _ = (items, decoder);
+        false
+    }
 }
 
 impl<T: Decode> Decode for Option<T> {
@@ -157,6 +163,9 @@ impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         match &node.value {
             Value::Sequence(items) => {
+                if T::is_cut_by_a_comma(items, decoder) {
+                    return None;
+                }
                 let decoded: Vec<Option<T>> = items.iter().map(|item| T::decode(item, decoder)).collect();
                 Some(decoded.into_iter().flatten().collect())
             }

@@ -201,3 +201,15 @@ fn names_and_refusals() {
         ("group of a VPC along a peering that fails", two_vpcs("10.0.0.0/24", "peerings: { both: [shop, data] }\n")),
     ]);
 }
+
+#[test]
+fn a_comma_between_ports_in_brackets_is_told_once() {
+    check(
+        "commas",
+        &[
+            ("ports of a rule", rule("tcp/80,443 from anywhere")),
+            ("three ports, and another rule", rule("tcp/22,80,443 from 10.0.0.0/8, udp/53 from anywhere")),
+            ("an entry", and("acls:\n  strict: [ 100 allow tcp/80,443 from anywhere ]")),
+        ],
+    );
+}
