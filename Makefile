@@ -1,6 +1,6 @@
 .PHONY: demo test soak scenarios differential docs bench bench-peers
 
-VPCLAB = target/debug/vpclab
+VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
 # The example up, held to its promises, one port allowed and one denied; it is left running.
 demo:
@@ -31,7 +31,7 @@ docs:
 	for lab in examples/*.yaml; do $(VPCLAB) graph $$lab -w docs/pictures/$$(basename $$lab .yaml).svg || exit; done
 
 # Figures of docs/benchmarks.md, each against a reference in the same run; a few minutes on an idle machine.
-BENCH = target/release/bench
+BENCH = $(or $(CARGO_TARGET_DIR),target)/release/bench
 bench:
 	cargo build --release -p bench -p vpclab
 	$(BENCH) lifecycle

@@ -1,5 +1,5 @@
 //! Built-in listeners (`listen:`): one process a lab answers on all of them with the name of the instance. To HTTP it
-//! answers HTTP, to others a line and then what they send.
+//! answers HTTP, to SSH a line and the end, to others a line and then what they send.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -108,6 +108,11 @@ impl Connection {
                 Ok(0) => return false,
                 Ok(length) if is_http(&buffer[..length]) => {
                     let _ = self.stream.write_all(&self.http());
+                    return false;
+                }
+                // Who speaks SSH would take its own words, sent back, for a server's, and wait for ever.
+                Ok(length) if buffer[..length].starts_with(b"SSH-") => {
+                    self.greet();
                     return false;
                 }
                 Ok(length) => return self.greet() && self.stream.write_all(&buffer[..length]).is_ok(),

@@ -75,6 +75,11 @@ fn each_kind_of_finding_is_found() {
             lab(&format!("security_groups:\n  g: [tcp/80 from 10.0.0.0/8, tcp/1-100 from anywhere]\n{instance}")),
             "redundant-rule sg g tcp/80 from 10.0.0.0/8",
         ),
+        (
+            Check::IdleNatGateway,
+            "vpcs:\n  v:\n    cidr: 10.0.0.0/16\n    igw: true\n    subnets:\n      front: { az: a, cidr: 10.0.0.0/24, route: igw }\n    nat_gateways:\n      n: { subnet: front }\n".to_owned(),
+            "idle-nat-gateway nat n",
+        ),
         (Check::UnusedGroup, lab("security_groups:\n  g: [tcp/80 from anywhere]\n"), "unused-group sg g"),
         (
             Check::UselessPublicAddress,

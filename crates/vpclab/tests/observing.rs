@@ -344,3 +344,16 @@ fn quiet_prints_nothing_when_all_went_well() {
     let done = shop.vpclab(&["check", "-q", "--lab", "shop", "web-1", "db-1", "tcp/3306"]);
     assert_eq!(done.status.code(), Some(1), "the change is in: {}", text(&done.stdout));
 }
+
+#[test]
+fn a_built_in_listener_is_no_ssh_server_and_does_not_pretend_to_be_one() {
+    let shop = Shop::empty();
+    let up = shop.vpclab(&["up", "-f", shop::SHOP]);
+    assert_eq!(up.status.code(), Some(0), "{}", text(&up.stderr));
+    // Whoever sends on would wait for ever for what never ends.
+    let line = "exec 3<>/dev/tcp/192.168.0.4/22; printf 'SSH-2.0-test\\r\\n' >&3; timeout 10 cat <&3; echo $?";
+    let done = shop.vpclab(&["exec", "--lab", "shop", "bastion", "--", "bash", "-c", line]);
+    let said = text(&done.stdout);
+    assert!(said.starts_with("web-1 192.168.0.4:22 sees you as 192.168.0."), "{said}{}", text(&done.stderr));
+    assert!(!said.contains("SSH-2.0-test") && said.ends_with("\n0\n"), "{said}");
+}

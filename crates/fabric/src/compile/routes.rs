@@ -21,7 +21,11 @@ pub(super) fn compile(
         let (routes, beaten) = decide(expanded.collect());
         RouteTable {
             id: table.id.clone(),
-            name: super::name(&table.tags, table.id.as_str()),
+            name: match (model::tag::name(&table.tags), places.model.vpcs.get(&table.vpc_id)) {
+                // A VPC's main table comes without a name.
+                (None, Some(vpc)) if table.is_main() => format!("main of {}", super::name(&vpc.tags, vpc.id.as_str())),
+                _ => super::name(&table.tags, table.id.as_str()),
+            },
             vpc: places.vpcs.get(&table.vpc_id).unwrap_or(VpcIndex(0)),
             is_main: table.is_main(),
             routes,

@@ -71,6 +71,8 @@ checks! {
     CheckedMiddlebox = "checked-middlebox", Error;
     /// A public NAT gateway stands in a subnet without a route to an internet gateway (NAT-13).
     NatWithoutInternet = "nat-without-internet", Error;
+    /// No route leads to a NAT gateway: it costs and carries nothing.
+    IdleNatGateway = "idle-nat-gateway", Warning;
     /// A subnet is called public, or gives public addresses, and no route leads to an internet gateway.
     NotPublic = "public-subnet-without-internet", Warning;
     /// An interface has a public address that nothing can use (IGW-3).

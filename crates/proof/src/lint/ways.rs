@@ -8,7 +8,7 @@ use fabric::route::NextHop;
 use fabric::{Entity, Fabric, InterfaceKind};
 use ipnet::IpNet;
 use model::route_table::{Associated, RouteTarget};
-use model::{Model, Subnet, TrafficMatch};
+use model::{Model, PortRange, Subnet, TrafficMatch};
 
 use super::{Check, Finding, name_of};
 use crate::place::Place;
@@ -113,14 +113,13 @@ fn gateways(model: &Model, fabric: &Fabric) -> Vec<Finding> {
             &vgw.origin,
         ));
     }
-    let in_use = |nat: &&fabric::gateway::NatGateway| {
+    let in_use = |nat: &fabric::gateway::NatGateway| {
         nat.state == model::nat_gateway::NatGatewayState::Available
     };
     for nat in fabric
         .nat_gateways
         .values()
-        .filter(in_use)
-        .filter(|nat| nat.is_public)
+        .filter(|nat| in_use(nat) && nat.is_public)
     {
         if !leads_to_internet(fabric, nat.subnet) {
             let subnet = &fabric.subnets[nat.subnet].name;
@@ -129,6 +128,18 @@ fn gateways(model: &Model, fabric: &Fabric) -> Vec<Finding> {
                 format!("nat {}", nat.name),
                 format!("its subnet {subnet} has no route to an internet gateway: what it translates goes nowhere"),
                 format!("put it in a public subnet, or give {subnet} a route: igw"),
+                &nat.origin,
+            ));
+        }
+    }
+    for (index, nat) in fabric.nat_gateways.iter().filter(|(_, nat)| in_use(nat)) {
+        let leads = |route: &fabric::route::Route| route.next_hop == NextHop::NatGateway(index);
+        if !fabric.route_tables.values().any(|table| table.routes.iter().any(leads)) {
+            findings.push(Finding::new(
+                Check::IdleNatGateway,
+                format!("nat {}", nat.name),
+                "no route leads to it: it carries nothing",
+                "route a private subnet to it (route: nat@NAME), or remove it",
                 &nat.origin,
             ));
         }
@@ -308,7 +319,7 @@ fn answers(fabric: &Fabric, reach: &Reach) -> Vec<Finding> {
             Check::AnswerLost,
             format!("{from} -> {to}"),
             format!("requests arrive, and their answers are lost on the way back: {traffic}"),
-            "network ACLs know no connections: allow answers to ports 1024-65535 too; or a route back is missing (vpclab why)",
+            advice(&traffic),
             &origin,
         )
     };
@@ -346,4 +357,13 @@ fn target(fabric: &Fabric, target: &RouteTarget) -> String {
         _ => &id,
     };
     name.clone()
+}
+
+/// What to do about answers that are lost: those of ports go to ports, those of messages do not.
+fn advice(lost: &TrafficSet) -> &'static str {
+    let answers = [TrafficMatch::Tcp(PortRange::ALL), TrafficMatch::Udp(PortRange::ALL)];
+    match lost.intersection(&TrafficSet::of_any(&answers)).is_empty() {
+        true => "network ACLs know no connections: allow the answers too, such as icmp from the block that was asked; or a route back is missing (vpclab why)",
+        false => "network ACLs know no connections: allow answers to ports 1024-65535 too; or a route back is missing (vpclab why)",
+    }
 }

@@ -81,8 +81,7 @@ pub fn run(arguments: &BreakArgs, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         (Some(Verb::Reveal), Some(kept)) => {
-            let place = if kept.fault.origin.is_known() { format!("  {}", kept.fault.origin) } else { String::new() };
-            say(output, "mistake", &format!("{}: {}{place}", kept.fault.subject, kept.fault.text));
+            say(output, "mistake", &told(&kept.fault));
             Ok(ExitCode::SUCCESS)
         }
         (Some(Verb::Undo), Some(kept)) => undo(&running, kept, output),
@@ -109,7 +108,8 @@ fn make(arguments: &BreakArgs, running: &Running, output: &Output) -> Result {
         output.json(&json!({"lab": running.name, "seed": seed}))?;
     } else {
         output.line(format!("something is wrong in lab {} now (seed {seed})", running.name));
-        output.note("find it: vpclab test, matrix, ping, traceroute, ls; repair it: change the lab file, vpclab up; then: vpclab break check");
+        output.note("find it first: vpclab test, matrix, ping, traceroute, why; vpclab break hint says where to look");
+        output.note("vpclab up makes the lab again what its file says; then vpclab break check says whether that was it, and what it was");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -118,7 +118,9 @@ fn make(arguments: &BreakArgs, running: &Running, output: &Output) -> Result {
 fn choose(running: &Running, kind: Option<&str>, seed: u64) -> Result<(Fault, Model)> {
     let mut model = (*running.model).clone();
     model.advance_to(control::host::now());
-    let all = faults(&model);
+    let mut all = faults(&model);
+    // By what they say, so that a seed means the same whatever ids the lab has by now.
+    all.sort_by(|a, b| (&a.subject, &a.text).cmp(&(&b.subject, &b.text)));
     let mut kinds: Vec<&'static str> = all.iter().map(|fault| fault.change.kind()).collect();
     kinds.sort_unstable();
     kinds.dedup();
@@ -127,7 +129,7 @@ fn choose(running: &Running, kind: Option<&str>, seed: u64) -> Result<(Fault, Mo
         kinds.retain(|known| *known == kind);
         if kinds.is_empty() {
             let failure = Failure::usage(format!("lab {} offers no mistake of the kind `{kind}`", running.name));
-            return Err(failure.hint(did_you_mean(kind, "kinds", &known)));
+            return Err(failure.hint(did_you_mean(kind, "kind", &known)));
         }
     }
     let reach = prove(&running.fabric)?;
@@ -167,7 +169,7 @@ fn check(running: &Running, kept: &Kept, output: &Output) -> Result {
     if output.format == Format::Json {
         output.json(&json!({"lab": running.name, "repaired": repaired, "seconds": seconds}))?;
     } else if repaired {
-        output.line(format!("repaired, {} after it broke", duration(seconds)));
+        output.line(format!("repaired, {} after it broke; it was: {}", duration(seconds), told(&kept.fault)));
     } else {
         output.line(format!("not repaired yet: lab {} does not carry what it carried before", running.name));
     }
@@ -202,6 +204,12 @@ fn bring(running: &Running, model: Model) -> Result<()> {
 
 fn prove(fabric: &Fabric) -> Result<Reach> {
     Reach::of(fabric, Options::default()).map_err(|e| Failure::usage(e.to_string()))
+}
+
+/// What a mistake is, and where what it spoils was written.
+fn told(fault: &Fault) -> String {
+    let place = if fault.origin.is_known() { format!("  {}", fault.origin) } else { String::new() };
+    format!("{}: {}{place}", fault.subject, fault.text)
 }
 
 fn say(output: &Output, key: &str, text: &str) {

@@ -44,6 +44,7 @@ pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
         let gone = daemon.take_down(name)?;
         if output.format != Format::Json {
             output.line(match gone.existed {
+                true if gone.instances == 1 => format!("- {name}: 1 instance"),
                 true => format!("- {name}: {} instances", gone.instances),
                 false => format!("{name} is not up: nothing to do"),
             });

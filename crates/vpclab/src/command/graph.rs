@@ -12,7 +12,7 @@ use super::running::Running;
 use super::source;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
-use crate::output::Output;
+use crate::output::{Format, Output};
 
 /// `graph`.
 #[derive(Debug, Args)]
@@ -52,6 +52,7 @@ impl Kind {
 
 /// Draws a lab: as its file says, or as it runs.
 pub fn run(arguments: &GraphArgs, global: &Global, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Wide])?;
     let model = &model(arguments, global, output)?;
     let to_stdout = arguments.write == Path::new("-");
     let kind = match (arguments.kind, to_stdout) {

@@ -46,7 +46,7 @@ pub fn run(arguments: &LintArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown])?;
     let known: Vec<&str> = Check::ALL.iter().map(|check| check.as_str()).collect();
     if let Some(unknown) = arguments.allow.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(Failure::usage(format!("no check is named `{unknown}`")).hint(did_you_mean(unknown, "checks", &known)));
+        return Err(Failure::usage(format!("no check is named `{unknown}`")).hint(did_you_mean(unknown, "check", &known)));
     }
     let fabric = fabric::Fabric::compile(&target.model);
     let reach = Reach::of(&fabric, Options::default()).map_err(|e| Failure::usage(e.to_string()))?;

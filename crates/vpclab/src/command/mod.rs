@@ -71,7 +71,10 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Init(arguments) => init::run(&arguments, global, output),
         Command::Validate(file) => {
             let described = describe(&find(file.positional.as_deref(), global)?, output)?;
-            output.line(format!("{} is legal", described.name));
+            match output.format {
+                Format::Json => output.json(&serde_json::json!({"lab": described.name, "legal": true}))?,
+                _ => output.line(format!("{} is legal", described.name)),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(command) => import::run(&command, output),

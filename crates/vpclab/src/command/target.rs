@@ -59,9 +59,9 @@ impl Target {
             }
             let changes = lab.plan(&target.model).map_or(0, |changes| changes.len());
             if changes > 0 {
-                let many = if changes == 1 { "1 change".to_owned() } else { format!("{changes} changes") };
+                let many = if changes == 1 { "1 change that is".to_owned() } else { format!("{changes} changes that are") };
                 let (name, path) = (&lab.name, path.display());
-                output.note(format!("lab {name} is up and is what is asked; {path} has {many} that are not up (vpclab up)"));
+                output.note(format!("lab {name} is up and is what is asked; {path} has {many} not up (vpclab up)"));
             }
             return Ok(Target { claims, ..target });
         }
