@@ -474,3 +474,60 @@ fn one_pair_of_each_kind_speaks_for_all_as_the_pairs_themselves_do() {
         assert_eq!((proof.pairs, found), (pairs, wanted));
     }
 }
+
+/// What a claim calls exposed or lost is what single packets find, in the shop and after each mistake that it offers.
+#[test]
+fn single_packets_find_what_the_claims_say_after_every_mistake() {
+    use fabric::engine::PacketProbe;
+    use fabric::walker::Verdict;
+    use proof::reach::traffic;
+    let (shop, _) = example("examples/shop.yaml");
+    let claims = [
+        "vpc:shop, office, internet -> vpc:shop any: blocked",
+        "vpc:shop, office, internet -> vpc:shop any: allowed",
+    ];
+    let claims = claims.map(|text| parse_claim(text).unwrap().0);
+    let packets = [1, 22, 80, 443, 3306, 3307, 65_535].map(model::ProbePacket::Tcp);
+    let packets = packets
+        .into_iter()
+        .chain([model::ProbePacket::ECHO, model::ProbePacket::Udp(53)]);
+    let packets: Vec<model::ProbePacket> = packets.collect();
+    let mut models = vec![shop.clone()];
+    models.extend(proof::fault::faults(&shop).into_iter().filter_map(|fault| {
+        let mut broken = shop.clone();
+        fault.apply(&mut broken).ok().map(|()| broken)
+    }));
+    assert!(models.len() > 10);
+    for model in &models {
+        let fabric = Fabric::compile(model);
+        let reach = Reach::of(&fabric, Options::default()).unwrap();
+        let prover = Prover::new(model, &fabric, &reach, Options::default(), &claims);
+        let [exposed, lost] = [0, 1].map(|index: usize| prover.prove(&claims[index]));
+        assert_eq!(exposed.undecided, None);
+        for broken in &lost.broken {
+            let is_exposed = exposed
+                .broken
+                .iter()
+                .find(|b| b.from == broken.from && b.to == broken.to);
+            for packet in &packets {
+                let verdict = broken.address.map(|to| {
+                    let probe =
+                        PacketProbe::new(broken.from.who.clone(), to, traffic(*packet, 49_152));
+                    fabric::explain(prover.fabric(), &probe).unwrap().verdict
+                });
+                let pair = (&broken.from.name, &broken.to.name, packet);
+                assert_eq!(
+                    broken.traffic.contains(*packet),
+                    verdict != Some(Verdict::Allowed),
+                    "{pair:?}"
+                );
+                let arrives = is_exposed.is_some_and(|b| b.traffic.contains(*packet));
+                assert_eq!(
+                    arrives,
+                    verdict.is_some_and(|v| v != Verdict::Denied),
+                    "{pair:?}"
+                );
+            }
+        }
+    }
+}
