@@ -294,6 +294,22 @@ fn a_second_file_of_the_same_name_is_said() {
 }
 
 #[test]
+fn a_second_lab_of_the_same_name_does_not_end_the_first() {
+    let place = Place::with(TWO);
+    place.ok(&["up"]);
+    std::fs::create_dir(place.folder.path().join("other")).unwrap();
+    // The same file name, and nobody of the first lab in it.
+    let other: String = TWO.replace("web-1", "app-1").replace("db-1", "store-1");
+    place.write("other/lab.cloud.yaml", &other);
+    let refused = place.vpclab(&["up", "-f", "other/lab.cloud.yaml"]);
+    assert_eq!(refused.code, 2, "{}{}", refused.out, refused.err);
+    assert!(refused.err.contains("is up already, and came from") && refused.err.contains("--lab NAME"), "{}", refused.err);
+    assert_eq!(place.ok(&["exec", "-f", "lab.cloud.yaml", "web-1", "--", "hostname"]), "web-1\n");
+    place.ok(&["up", "-f", "other/lab.cloud.yaml", "--lab", "second"]);
+    assert_eq!(place.ok(&["exec", "--lab", "second", "app-1", "--", "hostname"]), "app-1\n");
+}
+
+#[test]
 fn labs_go_on_without_the_daemon() {
     let place = Place::with(TWO);
     place.ok(&["up"]);

@@ -1,7 +1,7 @@
 //! `up`: from what a lab is to what its file says.
 
 use std::io::{IsTerminal, Write};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -77,6 +77,9 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {
             return done(&lab.name, "no changes", &known.model, &next.changes, begun, output).map(Some);
         }
+        if global.lab.is_none() && lab.file.name.is_none() && is_up {
+            refuse_namesake(known.as_ref(), &next.model, &path)?;
+        }
         note_other_file(known.as_ref(), &path, output);
         let progress = Progress::new(&lab.name, &next, global);
         let base_generation = known.as_ref().map(|known| known.model.generation);
@@ -100,6 +103,22 @@ pub fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<La
         lab.name.clone_from(name);
     }
     Ok(lab)
+}
+
+/// A lab without a name in its file is called like the file, and another folder may have another one of that name: if no
+/// instance would stay, somebody begins a second lab, and the first must not end because of it.
+fn refuse_namesake(known: Option<&LabView>, next: &Model, path: &Path) -> Result<()> {
+    let Some((known, from)) = known.and_then(|known| Some((known, known.file.as_deref()?))) else { return Ok(()) };
+    let names = |model: &Model| -> BTreeSet<String> {
+        let live = model.instances.values().filter(|i| !matches!(i.state, InstanceState::ShuttingDown | InstanceState::Terminated));
+        live.filter_map(|instance| model::tag::name(&instance.tags)).map(str::to_owned).collect()
+    };
+    let (were, will_be, name) = (names(&known.model), names(next), &known.name);
+    if is_same(path, from) || path == Path::new("-") || were.is_empty() || !were.is_disjoint(&will_be) {
+        return Ok(());
+    }
+    let failure = Failure::usage(format!("a lab {name} is up already, and came from {}", from.display()));
+    Err(failure.hint(format!("give this one a name of its own (`name: …` in the file, or --lab NAME); --lab {name} means that lab")))
 }
 
 /// Two files of one name make one lab: whoever did not mean that must learn it.
