@@ -134,6 +134,7 @@ registry! {
     DumpContradiction = 603, "two facts that cannot both be true", "One address at two interfaces, a subnet outside its VPC, one resource described twice and differently: the files come from different moments, or were edited. Reading on would mean to choose one.", "describe everything again, all calls one after the other";
     NoDump = 604, "no output of AWS's tools", "Nothing in the folder is the answer of `aws ec2 describe-…`. Which call a file answers is told by its first key, such as `Vpcs`, not by its name.", "aws ec2 describe-vpcs > dump/vpcs.json";
     DumpTooLarge = 605, "a dump that is too large", "A folder may hold 10,000 JSON files of 512 MiB in all.", "one folder for each account and region";
+    NotAPlan = 606, "no output of terraform show", "A JSON file given with `-f` is what `terraform show -json` writes: of a plan (`planned_values`), or of a state (`values`). The plan file itself is binary, and `terraform plan -json` writes a log.", "terraform plan -out plan.bin && terraform show -json plan.bin > plan.json";
 }
 
 impl fmt::Display for Code {

@@ -3,8 +3,8 @@
 //! Start at [`load`]. `yaml` makes nodes of text, `decode` and `file` make typed mappings of nodes, `sentence`
 //! reads rules, claims and probes. [`Lab::apply`] lets `build` make the lab in an empty cloud by operations, and
 //! `change` take the cloud that is there to that one; [`Lab::plan`] says what that would change. Every error is a
-//! [`Diagnostic`] with a place and a [`Code`]. [`aws::read`] makes a model of what AWS's tools wrote, [`export`] a lab
-//! file of a model. Pure: files come in through [`Files`].
+//! [`Diagnostic`] with a place and a [`Code`]. [`aws::read`] makes a model of what AWS's tools wrote, [`terraform::read`] one of
+//! a plan, [`export`] a lab file of a model. Pure: files come in through [`Files`].
 #![forbid(unsafe_code)]
 
 pub mod aws;
@@ -19,6 +19,7 @@ pub mod load;
 mod names;
 pub mod sentence;
 pub mod source;
+pub mod terraform;
 pub mod yaml;
 
 pub use code::Code;

@@ -295,7 +295,7 @@ impl Parser<'_> {
 }
 
 /// The beginning of a text of any length.
-pub(super) fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     match text.char_indices().nth(60) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -10,7 +10,7 @@ mod connect;
 mod consistency;
 mod field;
 mod interface;
-mod json;
+pub(crate) mod json;
 mod network;
 mod note;
 mod policy;
@@ -76,8 +76,13 @@ pub fn read(files: Vec<DumpFile>, now: Timestamp) -> Result<Import, Diagnostics>
     if !broken.is_empty() {
         return Err(Diagnostics::new(sources, broken));
     }
-    let mut reader = Reader { sources: &sources, problems: Vec::new(), notes: Vec::new() };
-    let calls = Calls::sort(&parsed, &mut reader);
+    read_answers(&sources, &parsed, Vec::new(), now)
+}
+
+/// Reads answers whose places are in `sources`; `notes` are remarks about how they came to be.
+pub(crate) fn read_answers(sources: &Sources, parsed: &[json::Json], notes: Vec<Note>, now: Timestamp) -> Result<Import, Diagnostics> {
+    let mut reader = Reader { sources, problems: Vec::new(), notes };
+    let calls = Calls::sort(parsed, &mut reader);
     if calls.is_empty() && reader.problems.is_empty() {
         let message = "no file here is the answer of an `aws ec2 describe-…` call";
         let hint = "such as: aws ec2 describe-vpcs > DIR/vpcs.json; then subnets, route tables, …";
@@ -154,7 +159,7 @@ impl Dump<'_, '_> {
 }
 
 /// An id that follows from another text: the same dump gives the same ids.
-fn derived<Id: FromStr>(prefix: &str, from: &str) -> Option<Id> {
+pub(crate) fn derived<Id: FromStr>(prefix: &str, from: &str) -> Option<Id> {
     format!("{prefix}-{:016x}f", hash(from)).parse().ok()
 }
 

@@ -1,9 +1,10 @@
-//! Where a command's cloud comes from: the lab file given, here or in a parent folder; or a folder of AWS's own output.
+//! Where a command's cloud comes from: the lab file given, here or in a parent folder; a folder of AWS's own output; or
+//! what `terraform show -json` wrote.
 
 use std::path::{Path, PathBuf};
 
 use lab::aws::{DumpFile, Import, MAX_BYTES, MAX_FILES};
-use lab::{Code, Files, Lab};
+use lab::{Code, Files, Lab, terraform};
 use model::{Claim, Context, Model};
 
 use crate::cli::Global;
@@ -55,12 +56,21 @@ pub struct Described {
     pub model: Model,
     /// What is promised.
     pub claims: Vec<Claim>,
-    /// The lab file behind it; `None`: a folder of AWS's output.
+    /// The lab file behind it; `None`: a folder of AWS's output, or a plan of Terraform.
     pub lab: Option<Lab>,
 }
 
-/// What a lab file says, or a folder of `aws ec2 describe-…` output; of the latter, what it lacks is said on the way.
+/// What a lab file says, a folder of `aws ec2 describe-…` output, or a plan of Terraform; of the latter two, what they
+/// lack is said on the way.
 pub fn describe(path: &Path, output: &Output) -> Result<Described> {
+    if is_plan(path) {
+        let import = plan(path, output)?;
+        import.notes.iter().for_each(|note| output.note(note.to_string()));
+        if import.is_incomplete() {
+            output.note("incomplete: what is missing is treated as absent, and nothing is allowed because of it");
+        }
+        return Ok(Described { name: lab::load::stem(&path.to_string_lossy()), model: import.model, claims: Vec::new(), lab: None });
+    }
     if !path.is_dir() {
         let lab = load(path, output)?;
         return Ok(Described { name: lab.name.clone(), model: cloud(&lab, output)?, claims: lab.claims(), lab: Some(lab) });
@@ -75,6 +85,26 @@ pub fn describe(path: &Path, output: &Output) -> Result<Described> {
         output.note("incomplete: what is answered holds without these; the account may differ");
     }
     Ok(Described { name: dump_name(path), model: import.model, claims: Vec::new(), lab: None })
+}
+
+/// Whether a path is meant as a plan or state of Terraform, not as a lab file.
+fn is_plan(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| terraform::is_meant(&name.to_string_lossy())) && !path.is_dir()
+}
+
+/// Reads what `terraform show -json` wrote.
+fn plan(path: &Path, output: &Output) -> Result<Import> {
+    use std::io::Read;
+    let failed = |e: String| Failure::usage(format!("{} cannot be read: {e}", path.display()));
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
+    // One byte more than may be tells what is too large.
+    let read = file.take(terraform::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))? as u64;
+    if read > terraform::MAX_BYTES {
+        return Err(failed(format!("a plan has at most {} MiB [{}]", terraform::MAX_BYTES >> 20, Code::DumpTooLarge)));
+    }
+    let text = String::from_utf8(bytes).map_err(|e| failed(format!("{e} [{}]", Code::NotUtf8)))?;
+    terraform::read(DumpFile { name: path.display().to_string(), text }, control::host::now()).map_err(|e| Failure::usage(e.render(output.colour())))
 }
 
 /// Gaps of a dump that are listed beside an answer; the others are counted.
