@@ -117,6 +117,44 @@ fn a_value_of_another_kind_is_read_or_refused() {
     assert!(accepted > 50 && refused > 50, "{accepted} accepted, {refused} refused: the test is about both");
 }
 
+/// Values of the dump in each other's places: facts about the wrong thing, several at once.
+/// `VPCLAB_MUTATIONS=N` tries N dumps instead of a few.
+#[test]
+fn values_that_changed_places_are_read_or_refused() {
+    let files = dumps::files();
+    let places: Vec<(usize, std::ops::Range<usize>)> =
+        files.iter().enumerate().flat_map(|(at, file)| values(&file.text).into_iter().map(move |range| (at, range))).collect();
+    let wanted = std::env::var("VPCLAB_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(150);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut accepted = 0;
+    for _ in 0..wanted {
+        let mut dump = files.clone();
+        let mut edits: Vec<usize> = (0..=draw(4)).map(|_| draw(places.len())).collect();
+        // From the end, so that places before stay where they are.
+        edits.sort_unstable_by(|a, b| b.cmp(a));
+        edits.dedup();
+        for edit in edits {
+            let ((at, range), (from, other)) = (&places[edit], &places[draw(places.len())]);
+            let value = files[*from].text[other.clone()].to_owned();
+            dump[*at].text.replace_range(range.clone(), &value);
+        }
+        if let Ok(import) = dumps::read(dump) {
+            accepted += 1;
+            let fabric = Fabric::compile(&import.model);
+            assert_eq!(fabric.vpcs.len(), import.model.vpcs.len());
+            let exported = lab::export(&import.model, "again");
+            let lab = load("again.yaml", &One(exported.text.clone())).unwrap_or_else(|e| panic!("{}\n{e}", exported.text));
+            let mut model = Model::new("000000000000", lab.region(), Context::seeded(1, Timestamp(0)));
+            lab.apply(&mut model).unwrap_or_else(|e| panic!("{}\n{e}", exported.text));
+        }
+    }
+    assert!(accepted * 10 > wanted, "{accepted} of {wanted} were accepted");
+}
+
 #[test]
 fn a_line_that_is_missing_or_doubled_is_read_or_refused() {
     for (at, file) in dumps::files().iter().enumerate() {

@@ -1,16 +1,13 @@
-//! What the resources of a dump say of each other: what is referred to and not there is treated as absent and noted;
-//! what cannot both be true is an error.
+//! What the resources of a dump say of each other: what is referred to and not there is treated as absent and noted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
-use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 use model::dhcp_options::NameServer;
 use model::endpoint::VpcEndpointKind;
 use model::nat_gateway::NatGatewayState;
 use model::network_acl::{NetworkAclAssociation, NetworkAclEntry};
-use model::network_interface::InterfaceType;
 use model::route_table::{Associated, RouteOrigin, RouteTableAssociation};
 use model::transit_gateway::AttachedTo;
 use model::*;
@@ -358,106 +355,5 @@ impl Dump<'_, '_> {
             let place = self.place_of(&table);
             self.reader.note(NoteKind::Missing, place, format!("{table}: {text}"));
         }
-    }
-
-    /// Facts that exclude each other.
-    fn contradictions(&mut self) {
-        self.blocks();
-        self.held_addresses();
-        self.doubles();
-    }
-
-    fn clash(&mut self, one: impl Display, other: impl Display, message: String) {
-        let (place, first) = (self.place_of(&one), self.place_of(&other));
-        self.reader.contradiction(place, message, Some((first, "the other")));
-    }
-
-    fn blocks(&mut self) {
-        let mut clashes: Vec<(String, String, String)> = Vec::new();
-        let mut of_vpc: BTreeMap<&VpcId, Vec<&Subnet>> = BTreeMap::new();
-        for subnet in self.model.subnets.values() {
-            of_vpc.entry(&subnet.vpc_id).or_default().push(subnet);
-            let vpc = &self.model.vpcs[&subnet.vpc_id];
-            if !vpc.cidr_blocks.iter().any(|b| b.block.contains(&subnet.cidr_block)) {
-                clashes.push((subnet.id.to_string(), vpc.id.to_string(), format!("{} ({}) lies outside the blocks of {}", subnet.id, subnet.cidr_block, vpc.id)));
-            }
-        }
-        for mut subnets in of_vpc.into_values() {
-            subnets.sort_by_key(|s| (s.cidr_block.network(), s.cidr_block.prefix_len()));
-            for pair in subnets.windows(2).filter(|pair| pair[0].cidr_block.contains(&pair[1].cidr_block.network())) {
-                let message = format!("{} ({}) and {} ({}) overlap in one VPC", pair[1].id, pair[1].cidr_block, pair[0].id, pair[0].cidr_block);
-                clashes.push((pair[1].id.to_string(), pair[0].id.to_string(), message));
-            }
-        }
-        clashes.into_iter().for_each(|(one, other, message)| self.clash(one, other, message));
-    }
-
-    fn held_addresses(&mut self) {
-        let mut clashes: Vec<(String, String, String)> = Vec::new();
-        let mut held: BTreeMap<(&VpcId, Ipv4Addr), &NetworkInterfaceId> = BTreeMap::new();
-        let mut public: BTreeMap<Ipv4Addr, String> = BTreeMap::new();
-        for interface in self.model.network_interfaces.values() {
-            let subnet = &self.model.subnets[&interface.subnet_id];
-            for address in &interface.private_ip_addresses {
-                if !subnet.cidr_block.contains(address) {
-                    let message = format!("{} has {address}, which lies outside {} ({})", interface.id, subnet.id, subnet.cidr_block);
-                    clashes.push((interface.id.to_string(), subnet.id.to_string(), message));
-                }
-                if let Some(other) = held.insert((&interface.vpc_id, *address), &interface.id) {
-                    clashes.push((interface.id.to_string(), other.to_string(), format!("{} and {other} both have {address}", interface.id)));
-                }
-            }
-            if let Some(address) = interface.auto_public_ip
-                && let Some(other) = public.insert(address, interface.id.to_string())
-            {
-                clashes.push((interface.id.to_string(), other.clone(), format!("{} and {other} both have {address}", interface.id)));
-            }
-        }
-        for address in self.model.addresses.values() {
-            if let Some(other) = public.insert(address.public_ip, address.allocation_id.to_string()) {
-                let message = format!("{} and {other} both have {}", address.allocation_id, address.public_ip);
-                clashes.push((address.allocation_id.to_string(), other, message));
-            }
-        }
-        clashes.into_iter().for_each(|(one, other, message)| self.clash(one, other, message));
-    }
-
-    /// What there is one of: a main table and a gateway of a VPC, a table and a list of a subnet, a device of an index.
-    fn doubles(&mut self) {
-        let mut clashes: Vec<(String, String, String)> = Vec::new();
-        let mut seen: BTreeMap<String, String> = BTreeMap::new();
-        let mut once = |what: String, who: String| {
-            if let Some(other) = seen.insert(what.clone(), who.clone()).filter(|other| *other != who) {
-                clashes.push((who.clone(), other.clone(), format!("{what}: {who} and {other}")));
-            }
-        };
-        for table in self.model.route_tables.values() {
-            for association in &table.associations {
-                match &association.to {
-                    Associated::Main => once(format!("{} has two main route tables", table.vpc_id), table.id.to_string()),
-                    Associated::Subnet(subnet) => once(format!("{subnet} has two route tables"), table.id.to_string()),
-                    _ => {}
-                }
-            }
-        }
-        for acl in self.model.network_acls.values() {
-            acl.associations.iter().for_each(|a| once(format!("{} has two network ACLs", a.subnet_id), acl.id.to_string()));
-        }
-        for gateway in self.model.internet_gateways.values() {
-            gateway.vpc_id.iter().for_each(|vpc| once(format!("{vpc} has two internet gateways"), gateway.id.to_string()));
-        }
-        for interface in self.model.network_interfaces.values().filter(|i| i.interface_type == InterfaceType::Interface) {
-            let device = interface.attachment.iter().map(|a| format!("{} has two interfaces {}", a.instance_id, a.device_index));
-            device.for_each(|device| once(device, interface.id.to_string()));
-        }
-        let mut mapped: BTreeSet<(NetworkInterfaceId, Ipv4Addr)> = BTreeSet::new();
-        for address in self.model.addresses.values() {
-            let Some(a) = &address.association else { continue };
-            if !mapped.insert((a.network_interface_id.clone(), a.private_ip_address)) {
-                let message = format!("{} of {} has two Elastic IP addresses", a.private_ip_address, a.network_interface_id);
-                clashes.push((address.allocation_id.to_string(), a.network_interface_id.to_string(), message));
-            }
-        }
-        clashes.into_iter().for_each(|(one, other, message)| self.clash(one, other, message));
     }
 }

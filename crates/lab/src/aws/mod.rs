@@ -1,13 +1,15 @@
 //! Reads what `aws ec2 describe-…` wrote into a model: the ids, states and tags of the account, as they are.
 //!
 //! Start at [`read`]. `json` makes values with places of text, `calls` sorts them by the call that answered them,
-//! `field` reads fields. `network`, `policy`, `interface`, `connect` and `transit` fill the model's tables, one resource after the
-//! other; `consistency` compares what they say of each other. An account that exists is a fact and no request, so no
-//! quota is met and no operation asked. What the dump lacks is treated as absent and noted ([`Note`]).
+//! `field` reads fields. `network`, `policy`, `interface`, `connect` and `transit` fill the model's tables, one resource
+//! after the other; `consistency` and `contradiction` compare what they say of each other. An account that exists is a
+//! fact and no request, so no quota is met and no operation asked. What the dump lacks is treated as absent and noted
+//! ([`Note`]).
 
 mod calls;
 mod connect;
 mod consistency;
+mod contradiction;
 mod field;
 mod interface;
 pub(crate) mod json;

@@ -85,7 +85,9 @@ impl Called {
             called.endpoints.insert(endpoint.id.clone(), taken.name("endpoint", tag::name(&endpoint.tags), endpoint.id.as_str(), changed));
         }
         for list in model.prefix_lists.values() {
-            called.prefix_lists.insert(list.id.clone(), taken.name("pl", Some(&list.name), list.id.as_str(), changed));
+            // Names that start like AWS's own lists are reserved.
+            let wanted = list.name.strip_prefix("com.amazonaws.").map_or(list.name.clone(), |rest| format!("aws-{rest}"));
+            called.prefix_lists.insert(list.id.clone(), taken.name("pl", Some(&wanted), list.id.as_str(), changed));
         }
         called
     }
@@ -146,7 +148,7 @@ fn fitting(wanted: &str, id: &str) -> String {
         name = id.replacen("sg-", "group-", 1);
     }
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || RESERVED_WORDS.contains(&name.as_str()) {
-        let kind = id.split('-').next().unwrap_or("x");
+        let kind = id.split('-').next().unwrap_or("x").replace("sg", "group");
         name = format!("{kind}-{name}");
     }
     name.truncate(MAX_NAME);

@@ -29,7 +29,7 @@ impl Writer<'_> {
         }).collect();
         let routes = model.route_tables.values().flat_map(|table| &table.routes);
         named.extend(routes.filter_map(|route| match (&route.destination, &route.target) {
-            (_, RouteTarget::VpcEndpoint(_)) => None,
+            (_, RouteTarget::VpcEndpoint(id)) if model.vpc_endpoints.contains_key(id) => None,
             (Destination::PrefixList(id), _) => Some(id),
             _ => None,
         }));
