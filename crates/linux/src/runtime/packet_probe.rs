@@ -49,11 +49,22 @@ impl Engine {
         }
         let places: Vec<&Place> = std::iter::once(&ends.sender).chain(ends.receiver.as_ref()).collect();
         self.clear_evidence(&places)?;
+        let outcome = self.once(probe, &ends)?;
+        // A device that was made a moment ago may swallow its first packet: the kernel gives it a queue when a worker comes to
+        // it, and until then nothing leaves. What stays silent twice is the system's own doing.
+        if matches!(&outcome, Outcome::Dropped(drop) if is_unsent(drop)) {
+            self.clear_evidence(&places)?;
+            return self.once(probe, &ends);
+        }
+        Ok(outcome)
+    }
+
+    fn once(&mut self, probe: &PacketProbe, ends: &Ends) -> std::result::Result<Outcome, EngineError> {
         let outcome = match probe.traffic {
-            Traffic::Tcp { source_port, destination_port } => self.tcp(probe, &ends, source_port, destination_port),
-            Traffic::Udp { source_port, destination_port } => self.udp(probe, &ends, source_port, destination_port),
-            Traffic::Icmp { icmp_type, code } => self.icmp(&ends, icmp_type, code),
-            Traffic::Other(number) => self.other(&ends, number),
+            Traffic::Tcp { source_port, destination_port } => self.tcp(probe, ends, source_port, destination_port),
+            Traffic::Udp { source_port, destination_port } => self.udp(probe, ends, source_port, destination_port),
+            Traffic::Icmp { icmp_type, code } => self.icmp(ends, icmp_type, code),
+            Traffic::Other(number) => self.other(ends, number),
         };
         match (outcome, ends.sender.interface) {
             // Whoever is root in an instance may take its routes away: then nothing leaves it.
@@ -286,6 +297,11 @@ impl Engine {
             Err(error) => Err(Error::os(format!("sending to {destination}"))(error)),
         }
     }
+}
+
+/// Whether a system itself did not send what it should have.
+fn is_unsent(drop: &Drop) -> bool {
+    matches!(drop.at, Some(Component::Guest(_))) && drop.reason.as_ref().is_some_and(|reason| reason.stage == Stage::Guest)
 }
 
 /// A packet that a guest's own routes lead nowhere.
