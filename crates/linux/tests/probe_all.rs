@@ -127,6 +127,11 @@ fn tcp(destination_port: u16) -> Traffic {
     Traffic::Tcp { source_port: 49_152, destination_port }
 }
 
+/// A connection to the application from a port of its own.
+fn tcp_from(source_port: u16) -> Traffic {
+    Traffic::Tcp { source_port, destination_port: 8080 }
+}
+
 fn udp(destination_port: u16) -> Traffic {
     Traffic::Udp { source_port: 49_152, destination_port }
 }
@@ -270,11 +275,40 @@ fn a_low_ceiling_of_flows_is_not_reached_by_many_probes() {
     let mut bench = Bench::with(&world, Options { flows_per_interface: Some(400), ..Options::default() });
     let asked: Vec<Request> = (0..1_000)
         .map(|number| {
-            let traffic = Traffic::Tcp { source_port: 50_000 + number, destination_port: 8080 };
-            probe(&sender("web1"), "10.0.10.10", traffic, ListenerState::Open)
+            probe(&sender("web1"), "10.0.10.10", tcp_from(50_000 + number), ListenerState::Open)
         })
         .collect();
     let answers = bench.engine.probe_all(&asked);
+    let closed: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(Answer { outcome: Outcome::Allowed(_), .. }))).collect();
+    assert!(closed.is_empty(), "{} of {}: {:?}", closed.len(), answers.len(), closed[0]);
+}
+
+#[test]
+fn a_process_in_the_making_holds_no_port() {
+    // Until it runs its own program, a new process has a copy of every descriptor, so of the listeners of an earlier volley.
+    let mut bench = Bench::with(&World::t3(), Options { flows_per_interface: Some(400), ..Options::default() });
+    let asked: Vec<Request> =
+        (0..600).map(|number| probe(&sender("web1"), "10.0.10.10", tcp_from(50_000 + number), ListenerState::Open)).collect();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let maker = std::thread::spawn(move || {
+        let mut made = 0;
+        while ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
+            let mut command = std::process::Command::new("/bin/true");
+            // JUSTIFICATION: what is shown lies between fork and exec.
+            // SAFETY: sleeping allocates nothing and takes no lock, which is all that may be done between fork and exec.
+            unsafe {
+                std::os::unix::process::CommandExt::pre_exec(&mut command, || {
+                    std::thread::sleep(std::time::Duration::from_millis(30));
+                    Ok(())
+                });
+            }
+            made += u32::from(command.status().expect("true").success());
+        }
+        made
+    });
+    let answers = bench.engine.probe_all(&asked);
+    drop(end);
+    assert!(maker.join().expect("processes") > 1);
     let closed: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(Answer { outcome: Outcome::Allowed(_), .. }))).collect();
     assert!(closed.is_empty(), "{} of {}: {:?}", closed.len(), answers.len(), closed[0]);
 }

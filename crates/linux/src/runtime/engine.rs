@@ -19,6 +19,7 @@ use super::error::Result;
 use super::kept::Kept;
 use super::lab::Lab;
 use super::place::{self, Place};
+use super::servers::Servers;
 use super::watch::{self, ETHERTYPE_ARP, ETHERTYPE_IPV4, Watch};
 
 /// A running lab that can be asked.
@@ -27,6 +28,7 @@ pub struct Engine {
     model: Option<Arc<Model>>,
     watches: BTreeMap<String, Watch>,
     drops: Drops,
+    servers: Servers,
     kept: BTreeMap<String, Kept>,
     containers: BTreeSet<String>,
     identifier: u16,
@@ -42,6 +44,7 @@ impl Engine {
             model: None,
             watches: BTreeMap::new(),
             drops: Drops::default(),
+            servers: Servers::default(),
             kept: BTreeMap::new(),
             containers: BTreeSet::new(),
             identifier: 0,
@@ -67,6 +70,10 @@ impl Engine {
 
     pub(crate) fn client(&self) -> &Client {
         self.lab.client()
+    }
+
+    pub(crate) fn client_and_servers(&mut self) -> (&Client, &mut Servers) {
+        (self.lab.client(), &mut self.servers)
     }
 
     pub(crate) fn netlink(&mut self, namespace: &str, protocol: Protocol) -> Result<&mut Socket> {

@@ -108,7 +108,7 @@ impl Gear {
         for raw in &raws {
             sockopt::set_socket_broadcast(raw, true).map_err(Error::os("allowing broadcast"))?;
         }
-        let opened = open_servers(engine, &servers.values)?;
+        let opened = engine.open_servers(&servers.values)?;
         let posts = posts.into_iter().map(|(posted, heard)| {
             let is_ours = heard.is_some_and(|number| opened[number].is_some());
             Posts { is_heard: is_ours, ..posted }
@@ -172,12 +172,4 @@ fn server(shot: &Shot, place: &Place) -> Option<(ServerKey, SocketSpec)> {
         Traffic::Icmp { .. } | Traffic::Other(_) => return None,
     };
     Some(((place.namespace.clone(), place.address, number, port), SocketSpec { nonblocking: true, ..spec }))
-}
-
-/// The listeners; `None` where something of the guest's own holds the port already.
-fn open_servers(engine: &Engine, specs: &[SocketSpec]) -> Result<Vec<Option<OwnedFd>>> {
-    if let Ok(all) = engine.client().open_sockets(specs) {
-        return Ok(all.into_iter().map(Some).collect());
-    }
-    specs.iter().map(|spec| engine.open_unless_taken(spec.clone())).collect()
 }

@@ -18,6 +18,7 @@ pub mod open_sockets;
 mod packet;
 mod packet_probe;
 pub mod place;
+mod servers;
 mod service_probe;
 mod sockets;
 mod sys;

@@ -120,7 +120,7 @@ impl Engine {
     }
 
     /// A socket where the request arrives, unless something of the guest's own holds the port already.
-    fn server_socket(&self, probe: &PacketProbe, receiver: Option<&Place>, port: u16, tcp: bool) -> Result<Option<OwnedFd>> {
+    fn server_socket(&mut self, probe: &PacketProbe, receiver: Option<&Place>, port: u16, tcp: bool) -> Result<Option<OwnedFd>> {
         let Some(place) = receiver.filter(|_| probe.listener == ListenerState::Open) else { return Ok(None) };
         let address = SocketAddr::V4(SocketAddrV4::new(place.address, port));
         let mut spec = match tcp {
@@ -128,16 +128,7 @@ impl Engine {
             false => SocketSpec::udp(&place.namespace, address),
         };
         spec.nonblocking = true;
-        self.open_unless_taken(spec)
-    }
-
-    /// A listener; `None` when its port is taken.
-    pub(crate) fn open_unless_taken(&self, spec: SocketSpec) -> Result<Option<OwnedFd>> {
-        match self.client().open_socket(spec) {
-            Ok(fd) => Ok(Some(fd)),
-            Err(sandbox::Error::Refused(fault)) if fault.errno == Some(Errno::ADDRINUSE.raw_os_error()) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.open_servers(&[spec])?.pop().flatten())
     }
 
     fn tcp(&mut self, probe: &PacketProbe, ends: &Ends, source_port: u16, port: u16) -> Result<Outcome> {
