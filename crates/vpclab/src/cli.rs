@@ -24,7 +24,7 @@ pub struct Cli {
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Lab file, name of a running lab, or folder of `aws ec2 describe-…` output; default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
+    /// Lab file, name of a running lab, folder of `aws ec2 describe-…` output, or what `terraform show -json` wrote (*.json); default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
     #[arg(short = 'f', long = "file", global = true, env = "VPCLAB_FILE", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Lab; default: the one of the lab file, else the only one that is up

@@ -71,3 +71,22 @@ fn a_check_that_is_not_there_is_refused_with_the_nearest_one() {
     let list = vpclab(&["lint", "--list", "-o", "name"]);
     assert!(text(&list.stdout).lines().any(|line| line == "unused-group"));
 }
+
+#[test]
+fn a_lab_file_in_json_is_a_lab_file_and_a_plan_is_a_plan() {
+    let path = format!("{}/inline.json", env!("CARGO_TARGET_TMPDIR"));
+    let lab = r#"{"vpcs": {"shop": {"cidr": "10.0.0.0/16", "subnets": {"a": {"az": "a", "cidr": "/24", "route": "igw"}}}},
+        "security_groups": {"web": ["tcp/22 from anywhere"]},
+        "instances": {"web-1": {"subnet": "a", "sg": "web", "public_ip": true}}}"#;
+    std::fs::write(&path, lab).unwrap();
+    let done = vpclab(&["lint", "-f", &path]);
+    assert!(text(&done.stdout).contains("web-1: tcp/22 (ssh) is open to the internet [admin-port-open]"), "{done:?}");
+    assert_eq!(done.status.code(), Some(1));
+    // What is neither is still refused as no plan, with the way to make one.
+    std::fs::write(&path, r#"{"Vpcs": []}"#).unwrap();
+    let done = vpclab(&["lint", "-f", &path]);
+    assert!(text(&done.stderr).contains("VL0606"), "{done:?}");
+    assert_eq!(done.status.code(), Some(2));
+    let plan = concat!(env!("CARGO_MANIFEST_DIR"), "/../lab/tests/terraform/shop.plan.json");
+    assert_eq!(text(&vpclab(&["lint", "-f", plan]).stdout), "nothing looks wrong\n");
+}

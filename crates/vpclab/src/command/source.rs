@@ -1,11 +1,13 @@
 //! Where a command's cloud comes from: the lab file given, here or in a parent folder; a folder of AWS's own output; or
 //! what `terraform show -json` wrote.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lab::aws::{DumpFile, Import, MAX_BYTES, MAX_FILES};
 use lab::{Code, Files, Lab, terraform};
 use model::{Claim, Context, Model};
+use serde::de::IgnoredAny;
 
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
@@ -87,10 +89,24 @@ pub fn describe(path: &Path, output: &Output) -> Result<Described> {
     Ok(Described { name: dump_name(path), model: import.model, claims: Vec::new(), lab: None })
 }
 
-/// Whether a path is meant as a plan or state of Terraform, not as a lab file.
+/// Whether a path is meant as a plan or state of Terraform, not as a lab file: JSON is YAML too, so the content decides.
 fn is_plan(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| terraform::is_meant(&name.to_string_lossy())) && !path.is_dir()
+    path.file_name().is_some_and(|name| terraform::is_meant(&name.to_string_lossy())) && path.is_file() && !is_lab_in_json(path)
 }
+
+/// Whether a file is JSON whose first level has a key of lab files. What is no JSON is left to the reader of plans: it says
+/// where it breaks.
+fn is_lab_in_json(path: &Path) -> bool {
+    use std::io::{BufReader, Read};
+    let Ok(file) = std::fs::File::open(path) else { return false };
+    // Values are passed over as they come: a large plan takes no memory here.
+    let keys: serde_json::Result<BTreeMap<String, IgnoredAny>> =
+        serde_json::from_reader(BufReader::new(file.take(terraform::MAX_BYTES)));
+    keys.is_ok_and(|keys| LAB_KEYS.iter().any(|key| keys.contains_key(*key)))
+}
+
+/// Keys that a lab file has and neither a plan nor a state.
+const LAB_KEYS: [&str; 5] = ["vpcs", "instances", "security_groups", "include", "expect"];
 
 /// Reads what `terraform show -json` wrote.
 fn plan(path: &Path, output: &Output) -> Result<Import> {
