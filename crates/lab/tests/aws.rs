@@ -286,3 +286,18 @@ fn a_transit_gateway_routes_by_the_table_of_the_attachment() {
     files.push(DumpFile { name: "d/tgw-rtb-1.json".into(), text: format!("{{\"Routes\": [{}, {blackhole}]}}", learned(1)) });
     assert!(!fabric(&read(files).model));
 }
+
+#[test]
+fn a_rule_told_twice_is_one_rule_on_its_side_and_a_large_group_is_read_in_one_go() {
+    let permission = |port: usize| format!(r#"{{"IpProtocol":"tcp","FromPort":{port},"ToPort":{port},"IpRanges":[{{"CidrIp":"10.0.0.0/16"}}]}}"#);
+    let ports: Vec<String> = (1..=20_000).chain([80, 443, 80]).map(permission).collect();
+    let text = format!(
+        r#"{{"Vpcs":[{{"VpcId":"vpc-0000000000000001a","CidrBlock":"10.0.0.0/16"}}],"SecurityGroups":[{{"GroupId":"sg-0000000000000001a",
+        "GroupName":"a","Description":"a","VpcId":"vpc-0000000000000001a","IpPermissions":[{}],"IpPermissionsEgress":[{}]}}]}}"#,
+        ports.join(","),
+        permission(80)
+    );
+    let import = read(only("all.json", &text));
+    let group = import.model.security_groups.values().find(|group| group.id.as_str() == "sg-0000000000000001a").unwrap();
+    assert_eq!((group.ingress.len(), group.egress.len()), (20_000, 1), "SG-7: one of each, and sides are apart");
+}

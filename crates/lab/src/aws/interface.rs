@@ -1,6 +1,6 @@
 //! Network interfaces, instances, Elastic IP addresses; and what instances may be taken to run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::address::AddressAssociation;
@@ -300,8 +300,15 @@ impl Dump<'_, '_> {
         let model = &self.model;
         let mut guests = Vec::new();
         let mut forwarding = Vec::new();
+        // Sorted out once: asking the model for each instance goes through all interfaces every time.
+        let mut interfaces_of: BTreeMap<&InstanceId, Vec<&NetworkInterface>> = BTreeMap::new();
+        for interface in model.network_interfaces.values() {
+            if let Some(instance) = interface.instance_id() {
+                interfaces_of.entry(instance).or_default().push(interface);
+            }
+        }
         for instance in model.instances.values() {
-            let interfaces = model.interfaces_of(&instance.id);
+            let interfaces = interfaces_of.remove(&instance.id).unwrap_or_default();
             let groups: BTreeSet<_> = interfaces.iter().flat_map(|eni| &eni.groups).collect();
             let rules = groups.iter().filter_map(|id| model.security_groups.get(*id)).flat_map(|group| &group.ingress);
             let listen: BTreeSet<Listener> = rules.flat_map(|rule| listeners(rule.traffic)).collect();

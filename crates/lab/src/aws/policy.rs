@@ -1,6 +1,6 @@
 //! Security groups with their rules, network ACLs, prefix lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use model::network_acl::{NetworkAclAssociation, NetworkAclEntry};
@@ -27,13 +27,14 @@ impl Dump<'_, '_> {
             item.path = id.to_string();
             let Some(vpc_id) = item.required_id::<VpcId>(reader, "VpcId") else { continue };
             let mut sides = [Vec::new(), Vec::new()];
+            // Rules already seen, looked up: asking the list itself takes hours for a group of a million.
+            let mut seen: [BTreeSet<(TrafficMatch, Peer)>; 2] = Default::default();
             for (egress, key) in [(false, "IpPermissions"), (true, "IpPermissionsEgress")] {
                 for part in item.list(reader, key) {
                     for rule in permission(&part, reader) {
                         let known = described.remove(&(id.clone(), egress, rule.traffic, rule.peer.clone()));
                         let side = &mut sides[usize::from(egress)];
-                        let is_repeat = |r: &SecurityGroupRule| r.traffic == rule.traffic && r.peer == rule.peer;
-                        if side.iter().any(is_repeat) {
+                        if !seen[usize::from(egress)].insert((rule.traffic, rule.peer.clone())) {
                             continue;
                         }
                         let text = format!("{id}{egress}{}{}", rule.traffic, rule.peer);
