@@ -16,6 +16,8 @@ mod cloud;
 #[cfg(target_os = "linux")]
 mod command;
 #[cfg(target_os = "linux")]
+mod edits;
+#[cfg(target_os = "linux")]
 mod figure;
 #[cfg(target_os = "linux")]
 mod lifecycle;
@@ -45,7 +47,7 @@ mod cli {
 
     use clap::{Parser, Subcommand};
 
-    use crate::{change, command, lifecycle, machine, memory, packet, peer, proof};
+    use crate::{change, command, edits, lifecycle, machine, memory, packet, peer, proof};
 
     /// What went wrong, as a sentence.
     pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -110,6 +112,12 @@ mod cli {
             #[arg(long)]
             largest: bool,
         },
+        /// One rule, one list's entry edited in a proof that stands, against everything proved anew
+        Edits {
+            /// Interfaces of the account
+            #[arg(long, default_value_t = 100_000)]
+            interfaces: usize,
+        },
         /// Serves this program's own start inside new namespaces
         #[command(hide = true)]
         PeerIpBatch {
@@ -131,6 +139,7 @@ mod cli {
             What::Memory { size, program } => memory::measure(size, cli.runs, &program),
             What::Command { program, lab } => command::measure(&program, &lab, cli.runs),
             What::Proof { largest } => proof::measure(cli.runs, largest),
+            What::Edits { interfaces } => edits::measure(cli.runs, interfaces),
             What::PeerIpBatch { count } => peer::ip_batch::inside(count),
         }
     }

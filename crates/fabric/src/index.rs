@@ -119,6 +119,13 @@ impl<Index: RowIndex, Row> Table<Index, Row> {
         Index::from_usize(self.rows.len() - 1)
     }
 
+    pub(crate) fn get_mut(&mut self, index: Index) -> Option<&mut Row> {
+        self.rows.get_mut(index.as_usize())
+    }
+
+    pub(crate) fn values_mut(&mut self) -> std::slice::IterMut<'_, Row> {
+        self.rows.iter_mut()
+    }
 }
 
 impl<Index, Row> Default for Table<Index, Row> {

@@ -73,6 +73,19 @@ impl Atoms {
         }
     }
 
+    /// Whether all packets of each atom are in a rule's traffic, or none.
+    pub(crate) fn know(&self, traffic: TrafficMatch) -> bool {
+        let set = TrafficSet::of(traffic);
+        self.atoms.iter().all(|atom| atom.traffic.is_subset(&set) || atom.traffic.intersection(&set).is_empty())
+    }
+
+    /// Whether a list's entry tells no two ports that answers go to apart which are taken for one.
+    pub(crate) fn know_answers(&self, traffic: TrafficMatch, ephemeral: PortRange) -> bool {
+        let (TrafficMatch::Tcp(range) | TrafficMatch::Udp(range)) = traffic else { return true };
+        let cuts = [Some(range.from), range.to.checked_add(1)];
+        cuts.into_iter().flatten().filter(|port| ephemeral.contains(*port)).all(|port| self.reply_ports.contains(&port))
+    }
+
     /// All of them: TCP and UDP by port, ICMP by type and code, other protocols by number.
     pub fn iter(&self) -> std::slice::Iter<'_, Atom> {
         self.atoms.iter()

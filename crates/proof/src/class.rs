@@ -27,6 +27,22 @@ impl Parts {
         Self(starts.into_iter().collect())
     }
 
+    /// Cuts parts where some more blocks begin and end.
+    pub(crate) fn cut(&mut self, blocks: impl IntoIterator<Item = Ipv4Net>) {
+        for block in blocks {
+            self.0.push(u32::from(block.network()));
+            self.0.extend(u32::from(block.broadcast()).checked_add(1));
+        }
+        self.0.sort_unstable();
+        self.0.dedup();
+    }
+
+    /// Whether no part is partly in a block.
+    pub(crate) fn know(&self, block: Ipv4Net) -> bool {
+        let starts = |at: &u32| self.0.binary_search(at).is_ok();
+        starts(&u32::from(block.network())) && u32::from(block.broadcast()).checked_add(1).is_none_or(|end| starts(&end))
+    }
+
     /// The part that an address is in.
     pub(crate) fn of_address(&self, address: Ipv4Addr) -> u32 {
         // The first part begins at 0, so there is one; there are fewer parts than addresses.
@@ -91,9 +107,27 @@ pub(crate) struct Classes {
     pub(crate) classes: Vec<Class>,
     /// The class of each place.
     pub(crate) of: Vec<u32>,
+    parts: Parts,
 }
 
 impl Classes {
+    /// Whether a block holds some members of a class and not others: then the class is one no longer.
+    pub(crate) fn are_split(&self, fabric: &Fabric, places: &[Place], block: Ipv4Net) -> bool {
+        if self.parts.know(block) {
+            return false;
+        }
+        let inside = |place: &PlaceIndex| match places[place.0 as usize] {
+            Place::Interface(index) => {
+                let interface = &fabric.interfaces[index];
+                let public = interface.addresses.iter().find_map(|address| address.public);
+                (block.contains(&interface.primary_address()), public.is_some_and(|address| block.contains(&address)))
+            }
+            Place::Outside(_, address) | Place::Internet(address) => (block.contains(&address), false),
+        };
+        let several = self.classes.iter().filter(|class| class.members.len() > 1);
+        several.into_iter().any(|class| class.members.iter().any(|member| inside(member) != inside(&class.members[0])))
+    }
+
     /// Sorts places into classes.
     pub(crate) fn of(fabric: &Fabric, places: &[Place]) -> Self {
         let parts = Parts::of(named_blocks(fabric));
@@ -136,7 +170,7 @@ impl Classes {
             classes[class as usize].members.push(PlaceIndex(row as u32));
             of.push(class);
         }
-        Self { classes, of }
+        Self { classes, of, parts }
     }
 }
 

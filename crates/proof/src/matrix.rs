@@ -5,6 +5,7 @@
 //! Start at [`Reach::rows`] and [`Reach::totals`]. `side` has what is asked of one VPC's interfaces again and again.
 
 mod side;
+mod standing;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,6 +21,8 @@ use crate::place::Place;
 use crate::plain::{Passing, Way, way};
 use crate::reach::Reach;
 use side::{Matches, Member, Side};
+
+pub use standing::{Edit, Standing, Taken, Why};
 
 /// What a matrix comes to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -88,7 +91,7 @@ impl Reach {
         for (to, receivers) in &sides {
             for (from, senders) in &sides {
                 if from == to || self.fabric().are_joined(*from, *to) {
-                    self.block(senders, receivers, (*from, *to), (0, 1), look);
+                    self.block(senders, receivers, (*from, *to), &receivers.by_groups, look);
                 }
             }
         }
@@ -107,7 +110,8 @@ impl Reach {
                     for (to, receivers) in sides {
                         for (from, senders) in sides {
                             if from == to || self.fabric().are_joined(*from, *to) {
-                                self.block(senders, receivers, (*from, *to), (part, parts), &mut count);
+                                let own: Vec<usize> = receivers.by_groups.iter().copied().skip(part).step_by(parts).collect();
+                                self.block(senders, receivers, (*from, *to), &own, &mut count);
                             }
                         }
                     }
@@ -172,13 +176,13 @@ impl Reach {
         self.fabric().rules_of(set, Direction::Egress).any(|(_, rule)| everything(rule))
     }
 
-    /// The rows from one VPC to another, or to itself; of all receivers those of one part.
+    /// The rows from one VPC to another, or to itself, of some receivers, by their positions.
     fn block(
         &self,
         from: &Side,
         to: &Side,
         (source_vpc, vpc): (VpcIndex, VpcIndex),
-        (part, parts): (usize, usize),
+        receivers: &[usize],
         look: &mut impl Look,
     ) {
         let (fabric, plain, bound) = (self.fabric(), self.plain(), from.members.len());
@@ -192,7 +196,7 @@ impl Reach {
         let mut by_receiver: BTreeMap<SubnetIndex, bool> = BTreeMap::new();
         let none = || Bits::none(bound);
         let (mut request, mut both, mut out, mut any_request, mut any_both) = (none(), none(), none(), none(), none());
-        for position in to.by_groups.iter().copied().skip(part).step_by(parts) {
+        for position in receivers.iter().copied() {
             let receiver = &to.members[position];
             let interface = &fabric.interfaces[receiver.interface];
             if !interface.status.is_running() {

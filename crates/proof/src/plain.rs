@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
-use fabric::index::{AclIndex, GroupSetIndex, InterfaceIndex, SubnetIndex, VpcIndex};
+use fabric::index::{AclIndex, GroupIndex, GroupSetIndex, InterfaceIndex, SubnetIndex, VpcIndex};
 use fabric::packet::{Header, Segment, Transport};
 use fabric::route::NextHop;
 use fabric::stage::{network_acl, peering, route_table, security_group};
@@ -63,13 +63,7 @@ impl Plain {
         let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
         let mut covered = HashMap::new();
         for traffic in rules.map(|rule| rule.traffic) {
-            covered.entry(traffic).or_insert_with(|| {
-                let mut bits = Bits::none(atoms.len());
-                let set = TrafficSet::of(traffic);
-                let inside = atoms.iter().enumerate().filter(|(_, atom)| set.contains(atom.packet));
-                inside.for_each(|(number, _)| bits.insert(number));
-                bits
-            });
+            covered.entry(traffic).or_insert_with(|| covers(atoms, traffic));
         }
         let ipv4 = entries.filter_map(|entry| match entry.cidr_block {
             ipnet::IpNet::V4(block) => Some(block),
@@ -84,6 +78,34 @@ impl Plain {
             answers: packets().map(|packet| answers(packet, atoms.reply_ports())).collect(),
             decided: Mutex::default(),
         }
+    }
+
+    /// Takes over the rules of a group, which speak of no packets but whole atoms.
+    pub(crate) fn take_rules(&mut self, fabric: &Fabric, atoms: &Atoms, group: GroupIndex) {
+        let group = &fabric.groups[group];
+        for traffic in group.ingress.iter().chain(&group.egress).map(|rule| rule.traffic) {
+            self.covered.entry(traffic).or_insert_with(|| covers(atoms, traffic));
+        }
+    }
+
+    /// Forgets what was decided about a list that is another now. Whether the parts of the addresses are others too.
+    pub(crate) fn take_entries(&mut self, fabric: &Fabric, acl: AclIndex) -> bool {
+        let blocks = || {
+            let list = &fabric.acls[acl];
+            list.ingress.iter().chain(&list.egress).filter_map(|entry| match entry.cidr_block {
+                ipnet::IpNet::V4(block) => Some(block),
+                ipnet::IpNet::V6(_) => None,
+            })
+        };
+        let decided = self.decided.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if blocks().all(|block| self.parts.know(block)) {
+            decided.retain(|(of, ..), _| *of != acl);
+            return false;
+        }
+        // Parts are numbered in order, so one more gives others new numbers.
+        decided.clear();
+        self.parts.cut(blocks());
+        true
     }
 
     /// What passes between two interfaces at their primary addresses, neither of which is one of several of its system;
@@ -200,6 +222,15 @@ impl Plain {
         });
         passing.keep(allowed);
     }
+}
+
+/// The atoms that the protocol part of a rule covers.
+fn covers(atoms: &Atoms, traffic: TrafficMatch) -> Bits {
+    let mut bits = Bits::none(atoms.len());
+    let set = TrafficSet::of(traffic);
+    let inside = atoms.iter().enumerate().filter(|(_, atom)| set.contains(atom.packet));
+    inside.for_each(|(number, _)| bits.insert(number));
+    bits
 }
 
 /// Where a packet goes from a subnet, if it is for an interface of VPC `to`.

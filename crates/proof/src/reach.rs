@@ -133,6 +133,17 @@ impl Reach {
         &self.asked.fabric
     }
 
+    /// What a change may touch; `None` while a clone of this proof answers by it. Answers that are kept are forgotten.
+    pub(crate) fn change(&mut self) -> Option<(&mut Fabric, &Atoms, &mut Plain)> {
+        let Asked { fabric, atoms, plain, known, .. } = Arc::get_mut(&mut self.asked)?;
+        known.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+        Some((fabric, atoms, plain))
+    }
+
+    pub(crate) fn are_split(&self, block: ipnet::Ipv4Net) -> bool {
+        self.classes.are_split(self.fabric(), &self.places, block)
+    }
+
     pub(crate) fn plain(&self) -> &Plain {
         &self.asked.plain
     }

@@ -32,7 +32,10 @@ pub(super) fn compile(
         let mut addresses: Vec<IpAddr> =
             members.iter().flat_map(|m| interfaces[m.as_usize()].all_addresses()).collect();
         addresses.sort();
-        let rules = |rules: &[model::SecurityGroupRule]| rules.iter().map(|rule| resolve(places, group, rule)).collect();
+        let find = |id: &model::SecurityGroupId| places.groups.get(id);
+        let rules = |rules: &[model::SecurityGroupRule]| {
+            rules.iter().map(|rule| resolve(places.model, group, rule, find)).collect()
+        };
         SecurityGroup {
             id: group.id.clone(),
             name: group.group_name.clone(),
@@ -53,41 +56,50 @@ pub(super) fn compile(
     let distinct: std::collections::BTreeSet<&Vec<GroupIndex>> =
         interfaces.iter().map(|i| &i.groups).filter(|g| !g.is_empty()).collect();
     for list in distinct {
-        let merged = |direction: Direction| -> Vec<RuleIndex> {
-            let of = |group: &GroupIndex| {
-                let count = groups[*group].rules(direction).len() as u32;
-                let group = *group;
-                (0..count).map(move |rule| RuleIndex { group, rule })
-            };
-            list.iter().flat_map(of).collect()
-        };
-        let (ingress, egress) = (merged(Direction::Ingress), merged(Direction::Egress));
-        let open = |rules: &[RuleIndex], direction: Direction| {
-            open_ports(rules.iter().map(|r| &groups[r.group].rules(direction)[r.rule as usize]))
-        };
-        let set = GroupSet {
-            groups: list.clone(),
-            ingress_open: open(&ingress, Direction::Ingress),
-            egress_open: open(&egress, Direction::Egress),
-            ingress,
-            egress,
-        };
-        let index = rows.push(set);
+        let index = rows.push(merge(&groups, list));
         sets.insert(list.clone(), index);
     }
     (groups, rows, sets)
 }
 
-fn resolve(places: &Places<'_>, group: &model::SecurityGroup, rule: &model::SecurityGroupRule) -> GroupRule {
+/// The rules of some groups as one filter.
+pub(super) fn merge(groups: &Table<GroupIndex, SecurityGroup>, list: &[GroupIndex]) -> GroupSet {
+    let merged = |direction: Direction| -> Vec<RuleIndex> {
+        let of = |group: &GroupIndex| {
+            let count = groups[*group].rules(direction).len() as u32;
+            let group = *group;
+            (0..count).map(move |rule| RuleIndex { group, rule })
+        };
+        list.iter().flat_map(of).collect()
+    };
+    let (ingress, egress) = (merged(Direction::Ingress), merged(Direction::Egress));
+    let open = |rules: &[RuleIndex], direction: Direction| {
+        open_ports(rules.iter().map(|r| &groups[r.group].rules(direction)[r.rule as usize]))
+    };
+    GroupSet {
+        groups: list.to_vec(),
+        ingress_open: open(&ingress, Direction::Ingress),
+        egress_open: open(&egress, Direction::Egress),
+        ingress,
+        egress,
+    }
+}
+
+pub(super) fn resolve(
+    model: &model::Model,
+    group: &model::SecurityGroup,
+    rule: &model::SecurityGroupRule,
+    find: impl Fn(&model::SecurityGroupId) -> Option<GroupIndex>,
+) -> GroupRule {
     let peer = match &rule.peer {
         Peer::Ipv4(net) => RulePeer::Block(IpNet::V4(*net)),
         Peer::Ipv6(net) => RulePeer::Block(IpNet::V6(*net)),
-        Peer::PrefixList(id) => RulePeer::PrefixList { id: id.clone(), blocks: blocks_of(places.model, id) },
+        Peer::PrefixList(id) => RulePeer::PrefixList { id: id.clone(), blocks: blocks_of(model, id) },
         Peer::SecurityGroup(id) => {
-            let usable = places.model.security_groups.get(id).is_some_and(|other| {
-                other.vpc_id == group.vpc_id || peered(places.model, &other.vpc_id, &group.vpc_id)
+            let usable = model.security_groups.get(id).is_some_and(|other| {
+                other.vpc_id == group.vpc_id || peered(model, &other.vpc_id, &group.vpc_id)
             });
-            RulePeer::Group { id: id.clone(), group: places.groups.get(id).filter(|_| usable) }
+            RulePeer::Group { id: id.clone(), group: find(id).filter(|_| usable) }
         }
     };
     let anywhere = match &peer {

@@ -1,5 +1,6 @@
 //! Model to fabric: every reference resolved once, rows sorted by id, ties between routes broken.
 
+mod edit;
 mod groups;
 mod routes;
 mod transit;

@@ -66,14 +66,18 @@ fn named_blocks(fabric: &Fabric, more: &[IpNet]) -> Vec<Ipv4Net> {
     });
     let of_acls = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress).map(|entry| &entry.cidr_block));
     let of_routes = fabric.route_tables.values().flat_map(|table| table.routes.iter().map(|route| &route.destination));
-    let public = |block: &IpNet| match block {
-        IpNet::V4(block) if block.prefix_len() > 0 && !NOT_PUBLIC.iter().any(|n| n.contains(block)) => Some(*block),
-        _ => None,
-    };
     let mut blocks: Vec<Ipv4Net> = of_rules.chain(of_acls).chain(of_routes).chain(more).filter_map(public).collect();
     blocks.sort();
     blocks.dedup();
     blocks
+}
+
+/// A block that tells one public address from another.
+pub(super) fn public(block: &IpNet) -> Option<Ipv4Net> {
+    match block {
+        IpNet::V4(block) if block.prefix_len() > 0 && !NOT_PUBLIC.iter().any(|n| n.contains(block)) => Some(*block),
+        _ => None,
+    }
 }
 
 /// The lowest host address of a block that is in none of the others and not taken.

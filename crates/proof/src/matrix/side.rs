@@ -13,6 +13,7 @@ use crate::bits::Bits;
 use crate::plain::Plain;
 
 /// A class of interfaces.
+#[derive(Debug)]
 pub(super) struct Member {
     /// Its position in [`crate::Reach::classes`].
     pub class: usize,
@@ -21,6 +22,7 @@ pub(super) struct Member {
 }
 
 /// The classes of one VPC.
+#[derive(Debug)]
 pub(super) struct Side {
     /// By the address of whoever stands for the class.
     pub members: Vec<Member>,
@@ -74,6 +76,18 @@ impl Side {
             restricted,
             nets,
         }
+    }
+
+    /// Whether somebody who runs carries a group.
+    pub fn carries(&self, group: GroupIndex) -> bool {
+        self.by_group.contains_key(&group)
+    }
+
+    /// Positions in the order of their groups, of all or of those who carry a group.
+    pub fn by_groups_of(&self, group: Option<GroupIndex>) -> Vec<usize> {
+        let Some(group) = group else { return self.by_groups.clone() };
+        let Some(carriers) = self.by_group.get(&group) else { return Vec::new() };
+        self.by_groups.iter().copied().filter(|position| carriers.contains(*position)).collect()
     }
 
     /// Those in a block.
