@@ -160,3 +160,36 @@ fn after_every_edit_a_standing_proof_says_what_one_made_anew_says() {
     assert!(rows > 2 * many() as usize && moved > many() as usize / 4, "{rows} {moved}");
     assert!(packets > 0 && hosts > 0, "{packets} {hosts}");
 }
+
+/// Many who are alike, which random clouds seldom have.
+const FLEET: &str = "vpcs:\n  v:\n    cidr: 10.0.0.0/16\n    subnets:\n      a: { az: a, cidr: 10.0.0.0/24 }\n      b: { az: a, cidr: 10.0.1.0/24 }\n\
+                     security_groups:\n  web: [ tcp/80 from anywhere ]\n  db: [ tcp/3306 from sg:web ]\n\
+                     instances:\n  web: { subnet: a, sg: web, count: 20 }\n  db: { subnet: b, sg: db, count: 5 }\n";
+
+#[test]
+fn a_block_that_parts_a_fleet_is_noticed_and_one_that_does_not_costs_nothing() {
+    let (mut model, fabric) = support::cloud("fleet.yaml", FLEET);
+    let mut standing = Standing::of(&fabric, Options::default()).unwrap();
+    let id = model.security_groups.values().find(|group| group.group_name == "db").unwrap().id.clone();
+    for (block, taken) in [("10.0.0.0/29", Taken::Anew(Why::Places)), ("10.7.0.0/16", Taken::Rows(1))] {
+        let group = model.security_groups.get_mut(&id).unwrap();
+        let mut rule = group.ingress[0].clone();
+        rule.peer = Peer::Ipv4(block.parse().unwrap());
+        group.ingress.push(rule);
+        assert_eq!(standing.take(&model, &Edit::Rules(id.clone())).unwrap(), taken, "{block}");
+        assert_eq!(differences(&standing, &Fabric::compile(&model)), [""; 0], "{block}");
+    }
+}
+
+#[test]
+fn what_nobody_has_and_what_somebody_else_holds_is_proved_anew() {
+    let (mut model, fabric) = support::cloud("fleet.yaml", FLEET);
+    let mut standing = Standing::of(&fabric, Options::default()).unwrap();
+    let id = model.security_groups.values().find(|group| group.group_name == "db").unwrap().id.clone();
+    let clone = standing.reach().clone();
+    model.security_groups.get_mut(&id).unwrap().ingress.clear();
+    assert_eq!(standing.take(&model, &Edit::Rules(id.clone())).unwrap(), Taken::Anew(Why::Shared));
+    assert_eq!(differences(&standing, &Fabric::compile(&model)), [""; 0]);
+    // Whoever holds the clone still asks about the cloud as it was.
+    assert!(clone.totals().exposed > standing.totals().exposed);
+}
