@@ -1,11 +1,9 @@
 //! Random clouds written as lab files and made again: nothing would change, and everybody reaches the same.
 #![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
-#[path = "differential/clouds.rs"]
-mod clouds;
-
 use std::collections::BTreeMap;
 
+use conformance::fuzz::clouds;
 use fabric::Fabric;
 use lab::{Files, Lab, load};
 use model::{Context, Model, Timestamp};

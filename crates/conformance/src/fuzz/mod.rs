@@ -1,0 +1,226 @@
+//! Engines held against each other: random clouds by seed, the same probes through every engine, and every difference
+//! cut down to what it needs.
+//!
+//! [`clouds`] writes lab files, [`probes`] chooses what to send so that every verdict and stage has its share, [`tally`]
+//! counts what decided, [`shrink`] makes a difference small. A seed stands for one cloud and its probes, whatever the
+//! seeds before it were.
+
+pub mod clouds;
+pub mod probes;
+pub mod shrink;
+pub mod tally;
+
+use std::fmt;
+use std::sync::Arc;
+
+use fabric::engine::{Answer, EngineError, Outcome, Request};
+use fabric::{Component, Engine, Fabric};
+use lab::Files;
+use model::{Context, Model, Timestamp};
+
+use crate::engine::{EngineName, StartError};
+use probes::Named;
+use tally::Tally;
+
+/// An engine under test, by how a fresh one starts.
+pub struct Contender<'a> {
+    /// Its name in reports.
+    pub name: &'a str,
+    /// Starts a fresh one.
+    pub start: Box<dyn Fn() -> Result<Box<dyn Engine>, StartError> + 'a>,
+}
+
+impl Contender<'static> {
+    /// One of the engines that there are.
+    pub fn of(engine: EngineName) -> Self {
+        Self { name: engine.as_str(), start: Box::new(move || engine.start()) }
+    }
+}
+
+/// Why a round ends early.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FuzzError {
+    /// This machine lacks what an engine needs.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The generator wrote what is no lab, or an engine refused a whole cloud.
+    #[error("seed {seed}: {reason}")]
+    Cloud {
+        /// The cloud.
+        seed: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A cloud that was made of a lab file.
+pub struct Cloud {
+    /// The state.
+    pub model: Arc<Model>,
+    /// What is compiled from it.
+    pub fabric: Arc<Fabric>,
+}
+
+struct One<'a>(&'a str);
+
+impl Files for One<'_> {
+    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
+        Ok((name.to_owned(), self.0.to_owned()))
+    }
+}
+
+impl Cloud {
+    /// The cloud of a lab file. Errors: what the file's reader says.
+    pub fn of(text: &str, seed: u64) -> Result<Self, String> {
+        let lab = lab::load("lab.yaml", &One(text)).map_err(|e| e.to_string())?;
+        let mut model = Model::new("000000000000", lab.region(), Context::seeded(seed, Timestamp::default()));
+        lab.apply(&mut model).map_err(|e| e.to_string())?;
+        let fabric = Arc::new(Fabric::compile(&model));
+        Ok(Self { model: Arc::new(model), fabric })
+    }
+}
+
+/// What one engine said of one probe, in the words in which engines are compared: the outcome, the leg of a loss and the
+/// addresses of an arrival (the port that a NAT gateway takes is its own choice, NAT-12), and the component if it names one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The outcome.
+    pub outcome: String,
+    /// Where.
+    pub at: Option<Component>,
+}
+
+impl Told {
+    fn of(answer: &Result<Answer, EngineError>) -> Self {
+        let (outcome, at) = match answer {
+            Err(error) => (format!("error: {error}"), None),
+            Ok(Answer { outcome, .. }) => match outcome {
+                Outcome::Allowed(arrival) => (format!("allowed, seen as {} > {}", arrival.source, arrival.destination), None),
+                Outcome::Dropped(drop) => (format!("dropped on the {:?} leg", drop.leg), drop.at),
+                Outcome::Refused { at } => ("refused".to_owned(), *at),
+                Outcome::Observed(seen) => (format!("{seen:?}"), None),
+            },
+        };
+        Self { outcome, at }
+    }
+
+    /// Whether two engines say the same; an engine that names no component (Linux where it neither counts nor logs a
+    /// loss) does not contradict one that does.
+    fn agrees(&self, other: &Self) -> bool {
+        self.outcome == other.outcome && (self.at.is_none() || other.at.is_none() || self.at == other.at)
+    }
+
+    fn line(&self, fabric: &Fabric) -> String {
+        let at = self.at.map_or_else(String::new, |at| format!(" at {}", at.label(fabric)));
+        format!("{}{at}", self.outcome)
+    }
+}
+
+/// One probe of which two engines say different things.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// The cloud's seed.
+    pub seed: u64,
+    /// The lab file, as small as it became.
+    pub lab: String,
+    /// The probe.
+    pub probe: Named,
+    /// What each engine says: its name, and the sentence.
+    pub said: Vec<(String, String)>,
+    /// Whether the probe alone shows it on a fresh engine; otherwise it needs those sent before it, and is not cut down.
+    pub alone: bool,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}: {}", self.seed, self.probe)?;
+        for (engine, sentence) in &self.said {
+            writeln!(f, "  {engine}: {sentence}")?;
+        }
+        if !self.alone {
+            writeln!(f, "  only after the probes before it; the lab is the whole one")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a round found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Clouds tried.
+    pub labs: u64,
+    /// What decided.
+    pub tally: Tally,
+    /// Differences by seed.
+    pub differences: Vec<Difference>,
+}
+
+/// Sends the probes through each contender and says what each told, probe by probe.
+fn told(cloud: &Cloud, seed: u64, requests: &[Request], contenders: &[Contender<'_>]) -> Result<Vec<Vec<Told>>, FuzzError> {
+    let mut all = Vec::new();
+    for contender in contenders {
+        let mut engine = (contender.start)()?;
+        let broken = |reason: String| FuzzError::Cloud { seed, reason: format!("{}: {reason}", contender.name) };
+        engine.apply(&cloud.model, &cloud.fabric).map_err(|e| broken(e.to_string()))?;
+        let answers = engine.probe_all(requests);
+        if answers.len() != requests.len() {
+            return Err(broken(format!("{} answers to {} probes", answers.len(), requests.len())));
+        }
+        all.push(answers.iter().map(Told::of).collect());
+    }
+    Ok(all)
+}
+
+/// What each contender says where two of them differ.
+fn quarrel(cloud: &Cloud, told: &[Vec<Told>], index: usize, contenders: &[Contender<'_>]) -> Option<Vec<(String, String)>> {
+    let said: Vec<&Told> = told.iter().map(|answers| &answers[index]).collect();
+    let agree = said.iter().enumerate().all(|(i, one)| said[i + 1..].iter().all(|other| one.agrees(other)));
+    let lines = || contenders.iter().zip(&said).map(|(c, said)| (c.name.to_owned(), said.line(&cloud.fabric))).collect();
+    (!agree).then(lines)
+}
+
+/// The differences on the cloud of one seed, each cut down, and what the proof engine says decided there.
+pub fn lab(seed: u64, probes: usize, contenders: &[Contender<'_>]) -> Result<(Vec<Difference>, Tally), FuzzError> {
+    let text = clouds::lab(seed);
+    let cloud = Cloud::of(&text, seed).map_err(|reason| FuzzError::Cloud { seed, reason: format!("{reason}\n{text}") })?;
+    let (chosen, tally) = probes::choose(&cloud, seed, probes)?;
+    let requests: Vec<Request> = chosen.iter().filter_map(|probe| probe.request(&cloud.fabric)).collect();
+    if requests.len() != chosen.len() {
+        return Err(FuzzError::Cloud { seed, reason: "a probe names what is not there".to_owned() });
+    }
+    let told = told(&cloud, seed, &requests, contenders)?;
+    let mut found = Vec::new();
+    for (index, probe) in chosen.iter().enumerate() {
+        if let Some(said) = quarrel(&cloud, &told, index, contenders) {
+            found.push(shrink::shrink(seed, &text, probe, said, contenders));
+        }
+    }
+    Ok((found, tally))
+}
+
+/// What engines say of one probe alone on a lab, if the lab is legal, the probe's ends are there and two of them differ.
+pub(crate) fn differ_alone(text: &str, seed: u64, probe: &Named, contenders: &[Contender<'_>]) -> Option<Vec<(String, String)>> {
+    let cloud = Cloud::of(text, seed).ok()?;
+    let request = probe.request(&cloud.fabric)?;
+    let told = told(&cloud, seed, &[request], contenders).ok()?;
+    quarrel(&cloud, &told, 0, contenders)
+}
+
+/// A round: the clouds of `labs` seeds from `first` on, `probes` in each; `heard` is told of each lab when it is done.
+pub fn run(
+    first: u64,
+    labs: u64,
+    probes: usize,
+    contenders: &[Contender<'_>],
+    mut heard: impl FnMut(u64, &[Difference]),
+) -> Result<Report, FuzzError> {
+    let mut report = Report::default();
+    for seed in (0..labs).map(|offset| first.wrapping_add(offset)) {
+        let (found, tally) = lab(seed, probes, contenders)?;
+        heard(seed, &found);
+        report.labs += 1;
+        report.tally.add(tally);
+        report.differences.extend(found);
+    }
+    Ok(report)
+}

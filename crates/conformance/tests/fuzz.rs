@@ -1,0 +1,51 @@
+//! Random clouds on engines that must agree, and engines that are wrong, which must be caught.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
+
+sandbox::reexec_in_tests!();
+
+use conformance::EngineName;
+use conformance::engine::proof_with_inverted;
+use conformance::fuzz::{self, Cloud, Contender, clouds, probes, tally::Tally};
+use fabric::Stage;
+
+fn told(seed: u64, found: &[fuzz::Difference]) {
+    found.iter().for_each(|difference| eprintln!("{difference}{}", difference.lab));
+    eprintln!("seed {seed}: {} differences", found.len());
+}
+
+#[test]
+fn proof_and_linux_agree_on_random_clouds() {
+    let contenders = EngineName::ALL.map(Contender::of);
+    let report = fuzz::run(1, 6, 50, &contenders, told).unwrap();
+    assert_eq!(report.tally.probes(), 300, "{}", report.tally);
+    assert!(report.differences.is_empty(), "{} differences", report.differences.len());
+}
+
+#[test]
+fn every_verdict_and_stage_has_its_share() {
+    let mut tally = Tally::default();
+    for seed in 1..=200 {
+        let cloud = Cloud::of(&clouds::lab(seed), seed).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        tally.add(probes::choose(&cloud, seed, 50).unwrap().1);
+    }
+    eprintln!("{tally}");
+    assert_eq!(tally.too_rare(), Vec::<String>::new(), "{tally}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_probes() {
+    let chosen = |seed| probes::choose(&Cloud::of(&clouds::lab(seed), seed).unwrap(), seed, 50).unwrap().0;
+    assert_eq!(chosen(7), chosen(7));
+    assert_ne!(chosen(7), chosen(8));
+}
+
+#[test]
+fn an_engine_that_is_wrong_is_caught_and_its_lab_cut_down() {
+    let wrong = Contender { name: "wrong", start: Box::new(|| Ok(proof_with_inverted(Stage::SourceDestCheck))) };
+    let contenders = [Contender::of(EngineName::Proof), wrong];
+    let (found, _) = fuzz::lab(1, 50, &contenders).unwrap();
+    let difference = found.first().expect("an inverted check shows");
+    let whole = clouds::lab(1);
+    assert!(difference.alone && difference.lab.lines().count() * 3 < whole.lines().count(), "{difference}{}", difference.lab);
+}
