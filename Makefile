@@ -1,4 +1,4 @@
-.PHONY: demo test soak scenarios differential docs bench bench-peers
+.PHONY: demo test soak scenarios fuzz docs bench bench-peers
 
 VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
@@ -20,9 +20,10 @@ soak:
 scenarios:
 	cargo run -p vpclab -- conformance run conformance --engine linux
 
-# Random clouds on both engines, which must agree; the seed and the lab file of each difference are printed.
-differential:
-	VPCLAB_DIFFERENTIAL_SEEDS=$${VPCLAB_DIFFERENTIAL_SEEDS:-200} cargo test -p conformance --test differential -- --nocapture
+# Random clouds on both engines, which must agree; VPCLAB_FUZZ_SEED=N begins elsewhere.
+fuzz:
+	cargo build -p vpclab
+	$(VPCLAB) conformance fuzz --engines proof,linux --seed $${VPCLAB_FUZZ_SEED:-1} --labs $${VPCLAB_FUZZ_LABS:-2000} --probes 50
 
 # Pages and pictures that the program makes of itself; a test compares them.
 docs:

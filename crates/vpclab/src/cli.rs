@@ -208,4 +208,6 @@ pub enum ConformanceCommand {
         #[arg(long)]
         filter: Option<String>,
     },
+    /// Hold engines against each other on random clouds
+    Fuzz(crate::command::fuzz::FuzzArgs),
 }

@@ -7,7 +7,11 @@ pub fn lab(seed: u64) -> String {
     let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d);
     // Of its own, so that what is rare comes on top of clouds that are known already.
     let mut rare = Dice(seed.wrapping_mul(0x9e6c_63d0_876a_3f6b) ^ 0x1405_7b7e_f767_814f);
-    let mut text = format!("# seed {seed}\nquotas: {{ addresses_per_region: 20 }}\noutside:\n  office: 203.0.113.7\n  home: 198.51.100.40\nvpcs:\n");
+    // As above: clouds without an endpoint stay what they were.
+    let mut served = Dice(seed.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ 0x2f1b_3c5d_7a89_4e06);
+    let has_endpoint = served.chance(40);
+    let store = if has_endpoint { "  store: 52.219.144.10\n" } else { "" };
+    let mut text = format!("# seed {seed}\nquotas: {{ addresses_per_region: 20 }}\noutside:\n  office: 203.0.113.7\n  home: 198.51.100.40\n{store}vpcs:\n");
     let has_peer = dice.chance(60);
     let is_peered = has_peer && dice.chance(85);
     first_vpc(&mut dice, &mut rare, is_peered, &mut text);
@@ -16,6 +20,11 @@ pub fn lab(seed: u64) -> String {
     }
     if is_peered {
         text.push_str("peerings:\n  ab: [a, b]\n");
+    }
+    if has_endpoint {
+        // `store` is one of the service's hosts.
+        let tables = served.pick(&["[t-pub, t-app]", "[t-app, t-db]", "[t-pub, t-app, t-db]", "[t-db, t-fw]"]);
+        let _ = writeln!(text, "endpoints:\n  s3: {{ vpc: a, service: s3, route_tables: {tables} }}");
     }
     acls(&mut dice, &mut text);
     groups(&mut dice, has_peer, is_peered, &mut text);

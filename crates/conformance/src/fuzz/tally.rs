@@ -127,6 +127,7 @@ pub const STAGES: [Stage; 16] = [
 pub fn unreached(stage: Stage) -> Option<&'static str> {
     match stage {
         Stage::EgressOnlyInternetGateway => Some("IPv6 alone, which the linux engine does not carry"),
+        Stage::VpnGateway => Some("lab files have no virtual private gateway, and the linux engine runs none"),
         Stage::TransitGateway => Some("routed by the proof alone; the linux engine does not run transit gateways"),
         _ => None,
     }

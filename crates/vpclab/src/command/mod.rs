@@ -14,6 +14,7 @@ pub mod env;
 pub mod exec;
 pub mod explain;
 pub mod forward;
+pub mod fuzz;
 pub mod graph;
 mod grid;
 mod heatmap;
@@ -121,6 +122,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             clap_complete::generate(shell, &mut Cli::command(), "vpclab", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Conformance(ConformanceCommand::Fuzz(arguments)) => fuzz::run(&arguments, output),
         Command::Conformance(ConformanceCommand::Run { paths, engine, filter }) => {
             let mut options = Options { json: output.format == Format::Json, ..Options::default() };
             options.filter.extend(filter);
