@@ -119,6 +119,9 @@ fn candidates(fabric: &Fabric) -> Vec<Named> {
     all
 }
 
+/// Probes of one verdict by the stage that lost them: an order, and the place among the candidates.
+type Stages = BTreeMap<Option<fabric::Stage>, Vec<(u64, usize)>>;
+
 /// Up to `count` probes of a cloud, the verdicts in turn and within each the stages in turn, by what the proof engine says.
 pub fn choose(cloud: &Cloud, seed: u64, count: usize) -> Result<(Vec<Named>, Tally), FuzzError> {
     let candidates = candidates(&cloud.fabric);
@@ -130,7 +133,7 @@ pub fn choose(cloud: &Cloud, seed: u64, count: usize) -> Result<(Vec<Named>, Tal
         return Err(broken("a candidate names what is not there".to_owned()));
     }
     // Verdict, then stage, then the probes in an order of the seed.
-    let mut shelves: BTreeMap<Verdict, BTreeMap<Option<fabric::Stage>, Vec<(u64, usize)>>> = BTreeMap::new();
+    let mut shelves: BTreeMap<Verdict, Stages> = BTreeMap::new();
     for (index, answer) in proof.probe_all(&requests).iter().enumerate() {
         if let Some((verdict, stage)) = decided(answer) {
             let order = mixed(seed ^ mixed(index as u64));
