@@ -15,6 +15,7 @@ use super::error::{Error, Result};
 use super::packet::{Payload, Seen};
 use super::packet_probe::unrouted_by_guest;
 use super::place::Place;
+use super::tag::{ACK, RST};
 
 /// How long silence must last before it counts as an answer. Everything happens on this machine: a packet that is
 /// not there after this time was dropped without a report, or the machine is overloaded.
@@ -84,9 +85,11 @@ impl Matcher {
         self.is_request(packet) || self.is_reply(packet) || self.refuses_reply(packet)
     }
 
-    /// Whether somebody says with this packet that no program of theirs waits for the reply.
+    /// Whether somebody says with this packet that no program of theirs waits for the reply: an ICMP error, or the reset by
+    /// which a sender's system answers a handshake that it knows nothing of (RFC 9293, 3.10.7.1).
     pub fn refuses_reply(self, packet: &Seen) -> bool {
         match &packet.payload {
+            Payload::Tcp { flags, .. } => flags & (RST | ACK) == RST && self.is_request(packet),
             Payload::IcmpError { icmp_type: 3, code: 3, quoted: Some(quoted), .. } => {
                 !self.is_request(quoted) && self.is_reply(quoted)
             }

@@ -54,8 +54,10 @@ const ECHO_REPLY: u8 = 0;
 
 /// TCP's flags that tell the packets of a probe apart (RFC 9293).
 const SYN: u8 = 2;
-const RST: u8 = 4;
-const ACK: u8 = 16;
+/// As above.
+pub const RST: u8 = 4;
+/// As above.
+pub const ACK: u8 = 16;
 
 /// Tag and role of a packet from its IPv4 header on; `destination_port` of the probe with a tag says which way a
 /// datagram goes.

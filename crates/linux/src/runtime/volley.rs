@@ -104,7 +104,7 @@ pub(crate) struct Flight {
     refused: bool,
     ended: bool,
     unclear: bool,
-    dropped: Option<(Instant, Dropped)>,
+    dropped: Option<(Instant, Role, Dropped)>,
     there: Vec<Met>,
     back: Vec<Met>,
     verdict: Option<Verdict>,
@@ -261,13 +261,7 @@ impl<'a> Volley<'a> {
             for dropped in engine.read_drops()? {
                 let tagged = tag::read(&dropped.bytes, |tag| self.port_of(tag));
                 if let Some((index, role)) = tagged.and_then(|(tag, role)| Some((self.index_of(tag)?, role))) {
-                    let dropped = match role {
-                        Role::Error { icmp_type: 3, code: 3, about_answer: true } => {
-                            engine.refused_reply(&self.shots[index].ends.sender, dropped)
-                        }
-                        _ => dropped,
-                    };
-                    self.flights[index].dropped.get_or_insert((Instant::now(), dropped));
+                    self.flights[index].dropped.get_or_insert((Instant::now(), role, dropped));
                 }
             }
         }
@@ -385,7 +379,7 @@ impl<'a> Volley<'a> {
             return Some(Verdict::Unclear);
         }
         if flight.refused {
-            let reported = flight.dropped.as_ref().map(|(_, dropped)| dropped);
+            let reported = flight.dropped.as_ref().map(|(.., dropped)| dropped);
             return Some(Verdict::Is(engine.refused_by(reported, receiver.filter(|_| flight.request.is_some()))));
         }
         if flight.replied && is_over {
@@ -395,7 +389,15 @@ impl<'a> Volley<'a> {
         }
         let leg = if flight.request.is_some() { Leg::Return } else { Leg::Forward };
         match &flight.dropped {
-            Some((when, dropped)) if *when + AFTERMATH <= looked => {
+            Some((when, role, dropped)) if *when + AFTERMATH <= looked => {
+                let refused = match role {
+                    Role::Error { icmp_type: 3, code: 3, about_answer: true } => true,
+                    // The last word of a handshake that the sender knows of is a loss of its own.
+                    Role::End => !flight.replied,
+                    _ => false,
+                };
+                let refused = refused.then(|| engine.refused_reply(sender, dropped.clone()));
+                let dropped = refused.as_ref().unwrap_or(dropped);
                 let drop = Drop { leg, at: dropped.at, code: dropped.code, reason: None };
                 Some(Verdict::Is(Outcome::Dropped(drop)))
             }
