@@ -4,7 +4,7 @@
 mod support;
 
 // The same clouds on which the engines are compared.
-#[path = "../../conformance/tests/differential/clouds.rs"]
+#[path = "../../conformance/src/fuzz/clouds.rs"]
 mod clouds;
 
 use fabric::Fabric;
