@@ -109,7 +109,7 @@ fn a_source_that_is_not_known_opens_nothing() {
     // A local value has no expression in a plan.
     let own = "\"source_security_group_id\":{\"references\":[\"aws_security_group.app.id\",\"aws_security_group.app\"]}";
     let import = read(edited(own, "\"source_security_group_id\":{\"references\":[\"local.source\"]}")).unwrap();
-    assert!(import.notes.iter().any(|note| note.kind == NoteKind::Missing && note.text.contains("db_from_app.source_security_group_id")), "{:#?}", import.notes);
+    assert!(import.notes.iter().any(|note| note.kind == NoteKind::Unknown && note.text.contains("db_from_app.source_security_group_id")), "{:#?}", import.notes);
     assert!(!is_open(&import.model, "app-a", "db"));
     // One of two groups: which one, no plan tells.
     let choice = "\"source_security_group_id\":{\"references\":[\"aws_security_group.app.id\",\"aws_security_group.app\",\"aws_security_group.web.id\"]}";

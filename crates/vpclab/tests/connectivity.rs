@@ -57,7 +57,8 @@ web-1  office, internet  all         arrive
     // An address of the internet that no rule speaks of.
     assert!(out(&["what", "can", "8.8.8.8", "reach", "-o", "csv"], 0).contains("\ninternet (8.8.8.8),web-1;web-2,\"tcp/80,443\",arrive\n"));
     let json: serde_json::Value = serde_json::from_str(&out(&["who", "can", "reach", "bastion", "--json"], 0)).unwrap();
-    assert_eq!(json, serde_json::json!([{"from": ["office"], "to": ["bastion"], "traffic": ["tcp/22"], "answered": true}]));
+    let route = serde_json::json!({"from": ["office"], "to": ["bastion"], "traffic": ["tcp/22"], "answered": true});
+    assert_eq!(json, serde_json::json!({"schema": "vpclab-who/1", "routes": [route], "incomplete": false, "gaps": []}));
 }
 
 #[test]

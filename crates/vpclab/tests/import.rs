@@ -59,7 +59,7 @@ fn without_a_file_the_lab_goes_to_stdout_and_the_rest_to_stderr() {
 fn commands_ask_a_folder_and_say_what_it_lacks() {
     let done = vpclab(&["check", "-f", DUMP, "--engine", "proof", "app-1", "db-1", "tcp/5432"]);
     assert_eq!((text(&done.stdout).as_str(), done.status.code()), ("app-1 -> 10.20.0.10: open\n", Some(0)), "{}", text(&done.stderr));
-    assert!(text(&done.stderr).ends_with("note: incomplete: what is answered holds without these; the account may differ\n"));
+    assert!(text(&done.stderr).ends_with("note: incomplete: what is missing is treated as absent; the real cloud may differ\n"));
     let lint = vpclab(&["lint", "-f", DUMP]);
     assert!(text(&lint.stdout).contains("subnets.json:"), "findings point into the dump: {}", text(&lint.stdout));
     let graph = vpclab(&["graph", DUMP]);

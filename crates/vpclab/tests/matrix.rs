@@ -124,7 +124,7 @@ fn a_page_shows_the_map_and_needs_nothing_else() {
 fn two_engines_are_compared_on_every_port_that_a_rule_names() {
     assert_eq!(out(&["matrix", "-f", SHOP, "--engine", "proof,linux"], 0), "proof and linux disagree on 0 of 140 probes\n");
     let json = out(&["matrix", "-f", SHOP, "--engine", "linux,proof", "--json"], 0);
-    assert_eq!(json, "{\n  \"probes\": 140,\n  \"disagreements\": []\n}\n");
+    assert_eq!(json, "{\n  \"probes\": 140,\n  \"disagreements\": [],\n  \"incomplete\": false,\n  \"gaps\": []\n}\n");
 }
 
 #[test]

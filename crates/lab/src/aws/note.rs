@@ -20,6 +20,8 @@ pub struct Note {
 pub enum NoteKind {
     /// The dump refers to something that it lacks; it is treated as absent.
     Missing,
+    /// Something that is decided later, such as when a plan of Terraform is applied: it opens nothing.
+    Unknown,
     /// Something that the model does not know; it is left out.
     NotModelled,
     /// What the dump cannot tell and was filled in.
@@ -33,6 +35,7 @@ impl NoteKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
+            Self::Unknown => "unknown",
             Self::NotModelled => "not modelled",
             Self::Assumed => "assumed",
             Self::Unread => "not read",
@@ -41,7 +44,7 @@ impl NoteKind {
 
     /// Whether a verdict about the model may differ from one about the account.
     pub fn leaves_a_gap(self) -> bool {
-        matches!(self, Self::Missing | Self::NotModelled)
+        matches!(self, Self::Missing | Self::Unknown | Self::NotModelled)
     }
 }
 

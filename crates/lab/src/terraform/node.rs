@@ -154,7 +154,7 @@ impl<'j> World<'_, 'j> {
 
     /// Says that something is not known, and what is made of that.
     pub(super) fn gap(&mut self, node: &Node<'j>, key: &str, so: &str) {
-        self.note(NoteKind::Missing, node.span, format!("{} is not known before apply: {so}", node.field(key)));
+        self.note(NoteKind::Unknown, node.span, format!("{} is not known before apply: {so}", node.field(key)));
     }
 
     pub(super) fn text(&mut self, node: &Node<'j>, key: &str) -> Got<&'j str> {

@@ -99,6 +99,8 @@ checks! {
     UnusedRouteTable = "unused-route-table", Info;
     /// A subnet has few free addresses left.
     AddressesRunOut = "addresses-run-out", Warning;
+    /// The source refers to something that it lacks, or says what the model does not know: the real cloud may differ.
+    Incomplete = "incomplete", Info;
 }
 
 impl Serialize for Check {
@@ -125,6 +127,12 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Something that the source of the cloud lacks; the model does not show it, so [`lint`] does not find it.
+    pub fn gap(gap: &crate::why::Gap) -> Self {
+        let hint = "it is treated as absent; describe it too, and verdicts are no longer incomplete";
+        Self::new(Check::Incomplete, gap.kind, gap.text.clone(), hint, &gap.origin)
+    }
+
     fn new(
         check: Check,
         subject: impl Into<String>,

@@ -10,6 +10,7 @@ mod depends;
 mod edit;
 mod exposure;
 mod fix;
+mod gap;
 mod leg;
 mod near;
 pub mod text;
@@ -30,6 +31,7 @@ use crate::traffic::TrafficSet;
 
 pub use ask::{Answer, ask};
 pub use edit::Edit;
+pub use gap::Gap;
 pub use view::Why;
 pub use words::Cloud;
 
@@ -171,6 +173,8 @@ impl<'a> Asker<'a> {
             same_for: None,
             all_ports: None,
             notes,
+            incomplete: false,
+            gaps: Vec::new(),
         }
     }
 

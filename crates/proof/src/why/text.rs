@@ -6,6 +6,7 @@ mod wrap;
 use fabric::Direction;
 use fabric::walker::Verdict;
 
+use super::gap::Gap;
 use super::view::{Depends, Exposure, Fix, Header, Hop, Leg, Place, Rule, Why};
 
 use wrap::{paint, put, visible, wrapped, wrapped_from};
@@ -47,7 +48,8 @@ pub fn headline(why: &Why, style: Style) -> String {
         Verdict::OneWay => "33",
         Verdict::Denied => "31",
     };
-    let whole = format!("{verdict}  {text}");
+    let mark = if why.incomplete { " (incomplete)" } else { "" };
+    let whole = format!("{verdict}{mark}  {text}");
     let lines = wrapped(&whole, style.width, 4);
     lines.replacen(verdict, &paint(verdict, colour, style), 1)
 }
@@ -91,7 +93,24 @@ pub fn render(why: &Why, style: Style) -> String {
     for note in &why.notes {
         put(&mut text, style, &format!("  note: {note}"), 8);
     }
+    if why.incomplete {
+        gaps(&why.gaps, style, &mut text);
+    }
     text
+}
+
+/// Gaps that are listed; the others are counted.
+const LISTED_GAPS: usize = 5;
+
+fn gaps(gaps: &[Gap], style: Style, text: &mut String) {
+    let heading = "  incomplete    what the source lacks is treated as absent; the real cloud may differ";
+    put(text, style, heading, 16);
+    for gap in gaps.iter().take(LISTED_GAPS) {
+        put(text, style, &format!("    {gap}"), 8);
+    }
+    if gaps.len() > LISTED_GAPS {
+        put(text, style, &format!("    and {} more (-o json lists them)", gaps.len() - LISTED_GAPS), 8);
+    }
 }
 
 fn end(place: &Place) -> &str {

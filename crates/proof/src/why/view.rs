@@ -7,6 +7,7 @@ use model::Origin;
 use serde::Serialize;
 
 use super::edit::Edit;
+use super::gap::Gap;
 use crate::traffic::TrafficSet;
 
 /// Name and version of the JSON form.
@@ -43,6 +44,10 @@ pub struct Why {
     pub all_ports: Option<TrafficSet>,
     /// What to know besides.
     pub notes: Vec<String>,
+    /// Whether the source of the cloud lacks something ([`Why::marked`]): then the real one may differ.
+    pub incomplete: bool,
+    /// What it lacks; what names a thing on the way first.
+    pub gaps: Vec<Gap>,
 }
 
 impl Why {

@@ -49,6 +49,7 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
     hints.sort_unstable();
     hints.dedup();
     hints.iter().for_each(|hint| output.hint(hint));
+    target.gaps.note(output);
     let all_open = answers.iter().all(|(_, seen)| matches!(seen, Seen::Open(_)));
     Ok(if all_open { ExitCode::SUCCESS } else { exit::NO.into() })
 }

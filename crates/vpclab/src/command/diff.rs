@@ -12,6 +12,7 @@ use proof::diff::Connectivity;
 use proof::{Options, Reach};
 use serde_json::json;
 
+use super::gaps::Gaps;
 use super::running::paths;
 use super::source;
 use crate::exit::{self, Failure, Result};
@@ -36,6 +37,8 @@ struct Side {
     model: Model,
     /// Where it comes from a file.
     lab: Option<Lab>,
+    /// What its source lacks.
+    gaps: Gaps,
 }
 
 /// What differs.
@@ -44,17 +47,19 @@ pub struct Differences {
     pub changes: Vec<Change>,
     /// Between who reaches whom.
     pub connectivity: Connectivity,
+    /// What the sources of the two lack.
+    pub gaps: Gaps,
 }
 
 impl Differences {
     /// Proves both clouds and compares.
-    pub fn of(before: &Model, after: &Model, changes: Vec<Change>) -> Result<Differences> {
+    pub fn of(before: &Model, after: &Model, changes: Vec<Change>, gaps: Gaps) -> Result<Differences> {
         let failed = |e: fabric::engine::EngineError| Failure::environment(e.to_string());
         let options = Options::default();
         let [one, other] = [before, after].map(Fabric::compile);
         let (was, is) = (Reach::of(&one, options).map_err(failed)?, Reach::of(&other, options).map_err(failed)?);
         let connectivity = Connectivity::between((&one, &was), (&other, &is), options).map_err(failed)?;
-        Ok(Differences { changes, connectivity })
+        Ok(Differences { changes, connectivity, gaps })
     }
 
     /// Whether nothing differs.
@@ -64,9 +69,12 @@ impl Differences {
 
     /// Prints in a format of [`Differences::FORMATS`]; `title` heads a document.
     pub fn print(&self, title: &str, output: &Output) -> Result<()> {
-        let Differences { changes, connectivity } = self;
+        let Differences { changes, connectivity, gaps } = self;
         match output.format {
-            Format::Json => output.json(&json!({"changes": changes, "connectivity": connectivity}))?,
+            Format::Json => {
+                let incomplete = !gaps.is_empty();
+                output.json(&json!({"changes": changes, "connectivity": connectivity, "incomplete": incomplete, "gaps": gaps.all()}))?;
+            }
             Format::Markdown => output.line(self.markdown(title).trim_end()),
             Format::Csv => {
                 let row = |change: &proof::diff::Change| {
@@ -75,12 +83,14 @@ impl Differences {
                 };
                 let rows: Vec<_> = connectivity.changes.iter().map(row).collect();
                 output.table(&["from", "to", "requests", "before", "after"], &rows);
+                gaps.note(output);
             }
             _ => {
                 changes.iter().for_each(|change| output.line(change.to_string()));
                 if !self.is_empty() {
                     self.lines().iter().for_each(|line| output.line(line));
                 }
+                gaps.print(output);
             }
         }
         Ok(())
@@ -132,6 +142,10 @@ impl Differences {
             let traffic = cell(&change.traffic.to_string());
             text.push_str(&format!("| {} | {} | {traffic} | {} | {after} |\n", names(&change.from), names(&change.to), change.before.before()));
         }
+        if let [heading, gaps @ ..] = self.gaps.lines().as_slice() {
+            let list: String = gaps.iter().map(|gap| format!("\n- {}", cell(gap.trim_start()))).collect();
+            text.push_str(&format!("\n**{heading}**\n{list}\n"));
+        }
         text.push_str("\n### Things\n\n");
         match self.changes.as_slice() {
             [] => text.push_str("No change.\n"),
@@ -155,7 +169,7 @@ pub fn run(arguments: &DiffArgs, output: &Output) -> Result {
         Some(lab) => lab.plan(&before.model).map_err(|e| Failure::usage(e.render(output.colour())))?,
         None => changes_between(&before.model, &after.model),
     };
-    let all = Differences::of(&before.model, &after.model, changes)?;
+    let all = Differences::of(&before.model, &after.model, changes, before.gaps.and(after.gaps))?;
     all.print(&format!("{} → {}", arguments.before, arguments.after), output)?;
     if all.is_empty() && output.format != Format::Json {
         output.note("no difference");
@@ -167,8 +181,8 @@ impl Side {
     /// A file, else a lab that the daemon knows; starts nothing.
     fn find(word: &str, output: &Output) -> Result<Side> {
         if word == "-" || Path::new(word).exists() {
-            let source::Described { model, lab, .. } = source::describe(Path::new(word), output)?;
-            return Ok(Side { model, lab });
+            let source::Described { model, lab, gaps, .. } = source::describe(Path::new(word), output)?;
+            return Ok(Side { model, lab, gaps });
         }
         let daemon = Daemon::find(paths()?)?;
         let known = match &daemon {
@@ -176,7 +190,7 @@ impl Side {
             None => None,
         };
         if let Some(view) = known {
-            return Ok(Side { model: view.model, lab: None });
+            return Ok(Side { model: view.model, lab: None, gaps: Gaps::default() });
         }
         let labs = match &daemon {
             Some(daemon) => daemon.labs()?.into_iter().map(|lab| lab.name).collect(),

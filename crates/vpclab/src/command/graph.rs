@@ -80,6 +80,13 @@ pub fn run(arguments: &GraphArgs, global: &Global, output: &Output) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What a file or folder describes, with a word about what it lacks.
+fn drawn(path: &Path, output: &Output) -> Result<Arc<Model>> {
+    let described = source::describe(path, output)?;
+    described.gaps.note(output);
+    Ok(Arc::new(described.model))
+}
+
 /// A file that is named is drawn as it is written, a lab that is named as it runs; else the lab file here, else the only
 /// lab that is up.
 fn model(arguments: &GraphArgs, global: &Global, output: &Output) -> Result<Arc<Model>> {
@@ -92,9 +99,9 @@ fn model(arguments: &GraphArgs, global: &Global, output: &Output) -> Result<Arc<
     match file {
         Some(path) if !path.exists() => match path.to_str().filter(|name| *name != "-").map(Running::find).transpose()?.flatten() {
             Some(running) => Ok(running.model),
-            None => Ok(Arc::new(source::describe(&path, output)?.model)),
+            None => drawn(&path, output),
         },
-        Some(path) => Ok(Arc::new(source::describe(&path, output)?.model)),
+        Some(path) => drawn(&path, output),
         None => Ok(Running::open(global)?.model),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::gaps::Gaps;
 use super::grid::Cell;
 use super::sheet::Sheet;
 
@@ -18,7 +19,7 @@ td{width:1.6em;height:1.6em;text-align:center;border:1px solid #8884}\
 li span{display:inline-block;width:1.6em;text-align:center;margin-right:.5em}";
 
 /// The page. The first map counts what was asked and gets through; one for each packet follows.
-pub fn page(title: &str, sheet: &Sheet) -> String {
+pub fn page(title: &str, sheet: &Sheet, gaps: &Gaps) -> String {
     let title = escaped(title);
     let labels = sheet.labels();
     let mut page = format!(
@@ -28,6 +29,9 @@ pub fn page(title: &str, sheet: &Sheet) -> String {
         let _ = writeln!(page, "<li><span class=\"{}\">{}</span>{}</li>", class(cell), cell.sign(), cell.word());
     }
     page.push_str("</ul>\n");
+    for (number, line) in gaps.lines().iter().enumerate() {
+        let _ = writeln!(page, "<p>{}</p>", if number == 0 { format!("<b>{}</b>", escaped(line)) } else { escaped(line) });
+    }
     if sheet.titles.len() > 1 {
         let all = sheet.titles.len();
         table(&mut page, &format!("All of {all}: how many get through"), &labels, |from, to| overview(sheet, &labels, from, to));
@@ -107,7 +111,7 @@ mod tests {
         let names = [("<b>&\"".to_owned(), false), ("db".to_owned(), false)];
         let titles = vec!["tcp/80".to_owned(), "tcp/81".to_owned()];
         let sheet = Sheet::new(&names, titles).filled([(0, 1, 0, Cell::Open), (0, 1, 1, Cell::Filtered), (1, 0, 0, Cell::OneWay), (1, 0, 1, Cell::OneWay)]);
-        let page = page("a & b", &sheet);
+        let page = page("a & b", &sheet, &Gaps::default());
         assert!(!page.contains("<b>") && !page.contains("http") && !page.contains("<script") && !page.contains("src="), "{page}");
         assert!(page.contains("<h1>a &amp; b</h1>") && page.contains("<th scope=\"row\">&lt;b&gt;&amp;&quot;</th>"), "{page}");
         assert!(page.contains("title=\"&lt;b&gt;&amp;&quot; → db tcp/80: open\">●</td>"), "{page}");

@@ -51,6 +51,7 @@ pub fn run(arguments: &LintArgs, target: &Target, output: &Output) -> Result {
     let fabric = fabric::Fabric::compile(&target.model);
     let reach = Reach::of(&fabric, Options::default()).map_err(|e| Failure::usage(e.to_string()))?;
     let mut findings = lint(&target.model, &fabric, &reach);
+    findings.extend(target.gaps.all().iter().map(Finding::gap));
     findings.retain(|finding| !arguments.allow.iter().any(|name| name == finding.check.as_str()));
     match output.format {
         Format::Json => output.json(&findings)?,

@@ -11,6 +11,7 @@ use model::{Model, ProbePacket, TrafficMatch};
 use proof::TrafficSet;
 use serde_json::json;
 
+use super::gaps::{Gaps, marked};
 use super::grid::Cell;
 use super::heatmap;
 use super::probing::{Pair, Place, Prober, Seen, packets};
@@ -73,7 +74,7 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
     let seen = prober.probe_all(&tries)?;
     match others {
-        [] if is_for_programs && arguments.expand => print(&places, &asked, &seen, &prober, output),
+        [] if is_for_programs && arguments.expand => print(&places, &asked, &seen, &prober, &target.gaps, output),
         [] => {
             let known = asked.iter().zip(&seen).filter_map(|(asked, seen)| {
                 let title = packets.iter().position(|packet| *packet == asked.packet)?;
@@ -86,7 +87,7 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
         [second] => {
             let mut other = Prober::start(target, *second)?;
             let compared = Comparison::of(&asked, seen, other.probe_all(&tries)?, prober.fabric());
-            compared.print([first.as_str(), second.as_str()], output)?;
+            compared.print([first.as_str(), second.as_str()], &target.gaps, output)?;
             Ok(compared.code())
         }
         _ => Err(Failure::usage("--engine names more than two engines").hint("--engine proof,linux")),
@@ -126,8 +127,8 @@ fn nobody() -> Failure {
 
 fn show(sheet: &Sheet, target: &Target, output: &Output) -> Result {
     match output.format {
-        Format::Html => output.line(heatmap::page(&format!("Who reaches whom in {}", target.name), sheet).trim_end()),
-        format => sheet.print(width(format), output)?,
+        Format::Html => output.line(heatmap::page(&format!("Who reaches whom in {}", target.name), sheet, &target.gaps).trim_end()),
+        format => sheet.print(width(format), &target.gaps, output)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -205,10 +206,10 @@ fn is_outside(end: &End) -> bool {
 }
 
 /// A row for every pair and packet, with its address and what dropped it.
-fn print(places: &[Place], asked: &[Answer], seen: &[Seen], prober: &Prober, output: &Output) -> Result {
+fn print(places: &[Place], asked: &[Answer], seen: &[Seen], prober: &Prober, gaps: &Gaps, output: &Output) -> Result {
     if output.format == Format::Json {
         let rows = asked.iter().zip(seen).map(|(asked, seen)| row(places, asked, seen, prober));
-        output.json(&rows.collect::<Vec<_>>())?;
+        output.json(&marked(rows, &gaps.listed()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows = asked.iter().zip(seen).map(|(asked, seen)| {
@@ -217,6 +218,7 @@ fn print(places: &[Place], asked: &[Answer], seen: &[Seen], prober: &Prober, out
         vec![places[asked.from].name.clone(), to.0, to.1, asked.packet.to_string(), seen.result().to_owned(), at]
     });
     output.table(&["from", "to", "address", "packet", "result", "at"], &rows.collect::<Vec<_>>());
+    gaps.note(output);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -276,10 +278,14 @@ impl Comparison {
         json!({"probes": self.probes, "disagreements": self.differ.iter().map(row).collect::<Vec<_>>()})
     }
 
-    fn print(&self, engines: [&str; 2], output: &Output) -> Result<()> {
+    fn print(&self, engines: [&str; 2], gaps: &Gaps, output: &Output) -> Result<()> {
         if output.format == Format::Json {
-            return output.json(&self.json(engines));
+            let mut all = self.json(engines);
+            all["incomplete"] = (!gaps.is_empty()).into();
+            all["gaps"] = json!(gaps.all());
+            return output.json(&all);
         }
+        gaps.note(output);
         if !self.differ.is_empty() || output.format == Format::Csv {
             let rows: Vec<Vec<String>> = self.differ.iter().map(|row| row.to_vec()).collect();
             output.table(&["from", "to", "packet", engines[0], engines[1]], &rows);
@@ -307,7 +313,7 @@ mod tests {
         let lab = lab::load(path, &super::super::source::Disk).unwrap();
         let mut model = super::super::source::empty(&lab);
         lab.apply(&mut model).unwrap();
-        Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), running: None }
+        Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), gaps: Default::default(), running: None }
     }
 
     fn compared(stage: Option<Stage>) -> Comparison {

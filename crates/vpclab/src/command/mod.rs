@@ -15,6 +15,7 @@ pub mod exec;
 pub mod explain;
 pub mod forward;
 pub mod fuzz;
+mod gaps;
 pub mod graph;
 mod grid;
 mod heatmap;
@@ -72,6 +73,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Init(arguments) => init::run(&arguments, global, output),
         Command::Validate(file) => {
             let described = describe(&find(file.positional.as_deref(), global)?, output)?;
+            described.gaps.note(output);
             match output.format {
                 Format::Json => output.json(&serde_json::json!({"lab": described.name, "legal": true}))?,
                 _ => output.line(format!("{} is legal", described.name)),

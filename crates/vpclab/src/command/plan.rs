@@ -38,7 +38,7 @@ pub fn run(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
     let next = up::next(&lab, known.as_ref(), output)?;
     up::note_other_file(known.as_ref(), &find(arguments.positional.as_deref(), global)?, output);
     let was: Model = known.as_ref().map_or_else(|| empty(&lab), |known| known.model.clone());
-    let all = Differences::of(&was, &next.model, next.changes)?;
+    let all = Differences::of(&was, &next.model, next.changes, super::gaps::Gaps::default())?;
     all.print(&format!("lab {}", lab.name), output)?;
     if output.format != Format::Json {
         output.note(up::closing(&lab.name, &all.changes, known.as_ref()));

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
+use super::gaps::Gaps;
 use super::test::Tried;
 
 /// One object a claim.
-pub fn json(all: &[Tried]) -> Value {
+pub fn json(all: &[Tried]) -> Vec<Value> {
     let broken = |b: &super::test::Broken| {
         json!({"from": b.from, "to": b.to, "packet": b.packet.to_string(), "traffic": b.traffic, "seen": b.seen, "why": b.why})
     };
@@ -27,9 +28,12 @@ pub fn json(all: &[Tried]) -> Value {
     all.iter().map(row).collect()
 }
 
-/// Test Anything Protocol, version 14: a line a claim, why it fails as a block of YAML.
-pub fn tap(all: &[Tried]) -> String {
+/// Test Anything Protocol, version 14: a line a claim, why it fails as a block of YAML; what the source lacks as comments.
+pub fn tap(all: &[Tried], gaps: &Gaps) -> String {
     let mut text = format!("TAP version 14\n1..{}\n", all.len());
+    for line in gaps.lines() {
+        let _ = writeln!(text, "# {line}");
+    }
     for (number, tried) in (1..).zip(all) {
         // `#` would begin a directive.
         let claim = tried.claim.to_string().replace('\\', "\\\\").replace('#', "\\#");
@@ -46,11 +50,18 @@ pub fn tap(all: &[Tried]) -> String {
 }
 
 /// A test suite as JUnit writes it and build servers read it.
-pub fn junit(lab: &str, all: &[Tried]) -> String {
+pub fn junit(lab: &str, all: &[Tried], gaps: &Gaps) -> String {
     let failed = all.iter().filter(|tried| !tried.holds()).count();
     let counts = format!("tests=\"{}\" failures=\"{failed}\"", all.len());
     let mut text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites {counts}>\n");
     let _ = writeln!(text, "  <testsuite name=\"{}\" {counts}>", escaped(lab));
+    if !gaps.is_empty() {
+        text.push_str("    <properties>\n");
+        for gap in gaps.listed() {
+            let _ = writeln!(text, "      <property name=\"incomplete\" value=\"{}\"/>", escaped(&gap.to_string()));
+        }
+        text.push_str("    </properties>\n");
+    }
     for tried in all {
         let name = escaped(&tried.claim.to_string());
         if tried.holds() {

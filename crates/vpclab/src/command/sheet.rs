@@ -10,6 +10,7 @@ use proof::who::{alike, short};
 use proof::{Options, Reach, TrafficSet};
 use serde_json::{Value, json};
 
+use super::gaps::{Gaps, marked};
 use super::grid::{Cell, Grid};
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -161,18 +162,25 @@ impl Sheet {
         if from == to { senders * (senders - 1) } else { senders * receivers }
     }
 
-    /// Prints it: tables for people, a row for every cell for programs.
-    pub fn print(&self, width: Option<usize>, output: &Output) -> Result<()> {
+    /// Prints it: tables for people, a row for every cell for programs; what its source lacks below, or in each row.
+    pub fn print(&self, width: Option<usize>, gaps: &Gaps, output: &Output) -> Result<()> {
         match output.format {
-            Format::Json => output.json(&self.cells().map(|(from, to, title, cell)| self.json(from, to, title, cell)).collect::<Vec<_>>())?,
+            Format::Json => {
+                let rows = self.cells().map(|(from, to, title, cell)| self.json(from, to, title, cell));
+                output.json(&marked(rows, &gaps.listed()))?;
+            }
             Format::Csv => {
                 let row = |(from, to, title, cell): (usize, usize, usize, Cell)| {
                     let (senders, receivers) = (self.rows[from].names.join(";"), self.rows[to].names.join(";"));
                     vec![senders, receivers, self.count(from, to).to_string(), self.titles[title].clone(), cell.word().to_owned()]
                 };
                 output.table(&["from", "to", "pairs", "packet", "result"], &self.cells().map(row).collect::<Vec<_>>());
+                gaps.note(output);
             }
-            format => self.tables(width, format == Format::Markdown, output),
+            format => {
+                self.tables(width, format == Format::Markdown, output);
+                gaps.print(output);
+            }
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use lab::{Code, Files, Lab, terraform};
 use model::{Claim, Context, Model};
 use serde::de::IgnoredAny;
 
+use super::gaps::Gaps;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -60,33 +61,26 @@ pub struct Described {
     pub claims: Vec<Claim>,
     /// The lab file behind it; `None`: a folder of AWS's output, or a plan of Terraform.
     pub lab: Option<Lab>,
+    /// What is missing; whoever answers marks the answer with it.
+    pub gaps: Gaps,
 }
 
-/// What a lab file says, a folder of `aws ec2 describe-…` output, or a plan of Terraform; of the latter two, what they
-/// lack is said on the way.
+/// What a lab file says, a folder of `aws ec2 describe-…` output, or a plan of Terraform; what was taken to be so in a plan
+/// is said on the way.
 pub fn describe(path: &Path, output: &Output) -> Result<Described> {
     if is_plan(path) {
         let import = plan(path, output)?;
-        import.notes.iter().for_each(|note| output.note(note.to_string()));
-        if import.is_incomplete() {
-            output.note("incomplete: what is missing is treated as absent, and nothing is allowed because of it");
-        }
-        return Ok(Described { name: lab::load::stem(&path.to_string_lossy()), model: import.model, claims: Vec::new(), lab: None });
+        import.notes.iter().filter(|note| !note.kind.leaves_a_gap()).for_each(|note| output.note(note.to_string()));
+        let (name, gaps) = (lab::load::stem(&path.to_string_lossy()), Gaps::of(&import));
+        return Ok(Described { name, model: import.model, claims: Vec::new(), lab: None, gaps });
     }
     if !path.is_dir() {
         let lab = load(path, output)?;
-        return Ok(Described { name: lab.name.clone(), model: cloud(&lab, output)?, claims: lab.claims(), lab: Some(lab) });
+        return Ok(Described { name: lab.name.clone(), model: cloud(&lab, output)?, claims: lab.claims(), lab: Some(lab), gaps: Gaps::default() });
     }
     let import = dump(path, output)?;
-    let gaps: Vec<_> = import.notes.iter().filter(|note| note.kind.leaves_a_gap()).collect();
-    gaps.iter().take(MAX_GAPS).for_each(|gap| output.note(gap.to_string()));
-    if let Some(more) = gaps.len().checked_sub(MAX_GAPS).filter(|more| *more > 0) {
-        output.note(format!("and {more} more; vpclab import aws {} lists them", path.display()));
-    }
-    if !gaps.is_empty() {
-        output.note("incomplete: what is answered holds without these; the account may differ");
-    }
-    Ok(Described { name: dump_name(path), model: import.model, claims: Vec::new(), lab: None })
+    let gaps = Gaps::of(&import);
+    Ok(Described { name: dump_name(path), model: import.model, claims: Vec::new(), lab: None, gaps })
 }
 
 /// Whether a path is meant as a plan or state of Terraform, not as a lab file: JSON is YAML too, so the content decides.
@@ -122,9 +116,6 @@ fn plan(path: &Path, output: &Output) -> Result<Import> {
     let text = String::from_utf8(bytes).map_err(|e| failed(format!("{e} [{}]", Code::NotUtf8)))?;
     terraform::read(DumpFile { name: path.display().to_string(), text }, control::host::now()).map_err(|e| Failure::usage(e.render(output.colour())))
 }
-
-/// Gaps of a dump that are listed beside an answer; the others are counted.
-const MAX_GAPS: usize = 5;
 
 /// The name of a lab made of a folder.
 pub fn dump_name(path: &Path) -> String {

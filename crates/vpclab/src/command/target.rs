@@ -7,6 +7,7 @@ use std::sync::Arc;
 use model::Model;
 use model::claim::Claim;
 
+use super::gaps::Gaps;
 use super::running::Running;
 use super::source::{Described, describe, find, find_if_any, is_same};
 use crate::cli::Global;
@@ -21,6 +22,8 @@ pub struct Target {
     pub model: Arc<Model>,
     /// What its file promises.
     pub claims: Vec<Claim>,
+    /// What its source lacks.
+    pub gaps: Gaps,
     /// Who carries it; `None`: nobody yet.
     pub running: Option<Arc<Running>>,
 }
@@ -48,8 +51,8 @@ impl Target {
     }
 
     fn of_file(path: &Path, output: &Output) -> Result<Target> {
-        let Described { name, model, claims, lab } = describe(path, output)?;
-        let Some(lab) = lab else { return Ok(Target { name, model: Arc::new(model), claims, running: None }) };
+        let Described { name, model, claims, lab, gaps } = describe(path, output)?;
+        let Some(lab) = lab else { return Ok(Target { name, model: Arc::new(model), claims, gaps, running: None }) };
         if let Some(running) = Running::find(&lab.name)? {
             let from = running.file.clone();
             let target = Target::of(running);
@@ -65,11 +68,11 @@ impl Target {
             }
             return Ok(Target { claims, ..target });
         }
-        Ok(Target { name, model: Arc::new(model), claims, running: None })
+        Ok(Target { name, model: Arc::new(model), claims, gaps, running: None })
     }
 
     fn of(running: Running) -> Target {
         let (name, model, claims) = (running.name.clone(), running.model.clone(), running.claims.clone());
-        Target { name, model, claims, running: Some(Arc::new(running)) }
+        Target { name, model, claims, gaps: Gaps::default(), running: Some(Arc::new(running)) }
     }
 }

@@ -13,6 +13,7 @@ use proof::claim::{Breach, Proof, Prover, Undecided};
 use proof::{Options, Reach, TrafficSet, who};
 
 use super::advice;
+use super::gaps::marked;
 use super::mutate;
 use super::promise::{self, Sent};
 use super::report;
@@ -119,15 +120,17 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
         chosen.into_iter().zip(proofs).zip(sent).map(|((claim, proof), sent)| tried(claim, proof, sent, &prover, output.format == Format::Json)).collect();
     let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
-        Format::Json => output.json(&report::json(&tried))?,
-        Format::Tap => output.line(report::tap(&tried).trim_end()),
-        Format::Junit => output.line(report::junit(&target.name, &tried).trim_end()),
+        Format::Json => output.json(&marked(report::json(&tried), &target.gaps.listed()))?,
+        Format::Tap => output.line(report::tap(&tried, &target.gaps).trim_end()),
+        Format::Junit => output.line(report::junit(&target.name, &tried, &target.gaps).trim_end()),
         _ => {
             for tried in &tried {
                 output.line(format!("{} {}", if tried.holds() { "ok  " } else { "FAIL" }, tried.claim));
                 tried.reasons.iter().for_each(|why| output.line(format!("       {why}")));
             }
-            output.line(format!("{} passed, {failed} failed", tried.len() - failed));
+            let mark = target.gaps.mark().map_or_else(String::new, |mark| format!(" ({mark})"));
+            output.line(format!("{} passed, {failed} failed{mark}", tried.len() - failed));
+            target.gaps.lines().iter().skip(1).for_each(|line| output.line(line));
         }
     }
     Ok(match (failed, tried.iter().all(|tried| tried.disagreements.is_empty())) {

@@ -10,11 +10,16 @@ use model::{Claim, Origin, Selector};
 use proof::claim::{Prover, Undecided};
 use proof::who::{Route, label, natural, routes};
 use proof::{Options, Reach, TrafficSet};
+use serde_json::json;
 
+use super::gaps::Gaps;
 use super::target::Target;
 use super::test::hint;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
+
+/// Name and version of the JSON form.
+const SCHEMA: &str = "vpclab-who/1";
 
 /// `who`.
 #[derive(Debug, Args)]
@@ -121,7 +126,7 @@ fn answer(question: &Question, is_receiver: bool, target: &Target, output: &Outp
         false => routes(&prover, &place, prover.everybody(), &question.traffic),
     }
     .map_err(failed)?;
-    print(&routes, question, is_receiver, output)?;
+    print(&routes, question, is_receiver, &target.gaps, output)?;
     Ok(if routes.is_empty() { exit::NO.into() } else { ExitCode::SUCCESS })
 }
 
@@ -133,7 +138,7 @@ fn nobody(why: Undecided) -> Failure {
     }
 }
 
-fn print(routes: &[Route], question: &Question, is_receiver: bool, output: &Output) -> Result<()> {
+fn print(routes: &[Route], question: &Question, is_receiver: bool, gaps: &Gaps, output: &Output) -> Result<()> {
     let names = |names: &[String]| match output.format {
         Format::Table | Format::Markdown => label(&names.iter().map(String::as_str).collect::<Vec<_>>()),
         // A name may hold spaces and commas.
@@ -141,7 +146,10 @@ fn print(routes: &[Route], question: &Question, is_receiver: bool, output: &Outp
         _ => names.join(", "),
     };
     match output.format {
-        Format::Json => output.json(&routes)?,
+        Format::Json => {
+            let incomplete = !gaps.is_empty();
+            return output.json(&json!({"schema": SCHEMA, "routes": routes, "incomplete": incomplete, "gaps": gaps.all()}));
+        }
         Format::Name => {
             let peers = routes.iter().flat_map(|route| if is_receiver { &route.from } else { &route.to });
             let peers: BTreeSet<_> = peers.map(|name| (natural(name), name)).collect();
@@ -162,6 +170,10 @@ fn print(routes: &[Route], question: &Question, is_receiver: bool, output: &Outp
             };
             output.table(&["from", "to", "requests", "answers"], &routes.iter().map(row).collect::<Vec<_>>());
         }
+    }
+    match output.format {
+        Format::Csv | Format::Name => gaps.note(output),
+        _ => gaps.print(output),
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use proof::why::{Asker, Effort, Question, Why};
 use serde::Serialize;
 use serde_json::json;
 
+use super::gaps::Gaps;
 use super::target::Target;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -75,7 +76,7 @@ pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
     let asker = Asker::new(&target.model, &fabric, Options { ephemeral: arguments.ephemeral });
     let questions = questions(&probe, target, &fabric)?;
     if arguments.all_ports {
-        return all_ports(&asker, &questions, output);
+        return all_ports(&asker, &questions, &target.gaps, output);
     }
     // Pairs that fare alike are told once, the worst first.
     let mut groups: BTreeMap<_, Vec<&Question>> = BTreeMap::new();
@@ -86,7 +87,7 @@ pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
     }
     if output.format == Format::Aws {
         let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
-        let analyses = all.iter().map(|question| aws::analysis(&asker, question)).collect::<Result<Vec<_>>>()?;
+        let analyses = all.iter().map(|question| aws::analysis(&asker, question, &target.gaps)).collect::<Result<Vec<_>>>()?;
         output.json(&json!({"NetworkInsightsAnalyses": analyses}))?;
         return Ok(code(groups.keys().all(|(rank, _)| *rank == rank_of_allowed())));
     }
@@ -94,7 +95,7 @@ pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
     let mut told = Vec::new();
     for alike in groups.values() {
         let why = asker.why(alike[0], effort).map_err(|e| Failure::usage(e.to_string()))?;
-        told.push(Told { why, pairs: alike.len(), verified: None, others: Vec::new() });
+        told.push(Told { why: why.marked(target.gaps.all()), pairs: alike.len(), verified: None, others: Vec::new() });
     }
     if arguments.verify {
         let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
@@ -337,7 +338,7 @@ fn is_outside(fabric: &Fabric, from: &Sender, to: &End) -> bool {
 }
 
 /// Every kind of packet between each pair, with its verdict and what blocks.
-fn all_ports(asker: &Asker<'_>, questions: &[Question], output: &Output) -> Result {
+fn all_ports(asker: &Asker<'_>, questions: &[Question], gaps: &Gaps, output: &Output) -> Result {
     if output.format == Format::Aws {
         return Err(Failure::usage("AWS's analyses speak of one packet each").hint("leave --all-ports out, or use -o json"));
     }
@@ -366,7 +367,8 @@ fn all_ports(asker: &Asker<'_>, questions: &[Question], output: &Output) -> Resu
     }
     if output.format == Format::Json {
         let pairs: Vec<_> = rows.into_iter().map(|(json, ..)| json).collect();
-        output.json(&json!({"schema": "vpclab-why-ports/1", "pairs": pairs}))?;
+        let incomplete = !gaps.is_empty();
+        output.json(&json!({"schema": "vpclab-why-ports/1", "pairs": pairs, "incomplete": incomplete, "gaps": gaps.all()}))?;
     } else {
         for (_, title, lines) in rows {
             output.line(title);
@@ -375,6 +377,7 @@ fn all_ports(asker: &Asker<'_>, questions: &[Question], output: &Output) -> Resu
                 output.line(format!("  {:7}  {:width$}  {}", line[0], line[1], line[2]).trim_end());
             }
         }
+        gaps.print(output);
     }
     Ok(code(any))
 }

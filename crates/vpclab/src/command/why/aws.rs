@@ -8,10 +8,11 @@ use model::{Model, PortRange, TrafficMatch};
 use proof::why::{Asker, Question, vpc_of};
 use serde_json::{Map, Value, json};
 
+use crate::command::gaps::Gaps;
 use crate::exit::{Failure, Result};
 
 /// One analysis.
-pub fn analysis(asker: &Asker<'_>, question: &Question) -> Result<Value> {
+pub fn analysis(asker: &Asker<'_>, question: &Question, gaps: &Gaps) -> Result<Value> {
     let answer = asker.answer(question).map_err(|e| Failure::usage(e.to_string()))?;
     let real = asker.cloud();
     let world = answer.world(real.model, real.fabric);
@@ -39,6 +40,10 @@ pub fn analysis(asker: &Asker<'_>, question: &Question) -> Result<Value> {
         analysis["Explanations"] = request.chain(reply).collect();
         let hints = explanation.blockers().filter_map(|reason| shape.hint(reason));
         analysis["AlternatePathHints"] = hints.collect();
+    }
+    // Where AWS says that it could not see everything.
+    if !gaps.is_empty() {
+        analysis["WarningMessage"] = gaps.lines().join("\n").into();
     }
     Ok(analysis)
 }
