@@ -3,12 +3,16 @@
 //!
 //! Start at [`figure`] (what a figure is); then one module a question: [`lifecycle`] (up and down), [`packet`] (the way of
 //! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line), [`proof`]
-//! (all pairs of an [`account`]). [`cloud`] writes the labs,
-//! [`running`] carries one, [`reference`] makes the bare devices, [`peer`] runs other programs.
+//! (all pairs of an [`account`]), [`analyzers`] (the same beside other analyzers; [`translation`] has the account in their
+//! words, [`answer`] ours). [`cloud`] writes the labs, [`running`] carries one, [`reference`] makes the bare devices, [`peer`] runs other programs.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
 mod account;
+#[cfg(target_os = "linux")]
+mod analyzers;
+#[cfg(target_os = "linux")]
+mod answer;
 #[cfg(target_os = "linux")]
 mod change;
 #[cfg(target_os = "linux")]
@@ -35,6 +39,8 @@ mod proof;
 mod reference;
 #[cfg(target_os = "linux")]
 mod running;
+#[cfg(target_os = "linux")]
+mod translation;
 // Clouds in a few words, as the tests of the engines have them.
 #[cfg(target_os = "linux")]
 #[allow(dead_code, clippy::unwrap_used, reason = "tests use the rest of it")]
@@ -47,7 +53,7 @@ mod cli {
 
     use clap::{Parser, Subcommand};
 
-    use crate::{change, command, edits, lifecycle, machine, memory, packet, peer, proof};
+    use crate::{analyzers, change, command, edits, lifecycle, machine, memory, packet, peer, proof};
 
     /// What went wrong, as a sentence.
     pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -118,6 +124,24 @@ mod cli {
             #[arg(long, default_value_t = 100_000)]
             interfaces: usize,
         },
+        /// All pairs beside other analyzers, on the same account in the words of each
+        Analyzers {
+            /// Sizes, in interfaces of one VPC
+            #[arg(long, value_delimiter = ',', default_value = "10,50,100,200,500")]
+            sizes: Vec<usize>,
+            /// Where their Python environments are
+            #[arg(long, default_value = "target/peers")]
+            environments: PathBuf,
+            /// Seconds that one run of an analyzer may take; it is left out of larger sizes then
+            #[arg(long, default_value_t = 60)]
+            most: u64,
+        },
+        /// Reads a folder of `aws ec2 describe-…` JSON and counts open pairs
+        #[command(hide = true)]
+        Analyze {
+            /// The folder
+            folder: PathBuf,
+        },
         /// Serves this program's own start inside new namespaces
         #[command(hide = true)]
         PeerIpBatch {
@@ -129,7 +153,7 @@ mod cli {
     /// Parses, measures, prints.
     pub fn run() -> Result {
         let cli = Cli::parse();
-        if !matches!(cli.what, What::PeerIpBatch { .. }) {
+        if !matches!(cli.what, What::PeerIpBatch { .. } | What::Analyze { .. }) {
             println!("{}", machine::describe());
         }
         match cli.what {
@@ -140,6 +164,8 @@ mod cli {
             What::Command { program, lab } => command::measure(&program, &lab, cli.runs),
             What::Proof { largest } => proof::measure(cli.runs, largest),
             What::Edits { interfaces } => edits::measure(cli.runs, interfaces),
+            What::Analyzers { sizes, environments, most } => analyzers::measure(&sizes, cli.runs, &environments, most),
+            What::Analyze { folder } => analyzers::inside(&folder),
             What::PeerIpBatch { count } => peer::ip_batch::inside(count),
         }
     }

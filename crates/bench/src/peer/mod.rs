@@ -1,6 +1,7 @@
-//! Other programs that make namespaces and links, run inside user, network, mount and process namespaces of their own: the
+//! Other programs. Those that make namespaces and links run inside user, network, mount and process namespaces of their own: the
 //! host's network is never touched, and whatever they leave behind ends with them.
 
+pub mod analyzer;
 pub mod ip_batch;
 pub mod mininet;
 
