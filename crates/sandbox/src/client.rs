@@ -1,6 +1,6 @@
 //! The caller's side of a holder. Blocking, one request at a time, safe to share between threads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::channel::{Channel, Message, Received};
 use crate::error::{Error, Fault, Result};
 use crate::process::{Process, ProcessStatus, poll_readable};
 use crate::protocol::{Answer, Request, StdioKind, VERSION};
-pub use crate::protocol::{InstanceStatus, NetnsStatus, Pong, Stats, SysctlWrite};
+pub use crate::protocol::{Disks, InstanceStatus, NetnsStatus, Pong, Stats, SysctlWrite};
 use crate::spec::{ExecSpec, InstanceSpec, NetnsSpec, SocketSpec, Stdio};
 
 /// The longest that one answer may take before the holder counts as gone.
@@ -200,6 +200,15 @@ impl Client {
             keys: owned(keys),
             grace_milliseconds: u64::try_from(grace.min(ANSWER_TIMEOUT / 2).as_millis())
                 .unwrap_or(0),
+        })
+    }
+
+    /// Removes every disk in `folder` (see [`crate::RootSpec::disk`]) but those of these names; those removed
+    /// must have no running instance. A folder that is not there has none.
+    pub fn retain_disks(&self, folder: &Path, keep: BTreeSet<String>) -> Result<()> {
+        self.done(&Request::RetainDisks {
+            folder: folder.to_owned(),
+            keep,
         })
     }
 

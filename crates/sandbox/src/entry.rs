@@ -17,6 +17,7 @@ pub(crate) const PROBE: &str = "__probe";
 pub(crate) const RELAY: &str = "__relay";
 pub(crate) const UPLINK: &str = "__uplink";
 pub(crate) const ANCHOR: &str = "__anchor";
+pub(crate) const REMOVE: &str = "__remove";
 
 /// The command that starts a program which calls [`dispatch`] first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,8 @@ pub fn serve(arguments: &[OsString]) -> Option<i32> {
         Some(crate::uplink::main(rest))
     } else if hidden == OsStr::new(ANCHOR) {
         Some(crate::uplink::stay())
+    } else if hidden == OsStr::new(REMOVE) {
+        Some(crate::disk::main(rest))
     } else {
         None
     }

@@ -14,6 +14,7 @@ pub mod capabilities;
 mod cgroup;
 mod channel;
 pub mod client;
+mod disk;
 pub mod entry;
 mod error;
 mod exec;
@@ -33,6 +34,7 @@ pub mod uplink;
 
 pub use capabilities::Capabilities;
 pub use client::Client;
+pub use disk::remove_tree;
 pub use entry::SelfCommand;
 pub use error::{Error, Fault, FaultKind, Result};
 pub use launch::{HolderHandle, HolderSpec, launch};

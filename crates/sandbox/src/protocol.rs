@@ -1,7 +1,8 @@
 //! What callers and holder say to each other, and holder and init. JSON, because a message is rare and
 //! a batch is large; descriptors travel beside it in the order the message names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,11 @@ pub(crate) enum Request {
     StopInstances {
         keys: Vec<String>,
         grace_milliseconds: u64,
+    },
+    /// Removes the other disks of a folder.
+    RetainDisks {
+        folder: PathBuf,
+        keep: BTreeSet<String>,
     },
     ListInstances,
     /// Carries none or three descriptors; answered with the exit pipe, then the terminal if asked for.
@@ -154,6 +160,22 @@ pub struct Stats {
     /// Which limits of instances are enforced: `cpu`, `memory`, `pids`; empty: none.
     #[serde(default)]
     pub enforced: Vec<String>,
+    /// How the files of instances are kept; `None` while no instance with a disk has run anything.
+    #[serde(default)]
+    pub disks: Option<Disks>,
+}
+
+/// How the files of instances outlive their processes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disks {
+    /// In the folder that the caller named.
+    OnDisk,
+    /// In memory, until the holder ends.
+    InMemory {
+        /// Why not in the folder.
+        why: String,
+    },
 }
 
 /// A network namespace as the holder knows it.

@@ -225,6 +225,12 @@ pub struct RootSpec {
     pub binds: Vec<Bind>,
     /// Environment of every command, below the command's own.
     pub environment: BTreeMap<String, String>,
+    /// Absolute path of a folder of the host that keeps what is written, made as needed: another start with
+    /// it finds everything there but `/run` and `/tmp`. `files` in `/usr`, `/etc` and `/opt` are what is
+    /// found there until the instance writes them itself, other ones are written once. Nothing given: a
+    /// private tmpfs that goes with the instance. For [`RootBase::Host`] only.
+    #[serde(default)]
+    pub disk: Option<PathBuf>,
 }
 
 /// What a root file system is made of.

@@ -384,13 +384,18 @@ pub(crate) fn peer_uid(socket: impl AsFd) -> io::Result<u32> {
 
 /// Makes a mount and all below it read-only (Linux 5.12); flags that are locked stay as they are.
 pub(crate) fn set_read_only(target: &std::path::Path) -> io::Result<()> {
+    restrict_mount(target, libc::MOUNT_ATTR_RDONLY)
+}
+
+/// Sets these `MOUNT_ATTR_…` for a mount and those below it.
+pub(crate) fn restrict_mount(target: &std::path::Path, attributes_set: u64) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(target.as_os_str().as_bytes())?;
     // JUSTIFICATION: rustix lacks mount_setattr, and remounting would have to repeat every locked flag.
     // SAFETY: a C string and an initialised mount_attr of the size given, both of which outlive the call.
     let result = unsafe {
         let mut attributes: libc::mount_attr = std::mem::zeroed();
-        attributes.attr_set = libc::MOUNT_ATTR_RDONLY;
+        attributes.attr_set = attributes_set;
         libc::syscall(
             libc::SYS_mount_setattr,
             libc::AT_FDCWD,

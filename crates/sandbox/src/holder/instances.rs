@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::event::epoll::EventFlags;
@@ -18,7 +19,7 @@ use crate::channel::{Channel, Received};
 use crate::error::Fault;
 use crate::process::poll_readable;
 use crate::protocol::{Answer, Event, HostView, InstanceStatus, NetworkStart, Order, RootOrder};
-use crate::spec::InstanceSpec;
+use crate::spec::{InstanceSpec, RootSpec};
 use crate::{identity, init, root, sys};
 
 /// The longest that an init may take to report.
@@ -35,7 +36,7 @@ pub(super) struct Instance {
     channel: Channel,
     hostname: String,
     /// Present until the first command.
-    root: Option<Box<crate::spec::RootSpec>>,
+    root: Option<Box<RootSpec>>,
 }
 
 #[derive(Default)]
@@ -93,12 +94,18 @@ impl Instances {
         }
     }
 
+    /// The disk of an instance whose root file system is still to be mounted.
+    fn disk_to_mount(&self, key: &str) -> Option<PathBuf> {
+        self.running.get(key)?.root.as_ref()?.disk.clone()
+    }
+
     /// Sends an order, with the root file system ahead of the first command.
     fn order(
         &mut self,
         key: &str,
         ids: u32,
         starts_command: bool,
+        disk: Option<PathBuf>,
         make: impl FnOnce(Option<Box<RootOrder>>) -> Order,
         descriptors: Vec<OwnedFd>,
     ) -> Result<&Instance, Fault> {
@@ -121,7 +128,7 @@ impl Instances {
         };
         let root = match (spec, &self.survey) {
             (Some(spec), Some((_, host))) => Some(Box::new(RootOrder {
-                spec: *spec,
+                spec: RootSpec { disk, ..*spec },
                 ids,
                 host: host.clone(),
             })),
@@ -146,9 +153,13 @@ impl Holder {
         make: impl FnOnce(Option<Box<RootOrder>>) -> Order,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), Fault> {
-        let instance = self
-            .instances
-            .order(key, self.ids, starts_command, make, descriptors)?;
+        let disk = match self.instances.disk_to_mount(key).filter(|_| starts_command) {
+            Some(wanted) => Some(self.disks.prepare(&wanted, self.ids)?),
+            None => None,
+        };
+        let instance =
+            self.instances
+                .order(key, self.ids, starts_command, disk, make, descriptors)?;
         if instance.channel.has_backlog() {
             self.server
                 .want_writes(&instance.channel, instance.token, true);

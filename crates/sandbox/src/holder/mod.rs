@@ -4,6 +4,7 @@
 //! commands by number, sockets by name. Nothing inside can end it but [`Request::Shutdown`]; when it
 //! ends, the kernel ends everything in its pid namespace.
 
+mod disks;
 mod instances;
 mod namespaces;
 mod processes;
@@ -70,6 +71,7 @@ struct Holder {
     processes: Processes,
     kept: BTreeMap<String, OwnedFd>,
     cgroup: Option<Tree>,
+    disks: disks::Disks,
     /// The client whose end is the lab's.
     owner: Option<u64>,
     /// Shutdown was asked for.
@@ -112,6 +114,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
             processes: Processes::new(limit),
             kept: BTreeMap::new(),
             cgroup,
+            disks: disks::Disks::default(),
             owner: None,
             ending: false,
         })
@@ -245,6 +248,9 @@ impl Holder {
                 keys,
                 grace_milliseconds,
             } => Ok(self.stop_instances(&keys, grace_milliseconds, caller)),
+            Request::RetainDisks { folder, keep } => {
+                self.retain_disks(&folder, &keep).and_then(|()| done())
+            }
             Request::ListInstances => answer(Answer::Instances(self.instances.list())),
             Request::Exec { key, spec, stdio } => self.exec(&key, spec, stdio, descriptors, caller),
             Request::Run {
@@ -318,6 +324,7 @@ impl Holder {
                 .as_ref()
                 .map(Tree::controllers)
                 .unwrap_or_default(),
+            disks: self.disks.kept(),
         }
     }
 

@@ -1,5 +1,11 @@
-//! A root made of the host's programs (DESIGN §7): tmpfs, private overlays on `/usr`, `/etc`, `/opt`,
-//! all else fresh. An overlay on `/` itself is refused rootless and would show the user's keys.
+//! A root made of the host's programs (DESIGN §7): private overlays on `/usr`, `/etc`, `/opt`, all else the
+//! instance's own, in memory or on a disk that outlives it. An overlay on `/` itself is refused rootless and
+//! would show the user's keys.
+//!
+//! What lies on a disk that was used is the instance's work, links and all, and nothing here trusts it:
+//! at the top every name that is mounted on is made a directory again, below only what no path inside leads
+//! to is written. What differs from the host and is not the instance's own is built anew each time, between
+//! the host's directories and the writable half.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode};
 
-use super::{Source, bind_to, mount_overlay, set_mode};
+use super::{Source, bind_to, make_real_directory, mount_overlay, mount_proc, set_mode};
 use crate::error::Fault;
 use crate::protocol::{HostView, RootOrder};
 use crate::spec::RootBase;
@@ -52,32 +58,41 @@ pub(super) fn open(base: &RootBase) -> Host {
     host
 }
 
-pub(super) fn build(order: &RootOrder, host: &Host, scratch: &Source) -> Result<(), Fault> {
+/// On a disk: the instance's first start is over, its directories are there.
+const BUILT: &str = "built";
+
+pub(super) fn build(
+    order: &RootOrder,
+    host: &Host,
+    scratch: &Source,
+    disk: Option<&Source>,
+) -> Result<(), Fault> {
     let failed = |error| Fault::os("building a root")(error);
-    for (path, mode) in [
-        ("/home", 0o755),
-        ("/media", 0o755),
-        ("/mnt", 0o755),
-        ("/srv", 0o755),
-        ("/run/lock", 0o1777),
-        ("/var", 0o755),
-        ("/var/cache", 0o755),
-        ("/var/lib", 0o755),
-        ("/var/log", 0o755),
-        ("/var/spool", 0o755),
-        ("/var/tmp", 0o1777),
-    ] {
-        fs::create_dir(path).map_err(failed)?;
-        set_mode(Path::new(path), mode)?;
+    for name in ["/proc", "/sys", "/dev", "/run", "/tmp"] {
+        make_real_directory(Path::new(name)).map_err(failed)?;
     }
-    symlink("/run", "/var/run").map_err(failed)?;
-    symlink("/run/lock", "/var/lock").map_err(failed)?;
-    for (name, target) in &host.links {
-        symlink(target, Path::new("/").join(name)).map_err(failed)?;
+    mount_proc("/proc").map_err(Fault::os("mounting /proc"))?;
+    // The first path through /proc/self/fd, hence not before.
+    let built = disk.map(|disk| disk.path().join(BUILT));
+    let is_new = !built.as_ref().is_some_and(|mark| mark.exists());
+    if disk.is_some() {
+        for name in ["run", "tmp"] {
+            let volatile = scratch.path().join(name);
+            fs::create_dir(&volatile).map_err(failed)?;
+            let volatile = Source::open(&volatile).map_err(failed)?;
+            bind_to(&volatile, &Path::new("/").join(name), false)
+                .map_err(Fault::os(format!("binding /{name}")))?;
+        }
+    }
+    set_mode(Path::new("/tmp"), 0o1777)?;
+    make_directory("/run/lock", 0o1777)?;
+    if is_new {
+        make_skeleton(host)?;
     }
     for (name, source) in &host.directories {
-        bind_to(source, &Path::new("/").join(name), true)
-            .map_err(Fault::os(format!("binding /{name}")))?;
+        let target = Path::new("/").join(name);
+        make_real_directory(&target).map_err(failed)?;
+        bind_to(source, &target, true).map_err(Fault::os(format!("binding /{name}")))?;
     }
     let (in_overlays, elsewhere): (BTreeMap<_, _>, BTreeMap<_, _>) = order
         .spec
@@ -89,38 +104,112 @@ pub(super) fn build(order: &RootOrder, host: &Host, scratch: &Source) -> Result<
                 .iter()
                 .any(|name| Path::new(path).starts_with(Path::new("/").join(name)))
         });
-    write_files(&elsewhere, Path::new("/"))?;
-
-    // Everything that is to differ from the host lies in the upper half before the overlay exists: what
-    // belongs to ids that the instance lacks cannot be copied up later, nor removed.
-    let upper = scratch.path().join("upper");
-    let work = scratch.path().join("work");
-    for name in OVERLAID {
-        fs::create_dir_all(upper.join(name)).map_err(failed)?;
-        fs::create_dir_all(work.join(name)).map_err(failed)?;
+    if is_new {
+        write_files(&elsewhere, Path::new("/"))?;
     }
-    mirror_directories(&order.host, &upper)?;
-    hide(&order.host, &upper)?;
-    write_files(&in_overlays, &upper)?;
+    overlay_host(order, host, scratch, disk, &in_overlays, is_new)?;
+    match built {
+        Some(mark) => fs::File::create(mark).map(drop).map_err(failed),
+        None => Ok(()),
+    }
+}
+
+/// What a root has besides what is mounted on it.
+fn make_skeleton(host: &Host) -> Result<(), Fault> {
+    for (path, mode) in [
+        ("/home", 0o755),
+        ("/media", 0o755),
+        ("/mnt", 0o755),
+        ("/root", 0o700),
+        ("/srv", 0o755),
+        ("/var", 0o755),
+        ("/var/cache", 0o755),
+        ("/var/lib", 0o755),
+        ("/var/log", 0o755),
+        ("/var/spool", 0o755),
+        ("/var/tmp", 0o1777),
+    ] {
+        make_directory(path, mode)?;
+    }
+    let of_host = host
+        .links
+        .iter()
+        .map(|(name, target)| (format!("/{name}"), target.clone()));
+    let own = [("/var/run", "/run"), ("/var/lock", "/run/lock")];
+    let own = own.map(|(name, target)| (name.to_owned(), PathBuf::from(target)));
+    for (name, target) in of_host.chain(own) {
+        match symlink(target, &name) {
+            // By a start that was cut short.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Fault::os(format!("making {name}"))(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn make_directory(path: &str, mode: u32) -> Result<(), Fault> {
+    let path = Path::new(path);
+    match fs::create_dir(path) {
+        // By a start that was cut short.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Fault::os(format!("making {}", path.display()))(error))
+        }
+        _ => set_mode(path, mode),
+    }
+}
+
+/// The host's programs and settings, changeable.
+fn overlay_host(
+    order: &RootOrder,
+    host: &Host,
+    scratch: &Source,
+    disk: Option<&Source>,
+    files: &BTreeMap<String, String>,
+    is_new: bool,
+) -> Result<(), Fault> {
+    let failed = |error| Fault::os("building a root")(error);
+    // Everything that is to differ from the host lies in a layer of its own before the overlay exists: what
+    // belongs to ids that the instance lacks cannot be copied up later, nor removed.
+    let own = scratch.path().join("own");
+    let writable = disk.unwrap_or(scratch).path();
+    let (upper, work) = (writable.join("upper"), writable.join("work"));
+    // With the mark of the last mount: overlayfs refuses it after `volatile`.
+    match fs::remove_dir_all(&work) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    for name in OVERLAID {
+        for half in [&own, &upper, &work] {
+            fs::create_dir_all(half.join(name)).map_err(failed)?;
+        }
+    }
+    mirror_directories(&order.host, &own)?;
+    hide(&order.host, &own)?;
+    write_files(files, &own)?;
     for (name, source) in &host.overlaid {
         let target = Path::new("/").join(name);
-        fs::create_dir(&target).map_err(failed)?;
-        if mount_overlay(
-            &target,
-            &[source.path()],
-            &upper.join(name),
-            &work.join(name),
-        )
-        .is_ok()
-        {
+        make_real_directory(&target).map_err(failed)?;
+        let lower = [own.join(name), source.path()];
+        if mount_overlay(&target, &lower, &upper.join(name), &work.join(name)).is_ok() {
             continue;
         }
         if *name == "etc" {
+            if is_new {
+                // A start that was cut short may have copied a part.
+                fs::remove_dir_all(&target)
+                    .and_then(|()| fs::create_dir(&target))
+                    .map_err(failed)?;
+            } else if fs::read_dir(&target).map_err(failed)?.next().is_some() {
+                // Copied before, and the instance's since.
+                continue;
+            }
             copy_tree(&source.path(), &target, Path::new("etc"), &order.host)?;
         } else {
             bind_to(source, &target, true).map_err(Fault::os(format!("binding /{name}")))?;
         }
-        let wanted = in_overlays
+        let wanted = files
             .iter()
             .filter(|(path, _)| Path::new(path).starts_with(&target));
         let wanted: BTreeMap<_, _> = wanted
@@ -132,9 +221,9 @@ pub(super) fn build(order: &RootOrder, host: &Host, scratch: &Source) -> Result<
 }
 
 /// These become the instance's own, so that it can make and replace files in them.
-fn mirror_directories(view: &HostView, upper: &Path) -> Result<(), Fault> {
+fn mirror_directories(view: &HostView, own: &Path) -> Result<(), Fault> {
     for (name, mode) in &view.directories {
-        let path = upper.join(name);
+        let path = own.join(name);
         fs::create_dir_all(&path).map_err(Fault::os(format!("making /{name}")))?;
         // Group and others keep what they had; the instance's root owns it.
         set_mode(&path, mode | 0o700)?;
@@ -143,11 +232,11 @@ fn mirror_directories(view: &HostView, upper: &Path) -> Result<(), Fault> {
 }
 
 /// Puts overlayfs's mark for "removed" (a character device 0/0, which anyone may make since Linux 5.8)
-/// where the host has what must not be seen. The half that holds the marks has no path inside, so that
+/// where the host has what must not be seen. The layer that holds the marks has no path inside, so that
 /// not even the instance's root can lift them.
-fn hide(view: &HostView, upper: &Path) -> Result<(), Fault> {
+fn hide(view: &HostView, own: &Path) -> Result<(), Fault> {
     for name in &view.hidden {
-        let path = upper.join(name);
+        let path = own.join(name);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(Fault::os(format!("hiding /{name}")))?;
         }

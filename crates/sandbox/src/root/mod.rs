@@ -8,10 +8,10 @@
 
 mod device;
 mod host;
+mod mount;
 pub(crate) mod survey;
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -19,7 +19,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
-use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+use rustix::mount::{MountPropagationFlags, UnmountFlags};
 use rustix::process::DumpableBehavior;
 use rustix::thread::{Gid, Uid, UnshareFlags};
 
@@ -27,6 +27,9 @@ use crate::error::Fault;
 use crate::protocol::RootOrder;
 use crate::spec::{RootBase, Tool};
 use crate::sys;
+
+pub(crate) use mount::{mount_overlay, mount_proc, mount_tmpfs};
+use mount::{mount_disk, mount_sys};
 
 /// Directories that a mount may cover for a moment; the first that exists is used.
 const STAGES: [&str; 5] = ["/mnt", "/srv", "/media", "/tmp", "/sys"];
@@ -98,17 +101,18 @@ pub(crate) fn enter(order: &RootOrder) -> Result<BTreeMap<String, String>, Fault
         } => Some((opened(upper)?, opened(work)?)),
         _ => None,
     };
+    let disk = spec.disk.as_deref().map(opened).transpose()?;
 
     become_root().map_err(Fault::os("becoming the instance's root"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let scratch = stage(&spec.base, &layers, writable.as_ref())?;
+    let scratch = stage(&spec.base, &layers, writable.as_ref(), disk.as_ref())?;
     rustix::process::pivot_root(".", ".").map_err(Fault::os("changing the root"))?;
 
-    make_directories(&["proc", "sys", "dev", "tmp", "run", "root"])?;
-    mount_proc("/proc").map_err(Fault::os("mounting /proc"))?;
     if matches!(spec.base, RootBase::Host) {
-        host::build(order, &host, &scratch)?;
+        host::build(order, &host, &scratch, disk.as_ref())?;
     } else {
+        make_directories(&["proc", "sys", "dev", "tmp", "run", "root"])?;
+        mount_proc("/proc").map_err(Fault::os("mounting /proc"))?;
         host::write_files(&spec.files, Path::new("/"))?;
     }
     mount_sys();
@@ -122,6 +126,9 @@ pub(crate) fn enter(order: &RootOrder) -> Result<BTreeMap<String, String>, Fault
                 bind.target.display()
             )
         };
+        if disk.is_some() {
+            check_way(&bind.target).map_err(Fault::os(shown()))?;
+        }
         bind_to(source, &bind.target, bind.read_only).map_err(Fault::os(shown()))?;
     }
 
@@ -155,6 +162,9 @@ fn check_paths(order: &RootOrder) -> Result<(), Fault> {
             )));
         }
     }
+    if order.spec.disk.is_some() && !matches!(order.spec.base, RootBase::Host) {
+        return Err(Fault::invalid("a disk below layers of an image"));
+    }
     for tool in &order.spec.tools {
         if tool.name.is_empty()
             || tool.name.contains(['/', '\0'])
@@ -187,6 +197,7 @@ fn stage(
     base: &RootBase,
     layers: &[Source],
     writable: Option<&(Source, Source)>,
+    disk: Option<&Source>,
 ) -> Result<Source, Fault> {
     let mut refusal = Fault::invalid("no directory to build a root on");
     let mut staged = None;
@@ -211,7 +222,11 @@ fn stage(
     let root = directory("root")?;
     let scratch = Source::open(&directory("scratch")?).map_err(Fault::os("building a root"))?;
     match base {
-        RootBase::Host => mount_tmpfs(&root, "mode=0755").map_err(Fault::os("mounting a root"))?,
+        RootBase::Host => match disk {
+            None => mount_tmpfs(&root, "mode=0755"),
+            Some(disk) => mount_disk(disk, &root),
+        }
+        .map_err(Fault::os("mounting a root"))?,
         RootBase::Layers { .. } => {
             if layers.is_empty() {
                 return Err(Fault::invalid("a root of no layers"));
@@ -228,77 +243,6 @@ fn stage(
     Ok(scratch)
 }
 
-pub(crate) fn mount_tmpfs(target: impl AsRef<Path>, options: &str) -> io::Result<()> {
-    let options = CString::new(options)?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    rustix::mount::mount(
-        "tmpfs",
-        target.as_ref(),
-        "tmpfs",
-        flags,
-        Some(options.as_c_str()),
-    )?;
-    Ok(())
-}
-
-/// An overlay that works without privileges (`userxattr`, Linux 5.11).
-pub(crate) fn mount_overlay(
-    target: &Path,
-    lower: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-) -> io::Result<()> {
-    let lower: Vec<String> = lower
-        .iter()
-        .map(|path| path.display().to_string())
-        .collect();
-    let options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr",
-        lower.join(":"),
-        upper.display(),
-        work.display()
-    );
-    let options = CString::new(options)?;
-    rustix::mount::mount(
-        "overlay",
-        target,
-        "overlay",
-        MountFlags::empty(),
-        Some(options.as_c_str()),
-    )?;
-    Ok(())
-}
-
-pub(crate) fn mount_proc(target: &str) -> io::Result<()> {
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
-    rustix::mount::mount("proc", target, "proc", flags, None)?;
-    Ok(())
-}
-
-/// Read-only, so that programs take this for a container and leave devices alone. A kernel or container
-/// that refuses leaves `/sys` empty, which programs accept.
-///
-/// Twice, one on the other: `ip netns exec` takes one away and mounts a writable one, which the kernel
-/// allows only where another is left to be seen whose file system is not read-only as a whole.
-fn mount_sys() {
-    let path = Path::new("/sys");
-    let mount = |more: MountFlags| {
-        let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | more;
-        rustix::mount::mount("sysfs", path, "sysfs", flags, None).is_ok()
-    };
-    if !mount(MountFlags::empty()) {
-        mount(MountFlags::RDONLY);
-        return;
-    }
-    let read_only = sys::set_read_only(path)
-        .and_then(|()| Ok(rustix::mount::mount_bind(path, path)?))
-        .and_then(|()| sys::set_read_only(path));
-    if read_only.is_err() {
-        // Whatever is there, an empty one is on top of it.
-        let _ = mount_tmpfs(path, "mode=0555,size=0");
-    }
-}
-
 fn make_directories(names: &[&str]) -> Result<(), Fault> {
     for name in names {
         let path = Path::new("/").join(name);
@@ -313,6 +257,27 @@ fn make_directories(names: &[&str]) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Makes sure that a name at the top of an instance's disk is a directory and no link: the instance could
+/// take away what was mounted there and leave something else.
+pub(crate) fn make_real_directory(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => return Ok(()),
+        Ok(_) => fs::remove_file(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    fs::create_dir(path)
+}
+
+/// Refuses a way that an instance turned elsewhere by a link on its disk: `/proc/self/fd` leads to the host
+/// as long as its old root is there.
+fn check_way(path: &Path) -> io::Result<()> {
+    match path.ancestors().find(|part| part.is_symlink()) {
+        None => Ok(()),
+        Some(link) => Err(io::Error::other(format!("{} is a link on the disk", link.display()))),
+    }
 }
 
 /// Makes a directory and those above it. Where an image has a link that leads nowhere, what it names is
