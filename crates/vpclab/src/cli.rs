@@ -90,7 +90,7 @@ pub enum Command {
     Why(crate::command::why::WhyArgs),
     /// Does the lab keep its promises (`expect:`)
     Test(crate::command::test::TestArgs),
-    /// Put a hidden mistake into a running lab, to find and repair
+    /// Put a hidden mistake into a running lab, or into a copy of a lab file (-f), to find and repair
     Break(crate::command::breakage::BreakArgs),
     /// What looks wrong although it is legal: doors that stand open, ways that lead nowhere, rules of no use
     Lint(crate::command::lint::LintArgs),

@@ -148,23 +148,23 @@ impl Change {
 
     /// Where to look, without saying what it is.
     pub fn hint(&self) -> &'static str {
-        match self {
-            Self::LostRoute { .. }
-            | Self::WrongTarget { .. }
-            | Self::LostNatGateway(_)
-            | Self::SwappedRouteTable { .. } => "look at how packets are routed, there and back",
-            Self::LostRule { .. } | Self::WrongRule { .. } | Self::WrongGroup { .. } => {
-                "look at the security groups"
-            }
-            Self::DenyingEntry { .. } | Self::SwappedAcl { .. } => {
-                "what a security group remembers, a network ACL does not"
-            }
-            Self::DetachedGateway { .. } | Self::LostAddress(_) => {
-                "look at the border to the internet"
-            }
-            Self::SourceDestCheck(_) => "somebody drops what is not his own",
-            Self::Stopped(_) => "is everybody there?",
+        hint(self.kind())
+    }
+}
+
+/// Where to look for a mistake of this kind, without saying what it is.
+pub fn hint(kind: &str) -> &'static str {
+    match kind {
+        "lost-route" | "wrong-target" | "lost-nat-gateway" | "swapped-route-table" => {
+            "look at how packets are routed, there and back"
         }
+        "lost-rule" | "wrong-rule" | "wrong-group" => "look at the security groups",
+        "denying-entry" | "lost-entry" | "swapped-acl" => {
+            "what a security group remembers, a network ACL does not"
+        }
+        "detached-gateway" | "lost-address" => "look at the border to the internet",
+        "source-dest-check" | "no-forwarding" => "somebody drops what is not his own",
+        _ => "is everybody there?",
     }
 }
 

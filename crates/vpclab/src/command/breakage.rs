@@ -1,6 +1,8 @@
-//! `break`: a hidden mistake in a running lab, to find and repair.
+//! `break`: a hidden mistake in a running lab or in a copy of a lab file, to find and repair.
 //!
-//! What was there before is kept beside the lab's state: it decides whether the lab is repaired, however it was done.
+//! What was there before is kept beside the labs' state: it decides whether all is repaired, however it was done.
+
+mod written;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,19 +36,30 @@ pub struct BreakArgs {
     /// Only a mistake of this kind, such as lost-route
     #[arg(long, value_name = "KIND")]
     pub kind: Option<String>,
+    /// Write a copy of the lab file with a mistake in it, and touch no lab; default where the file's lab is not up:
+    /// NAME.broken.yaml beside it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Write over a file that is there
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What to do with a mistake.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum Verb {
-    /// Say whether the lab carries again what it carried before (exit 1: no)
+    /// Say whether the lab, or the copy of a file, carries again what it carried before (exit 1: no)
     Check,
     /// Say where to look
     Hint,
     /// Say what it was
     Reveal,
-    /// Put the lab back to what it was before
-    Undo,
+    /// Put the lab, or the copy of a file, back to what it was before
+    Undo {
+        /// Of a copy: also when it was edited since; those edits are lost
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// What is kept of a mistake.
@@ -63,6 +76,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Makes a mistake, or deals with the one that is in.
 pub fn run(arguments: &BreakArgs, global: &Global, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json])?;
+    if let Some(file) = written::meant(arguments, global)? {
+        return written::run(arguments, &file, output);
+    }
     let running = Running::open(global)?;
     let kept = read(&running)?;
     match (arguments.verb, kept) {
@@ -84,15 +100,12 @@ pub fn run(arguments: &BreakArgs, global: &Global, output: &Output) -> Result {
             say(output, "mistake", &told(&kept.fault));
             Ok(ExitCode::SUCCESS)
         }
-        (Some(Verb::Undo), Some(kept)) => undo(&running, kept, output),
+        (Some(Verb::Undo { .. }), Some(kept)) => undo(&running, kept, output),
     }
 }
 
 fn make(arguments: &BreakArgs, running: &Running, output: &Output) -> Result {
-    let seed = arguments.seed.unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.map_or(0, |now| u64::from(now.subsec_nanos()) ^ now.as_secs())
-    });
+    let seed = seed(arguments);
     let (fault, mut broken) = choose(running, arguments.kind.as_deref(), seed)?;
     let mut before = (*running.model).clone();
     before.advance_to(control::host::now());
@@ -112,6 +125,14 @@ fn make(arguments: &BreakArgs, running: &Running, output: &Output) -> Result {
         output.note("vpclab up makes the lab again what its file says; then vpclab break check says whether that was it, and what it was");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As given, else another one every time.
+fn seed(arguments: &BreakArgs) -> u64 {
+    arguments.seed.unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        now.map_or(0, |now| u64::from(now.subsec_nanos()) ^ now.as_secs())
+    })
 }
 
 /// A mistake that is felt: every kind is as likely as every other, and every mistake of a kind too.
