@@ -1,7 +1,7 @@
 //! The one registry of our own error codes: `vpclab explain VL0312` prints an entry of it.
 //!
 //! Numbers are never reused. VL00 reading, VL01 shape of the file, VL02 values, VL03 rules and names, VL04
-//! claims and probes, VL05 refusals of the cloud, VL06 what AWS's tools wrote.
+//! claims and probes, VL05 refusals of the cloud, VL06 what AWS's tools wrote, VL07 snapshots.
 
 use std::fmt;
 use std::str::FromStr;
@@ -135,6 +135,8 @@ registry! {
     NoDump = 604, "no output of AWS's tools", "Nothing in the folder is the answer of `aws ec2 describe-…`. Which call a file answers is told by its first key, such as `Vpcs`, not by its name.", "aws ec2 describe-vpcs > dump/vpcs.json";
     DumpTooLarge = 605, "a dump that is too large", "A folder may hold 10,000 JSON files of 512 MiB in all.", "one folder for each account and region";
     NotAPlan = 606, "no output of terraform show", "A JSON file given with `-f` is what `terraform show -json` writes: of a plan (`planned_values`), or of a state (`values`). The plan file itself is binary, and `terraform plan -json` writes a log.", "terraform plan -out plan.bin && terraform show -json plan.bin > plan.json";
+    SnapshotDamaged = 701, "a snapshot that cannot be used", "The file begins as a snapshot and is not whole: it is cut short, bytes of it differ from those that were written, it is larger than 256 MiB, or its tables contradict each other. Nothing of it is used. Its source says everything that it did.", "vpclab snapshot -f SOURCE -w FILE --force";
+    SnapshotOfAnotherBuild = 702, "a snapshot that another build of vpclab wrote", "Snapshots hold what the program keeps in memory, so only a build with the same types reads them: they save time, and keep nothing that the source does not say. The first lines of the file (`head -2 FILE`) tell who wrote it, when, and of what.", "vpclab snapshot -f SOURCE -w FILE --force";
 }
 
 impl fmt::Display for Code {

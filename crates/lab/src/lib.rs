@@ -4,7 +4,8 @@
 //! reads rules, claims and probes. [`Lab::apply`] lets `build` make the lab in an empty cloud by operations, and
 //! `change` take the cloud that is there to that one; [`Lab::plan`] says what that would change. Every error is a
 //! [`Diagnostic`] with a place and a [`Code`]. [`aws::read`] makes a model of what AWS's tools wrote, [`terraform::read`] one of
-//! a plan, [`export`] a lab file of a model; [`slip::slips`] are mistakes that a file offers. Pure: files come in through [`Files`].
+//! a plan, [`export`] a lab file of a model; [`slip::slips`] are mistakes that a file offers; [`snapshot`] keeps a model as
+//! one file that is read in a moment. Pure: files come in through [`Files`].
 #![forbid(unsafe_code)]
 
 pub mod aws;
@@ -19,6 +20,7 @@ pub mod load;
 mod names;
 pub mod sentence;
 pub mod slip;
+pub mod snapshot;
 pub mod source;
 pub mod terraform;
 pub mod yaml;

@@ -71,3 +71,6 @@ pub use transit_gateway::{TransitGateway, TransitGatewayAttachment, TransitGatew
 pub use tag::Tags;
 pub use traffic::{IcmpMatch, PortRange, TrafficMatch};
 pub use vpc::Vpc;
+
+/// The types of this room as one number: two programs that agree on it read each other's models in any form.
+pub const SHAPE: &str = env!("MODEL_SHAPE");

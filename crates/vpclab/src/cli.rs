@@ -24,7 +24,7 @@ pub struct Cli {
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Lab file, name of a running lab, folder of `aws ec2 describe-…` output, or what `terraform show -json` wrote (*.json); default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
+    /// Lab file, name of a running lab, folder of `aws ec2 describe-…` output, what `terraform show -json` wrote (*.json), or a snapshot; default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
     #[arg(short = 'f', long = "file", global = true, env = "VPCLAB_FILE", value_name = "FILE")]
     pub file: Option<PathBuf>,
     /// Lab; default: the one of the lab file, else the only one that is up
@@ -60,6 +60,8 @@ pub enum Command {
     /// Make a lab file of what another tool knows
     #[command(subcommand)]
     Import(crate::command::import::ImportCommand),
+    /// Keep what a source says as one file that is read in a moment
+    Snapshot(crate::command::snapshot::SnapshotArgs),
     /// Show what `up` would change, and who would reach whom then
     Plan(crate::command::plan::PlanArgs),
     /// What changes from one lab to another, and who reaches whom then

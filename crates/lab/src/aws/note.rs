@@ -3,9 +3,10 @@
 use std::fmt;
 
 use model::Origin;
+use serde::{Deserialize, Serialize};
 
 /// A remark about an import.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Note {
     /// What kind.
     pub kind: NoteKind,
@@ -16,7 +17,7 @@ pub struct Note {
 }
 
 /// Kinds of remarks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum NoteKind {
     /// The dump refers to something that it lacks; it is treated as absent.
     Missing,

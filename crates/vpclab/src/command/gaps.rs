@@ -1,7 +1,7 @@
 //! What the source of a cloud lacks. Which verdicts it touches cannot be told in general (who is missing may be anybody's
 //! peer, gateway or member), so every verdict about such a source is marked `incomplete`, with what is missing.
 
-use lab::aws::Import;
+use lab::aws::Note;
 use model::Origin;
 use proof::why::Gap;
 use serde::Serialize;
@@ -26,8 +26,8 @@ pub struct Marked<'a, T> {
 
 impl Gaps {
     /// What an import could not find.
-    pub fn of(import: &Import) -> Gaps {
-        let all = import.notes.iter().filter(|note| note.kind.leaves_a_gap());
+    pub fn of(notes: &[Note]) -> Gaps {
+        let all = notes.iter().filter(|note| note.kind.leaves_a_gap());
         Gaps(all.map(|note| Gap { kind: note.kind.as_str(), text: note.text.clone(), origin: note.origin.clone() }).collect())
     }
 

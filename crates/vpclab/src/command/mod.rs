@@ -37,6 +37,7 @@ mod report;
 pub mod running;
 pub mod sockets;
 mod sheet;
+pub mod snapshot;
 mod source;
 mod target;
 pub mod test;
@@ -81,6 +82,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(command) => import::run(&command, output),
+        Command::Snapshot(arguments) => snapshot::run(&arguments, global, output),
         Command::Plan(arguments) => plan::run(&arguments, global, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
         Command::Up(arguments) => up::run(&arguments, global, output),

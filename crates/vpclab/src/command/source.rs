@@ -1,10 +1,11 @@
-//! Where a command's cloud comes from: the lab file given, here or in a parent folder; a folder of AWS's own output; or
-//! what `terraform show -json` wrote.
+//! Where a command's cloud comes from: the lab file given, here or in a parent folder; a folder of AWS's own output; what
+//! `terraform show -json` wrote; or a snapshot of one of them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lab::aws::{DumpFile, Import, MAX_BYTES, MAX_FILES};
+use lab::aws::{DumpFile, Import, MAX_BYTES, MAX_FILES, Note};
+use lab::snapshot::{self, Problem, Snapshot};
 use lab::{Code, Files, Lab, terraform};
 use model::{Claim, Context, Model};
 use serde::de::IgnoredAny;
@@ -59,28 +60,71 @@ pub struct Described {
     pub model: Model,
     /// What is promised.
     pub claims: Vec<Claim>,
-    /// The lab file behind it; `None`: a folder of AWS's output, or a plan of Terraform.
+    /// The lab file behind it; `None`: a folder of AWS's output, a plan of Terraform, or a snapshot.
     pub lab: Option<Lab>,
     /// What is missing; whoever answers marks the answer with it.
     pub gaps: Gaps,
+    /// What was found to be missing, or taken to be so, when the source was read.
+    pub notes: Vec<Note>,
 }
 
-/// What a lab file says, a folder of `aws ec2 describe-…` output, or a plan of Terraform; what was taken to be so in a plan
-/// is said on the way.
+/// What a lab file says, a folder of `aws ec2 describe-…` output, a plan of Terraform, or a snapshot of these; what was taken
+/// to be so in a plan is said on the way.
 pub fn describe(path: &Path, output: &Output) -> Result<Described> {
+    let described = read(path, output)?;
+    described.notes.iter().filter(|note| !note.kind.leaves_a_gap()).for_each(|note| output.note(note.to_string()));
+    Ok(described)
+}
+
+fn read(path: &Path, output: &Output) -> Result<Described> {
+    if is_snapshot(path) {
+        let Snapshot { name, source, taken, notes, model, claims } = snapshot(path)?;
+        output.note(format!("{} is a snapshot of {source}, taken {}", path.display(), taken.iso8601()));
+        return Ok(Described { name, model, claims, lab: None, gaps: Gaps::of(&notes), notes });
+    }
     if is_plan(path) {
-        let import = plan(path, output)?;
-        import.notes.iter().filter(|note| !note.kind.leaves_a_gap()).for_each(|note| output.note(note.to_string()));
-        let (name, gaps) = (lab::load::stem(&path.to_string_lossy()), Gaps::of(&import));
-        return Ok(Described { name, model: import.model, claims: Vec::new(), lab: None, gaps });
+        let Import { model, notes } = plan(path, output)?;
+        let (name, gaps) = (lab::load::stem(&path.to_string_lossy()), Gaps::of(&notes));
+        return Ok(Described { name, model, claims: Vec::new(), lab: None, gaps, notes });
     }
     if !path.is_dir() {
         let lab = load(path, output)?;
-        return Ok(Described { name: lab.name.clone(), model: cloud(&lab, output)?, claims: lab.claims(), lab: Some(lab), gaps: Gaps::default() });
+        let (name, model, claims) = (lab.name.clone(), cloud(&lab, output)?, lab.claims());
+        return Ok(Described { name, model, claims, lab: Some(lab), gaps: Gaps::default(), notes: Vec::new() });
     }
-    let import = dump(path, output)?;
-    let gaps = Gaps::of(&import);
-    Ok(Described { name: dump_name(path), model: import.model, claims: Vec::new(), lab: None, gaps })
+    let Import { model, mut notes } = dump(path, output)?;
+    // The rest is told by `import`.
+    notes.retain(|note| note.kind.leaves_a_gap());
+    Ok(Described { name: dump_name(path), model, claims: Vec::new(), lab: None, gaps: Gaps::of(&notes), notes })
+}
+
+/// Whether a path is meant as a snapshot: the first bytes say so, whatever its name.
+fn is_snapshot(path: &Path) -> bool {
+    use std::io::Read;
+    let mut first = [0; snapshot::MAGIC.len()];
+    // A pipe is read once: what comes through one is a lab file.
+    let file = Some(path).filter(|path| path.is_file()).and_then(|path| std::fs::File::open(path).ok());
+    file.is_some_and(|mut file| file.read_exact(&mut first).is_ok()) && snapshot::is_meant(&first)
+}
+
+/// Reads a snapshot. Errors: those of [`snapshot::read`], with the command that makes it anew.
+fn snapshot(path: &Path) -> Result<Snapshot> {
+    use std::io::Read;
+    let failed = |e: String| Failure::usage(format!("{} cannot be read: {e}", path.display()));
+    let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
+    let size = file.metadata().map_or(0, |data| data.len()).min(snapshot::MAX_BYTES);
+    let mut bytes = Vec::with_capacity(size as usize + 1);
+    // One byte more than may be tells what is too large.
+    file.take(snapshot::MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| failed(e.to_string()))?;
+    let read = snapshot::read(&bytes);
+    read.map_err(|problem| {
+        let source = match &problem {
+            Problem::Foreign { source_name, .. } if !source_name.is_empty() => source_name.clone(),
+            _ => "SOURCE".to_owned(),
+        };
+        let failure = failed(format!("{problem} [{}]", problem.code()));
+        failure.hint(format!("make it anew: vpclab snapshot -f {source} -w {} --force", path.display()))
+    })
 }
 
 /// Whether a path is meant as a plan or state of Terraform, not as a lab file: JSON is YAML too, so the content decides.
@@ -171,6 +215,10 @@ fn collect(folder: &Path, depth: usize, left: &mut u64, files: &mut Vec<DumpFile
 
 /// Reads a lab file.
 pub fn load(path: &Path, output: &Output) -> Result<Lab> {
+    if is_snapshot(path) {
+        let failure = Failure::usage(format!("{} is a snapshot, not a lab file", path.display()));
+        return Err(failure.hint("why, matrix, who, what, test, lint, diff and graph read it with -f"));
+    }
     if path.is_dir() {
         let failure = Failure::usage(format!("{} is a folder, not a lab file", path.display()));
         let folder = path.display();

@@ -51,7 +51,7 @@ impl Target {
     }
 
     fn of_file(path: &Path, output: &Output) -> Result<Target> {
-        let Described { name, model, claims, lab, gaps } = describe(path, output)?;
+        let Described { name, model, claims, lab, gaps, .. } = describe(path, output)?;
         let Some(lab) = lab else { return Ok(Target { name, model: Arc::new(model), claims, gaps, running: None }) };
         if let Some(running) = Running::find(&lab.name)? {
             let from = running.file.clone();
