@@ -36,6 +36,9 @@ pub struct Global {
     /// Short for -o json
     #[arg(long, global = true, conflicts_with = "output")]
     pub json: bool,
+    /// Print this part of the JSON, as `aws --query` does (JMESPath): `--query '[].name'`
+    #[arg(long, global = true, value_name = "EXPRESSION", value_parser = crate::output::query)]
+    pub query: Option<String>,
     /// Use colour
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub color: ColorChoice,

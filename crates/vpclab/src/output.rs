@@ -19,6 +19,8 @@ pub enum Format {
     Wide,
     /// JSON with stable keys.
     Json,
+    /// The same as YAML.
+    Yaml,
     /// Names only, one a line.
     Name,
     /// Comma-separated values.
@@ -37,8 +39,10 @@ pub enum Format {
 
 /// Where a command prints.
 pub struct Output {
-    /// What was asked for.
+    /// What the command makes: what was asked for, and JSON where that is YAML or a part of the JSON.
     pub format: Format,
+    as_yaml: bool,
+    query: Option<String>,
     colour: bool,
     quiet: bool,
 }
@@ -52,8 +56,20 @@ impl Output {
             ColorChoice::Never => false,
             ColorChoice::Auto => std::env::var_os("NO_COLOR").is_none() && std::io::stdout().is_terminal(),
         };
-        let format = if global.json { Format::Json } else { global.output };
-        Output { format, colour, quiet: global.quiet }
+        let asked = if global.json { Format::Json } else { global.output };
+        let as_yaml = asked == Format::Yaml;
+        // A query is asked of JSON; nobody has to say that twice.
+        let is_json = as_yaml || (global.query.is_some() && asked == Format::Table);
+        let format = if is_json { Format::Json } else { asked };
+        Output { format, as_yaml, query: global.query.clone(), colour, quiet: global.quiet }
+    }
+
+    /// Refuses a query of what is not JSON.
+    pub fn check_query(&self) -> Result<()> {
+        if self.query.is_some() && !matches!(self.format, Format::Json | Format::Aws) {
+            return Err(Failure::usage("--query asks JSON, and this prints none").hint("-o json, yaml or aws"));
+        }
+        Ok(())
     }
 
     /// Refuses a format that makes no sense for a command.
@@ -62,8 +78,12 @@ impl Output {
             return Ok(());
         }
         let name = |format: &Format| format.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        let known: Vec<String> = formats.iter().map(name).collect();
-        Err(Failure::usage(format!("this command does not print as {}", name(&self.format))).hint(format!("-o {}", known.join(", "))))
+        let mut known: Vec<String> = formats.iter().map(name).collect();
+        if formats.contains(&Format::Json) {
+            known.push(name(&Format::Yaml));
+        }
+        let asked = if self.as_yaml { Format::Yaml } else { self.format };
+        Err(Failure::usage(format!("this command does not print as {}", name(&asked))).hint(format!("-o {}", known.join(", "))))
     }
 
     /// Whether only what was asked for is printed.
@@ -82,10 +102,24 @@ impl Output {
         let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
     }
 
-    /// A value as JSON.
+    /// A value as JSON; the part of it that `--query` asks for, as YAML when asked for.
     pub fn json<T: Serialize>(&self, value: &T) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::environment(e.to_string()))?;
-        self.line(text);
+        match &self.query {
+            None => self.data(value),
+            Some(query) => {
+                let failed = |e: jmespath::JmespathError| Failure::usage(format!("--query: {}", e.to_string().trim_end()));
+                self.data(&jmespath::compile(query).and_then(|query| query.search(value)).map_err(failed)?)
+            }
+        }
+    }
+
+    fn data<T: Serialize>(&self, value: &T) -> Result<()> {
+        let text = if self.as_yaml {
+            serde_saphyr::to_string(value).map_err(|e| e.to_string())
+        } else {
+            serde_json::to_string_pretty(value).map_err(|e| e.to_string())
+        };
+        self.line(text.map_err(Failure::environment)?.trim_end());
         Ok(())
     }
 
@@ -159,6 +193,11 @@ pub enum ColorChoice {
     Always,
     /// Never.
     Never,
+}
+
+/// Reads a JMESPath expression as far as its grammar goes; it is compiled again where it is used.
+pub fn query(text: &str) -> std::result::Result<String, String> {
+    jmespath::compile(text).map(|_| text.to_owned()).map_err(|e| e.to_string().trim_end().to_owned())
 }
 
 /// RFC 4180.

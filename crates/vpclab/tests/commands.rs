@@ -86,3 +86,27 @@ fn a_block_with_host_bits_is_told_what_it_may_mean() {
         assert_eq!(text(&done.stderr), format!("error: `{typed}` has host bits set\nhint: did you mean {wanted}?\n"));
     }
 }
+
+#[test]
+fn yaml_says_what_json_says_and_a_query_takes_a_part_of_it() {
+    let cut = ["cidr", "split", "10.0.0.0/24", "/26", "/26"];
+    let shaped = |flags: &[&str]| vpclab(&[&cut[..], flags].concat());
+    let json: serde_json::Value = serde_json::from_slice(&shaped(&["-o", "json"]).stdout).unwrap();
+    let yaml = text(&shaped(&["-o", "yaml"]).stdout);
+    assert!(yaml.starts_with(|first: char| first.is_ascii_lowercase()), "{yaml}");
+    assert_eq!(serde_saphyr::from_str::<serde_json::Value>(&yaml).unwrap(), json);
+
+    let key = json.as_object().unwrap().keys().next().unwrap();
+    let part: serde_json::Value = serde_json::from_slice(&shaped(&["--query", key]).stdout).unwrap();
+    assert_eq!(part, json[key]);
+
+    for (flags, said) in [
+        (&["--query", "[.name"][..], "Parse error"),
+        (&["--query", "nothing(@)"], "undefined function"),
+        (&["--query", "a", "-o", "csv"], "--query asks JSON"),
+    ] {
+        let refused = shaped(flags);
+        assert_eq!(refused.status.code(), Some(2), "{flags:?}");
+        assert!(text(&refused.stderr).contains(said), "{}", text(&refused.stderr));
+    }
+}

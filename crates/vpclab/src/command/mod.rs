@@ -61,6 +61,7 @@ use crate::output::{Format, Output};
 
 /// Runs one command.
 pub fn run(command: Command, global: &Global, output: &Output) -> Result {
+    output.check_query()?;
     if matches!(output.format, Format::Tap | Format::Junit) && !matches!(command, Command::Test(_) | Command::Matrix(_)) {
         return Err(Failure::usage("only `test` reports as TAP or JUnit").hint("-o table or json"));
     }
