@@ -41,7 +41,15 @@ bench:
 	$(BENCH) memory
 	$(BENCH) command
 
-# The same sizes on Mininet, where it is installed; it takes minutes for 1,000 hosts.
-bench-peers:
+# The same sizes on Mininet, where it is installed; it takes minutes for 1,000 hosts. Then the proof beside two analyzers,
+# each in a Python environment of its own below the target folder: what they need differs.
+PEERS = $(or $(CARGO_TARGET_DIR),target)/peers
+bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.1.0
 	cargo build --release -p bench
 	$(BENCH) lifecycle --peers
+	$(BENCH) --runs 3 analyzers --environments $(PEERS)
+
+$(PEERS)/%:
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet $(notdir $(@D))==$(@F)
+	touch $@

@@ -48,7 +48,7 @@ pub fn measure(sizes: &[usize], runs: usize, environments: &Path, most: u64) -> 
         for analyzer in [AWS_VPC_ANALYZER, NETWORK_CONFIG_ANALYZER] {
             match analyzer.python(environments) {
                 Some(python) => peers.push(Peer { analyzer, python, most, gave_up: false }),
-                None => println!("{} is not below {} (`make bench-peers` puts it there): left out", analyzer.name, environments.display()),
+                None => println!("{} is left out: not below {}; `make bench-peers`", analyzer.name, environments.display()),
             }
         }
         let (mut rows, mut versions) = (Vec::new(), BTreeMap::new());
@@ -129,11 +129,13 @@ fn one(
         ];
         if peer.gave_up {
             let most = peer.most.as_secs_f64();
-            row.extend(["–".to_owned(), format!("> {most}"), milliseconds(&own_answers)]);
-            row.extend([at_least(most, &own_answers), format!("> {most}"), milliseconds(&own_whole), at_least(most, &own_whole)]);
-            row.push("–".to_owned());
+            let none = || "–".to_owned();
+            // How much of it went to reading nobody knows: the whole process is all that can be compared.
+            row.extend([none(), none(), milliseconds(&own_answers), none(), format!("> {most}"), milliseconds(&own_whole)]);
+            row.extend([format!("> {:.0}", most / own_whole.median()), none()]);
         } else {
-            row.extend([reads.show(2), answers.show(2), milliseconds(&own_answers), format!("{:.0}", answers.ratio(&own_answers))]);
+            row.extend([reads.show(3), answers.show(3), milliseconds(&own_answers)]);
+            row.push(format!("{:.0}", answers.ratio(&own_answers)));
             row.extend([whole.show(2), milliseconds(&own_whole), format!("{:.0}", whole.ratio(&own_whole))]);
             row.push(format!("yes, {compared} questions"));
         }
@@ -144,10 +146,6 @@ fn one(
 
 fn milliseconds(figure: &Figure) -> String {
     Figure { values: figure.values.iter().map(|seconds| seconds * 1e3).collect() }.show(2)
-}
-
-fn at_least(seconds: f64, own: &Figure) -> String {
-    format!("> {:.0}", seconds / own.median())
 }
 
 fn write(folder: &Path, files: &BTreeMap<&'static str, Value>) -> Result {
@@ -169,8 +167,8 @@ fn compare(said: &Said, expected: &Answer, name: &str, size: usize) -> Result<us
         for (from, (own, other)) in ours.iter().zip(theirs).enumerate() {
             if let Some(to) = own.bytes().zip(other.bytes()).position(|(own, other)| own != other) {
                 let digit = |line: &str| line.as_bytes()[to] as char;
-                let message = format!("{name}, {size} interfaces, {packet}: from {from} to {to} (in the order of their ids) it says ");
-                return Err(format!("{message}{}, the proof {}", digit(other), digit(own)).into());
+                let place = format!("{name}, {size} interfaces, {packet}: from {from} to {to} (in the order of their ids)");
+                return Err(format!("{place} it says {}, the proof {}", digit(other), digit(own)).into());
             }
         }
     }

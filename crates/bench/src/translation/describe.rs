@@ -34,8 +34,9 @@ pub fn describe(model: &Model, references: References) -> BTreeMap<&'static str,
                 })
                 .collect();
             json!({
-                "VpcId": vpc.id, "OwnerId": model.account_id, "State": "available", "IsDefault": false, "DhcpOptionsId": "default",
+                "VpcId": vpc.id, "OwnerId": model.account_id, "State": "available", "IsDefault": false,
                 "CidrBlock": vpc.cidr_blocks.first().map(|block| block.block), "CidrBlockAssociationSet": blocks,
+                "DhcpOptionsId": "default",
             })
         })
         .collect();
@@ -58,7 +59,8 @@ pub fn describe(model: &Model, references: References) -> BTreeMap<&'static str,
             };
             json!({
                 "GroupId": group.id, "GroupName": group.group_name, "Description": group.description, "VpcId": group.vpc_id,
-                "OwnerId": model.account_id, "IpPermissions": permissions(&group.ingress), "IpPermissionsEgress": permissions(&group.egress),
+                "OwnerId": model.account_id, "IpPermissions": permissions(&group.ingress),
+                "IpPermissionsEgress": permissions(&group.egress),
             })
         })
         .collect();
@@ -78,7 +80,8 @@ fn members(model: &Model) -> BTreeMap<&SecurityGroupId, Vec<Ipv4Net>> {
     let mut members: BTreeMap<_, Vec<Ipv4Net>> = BTreeMap::new();
     for interface in model.network_interfaces.values() {
         for group in &interface.groups {
-            members.entry(group).or_default().extend(interface.private_ip_addresses.iter().map(|address| Ipv4Net::from(*address)));
+            let addresses = interface.private_ip_addresses.iter().map(|address| Ipv4Net::from(*address));
+            members.entry(group).or_default().extend(addresses);
         }
     }
     members
@@ -180,7 +183,8 @@ fn interfaces(model: &Model) -> Vec<Value> {
         });
         json!({
             "NetworkInterfaceId": interface.id, "SubnetId": interface.subnet_id, "VpcId": interface.vpc_id,
-            "OwnerId": model.account_id, "InterfaceType": "interface", "Status": "in-use", "MacAddress": interface.mac_address.to_string(),
+            "OwnerId": model.account_id, "InterfaceType": "interface", "Status": "in-use",
+            "MacAddress": interface.mac_address.to_string(),
             "PrivateIpAddress": interface.primary_address(), "PrivateIpAddresses": addresses, "Ipv6Addresses": [],
             "SourceDestCheck": interface.source_dest_check, "Groups": groups, "Attachment": attachment, "TagSet": [],
         })

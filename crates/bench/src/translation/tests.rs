@@ -14,8 +14,9 @@ use crate::answer::Answer;
 const ASKED: [ProbePacket; 4] = [ProbePacket::Tcp(443), ProbePacket::Tcp(22), ProbePacket::Tcp(8_050), ProbePacket::Udp(53)];
 
 fn read_back(common: &Common, references: References) -> model::Model {
-    let files = describe(&common.model, references).into_iter().map(|(name, json)| DumpFile { name: name.into(), text: json.to_string() });
-    let import = lab::aws::read(files.collect(), Timestamp(0)).unwrap_or_else(|e| panic!("{e}"));
+    let file = |(name, json): (&str, Value)| DumpFile { name: name.into(), text: json.to_string() };
+    let files = describe(&common.model, references).into_iter().map(file).collect();
+    let import = lab::aws::read(files, Timestamp(0)).unwrap_or_else(|e| panic!("{e}"));
     assert!(!import.is_incomplete(), "{:#?}", import.notes);
     import.model
 }
@@ -46,7 +47,9 @@ fn open_by_policies(policies: &[Value], from: &Value, to: &Value, packet: Option
                 port_fits(rule) && peers.is_none_or(|peers| peers.iter().any(|peer| selects(&peer["podSelector"], other)))
             })
     };
-    let some = |list: &str, key: &str, own: &Value, other: &Value| policies.iter().any(|policy| side(policy, list, key, own, other));
+    let some = |list: &str, key: &str, own: &Value, other: &Value| {
+        policies.iter().any(|policy| side(policy, list, key, own, other))
+    };
     some("ingress", "from", to, from) && some("egress", "to", from, to)
 }
 
