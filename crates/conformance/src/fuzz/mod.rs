@@ -2,14 +2,16 @@
 //! cut down to what it needs.
 //!
 //! [`clouds`] writes lab files, [`probes`] chooses what to send so that every verdict and stage has its share, [`tally`]
-//! counts what decided, [`shrink`] makes a difference small. A seed stands for one cloud and its probes, whatever the
+//! counts what decided, [`shrink`] makes a difference small, [`round`] does many clouds at a time. A seed stands for one cloud and its probes, whatever the
 //! seeds before it were.
 
 pub mod clouds;
 pub mod probes;
+pub mod round;
 pub mod shrink;
 pub mod tally;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,17 +19,20 @@ use fabric::engine::{Answer, EngineError, Outcome, Request};
 use fabric::{Component, Engine, Fabric};
 use lab::Files;
 use model::{Context, Model, Timestamp};
+use serde::Serialize;
 
 use crate::engine::{EngineName, StartError};
 use probes::Named;
 use tally::Tally;
 
+pub use round::{Report, Round};
+
 /// An engine under test, by how a fresh one starts.
 pub struct Contender<'a> {
     /// Its name in reports.
     pub name: &'a str,
-    /// Starts a fresh one.
-    pub start: Box<dyn Fn() -> Result<Box<dyn Engine>, StartError> + 'a>,
+    /// Starts a fresh one, in whatever thread.
+    pub start: Box<dyn Fn() -> Result<Box<dyn Engine>, StartError> + Send + Sync + 'a>,
 }
 
 impl Contender<'static> {
@@ -110,6 +115,13 @@ impl Told {
         self.outcome == other.outcome && (self.at.is_none() || other.at.is_none() || self.at == other.at)
     }
 
+    /// The sentence without names and addresses: differences that share it have likely one cause.
+    fn kind(&self) -> String {
+        let outcome = self.outcome.split([',', ':']).next().unwrap_or_default();
+        let at = format!("{:?}", self.at);
+        format!("{outcome} {}", at.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default())
+    }
+
     fn line(&self, fabric: &Fabric) -> String {
         let at = self.at.map_or_else(String::new, |at| format!(" at {}", at.label(fabric)));
         format!("{}{at}", self.outcome)
@@ -127,8 +139,34 @@ pub struct Difference {
     pub probe: Named,
     /// What each engine says: its name, and the sentence.
     pub said: Vec<(String, String)>,
-    /// Whether the probe alone shows it on a fresh engine; otherwise it needs those sent before it, and is not cut down.
-    pub alone: bool,
+    /// What became of it.
+    pub fate: Fate,
+    kind: String,
+}
+
+/// What became of a difference when it was looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// The probe alone shows it on fresh engines; the lab is cut down.
+    CutDown,
+    /// It needs the probes before it; the lab is the whole one.
+    NeedsOthers,
+    /// Asked again, alone and with all others, the engines agreed; the lab is the whole one.
+    NotSeenAgain,
+    /// One of its kind was cut down already; the lab is the whole one.
+    LikeAnother,
+}
+
+impl Fate {
+    fn remark(self) -> Option<&'static str> {
+        match self {
+            Self::CutDown => None,
+            Self::NeedsOthers => Some("only after the probes before it; the lab is the whole one"),
+            Self::NotSeenAgain => Some("asked again, they agree: an engine that wavers, or a machine with too much to do"),
+            Self::LikeAnother => Some("one of this kind is cut down already; the lab is the whole one"),
+        }
+    }
 }
 
 impl fmt::Display for Difference {
@@ -137,22 +175,17 @@ impl fmt::Display for Difference {
         for (engine, sentence) in &self.said {
             writeln!(f, "  {engine}: {sentence}")?;
         }
-        if !self.alone {
-            writeln!(f, "  only after the probes before it; the lab is the whole one")?;
+        match self.fate.remark() {
+            Some(remark) => writeln!(f, "  {remark}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// What a round found.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Clouds tried.
-    pub labs: u64,
-    /// What decided.
-    pub tally: Tally,
-    /// Differences by seed.
-    pub differences: Vec<Difference>,
+/// Two engines at odds over a probe: each one's sentence, and what all such quarrels have in common.
+pub(crate) struct Quarrel {
+    said: Vec<(String, String)>,
+    kind: String,
 }
 
 /// Sends the probes through each contender and says what each told, probe by probe.
@@ -172,15 +205,25 @@ fn told(cloud: &Cloud, seed: u64, requests: &[Request], contenders: &[Contender<
 }
 
 /// What each contender says where two of them differ.
-fn quarrel(cloud: &Cloud, told: &[Vec<Told>], index: usize, contenders: &[Contender<'_>]) -> Option<Vec<(String, String)>> {
+fn quarrel(cloud: &Cloud, told: &[Vec<Told>], index: usize, contenders: &[Contender<'_>]) -> Option<Quarrel> {
     let said: Vec<&Told> = told.iter().map(|answers| &answers[index]).collect();
     let agree = said.iter().enumerate().all(|(i, one)| said[i + 1..].iter().all(|other| one.agrees(other)));
-    let lines = || contenders.iter().zip(&said).map(|(c, said)| (c.name.to_owned(), said.line(&cloud.fabric))).collect();
-    (!agree).then(lines)
+    let named = || contenders.iter().zip(&said);
+    (!agree).then(|| Quarrel {
+        said: named().map(|(c, said)| (c.name.to_owned(), said.line(&cloud.fabric))).collect(),
+        kind: named().map(|(c, said)| format!("{} {}; ", c.name, said.kind())).collect(),
+    })
 }
 
-/// The differences on the cloud of one seed, each cut down, and what the proof engine says decided there.
-pub fn lab(seed: u64, probes: usize, contenders: &[Contender<'_>]) -> Result<(Vec<Difference>, Tally), FuzzError> {
+/// What is seen on the cloud of a seed: its text, the quarrels by probe, and what the proof engine says decided there.
+struct Sight {
+    text: String,
+    chosen: Vec<Named>,
+    quarrels: Vec<(usize, Quarrel)>,
+    tally: Tally,
+}
+
+fn look(seed: u64, probes: usize, contenders: &[Contender<'_>]) -> Result<Sight, FuzzError> {
     let text = clouds::lab(seed);
     let cloud = Cloud::of(&text, seed).map_err(|reason| FuzzError::Cloud { seed, reason: format!("{reason}\n{text}") })?;
     let (chosen, tally) = probes::choose(&cloud, seed, probes)?;
@@ -189,38 +232,46 @@ pub fn lab(seed: u64, probes: usize, contenders: &[Contender<'_>]) -> Result<(Ve
         return Err(FuzzError::Cloud { seed, reason: "a probe names what is not there".to_owned() });
     }
     let told = told(&cloud, seed, &requests, contenders)?;
+    let quarrels = (0..chosen.len()).filter_map(|index| Some((index, quarrel(&cloud, &told, index, contenders)?)));
+    let quarrels = quarrels.collect();
+    Ok(Sight { text, chosen, quarrels, tally })
+}
+
+/// The quarrels of a cloud as differences; one of each kind that `known` lacks is cut down.
+fn differences(seed: u64, sight: Sight, contenders: &[Contender<'_>], known: &mut BTreeSet<String>) -> Vec<Difference> {
+    let mut again = None;
     let mut found = Vec::new();
-    for (index, probe) in chosen.iter().enumerate() {
-        if let Some(said) = quarrel(&cloud, &told, index, contenders) {
-            found.push(shrink::shrink(seed, &text, probe, said, contenders));
+    for (index, Quarrel { said, kind }) in sight.quarrels {
+        let (probe, lab) = (sight.chosen[index].clone(), sight.text.clone());
+        let mut whole = Difference { seed, lab, probe, said, fate: Fate::LikeAnother, kind };
+        if known.contains(&whole.kind) {
+            found.push(whole);
+            continue;
         }
+        if let Some(small) = shrink::shrink(&whole, contenders) {
+            known.insert(whole.kind);
+            found.push(small);
+            continue;
+        }
+        let again = again.get_or_insert_with(|| look(seed, sight.chosen.len(), contenders));
+        let stays = again.as_ref().is_ok_and(|again| again.quarrels.iter().any(|(other, _)| *other == index));
+        whole.fate = if stays { Fate::NeedsOthers } else { Fate::NotSeenAgain };
+        found.push(whole);
     }
-    Ok((found, tally))
+    found
+}
+
+/// The differences on the cloud of one seed, one of a kind cut down, and what the proof engine says decided there.
+pub fn lab(seed: u64, probes: usize, contenders: &[Contender<'_>]) -> Result<(Vec<Difference>, Tally), FuzzError> {
+    let sight = look(seed, probes, contenders)?;
+    let tally = sight.tally.clone();
+    Ok((differences(seed, sight, contenders, &mut BTreeSet::new()), tally))
 }
 
 /// What engines say of one probe alone on a lab, if the lab is legal, the probe's ends are there and two of them differ.
-pub(crate) fn differ_alone(text: &str, seed: u64, probe: &Named, contenders: &[Contender<'_>]) -> Option<Vec<(String, String)>> {
+pub(crate) fn differ_alone(text: &str, seed: u64, probe: &Named, contenders: &[Contender<'_>]) -> Option<Quarrel> {
     let cloud = Cloud::of(text, seed).ok()?;
     let request = probe.request(&cloud.fabric)?;
     let told = told(&cloud, seed, &[request], contenders).ok()?;
     quarrel(&cloud, &told, 0, contenders)
-}
-
-/// A round: the clouds of `labs` seeds from `first` on, `probes` in each; `heard` is told of each lab when it is done.
-pub fn run(
-    first: u64,
-    labs: u64,
-    probes: usize,
-    contenders: &[Contender<'_>],
-    mut heard: impl FnMut(u64, &[Difference]),
-) -> Result<Report, FuzzError> {
-    let mut report = Report::default();
-    for seed in (0..labs).map(|offset| first.wrapping_add(offset)) {
-        let (found, tally) = lab(seed, probes, contenders)?;
-        heard(seed, &found);
-        report.labs += 1;
-        report.tally.add(tally);
-        report.differences.extend(found);
-    }
-    Ok(report)
 }

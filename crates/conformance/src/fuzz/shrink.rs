@@ -3,34 +3,38 @@
 //! Works on the text: a line with all that is indented below it, then one part between commas of a line. What is not a
 //! lab any more, or lacks an end of the probe, is simply no step.
 
-use super::probes::Named;
-use super::{Contender, Difference, differ_alone};
+use std::time::{Duration, Instant};
+
+use super::{Contender, Difference, Fate, Quarrel, differ_alone};
 
 /// Labs tried for one difference, each of which every engine brings up.
 const MOST_TRIES: usize = 400;
+/// How long one difference may take: a lab that loses the probe in silence is waited for each time.
+const MOST_TIME: Duration = Duration::from_secs(180);
 
-/// The difference with the smallest lab that was found.
-pub fn shrink(seed: u64, text: &str, probe: &Named, said: Vec<(String, String)>, contenders: &[Contender<'_>]) -> Difference {
-    let whole = Difference { seed, lab: text.to_owned(), probe: probe.clone(), said, alone: false };
-    let Some(said) = differ_alone(text, seed, probe, contenders) else { return whole };
-    let mut best = Difference { said, alone: true, ..whole };
+/// The difference with the smallest lab that was found; `None` if the probe alone does not show it.
+pub fn shrink(whole: &Difference, contenders: &[Contender<'_>]) -> Option<Difference> {
+    let until = Instant::now() + MOST_TIME;
+    let alone = |text: &str| differ_alone(text, whole.seed, &whole.probe, contenders);
+    let Quarrel { said, kind } = alone(&whole.lab)?;
+    let mut best = Difference { said, kind, fate: Fate::CutDown, ..whole.clone() };
     let mut tries = 0;
     loop {
         let before = best.lab.len();
         for cut in [without_line as Cut, without_part as Cut] {
             let mut place = 0;
-            while tries < MOST_TRIES {
+            while tries < MOST_TRIES && Instant::now() < until {
                 let Some(smaller) = cut(&best.lab, place) else { break };
                 tries += 1;
-                match differ_alone(&smaller, seed, probe, contenders) {
+                match alone(&smaller) {
                     // What follows has moved to this place.
-                    Some(said) => best = Difference { lab: smaller, said, ..best },
-                    None => place += 1,
+                    Some(quarrel) if quarrel.kind == best.kind => best = Difference { lab: smaller, said: quarrel.said, ..best },
+                    _ => place += 1,
                 }
             }
         }
-        if best.lab.len() == before || tries >= MOST_TRIES {
-            return best;
+        if best.lab.len() == before || tries >= MOST_TRIES || Instant::now() >= until {
+            return Some(best);
         }
     }
 }

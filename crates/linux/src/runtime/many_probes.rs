@@ -10,7 +10,7 @@ use super::error::Result;
 use super::exchange::SILENCE;
 use super::volley::{Shot, Verdict, Volley, can_be_tagged};
 
-/// How long the first volley waits in silence. What it does not decide is asked again, with all patience.
+/// How long the first volley waits in silence. What it does not decide is asked once more, with all patience.
 const FIRST_PATIENCE: Duration = Duration::from_millis(250);
 /// Probes of one volley at most: what routers remember of them stays below what conntrack holds on a small machine.
 const VOLLEY: usize = 16_384;
@@ -20,7 +20,7 @@ const SPARE_DESCRIPTORS: u64 = 256;
 
 type Answered = std::result::Result<Answer, EngineError>;
 
-/// So many silent probes are asked once more, each alone: it takes a second and a half.
+/// So many silent probes are asked once more each alone, which takes a second and a half, and more of them together.
 const ASKED_ALONE: usize = 8;
 
 impl Engine {
@@ -61,7 +61,10 @@ impl Engine {
                 }
             }
             let silent = self.volleys(shots, FIRST_PATIENCE, &mut answers, requests);
-            self.volleys(silent, SILENCE, &mut answers, requests);
+            // What a system itself did not send, a single probe sees; to ask many alone would take minutes.
+            if silent.len() > ASKED_ALONE {
+                self.volleys(silent, SILENCE, &mut answers, requests);
+            }
         }
         let all = answers.into_iter().zip(requests);
         all.map(|(answer, request)| answer.unwrap_or_else(|| self.probe(request))).collect()
@@ -76,7 +79,7 @@ impl Engine {
         answers: &mut [Option<Answered>],
         requests: &[Request],
     ) -> Vec<(usize, Shot)> {
-        let (mut silent, few) = (Vec::new(), shots.len() <= ASKED_ALONE);
+        let mut silent = Vec::new();
         while !shots.is_empty() {
             let rest = shots.split_off(next_volley(&shots, self.flows_at_once()));
             let (indices, volley): (Vec<usize>, Vec<Shot>) = std::mem::replace(&mut shots, rest).into_iter().unzip();
@@ -89,8 +92,6 @@ impl Engine {
                         silent.push((index, shot));
                         continue;
                     }
-                    // What a system itself did not send, a single probe sees; to ask many alone would take minutes.
-                    Verdict::Silence(_) if few => continue,
                     Verdict::Silence(leg) => Outcome::Dropped(Drop { leg, at: None, code: None, reason: None }),
                     Verdict::Unclear => continue,
                 };

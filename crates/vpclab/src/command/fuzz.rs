@@ -2,16 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use conformance::EngineName;
 use conformance::fuzz::tally::{STAGES, Verdict, unreached};
-use conformance::fuzz::{self, Contender, Difference, FuzzError, Report};
+use conformance::fuzz::{self, Contender, Difference, FuzzError, Report, Round};
 use serde_json::{Value, json};
 
 use crate::cli::engine;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
+
+/// Between two words on how far it is.
+const PAUSE: Duration = Duration::from_secs(15);
+/// Differences written into a folder; beyond, something is wrong at large.
+const MOST_SAVED: usize = 1_000;
 
 /// `conformance fuzz`.
 #[derive(Debug, Args)]
@@ -28,6 +34,12 @@ pub struct FuzzArgs {
     /// Probes in each cloud
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub probes: u64,
+    /// Clouds at a time; default: four for each processor, since a lab mostly waits
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=64))]
+    pub jobs: Option<u64>,
+    /// Begin no cloud after so many minutes
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub within: Option<u64>,
     /// Write the lab file of each difference, cut down, and what to type into this folder
     #[arg(long, value_name = "DIR")]
     pub save: Option<PathBuf>,
@@ -50,24 +62,39 @@ pub fn run(arguments: &FuzzArgs, output: &Output) -> Result {
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     let contenders: Vec<Contender<'_>> = engines.iter().copied().map(Contender::of).collect();
-    let mut found = 0;
+    let started = Instant::now();
+    let round = Round {
+        first: arguments.seed,
+        labs: arguments.labs,
+        probes: arguments.probes as usize,
+        jobs: arguments.jobs.map_or_else(jobs, |jobs| jobs as usize),
+        until: arguments.within.map(|minutes| started + Duration::from_secs(60 * minutes)),
+    };
+    let (mut count, mut told, mut unsaved) = (0, started, None);
     let heard = |seed: u64, differences: &[Difference]| {
-        found += differences.len();
+        for difference in differences {
+            count += 1;
+            output.note(difference.to_string().trim_end());
+            if let Some(folder) = arguments.save.as_deref().filter(|_| count <= MOST_SAVED) {
+                let saved = save(folder, count, difference, &again(&engines, seed, arguments.probes));
+                unsaved = unsaved.take().or(saved.err());
+            }
+        }
         let done = seed - arguments.seed + 1;
-        if done % 100 == 0 || done == arguments.labs {
-            output.note(format!("{done} of {} clouds, {found} differences", arguments.labs));
+        if done == arguments.labs || told.elapsed() >= PAUSE || !differences.is_empty() {
+            told = Instant::now();
+            let seconds = started.elapsed().as_secs();
+            output.note(format!("{done} of {} clouds in {seconds} s, {count} differences", arguments.labs));
         }
     };
-    let report = fuzz::run(arguments.seed, arguments.labs, arguments.probes as usize, &contenders, heard);
+    let report = fuzz::round::run(round, &contenders, heard);
     let report = report.map_err(|error| match error {
         FuzzError::Start(_) => Failure::environment(error.to_string()).hint("vpclab doctor"),
         FuzzError::Cloud { seed, .. } => Failure::environment(error.to_string()).hint(again(&engines, seed, arguments.probes)),
     })?;
     let again = |difference: &Difference| again(&engines, difference.seed, arguments.probes);
-    if let Some(folder) = &arguments.save {
-        for (number, difference) in report.differences.iter().enumerate() {
-            save(folder, number, difference, &again(difference))?;
-        }
+    if let Some(failure) = unsaved {
+        return Err(failure);
     }
     match output.format {
         Format::Json => output.json(&object(arguments, &engines, &report, again))?,
@@ -80,10 +107,16 @@ pub fn run(arguments: &FuzzArgs, output: &Output) -> Result {
                 }
             }
             output.line(report.tally.to_string().trim_end());
-            output.line(format!("{} clouds, {} differences", report.labs, report.differences.len()));
+            output.line(format!("{} clouds, {} differences", report.labs, report.count));
         }
     }
-    Ok(if report.differences.is_empty() { ExitCode::SUCCESS } else { exit::DISAGREEMENT.into() })
+    Ok(if report.count == 0 { ExitCode::SUCCESS } else { exit::DISAGREEMENT.into() })
+}
+
+/// A lab is a few processes and sockets that wait; more at a time would only wait for a processor.
+fn jobs() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (4 * processors).min(16)
 }
 
 fn again(engines: &[EngineName], seed: u64, probes: u64) -> String {
@@ -92,7 +125,7 @@ fn again(engines: &[EngineName], seed: u64, probes: u64) -> String {
 }
 
 fn save(folder: &Path, number: usize, difference: &Difference, again: &str) -> Result<()> {
-    let path = folder.join(format!("seed-{}-{}.yaml", difference.seed, number + 1));
+    let path = folder.join(format!("seed-{}-{number}.yaml", difference.seed));
     let comment: String = difference.to_string().lines().map(|line| format!("# {line}\n")).collect();
     let failed = |e| Failure::environment(format!("{}: {e}", path.display()));
     std::fs::write(&path, format!("{comment}# again: {again}\n{}", difference.lab)).map_err(failed)
@@ -110,7 +143,7 @@ fn object(arguments: &FuzzArgs, engines: &[EngineName], report: &Report, again: 
     });
     let difference = |d: &Difference| {
         let said: serde_json::Map<String, Value> = d.said.iter().map(|(engine, text)| (engine.clone(), json!(text))).collect();
-        json!({"seed": d.seed, "probe": d.probe.to_string(), "said": said, "alone": d.alone, "lab": d.lab, "again": again(d)})
+        json!({"seed": d.seed, "probe": d.probe.to_string(), "said": said, "fate": d.fate, "lab": d.lab, "again": again(d)})
     };
     json!({
         "engines": engines.iter().map(|engine| engine.as_str()).collect::<Vec<_>>(),
@@ -119,6 +152,7 @@ fn object(arguments: &FuzzArgs, engines: &[EngineName], report: &Report, again: 
         "probes": report.tally.probes(),
         "verdicts": verdicts.into_iter().collect::<serde_json::Map<_, _>>(),
         "stages": stages.into_iter().collect::<serde_json::Map<_, _>>(),
+        "count": report.count,
         "differences": report.differences.iter().map(difference).collect::<Vec<_>>(),
     })
 }
