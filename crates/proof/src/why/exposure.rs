@@ -13,7 +13,7 @@ use crate::reach::{Options, Reach};
 use crate::who::{natural, products, short};
 
 /// Pairs that are asked at most; more take too long for a command.
-const MOST_PLACES: usize = 1_500;
+pub(super) const MOST_PLACES: usize = 1_500;
 /// Products that are named one by one.
 const NAMED: usize = 2;
 
@@ -22,9 +22,14 @@ type Key = String;
 
 /// Who reaches whom, where there are not too many.
 pub(super) fn reach(fabric: &Fabric, options: Options) -> Option<Reach> {
-    (Place::all(fabric).len() <= MOST_PLACES)
+    (!is_large(fabric))
         .then(|| Reach::of(fabric, options).ok())
         .flatten()
+}
+
+/// Whether there are more places than are asked.
+pub(super) fn is_large(fabric: &Fabric) -> bool {
+    Place::all(fabric).len() > MOST_PLACES
 }
 
 fn key(fabric: &Fabric, place: Place) -> Key {

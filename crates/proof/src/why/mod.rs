@@ -2,7 +2,7 @@
 //!
 //! Start at [`why`]. `ask` finds the verdict over every port that the client may send from, `leg` tells each way,
 //! `near` what almost matched, `fix` looks for changes that are proved to help, `depends` says what an allowed packet
-//! hangs on; [`view`] is the answer as data and [`text`] the same for people. `fabric` decides; nothing here does.
+//! hangs on, `part` keeps the search small in a large cloud; [`view`] is the answer as data and [`text`] the same for people. `fabric` decides; nothing here does.
 
 mod ask;
 mod candidate;
@@ -13,6 +13,7 @@ mod fix;
 mod gap;
 mod leg;
 mod near;
+mod part;
 pub mod text;
 pub mod view;
 pub mod words;
@@ -76,6 +77,15 @@ impl<'a> Asker<'a> {
         }
     }
 
+    /// Of the part of a large cloud that [`part`] answers, compiled: everything that is said of its ends is what the
+    /// whole cloud's asker says.
+    pub fn of_part(model: &'a Model, fabric: &'a Fabric, options: Options) -> Self {
+        let asker = Self::new(model, fabric, options);
+        // Of a large cloud nobody's reach but the two ends' is counted, and so of its part.
+        let _ = asker.reach.set(None);
+        asker
+    }
+
     /// Names of this cloud.
     pub fn cloud(&self) -> Cloud<'a> {
         Cloud {
@@ -102,6 +112,12 @@ impl<'a> Asker<'a> {
 
     /// The whole answer.
     pub fn why(&self, question: &Question, effort: Effort) -> Result<Why, EngineError> {
+        if effort.fixes && self.reach.get().is_none() && exposure::is_large(self.fabric) {
+            // Each change that is tried is compiled anew.
+            let model = part::of(self.model, &part::ends(question));
+            let fabric = Fabric::compile(&model);
+            return Asker::of_part(&model, &fabric, self.options).why(question, effort);
+        }
         let answer = self.answer(question)?;
         let mut why = self.tell(question, &answer);
         if effort.fixes {
@@ -279,6 +295,20 @@ impl<'a> Asker<'a> {
         found.sort_by_key(|(_, answer)| answer.explanation.verdict);
         Ok(found)
     }
+}
+
+/// Whether a cloud is so large that `why` counts nobody's reach but the two ends': the part of it answers as the whole does.
+pub fn is_large(model: &Model) -> bool {
+    let own = |interface: &&model::NetworkInterface| {
+        let instance = interface.instance_id().and_then(|id| model.instances.get(id));
+        instance.is_some_and(|instance| instance.state != model::InstanceState::Terminated)
+    };
+    model.network_interfaces.values().filter(own).count() > exposure::MOST_PLACES
+}
+
+/// The part of a cloud that a packet between some ends can touch, and any fix of it; for [`Asker::of_part`].
+pub fn part(model: &Model, ends: &[End]) -> Model {
+    part::of(model, ends)
 }
 
 /// Explains one packet; see [`Asker`] for several.

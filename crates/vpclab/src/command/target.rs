@@ -52,7 +52,10 @@ impl Target {
 
     fn of_file(path: &Path, output: &Output) -> Result<Target> {
         let Described { name, model, claims, lab, gaps, .. } = describe(path, output)?;
-        let Some(lab) = lab else { return Ok(Target { name, model: Arc::new(model), claims, gaps, running: None }) };
+        let model = Arc::new(model);
+        // The process ends with its command: to take a large cloud apart first would take longer than many an answer.
+        std::mem::forget(model.clone());
+        let Some(lab) = lab else { return Ok(Target { name, model, claims, gaps, running: None }) };
         if let Some(running) = Running::find(&lab.name)? {
             let from = running.file.clone();
             let target = Target::of(running);
@@ -68,7 +71,7 @@ impl Target {
             }
             return Ok(Target { claims, ..target });
         }
-        Ok(Target { name, model: Arc::new(model), claims, gaps, running: None })
+        Ok(Target { name, model, claims, gaps, running: None })
     }
 
     fn of(running: Running) -> Target {

@@ -72,9 +72,19 @@ struct Told {
 pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Aws])?;
     let probe = probe(arguments)?;
-    let fabric = Fabric::compile(&target.model);
-    let asker = Asker::new(&target.model, &fabric, Options { ephemeral: arguments.ephemeral });
-    let questions = questions(&probe, target, &fabric)?;
+    let options = Options { ephemeral: arguments.ephemeral };
+    let ends = (ends(&probe.source, target)?, ends(&probe.destination, target)?);
+    // Of a large cloud only what these ends can touch is compiled; a packet that is sent may end anywhere.
+    let part = (proof::why::is_large(&target.model) && !arguments.all_ports && !arguments.verify).then(|| {
+        let both = [ends.0.as_slice(), ends.1.as_slice()].concat();
+        proof::why::part(&target.model, &both)
+    });
+    let fabric = Fabric::compile(part.as_ref().unwrap_or(&target.model));
+    let asker = match &part {
+        Some(part) => Asker::of_part(part, &fabric, options),
+        None => Asker::new(&target.model, &fabric, options),
+    };
+    let questions = questions(&probe, &ends, &fabric)?;
     if arguments.all_ports {
         return all_ports(&asker, &questions, &target.gaps, output);
     }
@@ -216,35 +226,36 @@ fn range(text: &str) -> std::result::Result<PortRange, String> {
     }
 }
 
-/// Every pair that the ends mean. Errors: none, or too many.
-fn questions(probe: &Probe, target: &Target, fabric: &Fabric) -> Result<Vec<Question>> {
-    let ends = |selector: &Selector| {
-        let nothing = |e: model::selector::NothingSelected| {
-            let known: Vec<&str> = e.known.iter().map(String::as_str).collect();
-            let hint = match selector {
-                Selector::Named(name) => super::source::did_you_mean(name, "ends", &known),
-                _ => format!("there are: {}", e.known.join(", ")),
-            };
-            Failure::usage(e.to_string()).hint(hint)
+/// The ends that a selector means. Errors: none.
+fn ends(selector: &Selector, target: &Target) -> Result<Vec<End>> {
+    let nothing = |e: model::selector::NothingSelected| {
+        let known: Vec<&str> = e.known.iter().map(String::as_str).collect();
+        let hint = match selector {
+            Selector::Named(name) => super::source::did_you_mean(name, "ends", &known),
+            _ => format!("there are: {}", e.known.join(", ")),
         };
-        let ends = selector.ends(&target.model).map_err(nothing)?;
-        match ends.is_empty() {
-            true => Err(Failure::usage(format!("`{selector}` selects nothing"))),
-            false => Ok(ends),
-        }
+        Failure::usage(e.to_string()).hint(hint)
     };
+    let ends = selector.ends(&target.model).map_err(nothing)?;
+    match ends.is_empty() {
+        true => Err(Failure::usage(format!("`{selector}` selects nothing"))),
+        false => Ok(ends),
+    }
+}
+
+/// Every pair that the ends mean. Errors: none, or too many.
+fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabric: &Fabric) -> Result<Vec<Question>> {
     let bad = |e: EndError| Failure::usage(e.to_string());
-    let (sources, destinations) = (ends(&probe.source)?, ends(&probe.destination)?);
     let mut questions: Vec<Question> = Vec::new();
     let mut outside = false;
-    for source in &sources {
+    for source in sources {
         let mut senders = fabric.senders(source).map_err(bad)?;
         if matches!(source, End::Block(_)) {
             // Gateways have addresses there too, and send nothing of their own.
             senders.retain(|sender| is_somebody(fabric, sender));
         }
         for from in senders {
-            for destination in &destinations {
+            for destination in destinations {
                 for to in receivers(fabric, &from, destination)? {
                     if is_same(fabric, &from, &to) {
                         continue;
