@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use fabric::Fabric;
 use fabric::engine::{Answer, EngineError, Request};
 use linux::{Engine, Lab};
-use model::{InstanceState, Model, Timestamp};
+use model::{InstanceId, InstanceState, Model, Timestamp};
 use sandbox::{Client, ExecSpec, HolderSpec, SelfCommand};
 
 use crate::instance;
@@ -116,7 +116,7 @@ impl Host {
         };
         let fabric = Arc::new(Fabric::compile(&applied));
         let lab = if self.record.is_changing {
-            let specs = instance::specs(&applied, &fabric, &program());
+            let specs = instance::specs(&applied, &fabric, &program(), &paths.disks(&self.record.name));
             Lab::recover(client, linux::runtime::lab::options(), &fabric, &specs)?
         } else {
             Lab::attach(client, linux::runtime::lab::options(), fabric.clone())?
@@ -134,6 +134,8 @@ impl Host {
             }
             self.record.is_changing = false;
         }
+        // A daemon that died may not have come to it.
+        self.sweep_disks(paths);
         Ok(true)
     }
 
@@ -259,7 +261,7 @@ impl Host {
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
         let shared = Arc::new(model.clone());
         let fabric = Arc::new(Fabric::compile(model));
-        let specs = instance::specs(model, &fabric, &program());
+        let specs = instance::specs(model, &fabric, &program(), &paths.disks(&self.record.name));
         up.clock = Clock::at(up.clock.now().max(model.context.now));
         up.engine.lab().apply_with(&fabric, &specs)?;
         up.engine.observe(&shared)?;
@@ -267,6 +269,17 @@ impl Host {
         self.record.model = model.clone();
         self.record.applied = Some(model.clone());
         self.run(paths, &fabric)
+    }
+
+    /// Instances that are no more leave no files. Called once that they are no more is on record.
+    pub fn sweep_disks(&mut self, paths: &Paths) {
+        let Some(up) = self.up.as_mut() else { return };
+        let alive = self.record.model.instances.values().filter(|i| i.state != InstanceState::Terminated);
+        let keep = alive.map(|instance| instance.id.as_str().to_owned()).collect();
+        if let Err(error) = up.engine.lab().client().retain_disks(&paths.disks(&self.record.name), keep) {
+            // The next change tries again, and `down` removes them in any case.
+            eprintln!("lab {}: {error}", self.record.name);
+        }
     }
 
     /// Starts what should run and does not: built-in listeners, user data at the first boot, `run:` lines.
@@ -290,7 +303,7 @@ impl Host {
             if !std::mem::replace(&mut running.booted, true)
                 && let Some(script) = data.filter(|data| data.starts_with(b"#!"))
             {
-                client.spawn(&key, boot(script), &log)?;
+                client.spawn(&key, boot(&row.id, script), &log)?;
             }
             for (_, process) in running.commands.iter().filter(|(line, _)| !row.guest.run.contains(line)) {
                 // The file has this line no more; what it started would hold its ports and be started twice when it comes back.
@@ -373,6 +386,13 @@ pub const LISTEN: &str = "__listen";
 /// `$0` of a `run:` line, by which it is known among what users started.
 const RUN: &str = "vpclab-run";
 
+/// Runs what `VPCLAB_USER_DATA` holds in an instance whose id is `$1`, once in the life of its disk.
+const BOOT: &str = "\
+mark=/var/lib/cloud/instances/$1/sem/config_scripts_user
+[ ! -e \"$mark\" ] || exit 0
+mkdir -p \"${mark%/*}\" && : > \"$mark\" && printf '%s' \"$VPCLAB_USER_DATA\" > /var/lib/cloud/user-data &&
+chmod 700 /var/lib/cloud/user-data && unset VPCLAB_USER_DATA && exec /var/lib/cloud/user-data";
+
 /// Kills a process of the lab and waits until its sockets are closed.
 fn end_process(client: &Client, process: u64) {
     let _ = client.signal(process, 9);
@@ -381,13 +401,16 @@ fn end_process(client: &Client, process: u64) {
     }
 }
 
-/// Runs user data once, as root, from a file that can be read later.
-fn boot(script: &[u8]) -> ExecSpec {
+/// Runs user data as root from a file that can be read later, unless the instance's disk says that it ran: the mark is
+/// where cloud-init has it.
+fn boot(id: &InstanceId, script: &[u8]) -> ExecSpec {
     let text = String::from_utf8_lossy(script).into_owned();
     let mut spec = ExecSpec::new([
         "sh",
         "-c",
-        "mkdir -p /var/lib/cloud && printf '%s' \"$VPCLAB_USER_DATA\" > /var/lib/cloud/user-data && chmod 700 /var/lib/cloud/user-data && unset VPCLAB_USER_DATA && exec /var/lib/cloud/user-data",
+        BOOT,
+        "vpclab-boot",
+        id.as_str(),
     ]);
     spec.environment.insert("VPCLAB_USER_DATA".to_owned(), text);
     spec

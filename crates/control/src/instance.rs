@@ -15,11 +15,12 @@ const MOST_PROCESSES: u64 = 4096;
 /// Programs that are typed inside instances and that this program supplies where the host has none.
 pub const TOOLS: [&str; 5] = ["ping", "traceroute", "telnet", "arping", "nc"];
 
-/// The specs of all instances, by namespace. `program` is this program's own file.
-pub fn specs(model: &Model, fabric: &Fabric, program: &Path) -> InstanceSpecs {
+/// The specs of all instances, by namespace. `program` is this program's own file, `disks` the folder of their disks.
+pub fn specs(model: &Model, fabric: &Fabric, program: &Path, disks: &Path) -> InstanceSpecs {
     let spec = |instance: &Instance| {
         let key = linux::naming::instance_namespace(&instance.id);
-        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), ..RootSpec::default() };
+        let disk = Some(disks.join(instance.id.as_str()));
+        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, ..RootSpec::default() };
         let limits = limits(model, &instance.id);
         (key.clone(), InstanceSpec { root, limits, ..InstanceSpec::new(key, host_name(&instance.name)) })
     };

@@ -67,9 +67,41 @@ impl Paths {
         self.logs(lab).join("holder.log")
     }
 
-    /// Where the output of a lab's commands goes.
+    /// Where the output of a lab's commands goes, and its disks.
     pub fn logs(&self, lab: &str) -> PathBuf {
         self.home.join("labs").join(lab)
+    }
+
+    /// What instances of a lab wrote: a folder by id for each that ran something.
+    pub fn disks(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("disks")
+    }
+
+    /// Removes what a lab left on disk, whichever of this user's ids it belongs to.
+    pub fn remove(&self, lab: &str) -> sandbox::Result<()> {
+        // First what is known by what lies beside it.
+        self.remove_disks(lab)?;
+        sandbox::remove_tree(&self.logs(lab), &sandbox::SelfCommand::current()?)
+    }
+
+    /// Removes what the instances of a lab wrote.
+    pub fn remove_disks(&self, lab: &str) -> sandbox::Result<()> {
+        sandbox::remove_tree(&self.disks(lab), &sandbox::SelfCommand::current()?)
+    }
+
+    /// Whether a lab of this name left something on disk. Every lab has had a holder; a folder in which none wrote may be
+    /// anybody's, where the user has chosen home.
+    pub fn has_left(&self, lab: &str) -> bool {
+        std::fs::symlink_metadata(self.holder_log(lab)).is_ok_and(|found| found.is_file())
+    }
+
+    /// Labs that left something on disk, by name.
+    pub fn left(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.home.join("labs")).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut labs: Vec<String> = names.filter(|name| self.has_left(name)).collect();
+        labs.sort();
+        labs
     }
 
     /// What a command of an instance printed.

@@ -33,7 +33,7 @@ pub struct LabRecord {
 /// What was started in an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Running {
-    /// Whether the user data ran: once, at the first boot (UD-1).
+    /// Whether the user data ran in this holder's time: once, at the first boot (UD-1). The instance's disk remembers longer.
     pub booted: bool,
     /// Command lines with their process's number at the holder.
     pub commands: Vec<(String, u64)>,
@@ -66,7 +66,7 @@ impl LabRecord {
         *self = LabRecord::new(&self.name, nothing, self.created);
     }
 
-    /// Its holder is gone, and with it everything that ran and every file of its instances.
+    /// Its holder is gone, and with it everything that ran. The files of its instances are on their disks.
     pub fn note_down(&mut self) {
         self.applied = None;
         self.is_changing = false;

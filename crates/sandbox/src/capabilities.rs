@@ -44,6 +44,8 @@ pub enum Feature {
     SystemCallFilter,
     /// Limits on memory and processes can be enforced.
     Cgroup,
+    /// Files of instances can be kept in the folder asked about.
+    Disks,
 }
 
 /// One feature, tried.
@@ -64,7 +66,7 @@ pub struct Check {
 /// The result of [`probe`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capabilities {
-    /// Every feature once, in the order of [`Feature`].
+    /// Every feature once, in the order of [`Feature`]; [`Feature::Disks`] where a folder was given.
     pub checks: Vec<Check>,
 }
 
@@ -107,8 +109,14 @@ impl Capabilities {
 
 /// Tries everything, in a process of its own that leaves nothing behind. Takes some milliseconds.
 pub fn probe(command: &SelfCommand) -> Result<Capabilities> {
+    probe_with_disks(command, None)
+}
+
+/// As [`probe`], and whether disks of instances can lie in a folder.
+pub fn probe_with_disks(command: &SelfCommand, folder: Option<&Path>) -> Result<Capabilities> {
     let output = command
         .with(PROBE)
+        .args(folder)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::{identity, root, sys};
 
 /// Made and removed again while a folder is tried; no disk is called so.
-pub(crate) const TRIAL: &str = ".try";
+pub(crate) const TRIAL: &str = ".vpclab-try";
 
 /// The host's number of an instance's root as its lab sees it.
 pub(crate) fn owner(ids: u32) -> u32 {

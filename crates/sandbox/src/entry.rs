@@ -68,7 +68,7 @@ pub fn serve(arguments: &[OsString]) -> Option<i32> {
     if hidden == OsStr::new(HOLDER) {
         Some(crate::launch::main(rest))
     } else if hidden == OsStr::new(PROBE) {
-        Some(crate::capabilities::main())
+        Some(crate::capabilities::main(rest))
     } else if hidden == OsStr::new(RELAY) {
         Some(crate::relay::main(rest))
     } else if hidden == OsStr::new(UPLINK) {

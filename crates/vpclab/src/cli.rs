@@ -83,9 +83,9 @@ pub enum Command {
     Exec(exec::ExecArgs),
     /// What user data and `run:` commands printed
     Logs(logs::LogsArgs),
-    /// Start stopped instances
+    /// Start stopped instances: user data does not run again
     Start(power::NamesArgs),
-    /// Stop instances: they keep their private and elastic addresses
+    /// Stop instances: they keep their files, their private and elastic addresses
     Stop(power::NamesArgs),
     /// Terminate instances
     Rm(power::NamesArgs),

@@ -44,6 +44,18 @@ fn a_machine_that_runs_the_other_tests_is_ready() {
 }
 
 #[test]
+fn a_home_on_which_no_disk_can_lie_is_said_with_what_changes_it() {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    command.args(["doctor", "-o", "json"]).current_dir(home.path()).env("VPCLAB_HOME", "/proc/nowhere").env_remove("VPCLAB_FILE");
+    let report: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let disks = found(&report, "disks");
+    assert_eq!((&disks["ok"], &disks["required"]), (&Value::Bool(false), &Value::Bool(false)), "{disks}");
+    assert!(disks["fix"].as_str().unwrap().starts_with("export VPCLAB_HOME="), "{disks}");
+    assert!(disks["detail"].as_str().unwrap().ends_with("kept in memory, and lost when the machine restarts"), "{disks}");
+}
+
+#[test]
 fn a_lab_that_is_too_large_for_the_machine_is_no_and_every_short_limit_has_its_command() {
     let home = tempfile::tempdir().unwrap();
     let (report, code) = report(home.path(), &["--instances", "100000"]);

@@ -333,3 +333,130 @@ fn state_belongs_to_its_user_alone() {
     assert_eq!(mode(&home.join("run/daemon.sock")), 0o600);
     assert_eq!(mode(&home.join("state.redb")), 0o600);
 }
+
+const ONCE: &str = "\
+vpcs:
+  net: { cidr: 10.0.0.0/24, subnets: { a: { az: a, cidr: /28 } } }
+instances:
+  db: { subnet: a, user_data: \"#!/bin/sh\\necho ran >> /root/boots; echo installed > /opt/package\" }
+  web: { subnet: a, run: ['date +%N >> /root/starts; sleep 1000'] }
+";
+
+impl Place {
+    fn shell(&self, instance: &str, line: &str) -> String {
+        self.ok(&["exec", instance, "--", "sh", "-c", line])
+    }
+
+    /// Waits for what a command that runs by itself writes.
+    fn shell_until(&self, instance: &str, line: &str, wanted: &str) {
+        let begun = Instant::now();
+        while self.shell(instance, line) != wanted {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{line}: {}", self.shell(instance, line));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn id(&self, instance: &str) -> String {
+        // Terminated ones are shown for a while, too.
+        let rows = self.json(&["ps", "--filter", &format!("name={instance}")]);
+        let mut alive = rows.as_array().unwrap().iter().filter(|row| row["state"] != "terminated");
+        alive.next().unwrap()["id"].as_str().unwrap().to_owned()
+    }
+
+    fn disks(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path().join("home/labs/lab/disks")).into_iter().flatten();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn kill_holder(&self) {
+        let socket = self.folder.path().join("home/run/lab.sock");
+        let holder = sandbox::running::holders().into_iter().find(|holder| holder.socket == socket).unwrap();
+        let pid = rustix::process::Pid::from_raw(holder.process.pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        let begun = Instant::now();
+        while Path::new(&format!("/proc/{}", holder.process.pid)).exists() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "the holder lives on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[test]
+fn files_survive_a_stop_and_user_data_runs_at_the_first_boot_only() {
+    let place = Place::with(ONCE);
+    place.ok(&["up"]);
+    place.shell_until("db", "cat /root/boots /opt/package 2>/dev/null || true", "ran\ninstalled\n");
+    place.shell_until("web", "wc -l < /root/starts || true", "1\n");
+    place.shell("db", "mkdir /data && echo mine > /data/file && echo '10.9.9.9 other' >> /etc/hosts && echo x > /tmp/x");
+    for _ in 0..2 {
+        place.ok(&["stop", "db", "web"]);
+        place.ok(&["start", "db", "web"]);
+    }
+    place.shell_until("web", "wc -l < /root/starts", "3\n");
+    let read = "cat /root/boots /opt/package /data/file; grep -c other /etc/hosts; ls /tmp | wc -l";
+    assert_eq!(place.shell("db", read), "ran\ninstalled\nmine\n1\n0\n");
+    let files = &place.json(&["inspect", "db"])[0]["files"];
+    assert!(files == "kept on disk" || files.as_str().unwrap().starts_with("kept in memory"), "{files}");
+}
+
+#[test]
+fn files_survive_the_death_of_the_holder_as_they_do_a_restart_of_the_machine() {
+    let place = Place::with(ONCE);
+    place.ok(&["up"]);
+    place.shell_until("db", "cat /root/boots 2>/dev/null || true", "ran\n");
+    let id = place.id("db");
+    place.kill_holder();
+    place.ok(&["up"]);
+    assert_eq!(place.id("db"), id);
+    // The mark is on the disk: what starts at boot has looked at it when a second boot is over.
+    place.ok(&["stop", "db"]);
+    place.ok(&["start", "db"]);
+    if place.json(&["inspect", "db"])[0]["files"] == "kept on disk" {
+        assert_eq!(place.shell("db", "cat /root/boots /opt/package"), "ran\ninstalled\n");
+    }
+}
+
+#[test]
+fn files_go_with_the_instance_and_with_the_lab() {
+    let place = Place::with(ONCE);
+    place.ok(&["up"]);
+    place.shell_until("db", "cat /root/boots 2>/dev/null || true", "ran\n");
+    place.shell("db", "mkdir -p /data/closed && echo x > /data/closed/file && chmod 000 /data/closed");
+    let (db, web) = (place.id("db"), place.id("web"));
+    if place.json(&["inspect", "db"])[0]["files"] != "kept on disk" {
+        return;
+    }
+    let mut both = [db.clone(), web.clone()];
+    both.sort();
+    assert_eq!(place.disks(), both);
+    place.ok(&["rm", "db"]);
+    let begun = Instant::now();
+    while place.disks() != [web.as_str()] {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", place.disks());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // The file still has it: a new one, with another disk.
+    place.ok(&["up"]);
+    place.shell_until("db", "cat /root/boots 2>/dev/null || true", "ran\n");
+    assert_ne!(place.id("db"), db);
+    assert_eq!(place.shell("db", "ls -d /data 2>/dev/null | wc -l"), "0\n");
+    // Other user data, another instance.
+    let second = place.id("db");
+    place.write("lab.cloud.yaml", &ONCE.replace("echo ran", "echo again"));
+    place.ok(&["up"]);
+    place.shell_until("db", "cat /root/boots 2>/dev/null || true", "again\n");
+    assert_ne!(place.id("db"), second);
+    place.shell("web", "echo mine > /srv/file");
+    place.ok(&["down"]);
+    assert!(!place.folder.path().join("home/labs/lab").exists());
+    // Same ids, new disks.
+    place.ok(&["up"]);
+    assert_eq!((place.id("web"), place.shell("web", "ls /srv")), (web, String::new()));
+    // Down after the holder's death: nobody of the lab is left to remove what belongs to its ids.
+    place.shell("web", "mkdir /srv/closed && echo x > /srv/closed/file && chmod 000 /srv/closed");
+    place.kill_holder();
+    place.ok(&["down"]);
+    assert!(!place.folder.path().join("home/labs/lab").exists());
+}

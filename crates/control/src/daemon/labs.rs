@@ -80,6 +80,11 @@ impl Labs {
         // A holder without a record is nobody's: its lab was never announced, or its record was damaged.
         let orphans = paths.holders().into_iter().filter(|name| !labs.contains_key(name));
         let ended: Vec<String> = orphans.filter(|name| Host::end_orphan(&paths, name)).collect();
+        // What is on disk of a lab that was taken down, or never announced, by a daemon that died. Where records were lost,
+        // only their user can tell whose files these are.
+        for name in paths.left().into_iter().filter(|name| notice.is_none() && !labs.contains_key(name)) {
+            let _ = paths.remove(&name).inspect_err(|error| eprintln!("lab {name}: {error}"));
+        }
         let notice = match ended.as_slice() {
             [] => notice,
             ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
@@ -129,6 +134,10 @@ impl Labs {
             if base != wanted.base_generation {
                 return Err(conflict(name));
             }
+            if is_new && self.paths.has_left(name) {
+                // Of one that was lost with its record: its instances are other ones.
+                self.paths.remove(name).map_err(HostError::from)?;
+            }
             let before = host.record.clone();
             // A daemon that dies now leaves the mark, and the next one sets things right.
             host.record.is_changing = true;
@@ -139,6 +148,10 @@ impl Labs {
             let changed = host.apply(&self.paths, &wanted.model);
             host.record.is_changing = false;
             if let Err(error) = changed {
+                if is_new {
+                    // Its log says why.
+                    let _ = self.paths.remove_disks(name).inspect_err(|error| eprintln!("lab {name}: {error}"));
+                }
                 if is_new { self.store.remove(name) } else { self.store.put(&host.record) }?;
                 return Err(error.into());
             }
@@ -148,6 +161,7 @@ impl Labs {
                 host.revert(&self.paths, before);
                 return Err(error.into());
             }
+            host.sweep_disks(&self.paths);
             Ok(Applied { generation: host.record.model.generation })
         })
     }
@@ -168,15 +182,21 @@ impl Labs {
     fn take_down_once(&self, name: &str) -> Result<Gone, Problem> {
         let Ok(lab) = self.find(name) else {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
-            return Ok(Gone { existed: Host::end_orphan(&self.paths, name), instances: 0 });
+            let had_holder = Host::end_orphan(&self.paths, name);
+            let had_files = self.paths.has_left(name);
+            if had_files {
+                self.paths.remove(name).map_err(HostError::from)?;
+            }
+            return Ok(Gone { existed: had_holder || had_files, instances: 0 });
         };
         self.changing(name, &lab, |host| {
             let instances = summary(&view(host)).instances;
             host.shut_down(&self.paths);
             sandbox::abort::point("the end of a lab's holder");
             self.store.remove(name)?;
-            let _ = std::fs::remove_dir_all(self.paths.logs(name));
+            let removed = self.paths.remove(name);
             host.record.forget();
+            removed.map_err(HostError::from)?;
             Ok(Gone { existed: true, instances })
         })
     }

@@ -1,5 +1,6 @@
 //! The probing process: makes namespaces like a lab's, tries each feature in them, prints the result.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,15 +11,16 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use super::{Capabilities, Check, Feature, explain_refusal};
 use crate::channel::{Channel, Received};
 use crate::error::Error;
-use crate::{cgroup, filter, identity, root, sys};
+use crate::{cgroup, disk, filter, identity, root, sys};
 
 /// What an attempt came to.
 type Attempt = Result<(), (String, Option<String>)>;
 
 /// Served by [`crate::entry::dispatch`]; the exit code.
-pub(crate) fn main() -> i32 {
+pub(crate) fn main(arguments: &[OsString]) -> i32 {
     sys::ignore_signal(libc::SIGPIPE);
-    let mut checks = in_namespaces()
+    let folder = arguments.first().map(Path::new);
+    let mut checks = in_namespaces(folder)
         .unwrap_or_else(|failure| vec![check(Feature::Namespaces, true, Err(failure))]);
     // What could not be tried does not work either.
     for (feature, required) in FEATURES {
@@ -76,7 +78,7 @@ fn failure(doing: &str, fix: Option<&str>) -> impl FnOnce(io::Error) -> (String,
 }
 
 /// Makes a child in namespaces like a lab's and takes its findings.
-fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
+fn in_namespaces(folder: Option<&Path>) -> Result<Vec<Check>, (String, Option<String>)> {
     let doing = "making namespaces";
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
@@ -95,7 +97,7 @@ fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
     let by_root = identity::launched_as_root();
     let Some(pid) = sys::clone3(flags).map_err(failure(doing, None))? else {
         drop(ours);
-        sys::child(|| i32::from(!attempt_all(Channel::new(theirs), by_root)));
+        sys::child(|| i32::from(!attempt_all(Channel::new(theirs), by_root, folder)));
     };
     drop(theirs);
     let mut child = Channel::new(ours);
@@ -117,15 +119,21 @@ fn in_namespaces() -> Result<Vec<Check>, (String, Option<String>)> {
 }
 
 /// In the child.
-fn attempt_all(mut parent: Channel, by_root: bool) -> bool {
+fn attempt_all(mut parent: Channel, by_root: bool, folder: Option<&Path>) -> bool {
     let Ok(Received::Message(message)) = parent.receive() else {
         return false;
     };
     let ids = String::from_utf8_lossy(&message.payload)
         .parse::<u32>()
         .unwrap_or(1);
+    let usable = namespaces();
+    // Before a tmpfs covers it.
+    let disks = folder.map(|folder| {
+        let attempt = disk::attempt(folder, ids).map_err(|why| (format!("{}: {why}", folder.display()), None));
+        (Feature::Disks, false, attempt)
+    });
     let checks: Vec<Check> = [
-        (Feature::Namespaces, true, namespaces()),
+        (Feature::Namespaces, true, usable),
         (Feature::Sysctl, true, sysctl()),
         (
             Feature::Veth,
@@ -158,6 +166,7 @@ fn attempt_all(mut parent: Channel, by_root: bool) -> bool {
         (Feature::SystemCallFilter, false, system_call_filter()),
     ]
     .into_iter()
+    .chain(disks)
     .map(|(feature, required, attempt)| check(feature, required, attempt))
     .collect();
     serde_json::to_vec(&checks).is_ok_and(|json| parent.send(0, json, Vec::new()).is_ok())

@@ -38,6 +38,7 @@ pub(super) fn mount_disk(disk: &Source, target: &Path) -> io::Result<()> {
 ///
 /// `volatile`: else its end, and so every stop of an instance, would write out the whole of the file system
 /// that `upper` lies on, with everything that others have not written yet.
+/// `index=off`: else, where the kernel is built so, a disk whose last mount is still being taken apart is refused.
 pub(crate) fn mount_overlay(
     target: &Path,
     lower: &[PathBuf],
@@ -49,7 +50,7 @@ pub(crate) fn mount_overlay(
         .map(|path| path.display().to_string())
         .collect();
     let options = format!(
-        "lowerdir={},upperdir={},workdir={},userxattr,volatile",
+        "lowerdir={},upperdir={},workdir={},userxattr,volatile,index=off",
         lower.join(":"),
         upper.display(),
         work.display()

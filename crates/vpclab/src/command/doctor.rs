@@ -76,7 +76,9 @@ fn of_file(global: &Global, output: &Output) -> Option<u64> {
 
 fn kernel() -> Result<Vec<Finding>> {
     let failed = |error: sandbox::Error| Failure::environment(error.to_string());
-    let found = sandbox::capabilities::probe(&SelfCommand::current().map_err(failed)?).map_err(failed)?;
+    let home = Paths::of_user().ok().and_then(|paths| nearest(&paths).map(std::path::Path::to_owned));
+    let command = SelfCommand::current().map_err(failed)?;
+    let found = sandbox::capabilities::probe_with_disks(&command, home.as_deref()).map_err(failed)?;
     let finding = |check: sandbox::capabilities::Check| {
         let (name, works, without) = words(check.feature);
         let detail = match check.missing {
@@ -84,7 +86,9 @@ fn kernel() -> Result<Vec<Finding>> {
             Some(missing) if without.is_empty() => missing,
             Some(missing) => format!("{missing}; {without}"),
         };
-        Finding { group: "kernel", name: name.to_owned(), ok: check.available, required: check.required, detail, fix: check.fix }
+        let elsewhere = Some("export VPCLAB_HOME=FOLDER  # on a local disk".to_owned());
+        let fix = if check.feature == Feature::Disks && !check.available { elsewhere } else { check.fix };
+        Finding { group: "kernel", name: name.to_owned(), ok: check.available, required: check.required, detail, fix }
     };
     Ok(found.checks.into_iter().map(finding).collect())
 }
@@ -102,6 +106,10 @@ fn words(feature: Feature) -> (&'static str, &'static str, &'static str) {
         Feature::Overlay => ("overlay", "instances may change the programs they see", "instances see the host's programs, read-only"),
         Feature::InstanceIds => ("instance-ids", "several users exist inside instances", "programs inside that change their user stay root"),
         Feature::SystemCallFilter => ("system-call-filter", "what instances ask of the kernel is filtered", ""),
+        Feature::Disks => {
+            let without = "files of instances are kept in memory, and lost when the machine restarts";
+            ("disks", "files of instances are kept on disk until they are terminated", without)
+        }
         Feature::Cgroup => ("cgroup", "limits on memory, processes and processors of instances are enforced", ""),
     }
 }
@@ -200,8 +208,11 @@ fn state() -> Vec<Finding> {
 
 /// Whether state can be kept: in the folder, or where it has still to be made, in the nearest one that is there.
 fn is_writable(paths: &Paths) -> bool {
-    let there = paths.home.ancestors().find(|folder| folder.exists());
-    there.is_some_and(|folder| folder.is_dir() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok())
+    nearest(paths).is_some_and(|folder| folder.is_dir() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok())
+}
+
+fn nearest(paths: &Paths) -> Option<&std::path::Path> {
+    paths.home.ancestors().find(|folder| folder.exists())
 }
 
 fn show(checks: &[Finding], instances: u64, output: &Output) {

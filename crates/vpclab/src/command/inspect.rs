@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use model::Model;
+use sandbox::client::Disks;
 use serde_json::{Map, Value, json};
 
 use super::running::Running;
@@ -37,13 +38,16 @@ pub fn run(arguments: &InspectArgs, global: &Global, output: &Output) -> Result 
         let failure = Failure::usage(format!("lab {} has nothing called `{}`", running.name, arguments.name));
         return Err(failure.hint(did_you_mean(&arguments.name, "thing", &names)));
     }
-    let limits = limits(&running);
+    let (limits, files) = limits_and_files(&running).unzip();
     let described: Vec<Value> = found
         .iter()
         .map(|thing| {
             let mut value = described(thing, &things);
             if let ("instances", Some(limits), Value::Object(object)) = (thing.kind, &limits, &mut value) {
                 object.insert("limits".to_owned(), json!(limits));
+                if let Some(files) = files.as_ref().and_then(Option::as_ref) {
+                    object.insert("files".to_owned(), json!(files));
+                }
             }
             value
         })
@@ -60,10 +64,15 @@ pub fn run(arguments: &InspectArgs, global: &Global, output: &Output) -> Result 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Which limits of an instance's type this machine enforces; `None` when the lab cannot be asked.
-fn limits(running: &Running) -> Option<String> {
+/// Which limits of an instance's type this machine enforces, and how files are kept once an instance has run something;
+/// `None` when the lab cannot be asked.
+fn limits_and_files(running: &Running) -> Option<(String, Option<String>)> {
     let stats = running.holder().ok()?.stats().ok()?;
-    Some(if stats.enforced.is_empty() { "not enforced".to_owned() } else { stats.enforced.join(", ") })
+    let files = stats.disks.map(|disks| match disks {
+        Disks::OnDisk => "kept on disk".to_owned(),
+        Disks::InMemory { why } => format!("kept in memory, until the machine restarts ({why})"),
+    });
+    Some((if stats.enforced.is_empty() { "not enforced".to_owned() } else { stats.enforced.join(", ") }, files))
 }
 
 fn as_json(model: &Model) -> Result<Value> {
