@@ -1,9 +1,11 @@
 //! What an edit costs a proof that stands, against compiling and proving everything anew in the same run.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use fabric::Fabric;
-use model::{Model, NetworkAclId, PortRange, SecurityGroupId, TrafficMatch};
+use model::route_table::{Associated, RouteTableAssociation};
+use model::{NetworkAclId, PortRange, RouteTableId, SecurityGroupId, SubnetId, TrafficMatch};
 use proof::matrix::{Edit, Standing};
 use proof::{Options, Reach};
 
@@ -11,40 +13,51 @@ use crate::account::Account;
 use crate::cli::Result;
 use crate::figure::{Figure, table, verdict};
 use crate::machine::load;
+use crate::world::World;
 
-/// Edits of one kind in a run, each of another group or list.
+/// Edits of one kind in a run, each of another group, list, table or subnet.
 const EDITS: usize = 20;
+
+/// A kind of edit.
+struct Kind {
+    name: &'static str,
+    /// Seconds.
+    most: Option<f64>,
+    /// How many in a run.
+    edits: usize,
+    edit: fn(&mut World, &Which) -> Option<Edit>,
+}
+
+/// What is edited.
+struct Which {
+    /// The VPC, by its number.
+    vpc: usize,
+    group: SecurityGroupId,
+    list: NetworkAclId,
+}
 
 /// Measures and prints. Every edit is taken over, all its rows made again, and all pairs counted.
 pub fn measure(runs: usize, interfaces: usize) -> Result {
     let vpcs = (interfaces / 1_000).max(1);
     let account = Account { interfaces, vpcs, groups: vpcs * 100, rules: interfaces, own_sets: false };
-    let mut model = account.world().model;
-    let groups = some(&model.security_groups.keys().cloned().collect::<Vec<_>>());
-    let lists = some(&model.network_acls.keys().cloned().collect::<Vec<_>>());
-    let mut standing = Standing::of(&Fabric::compile(&model), Options::default())?;
+    let mut world = account.world();
+    (0..vpcs).for_each(|vpc| ways_out(&mut world, vpc));
+    let groups = some(&world.model.security_groups.keys().cloned().collect::<Vec<_>>());
+    let lists = some(&world.model.network_acls.keys().cloned().collect::<Vec<_>>());
+    let vpcs_of_edits = some(&(0..vpcs).collect::<Vec<_>>());
+    let mut all = Vec::new();
+    for ((group, list), vpc) in groups.into_iter().zip(lists).zip(vpcs_of_edits.into_iter().cycle()) {
+        all.push(Which { vpc, group, list });
+    }
+    let mut standing = Standing::of(&Fabric::compile(&world.model), Options::default())?;
     let mut rows = Vec::new();
-    for (name, most, of_lists, edit) in [
-        ("an ingress rule more", Some(0.005), false, ingress as fn(&mut Model, &Which)),
-        ("an egress rule more", Some(0.005), false, egress),
-        ("a list's first entry turned round", Some(0.05), true, turn),
-        ("a rule for a port that no rule knew", None, false, new_port),
-    ] {
-        let (mut took, mut anew, mut how) = (Figure::default(), Figure::default(), std::collections::BTreeMap::new());
+    for Kind { name, most, edits, edit } in kinds() {
+        let (mut took, mut anew, mut how) = (Figure::default(), Figure::default(), BTreeMap::new());
         for run in 0..runs {
-            let all: Vec<Which> = match of_lists {
-                true => lists.iter().cloned().map(Which::List).collect(),
-                false => groups.iter().cloned().map(Which::Group).collect(),
-            };
-            // What is proved anew is slow; two of each run tell enough.
-            for which in all.iter().take(if most.is_some() { EDITS } else { 2 }) {
-                edit(&mut model, which);
-                let which = match which {
-                    Which::Group(id) => Edit::Rules(id.clone()),
-                    Which::List(id) => Edit::Entries(id.clone()),
-                };
+            for which in all.iter().take(edits) {
+                let Some(edit) = edit(&mut world, which) else { continue };
                 let start = Instant::now();
-                let taken = standing.take(&model, &which)?;
+                let taken = standing.take(&world.model, &edit)?;
                 std::hint::black_box(standing.totals());
                 took.values.push(start.elapsed().as_secs_f64());
                 let taken = format!("{taken:?}");
@@ -52,7 +65,7 @@ pub fn measure(runs: usize, interfaces: usize) -> Result {
             }
             if run == 0 || runs < 4 {
                 let start = Instant::now();
-                let fabric = Fabric::compile(&model);
+                let fabric = Fabric::compile(&world.model);
                 let totals = Reach::of(&fabric, Options::default())?.totals();
                 anew.values.push(start.elapsed().as_secs_f64());
                 let said = standing.totals();
@@ -63,21 +76,73 @@ pub fn measure(runs: usize, interfaces: usize) -> Result {
         }
         let target = most.map_or_else(|| "–".to_owned(), |most: f64| format!("≤ {most} s: {}", verdict(took.median(), most)));
         let worst = took.values.iter().copied().fold(0.0, f64::max);
-        rows.push(vec![name.to_owned(), took.show(4), format!("{worst:.4}"), target, anew.show(3), format!("{how:?}")]);
+        let exposed = standing.totals().exposed;
+        rows.push(vec![
+            name.to_owned(),
+            took.show(4),
+            format!("{worst:.4}"),
+            target,
+            anew.show(3),
+            format!("{how:?}"),
+            exposed.to_string(),
+        ]);
     }
     table(
         &format!("An edit in {interfaces} interfaces, {vpcs} VPCs; load {}", load()),
-        &["edit", "all pairs again s", "worst s", "target", "compiled and proved anew s", "how"],
+        &["edit", "all pairs again s", "worst s", "target", "compiled and proved anew s", "how", "pairs exposed then"],
         &rows,
     );
     Ok(())
 }
 
-/// What is edited.
-#[derive(Clone)]
-enum Which {
-    Group(SecurityGroupId),
-    List(NetworkAclId),
+fn kinds() -> Vec<Kind> {
+    let kind = |name, most, edits, edit| Kind { name, most, edits, edit };
+    let route = |name, edit| kind(name, Some(0.05), EDITS, edit);
+    vec![
+        kind("an ingress rule more", Some(0.005), EDITS, ingress),
+        kind("an egress rule more", Some(0.005), EDITS, egress),
+        kind("the egress rules restricted", Some(0.005), EDITS, restrict),
+        kind("a list's first entry turned round", Some(0.05), EDITS, turn),
+        route("a default route to an internet gateway", |world, which| routed(world, which, "0.0.0.0/0", Some("igw"))),
+        route("the default route to a NAT gateway instead", |world, which| routed(world, which, "0.0.0.0/0", Some("nat"))),
+        route("the default route to a middlebox instead", |world, which| routed(world, which, "0.0.0.0/0", Some("eni-fw"))),
+        route("the route to a peer taken away", |world, which| peer(world, which, false)),
+        route("the route to a peer put back", |world, which| peer(world, which, true)),
+        route("a route to a peering connection that is gone", |world, which| {
+            routed(world, which, "172.31.0.0/16", Some("pcx-gone"))
+        }),
+        route("a subnet's block to an instance that forwards nothing", |world, which| {
+            let block = format!("10.{}.32.0/20", which.vpc);
+            routed(world, which, &block, Some("eni-idle"))
+        }),
+        route("a block inside a subnet to the NAT gateway", |world, which| {
+            let block = format!("10.{}.48.0/26", which.vpc);
+            routed(world, which, &block, Some("nat"))
+        }),
+        route("a public block to the internet gateway", |world, which| {
+            let block = format!("203.0.{}.0/24", which.vpc);
+            routed(world, which, &block, Some("igw"))
+        }),
+        route("a subnet associated with another table", associate),
+        kind("a subnet's block to a middlebox that forwards", None, 2, |world, which| {
+            let block = format!("10.{}.64.0/20", which.vpc);
+            routed(world, which, &block, Some("eni-fw"))
+        }),
+        kind("a rule for a port that no rule knew", None, 2, new_port),
+    ]
+}
+
+/// A gateway to the internet, a NAT gateway, a middlebox, an instance that is none, a table that nobody uses.
+fn ways_out(world: &mut World, vpc: usize) {
+    let name = vpc.to_string();
+    world.igw(&name, &name);
+    world.nat(&name, &format!("{vpc}s0"), &format!("10.{vpc}.0.5"), Some(&format!("198.51.100.{vpc}")));
+    for (role, address) in [("fw", 6), ("idle", 7)] {
+        world.instance(&format!("{role}{vpc}"), &format!("{vpc}s0"), &format!("10.{vpc}.0.{address}"), &format!("{vpc}x0"));
+    }
+    world.check(&format!("fw{vpc}"), false);
+    world.forward(&format!("fw{vpc}"));
+    world.table(&format!("{vpc}other"), &name);
 }
 
 /// Some of all, evenly.
@@ -85,33 +150,78 @@ fn some<T: Clone>(all: &[T]) -> Vec<T> {
     all.iter().step_by((all.len() / EDITS).max(1)).take(EDITS).cloned().collect()
 }
 
-/// A rule of another group's once more, in this one.
-fn borrow(model: &Model) -> Option<model::SecurityGroupRule> {
-    model.security_groups.values().flat_map(|group| &group.ingress).find(|rule| rule.traffic == TrafficMatch::All).cloned()
+/// A rule of another group's.
+fn borrow(world: &World) -> Option<model::SecurityGroupRule> {
+    let rules = || world.model.security_groups.values().flat_map(|group| &group.ingress);
+    rules().find(|rule| rule.traffic == TrafficMatch::All).cloned()
 }
 
-fn ingress(model: &mut Model, which: &Which) {
-    let (Which::Group(id), Some(rule)) = (which, borrow(model)) else { return };
-    model.security_groups.entry(id.clone()).and_modify(|group| group.ingress.push(rule));
+fn ingress(world: &mut World, which: &Which) -> Option<Edit> {
+    let rule = borrow(world)?;
+    world.model.security_groups.get_mut(&which.group)?.ingress.push(rule);
+    Some(Edit::Rules(which.group.clone()))
 }
 
-fn egress(model: &mut Model, which: &Which) {
-    let (Which::Group(id), Some(rule)) = (which, borrow(model)) else { return };
-    model.security_groups.entry(id.clone()).and_modify(|group| group.egress.push(rule));
+fn egress(world: &mut World, which: &Which) -> Option<Edit> {
+    let rule = borrow(world)?;
+    world.model.security_groups.get_mut(&which.group)?.egress.push(rule);
+    Some(Edit::Rules(which.group.clone()))
 }
 
-fn new_port(model: &mut Model, which: &Which) {
-    let (Which::Group(id), Some(mut rule)) = (which, borrow(model)) else { return };
-    let known = model.security_groups.get(id).map_or(0, |group| group.ingress.len() as u16);
-    rule.traffic = TrafficMatch::Tcp(PortRange::one(40_001 + 2 * known));
-    model.security_groups.entry(id.clone()).and_modify(|group| group.ingress.push(rule));
+/// What let everything out lets out to one group's members now.
+fn restrict(world: &mut World, which: &Which) -> Option<Edit> {
+    let rule = borrow(world)?;
+    world.model.security_groups.get_mut(&which.group)?.egress = vec![rule];
+    Some(Edit::Rules(which.group.clone()))
 }
 
-fn turn(model: &mut Model, which: &Which) {
-    let Which::List(id) = which else { return };
-    model.network_acls.entry(id.clone()).and_modify(|acl| {
-        if let Some(first) = acl.ingress.first_mut() {
-            first.allow ^= true;
-        }
-    });
+fn new_port(world: &mut World, which: &Which) -> Option<Edit> {
+    let mut rule = borrow(world)?;
+    let group = world.model.security_groups.get_mut(&which.group)?;
+    rule.traffic = TrafficMatch::Tcp(PortRange::one(40_001 + 2 * group.ingress.len() as u16));
+    group.ingress.push(rule);
+    Some(Edit::Rules(which.group.clone()))
+}
+
+fn turn(world: &mut World, which: &Which) -> Option<Edit> {
+    world.model.network_acls.get_mut(&which.list)?.ingress.first_mut()?.allow ^= true;
+    Some(Edit::Entries(which.list.clone()))
+}
+
+/// A route of the VPC's table; the target is a kind, the VPC's own of which is meant.
+fn routed(world: &mut World, which: &Which, destination: &str, target: Option<&str>) -> Option<Edit> {
+    let table = which.vpc.to_string();
+    match target {
+        Some(kind @ ("igw" | "nat")) => world.route(&table, destination, &format!("{kind}-{table}")),
+        Some(target @ "pcx-gone") => world.route(&table, destination, target),
+        Some(target) => world.route(&table, destination, &format!("{target}{table}")),
+        None => world.unroute(&table, destination),
+    }
+    table_id(&table).map(Edit::Routes)
+}
+
+/// The route to the VPC that comes after.
+fn peer(world: &mut World, which: &Which, back: bool) -> Option<Edit> {
+    let next = which.vpc + 1;
+    let (block, target) = (format!("10.{next}.0.0/16"), format!("pcx-{next}"));
+    match back {
+        true => world.route(&which.vpc.to_string(), &block, &target),
+        false => world.unroute(&which.vpc.to_string(), &block),
+    }
+    table_id(&which.vpc.to_string()).map(Edit::Routes)
+}
+
+fn associate(world: &mut World, which: &Which) -> Option<Edit> {
+    let subnet: SubnetId = format!("subnet-{}s5", which.vpc).parse().ok()?;
+    let (own, other) = (table_id(&which.vpc.to_string())?, table_id(&format!("{}other", which.vpc))?);
+    let to = Associated::Subnet(subnet.clone());
+    let associations = &mut world.model.route_tables.get_mut(&own)?.associations;
+    let at = associations.iter().position(|association| association.to == to)?;
+    let association: RouteTableAssociation = associations.remove(at);
+    world.model.route_tables.get_mut(&other)?.associations.push(association);
+    Some(Edit::Association(subnet))
+}
+
+fn table_id(name: &str) -> Option<RouteTableId> {
+    format!("rtb-{name}").parse().ok()
 }

@@ -21,6 +21,7 @@ pub mod stage;
 pub mod walker;
 
 pub use acl::Acl;
+pub use compile::edit::Changed;
 pub use ends::EndError;
 pub use engine::Engine;
 pub use fabric::{Fabric, Instance, Interface, InterfaceKind, InterfaceStatus, OutsideHost, Subnet, Vpc};

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use fabric::group::RulePeer;
-use fabric::index::{GroupSetIndex, InterfaceIndex, SubnetIndex};
+use fabric::index::{GroupSetIndex, InterfaceIndex, RowIndex, SubnetIndex};
 use fabric::route::NextHop;
-use fabric::Fabric;
+use fabric::{Fabric, Subnet};
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::place::{Place, PlaceIndex};
@@ -27,26 +28,31 @@ impl Parts {
         Self(starts.into_iter().collect())
     }
 
-    /// Cuts parts where some more blocks begin and end.
-    pub(crate) fn cut(&mut self, blocks: impl IntoIterator<Item = Ipv4Net>) {
-        for block in blocks {
-            self.0.push(u32::from(block.network()));
-            self.0.extend(u32::from(block.broadcast()).checked_add(1));
+    /// Cuts parts where some more blocks begin and end. The addresses at which they are cut, ascending.
+    pub(crate) fn cut(&mut self, blocks: impl IntoIterator<Item = Ipv4Net>) -> Vec<Ipv4Addr> {
+        let ends = |block: Ipv4Net| {
+            let behind = u32::from(block.broadcast()).checked_add(1);
+            [Some(u32::from(block.network())), behind].into_iter().flatten()
+        };
+        let new: BTreeSet<u32> = blocks.into_iter().flat_map(ends).filter(|at| self.0.binary_search(at).is_err()).collect();
+        if !new.is_empty() {
+            self.0.extend(&new);
+            self.0.sort_unstable();
         }
-        self.0.sort_unstable();
-        self.0.dedup();
+        new.into_iter().map(Ipv4Addr::from).collect()
     }
 
-    /// Whether no part is partly in a block.
-    pub(crate) fn know(&self, block: Ipv4Net) -> bool {
-        let starts = |at: &u32| self.0.binary_search(at).is_ok();
-        starts(&u32::from(block.network())) && u32::from(block.broadcast()).checked_add(1).is_none_or(|end| starts(&end))
-    }
-
-    /// The part that an address is in.
+    /// The part that an address is in, by its first address: a part that is cut keeps its name in front of the cut.
     pub(crate) fn of_address(&self, address: Ipv4Addr) -> u32 {
-        // The first part begins at 0, so there is one; there are fewer parts than addresses.
-        (self.0.partition_point(|start| *start <= u32::from(address)) - 1) as u32
+        // The first part begins at 0, so there is one.
+        self.0[self.0.partition_point(|start| *start <= u32::from(address)) - 1]
+    }
+
+    /// The first and the last address of the part that an address is in.
+    fn around(&self, address: Ipv4Addr) -> (Ipv4Addr, Ipv4Addr) {
+        let behind = self.0.partition_point(|start| *start <= u32::from(address));
+        let last = self.0.get(behind).map_or(u32::MAX, |next| next - 1);
+        (Ipv4Addr::from(self.0[behind - 1]), Ipv4Addr::from(last))
     }
 }
 
@@ -101,31 +107,84 @@ pub struct Class {
     pub members: Vec<PlaceIndex>,
 }
 
-/// All classes of a cloud, in the order of their first members.
+/// All classes of a cloud, in the order of their first members; but parts of what was one class follow all others.
 #[derive(Debug)]
 pub(crate) struct Classes {
     pub(crate) classes: Vec<Class>,
     /// The class of each place.
     pub(crate) of: Vec<u32>,
     parts: Parts,
+    /// How many classes are of interfaces; hosts come behind them, each a class of its own.
+    of_interfaces: usize,
 }
 
 impl Classes {
-    /// Whether a block holds some members of a class and not others: then the class is one no longer.
-    pub(crate) fn are_split(&self, fabric: &Fabric, places: &[Place], block: Ipv4Net) -> bool {
-        if self.parts.know(block) {
-            return false;
+    /// Parts the classes whose members some more blocks tell apart, or of whose members routes lead to some. Parts of a
+    /// class come behind all other classes of interfaces. Which ones they are.
+    pub(crate) fn part(
+        &mut self,
+        fabric: &Fabric,
+        places: &[Place],
+        blocks: impl IntoIterator<Item = Ipv4Net>,
+        targets: impl IntoIterator<Item = InterfaceIndex>,
+    ) -> Range<usize> {
+        let mut near: BTreeSet<InterfaceIndex> = BTreeSet::new();
+        for at in self.parts.cut(blocks) {
+            let is_cut = |subnet: &&Subnet| subnet.cidr.network() < at && at <= subnet.cidr.broadcast();
+            near.extend(fabric.subnets.values().filter(is_cut).flat_map(|subnet| &subnet.interfaces));
+            // Whoever had the part that is cut has what is behind the cut now, and only they may differ from others.
+            let (_, last) = self.parts.around(at);
+            near.extend(fabric.public_addresses.range(at..=last).map(|(_, mapping)| mapping.interface));
         }
-        let inside = |place: &PlaceIndex| match places[place.0 as usize] {
-            Place::Interface(index) => {
+        let targets: BTreeSet<InterfaceIndex> = targets.into_iter().collect();
+        near.extend(&targets);
+        let place_of = |interface: &InterfaceIndex| places.binary_search(&Place::Interface(*interface)).ok();
+        let touched: BTreeSet<u32> = near.iter().filter_map(place_of).map(|place| self.of[place]).collect();
+        let hosts = self.classes.split_off(self.of_interfaces);
+        for class in touched {
+            let mut kinds: BTreeMap<_, Vec<PlaceIndex>> = BTreeMap::new();
+            let members = &self.classes[class as usize].members;
+            for member in members {
+                let Place::Interface(index) = places[member.as_usize()] else { continue };
                 let interface = &fabric.interfaces[index];
                 let public = interface.addresses.iter().find_map(|address| address.public);
-                (block.contains(&interface.primary_address()), public.is_some_and(|address| block.contains(&address)))
+                let private = self.parts.of_address(interface.primary_address());
+                let is_target = Some(index).filter(|index| targets.contains(index));
+                let kind = (private, public.map(|address| self.parts.of_address(address)), is_target);
+                kinds.entry(kind).or_default().push(*member);
             }
-            Place::Outside(_, address) | Place::Internet(address) => (block.contains(&address), false),
-        };
-        let several = self.classes.iter().filter(|class| class.members.len() > 1);
-        several.into_iter().any(|class| class.members.iter().any(|member| inside(member) != inside(&class.members[0])))
+            let first = members[0];
+            for (_, members) in kinds {
+                // The class goes on with those that its first member is one of.
+                if members[0] == first {
+                    self.classes[class as usize].members = members;
+                    continue;
+                }
+                let next = self.classes.len() as u32;
+                members.iter().for_each(|member| self.of[member.as_usize()] = next);
+                self.classes.push(Class { members });
+            }
+        }
+        let before = std::mem::replace(&mut self.of_interfaces, self.classes.len());
+        self.classes.extend(hosts);
+        self.name_hosts();
+        before..self.of_interfaces
+    }
+
+    /// Takes over that there are other hosts: the places behind those of interfaces.
+    pub(crate) fn take_hosts(&mut self, places: &[Place]) {
+        let interfaces = places.partition_point(|place| !place.is_outside());
+        self.classes.truncate(self.of_interfaces);
+        let hosts = (interfaces..places.len()).map(|row| Class { members: vec![PlaceIndex::from_usize(row)] });
+        self.classes.extend(hosts);
+        self.of.resize(places.len(), 0);
+        self.name_hosts();
+    }
+
+    fn name_hosts(&mut self) {
+        for class in self.of_interfaces..self.classes.len() {
+            self.classes[class].members.iter().for_each(|place| self.of[place.as_usize()] = class as u32);
+        }
     }
 
     /// Sorts places into classes.
@@ -170,7 +229,8 @@ impl Classes {
             classes[class as usize].members.push(PlaceIndex(row as u32));
             of.push(class);
         }
-        Self { classes, of, parts }
+        let of_interfaces = classes.iter().take_while(|class| !places[class.members[0].as_usize()].is_outside()).count();
+        Self { classes, of, parts, of_interfaces }
     }
 }
 

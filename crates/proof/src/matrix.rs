@@ -11,9 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use fabric::group::GroupRule;
 use fabric::index::{GroupSetIndex, InterfaceIndex, RowIndex, SubnetIndex, VpcIndex};
-use fabric::route::Route;
 use fabric::{Direction, Family};
-use ipnet::IpNet;
 use model::TrafficMatch;
 
 use crate::bits::Bits;
@@ -76,6 +74,9 @@ struct Net {
     /// What they let pass; `None`: the way is not plain.
     passing: Option<Passing>,
 }
+
+/// By atom, whom the groups of a receiver admit.
+type Admitted = Vec<(usize, Bits)>;
 
 /// What the groups of senders let out to all receivers alike, and to some of them.
 struct Outward<'a> {
@@ -189,11 +190,8 @@ impl Reach {
         let (mut senders_by, mut receivers_by) = (Matches::new(from), Matches::new(to));
         let outward = self.outward(from, to, &mut receivers_by);
         // Receivers with the same groups come one after another, so only the rows of one set are kept.
-        let mut admitted: Option<(Option<GroupSetIndex>, Vec<(usize, Bits)>)> = None;
+        let mut admitted: Option<(Option<GroupSetIndex>, Admitted)> = None;
         let mut nets: HashMap<(SubnetIndex, u32), Vec<Net>> = HashMap::new();
-        // Routes know more parts of the addresses than lists do; where some do, nobody's ways are another's.
-        let by_sender = from.nets.keys().any(|(subnet, _)| self.routes_tell_apart(*subnet, vpc));
-        let mut by_receiver: BTreeMap<SubnetIndex, bool> = BTreeMap::new();
         let none = || Bits::none(bound);
         let (mut request, mut both, mut out, mut any_request, mut any_both) = (none(), none(), none(), none(), none());
         for position in receivers.iter().copied() {
@@ -204,15 +202,7 @@ impl Reach {
             }
             let subnet = interface.subnet;
             let net = (subnet, plain.part(interface.primary_address()));
-            let apart = by_sender || *by_receiver.entry(subnet).or_insert_with(|| self.routes_tell_apart(subnet, source_vpc));
-            let own;
-            let ways = match apart {
-                true => {
-                    own = self.nets(from, receiver.interface, (source_vpc, vpc), true);
-                    &own
-                }
-                false => nets.entry(net).or_insert_with(|| self.nets(from, receiver.interface, (source_vpc, vpc), false)),
-            };
+            let ways = nets.entry(net).or_insert_with(|| self.nets(from, receiver.interface, (source_vpc, vpc)));
             for other in ways.iter().filter(|net| net.passing.is_none()) {
                 other.senders.iter().for_each(|position| look.alone(from.members[position].class, receiver.class));
             }
@@ -278,7 +268,7 @@ impl Reach {
     }
 
     /// For each atom the senders that some rule of a set of groups admits.
-    fn admitted(&self, set: Option<GroupSetIndex>, bound: usize, senders_by: &mut Matches<'_>) -> Vec<(usize, Bits)> {
+    fn admitted(&self, set: Option<GroupSetIndex>, bound: usize, senders_by: &mut Matches<'_>) -> Admitted {
         let plain = self.plain();
         let Some(set) = set else {
             return (0..plain.atoms()).map(|atom| (atom, Bits::all(bound))).collect();
@@ -299,19 +289,20 @@ impl Reach {
         from: &Side,
         receiver: InterfaceIndex,
         (source_vpc, vpc): (VpcIndex, VpcIndex),
-        one_by_one: bool,
     ) -> Vec<Net> {
         let (fabric, plain) = (self.fabric(), self.plain());
         let receiver = &fabric.interfaces[receiver];
         let destination = receiver.primary_address();
         let mut found: Vec<Net> = Vec::new();
-        let mut add = |senders: &Bits, position: usize| {
+        for senders in from.nets.values() {
+            // Whoever is in a net stands for all of it.
+            let Some(position) = senders.iter().next() else { continue };
             let sender = &fabric.interfaces[from.members[position].interface];
             let (subnet, source) = (sender.subnet, sender.primary_address());
             let there = way(fabric, subnet, (source, destination), vpc);
             let back = way(fabric, receiver.subnet, (destination, source), source_vpc);
             let passing = match (there, back) {
-                (Way::Nowhere, _) => return,
+                (Way::Nowhere, _) => continue,
                 (Way::Other, _) | (_, Way::Other) => None,
                 (Way::Straight, back) => Some(plain.lists(fabric, (subnet, source), (receiver.subnet, destination), back)),
             };
@@ -319,28 +310,8 @@ impl Reach {
                 Some(net) => net.senders.add(senders),
                 None => found.push(Net { senders: senders.clone(), passing }),
             }
-        };
-        for senders in from.nets.values() {
-            let alike = if one_by_one { usize::MAX } else { 1 };
-            for position in senders.iter().take(alike) {
-                let mut one = Bits::none(from.members.len());
-                one.insert(position);
-                add(if one_by_one { &one } else { senders }, position);
-            }
         }
         found
-    }
-
-    /// Whether a subnet's routes treat the addresses of a VPC differently.
-    fn routes_tell_apart(&self, subnet: SubnetIndex, vpc: VpcIndex) -> bool {
-        let fabric = self.fabric();
-        let table = &fabric.route_tables[fabric.subnets[subnet].route_table];
-        let own = || fabric.vpcs[vpc].blocks.iter();
-        let inside = |route: &Route| match route.destination {
-            IpNet::V4(block) => own().any(|own| own.contains(&block)) && !own().any(|own| *own == block),
-            IpNet::V6(_) => false,
-        };
-        own().count() > 1 || table.routes.iter().any(inside)
     }
 }
 

@@ -47,14 +47,21 @@ impl Place {
             .iter()
             .filter(|(_, interface)| is_instances(interface.kind));
         let mut places: Vec<Self> = own.map(|(index, _)| Self::Interface(index)).collect();
+        places.extend(Self::hosts(fabric));
+        places
+    }
+
+    /// The places beyond the gateways, which are the last of all.
+    pub(crate) fn hosts(fabric: &Fabric) -> Vec<Self> {
+        let mut hosts = Vec::new();
         for (index, host) in fabric.outside.iter() {
-            places.extend(host.addresses.iter().filter_map(|address| match address {
+            hosts.extend(host.addresses.iter().filter_map(|address| match address {
                 IpAddr::V4(address) => Some(Self::Outside(index, *address)),
                 IpAddr::V6(_) => None,
             }));
         }
-        places.extend(fabric.representatives().into_iter().map(Self::Internet));
-        places
+        hosts.extend(fabric.representatives().into_iter().map(Self::Internet));
+        hosts
     }
 
     /// Its name, for people. Of several addresses that stand for `internet` all but the general one are told apart.

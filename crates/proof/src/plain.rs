@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
-use fabric::index::{AclIndex, GroupIndex, GroupSetIndex, InterfaceIndex, SubnetIndex, VpcIndex};
+use fabric::index::{AclIndex, GroupIndex, GroupSetIndex, InterfaceIndex, RouteTableIndex, SubnetIndex, VpcIndex};
 use fabric::packet::{Header, Segment, Transport};
-use fabric::route::NextHop;
-use fabric::stage::{network_acl, peering, route_table, security_group};
-use fabric::{Direction, Fabric};
+use fabric::route::{NextHop, Route, RouteTable};
+use fabric::stage::{internet_gateway, network_acl, peering, route_table, security_group, source_dest_check};
+use fabric::{Acl, Direction, Fabric};
+use ipnet::{IpNet, Ipv4Net};
 use model::traffic::protocol;
 use model::{ProbePacket, TrafficMatch};
 
@@ -38,7 +39,7 @@ pub(crate) struct Plain {
     atoms: usize,
     /// The atoms that the protocol part of a rule covers.
     covered: HashMap<TrafficMatch, Bits>,
-    /// Parts of the addresses that lists tell apart.
+    /// Parts of the addresses that lists and routes tell apart.
     parts: Parts,
     /// A request of each atom, and what answers it.
     requests: Vec<Transport>,
@@ -59,21 +60,20 @@ pub(crate) enum Way {
 
 impl Plain {
     pub(crate) fn of(fabric: &Fabric, atoms: &Atoms) -> Self {
-        let entries = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
         let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
         let mut covered = HashMap::new();
         for traffic in rules.map(|rule| rule.traffic) {
             covered.entry(traffic).or_insert_with(|| covers(atoms, traffic));
         }
-        let ipv4 = entries.filter_map(|entry| match entry.cidr_block {
-            ipnet::IpNet::V4(block) => Some(block),
-            ipnet::IpNet::V6(_) => None,
-        });
+        let lists = fabric.acls.values().flat_map(blocks_of_list);
+        let routes = fabric.route_tables.values().flat_map(|table| blocks_of_table(fabric, table));
+        // Of the way over a peering connection the VPCs' blocks decide too (PCX-4).
+        let vpcs = fabric.vpcs.values().flat_map(|vpc| vpc.blocks.iter().copied());
         let packets = || atoms.iter().map(|atom| atom.packet);
         Self {
             atoms: atoms.len(),
             covered,
-            parts: Parts::of(ipv4),
+            parts: Parts::of(lists.chain(routes).chain(vpcs).chain([route_table::UNROUTABLE])),
             requests: packets().map(|packet| request(packet, atoms.reply_ports()[0])).collect(),
             answers: packets().map(|packet| answers(packet, atoms.reply_ports())).collect(),
             decided: Mutex::default(),
@@ -88,24 +88,17 @@ impl Plain {
         }
     }
 
-    /// Forgets what was decided about a list that is another now. Whether the parts of the addresses are others too.
-    pub(crate) fn take_entries(&mut self, fabric: &Fabric, acl: AclIndex) -> bool {
-        let blocks = || {
-            let list = &fabric.acls[acl];
-            list.ingress.iter().chain(&list.egress).filter_map(|entry| match entry.cidr_block {
-                ipnet::IpNet::V4(block) => Some(block),
-                ipnet::IpNet::V6(_) => None,
-            })
-        };
+    /// Takes over the entries of a list. Where the parts of the addresses are cut now.
+    pub(crate) fn take_entries(&mut self, fabric: &Fabric, acl: AclIndex) -> Vec<Ipv4Addr> {
         let decided = self.decided.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if blocks().all(|block| self.parts.know(block)) {
-            decided.retain(|(of, ..), _| *of != acl);
-            return false;
-        }
-        // Parts are numbered in order, so one more gives others new numbers.
-        decided.clear();
-        self.parts.cut(blocks());
-        true
+        // What other lists decide about a part is true of both pieces of it.
+        decided.retain(|(of, ..), _| *of != acl);
+        self.parts.cut(blocks_of_list(&fabric.acls[acl]))
+    }
+
+    /// Takes over the routes of a table likewise.
+    pub(crate) fn take_routes(&mut self, fabric: &Fabric, table: RouteTableIndex) -> Vec<Ipv4Addr> {
+        self.parts.cut(blocks_of_table(fabric, &fabric.route_tables[table]))
     }
 
     /// What passes between two interfaces at their primary addresses, neither of which is one of several of its system;
@@ -173,7 +166,7 @@ impl Plain {
         self.covered.get(&traffic)
     }
 
-    /// The part of the addresses that lists know an address by.
+    /// The part of the addresses that lists and routes know an address by.
     pub(crate) fn part(&self, address: Ipv4Addr) -> u32 {
         self.parts.of_address(address)
     }
@@ -233,28 +226,85 @@ fn covers(atoms: &Atoms, traffic: TrafficMatch) -> Bits {
     bits
 }
 
-/// Where a packet goes from a subnet, if it is for an interface of VPC `to`.
+/// Where a packet goes from a subnet, if it is for an interface of VPC `to`: the same for all senders of the subnet and all
+/// receivers of a subnet that are in one part of the addresses ([`Plain::part`]).
 pub(crate) fn way(fabric: &Fabric, from: SubnetIndex, (source, destination): (Ipv4Addr, Ipv4Addr), to: VpcIndex) -> Way {
-    let subnet = &fabric.subnets[from];
-    if subnet.vpc == to && subnet.cidr.contains(&destination) {
-        return Way::Straight;
-    }
-    let (decision, hop) = route_table::decide(fabric, subnet.route_table, IpAddr::V4(destination));
+    let hop = match next_hop(fabric, from, (source, destination), to) {
+        Ok(hop) => hop,
+        Err(way) => return way,
+    };
     match hop {
-        _ if !decision.passes() => Way::Nowhere,
-        Some(NextHop::Local) if subnet.vpc == to => Way::Straight,
-        Some(NextHop::Peering { peering: index, vpc }) if vpc == to => {
-            let header = Header {
-                source: IpAddr::V4(source),
-                destination: IpAddr::V4(destination),
-                transport: Transport::Other { protocol: protocol::GRE },
-            };
-            match peering::decide(fabric, index, subnet.vpc, vpc, &header).passes() {
-                true => Way::Straight,
-                false => Way::Nowhere,
+        // What such a gateway or middlebox lets nobody send there needs no walker.
+        NextHop::InternetGateway(_) if internet_gateway::refuses(destination) => Way::Nowhere,
+        NextHop::Interface(index) => {
+            let header = any_header(source, destination);
+            let refuses = || !source_dest_check::decide(fabric, index, &header, Direction::Ingress).passes();
+            let is_receiver = fabric.interfaces[index].holds(IpAddr::V4(destination));
+            if !is_receiver && refuses() { Way::Nowhere } else { Way::Other }
+        }
+        NextHop::NatGateway(nat) => {
+            let gateway = &fabric.nat_gateways[nat];
+            let Some(own) = gateway.private_address else { return Way::Nowhere };
+            match next_hop(fabric, gateway.subnet, (own, destination), to) {
+                Err(Way::Nowhere) => Way::Nowhere,
+                Ok(NextHop::InternetGateway(_)) if internet_gateway::refuses(destination) => Way::Nowhere,
+                _ => Way::Other,
             }
         }
         _ => Way::Other,
+    }
+}
+
+/// Where a packet goes next that a subnet's router does not bring to its receiver, or drop.
+fn next_hop(
+    fabric: &Fabric,
+    from: SubnetIndex,
+    (source, destination): (Ipv4Addr, Ipv4Addr),
+    to: VpcIndex,
+) -> Result<NextHop, Way> {
+    let subnet = &fabric.subnets[from];
+    if subnet.vpc == to && subnet.cidr.contains(&destination) {
+        return Err(Way::Straight);
+    }
+    let (decision, hop) = route_table::decide(fabric, subnet.route_table, IpAddr::V4(destination));
+    match hop {
+        _ if !decision.passes() => Err(Way::Nowhere),
+        Some(NextHop::Local) if subnet.vpc == to => Err(Way::Straight),
+        Some(NextHop::Peering { peering: index, vpc }) if vpc == to => {
+            match peering::decide(fabric, index, subnet.vpc, vpc, &any_header(source, destination)).passes() {
+                true => Err(Way::Straight),
+                false => Err(Way::Nowhere),
+            }
+        }
+        Some(hop) => Ok(hop),
+        None => Err(Way::Nowhere),
+    }
+}
+
+/// A packet of which only the addresses matter.
+fn any_header(source: Ipv4Addr, destination: Ipv4Addr) -> Header {
+    let transport = Transport::Other { protocol: protocol::GRE };
+    Header { source: IpAddr::V4(source), destination: IpAddr::V4(destination), transport }
+}
+
+/// The blocks by which a list tells addresses apart.
+fn blocks_of_list(list: &Acl) -> impl Iterator<Item = Ipv4Net> {
+    list.ingress.iter().chain(&list.egress).filter_map(|entry| ipv4(entry.cidr_block))
+}
+
+/// The blocks by which a table does; a middlebox gets for itself what others do not get through it.
+fn blocks_of_table(fabric: &Fabric, table: &RouteTable) -> impl Iterator<Item = Ipv4Net> {
+    let target = |route: &Route| match route.next_hop {
+        NextHop::Interface(index) => Some(Ipv4Net::from(fabric.interfaces[index].primary_address())),
+        _ => None,
+    };
+    table.routes.iter().flat_map(move |route| [ipv4(route.destination), target(route)]).flatten()
+}
+
+fn ipv4(block: IpNet) -> Option<Ipv4Net> {
+    match block {
+        IpNet::V4(block) => Some(block),
+        IpNet::V6(_) => None,
     }
 }
 

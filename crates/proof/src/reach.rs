@@ -65,6 +65,15 @@ struct Asked {
     sets: RwLock<HashMap<Bits, TrafficSet>>,
 }
 
+/// What a change of the cloud may touch.
+pub(crate) struct Change<'r> {
+    pub(crate) fabric: &'r mut Fabric,
+    pub(crate) atoms: &'r Atoms,
+    pub(crate) plain: &'r mut Plain,
+    pub(crate) places: &'r mut Vec<Place>,
+    pub(crate) classes: &'r mut Classes,
+}
+
 impl Reach {
     /// Makes ready to answer for every pair of places and every IPv4 packet.
     pub fn of(fabric: &Fabric, options: Options) -> Result<Self, EngineError> {
@@ -87,7 +96,8 @@ impl Reach {
         self.places.iter().enumerate().map(|(row, place)| (PlaceIndex::from_usize(row), *place))
     }
 
-    /// The classes of places that nobody can tell apart, in the order of their first members.
+    /// The classes of places that nobody can tell apart, in the order of their first members (in a proof that took over
+    /// edits, parts of what was one class come behind all other classes of interfaces).
     pub fn classes(&self) -> &[Class] {
         &self.classes.classes
     }
@@ -134,14 +144,11 @@ impl Reach {
     }
 
     /// What a change may touch; `None` while a clone of this proof answers by it. Answers that are kept are forgotten.
-    pub(crate) fn change(&mut self) -> Option<(&mut Fabric, &Atoms, &mut Plain)> {
+    pub(crate) fn change(&mut self) -> Option<Change<'_>> {
+        let classes = Arc::get_mut(&mut self.classes)?;
         let Asked { fabric, atoms, plain, known, .. } = Arc::get_mut(&mut self.asked)?;
         known.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
-        Some((fabric, atoms, plain))
-    }
-
-    pub(crate) fn are_split(&self, block: ipnet::Ipv4Net) -> bool {
-        self.classes.are_split(self.fabric(), &self.places, block)
+        Some(Change { fabric, atoms, plain, places: &mut self.places, classes })
     }
 
     pub(crate) fn plain(&self) -> &Plain {

@@ -7,8 +7,13 @@ mod support;
 #[path = "../../conformance/src/fuzz/clouds.rs"]
 mod clouds;
 
-use fabric::Fabric;
-use model::{Model, Peer, PortRange, SecurityGroupRule, TrafficMatch};
+use std::fmt::Write;
+
+use fabric::{Fabric, InterfaceIndex};
+use model::endpoint::VpcEndpointState;
+use model::operation::*;
+use model::route_table::{Associated, RouteOrigin};
+use model::{Destination, Model, Origin, Peer, PortRange, Route, RouteTarget, SecurityGroupRule, Tags, TrafficMatch};
 use proof::matrix::{Edit, Standing, Taken, Why};
 use proof::{Options, Place, Reach};
 
@@ -102,13 +107,161 @@ fn entries(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
     Some(Edit::Entries(id))
 }
 
+/// A random cloud with some who are alike, a transit gateway, a virtual private gateway and an endpoint.
+fn cloud(seed: u64) -> (String, Model) {
+    let mut text = clouds::lab(seed);
+    for (name, subnet, group) in [("fleet", "a/app", "web"), ("crowd", "a/db", "db"), ("throng", "b/app2", "far")] {
+        if group != "far" || text.contains("  far:") {
+            let _ = writeln!(text, "  {name}: {{ subnet: {subnet}, sg: {group}, count: 4 }}");
+        }
+    }
+    let (mut model, _) = support::cloud("random.yaml", &text);
+    let hub = create_transit_gateway(&mut model, CreateTransitGateway::default()).unwrap();
+    let vpn = create_vpn_gateway(&mut model, CreateVpnGateway::default()).unwrap();
+    for (number, vpc_id) in model.vpcs.keys().cloned().collect::<Vec<_>>().into_iter().enumerate() {
+        let of_vpc = |subnet: &&model::Subnet| subnet.vpc_id == vpc_id;
+        let subnet_ids = model.subnets.values().filter(of_vpc).map(|subnet| subnet.id.clone()).take(1).collect();
+        // The second VPC is joined by a peering connection alone, in every second cloud.
+        if number == 0 || seed.is_multiple_of(2) {
+            let request = CreateTransitGatewayVpcAttachment {
+                transit_gateway_id: hub.clone(),
+                vpc_id: vpc_id.clone(),
+                subnet_ids,
+                security_group_referencing: true,
+                tags: Tags::new(),
+                origin: Origin::default(),
+            };
+            create_transit_gateway_vpc_attachment(&mut model, request).unwrap();
+        }
+        if number == 0 {
+            attach_vpn_gateway(&mut model, &vpn, &vpc_id).unwrap();
+            let request = CreateVpcEndpoint {
+                vpc_id,
+                service_name: format!("com.amazonaws.{}.s3", model.region.0),
+                kind: CreateVpcEndpointKind::Gateway { route_table_ids: Vec::new() },
+                policy_document: None,
+                tags: Tags::new(),
+                origin: Origin::default(),
+            };
+            let endpoint = create_vpc_endpoint(&mut model, request).unwrap();
+            model.vpc_endpoints.get_mut(&endpoint).unwrap().state = VpcEndpointState::Available;
+        }
+    }
+    (text, model)
+}
+
+/// Edits a table's routes: one more, one instead of another, one less.
+fn routes(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
+    const BLOCKS: [&str; 14] = [
+        "0.0.0.0/0", "0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/24", "10.1.1.0/24", "10.1.1.0/29", "10.1.2.0/24", "10.1.2.6/31",
+        "10.2.0.0/16", "10.2.0.0/16", "10.2.1.0/24", "10.2.1.4/30", "203.0.113.0/24", "198.51.100.0/24",
+    ];
+    let mut targets: Vec<RouteTarget> = vec![
+        RouteTarget::Local,
+        RouteTarget::InternetGateway("igw-0123456789abcdef0".parse().unwrap()),
+    ];
+    targets.extend(model.internet_gateways.keys().cloned().map(RouteTarget::InternetGateway));
+    targets.extend(model.nat_gateways.keys().cloned().map(RouteTarget::NatGateway));
+    targets.extend(model.vpc_peering_connections.keys().cloned().map(RouteTarget::VpcPeeringConnection));
+    targets.extend(model.transit_gateways.keys().cloned().map(RouteTarget::TransitGateway));
+    targets.extend(model.vpn_gateways.keys().cloned().map(RouteTarget::VpnGateway));
+    targets.extend(model.vpc_endpoints.keys().cloned().map(RouteTarget::VpcEndpoint));
+    let interfaces: Vec<_> = model.network_interfaces.keys().cloned().map(RouteTarget::NetworkInterface).collect();
+    let named = model.route_tables.values().flat_map(|table| &table.routes);
+    let mut middleboxes: Vec<_> = named.map(|route| route.target.clone()).collect();
+    middleboxes.retain(|target| matches!(target, RouteTarget::NetworkInterface(_)));
+    let lists: Vec<_> = model.prefix_lists.keys().cloned().collect();
+    let target = match dice.below(4) {
+        0 => dice.of(&interfaces),
+        1 if !middleboxes.is_empty() => dice.of(&middleboxes),
+        _ => dice.of(&targets),
+    };
+    let destination = match dice.below(8) {
+        0 if !lists.is_empty() => Destination::PrefixList(dice.of(&lists)),
+        1 => Destination::Ipv6("::/0".parse().unwrap()),
+        _ => Destination::Ipv4(dice.of(&BLOCKS).parse().unwrap()),
+    };
+    let new = Route { destination, target, created_by: RouteOrigin::CreateRoute, origin: Origin::default() };
+    // Now and then the table of a gateway, or one that nobody uses.
+    let of_gateway = |table: &&model::RouteTable| {
+        table.associations.iter().any(|used| matches!(used.to, Associated::InternetGateway(_) | Associated::VpnGateway(_)))
+    };
+    let all = || model.route_tables.values();
+    let tables: Vec<_> = match dice.below(10) {
+        0 => all().map(|table| table.id.clone()).collect(),
+        _ => all().filter(|table| !of_gateway(table) && !table.associations.is_empty()).map(|table| table.id.clone()).collect(),
+    };
+    let id = dice.of(&tables);
+    let routes = &mut model.route_tables.get_mut(&id)?.routes;
+    let at = dice.below(routes.len());
+    match dice.below(4) {
+        0 if !routes.is_empty() => drop(routes.remove(at)),
+        1 if !routes.is_empty() => routes[at].target = new.target,
+        _ => {
+            routes.retain(|route| route.destination != new.destination);
+            routes.push(new);
+        }
+    }
+    Some(Edit::Routes(id))
+}
+
+/// Associates a subnet with another table of its VPC, or with the main one.
+fn association(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
+    let subnet = dice.of(&model.subnets.values().cloned().collect::<Vec<_>>());
+    let own = Associated::Subnet(subnet.id.clone());
+    let mut moved = None;
+    for table in model.route_tables.values_mut() {
+        let at = table.associations.iter().position(|used| used.to == own);
+        moved = moved.or(at.map(|at| table.associations.remove(at)));
+    }
+    let of_vpc = |table: &&model::RouteTable| table.vpc_id == subnet.vpc_id;
+    let tables: Vec<_> = model.route_tables.values().filter(of_vpc).map(|table| table.id.clone()).collect();
+    if let Some(association) = moved.filter(|_| dice.below(4) > 0) {
+        model.route_tables.get_mut(&dice.of(&tables))?.associations.push(association);
+    }
+    Some(Edit::Association(subnet.id))
+}
+
+/// Some pairs of which the walker says, packet by packet, something else than a proof.
+fn walked_otherwise(dice: &mut Dice, reach: &Reach, fabric: &Fabric) -> Vec<String> {
+    let all: Vec<_> = reach.indices().collect();
+    let mut otherwise = Vec::new();
+    for _ in 0..12 {
+        let ((from, source), (to, place)) = (dice.of(&all), dice.of(&all));
+        if from == to || source.is_outside() || place.is_outside() {
+            continue;
+        }
+        let walked = proof::reach::walk(fabric, reach.atoms(), source, place).unwrap();
+        if walked != reach.between(from, to) {
+            otherwise.push(format!("{} -> {}", source.name(fabric), place.name(fabric)));
+        }
+    }
+    otherwise
+}
+
+/// Pairs of interfaces that know each other's addresses, of which one gets through to the other: asked pair by pair.
+fn exposed(reach: &Reach, fabric: &Fabric) -> u64 {
+    let vpc = |index: InterfaceIndex| fabric.interfaces[index].vpc;
+    let mut exposed = 0;
+    for (from, source) in reach.indices() {
+        for (to, place) in reach.indices() {
+            let (Place::Interface(one), Place::Interface(other)) = (source, place) else { continue };
+            if vpc(one) == vpc(other) || fabric.are_joined(vpc(one), vpc(other)) {
+                exposed += u64::from(!reach.between(from, to).request.is_empty());
+            }
+        }
+    }
+    exposed
+}
+
 /// What differs between a standing proof and one made anew.
 fn differences(standing: &Standing, fabric: &Fabric) -> Vec<String> {
     let (own, anew) = (standing.reach(), Reach::of(fabric, Options::default()).unwrap());
     let mut differ = Vec::new();
     let (said, counted) = (standing.totals(), anew.totals());
-    if (said.pairs, said.exposed) != (counted.pairs, counted.exposed) {
-        differ.push(format!("said {said:?}, counted {counted:?}"));
+    let one_by_one = exposed(&anew, fabric);
+    if (said.pairs, said.exposed) != (counted.pairs, counted.exposed) || said.exposed != one_by_one {
+        differ.push(format!("said {said:?}, counted {counted:?}, asked {one_by_one}"));
     }
     assert_eq!(own.places(), anew.places());
     for (from, source) in anew.indices() {
@@ -124,41 +277,68 @@ fn differences(standing: &Standing, fabric: &Fabric) -> Vec<String> {
 
 #[test]
 fn after_every_edit_a_standing_proof_says_what_one_made_anew_says() {
-    let (mut rows, mut packets, mut places, mut hosts, mut others) = (0, 0, 0, 0, 0);
-    let mut moved = 0;
+    let (mut rows, mut packets, mut others, mut moved) = (0, 0, 0, [0; 4]);
+    let (mut hosts, mut parted) = (0, 0);
     for seed in 1..=many() {
-        let text = clouds::lab(seed);
-        let (mut model, fabric) = support::cloud("random.yaml", &text);
+        let (text, mut model) = cloud(seed);
+        let fabric = Fabric::compile(&model);
         let mut standing = Standing::of(&fabric, Options::default()).unwrap();
         assert_eq!(differences(&standing, &fabric), [""; 0], "seed {seed}, before any edit\n{text}");
         let mut dice = Dice(seed);
         for number in 0..EDITS {
-            let edit = match dice.below(3) {
+            let edit = match dice.below(6) {
                 0 => entries(&mut dice, &mut model),
-                _ => rules(&mut dice, &mut model),
+                1 => rules(&mut dice, &mut model),
+                2 => association(&mut dice, &mut model),
+                _ => routes(&mut dice, &mut model),
             };
             let Some(edit) = edit else { continue };
-            let before = standing.totals().exposed;
+            let (before, classes) = (standing.totals().exposed, standing.reach().classes().len());
+            let witnesses = standing.fabric().representatives();
             let taken = standing.take(&model, &edit).unwrap();
+            let fabric = Fabric::compile(&model);
             match taken {
                 Taken::Rows(_) => rows += 1,
                 Taken::Anew(Why::Packets) => packets += 1,
-                Taken::Anew(Why::Places) => places += 1,
-                Taken::Anew(Why::Hosts) => hosts += 1,
                 Taken::Anew(_) => others += 1,
             }
-            let fabric = Fabric::compile(&model);
             assert!(*standing.fabric() == fabric, "seed {seed}, edit {number} {edit:?}: another fabric than is compiled");
             let differ = differences(&standing, &fabric);
-            assert!(differ.is_empty(), "seed {seed}, edit {number} {edit:?}, {taken:?}:\n{}\n{text}", differ.join("\n"));
-            moved += usize::from(matches!(taken, Taken::Rows(_)) && before != standing.totals().exposed);
+            let otherwise = walked_otherwise(&mut dice, standing.reach(), &fabric);
+            let context = || format!("seed {seed}, edit {number} {edit:?}, {taken:?}\n{:#?}\n{text}", edited(&model, &edit));
+            assert!(differ.is_empty(), "{}\n{}", differ.join("\n"), context());
+            assert!(otherwise.is_empty(), "the walker says otherwise:\n{}\n{}", otherwise.join("\n"), context());
+            if matches!(taken, Taken::Rows(_)) {
+                let kind = match edit {
+                    Edit::Rules(_) => 0,
+                    Edit::Entries(_) => 1,
+                    Edit::Routes(_) => 2,
+                    Edit::Association(_) => 3,
+                };
+                moved[kind] += usize::from(before != standing.totals().exposed);
+                let are_others = fabric.representatives() != witnesses;
+                hosts += usize::from(are_others);
+                parted += usize::from(!are_others && standing.reach().classes().len() > classes);
+            }
         }
     }
-    println!("rows {rows} (of which {moved} changed a count); anew for packets {packets}, places {places}, hosts {hosts}");
+    println!("rows {rows}, anew for packets {packets}; hosts {hosts}, classes parted {parted}; counts changed by kind {moved:?}");
     assert_eq!(others, 0);
     // Edits that nobody notices would prove nothing.
-    assert!(rows > 2 * many() as usize && moved > many() as usize / 4, "{rows} {moved}");
-    assert!(packets > 0 && hosts > 0, "{packets} {hosts}");
+    let many = many() as usize;
+    assert!(rows > 8 * many && moved[2] > many / 2, "{rows} {moved:?}");
+    assert!(moved.iter().all(|moved| *moved > many / 20) && packets > 0 && hosts > 0 && parted > 0, "{moved:?} {packets} {hosts} {parted}");
+}
+
+/// What an edit is about, for whoever reads why the law is broken.
+fn edited(model: &Model, edit: &Edit) -> String {
+    match edit {
+        Edit::Routes(id) => {
+            let route = |route: &Route| format!("{} -> {}", route.destination, route.target);
+            model.route_tables[id].routes.iter().map(route).collect::<Vec<_>>().join(", ")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Many who are alike, which random clouds seldom have.
@@ -171,13 +351,16 @@ fn a_block_that_parts_a_fleet_is_noticed_and_one_that_does_not_costs_nothing() {
     let (mut model, fabric) = support::cloud("fleet.yaml", FLEET);
     let mut standing = Standing::of(&fabric, Options::default()).unwrap();
     let id = model.security_groups.values().find(|group| group.group_name == "db").unwrap().id.clone();
-    for (block, taken) in [("10.0.0.0/29", Taken::Anew(Why::Places)), ("10.7.0.0/16", Taken::Rows(1))] {
+    let classes = standing.reach().classes().len();
+    // One class of receivers, from one VPC; but the parted fleet's VPC is counted again.
+    for (block, taken, more) in [("10.0.0.0/29", Taken::Rows(3), 1), ("10.7.0.0/16", Taken::Rows(1), 1)] {
         let group = model.security_groups.get_mut(&id).unwrap();
         let mut rule = group.ingress[0].clone();
         rule.peer = Peer::Ipv4(block.parse().unwrap());
         group.ingress.push(rule);
         assert_eq!(standing.take(&model, &Edit::Rules(id.clone())).unwrap(), taken, "{block}");
         assert_eq!(differences(&standing, &Fabric::compile(&model)), [""; 0], "{block}");
+        assert_eq!(standing.reach().classes().len(), classes + more, "{block}");
     }
 }
 

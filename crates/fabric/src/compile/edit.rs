@@ -1,15 +1,16 @@
-//! One group's rules or one list's entries changed: a fabric that was compiled becomes the one that compiling the changed
-//! model would make, without looking at the rest of it.
+//! One group's rules, one list's entries or one table's routes changed: a fabric that was compiled becomes the one that
+//! compiling the changed model would make, without looking at the rest of it.
 
 use std::collections::BTreeSet;
 
 use ipnet::{IpNet, Ipv4Net};
-use model::{Model, NetworkAclId, SecurityGroupId};
+use model::{Model, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId};
 
-use super::{groups, witness};
+use super::{groups, routes, witness};
 use crate::fabric::Fabric;
 use crate::group::{GroupRule, RulePeer, SecurityGroup};
-use crate::index::{AclIndex, GroupIndex};
+use crate::index::{AclIndex, GroupIndex, RouteTableIndex, SubnetIndex};
+use crate::route::RouteTable;
 
 /// What a change came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,30 @@ impl Fabric {
         (row.ingress, row.egress) = (list.ingress.clone(), list.egress.clone());
         let after = blocks(row);
         Some(Changed { index, are_hosts_others: self.follow(model, &before, &after) })
+    }
+
+    /// Takes over the routes of a table likewise; nothing that they lead to is another.
+    pub fn take_routes(&mut self, model: &Model, id: &RouteTableId) -> Option<Changed<RouteTableIndex>> {
+        let table = model.route_tables.get(id)?;
+        let index = self.route_tables.find(id, |table| &table.id)?;
+        let compiled = routes::row(model, self, table);
+        let blocks = |table: &RouteTable| -> BTreeSet<Ipv4Net> {
+            table.routes.iter().filter_map(|route| witness::public(&route.destination)).collect()
+        };
+        let row = self.route_tables.get_mut(index)?;
+        let (before, after) = (blocks(row), blocks(&compiled));
+        *row = compiled;
+        Some(Changed { index, are_hosts_others: self.follow(model, &before, &after) })
+    }
+
+    /// Takes over which table a subnet uses likewise (RT-11).
+    pub fn take_association(&mut self, model: &Model, id: &SubnetId) -> Option<Changed<SubnetIndex>> {
+        let table = model.route_table_of(model.subnets.get(id)?)?;
+        let table = self.route_tables.find(&table.id, |table| &table.id)?;
+        let index = self.subnets.find(id, |subnet| &subnet.id)?;
+        self.subnets.get_mut(index)?.route_table = table;
+        self.generation = model.generation;
+        Some(Changed { index, are_hosts_others: false })
     }
 
     /// What depends on the whole: the generation, and who stands for `internet` if other blocks are named.

@@ -1,6 +1,6 @@
 //! Model to fabric: every reference resolved once, rows sorted by id, ties between routes broken.
 
-mod edit;
+pub(crate) mod edit;
 mod groups;
 mod routes;
 mod transit;
@@ -54,7 +54,6 @@ pub(crate) struct Places<'m> {
     pub(crate) vpn_gateways: Rows<model::VpnGatewayId, VpnGatewayIndex>,
     pub(crate) transit_gateways: Rows<model::TransitGatewayId, TransitGatewayIndex>,
     pub(crate) nat_gateways: Rows<model::NatGatewayId, NatGatewayIndex>,
-    pub(crate) peerings: Rows<model::VpcPeeringConnectionId, PeeringIndex>,
     pub(crate) endpoints: Rows<model::VpcEndpointId, VpcEndpointIndex>,
     /// Elastic IP addresses by interface and private address.
     elastic: BTreeMap<(NetworkInterfaceId, Ipv4Addr), Ipv4Addr>,
@@ -81,7 +80,6 @@ impl<'m> Places<'m> {
             vpn_gateways: Rows::of(model.vpn_gateways.keys()),
             transit_gateways: Rows::of(model.transit_gateways.keys()),
             nat_gateways: Rows::of(model.nat_gateways.keys()),
-            peerings: Rows::of(model.vpc_peering_connections.keys()),
             endpoints: Rows::of(model.vpc_endpoints.keys()),
             elastic: elastic.collect(),
         }
@@ -134,7 +132,7 @@ impl Fabric {
             groups,
             group_sets,
             acls: acls(&places),
-            route_tables: routes::compile(&places, &interfaces),
+            route_tables: Table::default(),
             internet_gateways: internet_gateways(&places, &interfaces),
             egress_only_internet_gateways: egress_only(&places),
             vpn_gateways: vpn_gateways(&places),
@@ -149,6 +147,7 @@ impl Fabric {
             witness: None,
             names: Names::default(),
         };
+        fabric.route_tables = routes::compile(model, &fabric);
         (fabric.witnesses, fabric.witness) = witness::choose(&fabric);
         fabric.names = Names::of(&fabric);
         fabric
@@ -350,10 +349,11 @@ fn internet_gateways(
         let table = model.route_tables.values().find(|t| t.associations.iter().any(|a| a.to == wanted));
         table.and_then(|t| places.route_tables.get(&t.id))
     };
+    let all = public_addresses(interfaces);
     let row = |gateway: &model::InternetGateway| {
         let vpc = gateway.vpc_id.as_ref().and_then(|id| places.vpcs.get(id));
         let by_public: BTreeMap<Ipv4Addr, PublicMapping> =
-            public_addresses(interfaces).into_iter().filter(|(_, mapping)| Some(mapping.vpc) == vpc).collect();
+            all.iter().filter(|(_, mapping)| Some(mapping.vpc) == vpc).map(|(public, mapping)| (*public, *mapping)).collect();
         InternetGateway {
             id: gateway.id.clone(),
             name: name(&gateway.tags, gateway.id.as_str()),

@@ -5,44 +5,39 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 use model::route_table::{RouteOrigin, RouteState};
-use model::{Destination, PrefixListId, RouteTarget};
+use model::{Destination, Model, PrefixListId, RouteTarget};
 
-use super::{Places, blocks_of};
-use crate::fabric::{Interface, InterfaceStatus};
+use super::blocks_of;
+use crate::fabric::{Fabric, InterfaceStatus};
 use crate::index::*;
 use crate::route::{BeatenRoute, BlackholeReason, NextHop, Route, RouteTable};
 
-pub(super) fn compile(
-    places: &Places<'_>,
-    interfaces: &Table<InterfaceIndex, Interface>,
-) -> Table<RouteTableIndex, RouteTable> {
-    let row = |table: &model::RouteTable| {
-        let expanded = table.routes.iter().flat_map(|route| expand(places, interfaces, table, route));
-        let (routes, beaten) = decide(expanded.collect());
-        RouteTable {
-            id: table.id.clone(),
-            name: match (model::tag::name(&table.tags), places.model.vpcs.get(&table.vpc_id)) {
-                // A VPC's main table comes without a name.
-                (None, Some(vpc)) if table.is_main() => format!("main of {}", super::name(&vpc.tags, vpc.id.as_str())),
-                _ => super::name(&table.tags, table.id.as_str()),
-            },
-            vpc: places.vpcs.get(&table.vpc_id).unwrap_or(VpcIndex(0)),
-            is_main: table.is_main(),
-            routes,
-            beaten,
-            origin: table.origin.clone(),
-        }
-    };
-    places.model.route_tables.values().map(row).collect()
+/// All tables, for a fabric that has everything that routes lead to.
+pub(super) fn compile(model: &Model, fabric: &Fabric) -> Table<RouteTableIndex, RouteTable> {
+    model.route_tables.values().map(|table| row(model, fabric, table)).collect()
 }
 
-fn expand(
-    places: &Places<'_>,
-    interfaces: &Table<InterfaceIndex, Interface>,
-    table: &model::RouteTable,
-    route: &model::Route,
-) -> Vec<Route> {
-    let next_hop = next_hop(places, interfaces, table, route);
+/// One table.
+pub(super) fn row(model: &Model, fabric: &Fabric, table: &model::RouteTable) -> RouteTable {
+    let expanded = table.routes.iter().flat_map(|route| expand(model, fabric, table, route));
+    let (routes, beaten) = decide(expanded.collect());
+    RouteTable {
+        id: table.id.clone(),
+        name: match (model::tag::name(&table.tags), model.vpcs.get(&table.vpc_id)) {
+            // A VPC's main table comes without a name.
+            (None, Some(vpc)) if table.is_main() => format!("main of {}", super::name(&vpc.tags, vpc.id.as_str())),
+            _ => super::name(&table.tags, table.id.as_str()),
+        },
+        vpc: fabric.vpcs.find(&table.vpc_id, |vpc| &vpc.id).unwrap_or(VpcIndex(0)),
+        is_main: table.is_main(),
+        routes,
+        beaten,
+        origin: table.origin.clone(),
+    }
+}
+
+fn expand(model: &Model, fabric: &Fabric, table: &model::RouteTable, route: &model::Route) -> Vec<Route> {
+    let next_hop = next_hop(model, fabric, table, route);
     let one = |destination: IpNet, prefix_list: Option<PrefixListId>| Route {
         destination,
         prefix_list,
@@ -55,19 +50,13 @@ fn expand(
         Destination::Ipv4(net) => vec![one(IpNet::V4(*net), None)],
         Destination::Ipv6(net) => vec![one(IpNet::V6(*net), None)],
         Destination::PrefixList(id) => {
-            blocks_of(places.model, id).into_iter().map(|block| one(block, Some(id.clone()))).collect()
+            blocks_of(model, id).into_iter().map(|block| one(block, Some(id.clone()))).collect()
         }
     }
 }
 
-fn next_hop(
-    places: &Places<'_>,
-    interfaces: &Table<InterfaceIndex, Interface>,
-    table: &model::RouteTable,
-    route: &model::Route,
-) -> NextHop {
+fn next_hop(model: &Model, fabric: &Fabric, table: &model::RouteTable, route: &model::Route) -> NextHop {
     use BlackholeReason as Why;
-    let model = places.model;
     let usable = model.route_state(table, route) == RouteState::Active;
     let or = |hop: Option<NextHop>, why: Why| match hop {
         None => NextHop::Blackhole(Why::TargetGone),
@@ -77,12 +66,14 @@ fn next_hop(
     match &route.target {
         RouteTarget::Local => NextHop::Local,
         RouteTarget::InternetGateway(id) => {
-            or(places.internet_gateways.get(id).map(NextHop::InternetGateway), Why::NotAttached)
+            or(fabric.internet_gateways.find(id, |igw| &igw.id).map(NextHop::InternetGateway), Why::NotAttached)
         }
-        RouteTarget::NatGateway(id) => or(places.nat_gateways.get(id).map(NextHop::NatGateway), Why::NotAvailable),
+        RouteTarget::NatGateway(id) => {
+            or(fabric.nat_gateways.find(id, |nat| &nat.id).map(NextHop::NatGateway), Why::NotAvailable)
+        }
         RouteTarget::NetworkInterface(id) => {
-            let index = places.interfaces.get(id);
-            let runs = index.is_some_and(|i| interfaces[i].status == InterfaceStatus::Running);
+            let index = fabric.interface_by_id(id);
+            let runs = index.is_some_and(|index| fabric.interfaces[index].status == InterfaceStatus::Running);
             match index {
                 Some(_) if !runs => NextHop::Blackhole(Why::NotRunning),
                 index => or(index.map(NextHop::Interface), Why::NotRunning),
@@ -90,16 +81,22 @@ fn next_hop(
         }
         RouteTarget::VpcPeeringConnection(id) => {
             let other = model.vpc_peering_connections.get(id).and_then(|p| p.peer_of(&table.vpc_id));
-            let hop = places.peerings.get(id).zip(other.and_then(|vpc| places.vpcs.get(vpc)));
+            let other = other.and_then(|other| fabric.vpcs.find(other, |vpc| &vpc.id));
+            let hop = fabric.peerings.find(id, |peering| &peering.id).zip(other);
             or(hop.map(|(peering, vpc)| NextHop::Peering { peering, vpc }), Why::NotAvailable)
         }
         RouteTarget::EgressOnlyInternetGateway(id) => {
-            or(places.egress_only.get(id).map(NextHop::EgressOnlyInternetGateway), Why::NotAttached)
+            let index = fabric.egress_only_internet_gateways.find(id, |gateway| &gateway.id);
+            or(index.map(NextHop::EgressOnlyInternetGateway), Why::NotAttached)
         }
-        RouteTarget::VpcEndpoint(id) => or(places.endpoints.get(id).map(NextHop::VpcEndpoint), Why::NotAvailable),
-        RouteTarget::VpnGateway(id) => or(places.vpn_gateways.get(id).map(NextHop::VpnGateway), Why::NotAttached),
+        RouteTarget::VpcEndpoint(id) => {
+            or(fabric.vpc_endpoints.find(id, |endpoint| &endpoint.id).map(NextHop::VpcEndpoint), Why::NotAvailable)
+        }
+        RouteTarget::VpnGateway(id) => {
+            or(fabric.vpn_gateways.find(id, |gateway| &gateway.id).map(NextHop::VpnGateway), Why::NotAttached)
+        }
         RouteTarget::TransitGateway(id) => {
-            or(places.transit_gateways.get(id).map(NextHop::TransitGateway), Why::NotAttached)
+            or(fabric.transit_gateways.find(id, |gateway| &gateway.id).map(NextHop::TransitGateway), Why::NotAttached)
         }
     }
 }

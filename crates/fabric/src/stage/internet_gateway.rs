@@ -32,6 +32,11 @@ pub fn egress(fabric: &Fabric, gateway: InternetGatewayIndex, header: &Header) -
     }
 }
 
+/// Whether nothing goes out to a destination, whoever sends (IGW-5).
+pub fn refuses(destination: Ipv4Addr) -> bool {
+    private(destination, Direction::Egress).is_some()
+}
+
 /// What comes in: not from the VPC's own (IGW-6) or private addresses (IGW-5), and only to a mapped one (IGW-4).
 pub fn ingress(fabric: &Fabric, gateway: InternetGatewayIndex, header: &Header) -> Decision {
     let igw = &fabric.internet_gateways[gateway];

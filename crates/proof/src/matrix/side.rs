@@ -37,7 +37,7 @@ pub(super) struct Side {
     pub unrestricted: Bits,
     /// The others, by their groups.
     pub restricted: BTreeMap<GroupSetIndex, Bits>,
-    /// Those of one subnet that lists know by one part of the addresses.
+    /// Those of one subnet that lists and routes know by one part of the addresses.
     pub nets: BTreeMap<(SubnetIndex, u32), Bits>,
 }
 
@@ -83,9 +83,8 @@ impl Side {
         self.by_group.contains_key(&group)
     }
 
-    /// Positions in the order of their groups, of all or of those who carry a group.
-    pub fn by_groups_of(&self, group: Option<GroupIndex>) -> Vec<usize> {
-        let Some(group) = group else { return self.by_groups.clone() };
+    /// Positions of those who carry a group, in the order of their groups.
+    pub fn by_groups_of(&self, group: GroupIndex) -> Vec<usize> {
         let Some(carriers) = self.by_group.get(&group) else { return Vec::new() };
         self.by_groups.iter().copied().filter(|position| carriers.contains(*position)).collect()
     }

@@ -1,28 +1,36 @@
 //! The count of all pairs, kept while the cloud changes: an edit is taken over, and of the rows those are made again that it
 //! touches. A group's rules touch the receivers that carry it (ingress) or whatever its VPC's interfaces send (egress); a
-//! list's entries touch what its subnets' VPCs send and receive. Where an edit tells packets or places apart that nobody
-//! told apart before, everything is proved anew, and [`Taken::Anew`] says so.
+//! list's entries and a table's routes touch what their subnets' VPCs send and receive. Where an edit tells packets apart that
+//! nobody told apart before, everything is proved anew, and [`Taken::Anew`] says so; where it tells places apart, or other
+//! hosts stand for the internet, the classes follow it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::Ipv4Addr;
 
 use fabric::Fabric;
 use fabric::engine::EngineError;
 use fabric::group::{GroupRule, RulePeer};
-use fabric::index::{AclIndex, GroupIndex, VpcIndex};
+use fabric::index::{GroupIndex, InterfaceIndex, RowIndex, VpcIndex};
+use fabric::route::{NextHop, Route};
 use ipnet::{IpNet, Ipv4Net};
-use model::{Model, NetworkAclId, SecurityGroupId, TrafficMatch};
+use model::{Model, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, TrafficMatch};
 
-use super::side::Side;
+use super::side::{Member, Side};
 use super::{Look, Row, Totals};
-use crate::reach::{Options, Reach};
+use crate::place::Place;
+use crate::reach::{Change, Options, Reach};
 
 /// What is another in a model, and nothing else is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Edit {
     /// The rules of a group.
     Rules(SecurityGroupId),
     /// The entries of a network ACL.
     Entries(NetworkAclId),
+    /// The routes of a table.
+    Routes(RouteTableId),
+    /// Which table a subnet uses.
+    Association(SubnetId),
 }
 
 /// How an edit was taken over.
@@ -37,25 +45,39 @@ pub enum Taken {
 /// Why everything was proved anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// The model has no such group or list, or the fabric had none.
+    /// The model has nothing of the kind, or the fabric had none.
     Unknown,
-    /// Other hosts stand for the internet.
-    Hosts,
     /// The edit tells packets apart that were alike.
     Packets,
-    /// The edit tells places apart that were alike.
-    Places,
     /// A clone of the proof is in use.
     Shared,
 }
 
 /// What is counted of one class of receivers from one VPC.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Counted {
     pairs: u64,
     exposed: u64,
-    /// Senders whose way is not plain.
-    alone: Vec<usize>,
+}
+
+/// What an edit names that may tell places apart.
+#[derive(Default)]
+struct Named {
+    blocks: BTreeSet<Ipv4Net>,
+    targets: BTreeSet<InterfaceIndex>,
+    are_hosts_others: bool,
+    /// Where the addresses are cut by which lists and routes know interfaces.
+    cuts: Vec<Ipv4Addr>,
+}
+
+/// Which rows an edit touches.
+#[derive(Default)]
+struct Touched {
+    /// All from these VPCs, and all to these.
+    from: BTreeSet<VpcIndex>,
+    to: BTreeSet<VpcIndex>,
+    /// And to those who carry a group, in these.
+    carriers: Option<(GroupIndex, BTreeSet<VpcIndex>)>,
 }
 
 /// All pairs, counted, of a cloud that changes.
@@ -66,6 +88,10 @@ pub struct Standing {
     sides: BTreeMap<VpcIndex, Side>,
     several: Vec<usize>,
     counted: BTreeMap<(VpcIndex, VpcIndex), HashMap<usize, Counted>>,
+    /// The sum of what is counted, without those who are asked alone.
+    plain: Totals,
+    /// Those: senders by receiver.
+    alone: BTreeMap<(VpcIndex, usize), Vec<usize>>,
 }
 
 impl Standing {
@@ -73,9 +99,10 @@ impl Standing {
     pub fn of(fabric: &Fabric, options: Options) -> Result<Self, EngineError> {
         let reach = Reach::of(fabric, options)?;
         let (sides, several) = reach.sides();
-        let mut standing = Self { options, reach, sides, several, counted: BTreeMap::new() };
-        let all: BTreeSet<VpcIndex> = standing.sides.keys().copied().collect();
-        standing.recount(|from, _| all.contains(&from), None);
+        let (counted, plain, alone) = (BTreeMap::new(), Totals::default(), BTreeMap::new());
+        let mut standing = Self { options, reach, sides, several, counted, plain, alone };
+        let from = standing.sides.keys().copied().collect();
+        standing.recount(&Touched { from, ..Touched::default() });
         Ok(standing)
     }
 
@@ -91,12 +118,10 @@ impl Standing {
 
     /// The count, as of the last edit; what [`Reach::totals`] says.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = self.plain;
         let mut alone = Beside::default();
-        for (to, counted) in self.counted.values().flatten() {
-            totals.pairs += counted.pairs;
-            totals.exposed += counted.exposed;
-            alone.0.extend(counted.alone.iter().map(|from| (*from, *to)));
+        for ((_, to), senders) in &self.alone {
+            alone.0.extend(senders.iter().map(|from| (*from, *to)));
         }
         self.reach.beside(&self.sides, &self.several, &mut alone);
         totals.asked_alone = alone.0.len() as u64;
@@ -113,9 +138,11 @@ impl Standing {
         let taken = match edit {
             Edit::Rules(group) => self.rules(model, group),
             Edit::Entries(acl) => self.entries(model, acl),
+            Edit::Routes(table) => self.routes(model, table),
+            Edit::Association(subnet) => self.association(model, subnet),
         };
         match taken {
-            Ok(rows) => Ok(Taken::Rows(rows)),
+            Ok(touched) => Ok(Taken::Rows(self.recount(&touched))),
             Err(why) => {
                 // The fabric has the edit already, except where nobody could give it one.
                 let compiled = matches!(why, Why::Unknown | Why::Shared).then(|| Fabric::compile(model));
@@ -125,78 +152,103 @@ impl Standing {
         }
     }
 
-    fn rules(&mut self, model: &Model, id: &SecurityGroupId) -> Result<usize, Why> {
+    fn rules(&mut self, model: &Model, id: &SecurityGroupId) -> Result<Touched, Why> {
         let fabric = self.reach.fabric();
         let index = fabric.groups.find(id, |group| &group.id).ok_or(Why::Unknown)?;
         let before = (fabric.groups[index].ingress.clone(), fabric.groups[index].egress.clone());
-        let (fabric, atoms, plain) = self.reach.change().ok_or(Why::Shared)?;
+        let Change { fabric, atoms, plain, .. } = self.reach.change().ok_or(Why::Shared)?;
         let changed = fabric.take_rules(model, id).ok_or(Why::Unknown)?;
-        if changed.are_hosts_others {
-            return Err(Why::Hosts);
-        }
         let group = &fabric.groups[index];
         let all = || group.ingress.iter().chain(&group.egress);
         if !all().all(|rule| atoms.know(rule.traffic)) {
             return Err(Why::Packets);
         }
         plain.take_rules(fabric, atoms, index);
-        let blocks: BTreeSet<Ipv4Net> = all().flat_map(blocks).collect();
-        let group = &self.reach.fabric().groups[index];
         let (ingress, egress) = (group.ingress != before.0, group.egress != before.1);
-        if blocks.into_iter().any(|block| self.reach.are_split(block)) {
-            return Err(Why::Places);
-        }
-        Ok(self.touched_by_group(index, ingress, egress))
-    }
-
-    fn touched_by_group(&mut self, group: GroupIndex, ingress: bool, egress: bool) -> usize {
-        let carry = self.sides.iter().filter(|(_, side)| side.carries(group));
+        let blocks = all().flat_map(blocks).collect();
+        let are_hosts_others = changed.are_hosts_others;
+        let mut touched = self.adopt(Named { blocks, are_hosts_others, ..Named::default() })?;
+        let carry = self.sides.iter().filter(|(_, side)| side.carries(index));
         let vpcs: BTreeSet<VpcIndex> = carry.map(|(vpc, _)| *vpc).collect();
-        let mut rows = 0;
         if egress {
             vpcs.iter().for_each(|vpc| self.sort_again(*vpc));
-            rows += self.recount(|from, _| vpcs.contains(&from), None);
+            touched.from.extend(&vpcs);
         }
-        if ingress {
-            // What these VPCs send has been counted just now.
-            rows += self.recount(|from, to| vpcs.contains(&to) && !(egress && vpcs.contains(&from)), Some(group));
-        }
-        rows
+        touched.carriers = ingress.then_some((index, vpcs));
+        Ok(touched)
     }
 
-    fn entries(&mut self, model: &Model, id: &NetworkAclId) -> Result<usize, Why> {
+    fn entries(&mut self, model: &Model, id: &NetworkAclId) -> Result<Touched, Why> {
         let ephemeral = self.options.ephemeral;
-        let (fabric, atoms, plain) = self.reach.change().ok_or(Why::Shared)?;
+        let Change { fabric, atoms, plain, .. } = self.reach.change().ok_or(Why::Shared)?;
         let changed = fabric.take_entries(model, id).ok_or(Why::Unknown)?;
-        if changed.are_hosts_others {
-            return Err(Why::Hosts);
-        }
         let list = &fabric.acls[changed.index];
         let all = || list.ingress.iter().chain(&list.egress);
         let is_known = |traffic: TrafficMatch| atoms.know(traffic) && atoms.know_answers(traffic, ephemeral);
         if !all().all(|entry| is_known(entry.traffic)) {
             return Err(Why::Packets);
         }
-        let blocks: BTreeSet<Ipv4Net> = all().filter_map(|entry| ipv4(entry.cidr_block)).collect();
-        let are_parts_others = plain.take_entries(fabric, changed.index);
-        if blocks.into_iter().any(|block| self.reach.are_split(block)) {
-            return Err(Why::Places);
-        }
-        if are_parts_others {
-            let all: Vec<VpcIndex> = self.sides.keys().copied().collect();
-            all.into_iter().for_each(|vpc| self.sort_again(vpc));
-        }
-        Ok(self.touched_by_list(changed.index))
+        let blocks = all().filter_map(|entry| ipv4(entry.cidr_block)).collect();
+        let cuts = plain.take_entries(fabric, changed.index);
+        let are_hosts_others = changed.are_hosts_others;
+        let touched = self.adopt(Named { blocks, cuts, are_hosts_others, ..Named::default() })?;
+        let subnets = self.reach.fabric().subnets.values().filter(|subnet| subnet.acl == changed.index);
+        Ok(touched.both_ways(subnets.map(|subnet| subnet.vpc)))
     }
 
-    fn touched_by_list(&mut self, acl: AclIndex) -> usize {
+    fn routes(&mut self, model: &Model, id: &RouteTableId) -> Result<Touched, Why> {
+        let Change { fabric, plain, .. } = self.reach.change().ok_or(Why::Shared)?;
+        let changed = fabric.take_routes(model, id).ok_or(Why::Unknown)?;
+        let cuts = plain.take_routes(fabric, changed.index);
+        let routes = &fabric.route_tables[changed.index].routes;
+        let target = |route: &Route| match route.next_hop {
+            NextHop::Interface(interface) => Some(interface),
+            _ => None,
+        };
+        let blocks = routes.iter().filter_map(|route| ipv4(route.destination)).collect();
+        let targets = routes.iter().filter_map(target).collect();
+        let touched = self.adopt(Named { blocks, targets, cuts, are_hosts_others: changed.are_hosts_others })?;
+        // Whoever is brought to a NAT gateway goes on by the table of its subnet, which is of the same VPC.
         let fabric = self.reach.fabric();
-        let vpcs: BTreeSet<VpcIndex> =
-            fabric.subnets.values().filter(|subnet| subnet.acl == acl).map(|subnet| subnet.vpc).collect();
-        self.recount(|from, to| vpcs.contains(&from) || vpcs.contains(&to), None)
+        let is_used = fabric.subnets.values().any(|subnet| subnet.route_table == changed.index);
+        Ok(touched.both_ways(is_used.then(|| fabric.route_tables[changed.index].vpc)))
     }
 
-    /// Sorts the interfaces of a VPC by what their groups let out, and by what lists know them by, once more.
+    fn association(&mut self, model: &Model, id: &SubnetId) -> Result<Touched, Why> {
+        let Change { fabric, .. } = self.reach.change().ok_or(Why::Shared)?;
+        let changed = fabric.take_association(model, id).ok_or(Why::Unknown)?;
+        Ok(Touched::default().both_ways([fabric.subnets[changed.index].vpc]))
+    }
+
+    /// Lets classes follow what an edit names. The rows of those that are others now.
+    fn adopt(&mut self, named: Named) -> Result<Touched, Why> {
+        let Change { fabric, places, classes, .. } = self.reach.change().ok_or(Why::Shared)?;
+        if named.are_hosts_others {
+            let interfaces = places.partition_point(|place| !place.is_outside());
+            places.truncate(interfaces);
+            places.extend(Place::hosts(fabric));
+            classes.take_hosts(places);
+        }
+        let new = classes.part(fabric, places, named.blocks, named.targets);
+        let is_cut = |block: &Ipv4Net| named.cuts.iter().any(|at| block.network() < *at && *at <= block.broadcast());
+        let cut = fabric.vpcs.iter().filter(|(_, vpc)| vpc.blocks.iter().any(is_cut));
+        let mut again: BTreeSet<VpcIndex> = cut.map(|(vpc, _)| vpc).collect();
+        let mut touched = Touched::default();
+        for class in new {
+            let first = classes.classes[class].members[0];
+            let Place::Interface(interface) = places[first.as_usize()] else { continue };
+            let vpc = fabric.interfaces[interface].vpc;
+            if let Some(side) = self.sides.get_mut(&vpc) {
+                side.members.push(Member { class, interface });
+            }
+            again.insert(vpc);
+            touched = touched.both_ways([vpc]);
+        }
+        again.into_iter().for_each(|vpc| self.sort_again(vpc));
+        Ok(touched)
+    }
+
+    /// Sorts the interfaces of a VPC by what their groups let out, and by what lists and routes know them by, once more.
     fn sort_again(&mut self, vpc: VpcIndex) {
         let Some(side) = self.sides.remove(&vpc) else { return };
         let reach = &self.reach;
@@ -204,27 +256,32 @@ impl Standing {
         self.sides.insert(vpc, side);
     }
 
-    /// Makes the rows again from and to certain VPCs, of all receivers or of those that carry a group. How many.
-    fn recount(&mut self, is_touched: impl Fn(VpcIndex, VpcIndex) -> bool, carrying: Option<GroupIndex>) -> usize {
+    /// Makes rows again. How many.
+    fn recount(&mut self, touched: &Touched) -> usize {
         let (reach, sides) = (&self.reach, &self.sides);
         let mut blocks = Vec::new();
         for (to, receivers) in sides {
-            let positions = receivers.by_groups_of(carrying);
             for (from, senders) in sides {
-                if is_touched(*from, *to) && (from == to || reach.fabric().are_joined(*from, *to)) {
-                    blocks.push(((*from, *to), senders, receivers, positions.clone()));
+                let positions = match &touched.carriers {
+                    _ if touched.from.contains(from) || touched.to.contains(to) => receivers.by_groups.clone(),
+                    Some((group, vpcs)) if vpcs.contains(to) => receivers.by_groups_of(*group),
+                    _ => continue,
+                };
+                if from == to || reach.fabric().are_joined(*from, *to) {
+                    blocks.push(((*from, *to), senders, receivers, positions));
                 }
             }
         }
         let rows = blocks.iter().map(|(.., positions)| positions.len()).sum();
         let count = |part: usize, parts: usize| -> Vec<_> {
             let one = |((from, to), senders, receivers, positions): &((VpcIndex, VpcIndex), &Side, &Side, Vec<usize>)| {
-                let own: Vec<usize> = positions.iter().copied().skip(part).step_by(parts).collect();
-                let mut tally = Tally { reach, found: HashMap::new() };
+                // Neighbours have the same groups, so each part is a run of them.
+                let own = &positions[positions.len() * part / parts..positions.len() * (part + 1) / parts];
+                let mut tally = Tally { reach, found: HashMap::new(), alone: HashMap::new() };
                 if !own.is_empty() {
-                    reach.block(senders, receivers, (*from, *to), &own, &mut tally);
+                    reach.block(senders, receivers, (*from, *to), own, &mut tally);
                 }
-                ((*from, *to), tally.found)
+                ((*from, *to), tally.found, tally.alone)
             };
             blocks.iter().map(one).collect()
         };
@@ -244,12 +301,31 @@ impl Standing {
         };
         for (pair, _, receivers, positions) in &blocks {
             let counted = self.counted.entry(*pair).or_default();
-            positions.iter().for_each(|position| drop(counted.remove(&receivers.members[*position].class)));
+            for class in positions.iter().map(|position| receivers.members[*position].class) {
+                let gone = counted.remove(&class).unwrap_or_default();
+                self.plain.pairs -= gone.pairs;
+                self.plain.exposed -= gone.exposed;
+                self.alone.remove(&(pair.0, class));
+            }
         }
-        for (pair, found) in found {
+        for (pair, found, alone) in found {
+            self.plain.pairs += found.values().map(|counted| counted.pairs).sum::<u64>();
+            self.plain.exposed += found.values().map(|counted| counted.exposed).sum::<u64>();
             self.counted.entry(pair).or_default().extend(found);
+            self.alone.extend(alone.into_iter().map(|(to, senders)| ((pair.0, to), senders)));
         }
         rows
+    }
+}
+
+impl Touched {
+    /// And all rows from and to some VPCs.
+    fn both_ways(mut self, vpcs: impl IntoIterator<Item = VpcIndex>) -> Self {
+        for vpc in vpcs {
+            self.from.insert(vpc);
+            self.to.insert(vpc);
+        }
+        self
     }
 }
 
@@ -283,6 +359,8 @@ impl Look for Beside {
 struct Tally<'r> {
     reach: &'r Reach,
     found: HashMap<usize, Counted>,
+    /// Senders whose way is not plain.
+    alone: HashMap<usize, Vec<usize>>,
 }
 
 impl Look for Tally<'_> {
@@ -293,6 +371,6 @@ impl Look for Tally<'_> {
     }
 
     fn alone(&mut self, from: usize, to: usize) {
-        self.found.entry(to).or_default().alone.push(from);
+        self.alone.entry(to).or_default().push(from);
     }
 }
