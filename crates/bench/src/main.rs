@@ -118,7 +118,7 @@ mod cli {
             #[arg(long)]
             largest: bool,
         },
-        /// One rule, one list's entry edited in a proof that stands, against everything proved anew
+        /// A rule, an entry of a list or a route edited in a proof that stands, against everything proved anew
         Edits {
             /// Interfaces of the account
             #[arg(long, default_value_t = 100_000)]

@@ -247,6 +247,7 @@ pub(crate) fn way(fabric: &Fabric, from: SubnetIndex, (source, destination): (Ip
             let Some(own) = gateway.private_address else { return Way::Nowhere };
             match next_hop(fabric, gateway.subnet, (own, destination), to) {
                 Err(Way::Nowhere) => Way::Nowhere,
+                Ok(NextHop::NatGateway(again)) if again == nat => Way::Nowhere,
                 Ok(NextHop::InternetGateway(_)) if internet_gateway::refuses(destination) => Way::Nowhere,
                 _ => Way::Other,
             }

@@ -21,7 +21,7 @@ use proof::{Options, Place, Reach};
 const EDITS: usize = 12;
 
 fn many() -> u64 {
-    std::env::var("VPCLAB_LAW_CLOUDS").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
+    std::env::var("VPCLAB_LAW_CLOUDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
 }
 
 /// SplitMix64.

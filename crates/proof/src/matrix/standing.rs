@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use fabric::Fabric;
 use fabric::engine::EngineError;
 use fabric::group::{GroupRule, RulePeer};
-use fabric::index::{GroupIndex, InterfaceIndex, RowIndex, VpcIndex};
+use fabric::index::{GroupIndex, GroupSetIndex, InterfaceIndex, RowIndex, VpcIndex};
 use fabric::route::{NextHop, Route};
 use ipnet::{IpNet, Ipv4Net};
 use model::{Model, NetworkAclId, RouteTableId, SecurityGroupId, SubnetId, TrafficMatch};
@@ -171,11 +171,27 @@ impl Standing {
         let carry = self.sides.iter().filter(|(_, side)| side.carries(index));
         let vpcs: BTreeSet<VpcIndex> = carry.map(|(vpc, _)| *vpc).collect();
         if egress {
-            vpcs.iter().for_each(|vpc| self.sort_again(*vpc));
-            touched.from.extend(&vpcs);
+            self.let_out(index, &vpcs, &mut touched);
         }
         touched.carriers = ingress.then_some((index, vpcs));
         Ok(touched)
+    }
+
+    /// What members of a group send, if not everything is let out before and after.
+    fn let_out(&mut self, group: GroupIndex, vpcs: &BTreeSet<VpcIndex>, touched: &mut Touched) {
+        let sets = self.reach.fabric().group_sets.iter().filter(|(_, set)| set.groups.contains(&group));
+        let is_open: Vec<(GroupSetIndex, bool)> = sets.map(|(set, _)| (set, self.reach.lets_everything_out(set))).collect();
+        for vpc in vpcs {
+            let Some(side) = self.sides.get(vpc) else { continue };
+            let was_open = |set: &GroupSetIndex| !side.restricted.contains_key(set);
+            if is_open.iter().all(|(set, is_open)| *is_open && was_open(set)) {
+                continue;
+            }
+            touched.from.insert(*vpc);
+            if is_open.iter().any(|(set, is_open)| *is_open != was_open(set)) {
+                self.sort_again(*vpc);
+            }
+        }
     }
 
     fn entries(&mut self, model: &Model, id: &NetworkAclId) -> Result<Touched, Why> {
