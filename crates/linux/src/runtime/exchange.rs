@@ -23,6 +23,9 @@ pub(crate) const SILENCE: Duration = Duration::from_millis(1_500);
 /// After a drop was reported: time for a reply that overtook the report.
 pub(crate) const AFTERMATH: Duration = Duration::from_millis(2);
 
+/// ICMP type of "time exceeded" (RFC 792).
+pub(crate) const TIME_EXCEEDED: u8 = 11;
+
 /// A middlebox that a packet met, and the TTL that it had there.
 pub type Met = (u8, fabric::InterfaceIndex);
 
@@ -82,7 +85,19 @@ impl Matcher {
     }
 
     fn concerns(self, packet: &Seen) -> bool {
-        self.is_request(packet) || self.is_reply(packet) || self.refuses_reply(packet)
+        self.is_request(packet) || self.is_reply(packet) || self.refuses_reply(packet) || self.went_in_a_circle(packet)
+    }
+
+    /// Whether somebody says with this packet that the TTL of the request or the reply ran out. Only echo requests are ever
+    /// sent with less than a full one.
+    fn went_in_a_circle(self, packet: &Seen) -> bool {
+        match &packet.payload {
+            Payload::IcmpError { icmp_type: TIME_EXCEEDED, quoted: Some(quoted), .. } => match self {
+                Self::Icmp(_) => !self.is_request(quoted) && self.is_reply(quoted),
+                _ => self.is_request(quoted) || self.is_reply(quoted),
+            },
+            _ => false,
+        }
     }
 
     /// Whether somebody says with this packet that no program of theirs waits for the reply: an ICMP error, or the reset by
@@ -96,6 +111,12 @@ impl Matcher {
             _ => false,
         }
     }
+}
+
+/// The loss of a packet whose TTL ran out, told by the drop of the error about it: routes lead in a circle, and where on it the
+/// packet was just then says nothing.
+pub(crate) fn circled(dropped: Dropped) -> Dropped {
+    Dropped { at: Some(Component::Fabric), code: None, ..dropped }
 }
 
 /// The ICMP type that answers a request type (RFC 792); `None` for what nobody answers.
@@ -173,9 +194,10 @@ impl Engine {
                 Progress::Waiting => {}
             }
             let dropped = self.read_drops()?.into_iter().filter(|d| d.packet.as_ref().is_none_or(|p| matcher.concerns(p)));
-            drops.extend(dropped.map(|dropped| match dropped.packet.as_ref().is_some_and(|p| matcher.refuses_reply(p)) {
-                true => self.refused_reply(sender, dropped),
-                false => dropped,
+            drops.extend(dropped.map(|dropped| match &dropped.packet {
+                Some(packet) if matcher.refuses_reply(packet) => self.refused_reply(sender, dropped),
+                Some(packet) if matcher.went_in_a_circle(packet) => circled(dropped),
+                _ => dropped,
             }));
             if aftermath || (drops.is_empty() && Instant::now() >= deadline) {
                 let leg = if request.is_some() { Leg::Return } else { Leg::Forward };

@@ -16,7 +16,7 @@ use rustix::net::SendFlags;
 use super::drops::Dropped;
 use super::engine::Engine;
 use super::error::{Error, Result};
-use super::exchange::{AFTERMATH, Matcher, Met};
+use super::exchange::{AFTERMATH, Matcher, Met, TIME_EXCEEDED, circled};
 use super::gear::{Gear, Station};
 use super::packet::{self, Raw, Seen};
 use super::packet_probe::{Ends, echo};
@@ -390,14 +390,14 @@ impl<'a> Volley<'a> {
         let leg = if flight.request.is_some() { Leg::Return } else { Leg::Forward };
         match &flight.dropped {
             Some((when, role, dropped)) if *when + AFTERMATH <= looked => {
-                let refused = match role {
-                    Role::Error { icmp_type: 3, code: 3, about_answer: true } => true,
+                let told = match role {
+                    Role::Error { icmp_type: 3, code: 3, about_answer: true } => Some(engine.refused_reply(sender, dropped.clone())),
                     // The last word of a handshake that the sender knows of is a loss of its own.
-                    Role::End => !flight.replied,
-                    _ => false,
+                    Role::End if !flight.replied => Some(engine.refused_reply(sender, dropped.clone())),
+                    Role::Error { icmp_type: TIME_EXCEEDED, .. } => Some(circled(dropped.clone())),
+                    _ => None,
                 };
-                let refused = refused.then(|| engine.refused_reply(sender, dropped.clone()));
-                let dropped = refused.as_ref().unwrap_or(dropped);
+                let dropped = told.as_ref().unwrap_or(dropped);
                 let drop = Drop { leg, at: dropped.at, code: dropped.code, reason: None };
                 Some(Verdict::Is(Outcome::Dropped(drop)))
             }
