@@ -57,7 +57,7 @@ impl Parts {
 }
 
 /// Every block that can tell two addresses apart: of rules, lists, routes, VPCs.
-fn named_blocks(fabric: &Fabric) -> Vec<Ipv4Net> {
+pub(crate) fn named_blocks(fabric: &Fabric) -> Vec<Ipv4Net> {
     let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
     let of_rules = rules.flat_map(|rule| match &rule.peer {
         RulePeer::Block(block) => std::slice::from_ref(block),

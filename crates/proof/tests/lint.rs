@@ -140,3 +140,71 @@ fn an_entry_that_some_packet_gets_to_is_no_finding() {
         );
     }
 }
+
+#[test]
+fn what_is_found_can_all_be_removed_together() {
+    let lint_of = |rules: &str| {
+        let text = lab(&format!("security_groups:\n  g: [{rules}]\ninstances:\n  one: {{ subnet: back, sg: g }}\n"));
+        let mut redundant: Vec<String> = found(&text).into_iter().filter(|f| f.starts_with("redundant-rule")).collect();
+        redundant.iter_mut().for_each(|f| *f = f.replace("redundant-rule sg g tcp/", ""));
+        redundant
+    };
+    // Either the halves or the whole, not all three.
+    let halves = ["80 from 10.0.0.0/25", "80 from 10.0.0.128/25"];
+    assert_eq!(lint_of("tcp/80 from 10.0.0.0/25, tcp/80 from 10.0.0.128/25, tcp/80 from 10.0.0.0/24"), halves);
+    assert_eq!(lint_of("tcp/80 from 10.0.0.0/24, tcp/80 from 10.0.0.0/25, tcp/80 from 10.0.0.128/25"), halves);
+    // Several together, in ports and in blocks.
+    assert_eq!(lint_of("tcp/80-90 from 10.0.0.0/24, tcp/1-85 from 10.0.0.0/25, tcp/82-99 from 10.0.0.0/25, tcp/80-100 from 10.0.0.128/25"), ["80-90 from 10.0.0.0/24"]);
+    assert!(lint_of("tcp/80-90 from 10.0.0.0/24, tcp/1-85 from 10.0.0.0/25, tcp/87-99 from 10.0.0.0/25, tcp/80-100 from 10.0.0.128/25").is_empty());
+}
+
+#[test]
+fn lost_answers_are_those_that_every_pair_shows_one_by_one() {
+    // What a pair by pair reading finds, and what the classes find, over clouds with every kind of mistake.
+    for path in ["examples/shop.yaml", "examples/three-tier.yaml", "examples/peering.yaml", "examples/middlebox.yaml", "examples/why/b.yaml"] {
+        let (model, _) = example(path);
+        let mut lossy = 0;
+        for fault in proof::fault::faults(&model) {
+            let mut broken = model.clone();
+            if fault.apply(&mut broken).is_err() {
+                continue;
+            }
+            let fabric = fabric::Fabric::compile(&broken);
+            let reach = Reach::of(&fabric, Options::default()).unwrap();
+            let mut shown: std::collections::BTreeMap<String, proof::TrafficSet> = std::collections::BTreeMap::new();
+            let answers = Options::default().ephemeral;
+            let ports = proof::TrafficSet::of_any(&[model::TrafficMatch::Tcp(answers), model::TrafficMatch::Udp(answers)]);
+            for (from, source) in reach.indices() {
+                for (to, place) in reach.indices() {
+                    let between = reach.between(from, to);
+                    let mut lost = between.request.difference(&between.both);
+                    if place.is_outside() {
+                        lost = lost.difference(&ports);
+                    }
+                    let name = |place: proof::Place| match place {
+                        proof::Place::Interface(index) => format!("subnet {}", fabric.subnets[fabric.interfaces[index].subnet].name),
+                        proof::Place::Internet(_) => "internet".to_owned(),
+                        proof::Place::Outside(host, _) => fabric.outside[host].name.clone(),
+                    };
+                    if !lost.is_empty() {
+                        let known = shown.entry(format!("{} -> {}", name(source), name(place))).or_insert_with(proof::TrafficSet::empty);
+                        *known = known.union(&lost);
+                    }
+                }
+            }
+            let wanted: Vec<(String, String)> = shown
+                .into_iter()
+                .map(|(pair, lost)| (pair, format!("requests arrive, and their answers are lost on the way back: {lost}")))
+                .collect();
+            let mut found: Vec<(String, String)> = lint(&broken, &fabric, &reach)
+                .into_iter()
+                .filter(|finding| finding.check == Check::AnswerLost)
+                .map(|finding| (finding.subject, finding.text))
+                .collect();
+            found.sort();
+            assert_eq!(found, wanted, "{path}: {}: {}", fault.subject, fault.text);
+            lossy += usize::from(!found.is_empty());
+        }
+        assert!(lossy > 0, "{path}");
+    }
+}

@@ -1,6 +1,8 @@
 //! Filters that filter nothing: entries of network ACLs that no packet gets to, rules that add nothing, groups that
 //! nobody carries.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use fabric::group::{GroupRule, RulePeer};
@@ -8,8 +10,9 @@ use fabric::index::GroupIndex;
 use fabric::{Acl, Direction, Fabric};
 use ipnet::IpNet;
 use model::network_acl::NetworkAclEntry;
-use model::{Model, TrafficMatch};
+use model::Model;
 
+use super::cover::{Cover, Whom, width};
 use super::{Check, Finding};
 use crate::traffic::TrafficSet;
 
@@ -20,6 +23,7 @@ pub(super) fn findings(model: &Model, fabric: &Fabric) -> Vec<Finding> {
             findings.extend(entries(acl, direction));
         }
     }
+    let named = named(fabric);
     for (index, group) in fabric.groups.iter() {
         for direction in [Direction::Ingress, Direction::Egress] {
             findings.extend(rules(fabric, index, direction));
@@ -28,7 +32,7 @@ pub(super) fn findings(model: &Model, fabric: &Fabric) -> Vec<Finding> {
             .security_groups
             .get(&group.id)
             .is_some_and(|own| own.is_default());
-        if !is_default && group.members.is_empty() && !is_named(fabric, index) {
+        if !is_default && group.members.is_empty() && !named.contains(&index) {
             findings.push(Finding::new(
                 Check::UnusedGroup,
                 format!("sg {}", group.name),
@@ -45,9 +49,18 @@ pub(super) fn findings(model: &Model, fabric: &Fabric) -> Vec<Finding> {
 fn entries(acl: &Acl, direction: Direction) -> Vec<Finding> {
     let all = acl.entries(direction);
     let mut findings = Vec::new();
+    let filters: Vec<_> = all
+        .iter()
+        .map(|entry| (vec![Whom::Block(entry.cidr_block)], entry.traffic))
+        .collect();
+    let mut cover = Cover::new(&filters);
     for (position, entry) in all.iter().enumerate() {
-        let before = &all[..position];
-        let Some(deciding) = covering(entry, before) else {
+        let is_covered = cover.covers_block(entry.cidr_block, entry.traffic);
+        cover.put(position);
+        if !is_covered {
+            continue;
+        }
+        let Some(deciding) = covering(entry, settling(entry, &all[..position])) else {
             continue;
         };
         let numbers: Vec<String> = deciding
@@ -100,6 +113,20 @@ fn entries(acl: &Acl, direction: Direction) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// The first entries after which nothing of `entry` is left for later ones, as far as entries for all of its block tell.
+fn settling<'a>(entry: &NetworkAclEntry, before: &'a [NetworkAclEntry]) -> &'a [NetworkAclEntry] {
+    let mut left = TrafficSet::of(entry.traffic);
+    for (position, other) in before.iter().enumerate() {
+        if other.cidr_block.contains(&entry.cidr_block) {
+            left = left.difference(&TrafficSet::of(other.traffic));
+            if left.is_empty() {
+                return &before[..=position];
+            }
+        }
+    }
+    before
 }
 
 /// The entries that together decide about every packet of `entry`, in order; `None` if some packet gets past them.
@@ -162,25 +189,35 @@ fn after(address: IpAddr) -> Option<IpAddr> {
     }
 }
 
-/// Rules of a group that admit nobody, or nothing that the others do not admit.
+/// Rules of a group that admit nobody, or nothing that the others do not admit. All that is found can be removed together:
+/// narrow rules before wide ones, and of two equal ones the later.
 fn rules(fabric: &Fabric, index: GroupIndex, direction: Direction) -> Vec<Finding> {
     let group = &fabric.groups[index];
     let all = group.rules(direction);
     let mut findings = Vec::new();
-    for (position, rule) in all.iter().enumerate() {
+    let filters: Vec<_> = all.iter().map(|rule| (whom(rule), rule.traffic)).collect();
+    let mut cover = Cover::new(&filters);
+    (0..all.len()).for_each(|position| cover.put(position));
+    let mut order: Vec<usize> = (0..all.len()).collect();
+    order.sort_by_key(|position| {
+        let rule = &all[*position];
+        let length = match &rule.peer {
+            RulePeer::Block(block) => block.prefix_len(),
+            RulePeer::PrefixList { .. } | RulePeer::Group { .. } => u8::MAX,
+        };
+        (Reverse(length), width(rule.traffic), Reverse(*position))
+    });
+    for position in order {
+        let rule = &all[position];
         let way = if direction == Direction::Ingress {
             "from"
         } else {
             "to"
         };
-        let subject = format!(
-            "sg {} {} {way} {}",
-            group.name,
-            rule.traffic,
-            peer(fabric, rule)
-        );
         let finding = |check, text: &str, hint: &str| {
-            Finding::new(check, subject.clone(), text, hint, &rule.origin)
+            let peer = peer(fabric, rule);
+            let subject = format!("sg {} {} {way} {peer}", group.name, rule.traffic);
+            Finding::new(check, subject, text, hint, &rule.origin)
         };
         match &rule.peer {
             RulePeer::Group { group: None, .. } => {
@@ -205,118 +242,67 @@ fn rules(fabric: &Fabric, index: GroupIndex, direction: Direction) -> Vec<Findin
             }
             _ => {}
         }
-        let others = || {
-            all.iter()
-                .enumerate()
-                .filter(|(other, _)| *other != position)
-        };
-        // Of two equal rules the first one stays.
-        let stays = |other: usize| {
-            other < position || !is_covered(fabric, &all[other], std::iter::once(rule))
-        };
-        if is_covered(
-            fabric,
-            rule,
-            others()
-                .filter(|(other, _)| stays(*other))
-                .map(|(_, rule)| rule),
-        ) {
+        cover.take(position);
+        if is_covered(fabric, rule, &cover) {
             findings.push(finding(
                 Check::RedundantRule,
                 "other rules of the group admit all that it admits",
                 "remove it",
             ));
+        } else {
+            cover.put(position);
         }
     }
     findings
 }
 
-/// Whether some rules admit all that a rule admits.
-fn is_covered<'r>(
-    fabric: &Fabric,
-    rule: &GroupRule,
-    others: impl Iterator<Item = &'r GroupRule>,
-) -> bool {
-    let others: Vec<&GroupRule> = others.collect();
-    let wanted = TrafficSet::of(rule.traffic);
+/// Whom a rule admits. A list is its entries today, and itself tomorrow.
+fn whom(rule: &GroupRule) -> Vec<Whom> {
     match &rule.peer {
-        RulePeer::Block(block) => block_is_covered(*block, &wanted, &others),
+        RulePeer::Block(block) => vec![Whom::Block(*block)],
         RulePeer::PrefixList { id, blocks } => {
-            let same = |other: &&GroupRule| matches!(&other.peer, RulePeer::PrefixList { id: own, .. } if own == id);
-            let by_same: Vec<TrafficMatch> = others
-                .iter()
-                .copied()
-                .filter(same)
-                .map(|other| other.traffic)
-                .collect();
-            wanted.is_subset(&TrafficSet::of_any(&by_same))
+            let blocks = blocks.iter().map(|block| Whom::Block(*block));
+            std::iter::once(Whom::Named(id.to_string())).chain(blocks).collect()
+        }
+        RulePeer::Group { id, .. } => vec![Whom::Named(id.to_string())],
+    }
+}
+
+/// Whether the rules of a cover admit all that a rule admits.
+fn is_covered(fabric: &Fabric, rule: &GroupRule, cover: &Cover) -> bool {
+    match &rule.peer {
+        RulePeer::Block(block) => cover.covers_block(*block, rule.traffic),
+        RulePeer::PrefixList { id, blocks } => {
+            let mut blocks_of = blocks.iter();
+            cover.covers_named(id.as_str(), false, rule.traffic)
                 || (!blocks.is_empty()
-                    && blocks
-                        .iter()
-                        .all(|block| block_is_covered(*block, &wanted, &others)))
+                    && blocks_of.all(|block| cover.covers_block(*block, rule.traffic)))
         }
         // Members come and go, so a block that holds them today covers no reference.
-        RulePeer::Group { group, .. } => {
-            let same = |other: &&GroupRule| matches!(&other.peer, RulePeer::Group { group: own, .. } if own == group);
-            let by_same: Vec<TrafficMatch> = others
-                .iter()
-                .copied()
-                .filter(same)
-                .map(|other| other.traffic)
-                .collect();
-            let everywhere = |other: &&GroupRule| other.anywhere == Some(fabric::Family::V4);
-            let by_all: Vec<TrafficMatch> = others
-                .iter()
-                .copied()
-                .filter(everywhere)
-                .map(|other| other.traffic)
-                .collect();
-            let has_ipv6 = group.is_some_and(|g| {
-                fabric.groups[g]
-                    .member_addresses
-                    .iter()
-                    .any(IpAddr::is_ipv6)
+        RulePeer::Group { id, group } => {
+            let has_ipv6 = group.is_some_and(|group| {
+                let members = &fabric.groups[group].member_addresses;
+                members.iter().any(IpAddr::is_ipv6)
             });
-            let by_all = if has_ipv6 {
-                TrafficSet::empty()
-            } else {
-                TrafficSet::of_any(&by_all)
-            };
-            wanted.is_subset(&TrafficSet::of_any(&by_same).union(&by_all))
+            cover.covers_named(id.as_str(), !has_ipv6, rule.traffic)
         }
     }
 }
 
-fn block_is_covered(block: IpNet, wanted: &TrafficSet, others: &[&GroupRule]) -> bool {
-    let blocks = |rule: &GroupRule| match &rule.peer {
-        RulePeer::Block(block) => vec![*block],
-        RulePeer::PrefixList { blocks, .. } => blocks.clone(),
-        RulePeer::Group { .. } => Vec::new(),
-    };
-    let known: Vec<(IpNet, TrafficSet)> = others
-        .iter()
-        .flat_map(|rule| {
-            blocks(rule)
-                .into_iter()
-                .map(|b| (b, TrafficSet::of(rule.traffic)))
-        })
-        .collect();
-    segments(block, known.iter().map(|(block, _)| *block))
-        .into_iter()
-        .all(|address| {
-            let admitted = known.iter().filter(|(block, _)| block.contains(&address));
-            wanted.is_subset(
-                &admitted.fold(TrafficSet::empty(), |all, (_, traffic)| all.union(traffic)),
-            )
-        })
-}
-
-fn is_named(fabric: &Fabric, group: GroupIndex) -> bool {
-    let others = fabric.groups.iter().filter(|(index, _)| *index != group);
-    let mut rules = others.flat_map(|(_, other)| other.ingress.iter().chain(&other.egress));
-    rules.any(
-        |rule| matches!(&rule.peer, RulePeer::Group { group: Some(named), .. } if *named == group),
-    )
+/// Groups that rules of other groups name.
+fn named(fabric: &Fabric) -> BTreeSet<GroupIndex> {
+    let mut named = BTreeSet::new();
+    for (index, group) in fabric.groups.iter() {
+        for rule in group.ingress.iter().chain(&group.egress) {
+            match &rule.peer {
+                RulePeer::Group { group: Some(other), .. } if *other != index => {
+                    named.insert(*other);
+                }
+                _ => {}
+            }
+        }
+    }
+    named
 }
 
 fn peer(fabric: &Fabric, rule: &GroupRule) -> String {

@@ -1,10 +1,13 @@
 //! What looks wrong in a cloud although every rule of it is legal: filters that filter nothing, doors that stand open,
 //! ways that lead nowhere, blocks that run out.
 //!
-//! Start at [`lint`]. `filters` looks at security groups and network ACLs, `exposure` at what the internet reaches, `ways`
-//! at route tables, gateways and answers, `capacity` at addresses. A finding says what, where and what to do.
+//! Start at [`lint`]. `filters` looks at security groups and network ACLs (`cover`: what many of them cover together),
+//! `exposure` at what the internet reaches, `ways` at route tables and gateways, `answers` at what loses replies, `capacity` at
+//! addresses. A finding says what, where and what to do.
 
+mod answers;
 mod capacity;
+mod cover;
 mod exposure;
 mod filters;
 mod ways;
@@ -155,7 +158,8 @@ impl Finding {
 pub fn lint(model: &Model, fabric: &Fabric, reach: &Reach) -> Vec<Finding> {
     let mut findings = filters::findings(model, fabric);
     findings.extend(exposure::findings(fabric, reach));
-    findings.extend(ways::findings(model, fabric, reach));
+    findings.extend(ways::findings(model, fabric));
+    findings.extend(answers::findings(model, fabric, reach));
     findings.extend(capacity::findings(model));
     findings.sort();
     findings.dedup();

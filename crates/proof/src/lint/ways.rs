@@ -1,5 +1,4 @@
-//! Ways that lead nowhere: blackholes, gateways without a VPC, subnets without the internet that their name promises,
-//! answers that are lost.
+//! Ways that lead nowhere: blackholes, gateways without a VPC, subnets without the internet that their name promises.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +7,15 @@ use fabric::route::NextHop;
 use fabric::{Entity, Fabric, InterfaceKind};
 use ipnet::IpNet;
 use model::route_table::{Associated, RouteTarget};
-use model::{Model, PortRange, Subnet, TrafficMatch};
+use model::{Model, Subnet};
 
 use super::{Check, Finding, name_of};
-use crate::place::Place;
-use crate::reach::{Options, Reach};
-use crate::traffic::TrafficSet;
 
-pub(super) fn findings(model: &Model, fabric: &Fabric, reach: &Reach) -> Vec<Finding> {
+pub(super) fn findings(model: &Model, fabric: &Fabric) -> Vec<Finding> {
     let mut findings = routes(model, fabric);
     findings.extend(gateways(model, fabric));
     findings.extend(subnets(model, fabric));
     findings.extend(peerings(fabric));
-    findings.extend(answers(fabric, reach));
     findings
 }
 
@@ -283,67 +278,6 @@ fn overlap(fabric: &Fabric, vpc: VpcIndex, one: VpcIndex, two: VpcIndex) -> Opti
     ))
 }
 
-/// Requests that arrive, and whose answers do not; by receiver and sender.
-fn answers(fabric: &Fabric, reach: &Reach) -> Vec<Finding> {
-    let answers = Options::default().ephemeral;
-    let ports_of_answers =
-        TrafficSet::of_any(&[TrafficMatch::Tcp(answers), TrafficMatch::Udp(answers)]);
-    let mut lost: BTreeMap<(String, String), (TrafficSet, model::Origin)> = BTreeMap::new();
-    for (from, source) in reach.indices() {
-        for (to, place) in reach.indices() {
-            let between = reach.between(from, to);
-            let mut one_way = between.request.difference(&between.both);
-            // Entries that let answers out let requests to the same ports out too; hosts outside have no group that says
-            // whether one is meant.
-            if place.is_outside() {
-                one_way = one_way.difference(&ports_of_answers);
-            }
-            if one_way.is_empty() {
-                continue;
-            }
-            let (place_of, origin) = (
-                |place: Place| subnet_of(fabric, place),
-                origin_of(fabric, place),
-            );
-            let entry = lost
-                .entry((place_of(source), place_of(place)))
-                .or_insert((TrafficSet::empty(), origin));
-            entry.0 = entry.0.union(&one_way);
-        }
-    }
-    let finding = |((from, to), (traffic, origin)): (
-        (String, String),
-        (TrafficSet, model::Origin),
-    )| {
-        Finding::new(
-            Check::AnswerLost,
-            format!("{from} -> {to}"),
-            format!("requests arrive, and their answers are lost on the way back: {traffic}"),
-            advice(&traffic),
-            &origin,
-        )
-    };
-    lost.into_iter().map(finding).collect()
-}
-
-fn subnet_of(fabric: &Fabric, place: Place) -> String {
-    match place {
-        Place::Interface(interface) => format!(
-            "subnet {}",
-            fabric.subnets[fabric.interfaces[interface].subnet].name
-        ),
-        Place::Internet(_) => "internet".to_owned(),
-        Place::Outside(host, _) => fabric.outside[host].name.clone(),
-    }
-}
-
-fn origin_of(fabric: &Fabric, place: Place) -> model::Origin {
-    match place {
-        Place::Interface(interface) => fabric.interfaces[interface].origin.clone(),
-        _ => model::Origin::default(),
-    }
-}
-
 /// A route's target by name where it has one.
 fn target(fabric: &Fabric, target: &RouteTarget) -> String {
     let id = target.to_string();
@@ -357,13 +291,4 @@ fn target(fabric: &Fabric, target: &RouteTarget) -> String {
         _ => &id,
     };
     name.clone()
-}
-
-/// What to do about answers that are lost: those of ports go to ports, those of messages do not.
-fn advice(lost: &TrafficSet) -> &'static str {
-    let answers = [TrafficMatch::Tcp(PortRange::ALL), TrafficMatch::Udp(PortRange::ALL)];
-    match lost.intersection(&TrafficSet::of_any(&answers)).is_empty() {
-        true => "network ACLs know no connections: allow the answers too, such as icmp from the block that was asked; or a route back is missing (vpclab why)",
-        false => "network ACLs know no connections: allow answers to ports 1024-65535 too; or a route back is missing (vpclab why)",
-    }
 }
