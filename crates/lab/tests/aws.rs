@@ -301,3 +301,29 @@ fn a_rule_told_twice_is_one_rule_on_its_side_and_a_large_group_is_read_in_one_go
     let group = import.model.security_groups.values().find(|group| group.id.as_str() == "sg-0000000000000001a").unwrap();
     assert_eq!((group.ingress.len(), group.egress.len()), (20_000, 1), "SG-7: one of each, and sides are apart");
 }
+
+#[test]
+fn a_dump_beyond_the_bounds_is_refused_with_file_and_field() {
+    let refused = |files: Vec<DumpFile>| match dumps::read(files) {
+        Ok(import) => panic!("{} rules were read", import.model.security_groups.values().map(|group| group.ingress.len()).sum::<usize>()),
+        Err(problems) => problems.render(false),
+    };
+    let vpc = r#""Vpcs":[{"VpcId":"vpc-0000000000000001a","CidrBlock":"10.0.0.0/8"}]"#;
+    // Few rules, each for a thousand blocks.
+    let entries: Vec<String> = (0..1_000).map(|n| format!(r#"{{"Cidr":"10.{}.{}.0/24"}}"#, n / 250, n % 250)).collect();
+    let list = DumpFile { name: "d/pl-0000000000000001a.json".into(), text: format!(r#"{{"Entries":[{}]}}"#, entries.join(",")) };
+    let named = |ports: usize| {
+        let rule = |port: usize| format!(r#"{{"IpProtocol":"tcp","FromPort":{port},"ToPort":{port},"PrefixListIds":[{{"PrefixListId":"pl-0000000000000001a"}}]}}"#);
+        let rules: Vec<String> = (1..=ports).map(rule).collect();
+        let text = format!(
+            r#"{{{vpc},"PrefixLists":[{{"PrefixListId":"pl-0000000000000001a","PrefixListName":"many"}}],"SecurityGroups":[{{"GroupId":"sg-0000000000000001a",
+            "GroupName":"a","Description":"a","VpcId":"vpc-0000000000000001a","IpPermissions":[{}]}}]}}"#,
+            rules.join(",\n")
+        );
+        vec![list.clone(), DumpFile { name: "d/all.json".into(), text }]
+    };
+    assert_eq!(read(named(400)).model.security_groups.values().next().unwrap().ingress.len(), 400);
+    let text = refused(named(401));
+    let wanted = "error: sg-0000000000000001a.IpPermissions: more than 400000 rules and entries in all, each entry of a prefix list counted [VL0605]";
+    assert!(text.starts_with(wanted) && text.contains("d/all.json:1:") && text.matches("error").count() == 1, "{text}");
+}

@@ -11,7 +11,9 @@ use model::*;
 
 use super::field::Item;
 use super::note::NoteKind;
-use super::{Dump, derived, hash, time};
+use super::{Dump, MAX_INTERFACES, derived, hash, time};
+use crate::code::Code;
+use crate::diagnostic::Diagnostic;
 
 /// Listeners that one instance is taken to have at most.
 const MAX_LISTENERS: usize = 16;
@@ -21,6 +23,12 @@ impl Dump<'_, '_> {
         for mut item in self.calls.take("NetworkInterfaces") {
             let Some(id) = item.required_id::<NetworkInterfaceId>(&mut self.reader, "NetworkInterfaceId") else { continue };
             item.path = id.to_string();
+            if self.model.network_interfaces.len() >= MAX_INTERFACES {
+                let message = format!("NetworkInterfaces: more than {MAX_INTERFACES} in all, {id} is one too many");
+                let problem = Diagnostic::new(Code::DumpTooLarge, item.span(), message).label("one too many");
+                self.reader.problem(problem.hint("one folder for each account and region"));
+                return;
+            }
             let Some(interface) = self.network_interface(&item, &id, None) else { continue };
             self.place(&id, &item);
             self.model.network_interfaces.insert(id, interface);

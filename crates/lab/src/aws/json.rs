@@ -66,13 +66,14 @@ impl Json {
 }
 
 /// Reads one file. Errors: what stands where something else must.
-pub fn parse(sources: &Sources, file: u32) -> Result<Json, Box<Diagnostic>> {
+pub fn parse(sources: &Sources, file: u32, left: &mut usize) -> Result<Json, Box<Diagnostic>> {
     let text = sources.source(file).map_or("", |source| source.text.as_str());
     // Windows programs begin UTF-8 files with a byte order mark.
     let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let mut parser = Parser { bytes: text.as_bytes(), text, file, at, values: 0 };
+    let mut parser = Parser { bytes: text.as_bytes(), text, file, at, values: 0, left: *left };
     parser.space();
     let root = parser.value(0)?;
+    *left -= parser.values;
     parser.space();
     match parser.peek() {
         None => Ok(root),
@@ -86,6 +87,8 @@ struct Parser<'t> {
     file: u32,
     at: usize,
     values: usize,
+    /// Values that all files together may still have.
+    left: usize,
 }
 
 impl Parser<'_> {
@@ -119,6 +122,10 @@ impl Parser<'_> {
         self.values += 1;
         if self.values > MAX_VALUES {
             return Err(self.error(&format!("a file has at most {MAX_VALUES} values"), "one too many"));
+        }
+        if self.values > self.left {
+            let message = format!("the files of one source have at most {} values in all", super::MAX_VALUES);
+            return Err(Box::new(Diagnostic::new(Code::DumpTooLarge, self.span(self.at), message).label("one too many")));
         }
         if depth > MAX_DEPTH {
             return Err(self.error(&format!("nested more than {MAX_DEPTH} levels deep"), "too deep"));
@@ -311,7 +318,17 @@ mod tests {
     fn read(text: &str) -> Result<Json, Box<Diagnostic>> {
         let mut sources = Sources::default();
         let file = sources.add("a.json", text.to_owned());
-        parse(&sources, file)
+        parse(&sources, file, &mut usize::MAX.clone())
+    }
+
+    #[test]
+    fn files_share_the_number_of_their_values() {
+        let mut sources = Sources::default();
+        let files = ["[1, 2]", "{\"a\": [3]}", "4"].map(|text| sources.add("a.json", text.to_owned()));
+        let mut left = 6;
+        assert!(parse(&sources, files[0], &mut left).is_ok() && parse(&sources, files[1], &mut left).is_ok());
+        assert_eq!(left, 0);
+        assert_eq!(parse(&sources, files[2], &mut left).unwrap_err().code, Code::DumpTooLarge);
     }
 
     fn as_serde(json: &Json) -> serde_json::Value {

@@ -36,6 +36,13 @@ pub const MAX_FILES: usize = 10_000;
 /// Bytes of all files of a dump at most.
 pub const MAX_BYTES: u64 = 512 << 20;
 
+/// JSON values of all files of a dump at most: numbers, texts, lists and objects, as they come.
+pub const MAX_VALUES: usize = 24_000_000;
+/// Rules of security groups and entries of network ACLs at most; a rule for a prefix list counts as each of its entries.
+pub const MAX_RULES: usize = 400_000;
+/// Network interfaces at most.
+pub const MAX_INTERFACES: usize = 200_000;
+
 /// One file of a dump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DumpFile {
@@ -67,10 +74,11 @@ pub fn read(files: Vec<DumpFile>, now: Timestamp) -> Result<Import, Diagnostics>
     for file in files {
         sources.add(file.name, file.text);
     }
+    let mut left = MAX_VALUES;
     let mut parsed = Vec::new();
     let mut broken = Vec::new();
     for file in 0..u32::try_from(sources.len()).unwrap_or(u32::MAX) {
-        match json::parse(&sources, file) {
+        match json::parse(&sources, file, &mut left) {
             Ok(json) => parsed.push(json),
             Err(problem) => broken.push(*problem),
         }
@@ -93,7 +101,7 @@ pub(crate) fn read_answers(sources: &Sources, parsed: &[json::Json], notes: Vec<
     let account = calls.account(&mut reader);
     // Synthetic ids are derived from the ids of the account, never drawn; the context only carries the clock.
     let model = Model::new(&account, Region::default(), Context::seeded(0, now));
-    let mut dump = Dump { reader, model, calls, places: BTreeMap::new(), blackholes: BTreeSet::new() };
+    let mut dump = Dump { reader, model, calls, places: BTreeMap::new(), blackholes: BTreeSet::new(), rules: 0 };
     dump.everything();
     let Dump { reader: Reader { problems, mut notes, .. }, model, .. } = dump;
     if !problems.is_empty() {
@@ -113,6 +121,8 @@ struct Dump<'s, 'j> {
     places: BTreeMap<String, Span>,
     /// Routes that lead nowhere in the account either.
     blackholes: BTreeSet<(RouteTableId, Destination)>,
+    /// Rules and entries by now.
+    rules: usize,
 }
 
 impl Dump<'_, '_> {
@@ -136,6 +146,18 @@ impl Dump<'_, '_> {
         self.region();
         self.consistency();
         self.guests();
+    }
+
+    /// Counts what was read. `false`: that is more than may be, which is said once; whoever reads stops there.
+    fn counts(&mut self, rules: usize, item: &Item<'_>, list: &str) -> bool {
+        let was_full = self.rules > MAX_RULES;
+        self.rules = self.rules.saturating_add(rules);
+        let is_full = self.rules > MAX_RULES;
+        if is_full && !was_full {
+            let message = format!("{}.{list}: more than {MAX_RULES} rules and entries in all, each entry of a prefix list counted", item.path);
+            self.reader.problem(Diagnostic::new(Code::DumpTooLarge, item.span(), message).label("one too many").hint("one folder for each account and region"));
+        }
+        !is_full
     }
 
     /// Notes where a resource stands. `false`: it was described before.

@@ -30,8 +30,17 @@ impl Dump<'_, '_> {
             // Rules already seen, looked up: asking the list itself takes hours for a group of a million.
             let mut seen: [BTreeSet<(TrafficMatch, Peer)>; 2] = Default::default();
             for (egress, key) in [(false, "IpPermissions"), (true, "IpPermissionsEgress")] {
-                for part in item.list(reader, key) {
-                    for rule in permission(&part, reader) {
+                for part in item.list(&mut self.reader, key) {
+                    let rules = permission(&part, &mut self.reader);
+                    let weight = |rule: &SecurityGroupRule| match &rule.peer {
+                        Peer::PrefixList(list) => self.model.prefix_lists.get(list).map_or(1, |list| list.entries.len().max(1)),
+                        _ => 1,
+                    };
+                    let weight = rules.iter().map(weight).sum();
+                    if !self.counts(weight, &item, key) {
+                        return;
+                    }
+                    for rule in rules {
                         let known = described.remove(&(id.clone(), egress, rule.traffic, rule.peer.clone()));
                         let side = &mut sides[usize::from(egress)];
                         if !seen[usize::from(egress)].insert((rule.traffic, rule.peer.clone())) {
@@ -43,6 +52,7 @@ impl Dump<'_, '_> {
                 }
             }
             let [ingress, egress] = sides;
+            let reader = &mut self.reader;
             let group = SecurityGroup {
                 id: id.clone(),
                 group_name: item.words(reader, "GroupName"),
@@ -73,6 +83,11 @@ impl Dump<'_, '_> {
         for mut item in self.calls.take("SecurityGroupRules") {
             let reader = &mut self.reader;
             let Some(id) = item.required_id::<SecurityGroupRuleId>(reader, "SecurityGroupRuleId") else { continue };
+            if all.len() >= super::MAX_RULES {
+                self.counts(super::MAX_RULES + 1, &item, "SecurityGroupRules");
+                break;
+            }
+            let reader = &mut self.reader;
             item.path = id.to_string();
             let Some(group) = item.required_id::<SecurityGroupId>(reader, "GroupId") else { continue };
             let egress = item.bool(reader, "IsEgress", false);
@@ -110,7 +125,12 @@ impl Dump<'_, '_> {
             item.path = id.to_string();
             let Some(vpc_id) = item.required_id::<VpcId>(reader, "VpcId") else { continue };
             let mut sides: [Vec<(NetworkAclEntry, Item<'_>)>; 2] = [Vec::new(), Vec::new()];
-            for part in item.list(reader, "Entries") {
+            let entries = item.list(reader, "Entries");
+            if !self.counts(entries.len(), &item, "Entries") {
+                return;
+            }
+            let reader = &mut self.reader;
+            for part in entries {
                 let Some(entry) = acl_entry(&part, reader) else { continue };
                 let egress = part.bool(reader, "Egress", false);
                 sides[usize::from(egress)].push((entry, part));

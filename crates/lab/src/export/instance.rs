@@ -24,7 +24,7 @@ impl Writer<'_> {
     }
 
     fn instance(&mut self, name: &str, instance: &Instance) {
-        let interfaces = self.model.interfaces_of(&instance.id);
+        let interfaces = self.interfaces_of(&instance.id).to_vec();
         let guest = self.model.guests.get(&instance.id).cloned().unwrap_or_default();
         let check = !(guest.ip_forward || guest.masquerade);
         let is_plain = interfaces.len() == 1 && interfaces[0].private_ip_addresses.len() == 1 && tags_of(interfaces[0]).is_empty();

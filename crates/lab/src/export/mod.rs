@@ -11,10 +11,10 @@ mod policy;
 mod quota;
 mod yaml;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::network_interface::InterfaceType;
-use model::{Instance, Model, NetworkInterface, VpcId};
+use model::{Instance, InstanceId, Model, NetworkInterface, VpcId};
 
 use self::name::Called;
 use self::yaml::{key, quoted};
@@ -35,6 +35,7 @@ pub struct Exported {
 pub fn export(model: &Model, name: &str) -> Exported {
     let mut writer = Writer {
         model,
+        interfaces: interfaces(model),
         called: Called::default(),
         out: String::new(),
         unsaid: BTreeSet::new(),
@@ -54,11 +55,27 @@ pub fn export(model: &Model, name: &str) -> Exported {
     Exported { text, unsaid: unsaid.into_iter().collect(), changed: changed.into_iter().collect() }
 }
 
+/// The interfaces of every instance, found in one go: asking the model for those of one reads all.
+fn interfaces(model: &Model) -> BTreeMap<&InstanceId, Vec<&NetworkInterface>> {
+    let mut interfaces: BTreeMap<&InstanceId, Vec<&NetworkInterface>> = BTreeMap::new();
+    for interface in model.network_interfaces.values() {
+        if let Some(instance) = interface.instance_id() {
+            interfaces.entry(instance).or_default().push(interface);
+        }
+    }
+    for own in interfaces.values_mut() {
+        own.sort_by_key(|interface| interface.attachment.as_ref().map(|attachment| attachment.device_index));
+    }
+    interfaces
+}
+
 /// Tags of one resource beside its name.
 const MAX_TAGS: usize = 49;
 
 struct Writer<'m> {
     model: &'m Model,
+    /// By instance, in the order of devices.
+    interfaces: BTreeMap<&'m InstanceId, Vec<&'m NetworkInterface>>,
     called: Called,
     out: String,
     unsaid: BTreeSet<String>,
@@ -90,13 +107,18 @@ impl<'m> Writer<'m> {
         self.quotas();
         self.outside();
         self.prefix_lists();
-        let bare = self.instances_of().flat_map(|i| self.model.interfaces_of(&i.id)).filter(|eni| eni.groups.is_empty());
+        let bare = self.instances_of().flat_map(|i| self.interfaces_of(&i.id)).filter(|eni| eni.groups.is_empty());
         self.without_groups = bare.map(|eni| eni.vpc_id.clone()).collect();
         self.vpcs();
         self.peerings();
         self.endpoints();
         self.instances();
         self.left_over();
+    }
+
+    /// The interfaces of an instance by device index.
+    fn interfaces_of(&self, instance: &InstanceId) -> &[&'m NetworkInterface] {
+        self.interfaces.get(instance).map_or(&[], Vec::as_slice)
     }
 
     /// Instances that exist and have somewhere to be.
@@ -199,7 +221,7 @@ impl<'m> Writer<'m> {
     fn device(&self, interface: &NetworkInterface) -> Option<(String, usize)> {
         let id = interface.instance_id()?;
         let name = self.called.instances.get(id)?;
-        let index = self.model.interfaces_of(id).iter().position(|eni| eni.id == interface.id)?;
+        let index = self.interfaces_of(id).iter().position(|eni| eni.id == interface.id)?;
         Some((name.clone(), index))
     }
 }

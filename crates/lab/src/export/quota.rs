@@ -10,7 +10,7 @@ use crate::names::is_live_nat;
 
 impl Writer<'_> {
     pub(super) fn quotas(&mut self) {
-        let needed = needed(self.model);
+        let needed = needed(self.model, &self.interfaces);
         let (Ok(default), Ok(set)) = (serde_json::to_value(model::quota::Quotas::default()), serde_json::to_value(&self.model.quotas)) else { return };
         let mut lines = Vec::new();
         let Some(limits) = default.as_object() else { return };
@@ -34,15 +34,16 @@ impl Writer<'_> {
 }
 
 /// How many of each thing there are, as quotas count them (QUO-1).
-fn needed(model: &Model) -> BTreeMap<&'static str, u64> {
+fn needed(model: &Model, interfaces: &BTreeMap<&InstanceId, Vec<&NetworkInterface>>) -> BTreeMap<&'static str, u64> {
     let mut all: BTreeMap<&'static str, u64> = BTreeMap::new();
     let mut at_least = |name: &'static str, count: usize| {
         let known = all.entry(name).or_default();
         *known = (*known).max(count as u64);
     };
     at_least("vpcs_per_region", model.vpcs.len());
+    let shares = |eni: &NetworkInterface| eni.instance_id().and_then(|id| interfaces.get(id)).is_some_and(|own| own.len() > 1);
     // An auto-assigned address beside other interfaces becomes an elastic one; a NAT gateway needs one, described or not.
-    let shared = model.network_interfaces.values().filter(|eni| eni.auto_public_ip.is_some() && shares(model, eni)).count();
+    let shared = model.network_interfaces.values().filter(|eni| eni.auto_public_ip.is_some() && shares(eni)).count();
     let elastic = model.addresses.values().filter(|address| address.association.is_some()).count();
     let gateways = model.nat_gateways.values().filter(|gateway| is_live_nat(gateway)).count();
     at_least("addresses_per_region", elastic.max(gateways) + shared);
@@ -85,11 +86,6 @@ fn needed(model: &Model) -> BTreeMap<&'static str, u64> {
         at_least("entries_per_prefix_list", list.max_entries as usize);
     }
     all
-}
-
-/// Whether the instance of an interface has several.
-fn shares(model: &Model, interface: &NetworkInterface) -> bool {
-    interface.instance_id().is_some_and(|id| model.interfaces_of(id).len() > 1)
 }
 
 /// How often the most frequent one comes.

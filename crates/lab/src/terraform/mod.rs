@@ -41,7 +41,8 @@ pub fn is_meant(name: &str) -> bool {
 pub fn read(file: DumpFile, now: Timestamp) -> Result<Import, Diagnostics> {
     let mut sources = Sources::default();
     let index = sources.add(file.name, file.text);
-    let root = match json::parse(&sources, index) {
+    let mut left = crate::aws::MAX_VALUES;
+    let root = match json::parse(&sources, index, &mut left) {
         Ok(root) => root,
         Err(problem) => return Err(Diagnostics::new(sources, vec![*problem])),
     };
