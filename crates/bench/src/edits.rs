@@ -13,6 +13,7 @@ use crate::account::Account;
 use crate::cli::Result;
 use crate::figure::{Figure, table, verdict};
 use crate::machine::load;
+use crate::packet::cpu;
 use crate::world::World;
 
 /// Edits of one kind in a run, each of another group, list, table or subnet.
@@ -53,14 +54,15 @@ pub fn measure(runs: usize, interfaces: usize) -> Result {
     let mut rows = Vec::new();
     let slow = (interfaces <= 10_000).then(slow);
     for Kind { name, most, edits, edit } in kinds().into_iter().chain(slow) {
-        let (mut took, mut anew, mut how) = (Figure::default(), Figure::default(), BTreeMap::new());
+        let (mut took, mut spent, mut anew, mut how) = (Figure::default(), Figure::default(), Figure::default(), BTreeMap::new());
         for run in 0..runs {
             for which in all.iter().take(edits) {
                 let Some(edit) = edit(&mut world, which) else { continue };
-                let start = Instant::now();
+                let (start, before) = (Instant::now(), cpu());
                 let taken = standing.take(&world.model, &edit)?;
                 std::hint::black_box(standing.totals());
                 took.values.push(start.elapsed().as_secs_f64());
+                spent.values.push(cpu() - before);
                 let taken = format!("{taken:?}");
                 *how.entry(taken.split('(').next().unwrap_or_default().to_owned()).or_insert(0usize) += 1;
             }
@@ -76,12 +78,13 @@ pub fn measure(runs: usize, interfaces: usize) -> Result {
             }
         }
         let target = most.map_or_else(|| "–".to_owned(), |most: f64| format!("≤ {most} s: {}", verdict(took.median(), most)));
-        eprintln!("{name}: {} s", took.show(4));
+        eprintln!("{name}: {} s, of processors {} s", took.show(4), spent.show(4));
         let worst = took.values.iter().copied().fold(0.0, f64::max);
         let exposed = standing.totals().exposed;
         rows.push(vec![
             name.to_owned(),
             took.show(4),
+            spent.show(4),
             format!("{worst:.4}"),
             target,
             anew.show(3),
@@ -91,7 +94,7 @@ pub fn measure(runs: usize, interfaces: usize) -> Result {
     }
     table(
         &format!("An edit in {interfaces} interfaces, {vpcs} VPCs; load {}", load()),
-        &["edit", "all pairs again s", "worst s", "target", "compiled and proved anew s", "how", "pairs exposed then"],
+        &["edit", "all pairs again s", "of processors s", "worst s", "target", "compiled and proved anew s", "how", "pairs exposed then"],
         &rows,
     );
     Ok(())
