@@ -8,12 +8,12 @@ use model::route_table::{Associated, RouteTableAssociation};
 use model::{NetworkAclId, PortRange, RouteTableId, SecurityGroupId, SubnetId, TrafficMatch};
 use proof::matrix::{Edit, Standing};
 use proof::{Options, Reach};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::account::Account;
 use crate::cli::Result;
 use crate::figure::{Figure, table, verdict};
 use crate::machine::load;
-use crate::packet::cpu;
 use crate::world::World;
 
 /// Edits of one kind in a run, each of another group, list, table or subnet.
@@ -229,6 +229,12 @@ fn associate(world: &mut World, which: &Which) -> Option<Edit> {
     let association: RouteTableAssociation = associations.remove(at);
     world.model.route_tables.get_mut(&other)?.associations.push(association);
     Some(Edit::Association(subnet))
+}
+
+/// Seconds of CPU that the process has used, all threads.
+fn cpu() -> f64 {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
 }
 
 fn table_id(name: &str) -> Option<RouteTableId> {

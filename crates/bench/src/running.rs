@@ -65,7 +65,8 @@ impl Running {
         steps.holder = start.elapsed();
 
         let start = Instant::now();
-        let specs = control::instance::specs(model, &fabric, &std::env::current_exe()?);
+        let disks = folder.path().join("disks");
+        let specs = control::instance::specs(model, &fabric, &std::env::current_exe()?, &disks);
         let mut lab = Lab::empty(client, linux::runtime::lab::options());
         lab.apply_with(&fabric, &specs)?;
         steps.apply = start.elapsed();
