@@ -376,3 +376,25 @@ fn what_nobody_has_and_what_somebody_else_holds_is_proved_anew() {
     // Whoever holds the clone still asks about the cloud as it was.
     assert!(clone.totals().exposed > standing.totals().exposed);
 }
+
+#[test]
+fn what_a_group_lets_out_is_counted_when_it_is_closed_narrowed_and_opened() {
+    let (mut model, fabric) = support::cloud("fleet.yaml", FLEET);
+    let mut standing = Standing::of(&fabric, Options::default()).unwrap();
+    let id = model.security_groups.values().find(|group| group.group_name == "web").unwrap().id.clone();
+    let everything = model.security_groups[&id].egress.clone();
+    let mut narrow = everything.clone();
+    narrow.iter_mut().for_each(|rule| rule.peer = Peer::Ipv4("10.0.1.0/24".parse().unwrap()));
+    let twice: Vec<_> = everything.iter().chain(&narrow).cloned().collect();
+    let mut exposed = vec![standing.totals().exposed];
+    // 20 web reach each other and 5 db; the last edit lets out what is let out already.
+    for egress in [Vec::new(), narrow, everything, twice] {
+        model.security_groups.get_mut(&id).unwrap().egress = egress;
+        let taken = standing.take(&model, &Edit::Rules(id.clone())).unwrap();
+        assert!(matches!(taken, Taken::Rows(_)), "{taken:?}");
+        assert_eq!(differences(&standing, &Fabric::compile(&model)), [""; 0]);
+        exposed.push(standing.totals().exposed);
+    }
+    let (all, from_db) = (20 * 19 + 20 * 5 + 5 * 20, 5 * 20);
+    assert_eq!(exposed, [all, from_db, from_db + 20 * 5, all, all]);
+}
