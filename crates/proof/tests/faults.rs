@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fabric::Fabric;
 use model::Model;
 use proof::fault::{Fault, faults, same_traffic};
-use proof::{Options, Reach};
+use proof::{Options, Place, Reach};
 use support::{cloud, example};
 
 const EXAMPLES: [&str; 5] = ["shop", "three-tier", "bastion", "peering", "middlebox"];
@@ -25,11 +25,26 @@ fn felt(model: &Model) -> BTreeMap<&'static str, Vec<Fault>> {
         }
         let after = Fabric::compile(&broken);
         let reach_after = Reach::of(&after, Options::default()).unwrap();
-        if !same_traffic((&before, &reach), (&after, &reach_after)) {
+        let is_same = same_traffic((&before, &reach), (&after, &reach_after));
+        assert_eq!(is_same, pair_by_pair((&before, &reach), (&after, &reach_after)), "{}", fault.text);
+        if !is_same {
             felt.entry(fault.change.kind()).or_default().push(fault);
         }
     }
     felt
+}
+
+/// Whether the same flows between everybody in both, asked of every pair.
+fn pair_by_pair(one: (&Fabric, &Reach), two: (&Fabric, &Reach)) -> bool {
+    let key = |fabric: &Fabric, place: Place| match place {
+        Place::Interface(interface) => fabric.interfaces[interface].id.to_string(),
+        Place::Outside(_, address) | Place::Internet(address) => address.to_string(),
+    };
+    let other: BTreeMap<String, _> = two.1.indices().map(|(index, place)| (key(two.0, place), index)).collect();
+    let own = one.1.indices().map(|(index, place)| (index, other.get(&key(one.0, place)).copied()));
+    let both: Vec<_> = own.filter_map(|(index, too)| Some((index, too?))).collect();
+    let is_same = |(from, from_too), (to, to_too)| one.1.between(from, to) == two.1.between(from_too, to_too);
+    both.iter().all(|from| both.iter().all(|to| is_same(*from, *to)))
 }
 
 #[test]

@@ -5,6 +5,8 @@
 
 mod candidates;
 
+use std::collections::BTreeMap;
+
 use fabric::Fabric;
 use model::network_acl::NetworkAclEntry;
 use model::operation::{self, CreateRoute};
@@ -22,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use candidates::faults;
 
+use crate::place::PlaceIndex;
 use crate::reach::Reach;
 
 /// One mistake.
@@ -297,18 +300,25 @@ pub fn same_traffic(one: (&Fabric, &Reach), two: (&Fabric, &Reach)) -> bool {
         crate::Place::Interface(interface) => fabric.interfaces[interface].id.to_string(),
         crate::Place::Outside(_, address) | crate::Place::Internet(address) => address.to_string(),
     };
-    let other: std::collections::BTreeMap<String, crate::PlaceIndex> = two
+    let other: BTreeMap<String, PlaceIndex> = two
         .1
         .indices()
         .map(|(index, place)| (key(two.0, place), index))
         .collect();
-    let both: Vec<_> = one
-        .1
-        .indices()
-        .filter_map(|(index, place)| Some((index, *other.get(&key(one.0, place))?)))
-        .collect();
-    both.iter().all(|(from, from_too)| {
-        both.iter()
-            .all(|(to, to_too)| one.1.between(*from, *to) == two.1.between(*from_too, *to_too))
+    // Answers are the same for all of a class; two of each pair of classes show whether its members reach each other.
+    let mut kinds: BTreeMap<(usize, usize), Vec<(PlaceIndex, PlaceIndex)>> = BTreeMap::new();
+    for (index, place) in one.1.indices() {
+        let Some(too) = other.get(&key(one.0, place)).copied() else { continue };
+        let members = kinds.entry((one.1.class_of(index), two.1.class_of(too))).or_default();
+        if members.len() < 2 {
+            members.push((index, too));
+        }
+    }
+    kinds.values().all(|senders| {
+        kinds.values().all(|receivers| {
+            let (from, from_too) = senders[0];
+            let receiver = receivers.iter().find(|(to, _)| *to != from);
+            receiver.is_none_or(|(to, to_too)| one.1.between(from, *to) == two.1.between(from_too, *to_too))
+        })
     })
 }
