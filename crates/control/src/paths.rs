@@ -20,6 +20,9 @@ const LONGEST_SOCKET: usize = 107;
 /// The one name that no lab can have: the daemon's socket lies where those of the labs do.
 pub const RESERVED: &str = "daemon";
 
+/// First letters of what is being removed; no lab is called so.
+const ASIDE: &str = ".vpclab-gone-";
+
 impl Paths {
     /// `VPCLAB_HOME`, else `$XDG_STATE_HOME/vpclab`, else `~/.local/state/vpclab`.
     pub fn of_user() -> Result<Paths, NoHome> {
@@ -77,11 +80,27 @@ impl Paths {
         self.logs(lab).join("disks")
     }
 
-    /// Removes what a lab left on disk, whichever of this user's ids it belongs to.
-    pub fn remove(&self, lab: &str) -> sandbox::Result<()> {
-        // First what is known by what lies beside it.
-        self.remove_disks(lab)?;
-        sandbox::remove_tree(&self.logs(lab), &sandbox::SelfCommand::current()?)
+    /// Puts what a lab left on disk out of the way, to be removed; where it is. `None`: it left nothing.
+    pub fn set_aside(&self, lab: &str) -> std::io::Result<Option<PathBuf>> {
+        let folder = self.logs(lab);
+        let mut refusal = None;
+        // Earlier ones may still be there.
+        for number in 0..1_000 {
+            let aside = self.home.join("labs").join(format!("{ASIDE}{number}-{lab}"));
+            match std::fs::rename(&folder, &aside) {
+                Ok(()) => return Ok(Some(aside)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => refusal = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        refusal.map_or(Ok(None), Err)
+    }
+
+    /// What was put aside and is not removed yet.
+    pub fn aside(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.home.join("labs")).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE))).map(|entry| entry.path()).collect()
     }
 
     /// Removes what the instances of a lab wrote.

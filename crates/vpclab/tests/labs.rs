@@ -460,3 +460,33 @@ fn files_go_with_the_instance_and_with_the_lab() {
     place.ok(&["down"]);
     assert!(!place.folder.path().join("home/labs/lab").exists());
 }
+
+#[test]
+fn what_a_lost_lab_left_is_removed_by_the_next_daemon_and_what_is_no_labs_is_not() {
+    let place = Place::with(ONCE);
+    place.ok(&["up"]);
+    place.shell("web", "echo mine > /srv/file");
+    let labs = place.folder.path().join("home/labs");
+    place.ok(&["daemon", "stop"]);
+    for (name, file) in [("lost", "holder.log"), (".vpclab-gone-0-old", "disks"), ("mine", "letter")] {
+        std::fs::create_dir(labs.join(name)).unwrap();
+        std::fs::write(labs.join(name).join(file), "").unwrap();
+    }
+    let names = || {
+        let mut names: Vec<String> = std::fs::read_dir(&labs).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    let until = |wanted: &[&str]| {
+        let begun = Instant::now();
+        while names() != wanted {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", names());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    place.ok(&["ls"]);
+    until(&["lab", "mine"]);
+    assert_eq!(place.shell("web", "cat /srv/file"), "mine\n");
+    place.ok(&["down"]);
+    until(&["mine"]);
+}

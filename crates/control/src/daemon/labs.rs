@@ -1,7 +1,10 @@
 //! All labs of a user: their records on disk and their hosts, each changed by one request at a time.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use model::InstanceState;
 
@@ -14,11 +17,16 @@ use crate::store::{Store, StoreError};
 /// How often a lab is looked for anew when others let go of it.
 const TRIES: usize = 100;
 
+/// How long a daemon that ends waits for what it still removes; whoever ended it waits for it.
+const FINISH: Duration = Duration::from_secs(3);
+
 /// The labs of this user.
 pub struct Labs {
     paths: Paths,
     store: Store,
     labs: Mutex<BTreeMap<String, Arc<Lab>>>,
+    /// Who removes files of labs that are gone.
+    removing: Mutex<Vec<JoinHandle<()>>>,
     notice: Option<String>,
 }
 
@@ -83,13 +91,42 @@ impl Labs {
         // What is on disk of a lab that was taken down, or never announced, by a daemon that died. Where records were lost,
         // only their user can tell whose files these are.
         for name in paths.left().into_iter().filter(|name| notice.is_none() && !labs.contains_key(name)) {
-            let _ = paths.remove(&name).inspect_err(|error| eprintln!("lab {name}: {error}"));
+            let _ = paths.set_aside(&name).inspect_err(|error| eprintln!("lab {name}: {error}"));
         }
         let notice = match ended.as_slice() {
             [] => notice,
             ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
         };
-        Ok(Labs { paths, store, labs: Mutex::new(labs), notice })
+        let labs = Labs { paths, store, labs: Mutex::new(labs), removing: Mutex::default(), notice };
+        labs.paths.aside().into_iter().for_each(|folder| labs.remove(folder));
+        Ok(labs)
+    }
+
+    /// Has a folder removed while others are served: there may be much in it.
+    fn remove(&self, folder: PathBuf) {
+        let remove = move || {
+            let removed = sandbox::SelfCommand::current().and_then(|command| sandbox::remove_tree(&folder, &command));
+            // The next daemon tries again.
+            let _ = removed.inspect_err(|error| eprintln!("{error}"));
+        };
+        let mut removing = lock(&self.removing);
+        removing.retain(|thread| !thread.is_finished());
+        removing.push(std::thread::spawn(remove));
+    }
+
+    /// Has the files of a lab that is gone removed; whether there are any. Nothing of that name finds them any more.
+    fn remove_files(&self, name: &str) -> Result<bool, Problem> {
+        let failed = |error| Problem::new(ProblemKind::Failed, format!("removing the files of lab {name}: {error}"));
+        let aside = self.paths.set_aside(name).map_err(failed)?;
+        Ok(aside.map(|folder| self.remove(folder)).is_some())
+    }
+
+    /// Waits a while for what is being removed. What is left then, the next daemon removes.
+    pub fn finish(&self) {
+        let begun = Instant::now();
+        while lock(&self.removing).iter().any(|thread| !thread.is_finished()) && begun.elapsed() < FINISH {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// What went wrong at the start and must be known.
@@ -136,7 +173,7 @@ impl Labs {
             }
             if is_new && self.paths.has_left(name) {
                 // Of one that was lost with its record: its instances are other ones.
-                self.paths.remove(name).map_err(HostError::from)?;
+                self.remove_files(name)?;
             }
             let before = host.record.clone();
             // A daemon that dies now leaves the mark, and the next one sets things right.
@@ -183,20 +220,20 @@ impl Labs {
         let Ok(lab) = self.find(name) else {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
             let had_holder = Host::end_orphan(&self.paths, name);
-            let had_files = self.paths.has_left(name);
-            if had_files {
-                self.paths.remove(name).map_err(HostError::from)?;
-            }
+            let had_files = self.paths.has_left(name) && self.remove_files(name)?;
             return Ok(Gone { existed: had_holder || had_files, instances: 0 });
         };
         self.changing(name, &lab, |host| {
             let instances = summary(&view(host)).instances;
             host.shut_down(&self.paths);
             sandbox::abort::point("the end of a lab's holder");
-            self.store.remove(name)?;
-            let removed = self.paths.remove(name);
+            // Before the record: an instance may have filled the disk that the record is on.
+            self.remove_files(name)?;
+            if self.store.remove(name).is_err() {
+                self.finish();
+                self.store.remove(name)?;
+            }
             host.record.forget();
-            removed.map_err(HostError::from)?;
             Ok(Gone { existed: true, instances })
         })
     }

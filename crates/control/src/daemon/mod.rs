@@ -131,6 +131,8 @@ impl Begun {
             tokio::spawn(daemon.clone().keep_time());
             axum::serve(listener, router(daemon.clone())).with_graceful_shutdown(daemon.asked_to_leave()).await
         });
+        // Nobody may come for a while: what is gone shall not lie about.
+        self.daemon.labs.finish();
         match result {
             Ok(()) => 0,
             Err(error) => {
