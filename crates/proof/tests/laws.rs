@@ -151,3 +151,69 @@ fn rows_say_what_is_said_of_each_pair() {
     }
     assert!(open > 5 * many() as usize, "{open}");
 }
+
+/// Every fix that `why` proposes makes its packet allowed, on a cloud that was not used to find it: random clouds, of each
+/// a few pairs of which a packet does not come through.
+#[test]
+fn every_fix_of_why_flips_the_verdict_on_random_clouds() {
+    use fabric::walker::Verdict;
+    use model::ProbePacket;
+    use proof::Atoms;
+    use proof::why::{Asker, Effort, Question, ask};
+
+    let (mut denied, mut fixes) = (0, 0);
+    for seed in 1..=many() / 2 {
+        let text = clouds::lab(seed);
+        let (model, fabric) = support::cloud("random.yaml", &text);
+        let reach = Reach::of(&fabric, Options::default()).unwrap();
+        let asker = Asker::new(&model, &fabric, Options::default());
+        let pairs = reach.indices().flat_map(|from| reach.indices().map(move |to| (from, to)));
+        let asked = pairs.filter(|((from, source), (to, place))| from != to && !(source.is_outside() && place.is_outside()));
+        // Some pairs of each cloud, others in each: all of them take minutes.
+        for (number, ((_, source), (_, place))) in asked.enumerate().filter(|(number, _)| (*number as u64 + seed) % 37 == 0) {
+            let packet = [ProbePacket::Tcp(443), ProbePacket::Udp(53), ProbePacket::ECHO][number % 3];
+            let question = Question { from: source.sender(&fabric), to: place.end(&fabric), packet };
+            let told = asker.why(&question, Effort { fixes: true }).unwrap();
+            denied += usize::from(told.verdict != Verdict::Allowed);
+            assert!(told.verdict != Verdict::Allowed || told.fixes.is_empty());
+            for fix in &told.fixes {
+                let mut changed = model.clone();
+                for change in &fix.changes {
+                    change.apply(&mut changed).unwrap_or_else(|e| panic!("seed {seed}: {change:?}: {e}\n{text}"));
+                }
+                let after = Fabric::compile(&changed);
+                let atoms = Atoms::of(&after, Options::default().ephemeral);
+                let answer = ask(&changed, &after, &question, atoms.reply_ports()).unwrap();
+                let verdict = answer.explanation.verdict;
+                assert_eq!(verdict, Verdict::Allowed, "seed {seed}: {:?} of {question:?}\n{text}", fix.edits);
+                fixes += 1;
+            }
+        }
+    }
+    assert!(denied as u64 > many() / 2 && fixes > 20, "{fixes} fixes of {denied} packets that do not come through");
+}
+
+/// What changes from one random cloud to another is the mirror image of what changes the other way round.
+#[test]
+fn the_difference_of_two_random_clouds_is_mirrored() {
+    use proof::diff::Connectivity;
+
+    let mut changes = 0;
+    let proved = |seed: u64| {
+        let (_, fabric) = support::cloud("random.yaml", &clouds::lab(seed));
+        let reach = Reach::of(&fabric, Options::default()).unwrap();
+        (fabric, reach)
+    };
+    for seed in 1..=many() / 2 {
+        let (one, other) = (proved(seed), proved(seed + 1_000));
+        let [there, back] = [(&one, &other), (&other, &one)].map(|((before, was), (after, is))| {
+            Connectivity::between((before, was), (after, is), Options::default()).unwrap()
+        });
+        assert_eq!(back, there.clone().mirrored(), "seeds {seed} and {}", seed + 1_000);
+        assert_eq!(there.is_empty(), back.is_empty());
+        changes += there.changes.len();
+        let same = Connectivity::between((&one.0, &one.1), (&one.0, &one.1), Options::default()).unwrap();
+        assert!(same.is_empty(), "seed {seed}: {same:?}");
+    }
+    assert!(changes as u64 > many(), "{changes}");
+}

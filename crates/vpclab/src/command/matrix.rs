@@ -303,21 +303,11 @@ impl Comparison {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use fabric::{Stage, Walker};
 
-    fn shop() -> Target {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
-        let lab = lab::load(path, &super::super::source::Disk).unwrap();
-        let mut model = super::super::source::empty(&lab);
-        lab.apply(&mut model).unwrap();
-        Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), gaps: Default::default(), running: None }
-    }
-
     fn compared(stage: Option<Stage>) -> Comparison {
-        let target = shop();
+        let target = Target::of_example("shop");
         let turned = stage.map_or_else(Walker::new, |stage| Walker::new().with_inverted(stage));
         let mut right = Prober::on(Box::new(Walker::new()), &target).unwrap();
         let mut wrong = Prober::on(Box::new(turned), &target).unwrap();

@@ -74,6 +74,16 @@ impl Target {
         Ok(Target { name, model, claims, gaps, running: None })
     }
 
+    /// An example's lab, which nobody carries.
+    #[cfg(test)]
+    pub fn of_example(name: &str) -> Target {
+        let path = format!("{}/../../examples/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+        let lab = lab::load(&path, &super::source::Disk).unwrap();
+        let mut model = super::source::empty(&lab);
+        lab.apply(&mut model).unwrap();
+        Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), gaps: Gaps::default(), running: None }
+    }
+
     fn of(running: Running) -> Target {
         let (name, model, claims) = (running.name.clone(), running.model.clone(), running.claims.clone());
         Target { name, model, claims, gaps: Gaps::default(), running: Some(Arc::new(running)) }

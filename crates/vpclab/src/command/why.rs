@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::process::ExitCode;
 
 use clap::Args;
+use conformance::EngineName;
 use fabric::engine::{EngineError, Sender};
 use fabric::walker::Verdict;
 use fabric::{EndError, Fabric};
@@ -21,6 +22,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::gaps::Gaps;
+use super::probing::Prober;
 use super::target::Target;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -70,6 +72,11 @@ struct Told {
 
 /// Exit 0 when every pair is allowed, 1 when one is not, 5 when a packet that was sent fared otherwise.
 pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
+    answer(arguments, target, &|| Prober::start(target, EngineName::Linux), output)
+}
+
+/// The same; `sender` makes what the packets of `--verify` go through.
+fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prober>, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Aws])?;
     let probe = probe(arguments)?;
     let options = Options { ephemeral: arguments.ephemeral };
@@ -109,7 +116,7 @@ pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
     }
     if arguments.verify {
         let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
-        let verified = verify::verify(target, &fabric, &probe, &all)?;
+        let verified = verify::verify(target, &fabric, &probe, &all, sender()?)?;
         told.iter_mut().zip(verified).for_each(|(told, verified)| told.verified = Some(verified));
     }
     let disagrees = told.iter().any(|told| told.verified.as_ref().is_some_and(|verified| !verified.agrees));
@@ -391,4 +398,54 @@ fn all_ports(asker: &Asker<'_>, questions: &[Question], gaps: &Gaps, output: &Ou
         gaps.print(output);
     }
     Ok(code(any))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use fabric::{Stage, Walker};
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    /// The exit code of a question about the shop whose packets go through this engine.
+    fn exit_of(words: &str, engine: fn() -> Walker) -> ExitCode {
+        let target = Target::of_example("shop");
+        let cli = Cli::try_parse_from(format!("vpclab why {words}").split_whitespace()).unwrap();
+        let output = Output::new(&cli.global);
+        let Command::Why(arguments) = cli.command else { panic!("{words}") };
+        answer(&arguments, &target, &|| Prober::on(Box::new(engine()), &target), &output).unwrap()
+    }
+
+    #[test]
+    fn a_packet_that_fares_otherwise_than_predicted_exits_5_whatever_the_verdict() {
+        let upright = Walker::new;
+        let inverted = || Walker::new().with_inverted(Stage::SecurityGroup);
+        for form in ["", "--brief", "-o json"] {
+            let allowed = format!("web-1 db-1 tcp/3306 --verify {form}");
+            let denied = format!("bastion db-1 tcp/3306 --verify {form}");
+            assert_eq!(exit_of(&allowed, upright), ExitCode::SUCCESS, "{form}");
+            assert_eq!(exit_of(&denied, upright), exit::NO.into(), "{form}");
+            assert_eq!(exit_of(&allowed, inverted), exit::DISAGREEMENT.into(), "{form}");
+            assert_eq!(exit_of(&denied, inverted), exit::DISAGREEMENT.into(), "{form}");
+        }
+        // Without --verify nothing is sent, so nothing disagrees.
+        assert_eq!(exit_of("web-1 db-1 tcp/3306", inverted), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn a_disagreement_says_what_was_predicted_and_what_was_observed() {
+        let target = Target::of_example("shop");
+        let fabric = Fabric::compile(&target.model);
+        let probe = lab::sentence::parse_probe(&["web-1", "db-1", "tcp/3306"]).unwrap();
+        let ends = (ends(&probe.source, &target).unwrap(), ends(&probe.destination, &target).unwrap());
+        let questions = questions(&probe, &ends, &fabric).unwrap();
+        let inverted = Walker::new().with_inverted(Stage::SecurityGroup);
+        let prober = Prober::on(Box::new(inverted), &target).unwrap();
+        let all: Vec<&Question> = questions.iter().collect();
+        let verified = verify::verify(&target, &fabric, &probe, &all, prober).unwrap();
+        let [one] = verified.as_slice() else { panic!("{verified:?}") };
+        assert_eq!((one.agrees, one.predicted, one.observed), (false, Verdict::Allowed, "filtered"));
+        assert_eq!((one.predicted_at.as_deref(), one.observed_at.as_deref()), (None, Some("sg-out:web-1")));
+    }
 }

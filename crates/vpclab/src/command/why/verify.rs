@@ -1,6 +1,5 @@
 //! `why --verify`: the packet sent too, and what was seen laid beside what is predicted.
 
-use conformance::EngineName;
 use fabric::Fabric;
 use fabric::walker::Verdict;
 use model::{PortRange, Probe};
@@ -34,9 +33,8 @@ pub struct Verified {
     pub hint: Option<String>,
 }
 
-/// Sends every packet, with real packets.
-pub fn verify(target: &Target, fabric: &Fabric, probe: &Probe, questions: &[&Question]) -> Result<Vec<Verified>> {
-    let mut prober = Prober::start(target, EngineName::Linux)?;
+/// Sends every packet by a prober of the same cloud.
+pub fn verify(target: &Target, fabric: &Fabric, probe: &Probe, questions: &[&Question], mut prober: Prober) -> Result<Vec<Verified>> {
     let on = match &target.running {
         Some(running) => format!("in lab {}, which is up", running.name),
         None => "in a cloud made for this".to_owned(),
