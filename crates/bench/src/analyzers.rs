@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use lab::aws::DumpFile;
 use model::{ProbePacket, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 
 use crate::answer::Answer;
@@ -35,14 +35,13 @@ const SMALL: usize = 50;
 struct Peer {
     analyzer: Analyzer,
     python: PathBuf,
-    most: Duration,
+    most: f64,
     /// It took too long for a smaller account.
     gave_up: bool,
 }
 
-/// Measures and prints. `most`: seconds that one run of an analyzer may take.
-pub fn measure(sizes: &[usize], runs: usize, environments: &Path, most: u64) -> Result {
-    let most = Duration::from_secs(most);
+/// Measures and prints. `most`: seconds of the processor that one run of an analyzer may take.
+pub fn measure(sizes: &[usize], runs: usize, environments: &Path, most: f64) -> Result {
     for references in [true, false] {
         let mut peers = Vec::new();
         for analyzer in [AWS_VPC_ANALYZER, NETWORK_CONFIG_ANALYZER] {
@@ -57,7 +56,8 @@ pub fn measure(sizes: &[usize], runs: usize, environments: &Path, most: u64) -> 
         }
         let rules = if references { "rules name groups and blocks" } else { "rules name blocks only" };
         let versions: Vec<String> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        let title = format!("All pairs beside {}; {rules}; median of {runs} runs; load {}", versions.join(" and "), load());
+        let versions = versions.join(" and ");
+        let title = format!("All pairs beside {versions}; {rules}; median of {runs} runs, processor time; load {}", load());
         let head = [
             "interfaces",
             "rules",
@@ -103,9 +103,9 @@ fn one(
         let mut compared = 0;
         for _ in 0..runs {
             // Ours right before, so that what else the machine does weighs on both.
-            let start = Instant::now();
+            let start = processor();
             std::hint::black_box(Answer::of(&common.model, &packets[..1])?);
-            own_answers.values.push(start.elapsed().as_secs_f64());
+            own_answers.values.push(processor() - start);
             own_whole.values.push(own_process(&groups, expected.pairs(0))?);
             match peer.analyzer.run(&peer.python, input, &names, peer.most)? {
                 Ended::Said(said) => {
@@ -115,8 +115,8 @@ fn one(
                     answers.values.push(said.answer);
                     whole.values.push(said.whole);
                 }
-                Ended::TooLong => {
-                    peer.gave_up = true;
+                Ended::TooLong(spent) => {
+                    (peer.gave_up, whole.values) = (true, vec![spent]);
                     break;
                 }
             }
@@ -128,11 +128,11 @@ fn one(
             peer.analyzer.name.to_owned(),
         ];
         if peer.gave_up {
-            let most = peer.most.as_secs_f64();
+            let spent = whole.median();
             let none = || "–".to_owned();
             // How much of it went to reading nobody knows: the whole process is all that can be compared.
-            row.extend([none(), none(), milliseconds(&own_answers), none(), format!("> {most}"), milliseconds(&own_whole)]);
-            row.extend([format!("> {:.0}", most / own_whole.median()), none()]);
+            row.extend([none(), none(), milliseconds(&own_answers), none(), format!("> {spent:.0}")]);
+            row.extend([milliseconds(&own_whole), format!("> {:.0}", spent / own_whole.median()), none()]);
         } else {
             row.extend([reads.show(3), answers.show(3), milliseconds(&own_answers)]);
             row.push(format!("{:.0}", answers.ratio(&own_answers)));
@@ -175,19 +175,23 @@ fn compare(said: &Said, expected: &Answer, name: &str, size: usize) -> Result<us
     Ok(said.pairs.len())
 }
 
-/// This program from its start to its end, on the folder that the command line would have written.
+/// Seconds of the processor that this process has used, all threads.
+fn processor() -> f64 {
+    let now = clock_gettime(ClockId::ProcessCPUTime);
+    now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+}
+
+/// This program from its start to its answer, on the folder that the command line would have written; seconds.
 fn own_process(folder: &Path, pairs: usize) -> Result<f64> {
-    let start = Instant::now();
     let output = Command::new(std::env::current_exe()?).arg("analyze").arg(folder).output()?;
-    let took = start.elapsed().as_secs_f64();
     let said = String::from_utf8_lossy(&output.stdout);
-    match said.trim() == pairs.to_string() {
-        true => Ok(took),
-        false => Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr)).into()),
+    match said.trim().split_once(' ') {
+        Some((open, took)) if open == pairs.to_string() => Ok(took.parse()?),
+        _ => Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr)).into()),
     }
 }
 
-/// The part of it that reads and answers; prints how many pairs are open.
+/// The part of it that reads and answers; prints how many pairs are open, and seconds.
 pub fn inside(folder: &Path) -> Result {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -197,7 +201,8 @@ pub fn inside(folder: &Path) -> Result {
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
     let import = lab::aws::read(files, Timestamp(0)).map_err(|problems| problems.to_string())?;
-    println!("{}", Answer::of(&import.model, &[ASKED[0].1])?.pairs(0));
+    let pairs = Answer::of(&import.model, &[ASKED[0].1])?.pairs(0);
+    println!("{pairs} {}", processor());
     Ok(())
 }
 

@@ -132,9 +132,9 @@ mod cli {
             /// Where their Python environments are
             #[arg(long, default_value = "target/peers")]
             environments: PathBuf,
-            /// Seconds that one run of an analyzer may take; it is left out of larger sizes then
-            #[arg(long, default_value_t = 60)]
-            most: u64,
+            /// Seconds of the processor that one run of an analyzer may take; it is left out of larger sizes then
+            #[arg(long, default_value_t = 60.0)]
+            most: f64,
         },
         /// Reads a folder of `aws ec2 describe-…` JSON and counts open pairs
         #[command(hide = true)]
