@@ -122,6 +122,28 @@ fn a_source_that_is_not_known_opens_nothing() {
 }
 
 #[test]
+fn an_index_that_may_be_computed_is_not_guessed() {
+    // Three web servers over two subnets: `aws_subnet.public[count.index % 2]`, or whatever it is; the plan says the same.
+    let mut plan: serde_json::Value = serde_json::from_str(PLAN).unwrap();
+    let all = plan["planned_values"]["root_module"]["resources"].as_array_mut().unwrap();
+    let mut third = all.iter().find(|resource| resource["address"] == "aws_instance.web[1]").unwrap().clone();
+    (third["address"], third["index"]) = ("aws_instance.web[2]".into(), 2.into());
+    third["values"]["tags"]["Name"] = "web-2".into();
+    all.push(third);
+    let changes = plan["resource_changes"].as_array_mut().unwrap();
+    let mut third = changes.iter().find(|change| change["address"] == "aws_instance.web[1]").unwrap().clone();
+    (third["address"], third["index"]) = ("aws_instance.web[2]".into(), 2.into());
+    changes.push(third);
+    let import = read(plan.to_string()).unwrap_or_else(|e| panic!("{e}"));
+    for number in 0..3 {
+        let unknown = format!("aws_instance.web[{number}].subnet_id is not known");
+        assert!(import.notes.iter().any(|note| note.kind == NoteKind::Unknown && note.text.starts_with(&unknown)), "{unknown}: {:#?}", import.notes);
+    }
+    let names: Vec<&str> = import.model.instances.values().filter_map(|instance| model::tag::name(&instance.tags)).collect();
+    assert!(names.contains(&"db") && !names.iter().any(|name| name.starts_with("web")), "{names:?}");
+}
+
+#[test]
 fn a_list_or_route_that_is_not_known_lets_nothing_pass() {
     let subnets = "\"subnet_ids\":{\"references\":[\"module.db.subnet_ids\",\"module.db\"]}";
     let import = read(edited(subnets, "\"subnet_ids\":{\"references\":[\"local.subnets\"]}")).unwrap();

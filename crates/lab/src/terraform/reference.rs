@@ -31,6 +31,8 @@ pub(super) struct Found {
     pub open: Vec<String>,
     /// Whether `count.index` or `each.key` chose.
     pub is_keyed: bool,
+    /// Whether `count.index` did.
+    pub is_counted: bool,
     /// Whether values that are known take part: one of them may choose between targets.
     pub has_known: bool,
 }
@@ -41,6 +43,8 @@ pub(super) struct Place<'j> {
     pub module: Vec<Step>,
     pub each: Option<&'j Json>,
     pub key: Option<Key>,
+    /// How many there are of it.
+    pub copies: usize,
 }
 
 /// Prefix of the ids of a type.
@@ -87,7 +91,8 @@ impl<'j> Document<'j> {
     /// Where the expressions of a resource stand.
     pub fn place_of(&self, resource: &Resource<'j>) -> Place<'j> {
         let each = resource.configuration.and_then(|c| c.get("for_each_expression"));
-        Place { module: resource.module.clone(), each, key: resource.key.clone() }
+        let copies = self.by_name.get(&(resource.module.clone(), resource.kind, resource.name)).map_or(1, Vec::len);
+        Place { module: resource.module.clone(), each, key: resource.key.clone(), copies }
     }
 
     /// What references lead to.
@@ -112,11 +117,25 @@ impl<'j> Document<'j> {
             // `x[count.index].id` is written as `x` and `count.index`.
             let resources = &self.resources;
             let is_mine = |target: &Target| resources[target.resource].key.as_ref() == Some(key);
-            if found.targets.iter().any(|target| target.is_one_of && is_mine(target)) {
+            // A plan does not tell `x[count.index]` from `x[count.index % 2]` or `x[count.index + 1]`. Where both are equally many
+            // it is taken to be the number itself; else nobody knows.
+            let kind = |target: &Target| (&resources[target.resource].module, resources[target.resource].kind, resources[target.resource].name);
+            let one_of: Vec<&Target> = found.targets.iter().filter(|target| target.is_one_of).collect();
+            let is_other = |target: &&Target| one_of.iter().filter(|other| kind(other) == kind(target)).count() != place.copies;
+            if found.is_counted && one_of.iter().any(is_other) {
+                found.open.push("count.index".to_owned());
+            } else if found.targets.iter().any(|target| target.is_one_of && is_mine(target)) {
                 found.targets.retain(|target| !target.is_one_of || is_mine(target));
             }
         }
         found
+    }
+
+    /// How often a module is called from another.
+    fn module_copies(&self, parents: &[Step], name: &str) -> usize {
+        let steps = self.by_name.keys().filter_map(|(module, ..)| module.get(parents.len()).filter(|step| module.starts_with(parents) && step.name == name));
+        let keys: std::collections::BTreeSet<&Option<Key>> = steps.map(|step| &step.key).collect();
+        keys.len().max(1)
     }
 
     fn lead(&self, place: &Place<'j>, reference: &str, depth: usize, found: &mut Found) {
@@ -128,7 +147,8 @@ impl<'j> Document<'j> {
                 None => found.open.push(reference.to_owned()),
                 Some(call) => {
                     let (last, parents) = place.module.split_last().map_or((None, &[][..]), |(last, parents)| (Some(last), parents));
-                    let outer = Place { module: parents.to_vec(), each: call.get("for_each_expression"), key: last.and_then(|step| step.key.clone()) };
+                    let copies = last.map_or(1, |last| self.module_copies(parents, &last.name));
+                    let outer = Place { module: parents.to_vec(), each: call.get("for_each_expression"), key: last.and_then(|step| step.key.clone()), copies };
                     // A variable that is not given has its default, which is known.
                     match call.get("expressions").and_then(|e| e.get(part(1).0)) {
                         Some(expression) => self.through(&outer, expression, part(1).1, part(2).0, depth, found),
@@ -144,18 +164,19 @@ impl<'j> Document<'j> {
                     found.open.push(reference.to_owned());
                     return;
                 };
-                let inner = Place { module, each: None, key: None };
+                let inner = Place { module, each: None, key: None, copies: 1 };
                 self.through(&inner, expression, part(2).1, part(3).0, depth, found);
             }
             "each" if part(1).0 == "value" => match place.each {
                 Some(expression) => {
                     // What each key has is not told; of all that one block makes it is the one with the same key.
-                    let outer = Place { module: place.module.clone(), each: None, key: None };
+                    let outer = Place { module: place.module.clone(), each: None, key: None, copies: 1 };
                     self.through(&outer, expression, place.key.as_deref(), part(2).0, depth, found);
                 }
                 None => found.open.push(reference.to_owned()),
             },
-            "each" | "count" => found.is_keyed = true,
+            "each" => found.is_keyed = true,
+            "count" => (found.is_keyed, found.is_counted) = (true, true),
             "path" | "terraform" => found.has_known = true,
             "local" | "data" | "self" | "" => found.open.push(reference.to_owned()),
             kind => {
