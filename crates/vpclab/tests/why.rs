@@ -198,3 +198,81 @@ fn a_packet_that_is_sent_agrees_with_what_is_predicted() {
         assert_eq!((&verified["agrees"], &verified["observed_at"]), (&true.into(), &verified["predicted_at"]));
     }
 }
+
+/// Routes that lead in a circle: between middleboxes, and through a NAT gateway to itself.
+const CIRCLES: [(&str, [&str; 3], &str, &str); 2] = [
+    (
+        "vpcs:\n  v:\n    cidr: 10.0.0.0/16\n    subnets:\n      a: { az: a, cidr: 10.0.0.0/24, route: ra }\n      m1: { az: a, cidr: 10.0.1.0/24, route: r1 }\n      \
+         m2: { az: a, cidr: 10.0.2.0/24, route: r2 }\n      b: { az: a, cidr: 10.0.3.0/24 }\n    route_tables:\n      ra: { routes: { 10.0.3.0/24: instance box1 } }\n      \
+         r1: { routes: { 10.0.3.0/24: instance box2 } }\n      r2: { routes: { 10.0.3.0/24: instance box1 } }\nsecurity_groups:\n  g: [ all from anywhere ]\ninstances:\n  \
+         x: { subnet: a, sg: g }\n  y: { subnet: b, sg: g, listen: [tcp/80] }\n  box1: { subnet: m1, sg: g, source_dest_check: false, forward: true }\n  \
+         box2: { subnet: m2, sg: g, source_dest_check: false, forward: true }\n",
+        ["x", "y", "tcp/80"],
+        "fabric",
+        "routes lead in a circle",
+    ),
+    (
+        "vpcs:\n  v:\n    cidr: 10.0.0.0/16\n    igw: true\n    subnets:\n      pub: { az: a, cidr: 10.0.0.0/24, route: rn }\n      in: { az: a, cidr: 10.0.1.0/24, route: rn }\n    \
+         nat_gateways:\n      n: { subnet: pub }\n    route_tables:\n      rn: { routes: { 0.0.0.0/0: nat@n } }\nsecurity_groups:\n  g: [ all from anywhere ]\ninstances:\n  \
+         x: { subnet: in, sg: g }\n",
+        ["x", "internet", "tcp/443"],
+        "n",
+        "its subnet's route leads back to the gateway itself",
+    ),
+];
+
+#[test]
+fn a_circle_ends_and_is_the_reason() {
+    for (number, (lab, words, at, reason)) in CIRCLES.into_iter().enumerate() {
+        let path = format!("{}/circle-{number}.yaml", env!("CARGO_TARGET_TMPDIR"));
+        std::fs::write(&path, lab).unwrap();
+        let told = json(&vpclab(&[&["-f", &path, "-o", "json"][..], &words].concat(), None));
+        let [blocker] = told["request"]["blockers"].as_array().unwrap().as_slice() else { panic!("{told}") };
+        assert_eq!((&told["verdict"], &blocker["at"], &blocker["text"]), (&"denied".into(), &at.into(), &reason.into()));
+        let home = concat!(env!("CARGO_TARGET_TMPDIR"), "/why-home");
+        let mut matrix = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+        let done = matrix.args(["matrix", "-f", &path, "--engine", "proof", words[2], "-o", "csv"]).env("VPCLAB_HOME", home).output().unwrap();
+        let row = text(&done.stdout).lines().find(|row| row.split(',').next().unwrap().split(';').any(|name| name == "x") && row.split(',').nth(1) == Some(words[1])).map(str::to_owned);
+        assert!(row.as_ref().is_some_and(|row| row.ends_with(",filtered")), "{row:?}: {}{}", text(&done.stdout), text(&done.stderr));
+    }
+}
+
+/// Names of fields that the page describes, by what stands before the dot.
+fn documented() -> std::collections::BTreeSet<String> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/why.md")).unwrap();
+    let json = page.split("\n## JSON\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let words = json.split('`').skip(1).step_by(2);
+    words.flat_map(|word| word.split(['.', ' ', ','])).map(|word| word.trim_end_matches("[]").to_owned()).collect()
+}
+
+#[test]
+fn every_field_that_a_program_gets_is_described_on_the_page() {
+    fn fields(value: &Value, found: &mut std::collections::BTreeSet<String>) {
+        match value {
+            Value::Object(entries) => entries.iter().for_each(|(key, value)| {
+                found.insert(key.clone());
+                // What traffic consists of is data, not form.
+                if key != "all_ports" {
+                    fields(value, found);
+                }
+            }),
+            Value::Array(items) => items.iter().for_each(|item| fields(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = std::collections::BTreeSet::new();
+    for (file, words) in [
+        ("why/a", ["web-1", "db-1", "tcp/3306"]), ("why/b", ["web-1", "db-1", "tcp/3306"]), ("why/c", ["web-1", "db-9", "tcp/3306"]),
+        ("why/d", ["web-1", "db-1", "tcp/3306"]), ("shop", ["db-1", "internet", "tcp/443"]), ("shop", ["192.168.0.0/24", "db-1", "tcp/3306"]),
+    ] {
+        let told = json(&why(file, &[&words[..], &["-o", "json"]].concat()));
+        assert_eq!(told["schema"], "vpclab-why/1", "{file}");
+        for key in ["schema", "verdict", "summary", "packet", "ephemeral", "from", "to", "request", "reply", "fixes", "depends", "same_for", "all_ports", "notes", "incomplete", "gaps", "pairs"] {
+            assert!(told.get(key).is_some(), "{file}: {key} is always there");
+        }
+        fields(&told, &mut found);
+    }
+    let known = documented();
+    let missing: Vec<&String> = found.difference(&known).collect();
+    assert!(found.len() > 60 && missing.is_empty(), "{} fields, not in docs/why.md: {missing:?}", found.len());
+}
