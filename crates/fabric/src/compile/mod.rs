@@ -7,7 +7,7 @@ mod transit;
 mod witness;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use model::endpoint::{VpcEndpointKind as ModelEndpointKind, VpcEndpointState};
@@ -233,10 +233,12 @@ fn interfaces(places: &Places<'_>) -> Vec<Interface> {
 
 fn vpcs(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> Table<VpcIndex, Vpc> {
     let model = places.model;
-    let row = |vpc: &model::Vpc| {
-        let index = places.vpcs.get(&vpc.id);
-        let held = interfaces.iter().filter(|(_, i)| Some(i.vpc) == index);
-        let addresses = held.flat_map(|(at, i)| i.all_addresses().map(move |address| (address, at)).collect::<Vec<_>>());
+    // One walk over all interfaces, not one for each VPC.
+    let mut held = vec![BTreeMap::new(); model.vpcs.len()];
+    for (at, interface) in interfaces.iter() {
+        held[interface.vpc.as_usize()].extend(interface.all_addresses().map(|address| (address, at)));
+    }
+    let row = |(vpc, addresses): (&model::Vpc, BTreeMap<IpAddr, InterfaceIndex>)| {
         let subnets = model.subnets.values().filter(|s| s.vpc_id == vpc.id).filter_map(|s| places.subnets.get(&s.id));
         Vpc {
             id: vpc.id.clone(),
@@ -258,10 +260,10 @@ fn vpcs(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> T
                 .find(|gateway| gateway.vpc_id.as_ref() == Some(&vpc.id))
                 .and_then(|gateway| places.vpn_gateways.get(&gateway.id)),
             subnets: subnets.collect(),
-            addresses: addresses.collect(),
+            addresses,
         }
     };
-    model.vpcs.values().map(row).collect()
+    model.vpcs.values().zip(held).map(row).collect()
 }
 
 fn subnets(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> Table<SubnetIndex, Subnet> {
@@ -283,8 +285,10 @@ fn subnets(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -
         .values()
         .flat_map(|acl| acl.associations.iter().filter_map(|a| Some((&a.subnet_id, places.acls.get(&acl.id)?))))
         .collect();
-    let row = |(index, subnet): (usize, &model::Subnet)| {
-        let index = SubnetIndex::from_usize(index);
+    // One walk over all interfaces, not one for each subnet.
+    let mut held: Vec<Vec<InterfaceIndex>> = vec![Vec::new(); model.subnets.len()];
+    interfaces.iter().for_each(|(index, interface)| held[interface.subnet.as_usize()].push(index));
+    let row = |(subnet, interfaces): (&model::Subnet, Vec<InterfaceIndex>)| {
         let table = table_of.get(&subnet.id).or_else(|| main_of.get(&subnet.vpc_id));
         Subnet {
             id: subnet.id.clone(),
@@ -297,10 +301,10 @@ fn subnets(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -
             router: subnet.router_address(),
             route_table: table.copied().unwrap_or(RouteTableIndex(0)),
             acl: acl_of.get(&subnet.id).copied().unwrap_or(AclIndex(0)),
-            interfaces: interfaces.iter().filter(|(_, i)| i.subnet == index).map(|(i, _)| i).collect(),
+            interfaces,
         }
     };
-    model.subnets.values().enumerate().map(row).collect()
+    model.subnets.values().zip(held).map(row).collect()
 }
 
 fn instances(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> Table<InstanceIndex, Instance> {
