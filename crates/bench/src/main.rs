@@ -2,7 +2,7 @@
 //! the figures and how to repeat them.
 //!
 //! Start at [`figure`] (what a figure is); then one module a question: [`lifecycle`] (up and down), [`packet`] (the way of
-//! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line), [`proof`]
+//! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line), [`snapshot`] (the start to an answer), [`proof`]
 //! (all pairs of an [`account`]), [`analyzers`] (the same beside other analyzers; [`translation`] has the account in their
 //! words, [`answer`] ours). [`cloud`] writes the labs, [`running`] carries one, [`reference`] makes the bare devices, [`peer`] runs other programs.
 #![forbid(unsafe_code)]
@@ -40,6 +40,8 @@ mod reference;
 #[cfg(target_os = "linux")]
 mod running;
 #[cfg(target_os = "linux")]
+mod snapshot;
+#[cfg(target_os = "linux")]
 mod translation;
 // Clouds in a few words, as the tests of the engines have them.
 #[cfg(target_os = "linux")]
@@ -53,7 +55,7 @@ mod cli {
 
     use clap::{Parser, Subcommand};
 
-    use crate::{analyzers, change, command, edits, lifecycle, machine, memory, packet, peer, proof};
+    use crate::{analyzers, change, command, edits, lifecycle, machine, memory, packet, peer, proof, snapshot};
 
     /// What went wrong, as a sentence.
     pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -118,6 +120,12 @@ mod cli {
             #[arg(long)]
             largest: bool,
         },
+        /// From process start to an answer about one pair of a large account, from a snapshot
+        Snapshot {
+            /// The release program
+            #[arg(long, default_value = "target/release/vpclab")]
+            program: PathBuf,
+        },
         /// A rule, an entry of a list or a route edited in a proof that stands, against everything proved anew
         Edits {
             /// Interfaces of the account
@@ -162,6 +170,7 @@ mod cli {
             What::Change { size, changes } => change::measure(size, changes, cli.runs),
             What::Memory { size, program } => memory::measure(size, cli.runs, &program),
             What::Command { program, lab } => command::measure(&program, &lab, cli.runs),
+            What::Snapshot { program } => snapshot::measure(&program, cli.runs),
             What::Proof { largest } => proof::measure(cli.runs, largest),
             What::Edits { interfaces } => edits::measure(cli.runs, interfaces),
             What::Analyzers { sizes, environments, most } => analyzers::measure(&sizes, cli.runs, &environments, most),
