@@ -115,6 +115,9 @@ pub enum Command {
     Sockets(sockets::SocketsArgs),
     /// Draw the lab: a tree for the terminal, an SVG picture, a Mermaid flowchart
     Graph(crate::command::graph::GraphArgs),
+    /// Images of containers on this machine
+    #[command(subcommand)]
+    Images(crate::command::images::ImagesCommand),
     /// Arithmetic on address blocks
     #[command(subcommand)]
     Cidr(CidrCommand),

@@ -19,6 +19,7 @@ mod gaps;
 pub mod graph;
 mod grid;
 mod heatmap;
+pub mod images;
 pub mod import;
 pub mod init;
 pub mod inspect;
@@ -111,6 +112,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Who(arguments) => who::who(&arguments, &Target::find(global, output)?, output),
         Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
+        Command::Images(command) => images::run(&command, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),

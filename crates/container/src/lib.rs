@@ -1,0 +1,27 @@
+//! Images of containers: what they are called, how they are kept, read and written.
+//!
+//! Start reading at [`Store`] (images by name, over [`blob::Blobs`]) and [`load`] (archives into it); [`Reference`] says what
+//! a name means, [`oci`] what the documents are, [`tar`] how archives are read without belief in what they say, and
+//! [`limits`] how large anything may be.
+//!
+//! This room knows files. It starts no process, opens no network, and knows nothing of clouds.
+
+#![forbid(unsafe_code)]
+
+pub mod blob;
+pub mod compression;
+pub mod digest;
+pub mod error;
+pub mod limits;
+pub mod load;
+pub mod oci;
+pub mod reference;
+pub mod store;
+pub mod tar;
+mod work;
+
+pub use digest::Digest;
+pub use error::{Error, Result};
+pub use limits::Limits;
+pub use reference::Reference;
+pub use store::{Image, Store};

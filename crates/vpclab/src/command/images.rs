@@ -1,0 +1,366 @@
+//! `images`: images of containers, as they are kept on this machine.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{IsTerminal, stdin};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use container::limits::size;
+use container::load::{self, Options};
+use container::oci::Platform;
+use container::store::Removed;
+use container::{Error, Image, Reference, Store};
+use serde_json::{Value, json};
+
+use super::running::paths;
+use super::source::did_you_mean;
+use crate::exit::{Code, ENVIRONMENT, Failure, NO, Result, USAGE};
+use crate::output::{Format, Output};
+
+/// `images`.
+#[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// List images
+    Ls,
+    /// Take images from an archive (docker save, OCI) or the folder of an OCI layout
+    Load(LoadArgs),
+    /// Everything about an image: its configuration, its layers
+    Inspect(ImageArgs),
+    /// Take names from images; an image goes with its last name
+    Rm(RmArgs),
+    /// Give an image one more name
+    Tag(TagArgs),
+    /// How an image was made, step by step, the last one first
+    History(ImageArgs),
+    /// Remove images that have no name, and what no image has
+    Prune(PruneArgs),
+}
+
+/// `images load`.
+#[derive(Debug, Args)]
+pub struct LoadArgs {
+    /// Archive, folder, or - for stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to call the image, instead of the name in the archive
+    #[arg(long, short = 't', value_name = "NAME")]
+    pub tag: Option<String>,
+    /// Which one, where there are several, such as linux/arm64; default: this machine's
+    #[arg(long, value_name = "OS/ARCHITECTURE")]
+    pub platform: Option<String>,
+}
+
+/// `images inspect` and `images history`.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    /// Name, id, or the beginning of an id
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+}
+
+/// `images rm`.
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// Names, ids, or beginnings of ids
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// By id: also an image that has several names
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `images tag`.
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// Name, id, or the beginning of an id
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The name to give, such as shop/web:2
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `images prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Also images that have names: all of them
+    #[arg(long, short)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// Runs one of them.
+pub fn run(command: &ImagesCommand, output: &Output) -> Result {
+    let store = Store::open(&paths()?.home.join("images")).map_err(|error| failure(&error))?;
+    match command {
+        ImagesCommand::Ls => ls(&store, output),
+        ImagesCommand::Load(arguments) => load(&store, arguments, output),
+        ImagesCommand::Inspect(arguments) => inspect(&store, arguments, output),
+        ImagesCommand::Rm(arguments) => rm(&store, arguments, output),
+        ImagesCommand::Tag(arguments) => tag(&store, arguments, output),
+        ImagesCommand::History(arguments) => history(&store, arguments, output),
+        ImagesCommand::Prune(arguments) => prune(&store, arguments, output),
+    }
+}
+
+fn ls(store: &Store, output: &Output) -> Result {
+    let images = store.images().map_err(|error| failure(&error))?;
+    if output.format == Format::Json {
+        output.json(&images.iter().map(summary).collect::<Vec<_>>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.only(&[Format::Table, Format::Wide, Format::Json, Format::Name, Format::Csv, Format::Markdown])?;
+    if images.is_empty() && output.format == Format::Table {
+        output.hint("no images; vpclab images load FILE takes what docker save wrote");
+    }
+    let mut rows = Vec::new();
+    for image in &images {
+        let names: Vec<(String, String)> = match image.names[..] {
+            [] => vec![("<none>".into(), "<none>".into())],
+            ref names => names.iter().map(|name| (name.familiar_repository(), label(name))).collect(),
+        };
+        for (repository, label) in names {
+            rows.push(match output.format {
+                Format::Name if repository == "<none>" => vec![image.id.short()],
+                Format::Name => vec![joined(&repository, &label)],
+                _ => vec![
+                    repository,
+                    label,
+                    image.id.short(),
+                    image.config.created.clone().unwrap_or_default(),
+                    size(image.bytes()),
+                    image.layers.len().to_string(),
+                    image.platform().to_string(),
+                ],
+            });
+        }
+    }
+    let headings = ["repository", "tag", "id", "created", "size", "layers", "platform"];
+    let shown = if output.format == Format::Table { 5 } else { headings.len() };
+    rows.iter_mut().for_each(|row| row.truncate(shown));
+    output.table(&headings[..shown], &rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(store: &Store, arguments: &LoadArgs, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json, Format::Name])?;
+    let options = Options {
+        name: arguments.tag.as_deref().map(reference).transpose()?,
+        platform: arguments.platform.as_deref().map(platform).transpose()?,
+    };
+    let path = &arguments.file;
+    let images = if path.as_os_str() == "-" {
+        if stdin().is_terminal() {
+            return Err(Failure::usage("stdin is a terminal, and no archive").hint("docker save IMAGE | vpclab images load -"));
+        }
+        load::archive(store, stdin().lock(), "stdin", &options)
+    } else if path.is_dir() {
+        load::folder(store, path, &options)
+    } else {
+        let file = File::open(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))?;
+        load::archive(store, file, &path.display().to_string(), &options)
+    };
+    let images = images.map_err(|error| failure(&error))?;
+    match output.format {
+        Format::Json => output.json(&images.iter().map(summary).collect::<Vec<_>>())?,
+        _ if images.is_empty() => output.note("there is no image in it"),
+        Format::Name => images.iter().for_each(|image| output.line(image.id.short())),
+        _ => {
+            for image in &images {
+                let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
+                let names = if names.is_empty() { "an image without a name".to_owned() } else { names.join(", ") };
+                output.line(format!("loaded {names}: {}, {} layers, {}", image.id.short(), image.layers.len(), size(image.bytes())));
+                if image.names.is_empty() {
+                    output.hint(format!("vpclab images tag {} NAME", image.id.short()));
+                }
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn inspect(store: &Store, arguments: &ImageArgs, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json])?;
+    let image = find(store, &arguments.image)?;
+    let mut value = summary(&image);
+    value["manifest"] = json!(image.manifest.digest);
+    value["author"] = json!(image.config.author);
+    value["config"] = json!(image.config.config.clone().unwrap_or_default());
+    value["layers"] = Value::Array(
+        image
+            .layers
+            .iter()
+            .zip(&image.config.rootfs.diff_ids)
+            .map(|(layer, diff_id)| json!({"digest": layer.digest, "diff_id": diff_id, "media_type": layer.media_type, "size": layer.size}))
+            .collect(),
+    );
+    output.json(&value)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn rm(store: &Store, arguments: &RmArgs, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json])?;
+    let mut all = Removed::default();
+    let mut first = None;
+    // As with `docker rmi`, one that is not there keeps none of the others.
+    for name in &arguments.images {
+        match store.remove(name, arguments.force) {
+            Ok(removed) => {
+                all.untagged.extend(removed.untagged);
+                all.deleted.extend(removed.deleted);
+                all.bytes += removed.bytes;
+            }
+            Err(error) => {
+                let error = known(store, name, &error);
+                match first {
+                    None => first = Some(error),
+                    Some(_) => output.failure(&error),
+                }
+            }
+        }
+    }
+    removed(&all, output)?;
+    first.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+fn tag(store: &Store, arguments: &TagArgs, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json])?;
+    let name = reference(&arguments.name)?;
+    let image = store.tag(&arguments.image, &name).map_err(|error| known(store, &arguments.image, &error))?;
+    match output.format {
+        Format::Json => output.json(&summary(&image))?,
+        _ => output.line(format!("{} is {}", name.familiar(), image.id.short())),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn history(store: &Store, arguments: &ImageArgs, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown])?;
+    let image = find(store, &arguments.image)?;
+    let mut layers = image.layers.iter();
+    let mut steps: Vec<Value> = Vec::new();
+    for step in image.config.history.iter().flatten() {
+        let layer = if step.empty_layer { None } else { layers.next() };
+        steps.push(json!({
+            "created": step.created,
+            "created_by": step.created_by,
+            "size": layer.map_or(0, |layer| layer.size),
+            "layer": layer.map(|layer| layer.digest),
+            "comment": step.comment,
+        }));
+    }
+    // Layers that no step speaks of are there all the same.
+    steps.extend(layers.map(|layer| json!({"created": null, "created_by": null, "size": layer.size, "layer": layer.digest, "comment": null})));
+    steps.reverse();
+    if output.format == Format::Json {
+        output.json(&steps)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().escape_debug().to_string();
+    let short = |text: String| match text.char_indices().nth(60) {
+        Some((at, _)) if output.format == Format::Table => format!("{}…", &text[..at]),
+        _ => text,
+    };
+    let rows: Vec<Vec<String>> = steps
+        .iter()
+        .map(|step| vec![text(&step["created"]), size(step["size"].as_u64().unwrap_or(0)), short(text(&step["created_by"]))])
+        .collect();
+    output.table(&["created", "size", "created by"], &rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn prune(store: &Store, arguments: &PruneArgs, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json])?;
+    if arguments.all && !arguments.yes {
+        let count = store.images().map_err(|error| failure(&error))?.len();
+        return Err(Failure::usage(format!("this removes all images ({count})")).hint("--yes says that it is meant"));
+    }
+    removed(&store.prune(arguments.all, &BTreeSet::new()).map_err(|error| failure(&error))?, output)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn removed(removed: &Removed, output: &Output) -> Result<()> {
+    if output.format == Format::Json {
+        return output.json(&json!({"untagged": removed.untagged, "deleted": removed.deleted, "bytes": removed.bytes}));
+    }
+    removed.untagged.iter().for_each(|name| output.line(format!("untagged {name}")));
+    removed.deleted.iter().for_each(|id| output.line(format!("deleted {}", id.short())));
+    if removed.bytes > 0 || (removed.deleted.is_empty() && removed.untagged.is_empty()) {
+        output.note(format!("{} freed", size(removed.bytes)));
+    }
+    Ok(())
+}
+
+/// Stable keys of `-o json`.
+fn summary(image: &Image) -> Value {
+    json!({
+        "id": image.id,
+        "names": image.names.iter().map(Reference::to_string).collect::<Vec<_>>(),
+        "created": image.config.created,
+        "platform": image.platform().to_string(),
+        "size": image.bytes(),
+        "layers": image.layers.len(),
+    })
+}
+
+/// The tag of a name, or its digest where it has no tag.
+fn label(name: &Reference) -> String {
+    name.tag.clone().or_else(|| name.digest.map(|digest| digest.to_string())).unwrap_or_default()
+}
+
+fn joined(repository: &str, label: &str) -> String {
+    let between = if label.starts_with("sha256:") { '@' } else { ':' };
+    format!("{repository}{between}{label}")
+}
+
+fn reference(text: &str) -> Result<Reference> {
+    text.parse().map_err(|error: Error| Failure::usage(error.to_string()).hint("a name is such as nginx, shop/web:2 or localhost:5000/web"))
+}
+
+fn platform(text: &str) -> Result<Platform> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let (os, architecture, variant) = match parts[..] {
+        [os, architecture] => (os, architecture, None),
+        [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
+        _ => return Err(Failure::usage(format!("`{text}` is not a platform")).hint("such as linux/amd64 or linux/arm64/v8")),
+    };
+    Ok(Platform { architecture: architecture.into(), os: os.into(), variant, os_version: None })
+}
+
+fn find(store: &Store, text: &str) -> Result<Image> {
+    store.find(text).map_err(|error| known(store, text, &error))
+}
+
+/// A failure about a name, with the names that are there.
+fn known(store: &Store, text: &str, error: &Error) -> Failure {
+    let failed = failure(error);
+    if !matches!(error, Error::NoImage(_)) {
+        return failed;
+    }
+    let names: Vec<String> = store.images().into_iter().flatten().flat_map(|image| image.names).map(|name| name.familiar()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    match names[..] {
+        [] => failed.hint("there is none yet: vpclab images load FILE"),
+        _ => failed.hint(did_you_mean(text, "image", &names)),
+    }
+}
+
+/// What the store says, with the exit code and what to type next.
+fn failure(error: &Error) -> Failure {
+    let (code, hint): (Code, Option<String>) = match error {
+        Error::Reference { .. } => (USAGE, Some("a name is such as nginx, shop/web:2 or localhost:5000/web".into())),
+        Error::NoImage(_) => (NO, None),
+        Error::Ambiguous { .. } => (USAGE, Some("write more of the id".into())),
+        Error::ManyNames { .. } => (USAGE, Some("--force removes all of them".into())),
+        Error::Malformed { .. } | Error::Refused { .. } | Error::Digest { .. } | Error::Limit { .. } => (USAGE, None),
+        Error::NoBlob(_) => (ENVIRONMENT, Some("somebody changed the store by hand; load the image again".into())),
+        Error::InUse { .. } => (ENVIRONMENT, Some("another command adds or removes images; try again when it has ended".into())),
+        Error::Io { .. } if error.is_full() => (ENVIRONMENT, Some("vpclab images prune frees what no image has; nothing half-made was kept".into())),
+        Error::Io { .. } => (ENVIRONMENT, None),
+    };
+    Failure { code, message: error.to_string(), hint }
+}
