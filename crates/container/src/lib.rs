@@ -1,6 +1,7 @@
 //! Images of containers: what they are called, how they are kept, read and written.
 //!
-//! Start reading at [`Store`] (images by name, over [`blob::Blobs`]) and [`load`] (archives into it); [`Reference`] says what
+//! Start reading at [`Store`] (images by name, over [`blob::Blobs`] and
+//! [`layers`]) and [`load`] (archives into it), then [`unpack`] (a stranger's layer as a folder); [`Reference`] says what
 //! a name means, [`oci`] what the documents are, [`tar`] how archives are read without belief in what they say, and
 //! [`limits`] how large anything may be.
 //!
@@ -12,12 +13,16 @@ pub mod blob;
 pub mod compression;
 pub mod digest;
 pub mod error;
+pub mod import;
+pub mod layers;
 pub mod limits;
 pub mod load;
 pub mod oci;
 pub mod reference;
+pub mod save;
 pub mod store;
 pub mod tar;
+pub mod unpack;
 mod work;
 
 pub use digest::Digest;

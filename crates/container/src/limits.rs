@@ -19,13 +19,15 @@ pub struct Limits {
     pub header: u64,
     /// Bytes of a JSON document.
     pub document: u64,
+    /// Bytes of a file, holes too.
+    pub file: u64,
     /// Layers of an image; overlayfs stacks 500.
     pub layers: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { bytes: 16 << 30, entries: 2_000_000, path: 4_095, depth: 256, header: 1 << 20, document: 4 << 20, layers: 499 }
+        Limits { bytes: 16 << 30, entries: 2_000_000, path: 4_095, depth: 256, header: 1 << 20, document: 4 << 20, file: 1 << 40, layers: 499 }
     }
 }
 

@@ -124,16 +124,16 @@ impl Store {
         file.map_err(Error::io(format!("opening {}", path.display())))
     }
 
-    fn lock(&self, name: &str, doing: &'static str, take: impl Fn(&File) -> Result<(), TryLockError>) -> Result<File> {
+    pub(crate) fn lock(&self, name: &str, doing: &'static str, patience: Duration, take: impl Fn(&File) -> Result<(), TryLockError>) -> Result<File> {
         let file = self.lock_file(name)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         loop {
             match take(&file) {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) => return Err(Error::io(format!("locking {}", self.root.display()))(error)),
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::InUse { store: self.root.clone(), doing, seconds: PATIENCE.as_secs() });
+                    return Err(Error::InUse { store: self.root.clone(), doing, seconds: patience.as_secs() });
                 }
             }
         }
@@ -141,7 +141,7 @@ impl Store {
 
     /// Blobs that are put from now on are kept until it ends, whether an image has them or not.
     pub(crate) fn session(&self) -> Result<Session> {
-        Ok(Session { _lock: self.lock("store.lock", "adding an image", File::try_lock_shared)? })
+        Ok(Session { _lock: self.lock("store.lock", "adding an image", PATIENCE, File::try_lock_shared)? })
     }
 
     /// Makes a blob of a small document.
@@ -168,7 +168,7 @@ impl Store {
 
     /// Changes `index.json`; nobody else does meanwhile.
     fn edit<T>(&self, change: impl FnOnce(&mut Vec<Descriptor>) -> Result<T>) -> Result<T> {
-        let _lock = self.lock("index.lock", "changing a name", File::try_lock)?;
+        let _lock = self.lock("index.lock", "changing a name", PATIENCE, File::try_lock)?;
         let before = self.index()?;
         let mut index = before.clone();
         let done = change(&mut index.manifests)?;
@@ -240,9 +240,11 @@ impl Store {
         Err(Error::NoImage(text.into()))
     }
 
-    /// Gives an image whose blobs are all there these names; without any it is kept all the same.
+    /// Unpacks an image whose blobs are all there, and gives it these names; without any it is kept all the same.
     pub(crate) fn add(&self, _session: &Session, manifest: &Descriptor, names: &[Reference]) -> Result<Image> {
         let image = self.image(manifest)?;
+        // A layer that cannot be unpacked is no layer; this is where its owner is still there to be told.
+        self.unpack(&image.layers, &image.config.rootfs.diff_ids)?;
         let images = self.images()?;
         // The same image in another packing is the one that is here already.
         let kept = images.iter().find(|one| one.id == image.id).map_or(&image, |one| one).manifest.clone();
@@ -305,7 +307,7 @@ impl Store {
 
     /// Removes images without a name (`all`: every image that is not in `used`), and blobs that no image has.
     pub fn prune(&self, all: bool, used: &BTreeSet<Digest>) -> Result<Removed> {
-        let _alone = self.lock("store.lock", "pruning", File::try_lock)?;
+        let _alone = self.lock("store.lock", "pruning", PATIENCE, File::try_lock)?;
         let images = self.images()?;
         let goes = |image: &Image| (all || image.names.is_empty()) && !used.contains(&image.id);
         let gone: Vec<&Image> = images.iter().filter(|image| goes(image)).collect();
@@ -320,14 +322,15 @@ impl Store {
         })
     }
 
-    /// Removes blobs that nothing refers to; the caller holds `store.lock` alone. Bytes freed.
+    /// Removes blobs and layers that nothing refers to; the caller holds `store.lock` alone. Bytes freed.
     fn collect(&self) -> Result<u64> {
-        let mut reached = BTreeSet::new();
+        let (mut reached, mut chains) = (BTreeSet::new(), BTreeSet::new());
         for image in self.images()? {
+            chains.extend(oci::chain_ids(&image.config.rootfs.diff_ids));
             reached.extend([image.manifest.digest, image.id]);
             reached.extend(image.layers.iter().map(|layer| layer.digest));
         }
-        let mut bytes = 0;
+        let mut bytes = self.collect_layers(&chains)?;
         for (digest, size) in self.blobs.all()? {
             if !reached.contains(&digest) {
                 self.blobs.remove(&digest)?;

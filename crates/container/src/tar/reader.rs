@@ -162,8 +162,8 @@ impl<R: Read> Reader<R> {
                 return Err(Error::Refused { entry, why: format!("entries of type `{}` are not known", char::from(other).escape_debug()) });
             }
         };
-        // Only files have data; a size in front of others is an old program's habit, except where pax has data of hard links.
-        let stored = if kind == Kind::File { stored } else { 0 };
+        // Only files have data, also one that is meant as a folder; a size of others is an old program's habit.
+        let stored = if matches!(header.kind(), 0 | b'0' | b'7' | b'S') { stored } else { 0 };
         if stored > self.limits.bytes {
             return Err(Error::Limit { what: self.what.clone(), limit: size(self.limits.bytes) });
         }
@@ -184,7 +184,7 @@ impl<R: Read> Reader<R> {
             uid: pax.uid.map_or_else(|| field(108..116, "the owner"), Ok)?,
             gid: pax.gid.map_or_else(|| field(116..124, "the group"), Ok)?,
             mtime: pax.mtime.unwrap_or((mtime, 0)),
-            size: stored,
+            size: if kind == Kind::File { stored } else { 0 },
             device,
             xattrs: pax.xattrs,
             parts: None,

@@ -1,15 +1,16 @@
 //! `images`: images of containers, as they are kept on this machine.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{IsTerminal, stdin};
-use std::path::PathBuf;
+use std::fs::{self, File};
+use std::io::{BufWriter, IsTerminal, Read, stdin, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use container::import::{Settings, root_file_system};
 use container::limits::size;
 use container::load::{self, Options};
-use container::oci::Platform;
+use container::oci::{Platform, Process};
 use container::store::Removed;
 use container::{Error, Image, Reference, Store};
 use serde_json::{Value, json};
@@ -26,6 +27,10 @@ pub enum ImagesCommand {
     Ls,
     /// Take images from an archive (docker save, OCI) or the folder of an OCI layout
     Load(LoadArgs),
+    /// Write images to an archive that docker load and OCI tools read
+    Save(SaveArgs),
+    /// Make an image of a root file system in a tar
+    Import(ImportArgs),
     /// Everything about an image: its configuration, its layers
     Inspect(ImageArgs),
     /// Take names from images; an image goes with its last name
@@ -48,6 +53,40 @@ pub struct LoadArgs {
     #[arg(long, short = 't', value_name = "NAME")]
     pub tag: Option<String>,
     /// Which one, where there are several, such as linux/arm64; default: this machine's
+    #[arg(long, value_name = "OS/ARCHITECTURE")]
+    pub platform: Option<String>,
+}
+
+/// `images save`.
+#[derive(Debug, Args)]
+pub struct SaveArgs {
+    /// Names, ids, or beginnings of ids
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Where to write it, or - for stdout
+    #[arg(long, short = 'w', visible_alias = "out", value_name = "FILE")]
+    pub write: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `images import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Tar of a root file system, or - for stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// What to call the image
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// What a container of it runs, by a shell
+    #[arg(long, value_name = "COMMAND")]
+    pub cmd: Option<String>,
+    /// A variable of its environment; may be given several times
+    #[arg(long, short = 'e', value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Which machine it is for, such as linux/arm64; default: this one
     #[arg(long, value_name = "OS/ARCHITECTURE")]
     pub platform: Option<String>,
 }
@@ -99,6 +138,8 @@ pub fn run(command: &ImagesCommand, output: &Output) -> Result {
     match command {
         ImagesCommand::Ls => ls(&store, output),
         ImagesCommand::Load(arguments) => load(&store, arguments, output),
+        ImagesCommand::Save(arguments) => save(&store, arguments, output),
+        ImagesCommand::Import(arguments) => import(&store, arguments, output),
         ImagesCommand::Inspect(arguments) => inspect(&store, arguments, output),
         ImagesCommand::Rm(arguments) => rm(&store, arguments, output),
         ImagesCommand::Tag(arguments) => tag(&store, arguments, output),
@@ -153,18 +194,18 @@ fn load(store: &Store, arguments: &LoadArgs, output: &Output) -> Result {
         platform: arguments.platform.as_deref().map(platform).transpose()?,
     };
     let path = &arguments.file;
-    let images = if path.as_os_str() == "-" {
-        if stdin().is_terminal() {
-            return Err(Failure::usage("stdin is a terminal, and no archive").hint("docker save IMAGE | vpclab images load -"));
-        }
-        load::archive(store, stdin().lock(), "stdin", &options)
-    } else if path.is_dir() {
+    let images = if path.is_dir() {
         load::folder(store, path, &options)
     } else {
-        let file = File::open(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))?;
-        load::archive(store, file, &path.display().to_string(), &options)
+        let (input, what) = input(path)?;
+        load::archive(store, input, &what, &options)
     };
-    let images = images.map_err(|error| failure(&error))?;
+    let images = images.map_err(|error| match &error {
+        Error::Malformed { why, .. } if why.starts_with("it has neither") => {
+            failure(&error).hint(format!("if it is a root file system: vpclab images import {} NAME", path.display()))
+        }
+        _ => failure(&error),
+    })?;
     match output.format {
         Format::Json => output.json(&images.iter().map(summary).collect::<Vec<_>>())?,
         _ if images.is_empty() => output.note("there is no image in it"),
@@ -173,12 +214,102 @@ fn load(store: &Store, arguments: &LoadArgs, output: &Output) -> Result {
             for image in &images {
                 let names: Vec<String> = image.names.iter().map(Reference::familiar).collect();
                 let names = if names.is_empty() { "an image without a name".to_owned() } else { names.join(", ") };
-                output.line(format!("loaded {names}: {}, {} layers, {}", image.id.short(), image.layers.len(), size(image.bytes())));
+                let layers = if image.layers.len() == 1 { "1 layer".to_owned() } else { format!("{} layers", image.layers.len()) };
+                output.line(format!("loaded {names}: {}, {layers}, {}", image.id.short(), size(image.bytes())));
                 if image.names.is_empty() {
                     output.hint(format!("vpclab images tag {} NAME", image.id.short()));
                 }
             }
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A file or stdin, and what to call it in errors.
+fn input(path: &Path) -> Result<(Box<dyn Read>, String)> {
+    if path.as_os_str() != "-" {
+        let file = File::open(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))?;
+        return Ok((Box::new(file), path.display().to_string()));
+    }
+    if stdin().is_terminal() {
+        return Err(Failure::usage("stdin is a terminal, and no archive").hint("docker save IMAGE | vpclab images load -"));
+    }
+    Ok((Box::new(stdin().lock()), "stdin".into()))
+}
+
+fn save(store: &Store, arguments: &SaveArgs, output: &Output) -> Result {
+    output.only(&[Format::Table])?;
+    let mut images: Vec<(Image, Vec<Reference>)> = Vec::new();
+    for text in &arguments.images {
+        let image = find(store, text)?;
+        // By name it leaves under that name; by id under all that it has.
+        let named = text.parse::<Reference>().ok().filter(|name| image.names.contains(name));
+        let names = named.map_or_else(|| image.names.clone(), |name| vec![name]);
+        match images.iter_mut().find(|(known, _)| known.id == image.id) {
+            Some((_, known)) => known.extend(names.into_iter().filter(|name| !known.contains(name)).collect::<Vec<_>>()),
+            None => images.push((image, names)),
+        }
+    }
+    let to = &arguments.write;
+    if to.as_os_str() == "-" {
+        if stdout().is_terminal() {
+            return Err(Failure::usage("an archive is nothing for a terminal").hint("-w FILE"));
+        }
+        container::save::archive(store, &images, stdout().lock()).map_err(|error| failure(&error))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if to.is_dir() {
+        return Err(Failure::usage(format!("{} is a folder", to.display())).hint(format!("-w {}", to.join("image.tar").display())));
+    }
+    if to.exists() && !arguments.force {
+        return Err(Failure::usage(format!("{} exists", to.display())).hint("--force writes over it"));
+    }
+    // Beside the file, and in its place at once: nobody reads half of an archive. A device or a pipe is written to.
+    let beside = match to.file_name() {
+        Some(name) if to.is_file() || !to.exists() => to.with_file_name(format!("{}.{}.part", name.display(), std::process::id())),
+        _ => to.clone(),
+    };
+    let file = File::create(&beside).map_err(|e| Failure::usage(format!("{} cannot be written: {e}", to.display())))?;
+    let mut written = container::save::archive(store, &images, BufWriter::with_capacity(1 << 16, file)).map_err(|error| failure(&error));
+    if beside != *to {
+        if written.is_ok() {
+            written = fs::rename(&beside, to).map_err(|e| Failure::usage(format!("{} cannot be written: {e}", to.display())));
+        }
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+    }
+    written?;
+    let bytes = fs::metadata(to).map_or(0, |file| file.len());
+    let count = if images.len() == 1 { "1 image".to_owned() } else { format!("{} images", images.len()) };
+    output.line(format!("{} written: {count}, {}", to.display(), size(bytes)));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn import(store: &Store, arguments: &ImportArgs, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json])?;
+    if let Some(odd) = arguments.env.iter().find(|variable| variable.split_once('=').is_none_or(|(name, _)| name.is_empty())) {
+        return Err(Failure::usage(format!("`{odd}` is not a variable")).hint("--env NAME=VALUE"));
+    }
+    let process = Process {
+        cmd: arguments.cmd.as_ref().map(|command| vec!["/bin/sh".into(), "-c".into(), command.clone()]),
+        env: Some(arguments.env.clone()).filter(|variables| !variables.is_empty()),
+        ..Process::default()
+    };
+    let settings = Settings {
+        name: Some(reference(&arguments.name)?),
+        platform: arguments.platform.as_deref().map(platform).transpose()?,
+        process,
+        comment: None,
+    };
+    let (input, what) = input(&arguments.file)?;
+    let image = root_file_system(store, input, &what, &settings).map_err(|error| match &error {
+        Error::Malformed { why, .. } if why.contains("archive of images") => failure(&error).hint(format!("vpclab images load {}", arguments.file.display())),
+        _ => failure(&error),
+    })?;
+    match output.format {
+        Format::Json => output.json(&summary(&image))?,
+        _ => output.line(format!("imported {}: {}, {}", arguments.name, image.id.short(), size(image.bytes()))),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,147 @@
+//! Unpacked layers by chain id, shared by all images and read-only from then on. Like a blob, one appears at once and whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
+
+use crate::blob::sync_folder;
+use crate::compression;
+use crate::digest::{Digest, Hashing};
+use crate::error::{Error, Result};
+use crate::limits::Bounded;
+use crate::oci::{Descriptor, chain_ids};
+use crate::store::{Image, Store};
+use crate::tar::Reader;
+use crate::unpack::{self, Unpacked};
+
+/// How long another process may take for a layer that this one needs too.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// `layer.json` beside the folder `diff`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Digest of the layer's tar.
+    pub diff_id: Digest,
+    /// What is in it.
+    #[serde(flatten)]
+    pub unpacked: Unpacked,
+}
+
+impl Store {
+    fn layers(&self) -> PathBuf {
+        self.root().join("layers")
+    }
+
+    fn layer(&self, chain: &Digest) -> PathBuf {
+        self.layers().join(chain.hex())
+    }
+
+    /// What `layer.json` says of an unpacked layer.
+    pub fn layer_of(&self, chain: &Digest) -> Result<Layer> {
+        let path = self.layer(chain).join("layer.json");
+        let bytes = fs::read(&path).map_err(Error::io(format!("reading {}", path.display())))?;
+        crate::store::parse(&bytes, &path.display().to_string())
+    }
+
+    /// Folders of an image's layers, the lowest first, ready to be stacked by overlayfs; unpacks what is missing.
+    pub fn stack(&self, image: &Image) -> Result<Vec<PathBuf>> {
+        let _session = self.session()?;
+        self.unpack(&image.layers, &image.config.rootfs.diff_ids)
+    }
+
+    /// Unpacks layers whose blobs are there; the caller holds a session.
+    pub(crate) fn unpack(&self, layers: &[Descriptor], diff_ids: &[Digest]) -> Result<Vec<PathBuf>> {
+        if layers.len() != diff_ids.len() {
+            return Err(Error::malformed("the image", format!("it has {} layers, and {} in its configuration", layers.len(), diff_ids.len())));
+        }
+        let locks = self.layers().join("locks");
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&locks);
+        made.map_err(Error::io(format!("making {}", locks.display())))?;
+        let work = self.work()?;
+        let mut held = Vec::new();
+        let mut new: Vec<(PathBuf, PathBuf)> = Vec::new();
+        let mut folders: Vec<PathBuf> = Vec::new();
+        let mut now: Vec<PathBuf> = Vec::new();
+        for (chain, (blob, diff_id)) in chain_ids(diff_ids).iter().zip(layers.iter().zip(diff_ids)) {
+            let to = self.layer(chain);
+            folders.push(to.join("diff"));
+            if !to.exists() {
+                // Whoever needs the same layers takes their locks in the same order, the lowest first.
+                held.push(self.lock(&format!("layers/locks/{}", chain.hex()), "unpacking a layer", PATIENCE, File::try_lock)?);
+            }
+            if to.exists() {
+                now.push(to.join("diff"));
+                continue;
+            }
+            let from = work.fresh();
+            let folder = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path).map_err(Error::io(format!("making {}", path.display())));
+            folder(&from)?;
+            folder(&from.join("diff"))?;
+            let below = now.iter().rev().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+            let unpacked = self.unpack_one(&from.join("diff"), &below, &blob.digest, diff_id)?;
+            let layer = serde_json::to_vec(&Layer { diff_id: *diff_id, unpacked }).map_err(|e| Error::malformed("layer.json", e.to_string()))?;
+            let path = from.join("layer.json");
+            fs::write(&path, layer).map_err(Error::io(format!("writing {}", path.display())))?;
+            now.push(from.join("diff"));
+            new.push((from, to));
+        }
+        if !new.is_empty() {
+            // One call for thousands of files; no layer has its name before it is on disk.
+            rustix::fs::syncfs(open(self.root())?).map_err(Error::io(format!("writing {}", self.layers().display())))?;
+            for (from, to) in &new {
+                fs::rename(from, to).map_err(Error::io(format!("naming {}", to.display())))?;
+            }
+            sync_folder(&self.layers())?;
+        }
+        Ok(folders)
+    }
+
+    fn unpack_one(&self, to: &Path, below: &[OwnedFd], blob: &Digest, diff_id: &Digest) -> Result<Unpacked> {
+        let what = format!("layer {diff_id}");
+        let input = BufReader::with_capacity(1 << 16, self.blobs().open(blob)?);
+        let input = Bounded::new(compression::Unpacked::new(input, &what)?, self.limits.bytes, what.clone());
+        let mut tar = Reader::new(Hashing::new(input), what.clone(), self.limits);
+        let unpacked = unpack::layer(open(to)?.as_fd(), below, &mut tar, &self.limits)?;
+        // The digest is that of all bytes, also those behind the end's mark.
+        let mut rest = tar.into_inner();
+        io::copy(&mut rest, &mut io::sink()).map_err(Error::io(format!("reading {what}")))?;
+        let (_, found, _) = rest.finish();
+        if found == *diff_id { Ok(unpacked) } else { Err(Error::Digest { what, expected: *diff_id, found }) }
+    }
+
+    /// Removes unpacked layers except those of `chains`; the caller holds `store.lock` alone. Bytes of their files.
+    pub(crate) fn collect_layers(&self, chains: &std::collections::BTreeSet<Digest>) -> Result<u64> {
+        let folder = self.layers();
+        let reading = || format!("reading {}", folder.display());
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            other => other.map_err(Error::io(reading()))?,
+        };
+        let mut bytes = 0;
+        for entry in entries {
+            let name = entry.map_err(Error::io(reading()))?.file_name();
+            let Some(chain) = name.to_str().and_then(|name| format!("sha256:{name}").parse::<Digest>().ok()) else { continue };
+            if chains.contains(&chain) {
+                continue;
+            }
+            bytes += self.layer_of(&chain).map_or(0, |layer| layer.unpacked.bytes);
+            // Out of sight at once; a half-removed layer is never found under its name.
+            let work = self.work()?;
+            let gone = work.fresh();
+            fs::rename(self.layer(&chain), &gone).map_err(Error::io(format!("removing layer {chain}")))?;
+            let _ = fs::remove_file(folder.join("locks").join(chain.hex()));
+        }
+        Ok(bytes)
+    }
+}
+
+fn open(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).map_err(Error::io(format!("opening {}", path.display())))
+}
