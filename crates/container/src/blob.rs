@@ -29,7 +29,8 @@ impl Pending {
     /// Writes all of `input` into `work`.
     pub(crate) fn write(work: &Work, mut input: impl Read, what: &str) -> Result<Pending> {
         let path = work.fresh();
-        let file = File::create_new(&path).map_err(Error::io(format!("making {}", path.display())))?;
+        let file =
+            File::create_new(&path).map_err(Error::io(format!("making {}", path.display())))?;
         let mut output = Hashing::new(BufWriter::with_capacity(1 << 16, file));
         let mut buffer = vec![0; 1 << 16];
         loop {
@@ -39,11 +40,19 @@ impl Pending {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(Error::io(format!("reading {what}"))(error)),
             };
-            output.write_all(&buffer[..count]).map_err(Error::io(format!("writing {what} to {}", path.display())))?;
+            output
+                .write_all(&buffer[..count])
+                .map_err(Error::io(format!("writing {what} to {}", path.display())))?;
         }
         let (output, digest, bytes) = output.finish();
-        output.into_inner().map_err(|e| Error::io(format!("writing {what} to {}", path.display()))(e.into_error()))?;
-        Ok(Pending { path, digest, bytes })
+        output.into_inner().map_err(|e| {
+            Error::io(format!("writing {what} to {}", path.display()))(e.into_error())
+        })?;
+        Ok(Pending {
+            path,
+            digest,
+            bytes,
+        })
     }
 
     /// The bytes again.
@@ -61,7 +70,11 @@ impl Pending {
         if self.digest == *digest {
             return Ok(());
         }
-        Err(Error::Digest { what: what.to_owned(), expected: *digest, found: self.digest })
+        Err(Error::Digest {
+            what: what.to_owned(),
+            expected: *digest,
+            found: self.digest,
+        })
     }
 }
 
@@ -84,7 +97,10 @@ impl Blobs {
 
     /// Bytes of a blob, if it is there.
     pub fn size(&self, digest: &Digest) -> Option<u64> {
-        fs::symlink_metadata(self.path(digest)).ok().filter(fs::Metadata::is_file).map(|file| file.len())
+        fs::symlink_metadata(self.path(digest))
+            .ok()
+            .filter(fs::Metadata::is_file)
+            .map(|file| file.len())
     }
 
     /// Opens a blob.
@@ -101,7 +117,11 @@ impl Blobs {
         let bytes = read_bounded(self.open(digest)?, &what, limit)?;
         let found = Digest::of(&bytes);
         if found != *digest {
-            return Err(Error::Digest { what, expected: *digest, found });
+            return Err(Error::Digest {
+                what,
+                expected: *digest,
+                found,
+            });
         }
         Ok(bytes)
     }
@@ -112,8 +132,12 @@ impl Blobs {
         if self.size(&pending.digest) == Some(pending.bytes) {
             return Ok(pending.digest);
         }
-        pending.open()?.sync_all().map_err(Error::io(format!("writing blob {}", pending.digest)))?;
-        fs::rename(&pending.path, &path).map_err(Error::io(format!("naming blob {}", pending.digest)))?;
+        pending
+            .open()?
+            .sync_all()
+            .map_err(Error::io(format!("writing blob {}", pending.digest)))?;
+        fs::rename(&pending.path, &path)
+            .map_err(Error::io(format!("naming blob {}", pending.digest)))?;
         sync_folder(&self.folder)?;
         Ok(pending.digest)
     }
@@ -124,9 +148,15 @@ impl Blobs {
         let mut all = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(Error::io(reading()))? {
             let entry = entry.map_err(Error::io(reading()))?;
-            let digest = entry.file_name().to_str().and_then(|name| format!("sha256:{name}").parse().ok());
+            let digest = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| format!("sha256:{name}").parse().ok());
             if let Some(digest) = digest {
-                all.push((digest, entry.metadata().map_err(Error::io(reading()))?.len()));
+                all.push((
+                    digest,
+                    entry.metadata().map_err(Error::io(reading()))?.len(),
+                ));
             }
         }
         all.sort_unstable();
@@ -135,7 +165,9 @@ impl Blobs {
 
     pub(crate) fn remove(&self, digest: &Digest) -> Result<()> {
         match fs::remove_file(self.path(digest)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(format!("removing blob {digest}"))(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(Error::io(format!("removing blob {digest}"))(error))
+            }
             _ => Ok(()),
         }
     }
@@ -150,6 +182,8 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
 /// All bytes of a small file.
 pub(crate) fn read_bounded(file: impl Read, what: &str, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    Bounded::new(file, limit, what).read_to_end(&mut bytes).map_err(Error::io(format!("reading {what}")))?;
+    Bounded::new(file, limit, what)
+        .read_to_end(&mut bytes)
+        .map_err(Error::io(format!("reading {what}")))?;
     Ok(bytes)
 }

@@ -32,13 +32,25 @@ pub enum Unpacked<R: BufRead> {
 impl<R: BufRead> Unpacked<R> {
     /// Looks at how `input` begins. `what` is named in errors.
     pub fn new(mut input: R, what: &str) -> Result<Unpacked<R>> {
-        let begin = input.fill_buf().map_err(Error::io(format!("reading {what}")))?;
+        let begin = input
+            .fill_buf()
+            .map_err(Error::io(format!("reading {what}")))?;
         Ok(match begin {
             [0x1f, 0x8b, ..] => Unpacked::Gzip(Box::new(MultiGzDecoder::new(input))),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Unpacked::Zstd(Box::new(Frames::Between(input))),
-            [b'B', b'Z', b'h', ..] => return Err(Error::malformed(what, "it is packed with bzip2, which images are not; unpack it first")),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                Unpacked::Zstd(Box::new(Frames::Between(input)))
+            }
+            [b'B', b'Z', b'h', ..] => {
+                return Err(Error::malformed(
+                    what,
+                    "it is packed with bzip2, which images are not; unpack it first",
+                ));
+            }
             [0xfd, b'7', b'z', b'X', b'Z', ..] => {
-                return Err(Error::malformed(what, "it is packed with xz, which images are not; unpack it first"));
+                return Err(Error::malformed(
+                    what,
+                    "it is packed with xz, which images are not; unpack it first",
+                ));
             }
             _ => Unpacked::Plain(input),
         })
@@ -81,7 +93,12 @@ impl<R: BufRead> Frames<R> {
         }
         loop {
             match std::mem::replace(self, Frames::Broken) {
-                Frames::Broken => return Err(io::Error::new(io::ErrorKind::InvalidData, "the zstd stream is broken")),
+                Frames::Broken => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the zstd stream is broken",
+                    ));
+                }
                 Frames::Within(mut input, mut frame) => {
                     let count = Read::read(&mut *frame, buffer)?;
                     if count > 0 {
@@ -89,11 +106,16 @@ impl<R: BufRead> Frames<R> {
                         return Ok(count);
                     }
                     if !frame.is_finished() {
-                        frame.decode_blocks(&mut input, BlockDecodingStrategy::UptoBlocks(1)).map_err(broken)?;
+                        frame
+                            .decode_blocks(&mut input, BlockDecodingStrategy::UptoBlocks(1))
+                            .map_err(broken)?;
                         *self = Frames::Within(input, frame);
                         continue;
                     }
-                    if frame.get_checksum_from_data().is_some_and(|told| frame.get_calculated_checksum() != Some(told)) {
+                    if frame
+                        .get_checksum_from_data()
+                        .is_some_and(|told| frame.get_calculated_checksum() != Some(told))
+                    {
                         return Err(broken("the checksum of a frame is wrong"));
                     }
                     *self = Frames::Between(input);
@@ -113,7 +135,10 @@ impl<R: BufRead> Frames<R> {
         let mut decoder = FrameDecoder::new();
         match decoder.init(&mut input) {
             Ok(()) => Ok(Frames::Within(input, Box::new(decoder))),
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                length,
+                ..
+            })) => {
                 let length = u64::from(length);
                 if io::copy(&mut input.by_ref().take(length), &mut io::sink())? < length {
                     return Err(io::ErrorKind::UnexpectedEof.into());
@@ -139,7 +164,9 @@ mod tests {
 
     fn unpack(bytes: &[u8], buffer: usize) -> io::Result<Vec<u8>> {
         let mut all = Vec::new();
-        Unpacked::new(BufReader::with_capacity(buffer, bytes), "it").unwrap().read_to_end(&mut all)?;
+        Unpacked::new(BufReader::with_capacity(buffer, bytes), "it")
+            .unwrap()
+            .read_to_end(&mut all)?;
         Ok(all)
     }
 
@@ -148,9 +175,20 @@ mod tests {
         let data: Vec<u8> = (0..300_000u32).map(|at| (at / 7) as u8).collect();
         let skipped = b"\x50\x2a\x4d\x18\x03\0\0\0abc";
         let frame = |data: &[u8]| compress_to_vec(data, CompressionLevel::Fastest);
-        let bytes = [&skipped[..], &frame(&data), skipped, &frame(b"end"), skipped].concat();
+        let bytes = [
+            &skipped[..],
+            &frame(&data),
+            skipped,
+            &frame(b"end"),
+            skipped,
+        ]
+        .concat();
         for buffer in [4, 13, 65_536] {
-            assert_eq!(unpack(&bytes, buffer).unwrap(), [&data[..], b"end"].concat(), "{buffer}");
+            assert_eq!(
+                unpack(&bytes, buffer).unwrap(),
+                [&data[..], b"end"].concat(),
+                "{buffer}"
+            );
         }
         // Cut off inside a frame, and inside one that is passed over.
         assert!(unpack(&bytes[..bytes.len() - 1], 64).is_err());

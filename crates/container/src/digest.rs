@@ -21,10 +21,12 @@ impl Digest {
     /// The 64 hexadecimal digits, as files are named.
     pub fn hex(&self) -> String {
         use fmt::Write;
-        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        self.0
+            .iter()
+            .fold(String::with_capacity(64), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
     }
 
     /// The first twelve digits, as people are shown.
@@ -108,7 +110,11 @@ pub struct Hashing<T> {
 impl<T> Hashing<T> {
     /// Around a reader or a writer.
     pub fn new(inner: T) -> Hashing<T> {
-        Hashing { inner, state: Sha256::new(), bytes: 0 }
+        Hashing {
+            inner,
+            state: Sha256::new(),
+            bytes: 0,
+        }
     }
 
     /// Bytes passed so far.
@@ -169,7 +175,10 @@ mod tests {
             (digits.to_owned(), BadDigest::Form),
             (format!("sha512:{digits}{digits}"), BadDigest::Algorithm),
             (format!("sha256:{}", &digits[1..]), BadDigest::Digits),
-            (format!("sha256:{}", digits.to_uppercase()), BadDigest::Digits),
+            (
+                format!("sha256:{}", digits.to_uppercase()),
+                BadDigest::Digits,
+            ),
             (format!("sha256:../../{}", &digits[6..]), BadDigest::Digits),
         ] {
             assert_eq!(text.parse::<Digest>(), Err(why), "{text}");

@@ -97,7 +97,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Something that was read is not what it has to be.
     pub fn malformed(what: impl Into<String>, why: impl Into<String>) -> Error {
-        Error::Malformed { what: what.into(), why: why.into() }
+        Error::Malformed {
+            what: what.into(),
+            why: why.into(),
+        }
     }
 
     /// An adapter for `map_err` that says what was being done.
@@ -109,7 +112,10 @@ impl Error {
             if source.get_ref().is_some_and(|inner| inner.is::<Error>()) {
                 return match source.into_inner().map(|inner| inner.downcast::<Error>()) {
                     Some(Ok(error)) => *error,
-                    _ => Error::Io { doing, source: std::io::ErrorKind::Other.into() },
+                    _ => Error::Io {
+                        doing,
+                        source: std::io::ErrorKind::Other.into(),
+                    },
                 };
             }
             Error::Io { doing, source }

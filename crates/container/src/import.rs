@@ -27,7 +27,12 @@ pub struct Settings {
 
 /// Reads a tar from a stream, packed with gzip or zstd or not. The same bytes and settings make the same image: no time is
 /// written into it. `what` is named in errors.
-pub fn root_file_system(store: &Store, input: impl Read, what: &str, settings: &Settings) -> Result<Image> {
+pub fn root_file_system(
+    store: &Store,
+    input: impl Read,
+    what: &str,
+    settings: &Settings,
+) -> Result<Image> {
     let session = store.session()?;
     let work = store.work()?;
     let input = Unpacked::new(BufReader::with_capacity(1 << 16, input), what)?;
@@ -36,7 +41,11 @@ pub fn root_file_system(store: &Store, input: impl Read, what: &str, settings: &
     let described_layer = descriptor(oci::LAYER, &layer);
     let diff_id = store.blobs().keep(layer)?;
     let platform = settings.platform.clone().unwrap_or_else(Platform::host);
-    let step = History { created_by: Some("import".into()), comment: settings.comment.clone(), ..History::default() };
+    let step = History {
+        created_by: Some("import".into()),
+        comment: settings.comment.clone(),
+        ..History::default()
+    };
     let config = Config {
         created: None,
         author: None,
@@ -44,7 +53,10 @@ pub fn root_file_system(store: &Store, input: impl Read, what: &str, settings: &
         os: platform.os,
         variant: platform.variant,
         config: Some(settings.process.clone()),
-        rootfs: RootFs { kind: "layers".into(), diff_ids: vec![diff_id] },
+        rootfs: RootFs {
+            kind: "layers".into(),
+            diff_ids: vec![diff_id],
+        },
         history: Some(vec![step]),
     };
     let document = |value: serde_json::Result<Vec<u8>>| {
@@ -80,16 +92,26 @@ fn descriptor(media_type: &str, blob: &Pending) -> Descriptor {
 
 /// No digest promises anything here, so a tar that was cut off between two entries has to be known by its end.
 fn check(store: &Store, layer: &Pending, what: &str) -> Result<()> {
-    let mut tar = Reader::new(BufReader::with_capacity(1 << 16, layer.open()?), what, store.limits);
+    let mut tar = Reader::new(
+        BufReader::with_capacity(1 << 16, layer.open()?),
+        what,
+        store.limits,
+    );
     let mut entries = 0;
     while let Some(entry) = tar.next_entry()? {
         entries += 1;
         if entry.path == b"manifest.json" || entry.path == b"oci-layout" {
-            return Err(Error::malformed(what, "it is an archive of images, and no root file system"));
+            return Err(Error::malformed(
+                what,
+                "it is an archive of images, and no root file system",
+            ));
         }
     }
     match (entries, tar.is_marked_as_ended()) {
-        (_, false) => Err(Error::malformed(what, "it is cut off, or no tar: the mark of its end is missing")),
+        (_, false) => Err(Error::malformed(
+            what,
+            "it is cut off, or no tar: the mark of its end is missing",
+        )),
         (0, true) => Err(Error::malformed(what, "there is nothing in it")),
         _ => Ok(()),
     }

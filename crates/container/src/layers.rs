@@ -56,36 +56,69 @@ impl Store {
     }
 
     /// Unpacks layers whose blobs are there; the caller holds a session.
-    pub(crate) fn unpack(&self, layers: &[Descriptor], diff_ids: &[Digest]) -> Result<Vec<PathBuf>> {
+    pub(crate) fn unpack(
+        &self,
+        layers: &[Descriptor],
+        diff_ids: &[Digest],
+    ) -> Result<Vec<PathBuf>> {
         if layers.len() != diff_ids.len() {
-            return Err(Error::malformed("the image", format!("it has {} layers, and {} in its configuration", layers.len(), diff_ids.len())));
+            return Err(Error::malformed(
+                "the image",
+                format!(
+                    "it has {} layers, and {} in its configuration",
+                    layers.len(),
+                    diff_ids.len()
+                ),
+            ));
         }
         let locks = self.layers().join("locks");
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&locks);
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&locks);
         made.map_err(Error::io(format!("making {}", locks.display())))?;
         let work = self.work()?;
         let mut held = Vec::new();
         let mut new: Vec<(PathBuf, PathBuf)> = Vec::new();
         let mut folders: Vec<PathBuf> = Vec::new();
         let mut now: Vec<PathBuf> = Vec::new();
-        for (chain, (blob, diff_id)) in chain_ids(diff_ids).iter().zip(layers.iter().zip(diff_ids)) {
+        for (chain, (blob, diff_id)) in chain_ids(diff_ids).iter().zip(layers.iter().zip(diff_ids))
+        {
             let to = self.layer(chain);
             folders.push(to.join("diff"));
             if !to.exists() {
                 // Whoever needs the same layers takes their locks in the same order, the lowest first.
-                held.push(self.lock(&format!("layers/locks/{}", chain.hex()), "unpacking a layer", PATIENCE, File::try_lock)?);
+                held.push(self.lock(
+                    &format!("layers/locks/{}", chain.hex()),
+                    "unpacking a layer",
+                    PATIENCE,
+                    File::try_lock,
+                )?);
             }
             if to.exists() {
                 now.push(to.join("diff"));
                 continue;
             }
             let from = work.fresh();
-            let folder = |path: &Path| fs::DirBuilder::new().mode(0o700).create(path).map_err(Error::io(format!("making {}", path.display())));
+            let folder = |path: &Path| {
+                fs::DirBuilder::new()
+                    .mode(0o700)
+                    .create(path)
+                    .map_err(Error::io(format!("making {}", path.display())))
+            };
             folder(&from)?;
             folder(&from.join("diff"))?;
-            let below = now.iter().rev().map(|path| open(path)).collect::<Result<Vec<_>>>()?;
+            let below = now
+                .iter()
+                .rev()
+                .map(|path| open(path))
+                .collect::<Result<Vec<_>>>()?;
             let unpacked = self.unpack_one(&from.join("diff"), &below, &blob.digest, diff_id)?;
-            let layer = serde_json::to_vec(&Layer { diff_id: *diff_id, unpacked }).map_err(|e| Error::malformed("layer.json", e.to_string()))?;
+            let layer = serde_json::to_vec(&Layer {
+                diff_id: *diff_id,
+                unpacked,
+            })
+            .map_err(|e| Error::malformed("layer.json", e.to_string()))?;
             let path = from.join("layer.json");
             fs::write(&path, layer).map_err(Error::io(format!("writing {}", path.display())))?;
             now.push(from.join("diff"));
@@ -93,7 +126,8 @@ impl Store {
         }
         if !new.is_empty() {
             // One call for thousands of files; no layer has its name before it is on disk.
-            rustix::fs::syncfs(open(self.root())?).map_err(Error::io(format!("writing {}", self.layers().display())))?;
+            rustix::fs::syncfs(open(self.root())?)
+                .map_err(Error::io(format!("writing {}", self.layers().display())))?;
             for (from, to) in &new {
                 fs::rename(from, to).map_err(Error::io(format!("naming {}", to.display())))?;
             }
@@ -102,21 +136,42 @@ impl Store {
         Ok(folders)
     }
 
-    fn unpack_one(&self, to: &Path, below: &[OwnedFd], blob: &Digest, diff_id: &Digest) -> Result<Unpacked> {
+    fn unpack_one(
+        &self,
+        to: &Path,
+        below: &[OwnedFd],
+        blob: &Digest,
+        diff_id: &Digest,
+    ) -> Result<Unpacked> {
         let what = format!("layer {diff_id}");
         let input = BufReader::with_capacity(1 << 16, self.blobs().open(blob)?);
-        let input = Bounded::new(compression::Unpacked::new(input, &what)?, self.limits.bytes, what.clone());
+        let input = Bounded::new(
+            compression::Unpacked::new(input, &what)?,
+            self.limits.bytes,
+            what.clone(),
+        );
         let mut tar = Reader::new(Hashing::new(input), what.clone(), self.limits);
         let unpacked = unpack::layer(open(to)?.as_fd(), below, &mut tar, &self.limits)?;
         // The digest is that of all bytes, also those behind the end's mark.
         let mut rest = tar.into_inner();
         io::copy(&mut rest, &mut io::sink()).map_err(Error::io(format!("reading {what}")))?;
         let (_, found, _) = rest.finish();
-        if found == *diff_id { Ok(unpacked) } else { Err(Error::Digest { what, expected: *diff_id, found }) }
+        if found == *diff_id {
+            Ok(unpacked)
+        } else {
+            Err(Error::Digest {
+                what,
+                expected: *diff_id,
+                found,
+            })
+        }
     }
 
     /// Removes unpacked layers except those of `chains`; the caller holds `store.lock` alone. Bytes of their files.
-    pub(crate) fn collect_layers(&self, chains: &std::collections::BTreeSet<Digest>) -> Result<u64> {
+    pub(crate) fn collect_layers(
+        &self,
+        chains: &std::collections::BTreeSet<Digest>,
+    ) -> Result<u64> {
         let folder = self.layers();
         let reading = || format!("reading {}", folder.display());
         let entries = match fs::read_dir(&folder) {
@@ -126,15 +181,23 @@ impl Store {
         let mut bytes = 0;
         for entry in entries {
             let name = entry.map_err(Error::io(reading()))?.file_name();
-            let Some(chain) = name.to_str().and_then(|name| format!("sha256:{name}").parse::<Digest>().ok()) else { continue };
+            let Some(chain) = name
+                .to_str()
+                .and_then(|name| format!("sha256:{name}").parse::<Digest>().ok())
+            else {
+                continue;
+            };
             if chains.contains(&chain) {
                 continue;
             }
-            bytes += self.layer_of(&chain).map_or(0, |layer| layer.unpacked.bytes);
+            bytes += self
+                .layer_of(&chain)
+                .map_or(0, |layer| layer.unpacked.bytes);
             // Out of sight at once; a half-removed layer is never found under its name.
             let work = self.work()?;
             let gone = work.fresh();
-            fs::rename(self.layer(&chain), &gone).map_err(Error::io(format!("removing layer {chain}")))?;
+            fs::rename(self.layer(&chain), &gone)
+                .map_err(Error::io(format!("removing layer {chain}")))?;
             let _ = fs::remove_file(folder.join("locks").join(chain.hex()));
         }
         Ok(bytes)
@@ -143,5 +206,6 @@ impl Store {
 
 fn open(path: &Path) -> Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::open(path, flags, Mode::empty()).map_err(Error::io(format!("opening {}", path.display())))
+    rustix::fs::open(path, flags, Mode::empty())
+        .map_err(Error::io(format!("opening {}", path.display())))
 }

@@ -27,7 +27,16 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { bytes: 16 << 30, entries: 2_000_000, path: 4_095, depth: 256, header: 1 << 20, document: 4 << 20, file: 1 << 40, layers: 499 }
+        Limits {
+            bytes: 16 << 30,
+            entries: 2_000_000,
+            path: 4_095,
+            depth: 256,
+            header: 1 << 20,
+            document: 4 << 20,
+            file: 1 << 40,
+            layers: 499,
+        }
     }
 }
 
@@ -52,18 +61,31 @@ pub struct Bounded<R> {
 impl<R> Bounded<R> {
     /// `what` is named where there is more than `limit`.
     pub fn new(inner: R, limit: u64, what: impl Into<String>) -> Bounded<R> {
-        Bounded { inner, left: limit, what: what.into(), limit }
+        Bounded {
+            inner,
+            left: limit,
+            what: what.into(),
+            limit,
+        }
     }
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // One byte more than allowed is asked for: only then is it known that there is more.
-        let room = usize::try_from(self.left.saturating_add(1)).unwrap_or(usize::MAX).min(buffer.len());
+        let room = usize::try_from(self.left.saturating_add(1))
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         let count = self.inner.read(&mut buffer[..room])?;
         match self.left.checked_sub(count as u64) {
             Some(left) => self.left = left,
-            None => return Err(Error::Limit { what: self.what.clone(), limit: size(self.limit) }.into()),
+            None => {
+                return Err(Error::Limit {
+                    what: self.what.clone(),
+                    limit: size(self.limit),
+                }
+                .into());
+            }
         }
         Ok(count)
     }
@@ -76,8 +98,15 @@ mod tests {
     #[test]
     fn as_much_as_allowed_passes_and_one_byte_more_does_not() {
         let mut all = Vec::new();
-        assert_eq!(Bounded::new(&[7; 100][..], 100, "it").read_to_end(&mut all).unwrap(), 100);
-        let error = Bounded::new(&[7; 101][..], 100, "it").read_to_end(&mut all).unwrap_err();
+        assert_eq!(
+            Bounded::new(&[7; 100][..], 100, "it")
+                .read_to_end(&mut all)
+                .unwrap(),
+            100
+        );
+        let error = Bounded::new(&[7; 101][..], 100, "it")
+            .read_to_end(&mut all)
+            .unwrap_err();
         assert_eq!(error.to_string(), "it: more than 100 B");
     }
 }

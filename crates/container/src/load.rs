@@ -28,7 +28,12 @@ pub struct Options {
 }
 
 /// Reads an archive from a stream, packed with gzip or zstd or not, and adds its images. `what` is named in errors.
-pub fn archive(store: &Store, input: impl Read, what: &str, options: &Options) -> Result<Vec<Image>> {
+pub fn archive(
+    store: &Store,
+    input: impl Read,
+    what: &str,
+    options: &Options,
+) -> Result<Vec<Image>> {
     let work = store.work()?;
     let archive = Archive::read(input, what, &work, &store.limits)?;
     images(store, archive, what, options)
@@ -41,7 +46,12 @@ pub fn folder(store: &Store, path: &Path, options: &Options) -> Result<Vec<Image
     images(store, folder, &path.display().to_string(), options)
 }
 
-fn images(store: &Store, mut contents: impl Contents, what: &str, options: &Options) -> Result<Vec<Image>> {
+fn images(
+    store: &Store,
+    mut contents: impl Contents,
+    what: &str,
+    options: &Options,
+) -> Result<Vec<Image>> {
     let session = store.session()?;
     // Newer archives of docker are both; the layout keeps the manifest's digest.
     let found = if contents.has("oci-layout") && contents.has("index.json") {
@@ -49,11 +59,18 @@ fn images(store: &Store, mut contents: impl Contents, what: &str, options: &Opti
     } else if contents.has("manifest.json") {
         docker::read(store, &mut contents, what)?
     } else {
-        let why = "it has neither `manifest.json` (docker save) nor `oci-layout` and `index.json` (OCI)";
+        let why =
+            "it has neither `manifest.json` (docker save) nor `oci-layout` and `index.json` (OCI)";
         return Err(Error::malformed(what, why));
     };
     if let (Some(_), 2..) = (&options.name, found.len()) {
-        return Err(Error::malformed(what, format!("it holds {} images, which cannot all have one name", found.len())));
+        return Err(Error::malformed(
+            what,
+            format!(
+                "it holds {} images, which cannot all have one name",
+                found.len()
+            ),
+        ));
     }
     let mut images = Vec::new();
     for (manifest, names) in found {
@@ -66,11 +83,17 @@ fn images(store: &Store, mut contents: impl Contents, what: &str, options: &Opti
 /// Whether there are as many layers as the configuration says, and no more than can be stacked.
 fn check_count(store: &Store, config: &Config, layers: usize, what: &str) -> Result<()> {
     if layers != config.rootfs.diff_ids.len() {
-        let why = format!("{layers} layers, and {} in its configuration", config.rootfs.diff_ids.len());
+        let why = format!(
+            "{layers} layers, and {} in its configuration",
+            config.rootfs.diff_ids.len()
+        );
         return Err(Error::malformed(what, why));
     }
     if layers > store.limits.layers {
-        return Err(Error::Limit { what: what.to_owned(), limit: format!("{} layers", store.limits.layers) });
+        return Err(Error::Limit {
+            what: what.to_owned(),
+            limit: format!("{} layers", store.limits.layers),
+        });
     }
     Ok(())
 }
@@ -86,10 +109,15 @@ fn check_layer(store: &Store, layer: &Pending, diff_id: &Digest) -> Result<Compr
         return Ok(compression);
     }
     let mut hashing = Hashing::new(Bounded::new(unpacked, store.limits.bytes, what.clone()));
-    std::io::copy(&mut hashing, &mut std::io::sink()).map_err(Error::io(format!("unpacking {what}")))?;
+    std::io::copy(&mut hashing, &mut std::io::sink())
+        .map_err(Error::io(format!("unpacking {what}")))?;
     let (_, found, _) = hashing.finish();
     if found != *diff_id {
-        return Err(Error::Digest { what, expected: *diff_id, found });
+        return Err(Error::Digest {
+            what,
+            expected: *diff_id,
+            found,
+        });
     }
     Ok(compression)
 }

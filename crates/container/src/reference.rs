@@ -31,13 +31,20 @@ impl Reference {
     /// As short as people write it: `nginx:latest`, `quay.io/a/b:1`.
     pub fn familiar(&self) -> String {
         let full = self.to_string();
-        let short = full.strip_prefix("docker.io/library/").or_else(|| full.strip_prefix("docker.io/"));
+        let short = full
+            .strip_prefix("docker.io/library/")
+            .or_else(|| full.strip_prefix("docker.io/"));
         short.map_or_else(|| full.clone(), str::to_owned)
     }
 
     /// The same without tag and digest, short: `nginx`.
     pub fn familiar_repository(&self) -> String {
-        Reference { tag: None, digest: None, ..self.clone() }.familiar()
+        Reference {
+            tag: None,
+            digest: None,
+            ..self.clone()
+        }
+        .familiar()
     }
 
     /// Reads one. Errors are sentences: which rule is broken, and by what.
@@ -49,17 +56,25 @@ impl Reference {
             return Err(format!("{odd:?} cannot be in a reference"));
         }
         if let Some((scheme, _)) = text.split_once("://") {
-            return Err(format!("a reference has no scheme; leave `{scheme}://` out"));
+            return Err(format!(
+                "a reference has no scheme; leave `{scheme}://` out"
+            ));
         }
         let (name, digest) = match text.split_once('@') {
-            Some((name, digest)) => (name, Some(digest.parse::<Digest>().map_err(|why| why.to_string())?)),
+            Some((name, digest)) => (
+                name,
+                Some(digest.parse::<Digest>().map_err(|why| why.to_string())?),
+            ),
             None => (text, None),
         };
         // A colon after the last slash is a tag's; one before it is a port's.
         let last = name.rfind('/').map_or(0, |slash| slash + 1);
         let bracketed = name[last..].rfind(']').map_or(last, |end| last + end);
         let (name, tag) = match name[bracketed..].find(':') {
-            Some(colon) => (&name[..bracketed + colon], Some(&name[bracketed + colon + 1..])),
+            Some(colon) => (
+                &name[..bracketed + colon],
+                Some(&name[bracketed + colon + 1..]),
+            ),
             None => (name, None),
         };
         if let Some(tag) = tag {
@@ -68,7 +83,11 @@ impl Reference {
         if name.is_empty() {
             return Err("the name is missing".into());
         }
-        if digest.is_none() && tag.is_none() && name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if digest.is_none()
+            && tag.is_none()
+            && name.len() == 64
+            && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
             return Err("64 hexadecimal digits are an image id, not a name".into());
         }
         let (registry, path) = match name.split_once('/') {
@@ -82,9 +101,17 @@ impl Reference {
         for component in path.split('/') {
             check_component(component)?;
         }
-        let registry = if registry == "index.docker.io" { DEFAULT_REGISTRY } else { registry };
+        let registry = if registry == "index.docker.io" {
+            DEFAULT_REGISTRY
+        } else {
+            registry
+        };
         let official = registry == DEFAULT_REGISTRY && !path.contains('/');
-        let repository = if official { format!("library/{path}") } else { path.to_owned() };
+        let repository = if official {
+            format!("library/{path}")
+        } else {
+            path.to_owned()
+        };
         if registry.len() + 1 + repository.len() > LONGEST_NAME {
             return Err(format!("the name is longer than {LONGEST_NAME} characters"));
         }
@@ -93,20 +120,31 @@ impl Reference {
             (None, None) => Some("latest".to_owned()),
             (None, Some(_)) => None,
         };
-        Ok(Reference { registry: registry.to_owned(), repository, tag, digest })
+        Ok(Reference {
+            registry: registry.to_owned(),
+            repository,
+            tag,
+            digest,
+        })
     }
 }
 
 /// The first part is a host if it cannot be a path: a dot, a port, upper case, or `localhost`.
 fn is_registry(first: &str) -> bool {
-    first == "localhost" || first.contains(['.', ':', '[']) || first.bytes().any(|b| b.is_ascii_uppercase())
+    first == "localhost"
+        || first.contains(['.', ':', '['])
+        || first.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 fn check_registry(registry: &str) -> Result<(), String> {
     let (host, port) = match registry.strip_prefix('[') {
         Some(rest) => {
-            let (address, rest) = rest.split_once(']').ok_or_else(|| format!("`{registry}`: `]` is missing"))?;
-            address.parse::<std::net::Ipv6Addr>().map_err(|_| format!("`{address}` is not an IPv6 address"))?;
+            let (address, rest) = rest
+                .split_once(']')
+                .ok_or_else(|| format!("`{registry}`: `]` is missing"))?;
+            address
+                .parse::<std::net::Ipv6Addr>()
+                .map_err(|_| format!("`{address}` is not an IPv6 address"))?;
             let port = match rest.strip_prefix(':') {
                 Some(port) => Some(port),
                 None if rest.is_empty() => None,
@@ -123,13 +161,19 @@ fn check_registry(registry: &str) -> Result<(), String> {
         let legal = !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !legal {
             return Err(format!("`{registry}` is not a host name"));
         }
     }
     match port {
-        Some(port) if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) || port.parse::<u16>().is_err() => {
+        Some(port)
+            if port.is_empty()
+                || !port.bytes().all(|b| b.is_ascii_digit())
+                || port.parse::<u16>().is_err() =>
+        {
             Err(format!("`{port}` is not a port"))
         }
         _ => Ok(()),
@@ -144,14 +188,19 @@ fn check_component(component: &str) -> Result<(), String> {
     if component.bytes().any(|b| b.is_ascii_uppercase()) {
         return Err(format!("`{component}`: names are in lower case"));
     }
-    if let Some(odd) = component.chars().find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-'))) {
+    if let Some(odd) = component
+        .chars()
+        .find(|c| !(c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-')))
+    {
         return Err(format!("`{odd}` cannot be in a name"));
     }
     let is_separator = |c: char| matches!(c, '.' | '_' | '-');
     if component.starts_with(is_separator) || component.ends_with(is_separator) {
         return Err(format!("`{component}` begins or ends with a separator"));
     }
-    let separators = component.split(|c: char| !is_separator(c)).filter(|run| !run.is_empty());
+    let separators = component
+        .split(|c: char| !is_separator(c))
+        .filter(|run| !run.is_empty());
     for run in separators {
         if !(matches!(run, "." | "_" | "__") || run.bytes().all(|b| b == b'-')) {
             return Err(format!("`{run}` in `{component}` is not one separator"));
@@ -170,7 +219,10 @@ fn check_tag(tag: &str) -> Result<(), String> {
     if tag.starts_with(['.', '-']) {
         return Err(format!("the tag `{tag}` begins with `{}`", &tag[..1]));
     }
-    match tag.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))) {
+    match tag
+        .chars()
+        .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))
+    {
         Some(odd) => Err(format!("`{odd}` cannot be in a tag")),
         None => Ok(()),
     }
@@ -180,7 +232,10 @@ impl FromStr for Reference {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Reference, Error> {
-        Reference::read(text).map_err(|why| Error::Reference { text: text.to_owned(), why })
+        Reference::read(text).map_err(|why| Error::Reference {
+            text: text.to_owned(),
+            why,
+        })
     }
 }
 
@@ -209,21 +264,48 @@ mod tests {
         let both = format!("localhost:5000/a:1@{DIGEST}");
         for (text, full, familiar) in [
             ("nginx", "docker.io/library/nginx:latest", "nginx:latest"),
-            ("nginx:1.27-alpine", "docker.io/library/nginx:1.27-alpine", "nginx:1.27-alpine"),
+            (
+                "nginx:1.27-alpine",
+                "docker.io/library/nginx:1.27-alpine",
+                "nginx:1.27-alpine",
+            ),
             ("me/app", "docker.io/me/app:latest", "me/app:latest"),
-            ("index.docker.io/nginx", "docker.io/library/nginx:latest", "nginx:latest"),
-            ("quay.io/a/b/c:V_1", "quay.io/a/b/c:V_1", "quay.io/a/b/c:V_1"),
+            (
+                "index.docker.io/nginx",
+                "docker.io/library/nginx:latest",
+                "nginx:latest",
+            ),
+            (
+                "quay.io/a/b/c:V_1",
+                "quay.io/a/b/c:V_1",
+                "quay.io/a/b/c:V_1",
+            ),
             ("localhost/a", "localhost/a:latest", "localhost/a:latest"),
-            ("localhost:5000/a", "localhost:5000/a:latest", "localhost:5000/a:latest"),
+            (
+                "localhost:5000/a",
+                "localhost:5000/a:latest",
+                "localhost:5000/a:latest",
+            ),
             ("[::1]:5000/a:2", "[::1]:5000/a:2", "[::1]:5000/a:2"),
             ("Host/a", "Host/a:latest", "Host/a:latest"),
             ("a:5000", "docker.io/library/a:5000", "a:5000"),
-            ("a__b.c---d", "docker.io/library/a__b.c---d:latest", "a__b.c---d:latest"),
+            (
+                "a__b.c---d",
+                "docker.io/library/a__b.c---d:latest",
+                "a__b.c---d:latest",
+            ),
             (&digest, &format!("docker.io/library/a@{DIGEST}"), &digest),
             (&both, &both, &both),
         ] {
             let reference: Reference = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
-            assert_eq!((reference.to_string().as_str(), reference.familiar().as_str()), (full, familiar), "{text}");
+            assert_eq!(
+                (
+                    reference.to_string().as_str(),
+                    reference.familiar().as_str()
+                ),
+                (full, familiar),
+                "{text}"
+            );
             assert_eq!(full.parse::<Reference>().unwrap(), reference, "{text}");
         }
     }
@@ -237,10 +319,16 @@ mod tests {
             ("a b", "' ' cannot be in a reference"),
             ("a\nb", "'\\n' cannot be in a reference"),
             ("ngínx", "'í' cannot be in a reference"),
-            ("https://quay.io/a", "a reference has no scheme; leave `https://` out"),
+            (
+                "https://quay.io/a",
+                "a reference has no scheme; leave `https://` out",
+            ),
             (":1", "the name is missing"),
             ("@sha256:1", "a sha256 digest has 64 digits of 0-9 and a-f"),
-            (DIGEST.strip_prefix("sha256:").unwrap(), "64 hexadecimal digits are an image id, not a name"),
+            (
+                DIGEST.strip_prefix("sha256:").unwrap(),
+                "64 hexadecimal digits are an image id, not a name",
+            ),
             ("a:", "the tag after `:` is empty"),
             ("a:.1", "the tag `.1` begins with `.`"),
             ("a:-1", "the tag `-1` begins with `-`"),

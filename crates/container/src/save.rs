@@ -14,7 +14,11 @@ use crate::store::{Image, Store};
 use crate::tar::{Entry, Kind, Writer};
 
 /// Writes these images under these names, which may be none; an image may come under several.
-pub fn archive(store: &Store, images: &[(Image, Vec<Reference>)], output: impl Write) -> Result<()> {
+pub fn archive(
+    store: &Store,
+    images: &[(Image, Vec<Reference>)],
+    output: impl Write,
+) -> Result<()> {
     let _session = store.session()?;
     let mut tar = Writer::new(output);
     let mut digests = BTreeSet::new();
@@ -23,16 +27,26 @@ pub fn archive(store: &Store, images: &[(Image, Vec<Reference>)], output: impl W
     for (image, names) in images {
         digests.extend([image.manifest.digest, image.id]);
         digests.extend(image.layers.iter().map(|layer| layer.digest));
-        let of = |annotations| Descriptor { annotations, ..image.manifest.clone() };
+        let of = |annotations| Descriptor {
+            annotations,
+            ..image.manifest.clone()
+        };
         if names.is_empty() {
             manifests.push(of(BTreeMap::new()));
         }
         for name in names {
             let tag = name.tag.clone().map(|tag| (REF_NAME.to_owned(), tag));
-            manifests.push(of([(FULL_NAME.to_owned(), name.to_string())].into_iter().chain(tag).collect()));
+            manifests.push(of([(FULL_NAME.to_owned(), name.to_string())]
+                .into_iter()
+                .chain(tag)
+                .collect()));
         }
         // A name by digest is nothing that docker could give.
-        let tags: Vec<String> = names.iter().filter(|name| name.tag.is_some()).map(without_digest).collect();
+        let tags: Vec<String> = names
+            .iter()
+            .filter(|name| name.tag.is_some())
+            .map(without_digest)
+            .collect();
         items.push(json!({
             "Config": path(&image.id),
             "RepoTags": if tags.is_empty() { serde_json::Value::Null } else { json!(tags) },
@@ -40,7 +54,8 @@ pub fn archive(store: &Store, images: &[(Image, Vec<Reference>)], output: impl W
         }));
     }
     for folder in ["blobs/", "blobs/sha256/"] {
-        tar.append(&entry(folder, Kind::Directory, 0), io::empty()).map_err(writing)?;
+        tar.append(&entry(folder, Kind::Directory, 0), io::empty())
+            .map_err(writing)?;
     }
     for digest in &digests {
         blob(store, &mut tar, digest)?;
@@ -52,7 +67,8 @@ pub fn archive(store: &Store, images: &[(Image, Vec<Reference>)], output: impl W
         ("oci-layout", json!({"imageLayoutVersion": "1.0.0"})),
     ] {
         let bytes = document.to_string().into_bytes();
-        tar.append(&entry(name, Kind::File, bytes.len() as u64), &bytes[..]).map_err(writing)?;
+        tar.append(&entry(name, Kind::File, bytes.len() as u64), &bytes[..])
+            .map_err(writing)?;
     }
     tar.finish().map_err(writing)?;
     Ok(())
@@ -62,9 +78,18 @@ pub fn archive(store: &Store, images: &[(Image, Vec<Reference>)], output: impl W
 fn blob(store: &Store, tar: &mut Writer<impl Write>, digest: &Digest) -> Result<()> {
     let size = store.blobs().size(digest).ok_or(Error::NoBlob(*digest))?;
     let mut data = Hashing::new(store.blobs().open(digest)?.take(size));
-    tar.append(&entry(&path(digest), Kind::File, size), &mut data).map_err(writing)?;
+    tar.append(&entry(&path(digest), Kind::File, size), &mut data)
+        .map_err(writing)?;
     let (_, found, _) = data.finish();
-    if found == *digest { Ok(()) } else { Err(Error::Digest { what: format!("blob {digest}"), expected: *digest, found }) }
+    if found == *digest {
+        Ok(())
+    } else {
+        Err(Error::Digest {
+            what: format!("blob {digest}"),
+            expected: *digest,
+            found,
+        })
+    }
 }
 
 fn writing(error: io::Error) -> Error {
@@ -76,7 +101,11 @@ fn path(digest: &Digest) -> String {
 }
 
 fn without_digest(name: &Reference) -> String {
-    Reference { digest: None, ..name.clone() }.familiar()
+    Reference {
+        digest: None,
+        ..name.clone()
+    }
+    .familiar()
 }
 
 /// Nobody's, of no time: the same every time.
@@ -85,7 +114,11 @@ fn entry(path: &str, kind: Kind, size: u64) -> Entry {
         path: path.into(),
         kind,
         link: Vec::new(),
-        mode: if kind == Kind::Directory { 0o755 } else { 0o644 },
+        mode: if kind == Kind::Directory {
+            0o755
+        } else {
+            0o644
+        },
         uid: 0,
         gid: 0,
         mtime: (0, 0),

@@ -79,7 +79,10 @@ impl Store {
     /// Opens the store in this folder, and makes it where it is not. What dead processes left half-made goes.
     pub fn open(root: &Path) -> Result<Store> {
         let folder = |path: &Path| {
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+            let made = fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(path);
             made.map_err(Error::io(format!("making {}", path.display())))
         };
         // Only its owner goes in: files of layers may be set-id, or written by anybody.
@@ -87,7 +90,11 @@ impl Store {
         let blobs = root.join("blobs/sha256");
         folder(&blobs)?;
         folder(&root.join("work"))?;
-        let store = Store { root: root.to_owned(), blobs: Blobs::new(blobs), limits: Limits::default() };
+        let store = Store {
+            root: root.to_owned(),
+            blobs: Blobs::new(blobs),
+            limits: Limits::default(),
+        };
         work::sweep(&store.root.join("work"))?;
         if !root.join("oci-layout").exists() {
             store.replace("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#)?;
@@ -113,27 +120,48 @@ impl Store {
     fn replace(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let work = self.work()?;
         let (from, to) = (work.fresh(), self.root.join(name));
-        let written = fs::write(&from, bytes).and_then(|()| File::open(&from)?.sync_all()).and_then(|()| fs::rename(&from, &to));
+        let written = fs::write(&from, bytes)
+            .and_then(|()| File::open(&from)?.sync_all())
+            .and_then(|()| fs::rename(&from, &to));
         written.map_err(Error::io(format!("writing {}", to.display())))?;
         sync_folder(&self.root)
     }
 
     fn lock_file(&self, name: &str) -> Result<File> {
         let path = self.root.join(name);
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(&path);
         file.map_err(Error::io(format!("opening {}", path.display())))
     }
 
-    pub(crate) fn lock(&self, name: &str, doing: &'static str, patience: Duration, take: impl Fn(&File) -> Result<(), TryLockError>) -> Result<File> {
+    pub(crate) fn lock(
+        &self,
+        name: &str,
+        doing: &'static str,
+        patience: Duration,
+        take: impl Fn(&File) -> Result<(), TryLockError>,
+    ) -> Result<File> {
         let file = self.lock_file(name)?;
         let deadline = Instant::now() + patience;
         loop {
             match take(&file) {
                 Ok(()) => return Ok(file),
-                Err(TryLockError::Error(error)) => return Err(Error::io(format!("locking {}", self.root.display()))(error)),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+                Err(TryLockError::Error(error)) => {
+                    return Err(Error::io(format!("locking {}", self.root.display()))(error));
+                }
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10))
+                }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(Error::InUse { store: self.root.clone(), doing, seconds: patience.as_secs() });
+                    return Err(Error::InUse {
+                        store: self.root.clone(),
+                        doing,
+                        seconds: patience.as_secs(),
+                    });
                 }
             }
         }
@@ -141,7 +169,14 @@ impl Store {
 
     /// Blobs that are put from now on are kept until it ends, whether an image has them or not.
     pub(crate) fn session(&self) -> Result<Session> {
-        Ok(Session { _lock: self.lock("store.lock", "adding an image", PATIENCE, File::try_lock_shared)? })
+        Ok(Session {
+            _lock: self.lock(
+                "store.lock",
+                "adding an image",
+                PATIENCE,
+                File::try_lock_shared,
+            )?,
+        })
     }
 
     /// Makes a blob of a small document.
@@ -153,9 +188,11 @@ impl Store {
     fn index(&self) -> Result<Index> {
         let path = self.root.join("index.json");
         match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                Ok(Index { schema_version: 2, media_type: Some(oci::INDEX.into()), manifests: Vec::new() })
-            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Index {
+                schema_version: 2,
+                media_type: Some(oci::INDEX.into()),
+                manifests: Vec::new(),
+            }),
             Err(error) => Err(Error::io(format!("opening {}", path.display()))(error)),
             Ok(file) => {
                 let what = path.display().to_string();
@@ -175,7 +212,8 @@ impl Store {
         let key = |one: &Descriptor| (one.annotations.get(FULL_NAME).cloned(), one.digest);
         index.manifests.sort_by_key(key);
         if index != before {
-            let bytes = serde_json::to_vec_pretty(&index).map_err(|e| Error::malformed("index.json", e.to_string()))?;
+            let bytes = serde_json::to_vec_pretty(&index)
+                .map_err(|e| Error::malformed("index.json", e.to_string()))?;
             self.replace("index.json", &bytes)?;
         }
         Ok(done)
@@ -184,17 +222,34 @@ impl Store {
     /// Reads a manifest and its configuration.
     fn image(&self, descriptor: &Descriptor) -> Result<Image> {
         let document = |digest: &Digest| self.blobs.read(digest, self.limits.document);
-        let manifest: Manifest = parse(&document(&descriptor.digest)?, &format!("manifest {}", descriptor.digest))?;
-        let config: Config = parse(&document(&manifest.config.digest)?, &format!("configuration {}", manifest.config.digest))?;
-        let manifest_descriptor = Descriptor { annotations: Default::default(), ..descriptor.clone() };
-        Ok(Image { id: manifest.config.digest, manifest: manifest_descriptor, names: Vec::new(), config, layers: manifest.layers })
+        let manifest: Manifest = parse(
+            &document(&descriptor.digest)?,
+            &format!("manifest {}", descriptor.digest),
+        )?;
+        let config: Config = parse(
+            &document(&manifest.config.digest)?,
+            &format!("configuration {}", manifest.config.digest),
+        )?;
+        let manifest_descriptor = Descriptor {
+            annotations: Default::default(),
+            ..descriptor.clone()
+        };
+        Ok(Image {
+            id: manifest.config.digest,
+            manifest: manifest_descriptor,
+            names: Vec::new(),
+            config,
+            layers: manifest.layers,
+        })
     }
 
     /// Every image, by name; those without a name last.
     pub fn images(&self) -> Result<Vec<Image>> {
         let mut images: Vec<Image> = Vec::new();
         for descriptor in self.index()?.manifests {
-            let known = images.iter().position(|image| image.manifest.digest == descriptor.digest);
+            let known = images
+                .iter()
+                .position(|image| image.manifest.digest == descriptor.digest);
             let at = match known {
                 Some(at) => at,
                 None => {
@@ -207,7 +262,9 @@ impl Store {
             }
         }
         images.iter_mut().for_each(|image| image.names.sort());
-        images.sort_by(|a, b| (a.names.is_empty(), &a.names, a.id).cmp(&(b.names.is_empty(), &b.names, b.id)));
+        images.sort_by(|a, b| {
+            (a.names.is_empty(), &a.names, a.id).cmp(&(b.names.is_empty(), &b.names, b.id))
+        });
         Ok(images)
     }
 
@@ -215,23 +272,47 @@ impl Store {
     pub fn find(&self, text: &str) -> Result<Image> {
         let images = self.images()?;
         let is_named = |image: &Image, wanted: &Reference| {
-            let is_its_digest = wanted.digest.is_some_and(|digest| digest == image.manifest.digest);
-            let same = |name: &Reference| name.registry == wanted.registry && name.repository == wanted.repository;
-            image.names.iter().any(|name| name == wanted || (is_its_digest && same(name)))
+            let is_its_digest = wanted
+                .digest
+                .is_some_and(|digest| digest == image.manifest.digest);
+            let same = |name: &Reference| {
+                name.registry == wanted.registry && name.repository == wanted.repository
+            };
+            image
+                .names
+                .iter()
+                .any(|name| name == wanted || (is_its_digest && same(name)))
         };
         let reference = text.parse::<Reference>();
-        if let Some(image) = reference.as_ref().ok().and_then(|wanted| images.iter().find(|image| is_named(image, wanted))) {
+        if let Some(image) = reference
+            .as_ref()
+            .ok()
+            .and_then(|wanted| images.iter().find(|image| is_named(image, wanted)))
+        {
             return Ok(image.clone());
         }
         let digits = text.strip_prefix("sha256:").unwrap_or(text);
-        if !digits.is_empty() && digits.len() <= 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        if !digits.is_empty()
+            && digits.len() <= 64
+            && digits
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        {
             let begins = |digest: &Digest| digest.hex().starts_with(digits);
-            let fit: Vec<&Image> = images.iter().filter(|image| begins(&image.id) || begins(&image.manifest.digest)).collect();
+            let fit: Vec<&Image> = images
+                .iter()
+                .filter(|image| begins(&image.id) || begins(&image.manifest.digest))
+                .collect();
             let ids: BTreeSet<Digest> = fit.iter().map(|image| image.id).collect();
             match fit[..] {
                 [] => {}
                 [first, ..] if ids.len() == 1 => return Ok(first.clone()),
-                _ => return Err(Error::Ambiguous { text: text.into(), ids: ids.iter().map(Digest::short).collect() }),
+                _ => {
+                    return Err(Error::Ambiguous {
+                        text: text.into(),
+                        ids: ids.iter().map(Digest::short).collect(),
+                    });
+                }
             }
         } else {
             // What can be neither name nor id is the mistake to speak of.
@@ -241,13 +322,23 @@ impl Store {
     }
 
     /// Unpacks an image whose blobs are all there, and gives it these names; without any it is kept all the same.
-    pub(crate) fn add(&self, _session: &Session, manifest: &Descriptor, names: &[Reference]) -> Result<Image> {
+    pub(crate) fn add(
+        &self,
+        _session: &Session,
+        manifest: &Descriptor,
+        names: &[Reference],
+    ) -> Result<Image> {
         let image = self.image(manifest)?;
         // A layer that cannot be unpacked is no layer; this is where its owner is still there to be told.
         self.unpack(&image.layers, &image.config.rootfs.diff_ids)?;
         let images = self.images()?;
         // The same image in another packing is the one that is here already.
-        let kept = images.iter().find(|one| one.id == image.id).map_or(&image, |one| one).manifest.clone();
+        let kept = images
+            .iter()
+            .find(|one| one.id == image.id)
+            .map_or(&image, |one| one)
+            .manifest
+            .clone();
         self.edit(|manifests| {
             for name in names {
                 name_it(manifests, &kept, name);
@@ -263,7 +354,10 @@ impl Store {
     /// Gives an image one more name; takes it from the image that had it.
     pub fn tag(&self, image: &str, name: &Reference) -> Result<Image> {
         if name.digest.is_some() {
-            return Err(Error::Reference { text: name.familiar(), why: "a digest is computed and not given".into() });
+            return Err(Error::Reference {
+                text: name.familiar(),
+                why: "a digest is computed and not given".into(),
+            });
         }
         let _session = self.session()?;
         let image = self.find(image)?;
@@ -277,22 +371,35 @@ impl Store {
     /// Takes a name away, and the image with its last one. By id an image goes if it has one name at most, or by `force`.
     pub fn remove(&self, text: &str, force: bool) -> Result<Removed> {
         let image = self.find(text)?;
-        let named = text.parse::<Reference>().ok().filter(|wanted| image.names.contains(wanted));
+        let named = text
+            .parse::<Reference>()
+            .ok()
+            .filter(|wanted| image.names.contains(wanted));
         let gone: Vec<Reference> = match &named {
             Some(name) => vec![name.clone()],
             None if image.names.len() > 1 && !force => {
                 let names = image.names.iter().map(Reference::familiar).collect();
-                return Err(Error::ManyNames { id: image.id.short(), names });
+                return Err(Error::ManyNames {
+                    id: image.id.short(),
+                    names,
+                });
             }
             None => image.names.clone(),
         };
         let is_deleted = gone.len() == image.names.len();
         self.edit(|manifests| {
-            let is_gone = |one: &Descriptor| one.annotations.get(FULL_NAME).is_none_or(|name| gone.iter().any(|gone| gone.to_string() == *name));
+            let is_gone = |one: &Descriptor| {
+                one.annotations
+                    .get(FULL_NAME)
+                    .is_none_or(|name| gone.iter().any(|gone| gone.to_string() == *name))
+            };
             manifests.retain(|one| one.digest != image.manifest.digest || !is_gone(one));
             Ok(())
         })?;
-        let mut removed = Removed { untagged: gone.iter().map(Reference::familiar).collect(), ..Removed::default() };
+        let mut removed = Removed {
+            untagged: gone.iter().map(Reference::familiar).collect(),
+            ..Removed::default()
+        };
         if is_deleted {
             removed.deleted.push(image.id);
             // While somebody adds an image nothing can be collected; `prune` does it later.
@@ -316,7 +423,11 @@ impl Store {
             Ok(())
         })?;
         Ok(Removed {
-            untagged: gone.iter().flat_map(|image| &image.names).map(Reference::familiar).collect(),
+            untagged: gone
+                .iter()
+                .flat_map(|image| &image.names)
+                .map(Reference::familiar)
+                .collect(),
             deleted: gone.iter().map(|image| image.id).collect(),
             bytes: self.collect()?,
         })
@@ -348,7 +459,10 @@ fn name_it(manifests: &mut Vec<Descriptor>, manifest: &Descriptor, name: &Refere
     manifests.retain(|one| {
         let has = one.annotations.get(FULL_NAME) == Some(&name);
         if has && one.digest != manifest.digest {
-            lost.push(Descriptor { annotations: Default::default(), ..one.clone() });
+            lost.push(Descriptor {
+                annotations: Default::default(),
+                ..one.clone()
+            });
         }
         // The entry without a name is needed no more.
         !has && !(one.digest == manifest.digest && !one.annotations.contains_key(FULL_NAME))
@@ -359,7 +473,10 @@ fn name_it(manifests: &mut Vec<Descriptor>, manifest: &Descriptor, name: &Refere
         }
     }
     let annotations = [(FULL_NAME.to_owned(), name)].into();
-    manifests.push(Descriptor { annotations, ..manifest.clone() });
+    manifests.push(Descriptor {
+        annotations,
+        ..manifest.clone()
+    });
 }
 
 /// Reads a document; `what` is named in errors.

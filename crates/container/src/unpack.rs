@@ -15,7 +15,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, linkat, mkdirat, mknodat, openat, openat2, symlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, linkat, mkdirat, mknodat,
+    openat, openat2, symlinkat,
+};
 use rustix::io::Errno;
 
 use serde::{Deserialize, Serialize};
@@ -46,9 +49,22 @@ pub struct Unpacked {
 
 /// Unpacks all of `tar` into an empty folder. `below` are the layers under it, the nearest first: folders that the archive
 /// does not mention look as they do there.
-pub fn layer<R: Read>(root: BorrowedFd, below: &[OwnedFd], tar: &mut Reader<R>, limits: &Limits) -> Result<Unpacked> {
+pub fn layer<R: Read>(
+    root: BorrowedFd,
+    below: &[OwnedFd],
+    tar: &mut Reader<R>,
+    limits: &Limits,
+) -> Result<Unpacked> {
     let privileged = rustix::process::geteuid().is_root();
-    let mut unpacker = Unpacker { root, below, limits, privileged, folders: BTreeMap::new(), parent: None, done: Unpacked::default() };
+    let mut unpacker = Unpacker {
+        root,
+        below,
+        limits,
+        privileged,
+        folders: BTreeMap::new(),
+        parent: None,
+        done: Unpacked::default(),
+    };
     while let Some(entry) = tar.next_entry()? {
         unpacker.entry(&entry, tar)?;
         unpacker.done.entries += 1;
@@ -84,7 +100,10 @@ enum There {
 
 impl Unpacker<'_> {
     fn entry(&mut self, entry: &Entry, data: &mut impl Read) -> Result<()> {
-        let refused = |why: String| Error::Refused { entry: entry.name(), why };
+        let refused = |why: String| Error::Refused {
+            entry: entry.name(),
+            why,
+        };
         let names = clean(&entry.path, self.limits).map_err(refused)?;
         let Some((&name, parents)) = names.split_last() else {
             if entry.kind != Kind::Directory {
@@ -99,7 +118,9 @@ impl Unpacker<'_> {
             _ => self.folder(parents, entry)?,
         };
         let kept = match whiteout(name).map_err(refused)? {
-            Some(Whiteout::Opaque) => set_opaque(parent.as_fd()).map_err(Error::io(format!("marking the folder of {}", entry.name()))).map(|()| true),
+            Some(Whiteout::Opaque) => set_opaque(parent.as_fd())
+                .map_err(Error::io(format!("marking the folder of {}", entry.name())))
+                .map(|()| true),
             Some(Whiteout::Ignored) => Ok(true),
             Some(Whiteout::Of(hidden)) => self.hide(parent.as_fd(), hidden, entry).map(|()| true),
             None => self.make(parent.as_fd(), &names, name, entry, data),
@@ -124,46 +145,84 @@ impl Unpacker<'_> {
                 Err(Errno::NOENT | Errno::NOTDIR) => {}
                 Err(error) => return Err(outside(error, entry)),
             }
-            let parent = self.open(&names[..count - 1].join(&b'/')).map_err(|error| outside(error, entry))?;
+            let parent = self
+                .open(&names[..count - 1].join(&b'/'))
+                .map_err(|error| outside(error, entry))?;
             let name = OsStr::from_bytes(names[count - 1]);
             let there = there(parent.as_fd(), name)?;
             match there {
                 There::Nothing => {}
-                There::Whiteout => rustix::fs::unlinkat(&parent, name, AtFlags::empty()).map_err(Error::io(format!("replacing {}", entry.name())))?,
+                There::Whiteout => rustix::fs::unlinkat(&parent, name, AtFlags::empty())
+                    .map_err(Error::io(format!("replacing {}", entry.name())))?,
                 There::Folder | There::Other => {
-                    let why = format!("`{}` in its path is no folder of this layer", String::from_utf8_lossy(&path).escape_debug());
-                    return Err(Error::Refused { entry: entry.name(), why });
+                    let why = format!(
+                        "`{}` in its path is no folder of this layer",
+                        String::from_utf8_lossy(&path).escape_debug()
+                    );
+                    return Err(Error::Refused {
+                        entry: entry.name(),
+                        why,
+                    });
                 }
             }
-            let folder = make_folder(parent.as_fd(), name).map_err(Error::io(format!("making the folder of {}", entry.name())))?;
+            let folder = make_folder(parent.as_fd(), name)
+                .map_err(Error::io(format!("making the folder of {}", entry.name())))?;
             if there == There::Whiteout {
-                set_opaque(folder.as_fd()).map_err(Error::io(format!("marking the folder of {}", entry.name())))?;
+                set_opaque(folder.as_fd())
+                    .map_err(Error::io(format!("marking the folder of {}", entry.name())))?;
             }
-            let like = if there == There::Whiteout { None } else { self.like_below(&path) };
+            let like = if there == There::Whiteout {
+                None
+            } else {
+                self.like_below(&path)
+            };
             let (mode, mtime, owner) = like.unwrap_or((0o755, entry.mtime, (0, 0)));
             self.owner(parent.as_fd(), name, &path, owner)?;
             self.folders.insert(path, Folder { mode, mtime });
         }
-        self.open(&names.join(&b'/')).map_err(|error| outside(error, entry))
+        self.open(&names.join(&b'/'))
+            .map_err(|error| outside(error, entry))
     }
 
     fn open(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let path = if path.is_empty() { b"." } else { path };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        openat2(self.root, OsStr::from_bytes(path), flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+        openat2(
+            self.root,
+            OsStr::from_bytes(path),
+            flags,
+            Mode::empty(),
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+        )
     }
 
     /// Mode, time and owner of the nearest folder of this path in the layers below.
     fn like_below(&self, path: &[u8]) -> Option<(u32, (i64, u32), (u32, u32))> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         for layer in self.below {
-            match openat2(layer, OsStr::from_bytes(path), OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty(), resolve) {
+            match openat2(
+                layer,
+                OsStr::from_bytes(path),
+                OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                Mode::empty(),
+                resolve,
+            ) {
                 Err(Errno::NOENT) => {}
                 Err(_) => return None,
                 Ok(found) => {
-                    let stat = rustix::fs::fstat(&found).ok().filter(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())?;
-                    let owner = if self.privileged { (stat.st_uid, stat.st_gid) } else { (0, 0) };
-                    return Some((stat.st_mode & 0o7777, (stat.st_mtime, stat.st_mtime_nsec as u32), owner));
+                    let stat = rustix::fs::fstat(&found)
+                        .ok()
+                        .filter(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())?;
+                    let owner = if self.privileged {
+                        (stat.st_uid, stat.st_gid)
+                    } else {
+                        (0, 0)
+                    };
+                    return Some((
+                        stat.st_mode & 0o7777,
+                        (stat.st_mtime, stat.st_mtime_nsec as u32),
+                        owner,
+                    ));
                 }
             }
         }
@@ -177,29 +236,50 @@ impl Unpacker<'_> {
         match there(parent, name)? {
             There::Whiteout | There::Other => Ok(()),
             There::Folder => {
-                let folder = openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
-                set_opaque(folder.map_err(Error::io(making()))?.as_fd()).map_err(Error::io(making()))
+                let folder = openat(
+                    parent,
+                    name,
+                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                    Mode::empty(),
+                );
+                set_opaque(folder.map_err(Error::io(making()))?.as_fd())
+                    .map_err(Error::io(making()))
             }
-            There::Nothing => match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
-                Ok(()) => Ok(()),
-                // Sandboxes forbid mknod as a whole; an empty file with an attribute is the same to overlayfs since Linux 6.7.
-                Err(Errno::PERM | Errno::ACCESS) => {
-                    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                    let file = openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(Error::io(making()))?;
-                    fsetxattr(&file, WHITEOUT, b"y", XattrFlags::empty()).map_err(Error::io(making()))?;
-                    // The folder says that such files are in it; an opaque one is more than that.
-                    match fsetxattr(parent, OPAQUE, b"x", XattrFlags::CREATE) {
-                        Ok(()) | Err(Errno::EXIST) => Ok(()),
-                        Err(error) => Err(Error::io(making())(error)),
+            There::Nothing => {
+                match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
+                    Ok(()) => Ok(()),
+                    // Sandboxes forbid mknod as a whole; an empty file with an attribute is the same to overlayfs since Linux 6.7.
+                    Err(Errno::PERM | Errno::ACCESS) => {
+                        let flags = OFlags::WRONLY
+                            | OFlags::CREATE
+                            | OFlags::EXCL
+                            | OFlags::NOFOLLOW
+                            | OFlags::CLOEXEC;
+                        let file = openat(parent, name, flags, Mode::from_raw_mode(0o600))
+                            .map_err(Error::io(making()))?;
+                        fsetxattr(&file, WHITEOUT, b"y", XattrFlags::empty())
+                            .map_err(Error::io(making()))?;
+                        // The folder says that such files are in it; an opaque one is more than that.
+                        match fsetxattr(parent, OPAQUE, b"x", XattrFlags::CREATE) {
+                            Ok(()) | Err(Errno::EXIST) => Ok(()),
+                            Err(error) => Err(Error::io(making())(error)),
+                        }
                     }
+                    Err(error) => Err(Error::io(making())(error)),
                 }
-                Err(error) => Err(Error::io(making())(error)),
-            },
+            }
         }
     }
 
     /// Makes an entry; whether nothing was in its place.
-    fn make(&mut self, parent: BorrowedFd, names: &[&[u8]], name: &[u8], entry: &Entry, data: &mut impl Read) -> Result<bool> {
+    fn make(
+        &mut self,
+        parent: BorrowedFd,
+        names: &[&[u8]],
+        name: &[u8],
+        entry: &Entry,
+        data: &mut impl Read,
+    ) -> Result<bool> {
         let path = names.join(&b'/');
         let name = OsStr::from_bytes(name);
         let making = || format!("unpacking {}", entry.name());
@@ -210,18 +290,25 @@ impl Unpacker<'_> {
             There::Folder => {
                 remove_folder(parent, name, self.limits.depth).map_err(Error::io(making()))?;
                 let below = [&path[..], b"/"].concat();
-                self.folders.retain(|folder, _| *folder != path && !folder.starts_with(&below));
+                self.folders
+                    .retain(|folder, _| *folder != path && !folder.starts_with(&below));
                 self.forget(&path, Some(&below));
             }
             There::Whiteout | There::Other => {
-                rustix::fs::unlinkat(parent, name, AtFlags::empty()).map_err(Error::io(making()))?;
+                rustix::fs::unlinkat(parent, name, AtFlags::empty())
+                    .map_err(Error::io(making()))?;
                 self.forget(&path, None);
             }
         }
         match entry.kind {
             Kind::Directory => {
                 let folder = match there {
-                    There::Folder => openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()),
+                    There::Folder => openat(
+                        parent,
+                        name,
+                        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                        Mode::empty(),
+                    ),
                     _ => make_folder(parent, name),
                 };
                 let folder = folder.map_err(Error::io(making()))?;
@@ -234,23 +321,40 @@ impl Unpacker<'_> {
             Kind::File => self.file(parent, name, &path, entry, data)?,
             Kind::HardLink => self.hard_link(parent, name, &path, entry)?,
             Kind::Symlink => {
-                symlinkat(OsStr::from_bytes(&entry.link), parent, name).map_err(Error::io(making()))?;
+                symlinkat(OsStr::from_bytes(&entry.link), parent, name)
+                    .map_err(Error::io(making()))?;
                 self.owner(parent, name, &path, (entry.uid, entry.gid))?;
                 self.record_xattrs(&path, &entry.xattrs);
                 attributes::set_time(parent, name, entry.mtime).map_err(Error::io(making()))?;
             }
-            Kind::Fifo | Kind::CharacterDevice | Kind::BlockDevice => self.special(parent, name, &path, entry)?,
+            Kind::Fifo | Kind::CharacterDevice | Kind::BlockDevice => {
+                self.special(parent, name, &path, entry)?
+            }
         }
-        Ok(matches!(there, There::Nothing) || (there == There::Folder && entry.kind == Kind::Directory))
+        Ok(matches!(there, There::Nothing)
+            || (there == There::Folder && entry.kind == Kind::Directory))
     }
 
-    fn file(&mut self, parent: BorrowedFd, name: &OsStr, path: &[u8], entry: &Entry, data: &mut impl Read) -> Result<()> {
+    fn file(
+        &mut self,
+        parent: BorrowedFd,
+        name: &OsStr,
+        path: &[u8],
+        entry: &Entry,
+        data: &mut impl Read,
+    ) -> Result<()> {
         let making = || format!("unpacking {}", entry.name());
         if entry.size > self.limits.file {
-            return Err(Error::Limit { what: format!("file `{}`", entry.name()), limit: size(self.limits.file) });
+            return Err(Error::Limit {
+                what: format!("file `{}`", entry.name()),
+                limit: size(self.limits.file),
+            });
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(Error::io(making()))?);
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(
+            openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(Error::io(making()))?,
+        );
         match &entry.parts {
             None => {
                 self.done.bytes += io::copy(data, &mut file).map_err(Error::io(making()))?;
@@ -261,9 +365,13 @@ impl Unpacker<'_> {
                 for &(offset, length) in parts {
                     let mut at = 0;
                     while at < length {
-                        let room = buffer.len().min(usize::try_from(length - at).unwrap_or(usize::MAX));
-                        data.read_exact(&mut buffer[..room]).map_err(Error::io(making()))?;
-                        file.write_all_at(&buffer[..room], offset + at).map_err(Error::io(making()))?;
+                        let room = buffer
+                            .len()
+                            .min(usize::try_from(length - at).unwrap_or(usize::MAX));
+                        data.read_exact(&mut buffer[..room])
+                            .map_err(Error::io(making()))?;
+                        file.write_all_at(&buffer[..room], offset + at)
+                            .map_err(Error::io(making()))?;
                         at += room as u64;
                     }
                     self.done.bytes += length;
@@ -278,35 +386,65 @@ impl Unpacker<'_> {
     }
 
     /// Another name of a file of this layer; links on the way to it lead to places inside only, and it is no link's target.
-    fn hard_link(&mut self, parent: BorrowedFd, name: &OsStr, path: &[u8], entry: &Entry) -> Result<()> {
-        let refused = |why: &str| Error::Refused { entry: entry.name(), why: why.into() };
-        let names = clean(&entry.link, self.limits).map_err(|why| refused(&format!("its target: {why}")))?;
-        let Some((&target, folders)) = names.split_last() else { return Err(refused("its target is the layer itself")) };
+    fn hard_link(
+        &mut self,
+        parent: BorrowedFd,
+        name: &OsStr,
+        path: &[u8],
+        entry: &Entry,
+    ) -> Result<()> {
+        let refused = |why: &str| Error::Refused {
+            entry: entry.name(),
+            why: why.into(),
+        };
+        let names = clean(&entry.link, self.limits)
+            .map_err(|why| refused(&format!("its target: {why}")))?;
+        let Some((&target, folders)) = names.split_last() else {
+            return Err(refused("its target is the layer itself"));
+        };
         let folder = match self.open(&folders.join(&b'/')) {
-            Err(Errno::NOENT | Errno::NOTDIR) => return Err(refused("its target is not in this layer")),
+            Err(Errno::NOENT | Errno::NOTDIR) => {
+                return Err(refused("its target is not in this layer"));
+            }
             other => other.map_err(|error| outside(error, entry))?,
         };
         let target = OsStr::from_bytes(target);
         match there(folder.as_fd(), target)? {
-            There::Nothing | There::Whiteout => return Err(refused("its target is not in this layer")),
+            There::Nothing | There::Whiteout => {
+                return Err(refused("its target is not in this layer"));
+            }
             There::Folder => return Err(refused("its target is a folder")),
             There::Other => {}
         }
-        linkat(&folder, target, parent, name, AtFlags::empty()).map_err(Error::io(format!("linking {}", entry.name())))?;
+        linkat(&folder, target, parent, name, AtFlags::empty())
+            .map_err(Error::io(format!("linking {}", entry.name())))?;
         // One file, so what is recorded of one name holds for the other.
-        let known = self.done.records.get(&attributes::key(&names.join(&b'/'))).cloned();
+        let known = self
+            .done
+            .records
+            .get(&attributes::key(&names.join(&b'/')))
+            .cloned();
         if let Some(record) = known {
             self.done.records.insert(attributes::key(path), record);
         }
         Ok(())
     }
 
-    fn special(&mut self, parent: BorrowedFd, name: &OsStr, path: &[u8], entry: &Entry) -> Result<()> {
+    fn special(
+        &mut self,
+        parent: BorrowedFd,
+        name: &OsStr,
+        path: &[u8],
+        entry: &Entry,
+    ) -> Result<()> {
         let making = || format!("unpacking {}", entry.name());
         let kind = match entry.kind {
             Kind::Fifo => FileType::Fifo,
             Kind::CharacterDevice if entry.device == (0, 0) => {
-                return Err(Error::Refused { entry: entry.name(), why: "character device 0/0 hides files in a stack of layers".into() });
+                return Err(Error::Refused {
+                    entry: entry.name(),
+                    why: "character device 0/0 hides files in a stack of layers".into(),
+                });
             }
             Kind::CharacterDevice => FileType::CharacterDevice,
             _ => FileType::BlockDevice,
@@ -316,9 +454,18 @@ impl Unpacker<'_> {
             Ok(()) => {}
             // An ordinary user makes no devices: an empty file stands for one.
             Err(Errno::PERM) if entry.kind != Kind::Fifo => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(Error::io(making()))?;
-                let letter = if entry.kind == Kind::BlockDevice { 'b' } else { 'c' };
+                let flags = OFlags::WRONLY
+                    | OFlags::CREATE
+                    | OFlags::EXCL
+                    | OFlags::NOFOLLOW
+                    | OFlags::CLOEXEC;
+                openat(parent, name, flags, Mode::from_raw_mode(0o600))
+                    .map_err(Error::io(making()))?;
+                let letter = if entry.kind == Kind::BlockDevice {
+                    'b'
+                } else {
+                    'c'
+                };
                 self.record(path).device = Some((letter, entry.device.0, entry.device.1));
             }
             Err(error) => return Err(Error::io(making())(error)),
@@ -326,7 +473,13 @@ impl Unpacker<'_> {
         self.owner(parent, name, path, (entry.uid, entry.gid))?;
         self.record_xattrs(path, &entry.xattrs);
         // It was made just now in a folder that nobody else can enter, so it is no link.
-        rustix::fs::chmodat(parent, name, Mode::from_raw_mode(entry.mode), AtFlags::empty()).map_err(Error::io(making()))?;
+        rustix::fs::chmodat(
+            parent,
+            name,
+            Mode::from_raw_mode(entry.mode),
+            AtFlags::empty(),
+        )
+        .map_err(Error::io(making()))?;
         attributes::set_time(parent, name, entry.mtime).map_err(Error::io(making()))
     }
 
@@ -335,18 +488,31 @@ impl Unpacker<'_> {
             self.owner(folder, OsStr::new("."), path, (entry.uid, entry.gid))?;
         }
         self.xattrs(folder, path, &entry.xattrs, entry)?;
-        self.folders.insert(path.to_vec(), Folder { mode: entry.mode, mtime: entry.mtime });
+        self.folders.insert(
+            path.to_vec(),
+            Folder {
+                mode: entry.mode,
+                mtime: entry.mtime,
+            },
+        );
         Ok(())
     }
 
     /// Folders get their modes and times last, the deepest first: before, their owner has to write into them.
     fn finish(self) -> Result<Unpacked> {
         for (path, folder) in self.folders.iter().rev() {
-            let setting = || format!("setting the mode of {}", String::from_utf8_lossy(path).escape_debug());
+            let setting = || {
+                format!(
+                    "setting the mode of {}",
+                    String::from_utf8_lossy(path).escape_debug()
+                )
+            };
             match self.open(path) {
                 Ok(open) => {
-                    rustix::fs::fchmod(&open, Mode::from_raw_mode(folder.mode)).map_err(Error::io(setting()))?;
-                    attributes::set_time_of(open.as_fd(), folder.mtime).map_err(Error::io(setting()))?;
+                    rustix::fs::fchmod(&open, Mode::from_raw_mode(folder.mode))
+                        .map_err(Error::io(setting()))?;
+                    attributes::set_time_of(open.as_fd(), folder.mtime)
+                        .map_err(Error::io(setting()))?;
                 }
                 // A later entry took its place under another path.
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
@@ -359,7 +525,12 @@ impl Unpacker<'_> {
 
 fn make_folder(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
-    openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+    openat(
+        parent,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 fn set_opaque(folder: BorrowedFd) -> Result<(), Errno> {
@@ -375,9 +546,20 @@ fn there(parent: BorrowedFd, name: &OsStr) -> Result<There> {
         FileType::Directory => There::Folder,
         FileType::CharacterDevice if stat.st_rdev == 0 => There::Whiteout,
         FileType::RegularFile if stat.st_size == 0 => {
-            let file = openat(parent, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty());
-            let is_marked = file.is_ok_and(|file| rustix::fs::fgetxattr(&file, WHITEOUT, &mut [0u8; 8][..]).is_ok());
-            if is_marked { There::Whiteout } else { There::Other }
+            let file = openat(
+                parent,
+                name,
+                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
+                Mode::empty(),
+            );
+            let is_marked = file.is_ok_and(|file| {
+                rustix::fs::fgetxattr(&file, WHITEOUT, &mut [0u8; 8][..]).is_ok()
+            });
+            if is_marked {
+                There::Whiteout
+            } else {
+                There::Other
+            }
         }
         _ => There::Other,
     })
@@ -385,8 +567,15 @@ fn there(parent: BorrowedFd, name: &OsStr) -> Result<There> {
 
 /// Removes a folder of the layer with all that is in it; no link is followed.
 fn remove_folder(parent: BorrowedFd, name: &OsStr, depth: usize) -> io::Result<()> {
-    let depth = depth.checked_sub(1).ok_or_else(|| io::Error::other("folders are too deep"))?;
-    let folder = openat(parent, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let depth = depth
+        .checked_sub(1)
+        .ok_or_else(|| io::Error::other("folders are too deep"))?;
+    let folder = openat(
+        parent,
+        name,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     for entry in rustix::fs::Dir::read_from(&folder)? {
         let entry = entry?;
         let inner = OsStr::from_bytes(entry.file_name().to_bytes());
@@ -410,5 +599,8 @@ fn outside(error: Errno, entry: &Entry) -> Error {
         Errno::NOTDIR => "its path goes through something that is no folder",
         other => return Error::io(format!("opening the folder of {}", entry.name()))(other),
     };
-    Error::Refused { entry: entry.name(), why: why.into() }
+    Error::Refused {
+        entry: entry.name(),
+        why: why.into(),
+    }
 }

@@ -25,22 +25,39 @@ impl Work {
     pub fn new(folder: &Path) -> Result<Work> {
         // A sweep may take the folder between its making and its lock; another name then.
         for _ in 0..100 {
-            let path = folder.join(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+            let path = folder.join(format!(
+                "{}-{}",
+                std::process::id(),
+                COUNT.fetch_add(1, Ordering::Relaxed)
+            ));
             match fs::DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 made => made.map_err(Error::io(format!("making {}", path.display())))?,
             }
-            let Ok(lock) = File::open(&path) else { continue };
-            if lock.try_lock().is_ok() && lock.metadata().is_ok_and(|folder| folder.nlink() > 0) && path.exists() {
-                return Ok(Work { path, _lock: lock, files: AtomicU64::new(0) });
+            let Ok(lock) = File::open(&path) else {
+                continue;
+            };
+            if lock.try_lock().is_ok()
+                && lock.metadata().is_ok_and(|folder| folder.nlink() > 0)
+                && path.exists()
+            {
+                return Ok(Work {
+                    path,
+                    _lock: lock,
+                    files: AtomicU64::new(0),
+                });
             }
         }
-        Err(Error::io(format!("making a folder in {}", folder.display()))(io::Error::other("all names are taken")))
+        Err(Error::io(format!(
+            "making a folder in {}",
+            folder.display()
+        ))(io::Error::other("all names are taken")))
     }
 
     /// A path in it that nobody used yet.
     pub fn fresh(&self) -> PathBuf {
-        self.path.join(self.files.fetch_add(1, Ordering::Relaxed).to_string())
+        self.path
+            .join(self.files.fetch_add(1, Ordering::Relaxed).to_string())
     }
 }
 
@@ -54,12 +71,20 @@ impl Drop for Work {
 /// Removes what dead processes left in `folder`.
 pub fn sweep(folder: &Path) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(Error::io(format!("reading {}", folder.display())))? {
-        let path = entry.map_err(Error::io(format!("reading {}", folder.display())))?.path();
-        let Ok(lock) = File::open(&path) else { continue };
+        let path = entry
+            .map_err(Error::io(format!("reading {}", folder.display())))?
+            .path();
+        let Ok(lock) = File::open(&path) else {
+            continue;
+        };
         match lock.try_lock() {
-            Ok(()) => remove_tree(&path).map_err(Error::io(format!("removing {}", path.display())))?,
+            Ok(()) => {
+                remove_tree(&path).map_err(Error::io(format!("removing {}", path.display())))?
+            }
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(Error::io(format!("locking {}", path.display()))(error)),
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::io(format!("locking {}", path.display()))(error));
+            }
         }
     }
     Ok(())

@@ -7,15 +7,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use common::*;
-use container::load::{Options, archive};
 use container::Store;
+use container::load::{Options, archive};
 
 /// Not a test: what a child of the tests below does. It reads an archive from stdin into the store that it is told.
 #[test]
 fn child() {
-    let Some(root) = std::env::var_os("CONTAINER_TEST_STORE") else { return };
+    let Some(root) = std::env::var_os("CONTAINER_TEST_STORE") else {
+        return;
+    };
     let store = Store::open(Path::new(&root)).unwrap();
-    match archive(&store, std::io::stdin().lock(), "stdin", &Options::default()) {
+    match archive(
+        &store,
+        std::io::stdin().lock(),
+        "stdin",
+        &Options::default(),
+    ) {
         Ok(_) => std::process::exit(10),
         Err(error) if error.is_full() => std::process::exit(11),
         Err(error) => panic!("{error}"),
@@ -24,13 +31,22 @@ fn child() {
 
 fn child_command(root: &Path) -> String {
     let exe = std::env::current_exe().unwrap();
-    format!("CONTAINER_TEST_STORE={} exec {} --exact child --nocapture", root.display(), exe.display())
+    format!(
+        "CONTAINER_TEST_STORE={} exec {} --exact child --nocapture",
+        root.display(),
+        exe.display()
+    )
 }
 
 fn large() -> Vec<u8> {
     // Not to be packed, so that it takes its room everywhere.
-    let noise: Vec<u8> = (0..3_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    docker_save("large", &[files(&[("small", b"s")]), files(&[("noise", &noise)])])
+    let noise: Vec<u8> = (0..3_000_000u32)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    docker_save(
+        "large",
+        &[files(&[("small", b"s")]), files(&[("noise", &noise)])],
+    )
 }
 
 #[test]
@@ -38,7 +54,12 @@ fn a_killed_writer_leaves_nothing_that_shows() {
     let (_folder, store) = store();
     let bytes = large();
     for part in 1..8 {
-        let mut child = Command::new("sh").args(["-c", &child_command(store.root())]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = Command::new("sh")
+            .args(["-c", &child_command(store.root())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut stdin = child.stdin.take().unwrap();
         // The last round has all of the archive, so it is killed while it unpacks, or when it has ended.
         stdin.write_all(&bytes[..bytes.len() * part / 7]).unwrap();
@@ -55,7 +76,13 @@ fn a_killed_writer_leaves_nothing_that_shows() {
         for (digest, _) in store.blobs().all().unwrap() {
             store.blobs().read(&digest, u64::MAX - 1).unwrap();
         }
-        assert_eq!(std::fs::read_dir(store.root().join("work")).unwrap().count(), 0, "swept by the next one");
+        assert_eq!(
+            std::fs::read_dir(store.root().join("work"))
+                .unwrap()
+                .count(),
+            0,
+            "swept by the next one"
+        );
     }
     // Whatever was there, the next one succeeds, and what nothing needs can go.
     archive(&store, &bytes[..], "it", &Options::default()).unwrap();
@@ -79,11 +106,21 @@ fn a_full_disk_is_said_and_leaves_nothing() {
             root = root.display(),
             child = child_command(&root),
         );
-        let output = Command::new("unshare").args(["-rm", "sh", "-c", &script]).output().unwrap();
+        let output = Command::new("unshare")
+            .args(["-rm", "sh", "-c", &script])
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(ends), "{size}: {said}");
         let left = String::from_utf8(output.stdout).unwrap();
-        let shows = left.lines().filter(|path| path.contains("/work/") || path.ends_with("index.json") || path.ends_with("layer.json")).count();
+        let shows = left
+            .lines()
+            .filter(|path| {
+                path.contains("/work/")
+                    || path.ends_with("index.json")
+                    || path.ends_with("layer.json")
+            })
+            .count();
         // Blobs that were whole stay until they are pruned; nothing else is there.
         assert_eq!(shows, if ends == 10 { 3 } else { 0 }, "{size}: {left}");
     }

@@ -14,7 +14,10 @@ fn load(store: &Store, bytes: &[u8]) -> Vec<Image> {
 }
 
 fn saved(store: &Store, images: &[Image]) -> Vec<u8> {
-    let images: Vec<(Image, Vec<Reference>)> = images.iter().map(|image| (image.clone(), image.names.clone())).collect();
+    let images: Vec<(Image, Vec<Reference>)> = images
+        .iter()
+        .map(|image| (image.clone(), image.names.clone()))
+        .collect();
     let mut bytes = Vec::new();
     save::archive(store, &images, &mut bytes).unwrap();
     bytes
@@ -24,8 +27,14 @@ fn saved(store: &Store, images: &[Image]) -> Vec<u8> {
 fn what_is_saved_comes_back_with_its_digests_and_the_same_bytes() {
     let (_folder, first) = store();
     let layers = [files(&[("a", b"a")]), files(&[("b", b"b")])];
-    let packed: Vec<_> = layers.iter().map(|layer| (gzip(layer), Digest::of(layer))).collect();
-    load(&first, &archive_of(&oci_layout(Some("docker.io/library/app:1"), &packed)));
+    let packed: Vec<_> = layers
+        .iter()
+        .map(|layer| (gzip(layer), Digest::of(layer)))
+        .collect();
+    load(
+        &first,
+        &archive_of(&oci_layout(Some("docker.io/library/app:1"), &packed)),
+    );
     load(&first, &docker_save("localhost:5000/other:2", &layers[..1]));
     first.tag("app:1", &"app:2".parse().unwrap()).unwrap();
     let images = first.images().unwrap();
@@ -45,7 +54,10 @@ fn archive_of(contents: &[(String, Vec<u8>)]) -> Vec<u8> {
 #[test]
 fn what_is_saved_is_what_docker_load_reads() {
     let (_folder, first) = store();
-    load(&first, &docker_save("app:1", &[files(&[("a", b"a")]), files(&[("b", b"b")])]));
+    load(
+        &first,
+        &docker_save("app:1", &[files(&[("a", b"a")]), files(&[("b", b"b")])]),
+    );
     let images = first.images().unwrap();
     let bytes = saved(&first, &images);
     // Without the layout, only `manifest.json` is left: the way of old versions.
@@ -61,14 +73,21 @@ fn what_is_saved_is_what_docker_load_reads() {
     let (_folder, second) = store();
     load(&second, &archive_of(&old));
     let again = second.images().unwrap();
-    assert_eq!((again[0].id, &again[0].names), (images[0].id, &images[0].names));
+    assert_eq!(
+        (again[0].id, &again[0].names),
+        (images[0].id, &images[0].names)
+    );
 }
 
 #[test]
 fn a_blob_that_was_changed_by_hand_does_not_leave() {
     let (_folder, store) = store();
     let image = load(&store, &docker_save("app:1", &[files(&[("a", b"a")])])).remove(0);
-    std::fs::write(store.blobs().path(&image.layers[0].digest), vec![0; image.layers[0].size as usize]).unwrap();
+    std::fs::write(
+        store.blobs().path(&image.layers[0].digest),
+        vec![0; image.layers[0].size as usize],
+    )
+    .unwrap();
     let error = save::archive(&store, &[(image, Vec::new())], std::io::sink()).unwrap_err();
     assert!(matches!(error, Error::Digest { .. }), "{error}");
 }
@@ -79,15 +98,29 @@ fn a_root_file_system_becomes_an_image_and_the_same_one_each_time() {
     let tar = files(&[("bin/app", b"app")]);
     let settings = Settings {
         name: Some("root:1".parse().unwrap()),
-        process: Process { cmd: Some(vec!["/bin/app".into()]), ..Process::default() },
+        process: Process {
+            cmd: Some(vec!["/bin/app".into()]),
+            ..Process::default()
+        },
         ..Settings::default()
     };
-    let images = [tar.clone(), gzip(&tar), zstd(&tar)].map(|bytes| root_file_system(&store, &bytes[..], "it", &settings).unwrap());
+    let images = [tar.clone(), gzip(&tar), zstd(&tar)]
+        .map(|bytes| root_file_system(&store, &bytes[..], "it", &settings).unwrap());
     assert!(images.iter().all(|image| *image == images[0]));
     assert_eq!(images[0].config.rootfs.diff_ids, [Digest::of(&tar)]);
     let stack = store.stack(&images[0]).unwrap();
     assert_eq!(std::fs::read(stack[0].join("bin/app")).unwrap(), b"app");
-    assert_eq!(store.find("root:1").unwrap().config.config.unwrap().cmd.unwrap(), ["/bin/app"]);
+    assert_eq!(
+        store
+            .find("root:1")
+            .unwrap()
+            .config
+            .config
+            .unwrap()
+            .cmd
+            .unwrap(),
+        ["/bin/app"]
+    );
 }
 
 #[test]
@@ -100,10 +133,19 @@ fn what_is_no_root_file_system_is_refused() {
         (&tar[..2048], cut),
         (b"", cut),
         (&[0; 1024], "there is nothing in it"),
-        (&docker_save("a", &[]), "it is an archive of images, and no root file system"),
+        (
+            &docker_save("a", &[]),
+            "it is an archive of images, and no root file system",
+        ),
     ] {
         let error = root_file_system(&store, bytes, "it", &Settings::default()).unwrap_err();
         assert_eq!(error.to_string(), format!("it: {why}"));
     }
-    assert_eq!((store.images().unwrap().len(), store.blobs().all().unwrap().len()), (0, 0));
+    assert_eq!(
+        (
+            store.images().unwrap().len(),
+            store.blobs().all().unwrap().len()
+        ),
+        (0, 0)
+    );
 }

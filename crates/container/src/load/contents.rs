@@ -57,18 +57,29 @@ impl Archive {
             let path = String::from_utf8_lossy(&entry.path).into_owned();
             let path = path.strip_prefix("./").unwrap_or(&path).to_owned();
             let item = match entry.kind {
-                Kind::File if entry.parts.is_none() => Item::File(Pending::write(work, &mut tar, &format!("{what}: {path}"))?),
+                Kind::File if entry.parts.is_none() => {
+                    Item::File(Pending::write(work, &mut tar, &format!("{what}: {path}"))?)
+                }
                 // Old archives have a layer that comes twice as a link to the first.
                 Kind::Symlink => Item::Link(beside(&path, &String::from_utf8_lossy(&entry.link))),
                 Kind::HardLink => Item::Link(String::from_utf8_lossy(&entry.link).into_owned()),
                 Kind::Directory => continue,
-                _ => return Err(Error::Refused { entry: entry.name(), why: "an image archive has files and folders only".into() }),
+                _ => {
+                    return Err(Error::Refused {
+                        entry: entry.name(),
+                        why: "an image archive has files and folders only".into(),
+                    });
+                }
             };
             items.insert(path, item);
         }
         // What is packed has a checksum at its end.
-        std::io::copy(&mut tar.into_inner(), &mut std::io::sink()).map_err(Error::io(format!("reading {what}")))?;
-        Ok(Archive { items, limits: *limits })
+        std::io::copy(&mut tar.into_inner(), &mut std::io::sink())
+            .map_err(Error::io(format!("reading {what}")))?;
+        Ok(Archive {
+            items,
+            limits: *limits,
+        })
     }
 
     fn target<'a>(&'a self, path: &'a str) -> &'a str {
@@ -99,7 +110,10 @@ fn beside(path: &str, link: &str) -> String {
 
 impl Contents for Archive {
     fn has(&self, path: &str) -> bool {
-        matches!(self.items.get(self.target(path)), Some(Item::File(_) | Item::Gone(..)))
+        matches!(
+            self.items.get(self.target(path)),
+            Some(Item::File(_) | Item::Gone(..))
+        )
     }
 
     fn document(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
@@ -136,7 +150,11 @@ impl Folder<'_> {
     /// Opens it.
     pub fn open<'a>(path: &Path, work: &'a Work, limits: &Limits) -> Result<Folder<'a>> {
         let root = File::open(path).map_err(Error::io(format!("opening {}", path.display())))?;
-        Ok(Folder { root, work, limits: *limits })
+        Ok(Folder {
+            root,
+            work,
+            limits: *limits,
+        })
     }
 
     fn file(&self, path: &str) -> Result<Option<File>> {
@@ -147,12 +165,21 @@ impl Folder<'_> {
             Ok(file) => File::from(file),
             Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(None),
             Err(rustix::io::Errno::XDEV | rustix::io::Errno::LOOP) => {
-                return Err(Error::Refused { entry: path.into(), why: "it is a link that leads out of its folder".into() });
+                return Err(Error::Refused {
+                    entry: path.into(),
+                    why: "it is a link that leads out of its folder".into(),
+                });
             }
             Err(error) => return Err(Error::io(format!("opening {path}"))(error)),
         };
-        let kind = file.metadata().map_err(Error::io(format!("opening {path}")))?;
-        if kind.is_file() { Ok(Some(file)) } else { Ok(None) }
+        let kind = file
+            .metadata()
+            .map_err(Error::io(format!("opening {path}")))?;
+        if kind.is_file() {
+            Ok(Some(file))
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -162,11 +189,15 @@ impl Contents for Folder<'_> {
     }
 
     fn document(&mut self, path: &str) -> Result<Option<Vec<u8>>> {
-        self.file(path)?.map(|file| crate::blob::read_bounded(file, path, self.limits.document)).transpose()
+        self.file(path)?
+            .map(|file| crate::blob::read_bounded(file, path, self.limits.document))
+            .transpose()
     }
 
     fn take(&mut self, path: &str) -> Result<Option<Taken>> {
-        let Some(file) = self.file(path)? else { return Ok(None) };
+        let Some(file) = self.file(path)? else {
+            return Ok(None);
+        };
         let bounded = Bounded::new(file, self.limits.bytes, path);
         Ok(Some(Taken::New(Pending::write(self.work, bounded, path)?)))
     }

@@ -11,7 +11,12 @@ use crate::store::{Store, parse};
 const DEPTH: usize = 4;
 
 /// Puts the blobs of every named image into the store; of one that is there for several machines, one.
-pub fn read(store: &Store, contents: &mut impl Contents, what: &str, options: &Options) -> Result<Vec<(Descriptor, Vec<Reference>)>> {
+pub fn read(
+    store: &Store,
+    contents: &mut impl Contents,
+    what: &str,
+    options: &Options,
+) -> Result<Vec<(Descriptor, Vec<Reference>)>> {
     let list = contents.document("index.json")?.unwrap_or_default();
     let index: Index = parse(&list, &format!("{what}: index.json"))?;
     let platform = options.platform.clone().unwrap_or_else(Platform::host);
@@ -23,10 +28,21 @@ pub fn read(store: &Store, contents: &mut impl Contents, what: &str, options: &O
             continue;
         }
         any += 1;
-        let Some(manifest) = choose(store, contents, descriptor, &platform, &mut passed, DEPTH)? else { continue };
+        let Some(manifest) = choose(store, contents, descriptor, &platform, &mut passed, DEPTH)?
+        else {
+            continue;
+        };
         let names: Vec<Reference> = name_of(descriptor)?.into_iter().collect();
-        match images.iter_mut().find(|(known, _)| known.digest == manifest.digest) {
-            Some((_, known)) => known.extend(names.into_iter().filter(|name| !known.contains(name)).collect::<Vec<_>>()),
+        match images
+            .iter_mut()
+            .find(|(known, _)| known.digest == manifest.digest)
+        {
+            Some((_, known)) => known.extend(
+                names
+                    .into_iter()
+                    .filter(|name| !known.contains(name))
+                    .collect::<Vec<_>>(),
+            ),
             None => {
                 image(store, contents, &manifest, what)?;
                 images.push((manifest, names));
@@ -36,7 +52,13 @@ pub fn read(store: &Store, contents: &mut impl Contents, what: &str, options: &O
     if images.is_empty() && any > 0 {
         passed.sort();
         passed.dedup();
-        return Err(Error::malformed(what, format!("it has no image for {platform}, only for {}", passed.join(", "))));
+        return Err(Error::malformed(
+            what,
+            format!(
+                "it has no image for {platform}, only for {}",
+                passed.join(", ")
+            ),
+        ));
     }
     Ok(images)
 }
@@ -55,16 +77,29 @@ fn choose(
     passed: &mut Vec<String>,
     depth: usize,
 ) -> Result<Option<Descriptor>> {
-    if let Some(other) = descriptor.platform.as_ref().filter(|other| !platform.runs(other)) {
+    if let Some(other) = descriptor
+        .platform
+        .as_ref()
+        .filter(|other| !platform.runs(other))
+    {
         passed.push(other.to_string());
         return Ok(None);
     }
     if oci::is_manifest(&descriptor.media_type) {
-        return Ok(Some(Descriptor { annotations: Default::default(), ..descriptor.clone() }));
+        return Ok(Some(Descriptor {
+            annotations: Default::default(),
+            ..descriptor.clone()
+        }));
     }
     let what = format!("blob {}", descriptor.digest);
     if !oci::is_index(&descriptor.media_type) {
-        return Err(Error::malformed(what, format!("`{}` is not a kind of image", descriptor.media_type.escape_debug())));
+        return Err(Error::malformed(
+            what,
+            format!(
+                "`{}` is not a kind of image",
+                descriptor.media_type.escape_debug()
+            ),
+        ));
     }
     if depth == 0 {
         return Err(Error::malformed(what, "lists name lists without end"));
@@ -73,7 +108,11 @@ fn choose(
         return Err(Error::malformed(what, "it is not in the layout"));
     };
     let index: Index = parse(&bytes, &what)?;
-    for inner in index.manifests.iter().filter(|inner| !inner.platform.as_ref().is_some_and(is_attestation)) {
+    for inner in index
+        .manifests
+        .iter()
+        .filter(|inner| !inner.platform.as_ref().is_some_and(is_attestation))
+    {
         if let Some(found) = choose(store, contents, inner, platform, passed, depth - 1)? {
             return Ok(Some(found));
         }
@@ -86,33 +125,59 @@ fn path_of(descriptor: &Descriptor) -> String {
 }
 
 /// A small blob, compared with its digest.
-fn blob(contents: &mut impl Contents, descriptor: &Descriptor, limit: u64) -> Result<Option<Vec<u8>>> {
+fn blob(
+    contents: &mut impl Contents,
+    descriptor: &Descriptor,
+    limit: u64,
+) -> Result<Option<Vec<u8>>> {
     if descriptor.size > limit {
-        return Err(Error::Limit { what: format!("blob {}", descriptor.digest), limit: crate::limits::size(limit) });
+        return Err(Error::Limit {
+            what: format!("blob {}", descriptor.digest),
+            limit: crate::limits::size(limit),
+        });
     }
-    let Some(bytes) = contents.document(&path_of(descriptor))? else { return Ok(None) };
+    let Some(bytes) = contents.document(&path_of(descriptor))? else {
+        return Ok(None);
+    };
     let found = crate::Digest::of(&bytes);
     if found != descriptor.digest {
-        return Err(Error::Digest { what: path_of(descriptor), expected: descriptor.digest, found });
+        return Err(Error::Digest {
+            what: path_of(descriptor),
+            expected: descriptor.digest,
+            found,
+        });
     }
     Ok(Some(bytes))
 }
 
 /// Puts manifest, configuration and layers of one image into the store, each compared with its digest.
-fn image(store: &Store, contents: &mut impl Contents, descriptor: &Descriptor, what: &str) -> Result<()> {
-    let missing = |one: &Descriptor| Error::malformed(what, format!("blob {} is not in it", one.digest));
-    let bytes = blob(contents, descriptor, store.limits.document)?.ok_or_else(|| missing(descriptor))?;
+fn image(
+    store: &Store,
+    contents: &mut impl Contents,
+    descriptor: &Descriptor,
+    what: &str,
+) -> Result<()> {
+    let missing =
+        |one: &Descriptor| Error::malformed(what, format!("blob {} is not in it", one.digest));
+    let bytes =
+        blob(contents, descriptor, store.limits.document)?.ok_or_else(|| missing(descriptor))?;
     let manifest: Manifest = parse(&bytes, &format!("manifest {}", descriptor.digest))?;
     let bytes = match blob(contents, &manifest.config, store.limits.document)? {
         Some(bytes) => bytes,
         // Another image of the same archive brought it.
-        None => store.blobs().read(&manifest.config.digest, store.limits.document).map_err(|_| missing(&manifest.config))?,
+        None => store
+            .blobs()
+            .read(&manifest.config.digest, store.limits.document)
+            .map_err(|_| missing(&manifest.config))?,
     };
     let config: Config = parse(&bytes, &format!("configuration {}", manifest.config.digest))?;
     check_count(store, &config, manifest.layers.len(), what)?;
     for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
         if !layer.urls.is_empty() {
-            return Err(Error::malformed(format!("layer {}", layer.digest), "it is to be fetched from elsewhere, which is not done"));
+            return Err(Error::malformed(
+                format!("layer {}", layer.digest),
+                "it is to be fetched from elsewhere, which is not done",
+            ));
         }
         keep(store, contents, layer, Some(diff_id), what)?;
     }
@@ -120,20 +185,37 @@ fn image(store: &Store, contents: &mut impl Contents, descriptor: &Descriptor, w
     keep(store, contents, descriptor, None, what)
 }
 
-fn keep(store: &Store, contents: &mut impl Contents, one: &Descriptor, diff_id: Option<&crate::Digest>, what: &str) -> Result<()> {
+fn keep(
+    store: &Store,
+    contents: &mut impl Contents,
+    one: &Descriptor,
+    diff_id: Option<&crate::Digest>,
+    what: &str,
+) -> Result<()> {
     let path = path_of(one);
     match contents.take(&path)? {
         Some(Taken::New(file)) => {
             file.expect(&one.digest, &path)?;
             if file.bytes != one.size {
-                return Err(Error::malformed(path, format!("it has {} bytes, and {} were promised", file.bytes, one.size)));
+                return Err(Error::malformed(
+                    path,
+                    format!(
+                        "it has {} bytes, and {} were promised",
+                        file.bytes, one.size
+                    ),
+                ));
             }
-            diff_id.map_or(Ok(()), |diff_id| check_layer(store, &file, diff_id).map(drop))?;
+            diff_id.map_or(Ok(()), |diff_id| {
+                check_layer(store, &file, diff_id).map(drop)
+            })?;
             store.blobs().keep(file).map(drop)
         }
         Some(Taken::Before(..)) => Ok(()),
         None if store.blobs().size(&one.digest) == Some(one.size) => Ok(()),
-        None => Err(Error::malformed(what, format!("blob {} is not in it", one.digest))),
+        None => Err(Error::malformed(
+            what,
+            format!("blob {} is not in it", one.digest),
+        )),
     }
 }
 
@@ -142,5 +224,9 @@ fn name_of(descriptor: &Descriptor) -> Result<Option<Reference>> {
     if let Some(name) = descriptor.annotations.get(FULL_NAME) {
         return name.parse().map(Some);
     }
-    Ok(descriptor.annotations.get(REF_NAME).filter(|name| name.contains([':', '/'])).and_then(|name| name.parse().ok()))
+    Ok(descriptor
+        .annotations
+        .get(REF_NAME)
+        .filter(|name| name.contains([':', '/']))
+        .and_then(|name| name.parse().ok()))
 }

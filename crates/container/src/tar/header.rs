@@ -15,7 +15,11 @@ impl Header<'_> {
 
     /// The name, with the prefix that ustar has in front of it. GNU keeps times where the prefix is.
     pub fn path(&self) -> Vec<u8> {
-        let prefix = if &self.0[257..263] == b"ustar\0" { self.text(345..500) } else { b"" };
+        let prefix = if &self.0[257..263] == b"ustar\0" {
+            self.text(345..500)
+        } else {
+            b""
+        };
         match prefix {
             b"" => self.text(0..100).to_vec(),
             prefix => [prefix, b"/", self.text(0..100)].concat(),
@@ -29,10 +33,20 @@ impl Header<'_> {
 
     /// Whether the checksum is right. Some programs add signed bytes.
     pub fn checks(&self) -> bool {
-        let Some(told) = number(&self.0[148..156]) else { return false };
-        let byte = |index: usize| if (148..156).contains(&index) { b' ' } else { self.0[index] };
+        let Some(told) = number(&self.0[148..156]) else {
+            return false;
+        };
+        let byte = |index: usize| {
+            if (148..156).contains(&index) {
+                b' '
+            } else {
+                self.0[index]
+            }
+        };
         let unsigned: i64 = (0..BLOCK).map(|index| i64::from(byte(index))).sum();
-        let signed: i64 = (0..BLOCK).map(|index| i64::from(byte(index).cast_signed())).sum();
+        let signed: i64 = (0..BLOCK)
+            .map(|index| i64::from(byte(index).cast_signed()))
+            .sum();
         told == unsigned || told == signed
     }
 
@@ -47,13 +61,21 @@ pub fn number(field: &[u8]) -> Option<i64> {
     if field[0] & 0x80 != 0 {
         // The first byte has six bits of value and the sign; what does not fit into 64 bits is no size of anything.
         let negative = field[0] & 0x40 != 0;
-        let mut value = if negative { i128::from(field[0].cast_signed()) } else { i128::from(field[0] & 0x3f) };
+        let mut value = if negative {
+            i128::from(field[0].cast_signed())
+        } else {
+            i128::from(field[0] & 0x3f)
+        };
         for &byte in &field[1..] {
             value = value.checked_mul(256)?.checked_add(i128::from(byte))?;
         }
         return i64::try_from(value).ok();
     }
-    let text = field.split(|&b| b == 0).next().unwrap_or_default().trim_ascii();
+    let text = field
+        .split(|&b| b == 0)
+        .next()
+        .unwrap_or_default()
+        .trim_ascii();
     text.iter().try_fold(0i64, |value, &digit| match digit {
         b'0'..=b'7' => value.checked_mul(8)?.checked_add(i64::from(digit - b'0')),
         _ => None,
@@ -74,7 +96,10 @@ mod tests {
             (b"8\0\0\0", None),
             (b"-1\0\0", None),
             (b"\x80\0\0\0\0\0\0\x01\0\0\0\0", Some(1 << 32)),
-            (b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", Some(-1)),
+            (
+                b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+                Some(-1),
+            ),
             (b"\xbf\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", None),
         ] {
             assert_eq!(number(field), value, "{field:?}");

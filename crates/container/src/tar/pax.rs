@@ -33,14 +33,26 @@ impl Pax {
         let mut pax = Pax::default();
         // Some programs pad with NULs.
         while !records.is_empty() && records[0] != 0 {
-            let space = records.iter().take(21).position(|&b| b == b' ').ok_or("a record has no length")?;
-            let length = decimal(&records[..space]).and_then(|length| usize::try_from(length).ok()).ok_or("a record's length is no number")?;
-            let record = records.get(space + 1..length).ok_or("a record is longer than its header")?;
-            let (record, end) = record.split_at(record.len().checked_sub(1).ok_or("a record is empty")?);
+            let space = records
+                .iter()
+                .take(21)
+                .position(|&b| b == b' ')
+                .ok_or("a record has no length")?;
+            let length = decimal(&records[..space])
+                .and_then(|length| usize::try_from(length).ok())
+                .ok_or("a record's length is no number")?;
+            let record = records
+                .get(space + 1..length)
+                .ok_or("a record is longer than its header")?;
+            let (record, end) =
+                record.split_at(record.len().checked_sub(1).ok_or("a record is empty")?);
             if end != b"\n" {
                 return Err("a record does not end with its line".into());
             }
-            let equals = record.iter().position(|&b| b == b'=').ok_or("a record has no value")?;
+            let equals = record
+                .iter()
+                .position(|&b| b == b'=')
+                .ok_or("a record has no value")?;
             pax.take(&record[..equals], &record[equals + 1..])?;
             records = &records[length..];
         }
@@ -48,8 +60,15 @@ impl Pax {
     }
 
     fn take(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let number = || decimal(value).ok_or_else(|| format!("`{}` is no number", String::from_utf8_lossy(key)));
-        let id = || number().and_then(|id| u32::try_from(id).map_err(|_| format!("`{}` is too large", String::from_utf8_lossy(key))));
+        let number = || {
+            decimal(value).ok_or_else(|| format!("`{}` is no number", String::from_utf8_lossy(key)))
+        };
+        let id = || {
+            number().and_then(|id| {
+                u32::try_from(id)
+                    .map_err(|_| format!("`{}` is too large", String::from_utf8_lossy(key)))
+            })
+        };
         match key {
             b"path" => self.path = Some(value.to_vec()),
             b"linkpath" => self.link = Some(value.to_vec()),
@@ -62,8 +81,13 @@ impl Pax {
             b"GNU.sparse.name" => self.sparse_name = Some(value.to_vec()),
             b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => self.sparse_map.push(number()?),
             b"GNU.sparse.map" => {
-                let numbers = value.split(|&b| b == b',').filter(|number| !number.is_empty());
-                self.sparse_map = numbers.map(decimal).collect::<Option<_>>().ok_or("`GNU.sparse.map` is no list of numbers")?;
+                let numbers = value
+                    .split(|&b| b == b',')
+                    .filter(|number| !number.is_empty());
+                self.sparse_map = numbers
+                    .map(decimal)
+                    .collect::<Option<_>>()
+                    .ok_or("`GNU.sparse.map` is no list of numbers")?;
             }
             _ => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
@@ -99,7 +123,9 @@ fn time(text: &[u8]) -> Option<(i64, u32)> {
         if !fraction.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        nanoseconds = (0..9).fold(0, |value, at| value * 10 + fraction.get(at).map_or(0, |digit| u32::from(digit - b'0')));
+        nanoseconds = (0..9).fold(0, |value, at| {
+            value * 10 + fraction.get(at).map_or(0, |digit| u32::from(digit - b'0'))
+        });
     }
     Some(match (negative, nanoseconds) {
         (false, _) => (seconds, nanoseconds),
@@ -114,7 +140,9 @@ mod tests {
 
     #[test]
     fn records_are_read() {
-        let pax = Pax::parse(b"16 path=a=b c\nd\n20 mtime=-12.500000\n27 SCHILY.xattr.user.a=\0\n\xff\n").unwrap();
+        let pax =
+            Pax::parse(b"16 path=a=b c\nd\n20 mtime=-12.500000\n27 SCHILY.xattr.user.a=\0\n\xff\n")
+                .unwrap();
         assert_eq!(pax.path.as_deref(), Some(&b"a=b c\nd"[..]));
         assert_eq!(pax.mtime, Some((-13, 500_000_000)));
         assert_eq!(pax.xattrs, [(b"user.a".to_vec(), b"\0\n\xff".to_vec())]);
@@ -126,7 +154,10 @@ mod tests {
             (&b"path=a\n"[..], "a record has no length"),
             (b"x path=a\n", "a record's length is no number"),
             (b"99 path=a\n", "a record is longer than its header"),
-            (b"18446744073709551615 a=b\n", "a record is longer than its header"),
+            (
+                b"18446744073709551615 a=b\n",
+                "a record is longer than its header",
+            ),
             (b"1 path=a\n", "a record is longer than its header"),
             (b"3 path=a\n", "a record does not end with its line"),
             (b"2 path=a\n", "a record is empty"),
@@ -136,7 +167,12 @@ mod tests {
             (b"11 size=-1\n", "`size` is no number"),
             (b"18 uid=4294967296\n", "`uid` is too large"),
         ] {
-            assert_eq!(Pax::parse(records).map(|_| ()), Err(why.to_owned()), "{:?}", String::from_utf8_lossy(records));
+            assert_eq!(
+                Pax::parse(records).map(|_| ()),
+                Err(why.to_owned()),
+                "{:?}",
+                String::from_utf8_lossy(records)
+            );
         }
     }
 }

@@ -77,7 +77,16 @@ pub struct Reader<R> {
 impl<R: Read> Reader<R> {
     /// `what` is named in errors.
     pub fn new(input: R, what: impl Into<String>, limits: Limits) -> Reader<R> {
-        Reader { input, what: what.into(), limits, entries: 0, data: 0, padding: 0, ended: false, marked: false }
+        Reader {
+            input,
+            what: what.into(),
+            limits,
+            entries: 0,
+            data: 0,
+            padding: 0,
+            ended: false,
+            marked: false,
+        }
     }
 
     /// Whether the archive's end was marked; without the mark it may have been cut off between two entries.
@@ -112,20 +121,38 @@ impl<R: Read> Reader<R> {
             };
             let header = Header(&block);
             if !header.checks() {
-                return Err(self.malformed("it is not a tar archive, or damaged: the checksum of a header is wrong"));
+                return Err(self.malformed(
+                    "it is not a tar archive, or damaged: the checksum of a header is wrong",
+                ));
             }
-            let stored = header.number(124..136).and_then(|size| u64::try_from(size).ok()).ok_or_else(|| self.malformed("a size is no number"))?;
+            let stored = header
+                .number(124..136)
+                .and_then(|size| u64::try_from(size).ok())
+                .ok_or_else(|| self.malformed("a size is no number"))?;
             match header.kind() {
-                b'x' => pax = Some(Pax::parse(&self.extended(stored)?).map_err(|why| self.malformed(why))?),
+                b'x' => {
+                    pax = Some(
+                        Pax::parse(&self.extended(stored)?).map_err(|why| self.malformed(why))?,
+                    )
+                }
                 // Speaks of all entries at once: nothing that a layer's file system could show.
                 b'g' => drop(self.extended(stored)?),
                 b'L' => long_path = Some(trim_nul(self.extended(stored)?)),
                 b'K' => long_link = Some(trim_nul(self.extended(stored)?)),
                 _ => {
-                    let entry = self.entry(&header, stored, pax.unwrap_or_default(), long_path, long_link)?;
+                    let entry = self.entry(
+                        &header,
+                        stored,
+                        pax.unwrap_or_default(),
+                        long_path,
+                        long_link,
+                    )?;
                     self.entries += 1;
                     if self.entries > self.limits.entries {
-                        return Err(Error::Limit { what: self.what.clone(), limit: format!("{} entries", self.limits.entries) });
+                        return Err(Error::Limit {
+                            what: self.what.clone(),
+                            limit: format!("{} entries", self.limits.entries),
+                        });
                     }
                     return Ok(Some(entry));
                 }
@@ -135,13 +162,30 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    fn entry(&mut self, header: &Header, stored: u64, pax: Pax, path: Option<Vec<u8>>, link: Option<Vec<u8>>) -> Result<Entry> {
+    fn entry(
+        &mut self,
+        header: &Header,
+        stored: u64,
+        pax: Pax,
+        path: Option<Vec<u8>>,
+        link: Option<Vec<u8>>,
+    ) -> Result<Entry> {
         let stored = pax.size.unwrap_or(stored);
-        let path = pax.sparse_name.or(pax.path).or(path).unwrap_or_else(|| header.path());
-        let link = pax.link.or(link).unwrap_or_else(|| header.text(157..257).to_vec());
+        let path = pax
+            .sparse_name
+            .or(pax.path)
+            .or(path)
+            .unwrap_or_else(|| header.path());
+        let link = pax
+            .link
+            .or(link)
+            .unwrap_or_else(|| header.text(157..257).to_vec());
         for (text, is) in [(&path, "a path"), (&link, "a link's target")] {
             if text.len() > self.limits.path {
-                return Err(Error::Limit { what: format!("{}: {is}", self.what), limit: size(self.limits.path as u64) });
+                return Err(Error::Limit {
+                    what: format!("{}: {is}", self.what),
+                    limit: size(self.limits.path as u64),
+                });
             }
             if text.contains(&0) {
                 return Err(self.malformed(format!("{is} has a NUL")));
@@ -159,23 +203,47 @@ impl<R: Read> Reader<R> {
             b'6' => Kind::Fifo,
             other => {
                 let entry = String::from_utf8_lossy(&path).escape_debug().collect();
-                return Err(Error::Refused { entry, why: format!("entries of type `{}` are not known", char::from(other).escape_debug()) });
+                return Err(Error::Refused {
+                    entry,
+                    why: format!(
+                        "entries of type `{}` are not known",
+                        char::from(other).escape_debug()
+                    ),
+                });
             }
         };
         // Only files have data, also one that is meant as a folder; a size of others is an old program's habit.
-        let stored = if matches!(header.kind(), 0 | b'0' | b'7' | b'S') { stored } else { 0 };
+        let stored = if matches!(header.kind(), 0 | b'0' | b'7' | b'S') {
+            stored
+        } else {
+            0
+        };
         if stored > self.limits.bytes {
-            return Err(Error::Limit { what: self.what.clone(), limit: size(self.limits.bytes) });
+            return Err(Error::Limit {
+                what: self.what.clone(),
+                limit: size(self.limits.bytes),
+            });
         }
         self.data = stored;
         self.padding = (BLOCK as u64 - stored % BLOCK as u64) % BLOCK as u64;
         let field = |range: std::ops::Range<usize>, what: &str| {
-            let found = header.number(range).and_then(|value| u32::try_from(value).ok());
+            let found = header
+                .number(range)
+                .and_then(|value| u32::try_from(value).ok());
             found.ok_or_else(|| self.malformed(format!("{what} of an entry is no number")))
         };
-        let mtime = header.number(136..148).ok_or_else(|| self.malformed("the time of an entry is no number"))?;
+        let mtime = header
+            .number(136..148)
+            .ok_or_else(|| self.malformed("the time of an entry is no number"))?;
         let is_device = matches!(kind, Kind::CharacterDevice | Kind::BlockDevice);
-        let device = if is_device { (field(329..337, "the device")?, field(337..345, "the device")?) } else { (0, 0) };
+        let device = if is_device {
+            (
+                field(329..337, "the device")?,
+                field(337..345, "the device")?,
+            )
+        } else {
+            (0, 0)
+        };
         let mut entry = Entry {
             path,
             kind,
@@ -190,16 +258,25 @@ impl<R: Read> Reader<R> {
             parts: None,
         };
         let parts = if header.kind() == b'S' {
-            entry.size = header.number(483..495).and_then(|size| u64::try_from(size).ok()).ok_or_else(|| self.malformed("a size is no number"))?;
+            entry.size = header
+                .number(483..495)
+                .and_then(|size| u64::try_from(size).ok())
+                .ok_or_else(|| self.malformed("a size is no number"))?;
             Some(self.old_map(header)?)
         } else if let (Kind::File, Some(real)) = (kind, pax.sparse_size) {
             entry.size = real;
-            Some(if pax.sparse_major == Some(1) { self.map_in_data()? } else { sparse::pairs(&pax.sparse_map).map_err(|why| self.malformed(why))? })
+            Some(if pax.sparse_major == Some(1) {
+                self.map_in_data()?
+            } else {
+                sparse::pairs(&pax.sparse_map).map_err(|why| self.malformed(why))?
+            })
         } else {
             None
         };
         if let Some(parts) = parts {
-            entry.parts = Some(sparse::check(parts, self.data, entry.size).map_err(|why| self.malformed(why))?);
+            entry.parts = Some(
+                sparse::check(parts, self.data, entry.size).map_err(|why| self.malformed(why))?,
+            );
         }
         Ok(entry)
     }
@@ -213,7 +290,9 @@ impl<R: Read> Reader<R> {
                 if field[12] == 0 && field[0] == 0 {
                     break;
                 }
-                let number = |field: &[u8]| super::header::number(field).and_then(|value| u64::try_from(value).ok());
+                let number = |field: &[u8]| {
+                    super::header::number(field).and_then(|value| u64::try_from(value).ok())
+                };
                 parts.push((number(&field[..12])?, number(&field[12..])?));
             }
             Some(())
@@ -225,7 +304,9 @@ impl<R: Read> Reader<R> {
         while more {
             left = left.checked_sub(1).ok_or_else(|| self.header_too_large())?;
             let mut block = [0; BLOCK];
-            self.input.read_exact(&mut block).map_err(cut_off(&self.what))?;
+            self.input
+                .read_exact(&mut block)
+                .map_err(cut_off(&self.what))?;
             take(&block[..504], 21).ok_or_else(|| Error::malformed(self.what.clone(), bad))?;
             more = block[504] != 0;
         }
@@ -240,15 +321,22 @@ impl<R: Read> Reader<R> {
         let mut left = self.limits.header / BLOCK as u64;
         while wanted.is_none_or(|wanted| (numbers.len() as u64) < wanted) {
             left = left.checked_sub(1).ok_or_else(|| self.header_too_large())?;
-            self.data = self.data.checked_sub(BLOCK as u64).ok_or_else(|| self.malformed("a map of holes is longer than its file"))?;
+            self.data = self
+                .data
+                .checked_sub(BLOCK as u64)
+                .ok_or_else(|| self.malformed("a map of holes is longer than its file"))?;
             let mut block = [0; BLOCK];
-            self.input.read_exact(&mut block).map_err(cut_off(&self.what))?;
+            self.input
+                .read_exact(&mut block)
+                .map_err(cut_off(&self.what))?;
             for byte in block {
                 if byte != b'\n' {
                     line.push(byte);
                     continue;
                 }
-                let number = decimal(&line).ok_or_else(|| self.malformed("a map of holes has something that is no number"))?;
+                let number = decimal(&line).ok_or_else(|| {
+                    self.malformed("a map of holes has something that is no number")
+                })?;
                 line.clear();
                 match wanted {
                     None => wanted = Some(number.saturating_mul(2)),
@@ -263,7 +351,10 @@ impl<R: Read> Reader<R> {
     }
 
     fn header_too_large(&self) -> Error {
-        Error::Limit { what: format!("{}: an extended header", self.what), limit: size(self.limits.header) }
+        Error::Limit {
+            what: format!("{}: an extended header", self.what),
+            limit: size(self.limits.header),
+        }
     }
 
     /// The data of an extended header.
@@ -272,7 +363,9 @@ impl<R: Read> Reader<R> {
             return Err(self.header_too_large());
         }
         let mut bytes = vec![0; length as usize];
-        self.input.read_exact(&mut bytes).map_err(cut_off(&self.what))?;
+        self.input
+            .read_exact(&mut bytes)
+            .map_err(cut_off(&self.what))?;
         self.data = 0;
         self.padding = (BLOCK as u64 - length % BLOCK as u64) % BLOCK as u64;
         Ok(bytes)
@@ -281,7 +374,8 @@ impl<R: Read> Reader<R> {
     /// Passes over what is left of an entry.
     fn skip(&mut self) -> Result<()> {
         let left = self.data + self.padding;
-        let passed = io::copy(&mut self.input.by_ref().take(left), &mut io::sink()).map_err(self.reading())?;
+        let passed = io::copy(&mut self.input.by_ref().take(left), &mut io::sink())
+            .map_err(self.reading())?;
         if passed < left {
             return Err(self.malformed("it is cut off"));
         }
@@ -320,7 +414,9 @@ impl<R: Read> Reader<R> {
 /// Data of the entry that [`Reader::next_entry`] gave last: parts of a sparse file without its holes.
 impl<R: Read> Read for Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let room = usize::try_from(self.data).unwrap_or(usize::MAX).min(buffer.len());
+        let room = usize::try_from(self.data)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
         if room == 0 {
             return Ok(0);
         }

@@ -11,11 +11,16 @@ pub fn check(parts: Vec<Part>, stored: u64, size: u64) -> Result<Vec<Part>, Stri
         if offset < end {
             return Err("parts of a sparse file overlap or are not in order".into());
         }
-        end = offset.checked_add(length).filter(|&end| end <= size).ok_or("a part of a sparse file lies behind its end")?;
+        end = offset
+            .checked_add(length)
+            .filter(|&end| end <= size)
+            .ok_or("a part of a sparse file lies behind its end")?;
         sum += length;
     }
     if sum != stored {
-        return Err(format!("parts of a sparse file are {sum} bytes, and {stored} are stored"));
+        return Err(format!(
+            "parts of a sparse file are {sum} bytes, and {stored} are stored"
+        ));
     }
     Ok(parts)
 }
@@ -26,7 +31,10 @@ pub fn pairs(numbers: &[u64]) -> Result<Vec<Part>, String> {
     if !rest.is_empty() {
         return Err("a map of holes has half a part".into());
     }
-    Ok(pairs.iter().map(|&[offset, length]| (offset, length)).collect())
+    Ok(pairs
+        .iter()
+        .map(|&[offset, length]| (offset, length))
+        .collect())
 }
 
 #[cfg(test)]

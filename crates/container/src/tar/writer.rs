@@ -32,15 +32,24 @@ impl<W: Write> Writer<W> {
             if id > SEVEN {
                 record(&mut pax, key.as_bytes(), id.to_string().as_bytes());
             }
-            octal(&mut header[range], u64::from(if id > SEVEN { 0 } else { id }));
+            octal(
+                &mut header[range],
+                u64::from(if id > SEVEN { 0 } else { id }),
+            );
         }
-        let size = if entry.kind == Kind::File { entry.size } else { 0 };
+        let size = if entry.kind == Kind::File {
+            entry.size
+        } else {
+            0
+        };
         if size > ELEVEN {
             record(&mut pax, b"size", size.to_string().as_bytes());
         }
         octal(&mut header[124..136], if size > ELEVEN { 0 } else { size });
         let (seconds, nanoseconds) = entry.mtime;
-        let whole = u64::try_from(seconds).ok().filter(|&seconds| seconds <= ELEVEN);
+        let whole = u64::try_from(seconds)
+            .ok()
+            .filter(|&seconds| seconds <= ELEVEN);
         if nanoseconds != 0 || whole.is_none() {
             record(&mut pax, b"mtime", time(seconds, nanoseconds).as_bytes());
         }
@@ -78,7 +87,10 @@ impl<W: Write> Writer<W> {
         self.block(&mut header)?;
         let written = io::copy(&mut data.by_ref().take(size), &mut self.output)?;
         if written < size {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a file is shorter than its entry says"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "a file is shorter than its entry says",
+            ));
         }
         self.pad(size)
     }
@@ -167,22 +179,48 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let mut entries = vec![
-            Entry { size: 3, mtime: (-13, 500_000_000), ..entry("a", Kind::File) },
-            Entry { uid: u32::MAX - 1, gid: 1 << 30, mtime: (1 << 40, 1), ..entry("d/", Kind::Directory) },
-            Entry { link: "ü".repeat(80).into_bytes(), ..entry(&"x/".repeat(90), Kind::Symlink) },
-            Entry { link: b"a".to_vec(), ..entry("b", Kind::HardLink) },
-            Entry { device: (5, 1), ..entry("c", Kind::CharacterDevice) },
-            Entry { device: (8, 300), ..entry("e", Kind::BlockDevice) },
+            Entry {
+                size: 3,
+                mtime: (-13, 500_000_000),
+                ..entry("a", Kind::File)
+            },
+            Entry {
+                uid: u32::MAX - 1,
+                gid: 1 << 30,
+                mtime: (1 << 40, 1),
+                ..entry("d/", Kind::Directory)
+            },
+            Entry {
+                link: "ü".repeat(80).into_bytes(),
+                ..entry(&"x/".repeat(90), Kind::Symlink)
+            },
+            Entry {
+                link: b"a".to_vec(),
+                ..entry("b", Kind::HardLink)
+            },
+            Entry {
+                device: (5, 1),
+                ..entry("c", Kind::CharacterDevice)
+            },
+            Entry {
+                device: (8, 300),
+                ..entry("e", Kind::BlockDevice)
+            },
             entry("f", Kind::Fifo),
         ];
         // Every length of a record around where its own length gets a digit more.
         for length in (80..110).chain(980..1_010) {
             let xattrs = vec![(b"user.a".to_vec(), vec![b'='; length])];
-            entries.push(Entry { xattrs, ..entry("g", Kind::Fifo) });
+            entries.push(Entry {
+                xattrs,
+                ..entry("g", Kind::Fifo)
+            });
         }
         let write = || {
             let mut writer = Writer::new(Vec::new());
-            entries.iter().for_each(|entry| writer.append(entry, &b"abc"[..]).unwrap());
+            entries
+                .iter()
+                .for_each(|entry| writer.append(entry, &b"abc"[..]).unwrap());
             writer.finish().unwrap()
         };
         let bytes = write();
@@ -198,7 +236,16 @@ mod tests {
     #[test]
     fn every_cut_is_noticed_except_between_entries() {
         let mut writer = Writer::new(Vec::new());
-        writer.append(&Entry { size: 600, path: vec![b'p'; 200], ..entry("", Kind::File) }, &[1; 600][..]).unwrap();
+        writer
+            .append(
+                &Entry {
+                    size: 600,
+                    path: vec![b'p'; 200],
+                    ..entry("", Kind::File)
+                },
+                &[1; 600][..],
+            )
+            .unwrap();
         let bytes = writer.finish().unwrap();
         for length in 1..bytes.len() - 1024 {
             let mut reader = Reader::new(&bytes[..length], "it", Limits::default());

@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 
-use rustix::fs::{AtFlags, Gid, Timespec, Timestamps, Uid, XattrFlags, chownat, fsetxattr, futimens, utimensat};
+use rustix::fs::{
+    AtFlags, Gid, Timespec, Timestamps, Uid, XattrFlags, chownat, fsetxattr, futimens, utimensat,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -41,17 +43,35 @@ impl Unpacker<'_> {
     /// A path has something else now.
     pub(super) fn forget(&mut self, path: &[u8], below: Option<&[u8]>) {
         let (path, below) = (key(path), below.map(key));
-        self.done.records.retain(|one, _| *one != path && !below.as_ref().is_some_and(|below| one.starts_with(below)));
+        self.done.records.retain(|one, _| {
+            *one != path && !below.as_ref().is_some_and(|below| one.starts_with(below))
+        });
     }
 
     /// Gives a path to its owner. For an ordinary user all is theirs: inside a container that is user 0.
-    pub(super) fn owner(&mut self, parent: BorrowedFd, name: &OsStr, path: &[u8], (uid, gid): (u32, u32)) -> Result<()> {
+    pub(super) fn owner(
+        &mut self,
+        parent: BorrowedFd,
+        name: &OsStr,
+        path: &[u8],
+        (uid, gid): (u32, u32),
+    ) -> Result<()> {
         if self.privileged {
-            match chownat(parent, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW) {
+            match chownat(
+                parent,
+                name,
+                Some(Uid::from_raw(uid)),
+                Some(Gid::from_raw(gid)),
+                AtFlags::SYMLINK_NOFOLLOW,
+            ) {
                 Ok(()) => return Ok(()),
                 // Ids that are not mapped here.
                 Err(Errno::PERM | Errno::INVAL) => {}
-                Err(error) => return Err(Error::io(format!("giving {} to its owner", key(path)))(error)),
+                Err(error) => {
+                    return Err(Error::io(format!("giving {} to its owner", key(path)))(
+                        error,
+                    ));
+                }
             }
         }
         if (uid, gid) != (0, 0) || self.done.records.contains_key(&key(path)) {
@@ -61,17 +81,35 @@ impl Unpacker<'_> {
     }
 
     /// Sets extended attributes. Those of overlayfs itself are not the layer's to set: they would move files in the stack.
-    pub(super) fn xattrs(&mut self, file: BorrowedFd, path: &[u8], xattrs: &[(Vec<u8>, Vec<u8>)], entry: &Entry) -> Result<()> {
+    pub(super) fn xattrs(
+        &mut self,
+        file: BorrowedFd,
+        path: &[u8],
+        xattrs: &[(Vec<u8>, Vec<u8>)],
+        entry: &Entry,
+    ) -> Result<()> {
         for (name, value) in xattrs.iter().filter(|(name, _)| !is_overlay(name)) {
             let set = if is_settable(name) {
-                fsetxattr(file, OsStr::new(&*String::from_utf8_lossy(name)), value, XattrFlags::empty())
+                fsetxattr(
+                    file,
+                    OsStr::new(&*String::from_utf8_lossy(name)),
+                    value,
+                    XattrFlags::empty(),
+                )
             } else {
                 Err(Errno::NOTSUP)
             };
             match set {
                 Ok(()) => {}
-                Err(Errno::PERM | Errno::NOTSUP | Errno::INVAL | Errno::ACCESS) => self.record_xattrs(path, &[(name.clone(), value.clone())]),
-                Err(error) => return Err(Error::io(format!("setting an attribute of {}", entry.name()))(error)),
+                Err(Errno::PERM | Errno::NOTSUP | Errno::INVAL | Errno::ACCESS) => {
+                    self.record_xattrs(path, &[(name.clone(), value.clone())])
+                }
+                Err(error) => {
+                    return Err(Error::io(format!(
+                        "setting an attribute of {}",
+                        entry.name()
+                    ))(error));
+                }
             }
         }
         Ok(())
@@ -91,12 +129,21 @@ fn is_overlay(name: &[u8]) -> bool {
 
 /// Labels of this machine's own security modules are not for strangers to set.
 fn is_settable(name: &[u8]) -> bool {
-    name.is_ascii() && (name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") || name == b"security.capability")
+    name.is_ascii()
+        && (name.starts_with(b"user.")
+            || name.starts_with(b"system.posix_acl_")
+            || name == b"security.capability")
 }
 
 fn times((seconds, nanoseconds): (i64, u32)) -> Timestamps {
-    let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
-    Timestamps { last_access: time, last_modification: time }
+    let time = Timespec {
+        tv_sec: seconds,
+        tv_nsec: nanoseconds.into(),
+    };
+    Timestamps {
+        last_access: time,
+        last_modification: time,
+    }
 }
 
 pub(super) fn set_time(parent: BorrowedFd, name: &OsStr, mtime: (i64, u32)) -> Result<(), Errno> {

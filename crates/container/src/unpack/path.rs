@@ -7,7 +7,10 @@ const LONGEST: usize = 255;
 
 /// The names of a path. A leading `/` means the layer's own root, as everywhere; `..` means nothing good.
 pub fn clean<'a>(path: &'a [u8], limits: &Limits) -> Result<Vec<&'a [u8]>, String> {
-    let names: Vec<&[u8]> = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty() && *name != b".").collect();
+    let names: Vec<&[u8]> = path
+        .split(|&byte| byte == b'/')
+        .filter(|name| !name.is_empty() && *name != b".")
+        .collect();
     if names.contains(&&b".."[..]) {
         return Err("`..` would lead out of the layer".into());
     }
@@ -33,7 +36,9 @@ pub enum Whiteout<'a> {
 
 /// Reads a name. Errors are sentences.
 pub fn whiteout(name: &[u8]) -> Result<Option<Whiteout<'_>>, String> {
-    let Some(hidden) = name.strip_prefix(b".wh.") else { return Ok(None) };
+    let Some(hidden) = name.strip_prefix(b".wh.") else {
+        return Ok(None);
+    };
     match hidden {
         b".wh..opq" => Ok(Some(Whiteout::Opaque)),
         b"" | b"." | b".." => Err("a whiteout has to name what it hides".into()),
@@ -48,12 +53,32 @@ mod tests {
 
     #[test]
     fn paths_stay_inside() {
-        let limits = Limits { depth: 3, ..Limits::default() };
-        let join = |path: &str| clean(path.as_bytes(), &limits).map(|names| String::from_utf8(names.join(&b'/')).unwrap());
-        for (path, names) in [("./a//b/", "a/b"), ("/etc/passwd", "etc/passwd"), ("/", ""), ("...", "..."), ("a/..b", "a/..b")] {
+        let limits = Limits {
+            depth: 3,
+            ..Limits::default()
+        };
+        let join = |path: &str| {
+            clean(path.as_bytes(), &limits)
+                .map(|names| String::from_utf8(names.join(&b'/')).unwrap())
+        };
+        for (path, names) in [
+            ("./a//b/", "a/b"),
+            ("/etc/passwd", "etc/passwd"),
+            ("/", ""),
+            ("...", "..."),
+            ("a/..b", "a/..b"),
+        ] {
             assert_eq!(join(path).as_deref(), Ok(names));
         }
-        for path in ["..", "../a", "a/../../b", "a/..", "/..", "a/b/c/d", &"n".repeat(256)] {
+        for path in [
+            "..",
+            "../a",
+            "a/../../b",
+            "a/..",
+            "/..",
+            "a/b/c/d",
+            &"n".repeat(256),
+        ] {
             assert!(join(path).is_err(), "{path}");
         }
     }

@@ -1,6 +1,10 @@
 //! Images made in the test: no file of anybody else is needed.
 #![allow(dead_code, reason = "each test program uses its part")]
-#![allow(clippy::unwrap_used, missing_docs, reason = "a fixture that cannot be made is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a fixture that cannot be made is a failed test"
+)]
 
 use std::io::Write;
 use std::path::Path;
@@ -10,7 +14,11 @@ use container::{Digest, Store};
 use serde_json::json;
 
 pub fn entry(path: &str, kind: Kind) -> Entry {
-    let mode = if kind == Kind::Directory { 0o755 } else { 0o644 };
+    let mode = if kind == Kind::Directory {
+        0o755
+    } else {
+        0o644
+    };
     Entry {
         path: path.into(),
         kind,
@@ -27,14 +35,20 @@ pub fn entry(path: &str, kind: Kind) -> Entry {
 }
 
 pub fn link(path: &str, kind: Kind, target: &str) -> Entry {
-    Entry { link: target.into(), ..entry(path, kind) }
+    Entry {
+        link: target.into(),
+        ..entry(path, kind)
+    }
 }
 
 /// A tar of entries with their data.
 pub fn tar(entries: &[(Entry, &[u8])]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     for (entry, data) in entries {
-        let entry = Entry { size: data.len() as u64, ..entry.clone() };
+        let entry = Entry {
+            size: data.len() as u64,
+            ..entry.clone()
+        };
         writer.append(&entry, *data).unwrap();
     }
     writer.finish().unwrap()
@@ -42,7 +56,10 @@ pub fn tar(entries: &[(Entry, &[u8])]) -> Vec<u8> {
 
 /// A tar of files.
 pub fn files(files: &[(&str, &[u8])]) -> Vec<u8> {
-    tar(&files.iter().map(|(path, data)| (entry(path, Kind::File), *data)).collect::<Vec<_>>())
+    tar(&files
+        .iter()
+        .map(|(path, data)| (entry(path, Kind::File), *data))
+        .collect::<Vec<_>>())
 }
 
 pub fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -71,10 +88,18 @@ pub fn docker_save(name: &str, layers: &[Vec<u8>]) -> Vec<u8> {
     let diff_ids: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
     let config = config(&diff_ids);
     let config_name = format!("{}.json", Digest::of(&config).hex());
-    let names: Vec<String> = (0..layers.len()).map(|at| format!("{at}/layer.tar")).collect();
-    let manifest = json!([{"Config": config_name, "RepoTags": [name], "Layers": names}]).to_string();
+    let names: Vec<String> = (0..layers.len())
+        .map(|at| format!("{at}/layer.tar"))
+        .collect();
+    let manifest =
+        json!([{"Config": config_name, "RepoTags": [name], "Layers": names}]).to_string();
     let mut all: Vec<(&str, &[u8])> = vec![(&config_name, &config)];
-    all.extend(names.iter().zip(layers).map(|(name, layer)| (name.as_str(), &layer[..])));
+    all.extend(
+        names
+            .iter()
+            .zip(layers)
+            .map(|(name, layer)| (name.as_str(), &layer[..])),
+    );
     all.push(("manifest.json", manifest.as_bytes()));
     files(&all)
 }
@@ -95,16 +120,34 @@ pub fn oci_layout(name: Option<&str>, layers: &[(Vec<u8>, Digest)]) -> Vec<(Stri
     if let Some(name) = name {
         descriptor["annotations"] = json!({ container::oci::FULL_NAME: name });
     }
-    let index = json!({"schemaVersion": 2, "manifests": [descriptor]}).to_string().into_bytes();
-    let blob = |bytes: &[u8]| (format!("blobs/sha256/{}", Digest::of(bytes).hex()), bytes.to_vec());
-    let mut all = vec![("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec()), ("index.json".into(), index)];
+    let index = json!({"schemaVersion": 2, "manifests": [descriptor]})
+        .to_string()
+        .into_bytes();
+    let blob = |bytes: &[u8]| {
+        (
+            format!("blobs/sha256/{}", Digest::of(bytes).hex()),
+            bytes.to_vec(),
+        )
+    };
+    let mut all = vec![
+        (
+            "oci-layout".into(),
+            br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec(),
+        ),
+        ("index.json".into(), index),
+    ];
     all.extend([blob(&manifest), blob(&config)]);
     all.extend(layers.iter().map(|(bytes, _)| blob(bytes)));
     all
 }
 
 pub fn archive(contents: &[(String, Vec<u8>)]) -> Vec<u8> {
-    files(&contents.iter().map(|(path, data)| (path.as_str(), &data[..])).collect::<Vec<_>>())
+    files(
+        &contents
+            .iter()
+            .map(|(path, data)| (path.as_str(), &data[..]))
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// Every file below a folder, to see that nothing is left.
@@ -117,7 +160,14 @@ pub fn all_files(folder: &Path) -> Vec<String> {
             if entry.file_type().unwrap().is_dir() {
                 folders.push(entry.path());
             }
-            all.push(entry.path().strip_prefix(folder).unwrap().display().to_string());
+            all.push(
+                entry
+                    .path()
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .display()
+                    .to_string(),
+            );
         }
     }
     all.sort();

@@ -304,7 +304,9 @@ fn import(store: &Store, arguments: &ImportArgs, output: &Output) -> Result {
     };
     let (input, what) = input(&arguments.file)?;
     let image = root_file_system(store, input, &what, &settings).map_err(|error| match &error {
-        Error::Malformed { why, .. } if why.contains("archive of images") => failure(&error).hint(format!("vpclab images load {}", arguments.file.display())),
+        Error::Malformed { why, .. } if why.contains("archive of images") => {
+            failure(&error).hint(format!("vpclab images load {}", arguments.file.display()))
+        }
         _ => failure(&error),
     })?;
     match output.format {
@@ -326,7 +328,9 @@ fn inspect(store: &Store, arguments: &ImageArgs, output: &Output) -> Result {
             .layers
             .iter()
             .zip(&image.config.rootfs.diff_ids)
-            .map(|(layer, diff_id)| json!({"digest": layer.digest, "diff_id": diff_id, "media_type": layer.media_type, "size": layer.size}))
+            .map(|(layer, diff_id)| {
+                json!({"digest": layer.digest, "diff_id": diff_id, "media_type": layer.media_type, "size": layer.size})
+            })
             .collect(),
     );
     output.json(&value)?;
@@ -385,7 +389,8 @@ fn history(store: &Store, arguments: &ImageArgs, output: &Output) -> Result {
         }));
     }
     // Layers that no step speaks of are there all the same.
-    steps.extend(layers.map(|layer| json!({"created": null, "created_by": null, "size": layer.size, "layer": layer.digest, "comment": null})));
+    let unknown = |size, digest| json!({"created": null, "created_by": null, "size": size, "layer": digest, "comment": null});
+    steps.extend(layers.map(|layer| unknown(layer.size, layer.digest)));
     steps.reverse();
     if output.format == Format::Json {
         output.json(&steps)?;
@@ -490,7 +495,9 @@ fn failure(error: &Error) -> Failure {
         Error::Malformed { .. } | Error::Refused { .. } | Error::Digest { .. } | Error::Limit { .. } => (USAGE, None),
         Error::NoBlob(_) => (ENVIRONMENT, Some("somebody changed the store by hand; load the image again".into())),
         Error::InUse { .. } => (ENVIRONMENT, Some("another command adds or removes images; try again when it has ended".into())),
-        Error::Io { .. } if error.is_full() => (ENVIRONMENT, Some("vpclab images prune frees what no image has; nothing half-made was kept".into())),
+        Error::Io { .. } if error.is_full() => {
+            (ENVIRONMENT, Some("vpclab images prune frees what no image has; nothing half-made was kept".into()))
+        }
         Error::Io { .. } => (ENVIRONMENT, None),
     };
     Failure { code, message: error.to_string(), hint }
