@@ -403,10 +403,10 @@ impl Store {
         if is_deleted {
             removed.deleted.push(image.id);
             // While somebody adds an image nothing can be collected; `prune` does it later.
-            if let Ok(lock) = self.lock_file("store.lock") {
-                if lock.try_lock().is_ok() {
-                    removed.bytes = self.collect()?;
-                }
+            if let Ok(lock) = self.lock_file("store.lock")
+                && lock.try_lock().is_ok()
+            {
+                removed.bytes = self.collect()?;
             }
         }
         Ok(removed)
@@ -465,7 +465,8 @@ fn name_it(manifests: &mut Vec<Descriptor>, manifest: &Descriptor, name: &Refere
             });
         }
         // The entry without a name is needed no more.
-        !has && !(one.digest == manifest.digest && !one.annotations.contains_key(FULL_NAME))
+        let is_nameless = !one.annotations.contains_key(FULL_NAME);
+        !has && (one.digest != manifest.digest || !is_nameless)
     });
     for one in lost {
         if !manifests.iter().any(|other| other.digest == one.digest) {

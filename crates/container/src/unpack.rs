@@ -176,9 +176,13 @@ impl Unpacker<'_> {
             } else {
                 self.like_below(&path)
             };
-            let (mode, mtime, owner) = like.unwrap_or((0o755, entry.mtime, (0, 0)));
+            let new = Folder {
+                mode: 0o755,
+                mtime: entry.mtime,
+            };
+            let (folder, owner) = like.unwrap_or((new, (0, 0)));
             self.owner(parent.as_fd(), name, &path, owner)?;
-            self.folders.insert(path, Folder { mode, mtime });
+            self.folders.insert(path, folder);
         }
         self.open(&names.join(&b'/'))
             .map_err(|error| outside(error, entry))
@@ -197,7 +201,7 @@ impl Unpacker<'_> {
     }
 
     /// Mode, time and owner of the nearest folder of this path in the layers below.
-    fn like_below(&self, path: &[u8]) -> Option<(u32, (i64, u32), (u32, u32))> {
+    fn like_below(&self, path: &[u8]) -> Option<(Folder, (u32, u32))> {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS;
         for layer in self.below {
             match openat2(
@@ -218,11 +222,9 @@ impl Unpacker<'_> {
                     } else {
                         (0, 0)
                     };
-                    return Some((
-                        stat.st_mode & 0o7777,
-                        (stat.st_mtime, stat.st_mtime_nsec as u32),
-                        owner,
-                    ));
+                    let mtime = (stat.st_mtime, stat.st_mtime_nsec as u32);
+                    let mode = stat.st_mode & 0o7777;
+                    return Some((Folder { mode, mtime }, owner));
                 }
             }
         }

@@ -1,4 +1,8 @@
 //! Writers that are killed and disks that are full leave nothing half-made.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made is a failed test"
+)]
 
 mod common;
 

@@ -1,4 +1,8 @@
 //! Archives go into the store whole or not at all, whatever they are packed with and whatever they promise.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made is a failed test"
+)]
 
 mod common;
 

@@ -1,4 +1,8 @@
 //! What leaves the store comes back as the same image, and root file systems become images.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a fixture that cannot be made is a failed test"
+)]
 
 mod common;
 
