@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use fabric::{Component, Fabric};
+use fabric::{Component, Fabric, InterfaceKind};
 use fabric::engine::{Arrival, Drop, Leg, Outcome};
 use model::traffic::protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -152,6 +152,11 @@ fn system_at(fabric: &Fabric, first: &Place, address: Ipv4Addr) -> Option<Compon
     interface.map(Component::Guest).or_else(|| outside_component(fabric, address))
 }
 
+/// A NAT gateway waits for nothing itself and so refuses nothing: what has its address is somebody's behind it.
+fn is_nat_gateway(fabric: &Fabric, component: &Component) -> bool {
+    matches!(component, Component::Guest(index) if matches!(fabric.interfaces[*index].kind, InterfaceKind::NatGateway(_)))
+}
+
 /// The host outside that has an address.
 fn outside_component(fabric: &Fabric, address: Ipv4Addr) -> Option<Component> {
     let unnamed = || fabric.is_outside_host(address.into()).then_some(Component::Internet);
@@ -193,12 +198,16 @@ impl Engine {
                 Progress::Refused => return self.refused(matcher, receiver, request.is_some()),
                 Progress::Waiting => {}
             }
-            let dropped = self.read_drops()?.into_iter().filter(|d| d.packet.as_ref().is_none_or(|p| matcher.concerns(p)));
-            drops.extend(dropped.map(|dropped| match &dropped.packet {
-                Some(packet) if matcher.refuses_reply(packet) => self.refused_reply(sender, dropped),
-                Some(packet) if matcher.went_in_a_circle(packet) => circled(dropped),
-                _ => dropped,
-            }));
+            for dropped in self.read_drops()?.into_iter().filter(|d| d.packet.as_ref().is_none_or(|p| matcher.concerns(p))) {
+                drops.push(match &dropped.packet {
+                    Some(packet) if matcher.refuses_reply(packet) => {
+                        let reached_sender = self.reply_seen(matcher, sender)?;
+                        self.refused_reply(sender, reached_sender, dropped)
+                    }
+                    Some(packet) if matcher.went_in_a_circle(packet) => circled(dropped),
+                    _ => dropped,
+                });
+            }
             if aftermath || (drops.is_empty() && Instant::now() >= deadline) {
                 let leg = if request.is_some() { Leg::Return } else { Leg::Forward };
                 // On the way there the first drop decides; on the way back an earlier one of a retransmission cannot
@@ -227,10 +236,27 @@ impl Engine {
     }
 
     /// The loss of a reply, told by the drop of what refuses it: it was lost where nobody waits for it, and that this is
-    /// said in vain elsewhere is another packet's affair.
-    pub(crate) fn refused_reply(&self, sender: &Place, dropped: Dropped) -> Dropped {
-        let at = dropped.packet.as_ref().and_then(|refusal| system_at(self.fabric(), sender, refusal.source));
-        Dropped { at, code: None, ..dropped }
+    /// said in vain elsewhere is another packet's affair. Whom the refusal comes from says less than where the reply was seen:
+    /// translation on its way may have given it another source.
+    pub(crate) fn refused_reply(&self, sender: &Place, reached_sender: bool, dropped: Dropped) -> Dropped {
+        let fabric = self.fabric();
+        let at = match reached_sender {
+            true => sender.interface.map(Component::Guest).or_else(|| outside_component(fabric, sender.address)),
+            false => dropped.packet.as_ref().and_then(|refusal| system_at(fabric, sender, refusal.source)),
+        };
+        Dropped { at: at.filter(|at| !is_nat_gateway(fabric, at)), code: None, ..dropped }
+    }
+
+    /// Whether the reply came in at the sender, from whomever.
+    fn reply_seen(&mut self, matcher: Matcher, sender: &Place) -> Result<bool> {
+        let fabric = self.fabric().clone();
+        let watch = self.watch(sender)?;
+        watch.read()?;
+        let mut seen = watch.frames().filter(|frame| frame.incoming).filter_map(|frame| frame.packet());
+        Ok(seen.any(|packet| {
+            let is_error = matches!(packet.payload, Payload::IcmpError { .. });
+            !is_error && matcher.is_reply(&packet) && sender.is_end_of(&fabric, packet.destination)
+        }))
     }
 
     /// The request as the receiver's end got it, if it did.

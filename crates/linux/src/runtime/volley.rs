@@ -101,6 +101,8 @@ pub(crate) struct Flight {
     /// The request as the receiver's end got it.
     pub(crate) request: Option<Seen>,
     replied: bool,
+    /// The answer came to the sender, but not from where the request went.
+    strayed: bool,
     refused: bool,
     ended: bool,
     unclear: bool,
@@ -315,6 +317,7 @@ impl<'a> Volley<'a> {
                 }
             }
             Role::Reply if posts.sender == at && is_back => flight.replied = true,
+            Role::Reply if posts.sender == at && seen.destination == shot.ends.source => flight.strayed = true,
             Role::Refusal if posts.sender == at && is_back => flight.refused = true,
             Role::Error { icmp_type, code, .. } if posts.sender == at && seen.destination == shot.ends.source => {
                 match (shot.traffic, icmp_type, code) {
@@ -390,10 +393,11 @@ impl<'a> Volley<'a> {
         let leg = if flight.request.is_some() { Leg::Return } else { Leg::Forward };
         match &flight.dropped {
             Some((when, role, dropped)) if *when + AFTERMATH <= looked => {
+                let refused = || Some(engine.refused_reply(sender, flight.strayed, dropped.clone()));
                 let told = match role {
-                    Role::Error { icmp_type: 3, code: 3, about_answer: true } => Some(engine.refused_reply(sender, dropped.clone())),
+                    Role::Error { icmp_type: 3, code: 3, about_answer: true } => refused(),
                     // The last word of a handshake that the sender knows of is a loss of its own.
-                    Role::End if !flight.replied => Some(engine.refused_reply(sender, dropped.clone())),
+                    Role::End if !flight.replied => refused(),
                     Role::Error { icmp_type: TIME_EXCEEDED, .. } => Some(circled(dropped.clone())),
                     _ => None,
                 };
