@@ -89,6 +89,11 @@ pub fn named(global: &Global) -> Result<Option<String>> {
     }
 }
 
+/// Whether somebody who wrote this meant a file and no lab.
+fn is_file_name(path: &std::path::Path) -> bool {
+    path.components().count() > 1 || path.extension().is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
+}
+
 impl Running {
     /// The lab that a command means: `--lab`, else the lab file's, else the only one that is up.
     pub fn open(global: &Global) -> Result<Running> {
@@ -108,6 +113,9 @@ impl Running {
         match daemon.lab(&name)? {
             Some(view) if view.is_up => Ok(Running::of(view, daemon)),
             _ => {
+                if let Some(file) = global.file.as_ref().filter(|file| global.lab.is_none() && is_file_name(file) && !file.exists()) {
+                    return Err(Failure::usage(format!("there is no file {}, and no lab {name} is up", file.display())).hint("vpclab ls shows what is up"));
+                }
                 let hint = match up.as_slice() {
                     [] => "vpclab up brings it up".to_owned(),
                     up => format!("vpclab up brings it up; up now: {}", up.join(", ")),
