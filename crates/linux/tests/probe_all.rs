@@ -290,8 +290,9 @@ fn a_process_in_the_making_holds_no_port() {
     let asked: Vec<Request> =
         (0..600).map(|number| probe(&sender("web1"), "10.0.10.10", tcp_from(50_000 + number), ListenerState::Open)).collect();
     let (end, ended) = std::sync::mpsc::channel::<()>();
+    let made = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = made.clone();
     let maker = std::thread::spawn(move || {
-        let mut made = 0;
         while ended.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
             let mut command = std::process::Command::new("/bin/true");
             // JUSTIFICATION: what is shown lies between fork and exec.
@@ -302,15 +303,23 @@ fn a_process_in_the_making_holds_no_port() {
                     Ok(())
                 });
             }
-            made += u32::from(command.status().expect("true").success());
+            assert!(command.status().expect("true").success());
+            count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         }
-        made
     });
-    let answers = bench.engine.probe_all(&asked);
+    // Until some were made beside the volleys, however the processors are shared.
+    for _ in 0..50 {
+        let answers = bench.engine.probe_all(&asked);
+        let closed: Vec<_> =
+            answers.iter().filter(|answer| !matches!(answer, Ok(Answer { outcome: Outcome::Allowed(_), .. }))).collect();
+        assert!(closed.is_empty(), "{} of {}: {:?}", closed.len(), answers.len(), closed[0]);
+        if made.load(std::sync::atomic::Ordering::Relaxed) > 3 {
+            break;
+        }
+    }
     drop(end);
-    assert!(maker.join().expect("processes") > 1);
-    let closed: Vec<_> = answers.iter().filter(|answer| !matches!(answer, Ok(Answer { outcome: Outcome::Allowed(_), .. }))).collect();
-    assert!(closed.is_empty(), "{} of {}: {:?}", closed.len(), answers.len(), closed[0]);
+    maker.join().expect("processes");
+    assert!(made.load(std::sync::atomic::Ordering::Relaxed) > 3);
 }
 
 #[test]
