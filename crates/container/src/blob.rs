@@ -67,14 +67,7 @@ impl Pending {
 
     /// Errs unless the bytes are those of `digest`.
     pub fn expect(&self, digest: &Digest, what: &str) -> Result<()> {
-        if self.digest == *digest {
-            return Ok(());
-        }
-        Err(Error::Digest {
-            what: what.to_owned(),
-            expected: *digest,
-            found: self.digest,
-        })
+        self.digest.expect(digest, what)
     }
 }
 
@@ -115,14 +108,7 @@ impl Blobs {
     pub fn read(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
         let what = format!("blob {digest}");
         let bytes = read_bounded(self.open(digest)?, &what, limit)?;
-        let found = Digest::of(&bytes);
-        if found != *digest {
-            return Err(Error::Digest {
-                what,
-                expected: *digest,
-                found,
-            });
-        }
+        Digest::of(&bytes).expect(digest, &what)?;
         Ok(bytes)
     }
 

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::error::{Error, Result};
+
 /// `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -16,6 +18,18 @@ impl Digest {
     /// Of these bytes.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
+    }
+
+    /// Errs unless this, found in what `what` says, is the digest that it should have.
+    pub(crate) fn expect(&self, expected: &Digest, what: &str) -> Result<()> {
+        if self == expected {
+            return Ok(());
+        }
+        Err(Error::Digest {
+            what: what.to_owned(),
+            expected: *expected,
+            found: *self,
+        })
     }
 
     /// The 64 hexadecimal digits, as files are named.

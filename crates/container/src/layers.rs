@@ -156,15 +156,8 @@ impl Store {
         let mut rest = tar.into_inner();
         io::copy(&mut rest, &mut io::sink()).map_err(Error::io(format!("reading {what}")))?;
         let (_, found, _) = rest.finish();
-        if found == *diff_id {
-            Ok(unpacked)
-        } else {
-            Err(Error::Digest {
-                what,
-                expected: *diff_id,
-                found,
-            })
-        }
+        found.expect(diff_id, &what)?;
+        Ok(unpacked)
     }
 
     /// Removes unpacked layers except those of `chains`; the caller holds `store.lock` alone. Bytes of their files.

@@ -112,12 +112,6 @@ fn check_layer(store: &Store, layer: &Pending, diff_id: &Digest) -> Result<Compr
     std::io::copy(&mut hashing, &mut std::io::sink())
         .map_err(Error::io(format!("unpacking {what}")))?;
     let (_, found, _) = hashing.finish();
-    if found != *diff_id {
-        return Err(Error::Digest {
-            what,
-            expected: *diff_id,
-            found,
-        });
-    }
+    found.expect(diff_id, &what)?;
     Ok(compression)
 }

@@ -81,15 +81,7 @@ fn blob(store: &Store, tar: &mut Writer<impl Write>, digest: &Digest) -> Result<
     tar.append(&entry(&path(digest), Kind::File, size), &mut data)
         .map_err(writing)?;
     let (_, found, _) = data.finish();
-    if found == *digest {
-        Ok(())
-    } else {
-        Err(Error::Digest {
-            what: format!("blob {digest}"),
-            expected: *digest,
-            found,
-        })
-    }
+    found.expect(digest, &format!("blob {digest}"))
 }
 
 fn writing(error: io::Error) -> Error {

@@ -238,12 +238,7 @@ impl Unpacker<'_> {
         match there(parent, name)? {
             There::Whiteout | There::Other => Ok(()),
             There::Folder => {
-                let folder = openat(
-                    parent,
-                    name,
-                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                    Mode::empty(),
-                );
+                let folder = open_folder(parent, name);
                 set_opaque(folder.map_err(Error::io(making()))?.as_fd())
                     .map_err(Error::io(making()))
             }
@@ -252,13 +247,7 @@ impl Unpacker<'_> {
                     Ok(()) => Ok(()),
                     // Sandboxes forbid mknod as a whole; an empty file with an attribute is the same to overlayfs since Linux 6.7.
                     Err(Errno::PERM | Errno::ACCESS) => {
-                        let flags = OFlags::WRONLY
-                            | OFlags::CREATE
-                            | OFlags::EXCL
-                            | OFlags::NOFOLLOW
-                            | OFlags::CLOEXEC;
-                        let file = openat(parent, name, flags, Mode::from_raw_mode(0o600))
-                            .map_err(Error::io(making()))?;
+                        let file = make_file(parent, name).map_err(Error::io(making()))?;
                         fsetxattr(&file, WHITEOUT, b"y", XattrFlags::empty())
                             .map_err(Error::io(making()))?;
                         // The folder says that such files are in it; an opaque one is more than that.
@@ -305,12 +294,7 @@ impl Unpacker<'_> {
         match entry.kind {
             Kind::Directory => {
                 let folder = match there {
-                    There::Folder => openat(
-                        parent,
-                        name,
-                        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                        Mode::empty(),
-                    ),
+                    There::Folder => open_folder(parent, name),
                     _ => make_folder(parent, name),
                 };
                 let folder = folder.map_err(Error::io(making()))?;
@@ -352,11 +336,7 @@ impl Unpacker<'_> {
                 limit: size(self.limits.file),
             });
         }
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mut file = File::from(
-            openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(Error::io(making()))?,
-        );
+        let mut file = File::from(make_file(parent, name).map_err(Error::io(making()))?);
         match &entry.parts {
             None => {
                 self.done.bytes += io::copy(data, &mut file).map_err(Error::io(making()))?;
@@ -456,13 +436,7 @@ impl Unpacker<'_> {
             Ok(()) => {}
             // An ordinary user makes no devices: an empty file stands for one.
             Err(Errno::PERM) if entry.kind != Kind::Fifo => {
-                let flags = OFlags::WRONLY
-                    | OFlags::CREATE
-                    | OFlags::EXCL
-                    | OFlags::NOFOLLOW
-                    | OFlags::CLOEXEC;
-                openat(parent, name, flags, Mode::from_raw_mode(0o600))
-                    .map_err(Error::io(making()))?;
+                make_file(parent, name).map_err(Error::io(making()))?;
                 let letter = if entry.kind == Kind::BlockDevice {
                     'b'
                 } else {
@@ -525,14 +499,21 @@ impl Unpacker<'_> {
     }
 }
 
+/// Opens a folder of this name, and nothing that a link of this name leads to.
+fn open_folder(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(parent, name, flags, Mode::empty())
+}
+
+/// Makes a file of this name where nothing is, a link neither.
+fn make_file(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(parent, name, flags, Mode::from_raw_mode(0o600))
+}
+
 fn make_folder(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
-    openat(
-        parent,
-        name,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    open_folder(parent, name)
 }
 
 fn set_opaque(folder: BorrowedFd) -> Result<(), Errno> {
@@ -572,12 +553,7 @@ fn remove_folder(parent: BorrowedFd, name: &OsStr, depth: usize) -> io::Result<(
     let depth = depth
         .checked_sub(1)
         .ok_or_else(|| io::Error::other("folders are too deep"))?;
-    let folder = openat(
-        parent,
-        name,
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let folder = open_folder(parent, name)?;
     for entry in rustix::fs::Dir::read_from(&folder)? {
         let entry = entry?;
         let inner = OsStr::from_bytes(entry.file_name().to_bytes());

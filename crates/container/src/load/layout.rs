@@ -139,14 +139,7 @@ fn blob(
     let Some(bytes) = contents.document(&path_of(descriptor))? else {
         return Ok(None);
     };
-    let found = crate::Digest::of(&bytes);
-    if found != descriptor.digest {
-        return Err(Error::Digest {
-            what: path_of(descriptor),
-            expected: descriptor.digest,
-            found,
-        });
-    }
+    crate::Digest::of(&bytes).expect(&descriptor.digest, &path_of(descriptor))?;
     Ok(Some(bytes))
 }
 
