@@ -88,14 +88,19 @@ impl Finder<'_> {
         Some((start + found, start + found + text.len()))
     }
 
+    /// One of several items is gone; an only one leaves an empty list.
+    fn lost(&mut self, kind: &'static str, subject: &str, text: String, at: (usize, usize), items: usize) {
+        if let Some(lost) = self.without_item(at, items) {
+            self.push(kind, subject, text, lost, if items > 1 { "" } else { "[]" });
+        }
+    }
+
     fn group(&mut self, name: &str, group: &Node) {
         let subject = format!("sg {name}");
         let all = rules(group);
         for rule in all {
             let (Some(at), Some(said)) = (self.written(rule), rule.text()) else { continue };
-            if let Some(lost) = self.without_item(at, all.len()) {
-                self.push("lost-rule", &subject, format!("the rule `{said}` is gone"), lost, if all.len() > 1 { "" } else { "[]" });
-            }
+            self.lost("lost-rule", &subject, format!("the rule `{said}` is gone"), at, all.len());
             for wrong in self.misread(name, said) {
                 self.push("wrong-rule", &subject, format!("the rule `{said}` says `{wrong}`"), at, wrong);
             }
@@ -152,9 +157,7 @@ impl Finder<'_> {
         let all = rules(acl);
         for entry in all {
             let (Some(at), Some(said)) = (self.written(entry), entry.text()) else { continue };
-            if let Some(lost) = self.without_item(at, all.len()) {
-                self.push("lost-entry", &subject, format!("the entry `{said}` is gone"), lost, if all.len() > 1 { "" } else { "[]" });
-            }
+            self.lost("lost-entry", &subject, format!("the entry `{said}` is gone"), at, all.len());
             let turned = match said.split_once(" allow ") {
                 Some((number, rest)) => format!("{number} deny {rest}"),
                 None => continue,
