@@ -55,7 +55,7 @@ fn every_stage_turned_around_fails_a_scenario() {
     corpus.add("extra.md", vpn);
     let statuses = |running: &mut Running| run(&corpus, running).results.into_iter().map(|r| r.status).collect();
     let straight: Vec<Status> = statuses(&mut None);
-    let unnoticed: Vec<Stage> = STAGES
+    let unnoticed: Vec<Stage> = Stage::ALL
         .into_iter()
         .filter(|stage| {
             let turned: Vec<Status> = statuses(&mut Some(proof_with_inverted(*stage)));
@@ -72,24 +72,6 @@ fn the_extra_scenarios_pass() {
     let report = run(&corpus, &mut None);
     assert_eq!((report.count(Status::Passed), report.results.len()), (4, 4), "{:#?}", report.results);
 }
-
-const STAGES: [Stage; 15] = [
-    Stage::Exempt,
-    Stage::SourceDestCheck,
-    Stage::SecurityGroup,
-    Stage::NetworkAcl,
-    Stage::RouteTable,
-    Stage::LocalDelivery,
-    Stage::InternetGateway,
-    Stage::NatGateway,
-    Stage::Peering,
-    Stage::VpcEndpoint,
-    Stage::EgressOnlyInternetGateway,
-    Stage::VpnGateway,
-    Stage::InterfaceState,
-    Stage::Guest,
-    Stage::Internet,
-];
 
 /// What the corpus has no example of.
 const EXTRA: &str = r#"

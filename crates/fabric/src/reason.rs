@@ -67,6 +67,28 @@ pub enum Stage {
     Internet,
 }
 
+impl Stage {
+    /// All of them, in this order.
+    pub const ALL: [Self; 16] = [
+        Self::Exempt,
+        Self::SourceDestCheck,
+        Self::SecurityGroup,
+        Self::NetworkAcl,
+        Self::RouteTable,
+        Self::LocalDelivery,
+        Self::InternetGateway,
+        Self::NatGateway,
+        Self::Peering,
+        Self::VpcEndpoint,
+        Self::EgressOnlyInternetGateway,
+        Self::VpnGateway,
+        Self::TransitGateway,
+        Self::InterfaceState,
+        Self::Guest,
+        Self::Internet,
+    ];
+}
+
 /// Where something was decided. [`Component::label`] is the `at` of `conformance/scenarios.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -299,5 +321,17 @@ explanation_codes! {
 impl fmt::Display for ExplanationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_stages_are_all_of_them() {
+        // Numbers go up by one, so whoever is left out shows.
+        assert!(Stage::ALL.iter().enumerate().all(|(number, stage)| *stage as usize == number));
+        assert_eq!(Stage::ALL.last(), Some(&Stage::Internet));
     }
 }

@@ -92,7 +92,7 @@ impl Tally {
     /// What has less than its share; stages of [`unreached`] have none.
     pub fn too_rare(&self) -> Vec<String> {
         let verdicts = Verdict::ALL.into_iter().map(|v| (v.as_str().to_owned(), self.verdict(v), LEAST_VERDICT));
-        let stages = STAGES.into_iter().filter(|stage| unreached(*stage).is_none());
+        let stages = Stage::ALL.into_iter().filter(|stage| unreached(*stage).is_none());
         let stages = stages.map(|stage| (format!("{stage:?}"), self.stage(stage), LEAST_STAGE));
         let rare = verdicts.chain(stages).filter(|(_, share, least)| share < least);
         rare.map(|(what, share, least)| format!("{what}: {share:.2} % of at least {least} %")).collect()
@@ -102,26 +102,6 @@ impl Tally {
 fn percent(count: usize, of: usize) -> f64 {
     100.0 * count as f64 / of.max(1) as f64
 }
-
-/// The stages in the order of the enumeration.
-pub const STAGES: [Stage; 16] = [
-    Stage::Exempt,
-    Stage::SourceDestCheck,
-    Stage::SecurityGroup,
-    Stage::NetworkAcl,
-    Stage::RouteTable,
-    Stage::LocalDelivery,
-    Stage::InternetGateway,
-    Stage::NatGateway,
-    Stage::Peering,
-    Stage::VpcEndpoint,
-    Stage::EgressOnlyInternetGateway,
-    Stage::VpnGateway,
-    Stage::TransitGateway,
-    Stage::InterfaceState,
-    Stage::Guest,
-    Stage::Internet,
-];
 
 /// Why no probe of a round is lost at this stage; `None` = one can be.
 pub fn unreached(stage: Stage) -> Option<&'static str> {
@@ -141,7 +121,7 @@ impl fmt::Display for Tally {
             writeln!(f, "  {:<26} {count:>8} {:>6.2} %", verdict.as_str(), self.verdict(verdict))?;
         }
         writeln!(f, "{} of them lost, by what lost them", self.stages.values().sum::<usize>())?;
-        for stage in STAGES {
+        for stage in Stage::ALL {
             let count = self.stages.get(&stage).copied().unwrap_or(0);
             match (count, unreached(stage)) {
                 (0, Some(why)) => writeln!(f, "  {:<26} not reached: {why}", format!("{stage:?}"))?,

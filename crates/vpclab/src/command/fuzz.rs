@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use conformance::EngineName;
-use conformance::fuzz::tally::{STAGES, Verdict, unreached};
+use conformance::fuzz::tally::{Verdict, unreached};
 use conformance::fuzz::{self, Contender, Difference, FuzzError, Report, Round};
+use fabric::Stage;
 use serde_json::{Value, json};
 
 use crate::cli::engine;
@@ -134,7 +135,7 @@ fn save(folder: &Path, number: usize, difference: &Difference, again: &str) -> R
 fn object(arguments: &FuzzArgs, engines: &[EngineName], report: &Report, again: impl Fn(&Difference) -> String) -> Value {
     let share = |count: Option<&usize>, percent: f64| json!({"count": count.copied().unwrap_or(0), "percent": (percent * 100.0).round() / 100.0});
     let verdicts = Verdict::ALL.map(|v| (v.as_str().to_owned(), share(report.tally.verdicts.get(&v), report.tally.verdict(v))));
-    let stages = STAGES.map(|stage| {
+    let stages = Stage::ALL.map(|stage| {
         let mut told = share(report.tally.stages.get(&stage), report.tally.stage(stage));
         if let Some(why) = unreached(stage) {
             told["not_reached"] = json!(why);
