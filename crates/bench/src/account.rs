@@ -1,6 +1,8 @@
 //! Synthetic accounts: VPCs peered in a ring, groups that few interfaces and groups that many carry, lists that differ,
 //! egress that is restricted. The same account for the same numbers.
 
+use model::random::SplitMix64;
+
 use crate::world::World;
 
 /// What an account is.
@@ -21,37 +23,16 @@ pub struct Account {
 /// Subnets of a VPC.
 const SUBNETS: usize = 16;
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    /// Low numbers far more often than high ones (Zipf's law: uniform in the logarithm).
-    fn skewed(&mut self, bound: usize) -> usize {
-        let uniform = (self.next() >> 11) as f64 / (1u64 << 53) as f64;
-        ((bound as f64).powf(uniform) as usize).saturating_sub(1).min(bound.saturating_sub(1))
-    }
+/// Low numbers far more often than high ones (Zipf's law: uniform in the logarithm).
+fn skewed(dice: &mut SplitMix64, bound: usize) -> usize {
+    let uniform = (dice.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    ((bound as f64).powf(uniform) as usize).saturating_sub(1).min(bound.saturating_sub(1))
 }
 
 impl Account {
     /// The model, made directly.
     pub fn world(&self) -> World {
-        let mut dice = Dice(7);
+        let mut dice = SplitMix64(7);
         let mut world = World::new();
         let groups_per_vpc = (self.groups / self.vpcs).max(1);
         for vpc in 0..self.vpcs {
@@ -70,21 +51,21 @@ impl Account {
                 let name = format!("{vpc}x{group}");
                 world.clear_out(&name);
                 world.allow_out(&name, "tcp 443 0.0.0.0/0");
-                world.allow_out(&name, &format!("tcp 5432 sg-{vpc}x{}", dice.skewed(groups_per_vpc)));
+                world.allow_out(&name, &format!("tcp 5432 sg-{vpc}x{}", skewed(&mut dice, groups_per_vpc)));
             }
         }
         // Fleets: interfaces that differ in nothing but their address, in two subnets each.
         let fleets: Vec<(Vec<String>, usize)> = (0..self.vpcs)
             .flat_map(|vpc| (0..groups_per_vpc + 1).map(move |_| vpc))
             .map(|vpc| {
-                let groups = (0..1 + dice.below(3)).map(|_| format!("{vpc}x{}", dice.skewed(groups_per_vpc))).collect();
+                let groups = (0..1 + dice.below(3)).map(|_| format!("{vpc}x{}", skewed(&mut dice, groups_per_vpc))).collect();
                 (groups, dice.below(SUBNETS))
             })
             .collect();
         let mut taken = vec![[0; SUBNETS]; self.vpcs];
         for number in 0..self.interfaces {
             let vpc = number % self.vpcs;
-            let (groups, first) = &fleets[vpc * (groups_per_vpc + 1) + dice.skewed(groups_per_vpc + 1)];
+            let (groups, first) = &fleets[vpc * (groups_per_vpc + 1) + skewed(&mut dice, groups_per_vpc + 1)];
             let mut subnet = (first + dice.below(2)) % SUBNETS;
             // A subnet holds four thousand.
             while taken[vpc][subnet] >= 4_000 {
@@ -107,7 +88,7 @@ impl Account {
         world
     }
 
-    fn vpc(&self, world: &mut World, dice: &mut Dice, vpc: usize) {
+    fn vpc(&self, world: &mut World, dice: &mut SplitMix64, vpc: usize) {
         let name = vpc.to_string();
         world.vpc(&name, &format!("10.{vpc}.0.0/16"));
         world.table(&name, &name);
@@ -135,16 +116,16 @@ impl Account {
         }
     }
 
-    fn rule(&self, dice: &mut Dice, vpc: usize, groups: usize) -> String {
+    fn rule(&self, dice: &mut SplitMix64, vpc: usize, groups: usize) -> String {
         const PORTS: [&str; 12] = ["22", "80", "443", "3306", "5432", "6379", "8080", "8000-8100", "9090", "9200", "11211", "1024-65535"];
         let traffic = match dice.below(20) {
             0 => "all".to_owned(),
             1 => "icmp".to_owned(),
             2 => "udp 53".to_owned(),
-            _ => format!("tcp {}", PORTS[dice.skewed(PORTS.len())]),
+            _ => format!("tcp {}", PORTS[skewed(dice, PORTS.len())]),
         };
         let peer = match dice.below(10) {
-            0..=5 => format!("sg-{vpc}x{}", dice.skewed(groups)),
+            0..=5 => format!("sg-{vpc}x{}", skewed(dice, groups)),
             6..=7 => format!("10.{vpc}.{}.0/20", dice.below(SUBNETS) * 16),
             8 => format!("10.{vpc}.{}.{}/32", dice.below(SUBNETS) * 16, 10 + dice.below(100)),
             _ => "10.0.0.0/8".to_owned(),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lab::sentence::{parse_acl_entry, parse_claim, parse_probe, parse_rule, parse_selector};
 use lab::{Files, load};
+use model::random::SplitMix64;
 use model::{Context, Model, Region, Timestamp};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -32,19 +33,6 @@ fn seeds(folders: &[&str]) -> Vec<String> {
     }
     assert!(all.len() >= 5);
     all
-}
-
-/// SplitMix64: the same run every time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % limit.max(1) as u64) as usize
-    }
 }
 
 /// Pieces that mean something to YAML or to sentences.
@@ -95,7 +83,7 @@ const PIECES: [&str; 44] = [
     "count",
 ];
 
-fn mutate(text: &str, other: &str, random: &mut Random) -> String {
+fn mutate(text: &str, other: &str, random: &mut SplitMix64) -> String {
     let mut text = text.to_owned();
     for _ in 0..=random.below(4) {
         let mut at = || {
@@ -168,7 +156,7 @@ fn changed_labs_get_an_answer_and_edits_end_where_new_labs_begin() {
         .iter()
         .flat_map(|text| text.split("\n=====\n").map(str::to_owned).collect::<Vec<_>>())
         .collect();
-    let (mut random, until) = (Random(1), until());
+    let (mut random, until) = (SplitMix64(1), until());
     let (mut tried, mut legal) = (0, 0);
     let mut model = empty();
     while Instant::now() < until {
@@ -184,7 +172,7 @@ fn changed_labs_get_an_answer_and_edits_end_where_new_labs_begin() {
 #[test]
 fn changed_sentences_get_an_answer_and_read_back_as_they_print() {
     let seeds = seeds(&["fuzz/seeds/sentences"]);
-    let (mut random, until) = (Random(2), until());
+    let (mut random, until) = (SplitMix64(2), until());
     let mut understood = 0;
     while Instant::now() < until {
         let text = mutate(&seeds[random.below(seeds.len())], &seeds[random.below(seeds.len())], &mut random);

@@ -8,6 +8,7 @@ use fabric::engine::Sender;
 use lab::aws::{Note, NoteKind};
 use lab::snapshot::{self, Problem, Snapshot};
 use lab::{Files, load};
+use model::random::SplitMix64;
 use model::selector::End;
 use model::{Context, Model, Origin, ProbePacket, Timestamp};
 use proof::why::{Asker, Effort, Question};
@@ -211,31 +212,18 @@ fn a_cloud_that_lacks_what_it_refers_to_is_refused() {
     }
 }
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
-    }
-}
-
 /// Whoever forges a file gets an error, or answers about the cloud that the file tells: never an end of the program.
 #[test]
 fn forged_bytes_make_no_panic() {
     let rounds = std::env::var("VPCLAB_FORGED").ok().and_then(|text| text.parse().ok()).unwrap_or(500);
     let originals: Vec<Vec<u8>> = examples().into_iter().chain([dump()]).map(|s| snapshot::write(s).unwrap()).collect();
-    let mut dice = Dice(11);
+    let mut dice = SplitMix64(11);
     let (mut read, mut refused) = (0, 0);
     for _ in 0..rounds {
         let original = &originals[dice.below(originals.len())];
         let seed = dice.below(usize::MAX);
         let changed = forged(original, |_, body| {
-            let mut dice = Dice(seed as u64);
+            let mut dice = SplitMix64(seed as u64);
             for _ in 0..1 + dice.below(3) {
                 let place = dice.below(body.len());
                 body[place] = match dice.below(4) {

@@ -64,13 +64,10 @@ impl Context {
         index
     }
 
-    /// 64 pseudo-random bits (SplitMix64: a bijection of the counter, so draws never repeat).
+    /// 64 pseudo-random bits; draws never repeat.
     pub fn next_u64(&mut self) -> u64 {
         self.drawn += 1;
-        let mut z = self.seed.wrapping_add(self.drawn.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        crate::random::draw(self.seed, self.drawn)
     }
 }
 

@@ -33,6 +33,7 @@ pub mod prefix_list;
 pub mod probe;
 mod public_address;
 pub mod quota;
+pub mod random;
 pub mod region;
 pub mod route_table;
 pub mod security_group;

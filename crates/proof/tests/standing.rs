@@ -12,6 +12,7 @@ use std::fmt::Write;
 use fabric::{Fabric, InterfaceIndex};
 use model::endpoint::VpcEndpointState;
 use model::operation::*;
+use model::random::SplitMix64;
 use model::route_table::{Associated, RouteOrigin};
 use model::{Destination, Model, Origin, Peer, PortRange, Route, RouteTarget, SecurityGroupRule, Tags, TrafficMatch};
 use proof::matrix::{Edit, Standing, Taken, Why};
@@ -24,48 +25,31 @@ fn many() -> u64 {
     std::env::var("VPCLAB_LAW_CLOUDS").ok().and_then(|text| text.parse().ok()).unwrap_or(12)
 }
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound.max(1) as u64) as usize
-    }
-
-    fn of<T: Clone>(&mut self, all: &[T]) -> T {
-        all[self.below(all.len())].clone()
-    }
-}
-
 /// What the rules of a cloud speak of, and now and then something that none does.
-fn traffic(dice: &mut Dice, known: &[TrafficMatch]) -> TrafficMatch {
+fn traffic(dice: &mut SplitMix64, known: &[TrafficMatch]) -> TrafficMatch {
     match dice.below(5) {
         0 => TrafficMatch::Tcp(PortRange::one(1 + dice.below(65_000) as u16)),
         1 => TrafficMatch::All,
-        _ => dice.of(known),
+        _ => dice.pick(known),
     }
 }
 
-fn peer(dice: &mut Dice, known: &[Peer]) -> Peer {
+fn peer(dice: &mut SplitMix64, known: &[Peer]) -> Peer {
     const MORE: [&str; 4] = ["0.0.0.0/0", "10.0.0.0/25", "203.0.113.0/24", "10.0.0.0/8"];
     match dice.below(4) {
         0 => Peer::Ipv4(MORE[dice.below(MORE.len())].parse().unwrap()),
-        _ => dice.of(known),
+        _ => dice.pick(known),
     }
 }
 
 /// Edits a group's rules.
-fn rules(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
+fn rules(dice: &mut SplitMix64, model: &mut Model) -> Option<Edit> {
     let all: Vec<SecurityGroupRule> =
         model.security_groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress)).cloned().collect();
     let mut peers: Vec<Peer> = all.iter().map(|rule| rule.peer.clone()).collect();
     peers.extend(model.security_groups.keys().map(|id| Peer::SecurityGroup(id.clone())));
     let known: Vec<TrafficMatch> = all.iter().map(|rule| rule.traffic).collect();
-    let id = dice.of(&model.security_groups.keys().cloned().collect::<Vec<_>>());
+    let id = dice.pick(&model.security_groups.keys().cloned().collect::<Vec<_>>());
     let mut new = all.first()?.clone();
     (new.traffic, new.peer) = (traffic(dice, &known), peer(dice, &peers));
     let group = model.security_groups.get_mut(&id)?;
@@ -82,11 +66,11 @@ fn rules(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
 }
 
 /// Edits a list's entries.
-fn entries(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
+fn entries(dice: &mut SplitMix64, model: &mut Model) -> Option<Edit> {
     let all: Vec<_> = model.network_acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress)).cloned().collect();
     let groups = model.security_groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
     let known: Vec<TrafficMatch> = groups.map(|rule| rule.traffic).collect();
-    let id = dice.of(&model.network_acls.keys().cloned().collect::<Vec<_>>());
+    let id = dice.pick(&model.network_acls.keys().cloned().collect::<Vec<_>>());
     let acl = model.network_acls.get_mut(&id)?;
     let entries = if dice.below(2) == 0 { &mut acl.egress } else { &mut acl.ingress };
     match dice.below(3) {
@@ -96,9 +80,9 @@ fn entries(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
             entries[at].allow ^= true;
         }
         _ => {
-            let mut new = dice.of(&all);
+            let mut new = dice.pick(&all);
             new.traffic = traffic(dice, &known);
-            new.cidr_block = dice.of(&["0.0.0.0/0", "10.0.0.0/25", "10.0.0.0/8"]).parse().unwrap();
+            new.cidr_block = dice.pick(&["0.0.0.0/0", "10.0.0.0/25", "10.0.0.0/8"]).parse().unwrap();
             new.allow = dice.below(2) == 0;
             new.rule_number = entries.first().map_or(100, |first| first.rule_number.saturating_sub(1));
             entries.insert(0, new);
@@ -151,7 +135,7 @@ fn cloud(seed: u64) -> (String, Model) {
 }
 
 /// Edits a table's routes: one more, one instead of another, one less.
-fn routes(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
+fn routes(dice: &mut SplitMix64, model: &mut Model) -> Option<Edit> {
     const BLOCKS: [&str; 14] = [
         "0.0.0.0/0", "0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/24", "10.1.1.0/24", "10.1.1.0/29", "10.1.2.0/24", "10.1.2.6/31",
         "10.2.0.0/16", "10.2.0.0/16", "10.2.1.0/24", "10.2.1.4/30", "203.0.113.0/24", "198.51.100.0/24",
@@ -172,14 +156,14 @@ fn routes(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
     middleboxes.retain(|target| matches!(target, RouteTarget::NetworkInterface(_)));
     let lists: Vec<_> = model.prefix_lists.keys().cloned().collect();
     let target = match dice.below(4) {
-        0 => dice.of(&interfaces),
-        1 if !middleboxes.is_empty() => dice.of(&middleboxes),
-        _ => dice.of(&targets),
+        0 => dice.pick(&interfaces),
+        1 if !middleboxes.is_empty() => dice.pick(&middleboxes),
+        _ => dice.pick(&targets),
     };
     let destination = match dice.below(8) {
-        0 if !lists.is_empty() => Destination::PrefixList(dice.of(&lists)),
+        0 if !lists.is_empty() => Destination::PrefixList(dice.pick(&lists)),
         1 => Destination::Ipv6("::/0".parse().unwrap()),
-        _ => Destination::Ipv4(dice.of(&BLOCKS).parse().unwrap()),
+        _ => Destination::Ipv4(dice.pick(&BLOCKS).parse().unwrap()),
     };
     let new = Route { destination, target, created_by: RouteOrigin::CreateRoute, origin: Origin::default() };
     // Now and then the table of a gateway, or one that nobody uses.
@@ -191,7 +175,7 @@ fn routes(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
         0 => all().map(|table| table.id.clone()).collect(),
         _ => all().filter(|table| !of_gateway(table) && !table.associations.is_empty()).map(|table| table.id.clone()).collect(),
     };
-    let id = dice.of(&tables);
+    let id = dice.pick(&tables);
     let routes = &mut model.route_tables.get_mut(&id)?.routes;
     let at = dice.below(routes.len());
     match dice.below(4) {
@@ -206,8 +190,8 @@ fn routes(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
 }
 
 /// Associates a subnet with another table of its VPC, or with the main one.
-fn association(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
-    let subnet = dice.of(&model.subnets.values().cloned().collect::<Vec<_>>());
+fn association(dice: &mut SplitMix64, model: &mut Model) -> Option<Edit> {
+    let subnet = dice.pick(&model.subnets.values().cloned().collect::<Vec<_>>());
     let own = Associated::Subnet(subnet.id.clone());
     let mut moved = None;
     for table in model.route_tables.values_mut() {
@@ -217,17 +201,17 @@ fn association(dice: &mut Dice, model: &mut Model) -> Option<Edit> {
     let of_vpc = |table: &&model::RouteTable| table.vpc_id == subnet.vpc_id;
     let tables: Vec<_> = model.route_tables.values().filter(of_vpc).map(|table| table.id.clone()).collect();
     if let Some(association) = moved.filter(|_| dice.below(4) > 0) {
-        model.route_tables.get_mut(&dice.of(&tables))?.associations.push(association);
+        model.route_tables.get_mut(&dice.pick(&tables))?.associations.push(association);
     }
     Some(Edit::Association(subnet.id))
 }
 
 /// Some pairs of which the walker says, packet by packet, something else than a proof.
-fn walked_otherwise(dice: &mut Dice, reach: &Reach, fabric: &Fabric) -> Vec<String> {
+fn walked_otherwise(dice: &mut SplitMix64, reach: &Reach, fabric: &Fabric) -> Vec<String> {
     let all: Vec<_> = reach.indices().collect();
     let mut otherwise = Vec::new();
     for _ in 0..12 {
-        let ((from, source), (to, place)) = (dice.of(&all), dice.of(&all));
+        let ((from, source), (to, place)) = (dice.pick(&all), dice.pick(&all));
         if from == to || source.is_outside() || place.is_outside() {
             continue;
         }
@@ -284,7 +268,7 @@ fn after_every_edit_a_standing_proof_says_what_one_made_anew_says() {
         let fabric = Fabric::compile(&model);
         let mut standing = Standing::of(&fabric, Options::default()).unwrap();
         assert_eq!(differences(&standing, &fabric), [""; 0], "seed {seed}, before any edit\n{text}");
-        let mut dice = Dice(seed);
+        let mut dice = SplitMix64(seed);
         for number in 0..EDITS {
             let edit = match dice.below(6) {
                 0 => entries(&mut dice, &mut model),

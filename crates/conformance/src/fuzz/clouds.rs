@@ -2,13 +2,15 @@
 
 use std::fmt::Write;
 
+use model::random::SplitMix64;
+
 /// The lab file of a seed; the same text for ever.
 pub fn lab(seed: u64) -> String {
-    let mut dice = Dice(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d);
+    let mut dice = SplitMix64(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x5851_f42d_4c95_7f2d);
     // Of its own, so that what is rare comes on top of clouds that are known already.
-    let mut rare = Dice(seed.wrapping_mul(0x9e6c_63d0_876a_3f6b) ^ 0x1405_7b7e_f767_814f);
+    let mut rare = SplitMix64(seed.wrapping_mul(0x9e6c_63d0_876a_3f6b) ^ 0x1405_7b7e_f767_814f);
     // As above: clouds without an endpoint stay what they were.
-    let mut served = Dice(seed.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ 0x2f1b_3c5d_7a89_4e06);
+    let mut served = SplitMix64(seed.wrapping_mul(0xd6e8_feb8_6659_fd93) ^ 0x2f1b_3c5d_7a89_4e06);
     let has_endpoint = served.chance(40);
     let store = if has_endpoint { "  store: 52.219.144.10\n" } else { "" };
     let mut text = format!("# seed {seed}\nquotas: {{ addresses_per_region: 20 }}\noutside:\n  office: 203.0.113.7\n  home: 198.51.100.40\n{store}vpcs:\n");
@@ -32,29 +34,8 @@ pub fn lab(seed: u64) -> String {
     text
 }
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[(self.next() % of.len() as u64) as usize]
-    }
-}
-
 /// Public, application, database and inspection subnets, each with a table of its own.
-fn first_vpc(dice: &mut Dice, rare: &mut Dice, is_peered: bool, text: &mut String) {
+fn first_vpc(dice: &mut SplitMix64, rare: &mut SplitMix64, is_peered: bool, text: &mut String) {
     text.push_str("  a:\n    cidr: 10.1.0.0/16\n    igw: true\n    subnets:\n");
     let blocks = [("pub", "10.1.0.0/24"), ("app", "10.1.1.0/24"), ("db", "10.1.2.0/24"), ("fw", "10.1.3.0/24")];
     for (name, block) in blocks {
@@ -105,7 +86,7 @@ fn first_vpc(dice: &mut Dice, rare: &mut Dice, is_peered: bool, text: &mut Strin
     }
 }
 
-fn second_vpc(dice: &mut Dice, is_peered: bool, text: &mut String) {
+fn second_vpc(dice: &mut SplitMix64, is_peered: bool, text: &mut String) {
     text.push_str("  b:\n    cidr: 10.2.0.0/16\n    igw: true\n    subnets:\n");
     text.push_str("      pub2: { az: a, cidr: 10.2.0.0/24, route: t-pub2 }\n");
     text.push_str("      app2: { az: a, cidr: 10.2.1.0/24, route: t-app2 }\n    route_tables:\n");
@@ -122,7 +103,7 @@ fn second_vpc(dice: &mut Dice, is_peered: bool, text: &mut String) {
     }
 }
 
-fn acls(dice: &mut Dice, text: &mut String) {
+fn acls(dice: &mut SplitMix64, text: &mut String) {
     text.push_str("acls:\n");
     for name in ["one", "two"] {
         let _ = writeln!(text, "  {name}:\n    vpc: a\n    rules:");
@@ -154,7 +135,7 @@ fn acls(dice: &mut Dice, text: &mut String) {
     }
 }
 
-fn groups(dice: &mut Dice, has_peer: bool, is_peered: bool, text: &mut String) {
+fn groups(dice: &mut SplitMix64, has_peer: bool, is_peered: bool, text: &mut String) {
     text.push_str("security_groups:\n");
     let mut all = vec![("web", "a"), ("db", "a"), ("box", "a")];
     if has_peer {
@@ -190,9 +171,9 @@ fn groups(dice: &mut Dice, has_peer: bool, is_peered: bool, text: &mut String) {
     }
 }
 
-fn instances(dice: &mut Dice, rare: &mut Dice, has_peer: bool, text: &mut String) {
+fn instances(dice: &mut SplitMix64, rare: &mut SplitMix64, has_peer: bool, text: &mut String) {
     text.push_str("instances:\n");
-    let public = |dice: &mut Dice| dice.pick(&["true", "eip", "false"]);
+    let public = |dice: &mut SplitMix64| dice.pick(&["true", "eip", "false"]);
     for (name, subnet) in [("web1", "a/pub"), ("web2", "a/pub"), ("app1", "a/app"), ("app2", "a/app"), ("db1", "a/db")] {
         if name.ends_with('2') && dice.chance(40) {
             continue;

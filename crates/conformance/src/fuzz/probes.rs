@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use fabric::Fabric;
 use fabric::engine::{ListenerState, PacketProbe, Probe, Request, Sender, Traffic};
 use fabric::fabric::{Interface, InterfaceKind};
+use model::random::SplitMix64;
 
 use super::tally::{Tally, Verdict, decided};
 use super::{Cloud, FuzzError};
@@ -167,10 +168,7 @@ pub fn choose(cloud: &Cloud, seed: u64, count: usize) -> Result<(Vec<Named>, Tal
     Ok((chosen.into_iter().map(|index| candidates[index].clone()).collect(), tally))
 }
 
-/// The finish of SplitMix64.
+/// One number of another, as good as random.
 fn mixed(of: u64) -> u64 {
-    let mut mixed = of.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+    SplitMix64(of).next_u64()
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use control::api::Wanted;
 use fabric::Fabric;
+use model::random::SplitMix64;
 use model::{Model, Timestamp};
 use proof::fault::{Fault, faults, same_traffic};
 use proof::{Options, Reach};
@@ -154,12 +155,12 @@ fn choose(running: &Running, kind: Option<&str>, seed: u64) -> Result<(Fault, Mo
         }
     }
     let reach = prove(&running.fabric)?;
-    let mut random = seed;
+    let mut random = SplitMix64(seed);
     while !kinds.is_empty() {
-        let kind = kinds.remove(below(&mut random, kinds.len()));
+        let kind = kinds.remove(random.below(kinds.len()));
         let mut left: Vec<&Fault> = all.iter().filter(|fault| fault.change.kind() == kind).collect();
         while !left.is_empty() {
-            let fault = left.remove(below(&mut random, left.len()));
+            let fault = left.remove(random.below(left.len()));
             let mut broken = model.clone();
             if fault.apply(&mut broken).is_err() {
                 continue;
@@ -172,15 +173,6 @@ fn choose(running: &Running, kind: Option<&str>, seed: u64) -> Result<(Fault, Mo
     }
     let failure = Failure { code: exit::NO, message: format!("lab {} offers no mistake that anybody would notice", running.name), hint: None };
     Err(failure.hint("a lab with instances and rules offers many: vpclab init"))
-}
-
-/// A number below `bound` (SplitMix64: the same on every machine).
-fn below(random: &mut u64, bound: usize) -> usize {
-    *random = random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    let mut z = *random;
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    ((z ^ (z >> 31)) % bound.max(1) as u64) as usize
 }
 
 fn check(running: &Running, kept: &Kept, output: &Output) -> Result {

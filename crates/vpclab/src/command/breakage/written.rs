@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use fabric::Fabric;
 use lab::slip::{Slip, slips};
 use lab::{Files, Lab};
+use model::random::SplitMix64;
 use model::{Model, Timestamp};
 use proof::Options;
 use proof::diff::Connectivity;
@@ -15,7 +16,7 @@ use proof::fault::hint;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{BreakArgs, Verb, below, duration, prove, say, seed};
+use super::{BreakArgs, Verb, duration, prove, say, seed};
 use crate::cli::Global;
 use crate::command::running::{Running, paths};
 use crate::command::source::{self, Disk, did_you_mean};
@@ -137,13 +138,13 @@ fn choose(lab: &Lab, model: &Model, kind: Option<&str>, out: &Path, seed: u64) -
             return Err(failure.hint(did_you_mean(kind, "kind", &known)));
         }
     }
-    let (mut random, mut tries) = (seed, 0);
+    let (mut random, mut tries) = (SplitMix64(seed), 0);
     while !kinds.is_empty() && tries < MOST_TRIES {
-        let kind = kinds.remove(below(&mut random, kinds.len()));
+        let kind = kinds.remove(random.below(kinds.len()));
         let mut left: Vec<_> = all.iter().filter(|slip| slip.kind == kind).collect();
         while !left.is_empty() && tries < MOST_TRIES {
             tries += 1;
-            let slip = left.remove(below(&mut random, left.len()));
+            let slip = left.remove(random.below(left.len()));
             let edited = slip.edited(text);
             let Ok(copy) = loaded(out, &edited) else { continue };
             let mut broken = source::empty(&copy);
