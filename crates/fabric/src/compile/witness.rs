@@ -1,6 +1,7 @@
 //! Which public addresses stand for `internet`: enough of them that every rule that speaks of public addresses is met
 //! from its inside and from its outside.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
@@ -41,15 +42,11 @@ fn choose_with(fabric: &Fabric, more: &[IpNet]) -> (Vec<Ipv4Addr>, Option<Ipv4Ad
             || fabric.public_addresses.contains_key(&address)
             || fabric.vpcs.values().any(|vpc| vpc.contains(IpAddr::V4(address)))
     };
-    let inside = |block: &Ipv4Net| {
-        let narrower = blocks.iter().filter(|b| *b != block && block.contains(*b));
-        let others: Vec<Ipv4Net> = narrower.chain(&NOT_PUBLIC).copied().collect();
-        first_free(*block, &others, taken)
-    };
+    let known: BTreeSet<Ipv4Net> = blocks.iter().map(Ipv4Net::trunc).collect();
+    let inside = |block: &Ipv4Net| first_free(*block, |address| widest_around(&known, block, address), taken);
     let mut found: Vec<Ipv4Addr> = blocks.iter().filter_map(inside).collect();
-    // A block around the whole test network leaves no address outside of it there.
-    let narrow: Vec<Ipv4Net> = blocks.iter().filter(|block| !block.contains(&TEST_NETWORK)).copied().collect();
-    let general = first_free(TEST_NETWORK, &narrow, taken);
+    // A block around the whole test network leaves no address outside of it there, and is none of the narrower ones.
+    let general = inside(&TEST_NETWORK);
     found.extend(general);
     found.sort();
     found.dedup();
@@ -80,8 +77,21 @@ pub(super) fn public(block: &IpNet) -> Option<Ipv4Net> {
     }
 }
 
-/// The lowest host address of a block that is in none of the others and not taken.
-fn first_free(block: Ipv4Net, others: &[Ipv4Net], taken: impl Fn(Ipv4Addr) -> bool) -> Option<Ipv4Addr> {
+/// The last address of the widest known block around an address that is narrower than a block around it, or that no host
+/// of the internet is in: one look-up a prefix length, however many blocks are known.
+fn widest_around(known: &BTreeSet<Ipv4Net>, block: &Ipv4Net, address: Ipv4Addr) -> Option<Ipv4Addr> {
+    let not_public = NOT_PUBLIC.iter().filter(|other| other.contains(&address)).map(Ipv4Net::broadcast).max();
+    let mut narrower = (block.prefix_len() + 1..=32).filter_map(|length| Ipv4Net::new(address, length).ok());
+    let known = narrower.find_map(|around| known.get(&around.trunc()).map(Ipv4Net::broadcast));
+    known.max(not_public)
+}
+
+/// The lowest host address of a block that is in no other and not taken; `around` says where others around an address end.
+fn first_free(
+    block: Ipv4Net,
+    around: impl Fn(Ipv4Addr) -> Option<Ipv4Addr>,
+    taken: impl Fn(Ipv4Addr) -> bool,
+) -> Option<Ipv4Addr> {
     let wide = block.prefix_len() < 31;
     let (first, last) = (u64::from(u32::from(block.network())), u64::from(u32::from(block.broadcast())));
     let (mut at, last) = if wide { (first + 1, last - 1) } else { (first, last) };
@@ -90,7 +100,7 @@ fn first_free(block: Ipv4Net, others: &[Ipv4Net], taken: impl Fn(Ipv4Addr) -> bo
             return None;
         }
         let address = Ipv4Addr::from(at as u32);
-        match others.iter().filter(|other| other.contains(&address)).map(|other| other.broadcast()).max() {
+        match around(address) {
             // Past the whole other block at once.
             Some(end) => at = u64::from(u32::from(end)) + 1,
             None if taken(address) => at += 1,
@@ -143,5 +153,36 @@ impl Fabric {
             IpAddr::V6(_) => false,
         };
         is_unnamed || self.outside_host(address).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_widest_block_around_an_address_is_the_one_that_reading_all_of_them_finds() {
+        let mut random = 5_u64;
+        let mut below = |bound: u32| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((random >> 33) as u32) % bound
+        };
+        let mut found = 0;
+        for _ in 0..2_000 {
+            // Blocks of the last six bits of an address.
+            let mut block = |least: u32| {
+                let length = (least + below(33 - least)) as u8;
+                Ipv4Net::new_assert(Ipv4Addr::from(0x3400_0000 | below(64)), length).trunc()
+            };
+            let around = block(26);
+            let known: BTreeSet<Ipv4Net> = (0..6).map(|_| block(26)).collect();
+            for address in around.hosts() {
+                let narrower = known.iter().filter(|other| **other != around && around.contains(*other));
+                let wanted = narrower.filter(|other| other.contains(&address)).map(Ipv4Net::broadcast).max();
+                assert_eq!(widest_around(&known, &around, address), wanted, "{known:?} {around} {address}");
+                found += usize::from(wanted.is_some());
+            }
+        }
+        assert!(found > 1_000, "{found}");
     }
 }
