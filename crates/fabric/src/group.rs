@@ -7,9 +7,10 @@ use ipnet::IpNet;
 use model::{Origin, PrefixListId, SecurityGroupId, SecurityGroupRuleId, TrafficMatch};
 use serde::{Deserialize, Serialize};
 
+use crate::by_port::ByPort;
 use crate::fabric::Fabric;
 use crate::index::*;
-use crate::packet::Family;
+use crate::packet::{Family, Header};
 use crate::reason::Direction;
 
 /// A security group.
@@ -98,6 +99,12 @@ pub struct GroupSet {
     pub ingress_open: OpenPorts,
     /// Whether egress lets every TCP or UDP port out to everywhere (SG-17).
     pub egress_open: OpenPorts,
+    /// The ingress rules by what packets they may fit.
+    #[serde(skip)]
+    pub(crate) ingress_by_port: ByPort,
+    /// The egress rules likewise.
+    #[serde(skip)]
+    pub(crate) egress_by_port: ByPort,
 }
 
 impl GroupSet {
@@ -164,5 +171,23 @@ impl Fabric {
     /// The merged rules of a set of groups in one direction.
     pub fn rules_of(&self, set: GroupSetIndex, direction: Direction) -> impl Iterator<Item = (RuleIndex, &GroupRule)> {
         self.group_sets[set].rules(direction).iter().map(move |index| (*index, self.rule(*index, direction)))
+    }
+
+    /// Those of them, in the same order, whose protocol part may fit a packet; a long list is not read from end to end.
+    pub(crate) fn rules_about<'f>(
+        &'f self,
+        set: GroupSetIndex,
+        direction: Direction,
+        header: &Header,
+    ) -> impl Iterator<Item = (RuleIndex, &'f GroupRule)> {
+        let set = &self.group_sets[set];
+        let (rules, by_port) = match direction {
+            Direction::Ingress => (&set.ingress, &set.ingress_by_port),
+            Direction::Egress => (&set.egress, &set.egress_by_port),
+        };
+        let candidates = by_port.candidates(header);
+        let all = if candidates.is_none() { rules.as_slice() } else { &[] };
+        let few = candidates.into_iter().flatten().map(|position| &rules[position as usize]);
+        all.iter().chain(few).map(move |index| (*index, self.rule(*index, direction)))
     }
 }

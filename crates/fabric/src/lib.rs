@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod acl;
+mod by_port;
 mod compile;
 pub mod ends;
 pub mod engine;

@@ -8,6 +8,7 @@ use model::peering::PeeringStatus;
 use model::{Peer, TrafficMatch};
 
 use super::{Places, blocks_of};
+use crate::by_port::ByPort;
 use crate::fabric::Interface;
 use crate::group::{GroupRule, GroupSet, OpenPorts, RuleIndex, RulePeer, SecurityGroup};
 use crate::index::*;
@@ -76,8 +77,13 @@ pub(super) fn merge(groups: &Table<GroupIndex, SecurityGroup>, list: &[GroupInde
     let open = |rules: &[RuleIndex], direction: Direction| {
         open_ports(rules.iter().map(|r| &groups[r.group].rules(direction)[r.rule as usize]))
     };
+    let by_port = |rules: &[RuleIndex], direction: Direction| {
+        ByPort::of(rules.iter().map(|r| groups[r.group].rules(direction)[r.rule as usize].traffic))
+    };
     GroupSet {
         groups: list.to_vec(),
+        ingress_by_port: by_port(&ingress, Direction::Ingress),
+        egress_by_port: by_port(&egress, Direction::Egress),
         ingress_open: open(&ingress, Direction::Ingress),
         egress_open: open(&egress, Direction::Egress),
         ingress,

@@ -23,7 +23,7 @@ pub fn decide(
     let Some(set) = fabric.interfaces[interface].group_set else {
         return Decision::Pass(reason("the interface has no security groups"));
     };
-    let found = fabric.rules_of(set, direction).find(|(_, rule)| matches(fabric, rule, header, direction, straight));
+    let found = fabric.rules_about(set, direction, header).find(|(_, rule)| matches(fabric, rule, header, direction, straight));
     match found {
         Some((index, rule)) => {
             let group = fabric.groups[index.group].id.clone();
@@ -67,5 +67,5 @@ pub fn is_untracked(fabric: &Fabric, interface: InterfaceIndex, header: &Header,
     let family = Family::of(header.destination);
     let open = fabric.group_sets[set].open(direction.opposite()).covers(header.protocol(), family);
     let from_anywhere = |rule: &GroupRule| rule.anywhere == Some(family) && header.fits(rule.traffic);
-    open && fabric.rules_of(set, direction).any(|(_, rule)| from_anywhere(rule))
+    open && fabric.rules_about(set, direction, header).any(|(_, rule)| from_anywhere(rule))
 }
