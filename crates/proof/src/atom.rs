@@ -44,18 +44,7 @@ impl Atoms {
                 .map(|entry| entry.traffic)
         };
         let named: BTreeSet<TrafficMatch> = groups.chain(acls()).collect();
-        let mut atoms = Vec::new();
-        let (tcp, udp) = (ports(&named, protocol::TCP), ports(&named, protocol::UDP));
-        atoms.extend(
-            tcp.iter()
-                .map(|range| atom(TrafficMatch::Tcp(*range), ProbePacket::Tcp(range.from))),
-        );
-        atoms.extend(
-            udp.iter()
-                .map(|range| atom(TrafficMatch::Udp(*range), ProbePacket::Udp(range.from))),
-        );
-        atoms.extend(messages(&named));
-        atoms.extend(others(&named));
+        let atoms = named_apart(&named);
         // Answers go to the client's port, which only lists tell apart: groups know the flow.
         let listed: BTreeSet<TrafficMatch> = acls().collect();
         let mut reply_ports = BTreeSet::from([ephemeral.from]);
@@ -105,6 +94,23 @@ impl Atoms {
     pub fn reply_ports(&self) -> &[u16] {
         &self.reply_ports
     }
+}
+
+/// Every packet, told apart as the protocol parts of some rules tell it.
+pub(crate) fn named_apart(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
+    let mut atoms = Vec::new();
+    let (tcp, udp) = (ports(named, protocol::TCP), ports(named, protocol::UDP));
+    atoms.extend(
+        tcp.iter()
+            .map(|range| atom(TrafficMatch::Tcp(*range), ProbePacket::Tcp(range.from))),
+    );
+    atoms.extend(
+        udp.iter()
+            .map(|range| atom(TrafficMatch::Udp(*range), ProbePacket::Udp(range.from))),
+    );
+    atoms.extend(messages(named));
+    atoms.extend(others(named));
+    atoms
 }
 
 fn atom(traffic: TrafficMatch, packet: ProbePacket) -> Atom {

@@ -1,5 +1,7 @@
 //! Sets of small numbers as machine words: atoms of traffic, classes of places.
 
+use std::ops::Range;
+
 /// A set of numbers below a bound that its maker knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Bits(Box<[u64]>);
@@ -13,12 +15,23 @@ impl Bits {
     /// Every number below `bound`.
     pub(crate) fn all(bound: usize) -> Self {
         let mut bits = Self::none(bound);
-        (0..bound).for_each(|number| bits.insert(number));
+        bits.insert_run(0..bound);
         bits
     }
 
     pub(crate) fn insert(&mut self, number: usize) {
         self.0[number / 64] |= 1 << (number % 64);
+    }
+
+    /// Takes in every number of a run, a word at a time.
+    pub(crate) fn insert_run(&mut self, run: Range<usize>) {
+        let mut at = run.start;
+        while at < run.end {
+            let (word, bit) = (at / 64, at % 64);
+            let count = (64 - bit).min(run.end - at);
+            self.0[word] |= (u64::MAX >> (64 - count)) << bit;
+            at += count;
+        }
     }
 
     pub(crate) fn contains(&self, number: usize) -> bool {
@@ -83,5 +96,11 @@ mod tests {
         let mut none = Bits::none(130);
         none.add(&bits);
         assert_eq!(none, bits);
+        for run in [0..0, 3..3, 0..1, 0..64, 5..64, 63..65, 1..130, 64..128, 128..130] {
+            let (mut whole, mut single) = (Bits::none(130), Bits::none(130));
+            whole.insert_run(run.clone());
+            run.clone().for_each(|number| single.insert(number));
+            assert_eq!(whole, single, "{run:?}");
+        }
     }
 }

@@ -31,7 +31,11 @@ impl Intervals {
     }
 
     pub(crate) fn union(&self, other: &Self) -> Self {
-        let mut all: Vec<(u16, u16)> = self.0.iter().chain(&other.0).copied().collect();
+        Self::of(self.0.iter().chain(&other.0).copied().collect())
+    }
+
+    /// Every number of some ranges, in any order, each the right way round: sorted once, however many there are.
+    pub(crate) fn of(mut all: Vec<(u16, u16)>) -> Self {
         all.sort_unstable();
         let mut merged: Vec<(u16, u16)> = Vec::with_capacity(all.len());
         for (first, last) in all {

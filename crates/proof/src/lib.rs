@@ -17,6 +17,7 @@ pub mod matrix;
 pub mod place;
 mod plain;
 pub mod reach;
+mod runs;
 pub mod traffic;
 pub mod who;
 pub mod why;

@@ -18,6 +18,7 @@ use crate::bits::Bits;
 use crate::place::Place;
 use crate::plain::{Passing, Way, way};
 use crate::reach::Reach;
+use crate::runs::Runs;
 use side::{Matches, Member, Side};
 
 pub use standing::{Edit, Standing, Taken, Why};
@@ -82,7 +83,7 @@ type Admitted = Vec<(usize, Bits)>;
 struct Outward<'a> {
     /// By atom.
     to_all: Vec<Bits>,
-    to_some: Vec<(Bits, &'a Bits, &'a Bits)>,
+    to_some: Vec<(Bits, &'a Runs, &'a Bits)>,
 }
 
 impl Reach {

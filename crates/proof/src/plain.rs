@@ -19,7 +19,7 @@ use model::{ProbePacket, TrafficMatch};
 use crate::atom::Atoms;
 use crate::bits::Bits;
 use crate::class::Parts;
-use crate::traffic::TrafficSet;
+use crate::runs::{ByPacket, Runs};
 
 /// Which atoms pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +38,8 @@ type ListKey = (AclIndex, Direction, u32, bool);
 pub(crate) struct Plain {
     atoms: usize,
     /// The atoms that the protocol part of a rule covers.
-    covered: HashMap<TrafficMatch, Bits>,
+    covered: HashMap<TrafficMatch, Runs>,
+    by_packet: ByPacket,
     /// Parts of the addresses that lists and routes tell apart.
     parts: Parts,
     /// A request of each atom, and what answers it.
@@ -61,9 +62,10 @@ pub(crate) enum Way {
 impl Plain {
     pub(crate) fn of(fabric: &Fabric, atoms: &Atoms) -> Self {
         let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
+        let by_packet = ByPacket::of(atoms.iter());
         let mut covered = HashMap::new();
         for traffic in rules.map(|rule| rule.traffic) {
-            covered.entry(traffic).or_insert_with(|| covers(atoms, traffic));
+            covered.entry(traffic).or_insert_with(|| by_packet.covered(traffic));
         }
         let lists = fabric.acls.values().flat_map(blocks_of_list);
         let routes = fabric.route_tables.values().flat_map(|table| blocks_of_table(fabric, table));
@@ -73,6 +75,7 @@ impl Plain {
         Self {
             atoms: atoms.len(),
             covered,
+            by_packet,
             parts: Parts::of(lists.chain(routes).chain(vpcs).chain([route_table::UNROUTABLE])),
             requests: packets().map(|packet| request(packet, atoms.reply_ports()[0])).collect(),
             answers: packets().map(|packet| answers(packet, atoms.reply_ports())).collect(),
@@ -81,10 +84,10 @@ impl Plain {
     }
 
     /// Takes over the rules of a group, which speak of no packets but whole atoms.
-    pub(crate) fn take_rules(&mut self, fabric: &Fabric, atoms: &Atoms, group: GroupIndex) {
+    pub(crate) fn take_rules(&mut self, fabric: &Fabric, group: GroupIndex) {
         let group = &fabric.groups[group];
         for traffic in group.ingress.iter().chain(&group.egress).map(|rule| rule.traffic) {
-            self.covered.entry(traffic).or_insert_with(|| covers(atoms, traffic));
+            self.covered.entry(traffic).or_insert_with(|| self.by_packet.covered(traffic));
         }
     }
 
@@ -162,7 +165,7 @@ impl Plain {
     }
 
     /// The atoms that the protocol part of a rule covers.
-    pub(crate) fn covered(&self, traffic: TrafficMatch) -> Option<&Bits> {
+    pub(crate) fn covered(&self, traffic: TrafficMatch) -> Option<&Runs> {
         self.covered.get(&traffic)
     }
 
@@ -179,7 +182,7 @@ impl Plain {
             if security_group::peer_matches(fabric, &rule.peer, IpAddr::V4(other), true)
                 && let Some(covered) = self.covered.get(&rule.traffic)
             {
-                admitted.add(covered);
+                covered.0.iter().for_each(|run| admitted.insert_run(run.clone()));
             }
         }
         admitted
@@ -215,15 +218,6 @@ impl Plain {
         });
         passing.keep(allowed);
     }
-}
-
-/// The atoms that the protocol part of a rule covers.
-fn covers(atoms: &Atoms, traffic: TrafficMatch) -> Bits {
-    let mut bits = Bits::none(atoms.len());
-    let set = TrafficSet::of(traffic);
-    let inside = atoms.iter().enumerate().filter(|(_, atom)| set.contains(atom.packet));
-    inside.for_each(|(number, _)| bits.insert(number));
-    bits
 }
 
 /// Where a packet goes from a subnet, if it is for an interface of VPC `to`: the same for all senders of the subnet and all

@@ -184,7 +184,7 @@ impl Asked {
             return known.clone();
         }
         let all: Vec<&TrafficSet> = self.atoms.iter().map(|atom| &atom.traffic).collect();
-        let set = atoms.iter().fold(TrafficSet::empty(), |set, number| set.union(all[number]));
+        let set = TrafficSet::union_of(atoms.iter().map(|number| all[number]));
         self.sets.write().unwrap_or_else(PoisonError::into_inner).insert(atoms, set.clone());
         set
     }
@@ -203,20 +203,16 @@ pub fn walk(
         Err(EndError::NoPublicAddress(_)) => None,
         Err(other) => return Err(EngineError::BadProbe(other.to_string())),
     };
-    let mut between = Between::default();
     let Some(address) = address else {
-        return Ok(between);
+        return Ok(Between::default());
     };
+    let (mut requests, mut answered) = (Vec::new(), Vec::new());
     for atom in atoms.iter() {
         let (request, both) = arrives(fabric, &sender, address, atom.packet, atoms.reply_ports())?;
-        if request {
-            between.request = between.request.union(&atom.traffic);
-        }
-        if both {
-            between.both = between.both.union(&atom.traffic);
-        }
+        requests.extend(request.then_some(&atom.traffic));
+        answered.extend(both.then_some(&atom.traffic));
     }
-    Ok(between)
+    Ok(Between { request: TrafficSet::union_of(requests), both: TrafficSet::union_of(answered) })
 }
 
 /// Whether a request arrives from every source port, and whether its answer does.

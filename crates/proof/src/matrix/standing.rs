@@ -163,7 +163,7 @@ impl Standing {
         if !all().all(|rule| atoms.know(rule.traffic)) {
             return Err(Why::Packets);
         }
-        plain.take_rules(fabric, atoms, index);
+        plain.take_rules(fabric, index);
         let (ingress, egress) = (group.ingress != before.0, group.egress != before.1);
         let blocks = all().flat_map(blocks).collect();
         let are_hosts_others = changed.are_hosts_others;
