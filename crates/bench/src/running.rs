@@ -83,9 +83,9 @@ impl Running {
     pub fn down(self) -> Result<Duration> {
         let start = Instant::now();
         drop(self.services);
-        let socket = self.lab.client().socket().to_owned();
+        // The lab's own client is the one with which the holder ends: asked first, dropped last.
+        Client::connect(self.lab.client().socket())?.shutdown()?;
         drop(self.lab);
-        Client::connect(&socket)?.shutdown()?;
         let elapsed = start.elapsed();
         self.folder.close()?;
         Ok(elapsed)
