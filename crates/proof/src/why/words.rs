@@ -25,8 +25,13 @@ impl Cloud<'_> {
         let Some(group) = self.model.security_groups.get(id) else {
             return id.to_string();
         };
-        let mut others = self.model.security_groups.values();
-        let is_shared = others.any(|o| o.id != *id && o.group_name == group.group_name);
+        // By a look-up: an answer names many groups, and an account has thousands.
+        let named = self.fabric.find_all(&group.group_name).iter();
+        let mut others = named.filter_map(|found| match found {
+            fabric::Entity::Group(index) => self.fabric.groups.get(*index),
+            _ => None,
+        });
+        let is_shared = others.any(|o| o.id != *id && o.name == group.group_name);
         match is_shared {
             true => format!("{}/{}", self.vpc(&group.vpc_id), group.group_name),
             false => group.group_name.clone(),
