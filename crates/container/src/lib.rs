@@ -1,11 +1,13 @@
-//! Images of containers: what they are called, how they are kept, read and written.
+//! Containers: their images (what they are called, how they are kept, read and written) and their networks.
 //!
 //! Start reading at [`Store`] (images by name, over [`blob::Blobs`] and
 //! [`layers`]) and [`load`] (archives into it), then [`unpack`] (a stranger's layer as a folder); [`Reference`] says what
 //! a name means, [`oci`] what the documents are, [`tar`] how archives are read without belief in what they say, and
 //! [`limits`] how large anything may be.
 //!
-//! This room knows files. It starts no process, opens no network, and knows nothing of clouds.
+//! [`network`] is what Docker does to a host's network, for one instance: bridges, addresses, published ports, names.
+//!
+//! The rooms below are `netlink` and `sandbox`; this one knows nothing of clouds.
 
 #![forbid(unsafe_code)]
 
@@ -17,6 +19,7 @@ pub mod import;
 pub mod layers;
 pub mod limits;
 pub mod load;
+pub mod network;
 pub mod oci;
 pub mod reference;
 pub mod save;

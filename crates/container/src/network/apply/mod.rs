@@ -1,0 +1,142 @@
+//! A plan made so: from whatever the kernel holds, and only what differs.
+//!
+//! Rules come first, so that no device carries a packet before they stand; then devices; then what connection tracking
+//! remembers of those who are gone. Nothing here enters a namespace: whoever holds them supplies sockets ([`Namespaces`]).
+
+mod devices;
+mod flows;
+mod rules;
+mod survey;
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use netlink::{Protocol, Socket};
+use sandbox::{Client, SocketSpec};
+
+use super::error::{Error, Result};
+use super::plan::{Cable, Plan};
+
+pub use survey::Survey;
+
+/// A way into network namespaces.
+pub trait Namespaces {
+    /// The socket into one namespace, opened on first use.
+    fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket>;
+    /// A descriptor of a namespace.
+    fn descriptor(&mut self, key: &str) -> Result<OwnedFd>;
+    /// A value below `/proc/sys` as seen there; none where it does not exist.
+    fn read_sysctl(&mut self, key: &str, path: &str) -> Result<Option<String>>;
+    /// Writes a value below `/proc/sys` as seen there.
+    fn write_sysctl(&mut self, key: &str, path: &str, value: &str) -> Result<()>;
+    /// What earlier calls have found right, so that the inside of containers is looked at once.
+    fn settled(&mut self) -> &mut Settled;
+    /// A namespace is gone or left alone from now on: its sockets may be closed.
+    fn forget(&mut self, _key: &str) {}
+}
+
+/// Cables whose far ends are known to be right: by instance and device, with the device's index.
+#[derive(Debug, Default)]
+pub struct Settled(BTreeMap<(String, String), (u32, Cable)>);
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Devices, addresses, routes and settings that were changed.
+    pub devices: usize,
+    /// Changes of rules, maps and chains.
+    pub rules: usize,
+    /// Connections that were forgotten.
+    pub flows: usize,
+}
+
+impl Outcome {
+    /// Whether everything was as planned already.
+    pub fn is_unchanged(&self) -> bool {
+        (self.devices, self.rules) == (0, 0)
+    }
+}
+
+/// Makes the instance's namespace `key`, and those of its containers, hold the plan. What is there for containers and not
+/// in the plan goes; an empty plan leaves nothing but `ip_forward`. The containers' namespaces must exist.
+pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<Outcome> {
+    let mut outcome = Outcome {
+        rules: rules::apply(namespaces, key, plan)?,
+        ..Outcome::default()
+    };
+    for (path, value) in plan.sysctls() {
+        // One that does not exist has nothing to switch off.
+        let Some(found) = namespaces.read_sysctl(key, path)? else {
+            continue;
+        };
+        if found.trim() != *value {
+            namespaces.write_sysctl(key, path, value)?;
+            outcome.devices += 1;
+        }
+    }
+    let devices = devices::apply(namespaces, key, plan)?;
+    outcome.devices += devices.changes;
+    outcome.flows = flows::apply(namespaces, key, plan, &devices)?;
+    Ok(outcome)
+}
+
+/// Namespaces of a lab, through its holder. Sockets into instances are kept, those into containers are closed at the end.
+pub struct Lab<'a> {
+    client: &'a Client,
+    sockets: BTreeMap<(String, i32), Socket>,
+    settled: Settled,
+}
+
+impl<'a> Lab<'a> {
+    /// Through this holder.
+    pub fn new(client: &'a Client) -> Lab<'a> {
+        Lab {
+            client,
+            sockets: BTreeMap::new(),
+            settled: Settled::default(),
+        }
+    }
+}
+
+impl Namespaces for Lab<'_> {
+    fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket> {
+        let number = match protocol {
+            Protocol::Route => libc::NETLINK_ROUTE,
+            Protocol::SockDiag => libc::NETLINK_SOCK_DIAG,
+            Protocol::Netfilter => libc::NETLINK_NETFILTER,
+        };
+        let place = (key.to_owned(), number);
+        if !self.sockets.contains_key(&place) {
+            let descriptor = self.client.open_socket(SocketSpec::netlink(key, number))?;
+            let socket = Socket::from_fd(descriptor).map_err(Error::kernel(key))?;
+            self.sockets.insert(place.clone(), socket);
+        }
+        self.sockets
+            .get_mut(&place)
+            .ok_or_else(|| Error::Plan(format!("no socket into {key}")))
+    }
+
+    fn descriptor(&mut self, key: &str) -> Result<OwnedFd> {
+        Ok(self.client.netns_fd(key)?)
+    }
+
+    fn read_sysctl(&mut self, key: &str, path: &str) -> Result<Option<String>> {
+        match self.client.read_file(key, &format!("/proc/sys/{path}")) {
+            Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
+            Err(sandbox::Error::Refused(fault)) if fault.errno == Some(libc::ENOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn write_sysctl(&mut self, key: &str, path: &str, value: &str) -> Result<()> {
+        Ok(self.client.write_sysctls(key, &[(path, value)])?)
+    }
+
+    fn settled(&mut self) -> &mut Settled {
+        &mut self.settled
+    }
+
+    fn forget(&mut self, key: &str) {
+        self.sockets.retain(|(held, _), _| held != key);
+    }
+}

@@ -1,0 +1,364 @@
+//! What a network is, who is in it, and how a container takes part.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::error::{Error, Result};
+use super::ipam;
+use super::publish::{Port, PublishedPort};
+
+/// Name of the network that a container is in when nobody says otherwise.
+pub const DEFAULT_NETWORK: &str = "bridge";
+/// Bridge of [`DEFAULT_NETWORK`].
+pub const DEFAULT_BRIDGE: &str = "docker0";
+/// Names that a network cannot have.
+const RESERVED: [&str; 5] = [DEFAULT_NETWORK, "default", "host", "none", "container"];
+/// MTU where the uplink's is not known.
+pub const DEFAULT_MTU: u32 = 1_500;
+/// Smallest packet that every IPv4 link carries (RFC 791).
+const SMALLEST_MTU: u32 = 68;
+
+/// A network of driver `bridge`: a bridge in an instance, with a subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Unique in the instance.
+    pub name: String,
+    /// The bridge's device: `docker0`, or `br-` and 12 digits of the id.
+    pub bridge: String,
+    /// Addresses of its containers.
+    pub subnet: Ipv4Net,
+    /// The bridge's own address.
+    pub gateway: Ipv4Addr,
+    /// Part of the subnet that addresses are taken from by themselves.
+    pub ip_range: Option<Ipv4Net>,
+    /// No way out and none in.
+    pub internal: bool,
+    /// Containers of it reach each other.
+    pub icc: bool,
+    /// Containers send as the instance (source translation).
+    pub masquerade: bool,
+    /// Largest packet, bytes.
+    pub mtu: u32,
+}
+
+/// What a new network is to be like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkOptions {
+    /// Its name.
+    pub name: String,
+    /// 64 hexadecimal digits, chosen by the caller.
+    pub id: String,
+    /// Chosen from Docker's pools when none is given.
+    pub subnet: Option<Ipv4Net>,
+    /// The first address of the subnet when none is given.
+    pub gateway: Option<Ipv4Addr>,
+    /// See [`Network::ip_range`].
+    pub ip_range: Option<Ipv4Net>,
+    /// See [`Network::internal`].
+    pub internal: bool,
+    /// `com.docker.network.bridge.enable_icc`.
+    pub icc: bool,
+    /// `com.docker.network.bridge.enable_ip_masquerade`.
+    pub masquerade: bool,
+    /// `com.docker.network.driver.mtu`; the uplink's when none is given.
+    pub mtu: Option<u32>,
+    /// `com.docker.network.bridge.name`.
+    pub bridge: Option<String>,
+}
+
+impl NetworkOptions {
+    /// An ordinary network.
+    pub fn new(name: impl Into<String>, id: impl Into<String>) -> NetworkOptions {
+        NetworkOptions {
+            name: name.into(),
+            id: id.into(),
+            subnet: None,
+            gateway: None,
+            ip_range: None,
+            internal: false,
+            icc: true,
+            masquerade: true,
+            mtu: None,
+            bridge: None,
+        }
+    }
+}
+
+impl Network {
+    /// The network `bridge` on `docker0`: 172.17.0.0/16, or the next pool that no route overlaps.
+    pub fn default_bridge(id: impl Into<String>, routes: &[Ipv4Net], mtu: u32) -> Result<Network> {
+        let subnet = ipam::choose_subnet(&[], routes)?;
+        Ok(Network {
+            id: id.into(),
+            name: DEFAULT_NETWORK.into(),
+            bridge: DEFAULT_BRIDGE.into(),
+            subnet,
+            gateway: ipam::first_usable(subnet, subnet).unwrap_or(subnet.addr()),
+            ip_range: None,
+            internal: false,
+            icc: true,
+            masquerade: true,
+            mtu,
+        })
+    }
+
+    /// A network beside those that exist. `routes` are the instance's (see [`super::Survey`]), `uplink_mtu` its way
+    /// out. Errors: [`Error::Network`], [`Error::Overlap`], [`Error::NoPool`].
+    pub fn create(
+        options: NetworkOptions,
+        existing: &[Network],
+        routes: &[Ipv4Net],
+        uplink_mtu: u32,
+    ) -> Result<Network> {
+        let wrong = |why: String| Error::Network {
+            name: options.name.clone(),
+            why,
+        };
+        let starts_well = |name: &str| name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let is_plain = |name: &str| {
+            name.chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+        };
+        if !starts_well(&options.name) || !is_plain(&options.name) {
+            return Err(wrong(
+                "a name has letters, digits, `_`, `.` and `-`, and begins with a letter or digit"
+                    .into(),
+            ));
+        }
+        if RESERVED.contains(&options.name.as_str()) {
+            return Err(wrong("the name is reserved".into()));
+        }
+        if let Some(same) = existing.iter().find(|other| other.name == options.name) {
+            return Err(wrong(format!(
+                "network with name {} already exists",
+                same.name
+            )));
+        }
+        if options.id.len() != 64 || !options.id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(wrong("its id is not 64 hexadecimal digits".into()));
+        }
+        let bridge = match &options.bridge {
+            Some(name) if name.is_empty() || name.len() > 15 || !is_plain(name) => {
+                return Err(wrong(format!(
+                    "`{name}` is no name of a device: 1 to 15 letters, digits, `_`, `.`, `-`"
+                )));
+            }
+            Some(name) => name.clone(),
+            None => format!("br-{}", &options.id[..12]),
+        };
+        if let Some(other) = existing.iter().find(|other| other.bridge == bridge) {
+            return Err(wrong(format!(
+                "bridge name {bridge} is used by network {}",
+                other.name
+            )));
+        }
+        let subnets: Vec<Ipv4Net> = existing.iter().map(|other| other.subnet).collect();
+        let subnet = match options.subnet {
+            None => ipam::choose_subnet(&subnets, routes)?,
+            Some(subnet) => {
+                if subnet.prefix_len() > 30 {
+                    return Err(wrong(format!(
+                        "subnet {subnet} has no room for a gateway and a container"
+                    )));
+                }
+                if subnet.addr() != subnet.network() {
+                    return Err(wrong(format!(
+                        "subnet {subnet} begins at {}: write {}",
+                        subnet.network(),
+                        subnet.trunc()
+                    )));
+                }
+                if let Some(other) = existing
+                    .iter()
+                    .find(|other| ipam::overlap(other.subnet, subnet))
+                {
+                    return Err(Error::Overlap {
+                        wanted: subnet,
+                        other: format!("{} of network {}", other.subnet, other.name),
+                    });
+                }
+                if let Some(route) = routes
+                    .iter()
+                    .find(|route| route.prefix_len() > 0 && ipam::overlap(**route, subnet))
+                {
+                    return Err(Error::Overlap {
+                        wanted: subnet,
+                        other: format!("the instance's route {route}"),
+                    });
+                }
+                subnet
+            }
+        };
+        if let Some(range) = options.ip_range
+            && !subnet.contains(&range)
+        {
+            return Err(wrong(format!(
+                "ip range {range} is not inside subnet {subnet}"
+            )));
+        }
+        let gateway = options.gateway.unwrap_or_else(|| {
+            ipam::first_usable(subnet, options.ip_range.unwrap_or(subnet)).unwrap_or(subnet.addr())
+        });
+        if !ipam::is_usable(subnet, gateway) {
+            return Err(wrong(format!(
+                "gateway {gateway} is no usable address of subnet {subnet}"
+            )));
+        }
+        let mtu = options.mtu.unwrap_or(uplink_mtu);
+        if !(SMALLEST_MTU..=65_535).contains(&mtu) {
+            return Err(wrong(format!(
+                "MTU {mtu} is not from {SMALLEST_MTU} to 65535"
+            )));
+        }
+        Ok(Network {
+            id: options.id,
+            name: options.name,
+            bridge,
+            subnet,
+            gateway,
+            ip_range: options.ip_range,
+            internal: options.internal,
+            icc: options.icc,
+            masquerade: options.masquerade,
+            mtu,
+        })
+    }
+
+    /// Whether it is the network that has no names (`docker0`).
+    pub fn is_default(&self) -> bool {
+        self.name == DEFAULT_NETWORK
+    }
+}
+
+/// A name that one container gives another (`--link web:api`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Link {
+    /// Id of the container meant.
+    pub container: String,
+    /// What it is called.
+    pub alias: String,
+}
+
+/// A container's place in a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Id of the container, 64 hexadecimal digits.
+    pub container: String,
+    /// Name of the container.
+    pub name: String,
+    /// Id of the network.
+    pub network: String,
+    /// Key of the container's network namespace.
+    pub namespace: String,
+    /// Device inside: `eth0`, `eth1`, … in the order of connecting.
+    pub interface: String,
+    /// Its address, see [`ipam::allocate_address`].
+    pub address: Ipv4Addr,
+    /// Its Ethernet address, see [`mac_of`].
+    pub mac: [u8; 6],
+    /// More names in this network.
+    pub aliases: Vec<String>,
+    /// Names that this container has for others.
+    pub links: Vec<Link>,
+    /// Of a container's networks that lead out, the one with the highest has the default route; then the first by name.
+    pub gateway_priority: i32,
+    /// What its image exposes: what a link opens where `icc` is off.
+    pub exposed: Vec<Port>,
+    /// Ports of the instance that lead here. An internal network publishes none.
+    pub published: Vec<PublishedPort>,
+}
+
+impl Endpoint {
+    /// A container's place in a network, with the Ethernet address of its address and nothing else.
+    pub fn new(
+        container: impl Into<String>,
+        name: impl Into<String>,
+        namespace: impl Into<String>,
+        network: &Network,
+        address: Ipv4Addr,
+    ) -> Endpoint {
+        Endpoint {
+            container: container.into(),
+            name: name.into(),
+            network: network.id.clone(),
+            namespace: namespace.into(),
+            interface: "eth0".into(),
+            address,
+            mac: mac_of(address),
+            aliases: Vec::new(),
+            links: Vec::new(),
+            gateway_priority: 0,
+            exposed: Vec::new(),
+            published: Vec::new(),
+        }
+    }
+
+    /// The end of its cable in the instance: `veth` and 7 digits that follow from container and network.
+    pub fn host_device(&self) -> String {
+        let digest = Sha256::digest(format!("{}/{}", self.container, self.network));
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("veth{}", &digits[..7])
+    }
+}
+
+/// `02:42:` and the address: what Docker gives when nobody says otherwise.
+pub fn mac_of(address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
+}
+
+/// What `--network` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// In a network of its own or shared ones, by name or id; [`DEFAULT_NETWORK`] first of all.
+    Bridge(String),
+    /// The instance's own namespace.
+    Host,
+    /// A namespace with nothing but `lo`.
+    None,
+    /// Another container's namespace: its name or id.
+    Container(String),
+}
+
+impl NetworkMode {
+    /// Reads a value of `--network`.
+    pub fn parse(text: &str) -> Result<NetworkMode> {
+        let wrong = |why: &str| Error::Mode {
+            text: text.to_owned(),
+            why: why.to_owned(),
+        };
+        match text.split_once(':') {
+            Some(("container", "")) => Err(wrong("no container is named behind the colon")),
+            Some(("container", other)) => Ok(NetworkMode::Container(other.to_owned())),
+            Some(_) => Err(wrong(
+                "write a network's name, `bridge`, `host`, `none` or `container:NAME`",
+            )),
+            None => Ok(match text {
+                "" | "default" | DEFAULT_NETWORK => NetworkMode::Bridge(DEFAULT_NETWORK.into()),
+                "host" => NetworkMode::Host,
+                "none" => NetworkMode::None,
+                name => NetworkMode::Bridge(name.to_owned()),
+            }),
+        }
+    }
+
+    /// Why a container of this mode cannot publish ports or join networks; `None` where it can.
+    pub fn refuses_ports(&self) -> Option<&'static str> {
+        match self {
+            NetworkMode::Bridge(_) => None,
+            NetworkMode::Host => Some(
+                "published ports are discarded with network mode `host`: its ports are the instance's",
+            ),
+            NetworkMode::None => Some("a container of network mode `none` has no port to publish"),
+            NetworkMode::Container(_) => Some(
+                "conflicting options: ports are published by the container whose network this is",
+            ),
+        }
+    }
+}

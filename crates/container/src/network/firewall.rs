@@ -1,0 +1,551 @@
+//! The rules of an instance's containers: own tables, so that the instance's other rules stay as they are.
+//!
+//! One chain a bridge, found through verdict maps by the name of the device; what a rule decides and for whom is its comment,
+//! `STAGE/SUBJECT: words`, so that a trace explains itself (see [`policy_of`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use ipnet::{IpNet, Ipv4Net};
+use netlink::nft::build::{self, Load};
+use netlink::nft::{
+    Chain, CompareOp, Expr, Family, Hook, MetaKey, NatKind, Reg, Set, Table, Verdict, comment,
+    ct_state, ct_status, fib_flags, priority,
+};
+use sha2::{Digest as _, Sha256};
+
+use super::definition::{Endpoint, Network};
+use super::publish::{PublishedPort, Transport};
+
+/// Name of our tables.
+pub const TABLE: &str = "vpclab-docker";
+/// The tables that there may be: of packets, and of frames where a network's containers must not reach each other.
+pub const FAMILIES: [Family; 2] = [Family::Ip, Family::Bridge];
+
+/// nft(8)'s number of "interface name".
+const TYPE_IFNAME: u32 = 41;
+/// `RTN_LOCAL`.
+const LOCAL_ADDRESS: u32 = 2;
+/// Kind of the user data that holds a rule's fingerprint; nft(8) passes over kinds it does not know.
+const FINGERPRINT: u8 = 0xf0;
+/// A comment is cut here, so that it and the fingerprint fit into 256 bytes.
+const LONGEST_COMMENT: usize = 200;
+const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
+
+/// A rule and what it says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// `STAGE/SUBJECT: words`.
+    pub comment: String,
+    /// Its instructions.
+    pub expressions: Vec<Expr>,
+}
+
+impl Rule {
+    /// What the kernel keeps with it: the comment, and a fingerprint of the instructions, by which it is known again.
+    pub fn user_data(&self) -> Vec<u8> {
+        let mut end = self.comment.len().min(LONGEST_COMMENT);
+        while !self.comment.is_char_boundary(end) {
+            end -= 1;
+        }
+        let mut data = comment(&self.comment[..end]);
+        let digest = Sha256::digest(format!("{:?}", self.expressions));
+        data.extend([FINGERPRINT, 8]);
+        data.extend(&digest[..8]);
+        data
+    }
+}
+
+/// A map of devices' names to the chains of their bridges, or a set of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Devices {
+    /// How the kernel is asked for it.
+    pub set: Set,
+    /// Name of the device, and what is decided; nothing in a set.
+    pub elements: BTreeMap<String, Option<Verdict>>,
+}
+
+/// The content of one table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RuleSet {
+    /// Sets and maps by name.
+    pub devices: BTreeMap<String, Devices>,
+    /// Chains by name, with their rules in order.
+    pub chains: BTreeMap<String, (Chain, Vec<Rule>)>,
+}
+
+impl RuleSet {
+    fn base(&mut self, chain: Chain, rules: Vec<Rule>) {
+        self.chains.insert(chain.name.clone(), (chain, rules));
+    }
+
+    fn chain(&mut self, name: String, rules: Vec<Rule>) {
+        self.base(Chain::new(name), rules);
+    }
+
+    fn map(&mut self, name: &str, elements: BTreeMap<String, Option<Verdict>>) {
+        let set = if elements.values().all(Option::is_some) && !elements.is_empty() {
+            Set::verdict_map(name, [16])
+        } else {
+            Set::new(name, [16])
+        };
+        let set = Set {
+            key_type: TYPE_IFNAME,
+            ..set
+        };
+        self.devices
+            .insert(name.to_owned(), Devices { set, elements });
+    }
+}
+
+/// Stage and subject of a rule's comment: `docker-publish` and `3f1c…/tcp/0.0.0.0:8080`.
+pub fn policy_of(comment: &str) -> Option<(&str, &str)> {
+    let (id, _) = comment.split_once(": ")?;
+    let (stage, subject) = id.split_once('/')?;
+    stage.starts_with("docker-").then_some((stage, subject))
+}
+
+/// A port that leads to an endpoint.
+pub(super) struct Lead<'a> {
+    pub endpoint: &'a Endpoint,
+    pub network: &'a Network,
+    pub port: &'a PublishedPort,
+}
+
+/// The tables of these networks; empty without any.
+pub(super) fn tables(
+    networks: &[&Network],
+    members: &BTreeMap<&str, Vec<&Endpoint>>,
+    leads: &[Lead<'_>],
+) -> BTreeMap<Table, RuleSet> {
+    let mut tables = BTreeMap::new();
+    if networks.is_empty() {
+        return tables;
+    }
+    tables.insert(Table::new(Family::Ip, TABLE), packets(networks, leads));
+    let closed: Vec<&Network> = networks
+        .iter()
+        .copied()
+        .filter(|network| !network.icc)
+        .collect();
+    if !closed.is_empty() {
+        tables.insert(Table::new(Family::Bridge, TABLE), frames(&closed, members));
+    }
+    tables
+}
+
+fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
+    let mut rules = RuleSet::default();
+    // `route_localnet` on the bridges lets 127.0.0.1 of the instance reach published ports; this keeps others out of it.
+    let guard = rule(
+        "docker-loopback/guard: 127.0.0.0/8 is reached from inside only",
+        [
+            device_is_not(MetaKey::IifName, "lo"),
+            build::in_prefix(Load::DestinationV4, LOOPBACK),
+        ],
+        Verdict::Drop,
+    );
+    rules.base(
+        Chain::base("raw", Hook::Prerouting, priority::RAW),
+        vec![guard],
+    );
+
+    let to_this_host = || {
+        rule(
+            "docker-publish/any: addressed to this instance",
+            [build::fib_type_is(fib_flags::DADDR, LOCAL_ADDRESS)],
+            Verdict::Jump("publish".into()),
+        )
+    };
+    rules.base(
+        Chain::base("prerouting", Hook::Prerouting, priority::DSTNAT).nat(),
+        vec![to_this_host()],
+    );
+    rules.base(
+        Chain::base("output", Hook::Output, priority::DSTNAT).nat(),
+        vec![to_this_host()],
+    );
+    rules.chain("publish".into(), leads.iter().map(publish).collect());
+    rules.base(
+        Chain::base("postrouting", Hook::Postrouting, priority::SRCNAT).nat(),
+        networks.iter().flat_map(|network| hide(network)).collect(),
+    );
+
+    rules.base(
+        Chain::base("forward", Hook::Forward, priority::FILTER),
+        vec![
+            rule(
+                "docker-bridge/established: belongs to a connection that was let in",
+                [build::ct_state_is(
+                    ct_state::ESTABLISHED | ct_state::RELATED,
+                )],
+                Verdict::Accept,
+            ),
+            by_device(
+                "docker-bridge/from: by the bridge it comes from",
+                MetaKey::IifName,
+                "from",
+            ),
+            by_device(
+                "docker-bridge/into: by the bridge it goes to",
+                MetaKey::OifName,
+                "into",
+            ),
+        ],
+    );
+    let (mut from, mut into, mut bridges) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for network in networks {
+        let bridge = &network.bridge;
+        bridges.insert(bridge.clone(), None);
+        if network.internal {
+            from.insert(
+                bridge.clone(),
+                Some(Verdict::Jump(format!("from-{bridge}"))),
+            );
+            let egress = rule(
+                format!(
+                    "docker-internal/{bridge}/egress: network {} is internal: no way out",
+                    network.name
+                ),
+                [device_is_not(MetaKey::OifName, bridge)],
+                Verdict::Drop,
+            );
+            rules.chain(format!("from-{bridge}"), vec![egress]);
+        }
+        into.insert(
+            bridge.clone(),
+            Some(Verdict::Jump(format!("into-{bridge}"))),
+        );
+        rules.chain(format!("into-{bridge}"), into_bridge(network, leads));
+    }
+    // A map without an element would be made as a set; there is always a bridge to go into.
+    if from.is_empty() {
+        if let Some((_, forward)) = rules.chains.get_mut("forward") {
+            forward.retain(|rule| !rule.comment.starts_with("docker-bridge/from:"));
+        }
+    } else {
+        rules.map("from", from);
+    }
+    rules.map("into", into);
+    rules.map("bridges", bridges);
+    rules
+}
+
+const LOOPBACK: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8));
+
+/// What may go into a bridge as the first packet of a connection.
+fn into_bridge(network: &Network, leads: &[Lead<'_>]) -> Vec<Rule> {
+    let Network { bridge, name, .. } = network;
+    let mut rules = Vec::new();
+    if network.internal {
+        rules.push(rule(
+            format!("docker-internal/{bridge}/ingress: network {name} is internal: none comes in"),
+            [device_is_not(MetaKey::IifName, bridge)],
+            Verdict::Drop,
+        ));
+    }
+    // A container's port may be published more than once.
+    let mut seen = BTreeSet::new();
+    for lead in leads.iter().filter(|lead| lead.network.id == network.id) {
+        let (endpoint, port) = (lead.endpoint, lead.port);
+        if !seen.insert((endpoint.address, port.transport, port.container_port)) {
+            continue;
+        }
+        rules.push(rule(
+            format!(
+                "docker-publish/{}/{}/{}: {} is reached as published",
+                short(&endpoint.container),
+                port.transport,
+                port.container_port,
+                endpoint.name
+            ),
+            [
+                build::has_any(Load::CtStatus, &ct_status::DST_NAT.to_ne_bytes()),
+                build::is(Load::DestinationV4, &endpoint.address.octets()),
+                to_port(port.transport, port.container_port),
+            ],
+            Verdict::Accept,
+        ));
+    }
+    let (icc, verdict) = match network.icc {
+        true => ("reach each other", Verdict::Accept),
+        false => ("do not reach each other (icc off)", Verdict::Drop),
+    };
+    rules.push(rule(
+        format!("docker-icc/{bridge}: containers of network {name} {icc}"),
+        [device_is(MetaKey::IifName, bridge)],
+        verdict,
+    ));
+    rules.push(rule(
+        format!("docker-isolation/{bridge}: network {name} is not reached from other networks"),
+        [vec![
+            Expr::Meta {
+                key: MetaKey::IifName,
+                register: FIRST,
+            },
+            Expr::Lookup {
+                set: "bridges".into(),
+                key: FIRST,
+                inverted: false,
+            },
+        ]],
+        Verdict::Drop,
+    ));
+    rules.push(rule(
+        format!(
+            "docker-direct/{bridge}: from outside network {name} is reached by published ports only"
+        ),
+        [],
+        Verdict::Drop,
+    ));
+    rules
+}
+
+/// Leads a port of the instance to a container.
+fn publish(lead: &Lead<'_>) -> Rule {
+    let Lead { endpoint, port, .. } = lead;
+    let mut expressions = Vec::new();
+    if !port.host_address.is_unspecified() {
+        expressions.extend(build::is(Load::DestinationV4, &port.host_address.octets()));
+    }
+    expressions.extend(to_port(port.transport, port.host_port));
+    expressions.push(Expr::Counter);
+    let (address, number) = (Reg(0), Reg(1));
+    expressions.push(Expr::Immediate {
+        register: address,
+        value: endpoint.address.octets().to_vec(),
+    });
+    expressions.push(Expr::Immediate {
+        register: number,
+        value: port.container_port.to_be_bytes().to_vec(),
+    });
+    expressions.push(Expr::Nat {
+        kind: NatKind::Destination,
+        family: Family::Ip,
+        address: Some((address, None)),
+        port: Some((number, None)),
+        flags: 0,
+    });
+    Rule {
+        comment: format!(
+            "docker-publish/{}/{}/{}:{}: {} {port}",
+            short(&endpoint.container),
+            port.transport,
+            port.host_address,
+            port.host_port,
+            endpoint.name
+        ),
+        expressions,
+    }
+}
+
+/// Whose packets leave with another source, and which.
+fn hide(network: &Network) -> Vec<Rule> {
+    let Network { bridge, name, .. } = network;
+    let subnet = IpNet::V4(network.subnet);
+    let masquerade = |comment: String, matches: Vec<Vec<Expr>>| {
+        let mut expressions = matches.concat();
+        expressions.push(Expr::Counter);
+        expressions.push(Expr::Masquerade {
+            port: None,
+            flags: 0,
+        });
+        Rule {
+            comment,
+            expressions,
+        }
+    };
+    let mut rules = vec![
+        // The answer would else go straight to the one who asked, from an address that it did not ask.
+        masquerade(
+            format!(
+                "docker-hairpin/{bridge}: a container of network {name} reaches it by a published port"
+            ),
+            vec![
+                device_is(MetaKey::OifName, bridge),
+                build::in_prefix(Load::SourceV4, subnet),
+                build::has_any(Load::CtStatus, &ct_status::DST_NAT.to_ne_bytes()),
+            ],
+        ),
+        masquerade(
+            format!(
+                "docker-loopback/{bridge}: 127.0.0.1 reaches network {name} by a published port"
+            ),
+            vec![
+                device_is(MetaKey::OifName, bridge),
+                build::in_prefix(Load::SourceV4, LOOPBACK),
+            ],
+        ),
+    ];
+    if network.masquerade && !network.internal {
+        rules.push(masquerade(
+            format!("docker-masquerade/{bridge}: network {name} sends as the instance"),
+            vec![
+                build::in_prefix(Load::SourceV4, subnet),
+                device_is_not(MetaKey::OifName, bridge),
+            ],
+        ));
+    }
+    rules
+}
+
+/// Frames between the ports of bridges whose containers must not reach each other; ordinary packets never leave a bridge, so
+/// no rule for packets sees them.
+fn frames(closed: &[&Network], members: &BTreeMap<&str, Vec<&Endpoint>>) -> RuleSet {
+    let mut rules = RuleSet::default();
+    let mut ports = BTreeMap::new();
+    for network in closed {
+        let Network { bridge, name, .. } = network;
+        let members = members
+            .get(network.id.as_str())
+            .map_or(&[][..], Vec::as_slice);
+        for member in members {
+            ports.insert(
+                member.host_device(),
+                Some(Verdict::Jump(format!("icc-{bridge}"))),
+            );
+        }
+        let mut chain = vec![rule(
+            format!("docker-icc/{bridge}/arp: addresses are resolved"),
+            [build::is(Load::PacketProtocol, &ETHERTYPE_ARP)],
+            Verdict::Accept,
+        )];
+        for (from, to) in linked(members) {
+            for port in &to.exposed {
+                let pair = |one: &Endpoint, other: &Endpoint| {
+                    [
+                        build::is(Load::SourceV4, &one.address.octets()),
+                        build::is(Load::DestinationV4, &other.address.octets()),
+                        build::is(Load::Protocol, &[port.transport.number()]),
+                    ]
+                    .concat()
+                };
+                let text = |way: &str| {
+                    format!(
+                        "docker-icc/{bridge}/link: {} is linked to {} {port}: {way}",
+                        from.name, to.name
+                    )
+                };
+                let number = port.number.to_be_bytes();
+                chain.push(rule(
+                    text("request"),
+                    [pair(from, to), build::is(Load::DestinationPort, &number)],
+                    Verdict::Accept,
+                ));
+                chain.push(rule(
+                    text("reply"),
+                    [pair(to, from), build::is(Load::SourcePort, &number)],
+                    Verdict::Accept,
+                ));
+            }
+        }
+        chain.push(rule(
+            format!("docker-icc/{bridge}: containers of network {name} do not reach each other (icc off)"),
+            [],
+            Verdict::Drop,
+        ));
+        rules.chain(format!("icc-{bridge}"), chain);
+    }
+    let dispatch = if ports.is_empty() {
+        Vec::new()
+    } else {
+        rules.map("ports", ports);
+        vec![by_device(
+            "docker-icc/ports: by the port it comes from",
+            MetaKey::IifName,
+            "ports",
+        )]
+    };
+    rules.base(
+        Chain::base("forward", Hook::Forward, priority::FILTER),
+        dispatch,
+    );
+    rules
+}
+
+fn linked<'a>(members: &[&'a Endpoint]) -> Vec<(&'a Endpoint, &'a Endpoint)> {
+    let mut pairs = Vec::new();
+    for from in members {
+        for link in &from.links {
+            let to = members.iter().find(|to| to.container == link.container);
+            pairs.extend(to.map(|to| (*from, *to)));
+        }
+    }
+    pairs.dedup_by_key(|(from, to)| (from.address, to.address));
+    pairs
+}
+
+const FIRST: Reg = Reg(0);
+
+/// Everything that matches, a counter, the verdict.
+fn rule<const N: usize>(
+    comment: impl Into<String>,
+    matches: [Vec<Expr>; N],
+    verdict: Verdict,
+) -> Rule {
+    let mut expressions = matches.concat();
+    expressions.push(Expr::Counter);
+    expressions.push(Expr::Verdict(verdict));
+    Rule {
+        comment: comment.into(),
+        expressions,
+    }
+}
+
+fn by_device(comment: &str, key: MetaKey, map: &str) -> Rule {
+    Rule {
+        comment: comment.into(),
+        expressions: vec![
+            Expr::Meta {
+                key,
+                register: FIRST,
+            },
+            Expr::LookupVerdict {
+                set: map.into(),
+                key: FIRST,
+            },
+        ],
+    }
+}
+
+fn device_is(key: MetaKey, name: &str) -> Vec<Expr> {
+    device(key, CompareOp::Eq, name)
+}
+
+fn device_is_not(key: MetaKey, name: &str) -> Vec<Expr> {
+    device(key, CompareOp::Neq, name)
+}
+
+fn device(key: MetaKey, op: CompareOp, name: &str) -> Vec<Expr> {
+    vec![
+        Expr::Meta {
+            key,
+            register: FIRST,
+        },
+        Expr::Compare {
+            register: FIRST,
+            op,
+            value: device_key(name),
+        },
+    ]
+}
+
+/// A device's name as the kernel compares it.
+pub(super) fn device_key(name: &str) -> Vec<u8> {
+    let mut value = name.as_bytes().to_vec();
+    value.resize(16, 0);
+    value
+}
+
+fn to_port(transport: Transport, port: u16) -> Vec<Expr> {
+    [
+        build::is(Load::Protocol, &[transport.number()]),
+        build::is(Load::DestinationPort, &port.to_be_bytes()),
+    ]
+    .concat()
+}
+
+/// The first 12 digits of an id, as `docker ps` shows it.
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
