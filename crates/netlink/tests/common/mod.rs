@@ -21,9 +21,14 @@ pub fn in_own_namespaces(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();
     }
-    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let (uid, gid) = (
+        rustix::process::geteuid().as_raw(),
+        rustix::process::getegid().as_raw(),
+    );
     let mut command = Command::new(std::env::current_exe().expect("this test's path"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    command
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1");
     let maps = [
         ("/proc/self/setgroups", "deny".to_owned()),
         ("/proc/self/uid_map", format!("0 {uid} 1")),
@@ -42,7 +47,9 @@ pub fn in_own_namespaces(test: &str, body: impl FnOnce()) {
             Ok(())
         });
     }
-    let output = command.output().expect("start in a user and network namespace of its own");
+    let output = command
+        .output()
+        .expect("start in a user and network namespace of its own");
     assert!(
         output.status.success(),
         "inside the namespace:\n{}\n{}",
@@ -63,21 +70,32 @@ impl Namespace {
     pub fn new() -> Namespace {
         let fd = on_new_thread(|| {
             // JUSTIFICATION: rustix calls unshare unsafe too. SAFETY: CLONE_NEWNET alone affects only this thread's sockets to come.
-            assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "{}", io::Error::last_os_error());
+            assert_eq!(
+                unsafe { libc::unshare(libc::CLONE_NEWNET) },
+                0,
+                "{}",
+                io::Error::last_os_error()
+            );
             OwnedFd::from(File::open("/proc/thread-self/ns/net").expect("own namespace"))
         });
         let namespace = Namespace { fd };
         let mut batch = Batch::new();
         link::set_up(&mut batch, Target::Name("lo"), true);
-        namespace.socket(Protocol::Route).execute(&batch).expect("loopback up");
+        namespace
+            .socket(Protocol::Route)
+            .execute(&batch)
+            .expect("loopback up");
         namespace
     }
 
     /// Runs something there.
     pub fn enter<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
         on_new_thread(|| {
-            rustix::thread::move_into_link_name_space(self.fd.as_fd(), Some(rustix::thread::LinkNameSpaceType::Network))
-                .expect("enter");
+            rustix::thread::move_into_link_name_space(
+                self.fd.as_fd(),
+                Some(rustix::thread::LinkNameSpaceType::Network),
+            )
+            .expect("enter");
             body()
         })
     }
@@ -107,7 +125,10 @@ fn on_new_thread<T: Send>(body: impl FnOnce() -> T + Send) -> T {
 /// Brings a device up with an address.
 pub fn configure(socket: &mut Socket, device: u32, address: &str) {
     let mut batch = Batch::new();
-    address::add(&mut batch, &Address::new(device, address.parse().expect("prefix")));
+    address::add(
+        &mut batch,
+        &Address::new(device, address.parse().expect("prefix")),
+    );
     link::set_up(&mut batch, Target::Index(device), true);
     socket.execute(&batch).expect("configure");
 }
@@ -135,38 +156,62 @@ impl Router {
         let (client, server) = (Namespace::new(), Namespace::new());
         let mut batch = Batch::new();
         link::set_up(&mut batch, Target::Name("lo"), true);
-        for (device, namespace) in [(Self::CLIENT_DEVICE, &client), (Self::SERVER_DEVICE, &server)] {
+        for (device, namespace) in [
+            (Self::CLIENT_DEVICE, &client),
+            (Self::SERVER_DEVICE, &server),
+        ] {
             let near = LinkSpec {
                 index: Some(device),
                 group: Some(device),
                 ipv4: vec![(Ipv4Conf::Forwarding, 1)],
                 ..LinkSpec::named(format!("v{device}"))
             };
-            let far = LinkSpec { index: Some(10), namespace: Some(namespace.as_fd()), ..LinkSpec::named("eth0") };
+            let far = LinkSpec {
+                index: Some(10),
+                namespace: Some(namespace.as_fd()),
+                ..LinkSpec::named("eth0")
+            };
             link::create(&mut batch, &near, &LinkKind::Veth(far));
         }
         rtnl.execute(&batch).expect("veths");
-        for (device, namespace, net) in [(Self::CLIENT_DEVICE, &client, 1), (Self::SERVER_DEVICE, &server, 2)] {
+        for (device, namespace, net) in [
+            (Self::CLIENT_DEVICE, &client, 1),
+            (Self::SERVER_DEVICE, &server, 2),
+        ] {
             configure(&mut rtnl, device, &format!("10.0.{net}.1/24"));
             let mut inside = namespace.socket(Protocol::Route);
             configure(&mut inside, 10, &format!("10.0.{net}.2/24"));
             let mut batch = Batch::new();
             let gateway = ip(&format!("10.0.{net}.1"));
-            route::add(&mut batch, &Route::new(route::MAIN, "0.0.0.0/0".parse().expect("prefix")).via(gateway));
+            route::add(
+                &mut batch,
+                &Route::new(route::MAIN, "0.0.0.0/0".parse().expect("prefix")).via(gateway),
+            );
             inside.execute(&batch).expect("default route");
         }
         wait_until_running(&mut rtnl, &["v100", "v200"]);
         for namespace in [&client, &server] {
             wait_until_running(&mut namespace.socket(Protocol::Route), &["eth0"]);
         }
-        Router { rtnl, nft: Socket::open(Protocol::Netfilter).expect("socket"), client, server }
+        Router {
+            rtnl,
+            nft: Socket::open(Protocol::Netfilter).expect("socket"),
+            client,
+            server,
+        }
     }
 }
 
 /// Sends a datagram and says whether it arrived, and from where; waits only for what must not come.
-pub fn delivers(from: &UdpSocket, to: &str, at: &UdpSocket, text: &[u8]) -> Option<std::net::SocketAddr> {
+pub fn delivers(
+    from: &UdpSocket,
+    to: &str,
+    at: &UdpSocket,
+    text: &[u8],
+) -> Option<std::net::SocketAddr> {
     from.send_to(text, to).expect("send");
-    at.set_read_timeout(Some(std::time::Duration::from_millis(500))).expect("timeout");
+    at.set_read_timeout(Some(std::time::Duration::from_millis(500)))
+        .expect("timeout");
     let mut buffer = [0; 2048];
     let (read, source) = at.recv_from(&mut buffer).ok()?;
     assert_eq!(&buffer[..read], text);
@@ -176,8 +221,15 @@ pub fn delivers(from: &UdpSocket, to: &str, at: &UdpSocket, text: &[u8]) -> Opti
 /// Waits until devices carry packets; what is sent earlier is lost.
 fn wait_until_running(socket: &mut Socket, devices: &[&str]) {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while !devices.iter().all(|name| link::get(socket, Target::Name(name)).expect("device").is_running()) {
-        assert!(std::time::Instant::now() < deadline, "{devices:?} never carry packets");
+    while !devices.iter().all(|name| {
+        link::get(socket, Target::Name(name))
+            .expect("device")
+            .is_running()
+    }) {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{devices:?} never carry packets"
+        );
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }

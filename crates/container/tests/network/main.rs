@@ -1,0 +1,8 @@
+//! Networks of containers in namespaces that the test makes itself, with real packets, as root and as an ordinary user.
+
+#[path = "../../../netlink/tests/common/mod.rs"]
+mod common;
+mod flows;
+mod instance;
+mod lifecycle;
+mod reach;
