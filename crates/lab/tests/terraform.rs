@@ -13,6 +13,9 @@ use proof::{Between, Options, Place, Reach};
 
 const PLAN: &str = include_str!("terraform/shop.plan.json");
 const STATE: &str = include_str!("terraform/shop.state.json");
+/// A VPC with an IPv6 block that Amazon chooses, subnets cut out of it, and instances that are given addresses (AWS
+/// provider 5.100).
+const IPV6: &str = include_str!("terraform/ipv6.plan.json");
 
 /// The shop of the plan, written by hand. Addresses are those that the plan's are taken to be.
 const LAB: &str = "
@@ -151,6 +154,27 @@ fn a_list_or_route_that_is_not_known_lets_nothing_pass() {
     let gateway = "\"route\":{\"references\":[\"aws_internet_gateway.igw.id\",\"aws_internet_gateway.igw\"]}";
     let import = read(edited(gateway, "\"route\":{\"references\":[\"local.gateway\"]}")).unwrap();
     assert!(import.is_incomplete() && !is_open(&import.model, "internet", "web-0"));
+}
+
+#[test]
+fn ipv6_blocks_and_addresses_that_aws_will_choose_are_free_ones() {
+    let import = read(IPV6).unwrap_or_else(|e| panic!("{e}"));
+    let model = &import.model;
+    assert!(import.notes.iter().any(|note| note.text.starts_with("3 IPv6 blocks and 3 IPv6 addresses")), "{:#?}", import.notes);
+    let blocks: BTreeMap<_, _> = model.subnets.values().filter_map(|subnet| Some((model::tag::name(&subnet.tags)?, subnet.ipv6_cidr_blocks.len()))).collect();
+    assert_eq!(blocks, BTreeMap::from([("old", 0), ("private", 1), ("public", 1)]));
+    let of_vpc = model.vpcs.values().next().and_then(|vpc| vpc.ipv6_blocks().next()).expect("a block");
+    let mut all = std::collections::BTreeSet::new();
+    let mut addresses_of = |name: &str| {
+        let instance = model.instances.values().find(|instance| model::tag::name(&instance.tags) == Some(name)).expect("an instance");
+        let own = model.network_interfaces.values().filter(|interface| interface.instance_id() == Some(&instance.id));
+        let addresses: Vec<_> = own.flat_map(|interface| interface.ipv6_addresses.clone()).collect();
+        assert!(addresses.iter().all(|address| of_vpc.contains(address) && all.insert(*address)), "{addresses:?}");
+        addresses.len()
+    };
+    assert_eq!((addresses_of("web"), addresses_of("worker"), addresses_of("old")), (1, 2, 0));
+    // A rule from the block that nobody knows yet lets nobody through.
+    assert!(import.notes.iter().any(|note| note.kind == NoteKind::Unknown && note.text.contains("of_the_vpc")), "{:#?}", import.notes);
 }
 
 #[test]

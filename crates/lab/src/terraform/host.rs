@@ -7,6 +7,7 @@ use super::World;
 use super::answer::Object;
 use super::node::{Got, Node};
 use super::reference::{default_group, primary_interface};
+use super::six::Wish;
 use crate::aws::NoteKind;
 use crate::source::Span;
 
@@ -23,6 +24,7 @@ pub(super) struct Pending {
     written: Vec<Ipv4Addr>,
     /// How many it has in all.
     count: usize,
+    six: Wish,
     groups: Vec<String>,
     checks: bool,
     /// Instance and device index.
@@ -66,6 +68,7 @@ impl<'j> World<'_, 'j> {
         for interface in &pending {
             self.taken.entry(interface.subnet.clone()).or_default().extend(interface.written.iter().map(|address| u32::from(*address)));
             self.public.extend(interface.public.map(u32::from));
+            self.take_six(&interface.six.written);
         }
         self.reserve();
         for interface in pending {
@@ -107,6 +110,7 @@ impl<'j> World<'_, 'j> {
         }
         let more = self.number(node, "private_ips_count", 0, MAX_ADDRESSES).known().unwrap_or(0);
         let count = written.len().max(1 + usize::try_from(more).unwrap_or(0));
+        let six = self.six_of(node, &subnet);
         let groups = self.groups(node, "security_groups", &subnet, &id);
         let mut attachment = None;
         for block in self.blocks(node, "attachment", "attached to nothing").all {
@@ -122,6 +126,7 @@ impl<'j> World<'_, 'j> {
             subnet,
             written,
             count,
+            six,
             groups,
             checks: self.bool(node, "source_dest_check").known().unwrap_or(true),
             attachment,
@@ -168,6 +173,7 @@ impl<'j> World<'_, 'j> {
         };
         let mut written: Vec<Ipv4Addr> = self.parsed(node, "private_ip", "an IPv4 address").known().into_iter().collect();
         written.extend(self.several::<Ipv4Addr>(node, "secondary_private_ips", "an IPv4 address").all);
+        let six = self.six_of(node, &subnet);
         let groups = self.groups(node, "vpc_security_group_ids", &subnet, id);
         let public = self.parsed::<Ipv4Addr>(node, "public_ip", "an IPv4 address").known();
         let gets_public_address = match self.bool(node, "associate_public_ip_address") {
@@ -188,6 +194,7 @@ impl<'j> World<'_, 'j> {
             subnet,
             written,
             count,
+            six,
             groups,
             checks,
             attachment: Some((id.to_owned(), 0)),
@@ -236,6 +243,13 @@ impl<'j> World<'_, 'j> {
             self.note(NoteKind::Missing, interface.span, format!("a free address in {}, where {} is: left out", interface.subnet, interface.id));
             return;
         };
+        let mut sixes = interface.six.written;
+        while sixes.len() < interface.six.count {
+            match self.choose_six(&interface.subnet) {
+                Some(address) => sixes.push(address),
+                None => break,
+            }
+        }
         let public = match interface.public {
             None if interface.gets_public_address => Some(self.choose_public()),
             public => public,
@@ -255,6 +269,7 @@ impl<'j> World<'_, 'j> {
             .text("VpcId", vpc)
             .text("PrivateIpAddress", primary.to_string())
             .list("PrivateIpAddresses", parts)
+            .list("Ipv6Addresses", sixes.iter().map(|address| Object::at(interface.span).text("Ipv6Address", address.to_string())))
             .list("Groups", groups)
             .bool("SourceDestCheck", interface.checks)
             .tags(&interface.tags);

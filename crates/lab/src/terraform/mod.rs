@@ -14,6 +14,7 @@ mod network;
 mod node;
 mod policy;
 mod reference;
+mod six;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -89,6 +90,7 @@ struct World<'s, 'j> {
     services: BTreeSet<String>,
     /// How many resources have no `Name` tag and are called after their address.
     named: usize,
+    six: six::Used,
 }
 
 impl<'s, 'j> World<'s, 'j> {
@@ -111,10 +113,12 @@ impl<'s, 'j> World<'s, 'j> {
             chosen: (0, 0),
             public: BTreeSet::new(),
             named: 0,
+            six: six::Used::default(),
         }
     }
 
     fn everything(&mut self) {
+        self.written_six();
         self.vpcs();
         self.subnets();
         self.gateways();
@@ -165,6 +169,11 @@ impl<'s, 'j> World<'s, 'j> {
             let text = format!("{private} private and {public} public addresses that AWS will choose: the lowest free ones of their subnets, and ones of its pool");
             self.note(NoteKind::Assumed, Span::default(), text);
         }
+        let (blocks, addresses) = self.six.chosen;
+        if blocks + addresses > 0 {
+            let text = format!("{blocks} IPv6 blocks and {addresses} IPv6 addresses that AWS will choose: free ones of its pool, of the VPCs, of the subnets");
+            self.note(NoteKind::Assumed, Span::default(), text);
+        }
         if self.named > 0 {
             let text = format!("{} things without a Name tag are called after their addresses in the plan", self.named);
             self.note(NoteKind::Assumed, Span::default(), text);
@@ -173,8 +182,9 @@ impl<'s, 'j> World<'s, 'j> {
 }
 
 /// Types that are read.
-const KNOWN: [&str; 41] = [
-    "aws_vpc", "aws_default_vpc", "aws_vpc_ipv4_cidr_block_association", "aws_subnet", "aws_default_subnet", "aws_internet_gateway",
+const KNOWN: [&str; 42] = [
+    "aws_vpc", "aws_default_vpc", "aws_vpc_ipv4_cidr_block_association",
+    "aws_vpc_ipv6_cidr_block_association", "aws_subnet", "aws_default_subnet", "aws_internet_gateway",
     "aws_internet_gateway_attachment", "aws_egress_only_internet_gateway", "aws_vpn_gateway", "aws_vpn_gateway_attachment",
     "aws_nat_gateway", "aws_eip", "aws_eip_association", "aws_route_table", "aws_default_route_table", "aws_route",
     "aws_route_table_association", "aws_main_route_table_association", "aws_security_group", "aws_default_security_group",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::World;
 use super::answer::Object;
@@ -25,6 +25,8 @@ pub(super) struct Cloud {
 pub(super) struct Placed {
     pub vpc: String,
     pub block: Ipv4Net,
+    pub six: Option<Ipv6Net>,
+    pub gives_ipv6_addresses: bool,
     pub zone: String,
     pub gives_public_addresses: bool,
     pub span: Span,
@@ -54,6 +56,14 @@ impl<'j> World<'_, 'j> {
                 _ => self.gap(&node, "cidr_block", "left out"),
             }
         }
+        for node in self.nodes("aws_vpc_ipv6_cidr_block_association") {
+            let block = self.vpc_six(&node);
+            match (self.id(&node, "vpc_id", "vpc"), block) {
+                (Got::Is(vpc), Some(block)) => more.entry(vpc).or_default().push(IpNet::V6(block)),
+                (Got::Is(_), None) => {}
+                _ => self.gap(&node, "vpc_id", "left out"),
+            }
+        }
         let mut nodes = self.nodes("aws_vpc");
         nodes.extend(self.nodes("aws_default_vpc"));
         for node in nodes {
@@ -65,16 +75,10 @@ impl<'j> World<'_, 'j> {
             let mut blocks = vec![IpNet::V4(block)];
             blocks.extend(more.remove(&id).unwrap_or_default());
             let mut object = Object::at(node.span).text("VpcId", &id).text("CidrBlock", block.to_string());
-            let sets = blocks.iter().map(|block| Object::at(node.span).text("CidrBlock", block.to_string()));
-            object = object.list("CidrBlockAssociationSet", sets.collect::<Vec<_>>());
-            match self.block(&node, "ipv6_cidr_block") {
-                Got::Is(six) => {
-                    blocks.push(six);
-                    object = object.list("Ipv6CidrBlockAssociationSet", [Object::at(node.span).text("Ipv6CidrBlock", six.to_string())]);
-                }
-                Got::Unset if self.bool(&node, "assign_generated_ipv6_cidr_block") != Got::Is(true) => {}
-                _ => self.gap(&node, "ipv6_cidr_block", "IPv6 is left out"),
-            }
+            blocks.extend(self.vpc_six(&node).map(IpNet::V6));
+            let (four, sixes): (Vec<IpNet>, Vec<IpNet>) = blocks.iter().partition(|block| matches!(block, IpNet::V4(_)));
+            let set = |key: &'static str, all: Vec<IpNet>| all.into_iter().map(move |block| Object::at(node.span).text(key, block.to_string()));
+            object = object.list("CidrBlockAssociationSet", set("CidrBlock", four)).list("Ipv6CidrBlockAssociationSet", set("Ipv6CidrBlock", sixes));
             let is_default = node.address.contains("aws_default_vpc");
             let [support, hostnames] = ["enable_dns_support", "enable_dns_hostnames"].map(|key| self.bool(&node, key).known());
             let tags = self.tags(&node, true);
@@ -137,13 +141,15 @@ impl<'j> World<'_, 'j> {
                 .text("AvailabilityZone", &zone)
                 .bool("MapPublicIpOnLaunch", gives_public_addresses)
                 .tags(&self.tags(&node, true));
-            match self.block(&node, "ipv6_cidr_block") {
-                Got::Is(six) => object = object.list("Ipv6CidrBlockAssociationSet", [Object::at(node.span).text("Ipv6CidrBlock", six.to_string())]),
-                Got::Unknown => self.gap(&node, "ipv6_cidr_block", "IPv6 is left out"),
-                Got::Unset => {}
+            let six = self.subnet_six(&node, &vpc);
+            object = object.list("Ipv6CidrBlockAssociationSet", six.map(|six| Object::at(node.span).text("Ipv6CidrBlock", six.to_string())));
+            let gives = self.bool(&node, "assign_ipv6_address_on_creation");
+            if gives.is_unknown() {
+                self.gap(&node, "assign_ipv6_address_on_creation", "no IPv6 addresses there but those that are asked for");
             }
-            self.answers.push("Subnets", object);
-            self.subnets.insert(id, Placed { vpc, block, zone, gives_public_addresses, span: node.span });
+            let gives_ipv6_addresses = gives.known().unwrap_or(false);
+            self.answers.push("Subnets", object.bool("AssignIpv6AddressOnCreation", gives_ipv6_addresses));
+            self.subnets.insert(id, Placed { vpc, block, six, gives_ipv6_addresses, zone, gives_public_addresses, span: node.span });
         }
     }
 

@@ -91,7 +91,7 @@ impl<'j> Node<'j> {
         }
     }
 
-    fn raw(&self, key: &str) -> Got<&'j Json> {
+    pub(super) fn raw(&self, key: &str) -> Got<&'j Json> {
         match self.values.get(key) {
             Some(json) if json.text() != Some("") => Got::Is(json),
             _ if self.is_unknown(key) && self.is_computed(key) => Got::Unknown,
