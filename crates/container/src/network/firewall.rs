@@ -91,6 +91,7 @@ impl RuleSet {
         };
         let set = Set {
             key_type: TYPE_IFNAME,
+            key_is_native: true,
             ..set
         };
         self.devices

@@ -1,5 +1,7 @@
 //! Networks of containers in namespaces that the test makes itself, with real packets, as root and as an ordinary user.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../../netlink/tests/common/mod.rs"]
 mod common;
 mod flows;

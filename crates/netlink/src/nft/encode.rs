@@ -338,6 +338,11 @@ pub(super) fn set(body: &mut Body<'_>, set: &Set, id: u32) {
             }
         });
     }
+    if set.key_is_native {
+        // libnftnl's user data: NFTNL_UDATA_SET_KEYBYTEORDER, 4 bytes, BYTEORDER_HOST_ENDIAN.
+        let [a, b, c, d] = 1u32.to_ne_bytes();
+        body.bytes(13, &[0, 4, a, b, c, d]);
+    }
     one_or_list(body, 17, 18, &set.expressions);
 }
 

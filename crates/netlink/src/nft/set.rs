@@ -41,6 +41,8 @@ pub struct Set {
     pub expressions: Vec<Expr>,
     /// nft(8)'s number of the key type, only so that `nft list` can show it; 0 shows nothing useful.
     pub key_type: u32,
+    /// For nft(8) too: the key is in the machine's order, as names of devices are to it.
+    pub key_is_native: bool,
 }
 
 impl Set {
@@ -57,6 +59,7 @@ impl Set {
             data: None,
             expressions: Vec::new(),
             key_type: 0,
+            key_is_native: false,
         }
     }
 

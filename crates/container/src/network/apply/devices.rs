@@ -21,6 +21,8 @@ pub struct Devices {
     pub changes: usize,
     /// Subnets of containers before and after.
     pub subnets: BTreeSet<Ipv4Net>,
+    /// Whether a container or a network that was there is there no more.
+    pub has_lost: bool,
     /// Addresses that containers were given just now: what is known of them is of others.
     pub new_addresses: BTreeSet<Ipv4Addr>,
 }
@@ -30,6 +32,7 @@ pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result
     let mut done = Devices {
         changes: 0,
         subnets: plan.bridges.values().map(|b| b.address.trunc()).collect(),
+        has_lost: false,
         new_addresses: BTreeSet::new(),
     };
     let found = look(namespaces.socket(key, Protocol::Route)?).map_err(Error::kernel(key))?;
@@ -89,7 +92,11 @@ fn remove(
     let planned = |(instance, name): &(String, String)| {
         instance != key || plan.cables.contains_key(name) && stays.contains_key(name)
     };
-    namespaces.settled().0.retain(|place, _| planned(place));
+    let settled = &mut namespaces.settled().cables;
+    let before = settled.len();
+    settled.retain(|place, _| planned(place));
+    // A container's end may have gone with its namespace, and with it this one.
+    done.has_lost = settled.len() < before || !gone.is_empty();
     let socket = namespaces.socket(key, Protocol::Route)?;
     // What is left of networks that go is forgotten, too.
     for held in address::dump(socket, Some(Family::V4), None).map_err(Error::kernel(key))? {
@@ -99,6 +106,11 @@ fn remove(
         if let (IpNet::V4(address), true) = (held.address, is_ours) {
             done.subnets.insert(address.trunc());
         }
+    }
+    if stays.is_empty() && gone.len() > 1 {
+        // Each device by itself would take as long as all together.
+        batch = Batch::new();
+        link::delete(&mut batch, Target::Group(DEVICE_GROUP));
     }
     if !batch.is_empty() {
         // One may have gone with its container meanwhile.
@@ -119,7 +131,7 @@ fn is_settled_or_whole(
     near: &Link,
 ) -> Result<bool> {
     let place = (key.to_owned(), cable.host_device.clone());
-    if let Some((index, known)) = namespaces.settled().0.get(&place)
+    if let Some((index, known)) = namespaces.settled().cables.get(&place)
         && *index == near.index
         && (&known.namespace, &known.interface, known.mac)
             == (&cable.namespace, &cable.interface, cable.mac)
@@ -278,7 +290,7 @@ fn cables(
             let place = (key.to_owned(), cable.host_device.clone());
             let index = links.get(&cable.host_device).map(|link| link.index);
             settled
-                .0
+                .cables
                 .get(&place)
                 .map(|(index, cable)| (Some(*index), cable))
                 == Some((index, cable))
@@ -295,7 +307,7 @@ fn cables(
             if let Some(link) = links.get(&cable.host_device) {
                 let place = (key.to_owned(), cable.host_device.clone());
                 let known = (link.index, cable.clone());
-                namespaces.settled().0.insert(place, known);
+                namespaces.settled().cables.insert(place, known);
             }
         }
         namespaces.forget(namespace);

@@ -15,7 +15,7 @@ use netlink::{Protocol, Socket};
 use sandbox::{Client, SocketSpec};
 
 use super::error::{Error, Result};
-use super::plan::{Cable, Plan};
+use super::plan::{Cable, Plan, Published};
 
 pub use survey::Survey;
 
@@ -35,9 +35,14 @@ pub trait Namespaces {
     fn forget(&mut self, _key: &str) {}
 }
 
-/// Cables whose far ends are known to be right: by instance and device, with the device's index.
+/// What earlier calls have left behind them.
 #[derive(Debug, Default)]
-pub struct Settled(BTreeMap<(String, String), (u32, Cable)>);
+pub struct Settled {
+    /// Cables whose far ends are right: by instance and device, with the device's index.
+    cables: BTreeMap<(String, String), (u32, Cable)>,
+    /// By instance, the ports that connection tracking is in accord with.
+    flows: BTreeMap<String, Vec<Published>>,
+}
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,6 +82,8 @@ pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result
     let devices = devices::apply(namespaces, key, plan)?;
     outcome.devices += devices.changes;
     outcome.flows = flows::apply(namespaces, key, plan, &devices)?;
+    let settled = (key.to_owned(), plan.published.clone());
+    namespaces.settled().flows.extend([settled]);
     Ok(outcome)
 }
 
