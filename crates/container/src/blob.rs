@@ -55,6 +55,15 @@ impl Pending {
         })
     }
 
+    /// Bytes that lie in this file already.
+    pub(crate) fn of_file(path: PathBuf, digest: Digest, bytes: u64) -> Pending {
+        Pending {
+            path,
+            digest,
+            bytes,
+        }
+    }
+
     /// The bytes again.
     pub fn open(&self) -> Result<File> {
         File::open(&self.path).map_err(Error::io(format!("opening {}", self.path.display())))

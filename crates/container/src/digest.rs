@@ -132,8 +132,18 @@ impl<T> Hashing<T> {
     }
 
     /// Bytes passed so far.
-    pub fn bytes(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.bytes
+    }
+
+    /// What is around.
+    pub(crate) fn inner(&mut self) -> &mut T {
+        &mut self.inner
+    }
+
+    /// Digest of the bytes passed so far.
+    pub(crate) fn digest(&self) -> Digest {
+        Digest(self.state.clone().finalize().into())
     }
 
     /// What was around, the digest and the number of all bytes that passed.

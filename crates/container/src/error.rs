@@ -81,6 +81,9 @@ pub enum Error {
         /// How long.
         seconds: u64,
     },
+    /// A registry, or the way to it.
+    #[error(transparent)]
+    Registry(#[from] crate::registry::Failure),
     /// The operating system refused.
     #[error("{doing}: {source}")]
     Io {

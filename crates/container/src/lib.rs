@@ -5,6 +5,8 @@
 //! a name means, [`oci`] what the documents are, [`tar`] how archives are read without belief in what they say, and
 //! [`limits`] how large anything may be.
 //!
+//! [`registry`] is the way to other people's images, and the only part that opens connections.
+//!
 //! [`network`] is what Docker does to a host's network, for one instance: bridges, addresses, published ports, names.
 //!
 //! The rooms below are `netlink` and `sandbox`; this one knows nothing of clouds.
@@ -22,6 +24,7 @@ pub mod load;
 pub mod network;
 pub mod oci;
 pub mod reference;
+pub mod registry;
 pub mod save;
 pub mod store;
 pub mod tar;

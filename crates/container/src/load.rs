@@ -81,7 +81,7 @@ fn images(
 }
 
 /// Whether there are as many layers as the configuration says, and no more than can be stacked.
-fn check_count(store: &Store, config: &Config, layers: usize, what: &str) -> Result<()> {
+pub(crate) fn check_count(store: &Store, config: &Config, layers: usize, what: &str) -> Result<()> {
     if layers != config.rootfs.diff_ids.len() {
         let why = format!(
             "{layers} layers, and {} in its configuration",

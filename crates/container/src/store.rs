@@ -351,6 +351,20 @@ impl Store {
         self.find(&image.id.to_string())
     }
 
+    /// Gives an image that is here one more name, which may be by digest.
+    pub(crate) fn also(
+        &self,
+        _session: &Session,
+        image: &Image,
+        name: &Reference,
+    ) -> Result<Image> {
+        self.edit(|manifests| {
+            name_it(manifests, &image.manifest, name);
+            Ok(())
+        })?;
+        self.find(&image.id.to_string())
+    }
+
     /// Gives an image one more name; takes it from the image that had it.
     pub fn tag(&self, image: &str, name: &Reference) -> Result<Image> {
         if name.digest.is_some() {
@@ -429,7 +443,7 @@ impl Store {
                 .map(Reference::familiar)
                 .collect(),
             deleted: gone.iter().map(|image| image.id).collect(),
-            bytes: self.collect()?,
+            bytes: self.collect()? + crate::registry::blob::collect(&self.root)?,
         })
     }
 

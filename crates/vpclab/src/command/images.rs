@@ -15,6 +15,8 @@ use container::store::Removed;
 use container::{Error, Image, Reference, Store};
 use serde_json::{Value, json};
 
+mod registry;
+
 use super::running::paths;
 use super::source::did_you_mean;
 use crate::exit::{Code, ENVIRONMENT, Failure, NO, Result, USAGE};
@@ -29,6 +31,10 @@ pub enum ImagesCommand {
     Load(LoadArgs),
     /// Write images to an archive that docker load and OCI tools read
     Save(SaveArgs),
+    /// Take an image from a registry
+    Pull(registry::PullArgs),
+    /// Give an image to the registry in its name
+    Push(registry::PushArgs),
     /// Make an image of a root file system in a tar
     Import(ImportArgs),
     /// Everything about an image: its configuration, its layers
@@ -139,6 +145,8 @@ pub fn run(command: &ImagesCommand, output: &Output) -> Result {
         ImagesCommand::Ls => ls(&store, output),
         ImagesCommand::Load(arguments) => load(&store, arguments, output),
         ImagesCommand::Save(arguments) => save(&store, arguments, output),
+        ImagesCommand::Pull(arguments) => registry::pull(&store, arguments, output),
+        ImagesCommand::Push(arguments) => registry::push(&store, arguments, output),
         ImagesCommand::Import(arguments) => import(&store, arguments, output),
         ImagesCommand::Inspect(arguments) => inspect(&store, arguments, output),
         ImagesCommand::Rm(arguments) => rm(&store, arguments, output),
@@ -156,7 +164,7 @@ fn ls(store: &Store, output: &Output) -> Result {
     }
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Name, Format::Csv, Format::Markdown])?;
     if images.is_empty() && output.format == Format::Table {
-        output.hint("no images; vpclab images load FILE takes what docker save wrote");
+        output.hint("no images; vpclab images pull NAME brings one, and load FILE takes what docker save wrote");
     }
     let mut rows = Vec::new();
     for image in &images {
@@ -480,7 +488,7 @@ fn known(store: &Store, text: &str, error: &Error) -> Failure {
     let names: Vec<String> = store.images().into_iter().flatten().flat_map(|image| image.names).map(|name| name.familiar()).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     match names[..] {
-        [] => failed.hint("there is none yet: vpclab images load FILE"),
+        [] => failed.hint("there is none yet: vpclab images pull NAME, or load FILE"),
         _ => failed.hint(did_you_mean(text, "image", &names)),
     }
 }
@@ -496,9 +504,9 @@ fn failure(error: &Error) -> Failure {
         Error::NoBlob(_) => (ENVIRONMENT, Some("somebody changed the store by hand; load the image again".into())),
         Error::InUse { .. } => (ENVIRONMENT, Some("another command adds or removes images; try again when it has ended".into())),
         Error::Io { .. } if error.is_full() => {
-            (ENVIRONMENT, Some("vpclab images prune frees what no image has; nothing half-made was kept".into()))
+            (ENVIRONMENT, Some("vpclab images prune frees what no image has, and the beginnings of layers that were not pulled to their end".into()))
         }
-        Error::Io { .. } => (ENVIRONMENT, None),
+        Error::Io { .. } | Error::Registry(_) => (ENVIRONMENT, None),
     };
     Failure { code, message: error.to_string(), hint }
 }
