@@ -12,6 +12,10 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+/// The system's, until a command reads something large.
+#[global_allocator]
+static HEAP: heap::Heap = heap::Heap;
+
 fn main() -> ExitCode {
     // The lab's holder and the first process of every instance are this same program under another name.
     #[cfg(target_os = "linux")]

@@ -110,6 +110,8 @@ fn is_snapshot(path: &Path) -> bool {
 /// Reads a snapshot. Errors: those of [`snapshot::read`], with the command that makes it anew.
 fn snapshot(path: &Path) -> Result<Snapshot> {
     use std::io::Read;
+    // The model lives as long as the process, which answers and ends.
+    let _kept = heap::keep();
     let failed = |e: String| Failure::usage(format!("{} cannot be read: {e}", path.display()));
     let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
     let size = file.metadata().map_or(0, |data| data.len()).min(snapshot::MAX_BYTES);
@@ -149,6 +151,8 @@ const LAB_KEYS: [&str; 5] = ["vpcs", "instances", "security_groups", "include", 
 /// Reads what `terraform show -json` wrote.
 fn plan(path: &Path, output: &Output) -> Result<Import> {
     use std::io::Read;
+    // The model lives as long as the process, which answers and ends.
+    let _kept = heap::keep();
     let failed = |e: String| Failure::usage(format!("{} cannot be read: {e}", path.display()));
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| failed(e.to_string()))?;
