@@ -15,6 +15,7 @@ pub mod ipam;
 pub mod names;
 pub mod plan;
 pub mod publish;
+mod text;
 
 pub use apply::{Lab, Namespaces, Outcome, Survey, apply};
 pub use definition::{
