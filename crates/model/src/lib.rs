@@ -10,6 +10,7 @@ pub mod address;
 mod advance;
 pub mod cidr;
 pub mod claim;
+pub mod container;
 pub mod context;
 pub mod dhcp_options;
 pub mod endpoint;
@@ -46,6 +47,7 @@ pub mod vpc;
 
 pub use address::Address;
 pub use claim::Claim;
+pub use container::{ContainerImage, ContainerSpec, Volume};
 pub use context::{Context, Timestamp};
 pub use dhcp_options::DhcpOptions;
 pub use endpoint::VpcEndpoint;

@@ -72,6 +72,15 @@ pub struct Model {
     pub guests: BTreeMap<InstanceId, Guest>,
     /// Named places on the internet.
     pub outside: BTreeMap<String, OutsideHost>,
+    /// Containers of instances by name; an instance without an entry has none.
+    #[serde(default)]
+    pub containers: BTreeMap<InstanceId, BTreeMap<String, ContainerSpec>>,
+    /// Volumes of containers.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, Volume>,
+    /// Images that containers call by a name of the lab's own.
+    #[serde(default)]
+    pub container_images: BTreeMap<String, ContainerImage>,
 }
 
 impl Model {
@@ -105,6 +114,9 @@ impl Model {
             dhcp_options: BTreeMap::new(),
             guests: BTreeMap::new(),
             outside: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            volumes: BTreeMap::new(),
+            container_images: BTreeMap::new(),
         }
     }
 

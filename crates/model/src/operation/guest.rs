@@ -11,7 +11,7 @@ pub const RESERVED_NAMES: [&str; 11] =
     ["internet", "anywhere", "any", "all", "tcp", "udp", "icmp", "igw", "nat", "local", "none"];
 
 /// Says what runs inside an instance. Errors: `InvalidInstanceID.NotFound`, `IncorrectInstanceState` (terminated),
-/// `InvalidParameterValue` (the same listener twice).
+/// `InvalidParameterValue` (the same listener twice, or one at a port that a container publishes).
 pub fn set_guest(model: &mut Model, instance: &InstanceId, guest: Guest) -> Result<(), ApiError> {
     let state = model.instance(instance)?.state;
     if state == InstanceState::Terminated {
@@ -22,6 +22,9 @@ pub fn set_guest(model: &mut Model, instance: &InstanceId, guest: Guest) -> Resu
     listeners.sort_unstable();
     if let Some([twice, _]) = listeners.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(invalid(format!("{twice:?} is listened on twice in instance '{instance}'")));
+    }
+    if let Some(containers) = model.containers.get(instance) {
+        super::container::check_ports(&listeners, containers)?;
     }
     model.guests.insert(instance.clone(), guest);
     model.generation += 1;

@@ -8,6 +8,7 @@ mod managed_interface;
 mod vpc_cidr;
 
 pub(crate) mod address;
+pub(crate) mod container;
 pub(crate) mod dhcp_options;
 pub(crate) mod egress_only_internet_gateway;
 pub(crate) mod internet_gateway;
@@ -30,6 +31,7 @@ pub(crate) mod vpc_endpoint;
 pub(crate) mod vpn_gateway;
 
 pub use address::*;
+pub use container::*;
 pub use dhcp_options::*;
 pub use egress_only_internet_gateway::*;
 pub use internet_gateway::*;

@@ -83,6 +83,9 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
         dhcp_options: model.dhcp_options.clone(),
         guests: some(&model.guests, &instances),
         outside: model.outside.clone(),
+        containers: some(&model.containers, &instances),
+        volumes: model.volumes.clone(),
+        container_images: model.container_images.clone(),
         network_interfaces,
     }
 }

@@ -140,6 +140,7 @@ pub(crate) fn settle_instance(model: &mut Model, id: &InstanceId) -> bool {
                     leave(model, &interface);
                 }
                 model.guests.remove(id);
+                model.containers.remove(id);
             }
             Terminated => drop(model.instances.remove(id)),
         }
