@@ -362,7 +362,7 @@ impl Client {
         }
     }
 
-    fn started(
+    pub(crate) fn started(
         &self,
         request: &Request,
         descriptors: Vec<OwnedFd>,
@@ -388,14 +388,14 @@ impl Client {
         })
     }
 
-    fn done(&self, request: &Request) -> Result<()> {
+    pub(crate) fn done(&self, request: &Request) -> Result<()> {
         match self.ask(request)? {
             Answer::Done => Ok(()),
             other => Err(unexpected(&other)),
         }
     }
 
-    fn one_descriptor(&self, request: &Request) -> Result<OwnedFd> {
+    pub(crate) fn one_descriptor(&self, request: &Request) -> Result<OwnedFd> {
         self.descriptors(request, 1)?
             .pop()
             .ok_or_else(|| Error::Malformed("no descriptor".into()))
@@ -413,11 +413,11 @@ impl Client {
         }
     }
 
-    fn ask(&self, request: &Request) -> Result<Answer> {
+    pub(crate) fn ask(&self, request: &Request) -> Result<Answer> {
         self.call(request, Vec::new()).map(|(answer, _)| answer)
     }
 
-    fn call(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<(Answer, Message)> {
+    pub(crate) fn call(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<(Answer, Message)> {
         let payload = serde_json::to_vec(request)
             .map_err(|error| Error::Malformed(format!("request: {error}")))?;
         // A thread that panicked while it held the lock left at most an unread answer behind, and
@@ -498,6 +498,6 @@ fn owned<S: AsRef<str>>(keys: &[S]) -> Vec<String> {
     keys.iter().map(|key| key.as_ref().to_owned()).collect()
 }
 
-fn unexpected(answer: &Answer) -> Error {
+pub(crate) fn unexpected(answer: &Answer) -> Error {
     Error::Malformed(format!("unexpected answer {answer:?}"))
 }

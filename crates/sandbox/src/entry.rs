@@ -18,6 +18,7 @@ pub(crate) const RELAY: &str = "__relay";
 pub(crate) const UPLINK: &str = "__uplink";
 pub(crate) const ANCHOR: &str = "__anchor";
 pub(crate) const REMOVE: &str = "__remove";
+pub(crate) const OWNERS: &str = "__owners";
 
 /// The command that starts a program which calls [`dispatch`] first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub fn serve(arguments: &[OsString]) -> Option<i32> {
         Some(crate::uplink::stay())
     } else if hidden == OsStr::new(REMOVE) {
         Some(crate::disk::main(rest))
+    } else if hidden == OsStr::new(OWNERS) {
+        Some(crate::owners::main(rest))
     } else {
         None
     }

@@ -2,6 +2,7 @@
 //!
 //! Start reading at [`launch`] (a caller brings a holder to life), then [`client::Client`] (what a
 //! holder does for its callers), [`spec`] (what an instance is) and [`process`] (what runs in one).
+//! [`container`] is the same for containers inside instances.
 //! The other side is `holder` (pid 1 of a lab), `init` (pid 1 of an instance) and `root` (the file
 //! system an instance sees). [`capabilities`] says what this machine allows, [`relay`] carries TCP from
 //! the host into a lab, [`uplink`] a lab's packets to the real internet.
@@ -14,6 +15,7 @@ pub mod capabilities;
 mod cgroup;
 mod channel;
 pub mod client;
+pub mod container;
 mod disk;
 pub mod entry;
 mod error;
@@ -23,6 +25,7 @@ mod holder;
 mod identity;
 mod init;
 pub mod launch;
+mod owners;
 pub mod process;
 mod protocol;
 pub mod relay;
@@ -34,10 +37,13 @@ pub mod uplink;
 
 pub use capabilities::Capabilities;
 pub use client::Client;
+pub use container::spec::{ContainerExecSpec, ContainerNetwork, ContainerRoot, ContainerSpec, ContainerUser, ProcessSpec};
+pub use container::{CapabilitySet, ContainerExit};
 pub use disk::remove_tree;
 pub use entry::SelfCommand;
 pub use error::{Error, Fault, FaultKind, Result};
 pub use launch::{HolderHandle, HolderSpec, launch};
+pub use owners::instance_ids;
 pub use process::{ExitStatus, Process};
 pub use spec::{
     Bind, ExecSpec, InstanceSpec, Limits, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress,

@@ -111,7 +111,7 @@ impl Process {
 
 /// The holder writes the status and closes. A pipe that ends without one means that the holder died,
 /// and everything in the lab with it.
-fn read_status(exit: &mut std::fs::File) -> Result<ExitStatus> {
+pub(crate) fn read_status(exit: &mut std::fs::File) -> Result<ExitStatus> {
     let mut bytes = [0; 8];
     match exit.read_exact(&mut bytes) {
         Ok(()) => Ok(ExitStatus::from_bytes(bytes)),

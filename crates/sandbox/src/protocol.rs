@@ -6,12 +6,14 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::container::Started;
+use crate::container::spec::{Attach, ContainerExecSpec, ContainerSpec, ContainerStatus, PauseMethod};
 use crate::error::Fault;
 use crate::process::{ExitStatus, ProcessStatus};
 use crate::spec::{ExecSpec, InstanceSpec, NetnsSpec, RootSpec, SocketSpec};
 
 /// Raised whenever a message changes meaning; a holder serves callers of its own version only.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Caller to holder.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +88,60 @@ pub(crate) enum Request {
         name: String,
     },
     ListKept,
+    /// A network namespace that the instance's user namespace owns.
+    CreateContainerNamespace {
+        key: String,
+        instance: String,
+        ipv6: bool,
+    },
+    /// Answered with the streams that are wanted, in the order input, output, errors.
+    StartContainer {
+        spec: Box<ContainerSpec>,
+        attach: Attach,
+    },
+    ListContainers,
+    ContainerStatus {
+        key: String,
+    },
+    /// Answered with an exit pipe.
+    WaitContainer {
+        key: String,
+    },
+    SignalContainer {
+        key: String,
+        signal: i32,
+    },
+    PauseContainer {
+        key: String,
+        pause: bool,
+    },
+    ResizeContainer {
+        key: String,
+        rows: u16,
+        columns: u16,
+    },
+    /// Answered like `StartContainer`.
+    AttachContainer {
+        key: String,
+        attach: Attach,
+    },
+    /// Like `Exec`.
+    ExecInContainer {
+        key: String,
+        spec: ContainerExecSpec,
+        stdio: StdioKind,
+    },
+    WriteContainerFile {
+        key: String,
+        path: String,
+        content: String,
+    },
+    ContainerProcesses {
+        key: String,
+    },
+    RemoveContainer {
+        key: String,
+    },
     Shutdown,
     /// Shutdown once the caller's connection closes.
     EndWithCaller,
@@ -124,6 +180,10 @@ pub(crate) enum Answer {
     },
     Processes(Vec<ProcessStatus>),
     Names(Vec<String>),
+    ContainerStarted(Started),
+    Containers(Vec<ContainerStatus>),
+    Paused(PauseMethod),
+    Pids(Vec<i32>),
     Refused(Fault),
 }
 

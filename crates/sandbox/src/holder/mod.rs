@@ -286,6 +286,19 @@ impl Holder {
                 done()
             }
             Request::ListKept => answer(Answer::Names(self.kept.keys().cloned().collect())),
+            Request::CreateContainerNamespace { .. }
+            | Request::StartContainer { .. }
+            | Request::ListContainers
+            | Request::ContainerStatus { .. }
+            | Request::WaitContainer { .. }
+            | Request::SignalContainer { .. }
+            | Request::PauseContainer { .. }
+            | Request::ResizeContainer { .. }
+            | Request::AttachContainer { .. }
+            | Request::ExecInContainer { .. }
+            | Request::WriteContainerFile { .. }
+            | Request::ContainerProcesses { .. }
+            | Request::RemoveContainer { .. } => Err(Fault::invalid("containers do not start yet")),
             Request::EndWithCaller => {
                 self.owner = Some(caller.client);
                 done()

@@ -1,0 +1,204 @@
+//! The caller's side of containers.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use super::spec::{
+    Attach, ContainerExecSpec, ContainerSpec, ContainerStatus, ContainerStreams, PauseMethod, StartedContainer,
+};
+use crate::client::{Client, unexpected};
+use crate::error::{Error, Result};
+use crate::process::{ExitStatus, Process, poll_readable, read_status};
+use crate::protocol::{Answer, Request, StdioKind};
+use crate::spec::Stdio;
+
+/// The end of a container, to wait for. Dropping it changes nothing.
+#[derive(Debug)]
+pub struct ContainerExit {
+    exit: std::fs::File,
+}
+
+impl ContainerExit {
+    /// Readable once the container has ended. For event loops.
+    pub fn exit_descriptor(&self) -> BorrowedFd<'_> {
+        self.exit.as_fd()
+    }
+
+    /// Waits until it ends; its log is complete then.
+    pub fn wait(mut self) -> Result<ExitStatus> {
+        read_status(&mut self.exit)
+    }
+
+    /// Waits until it ends, at most for `timeout`; `None` when it still runs then.
+    pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<ExitStatus>> {
+        if poll_readable(self.exit.as_fd(), timeout)? {
+            read_status(&mut self.exit).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+impl Client {
+    /// Makes a network namespace for a container of an instance (which owns it, so that its root may change it), with
+    /// `lo` up. It stays until [`Client::remove_netnses`], and gives sockets and descriptors like any other. Errors:
+    /// `AlreadyExists`; `NotFound` for the instance.
+    pub fn create_container_netns(&self, key: &str, instance: &str, ipv6: bool) -> Result<()> {
+        self.done(&Request::CreateContainerNamespace {
+            key: key.to_owned(),
+            instance: instance.to_owned(),
+            ipv6,
+        })
+    }
+
+    /// Starts a container and returns once its program runs. `attach` gets all that it says from its first byte.
+    /// Errors: `NotFound` (instance, namespace), `AlreadyExists` (also one that has ended and was not removed),
+    /// `Os` with the reason; see [`Error::docker_code`].
+    pub fn start_container(&self, spec: &ContainerSpec, attach: Attach) -> Result<StartedContainer> {
+        let request = Request::StartContainer {
+            spec: Box::new(spec.clone()),
+            attach,
+        };
+        let (answer, message) = self.call(&request, Vec::new())?;
+        match answer {
+            Answer::ContainerStarted(started) => Ok(StartedContainer {
+                pid: started.pid,
+                instance_pid: started.instance_pid,
+                started: started.started,
+                warnings: started.warnings,
+                streams: streams(attach, message.descriptors)?,
+            }),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Containers that run, and those that ended and were not removed, by key.
+    pub fn list_containers(&self) -> Result<Vec<ContainerStatus>> {
+        match self.ask(&Request::ListContainers)? {
+            Answer::Containers(list) => Ok(list),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// One of them. Errors: `NotFound`.
+    pub fn container_status(&self, key: &str) -> Result<ContainerStatus> {
+        match self.ask(&Request::ContainerStatus { key: key.to_owned() })? {
+            Answer::Containers(mut list) => list.pop().ok_or_else(|| Error::Malformed("no container".into())),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Something to wait for its end with; works after it, too. Errors: `NotFound`.
+    pub fn wait_container(&self, key: &str) -> Result<ContainerExit> {
+        let exit = self.one_descriptor(&Request::WaitContainer { key: key.to_owned() })?;
+        Ok(ContainerExit { exit: exit.into() })
+    }
+
+    /// Sends a signal to its first process. Errors: `NotFound`, also when it has ended.
+    pub fn signal_container(&self, key: &str, signal: i32) -> Result<()> {
+        self.done(&Request::SignalContainer {
+            key: key.to_owned(),
+            signal,
+        })
+    }
+
+    /// Stops all of its processes where they are, and says how. Errors: `Invalid` when it is paused.
+    pub fn pause_container(&self, key: &str) -> Result<PauseMethod> {
+        match self.ask(&Request::PauseContainer {
+            key: key.to_owned(),
+            pause: true,
+        })? {
+            Answer::Paused(method) => Ok(method),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Lets it go on. Errors: `Invalid` when it is not paused.
+    pub fn unpause_container(&self, key: &str) -> Result<()> {
+        match self.ask(&Request::PauseContainer {
+            key: key.to_owned(),
+            pause: false,
+        })? {
+            Answer::Paused(_) => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Sets the size of its terminal. Errors: `Invalid` when it has none.
+    pub fn resize_container(&self, key: &str, rows: u16, columns: u16) -> Result<()> {
+        self.done(&Request::ResizeContainer {
+            key: key.to_owned(),
+            rows,
+            columns,
+        })
+    }
+
+    /// Its streams from now on. A caller that leaves a mebibyte unread makes the container wait; one that then reads
+    /// nothing for a minute is dropped. Errors: `NotFound`, also when it has ended.
+    pub fn attach_container(&self, key: &str, attach: Attach) -> Result<ContainerStreams> {
+        let request = Request::AttachContainer {
+            key: key.to_owned(),
+            attach,
+        };
+        let (answer, message) = self.call(&request, Vec::new())?;
+        match answer {
+            Answer::Done => streams(attach, message.descriptors),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Runs a command in a container. The process is one like [`Client::exec`]'s: [`Client::signal`] and
+    /// [`Client::attach`] know it, its pid is the instance's. Errors: `NotFound`, also when the container has ended;
+    /// `Os` with the errno of `execve`; see [`Error::docker_code`].
+    pub fn exec_in_container(&self, key: &str, spec: ContainerExecSpec, stdio: Stdio) -> Result<Process> {
+        let (stdio, descriptors) = match stdio {
+            Stdio::Null => (StdioKind::Null, Vec::new()),
+            Stdio::Descriptors(three) => (StdioKind::Descriptors, three.into()),
+            Stdio::Terminal { rows, columns } => (StdioKind::Terminal { rows, columns }, Vec::new()),
+        };
+        let wants_terminal = matches!(stdio, StdioKind::Terminal { .. });
+        let request = Request::ExecInContainer {
+            key: key.to_owned(),
+            spec,
+            stdio,
+        };
+        self.started(&request, descriptors, wants_terminal)
+    }
+
+    /// Replaces the content of one of [`ContainerSpec::files`] while the container runs: a name that a network gave or
+    /// took away. Errors: `NotFound`; `Invalid` for a path that was not among them.
+    pub fn write_container_file(&self, key: &str, path: &str, content: &str) -> Result<()> {
+        self.done(&Request::WriteContainerFile {
+            key: key.to_owned(),
+            path: path.to_owned(),
+            content: content.to_owned(),
+        })
+    }
+
+    /// Pids of its processes in its instance, ascending. Errors: `NotFound`, also when it has ended.
+    pub fn container_processes(&self, key: &str) -> Result<Vec<i32>> {
+        match self.ask(&Request::ContainerProcesses { key: key.to_owned() })? {
+            Answer::Pids(pids) => Ok(pids),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Forgets one that has ended; its folders stay. Errors: `NotFound`; `Invalid` while it runs.
+    pub fn remove_container(&self, key: &str) -> Result<()> {
+        self.done(&Request::RemoveContainer { key: key.to_owned() })
+    }
+}
+
+/// In the order in which the holder sends them.
+fn streams(attach: Attach, mut received: VecDeque<OwnedFd>) -> Result<ContainerStreams> {
+    let mut next = |wanted: bool| match wanted {
+        true => received.pop_front().map(Some).ok_or_else(|| Error::Malformed("no stream".into())),
+        false => Ok(None),
+    };
+    Ok(ContainerStreams {
+        input: next(attach.input)?,
+        output: next(attach.output)?,
+        errors: next(attach.errors)?,
+    })
+}

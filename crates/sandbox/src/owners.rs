@@ -1,0 +1,143 @@
+//! Work on files that belong to instances: unpacking the layers of an image so that an instance sees the owners that
+//! the image says.
+//!
+//! An instance's users are other ids outside (see `identity`): layers that were unpacked by the launching user would
+//! be nobody's inside, and could not be changed. Layers mounted with an idmap would need the host's root, so they are
+//! unpacked by a process that has an instance's ids. All labs of a user have the same.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::process::WaitOptions;
+use rustix::thread::{Gid, Uid, UnshareFlags};
+
+use crate::channel::{Channel, Received};
+use crate::entry::{OWNERS, SelfCommand};
+use crate::{disk, identity, sys};
+
+/// A command that starts this program again, with `arguments`, as root of the ids that instances have: what it makes
+/// belongs to the same users in every instance, and where more than root exists it may `chown`. Without subordinate
+/// ids only 0 exists, which is the launching user.
+///
+/// `directory` exists; it is given to an instance's root, and is the working directory. Nothing else of the launching
+/// user can be relied on to be seen: pass what is to be read as standard input, and use relative paths.
+pub fn instance_ids<S: AsRef<OsStr>>(command: &SelfCommand, directory: &Path, arguments: &[S]) -> Command {
+    let mut start = command.with(OWNERS);
+    start.arg(directory).arg(&command.program).args(&command.arguments).args(arguments);
+    start
+}
+
+/// The process between: makes the namespaces, waits. Its exit code is that of the program, 125 for its own failures.
+pub(crate) fn main(arguments: &[OsString]) -> i32 {
+    let [directory, program, rest @ ..] = arguments else {
+        return 125;
+    };
+    match run(Path::new(directory), program, rest) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("running as an instance's root: {error}");
+            125
+        }
+    }
+}
+
+fn run(directory: &Path, program: &OsStr, arguments: &[OsString]) -> std::io::Result<i32> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(directory, flags, Mode::empty())?;
+    // By name, because the launching user need not be able to read it.
+    let program = std::fs::canonicalize(program)
+        .and_then(|path| Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?))?;
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let (lab, ids) = (theirs.try_clone()?, ours);
+    let Some(child) = sys::clone3(libc::CLONE_NEWUSER)? else {
+        drop(ids);
+        sys::child(|| inside(Channel::new(lab), opened.as_fd(), program.as_fd(), arguments));
+    };
+    drop((lab, theirs));
+    let mut channel = Channel::new(ids);
+    let told = identity::map_lab(child).and_then(|ids| channel.send(0, ids.to_string().into_bytes(), Vec::new()));
+    if told.is_err() {
+        drop(channel);
+        let _ = rustix::process::waitpid(Some(child), WaitOptions::empty());
+        told?;
+        return Ok(125);
+    }
+    let status = rustix::process::waitpid(Some(child), WaitOptions::empty())?;
+    Ok(status.map_or(125, |(_, status)| crate::init::exit_status(status).shell_code()))
+}
+
+/// In the lab's user namespace: gives the directory away and makes the instance's.
+fn inside(
+    mut channel: Channel,
+    directory: std::os::fd::BorrowedFd<'_>,
+    program: std::os::fd::BorrowedFd<'_>,
+    arguments: &[OsString],
+) -> i32 {
+    let ids = match channel.receive() {
+        Ok(Received::Message(message)) => String::from_utf8_lossy(&message.payload).parse::<u32>().ok(),
+        _ => None,
+    };
+    let Some(ids) = ids else { return 125 };
+    match become_instance(ids, directory) {
+        Ok(None) => {
+            let error = execute(program, arguments);
+            eprintln!("running as an instance's root: {error}");
+            125
+        }
+        Ok(Some(code)) => code,
+        Err(error) => {
+            eprintln!("running as an instance's root: {error}");
+            125
+        }
+    }
+}
+
+/// `None` in the process that is the instance's root; its exit code in the other.
+fn become_instance(ids: u32, directory: std::os::fd::BorrowedFd<'_>) -> std::io::Result<Option<i32>> {
+    let owner = disk::owner(ids);
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&directory));
+    // Through the descriptor, and itself: it was opened as a directory.
+    std::os::unix::fs::chown(path, Some(owner), Some(owner))?;
+    let (ours, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let Some(child) = sys::fork()? else {
+        drop(ours);
+        let mut channel = Channel::new(theirs);
+        let entered = sys::unshare(UnshareFlags::NEWUSER)
+            .and_then(|()| channel.send(0, Vec::new(), Vec::new()))
+            .and_then(|()| match channel.receive()? {
+                Received::Message(_) => Ok(()),
+                _ => Err(std::io::ErrorKind::PermissionDenied.into()),
+            })
+            .and_then(|()| {
+                let _ = rustix::thread::set_thread_groups(&[]);
+                rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
+                rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
+                rustix::process::fchdir(directory)?;
+                Ok(())
+            });
+        return entered.map(|()| None);
+    };
+    drop(theirs);
+    let mut channel = Channel::new(ours);
+    let mapped = match channel.receive()? {
+        Received::Message(_) => identity::map_instance(child, ids),
+        _ => Ok(()),
+    };
+    let told = mapped.and_then(|()| channel.send(0, Vec::new(), Vec::new()));
+    drop(channel);
+    let status = rustix::process::waitpid(Some(child), WaitOptions::empty())?;
+    told?;
+    Ok(Some(status.map_or(125, |(_, status)| crate::init::exit_status(status).shell_code())))
+}
+
+fn execute(program: std::os::fd::BorrowedFd<'_>, arguments: &[OsString]) -> std::io::Error {
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&program));
+    Command::new(path).arg0("vpclab").args(arguments).exec()
+}
