@@ -9,6 +9,8 @@
 //!
 //! [`network`] is what Docker does to a host's network, for one instance: bridges, addresses, published ports, names.
 //!
+//! [`engine`] is the life of containers: their records, volumes and logs, and what is done to them.
+//!
 //! The rooms below are `netlink` and `sandbox`; this one knows nothing of clouds.
 
 #![forbid(unsafe_code)]
@@ -16,6 +18,7 @@
 pub mod blob;
 pub mod compression;
 pub mod digest;
+pub mod engine;
 pub mod error;
 pub mod import;
 pub mod layers;

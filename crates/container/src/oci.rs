@@ -229,6 +229,33 @@ pub struct Process {
     /// What ends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
+    /// How its health is asked for (Docker's own).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthcheck: Option<Healthcheck>,
+}
+
+/// How the health of a container is asked for; spans are nanoseconds, zero says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Healthcheck {
+    /// `CMD-SHELL` and a line, `CMD` and words, or `NONE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test: Option<Vec<String>>,
+    /// Between two questions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<i64>,
+    /// How long one may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<i64>,
+    /// Bad answers in a row before it counts as unhealthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retries: Option<u32>,
+    /// How long bad answers do not count at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_period: Option<i64>,
+    /// Between two questions meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_interval: Option<i64>,
 }
 
 /// Digests of stacks of layers, from the lowest: the same stack has the same one in every image.

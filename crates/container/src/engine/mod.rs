@@ -1,0 +1,21 @@
+//! The life of containers: what is asked for ([`Options`], read by [`words`]), what it comes to with an image
+//! ([`Settings`]), what is kept ([`Record`] in [`Folder`]), their volumes and logs.
+
+pub mod error;
+pub mod files;
+pub mod folder;
+pub mod id;
+pub mod options;
+pub mod record;
+pub mod settings;
+pub mod time;
+pub mod users;
+pub mod words;
+
+pub use error::{Error, Result};
+pub use folder::Folder;
+pub use id::Id;
+pub use options::{Options, RestartPolicy};
+pub use record::{Record, Status};
+pub use settings::Settings;
+pub use time::Moment;
