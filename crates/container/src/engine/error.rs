@@ -57,16 +57,6 @@ pub enum Error {
         /// What cannot be done.
         why: String,
     },
-    /// The image's user is not in its files.
-    #[error("unable to find {kind} {name}: no matching entries in {file}")]
-    NoUser {
-        /// `user` or `group`.
-        kind: &'static str,
-        /// What was written.
-        name: String,
-        /// `/etc/passwd` or `/etc/group`.
-        file: &'static str,
-    },
     /// No volume is called so.
     #[error("no volume `{0}`")]
     NoVolume(String),

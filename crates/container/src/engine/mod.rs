@@ -9,7 +9,6 @@ pub mod options;
 pub mod record;
 pub mod settings;
 pub mod time;
-pub mod users;
 pub mod words;
 
 pub use error::{Error, Result};
