@@ -11,7 +11,7 @@
 //!
 //! [`engine`] is the life of containers: their records, volumes and logs, and what is done to them.
 //!
-//! The rooms below are `netlink` and `sandbox`; this one knows nothing of clouds.
+//! The rooms below are `netlink`, `sandbox` and `wire`; this one knows nothing of clouds.
 
 #![forbid(unsafe_code)]
 

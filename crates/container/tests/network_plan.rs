@@ -230,7 +230,8 @@ fn a_network_is_checked_before_it_is_made() {
     assert_eq!(ranged.gateway, address("192.168.5.128"));
     let next = ipam::allocate_address(&ranged, &BTreeSet::new(), None).unwrap();
     assert_eq!(next, address("192.168.5.129"));
-    let cases: [(&dyn Fn(&mut NetworkOptions), &str); 11] = [
+    type Change<'a> = &'a dyn Fn(&mut NetworkOptions);
+    let cases: [(Change<'_>, &str); 11] = [
         (&|o| o.name = "-x".into(), "a name has letters"),
         (&|o| o.name = "a b".into(), "a name has letters"),
         (&|o| o.name = "host".into(), "the name is reserved"),
@@ -430,7 +431,13 @@ fn hosts_has_itself_what_it_is_linked_to_and_what_was_added() {
     .iter()
     .map(|text| ExtraHost::parse(text, gateway).unwrap())
     .collect();
-    let text = names::hosts("web.shop", &id('1'), &[docker0.clone()], &[web, db], &extra);
+    let text = names::hosts(
+        "web.shop",
+        &id('1'),
+        std::slice::from_ref(&docker0),
+        &[web, db],
+        &extra,
+    );
     insta::assert_snapshot!(text, @r"
     127.0.0.1	localhost
     ::1	localhost ip6-localhost ip6-loopback

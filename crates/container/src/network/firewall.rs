@@ -135,6 +135,52 @@ pub(super) fn tables(
     tables
 }
 
+/// What a container's own namespace gets where names are answered inside: port 53 of `address` leads to the sockets that
+/// are open there (UDP's port, TCP's port).
+pub(super) fn resolver_tables(
+    address: Ipv4Addr,
+    (udp, tcp): (u16, u16),
+) -> BTreeMap<Table, RuleSet> {
+    let lead = |transport: Transport, port: u16| {
+        let mut expressions = build::is(Load::DestinationV4, &address.octets());
+        expressions.extend(to_port(transport, 53));
+        expressions.push(Expr::Counter);
+        expressions.extend(translate(address, port));
+        Rule {
+            comment: format!("docker-dns/{transport}: names are answered at {address}"),
+            expressions,
+        }
+    };
+    let mut rules = RuleSet::default();
+    rules.base(
+        Chain::base("output", Hook::Output, priority::DSTNAT).nat(),
+        vec![lead(Transport::Udp, udp), lead(Transport::Tcp, tcp)],
+    );
+    BTreeMap::from([(Table::new(Family::Ip, TABLE), rules)])
+}
+
+/// Another destination.
+fn translate(to: Ipv4Addr, port: u16) -> [Expr; 3] {
+    let (address, number) = (Reg(0), Reg(1));
+    [
+        Expr::Immediate {
+            register: address,
+            value: to.octets().to_vec(),
+        },
+        Expr::Immediate {
+            register: number,
+            value: port.to_be_bytes().to_vec(),
+        },
+        Expr::Nat {
+            kind: NatKind::Destination,
+            family: Family::Ip,
+            address: Some((address, None)),
+            port: Some((number, None)),
+            flags: 0,
+        },
+    ]
+}
+
 fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
     let mut rules = RuleSet::default();
     // `route_localnet` on the bridges lets 127.0.0.1 of the instance reach published ports; this keeps others out of it.
@@ -311,22 +357,7 @@ fn publish(lead: &Lead<'_>) -> Rule {
     }
     expressions.extend(to_port(port.transport, port.host_port));
     expressions.push(Expr::Counter);
-    let (address, number) = (Reg(0), Reg(1));
-    expressions.push(Expr::Immediate {
-        register: address,
-        value: endpoint.address.octets().to_vec(),
-    });
-    expressions.push(Expr::Immediate {
-        register: number,
-        value: port.container_port.to_be_bytes().to_vec(),
-    });
-    expressions.push(Expr::Nat {
-        kind: NatKind::Destination,
-        family: Family::Ip,
-        address: Some((address, None)),
-        port: Some((number, None)),
-        flags: 0,
-    });
+    expressions.extend(translate(endpoint.address, port.container_port));
     Rule {
         comment: format!(
             "docker-publish/{}/{}/{}:{}: {} {port}",

@@ -3,12 +3,13 @@
 //! [`Network`] and [`Endpoint`] say what is wanted, [`Plan::new`] what that means for namespaces (pure), [`apply()`] makes
 //! it so, from whatever is there: twice changes nothing, and what somebody flushed comes back. [`publish`] reads `-p` and
 //! chooses ports, [`ipam`] subnets and addresses, [`names`] writes `/etc/hosts` and `/etc/resolv.conf`; [`firewall`] has the
-//! rules. [`Survey`] is what must be known of the instance before: its routes, its way out, who listens.
+//! rules, [`dns`] answers the names of user networks. [`Survey`] is what must be known of the instance before: its routes, its way out, who listens.
 //!
 //! A container's modes `host`, `none` and `container:` ([`NetworkMode`]) need nothing of this.
 
 pub mod apply;
 pub mod definition;
+pub mod dns;
 mod error;
 pub mod firewall;
 pub mod ipam;

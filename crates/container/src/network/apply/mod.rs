@@ -17,6 +17,7 @@ use sandbox::{Client, SocketSpec};
 use super::error::{Error, Result};
 use super::plan::{Cable, Plan, Published};
 
+pub(super) use rules::bring as bring_tables;
 pub use survey::Survey;
 
 /// A way into network namespaces.

@@ -21,7 +21,8 @@ pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result
     bring(socket, &plan.tables).map_err(Error::kernel(key))
 }
 
-fn bring(
+/// Makes our tables in the namespace of a socket as wanted; those that are not wanted go.
+pub fn bring(
     socket: &mut Socket,
     wanted: &BTreeMap<Table, RuleSet>,
 ) -> std::result::Result<usize, netlink::Error> {
