@@ -33,6 +33,13 @@ pub struct Layer {
     pub unpacked: Unpacked,
 }
 
+/// Layers on top of each other, the lowest first.
+pub(crate) struct Stack {
+    pub folders: Vec<PathBuf>,
+    /// Whether each was unpacked just now, out of the blob that was named; of another one its blob was not looked at.
+    pub is_fresh: Vec<bool>,
+}
+
 impl Store {
     fn layers(&self) -> PathBuf {
         self.root().join("layers")
@@ -52,15 +59,23 @@ impl Store {
     /// Folders of an image's layers, the lowest first, ready to be stacked by overlayfs; unpacks what is missing.
     pub fn stack(&self, image: &Image) -> Result<Vec<PathBuf>> {
         let _session = self.session()?;
-        self.unpack(&image.layers, &image.config.rootfs.diff_ids)
+        let stack = self.unpack(&image.layers, &image.config.rootfs.diff_ids)?;
+        Ok(stack.folders)
+    }
+
+    /// Whether a blob unpacks to what a configuration promises; nothing is written.
+    pub(crate) fn check_layer(&self, blob: &Digest, diff_id: &Digest) -> Result<()> {
+        let what = format!("layer {diff_id}");
+        let input = BufReader::with_capacity(1 << 16, self.blobs().open(blob)?);
+        let unpacked = compression::Unpacked::new(input, &what)?;
+        let mut hashing = Hashing::new(Bounded::new(unpacked, self.limits.bytes, what.clone()));
+        io::copy(&mut hashing, &mut io::sink()).map_err(Error::io(format!("unpacking {what}")))?;
+        let (_, found, _) = hashing.finish();
+        found.expect(diff_id, &what)
     }
 
     /// Unpacks layers whose blobs are there; the caller holds a session.
-    pub(crate) fn unpack(
-        &self,
-        layers: &[Descriptor],
-        diff_ids: &[Digest],
-    ) -> Result<Vec<PathBuf>> {
+    pub(crate) fn unpack(&self, layers: &[Descriptor], diff_ids: &[Digest]) -> Result<Stack> {
         if layers.len() != diff_ids.len() {
             return Err(Error::malformed(
                 "the image",
@@ -82,6 +97,7 @@ impl Store {
         let mut new: Vec<(PathBuf, PathBuf)> = Vec::new();
         let mut folders: Vec<PathBuf> = Vec::new();
         let mut now: Vec<PathBuf> = Vec::new();
+        let mut is_fresh = Vec::new();
         for (chain, (blob, diff_id)) in chain_ids(diff_ids).iter().zip(layers.iter().zip(diff_ids))
         {
             let to = self.layer(chain);
@@ -95,7 +111,9 @@ impl Store {
                     File::try_lock,
                 )?);
             }
-            if to.exists() {
+            let is_there = to.exists();
+            is_fresh.push(!is_there);
+            if is_there {
                 now.push(to.join("diff"));
                 continue;
             }
@@ -133,7 +151,7 @@ impl Store {
             }
             sync_folder(&self.layers())?;
         }
-        Ok(folders)
+        Ok(Stack { folders, is_fresh })
     }
 
     fn unpack_one(
@@ -191,7 +209,17 @@ impl Store {
             let gone = work.fresh();
             fs::rename(self.layer(&chain), &gone)
                 .map_err(Error::io(format!("removing layer {chain}")))?;
-            let _ = fs::remove_file(folder.join("locks").join(chain.hex()));
+        }
+        // Those of layers that were never finished too; nobody has one now.
+        let locks = fs::read_dir(folder.join("locks")).into_iter().flatten();
+        for lock in locks.flatten() {
+            let name = lock.file_name();
+            let chain = name
+                .to_str()
+                .and_then(|hex| format!("sha256:{hex}").parse().ok());
+            if chain.is_none_or(|chain: Digest| !chains.contains(&chain)) {
+                let _ = fs::remove_file(lock.path());
+            }
         }
         Ok(bytes)
     }

@@ -330,8 +330,23 @@ impl Store {
     ) -> Result<Image> {
         let image = self.image(manifest)?;
         // A layer that cannot be unpacked is no layer; this is where its owner is still there to be told.
-        self.unpack(&image.layers, &image.config.rootfs.diff_ids)?;
+        let diff_ids = &image.config.rootfs.diff_ids;
+        let stack = self.unpack(&image.layers, diff_ids)?;
         let images = self.images()?;
+        // That the layer was here says nothing about the blob, and that the blob was here nothing about what it unpacks to.
+        // What an image of the store says of the two was found true when that one came.
+        let is_known = |blob: &Digest, diff_id: &Digest| {
+            images.iter().any(|one| {
+                let diff_ids = &one.config.rootfs.diff_ids;
+                let mut pairs = one.layers.iter().zip(diff_ids);
+                pairs.any(|(layer, known)| layer.digest == *blob && known == diff_id)
+            })
+        };
+        for ((layer, diff_id), is_fresh) in image.layers.iter().zip(diff_ids).zip(stack.is_fresh) {
+            if !is_fresh && !is_known(&layer.digest, diff_id) {
+                self.check_layer(&layer.digest, diff_id)?;
+            }
+        }
         // The same image in another packing is the one that is here already.
         let kept = images
             .iter()

@@ -1,7 +1,7 @@
 //! OCI image layouts: `index.json` leads to manifests, and those to blobs by digest.
 
 use super::contents::{Contents, Taken};
-use super::{Options, check_count, check_layer};
+use super::{Options, check_count};
 use crate::error::{Error, Result};
 use crate::oci::{self, Config, Descriptor, FULL_NAME, Index, Manifest, Platform, REF_NAME};
 use crate::reference::Reference;
@@ -165,45 +165,36 @@ fn image(
     };
     let config: Config = parse(&bytes, &format!("configuration {}", manifest.config.digest))?;
     check_count(store, &config, manifest.layers.len(), what)?;
-    for (layer, diff_id) in manifest.layers.iter().zip(&config.rootfs.diff_ids) {
+    for layer in &manifest.layers {
         if !layer.urls.is_empty() {
             return Err(Error::malformed(
                 format!("layer {}", layer.digest),
                 "it is to be fetched from elsewhere, which is not done",
             ));
         }
-        keep(store, contents, layer, Some(diff_id), what)?;
+        // What it unpacks to is seen when the image is added.
+        keep(store, contents, layer, what)?;
     }
-    keep(store, contents, &manifest.config, None, what)?;
-    keep(store, contents, descriptor, None, what)
+    keep(store, contents, &manifest.config, what)?;
+    keep(store, contents, descriptor, what)
 }
 
-fn keep(
-    store: &Store,
-    contents: &mut impl Contents,
-    one: &Descriptor,
-    diff_id: Option<&crate::Digest>,
-    what: &str,
-) -> Result<()> {
+fn keep(store: &Store, contents: &mut impl Contents, one: &Descriptor, what: &str) -> Result<()> {
     let path = path_of(one);
+    let wrong_size = |path, bytes| {
+        let why = format!("it has {bytes} bytes, and {} were promised", one.size);
+        Error::malformed(path, why)
+    };
     match contents.take(&path)? {
         Some(Taken::New(file)) => {
             file.expect(&one.digest, &path)?;
             if file.bytes != one.size {
-                return Err(Error::malformed(
-                    path,
-                    format!(
-                        "it has {} bytes, and {} were promised",
-                        file.bytes, one.size
-                    ),
-                ));
+                return Err(wrong_size(path, file.bytes));
             }
-            diff_id.map_or(Ok(()), |diff_id| {
-                check_layer(store, &file, diff_id).map(drop)
-            })?;
             store.blobs().keep(file).map(drop)
         }
-        Some(Taken::Before(..)) => Ok(()),
+        Some(Taken::Before(_, bytes)) if bytes == one.size => Ok(()),
+        Some(Taken::Before(_, bytes)) => Err(wrong_size(path, bytes)),
         None if store.blobs().size(&one.digest) == Some(one.size) => Ok(()),
         None => Err(Error::malformed(
             what,

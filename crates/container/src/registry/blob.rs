@@ -67,12 +67,6 @@ pub(super) fn fetch(
         return Ok(());
     }
     let what = format!("{kind} {}", one.digest);
-    if one.size > store.limits.bytes {
-        return Err(Error::Limit {
-            what,
-            limit: crate::limits::size(store.limits.bytes),
-        });
-    }
     let Some(mut partial) = Partial::lock(store, one, job, &event)? else {
         event(State::There);
         return Ok(());
@@ -223,8 +217,8 @@ impl Partial {
 
     /// Until all bytes are there and they are the right ones.
     fn complete(&mut self, client: &Client, what: &str) -> Result<()> {
-        let new = || Backoff::new(client.tries, &client.job.settings.patience);
-        let (mut backoff, mut pieces) = (new(), 0);
+        let new = |tries| Backoff::new(tries, &client.job.settings.patience);
+        let (mut backoff, mut pieces) = (new(client.tries), 0);
         loop {
             let before = self.got();
             match self.attempt(client, what) {
@@ -232,7 +226,8 @@ impl Partial {
                 Err(trouble @ Trouble::Again { .. }) => {
                     pieces += 1;
                     if self.got() > before && pieces < PIECES {
-                        backoff = new();
+                        // This one was not for nothing, and does not count.
+                        backoff = new(client.tries + 1);
                     }
                     self.is_whole = self.got() == 0;
                     backoff.after(client.job, trouble)?;

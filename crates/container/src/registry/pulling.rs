@@ -106,6 +106,12 @@ fn bring(store: &Store, sources: &Sources, job: &Job, found: &Found, what: &str)
         let why = "it is to be fetched from elsewhere, which is not done";
         return Err(Error::malformed(format!("layer {}", foreign.digest), why));
     }
+    if let Some(large) = layers.iter().find(|layer| layer.size > store.limits.bytes) {
+        return Err(Error::Limit {
+            what: format!("layer {}", large.digest),
+            limit: crate::limits::size(store.limits.bytes),
+        });
+    }
     blob::fetch(store, sources, job, described, "configuration")?;
     let bytes = store
         .blobs()

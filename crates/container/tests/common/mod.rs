@@ -6,6 +6,8 @@
     reason = "a fixture that cannot be made is a failed test"
 )]
 
+pub mod server;
+
 use std::io::Write;
 use std::path::Path;
 
