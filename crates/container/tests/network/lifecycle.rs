@@ -261,3 +261,28 @@ fn a_survey_knows_routes_the_way_out_and_who_listens() {
         },
     );
 }
+
+#[test]
+fn more_ports_than_one_transaction_takes_are_published() {
+    in_own_namespaces(
+        "lifecycle::more_ports_than_one_transaction_takes_are_published",
+        || {
+            let mut instance = Instance::with_docker0();
+            instance.connect("web", "bridge", &["2000-2999:3000-3999"]);
+            instance.apply();
+            let web = instance.listen("web", "0.0.0.0:3999");
+            let seen = instance.tcp("outside", "10.0.0.10:2999", &web);
+            assert_eq!(seen, Some(ip("10.0.0.1")));
+            assert!(instance.apply().is_unchanged());
+            instance.endpoint("web").published.truncate(500);
+            instance.apply();
+            let refused = instance.space("outside").enter(|| {
+                let address = "10.0.0.10:2999".parse().unwrap();
+                let patience = std::time::Duration::from_secs(5);
+                std::net::TcpStream::connect_timeout(&address, patience)
+            });
+            let kind = refused.expect_err("no longer published").kind();
+            assert_eq!(kind, std::io::ErrorKind::ConnectionRefused);
+        },
+    );
+}

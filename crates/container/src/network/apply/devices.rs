@@ -46,10 +46,33 @@ pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result
             )));
         }
     }
-    let stays = remove(namespaces, key, plan, &found, &mut done)?;
-    bridges(namespaces, key, plan, &stays, &mut done)?;
-    cables(namespaces, key, plan, &stays, &mut done)?;
+    let socket = namespaces.socket(key, Protocol::Route)?;
+    let held = address::dump(socket, Some(Family::V4), None).map_err(Error::kernel(key))?;
+    // What is left of networks that go is forgotten, too.
+    for link in found.values().filter(|link| link.group == DEVICE_GROUP) {
+        let here = held.iter().filter(|held| held.device == link.index);
+        done.subnets
+            .extend(here.filter_map(|held| match held.address {
+                IpNet::V4(address) => Some(address.trunc()),
+                IpNet::V6(_) => None,
+            }));
+    }
+    let mut links = remove(namespaces, key, plan, found, &mut done)?;
+    bridges(namespaces, key, plan, &mut links, &held, &mut done)?;
+    cables(namespaces, key, plan, &mut links, &mut done)?;
     Ok(done)
+}
+
+/// Looks at devices that were made just now; a look at each costs less than one at all.
+fn look_at<'a>(
+    socket: &mut Socket,
+    names: impl Iterator<Item = &'a String>,
+    links: &mut BTreeMap<String, Link>,
+) -> std::result::Result<(), netlink::Error> {
+    for name in names {
+        links.insert(name.clone(), link::get(socket, Target::Name(name))?);
+    }
+    Ok(())
 }
 
 fn look(socket: &mut Socket) -> std::result::Result<BTreeMap<String, Link>, netlink::Error> {
@@ -65,28 +88,28 @@ fn remove(
     namespaces: &mut impl Namespaces,
     key: &str,
     plan: &Plan,
-    found: &BTreeMap<String, Link>,
+    found: BTreeMap<String, Link>,
     done: &mut Devices,
 ) -> Result<BTreeMap<String, Link>> {
     let (mut stays, mut batch) = (BTreeMap::new(), Batch::new());
-    let mut gone = Vec::new();
+    let mut gone = 0;
     for (name, link) in found {
         if link.group != DEVICE_GROUP {
             continue;
         }
-        let is_right = match (plan.bridges.get(name), plan.cables.get(name)) {
+        let is_right = match (plan.bridges.get(&name), plan.cables.get(&name)) {
             (Some(_), _) => link.kind.as_deref() == Some("bridge"),
             (_, Some(cable)) => {
                 link.kind.as_deref() == Some("veth")
-                    && is_settled_or_whole(namespaces, key, cable, link)?
+                    && is_settled_or_whole(namespaces, key, cable, &link)?
             }
             (None, None) => false,
         };
         if is_right {
-            stays.insert(name.clone(), link.clone());
+            stays.insert(name, link);
         } else {
             link::delete(&mut batch, Target::Index(link.index));
-            gone.push(name.clone());
+            gone += 1;
         }
     }
     let planned = |(instance, name): &(String, String)| {
@@ -96,18 +119,9 @@ fn remove(
     let before = settled.len();
     settled.retain(|place, _| planned(place));
     // A container's end may have gone with its namespace, and with it this one.
-    done.has_lost = settled.len() < before || !gone.is_empty();
+    done.has_lost = settled.len() < before || gone > 0;
     let socket = namespaces.socket(key, Protocol::Route)?;
-    // What is left of networks that go is forgotten, too.
-    for held in address::dump(socket, Some(Family::V4), None).map_err(Error::kernel(key))? {
-        let is_ours = found
-            .values()
-            .any(|link| link.index == held.device && link.group == DEVICE_GROUP);
-        if let (IpNet::V4(address), true) = (held.address, is_ours) {
-            done.subnets.insert(address.trunc());
-        }
-    }
-    if stays.is_empty() && gone.len() > 1 {
+    if stays.is_empty() && gone > 1 {
         // Each device by itself would take as long as all together.
         batch = Batch::new();
         link::delete(&mut batch, Target::Group(DEVICE_GROUP));
@@ -118,7 +132,7 @@ fn remove(
         if let Some(refusal) = refused.into_iter().find(|r| r.errno != libc::ENODEV) {
             return Err(Error::kernel(key)(netlink::Error::Refused(refusal)));
         }
-        done.changes += gone.len();
+        done.changes += gone;
     }
     Ok(stays)
 }
@@ -154,11 +168,13 @@ fn bridges(
     namespaces: &mut impl Namespaces,
     key: &str,
     plan: &Plan,
-    stays: &BTreeMap<String, Link>,
+    links: &mut BTreeMap<String, Link>,
+    held: &[Address],
     done: &mut Devices,
 ) -> Result<()> {
     let socket = namespaces.socket(key, Protocol::Route)?;
     let mut batch = Batch::new();
+    let mut new = Vec::new();
     for bridge in plan.bridges.values() {
         let spec = LinkSpec {
             mac: Some(bridge.mac),
@@ -167,18 +183,18 @@ fn bridges(
             ..LinkSpec::named(bridge.name.clone())
         };
         let before = batch.len();
-        match stays.get(&bridge.name) {
-            None => link::create(
-                &mut batch,
-                &LinkSpec {
+        match links.get(&bridge.name) {
+            None => {
+                let spec = LinkSpec {
                     // Nothing of IPv6, and 127.0.0.1 of the instance may be translated into it.
                     ipv6_address_generation: Some(false),
                     ipv4: vec![(Ipv4Conf::RouteLocalnet, 1)],
                     up: Some(true),
                     ..spec
-                },
-                &LinkKind::Bridge,
-            ),
+                };
+                link::create(&mut batch, &spec, &LinkKind::Bridge);
+                new.push(&bridge.name);
+            }
             Some(link) => {
                 if (link.mac, link.mtu) != (Some(bridge.mac), bridge.mtu) {
                     let spec = LinkSpec { name: None, ..spec };
@@ -192,16 +208,13 @@ fn bridges(
         done.changes += usize::from(batch.len() > before);
     }
     socket.execute(&batch).map_err(Error::kernel(key))?;
-    let links = look(socket).map_err(Error::kernel(key))?;
-    let held = address::dump(socket, Some(Family::V4), None).map_err(Error::kernel(key))?;
+    let failed = Error::kernel(key);
+    look_at(socket, new.into_iter(), links).map_err(failed)?;
     let mut batch = Batch::new();
     for Bridge { name, address, .. } in plan.bridges.values() {
-        let Some(link) = links.get(name) else {
-            return Err(Error::Plan(format!(
-                "bridge {name} went while it was set up"
-            )));
-        };
-        addresses(&mut batch, &held, link.index, *address);
+        if let Some(link) = links.get(name) {
+            addresses(&mut batch, held, link.index, *address);
+        }
     }
     done.changes += batch.len();
     socket.execute(&batch).map_err(Error::kernel(key))
@@ -226,19 +239,17 @@ fn cables(
     namespaces: &mut impl Namespaces,
     key: &str,
     plan: &Plan,
-    stays: &BTreeMap<String, Link>,
+    links: &mut BTreeMap<String, Link>,
     done: &mut Devices,
 ) -> Result<()> {
-    let socket = namespaces.socket(key, Protocol::Route)?;
-    let links = look(socket).map_err(Error::kernel(key))?;
     let mut missing = Vec::new();
     let mut batch = Batch::new();
     for cable in plan.cables.values() {
-        let Some(near) = stays.get(&cable.host_device) else {
+        let Some(near) = links.get(&cable.host_device) else {
             missing.push(cable);
             continue;
         };
-        let bridge = bridge_of(&links, cable)?;
+        let bridge = bridge_of(links, cable)?;
         let before = batch.len();
         if (near.master, near.mtu) != (Some(bridge), cable.mtu) {
             let spec = LinkSpec {
@@ -259,7 +270,7 @@ fn cables(
         let near = LinkSpec {
             mtu: Some(cable.mtu),
             group: Some(DEVICE_GROUP),
-            master: Some(bridge_of(&links, cable)?),
+            master: Some(bridge_of(links, cable)?),
             ipv6_address_generation: Some(false),
             up: Some(true),
             ..LinkSpec::named(cable.host_device.clone())
@@ -279,7 +290,8 @@ fn cables(
     }
     let socket = namespaces.socket(key, Protocol::Route)?;
     socket.execute(&batch).map_err(Error::kernel(key))?;
-    let links = look(socket).map_err(Error::kernel(key))?;
+    let new = missing.iter().map(|cable| &cable.host_device);
+    look_at(socket, new, links).map_err(Error::kernel(key))?;
     // A container's cables together: its default route may move from one to another.
     let mut inside: BTreeMap<&str, Vec<&Cable>> = BTreeMap::new();
     for cable in plan.cables.values() {
