@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::blob::sync_folder;
 use crate::compression;
 use crate::digest::{Digest, Hashing};
 use crate::error::{Error, Result};
-use crate::limits::Bounded;
+use crate::limits::{Bounded, Limits};
 use crate::oci::{Descriptor, chain_ids};
 use crate::store::{Image, Store};
 use crate::tar::Reader;
@@ -161,21 +161,8 @@ impl Store {
         blob: &Digest,
         diff_id: &Digest,
     ) -> Result<Unpacked> {
-        let what = format!("layer {diff_id}");
-        let input = BufReader::with_capacity(1 << 16, self.blobs().open(blob)?);
-        let input = Bounded::new(
-            compression::Unpacked::new(input, &what)?,
-            self.limits.bytes,
-            what.clone(),
-        );
-        let mut tar = Reader::new(Hashing::new(input), what.clone(), self.limits);
-        let unpacked = unpack::layer(open(to)?.as_fd(), below, &mut tar, &self.limits)?;
-        // The digest is that of all bytes, also those behind the end's mark.
-        let mut rest = tar.into_inner();
-        io::copy(&mut rest, &mut io::sink()).map_err(Error::io(format!("reading {what}")))?;
-        let (_, found, _) = rest.finish();
-        found.expect(diff_id, &what)?;
-        Ok(unpacked)
+        let input = self.blobs().open(blob)?;
+        unpack_checked(input, open(to)?.as_fd(), below, diff_id, &self.limits)
     }
 
     /// Removes unpacked layers except those of `chains`; the caller holds `store.lock` alone. Bytes of their files.
@@ -223,6 +210,31 @@ impl Store {
         }
         Ok(bytes)
     }
+}
+
+/// Unpacks a layer as it is kept into an empty folder, and says whether it is the one meant.
+pub(crate) fn unpack_checked(
+    input: impl io::Read,
+    to: BorrowedFd,
+    below: &[OwnedFd],
+    diff_id: &Digest,
+    limits: &Limits,
+) -> Result<Unpacked> {
+    let what = format!("layer {diff_id}");
+    let input = BufReader::with_capacity(1 << 16, input);
+    let input = Bounded::new(
+        compression::Unpacked::new(input, &what)?,
+        limits.bytes,
+        what.clone(),
+    );
+    let mut tar = Reader::new(Hashing::new(input), what.clone(), *limits);
+    let unpacked = unpack::layer(to, below, &mut tar, limits)?;
+    // The digest is that of all bytes, also those behind the end's mark.
+    let mut rest = tar.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(Error::io(format!("reading {what}")))?;
+    let (_, found, _) = rest.finish();
+    found.expect(diff_id, &what)?;
+    Ok(unpacked)
 }
 
 fn open(path: &Path) -> Result<OwnedFd> {

@@ -5,10 +5,14 @@ pub mod error;
 pub mod files;
 pub mod folder;
 pub mod id;
+pub mod logs;
 pub mod options;
+pub mod owners;
 pub mod record;
 pub mod settings;
 pub mod time;
+pub mod tree;
+pub mod volumes;
 pub mod words;
 
 pub use error::{Error, Result};
