@@ -8,7 +8,9 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use common::Lab as Holder;
-use container::network::{Endpoint, Lab, Network, Plan, Survey, apply, parse_publish, publish};
+use container::network::{
+    Endpoint, Lab, Network, Plan, Survey, apply, hold, parse_publish, publish,
+};
 use sandbox::{ExitStatus, NetnsSpec, SocketSpec};
 
 sandbox::reexec_in_tests!();
@@ -86,4 +88,48 @@ fn a_container_of_an_instance_is_reached_by_its_published_port() {
         !output.contains("docker0") && !output.contains("veth"),
         "{output}"
     );
+}
+
+#[test]
+fn a_published_port_is_held_in_the_instance_until_it_is_released() {
+    let lab = Holder::with_instance("i-1");
+    let (client, container) = (&lab.client, "c1");
+    let ports = |texts: &[&str]| {
+        let requests: Vec<_> = texts
+            .iter()
+            .flat_map(|text| parse_publish(text).unwrap())
+            .collect();
+        publish::allocate(&requests, &[]).unwrap()
+    };
+    let program = |address: &str| {
+        let spec = SocketSpec::tcp_listener("i-1", address.parse().unwrap());
+        client.open_socket(spec)
+    };
+    let wanted = ports(&["8080:80", "127.0.0.1:53:53/udp"]);
+    hold::hold(client, "i-1", container, &wanted).unwrap();
+    assert!(program("0.0.0.0:8080").is_err());
+    assert!(program("127.0.0.1:8080").is_err());
+    let mut namespaces = Lab::new(client);
+    let taken = Survey::of(&mut namespaces, "i-1").unwrap().taken;
+    assert_eq!(taken.len(), 2, "{taken:?}");
+
+    // All or none: the second is taken, so the first is not held either.
+    let own = program("0.0.0.0:9001").unwrap();
+    let error = hold::hold(client, "i-1", "c2", &ports(&["9000:80", "9001:81"])).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Bind for 0.0.0.0:9001 failed: port is already allocated (a program of the instance listens on it)"
+    );
+    assert!(program("0.0.0.0:9000").is_ok());
+    drop(own);
+    let error = hold::hold(client, "i-1", "c2", &ports(&["10.9.9.9:9000:80"])).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("the instance has no address 10.9.9.9")
+    );
+
+    hold::release(client, "i-1", container).unwrap();
+    assert!(program("0.0.0.0:8080").is_ok());
+    assert!(client.list_kept().unwrap().is_empty());
 }

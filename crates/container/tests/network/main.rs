@@ -8,3 +8,4 @@ mod flows;
 mod instance;
 mod lifecycle;
 mod reach;
+mod traces;

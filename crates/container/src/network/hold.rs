@@ -1,0 +1,75 @@
+//! Published ports are held by sockets in the instance, so that no program of it takes one: packets never come there, the
+//! rules lead them away before. The lab's holder keeps the sockets, whatever becomes of the daemon.
+
+use std::net::{IpAddr, SocketAddr};
+
+use sandbox::{Client, SocketSpec};
+
+use super::error::{Error, Holder, Result};
+use super::publish::{PublishedPort, Transport};
+
+/// Holds a container's published ports, all or none. Errors: [`Error::PortTaken`] where a program has one, [`Error::Plan`]
+/// for an address that the instance does not have.
+pub fn hold(
+    client: &Client,
+    instance: &str,
+    container: &str,
+    ports: &[PublishedPort],
+) -> Result<()> {
+    let held = ports.iter().try_for_each(|port| {
+        let address = SocketAddr::new(IpAddr::V4(port.host_address), port.host_port);
+        let spec = match port.transport {
+            // It listens, because one that is only bound is no obstacle to those who reuse addresses, as most servers do.
+            Transport::Tcp => SocketSpec {
+                listen: Some(0),
+                ..SocketSpec::tcp_listener(instance, address)
+            },
+            Transport::Udp => SocketSpec {
+                reuse_address: false,
+                ..SocketSpec::udp(instance, address)
+            },
+        };
+        let socket = client
+            .open_socket(spec)
+            .map_err(|error| refused(error, port))?;
+        let name = format!("{}{port}", prefix(instance, container));
+        Ok(client.keep(&name, socket)?)
+    });
+    if held.is_err() {
+        release(client, instance, container)?;
+    }
+    held
+}
+
+fn refused(error: sandbox::Error, port: &PublishedPort) -> Error {
+    let errno = match &error {
+        sandbox::Error::Refused(fault) => fault.errno,
+        _ => None,
+    };
+    match errno {
+        Some(libc::EADDRINUSE) => Error::PortTaken {
+            port: *port,
+            holder: Holder::Program,
+        },
+        Some(libc::EADDRNOTAVAIL) => Error::Plan(format!(
+            "Bind for {}:{} failed: the instance has no address {}",
+            port.host_address, port.host_port, port.host_address
+        )),
+        _ => error.into(),
+    }
+}
+
+/// Lets a container's ports go. Sockets that are held keep the instance's namespace, so this is for whoever stops a container.
+pub fn release(client: &Client, instance: &str, container: &str) -> Result<()> {
+    let prefix = prefix(instance, container);
+    for name in client.list_kept()? {
+        if name.starts_with(&prefix) {
+            client.forget(&name)?;
+        }
+    }
+    Ok(())
+}
+
+fn prefix(instance: &str, container: &str) -> String {
+    format!("docker/{instance}/{container}/")
+}
