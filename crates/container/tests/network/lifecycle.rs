@@ -286,3 +286,93 @@ fn more_ports_than_one_transaction_takes_are_published() {
         },
     );
 }
+
+#[test]
+fn whatever_comes_after_whatever_is_as_planned_and_stays_so() {
+    in_own_namespaces(
+        "lifecycle::whatever_comes_after_whatever_is_as_planned_and_stays_so",
+        || {
+            let mut instance = Instance::with_docker0();
+            instance.network("app", |_| ());
+            instance.network("vault", |options| options.internal = true);
+            let all = instance.networks.clone();
+            let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+            let mut random = |below: u64| {
+                // xorshift64*: the same walk each time.
+                state ^= state >> 12;
+                state ^= state << 25;
+                state ^= state >> 27;
+                (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % below
+            };
+            for step in 0..60 {
+                let name = ["a", "b", "c", "d"][random(4) as usize];
+                match random(8) {
+                    // A network comes or goes, with all who are in it.
+                    0 => {
+                        let network = &all[random(3) as usize];
+                        let before = instance.networks.len();
+                        instance.networks.retain(|other| other.id != network.id);
+                        instance
+                            .endpoints
+                            .retain(|endpoint| endpoint.network != network.id);
+                        if instance.networks.len() == before {
+                            instance.networks.push(network.clone());
+                        }
+                    }
+                    1 if !instance.networks.is_empty() => {
+                        let at = random(instance.networks.len() as u64) as usize;
+                        let network = &mut instance.networks[at];
+                        match random(4) {
+                            0 => network.icc = !network.icc,
+                            1 => network.internal = !network.internal,
+                            2 => network.masquerade = !network.masquerade,
+                            _ => network.mtu = 1200 + random(3) as u32 * 100,
+                        }
+                    }
+                    2 | 3 => instance.endpoints.retain(|endpoint| endpoint.name != name),
+                    _ if !instance.networks.is_empty() => {
+                        let at = random(instance.networks.len() as u64) as usize;
+                        let network = instance.networks[at].clone();
+                        let mine = |e: &container::network::Endpoint| e.name == name;
+                        let is_in = instance
+                            .endpoints
+                            .iter()
+                            .any(|e| mine(e) && e.network == network.id);
+                        let has_eth0 = instance
+                            .endpoints
+                            .iter()
+                            .any(|e| mine(e) && e.interface == "eth0");
+                        if is_in {
+                            instance.disconnect(name, &network.name);
+                        } else {
+                            let port = format!(
+                                "{}:80/{}",
+                                8000 + u32::from(name.as_bytes()[0]),
+                                ["tcp", "udp"][random(2) as usize]
+                            );
+                            instance.connect(name, &network.name, &[&port]);
+                            let last = instance.endpoints.last_mut().unwrap();
+                            last.interface = if has_eth0 {
+                                format!("eth{}", 1 + at)
+                            } else {
+                                "eth0".into()
+                            };
+                        }
+                    }
+                    _ => {}
+                }
+                instance.apply();
+                if random(2) == 0 {
+                    *instance.settled() = Default::default();
+                }
+                let again = instance.apply();
+                assert!(
+                    again.is_unchanged(),
+                    "step {step}: {again:?}
+{}",
+                    instance.plan()
+                );
+            }
+        },
+    );
+}

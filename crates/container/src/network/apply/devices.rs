@@ -190,9 +190,16 @@ fn bridges(
                     ipv6_address_generation: Some(false),
                     ipv4: vec![(Ipv4Conf::RouteLocalnet, 1)],
                     up: Some(true),
+                    mtu: None,
                     ..spec
                 };
                 link::create(&mut batch, &spec, &LinkKind::Bridge);
+                // An MTU that a bridge is born with changes with its ports; one that it is given stays.
+                let mtu = LinkSpec {
+                    mtu: Some(bridge.mtu),
+                    ..LinkSpec::default()
+                };
+                link::change(&mut batch, Target::Name(&bridge.name), &mtu);
                 new.push(&bridge.name);
             }
             Some(link) => {
