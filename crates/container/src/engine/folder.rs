@@ -357,7 +357,7 @@ pub(super) mod tests {
             mounts: Vec::new(),
             declared: None,
             state: State::default(),
-            endpoint: None,
+            endpoints: Vec::new(),
             id,
         }
     }

@@ -45,6 +45,10 @@ pub struct Options {
     pub expose: Vec<String>,
     /// Whose network it has.
     pub network: NetworkMode,
+    /// More networks that it is in, by name.
+    pub more_networks: Vec<String>,
+    /// More names in its user networks.
+    pub aliases: Vec<String>,
     /// It is removed when it ends, with its anonymous volumes.
     pub auto_remove: bool,
     /// What happens when it ends.
@@ -118,6 +122,8 @@ impl Default for Options {
             publish_all: false,
             expose: Vec::new(),
             network: NetworkMode::Bridge(DEFAULT_NETWORK.into()),
+            more_networks: Vec::new(),
+            aliases: Vec::new(),
             auto_remove: false,
             restart: RestartPolicy::No,
             memory_bytes: None,

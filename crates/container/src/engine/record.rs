@@ -37,8 +37,8 @@ pub struct Record {
     pub declared: Option<Declared>,
     /// What it does.
     pub state: State,
-    /// Its place in a network, while it runs.
-    pub endpoint: Option<Endpoint>,
+    /// Its places in networks, while it runs.
+    pub endpoints: Vec<Endpoint>,
 }
 
 /// The version that is written.

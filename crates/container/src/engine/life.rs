@@ -1,0 +1,481 @@
+//! What happens to a container: start, stop, kill, pause, restart, removal; and what the holder says of one.
+
+use std::time::{Duration, Instant};
+
+use sandbox::container::spec::{Attach, ContainerEnd, PauseMethod, StartedContainer};
+use sandbox::{ExitStatus, FaultKind, SelfCommand};
+
+use super::error::{Error, Result};
+use super::folder::Held;
+use super::id::{self, Id};
+use super::lab::Engine;
+use super::options::RestartPolicy;
+use super::record::{HealthState, Record, Status};
+use super::spec;
+use super::time::Moment;
+use super::owners;
+use crate::network::NetworkMode;
+
+/// SIGKILL and SIGCONT.
+const KILL: i32 = 9;
+const CONTINUE: i32 = 18;
+/// How long the end of a killed container is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The first pause before a container is started again, the longest one, and how long one must run for the pauses to begin
+/// anew: Docker's figures.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const STEADY: Duration = Duration::from_secs(10);
+
+/// A container that was started.
+#[derive(Debug)]
+pub struct Started {
+    /// As it is now.
+    pub record: Record,
+    /// Its streams, and what could not be had.
+    pub container: StartedContainer,
+}
+
+/// Why a container is removed or stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// Also while it runs: it is killed.
+    pub force: bool,
+    /// Its anonymous volumes too.
+    pub volumes: bool,
+}
+
+impl Engine {
+    /// Starts a container; `attach` hears it from its first byte. Errors: it runs already; [`Error::NotStarted`].
+    pub fn start(&self, id: &Id, attach: Attach) -> Result<Started> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        match held.record.state.status {
+            Status::Running => return Err(wrong(&held.record, "it was started already")),
+            Status::Paused => return Err(wrong(&held.record, "unpause it first")),
+            _ => {}
+        }
+        held.record.state.restarts = 0;
+        held.record.state.is_stopped = false;
+        self.start_held(&mut held, attach)
+    }
+
+    /// Starts one that is held and does not run.
+    pub(super) fn start_held(&self, held: &mut Held, attach: Attach) -> Result<Started> {
+        let started = self.launch(held, attach);
+        let state = &mut held.record.state;
+        state.restart_at = None;
+        match started {
+            Ok(container) => {
+                state.status = Status::Running;
+                state.pid = container.instance_pid;
+                state.started = Some(moment(container.started));
+                (state.exit_code, state.oom_killed, state.error) = (0, false, String::new());
+                state.health = held.record.settings.health.as_ref().map(|_| HealthState::starting());
+                held.save()?;
+                Ok(Started { record: held.record.clone(), container })
+            }
+            Err(error) => {
+                if let Error::NotStarted { code, why } = &error {
+                    (state.exit_code, state.error) = (*code, why.clone());
+                }
+                if state.status == Status::Restarting {
+                    state.status = Status::Exited;
+                }
+                let undone = self.disconnect(held);
+                held.save()?;
+                undone?;
+                Err(error)
+            }
+        }
+    }
+
+    fn launch(&self, held: &mut Held, attach: Attach) -> Result<StartedContainer> {
+        let key = held.record.id.as_str().to_owned();
+        if !self.client.list_instances()?.iter().any(|instance| instance.key == held.record.instance) {
+            return Err(Error::Conflict(format!("the instance of container {} does not run", held.record.name)));
+        }
+        // The end of its last run is on record; the holder may forget it.
+        match self.client.remove_container(&key) {
+            Ok(()) => {}
+            Err(error) if is_unknown(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let other = match &held.record.options.network {
+            NetworkMode::Container(text) => Some(self.network_of(&held.record, text)?),
+            _ => None,
+        };
+        let image = self.store.find(&held.record.image.id.to_string())?;
+        let ids = self.client.stats()?.instance_ids;
+        let lower = owners::stack(&self.store, &image, ids)?;
+        let names = self.connect(held)?;
+        let spec = spec::spec(&held.record, &self.folder, &self.volumes, lower, names, other)?;
+        self.client.start_container(&spec, attach).map_err(|error| not_started(&error))
+    }
+
+    /// The id of the container whose network another one has.
+    fn network_of(&self, record: &Record, text: &str) -> Result<String> {
+        let other = self.find(text, Some(&record.instance))?;
+        if other.id == record.id {
+            return Err(Error::Conflict("a container cannot have its own network".into()));
+        }
+        if !self.client.container_status(other.id.as_str()).is_ok_and(|status| status.ended.is_none()) {
+            return Err(Error::Conflict(format!("cannot join the network of container {}: it does not run", other.name)));
+        }
+        Ok(other.id.as_str().to_owned())
+    }
+
+    /// Brings a record to what the holder says.
+    pub fn settle(&self, held: &mut Held) -> Result<()> {
+        let is_alive = held.record.state.status.is_alive();
+        let end = match self.client.container_status(held.record.id.as_str()) {
+            Ok(status) => match status.ended {
+                Some(end) => Some(end),
+                None => {
+                    let status_now = if status.paused { Status::Paused } else { Status::Running };
+                    if held.record.state.status != status_now {
+                        // A command died between its start and its record.
+                        let state = &mut held.record.state;
+                        (state.status, state.pid) = (status_now, status.instance_pid);
+                        state.started = Some(moment(status.started));
+                        state.restart_at = None;
+                        held.save()?;
+                    }
+                    return Ok(());
+                }
+            },
+            // Its instance stopped, or the lab was down meanwhile.
+            Err(error) if is_unknown(&error) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if is_alive {
+            self.note_end(held, end)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the end of a container on record, and what follows from it.
+    fn note_end(&self, held: &mut Held, end: Option<ContainerEnd>) -> Result<()> {
+        let ended_from_outside = end.as_ref().is_none_or(|end| end.error.is_some());
+        let state = &mut held.record.state;
+        let ran = state.started.map_or(Duration::ZERO, |started| started.until(Moment::now()));
+        state.pid = 0;
+        state.exit_code = end.as_ref().map_or(128 + KILL, |end| end.status.shell_code());
+        state.oom_killed = end.as_ref().is_some_and(|end| end.out_of_memory);
+        state.finished = Some(end.as_ref().map_or_else(Moment::now, |end| moment(end.finished)));
+        state.error = end.and_then(|end| end.error).unwrap_or_default();
+        if let Some(health) = &mut state.health {
+            health.failing = 0;
+        }
+        if ran >= STEADY {
+            state.restarts = 0;
+        }
+        let policy = held.record.options.restart;
+        match pause_before(policy, state.exit_code, state.is_stopped, state.restarts, ended_from_outside) {
+            Some(pause) => {
+                state.status = Status::Restarting;
+                state.restarts = state.restarts.saturating_add(1);
+                state.restart_at = state.finished.map(|finished| finished.after(pause));
+            }
+            None => (state.status, state.restart_at) = (Status::Exited, None),
+        }
+        held.save()?;
+        self.disconnect(held)
+    }
+
+    /// Asks a container to end, and kills it when it has not after `grace` (its own where none is given); waits. One that does
+    /// not run stays as it is, and is not started again.
+    pub fn stop(&self, id: &Id, signal: Option<i32>, grace: Option<Duration>) -> Result<Record> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        held.record.state.is_stopped = true;
+        if held.record.state.status == Status::Restarting {
+            (held.record.state.status, held.record.state.restart_at) = (Status::Exited, None);
+        }
+        held.save()?;
+        if !held.record.state.status.is_alive() {
+            return Ok(held.record.clone());
+        }
+        if held.record.state.status == Status::Paused {
+            // What is frozen cannot end.
+            self.client.unpause_container(id.as_str())?;
+        }
+        let grace = grace.unwrap_or(Duration::from_secs(held.record.settings.stop_seconds));
+        let signal = signal.unwrap_or(held.record.settings.stop_signal);
+        self.end(id, signal, grace)?;
+        self.settle(&mut held)?;
+        Ok(held.record.clone())
+    }
+
+    /// Sends a signal and waits for the end; after `grace` SIGKILL.
+    fn end(&self, id: &Id, signal: i32, grace: Duration) -> Result<()> {
+        let mut exit = self.client.wait_container(id.as_str())?;
+        match self.client.signal_container(id.as_str(), signal) {
+            Ok(()) => {}
+            Err(error) if is_unknown(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        if signal != KILL && exit.wait_timeout(grace)?.is_some() {
+            return Ok(());
+        }
+        match self.client.signal_container(id.as_str(), KILL) {
+            Ok(()) => {}
+            Err(error) if is_unknown(&error) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        match exit.wait_timeout(PATIENCE)? {
+            Some(_) => Ok(()),
+            None => Err(Error::Conflict(format!("container {} does not end, though it was killed", id.short()))),
+        }
+    }
+
+    /// Sends a signal to a container that runs.
+    pub fn kill(&self, id: &Id, signal: i32) -> Result<()> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        if !held.record.state.status.is_alive() {
+            return Err(wrong(&held.record, "it does not run"));
+        }
+        if signal == KILL {
+            // As Docker: whoever kills it means it.
+            held.record.state.is_stopped = true;
+            held.save()?;
+            if held.record.state.status == Status::Paused {
+                self.client.unpause_container(id.as_str())?;
+            }
+            self.end(id, KILL, Duration::ZERO)?;
+            return self.settle(&mut held);
+        }
+        self.client.signal_container(id.as_str(), signal)?;
+        if held.record.state.status == Status::Paused && signal == CONTINUE {
+            self.client.unpause_container(id.as_str())?;
+        }
+        Ok(())
+    }
+
+    /// Stops a container where it runs, and starts it.
+    pub fn restart(&self, id: &Id, grace: Option<Duration>) -> Result<Started> {
+        self.stop(id, None, grace)?;
+        self.start(id, Attach::default())
+    }
+
+    /// Stands a container still, and says how.
+    pub fn pause(&self, id: &Id) -> Result<PauseMethod> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        if held.record.state.status != Status::Running {
+            return Err(wrong(&held.record, "only what runs can be paused"));
+        }
+        let method = self.client.pause_container(id.as_str())?;
+        held.record.state.status = Status::Paused;
+        held.save()?;
+        Ok(method)
+    }
+
+    /// Lets a paused container go on.
+    pub fn unpause(&self, id: &Id) -> Result<()> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        if held.record.state.status != Status::Paused {
+            return Err(wrong(&held.record, "it is not paused"));
+        }
+        self.client.unpause_container(id.as_str())?;
+        held.record.state.status = Status::Running;
+        held.save()
+    }
+
+    /// Removes a container with its writable layer and its log.
+    pub fn remove(&self, id: &Id, removal: Removal) -> Result<()> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        if held.record.state.status.is_alive() {
+            if !removal.force {
+                return Err(wrong(&held.record, "stop it first, or remove it by force"));
+            }
+            held.record.state.is_stopped = true;
+            held.save()?;
+            if held.record.state.status == Status::Paused {
+                self.client.unpause_container(id.as_str())?;
+            }
+            self.end(id, KILL, Duration::ZERO)?;
+            self.settle(&mut held)?;
+        }
+        self.remove_held(held, removal.volumes)
+    }
+
+    /// Removes one that is held and does not run.
+    pub(super) fn remove_held(&self, mut held: Held, volumes: bool) -> Result<()> {
+        // Whoever finds it half-removed knows that it is not to be started.
+        (held.record.state.status, held.record.state.restart_at) = (Status::Dead, None);
+        held.save()?;
+        self.disconnect(&mut held)?;
+        match self.client.remove_container(held.record.id.as_str()) {
+            Ok(()) => {}
+            Err(error) if is_unknown(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let record = held.record.clone();
+        let gone = self.folder.remove(held)?;
+        if volumes {
+            self.remove_anonymous(&record)?;
+        }
+        Ok(sandbox::remove_tree(&gone, &SelfCommand::current()?)?)
+    }
+
+    /// Waits until a container does not run; its code. One that never ran has none to wait for and answers 0.
+    pub fn wait(&self, id: &Id) -> Result<i32> {
+        let begun = Instant::now();
+        loop {
+            match self.client.wait_container(id.as_str()) {
+                Ok(exit) => return Ok(exit.wait()?.shell_code()),
+                Err(error) if is_unknown(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let Some(record) = self.folder.read(id)? else { return Err(Error::NoContainer(id.short().to_owned())) };
+            if !record.state.status.is_alive() && record.state.status != Status::Restarting {
+                return Ok(record.state.exit_code);
+            }
+            if begun.elapsed() > PATIENCE {
+                // The holder does not know it, and nobody put its end on record: this does.
+                self.settle(&mut self.folder.hold(id)?)?;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Gives a container another name.
+    pub fn rename(&self, id: &Id, name: &str) -> Result<()> {
+        id::check_name("container", name)?;
+        let _lock = self.folder.lock()?;
+        let mut held = self.folder.hold(id)?;
+        let all = self.folder.list()?;
+        let other = all.iter().find(|other| other.instance == held.record.instance && other.name == name && other.id != *id);
+        if let Some(other) = other {
+            return Err(Error::NameTaken { name: name.to_owned(), by: other.id.short().to_owned() });
+        }
+        held.record.name = name.to_owned();
+        for endpoint in &mut held.record.endpoints {
+            endpoint.name = name.to_owned();
+        }
+        held.save()
+    }
+
+    /// Whatever was noticed by nobody: brings every record to what the holder says, and starts and removes what is due.
+    /// Answers what went wrong, by container.
+    pub fn tend(&self, now: Moment) -> Result<Vec<(String, Error)>> {
+        let running: Vec<String> = self.client.list_instances()?.into_iter().map(|instance| instance.key).collect();
+        let containers = self.client.list_containers()?;
+        let mut failures = Vec::new();
+        for record in self.folder.list()? {
+            let status = containers.iter().find(|status| status.key == record.id.as_str());
+            let is_due = record.state.restart_at.is_some_and(|at| at <= now) && running.contains(&record.instance);
+            let has_ended = record.state.status.is_alive() && status.is_none_or(|status| status.ended.is_some());
+            let is_removable = record.options.auto_remove && record.state.status == Status::Exited;
+            if !(is_due || has_ended || is_removable || record.state.status == Status::Dead) {
+                continue;
+            }
+            // Whoever has it does what is to be done.
+            let Some(held) = self.folder.try_hold(&record.id)? else { continue };
+            if let Err(error) = self.tend_one(held, now) {
+                failures.push((record.name, error));
+            }
+        }
+        Ok(failures)
+    }
+
+    fn tend_one(&self, mut held: Held, now: Moment) -> Result<()> {
+        if held.record.state.status == Status::Dead {
+            return self.remove_held(held, true);
+        }
+        self.settle(&mut held)?;
+        let state = &held.record.state;
+        if held.record.options.auto_remove && state.status == Status::Exited {
+            return self.remove_held(held, true);
+        }
+        if state.status == Status::Restarting && state.restart_at.is_some_and(|at| at <= now) {
+            let restarts = state.restarts;
+            let policy = held.record.options.restart;
+            if let Err(error) = self.start_held(&mut held, Attach::default()) {
+                // What cannot be started now may be later: the program's disk may have room again.
+                if let Some(pause) = pause_before(policy, 1, false, restarts, false) {
+                    let state = &mut held.record.state;
+                    state.status = Status::Restarting;
+                    state.restarts = restarts.saturating_add(1);
+                    state.restart_at = Some(now.after(pause));
+                    held.save()?;
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long after its end a container is started again; `None`: not at all. Ended from outside, with its instance, it comes
+/// back with it where its policy says always.
+fn pause_before(policy: RestartPolicy, code: i32, is_stopped: bool, restarts: u32, from_outside: bool) -> Option<Duration> {
+    let again = match policy {
+        _ if is_stopped => false,
+        RestartPolicy::No => false,
+        RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+        RestartPolicy::OnFailure(most) => code != 0 && !from_outside && most.is_none_or(|most| restarts < most),
+    };
+    again.then(|| FIRST_PAUSE.saturating_mul(1 << restarts.min(16)).min(LONGEST_PAUSE))
+}
+
+fn wrong(record: &Record, why: &str) -> Error {
+    Error::State { name: record.name.clone(), state: record.state.status.name(), why: why.to_owned() }
+}
+
+/// Whether the holder does not know whom it was asked about.
+pub(super) fn is_unknown(error: &sandbox::Error) -> bool {
+    matches!(error, sandbox::Error::Refused(fault) if fault.kind == FaultKind::NotFound)
+}
+
+/// Why a program was not started, with the code that `docker run` ends with.
+pub(super) fn not_started(error: &sandbox::Error) -> Error {
+    Error::NotStarted { code: error.docker_code(), why: error.to_string() }
+}
+
+fn moment(nanoseconds: u64) -> Moment {
+    Moment {
+        seconds: (nanoseconds / 1_000_000_000).cast_signed(),
+        nanoseconds: u32::try_from(nanoseconds % 1_000_000_000).unwrap_or(0),
+    }
+}
+
+/// How a command inside ended, as a shell says it.
+pub fn code(status: ExitStatus) -> i32 {
+    status.shell_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_a_minute() {
+        let pause = |restarts| pause_before(RestartPolicy::Always, 0, false, restarts, false).unwrap();
+        assert_eq!([0, 1, 2, 3].map(pause), [100, 200, 400, 800].map(Duration::from_millis));
+        assert_eq!((pause(9), pause(10), pause(4_000_000_000)), (Duration::from_millis(51_200), LONGEST_PAUSE, LONGEST_PAUSE));
+    }
+
+    #[test]
+    fn policies_say_who_is_started_again() {
+        use RestartPolicy::{Always, No, OnFailure, UnlessStopped};
+        for (policy, code, is_stopped, restarts, from_outside, expected) in [
+            (No, 1, false, 0, false, false),
+            (Always, 0, false, 0, false, true),
+            (Always, 0, true, 0, false, false),
+            (UnlessStopped, 0, false, 7, true, true),
+            (OnFailure(None), 0, false, 0, false, false),
+            (OnFailure(None), 3, false, 99, false, true),
+            (OnFailure(Some(2)), 3, false, 1, false, true),
+            (OnFailure(Some(2)), 3, false, 2, false, false),
+            (OnFailure(None), 137, false, 0, true, false),
+        ] {
+            let found = pause_before(policy, code, is_stopped, restarts, from_outside).is_some();
+            assert_eq!(found, expected, "{policy:?} {code} {is_stopped} {restarts} {from_outside}");
+        }
+    }
+}
