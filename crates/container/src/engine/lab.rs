@@ -45,32 +45,63 @@ pub fn volumes(lab: &Path) -> Volumes {
 
 impl Engine {
     /// Of the lab whose folder is `lab` and whose holder is `client`.
-    pub fn new(lab: &Path, store: Store, client: Client, resolvers: BTreeMap<String, String>) -> Engine {
-        Engine { folder: folder(lab), volumes: volumes(lab), store, client, resolvers: Mutex::new(resolvers) }
+    pub fn new(
+        lab: &Path,
+        store: Store,
+        client: Client,
+        resolvers: BTreeMap<String, String>,
+    ) -> Engine {
+        Engine {
+            folder: folder(lab),
+            volumes: volumes(lab),
+            store,
+            client,
+            resolvers: Mutex::new(resolvers),
+        }
     }
 
     /// Makes a container in an instance; nothing runs yet. `instance` is the holder's key. Errors: no such image; what was
     /// asked for contradicts itself; the name is taken.
-    pub fn create(&self, instance: &str, options: Options, declared: Option<Declared>) -> Result<Record> {
+    pub fn create(
+        &self,
+        instance: &str,
+        options: Options,
+        declared: Option<Declared>,
+    ) -> Result<Record> {
         let image = self.store.find(&options.image)?;
         let host = crate::oci::Platform::host();
         if !host.runs(&image.platform()) {
-            return Err(Error::Conflict(format!("image {} is made for {}, and this machine is {host}", options.image, image.platform())));
+            return Err(Error::Conflict(format!(
+                "image {} is made for {}, and this machine is {host}",
+                options.image,
+                image.platform()
+            )));
         }
         let id = Id::random(&mut Chance::System)?;
-        let settings = Settings::new(&image.config.config.clone().unwrap_or_default(), &options, id.short())?;
+        let settings = Settings::new(
+            &image.config.config.clone().unwrap_or_default(),
+            &options,
+            id.short(),
+        )?;
         self.check(&options)?;
         let lock = self.folder.lock()?;
         for left in self.folder.left(&lock) {
             sandbox::remove_tree(&left, &SelfCommand::current()?)?;
         }
         let there = self.folder.list()?;
-        let taken = |name: &str| there.iter().find(|other| other.instance == instance && other.name == name);
+        let taken = |name: &str| {
+            there
+                .iter()
+                .find(|other| other.instance == instance && other.name == name)
+        };
         let name = match &options.name {
             Some(name) => {
                 id::check_name("container", name)?;
                 if let Some(other) = taken(name) {
-                    return Err(Error::NameTaken { name: name.clone(), by: other.id.short().to_owned() });
+                    return Err(Error::NameTaken {
+                        name: name.clone(),
+                        by: other.id.short().to_owned(),
+                    });
                 }
                 name.clone()
             }
@@ -81,7 +112,10 @@ impl Engine {
             name,
             instance: instance.to_owned(),
             created: Moment::now(),
-            image: ImageOf { id: image.id, name: options.image.clone() },
+            image: ImageOf {
+                id: image.id,
+                name: options.image.clone(),
+            },
             options,
             settings,
             mounts: Vec::new(),
@@ -90,7 +124,9 @@ impl Engine {
             endpoints: Vec::new(),
             id,
         };
-        let made = self.mounts(&mut record).and_then(|()| self.folder.add(&lock, &record));
+        let made = self
+            .mounts(&mut record)
+            .and_then(|()| self.folder.add(&lock, &record));
         if let Err(error) = made {
             let _ = self.remove_anonymous(&record);
             return Err(error);
@@ -100,9 +136,17 @@ impl Engine {
 
     /// What only shows when it is used, told before anything is made.
     fn check(&self, options: &Options) -> Result<()> {
-        for name in options.capabilities_added.iter().chain(&options.capabilities_dropped) {
+        for name in options
+            .capabilities_added
+            .iter()
+            .chain(&options.capabilities_dropped)
+        {
             if sandbox::container::CapabilitySet::NONE.with(name).is_none() {
-                return Err(Error::option("--cap-add", name, "it is no capability: write a name such as NET_ADMIN, or ALL"));
+                return Err(Error::option(
+                    "--cap-add",
+                    name,
+                    "it is no capability: write a name such as NET_ADMIN, or ALL",
+                ));
             }
         }
         for host in &options.extra_hosts {
@@ -116,23 +160,49 @@ impl Engine {
         let lock = self.volumes.lock()?;
         for request in &record.settings.mounts {
             let kind = match &request.source {
-                MountSource::Tmpfs { bytes, mode } => MountKind::Tmpfs { bytes: *bytes, mode: *mode },
-                MountSource::Bind { path, make, propagation } => {
+                MountSource::Tmpfs { bytes, mode } => MountKind::Tmpfs {
+                    bytes: *bytes,
+                    mode: *mode,
+                },
+                MountSource::Bind {
+                    path,
+                    make,
+                    propagation,
+                } => {
                     if fs::symlink_metadata(path).is_err() {
                         if !make {
-                            return Err(Error::Conflict(format!("bind source path does not exist: {}", path.display())));
+                            return Err(Error::Conflict(format!(
+                                "bind source path does not exist: {}",
+                                path.display()
+                            )));
                         }
-                        let made = fs::DirBuilder::new().recursive(true).mode(0o755).create(path);
+                        let made = fs::DirBuilder::new()
+                            .recursive(true)
+                            .mode(0o755)
+                            .create(path);
                         made.map_err(Error::io(format!("making {}", path.display())))?;
                     }
-                    MountKind::Bind { path: path.clone(), propagation: propagation.clone() }
+                    MountKind::Bind {
+                        path: path.clone(),
+                        propagation: propagation.clone(),
+                    }
                 }
                 MountSource::Volume { name, copy } => {
-                    let volume = self.volumes.ensure(&lock, name.as_deref(), &BTreeMap::new())?;
-                    MountKind::Volume { name: volume.name, is_anonymous: name.is_none(), copy: *copy }
+                    let volume = self
+                        .volumes
+                        .ensure(&lock, name.as_deref(), &BTreeMap::new())?;
+                    MountKind::Volume {
+                        name: volume.name,
+                        is_anonymous: name.is_none(),
+                        copy: *copy,
+                    }
                 }
             };
-            record.mounts.push(MountPoint { target: request.target.clone(), kind, read_only: request.read_only });
+            record.mounts.push(MountPoint {
+                target: request.target.clone(),
+                kind,
+                read_only: request.read_only,
+            });
         }
         Ok(())
     }
@@ -140,9 +210,21 @@ impl Engine {
     /// Removes the volumes that go with a container.
     pub(super) fn remove_anonymous(&self, record: &Record) -> Result<()> {
         let lock = self.volumes.lock()?;
-        let others: Vec<Record> = self.folder.list()?.into_iter().filter(|other| other.id != record.id).collect();
+        let others: Vec<Record> = self
+            .folder
+            .list()?
+            .into_iter()
+            .filter(|other| other.id != record.id)
+            .collect();
         for mount in &record.mounts {
-            let MountKind::Volume { name, is_anonymous: true, .. } = &mount.kind else { continue };
+            let MountKind::Volume {
+                name,
+                is_anonymous: true,
+                ..
+            } = &mount.kind
+            else {
+                continue;
+            };
             match self.volumes.remove(&lock, name, &others) {
                 Ok(gone) => sandbox::remove_tree(&gone, &SelfCommand::current()?)?,
                 // Somebody else has it by its long name, or it was never made.

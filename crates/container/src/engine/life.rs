@@ -3,17 +3,17 @@
 use std::time::{Duration, Instant};
 
 use sandbox::container::spec::{Attach, ContainerEnd, PauseMethod, StartedContainer};
-use sandbox::{ExitStatus, FaultKind, SelfCommand};
+use sandbox::{ContainerExit, FaultKind, SelfCommand};
 
 use super::error::{Error, Result};
 use super::folder::Held;
 use super::id::{self, Id};
 use super::lab::Engine;
 use super::options::RestartPolicy;
+use super::owners;
 use super::record::{HealthState, Record, Status};
 use super::spec;
 use super::time::Moment;
-use super::owners;
 use crate::network::NetworkMode;
 
 /// SIGKILL and SIGCONT.
@@ -34,6 +34,8 @@ pub struct Started {
     pub record: Record,
     /// Its streams, and what could not be had.
     pub container: StartedContainer,
+    /// Its end, to wait for: known even when it is removed at once.
+    pub exit: ContainerExit,
 }
 
 /// Why a container is removed or stays.
@@ -71,9 +73,19 @@ impl Engine {
                 state.pid = container.instance_pid;
                 state.started = Some(moment(container.started));
                 (state.exit_code, state.oom_killed, state.error) = (0, false, String::new());
-                state.health = held.record.settings.health.as_ref().map(|_| HealthState::starting());
+                state.health = held
+                    .record
+                    .settings
+                    .health
+                    .as_ref()
+                    .map(|_| HealthState::starting());
                 held.save()?;
-                Ok(Started { record: held.record.clone(), container })
+                let exit = self.client.wait_container(held.record.id.as_str())?;
+                Ok(Started {
+                    record: held.record.clone(),
+                    container,
+                    exit,
+                })
             }
             Err(error) => {
                 if let Error::NotStarted { code, why } = &error {
@@ -92,8 +104,16 @@ impl Engine {
 
     fn launch(&self, held: &mut Held, attach: Attach) -> Result<StartedContainer> {
         let key = held.record.id.as_str().to_owned();
-        if !self.client.list_instances()?.iter().any(|instance| instance.key == held.record.instance) {
-            return Err(Error::Conflict(format!("the instance of container {} does not run", held.record.name)));
+        if !self
+            .client
+            .list_instances()?
+            .iter()
+            .any(|instance| instance.key == held.record.instance)
+        {
+            return Err(Error::Conflict(format!(
+                "the instance of container {} does not run",
+                held.record.name
+            )));
         }
         // The end of its last run is on record; the holder may forget it.
         match self.client.remove_container(&key) {
@@ -109,18 +129,36 @@ impl Engine {
         let ids = self.client.stats()?.instance_ids;
         let lower = owners::stack(&self.store, &image, ids)?;
         let names = self.connect(held)?;
-        let spec = spec::spec(&held.record, &self.folder, &self.volumes, lower, names, other)?;
-        self.client.start_container(&spec, attach).map_err(|error| not_started(&error))
+        let spec = spec::spec(
+            &held.record,
+            &self.folder,
+            &self.volumes,
+            lower,
+            names,
+            other,
+        )?;
+        self.client
+            .start_container(&spec, attach)
+            .map_err(|error| not_started(&error))
     }
 
     /// The id of the container whose network another one has.
     fn network_of(&self, record: &Record, text: &str) -> Result<String> {
         let other = self.find(text, Some(&record.instance))?;
         if other.id == record.id {
-            return Err(Error::Conflict("a container cannot have its own network".into()));
+            return Err(Error::Conflict(
+                "a container cannot have its own network".into(),
+            ));
         }
-        if !self.client.container_status(other.id.as_str()).is_ok_and(|status| status.ended.is_none()) {
-            return Err(Error::Conflict(format!("cannot join the network of container {}: it does not run", other.name)));
+        if !self
+            .client
+            .container_status(other.id.as_str())
+            .is_ok_and(|status| status.ended.is_none())
+        {
+            return Err(Error::Conflict(format!(
+                "cannot join the network of container {}: it does not run",
+                other.name
+            )));
         }
         Ok(other.id.as_str().to_owned())
     }
@@ -132,7 +170,11 @@ impl Engine {
             Ok(status) => match status.ended {
                 Some(end) => Some(end),
                 None => {
-                    let status_now = if status.paused { Status::Paused } else { Status::Running };
+                    let status_now = if status.paused {
+                        Status::Paused
+                    } else {
+                        Status::Running
+                    };
                     if held.record.state.status != status_now {
                         // A command died between its start and its record.
                         let state = &mut held.record.state;
@@ -158,11 +200,18 @@ impl Engine {
     fn note_end(&self, held: &mut Held, end: Option<ContainerEnd>) -> Result<()> {
         let ended_from_outside = end.as_ref().is_none_or(|end| end.error.is_some());
         let state = &mut held.record.state;
-        let ran = state.started.map_or(Duration::ZERO, |started| started.until(Moment::now()));
+        let ran = state
+            .started
+            .map_or(Duration::ZERO, |started| started.until(Moment::now()));
         state.pid = 0;
-        state.exit_code = end.as_ref().map_or(128 + KILL, |end| end.status.shell_code());
+        state.exit_code = end
+            .as_ref()
+            .map_or(128 + KILL, |end| end.status.shell_code());
         state.oom_killed = end.as_ref().is_some_and(|end| end.out_of_memory);
-        state.finished = Some(end.as_ref().map_or_else(Moment::now, |end| moment(end.finished)));
+        state.finished = Some(
+            end.as_ref()
+                .map_or_else(Moment::now, |end| moment(end.finished)),
+        );
         state.error = end.and_then(|end| end.error).unwrap_or_default();
         if let Some(health) = &mut state.health {
             health.failing = 0;
@@ -171,7 +220,13 @@ impl Engine {
             state.restarts = 0;
         }
         let policy = held.record.options.restart;
-        match pause_before(policy, state.exit_code, state.is_stopped, state.restarts, ended_from_outside) {
+        match pause_before(
+            policy,
+            state.exit_code,
+            state.is_stopped,
+            state.restarts,
+            ended_from_outside,
+        ) {
             Some(pause) => {
                 state.status = Status::Restarting;
                 state.restarts = state.restarts.saturating_add(1);
@@ -202,9 +257,22 @@ impl Engine {
         }
         let grace = grace.unwrap_or(Duration::from_secs(held.record.settings.stop_seconds));
         let signal = signal.unwrap_or(held.record.settings.stop_signal);
+        // Let go of meanwhile: somebody may want to kill it before the grace is over.
+        let mut record = held.record.clone();
+        drop(held);
         self.end(id, signal, grace)?;
-        self.settle(&mut held)?;
-        Ok(held.record.clone())
+        match self.folder.hold(id) {
+            Ok(mut held) => {
+                self.settle(&mut held)?;
+                Ok(held.record.clone())
+            }
+            // It was to be removed at its end.
+            Err(Error::NoContainer(_)) => {
+                record.state.status = Status::Exited;
+                Ok(record)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Sends a signal and waits for the end; after `grace` SIGKILL.
@@ -225,7 +293,10 @@ impl Engine {
         }
         match exit.wait_timeout(PATIENCE)? {
             Some(_) => Ok(()),
-            None => Err(Error::Conflict(format!("container {} does not end, though it was killed", id.short()))),
+            None => Err(Error::Conflict(format!(
+                "container {} does not end, though it was killed",
+                id.short()
+            ))),
         }
     }
 
@@ -331,7 +402,9 @@ impl Engine {
                 Err(error) if is_unknown(&error) => {}
                 Err(error) => return Err(error.into()),
             }
-            let Some(record) = self.folder.read(id)? else { return Err(Error::NoContainer(id.short().to_owned())) };
+            let Some(record) = self.folder.read(id)? else {
+                return Err(Error::NoContainer(id.short().to_owned()));
+            };
             if !record.state.status.is_alive() && record.state.status != Status::Restarting {
                 return Ok(record.state.exit_code);
             }
@@ -349,9 +422,14 @@ impl Engine {
         let _lock = self.folder.lock()?;
         let mut held = self.folder.hold(id)?;
         let all = self.folder.list()?;
-        let other = all.iter().find(|other| other.instance == held.record.instance && other.name == name && other.id != *id);
+        let other = all.iter().find(|other| {
+            other.instance == held.record.instance && other.name == name && other.id != *id
+        });
         if let Some(other) = other {
-            return Err(Error::NameTaken { name: name.to_owned(), by: other.id.short().to_owned() });
+            return Err(Error::NameTaken {
+                name: name.to_owned(),
+                by: other.id.short().to_owned(),
+            });
         }
         held.record.name = name.to_owned();
         for endpoint in &mut held.record.endpoints {
@@ -363,19 +441,30 @@ impl Engine {
     /// Whatever was noticed by nobody: brings every record to what the holder says, and starts and removes what is due.
     /// Answers what went wrong, by container.
     pub fn tend(&self, now: Moment) -> Result<Vec<(String, Error)>> {
-        let running: Vec<String> = self.client.list_instances()?.into_iter().map(|instance| instance.key).collect();
+        let running: Vec<String> = self
+            .client
+            .list_instances()?
+            .into_iter()
+            .map(|instance| instance.key)
+            .collect();
         let containers = self.client.list_containers()?;
         let mut failures = Vec::new();
         for record in self.folder.list()? {
-            let status = containers.iter().find(|status| status.key == record.id.as_str());
-            let is_due = record.state.restart_at.is_some_and(|at| at <= now) && running.contains(&record.instance);
-            let has_ended = record.state.status.is_alive() && status.is_none_or(|status| status.ended.is_some());
+            let status = containers
+                .iter()
+                .find(|status| status.key == record.id.as_str());
+            let is_due = record.state.restart_at.is_some_and(|at| at <= now)
+                && running.contains(&record.instance);
+            let has_ended = record.state.status.is_alive()
+                && status.is_none_or(|status| status.ended.is_some());
             let is_removable = record.options.auto_remove && record.state.status == Status::Exited;
             if !(is_due || has_ended || is_removable || record.state.status == Status::Dead) {
                 continue;
             }
             // Whoever has it does what is to be done.
-            let Some(held) = self.folder.try_hold(&record.id)? else { continue };
+            let Some(held) = self.folder.try_hold(&record.id)? else {
+                continue;
+            };
             if let Err(error) = self.tend_one(held, now) {
                 failures.push((record.name, error));
             }
@@ -413,18 +502,34 @@ impl Engine {
 
 /// How long after its end a container is started again; `None`: not at all. Ended from outside, with its instance, it comes
 /// back with it where its policy says always.
-fn pause_before(policy: RestartPolicy, code: i32, is_stopped: bool, restarts: u32, from_outside: bool) -> Option<Duration> {
+fn pause_before(
+    policy: RestartPolicy,
+    code: i32,
+    is_stopped: bool,
+    restarts: u32,
+    from_outside: bool,
+) -> Option<Duration> {
     let again = match policy {
         _ if is_stopped => false,
         RestartPolicy::No => false,
         RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
-        RestartPolicy::OnFailure(most) => code != 0 && !from_outside && most.is_none_or(|most| restarts < most),
+        RestartPolicy::OnFailure(most) => {
+            code != 0 && !from_outside && most.is_none_or(|most| restarts < most)
+        }
     };
-    again.then(|| FIRST_PAUSE.saturating_mul(1 << restarts.min(16)).min(LONGEST_PAUSE))
+    again.then(|| {
+        FIRST_PAUSE
+            .saturating_mul(1 << restarts.min(16))
+            .min(LONGEST_PAUSE)
+    })
 }
 
 fn wrong(record: &Record, why: &str) -> Error {
-    Error::State { name: record.name.clone(), state: record.state.status.name(), why: why.to_owned() }
+    Error::State {
+        name: record.name.clone(),
+        state: record.state.status.name(),
+        why: why.to_owned(),
+    }
 }
 
 /// Whether the holder does not know whom it was asked about.
@@ -434,7 +539,10 @@ pub(super) fn is_unknown(error: &sandbox::Error) -> bool {
 
 /// Why a program was not started, with the code that `docker run` ends with.
 pub(super) fn not_started(error: &sandbox::Error) -> Error {
-    Error::NotStarted { code: error.docker_code(), why: error.to_string() }
+    Error::NotStarted {
+        code: error.docker_code(),
+        why: error.to_string(),
+    }
 }
 
 fn moment(nanoseconds: u64) -> Moment {
@@ -444,20 +552,22 @@ fn moment(nanoseconds: u64) -> Moment {
     }
 }
 
-/// How a command inside ended, as a shell says it.
-pub fn code(status: ExitStatus) -> i32 {
-    status.shell_code()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn pauses_double_to_a_minute() {
-        let pause = |restarts| pause_before(RestartPolicy::Always, 0, false, restarts, false).unwrap();
-        assert_eq!([0, 1, 2, 3].map(pause), [100, 200, 400, 800].map(Duration::from_millis));
-        assert_eq!((pause(9), pause(10), pause(4_000_000_000)), (Duration::from_millis(51_200), LONGEST_PAUSE, LONGEST_PAUSE));
+        let pause =
+            |restarts| pause_before(RestartPolicy::Always, 0, false, restarts, false).unwrap();
+        assert_eq!(
+            [0, 1, 2, 3].map(pause),
+            [100, 200, 400, 800].map(Duration::from_millis)
+        );
+        assert_eq!(
+            (pause(9), pause(10), pause(4_000_000_000)),
+            (Duration::from_millis(51_200), LONGEST_PAUSE, LONGEST_PAUSE)
+        );
     }
 
     #[test]
@@ -475,7 +585,10 @@ mod tests {
             (OnFailure(None), 137, false, 0, true, false),
         ] {
             let found = pause_before(policy, code, is_stopped, restarts, from_outside).is_some();
-            assert_eq!(found, expected, "{policy:?} {code} {is_stopped} {restarts} {from_outside}");
+            assert_eq!(
+                found, expected,
+                "{policy:?} {code} {is_stopped} {restarts} {from_outside}"
+            );
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The life of containers: what is asked for ([`Options`], read by [`words`]), what it comes to with an image
 //! ([`Settings`]), what is kept ([`Record`] in [`Folder`]), their volumes and logs.
 
+pub mod changes;
 pub mod error;
+pub mod exec;
 pub mod files;
 pub mod folder;
 pub mod id;
+pub mod inspect;
 pub mod lab;
 pub mod life;
 pub mod logs;
@@ -19,7 +22,9 @@ pub mod tree;
 pub mod volumes;
 pub mod words;
 
+pub use changes::{Change, ChangeKind};
 pub use error::{Error, Result};
+pub use exec::Exec;
 pub use folder::Folder;
 pub use id::Id;
 pub use lab::Engine;

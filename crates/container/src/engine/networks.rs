@@ -14,7 +14,10 @@ use super::id::{Chance, Id};
 use super::lab::Engine;
 use super::record::Record;
 use crate::network::names::{self, ExtraHost, ResolverOptions};
-use crate::network::{self, DEFAULT_NETWORK, Endpoint, Network, NetworkMode, NetworkOptions, Plan, Survey, Taken, ipam, publish};
+use crate::network::{
+    self, DEFAULT_NETWORK, Endpoint, Network, NetworkMode, NetworkOptions, Plan, Survey, Taken,
+    ipam, publish,
+};
 
 /// Networks of one instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +49,10 @@ impl Engine {
         match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Networks::default()),
             Err(error) => Err(Error::io(format!("reading {}", path.display()))(error)),
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|e| Error::Malformed { what: path.display().to_string(), why: e.to_string() }),
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| Error::Malformed {
+                what: path.display().to_string(),
+                why: e.to_string(),
+            }),
         }
     }
 
@@ -56,14 +61,23 @@ impl Engine {
     }
 
     /// Makes a user network in an instance. Errors: there is one of that name; its subnet is somebody's.
-    pub fn create_network(&self, instance: &str, options: impl FnOnce(String) -> NetworkOptions) -> Result<Network> {
+    pub fn create_network(
+        &self,
+        instance: &str,
+        options: impl FnOnce(String) -> NetworkOptions,
+    ) -> Result<Network> {
         let lock = self.folder.lock_network(instance)?;
         let mut networks = self.networks(instance)?;
         let id = Id::random(&mut Chance::System)?;
         let mut lab = network::Lab::new(&self.client);
         let survey = Survey::of(&mut lab, instance)?;
         let existing: Vec<Network> = networks.networks.values().cloned().collect();
-        let made = Network::create(options(id.as_str().to_owned()), &existing, &survey.routes, survey.uplink_mtu)?;
+        let made = Network::create(
+            options(id.as_str().to_owned()),
+            &existing,
+            &survey.routes,
+            survey.uplink_mtu,
+        )?;
         networks.networks.insert(made.name.clone(), made.clone());
         self.save_networks(&lock, instance, &networks)?;
         Ok(made)
@@ -73,14 +87,25 @@ impl Engine {
     pub fn remove_network(&self, instance: &str, name: &str) -> Result<()> {
         let lock = self.folder.lock_network(instance)?;
         let mut networks = self.networks(instance)?;
-        let Some(network) = networks.networks.get(name).cloned() else { return Err(Error::Conflict(format!("network {name} not found"))) };
+        let Some(network) = networks.networks.get(name).cloned() else {
+            return Err(Error::Conflict(format!("network {name} not found")));
+        };
         if network.is_default() {
-            return Err(Error::Conflict(format!("{name} is a pre-defined network and cannot be removed")));
+            return Err(Error::Conflict(format!(
+                "{name} is a pre-defined network and cannot be removed"
+            )));
         }
         let endpoints = self.endpoints(instance, None)?;
-        let inside: Vec<&str> = endpoints.iter().filter(|endpoint| endpoint.network == network.id).map(|e| e.name.as_str()).collect();
+        let inside: Vec<&str> = endpoints
+            .iter()
+            .filter(|endpoint| endpoint.network == network.id)
+            .map(|e| e.name.as_str())
+            .collect();
         if !inside.is_empty() {
-            return Err(Error::Conflict(format!("network {name} has active endpoints: {}", inside.join(", "))));
+            return Err(Error::Conflict(format!(
+                "network {name} has active endpoints: {}",
+                inside.join(", ")
+            )));
         }
         networks.networks.remove(name);
         self.save_networks(&lock, instance, &networks)?;
@@ -94,7 +119,12 @@ impl Engine {
         Ok(others.flat_map(|record| record.endpoints).collect())
     }
 
-    fn apply_networks(&self, instance: &str, networks: &Networks, endpoints: &[Endpoint]) -> Result<()> {
+    fn apply_networks(
+        &self,
+        instance: &str,
+        networks: &Networks,
+        endpoints: &[Endpoint],
+    ) -> Result<()> {
         let all: Vec<Network> = networks.networks.values().cloned().collect();
         let plan = Plan::new(&all, endpoints)?;
         network::apply(&mut network::Lab::new(&self.client), instance, &plan)?;
@@ -112,7 +142,9 @@ impl Engine {
         let mut lab = network::Lab::new(&self.client);
         let survey = Survey::of(&mut lab, &instance)?;
         let mut networks = self.networks(&instance)?;
-        let wanted: BTreeSet<String> = std::iter::once(first.clone()).chain(held.record.options.more_networks.iter().cloned()).collect();
+        let wanted: BTreeSet<String> = std::iter::once(first.clone())
+            .chain(held.record.options.more_networks.iter().cloned())
+            .collect();
         if wanted.contains(DEFAULT_NETWORK) && !networks.networks.contains_key(DEFAULT_NETWORK) {
             let id = Id::random(&mut Chance::System)?;
             let bridge = Network::default_bridge(id.as_str(), &survey.routes, survey.uplink_mtu)?;
@@ -124,24 +156,58 @@ impl Engine {
         let published = publish::allocate(&held.record.settings.publish, &taken)?;
         let key = namespace(&held.record.id);
         let mut own: Vec<Endpoint> = Vec::new();
-        for (number, name) in std::iter::once(&first).chain(wanted.iter().filter(|name| **name != first)).enumerate() {
-            let by_id = || networks.networks.values().find(|network| network.id.starts_with(name.as_str()) && name.len() >= 12);
+        for (number, name) in std::iter::once(&first)
+            .chain(wanted.iter().filter(|name| **name != first))
+            .enumerate()
+        {
+            let by_id = || {
+                networks
+                    .networks
+                    .values()
+                    .find(|network| network.id.starts_with(name.as_str()) && name.len() >= 12)
+            };
             let found = networks.networks.get(name).or_else(by_id);
-            let network = found.ok_or_else(|| Error::Conflict(format!("network {name} not found in this instance")))?;
-            let used = others.iter().filter(|other| other.network == network.id).map(|other| other.address).collect();
+            let network = found.ok_or_else(|| {
+                Error::Conflict(format!("network {name} not found in this instance"))
+            })?;
+            let used = others
+                .iter()
+                .filter(|other| other.network == network.id)
+                .map(|other| other.address)
+                .collect();
             let address = ipam::allocate_address(network, &used, None)?;
             own.push(Endpoint {
                 interface: format!("eth{number}"),
-                aliases: if network.is_default() { Vec::new() } else { held.record.options.aliases.clone() },
+                aliases: if network.is_default() {
+                    Vec::new()
+                } else {
+                    held.record.options.aliases.clone()
+                },
                 exposed: held.record.settings.exposed.clone(),
-                published: if number == 0 { published.clone() } else { Vec::new() },
-                ..Endpoint::new(held.record.id.as_str(), &held.record.name, &key, network, address)
+                published: if number == 0 {
+                    published.clone()
+                } else {
+                    Vec::new()
+                },
+                ..Endpoint::new(
+                    held.record.id.as_str(),
+                    &held.record.name,
+                    &key,
+                    network,
+                    address,
+                )
             });
         }
         self.client.create_container_netns(&key, &instance, false)?;
         held.record.endpoints = own;
-        let all: Vec<Endpoint> = others.iter().cloned().chain(held.record.endpoints.iter().cloned()).collect();
-        let done = self.apply_networks(&instance, &networks, &all).and_then(|()| held.save());
+        let all: Vec<Endpoint> = others
+            .iter()
+            .cloned()
+            .chain(held.record.endpoints.iter().cloned())
+            .collect();
+        let done = self
+            .apply_networks(&instance, &networks, &all)
+            .and_then(|()| held.save());
         if let Err(error) = done {
             held.record.endpoints.clear();
             let _ = self.apply_networks(&instance, &networks, &others);
@@ -154,7 +220,12 @@ impl Engine {
 
     /// Ports of an instance that somebody has.
     fn taken(&self, survey: &Survey, others: &[Endpoint]) -> Vec<Taken> {
-        let of_others = others.iter().flat_map(|other| other.published.iter().map(|port| Taken::by_container(&other.name, port)));
+        let of_others = others.iter().flat_map(|other| {
+            other
+                .published
+                .iter()
+                .map(|port| Taken::by_container(&other.name, port))
+        });
         survey.taken.iter().cloned().chain(of_others).collect()
     }
 
@@ -169,9 +240,17 @@ impl Engine {
         let _lock = self.folder.lock_network(&instance)?;
         held.record.endpoints.clear();
         held.save()?;
-        let is_up = self.client.list_instances()?.iter().any(|one| one.key == instance);
+        let is_up = self
+            .client
+            .list_instances()?
+            .iter()
+            .any(|one| one.key == instance);
         let done = match is_up {
-            true => self.apply_networks(&instance, &self.networks(&instance)?, &self.endpoints(&instance, Some(&held.record.id))?),
+            true => self.apply_networks(
+                &instance,
+                &self.networks(&instance)?,
+                &self.endpoints(&instance, Some(&held.record.id))?,
+            ),
             false => Ok(()),
         };
         self.client.remove_netnses(&[&key])?;
@@ -181,17 +260,29 @@ impl Engine {
     fn extra(&self, record: &Record, gateway: Option<Ipv4Addr>) -> Result<Vec<ExtraHost>> {
         // Without a bridge nobody is the gateway but the container itself.
         let gateway = gateway.unwrap_or(Ipv4Addr::LOCALHOST);
-        record.options.extra_hosts.iter().map(|text| Ok(ExtraHost::parse(text, gateway)?)).collect()
+        record
+            .options
+            .extra_hosts
+            .iter()
+            .map(|text| Ok(ExtraHost::parse(text, gateway)?))
+            .collect()
     }
 
     fn resolver(&self, record: &Record, is_embedded: bool) -> names::ResolverFile {
-        let resolvers = self.resolvers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let resolvers = self
+            .resolvers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let options = ResolverOptions {
             servers: record.options.dns.clone(),
             search: record.options.dns_search.clone(),
             options: record.options.dns_options.clone(),
         };
-        names::resolver(resolvers.get(&record.instance).map_or("", String::as_str), &options, is_embedded)
+        names::resolver(
+            resolvers.get(&record.instance).map_or("", String::as_str),
+            &options,
+            is_embedded,
+        )
     }
 
     /// Servers that a container's questions go to in the end.
@@ -199,13 +290,40 @@ impl Engine {
         self.resolver(record, true).forward_to
     }
 
-    fn names(&self, record: &Record, networks: &[Network], endpoints: &[Endpoint]) -> Result<Names> {
-        let of = |endpoint: &Endpoint| networks.iter().find(|network| network.id == endpoint.network);
-        let is_embedded = record.endpoints.iter().any(|endpoint| of(endpoint).is_some_and(|network| !network.is_default()));
-        let gateway = networks.iter().find(|network| network.is_default()).map(|network| network.gateway);
-        let gateway = gateway.or_else(|| record.endpoints.first().and_then(of).map(|network| network.gateway));
+    fn names(
+        &self,
+        record: &Record,
+        networks: &[Network],
+        endpoints: &[Endpoint],
+    ) -> Result<Names> {
+        let of = |endpoint: &Endpoint| {
+            networks
+                .iter()
+                .find(|network| network.id == endpoint.network)
+        };
+        let is_embedded = record
+            .endpoints
+            .iter()
+            .any(|endpoint| of(endpoint).is_some_and(|network| !network.is_default()));
+        let gateway = networks
+            .iter()
+            .find(|network| network.is_default())
+            .map(|network| network.gateway);
+        let gateway = gateway.or_else(|| {
+            record
+                .endpoints
+                .first()
+                .and_then(of)
+                .map(|network| network.gateway)
+        });
         Ok(Names {
-            hosts: names::hosts(&record.settings.hostname, record.id.as_str(), networks, endpoints, &self.extra(record, gateway)?),
+            hosts: names::hosts(
+                &record.settings.hostname,
+                record.id.as_str(),
+                networks,
+                endpoints,
+                &self.extra(record, gateway)?,
+            ),
             resolver: self.resolver(record, is_embedded).text,
         })
     }
@@ -216,6 +334,15 @@ impl Engine {
             NetworkMode::None => String::new(),
             _ => self.resolver(record, false).text,
         };
-        Ok(Names { hosts: names::hosts(&record.settings.hostname, record.id.as_str(), &[], &[], &self.extra(record, None)?), resolver })
+        Ok(Names {
+            hosts: names::hosts(
+                &record.settings.hostname,
+                record.id.as_str(),
+                &[],
+                &[],
+                &self.extra(record, None)?,
+            ),
+            resolver,
+        })
     }
 }

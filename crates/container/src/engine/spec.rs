@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use sandbox::Limits;
 use sandbox::container::CapabilitySet;
 use sandbox::container::spec::{
-    ContainerMount, ContainerNetwork, ContainerRoot, ContainerSpec, ContainerUser, LogSpec, MountKind as Kind, ProcessSpec, Propagation,
-    ResourceLimit, Seccomp,
+    ContainerMount, ContainerNetwork, ContainerRoot, ContainerSpec, ContainerUser, LogSpec,
+    MountKind as Kind, ProcessSpec, Propagation, ResourceLimit, Seccomp,
 };
 
 use super::error::{Error, Result};
@@ -34,7 +34,12 @@ pub(super) fn spec(
 ) -> Result<ContainerSpec> {
     let options = &record.options;
     let own = folder.of(&record.id);
-    let root = ContainerRoot { lower, upper: own.join("upper"), work: own.join("work"), read_only: options.read_only };
+    let root = ContainerRoot {
+        lower,
+        upper: own.join("upper"),
+        work: own.join("work"),
+        read_only: options.read_only,
+    };
     let process = ProcessSpec {
         args: record.settings.arguments(),
         environment: pairs(&record.settings.environment),
@@ -52,27 +57,50 @@ pub(super) fn spec(
         ("/etc/resolv.conf".to_owned(), names.resolver),
     ]);
     let network = match &options.network {
-        NetworkMode::Bridge(_) => ContainerNetwork::Own { netns: namespace(&record.id) },
+        NetworkMode::Bridge(_) => ContainerNetwork::Own {
+            netns: namespace(&record.id),
+        },
         NetworkMode::Host => ContainerNetwork::Host,
         NetworkMode::None => ContainerNetwork::None,
-        NetworkMode::Container(_) => ContainerNetwork::Container { key: other.unwrap_or_default() },
+        NetworkMode::Container(_) => ContainerNetwork::Container {
+            key: other.unwrap_or_default(),
+        },
     };
     let base = ContainerSpec::new(record.id.as_str(), &record.instance, root, process);
-    let rlimits = options.ulimits.iter().map(|(name, (soft, hard))| ResourceLimit { name: name.clone(), soft: *soft, hard: *hard });
+    let rlimits = options
+        .ulimits
+        .iter()
+        .map(|(name, (soft, hard))| ResourceLimit {
+            name: name.clone(),
+            soft: *soft,
+            hard: *hard,
+        });
     Ok(ContainerSpec {
         hostname,
         network,
         capabilities: capabilities(options)?,
         no_new_privileges: options.no_new_privileges,
-        seccomp: if options.seccomp_unconfined { Seccomp::Unconfined } else { Seccomp::Default },
+        seccomp: if options.seccomp_unconfined {
+            Seccomp::Unconfined
+        } else {
+            Seccomp::Default
+        },
         rlimits: rlimits.collect(),
         oom_score_adj: options.oom_score_adj,
         init: options.init,
-        mounts: record.mounts.iter().map(|mount| self::mount(mount, volumes)).collect(),
+        mounts: record
+            .mounts
+            .iter()
+            .map(|mount| self::mount(mount, volumes))
+            .collect(),
         files,
         sysctls: options.sysctls.clone(),
         shm_bytes: options.shm_bytes.unwrap_or(base.shm_bytes),
-        limits: Limits { memory_bytes: options.memory_bytes, processes: options.processes, cpu_percent: options.cpu_percent },
+        limits: Limits {
+            memory_bytes: options.memory_bytes,
+            processes: options.processes,
+            cpu_percent: options.cpu_percent,
+        },
         stop_signal: record.settings.stop_signal,
         log: Some(LogSpec {
             path: folder.log(&record.id),
@@ -86,13 +114,22 @@ pub(super) fn spec(
 
 /// `NAME=VALUE` apart.
 pub(super) fn pairs(environment: &[String]) -> Vec<(String, String)> {
-    let pairs = environment.iter().filter_map(|variable| variable.split_once('='));
-    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let pairs = environment
+        .iter()
+        .filter_map(|variable| variable.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// Who is meant; the holder looks names up in the container's own files.
 pub(super) fn user(text: &str) -> ContainerUser {
-    ContainerUser { name: Some(text).filter(|text| !text.is_empty()).map(str::to_owned), ..ContainerUser::default() }
+    ContainerUser {
+        name: Some(text)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned),
+        ..ContainerUser::default()
+    }
 }
 
 /// As Docker: `ALL` first, then what is taken away or added by name.
@@ -100,7 +137,10 @@ fn capabilities(options: &super::Options) -> Result<CapabilitySet> {
     let unknown = |name: &String| Error::option("--cap-add", name, "it is no capability");
     let is_all = |name: &&String| name.eq_ignore_ascii_case("all");
     let (added, dropped) = (&options.capabilities_added, &options.capabilities_dropped);
-    let mut set = match (added.iter().any(|name| is_all(&name)), dropped.iter().any(|name| is_all(&name))) {
+    let mut set = match (
+        added.iter().any(|name| is_all(&name)),
+        dropped.iter().any(|name| is_all(&name)),
+    ) {
         (true, _) => CapabilitySet::ALL,
         (false, true) => CapabilitySet::NONE,
         (false, false) => CapabilitySet::DOCKER,
@@ -125,10 +165,20 @@ fn mount(mount: &super::record::MountPoint, volumes: &Volumes) -> ContainerMount
                 _ => Propagation::Private,
             },
         },
-        MountKind::Volume { name, copy, .. } => Kind::Volume { source: volumes.files(name), copy: *copy },
-        MountKind::Tmpfs { bytes, mode } => Kind::Tmpfs { size_bytes: *bytes, mode: *mode },
+        MountKind::Volume { name, copy, .. } => Kind::Volume {
+            source: volumes.files(name),
+            copy: *copy,
+        },
+        MountKind::Tmpfs { bytes, mode } => Kind::Tmpfs {
+            size_bytes: *bytes,
+            mode: *mode,
+        },
     };
-    ContainerMount { kind, target: PathBuf::from(&mount.target), read_only: mount.read_only }
+    ContainerMount {
+        kind,
+        target: PathBuf::from(&mount.target),
+        read_only: mount.read_only,
+    }
 }
 
 #[cfg(test)]
@@ -140,10 +190,17 @@ mod tests {
     fn capabilities_are_dockers_with_what_is_added_and_dropped() {
         let set = |added: &[&str], dropped: &[&str]| {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-            capabilities(&Options { capabilities_added: owned(added), capabilities_dropped: owned(dropped), ..Options::default() })
+            capabilities(&Options {
+                capabilities_added: owned(added),
+                capabilities_dropped: owned(dropped),
+                ..Options::default()
+            })
         };
         assert_eq!(set(&[], &[]).unwrap(), CapabilitySet::DOCKER);
-        assert_eq!(set(&["NET_ADMIN"], &["ALL"]).unwrap().names(), ["CAP_NET_ADMIN"]);
+        assert_eq!(
+            set(&["NET_ADMIN"], &["ALL"]).unwrap().names(),
+            ["CAP_NET_ADMIN"]
+        );
         let almost = set(&["all"], &["cap_sys_admin"]).unwrap();
         assert!(almost.has("BPF") && !almost.has("SYS_ADMIN"));
         assert!(!set(&[], &["chown"]).unwrap().has("CHOWN"));

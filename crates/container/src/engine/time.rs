@@ -59,8 +59,12 @@ impl Moment {
     /// This much later.
     pub fn after(self, span: Duration) -> Moment {
         let nanoseconds = self.nanoseconds + span.subsec_nanos();
-        let seconds = span.as_secs().min(i64::MAX as u64 / 2).cast_signed() + i64::from(nanoseconds / 1_000_000_000);
-        Moment { seconds: self.seconds.saturating_add(seconds), nanoseconds: nanoseconds % 1_000_000_000 }
+        let seconds = span.as_secs().min(i64::MAX as u64 / 2).cast_signed()
+            + i64::from(nanoseconds / 1_000_000_000);
+        Moment {
+            seconds: self.seconds.saturating_add(seconds),
+            nanoseconds: nanoseconds % 1_000_000_000,
+        }
     }
 
     /// Reads RFC 3339, also without a zone (then UTC), without seconds or without a time of day.

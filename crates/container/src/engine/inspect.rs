@@ -1,0 +1,224 @@
+//! A container as `docker inspect` shows it, with Docker's names where Docker has some.
+
+use serde_json::{Map, Value, json};
+
+use super::lab::Engine;
+use super::options::RestartPolicy;
+use super::record::{MountKind, Record};
+use super::time::Moment;
+use crate::network::{Endpoint, HostPort, Network, NetworkMode};
+
+/// What Docker says for "never".
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+fn time(moment: Option<Moment>) -> String {
+    moment.map_or_else(|| NEVER.to_owned(), |moment| moment.to_string())
+}
+
+/// As it is written behind `--network`.
+pub fn network_mode(mode: &NetworkMode) -> String {
+    match mode {
+        NetworkMode::Bridge(name) => name.clone(),
+        NetworkMode::Host => "host".into(),
+        NetworkMode::None => "none".into(),
+        NetworkMode::Container(other) => format!("container:{other}"),
+    }
+}
+
+impl Engine {
+    /// Everything about a container.
+    pub fn inspect(&self, record: &Record) -> Value {
+        let networks: Vec<Network> = self
+            .networks(&record.instance)
+            .map(|all| all.networks.into_values().collect())
+            .unwrap_or_default();
+        let mounts = record
+            .mounts
+            .iter()
+            .map(|mount| self.mount(mount))
+            .collect::<Vec<_>>();
+        let arguments = record.settings.arguments();
+        json!({
+            "Id": record.id,
+            "Created": record.created,
+            "Path": arguments.first(),
+            "Args": arguments.get(1..).unwrap_or_default(),
+            "State": state(record),
+            "Image": record.image.id,
+            "Name": format!("/{}", record.name),
+            "Instance": record.instance,
+            "RestartCount": record.state.restarts,
+            "Driver": "overlayfs",
+            "Platform": "linux",
+            "LogPath": self.folder.log(&record.id),
+            "Mounts": mounts,
+            "Config": config(record),
+            "HostConfig": host_config(record),
+            "GraphDriver": {"Name": "overlayfs", "Data": {
+                "UpperDir": self.folder.of(&record.id).join("upper"),
+                "WorkDir": self.folder.of(&record.id).join("work"),
+            }},
+            "NetworkSettings": {
+                "Ports": ports(record),
+                "Networks": record.endpoints.iter().map(|endpoint| place(endpoint, &networks)).collect::<Map<_, _>>(),
+            },
+        })
+    }
+
+    fn mount(&self, mount: &super::record::MountPoint) -> Value {
+        let mut value = match &mount.kind {
+            MountKind::Bind { path, propagation } => {
+                json!({"Type": "bind", "Source": path, "Propagation": propagation.as_deref().unwrap_or("rprivate")})
+            }
+            MountKind::Volume { name, .. } => {
+                json!({"Type": "volume", "Name": name, "Source": self.volumes.files(name), "Driver": "local"})
+            }
+            MountKind::Tmpfs { bytes, mode } => {
+                json!({"Type": "tmpfs", "Source": "", "SizeBytes": bytes, "Mode": mode})
+            }
+        };
+        value["Destination"] = json!(mount.target);
+        value["RW"] = json!(!mount.read_only);
+        value
+    }
+}
+
+fn state(record: &Record) -> Value {
+    let state = &record.state;
+    let mut value = json!({
+        "Status": state.status.name(),
+        "Running": state.status.is_alive(),
+        "Paused": state.status == super::Status::Paused,
+        "Restarting": state.status == super::Status::Restarting,
+        "OOMKilled": state.oom_killed,
+        "Dead": state.status == super::Status::Dead,
+        "Pid": state.pid,
+        "ExitCode": state.exit_code,
+        "Error": state.error,
+        "StartedAt": time(state.started),
+        "FinishedAt": time(state.finished),
+    });
+    if let Some(health) = &state.health {
+        let log = health.log.iter().map(|answer| json!({"Start": answer.start, "End": answer.end, "ExitCode": answer.exit_code, "Output": answer.output}));
+        value["Health"] = json!({"Status": health.status.name(), "FailingStreak": health.failing, "Log": log.collect::<Vec<_>>()});
+    }
+    value
+}
+
+fn config(record: &Record) -> Value {
+    let (options, settings) = (&record.options, &record.settings);
+    let mut value = json!({
+        "Hostname": settings.hostname,
+        "User": settings.user,
+        "Tty": options.terminal,
+        "OpenStdin": options.stdin_open,
+        "Env": settings.environment,
+        "Cmd": settings.command,
+        "Entrypoint": settings.entrypoint,
+        "Image": record.image.name,
+        "WorkingDir": settings.working_directory,
+        "Labels": settings.labels,
+        "ExposedPorts": settings.exposed.iter().map(|port| (port.to_string(), json!({}))).collect::<Map<_, _>>(),
+        "StopSignal": settings.stop_signal,
+        "StopTimeout": settings.stop_seconds,
+    });
+    if let Some(health) = &settings.health {
+        let nanoseconds =
+            |span: std::time::Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        value["Healthcheck"] = json!({
+            "Test": std::iter::once("CMD").chain(health.command.iter().map(String::as_str)).collect::<Vec<_>>(),
+            "Interval": nanoseconds(health.interval),
+            "Timeout": nanoseconds(health.timeout),
+            "Retries": health.retries,
+            "StartPeriod": nanoseconds(health.start_period),
+            "StartInterval": nanoseconds(health.start_interval),
+        });
+    }
+    value
+}
+
+fn host_config(record: &Record) -> Value {
+    let options = &record.options;
+    let most = match options.restart {
+        RestartPolicy::OnFailure(Some(most)) => most,
+        _ => 0,
+    };
+    let bindings = record.settings.publish.iter().map(|request| {
+        let port = match request.host_port {
+            HostPort::Random => String::new(),
+            HostPort::Exactly(port) => port.to_string(),
+            HostPort::OneOf(first, last) => format!("{first}-{last}"),
+        };
+        let key = format!("{}/{}", request.container_port, request.transport);
+        (
+            key,
+            json!([{"HostIp": request.host_address, "HostPort": port}]),
+        )
+    });
+    let ulimits = options
+        .ulimits
+        .iter()
+        .map(|(name, (soft, hard))| json!({"Name": name, "Soft": soft, "Hard": hard}));
+    json!({
+        "NetworkMode": network_mode(&options.network),
+        "PortBindings": bindings.collect::<Map<_, _>>(),
+        "RestartPolicy": {"Name": options.restart.name(), "MaximumRetryCount": most},
+        "AutoRemove": options.auto_remove,
+        "Memory": options.memory_bytes.unwrap_or(0),
+        "NanoCpus": options.cpu_percent.map_or(0, |percent| u64::from(percent) * 10_000_000),
+        "PidsLimit": options.processes,
+        "CapAdd": options.capabilities_added,
+        "CapDrop": options.capabilities_dropped,
+        "Privileged": options.privileged,
+        "ReadonlyRootfs": options.read_only,
+        "Init": options.init,
+        "Ulimits": ulimits.collect::<Vec<_>>(),
+        "ExtraHosts": options.extra_hosts,
+        "Dns": options.dns,
+        "DnsSearch": options.dns_search,
+        "DnsOptions": options.dns_options,
+        "ShmSize": options.shm_bytes.unwrap_or(sandbox::container::spec::SHM_BYTES),
+        "Sysctls": options.sysctls,
+        "OomScoreAdj": options.oom_score_adj.unwrap_or(0),
+    })
+}
+
+/// Published ports by the container's, as Docker's `Ports`.
+fn ports(record: &Record) -> Map<String, Value> {
+    let mut all: Map<String, Value> = record
+        .settings
+        .exposed
+        .iter()
+        .map(|port| (port.to_string(), Value::Null))
+        .collect();
+    for port in record
+        .endpoints
+        .iter()
+        .flat_map(|endpoint| &endpoint.published)
+    {
+        let key = format!("{}/{}", port.container_port, port.transport);
+        let binding = json!({"HostIp": port.host_address, "HostPort": port.host_port.to_string()});
+        match all.get_mut(&key).and_then(Value::as_array_mut) {
+            Some(bindings) => bindings.push(binding),
+            None => drop(all.insert(key, json!([binding]))),
+        }
+    }
+    all
+}
+
+fn place(endpoint: &Endpoint, networks: &[Network]) -> (String, Value) {
+    let network = networks
+        .iter()
+        .find(|network| network.id == endpoint.network);
+    let name = network.map_or_else(|| endpoint.network.clone(), |network| network.name.clone());
+    let mac = endpoint.mac.map(|byte| format!("{byte:02x}")).join(":");
+    let value = json!({
+        "NetworkID": endpoint.network,
+        "Gateway": network.map(|network| network.gateway),
+        "IPAddress": endpoint.address,
+        "IPPrefixLen": network.map(|network| network.subnet.prefix_len()),
+        "MacAddress": mac,
+        "Aliases": endpoint.aliases,
+    });
+    (name, value)
+}
