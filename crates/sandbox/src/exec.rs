@@ -133,7 +133,9 @@ fn become_program(
         filter::install(users).map_err(|error| ("filtering the system calls of", error))?;
     }
     become_user(spec.uid, spec.gid).map_err(|error| ("changing ids for", error))?;
-    for signal in [libc::SIGHUP, libc::SIGPIPE] {
+    // Whoever began the lab may ignore some, and that survives exec: a shell's background job has no SIGINT, what
+    // nohup starts has no SIGHUP.
+    for signal in 1..=libc::SIGRTMAX() {
         sys::default_signal(signal);
     }
     sys::unblock_signals();

@@ -113,6 +113,10 @@ pub(crate) fn take_inherited(number: RawFd) -> Option<OwnedFd> {
 
 /// Blocks these signals and delivers them as reads of the returned descriptor.
 pub(crate) fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
+    if signals.contains(&libc::SIGCHLD) {
+        // Under a parent that ignores it, which survives exec, children that end would leave no status.
+        default_signal(libc::SIGCHLD);
+    }
     // JUSTIFICATION: rustix has no signalfd.
     // SAFETY: the set is initialised by sigemptyset before use; the descriptor is new and ours.
     unsafe {
@@ -154,7 +158,7 @@ pub(crate) fn ignore_signal(signal: i32) {
     }
 }
 
-/// Restores what a fresh program expects of a signal.
+/// Restores what a fresh program expects of a signal. Those that cannot be changed are as they should be.
 pub(crate) fn default_signal(signal: i32) {
     // JUSTIFICATION: as above.
     // SAFETY: SIG_DFL runs no code.
