@@ -152,10 +152,30 @@ fn ask(
     let start = Instant::now();
     let end = options.deadline.map(|deadline| start + deadline);
     let (mut next, mut sent_at, mut holder) = (start, start, None);
+    let mut interrupted = false;
     let mut buffer = [0; 2_048];
     loop {
+        // The clock first, then what came until then: an answer that waited for us while others ran was in time.
         let now = Instant::now();
-        if end.is_some_and(|end| now >= end) {
+        // A flood of frames must not keep us from looking at the clock.
+        for _ in 0..64 {
+            let length = match rustix::net::recv(socket, &mut buffer, RecvFlags::empty()) {
+                Ok((length, _)) => length,
+                Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => break,
+                Err(error) => return Err(said(error.into())),
+            };
+            let Some((mac, broadcast)) = asker.answer(&buffer[..length], target) else {
+                continue;
+            };
+            counts.received += 1;
+            holder = Some(mac);
+            tell(&reply_line(target, mac, broadcast, sent_at.elapsed()))?;
+            let all = options.count.is_some_and(|count| counts.received >= count);
+            if all || options.first_only || options.duplicate {
+                return Ok(());
+            }
+        }
+        if interrupted || end.is_some_and(|end| now >= end) {
             return Ok(());
         }
         if now >= next {
@@ -169,25 +189,8 @@ fn ask(
             counts.broadcast += u64::from(to.is_none());
             next = sent_at + options.interval;
         }
-        let [_, interrupted] = socket::wait_readable([socket, interrupt], Some(end.map_or(next, |end| end.min(next)))).map_err(said)?;
-        if interrupted {
-            return Ok(());
-        }
-        let length = match rustix::net::recv(socket, &mut buffer, RecvFlags::empty()) {
-            Ok((length, _)) => length,
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => continue,
-            Err(error) => return Err(said(error.into())),
-        };
-        let Some((mac, broadcast)) = asker.answer(&buffer[..length], target) else {
-            continue;
-        };
-        counts.received += 1;
-        holder = Some(mac);
-        tell(&reply_line(target, mac, broadcast, sent_at.elapsed()))?;
-        let all = options.count.is_some_and(|count| counts.received >= count);
-        if all || options.first_only || options.duplicate {
-            return Ok(());
-        }
+        let deadline = end.map_or(next, |end| end.min(next));
+        [_, interrupted] = socket::wait_readable([socket, interrupt], Some(deadline)).map_err(said)?;
     }
 }
 

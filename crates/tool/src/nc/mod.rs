@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use self::options::{Options, Role};
 use crate::names;
-use crate::relay::{Afterwards, End, HalfClose, Limits, Plain, relay};
+use crate::relay::{Afterwards, End, HalfClose, Limits, Plain, REST, relay};
 use crate::socket;
 
 /// How long datagrams are waited for when the input has ended: their sender cannot say that it is done.
@@ -63,7 +63,8 @@ fn exchange(options: &Options, socket: impl AsFd) -> io::Result<End> {
     };
     let input = io::stdin();
     // Who sits at a terminal is not in the middle of sending when the other side ends.
-    let limits = Limits { idle: options.wait, afterwards, half_close, send_on: !input.is_terminal(), stream: !options.udp };
+    let send_on = !input.is_terminal();
+    let limits = Limits { idle: options.wait, afterwards, half_close, send_on, rest: REST, stream: !options.udp };
     let input = (!options.detached).then(|| input.as_fd());
     relay(input, &mut io::stdout(), socket, &mut Plain, limits)
 }

@@ -192,13 +192,23 @@ fn exchange(
     let mut buffer = vec![0; 65_536];
     let end = options.deadline.map(|deadline| start + deadline);
     let mut next = start;
+    let mut interrupted = false;
     loop {
+        // The clock first, then what came until then: an answer that waited for us while others ran was in time.
+        let now = Instant::now();
+        // A flood of packets must not keep us from looking at the clock.
+        for _ in 0..64 {
+            let Some(packet) = sender.socket.receive(&mut buffer)? else { break };
+            if let Some(line) = report.received(packet, start.elapsed()) {
+                speak(Said::Line(&line))?;
+            }
+        }
         let (transmitted, _) = report.counts();
         let is_last = options.count.is_some_and(|count| transmitted >= count);
-        if is_last && report.is_settled() || end.is_some_and(|end| Instant::now() >= end) {
+        if interrupted || is_last && report.is_settled() || end.is_some_and(|end| now >= end) {
             return Ok(());
         }
-        if Instant::now() >= next {
+        if now >= next {
             if is_last {
                 return Ok(());
             }
@@ -218,17 +228,7 @@ fn exchange(
             continue;
         }
         let deadline = end.map_or(next, |end| end.min(next));
-        let [_, interrupted] = socket::wait_readable([&sender.socket, interrupt], Some(deadline))?;
-        if interrupted {
-            return Ok(());
-        }
-        // A flood of packets must not keep us from looking at the clock.
-        for _ in 0..64 {
-            let Some(packet) = sender.socket.receive(&mut buffer)? else { break };
-            if let Some(line) = report.received(packet, start.elapsed()) {
-                speak(Said::Line(&line))?;
-            }
-        }
+        [_, interrupted] = socket::wait_readable([&sender.socket, interrupt], Some(deadline))?;
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::termios::{OptionalActions, SpecialCodeIndex, Termios};
 use self::protocol::{ESCAPE, Telnet};
 use crate::names;
 use crate::options::{Item, Wrong, port, seconds, split};
-use crate::relay::{Afterwards, End, HalfClose, Limits, relay};
+use crate::relay::{Afterwards, End, HalfClose, Limits, REST, relay};
 use crate::socket;
 
 const USAGE: &str = "telnet [-46] [-w SECONDS] HOST [PORT]";
@@ -107,7 +107,7 @@ fn connect(options: &Options) -> Option<TcpStream> {
 fn talk(stream: &TcpStream) -> io::Result<End> {
     let _terminal = EscapeAtOnce::set();
     let afterwards = Afterwards::Silence(LAST_WORDS);
-    let limits = Limits { idle: None, afterwards, half_close: HalfClose::Always, send_on: false, stream: true };
+    let limits = Limits { idle: None, afterwards, half_close: HalfClose::Always, send_on: false, rest: REST, stream: true };
     let mut telnet = Telnet::new(prompt);
     relay(Some(io::stdin().as_fd()), &mut io::stdout(), stream, &mut telnet, limits)
 }

@@ -77,8 +77,10 @@ fn traceroute(options: &Options) -> Result<(), String> {
         }
         let deadline = trace.deadline().map(|deadline| start + deadline);
         socket::wait_readable([&errors, &sender], deadline.or(Some(Instant::now() + Duration::from_millis(1)))).map_err(said)?;
+        // The clock first, then what came until then: an answer that waited for us while others ran was in time.
+        let now = start.elapsed();
         receive(&[&errors, &sender], &probes, &mut trace, start, &mut buffer).map_err(said)?;
-        trace.expire(start.elapsed());
+        trace.expire(now);
         let mut described = |address: std::net::Ipv4Addr| match &mut names {
             Some(names) => names.described(address.into()),
             None => address.to_string(),
