@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::{Router, delivers, in_own_namespaces, ip};
+use common::{PATIENCE, Router, delivered, in_own_namespaces, ip};
 use netlink::conntrack::{self, Change, Layer4, Tuple, tcp_state};
 use netlink::nft::build::{ct_state_is, verdict};
 use netlink::nft::{Chain, Expr, Family, Hook, NatKind, Reg, Table, TableFlags, Transaction, Verdict, ct_state, priority};
@@ -36,7 +36,7 @@ fn an_entry_is_read_marked_aged_and_deleted() {
         translate(&mut router);
         let client = router.client.udp("10.0.1.2:4000");
         let server = router.server.udp("10.0.2.2:5005");
-        assert_eq!(delivers(&client, "10.0.2.2:5005", &server, b"x"), "10.0.2.1:4000".parse().ok());
+        assert_eq!(delivered(&client, "10.0.2.2:5005", &server, b"x").to_string(), "10.0.2.1:4000");
         let mut ct = Socket::open(Protocol::Netfilter).expect("socket");
         let tuple = Tuple::ports(17, (ip("10.0.1.2"), 4000), (ip("10.0.2.2"), 5005));
         let found = conntrack::get(&mut ct, &tuple, 0).expect("tracked");
@@ -61,7 +61,7 @@ fn an_entry_is_read_marked_aged_and_deleted() {
         ct.execute(&batch).expect("age");
         assert!(conntrack::get(&mut ct, &tuple, 0).is_err(), "it has expired");
 
-        assert!(delivers(&client, "10.0.2.2:5005", &server, b"x").is_some());
+        delivered(&client, "10.0.2.2:5005", &server, b"x");
         let mut batch = Batch::new();
         conntrack::delete(&mut batch, &tuple, 0);
         conntrack::delete(&mut batch, &tuple, 0);
@@ -88,7 +88,7 @@ fn tcp_state_is_read_and_a_flush_forgets() {
         assert_eq!(found.tcp_state, Some(tcp_state::ESTABLISHED));
 
         let mut diag = router.server.socket(Protocol::SockDiag);
-        let deadline = Instant::now() + Duration::from_secs(3);
+        let deadline = Instant::now() + PATIENCE;
         let open = loop {
             let open = sock_diag::dump(&mut diag, Transport::Tcp, Addresses::V4).expect("dump");
             if open.iter().any(|socket| socket.receive_queue == 5) || Instant::now() > deadline {
@@ -130,7 +130,7 @@ fn an_echo_is_tracked_by_its_identifier() {
             rustix::net::sendto(&socket, &echo, rustix::net::SendFlags::empty(), &to).expect("send");
         });
         let mut ct = Socket::open(Protocol::Netfilter).expect("socket");
-        let deadline = Instant::now() + Duration::from_secs(3);
+        let deadline = Instant::now() + PATIENCE;
         let connections = loop {
             let connections = conntrack::dump(&mut ct).expect("dump");
             if !connections.is_empty() || Instant::now() > deadline {

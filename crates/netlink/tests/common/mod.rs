@@ -4,10 +4,11 @@
 
 use std::fs::File;
 use std::io;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use netlink::rtnl::address::{self, Address};
 use netlink::rtnl::link::{self, Ipv4Conf, LinkKind, LinkSpec, Target};
@@ -202,16 +203,29 @@ impl Router {
     }
 }
 
-/// Sends a datagram and says whether it arrived, and from where; waits only for what must not come.
-pub fn delivers(
+/// How long something that must come is waited for.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Sends a datagram that must arrive; says from where it seems to come.
+pub fn delivered(from: &UdpSocket, to: &str, at: &UdpSocket, text: &[u8]) -> SocketAddr {
+    let arrival = arrival(from, to, at, text, PATIENCE);
+    arrival.unwrap_or_else(|| panic!("{text:?} never arrives at {to}"))
+}
+
+/// Sends a datagram that must not arrive; says whether it does not.
+pub fn is_lost(from: &UdpSocket, to: &str, at: &UdpSocket, text: &[u8]) -> bool {
+    arrival(from, to, at, text, Duration::from_millis(500)).is_none()
+}
+
+fn arrival(
     from: &UdpSocket,
     to: &str,
     at: &UdpSocket,
     text: &[u8],
-) -> Option<std::net::SocketAddr> {
+    patience: Duration,
+) -> Option<SocketAddr> {
     from.send_to(text, to).expect("send");
-    at.set_read_timeout(Some(std::time::Duration::from_millis(500)))
-        .expect("timeout");
+    at.set_read_timeout(Some(patience)).expect("timeout");
     let mut buffer = [0; 2048];
     let (read, source) = at.recv_from(&mut buffer).ok()?;
     assert_eq!(&buffer[..read], text);
@@ -220,16 +234,13 @@ pub fn delivers(
 
 /// Waits until devices carry packets; what is sent earlier is lost.
 fn wait_until_running(socket: &mut Socket, devices: &[&str]) {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let deadline = Instant::now() + PATIENCE;
     while !devices.iter().all(|name| {
         link::get(socket, Target::Name(name))
             .expect("device")
             .is_running()
     }) {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "{devices:?} never carry packets"
-        );
-        std::thread::sleep(std::time::Duration::from_millis(1));
+        assert!(Instant::now() < deadline, "{devices:?} never carry packets");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
