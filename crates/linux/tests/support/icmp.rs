@@ -78,8 +78,8 @@ impl Lab {
         rustix::net::sendto(&socket, &packet, SendFlags::empty(), &address).expect("send");
         let deadline = Instant::now() + SILENCE + Duration::from_millis(50);
         let mut buffer = vec![0u8; 65536];
-        while Instant::now() < deadline {
-            let Ok((read, _)) = rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty()) else { return None };
+        // Looked at before the clock: what came while this thread was not running is there.
+        while let Ok((read, _)) = rustix::net::recv(&socket, &mut buffer[..], RecvFlags::empty()) {
             let bytes = &buffer[..read];
             let header = usize::from(bytes[0] & 15) * 4;
             let icmp = &bytes[header..];
@@ -89,6 +89,9 @@ impl Lab {
                 None => u16::from_be_bytes([icmp[4], icmp[5]]),
             };
             if icmp[0] == echo.kind || told != identifier {
+                if Instant::now() > deadline {
+                    break;
+                }
                 continue;
             }
             let at = |bytes: &[u8], from: usize| Ipv4Addr::new(bytes[from], bytes[from + 1], bytes[from + 2], bytes[from + 3]);

@@ -177,9 +177,9 @@ impl Lab {
     /// The same without repetitions: a TCP SYN comes again.
     pub fn why(&mut self) -> Vec<String> {
         // The kernel's report may come after the packet's end was felt, the later the busier the machine is.
-        let deadline = std::time::Instant::now() + Duration::from_millis(300);
+        let deadline = Instant::now() + Duration::from_secs(2);
         let mut prefixes = self.drops();
-        while prefixes.is_empty() && std::time::Instant::now() < deadline {
+        while prefixes.is_empty() && Instant::now() < deadline {
             prefixes = self.drops();
         }
         prefixes.dedup();
