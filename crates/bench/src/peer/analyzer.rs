@@ -66,7 +66,7 @@ impl Analyzer {
         command.arg("-I").arg(&script).arg(folder).arg(&target).args(packets);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(&remarks)?);
         let mut child = command.spawn()?;
-        let status = match wait(&mut child, most)? {
+        let status = match wait(&mut child, most, Duration::from_secs_f64(most * PATIENCE))? {
             Waited::Exited(status) => status,
             Waited::Ended(spent) => return Ok(Ended::TooLong(spent)),
         };
@@ -95,9 +95,9 @@ enum Waited {
 /// Clock time that a process gets for one second of the processor, at most: it may have to share, not to sleep.
 const PATIENCE: f64 = 10.0;
 
-/// Waits for a process of ours.
-fn wait(child: &mut Child, most: f64) -> std::io::Result<Waited> {
-    let end = Instant::now() + Duration::from_secs_f64(most * PATIENCE);
+/// Waits for a process of ours, for `most` seconds of the processor and no longer than `patience` by the clock.
+fn wait(child: &mut Child, most: f64, patience: Duration) -> std::io::Result<Waited> {
+    let end = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Waited::Exited(status));
@@ -118,14 +118,15 @@ mod tests {
 
     #[test]
     fn a_process_that_takes_too_long_is_ended() {
-        let run = |program: &str, arguments: &[&str], most| {
+        let run = |program: &str, arguments: &[&str], most, patience| {
             let mut child = Command::new(program).args(arguments).spawn().expect("started");
-            let waited = wait(&mut child, most).expect("waited");
+            let waited = wait(&mut child, most, Duration::from_millis(patience)).expect("waited");
             assert!(child.try_wait().expect("known").is_some(), "{program} is gone");
             waited
         };
-        assert!(matches!(run("sleep", &["60"], 0.01), Waited::Ended(spent) if spent < 0.1), "it sleeps");
-        assert!(matches!(run("sh", &["-c", "while :; do :; done"], 0.05), Waited::Ended(spent) if spent > 0.05), "it works");
-        assert!(matches!(run("true", &[], 20.0), Waited::Exited(status) if status.success()));
+        assert!(matches!(run("sleep", &["60"], 10.0, 200), Waited::Ended(spent) if spent < 10.0), "it sleeps");
+        let busy = run("sh", &["-c", "while :; do :; done"], 0.05, 3_600_000);
+        assert!(matches!(busy, Waited::Ended(spent) if spent > 0.05), "it works");
+        assert!(matches!(run("true", &[], 20.0, 3_600_000), Waited::Exited(status) if status.success()));
     }
 }
