@@ -187,7 +187,7 @@ fn bridges(
             None => {
                 let spec = LinkSpec {
                     // Nothing of IPv6, and 127.0.0.1 of the instance may be translated into it.
-                    ipv6_address_generation: Some(false),
+                    ipv6_address_generation: no_ipv6(bridge.mtu),
                     ipv4: vec![(Ipv4Conf::RouteLocalnet, 1)],
                     up: Some(true),
                     mtu: None,
@@ -225,6 +225,12 @@ fn bridges(
     }
     done.changes += batch.len();
     socket.execute(&batch).map_err(Error::kernel(key))
+}
+
+/// No IPv6 address that comes by itself. A device whose packets are too small for IPv6 has none, and refuses to be told so.
+fn no_ipv6(mtu: u32) -> Option<bool> {
+    const SMALLEST: u32 = 1280;
+    (mtu >= SMALLEST).then_some(false)
 }
 
 /// Exactly this address on the device.
@@ -278,7 +284,7 @@ fn cables(
             mtu: Some(cable.mtu),
             group: Some(DEVICE_GROUP),
             master: Some(bridge_of(links, cable)?),
-            ipv6_address_generation: Some(false),
+            ipv6_address_generation: no_ipv6(cable.mtu),
             up: Some(true),
             ..LinkSpec::named(cable.host_device.clone())
         };
@@ -364,7 +370,7 @@ fn container(socket: &mut Socket, cables: &[&Cable]) -> std::result::Result<usiz
         }
         if !far.is_up() {
             let settings = LinkSpec {
-                ipv6_address_generation: Some(false),
+                ipv6_address_generation: no_ipv6(cable.mtu),
                 up: Some(true),
                 ..LinkSpec::default()
             };
