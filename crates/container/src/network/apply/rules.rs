@@ -9,7 +9,7 @@ use netlink::{Protocol, Socket};
 
 use super::Namespaces;
 use crate::network::error::{Error, Result};
-use crate::network::firewall::{Devices, FAMILIES, RuleSet, TABLE, device_key};
+use crate::network::firewall::{Devices, FAMILIES, Rule, RuleSet, TABLE, device_key};
 use crate::network::plan::Plan;
 
 /// Of more rules than this one transaction may be too large for a socket without privileges (about 1,180 fit).
@@ -56,8 +56,8 @@ pub fn bring(
 /// What a table holds.
 #[derive(Default)]
 struct Found {
-    /// User data of each rule, in order, by chain.
-    chains: BTreeMap<String, Vec<Vec<u8>>>,
+    /// Handle and user data of each rule, in order, by chain.
+    chains: BTreeMap<String, Vec<(u64, Vec<u8>)>>,
     hooks: BTreeMap<String, Option<(u32, i32)>>,
     devices: BTreeMap<String, BTreeMap<Vec<u8>, Option<Verdict>>>,
 }
@@ -74,7 +74,7 @@ impl Found {
                 .chains
                 .entry(rule.chain)
                 .or_default()
-                .push(rule.user_data);
+                .push((rule.handle, rule.user_data));
         }
         for set in dump::sets(socket, table)? {
             let elements = dump::elements(socket, table, &set)?;
@@ -177,23 +177,7 @@ impl<'a> Change<'a> {
         }
         for (name, (_, rules)) in &wanted.chains {
             let there = found.chains.get(name).map_or(&[][..], Vec::as_slice);
-            let planned: Vec<Vec<u8>> = rules.iter().map(|rule| rule.user_data()).collect();
-            if there == planned {
-                continue;
-            }
-            if !there.is_empty() {
-                self.transaction.flush_chain(table, name);
-            }
-            for (rule, user_data) in rules.iter().zip(&planned) {
-                self.transaction.add_rule(
-                    table,
-                    name,
-                    Position::Last,
-                    &rule.expressions,
-                    user_data,
-                );
-                self.commit_when_large()?;
-            }
+            self.rules(table, name, there, rules)?;
         }
         for devices in wanted.devices.values().filter(|devices| is_map(devices)) {
             self.elements(table, found, devices);
@@ -219,6 +203,37 @@ impl<'a> Change<'a> {
         }
         for name in chains() {
             self.transaction.delete_chain(table, name);
+        }
+        Ok(())
+    }
+
+    /// Changes what lies between the first and the last difference: rules that stay keep what they have counted.
+    fn rules(
+        &mut self,
+        table: &Table,
+        chain: &str,
+        there: &[(u64, Vec<u8>)],
+        rules: &[Rule],
+    ) -> std::result::Result<(), netlink::Error> {
+        let planned: Vec<Vec<u8>> = rules.iter().map(Rule::user_data).collect();
+        let is_same = |((_, found), wanted): &(&(u64, Vec<u8>), &Vec<u8>)| found == *wanted;
+        let before = there.iter().zip(&planned).take_while(is_same).count();
+        let (old, new) = (&there[before..], &planned[before..]);
+        let pairs = old.iter().rev().zip(new.iter().rev());
+        let behind = pairs.take_while(is_same).count();
+        let (old, next) = old.split_at(old.len() - behind);
+        for (handle, _) in old {
+            self.transaction.delete_rule(table, chain, *handle);
+        }
+        let position = next
+            .first()
+            .map_or(Position::Last, |(handle, _)| Position::Before(*handle));
+        let new = rules.iter().zip(&planned).take(planned.len() - behind);
+        for (rule, user_data) in new.skip(before) {
+            let expressions = &rule.expressions;
+            self.transaction
+                .add_rule(table, chain, position, expressions, user_data);
+            self.commit_when_large()?;
         }
         Ok(())
     }
