@@ -102,7 +102,11 @@ pub(crate) fn join(base: &Uri, location: &str) -> Option<Uri> {
             .path()
             .rsplit_once('/')
             .map_or("", |(folder, _)| folder);
-        format!("{scheme}://{authority}{folder}/{location}")
+        let (path, query) = location.split_at(location.find('?').unwrap_or(location.len()));
+        format!(
+            "{scheme}://{authority}{}{query}",
+            without_dots(&format!("{folder}/{path}"))
+        )
     };
     let uri: Uri = text.parse().ok()?;
     // Names and passwords in addresses are for nobody.
@@ -110,6 +114,23 @@ pub(crate) fn join(base: &Uri, location: &str) -> Option<Uri> {
         .authority()
         .is_some_and(|authority| !authority.as_str().contains('@'));
     (is_plain && uri.host().is_some_and(|host| !host.is_empty())).then_some(uri)
+}
+
+/// A path without `.` and `..` (RFC 3986, 5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    let last = path.rsplit('/').next();
+    for part in path.split('/').skip(1) {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    if matches!(last, Some("." | "..")) {
+        parts.push("");
+    }
+    format!("/{}", parts.join("/"))
 }
 
 #[cfg(test)]
@@ -157,6 +178,12 @@ mod tests {
                 "?state=2",
                 Some("https://a.example:5000/v2/x/blobs/uploads/7?state=2"),
             ),
+            (
+                "./8?a=../b",
+                Some("https://a.example:5000/v2/x/blobs/uploads/8?a=../b"),
+            ),
+            ("../8/", Some("https://a.example:5000/v2/x/blobs/8/")),
+            ("../../../../../..", Some("https://a.example:5000/")),
             ("/c#d", Some("https://a.example:5000/c")),
             ("https://user:secret@b.example/", None),
             ("https://", None),

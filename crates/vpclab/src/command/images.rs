@@ -423,7 +423,11 @@ fn prune(store: &Store, arguments: &PruneArgs, output: &Output) -> Result {
         let count = store.images().map_err(|error| failure(&error))?.len();
         return Err(Failure::usage(format!("this removes all images ({count})")).hint("--yes says that it is meant"));
     }
-    removed(&store.prune(arguments.all, &BTreeSet::new()).map_err(|error| failure(&error))?, output)?;
+    let pruned = store.prune(arguments.all, &BTreeSet::new()).map_err(|error| failure(&error))?;
+    if pruned == Removed::default() && output.format == Format::Table {
+        output.note("there is nothing to remove");
+    }
+    removed(&pruned, output)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -433,7 +437,7 @@ fn removed(removed: &Removed, output: &Output) -> Result<()> {
     }
     removed.untagged.iter().for_each(|name| output.line(format!("untagged {name}")));
     removed.deleted.iter().for_each(|id| output.line(format!("deleted {}", id.short())));
-    if removed.bytes > 0 || (removed.deleted.is_empty() && removed.untagged.is_empty()) {
+    if removed.bytes > 0 {
         output.note(format!("{} freed", size(removed.bytes)));
     }
     Ok(())
