@@ -1,0 +1,84 @@
+//! Who looks after the containers of a lab while nobody asks: restarts, removals, health, names. One a lab, in the daemon; a
+//! new one goes on where the last one ended.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::error::Result;
+use super::health::Checks;
+use super::lab::Engine;
+use super::networks::namespace;
+use super::record::Record;
+use super::time::Moment;
+use crate::network::dns::{Resolver, Zone};
+use crate::network::{self, Endpoint, Network};
+
+/// Looks after one lab's containers.
+pub struct Keeper {
+    engine: Engine,
+    checks: Checks,
+    names: Option<Names>,
+}
+
+/// The embedded DNS server, once a container is in a network that has names.
+struct Names {
+    resolver: Resolver,
+    served: BTreeSet<String>,
+}
+
+impl Keeper {
+    /// With an engine of its own.
+    pub fn new(engine: Engine) -> Keeper {
+        Keeper { engine, checks: Checks::default(), names: None }
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Does what is due. Called several times a second. Answers what went wrong, in sentences; an error: the holder is gone.
+    pub fn tick(&mut self) -> Result<Vec<String>> {
+        let mut failures = self.engine.tend(Moment::now())?;
+        let records = self.engine.folder.list()?;
+        failures.extend(self.checks.tend(&self.engine, &records));
+        let mut said: Vec<String> = failures.into_iter().map(|(name, error)| format!("container {name}: {error}")).collect();
+        if let Err(error) = self.serve_names(&records) {
+            said.push(format!("names of containers: {error}"));
+        }
+        Ok(said)
+    }
+
+    /// Gives every container in a user network the names of the others.
+    fn serve_names(&mut self, records: &[Record]) -> Result<()> {
+        let mut wanted = BTreeSet::new();
+        let instances: BTreeSet<&str> = records.iter().filter(|r| !r.endpoints.is_empty()).map(|r| r.instance.as_str()).collect();
+        for instance in instances {
+            let networks: Vec<Network> = self.engine.networks(instance)?.networks.into_values().collect();
+            let has_names = |endpoint: &&Endpoint| networks.iter().any(|network| network.id == endpoint.network && !network.is_default());
+            let inside = || records.iter().filter(|record| record.instance == instance);
+            let endpoints: Vec<Endpoint> = inside().flat_map(|record| record.endpoints.iter().cloned()).collect();
+            for record in inside().filter(|record| record.endpoints.iter().any(|endpoint| has_names(&endpoint))) {
+                let zone = Zone::of(record.id.as_str(), &networks, &endpoints, &self.engine.forward_to(record));
+                let key = namespace(&record.id);
+                let names = match &mut self.names {
+                    Some(names) => names,
+                    none => {
+                        let client = sandbox::Client::connect(self.engine.client.socket())?;
+                        none.insert(Names { resolver: Resolver::start(Arc::new(client))?, served: BTreeSet::new() })
+                    }
+                };
+                names.resolver.serve(&mut network::Lab::new(&self.engine.client), &key, zone)?;
+                names.served.insert(key.clone());
+                wanted.insert(key);
+            }
+        }
+        if let Some(names) = &mut self.names {
+            for gone in names.served.difference(&wanted) {
+                names.resolver.end(gone);
+            }
+            names.served = wanted;
+        }
+        Ok(())
+    }
+}
