@@ -61,6 +61,12 @@ fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String
     files
 }
 
+/// `/etc/resolv.conf` of all instances, by namespace: what their containers begin with.
+pub fn resolvers(model: &Model, fabric: &Fabric) -> BTreeMap<String, String> {
+    let of = |instance: &Instance| (linux::naming::instance_namespace(&instance.id), resolv_conf(model, fabric, instance));
+    fabric.instances.values().map(of).collect()
+}
+
 /// DHCP-1, DHCP-4: resolvers and search domain of the VPC's option set.
 fn resolv_conf(model: &Model, fabric: &Fabric, instance: &Instance) -> String {
     let Some(interface) = instance.interfaces.first().map(|i| &fabric.interfaces[*i]) else { return String::new() };

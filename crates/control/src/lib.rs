@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod client;
+pub mod containers;
 pub mod daemon;
 pub mod host;
 pub mod instance;

@@ -75,6 +75,11 @@ impl Paths {
         self.home.join("labs").join(lab)
     }
 
+    /// Images of containers, of all labs.
+    pub fn images(&self) -> PathBuf {
+        self.home.join("images")
+    }
+
     /// What instances of a lab wrote: a folder by id for each that ran something.
     pub fn disks(&self, lab: &str) -> PathBuf {
         self.logs(lab).join("disks")

@@ -45,9 +45,19 @@ impl Checks {
     /// Asks those whose time has come, and takes the answers that are there. `records` are all containers of the lab.
     /// Answers what went wrong, by container.
     pub fn tend(&mut self, engine: &Engine, records: &[Record]) -> Vec<(String, Error)> {
-        let is_checked = |record: &&Record| record.state.status == Status::Running && record.settings.health.is_some();
-        let checked: BTreeMap<&Id, &Record> = records.iter().filter(is_checked).map(|record| (&record.id, record)).collect();
-        self.all.retain(|id, check| checked.get(id).is_some_and(|record| record.state.started == check.run));
+        let is_checked = |record: &&Record| {
+            record.state.status == Status::Running && record.settings.health.is_some()
+        };
+        let checked: BTreeMap<&Id, &Record> = records
+            .iter()
+            .filter(is_checked)
+            .map(|record| (&record.id, record))
+            .collect();
+        self.all.retain(|id, check| {
+            checked
+                .get(id)
+                .is_some_and(|record| record.state.started == check.run)
+        });
         let mut failures = Vec::new();
         for (id, record) in checked {
             let check = self.all.entry(id.clone()).or_insert_with(|| Check {
@@ -65,20 +75,38 @@ impl Checks {
 
 /// How long until the next question: shorter while it starts.
 fn pause(record: &Record) -> Duration {
-    let Some(health) = &record.settings.health else { return Duration::from_secs(30) };
-    if is_starting(record) { health.start_interval.min(health.interval) } else { health.interval }
+    let Some(health) = &record.settings.health else {
+        return Duration::from_secs(30);
+    };
+    if is_starting(record) {
+        health.start_interval.min(health.interval)
+    } else {
+        health.interval
+    }
 }
 
 /// Whether bad answers do not count yet.
 fn is_starting(record: &Record) -> bool {
-    let Some(health) = &record.settings.health else { return false };
-    let ran = record.state.started.map_or(Duration::ZERO, |started| started.until(Moment::now()));
-    record.state.health.as_ref().is_none_or(|state| state.status == HealthStatus::Starting) && ran < health.start_period
+    let Some(health) = &record.settings.health else {
+        return false;
+    };
+    let ran = record
+        .state
+        .started
+        .map_or(Duration::ZERO, |started| started.until(Moment::now()));
+    record
+        .state
+        .health
+        .as_ref()
+        .is_none_or(|state| state.status == HealthStatus::Starting)
+        && ran < health.start_period
 }
 
 impl Check {
     fn tend(&mut self, engine: &Engine, record: &Record) -> Result<()> {
-        let Some(health) = &record.settings.health else { return Ok(()) };
+        let Some(health) = &record.settings.health else {
+            return Ok(());
+        };
         if let Some(mut asked) = self.asked.take() {
             let exit_code = match asked.process.try_wait()? {
                 Some(status) => status.shell_code(),
@@ -96,7 +124,16 @@ impl Check {
                 _ => asked.printed(),
             };
             self.due = Instant::now() + pause(record);
-            return note(engine, record, HealthAnswer { start: asked.start, end: Moment::now(), exit_code, output });
+            return note(
+                engine,
+                record,
+                HealthAnswer {
+                    start: asked.start,
+                    end: Moment::now(),
+                    exit_code,
+                    output,
+                },
+            );
         }
         if Instant::now() < self.due {
             return Ok(());
@@ -109,7 +146,16 @@ impl Check {
             }
             Err(Error::NotStarted { code, why }) => {
                 self.due = Instant::now() + pause(record);
-                note(engine, record, HealthAnswer { start, end: Moment::now(), exit_code: code, output: why })
+                note(
+                    engine,
+                    record,
+                    HealthAnswer {
+                        start,
+                        end: Moment::now(),
+                        exit_code: code,
+                        output: why,
+                    },
+                )
             }
             // It ended just now.
             Err(Error::State { .. }) => Ok(()),
@@ -123,14 +169,36 @@ impl Check {
 
 impl Asked {
     fn new(engine: &Engine, record: &Record, start: Moment, deadline: Instant) -> Result<Asked> {
-        let arguments = record.settings.health.as_ref().map(|health| health.command.clone()).unwrap_or_default();
-        let exec = Exec { arguments, ..Exec::default() };
+        let arguments = record
+            .settings
+            .health
+            .as_ref()
+            .map(|health| health.command.clone())
+            .unwrap_or_default();
+        let exec = Exec {
+            arguments,
+            ..Exec::default()
+        };
         let null = File::open("/dev/null").map_err(Error::io("opening /dev/null"))?;
         let output = rustix::fs::memfd_create("vpclab-health", rustix::fs::MemfdFlags::CLOEXEC);
         let output = File::from(output.map_err(Error::io("making a file in memory"))?);
-        let both = || output.try_clone().map(OwnedFd::from).map_err(Error::io("duplicating a descriptor"));
-        let process = engine.exec(&record.id, &exec, Stdio::Descriptors([null.into(), both()?, both()?]))?;
-        Ok(Asked { process, output, start, deadline })
+        let both = || {
+            output
+                .try_clone()
+                .map(OwnedFd::from)
+                .map_err(Error::io("duplicating a descriptor"))
+        };
+        let process = engine.exec(
+            &record.id,
+            &exec,
+            Stdio::Descriptors([null.into(), both()?, both()?]),
+        )?;
+        Ok(Asked {
+            process,
+            output,
+            start,
+            deadline,
+        })
     }
 
     /// The beginning of what it printed.
@@ -138,24 +206,35 @@ impl Asked {
         let mut bytes = Vec::new();
         let limit = HealthState::OUTPUT as u64;
         // What cannot be read is not shown.
-        let _ = self.output.rewind().and_then(|()| (&mut self.output).take(limit).read_to_end(&mut bytes));
+        let _ = self
+            .output
+            .rewind()
+            .and_then(|()| (&mut self.output).take(limit).read_to_end(&mut bytes));
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }
 
 /// Puts an answer on record, unless the container was started anew meanwhile.
 fn note(engine: &Engine, record: &Record, answer: HealthAnswer) -> Result<()> {
-    let Some(health) = &record.settings.health else { return Ok(()) };
+    let Some(health) = &record.settings.health else {
+        return Ok(());
+    };
     let is_starting = is_starting(record);
     let mut held = match engine.folder.hold(&record.id) {
         Ok(held) => held,
         Err(Error::NoContainer(_)) => return Ok(()),
         Err(error) => return Err(error),
     };
-    if held.record.state.started != record.state.started || held.record.state.status != Status::Running {
+    if held.record.state.started != record.state.started
+        || held.record.state.status != Status::Running
+    {
         return Ok(());
     }
-    let state = held.record.state.health.get_or_insert_with(HealthState::starting);
+    let state = held
+        .record
+        .state
+        .health
+        .get_or_insert_with(HealthState::starting);
     state.note(answer, health.retries.max(1), is_starting);
     held.save()
 }

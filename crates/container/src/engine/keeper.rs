@@ -29,7 +29,11 @@ struct Names {
 impl Keeper {
     /// With an engine of its own.
     pub fn new(engine: Engine) -> Keeper {
-        Keeper { engine, checks: Checks::default(), names: None }
+        Keeper {
+            engine,
+            checks: Checks::default(),
+            names: None,
+        }
     }
 
     /// The engine.
@@ -42,7 +46,10 @@ impl Keeper {
         let mut failures = self.engine.tend(Moment::now())?;
         let records = self.engine.folder.list()?;
         failures.extend(self.checks.tend(&self.engine, &records));
-        let mut said: Vec<String> = failures.into_iter().map(|(name, error)| format!("container {name}: {error}")).collect();
+        let mut said: Vec<String> = failures
+            .into_iter()
+            .map(|(name, error)| format!("container {name}: {error}"))
+            .collect();
         if let Err(error) = self.serve_names(&records) {
             said.push(format!("names of containers: {error}"));
         }
@@ -52,23 +59,50 @@ impl Keeper {
     /// Gives every container in a user network the names of the others.
     fn serve_names(&mut self, records: &[Record]) -> Result<()> {
         let mut wanted = BTreeSet::new();
-        let instances: BTreeSet<&str> = records.iter().filter(|r| !r.endpoints.is_empty()).map(|r| r.instance.as_str()).collect();
+        let instances: BTreeSet<&str> = records
+            .iter()
+            .filter(|r| !r.endpoints.is_empty())
+            .map(|r| r.instance.as_str())
+            .collect();
         for instance in instances {
-            let networks: Vec<Network> = self.engine.networks(instance)?.networks.into_values().collect();
-            let has_names = |endpoint: &&Endpoint| networks.iter().any(|network| network.id == endpoint.network && !network.is_default());
+            let networks: Vec<Network> = self
+                .engine
+                .networks(instance)?
+                .networks
+                .into_values()
+                .collect();
+            let has_names = |endpoint: &&Endpoint| {
+                networks
+                    .iter()
+                    .any(|network| network.id == endpoint.network && !network.is_default())
+            };
             let inside = || records.iter().filter(|record| record.instance == instance);
-            let endpoints: Vec<Endpoint> = inside().flat_map(|record| record.endpoints.iter().cloned()).collect();
-            for record in inside().filter(|record| record.endpoints.iter().any(|endpoint| has_names(&endpoint))) {
-                let zone = Zone::of(record.id.as_str(), &networks, &endpoints, &self.engine.forward_to(record));
+            let endpoints: Vec<Endpoint> = inside()
+                .flat_map(|record| record.endpoints.iter().cloned())
+                .collect();
+            for record in inside()
+                .filter(|record| record.endpoints.iter().any(|endpoint| has_names(&endpoint)))
+            {
+                let zone = Zone::of(
+                    record.id.as_str(),
+                    &networks,
+                    &endpoints,
+                    &self.engine.forward_to(record),
+                );
                 let key = namespace(&record.id);
                 let names = match &mut self.names {
                     Some(names) => names,
                     none => {
                         let client = sandbox::Client::connect(self.engine.client.socket())?;
-                        none.insert(Names { resolver: Resolver::start(Arc::new(client))?, served: BTreeSet::new() })
+                        none.insert(Names {
+                            resolver: Resolver::start(Arc::new(client))?,
+                            served: BTreeSet::new(),
+                        })
                     }
                 };
-                names.resolver.serve(&mut network::Lab::new(&self.engine.client), &key, zone)?;
+                names
+                    .resolver
+                    .serve(&mut network::Lab::new(&self.engine.client), &key, zone)?;
                 names.served.insert(key.clone());
                 wanted.insert(key);
             }

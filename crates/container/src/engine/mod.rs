@@ -16,6 +16,7 @@ pub mod logs;
 pub mod networks;
 pub mod options;
 pub mod owners;
+pub mod processes;
 pub mod record;
 pub mod settings;
 mod spec;

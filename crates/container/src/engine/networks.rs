@@ -16,7 +16,7 @@ use super::record::Record;
 use crate::network::names::{self, ExtraHost, ResolverOptions};
 use crate::network::{
     self, DEFAULT_NETWORK, Endpoint, Network, NetworkMode, NetworkOptions, Plan, Survey, Taken,
-    ipam, publish,
+    hold, ipam, publish,
 };
 
 /// Networks of one instance.
@@ -198,6 +198,9 @@ impl Engine {
                 )
             });
         }
+        // What a command left that died before its container ran.
+        hold::release(&self.client, &instance, held.record.id.as_str())?;
+        self.client.remove_netnses(&[&key])?;
         self.client.create_container_netns(&key, &instance, false)?;
         held.record.endpoints = own;
         let all: Vec<Endpoint> = others
@@ -207,9 +210,14 @@ impl Engine {
             .collect();
         let done = self
             .apply_networks(&instance, &networks, &all)
+            .and_then(|()| {
+                let id = held.record.id.as_str();
+                Ok(hold::hold(&self.client, &instance, id, &published)?)
+            })
             .and_then(|()| held.save());
         if let Err(error) = done {
             held.record.endpoints.clear();
+            let _ = hold::release(&self.client, &instance, held.record.id.as_str());
             let _ = self.apply_networks(&instance, &networks, &others);
             let _ = self.client.remove_netnses(&[&key]);
             return Err(error);
@@ -226,7 +234,8 @@ impl Engine {
                 .iter()
                 .map(|port| Taken::by_container(&other.name, port))
         });
-        survey.taken.iter().cloned().chain(of_others).collect()
+        // What holds the ports of containers listens too: the container is who is told of.
+        of_others.chain(survey.taken.iter().cloned()).collect()
     }
 
     /// Takes a container out of its networks. The record is saved by whoever holds it, also when this fails: its processes
@@ -253,6 +262,7 @@ impl Engine {
             ),
             false => Ok(()),
         };
+        hold::release(&self.client, &instance, held.record.id.as_str())?;
         self.client.remove_netnses(&[&key])?;
         done
     }

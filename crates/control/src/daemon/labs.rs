@@ -129,6 +129,11 @@ impl Labs {
         }
     }
 
+    /// Where things are.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
     /// What went wrong at the start and must be known.
     pub fn notice(&self) -> Option<String> {
         self.notice.clone()
@@ -144,6 +149,11 @@ impl Labs {
             }
             Err(_) => true,
         })
+    }
+
+    /// All labs as they were shown last; nothing is looked at.
+    pub fn known(&self) -> Vec<Arc<LabView>> {
+        lock(&self.labs).values().map(|lab| lock(&lab.shown).clone()).collect()
     }
 
     /// All labs by name.

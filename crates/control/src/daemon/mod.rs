@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
@@ -23,6 +23,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use crate::api::{Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::containers::Keepers;
 use crate::paths::Paths;
 use labs::Labs;
 
@@ -31,6 +32,8 @@ pub const DAEMON: &str = "__daemon";
 
 /// How long a daemon without a running lab waits for requests before it ends.
 const IDLE: Duration = Duration::from_secs(60);
+/// How often containers are looked after.
+const LOOK: Duration = Duration::from_millis(100);
 /// The largest request, bytes: a cloud of 100,000 instances fits.
 const LARGEST_REQUEST: usize = 512 << 20;
 
@@ -125,12 +128,17 @@ impl Begun {
             }
         };
         let daemon = self.daemon.clone();
+        let ended = Arc::new(AtomicBool::new(false));
+        let keeping = keep_containers(self.daemon.labs.clone(), ended.clone());
         let result = runtime.block_on(async move {
             let listener = UnixListener::from_std(self.listener)?;
             report(&Start::Ready);
             tokio::spawn(daemon.clone().keep_time());
             axum::serve(listener, router(daemon.clone())).with_graceful_shutdown(daemon.asked_to_leave()).await
         });
+        ended.store(true, Ordering::Relaxed);
+        // What it has begun with a container it ends.
+        let _ = keeping.map(std::thread::JoinHandle::join);
         // Nobody may come for a while: what is gone shall not lie about.
         self.daemon.labs.finish();
         match result {
@@ -141,6 +149,19 @@ impl Begun {
             }
         }
     }
+}
+
+/// Looks after the containers of all labs, on a thread of its own: it waits for holders and disks.
+fn keep_containers(labs: Arc<Labs>, ended: Arc<AtomicBool>) -> Option<std::thread::JoinHandle<()>> {
+    let keep = move || {
+        let mut keepers = Keepers::new(labs.paths().clone());
+        while !ended.load(Ordering::Relaxed) {
+            keepers.tick(&labs.known());
+            std::thread::sleep(LOOK);
+        }
+    };
+    let started = std::thread::Builder::new().name("containers".into()).spawn(keep);
+    started.inspect_err(|error| eprintln!("looking after containers: {error}")).ok()
 }
 
 impl Daemon {

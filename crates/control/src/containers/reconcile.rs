@@ -1,0 +1,287 @@
+//! The containers that a lab file describes, made so: what is gone from the file goes, what is described differently is made
+//! anew, what does not run is started, each after those that it waits for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use container::Digest;
+use container::engine::record::{Declared, HealthStatus};
+use container::engine::{Engine, Error, Record, Removal, RestartPolicy, Status};
+use container::network::{DEFAULT_NETWORK, NetworkMode, NetworkOptions};
+use model::container::{ContainerSpec, Readiness};
+use model::{InstanceState, Model};
+
+use super::instance_names;
+use super::options::options;
+
+/// Between two looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Something that was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A container was made and started.
+    Created(String),
+    /// A container was made anew.
+    Replaced(String),
+    /// A container that did not run was started.
+    Started(String),
+    /// A container is gone.
+    Removed(String),
+    /// What was asked for and cannot be had here.
+    Warning(String),
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Step::Created(name) => write!(f, "+ container {name}"),
+            Step::Replaced(name) => write!(f, "~ container {name}: made anew"),
+            Step::Started(name) => write!(f, "~ container {name}: started"),
+            Step::Removed(name) => write!(f, "- container {name}"),
+            Step::Warning(text) => write!(f, "warning: {text}"),
+        }
+    }
+}
+
+/// One run of it.
+pub struct Reconcile<'a> {
+    /// The lab's engine.
+    pub engine: &'a Engine,
+    /// What the file says.
+    pub model: &'a Model,
+    /// The id of the image that a spec means, brought here where it is not.
+    pub image: &'a mut dyn FnMut(&str) -> Result<Digest, Error>,
+    /// Told of every step.
+    pub say: &'a mut dyn FnMut(Step),
+    /// When waiting ends.
+    pub deadline: Instant,
+}
+
+impl Reconcile<'_> {
+    /// Does it. Errors: what could not be done; what comes before it is done.
+    pub fn run(&mut self) -> Result<(), Error> {
+        self.volumes()?;
+        self.remove()?;
+        let names = instance_names(self.model);
+        for (id, specs) in &self.model.containers {
+            if self.model.instances.get(id).is_none_or(|instance| instance.state != InstanceState::Running) {
+                continue;
+            }
+            let key = linux::naming::instance_namespace(id);
+            let shown = names.get(&key).cloned().unwrap_or_else(|| id.to_string());
+            for name in order(specs) {
+                self.bring(&key, &shown, &name, &specs[&name])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn volumes(&self) -> Result<(), Error> {
+        if self.model.volumes.is_empty() {
+            return Ok(());
+        }
+        let lock = self.engine.volumes.lock()?;
+        for (name, volume) in &self.model.volumes {
+            self.engine.volumes.ensure(&lock, Some(name), &volume.labels)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what the file has no more, and everything in instances that are no more.
+    fn remove(&mut self) -> Result<(), Error> {
+        let names = instance_names(self.model);
+        let is_there = |key: &String| {
+            self.model.instances.values().any(|instance| {
+                instance.state != InstanceState::Terminated && linux::naming::instance_namespace(&instance.id) == *key
+            })
+        };
+        let is_wanted = |record: &Record| {
+            let Some(declared) = &record.declared else { return true };
+            let specs = self.model.containers.iter().find(|(id, _)| linux::naming::instance_namespace(id) == record.instance);
+            specs.is_some_and(|(_, specs)| specs.contains_key(&declared.name))
+        };
+        let gone: Vec<Record> =
+            self.engine.folder.list()?.into_iter().filter(|record| !is_there(&record.instance) || !is_wanted(record)).collect();
+        for record in gone {
+            self.take_away(&record)?;
+            let shown = names.get(&record.instance).map_or_else(|| record.name.clone(), |instance| format!("{instance}/{}", record.name));
+            (self.say)(Step::Removed(shown));
+        }
+        Ok(())
+    }
+
+    fn take_away(&self, record: &Record) -> Result<(), Error> {
+        self.engine.stop(&record.id, None, None)?;
+        match self.engine.remove(&record.id, Removal { force: true, volumes: true }) {
+            Err(Error::NoContainer(_)) => Ok(()),
+            done => done,
+        }
+    }
+
+    fn bring(&mut self, key: &str, instance: &str, name: &str, spec: &ContainerSpec) -> Result<(), Error> {
+        let shown = format!("{instance}/{name}");
+        let image = (self.image)(&spec.image)?;
+        let mut options = options(name, &image.to_string(), spec);
+        let text = serde_json::to_string(&options).map_err(|e| Error::Conflict(format!("container {shown}: {e}")))?;
+        let digest = Digest::of(text.as_bytes()).to_string();
+        options.image.clone_from(&spec.image);
+        let all = self.engine.folder.list()?;
+        let known = all.into_iter().find(|record| record.instance == key && record.declared.as_ref().is_some_and(|d| d.name == name));
+        let is_new = known.is_none();
+        let record = match known {
+            Some(record) if record.declared.as_ref().is_some_and(|declared| declared.digest == digest) => {
+                let mut held = self.engine.folder.hold(&record.id)?;
+                self.engine.settle(&mut held)?;
+                let record = held.record.clone();
+                drop(held);
+                if record.state.status.is_alive() || record.state.status == Status::Restarting || is_done(&record) {
+                    return Ok(());
+                }
+                self.wait_for(key, instance, spec)?;
+                self.start(&record, &shown)?;
+                (self.say)(Step::Started(shown));
+                return Ok(());
+            }
+            other => {
+                if let Some(record) = other {
+                    self.take_away(&record)?;
+                }
+                self.networks(key, &options)?;
+                self.wait_for(key, instance, spec)?;
+                // The image by its id: a name may mean another one by the time it starts.
+                options.image = image.to_string();
+                let declared = Declared { name: name.to_owned(), digest };
+                let mut record = self.engine.create(key, options, Some(declared))?;
+                let mut held = self.engine.folder.hold(&record.id)?;
+                held.record.image.name.clone_from(&spec.image);
+                held.save()?;
+                record.image.name.clone_from(&spec.image);
+                record
+            }
+        };
+        self.start(&record, &shown)?;
+        (self.say)(if is_new { Step::Created(shown) } else { Step::Replaced(shown) });
+        Ok(())
+    }
+
+    fn start(&mut self, record: &Record, shown: &str) -> Result<(), Error> {
+        let started = self.engine.start(&record.id, sandbox::container::spec::Attach::default()).map_err(|error| match error {
+            Error::NotStarted { code, why } => Error::NotStarted { code, why: format!("container {shown}: {why}") },
+            other => other,
+        })?;
+        for warning in started.container.warnings {
+            (self.say)(Step::Warning(format!("container {shown}: {warning}")));
+        }
+        Ok(())
+    }
+
+    /// Networks that the file names are made where they are missing.
+    fn networks(&self, key: &str, options: &container::engine::Options) -> Result<(), Error> {
+        let NetworkMode::Bridge(first) = &options.network else { return Ok(()) };
+        let there: BTreeSet<String> = self.engine.networks(key)?.networks.into_keys().collect();
+        for name in std::iter::once(first).chain(&options.more_networks) {
+            if name != DEFAULT_NETWORK && !there.contains(name) {
+                self.engine.create_network(key, |id| NetworkOptions::new(name, id))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for those that come before.
+    fn wait_for(&self, key: &str, instance: &str, spec: &ContainerSpec) -> Result<(), Error> {
+        for (other, readiness) in &spec.depends_on {
+            self.wait_until(key, &format!("{instance}/{other}"), other, *readiness)?;
+        }
+        Ok(())
+    }
+
+    fn wait_until(&self, key: &str, shown: &str, name: &str, readiness: Readiness) -> Result<(), Error> {
+        loop {
+            let record = self.engine.find(name, Some(key))?;
+            match ready(&record, readiness) {
+                Ok(true) => return Ok(()),
+                Ok(false) if Instant::now() < self.deadline => std::thread::sleep(LOOK),
+                Ok(false) => return Err(Error::Conflict(format!("container {shown} is not {} in time", readiness.as_str()))),
+                Err(why) => return Err(Error::Conflict(format!("container {shown} {why}"))),
+            }
+        }
+    }
+
+    /// Waits until every container that says so is healthy.
+    pub fn wait_for_health(&self) -> Result<(), Error> {
+        let names = instance_names(self.model);
+        for record in self.engine.folder.list()?.iter().filter(|record| record.declared.is_some() && record.settings.health.is_some()) {
+            if is_done(record) {
+                continue;
+            }
+            let shown = names.get(&record.instance).map_or_else(|| record.name.clone(), |instance| format!("{instance}/{}", record.name));
+            self.wait_until(&record.instance, &shown, &record.name, Readiness::Healthy)?;
+        }
+        Ok(())
+    }
+}
+
+/// A job that did its work is not done again by the same file.
+fn is_done(record: &Record) -> bool {
+    let state = &record.state;
+    record.options.restart == RestartPolicy::No && state.status == Status::Exited && state.exit_code == 0 && !state.is_stopped
+}
+
+/// Whether a container is what others wait for; an error: it never will be.
+fn ready(record: &Record, readiness: Readiness) -> Result<bool, String> {
+    let state = &record.state;
+    let ended = format!("ended with {}", state.exit_code);
+    match readiness {
+        Readiness::Started => Ok(state.status.is_alive() || is_done(record)),
+        Readiness::Completed => match state.status {
+            Status::Exited if state.exit_code == 0 => Ok(true),
+            Status::Exited | Status::Dead => Err(ended),
+            _ => Ok(false),
+        },
+        Readiness::Healthy => match (&state.health, state.status) {
+            (_, Status::Exited | Status::Dead) => Err(ended),
+            (None, Status::Running) => Err("has no health check".into()),
+            (Some(health), Status::Running) if health.status == HealthStatus::Unhealthy => {
+                let said = health.log.last().map(|answer| answer.output.trim().to_owned()).unwrap_or_default();
+                Err(if said.is_empty() { "is unhealthy".into() } else { format!("is unhealthy: {said}") })
+            }
+            (Some(health), Status::Running) => Ok(health.status == HealthStatus::Healthy),
+            _ => Ok(false),
+        },
+    }
+}
+
+/// Names so that each comes after those that it waits for; a circle, which the model refuses, is cut.
+fn order(specs: &BTreeMap<String, ContainerSpec>) -> Vec<String> {
+    fn visit(name: &String, specs: &BTreeMap<String, ContainerSpec>, seen: &mut BTreeSet<String>, all: &mut Vec<String>) {
+        let Some(spec) = specs.get(name).filter(|_| seen.insert(name.clone())) else { return };
+        let shared = match &spec.network {
+            model::container::NetworkChoice::Container(other) => Some(other),
+            _ => None,
+        };
+        spec.depends_on.keys().chain(shared).for_each(|other| visit(other, specs, seen, all));
+        all.push(name.clone());
+    }
+    let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
+    specs.keys().for_each(|name| visit(name, specs, &mut seen, &mut all));
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::container::NetworkChoice;
+
+    #[test]
+    fn each_comes_after_those_it_waits_for() {
+        let spec = |others: &[&str]| ContainerSpec {
+            depends_on: others.iter().map(|other| ((*other).to_owned(), Readiness::Started)).collect(),
+            ..ContainerSpec::default()
+        };
+        let mut specs = BTreeMap::from([("a", spec(&["c"])), ("b", spec(&["a", "d"])), ("c", spec(&[])), ("d", spec(&["c"]))]);
+        specs.insert("0", ContainerSpec { network: NetworkChoice::Container("b".into()), ..ContainerSpec::default() });
+        let specs = specs.into_iter().map(|(name, spec)| (name.to_owned(), spec)).collect();
+        assert_eq!(order(&specs), ["c", "a", "d", "b", "0"]);
+    }
+}
