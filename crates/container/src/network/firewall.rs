@@ -443,7 +443,7 @@ fn frames(closed: &[&Network], members: &BTreeMap<&str, Vec<&Endpoint>>) -> Rule
             Verdict::Accept,
         )];
         for (from, to) in linked(members) {
-            for port in &to.exposed {
+            for port in to.exposed.iter().collect::<BTreeSet<_>>() {
                 let pair = |one: &Endpoint, other: &Endpoint| {
                     [
                         build::is(Load::SourceV4, &one.address.octets()),
@@ -495,16 +495,16 @@ fn frames(closed: &[&Network], members: &BTreeMap<&str, Vec<&Endpoint>>) -> Rule
     rules
 }
 
+/// Who is linked to whom, each pair once.
 fn linked<'a>(members: &[&'a Endpoint]) -> Vec<(&'a Endpoint, &'a Endpoint)> {
-    let mut pairs = Vec::new();
+    let mut pairs = BTreeMap::new();
     for from in members {
         for link in &from.links {
             let to = members.iter().find(|to| to.container == link.container);
-            pairs.extend(to.map(|to| (*from, *to)));
+            pairs.extend(to.map(|to| ((from.address, to.address), (*from, *to))));
         }
     }
-    pairs.dedup_by_key(|(from, to)| (from.address, to.address));
-    pairs
+    pairs.into_values().collect()
 }
 
 const FIRST: Reg = Reg(0);

@@ -64,6 +64,36 @@ fn what_was_flushed_comes_back() {
 }
 
 #[test]
+fn rules_that_stay_keep_what_they_have_counted() {
+    in_own_namespaces(
+        "lifecycle::rules_that_stay_keep_what_they_have_counted",
+        || {
+            let mut instance = Instance::with_docker0();
+            instance.connect("web", "bridge", &["8080:80"]);
+            instance.apply();
+            let web = instance.listen("web", "0.0.0.0:80");
+            assert!(instance.tcp("outside", "10.0.0.10:8080", &web).is_some());
+            let count = |instance: &Instance| {
+                let mut nft = instance.space(INSTANCE).socket(Protocol::Netfilter);
+                let table = Table::new(Family::Ip, TABLE);
+                let rules = dump::rules(&mut nft, &table, Some("publish")).unwrap();
+                let counts = rules.iter().filter_map(|rule| rule.count);
+                counts.map(|count| count.packets).collect::<Vec<_>>()
+            };
+            assert_eq!(count(&instance), [1], "the first packet of a connection");
+            // One before it and one behind it.
+            instance.connect("low", "bridge", &["7000:80"]);
+            instance.connect("high", "bridge", &["9000:80"]);
+            instance.apply();
+            assert_eq!(count(&instance), [0, 1, 0]);
+            instance.disconnect("low", "bridge");
+            instance.apply();
+            assert_eq!(count(&instance), [1, 0]);
+        },
+    );
+}
+
+#[test]
 fn a_device_that_went_comes_back() {
     in_own_namespaces("lifecycle::a_device_that_went_comes_back", || {
         let mut instance = busy();

@@ -2,7 +2,12 @@
 
 use std::net::IpAddr;
 
-use container::network::Link;
+use container::network::firewall::TABLE;
+use container::network::{Link, parse_exposed};
+use netlink::nft::{Family, Table, Transaction};
+use netlink::rtnl::link::{self, Ipv4Conf, LinkSpec, Target};
+use netlink::rtnl::route::{self, Route, RouteKind};
+use netlink::{Batch, Protocol};
 
 use crate::common::{in_own_namespaces, ip};
 use crate::instance::{Instance, datagram};
@@ -190,10 +195,15 @@ fn without_icc_only_published_ports_and_links_lead_to_a_neighbour() {
             instance.connect("app", "closed", &[]);
             let container = instance.endpoint("db").container.clone();
             let alias = "database".to_owned();
-            instance.endpoint("app").links = vec![Link { container, alias }];
-            instance.endpoint("db").exposed =
-                container::network::parse_exposed("5432/tcp").unwrap();
+            // Said twice, it is one link.
+            let link = Link { container, alias };
+            instance.endpoint("app").links = vec![link.clone(), link];
+            instance.endpoint("db").exposed = ["5432", "5432/tcp"]
+                .iter()
+                .flat_map(|text| parse_exposed(text).unwrap())
+                .collect();
             instance.apply();
+            assert!(instance.apply().is_unchanged());
             let at_web = instance.listen("web", "0.0.0.0:80");
             let at_db = instance.listen("db", "0.0.0.0:5432");
             let hidden = instance.listen("db", "0.0.0.0:22");
@@ -273,4 +283,41 @@ fn bridges_are_apart() {
             seen(&db.to_string())
         );
     });
+}
+
+#[test]
+fn a_container_does_not_reach_what_listens_on_the_instances_loopback() {
+    in_own_namespaces(
+        "reach::a_container_does_not_reach_what_listens_on_the_instances_loopback",
+        || {
+            let mut instance = Instance::with_docker0();
+            instance.connect("web", "bridge", &[]);
+            instance.apply();
+            // Somebody inside who sends 127.0.0.1 over the cable.
+            let mut inside = instance.space("web").socket(Protocol::Route);
+            let eth0 = link::get(&mut inside, Target::Name("eth0")).unwrap().index;
+            let mut batch = Batch::new();
+            let settings = LinkSpec {
+                ipv4: vec![(Ipv4Conf::RouteLocalnet, 1)],
+                ..LinkSpec::default()
+            };
+            link::change(&mut batch, Target::Index(eth0), &settings);
+            for net in ["127.0.0.1/32", "127.0.0.0/8"] {
+                let own = Route::new(route::LOCAL, net.parse().unwrap());
+                route::delete(&mut batch, &own.kind(RouteKind::Local));
+            }
+            let away = Route::new(route::MAIN, "127.0.0.0/8".parse().unwrap());
+            route::add(&mut batch, &away.via(ip("172.17.0.1")).device(eth0));
+            inside.execute(&batch).unwrap();
+            let private = instance.udp("i-1", "127.0.0.1:9000");
+            let client = instance.udp("web", "172.17.0.2:4000");
+            assert_eq!(datagram(&client, "127.0.0.1:9000", &private), None);
+            // It is the rule that keeps it away.
+            let mut nft = instance.space("i-1").socket(Protocol::Netfilter);
+            let mut open = Transaction::new();
+            open.flush_chain(&Table::new(Family::Ip, TABLE), "raw");
+            open.commit(&mut nft).unwrap();
+            assert!(datagram(&client, "127.0.0.1:9000", &private).is_some());
+        },
+    );
 }

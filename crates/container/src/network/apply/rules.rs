@@ -207,7 +207,7 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Changes what lies between the first and the last difference: rules that stay keep what they have counted.
+    /// Removes what is not planned and adds what is not there, in its place: rules that stay keep what they have counted.
     fn rules(
         &mut self,
         table: &Table,
@@ -216,20 +216,28 @@ impl<'a> Change<'a> {
         rules: &[Rule],
     ) -> std::result::Result<(), netlink::Error> {
         let planned: Vec<Vec<u8>> = rules.iter().map(Rule::user_data).collect();
-        let is_same = |((_, found), wanted): &(&(u64, Vec<u8>), &Vec<u8>)| found == *wanted;
-        let before = there.iter().zip(&planned).take_while(is_same).count();
-        let (old, new) = (&there[before..], &planned[before..]);
-        let pairs = old.iter().rev().zip(new.iter().rev());
-        let behind = pairs.take_while(is_same).count();
-        let (old, next) = old.split_at(old.len() - behind);
-        for (handle, _) in old {
-            self.transaction.delete_rule(table, chain, *handle);
+        let places: BTreeMap<&[u8], usize> = (0..)
+            .zip(&planned)
+            .map(|(place, rule)| (rule.as_slice(), place))
+            .collect();
+        // Handles of the rules that stay, by their place in the plan: those of them that are in its order.
+        let mut stays: BTreeMap<usize, u64> = BTreeMap::new();
+        for (handle, rule) in there {
+            let place = places.get(rule.as_slice()).copied();
+            let last = stays.last_key_value().map(|(last, _)| *last);
+            match place.filter(|place| last.is_none_or(|last| *place > last)) {
+                Some(place) => drop(stays.insert(place, *handle)),
+                None => {
+                    self.transaction.delete_rule(table, chain, *handle);
+                }
+            }
         }
-        let position = next
-            .first()
-            .map_or(Position::Last, |(handle, _)| Position::Before(*handle));
-        let new = rules.iter().zip(&planned).take(planned.len() - behind);
-        for (rule, user_data) in new.skip(before) {
+        for (place, (rule, user_data)) in rules.iter().zip(&planned).enumerate() {
+            if stays.contains_key(&place) {
+                continue;
+            }
+            let next = stays.range(place..).next();
+            let position = next.map_or(Position::Last, |(_, handle)| Position::Before(*handle));
             let expressions = &rule.expressions;
             self.transaction
                 .add_rule(table, chain, position, expressions, user_data);
