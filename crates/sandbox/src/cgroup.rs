@@ -86,6 +86,11 @@ impl Tree {
     pub(crate) fn take_instance(&self, key: &str, pid: i32, limits: &Limits) -> io::Result<()> {
         let directory = self.instance(key);
         make_directory(&directory)?;
+        self.limit(&directory, limits)?;
+        fs::write(directory.join("cgroup.procs"), pid.to_string())
+    }
+
+    fn limit(&self, directory: &Path, limits: &Limits) -> io::Result<()> {
         let has = |name: &str| self.controllers.iter().any(|one| one == name);
         let or_most =
             |value: Option<u64>| value.map_or("max".to_owned(), |value| value.to_string());
@@ -108,7 +113,15 @@ impl Tree {
                 format!("{} {PERIOD}", or_most(share)),
             )?;
         }
-        fs::write(directory.join("cgroup.procs"), pid.to_string())
+        Ok(())
+    }
+
+    /// Makes the directory of a container, with its limits.
+    pub(crate) fn make_container(&self, instance: &str, key: &str, limits: &Limits) -> io::Result<PathBuf> {
+        let directory = self.lab.join(format!("container.{}.{}", plain(instance), plain(key)));
+        make_directory(&directory)?;
+        self.limit(&directory, limits)?;
+        Ok(directory)
     }
 
     /// Lets go of an instance that has ended.
@@ -119,18 +132,13 @@ impl Tree {
 
     /// Keys hold what a file name must not; a name in the tree is for people who look at it.
     fn instance(&self, key: &str) -> PathBuf {
-        let name: String = key
-            .chars()
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || c == '-' {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect();
-        self.lab.join(format!("instance.{name}"))
+        self.lab.join(format!("instance.{}", plain(key)))
     }
+}
+
+fn plain(key: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    key.chars().map(allowed).collect()
 }
 
 /// Whether limits can be enforced. Changes nothing.

@@ -111,22 +111,27 @@ const TERMINAL_REQUESTS: [u32; 2] = [libc::TIOCSTI as u32, TIOCLINUX];
 const TIOCLINUX: u32 = 0x541c; // asm-generic/ioctls.h
 
 #[cfg(target_arch = "x86_64")]
-const ARCHITECTURE: u32 = 0xc000_003e; // AUDIT_ARCH_X86_64, linux/audit.h
+pub(crate) const ARCHITECTURE: u32 = 0xc000_003e; // AUDIT_ARCH_X86_64, linux/audit.h
 #[cfg(target_arch = "aarch64")]
-const ARCHITECTURE: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
+pub(crate) const ARCHITECTURE: u32 = 0xc000_00b7; // AUDIT_ARCH_AARCH64
 
 /// Offsets in `struct seccomp_data` (linux/seccomp.h). Arguments are 64 bits wide; both architectures are
 /// little-endian, so the offset of one is also that of its low half, which is all that the kernel looks at.
-const NUMBER: u32 = 0;
-const ARCH: u32 = 4;
-const ARGUMENT_0: u32 = 16;
+pub(crate) const NUMBER: u32 = 0;
+pub(crate) const ARCH: u32 = 4;
+pub(crate) const ARGUMENT_0: u32 = 16;
 const ARGUMENT_1: u32 = 24;
 
 /// Installs the filter for this process and everything it starts. The caller has `CAP_SYS_ADMIN` in its
 /// user namespace, as every command of an instance has before it becomes another user: so programs that
 /// change their user (`su`, `sudo`) still may. Returns false where this kernel has no filters.
 pub(crate) fn install(users: Users) -> io::Result<bool> {
-    let mut program = program(users);
+    install_program(program(users))
+}
+
+/// Adds a filter to those that this process has; of several the strictest answer counts. The caller has
+/// `CAP_SYS_ADMIN` in its user namespace, or has set no_new_privs.
+pub(crate) fn install_program(mut program: Vec<libc::sock_filter>) -> io::Result<bool> {
     let filter = libc::sock_fprog {
         len: program.len() as u16,
         filter: program.as_mut_ptr(),
@@ -224,36 +229,35 @@ fn program(users: Users) -> Vec<libc::sock_filter> {
     program
 }
 
-fn number(call: i64) -> u32 {
+pub(crate) fn number(call: i64) -> u32 {
     // System call numbers are small.
     call as u32
 }
 
-fn load(offset: u32) -> libc::sock_filter {
+pub(crate) fn load(offset: u32) -> libc::sock_filter {
     instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0)
 }
 
 /// Skips so many instructions when the value is `value`, or is not.
-fn jump_if_equal(value: u32, when_equal: u8, otherwise: u8) -> libc::sock_filter {
+pub(crate) fn jump_if_equal(value: u32, when_equal: u8, otherwise: u8) -> libc::sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     instruction(code, value, when_equal, otherwise)
 }
 
-#[cfg(target_arch = "x86_64")]
-fn jump_if_at_least(value: u32, when_so: u8, otherwise: u8) -> libc::sock_filter {
+pub(crate) fn jump_if_at_least(value: u32, when_so: u8, otherwise: u8) -> libc::sock_filter {
     let code = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
     instruction(code, value, when_so, otherwise)
 }
 
-fn refuse(errno: i32) -> libc::sock_filter {
+pub(crate) fn refuse(errno: i32) -> libc::sock_filter {
     answer(libc::SECCOMP_RET_ERRNO | errno.cast_unsigned())
 }
 
-fn answer(action: u32) -> libc::sock_filter {
+pub(crate) fn answer(action: u32) -> libc::sock_filter {
     instruction(libc::BPF_RET | libc::BPF_K, action, 0, 0)
 }
 
-fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+pub(crate) fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
     libc::sock_filter {
         code: code as u16,
         jt,
@@ -263,16 +267,19 @@ fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn run(architecture: u32, call: u32, arguments: [u32; 2]) -> u32 {
         run_for(Users::All, architecture, call, arguments)
     }
 
-    /// What the kernel makes of the program (linux/filter.h), for the four instructions it consists of.
     fn run_for(users: Users, architecture: u32, call: u32, arguments: [u32; 2]) -> u32 {
-        let program = program(users);
+        evaluate(&program(users), architecture, call, arguments)
+    }
+
+    /// What the kernel makes of a program (linux/filter.h), for the instructions that filters here consist of.
+    pub(crate) fn evaluate(program: &[libc::sock_filter], architecture: u32, call: u32, arguments: [u32; 2]) -> u32 {
         let (mut at, mut value) = (0, 0);
         loop {
             let step = program[at];
@@ -291,6 +298,10 @@ mod tests {
                 at += jump(value == step.k);
             } else if code == libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K {
                 at += jump(value >= step.k);
+            } else if code == libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K {
+                at += jump(value & step.k != 0);
+            } else if code == libc::BPF_JMP | libc::BPF_JA {
+                at += step.k as usize;
             } else {
                 assert_eq!(code, libc::BPF_RET | libc::BPF_K);
                 return step.k;

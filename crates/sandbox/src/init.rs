@@ -140,11 +140,10 @@ impl Init {
         match order {
             Order::Go { hostname, network } => {
                 self.hostname.clone_from(&hostname);
-                let event = match set_up(&hostname, network.as_ref()) {
-                    Ok(()) => Event::Ready,
-                    Err(fault) => Event::NotReady(fault),
-                };
-                self.tell(&event, Vec::new());
+                match set_up(&hostname, network.as_ref()).and_then(|()| own_processes()) {
+                    Ok(processes) => self.tell(&Event::Ready, vec![processes]),
+                    Err(fault) => self.tell(&Event::NotReady(fault), Vec::new()),
+                }
             }
             Order::Exec {
                 process,
@@ -243,6 +242,12 @@ fn set_up(hostname: &str, network: Option<&NetworkStart>) -> Result<(), Fault> {
         .map_err(Fault::os("closing init to its instance"))?;
     rustix::system::sethostname(hostname.as_bytes()).map_err(Fault::os("setting the host name"))?;
     network.map_or(Ok(()), set_up_network)
+}
+
+/// Its pid namespace, for the holder: nobody else may look it up any more.
+fn own_processes() -> Result<OwnedFd, Fault> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc/self/ns/pid", flags, Mode::empty()).map_err(Fault::os("opening a process namespace"))
 }
 
 /// `lo` and sysctls of the caller's network namespace.

@@ -6,7 +6,7 @@
 //! unpacked by a process that has an instance's ids. All labs of a user have the same.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -20,15 +20,21 @@ use crate::channel::{Channel, Received};
 use crate::entry::{OWNERS, SelfCommand};
 use crate::{disk, identity, sys};
 
-/// A command that starts this program again, with `arguments`, as root of the ids that instances have: what it makes
-/// belongs to the same users in every instance, and where more than root exists it may `chown`. Without subordinate
-/// ids only 0 exists, which is the launching user.
+/// A command that starts `program` with `arguments` as root of the ids that instances have: what it makes belongs to
+/// the same users in every instance, and where more than root exists it may `chown`. Without subordinate ids only 0
+/// exists, which is the launching user. `command` is the product's own, which makes the namespaces; for `program` it
+/// is usually the same ([`SelfCommand::program`]).
 ///
 /// `directory` exists; it is given to an instance's root, and is the working directory. Nothing else of the launching
 /// user can be relied on to be seen: pass what is to be read as standard input, and use relative paths.
-pub fn instance_ids<S: AsRef<OsStr>>(command: &SelfCommand, directory: &Path, arguments: &[S]) -> Command {
+pub fn instance_ids<S: AsRef<OsStr>>(
+    command: &SelfCommand,
+    directory: &Path,
+    program: &Path,
+    arguments: impl IntoIterator<Item = S>,
+) -> Command {
     let mut start = command.with(OWNERS);
-    start.arg(directory).arg(&command.program).args(&command.arguments).args(arguments);
+    start.arg(directory).arg(program).args(arguments);
     start
 }
 
@@ -49,15 +55,15 @@ pub(crate) fn main(arguments: &[OsString]) -> i32 {
 fn run(directory: &Path, program: &OsStr, arguments: &[OsString]) -> std::io::Result<i32> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(directory, flags, Mode::empty())?;
-    // By name, because the launching user need not be able to read it.
-    let program = std::fs::canonicalize(program)
-        .and_then(|path| Ok(rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?))?;
+    let name = Path::new(program).file_name().unwrap_or(program).to_owned();
+    // While it still is the launching user, who may be the only one to get there.
+    let program = rustix::fs::open(program, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     let (ours, theirs) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let (lab, ids) = (theirs.try_clone()?, ours);
     let Some(child) = sys::clone3(libc::CLONE_NEWUSER)? else {
         drop(ids);
-        sys::child(|| inside(Channel::new(lab), opened.as_fd(), program.as_fd(), arguments));
+        sys::child(|| inside(Channel::new(lab), opened.as_fd(), (program.as_fd(), &name), arguments));
     };
     drop((lab, theirs));
     let mut channel = Channel::new(ids);
@@ -75,8 +81,8 @@ fn run(directory: &Path, program: &OsStr, arguments: &[OsString]) -> std::io::Re
 /// In the lab's user namespace: gives the directory away and makes the instance's.
 fn inside(
     mut channel: Channel,
-    directory: std::os::fd::BorrowedFd<'_>,
-    program: std::os::fd::BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
+    program: (BorrowedFd<'_>, &OsStr),
     arguments: &[OsString],
 ) -> i32 {
     let ids = match channel.receive() {
@@ -99,9 +105,9 @@ fn inside(
 }
 
 /// `None` in the process that is the instance's root; its exit code in the other.
-fn become_instance(ids: u32, directory: std::os::fd::BorrowedFd<'_>) -> std::io::Result<Option<i32>> {
+fn become_instance(ids: u32, directory: BorrowedFd<'_>) -> std::io::Result<Option<i32>> {
     let owner = disk::owner(ids);
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&directory));
+    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
     // Through the descriptor, and itself: it was opened as a directory.
     std::os::unix::fs::chown(path, Some(owner), Some(owner))?;
     let (ours, theirs) =
@@ -137,7 +143,6 @@ fn become_instance(ids: u32, directory: std::os::fd::BorrowedFd<'_>) -> std::io:
     Ok(Some(status.map_or(125, |(_, status)| crate::init::exit_status(status).shell_code())))
 }
 
-fn execute(program: std::os::fd::BorrowedFd<'_>, arguments: &[OsString]) -> std::io::Error {
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&program));
-    Command::new(path).arg0("vpclab").args(arguments).exec()
+fn execute((program, name): (BorrowedFd<'_>, &OsStr), arguments: &[OsString]) -> std::io::Error {
+    Command::new(format!("/proc/self/fd/{}", program.as_raw_fd())).arg0(name).args(arguments).exec()
 }

@@ -311,6 +311,7 @@ pub(crate) struct HostView {
 /// Init to holder.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Event {
+    /// Carries its pid namespace.
     Ready,
     NotReady(Fault),
     /// Carries the terminal's master where one was asked for. `pid` is in the instance's namespace.

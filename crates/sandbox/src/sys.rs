@@ -1,7 +1,7 @@
 //! System calls that neither std nor rustix offers safely. Nothing here decides anything.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
@@ -414,6 +414,113 @@ pub(crate) fn restrict_mount(target: &std::path::Path, attributes_set: u64) -> i
     } else {
         Ok(())
     }
+}
+
+/// Sets and clears `MOUNT_ATTR_…` of the mount that `mount` leads to, of those below it if `recursive`; a propagation
+/// (`MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`; 0: as it is) with them.
+pub(crate) fn change_mount(mount: BorrowedFd<'_>, attributes_set: u64, propagation: u64, recursive: bool) -> io::Result<()> {
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // JUSTIFICATION: as above.
+    // SAFETY: an empty C string and an initialised mount_attr of the size given, both of which outlive the call.
+    let result = unsafe {
+        let mut attributes: libc::mount_attr = std::mem::zeroed();
+        attributes.attr_set = attributes_set;
+        attributes.propagation = propagation;
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw mut attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// In a fresh child: of all descriptors only these and the three standard ones stay, as 3, 4, …, closed on exec. The
+/// parent's copies have no owner here any more.
+pub(crate) fn keep_only(descriptors: Vec<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
+    let first_free = 3 + descriptors.len() as RawFd;
+    let mut lifted = Vec::with_capacity(descriptors.len());
+    for descriptor in descriptors {
+        lifted.push(rustix::io::fcntl_dupfd_cloexec(&descriptor, first_free)?.into_raw_fd());
+        let _ = descriptor.into_raw_fd();
+    }
+    let mut kept = Vec::with_capacity(lifted.len());
+    for (number, from) in (3..).zip(lifted) {
+        // JUSTIFICATION: as for `install`; the flag keeps it from the programs that follow.
+        // SAFETY: the numbers from 3 up belonged to owners that were given up above or live in the parent.
+        unsafe {
+            if libc::dup3(from, number, libc::O_CLOEXEC) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            kept.push(OwnedFd::from_raw_fd(number));
+        }
+    }
+    close_from(first_free);
+    Ok(kept)
+}
+
+/// Becomes another program. Returns only why not.
+pub(crate) fn execute(path: &std::ffi::CStr, arguments: &[std::ffi::CString], environment: &[std::ffi::CString]) -> io::Error {
+    let pointers = |strings: &[std::ffi::CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (arguments, environment) = (pointers(arguments), pointers(environment));
+    // JUSTIFICATION: std sorts the environment and has a search of its own.
+    // SAFETY: both arrays end with a null pointer and point to C strings that outlive the call.
+    unsafe { libc::execve(path.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Gives up a capability for good, for this process and all that it starts. Errors: `EINVAL` for a number that this
+/// kernel has not.
+pub(crate) fn drop_from_bounding_set(capability: i32) -> io::Result<()> {
+    // JUSTIFICATION: rustix takes only capabilities that it knows.
+    // SAFETY: no memory effects.
+    if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Effective and permitted capabilities; none is inheritable or ambient.
+pub(crate) fn set_capabilities(bits: u64) -> io::Result<()> {
+    const VERSION_3: u32 = 0x2008_0522; // _LINUX_CAPABILITY_VERSION_3, linux/capability.h
+    let header = [VERSION_3, 0];
+    let (low, high) = (bits as u32, (bits >> 32) as u32);
+    let data = [low, low, 0, high, high, 0];
+    // JUSTIFICATION: rustix takes only capabilities that it knows.
+    // SAFETY: the header and two `struct __user_cap_data_struct` (effective, permitted, inheritable), as version 3 wants.
+    if unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), data.as_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // JUSTIFICATION: as above. SAFETY: no memory effects. A kernel before 4.3 has no ambient ones to clear.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    Ok(())
+}
+
+/// Sends a signal to every process of this pid namespace but its first, from a process that was put into it.
+pub(crate) fn kill_all_others(signal: i32) {
+    // JUSTIFICATION: rustix refuses pid -1.
+    // SAFETY: no memory effects. A process without a parent that is not the first was put into a namespace of ours from
+    // above, so it reaches nothing else.
+    unsafe {
+        if libc::getpid() > 1 && libc::getppid() == 0 {
+            libc::kill(-1, signal);
+        }
+    }
+}
+
+/// Sends any signal through a pidfd.
+pub(crate) fn kill_by_descriptor(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // JUSTIFICATION: rustix's typed signals leave out real-time ones.
+    // SAFETY: a null siginfo asks for that of kill.
+    let result = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<libc::siginfo_t>(), 0u32)
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Puts `name` where this process's arguments stand, and calls it so: in an instance nobody needs to read how the holder

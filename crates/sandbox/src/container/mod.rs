@@ -1,13 +1,28 @@
 //! Containers: processes with their own root file system inside an instance.
 //!
-//! Start reading at [`spec`] (what a container is) and [`client`] (what callers do with one). The holder starts a
-//! *shim* for each, a fork of itself that is a process of the instance; the shim makes the container's first process,
-//! keeps its streams, log and exit code, and runs commands in it, whoever is connected to the holder.
+//! Start reading at [`spec`] (what a container is) and `client` (what callers do with one). The holder starts a
+//! *shim* for each, a fork of itself that is a process of the instance; the shim makes the container's first process
+//! (`birth`, `root`, `program`), keeps its streams, log and exit code, and runs commands in it (`exec`), whoever is
+//! connected to the holder.
 
+mod birth;
 mod capability;
 mod client;
+mod copy_up;
+mod exec;
+mod first;
+mod log;
 mod message;
+mod mount;
+mod privilege;
+mod profile;
+mod program;
+mod root;
+pub(crate) mod shim;
 pub mod spec;
+mod streams;
+mod target;
+mod users;
 
 pub use capability::CapabilitySet;
 pub use client::ContainerExit;

@@ -14,6 +14,7 @@ use rustix::process::Pid;
 use rustix::thread::LinkNameSpaceType;
 
 use super::namespaces::{Namespace, open};
+use super::processes::Parent;
 use super::{Caller, Holder, Outcome};
 use crate::channel::{Channel, Received};
 use crate::error::Fault;
@@ -35,6 +36,8 @@ pub(super) struct Instance {
     token: u64,
     channel: Channel,
     hostname: String,
+    /// Its pid namespace, once it is ready.
+    processes: Option<OwnedFd>,
     /// Present until the first command.
     root: Option<Box<RootSpec>>,
 }
@@ -52,6 +55,10 @@ pub(super) struct Instances {
 struct Stop {
     caller: Caller,
     keys: BTreeSet<String>,
+    /// Those of them whose containers are to end before they are told themselves.
+    containers_first: BTreeSet<String>,
+    /// When patience with those containers ends.
+    containers_deadline: Option<Instant>,
     /// When patience ends; `None` once it has.
     deadline: Option<Instant>,
 }
@@ -65,6 +72,14 @@ impl Instances {
         self.running.contains_key(key)
     }
 
+    /// The pid namespace of a running instance.
+    pub(super) fn processes(&self, key: &str) -> Result<&OwnedFd, Fault> {
+        let instance = self.running.get(key);
+        instance
+            .and_then(|instance| instance.processes.as_ref())
+            .ok_or_else(|| Fault::not_found(format!("running instance {key}")))
+    }
+
     pub(super) fn list(&self) -> Vec<InstanceStatus> {
         let status = |(key, instance): (&String, &Instance)| InstanceStatus {
             key: key.clone(),
@@ -76,7 +91,37 @@ impl Instances {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.stops.iter().filter_map(|stop| stop.deadline).min()
+        self.stops.iter().flat_map(|stop| [stop.deadline, stop.containers_deadline]).flatten().min()
+    }
+
+    /// Whether somebody waits for its end.
+    pub(super) fn is_stopping(&self, key: &str) -> bool {
+        self.stops.iter().any(|stop| stop.keys.contains(key))
+    }
+
+    /// Instances whose containers have had their time.
+    pub(super) fn out_of_patience_with_containers(&mut self) -> BTreeSet<String> {
+        let now = Instant::now();
+        let mut found = BTreeSet::new();
+        for stop in &mut self.stops {
+            if stop.containers_deadline.is_some_and(|deadline| deadline <= now) {
+                stop.containers_deadline = None;
+                found.extend(stop.containers_first.iter().cloned());
+            }
+        }
+        found
+    }
+
+    /// The last container of an instance has ended: now its own programs are told, if that is wanted.
+    pub(super) fn containers_ended(&mut self, key: &str) {
+        let mut waiting = false;
+        for stop in &mut self.stops {
+            waiting |= stop.containers_first.remove(key);
+        }
+        if let Some(instance) = self.running.get(key).filter(|_| waiting) {
+            // Not yet reaped, so the number is still its own.
+            let _ = sys::kill(instance.pid, libc::SIGTERM, false);
+        }
     }
 
     pub(super) fn enforce_deadlines(&mut self) {
@@ -273,6 +318,7 @@ impl Holder {
             token,
             channel,
             hostname: spec.hostname,
+            processes: None,
             root: Some(Box::new(spec.root)),
         };
         self.instances.by_token.insert(token, spec.key.clone());
@@ -335,7 +381,10 @@ impl Holder {
                 .map_err(Fault::os("hearing an init"))?
             {
                 Received::Message(message) => match serde_json::from_slice(&message.payload) {
-                    Ok(Event::Ready) => return Ok(()),
+                    Ok(Event::Ready) => {
+                        instance.processes = message.descriptors.into_iter().next();
+                        return Ok(());
+                    }
                     Ok(Event::NotReady(fault)) => return Err(fault),
                     _ => return Err(gone()),
                 },
@@ -364,17 +413,27 @@ impl Holder {
         } else {
             libc::SIGTERM
         };
+        let containers_first = match grace_milliseconds {
+            0 => BTreeSet::new(),
+            _ => self.ask_containers_to_end(&keys),
+        };
         for instance in keys
             .iter()
+            .filter(|key| !containers_first.contains(*key))
             .filter_map(|key| self.instances.running.get(key))
         {
             // Not yet reaped, so the number is still its own.
             let _ = sys::kill(instance.pid, signal, false);
         }
-        let deadline = Instant::now().checked_add(Duration::from_millis(grace_milliseconds));
+        let after = |milliseconds| Instant::now().checked_add(Duration::from_millis(milliseconds));
+        let deadline = after(grace_milliseconds);
+        // A quarter is left for the instance's own programs.
+        let containers_deadline = after(grace_milliseconds / 4 * 3).filter(|_| !containers_first.is_empty());
         self.instances.stops.push(Stop {
             caller,
             keys,
+            containers_first,
+            containers_deadline,
             deadline: deadline.filter(|_| grace_milliseconds > 0),
         });
         Outcome::Later
@@ -448,7 +507,7 @@ impl Holder {
         if let Some(tree) = &self.cgroup {
             tree.forget_instance(&key);
         }
-        for caller in self.processes.instance_ended(&key) {
+        for caller in self.processes.place_ended(Parent::Init, &key) {
             let fault = Fault::invalid(format!("instance {key} ended before the command started"));
             self.server
                 .answer(caller, &Answer::Refused(fault), Vec::new());
@@ -469,7 +528,7 @@ impl Holder {
 }
 
 /// The holder's end does not block; the init's does.
-fn channel_pair() -> Result<(OwnedFd, OwnedFd), Fault> {
+pub(super) fn channel_pair() -> Result<(OwnedFd, OwnedFd), Fault> {
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
         SocketType::SEQPACKET,

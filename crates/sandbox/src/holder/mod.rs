@@ -4,6 +4,7 @@
 //! commands by number, sockets by name. Nothing inside can end it but [`Request::Shutdown`]; when it
 //! ends, the kernel ends everything in its pid namespace.
 
+mod containers;
 mod disks;
 mod instances;
 mod namespaces;
@@ -26,6 +27,7 @@ use crate::launch::Report;
 use crate::protocol::{Answer, NetworkStart, Pong, Request, Stats, VERSION};
 use crate::{capabilities, init, root, sys};
 
+use containers::Containers;
 use instances::Instances;
 use namespaces::Namespaces;
 use processes::Processes;
@@ -68,6 +70,7 @@ struct Holder {
     server: server::Server,
     namespaces: Namespaces,
     instances: Instances,
+    containers: Containers,
     processes: Processes,
     kept: BTreeMap<String, OwnedFd>,
     cgroup: Option<Tree>,
@@ -111,6 +114,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
             server: server::Server::new(listener)?,
             namespaces: Namespaces::new()?,
             instances: Instances::default(),
+            containers: Containers::default(),
             processes: Processes::new(limit),
             kept: BTreeMap::new(),
             cgroup,
@@ -286,19 +290,25 @@ impl Holder {
                 done()
             }
             Request::ListKept => answer(Answer::Names(self.kept.keys().cloned().collect())),
-            Request::CreateContainerNamespace { .. }
-            | Request::StartContainer { .. }
-            | Request::ListContainers
-            | Request::ContainerStatus { .. }
-            | Request::WaitContainer { .. }
-            | Request::SignalContainer { .. }
-            | Request::PauseContainer { .. }
-            | Request::ResizeContainer { .. }
-            | Request::AttachContainer { .. }
-            | Request::ExecInContainer { .. }
-            | Request::WriteContainerFile { .. }
-            | Request::ContainerProcesses { .. }
-            | Request::RemoveContainer { .. } => Err(Fault::invalid("containers do not start yet")),
+            Request::CreateContainerNamespace { key, instance, ipv6 } => {
+                self.create_container_namespace(key, &instance, ipv6).and_then(|()| done())
+            }
+            Request::StartContainer { spec, attach } => self.start_container(spec, attach, caller),
+            Request::ListContainers => answer(Answer::Containers(self.containers.list())),
+            Request::ContainerStatus { key } => answer(Answer::Containers(vec![self.containers.status(&key)?])),
+            Request::WaitContainer { key } => self.containers.wait(&key),
+            Request::SignalContainer { key, signal } => self.signal_container(&key, signal).and_then(|()| done()),
+            Request::PauseContainer { key, pause } => self.pause_container(&key, pause, caller),
+            Request::ResizeContainer { key, rows, columns } => self.resize_container(&key, rows, columns, caller),
+            Request::AttachContainer { key, attach } => self.attach_container(&key, attach),
+            Request::ExecInContainer { key, spec, stdio } => {
+                self.exec_in_container(&key, spec, stdio, descriptors, caller)
+            }
+            Request::WriteContainerFile { key, path, content } => {
+                self.write_container_file(&key, path, content, caller)
+            }
+            Request::ContainerProcesses { key } => answer(Answer::Pids(self.containers.processes(&key)?)),
+            Request::RemoveContainer { key } => self.remove_container(&key).and_then(|()| done()),
             Request::EndWithCaller => {
                 self.owner = Some(caller.client);
                 done()

@@ -17,10 +17,20 @@ use crate::sys;
 /// Ended commands that can still be asked about.
 const REMEMBERED: usize = 1024;
 
+/// Whose child a command is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parent {
+    /// The init of the instance of that key.
+    Init,
+    /// The holder itself (`run`).
+    Holder,
+    /// The shim of the container of that key.
+    Shim,
+}
+
 struct Entry {
     status: ProcessStatus,
-    /// A child of the holder itself (`run`), by its pid.
-    direct: bool,
+    parent: Parent,
     /// Gets the answer when it has started.
     pending: Option<Caller>,
     /// Ended with this client's connection.
@@ -62,19 +72,26 @@ impl Processes {
             .collect()
     }
 
-    fn add(&mut self, key: &str, spec: &ExecSpec, direct: bool, caller: Caller) -> u64 {
+    pub(super) fn add(
+        &mut self,
+        key: &str,
+        argv: Vec<String>,
+        parent: Parent,
+        bound: bool,
+        caller: Caller,
+    ) -> u64 {
         self.last += 1;
         let status = ProcessStatus {
             process: self.last,
             key: key.to_owned(),
             pid: 0,
-            argv: spec.argv.clone(),
+            argv,
             status: None,
         };
-        let bound_to = spec.kill_on_disconnect.then_some(caller.client);
+        let bound_to = bound.then_some(caller.client);
         let entry = Entry {
             status,
-            direct,
+            parent,
             pending: Some(caller),
             bound_to,
             waiting: Vec::new(),
@@ -93,7 +110,7 @@ impl Processes {
         let entry = self.all.get_mut(&process)?;
         let caller = entry.pending.take()?;
         entry.status.pid = pid;
-        match exit_pipe(entry) {
+        match exit_pipe(entry.status.status, &mut entry.waiting) {
             Ok(read) => {
                 let descriptors = std::iter::once(read).chain(terminal).collect();
                 Some((caller, Answer::Started { process, pid }, descriptors))
@@ -114,7 +131,7 @@ impl Processes {
             .get_mut(&process)
             .filter(|entry| entry.pending.is_none())
             .ok_or_else(|| Fault::not_found(format!("process {process}")))?;
-        let read = exit_pipe(entry)?;
+        let read = exit_pipe(entry.status.status, &mut entry.waiting)?;
         Ok(Outcome::WithDescriptors(
             Answer::Started {
                 process,
@@ -132,10 +149,7 @@ impl Processes {
             return;
         }
         entry.status.status = Some(status);
-        for pipe in entry.waiting.drain(..) {
-            // A reader that went away wants no answer; a fresh pipe has room for eight bytes.
-            let _ = rustix::io::write(&pipe, &status.to_bytes());
-        }
+        settle(&mut entry.waiting, status);
         self.ended.push_back(process);
         if self.ended.len() > REMEMBERED
             && let Some(oldest) = self.ended.pop_front()
@@ -148,19 +162,21 @@ impl Processes {
         let found = self
             .all
             .values()
-            .find(|entry| entry.direct && entry.status.pid == pid && entry.status.status.is_none());
+            .find(|entry| {
+                entry.parent == Parent::Holder && entry.status.pid == pid && entry.status.status.is_none()
+            });
         if let Some(process) = found.map(|entry| entry.status.process) {
             self.ended(process, status);
         }
     }
 
-    /// The kernel ended all commands of an instance; who waits for one to start.
-    pub(super) fn instance_ended(&mut self, key: &str) -> Vec<Caller> {
+    /// The kernel ended all commands of an instance or container; who waits for one to start.
+    pub(super) fn place_ended(&mut self, parent: Parent, key: &str) -> Vec<Caller> {
         let affected: Vec<u64> = self
             .all
             .values()
             .filter(|entry| {
-                !entry.direct && entry.status.key == key && entry.status.status.is_none()
+                entry.parent == parent && entry.status.key == key && entry.status.status.is_none()
             })
             .map(|entry| entry.status.process)
             .collect();
@@ -191,18 +207,26 @@ impl Processes {
     }
 }
 
+/// Tells those who wait.
+pub(super) fn settle(waiting: &mut Vec<OwnedFd>, status: ExitStatus) {
+    for pipe in waiting.drain(..) {
+        // A reader that went away wants no answer; a fresh pipe has room for eight bytes.
+        let _ = rustix::io::write(&pipe, &status.to_bytes());
+    }
+}
+
 /// A pipe that will carry the status, or already does.
-fn exit_pipe(entry: &mut Entry) -> Result<OwnedFd, Fault> {
+pub(super) fn exit_pipe(status: Option<ExitStatus>, waiting: &mut Vec<OwnedFd>) -> Result<OwnedFd, Fault> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)
         .map_err(Fault::os("making an exit pipe"))?;
     // The caller may block on its end.
     rustix::io::ioctl_fionbio(&read, false).map_err(Fault::os("making an exit pipe"))?;
-    match entry.status.status {
+    match status {
         Some(status) => {
             rustix::io::write(&write, &status.to_bytes())
                 .map_err(Fault::os("filling an exit pipe"))?;
         }
-        None => entry.waiting.push(write),
+        None => waiting.push(write),
     }
     Ok(read)
 }
@@ -227,7 +251,7 @@ impl Holder {
                 descriptors.len()
             )));
         }
-        let process = self.processes.add(key, &spec, false, caller);
+        let process = self.processes.add(key, spec.argv.clone(), Parent::Init, spec.kill_on_disconnect, caller);
         let order = |root| Order::Exec {
             process,
             spec,
@@ -278,7 +302,7 @@ impl Holder {
             descriptor_limit: None,
             filtered: None,
         })?;
-        let process = self.processes.add(key, &spec, true, caller);
+        let process = self.processes.add(key, spec.argv.clone(), Parent::Holder, spec.kill_on_disconnect, caller);
         match self
             .processes
             .started(process, pid.as_raw_pid(), Vec::new())
@@ -299,11 +323,14 @@ impl Holder {
         if !(1..=64).contains(&signal) {
             return Err(Fault::invalid(format!("signal {signal}: not 1 to 64")));
         }
-        if entry.direct {
+        if entry.parent == Parent::Holder {
             return sys::kill(entry.status.pid, signal, true)
                 .map_err(Fault::os("sending a signal"));
         }
         let key = entry.status.key.clone();
+        if entry.parent == Parent::Shim {
+            return self.signal_in_container(&key, process, signal);
+        }
         match self.order(
             &key,
             false,

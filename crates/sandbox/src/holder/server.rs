@@ -145,12 +145,14 @@ impl Holder {
                     token if self.server.clients.contains_key(&token) => {
                         self.hear_client(token, flags)
                     }
+                    token if self.containers.knows(token) => self.hear_shim(token, flags),
                     token => self.hear_init(token, flags),
                 }
                 if self.ending {
                     break;
                 }
             }
+            self.end_late_containers();
             self.instances.enforce_deadlines();
         }
         Ok(())
@@ -259,7 +261,7 @@ impl Holder {
             rustix::process::wait(rustix::process::WaitOptions::NOHANG)
         {
             let pid = pid.as_raw_pid();
-            if !self.init_ended(pid) {
+            if !self.init_ended(pid) && !self.shim_ended(pid) {
                 self.processes
                     .child_ended(pid, crate::init::exit_status(status));
             }

@@ -32,7 +32,7 @@ pub(crate) use mount::{mount_overlay, mount_proc, mount_tmpfs};
 use mount::{mount_disk, mount_sys};
 
 /// Directories that a mount may cover for a moment; the first that exists is used.
-const STAGES: [&str; 5] = ["/mnt", "/srv", "/media", "/tmp", "/sys"];
+pub(crate) const STAGES: [&str; 5] = ["/mnt", "/srv", "/media", "/tmp", "/sys"];
 const TOOLS: &str = "/run/vpclab";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -181,7 +181,7 @@ fn check_paths(order: &RootOrder) -> Result<(), Fault> {
 }
 
 /// From the launching user (who may open the sources) to root of the instance (who owns what is new).
-fn become_root() -> io::Result<()> {
+pub(crate) fn become_root() -> io::Result<()> {
     // Denied without subordinate ids: see `exec::become_user`.
     let _ = rustix::thread::set_thread_groups(&[]);
     let (gid, uid) = (Gid::ROOT, Uid::ROOT);

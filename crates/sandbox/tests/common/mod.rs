@@ -1,6 +1,8 @@
 //! A lab of its own for each test, ended with the test whatever happens.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub mod pod;
+
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
