@@ -20,18 +20,25 @@ use crate::channel::{Channel, Received};
 use crate::entry::{OWNERS, SelfCommand};
 use crate::{disk, identity, sys};
 
+/// A command that starts this program again, with `arguments`, as root of the ids that instances have: see
+/// [`program_with_instance_ids`].
+pub fn instance_ids<S: AsRef<OsStr>>(command: &SelfCommand, directory: &Path, arguments: &[S]) -> Command {
+    let own = command.arguments.iter().map(OsString::as_os_str);
+    let all: Vec<&OsStr> = own.chain(arguments.iter().map(AsRef::as_ref)).collect();
+    program_with_instance_ids(command, directory, &command.program, &all)
+}
+
 /// A command that starts `program` with `arguments` as root of the ids that instances have: what it makes belongs to
 /// the same users in every instance, and where more than root exists it may `chown`. Without subordinate ids only 0
-/// exists, which is the launching user. `command` is the product's own, which makes the namespaces; for `program` it
-/// is usually the same ([`SelfCommand::program`]).
+/// exists, which is the launching user. `command` is the product's own, which makes the namespaces.
 ///
 /// `directory` exists; it is given to an instance's root, and is the working directory. Nothing else of the launching
 /// user can be relied on to be seen: pass what is to be read as standard input, and use relative paths.
-pub fn instance_ids<S: AsRef<OsStr>>(
+pub fn program_with_instance_ids<S: AsRef<OsStr>>(
     command: &SelfCommand,
     directory: &Path,
     program: &Path,
-    arguments: impl IntoIterator<Item = S>,
+    arguments: &[S],
 ) -> Command {
     let mut start = command.with(OWNERS);
     start.arg(directory).arg(program).args(arguments);

@@ -42,7 +42,7 @@ impl Pod {
              printf 'root:x:0:\\nann:x:1000:\\nwheel:x:10:ann\\n' > etc/group; echo image > etc/which;"
         );
         let script = format!("set -e; {} {line}", if name == "image" { &programs } else { "" });
-        let status = sandbox::instance_ids(&SelfCommand::current().unwrap(), &layer, Path::new("/bin/sh"), ["-c", &script])
+        let status = sandbox::program_with_instance_ids(&SelfCommand::current().unwrap(), &layer, Path::new("/bin/sh"), &["-c", &script])
             .status()
             .unwrap();
         assert!(status.success(), "{status}");
