@@ -58,6 +58,9 @@ pub struct Fabric {
     pub outside: Table<OutsideIndex, OutsideHost>,
     /// Every public IPv4 address in use, with the private address it stands for (IGW-2).
     pub public_addresses: BTreeMap<Ipv4Addr, PublicMapping>,
+    /// The interfaces of all VPCs by private IPv4 and IPv6 address; of several VPCs with one address, the first by id.
+    #[serde(skip)]
+    pub(crate) held: Vec<(IpAddr, InterfaceIndex)>,
     /// Public addresses that stand for `internet`, sorted; see [`Fabric::representatives`].
     pub(crate) witnesses: Vec<Ipv4Addr>,
     /// The one of them that nothing speaks of in particular.

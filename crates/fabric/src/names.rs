@@ -118,8 +118,9 @@ impl Fabric {
         {
             return Some(Entity::Interface(mapping.interface));
         }
-        let held = self.vpcs.values().find_map(|vpc| vpc.addresses.get(&address));
-        held.map(|i| Entity::Interface(*i)).or_else(|| self.outside_host(address).map(Entity::Outside))
+        let held = self.held.binary_search_by_key(&address, |(held, _)| *held).ok();
+        let holder = held.map(|place| Entity::Interface(self.held[place].1));
+        holder.or_else(|| self.outside_host(address).map(Entity::Outside))
     }
 
     /// The named place that has an address.

@@ -211,6 +211,31 @@ fn things_are_found_by_name_id_and_address() {
 }
 
 #[test]
+fn of_several_vpcs_with_one_address_the_first_by_id_is_found() {
+    let mut world = World::t3();
+    let mut add = |vpc: &str, address: &str| {
+        let (subnet, group, name) = (format!("{vpc}-s"), format!("{vpc}-g"), format!("{vpc}-i"));
+        world.vpc(vpc, "10.0.0.0/16");
+        world.table(vpc, vpc);
+        world.subnet(&subnet, vpc, "10.0.0.0/24", vpc);
+        world.group(&group, vpc, &[]);
+        world.instance(&name, &subnet, address, &group);
+        let fabric = Fabric::compile(&world.model);
+        // As reading every VPC's table in turn finds it, whoever it is.
+        for address in fabric.vpcs.values().flat_map(|vpc| vpc.addresses.keys()) {
+            let first = fabric.vpcs.values().find_map(|vpc| vpc.addresses.get(address)).copied();
+            assert_eq!(fabric.find_address(*address), first.map(Entity::Interface), "{address}");
+        }
+        let found = fabric.find("10.0.0.10");
+        let Some(Entity::Interface(found)) = found else { panic!("{found:?}") };
+        fabric.interfaces[found].name.clone()
+    };
+    assert_eq!(add("z", "10.0.0.10"), "web1");
+    assert_eq!(add("y", "10.0.0.99"), "web1");
+    assert_eq!(add("0", "10.0.0.10"), "0-i");
+}
+
+#[test]
 fn witnesses_stand_inside_and_outside_of_every_named_block() {
     let mut world = World::t3();
     world.allow_in("web", "tcp 22 203.0.112.0/20"); // around sg-bastion's 203.0.113.0/24

@@ -143,10 +143,12 @@ impl Fabric {
             outside: outside(model),
             public_addresses: public_addresses(&interfaces),
             interfaces,
+            held: Vec::new(),
             witnesses: Vec::new(),
             witness: None,
             names: Names::default(),
         };
+        fabric.held = held(&fabric.vpcs);
         fabric.route_tables = routes::compile(model, &fabric);
         (fabric.witnesses, fabric.witness) = witness::choose(&fabric);
         fabric.names = Names::of(&fabric);
@@ -264,6 +266,15 @@ fn vpcs(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> T
         }
     };
     model.vpcs.values().zip(held).map(row).collect()
+}
+
+/// Who holds which address in any VPC: each VPC's are sorted, and of one address the first VPC's stays.
+fn held(vpcs: &Table<VpcIndex, Vpc>) -> Vec<(IpAddr, InterfaceIndex)> {
+    let all = vpcs.values().flat_map(|vpc| vpc.addresses.iter().map(|(address, at)| (*address, *at)));
+    let mut held: Vec<(IpAddr, InterfaceIndex)> = all.collect();
+    held.sort_by_key(|(address, _)| *address);
+    held.dedup_by_key(|(address, _)| *address);
+    held
 }
 
 fn subnets(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> Table<SubnetIndex, Subnet> {

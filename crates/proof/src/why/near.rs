@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use fabric::group::{GroupRule, RulePeer};
+use fabric::group::RulePeer;
 use fabric::stage::security_group;
 use fabric::{Direction, Header, InterfaceIndex, SubnetIndex};
 use model::network_acl::NetworkAclEntry;
@@ -28,11 +28,7 @@ pub(super) fn of_groups(
     let address = peer_address(header, direction);
     let mut near = Vec::new();
     for (index, rule) in cloud.fabric.rules_of(set, direction) {
-        let anything = GroupRule {
-            traffic: TrafficMatch::All,
-            ..rule.clone()
-        };
-        let peer = security_group::matches(cloud.fabric, &anything, header, direction, true);
+        let peer = security_group::peer_matches(cloud.fabric, &rule.peer, address, true);
         let (missed, text) = match (missed_traffic(header, rule.traffic), peer) {
             (Missed::Nothing, false) => ("peer", not_peer(cloud, &rule.peer, address)),
             (Missed::Nothing, true) => (

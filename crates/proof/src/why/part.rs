@@ -5,7 +5,7 @@
 //! what passes packets on, or whose public address somebody could meet or be given; of groups those whose rules decide at
 //! an end, or could after an end joins one that its rules name.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use fabric::engine::Sender;
@@ -103,9 +103,9 @@ fn some<Row: Clone>(
 /// Interfaces that a packet may be at.
 struct Near<'m> {
     interfaces: BTreeMap<&'m NetworkInterfaceId, &'m NetworkInterface>,
-    instances: HashSet<&'m InstanceId>,
+    instances: BTreeSet<&'m InstanceId>,
     /// What headers may name.
-    addresses: HashSet<IpAddr>,
+    addresses: BTreeSet<IpAddr>,
     /// Public addresses by interface.
     elastic: BTreeMap<&'m NetworkInterfaceId, Vec<IpAddr>>,
 }
@@ -123,8 +123,8 @@ impl<'m> Near<'m> {
         }
         let mut near = Self {
             interfaces: BTreeMap::new(),
-            instances: HashSet::new(),
-            addresses: HashSet::new(),
+            instances: BTreeSet::new(),
+            addresses: BTreeSet::new(),
             elastic,
         };
         near.addresses.extend(
@@ -133,7 +133,7 @@ impl<'m> Near<'m> {
                 .values()
                 .flat_map(|host| host.addresses.iter().copied()),
         );
-        let mut named: HashSet<&NetworkInterfaceId> = HashSet::new();
+        let mut named: BTreeSet<&NetworkInterfaceId> = BTreeSet::new();
         let mut blocks: Vec<IpNet> = Vec::new();
         for end in ends {
             match end {
@@ -211,8 +211,8 @@ impl<'m> Near<'m> {
 fn far<'m>(
     model: &'m Model,
     near: &BTreeMap<&NetworkInterfaceId, &NetworkInterface>,
-) -> HashSet<&'m NetworkInterfaceId> {
-    let passing: HashSet<&InstanceId> = model
+) -> BTreeSet<&'m NetworkInterfaceId> {
+    let passing: BTreeSet<&InstanceId> = model
         .instances
         .values()
         .filter(|instance| {
@@ -225,7 +225,7 @@ fn far<'m>(
         let association = address.association.as_ref()?;
         Some(&association.network_interface_id)
     });
-    let mut far: HashSet<&NetworkInterfaceId> = elastic.collect();
+    let mut far: BTreeSet<&NetworkInterfaceId> = elastic.collect();
     for interface in model.network_interfaces.values() {
         let public = interface.auto_public_ip.is_some() || interface.auto_public_ip_due.is_some();
         if public
@@ -262,7 +262,7 @@ fn groups(
             _ => None,
         }));
     }
-    let names: HashSet<&str> = whole
+    let names: BTreeSet<&str> = whole
         .iter()
         .filter_map(|id| Some(model.security_groups.get(*id)?.group_name.as_str()))
         .collect();
