@@ -4,6 +4,7 @@
 use std::alloc::Layout;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Bytes of a huge page.
 const CHUNK: usize = 2 << 20;
@@ -12,12 +13,17 @@ const SMALL: usize = CHUNK / 4;
 /// Bytes of addresses; memory is only what is written to. The largest snapshot takes half of it.
 const RESERVED: usize = 8 << 30;
 
+/// Chunks that are remembered when a large block is freed; pages of more go to the system.
+const SPARES: usize = 128;
+
 /// Guards that live.
 static GUARDS: AtomicUsize = AtomicUsize::new(0);
 /// The first address; 0: none are reserved.
 static START: AtomicUsize = AtomicUsize::new(0);
-/// The first address of the first chunk that is nobody's.
+/// The first address of the first chunk that never was anybody's.
 static NEXT: AtomicUsize = AtomicUsize::new(0);
+/// Chunks of large blocks that were freed, and how many there are: whoever takes one spares the kernel a page of zeros.
+static SPARE: Mutex<([usize; SPARES], usize)> = Mutex::new(([0; SPARES], 0));
 
 thread_local! {
     /// From where to where this thread's chunk is free: nobody else's, and no block is in it.
@@ -92,8 +98,20 @@ pub(crate) fn take(layout: Layout) -> Option<*mut u8> {
     FREE.try_with(take).ok().flatten().map(|at| at as *mut u8)
 }
 
-/// Chunks that were nobody's, so they hold zeros.
+/// Nothing panics while it is locked.
+fn spare() -> MutexGuard<'static, ([usize; SPARES], usize)> {
+    SPARE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Chunks that are nobody's, one behind the other; what is in them is anything.
 fn chunks(size: usize) -> Option<usize> {
+    if size <= CHUNK {
+        let mut spare = spare();
+        if let Some(last) = spare.1.checked_sub(1) {
+            spare.1 = last;
+            return Some(spare.0[last]);
+        }
+    }
     let size = size
         .checked_next_multiple_of(CHUNK)
         .filter(|size| *size <= RESERVED)?;
@@ -121,21 +139,26 @@ pub(crate) fn resize(block: *mut u8, old: usize, new: usize) -> bool {
     FREE.try_with(resize).unwrap_or(false)
 }
 
-/// Takes a block back: pages of a large one go to the system, the last one of this thread is free again, others are not.
+/// Takes a block back: chunks of a large one are anybody's, the last one of this thread is free again, others are not.
 ///
 /// # Safety
 /// It is a kept block of this size, and nobody uses it any more.
 pub(crate) unsafe fn give_back(block: *mut u8, size: usize) {
     if size > SMALL {
-        // JUSTIFICATION: std has no advice for the kernel.
-        // SAFETY: the chunks are this block's alone, which nobody uses. If it fails, they only stay.
-        unsafe {
-            libc::madvise(
-                block.cast(),
-                size.next_multiple_of(CHUNK),
-                libc::MADV_DONTNEED,
-            )
-        };
+        let (mut at, mut left) = (block, size.div_ceil(CHUNK));
+        let mut spare = spare();
+        while left > 0 && spare.1 < SPARES {
+            let place = spare.1;
+            spare.0[place] = at as usize;
+            spare.1 += 1;
+            (at, left) = (at.wrapping_add(CHUNK), left - 1);
+        }
+        drop(spare);
+        if left > 0 {
+            // JUSTIFICATION: std has no advice for the kernel.
+            // SAFETY: the chunks are this block's alone, which nobody uses. If it fails, they only stay.
+            unsafe { libc::madvise(at.cast(), left * CHUNK, libc::MADV_DONTNEED) };
+        }
         return;
     }
     let give = |free: &Cell<(usize, usize)>| {
@@ -275,23 +298,25 @@ mod tests {
     }
 
     #[test]
-    fn the_pages_of_a_large_block_go_back_to_the_system() {
+    fn chunks_of_a_large_block_are_used_again_and_pages_of_a_larger_one_go_back_to_the_system() {
         let _alone = alone();
         let kept = crate::keep();
         let resident = || {
             let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-            text.split_whitespace()
-                .nth(1)
-                .unwrap()
-                .parse::<usize>()
-                .unwrap()
-                * 4_096
+            let pages = text.split_whitespace().nth(1).unwrap();
+            pages.parse::<usize>().unwrap() * 4_096
         };
         let before = resident();
-        let block = vec![1_u8; 64 << 20];
-        assert!(is_own(block.as_ptr()) && resident() >= before + (60 << 20));
+        let block = vec![1_u8; (SPARES + 64) * CHUNK];
+        assert!(is_own(block.as_ptr()) && resident() >= before + (SPARES + 60) * CHUNK);
         drop(block);
-        assert!(resident() < before + (8 << 20));
+        let after = resident();
+        assert!(after < before + (SPARES + 4) * CHUNK);
+        let smaller: Vec<Vec<u8>> = (0..SPARES).map(|_| vec![2_u8; CHUNK - 1]).collect();
+        assert!(resident() < after + 4 * CHUNK);
+        // What was there before is not seen in a block of zeros.
+        drop(smaller);
+        assert!(vec![0_u8; CHUNK].iter().all(|byte| *byte == 0));
         drop(kept);
     }
 

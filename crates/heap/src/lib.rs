@@ -2,7 +2,7 @@
 //!
 //! [`Heap`] is the system's allocator until somebody calls [`keep`]. While its guard lives, every thread takes what it
 //! needs one block behind the other from huge pages, and what is freed is not used again, except the last block of a
-//! thread and whole pages. A large model is millions of small blocks that live as long as the process: page by page
+//! thread and large blocks. A large model is millions of small blocks that live as long as the process: page by page
 //! the kernel spends as long on giving the memory out as the program on filling it, and rows that lie in the order in
 //! which they were read are read again in that order.
 //!

@@ -1,23 +1,24 @@
 //! Whether a model that came from a file is whole: what operations and importers keep true, and engines rely on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 
 use ipnet::Ipv4Net;
 use model::nat_gateway::NatGatewayState;
 use model::route_table::Associated;
-use model::{Model, TrafficMatch, VpcId};
+use model::{Model, SubnetId, TrafficMatch, VpcId};
 
 /// The narrowest block that has room for a router's address and a resolver's.
 const NARROWEST: u8 = 30;
 
 /// The first thing that is not as it must be, as a clause.
 pub(super) fn check(model: &Model) -> Result<(), String> {
-    keys(model)?;
-    networks(model)?;
-    owners(model)?;
-    interfaces(model)?;
-    ports(model)
+    let others = || {
+        let first = keys(model).and_then(|()| networks(model)).and_then(|()| owners(model));
+        (first, ports(model))
+    };
+    let (interfaces, (first, ports)) = super::both(|| interfaces(model), others);
+    first.and(interfaces).and(ports)
 }
 
 fn lacks(who: impl Display, what: impl Display) -> String {
@@ -119,8 +120,10 @@ fn owners(model: &Model) -> Result<(), String> {
 }
 
 fn interfaces(model: &Model) -> Result<(), String> {
+    // Asked for each interface.
+    let vpc_of: HashMap<&SubnetId, &VpcId> = model.subnets.iter().map(|(id, subnet)| (id, &subnet.vpc_id)).collect();
     for interface in model.network_interfaces.values() {
-        if model.subnets.get(&interface.subnet_id).is_none_or(|subnet| subnet.vpc_id != interface.vpc_id) {
+        if vpc_of.get(&interface.subnet_id) != Some(&&interface.vpc_id) {
             return Err(lacks(&interface.id, &interface.subnet_id));
         }
         if interface.private_ip_addresses.is_empty() {

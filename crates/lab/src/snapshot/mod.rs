@@ -11,6 +11,7 @@ mod check;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use model::*;
 use serde::de::DeserializeOwned;
@@ -26,8 +27,8 @@ pub const MAX_BYTES: u64 = 256 << 20;
 const VERSION: u32 = 1;
 /// Bytes of the two lines at most.
 const MAX_HEAD: usize = 1 << 20;
-/// Rows of a part: enough parts for every processor, each worth its checksum.
-const PART_ROWS: usize = 4_096;
+/// Rows of a part: enough parts for every processor, each worth its checksum; in memory most fill a huge page.
+const PART_ROWS: usize = 6_144;
 /// Threads at most: more of them wait for memory.
 const MAX_THREADS: usize = 8;
 
@@ -194,10 +195,16 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, Problem> {
     let Some(Rest { mut model, claims, notes }) = whole.rest else {
         return Err(damaged("it has no model".to_owned()));
     };
-    model.network_interfaces = table(whole.interfaces, &model.network_interfaces)?;
-    model.instances = table(whole.instances, &model.instances)?;
-    model.guests = table(whole.guests, &model.guests)?;
-    model.security_groups = table(whole.groups, &model.security_groups)?;
+    let has_rows = !model.network_interfaces.is_empty() || !model.instances.is_empty();
+    if has_rows || !model.guests.is_empty() || !model.security_groups.is_empty() {
+        return Err(damaged("a table is in two places".to_owned()));
+    }
+    let Tables { interfaces, instances, guests, groups, .. } = whole;
+    let one = || Ok((table(interfaces)?, table(groups)?));
+    let other = || Ok((table(instances)?, table(guests)?));
+    let (one, other) = both(one, other);
+    (model.network_interfaces, model.security_groups) = one?;
+    (model.instances, model.guests) = other?;
     check::check(&model).map_err(Problem::Contradictory)?;
     Ok(Snapshot { name: head.name, source: head.source, taken: head.taken, notes, model, claims })
 }
@@ -239,14 +246,14 @@ enum Rows {
     Groups(Vec<(SecurityGroupId, SecurityGroup)>),
 }
 
-/// Rows of all parts.
+/// Rows of all parts, as they came.
 #[derive(Default)]
 struct Tables {
     rest: Option<Rest>,
-    interfaces: Vec<(NetworkInterfaceId, NetworkInterface)>,
-    instances: Vec<(InstanceId, Instance)>,
-    guests: Vec<(InstanceId, Guest)>,
-    groups: Vec<(SecurityGroupId, SecurityGroup)>,
+    interfaces: Vec<Vec<(NetworkInterfaceId, NetworkInterface)>>,
+    instances: Vec<Vec<(InstanceId, Instance)>>,
+    guests: Vec<Vec<(InstanceId, Guest)>>,
+    groups: Vec<Vec<(SecurityGroupId, SecurityGroup)>>,
 }
 
 impl Tables {
@@ -256,10 +263,10 @@ impl Tables {
                 None => {}
                 Some(_) => return Err(Problem::Damaged("it has two models".to_owned())),
             },
-            Rows::Interfaces(mut rows) => self.interfaces.append(&mut rows),
-            Rows::Instances(mut rows) => self.instances.append(&mut rows),
-            Rows::Guests(mut rows) => self.guests.append(&mut rows),
-            Rows::Groups(mut rows) => self.groups.append(&mut rows),
+            Rows::Interfaces(rows) => self.interfaces.push(rows),
+            Rows::Instances(rows) => self.instances.push(rows),
+            Rows::Guests(rows) => self.guests.push(rows),
+            Rows::Groups(rows) => self.groups.push(rows),
         }
         Ok(())
     }
@@ -307,7 +314,11 @@ fn rows(part: &Part, bytes: &[u8]) -> Result<Rows, Problem> {
         }
         Kind::NetworkInterfaces => Rows::Interfaces(keyed(part, bytes, |row: &NetworkInterface| row.id.clone())?),
         Kind::Instances => Rows::Instances(keyed(part, bytes, |row: &Instance| row.id.clone())?),
-        Kind::Guests => Rows::Guests(values(part, bytes)?),
+        Kind::Guests => {
+            let rows = values(part, bytes)?;
+            in_order(&rows)?;
+            Rows::Guests(rows)
+        }
         Kind::SecurityGroups => Rows::Groups(keyed(part, bytes, |row: &SecurityGroup| row.id.clone())?),
     })
 }
@@ -322,8 +333,14 @@ fn words(kind: Kind) -> &'static str {
     }
 }
 
-fn keyed<Id, Row: DeserializeOwned>(part: &Part, bytes: &[u8], id: impl Fn(&Row) -> Id) -> Result<Vec<(Id, Row)>, Problem> {
-    each(part, bytes, |row: Row| (id(&row), row))
+fn keyed<Id: Ord + std::fmt::Debug, Row: DeserializeOwned>(
+    part: &Part,
+    bytes: &[u8],
+    id: impl Fn(&Row) -> Id,
+) -> Result<Vec<(Id, Row)>, Problem> {
+    let rows = each(part, bytes, |row: Row| (id(&row), row))?;
+    in_order(&rows)?;
+    Ok(rows)
 }
 
 fn values<Row: DeserializeOwned>(part: &Part, bytes: &[u8]) -> Result<Vec<Row>, Problem> {
@@ -346,14 +363,51 @@ fn each<Row: DeserializeOwned, To>(part: &Part, bytes: &[u8], to: impl Fn(Row) -
     }
 }
 
-/// A table of rows that come sorted. Errors: they do not, or two have one key, or the table has rows already.
-fn table<Id: Ord + std::fmt::Debug, Row>(rows: Vec<(Id, Row)>, present: &BTreeMap<Id, Row>) -> Result<BTreeMap<Id, Row>, Problem> {
-    if !present.is_empty() {
-        return Err(Problem::Damaged("a table is in two places".to_owned()));
+/// Errors: rows do not come sorted, or two have one key.
+fn in_order<Id: Ord + std::fmt::Debug, Row>(rows: &[(Id, Row)]) -> Result<(), Problem> {
+    match rows.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+        Some(pair) => Err(misplaced(&pair[1].0)),
+        None => Ok(()),
     }
-    if let Some(pair) = rows.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
-        return Err(Problem::Damaged(format!("{:?} is not in its place", pair[1].0)));
+}
+
+fn misplaced(id: &impl std::fmt::Debug) -> Problem {
+    Problem::Damaged(format!("{id:?} is not in its place"))
+}
+
+/// A table of parts whose rows are in order. Errors: one part's are not behind those of the part before.
+fn table<Id: Ord + std::fmt::Debug, Row>(parts: Vec<Vec<(Id, Row)>>) -> Result<BTreeMap<Id, Row>, Problem> {
+    let mut rows: Vec<(Id, Row)> = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    for mut part in parts {
+        if let (Some((last, _)), Some((first, _))) = (rows.last(), part.first())
+            && last >= first
+        {
+            return Err(misplaced(first));
+        }
+        rows.append(&mut part);
     }
     // Sorted rows make a map without comparing each with the others.
     Ok(rows.into_iter().collect())
+}
+
+/// Does both at once; one after the other where the system gives no second thread.
+fn both<One, Other: Send>(one: impl FnOnce() -> One, other: impl FnOnce() -> Other + Send) -> (One, Other) {
+    // Whoever comes first does it.
+    let other = Mutex::new(Some(other));
+    let run = || {
+        let work = other.lock().unwrap_or_else(PoisonError::into_inner).take();
+        work.map(|work| work())
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, run);
+        let one = one();
+        let there = match thread.map(|thread| thread.join()) {
+            Ok(Ok(other)) => other,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            Err(_) => None,
+        };
+        // It is there, or nobody has begun it.
+        let other = there.or_else(run).unwrap_or_else(|| unreachable!("work that nobody did was taken"));
+        (one, other)
+    })
 }
