@@ -95,7 +95,7 @@ fn many_rows_are_in_many_parts_and_come_back_in_order() {
     let mut snapshot = examples().remove(0);
     // Copies of one row: to launch so many takes long.
     let own = snapshot.model.network_interfaces.values().next().unwrap().clone();
-    snapshot.model.network_interfaces.extend((0..9_000).map(|number| {
+    snapshot.model.network_interfaces.extend((0..13_000).map(|number| {
         let id: model::NetworkInterfaceId = format!("eni-{number:017x}").parse().unwrap();
         (id.clone(), model::NetworkInterface { id, ..own.clone() })
     }));

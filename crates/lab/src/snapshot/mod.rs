@@ -411,3 +411,25 @@ fn both<One, Other: Send>(one: impl FnOnce() -> One, other: impl FnOnce() -> Oth
         (one, other)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_not_behind_the_one_before_it_is_damage() {
+        let part = |ids: &[u32]| ids.iter().map(|id| (*id, ())).collect::<Vec<_>>();
+        let whole = table(vec![part(&[1, 2]), part(&[]), part(&[5])]).map(|rows| rows.into_keys().collect());
+        assert_eq!(whole, Ok(vec![1, 2, 5]));
+        for (first, wrong) in [([1, 5], [5, 6]), ([1, 5], [4, 9])] {
+            let damaged = Problem::Damaged(format!("{} is not in its place", wrong[0]));
+            assert_eq!(table(vec![part(&first), part(&wrong)]), Err(damaged));
+        }
+        assert_eq!(in_order(&part(&[1, 1])), Err(misplaced(&1)));
+    }
+
+    #[test]
+    fn both_are_done_and_told_apart() {
+        assert_eq!(both(|| 1, || "two"), (1, "two"));
+    }
+}
