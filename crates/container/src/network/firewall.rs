@@ -22,6 +22,9 @@ pub const TABLE: &str = "vpclab-docker";
 /// The tables that there may be: of packets, and of frames where a network's containers must not reach each other.
 pub const FAMILIES: [Family; 2] = [Family::Ip, Family::Bridge];
 
+/// The chain that leads published ports to containers.
+pub(super) const PUBLISH: &str = "publish";
+
 /// nft(8)'s number of "interface name".
 const TYPE_IFNAME: u32 = 41;
 /// `RTN_LOCAL`.
@@ -201,7 +204,7 @@ fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
         rule(
             "docker-publish/any: addressed to this instance",
             [build::fib_type_is(fib_flags::DADDR, LOCAL_ADDRESS)],
-            Verdict::Jump("publish".into()),
+            Verdict::Jump(PUBLISH.into()),
         )
     };
     rules.base(
@@ -212,7 +215,7 @@ fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
         Chain::base("output", Hook::Output, priority::DSTNAT).nat(),
         vec![to_this_host()],
     );
-    rules.chain("publish".into(), leads.iter().map(publish).collect());
+    rules.chain(PUBLISH.into(), leads.iter().map(publish).collect());
     rules.base(
         Chain::base("postrouting", Hook::Postrouting, priority::SRCNAT).nat(),
         networks.iter().flat_map(|network| hide(network)).collect(),

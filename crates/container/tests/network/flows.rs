@@ -88,3 +88,37 @@ fn other_flows_of_the_instance_are_left_alone() {
         assert_eq!(instance.apply().flows, 0);
     });
 }
+
+#[test]
+fn flows_that_nobody_came_to_forget_are_forgotten_by_the_next() {
+    in_own_namespaces(
+        "flows::flows_that_nobody_came_to_forget_are_forgotten_by_the_next",
+        || {
+            let mut instance = Instance::with_docker0();
+            instance.connect("dns", "bridge", &["5353:53/udp"]);
+            instance.connect("gone", "bridge", &[]);
+            instance.apply();
+            let dns = instance.udp("dns", "0.0.0.0:53");
+            let client = instance.udp("outside", "10.0.0.1:4000");
+            assert!(datagram(&client, "10.0.0.10:5353", &dns).is_some());
+
+            // Once a port goes, once a container: whoever does it dies when the rules and devices are changed.
+            instance.endpoint("dns").published.clear();
+            instance.lives = Some(1);
+            assert!(instance.try_apply().is_err());
+            instance.lives = None;
+            assert_eq!(instance.apply().flows, 1);
+            assert_eq!(datagram(&client, "10.0.0.10:5353", &dns), None);
+
+            let outside = instance.udp("outside", "10.0.0.1:53");
+            let asker = instance.udp("gone", "0.0.0.0:4000");
+            assert!(datagram(&asker, "10.0.0.1:53", &outside).is_some());
+            instance.disconnect("gone", "bridge");
+            instance.lives = Some(1);
+            assert!(instance.try_apply().is_err());
+            instance.lives = None;
+            assert_eq!(instance.apply().flows, 1);
+            assert!(instance.apply().is_unchanged());
+        },
+    );
+}

@@ -1,14 +1,14 @@
 //! An instance with a host beyond it: `outside` 10.0.0.1 – 10.0.0.10 `eth0` of the instance, whose way out is `outside`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use container::network::apply::{Namespaces, Settled};
+use container::network::apply::Namespaces;
 use container::network::{
-    self, Endpoint, Network, NetworkOptions, Outcome, Plan, PublishedPort, Result, ipam,
+    self, Endpoint, Error, Network, NetworkOptions, Outcome, Plan, PublishedPort, Result, ipam,
     parse_publish, publish,
 };
 use netlink::rtnl::link::{self, LinkKind, LinkSpec, Target};
@@ -26,9 +26,10 @@ const PATIENCE: Duration = Duration::from_millis(400);
 pub struct Instance {
     spaces: BTreeMap<String, Namespace>,
     sockets: BTreeMap<(String, i32), Socket>,
-    settled: Settled,
     pub networks: Vec<Network>,
     pub endpoints: Vec<Endpoint>,
+    /// So many more times the instance's rules and connections may be asked for; then whoever asks has died.
+    pub lives: Option<usize>,
 }
 
 impl Instance {
@@ -36,9 +37,9 @@ impl Instance {
         let mut instance = Instance {
             spaces: BTreeMap::new(),
             sockets: BTreeMap::new(),
-            settled: Settled::default(),
             networks: Vec::new(),
             endpoints: Vec::new(),
+            lives: None,
         };
         for key in [INSTANCE, "outside"] {
             instance.spaces.insert(key.into(), Namespace::new());
@@ -156,6 +157,13 @@ impl Instance {
         }
     }
 
+    /// Starts a container anew: another namespace under the same key. The old one lives as long as what is returned.
+    pub fn restart(&mut self, name: &str) -> Namespace {
+        let key = format!("container/{name}");
+        self.sockets.retain(|(held, _), _| *held != key);
+        self.spaces.insert(key, Namespace::new()).unwrap()
+    }
+
     /// The namespace of a container, of the instance (`i-1`) or `outside`.
     pub fn space(&self, name: &str) -> &Namespace {
         let container = format!("container/{name}");
@@ -254,6 +262,10 @@ pub fn datagram(from: &UdpSocket, to: &str, at: &UdpSocket) -> Option<SocketAddr
 
 impl Namespaces for Instance {
     fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket> {
+        if let (INSTANCE, Protocol::Netfilter, Some(lives)) = (key, protocol, self.lives) {
+            let left = lives.checked_sub(1);
+            self.lives = Some(left.ok_or_else(|| Error::Plan("died".into()))?);
+        }
         let space = &self.spaces[key];
         let place = (key.to_owned(), protocol as i32);
         Ok(self
@@ -277,8 +289,12 @@ impl Namespaces for Instance {
         Ok(())
     }
 
-    fn settled(&mut self) -> &mut Settled {
-        &mut self.settled
+    fn identities(&mut self, keys: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
+        let inode = |key: &str| rustix::fs::fstat(&self.spaces[key]).unwrap().st_ino;
+        Ok(keys
+            .iter()
+            .map(|key| ((*key).to_owned(), inode(key)))
+            .collect())
     }
 }
 

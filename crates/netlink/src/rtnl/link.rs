@@ -26,6 +26,7 @@ const PEER: u16 = 5;
 const MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
 const STATS64: u16 = 23;
+const ALIAS: u16 = 20;
 const AF_SPEC: u16 = 26;
 const GROUP: u16 = 27;
 const NAMESPACE_FD: u16 = 28;
@@ -80,6 +81,8 @@ pub struct LinkSpec<'ns> {
     pub up: Option<bool>,
     /// `Some(false)`: no IPv6 link-local address of its own (`addr_gen_mode` none).
     pub ipv6_address_generation: Option<bool>,
+    /// A note of at most 255 bytes, kept with the device; only on change.
+    pub alias: Option<String>,
     /// IPv4 settings.
     pub ipv4: Vec<(Ipv4Conf, u32)>,
     /// Create it in this network namespace, or move it there. The descriptor must outlive the batch.
@@ -104,6 +107,9 @@ impl LinkSpec<'_> {
         }
         if let Some(mac) = &self.mac {
             body.bytes(ADDRESS, mac);
+        }
+        if let Some(alias) = &self.alias {
+            body.bytes(ALIAS, alias.as_bytes());
         }
         for (kind, value) in [(MTU, self.mtu), (GROUP, self.group), (MASTER, self.master)] {
             if let Some(value) = value {
@@ -239,7 +245,8 @@ pub fn change(batch: &mut Batch, target: Target<'_>, spec: &LinkSpec<'_>) {
         || spec.mac.is_some()
         || spec.mtu.is_some()
         || spec.group.is_some()
-        || spec.master.is_some();
+        || spec.master.is_some()
+        || spec.alias.is_some();
     if has_properties || spec.namespace.is_some() {
         batch.push(target.change_kind(), 0, |body| match target {
             Target::Index(index) => {
@@ -317,6 +324,8 @@ pub struct Link {
     pub peer_namespace: Option<u32>,
     /// Index of its bridge.
     pub master: Option<u32>,
+    /// The note kept with it.
+    pub alias: Option<String>,
     /// Counters.
     pub statistics: Statistics,
 }
@@ -346,6 +355,7 @@ impl Link {
                 PEER => link.peer = attribute.u32(),
                 PEER_NAMESPACE => link.peer_namespace = attribute.u32(),
                 MASTER => link.master = attribute.u32(),
+                ALIAS => link.alias = Some(attribute.string()),
                 LINK_INFO => link.kind = attribute.nested().get(1).map(|kind| kind.string()),
                 STATS64 => link.statistics = statistics(attribute.value),
                 _ => {}

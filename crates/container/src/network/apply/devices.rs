@@ -10,6 +10,7 @@ use netlink::rtnl::address::{self, Address};
 use netlink::rtnl::link::{self, Ipv4Conf, Link, LinkKind, LinkSpec, Target};
 use netlink::rtnl::route::{self, Route};
 use netlink::{Batch, Protocol, Socket};
+use sha2::{Digest as _, Sha256};
 
 use super::Namespaces;
 use crate::network::error::{Error, Result};
@@ -21,45 +22,131 @@ pub struct Devices {
     pub changes: usize,
     /// Subnets of containers before and after.
     pub subnets: BTreeSet<Ipv4Net>,
-    /// Whether a container or a network that was there is there no more.
-    pub has_lost: bool,
     /// Addresses that containers were given just now: what is known of them is of others.
     pub new_addresses: BTreeSet<Ipv4Addr>,
 }
 
+/// What is there before anything is done.
+pub struct Found {
+    /// Devices that stay, and others' ones, by name.
+    stays: BTreeMap<String, Link>,
+    /// Indices of devices that go.
+    gone: Vec<u32>,
+    /// Addresses of all devices.
+    held: Vec<Address>,
+    /// Subnets of our devices.
+    subnets: BTreeSet<Ipv4Net>,
+    /// What is noted at a cable that is right, by its end in the instance.
+    notes: BTreeMap<String, String>,
+}
+
+impl Found {
+    /// Whether a container or a network goes.
+    pub fn loses_some(&self) -> bool {
+        !self.gone.is_empty()
+    }
+}
+
+/// Looks at the instance's devices, and into containers where it is not noted that all is well.
+pub fn look(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<Found> {
+    let notes = notes(namespaces, plan)?;
+    let socket = namespaces.socket(key, Protocol::Route)?;
+    let links = link::dump(socket).map_err(Error::kernel(key))?;
+    let held = address::dump(socket, Some(Family::V4), None).map_err(Error::kernel(key))?;
+    let (mut stays, mut gone) = (BTreeMap::new(), Vec::new());
+    let mut subnets = BTreeSet::new();
+    for link in links {
+        let (bridge, cable) = (plan.bridges.get(&link.name), plan.cables.get(&link.name));
+        if link.group != DEVICE_GROUP {
+            if bridge.is_some() || cable.is_some() {
+                return Err(Error::Plan(format!(
+                    "device {} of the instance is in the way: containers did not make it; remove it (ip link del {})",
+                    link.name, link.name
+                )));
+            }
+            continue;
+        }
+        // What is left of networks that go is forgotten, too.
+        let here = held.iter().filter(|held| held.device == link.index);
+        subnets.extend(here.filter_map(|held| match held.address {
+            IpNet::V4(address) => Some(address.trunc()),
+            IpNet::V6(_) => None,
+        }));
+        let is_right = match (bridge, cable) {
+            (Some(_), _) => link.kind.as_deref() == Some("bridge"),
+            (_, Some(cable)) => {
+                link.kind.as_deref() == Some("veth")
+                    && (is_noted(&notes, &link) || is_whole(namespaces, cable, &link)?)
+            }
+            (None, None) => false,
+        };
+        if is_right {
+            stays.insert(link.name.clone(), link);
+        } else {
+            gone.push(link.index);
+        }
+    }
+    Ok(Found {
+        stays,
+        gone,
+        held,
+        subnets,
+        notes,
+    })
+}
+
+/// What is noted at each cable when the container's end is right: all that it depends on, the namespace's identity too, for
+/// a container that is started anew has another one under the same key.
+fn notes(namespaces: &mut impl Namespaces, plan: &Plan) -> Result<BTreeMap<String, String>> {
+    if plan.cables.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let identities = namespaces.identities(&plan.namespaces())?;
+    let note = |cable: &Cable| {
+        let identity = identities.get(&cable.namespace)?;
+        let digest = Sha256::digest(format!("{identity} {cable:?}"));
+        let digits: String = digest[..8].iter().map(|b| format!("{b:02x}")).collect();
+        let note = format!(
+            "{} {} in {} ({digits})",
+            cable.interface, cable.address, cable.namespace
+        );
+        // The kernel keeps 255 bytes.
+        let is_short = note.len() < 256;
+        is_short.then(|| (cable.host_device.clone(), note))
+    };
+    Ok(plan.cables.values().filter_map(note).collect())
+}
+
+/// Whether a cable is noted to be right, and its other end is up.
+fn is_noted(notes: &BTreeMap<String, String>, near: &Link) -> bool {
+    let note = notes.get(&near.name);
+    note.is_some() && near.alias.as_ref() == note && near.flags & link::LOWER_UP != 0
+}
+
 /// Makes devices as planned.
-pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<Devices> {
+pub fn apply(
+    namespaces: &mut impl Namespaces,
+    key: &str,
+    plan: &Plan,
+    found: Found,
+) -> Result<Devices> {
     let mut done = Devices {
         changes: 0,
         subnets: plan.bridges.values().map(|b| b.address.trunc()).collect(),
-        has_lost: false,
         new_addresses: BTreeSet::new(),
     };
-    let found = look(namespaces.socket(key, Protocol::Route)?).map_err(Error::kernel(key))?;
-    for link in found.values() {
-        let is_planned =
-            plan.bridges.contains_key(&link.name) || plan.cables.contains_key(&link.name);
-        if is_planned && link.group != DEVICE_GROUP {
-            return Err(Error::Plan(format!(
-                "device {} of the instance is in the way: containers did not make it; remove it (ip link del {})",
-                link.name, link.name
-            )));
-        }
-    }
-    let socket = namespaces.socket(key, Protocol::Route)?;
-    let held = address::dump(socket, Some(Family::V4), None).map_err(Error::kernel(key))?;
-    // What is left of networks that go is forgotten, too.
-    for link in found.values().filter(|link| link.group == DEVICE_GROUP) {
-        let here = held.iter().filter(|held| held.device == link.index);
-        done.subnets
-            .extend(here.filter_map(|held| match held.address {
-                IpNet::V4(address) => Some(address.trunc()),
-                IpNet::V6(_) => None,
-            }));
-    }
-    let mut links = remove(namespaces, key, plan, found, &mut done)?;
+    let Found {
+        stays: mut links,
+        gone,
+        held,
+        subnets,
+        notes,
+    } = found;
+    done.subnets.extend(subnets);
+    done.changes += gone.len();
+    remove(namespaces, key, links.is_empty(), &gone)?;
     bridges(namespaces, key, plan, &mut links, &held, &mut done)?;
-    cables(namespaces, key, plan, &mut links, &mut done)?;
+    cables(namespaces, key, plan, &mut links, &notes, &mut done)?;
     Ok(done)
 }
 
@@ -75,83 +162,28 @@ fn look_at<'a>(
     Ok(())
 }
 
-fn look(socket: &mut Socket) -> std::result::Result<BTreeMap<String, Link>, netlink::Error> {
-    let links = link::dump(socket)?;
-    Ok(links
-        .into_iter()
-        .map(|link| (link.name.clone(), link))
-        .collect())
-}
-
-/// Removes what is ours and not planned, or not so; returns what stays.
-fn remove(
-    namespaces: &mut impl Namespaces,
-    key: &str,
-    plan: &Plan,
-    found: BTreeMap<String, Link>,
-    done: &mut Devices,
-) -> Result<BTreeMap<String, Link>> {
-    let (mut stays, mut batch) = (BTreeMap::new(), Batch::new());
-    let mut gone = 0;
-    for (name, link) in found {
-        if link.group != DEVICE_GROUP {
-            continue;
-        }
-        let is_right = match (plan.bridges.get(&name), plan.cables.get(&name)) {
-            (Some(_), _) => link.kind.as_deref() == Some("bridge"),
-            (_, Some(cable)) => {
-                link.kind.as_deref() == Some("veth")
-                    && is_settled_or_whole(namespaces, key, cable, &link)?
-            }
-            (None, None) => false,
-        };
-        if is_right {
-            stays.insert(name, link);
-        } else {
-            link::delete(&mut batch, Target::Index(link.index));
-            gone += 1;
-        }
-    }
-    let planned = |(instance, name): &(String, String)| {
-        instance != key || plan.cables.contains_key(name) && stays.contains_key(name)
-    };
-    let settled = &mut namespaces.settled().cables;
-    let before = settled.len();
-    settled.retain(|place, _| planned(place));
-    // A container's end may have gone with its namespace, and with it this one.
-    done.has_lost = settled.len() < before || gone > 0;
-    let socket = namespaces.socket(key, Protocol::Route)?;
-    if stays.is_empty() && gone > 1 {
+/// Removes devices; `all` of ours, if that is so.
+fn remove(namespaces: &mut impl Namespaces, key: &str, all: bool, gone: &[u32]) -> Result<()> {
+    let mut batch = Batch::new();
+    if all && gone.len() > 1 {
         // Each device by itself would take as long as all together.
-        batch = Batch::new();
         link::delete(&mut batch, Target::Group(DEVICE_GROUP));
-    }
-    if !batch.is_empty() {
-        // One may have gone with its container meanwhile.
-        let refused = socket.execute_all(&batch).map_err(Error::kernel(key))?;
-        if let Some(refusal) = refused.into_iter().find(|r| r.errno != libc::ENODEV) {
-            return Err(Error::kernel(key)(netlink::Error::Refused(refusal)));
+    } else {
+        for index in gone {
+            link::delete(&mut batch, Target::Index(*index));
         }
-        done.changes += gone;
     }
-    Ok(stays)
+    let socket = namespaces.socket(key, Protocol::Route)?;
+    // One may have gone with its container meanwhile.
+    let refused = socket.execute_all(&batch).map_err(Error::kernel(key))?;
+    match refused.into_iter().find(|r| r.errno != libc::ENODEV) {
+        Some(refusal) => Err(Error::kernel(key)(netlink::Error::Refused(refusal))),
+        None => Ok(()),
+    }
 }
 
 /// Whether the far end of a cable is in its container, under its name.
-fn is_settled_or_whole(
-    namespaces: &mut impl Namespaces,
-    key: &str,
-    cable: &Cable,
-    near: &Link,
-) -> Result<bool> {
-    let place = (key.to_owned(), cable.host_device.clone());
-    if let Some((index, known)) = namespaces.settled().cables.get(&place)
-        && *index == near.index
-        && (&known.namespace, &known.interface, known.mac)
-            == (&cable.namespace, &cable.interface, cable.mac)
-    {
-        return Ok(true);
-    }
+fn is_whole(namespaces: &mut impl Namespaces, cable: &Cable, near: &Link) -> Result<bool> {
     let socket = namespaces.socket(&cable.namespace, Protocol::Route)?;
     let far = match link::get(socket, Target::Name(&cable.interface)) {
         Ok(far) => far,
@@ -253,6 +285,7 @@ fn cables(
     key: &str,
     plan: &Plan,
     links: &mut BTreeMap<String, Link>,
+    notes: &BTreeMap<String, String>,
     done: &mut Devices,
 ) -> Result<()> {
     let mut missing = Vec::new();
@@ -310,34 +343,30 @@ fn cables(
     for cable in plan.cables.values() {
         inside.entry(&cable.namespace).or_default().push(cable);
     }
+    let mut noted = Batch::new();
     for (namespace, cables) in inside {
-        let known = |cable: &Cable, settled: &super::Settled| {
-            let place = (key.to_owned(), cable.host_device.clone());
-            let index = links.get(&cable.host_device).map(|link| link.index);
-            settled
-                .cables
-                .get(&place)
-                .map(|(index, cable)| (Some(*index), cable))
-                == Some((index, cable))
-        };
+        let near = |cable: &Cable| links.get(&cable.host_device);
         if cables
             .iter()
-            .all(|cable| known(cable, namespaces.settled()))
+            .all(|cable| near(cable).is_some_and(|near| is_noted(notes, near)))
         {
             continue;
         }
         let socket = namespaces.socket(namespace, Protocol::Route)?;
         done.changes += container(socket, &cables).map_err(Error::kernel(namespace))?;
         for cable in cables {
-            if let Some(link) = links.get(&cable.host_device) {
-                let place = (key.to_owned(), cable.host_device.clone());
-                let known = (link.index, cable.clone());
-                namespaces.settled().cables.insert(place, known);
+            if let (Some(near), Some(note)) = (near(cable), notes.get(&cable.host_device)) {
+                let spec = LinkSpec {
+                    alias: Some(note.clone()),
+                    ..LinkSpec::default()
+                };
+                link::change(&mut noted, Target::Index(near.index), &spec);
             }
         }
         namespaces.forget(namespace);
     }
-    Ok(())
+    let socket = namespaces.socket(key, Protocol::Route)?;
+    socket.execute(&noted).map_err(Error::kernel(key))
 }
 
 fn bridge_of(links: &BTreeMap<String, Link>, cable: &Cable) -> Result<u32> {
@@ -347,7 +376,10 @@ fn bridge_of(links: &BTreeMap<String, Link>, cable: &Cable) -> Result<u32> {
 
 /// The inside of a container: devices up, addresses, the default route.
 fn container(socket: &mut Socket, cables: &[&Cable]) -> std::result::Result<usize, netlink::Error> {
-    let links = look(socket)?;
+    let links: BTreeMap<String, Link> = link::dump(socket)?
+        .into_iter()
+        .map(|link| (link.name.clone(), link))
+        .collect();
     let held = address::dump(socket, Some(Family::V4), None)?;
     let mut batch = Batch::new();
     let mut exit = None;

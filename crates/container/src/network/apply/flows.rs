@@ -23,7 +23,7 @@ pub fn apply(
     devices: &Devices,
 ) -> Result<usize> {
     // Without containers, now and before, nothing is remembered of any.
-    if devices.subnets.is_empty() || !may_be_stale(namespaces, key, plan, devices) {
+    if devices.subnets.is_empty() {
         return Ok(0);
     }
     // To read all entries takes milliseconds however few they are: the kernel goes through the whole machine's.
@@ -43,22 +43,6 @@ pub fn apply(
     }
     let refused = socket.execute_all(&batch).map_err(Error::kernel(key))?;
     Ok(batch.len() - refused.len())
-}
-
-/// Only who goes, and a change of the ports for datagrams, leaves something stale behind; and who looks for the first time
-/// does not know what went before.
-fn may_be_stale(
-    namespaces: &mut impl Namespaces,
-    key: &str,
-    plan: &Plan,
-    devices: &Devices,
-) -> bool {
-    let datagrams = |published: &[Published]| -> Vec<Published> {
-        let is_udp = |lead: &&Published| lead.port.transport == Transport::Udp;
-        published.iter().filter(is_udp).copied().collect()
-    };
-    let known = namespaces.settled().flows.get(key);
-    devices.has_lost || known.is_none_or(|known| datagrams(known) != datagrams(&plan.published))
 }
 
 struct Judge<'a> {

@@ -1,21 +1,22 @@
 //! A plan made so: from whatever the kernel holds, and only what differs.
 //!
 //! Rules come first, so that no device carries a packet before they stand; then devices; then what connection tracking
-//! remembers of those who are gone. Nothing here enters a namespace: whoever holds them supplies sockets ([`Namespaces`]).
+//! remembers of those who are gone. What has been seen to is noted in the kernel (a device's alias, an empty chain), so that
+//! whoever comes next, in whatever process, need not look into every container. Nothing here enters a namespace: whoever holds them supplies sockets ([`Namespaces`]).
 
 mod devices;
 mod flows;
 mod rules;
 mod survey;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 
 use netlink::{Protocol, Socket};
 use sandbox::{Client, SocketSpec};
 
 use super::error::{Error, Result};
-use super::plan::{Cable, Plan, Published};
+use super::plan::Plan;
 
 pub(super) use rules::bring as bring_tables;
 pub use survey::Survey;
@@ -30,19 +31,11 @@ pub trait Namespaces {
     fn read_sysctl(&mut self, key: &str, path: &str) -> Result<Option<String>>;
     /// Writes a value below `/proc/sys` as seen there.
     fn write_sysctl(&mut self, key: &str, path: &str, value: &str) -> Result<()>;
-    /// What earlier calls have found right, so that the inside of containers is looked at once.
-    fn settled(&mut self) -> &mut Settled;
+    /// What tells these namespaces from others of the same key before and after them (inodes); those that do not exist are
+    /// left out.
+    fn identities(&mut self, keys: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>>;
     /// A namespace is gone or left alone from now on: its sockets may be closed.
     fn forget(&mut self, _key: &str) {}
-}
-
-/// What earlier calls have left behind them.
-#[derive(Debug, Default)]
-pub struct Settled {
-    /// Cables whose far ends are right: by instance and device, with the device's index.
-    cables: BTreeMap<(String, String), (u32, Cable)>,
-    /// By instance, the ports that connection tracking is in accord with.
-    flows: BTreeMap<String, Vec<Published>>,
 }
 
 /// What was done.
@@ -66,8 +59,10 @@ impl Outcome {
 /// Makes the instance's namespace `key`, and those of its containers, hold the plan. What is there for containers and not
 /// in the plan goes; an empty plan leaves nothing but `ip_forward`. The containers' namespaces must exist.
 pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<Outcome> {
+    let found = devices::look(namespaces, key, plan)?;
+    let rules = rules::apply(namespaces, key, plan, found.loses_some())?;
     let mut outcome = Outcome {
-        rules: rules::apply(namespaces, key, plan)?,
+        rules: rules.changes,
         ..Outcome::default()
     };
     for (path, value) in plan.sysctls() {
@@ -80,11 +75,12 @@ pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result
             outcome.devices += 1;
         }
     }
-    let devices = devices::apply(namespaces, key, plan)?;
+    let devices = devices::apply(namespaces, key, plan, found)?;
     outcome.devices += devices.changes;
-    outcome.flows = flows::apply(namespaces, key, plan, &devices)?;
-    let settled = (key.to_owned(), plan.published.clone());
-    namespaces.settled().flows.extend([settled]);
+    if rules.has_stale_flows {
+        outcome.flows = flows::apply(namespaces, key, plan, &devices)?;
+        rules::settle(namespaces, key, plan)?;
+    }
     Ok(outcome)
 }
 
@@ -92,7 +88,6 @@ pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result
 pub struct Lab<'a> {
     client: &'a Client,
     sockets: BTreeMap<(String, i32), Socket>,
-    settled: Settled,
 }
 
 impl<'a> Lab<'a> {
@@ -101,7 +96,6 @@ impl<'a> Lab<'a> {
         Lab {
             client,
             sockets: BTreeMap::new(),
-            settled: Settled::default(),
         }
     }
 }
@@ -140,8 +134,10 @@ impl Namespaces for Lab<'_> {
         Ok(self.client.write_sysctls(key, &[(path, value)])?)
     }
 
-    fn settled(&mut self) -> &mut Settled {
-        &mut self.settled
+    fn identities(&mut self, keys: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
+        let all = self.client.list_netnses()?.into_iter();
+        let wanted = all.filter(|status| keys.contains(status.key.as_str()));
+        Ok(wanted.map(|status| (status.key, status.inode)).collect())
     }
 
     fn forget(&mut self, key: &str) {

@@ -3,31 +3,67 @@
 use std::collections::BTreeMap;
 
 use netlink::nft::{
-    Data, Element, Key, Position, SetData, Table, TableFlags, Transaction, Verdict, dump,
+    Chain, Data, Element, Family, Key, Position, SetData, Table, TableFlags, Transaction, Verdict,
+    comment_text, dump,
 };
 use netlink::{Protocol, Socket};
 
 use super::Namespaces;
 use crate::network::error::{Error, Result};
-use crate::network::firewall::{Devices, FAMILIES, Rule, RuleSet, TABLE, device_key};
+use crate::network::firewall::{
+    Devices, FAMILIES, PUBLISH, Rule, RuleSet, TABLE, device_key, policy_of,
+};
 use crate::network::plan::Plan;
 
 /// Of more rules than this one transaction may be too large for a socket without privileges (about 1,180 fit).
 const RULES_AT_ONCE: usize = 600;
 
-/// Makes the tables as planned; says how many changes that took.
-pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<usize> {
-    let socket = namespaces.socket(key, Protocol::Netfilter)?;
-    bring(socket, &plan.tables).map_err(Error::kernel(key))
+/// An empty chain that is there while connections may be remembered that contradict the plan: it comes in the transaction
+/// that makes them so and goes when they are forgotten, whoever dies in between.
+const STALE_FLOWS: &str = "stale-flows";
+
+/// What became of rules.
+pub struct Rules {
+    /// How many changes.
+    pub changes: usize,
+    /// Connections may be remembered that contradict the plan.
+    pub has_stale_flows: bool,
 }
 
-/// Makes our tables in the namespace of a socket as wanted; those that are not wanted go.
+/// Makes the tables as planned. `loses_some`: containers or networks will go.
+pub fn apply(
+    namespaces: &mut impl Namespaces,
+    key: &str,
+    plan: &Plan,
+    loses_some: bool,
+) -> Result<Rules> {
+    let socket = namespaces.socket(key, Protocol::Netfilter)?;
+    bring(socket, &plan.tables, Some(loses_some)).map_err(Error::kernel(key))
+}
+
+/// Connections have been looked through.
+pub fn settle(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<()> {
+    let table = Table::new(Family::Ip, TABLE);
+    if !plan.tables.contains_key(&table) {
+        return Ok(());
+    }
+    let mut transaction = Transaction::new();
+    transaction.delete_chain(&table, STALE_FLOWS);
+    let socket = namespaces.socket(key, Protocol::Netfilter)?;
+    transaction.commit(socket).map_err(Error::kernel(key))
+}
+
+/// Makes our tables in the namespace of a socket as wanted; those that are not wanted go. `loses_some` is for instances:
+/// elsewhere nobody looks through connections.
 pub fn bring(
     socket: &mut Socket,
     wanted: &BTreeMap<Table, RuleSet>,
-) -> std::result::Result<usize, netlink::Error> {
+    loses_some: Option<bool>,
+) -> std::result::Result<Rules, netlink::Error> {
     let there = dump::tables(socket)?;
     let mut change = Change::new(socket, wanted)?;
+    change.has_stale_flows = loses_some.unwrap_or(false);
+    let mut is_noted = false;
     for family in FAMILIES {
         let table = Table::new(family, TABLE);
         let is_there = there.contains(&table);
@@ -39,6 +75,7 @@ pub fn bring(
             Some(rules) if !is_there => change.create(&table, rules)?,
             Some(rules) => {
                 let found = Found::read(change.socket, &table)?;
+                is_noted |= found.chains.contains_key(STALE_FLOWS);
                 if found.has_other_hooks(rules) {
                     // A base chain cannot move: the table is made anew.
                     change.transaction.delete_table(&table);
@@ -49,8 +86,18 @@ pub fn bring(
             }
         }
     }
+    let changes = change.made + change.transaction.len();
+    let has_stale_flows = loses_some.is_some() && (change.has_stale_flows || is_noted);
+    let table = Table::new(Family::Ip, TABLE);
+    if has_stale_flows && wanted.contains_key(&table) {
+        let chain = Chain::new(STALE_FLOWS);
+        change.transaction.add_chain(&table, &chain);
+    }
     change.commit()?;
-    Ok(change.made)
+    Ok(Rules {
+        changes,
+        has_stale_flows,
+    })
 }
 
 /// What a table holds.
@@ -106,6 +153,7 @@ struct Change<'a> {
     transaction: Transaction,
     limit: usize,
     made: usize,
+    has_stale_flows: bool,
 }
 
 impl<'a> Change<'a> {
@@ -128,6 +176,7 @@ impl<'a> Change<'a> {
             transaction: Transaction::new(),
             limit,
             made: 0,
+            has_stale_flows: false,
         })
     }
 
@@ -150,6 +199,8 @@ impl<'a> Change<'a> {
         table: &Table,
         rules: &RuleSet,
     ) -> std::result::Result<(), netlink::Error> {
+        // Nobody knows what went before.
+        self.has_stale_flows = true;
         self.transaction.add_table(table, TableFlags::default());
         self.difference(table, &Found::default(), rules)
     }
@@ -187,7 +238,7 @@ impl<'a> Change<'a> {
             found
                 .chains
                 .keys()
-                .filter(|name| !wanted.chains.contains_key(*name))
+                .filter(|name| !wanted.chains.contains_key(*name) && *name != STALE_FLOWS)
         };
         for (name, elements) in &found.devices {
             if !wanted.devices.contains_key(name) {
@@ -228,6 +279,8 @@ impl<'a> Change<'a> {
             match place.filter(|place| last.is_none_or(|last| *place > last)) {
                 Some(place) => drop(stays.insert(place, *handle)),
                 None => {
+                    let text = comment_text(rule).unwrap_or_default();
+                    self.has_stale_flows |= leads_datagrams(chain, text);
                     self.transaction.delete_rule(table, chain, *handle);
                 }
             }
@@ -239,6 +292,7 @@ impl<'a> Change<'a> {
             let next = stays.range(place..).next();
             let position = next.map_or(Position::Last, |(_, handle)| Position::Before(*handle));
             let expressions = &rule.expressions;
+            self.has_stale_flows |= leads_datagrams(chain, &rule.comment);
             self.transaction
                 .add_rule(table, chain, position, expressions, user_data);
             self.commit_when_large()?;
@@ -278,4 +332,9 @@ impl<'a> Change<'a> {
             self.transaction.add_elements(table, &wanted.set, &new);
         }
     }
+}
+
+/// Whether a rule leads datagrams to a container: their flows last while packets come, whatever the rules are by then.
+fn leads_datagrams(chain: &str, comment: &str) -> bool {
+    chain == PUBLISH && policy_of(comment).is_some_and(|(_, subject)| subject.contains("/udp/"))
 }

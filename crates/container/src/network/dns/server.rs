@@ -199,7 +199,7 @@ impl Resolver {
         let ports = (local(udp.local_addr())?, local(listener.local_addr())?);
         let tables = firewall::resolver_tables(EMBEDDED_RESOLVER, ports);
         let socket = namespaces.socket(namespace, Protocol::Netfilter)?;
-        bring_tables(socket, &tables).map_err(Error::kernel(namespace))?;
+        bring_tables(socket, &tables, None).map_err(Error::kernel(namespace))?;
         namespaces.forget(namespace);
         let served = Served {
             namespace: namespace.to_owned(),
