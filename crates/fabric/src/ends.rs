@@ -23,6 +23,9 @@ pub enum EndError {
     /// The receiver has no public address, and the sender is not where it could use the private one.
     #[error("{0} has no public address")]
     NoPublicAddress(String),
+    /// The sender has IPv6 addresses only, and the receiver none.
+    #[error("{0} has no IPv6 address")]
+    NoIpv6Address(String),
 }
 
 impl Fabric {
@@ -69,6 +72,10 @@ impl Fabric {
 
     fn address_from(&self, from: &Sender, to: InterfaceIndex) -> Result<IpAddr, EndError> {
         let own = &self.interfaces[to];
+        if matches!(from, Sender::Outside(IpAddr::V6(_))) {
+            let first = own.ipv6.first().copied();
+            return first.map(IpAddr::V6).ok_or_else(|| EndError::NoIpv6Address(own.name.clone()));
+        }
         let sender = match from {
             Sender::Interface(id) | Sender::Container(id) => {
                 Some(self.interface_by_id(id).ok_or_else(|| EndError::NotFound(id.to_string()))?)
@@ -145,6 +152,7 @@ impl Fabric {
         let held = self.interfaces.values().flat_map(|interface| interface.all_addresses());
         let outside = self.outside.values().flat_map(|host| host.addresses.iter().copied());
         let witnesses = self.witnesses.iter().map(|address| IpAddr::V4(*address));
+        let witnesses = witnesses.chain(self.ipv6_witnesses.iter().map(|address| IpAddr::V6(*address)));
         let mut addresses: Vec<IpAddr> =
             held.chain(outside).chain(witnesses).filter(|address| block.contains(address)).collect();
         if addresses.is_empty() {

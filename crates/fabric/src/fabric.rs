@@ -65,6 +65,10 @@ pub struct Fabric {
     pub(crate) witnesses: Vec<Ipv4Addr>,
     /// The one of them that nothing speaks of in particular.
     pub(crate) witness: Option<Ipv4Addr>,
+    /// See [`Fabric::ipv6_representatives`].
+    pub(crate) ipv6_witnesses: Vec<Ipv6Addr>,
+    /// See [`Fabric::ipv6_representative`].
+    pub(crate) ipv6_witness: Option<Ipv6Addr>,
     /// What people may type for what is here.
     pub(crate) names: Names,
 }

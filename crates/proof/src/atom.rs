@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use fabric::Fabric;
+use fabric::{Fabric, Family};
 use model::traffic::protocol;
 use model::{IcmpMatch, PortRange, ProbePacket, TrafficMatch};
 
@@ -18,15 +18,15 @@ pub struct Atom {
     pub packet: ProbePacket,
 }
 
-/// All atoms of a cloud; together they are every IPv4 packet.
+/// All atoms of a cloud; together they are every packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Atoms {
+    /// Of IPv4.
     atoms: Vec<Atom>,
+    /// Of IPv6: messages are other ones (RFC 4443).
+    ipv6: Vec<Atom>,
     reply_ports: Vec<u16>,
 }
-
-/// Messages that somebody answers (RFC 792): echo and timestamp.
-const ANSWERED: [u8; 2] = [8, 13];
 
 impl Atoms {
     /// The atoms of a cloud whose clients send from the ports of `ephemeral`.
@@ -44,7 +44,7 @@ impl Atoms {
                 .map(|entry| entry.traffic)
         };
         let named: BTreeSet<TrafficMatch> = groups.chain(acls()).collect();
-        let atoms = named_apart(&named);
+        let (atoms, ipv6) = (named_apart(&named), ipv6_apart(&named));
         // Answers go to the client's port, which only lists tell apart: groups know the flow.
         let listed: BTreeSet<TrafficMatch> = acls().collect();
         let mut reply_ports = BTreeSet::from([ephemeral.from]);
@@ -58,6 +58,7 @@ impl Atoms {
         }
         Self {
             atoms,
+            ipv6,
             reply_ports: reply_ports.into_iter().collect(),
         }
     }
@@ -75,7 +76,15 @@ impl Atoms {
         cuts.into_iter().flatten().filter(|port| ephemeral.contains(*port)).all(|port| self.reply_ports.contains(&port))
     }
 
-    /// All of them: TCP and UDP by port, ICMP by type and code, other protocols by number.
+    /// Those of a family.
+    pub fn of_family(&self, family: Family) -> std::slice::Iter<'_, Atom> {
+        match family {
+            Family::V4 => self.iter(),
+            Family::V6 => self.ipv6.iter(),
+        }
+    }
+
+    /// All of IPv4: TCP and UDP by port, ICMP by type and code, other protocols by number.
     pub fn iter(&self) -> std::slice::Iter<'_, Atom> {
         self.atoms.iter()
     }
@@ -96,22 +105,66 @@ impl Atoms {
     }
 }
 
-/// Every packet, told apart as the protocol parts of some rules tell it.
+/// Every IPv4 packet, told apart as the protocol parts of some rules tell it.
 pub(crate) fn named_apart(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
-    let mut atoms = Vec::new();
-    let (tcp, udp) = (ports(named, protocol::TCP), ports(named, protocol::UDP));
-    atoms.extend(
-        tcp.iter()
-            .map(|range| atom(TrafficMatch::Tcp(*range), ProbePacket::Tcp(range.from))),
-    );
-    atoms.extend(
-        udp.iter()
-            .map(|range| atom(TrafficMatch::Udp(*range), ProbePacket::Udp(range.from))),
-    );
-    atoms.extend(messages(named));
-    atoms.extend(others(named));
+    let mut atoms = by_port(named);
+    atoms.extend(messages(named, &ICMP));
+    atoms.extend(others(named, &ICMPV6));
     atoms
 }
+
+/// Every IPv6 packet likewise.
+fn ipv6_apart(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
+    let mut atoms = by_port(named);
+    atoms.extend(messages(named, &ICMPV6));
+    atoms.extend(others(named, &ICMP));
+    atoms
+}
+
+fn by_port(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
+    let (tcp, udp) = (ports(named, protocol::TCP), ports(named, protocol::UDP));
+    let tcp = tcp.iter().map(|range| atom(TrafficMatch::Tcp(*range), ProbePacket::Tcp(range.from)));
+    let udp = udp.iter().map(|range| atom(TrafficMatch::Udp(*range), ProbePacket::Udp(range.from)));
+    tcp.chain(udp).collect()
+}
+
+/// The messages of a family.
+struct Messages {
+    number: u8,
+    /// Types that somebody answers.
+    answered: &'static [u8],
+    /// The one that people send.
+    echo: u8,
+    of: fn(IcmpMatch) -> TrafficMatch,
+    named: fn(&TrafficMatch) -> Option<IcmpMatch>,
+    packet: fn(u8, u8) -> ProbePacket,
+}
+
+/// RFC 792: echo and timestamp are answered.
+const ICMP: Messages = Messages {
+    number: protocol::ICMP,
+    answered: &[8, 13],
+    echo: 8,
+    of: TrafficMatch::Icmp,
+    named: |traffic| match traffic {
+        TrafficMatch::Icmp(wanted) => Some(*wanted),
+        _ => None,
+    },
+    packet: |icmp_type, code| ProbePacket::Icmp { icmp_type, code },
+};
+
+/// RFC 4443: echo is answered.
+const ICMPV6: Messages = Messages {
+    number: protocol::ICMPV6,
+    answered: &[128],
+    echo: 128,
+    of: TrafficMatch::Icmpv6,
+    named: |traffic| match traffic {
+        TrafficMatch::Icmpv6(wanted) => Some(*wanted),
+        _ => None,
+    },
+    packet: |icmp_type, code| ProbePacket::Icmpv6 { icmp_type, code },
+};
 
 fn atom(traffic: TrafficMatch, packet: ProbePacket) -> Atom {
     Atom {
@@ -140,29 +193,14 @@ fn ports(named: &BTreeSet<TrafficMatch>, number: u8) -> Vec<PortRange> {
         .collect()
 }
 
-/// Every ICMP message: a named type and code alone, the rest of its type, and all types that nobody names.
-fn messages(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
-    let codes: BTreeSet<(u8, u8)> = named
-        .iter()
-        .filter_map(|traffic| match traffic {
-            TrafficMatch::Icmp(IcmpMatch {
-                icmp_type: Some(icmp_type),
-                code: Some(code),
-            }) => Some((*icmp_type, *code)),
-            _ => None,
-        })
-        // The one that people send.
-        .chain([(8, 0)])
-        .collect();
-    let types = named.iter().filter_map(|traffic| match traffic {
-        TrafficMatch::Icmp(wanted) => wanted.icmp_type,
-        _ => None,
-    });
-    let types: BTreeSet<u8> = types
-        .chain(codes.iter().map(|(icmp_type, _)| *icmp_type))
-        .chain(ANSWERED)
-        .collect();
-    let mut rest = TrafficSet::of(TrafficMatch::Icmp(IcmpMatch::default()));
+/// Every message of a family: a named type and code alone, the rest of its type, and all types that nobody names.
+fn messages(named: &BTreeSet<TrafficMatch>, family: &Messages) -> Vec<Atom> {
+    let wanted = || named.iter().filter_map(family.named);
+    let codes = wanted().filter_map(|wanted| Some((wanted.icmp_type?, wanted.code?)));
+    let codes: BTreeSet<(u8, u8)> = codes.chain([(family.echo, 0)]).collect();
+    let types = wanted().filter_map(|wanted| wanted.icmp_type).chain(codes.iter().map(|(icmp_type, _)| *icmp_type));
+    let types: BTreeSet<u8> = types.chain(family.answered.iter().copied()).collect();
+    let mut rest = TrafficSet::of((family.of)(IcmpMatch::default()));
     let mut atoms = Vec::new();
     let mut take = |traffic: TrafficSet, rest: &mut TrafficSet| {
         let traffic = traffic.intersection(rest);
@@ -172,15 +210,11 @@ fn messages(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
         }
     };
     for (icmp_type, code) in &codes {
-        let packet = ProbePacket::Icmp {
-            icmp_type: *icmp_type,
-            code: *code,
-        };
-        take(TrafficSet::packet(packet), &mut rest);
+        take(TrafficSet::packet((family.packet)(*icmp_type, *code)), &mut rest);
     }
     for icmp_type in &types {
         take(
-            TrafficSet::of(TrafficMatch::Icmp(IcmpMatch {
+            TrafficSet::of((family.of)(IcmpMatch {
                 icmp_type: Some(*icmp_type),
                 code: None,
             })),
@@ -192,9 +226,9 @@ fn messages(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
     atoms
 }
 
-/// Every other protocol: those that a rule names, and all that none does. ICMPv6 between IPv4 addresses is one of them:
-/// no rule for messages means it.
-fn others(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
+/// Every other protocol: those that a rule names, and all that none does. The messages of the other family are one of
+/// them, such as ICMPv6 between IPv4 addresses: no rule for messages means it.
+fn others(named: &BTreeSet<TrafficMatch>, foreign: &Messages) -> Vec<Atom> {
     let numbers: BTreeSet<u8> = named
         .iter()
         .filter_map(|traffic| match traffic {
@@ -221,8 +255,8 @@ fn others(named: &BTreeSet<TrafficMatch>) -> Vec<Atom> {
     ];
     let mut rest = TrafficSet::all().difference(&TrafficSet::of_any(ports.iter().chain(&messages)));
     let mut atoms = vec![Atom {
-        traffic: TrafficSet::of(TrafficMatch::Other(protocol::ICMPV6)),
-        packet: ProbePacket::Other(protocol::ICMPV6),
+        traffic: TrafficSet::of(TrafficMatch::Other(foreign.number)),
+        packet: ProbePacket::Other(foreign.number),
     }];
     for number in numbers {
         let traffic = TrafficSet::of(TrafficMatch::Other(number));
@@ -278,11 +312,11 @@ mod tests {
         ]);
         for (atoms, whole) in [
             (
-                messages(&named),
+                messages(&named, &ICMP),
                 TrafficSet::of(TrafficMatch::Icmp(IcmpMatch::default())),
             ),
             (
-                others(&named),
+                others(&named, &ICMPV6),
                 TrafficSet::all().difference(&TrafficSet::of_any(&[
                     TrafficMatch::Tcp(PortRange::ALL),
                     TrafficMatch::Udp(PortRange::ALL),

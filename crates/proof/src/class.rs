@@ -2,14 +2,14 @@
 //! security groups, in the same of all blocks that any rule, list or route names.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use fabric::group::RulePeer;
 use fabric::index::{GroupSetIndex, InterfaceIndex, RowIndex, SubnetIndex};
 use fabric::route::NextHop;
 use fabric::{Fabric, Subnet};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::place::{Place, PlaceIndex};
 
@@ -56,8 +56,39 @@ impl Parts {
     }
 }
 
-/// Every block that can tell two addresses apart: of rules, lists, routes, VPCs.
+/// Every IPv4 block that can tell two addresses apart: of rules, lists, routes, VPCs.
 pub(crate) fn named_blocks(fabric: &Fabric) -> Vec<Ipv4Net> {
+    let ipv4 = |block: &IpNet| match block {
+        IpNet::V4(block) => Some(*block),
+        IpNet::V6(_) => None,
+    };
+    let mut blocks: Vec<Ipv4Net> = all_blocks(fabric).filter_map(ipv4).collect();
+    blocks.extend(fabric.vpcs.values().flat_map(|vpc| vpc.blocks.iter().copied()));
+    blocks.extend(fabric.subnets.values().map(|subnet| subnet.cidr));
+    blocks.sort();
+    blocks.dedup();
+    blocks
+}
+
+/// The same of IPv6.
+fn named_ipv6_blocks(fabric: &Fabric) -> BTreeSet<Ipv6Net> {
+    let ipv6 = |block: &IpNet| match block {
+        IpNet::V6(block) => Some(block.trunc()),
+        IpNet::V4(_) => None,
+    };
+    let of_vpcs = fabric.vpcs.values().flat_map(|vpc| vpc.ipv6_blocks.iter().copied());
+    let of_subnets = fabric.subnets.values().flat_map(|subnet| subnet.ipv6_blocks.iter().copied());
+    all_blocks(fabric).filter_map(ipv6).chain(of_vpcs).chain(of_subnets).collect()
+}
+
+/// The narrowest of some blocks around an address: one look-up a prefix length.
+fn narrowest(blocks: &BTreeSet<Ipv6Net>, address: Ipv6Addr) -> Option<Ipv6Net> {
+    let around = (0..=128).rev().filter_map(|length| Ipv6Net::new(address, length).ok());
+    around.map(|block| block.trunc()).find(|block| blocks.contains(block))
+}
+
+/// Blocks of rules, lists and routes.
+fn all_blocks(fabric: &Fabric) -> impl Iterator<Item = &IpNet> {
     let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
     let of_rules = rules.flat_map(|rule| match &rule.peer {
         RulePeer::Block(block) => std::slice::from_ref(block),
@@ -67,20 +98,10 @@ pub(crate) fn named_blocks(fabric: &Fabric) -> Vec<Ipv4Net> {
     let lists = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
     let tables = fabric.route_tables.values().flat_map(|table| &table.routes);
     let gateways = fabric.transit_gateways.values().flat_map(|gateway| &gateway.tables);
-    let all = of_rules
+    of_rules
         .chain(lists.map(|entry| &entry.cidr_block))
         .chain(tables.map(|route| &route.destination))
-        .chain(gateways.flat_map(|table| &table.routes).map(|route| &route.destination));
-    let ipv4 = |block: &IpNet| match block {
-        IpNet::V4(block) => Some(*block),
-        IpNet::V6(_) => None,
-    };
-    let mut blocks: Vec<Ipv4Net> = all.filter_map(ipv4).collect();
-    blocks.extend(fabric.vpcs.values().flat_map(|vpc| vpc.blocks.iter().copied()));
-    blocks.extend(fabric.subnets.values().map(|subnet| subnet.cidr));
-    blocks.sort();
-    blocks.dedup();
-    blocks
+        .chain(gateways.flat_map(|table| &table.routes).map(|route| &route.destination))
 }
 
 /// What a class has in common.
@@ -96,8 +117,16 @@ enum Key {
     },
     /// One that routes lead to, or whose system has several interfaces.
     Alone(InterfaceIndex),
-    /// A host outside.
-    Outside(Place),
+    /// The same of their IPv6 addresses.
+    AlikeIpv6 {
+        subnet: SubnetIndex,
+        groups: Option<GroupSetIndex>,
+        is_running: bool,
+        /// The narrowest named block around the address, and so all around that one.
+        block: Option<Ipv6Net>,
+    },
+    /// A host outside, or an IPv6 address that is not like others.
+    Single(Place),
 }
 
 /// A class of places.
@@ -197,12 +226,15 @@ impl Classes {
                 _ => None,
             })
             .collect();
+        let ipv6_blocks = named_ipv6_blocks(fabric);
+        let is_single = |index: InterfaceIndex| {
+            let alone = |instance| fabric.instances[instance].interfaces.len() == 1;
+            !fabric.interfaces[index].instance().is_some_and(alone) || targets.contains(&index)
+        };
         let key = |place: Place| match place {
             Place::Interface(index) => {
                 let interface = &fabric.interfaces[index];
-                let instance = interface.instance();
-                let alone = |instance| fabric.instances[instance].interfaces.len() == 1;
-                if !instance.is_some_and(alone) || targets.contains(&index) {
+                if is_single(index) {
                     return Key::Alone(index);
                 }
                 let public = interface.addresses.iter().find_map(|address| address.public);
@@ -214,7 +246,16 @@ impl Classes {
                     public: public.map(|address| parts.of_address(address)),
                 }
             }
-            outside => Key::Outside(outside),
+            Place::Ipv6(index) if !is_single(index) => {
+                let interface = &fabric.interfaces[index];
+                Key::AlikeIpv6 {
+                    subnet: interface.subnet,
+                    groups: interface.group_set,
+                    is_running: interface.status.is_running(),
+                    block: interface.ipv6.first().and_then(|address| narrowest(&ipv6_blocks, *address)),
+                }
+            }
+            single => Key::Single(single),
         };
         let mut known: BTreeMap<Key, u32> = BTreeMap::new();
         let mut classes: Vec<Class> = Vec::new();

@@ -75,7 +75,7 @@ pub(crate) struct Change<'r> {
 }
 
 impl Reach {
-    /// Makes ready to answer for every pair of places and every IPv4 packet.
+    /// Makes ready to answer for every pair of places and every packet between them.
     pub fn of(fabric: &Fabric, options: Options) -> Result<Self, EngineError> {
         let places = Place::all(fabric);
         let atoms = Atoms::of(fabric, options.ephemeral);
@@ -112,11 +112,11 @@ impl Reach {
         &self.asked.atoms
     }
 
-    /// What one place can say to another. Nobody asks itself over the network, and how hosts outside reach each other is
-    /// not the cloud's affair: nothing.
+    /// What one place can say to another. Nobody asks itself over the network, how hosts outside reach each other is
+    /// not the cloud's affair, and no packet is of two families: nothing.
     pub fn between(&self, from: PlaceIndex, to: PlaceIndex) -> Between {
-        let outside = |place: PlaceIndex| self.places[place.as_usize()].is_outside();
-        if from == to || (outside(from) && outside(to)) {
+        let place = |place: PlaceIndex| self.places[place.as_usize()];
+        if from == to || (place(from).is_outside() && place(to).is_outside()) || place(from).family() != place(to).family() {
             return Between::default();
         }
         let of = &self.classes.of;
@@ -207,7 +207,7 @@ pub fn walk(
         return Ok(Between::default());
     };
     let (mut requests, mut answered) = (Vec::new(), Vec::new());
-    for atom in atoms.iter() {
+    for atom in atoms.of_family(from.family()) {
         let (request, both) = arrives(fabric, &sender, address, atom.packet, atoms.reply_ports())?;
         requests.extend(request.then_some(&atom.traffic));
         answered.extend(both.then_some(&atom.traffic));

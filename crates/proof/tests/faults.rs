@@ -38,6 +38,7 @@ fn felt(model: &Model) -> BTreeMap<&'static str, Vec<Fault>> {
 fn pair_by_pair(one: (&Fabric, &Reach), two: (&Fabric, &Reach)) -> bool {
     let key = |fabric: &Fabric, place: Place| match place {
         Place::Interface(interface) => fabric.interfaces[interface].id.to_string(),
+        Place::Ipv6(index) => format!("{} (IPv6)", fabric.interfaces[index].id),
         Place::Outside(_, address) | Place::Internet(address) => address.to_string(),
     };
     let other: BTreeMap<String, _> = two.1.indices().map(|(index, place)| (key(two.0, place), index)).collect();

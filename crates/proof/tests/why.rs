@@ -60,6 +60,7 @@ fn assert_fixes_hold(model: &Model, question: &Question, why: &Why) {
 fn opened(before: &Fabric, after: &Fabric) -> usize {
     let key = |fabric: &Fabric, place: Place| match place {
         Place::Interface(index) => fabric.interfaces[index].id.to_string(),
+        Place::Ipv6(interface) => format!("{} (IPv6)", fabric.interfaces[interface].id),
         Place::Outside(_, address) | Place::Internet(address) => address.to_string(),
     };
     let (old, new) = (Reach::of(before, Options::default()).unwrap(), Reach::of(after, Options::default()).unwrap());

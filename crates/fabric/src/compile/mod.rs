@@ -5,6 +5,7 @@ mod groups;
 mod routes;
 mod transit;
 mod witness;
+mod witness_ipv6;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -146,11 +147,14 @@ impl Fabric {
             held: Vec::new(),
             witnesses: Vec::new(),
             witness: None,
+            ipv6_witnesses: Vec::new(),
+            ipv6_witness: None,
             names: Names::default(),
         };
         fabric.held = held(&fabric.vpcs);
         fabric.route_tables = routes::compile(model, &fabric);
         (fabric.witnesses, fabric.witness) = witness::choose(&fabric);
+        (fabric.ipv6_witnesses, fabric.ipv6_witness) = witness_ipv6::choose(&fabric, &[]);
         fabric.names = Names::of(&fabric);
         fabric
     }

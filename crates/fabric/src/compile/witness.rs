@@ -122,12 +122,14 @@ impl Fabric {
     /// speaks of a block in particular must ask from its inside and from its outside.
     pub fn with_hosts_in(&self, blocks: &[IpNet]) -> Self {
         let (witnesses, witness) = choose_with(self, blocks);
-        Self { witnesses, witness, ..self.clone() }
+        let (ipv6_witnesses, ipv6_witness) = super::witness_ipv6::choose(self, blocks);
+        Self { witnesses, witness, ipv6_witnesses, ipv6_witness, ..self.clone() }
     }
 
     /// Public blocks that security groups, network ACLs and routes tell apart from the rest of the internet, sorted.
     pub fn public_blocks(&self) -> Vec<IpNet> {
-        named_blocks(self, &[]).into_iter().map(IpNet::V4).collect()
+        let ipv6 = super::witness_ipv6::named_outside(self).into_iter().map(IpNet::V6);
+        named_blocks(self, &[]).into_iter().map(IpNet::V4).chain(ipv6).collect()
     }
 
     /// The address that stands for `internet` where one is enough: no rule speaks of it in particular.
@@ -150,7 +152,7 @@ impl Fabric {
         let is_unnamed = match address {
             IpAddr::V4(PUBLIC_DNS) => !self.public_addresses.contains_key(&PUBLIC_DNS),
             IpAddr::V4(address) => self.witnesses.binary_search(&address).is_ok(),
-            IpAddr::V6(_) => false,
+            IpAddr::V6(address) => self.ipv6_witnesses.binary_search(&address).is_ok(),
         };
         is_unnamed || self.outside_host(address).is_some()
     }

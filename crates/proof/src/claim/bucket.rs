@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fabric::engine::{EngineError, Sender};
 
-use super::{Broken, Party, Prover, is_pair};
+use super::{Broken, Party, Prover};
 use crate::traffic::TrafficSet;
 
 /// What parties of one bucket share: the class of their place, what answers there, and which statements are about them.
@@ -26,12 +26,12 @@ enum Side {
 }
 
 impl Prover<'_> {
-    /// Judges every pair by one of each kind; what is broken, in the order of senders, then of receivers, and how many
+    /// Judges every pair that is meant by one of each kind; what is broken, in the order of senders, then of receivers, and how many
     /// pairs there are.
     pub(super) fn judge(
         &self,
-        senders: &[Party],
-        receivers: &[Arc<Party>],
+        (senders, receivers): (&[Party], &[Arc<Party>]),
+        is_meant: impl Fn(&Party, &Party) -> bool,
         is_closed_world: bool,
         judge: impl Fn(&Party, &Party) -> Result<Option<Broken>, EngineError>,
     ) -> Result<(usize, Vec<Broken>), EngineError> {
@@ -44,7 +44,7 @@ impl Prover<'_> {
                 let all = some
                     .iter()
                     .flat_map(|a| others.iter().map(move |b| (*a, *b)));
-                let mut all = all.filter(|(a, b)| is_pair(&senders[*a], &receivers[*b]));
+                let mut all = all.filter(|(a, b)| is_meant(&senders[*a], &receivers[*b]));
                 let Some(first) = all.next() else { continue };
                 let Some(found) = judge(&senders[first.0], &receivers[first.1])? else {
                     pairs += 1 + all.count();
@@ -78,7 +78,7 @@ impl Prover<'_> {
         for (index, party) in parties.iter().enumerate() {
             let place = match side {
                 // Whoever sends does so from its usual address.
-                Side::Sender => self.world.places.get(&party.who).copied(),
+                Side::Sender => self.world.places.get(&(party.who.clone(), party.family())).copied(),
                 Side::Receiver => party.place,
             };
             let key = match (place, &party.who) {

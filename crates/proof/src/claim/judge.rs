@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use fabric::Family;
 use fabric::engine::{Engine, EngineError, ListenerState, Outcome, PacketProbe, Probe, Sender};
 use fabric::{Component, Walker};
 use model::claim::{Expected, Sources};
@@ -63,7 +64,7 @@ impl<'p, 'a> Judge<'p, 'a> {
             return Ok(self.broken(from, to, Some(address), bad, breach));
         }
         for (name, node) in &self.nodes {
-            let bypassing = self.packets(|atom| {
+            let bypassing = self.packets(to.family(), |atom| {
                 let way = prover.worst(&from.who, address, atom.packet)?;
                 Ok(!node.is_passed(&prover.fabric, &way.request))
             })?;
@@ -100,7 +101,7 @@ impl<'p, 'a> Judge<'p, 'a> {
             _ if !exposed.is_empty() => (exposed, Breach::Exposed),
             Expected::Blocked(None) => (exposed, Breach::Exposed),
             Expected::Blocked(Some(_)) | Expected::NoRoute | Expected::NoPublicAddress => {
-                let elsewhere = self.packets(|atom| {
+                let elsewhere = self.packets(to.family(), |atom| {
                     let way = self.prover.worst(&from.who, address, atom.packet)?;
                     let at = way.request.blockers.first().map(|reason| reason.at);
                     Ok(!at.is_some_and(|at| self.stops(from, at)))
@@ -169,10 +170,11 @@ impl<'p, 'a> Judge<'p, 'a> {
     /// The packets of the claim of which something holds, atom by atom.
     fn packets(
         &self,
+        family: Family,
         holds: impl Fn(&Atom) -> Result<bool, EngineError>,
     ) -> Result<TrafficSet, EngineError> {
         let mut all = TrafficSet::empty();
-        for atom in self.prover.atoms.iter() {
+        for atom in self.prover.atoms.of_family(family) {
             let part = atom.traffic.intersection(&self.traffic);
             if !part.is_empty() && holds(atom)? {
                 all = all.union(&part);

@@ -192,10 +192,13 @@ impl<'a> Prover<'a> {
         let destinations: Vec<Arc<Party>> = destinations.collect();
         let (named, others) = self.sources(claim)?;
         let is_closed_world = claim.sources == Sources::NothingElse;
-        let (pairs, mut broken) = self.judge(&named, &destinations, false, |from, to| {
+        // A promise to be reached is kept over IPv4; over IPv6 too where the claim names such addresses.
+        let is_promise = matches!(claim.expected, Expected::Allowed | Expected::Open | Expected::Refused);
+        let is_meant = |from: &Party, to: &Party| is_pair(from, to) && !(is_promise && from.is_beside && to.is_beside);
+        let (pairs, mut broken) = self.judge((&named, &destinations), is_meant, false, |from, to| {
             judge.named(from, to)
         })?;
-        let (more, rest) = self.judge(&others, &destinations, is_closed_world, |from, to| {
+        let (more, rest) = self.judge((&others, &destinations), is_pair, is_closed_world, |from, to| {
             judge.other(from, to)
         })?;
         broken.extend(rest);
@@ -297,8 +300,9 @@ impl<'a> Prover<'a> {
     }
 }
 
-/// Nobody asks itself over the network, and how hosts outside reach each other is not the cloud's affair.
+/// Nobody asks itself over the network, how hosts outside reach each other is not the cloud's affair, and no packet is
+/// of two families.
 pub(crate) fn is_pair(from: &Party, to: &Party) -> bool {
     let is_outside = |party: &Party| matches!(party.who, Sender::Outside(_));
-    from.who != to.who && !(is_outside(from) && is_outside(to))
+    from.who != to.who && !(is_outside(from) && is_outside(to)) && from.family() == to.family()
 }

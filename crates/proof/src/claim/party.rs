@@ -2,12 +2,12 @@
 //! block that a rule or a claim names is met from its inside and from its outside.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use fabric::engine::PacketProbe;
 use fabric::engine::{EngineError, Sender};
 use fabric::walker::Verdict;
-use fabric::{EndError, Entity, Explanation, Fabric, InterfaceKind, explain};
+use fabric::{EndError, Entity, Explanation, Fabric, Family, InterfaceKind, explain};
 use ipnet::IpNet;
 use model::claim::{Ends, Sources};
 use model::guest::Listener;
@@ -28,48 +28,49 @@ pub struct Party {
     /// Who that is.
     pub who: Sender,
     /// The address that the claim wrote; `None`: the one that its sender would use.
-    pub(super) written: Option<Ipv4Addr>,
+    pub(super) written: Option<IpAddr>,
     /// What the proof of all pairs calls it, when asked at its usual address.
     pub(super) place: Option<PlaceIndex>,
+    /// It is the IPv6 side of somebody of whom no address was named: what gets through there is exposed, and what is
+    /// promised to get through need not do so there.
+    pub(super) is_beside: bool,
 }
 
 /// Everybody, and the addresses that stand for `internet` where these claims are asked.
 pub(super) struct World {
     pub everybody: Vec<Party>,
     internet: Vec<Party>,
-    pub places: BTreeMap<Sender, PlaceIndex>,
+    pub places: BTreeMap<(Sender, Family), PlaceIndex>,
 }
 
 impl World {
     pub fn of(fabric: &Fabric, reach: &Reach) -> Self {
-        let places: BTreeMap<Sender, PlaceIndex> = reach
+        let places: BTreeMap<(Sender, Family), PlaceIndex> = reach
             .indices()
-            .map(|(index, place)| (place.sender(fabric), index))
+            .map(|(index, place)| ((place.sender(fabric), place.family()), index))
             .collect();
-        let party = |name: String, who: Sender| Party {
-            name,
-            written: written(&who),
-            place: places.get(&who).copied(),
-            who,
+        let party = |place: Place| {
+            let who = place.sender(fabric);
+            let written = match place.end(fabric) {
+                End::Address(address) => Some(address),
+                _ => None,
+            };
+            let is_beside = place.family() == Family::V6;
+            Party { name: place.name(fabric), written, place: places.get(&(who.clone(), place.family())).copied(), who, is_beside }
         };
         let mut everybody: Vec<Party> = reach
             .places()
             .iter()
             .filter(|place| !matches!(place, Place::Internet(_)))
-            .map(|place| party(place.name(fabric), place.sender(fabric)))
+            .map(|place| party(*place))
             .collect();
         // Instances first, then the places outside.
         everybody.sort_by_cached_key(|party| (party.is_outside(), natural(&party.name)));
-        let general = fabric.representative();
-        let mut addresses = fabric.representatives();
-        addresses.sort_by_key(|address| (Some(*address) != general, *address));
-        let internet: Vec<Party> = addresses
-            .into_iter()
-            .map(|address| {
-                let name = Place::Internet(address).name(fabric);
-                party(name, Sender::Outside(IpAddr::V4(address)))
-            })
-            .collect();
+        let general = [fabric.representative().map(IpAddr::V4), fabric.ipv6_representative().map(IpAddr::V6)];
+        let ipv4 = fabric.representatives().into_iter().map(IpAddr::V4);
+        let mut addresses: Vec<IpAddr> = ipv4.chain(fabric.ipv6_representatives().iter().map(|address| IpAddr::V6(*address))).collect();
+        addresses.sort_by_key(|address| (address.is_ipv6(), !general.contains(&Some(*address)), *address));
+        let internet: Vec<Party> = addresses.into_iter().map(|address| party(Place::Internet(address))).collect();
         everybody.extend(internet.iter().cloned());
         Self {
             everybody,
@@ -85,6 +86,14 @@ impl Party {
         self.place
     }
 
+    /// Which addresses it is asked at.
+    pub fn family(&self) -> Family {
+        match (&self.written, &self.who) {
+            (Some(IpAddr::V6(_)), _) | (None, Sender::Outside(IpAddr::V6(_))) => Family::V6,
+            _ => Family::V4,
+        }
+    }
+
     /// Whether it is beyond the gateways.
     pub fn is_outside(&self) -> bool {
         matches!(self.who, Sender::Outside(_))
@@ -92,9 +101,9 @@ impl Party {
 }
 
 /// Hosts outside have one address each: their own.
-fn written(who: &Sender) -> Option<Ipv4Addr> {
+fn written(who: &Sender) -> Option<IpAddr> {
     match who {
-        Sender::Outside(IpAddr::V4(address)) => Some(*address),
+        Sender::Outside(address) => Some(*address),
         _ => None,
     }
 }
@@ -138,7 +147,7 @@ impl Prover<'_> {
             }
         }
         let mut all: Vec<Party> = Vec::new();
-        let mut known: BTreeSet<(Sender, Option<Ipv4Addr>)> = BTreeSet::new();
+        let mut known: BTreeSet<(Sender, Option<IpAddr>)> = BTreeSet::new();
         for selector in &ends.of {
             let selected = self.selected(selector)?;
             let meant = selected
@@ -165,7 +174,7 @@ impl Prover<'_> {
         let mut parties = self.parties(ends)?;
         let mut known = BTreeSet::new();
         // Whoever has several addresses in a block sends from one.
-        parties.retain(|party| begins(party) && known.insert(party.who.clone()));
+        parties.retain(|party| begins(party) && known.insert((party.who.clone(), party.family())));
         Ok(parties)
     }
 
@@ -173,7 +182,7 @@ impl Prover<'_> {
         let parties = match selector {
             Selector::Internet => self.world.internet.clone(),
             Selector::Block(block) => self.in_block(*block),
-            Selector::Address(address) => self.at(*address).into_iter().collect(),
+            Selector::Address(address) => vec![self.at(*address)],
             other => {
                 let ends = other.ends(self.model).map_err(|error| Undecided::Unknown {
                     what: kind(other),
@@ -196,18 +205,20 @@ impl Prover<'_> {
         match end {
             End::Interface { interface, .. } => {
                 let who = Sender::Interface(interface);
-                vec![self.party(who, None)]
+                let ipv6 = self.ipv6_of(&who).map(|address| Party { is_beside: true, ..self.party(who.clone(), Some(address)) });
+                std::iter::once(self.party(who, None)).chain(ipv6).collect()
             }
             End::Outside(name) => {
                 let host = self.fabric.outside.values().find(|host| host.name == name);
                 let addresses = host.into_iter().flat_map(|host| &host.addresses);
-                let hosts = addresses.filter(|address| address.is_ipv4());
+                let has_ipv6 = self.fabric.ipv6_representative().is_some();
+                let hosts = addresses.filter(|address| address.is_ipv4() || has_ipv6);
                 hosts
-                    .map(|address| self.party(Sender::Outside(*address), None))
+                    .map(|address| Party { is_beside: address.is_ipv6(), ..self.party(Sender::Outside(*address), None) })
                     .collect()
             }
             End::Internet => self.world.internet.clone(),
-            End::Address(address) => self.at(address).into_iter().collect(),
+            End::Address(address) => vec![self.at(address)],
             End::Block(block) => self.in_block(block),
         }
     }
@@ -215,73 +226,73 @@ impl Prover<'_> {
     /// Everybody who has an address in a block, at that address.
     fn in_block(&self, block: IpNet) -> Vec<Party> {
         let interfaces = self.fabric.interfaces.values();
-        let private = interfaces.flat_map(|i| i.addresses.iter().map(|own| own.private));
-        let public = self.fabric.public_addresses.keys().copied();
+        let private = interfaces.flat_map(|interface| interface.all_addresses());
+        let public = self.fabric.public_addresses.keys().copied().map(IpAddr::V4);
         let hosts = self
             .fabric
             .outside
             .values()
             .flat_map(|host| &host.addresses);
-        let hosts = hosts.filter_map(|address| match address {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        });
         let internet = self.world.internet.iter().filter_map(|party| party.written);
-        let all: BTreeSet<Ipv4Addr> = private
+        let all: BTreeSet<IpAddr> = private
             .chain(public)
-            .chain(hosts)
+            .chain(hosts.copied())
             .chain(internet)
-            .filter(|address| block.contains(&IpAddr::V4(*address)))
+            .filter(|address| block.contains(address))
             .collect();
         all.into_iter()
-            .filter_map(|address| self.at(IpAddr::V4(address)))
+            .map(|address| self.at(address))
             .collect()
     }
 
-    /// Whoever has an address. IPv6 is not proved yet.
-    fn at(&self, address: IpAddr) -> Option<Party> {
-        let IpAddr::V4(written) = address else {
-            return None;
-        };
+    /// The IPv6 address at which an interface is a place.
+    fn ipv6_of(&self, who: &Sender) -> Option<IpAddr> {
+        let place = self.world.places.get(&(who.clone(), Family::V6))?;
+        match self.reach.places()[place.0 as usize].end(&self.fabric) {
+            End::Address(address) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// Whoever has an address.
+    fn at(&self, address: IpAddr) -> Party {
         let who = match self.fabric.find_address(address) {
             Some(Entity::Interface(index)) => {
                 Sender::Interface(self.fabric.interfaces[index].id.clone())
             }
             _ => Sender::Outside(address),
         };
-        Some(self.party(who, Some(written)))
+        self.party(who, Some(address))
     }
 
-    fn party(&self, who: Sender, at: Option<Ipv4Addr>) -> Party {
+    fn party(&self, who: Sender, at: Option<IpAddr>) -> Party {
         let name = match &who {
             Sender::Interface(id) | Sender::Container(id) => {
                 let index = self.fabric.interface_by_id(id);
-                index.map_or_else(
+                let name = index.map_or_else(
                     || id.to_string(),
                     |i| self.fabric.interfaces[i].name.clone(),
-                )
+                );
+                if at.is_some_and(|at| at.is_ipv6()) { format!("{name} (IPv6)") } else { name }
             }
-            Sender::Outside(IpAddr::V4(address)) => match self.fabric.outside_host(who_is(&who)) {
+            Sender::Outside(address) => match self.fabric.outside_host(*address) {
                 Some(host) => Place::Outside(host, *address).name(&self.fabric),
                 None => Place::Internet(*address).name(&self.fabric),
             },
-            Sender::Outside(address) => address.to_string(),
         };
+        let mut party = Party { name, written: at.or(written(&who)), place: None, who, is_beside: false };
         // At an address of its own choice, a claim may ask an interface elsewhere than its sender would.
-        let is_usual = at.is_none() || matches!(who, Sender::Outside(_));
-        let place = self.world.places.get(&who).copied();
-        Party {
-            name,
-            written: at.or(written(&who)),
-            place: place.filter(|_| is_usual),
-            who,
+        let is_usual = at.is_none() || party.is_outside() || at == self.ipv6_of(&party.who);
+        if is_usual {
+            party.place = self.world.places.get(&(party.who.clone(), party.family())).copied();
         }
+        party
     }
 
     /// The address at which one asks another; `None`: it has no public one.
     pub(super) fn address(&self, from: &Party, to: &Party) -> Result<Option<IpAddr>, EngineError> {
         let end = match (&to.written, &to.who) {
-            (Some(address), _) => return Ok(Some(IpAddr::V4(*address))),
+            (Some(address), _) => return Ok(Some(*address)),
             (None, Sender::Interface(id) | Sender::Container(id)) => End::Interface {
                 interface: id.clone(),
                 instance: None,
@@ -290,14 +301,14 @@ impl Prover<'_> {
         };
         match self.fabric.destinations(&from.who, &end) {
             Ok(addresses) => Ok(addresses.first().copied()),
-            Err(EndError::NoPublicAddress(_)) => Ok(None),
+            Err(EndError::NoPublicAddress(_) | EndError::NoIpv6Address(_)) => Ok(None),
             Err(other) => Err(EngineError::BadProbe(other.to_string())),
         }
     }
 
     /// What one can say to another.
     pub fn between(&self, from: &Party, to: &Party) -> Result<Between, EngineError> {
-        let source = self.world.places.get(&from.who);
+        let source = self.world.places.get(&(from.who.clone(), to.family()));
         if let (Some(source), Some(to)) = (source, to.place) {
             return Ok(self.reach.between(*source, to));
         }
@@ -309,7 +320,7 @@ impl Prover<'_> {
             return Ok(known.clone());
         }
         let mut between = Between::default();
-        for atom in self.atoms.iter() {
+        for atom in self.atoms.of_family(to.family()) {
             let verdict = self.worst(&from.who, address, atom.packet)?.verdict;
             if verdict != Verdict::Denied {
                 between.request = between.request.union(&atom.traffic);
@@ -375,14 +386,6 @@ impl Prover<'_> {
             };
             all.union(&TrafficSet::packet(packet))
         })
-    }
-}
-
-fn who_is(who: &Sender) -> IpAddr {
-    match who {
-        Sender::Outside(address) => *address,
-        // Interfaces are found by id.
-        Sender::Interface(_) | Sender::Container(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     }
 }
 

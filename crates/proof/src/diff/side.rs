@@ -4,11 +4,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use fabric::Fabric;
+use fabric::{Fabric, Family};
 use fabric::engine::EngineError;
 use ipnet::IpNet;
+use model::selector::End;
 
 use crate::atom::Atoms;
 use crate::place::{Place, PlaceIndex};
@@ -18,8 +19,8 @@ use crate::who::natural;
 /// What both clouds call a place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name {
-    /// The internet where nothing speaks of it in particular; another address of it.
-    Internet(Option<Ipv4Addr>),
+    /// The internet where nothing speaks of it in particular, of either family; another address of it.
+    Internet(Family, Option<IpAddr>),
     /// A place outside.
     Outside(String),
     /// An interface. Several of one name are told apart by address.
@@ -35,8 +36,9 @@ impl Name {
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Internet(None) => f.write_str("internet"),
-            Self::Internet(Some(address)) => write!(f, "internet ({address})"),
+            Self::Internet(Family::V4, None) => f.write_str("internet"),
+            Self::Internet(Family::V6, None) => f.write_str("internet (IPv6)"),
+            Self::Internet(_, Some(address)) => write!(f, "internet ({address})"),
             Self::Outside(name) | Self::Inside(_, name) => f.write_str(name),
         }
     }
@@ -71,13 +73,15 @@ impl<'a> Side<'a> {
             before.0.with_hosts_in(&blocks),
             after.0.with_hosts_in(&blocks),
         ];
-        let general = both.each_ref().map(Fabric::representative);
-        let mut addresses: BTreeSet<Ipv4Addr> =
-            both.iter().flat_map(Fabric::representatives).collect();
-        addresses.retain(|address| !general.contains(&Some(*address)) || general[0] != general[1]);
+        let general = both.each_ref().map(general);
+        let ipv4 = both.iter().flat_map(Fabric::representatives).map(IpAddr::V4);
+        let ipv6 = both.iter().flat_map(Fabric::ipv6_representatives).map(|address| IpAddr::V6(*address));
+        let mut addresses: BTreeSet<IpAddr> = ipv4.chain(ipv6).collect();
+        let is_general = |address: &IpAddr, family: usize| general[0][family] == Some(*address) && general[1][family] == Some(*address);
+        addresses.retain(|address| !is_general(address, 0) && !is_general(address, 1));
         // What one cloud keeps for itself stands for the internet in the other only.
-        let singles = addresses.iter().chain(general.iter().flatten());
-        let singles: Vec<IpNet> = singles.map(|a| IpNet::from(IpAddr::V4(*a))).collect();
+        let singles = addresses.iter().chain(general.iter().flatten().flatten());
+        let singles: Vec<IpNet> = singles.map(|address| IpNet::from(*address)).collect();
         let [one, other] = both;
         [(one, before.1, general[0]), (other, after.1, general[1])].map(
             |(fabric, reach, general)| {
@@ -96,8 +100,8 @@ impl<'a> Side<'a> {
     fn of(
         fabric: Fabric,
         reach: &'a Reach,
-        general: Option<Ipv4Addr>,
-        addresses: &BTreeSet<Ipv4Addr>,
+        general: [Option<IpAddr>; 2],
+        addresses: &BTreeSet<IpAddr>,
         options: Options,
     ) -> Self {
         let known: BTreeMap<Place, PlaceIndex> = reach
@@ -117,13 +121,10 @@ impl<'a> Side<'a> {
         for (place, index) in inside() {
             let name = place.name(&fabric);
             let name = match place {
-                Place::Interface(interface) => {
+                Place::Interface(interface) | Place::Ipv6(interface) => {
                     let text = match names[&name] {
                         1 => name,
-                        _ => format!(
-                            "{name} ({})",
-                            fabric.interfaces[*interface].primary_address()
-                        ),
+                        _ => format!("{name} ({})", address_of(&fabric, *place)),
                     };
                     let name = Name::Inside(natural(&text), text);
                     match places.contains_key(&name) {
@@ -139,18 +140,17 @@ impl<'a> Side<'a> {
             };
             places.insert(name, (*place, Some(*index)));
         }
-        let mut internet = |name: Name, address: Ipv4Addr| {
+        let mut internet = |address: IpAddr, is_general: bool| {
             let place = Place::Internet(address);
-            if fabric.find_address(IpAddr::V4(address)).is_none() {
+            // Of IPv6 nobody asks where nobody inside has it.
+            let is_asked = address.is_ipv4() || fabric.ipv6_representative().is_some();
+            if is_asked && fabric.find_address(address).is_none() {
+                let name = Name::Internet(place.family(), (!is_general).then_some(address));
                 places.insert(name, (place, known.get(&place).copied()));
             }
         };
-        for address in addresses {
-            internet(Name::Internet(Some(*address)), *address);
-        }
-        if let Some(general) = general {
-            internet(Name::Internet(None), general);
-        }
+        addresses.iter().for_each(|address| internet(*address, false));
+        general.into_iter().flatten().for_each(|address| internet(address, true));
         Self {
             atoms: Atoms::of(&fabric, options.ephemeral),
             fabric,
@@ -168,7 +168,7 @@ impl<'a> Side<'a> {
     pub fn class(&self, name: &Name) -> Option<Class> {
         let (place, index) = self.places.get(name)?;
         Some(match (index, place) {
-            (Some(index), Place::Interface(_)) => Class::Like(self.reach.class_of(*index)),
+            (Some(index), Place::Interface(_) | Place::Ipv6(_)) => Class::Like(self.reach.class_of(*index)),
             _ => Class::Alone(*place),
         })
     }
@@ -188,6 +188,18 @@ impl<'a> Side<'a> {
         let between = walk(&self.fabric, &self.atoms, from.0, to.0)?;
         self.asked.borrow_mut().insert(key, between.clone());
         Ok(Some(between))
+    }
+}
+
+/// The address that stands for the internet in a cloud, of IPv4 and of IPv6.
+fn general(fabric: &Fabric) -> [Option<IpAddr>; 2] {
+    [fabric.representative().map(IpAddr::V4), fabric.ipv6_representative().map(IpAddr::V6)]
+}
+
+fn address_of(fabric: &Fabric, place: Place) -> String {
+    match place.end(fabric) {
+        End::Address(address) => address.to_string(),
+        _ => place.interface().map_or_else(String::new, |own| fabric.interfaces[own].primary_address().to_string()),
     }
 }
 

@@ -298,6 +298,7 @@ fn give_up(model: &mut Model, address: &AllocationId) -> Result<(), ApiError> {
 pub fn same_traffic(one: (&Fabric, &Reach), two: (&Fabric, &Reach)) -> bool {
     let key = |fabric: &Fabric, place: crate::Place| match place {
         crate::Place::Interface(interface) => fabric.interfaces[interface].id.to_string(),
+        crate::Place::Ipv6(interface) => format!("{} (IPv6)", fabric.interfaces[interface].id),
         crate::Place::Outside(_, address) | crate::Place::Internet(address) => address.to_string(),
     };
     let other: BTreeMap<String, PlaceIndex> = two

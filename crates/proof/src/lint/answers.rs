@@ -5,7 +5,7 @@
 //! here, whatever the groups say.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use fabric::Fabric;
 use fabric::route::NextHop;
@@ -172,13 +172,15 @@ impl Stateless {
                     let id = all.fabric.interfaces[interface].id.clone();
                     all.interfaces.insert(id, index);
                 }
-                Place::Outside(_, address) => {
+                Place::Outside(_, IpAddr::V4(address)) => {
                     all.outside.insert(address, index);
                 }
-                Place::Internet(address) => {
+                Place::Internet(IpAddr::V4(address)) => {
                     let block = all.narrowest(address);
                     all.internet.insert(block, index);
                 }
+                // Of IPv6 each pair is asked in the real cloud.
+                Place::Outside(..) | Place::Internet(_) | Place::Ipv6(_) => {}
             }
         }
         Some(all)
@@ -193,8 +195,9 @@ impl Stateless {
     fn like(&self, fabric: &Fabric, place: Place) -> Option<PlaceIndex> {
         let there = match place {
             Place::Interface(interface) => self.interfaces.get(&fabric.interfaces[interface].id),
-            Place::Outside(_, address) => self.outside.get(&address),
-            Place::Internet(address) => self.internet.get(&self.narrowest(address)),
+            Place::Outside(_, IpAddr::V4(address)) => self.outside.get(&address),
+            Place::Internet(IpAddr::V4(address)) => self.internet.get(&self.narrowest(address)),
+            Place::Outside(..) | Place::Internet(_) | Place::Ipv6(_) => None,
         };
         there.map(|there| self.first[self.reach.class_of(*there)])
     }
@@ -215,7 +218,7 @@ impl Stateless {
 
 fn subnet_of(fabric: &Fabric, place: Place) -> String {
     match place {
-        Place::Interface(interface) => format!(
+        Place::Interface(interface) | Place::Ipv6(interface) => format!(
             "subnet {}",
             fabric.subnets[fabric.interfaces[interface].subnet].name
         ),
@@ -226,7 +229,7 @@ fn subnet_of(fabric: &Fabric, place: Place) -> String {
 
 fn origin_of(fabric: &Fabric, place: Place) -> model::Origin {
     match place {
-        Place::Interface(interface) => fabric.interfaces[interface].origin.clone(),
+        Place::Interface(interface) | Place::Ipv6(interface) => fabric.interfaces[interface].origin.clone(),
         _ => model::Origin::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Doors that stand open to the internet: proved, not guessed from a rule alone.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use fabric::Fabric;
 use fabric::index::InterfaceIndex;
@@ -43,17 +44,17 @@ const DATABASES: [(u16, &str); 11] = [
 
 pub(super) fn findings(fabric: &Fabric, reach: &Reach) -> Vec<Finding> {
     let mut open: BTreeMap<InterfaceIndex, TrafficSet> = BTreeMap::new();
-    let general = fabric.representative();
+    let general = [fabric.representative().map(IpAddr::V4), fabric.ipv6_representative().map(IpAddr::V6)];
     for (from, source) in reach.indices() {
         // What one narrow block of the internet may do was written down by somebody who meant it.
         let Place::Internet(address) = source else {
             continue;
         };
-        if Some(address) != general {
+        if !general.contains(&Some(address)) {
             continue;
         }
         for (to, place) in reach.indices() {
-            let Place::Interface(interface) = place else {
+            let Some(interface) = place.interface() else {
                 continue;
             };
             // What arrives is exposed, whether or not the answer finds its way.

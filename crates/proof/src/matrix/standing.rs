@@ -51,6 +51,8 @@ pub enum Why {
     Packets,
     /// A clone of the proof is in use.
     Shared,
+    /// Somebody inside has an IPv6 address.
+    Ipv6,
 }
 
 /// What is counted of one class of receivers from one VPC.
@@ -136,6 +138,7 @@ impl Standing {
     /// Takes over an edit from the model that has it.
     pub fn take(&mut self, model: &Model, edit: &Edit) -> Result<Taken, EngineError> {
         let taken = match edit {
+            _ if self.reach.fabric().ipv6_representative().is_some() => Err(Why::Ipv6),
             Edit::Rules(group) => self.rules(model, group),
             Edit::Entries(acl) => self.entries(model, acl),
             Edit::Routes(table) => self.routes(model, table),
@@ -145,7 +148,7 @@ impl Standing {
             Ok(touched) => Ok(Taken::Rows(self.recount(&touched))),
             Err(why) => {
                 // The fabric has the edit already, except where nobody could give it one.
-                let compiled = matches!(why, Why::Unknown | Why::Shared).then(|| Fabric::compile(model));
+                let compiled = matches!(why, Why::Unknown | Why::Shared | Why::Ipv6).then(|| Fabric::compile(model));
                 *self = Self::of(compiled.as_ref().unwrap_or(self.reach.fabric()), self.options)?;
                 Ok(Taken::Anew(why))
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fabric::engine::Sender;
 use fabric::walker::Verdict;
-use fabric::{Component, Fabric, Reason, Rule};
+use fabric::{Component, Fabric, Family, Reason, Rule};
 use model::selector::End;
 use model::{Destination, Model, ProbePacket};
 
@@ -114,10 +114,8 @@ impl Asker<'_> {
     /// Pairs like this one, and everything that the two can say to each other.
     pub(super) fn alike(&self, question: &Question, answer: &Answer, why: &mut Why) {
         let Some(reach) = self.reach() else { return };
-        let (Some(from), Some(to)) = (self.place_of(&question.from), self.receiver(question))
-        else {
-            return;
-        };
+        let Some(to) = self.receiver(question) else { return };
+        let Some(from) = self.place_of(&question.from, reach.places()[to.0 as usize].family()) else { return };
         why.all_ports = Some(reach.between(from, to).both);
         let same = |from: PlaceIndex, to: PlaceIndex| {
             let between = reach.between(from, to);
@@ -158,9 +156,9 @@ impl Asker<'_> {
         }
     }
 
-    fn place_of(&self, sender: &Sender) -> Option<PlaceIndex> {
+    fn place_of(&self, sender: &Sender, family: Family) -> Option<PlaceIndex> {
         let reach = self.reach()?;
-        let wanted = |place: &Place| place.sender(self.fabric) == *sender;
+        let wanted = |place: &Place| place.family() == family && place.sender(self.fabric) == *sender;
         reach
             .indices()
             .find(|(_, place)| wanted(place))
@@ -179,6 +177,7 @@ impl Asker<'_> {
             (End::Address(address), Place::Interface(index)) => {
                 self.fabric.interfaces[*index].primary_address() == *address
             }
+            (End::Address(address), Place::Ipv6(_)) => place.end(self.fabric) == End::Address(*address),
             _ => false,
         };
         reach

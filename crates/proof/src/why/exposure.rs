@@ -35,6 +35,7 @@ pub(super) fn is_large(fabric: &Fabric) -> bool {
 fn key(fabric: &Fabric, place: Place) -> Key {
     match place {
         Place::Interface(interface) => fabric.interfaces[interface].id.to_string(),
+        Place::Ipv6(interface) => format!("{} (IPv6)", fabric.interfaces[interface].id),
         Place::Outside(_, address) | Place::Internet(address) => address.to_string(),
     }
 }
