@@ -147,6 +147,14 @@ impl Fabric {
         hosts
     }
 
+    /// Whether an address that nobody here has may be one of a host of the internet.
+    pub fn may_be_outside(&self, address: IpAddr) -> bool {
+        let block = IpNet::from(address);
+        let is_public = public(&block).is_some() || super::witness_ipv6::public(&block).is_some();
+        let is_own = self.vpcs.values().any(|vpc| vpc.contains(address));
+        is_public && !is_own && self.find_address(address).is_none() && !self.is_outside_host(address)
+    }
+
     /// Whether a host outside has the address: a named place, or one that stands for `internet`, or the public DNS.
     pub fn is_outside_host(&self, address: IpAddr) -> bool {
         let is_unnamed = match address {

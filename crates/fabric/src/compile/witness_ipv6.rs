@@ -61,7 +61,7 @@ fn named_blocks(fabric: &Fabric, more: &[IpNet]) -> BTreeSet<Ipv6Net> {
 }
 
 /// A block that tells one address outside from another. One that holds all of them does not.
-fn public(block: &IpNet) -> Option<Ipv6Net> {
+pub(super) fn public(block: &IpNet) -> Option<Ipv6Net> {
     match block {
         IpNet::V6(block) if GLOBAL.contains(block) && *block != GLOBAL => Some(block.trunc()),
         _ => None,

@@ -302,7 +302,7 @@ impl<'a> Prover<'a> {
 
 /// Nobody asks itself over the network, how hosts outside reach each other is not the cloud's affair, and no packet is
 /// of two families.
-pub(crate) fn is_pair(from: &Party, to: &Party) -> bool {
+pub fn is_pair(from: &Party, to: &Party) -> bool {
     let is_outside = |party: &Party| matches!(party.who, Sender::Outside(_));
     from.who != to.who && !(is_outside(from) && is_outside(to)) && from.family() == to.family()
 }

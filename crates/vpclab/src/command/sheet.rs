@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::Fabric;
 use model::Model;
-use proof::claim::{Party, Prover};
+use proof::claim::{Party, Prover, is_pair};
 use proof::who::{alike, short};
 use proof::{Options, Reach, TrafficSet};
 use serde_json::{Value, json};
@@ -84,10 +84,10 @@ impl Sheet {
             rows[row].1.push(party);
         }
         let mut cells = Vec::new();
-        for (from, (sender, senders)) in rows.iter().enumerate() {
-            for (to, (receiver, receivers)) in rows.iter().enumerate() {
-                let other = receivers.iter().find(|party| party.who != senders[0].who);
-                let Some(other) = other.filter(|_| !(sender.is_outside && receiver.is_outside)) else { continue };
+        for (from, (_, senders)) in rows.iter().enumerate() {
+            for (to, (_, receivers)) in rows.iter().enumerate() {
+                let other = receivers.iter().find(|party| is_pair(senders[0], party));
+                let Some(other) = other else { continue };
                 let between = prover.between(senders[0], other).map_err(failed)?;
                 let answers = prover.answers(other);
                 for (title, (_, traffic)) in asked.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! `why`: why a packet arrives and is answered, or not. On a lab file alone, or on the lab that is up.
 
 mod aws;
+mod stranger;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use clap::Args;
 use conformance::EngineName;
 use fabric::engine::{EngineError, Sender};
 use fabric::walker::Verdict;
-use fabric::{EndError, Fabric};
+use fabric::{EndError, Fabric, Family};
 use model::selector::End;
 use model::{PortRange, Probe, Selector};
 use proof::Options;
@@ -48,6 +49,9 @@ pub struct WhyArgs {
     /// Every protocol and port between the two, each with its verdict
     #[arg(long)]
     pub all_ports: bool,
+    /// Over IPv6: interfaces at their IPv6 addresses, `internet` at one of its own
+    #[arg(short = '6', long, conflicts_with = "verify")]
+    pub ipv6: bool,
     /// Ports that clients send from; an answer must come through to each of them
     #[arg(long, value_name = "FROM-TO", default_value = "1024-65535", value_parser = range)]
     pub ephemeral: PortRange,
@@ -86,12 +90,20 @@ fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prob
         let both = [ends.0.as_slice(), ends.1.as_slice()].concat();
         proof::why::part(&target.model, &both)
     });
-    let fabric = Fabric::compile(part.as_ref().unwrap_or(&target.model));
+    let mut model = part.as_ref().unwrap_or(&target.model);
+    let mut fabric = Fabric::compile(model);
+    // Real packets find nobody there.
+    let both = [ends.0.as_slice(), ends.1.as_slice()];
+    let joined = (!arguments.verify).then(|| stranger::with_strangers(model, &fabric, &both)).flatten();
+    if let Some(joined) = &joined {
+        (model, fabric) = (joined, Fabric::compile(joined));
+    }
     let asker = match &part {
-        Some(part) => Asker::of_part(part, &fabric, options),
-        None => Asker::new(&target.model, &fabric, options),
+        Some(_) => Asker::of_part(model, &fabric, options),
+        None => Asker::new(model, &fabric, options),
     };
-    let questions = questions(&probe, &ends, &fabric)?;
+    let family = if arguments.ipv6 { Family::V6 } else { Family::V4 };
+    let questions = questions(&probe, &ends, &fabric, family)?;
     if arguments.all_ports {
         return all_ports(&asker, &questions, &target.gaps, output);
     }
@@ -251,19 +263,22 @@ fn ends(selector: &Selector, target: &Target) -> Result<Vec<End>> {
 }
 
 /// Every pair that the ends mean. Errors: none, or too many.
-fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabric: &Fabric) -> Result<Vec<Question>> {
+fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabric: &Fabric, family: Family) -> Result<Vec<Question>> {
     let bad = |e: EndError| Failure::usage(e.to_string());
     let mut questions: Vec<Question> = Vec::new();
     let mut outside = false;
     for source in sources {
-        let mut senders = fabric.senders(source).map_err(bad)?;
+        let mut senders = match (family, source) {
+            (Family::V6, End::Internet) => ipv6_hosts(fabric)?.into_iter().map(Sender::Outside).collect(),
+            _ => fabric.senders(source).map_err(bad)?,
+        };
         if matches!(source, End::Block(_)) {
             // Gateways have addresses there too, and send nothing of their own.
             senders.retain(|sender| is_somebody(fabric, sender));
         }
         for from in senders {
             for destination in destinations {
-                for to in receivers(fabric, &from, destination)? {
+                for to in receivers(fabric, &from, destination, family)? {
                     if is_same(fabric, &from, &to) {
                         continue;
                     }
@@ -321,8 +336,17 @@ fn order(fabric: &Fabric, question: &Question) -> impl Ord + use<> {
 }
 
 /// An interface as such, anybody else at each address.
-fn receivers(fabric: &Fabric, from: &Sender, end: &End) -> Result<Vec<End>> {
+fn receivers(fabric: &Fabric, from: &Sender, end: &End, family: Family) -> Result<Vec<End>> {
     match end {
+        End::Internet if family == Family::V6 => Ok(ipv6_hosts(fabric)?.into_iter().map(End::Address).collect()),
+        End::Interface { interface, .. } if family == Family::V6 => {
+            let index = fabric.interface_by_id(interface);
+            let own = index.map(|index| &fabric.interfaces[index]);
+            let first = own.and_then(|own| own.ipv6.first().copied());
+            let name = own.map_or_else(|| interface.to_string(), |own| own.name.clone());
+            let first = first.ok_or_else(|| Failure::usage(format!("{name} has no IPv6 address")).hint("without --ipv6 it is asked at its IPv4 address"))?;
+            Ok(vec![End::Address(IpAddr::V6(first))])
+        }
         End::Interface { .. } | End::Address(_) => Ok(vec![end.clone()]),
         End::Internet => {
             let all = fabric.representatives();
@@ -332,6 +356,14 @@ fn receivers(fabric: &Fabric, from: &Sender, end: &End) -> Result<Vec<End>> {
             let all = fabric.destinations(from, end).map_err(|e| Failure::usage(e.to_string()))?;
             Ok(all.into_iter().map(End::Address).collect())
         }
+    }
+}
+
+/// The hosts that stand for the internet of IPv6.
+fn ipv6_hosts(fabric: &Fabric) -> Result<Vec<IpAddr>> {
+    match fabric.ipv6_representatives() {
+        [] => Err(Failure::usage("nobody in this cloud has an IPv6 address").hint("without --ipv6 the internet of IPv4 is asked")),
+        hosts => Ok(hosts.iter().map(|address| IpAddr::V6(*address)).collect()),
     }
 }
 
@@ -439,7 +471,7 @@ mod tests {
         let fabric = Fabric::compile(&target.model);
         let probe = lab::sentence::parse_probe(&["web-1", "db-1", "tcp/3306"]).unwrap();
         let ends = (ends(&probe.source, &target).unwrap(), ends(&probe.destination, &target).unwrap());
-        let questions = questions(&probe, &ends, &fabric).unwrap();
+        let questions = questions(&probe, &ends, &fabric, Family::V4).unwrap();
         let inverted = Walker::new().with_inverted(Stage::SecurityGroup);
         let prober = Prober::on(Box::new(inverted), &target).unwrap();
         let all: Vec<&Question> = questions.iter().collect();
