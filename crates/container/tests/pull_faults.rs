@@ -468,7 +468,11 @@ fn child() {
     };
     let store = Store::open(Path::new(&root)).unwrap();
     let patient = Settings::default();
-    pull(&store, &name.parse().unwrap(), &patient, &Unwatched).unwrap();
+    match pull(&store, &name.parse().unwrap(), &patient, &Unwatched) {
+        Ok(_) => std::process::exit(10),
+        Err(error) if error.is_full() => std::process::exit(11),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 #[test]
@@ -518,4 +522,43 @@ fn a_killed_pull_leaves_a_beginning_that_the_next_goes_on_with_or_prune_removes(
         .collect();
     assert_eq!(ranges, [None, None, Some(100_000)]);
     assert_eq!(left(&store), Vec::<String>::new());
+}
+
+#[test]
+fn a_full_disk_is_said_and_leaves_a_beginning_at_most() {
+    let (shelf, digest) = large();
+    let registry = Server::start(move |asked, _| shelf.answer(asked));
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    // Not even the layer fits; the layer fits and not what it unpacks to; all fits.
+    for (size, ends, begun) in [("200k", 11, true), ("500k", 11, false), ("2m", 10, false)] {
+        let script = format!(
+            "mount -t tmpfs -o size={size} none {disk} || exit 1
+            CONTAINER_TEST_STORE={root} CONTAINER_TEST_NAME={host}/a/b:1 {exe} --exact child --nocapture >/dev/null
+            code=$?; find {root}/partial {root}/work {root}/index.json -type f; exit $code",
+            disk = disk.display(),
+            root = disk.join("images").display(),
+            host = registry.host(),
+            exe = std::env::current_exe().unwrap().display(),
+        );
+        let output = Command::new("unshare")
+            .args(["-rm", "sh", "-c", &script])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(ends), "{size}: {said}");
+        let left = String::from_utf8(output.stdout).unwrap();
+        let left: Vec<&str> = left
+            .lines()
+            .map(|path| path.rsplit('/').next().unwrap())
+            .collect();
+        let beginning = digest.hex();
+        let right = match (begun, ends) {
+            (true, _) => vec![beginning.as_str()],
+            (false, 10) => vec!["index.json"],
+            _ => vec![],
+        };
+        assert_eq!(left, right, "{size}");
+    }
 }

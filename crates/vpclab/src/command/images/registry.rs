@@ -151,7 +151,7 @@ fn told(error: &Error, name: &Reference) -> Failure {
         }
         Fault::Unreachable { .. } => (ENVIRONMENT, Some("is the host right, and does it listen? --mirror HOST asks another one first".into())),
         Fault::Untrusted { .. } | Fault::Plain { .. } => {
-            (ENVIRONMENT, Some("SSL_CERT_FILE=FILE names an authority to trust; --insecure trusts anybody".into()))
+            (ENVIRONMENT, Some("SSL_CERT_FILE=FILE names an authority to trust; --insecure trusts anybody, and takes plain HTTP".into()))
         }
         Fault::Status { .. } | Fault::Odd { .. } | Fault::GivenUp => (ENVIRONMENT, None),
     };
@@ -206,7 +206,11 @@ impl<'a> Watch<'a> {
         let seconds = shown.began.elapsed().as_secs_f64().max(0.001);
         let speed = size((shown.moved as f64 / seconds) as u64);
         let bytes = format!("{} of {}", size(shown.got.min(shown.bytes)), size(shown.bytes));
-        let _ = write!(stderr(), "\r{}: {} of {} blobs, {bytes}, {speed}/s\u{1b}[K", self.doing, shown.done, shown.blobs);
+        let text = match self.doing {
+            "pulling" if shown.done == shown.blobs => format!("unpacking {}", size(shown.bytes)),
+            doing => format!("{doing}: {} of {} blobs, {bytes}, {speed}/s", shown.done, shown.blobs),
+        };
+        let _ = write!(stderr(), "\r{text}\u{1b}[K");
         let _ = stderr().flush();
         shown.drawn = Some(Instant::now());
     }
