@@ -145,6 +145,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// The starting process; returns its exit code. Served by [`crate::entry::dispatch`].
 pub(crate) fn main(arguments: &[OsString]) -> i32 {
+    if let Some(passed) = arguments.get(1).and_then(|json| json.to_str()) {
+        sys::ignore_signal(libc::SIGPIPE);
+        return crate::holder::resume(passed);
+    }
     let parsed = arguments
         .first()
         .and_then(|json| json.to_str())

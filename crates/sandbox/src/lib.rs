@@ -31,6 +31,7 @@ mod protocol;
 pub mod relay;
 mod root;
 pub mod running;
+mod seal;
 pub mod spec;
 mod sys;
 pub mod uplink;

@@ -112,7 +112,7 @@ fn many_quick_containers_leave_nothing() {
     let mut once = |number: usize| {
         let spec = pod.spec("one", ["true"]);
         let begun = Instant::now();
-        let attach = Attach { output: number % 2 == 0, ..Attach::default() };
+        let attach = Attach { output: number.is_multiple_of(2), ..Attach::default() };
         pod.lab.client.start_container(&spec, attach).unwrap();
         assert_eq!(pod.lab.client.wait_container("one").unwrap().wait().unwrap(), ExitStatus::Code(0));
         times.push(begun.elapsed());

@@ -266,3 +266,49 @@ fn limits_of_processes_hold_and_what_cannot_be_given_is_said() {
     assert!(pod.refusal(&spec).to_string().contains("invalid ulimit type"));
     pod.lab.client.start_container(&pod.spec("five", ["true"]), Attach::default()).unwrap();
 }
+
+/// The holder's program when it is run for a script that names `/proc/self/exe`: it waits to be attacked.
+extern "C" fn wait_as_an_interpreter() {
+    if std::env::args().nth(1).is_some_and(|script| script.ends_with("/entry")) {
+        loop {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+        }
+    }
+}
+
+// JUSTIFICATION: as for `reexec_in_tests`.
+// SAFETY: as there.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static WAIT_AS_AN_INTERPRETER: extern "C" fn() = wait_as_an_interpreter;
+
+#[test]
+fn the_holders_program_cannot_be_overwritten_by_way_of_proc() {
+    use std::os::unix::fs::MetadataExt;
+    let pod = Pod::new();
+    let own = std::env::current_exe().unwrap();
+    let facts = || std::fs::metadata(&own).map(|found| (found.len(), found.mtime(), found.mtime_nsec())).unwrap();
+    let before = facts();
+    let layer = pod.layer("script", "mkdir bin; printf '#!/proc/self/exe\\n' > bin/entry; chmod 755 bin/entry");
+    let mut spec = pod.spec("one", ["entry"]);
+    spec.root.lower.push(layer);
+    spec.privileged = true;
+    pod.start(&spec);
+    // By its inode: the name of a file in a mount that is nowhere says nothing.
+    let inode = format!("{}\n", std::fs::metadata(&own).unwrap().ino());
+    eventually("the kernel runs the holder's file for it", || pod.exec("one", "stat -L -c %i /proc/1/exe").1 == inode);
+    // As root of the container, with every right that there is inside: while it runs, and by a descriptor of it.
+    let attack = "(echo overwritten > /proc/1/exe) 2>&1; exec 9< /proc/1/exe; (echo overwritten > /proc/self/fd/9) 2>&1; \
+                  mount -c -o remount,rw,bind none /proc/self/fd/9 && echo remounted; \
+                  touch /m; mount -c --bind /proc/self/fd/9 /m && mount -c -o remount,rw,bind none /m && (echo overwritten > /m) 2>&1; true";
+    let mut command = sandbox::ContainerExecSpec::new(["sh", "-c", attack]);
+    command.privileged = true;
+    let (read, write) = std::io::pipe().unwrap();
+    let streams = [std::fs::File::open("/dev/null").unwrap().into(), write.try_clone().unwrap().into(), write.into()];
+    let process = pod.lab.client.exec_in_container("one", command, sandbox::Stdio::Descriptors(streams)).unwrap();
+    let told = std::io::read_to_string(read).unwrap();
+    process.wait().unwrap();
+    assert_eq!(told.matches("Read-only file system").count(), 2, "{told}");
+    assert!(!told.contains("remounted") && !told.contains("create /m"), "{told}");
+    assert_eq!(facts(), before);
+}

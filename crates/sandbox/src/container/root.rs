@@ -324,5 +324,5 @@ fn found(root: BorrowedFd<'_>, path: &str) -> Result<Option<OwnedFd>, Fault> {
 
 /// Whether the host's control groups are the unified tree, which a container may see its part of.
 fn is_unified() -> bool {
-    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| found.f_type as i64 == CGROUP2_SUPER_MAGIC)
+    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|found| found.f_type == CGROUP2_SUPER_MAGIC)
 }

@@ -86,7 +86,7 @@ pub(super) fn locate_or_make(root: BorrowedFd<'_>, path: &Path, missing: Missing
                 Err(error) => return Err(error.into()),
             }
         }
-        return locate(root, path);
+        return locate(root, &wanted);
     }
     Err(Errno::LOOP.into())
 }
@@ -127,7 +127,7 @@ pub(super) fn is_directory(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
 
 /// Whether it lies in a procfs, where nothing of a caller is mounted (CVE-2019-16884).
 pub(super) fn is_in_proc(descriptor: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(rustix::fs::fstatfs(descriptor)?.f_type as i64 == PROC_SUPER_MAGIC)
+    Ok(rustix::fs::fstatfs(descriptor)?.f_type == PROC_SUPER_MAGIC)
 }
 
 #[cfg(test)]

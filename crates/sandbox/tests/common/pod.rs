@@ -34,10 +34,12 @@ impl Pod {
     pub fn layer(&self, name: &str, line: &str) -> PathBuf {
         let layer = self.folder.join(name);
         std::fs::create_dir(&layer).unwrap();
+        // Its own file is what runs for a script that names `/proc/self/exe`.
+        let own = std::env::current_exe().unwrap().display().to_string();
         let programs = format!(
             "mkdir -p bin etc tmp root dev proc sys usr var; chmod 1777 tmp; ln -s ../bin usr/bin; \
              files=; for one in {PROGRAMS}; do files=\"$files $(ls /usr/bin/$one /bin/$one 2>/dev/null | head -n 1)\"; done; cp -L $files bin/; \
-             cp -L --parents $(ldd bin/* 2>/dev/null | grep -o '/[^ ]*\\.so[^ ]*' | sort -u) .; \
+             cp -L --parents $(ldd bin/* {own} 2>/dev/null | grep -o '/[^ ]*\\.so[^ ]*' | sort -u) .; \
              printf 'root:x:0:0:root:/root:/bin/sh\\nann:x:1000:1000::/home/ann:/bin/sh\\n' > etc/passwd; \
              printf 'root:x:0:\\nann:x:1000:\\nwheel:x:10:ann\\n' > etc/group; echo image > etc/which;"
         );
