@@ -269,6 +269,31 @@ fn a_network_is_checked_before_it_is_made() {
 }
 
 #[test]
+fn docker0_finds_its_subnet_free_whenever_it_is_made() {
+    let make = |subnet: Option<Ipv4Net>, routes: &[Ipv4Net]| {
+        let options = NetworkOptions {
+            subnet,
+            ..NetworkOptions::new("app", id('a'))
+        };
+        Network::create(options, &[], routes, 1500)
+    };
+    let routes = [net("172.17.0.0/24")];
+    for routes in [&[][..], &routes] {
+        let app = make(None, routes).unwrap();
+        let docker0 = Network::default_bridge(id('0'), routes, 1500).unwrap();
+        assert!(app.subnet > docker0.subnet);
+        assert!(Plan::new(&[app, docker0], &[]).is_ok());
+    }
+    let error = make(Some(net("172.17.0.0/16")), &[])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.ends_with("172.17.0.0/16 of network bridge"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_static_address_is_inside_and_free() {
     let docker0 = Network::default_bridge(id('0'), &[], 1500).unwrap();
     let options = NetworkOptions {

@@ -157,9 +157,21 @@ impl Network {
                 other.name
             )));
         }
-        let subnets: Vec<Ipv4Net> = existing.iter().map(|other| other.subnet).collect();
+        let mut others: Vec<(&str, Ipv4Net)> = existing
+            .iter()
+            .map(|other| (other.name.as_str(), other.subnet))
+            .collect();
+        // docker0 is made when the first container wants it, and must find its subnet free then.
+        if !existing.iter().any(Network::is_default)
+            && let Ok(subnet) = ipam::choose_subnet(&[], routes)
+        {
+            others.push((DEFAULT_NETWORK, subnet));
+        }
         let subnet = match options.subnet {
-            None => ipam::choose_subnet(&subnets, routes)?,
+            None => {
+                let subnets: Vec<Ipv4Net> = others.iter().map(|(_, subnet)| *subnet).collect();
+                ipam::choose_subnet(&subnets, routes)?
+            }
             Some(subnet) => {
                 if subnet.prefix_len() > 30 {
                     return Err(wrong(format!(
@@ -173,13 +185,11 @@ impl Network {
                         subnet.trunc()
                     )));
                 }
-                if let Some(other) = existing
-                    .iter()
-                    .find(|other| ipam::overlap(other.subnet, subnet))
-                {
+                let overlaps = |(_, other): &&(&str, Ipv4Net)| ipam::overlap(*other, subnet);
+                if let Some((name, other)) = others.iter().find(overlaps) {
                     return Err(Error::Overlap {
                         wanted: subnet,
-                        other: format!("{} of network {}", other.subnet, other.name),
+                        other: format!("{other} of network {name}"),
                     });
                 }
                 if let Some(route) = routes

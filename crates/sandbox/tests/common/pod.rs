@@ -43,15 +43,27 @@ impl Pod {
              printf 'root:x:0:0:root:/root:/bin/sh\\nann:x:1000:1000::/home/ann:/bin/sh\\n' > etc/passwd; \
              printf 'root:x:0:\\nann:x:1000:\\nwheel:x:10:ann\\n' > etc/group; echo image > etc/which;"
         );
-        let script = format!("set -e; {} {line}", if name == "image" { &programs } else { "" });
-        let status = sandbox::program_with_instance_ids(&SelfCommand::current().unwrap(), &layer, Path::new("/bin/sh"), &["-c", &script])
-            .status()
-            .unwrap();
+        let script = format!(
+            "set -e; {} {line}",
+            if name == "image" { &programs } else { "" }
+        );
+        let status = sandbox::program_with_instance_ids(
+            &SelfCommand::current().unwrap(),
+            &layer,
+            Path::new("/bin/sh"),
+            &["-c", &script],
+        )
+        .status()
+        .unwrap();
         assert!(status.success(), "{status}");
         layer
     }
 
-    pub fn spec<S: Into<String>>(&self, key: &str, args: impl IntoIterator<Item = S>) -> ContainerSpec {
+    pub fn spec<S: Into<String>>(
+        &self,
+        key: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> ContainerSpec {
         let own = self.folder.join(key);
         let _ = std::fs::create_dir(&own);
         let root = ContainerRoot {
@@ -61,9 +73,15 @@ impl Pod {
             read_only: false,
         };
         let mut process = ProcessSpec::new(args);
-        process.environment.push(("PATH".into(), "/usr/bin:/bin".into()));
+        process
+            .environment
+            .push(("PATH".into(), "/usr/bin:/bin".into()));
         let mut spec = ContainerSpec::new(key, "i", root, process);
-        spec.log = Some(LogSpec { path: own.join("log.json"), max_bytes: 0, max_files: 1 });
+        spec.log = Some(LogSpec {
+            path: own.join("log.json"),
+            max_bytes: 0,
+            max_files: 1,
+        });
         spec
     }
 
@@ -72,19 +90,32 @@ impl Pod {
     }
 
     pub fn start(&self, spec: &ContainerSpec) -> StartedContainer {
-        self.lab.client.start_container(spec, Attach::default()).unwrap_or_else(|error| panic!("{error}\n{}", self.lab.log()))
+        self.lab
+            .client
+            .start_container(spec, Attach::default())
+            .unwrap_or_else(|error| panic!("{error}\n{}", self.lab.log()))
     }
 
     /// Runs to its end; how it ended and what it said on both streams.
     pub fn run(&self, spec: &ContainerSpec) -> (ExitStatus, String) {
-        let attach = Attach { output: true, errors: true, input: false };
+        let attach = Attach {
+            output: true,
+            errors: true,
+            input: false,
+        };
         let started = self
             .lab
             .client
             .start_container(spec, attach)
             .unwrap_or_else(|error| panic!("{error}\n{}", self.lab.log()));
         let output = read_both(started.streams);
-        let status = self.lab.client.wait_container(&spec.key).unwrap().wait().unwrap();
+        let status = self
+            .lab
+            .client
+            .wait_container(&spec.key)
+            .unwrap()
+            .wait()
+            .unwrap();
         (status, output)
     }
 
@@ -104,7 +135,11 @@ impl Pod {
         let mut spec = sandbox::ContainerExecSpec::new(["sh", "-c", line]);
         spec.environment.push(("PATH".into(), "/bin".into()));
         let streams = Stdio::Descriptors([null.into(), write.into(), errors.into()]);
-        let process = self.lab.client.exec_in_container(key, spec, streams).unwrap();
+        let process = self
+            .lab
+            .client
+            .exec_in_container(key, spec, streams)
+            .unwrap();
         let mut output = String::new();
         read.read_to_string(&mut output).unwrap();
         (process.wait().unwrap(), output)
@@ -115,7 +150,10 @@ impl Pod {
         let text = std::fs::read_to_string(self.folder.join(key).join("log.json")).unwrap();
         let entry = |line: &str| {
             let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-            (entry["stream"].as_str().unwrap().to_owned(), entry["log"].as_str().unwrap().to_owned())
+            (
+                entry["stream"].as_str().unwrap().to_owned(),
+                entry["log"].as_str().unwrap().to_owned(),
+            )
         };
         text.lines().map(entry).collect()
     }
@@ -151,6 +189,10 @@ pub fn read_both(streams: ContainerStreams) -> String {
     if let Some(output) = streams.output {
         std::fs::File::from(output).read_to_end(&mut text).unwrap();
     }
-    text.extend(reader.map(|reader| reader.join().unwrap()).unwrap_or_default());
+    text.extend(
+        reader
+            .map(|reader| reader.join().unwrap())
+            .unwrap_or_default(),
+    );
     String::from_utf8_lossy(&text).into_owned()
 }
