@@ -118,6 +118,12 @@ pub enum Command {
     /// Images of containers on this machine
     #[command(subcommand)]
     Images(crate::command::images::ImagesCommand),
+    /// Containers in instances, with Docker's words: run, ls, exec, logs, stop, rm
+    #[command(subcommand)]
+    Containers(crate::command::containers::ContainersCommand),
+    /// Volumes of containers: files that outlive them
+    #[command(subcommand)]
+    Volumes(crate::command::volumes::VolumesCommand),
     /// Arithmetic on address blocks
     #[command(subcommand)]
     Cidr(CidrCommand),

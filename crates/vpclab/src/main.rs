@@ -40,13 +40,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// `logs -f` follows, as everywhere, unless a file comes behind it: elsewhere here -f means the lab file.
+/// `logs -f` follows and `rm -f` forces, as everywhere, unless a file comes behind it: elsewhere here -f means the lab file.
 fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
-    let Some(logs) = verb(&arguments).filter(|at| arguments[*at] == "logs") else { return arguments };
-    for at in logs + 1..arguments.len() {
+    let Some(at) = verb(&arguments) else { return arguments };
+    let is_group = ["containers", "volumes"].iter().any(|group| arguments[at] == *group);
+    let (verb, group) = if is_group { (at + 1, arguments[at].clone()) } else { (at, OsString::new()) };
+    let long = match arguments.get(verb).and_then(|word| word.to_str()) {
+        Some("logs") if group != "volumes" => "--follow",
+        Some("rm") if is_group => "--force",
+        _ => return arguments,
+    };
+    for at in verb + 1..arguments.len() {
         let is_file = arguments.get(at + 1).is_some_and(|next| std::path::Path::new(next).is_file());
         if arguments[at] == "-f" && !is_file {
-            arguments[at] = OsString::from("--follow");
+            arguments[at] = OsString::from(long);
         }
     }
     arguments
@@ -98,6 +105,9 @@ fn hidden() -> Option<ExitCode> {
         };
         return Some(u8::try_from(code).unwrap_or(1).into());
     }
+    if let Some(code) = container::engine::owners::dispatch(&arguments) {
+        return Some(u8::try_from(code).unwrap_or(1).into());
+    }
     if first == control::store::CHECK {
         let path = arguments.get(2).map(std::path::PathBuf::from)?;
         return Some(u8::try_from(control::store::check(&path)).unwrap_or(1).into());
@@ -127,6 +137,10 @@ mod tests {
             ("vpclab --lab=shop -l shop logs -f web-1", "vpclab --lab=shop -l shop logs --follow web-1"),
             (&format!("vpclab -f {file} logs web-1"), &format!("vpclab -f {file} logs web-1")),
             (&format!("vpclab logs -f {file} web-1"), &format!("vpclab logs -f {file} web-1")),
+            ("vpclab containers logs -f db", "vpclab containers logs --follow db"),
+            ("vpclab containers rm -f db", "vpclab containers rm --force db"),
+            ("vpclab volumes rm data -f", "vpclab volumes rm data --force"),
+            ("vpclab containers exec db rm -f x", "vpclab containers exec db rm -f x"),
             // Somebody else's -f, in a command that is run inside an instance, and in a lab of that name.
             ("vpclab exec web-1 -- logs -f x", "vpclab exec web-1 -- logs -f x"),
             ("vpclab --lab logs plan -f x", "vpclab --lab logs plan -f x"),

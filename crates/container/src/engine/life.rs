@@ -325,8 +325,13 @@ impl Engine {
     }
 
     /// Stops a container where it runs, and starts it.
-    pub fn restart(&self, id: &Id, grace: Option<Duration>) -> Result<Started> {
-        self.stop(id, None, grace)?;
+    pub fn restart(
+        &self,
+        id: &Id,
+        signal: Option<i32>,
+        grace: Option<Duration>,
+    ) -> Result<Started> {
+        self.stop(id, signal, grace)?;
         self.start(id, Attach::default())
     }
 

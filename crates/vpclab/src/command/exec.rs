@@ -35,6 +35,9 @@ pub struct ExecArgs {
     /// Set an environment variable for the command
     #[arg(short, long, value_name = "NAME=VALUE")]
     pub env: Vec<String>,
+    /// In this container of the instance
+    #[arg(short, long, value_name = "CONTAINER")]
+    pub container: Option<String>,
     /// Working directory inside
     #[arg(short, long, value_name = "PATH")]
     pub workdir: Option<String>,
@@ -45,6 +48,9 @@ pub struct ExecArgs {
 
 /// Runs the command; the exit code is the command's.
 pub fn run(arguments: &ExecArgs, global: &Global, _output: &Output) -> Result {
+    if let Some(container) = &arguments.container {
+        return super::containers::in_container(arguments, container, global);
+    }
     let running = Running::open(global)?;
     let namespace = running.namespace(&arguments.name)?;
     let holder = running.holder()?;
@@ -102,7 +108,7 @@ fn not_started(instance: &str, program: &str, error: sandbox::Error) -> Failure 
 }
 
 /// Passes bytes between this terminal, in raw mode, and the one inside until the command ends.
-fn on_terminal(mut process: Process) -> Result<ExitStatus> {
+pub fn on_terminal(mut process: Process) -> Result<ExitStatus> {
     let broken = |e: rustix::io::Errno| Failure::environment(format!("the terminal: {e}"));
     let Some(inside) = process.terminal.take() else { return Err(Failure::environment("the holder gave no terminal")) };
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
@@ -160,7 +166,7 @@ fn on_terminal(mut process: Process) -> Result<ExitStatus> {
     }
 }
 
-fn write_all(to: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+pub fn write_all(to: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(&to, bytes) {
             Ok(written) => bytes = &bytes[written..],
@@ -175,12 +181,13 @@ fn write_all(to: impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
 }
 
 /// The terminal in raw mode; as it was when this goes.
-struct Raw {
+pub struct Raw {
     before: Termios,
 }
 
 impl Raw {
-    fn enter() -> rustix::io::Result<Raw> {
+    /// From now on.
+    pub fn enter() -> rustix::io::Result<Raw> {
         let before = tcgetattr(std::io::stdin())?;
         let mut raw = before.clone();
         raw.make_raw();

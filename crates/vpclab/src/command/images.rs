@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 mod registry;
 
+pub use registry::bring;
+
 use super::running::paths;
 use super::source::did_you_mean;
 use crate::exit::{Code, ENVIRONMENT, Failure, NO, Result, USAGE};
@@ -498,7 +500,7 @@ fn known(store: &Store, text: &str, error: &Error) -> Failure {
 }
 
 /// What the store says, with the exit code and what to type next.
-fn failure(error: &Error) -> Failure {
+pub fn failure(error: &Error) -> Failure {
     let (code, hint): (Code, Option<String>) = match error {
         Error::Reference { .. } => (USAGE, Some("a name is such as nginx, shop/web:2 or localhost:5000/web".into())),
         Error::NoImage(_) => (NO, None),

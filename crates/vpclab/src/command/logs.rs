@@ -17,6 +17,9 @@ use crate::output::Output;
 pub struct LogsArgs {
     /// Instance: name, id or address
     pub name: String,
+    /// Of this container of the instance
+    #[arg(short, long, value_name = "CONTAINER")]
+    pub container: Option<String>,
     /// Go on printing until interrupted; -f means it too, where no file comes behind it
     #[arg(long)]
     pub follow: bool,
@@ -29,7 +32,10 @@ pub struct LogsArgs {
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Prints the log.
-pub fn run(arguments: &LogsArgs, global: &Global, _output: &Output) -> Result {
+pub fn run(arguments: &LogsArgs, global: &Global, output: &Output) -> Result {
+    if let Some(container) = &arguments.container {
+        return super::containers::of_container(arguments, container, global, output);
+    }
     let running = Running::open(global)?;
     let instance = running.instance(&arguments.name)?;
     let name = &running.fabric.instances.values().find(|i| i.id == instance.id).map_or_else(|| arguments.name.clone(), |i| i.name.clone());

@@ -5,6 +5,7 @@ pub mod breakage;
 pub mod capture;
 mod check;
 mod cidr;
+pub mod containers;
 pub mod daemon;
 pub mod doctor;
 pub mod diff;
@@ -46,6 +47,7 @@ pub mod traceroute;
 pub mod up;
 pub mod uplink;
 pub mod version;
+pub mod volumes;
 pub mod who;
 pub mod why;
 
@@ -113,6 +115,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
         Command::Images(command) => images::run(&command, output),
+        Command::Containers(command) => containers::run(&command, global, output),
+        Command::Volumes(command) => volumes::run(&command, global, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),

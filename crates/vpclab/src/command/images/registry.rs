@@ -10,7 +10,7 @@ use clap::Args;
 use container::limits::size;
 use container::oci::Platform;
 use container::registry::{self, Credentials, Event, Failure as Fault, Mirror, Progress, Settings, State};
-use container::{Error, Reference, Store};
+use container::{Error, Image, Reference, Store};
 use serde_json::json;
 
 use super::{failure, known, platform, reference, summary};
@@ -85,6 +85,17 @@ pub(super) fn pull(store: &Store, arguments: &PullArgs, output: &Output) -> Resu
         output.note(format!("it is for {}, and this machine is {}", image.platform(), Platform::host()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Pulls an image that a container is to be made of.
+pub fn bring(store: &Store, name: &str, output: &Output) -> Result<Image> {
+    let name = reference(name)?;
+    let settings = Settings { credentials: credentials()?, ..Settings::default() };
+    output.note(format!("image {} is not here; it is pulled", name.familiar()));
+    let watch = Watch::new("pulling", output);
+    let pulled = registry::pull(store, &name, &settings, &watch).map_err(|error| told(&error, &name))?;
+    drop(watch);
+    Ok(pulled.image)
 }
 
 pub(super) fn push(store: &Store, arguments: &PushArgs, output: &Output) -> Result {
