@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::network_interface::MacAddress;
-use model::{Guest, InstanceId, InstanceState, NetworkInterfaceId, Origin, SubnetId, VpcId};
+use model::{Guest, InstanceId, InstanceState, Listener, NetworkInterfaceId, Origin, PortRange, SubnetId, TrafficMatch, VpcId};
 use serde::Serialize;
 
 use crate::acl::Acl;
@@ -292,8 +292,22 @@ pub struct Instance {
     pub interfaces: Vec<InterfaceIndex>,
     /// What its own system does: listeners, forwarding, masquerading.
     pub guest: Guest,
+    /// Ports that its containers publish for others than itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<TrafficMatch>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl Instance {
+    /// What it answers to: built-in listeners, and ports that its containers publish.
+    pub fn listens_to(&self) -> impl Iterator<Item = TrafficMatch> {
+        let own = self.guest.listen.iter().map(|listener| match listener {
+            Listener::Tcp(port) => TrafficMatch::Tcp(PortRange::one(*port)),
+            Listener::Udp(port) => TrafficMatch::Udp(PortRange::one(*port)),
+        });
+        own.chain(self.published.iter().copied())
+    }
 }
 
 /// A named place on the internet.

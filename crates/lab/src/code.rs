@@ -84,6 +84,14 @@ registry! {
     BadRouteTarget = 207, "not a route's target", "A route leads to igw, nat@SUBNET or nat@NAME, peering NAME, endpoint NAME, instance NAME, or blackhole.", "routes: { 0.0.0.0/0: nat@public-a }";
     BadUserData = 208, "user data that cannot be", "User data has at most 16 KiB (UD-1).", "user_data: { file: boot.sh }";
     BadKeyPair = 209, "not a public key", "A key pair is given by its public key in OpenSSH's form.", "key_pairs: { me: ssh-ed25519 AAAA… me@laptop }";
+    BadImage = 210, "not an image", "A container's image is a name under `images:`, or a reference as registries have them: `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`. An entry of `images:` says where one comes from.", "images: { web: build ./web, db: pull mariadb:11, tool: archive tool.tar }";
+    BadPublish = 211, "not a published port", "A published port is `[ADDRESS:]PORT->PORT[/udp]`: a port of the instance, an arrow, a port of the container. One number stands for both; ranges are as long on both sides.", "publish: [80, 8080->80, 127.0.0.1:9000->9000, 53->53/udp]";
+    BadMount = 212, "not a mount", "A mount is `SOURCE:/PATH[:ro]`. The source is a volume of `volumes:`, a path that begins with `./`, `../` or `/` (of this machine, counted from the lab file), or tmpfs. `/PATH` alone is a volume of the container's own.", "mounts: [db-data:/var/lib/mysql, ./site:/site:ro, tmpfs:/run:size=64m]";
+    BadDuration = 213, "not a duration", "A duration is numbers with units: ns, us, ms, s, m, h.", "wrong: interval: 2\nright: interval: 2s";
+    BadSize = 214, "not a size", "A size is a number with a unit: b, k, m, g, t. Each is 1,024 times the one before, as Docker counts.", "wrong: memory: 512\nright: memory: 512m";
+    BadCommand = 215, "a command line that cannot be cut into words", "A command is a list of words, or one text that is cut as a shell cuts it: quotes and backslashes hold together, nothing is expanded.", "command: nginx -g 'daemon off;'\ncommand: [nginx, -g, daemon off;]";
+    BadEnvironment = 216, "an environment that cannot be", "Variables and labels are a mapping, or a list of NAME=VALUE. A name has no `=` in it, and a file of `env_file` has one NAME=VALUE a line.", "env: { MYSQL_ROOT_PASSWORD: example }";
+    BadContainer = 217, "a container that cannot be", "What is asked for is no name, host name, user, signal or network that a container can have, or not within Docker's limits.", "networks: back      # or host, none, bridge, container:NAME, or a list of names";
 
     RuleSyntax = 301, "a rule that cannot be read", "A rule is `[out] PROTO[/PORTS] (from|to) PEER[, PEER…]`. Incoming rules say from, outgoing ones start with out and say to.", "- tcp/80,443 from anywhere\n- out tcp/443 to anywhere";
     UnknownProtocol = 302, "an unknown protocol", "Known are tcp, udp, icmp, icmpv6, all (or any), gre, esp, ah, sctp, and any other as proto-NUMBER.", "wrong: tpc/80 from anywhere\nright: tcp/80 from anywhere";
@@ -109,6 +117,10 @@ registry! {
     NameClash = 325, "one name for two things", "Instances and outside places share one namespace, because both are ends of claims and probes.", "outside: { office: 203.0.113.7 }\ninstances: { office-gw: { subnet: a } }";
     WrongVpc = 326, "a thing of another VPC", "The two things are in different VPCs, and AWS keeps them apart.", "sg: data/db";
     UnknownOutside = 327, "an unknown place", "A plain word in a rule is an outside place. Security groups are written sg:NAME.", "- tcp/22 from office";
+    UnknownVolume = 328, "an unknown volume", "A named volume is declared under `volumes:`, so that a misspelt name does not become an empty volume.", "volumes: { db-data: {} }";
+    UnknownContainer = 329, "an unknown container", "`depends_on` and `container:NAME` mean containers of the same instance: containers of other instances are reached through the network only.", "containers: { db: { image: mariadb }, web: { image: nginx, depends_on: db } }";
+    DependencyCycle = 330, "containers wait for each other", "None of them could be started first.", "wrong: containers: { aa: { image: x, depends_on: bb }, bb: { image: x, depends_on: aa } }\nright: containers: { aa: { image: x }, bb: { image: x, depends_on: aa } }";
+    PortTaken = 331, "a port that something else has", "A port of an instance belongs to one container, or to the built-in listener of `listen`. A published port is a listener by itself and need not stand in `listen`.", "web-1: { listen: tcp/22, containers: { web: { image: nginx, publish: 80 } } }";
 
     NoArrow = 401, "a claim without an arrow", "A claim is `SOURCES -> DESTINATIONS PROTO/PORTS: RESULT`, with spaces around the arrow.", "- web-1 -> db-1 tcp/3306: open";
     MissingSpaceAfterColon = 402, "no space after the colon", "Without the space YAML reads one word, and the claim has no result.", "wrong: - web-1 -> db-1 tcp/3306:open\nright: - web-1 -> db-1 tcp/3306: open";

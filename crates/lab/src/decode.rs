@@ -91,7 +91,9 @@ impl<'s> Decoder<'s> {
     /// Notes a key that means nothing here.
     pub fn unknown_key(&mut self, key: &Node, known: &[&str]) {
         let word = key.text().unwrap_or_default();
-        let hint = match nearest(word, known.iter().copied()) {
+        // What other tools call it, where the words are not near each other.
+        let other = OTHER_WORDS.iter().find(|(theirs, ours)| *theirs == word && known.contains(ours));
+        let hint = match other.map(|(_, ours)| *ours).or_else(|| nearest(word, known.iter().copied())) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here: {}", known.join(", ")),
         };
@@ -102,6 +104,24 @@ impl<'s> Decoder<'s> {
         );
     }
 }
+
+/// Keys of compose files, and what they are called here.
+const OTHER_WORDS: [(&str, &str); 14] = [
+    ("ports", "publish"),
+    ("expose", "publish"),
+    ("environment", "env"),
+    ("volumes", "mounts"),
+    ("tmpfs", "mounts"),
+    ("services", "instances"),
+    ("mem_limit", "memory"),
+    ("pids_limit", "pids"),
+    ("network_mode", "networks"),
+    ("network", "networks"),
+    ("test", "cmd"),
+    ("workdir", "working_dir"),
+    ("cap", "cap_add"),
+    ("stop_grace_period", "stop_timeout"),
+];
 
 struct Trap {
     code: Code,

@@ -12,6 +12,7 @@ pub mod aws;
 mod build;
 mod change;
 pub mod code;
+mod containers;
 pub mod decode;
 pub mod diagnostic;
 mod export;
@@ -26,6 +27,7 @@ pub mod terraform;
 pub mod yaml;
 
 pub use code::Code;
+pub use containers::ContainerFiles;
 pub use diagnostic::{Diagnostic, Diagnostics};
 pub use change::{Action, Change, changes_between};
 pub use export::{Exported, export};

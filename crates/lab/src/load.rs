@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use model::claim::Claim;
 
 use crate::code::Code;
+use crate::containers::{self, ContainerFiles};
 use crate::decode::{Decode, Decoder};
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
 use crate::file::{ElasticIp, Instance, LabFile, PublicIp, UserData};
@@ -33,6 +34,15 @@ pub trait Files {
     /// The content of a file. `name` is as the user or an include wrote it; `from` is the file that includes it.
     /// Answers the name to show and the text. Errors: a sentence.
     fn read(&self, name: &str, from: Option<&str>) -> Result<(String, String), String>;
+
+    /// Where a file or folder is for whoever runs the lab, that `from` names as `name`.
+    fn place(&self, name: &str, from: Option<&str>) -> String {
+        let folder = from.and_then(|from| from.rsplit_once('/')).map(|(folder, _)| folder);
+        match folder.filter(|_| !name.starts_with('/')) {
+            Some(folder) => format!("{folder}/{name}"),
+            None => name.to_owned(),
+        }
+    }
 }
 
 /// A lab as a file describes it, names not yet resolved against a cloud.
@@ -46,6 +56,8 @@ pub struct Lab {
     pub instances: Vec<(Located<String>, Instance)>,
     /// User data by instance, files read.
     pub user_data: BTreeMap<String, String>,
+    /// What containers name beside the file.
+    pub container_files: ContainerFiles,
     /// Where everything is written.
     pub sources: Sources,
 }
@@ -95,12 +107,14 @@ pub fn load(name: &str, files: &dyn Files) -> Result<Lab, Diagnostics> {
     }
     let instances = expand_count(&file, &mut problems);
     let user_data = user_data(&instances, files, &sources, &mut problems);
+    containers::check(&file, &mut problems);
+    let container_files = containers::read(&file, files, &sources, &mut problems);
     if !problems.is_empty() {
         return Err(Diagnostics::new(sources, problems));
     }
     let named = file.name.as_ref().map(|name| name.value.clone());
     let name = named.unwrap_or_else(|| stem(sources.source(0).map_or(name, |source| source.name.as_str())));
-    Ok(Lab { name, file, instances, user_data, sources })
+    Ok(Lab { name, file, instances, user_data, container_files, sources })
 }
 
 /// `labs/shop.cloud.yaml` is the lab shop.

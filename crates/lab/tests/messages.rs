@@ -117,7 +117,7 @@ fn shape() {
         ("number too large", with("sg: web }", "sg: web, metadata: { hop_limit: 300 } }")),
         ("bad name", and("outside: { 1st: 203.0.113.7 }")),
         ("reserved name", and("outside: { internet: 203.0.113.7 }")),
-        ("not built yet", and("volumes: { data: {} }")),
+        ("not built yet", and("lans: { data: {} }")),
         ("bad address", and("outside: { office: 203.0.113 }")),
         ("host bits", with("10.0.0.0/16", "10.0.0.1/16")),
         ("size without slash", with("cidr: /24, route: igw", "cidr: 24, route: igw")),
@@ -212,4 +212,69 @@ fn a_comma_between_ports_in_brackets_is_told_once() {
             ("an entry", and("acls:\n  strict: [ 100 allow tcp/80,443 from anywhere ]")),
         ],
     );
+}
+
+/// The good lab with containers in its instance, and a volume.
+fn containers(containers: &str) -> String {
+    let more = format!("sg: web, listen: tcp/22, containers: {{ {containers} }} }}");
+    format!("{}volumes: {{ db-data: {{}} }}\n", with("sg: web }", &more))
+}
+
+#[test]
+fn containers_that_cannot_be_read() {
+    let one = |keys: &str| containers(&format!("web: {{ image: nginx, {keys} }}"));
+    check("containers_words", &[
+        ("no image", containers("web: { publish: 80 }")),
+        ("nothing", containers("web:")),
+        ("image with capitals", containers("web: { image: Nginx }")),
+        ("image with a scheme", containers("web: https://quay.io/a")),
+        ("name of one letter", containers("w: nginx")),
+        ("compose's words", one("ports: 80, environment: { A: b }, mem_limit: 1g")),
+        ("port by name", one("publish: 8080->http")),
+        ("port range", one("publish: [80-90->80]")),
+        ("port as listen has it", one("publish: udp/53")),
+        ("port in base 60", one("publish: [ 22:22 ]")),
+        ("port at an IPv6 address", one("publish: \"[::1]:80->80\"")),
+        ("mount without a place", one("mounts: [ db-data ]")),
+        ("mount in two words", one("mounts: [ db-data: /data ]")),
+        ("mount of an unknown volume", one("mounts: [ db-dat:/data ]")),
+        ("mount that is no path", one("mounts: [ site/html:/data ]")),
+        ("mount at a relative path", one("mounts: [ \"db-data:data:ro\" ]")),
+        ("mount option", one("mounts: [ db-data:/data:r ]")),
+        ("two mounts at one place", one("mounts: [ db-data:/data, ./d:/data/ ]")),
+        ("duration", one("healthcheck: { cmd: curl x, interval: 2, timeout: 3 seconds }")),
+        ("health words", one("healthcheck: { test: curl x }")),
+        ("health of nothing", one("healthcheck: { cmd: none, interval: 2s }")),
+        ("size", one("memory: 512, shm_size: 1q")),
+        ("too little memory", one("memory: 512k")),
+        ("processors", one("cpus: many, pids: 0")),
+        ("restart", one("restart: alway")),
+        ("restart as a boolean", one("restart: yes")),
+        ("capability", one("cap_add: NET_ADMN")),
+        ("command with an open quote", one("command: \"echo 'a\"")),
+        ("command that is a boolean", one("command: true")),
+        ("environment without a value", one("env: [ A=1, B, A=2 ]")),
+        ("environment with a boolean", one("env: { DEBUG: true }")),
+        ("environment file", one("env_file: web.env")),
+        ("user, host, signal, folder", one("user: \"a b\", hostname: -web, stop_signal: SIGSTOPP, working_dir: srv")),
+    ]);
+}
+
+#[test]
+fn containers_that_cannot_be_together() {
+    check("containers_together", &[
+        ("one port", containers("aa: { image: x, publish: 8080->80 }, bb: { image: x, publish: [8000-9000, 127.0.0.1:53->53/udp] }")),
+        ("port of the instance", containers("aa: { image: x, publish: 22 }")),
+        ("unknown container", containers("web: { image: x, depends_on: [bd] }, db: x")),
+        ("only container", containers("web: { image: x, depends_on: other }")),
+        ("container of another instance", containers("web: { image: x, depends_on: db }").replacen("volumes:", "  web-2: { subnet: public, containers: { db: x } }\nvolumes:", 1)),
+        ("circle", containers("aa: { image: x, depends_on: bb }, bb: { image: x, depends_on: { cc: healthy } }, cc: { image: x, networks: \"container:aa\" }")),
+        ("never healthy", containers("web: { image: x, depends_on: { db: healthy } }, db: { image: x, healthcheck: none }")),
+        ("waits for a word", containers("web: { image: x, depends_on: { db: helthy } }, db: x")),
+        ("host network", containers("web: { image: x, networks: host, publish: 80 }")),
+        ("two kinds of network", containers("web: { image: x, networks: [back, none] }")),
+        ("copied by like, said once", containers("web: { image: x, mounts: nowhere:/data }").replacen("volumes:", "  web-2: { like: web-1 }\nvolumes:", 1)),
+        ("images", and("images: { nginx: nginx:1.27, db: pull, app: biuld ./app, other: pull Nginx, Upper: build . }")),
+        ("volume's keys", and("volumes: { data: { driver: nfs } }")),
+    ]);
 }

@@ -122,6 +122,7 @@ fn is_a(value: &Value, kind: &str) -> bool {
         "boolean" => value.is_boolean(),
         "string" => value.is_string(),
         "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
         "array" => value.is_array(),
         "object" => value.is_object(),
         other => panic!("type {other}"),
@@ -166,6 +167,10 @@ fn the_schema_takes_every_short_and_long_form() {
         "prefix_lists: { l: 10.0.0.0/8 }",
         "expect: [a -> b tcp/1, { a -> b tcp/2: open }]",
         "outside: { o: \"2001:db8::1\" }",
+        "volumes: { a: , b: {}, c: { labels: [x=y] } }\nimages: { web: build ./web, db: pull mariadb:11 }",
+        "instances: { i: { containers: { web: nginx, db: { image: x, publish: [80, 8080->80, 53->53/udp], command: [sleep, 10] } } } }",
+        "instances: { i: { containers: { w1: { image: x, restart: no, cpus: 0.5, memory: 1.5g, healthcheck: none, env: [A=b] } } } }",
+        "instances: { i: { containers: { w1: { image: x, depends_on: { db: healthy }, healthcheck: { cmd: [CMD, a], interval: 1m30s } } } } }",
     ] {
         assert_eq!(validate(text), Ok(()), "{text}");
     }
@@ -198,7 +203,13 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("instances: { i: { tags: { public: true } } }", "/instances/i/tags/public"),
         ("expect: { a: b, c: d }", "/expect"),
         ("expect: [ { a -> b any: true } ]", "/expect/0"),
-        ("volumes: { data: {} }", "/volumes"),
+        ("lans: { data: {} }", "/lans"),
+        ("volumes: [data]", "/volumes"),
+        ("images: { web: nginx }", "/images/web"),
+        ("instances: { i: { containers: { web: { publish: 80 }, db: { image: x, ports: 80 } } } }", "/instances/i/containers"),
+        ("instances: { i: { containers: { web: { image: x, publish: http } } } }", "/instances/i/containers"),
+        ("instances: { i: { containers: { web: { image: x, restart: sometimes } } } }", "/instances/i/containers"),
+        ("instances: { i: { containers: { web: { image: x, memory: 512 } } } }", "/instances/i/containers"),
         ("quotas: { vpcs_per_region: -1 }", "/quotas/vpcs_per_region"),
         ("security_groups: { g: { vpc: v, ruls: [] } }", "/security_groups/g"),
     ] {

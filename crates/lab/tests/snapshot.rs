@@ -25,8 +25,14 @@ mod clouds;
 struct One(String);
 
 impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
+    fn read(&self, name: &str, from: Option<&str>) -> Result<(String, String), String> {
+        match from {
+            None => Ok((name.to_owned(), self.0.clone())),
+            // Examples include others.
+            Some(_) => std::fs::read_to_string(format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR")))
+                .map(|text| (name.to_owned(), text))
+                .map_err(|e| e.to_string()),
+        }
     }
 }
 

@@ -203,7 +203,7 @@ pub struct MountSpec {
 }
 
 impl std::fmt::Display for MountSpec {
-    /// As a lab file has it: `db-data:/var/lib/mysql`, `/srv/site:/site:ro`, `tmpfs:/run:size=65536`.
+    /// As a lab file has it: `db-data:/var/lib/mysql`, `/srv/site:/site:ro`, `tmpfs:/run:size=65536b`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut options: Vec<String> = Vec::new();
         match &self.source {
@@ -215,7 +215,7 @@ impl std::fmt::Display for MountSpec {
             MountSource::Bind { path } => write!(f, "{path}:{}", self.target)?,
             MountSource::Tmpfs { bytes, mode } => {
                 write!(f, "tmpfs:{}", self.target)?;
-                options.extend(bytes.map(|bytes| format!("size={bytes}")));
+                options.extend(bytes.map(|bytes| format!("size={bytes}b")));
                 options.extend(mode.map(|mode| format!("mode={mode:o}")));
             }
         }

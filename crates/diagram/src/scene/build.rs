@@ -315,13 +315,15 @@ impl<'m> Builder<'m> {
             }
             (InterfaceType::Interface, None) => (eni.id.to_string(), CardKind::Interface, named(&eni.tags, &eni.id), Some("not attached")),
         };
-        let listens = instance.filter(|_| index == 0).and_then(|instance| model.guests.get(&instance.id)).map(|guest| {
+        let listens = instance.filter(|_| index == 0).map(|instance| {
             let word = |listener: &Listener| match listener {
                 Listener::Tcp(port) => format!("tcp/{port}"),
                 Listener::Udp(port) => format!("udp/{port}"),
             };
-            let ports: BTreeSet<Listener> = guest.listen.iter().copied().collect();
-            ports.iter().map(word).collect()
+            let own = model.guests.get(&instance.id).map(|guest| guest.listen.as_slice()).unwrap_or_default();
+            let ports: BTreeSet<Listener> = own.iter().copied().collect();
+            let published = model.published_ports(&instance.id).into_iter().map(|traffic| traffic.to_string());
+            ports.iter().map(word).chain(published).collect()
         });
         let addresses = eni.private_ip_addresses.iter().map(ToString::to_string);
         let place = |id: &SecurityGroupId| self.groups.iter().position(|known| known == id);

@@ -189,7 +189,7 @@ pub struct Card {
     pub public: Vec<String>,
     /// Names of its security groups, with their places in [`Scene::groups`].
     pub groups: Vec<(usize, String)>,
-    /// Built-in listeners, `tcp/80`.
+    /// Built-in listeners and ports that containers publish, `tcp/80`.
     pub listens: Vec<String>,
     /// Its source/dest check is off: it may send and take what is not its own.
     pub passes_on: bool,

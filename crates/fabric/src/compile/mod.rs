@@ -339,6 +339,7 @@ fn instances(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>)
             state: instance.state,
             interfaces: mine.into_iter().map(|(_, interface)| interface).collect(),
             guest: model.guests.get(&instance.id).cloned().unwrap_or_default(),
+            published: model.published_ports(&instance.id),
             origin: instance.origin.clone(),
         }
     };

@@ -27,6 +27,7 @@ impl Build<'_, '_> {
                 }
                 self.interface_attributes(name, instance);
                 self.guest(name, instance, &id);
+                self.containers(instance, &id);
             }
         }
     }

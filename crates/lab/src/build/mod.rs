@@ -6,6 +6,7 @@
 mod address;
 mod carve;
 pub(crate) mod choice;
+mod container;
 mod instance;
 mod network;
 mod policy;
@@ -101,6 +102,7 @@ impl Build<'_, '_> {
         self.settle();
         self.security_groups();
         self.acls();
+        self.volumes();
         self.instances();
         self.nat_gateways();
         self.settle();

@@ -30,6 +30,8 @@ pub(crate) fn differences(is: &View, wanted: &View) -> Difference {
             Kind::ElasticIp => {
                 key.1.strip_prefix("nat ").map_or(key.1.clone(), |path| if one_vpc { own_name(path) } else { path }.to_owned())
             }
+            // `web-1/nginx`: the instance belongs to a container's name.
+            Kind::Container => key.1.clone(),
             _ if one_vpc => own_name(&key.1).to_owned(),
             _ => key.1.clone(),
         }
@@ -45,6 +47,10 @@ pub(crate) fn differences(is: &View, wanted: &View) -> Difference {
         match (is.things.get(key), wanted.things.get(key)) {
             // What comes with a VPC comes and goes without a word.
             (Some(_), None) if comes_with_a_vpc(key.0, &key.1) => {}
+            // What is in a volume is nobody's to remove but who asks for just that.
+            (Some(_), None) if key.0 == Kind::Volume => {
+                rest.push(change(Action::Change, key, "not in the file any more; what is in it stays".to_owned()));
+            }
             (Some(_), None) => deleted.push(change(Action::Delete, key, String::new())),
             (None, Some(_)) if comes_with_a_vpc(key.0, &key.1) => {}
             (None, Some(new)) => rest.push(change(Action::Create, key, new.summary.clone())),

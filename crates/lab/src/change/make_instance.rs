@@ -78,11 +78,7 @@ impl Transition<'_> {
                     self.launch(name, wanted)?
                 }
             };
-            let guest = target.model.guests.get(&wanted.id).cloned().unwrap_or_default();
-            if self.model.guests.get(&id).cloned().unwrap_or_default() != guest {
-                let result = set_guest(self.model, &id, guest);
-                self.op(name, result)?;
-            }
+            self.make_guest(name, &id, &wanted.id)?;
         }
         for (device, id) in &target.names.interfaces {
             if let Some(wanted) = target.model.network_interfaces.get(id) {

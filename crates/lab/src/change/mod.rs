@@ -5,6 +5,7 @@
 //! what is missing comes (`make_*`). An apply that does not end in what the file says is an error, and changes nothing.
 
 mod difference;
+mod make_container;
 mod make_instance;
 mod make_network;
 mod make_policy;
@@ -13,6 +14,7 @@ mod origin;
 mod remove;
 mod transition;
 mod view;
+pub(crate) mod view_container;
 
 use std::fmt;
 

@@ -29,6 +29,19 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
     for (name, host) in &mut model.outside {
         target.model.outside.get(name).iter().for_each(|there| refresh.set(&mut host.origin, &there.origin));
     }
+    for (name, volume) in &mut model.volumes {
+        target.model.volumes.get(name).iter().for_each(|there| refresh.set(&mut volume.origin, &there.origin));
+    }
+    for (name, image) in &mut model.container_images {
+        target.model.container_images.get(name).iter().for_each(|there| refresh.set(&mut image.origin, &there.origin));
+    }
+    for (instance, containers) in &mut model.containers {
+        let there = refresh.there(|names| &names.instances, instance).and_then(|id| target.model.containers.get(id));
+        for (name, spec) in containers {
+            let there = there.and_then(|there| there.get(name));
+            there.iter().for_each(|there| refresh.set(&mut spec.origin, &there.origin));
+        }
+    }
     for address in model.addresses.values_mut() {
         let there = refresh.there(|names| &names.elastic, &address.allocation_id).and_then(|id| target.model.addresses.get(id));
         there.iter().for_each(|there| refresh.set(&mut address.origin, &there.origin));

@@ -45,7 +45,9 @@ pub(super) fn transition(model: &mut Model, target: &Target, difference: &Differ
     transition.make_peerings()?;
     transition.make_policy()?;
     transition.make_addresses()?;
+    transition.make_volumes()?;
     transition.make_instances()?;
+    transition.forget_volumes()?;
     transition.make_nat_gateways()?;
     transition.settle();
     transition.make_routes()?;

@@ -25,7 +25,10 @@ pub(crate) enum Kind {
     Subnet,
     SecurityGroup,
     NetworkAcl,
+    Volume,
+    Image,
     Instance,
+    Container,
     ElasticIp,
     NatGateway,
     Peering,
@@ -47,7 +50,10 @@ impl Kind {
             Self::Subnet => "subnet",
             Self::SecurityGroup => "security group",
             Self::NetworkAcl => "network ACL",
+            Self::Volume => "volume",
+            Self::Image => "image",
             Self::Instance => "instance",
+            Self::Container => "container",
             Self::ElasticIp => "elastic address",
             Self::NatGateway => "nat gateway",
             Self::Peering => "peering",
@@ -103,17 +109,17 @@ impl PartialEq for Value {
 }
 
 impl Thing {
-    fn fixed(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+    pub(super) fn fixed(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.fixed.insert(name.into(), Value::Text(value.to_string()));
         self
     }
 
-    fn open(mut self, name: impl Into<String>, value: impl ToString) -> Self {
+    pub(super) fn open(mut self, name: impl Into<String>, value: impl ToString) -> Self {
         self.open.insert(name.into(), Value::Text(value.to_string()));
         self
     }
 
-    fn listed(mut self, all: impl IntoIterator<Item = String>) -> Self {
+    pub(super) fn listed(mut self, all: impl IntoIterator<Item = String>) -> Self {
         self.open.extend(all.into_iter().map(|name| (name, Value::Listed)));
         self
     }
@@ -122,17 +128,17 @@ impl Thing {
         tags.iter().filter(|(key, _)| *key != "Name").fold(self, |thing, (key, value)| thing.open(format!("tag {key}"), value))
     }
 
-    fn lives_in(mut self, kind: Kind, name: &str) -> Self {
+    pub(super) fn lives_in(mut self, kind: Kind, name: &str) -> Self {
         self.lives_in.insert((kind, name.to_owned()));
         self
     }
 
-    fn at(mut self, place: &Origin) -> Self {
+    pub(super) fn at(mut self, place: &Origin) -> Self {
         self.place = place.clone();
         self
     }
 
-    fn summary(mut self, text: impl ToString) -> Self {
+    pub(super) fn summary(mut self, text: impl ToString) -> Self {
         self.summary = text.to_string();
         self
     }
@@ -158,19 +164,20 @@ impl View {
         reader.network(&mut view);
         reader.policy(&mut view);
         reader.instances(&mut view);
+        reader.containers(&mut view);
         reader.routes(&mut view);
         reader.strays(&mut view);
         view
     }
 
-    fn add(&mut self, kind: Kind, name: &str, thing: Thing) {
+    pub(super) fn add(&mut self, kind: Kind, name: &str, thing: Thing) {
         self.things.insert((kind, name.to_owned()), thing);
     }
 }
 
-struct Reader<'m> {
-    model: &'m Model,
-    names: &'m Names,
+pub(super) struct Reader<'m> {
+    pub(super) model: &'m Model,
+    pub(super) names: &'m Names,
     fixed: &'m BTreeSet<Ipv4Addr>,
     is_target: bool,
 }

@@ -63,6 +63,7 @@ impl Writer<'_> {
             Some(Err(_)) => self.unsaid(format!("{}: user data that is no text", instance.id)),
             None => {}
         }
+        parts.extend(self.containers(&instance.id));
         parts.extend(self.tags(&instance.tags));
         if is_plain {
             self.line(1, format!("{}: {{ {} }}", key(name), parts.join(", ")));

@@ -4,6 +4,7 @@
 //! the parts, `quota` raises what the cloud has more of than AWS allows at first. Everything that a lab file cannot say is
 //! listed; nothing is left out in silence.
 
+mod container;
 mod instance;
 mod name;
 mod network;
@@ -112,6 +113,7 @@ impl<'m> Writer<'m> {
         self.vpcs();
         self.peerings();
         self.endpoints();
+        self.volumes();
         self.instances();
         self.left_over();
     }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{ListenPhrase, Planned, document};
+use super::{Containers, ListenPhrase, document};
 use crate::code::Code;
 use crate::decode::{Decode, Decoder, OneOrMany, Pairs, Word};
 use crate::diagnostic::{Diagnostic, nearest};
@@ -51,8 +51,8 @@ document! {
         stopped: Option<Located<bool>>,
         /// Tags.
         tags: Pairs<Located<String>>,
-        /// Not built yet.
-        containers: Planned,
+        /// Containers that run in it, by name.
+        containers: Containers,
     }
 }
 

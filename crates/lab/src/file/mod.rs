@@ -3,6 +3,7 @@
 //! A field is a key. The same declaration makes the reader, the list of known keys and the JSON Schema.
 //! What names mean is resolved one step later, in `resolve`.
 
+mod container;
 mod gateway;
 mod instance;
 mod network;
@@ -11,6 +12,10 @@ mod rules;
 mod schema;
 mod security;
 
+pub use container::{
+    Bytes, Capability, CommandLine, Container, Containers, Cpus, Dependencies, HealthCheck, HealthCommand, ImageName, ImagePhrase,
+    Milliseconds, MountPhrase, PublishPhrase, Settings, Volume,
+};
 pub use gateway::{Endpoint, NatGateway, Peering, RouteTable, RouteWord, SubnetRoute};
 pub use instance::{ElasticIp, Instance, Interface, Metadata, PublicIp, SecondaryAddresses, UserData};
 pub use network::{Dhcp, DhcpChoice, InternetGatewayChoice, Subnet, SubnetSize, Vpc};
@@ -30,8 +35,8 @@ use crate::yaml::Node;
 /// Declares a mapping of the lab file.
 macro_rules! document {
     ($(#[$meta:meta])* $name:ident: $what:literal $(, short $short:ident)? { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
-        $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq, Eq, schemars::JsonSchema)]
+        $(#[$meta])*
         #[schemars(default, deny_unknown_fields)]
         $(#[schemars(transform = $crate::file::schema::Shorten(stringify!($short)))])?
         pub struct $name {
@@ -111,10 +116,10 @@ document! {
         quotas: Pairs<Located<u64>>,
         /// Promises about the lab's traffic.
         expect: Vec<ClaimPhrase>,
-        /// Not built yet.
-        containers: Planned,
-        /// Not built yet.
-        volumes: Planned,
+        /// Volumes of containers by name. What is in one outlives the containers, and edits of this file.
+        volumes: Named<Volume>,
+        /// Images that containers call by a name of their own: pull REFERENCE, archive PATH, or build DIR each.
+        images: Named<ImagePhrase>,
         /// Not built yet.
         lans: Planned,
         /// Not built yet.

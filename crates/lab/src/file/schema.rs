@@ -3,9 +3,14 @@
 
 use std::borrow::Cow;
 
+use model::container::{Readiness, RestartPolicy};
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
+use super::container::{
+    Bytes, Capability, CommandLine, Cpus, Dependencies, HealthCommand, ImageName, ImagePhrase, Milliseconds, MountPhrase, PublishPhrase,
+    Settings,
+};
 use super::gateway::{RouteWord, SubnetRoute};
 use super::instance::{ElasticIp, PublicIp, SecondaryAddresses, UserData};
 use super::network::{Dhcp, DhcpChoice, InternetGatewayChoice, SubnetSize};
@@ -35,6 +40,15 @@ impl Transform for Shorten {
         if let Some(description) = description {
             schema.insert("description".into(), description);
         }
+    }
+}
+
+/// Lets nothing stand for an empty mapping: `db-data:`.
+pub(super) struct OrNothing;
+
+impl Transform for OrNothing {
+    fn transform(&mut self, schema: &mut Schema) {
+        schema.insert("type".into(), serde_json::json!(["object", "null"]));
     }
 }
 
@@ -93,6 +107,29 @@ inline_schema! {
             { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false }
         ]
     });
+    ImageName => "Image", |_| json_schema!({ "type": "string", "examples": ["nginx", "nginx:1.27"] });
+    ImagePhrase => "ImageSource", |_| json_schema!({ "type": "string", "pattern": "^(pull|archive|build)\\s", "examples": ["pull nginx:1.27", "archive app.tar", "build ./web"] });
+    PublishPhrase => "Publish", |_| json_schema!({
+        "examples": ["8080->80", "127.0.0.1:8080->80", "53->53/udp"],
+        "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 65535 }, { "type": "string", "pattern": "^[0-9.]+[0-9.: >/a-z-]*$" }]
+    });
+    MountPhrase => "Mount", |_| json_schema!({ "type": "string", "pattern": "/", "examples": ["db-data:/var/lib/mysql", "./site:/site:ro", "tmpfs:/run"] });
+    CommandLine => "Command", |_| json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": ["string", "integer"] } }] });
+    HealthCommand => "HealthCommand", |_| json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": ["string", "integer"] } }] });
+    Settings => "Settings", |_| json_schema!({
+        "anyOf": [{ "type": ["object", "null"], "additionalProperties": { "type": ["string", "integer"] } }, { "type": "array", "items": { "type": "string", "pattern": "=" } }]
+    });
+    Dependencies => "Dependencies", |_| json_schema!({
+        "anyOf": [
+            { "type": "string" },
+            { "type": "array", "items": { "type": "string" } },
+            { "type": "object", "additionalProperties": { "anyOf": [{ "enum": ["started", "healthy", "completed"] }, { "type": ["object", "null"] }] } }
+        ]
+    });
+    Capability => "Capability", |_| json_schema!({ "type": "string", "pattern": "^[A-Za-z_]+$", "examples": ["NET_ADMIN"] });
+    Milliseconds => "Duration", |_| json_schema!({ "type": "string", "pattern": "^([0-9.]+(ns|us|ms|s|m|h))+$", "examples": ["2s", "1m30s", "500ms"] });
+    Bytes => "Size", |_| json_schema!({ "type": "string", "pattern": "^[0-9.]+ ?([kKmMgGtT]?[iI]?[bB]|[kKmMgGtT])$", "examples": ["512m", "1.5g"] });
+    Cpus => "Cpus", |_| json_schema!({ "type": ["number", "string"], "examples": [0.5, 2] });
     DhcpChoice => "DhcpChoice", |generator| json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<Dhcp>()] });
 }
 
@@ -132,6 +169,9 @@ words! {
     // Text may be written as a plain whole number: a tag `port: 22`.
     String => "Text", { "type": ["string", "integer"] };
     bool => "Boolean", { "type": "boolean" };
+    // YAML 1.1 reads `no` as false.
+    RestartPolicy => "Restart", { "anyOf": [{ "const": false }, { "type": "string", "pattern": "^(no|always|unless-stopped|on-failure(:[0-9]+)?)$" }], "examples": ["no", "on-failure:3", "always", "unless-stopped"] };
+    Readiness => "Readiness", { "type": "string", "examples": ["started", "healthy", "completed"] };
     u64 => "Number", { "type": "integer", "minimum": 0 };
     u32 => "Number", { "type": "integer", "minimum": 0 };
     u16 => "Number", { "type": "integer", "minimum": 0, "maximum": 65535 };
@@ -153,7 +193,10 @@ macro_rules! words_of_their_own {
     )*};
 }
 
-words_of_their_own!(InternetGatewayChoice, SubnetSize, SubnetRoute, RouteWord, PublicIp, ElasticIp);
+words_of_their_own!(
+    InternetGatewayChoice, SubnetSize, SubnetRoute, RouteWord, PublicIp, ElasticIp, ImageName, Capability,
+    Milliseconds, Bytes, Cpus
+);
 
 impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
     fn schema_name() -> Cow<'static, str> {

@@ -3,8 +3,12 @@
 
 mod acl_entry;
 mod claim;
+mod command;
 mod cursor;
+mod mount;
 mod probe;
+mod publish;
+mod quantity;
 mod rule;
 mod selector;
 mod traffic;
@@ -15,7 +19,11 @@ use crate::code::Code;
 
 pub use acl_entry::{AclEntry, parse_acl_entry};
 pub use claim::{ClaimPart, ClaimRanges, parse_claim, parse_claim_parts};
+pub use command::parse_command;
+pub use mount::{Mount, parse_mount};
 pub use probe::parse_probe;
+pub use publish::parse_publish;
+pub use quantity::{parse_cpus, parse_duration, parse_size};
 pub use rule::{Rule, RulePeer, RuleRanges, parse_rule};
 pub use selector::parse_selector;
 pub use traffic::{parse_listeners, parse_traffic};

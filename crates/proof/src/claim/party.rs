@@ -10,7 +10,6 @@ use fabric::walker::Verdict;
 use fabric::{EndError, Entity, Explanation, Fabric, Family, InterfaceKind, explain};
 use ipnet::IpNet;
 use model::claim::{Ends, Sources};
-use model::guest::Listener;
 use model::selector::End;
 use model::{Claim, PortRange, ProbePacket, Selector, TrafficMatch};
 
@@ -378,14 +377,8 @@ impl Prover<'_> {
         let Some(InterfaceKind::Instance { instance, .. }) = kind else {
             return always;
         };
-        let listeners = &self.fabric.instances[instance].guest.listen;
-        listeners.iter().fold(always, |all, listener| {
-            let packet = match *listener {
-                Listener::Tcp(port) => ProbePacket::Tcp(port),
-                Listener::Udp(port) => ProbePacket::Udp(port),
-            };
-            all.union(&TrafficSet::packet(packet))
-        })
+        let listens = self.fabric.instances[instance].listens_to();
+        listens.fold(always, |all, traffic| all.union(&TrafficSet::of_any(&[traffic])))
     }
 }
 

@@ -33,8 +33,14 @@ pub fn cloud(name: &str, text: &str) -> (Model, Fabric) {
 struct Text<'t>(&'t str);
 
 impl Files for Text<'_> {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.to_owned()))
+    fn read(&self, name: &str, from: Option<&str>) -> Result<(String, String), String> {
+        match from {
+            None => Ok((name.to_owned(), self.0.to_owned())),
+            // Examples include others.
+            Some(_) => std::fs::read_to_string(format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR")))
+                .map(|text| (name.to_owned(), text))
+                .map_err(|e| e.to_string()),
+        }
     }
 }
 

@@ -128,7 +128,9 @@ mod tests {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
         let files =
             std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).filter(|p| p.extension().is_some_and(|e| e == "yaml"));
-        let mut names: Vec<String> = files.map(|p| p.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+        // One that includes another cannot be written as one file.
+        let alone = |path: &PathBuf| !std::fs::read_to_string(path).unwrap().contains("\ninclude:");
+        let mut names: Vec<String> = files.filter(alone).map(|p| p.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
         names.sort();
         let mut templates: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
         templates.sort_unstable();

@@ -253,7 +253,7 @@ impl Prober {
         &self.fabric
     }
 
-    /// Instances answer at what their file says; the hosts of the internet at every port.
+    /// Instances answer at what their file says, published ports of containers included; the hosts of the internet at every port.
     fn listens(&self, pair: &Pair, packet: ProbePacket) -> bool {
         let own = match packet {
             ProbePacket::Tcp(port) => Listener::Tcp(port),
@@ -270,7 +270,12 @@ impl Prober {
             },
             End::Outside(_) | End::Internet => return true,
         };
-        instance.and_then(|id| self.model.guests.get(&id)).is_some_and(|guest| guest.listen.contains(&own))
+        let Some(id) = instance else { return false };
+        let published = || self.model.published_ports(&id).into_iter().any(|traffic| match (traffic, own) {
+            (TrafficMatch::Tcp(ports), Listener::Tcp(port)) | (TrafficMatch::Udp(ports), Listener::Udp(port)) => ports.contains(port),
+            _ => false,
+        });
+        self.model.guests.get(&id).is_some_and(|guest| guest.listen.contains(&own)) || published()
     }
 
     /// An end's name.

@@ -283,4 +283,11 @@ impl Files for Disk {
         file.take(most).read_to_string(&mut text).map_err(|e| e.to_string())?;
         Ok((path.display().to_string(), text))
     }
+
+    /// The daemon works elsewhere: it needs the whole path.
+    fn place(&self, name: &str, from: Option<&str>) -> String {
+        let beside = from.and_then(|from| Path::new(from).parent()).map_or_else(PathBuf::new, Path::to_owned);
+        let path = beside.join(name);
+        std::path::absolute(&path).unwrap_or(path).display().to_string()
+    }
 }

@@ -212,6 +212,10 @@ fn loaded(path: &Path, text: &str) -> std::result::Result<Lab, lab::Diagnostics>
                 Some(_) => Disk.read(name, from),
             }
         }
+
+        fn place(&self, name: &str, from: Option<&str>) -> String {
+            Disk.place(name, from)
+        }
     }
     lab::load(&path.to_string_lossy(), &Instead(text))
 }
