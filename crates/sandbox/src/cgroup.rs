@@ -6,7 +6,8 @@
 //!
 //! Layout below the delegated directory, because a directory with limited children holds no processes
 //! (cgroups(7), "no internal processes"): `vpclab.callers` for what was there, `vpclab.lab-NAME/holder`, and
-//! one directory an instance beside it.
+//! one directory an instance beside it, with its limits; in that `own` for its processes and one directory a
+//! container, so that an instance's limits hold for its containers too.
 
 use std::fs;
 use std::io;
@@ -18,6 +19,8 @@ use crate::spec::Limits;
 
 /// Where those go that were in the delegated directory.
 const CALLERS: &str = "vpclab.callers";
+/// In an instance's directory: its processes but those of its containers.
+const OWN: &str = "own";
 /// Controllers that limits need.
 const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 /// Length of the period that `cpu.max` counts in, microseconds (the kernel's own default).
@@ -87,7 +90,10 @@ impl Tree {
         let directory = self.instance(key);
         make_directory(&directory)?;
         self.limit(&directory, limits)?;
-        fs::write(directory.join("cgroup.procs"), pid.to_string())
+        let controllers: Vec<String> = self.controllers.iter().map(|one| format!("+{one}")).collect();
+        fs::write(directory.join("cgroup.subtree_control"), controllers.join(" "))?;
+        make_directory(&directory.join(OWN))?;
+        fs::write(directory.join(OWN).join("cgroup.procs"), pid.to_string())
     }
 
     fn limit(&self, directory: &Path, limits: &Limits) -> io::Result<()> {
@@ -116,9 +122,9 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes the directory of a container, with its limits.
+    /// Makes the directory of a container of a running instance, with its limits.
     pub(crate) fn make_container(&self, instance: &str, key: &str, limits: &Limits) -> io::Result<PathBuf> {
-        let directory = self.lab.join(format!("container.{}.{}", plain(instance), plain(key)));
+        let directory = self.instance(instance).join(format!("container.{}", plain(key)));
         make_directory(&directory)?;
         self.limit(&directory, limits)?;
         Ok(directory)
@@ -126,8 +132,12 @@ impl Tree {
 
     /// Lets go of an instance that has ended.
     pub(crate) fn forget_instance(&self, key: &str) {
-        // Not there, or a process of it is not quite gone: then it is used again, or goes with the lab's scope.
-        let _ = fs::remove_dir(self.instance(key));
+        let directory = self.instance(key);
+        let below = fs::read_dir(&directory).into_iter().flatten().flatten();
+        for path in below.map(|entry| entry.path()).filter(|path| path.is_dir()).chain([directory]) {
+            // Not there, or a process of it is not quite gone: then it is used again, or goes with the lab's scope.
+            let _ = fs::remove_dir(path);
+        }
     }
 
     /// Keys hold what a file name must not; a name in the tree is for people who look at it.
@@ -220,10 +230,16 @@ mod tests {
             ("memory.swap.max", "0"),
             ("pids.max", "max"),
             ("cpu.max", "250000 100000"),
-            ("cgroup.procs", "18"),
+            ("cgroup.subtree_control", "+cpu +memory +pids"),
+            ("own/cgroup.procs", "18"),
         ] {
             assert_eq!(read(own.join(file)), content, "{file}");
         }
+        let limits = Limits { processes: Some(20), ..Limits::default() };
+        let container = tree.make_container("instance/i-0a", "instance/i-0a/7f", &limits).unwrap();
+        assert_eq!(container, own.join("container.instance_i-0a_7f"));
+        assert_eq!(read(container.join("pids.max")), "20");
+        assert_eq!(read(container.join("memory.max")), "max");
     }
 
     #[test]

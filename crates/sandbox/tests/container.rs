@@ -78,6 +78,16 @@ fn what_it_writes_lands_in_its_own_layer() {
 }
 
 #[test]
+fn many_layers_lie_on_each_other_in_their_order() {
+    let pod = Pod::new();
+    // One by one each layer is a process of its own: all are made below one folder.
+    let made = pod.layer("many", "for i in $(seq 1 200); do mkdir -p $i/etc; echo $i > $i/etc/which; echo > $i/etc/of-$i; done");
+    let mut spec = pod.shell("one", "cat /etc/which; ls /etc | grep -c of-");
+    spec.root.lower.extend((1..=200).map(|number| made.join(number.to_string())));
+    assert_eq!(pod.says(&spec), "200\n200\n");
+}
+
+#[test]
 fn a_read_only_root_refuses_writes_and_its_mounts_do_not() {
     let pod = Pod::new();
     let mut spec = pod.shell(
@@ -386,6 +396,8 @@ fn a_paused_container_does_nothing_until_it_goes_on() {
     pod.lab.client.pause_container("one").unwrap();
     assert!(pod.lab.client.pause_container("one").unwrap_err().to_string().contains("already paused"));
     assert!(pod.lab.client.container_status("one").unwrap().paused);
+    let exec = pod.lab.client.exec_in_container("one", sandbox::ContainerExecSpec::new(["true"]), sandbox::Stdio::Null);
+    assert!(exec.unwrap_err().to_string().contains("is paused"));
     // What was written before it stopped may still be under way; after a while nothing is.
     let mut before = length();
     eventually("it is silent", || {

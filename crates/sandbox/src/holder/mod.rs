@@ -4,6 +4,7 @@
 //! commands by number, sockets by name. Nothing inside can end it but [`Request::Shutdown`]; when it
 //! ends, the kernel ends everything in its pid namespace.
 
+mod container_start;
 mod containers;
 mod disks;
 mod instances;
