@@ -276,3 +276,35 @@ fn every_field_that_a_program_gets_is_described_on_the_page() {
     let missing: Vec<&String> = found.difference(&known).collect();
     assert!(found.len() > 60 && missing.is_empty(), "{} fields, not in docs/why.md: {missing:?}", found.len());
 }
+
+/// A Terraform plan of a VPC in which nobody has a public IPv4 address, and `web` is open to all of IPv6.
+const IPV6: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../lab/tests/terraform/ipv6.plan.json");
+
+#[test]
+fn the_same_question_over_ipv6_is_another() {
+    let verdict = |arguments: &[&str]| {
+        let done = vpclab(&[&["-f", IPV6, "--brief"], arguments].concat(), None);
+        (text(&done.stdout).split_whitespace().next().unwrap_or("").to_owned(), done.status.code())
+    };
+    assert_eq!(verdict(&["internet", "web", "tcp/443"]), ("DENIED".to_owned(), Some(1)));
+    assert_eq!(verdict(&["--ipv6", "internet", "web", "tcp/443"]), ("ALLOWED".to_owned(), Some(0)));
+    assert_eq!(verdict(&["2001:db8:7::1", "web", "tcp/443"]), ("ALLOWED".to_owned(), Some(0)));
+    assert_eq!(verdict(&["-6", "internet", "worker", "tcp/443"]), ("DENIED".to_owned(), Some(1)), "egress only");
+    assert_eq!(verdict(&["-6", "worker", "internet", "tcp/443"]), ("ALLOWED".to_owned(), Some(0)));
+    let done = vpclab(&["-f", IPV6, "-6", "internet", "old", "tcp/443"], None);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("old has no IPv6 address"), "{}", text(&done.stderr));
+    let done = why("shop", &["-6", "internet", "web-1", "tcp/443"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("nobody in this cloud has an IPv6 address"), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_public_address_that_nobody_has_is_a_host_that_answers() {
+    let brief = |from: &str, to: &str, port: &str| text(&why("shop", &[from, to, port, "--brief"]).stdout);
+    assert_eq!(brief("9.9.9.9", "web-1", "tcp/80"), "ALLOWED  9.9.9.9 -> web-1 tcp/80\n");
+    assert!(brief("9.9.9.9", "web-1", "tcp/81").starts_with("DENIED  9.9.9.9 -> web-1 tcp/81"));
+    assert_eq!(brief("web-1", "9.9.9.9", "tcp/80"), "ALLOWED  web-1 -> 9.9.9.9 tcp/80\n");
+    // Nobody on the internet has a private address.
+    assert!(brief("web-1", "172.31.9.9", "tcp/80").starts_with("DENIED"));
+}
