@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::Lab as Holder;
-use container::network::dns::{Resolver, Zone};
+use container::network::dns::{self, Resolver, Zone};
 use container::network::{Endpoint, Lab, Link, Network, NetworkOptions, Plan, apply};
 use sandbox::{NetnsSpec, SocketSpec};
 use wire::dns::{Code, Data, Kind, Query, Record, Response};
@@ -276,4 +276,41 @@ fn a_program_of_the_container_may_have_port_53_and_names_follow_changes() {
     assert_eq!(names.addresses("web", "api"), ["172.18.0.3"]);
     names.resolver.end("i-1/web");
     assert!(names.resolver.asked("i-1/web").is_empty());
+}
+
+#[test]
+fn a_question_from_before_anybody_serves_is_answered_when_somebody_does() {
+    let mut names = Names::new(&[]);
+    let key = "i-1/web";
+    names.resolver.end(key);
+    // Started anew: another namespace under the same key, the old one still held by a socket.
+    let _old = socket(&names.lab, key, "0.0.0.0:0");
+    names.lab.client.remove_netnses(&[key]).unwrap();
+    names
+        .lab
+        .client
+        .create_netns(NetnsSpec::instance(key))
+        .unwrap();
+    let client = &names.lab.client;
+    dns::open(client, &mut Lab::new(client), key).unwrap();
+    let asker = socket(&names.lab, key, "0.0.0.0:0");
+    let question = Query::new(9, "api-1", Kind::A).emit().unwrap();
+    asker.send_to(&question, "127.0.0.11:53").unwrap();
+    names.bring();
+    let mut buffer = [0; 512];
+    let (length, _) = asker.recv_from(&mut buffer).unwrap();
+    let (id, response) = Response::parse(&buffer[..length]).unwrap();
+    assert_eq!((id, response.records.len()), (9, 1));
+
+    // Served while it is started anew once more, nobody having said that it ended.
+    names.lab.client.remove_netnses(&[key]).unwrap();
+    names
+        .lab
+        .client
+        .create_netns(NetnsSpec::instance(key))
+        .unwrap();
+    names.bring();
+    assert_eq!(names.addresses("web", "api-1"), ["172.18.0.3"]);
+    dns::close(&names.lab.client, key).unwrap();
+    assert!(names.lab.client.list_kept().unwrap().is_empty());
 }

@@ -9,5 +9,5 @@ mod server;
 mod tcp;
 mod zone;
 
-pub use server::{Asked, Opener, Resolver};
+pub use server::{Asked, Opener, Resolver, Sockets, close, open};
 pub use zone::{Answer, Zone};

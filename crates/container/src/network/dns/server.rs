@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use netlink::Protocol;
+use netlink::{Protocol, sock_diag};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sandbox::{Client, SocketAddress, SocketSpec};
 use wire::dns::{Code, DnsError, Query, Response};
@@ -37,9 +37,85 @@ pub trait Opener: Send + Sync {
     fn listener(&self, namespace: &str, address: SocketAddr) -> Result<TcpListener>;
     /// A TCP socket, not connected.
     fn tcp(&self, namespace: &str) -> Result<OwnedFd>;
+    /// The sockets that [`open`] left, if it was there.
+    fn kept(&self, namespace: &str) -> Result<Option<Sockets>>;
+}
+
+/// Where a container asks: over UDP and over TCP.
+pub type Sockets = (UdpSocket, TcpListener);
+
+fn kept_names(namespace: &str) -> [String; 2] {
+    ["udp", "tcp"].map(|transport| format!("docker-dns/{namespace}/{transport}"))
+}
+
+/// Opens the sockets of a container before its program starts: what it asks waits there until a [`Resolver`] serves it. The
+/// lab's holder keeps them, so that questions wait for a daemon that is started again, too. Replaces those of a namespace
+/// that had the key before.
+pub fn open(client: &Client, namespaces: &mut impl Namespaces, namespace: &str) -> Result<()> {
+    let (udp, listener) = open_sockets(client, namespaces, namespace)?;
+    let [of_udp, of_tcp] = kept_names(namespace);
+    client.keep(&of_udp, udp.into())?;
+    Ok(client.keep(&of_tcp, listener.into())?)
+}
+
+/// Closes what [`open`] left, which keeps the container's namespace.
+pub fn close(client: &Client, namespace: &str) -> Result<()> {
+    let forget = |name: &String| client.forget(name);
+    Ok(kept_names(namespace).iter().try_for_each(forget)?)
+}
+
+fn open_sockets(
+    opener: &dyn Opener,
+    namespaces: &mut impl Namespaces,
+    namespace: &str,
+) -> Result<Sockets> {
+    let anywhere = SocketAddr::from((EMBEDDED_RESOLVER, 0));
+    let udp = opener.udp(namespace, Some(anywhere))?;
+    let listener = opener.listener(namespace, anywhere)?;
+    let ports = (
+        address_of(udp.local_addr())?.port(),
+        address_of(listener.local_addr())?.port(),
+    );
+    let tables = firewall::resolver_tables(EMBEDDED_RESOLVER, ports);
+    let socket = namespaces.socket(namespace, Protocol::Netfilter)?;
+    bring_tables(socket, &tables, None).map_err(Error::kernel(namespace))?;
+    Ok((udp, listener))
+}
+
+fn address_of(address: io::Result<SocketAddr>) -> Result<SocketAddr> {
+    address.map_err(|source| {
+        let doing = "looking at a socket".to_owned();
+        Error::Sandbox(sandbox::Error::Os { doing, source })
+    })
+}
+
+/// Whether the sockets are in the namespace that has the key now.
+fn are_here(
+    namespaces: &mut impl Namespaces,
+    namespace: &str,
+    (udp, listener): &Sockets,
+) -> Result<bool> {
+    let wanted = [
+        address_of(udp.local_addr())?,
+        address_of(listener.local_addr())?,
+    ];
+    let socket = namespaces.socket(namespace, Protocol::SockDiag)?;
+    let open = sock_diag::listeners(socket).map_err(Error::kernel(namespace))?;
+    Ok(wanted
+        .iter()
+        .all(|address| open.iter().any(|open| open.local == *address)))
 }
 
 impl Opener for Client {
+    fn kept(&self, namespace: &str) -> Result<Option<Sockets>> {
+        let [udp, tcp] = kept_names(namespace).map(|name| match self.fetch(&name) {
+            Ok(socket) => Ok(Some(socket)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        });
+        Ok(udp?.zip(tcp?).map(|(udp, tcp)| (udp.into(), tcp.into())))
+    }
+
     fn udp(&self, namespace: &str, address: Option<SocketAddr>) -> Result<UdpSocket> {
         // Without SO_REUSEADDR: with it two questions to one server could get the same port.
         let spec = SocketSpec {
@@ -73,6 +149,8 @@ pub struct Asked {
 /// A container that is served.
 pub(super) struct Served {
     pub namespace: String,
+    /// Inode of the namespace: a container that is started anew has another one of the same key.
+    identity: u64,
     pub udp: UdpSocket,
     listener: TcpListener,
     zone: Mutex<Zone>,
@@ -183,26 +261,31 @@ impl Resolver {
         namespace: &str,
         zone: Zone,
     ) -> Result<()> {
-        if let Some(served) = self.containers().get(namespace) {
+        let descriptor = namespaces.descriptor(namespace)?;
+        let identity = rustix::fs::fstat(&descriptor).map_err(|source| {
+            let doing = "looking at a namespace".to_owned();
+            let source = source.into();
+            Error::Sandbox(sandbox::Error::Os { doing, source })
+        })?;
+        let identity = identity.st_ino;
+        if let Some(served) = self.containers().get(namespace)
+            && served.identity == identity
+        {
             *served.zone() = zone;
             return Ok(());
         }
-        let anywhere = SocketAddr::from((EMBEDDED_RESOLVER, 0));
-        let udp = self.opener.udp(namespace, Some(anywhere))?;
-        let listener = self.opener.listener(namespace, anywhere)?;
-        let local = |address: io::Result<SocketAddr>| {
-            address.map(|address| address.port()).map_err(|source| {
-                let doing = "looking at a socket".to_owned();
-                Error::Sandbox(sandbox::Error::Os { doing, source })
-            })
+        let kept = match self.opener.kept(namespace)? {
+            Some(kept) if are_here(namespaces, namespace, &kept)? => Some(kept),
+            _ => None,
         };
-        let ports = (local(udp.local_addr())?, local(listener.local_addr())?);
-        let tables = firewall::resolver_tables(EMBEDDED_RESOLVER, ports);
-        let socket = namespaces.socket(namespace, Protocol::Netfilter)?;
-        bring_tables(socket, &tables, None).map_err(Error::kernel(namespace))?;
+        let (udp, listener) = match kept {
+            Some(kept) => kept,
+            None => open_sockets(self.opener.as_ref(), namespaces, namespace)?,
+        };
         namespaces.forget(namespace);
         let served = Served {
             namespace: namespace.to_owned(),
+            identity,
             udp,
             listener,
             zone: Mutex::new(zone),
