@@ -1,10 +1,10 @@
 //! Which system calls a container may make by default: those of Docker's profile (moby `profiles/seccomp`), as facts
 //! about names, in a program of our own.
 //!
-//! A list of what is allowed is three hundred numbers. `seccompiler` and libseccomp test them one after the other, for
-//! each call and, when the filter is installed, for each number that the kernel asks the filter about in advance; here
-//! neighbours are one range and ranges are halved, ten steps for any call, and starting a container does not pay for
-//! the filter. The builder of instructions is that of [`crate::filter`], whose filter stays below this one.
+//! A list of what is allowed is three hundred numbers. `seccompiler` tests them one after the other, for each call and,
+//! when the filter is installed, for each number that the kernel asks the filter about in advance; here neighbours are
+//! one range and ranges are halved, about ten steps for any. The builder of instructions is that of [`crate::filter`],
+//! whose filter stays below this one.
 
 use super::capability::CapabilitySet;
 use crate::filter::{ARCH, ARCHITECTURE, ARGUMENT_0, NUMBER, answer, instruction, jump_if_at_least, jump_if_equal, load, refuse};
