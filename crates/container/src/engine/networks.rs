@@ -16,7 +16,7 @@ use super::record::Record;
 use crate::network::names::{self, ExtraHost, ResolverOptions};
 use crate::network::{
     self, DEFAULT_NETWORK, Endpoint, Network, NetworkMode, NetworkOptions, Plan, Survey, Taken,
-    hold, ipam, publish,
+    dns, hold, ipam, publish,
 };
 
 /// Networks of one instance.
@@ -200,6 +200,7 @@ impl Engine {
         }
         // What a command left that died before its container ran.
         hold::release(&self.client, &instance, held.record.id.as_str())?;
+        dns::close(&self.client, &key)?;
         self.client.remove_netnses(&[&key])?;
         self.client.create_container_netns(&key, &instance, false)?;
         held.record.endpoints = own;
@@ -208,16 +209,34 @@ impl Engine {
             .cloned()
             .chain(held.record.endpoints.iter().cloned())
             .collect();
+        let in_networks = |network: &Network| {
+            let own = held.record.endpoints.iter();
+            own.map(|own| &own.network).any(|id| *id == network.id)
+        };
+        let has_names = networks
+            .networks
+            .values()
+            .any(|network| !network.is_default() && in_networks(network));
         let done = self
             .apply_networks(&instance, &networks, &all)
             .and_then(|()| {
                 let id = held.record.id.as_str();
                 Ok(hold::hold(&self.client, &instance, id, &published)?)
             })
+            .and_then(|()| match has_names {
+                // What its program asks before the daemon serves it waits there.
+                true => Ok(dns::open(
+                    &self.client,
+                    &mut network::Lab::new(&self.client),
+                    &key,
+                )?),
+                false => Ok(()),
+            })
             .and_then(|()| held.save());
         if let Err(error) = done {
             held.record.endpoints.clear();
             let _ = hold::release(&self.client, &instance, held.record.id.as_str());
+            let _ = dns::close(&self.client, &key);
             let _ = self.apply_networks(&instance, &networks, &others);
             let _ = self.client.remove_netnses(&[&key]);
             return Err(error);
@@ -263,6 +282,7 @@ impl Engine {
             false => Ok(()),
         };
         hold::release(&self.client, &instance, held.record.id.as_str())?;
+        dns::close(&self.client, &key)?;
         self.client.remove_netnses(&[&key])?;
         done
     }
