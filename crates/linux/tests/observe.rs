@@ -19,7 +19,7 @@ use netlink::sock_diag::State;
 use sandbox::SocketSpec;
 use wire::{Filter, Packet};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Captured packets as `HOP in|out SOURCE > DESTINATION`.
 fn lines(capture: &Capture, captured: &[Captured], filter: &str) -> Vec<String> {

@@ -10,6 +10,8 @@ fn a_reset_comes_back_through_an_appliance() {
     in_own_namespaces("a_reset_comes_back_through_an_appliance", || {
         const REFUSED: Result<(), std::io::ErrorKind> = Err(std::io::ErrorKind::ConnectionRefused);
         const SILENCE: Result<(), std::io::ErrorKind> = Err(std::io::ErrorKind::TimedOut);
+        let heard = |lab: &mut Lab, from: &str, to: &str, port: u16| knock(lab, from, to, port, support::PATIENCE);
+        let unheard = |lab: &mut Lab, from: &str, to: &str, port: u16| knock(lab, from, to, port, support::SILENCE);
         let mut world = World::mb();
         world.clear_out("fw");
         // `fw` admits TCP 80 on, and towards `srv` alone: nothing that a reset back to `cli` could pass by.
@@ -20,7 +22,7 @@ fn a_reset_comes_back_through_an_appliance() {
         let lab = &mut lab;
         // SG-16, in both passes, each time anew.
         for _ in 0..3 {
-            assert_eq!(knock(lab, "cli", "10.3.3.10", 80), REFUSED, "drops: {:?}", lab.why());
+            assert_eq!(heard(lab, "cli", "10.3.3.10", 80), REFUSED, "drops: {:?}", lab.why());
         }
         assert_eq!(lab.drops(), [""; 0]);
         assert_eq!(tcp(lab, "cli", "10.3.1.10", "10.3.3.10", 80, "srv"), "10.3.1.10 > 10.3.3.10");
@@ -39,29 +41,29 @@ fn a_reset_comes_back_through_an_appliance() {
             entries.iter().filter(|e| e.original.protocol == 6).map(|e| e.tcp_state).collect()
         };
         let open = states(lab).len();
-        assert_eq!(knock(lab, "cli", "10.3.3.10", 80), REFUSED);
+        assert_eq!(heard(lab, "cli", "10.3.3.10", 80), REFUSED);
         assert_eq!((open, states(lab).len()), (1, 1));
         // Once a reset is through, no other passes in its name: `srv` sends a second one for the same ports.
         let port = refused_from(lab, "cli", "10.3.3.10", 80);
         send_reset(lab, "srv", ("10.3.3.10", 80), ("10.3.1.10", port));
         assert_eq!(wait_for_drops(lab), ["sg-in"]);
         // The other way round: from `srv`, whose answers come from `cli`.
-        assert_eq!(knock(lab, "srv", "10.3.1.10", 22), REFUSED, "drops: {:?}", lab.why());
-        assert_eq!(knock(lab, "srv", "10.3.1.10", 23), SILENCE);
+        assert_eq!(heard(lab, "srv", "10.3.1.10", 22), REFUSED, "drops: {:?}", lab.why());
+        assert_eq!(unheard(lab, "srv", "10.3.1.10", 23), SILENCE);
         assert_eq!(lab.why(), ["sg-in"]);
         // A new flow meets the new rules.
         world.revoke_in("fw", "all 10.3.0.0/16");
         lab.apply(&world.model);
-        assert_eq!(knock(lab, "srv", "10.3.1.10", 22), SILENCE);
+        assert_eq!(unheard(lab, "srv", "10.3.1.10", 22), SILENCE);
         assert_eq!(lab.why(), ["sg-in"]);
     });
 }
 
 /// Connects to a port at which nobody listens.
-fn knock(lab: &mut Lab, from: &str, to: &str, port: u16) -> Result<(), std::io::ErrorKind> {
+fn knock(lab: &mut Lab, from: &str, to: &str, port: u16, patience: std::time::Duration) -> Result<(), std::io::ErrorKind> {
     let target = format!("{to}:{port}").parse().expect("address");
     lab.namespace(from)
-        .enter(|| std::net::TcpStream::connect_timeout(&target, support::SILENCE).map(|_| ()))
+        .enter(|| std::net::TcpStream::connect_timeout(&target, patience).map(|_| ()))
         .map_err(|error| error.kind())
 }
 
@@ -94,7 +96,7 @@ fn send_reset(lab: &Lab, from: &str, source: (&str, u16), to: (&str, u16)) {
 
 /// What was dropped, as soon as something was.
 fn wait_for_drops(lab: &mut Lab) -> Vec<String> {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    let deadline = std::time::Instant::now() + support::PATIENCE;
     loop {
         let drops = lab.why();
         if !drops.is_empty() || std::time::Instant::now() > deadline {

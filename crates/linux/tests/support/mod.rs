@@ -28,8 +28,10 @@ pub use world::World;
 
 /// How long a packet that must not come is waited for.
 pub const SILENCE: Duration = Duration::from_millis(350);
-/// How long a packet that must come is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a packet that must come is waited for: one that was lost while rules changed comes again, each time later.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long nothing at all, not even the report of a drop, is waited for.
+const UNTOLD: Duration = Duration::from_secs(1);
 
 /// A lab in namespaces of the test.
 #[derive(Default)]
@@ -38,6 +40,8 @@ pub struct Lab {
     options: Options,
     kernel: Kernel,
     logs: BTreeMap<String, Socket>,
+    /// Prefixes of drops that were read, but not asked for yet.
+    dropped: Vec<String>,
 }
 
 #[derive(Default)]
@@ -165,19 +169,41 @@ impl Lab {
 
     /// Prefixes of the drops since the last call, those of namespaces in order.
     pub fn drops(&mut self) -> Vec<String> {
-        let mut prefixes = Vec::new();
+        self.read_drops();
+        std::mem::take(&mut self.dropped)
+    }
+
+    fn read_drops(&mut self) {
         for socket in self.logs.values_mut() {
             let mut packets = Vec::new();
             nflog::receive(socket, Duration::from_millis(5), &mut packets).expect("nflog");
-            prefixes.extend(packets.into_iter().map(|packet| packet.prefix));
+            self.dropped.extend(packets.into_iter().map(|packet| packet.prefix));
         }
-        prefixes
+    }
+
+    /// What comes of waiting for a packet: in silence its drop is reported, or else the machine is busy and the packet is
+    /// still on its way.
+    fn until_told<T>(&mut self, mut wait: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
+        let end = Instant::now() + UNTOLD;
+        loop {
+            let result = wait();
+            let is_silent = |error: &std::io::Error| {
+                matches!(error.kind(), std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock)
+            };
+            if !result.as_ref().is_err_and(is_silent) || Instant::now() > end {
+                return result;
+            }
+            self.read_drops();
+            if !self.dropped.is_empty() {
+                return result;
+            }
+        }
     }
 
     /// The same without repetitions: a TCP SYN comes again.
     pub fn why(&mut self) -> Vec<String> {
         // The kernel's report may come after the packet's end was felt, the later the busier the machine is.
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + SILENCE;
         let mut prefixes = self.drops();
         while prefixes.is_empty() && Instant::now() < deadline {
             prefixes = self.drops();
@@ -196,8 +222,13 @@ impl Lab {
         let listener = self.namespace(at).enter(|| TcpListener::bind(("0.0.0.0", port)).expect("listener"));
         let source: Ipv4Addr = source.parse().expect("address");
         let target = SocketAddrV4::new(to.parse().expect("address"), port);
-        let wait = SILENCE;
-        let client = self.namespace(from).enter(|| connect(SocketAddrV4::new(source, source_port), target, wait));
+        let client = self.namespace(from).enter(|| begin(SocketAddrV4::new(source, source_port), target));
+        let client = client.and_then(|client| {
+            self.until_told(|| connected(&client))?;
+            let stream = TcpStream::from(client);
+            stream.set_nonblocking(false)?;
+            Ok(stream)
+        });
         match client {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => (Seen::Refused, None),
             Err(_) => {
@@ -225,9 +256,9 @@ impl Lab {
         client.set_read_timeout(Some(SILENCE)).expect("timeout");
         client.send_to(b"ask", (to, port)).expect("send");
         let mut buffer = [0; 64];
-        let Ok((_, peer)) = server.recv_from(&mut buffer) else { return Seen::Silence };
+        let Ok((_, peer)) = self.until_told(|| server.recv_from(&mut buffer)) else { return Seen::Silence };
         server.send_to(b"answer", peer).expect("send");
-        match client.recv_from(&mut buffer) {
+        match self.until_told(|| client.recv_from(&mut buffer)) {
             Ok((_, answerer)) => Seen::Open { source: peer.ip().to_string(), port: peer.port(), destination: answerer.ip().to_string() },
             Err(_) => Seen::NoAnswer,
         }
@@ -288,39 +319,73 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Whether a byte from the client arrives.
+    /// Whether a byte from the client, which must arrive, does.
     pub fn client_says(&mut self) -> bool {
-        says(&mut self.client, &mut self.server)
+        says(&mut self.client, &mut self.server, PATIENCE)
     }
 
-    /// Whether a byte from the server arrives.
+    /// Whether a byte from the server, which must arrive, does.
     pub fn server_says(&mut self) -> bool {
-        says(&mut self.server, &mut self.client)
+        says(&mut self.server, &mut self.client, PATIENCE)
+    }
+
+    /// Whether a byte from the client, which must not arrive, does not.
+    pub fn client_is_cut(&mut self) -> bool {
+        !says(&mut self.client, &mut self.server, SILENCE)
+    }
+
+    /// Whether a byte from the server, which must not arrive, does not.
+    pub fn server_is_cut(&mut self) -> bool {
+        !says(&mut self.server, &mut self.client, SILENCE)
     }
 }
 
-fn says(from: &mut TcpStream, to: &mut TcpStream) -> bool {
-    to.set_read_timeout(Some(SILENCE)).expect("timeout");
-    from.write_all(b"x").is_ok() && to.read(&mut [0; 8]).is_ok_and(|read| read > 0)
+fn says(from: &mut TcpStream, to: &mut TcpStream, patience: Duration) -> bool {
+    to.set_read_timeout(Some(patience)).expect("timeout");
+    if from.write_all(b"x").is_err() || !to.read(&mut [0; 8]).is_ok_and(|read| read > 0) {
+        return false;
+    }
+    // The acknowledgement may come later, and would be the first packet that meets what a test changes next: asked for at
+    // once, and waited for.
+    rustix::net::sockopt::set_tcp_quickack(&*to, true).expect("quick acknowledgements");
+    let end = Instant::now() + patience;
+    while unacknowledged(from) > 0 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // A word that was cut off before comes with this one, and is none of the next.
+    to.set_nonblocking(true).expect("socket");
+    while to.read(&mut [0; 8]).is_ok_and(|read| read > 0) {}
+    to.set_nonblocking(false).expect("socket");
+    true
 }
 
-fn connect(source: SocketAddrV4, target: SocketAddrV4, wait: Duration) -> std::io::Result<TcpStream> {
+/// Bytes that were written to a connection and not acknowledged.
+fn unacknowledged(stream: &TcpStream) -> libc::c_int {
+    let mut count: libc::c_int = 0;
+    // JUSTIFICATION: rustix has no SIOCOUTQ (tcp(7)), which has the number of TIOCOUTQ.
+    // SAFETY: the descriptor is open and `count` is a live c_int, which is what the kernel writes.
+    let result = unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(stream), libc::TIOCOUTQ, &raw mut count) };
+    assert_eq!(result, 0, "SIOCOUTQ");
+    count
+}
+
+fn begin(source: SocketAddrV4, target: SocketAddrV4) -> std::io::Result<OwnedFd> {
     let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
     rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
     rustix::net::bind(&socket, &SocketAddr::V4(source))?;
     match rustix::net::connect(&socket, &SocketAddr::V4(target)) {
-        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => {}
-        Err(errno) => return Err(errno.into()),
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+        Err(errno) => Err(errno.into()),
     }
-    let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: wait.as_nanos() as i64 };
-    let mut polled = [rustix::event::PollFd::new(&socket, rustix::event::PollFlags::OUT)];
+}
+
+fn connected(socket: &OwnedFd) -> std::io::Result<()> {
+    let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: SILENCE.as_nanos() as i64 };
+    let mut polled = [rustix::event::PollFd::new(socket, rustix::event::PollFlags::OUT)];
     if rustix::event::poll(&mut polled, Some(&timeout))? == 0 {
         return Err(std::io::ErrorKind::TimedOut.into());
     }
-    rustix::net::sockopt::socket_error(&socket)??;
-    let stream = TcpStream::from(socket);
-    stream.set_nonblocking(false)?;
-    Ok(stream)
+    Ok(rustix::net::sockopt::socket_error(socket)??)
 }
 
 /// What is sent before a device carries packets is lost.
