@@ -21,7 +21,7 @@ use crate::daemon::{DAEMON, Start};
 use crate::paths::Paths;
 
 /// How long a daemon that says that it is there may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The daemon, seen from a command.
 pub struct Daemon {

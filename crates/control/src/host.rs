@@ -397,7 +397,7 @@ chmod 700 /var/lib/cloud/user-data && unset VPCLAB_USER_DATA && exec /var/lib/cl
 fn end_process(client: &Client, process: u64) {
     let _ = client.signal(process, 9);
     if let Ok(mut process) = client.attach(process) {
-        let _ = process.wait_timeout(Duration::from_secs(2));
+        let _ = process.wait_timeout(Duration::from_secs(20));
     }
 }
 

@@ -21,7 +21,7 @@ use crate::launch::Arguments;
 use crate::process::poll_readable;
 
 /// How long a process has to end by SIGTERM before SIGKILL follows, and again before it counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A process, told apart from a later one with the same number by when it began.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]

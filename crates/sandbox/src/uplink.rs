@@ -34,7 +34,7 @@ pub const PREFIX: u8 = 24;
 /// The largest packet, as on every link of the internet side.
 const MTU: u32 = 1500;
 /// The longest that a program may take until its device is there.
-const START_TIMEOUT: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A program that carries packets, and how it is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

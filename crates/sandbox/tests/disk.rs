@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{Lab, eventually, output, wait_ended};
+use common::{Lab, PATIENCE, eventually, output, wait_ended};
 use sandbox::client::Disks;
 use sandbox::{InstanceSpec, SelfCommand, launch, remove_tree};
 
@@ -97,7 +97,7 @@ fn a_disk_outlives_its_holder_whatever_ended_it() {
     output(&lab, "one", WRITE);
     // kill -9
     rustix::process::pidfd_send_signal(&lab.handle.pidfd, rustix::process::Signal::KILL).unwrap();
-    assert!(wait_ended(&lab.handle, Duration::from_secs(5)));
+    assert!(wait_ended(&lab.handle, PATIENCE));
     lab.handle = launch(&common::spec(lab.directory.path())).unwrap();
     lab.client = lab.handle.client().unwrap();
     begin(&lab, "one");

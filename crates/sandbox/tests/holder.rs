@@ -5,9 +5,9 @@ mod common;
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use common::{Lab, ended, eventually, spec, wait_ended};
+use common::{Lab, PATIENCE, ended, eventually, spec, wait_ended};
 use sandbox::{
     Client, Error, ExecSpec, ExitStatus, InstanceSpec, NetnsOwner, NetnsSpec, SocketSpec, Stdio,
     launch,
@@ -29,7 +29,7 @@ fn a_second_holder_on_one_socket_is_refused_and_the_first_lives() {
 fn a_socket_left_by_a_killed_holder_is_replaced() {
     let lab = Lab::launch();
     rustix::process::pidfd_send_signal(&lab.handle.pidfd, rustix::process::Signal::KILL).unwrap();
-    assert!(wait_ended(&lab.handle, Duration::from_secs(10)));
+    assert!(wait_ended(&lab.handle, PATIENCE));
     assert!(matches!(
         Client::connect(&lab.handle.socket),
         Err(Error::NotRunning { .. })
@@ -59,7 +59,7 @@ fn a_lab_of_one_owner_ends_when_the_owner_does() {
     drop(owner);
     let begun = std::time::Instant::now();
     while lab.client.ping().is_ok() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the holder lives on");
+        assert!(begun.elapsed() < PATIENCE, "the holder lives on");
     }
     assert!(!lab.handle.socket.exists());
 }
@@ -77,7 +77,7 @@ fn shutdown_leaves_no_process_no_mount_and_no_file() {
     let below = descendants(pid);
     let client = lab.handle.client().unwrap();
     client.shutdown().unwrap();
-    assert!(wait_ended(&lab.handle, Duration::from_secs(5)));
+    assert!(wait_ended(&lab.handle, PATIENCE));
     for pid in below {
         assert!(
             !std::path::Path::new(&format!("/proc/{pid}/ns")).exists(),

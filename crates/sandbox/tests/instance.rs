@@ -6,7 +6,7 @@ mod common;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use common::{Lab, eventually, output, path, run};
+use common::{Lab, PATIENCE, eventually, output, path, run};
 use sandbox::client::Client;
 use sandbox::{
     Bind, Error, ExecSpec, ExitStatus, InstanceSpec, NetnsSpec, RootBase, Stdio, Tool,
@@ -165,7 +165,7 @@ fn the_terminals_ctrl_c_ends_the_foreground_program() {
     master.read_exact(&mut echoed).unwrap();
     master.write_all(&[3]).unwrap();
     assert_eq!(
-        process.wait_timeout(Duration::from_secs(10)).unwrap(),
+        process.wait_timeout(PATIENCE).unwrap(),
         Some(ExitStatus::Signal(libc::SIGINT))
     );
 }
@@ -355,9 +355,9 @@ fn programs_get_their_grace_and_no_more() {
     });
     let start = Instant::now();
     lab.client
-        .stop_instances(&["good"], Duration::from_secs(20))
+        .stop_instances(&["good"], 2 * PATIENCE)
         .unwrap();
-    assert!(start.elapsed() < Duration::from_secs(10));
+    assert!(start.elapsed() < PATIENCE);
     assert!(read(&log).ends_with("bye\n"), "{}", read(&log));
     let start = Instant::now();
     lab.client
@@ -365,7 +365,7 @@ fn programs_get_their_grace_and_no_more() {
         .unwrap();
     let took = start.elapsed();
     assert!(
-        took >= Duration::from_millis(300) && took < Duration::from_secs(10),
+        took >= Duration::from_millis(300) && took < PATIENCE,
         "{took:?}"
     );
 }

@@ -6,7 +6,6 @@ mod common;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::time::Duration;
 
 use common::Lab;
 use sandbox::capabilities::{Feature, probe};
@@ -43,7 +42,7 @@ fn connections_are_carried_into_the_lab_with_half_close_and_survive_the_caller()
         let sent: Vec<u8> = (0..size).map(|at: u32| (at % 251) as u8).collect();
         let mut stream = TcpStream::connect(door).unwrap();
         stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
+            .set_read_timeout(Some(common::PATIENCE))
             .unwrap();
         stream.write_all(&sent).unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
@@ -56,7 +55,7 @@ fn connections_are_carried_into_the_lab_with_half_close_and_survive_the_caller()
     // Nobody listens any more: the caller is told as by a host that refuses, the relay goes on.
     let mut refused = TcpStream::connect(door).unwrap();
     refused
-        .set_read_timeout(Some(Duration::from_secs(20)))
+        .set_read_timeout(Some(common::PATIENCE))
         .unwrap();
     assert_eq!(
         refused.read(&mut [0; 1]).unwrap_err().kind(),
@@ -148,7 +147,7 @@ fn holders_are_found_and_their_instances_are_not_taken_for_them() {
     let folder = lab.directory.path();
     assert!(sandbox::running::stale_sockets(folder).is_empty());
     rustix::process::pidfd_send_signal(&lab.handle.pidfd, rustix::process::Signal::KILL).unwrap();
-    assert!(common::wait_ended(&lab.handle, Duration::from_secs(10)));
+    assert!(common::wait_ended(&lab.handle, common::PATIENCE));
     assert_eq!(
         sandbox::running::stale_sockets(folder),
         [lab.handle.socket.clone()]

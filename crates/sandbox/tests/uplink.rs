@@ -160,10 +160,10 @@ fn real_programs_carry_packets_and_reach_no_loopback_of_the_host() {
             stream.read_to_string(&mut text).unwrap();
             text
         });
-        let connect = |to: &dyn std::fmt::Display, port: u16| {
-            format!("timeout 2 bash -c 'echo through >/dev/tcp/{to}/{port}'")
+        let connect = |to: &dyn std::fmt::Display, port: u16, seconds: u8| {
+            format!("timeout {seconds} bash -c 'echo through >/dev/tcp/{to}/{port}'")
         };
-        let (status, said) = lab.shell("one", &connect(&own, port));
+        let (status, said) = lab.shell("one", &connect(&own, port, 60));
         assert_eq!(status, ExitStatus::Code(0), "{program:?}: {said}");
         assert_eq!(server.join().unwrap(), "through\n", "{program:?}");
         // What listens on loopback only, asked for by every name that the outside may have for it.
@@ -171,7 +171,7 @@ fn real_programs_carry_packets_and_reach_no_loopback_of_the_host() {
         inside.set_nonblocking(true).unwrap();
         let port = inside.local_addr().unwrap().port();
         for name in [IpAddr::from(gateway), own, "169.254.8.3".parse().unwrap()] {
-            let (status, _) = lab.shell("one", &connect(&name, port));
+            let (status, _) = lab.shell("one", &connect(&name, port, 2));
             assert_ne!(
                 status,
                 ExitStatus::Code(0),

@@ -99,9 +99,12 @@ pub fn run(client: &Client, key: &str, spec: ExecSpec) -> (ExitStatus, String) {
     (process.wait().unwrap(), output)
 }
 
-/// Looks until `condition` holds, at most ten seconds.
+/// How long something that must come about is waited for, however busy the machine is.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks until `condition` holds.
 pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + PATIENCE;
     while !condition() {
         assert!(std::time::Instant::now() < deadline, "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
