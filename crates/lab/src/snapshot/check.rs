@@ -151,3 +151,14 @@ fn ports(model: &Model) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// What a snapshot says of containers is what an operation would have let in.
+fn containers(model: &Model) -> Result<(), String> {
+    for (instance, containers) in &model.containers {
+        if !model.instances.contains_key(instance) {
+            return Err(lacks("a container", instance));
+        }
+        model::operation::check_containers(model, instance, containers).map_err(|error| error.message)?;
+    }
+    Ok(())
+}

@@ -88,6 +88,18 @@ pub fn describe(model: &Model) -> BTreeSet<String> {
             lines.insert(format!("guest {name} {}", serde_json::to_value(guest).unwrap()));
         }
     }
+    for (id, containers) in &model.containers {
+        let home = words.get(id.as_str()).cloned().unwrap_or_default();
+        for (name, spec) in containers {
+            lines.insert(format!("container {home}/{name} {}", serde_json::to_value(spec).unwrap()));
+        }
+    }
+    for (name, volume) in &model.volumes {
+        lines.insert(format!("volume {name} {}", serde_json::to_value(volume).unwrap()));
+    }
+    for (name, image) in &model.container_images {
+        lines.insert(format!("image {name} {}", serde_json::to_value(image).unwrap()));
+    }
     for (name, host) in &model.outside {
         lines.insert(format!("outside {name} {}", serde_json::to_value(host).unwrap()));
     }

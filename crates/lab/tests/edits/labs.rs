@@ -22,7 +22,7 @@ impl fmt::Debug for Text {
 
 /// Any lab; it shrinks towards the simplest one.
 pub fn lab() -> impl Strategy<Value = Text> {
-    proptest::collection::vec(any::<u8>(), 300).prop_map(|bytes| Text(write(Choices { bytes, next: 0 })))
+    proptest::collection::vec(any::<u8>(), 400).prop_map(|bytes| Text(write(Choices { bytes, next: 0 })))
 }
 
 struct Choices {
@@ -93,7 +93,10 @@ fn write(mut c: Choices) -> String {
     let peered = links(&mut c, &placed, &mut more);
     policy(&mut c, &placed, &peered, &mut text);
     text.push_str(&more);
-    instances(&mut c, &placed, has_key, &mut text);
+    let volume = c.pick(&["data", "more"]);
+    let _ = writeln!(text, "volumes: {{ {volume}: {} }}", c.pick(&["{}", "{ labels: { of: shop } }"]));
+    let _ = writeln!(text, "images: {{ own: {} }}", c.pick(&["pull nginx", "build ./own"]));
+    instances(&mut c, &placed, has_key, volume, &mut text);
     text
 }
 
@@ -260,7 +263,7 @@ fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) -> Ve
     peered
 }
 
-fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, text: &mut String) {
+fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, volume: &str, text: &mut String) {
     text.push_str("instances:\n");
     for name in ["web", "db", "app", "fw"] {
         if name != "web" && !c.maybe(75) {
@@ -306,6 +309,40 @@ fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, text:
         c.key(20, "stopped", &["true", "false"], &mut keys);
         c.key(20, "metadata", &["{ tokens: required, hop_limit: 2 }", "{ enabled: false }", "{ tags: true }"], &mut keys);
         c.key(30, "tags", &["{ role: front }", "{ role: back, more: yes-please }"], &mut keys);
+        if c.maybe(40) {
+            // A port has one owner: what the instance listens on may pass to a container by an edit, and back.
+            let listens = keys.iter().any(|key| key.starts_with("listen:"));
+            keys.push(format!("containers: {{ {} }}", containers(c, volume, listens).join(", ")));
+        }
         let _ = writeln!(text, "  {name}: {{ {} }}", keys.join(", "));
     }
+}
+
+/// Containers of one instance; some of them wait for `front`, which is always there.
+fn containers(c: &mut Choices, volume: &str, listens: bool) -> Vec<String> {
+    let mut all = Vec::new();
+    for name in ["front", "back", "side"] {
+        if name != "front" && !c.maybe(50) {
+            continue;
+        }
+        let mut keys = vec![format!("image: {}", c.pick(&["nginx", "own", "quay.io/a/b:1"]))];
+        if name == "front" {
+            let ports: [&str; 4] = match listens {
+                true => ["8080->80", "[8080->80, 5353->53/udp]", "127.0.0.1:8080->80", "9000-9002"],
+                false => ["8080->80", "[80, 53->53/udp]", "127.0.0.1:80", "80-90->8080-8090"],
+            };
+            c.key(60, "publish", &ports, &mut keys);
+        } else {
+            c.key(30, "depends_on", &["front", "{ front: healthy }"], &mut keys);
+            c.key(20, "networks", &["back", "host", "\"container:front\""], &mut keys);
+        }
+        c.key(30, "mounts", &[&format!("{volume}:/data"), "[/own, ./a:/b:ro]"], &mut keys);
+        c.key(30, "env", &["{ A: x }", "[A=y, B=z]"], &mut keys);
+        c.key(20, "restart", &["always", "on-failure:2"], &mut keys);
+        c.key(20, "memory", &["64m", "1g"], &mut keys);
+        c.key(20, "command", &["sleep 1", "[sleep, 2]"], &mut keys);
+        c.key(20, "healthcheck", &["{ cmd: ping, interval: 2s }", "{ retries: 5 }"], &mut keys);
+        all.push(format!("{name}: {{ {} }}", keys.join(", ")));
+    }
+    all
 }
