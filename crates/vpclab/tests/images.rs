@@ -65,7 +65,8 @@ impl Desk {
 
     /// The same from stdin.
     fn images_with(&self, arguments: &[&str], bytes: &[u8]) -> Done {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(bytes).unwrap();
         self.done(child.wait_with_output().unwrap())
     }
@@ -139,12 +140,18 @@ fn archive(name: &str) -> (Vec<u8>, String) {
 fn what_is_loaded_is_listed_inspected_and_removed() {
     let desk = Desk::new();
     let nothing = desk.images(&["ls"]);
-    assert_eq!((nothing.code, nothing.stderr.as_str()), (0, "hint: no images; vpclab images pull NAME brings one, and load FILE takes what docker save wrote\n"));
+    assert_eq!(
+        (nothing.code, nothing.stderr.as_str()),
+        (0, "hint: no images; vpclab images pull NAME brings one, and load FILE takes what docker save wrote\n")
+    );
     let (bytes, id) = archive("shop/web:1");
     let (short, file) = (&id[..12], desk.file("web.tar", &bytes));
     let size = desk_size(&desk, &file);
     assert_eq!(desk.images(&["load", "web.tar"]), yes(format!("loaded shop/web:1: {short}, 2 layers, {size}\n")));
-    assert_eq!(desk.images_with(&["load", "-", "-t", "mine"], &bytes), yes(format!("loaded mine:latest, shop/web:1: {short}, 2 layers, {size}\n")));
+    assert_eq!(
+        desk.images_with(&["load", "-", "-t", "mine"], &bytes),
+        yes(format!("loaded mine:latest, shop/web:1: {short}, 2 layers, {size}\n"))
+    );
     let listed = desk.images(&["ls"]).stdout;
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["REPOSITORY", "TAG", "ID", "CREATED", "SIZE"]);
@@ -153,7 +160,10 @@ fn what_is_loaded_is_listed_inspected_and_removed() {
     assert_eq!(desk.images(&["ls", "-o", "name"]), yes("mine:latest\nshop/web:1\n"));
     let all = desk.json(&["ls"]);
     assert_eq!(all[0]["names"], json!(["docker.io/library/mine:latest", "docker.io/shop/web:1"]));
-    assert_eq!((&all[0]["id"], &all[0]["layers"], &all[0]["platform"]), (&json!(format!("sha256:{id}")), &json!(2), &json!(machine())));
+    assert_eq!(
+        (&all[0]["id"], &all[0]["layers"], &all[0]["platform"]),
+        (&json!(format!("sha256:{id}")), &json!(2), &json!(machine()))
+    );
     // By name and by the beginning of the id it is the same.
     let inspected = desk.json(&["inspect", "shop/web:1"]);
     assert_eq!(inspected, desk.json(&["inspect", &short[..5]]));
@@ -182,10 +192,16 @@ fn names_are_given_and_taken() {
     let short = &id[..12];
     desk.file("web.tar", &bytes);
     desk.images(&["load", "web.tar"]);
-    assert_eq!(desk.images(&["tag", "web:1", "localhost:5000/shop/web:2"]), yes(format!("localhost:5000/shop/web:2 is {short}\n")));
+    assert_eq!(
+        desk.images(&["tag", "web:1", "localhost:5000/shop/web:2"]),
+        yes(format!("localhost:5000/shop/web:2 is {short}\n"))
+    );
     assert_eq!(desk.json(&["tag", short, "web:1"])["names"].as_array().unwrap().len(), 2);
     let many = desk.images(&["rm", short]);
-    assert_eq!(many, no(2, format!("error: image {short} has 2 names: web:1, localhost:5000/shop/web:2\nhint: --force removes all of them\n")));
+    assert_eq!(
+        many,
+        no(2, format!("error: image {short} has 2 names: web:1, localhost:5000/shop/web:2\nhint: --force removes all of them\n"))
+    );
     let forced = desk.images(&["rm", "--force", short]);
     assert_eq!(forced.stdout, format!("untagged web:1\nuntagged localhost:5000/shop/web:2\ndeleted {short}\n"));
     // One that is not there keeps none of the others.
@@ -238,13 +254,22 @@ fn a_root_file_system_becomes_an_image() {
     assert!(imported.code == 0 && imported.stdout.starts_with("imported base:1: "), "{imported:?}");
     let config = &desk.json(&["inspect", "base:1"])["config"];
     assert_eq!((&config["Cmd"], &config["Env"]), (&json!(["/bin/sh", "-c", "exec app"]), &json!(["A=b c"])));
-    assert_eq!(desk.images(&["import", "root.tar", "b", "-e", "=x"]), no(2, "error: `=x` is not a variable\nhint: --env NAME=VALUE\n"));
+    assert_eq!(
+        desk.images(&["import", "root.tar", "b", "-e", "=x"]),
+        no(2, "error: `=x` is not a variable\nhint: --env NAME=VALUE\n")
+    );
     // Each of the two kinds of archive knows the other command.
     desk.file("web.tar", &archive("web").0);
     let other = desk.images(&["import", "web.tar", "b"]);
-    assert_eq!(other, no(2, "error: web.tar: it is an archive of images, and no root file system\nhint: vpclab images load web.tar\n"));
+    assert_eq!(
+        other,
+        no(2, "error: web.tar: it is an archive of images, and no root file system\nhint: vpclab images load web.tar\n")
+    );
     let other = desk.images(&["load", "root.tar"]);
-    assert!(other.code == 2 && other.stderr.ends_with("\nhint: if it is a root file system: vpclab images import root.tar NAME\n"), "{other:?}");
+    assert!(
+        other.code == 2 && other.stderr.ends_with("\nhint: if it is a root file system: vpclab images import root.tar NAME\n"),
+        "{other:?}"
+    );
 }
 
 #[test]
@@ -258,8 +283,14 @@ fn prune_asks_only_where_names_are_lost() {
     let removed = desk.json(&["prune"]);
     assert_eq!((&removed["untagged"], removed["deleted"].as_array().unwrap().len()), (&json!([]), 1));
     assert!(removed["bytes"].as_u64().unwrap() > 3000);
-    assert_eq!(desk.images(&["prune"]), Done { code: 0, stdout: String::new(), stderr: "note: there is nothing to remove\n".into() });
-    assert_eq!(desk.images(&["prune", "--all"]), no(2, "error: this removes all images (1)\nhint: --yes says that it is meant\n"));
+    assert_eq!(
+        desk.images(&["prune"]),
+        Done { code: 0, stdout: String::new(), stderr: "note: there is nothing to remove\n".into() }
+    );
+    assert_eq!(
+        desk.images(&["prune", "--all"]),
+        no(2, "error: this removes all images (1)\nhint: --yes says that it is meant\n")
+    );
     assert!(desk.images(&["prune", "--all", "--yes"]).stdout.starts_with("untagged web:1\n"));
     assert_eq!(desk.json(&["ls"]), json!([]));
     // The beginning of a layer that nobody went on with.
@@ -281,8 +312,16 @@ fn mistakes_are_answered_with_what_to_type() {
         (&["load", "nope.tar"][..], 2, "error: nope.tar cannot be read: No such file or directory (os error 2)\n"),
         (&["load", "text"], 2, "error: text: it is cut off\n"),
         (&["load", "folder"], 2, "error: folder: it has neither `manifest.json`"),
-        (&["load", "web.tar", "-t", "A"], 2, "error: `A` is not an image reference: `A`: names are in lower case\nhint: a name is such as "),
-        (&["load", "web.tar", "--platform", "arm64"], 2, "error: `arm64` is not a platform\nhint: such as linux/amd64 or linux/arm64/v8\n"),
+        (
+            &["load", "web.tar", "-t", "A"],
+            2,
+            "error: `A` is not an image reference: `A`: names are in lower case\nhint: a name is such as ",
+        ),
+        (
+            &["load", "web.tar", "--platform", "arm64"],
+            2,
+            "error: `arm64` is not a platform\nhint: such as linux/amd64 or linux/arm64/v8\n",
+        ),
         (&["inspect", "shop/wbe:1"], 1, "error: no image is named `shop/wbe:1`\nhint: did you mean `shop/web:1`"),
         (&["inspect", "a b"], 2, "error: `a b` is not an image reference: ' ' cannot be in a reference\n"),
         (&["tag", "shop/web:1", "x@y"], 2, "error: `x@y` is not an image reference: "),
@@ -408,19 +447,28 @@ fn what_a_registry_refuses_ends_with_its_code_and_a_way_out() {
     assert_eq!(missing, no(1, format!("error: {host} has no image {host}/shop/web:latest\n{hint}")));
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let unreachable = desk.images(&["pull", &format!("{gone}/a")]);
-    assert!(unreachable.code == 3 && unreachable.stderr.starts_with(&format!("error: {gone} cannot be reached: ")), "{unreachable:?}");
+    assert!(
+        unreachable.code == 3 && unreachable.stderr.starts_with(&format!("error: {gone} cannot be reached: ")),
+        "{unreachable:?}"
+    );
     // Without a password, with a helper that would know, with the password.
     let private = format!("{host}/private/web:1");
     let login = desk.images(&["pull", &private]);
     assert_eq!(login.code, 3);
-    assert!(login.stderr.ends_with(&format!("hint: docker login {host} writes ~/.docker/config.json, which is read here too\n")), "{login:?}");
+    assert!(
+        login.stderr.ends_with(&format!("hint: docker login {host} writes ~/.docker/config.json, which is read here too\n")),
+        "{login:?}"
+    );
     let config = |folder: &Path, text: String| {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join("config.json"), text).unwrap();
     };
     config(&desk.path(".docker"), r#"{"auths": {}, "credsStore": "desktop"}"#.into());
     let helped = desk.images(&["pull", &private]);
-    assert!(helped.stderr.contains("hint: the credentials are kept by docker-credential-desktop, and no helper is asked"), "{helped:?}");
+    assert!(
+        helped.stderr.contains("hint: the credentials are kept by docker-credential-desktop, and no helper is asked"),
+        "{helped:?}"
+    );
     config(&desk.path("other"), format!(r#"{{"auths": {{"{host}": {{"auth": "bWU6eA=="}}}}}}"#));
     desk.file("web.tar", &archive(&private).0);
     desk.images(&["load", "web.tar"]);
@@ -429,7 +477,10 @@ fn what_a_registry_refuses_ends_with_its_code_and_a_way_out() {
     assert_eq!(with(&["pull", "-q", &private]).code, 0);
     config(&desk.path("other"), r#"{"auths": {"a": {"auth": "s3cret"}}"#.into());
     let broken = with(&["pull", &private]);
-    assert!(broken.code == 2 && broken.stderr.contains("it is not a configuration of docker") && !broken.stderr.contains("s3cret"), "{broken:?}");
+    assert!(
+        broken.code == 2 && broken.stderr.contains("it is not a configuration of docker") && !broken.stderr.contains("s3cret"),
+        "{broken:?}"
+    );
     // Bytes that are not the promised ones.
     std::fs::remove_dir_all(desk.path(".docker")).unwrap();
     let public = format!("{host}/shop/lie:1");

@@ -38,7 +38,7 @@ pub enum Failure {
         why: String,
     },
     /// 429, to the end, or for longer than is waited.
-    #[error("{registry} has had too many requests{}: {why}", wait.map_or(String::new(), |wait| format!(" and asks to come again in {} s", wait.as_secs())))]
+    #[error("{registry} has had too many requests{}: {why}", again(*wait))]
     Busy {
         /// Its host.
         registry: String,
@@ -114,6 +114,12 @@ pub enum Failure {
     /// Another part of the same work failed.
     #[error("given up, as another part failed")]
     GivenUp,
+}
+
+/// When a registry wants to be asked again.
+fn again(wait: Option<Duration>) -> String {
+    let words = |wait: Duration| format!(" and asks to come again in {} s", wait.as_secs());
+    wait.map_or(String::new(), words)
 }
 
 /// Words of a stranger for a terminal: bounded, and no control characters.

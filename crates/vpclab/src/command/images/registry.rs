@@ -78,7 +78,12 @@ pub(super) fn pull(store: &Store, arguments: &PullArgs, output: &Output) -> Resu
         _ => {
             let layers = if image.layers.len() == 1 { "1 layer".to_owned() } else { format!("{} layers", image.layers.len()) };
             let from = if pulled.source == name.registry { String::new() } else { format!(" from {}", pulled.source) };
-            output.line(format!("pulled {}{from}: {}, {layers}, {}", pulled.name.familiar(), image.id.short(), size(image.bytes())));
+            output.line(format!(
+                "pulled {}{from}: {}, {layers}, {}",
+                pulled.name.familiar(),
+                image.id.short(),
+                size(image.bytes())
+            ));
         }
     }
     if settings.platform.is_none() && !Platform::host().runs(&image.platform()) {
@@ -141,7 +146,9 @@ fn told(error: &Error, name: &Reference) -> Failure {
     let (code, hint): (Code, Option<String>) = match fault {
         Fault::Unauthorized { helper: Some(helper), .. } => (
             ENVIRONMENT,
-            Some(format!("the credentials are kept by {helper}, and no helper is asked; write them into `auths` of ~/.docker/config.json")),
+            Some(format!(
+                "the credentials are kept by {helper}, and no helper is asked; write them into `auths` of ~/.docker/config.json"
+            )),
         ),
         Fault::Unauthorized { registry, .. } => {
             let host = if registry == "docker.io" { String::new() } else { format!(" {registry}") };
@@ -155,15 +162,20 @@ fn told(error: &Error, name: &Reference) -> Failure {
             };
             (NO, Some(hint))
         }
-        Fault::Busy { .. } => (ENVIRONMENT, Some("a login, or a mirror (--mirror HOST), may have other limits; what came is kept".into())),
+        Fault::Busy { .. } => {
+            (ENVIRONMENT, Some("a login, or a mirror (--mirror HOST), may have other limits; what came is kept".into()))
+        }
         Fault::Stalled { .. } => (TIMEOUT, Some("the same command goes on where it was; what came is kept".into())),
         Fault::CutOff { .. } | Fault::Status { status: 500.., .. } => {
             (ENVIRONMENT, Some("the same command goes on where it was; what came is kept".into()))
         }
-        Fault::Unreachable { .. } => (ENVIRONMENT, Some("is the host right, and does it listen? --mirror HOST asks another one first".into())),
-        Fault::Untrusted { .. } | Fault::Plain { .. } => {
-            (ENVIRONMENT, Some("SSL_CERT_FILE=FILE names an authority to trust; --insecure trusts anybody, and takes plain HTTP".into()))
+        Fault::Unreachable { .. } => {
+            (ENVIRONMENT, Some("is the host right, and does it listen? --mirror HOST asks another one first".into()))
         }
+        Fault::Untrusted { .. } | Fault::Plain { .. } => (
+            ENVIRONMENT,
+            Some("SSL_CERT_FILE=FILE names an authority to trust; --insecure trusts anybody, and takes plain HTTP".into()),
+        ),
         Fault::Status { .. } | Fault::Odd { .. } | Fault::GivenUp => (ENVIRONMENT, None),
     };
     Failure { code, message: error.to_string(), hint }
