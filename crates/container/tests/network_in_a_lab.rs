@@ -11,7 +11,7 @@ use common::Lab as Holder;
 use container::network::{
     Endpoint, Lab, Network, Plan, Survey, apply, hold, parse_publish, publish,
 };
-use sandbox::{ExitStatus, NetnsSpec, SocketSpec};
+use sandbox::{ExitStatus, SocketSpec};
 
 sandbox::reexec_in_tests!();
 
@@ -28,8 +28,10 @@ fn udp(lab: &Holder, key: &str, address: &str) -> UdpSocket {
 fn a_container_of_an_instance_is_reached_by_its_published_port() {
     let lab = Holder::with_instance("i-1");
     for name in ["web", "db"] {
-        let spec = NetnsSpec::instance(format!("i-1/{name}"));
-        lab.client.create_netns(spec).unwrap();
+        let key = format!("i-1/{name}");
+        lab.client
+            .create_container_netns(&key, "i-1", false)
+            .unwrap();
     }
     let mut namespaces = Lab::new(&lab.client);
     let survey = Survey::of(&mut namespaces, "i-1").unwrap();

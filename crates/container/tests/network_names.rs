@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use common::Lab as Holder;
 use container::network::dns::{self, Resolver, Zone};
 use container::network::{Endpoint, Lab, Link, Network, NetworkOptions, Plan, apply};
-use sandbox::{NetnsSpec, SocketSpec};
+use sandbox::SocketSpec;
 use wire::dns::{Code, Data, Kind, Query, Record, Response};
 
 sandbox::reexec_in_tests!();
@@ -61,7 +61,9 @@ impl Names {
             ("lone", '5', 0, 2),
         ] {
             let key = format!("i-1/{name}");
-            lab.client.create_netns(NetnsSpec::instance(&key)).unwrap();
+            lab.client
+                .create_container_netns(&key, "i-1", false)
+                .unwrap();
             let network: &Network = &networks[network];
             let [a, b, c, _] = network.gateway.octets();
             let address = Ipv4Addr::new(a, b, c, last);
@@ -289,7 +291,7 @@ fn a_question_from_before_anybody_serves_is_answered_when_somebody_does() {
     names
         .lab
         .client
-        .create_netns(NetnsSpec::instance(key))
+        .create_container_netns(key, "i-1", false)
         .unwrap();
     let client = &names.lab.client;
     dns::open(client, &mut Lab::new(client), key).unwrap();
@@ -307,7 +309,7 @@ fn a_question_from_before_anybody_serves_is_answered_when_somebody_does() {
     names
         .lab
         .client
-        .create_netns(NetnsSpec::instance(key))
+        .create_container_netns(key, "i-1", false)
         .unwrap();
     names.bring();
     assert_eq!(names.addresses("web", "api-1"), ["172.18.0.3"]);
