@@ -208,7 +208,28 @@ impl Store {
                 let _ = fs::remove_file(lock.path());
             }
         }
+        self.collect_instances(chains)?;
         Ok(bytes)
+    }
+
+    /// Removes what instances see of layers that no image has.
+    fn collect_instances(&self, chains: &std::collections::BTreeSet<Digest>) -> Result<()> {
+        for entry in fs::read_dir(self.root().join("instances"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let name = entry.file_name();
+            let chain = name
+                .to_str()
+                .and_then(|name| format!("sha256:{name}").parse::<Digest>().ok());
+            if chain.is_some_and(|chain| !chains.contains(&chain)) {
+                let removed = sandbox::SelfCommand::current()
+                    .and_then(|command| sandbox::remove_tree(&entry.path(), &command));
+                removed.map_err(|e| Error::malformed("a layer of instances", e.to_string()))?;
+            }
+        }
+        Ok(())
     }
 }
 

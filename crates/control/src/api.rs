@@ -6,7 +6,7 @@
 //! | `GET /v1/labs` | [`LabSummary`] of each, by name |
 //! | `GET /v1/labs/NAME` | [`LabView`] |
 //! | `PUT /v1/labs/NAME` ([`Wanted`]) | [`Applied`] once the lab is up and equal to what was sent |
-//! | `DELETE /v1/labs/NAME` | [`Gone`] once everything of it is gone |
+//! | `DELETE /v1/labs/NAME` | [`Gone`] once everything of it is gone but volumes with names; `?volumes=true`: those too |
 //! | `POST /v1/labs/NAME/probes` ([`Probes`]) | [`Answers`] in the same order |
 //! | `POST /v1/exit` | nothing: the daemon ends, labs go on |
 //!

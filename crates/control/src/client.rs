@@ -103,7 +103,12 @@ impl Daemon {
         }
     }
 
-    /// Ends a lab and forgets it.
+    /// Ends a lab and forgets it, and its volumes.
+    pub fn take_down_with_volumes(&self, name: &str) -> Result<Gone, Problem> {
+        self.ask(Method::DELETE, &format!("/v1/labs/{}?volumes=true", escaped(name)), None::<&()>, None)
+    }
+
+    /// Ends a lab and forgets it; its volumes that have names stay.
     pub fn take_down(&self, name: &str) -> Result<Gone, Problem> {
         self.ask(Method::DELETE, &format!("/v1/labs/{}", escaped(name)), None::<&()>, None)
     }

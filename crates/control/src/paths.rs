@@ -85,9 +85,15 @@ impl Paths {
         self.logs(lab).join("disks")
     }
 
-    /// Puts what a lab left on disk out of the way, to be removed; where it is. `None`: it left nothing.
-    pub fn set_aside(&self, lab: &str) -> std::io::Result<Option<PathBuf>> {
+    /// Puts what a lab left on disk out of the way, to be removed; where it is. `None`: it left nothing. Volumes of containers
+    /// that have names stay where `keep_volumes` says so.
+    pub fn set_aside(&self, lab: &str, keep_volumes: bool) -> std::io::Result<Option<PathBuf>> {
         let folder = self.logs(lab);
+        let volumes = container::engine::lab::volumes(&folder).list().unwrap_or_default();
+        if keep_volumes && volumes.iter().any(|volume| !volume.is_anonymous) {
+            let anonymous: Vec<String> = volumes.into_iter().filter(|volume| volume.is_anonymous).map(|volume| volume.name).collect();
+            return self.set_aside_but_volumes(lab, &anonymous);
+        }
         let mut refusal = None;
         // Earlier ones may still be there.
         for number in 0..1_000 {
@@ -100,6 +106,27 @@ impl Paths {
             }
         }
         refusal.map_or(Ok(None), Err)
+    }
+
+    /// The same entry by entry. The holder's log goes last: while it is there, the next daemon knows that this was not done.
+    fn set_aside_but_volumes(&self, lab: &str, anonymous: &[String]) -> std::io::Result<Option<PathBuf>> {
+        let folder = self.logs(lab);
+        let names = (0..1_000).map(|number| self.home.join("labs").join(format!("{ASIDE}{number}-{lab}")));
+        let aside = names.into_iter().find(|path| std::fs::create_dir(path).is_ok());
+        let aside = aside.ok_or_else(|| std::io::Error::other(format!("no folder can be made beside {}", folder.display())))?;
+        let volumes = container::engine::lab::volumes(&folder);
+        for name in anonymous {
+            std::fs::rename(volumes.root().join(name), aside.join(format!("volume-{name}")))?;
+        }
+        let mut entries = std::fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<Vec<_>>>()?;
+        entries.retain(|path| path != volumes.root());
+        entries.sort_by_key(|path| *path == self.holder_log(lab));
+        for path in entries {
+            if let Some(name) = path.file_name() {
+                std::fs::rename(&path, aside.join(name))?;
+            }
+        }
+        Ok(Some(aside))
     }
 
     /// What was put aside and is not removed yet.
@@ -180,6 +207,25 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn volumes_with_names_stay_when_a_lab_goes_unless_they_are_to_go_too() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths { home: home.path().to_owned() };
+        let folder = paths.logs("shop");
+        std::fs::create_dir_all(folder.join("containers")).unwrap();
+        std::fs::write(paths.holder_log("shop"), "").unwrap();
+        let volumes = container::engine::lab::volumes(&folder);
+        volumes.create(Some("data"), &Default::default()).unwrap();
+        let anonymous = volumes.ensure(&volumes.lock().unwrap(), None, &Default::default()).unwrap();
+        std::fs::write(volumes.files("data").join("kept"), "x").unwrap();
+        let aside = paths.set_aside("shop", true).unwrap().unwrap();
+        assert!(volumes.files("data").join("kept").exists() && volumes.find(&anonymous.name).is_err());
+        assert!(aside.join("containers").exists() && aside.join(format!("volume-{}", anonymous.name)).exists());
+        assert!(!paths.has_left("shop") && paths.aside() == [aside]);
+        assert!(paths.set_aside("shop", false).unwrap().is_some());
+        assert!(!folder.exists());
+    }
 
     #[test]
     fn a_socket_path_always_fits() {

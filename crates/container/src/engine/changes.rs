@@ -74,6 +74,43 @@ pub fn changes(written: &[Written], image: &Stack) -> Result<Vec<Change>> {
     Ok(all)
 }
 
+/// Where something is mounted in every container: an empty folder or file is made for it, which nobody wrote.
+const OURS: [&str; 6] = [
+    "/dev",
+    "/etc/hostname",
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/proc",
+    "/sys",
+];
+
+/// Leaves out the places of mounts, and folders in which nothing else was written.
+fn without(written: Vec<Written>, places: &[&str]) -> Vec<Written> {
+    let is_place = |path: &[u8]| {
+        places
+            .iter()
+            .any(|place| place.as_bytes().strip_prefix(b"/") == Some(path))
+    };
+    let is_in = |inner: &[u8], folder: &[u8]| {
+        inner
+            .strip_prefix(folder)
+            .is_some_and(|rest| rest.starts_with(b"/"))
+    };
+    let leads_to_place = |folder: &[u8]| {
+        written
+            .iter()
+            .any(|one| is_place(&one.path) && is_in(&one.path, folder))
+    };
+    let has_more = |folder: &[u8]| {
+        written.iter().any(|one| {
+            one.kind != WrittenKind::Folder && !is_place(&one.path) && is_in(&one.path, folder)
+        })
+    };
+    let stays =
+        |one: &Written| !is_place(&one.path) && (!leads_to_place(&one.path) || has_more(&one.path));
+    written.iter().filter(|one| stays(one)).cloned().collect()
+}
+
 impl Engine {
     /// What a container wrote; nothing where it never ran.
     pub fn changes(&self, record: &Record) -> Result<Vec<Change>> {
@@ -83,7 +120,10 @@ impl Engine {
         }
         let image = self.store.find(&record.image.id.to_string())?;
         let layers = self.store.stack(&image)?;
-        changes(&owners::written(&upper)?, &Stack::open(layers.iter())?)
+        let targets = record.mounts.iter().map(|mount| mount.target.as_str());
+        let own: Vec<&str> = OURS.iter().copied().chain(targets).collect();
+        let written = without(owners::written(&upper)?, &own);
+        changes(&written, &Stack::open(layers.iter())?)
     }
 }
 
@@ -91,6 +131,29 @@ impl Engine {
 mod tests {
     use super::*;
     use crate::engine::files::tests::layers;
+
+    #[test]
+    fn places_of_mounts_are_nobodys_writing() {
+        use WrittenKind::{File, Folder};
+        let written = |list: &[(&str, WrittenKind)]| -> Vec<Written> {
+            let one = |(path, kind): &(&str, WrittenKind)| Written {
+                path: (*path).into(),
+                kind: *kind,
+            };
+            list.iter().map(one).collect()
+        };
+        let all = written(&[
+            ("dev", Folder),
+            ("etc", Folder),
+            ("etc/hosts", File),
+            ("srv", Folder),
+            ("srv/data", Folder),
+            ("srv/own", File),
+        ]);
+        let places = ["/dev", "/etc/hosts", "/srv/data"];
+        let left = written(&[("srv", Folder), ("srv/own", File)]);
+        assert_eq!(without(all, &places), left);
+    }
 
     #[test]
     fn what_was_written_is_told_from_what_the_image_has() {

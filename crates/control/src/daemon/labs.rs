@@ -91,7 +91,7 @@ impl Labs {
         // What is on disk of a lab that was taken down, or never announced, by a daemon that died. Where records were lost,
         // only their user can tell whose files these are.
         for name in paths.left().into_iter().filter(|name| notice.is_none() && !labs.contains_key(name)) {
-            let _ = paths.set_aside(&name).inspect_err(|error| eprintln!("lab {name}: {error}"));
+            let _ = paths.set_aside(&name, true).inspect_err(|error| eprintln!("lab {name}: {error}"));
         }
         let notice = match ended.as_slice() {
             [] => notice,
@@ -115,9 +115,9 @@ impl Labs {
     }
 
     /// Has the files of a lab that is gone removed; whether there are any. Nothing of that name finds them any more.
-    fn remove_files(&self, name: &str) -> Result<bool, Problem> {
+    fn remove_files(&self, name: &str, volumes: bool) -> Result<bool, Problem> {
         let failed = |error| Problem::new(ProblemKind::Failed, format!("removing the files of lab {name}: {error}"));
-        let aside = self.paths.set_aside(name).map_err(failed)?;
+        let aside = self.paths.set_aside(name, !volumes).map_err(failed)?;
         Ok(aside.map(|folder| self.remove(folder)).is_some())
     }
 
@@ -183,7 +183,7 @@ impl Labs {
             }
             if is_new && self.paths.has_left(name) {
                 // Of one that was lost with its record: its instances are other ones.
-                self.remove_files(name)?;
+                self.remove_files(name, false)?;
             }
             let before = host.record.clone();
             // A daemon that dies now leaves the mark, and the next one sets things right.
@@ -213,11 +213,11 @@ impl Labs {
         })
     }
 
-    /// Ends a lab and forgets it.
-    pub fn take_down(&self, name: &str) -> Result<Gone, Problem> {
+    /// Ends a lab and forgets it; with `volumes` those too that have names.
+    pub fn take_down(&self, name: &str, volumes: bool) -> Result<Gone, Problem> {
         check_name(name)?;
         for _ in 0..TRIES {
-            match self.take_down_once(name) {
+            match self.take_down_once(name, volumes) {
                 Err(problem) if problem.kind == ProblemKind::Conflict => {}
                 result => return result,
             }
@@ -226,11 +226,11 @@ impl Labs {
     }
 
     /// A conflict: another request let go of the lab while this one waited. What is there now counts.
-    fn take_down_once(&self, name: &str) -> Result<Gone, Problem> {
+    fn take_down_once(&self, name: &str, volumes: bool) -> Result<Gone, Problem> {
         let Ok(lab) = self.find(name) else {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
             let had_holder = Host::end_orphan(&self.paths, name);
-            let had_files = self.paths.has_left(name) && self.remove_files(name)?;
+            let had_files = (volumes || self.paths.has_left(name)) && self.remove_files(name, volumes)?;
             return Ok(Gone { existed: had_holder || had_files, instances: 0 });
         };
         self.changing(name, &lab, |host| {
@@ -238,7 +238,7 @@ impl Labs {
             host.shut_down(&self.paths);
             sandbox::abort::point("the end of a lab's holder");
             // Before the record: an instance may have filled the disk that the record is on.
-            self.remove_files(name)?;
+            self.remove_files(name, volumes)?;
             if self.store.remove(name).is_err() {
                 self.finish();
                 self.store.remove(name)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -243,8 +243,15 @@ async fn bring(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json
     daemon.blocking(move |labs| labs.bring(&name, wanted)).await
 }
 
-async fn take_down(State(daemon): Here, Path(name): Path<String>) -> Response {
-    daemon.blocking(move |labs| labs.take_down(&name)).await
+/// What is asked of a lab that goes.
+#[derive(Deserialize)]
+struct TakeDown {
+    #[serde(default)]
+    volumes: bool,
+}
+
+async fn take_down(State(daemon): Here, Path(name): Path<String>, Query(asked): Query<TakeDown>) -> Response {
+    daemon.blocking(move |labs| labs.take_down(&name, asked.volumes)).await
 }
 
 async fn probe(State(daemon): Here, Path(name): Path<String>, Json(probes): Json<Probes>) -> Response {

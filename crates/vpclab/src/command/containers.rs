@@ -7,6 +7,7 @@ mod logs;
 mod look;
 mod run;
 mod signals;
+mod up;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::output::{Format, Output};
 
 pub use exec::in_container;
 pub use logs::of_container;
+pub use up::bring;
 
 /// `containers`.
 #[derive(Debug, Subcommand)]

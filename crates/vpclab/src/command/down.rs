@@ -20,6 +20,12 @@ pub struct DownArgs {
     /// All labs of this user
     #[arg(long, conflicts_with = "name")]
     pub all: bool,
+    /// Their volumes too, with all that is in them: without this, volumes that have names stay
+    #[arg(long)]
+    pub volumes: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
 }
 
 /// Ends labs. Exit 0 also when there was nothing to end.
@@ -39,9 +45,13 @@ pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
             }
         },
     };
+    if arguments.volumes && !arguments.yes {
+        let failure = Failure::usage(format!("this removes the volumes of {} and what is in them", names.join(", ")));
+        return Err(failure.hint("--yes says that it is meant; vpclab volumes export keeps what is in one"));
+    }
     let mut rows = Vec::new();
     for name in &names {
-        let gone = daemon.take_down(name)?;
+        let gone = if arguments.volumes { daemon.take_down_with_volumes(name) } else { daemon.take_down(name) }?;
         if output.format != Format::Json {
             output.line(match gone.existed {
                 true if gone.instances == 1 => format!("- {name}: 1 instance"),

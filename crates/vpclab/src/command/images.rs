@@ -353,6 +353,13 @@ fn rm(store: &Store, arguments: &RmArgs, output: &Output) -> Result {
     let mut first = None;
     // As with `docker rmi`, one that is not there keeps none of the others.
     for name in &arguments.images {
+        if let Err(failure) = store.find(name).map_or(Ok(()), |image| unused(&image)) {
+            match first {
+                None => first = Some(failure),
+                Some(_) => output.failure(&failure),
+            }
+            continue;
+        }
         match store.remove(name, arguments.force) {
             Ok(removed) => {
                 all.untagged.extend(removed.untagged);
@@ -370,6 +377,18 @@ fn rm(store: &Store, arguments: &RmArgs, output: &Output) -> Result {
     }
     removed(&all, output)?;
     first.map_or(Ok(ExitCode::SUCCESS), Err)
+}
+
+/// An image with its last name stays while a container is made of it.
+fn unused(image: &Image) -> Result<()> {
+    let used = control::containers::images_in_use(&paths()?).map_err(|error| super::containers::failed(&error))?;
+    match used.get(&image.id) {
+        Some(by) if image.names.len() <= 1 => {
+            let message = format!("image {} is used by container {}", image.id.short(), by.join(", "));
+            Err(Failure { code: NO, message, hint: Some("vpclab containers rm those first".into()) })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn tag(store: &Store, arguments: &TagArgs, output: &Output) -> Result {
@@ -425,7 +444,8 @@ fn prune(store: &Store, arguments: &PruneArgs, output: &Output) -> Result {
         let count = store.images().map_err(|error| failure(&error))?.len();
         return Err(Failure::usage(format!("this removes all images ({count})")).hint("--yes says that it is meant"));
     }
-    let pruned = store.prune(arguments.all, &BTreeSet::new()).map_err(|error| failure(&error))?;
+    let used = control::containers::images_in_use(&paths()?).map_err(|error| super::containers::failed(&error))?;
+    let pruned = store.prune(arguments.all, &used.into_keys().collect()).map_err(|error| failure(&error))?;
     if pruned == Removed::default() && output.format == Format::Table {
         output.note("there is nothing to remove");
     }

@@ -12,6 +12,7 @@ use lab::{Action, Change, Lab};
 use model::{InstanceState, Model};
 use serde_json::json;
 
+use super::containers;
 use super::plan;
 use super::running::{self, daemon, until_first};
 use super::source::{empty, find, is_same, load};
@@ -33,6 +34,9 @@ pub struct UpArgs {
     /// Stop waiting after this many seconds; the daemon goes on
     #[arg(long, default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub timeout: u64,
+    /// Wait until containers with a health check are healthy
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
     /// Let instances reach the real internet where their routes let them, by pasta or slirp4netns
     #[arg(long, conflicts_with = "dry_run")]
     pub uplink: bool,
@@ -62,6 +66,7 @@ pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
 
 fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Result {
     let begun = Instant::now();
+    let deadline = begun + Duration::from_secs(arguments.timeout);
     if arguments.dry_run {
         let exit_code = false;
         return plan::run(&plan::PlanArgs { positional: arguments.positional.clone(), exit_code }, global, output);
@@ -75,7 +80,10 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         let claims = lab.claims();
         let is_up = known.as_ref().is_some_and(|known| known.is_up);
         if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {
-            return done(&lab.name, "no changes", &known.model, &next.changes, begun, output).map(Some);
+            let steps = containers::bring(&lab.name, &known.model, arguments.wait, deadline, output)?;
+            say(&steps, output);
+            let word = if steps.is_empty() { "no changes" } else { "ready" };
+            return done(&lab.name, word, &known.model, &next.changes, begun, output).map(Some);
         }
         if global.lab.is_none() && lab.file.name.is_none() && is_up {
             refuse_namesake(known.as_ref(), &next.model, &path)?;
@@ -92,8 +100,16 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         if output.format != Format::Json && !global.quiet {
             next.changes.iter().for_each(|change| output.line(change.to_string()));
         }
+        say(&containers::bring(&lab.name, &wanted.model, arguments.wait, deadline, output)?, output);
         done(&lab.name, "ready", &wanted.model, &next.changes, begun, output).map(Some)
     })
+}
+
+/// What was done with containers, where people read it.
+fn say(steps: &[control::containers::Step], output: &Output) {
+    if output.format != Format::Json && !output.is_quiet() {
+        steps.iter().for_each(|step| output.line(step.to_string()));
+    }
 }
 
 /// The lab file meant, under the name of `--lab`.

@@ -1,0 +1,250 @@
+//! Containers as a person types them: from an image made here of this machine's own programs to packets from another instance.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use container::tar::{Entry, Kind, Writer};
+
+const LAB: &str = "\
+name: boxes
+vpcs:
+  main:
+    cidr: 10.0.0.0/16
+    subnets:
+      a: { cidr: 10.0.1.0/24 }
+security_groups:
+  web:
+    - tcp/8080 from 10.0.1.0/24
+instances:
+  web-1: { subnet: a, sg: [web]CONTAINERS }
+  db-1: { subnet: a }
+";
+
+/// A home of this test's own, with a lab that goes with it.
+struct Desk(tempfile::TempDir);
+
+struct Done {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Desk {
+    fn new(containers: &str) -> Desk {
+        let desk = Desk(tempfile::tempdir().unwrap());
+        desk.write(containers);
+        std::fs::write(desk.path("root.tar"), image()).unwrap();
+        assert_eq!(desk.run(&["images", "import", "root.tar", "app", "--cmd", "echo hello"]).code, 0);
+        desk
+    }
+
+    fn write(&self, containers: &str) {
+        std::fs::write(self.path("lab.yaml"), LAB.replace("CONTAINERS", containers)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command.env("VPCLAB_HOME", self.path("home")).env("HOME", self.0.path()).env("NO_COLOR", "1");
+        command.env("VPCLAB_FILE", self.path("lab.yaml")).env_remove("VPCLAB_LAB");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Done {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Done { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// What it prints; it must end well.
+    fn yes(&self, arguments: &[&str]) -> String {
+        let done = self.run(arguments);
+        assert_eq!(done.code, 0, "{arguments:?}: {}{}", done.stdout, done.stderr);
+        done.stdout
+    }
+
+    /// Waits for a line of `containers ls -a` to say so.
+    fn until(&self, what: &str) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let shown = self.yes(&["containers", "ls", "-a"]);
+            if shown.contains(what) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "never {what}: {shown}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        let _ = self.run(&["down", "--all", "--volumes", "--yes"]);
+        let _ = self.run(&["daemon", "stop"]);
+    }
+}
+
+/// A few programs of this machine with their libraries, as a tar.
+fn image() -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new());
+    let entry = |path: &str, kind, mode, size| Entry {
+        path: path.trim_start_matches('/').into(),
+        kind,
+        link: Vec::new(),
+        mode,
+        uid: 0,
+        gid: 0,
+        mtime: (1_700_000_000, 0),
+        size,
+        device: (0, 0),
+        xattrs: Vec::new(),
+        parts: None,
+    };
+    let find = |name: &str| ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(name)).into_iter().find(|path| path.exists()).unwrap();
+    let mut files: BTreeSet<(String, PathBuf)> = BTreeSet::new();
+    let programs: Vec<(String, PathBuf)> = ["sh", "cat", "sleep", "id", "hostname", "touch"].map(|name| (format!("/bin/{name}"), find(name))).into();
+    // The program under test is mounted inside; its libraries are the image's.
+    let linked = programs.iter().map(|(_, path)| path.clone()).chain([PathBuf::from(env!("CARGO_BIN_EXE_vpclab"))]);
+    for path in linked {
+        let output = Command::new("ldd").arg(path).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
+        files.extend(libraries.map(|library| (library.to_owned(), PathBuf::from(library))));
+    }
+    files.extend(programs);
+    for (path, from) in files {
+        let bytes = std::fs::read(from).unwrap();
+        writer.append(&entry(&path, Kind::File, 0o755, bytes.len() as u64), &bytes[..]).unwrap();
+    }
+    let passwd = b"root:x:0:0:root:/root:/bin/sh\n";
+    writer.append(&entry("etc/passwd", Kind::File, 0o644, passwd.len() as u64), &passwd[..]).unwrap();
+    writer.append(&entry("data/seed", Kind::File, 0o644, 5), &b"seed\n"[..]).unwrap();
+    writer.finish().unwrap()
+}
+
+#[test]
+fn a_program_runs_with_its_streams_and_ends_with_its_code() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    let run = |words: &[&str]| desk.run(&[&["-q", "containers", "run", "--rm", "--instance", "web-1", "app"], words].concat());
+    assert_eq!((run(&[]).code, run(&[]).stdout.as_str()), (0, "hello\n"));
+    let done = run(&["sh", "-c", "echo out; echo err >&2; exit 7"]);
+    assert_eq!((done.code, done.stdout.as_str(), done.stderr.as_str()), (7, "out\n", "err\n"));
+    assert_eq!(run(&["nosuch"]).code, 127);
+    assert_eq!(run(&["/etc/passwd"]).code, 126);
+    assert_eq!(desk.run(&["containers", "run", "--instance", "web-1", "-v", "bad:", "app"]).code, 125);
+    assert_eq!(desk.run(&["containers", "run", "app"]).code, 125, "two instances run, and none is named");
+    let mut child = desk.command(&["-q", "containers", "run", "--rm", "-i", "--instance", "web-1", "app", "cat"]);
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"typed").unwrap();
+    assert_eq!(child.wait_with_output().unwrap().stdout, b"typed");
+    assert_eq!(desk.yes(&["containers", "ls", "-a", "-o", "name"]), "", "--rm leaves nothing");
+}
+
+#[test]
+fn a_container_lives_on_its_own_and_its_volume_outlives_it() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    let script = "echo begun; echo oops >&2; trap 'echo asked; exit 3' TERM; while :; do sleep 0.05; done";
+    desk.yes(&["containers", "run", "-d", "--name", "one", "--instance", "web-1", "-v", "data:/data", "-e", "A=1", "app", "sh", "-c", script]);
+    let done = desk.run(&["exec", "-c", "one", "web-1", "--", "sh", "-c", "cat /data/seed; echo $A; echo new > /data/new; echo x > /tmp-file; exit 5"]);
+    assert_eq!((done.code, done.stdout.as_str()), (5, "seed\n1\n"), "{}", done.stderr);
+    assert_eq!(desk.run(&["containers", "exec", "one", "nosuch"]).code, 127);
+    assert!(desk.yes(&["exec", "web-1", "--", "ps", "ax"]).contains("trap"), "it is a process of its instance");
+    assert!(desk.yes(&["containers", "diff", "one"]).lines().any(|line| line == "A /tmp-file"));
+    assert_eq!(desk.yes(&["containers", "diff", "one"]).trim(), "A /tmp-file");
+    assert!(desk.yes(&["containers", "top", "one"]).contains("trap"));
+    // Whoever keeps labs up may end: containers go on.
+    desk.yes(&["daemon", "stop"]);
+    assert_eq!(desk.yes(&["containers", "exec", "one", "hostname"]).trim().len(), 12);
+    assert_eq!(desk.run(&["volumes", "rm", "data"]).code, 1, "it is in use");
+    assert_eq!(desk.run(&["containers", "rm", "one"]).code, 1, "it runs");
+    desk.yes(&["containers", "stop", "one"]);
+    desk.until("Exited (3)");
+    let logs = desk.run(&["logs", "-c", "one", "web-1"]);
+    assert_eq!((logs.stdout.as_str(), logs.stderr.as_str()), ("begun\nasked\n", "oops\n"));
+    assert_eq!(desk.yes(&["containers", "logs", "--tail", "1", "one"]), "asked\n");
+    desk.yes(&["containers", "rm", "one"]);
+    let read = ["-q", "containers", "run", "--rm", "--instance", "db-1", "-v", "data:/x:ro", "app", "sh", "-c", "cat /x/new; echo no > /x/new"];
+    let done = desk.run(&read);
+    assert_eq!(done.stdout, "new\n");
+    assert!(done.code != 0, "it is read-only");
+    // Out, away, and in again.
+    desk.yes(&["volumes", "export", "data", "-w", "data.tar"]);
+    desk.yes(&["down"]);
+    assert_eq!(desk.yes(&["volumes", "ls", "-o", "name"]), "data\n", "down keeps what has a name");
+    desk.yes(&["volumes", "rm", "data"]);
+    desk.yes(&["volumes", "import", "data.tar", "data"]);
+    desk.yes(&["up"]);
+    assert_eq!(desk.run(&read).stdout, "new\n");
+}
+
+#[test]
+fn a_published_port_is_reached_exactly_when_the_vpc_lets_it() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    let program = format!("{}:/bin/nc:ro", env!("CARGO_BIN_EXE_vpclab"));
+    let listen = ["-d", "--name", "web", "--instance", "web-1", "-v", &program, "-p", "8080:80", "-p", "9090:80", "app", "nc", "-l", "-k", "80"];
+    desk.yes(&[&["containers", "run"], &listen[..]].concat());
+    assert_eq!(desk.yes(&["containers", "port", "web"]), "80/tcp -> 0.0.0.0:8080\n80/tcp -> 0.0.0.0:9090\n");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while desk.run(&["check", "db-1", "web-1", "tcp/8080"]).code != 0 {
+        let said = desk.run(&["containers", "logs", "web"]);
+        assert!(Instant::now() < deadline, "{}{}", said.stdout, said.stderr);
+    }
+    let denied = desk.run(&["check", "db-1", "web-1", "tcp/9090"]);
+    assert!(denied.code == 1 && denied.stdout.contains("filtered"), "{}", denied.stdout);
+    let taken = desk.run(&["containers", "run", "--rm", "--instance", "web-1", "-p", "8080:81", "app"]);
+    assert!(taken.code == 125 && taken.stderr.contains("container web publishes it"), "{}", taken.stderr);
+    desk.yes(&["containers", "rm", "-f", "web"]);
+    assert!(desk.run(&["check", "db-1", "web-1", "tcp/8080"]).stdout.contains("refused"));
+}
+
+#[test]
+fn containers_of_the_file_come_are_replaced_and_go() {
+    let first = ", containers: { job: { image: app, command: [sh, -c, 'exit 0'] }, db: { image: app, command: [sleep, '1000'], mounts: 'data:/data', \
+                 healthcheck: { cmd: 'test -e /data/seed', interval: 200ms } }, web: { image: app, command: [sleep, '1000'], depends_on: { db: healthy } } }";
+    let desk = Desk::new(first);
+    let lab = |containers: &str| {
+        desk.write(containers);
+        let path = desk.path("lab.yaml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("volumes: {{ data: {{}} }}\n{text}")).unwrap();
+    };
+    lab(first);
+    let said = desk.yes(&["up", "--wait"]);
+    for line in ["+ container web-1/db", "+ container web-1/job", "+ container web-1/web"] {
+        assert!(said.contains(line), "{said}");
+    }
+    desk.until("(healthy)");
+    desk.until("Exited (0)");
+    assert!(desk.yes(&["up"]).contains("no changes"));
+    let id = |name: &str| desk.yes(&["containers", "inspect", name, "--query", "[0].Id"]);
+    let (db, web) = (id("db"), id("web"));
+    lab(&first.replace("'1000'], depends", "'2000'], depends").replace("job: { image: app, command: [sh, -c, 'exit 0'] }, ", ""));
+    let said = desk.yes(&["up"]);
+    assert!(said.contains("~ container web-1/web: made anew") && said.contains("- container web-1/job"), "{said}");
+    assert_eq!(id("db"), db);
+    assert_ne!(id("web"), web);
+    lab("");
+    desk.yes(&["up"]);
+    assert_eq!(desk.yes(&["containers", "ls", "-a", "-o", "name"]), "");
+}
+
+#[test]
+fn a_container_that_fails_is_started_again_as_often_as_was_said() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    desk.yes(&["containers", "run", "-d", "--name", "loop", "--restart", "on-failure:2", "--instance", "web-1", "app", "sh", "-c", "echo run; exit 4"]);
+    desk.until("Exited (4)");
+    assert_eq!(desk.yes(&["containers", "logs", "loop"]), "run\nrun\nrun\n");
+    assert_eq!(desk.yes(&["containers", "wait", "loop"]), "4\n");
+}
