@@ -210,8 +210,8 @@ fn a_published_port_is_reached_exactly_when_the_vpc_lets_it() {
 
 #[test]
 fn containers_of_the_file_come_are_replaced_and_go() {
-    let first = ", containers: { job: { image: app, command: [sh, -c, 'exit 0'] }, db: { image: app, command: [sleep, '1000'], mounts: 'data:/data', \
-                 healthcheck: { cmd: 'test -e /data/seed', interval: 200ms } }, web: { image: app, command: [sleep, '1000'], depends_on: { db: healthy } } }";
+    let first = ", containers: { job: { image: app, command: [sh, -c, 'exit 0'] }, db: { image: app, stop_signal: KILL, command: [sleep, '1000'], mounts: 'data:/data', \
+                 healthcheck: { cmd: 'test -e /data/seed', interval: 200ms } }, web: { image: app, stop_signal: KILL, command: [sleep, '1000'], depends_on: { db: healthy } } }";
     let desk = Desk::new(first);
     let lab = |containers: &str| {
         desk.write(containers);
@@ -243,6 +243,9 @@ fn containers_of_the_file_come_are_replaced_and_go() {
 fn a_container_that_fails_is_started_again_as_often_as_was_said() {
     let desk = Desk::new("");
     desk.yes(&["up"]);
+    assert_eq!(desk.yes(&["containers", "create", "--instance", "web-1", "--name", "kept", "app"]).trim().len(), 64);
+    let refused = desk.run(&["images", "rm", "app"]);
+    assert!(refused.code == 1 && refused.stderr.contains("kept"), "{}", refused.stderr);
     desk.yes(&["containers", "run", "-d", "--name", "loop", "--restart", "on-failure:2", "--instance", "web-1", "app", "sh", "-c", "echo run; exit 4"]);
     desk.until("Exited (4)");
     assert_eq!(desk.yes(&["containers", "logs", "loop"]), "run\nrun\nrun\n");

@@ -212,12 +212,11 @@ pub fn export(folder: &Path, output: File) -> Result<()> {
     })
 }
 
-/// Reads a tar, packed or not, into `folder`, which is empty.
+/// Reads a tar, packed or not, into `folder`, which is empty and is given to an instance's root.
 pub fn import(folder: &Path, mut input: impl Read) -> Result<()> {
-    with_folder(folder, |work, opened| {
-        run(work, IMPORT, Stdio::piped(), opened.into(), |mut to| {
-            io::copy(&mut input, &mut to).map(drop)
-        })
+    let to = by_path(folder)?;
+    run(folder, IMPORT, Stdio::piped(), to.into(), |mut to| {
+        io::copy(&mut input, &mut to).map(drop)
     })
 }
 
@@ -264,11 +263,15 @@ fn tempfile() -> Result<File> {
         .map_err(Error::io("making a file in memory"))
 }
 
+fn by_path(folder: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::open(folder, flags, Mode::empty())
+        .map_err(Error::io(format!("opening {}", folder.display())))
+}
+
 /// Calls with a folder that may be given away and one descriptor of `folder`, by path only.
 fn with_folder(folder: &Path, work: impl FnOnce(&Path, OwnedFd) -> Result<()>) -> Result<()> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = rustix::fs::open(folder, flags, Mode::empty())
-        .map_err(Error::io(format!("opening {}", folder.display())))?;
+    let opened = by_path(folder)?;
     // The helper's working directory is given to the instance's root: never one that somebody needs.
     let beside = folder.with_file_name(format!(".work-{}", std::process::id()));
     let made = fs::DirBuilder::new().mode(0o700).create(&beside);

@@ -1,6 +1,5 @@
 //! `images`: images of containers, as they are kept on this machine.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufWriter, IsTerminal, Read, stdin, stdout};
 use std::path::{Path, PathBuf};

@@ -98,7 +98,7 @@ pub struct ExportArgs {
 pub struct ImportArgs {
     /// Tar, packed with gzip or zstd or not, or - for stdin
     #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    pub archive: PathBuf,
     /// Volume
     #[arg(value_name = "VOLUME")]
     pub volume: String,
@@ -308,11 +308,11 @@ fn export(arguments: &ExportArgs, place: &Place, output: &Output) -> Result {
 }
 
 fn import(arguments: &ImportArgs, place: &Place, output: &Output) -> Result {
-    let input: Box<dyn Read> = match arguments.file.as_os_str() == "-" {
+    let input: Box<dyn Read> = match arguments.archive.as_os_str() == "-" {
         true if std::io::stdin().is_terminal() => return Err(Failure::usage("stdin is a terminal, and no archive").hint("vpclab volumes import FILE VOLUME")),
         true => Box::new(std::io::stdin().lock()),
         false => {
-            let path = &arguments.file;
+            let path = &arguments.archive;
             Box::new(File::open(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))?)
         }
     };
