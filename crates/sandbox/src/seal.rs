@@ -3,8 +3,10 @@
 //! Inits, shims and commands on their way are copies of the holder: where an image names `/proc/self/exe` as the
 //! interpreter of a script, the kernel runs the holder's own file for it, and that process's `/proc/PID/exe` opens it.
 //! Without subordinate ids the instance's root is the user who owns that file, and could put something else in its
-//! place (CVE-2019-5736). So a holder starts itself again, in its own mount namespace, from a read-only mount of that
-//! one file which no namespace shows: nothing can be written through it, and nobody can make it writable.
+//! place (CVE-2019-5736). So what starts a holder starts itself again, from a read-only mount of that one file which no
+//! namespace shows: nothing can be written through it, and nobody can make it writable. A process in namespaces of its
+//! own makes the mount; the start itself is outside of them, so that the holder's memory goes on to belong to the host's
+//! user namespace, which is what closes its copies to an instance's root.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
@@ -15,25 +17,50 @@ use std::path::Path;
 
 use rustix::fs::{CWD, MemfdFlags, SealFlags};
 use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::WaitOptions;
 
+use crate::channel::{Channel, Received};
 use crate::sys;
 
 const PROGRAM: &str = "/proc/self/exe";
 
-/// Starts this program again with `state` as one more argument. Returns only why not.
-pub(crate) fn start_again(state: OsString) -> io::Error {
-    let program = match read_only_mount().or_else(|_| sealed_copy()) {
+/// The last argument of a program that has been started again.
+const SEALED: &str = "sealed";
+
+/// Starts this program again with one more argument. Returns only why not.
+pub(crate) fn start_again() -> io::Error {
+    let program = match mount_of_another().or_else(|_| sealed_copy()) {
         Ok(program) => program,
         Err(error) => return error,
     };
     let text = |text: OsString| CString::new(text.into_vec());
-    let arguments: Result<Vec<CString>, _> = std::env::args_os().chain([state]).map(text).collect();
+    let arguments: Result<Vec<CString>, _> = std::env::args_os().chain([SEALED.into()]).map(text).collect();
     let environment: Result<Vec<CString>, _> = std::env::vars_os()
         .map(|(key, value)| text([key.as_os_str(), value.as_os_str()].join(OsStr::new("="))))
         .collect();
     match (CString::new(format!("/proc/self/fd/{}", program.as_raw_fd())), arguments, environment) {
         (Ok(path), Ok(arguments), Ok(environment)) => sys::execute(&path, &arguments, &environment),
         _ => io::ErrorKind::InvalidInput.into(),
+    }
+}
+
+/// A mount made by a process that may: root of namespaces which end with it.
+fn mount_of_another() -> io::Result<OwnedFd> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    let Some(child) = sys::clone3(libc::CLONE_NEWUSER | libc::CLONE_NEWNS)? else {
+        drop(ours);
+        sys::child(|| {
+            let sent = read_only_mount().and_then(|mount| Channel::new(theirs).send(0, Vec::new(), vec![mount]));
+            i32::from(sent.is_err())
+        });
+    };
+    drop(theirs);
+    let received = Channel::new(ours).receive();
+    let _ = rustix::process::waitpid(Some(child), WaitOptions::empty());
+    match received? {
+        Received::Message(mut message) => message.descriptors.pop_front().ok_or(io::ErrorKind::NotFound.into()),
+        _ => Err(io::ErrorKind::PermissionDenied.into()),
     }
 }
 

@@ -13,14 +13,12 @@ mod processes;
 mod server;
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rustix::io::FdFlags;
 use rustix::mount::MountPropagationFlags;
-use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Tree;
 use crate::channel::{Channel, Received};
@@ -28,7 +26,7 @@ use crate::error::{Error, Fault, Result};
 use crate::init::set_up_network;
 use crate::launch::Report;
 use crate::protocol::{Answer, NetworkStart, Pong, Request, Stats, VERSION};
-use crate::{capabilities, init, root, seal, sys};
+use crate::{capabilities, init, root, sys};
 
 use containers::Containers;
 use instances::Instances;
@@ -84,75 +82,8 @@ struct Holder {
     ending: bool,
 }
 
-/// What a holder that starts again passes on: see [`seal`].
-#[derive(Serialize, Deserialize)]
-struct Passed {
-    lab_name: String,
-    socket: PathBuf,
-    launched_by_root: bool,
-    cgroup: Option<Tree>,
-    ids: u32,
-    /// Numbers of the log, the listener and the channel to the starting process.
-    descriptors: [i32; 3],
-}
-
 /// The child's side of launching. Returns the exit code.
-pub(crate) fn begin(mut beginning: Beginning) -> i32 {
-    let ids = match beginning.starter.receive() {
-        Ok(Received::Message(message)) => String::from_utf8_lossy(&message.payload)
-            .parse::<u32>()
-            .ok(),
-        _ => None,
-    };
-    // The starting process died or failed, and says why to whoever asked.
-    let Some(ids) = ids else { return 1 };
-    let why = start_again(&beginning, ids);
-    // Worse, but a lab: its users are others than the one who owns the program, unless there are no others.
-    let _ = rustix::io::write(&beginning.log, format!("holder: its program is not sealed: {why}\n").as_bytes());
-    go_on(beginning, ids)
-}
-
-/// Returns only why not.
-fn start_again(beginning: &Beginning, ids: u32) -> std::io::Error {
-    let descriptors = [beginning.log.as_fd(), beginning.listener.as_fd(), beginning.starter.as_fd()];
-    let passed = Passed {
-        lab_name: beginning.lab_name.clone(),
-        socket: beginning.socket.clone(),
-        launched_by_root: beginning.launched_by_root,
-        cgroup: beginning.cgroup.clone(),
-        ids,
-        descriptors: descriptors.map(|descriptor| descriptor.as_raw_fd()),
-    };
-    let set = |flags: FdFlags| descriptors.iter().try_for_each(|descriptor| rustix::io::fcntl_setfd(descriptor, flags));
-    let why = match (serde_json::to_string(&passed), set(FdFlags::empty())) {
-        (Ok(json), Ok(())) => seal::start_again(json.into()),
-        (Err(error), _) => error.into(),
-        (_, Err(error)) => error.into(),
-    };
-    let _ = set(FdFlags::CLOEXEC);
-    why
-}
-
-/// The same process, after its second start. Returns the exit code.
-pub(crate) fn resume(passed: &str) -> i32 {
-    let Ok(passed) = serde_json::from_str::<Passed>(passed) else { return 2 };
-    let [Some(log), Some(listener), Some(starter)] = passed.descriptors.map(sys::take_inherited) else {
-        return 2;
-    };
-    seal::restore_name();
-    let beginning = Beginning {
-        lab_name: passed.lab_name,
-        socket: passed.socket,
-        launched_by_root: passed.launched_by_root,
-        log,
-        listener,
-        starter: Channel::new(starter),
-        cgroup: passed.cgroup,
-    };
-    go_on(beginning, passed.ids)
-}
-
-fn go_on(beginning: Beginning, ids: u32) -> i32 {
+pub(crate) fn begin(beginning: Beginning) -> i32 {
     let Beginning {
         lab_name,
         socket,
@@ -162,6 +93,14 @@ fn go_on(beginning: Beginning, ids: u32) -> i32 {
         mut starter,
         cgroup,
     } = beginning;
+    let ids = match starter.receive() {
+        Ok(Received::Message(message)) => String::from_utf8_lossy(&message.payload)
+            .parse::<u32>()
+            .ok(),
+        _ => None,
+    };
+    // The starting process died or failed, and says why to whoever asked.
+    let Some(ids) = ids else { return 1 };
     let prepared = prepare(&lab_name, &log).and_then(|limit| {
         Ok(Holder {
             socket_inode: std::fs::symlink_metadata(&socket)
