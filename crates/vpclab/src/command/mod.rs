@@ -45,7 +45,6 @@ mod target;
 pub mod test;
 pub mod traceroute;
 pub mod up;
-mod up_containers;
 pub mod uplink;
 pub mod version;
 pub mod volumes;

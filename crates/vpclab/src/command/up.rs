@@ -16,7 +16,7 @@ use super::containers;
 use super::plan;
 use super::running::{self, daemon, until_first};
 use super::source::{empty, find, is_same, load};
-use super::{up_containers, uplink};
+use super::uplink;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -187,7 +187,6 @@ fn summary(changes: &[Change]) -> String {
 }
 
 fn done(name: &str, word: &str, model: &Model, changes: &[Change], begun: Instant, output: &Output) -> Result {
-    up_containers::bring(model, output)?;
     let running = model.instances.values().filter(|i| i.state == InstanceState::Running).count();
     let took = begun.elapsed();
     if output.format == Format::Json {
