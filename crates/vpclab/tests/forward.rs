@@ -70,10 +70,11 @@ fn a_forward_leads_in_from_outside_outlives_the_daemon_and_ends_with_the_lab() {
     shop.daemon.take_down("shop").unwrap();
     let begun = Instant::now();
     while !list(&shop).is_empty() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the forward outlives its lab");
+        assert!(begun.elapsed() < Duration::from_secs(60), "the forward outlives its lab");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(TcpStream::connect(door).is_err());
+    // Another process may have been given the port by now.
+    assert!(!ask(door).is_ok_and(|answer| answer.contains("web-1")));
 }
 
 #[test]
