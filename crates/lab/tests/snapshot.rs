@@ -263,3 +263,11 @@ fn forged_bytes_make_no_panic() {
     // A file of which nothing is ever read, or everything, would show nothing.
     assert!(read > rounds / 10 && refused > rounds / 50, "{read} read, {refused} refused");
 }
+
+#[test]
+fn containers_that_no_operation_would_let_in_are_a_contradiction() {
+    let mut snapshot = examples().into_iter().find(|snapshot| !snapshot.model.containers.is_empty()).unwrap();
+    let spec = snapshot.model.containers.values_mut().next().unwrap().values_mut().next().unwrap();
+    spec.publish[0].host = model::PortRange { from: 90, to: 80 };
+    assert!(matches!(snapshot::read(&snapshot::write(snapshot).unwrap()), Err(Problem::Contradictory(_))));
+}

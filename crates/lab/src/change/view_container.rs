@@ -86,7 +86,7 @@ fn container(spec: &ContainerSpec) -> Thing {
 /// Bytes as people write them.
 pub(crate) fn size(bytes: u64) -> String {
     let units = [(1 << 40, 't'), (1 << 30, 'g'), (1 << 20, 'm'), (1 << 10, 'k')];
-    match units.iter().find(|(factor, _)| bytes > 0 && bytes % factor == 0) {
+    match units.iter().find(|(factor, _)| bytes > 0 && bytes.is_multiple_of(*factor)) {
         Some((factor, unit)) => format!("{}{unit}", bytes / factor),
         None => format!("{bytes}b"),
     }

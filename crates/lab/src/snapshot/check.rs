@@ -15,7 +15,7 @@ const NARROWEST: u8 = 30;
 pub(super) fn check(model: &Model) -> Result<(), String> {
     let others = || {
         let first = keys(model).and_then(|()| networks(model)).and_then(|()| owners(model));
-        (first, ports(model))
+        (first, ports(model).and_then(|()| containers(model)))
     };
     let (interfaces, (first, ports)) = super::both(|| interfaces(model), others);
     first.and(interfaces).and(ports)
