@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::error::Result;
 use super::health::Checks;
@@ -18,7 +19,14 @@ pub struct Keeper {
     engine: Engine,
     checks: Checks,
     names: Option<Names>,
+    /// Not before is the next look.
+    next: Instant,
+    /// What went wrong at the last one.
+    said: Vec<String>,
 }
+
+/// How long each container lets the next look wait: a thousand are looked at once a second, a few ten times.
+const PACE: Duration = Duration::from_millis(1);
 
 /// The embedded DNS server, once a container is in a network that has names.
 struct Names {
@@ -33,6 +41,8 @@ impl Keeper {
             engine,
             checks: Checks::default(),
             names: None,
+            next: Instant::now(),
+            said: Vec::new(),
         }
     }
 
@@ -43,8 +53,12 @@ impl Keeper {
 
     /// Does what is due. Called several times a second. Answers what went wrong, in sentences; an error: the holder is gone.
     pub fn tick(&mut self) -> Result<Vec<String>> {
+        if Instant::now() < self.next {
+            return Ok(self.said.clone());
+        }
         let mut failures = self.engine.tend(Moment::now())?;
         let records = self.engine.folder.list()?;
+        self.next = Instant::now() + PACE * u32::try_from(records.len()).unwrap_or(u32::MAX);
         failures.extend(self.checks.tend(&self.engine, &records));
         let mut said: Vec<String> = failures
             .into_iter()
@@ -53,6 +67,7 @@ impl Keeper {
         if let Err(error) = self.serve_names(&records) {
             said.push(format!("names of containers: {error}"));
         }
+        self.said.clone_from(&said);
         Ok(said)
     }
 
