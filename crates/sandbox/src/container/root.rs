@@ -275,7 +275,7 @@ fn put_at(root: BorrowedFd<'_>, path: &Path, mount: BorrowedFd<'_>, missing: Mis
         return Err(io::Error::other("it lies inside /proc"));
     }
     if target::is_directory(place.as_fd())? != (missing == Missing::Directory) {
-        return Err(io::Error::other("are you trying to mount a directory onto a file (or vice-versa)?"));
+        return Err(io::Error::other("of source and target one is a directory and the other is not"));
     }
     mount::attach(mount, place.as_fd())
 }
