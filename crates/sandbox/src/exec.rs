@@ -133,11 +133,7 @@ fn become_program(
         filter::install(users).map_err(|error| ("filtering the system calls of", error))?;
     }
     become_user(spec.uid, spec.gid).map_err(|error| ("changing ids for", error))?;
-    // Whoever began the lab may ignore some, and that survives exec: a shell's background job has no SIGINT, what
-    // nohup starts has no SIGHUP.
-    for signal in 1..=libc::SIGRTMAX() {
-        sys::default_signal(signal);
-    }
+    sys::default_signals();
     sys::unblock_signals();
     let mut command = match new.program {
         Some(program) => {

@@ -158,8 +158,14 @@ pub(crate) fn ignore_signal(signal: i32) {
     }
 }
 
-/// Restores what a fresh program expects of a signal. Those that cannot be changed are as they should be.
-pub(crate) fn default_signal(signal: i32) {
+/// Restores what a fresh program expects of all signals. Whoever began the lab may ignore some, and that survives exec: a
+/// shell's background job has no SIGINT, what nohup starts has no SIGHUP.
+pub(crate) fn default_signals() {
+    (1..=libc::SIGRTMAX()).for_each(default_signal);
+}
+
+/// The same of one. Those that cannot be changed are as they should be.
+fn default_signal(signal: i32) {
     // JUSTIFICATION: as above.
     // SAFETY: SIG_DFL runs no code.
     unsafe {

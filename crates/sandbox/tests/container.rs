@@ -223,6 +223,37 @@ fn commands_run_in_the_same_namespaces_and_end_with_the_container() {
     assert!(late.unwrap_err().is_not_found());
 }
 
+#[test]
+fn programs_begin_with_no_signal_ignored_or_blocked() {
+    let pod = Pod::new();
+    let masks = |status: &str| {
+        let mask = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+        // The kernel's two real-time signals that libc keeps to itself are above these.
+        [mask("SigBlk:"), mask("SigIgn:")].map(|mask| u64::from_str_radix(&mask, 16).unwrap() & 0x7fff_ffff)
+    };
+    assert_eq!(masks(&pod.says(&pod.shell("first", "cat /proc/self/status"))), [0, 0]);
+    pod.lab.client.start_container(&pod.shell("one", "exec sleep 1000"), Attach::default()).unwrap();
+    assert_eq!(masks(&pod.exec("one", "cat /proc/self/status").1), [0, 0]);
+}
+
+#[test]
+fn signals_that_the_launcher_ignores_are_not_ignored_in_containers() {
+    // As under nohup, in a shell's background job, or below a program that lets its children go unseen.
+    let ignoring = "trap '' HUP INT QUIT USR1 CHLD; exec \"$0\" \"$@\"";
+    let output = std::process::Command::new("sh")
+        .args(["-c", ignoring])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "programs_begin_with_no_signal_ignored_or_blocked",
+            "commands_run_in_the_same_namespaces_and_end_with_the_container",
+        ])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("2 passed"), "{said}");
+}
+
 fn read_until(source: &mut std::fs::File, seen: &mut String, wanted: &str) {
     let mut buffer = [0; 512];
     while !seen.contains(wanted) {

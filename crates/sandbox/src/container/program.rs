@@ -59,9 +59,7 @@ impl Program {
     /// for the program either, which could otherwise be one of the host's by way of `/proc/self/fd` (CVE-2024-21626).
     pub(super) fn run(&self, last_kept: i32) -> Fault {
         sys::close_from(last_kept + 1);
-        for signal in [libc::SIGHUP, libc::SIGPIPE] {
-            sys::default_signal(signal);
-        }
+        sys::default_signals();
         sys::unblock_signals();
         let mut refusal = io::Error::from_raw_os_error(libc::ENOENT);
         for candidate in &self.candidates {
