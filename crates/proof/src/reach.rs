@@ -190,13 +190,16 @@ impl Asked {
     }
 }
 
-/// Asks the walker about one packet of every atom.
+/// Asks the walker about one packet of every atom; between two families there is none.
 pub fn walk(
     fabric: &Fabric,
     atoms: &Atoms,
     from: Place,
     to: Place,
 ) -> Result<Between, EngineError> {
+    if from.family() != to.family() {
+        return Ok(Between::default());
+    }
     let sender = from.sender(fabric);
     let address = match fabric.destinations(&sender, &to.end(fabric)) {
         Ok(addresses) => addresses.first().copied(),

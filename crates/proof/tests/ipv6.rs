@@ -235,3 +235,24 @@ fn what_ipv6_exposes_breaks_a_claim_and_what_is_promised_need_not_hold_over_it()
     assert_eq!(broken("only worker -> web tcp/443: allowed").len(), 2, "IPv4 lets nobody in, IPv6 everybody");
     assert_eq!(broken("nothing else").len(), 5, "both, and the internet");
 }
+
+#[test]
+fn a_difference_over_ipv6_is_one_of_ipv6_places() {
+    let text = include_str!("../../lab/tests/terraform/ipv6.plan.json").to_owned();
+    let before = lab::terraform::read(lab::aws::DumpFile { name: "plan.json".to_owned(), text }, model::Timestamp(0)).unwrap().model;
+    let mut after = before.clone();
+    let narrow: Ipv6Net = "2001:db8:5::/48".parse().unwrap();
+    for rule in after.security_groups.values_mut().flat_map(|group| &mut group.ingress).filter(|rule| rule.peer == Peer::Ipv6("::/0".parse().unwrap())) {
+        rule.peer = Peer::Ipv6(narrow);
+    }
+    let clouds = [&before, &after].map(Fabric::compile);
+    let reaches = clouds.each_ref().map(|fabric| Reach::of(fabric, Options::default()).unwrap());
+    let changes = |one: usize, other: usize| {
+        let connectivity = proof::diff::Connectivity::between((&clouds[one], &reaches[one]), (&clouds[other], &reaches[other]), Options::default()).unwrap();
+        connectivity.changes.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let closed = changes(0, 1);
+    assert!(closed.iter().any(|line| line == "internet (IPv6) -> web (IPv6) tcp/443: open -> blocked"), "{closed:#?}");
+    assert!(closed.iter().all(|line| !line.contains("2001:db8:5:") && !line.contains("OPEN")), "{closed:#?}");
+    assert_eq!(changes(1, 0).len(), closed.len());
+}

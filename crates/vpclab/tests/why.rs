@@ -291,6 +291,11 @@ fn the_same_question_over_ipv6_is_another() {
     assert_eq!(verdict(&["2001:db8:7::1", "web", "tcp/443"]), ("ALLOWED".to_owned(), Some(0)));
     assert_eq!(verdict(&["-6", "internet", "worker", "tcp/443"]), ("DENIED".to_owned(), Some(1)), "egress only");
     assert_eq!(verdict(&["-6", "worker", "internet", "tcp/443"]), ("ALLOWED".to_owned(), Some(0)));
+    // Whoever is named by an address of IPv6 is asked over it.
+    assert_eq!(verdict(&["2406:da12:0:1::4", "worker", "tcp/443"]).1, Some(0));
+    assert_eq!(verdict(&["2600::/16", "web", "tcp/443"]).1, Some(0));
+    let done = vpclab(&["-f", IPV6, "10.0.0.4", "2406:da12::4", "tcp/443"], None);
+    assert!(done.status.code() == Some(2) && text(&done.stderr).contains("two families"), "{}", text(&done.stderr));
     let done = vpclab(&["-f", IPV6, "-6", "internet", "old", "tcp/443"], None);
     assert_eq!(done.status.code(), Some(2));
     assert!(text(&done.stderr).contains("old has no IPv6 address"), "{}", text(&done.stderr));
@@ -305,6 +310,10 @@ fn a_public_address_that_nobody_has_is_a_host_that_answers() {
     assert_eq!(brief("9.9.9.9", "web-1", "tcp/80"), "ALLOWED  9.9.9.9 -> web-1 tcp/80\n");
     assert!(brief("9.9.9.9", "web-1", "tcp/81").starts_with("DENIED  9.9.9.9 -> web-1 tcp/81"));
     assert_eq!(brief("web-1", "9.9.9.9", "tcp/80"), "ALLOWED  web-1 -> 9.9.9.9 tcp/80\n");
+    assert!(brief("9.9.9.0/24", "web-1", "tcp/80").starts_with("ALLOWED"));
+    assert!(brief("web-1", "9.9.9.0/24", "tcp/80").starts_with("ALLOWED"));
+    // `office` may, and it is not all of its block.
+    assert!(brief("203.0.113.0/24", "bastion", "tcp/22").starts_with("DENIED"));
     // Nobody on the internet has a private address.
     assert!(brief("web-1", "172.31.9.9", "tcp/80").starts_with("DENIED"));
 }

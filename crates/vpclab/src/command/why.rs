@@ -13,6 +13,7 @@ use conformance::EngineName;
 use fabric::engine::{EngineError, Sender};
 use fabric::walker::Verdict;
 use fabric::{EndError, Fabric, Family};
+use ipnet::IpNet;
 use model::selector::End;
 use model::{PortRange, Probe, Selector};
 use proof::Options;
@@ -268,6 +269,7 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
     let mut questions: Vec<Question> = Vec::new();
     let mut outside = false;
     for source in sources {
+        let family = if is_ipv6(source) { Family::V6 } else { family };
         let mut senders = match (family, source) {
             (Family::V6, End::Internet) => ipv6_hosts(fabric)?.into_iter().map(Sender::Outside).collect(),
             _ => fabric.senders(source).map_err(bad)?,
@@ -285,6 +287,9 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
                     if is_outside(fabric, &from, &to) {
                         outside = true;
                         continue;
+                    }
+                    if is_ipv4(source) && is_ipv6(&to) {
+                        return Err(Failure::usage(format!("{source} and {to} are of two families", source = shown(source), to = shown(&to))));
                     }
                     questions.push(Question { from: from.clone(), to, packet: probe.packet });
                     if questions.len() > MOST_PAIRS {
@@ -356,6 +361,22 @@ fn receivers(fabric: &Fabric, from: &Sender, end: &End, family: Family) -> Resul
             let all = fabric.destinations(from, end).map_err(|e| Failure::usage(e.to_string()))?;
             Ok(all.into_iter().map(End::Address).collect())
         }
+    }
+}
+
+fn is_ipv6(end: &End) -> bool {
+    matches!(end, End::Address(IpAddr::V6(_)) | End::Block(IpNet::V6(_)))
+}
+
+fn is_ipv4(end: &End) -> bool {
+    matches!(end, End::Address(IpAddr::V4(_)) | End::Block(IpNet::V4(_)))
+}
+
+fn shown(end: &End) -> String {
+    match end {
+        End::Address(address) => address.to_string(),
+        End::Block(block) => block.to_string(),
+        other => format!("{other:?}"),
     }
 }
 
