@@ -12,23 +12,12 @@ use common::server::*;
 use common::*;
 use container::oci::{self, Platform};
 use container::registry::credentials::Login;
-use container::registry::{Credentials, Failure, Patience, Pulled, Settings, Unwatched, pull};
+use container::registry::{Credentials, Failure, Pulled, Settings, Unwatched, pull};
 use container::{Digest, Error, Reference, Store};
 use serde_json::json;
 
-/// Nobody waits long in a test.
 fn settings() -> Settings {
-    let patience = Patience {
-        connect: Duration::from_secs(5),
-        stall: Duration::from_secs(5),
-        tries: 3,
-        first_wait: Duration::from_millis(5),
-        longest_wait: Duration::from_secs(2),
-    };
-    Settings {
-        patience,
-        ..Settings::default()
-    }
+    impatient(Duration::from_secs(5))
 }
 
 fn take(store: &Store, name: &str, settings: &Settings) -> container::Result<Pulled> {

@@ -16,23 +16,13 @@ use common::server::*;
 use common::*;
 use container::oci;
 use container::registry::{
-    Event, Failure, Patience, Progress, Pulled, Settings, State, Unwatched, pull,
+    Event, Failure, Progress, Pulled, Settings, State, Unwatched, pull,
 };
 use container::{Digest, Error, Store};
 use serde_json::json;
 
 fn settings() -> Settings {
-    let patience = Patience {
-        connect: Duration::from_secs(5),
-        stall: Duration::from_millis(300),
-        tries: 3,
-        first_wait: Duration::from_millis(5),
-        longest_wait: Duration::from_secs(2),
-    };
-    Settings {
-        patience,
-        ..Settings::default()
-    }
+    impatient(Duration::from_millis(300))
 }
 
 fn take(store: &Store, registry: &Server) -> container::Result<Pulled> {

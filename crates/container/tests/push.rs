@@ -17,17 +17,7 @@ use container::registry::{Failure, Patience, Pushed, Settings, Unwatched, pull, 
 use container::{Digest, Error, Image, Store};
 
 fn settings() -> Settings {
-    let patience = Patience {
-        connect: Duration::from_secs(5),
-        stall: Duration::from_millis(500),
-        tries: 3,
-        first_wait: Duration::from_millis(5),
-        longest_wait: Duration::from_secs(2),
-    };
-    Settings {
-        patience,
-        ..Settings::default()
-    }
+    impatient(Duration::from_millis(500))
 }
 
 /// A registry that takes what it is given; `fault` may answer instead.

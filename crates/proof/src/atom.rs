@@ -23,7 +23,7 @@ pub struct Atom {
 pub struct Atoms {
     /// Of IPv4.
     atoms: Vec<Atom>,
-    /// Of IPv6: messages are other ones (RFC 4443).
+    /// Of IPv6, where it is spoken: messages are other ones (RFC 4443).
     ipv6: Vec<Atom>,
     reply_ports: Vec<u16>,
 }
@@ -44,7 +44,9 @@ impl Atoms {
                 .map(|entry| entry.traffic)
         };
         let named: BTreeSet<TrafficMatch> = groups.chain(acls()).collect();
-        let (atoms, ipv6) = (named_apart(&named), ipv6_apart(&named));
+        let atoms = named_apart(&named);
+        // Nobody asks where nobody inside has an IPv6 address.
+        let ipv6 = if fabric.ipv6_representative().is_some() { ipv6_apart(&named) } else { Vec::new() };
         // Answers go to the client's port, which only lists tell apart: groups know the flow.
         let listed: BTreeSet<TrafficMatch> = acls().collect();
         let mut reply_ports = BTreeSet::from([ephemeral.from]);

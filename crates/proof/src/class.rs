@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use fabric::group::RulePeer;
 use fabric::index::{GroupSetIndex, InterfaceIndex, RowIndex, SubnetIndex};
 use fabric::route::NextHop;
 use fabric::{Fabric, Subnet};
@@ -89,19 +88,8 @@ fn narrowest(blocks: &BTreeSet<Ipv6Net>, address: Ipv6Addr) -> Option<Ipv6Net> {
 
 /// Blocks of rules, lists and routes.
 fn all_blocks(fabric: &Fabric) -> impl Iterator<Item = &IpNet> {
-    let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
-    let of_rules = rules.flat_map(|rule| match &rule.peer {
-        RulePeer::Block(block) => std::slice::from_ref(block),
-        RulePeer::PrefixList { blocks, .. } => blocks.as_slice(),
-        RulePeer::Group { .. } => &[],
-    });
-    let lists = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress));
-    let tables = fabric.route_tables.values().flat_map(|table| &table.routes);
     let gateways = fabric.transit_gateways.values().flat_map(|gateway| &gateway.tables);
-    of_rules
-        .chain(lists.map(|entry| &entry.cidr_block))
-        .chain(tables.map(|route| &route.destination))
-        .chain(gateways.flat_map(|table| &table.routes).map(|route| &route.destination))
+    fabric.named_blocks().chain(gateways.flat_map(|table| &table.routes).map(|route| &route.destination))
 }
 
 /// What a class has in common.

@@ -66,8 +66,7 @@ impl Place {
             let is_asked = |address: &&IpAddr| address.is_ipv4() || has_ipv6;
             hosts.extend(host.addresses.iter().filter(is_asked).map(|address| Self::Outside(index, *address)));
         }
-        hosts.extend(fabric.representatives().into_iter().map(|address| Self::Internet(address.into())));
-        hosts.extend(fabric.ipv6_representatives().iter().map(|address| Self::Internet(IpAddr::V6(*address))));
+        hosts.extend(fabric.internet_hosts().into_iter().map(Self::Internet));
         hosts
     }
 

@@ -238,20 +238,10 @@ fn programs_begin_with_no_signal_ignored_or_blocked() {
 
 #[test]
 fn signals_that_the_launcher_ignores_are_not_ignored_in_containers() {
-    // As under nohup, in a shell's background job, or below a program that lets its children go unseen.
-    let ignoring = "trap '' HUP INT QUIT USR1 CHLD; exec \"$0\" \"$@\"";
-    let output = std::process::Command::new("sh")
-        .args(["-c", ignoring])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "programs_begin_with_no_signal_ignored_or_blocked",
-            "commands_run_in_the_same_namespaces_and_end_with_the_container",
-        ])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("2 passed"), "{said}");
+    common::pass_under_ignored_signals(&[
+        "programs_begin_with_no_signal_ignored_or_blocked",
+        "commands_run_in_the_same_namespaces_and_end_with_the_container",
+    ]);
 }
 
 fn read_until(source: &mut std::fs::File, seen: &mut String, wanted: &str) {

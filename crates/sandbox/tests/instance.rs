@@ -94,21 +94,10 @@ fn commands_start_with_a_clean_environment_and_default_signals() {
 
 #[test]
 fn signals_that_the_launcher_ignores_are_not_ignored_inside() {
-    // As under nohup, in a shell's background job, or below a program that lets its children go unseen.
-    let ignoring = "trap '' HUP INT QUIT USR1 CHLD; exec \"$0\" \"$@\"";
-    let output = std::process::Command::new("sh")
-        .args(["-c", ignoring])
-        .arg(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "commands_start_with_a_clean_environment_and_default_signals",
-            "the_terminals_ctrl_c_ends_the_foreground_program",
-        ])
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}");
-    assert!(said.contains("2 passed"), "{said}");
+    common::pass_under_ignored_signals(&[
+        "commands_start_with_a_clean_environment_and_default_signals",
+        "the_terminals_ctrl_c_ends_the_foreground_program",
+    ]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use container::registry::{Patience, Settings};
 use container::{Digest, oci};
 use serde_json::{Value, json};
 
@@ -339,5 +340,20 @@ impl Shelf {
             .body(&bytes[from..]),
             Some(_) => Answer::status(416),
         }
+    }
+}
+
+/// Settings of a test, in which nobody waits long: a registry that says nothing for `stall` has stalled.
+pub fn impatient(stall: Duration) -> Settings {
+    let patience = Patience {
+        connect: Duration::from_secs(5),
+        stall,
+        tries: 3,
+        first_wait: Duration::from_millis(5),
+        longest_wait: Duration::from_secs(2),
+    };
+    Settings {
+        patience,
+        ..Settings::default()
     }
 }

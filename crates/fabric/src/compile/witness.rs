@@ -55,15 +55,7 @@ fn choose_with(fabric: &Fabric, more: &[IpNet]) -> (Vec<Ipv4Addr>, Option<Ipv4Ad
 
 /// Public blocks of security group rules, network ACL entries and routes: all that tell one public address from another.
 fn named_blocks(fabric: &Fabric, more: &[IpNet]) -> Vec<Ipv4Net> {
-    let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
-    let of_rules = rules.flat_map(|rule| match &rule.peer {
-        RulePeer::Block(block) => std::slice::from_ref(block),
-        RulePeer::PrefixList { blocks, .. } => blocks.as_slice(),
-        RulePeer::Group { .. } => &[],
-    });
-    let of_acls = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress).map(|entry| &entry.cidr_block));
-    let of_routes = fabric.route_tables.values().flat_map(|table| table.routes.iter().map(|route| &route.destination));
-    let mut blocks: Vec<Ipv4Net> = of_rules.chain(of_acls).chain(of_routes).chain(more).filter_map(public).collect();
+    let mut blocks: Vec<Ipv4Net> = fabric.named_blocks().chain(more).filter_map(public).collect();
     blocks.sort();
     blocks.dedup();
     blocks
@@ -111,6 +103,30 @@ fn first_free(
 }
 
 impl Fabric {
+    /// Blocks that security group rules, network ACL entries and routes name, of both families; some more than once.
+    pub fn named_blocks(&self) -> impl Iterator<Item = &IpNet> {
+        let rules = self.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
+        let of_rules = rules.flat_map(|rule| match &rule.peer {
+            RulePeer::Block(block) => std::slice::from_ref(block),
+            RulePeer::PrefixList { blocks, .. } => blocks.as_slice(),
+            RulePeer::Group { .. } => &[],
+        });
+        let of_acls = self.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress).map(|entry| &entry.cidr_block));
+        let of_routes = self.route_tables.values().flat_map(|table| table.routes.iter().map(|route| &route.destination));
+        of_rules.chain(of_acls).chain(of_routes)
+    }
+
+    /// The hosts that stand for `internet` of both families, IPv4 first.
+    pub fn internet_hosts(&self) -> Vec<IpAddr> {
+        let ipv4 = self.witnesses.iter().copied().map(IpAddr::V4);
+        ipv4.chain(self.ipv6_witnesses.iter().copied().map(IpAddr::V6)).collect()
+    }
+
+    /// The one of each family, IPv4 first, that no rule speaks of in particular.
+    pub fn general_hosts(&self) -> [Option<IpAddr>; 2] {
+        [self.representative().map(IpAddr::V4), self.ipv6_representative().map(IpAddr::V6)]
+    }
+
     /// Public addresses that stand for `internet`, sorted: one that no rule, list or route speaks of in particular, and
     /// one inside each public block that some rule, list or route names (and in no narrower one). Nobody in the model
     /// has them; every engine puts a host at each.

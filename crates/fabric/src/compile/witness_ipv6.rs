@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use ipnet::{IpNet, Ipv6Net};
 
 use crate::fabric::Fabric;
-use crate::group::RulePeer;
 
 /// Whatever is on the internet has its address in it (RFC 4291 §2.4: the unicast space that is given out).
 const GLOBAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
@@ -49,15 +48,7 @@ pub(super) fn named_outside(fabric: &Fabric) -> BTreeSet<Ipv6Net> {
 
 /// IPv6 blocks of rules, entries and routes that tell one address outside from another.
 fn named_blocks(fabric: &Fabric, more: &[IpNet]) -> BTreeSet<Ipv6Net> {
-    let rules = fabric.groups.values().flat_map(|group| group.ingress.iter().chain(&group.egress));
-    let of_rules = rules.flat_map(|rule| match &rule.peer {
-        RulePeer::Block(block) => std::slice::from_ref(block),
-        RulePeer::PrefixList { blocks, .. } => blocks.as_slice(),
-        RulePeer::Group { .. } => &[],
-    });
-    let of_acls = fabric.acls.values().flat_map(|acl| acl.ingress.iter().chain(&acl.egress).map(|entry| &entry.cidr_block));
-    let of_routes = fabric.route_tables.values().flat_map(|table| table.routes.iter().map(|route| &route.destination));
-    of_rules.chain(of_acls).chain(of_routes).chain(more).filter_map(public).collect()
+    fabric.named_blocks().chain(more).filter_map(public).collect()
 }
 
 /// A block that tells one address outside from another. One that holds all of them does not.

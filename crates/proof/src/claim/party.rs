@@ -65,9 +65,7 @@ impl World {
             .collect();
         // Instances first, then the places outside.
         everybody.sort_by_cached_key(|party| (party.is_outside(), natural(&party.name)));
-        let general = [fabric.representative().map(IpAddr::V4), fabric.ipv6_representative().map(IpAddr::V6)];
-        let ipv4 = fabric.representatives().into_iter().map(IpAddr::V4);
-        let mut addresses: Vec<IpAddr> = ipv4.chain(fabric.ipv6_representatives().iter().map(|address| IpAddr::V6(*address))).collect();
+        let (general, mut addresses) = (fabric.general_hosts(), fabric.internet_hosts());
         addresses.sort_by_key(|address| (address.is_ipv6(), !general.contains(&Some(*address)), *address));
         let internet: Vec<Party> = addresses.into_iter().map(|address| party(Place::Internet(address))).collect();
         everybody.extend(internet.iter().cloned());

@@ -73,10 +73,8 @@ impl<'a> Side<'a> {
             before.0.with_hosts_in(&blocks),
             after.0.with_hosts_in(&blocks),
         ];
-        let general = both.each_ref().map(general);
-        let ipv4 = both.iter().flat_map(Fabric::representatives).map(IpAddr::V4);
-        let ipv6 = both.iter().flat_map(Fabric::ipv6_representatives).map(|address| IpAddr::V6(*address));
-        let mut addresses: BTreeSet<IpAddr> = ipv4.chain(ipv6).collect();
+        let general = both.each_ref().map(Fabric::general_hosts);
+        let mut addresses: BTreeSet<IpAddr> = both.iter().flat_map(Fabric::internet_hosts).collect();
         let is_general = |address: &IpAddr, family: usize| general[0][family] == Some(*address) && general[1][family] == Some(*address);
         addresses.retain(|address| !is_general(address, 0) && !is_general(address, 1));
         // What one cloud keeps for itself stands for the internet in the other only.
@@ -189,11 +187,6 @@ impl<'a> Side<'a> {
         self.asked.borrow_mut().insert(key, between.clone());
         Ok(Some(between))
     }
-}
-
-/// The address that stands for the internet in a cloud, of IPv4 and of IPv6.
-fn general(fabric: &Fabric) -> [Option<IpAddr>; 2] {
-    [fabric.representative().map(IpAddr::V4), fabric.ipv6_representative().map(IpAddr::V6)]
 }
 
 fn address_of(fabric: &Fabric, place: Place) -> String {

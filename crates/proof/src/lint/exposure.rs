@@ -1,7 +1,6 @@
 //! Doors that stand open to the internet: proved, not guessed from a rule alone.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use fabric::Fabric;
 use fabric::index::InterfaceIndex;
@@ -44,7 +43,7 @@ const DATABASES: [(u16, &str); 11] = [
 
 pub(super) fn findings(fabric: &Fabric, reach: &Reach) -> Vec<Finding> {
     let mut open: BTreeMap<InterfaceIndex, TrafficSet> = BTreeMap::new();
-    let general = [fabric.representative().map(IpAddr::V4), fabric.ipv6_representative().map(IpAddr::V6)];
+    let general = fabric.general_hosts();
     for (from, source) in reach.indices() {
         // What one narrow block of the internet may do was written down by somebody who meant it.
         let Place::Internet(address) = source else {

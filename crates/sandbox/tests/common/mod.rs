@@ -121,3 +121,19 @@ pub fn output(lab: &Lab, key: &str, line: &str) -> String {
     assert_eq!(status, ExitStatus::Code(0), "{line}: {output}");
     output
 }
+
+/// Runs some tests of the caller's program below a launcher that ignores signals: as under nohup, in a shell's background
+/// job, or below a program that lets its children go unseen. All of them must pass.
+pub fn pass_under_ignored_signals(tests: &[&str]) {
+    let ignoring = "trap '' HUP INT QUIT USR1 CHLD; exec \"$0\" \"$@\"";
+    let output = std::process::Command::new("sh")
+        .args(["-c", ignoring])
+        .arg(std::env::current_exe().unwrap())
+        .arg("--exact")
+        .args(tests)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("{} passed", tests.len())), "{said}");
+}

@@ -10,9 +10,7 @@ use model::{Model, Origin};
 
 /// A host in a block that no rule speaks of more narrowly: what holds of those who have a name in it need not hold of all.
 fn hosts_in(fabric: &Fabric, block: IpNet) -> Vec<IpAddr> {
-    let joined = fabric.with_hosts_in(&[block]);
-    let ipv6 = joined.ipv6_representatives().iter().map(|address| IpAddr::V6(*address));
-    let all = joined.representatives().into_iter().map(IpAddr::V4).chain(ipv6);
+    let all = fabric.with_hosts_in(&[block]).internet_hosts().into_iter();
     all.filter(|address| block.contains(address) && !fabric.is_outside_host(*address)).collect()
 }
 
