@@ -1,0 +1,10 @@
+//! Files in and out of containers: `/containers/{id}/archive` and `/export`.
+
+use axum::Router;
+
+use crate::state::Api;
+
+/// Endpoints of this file.
+pub fn routes() -> Router<Api> {
+    Router::new()
+}

@@ -1,0 +1,10 @@
+//! Images made: `/build` and `/commit`.
+
+use axum::Router;
+
+use crate::state::Api;
+
+/// Endpoints of this file.
+pub fn routes() -> Router<Api> {
+    Router::new()
+}

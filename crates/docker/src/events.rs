@@ -1,0 +1,10 @@
+//! What happens: `/events`.
+
+use axum::Router;
+
+use crate::state::Api;
+
+/// Endpoints of this file.
+pub fn routes() -> Router<Api> {
+    Router::new()
+}

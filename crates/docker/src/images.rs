@@ -1,0 +1,10 @@
+//! Images: `/images`.
+
+use axum::Router;
+
+use crate::state::Api;
+
+/// Endpoints of this file.
+pub fn routes() -> Router<Api> {
+    Router::new()
+}

@@ -1,0 +1,10 @@
+//! What containers printed: `/containers/{id}/logs`.
+
+use axum::Router;
+
+use crate::state::Api;
+
+/// Endpoints of this file.
+pub fn routes() -> Router<Api> {
+    Router::new()
+}
