@@ -1,4 +1,4 @@
-.PHONY: demo test soak scenarios fuzz docs bench bench-peers
+.PHONY: demo images test soak scenarios fuzz docs bench bench-peers
 
 VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
@@ -6,6 +6,14 @@ VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 demo:
 	cargo build -p vpclab
 	@sh examples/demo.sh $(VPCLAB) examples/shop.yaml
+
+# Images for examples/shop-containers.yaml, out of Debian's packages (apt-get and dpkg-deb, no privileges); taken into the
+# store of this user, or of VPCLAB_HOME.
+IMAGES = $(or $(CARGO_TARGET_DIR),target)/images
+images:
+	cargo build -p vpclab
+	sh examples/images/make.sh $(IMAGES) nginx mariadb
+	for image in nginx mariadb; do $(VPCLAB) images load $(IMAGES)/$$image.tar || exit; done
 
 # Every room's tests; those that need privileges make their own namespaces.
 test:
