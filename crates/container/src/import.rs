@@ -11,6 +11,7 @@ use crate::oci::{self, Config, Descriptor, History, Manifest, Platform, Process,
 use crate::reference::Reference;
 use crate::store::{Image, Store};
 use crate::tar::Reader;
+use crate::work::Work;
 
 /// What a tar does not say.
 #[derive(Debug, Clone, Default)]
@@ -59,27 +60,40 @@ pub fn root_file_system(
         },
         history: Some(vec![step]),
     };
-    let document = |value: serde_json::Result<Vec<u8>>| {
-        let bytes = value.map_err(|e| Error::malformed(what, e.to_string()))?;
-        Pending::write(&work, &bytes[..], "a document")
-    };
-    let config = document(serde_json::to_vec(&config))?;
-    let manifest = Manifest {
-        schema_version: 2,
-        media_type: Some(oci::MANIFEST.into()),
-        config: descriptor(oci::CONFIG, &config),
-        layers: vec![described_layer],
-    };
-    let manifest = document(serde_json::to_vec(&manifest))?;
-    let described = descriptor(oci::MANIFEST, &manifest);
-    for blob in [config, manifest] {
-        store.blobs().keep(blob)?;
-    }
+    let described = store.describe(&work, &config, &[described_layer])?;
     let names: Vec<Reference> = settings.name.iter().cloned().collect();
     store.add(&session, &described, &names)
 }
 
-fn descriptor(media_type: &str, blob: &Pending) -> Descriptor {
+impl Store {
+    /// Makes blobs of a configuration and of the manifest for it and these layers; names the manifest.
+    pub(crate) fn describe(
+        &self,
+        work: &Work,
+        config: &Config,
+        layers: &[Descriptor],
+    ) -> Result<Descriptor> {
+        let document = |value: serde_json::Result<Vec<u8>>| {
+            let bytes = value.map_err(|e| Error::malformed("a document", e.to_string()))?;
+            Pending::write(work, &bytes[..], "a document")
+        };
+        let config = document(serde_json::to_vec(config))?;
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: Some(oci::MANIFEST.into()),
+            config: descriptor(oci::CONFIG, &config),
+            layers: layers.to_vec(),
+        };
+        let manifest = document(serde_json::to_vec(&manifest))?;
+        let described = descriptor(oci::MANIFEST, &manifest);
+        for blob in [config, manifest] {
+            self.blobs().keep(blob)?;
+        }
+        Ok(described)
+    }
+}
+
+pub(crate) fn descriptor(media_type: &str, blob: &Pending) -> Descriptor {
     Descriptor {
         media_type: media_type.into(),
         digest: blob.digest,

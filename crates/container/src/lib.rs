@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blob;
+pub mod build;
 pub mod compression;
 pub mod digest;
 pub mod engine;

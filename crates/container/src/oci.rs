@@ -232,6 +232,12 @@ pub struct Process {
     /// How its health is asked for (Docker's own).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
+    /// Instructions for builds on top of it (Docker's own).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_build: Option<Vec<String>>,
+    /// What runs lines in builds on top of it (Docker's own).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shell: Option<Vec<String>>,
 }
 
 /// How the health of a container is asked for; spans are nanoseconds, zero says nothing.

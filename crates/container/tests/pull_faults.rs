@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 use common::server::*;
 use common::*;
 use container::oci;
-use container::registry::{
-    Event, Failure, Progress, Pulled, Settings, State, Unwatched, pull,
-};
+use container::registry::{Event, Failure, Progress, Pulled, Settings, State, Unwatched, pull};
 use container::{Digest, Error, Store};
 use serde_json::json;
 

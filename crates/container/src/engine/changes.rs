@@ -1,5 +1,6 @@
 //! What a container wrote: added, changed and deleted paths, against its image.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -86,29 +87,43 @@ const OURS: [&str; 6] = [
 
 /// Leaves out the places of mounts, and folders in which nothing else was written.
 fn without(written: Vec<Written>, places: &[&str]) -> Vec<Written> {
-    let is_place = |path: &[u8]| {
-        places
-            .iter()
-            .any(|place| place.as_bytes().strip_prefix(b"/") == Some(path))
+    let out = left_out(&written, places);
+    written
+        .into_iter()
+        .filter(|one| !out.contains(&one.path))
+        .collect()
+}
+
+/// The paths that [`without`] leaves out.
+pub(super) fn left_out(written: &[Written], places: &[&str]) -> BTreeSet<Vec<u8>> {
+    let of_place = |place: &&str| place.trim_start_matches('/').as_bytes().to_vec();
+    let places: BTreeSet<Vec<u8>> = places.iter().map(of_place).collect();
+    let above = |path: &[u8]| -> Vec<Vec<u8>> {
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+        slashes.map(|(at, _)| path[..at].to_vec()).collect()
     };
-    let is_in = |inner: &[u8], folder: &[u8]| {
-        inner
-            .strip_prefix(folder)
-            .is_some_and(|rest| rest.starts_with(b"/"))
-    };
-    let leads_to_place = |folder: &[u8]| {
-        written
-            .iter()
-            .any(|one| is_place(&one.path) && is_in(&one.path, folder))
-    };
-    let has_more = |folder: &[u8]| {
-        written.iter().any(|one| {
-            one.kind != WrittenKind::Folder && !is_place(&one.path) && is_in(&one.path, folder)
-        })
-    };
-    let stays =
-        |one: &Written| !is_place(&one.path) && (!leads_to_place(&one.path) || has_more(&one.path));
-    written.iter().filter(|one| stays(one)).cloned().collect()
+    let (here, others): (Vec<&Written>, Vec<&Written>) =
+        written.iter().partition(|one| places.contains(&one.path));
+    let leading: BTreeSet<Vec<u8>> = here.iter().flat_map(|one| above(&one.path)).collect();
+    // A folder on the way to a place stays when anything else is in it, or when it hides what was there.
+    let mut more = BTreeSet::new();
+    for one in others {
+        if one.kind != WrittenKind::Folder {
+            more.insert(one.path.clone());
+        }
+        if one.kind != WrittenKind::Folder || !leading.contains(&one.path) {
+            more.extend(above(&one.path));
+        }
+    }
+    let ways = leading.difference(&more).cloned();
+    ways.chain(here.iter().map(|one| one.path.clone()))
+        .collect()
+}
+
+/// Where something is mounted in a container, so that what is there is not what it wrote.
+pub(super) fn places(record: &Record) -> Vec<&str> {
+    let targets = record.mounts.iter().map(|mount| mount.target.as_str());
+    OURS.iter().copied().chain(targets).collect()
 }
 
 impl Engine {
@@ -120,9 +135,7 @@ impl Engine {
         }
         let image = self.store.find(&record.image.id.to_string())?;
         let layers = self.store.stack(&image)?;
-        let targets = record.mounts.iter().map(|mount| mount.target.as_str());
-        let own: Vec<&str> = OURS.iter().copied().chain(targets).collect();
-        let written = without(owners::written(&upper)?, &own);
+        let written = without(owners::written(&upper)?, &places(record));
         changes(&written, &Stack::open(layers.iter())?)
     }
 }
@@ -134,7 +147,7 @@ mod tests {
 
     #[test]
     fn places_of_mounts_are_nobodys_writing() {
-        use WrittenKind::{File, Folder};
+        use WrittenKind::{File, Folder, Opaque};
         let written = |list: &[(&str, WrittenKind)]| -> Vec<Written> {
             let one = |(path, kind): &(&str, WrittenKind)| Written {
                 path: (*path).into(),
@@ -153,6 +166,15 @@ mod tests {
         let places = ["/dev", "/etc/hosts", "/srv/data"];
         let left = written(&[("srv", Folder), ("srv/own", File)]);
         assert_eq!(without(all, &places), left);
+        let with_folder = written(&[
+            ("etc", Folder),
+            ("etc/hosts", File),
+            ("etc/own.d", Folder),
+            ("srv", Opaque),
+            ("srv/data", Folder),
+        ]);
+        let left = written(&[("etc", Folder), ("etc/own.d", Folder), ("srv", Opaque)]);
+        assert_eq!(without(with_folder, &places), left);
     }
 
     #[test]

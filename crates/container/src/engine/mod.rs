@@ -2,6 +2,7 @@
 //! ([`Settings`]), what is kept ([`Record`] in [`Folder`]), their volumes and logs.
 
 pub mod changes;
+pub mod commit;
 pub mod error;
 pub mod exec;
 pub mod files;
@@ -26,6 +27,7 @@ pub mod volumes;
 pub mod words;
 
 pub use changes::{Change, ChangeKind};
+pub use commit::CommitOptions;
 pub use error::{Error, Result};
 pub use exec::Exec;
 pub use folder::Folder;

@@ -27,6 +27,7 @@ const LAYERS: &str = "layers";
 const EXPORT: &str = "export";
 const IMPORT: &str = "import";
 const WRITTEN: &str = "written";
+const LAYER: &str = "layer";
 
 /// How long another command may take for layers that this one needs too.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
@@ -44,6 +45,7 @@ pub fn dispatch(arguments: &[OsString]) -> Option<i32> {
         IMPORT => folder_of(io::stdout().as_fd()).and_then(|to| import_inside(to.as_fd())),
         WRITTEN => folder_of(io::stdin().as_fd())
             .and_then(|of| tree::written(of.as_fd(), io::stdout().lock())),
+        LAYER => folder_of(io::stdin().as_fd()).and_then(|of| layer_inside(of.as_fd(), arguments)),
         _ => return Some(2),
     };
     Some(match done {
@@ -256,6 +258,29 @@ pub fn written(folder: &Path) -> Result<Vec<tree::Written>> {
     Ok(tree::read_written(&bytes))
 }
 
+/// Writes an upper layer as a layer of an image, see [`tree::layer`]. `places`: absolute paths where something was mounted;
+/// `latest`: no time is later, seconds since 1970.
+pub fn layer(folder: &Path, places: &[&str], latest: Option<i64>, output: File) -> Result<()> {
+    with_folder(folder, |work, opened| {
+        let latest = latest.map_or_else(|| "-".to_owned(), |latest| latest.to_string());
+        let mut arguments = vec![HIDDEN, LAYER, &latest];
+        arguments.extend(places);
+        run_with(work, &arguments, opened.into(), output.into(), |_| Ok(()))
+    })
+}
+
+/// `arguments`: the program's name, [`HIDDEN`], [`LAYER`], the latest time or `-`, places.
+fn layer_inside(folder: BorrowedFd, arguments: &[OsString]) -> Result<()> {
+    let text = |at: usize| arguments.get(at).and_then(|argument| argument.to_str());
+    let places: Vec<&str> = (4..arguments.len()).filter_map(text).collect();
+    let mut listed = Vec::new();
+    tree::written(folder, &mut listed)?;
+    let left_out = super::changes::left_out(&tree::read_written(&listed), &places);
+    let latest = text(3).and_then(|latest| latest.parse().ok());
+    let layer = tree::Layer { left_out, latest };
+    tree::layer(folder, &layer, io::stdout().lock())
+}
+
 /// A file without a name.
 fn tempfile() -> Result<File> {
     let made = rustix::fs::memfd_create("vpclab", rustix::fs::MemfdFlags::CLOEXEC);
@@ -288,7 +313,17 @@ fn run(
     output: Stdio,
     feed: impl FnOnce(ChildStdin) -> io::Result<()>,
 ) -> Result<()> {
-    let mut command = sandbox::instance_ids(&SelfCommand::current()?, directory, &[HIDDEN, verb]);
+    run_with(directory, &[HIDDEN, verb], input, output, feed)
+}
+
+fn run_with(
+    directory: &Path,
+    arguments: &[&str],
+    input: Stdio,
+    output: Stdio,
+    feed: impl FnOnce(ChildStdin) -> io::Result<()>,
+) -> Result<()> {
+    let mut command = sandbox::instance_ids(&SelfCommand::current()?, directory, arguments);
     command.stdin(input).stdout(output).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(Error::io("starting a helper"))?;
     let fed = match child.stdin.take() {
@@ -303,10 +338,11 @@ fn run(
     }
     // What it said is why; that it reads no more is not.
     let said = String::from_utf8_lossy(&ended.stderr).trim().to_owned();
-    let doing = match verb {
+    let doing = match arguments.get(1).copied().unwrap_or_default() {
         LAYERS => "unpacking the image for instances",
         EXPORT => "writing the volume out",
         IMPORT => "reading the archive into the volume",
+        LAYER => "making a layer of what was written",
         _ => "looking at what was written",
     };
     Err(Error::Malformed {

@@ -1,6 +1,6 @@
 //! A folder and all that is in it: as a tar, or as a list of what an overlay's upper half says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
@@ -57,16 +57,53 @@ fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
 
 /// Writes all of a folder as a tar: owners, permissions, times, links, extended attributes of users. Sockets are left out.
 pub fn export(folder: BorrowedFd, output: impl Write) -> Result<()> {
+    write_out(folder, None, output)
+}
+
+/// How an overlay's upper half becomes a layer of an image.
+#[derive(Debug, Clone, Default)]
+pub struct Layer {
+    /// Paths that are not the container's doing, without a slash in front.
+    pub left_out: BTreeSet<Vec<u8>>,
+    /// No time is later than this, seconds since 1970.
+    pub latest: Option<i64>,
+}
+
+/// Writes an upper half as a layer: what overlayfs says with devices and attributes is said with names (OCI image layer,
+/// "Whiteouts"); times are whole seconds.
+pub fn layer(folder: BorrowedFd, layer: &Layer, output: impl Write) -> Result<()> {
+    write_out(folder, Some(layer), output)
+}
+
+fn write_out(folder: BorrowedFd, layer: Option<&Layer>, output: impl Write) -> Result<()> {
     let mut writer = Writer::new(io::BufWriter::with_capacity(1 << 16, output));
     let mut links = BTreeMap::new();
-    walk_out(folder, b"", &mut writer, &mut links, 0)?;
+    walk_out(folder, b"", layer, &mut writer, &mut links, 0)?;
     writer.finish().map_err(Error::io("writing the archive"))?;
     Ok(())
+}
+
+/// An empty file in a layer that says something by its name.
+fn mark(path: &[u8], name: &[u8], mtime: (i64, u32)) -> Entry {
+    Entry {
+        path: joined(path, name),
+        kind: Kind::File,
+        link: Vec::new(),
+        mode: 0o600,
+        uid: 0,
+        gid: 0,
+        mtime,
+        size: 0,
+        device: (0, 0),
+        xattrs: Vec::new(),
+        parts: None,
+    }
 }
 
 fn walk_out<W: Write>(
     folder: BorrowedFd,
     path: &[u8],
+    layer: Option<&Layer>,
     writer: &mut Writer<W>,
     links: &mut BTreeMap<(u64, u64), Vec<u8>>,
     depth: usize,
@@ -82,6 +119,16 @@ fn walk_out<W: Write>(
     for (name, stat) in entries(folder).map_err(reading(path))? {
         let place = joined(path, &name);
         let os_name = OsStr::from_bytes(&name);
+        if layer.is_some_and(|layer| layer.left_out.contains(&place)) {
+            continue;
+        }
+        let mtime = match layer {
+            None => (
+                stat.st_mtime,
+                u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            ),
+            Some(layer) => (stat.st_mtime.min(layer.latest.unwrap_or(i64::MAX)), 0),
+        };
         let mut entry = Entry {
             path: place.clone(),
             kind: Kind::File,
@@ -89,24 +136,33 @@ fn walk_out<W: Write>(
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
-            mtime: (
-                stat.st_mtime,
-                u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-            ),
+            mtime,
             size: 0,
             device: (0, 0),
             xattrs: Vec::new(),
             parts: None,
         };
         let written = Error::io::<io::Error>(format!("writing {} to the archive", shown(&place)));
-        match FileType::from_raw_mode(stat.st_mode) {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if layer.is_some() && is_whiteout(folder, os_name, kind, &stat) {
+            let hidden = mark(path, &[b".wh.", &name[..]].concat(), (0, 0));
+            writer.append(&hidden, io::empty()).map_err(written)?;
+            continue;
+        }
+        match kind {
             FileType::Directory => {
                 let inside = open_folder(folder, &name).map_err(reading(&place))?;
                 entry.kind = Kind::Directory;
                 entry.path.push(b'/');
-                entry.xattrs = attributes(inside.as_fd());
+                entry.xattrs = attributes(inside.as_fd(), layer.is_some());
                 writer.append(&entry, io::empty()).map_err(written)?;
-                walk_out(inside.as_fd(), &place, writer, links, depth + 1)?;
+                if layer.is_some() && is_opaque(&inside) {
+                    let opaque = mark(&place, b".wh..wh..opq", (0, 0));
+                    writer
+                        .append(&opaque, io::empty())
+                        .map_err(Error::io("writing the archive"))?;
+                }
+                walk_out(inside.as_fd(), &place, layer, writer, links, depth + 1)?;
             }
             FileType::Symlink => {
                 entry.kind = Kind::Symlink;
@@ -129,7 +185,7 @@ fn walk_out<W: Write>(
                 let file = File::from(
                     openat(folder, os_name, flags, Mode::empty()).map_err(reading(&place))?,
                 );
-                entry.xattrs = attributes(file.as_fd());
+                entry.xattrs = attributes(file.as_fd(), layer.is_some());
                 // What it has now: a file that grows is cut at this length.
                 entry.size = file
                     .metadata()
@@ -162,17 +218,21 @@ fn walk_out<W: Write>(
     Ok(())
 }
 
-/// Attributes that a user may set.
-fn attributes(file: BorrowedFd) -> Vec<(Vec<u8>, Vec<u8>)> {
+/// Attributes that a user may set; in a layer also capabilities of programs, and none of overlayfs itself.
+fn attributes(file: BorrowedFd, is_layer: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let is_kept = |name: &&[u8]| match is_layer {
+        false => name.starts_with(b"user."),
+        true => {
+            (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+                || *name == b"security.capability"
+        }
+    };
     let mut names = vec![0u8; 1 << 16];
     let Ok(length) = flistxattr(file, &mut names[..]) else {
         return Vec::new();
     };
     let mut all = Vec::new();
-    for name in names[..length]
-        .split(|byte| *byte == 0)
-        .filter(|name| name.starts_with(b"user."))
-    {
+    for name in names[..length].split(|byte| *byte == 0).filter(is_kept) {
         let mut value = vec![0u8; 1 << 16];
         if let Ok(length) = fgetxattr(file, OsStr::from_bytes(name), &mut value[..]) {
             value.truncate(length);

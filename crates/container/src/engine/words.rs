@@ -429,8 +429,12 @@ pub fn signal(text: &str) -> Result<i32> {
         "RTMIN" => FIRST_REAL_TIME,
         "RTMAX" => LAST_REAL_TIME,
         _ => match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
-            (Some(above), _) => FIRST_REAL_TIME + above.parse::<i32>().map_err(|_| wrong())?,
-            (_, Some(below)) => LAST_REAL_TIME - below.parse::<i32>().map_err(|_| wrong())?,
+            (Some(above), _) => {
+                FIRST_REAL_TIME + i32::from(above.parse::<u8>().map_err(|_| wrong())?)
+            }
+            (_, Some(below)) => {
+                LAST_REAL_TIME - i32::from(below.parse::<u8>().map_err(|_| wrong())?)
+            }
             _ => return Err(wrong()),
         },
     };

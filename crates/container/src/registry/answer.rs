@@ -128,7 +128,10 @@ impl Client<'_> {
         }
         // Its kind has no name outside of std.
         if error.to_string().starts_with("failed to lookup address") {
-            return Trouble::again(Failure::Unreachable { registry, why: "nobody knows its name here".to_owned() });
+            return Trouble::again(Failure::Unreachable {
+                registry,
+                why: "nobody knows its name here".to_owned(),
+            });
         }
         match error.kind() {
             TimedOut | WouldBlock => Trouble::again(self.stalled(what)),

@@ -1,5 +1,6 @@
 //! `containers`: containers in the instances of a lab, with the words of Docker's commands.
 
+mod commit;
 mod create;
 mod exec;
 mod list;
@@ -69,6 +70,8 @@ pub enum ContainersCommand {
     Stats(look::StatsArgs),
     /// What a container wrote: A added, C changed, D deleted
     Diff(look::OneArgs),
+    /// Make an image of what a container wrote
+    Commit(commit::CommitArgs),
     /// Ports of the instance that lead to a container
     Port(look::OneArgs),
     /// Remove all containers that do not run
@@ -98,6 +101,7 @@ pub fn run(command: &ContainersCommand, global: &Global, output: &Output) -> Res
         ContainersCommand::Top(arguments) => look::top(arguments, &place, output),
         ContainersCommand::Stats(arguments) => look::stats(arguments, &place, output),
         ContainersCommand::Diff(arguments) => look::diff(arguments, &place, output),
+        ContainersCommand::Commit(arguments) => commit::run(arguments, &place, output),
         ContainersCommand::Port(arguments) => look::port(arguments, &place, output),
         ContainersCommand::Prune(arguments) => verbs::prune(arguments, &place, output),
     }
