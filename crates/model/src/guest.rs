@@ -29,6 +29,19 @@ pub enum Listener {
     Udp(u16),
 }
 
+impl OutsideHost {
+    /// Whether a host can have an address: not loopback, link-local, multicast, unspecified or reserved (RFC 6890).
+    pub fn may_have(address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => {
+                let special = v4.is_loopback() || v4.is_multicast() || v4.is_link_local() || v4.octets()[0] == 0;
+                !special && v4.octets()[0] < 240
+            }
+            IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_multicast() || v6.is_unspecified() || v6.is_unicast_link_local()),
+        }
+    }
+}
+
 /// A named place on the internet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutsideHost {

@@ -48,6 +48,19 @@ impl ProbePacket {
     /// ICMP echo request.
     pub const ECHO: Self = Self::Icmp { icmp_type: 8, code: 0 };
 
+    /// ICMPv6 echo request.
+    pub const ECHO_V6: Self = Self::Icmpv6 { icmp_type: 128, code: 0 };
+
+    /// What is sent over IPv6 when these words are said: an echo request is one of ICMPv6 there. `None`: IPv4 alone has such a
+    /// message (RFC 4443 gives types other meanings).
+    pub fn over_ipv6(self) -> Option<Self> {
+        match self {
+            Self::ECHO => Some(Self::ECHO_V6),
+            Self::Icmp { .. } => None,
+            other => Some(other),
+        }
+    }
+
     /// The IP protocol number.
     pub fn protocol(self) -> u8 {
         match self {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use fabric::Family;
+use fabric::packet::icmp;
 use model::traffic::protocol;
 use model::{IcmpMatch, ProbePacket, TrafficMatch};
 use serde::{Serialize, Serializer};
@@ -75,6 +77,30 @@ impl TrafficSet {
     pub fn of_any<'t>(traffic: impl IntoIterator<Item = &'t TrafficMatch>) -> Self {
         let sets: Vec<Self> = traffic.into_iter().map(|one| Self::of(*one)).collect();
         Self::union_of(&sets)
+    }
+
+    /// What these words mean over a family: `icmp`, all of it or its echo requests, is ICMPv6's over IPv6 (RFC 4443), where
+    /// no ICMP is sent.
+    pub fn over(&self, family: Family) -> Self {
+        let mut set = self.clone();
+        if family == Family::V4 {
+            return set;
+        }
+        let said = |wanted: IcmpMatch| {
+            let wanted = messages(wanted);
+            self.icmp.intersection(&wanted) == wanted
+        };
+        let echo = |code| IcmpMatch { icmp_type: Some(icmp::ECHO_REQUEST), code };
+        let echo_v6 = |code| IcmpMatch { icmp_type: Some(icmp::V6_ECHO_REQUEST), code };
+        let of_ipv6 = match () {
+            () if said(IcmpMatch::default()) => messages(IcmpMatch::default()),
+            () if said(echo(None)) => messages(echo_v6(None)),
+            () if said(echo(Some(0))) => messages(echo_v6(Some(0))),
+            () => return set,
+        };
+        set.icmpv6 = set.icmpv6.union(&of_ipv6);
+        set.icmp = Intervals::default();
+        set
     }
 
     /// A single packet.
@@ -321,6 +347,23 @@ mod tests {
 
     fn tcp(from: u16, to: u16) -> TrafficSet {
         TrafficSet::of(TrafficMatch::Tcp(PortRange { from, to }))
+    }
+
+    #[test]
+    fn an_echo_request_is_one_of_icmpv6_over_ipv6() {
+        let over = |traffic: TrafficMatch| {
+            let set = TrafficSet::of(traffic);
+            assert_eq!(set.over(Family::V4), set);
+            set.over(Family::V6).to_string()
+        };
+        let icmp = |icmp_type, code| TrafficMatch::Icmp(IcmpMatch { icmp_type, code });
+        assert_eq!(over(icmp(None, None)), "icmpv6");
+        assert_eq!(over(icmp(Some(8), None)), "icmpv6/128");
+        assert_eq!(over(icmp(Some(8), Some(0))), "icmpv6/echo");
+        assert_eq!(over(icmp(Some(13), None)), "icmp/13", "nothing of ICMPv6 is it");
+        assert_eq!(over(TrafficMatch::Tcp(PortRange::one(22))), "tcp/22");
+        let rest = TrafficSet::all().difference(&TrafficSet::of(icmp(None, None)));
+        assert_eq!(TrafficSet::all().over(Family::V6), rest);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub fn routes(
     for sender in from {
         for receiver in to.iter().filter(|receiver| is_pair(sender, receiver)) {
             let between = prover.between(sender, receiver)?;
+            let wanted = &wanted.over(receiver.family());
             let answered = between.both.intersection(wanted);
             let lost = between
                 .request

@@ -237,6 +237,29 @@ fn what_ipv6_exposes_breaks_a_claim_and_what_is_promised_need_not_hold_over_it()
 }
 
 #[test]
+fn echo_requests_of_a_claim_are_those_of_the_family_that_is_asked() {
+    let text = include_str!("../../lab/tests/terraform/ipv6.plan.json").to_owned();
+    let mut model = lab::terraform::read(lab::aws::DumpFile { name: "plan.json".to_owned(), text }, model::Timestamp(0)).unwrap().model;
+    let echo = TrafficMatch::Icmpv6(IcmpMatch { icmp_type: Some(128), code: None });
+    for rule in model.security_groups.values_mut().flat_map(|group| &mut group.ingress).filter(|rule| rule.peer == Peer::Ipv6("::/0".parse().unwrap())) {
+        rule.traffic = echo;
+    }
+    let broken = |sentence: &str| {
+        let fabric = Fabric::compile(&model);
+        let reach = Reach::of(&fabric, Options::default()).unwrap();
+        let claims = [lab::sentence::parse_claim(sentence).unwrap().0];
+        let prover = Prover::new(&model, &fabric, &reach, Options::default(), &claims);
+        let proof = prover.prove(&claims[0]);
+        assert!(proof.undecided.is_none(), "{sentence}");
+        proof.broken.len()
+    };
+    assert_eq!(broken("2001:db8::/32 -> web icmp/echo: allowed"), 0);
+    assert_eq!(broken("internet -> web icmp/echo: blocked"), 1);
+    assert_eq!(broken("internet -> web icmp: blocked"), 1);
+    assert_eq!(broken("internet -> web icmp/13: blocked"), 0);
+}
+
+#[test]
 fn a_difference_over_ipv6_is_one_of_ipv6_places() {
     let text = include_str!("../../lab/tests/terraform/ipv6.plan.json").to_owned();
     let before = lab::terraform::read(lab::aws::DumpFile { name: "plan.json".to_owned(), text }, model::Timestamp(0)).unwrap().model;

@@ -103,3 +103,28 @@ fn what_is_wrong_is_named_with_file_and_field() {
     assert_eq!(up.status.code(), Some(2));
     assert!(text(&up.stderr).contains("is a folder, not a lab file") && text(&up.stderr).contains("hint: of AWS's output a lab file is made: vpclab import aws"));
 }
+
+/// What `terraform show -json` wrote of the shop's plan.
+const PLAN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../lab/tests/terraform/shop.plan.json");
+
+#[test]
+fn a_plan_of_terraform_becomes_a_lab_file_that_is_legal() {
+    let up = vpclab(&["plan", "-f", PLAN]);
+    assert_eq!(up.status.code(), Some(2));
+    let wanted = format!("hint: a lab file is made of it: vpclab import terraform {PLAN} -w shop.yaml\n");
+    assert!(text(&up.stderr).ends_with(&wanted), "{}", text(&up.stderr));
+    let file = folder("planned").join("shop.yaml");
+    let path = file.to_string_lossy();
+    let done = vpclab(&["import", "terraform", PLAN, "-w", &path]);
+    assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
+    let legal = vpclab(&["validate", &path]);
+    assert_eq!((text(&legal.stdout).as_str(), legal.status.code()), ("shop is legal\n", Some(0)), "{}", text(&legal.stderr));
+    // Both say the same of a packet.
+    let verdict = |file: &str, port: &str| vpclab(&["check", "-f", file, "--engine", "proof", "internet", "web-1", port]).status.code();
+    for (port, code) in [("tcp/443", 0), ("tcp/80", 1)] {
+        assert_eq!((verdict(PLAN, port), verdict(&path, port)), (Some(code), Some(code)), "{port}");
+    }
+    let none = vpclab(&["import", "terraform", "nowhere.json"]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(text(&none.stderr).contains("nowhere.json"), "{}", text(&none.stderr));
+}

@@ -299,6 +299,24 @@ fn the_same_question_over_ipv6_is_another() {
     let done = vpclab(&["-f", IPV6, "-6", "internet", "old", "tcp/443"], None);
     assert_eq!(done.status.code(), Some(2));
     assert!(text(&done.stderr).contains("old has no IPv6 address"), "{}", text(&done.stderr));
+    let said = |arguments: &[&str]| {
+        let done = vpclab(&[&["-f", IPV6], arguments].concat(), None);
+        (done.status.code(), text(&done.stdout) + &text(&done.stderr))
+    };
+    for (arguments, code, part) in [
+        (&["2001:db8::1", "web", "icmp"][..], 1, "web icmpv6/echo"),
+        (&["-6", "internet", "web", "icmp/13"], 2, "icmp/13/0 is a message of IPv4"),
+        (&["internet", "web", "icmpv6/echo"], 2, "icmpv6/echo is sent over IPv6 alone"),
+        (&["[2001:db8::1]", "web", "tcp/443"], 0, "2001:db8::1 -> web"),
+        (&["2001:db8::zz", "web", "tcp/443"], 2, "`2001:db8::zz` is no IPv6 address"),
+        (&["127.0.0.1", "web", "tcp/443"], 2, "127.0.0.1 is no host's address"),
+        (&["fe80::1", "web", "tcp/443"], 2, "fe80::1 is no host's address"),
+        // Of several those that have an address of IPv6 are asked.
+        (&["-6", "internet", "sg:web", "tcp/443"], 1, "worker"),
+    ] {
+        let (found, text) = said(arguments);
+        assert!(found == Some(code) && text.contains(part), "{arguments:?}: {found:?} {text}");
+    }
     let done = why("shop", &["-6", "internet", "web-1", "tcp/443"]);
     assert_eq!(done.status.code(), Some(2));
     assert!(text(&done.stderr).contains("nobody in this cloud has an IPv6 address"), "{}", text(&done.stderr));

@@ -16,7 +16,9 @@ pub fn parse_selector(text: &str) -> Result<Selector, SentenceError> {
             .label("missing")
             .hint("an instance, an outside place, `internet`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`, `tag:KEY=VALUE` or an address"));
     }
-    if let Ok(address) = text.parse::<IpAddr>() {
+    // As in a URL (RFC 3986).
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).filter(|text| text.contains(':'));
+    if let Ok(address) = bare.unwrap_or(text).parse::<IpAddr>() {
         return Ok(Selector::Address(address));
     }
     if let Ok(block) = text.parse::<IpNet>() {
@@ -26,6 +28,10 @@ pub fn parse_selector(text: &str) -> Result<Selector, SentenceError> {
                 .label("not the start of the block")
                 .hint(format!("write `{}`", block.trunc()))),
         };
+    }
+    let is_of_ipv6 = |c: char| c.is_ascii_hexdigit() || ":./[]".contains(c);
+    if bare.is_some() || text.contains("::") || text.matches(':').count() > 1 && text.chars().all(is_of_ipv6) {
+        return Err(wrong(format!("`{text}` is no IPv6 address")).hint("such as 2001:db8::1, or 2001:db8::/32"));
     }
     match text.split_once(':') {
         Some(("tag", pair)) => match pair.split_once('=') {

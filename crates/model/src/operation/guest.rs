@@ -47,7 +47,7 @@ pub fn set_outside_host(model: &mut Model, name: &str, host: OutsideHost) -> Res
     let mut own: BTreeMap<IpAddr, &str> =
         others.flat_map(|(other, host)| host.addresses.iter().map(move |a| (*a, other.as_str()))).collect();
     for address in &host.addresses {
-        if !is_unicast(address) {
+        if !OutsideHost::may_have(*address) {
             return Err(invalid(format!("{address} is no host's address (outside place `{name}`)")));
         }
         if let Some(other) = own.insert(*address, name) {
@@ -87,16 +87,6 @@ pub fn check_name(name: &str) -> Result<(), ApiError> {
         true => Ok(()),
         false => Err(invalid(format!("`{name}` is not a name"))
             .with_hint("up to 63 letters, digits, `-`, `_` and `.`, and not an address")),
-    }
-}
-
-fn is_unicast(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let special = v4.is_loopback() || v4.is_multicast() || v4.is_link_local() || v4.octets()[0] == 0;
-            !special && v4.octets()[0] < 240
-        }
-        IpAddr::V6(v6) => !(v6.is_loopback() || v6.is_multicast() || v6.is_unspecified() || v6.is_unicast_link_local()),
     }
 }
 

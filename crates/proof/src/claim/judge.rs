@@ -13,14 +13,15 @@ use model::{Claim, PortRange, TrafficMatch};
 use super::node::{Node, Stop};
 use super::{Breach, Broken, Party, Prover, Undecided};
 use crate::atom::Atom;
-use crate::reach::{Between, traffic};
+use crate::reach::{self, Between};
 use crate::traffic::TrafficSet;
 
 /// A claim, its names resolved.
 pub(super) struct Judge<'p, 'a> {
     prover: &'p Prover<'a>,
     claim: &'p Claim,
-    traffic: TrafficSet,
+    /// What the claim names, over IPv4 and over IPv6.
+    traffic: [TrafficSet; 2],
     stop: Option<Stop>,
     nodes: Vec<(String, Node)>,
 }
@@ -33,6 +34,7 @@ impl<'p, 'a> Judge<'p, 'a> {
             Expected::NoPublicAddress => Some(Stop::NoPublicAddress),
             _ => None,
         };
+        let traffic = TrafficSet::of_any(&claim.traffic.0);
         let mut nodes = Vec::new();
         for waypoint in claim.through.iter().chain(&claim.via) {
             nodes.push((waypoint.to_string(), Node::of(prover, waypoint)?));
@@ -40,10 +42,15 @@ impl<'p, 'a> Judge<'p, 'a> {
         Ok(Self {
             prover,
             claim,
-            traffic: TrafficSet::of_any(&claim.traffic.0),
+            traffic: [Family::V4, Family::V6].map(|family| traffic.over(family)),
             stop,
             nodes,
         })
+    }
+
+    fn traffic(&self, family: Family) -> &TrafficSet {
+        let [v4, v6] = &self.traffic;
+        if family == Family::V4 { v4 } else { v6 }
     }
 
     /// A pair that the claim names.
@@ -55,7 +62,7 @@ impl<'p, 'a> Judge<'p, 'a> {
                 self.claim.expected,
                 Expected::NoPublicAddress | Expected::Blocked(None)
             );
-            let broken = (!holds).then(|| (self.traffic.clone(), Breach::Result));
+            let broken = (!holds).then(|| (self.traffic(to.family()).clone(), Breach::Result));
             return Ok(broken.and_then(|(bad, breach)| self.broken(from, to, None, bad, breach)));
         };
         let between = prover.between(from, to)?;
@@ -84,18 +91,19 @@ impl<'p, 'a> Judge<'p, 'a> {
         address: IpAddr,
         between: &Between,
     ) -> Result<(TrafficSet, Breach), EngineError> {
-        let lost = self.traffic.difference(&between.both);
-        let exposed = self.traffic.intersection(&between.request);
+        let traffic = self.traffic(to.family());
+        let lost = traffic.difference(&between.both);
+        let exposed = traffic.intersection(&between.request);
         let answered = || self.prover.answers(to);
         Ok(match &self.claim.expected {
             Expected::Allowed => (lost, Breach::Result),
             Expected::Open => {
-                let silent = self.traffic.difference(&answered());
+                let silent = traffic.difference(&answered());
                 (lost.union(&silent), Breach::Result)
             }
             Expected::Refused => {
                 let unrefused = self.unrefused(from, address)?;
-                let open = self.traffic.intersection(&answered());
+                let open = traffic.intersection(&answered());
                 (lost.union(&open).union(&unrefused), Breach::Result)
             }
             _ if !exposed.is_empty() => (exposed, Breach::Exposed),
@@ -125,7 +133,8 @@ impl<'p, 'a> Judge<'p, 'a> {
         let (model, fabric) = (self.prover.model, &self.prover.fabric);
         let mut is_ready = false;
         for atom in self.prover.atoms.iter() {
-            let part = atom.traffic.intersection(&self.traffic).intersection(&udp);
+            let named = self.traffic(Family::of(address));
+            let part = atom.traffic.intersection(named).intersection(&udp);
             let Some(packet) = part.lowest() else {
                 continue;
             };
@@ -138,7 +147,7 @@ impl<'p, 'a> Judge<'p, 'a> {
             for port in self.prover.atoms.reply_ports() {
                 let probe = PacketProbe {
                     listener: ListenerState::Closed,
-                    ..PacketProbe::new(from.who.clone(), address, traffic(packet, *port))
+                    ..PacketProbe::new(from.who.clone(), address, reach::traffic(packet, *port))
                 };
                 let answer = walker.probe(&Probe::Packet(probe).into())?;
                 if !matches!(answer.outcome, Outcome::Refused { .. }) {
@@ -152,7 +161,7 @@ impl<'p, 'a> Judge<'p, 'a> {
     /// A pair that must not get through because the claim is about others.
     pub fn other(&self, from: &Party, to: &Party) -> Result<Option<Broken>, EngineError> {
         let exposed = self.prover.between(from, to)?.request;
-        let exposed = exposed.intersection(&self.traffic);
+        let exposed = exposed.intersection(self.traffic(to.family()));
         let (bad, breach) = match self.claim.sources {
             Sources::NothingElse if !exposed.is_empty() => {
                 let stated = self.prover.stated_between(from, to);
@@ -175,7 +184,7 @@ impl<'p, 'a> Judge<'p, 'a> {
     ) -> Result<TrafficSet, EngineError> {
         let mut all = TrafficSet::empty();
         for atom in self.prover.atoms.of_family(family) {
-            let part = atom.traffic.intersection(&self.traffic);
+            let part = atom.traffic.intersection(self.traffic(family));
             if !part.is_empty() && holds(atom)? {
                 all = all.union(&part);
             }

@@ -269,7 +269,7 @@ impl<'a> Prover<'a> {
             .stated()
             .iter()
             .filter(|s| s.sources.contains(&from.who) && s.destinations.contains(&to.who));
-        of_pair.fold(TrafficSet::empty(), |all, s| all.union(&s.traffic))
+        of_pair.fold(TrafficSet::empty(), |all, s| all.union(&s.traffic.over(to.family())))
     }
 
     /// What a packet finds, and the way it takes; of all ports that a client may send from, at the worst.

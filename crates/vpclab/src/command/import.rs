@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use lab::aws::NoteKind;
 use serde_json::json;
 
-use super::source::{dump, dump_name};
+use super::source::{dump, dump_name, plan};
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
@@ -16,6 +16,8 @@ use crate::output::{Format, Output};
 pub enum ImportCommand {
     /// Of a folder of `aws ec2 describe-…` output: one JSON file a call, or one a call in a folder for each region
     Aws(AwsArgs),
+    /// Of what `terraform show -json` wrote, of a plan or of a state
+    Terraform(TerraformArgs),
 }
 
 /// `import aws`.
@@ -24,6 +26,23 @@ pub struct AwsArgs {
     /// Folder; may hold several accounts and regions, as in accounts/ID/REGION/*.json
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+    #[command(flatten)]
+    pub made: MadeArgs,
+}
+
+/// `import terraform`.
+#[derive(Debug, Args)]
+pub struct TerraformArgs {
+    /// Such as plan.json of: terraform plan -out plan; terraform show -json plan > plan.json
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub made: MadeArgs,
+}
+
+/// What becomes of the lab file that is made.
+#[derive(Debug, Args)]
+pub struct MadeArgs {
     /// Where to write the lab file; `-` is standard output
     #[arg(long, short = 'w', default_value = "-", value_name = "FILE")]
     pub write: PathBuf,
@@ -38,14 +57,24 @@ pub struct AwsArgs {
 /// Reads, writes the lab file, and lists on stderr what is not in it.
 pub fn run(command: &ImportCommand, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json])?;
-    let ImportCommand::Aws(arguments) = command;
-    if !arguments.folder.is_dir() {
-        let failure = Failure::usage(format!("{} is no folder", arguments.folder.display()));
-        return Err(failure.hint("such as: mkdir dump; aws ec2 describe-vpcs > dump/vpcs.json; vpclab import aws dump"));
-    }
-    let import = dump(&arguments.folder, output)?;
+    let (import, name, arguments) = match command {
+        ImportCommand::Aws(AwsArgs { folder, made }) => {
+            if !folder.is_dir() {
+                let failure = Failure::usage(format!("{} is no folder", folder.display()));
+                return Err(failure.hint("such as: mkdir dump; aws ec2 describe-vpcs > dump/vpcs.json; vpclab import aws dump"));
+            }
+            (dump(folder, output)?, dump_name(folder), made)
+        }
+        ImportCommand::Terraform(TerraformArgs { file, made }) => {
+            if file.is_dir() {
+                let failure = Failure::usage(format!("{} is a folder: Terraform's own JSON of a plan or state is read", file.display()));
+                return Err(failure.hint("terraform plan -out plan; terraform show -json plan > plan.json; vpclab import terraform plan.json"));
+            }
+            (plan(file, output)?, lab::load::stem(&file.to_string_lossy()), made)
+        }
+    };
     let to_stdout = arguments.write == Path::new("-");
-    let name = if to_stdout { dump_name(&arguments.folder) } else { lab::load::stem(&arguments.write.to_string_lossy()) };
+    let name = if to_stdout { name } else { lab::load::stem(&arguments.write.to_string_lossy()) };
     let exported = lab::export(&import.model, &name);
     if !to_stdout {
         if arguments.write.exists() && !arguments.force {

@@ -32,7 +32,7 @@ pub struct MatrixArgs {
     /// What is sent, such as tcp/22,80 icmp/echo; default: every port that a rule of the lab names, and icmp/echo
     #[arg(value_name = "PROTO/PORTS")]
     pub traffic: Vec<String>,
-    /// Which engine answers: linux (real packets), proof (the stages asked one by one), or both, to see where they differ
+    /// Which engine answers: linux (real packets), proof (the stages asked one by one), or two, such as proof,linux, to see where they differ
     #[arg(long, value_delimiter = ',', num_args = 1, default_value = "linux", value_parser = engine())]
     pub engine: Vec<EngineName>,
     /// A row for every place, also for those that nobody can tell apart
@@ -69,6 +69,9 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     }
     if others.len() == 1 && output.format == Format::Html {
         return Err(Failure::usage("two engines are compared as a table").hint("-o table, csv or json; or name one engine"));
+    }
+    if prober.fabric().ipv6_representative().is_some() {
+        output.note("IPv4 alone: no packets are sent over IPv6. --engine proof asks both");
     }
     let asked = ask(&places, &packets, &prober)?;
     let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();

@@ -91,7 +91,7 @@ impl Sheet {
                 let between = prover.between(senders[0], other).map_err(failed)?;
                 let answers = prover.answers(other);
                 for (title, (_, traffic)) in asked.iter().enumerate() {
-                    cells.push((from, to, title, proved_cell(traffic, &between, &answers)));
+                    cells.push((from, to, title, proved_cell(&traffic.over(other.family()), &between, &answers)));
                 }
             }
         }

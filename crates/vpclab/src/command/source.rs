@@ -149,7 +149,7 @@ fn is_lab_in_json(path: &Path) -> bool {
 const LAB_KEYS: [&str; 5] = ["vpcs", "instances", "security_groups", "include", "expect"];
 
 /// Reads what `terraform show -json` wrote.
-fn plan(path: &Path, output: &Output) -> Result<Import> {
+pub fn plan(path: &Path, output: &Output) -> Result<Import> {
     use std::io::Read;
     // The model lives as long as the process, which answers and ends.
     let _kept = heap::keep();
@@ -222,6 +222,11 @@ pub fn load(path: &Path, output: &Output) -> Result<Lab> {
     if is_snapshot(path) {
         let failure = Failure::usage(format!("{} is a snapshot, not a lab file", path.display()));
         return Err(failure.hint("why, matrix, who, what, test, lint, diff and graph read it with -f"));
+    }
+    if is_plan(path) {
+        let failure = Failure::usage(format!("{} is what terraform show -json writes, not a lab file", path.display()));
+        let file = path.display();
+        return Err(failure.hint(format!("a lab file is made of it: vpclab import terraform {file} -w {}.yaml", lab::load::stem(&path.to_string_lossy()))));
     }
     if path.is_dir() {
         let failure = Failure::usage(format!("{} is a folder, not a lab file", path.display()));

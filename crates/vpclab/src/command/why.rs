@@ -14,8 +14,9 @@ use fabric::engine::{EngineError, Sender};
 use fabric::walker::Verdict;
 use fabric::{EndError, Fabric, Family};
 use ipnet::IpNet;
+use model::guest::OutsideHost;
 use model::selector::End;
-use model::{PortRange, Probe, Selector};
+use model::{PortRange, Probe, ProbePacket, Selector};
 use proof::Options;
 use proof::who::natural;
 use proof::why::text::{Style, headline, render, word};
@@ -185,7 +186,8 @@ fn people(told: &[Told], arguments: &WhyArgs, output: &Output) {
         match &one.verified {
             Some(verified) => verify::print(verified, output),
             None if arguments.brief => {}
-            None => output.line("  agreed by     analyzer (--verify sends the packet too)"),
+            None if !one.why.request.sent.destination.contains(':') => output.line("  agreed by     analyzer (--verify sends the packet too)"),
+            None => output.line("  agreed by     analyzer (no packets are sent over IPv6)"),
         }
     }
 }
@@ -269,6 +271,11 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
     let mut questions: Vec<Question> = Vec::new();
     let mut outside = false;
     for source in sources {
+        if let End::Address(address) = source
+            && !OutsideHost::may_have(*address)
+        {
+            return Err(Failure::usage(format!("{address} is no host's address: nobody sends from there")));
+        }
         let family = if is_ipv6(source) { Family::V6 } else { family };
         let mut senders = match (family, source) {
             (Family::V6, End::Internet) => ipv6_hosts(fabric)?.into_iter().map(Sender::Outside).collect(),
@@ -280,6 +287,10 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
         }
         for from in senders {
             for destination in destinations {
+                let lacks_ipv6 = family == Family::V6 && destinations.len() > 1 && no_ipv6(fabric, destination).is_some();
+                if lacks_ipv6 {
+                    continue;
+                }
                 for to in receivers(fabric, &from, destination, family)? {
                     if is_same(fabric, &from, &to) {
                         continue;
@@ -291,7 +302,8 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
                     if is_ipv4(source) && is_ipv6(&to) {
                         return Err(Failure::usage(format!("{source} and {to} are of two families", source = shown(source), to = shown(&to))));
                     }
-                    questions.push(Question { from: from.clone(), to, packet: probe.packet });
+                    let packet = packet(probe.packet, is_ipv6(&to))?;
+                    questions.push(Question { from: from.clone(), to, packet });
                     if questions.len() > MOST_PAIRS {
                         let message = format!("the two ends mean more than {MOST_PAIRS} pairs");
                         return Err(Failure::usage(message).hint("name fewer; `matrix` asks all pairs at once"));
@@ -302,9 +314,36 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
     }
     questions.sort_by_cached_key(|question| order(fabric, question));
     match questions.is_empty() {
+        true if family == Family::V6 && destinations.iter().all(|end| no_ipv6(fabric, end).is_some()) => {
+            Err(without_ipv6(&format!("nobody of `{}`", probe.destination)).hint("without --ipv6 they are asked at their IPv4 addresses"))
+        }
         true if outside => Err(Failure::usage("both ends are outside: how they reach each other is not the lab's affair").hint("name an instance")),
         true => Err(Failure::usage("the two ends are one and the same")),
         false => Ok(questions),
+    }
+}
+
+/// The name of an interface that has no IPv6 address.
+fn no_ipv6(fabric: &Fabric, end: &End) -> Option<String> {
+    let End::Interface { interface, .. } = end else { return None };
+    match fabric.interface_by_id(interface) {
+        Some(index) => fabric.interfaces[index].ipv6.is_empty().then(|| fabric.interfaces[index].name.clone()),
+        None => Some(interface.to_string()),
+    }
+}
+
+fn without_ipv6(name: &str) -> Failure {
+    Failure::usage(format!("{name} has no IPv6 address")).hint("without --ipv6 it is asked at its IPv4 address")
+}
+
+/// What is sent over a family. Errors: it has no such message.
+fn packet(said: ProbePacket, is_ipv6: bool) -> Result<ProbePacket> {
+    match (said, is_ipv6) {
+        (ProbePacket::Icmpv6 { .. }, false) => Err(Failure::usage(format!("{said} is sent over IPv6 alone")).hint("add -6, or ask for icmp/echo")),
+        (_, false) => Ok(said),
+        (_, true) => said
+            .over_ipv6()
+            .ok_or_else(|| Failure::usage(format!("{said} is a message of IPv4")).hint("over IPv6 ask for icmpv6/TYPE, such as icmpv6/echo")),
     }
 }
 
@@ -345,12 +384,12 @@ fn receivers(fabric: &Fabric, from: &Sender, end: &End, family: Family) -> Resul
     match end {
         End::Internet if family == Family::V6 => Ok(ipv6_hosts(fabric)?.into_iter().map(End::Address).collect()),
         End::Interface { interface, .. } if family == Family::V6 => {
+            if let Some(name) = no_ipv6(fabric, end) {
+                return Err(without_ipv6(&name));
+            }
             let index = fabric.interface_by_id(interface);
-            let own = index.map(|index| &fabric.interfaces[index]);
-            let first = own.and_then(|own| own.ipv6.first().copied());
-            let name = own.map_or_else(|| interface.to_string(), |own| own.name.clone());
-            let first = first.ok_or_else(|| Failure::usage(format!("{name} has no IPv6 address")).hint("without --ipv6 it is asked at its IPv4 address"))?;
-            Ok(vec![End::Address(IpAddr::V6(first))])
+            let own = index.and_then(|index| fabric.interfaces[index].ipv6.first());
+            Ok(own.map(|own| End::Address(IpAddr::V6(*own))).into_iter().collect())
         }
         End::Interface { .. } | End::Address(_) => Ok(vec![end.clone()]),
         End::Internet => {
