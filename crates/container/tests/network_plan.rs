@@ -56,6 +56,8 @@ fn every_form_of_publishing_is_read() {
         ("80->80", "0.0.0.0 80 80/tcp"),
         ("8080 -> 80/udp", "0.0.0.0 8080 80/udp"),
         ("10.0.0.5:8080->80", "10.0.0.5 8080 80/tcp"),
+        ("[::1]:8080:80", "::1 8080 80/tcp"),
+        ("[::]::80/udp", ":: random 80/udp"),
         (
             "8000-8001:90-91",
             "0.0.0.0 8000 90/tcp, 0.0.0.0 8001 91/tcp",
@@ -81,11 +83,11 @@ fn what_publishes_nothing_says_why() {
         ("80/sctp", "SCTP is not published: write tcp or udp"),
         (
             "300.0.0.1:80:80",
-            "`300.0.0.1` is not an IPv4 address of the instance",
+            "`300.0.0.1` is no address of the instance: write 127.0.0.1 or [::1]",
         ),
         (
-            "[::1]:80:80",
-            "IPv6 addresses are not published: leave the address out, or write an IPv4 address",
+            "[127.0.0.1]:80:80",
+            "`[127.0.0.1]` is no address of the instance: write 127.0.0.1 or [::1]",
         ),
         ("90-80:1", "range 90-80 runs backwards"),
         (

@@ -76,6 +76,9 @@ impl From<Error> for Failure {
                 ));
             }
             Error::NoContainer(name) => return Failure::not_found(format!("No such container: {name}")),
+            Error::NoNetwork(_) | Error::NoDriver(_) => StatusCode::NOT_FOUND,
+            Error::NetworkExists(_) => StatusCode::CONFLICT,
+            Error::Forbidden(_) => StatusCode::FORBIDDEN,
             Error::NoVolume(name) => return Failure::not_found(format!("get {name}: no such volume")),
             Error::VolumeInUse { name, by } => {
                 return Failure::conflict(format!("remove {name}: volume is in use - [{}]", by.join(", ")));

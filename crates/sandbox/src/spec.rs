@@ -69,6 +69,9 @@ pub struct SocketSpec {
     pub freebind: bool,
     /// Sets `IP_TRANSPARENT`/`IPV6_TRANSPARENT`: accept and send as addresses of others.
     pub transparent: bool,
+    /// Sets `IPV6_V6ONLY`: an IPv6 socket that leaves IPv4's ports alone. Nothing for IPv4.
+    #[serde(default)]
+    pub only_v6: bool,
     /// Sets `SO_BINDTODEVICE`.
     pub device: Option<String>,
     /// Address to bind to.
@@ -107,6 +110,7 @@ impl SocketSpec {
             reuse_address: false,
             freebind: false,
             transparent: false,
+            only_v6: false,
             device: None,
             bind: None,
             listen: None,

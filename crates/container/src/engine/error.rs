@@ -57,6 +57,18 @@ pub enum Error {
         /// What cannot be done.
         why: String,
     },
+    /// No network is called so.
+    #[error("network {0} not found")]
+    NoNetwork(String),
+    /// Nothing makes such networks.
+    #[error("could not find plugin {0} in v1 plugin registry: plugin \"{0}\" not found: networks are made by driver bridge")]
+    NoDriver(String),
+    /// There is a network of that name.
+    #[error("network with name {0} already exists")]
+    NetworkExists(String),
+    /// A network is not changed so: it is always there, somebody is in it, or nobody can be.
+    #[error("{0}")]
+    Forbidden(String),
     /// No volume is called so.
     #[error("no volume `{0}`")]
     NoVolume(String),

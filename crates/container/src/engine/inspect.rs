@@ -6,7 +6,7 @@ use super::lab::Engine;
 use super::options::RestartPolicy;
 use super::record::{MountKind, Record};
 use super::time::Moment;
-use crate::network::{Endpoint, HostPort, Network, NetworkMode};
+use crate::network::{HostPort, Network, NetworkMode};
 
 /// What Docker says for "never".
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -60,7 +60,7 @@ impl Engine {
             }},
             "NetworkSettings": {
                 "Ports": ports(record),
-                "Networks": record.endpoints.iter().map(|endpoint| place(endpoint, &networks)).collect::<Map<_, _>>(),
+                "Networks": super::network_view::places(record, &networks),
             },
         })
     }
@@ -204,21 +204,4 @@ fn ports(record: &Record) -> Map<String, Value> {
         }
     }
     all
-}
-
-fn place(endpoint: &Endpoint, networks: &[Network]) -> (String, Value) {
-    let network = networks
-        .iter()
-        .find(|network| network.id == endpoint.network);
-    let name = network.map_or_else(|| endpoint.network.clone(), |network| network.name.clone());
-    let mac = endpoint.mac.map(|byte| format!("{byte:02x}")).join(":");
-    let value = json!({
-        "NetworkID": endpoint.network,
-        "Gateway": network.map(|network| network.gateway),
-        "IPAddress": endpoint.address,
-        "IPPrefixLen": network.map(|network| network.subnet.prefix_len()),
-        "MacAddress": mac,
-        "Aliases": endpoint.aliases,
-    });
-    (name, value)
 }

@@ -152,7 +152,7 @@ impl Engine {
         for host in &options.extra_hosts {
             network::names::ExtraHost::parse(host, std::net::Ipv4Addr::UNSPECIFIED)?;
         }
-        Ok(())
+        super::links::check(options)
     }
 
     /// Finds or makes what is to be mounted.

@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod commit;
+pub mod endpoints;
 pub mod error;
 pub mod exec;
 pub mod files;
@@ -13,7 +14,9 @@ pub mod inspect;
 pub mod keeper;
 pub mod lab;
 pub mod life;
+mod links;
 pub mod logs;
+mod network_view;
 pub mod networks;
 pub mod options;
 pub mod owners;
@@ -35,7 +38,8 @@ pub use id::Id;
 pub use keeper::Keeper;
 pub use lab::Engine;
 pub use life::{Removal, Started};
-pub use options::{Options, RestartPolicy};
+pub use networks::{Driver, ShownNetwork};
+pub use options::{Attachment, Options, RestartPolicy};
 pub use record::{Record, Status};
 pub use settings::Settings;
 pub use time::Moment;

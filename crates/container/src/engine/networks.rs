@@ -1,22 +1,21 @@
 //! The networks of an instance: kept beside its containers, made so whenever one of them comes or goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::folder::{self, Held, Lock};
+use super::folder::{self, Lock};
 use super::id::{Chance, Id};
 use super::lab::Engine;
 use super::record::Record;
-use crate::network::names::{self, ExtraHost, ResolverOptions};
+use super::time::Moment;
 use crate::network::{
-    self, DEFAULT_NETWORK, Endpoint, Network, NetworkMode, NetworkOptions, Plan, Survey, Taken,
-    dns, hold, ipam, publish,
+    self, DEFAULT_MTU, DEFAULT_NETWORK, Endpoint, Network, NetworkMode, NetworkOptions, Plan,
+    Survey, predefined_id,
 };
 
 /// Networks of one instance.
@@ -26,11 +25,88 @@ pub struct Networks {
     pub networks: BTreeMap<String, Network>,
 }
 
-/// What a container's network says in its files.
+impl Networks {
+    /// All of them, by name.
+    pub(super) fn all(&self) -> Vec<Network> {
+        self.networks.values().cloned().collect()
+    }
+
+    /// The one of this name or id, or whose id alone begins so.
+    pub(super) fn find(&self, text: &str) -> Result<&Network> {
+        if let Some(network) = self.networks.get(text) {
+            return Ok(network);
+        }
+        let begins = |network: &&Network| !text.is_empty() && network.id.starts_with(text);
+        let found: Vec<&Network> = self.networks.values().filter(begins).collect();
+        match found[..] {
+            [] => Err(Error::NoNetwork(text.to_owned())),
+            [one] => Ok(one),
+            _ => Err(ambiguous(text, found.iter().map(|one| one.id.as_str()))),
+        }
+    }
+}
+
+fn ambiguous<'a>(text: &str, ids: impl Iterator<Item = &'a str>) -> Error {
+    let short = |id: &str| id.get(..12).unwrap_or(id).to_owned();
+    Error::Ambiguous {
+        text: text.to_owned(),
+        ids: ids.map(short).collect(),
+    }
+}
+
+/// What makes a network of an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Driver {
+    /// A bridge.
+    Bridge,
+    /// The instance's own namespace.
+    Host,
+    /// Nothing: a namespace with `lo` alone.
+    Null,
+}
+
+impl Driver {
+    /// As Docker writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Driver::Bridge => "bridge",
+            Driver::Host => "host",
+            Driver::Null => "null",
+        }
+    }
+}
+
+/// A network as it is shown: the bridges, and `host` and `none`, which are no more than a mode of containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Names {
-    pub hosts: String,
-    pub resolver: String,
+pub struct ShownNetwork {
+    /// Its name.
+    pub name: String,
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// What makes it.
+    pub driver: Driver,
+    /// Its definition, where it is a bridge.
+    pub network: Option<Network>,
+    /// Who is in it, by name: places of containers that run, and ids and names of those that have the mode.
+    pub members: Vec<Member>,
+}
+
+impl ShownNetwork {
+    /// Whether every instance has it, and nobody can remove it.
+    pub fn is_predefined(&self) -> bool {
+        self.driver != Driver::Bridge || self.name == DEFAULT_NETWORK
+    }
+}
+
+/// Who is in a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Id of the container.
+    pub container: String,
+    /// Its name.
+    pub name: String,
+    /// Its place, where the network is a bridge.
+    pub endpoint: Option<Endpoint>,
 }
 
 /// Key of a container's own network namespace.
@@ -43,7 +119,7 @@ fn document(instance: &str) -> String {
 }
 
 impl Engine {
-    /// The networks of an instance.
+    /// The bridges of an instance that are on record.
     pub fn networks(&self, instance: &str) -> Result<Networks> {
         let path: PathBuf = self.folder.root().join(document(instance));
         match fs::read(&path) {
@@ -56,11 +132,118 @@ impl Engine {
         }
     }
 
-    fn save_networks(&self, _lock: &Lock, instance: &str, networks: &Networks) -> Result<()> {
+    pub(super) fn save_networks(
+        &self,
+        _lock: &Lock,
+        instance: &str,
+        networks: &Networks,
+    ) -> Result<()> {
         folder::write(self.folder.root(), &document(instance), networks)
     }
 
-    /// Makes a user network in an instance. Errors: there is one of that name; its subnet is somebody's.
+    /// Puts `bridge` on record, where it is not.
+    pub(super) fn ensure_bridge(
+        &self,
+        lock: &Lock,
+        instance: &str,
+        networks: &mut Networks,
+        survey: &Survey,
+    ) -> Result<()> {
+        if networks.networks.contains_key(DEFAULT_NETWORK) {
+            return Ok(());
+        }
+        let id = predefined_id(instance, DEFAULT_NETWORK);
+        let bridge = Network {
+            created: Moment::now().to_string(),
+            ..Network::default_bridge(id, &survey.routes, survey.uplink_mtu)?
+        };
+        networks.networks.insert(bridge.name.clone(), bridge);
+        self.save_networks(lock, instance, networks)
+    }
+
+    /// Every network of an instance, by name: `bridge`, `host` and `none`, and those that somebody made.
+    pub fn list_networks(&self, instance: &str) -> Result<Vec<ShownNetwork>> {
+        let mut networks = self.networks(instance)?;
+        if !networks.networks.contains_key(DEFAULT_NETWORK) {
+            // It is made for the first container; until then this is what it will be.
+            let survey = Survey::of(&mut network::Lab::new(&self.client), instance);
+            let (routes, mtu) = survey.map_or((Vec::new(), DEFAULT_MTU), |survey| {
+                (survey.routes, survey.uplink_mtu)
+            });
+            let id = predefined_id(instance, DEFAULT_NETWORK);
+            if let Ok(bridge) = Network::default_bridge(id, &routes, mtu) {
+                networks.networks.insert(bridge.name.clone(), bridge);
+            }
+        }
+        let mut records = self.folder.list()?;
+        records.retain(|record| record.instance == instance);
+        let bridges = networks.networks.into_values().map(|network| {
+            let members = records
+                .iter()
+                .flat_map(|record| &record.endpoints)
+                .filter(|endpoint| endpoint.network == network.id)
+                .map(|endpoint| Member {
+                    container: endpoint.container.clone(),
+                    name: endpoint.name.clone(),
+                    endpoint: Some(endpoint.clone()),
+                })
+                .collect();
+            ShownNetwork {
+                name: network.name.clone(),
+                id: network.id.clone(),
+                driver: Driver::Bridge,
+                network: Some(network),
+                members,
+            }
+        });
+        let modes = [
+            ("host", Driver::Host, NetworkMode::Host),
+            ("none", Driver::Null, NetworkMode::None),
+        ];
+        let modes = modes.into_iter().map(|(name, driver, mode)| {
+            let has_mode = |record: &&Record| {
+                record.options.network == mode && record.state.status.is_alive()
+            };
+            let members = records.iter().filter(has_mode).map(|record| Member {
+                container: record.id.as_str().to_owned(),
+                name: record.name.clone(),
+                endpoint: None,
+            });
+            ShownNetwork {
+                name: name.to_owned(),
+                id: predefined_id(instance, name),
+                driver,
+                network: None,
+                members: members.collect(),
+            }
+        });
+        let mut all: Vec<ShownNetwork> = bridges.chain(modes).collect();
+        for network in &mut all {
+            network.members.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    /// The network of this name or id, or whose id alone begins so.
+    pub fn find_network(&self, instance: &str, text: &str) -> Result<ShownNetwork> {
+        let mut all = self.list_networks(instance)?;
+        if let Some(at) = all
+            .iter()
+            .position(|one| one.name == text || one.id == text)
+        {
+            return Ok(all.swap_remove(at));
+        }
+        all.retain(|one| !text.is_empty() && one.id.starts_with(text));
+        match all.len() {
+            0 => Err(Error::NoNetwork(text.to_owned())),
+            1 => Ok(all.swap_remove(0)),
+            _ => Err(ambiguous(text, all.iter().map(|one| one.id.as_str()))),
+        }
+    }
+
+    /// Makes a user network in an instance that runs: its bridge is there at once. Errors: there is one of that name; its
+    /// subnet is somebody's.
     pub fn create_network(
         &self,
         instance: &str,
@@ -69,310 +252,111 @@ impl Engine {
         let lock = self.folder.lock_network(instance)?;
         let mut networks = self.networks(instance)?;
         let id = Id::random(&mut Chance::System)?;
+        let mut options = options(id.as_str().to_owned());
+        if network::is_reserved(&options.name) {
+            return Err(Error::Forbidden(format!(
+                "operation is not permitted on predefined {} network",
+                options.name
+            )));
+        }
+        if networks.networks.contains_key(&options.name) {
+            return Err(Error::NetworkExists(options.name));
+        }
+        options.created = Moment::now().to_string();
         let mut lab = network::Lab::new(&self.client);
         let survey = Survey::of(&mut lab, instance)?;
-        let existing: Vec<Network> = networks.networks.values().cloned().collect();
         let made = Network::create(
-            options(id.as_str().to_owned()),
-            &existing,
+            options,
+            &networks.all(),
             &survey.routes,
             survey.uplink_mtu,
         )?;
         networks.networks.insert(made.name.clone(), made.clone());
+        // Its bridge first: what cannot be made is not on record.
+        self.apply_networks(instance, &networks, &self.endpoints(instance, None)?)?;
         self.save_networks(&lock, instance, &networks)?;
         Ok(made)
     }
 
-    /// Removes a user network that no container is in.
-    pub fn remove_network(&self, instance: &str, name: &str) -> Result<()> {
-        let lock = self.folder.lock_network(instance)?;
-        let mut networks = self.networks(instance)?;
-        let Some(network) = networks.networks.get(name).cloned() else {
-            return Err(Error::Conflict(format!("network {name} not found")));
-        };
-        if network.is_default() {
-            return Err(Error::Conflict(format!(
-                "{name} is a pre-defined network and cannot be removed"
+    /// Removes a user network that no container is in; its name.
+    pub fn remove_network(&self, instance: &str, text: &str) -> Result<String> {
+        let shown = self.find_network(instance, text)?;
+        if shown.is_predefined() {
+            return Err(Error::Forbidden(format!(
+                "{} is a pre-defined network and cannot be removed",
+                shown.name
             )));
         }
+        let lock = self.folder.lock_network(instance)?;
+        let mut networks = self.networks(instance)?;
         let endpoints = self.endpoints(instance, None)?;
-        let inside: Vec<&str> = endpoints
+        let inside: Vec<String> = endpoints
             .iter()
-            .filter(|endpoint| endpoint.network == network.id)
-            .map(|e| e.name.as_str())
+            .filter(|endpoint| endpoint.network == shown.id)
+            .map(|e| {
+                let id = e.container.get(..12).unwrap_or(&e.container);
+                format!("name:\"{}\" id:\"{id}\"", e.name)
+            })
             .collect();
         if !inside.is_empty() {
-            return Err(Error::Conflict(format!(
-                "network {name} has active endpoints: {}",
+            return Err(Error::Forbidden(format!(
+                "error while removing network: network {} has active endpoints ({})",
+                shown.name,
                 inside.join(", ")
             )));
         }
-        networks.networks.remove(name);
+        if networks.networks.remove(&shown.name).is_none() {
+            return Err(Error::NoNetwork(text.to_owned()));
+        }
         self.save_networks(&lock, instance, &networks)?;
-        self.apply_networks(instance, &networks, &endpoints)
+        if self.is_up(instance)? {
+            self.apply_networks(instance, &networks, &endpoints)?;
+        }
+        Ok(shown.name)
+    }
+
+    /// Removes the user networks of an instance that nobody is in and that `goes` says yes to; their names.
+    pub fn prune_networks(
+        &self,
+        instance: &str,
+        goes: impl Fn(&Network) -> bool,
+    ) -> Result<Vec<String>> {
+        let mut gone = Vec::new();
+        for shown in self.list_networks(instance)? {
+            let is_meant = shown.network.as_ref().is_some_and(&goes);
+            if shown.is_predefined() || !shown.members.is_empty() || !is_meant {
+                continue;
+            }
+            match self.remove_network(instance, &shown.id) {
+                Ok(name) => gone.push(name),
+                // Somebody came in, or was faster.
+                Err(Error::Forbidden(_) | Error::NoNetwork(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(gone)
     }
 
     /// Places of the containers of an instance that run, `but` one.
-    fn endpoints(&self, instance: &str, but: Option<&Id>) -> Result<Vec<Endpoint>> {
+    pub(super) fn endpoints(&self, instance: &str, but: Option<&Id>) -> Result<Vec<Endpoint>> {
         let all = self.folder.list()?.into_iter();
         let others = all.filter(|record| record.instance == instance && Some(&record.id) != but);
         Ok(others.flat_map(|record| record.endpoints).collect())
     }
 
-    fn apply_networks(
+    pub(super) fn is_up(&self, instance: &str) -> Result<bool> {
+        let all = self.client.list_instances()?;
+        Ok(all.iter().any(|one| one.key == instance))
+    }
+
+    pub(super) fn apply_networks(
         &self,
         instance: &str,
         networks: &Networks,
         endpoints: &[Endpoint],
     ) -> Result<()> {
-        let all: Vec<Network> = networks.networks.values().cloned().collect();
-        let plan = Plan::new(&all, endpoints)?;
+        let plan = Plan::new(&networks.all(), endpoints)?;
         network::apply(&mut network::Lab::new(&self.client), instance, &plan)?;
         Ok(())
-    }
-
-    /// Gives a container its places in networks, and says what is in its files of names. The record is saved before others
-    /// may look at who has which address and port.
-    pub(super) fn connect(&self, held: &mut Held) -> Result<Names> {
-        let instance = held.record.instance.clone();
-        let NetworkMode::Bridge(first) = held.record.options.network.clone() else {
-            return self.names_without(&held.record);
-        };
-        let lock = self.folder.lock_network(&instance)?;
-        let mut lab = network::Lab::new(&self.client);
-        let survey = Survey::of(&mut lab, &instance)?;
-        let mut networks = self.networks(&instance)?;
-        let wanted: BTreeSet<String> = std::iter::once(first.clone())
-            .chain(held.record.options.more_networks.iter().cloned())
-            .collect();
-        if wanted.contains(DEFAULT_NETWORK) && !networks.networks.contains_key(DEFAULT_NETWORK) {
-            let id = Id::random(&mut Chance::System)?;
-            let bridge = Network::default_bridge(id.as_str(), &survey.routes, survey.uplink_mtu)?;
-            networks.networks.insert(bridge.name.clone(), bridge);
-            self.save_networks(&lock, &instance, &networks)?;
-        }
-        let others = self.endpoints(&instance, Some(&held.record.id))?;
-        let taken = self.taken(&survey, &others);
-        let published = publish::allocate(&held.record.settings.publish, &taken)?;
-        let key = namespace(&held.record.id);
-        let mut own: Vec<Endpoint> = Vec::new();
-        for (number, name) in std::iter::once(&first)
-            .chain(wanted.iter().filter(|name| **name != first))
-            .enumerate()
-        {
-            let by_id = || {
-                networks
-                    .networks
-                    .values()
-                    .find(|network| network.id.starts_with(name.as_str()) && name.len() >= 12)
-            };
-            let found = networks.networks.get(name).or_else(by_id);
-            let network = found.ok_or_else(|| {
-                Error::Conflict(format!("network {name} not found in this instance"))
-            })?;
-            let used = others
-                .iter()
-                .filter(|other| other.network == network.id)
-                .map(|other| other.address)
-                .collect();
-            let address = ipam::allocate_address(network, &used, None)?;
-            own.push(Endpoint {
-                interface: format!("eth{number}"),
-                aliases: if network.is_default() {
-                    Vec::new()
-                } else {
-                    held.record.options.aliases.clone()
-                },
-                exposed: held.record.settings.exposed.clone(),
-                published: if number == 0 {
-                    published.clone()
-                } else {
-                    Vec::new()
-                },
-                ..Endpoint::new(
-                    held.record.id.as_str(),
-                    &held.record.name,
-                    &key,
-                    network,
-                    address,
-                )
-            });
-        }
-        // What a command left that died before its container ran.
-        hold::release(&self.client, &instance, held.record.id.as_str())?;
-        dns::close(&self.client, &key)?;
-        self.client.remove_netnses(&[&key])?;
-        self.client.create_container_netns(&key, &instance, false)?;
-        held.record.endpoints = own;
-        let all: Vec<Endpoint> = others
-            .iter()
-            .cloned()
-            .chain(held.record.endpoints.iter().cloned())
-            .collect();
-        let in_networks = |network: &Network| {
-            let own = held.record.endpoints.iter();
-            own.map(|own| &own.network).any(|id| *id == network.id)
-        };
-        let has_names = networks
-            .networks
-            .values()
-            .any(|network| !network.is_default() && in_networks(network));
-        let done = self
-            .apply_networks(&instance, &networks, &all)
-            .and_then(|()| {
-                let id = held.record.id.as_str();
-                Ok(hold::hold(&self.client, &instance, id, &published)?)
-            })
-            .and_then(|()| match has_names {
-                // What its program asks before the daemon serves it waits there.
-                true => Ok(dns::open(
-                    &self.client,
-                    &mut network::Lab::new(&self.client),
-                    &key,
-                )?),
-                false => Ok(()),
-            })
-            .and_then(|()| held.save());
-        if let Err(error) = done {
-            held.record.endpoints.clear();
-            let _ = hold::release(&self.client, &instance, held.record.id.as_str());
-            let _ = dns::close(&self.client, &key);
-            let _ = self.apply_networks(&instance, &networks, &others);
-            let _ = self.client.remove_netnses(&[&key]);
-            return Err(error);
-        }
-        let networks: Vec<Network> = networks.networks.into_values().collect();
-        self.names(&held.record, &networks, &all)
-    }
-
-    /// Ports of an instance that somebody has.
-    fn taken(&self, survey: &Survey, others: &[Endpoint]) -> Vec<Taken> {
-        let of_others = others.iter().flat_map(|other| {
-            other
-                .published
-                .iter()
-                .map(|port| Taken::by_container(&other.name, port))
-        });
-        // What holds the ports of containers listens too: the container is who is told of.
-        of_others.chain(survey.taken.iter().cloned()).collect()
-    }
-
-    /// Takes a container out of its networks. The record is saved by whoever holds it, also when this fails: its processes
-    /// are gone, and what is left in the instance goes with the next change.
-    pub(super) fn disconnect(&self, held: &mut Held) -> Result<()> {
-        let key = namespace(&held.record.id);
-        if held.record.endpoints.is_empty() {
-            return Ok(());
-        }
-        let instance = held.record.instance.clone();
-        let _lock = self.folder.lock_network(&instance)?;
-        held.record.endpoints.clear();
-        held.save()?;
-        let is_up = self
-            .client
-            .list_instances()?
-            .iter()
-            .any(|one| one.key == instance);
-        let done = match is_up {
-            true => self.apply_networks(
-                &instance,
-                &self.networks(&instance)?,
-                &self.endpoints(&instance, Some(&held.record.id))?,
-            ),
-            false => Ok(()),
-        };
-        hold::release(&self.client, &instance, held.record.id.as_str())?;
-        dns::close(&self.client, &key)?;
-        self.client.remove_netnses(&[&key])?;
-        done
-    }
-
-    fn extra(&self, record: &Record, gateway: Option<Ipv4Addr>) -> Result<Vec<ExtraHost>> {
-        // Without a bridge nobody is the gateway but the container itself.
-        let gateway = gateway.unwrap_or(Ipv4Addr::LOCALHOST);
-        record
-            .options
-            .extra_hosts
-            .iter()
-            .map(|text| Ok(ExtraHost::parse(text, gateway)?))
-            .collect()
-    }
-
-    fn resolver(&self, record: &Record, is_embedded: bool) -> names::ResolverFile {
-        let resolvers = self
-            .resolvers
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let options = ResolverOptions {
-            servers: record.options.dns.clone(),
-            search: record.options.dns_search.clone(),
-            options: record.options.dns_options.clone(),
-        };
-        names::resolver(
-            resolvers.get(&record.instance).map_or("", String::as_str),
-            &options,
-            is_embedded,
-        )
-    }
-
-    /// Servers that a container's questions go to in the end.
-    pub fn forward_to(&self, record: &Record) -> Vec<IpAddr> {
-        self.resolver(record, true).forward_to
-    }
-
-    fn names(
-        &self,
-        record: &Record,
-        networks: &[Network],
-        endpoints: &[Endpoint],
-    ) -> Result<Names> {
-        let of = |endpoint: &Endpoint| {
-            networks
-                .iter()
-                .find(|network| network.id == endpoint.network)
-        };
-        let is_embedded = record
-            .endpoints
-            .iter()
-            .any(|endpoint| of(endpoint).is_some_and(|network| !network.is_default()));
-        let gateway = networks
-            .iter()
-            .find(|network| network.is_default())
-            .map(|network| network.gateway);
-        let gateway = gateway.or_else(|| {
-            record
-                .endpoints
-                .first()
-                .and_then(of)
-                .map(|network| network.gateway)
-        });
-        Ok(Names {
-            hosts: names::hosts(
-                &record.settings.hostname,
-                record.id.as_str(),
-                networks,
-                endpoints,
-                &self.extra(record, gateway)?,
-            ),
-            resolver: self.resolver(record, is_embedded).text,
-        })
-    }
-
-    /// Of a container without an address of its own.
-    fn names_without(&self, record: &Record) -> Result<Names> {
-        let resolver = match record.options.network {
-            NetworkMode::None => String::new(),
-            _ => self.resolver(record, false).text,
-        };
-        Ok(Names {
-            hosts: names::hosts(
-                &record.settings.hostname,
-                record.id.as_str(),
-                &[],
-                &[],
-                &self.extra(record, None)?,
-            ),
-            resolver,
-        })
     }
 }

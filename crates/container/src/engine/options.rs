@@ -1,7 +1,7 @@
 //! What somebody asks of a container: everything that `run` can say, as data. [`super::words`] reads it from text.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,6 +49,12 @@ pub struct Options {
     pub more_networks: Vec<String>,
     /// More names in its user networks.
     pub aliases: Vec<String>,
+    /// What is asked of its networks one by one, as they are called in `network` and `more_networks`.
+    pub attachments: BTreeMap<String, Attachment>,
+    /// Containers of its instance that have a name for it: `NAME` or `NAME:ALIAS`.
+    pub links: Vec<String>,
+    /// It was taken out of `network` and is in `more_networks` alone.
+    pub is_out_of_first: bool,
     /// It is removed when it ends, with its anonymous volumes.
     pub auto_remove: bool,
     /// What happens when it ends.
@@ -103,6 +109,41 @@ pub struct Options {
     pub log_files: Option<u32>,
 }
 
+/// What is asked of one network for one container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attachment {
+    /// Its address there.
+    pub address: Option<Ipv4Addr>,
+    /// Its IPv6 address there.
+    pub address_v6: Option<Ipv6Addr>,
+    /// Its Ethernet address there.
+    pub mac: Option<[u8; 6]>,
+    /// More names in this network.
+    pub aliases: Vec<String>,
+    /// Names that it has for others of this network: `NAME` or `NAME:ALIAS`.
+    pub links: Vec<String>,
+    /// See [`crate::network::Endpoint::gateway_priority`].
+    pub gateway_priority: i32,
+    /// Options of the driver, which are kept and shown.
+    pub driver_options: BTreeMap<String, String>,
+}
+
+impl Options {
+    /// The networks that it is in, in the order of its devices; none in a mode without.
+    pub fn joined(&self) -> Vec<&str> {
+        let NetworkMode::Bridge(first) = &self.network else {
+            return Vec::new();
+        };
+        let mut others: Vec<&str> = self.more_networks.iter().map(String::as_str).collect();
+        others.sort_unstable();
+        others.dedup();
+        others.retain(|other| other != first);
+        let first = (!self.is_out_of_first).then_some(first.as_str());
+        first.into_iter().chain(others).collect()
+    }
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {
@@ -124,6 +165,9 @@ impl Default for Options {
             network: NetworkMode::Bridge(DEFAULT_NETWORK.into()),
             more_networks: Vec::new(),
             aliases: Vec::new(),
+            attachments: BTreeMap::new(),
+            links: Vec::new(),
+            is_out_of_first: false,
             auto_remove: false,
             restart: RestartPolicy::No,
             memory_bytes: None,

@@ -224,7 +224,7 @@ fn publish(options: &Options, exposed: &[Port]) -> Vec<PublishRequest> {
             });
             if !is_published {
                 all.push(PublishRequest {
-                    host_address: std::net::Ipv4Addr::UNSPECIFIED,
+                    host_address: std::net::Ipv4Addr::UNSPECIFIED.into(),
                     host_port: HostPort::Random,
                     container_port: port.number,
                     transport: port.transport,

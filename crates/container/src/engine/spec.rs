@@ -12,7 +12,8 @@ use sandbox::container::spec::{
 
 use super::error::{Error, Result};
 use super::folder::Folder;
-use super::networks::{Names, namespace};
+use super::endpoints::Names;
+use super::networks::namespace;
 use super::record::{MountKind, Record};
 use super::volumes::Volumes;
 use crate::network::NetworkMode;
@@ -42,7 +43,7 @@ pub(super) fn spec(
     };
     let process = ProcessSpec {
         args: record.settings.arguments(),
-        environment: pairs(&record.settings.environment),
+        environment: environment(record, &names),
         working_directory: record.settings.working_directory.clone(),
         user: user(&record.settings.user),
         // Who attaches says how large it is.
@@ -110,6 +111,15 @@ pub(super) fn spec(
         privileged: options.privileged,
         ..base
     })
+}
+
+/// What its links say, and its own variables, which count for more.
+fn environment(record: &Record, names: &Names) -> Vec<(String, String)> {
+    let own = pairs(&record.settings.environment);
+    let mut all = names.environment.clone();
+    all.retain(|(name, _)| !own.iter().any(|(known, _)| known == name));
+    all.extend(own);
+    all
 }
 
 /// `NAME=VALUE` apart.

@@ -1,8 +1,9 @@
 //! What a network is, who is in it, and how a container takes part.
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -14,12 +15,25 @@ use super::publish::{Port, PublishedPort};
 pub const DEFAULT_NETWORK: &str = "bridge";
 /// Bridge of [`DEFAULT_NETWORK`].
 pub const DEFAULT_BRIDGE: &str = "docker0";
+/// Id of a network that an instance has by itself (`bridge`, `host`, `none`): it follows from both names.
+pub fn predefined_id(instance: &str, name: &str) -> String {
+    let digest = Sha256::digest(format!("predefined network {name} of {instance}"));
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether nobody can make a network of this name: it is always there, or would be read as a mode.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
+}
+
 /// Names that a network cannot have.
 const RESERVED: [&str; 5] = [DEFAULT_NETWORK, "default", "host", "none", "container"];
 /// MTU where the uplink's is not known.
 pub const DEFAULT_MTU: u32 = 1_500;
 /// Smallest packet that every IPv4 link carries (RFC 791).
 const SMALLEST_MTU: u32 = 68;
+/// Smallest packet that every IPv6 link carries (RFC 8200 section 5).
+const SMALLEST_MTU_V6: u32 = 1_280;
 
 /// A network of driver `bridge`: a bridge in an instance, with a subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +58,39 @@ pub struct Network {
     pub masquerade: bool,
     /// Largest packet, bytes.
     pub mtu: u32,
+    /// Its IPv6 addresses, if it has some.
+    #[serde(default)]
+    pub ipv6: Option<NetworkV6>,
+    /// Addresses that no container gets by itself, by what they are for (`--aux-address`).
+    #[serde(default)]
+    pub reserved: BTreeMap<String, Ipv4Addr>,
+    /// The address of the instance where ports are published whose request names none.
+    #[serde(default)]
+    pub host_binding: Option<Ipv4Addr>,
+    /// Somebody chose the subnet: addresses of it may be asked for.
+    #[serde(default)]
+    pub is_subnet_given: bool,
+    /// Containers outside of services may join it by themselves; said by whoever made it, and no more.
+    #[serde(default)]
+    pub attachable: bool,
+    /// Remarks.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Options of the driver as they were given.
+    #[serde(default)]
+    pub driver_options: BTreeMap<String, String>,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub created: String,
+}
+
+/// The IPv6 part of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkV6 {
+    /// Addresses of its containers.
+    pub subnet: Ipv6Net,
+    /// The bridge's own address.
+    pub gateway: Ipv6Addr,
 }
 
 /// What a new network is to be like.
@@ -69,6 +116,24 @@ pub struct NetworkOptions {
     pub mtu: Option<u32>,
     /// `com.docker.network.bridge.name`.
     pub bridge: Option<String>,
+    /// It has IPv6 addresses, too: of `subnet_v6`, or of a block that follows from its id.
+    pub ipv6: bool,
+    /// See [`NetworkV6::subnet`].
+    pub subnet_v6: Option<Ipv6Net>,
+    /// The first address of the subnet when none is given.
+    pub gateway_v6: Option<Ipv6Addr>,
+    /// See [`Network::reserved`].
+    pub reserved: BTreeMap<String, Ipv4Addr>,
+    /// See [`Network::host_binding`].
+    pub host_binding: Option<Ipv4Addr>,
+    /// See [`Network::attachable`].
+    pub attachable: bool,
+    /// See [`Network::labels`].
+    pub labels: BTreeMap<String, String>,
+    /// See [`Network::driver_options`].
+    pub driver_options: BTreeMap<String, String>,
+    /// See [`Network::created`].
+    pub created: String,
 }
 
 impl NetworkOptions {
@@ -85,7 +150,58 @@ impl NetworkOptions {
             masquerade: true,
             mtu: None,
             bridge: None,
+            ipv6: false,
+            subnet_v6: None,
+            gateway_v6: None,
+            reserved: BTreeMap::new(),
+            host_binding: None,
+            attachable: false,
+            labels: BTreeMap::new(),
+            driver_options: BTreeMap::new(),
+            created: String::new(),
         }
+    }
+
+    /// Takes an option of Docker's bridge driver (`-o`). One that means nothing here is kept and shown, as Docker does; one
+    /// that asks for what is not done is refused.
+    pub fn driver_option(&mut self, name: &str, value: &str) -> Result<()> {
+        let wrong = |why: String| Error::Network {
+            name: self.name.clone(),
+            why: format!("option {name}={value}: {why}"),
+        };
+        let flag = || match value {
+            "true" | "1" | "" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(wrong("write true or false".into())),
+        };
+        match name {
+            "com.docker.network.bridge.name" => self.bridge = Some(value.to_owned()),
+            "com.docker.network.bridge.enable_icc" => self.icc = flag()?,
+            "com.docker.network.bridge.enable_ip_masquerade" => self.masquerade = flag()?,
+            "com.docker.network.driver.mtu" | "mtu" => {
+                let mtu = value.parse();
+                self.mtu = Some(mtu.map_err(|_| wrong("it is no number of bytes".into()))?);
+            }
+            "com.docker.network.bridge.host_binding_ipv4" => {
+                let address: Ipv4Addr = value
+                    .parse()
+                    .map_err(|_| wrong("it is no IPv4 address".into()))?;
+                self.host_binding = Some(address).filter(|address| !address.is_unspecified());
+            }
+            "com.docker.network.bridge.gateway_mode_ipv4"
+            | "com.docker.network.bridge.gateway_mode_ipv6"
+                if value != "nat" =>
+            {
+                return Err(wrong("containers are behind their instance: nat".into()));
+            }
+            "com.docker.network.bridge.inhibit_ipv4" if flag()? => {
+                return Err(wrong("the bridge is its containers' gateway".into()));
+            }
+            _ => {}
+        }
+        self.driver_options
+            .insert(name.to_owned(), value.to_owned());
+        Ok(())
     }
 }
 
@@ -104,6 +220,14 @@ impl Network {
             icc: true,
             masquerade: true,
             mtu,
+            ipv6: None,
+            reserved: BTreeMap::new(),
+            host_binding: None,
+            is_subnet_given: false,
+            attachable: false,
+            labels: BTreeMap::new(),
+            driver_options: BTreeMap::new(),
+            created: String::new(),
         })
     }
 
@@ -188,7 +312,7 @@ impl Network {
                 let overlaps = |(_, other): &&(&str, Ipv4Net)| ipam::overlap(*other, subnet);
                 if let Some((name, other)) = others.iter().find(overlaps) {
                     return Err(Error::Overlap {
-                        wanted: subnet,
+                        wanted: subnet.into(),
                         other: format!("{other} of network {name}"),
                     });
                 }
@@ -197,7 +321,7 @@ impl Network {
                     .find(|route| route.prefix_len() > 0 && ipam::overlap(**route, subnet))
                 {
                     return Err(Error::Overlap {
-                        wanted: subnet,
+                        wanted: subnet.into(),
                         other: format!("the instance's route {route}"),
                     });
                 }
@@ -225,6 +349,22 @@ impl Network {
                 "MTU {mtu} is not from {SMALLEST_MTU} to 65535"
             )));
         }
+        if let Some((what, address)) = options
+            .reserved
+            .iter()
+            .find(|(_, address)| !ipam::is_usable(subnet, **address))
+        {
+            return Err(wrong(format!(
+                "auxiliary address {what}={address} is no usable address of subnet {subnet}"
+            )));
+        }
+        let ipv6 = match options.ipv6 {
+            true => Some(ipv6_part(&options, existing, mtu)?),
+            false if options.subnet_v6.is_some() => {
+                return Err(wrong("it has an IPv6 subnet and no IPv6: add --ipv6".into()));
+            }
+            false => None,
+        };
         Ok(Network {
             id: options.id,
             name: options.name,
@@ -236,13 +376,85 @@ impl Network {
             icc: options.icc,
             masquerade: options.masquerade,
             mtu,
+            ipv6,
+            reserved: options.reserved,
+            host_binding: options.host_binding,
+            is_subnet_given: options.subnet.is_some(),
+            attachable: options.attachable,
+            labels: options.labels,
+            driver_options: options.driver_options,
+            created: options.created,
         })
+    }
+
+    /// Whether an address is one of a container's choice.
+    pub fn is_reserved(&self, address: Ipv4Addr) -> bool {
+        self.reserved.values().any(|reserved| *reserved == address)
     }
 
     /// Whether it is the network that has no names (`docker0`).
     pub fn is_default(&self) -> bool {
         self.name == DEFAULT_NETWORK
     }
+}
+
+/// Subnet and gateway of IPv6. Without a subnet a /64 of `fd00::/8` that follows from the network's id (RFC 4193: a random
+/// 40-bit global id).
+fn ipv6_part(options: &NetworkOptions, existing: &[Network], mtu: u32) -> Result<NetworkV6> {
+    let wrong = |why: String| Error::Network {
+        name: options.name.clone(),
+        why,
+    };
+    if mtu < SMALLEST_MTU_V6 {
+        return Err(wrong(format!(
+            "MTU {mtu} carries no IPv6: that takes {SMALLEST_MTU_V6} bytes"
+        )));
+    }
+    let subnet = match options.subnet_v6 {
+        Some(subnet) => subnet,
+        None => {
+            let digest = Sha256::digest(&options.id);
+            let mut octets = [0; 16];
+            octets[0] = 0xfd;
+            octets[1..8].copy_from_slice(&digest[..7]);
+            Ipv6Net::new_assert(Ipv6Addr::from(octets), 64)
+        }
+    };
+    if subnet.addr() != subnet.network() {
+        return Err(wrong(format!(
+            "subnet {subnet} begins at {}: write {}",
+            subnet.network(),
+            subnet.trunc()
+        )));
+    }
+    if !(8..=126).contains(&subnet.prefix_len()) {
+        return Err(wrong(format!(
+            "subnet {subnet} is not from /8 to /126"
+        )));
+    }
+    let first = subnet.network();
+    if first.is_multicast() || first.is_unspecified() || first.is_unicast_link_local() {
+        return Err(wrong(format!("subnet {subnet} is for no containers")));
+    }
+    for other in existing {
+        if let Some(part) = other.ipv6
+            && ipam::overlap_v6(part.subnet, subnet)
+        {
+            return Err(Error::Overlap {
+                wanted: subnet.into(),
+                other: format!("{} of network {}", part.subnet, other.name),
+            });
+        }
+    }
+    let gateway = options
+        .gateway_v6
+        .unwrap_or_else(|| Ipv6Addr::from(u128::from(first) + 1));
+    if !subnet.contains(&gateway) || gateway == first {
+        return Err(wrong(format!(
+            "gateway {gateway} is no usable address of subnet {subnet}"
+        )));
+    }
+    Ok(NetworkV6 { subnet, gateway })
 }
 
 /// A name that one container gives another (`--link web:api`).
@@ -269,6 +481,9 @@ pub struct Endpoint {
     pub interface: String,
     /// Its address, see [`ipam::allocate_address`].
     pub address: Ipv4Addr,
+    /// Its IPv6 address, see [`ipam::allocate_address_v6`]; none where the network has none.
+    #[serde(default)]
+    pub address_v6: Option<Ipv6Addr>,
     /// Its Ethernet address, see [`mac_of`].
     pub mac: [u8; 6],
     /// More names in this network.
@@ -299,6 +514,7 @@ impl Endpoint {
             namespace: namespace.into(),
             interface: "eth0".into(),
             address,
+            address_v6: None,
             mac: mac_of(address),
             aliases: Vec::new(),
             links: Vec::new(),
@@ -306,6 +522,17 @@ impl Endpoint {
             exposed: Vec::new(),
             published: Vec::new(),
         }
+    }
+
+    /// Its addresses, that of IPv4 first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        std::iter::once(self.address.into()).chain(self.address_v6.map(Into::into))
+    }
+
+    /// Name of the place itself, 64 hexadecimal digits that follow from container and network.
+    pub fn id(&self) -> String {
+        let digest = Sha256::digest(format!("endpoint {}/{}", self.container, self.network));
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The end of its cable in the instance: `veth` and 7 digits that follow from container and network.

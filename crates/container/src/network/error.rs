@@ -1,8 +1,8 @@
 //! Why a network is not as it was asked for, in Docker's words where Docker has some.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::publish::PublishedPort;
 
@@ -36,7 +36,7 @@ pub enum Error {
         why: String,
     },
     /// Somebody has the port.
-    #[error("Bind for {}:{} failed: port is already allocated ({holder})", port.host_address, port.host_port)]
+    #[error("Bind for {} failed: port is already allocated ({holder})", port.host())]
     PortTaken {
         /// What was asked for.
         port: PublishedPort,
@@ -53,7 +53,7 @@ pub enum Error {
         /// TCP or UDP.
         transport: super::Transport,
         /// On which address of the instance.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// The text is no network mode.
     #[error("invalid network mode `{text}`: {why}")]
@@ -75,7 +75,7 @@ pub enum Error {
     #[error("Pool overlaps with other one on this address space: {wanted} and {other}")]
     Overlap {
         /// What was asked for.
-        wanted: Ipv4Net,
+        wanted: IpNet,
         /// What is there.
         other: String,
     },
@@ -85,18 +85,18 @@ pub enum Error {
     )]
     NoPool,
     /// The network has no address left.
-    #[error("no available IPv4 addresses on network {network} ({range})")]
+    #[error("no available addresses on network {network} ({range})")]
     NoAddress {
         /// The network's name.
         network: String,
         /// Where addresses come from.
-        range: Ipv4Net,
+        range: IpNet,
     },
     /// The address asked for cannot be had.
     #[error("address {address} cannot be had: {why}")]
     Address {
         /// What was asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Why not.
         why: String,
     },

@@ -4,9 +4,9 @@
 //! `STAGE/SUBJECT: words`, so that a trace explains itself (see [`policy_of`]).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink::nft::build::{self, Load};
 use netlink::nft::{
     Chain, CompareOp, Expr, Family, Hook, MetaKey, NatKind, Reg, Set, Table, Verdict, comment,
@@ -19,8 +19,8 @@ use super::publish::{PublishedPort, Transport};
 
 /// Name of our tables.
 pub const TABLE: &str = "vpclab-docker";
-/// The tables that there may be: of packets, and of frames where a network's containers must not reach each other.
-pub const FAMILIES: [Family; 2] = [Family::Ip, Family::Bridge];
+/// The tables that there may be: of packets of each family, and of frames where a network's containers must not reach each other.
+pub const FAMILIES: [Family; 3] = [Family::Ip, Family::Ip6, Family::Bridge];
 
 /// The chain that leads published ports to containers.
 pub(super) const PUBLISH: &str = "publish";
@@ -34,6 +34,10 @@ const FINGERPRINT: u8 = 0xf0;
 /// A comment is cut here, so that it and the fingerprint fit into 256 bytes.
 const LONGEST_COMMENT: usize = 200;
 const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
+const ETHERTYPE_V6: [u8; 2] = [0x86, 0xdd];
+const ICMP_V6: u8 = 58;
+/// Neighbour solicitation and advertisement (RFC 4861).
+const NEIGHBOUR_DISCOVERY: [u8; 2] = [135, 136];
 
 /// A rule and what it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +118,37 @@ pub(super) struct Lead<'a> {
     pub endpoint: &'a Endpoint,
     pub network: &'a Network,
     pub port: &'a PublishedPort,
+    /// The container's address, of the family of the port's.
+    pub address: IpAddr,
+}
+
+/// A network as one family of addresses sees it.
+#[derive(Clone, Copy)]
+struct Face<'a> {
+    network: &'a Network,
+    subnet: IpNet,
+}
+
+impl Face<'_> {
+    fn is_v6(&self) -> bool {
+        matches!(self.subnet, IpNet::V6(_))
+    }
+
+    /// Of whose addresses packets come.
+    fn from_here(&self) -> Vec<Expr> {
+        build::in_prefix(source(self.is_v6()), self.subnet)
+    }
+}
+
+fn source(is_v6: bool) -> Load {
+    if is_v6 { Load::SourceV6 } else { Load::SourceV4 }
+}
+
+fn destination_is(address: IpAddr) -> Vec<Expr> {
+    match address {
+        IpAddr::V4(address) => build::is(Load::DestinationV4, &address.octets()),
+        IpAddr::V6(address) => build::is(Load::DestinationV6, &address.octets()),
+    }
 }
 
 /// The tables of these networks; empty without any.
@@ -126,7 +161,24 @@ pub(super) fn tables(
     if networks.is_empty() {
         return tables;
     }
-    tables.insert(Table::new(Family::Ip, TABLE), packets(networks, leads));
+    let faces: Vec<Face<'_>> = networks
+        .iter()
+        .map(|network| Face {
+            network,
+            subnet: network.subnet.into(),
+        })
+        .collect();
+    tables.insert(Table::new(Family::Ip, TABLE), packets(&faces, leads));
+    let faces: Vec<Face<'_>> = networks
+        .iter()
+        .filter_map(|network| {
+            let subnet = network.ipv6?.subnet.into();
+            Some(Face { network, subnet })
+        })
+        .collect();
+    if !faces.is_empty() {
+        tables.insert(Table::new(Family::Ip6, TABLE), packets(&faces, leads));
+    }
     let closed: Vec<&Network> = networks
         .iter()
         .copied()
@@ -148,7 +200,7 @@ pub(super) fn resolver_tables(
         let mut expressions = build::is(Load::DestinationV4, &address.octets());
         expressions.extend(to_port(transport, 53));
         expressions.push(Expr::Counter);
-        expressions.extend(translate(address, port));
+        expressions.extend(translate(address.into(), port));
         Rule {
             comment: format!("docker-dns/{transport}: names are answered at {address}"),
             expressions,
@@ -163,12 +215,17 @@ pub(super) fn resolver_tables(
 }
 
 /// Another destination.
-fn translate(to: Ipv4Addr, port: u16) -> [Expr; 3] {
-    let (address, number) = (Reg(0), Reg(1));
+fn translate(to: IpAddr, port: u16) -> [Expr; 3] {
+    // An IPv6 address fills four slots.
+    let (address, number) = (Reg(0), Reg(4));
+    let (family, value) = match to {
+        IpAddr::V4(to) => (Family::Ip, to.octets().to_vec()),
+        IpAddr::V6(to) => (Family::Ip6, to.octets().to_vec()),
+    };
     [
         Expr::Immediate {
             register: address,
-            value: to.octets().to_vec(),
+            value,
         },
         Expr::Immediate {
             register: number,
@@ -176,7 +233,7 @@ fn translate(to: Ipv4Addr, port: u16) -> [Expr; 3] {
         },
         Expr::Nat {
             kind: NatKind::Destination,
-            family: Family::Ip,
+            family,
             address: Some((address, None)),
             port: Some((number, None)),
             flags: 0,
@@ -184,14 +241,24 @@ fn translate(to: Ipv4Addr, port: u16) -> [Expr; 3] {
     ]
 }
 
-fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
+/// The rules for packets of one family: `faces` are the networks that have it, at least one.
+fn packets(faces: &[Face<'_>], leads: &[Lead<'_>]) -> RuleSet {
     let mut rules = RuleSet::default();
+    let is_v6 = faces.iter().any(Face::is_v6);
+    let leads: Vec<&Lead<'_>> = leads
+        .iter()
+        .filter(|lead| lead.address.is_ipv6() == is_v6)
+        .collect();
     // `route_localnet` on the bridges lets 127.0.0.1 of the instance reach published ports; this keeps others out of it.
+    let (loopback, destination) = match is_v6 {
+        false => (LOOPBACK, Load::DestinationV4),
+        true => (LOOPBACK_V6, Load::DestinationV6),
+    };
     let guard = rule(
-        "docker-loopback/guard: 127.0.0.0/8 is reached from inside only",
+        format!("docker-loopback/guard: {loopback} is reached from inside only"),
         [
             device_is_not(MetaKey::IifName, "lo"),
-            build::in_prefix(Load::DestinationV4, LOOPBACK),
+            build::in_prefix(destination, loopback),
         ],
         Verdict::Drop,
     );
@@ -215,10 +282,10 @@ fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
         Chain::base("output", Hook::Output, priority::DSTNAT).nat(),
         vec![to_this_host()],
     );
-    rules.chain(PUBLISH.into(), leads.iter().map(publish).collect());
+    rules.chain(PUBLISH.into(), leads.iter().map(|lead| publish(lead)).collect());
     rules.base(
         Chain::base("postrouting", Hook::Postrouting, priority::SRCNAT).nat(),
-        networks.iter().flat_map(|network| hide(network)).collect(),
+        faces.iter().flat_map(|face| hide(*face)).collect(),
     );
 
     rules.base(
@@ -244,7 +311,7 @@ fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
         ],
     );
     let (mut from, mut into, mut bridges) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    for network in networks {
+    for Face { network, .. } in faces {
         let bridge = &network.bridge;
         bridges.insert(bridge.clone(), None);
         if network.internal {
@@ -266,7 +333,7 @@ fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
             bridge.clone(),
             Some(Verdict::Jump(format!("into-{bridge}"))),
         );
-        rules.chain(format!("into-{bridge}"), into_bridge(network, leads));
+        rules.chain(format!("into-{bridge}"), into_bridge(network, &leads));
     }
     // A map without an element would be made as a set; there is always a bridge to go into.
     if from.is_empty() {
@@ -281,10 +348,11 @@ fn packets(networks: &[&Network], leads: &[Lead<'_>]) -> RuleSet {
     rules
 }
 
+const LOOPBACK_V6: IpNet = IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128));
 const LOOPBACK: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8));
 
 /// What may go into a bridge as the first packet of a connection.
-fn into_bridge(network: &Network, leads: &[Lead<'_>]) -> Vec<Rule> {
+fn into_bridge(network: &Network, leads: &[&Lead<'_>]) -> Vec<Rule> {
     let Network { bridge, name, .. } = network;
     let mut rules = Vec::new();
     if network.internal {
@@ -298,7 +366,7 @@ fn into_bridge(network: &Network, leads: &[Lead<'_>]) -> Vec<Rule> {
     let mut seen = BTreeSet::new();
     for lead in leads.iter().filter(|lead| lead.network.id == network.id) {
         let (endpoint, port) = (lead.endpoint, lead.port);
-        if !seen.insert((endpoint.address, port.transport, port.container_port)) {
+        if !seen.insert((lead.address, port.transport, port.container_port)) {
             continue;
         }
         rules.push(rule(
@@ -311,7 +379,7 @@ fn into_bridge(network: &Network, leads: &[Lead<'_>]) -> Vec<Rule> {
             ),
             [
                 build::has_any(Load::CtStatus, &ct_status::DST_NAT.to_ne_bytes()),
-                build::is(Load::DestinationV4, &endpoint.address.octets()),
+                destination_is(lead.address),
                 to_port(port.transport, port.container_port),
             ],
             Verdict::Accept,
@@ -353,21 +421,25 @@ fn into_bridge(network: &Network, leads: &[Lead<'_>]) -> Vec<Rule> {
 
 /// Leads a port of the instance to a container.
 fn publish(lead: &Lead<'_>) -> Rule {
-    let Lead { endpoint, port, .. } = lead;
+    let Lead {
+        endpoint,
+        port,
+        address,
+        ..
+    } = lead;
     let mut expressions = Vec::new();
     if !port.host_address.is_unspecified() {
-        expressions.extend(build::is(Load::DestinationV4, &port.host_address.octets()));
+        expressions.extend(destination_is(port.host_address));
     }
     expressions.extend(to_port(port.transport, port.host_port));
     expressions.push(Expr::Counter);
-    expressions.extend(translate(endpoint.address, port.container_port));
+    expressions.extend(translate(*address, port.container_port));
     Rule {
         comment: format!(
-            "docker-publish/{}/{}/{}:{}: {} {port}",
+            "docker-publish/{}/{}/{}: {} {port}",
             short(&endpoint.container),
             port.transport,
-            port.host_address,
-            port.host_port,
+            port.host(),
             endpoint.name
         ),
         expressions,
@@ -375,9 +447,9 @@ fn publish(lead: &Lead<'_>) -> Rule {
 }
 
 /// Whose packets leave with another source, and which.
-fn hide(network: &Network) -> Vec<Rule> {
+fn hide(face: Face<'_>) -> Vec<Rule> {
+    let network = face.network;
     let Network { bridge, name, .. } = network;
-    let subnet = IpNet::V4(network.subnet);
     let masquerade = |comment: String, matches: Vec<Vec<Expr>>| {
         let mut expressions = matches.concat();
         expressions.push(Expr::Counter);
@@ -390,6 +462,10 @@ fn hide(network: &Network) -> Vec<Rule> {
             expressions,
         }
     };
+    let (loopback, shown) = match face.is_v6() {
+        false => (build::in_prefix(Load::SourceV4, LOOPBACK), "127.0.0.1"),
+        true => (build::in_prefix(Load::SourceV6, LOOPBACK_V6), "::1"),
+    };
     let mut rules = vec![
         // The answer would else go straight to the one who asked, from an address that it did not ask.
         masquerade(
@@ -398,17 +474,17 @@ fn hide(network: &Network) -> Vec<Rule> {
             ),
             vec![
                 device_is(MetaKey::OifName, bridge),
-                build::in_prefix(Load::SourceV4, subnet),
+                face.from_here(),
                 build::has_any(Load::CtStatus, &ct_status::DST_NAT.to_ne_bytes()),
             ],
         ),
         masquerade(
             format!(
-                "docker-loopback/{bridge}: 127.0.0.1 reaches network {name} by a published port"
+                "docker-loopback/{bridge}: {shown} reaches network {name} by a published port"
             ),
             vec![
                 device_is(MetaKey::OifName, bridge),
-                build::in_prefix(Load::SourceV4, LOOPBACK),
+                loopback,
             ],
         ),
     ];
@@ -416,7 +492,7 @@ fn hide(network: &Network) -> Vec<Rule> {
         rules.push(masquerade(
             format!("docker-masquerade/{bridge}: network {name} sends as the instance"),
             vec![
-                build::in_prefix(Load::SourceV4, subnet),
+                face.from_here(),
                 device_is_not(MetaKey::OifName, bridge),
             ],
         ));
@@ -445,12 +521,29 @@ fn frames(closed: &[&Network], members: &BTreeMap<&str, Vec<&Endpoint>>) -> Rule
             [build::is(Load::PacketProtocol, &ETHERTYPE_ARP)],
             Verdict::Accept,
         )];
+        if network.ipv6.is_some() {
+            for kind in NEIGHBOUR_DISCOVERY {
+                chain.push(rule(
+                    format!("docker-icc/{bridge}/ndp: addresses are resolved (type {kind})"),
+                    [
+                        build::is(Load::PacketProtocol, &ETHERTYPE_V6),
+                        build::is(Load::Protocol, &[ICMP_V6]),
+                        build::is(Load::IcmpType, &[kind]),
+                    ],
+                    Verdict::Accept,
+                ));
+            }
+        }
         for (from, to) in linked(members) {
             for port in to.exposed.iter().collect::<BTreeSet<_>>() {
-                let pair = |one: &Endpoint, other: &Endpoint| {
+                let pair = |one: IpAddr, other: IpAddr| {
+                    let sender = match one {
+                        IpAddr::V4(one) => build::is(Load::SourceV4, &one.octets()),
+                        IpAddr::V6(one) => build::is(Load::SourceV6, &one.octets()),
+                    };
                     [
-                        build::is(Load::SourceV4, &one.address.octets()),
-                        build::is(Load::DestinationV4, &other.address.octets()),
+                        sender,
+                        destination_is(other),
                         build::is(Load::Protocol, &[port.transport.number()]),
                     ]
                     .concat()
@@ -462,16 +555,21 @@ fn frames(closed: &[&Network], members: &BTreeMap<&str, Vec<&Endpoint>>) -> Rule
                     )
                 };
                 let number = port.number.to_be_bytes();
-                chain.push(rule(
-                    text("request"),
-                    [pair(from, to), build::is(Load::DestinationPort, &number)],
-                    Verdict::Accept,
-                ));
-                chain.push(rule(
-                    text("reply"),
-                    [pair(to, from), build::is(Load::SourcePort, &number)],
-                    Verdict::Accept,
-                ));
+                let v6 = from.address_v6.zip(to.address_v6);
+                let addresses = std::iter::once((from.address.into(), to.address.into()))
+                    .chain(v6.map(|(from, to)| (from.into(), to.into())));
+                for (from, to) in addresses {
+                    chain.push(rule(
+                        text("request"),
+                        [pair(from, to), build::is(Load::DestinationPort, &number)],
+                        Verdict::Accept,
+                    ));
+                    chain.push(rule(
+                        text("reply"),
+                        [pair(to, from), build::is(Load::SourcePort, &number)],
+                        Verdict::Accept,
+                    ));
+                }
             }
         }
         chain.push(rule(

@@ -1,42 +1,57 @@
 //! Published ports are held by sockets in the instance, so that no program of it takes one: packets never come there, the
 //! rules lead them away before. The lab's holder keeps the sockets, whatever becomes of the daemon.
 
-use std::net::{IpAddr, SocketAddr};
-
 use sandbox::{Client, SocketSpec};
 
 use super::error::{Error, Holder, Result};
 use super::publish::{PublishedPort, Transport};
 
-/// Holds a container's published ports, all or none. Errors: [`Error::PortTaken`] where a program has one, [`Error::Plan`]
-/// for an address that the instance does not have.
+/// Holds a container's published ports, and lets those go that it published before. All that are new or none. Errors:
+/// [`Error::PortTaken`] where a program has one, [`Error::Plan`] for an address that the instance does not have.
 pub fn hold(
     client: &Client,
     instance: &str,
     container: &str,
     ports: &[PublishedPort],
 ) -> Result<()> {
+    let prefix = prefix(instance, container);
+    let name = |port: &PublishedPort| format!("{prefix}{port}");
+    let mut kept = client.list_kept()?;
+    kept.retain(|kept| kept.starts_with(&prefix));
+    let wanted: Vec<String> = ports.iter().map(name).collect();
+    for gone in kept.iter().filter(|kept| !wanted.contains(kept)) {
+        client.forget(gone)?;
+    }
+    let mut new = Vec::new();
     let held = ports.iter().try_for_each(|port| {
-        let address = SocketAddr::new(IpAddr::V4(port.host_address), port.host_port);
+        let name = name(port);
+        if kept.contains(&name) {
+            return Ok(());
+        }
         let spec = match port.transport {
             // It listens, because one that is only bound is no obstacle to those who reuse addresses, as most servers do.
             Transport::Tcp => SocketSpec {
                 listen: Some(0),
-                ..SocketSpec::tcp_listener(instance, address)
+                only_v6: true,
+                ..SocketSpec::tcp_listener(instance, port.host())
             },
             Transport::Udp => SocketSpec {
                 reuse_address: false,
-                ..SocketSpec::udp(instance, address)
+                only_v6: true,
+                ..SocketSpec::udp(instance, port.host())
             },
         };
         let socket = client
             .open_socket(spec)
             .map_err(|error| refused(error, port))?;
-        let name = format!("{}{port}", prefix(instance, container));
-        Ok(client.keep(&name, socket)?)
+        client.keep(&name, socket)?;
+        new.push(name);
+        Ok(())
     });
     if held.is_err() {
-        release(client, instance, container)?;
+        for name in &new {
+            client.forget(name)?;
+        }
     }
     held
 }
@@ -52,8 +67,9 @@ fn refused(error: sandbox::Error, port: &PublishedPort) -> Error {
             holder: Holder::Program,
         },
         Some(libc::EADDRNOTAVAIL) => Error::Plan(format!(
-            "Bind for {}:{} failed: the instance has no address {}",
-            port.host_address, port.host_port, port.host_address
+            "Bind for {} failed: the instance has no address {}",
+            port.host(),
+            port.host_address
         )),
         _ => error.into(),
     }

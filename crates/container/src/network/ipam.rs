@@ -1,9 +1,9 @@
 //! Which subnet a network gets, and which address a container: Docker's pools, lowest free first.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::definition::Network;
 use super::error::{Error, Result};
@@ -35,6 +35,11 @@ pub fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }
 
+/// Whether two blocks of IPv6 have an address in common.
+pub fn overlap_v6(one: Ipv6Net, other: Ipv6Net) -> bool {
+    one.contains(&other) || other.contains(&one)
+}
+
 /// The first address of `range`, which lies in the subnet, that somebody can have.
 pub fn first_usable(subnet: Ipv4Net, range: Ipv4Net) -> Option<Ipv4Addr> {
     let first = u32::from(range.network());
@@ -56,11 +61,23 @@ pub fn allocate_address(
     wanted: Option<Ipv4Addr>,
 ) -> Result<Ipv4Addr> {
     if let Some(address) = wanted {
-        let refused = |why: String| Err(Error::Address { address, why });
+        let refused = |why: String| {
+            Err(Error::Address {
+                address: address.into(),
+                why,
+            })
+        };
         if network.is_default() {
             return refused(
                 "user specified IP address is supported on user defined networks only".into(),
             );
+        }
+        if !network.is_subnet_given {
+            return refused(format!(
+                "user specified IP address is supported only when connecting to networks with user configured subnets, \
+                 and the subnet of network {} was chosen for it",
+                network.name
+            ));
         }
         if !is_usable(network.subnet, address) {
             return refused(format!(
@@ -84,16 +101,70 @@ pub fn allocate_address(
     }
     let range = network.ip_range.unwrap_or(network.subnet);
     let (first, last) = (u32::from(range.network()), u32::from(range.broadcast()));
-    // At most `used` and three more addresses are passed over before one is free.
+    // At most `used`, those that are reserved and three more addresses are passed over before one is free.
     (first..=last)
         .map(Ipv4Addr::from)
         .find(|address| {
             is_usable(network.subnet, *address)
                 && *address != network.gateway
+                && !network.is_reserved(*address)
                 && !used.contains(address)
         })
         .ok_or_else(|| Error::NoAddress {
             network: network.name.clone(),
-            range,
+            range: range.into(),
+        })
+}
+
+/// An IPv6 address in a network for one more container; none where the network has none. With `wanted` that one or an
+/// error; else the lowest free one.
+pub fn allocate_address_v6(
+    network: &Network,
+    used: &BTreeSet<Ipv6Addr>,
+    wanted: Option<Ipv6Addr>,
+) -> Result<Option<Ipv6Addr>> {
+    let refused = |address: Ipv6Addr, why: String| {
+        Err(Error::Address {
+            address: address.into(),
+            why,
+        })
+    };
+    let Some(part) = network.ipv6 else {
+        return match wanted {
+            Some(address) => refused(
+                address,
+                format!("network {} has no IPv6 (--ipv6)", network.name),
+            ),
+            None => Ok(None),
+        };
+    };
+    let first = part.subnet.network();
+    if let Some(address) = wanted {
+        if !part.subnet.contains(&address) || address == first {
+            return refused(
+                address,
+                format!(
+                    "it is no usable address of {}, the subnet of network {}",
+                    part.subnet, network.name
+                ),
+            );
+        }
+        if address == part.gateway || used.contains(&address) {
+            return refused(
+                address,
+                format!("Address already in use in network {}", network.name),
+            );
+        }
+        return Ok(Some(address));
+    }
+    // At most `used` and two more are passed over.
+    let last = u128::from(part.subnet.broadcast());
+    (u128::from(first) + 1..=last)
+        .map(Ipv6Addr::from)
+        .find(|address| *address != part.gateway && !used.contains(address))
+        .map(Some)
+        .ok_or_else(|| Error::NoAddress {
+            network: network.name.clone(),
+            range: part.subnet.into(),
         })
 }

@@ -22,9 +22,10 @@ mod text;
 pub use apply::{Lab, Namespaces, Outcome, Survey, apply};
 pub use definition::{
     DEFAULT_BRIDGE, DEFAULT_MTU, DEFAULT_NETWORK, Endpoint, Link, Network, NetworkMode,
-    NetworkOptions, mac_of,
+    NetworkOptions, NetworkV6, is_reserved, mac_of, predefined_id,
 };
 pub use error::{Error, Holder, Result};
+pub(crate) use plan::Exits;
 pub use plan::Plan;
 pub use publish::{
     HostPort, Port, PublishRequest, PublishedPort, Taken, Transport, parse_exposed, parse_publish,

@@ -80,7 +80,9 @@ pub fn hosts(
             if target.name != link.alias {
                 names.push(&target.name);
             }
-            let _ = writeln!(text, "{}\t{}", target.address, names.join(" "));
+            for address in target.addresses() {
+                let _ = writeln!(text, "{address}\t{}", names.join(" "));
+            }
         }
     }
     let names = match hostname.split_once('.') {
@@ -88,7 +90,9 @@ pub fn hosts(
         None => hostname.to_owned(),
     };
     for endpoint in own {
-        let _ = writeln!(text, "{}\t{names}", endpoint.address);
+        for address in endpoint.addresses() {
+            let _ = writeln!(text, "{address}\t{names}");
+        }
     }
     text
 }

@@ -1,9 +1,9 @@
 //! What an instance's namespace and its containers' are to hold: pure, from networks and endpoints.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use netlink::nft::Table;
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +23,8 @@ pub struct Bridge {
     pub name: String,
     /// Its address and the subnet's length.
     pub address: Ipv4Net,
+    /// The same of IPv6, where the network has it.
+    pub address_v6: Option<Ipv6Net>,
     /// Its Ethernet address; fixed, so that it does not change with its ports.
     pub mac: [u8; 6],
     /// Largest packet, bytes.
@@ -44,10 +46,14 @@ pub struct Cable {
     pub mac: [u8; 6],
     /// Its address and the subnet's length.
     pub address: Ipv4Net,
+    /// The same of IPv6, where the network has it.
+    pub address_v6: Option<Ipv6Net>,
     /// Largest packet, bytes.
     pub mtu: u32,
     /// The container's way out, if it is here.
     pub default_via: Option<Ipv4Addr>,
+    /// Its way out for IPv6, if that is here.
+    pub default_via_v6: Option<Ipv6Addr>,
 }
 
 /// A port of the instance and where it leads.
@@ -55,8 +61,8 @@ pub struct Cable {
 pub struct Published {
     /// As it was asked for.
     pub port: PublishedPort,
-    /// The container's address.
-    pub address: Ipv4Addr,
+    /// The container's address, of the family of the port's.
+    pub address: IpAddr,
 }
 
 /// Everything that one instance's namespace, and those of its containers, are to hold for them.
@@ -99,6 +105,18 @@ impl Plan {
                     endpoint.name, endpoint.address, network.name, network.subnet, network.gateway
                 )));
             }
+            if let (Some(address), part) = (endpoint.address_v6, network.ipv6)
+                && !part.is_some_and(|part| {
+                    part.subnet.contains(&address)
+                        && address != part.gateway
+                        && address != part.subnet.network()
+                })
+            {
+                return Err(Error::Plan(format!(
+                    "container {} cannot have address {address} in network {}",
+                    endpoint.name, network.name
+                )));
+            }
             members.entry(&network.id).or_default().push(endpoint);
         }
         for list in members.values_mut() {
@@ -112,8 +130,20 @@ impl Plan {
                     pair[0].name, pair[1].name, pair[0].address
                 )));
             }
+            let mut seen = BTreeMap::new();
+            for endpoint in list.iter() {
+                let Some(address) = endpoint.address_v6 else {
+                    continue;
+                };
+                if let Some(other) = seen.insert(address, &endpoint.name) {
+                    return Err(Error::Plan(format!(
+                        "containers {other} and {} have the same address {address}",
+                        endpoint.name
+                    )));
+                }
+            }
         }
-        let exits = exits(endpoints, &by_id);
+        let exits = Exits::of(endpoints, &by_id);
         let leads = leads(endpoints, &by_id, &exits)?;
         let mut plan = Plan {
             bridges: sorted
@@ -132,9 +162,7 @@ impl Plan {
                     endpoint.name, endpoint.interface
                 )));
             }
-            let is_exit =
-                exits.get(endpoint.container.as_str()) == Some(&endpoint.network.as_str());
-            let cable = cable(endpoint, network, is_exit);
+            let cable = cable(endpoint, network, &exits);
             let device = cable.host_device.clone();
             if let Some(other) = plan.cables.insert(device, cable) {
                 return Err(Error::Plan(format!(
@@ -147,7 +175,7 @@ impl Plan {
             .iter()
             .map(|lead| Published {
                 port: *lead.port,
-                address: lead.endpoint.address,
+                address: lead.address,
             })
             .collect();
         plan.published.sort();
@@ -167,10 +195,17 @@ impl Plan {
     pub fn sysctls(&self) -> &'static [(&'static str, &'static str)] {
         if self.bridges.is_empty() {
             &[]
+        } else if self.bridges.values().all(|b| b.address_v6.is_none()) {
+            &[
+                ("net/ipv4/ip_forward", "1"),
+                ("net/bridge/bridge-nf-call-iptables", "0"),
+            ]
         } else {
             &[
                 ("net/ipv4/ip_forward", "1"),
                 ("net/bridge/bridge-nf-call-iptables", "0"),
+                ("net/ipv6/conf/all/forwarding", "1"),
+                ("net/bridge/bridge-nf-call-ip6tables", "0"),
             ]
         }
     }
@@ -187,8 +222,16 @@ fn distinct(networks: &[&Network]) -> Result<()> {
             }
             if ipam::overlap(one.subnet, other.subnet) {
                 return Err(Error::Overlap {
-                    wanted: one.subnet,
+                    wanted: one.subnet.into(),
                     other: format!("{} of network {}", other.subnet, other.name),
+                });
+            }
+            if let (Some(part), Some(others)) = (one.ipv6, other.ipv6)
+                && ipam::overlap_v6(part.subnet, others.subnet)
+            {
+                return Err(Error::Overlap {
+                    wanted: part.subnet.into(),
+                    other: format!("{} of network {}", others.subnet, other.name),
                 });
             }
         }
@@ -196,50 +239,75 @@ fn distinct(networks: &[&Network]) -> Result<()> {
     Ok(())
 }
 
-/// The network of each container's default route.
-fn exits<'a>(
-    endpoints: &'a [Endpoint],
-    networks: &BTreeMap<&str, &'a Network>,
-) -> BTreeMap<&'a str, &'a str> {
-    let mut best: BTreeMap<&str, (&Endpoint, &Network)> = BTreeMap::new();
-    for endpoint in endpoints {
-        let network = networks[endpoint.network.as_str()];
-        if network.internal {
-            continue;
-        }
-        let rank = |endpoint: &Endpoint, network: &Network| {
-            (
-                std::cmp::Reverse(endpoint.gateway_priority),
-                network.name.clone(),
-            )
+/// The network of each container's default route, by container: one for each family, as Docker chooses them.
+pub(crate) struct Exits<'a> {
+    v4: BTreeMap<&'a str, &'a str>,
+    v6: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Exits<'a> {
+    /// Of the networks that lead out the one of the highest priority, of those the first by name.
+    pub(crate) fn of(
+        endpoints: &'a [Endpoint],
+        networks: &BTreeMap<&str, &'a Network>,
+    ) -> Exits<'a> {
+        let best = |has_family: fn(&Endpoint) -> bool| {
+            let mut best: BTreeMap<&str, (&Endpoint, &Network)> = BTreeMap::new();
+            for endpoint in endpoints.iter().filter(|endpoint| has_family(endpoint)) {
+                let Some(network) = networks.get(endpoint.network.as_str()).copied() else {
+                    continue;
+                };
+                if network.internal {
+                    continue;
+                }
+                let rank = |endpoint: &Endpoint, network: &'a Network| {
+                    let priority = std::cmp::Reverse(endpoint.gateway_priority);
+                    (priority, network.name.as_str())
+                };
+                let held = best
+                    .entry(&endpoint.container)
+                    .or_insert((endpoint, network));
+                if rank(endpoint, network) < rank(held.0, held.1) {
+                    *held = (endpoint, network);
+                }
+            }
+            best.into_iter()
+                .map(|(container, (_, network))| (container, network.id.as_str()))
+                .collect()
         };
-        let held = best
-            .entry(&endpoint.container)
-            .or_insert((endpoint, network));
-        if rank(endpoint, network) < rank(held.0, held.1) {
-            *held = (endpoint, network);
+        Exits {
+            v4: best(|_| true),
+            v6: best(|endpoint| endpoint.address_v6.is_some()),
         }
     }
-    best.into_iter()
-        .map(|(container, (_, network))| (container, network.id.as_str()))
-        .collect()
+
+    /// Whether a container's packets of a family leave by this place.
+    pub(crate) fn is_at(&self, endpoint: &Endpoint, is_v6: bool) -> bool {
+        let exits = if is_v6 { &self.v6 } else { &self.v4 };
+        exits.get(endpoint.container.as_str()) == Some(&endpoint.network.as_str())
+    }
 }
 
 /// Published ports lead to where the container's answers leave from; a container without a way out publishes none.
 fn leads<'a>(
     endpoints: &'a [Endpoint],
     networks: &BTreeMap<&str, &'a Network>,
-    exits: &BTreeMap<&str, &str>,
+    exits: &Exits<'_>,
 ) -> Result<Vec<Lead<'a>>> {
     let mut leads: Vec<Lead<'a>> = Vec::new();
     for publisher in endpoints.iter().filter(|e| !e.published.is_empty()) {
-        let exit = exits.get(publisher.container.as_str()).copied();
-        let endpoint = endpoints
-            .iter()
-            .find(|e| e.container == publisher.container && Some(e.network.as_str()) == exit);
-        let Some(endpoint) = endpoint else { continue };
-        let network = networks[endpoint.network.as_str()];
         for port in &publisher.published {
+            let is_v6 = port.host_address.is_ipv6();
+            let endpoint = endpoints
+                .iter()
+                .find(|e| e.container == publisher.container && exits.is_at(e, is_v6));
+            let Some(endpoint) = endpoint else { continue };
+            let address = match is_v6 {
+                false => Some(IpAddr::from(endpoint.address)),
+                true => endpoint.address_v6.map(IpAddr::from),
+            };
+            let Some(address) = address else { continue };
+            let network = networks[endpoint.network.as_str()];
             if let Some(other) = leads.iter().find(|other| meet(other.port, port)) {
                 if (other.endpoint, other.port) == (endpoint, port) {
                     continue;
@@ -253,6 +321,7 @@ fn leads<'a>(
                 endpoint,
                 network,
                 port,
+                address,
             });
         }
     }
@@ -264,6 +333,7 @@ fn leads<'a>(
 fn meet(one: &PublishedPort, other: &PublishedPort) -> bool {
     let ports = |port: &PublishedPort| -> (u16, Transport) { (port.host_port, port.transport) };
     ports(one) == ports(other)
+        && one.host_address.is_ipv4() == other.host_address.is_ipv4()
         && (one.host_address == other.host_address
             || one.host_address.is_unspecified()
             || other.host_address.is_unspecified())
@@ -274,12 +344,16 @@ fn bridge(network: &Network) -> Bridge {
     Bridge {
         name: network.bridge.clone(),
         address: within(network, network.gateway),
+        address_v6: network
+            .ipv6
+            .map(|part| Ipv6Net::new_assert(part.gateway, part.subnet.prefix_len())),
         mac: [0x02, 0x42, digest[0], digest[1], digest[2], digest[3]],
         mtu: network.mtu,
     }
 }
 
-fn cable(endpoint: &Endpoint, network: &Network, is_exit: bool) -> Cable {
+fn cable(endpoint: &Endpoint, network: &Network, exits: &Exits<'_>) -> Cable {
+    let part = network.ipv6.filter(|_| endpoint.address_v6.is_some());
     Cable {
         host_device: endpoint.host_device(),
         bridge: network.bridge.clone(),
@@ -287,8 +361,14 @@ fn cable(endpoint: &Endpoint, network: &Network, is_exit: bool) -> Cable {
         interface: endpoint.interface.clone(),
         mac: endpoint.mac,
         address: within(network, endpoint.address),
+        address_v6: part
+            .zip(endpoint.address_v6)
+            .map(|(part, address)| Ipv6Net::new_assert(address, part.subnet.prefix_len())),
         mtu: network.mtu,
-        default_via: is_exit.then_some(network.gateway),
+        default_via: exits.is_at(endpoint, false).then_some(network.gateway),
+        default_via_v6: part
+            .filter(|_| exits.is_at(endpoint, true))
+            .map(|part| part.gateway),
     }
 }
 

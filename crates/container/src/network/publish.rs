@@ -1,7 +1,7 @@
 //! Published ports: what `-p` says, and which port of the instance a container gets.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -74,8 +74,8 @@ pub enum HostPort {
 /// One port that `-p` asks to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PublishRequest {
-    /// On which address of the instance; 0.0.0.0: on all of them.
-    pub host_address: Ipv4Addr,
+    /// On which address of the instance; 0.0.0.0: on all of them, those of IPv6 too where the container has IPv6.
+    pub host_address: IpAddr,
     /// On which of its ports.
     pub host_port: HostPort,
     /// The container's port.
@@ -87,8 +87,8 @@ pub struct PublishRequest {
 /// A port of the instance that leads to one of a container: `0.0.0.0:8080->80/tcp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PublishedPort {
-    /// On which address of the instance; 0.0.0.0: on all of them.
-    pub host_address: Ipv4Addr,
+    /// On which address of the instance; 0.0.0.0: on all of IPv4, `::`: on all of IPv6.
+    pub host_address: IpAddr,
     /// The instance's port.
     pub host_port: u16,
     /// The container's port.
@@ -97,18 +97,17 @@ pub struct PublishedPort {
     pub transport: Transport,
 }
 
+impl PublishedPort {
+    /// Where it is reached: `0.0.0.0:8080`, `[::]:8080`.
+    pub fn host(&self) -> SocketAddr {
+        SocketAddr::new(self.host_address, self.host_port)
+    }
+}
+
 impl fmt::Display for PublishedPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PublishedPort {
-            host_address,
-            host_port,
-            container_port,
-            transport,
-        } = self;
-        write!(
-            f,
-            "{host_address}:{host_port}->{container_port}/{transport}"
-        )
+        let host = self.host();
+        write!(f, "{host}->{}/{}", self.container_port, self.transport)
     }
 }
 
@@ -129,12 +128,6 @@ pub fn parse_publish(text: &str) -> Result<Vec<PublishRequest>> {
             return Err(wrong(format!("`{other}` is no protocol: write tcp or udp")));
         }
     };
-    if ports.contains('[') {
-        return Err(wrong(
-            "IPv6 addresses are not published: leave the address out, or write an IPv4 address"
-                .into(),
-        ));
-    }
     let (host, container) = match ports.split_once("->") {
         Some((host, container)) => (Some(host.trim_end()), container.trim_start()),
         None => match ports.rsplit_once(':') {
@@ -142,19 +135,27 @@ pub fn parse_publish(text: &str) -> Result<Vec<PublishRequest>> {
             None => (None, ports),
         },
     };
+    // `[::1]` with no port behind it, as in `[::1]::80`, is an address with an empty port.
     let (address, host) = match host.map(|host| (host, host.rsplit_once(':'))) {
         None => (None, None),
         Some((_, Some((address, port)))) => (Some(address), Some(port)),
         Some((port, None)) => (None, Some(port)),
     };
     let host_address = match address {
-        None | Some("") => Ipv4Addr::UNSPECIFIED,
-        Some("localhost") => Ipv4Addr::LOCALHOST,
-        Some(address) => address.parse().map_err(|_| {
-            wrong(format!(
-                "`{address}` is not an IPv4 address of the instance"
-            ))
-        })?,
+        None | Some("") => IpAddr::from(Ipv4Addr::UNSPECIFIED),
+        Some("localhost") => IpAddr::from(Ipv4Addr::LOCALHOST),
+        Some(address) => {
+            let inner = address.strip_prefix('[').and_then(|a| a.strip_suffix(']'));
+            let parsed = match inner {
+                Some(inner) => inner.parse::<Ipv6Addr>().map(IpAddr::from),
+                None => address.parse::<Ipv4Addr>().map(IpAddr::from),
+            };
+            parsed.map_err(|_| {
+                wrong(format!(
+                    "`{address}` is no address of the instance: write 127.0.0.1 or [::1]"
+                ))
+            })?
+        }
     };
     if container.is_empty() {
         return Err(wrong("no port of the container is given".into()));
@@ -246,7 +247,7 @@ impl Taken {
     /// What a container's published port takes.
     pub fn by_container(name: &str, port: &PublishedPort) -> Taken {
         Taken {
-            address: IpAddr::V4(port.host_address),
+            address: port.host_address,
             port: port.host_port,
             transport: port.transport,
             holder: Holder::Container(name.to_owned()),
@@ -254,14 +255,57 @@ impl Taken {
     }
 
     fn is_in_the_way_of(&self, port: &PublishedPort) -> bool {
-        let everywhere = |address: IpAddr| address.is_unspecified();
-        // A program that listens on one IPv6 address leaves IPv4 alone.
-        let same = self.address == IpAddr::V4(port.host_address);
-        (self.port, self.transport) == (port.host_port, port.transport)
-            && (same
-                || everywhere(self.address)
-                || port.host_address.is_unspecified() && self.address.is_ipv4())
+        if (self.port, self.transport) != (port.host_port, port.transport) {
+            return false;
+        }
+        // A program that listens on `::` may have IPv4 with it; a container that publishes there has not. One that listens
+        // on one IPv6 address leaves IPv4 alone.
+        let is_same_family = self.address.is_ipv4() == port.host_address.is_ipv4();
+        let is_program = self.holder == Holder::Program;
+        let meets = self.address == port.host_address
+            || self.address.is_unspecified()
+            || port.host_address.is_unspecified();
+        match is_same_family {
+            true => meets,
+            false => is_program && self.address == IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        }
     }
+}
+
+/// What is published for a container with these addresses: a port on all addresses of IPv4 is one on all of IPv6 too, where
+/// the container has IPv6, and one on an address of a family that it has not is an error.
+pub fn of_families(
+    published: Vec<PublishedPort>,
+    has_ipv6: bool,
+    taken: &[Taken],
+) -> Result<Vec<PublishedPort>> {
+    let mut all = published.clone();
+    for port in published {
+        if port.host_address.is_ipv6() && !has_ipv6 {
+            return Err(Error::Publish {
+                text: port.to_string(),
+                why: "the container has no IPv6 address: put it into a network with --ipv6".into(),
+            });
+        }
+        if !has_ipv6 || port.host_address != IpAddr::from(Ipv4Addr::UNSPECIFIED) {
+            continue;
+        }
+        let twin = PublishedPort {
+            host_address: Ipv6Addr::UNSPECIFIED.into(),
+            ..port
+        };
+        if all.contains(&twin) {
+            continue;
+        }
+        if let Some(taken) = taken.iter().find(|taken| taken.is_in_the_way_of(&twin)) {
+            return Err(Error::PortTaken {
+                port: twin,
+                holder: taken.holder.clone(),
+            });
+        }
+        all.push(twin);
+    }
+    Ok(all)
 }
 
 /// Chooses a port of the instance for each request, lowest first. Errors: [`Error::PortTaken`], [`Error::NoPort`].

@@ -16,7 +16,11 @@ impl Display for Bridge {
             "bridge {name} {address} mac {} mtu {}",
             mac(self.mac),
             self.mtu
-        )
+        )?;
+        match self.address_v6 {
+            Some(address) => write!(f, " and {address}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -36,7 +40,13 @@ impl Display for Cable {
             mac(self.mac),
             self.mtu
         )?;
-        match self.default_via {
+        if let Some(gateway) = self.default_via {
+            write!(f, " default via {gateway}")?;
+        }
+        if let Some(address) = self.address_v6 {
+            write!(f, " and {address}")?;
+        }
+        match self.default_via_v6 {
             Some(gateway) => write!(f, " default via {gateway}"),
             None => Ok(()),
         }

@@ -80,7 +80,7 @@ fn publish(mapping: &asked::PortMapping) -> impl Iterator<Item = PublishRequest>
         asked::PortProtocol::Tcp => Transport::Tcp,
         asked::PortProtocol::Udp => Transport::Udp,
     };
-    let host_address = mapping.host_address;
+    let host_address = mapping.host_address.into();
     (mapping.host.from..=mapping.host.to).zip(mapping.container.from..=mapping.container.to).map(move |(host, container)| {
         PublishRequest { host_address, host_port: HostPort::Exactly(host), container_port: container, transport }
     })

@@ -176,6 +176,7 @@ fn open_here(spec: &SocketSpec) -> Result<OwnedFd, (&'static str, io::Error)> {
         (spec.reuse_address, libc::SOL_SOCKET, libc::SO_REUSEADDR),
         (spec.freebind && !six, libc::SOL_IP, libc::IP_FREEBIND),
         (spec.freebind && six, libc::SOL_IPV6, libc::IPV6_FREEBIND),
+        (spec.only_v6 && six, libc::SOL_IPV6, libc::IPV6_V6ONLY),
         (spec.transparent && !six, libc::SOL_IP, libc::IP_TRANSPARENT),
         (
             spec.transparent && six,

@@ -1,10 +1,10 @@
 //! Bridges, cables, addresses and default routes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsFd;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink::rtnl::Family;
 use netlink::rtnl::address::{self, Address};
 use netlink::rtnl::link::{self, Ipv4Conf, Link, LinkKind, LinkSpec, Target};
@@ -14,16 +14,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::Namespaces;
 use crate::network::error::{Error, Result};
-use crate::network::plan::{Bridge, Cable, DEVICE_GROUP, Plan};
+use crate::network::plan::{Cable, DEVICE_GROUP, Plan};
 
 /// What was done to devices.
 pub struct Devices {
     /// How many changes.
     pub changes: usize,
     /// Subnets of containers before and after.
-    pub subnets: BTreeSet<Ipv4Net>,
+    pub subnets: BTreeSet<IpNet>,
     /// Addresses that containers were given just now: what is known of them is of others.
-    pub new_addresses: BTreeSet<Ipv4Addr>,
+    pub new_addresses: BTreeSet<IpAddr>,
 }
 
 /// What is there before anything is done.
@@ -35,7 +35,7 @@ pub struct Found {
     /// Addresses of all devices.
     held: Vec<Address>,
     /// Subnets of our devices.
-    subnets: BTreeSet<Ipv4Net>,
+    subnets: BTreeSet<IpNet>,
     /// What is noted at a cable that is right, by its end in the instance.
     notes: BTreeMap<String, String>,
 }
@@ -52,7 +52,7 @@ pub fn look(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<
     let notes = notes(namespaces, plan)?;
     let socket = namespaces.socket(key, Protocol::Route)?;
     let links = link::dump(socket).map_err(Error::kernel(key))?;
-    let held = address::dump(socket, Some(Family::V4), None).map_err(Error::kernel(key))?;
+    let held = address::dump(socket, None, None).map_err(Error::kernel(key))?;
     let (mut stays, mut gone) = (BTreeMap::new(), Vec::new());
     let mut subnets = BTreeSet::new();
     for link in links {
@@ -68,10 +68,7 @@ pub fn look(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<
         }
         // What is left of networks that go is forgotten, too.
         let here = held.iter().filter(|held| held.device == link.index);
-        subnets.extend(here.filter_map(|held| match held.address {
-            IpNet::V4(address) => Some(address.trunc()),
-            IpNet::V6(_) => None,
-        }));
+        subnets.extend(here.map(|held| held.address.trunc()).filter(|net| !is_of_link(*net)));
         let is_right = match (bridge, cable) {
             (Some(_), _) => link.kind.as_deref() == Some("bridge"),
             (_, Some(cable)) => {
@@ -132,7 +129,12 @@ pub fn apply(
 ) -> Result<Devices> {
     let mut done = Devices {
         changes: 0,
-        subnets: plan.bridges.values().map(|b| b.address.trunc()).collect(),
+        subnets: plan
+            .bridges
+            .values()
+            .flat_map(|bridge| blocks(bridge.address, bridge.address_v6))
+            .map(|net| net.trunc())
+            .collect(),
         new_addresses: BTreeSet::new(),
     };
     let Found {
@@ -249,14 +251,64 @@ fn bridges(
     socket.execute(&batch).map_err(Error::kernel(key))?;
     let failed = Error::kernel(key);
     look_at(socket, new.into_iter(), links).map_err(failed)?;
+    for bridge in plan.bridges.values().filter(|b| b.address_v6.is_some()) {
+        done.changes += allow_v6(namespaces, key, &bridge.name)?;
+    }
+    let socket = namespaces.socket(key, Protocol::Route)?;
     let mut batch = Batch::new();
-    for Bridge { name, address, .. } in plan.bridges.values() {
-        if let Some(link) = links.get(name) {
-            addresses(&mut batch, held, link.index, *address);
+    for bridge in plan.bridges.values() {
+        if let Some(link) = links.get(&bridge.name) {
+            // `fe80::1` as Docker's bridges have it: who sends to a group must have an address of the link.
+            let of_link = bridge.address_v6.map(|_| of_link(Ipv6Addr::from(1)));
+            let wanted: Vec<IpNet> = blocks(bridge.address, bridge.address_v6)
+                .chain(of_link)
+                .collect();
+            addresses(&mut batch, held, link.index, &wanted);
         }
     }
     done.changes += batch.len();
     socket.execute(&batch).map_err(Error::kernel(key))
+}
+
+/// The blocks of both families.
+fn blocks(v4: Ipv4Net, v6: Option<Ipv6Net>) -> impl Iterator<Item = IpNet> {
+    std::iter::once(v4.into()).chain(v6.map(Into::into))
+}
+
+/// `fe80::/64` with this interface identifier.
+fn of_link(identifier: Ipv6Addr) -> IpNet {
+    let prefix = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
+    let address = Ipv6Addr::from(u128::from(prefix) | u128::from(identifier));
+    Ipv6Net::new_assert(address, 64).into()
+}
+
+/// The identifier that follows from an Ethernet address (RFC 4291, modified EUI-64).
+fn identifier([a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
+    let octets = [a ^ 2, b, c, 0xff, 0xfe, d, e, f];
+    Ipv6Addr::from(u128::from(u64::from_be_bytes(octets)))
+}
+
+fn is_of_link(net: IpNet) -> bool {
+    match net {
+        IpNet::V4(_) => false,
+        IpNet::V6(net) => net.addr().is_unicast_link_local(),
+    }
+}
+
+/// Lets a device have IPv6: an instance and its containers are made without, as the cloud around them carries none. Says
+/// how many changes that took.
+fn allow_v6(namespaces: &mut impl Namespaces, key: &str, device: &str) -> Result<usize> {
+    let path = format!("net/ipv6/conf/{device}/disable_ipv6");
+    match namespaces.read_sysctl(key, &path)? {
+        None => Err(Error::Plan(format!(
+            "this machine's kernel has no IPv6, and {device} is to have it"
+        ))),
+        Some(value) if value.trim() == "0" => Ok(0),
+        Some(_) => {
+            namespaces.write_sysctl(key, &path, "0")?;
+            Ok(1)
+        }
+    }
 }
 
 /// No IPv6 address that comes by itself. A device whose packets are too small for IPv6 has none, and refuses to be told so.
@@ -265,18 +317,29 @@ fn no_ipv6(mtu: u32) -> Option<bool> {
     (mtu >= SMALLEST).then_some(false)
 }
 
-/// Exactly this address on the device.
-fn addresses(batch: &mut Batch, held: &[Address], device: u32, wanted: Ipv4Net) {
-    let mut is_there = false;
-    for address in held.iter().filter(|held| held.device == device) {
-        if address.address == IpNet::V4(wanted) {
-            is_there = true;
-        } else {
+/// Exactly these addresses on the device.
+fn addresses(batch: &mut Batch, held: &[Address], device: u32, wanted: &[IpNet]) {
+    let mut missing: Vec<&IpNet> = wanted.iter().collect();
+    // Of a family that the network has not, whatever is there is of whoever is inside.
+    let has_v6 = wanted.iter().any(|net| matches!(net, IpNet::V6(_)));
+    let is_ours = |held: &&Address| {
+        held.device == device && (has_v6 || matches!(held.address, IpNet::V4(_)))
+    };
+    for address in held.iter().filter(is_ours) {
+        let before = missing.len();
+        missing.retain(|wanted| **wanted != address.address);
+        if missing.len() == before {
             address::delete(batch, address);
         }
     }
-    if !is_there {
-        address::add(batch, &Address::new(device, IpNet::V4(wanted)));
+    for address in missing {
+        // Nobody else has it: that is this plan's business, and to ask around takes a second.
+        let flags = match address {
+            IpNet::V4(_) => 0,
+            IpNet::V6(_) => address::NO_DUPLICATE_DETECTION,
+        };
+        let address = Address::new(device, *address);
+        address::add(batch, &Address { flags, ..address });
     }
 }
 
@@ -311,7 +374,8 @@ fn cables(
         done.changes += usize::from(batch.len() > before);
     }
     for cable in &missing {
-        done.new_addresses.insert(cable.address.addr());
+        let new = blocks(cable.address, cable.address_v6);
+        done.new_addresses.extend(new.map(|net| net.addr()));
         let descriptor = namespaces.descriptor(&cable.namespace)?;
         let near = LinkSpec {
             mtu: Some(cable.mtu),
@@ -352,6 +416,9 @@ fn cables(
         {
             continue;
         }
+        for cable in cables.iter().filter(|cable| cable.address_v6.is_some()) {
+            done.changes += allow_v6(namespaces, namespace, &cable.interface)?;
+        }
         let socket = namespaces.socket(namespace, Protocol::Route)?;
         done.changes += container(socket, &cables).map_err(Error::kernel(namespace))?;
         for cable in cables {
@@ -380,9 +447,9 @@ fn container(socket: &mut Socket, cables: &[&Cable]) -> std::result::Result<usiz
         .into_iter()
         .map(|link| (link.name.clone(), link))
         .collect();
-    let held = address::dump(socket, Some(Family::V4), None)?;
+    let held = address::dump(socket, None, None)?;
     let mut batch = Batch::new();
-    let mut exit = None;
+    let (mut exit, mut exit_v6) = (None, None);
     let mut ours = BTreeSet::new();
     if links.get("lo").is_some_and(|lo| !lo.is_up()) {
         link::set_up(&mut batch, Target::Name("lo"), true);
@@ -408,29 +475,51 @@ fn container(socket: &mut Socket, cables: &[&Cable]) -> std::result::Result<usiz
             };
             link::change(&mut batch, Target::Index(far.index), &settings);
         }
-        addresses(&mut batch, &held, far.index, cable.address);
+        let own = cable.address_v6.map(|_| of_link(identifier(cable.mac)));
+        let wanted: Vec<IpNet> = blocks(cable.address, cable.address_v6).chain(own).collect();
+        addresses(&mut batch, &held, far.index, &wanted);
         if let Some(gateway) = cable.default_via {
-            exit = Some((far.index, gateway));
+            exit = Some((far.index, IpAddr::from(gateway)));
+        }
+        if let Some(gateway) = cable.default_via_v6 {
+            exit_v6 = Some((far.index, IpAddr::from(gateway)));
         }
     }
-    let anywhere = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
-    let routes = route::dump(socket, Family::V4, Some(route::MAIN))?;
-    let mut is_there = false;
-    for held in routes.iter().filter(|route| route.destination == anywhere) {
-        let way = (held.device, held.gateway);
-        let wanted = exit.map(|(device, gateway)| (Some(device), Some(IpAddr::V4(gateway))));
-        if Some(way) == wanted {
-            is_there = true;
-        } else if held.device.is_some_and(|device| ours.contains(&device)) {
-            route::delete(&mut batch, held);
-        }
-    }
-    if let (Some((device, gateway)), false) = (exit, is_there) {
-        let route = Route::new(route::MAIN, anywhere)
-            .via(IpAddr::V4(gateway))
-            .device(device);
-        route::add(&mut batch, &route);
+    default_route(socket, &mut batch, Family::V4, &ours, exit)?;
+    // A kernel without IPv6 has no routes of it either.
+    if cables.iter().any(|cable| cable.address_v6.is_some()) {
+        default_route(socket, &mut batch, Family::V6, &ours, exit_v6)?;
     }
     socket.execute(&batch)?;
     Ok(batch.len())
+}
+
+/// The default route of one family: by `exit`, or none of ours.
+fn default_route(
+    socket: &mut Socket,
+    batch: &mut Batch,
+    family: Family,
+    ours: &BTreeSet<u32>,
+    exit: Option<(u32, IpAddr)>,
+) -> std::result::Result<(), netlink::Error> {
+    let anywhere = match family {
+        Family::V4 => IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0)),
+        Family::V6 => IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let routes = route::dump(socket, family, Some(route::MAIN))?;
+    let mut is_there = false;
+    for held in routes.iter().filter(|route| route.destination == anywhere) {
+        let way = (held.device, held.gateway);
+        let wanted = exit.map(|(device, gateway)| (Some(device), Some(gateway)));
+        if Some(way) == wanted {
+            is_there = true;
+        } else if held.device.is_some_and(|device| ours.contains(&device)) {
+            route::delete(batch, held);
+        }
+    }
+    if let (Some((device, gateway)), false) = (exit, is_there) {
+        let route = Route::new(route::MAIN, anywhere).via(gateway).device(device);
+        route::add(batch, &route);
+    }
+    Ok(())
 }

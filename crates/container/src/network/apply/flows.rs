@@ -2,11 +2,12 @@
 //! should go by now.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use netlink::conntrack::{self, Connection, Layer4};
 use netlink::nft::ct_status;
-use netlink::rtnl::{Family, address};
+use netlink::rtnl::address;
 use netlink::{Batch, Protocol};
 
 use super::Namespaces;
@@ -32,7 +33,7 @@ pub fn apply(
         return Ok(0);
     }
     let route = namespaces.socket(key, Protocol::Route)?;
-    let local = address::dump(route, Some(Family::V4), None).map_err(Error::kernel(key))?;
+    let local = address::dump(route, None, None).map_err(Error::kernel(key))?;
     let judge = Judge::new(plan, devices, local.iter().map(|held| held.address.addr()));
     let socket = namespaces.socket(key, Protocol::Netfilter)?;
     let mut batch = Batch::new();
@@ -49,15 +50,22 @@ struct Judge<'a> {
     devices: &'a Devices,
     local: BTreeSet<IpAddr>,
     /// Who may have an address of a subnet.
-    present: BTreeSet<Ipv4Addr>,
+    present: BTreeSet<IpAddr>,
     published: BTreeMap<(Transport, u16), Vec<&'a Published>>,
 }
 
 impl<'a> Judge<'a> {
     fn new(plan: &'a Plan, devices: &'a Devices, local: impl Iterator<Item = IpAddr>) -> Judge<'a> {
-        let bridges = plan.bridges.values().map(|bridge| bridge.address);
+        let bridges = plan
+            .bridges
+            .values()
+            .flat_map(|bridge| both(bridge.address, bridge.address_v6));
         let gateways = bridges.flat_map(|net| [net.addr(), net.broadcast()]);
-        let containers = plan.cables.values().map(|cable| cable.address.addr());
+        let containers = plan
+            .cables
+            .values()
+            .flat_map(|cable| both(cable.address, cable.address_v6))
+            .map(|net| net.addr());
         let mut published: BTreeMap<_, Vec<&Published>> = BTreeMap::new();
         for lead in &plan.published {
             let port = (lead.port.transport, lead.port.host_port);
@@ -79,17 +87,18 @@ impl<'a> Judge<'a> {
             reply.source,
             reply.destination,
         ];
-        let is_gone = |address: IpAddr| match address {
-            IpAddr::V4(address) => {
-                let is_ours = self.devices.subnets.iter().any(|s| s.contains(&address));
-                is_ours
-                    && (!self.present.contains(&address)
-                        || self.devices.new_addresses.contains(&address))
-            }
-            IpAddr::V6(_) => false,
+        let is_gone = |address: IpAddr| {
+            self.is_ours(address)
+                && (!self.present.contains(&address)
+                    || self.devices.new_addresses.contains(&address))
         };
         parties.into_iter().any(is_gone)
             || original.protocol == Transport::Udp.number() && self.is_misled(connection)
+    }
+
+    /// Whether an address is a container's.
+    fn is_ours(&self, address: IpAddr) -> bool {
+        self.devices.subnets.iter().any(|s| s.contains(&address))
     }
 
     /// A UDP flow that goes where no port, or another one, leads; or that began before its port was published.
@@ -103,25 +112,29 @@ impl<'a> Judge<'a> {
         let leads = self.published.get(&(Transport::Udp, destination));
         let lead = leads.into_iter().flatten().find(|lead| {
             let host = lead.port.host_address;
-            if host.is_unspecified() {
+            if host.is_ipv4() != original.destination.is_ipv4() {
+                false
+            } else if host.is_unspecified() {
                 self.local.contains(&original.destination) || is_loopback(original.destination)
             } else {
-                original.destination == IpAddr::V4(host)
+                original.destination == host
             }
         });
         let is_translated = connection.status & ct_status::DST_NAT != 0;
         match (lead, is_translated) {
             (Some(lead), _) => {
-                (reply.source, source) != (IpAddr::V4(lead.address), lead.port.container_port)
+                (reply.source, source) != (lead.address, lead.port.container_port)
             }
             // Somebody else's translation is nobody's business here.
-            (None, true) => match reply.source {
-                IpAddr::V4(address) => self.devices.subnets.iter().any(|s| s.contains(&address)),
-                IpAddr::V6(_) => false,
-            },
+            (None, true) => self.is_ours(reply.source),
             (None, false) => false,
         }
     }
+}
+
+/// The blocks of both families.
+fn both(v4: Ipv4Net, v6: Option<Ipv6Net>) -> impl Iterator<Item = IpNet> {
+    std::iter::once(v4.into()).chain(v6.map(Into::into))
 }
 
 fn is_loopback(address: IpAddr) -> bool {

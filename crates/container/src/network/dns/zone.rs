@@ -1,7 +1,7 @@
 //! What one container may ask: names of the networks that it is in, and where everything else is asked.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wire::dns::{Code, Data, Kind, Query, Record, Response};
 
@@ -14,9 +14,9 @@ const TTL: u32 = 600;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Zone {
     /// Names in lower case, each with its addresses, sorted.
-    names: BTreeMap<String, Vec<Ipv4Addr>>,
+    names: BTreeMap<String, Vec<IpAddr>>,
     /// `NAME.NETWORK` of each address.
-    addresses: BTreeMap<Ipv4Addr, String>,
+    addresses: BTreeMap<IpAddr, String>,
     /// Servers that are asked what is not known here; none where there is no way out.
     forward_to: Vec<IpAddr>,
 }
@@ -54,21 +54,27 @@ impl Zone {
             for member in endpoints.iter().filter(|other| other.network == network.id) {
                 let id = member.container.get(..12).unwrap_or(&member.container);
                 let names = [member.name.as_str(), id].into_iter();
-                for name in names.chain(member.aliases.iter().map(String::as_str)) {
-                    zone.add(name, member.address);
-                    zone.add(&format!("{name}.{}", network.name), member.address);
+                let mut names: Vec<&str> = names.collect();
+                names.extend(member.aliases.iter().map(String::as_str));
+                let links = own.links.iter().filter(|l| l.container == member.container);
+                let links: Vec<&str> = links.map(|link| link.alias.as_str()).collect();
+                for address in member.addresses() {
+                    for name in &names {
+                        zone.add(name, address);
+                        zone.add(&format!("{name}.{}", network.name), address);
+                    }
+                    for alias in &links {
+                        zone.add(alias, address);
+                    }
+                    let full = format!("{}.{}", member.name, network.name);
+                    zone.addresses.insert(address, full);
                 }
-                for link in own.links.iter().filter(|l| l.container == member.container) {
-                    zone.add(&link.alias, member.address);
-                }
-                let full = format!("{}.{}", member.name, network.name);
-                zone.addresses.insert(member.address, full);
             }
         }
         zone
     }
 
-    fn add(&mut self, name: &str, address: Ipv4Addr) {
+    fn add(&mut self, name: &str, address: IpAddr) {
         let addresses = self.names.entry(name.to_ascii_lowercase()).or_default();
         if let Err(at) = addresses.binary_search(&address) {
             addresses.insert(at, address);
@@ -90,14 +96,22 @@ impl Zone {
         };
         let here = |records| Answer::Here(Response::new(Code::NoError, records));
         if let Some(addresses) = self.names.get(&name) {
-            // Nothing but IPv4 addresses is known of it: any other question has an empty answer, not a failure.
-            if ![Kind::A, Kind::ANY].contains(&query.kind) {
-                return here(Vec::new());
-            }
-            let first = turn % addresses.len().max(1);
-            let (later, sooner) = addresses.split_at(first);
-            let ordered = sooner.iter().chain(later);
-            return here(ordered.map(|address| record(Data::A(*address))).collect());
+            // Nothing but addresses is known of it: any other question has an empty answer, not a failure.
+            let asked: Vec<Data> = addresses
+                .iter()
+                .filter_map(|address| match address {
+                    IpAddr::V4(address) => [Kind::A, Kind::ANY]
+                        .contains(&query.kind)
+                        .then_some(Data::A(*address)),
+                    IpAddr::V6(address) => [Kind::AAAA, Kind::ANY]
+                        .contains(&query.kind)
+                        .then_some(Data::Aaaa(*address)),
+                })
+                .collect();
+            let first = turn % asked.len().max(1);
+            let (later, sooner) = asked.split_at(first);
+            let ordered = sooner.iter().chain(later).cloned();
+            return here(ordered.map(record).collect());
         }
         if query.kind == Kind::PTR
             && let Some(full) = reversed(&name).and_then(|address| self.addresses.get(&address))
@@ -111,13 +125,24 @@ impl Zone {
     }
 }
 
-/// The address of `3.0.18.172.in-addr.arpa`.
-fn reversed(name: &str) -> Option<Ipv4Addr> {
+/// The address of `3.0.18.172.in-addr.arpa`, or of 32 digits in front of `ip6.arpa` (RFC 3596).
+fn reversed(name: &str) -> Option<IpAddr> {
+    if let Some(digits) = name.strip_suffix(".ip6.arpa") {
+        let mut value = 0u128;
+        let mut count = 0;
+        for digit in digits.split('.').rev() {
+            let number = u8::from_str_radix(digit, 16).ok().filter(|n| *n < 16)?;
+            value = value << 4 | u128::from(number);
+            count += 1;
+        }
+        return (count == 32).then(|| Ipv6Addr::from(value).into());
+    }
     let mut octets: Vec<u8> = name
         .strip_suffix(".in-addr.arpa")?
         .split('.')
         .map(|part| part.parse().ok())
         .collect::<Option<_>>()?;
     octets.reverse();
-    <[u8; 4]>::try_from(octets).ok().map(Ipv4Addr::from)
+    let octets = <[u8; 4]>::try_from(octets).ok()?;
+    Some(Ipv4Addr::from(octets).into())
 }

@@ -154,7 +154,7 @@ pub fn port(arguments: &OneArgs, place: &Place, output: &Output) -> Result {
         return Err(failure.hint(format!("vpclab containers start {}", record.name)));
     }
     for port in published {
-        output.line(format!("{}/{} -> {}:{}", port.container_port, port.transport, port.host_address, port.host_port));
+        output.line(format!("{}/{} -> {}", port.container_port, port.transport, port.host()));
     }
     Ok(ExitCode::SUCCESS)
 }

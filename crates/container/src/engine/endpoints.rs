@@ -1,0 +1,598 @@
+//! The places of containers in networks: taken when a container starts, changed while it runs, given up when it ends.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::error::{Error, Result};
+use super::folder::Held;
+use super::id::Id;
+use super::lab::Engine;
+use super::links;
+use super::networks::{Networks, namespace};
+use super::options::Attachment;
+use super::record::Record;
+use crate::network::names::{self, ExtraHost, ResolverOptions};
+use crate::network::{
+    self, DEFAULT_NETWORK, Endpoint, Exits, Network, NetworkMode, PublishedPort, Survey, Taken,
+    dns, hold, ipam, mac_of, publish,
+};
+
+/// What a container's network says in its files and variables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Names {
+    pub hosts: String,
+    pub resolver: String,
+    /// What its links tell of others.
+    pub environment: Vec<(String, String)>,
+}
+
+/// What is known of an instance while a container's places are changed.
+struct Around {
+    networks: Networks,
+    survey: Survey,
+    /// Places of all other containers.
+    others: Vec<Endpoint>,
+}
+
+impl Around {
+    fn all(&self, own: &[Endpoint]) -> Vec<Endpoint> {
+        self.others.iter().chain(own).cloned().collect()
+    }
+
+    fn of(&self, endpoint: &Endpoint) -> Option<&Network> {
+        let mut all = self.networks.networks.values();
+        all.find(|network| network.id == endpoint.network)
+    }
+
+    /// Whether somebody in these places asks for names.
+    fn has_names(&self, own: &[Endpoint]) -> bool {
+        own.iter()
+            .any(|endpoint| self.of(endpoint).is_some_and(|network| !network.is_default()))
+    }
+
+    /// Ports of the instance that somebody has. What holds the ports of containers listens too: the container is who is
+    /// told of.
+    fn taken(&self) -> Vec<Taken> {
+        let of_others = self.others.iter().flat_map(|other| {
+            other
+                .published
+                .iter()
+                .map(|port| Taken::by_container(&other.name, port))
+        });
+        of_others.chain(self.survey.taken.iter().cloned()).collect()
+    }
+}
+
+impl Engine {
+    /// Gives a container its places in networks, and says what is in its files of names. The record is saved before others
+    /// may look at who has which address and port.
+    pub(super) fn connect(&self, held: &mut Held) -> Result<Names> {
+        let instance = held.record.instance.clone();
+        let NetworkMode::Bridge(_) = held.record.options.network else {
+            return self.names_without(&held.record);
+        };
+        let lock = self.folder.lock_network(&instance)?;
+        let mut networks = self.networks(&instance)?;
+        let survey = Survey::of(&mut network::Lab::new(&self.client), &instance)?;
+        let joined = held.record.options.joined();
+        if joined.contains(&DEFAULT_NETWORK) {
+            self.ensure_bridge(&lock, &instance, &mut networks, &survey)?;
+        }
+        let around = Around {
+            others: self.endpoints(&instance, Some(&held.record.id))?,
+            networks,
+            survey,
+        };
+        let mut own: Vec<Endpoint> = Vec::new();
+        for text in joined {
+            let network = around.networks.find(text)?;
+            let asked = asked(&held.record, text, network);
+            own.push(self.place(&held.record, network, &asked, &around, &own)?);
+        }
+        let published = ports(&held.record, &around, &mut own)?;
+        let key = namespace(&held.record.id);
+        // What a command left that died before its container ran.
+        hold::release(&self.client, &instance, held.record.id.as_str())?;
+        dns::close(&self.client, &key)?;
+        self.client.remove_netnses(&[&key])?;
+        self.client.create_container_netns(&key, &instance, false)?;
+        held.record.endpoints = own;
+        let done = self.take(held, &around, &published, false);
+        if let Err(error) = done {
+            held.record.endpoints.clear();
+            let _ = hold::release(&self.client, &instance, held.record.id.as_str());
+            let _ = dns::close(&self.client, &key);
+            let _ = self.apply_networks(&instance, &around.networks, &around.others);
+            let _ = self.client.remove_netnses(&[&key]);
+            return Err(error);
+        }
+        let all = around.all(&held.record.endpoints);
+        self.tell_linked(&held.record, &around.networks.all(), &all);
+        self.names(&held.record, &around.networks.all(), &all)
+    }
+
+    /// Makes the places of a record so, and saves it. `has_names`: its questions are answered already.
+    fn take(
+        &self,
+        held: &mut Held,
+        around: &Around,
+        published: &[PublishedPort],
+        has_names: bool,
+    ) -> Result<()> {
+        let instance = held.record.instance.clone();
+        let key = namespace(&held.record.id);
+        let all = around.all(&held.record.endpoints);
+        self.apply_networks(&instance, &around.networks, &all)?;
+        let id = held.record.id.as_str();
+        hold::hold(&self.client, &instance, id, published)?;
+        match (has_names, around.has_names(&held.record.endpoints)) {
+            // What its program asks before the daemon serves it waits there.
+            (false, true) => {
+                dns::open(&self.client, &mut network::Lab::new(&self.client), &key)?;
+            }
+            (true, false) => dns::close(&self.client, &key)?,
+            _ => {}
+        }
+        held.save()
+    }
+
+    /// A place in a network, with addresses of it.
+    fn place(
+        &self,
+        record: &Record,
+        network: &Network,
+        asked: &Attachment,
+        around: &Around,
+        own: &[Endpoint],
+    ) -> Result<Endpoint> {
+        if own.iter().any(|one| one.network == network.id) {
+            return Err(Error::Conflict(format!(
+                "network {} is named twice",
+                network.name
+            )));
+        }
+        let inside = || {
+            let others = around.others.iter();
+            others.filter(|other| other.network == network.id)
+        };
+        let used = inside().map(|other| other.address).collect();
+        let used_v6 = inside().filter_map(|other| other.address_v6).collect();
+        let address = ipam::allocate_address(network, &used, asked.address)?;
+        let mac = asked.mac.unwrap_or_else(|| mac_of(address));
+        if let Some(other) = inside().find(|other| other.mac == mac) {
+            return Err(Error::Conflict(format!(
+                "container {} has the same MAC address in network {}",
+                other.name, network.name
+            )));
+        }
+        // The lowest number that no device of it has.
+        let interface = (0..=own.len())
+            .map(|number| format!("eth{number}"))
+            .find(|name| own.iter().all(|one| one.interface != *name))
+            .unwrap_or_else(|| "eth0".to_owned());
+        Ok(Endpoint {
+            interface,
+            address_v6: ipam::allocate_address_v6(network, &used_v6, asked.address_v6)?,
+            mac,
+            aliases: asked.aliases.clone(),
+            links: self.links(record, network, asked)?,
+            gateway_priority: asked.gateway_priority,
+            exposed: record.settings.exposed.clone(),
+            ..Endpoint::new(
+                record.id.as_str(),
+                &record.name,
+                namespace(&record.id),
+                network,
+                address,
+            )
+        })
+    }
+
+    /// Connects a container to one more network of its instance, while it runs or before it does. Errors: it is in it; it
+    /// has no network of its own; the address is somebody's.
+    pub fn connect_network(&self, id: &Id, network: &str, asked: Attachment) -> Result<()> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        let instance = held.record.instance.clone();
+        may_join(&held.record)?;
+        let shown = self.find_network(&instance, network)?;
+        let Some(found) = shown.network else {
+            return Err(Error::Forbidden(format!(
+                "container cannot be connected to {} network",
+                shown.name
+            )));
+        };
+        let lock = self.folder.lock_network(&instance)?;
+        let mut networks = self.networks(&instance)?;
+        // What would be refused at its next start is refused now.
+        ipam::allocate_address(&found, &Default::default(), asked.address)?;
+        ipam::allocate_address_v6(&found, &Default::default(), asked.address_v6)?;
+        let joined = |record: &Record, networks: &Networks| {
+            let mut joined = record.options.joined().into_iter();
+            joined.any(|text| networks.find(text).is_ok_and(|one| one.id == found.id) || text == found.name)
+        };
+        let is_alive = held.record.state.status.is_alive();
+        if joined(&held.record, &networks) && is_alive {
+            return Err(Error::Forbidden(format!(
+                "endpoint with name {} already exists in network {}",
+                held.record.name, found.name
+            )));
+        }
+        let before = held.record.clone();
+        join(&mut held.record, &found, asked);
+        if !is_alive {
+            return held.save();
+        }
+        let survey = Survey::of(&mut network::Lab::new(&self.client), &instance)?;
+        if found.is_default() {
+            self.ensure_bridge(&lock, &instance, &mut networks, &survey)?;
+        }
+        let around = Around {
+            others: self.endpoints(&instance, Some(id))?,
+            networks,
+            survey,
+        };
+        let network = around.networks.find(&found.id)?;
+        let asked = self::asked(&held.record, &found.name, network);
+        let mut own = held.record.endpoints.clone();
+        own.push(self.place(&held.record, network, &asked, &around, &own)?);
+        self.change(&mut held, around, own, before)
+    }
+
+    /// Takes a container out of a network, while it runs or not. `force`: one that is gone is no error.
+    pub fn disconnect_network(&self, id: &Id, network: &str, force: bool) -> Result<()> {
+        let mut held = self.folder.hold(id)?;
+        self.settle(&mut held)?;
+        let instance = held.record.instance.clone();
+        let shown = self.find_network(&instance, network)?;
+        let Some(found) = shown.network else {
+            return Err(Error::Forbidden(format!(
+                "container cannot be disconnected from {} network",
+                shown.name
+            )));
+        };
+        let _lock = self.folder.lock_network(&instance)?;
+        let networks = self.networks(&instance)?;
+        let before = held.record.clone();
+        let is_in = leave(&mut held.record, &found);
+        let is_inside = |endpoint: &Endpoint| endpoint.network == found.id;
+        if !is_in && !held.record.endpoints.iter().any(is_inside) {
+            if force {
+                return Ok(());
+            }
+            return Err(Error::Forbidden(format!(
+                "container {} is not connected to network {}",
+                held.record.name, found.name
+            )));
+        }
+        if !held.record.state.status.is_alive() {
+            return held.save();
+        }
+        let mut own = held.record.endpoints.clone();
+        own.retain(|endpoint| !is_inside(endpoint));
+        let around = Around {
+            others: self.endpoints(&instance, Some(id))?,
+            survey: Survey::of(&mut network::Lab::new(&self.client), &instance)?,
+            networks,
+        };
+        self.change(&mut held, around, own, before)
+    }
+
+    /// Gives a container that runs other places. What fails leaves it as it was.
+    fn change(
+        &self,
+        held: &mut Held,
+        around: Around,
+        mut own: Vec<Endpoint>,
+        before: Record,
+    ) -> Result<()> {
+        let published = ports(&held.record, &around, &mut own)?;
+        let had_names = around.has_names(&before.endpoints);
+        held.record.endpoints = own;
+        if let Err(error) = self.take(held, &around, &published, had_names) {
+            let has_names = around.has_names(&held.record.endpoints);
+            held.record = before;
+            let old = held.record.endpoints.iter();
+            let old: Vec<PublishedPort> = old.flat_map(|one| one.published.clone()).collect();
+            let _ = self.take(held, &around, &old, has_names);
+            return Err(error);
+        }
+        let (networks, all) = (around.networks.all(), around.all(&held.record.endpoints));
+        let names = self.names(&held.record, &networks, &all)?;
+        self.tell(&held.record, &names)?;
+        self.tell_linked(&held.record, &networks, &all);
+        Ok(())
+    }
+
+    /// Writes the files of a container that runs.
+    fn tell(&self, record: &Record, names: &Names) -> Result<()> {
+        let files = [
+            ("/etc/hosts", &names.hosts),
+            ("/etc/resolv.conf", &names.resolver),
+        ];
+        for (path, content) in files {
+            self.client
+                .write_container_file(record.id.as_str(), path, content)?;
+        }
+        Ok(())
+    }
+
+    /// Writes `/etc/hosts` of those that run and have a link to a container whose address may be another one now.
+    fn tell_linked(&self, to: &Record, networks: &[Network], all: &[Endpoint]) {
+        let mut links = all.iter().flat_map(|endpoint| &endpoint.links);
+        if !links.any(|link| link.container == to.id.as_str()) {
+            return;
+        }
+        let Ok(records) = self.folder.list() else {
+            return;
+        };
+        let is_linked = |record: &&Record| {
+            let mut links = record.endpoints.iter().flat_map(|own| &own.links);
+            record.id != to.id && links.any(|link| link.container == to.id.as_str())
+        };
+        for record in records.iter().filter(is_linked) {
+            // One that ends just now needs none.
+            if let Ok(names) = self.names(record, networks, all) {
+                let _ = self.tell(record, &names);
+            }
+        }
+    }
+
+    /// Takes a container out of its networks. The record is saved by whoever holds it, also when this fails: its processes
+    /// are gone, and what is left in the instance goes with the next change.
+    pub(super) fn disconnect(&self, held: &mut Held) -> Result<()> {
+        let key = namespace(&held.record.id);
+        let options = &held.record.options;
+        let is_nowhere = matches!(options.network, NetworkMode::Bridge(_))
+            && options.is_out_of_first
+            && options.joined().is_empty();
+        if held.record.endpoints.is_empty() && !is_nowhere {
+            return Ok(());
+        }
+        let instance = held.record.instance.clone();
+        let _lock = self.folder.lock_network(&instance)?;
+        held.record.endpoints.clear();
+        held.save()?;
+        let done = match self.is_up(&instance)? {
+            true => self.apply_networks(
+                &instance,
+                &self.networks(&instance)?,
+                &self.endpoints(&instance, Some(&held.record.id))?,
+            ),
+            false => Ok(()),
+        };
+        hold::release(&self.client, &instance, held.record.id.as_str())?;
+        dns::close(&self.client, &key)?;
+        self.client.remove_netnses(&[&key])?;
+        done
+    }
+
+    fn extra(&self, record: &Record, gateway: Option<Ipv4Addr>) -> Result<Vec<ExtraHost>> {
+        // Without a bridge nobody is the gateway but the container itself.
+        let gateway = gateway.unwrap_or(Ipv4Addr::LOCALHOST);
+        record
+            .options
+            .extra_hosts
+            .iter()
+            .map(|text| Ok(ExtraHost::parse(text, gateway)?))
+            .collect()
+    }
+
+    fn resolver(&self, record: &Record, is_embedded: bool) -> names::ResolverFile {
+        let resolvers = self
+            .resolvers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let options = ResolverOptions {
+            servers: record.options.dns.clone(),
+            search: record.options.dns_search.clone(),
+            options: record.options.dns_options.clone(),
+        };
+        names::resolver(
+            resolvers.get(&record.instance).map_or("", String::as_str),
+            &options,
+            is_embedded,
+        )
+    }
+
+    /// Servers that a container's questions go to in the end.
+    pub fn forward_to(&self, record: &Record) -> Vec<IpAddr> {
+        self.resolver(record, true).forward_to
+    }
+
+    fn names(
+        &self,
+        record: &Record,
+        networks: &[Network],
+        endpoints: &[Endpoint],
+    ) -> Result<Names> {
+        let of = |endpoint: &Endpoint| {
+            networks
+                .iter()
+                .find(|network| network.id == endpoint.network)
+        };
+        let is_embedded = record
+            .endpoints
+            .iter()
+            .any(|endpoint| of(endpoint).is_some_and(|network| !network.is_default()));
+        let gateway = networks
+            .iter()
+            .find(|network| network.is_default())
+            .map(|network| network.gateway);
+        let gateway = gateway.or_else(|| {
+            record
+                .endpoints
+                .first()
+                .and_then(of)
+                .map(|network| network.gateway)
+        });
+        let default = networks.iter().find(|network| network.is_default());
+        let environment = match default {
+            Some(default) => links::environment(record, default, endpoints, |id| {
+                let id = Id::try_from(id.to_owned()).ok()?;
+                self.folder.read(&id).ok().flatten()
+            }),
+            None => Vec::new(),
+        };
+        Ok(Names {
+            hosts: names::hosts(
+                &record.settings.hostname,
+                record.id.as_str(),
+                networks,
+                endpoints,
+                &self.extra(record, gateway)?,
+            ),
+            resolver: self.resolver(record, is_embedded).text,
+            environment,
+        })
+    }
+
+    /// Of a container without an address of its own.
+    fn names_without(&self, record: &Record) -> Result<Names> {
+        let resolver = match record.options.network {
+            NetworkMode::None => String::new(),
+            _ => self.resolver(record, false).text,
+        };
+        Ok(Names {
+            hosts: names::hosts(
+                &record.settings.hostname,
+                record.id.as_str(),
+                &[],
+                &[],
+                &self.extra(record, None)?,
+            ),
+            resolver,
+            environment: Vec::new(),
+        })
+    }
+}
+
+/// Only who has a network of its own can join more.
+fn may_join(record: &Record) -> Result<()> {
+    let why = match record.options.network {
+        NetworkMode::Bridge(_) => return Ok(()),
+        NetworkMode::None => {
+            "container cannot be connected to multiple networks with one of the networks in private (none) mode"
+        }
+        NetworkMode::Host | NetworkMode::Container(_) => {
+            "container sharing network namespace with another container or host cannot be connected to any other network"
+        }
+    };
+    Err(Error::Forbidden(why.into()))
+}
+
+/// What is asked of a network for a container, whatever the network is called there.
+fn asked(record: &Record, text: &str, network: &Network) -> Attachment {
+    let options = &record.options;
+    let found = [text, &network.name, &network.id]
+        .into_iter()
+        .find_map(|name| options.attachments.get(name));
+    let mut asked = found.cloned().unwrap_or_default();
+    if network.is_default() {
+        asked.aliases.clear();
+    } else {
+        asked.aliases.extend(options.aliases.iter().cloned());
+        let mut seen = std::collections::BTreeSet::new();
+        asked.aliases.retain(|alias| seen.insert(alias.clone()));
+    }
+    asked
+}
+
+fn is_called(text: &str, network: &Network) -> bool {
+    text == network.name || (text.len() >= 12 && network.id.starts_with(text))
+}
+
+/// Puts it on record that a container is in a network.
+fn join(record: &mut Record, network: &Network, asked: Attachment) {
+    let options = &mut record.options;
+    options
+        .attachments
+        .retain(|text, _| !is_called(text, network));
+    options.attachments.insert(network.name.clone(), asked);
+    match &options.network {
+        NetworkMode::Bridge(first) if is_called(first, network) => options.is_out_of_first = false,
+        _ => {
+            let is_known = |text: &String| is_called(text, network);
+            if !options.more_networks.iter().any(is_known) {
+                options.more_networks.push(network.name.clone());
+            }
+        }
+    }
+}
+
+/// Puts it on record that a container is not in a network; whether it was.
+fn leave(record: &mut Record, network: &Network) -> bool {
+    let options = &mut record.options;
+    options
+        .attachments
+        .retain(|text, _| !is_called(text, network));
+    let before = options.more_networks.len();
+    options
+        .more_networks
+        .retain(|text| !is_called(text, network));
+    let was_first = matches!(&options.network, NetworkMode::Bridge(first) if is_called(first, network));
+    let was_in = was_first && !options.is_out_of_first;
+    options.is_out_of_first |= was_first;
+    was_in || options.more_networks.len() < before
+}
+
+/// What a container publishes from these places: the ports that it has already as far as they lead somewhere, else new ones.
+/// They are noted at the place that its answers leave from; a container without a way out publishes none.
+fn ports(record: &Record, around: &Around, own: &mut [Endpoint]) -> Result<Vec<PublishedPort>> {
+    let had: Vec<PublishedPort> = own.iter().flat_map(|one| one.published.clone()).collect();
+    own.iter_mut().for_each(|one| one.published.clear());
+    let by_id: BTreeMap<&str, &Network> = around
+        .networks
+        .networks
+        .values()
+        .map(|network| (network.id.as_str(), network))
+        .collect();
+    let exits = {
+        let exits = Exits::of(own, &by_id);
+        [false, true].map(|is_v6| own.iter().position(|one| exits.is_at(one, is_v6)))
+    };
+    let [Some(exit), exit_v6] = exits else {
+        return Ok(Vec::new());
+    };
+    let taken = around.taken();
+    // Its own sockets are no obstacle to what they hold.
+    let is_own = |taken: &Taken| {
+        let same = |port: &PublishedPort| {
+            (taken.address, taken.port, taken.transport)
+                == (port.host_address, port.host_port, port.transport)
+        };
+        had.iter().any(same)
+    };
+    let taken: Vec<Taken> = taken.into_iter().filter(|one| !is_own(one)).collect();
+    let binding = around.of(&own[exit]).and_then(|network| network.host_binding);
+    let mut requests = record.settings.publish.clone();
+    if let Some(binding) = binding {
+        for request in &mut requests {
+            if request.host_address == IpAddr::from(Ipv4Addr::UNSPECIFIED) {
+                request.host_address = binding.into();
+            }
+        }
+    }
+    let chosen = match had.is_empty() {
+        true => publish::allocate(&requests, &taken)?,
+        // A twin on IPv6 comes and goes with the container's address.
+        false => {
+            let is_twin = |port: &PublishedPort| {
+                port.host_address.is_ipv6()
+                    && !requests
+                        .iter()
+                        .any(|request| request.host_address == port.host_address)
+            };
+            had.into_iter().filter(|port| !is_twin(port)).collect()
+        }
+    };
+    let published = publish::of_families(chosen, exit_v6.is_some(), &taken)?;
+    for port in &published {
+        let at = match port.host_address {
+            IpAddr::V4(_) => exit,
+            IpAddr::V6(_) => exit_v6.unwrap_or(exit),
+        };
+        own[at].published.push(*port);
+    }
+    Ok(published)
+}
