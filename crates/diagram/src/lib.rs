@@ -6,6 +6,8 @@
 //! what was described.
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+pub mod anatomy;
 mod mermaid;
 pub mod scene;
 mod svg;

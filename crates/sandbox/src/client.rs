@@ -173,6 +173,17 @@ impl Client {
         }
     }
 
+    /// Where a link below `/proc` leads, as the holder sees it: which namespaces a process is in (`/proc/7/ns/net`,
+    /// numbered as the lab numbers processes). Errors: `Os` where the kernel shows it to nobody, as of our own processes.
+    pub fn read_link(&self, path: &str) -> Result<String> {
+        match self.ask(&Request::ReadLink {
+            path: path.to_owned(),
+        })? {
+            Answer::Content(content) => Ok(String::from_utf8_lossy(&content).into_owned()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Starts instances; answers which failed and why, by key. The others are up: namespaces, `lo` and
     /// init exist.
     pub fn start_instances(&self, specs: &[InstanceSpec]) -> Result<BTreeMap<String, Fault>> {

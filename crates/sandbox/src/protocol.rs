@@ -42,6 +42,10 @@ pub(crate) enum Request {
         key: String,
         path: String,
     },
+    /// Where a link leads (`/proc/7/ns/net`); answered with its text.
+    ReadLink {
+        path: String,
+    },
     StartInstances {
         specs: Vec<InstanceSpec>,
     },

@@ -121,6 +121,8 @@ pub enum Command {
     /// Containers in instances, with Docker's words: run, ls, exec, logs, stop, rm
     #[command(subcommand)]
     Containers(crate::command::containers::ContainersCommand),
+    /// A container or an instance taken apart: processes, namespaces, root, limits, rights, network, mounts, live
+    Anatomy(crate::command::anatomy::AnatomyArgs),
     /// Volumes of containers: files that outlive them
     #[command(subcommand)]
     Volumes(crate::command::volumes::VolumesCommand),

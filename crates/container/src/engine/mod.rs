@@ -1,6 +1,7 @@
 //! The life of containers: what is asked for ([`Options`], read by [`words`]), what it comes to with an image
 //! ([`Settings`]), what is kept ([`Record`] in [`Folder`]), their volumes and logs.
 
+pub mod anatomy;
 pub mod changes;
 pub mod commit;
 pub mod endpoints;
@@ -29,6 +30,7 @@ pub mod tree;
 pub mod volumes;
 pub mod words;
 
+pub use anatomy::Anatomy;
 pub use changes::{Change, ChangeKind};
 pub use commit::CommitOptions;
 pub use error::{Error, Result};

@@ -61,6 +61,11 @@ impl CapabilitySet {
     /// All that this table knows.
     pub const ALL: CapabilitySet = CapabilitySet((1 << NAMES.len()) - 1);
 
+    /// The set of a mask, as `/proc/PID/status` shows one; what this table does not know is left out.
+    pub fn from_bits(bits: u64) -> CapabilitySet {
+        CapabilitySet(bits & CapabilitySet::ALL.0)
+    }
+
     /// The mask: bit `n` for the capability of number `n`.
     pub fn bits(self) -> u64 {
         self.0

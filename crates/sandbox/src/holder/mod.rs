@@ -246,6 +246,7 @@ impl Holder {
                 self.namespaces
                     .within(&key, || namespaces::read_file(&path))?,
             )),
+            Request::ReadLink { path } => answer(Answer::Content(namespaces::read_link(&path)?)),
             Request::StartInstances { specs } => {
                 answer(Answer::Failures(self.start_instances(specs)))
             }

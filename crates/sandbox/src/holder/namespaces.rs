@@ -247,3 +247,15 @@ pub(super) fn read_file(path: &str) -> Result<Vec<u8>, Fault> {
         .map_err(failed())?;
     Ok(content)
 }
+
+/// Where a link below `/proc` leads.
+pub(super) fn read_link(path: &str) -> Result<Vec<u8>, Fault> {
+    use std::os::unix::ffi::OsStringExt;
+    if !path.starts_with("/proc/") || path.split('/').any(|part| part == "..") {
+        return Err(Fault::invalid(format!(
+            "{path}: only links below /proc are read"
+        )));
+    }
+    let target = std::fs::read_link(path).map_err(Fault::os(format!("reading {path}")))?;
+    Ok(target.into_os_string().into_vec())
+}

@@ -108,7 +108,7 @@ fn model(arguments: &GraphArgs, global: &Global, output: &Output) -> Result<Arc<
 
 /// Writes beside the file and renames, so that a reader never sees half a picture. What is no plain file
 /// (`/dev/stdout`) is written to.
-fn write(path: &Path, text: &str) -> Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> Result<()> {
     let failed = |e: std::io::Error| Failure::usage(format!("{} cannot be written: {e}", path.display()));
     if path.exists() && !path.is_file() {
         return std::fs::write(path, text).map_err(failed);

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod advice;
+pub mod anatomy;
 pub mod breakage;
 pub mod capture;
 mod check;
@@ -114,6 +115,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Who(arguments) => who::who(&arguments, &Target::find(global, output)?, output),
         Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
+        Command::Anatomy(arguments) => anatomy::run(&arguments, global, output),
         Command::Images(command) => images::run(&command, output),
         Command::Containers(command) => containers::run(&command, global, output),
         Command::Volumes(command) => volumes::run(&command, global, output),
