@@ -7,7 +7,7 @@ use container::engine::anatomy::parts::{Bridge, Device, Layer, Mount, Namespace,
 use super::{short, size};
 
 /// A part with its sentence and its lines.
-pub(super) struct Chapter {
+pub(crate) struct Chapter {
     pub title: &'static str,
     /// What it comes to.
     pub about: String,
@@ -15,7 +15,7 @@ pub(super) struct Chapter {
 }
 
 /// A line below a chapter.
-pub(super) enum Line {
+pub(crate) enum Line {
     /// Broken where it is too long.
     Words(String),
     /// Columns; the last one is cut where it is too long.
@@ -31,7 +31,7 @@ fn cells<const N: usize>(cells: [&str; N]) -> Line {
 }
 
 /// All chapters of it.
-pub(super) fn of(found: &Anatomy) -> Vec<Chapter> {
+pub(crate) fn of(found: &Anatomy) -> Vec<Chapter> {
     let mut chapters = vec![kernel(found)];
     if found.subject.is_alive {
         chapters.push(processes(found));
@@ -76,12 +76,12 @@ fn kernel(found: &Anatomy) -> Chapter {
 }
 
 /// What stands before a process in its tree.
-pub(super) fn indent(process: &Process) -> String {
+pub(crate) fn indent(process: &Process) -> String {
     "  ".repeat(process.depth)
 }
 
 /// What a process is to the reader.
-pub(super) fn role(process: &Process, found: &Anatomy) -> Option<String> {
+pub(crate) fn role(process: &Process, found: &Anatomy) -> Option<String> {
     let subject = &found.subject;
     match process.role.as_str() {
         "holder" => Some(format!("(holder of lab {})", subject.lab)),
@@ -127,12 +127,12 @@ fn namespaces(found: &Anatomy) -> Chapter {
     Chapter { title: "namespaces", about: format!("{own} of its own, {shared} shared"), lines }
 }
 
-pub(super) fn inode(one: &Namespace) -> String {
+pub(crate) fn inode(one: &Namespace) -> String {
     one.inode.map_or_else(|| "?".to_owned(), |inode| inode.to_string())
 }
 
 /// Whether a namespace is its own, or who else is in it.
-pub(super) fn whose(one: &Namespace) -> String {
+pub(crate) fn whose(one: &Namespace) -> String {
     match (one.is_own, one.inode) {
         (true, _) => "own".to_owned(),
         (false, None) => "not shown to anybody".to_owned(),
@@ -155,7 +155,7 @@ fn counts(found: &Anatomy) -> Option<String> {
     })
 }
 
-pub(super) fn layer_size(layer: &Layer) -> String {
+pub(crate) fn layer_size(layer: &Layer) -> String {
     size(layer.bytes.unwrap_or(layer.packed_bytes))
 }
 
@@ -239,7 +239,7 @@ fn is_memory(mount: &Mount) -> bool {
 }
 
 /// `volume data, read-only, private, survives`.
-pub(super) fn mount_words(mount: &Mount) -> String {
+pub(crate) fn mount_words(mount: &Mount) -> String {
     let mut words = vec![mount.source.clone()];
     words.push(if mount.is_read_only { "read-only" } else { "writable" }.to_owned());
     words.extend(mount.propagation.clone());
@@ -320,11 +320,11 @@ fn rights(found: &Anatomy) -> Chapter {
 }
 
 /// `eth0 #2`.
-pub(super) fn named(device: &Device) -> String {
+pub(crate) fn named(device: &Device) -> String {
     format!("{} #{}", device.name, device.index)
 }
 
-pub(super) fn device_words(device: &Device) -> String {
+pub(crate) fn device_words(device: &Device) -> String {
     let mut words = device.addresses.clone();
     words.extend(device.mac.clone());
     words.push(format!("mtu {}", device.mtu));
@@ -334,14 +334,14 @@ pub(super) fn device_words(device: &Device) -> String {
     words.join("  ")
 }
 
-pub(super) fn bridge_words(bridge: &Bridge) -> String {
+pub(crate) fn bridge_words(bridge: &Bridge) -> String {
     let mut words = vec![format!("network {}", bridge.network)];
     words.extend(bridge.is_internal.then(|| "internal: no way out".to_owned()));
     words.extend((!bridge.icc).then(|| "icc off".to_owned()));
     words.join(", ")
 }
 
-pub(super) fn rule_words(rule: &Rule) -> String {
+pub(crate) fn rule_words(rule: &Rule) -> String {
     let does = match rule.does.as_str() {
         "verdict" | "other" => String::new(),
         does => format!("{does}: "),
@@ -355,7 +355,7 @@ pub(super) fn rule_words(rule: &Rule) -> String {
 }
 
 /// Rules that translate; the others are in the JSON.
-pub(super) fn shown_rules(found: &Anatomy) -> impl Iterator<Item = &Rule> {
+pub(crate) fn shown_rules(found: &Anatomy) -> impl Iterator<Item = &Rule> {
     let wanted = |rule: &&Rule| rule.does == "dnat" || rule.does == "masquerade" || (rule.stage == "docker-icc" && rule.text.contains("off"));
     found.network.rules.iter().filter(wanted)
 }

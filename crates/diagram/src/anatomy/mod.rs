@@ -1,8 +1,7 @@
 //! A container or an instance taken apart, drawn: [`text`] for a terminal, [`svg`] as a picture. What it is made of was
 //! looked at elsewhere ([`container::engine::anatomy`]); what is said of it in words is in `chapters`, once for both.
 
-mod chapters;
-mod picture;
+pub(crate) mod chapters;
 mod text;
 
 use container::engine::Anatomy;
@@ -16,7 +15,7 @@ pub fn text(anatomy: &Anatomy, style: Style) -> String {
 
 /// A picture on its own: SVG 1.1 with its styles, no scripts, nothing loaded from elsewhere, light and dark.
 pub fn svg(anatomy: &Anatomy) -> String {
-    picture::draw(anatomy)
+    crate::svg::anatomy::draw(anatomy)
 }
 
 /// Bytes as people read them: `2.0 MB`.

@@ -50,10 +50,9 @@ fn heading(anatomy: &Anatomy) -> String {
     let clean = |text: &str| text.replace('\u{1b}', "?");
     match (&subject.image, subject.kind.as_str()) {
         (Some(image), _) => {
-            let end = subject.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
             let memory = if subject.out_of_memory { ", out of memory" } else { "" };
             let (name, id, status) = (clean(&subject.name), short(&subject.id), &subject.status);
-            format!("container {name} ({id}) of image {image} in {}, lab {}: {status}{end}{memory}", subject.instance, subject.lab)
+            format!("container {name} ({id}) of image {image} in {}, lab {}: {status}{memory}", subject.instance, subject.lab)
         }
         (None, _) => {
             let many = match subject.containers.len() {

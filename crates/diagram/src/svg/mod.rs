@@ -1,6 +1,8 @@
 //! The scene as SVG. `text` and `measure` know sizes, `layout` gives everything its place, `boxes`, `edges` and
 //! `panels` draw it on a `canvas`.
 
+#[cfg(target_os = "linux")]
+pub(crate) mod anatomy;
 mod boxes;
 mod canvas;
 mod edges;
