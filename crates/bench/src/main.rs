@@ -3,7 +3,7 @@
 //!
 //! Start at [`figure`] (what a figure is); then one module a question: [`lifecycle`] (up and down), [`packet`] (the way of
 //! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line), [`snapshot`] (the start to an answer), [`proof`]
-//! (all pairs of an [`account`]), [`analyzers`] (the same beside other analyzers; [`translation`] has the account in their
+//! (all pairs of an [`account`]), [`containers`] (what Docker's words cost), [`analyzers`] (the same beside other analyzers; [`translation`] has the account in their
 //! words, [`answer`] ours). [`cloud`] writes the labs, [`running`] carries one, [`reference`] makes the bare devices, [`peer`] runs other programs.
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,8 @@ mod change;
 mod cloud;
 #[cfg(target_os = "linux")]
 mod command;
+#[cfg(target_os = "linux")]
+mod containers;
 #[cfg(target_os = "linux")]
 mod edits;
 #[cfg(target_os = "linux")]
@@ -55,7 +57,7 @@ mod cli {
 
     use clap::{Parser, Subcommand};
 
-    use crate::{analyzers, change, command, edits, lifecycle, machine, memory, packet, peer, proof, snapshot};
+    use crate::{analyzers, change, command, containers, edits, lifecycle, machine, memory, packet, peer, proof, snapshot};
 
     /// What went wrong, as a sentence.
     pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -144,11 +146,24 @@ mod cli {
             #[arg(long, default_value_t = 60.0)]
             most: f64,
         },
+        /// Containers, beside crun, runc and podman
+        Containers(containers::Wanted),
         /// Reads a folder of `aws ec2 describe-…` JSON and counts open pairs
         #[command(hide = true)]
         Analyze {
             /// The folder
             folder: PathBuf,
+        },
+        /// Serves this program's own start inside new namespaces
+        #[command(hide = true)]
+        PeerContainers {
+            /// What to do
+            what: String,
+            /// How often
+            count: usize,
+            /// In namespaces of its own already
+            #[arg(long)]
+            alone: bool,
         },
         /// Serves this program's own start inside new namespaces
         #[command(hide = true)]
@@ -161,7 +176,7 @@ mod cli {
     /// Parses, measures, prints.
     pub fn run() -> Result {
         let cli = Cli::parse();
-        if !matches!(cli.what, What::PeerIpBatch { .. } | What::Analyze { .. }) {
+        if !matches!(cli.what, What::PeerIpBatch { .. } | What::PeerContainers { .. } | What::Analyze { .. }) {
             println!("{}", machine::describe());
         }
         match cli.what {
@@ -174,6 +189,8 @@ mod cli {
             What::Proof { largest } => proof::measure(cli.runs, largest),
             What::Edits { interfaces } => edits::measure(cli.runs, interfaces),
             What::Analyzers { sizes, environments, most } => analyzers::measure(&sizes, cli.runs, &environments, most),
+            What::Containers(wanted) => containers::measure(&wanted, cli.runs),
+            What::PeerContainers { what, count, alone } => containers::peer::inside(&what, count, alone),
             What::Analyze { folder } => analyzers::inside(&folder),
             What::PeerIpBatch { count } => peer::ip_batch::inside(count),
         }
@@ -184,6 +201,10 @@ mod cli {
 fn main() -> std::process::ExitCode {
     // Holders and inits of the labs are this same program under another name.
     sandbox::entry::dispatch();
+    // So is what works on files of instances.
+    if let Some(code) = container::engine::owners::dispatch(&std::env::args_os().collect::<Vec<_>>()) {
+        std::process::exit(code);
+    }
     match cli::run() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

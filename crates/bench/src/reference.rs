@@ -1,4 +1,4 @@
-//! Bare devices beside a lab: a veth pair, and a bridge with two ports, without any policy. They stand in namespaces of the
+//! Bare devices beside a lab: a veth pair, a bridge with two ports, routers in a row, without any policy. They stand in namespaces of the
 //! same holder, so that everything around them is alike.
 
 use std::net::Ipv4Addr;
@@ -7,6 +7,7 @@ use std::os::fd::AsFd;
 use ipnet::{IpNet, Ipv4Net};
 use netlink::rtnl::address::{self, Address};
 use netlink::rtnl::link::{self, LinkKind, LinkSpec, Target};
+use netlink::rtnl::route::{self, Route};
 use netlink::{Batch, Protocol, Socket};
 use sandbox::{Client, NetnsSpec, SocketSpec};
 
@@ -52,6 +53,48 @@ pub fn bridge(client: &Client) -> Result<Ends> {
     socket(client, middle)?.execute(&batch)?;
     configure(client, &ends)?;
     Ok(ends)
+}
+
+/// Two namespaces with so many routers between them, each a cable away from the next, and no rule anywhere.
+pub fn routed(client: &Client, routers: u8) -> Result<Ends> {
+    let names: Vec<String> = (0..routers + 2).map(|number| format!("bare/routed/{number}")).collect();
+    client.create_netnses(&names.iter().map(NetnsSpec::lab).collect::<Vec<_>>())?;
+    // The cable between two neighbours has a /24 of its own: .1 is the nearer end, .2 the farther one.
+    let address = |cable: u8, last: u8| Ipv4Addr::new(192, 168, 10 + cable, last);
+    let (left, right) = (DEVICE, DEVICE + 1);
+    for (number, pair) in (0..).zip(names.windows(2)) {
+        let far = client.netns_fd(&pair[1])?;
+        let mut batch = Batch::new();
+        let end = |name, index| LinkSpec { index: Some(index), ..device(name) };
+        let peer = LinkSpec { namespace: Some(far.as_fd()), ..end("left", left) };
+        link::create(&mut batch, &end("right", right), &LinkKind::Veth(peer));
+        socket(client, &pair[0])?.execute(&batch)?;
+        for (namespace, index, own) in [(&pair[0], right, address(number, 1)), (&pair[1], left, address(number, 2))] {
+            let mut batch = Batch::new();
+            address::add(&mut batch, &Address::new(index, IpNet::V4(Ipv4Net::new(own, 24)?)));
+            link::set_up(&mut batch, Target::Index(index), true);
+            socket(client, namespace)?.execute(&batch)?;
+        }
+    }
+    for (number, name) in (0..).zip(&names) {
+        client.write_sysctls(name, &[("net/ipv4/ip_forward", "1")])?;
+        let mut batch = Batch::new();
+        let mut to = |cable: u8, gateway: Ipv4Addr, index| -> Result {
+            let block = IpNet::V4(Ipv4Net::new(address(cable, 0), 24)?);
+            route::add(&mut batch, &Route::new(route::MAIN, block).device(index).via(gateway.into()));
+            Ok(())
+        };
+        for cable in 0..=routers {
+            if cable > number {
+                to(cable, address(number, 2), right)?;
+            } else if cable + 1 < number {
+                to(cable, address(number - 1, 1), left)?;
+            }
+        }
+        socket(client, name)?.execute(&batch)?;
+    }
+    let namespaces = [names[0].clone(), names[usize::from(routers) + 1].clone()];
+    Ok(Ends { namespaces, addresses: [address(0, 1), address(routers, 2)] })
 }
 
 fn ends(client: &Client, name: &str, third: u8) -> Result<Ends> {
