@@ -28,7 +28,8 @@ use crate::limits::{Limits, size};
 use crate::tar::{Entry, Kind, Reader};
 
 pub use attributes::Record;
-use path::{Whiteout, clean, whiteout};
+pub(crate) use path::clean;
+use path::{Whiteout, whiteout};
 
 /// Marks a folder that hides what lies below it in the stack.
 const OPAQUE: &str = "user.overlay.opaque";
@@ -500,7 +501,7 @@ impl Unpacker<'_> {
 }
 
 /// Opens a folder of this name, and nothing that a link of this name leads to.
-fn open_folder(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_folder(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(parent, name, flags, Mode::empty())
 }
@@ -549,7 +550,7 @@ fn there(parent: BorrowedFd, name: &OsStr) -> Result<There> {
 }
 
 /// Removes a folder of the layer with all that is in it; no link is followed.
-fn remove_folder(parent: BorrowedFd, name: &OsStr, depth: usize) -> io::Result<()> {
+pub(crate) fn remove_folder(parent: BorrowedFd, name: &OsStr, depth: usize) -> io::Result<()> {
     let depth = depth
         .checked_sub(1)
         .ok_or_else(|| io::Error::other("folders are too deep"))?;

@@ -83,7 +83,8 @@ impl From<Error> for Failure {
             Error::VolumeInUse { name, by } => {
                 return Failure::conflict(format!("remove {name}: volume is in use - [{}]", by.join(", ")));
             }
-            Error::Option { .. } | Error::Ambiguous { .. } => StatusCode::BAD_REQUEST,
+            Error::NoPath { .. } => StatusCode::NOT_FOUND,
+            Error::Option { .. } | Error::Ambiguous { .. } | Error::Refused(_) => StatusCode::BAD_REQUEST,
             Error::Conflict(message) if message.ends_with("not found") || message.contains(" not found in ") => StatusCode::NOT_FOUND,
             Error::Conflict(_) | Error::State { .. } | Error::VolumeExists(_) => StatusCode::CONFLICT,
             // The CLI ends with 127 or 126 when the sentence says which; see `started`.

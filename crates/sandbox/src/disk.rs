@@ -17,7 +17,7 @@ use rustix::thread::UnshareFlags;
 
 use crate::channel::{Channel, Received};
 use crate::entry::{REMOVE, SelfCommand};
-use crate::error::{Error, Result};
+use crate::error::{Error, Fault, Result};
 use crate::{identity, root, sys};
 
 /// Made and removed again while a folder is tried; no disk is called so.
@@ -84,6 +84,25 @@ fn apart(body: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
 /// Gives a folder, itself and not what a link leads to, to an id of the lab.
 pub(crate) fn chown(path: &Path, id: u32) -> io::Result<()> {
     std::os::unix::fs::lchown(path, Some(id), Some(id))
+}
+
+/// A folder that an instance's root owns: made as needed, and given away when it is still the lab's.
+pub(crate) fn own_folder(path: &Path, owner: u32, mode: u32) -> Result<(), Fault> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+    let failed = |doing: &'static str| Fault::os(format!("{doing} {}", path.display()));
+    match fs::DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed("making")(error)),
+    }
+    let found = fs::symlink_metadata(path).map_err(failed("looking at"))?;
+    if !found.is_dir() {
+        return Err(Fault::invalid(format!("{} is no directory", path.display())));
+    }
+    if found.uid() == 0 && owner != 0 {
+        chown(path, owner).map_err(failed("giving to its instance"))?;
+    }
+    Ok(())
 }
 
 /// Removes a folder with everything in it, whoever it belongs to among the ids of this user's labs. A

@@ -19,6 +19,7 @@ pub(crate) const UPLINK: &str = "__uplink";
 pub(crate) const ANCHOR: &str = "__anchor";
 pub(crate) const REMOVE: &str = "__remove";
 pub(crate) const OWNERS: &str = "__owners";
+pub(crate) const AT_REST: &str = "__at-rest";
 
 /// The command that starts a program which calls [`dispatch`] first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,8 @@ pub fn serve(arguments: &[OsString]) -> Option<i32> {
         Some(crate::disk::main(rest))
     } else if hidden == OsStr::new(OWNERS) {
         Some(crate::owners::main(rest))
+    } else if hidden == OsStr::new(AT_REST) {
+        Some(crate::owners::main_at_rest(rest))
     } else {
         None
     }

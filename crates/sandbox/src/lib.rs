@@ -44,7 +44,7 @@ pub use disk::remove_tree;
 pub use entry::SelfCommand;
 pub use error::{Error, Fault, FaultKind, Result};
 pub use launch::{HolderHandle, HolderSpec, launch};
-pub use owners::{instance_ids, program_with_instance_ids};
+pub use owners::{at_rest, instance_ids, program_with_instance_ids};
 pub use process::{ExitStatus, Process};
 pub use spec::{
     Bind, ExecSpec, InstanceSpec, Limits, NetnsOwner, NetnsSpec, RootBase, RootSpec, SocketAddress,

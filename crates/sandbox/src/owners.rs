@@ -17,8 +17,13 @@ use rustix::process::WaitOptions;
 use rustix::thread::{Gid, Uid, UnshareFlags};
 
 use crate::channel::{Channel, Received};
-use crate::entry::{OWNERS, SelfCommand};
+use crate::container::spec::{AtRest, MountKind};
+use crate::entry::{AT_REST, OWNERS, SelfCommand};
+use crate::error::{Error, Fault, Result};
 use crate::{disk, identity, sys};
+
+/// Number of the first inherited descriptor.
+const INHERITED: i32 = 3;
 
 /// A command that starts this program again, with `arguments`, as root of the ids that instances have: see
 /// [`program_with_instance_ids`].
@@ -45,12 +50,39 @@ pub fn program_with_instance_ids<S: AsRef<OsStr>>(
     start
 }
 
+/// As [`instance_ids`], for a program that looks at a container that does not run: its first inherited descriptor (see
+/// [`crate::entry::inherited`]) is the container's root, by path only, in mounts that nobody else has. The caller sees to it
+/// that the container is not started meanwhile.
+pub fn at_rest<S: AsRef<OsStr>>(command: &SelfCommand, directory: &Path, rest: &AtRest, arguments: &[S]) -> Result<Command> {
+    let description = serde_json::to_string(rest).map_err(|error| Error::Malformed(error.to_string()))?;
+    let own = command.arguments.iter().map(OsString::as_os_str);
+    let all: Vec<&OsStr> = own.chain(arguments.iter().map(AsRef::as_ref)).collect();
+    let mut start = command.with(AT_REST);
+    start.arg(directory).arg(description).arg(&command.program).args(all);
+    Ok(start)
+}
+
+/// As [`main`], of [`at_rest`].
+pub(crate) fn main_at_rest(arguments: &[OsString]) -> i32 {
+    let [directory, description, program, rest @ ..] = arguments else {
+        return 125;
+    };
+    let Ok(at_rest) = serde_json::from_str::<AtRest>(&description.to_string_lossy()) else {
+        return 125;
+    };
+    code(run(Path::new(directory), program, rest, Some(&at_rest)))
+}
+
 /// The process between: makes the namespaces, waits. Its exit code is that of the program, 125 for its own failures.
 pub(crate) fn main(arguments: &[OsString]) -> i32 {
     let [directory, program, rest @ ..] = arguments else {
         return 125;
     };
-    match run(Path::new(directory), program, rest) {
+    code(run(Path::new(directory), program, rest, None))
+}
+
+fn code(ended: std::io::Result<i32>) -> i32 {
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("running as an instance's root: {error}");
@@ -59,18 +91,19 @@ pub(crate) fn main(arguments: &[OsString]) -> i32 {
     }
 }
 
-fn run(directory: &Path, program: &OsStr, arguments: &[OsString]) -> std::io::Result<i32> {
+fn run(directory: &Path, program: &OsStr, arguments: &[OsString], at_rest: Option<&AtRest>) -> std::io::Result<i32> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(directory, flags, Mode::empty())?;
     let name = Path::new(program).file_name().unwrap_or(program).to_owned();
     // While it still is the launching user, who may be the only one to get there.
     let program = rustix::fs::open(program, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let program = rustix::io::fcntl_dupfd_cloexec(&program, INHERITED + 1)?;
     let (ours, theirs) =
         rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
     let (lab, ids) = (theirs.try_clone()?, ours);
     let Some(child) = sys::clone3(libc::CLONE_NEWUSER)? else {
         drop(ids);
-        sys::child(|| inside(Channel::new(lab), opened.as_fd(), (program.as_fd(), &name), arguments));
+        sys::child(|| inside(Channel::new(lab), opened.as_fd(), (program.as_fd(), &name), arguments, at_rest));
     };
     drop((lab, theirs));
     let mut channel = Channel::new(ids);
@@ -91,13 +124,14 @@ fn inside(
     directory: BorrowedFd<'_>,
     program: (BorrowedFd<'_>, &OsStr),
     arguments: &[OsString],
+    at_rest: Option<&AtRest>,
 ) -> i32 {
     let ids = match channel.receive() {
         Ok(Received::Message(message)) => String::from_utf8_lossy(&message.payload).parse::<u32>().ok(),
         _ => None,
     };
     let Some(ids) = ids else { return 125 };
-    match become_instance(ids, directory) {
+    match become_instance(ids, directory, at_rest) {
         Ok(None) => {
             let error = execute(program, arguments);
             eprintln!("running as an instance's root: {error}");
@@ -112,8 +146,11 @@ fn inside(
 }
 
 /// `None` in the process that is the instance's root; its exit code in the other.
-fn become_instance(ids: u32, directory: BorrowedFd<'_>) -> std::io::Result<Option<i32>> {
+fn become_instance(ids: u32, directory: BorrowedFd<'_>, at_rest: Option<&AtRest>) -> std::io::Result<Option<i32>> {
     let owner = disk::owner(ids);
+    if let Some(rest) = at_rest {
+        own_folders(rest, owner).map_err(std::io::Error::other)?;
+    }
     let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
     // Through the descriptor, and itself: it was opened as a directory.
     std::os::unix::fs::chown(path, Some(owner), Some(owner))?;
@@ -129,6 +166,12 @@ fn become_instance(ids: u32, directory: BorrowedFd<'_>) -> std::io::Result<Optio
                 _ => Err(std::io::ErrorKind::PermissionDenied.into()),
             })
             .and_then(|()| {
+                if let Some(rest) = at_rest {
+                    let root = crate::container::show(rest).map_err(std::io::Error::other)?;
+                    rustix::process::fchdir(directory)?;
+                    // What has this number is not needed any more: the program's is higher.
+                    return sys::install(root.as_fd(), INHERITED);
+                }
                 let _ = rustix::thread::set_thread_groups(&[]);
                 rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
                 rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
@@ -148,6 +191,18 @@ fn become_instance(ids: u32, directory: BorrowedFd<'_>) -> std::io::Result<Optio
     let status = rustix::process::waitpid(Some(child), WaitOptions::empty())?;
     told?;
     Ok(Some(status.map_or(125, |(_, status)| crate::init::exit_status(status).shell_code())))
+}
+
+/// What a start would make and give away.
+fn own_folders(rest: &AtRest, owner: u32) -> std::result::Result<(), Fault> {
+    disk::own_folder(&rest.root.upper, owner, 0o755)?;
+    disk::own_folder(&rest.root.work, owner, 0o700)?;
+    for mount in &rest.mounts {
+        if let MountKind::Volume { source, .. } = &mount.kind {
+            disk::own_folder(source, owner, 0o755)?;
+        }
+    }
+    Ok(())
 }
 
 fn execute((program, name): (BorrowedFd<'_>, &OsStr), arguments: &[OsString]) -> std::io::Error {

@@ -143,6 +143,10 @@ pub(crate) enum Request {
     ContainerProcesses {
         key: String,
     },
+    /// Answered with one descriptor.
+    ContainerRoot {
+        key: String,
+    },
     RemoveContainer {
         key: String,
     },

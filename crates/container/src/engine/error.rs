@@ -91,6 +91,17 @@ pub enum Error {
         /// What and why.
         why: String,
     },
+    /// A container has nothing at a path.
+    #[error("Could not find the file {path} in container {container}")]
+    NoPath {
+        /// Short id.
+        container: String,
+        /// The path as it was written.
+        path: String,
+    },
+    /// What was asked of a container's files cannot be done there.
+    #[error("{0}")]
+    Refused(String),
     /// Another command holds what this one needs.
     #[error("{what} is in use by another command: waited {seconds} s")]
     InUse {

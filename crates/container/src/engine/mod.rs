@@ -2,6 +2,7 @@
 //! ([`Settings`]), what is kept ([`Record`] in [`Folder`]), their volumes and logs.
 
 pub mod anatomy;
+pub mod archive;
 pub mod changes;
 pub mod commit;
 pub mod endpoints;
@@ -21,6 +22,7 @@ mod network_view;
 pub mod networks;
 pub mod options;
 pub mod owners;
+pub mod pack;
 pub mod processes;
 pub mod record;
 pub mod settings;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sandbox::Limits;
 use sandbox::container::CapabilitySet;
 use sandbox::container::spec::{
-    ContainerMount, ContainerNetwork, ContainerRoot, ContainerSpec, ContainerUser, LogSpec,
+    AtRest, ContainerMount, ContainerNetwork, ContainerRoot, ContainerSpec, ContainerUser, LogSpec,
     MountKind as Kind, ProcessSpec, Propagation, ResourceLimit, Seccomp,
 };
 
@@ -120,6 +120,20 @@ fn environment(record: &Record, names: &Names) -> Vec<(String, String)> {
     all.retain(|(name, _)| !own.iter().any(|(known, _)| known == name));
     all.extend(own);
     all
+}
+
+/// What a container that does not run consists of.
+pub(super) fn at_rest(record: &Record, folder: &Folder, volumes: &Volumes, lower: Vec<PathBuf>) -> AtRest {
+    let own = folder.of(&record.id);
+    AtRest {
+        root: ContainerRoot {
+            lower,
+            upper: own.join("upper"),
+            work: own.join("work"),
+            read_only: record.options.read_only,
+        },
+        mounts: record.mounts.iter().map(|mount| self::mount(mount, volumes)).collect(),
+    }
 }
 
 /// `NAME=VALUE` apart.

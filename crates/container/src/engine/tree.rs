@@ -17,10 +17,10 @@ use super::files::{is_opaque, is_whiteout};
 use crate::tar::{Entry, Kind, Writer};
 
 /// Folders within folders; deeper ones are refused.
-const DEPTH: usize = 1_000;
+pub(super) const DEPTH: usize = 1_000;
 
 /// Names in a folder, sorted, with what they are.
-fn entries(folder: BorrowedFd) -> Result<Vec<(Vec<u8>, Stat)>, Errno> {
+pub(super) fn entries(folder: BorrowedFd) -> Result<Vec<(Vec<u8>, Stat)>, Errno> {
     let mut names: Vec<Vec<u8>> = Vec::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
@@ -42,14 +42,14 @@ fn entries(folder: BorrowedFd) -> Result<Vec<(Vec<u8>, Stat)>, Errno> {
     Ok(all)
 }
 
-fn open_folder(parent: BorrowedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+pub(super) fn open_folder(parent: BorrowedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(parent, OsStr::from_bytes(name), flags, Mode::empty())
 }
 
-fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
-    if path.is_empty() {
-        name.to_vec()
+pub(super) fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
+    if path.is_empty() || path.ends_with(b"/") {
+        [path, name].concat()
     } else {
         [path, b"/", name].concat()
     }

@@ -184,6 +184,12 @@ impl Client {
         }
     }
 
+    /// The root of its files as its own processes see it, with all that is mounted there, by path only. What is looked up
+    /// from it is looked up as the caller: see [`crate::instance_ids`]. Errors: `NotFound`, also when it has ended.
+    pub fn container_root(&self, key: &str) -> Result<OwnedFd> {
+        self.one_descriptor(&Request::ContainerRoot { key: key.to_owned() })
+    }
+
     /// Forgets one that has ended; its folders stay. Errors: `NotFound`; `Invalid` while it runs.
     pub fn remove_container(&self, key: &str) -> Result<()> {
         self.done(&Request::RemoveContainer { key: key.to_owned() })

@@ -107,6 +107,38 @@ pub(super) fn signal_others(namespaces: &[OwnedFd], signal: i32) -> Result<(), F
     }
 }
 
+/// The root of the container's files as its own processes see it, by path only. Every look-up that begins there sees its
+/// mounts, whoever makes it.
+pub(super) fn open_root(namespaces: &[OwnedFd]) -> Result<OwnedFd, Fault> {
+    let failed = |error: std::io::Error| Fault::os("opening the container's root")(error);
+    let (mut ours, theirs) = pair()?;
+    let Some(child) = sys::fork().map_err(failed)? else {
+        sys::child(|| {
+            let opened = enter(namespaces).and_then(|()| {
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                Ok(rustix::fs::open("/", flags, Mode::empty())?)
+            });
+            let (told, descriptors) = match opened {
+                Ok(root) => (None, vec![root]),
+                Err(error) => (Some(Fault::os("entering the container")(error)), Vec::new()),
+            };
+            let payload = serde_json::to_vec(&told).unwrap_or_default();
+            i32::from(Channel::new(theirs).send(0, payload, descriptors).is_err())
+        });
+    };
+    drop(theirs);
+    let received = ours.receive();
+    let _ = rustix::process::waitpid(Some(child), WaitOptions::empty());
+    let Ok(Received::Message(mut message)) = received else {
+        return Err(Fault::not_found("a container that still runs"));
+    };
+    match (serde_json::from_slice::<Option<Fault>>(&message.payload), message.descriptors.pop_front()) {
+        (Ok(None), Some(root)) => Ok(root),
+        (Ok(Some(fault)), _) => Err(fault),
+        _ => Err(Fault::invalid("the container's root was not handed over")),
+    }
+}
+
 fn pair() -> Result<(Channel, OwnedFd), Fault> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)

@@ -26,6 +26,8 @@ pub(crate) enum ToShim {
     Resize { request: u64, rows: u16, columns: u16 },
     /// Answered. Every process is stopped or goes on by signals.
     Stop { request: u64, stop: bool },
+    /// Answered with a descriptor of its root.
+    OpenRoot { request: u64 },
     /// Answered.
     WriteFile { request: u64, path: String, content: String },
 }
@@ -40,6 +42,7 @@ pub(crate) enum ToHolder {
     ProcessStarted { process: u64, pid: i32 },
     ProcessNotStarted { process: u64, fault: Fault },
     ProcessExited { process: u64, status: ExitStatus },
+    /// Carries what was asked for, if it was a descriptor.
     Answer { request: u64, refused: Option<Fault> },
     Ended(ContainerEnd),
 }

@@ -27,6 +27,7 @@ mod users;
 pub use capability::CapabilitySet;
 pub use client::ContainerExit;
 pub(crate) use message::{Started, ToHolder, ToShim};
+pub(crate) use root::show;
 
 /// What every refusal of `execve` begins with.
 const RUNNING: &str = "running `";

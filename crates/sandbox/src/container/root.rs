@@ -12,8 +12,9 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags};
+use rustix::thread::UnshareFlags;
 
-use super::spec::{ContainerMount, ContainerSpec, MountKind, Propagation};
+use super::spec::{AtRest, ContainerMount, ContainerSpec, MountKind, Propagation};
 use super::target::{self, Missing};
 use super::{copy_up, mount};
 use crate::error::Fault;
@@ -103,6 +104,40 @@ pub(super) fn enter(spec: &ContainerSpec, ids: u32) -> Result<Entered, Fault> {
         .and_then(|()| rustix::process::chdir("/"))
         .map_err(Fault::os("changing the root"))?;
     furnish(spec, ids, root, host)
+}
+
+/// Shows what a container that does not run consists of, in mounts that this process alone has; the descriptor is its root.
+/// For a process with one thread that still is the launching user, in a user namespace with an instance's ids, whose root it
+/// becomes. `folders` that the holder makes before a start are there. After an error the process must end.
+pub(crate) fn show(rest: &AtRest) -> Result<OwnedFd, Fault> {
+    sys::unshare(UnshareFlags::NEWNS).map_err(Fault::os("leaving the host's mounts"))?;
+    rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+        .map_err(Fault::os("making mounts private"))?;
+    let opened = |path: &Path| Source::open(path).map_err(Fault::os(format!("opening {}", path.display())));
+    let lower = rest.root.lower.iter().map(|path| opened(path)).collect::<Result<Vec<_>, _>>()?;
+    let (upper, work) = (opened(&rest.root.upper)?, opened(&rest.root.work)?);
+    let mounts = rest.mounts.iter().filter_map(|mount| match &mount.kind {
+        MountKind::Bind { source, .. } | MountKind::Volume { source, .. } => Some((mount, source)),
+        MountKind::Tmpfs { .. } => None,
+    });
+    let mounts =
+        mounts.map(|(mount, source)| Ok((mount, opened(source)?))).collect::<Result<Vec<(&ContainerMount, Source)>, Fault>>()?;
+    become_root().map_err(Fault::os("becoming the instance's root"))?;
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+    for left in ["work", "incompat", "index"] {
+        let _ = fs::remove_dir_all(work.path().join(left));
+    }
+    let root = mount::overlay(&lower, &upper, &work).map_err(Fault::os("mounting the layers"))?;
+    let copies =
+        mounts.iter().map(|(mount, source)| Ok((*mount, take_over(mount, source)?))).collect::<Result<Vec<_>, Fault>>()?;
+    mount::attach(root.as_fd(), upper.as_fd()).map_err(Fault::os("mounting the root"))?;
+    for (mount, copy) in &copies {
+        put(root.as_fd(), mount, Some(copy)).map_err(Fault::os(format!("mounting to {}", mount.target.display())))?;
+    }
+    if rest.root.read_only {
+        mount::set_read_only(root.as_fd(), false).map_err(Fault::os("making the root read-only"))?;
+    }
+    Ok(root)
 }
 
 /// A copy of a bind's or volume's source.

@@ -400,6 +400,10 @@ impl Shim {
                 let done = self.stop(stop);
                 self.answer(request, done);
             }
+            ToShim::OpenRoot { request } => match exec::open_root(&self.namespaces) {
+                Ok(root) => self.tell(&ToHolder::Answer { request, refused: None }, vec![root]),
+                Err(fault) => self.answer(request, Err(fault)),
+            },
             ToShim::WriteFile { request, path, content } => {
                 let number = self.spec.files.keys().position(|known| *known == path);
                 let written = match (number, &self.files) {

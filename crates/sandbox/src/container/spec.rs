@@ -345,6 +345,18 @@ pub struct ContainerStatus {
     pub ended: Option<ContainerEnd>,
     /// Inode of its network namespace on nsfs.
     pub network_inode: u64,
+    /// Its directory in the tree of control groups, while it runs and where limits are enforced.
+    #[serde(default)]
+    pub cgroup: Option<PathBuf>,
+}
+
+/// What of a container that does not run is to be looked at: see [`crate::at_rest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtRest {
+    /// Its layers.
+    pub root: ContainerRoot,
+    /// What is mounted there; memory is left out, as it has none while it does not run.
+    pub mounts: Vec<ContainerMount>,
 }
 
 /// How a container ended.

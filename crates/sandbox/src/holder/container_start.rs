@@ -1,10 +1,8 @@
 //! Starting containers: what is looked at, made and opened for one before its shim takes over.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::process::Pid;
@@ -44,24 +42,6 @@ fn check(spec: &ContainerSpec) -> Result<(), Fault> {
     }
     if !(1..=64).contains(&spec.stop_signal) {
         return Err(Fault::invalid(format!("signal {}: not 1 to 64", spec.stop_signal)));
-    }
-    Ok(())
-}
-
-/// A folder that an instance's root owns: made as needed, and given away when it is still the lab's.
-fn own_folder(path: &Path, owner: u32, mode: u32) -> Result<(), Fault> {
-    let failed = |doing: &'static str| Fault::os(format!("{doing} {}", path.display()));
-    match DirBuilder::new().mode(mode).create(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(failed("making")(error)),
-    }
-    let found = std::fs::symlink_metadata(path).map_err(failed("looking at"))?;
-    if !found.is_dir() {
-        return Err(Fault::invalid(format!("{} is no directory", path.display())));
-    }
-    if found.uid() == 0 && owner != 0 {
-        disk::chown(path, owner).map_err(failed("giving to its instance"))?;
     }
     Ok(())
 }
@@ -128,11 +108,11 @@ impl Holder {
             return Err(Fault::exists(format!("container {}", spec.key)));
         }
         let owner = disk::owner(self.ids);
-        own_folder(&spec.root.upper, owner, 0o755)?;
-        own_folder(&spec.root.work, owner, 0o700)?;
+        disk::own_folder(&spec.root.upper, owner, 0o755)?;
+        disk::own_folder(&spec.root.work, owner, 0o700)?;
         for mount in &spec.mounts {
             if let MountKind::Volume { source, .. } = &mount.kind {
-                own_folder(source, owner, 0o755)?;
+                disk::own_folder(source, owner, 0o755)?;
             }
         }
         let network = self.container_network(&spec)?;
@@ -169,6 +149,7 @@ impl Holder {
             paused: false,
             ended: None,
             network_inode: 0,
+            cgroup: cgroup.clone(),
         };
         let container = Container {
             status,

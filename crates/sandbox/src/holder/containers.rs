@@ -40,6 +40,7 @@ pub(super) struct Container {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asked {
     Done,
+    Root,
     Paused(bool),
 }
 
@@ -201,6 +202,10 @@ impl Holder {
         self.ask_shim(key, caller, Asked::Done, |request| ToShim::Resize { request, rows, columns })
     }
 
+    pub(super) fn container_root(&mut self, key: &str, caller: Caller) -> Result<Outcome, Fault> {
+        self.ask_shim(key, caller, Asked::Root, |request| ToShim::OpenRoot { request })
+    }
+
     pub(super) fn write_container_file(
         &mut self,
         key: &str,
@@ -329,7 +334,7 @@ impl Holder {
                 }
             }
             Ok(ToHolder::ProcessExited { process, status }) => self.processes.ended(process, status),
-            Ok(ToHolder::Answer { request, refused }) => self.shim_answered(key, request, refused),
+            Ok(ToHolder::Answer { request, refused }) => self.shim_answered(key, request, refused, message.descriptors.into()),
             Ok(ToHolder::Ended(end)) => self.container_ended(key, end),
             Err(error) => eprintln!("holder: shim of {key}: {error}"),
         }
@@ -372,7 +377,7 @@ impl Holder {
         }
     }
 
-    fn shim_answered(&mut self, key: &str, request: u64, refused: Option<Fault>) {
+    fn shim_answered(&mut self, key: &str, request: u64, refused: Option<Fault>, descriptors: Vec<OwnedFd>) {
         let Some(known) = self.containers.all.get_mut(key) else {
             return;
         };
@@ -382,6 +387,11 @@ impl Holder {
         let answer = match (refused, asked) {
             (Some(fault), _) => Answer::Refused(fault),
             (None, Asked::Done) => Answer::Done,
+            (None, Asked::Root) if descriptors.len() == 1 => {
+                self.server.answer(caller, &Answer::Done, descriptors);
+                return;
+            }
+            (None, Asked::Root) => Answer::Refused(Fault::invalid("a shim handed no root over")),
             (None, Asked::Paused(paused)) => {
                 known.status.paused = paused;
                 Answer::Paused(PauseMethod::Stopped)
@@ -396,7 +406,7 @@ impl Holder {
         };
         let status = end.status;
         known.status.ended = Some(end);
-        known.status.paused = false;
+        (known.status.paused, known.status.cgroup) = (false, None);
         // A number that is given to another process means nothing.
         (known.pidfd, known.network) = (None, None);
         settle(&mut known.waiting, status);

@@ -310,6 +310,7 @@ impl Holder {
                 self.write_container_file(&key, path, content, caller)
             }
             Request::ContainerProcesses { key } => answer(Answer::Pids(self.containers.processes(&key)?)),
+            Request::ContainerRoot { key } => self.container_root(&key, caller),
             Request::RemoveContainer { key } => self.remove_container(&key).and_then(|()| done()),
             Request::EndWithCaller => {
                 self.owner = Some(caller.client);

@@ -223,7 +223,7 @@ pub fn failed(error: &Error) -> Failure {
     match error {
         Error::Name { .. } | Error::Option { .. } | Error::Conflict(_) | Error::Ambiguous { .. } => Failure::usage(message),
         Error::NameTaken { name, .. } => Failure::usage(message).hint(format!("vpclab containers rm {name}, or another --name")),
-        Error::NoContainer(_) | Error::NoVolume(_) | Error::NoNetwork(_) | Error::Forbidden(_) | Error::State { .. } => Failure { code: exit::NO, message, hint: None },
+        Error::NoPath { .. } | Error::Refused(_) | Error::NoContainer(_) | Error::NoVolume(_) | Error::NoNetwork(_) | Error::Forbidden(_) | Error::State { .. } => Failure { code: exit::NO, message, hint: None },
         Error::VolumeExists(_) | Error::NetworkExists(_) | Error::NoDriver(_) => Failure::usage(message),
         Error::VolumeInUse { .. } => Failure { code: exit::NO, message, hint: None }.hint("vpclab containers rm those first"),
         Error::NotStarted { code, .. } => Failure { code: exit::Code(u8::try_from(*code).unwrap_or(125)), message, hint: None },
