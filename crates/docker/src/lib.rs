@@ -26,6 +26,7 @@ pub mod state;
 pub mod stats;
 pub mod streams;
 pub mod system;
+pub mod upload;
 pub mod version;
 pub mod volumes;
 

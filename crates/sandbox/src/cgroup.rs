@@ -97,29 +97,7 @@ impl Tree {
     }
 
     fn limit(&self, directory: &Path, limits: &Limits) -> io::Result<()> {
-        let has = |name: &str| self.controllers.iter().any(|one| one == name);
-        let or_most =
-            |value: Option<u64>| value.map_or("max".to_owned(), |value| value.to_string());
-        if has("memory") {
-            fs::write(directory.join("memory.max"), or_most(limits.memory_bytes))?;
-            if limits.memory_bytes.is_some() {
-                // Swap would only move the limit; a kernel without it has no such file.
-                let _ = fs::write(directory.join("memory.swap.max"), "0");
-            }
-        }
-        if has("pids") {
-            fs::write(directory.join("pids.max"), or_most(limits.processes))?;
-        }
-        if has("cpu") {
-            let share = limits
-                .cpu_percent
-                .map(|percent| u64::from(percent) * PERIOD / 100);
-            fs::write(
-                directory.join("cpu.max"),
-                format!("{} {PERIOD}", or_most(share)),
-            )?;
-        }
-        Ok(())
+        write_limits(directory, limits, |name| self.controllers.iter().any(|one| one == name))
     }
 
     /// Makes the directory of a container of a running instance, with its limits.
@@ -144,6 +122,44 @@ impl Tree {
     fn instance(&self, key: &str) -> PathBuf {
         self.lab.join(format!("instance.{}", plain(key)))
     }
+}
+
+/// Changes what a container may use while it runs: `directory` is [`crate::container::spec::ContainerStatus::cgroup`]. What is
+/// not limited is unlimited from now on. Errors: what the kernel refuses.
+pub fn limit(directory: &Path, limits: &Limits) -> io::Result<()> {
+    write_limits(directory, limits, |controller| {
+        let file = match controller {
+            "cpu" => "cpu.max",
+            "memory" => "memory.max",
+            _ => "pids.max",
+        };
+        directory.join(file).exists()
+    })
+}
+
+fn write_limits(directory: &Path, limits: &Limits, has: impl Fn(&str) -> bool) -> io::Result<()> {
+        let or_most =
+            |value: Option<u64>| value.map_or("max".to_owned(), |value| value.to_string());
+        if has("memory") {
+            fs::write(directory.join("memory.max"), or_most(limits.memory_bytes))?;
+            if limits.memory_bytes.is_some() {
+                // Swap would only move the limit; a kernel without it has no such file.
+                let _ = fs::write(directory.join("memory.swap.max"), "0");
+            }
+        }
+        if has("pids") {
+            fs::write(directory.join("pids.max"), or_most(limits.processes))?;
+        }
+        if has("cpu") {
+            let share = limits
+                .cpu_percent
+                .map(|percent| u64::from(percent) * PERIOD / 100);
+            fs::write(
+                directory.join("cpu.max"),
+                format!("{} {PERIOD}", or_most(share)),
+            )?;
+        }
+        Ok(())
 }
 
 fn plain(key: &str) -> String {

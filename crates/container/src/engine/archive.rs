@@ -8,7 +8,7 @@
 
 pub mod inside;
 mod paths;
-mod put;
+pub mod put;
 
 use std::ffi::OsString;
 use std::fs::{self, File};

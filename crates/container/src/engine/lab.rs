@@ -11,7 +11,7 @@ use sandbox::{Client, SelfCommand};
 use super::error::{Error, Result};
 use super::folder::Folder;
 use super::id::{self, Chance, Id};
-use super::options::{MountSource, Options};
+use super::options::{MountRequest, MountSource, Options};
 use super::record::{Declared, ImageOf, MountKind, MountPoint, Record, State, VERSION};
 use super::settings::Settings;
 use super::time::Moment;
@@ -78,6 +78,8 @@ impl Engine {
             )));
         }
         let id = Id::random(&mut Chance::System)?;
+        let mut options = options;
+        self.take_mounts(instance, &mut options)?;
         let settings = Settings::new(
             &image.config.config.clone().unwrap_or_default(),
             &options,
@@ -132,6 +134,29 @@ impl Engine {
             return Err(error);
         }
         Ok(record)
+    }
+
+    /// Adds the mounts of [`Options::volumes_from`]; what is asked for at the same place counts instead.
+    fn take_mounts(&self, instance: &str, options: &mut Options) -> Result<()> {
+        for text in std::mem::take(&mut options.volumes_from) {
+            let (name, read_only) = match text.rsplit_once(':') {
+                Some((name, "ro")) => (name, true),
+                Some((name, "rw" | "z" | "Z")) => (name, false),
+                Some((_, mode)) => return Err(Error::option("--volumes-from", mode, "it is ro or rw")),
+                None => (text.as_str(), false),
+            };
+            for mount in self.find(name, Some(instance))?.mounts {
+                let source = match mount.kind {
+                    MountKind::Volume { name, copy, .. } => MountSource::Volume { name: Some(name), copy },
+                    MountKind::Bind { path, propagation } => MountSource::Bind { path, make: false, propagation },
+                    MountKind::Tmpfs { .. } => continue,
+                };
+                if !options.mounts.iter().any(|known| known.target == mount.target) {
+                    options.mounts.push(MountRequest { source, target: mount.target, read_only: read_only || mount.read_only });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What only shows when it is used, told before anything is made.

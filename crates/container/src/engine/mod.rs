@@ -29,6 +29,8 @@ pub mod settings;
 mod spec;
 pub mod time;
 pub mod tree;
+pub mod update;
+pub mod usage;
 pub mod volumes;
 pub mod words;
 

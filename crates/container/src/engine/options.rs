@@ -37,6 +37,8 @@ pub struct Options {
     pub stdin_open: bool,
     /// What it sees of elsewhere.
     pub mounts: Vec<MountRequest>,
+    /// Containers of the same instance whose volumes and binds it has too: `NAME`, `NAME:ro`.
+    pub volumes_from: Vec<String>,
     /// Ports of the instance that lead to it.
     pub publish: Vec<PublishRequest>,
     /// Also every port that the image exposes, each on a random one.
@@ -159,6 +161,7 @@ impl Default for Options {
             terminal: false,
             stdin_open: false,
             mounts: Vec::new(),
+            volumes_from: Vec::new(),
             publish: Vec::new(),
             publish_all: false,
             expose: Vec::new(),

@@ -24,6 +24,8 @@ pub struct Pack<W: Write> {
     mount: Option<u64>,
     /// Also what a program may do by its file (`security.capability`).
     capabilities: bool,
+    /// To whom everything belongs, instead of who it does.
+    owner: Option<(u32, u32)>,
     depth: usize,
 }
 
@@ -35,6 +37,7 @@ impl<W: Write> Pack<W> {
             links: BTreeMap::new(),
             mount: None,
             capabilities: false,
+            owner: None,
             depth: 0,
         }
     }
@@ -42,6 +45,12 @@ impl<W: Write> Pack<W> {
     /// With what programs may do by their files.
     pub fn with_capabilities(mut self) -> Pack<W> {
         self.capabilities = true;
+        self
+    }
+
+    /// All of it as one owner's.
+    pub fn owned_by(mut self, owner: Option<(u32, u32)>) -> Pack<W> {
+        self.owner = owner;
         self
     }
 
@@ -88,7 +97,10 @@ impl<W: Write> Pack<W> {
     }
 
     fn append(&mut self, entry: &Entry, data: impl io::Read) -> Result<()> {
-        let written = self.writer.append(entry, data);
+        let written = match self.owner {
+            Some((uid, gid)) => self.writer.append(&Entry { uid, gid, ..entry.clone() }, data),
+            None => self.writer.append(entry, data),
+        };
         written.map_err(Error::io(format!(
             "writing {} to the archive",
             shown(&entry.path)

@@ -97,11 +97,7 @@ pub(super) fn spec(
         files,
         sysctls: options.sysctls.clone(),
         shm_bytes: options.shm_bytes.unwrap_or(base.shm_bytes),
-        limits: Limits {
-            memory_bytes: options.memory_bytes,
-            processes: options.processes,
-            cpu_percent: options.cpu_percent,
-        },
+        limits: limits(options),
         stop_signal: record.settings.stop_signal,
         log: Some(LogSpec {
             path: folder.log(&record.id),
@@ -120,6 +116,15 @@ fn environment(record: &Record, names: &Names) -> Vec<(String, String)> {
     all.retain(|(name, _)| !own.iter().any(|(known, _)| known == name));
     all.extend(own);
     all
+}
+
+/// What a container may use.
+pub(super) fn limits(options: &super::Options) -> Limits {
+    Limits {
+        memory_bytes: options.memory_bytes,
+        processes: options.processes,
+        cpu_percent: options.cpu_percent,
+    }
 }
 
 /// What a container that does not run consists of.

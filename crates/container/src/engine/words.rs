@@ -242,7 +242,7 @@ pub fn mount(text: &str, folder: &Path, home: Option<&Path>) -> Result<MountRequ
     let wrong = |why: String| Error::option(OPTION, text, why);
     let (mut kind, mut source, mut to, mut read_only, mut copy) =
         ("volume", None, None, false, true);
-    let (mut propagation, mut size, mut mode) = (None, None, None);
+    let (mut propagation, mut size, mut mode, mut make) = (None, None, None, false);
     for field in text.split(',') {
         let (key, value) = match field.split_once('=') {
             Some((key, value)) => (key.trim(), Some(value)),
@@ -263,6 +263,17 @@ pub fn mount(text: &str, folder: &Path, home: Option<&Path>) -> Result<MountRequ
             "source" | "src" => source = Some(needed()?),
             "target" | "dst" | "destination" => to = Some(needed()?),
             "readonly" | "ro" => read_only = flag()?,
+            // What it says is for machines whose engine is elsewhere.
+            "consistency" => drop(needed()?),
+            "bind-create-src" => make = flag()?,
+            "volume-driver" => match needed()? {
+                "local" => {}
+                other => return Err(wrong(format!("there is no volume driver `{other}`, only local"))),
+            },
+            "volume-label" => drop(needed()?),
+            "volume-subpath" | "volume-opt" | "image-subpath" | "bind-nonrecursive" | "bind-recursive" => {
+                return Err(wrong(format!("`{key}` is not built: mount the whole of it")));
+            }
             "volume-nocopy" => copy = !flag()?,
             "bind-propagation" => match needed()? {
                 known @ ("private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared") => {
@@ -286,7 +297,7 @@ pub fn mount(text: &str, folder: &Path, home: Option<&Path>) -> Result<MountRequ
     let source = match (kind, source) {
         ("bind", Some(path)) => MountSource::Bind {
             path: host_path(path, folder, home),
-            make: false,
+            make,
             propagation,
         },
         ("bind", None) => return Err(wrong("a bind needs a source".into())),

@@ -25,6 +25,7 @@ mod target;
 mod users;
 
 pub use capability::CapabilitySet;
+pub use crate::cgroup::limit;
 pub use client::ContainerExit;
 pub(crate) use message::{Started, ToHolder, ToShim};
 pub(crate) use root::show;

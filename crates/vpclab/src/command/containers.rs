@@ -3,6 +3,7 @@
 mod commit;
 mod create;
 mod exec;
+mod files;
 mod list;
 mod logs;
 mod look;
@@ -74,6 +75,12 @@ pub enum ContainersCommand {
     Commit(commit::CommitArgs),
     /// Ports of the instance that lead to a container
     Port(look::OneArgs),
+    /// Copy files into a container or out of it, whether it runs or not
+    Cp(files::CpArgs),
+    /// Write all files of a container as a tar, without those of its volumes
+    Export(files::ExportArgs),
+    /// Change when containers are started again and what they may use
+    Update(files::UpdateArgs),
     /// Remove all containers that do not run
     Prune(verbs::PruneArgs),
 }
@@ -103,6 +110,9 @@ pub fn run(command: &ContainersCommand, global: &Global, output: &Output) -> Res
         ContainersCommand::Diff(arguments) => look::diff(arguments, &place, output),
         ContainersCommand::Commit(arguments) => commit::run(arguments, &place, output),
         ContainersCommand::Port(arguments) => look::port(arguments, &place, output),
+        ContainersCommand::Cp(arguments) => files::cp(arguments, &place, output),
+        ContainersCommand::Export(arguments) => files::export(arguments, &place, output),
+        ContainersCommand::Update(arguments) => files::update(arguments, &place, output),
         ContainersCommand::Prune(arguments) => verbs::prune(arguments, &place, output),
     }
 }

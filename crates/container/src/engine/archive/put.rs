@@ -24,14 +24,35 @@ use crate::unpack::{clean, open_folder, remove_folder};
 /// Things left out that are spoken of.
 const NOTES: usize = 20;
 
+/// How an archive is unpacked into a folder that others may change meanwhile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unpacking {
+    /// A folder does not take the place of anything else, and nothing that of a folder.
+    pub keep_kinds: bool,
+    /// To whom all belongs; who the archive says where none is given.
+    pub owner: Option<(u32, u32)>,
+    /// Programs keep their set-id bits.
+    pub keeps_set_id: bool,
+    /// The first name of every path that is this one is written as the other.
+    pub rename: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Unpacks a tar, packed or not, into a folder and nowhere else: a link in it that leads out is not gone through. Answers
+/// what was left out.
+pub fn unpack(to: OwnedFd, input: impl BufRead, how: Unpacking) -> Result<Vec<String>> {
+    let here = to.try_clone().map_err(Error::io("duplicating a descriptor"))?;
+    Putting { root: None, to: here, path: Vec::new(), limits: Limits::default(), how, times: BTreeMap::new(), notes: Vec::new() }
+        .all(input)
+}
+
 struct Putting<'a> {
-    root: BorrowedFd<'a>,
+    /// Where links that lead out of the folder are looked up, if they are.
+    root: Option<BorrowedFd<'a>>,
     /// Where it is unpacked, and what it is called.
     to: OwnedFd,
     path: Vec<u8>,
     limits: Limits,
-    keep_kinds: bool,
-    owner: Option<(u32, u32)>,
+    how: Unpacking,
     /// Folders get their times when everything is in them.
     times: BTreeMap<Vec<u8>, (i64, u32)>,
     notes: Vec<String>,
@@ -51,21 +72,30 @@ pub(super) fn put(root: BorrowedFd, path: &[u8], input: impl BufRead, keep_kinds
         return Err(Error::Refused(format!("{what} is marked read-only")));
     }
     let owner = user.map(|user| look_up(root, user)).transpose()?;
-    let limits = Limits::default();
-    let mut putting = Putting { root, to, path, limits, keep_kinds, owner, times: BTreeMap::new(), notes: Vec::new() };
-    let what = "the archive";
-    let input = crate::compression::Unpacked::new(input, what)?;
-    let mut tar = Reader::new(Bounded::new(input, limits.bytes, what), what, limits);
-    while let Some(entry) = tar.next_entry()? {
-        putting.entry(&entry, &mut tar)?;
-    }
-    // Whoever sends may have more to say than the archive: until it is read they cannot end.
-    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(Error::io("reading the archive"))?;
-    putting.finish();
-    Ok(putting.notes)
+    let how = Unpacking { keep_kinds, owner, keeps_set_id: true, rename: None };
+    Putting { root: Some(root), to, path, limits: Limits::default(), how, times: BTreeMap::new(), notes: Vec::new() }.all(input)
 }
 
 impl Putting<'_> {
+    fn all(mut self, input: impl BufRead) -> Result<Vec<String>> {
+        let what = "the archive";
+        let input = crate::compression::Unpacked::new(input, what)?;
+        let mut tar = Reader::new(Bounded::new(input, self.limits.bytes, what), what, self.limits);
+        while let Some(mut entry) = tar.next_entry()? {
+            if let Some((from, to)) = &self.how.rename {
+                entry.path = renamed(&entry.path, from, to);
+                if entry.kind == Kind::HardLink {
+                    entry.link = renamed(&entry.link, from, to);
+                }
+            }
+            self.entry(&entry, &mut tar)?;
+        }
+        // Whoever sends may have more to say than the archive: until it is read they cannot end.
+        io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(Error::io("reading the archive"))?;
+        self.finish();
+        Ok(self.notes)
+    }
+
     fn entry(&mut self, entry: &Entry, data: &mut impl Read) -> Result<()> {
         let refused = |why: String| Error::Refused(format!("entry `{}`: {why}", entry.name()));
         let names = clean(&entry.path, &self.limits).map_err(refused)?;
@@ -83,7 +113,7 @@ impl Putting<'_> {
         let is_folder = entry.kind == Kind::Directory;
         if let Some(there) = there {
             let was_folder = there == FileType::Directory;
-            if self.keep_kinds && was_folder != is_folder {
+            if self.how.keep_kinds && was_folder != is_folder {
                 let (this, that) = if is_folder { ("non-directory", "directory") } else { ("directory", "non-directory") };
                 let place = [&self.path[..], b"/", &names.join(&b'/')].concat();
                 return Err(Error::Refused(format!("cannot overwrite {this} \"{}\" with {that} \"{}\"", String::from_utf8_lossy(&place), entry.name())));
@@ -142,7 +172,10 @@ impl Putting<'_> {
     fn open(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY;
         match paths::open_beneath(self.to.as_fd(), path, flags) {
-            Err(Errno::XDEV) => paths::open(self.root, &[&self.path[..], b"/", path].concat(), flags),
+            Err(Errno::XDEV) => match self.root {
+                Some(root) => paths::open(root, &[&self.path[..], b"/", path].concat(), flags),
+                None => Err(Errno::XDEV),
+            },
             other => other,
         }
     }
@@ -202,7 +235,7 @@ impl Putting<'_> {
     }
 
     fn ids(&self, entry: &Entry) -> (Uid, Gid) {
-        let (uid, gid) = self.owner.unwrap_or((entry.uid, entry.gid));
+        let (uid, gid) = self.how.owner.unwrap_or((entry.uid, entry.gid));
         (Uid::from_raw(uid), Gid::from_raw(gid))
     }
 
@@ -217,7 +250,8 @@ impl Putting<'_> {
                 let _ = fsetxattr(file, OsStr::from_bytes(name), value, XattrFlags::empty());
             }
         }
-        fchmod(file, Mode::from_raw_mode(entry.mode & 0o7777)).map_err(failed(entry))
+        let kept = if self.how.keeps_set_id { 0o7777 } else { 0o1777 };
+        fchmod(file, Mode::from_raw_mode(entry.mode & kept)).map_err(failed(entry))
     }
 
     /// Of what is not opened; a link in its place is not followed.
@@ -234,6 +268,14 @@ impl Putting<'_> {
                 let _ = futimens(&folder, &times(*time));
             }
         }
+    }
+}
+
+fn renamed(path: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let path = path.strip_prefix(b"./").filter(|_| from != b".").unwrap_or(path);
+    match path.strip_prefix(from) {
+        Some(rest) if rest.is_empty() || rest.starts_with(b"/") => [to, rest].concat(),
+        _ => path.to_vec(),
     }
 }
 

@@ -58,6 +58,15 @@ pub struct CreateArgs {
     /// Memory inside: PATH[:size=64m,mode=1777]
     #[arg(long, value_name = "PATH")]
     pub tmpfs: Vec<String>,
+    /// Have the volumes and binds of another container of the instance too: CONTAINER[:ro]
+    #[arg(long, value_name = "CONTAINER")]
+    pub volumes_from: Vec<String>,
+    /// Device of this machine: refused, as nobody but this machine's root may give one away
+    #[arg(long, value_name = "DEVICE", hide = true)]
+    pub device: Vec<String>,
+    /// Control group above its own: refused, as it is in its instance's
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub cgroup_parent: Option<String>,
     /// Port of the instance that leads to it: 8080:80, 127.0.0.1:8080:80, 53:53/udp, 8000-8010:8000-8010
     #[arg(short, long, value_name = "PORTS")]
     pub publish: Vec<String>,
@@ -198,6 +207,14 @@ impl CreateArgs {
         for text in &self.tmpfs {
             mounts.push(words::tmpfs(text)?);
         }
+        if let Some(device) = self.device.first() {
+            let why = "a container is in an instance, which has no devices of this machine; /dev has null, zero, full, random, urandom, tty, \
+                       and with --privileged net/tun and fuse";
+            return Err(Error::option("--device", device, why));
+        }
+        if let Some(parent) = self.cgroup_parent.as_ref().filter(|parent| !parent.is_empty()) {
+            return Err(Error::option("--cgroup-parent", parent, "a container's control group lies in its instance's, whose limits hold for it"));
+        }
         let mut publish = Vec::new();
         for text in &self.publish {
             publish.extend(parse_publish(text)?);
@@ -224,6 +241,7 @@ impl CreateArgs {
             terminal: self.tty,
             stdin_open: self.interactive,
             mounts,
+            volumes_from: self.volumes_from.clone(),
             publish,
             publish_all: self.publish_all,
             expose: self.expose.clone(),
