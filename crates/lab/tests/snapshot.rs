@@ -14,7 +14,6 @@ use model::{Context, Model, Origin, ProbePacket, Timestamp};
 use proof::why::{Asker, Effort, Question};
 use proof::{Options, Place};
 
-#[allow(dead_code, reason = "other tests use the rest")]
 mod dumps;
 
 // The same clouds on which the engines are compared.

@@ -170,7 +170,7 @@ fn every_fix_of_why_flips_the_verdict_on_random_clouds() {
         let pairs = reach.indices().flat_map(|from| reach.indices().map(move |to| (from, to)));
         let asked = pairs.filter(|((from, source), (to, place))| from != to && !(source.is_outside() && place.is_outside()));
         // Some pairs of each cloud, others in each: all of them take minutes.
-        for (number, ((_, source), (_, place))) in asked.enumerate().filter(|(number, _)| (*number as u64 + seed) % 37 == 0) {
+        for (number, ((_, source), (_, place))) in asked.enumerate().filter(|(number, _)| (*number as u64 + seed).is_multiple_of(37)) {
             let packet = [ProbePacket::Tcp(443), ProbePacket::Udp(53), ProbePacket::ECHO][number % 3];
             let question = Question { from: source.sender(&fabric), to: place.end(&fabric), packet };
             let told = asker.why(&question, Effort { fixes: true }).unwrap();

@@ -80,7 +80,7 @@ fn longest<'r>(all: &[&'r str]) -> Vec<&'r str> {
     let mut kept: Vec<&str> = Vec::new();
     for reference in all {
         let is_start = |longer: &&str| longer.strip_prefix(reference).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
-        if !kept.iter().any(|longer| is_start(longer)) {
+        if !kept.iter().any(is_start) {
             kept.push(reference);
         }
     }

@@ -117,7 +117,9 @@ pub(super) struct Cover {
 impl Cover {
     /// Of some filters, none of which is in yet.
     pub(super) fn new(filters: &[(Vec<Whom>, TrafficMatch)]) -> Cover {
-        let mut starts: BTreeMap<(&Whom, Lane), Vec<(u16, u16, usize)>> = BTreeMap::new();
+        /// First and last port, and whose filter it is.
+        type Named = Vec<(u16, u16, usize)>;
+        let mut starts: BTreeMap<(&Whom, Lane), Named> = BTreeMap::new();
         let mut lengths = [BTreeSet::new(), BTreeSet::new()];
         for (filter, (whom, traffic)) in filters.iter().enumerate() {
             for (lane, from, to) in ranges(*traffic).unwrap_or_default() {

@@ -134,14 +134,12 @@ fn of_kind(
         .groups
         .iter()
         .flat_map(|group| &fabric.groups[*group].ingress);
-    let wide = rules.filter(|rule| rule.anywhere.is_some());
-    let guilty = wide
-        .filter(|rule| {
-            found.iter().any(|(port, _)| {
-                TrafficSet::of(tcp(*port)).is_subset(&TrafficSet::of(rule.traffic))
-            })
-        })
-        .next();
+    let mut wide = rules.filter(|rule| rule.anywhere.is_some());
+    let guilty = wide.find(|rule| {
+        found
+            .iter()
+            .any(|(port, _)| TrafficSet::of(tcp(*port)).is_subset(&TrafficSet::of(rule.traffic)))
+    });
     let origin = guilty.map_or(&interface.origin, |rule| &rule.origin);
     let hint = match check {
         Check::AdminOpen => "let only a bastion or a known address in: tcp/22 from sg:bastion",
