@@ -17,6 +17,7 @@ pub mod ipam;
 pub mod names;
 pub mod plan;
 pub mod publish;
+mod request;
 mod text;
 
 pub use apply::{Lab, Namespaces, Outcome, Survey, apply};
@@ -27,6 +28,7 @@ pub use definition::{
 pub use error::{Error, Holder, Result};
 pub(crate) use plan::Exits;
 pub use plan::Plan;
+pub use request::parse_mac;
 pub use publish::{
     HostPort, Port, PublishRequest, PublishedPort, Taken, Transport, parse_exposed, parse_publish,
 };
