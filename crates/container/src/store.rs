@@ -220,7 +220,7 @@ impl Store {
     }
 
     /// Reads a manifest and its configuration.
-    fn image(&self, descriptor: &Descriptor) -> Result<Image> {
+    pub(crate) fn image(&self, descriptor: &Descriptor) -> Result<Image> {
         let document = |digest: &Digest| self.blobs.read(digest, self.limits.document);
         let manifest: Manifest = parse(
             &document(&descriptor.digest)?,
@@ -305,7 +305,11 @@ impl Store {
                 .collect();
             let ids: BTreeSet<Digest> = fit.iter().map(|image| image.id).collect();
             match fit[..] {
-                [] => {}
+                [] => {
+                    if let Some(image) = self.find_made(digits)? {
+                        return Ok(image);
+                    }
+                }
                 [first, ..] if ids.len() == 1 => return Ok(first.clone()),
                 _ => {
                     return Err(Error::Ambiguous {
@@ -451,6 +455,12 @@ impl Store {
             manifests.retain(|one| !gone.iter().any(|image| image.manifest.digest == one.digest));
             Ok(())
         })?;
+        let kept: Vec<Image> = images
+            .iter()
+            .filter(|image| !goes(image))
+            .cloned()
+            .collect();
+        self.forget_steps(&kept)?;
         Ok(Removed {
             untagged: gone
                 .iter()
@@ -465,7 +475,7 @@ impl Store {
     /// Removes blobs and layers that nothing refers to; the caller holds `store.lock` alone. Bytes freed.
     fn collect(&self) -> Result<u64> {
         let (mut reached, mut chains) = (BTreeSet::new(), BTreeSet::new());
-        for image in self.images()? {
+        for image in self.images()?.into_iter().chain(self.all_made()) {
             chains.extend(oci::chain_ids(&image.config.rootfs.diff_ids));
             reached.extend([image.manifest.digest, image.id]);
             reached.extend(image.layers.iter().map(|layer| layer.digest));

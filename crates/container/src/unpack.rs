@@ -28,6 +28,7 @@ use crate::limits::{Limits, size};
 use crate::tar::{Entry, Kind, Reader};
 
 pub use attributes::Record;
+pub(crate) use attributes::key;
 pub(crate) use path::clean;
 use path::{Whiteout, whiteout};
 
@@ -56,17 +57,53 @@ pub fn layer<R: Read>(
     tar: &mut Reader<R>,
     limits: &Limits,
 ) -> Result<Unpacked> {
-    let privileged = rustix::process::geteuid().is_root();
     let mut unpacker = Unpacker {
         root,
         below,
         limits,
-        privileged,
+        privileged: rustix::process::geteuid().is_root(),
+        has_whiteouts: true,
         folders: BTreeMap::new(),
         parent: None,
         done: Unpacked::default(),
     };
     while let Some(entry) = tar.next_entry()? {
+        unpacker.entry(&entry, tar)?;
+        unpacker.done.entries += 1;
+    }
+    unpacker.finish()
+}
+
+/// Unpacks files that are no layer into an empty folder: names are only names, and all belongs to whoever unpacks. `check`
+/// refuses entries with a sentence.
+pub fn files<R: Read>(
+    root: BorrowedFd,
+    tar: &mut Reader<R>,
+    limits: &Limits,
+    check: impl Fn(&Entry) -> Result<(), String>,
+) -> Result<Unpacked> {
+    let mut unpacker = Unpacker {
+        root,
+        below: &[],
+        limits,
+        privileged: false,
+        has_whiteouts: false,
+        folders: BTreeMap::new(),
+        parent: None,
+        done: Unpacked::default(),
+    };
+    while let Some(mut entry) = tar.next_entry()? {
+        check(&entry).map_err(|why| Error::Refused {
+            entry: entry.name(),
+            why,
+        })?;
+        // Nobody but its owner reads it, and that has to be possible.
+        entry.mode |= if entry.kind == Kind::Directory {
+            0o700
+        } else {
+            0o400
+        };
+        (entry.uid, entry.gid) = (0, 0);
         unpacker.entry(&entry, tar)?;
         unpacker.done.entries += 1;
     }
@@ -84,6 +121,8 @@ struct Unpacker<'a> {
     below: &'a [OwnedFd],
     limits: &'a Limits,
     privileged: bool,
+    /// Some names say what is not there.
+    has_whiteouts: bool,
     folders: BTreeMap<Vec<u8>, Folder>,
     /// The folder of the last entry: the next one is mostly in it too.
     parent: Option<(Vec<u8>, OwnedFd)>,
@@ -118,7 +157,11 @@ impl Unpacker<'_> {
             Some((path, parent)) if path == key => parent,
             _ => self.folder(parents, entry)?,
         };
-        let kept = match whiteout(name).map_err(refused)? {
+        let meaning = match self.has_whiteouts {
+            true => whiteout(name).map_err(refused)?,
+            false => None,
+        };
+        let kept = match meaning {
             Some(Whiteout::Opaque) => set_opaque(parent.as_fd())
                 .map_err(Error::io(format!("marking the folder of {}", entry.name())))
                 .map(|()| true),

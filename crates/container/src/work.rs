@@ -54,6 +54,12 @@ impl Work {
         ))(io::Error::other("all names are taken")))
     }
 
+    /// What its folder is called: it is there as long as this is, or until the next sweep.
+    pub fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// A path in it that nobody used yet.
     pub fn fresh(&self) -> PathBuf {
         self.path

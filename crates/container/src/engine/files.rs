@@ -185,7 +185,7 @@ fn step(folders: &[OwnedFd], name: &OsStr) -> Result<Option<Step>, Errno> {
 }
 
 /// Whether a folder hides those of its name below: overlayfs writes `y` in one of two attributes.
-pub(super) fn is_opaque(folder: impl AsFd) -> bool {
+pub(crate) fn is_opaque(folder: impl AsFd) -> bool {
     ["user.overlay.opaque", "trusted.overlay.opaque"]
         .into_iter()
         .any(|attribute| {
@@ -195,7 +195,7 @@ pub(super) fn is_opaque(folder: impl AsFd) -> bool {
 }
 
 /// Whether an entry says that there is nothing: a device 0/0, or an empty file with an attribute.
-pub(super) fn is_whiteout(
+pub(crate) fn is_whiteout(
     folder: impl AsFd,
     name: &OsStr,
     kind: FileType,

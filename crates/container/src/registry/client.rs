@@ -390,7 +390,7 @@ impl<'a> Client<'a> {
 }
 
 /// Whose certificates are believed: those that this machine believes, or Mozilla's where it has none.
-fn trust(is_insecure: bool) -> TlsConfig {
+pub(crate) fn trust(is_insecure: bool) -> TlsConfig {
     let known = rustls_native_certs::load_native_certs().certs;
     let roots = if known.is_empty() {
         RootCerts::WebPki

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use crate::digest::Digest;
 use crate::oci::Platform;
 
+pub(crate) use client::trust;
 pub use credentials::Credentials;
 pub use failure::Failure;
 pub use host::Mirror;
