@@ -1,6 +1,10 @@
-//! Records on disk: one folder a container, one document in it that is always the old one or the new one, and locks so
-//! that two commands at once do not break each other.
+//! Records on disk: one folder a container, two documents in it of which each is always the old one or the new one, and locks
+//! so that two commands at once do not break each other.
+//!
+//! What a container is (`config.json`) is on disk before anybody is told. What it does (`state.json`) changes with each start
+//! and each end, and is of no use after a power failure, which ends the container too: it is left to the kernel to write.
 
+use std::cell::RefCell;
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -9,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use super::error::{Error, Result};
 use super::id::Id;
-use super::record::{Record, VERSION};
+use super::record::{Record, State, VERSION};
+use crate::network::Endpoint;
 
 /// How long a lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -17,6 +22,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const NEW: &str = ".new-";
 const GONE: &str = ".gone-";
 const DOCUMENT: &str = "config.json";
+const STATE: &str = "state.json";
+
+/// What a container does.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Doing {
+    state: State,
+    endpoints: Vec<Endpoint>,
+}
+
+impl Doing {
+    fn of(record: &Record) -> Doing {
+        Doing {
+            state: record.state.clone(),
+            endpoints: record.endpoints.clone(),
+        }
+    }
+}
 
 /// The containers of one lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,13 +58,25 @@ pub struct Held {
     /// As it is; [`Held::save`] keeps what was changed.
     pub record: Record,
     path: PathBuf,
+    /// As it was last kept.
+    kept: RefCell<Record>,
     _lock: Lock,
 }
 
 impl Held {
-    /// Keeps the record; on disk when this returns.
+    /// Keeps the record, for every other process when this returns. What the container is, is on disk then.
     pub fn save(&self) -> Result<()> {
-        write(&self.path, DOCUMENT, &self.record)
+        let mut kept = self.kept.borrow_mut();
+        if kept.state != self.record.state || kept.endpoints != self.record.endpoints {
+            write(&self.path, STATE, &Doing::of(&self.record), false)?;
+        }
+        kept.state.clone_from(&self.record.state);
+        kept.endpoints.clone_from(&self.record.endpoints);
+        if *kept != self.record {
+            write(&self.path, DOCUMENT, &self.record, true)?;
+            kept.clone_from(&self.record);
+        }
+        Ok(())
     }
 }
 
@@ -112,9 +146,14 @@ impl Folder {
                 "it was written by a newer vpclab (version {version}, this one knows {VERSION})"
             )));
         }
-        serde_json::from_value(document)
-            .map(Some)
-            .map_err(|e| malformed(e.to_string()))
+        let mut record: Record =
+            serde_json::from_value(document).map_err(|e| malformed(e.to_string()))?;
+        // One that a power failure left torn says nothing: nothing of that time runs.
+        let doing = fs::read(self.of(id).join(STATE)).ok();
+        if let Some(doing) = doing.and_then(|bytes| serde_json::from_slice::<Doing>(&bytes).ok()) {
+            (record.state, record.endpoints) = (doing.state, doing.endpoints);
+        }
+        Ok(Some(record))
     }
 
     /// The container of this name or id, or whose id begins so. `instance`: of this one only.
@@ -152,6 +191,7 @@ impl Folder {
         // Whoever had it may have removed it.
         let record = self.read(id)?.ok_or_else(none)?;
         Ok(Held {
+            kept: RefCell::new(record.clone()),
             record,
             path,
             _lock: lock,
@@ -189,11 +229,10 @@ impl Folder {
         let made = fs::DirBuilder::new().mode(0o700).create(&from);
         made.map_err(Error::io(format!("making {}", from.display())))?;
         let to = self.of(&record.id);
-        write(&from, DOCUMENT, record)
+        write(&from, DOCUMENT, record, true)
             .and_then(|()| {
                 fs::rename(&from, &to).map_err(Error::io(format!("naming {}", to.display())))
             })
-            .and_then(|()| sync(&self.root))
             .inspect_err(|_| drop(fs::remove_dir_all(&from)))
     }
 
@@ -204,7 +243,6 @@ impl Folder {
             "removing container {}",
             held.record.name
         )))?;
-        sync(&self.root)?;
         Ok(to)
     }
 
@@ -268,8 +306,13 @@ pub fn pick(all: Vec<Record>, text: &str) -> Result<Record> {
     }
 }
 
-/// Writes a document beside the old one and puts it in its place at once.
-pub(super) fn write<T: serde::Serialize>(folder: &Path, name: &str, document: &T) -> Result<()> {
+/// Writes a document beside the old one and puts it in its place at once; `is_lasting`: what it says is on disk by then.
+pub(super) fn write<T: serde::Serialize>(
+    folder: &Path,
+    name: &str,
+    document: &T,
+    is_lasting: bool,
+) -> Result<()> {
     let (beside, path) = (folder.join(format!("{name}.part")), folder.join(name));
     let bytes = serde_json::to_vec_pretty(document).map_err(|e| Error::Malformed {
         what: path.display().to_string(),
@@ -283,17 +326,13 @@ pub(super) fn write<T: serde::Serialize>(folder: &Path, name: &str, document: &T
             .mode(0o600)
             .open(&beside)?;
         file.write_all(&bytes)?;
-        file.sync_all()?;
+        if is_lasting {
+            file.sync_all()?;
+        }
         sandbox::abort::point("a container's record, not yet in its place");
         fs::rename(&beside, &path)
     };
-    written().map_err(Error::io(format!("writing {}", path.display())))?;
-    sync(folder)
-}
-
-fn sync(folder: &Path) -> Result<()> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(Error::io(format!("writing {}", folder.display())))
+    written().map_err(Error::io(format!("writing {}", path.display())))
 }
 
 /// Takes a lock that goes with its owner, however that ends.
@@ -366,6 +405,30 @@ pub(super) mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::new(temporary.path().join("labs/shop/containers"));
         (temporary, folder)
+    }
+
+    #[test]
+    fn what_it_does_is_kept_beside_what_it_is_and_may_be_lost() {
+        let (_temporary, folder) = folder();
+        let own = record(1, "one");
+        folder.add(&folder.lock().unwrap(), &own).unwrap();
+        let defined = fs::read(folder.of(&own.id).join(DOCUMENT)).unwrap();
+        let mut held = folder.hold(&own.id).unwrap();
+        held.record.state.exit_code = 7;
+        held.save().unwrap();
+        drop(held);
+        assert_eq!(fs::read(folder.of(&own.id).join(DOCUMENT)).unwrap(), defined);
+        assert_eq!(folder.read(&own.id).unwrap().unwrap().state.exit_code, 7);
+        // What it is changes, and what it does stays.
+        let mut held = folder.hold(&own.id).unwrap();
+        held.record.name = "two".into();
+        held.save().unwrap();
+        drop(held);
+        let read = folder.read(&own.id).unwrap().unwrap();
+        assert_eq!((read.name.as_str(), read.state.exit_code), ("two", 7));
+        // A power failure left half of it.
+        fs::write(folder.of(&own.id).join(STATE), b"{\"state\": {").unwrap();
+        assert_eq!(folder.read(&own.id).unwrap().unwrap().name, "two");
     }
 
     #[test]

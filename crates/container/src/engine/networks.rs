@@ -138,7 +138,7 @@ impl Engine {
         instance: &str,
         networks: &Networks,
     ) -> Result<()> {
-        folder::write(self.folder.root(), &document(instance), networks)
+        folder::write(self.folder.root(), &document(instance), networks, true)
     }
 
     /// Puts `bridge` on record, where it is not.

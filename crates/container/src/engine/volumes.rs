@@ -145,7 +145,7 @@ impl Volumes {
         // As Docker's: the image's folder gives it other permissions when it is filled.
         let permissions = <fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o755);
         let _ = fs::set_permissions(self.files(&volume.name), permissions);
-        folder::write(&self.root.join(&volume.name), DOCUMENT, &volume)?;
+        folder::write(&self.root.join(&volume.name), DOCUMENT, &volume, true)?;
         Ok(volume)
     }
 
