@@ -123,6 +123,9 @@ pub enum Command {
     Containers(crate::command::containers::ContainersCommand),
     /// A container or an instance taken apart: processes, namespaces, root, limits, rights, network, mounts, live
     Anatomy(crate::command::anatomy::AnatomyArgs),
+    /// Networks of containers: bridges in instances, and who is in them
+    #[command(subcommand)]
+    Networks(crate::command::networks::NetworksCommand),
     /// Volumes of containers: files that outlive them
     #[command(subcommand)]
     Volumes(crate::command::volumes::VolumesCommand),

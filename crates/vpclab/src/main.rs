@@ -43,10 +43,11 @@ fn main() -> ExitCode {
 /// `logs -f` follows and `rm -f` forces, as everywhere, unless a file comes behind it: elsewhere here -f means the lab file.
 fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let Some(at) = verb(&arguments) else { return arguments };
-    let is_group = ["containers", "volumes"].iter().any(|group| arguments[at] == *group);
+    let is_group = ["containers", "networks", "volumes"].iter().any(|group| arguments[at] == *group);
     let (verb, group) = if is_group { (at + 1, arguments[at].clone()) } else { (at, OsString::new()) };
     let long = match arguments.get(verb).and_then(|word| word.to_str()) {
-        Some("logs") if group != "volumes" => "--follow",
+        Some("logs") if group != "volumes" && group != "networks" => "--follow",
+        Some("disconnect") if group == "networks" => "--force",
         Some("rm") if is_group => "--force",
         _ => return arguments,
     };
@@ -140,6 +141,7 @@ mod tests {
             ("vpclab containers logs -f db", "vpclab containers logs --follow db"),
             ("vpclab containers rm -f db", "vpclab containers rm --force db"),
             ("vpclab volumes rm data -f", "vpclab volumes rm data --force"),
+            ("vpclab networks disconnect -f back web", "vpclab networks disconnect --force back web"),
             ("vpclab containers exec db rm -f x", "vpclab containers exec db rm -f x"),
             // Somebody else's -f, in a command that is run inside an instance, and in a lab of that name.
             ("vpclab exec web-1 -- logs -f x", "vpclab exec web-1 -- logs -f x"),

@@ -4,6 +4,7 @@ mod commit;
 mod create;
 mod exec;
 mod files;
+mod joining;
 mod list;
 mod logs;
 mod look;

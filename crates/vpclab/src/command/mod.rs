@@ -34,6 +34,7 @@ mod mutate;
 pub mod ping;
 pub mod plan;
 pub mod power;
+pub mod networks;
 mod probing;
 mod promise;
 mod report;
@@ -118,6 +119,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Anatomy(arguments) => anatomy::run(&arguments, global, output),
         Command::Images(command) => images::run(&command, output),
         Command::Containers(command) => containers::run(&command, global, output),
+        Command::Networks(command) => networks::run(&command, global, output),
         Command::Volumes(command) => volumes::run(&command, global, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),

@@ -1,16 +1,17 @@
 //! What `containers run` and `containers create` take, as Docker's commands do, and how it becomes options.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use clap::Args;
 use container::engine::options::{HealthRequest, Options};
 use container::engine::time::parse_span;
 use container::engine::{Error, words};
-use container::network::{NetworkMode, parse_publish};
+use container::network::parse_publish;
 
 use super::failed;
+use super::joining::{Asked, Joining};
 use crate::exit::{Failure, Result};
 
 /// Flags of `run` and `create`.
@@ -76,12 +77,25 @@ pub struct CreateArgs {
     /// Port that it exposes beside the image's, such as 80 or 53/udp
     #[arg(long, value_name = "PORT")]
     pub expose: Vec<String>,
-    /// Its network: bridge, host, none, container:NAME, or a network of the instance; several of these may be given
-    #[arg(long, value_name = "NETWORK")]
+    /// Its network: bridge, host, none, container:NAME, or a network of the instance; several of these may be given, with
+    /// what is asked of each: name=back,ip=10.1.0.9,ip6=…,alias=…,mac-address=…,gw-priority=…
+    #[arg(long, visible_alias = "net", value_name = "NETWORK")]
     pub network: Vec<String>,
     /// One more name in its user networks
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, visible_alias = "net-alias", value_name = "NAME")]
     pub network_alias: Vec<String>,
+    /// Its address in its network, whose subnet somebody chose
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip: Option<Ipv4Addr>,
+    /// Its IPv6 address in its network
+    #[arg(long, value_name = "ADDRESS")]
+    pub ip6: Option<Ipv6Addr>,
+    /// Its Ethernet address
+    #[arg(long, value_name = "ADDRESS")]
+    pub mac_address: Option<String>,
+    /// A name for another container of its instance: NAME or NAME:ALIAS
+    #[arg(long, value_name = "NAME[:ALIAS]")]
+    pub link: Vec<String>,
     /// Remove it, with its anonymous volumes, when it ends
     #[arg(long)]
     pub rm: bool,
@@ -219,12 +233,8 @@ impl CreateArgs {
         for text in &self.publish {
             publish.extend(parse_publish(text)?);
         }
-        let mut networks = self.network.iter();
-        let network = networks.next().map_or(Ok(Options::default().network), |text| NetworkMode::parse(text))?;
-        let more_networks: Vec<String> = networks.cloned().collect();
-        if !more_networks.is_empty() && !matches!(network, NetworkMode::Bridge(_)) {
-            return Err(Error::Conflict(format!("network {} goes with no other", self.network[0])));
-        }
+        let asked = Asked { networks: &self.network, ip: self.ip, ip6: self.ip6, mac_address: self.mac_address.as_deref(), links: &self.link };
+        let Joining { network, more_networks, attachments, links } = asked.read()?;
         let (no_new_privileges, seccomp_unconfined) = self.security()?;
         let (log_bytes, log_files) = self.log()?;
         let size = |option, text: &Option<String>| text.as_ref().map(|text| words::bytes(option, text)).transpose();
@@ -248,8 +258,8 @@ impl CreateArgs {
             network,
             more_networks,
             aliases: self.network_alias.clone(),
-            attachments: BTreeMap::new(),
-            links: Vec::new(),
+            attachments,
+            links,
             is_out_of_first: false,
             auto_remove: self.rm,
             restart: words::restart(&self.restart)?,
