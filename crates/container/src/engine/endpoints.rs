@@ -46,8 +46,10 @@ impl Around {
 
     /// Whether somebody in these places asks for names.
     fn has_names(&self, own: &[Endpoint]) -> bool {
-        own.iter()
-            .any(|endpoint| self.of(endpoint).is_some_and(|network| !network.is_default()))
+        own.iter().any(|endpoint| {
+            self.of(endpoint)
+                .is_some_and(|network| !network.is_default())
+        })
     }
 
     /// Ports of the instance that somebody has. What holds the ports of containers listens too: the container is who is
@@ -89,7 +91,7 @@ impl Engine {
             let asked = asked(&held.record, text, network);
             own.push(self.place(&held.record, network, &asked, &around, &own)?);
         }
-        let published = ports(&held.record, &around, &mut own)?;
+        let published = ports(&held.record, &around, &mut own, Vec::new())?;
         let key = namespace(&held.record.id);
         // What a command left that died before its container ran.
         hold::release(&self.client, &instance, held.record.id.as_str())?;
@@ -209,7 +211,9 @@ impl Engine {
         ipam::allocate_address_v6(&found, &Default::default(), asked.address_v6)?;
         let joined = |record: &Record, networks: &Networks| {
             let mut joined = record.options.joined().into_iter();
-            joined.any(|text| networks.find(text).is_ok_and(|one| one.id == found.id) || text == found.name)
+            joined.any(|text| {
+                networks.find(text).is_ok_and(|one| one.id == found.id) || text == found.name
+            })
         };
         let is_alive = held.record.state.status.is_alive();
         if joined(&held.record, &networks) && is_alive {
@@ -286,7 +290,9 @@ impl Engine {
         mut own: Vec<Endpoint>,
         before: Record,
     ) -> Result<()> {
-        let published = ports(&held.record, &around, &mut own)?;
+        let had = before.endpoints.iter();
+        let had: Vec<PublishedPort> = had.flat_map(|one| one.published.clone()).collect();
+        let published = ports(&held.record, &around, &mut own, had)?;
         let had_names = around.has_names(&before.endpoints);
         held.record.endpoints = own;
         if let Err(error) = self.take(held, &around, &published, had_names) {
@@ -530,16 +536,21 @@ fn leave(record: &mut Record, network: &Network) -> bool {
     options
         .more_networks
         .retain(|text| !is_called(text, network));
-    let was_first = matches!(&options.network, NetworkMode::Bridge(first) if is_called(first, network));
+    let was_first =
+        matches!(&options.network, NetworkMode::Bridge(first) if is_called(first, network));
     let was_in = was_first && !options.is_out_of_first;
     options.is_out_of_first |= was_first;
     was_in || options.more_networks.len() < before
 }
 
-/// What a container publishes from these places: the ports that it has already as far as they lead somewhere, else new ones.
-/// They are noted at the place that its answers leave from; a container without a way out publishes none.
-fn ports(record: &Record, around: &Around, own: &mut [Endpoint]) -> Result<Vec<PublishedPort>> {
-    let had: Vec<PublishedPort> = own.iter().flat_map(|one| one.published.clone()).collect();
+/// What a container publishes from these places: the ports that it `had`, else new ones. They are noted at the place that its
+/// answers leave from; a container without a way out publishes none.
+fn ports(
+    record: &Record,
+    around: &Around,
+    own: &mut [Endpoint],
+    had: Vec<PublishedPort>,
+) -> Result<Vec<PublishedPort>> {
     own.iter_mut().for_each(|one| one.published.clear());
     let by_id: BTreeMap<&str, &Network> = around
         .networks
@@ -564,7 +575,9 @@ fn ports(record: &Record, around: &Around, own: &mut [Endpoint]) -> Result<Vec<P
         had.iter().any(same)
     };
     let taken: Vec<Taken> = taken.into_iter().filter(|one| !is_own(one)).collect();
-    let binding = around.of(&own[exit]).and_then(|network| network.host_binding);
+    let binding = around
+        .of(&own[exit])
+        .and_then(|network| network.host_binding);
     let mut requests = record.settings.publish.clone();
     if let Some(binding) = binding {
         for request in &mut requests {

@@ -158,7 +158,9 @@ fn place(
         let has_some = address.is_some() || v6.is_some();
         has_some.then(|| {
             let pairs = [("IPv4Address", address), ("IPv6Address", v6)];
-            let given = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
+            let given = pairs
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), json!(value?))));
             Value::Object(given.collect())
         })
     });

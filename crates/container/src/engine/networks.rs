@@ -201,9 +201,8 @@ impl Engine {
             ("none", Driver::Null, NetworkMode::None),
         ];
         let modes = modes.into_iter().map(|(name, driver, mode)| {
-            let has_mode = |record: &&Record| {
-                record.options.network == mode && record.state.status.is_alive()
-            };
+            let has_mode =
+                |record: &&Record| record.options.network == mode && record.state.status.is_alive();
             let members = records.iter().filter(has_mode).map(|record| Member {
                 container: record.id.as_str().to_owned(),
                 name: record.name.clone(),
@@ -265,12 +264,7 @@ impl Engine {
         options.created = Moment::now().to_string();
         let mut lab = network::Lab::new(&self.client);
         let survey = Survey::of(&mut lab, instance)?;
-        let made = Network::create(
-            options,
-            &networks.all(),
-            &survey.routes,
-            survey.uplink_mtu,
-        )?;
+        let made = Network::create(options, &networks.all(), &survey.routes, survey.uplink_mtu)?;
         networks.networks.insert(made.name.clone(), made.clone());
         // Its bridge first: what cannot be made is not on record.
         self.apply_networks(instance, &networks, &self.endpoints(instance, None)?)?;

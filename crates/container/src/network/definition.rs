@@ -361,7 +361,9 @@ impl Network {
         let ipv6 = match options.ipv6 {
             true => Some(ipv6_part(&options, existing, mtu)?),
             false if options.subnet_v6.is_some() => {
-                return Err(wrong("it has an IPv6 subnet and no IPv6: add --ipv6".into()));
+                return Err(wrong(
+                    "it has an IPv6 subnet and no IPv6: add --ipv6".into(),
+                ));
             }
             false => None,
         };
@@ -428,9 +430,7 @@ fn ipv6_part(options: &NetworkOptions, existing: &[Network], mtu: u32) -> Result
         )));
     }
     if !(8..=126).contains(&subnet.prefix_len()) {
-        return Err(wrong(format!(
-            "subnet {subnet} is not from /8 to /126"
-        )));
+        return Err(wrong(format!("subnet {subnet} is not from /8 to /126")));
     }
     let first = subnet.network();
     if first.is_multicast() || first.is_unspecified() || first.is_unicast_link_local() {

@@ -141,7 +141,11 @@ impl Face<'_> {
 }
 
 fn source(is_v6: bool) -> Load {
-    if is_v6 { Load::SourceV6 } else { Load::SourceV4 }
+    if is_v6 {
+        Load::SourceV6
+    } else {
+        Load::SourceV4
+    }
 }
 
 fn destination_is(address: IpAddr) -> Vec<Expr> {
@@ -282,7 +286,10 @@ fn packets(faces: &[Face<'_>], leads: &[Lead<'_>]) -> RuleSet {
         Chain::base("output", Hook::Output, priority::DSTNAT).nat(),
         vec![to_this_host()],
     );
-    rules.chain(PUBLISH.into(), leads.iter().map(|lead| publish(lead)).collect());
+    rules.chain(
+        PUBLISH.into(),
+        leads.iter().map(|lead| publish(lead)).collect(),
+    );
     rules.base(
         Chain::base("postrouting", Hook::Postrouting, priority::SRCNAT).nat(),
         faces.iter().flat_map(|face| hide(*face)).collect(),
@@ -479,22 +486,14 @@ fn hide(face: Face<'_>) -> Vec<Rule> {
             ],
         ),
         masquerade(
-            format!(
-                "docker-loopback/{bridge}: {shown} reaches network {name} by a published port"
-            ),
-            vec![
-                device_is(MetaKey::OifName, bridge),
-                loopback,
-            ],
+            format!("docker-loopback/{bridge}: {shown} reaches network {name} by a published port"),
+            vec![device_is(MetaKey::OifName, bridge), loopback],
         ),
     ];
     if network.masquerade && !network.internal {
         rules.push(masquerade(
             format!("docker-masquerade/{bridge}: network {name} sends as the instance"),
-            vec![
-                face.from_here(),
-                device_is_not(MetaKey::OifName, bridge),
-            ],
+            vec![face.from_here(), device_is_not(MetaKey::OifName, bridge)],
         ));
     }
     rules

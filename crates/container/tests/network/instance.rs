@@ -11,6 +11,7 @@ use container::network::{
     self, Endpoint, Error, Network, NetworkOptions, Outcome, Plan, PublishedPort, Result, ipam,
     parse_publish, publish,
 };
+use netlink::rtnl::address::{self, Address};
 use netlink::rtnl::link::{self, LinkKind, LinkSpec, Target};
 use netlink::rtnl::route::{self, Route};
 use netlink::{Batch, Protocol, Socket};
@@ -107,7 +108,11 @@ impl Instance {
         let mut endpoint = Endpoint::new(id(name), name, namespace, &network, address);
         let before = self.endpoints.iter().filter(|e| e.name == name).count();
         endpoint.interface = format!("eth{before}");
-        endpoint.published = published(ports);
+        let used = self.endpoints.iter().filter(|e| e.network == network.id);
+        let used = used.filter_map(|endpoint| endpoint.address_v6).collect();
+        endpoint.address_v6 = ipam::allocate_address_v6(&network, &used, None).unwrap();
+        let has_v6 = endpoint.address_v6.is_some();
+        endpoint.published = publish::of_families(published(ports), has_v6, &[]).unwrap();
         self.endpoints.push(endpoint);
         address
     }
@@ -157,6 +162,26 @@ impl Instance {
         }
     }
 
+    /// Gives the instance IPv6 towards the outside: fc10::10 there, fc10::1 here.
+    pub fn give_v6(&self) {
+        for (key, address) in [(INSTANCE, "fc10::10/64"), ("outside", "fc10::1/64")] {
+            let mut socket = self.space(key).socket(Protocol::Route);
+            let device = link::get(&mut socket, Target::Name("eth0")).unwrap().index;
+            let address = Address {
+                flags: address::NO_DUPLICATE_DETECTION,
+                ..Address::new(device, address.parse().unwrap())
+            };
+            let mut batch = Batch::new();
+            address::add(&mut batch, &address);
+            if key == INSTANCE {
+                let anywhere = "::/0".parse().unwrap();
+                let route = Route::new(route::MAIN, anywhere);
+                route::add(&mut batch, &route.via(ip("fc10::1")).device(device));
+            }
+            socket.execute(&batch).unwrap();
+        }
+    }
+
     /// Starts a container anew: another namespace under the same key. The old one lives as long as what is returned.
     pub fn restart(&mut self, name: &str) -> Namespace {
         let key = format!("container/{name}");
@@ -176,6 +201,14 @@ impl Instance {
     pub fn route_from_outside(&self, subnet: &str) {
         let mut batch = Batch::new();
         let route = Route::new(route::MAIN, subnet.parse().unwrap()).via(ip(INSTANCE_ADDRESS));
+        route::add(&mut batch, &route);
+        let mut socket = self.space("outside").socket(Protocol::Route);
+        socket.execute(&batch).unwrap();
+    }
+
+    pub fn route_from_outside_v6(&self, subnet: &str) {
+        let mut batch = Batch::new();
+        let route = Route::new(route::MAIN, subnet.parse().unwrap()).via(ip("fc10::10"));
         route::add(&mut batch, &route);
         let mut socket = self.space("outside").socket(Protocol::Route);
         socket.execute(&batch).unwrap();

@@ -8,4 +8,5 @@ mod flows;
 mod instance;
 mod lifecycle;
 mod reach;
+mod reach_v6;
 mod traces;

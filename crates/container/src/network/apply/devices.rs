@@ -68,7 +68,10 @@ pub fn look(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<
         }
         // What is left of networks that go is forgotten, too.
         let here = held.iter().filter(|held| held.device == link.index);
-        subnets.extend(here.map(|held| held.address.trunc()).filter(|net| !is_of_link(*net)));
+        subnets.extend(
+            here.map(|held| held.address.trunc())
+                .filter(|net| !is_of_link(*net)),
+        );
         let is_right = match (bridge, cable) {
             (Some(_), _) => link.kind.as_deref() == Some("bridge"),
             (_, Some(cable)) => {
@@ -322,9 +325,8 @@ fn addresses(batch: &mut Batch, held: &[Address], device: u32, wanted: &[IpNet])
     let mut missing: Vec<&IpNet> = wanted.iter().collect();
     // Of a family that the network has not, whatever is there is of whoever is inside.
     let has_v6 = wanted.iter().any(|net| matches!(net, IpNet::V6(_)));
-    let is_ours = |held: &&Address| {
-        held.device == device && (has_v6 || matches!(held.address, IpNet::V4(_)))
-    };
+    let is_ours =
+        |held: &&Address| held.device == device && (has_v6 || matches!(held.address, IpNet::V4(_)));
     for address in held.iter().filter(is_ours) {
         let before = missing.len();
         missing.retain(|wanted| **wanted != address.address);
@@ -518,7 +520,9 @@ fn default_route(
         }
     }
     if let (Some((device, gateway)), false) = (exit, is_there) {
-        let route = Route::new(route::MAIN, anywhere).via(gateway).device(device);
+        let route = Route::new(route::MAIN, anywhere)
+            .via(gateway)
+            .device(device);
         route::add(batch, &route);
     }
     Ok(())

@@ -122,9 +122,7 @@ impl<'a> Judge<'a> {
         });
         let is_translated = connection.status & ct_status::DST_NAT != 0;
         match (lead, is_translated) {
-            (Some(lead), _) => {
-                (reply.source, source) != (lead.address, lead.port.container_port)
-            }
+            (Some(lead), _) => (reply.source, source) != (lead.address, lead.port.container_port),
             // Somebody else's translation is nobody's business here.
             (None, true) => self.is_ours(reply.source),
             (None, false) => false,
