@@ -445,6 +445,32 @@ impl Store {
         Ok(removed)
     }
 
+    /// Takes a name away; the image stays, without one if it was its last.
+    pub fn untag(&self, name: &Reference) -> Result<Image> {
+        let image = self.find(&name.to_string())?;
+        self.edit(|manifests| {
+            let is_it = |one: &Descriptor| one.annotations.get(FULL_NAME).is_some_and(|known| *known == name.to_string());
+            manifests.retain(|one| !is_it(one));
+            if !manifests.iter().any(|one| one.digest == image.manifest.digest) {
+                manifests.push(image.manifest.clone());
+            }
+            Ok(())
+        })?;
+        self.find(&image.id.to_string())
+    }
+
+    /// Bytes of an image's files, unpacked; of its blobs where that is not known.
+    pub fn unpacked_bytes(&self, image: &Image) -> u64 {
+        let chains = oci::chain_ids(&image.config.rootfs.diff_ids);
+        let sizes = chains.iter().zip(&image.layers).map(|(chain, layer)| self.layer_bytes(chain).unwrap_or(layer.size));
+        sizes.sum()
+    }
+
+    /// Bytes of a layer's files, unpacked, where it is.
+    pub fn layer_bytes(&self, chain: &Digest) -> Option<u64> {
+        self.layer_of(chain).ok().map(|layer| layer.unpacked.bytes)
+    }
+
     /// Removes images without a name (`all`: every image that is not in `used`), and blobs that no image has.
     pub fn prune(&self, all: bool, used: &BTreeSet<Digest>) -> Result<Removed> {
         let _alone = self.lock("store.lock", "pruning", PATIENCE, File::try_lock)?;

@@ -27,6 +27,7 @@ const LAYERS: &str = "layers";
 const EXPORT: &str = "export";
 const IMPORT: &str = "import";
 const WRITTEN: &str = "written";
+const BYTES: &str = "bytes";
 const LAYER: &str = "layer";
 
 /// How long another command may take for layers that this one needs too.
@@ -43,6 +44,10 @@ pub fn dispatch(arguments: &[OsString]) -> Option<i32> {
             .and_then(|from| tree::export(from.as_fd(), io::stdout().lock())),
         // What comes in is standard input, so that the folder is in standard output's place.
         IMPORT => folder_of(io::stdout().as_fd()).and_then(|to| import_inside(to.as_fd())),
+        BYTES => folder_of(io::stdin().as_fd()).and_then(|of| {
+            let bytes = tree::bytes(of.as_fd())?;
+            write!(io::stdout(), "{bytes}").map_err(Error::io("answering"))
+        }),
         WRITTEN => folder_of(io::stdin().as_fd())
             .and_then(|of| tree::written(of.as_fd(), io::stdout().lock())),
         LAYER => folder_of(io::stdin().as_fd()).and_then(|of| layer_inside(of.as_fd(), arguments)),
@@ -281,6 +286,20 @@ fn layer_inside(folder: BorrowedFd, arguments: &[OsString]) -> Result<()> {
     tree::layer(folder, &layer, io::stdout().lock())
 }
 
+/// Bytes of all files in a folder that an instance's users may own; none where it is not there.
+pub fn bytes(folder: &Path) -> Result<u64> {
+    if fs::symlink_metadata(folder).is_err() {
+        return Ok(0);
+    }
+    let mut answer = tempfile()?;
+    let output = answer.try_clone().map_err(Error::io("duplicating a descriptor"))?;
+    with_folder(folder, |work, opened| run(work, BYTES, opened.into(), output.into(), |_| Ok(())))?;
+    io::Seek::rewind(&mut answer).map_err(Error::io("reading a number"))?;
+    let mut text = String::new();
+    answer.read_to_string(&mut text).map_err(Error::io("reading a number"))?;
+    text.trim().parse().map_err(|_| Error::Malformed { what: folder.display().to_string(), why: "its size is no number".into() })
+}
+
 /// A file without a name.
 fn tempfile() -> Result<File> {
     let made = rustix::fs::memfd_create("vpclab", rustix::fs::MemfdFlags::CLOEXEC);
@@ -298,7 +317,9 @@ fn by_path(folder: &Path) -> Result<OwnedFd> {
 fn with_folder(folder: &Path, work: impl FnOnce(&Path, OwnedFd) -> Result<()>) -> Result<()> {
     let opened = by_path(folder)?;
     // The helper's working directory is given to the instance's root: never one that somebody needs.
-    let beside = folder.with_file_name(format!(".work-{}", std::process::id()));
+    static NUMBER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let beside = folder.with_file_name(format!(".work-{}-{number}", std::process::id()));
     let made = fs::DirBuilder::new().mode(0o700).create(&beside);
     made.map_err(Error::io(format!("making {}", beside.display())))?;
     let done = work(&beside, opened);

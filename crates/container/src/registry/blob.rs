@@ -326,7 +326,11 @@ impl Partial {
             }
             let written = self.hashing.write_all(&buffer[..count]);
             written.map_err(Error::io(format!("writing {}", self.path.display())))?;
-            client.job.progress.event(Event::Bytes(count as u64));
+            client.job.check()?;
+            client.job.progress.event(Event::Bytes {
+                digest: &self.digest,
+                count: count as u64,
+            });
         }
         if self.got() < self.size {
             let why = format!("{} of {} bytes came", self.got(), self.size);

@@ -14,6 +14,7 @@ use ureq::{Agent, Body, SendBody};
 use super::failure::tame;
 use super::host::{address, is_local, is_same, join};
 use super::{Event, Failure, Job, Patience};
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 
 /// Redirects and logins of one request.
@@ -102,8 +103,8 @@ pub(crate) struct Ask<'r> {
 pub(crate) enum Sent<'r> {
     None,
     Bytes(&'r [u8]),
-    /// All of a file, and its bytes.
-    File(&'r File, u64),
+    /// All of a file, its bytes, and its digest.
+    File(&'r File, u64, &'r Digest),
 }
 
 /// A registry, and one repository in it.
@@ -323,13 +324,14 @@ impl<'a> Client<'a> {
                 bytes = all;
                 Some(&mut bytes)
             }
-            Sent::File(from, size) => {
+            Sent::File(from, size, digest) => {
                 request = request.header("content-length", size);
                 let mut from = from;
                 from.rewind()
                     .map_err(Error::io(format!("reading {}", ask.what)))?;
                 file = Watched {
                     inner: from,
+                    digest,
                     job: self.job,
                 };
                 Some(&mut file)
@@ -410,6 +412,7 @@ pub(crate) fn trust(is_insecure: bool) -> TlsConfig {
 /// Counts what is sent.
 struct Watched<'a> {
     inner: &'a File,
+    digest: &'a Digest,
     job: &'a Job<'a>,
 }
 
@@ -417,7 +420,10 @@ impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.job.check()?;
         let count = self.inner.read(buffer)?;
-        self.job.progress.event(Event::Bytes(count as u64));
+        self.job.progress.event(Event::Bytes {
+            digest: self.digest,
+            count: count as u64,
+        });
         Ok(count)
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod manifest;
 mod pulling;
 mod pushing;
 mod source;
+mod trial;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,11 +26,12 @@ use crate::digest::Digest;
 use crate::oci::Platform;
 
 pub(crate) use client::trust;
-pub use credentials::Credentials;
+pub use credentials::{Credentials, Login};
 pub use failure::Failure;
 pub use host::Mirror;
 pub use pulling::{Pulled, pull};
 pub use pushing::{Pushed, push};
+pub use trial::{Known, check_login, known};
 
 /// What to ask, of whom, and how patiently.
 #[derive(Debug, Clone)]
@@ -107,8 +109,13 @@ pub enum Event<'a> {
         /// What.
         state: State,
     },
-    /// So many more bytes have passed.
-    Bytes(u64),
+    /// So many more bytes of a blob have passed.
+    Bytes {
+        /// Which.
+        digest: &'a Digest,
+        /// How many.
+        count: u64,
+    },
     /// It did not go well and is tried again after a while.
     Again {
         /// Why.
@@ -142,6 +149,11 @@ pub enum State {
 pub trait Progress: Sync {
     /// Something happened.
     fn event(&self, event: Event);
+
+    /// Whether nobody wants it any more: the work ends at the next occasion, and what came stays for the next time.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// Nobody watches.
@@ -175,7 +187,7 @@ impl<'a> Job<'a> {
 
     /// Errs once another thread has failed; whose error is shown is decided by [`Job::each`].
     pub fn check(&self) -> crate::Result<()> {
-        if self.given_up.load(Ordering::Relaxed) {
+        if self.given_up.load(Ordering::Relaxed) || self.progress.is_cancelled() {
             return Err(Failure::GivenUp.into());
         }
         Ok(())

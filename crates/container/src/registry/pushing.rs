@@ -169,7 +169,7 @@ fn upload(store: &Store, client: &Client, one: &Descriptor, what: &str) -> Resul
         method: Method::PUT,
         uri,
         headers: vec![("content-type", "application/octet-stream".into())],
-        body: Sent::File(&file, one.size),
+        body: Sent::File(&file, one.size, &one.digest),
         what: what.to_owned(),
         accepted: &[],
     })?;

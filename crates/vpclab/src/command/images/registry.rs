@@ -248,7 +248,7 @@ impl Progress for Watch<'_> {
                 (shown.done, shown.got, shown.moved, shown.began) = (0, 0, 0, Instant::now());
                 self.draw(&mut shown, true);
             }
-            Event::Bytes(count) => {
+            Event::Bytes { count, .. } => {
                 shown.got += count;
                 shown.moved += count;
                 self.draw(&mut shown, false);
