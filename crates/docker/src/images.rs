@@ -13,8 +13,11 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use container::{Image, Reference};
 
+pub(crate) use describe::{all_layers, created, shared_sizes, summary};
+pub(crate) use registry::platform;
 pub use describe::size;
 pub use registry::settings;
+pub(crate) use remove::used;
 
 use crate::error::{Failure, Result};
 use crate::query::Query;
@@ -75,7 +78,7 @@ fn tag(docker: &Docker, name: &str, query: &Query) -> Result<()> {
 }
 
 /// A name with the tag or digest that stands beside it; `latest` where there is none.
-fn named(name: &str, tag: Option<&str>) -> Result<Reference> {
+pub(crate) fn named(name: &str, tag: Option<&str>) -> Result<Reference> {
     let whole = match tag.filter(|tag| !tag.is_empty()) {
         Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
         Some(tag) => format!("{name}:{tag}"),

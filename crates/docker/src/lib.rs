@@ -27,6 +27,7 @@ pub mod stats;
 pub mod streams;
 pub mod system;
 pub mod upload;
+pub mod usage;
 pub mod version;
 pub mod volumes;
 
@@ -49,6 +50,7 @@ pub fn router(api: Api) -> axum::Router {
         .merge(stats::routes())
         .merge(streams::routes())
         .merge(system::routes())
+        .merge(usage::routes())
         .merge(volumes::routes())
         .fallback(|| async { Failure::not_found("page not found") })
         .method_not_allowed_fallback(|| async { Failure::not_found("page not found") })

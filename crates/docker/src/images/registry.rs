@@ -90,7 +90,7 @@ pub fn settings(headers: &HeaderMap, registry: &str, platform: Option<&str>) -> 
 }
 
 /// `linux/arm64/v8`, or as JSON, which newer clients write.
-fn platform(text: &str) -> Result<Platform> {
+pub(crate) fn platform(text: &str) -> Result<Platform> {
     if let Ok(read) = serde_json::from_str::<Platform>(text) {
         return Ok(read);
     }

@@ -27,6 +27,11 @@ pub(crate) fn all_records(docker: &Docker) -> Result<Vec<Record>> {
     Ok(all)
 }
 
+/// Images that containers are made of.
+pub(crate) fn used(docker: &Docker) -> Result<BTreeSet<Digest>> {
+    Ok(all_records(docker)?.iter().map(|record| record.image.id).collect())
+}
+
 fn users<'a>(records: &'a [Record], image: &Image) -> Option<&'a Record> {
     let mut users: Vec<&Record> = records.iter().filter(|record| record.image.id == image.id).collect();
     users.sort_by_key(|record| !record.state.status.is_alive());
@@ -89,7 +94,7 @@ pub(super) async fn prune(State(api): State<Api>, query: Query) -> Result<Json<V
         let filters = query.filters(&FILTERS)?;
         let all = filters.flag("dangling")? == Some(false);
         let wanted = Wanted::new(docker, &filters)?;
-        let used: BTreeSet<Digest> = all_records(docker)?.iter().map(|record| record.image.id).collect();
+        let used = used(docker)?;
         let images = docker.engine.store.images()?;
         let kept = images.iter().filter(|image| !wanted.fits_but_dangling(image)).map(|image| image.id);
         let kept: BTreeSet<Digest> = used.into_iter().chain(kept).collect();
