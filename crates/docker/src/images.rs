@@ -13,7 +13,7 @@ use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use container::{Image, Reference};
 
-pub(crate) use describe::{all_layers, created, shared_sizes, summary};
+pub(crate) use describe::{all_layers, shared_sizes, summary};
 pub(crate) use registry::platform;
 pub use describe::size;
 pub use registry::settings;

@@ -81,7 +81,7 @@ pub(crate) fn all_layers(docker: &Docker, images: &[Image]) -> u64 {
     chains.iter().map(|chain| docker.engine.store.layer_bytes(chain).unwrap_or(0)).sum()
 }
 
-pub(crate) fn created(image: &Image) -> i64 {
+fn created(image: &Image) -> i64 {
     image.config.created.as_deref().and_then(|text| Moment::parse_or_ago(text, Moment::now())).map_or(0, |moment| moment.seconds)
 }
 
