@@ -34,6 +34,17 @@ pub fn archive(
     what: &str,
     options: &Options,
 ) -> Result<Vec<Image>> {
+    let all = archive_with_names(store, input, what, options)?;
+    Ok(all.into_iter().map(|(image, _)| image).collect())
+}
+
+/// As [`archive`], with the names that each image has there; it may have had others before.
+pub fn archive_with_names(
+    store: &Store,
+    input: impl Read,
+    what: &str,
+    options: &Options,
+) -> Result<Vec<(Image, Vec<Reference>)>> {
     let work = store.work()?;
     let archive = Archive::read(input, what, &work, &store.limits)?;
     images(store, archive, what, options)
@@ -43,7 +54,8 @@ pub fn archive(
 pub fn folder(store: &Store, path: &Path, options: &Options) -> Result<Vec<Image>> {
     let work = store.work()?;
     let folder = Folder::open(path, &work, &store.limits)?;
-    images(store, folder, &path.display().to_string(), options)
+    let all = images(store, folder, &path.display().to_string(), options)?;
+    Ok(all.into_iter().map(|(image, _)| image).collect())
 }
 
 fn images(
@@ -51,7 +63,7 @@ fn images(
     mut contents: impl Contents,
     what: &str,
     options: &Options,
-) -> Result<Vec<Image>> {
+) -> Result<Vec<(Image, Vec<Reference>)>> {
     let session = store.session()?;
     // Newer archives of docker are both; the layout keeps the manifest's digest.
     let found = if contents.has("oci-layout") && contents.has("index.json") {
@@ -75,7 +87,7 @@ fn images(
     let mut images = Vec::new();
     for (manifest, names) in found {
         let names = options.name.clone().map_or(names, |name| vec![name]);
-        images.push(store.add(&session, &manifest, &names)?);
+        images.push((store.add(&session, &manifest, &names)?, names));
     }
     Ok(images)
 }

@@ -40,7 +40,7 @@ fn a_path_is_described_in_a_header_as_docker_cp_reads_it() {
     let stat = answer.header("x-docker-container-path-stat").unwrap();
     let stat: Value = serde_json::from_slice(&base64::engine::general_purpose::STANDARD.decode(stat).unwrap()).unwrap();
     assert_eq!((&stat["name"], &stat["size"], &stat["mode"]), (&"content".into(), &7.into(), &0o755.into()));
-    assert_eq!((&stat["linkTarget"], &stat["mtime"]), (&"".into(), &"2023-11-14T22:13:20Z".into()));
+    assert_eq!((&stat["linkTarget"], &stat["mtime"]), (&"".into(), &"2023-11-14T22:13:20.000000000Z".into()));
     desk.ask("HEAD", "/containers/c1/archive?path=/nothing").is(404);
     desk.ask("HEAD", "/containers/c1/archive").is(400);
     let answer = desk.ask("GET", "/containers/c1/archive?path=/nothing").is(404);

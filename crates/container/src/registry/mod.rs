@@ -137,6 +137,8 @@ pub enum Event<'a> {
 pub enum State {
     /// It was there before.
     There,
+    /// It is not there, and is brought when its turn comes.
+    Missing,
     /// Another process brings it.
     Waits,
     /// So many of its bytes are there from an earlier time.

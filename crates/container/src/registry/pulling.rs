@@ -139,6 +139,13 @@ fn bring(store: &Store, sources: &Sources, job: &Job, found: &Found, what: &str)
             state: State::There,
         });
     }
+    for layer in &missing {
+        job.progress.event(Event::Blob {
+            digest: &layer.digest,
+            size: layer.size,
+            state: State::Missing,
+        });
+    }
     job.each(&missing, |layer| {
         blob::fetch(store, sources, job, layer, "layer")
     })

@@ -197,6 +197,12 @@ impl registry::Progress for Watch<'_> {
             }
             Event::Blob { digest, size, state } => match state {
                 registry::State::There => self.say(digest, if pulling { "Already exists" } else { "Layer already exists" }),
+                registry::State::Missing => {
+                    let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
+                    blobs.insert(*digest, Blob { size, passed: 0, said: Instant::now() });
+                    drop(blobs);
+                    self.say(digest, "Pulling fs layer");
+                }
                 registry::State::Waits => self.say(digest, "Waiting"),
                 registry::State::Resumes(from) => {
                     let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);

@@ -63,12 +63,12 @@ pub(super) async fn load(State(api): State<Api>, query: Query, body: Body) -> Re
         if !quiet {
             progress.say(&json!({"status": "Loading layer", "progressDetail": {}, "id": "archive"}));
         }
-        let images = load::archive(&docker.engine.store, upload, "the archive", &Options::default())?;
-        for image in images {
-            for name in image.names.iter().filter(|name| name.tag.is_some()) {
+        let images = load::archive_with_names(&docker.engine.store, upload, "the archive", &Options::default())?;
+        for (image, names) in images {
+            for name in names.iter().filter(|name| name.tag.is_some()) {
                 progress.say(&json!({"stream": format!("Loaded image: {}\n", name.familiar())}));
             }
-            if image.names.is_empty() {
+            if names.is_empty() {
                 progress.say(&json!({"stream": format!("Loaded image ID: {}\n", image.id)}));
             }
         }

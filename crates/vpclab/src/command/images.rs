@@ -14,6 +14,7 @@ use container::store::Removed;
 use container::{Error, Image, Reference, Store};
 use serde_json::{Value, json};
 
+mod df;
 mod registry;
 
 pub use registry::bring;
@@ -46,6 +47,8 @@ pub enum ImagesCommand {
     Tag(TagArgs),
     /// How an image was made, step by step, the last one first
     History(ImageArgs),
+    /// What images, containers and volumes of all labs take on disk, and what could go
+    Df,
     /// Remove images that have no name, and what no image has
     Prune(PruneArgs),
 }
@@ -153,6 +156,7 @@ pub fn run(command: &ImagesCommand, output: &Output) -> Result {
         ImagesCommand::Rm(arguments) => rm(&store, arguments, output),
         ImagesCommand::Tag(arguments) => tag(&store, arguments, output),
         ImagesCommand::History(arguments) => history(&store, arguments, output),
+        ImagesCommand::Df => df::df(&store, output),
         ImagesCommand::Prune(arguments) => prune(&store, arguments, output),
     }
 }

@@ -253,8 +253,10 @@ impl Progress for Watch<'_> {
                 shown.moved += count;
                 self.draw(&mut shown, false);
             }
+            Event::Blob { state: State::Missing, .. } => {}
             Event::Blob { digest, size: bytes, state } => {
                 let (is_end, text) = match state {
+                    State::Missing => (false, String::new()),
                     State::There => (self.doing == "pushing", "is there".to_owned()),
                     State::Waits => (false, "is brought by another command, which is waited for".to_owned()),
                     State::Resumes(from) => {
