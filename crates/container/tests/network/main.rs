@@ -10,3 +10,4 @@ mod lifecycle;
 mod reach;
 mod reach_v6;
 mod traces;
+mod traps;
