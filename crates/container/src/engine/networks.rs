@@ -284,7 +284,7 @@ impl Engine {
         let lock = self.folder.lock_network(instance)?;
         let mut networks = self.networks(instance)?;
         let endpoints = self.endpoints(instance, None)?;
-        let inside: Vec<String> = endpoints
+        let mut inside: Vec<String> = endpoints
             .iter()
             .filter(|endpoint| endpoint.network == shown.id)
             .map(|e| {
@@ -292,6 +292,7 @@ impl Engine {
                 format!("name:\"{}\" id:\"{id}\"", e.name)
             })
             .collect();
+        inside.sort();
         if !inside.is_empty() {
             return Err(Error::Forbidden(format!(
                 "error while removing network: network {} has active endpoints ({})",
