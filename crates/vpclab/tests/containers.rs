@@ -251,3 +251,56 @@ fn a_container_that_fails_is_started_again_as_often_as_was_said() {
     assert_eq!(desk.yes(&["containers", "logs", "loop"]), "run\nrun\nrun\n");
     assert_eq!(desk.yes(&["containers", "wait", "loop"]), "4\n");
 }
+
+#[test]
+fn files_are_copied_both_ways_whether_the_container_runs_or_not() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    desk.yes(&["containers", "create", "--name", "box", "--instance", "web-1", "-v", "kept:/kept", "app", "sleep", "600"]);
+    std::fs::create_dir_all(desk.path("tree/deep")).unwrap();
+    std::fs::write(desk.path("tree/deep/leaf"), "leaf\n").unwrap();
+    std::fs::write(desk.path("note"), "note\n").unwrap();
+    for state in ["rests", "runs"] {
+        if state == "runs" {
+            desk.yes(&["containers", "start", "box"]);
+        }
+        desk.yes(&["containers", "cp", "note", "box:/etc/"]);
+        desk.yes(&["containers", "cp", "note", "web-1/box:/etc/other"]);
+        desk.yes(&["containers", "cp", "tree", "box:/kept"]);
+        desk.yes(&["containers", "cp", "box:/etc/other", &format!("{state}-note")]);
+        desk.yes(&["containers", "cp", "box:/kept/tree/.", &format!("{state}-tree")]);
+        assert_eq!(std::fs::read_to_string(desk.path(&format!("{state}-note"))).unwrap(), "note\n");
+        assert_eq!(std::fs::read_to_string(desk.path(&format!("{state}-tree/deep/leaf"))).unwrap(), "leaf\n");
+        let listed = desk.command(&["containers", "cp", "box:/kept", "-"]).output().unwrap().stdout;
+        let mut reader = container::tar::Reader::new(&listed[..], "test", container::Limits::default());
+        assert_eq!(reader.next_entry().unwrap().unwrap().name(), "kept/");
+    }
+    assert_eq!(desk.yes(&["containers", "exec", "box", "cat", "/kept/tree/deep/leaf"]), "leaf\n");
+    for (words, code, said) in [
+        (&["box:/none", "x"][..], 1, "Could not find the file /none in container box"),
+        (&["box:/etc", "box:/x"], 2, "between containers"),
+        (&["note", "other-note"], 2, "CONTAINER:PATH"),
+        (&["none", "box:/etc"], 1, "none: No such file"),
+        (&["tree", "box:/etc/passwd"], 1, "cannot copy a directory"),
+        (&["note", "box:/none/"], 1, "no such directory"),
+        (&["note", "nobody:/etc"], 1, "no container `nobody`"),
+    ] {
+        let done = desk.run(&[&["containers", "cp"], words].concat());
+        assert_eq!(done.code, code, "{words:?}: {}", done.stderr);
+        assert!(done.stderr.contains(said), "{words:?}: {}", done.stderr);
+    }
+    desk.yes(&["containers", "export", "box", "-w", "all.tar"]);
+    assert_eq!(desk.run(&["containers", "export", "box", "-w", "all.tar"]).code, 2);
+    desk.yes(&["images", "import", "all.tar", "again"]);
+    let done = desk.run(&["-q", "containers", "run", "--rm", "--instance", "web-1", "again", "cat", "/etc/note"]);
+    assert_eq!((done.code, done.stdout.as_str()), (0, "note\n"), "{}", done.stderr);
+    let done = desk.run(&["-q", "containers", "run", "--rm", "--instance", "web-1", "--volumes-from", "box:ro", "app", "sh", "-c", "cat /kept/tree/deep/leaf; touch /kept/x"]);
+    assert!(done.code != 0 && done.stdout == "leaf\n", "{} {}", done.stdout, done.stderr);
+    desk.yes(&["containers", "update", "--restart", "unless-stopped", "box"]);
+    assert!(desk.yes(&["containers", "inspect", "box"]).contains("unless-stopped"));
+    assert_eq!(desk.run(&["containers", "update", "box"]).code, 2);
+    assert_eq!(desk.run(&["containers", "update", "--memory", "1m", "box"]).code, 2);
+    assert_eq!(desk.run(&["containers", "run", "--instance", "web-1", "--device", "/dev/sda", "app"]).code, 2);
+    let table = desk.yes(&["images", "df"]);
+    assert!(table.contains("images") && table.contains("volumes"), "{table}");
+}

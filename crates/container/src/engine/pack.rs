@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -13,6 +13,9 @@ use rustix::io::Errno;
 use super::error::{Error, Result};
 use super::tree::{DEPTH, entries, joined, open_folder};
 use crate::tar::{Entry, Kind, Writer};
+
+/// Bytes of a file that says it has none.
+const MADE_UP: u64 = 1 << 20;
 
 /// Writes files into a tar. What is looked at may be changed by others meanwhile: what is gone is left out, what became
 /// shorter is filled up with zeros, and no link is ever followed.
@@ -177,6 +180,13 @@ impl<W: Write> Pack<W> {
         entry.xattrs = self.attributes(file.as_fd());
         // What it has now: a file that grows is cut at this length, one that shrinks is filled up.
         entry.size = found.len();
+        if entry.size == 0 {
+            // Files of the kernel say how long they are only when they are read.
+            let mut content = Vec::new();
+            let _ = io::Read::take(&file, MADE_UP).read_to_end(&mut content);
+            entry.size = content.len() as u64;
+            return self.append(&entry, &content[..]);
+        }
         self.append(&entry, io::Read::chain(&file, io::repeat(0)))
     }
 

@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::error::{Error, Result};
 use super::lab::Engine;
 use super::life::is_unknown;
-use super::networks::namespace;
 use super::record::Record;
-use crate::network::NetworkMode;
 
 /// Processes of one container that are looked at.
 const MOST: usize = 10_000;
@@ -102,24 +100,17 @@ impl Engine {
         Ok(rows)
     }
 
-    /// What a container takes now.
+    /// What a container takes now: by its control group where it has one, by its processes otherwise.
     pub fn usage(&self, record: &Record) -> Result<Usage> {
-        let rows = self.processes(record)?;
-        let (received, sent) = match record.options.network {
-            NetworkMode::Bridge(_) => {
-                let table = self
-                    .client
-                    .read_file(&namespace(&record.id), "/proc/net/dev")?;
-                traffic(&String::from_utf8_lossy(&table))
-            }
-            _ => (0, 0),
-        };
+        let counters = self.counters(record)?;
+        // As Docker's command: what the kernel can take back at once is not counted.
+        let spare = counters.memory_parts.get("inactive_file").copied().unwrap_or(0);
         Ok(Usage {
-            time: rows.iter().map(|row| row.time).sum(),
-            resident: rows.iter().map(|row| row.resident).sum(),
-            processes: rows.len(),
-            received,
-            sent,
+            time: Duration::from_nanos(counters.cpu_total),
+            resident: counters.memory.saturating_sub(spare),
+            processes: usize::try_from(counters.processes).unwrap_or(usize::MAX),
+            received: counters.networks.values().map(|network| network.received[0]).sum(),
+            sent: counters.networks.values().map(|network| network.sent[0]).sum(),
         })
     }
 }
@@ -168,24 +159,6 @@ fn row(stat: &str, status: &str, command: &str) -> Option<(i32, ProcessRow)> {
     Some((fields.get(1)?.parse().ok()?, row))
 }
 
-/// Bytes in and out of a table of devices, `lo` left out.
-fn traffic(table: &str) -> (u64, u64) {
-    let mut total = (0, 0);
-    for line in table.lines().skip(2) {
-        let Some((name, counters)) = line.split_once(':') else {
-            continue;
-        };
-        let counters: Vec<u64> = counters
-            .split_whitespace()
-            .filter_map(|field| field.parse().ok())
-            .collect();
-        if name.trim() != "lo" && counters.len() >= 9 {
-            total = (total.0 + counters[0], total.1 + counters[8]);
-        }
-    }
-    total
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,11 +176,5 @@ mod tests {
         assert_eq!(row.command, "sh -c true");
         assert_eq!(super::row(stat, status, "").unwrap().1.command, "[a) (b]");
         assert!(super::row("", "", "").is_none());
-    }
-
-    #[test]
-    fn traffic_is_that_of_all_devices_but_loopback() {
-        let table = "Inter-| Receive\n face |bytes\n    lo: 10 1 0 0 0 0 0 0 10 1 0 0 0 0 0 0\n  eth0: 700 5 0 0 0 0 0 0 300 4 0 0 0 0 0 0\n";
-        assert_eq!(traffic(table), (700, 300));
     }
 }

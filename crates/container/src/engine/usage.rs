@@ -100,7 +100,6 @@ fn of_group(directory: &Path) -> Option<Counters> {
     let cpu = table(&read("cpu.stat")?);
     let micro = |key: &str| cpu.get(key).copied().unwrap_or(0).saturating_mul(MICRO);
     let parts = table(&read("memory.stat").unwrap_or_default());
-    // As Docker's command: what the kernel can take back at once is not counted.
     Some(Counters {
         is_exact: true,
         cpu_total: micro("usage_usec"),

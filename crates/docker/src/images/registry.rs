@@ -174,6 +174,11 @@ impl<'a> Watch<'a> {
 impl registry::Progress for Watch<'_> {
     fn event(&self, event: Event) {
         let pulling = self.doing == "Downloading";
+        // A configuration comes before it is known which layers there are: it is nobody's line.
+        let has_begun = self.first.lock().unwrap_or_else(PoisonError::into_inner).is_none();
+        if !has_begun && matches!(event, Event::Bytes { .. } | Event::Blob { state: registry::State::Done, .. }) {
+            return;
+        }
         match event {
             Event::Begins { .. } => self.begin(),
             Event::Bytes { digest, count } => {

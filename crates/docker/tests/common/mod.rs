@@ -19,7 +19,8 @@ use docker::serve::Door;
 use docker::{Api, Docker, Scope};
 use serde_json::Value;
 
-pub use sandbox_common::Lab;
+#[allow(unused_imports, reason = "each test program uses its part")]
+pub use sandbox_common::{Lab, eventually};
 
 mod first {
     extern "C" fn first() {
