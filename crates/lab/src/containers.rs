@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::container::{
-    LEAST_MEMORY, MOST_PUBLISHED, MountSource, PortMapping, PortProtocol, Readiness, collisions, dependency_circle, name_problem, reference_problem,
+    ImageSource, LEAST_MEMORY, MOST_PUBLISHED, MountSource, PortMapping, PortProtocol, Readiness, collisions, dependency_circle, name_problem, reference_problem,
 };
 
 use crate::code::Code;
 use crate::decode::Named;
 use crate::diagnostic::{Diagnostic, known_names};
-use crate::file::{Container, HealthCommand, Instance, LabFile};
+use crate::file::{Container, HealthCommand, ImagePhrase, Instance, LabFile};
 use crate::load::Files;
 use crate::source::{Located, Sources, Span};
 
@@ -30,18 +30,24 @@ pub struct ContainerFiles {
 pub(crate) fn read(file: &LabFile, files: &dyn Files, sources: &Sources, problems: &mut Vec<Diagnostic>) -> ContainerFiles {
     let mut read = ContainerFiles::default();
     let from = |span: Span| sources.source(span.file).map(|source| source.name.as_str());
-    let mut place = |path: &str, span: Span| {
-        read.paths.entry((span.file, path.to_owned())).or_insert_with(|| files.place(path, from(span)));
-    };
+    fn place_in(read: &mut ContainerFiles, path: &str, span: Span, files: &dyn Files, from: Option<&str>) {
+        read.paths.entry((span.file, path.to_owned())).or_insert_with(|| files.place(path, from));
+    }
+    let place = |read: &mut ContainerFiles, path: &str, span: Span| place_in(read, path, span, files, from(span));
     for (_, image) in file.images.iter() {
-        if let model::container::ImageSource::Archive(path) | model::container::ImageSource::Build(path) = &image.source {
-            place(path, image.span);
+        match &image.source {
+            ImageSource::Archive(path) | ImageSource::Build(path) => place(&mut read, path, image.span),
+            ImageSource::BuildWith(build) => place(&mut read, &build.context, image.span),
+            ImageSource::Pull(_) => {}
         }
+    }
+    for (name, image) in file.images.iter() {
+        problems.extend(missing(&name.value, image, &read, files));
     }
     let containers = || file.instances.iter().flat_map(|(_, instance)| instance.containers.iter());
     for mount in containers().flat_map(|(_, container)| &container.mounts.0) {
         if let MountSource::Bind { path } = &mount.mount.source {
-            place(path, mount.source);
+            place(&mut read, path, mount.source);
         }
     }
     for path in containers().flat_map(|(_, container)| &container.env_file.0) {
@@ -62,6 +68,29 @@ pub(crate) fn read(file: &LabFile, files: &dyn Files, sources: &Sources, problem
         read.environment.insert(key, variables);
     }
     read
+}
+
+/// What an image is made of and is not there.
+fn missing(name: &str, image: &ImagePhrase, read: &ContainerFiles, files: &dyn Files) -> Option<Diagnostic> {
+    let place = |path: &str| read.paths.get(&(image.span.file, path.to_owned())).cloned().unwrap_or_else(|| path.to_owned());
+    let problem = |what: String| Some(Diagnostic::new(Code::BadImage, image.span, what).label("not found"));
+    if let ImageSource::Archive(path) = &image.source {
+        return if files.is_there(&place(path)) { None } else { problem(format!("image `{name}`: there is no {path}")) };
+    }
+    let build = image.source.build()?;
+    let context = place(&build.context);
+    if !files.is_there(&context) {
+        return problem(format!("image `{name}`: there is no folder {}", build.context));
+    }
+    let dockerfile = build.dockerfile.as_deref().unwrap_or("Dockerfile");
+    if files.is_there(&format!("{context}/{dockerfile}")) {
+        return None;
+    }
+    let hint = match build.dockerfile {
+        Some(_) => "`dockerfile` is counted from the context",
+        None => "another name is said so: `build: { context: DIR, dockerfile: NAME }`",
+    };
+    problem(format!("image `{name}`: there is no {dockerfile} in {}", build.context)).map(|problem| problem.hint(hint))
 }
 
 /// `NAME=VALUE` lines as `docker run --env-file` reads them: values as they stand, quotes and all. Errors: line and reason.

@@ -12,6 +12,7 @@ pub mod aws;
 mod build;
 mod change;
 pub mod code;
+pub mod compose;
 mod containers;
 pub mod decode;
 pub mod diagnostic;

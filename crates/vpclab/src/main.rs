@@ -40,9 +40,27 @@ fn main() -> ExitCode {
     }
 }
 
+/// `images build -f` names the Dockerfile, as everywhere.
+fn dockerfiled(mut arguments: Vec<OsString>, from: usize) -> Vec<OsString> {
+    for argument in arguments.iter_mut().skip(from) {
+        let Some(text) = argument.to_str() else { continue };
+        let value = text.strip_prefix("--file").or_else(|| text.strip_prefix("-f"));
+        match value {
+            Some("") => *argument = "--dockerfile".into(),
+            Some(value) if value.starts_with('=') => *argument = format!("--dockerfile{value}").into(),
+            Some(value) if !text.starts_with("--") => *argument = format!("--dockerfile={value}").into(),
+            _ => {}
+        }
+    }
+    arguments
+}
+
 /// `logs -f` follows and `rm -f` forces, as everywhere, unless a file comes behind it: elsewhere here -f means the lab file.
 fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let Some(at) = verb(&arguments) else { return arguments };
+    if arguments[at] == "images" && arguments.get(at + 1).is_some_and(|word| word == "build") {
+        return dockerfiled(arguments, at + 2);
+    }
     let is_group = ["containers", "networks", "volumes"].iter().any(|group| arguments[at] == *group);
     let (verb, group) = if is_group { (at + 1, arguments[at].clone()) } else { (at, OsString::new()) };
     let long = match arguments.get(verb).and_then(|word| word.to_str()) {

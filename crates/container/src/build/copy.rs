@@ -578,40 +578,30 @@ pub fn matching<'a>(
             parents,
         }
     };
-    let is_there = |path: &str| {
-        !tree.is_context() || path.is_empty() || !ignore.ignores(path) || ignore.takes_back()
+    // What is taken back in may lie in an ignored folder, and not in an ignored file.
+    let is_there = |path: &str, node: &Node| {
+        !tree.is_context()
+            || path.is_empty()
+            || !ignore.ignores(path)
+            || (ignore.takes_back() && matches!(node, Node::Folder(_)))
     };
     if pattern.is_plain() {
         let plain = pattern.plain();
-        return Ok(
-            match tree
-                .find(plain.as_bytes(), true)?
-                .filter(|_| is_there(&plain))
-            {
-                Some(found) => Ok(vec![source(names(plain.as_bytes()), found)]),
-                None if tree.find(plain.as_bytes(), false)?.is_some() && is_there(&plain) => {
-                    Err(format!(
-                        "`{word}` is a link that leads nowhere inside {}",
-                        if tree.is_context() {
-                            "the build context"
-                        } else {
-                            "the image"
-                        }
-                    ))
-                }
-                None if tree.is_context() && !is_there(&plain) => {
-                    Err(format!("`{word}` is left out by .dockerignore"))
-                }
-                None => Err(format!(
-                    "`{word}` is not in {}",
-                    if tree.is_context() {
-                        "the build context"
-                    } else {
-                        "the image"
-                    }
-                )),
-            },
-        );
+        let place = if tree.is_context() {
+            "the build context"
+        } else {
+            "the image"
+        };
+        return Ok(match tree.find(plain.as_bytes(), true)? {
+            Some(found) if is_there(&plain, &found.node) => {
+                Ok(vec![source(names(plain.as_bytes()), found)])
+            }
+            Some(_) => Err(format!("`{word}` is left out by .dockerignore")),
+            None if tree.find(plain.as_bytes(), false)?.is_some() => Err(format!(
+                "`{word}` is a link that leads nowhere inside {place}"
+            )),
+            None => Err(format!("`{word}` is not in {place}")),
+        });
     }
     let mut all = Vec::new();
     let mut folders = vec![Vec::new()];
@@ -630,7 +620,10 @@ pub fn matching<'a>(
             let text = inner.join(&b'/');
             let shown = String::from_utf8_lossy(&text).into_owned();
             if pattern.fits(&shown) {
-                if let Some(found) = tree.find(&text, true)?.filter(|_| is_there(&shown)) {
+                if let Some(found) = tree
+                    .find(&text, true)?
+                    .filter(|found| is_there(&shown, &found.node))
+                {
                     all.push(source(inner, found));
                 }
             } else if (is_deep && inner.len() < DEPTH) || inner.len() < most {

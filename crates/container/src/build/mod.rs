@@ -5,6 +5,7 @@
 //! files, [`tree`] reads those without being led anywhere, [`run`] runs commands in containers of an instance, and [`cache`]
 //! keeps what was made.
 
+pub mod alone;
 pub mod builder;
 pub mod cache;
 pub mod config;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use alone::Alone;
 pub use context::{Context, Recipe};
 pub use error::{Error, Mistake, Place, Result};
 pub use progress::{Progress, Stream};

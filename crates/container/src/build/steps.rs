@@ -350,8 +350,17 @@ impl Builder<'_> {
                 });
                 continue;
             }
-            let found =
-                copy::matching(tree, &text, &self.ready.ignore, copy.parents)?.map_err(|why| {
+            let found = copy::matching(tree, &text, &self.ready.ignore, copy.parents)
+                .map_err(|error| {
+                    placed(
+                        error,
+                        reading.source,
+                        reading.line,
+                        word.at,
+                        word.text.len(),
+                    )
+                })?
+                .map_err(|why| {
                     let hint = text
                         .split('/')
                         .any(|part| part == "..")

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::container::{ContainerSpec, HealthCheck, HealthTest, ImageSource, MountSource, MountSpec, NetworkChoice, Resources};
+use model::container::{ContainerSpec, HealthCheck, HealthTest, ImageBuild, ImageSource, MountSource, MountSpec, NetworkChoice, Resources};
 use model::operation::*;
 use model::{ContainerImage, InstanceId, Volume};
 
@@ -23,6 +23,10 @@ impl Build<'_, '_> {
                 ImageSource::Pull(reference) => ImageSource::Pull(reference.clone()),
                 ImageSource::Archive(path) => ImageSource::Archive(self.place(path, written.span)),
                 ImageSource::Build(path) => ImageSource::Build(self.place(path, written.span)),
+                ImageSource::BuildWith(build) => {
+                    let context = self.place(&build.context, written.span);
+                    ImageSource::BuildWith(ImageBuild { context, ..build.clone() })
+                }
             };
             let image = ContainerImage { source, origin: self.origin(name.span) };
             let result = set_container_image(self.model, &name.value, image);

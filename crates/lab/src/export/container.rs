@@ -35,6 +35,14 @@ impl Writer<'_> {
         for (name, image) in images {
             let text = match &image.source {
                 ImageSource::Archive(path) | ImageSource::Build(path) if path.contains(['\n', '\0']) => continue,
+                ImageSource::BuildWith(build) => {
+                    let mut parts = vec![format!("context: {}", quoted(&build.context))];
+                    parts.extend(build.dockerfile.iter().map(|name| format!("dockerfile: {}", quoted(name))));
+                    parts.extend(settings("args", &build.arguments));
+                    parts.extend(build.target.iter().map(|stage| format!("target: {}", quoted(stage))));
+                    self.line(1, format!("{}: {{ build: {{ {} }} }}", key(name), parts.join(", ")));
+                    continue;
+                }
                 source => source.to_string(),
             };
             self.line(1, format!("{}: {}", key(name), quoted(&text)));

@@ -427,6 +427,9 @@ pub struct ImagePhrase {
 impl Decode for ImagePhrase {
     fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         const FORM: &str = "pull REFERENCE, archive PATH or build DIR";
+        if matches!(node.value, Value::Mapping(_)) {
+            return image_mapping(node, decoder);
+        }
         let (text, _) = decoder.scalar(node, FORM)?;
         let phrase = Phrase::new(node, decoder.sources)?;
         let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -461,6 +464,69 @@ impl Decode for ImagePhrase {
             }
         };
         Some(Self { source, span: node.span })
+    }
+}
+
+/// `{ build: DIR }`, `{ build: { context: DIR, … } }`, `{ archive: PATH }` or `{ pull: REFERENCE }`.
+fn image_mapping(node: &Node, decoder: &mut Decoder) -> Option<ImagePhrase> {
+    let written = ImageWritten::decode(node, decoder)?;
+    let ways = [written.build.is_some(), written.archive.is_some(), written.pull.is_some()];
+    if ways.iter().filter(|way| **way).count() != 1 {
+        let problem = Diagnostic::new(Code::BadImage, node.span, "an image comes in one way").label("which one?");
+        decoder.problem(problem.hint("one of `build: ./web`, `archive: web.tar` and `pull: nginx:1.27`"));
+        return None;
+    }
+    if let Some(reference) = written.pull {
+        if let Some(why) = reference_problem(&reference.value) {
+            decoder.problem(Diagnostic::new(Code::BadImage, reference.span, why).label("not a reference").hint("such as `pull: nginx:1.27`"));
+            return None;
+        }
+        return Some(ImagePhrase { source: ImageSource::Pull(reference.value), span: node.span });
+    }
+    if let Some(path) = written.archive {
+        return Some(ImagePhrase { source: ImageSource::Archive(path.value), span: path.span });
+    }
+    let build = written.build?;
+    let Some(context) = build.context else {
+        let problem = Diagnostic::new(Code::MissingKey, node.span, "the build has no context").label("`context` is missing");
+        decoder.problem(problem.hint("the folder with its files: `build: { context: ./web }`"));
+        return None;
+    };
+    let source = match build.dockerfile.is_none() && build.target.is_none() && build.args.0.is_empty() {
+        true => ImageSource::Build(context.value),
+        false => ImageSource::BuildWith(model::container::ImageBuild {
+            context: context.value,
+            dockerfile: build.dockerfile.map(|name| name.value),
+            arguments: build.args.0.into_iter().map(|(name, value)| (name.value, value.value)).collect(),
+            target: build.target.map(|stage| stage.value),
+        }),
+    };
+    Some(ImagePhrase { source, span: context.span })
+}
+
+document! {
+    /// Where an image comes from: one of the three.
+    ImageWritten: "a mapping such as `{ build: ./web }`" {
+        /// A build: its folder, or a mapping with more.
+        build: Option<ImageBuildWritten>,
+        /// An archive of docker save or OCI, or the tar of a root file system.
+        archive: Option<Located<String>>,
+        /// A reference of a registry.
+        pull: Option<Located<String>>,
+    }
+}
+
+document! {
+    /// A build; one word is its context.
+    ImageBuildWritten: "a folder, or a mapping such as `{ context: ./web, target: app }`", short context {
+        /// Folder of its files, counted from the lab file.
+        context: Option<Located<String>>,
+        /// The Dockerfile, counted from the context. Default: Dockerfile.
+        dockerfile: Option<Located<String>>,
+        /// Values of its ARGs: a mapping, or a list of NAME=VALUE.
+        args: Settings,
+        /// The stage to build. Default: the last one.
+        target: Option<Located<String>>,
     }
 }
 

@@ -108,7 +108,10 @@ inline_schema! {
         ]
     });
     ImageName => "Image", |_| json_schema!({ "type": "string", "examples": ["nginx", "nginx:1.27"] });
-    ImagePhrase => "ImageSource", |_| json_schema!({ "type": "string", "pattern": "^(pull|archive|build)\\s", "examples": ["pull nginx:1.27", "archive app.tar", "build ./web"] });
+    ImagePhrase => "ImageSource", |generator| json_schema!({
+        "examples": ["pull nginx:1.27", "archive app.tar", "build ./web"],
+        "anyOf": [{ "type": "string", "pattern": "^(pull|archive|build)\\s" }, generator.subschema_for::<super::container::ImageWritten>()]
+    });
     PublishPhrase => "Publish", |_| json_schema!({
         "examples": ["8080->80", "127.0.0.1:8080->80", "53->53/udp"],
         "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 65535 }, { "type": "string", "pattern": "^[0-9.]+[0-9.: >/a-z-]*$" }]

@@ -14,6 +14,7 @@ use container::store::Removed;
 use container::{Error, Image, Reference, Store};
 use serde_json::{Value, json};
 
+pub mod build;
 mod df;
 mod registry;
 
@@ -21,6 +22,7 @@ pub use registry::bring;
 
 use super::running::paths;
 use super::source::did_you_mean;
+use crate::cli::Global;
 use crate::exit::{Code, ENVIRONMENT, Failure, NO, Result, USAGE};
 use crate::output::{Format, Output};
 
@@ -29,6 +31,8 @@ use crate::output::{Format, Output};
 pub enum ImagesCommand {
     /// List images
     Ls,
+    /// Build an image of a Dockerfile
+    Build(Box<build::BuildArgs>),
     /// Take images from an archive (docker save, OCI) or the folder of an OCI layout
     Load(LoadArgs),
     /// Write images to an archive that docker load and OCI tools read
@@ -143,10 +147,11 @@ pub struct PruneArgs {
 }
 
 /// Runs one of them.
-pub fn run(command: &ImagesCommand, output: &Output) -> Result {
+pub fn run(command: &ImagesCommand, global: &Global, output: &Output) -> Result {
     let store = Store::open(&paths()?.home.join("images")).map_err(|error| failure(&error))?;
     match command {
         ImagesCommand::Ls => ls(&store, output),
+        ImagesCommand::Build(arguments) => build::run(&store, arguments, global, output),
         ImagesCommand::Load(arguments) => load(&store, arguments, output),
         ImagesCommand::Save(arguments) => save(&store, arguments, output),
         ImagesCommand::Pull(arguments) => registry::pull(&store, arguments, output),

@@ -1,5 +1,7 @@
 //! `import`: a lab file made of what another tool knows, and a list of what it could not say.
 
+mod compose;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,6 +20,8 @@ pub enum ImportCommand {
     Aws(AwsArgs),
     /// Of what `terraform show -json` wrote, of a plan or of a state
     Terraform(TerraformArgs),
+    /// Of a compose file: its services become containers of one instance
+    Compose(compose::ComposeArgs),
 }
 
 /// `import aws`.
@@ -58,6 +62,7 @@ pub struct MadeArgs {
 pub fn run(command: &ImportCommand, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json])?;
     let (import, name, arguments) = match command {
+        ImportCommand::Compose(arguments) => return compose::run(arguments, output),
         ImportCommand::Aws(AwsArgs { folder, made }) => {
             if !folder.is_dir() {
                 let failure = Failure::usage(format!("{} is no folder", folder.display()));

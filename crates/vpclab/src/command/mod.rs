@@ -117,7 +117,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
         Command::Anatomy(arguments) => anatomy::run(&arguments, global, output),
-        Command::Images(command) => images::run(&command, output),
+        Command::Images(command) => images::run(&command, global, output),
         Command::Containers(command) => containers::run(&command, global, output),
         Command::Networks(command) => networks::run(&command, global, output),
         Command::Volumes(command) => volumes::run(&command, global, output),

@@ -295,4 +295,8 @@ impl Files for Disk {
         let path = beside.join(name);
         std::path::absolute(&path).unwrap_or(path).display().to_string()
     }
+
+    fn is_there(&self, place: &str) -> bool {
+        Path::new(place).exists()
+    }
 }

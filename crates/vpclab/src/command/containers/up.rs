@@ -1,15 +1,18 @@
 //! What `up` does with the containers of the lab file, once their instances run.
 
+use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use container::engine::{Error, lab};
+use container::build::{self, Build, BuildOptions, Context, Progress};
+use container::engine::{Engine, Error, lab};
 use container::{Digest, Image, Store};
 use control::containers::{Reconcile, Step};
 use fabric::Fabric;
-use model::Model;
-use model::container::ImageSource;
+use model::container::{ContainerSpec, ImageBuild, ImageSource};
+use model::{InstanceId, InstanceState, Model};
 
 use super::{failed, images, run};
 use crate::command::running::paths;
@@ -25,7 +28,16 @@ pub fn bring(lab_name: &str, model: &Model, wait: bool, deadline: Instant, outpu
     }
     let engine = control::containers::engine(&paths, lab_name, model, &Fabric::compile(model)).map_err(|error| failed(&error))?;
     let mut steps = Vec::new();
-    let mut image = |name: &str| find(&engine.store, model, name, output).map(|image| image.id);
+    // Several containers of one image need it once.
+    let mut found: BTreeMap<String, Digest> = BTreeMap::new();
+    let mut image = |name: &str| match found.get(name) {
+        Some(id) => Ok(*id),
+        None => {
+            let id = find(lab_name, &engine, model, name, output)?.id;
+            found.insert(name.to_owned(), id);
+            Ok(id)
+        }
+    };
     let mut say = |step: Step| match step {
         Step::Warning(text) => output.note(text),
         step => steps.push(step),
@@ -48,33 +60,76 @@ pub fn bring(lab_name: &str, model: &Model, wait: bool, deadline: Instant, outpu
 }
 
 /// The image that a spec means: by the lab's own name for it, or by its reference.
-fn find(store: &Store, model: &Model, name: &str, output: &Output) -> std::result::Result<Image, Error> {
+fn find(lab: &str, engine: &Engine, model: &Model, name: &str, output: &Output) -> std::result::Result<Image, Error> {
+    let store = &engine.store;
+    let why = |failure: Failure| Error::Conflict(format!("image {name}: {}", failure.message));
     let here_or_pulled = |reference: &str| match store.find(reference) {
-        Err(container::Error::NoImage(_)) => {
-            let why = |failure: Failure| Error::Conflict(format!("image {name}: {}", failure.message));
-            images::bring(store, reference, output).map_err(why)
-        }
+        Err(container::Error::NoImage(_)) => images::bring(store, reference, output).map_err(why),
         found => found.map_err(Error::from),
     };
-    match model.container_images.get(name).map(|image| &image.source) {
-        None => here_or_pulled(name),
-        Some(ImageSource::Pull(reference)) => here_or_pulled(reference),
-        Some(ImageSource::Archive(path)) => load(store, Path::new(path)),
-        Some(ImageSource::Build(path)) => {
-            let why = format!("image {name}: vpclab does not build images yet ({path}); docker build and docker save it, and write archive:");
-            Err(Error::Conflict(why))
-        }
+    let Some(source) = model.container_images.get(name).map(|image| &image.source) else { return here_or_pulled(name) };
+    match source {
+        ImageSource::Pull(reference) => here_or_pulled(reference),
+        ImageSource::Archive(path) => load(store, Path::new(path)),
+        ImageSource::Build(_) | ImageSource::BuildWith(_) => match source.build() {
+            Some(asked) => build(lab, engine, model, name, &asked, output),
+            None => here_or_pulled(name),
+        },
     }
 }
 
+/// Builds an image of the lab; its commands run in the first instance that has a container of it.
+fn build(lab: &str, engine: &Engine, model: &Model, name: &str, asked: &ImageBuild, output: &Output) -> std::result::Result<Image, Error> {
+    let is_running = |id: &InstanceId| model.instances.get(id).is_some_and(|instance| instance.state == InstanceState::Running);
+    let wants = |specs: &BTreeMap<String, ContainerSpec>| specs.values().any(|spec| spec.image == name);
+    let home = model.containers.iter().find(|(id, specs)| is_running(id) && wants(specs)).map(|(id, _)| linux::naming::instance_namespace(id));
+    let options = BuildOptions {
+        dockerfile: asked.dockerfile.clone(),
+        arguments: asked.arguments.clone(),
+        target: asked.target.clone(),
+        // As compose does it: whoever looks at images sees whose it is.
+        names: format!("{lab}-{name}").parse().into_iter().collect(),
+        ..BuildOptions::default()
+    };
+    images::build::stop_on_signals(&options.cancel);
+    let (mut step, mut said) = (String::new(), Vec::new());
+    let mut progress = |progress: Progress| match progress {
+        Progress::Step { text, .. } => step = text.lines().next().unwrap_or_default().to_owned(),
+        Progress::Running(_) => {
+            said.clear();
+            output.note(format!("image {name}: {step}"));
+        }
+        Progress::Output(_, bytes) => said.extend(bytes),
+        Progress::Note(text) => output.note(format!("image {name}: {text}")),
+        _ => {}
+    };
+    let build = Build { context: Context::Folder(asked.context.clone().into()), options };
+    let built = build.run(engine, &home.unwrap_or_default(), &mut progress);
+    built.map_err(|error| {
+        if matches!(error, build::Error::Failed { .. }) {
+            let _ = std::io::stderr().write_all(&said);
+        }
+        Error::Conflict(format!("image {name}: {}", error.diagnostic()))
+    })
+}
+
+/// An archive of images, the folder of an OCI layout, or the tar of a root file system.
 fn load(store: &Store, path: &Path) -> std::result::Result<Image, Error> {
     let options = container::load::Options::default();
-    let images = if path.is_dir() {
-        container::load::folder(store, path, &options)?
-    } else {
-        let file = File::open(path).map_err(Error::io(format!("reading {}", path.display())))?;
-        container::load::archive(store, file, &path.display().to_string(), &options)?
-    };
+    if path.is_dir() {
+        return only(path, container::load::folder(store, path, &options)?);
+    }
+    let open = || File::open(path).map_err(Error::io(format!("reading {}", path.display())));
+    let what = path.display().to_string();
+    match container::load::archive(store, open()?, &what, &options) {
+        Err(container::Error::Malformed { why, .. }) if why.starts_with("it has neither") => {
+            Ok(container::import::root_file_system(store, open()?, &what, &container::import::Settings::default())?)
+        }
+        images => only(path, images?),
+    }
+}
+
+fn only(path: &Path, images: Vec<Image>) -> std::result::Result<Image, Error> {
     let ids: std::collections::BTreeSet<Digest> = images.iter().map(|image| image.id).collect();
     match (ids.len(), images.into_iter().next()) {
         (1, Some(image)) => Ok(image),

@@ -133,7 +133,7 @@ pub(super) fn push(store: &Store, arguments: &PushArgs, output: &Output) -> Resu
 }
 
 /// What `docker login` wrote.
-fn credentials() -> Result<Credentials> {
+pub(super) fn credentials() -> Result<Credentials> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")));
     let Some(path) = folder.map(|folder| folder.join("config.json")) else { return Ok(Credentials::default()) };
