@@ -53,6 +53,24 @@ impl Paths {
         self.short(&format!("{lab}.sock"))
     }
 
+    /// Where Docker's clients are answered for a lab, or for one of its instances by the name of its file.
+    pub fn docker_socket(&self, lab: &str, instance: Option<&str>) -> PathBuf {
+        let wanted = match instance {
+            None => self.logs(lab).join("docker.sock"),
+            Some(name) => self.logs(lab).join("docker").join(format!("{name}.sock")),
+        };
+        if wanted.as_os_str().len() <= LONGEST_SOCKET {
+            return wanted;
+        }
+        let number = linux::naming::number(&format!("{lab}/{}", instance.unwrap_or_default()));
+        self.beside().join(format!("docker-{number:08x}.sock"))
+    }
+
+    /// Makes the folder of a socket, for this user only.
+    pub fn make_parent(&self, socket: &Path) -> std::io::Result<()> {
+        socket.parent().map_or(Ok(()), make_private)
+    }
+
     /// Labs that have a holder's socket, alive or not, by name.
     pub fn holders(&self) -> Vec<String> {
         let socket = self.daemon_socket();
@@ -185,8 +203,13 @@ impl Paths {
         if wanted.as_os_str().len() <= LONGEST_SOCKET {
             return wanted;
         }
+        self.beside().join(name)
+    }
+
+    /// Where sockets are whose paths below home would be too long.
+    fn beside(&self) -> PathBuf {
         let uid = rustix::process::getuid().as_raw();
-        Path::new("/tmp").join(format!("vpclab-{uid}-{:08x}", linux::naming::number(&self.home.to_string_lossy()))).join(name)
+        Path::new("/tmp").join(format!("vpclab-{uid}-{:08x}", linux::naming::number(&self.home.to_string_lossy())))
     }
 }
 
@@ -231,6 +254,10 @@ mod tests {
     fn a_socket_path_always_fits() {
         let paths = Paths { home: PathBuf::from("/x".repeat(80)) };
         assert!(paths.daemon_socket().as_os_str().len() <= LONGEST_SOCKET);
+        for instance in [None, Some("web-1")] {
+            assert!(paths.docker_socket("shop", instance).as_os_str().len() <= LONGEST_SOCKET);
+        }
+        assert!(paths.docker_socket("shop", None) != paths.docker_socket("shop", Some("web-1")));
         assert!(paths.daemon_socket() != Paths { home: PathBuf::from("/y".repeat(80)) }.daemon_socket());
     }
 }

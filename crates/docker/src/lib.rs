@@ -7,15 +7,18 @@
 //!
 //! What is done is `container::engine`'s; this room only says it in Docker's words.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod archive;
 pub mod build;
 pub mod containers;
+mod conversation;
+mod descriptor;
 pub mod error;
 pub mod events;
 pub mod exec;
 pub mod filters;
+mod frames;
 pub mod images;
 pub mod logs;
 pub mod networks;

@@ -70,6 +70,12 @@ impl Query {
     }
 }
 
+/// Reads a body. Errors: 400. An empty one is `{}`.
+pub fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
+    let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("invalid JSON: {error}")))
+}
+
 /// `%20` and `+`; what is no escape stays as it is.
 fn decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());

@@ -18,7 +18,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::state::Api;
@@ -69,6 +69,10 @@ impl Door {
     }
 }
 
+/// One of the places for clients. A connection that has become a stream keeps its own: an extension of requests.
+#[derive(Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
 async fn accept(listener: UnixListener, router: Router) {
     let places = Arc::new(Semaphore::new(MOST_CLIENTS));
     let mine = rustix::process::geteuid().as_raw();
@@ -86,20 +90,16 @@ async fn accept(listener: UnixListener, router: Router) {
         if !stream.peer_cred().is_ok_and(|peer| peer.uid() == mine || peer.uid() == 0) {
             continue;
         }
-        let router = router.clone();
-        tokio::spawn(async move {
-            serve(stream, router).await;
-            drop(place);
-        });
+        tokio::spawn(serve(stream, router.clone(), Place(Arc::new(place))));
     }
 }
 
 /// Answers one client until it goes.
-async fn serve(stream: UnixStream, router: Router) {
+async fn serve(stream: UnixStream, router: Router, place: Place) {
     let router = TowerToHyperService::new(router);
     let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(request, &router).await) }
+        let (router, place) = (router.clone(), place.clone());
+        async move { Ok::<_, Infallible>(answer(request, &router, place).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -112,8 +112,9 @@ async fn serve(stream: UnixStream, router: Router) {
     let _ = connection.await;
 }
 
-async fn answer(request: hyper::Request<Incoming>, router: &TowerToHyperService<Router>) -> Response {
+async fn answer(request: hyper::Request<Incoming>, router: &TowerToHyperService<Router>, place: Place) -> Response {
     let mut request: Request = request.map(Body::new);
+    request.extensions_mut().insert(place);
     let mut response = match version::read(request.uri()) {
         Err(failure) => failure.into_response(),
         Ok((uri, version)) => {

@@ -49,12 +49,21 @@ impl Scope {
 }
 
 /// What all doors of a lab share.
-#[derive(Default)]
 pub struct Shared {
     /// Commands in containers, by the ids that clients got.
     pub execs: crate::exec::Execs,
     /// Who waits for containers that do not run yet.
     pub waiting: crate::streams::Waiting,
+    /// That something happened.
+    pub news: crate::events::Newspaper,
+}
+
+impl Shared {
+    /// Of a lab. Called within a runtime.
+    pub fn new(engine: &Engine) -> std::io::Result<Shared> {
+        let news = crate::events::Newspaper::new(&engine.events)?;
+        Ok(Shared { execs: Default::default(), waiting: Default::default(), news })
+    }
 }
 
 /// One door: the containers behind it.

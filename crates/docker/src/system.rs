@@ -98,11 +98,6 @@ async fn info(State(api): State<Api>) -> Result<Json<Value>> {
         let only = docker.scope.only.as_deref().map(|key| docker.scope.name_of(key));
         let name = only.unwrap_or_else(|| docker.scope.lab.clone());
         let stats = docker.engine.client.stats()?;
-        let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let memory: u64 = memory
-            .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok())
-            .unwrap_or(0);
         let limited = |what: &str| stats.enforced.iter().any(|name| name == what);
         let system = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
         let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("Linux").trim_matches('"').to_owned();
@@ -139,7 +134,7 @@ async fn info(State(api): State<Api>) -> Result<Json<Value>> {
             "IndexServerAddress": "https://index.docker.io/v1/",
             "RegistryConfig": {"InsecureRegistryCIDRs": ["127.0.0.0/8", "::1/128"], "IndexConfigs": {}, "Mirrors": []},
             "NCPU": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            "MemTotal": memory * 1024,
+            "MemTotal": crate::stats::memory(),
             "GenericResources": null,
             "DockerRootDir": docker.engine.folder.root(),
             "HttpProxy": "", "HttpsProxy": "", "NoProxy": "",

@@ -60,6 +60,26 @@ impl Client {
         &self.socket
     }
 
+    /// Whether the holder has gone, as far as that can be told without asking it.
+    pub fn is_lost(&self) -> bool {
+        // Somebody who asks it now will learn.
+        let Ok(connection) = self.connection.try_lock() else {
+            return false;
+        };
+        let mut descriptors = [rustix::event::PollFd::new(
+            &connection.channel,
+            rustix::event::PollFlags::empty(),
+        )];
+        let none = rustix::event::Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        rustix::event::poll(&mut descriptors, Some(&none)).is_ok()
+            && descriptors[0].revents().intersects(
+                rustix::event::PollFlags::HUP | rustix::event::PollFlags::ERR,
+            )
+    }
+
     /// Who answers.
     pub fn ping(&self) -> Result<Pong> {
         match self.ask(&Request::Ping)? {

@@ -129,6 +129,10 @@ pub enum Command {
     /// Volumes of containers: files that outlive them
     #[command(subcommand)]
     Volumes(crate::command::volumes::VolumesCommand),
+    /// Docker's own command for the containers of an instance, or of the lab: docker web-1 -- ps
+    Docker(crate::command::docker::DockerArgs),
+    /// Print where Docker's clients are answered: eval "$(vpclab serve web-1)"
+    Serve(crate::command::serve::ServeArgs),
     /// Arithmetic on address blocks
     #[command(subcommand)]
     Cidr(CidrCommand),

@@ -127,6 +127,15 @@ pub(super) fn places(record: &Record) -> Vec<&str> {
 }
 
 impl Engine {
+    /// How much a container wrote, bytes.
+    pub fn written_bytes(&self, record: &Record) -> Result<u64> {
+        let upper = self.folder.of(&record.id).join("upper");
+        if std::fs::symlink_metadata(&upper).is_err() {
+            return Ok(0);
+        }
+        owners::bytes(&upper)
+    }
+
     /// What a container wrote; nothing where it never ran.
     pub fn changes(&self, record: &Record) -> Result<Vec<Change>> {
         let upper = self.folder.of(&record.id).join("upper");

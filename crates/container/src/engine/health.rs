@@ -235,6 +235,12 @@ fn note(engine: &Engine, record: &Record, answer: HealthAnswer) -> Result<()> {
         .state
         .health
         .get_or_insert_with(HealthState::starting);
+    let before = state.status;
     state.note(answer, health.retries.max(1), is_starting);
-    held.save()
+    let status = state.status;
+    held.save()?;
+    if status != before {
+        engine.note(&held.record, &format!("health_status: {}", status.name()));
+    }
+    Ok(())
 }

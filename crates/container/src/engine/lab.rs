@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use sandbox::{Client, SelfCommand};
 
 use super::error::{Error, Result};
+use super::events::Events;
 use super::folder::Folder;
 use super::id::{self, Chance, Id};
 use super::options::{MountRequest, MountSource, Options};
@@ -29,6 +30,8 @@ pub struct Engine {
     pub store: Store,
     /// The lab's holder.
     pub client: Client,
+    /// What happened.
+    pub events: Events,
     /// `/etc/resolv.conf` of instances by their key; those that are not here have none.
     pub resolvers: Mutex<BTreeMap<String, String>>,
 }
@@ -51,8 +54,10 @@ impl Engine {
         client: Client,
         resolvers: BTreeMap<String, String>,
     ) -> Engine {
+        let folder = folder(lab);
         Engine {
-            folder: folder(lab),
+            events: Events::new(folder.root()),
+            folder,
             volumes: volumes(lab),
             store,
             client,
@@ -133,6 +138,7 @@ impl Engine {
             let _ = self.remove_anonymous(&record);
             return Err(error);
         }
+        self.note(&record, "create");
         Ok(record)
     }
 

@@ -6,6 +6,7 @@ use sandbox::container::spec::{Attach, ContainerEnd, PauseMethod, StartedContain
 use sandbox::{ContainerExit, FaultKind, SelfCommand};
 
 use super::error::{Error, Result};
+use super::events::Event;
 use super::folder::Held;
 use super::id::{self, Id};
 use super::lab::Engine;
@@ -80,6 +81,7 @@ impl Engine {
                     .as_ref()
                     .map(|_| HealthState::starting());
                 held.save()?;
+                self.note(&held.record, "start");
                 let exit = self.client.wait_container(held.record.id.as_str())?;
                 Ok(Started {
                     record: held.record.clone(),
@@ -235,6 +237,14 @@ impl Engine {
             None => (state.status, state.restart_at) = (Status::Exited, None),
         }
         held.save()?;
+        let record = &held.record;
+        if record.state.oom_killed {
+            self.note(record, "oom");
+        }
+        // As soon as it is on record: who waits for the end does not wait for cables.
+        let died = Event::of(record, "die").with("exitCode", record.state.exit_code.to_string());
+        self.events
+            .say(&died.with("execDuration", ran.as_secs().to_string()));
         self.disconnect(held)
     }
 
@@ -260,10 +270,12 @@ impl Engine {
         // Let go of meanwhile: somebody may want to kill it before the grace is over.
         let mut record = held.record.clone();
         drop(held);
+        self.note_signal(&record, signal);
         self.end(id, signal, grace)?;
         match self.folder.hold(id) {
             Ok(mut held) => {
                 self.settle(&mut held)?;
+                self.note(&held.record, "stop");
                 Ok(held.record.clone())
             }
             // It was to be removed at its end.
@@ -273,6 +285,11 @@ impl Engine {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn note_signal(&self, record: &Record, signal: i32) {
+        let killed = Event::of(record, "kill").with("signal", signal.to_string());
+        self.events.say(&killed);
     }
 
     /// Sends a signal and waits for the end; after `grace` SIGKILL.
@@ -307,6 +324,7 @@ impl Engine {
         if !held.record.state.status.is_alive() {
             return Err(wrong(&held.record, "it does not run"));
         }
+        self.note_signal(&held.record, signal);
         if signal == KILL {
             // As Docker: whoever kills it means it.
             held.record.state.is_stopped = true;
@@ -332,7 +350,9 @@ impl Engine {
         grace: Option<Duration>,
     ) -> Result<Started> {
         self.stop(id, signal, grace)?;
-        self.start(id, Attach::default())
+        let started = self.start(id, Attach::default())?;
+        self.note(&started.record, "restart");
+        Ok(started)
     }
 
     /// Stands a container still, and says how.
@@ -345,6 +365,7 @@ impl Engine {
         let method = self.client.pause_container(id.as_str())?;
         held.record.state.status = Status::Paused;
         held.save()?;
+        self.note(&held.record, "pause");
         Ok(method)
     }
 
@@ -357,7 +378,9 @@ impl Engine {
         }
         self.client.unpause_container(id.as_str())?;
         held.record.state.status = Status::Running;
-        held.save()
+        held.save()?;
+        self.note(&held.record, "unpause");
+        Ok(())
     }
 
     /// Removes a container with its writable layer and its log.
@@ -373,6 +396,7 @@ impl Engine {
             if held.record.state.status == Status::Paused {
                 self.client.unpause_container(id.as_str())?;
             }
+            self.note_signal(&held.record, KILL);
             self.end(id, KILL, Duration::ZERO)?;
             self.settle(&mut held)?;
         }
@@ -392,6 +416,7 @@ impl Engine {
         }
         let record = held.record.clone();
         let gone = self.folder.remove(held)?;
+        self.note(&record, "destroy");
         if volumes {
             self.remove_anonymous(&record)?;
         }
@@ -436,78 +461,20 @@ impl Engine {
                 by: other.id.short().to_owned(),
             });
         }
-        held.record.name = name.to_owned();
+        let old = std::mem::replace(&mut held.record.name, name.to_owned());
         for endpoint in &mut held.record.endpoints {
             endpoint.name = name.to_owned();
         }
-        held.save()
-    }
-
-    /// Whatever was noticed by nobody: brings every record to what the holder says, and starts and removes what is due.
-    /// Answers what went wrong, by container.
-    pub fn tend(&self, now: Moment) -> Result<Vec<(String, Error)>> {
-        let running: Vec<String> = self
-            .client
-            .list_instances()?
-            .into_iter()
-            .map(|instance| instance.key)
-            .collect();
-        let containers = self.client.list_containers()?;
-        let mut failures = Vec::new();
-        for record in self.folder.list()? {
-            let status = containers
-                .iter()
-                .find(|status| status.key == record.id.as_str());
-            let is_due = record.state.restart_at.is_some_and(|at| at <= now)
-                && running.contains(&record.instance);
-            let has_ended = record.state.status.is_alive()
-                && status.is_none_or(|status| status.ended.is_some());
-            let is_removable = record.options.auto_remove && record.state.status == Status::Exited;
-            if !(is_due || has_ended || is_removable || record.state.status == Status::Dead) {
-                continue;
-            }
-            // Whoever has it does what is to be done.
-            let Some(held) = self.folder.try_hold(&record.id)? else {
-                continue;
-            };
-            if let Err(error) = self.tend_one(held, now) {
-                failures.push((record.name, error));
-            }
-        }
-        Ok(failures)
-    }
-
-    fn tend_one(&self, mut held: Held, now: Moment) -> Result<()> {
-        if held.record.state.status == Status::Dead {
-            return self.remove_held(held, true);
-        }
-        self.settle(&mut held)?;
-        let state = &held.record.state;
-        if held.record.options.auto_remove && state.status == Status::Exited {
-            return self.remove_held(held, true);
-        }
-        if state.status == Status::Restarting && state.restart_at.is_some_and(|at| at <= now) {
-            let restarts = state.restarts;
-            let policy = held.record.options.restart;
-            if let Err(error) = self.start_held(&mut held, Attach::default()) {
-                // What cannot be started now may be later: the program's disk may have room again.
-                if let Some(pause) = pause_before(policy, 1, false, restarts, false) {
-                    let state = &mut held.record.state;
-                    state.status = Status::Restarting;
-                    state.restarts = restarts.saturating_add(1);
-                    state.restart_at = Some(now.after(pause));
-                    held.save()?;
-                }
-                return Err(error);
-            }
-        }
+        held.save()?;
+        let renamed = Event::of(&held.record, "rename").with("oldName", format!("/{old}"));
+        self.events.say(&renamed);
         Ok(())
     }
 }
 
 /// How long after its end a container is started again; `None`: not at all. Ended from outside, with its instance, it comes
 /// back with it where its policy says always.
-fn pause_before(
+pub(super) fn pause_before(
     policy: RestartPolicy,
     code: i32,
     is_stopped: bool,

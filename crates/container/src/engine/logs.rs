@@ -1,6 +1,5 @@
 //! What a container printed: Docker's `json-file`, one object a line, older parts in `PATH.1`, `PATH.2`, ….
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
@@ -64,6 +63,10 @@ pub struct Reader {
     open: Option<(BufReader<File>, u64)>,
     /// The beginning of a line whose end is not there yet.
     half: Vec<u8>,
+    /// Parts that were there at the beginning and are not read yet, the newest first, once they were looked for.
+    parts: Option<Vec<File>>,
+    /// Lines of them that are not wanted, for the last ones are.
+    skip: usize,
 }
 
 impl Reader {
@@ -74,21 +77,81 @@ impl Reader {
             filter,
             open: None,
             half: Vec::new(),
+            parts: None,
+            skip: 0,
         }
     }
 
     /// What is there, the oldest part first.
     pub fn begin(&mut self) -> Result<Vec<Line>> {
-        let mut kept: VecDeque<Line> = VecDeque::new();
-        let (filter, most) = (self.filter, self.filter.tail.unwrap_or(usize::MAX));
-        let mut keep = |line: Line| {
-            if filter.wants(&line) && most > 0 {
-                if kept.len() == most {
-                    kept.pop_front();
+        let mut all = Vec::new();
+        while let Some(lines) = self.begin_in_parts(usize::MAX)? {
+            all.extend(lines);
+        }
+        Ok(all)
+    }
+
+    /// The same in parts of about so many bytes; none: that was all. A log may be larger than memory that is worth it.
+    pub fn begin_in_parts(&mut self, bytes: usize) -> Result<Option<Vec<Line>>> {
+        if self.parts.is_none() {
+            let mut parts = self.open_parts()?;
+            if let Some(tail) = self.filter.tail {
+                let (mut count, filter) = (0usize, self.filter);
+                for part in parts.iter_mut().rev() {
+                    let mut reader = BufReader::with_capacity(1 << 16, &mut *part);
+                    let mut half = Vec::new();
+                    while read_lines(
+                        &mut reader,
+                        &mut half,
+                        &self.path,
+                        usize::MAX,
+                        &mut |line| {
+                            count += usize::from(filter.wants(&line));
+                        },
+                    )?
+                    .1
+                    {}
+                    part.rewind()
+                        .map_err(Error::io(format!("reading {}", self.path.display())))?;
                 }
-                kept.push_back(line);
+                self.skip = count.saturating_sub(tail);
             }
-        };
+            self.parts = Some(parts);
+        }
+        let mut lines = Vec::new();
+        loop {
+            let filter = self.filter;
+            if let Some((reader, at)) = &mut self.open {
+                let skip = &mut self.skip;
+                let (read, is_more) =
+                    read_lines(reader, &mut self.half, &self.path, bytes, &mut |line| {
+                        if filter.wants(&line) {
+                            match *skip {
+                                0 => lines.push(line),
+                                _ => *skip -= 1,
+                            }
+                        }
+                    })?;
+                *at += read;
+                if is_more && !lines.is_empty() {
+                    return Ok(Some(lines));
+                }
+                if is_more {
+                    continue;
+                }
+            }
+            match self.parts.as_mut().and_then(Vec::pop) {
+                Some(part) => {
+                    self.half.clear();
+                    self.open = Some((BufReader::with_capacity(1 << 16, part), 0));
+                }
+                None if lines.is_empty() => return Ok(None),
+                None => return Ok(Some(lines)),
+            }
+        }
+    }
+
+    fn open_parts(&self) -> Result<Vec<File>> {
         // Opened before anything is read, the newest first: a part that is renamed meanwhile is not read twice.
         let mut parts = Vec::new();
         for number in 0..PARTS {
@@ -104,13 +167,7 @@ impl Reader {
             }
         }
         parts.dedup_by_key(|file| file.metadata().map_or(0, |found| found.ino()));
-        while let Some(file) = parts.pop() {
-            self.half.clear();
-            let mut reader = BufReader::with_capacity(1 << 16, file);
-            let at = read_lines(&mut reader, &mut self.half, &self.path, &mut keep)?;
-            self.open = Some((reader, at));
-        }
-        Ok(kept.into())
+        Ok(parts)
     }
 
     /// What came since.
@@ -129,9 +186,14 @@ impl Reader {
                         .map_err(Error::io(format!("reading {}", self.path.display())))?;
                     (*at, self.half) = (0, Vec::new());
                 }
-                *at += read_lines(reader, &mut self.half, &self.path, &mut |line| {
-                    lines.push(line)
-                })?;
+                *at += read_lines(
+                    reader,
+                    &mut self.half,
+                    &self.path,
+                    usize::MAX,
+                    &mut |line| lines.push(line),
+                )?
+                .0;
             }
             if !self.advance()? {
                 break;
@@ -188,13 +250,15 @@ impl Reader {
     }
 }
 
-/// Reads whole lines to the end of what is there; bytes read. A line that is none is passed over: the disk may have been full.
-fn read_lines(
-    reader: &mut BufReader<File>,
+/// Reads whole lines to the end of what is there, or about so many bytes; bytes read, and whether there may be more. A line
+/// that is none is passed over: the disk may have been full.
+fn read_lines<R: io::Read>(
+    reader: &mut BufReader<R>,
     half: &mut Vec<u8>,
     path: &Path,
+    most: usize,
     keep: &mut impl FnMut(Line),
-) -> Result<u64> {
+) -> Result<(u64, bool)> {
     let mut total = 0;
     loop {
         let read = io::Read::take(&mut *reader, LONGEST).read_until(b'\n', half);
@@ -202,7 +266,7 @@ fn read_lines(
         total += count as u64;
         if !half.ends_with(b"\n") {
             if count == 0 || (half.len() as u64) < LONGEST {
-                return Ok(total);
+                return Ok((total, false));
             }
             half.clear();
             continue;
@@ -211,6 +275,9 @@ fn read_lines(
             keep(line);
         }
         half.clear();
+        if total >= most as u64 {
+            return Ok((total, true));
+        }
     }
 }
 

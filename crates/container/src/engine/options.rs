@@ -35,6 +35,8 @@ pub struct Options {
     pub terminal: bool,
     /// Its standard input stays open while nobody is attached.
     pub stdin_open: bool,
+    /// And after the first who was attached has gone, too.
+    pub stdin_stays: bool,
     /// What it sees of elsewhere.
     pub mounts: Vec<MountRequest>,
     /// Containers of the same instance whose volumes and binds it has too: `NAME`, `NAME:ro`.
@@ -160,6 +162,7 @@ impl Default for Options {
             labels: BTreeMap::new(),
             terminal: false,
             stdin_open: false,
+            stdin_stays: false,
             mounts: Vec::new(),
             volumes_from: Vec::new(),
             publish: Vec::new(),

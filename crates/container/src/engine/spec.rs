@@ -49,7 +49,7 @@ pub(super) fn spec(
         // Who attaches says how large it is.
         terminal: options.terminal.then_some((24, 80)),
         stdin_open: options.stdin_open,
-        stdin_once: options.stdin_open,
+        stdin_once: options.stdin_open && !options.stdin_stays,
     };
     let hostname = record.settings.hostname.clone();
     let files = BTreeMap::from([

@@ -23,7 +23,7 @@ use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
 use crate::api::{Probes, Problem, ProblemKind, VERSION, Version, Wanted};
-use crate::containers::Keepers;
+use crate::containers::{Doors, Keepers};
 use crate::paths::Paths;
 use labs::Labs;
 
@@ -51,6 +51,8 @@ pub enum Start {
 
 struct Daemon {
     labs: Arc<Labs>,
+    /// Where Docker's clients are answered.
+    doors: Arc<Doors>,
     started: Instant,
     /// Milliseconds after `started` of the last request.
     last_request: AtomicU64,
@@ -102,7 +104,8 @@ fn begin(paths: Paths) -> Result<Option<Begun>, Problem> {
         Ok(listener)
     });
     let listener = bound.map_err(failed(format!("listening on {}", socket.display())))?;
-    let daemon = Daemon { labs, started: Instant::now(), last_request: AtomicU64::new(0), leave: Notify::new() };
+    let doors = Arc::new(Doors::new(paths));
+    let daemon = Daemon { labs, doors, started: Instant::now(), last_request: AtomicU64::new(0), leave: Notify::new() };
     Ok(Some(Begun { daemon: Arc::new(daemon), listener, _lock: lock }))
 }
 
@@ -132,6 +135,7 @@ impl Begun {
         let keeping = keep_containers(self.daemon.labs.clone(), ended.clone());
         let result = runtime.block_on(async move {
             let listener = UnixListener::from_std(self.listener)?;
+            daemon.tend_doors().await;
             report(&Start::Ready);
             tokio::spawn(daemon.clone().keep_time());
             axum::serve(listener, router(daemon.clone())).with_graceful_shutdown(daemon.asked_to_leave()).await
@@ -183,11 +187,18 @@ impl Daemon {
             beat.tick().await;
             let labs = self.labs.clone();
             let needed = tokio::task::spawn_blocking(move || labs.tick()).await.unwrap_or(true);
+            self.tend_doors().await;
             let last = Duration::from_millis(self.last_request.load(Ordering::Relaxed));
             if !needed && self.started.elapsed().saturating_sub(last) > IDLE {
                 self.leave.notify_one();
             }
         }
+    }
+
+    /// Opens and closes the doors that have to be.
+    async fn tend_doors(&self) {
+        let (labs, doors) = (self.labs.clone(), self.doors.clone());
+        let _ = tokio::task::spawn_blocking(move || doors.tend(&labs.known())).await;
     }
 
     /// Runs what may wait for the kernel or the disk where waiting is no harm.
@@ -240,7 +251,14 @@ async fn view(State(daemon): Here, Path(name): Path<String>) -> Response {
 }
 
 async fn bring(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<Wanted>) -> Response {
-    daemon.blocking(move |labs| labs.bring(&name, wanted)).await
+    let doors = daemon.doors.clone();
+    let bring = move |labs: &Labs| {
+        let brought = labs.bring(&name, wanted);
+        // Whoever brought it up finds its doors open.
+        doors.tend(&labs.known());
+        brought
+    };
+    daemon.blocking(bring).await
 }
 
 /// What is asked of a lab that goes.
@@ -251,7 +269,13 @@ struct TakeDown {
 }
 
 async fn take_down(State(daemon): Here, Path(name): Path<String>, Query(asked): Query<TakeDown>) -> Response {
-    daemon.blocking(move |labs| labs.take_down(&name, asked.volumes)).await
+    let doors = daemon.doors.clone();
+    let take_down = move |labs: &Labs| {
+        let gone = labs.take_down(&name, asked.volumes);
+        doors.tend(&labs.known());
+        gone
+    };
+    daemon.blocking(take_down).await
 }
 
 async fn probe(State(daemon): Here, Path(name): Path<String>, Json(probes): Json<Probes>) -> Response {

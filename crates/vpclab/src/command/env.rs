@@ -33,7 +33,7 @@ pub fn run(global: &Global, output: &Output) -> Result {
 }
 
 /// As one word of a POSIX shell, whatever it holds.
-fn quoted(value: &str) -> String {
+pub fn quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
     if !value.is_empty() && value.chars().all(plain) { value.to_owned() } else { format!("'{}'", value.replace('\'', r"'\''")) }
 }

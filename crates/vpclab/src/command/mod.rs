@@ -8,6 +8,7 @@ mod check;
 mod cidr;
 pub mod containers;
 pub mod daemon;
+pub mod docker;
 pub mod doctor;
 pub mod diff;
 pub mod down;
@@ -42,6 +43,7 @@ pub mod running;
 pub mod sockets;
 mod sheet;
 pub mod snapshot;
+pub mod serve;
 mod source;
 mod target;
 pub mod test;
@@ -121,6 +123,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Containers(command) => containers::run(&command, global, output),
         Command::Networks(command) => networks::run(&command, global, output),
         Command::Volumes(command) => volumes::run(&command, global, output),
+        Command::Docker(arguments) => docker::run(&arguments, global),
+        Command::Serve(arguments) => serve::run(&arguments, global, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),

@@ -250,6 +250,7 @@ impl CreateArgs {
             labels: self.label.iter().map(|text| words::label(text)).collect::<std::result::Result<_, _>>()?,
             terminal: self.tty,
             stdin_open: self.interactive,
+            stdin_stays: false,
             mounts,
             volumes_from: self.volumes_from.clone(),
             publish,

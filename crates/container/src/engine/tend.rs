@@ -1,0 +1,84 @@
+//! What is to be done with containers while nobody asks: ends that nobody noticed, restarts, removals.
+
+use sandbox::container::spec::Attach;
+
+use super::error::{Error, Result};
+use super::folder::Held;
+use super::id::Id;
+use super::lab::Engine;
+use super::life::pause_before;
+use super::record::Status;
+use super::time::Moment;
+
+impl Engine {
+    /// Whatever was noticed by nobody: brings every record to what the holder says, and starts and removes what is due.
+    /// Answers what went wrong, by container.
+    pub fn tend(&self, now: Moment) -> Result<Vec<(String, Error)>> {
+        let running: Vec<String> = self
+            .client
+            .list_instances()?
+            .into_iter()
+            .map(|instance| instance.key)
+            .collect();
+        let containers = self.client.list_containers()?;
+        let mut failures = Vec::new();
+        for record in self.folder.list()? {
+            let status = containers
+                .iter()
+                .find(|status| status.key == record.id.as_str());
+            let is_due = record.state.restart_at.is_some_and(|at| at <= now)
+                && running.contains(&record.instance);
+            let has_ended = record.state.status.is_alive()
+                && status.is_none_or(|status| status.ended.is_some());
+            let is_removable = record.options.auto_remove && record.state.status == Status::Exited;
+            if !(is_due || has_ended || is_removable || record.state.status == Status::Dead) {
+                continue;
+            }
+            // Whoever has it does what is to be done.
+            let Some(held) = self.folder.try_hold(&record.id)? else {
+                continue;
+            };
+            if let Err(error) = self.tend_one(held, now) {
+                failures.push((record.name, error));
+            }
+        }
+        Ok(failures)
+    }
+
+    /// The same for one container whose end was noticed: its end is on record at once, and it is gone if it was to go.
+    pub fn tend_container(&self, id: &Id) -> Result<()> {
+        match self.folder.hold(id) {
+            Ok(held) => self.tend_one(held, Moment::now()),
+            // Somebody else removed it.
+            Err(Error::NoContainer(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn tend_one(&self, mut held: Held, now: Moment) -> Result<()> {
+        if held.record.state.status == Status::Dead {
+            return self.remove_held(held, true);
+        }
+        self.settle(&mut held)?;
+        let state = &held.record.state;
+        if held.record.options.auto_remove && state.status == Status::Exited {
+            return self.remove_held(held, true);
+        }
+        if state.status == Status::Restarting && state.restart_at.is_some_and(|at| at <= now) {
+            let restarts = state.restarts;
+            let policy = held.record.options.restart;
+            if let Err(error) = self.start_held(&mut held, Attach::default()) {
+                // What cannot be started now may be later: the program's disk may have room again.
+                if let Some(pause) = pause_before(policy, 1, false, restarts, false) {
+                    let state = &mut held.record.state;
+                    state.status = Status::Restarting;
+                    state.restarts = restarts.saturating_add(1);
+                    state.restart_at = Some(now.after(pause));
+                    held.save()?;
+                }
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
