@@ -115,8 +115,9 @@ impl Desk {
             only: Some("i-1".into()),
             names: Arc::new(Mutex::new(BTreeMap::from([("i-1".to_owned(), "web-1".to_owned())]))),
         };
-        let api = Api::new(Docker { engine: engine.clone(), scope, shared: Arc::default() });
         let _inside = runtime.enter();
+        let shared = Arc::new(docker::state::Shared::new(&engine).unwrap());
+        let api = Api::new(Docker { engine: engine.clone(), scope, shared });
         let door = Door::open(&root.join("docker.sock"), api).unwrap();
         drop(_inside);
         Desk { engine, lab, _door: door, _runtime: runtime }
