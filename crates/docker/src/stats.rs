@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use container::engine::record::Record;
+use container::engine::usage::DeviceCounters;
 use container::engine::{Error, Moment};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -79,13 +80,13 @@ fn line(now: &Look, before: Option<&Look>) -> String {
     value["preread"] = before.map_or_else(|| json!(NEVER), |before| json!(before.read));
     value["precpu_stats"] = match before {
         Some(before) => before.value["cpu_stats"].clone(),
-        None => json!({"cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}, "throttling_data": throttling()}),
+        None => json!({"cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}, "throttling_data": throttling((0, 0, 0))}),
     };
     value.to_string() + "\n"
 }
 
-fn throttling() -> Value {
-    json!({"periods": 0, "throttled_periods": 0, "throttled_time": 0})
+fn throttling((periods, stopped, time): (u64, u64, u64)) -> Value {
+    json!({"periods": periods, "throttled_periods": stopped, "throttled_time": time})
 }
 
 async fn look(api: &Api, record: &Record) -> Result<Look> {
@@ -99,40 +100,61 @@ async fn look(api: &Api, record: &Record) -> Result<Look> {
 
 fn taken(docker: &Docker, record: &Record) -> Result<Value> {
     let name = format!("/{}", record.name);
-    let usage = match docker.engine.usage(record) {
-        Ok(usage) => usage,
+    let counters = match docker.engine.counters(record) {
+        Ok(counters) => counters,
         // One that does not run takes nothing.
         Err(Error::State { .. }) => {
             return Ok(json!({
                 "name": name, "id": record.id, "pids_stats": {}, "blkio_stats": {}, "num_procs": 0, "storage_stats": {},
-                "cpu_stats": {"cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}, "throttling_data": throttling()},
+                "cpu_stats": {"cpu_usage": {"total_usage": 0, "usage_in_kernelmode": 0, "usage_in_usermode": 0}, "throttling_data": throttling((0, 0, 0))},
                 "memory_stats": {},
             }));
         }
         Err(error) => return Err(error.into()),
     };
-    let total = u64::try_from(usage.time.as_nanos()).unwrap_or(u64::MAX);
-    let limit = record.options.memory_bytes.unwrap_or_else(memory);
+    let blocks = |read: fn(&DeviceCounters) -> u64, written: fn(&DeviceCounters) -> u64| -> Vec<Value> {
+        let lines = counters.devices.iter().flat_map(|device| {
+            let line = |op: &str, value: u64| json!({"major": device.major, "minor": device.minor, "op": op, "value": value});
+            [line("read", read(device)), line("write", written(device))]
+        });
+        lines.collect()
+    };
     let mut value = json!({
         "name": name,
         "id": record.id,
         "num_procs": 0,
         "storage_stats": {},
-        "blkio_stats": {"io_service_bytes_recursive": null},
-        "pids_stats": {"current": usage.processes, "limit": record.options.processes},
+        "blkio_stats": {
+            "io_service_bytes_recursive": blocks(|device| device.read_bytes, |device| device.written_bytes),
+            "io_serviced_recursive": blocks(|device| device.reads, |device| device.writes),
+        },
+        "pids_stats": {"current": counters.processes, "limit": counters.processes_limit},
         "cpu_stats": {
-            "cpu_usage": {"total_usage": total, "usage_in_kernelmode": 0, "usage_in_usermode": total},
+            "cpu_usage": {
+                "total_usage": counters.cpu_total,
+                "usage_in_kernelmode": counters.cpu_system,
+                "usage_in_usermode": counters.cpu_user,
+            },
             "system_cpu_usage": system_time(),
             "online_cpus": std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-            "throttling_data": throttling(),
+            "throttling_data": throttling(counters.throttled),
         },
-        "memory_stats": {"usage": usage.resident, "stats": {}, "limit": limit},
+        "memory_stats": {
+            "usage": counters.memory,
+            "stats": counters.memory_parts,
+            "limit": counters.memory_limit.unwrap_or_else(memory),
+        },
     });
-    if matches!(record.options.network, container::network::NetworkMode::Bridge(_)) {
-        value["networks"] = json!({"eth0": {
-            "rx_bytes": usage.received, "rx_packets": 0, "rx_errors": 0, "rx_dropped": 0,
-            "tx_bytes": usage.sent, "tx_packets": 0, "tx_errors": 0, "tx_dropped": 0,
-        }});
+    if !counters.networks.is_empty() {
+        let networks = counters.networks.iter().map(|(name, network)| {
+            let (received, sent) = (network.received, network.sent);
+            let shown = json!({
+                "rx_bytes": received[0], "rx_packets": received[1], "rx_errors": received[2], "rx_dropped": received[3],
+                "tx_bytes": sent[0], "tx_packets": sent[1], "tx_errors": sent[2], "tx_dropped": sent[3],
+            });
+            (name.clone(), shown)
+        });
+        value["networks"] = Value::Object(networks.collect());
     }
     Ok(value)
 }

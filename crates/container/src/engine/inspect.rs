@@ -51,6 +51,13 @@ impl Engine {
             "Driver": "overlayfs",
             "Platform": "linux",
             "LogPath": self.folder.log(&record.id),
+            "ResolvConfPath": "",
+            "HostnamePath": "",
+            "HostsPath": "",
+            "MountLabel": "",
+            "ProcessLabel": "",
+            "AppArmorProfile": "",
+            "ExecIDs": null,
             "Mounts": mounts,
             "Config": config(record),
             "HostConfig": host_config(record),
@@ -58,24 +65,19 @@ impl Engine {
                 "UpperDir": self.folder.of(&record.id).join("upper"),
                 "WorkDir": self.folder.of(&record.id).join("work"),
             }},
-            "NetworkSettings": {
-                "Ports": ports(record),
-                "Networks": super::network_view::places(record, &networks),
-            },
+            "NetworkSettings": network_settings(record, &networks),
         })
     }
 
     fn mount(&self, mount: &super::record::MountPoint) -> Value {
         let mut value = match &mount.kind {
             MountKind::Bind { path, propagation } => {
-                json!({"Type": "bind", "Source": path, "Propagation": propagation.as_deref().unwrap_or("rprivate")})
+                json!({"Type": "bind", "Source": path, "Mode": "", "Propagation": propagation.as_deref().unwrap_or("rprivate")})
             }
             MountKind::Volume { name, .. } => {
-                json!({"Type": "volume", "Name": name, "Source": self.volumes.files(name), "Driver": "local"})
+                json!({"Type": "volume", "Name": name, "Source": self.volumes.files(name), "Driver": "local", "Mode": "z", "Propagation": ""})
             }
-            MountKind::Tmpfs { bytes, mode } => {
-                json!({"Type": "tmpfs", "Source": "", "SizeBytes": bytes, "Mode": mode})
-            }
+            MountKind::Tmpfs { .. } => json!({"Type": "tmpfs", "Source": "", "Mode": "", "Propagation": ""}),
         };
         value["Destination"] = json!(mount.target);
         value["RW"] = json!(!mount.read_only);
@@ -109,6 +111,13 @@ fn config(record: &Record) -> Value {
     let (options, settings) = (&record.options, &record.settings);
     let mut value = json!({
         "Hostname": settings.hostname,
+        "Domainname": "",
+        "AttachStdin": false,
+        "AttachStdout": false,
+        "AttachStderr": false,
+        "StdinOnce": options.stdin_open && !options.stdin_stays,
+        "Volumes": null,
+        "OnBuild": null,
         "User": settings.user,
         "Tty": options.terminal,
         "OpenStdin": options.stdin_open,
@@ -119,9 +128,11 @@ fn config(record: &Record) -> Value {
         "WorkingDir": settings.working_directory,
         "Labels": settings.labels,
         "ExposedPorts": settings.exposed.iter().map(|port| (port.to_string(), json!({}))).collect::<Map<_, _>>(),
-        "StopSignal": settings.stop_signal,
-        "StopTimeout": settings.stop_seconds,
+        "StopSignal": super::words::signal_name(settings.stop_signal),
     });
+    if let Some(seconds) = options.stop_seconds {
+        value["StopTimeout"] = json!(seconds);
+    }
     if let Some(health) = &settings.health {
         let nanoseconds =
             |span: std::time::Duration| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
@@ -180,7 +191,55 @@ fn host_config(record: &Record) -> Value {
         "ShmSize": options.shm_bytes.unwrap_or(sandbox::container::spec::SHM_BYTES),
         "Sysctls": options.sysctls,
         "OomScoreAdj": options.oom_score_adj.unwrap_or(0),
+        "Binds": null,
+        "ContainerIDFile": "",
+        "LogConfig": {"Type": "json-file", "Config": log_config(record)},
+        "PublishAllPorts": options.publish_all,
+        "SecurityOpt": security(record),
+        "CgroupnsMode": "private",
+        "IpcMode": "private",
+        "PidMode": "",
+        "UTSMode": "",
+        "UsernsMode": "",
+        "Runtime": "vpclab",
+        "Isolation": "",
+        "VolumeDriver": "",
+        "ConsoleSize": [0, 0],
+        "CgroupParent": "",
+        "Devices": [],
+        "MemorySwap": 0,
     })
+}
+
+/// What was said of its log.
+fn log_config(record: &Record) -> Map<String, Value> {
+    let options = &record.options;
+    let size = options.log_bytes.map(|bytes| ("max-size".to_owned(), json!(bytes.to_string())));
+    let files = options.log_files.map(|files| ("max-file".to_owned(), json!(files.to_string())));
+    size.into_iter().chain(files).collect()
+}
+
+fn security(record: &Record) -> Option<Vec<&'static str>> {
+    let options = &record.options;
+    let told = [(options.no_new_privileges, "no-new-privileges"), (options.seccomp_unconfined, "seccomp=unconfined")];
+    let told: Vec<&str> = told.into_iter().filter(|(is_told, _)| *is_told).map(|(_, words)| words).collect();
+    (!told.is_empty()).then_some(told)
+}
+
+/// Its networks, and, as old clients know it, its place in the default one.
+fn network_settings(record: &Record, networks: &[Network]) -> Value {
+    let places = super::network_view::places(record, networks);
+    let mut value = json!({"Bridge": "", "SandboxID": "", "SandboxKey": "", "HairpinMode": false});
+    let default = places.get(crate::network::DEFAULT_NETWORK);
+    for name in ["EndpointID", "Gateway", "IPAddress", "MacAddress", "IPv6Gateway", "GlobalIPv6Address"] {
+        value[name] = default.and_then(|place| place.get(name)).cloned().unwrap_or_else(|| json!(""));
+    }
+    for name in ["IPPrefixLen", "GlobalIPv6PrefixLen"] {
+        value[name] = default.and_then(|place| place.get(name)).cloned().unwrap_or_else(|| json!(0));
+    }
+    value["Ports"] = json!(if record.state.status.is_alive() { ports(record) } else { Map::new() });
+    value["Networks"] = json!(places);
+    value
 }
 
 /// Published ports by the container's, as Docker's `Ports`.

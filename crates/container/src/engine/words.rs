@@ -413,6 +413,13 @@ const SIGNALS: [&str; 31] = [
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 const FIRST_REAL_TIME: i32 = 34;
+
+/// A signal as Docker writes it: `SIGTERM`; real-time ones by their number.
+pub fn signal_name(number: i32) -> String {
+    let known = usize::try_from(number - 1).ok().and_then(|at| SIGNALS.get(at));
+    known.map_or_else(|| number.to_string(), |name| format!("SIG{name}"))
+}
+
 const LAST_REAL_TIME: i32 = 64;
 
 /// Reads a signal: `SIGTERM`, `term`, `15`, `RTMIN+3`.

@@ -6,11 +6,10 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use container::engine::options::{HealthRequest, MountRequest, MountSource};
-use container::engine::record::{MountKind, Record};
-use container::engine::{Error, Options, RestartPolicy, words};
+use container::engine::{Attachment, Error, Options, RestartPolicy, words};
 use container::network::{DEFAULT_NETWORK, NetworkMode, parse_publish};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ pub(super) async fn create(State(api): State<Api>, query: Query, body: Bytes) ->
             check_platform(platform)?;
         }
         let labels = asked.labels.clone();
-        let (mut options, warnings) = options(docker, asked)?;
+        let (mut options, warnings) = options(asked)?;
         options.name = name;
         let place = docker.place(&labels)?;
         check_networks(docker, &place, &options)?;
@@ -79,7 +78,7 @@ fn check_networks(docker: &Docker, instance: &str, options: &Options) -> Result<
 }
 
 /// Everything that was asked, and what of it has no effect.
-fn options(docker: &Docker, asked: Create) -> Result<(Options, Vec<String>)> {
+fn options(asked: Create) -> Result<(Options, Vec<String>)> {
     let host = asked.host_config;
     let mut warnings = warnings(&host);
     refuse(&host)?;
@@ -89,14 +88,15 @@ fn options(docker: &Docker, asked: Create) -> Result<(Options, Vec<String>)> {
     if !asked.domainname.is_empty() {
         warnings.push("the domain name is not set: names inside are those of the instance's VPC".into());
     }
-    if !asked.mac_address.is_empty() {
-        warnings.push("the MAC address follows from the IP address: the one that was asked for is not set".into());
-    }
     let network = match asked.network_disabled {
         true => NetworkMode::None,
         false => NetworkMode::parse(&host.network_mode)?,
     };
-    let (more_networks, aliases) = networks(&network, asked.networking_config.endpoints_config)?;
+    let (more_networks, mut attachments) = networks(&network, asked.networking_config.endpoints_config)?;
+    if let (NetworkMode::Bridge(first), false) = (&network, asked.mac_address.is_empty()) {
+        let mac = container::network::parse_mac(&asked.mac_address).map_err(|error| Failure::bad_request(error.to_string()))?;
+        attachments.entry(first.clone()).or_default().mac.get_or_insert(mac);
+    }
     let mut mounts = Vec::new();
     for mount in host.mounts {
         mounts.push(read_mount(mount)?);
@@ -116,9 +116,6 @@ fn options(docker: &Docker, asked: Create) -> Result<(Options, Vec<String>)> {
         if !mounts.iter().any(|mount: &MountRequest| mount.target == anonymous.target) {
             mounts.push(anonymous);
         }
-    }
-    for text in &host.volumes_from {
-        mounts_of(docker, text, &mut mounts)?;
     }
     let mut publish = Vec::new();
     for (port, bindings) in &host.port_bindings {
@@ -165,7 +162,9 @@ fn options(docker: &Docker, asked: Create) -> Result<(Options, Vec<String>)> {
         expose: asked.exposed_ports.into_keys().collect(),
         network,
         more_networks,
-        aliases,
+        attachments,
+        links: host.links,
+        volumes_from: host.volumes_from,
         auto_remove: host.auto_remove,
         restart: restart(&host.restart_policy)?,
         memory_bytes: positive(host.memory),
@@ -201,12 +200,12 @@ fn said(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn positive(number: i64) -> Option<u64> {
+pub(super) fn positive(number: i64) -> Option<u64> {
     u64::try_from(number).ok().filter(|number| *number > 0)
 }
 
 /// Hundredths of a processor.
-fn processors(nano: i64, period: i64, quota: i64) -> Result<Option<u32>> {
+pub(super) fn processors(nano: i64, period: i64, quota: i64) -> Result<Option<u32>> {
     let hundredths = match (nano, period, quota) {
         (0, _, 0 | -1) => return Ok(None),
         (0, period, quota) => quota.saturating_mul(100) / if period > 0 { period } else { 100_000 },
@@ -260,31 +259,33 @@ fn health(asked: Health) -> Result<HealthRequest> {
     })
 }
 
-/// Networks beside the first one, and names in them.
-fn networks(first: &NetworkMode, asked: BTreeMap<String, Option<super::request::Endpoint>>) -> Result<(Vec<String>, Vec<String>)> {
+/// Networks beside the first one, and what is asked of each.
+fn networks(
+    first: &NetworkMode,
+    asked: BTreeMap<String, Option<crate::networks::EndpointSettings>>,
+) -> Result<(Vec<String>, BTreeMap<String, Attachment>)> {
     let first = match first {
         NetworkMode::Bridge(name) => Some(name.as_str()),
         _ => None,
     };
-    let (mut more, mut aliases) = (Vec::new(), BTreeSet::new());
+    let (mut more, mut attachments) = (Vec::new(), BTreeMap::new());
     for (name, endpoint) in asked {
-        let endpoint = endpoint.unwrap_or_default();
-        if !endpoint.ipam_config.ipv4_address.is_empty() || !endpoint.ipam_config.ipv6_address.is_empty() {
-            return Err(Failure::not_built(format!("network {name}: static addresses are not given yet")));
+        let name = if name == "default" { DEFAULT_NETWORK.to_owned() } else { name };
+        if matches!(name.as_str(), "host" | "none") && first.is_none() {
+            continue;
         }
-        if !endpoint.links.is_empty() {
-            return Err(Failure::not_built(format!("network {name}: links are not made: names and aliases are there without them")));
+        let Some(first) = first else {
+            return Err(Failure::bad_request(format!("network {name}: conflicting options: the container has no network of its own")));
+        };
+        let attachment = endpoint.unwrap_or_default().attachment()?;
+        if attachment != Attachment::default() {
+            attachments.insert(name.clone(), attachment);
         }
-        aliases.extend(endpoint.aliases);
-        match (name.as_str(), first) {
-            ("host" | "none", _) => {}
-            ("default", Some(DEFAULT_NETWORK)) => {}
-            (_, Some(first)) if first != name => more.push(name),
-            (_, None) => return Err(Failure::bad_request(format!("network {name}: conflicting options: the container has no network of its own"))),
-            _ => {}
+        if name != first {
+            more.push(name);
         }
     }
-    Ok((more, aliases.into_iter().collect()))
+    Ok((more, attachments))
 }
 
 fn read_mount(mount: Mount) -> Result<MountRequest> {
@@ -332,28 +333,6 @@ fn read_mount(mount: Mount) -> Result<MountRequest> {
         _ => return Err(wrong("mount type unknown")),
     };
     Ok(MountRequest { source, target, read_only: mount.read_only })
-}
-
-/// `--volumes-from NAME[:ro|rw]`: what another container has mounted.
-fn mounts_of(docker: &Docker, text: &str, mounts: &mut Vec<MountRequest>) -> Result<()> {
-    let (name, mode) = match text.rsplit_once(':') {
-        Some((name, mode @ ("ro" | "rw" | "z" | "Z"))) => (name, mode),
-        Some((_, mode)) => return Err(Failure::bad_request(format!("invalid mode for volumes-from: {mode}"))),
-        None => (text, ""),
-    };
-    let other: Record = docker.find(name)?;
-    for mount in other.mounts {
-        if mounts.iter().any(|one| one.target == mount.target) {
-            continue;
-        }
-        let source = match mount.kind {
-            MountKind::Bind { path, propagation } => MountSource::Bind { path, make: false, propagation },
-            MountKind::Volume { name, copy, .. } => MountSource::Volume { name: Some(name), copy },
-            MountKind::Tmpfs { .. } => continue,
-        };
-        mounts.push(MountRequest { source, target: mount.target, read_only: mount.read_only || mode == "ro" });
-    }
-    Ok(())
 }
 
 struct Security {
@@ -423,9 +402,6 @@ fn refuse(host: &Host) -> Result<()> {
     if !host.userns_mode.is_empty() {
         return not_built(&format!("user namespace mode {}", host.userns_mode));
     }
-    if !host.links.is_empty() {
-        return not_built("links (--link)");
-    }
     if !host.group_add.is_empty() {
         return not_built("additional groups (--group-add)");
     }
@@ -452,7 +428,7 @@ fn refuse(host: &Host) -> Result<()> {
 }
 
 /// What only tunes, and has no effect.
-fn warnings(host: &Host) -> Vec<String> {
+pub(super) fn warnings(host: &Host) -> Vec<String> {
     let told: [(bool, &str); 12] = [
         // Twice the memory, or as much, is what counts anyway.
         (host.memory_swap > 0 && host.memory_swap != host.memory, "swap is not limited"),

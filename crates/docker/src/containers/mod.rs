@@ -4,6 +4,7 @@ mod create;
 mod list;
 mod request;
 mod top;
+mod update;
 mod verbs;
 mod wait;
 
@@ -32,6 +33,7 @@ pub fn routes() -> Router<Api> {
         .route("/containers/{id}/pause", post(verbs::pause))
         .route("/containers/{id}/unpause", post(verbs::unpause))
         .route("/containers/{id}/rename", post(verbs::rename))
+        .route("/containers/{id}/update", post(update::update))
         .route("/containers/{id}/resize", post(verbs::resize))
         .route("/containers/{id}/changes", get(verbs::changes))
         .route("/containers/{id}/wait", post(wait::wait))

@@ -316,27 +316,5 @@ pub struct TmpfsOptions {
 #[serde(rename_all = "PascalCase", default)]
 pub struct Networking {
     #[serde(deserialize_with = "or_default")]
-    pub endpoints_config: BTreeMap<String, Option<Endpoint>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct Endpoint {
-    #[serde(rename = "IPAMConfig", deserialize_with = "or_default")]
-    pub ipam_config: IpamConfig,
-    #[serde(deserialize_with = "or_default")]
-    pub links: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
-    pub aliases: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
-    pub mac_address: String,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-pub struct IpamConfig {
-    #[serde(rename = "IPv4Address", deserialize_with = "or_default")]
-    pub ipv4_address: String,
-    #[serde(rename = "IPv6Address", deserialize_with = "or_default")]
-    pub ipv6_address: String,
+    pub endpoints_config: BTreeMap<String, Option<crate::networks::EndpointSettings>>,
 }
