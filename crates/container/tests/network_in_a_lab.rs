@@ -135,3 +135,49 @@ fn a_published_port_is_held_in_the_instance_until_it_is_released() {
     assert!(program("0.0.0.0:8080").is_ok());
     assert!(client.list_kept().unwrap().is_empty());
 }
+
+#[test]
+fn networks_that_were_flushed_come_back_and_those_that_were_not_are_let_be() {
+    use std::collections::BTreeMap;
+
+    use container::engine::Engine;
+    use container::network::NetworkOptions;
+    use container::network::apply::Namespaces as _;
+    use container::network::firewall::TABLE;
+    use netlink::Protocol;
+    use netlink::nft::{Family, Table, Transaction, dump};
+
+    let lab = Holder::with_instance("i-1");
+    let root = lab.directory.path();
+    let store = container::Store::open(&root.join("images")).unwrap();
+    let client = lab.handle.client().unwrap();
+    let engine = Engine::new(&root.join("labs/test"), store, client, BTreeMap::new());
+    let mut seen = BTreeMap::new();
+    assert!(engine.mend_networks(&mut seen).unwrap().is_empty());
+    assert!(seen.is_empty(), "an instance without networks is left alone");
+    let made = engine
+        .create_network("i-1", |id| NetworkOptions::new("back", id))
+        .unwrap();
+    // Its bridge is there at once.
+    let (_, output) = lab.shell("i-1", "cat /proc/net/dev");
+    assert!(output.contains(&made.bridge), "{output}");
+    assert!(engine.mend_networks(&mut seen).unwrap().is_empty());
+    let first = seen.clone();
+    assert!(engine.mend_networks(&mut seen).unwrap().is_empty());
+    assert_eq!(seen, first, "what is right is not touched");
+
+    let mut namespaces = Lab::new(&lab.client);
+    let table = Table::new(Family::Ip, TABLE);
+    let nft = namespaces.socket("i-1", Protocol::Netfilter).unwrap();
+    let mut flush = Transaction::new();
+    flush.destroy_table(&table);
+    flush.commit(nft).unwrap();
+    assert!(engine.mend_networks(&mut seen).unwrap().is_empty());
+    let nft = namespaces.socket("i-1", Protocol::Netfilter).unwrap();
+    assert!(dump::tables(nft).unwrap().contains(&table));
+    assert_ne!(seen, first);
+
+    assert_eq!(engine.remove_network("i-1", "back").unwrap(), "back");
+    let (_, output) = lab.shell("i-1", "cat /proc/net/dev");
+    assert!(!output.contains(&made.bridge), "{output}");
+}

@@ -1,7 +1,7 @@
 //! Who looks after the containers of a lab while nobody asks: restarts, removals, health, names. One a lab, in the daemon; a
 //! new one goes on where the last one ended.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,12 +21,20 @@ pub struct Keeper {
     names: Option<Names>,
     /// Not before is the next look.
     next: Instant,
+    /// Rules of instances as they were seen last, and when that was.
+    rules: BTreeMap<String, u32>,
+    rules_seen: Option<Instant>,
+    /// What went wrong with them then.
+    rules_said: Vec<String>,
     /// What went wrong at the last one.
     said: Vec<String>,
 }
 
 /// How long each container lets the next look wait: a thousand are looked at once a second, a few ten times.
 const PACE: Duration = Duration::from_millis(1);
+
+/// How often rules of instances are looked at: whoever flushes them has containers again soon.
+const RULES_PACE: Duration = Duration::from_secs(2);
 
 /// The embedded DNS server, once a container is in a network that has names.
 struct Names {
@@ -42,6 +50,9 @@ impl Keeper {
             checks: Checks::default(),
             names: None,
             next: Instant::now(),
+            rules: BTreeMap::new(),
+            rules_seen: None,
+            rules_said: Vec::new(),
             said: Vec::new(),
         }
     }
@@ -64,6 +75,13 @@ impl Keeper {
             .into_iter()
             .map(|(name, error)| format!("container {name}: {error}"))
             .collect();
+        if self.rules_seen.is_none_or(|seen| seen.elapsed() >= RULES_PACE) {
+            self.rules_seen = Some(Instant::now());
+            let failures = self.engine.mend_networks(&mut self.rules)?;
+            let words = |(instance, error)| format!("networks of instance {instance}: {error}");
+            self.rules_said = failures.into_iter().map(words).collect();
+        }
+        said.extend(self.rules_said.iter().cloned());
         if let Err(error) = self.serve_names(&records) {
             said.push(format!("names of containers: {error}"));
         }

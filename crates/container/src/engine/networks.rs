@@ -1,10 +1,12 @@
 //! The networks of an instance: kept beside its containers, made so whenever one of them comes or goes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
+use netlink::Protocol;
+use netlink::nft::dump::generation;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
@@ -13,6 +15,7 @@ use super::id::{Chance, Id};
 use super::lab::Engine;
 use super::record::Record;
 use super::time::Moment;
+use crate::network::apply::Namespaces as _;
 use crate::network::{
     self, DEFAULT_MTU, DEFAULT_NETWORK, Endpoint, Network, NetworkMode, NetworkOptions, Plan,
     Survey, predefined_id,
@@ -330,6 +333,48 @@ impl Engine {
             }
         }
         Ok(gone)
+    }
+
+    /// Makes the networks of instances anew where somebody changed the rules of an instance since it was `seen` last (the
+    /// generation of its rule set, by instance), or where it was started meanwhile. What went wrong, by instance.
+    pub fn mend_networks(&self, seen: &mut BTreeMap<String, u32>) -> Result<Vec<(String, Error)>> {
+        let running: BTreeSet<String> = self
+            .client
+            .list_instances()?
+            .into_iter()
+            .map(|instance| instance.key)
+            .collect();
+        seen.retain(|instance, _| running.contains(instance));
+        let mut failures = Vec::new();
+        for instance in running {
+            match self.mend(&instance, seen.get(&instance).copied()) {
+                Ok(Some(generation)) => drop(seen.insert(instance, generation)),
+                Ok(None) => {}
+                Err(error) => failures.push((instance, error)),
+            }
+        }
+        Ok(failures)
+    }
+
+    /// The generation of an instance's rules when they are right; nothing where it has no networks.
+    fn mend(&self, instance: &str, seen: Option<u32>) -> Result<Option<u32>> {
+        if !self.folder.root().join(document(instance)).exists() {
+            return Ok(None);
+        }
+        let mut lab = network::Lab::new(&self.client);
+        let generation = |lab: &mut network::Lab<'_>| -> Result<u32> {
+            let socket = lab.socket(instance, Protocol::Netfilter)?;
+            let found = generation(socket);
+            Ok(found.map_err(network::Error::kernel(instance))?)
+        };
+        let found = generation(&mut lab)?;
+        if seen == Some(found) {
+            return Ok(seen);
+        }
+        let _lock = self.folder.lock_network(instance)?;
+        let (networks, endpoints) = (self.networks(instance)?, self.endpoints(instance, None)?);
+        self.apply_networks(instance, &networks, &endpoints)?;
+        Ok(Some(generation(&mut lab)?))
     }
 
     /// Places of the containers of an instance that run, `but` one.
