@@ -162,3 +162,31 @@ fn a_container_becomes_an_image() {
     assert_eq!((&made["Id"], &image["Author"], &image["Comment"]), (&image["Id"], &json!("me"), &json!("msg")));
     desk.ask("POST", "/commit?container=none").is(404);
 }
+
+#[test]
+fn a_dockerfile_becomes_an_image_and_its_steps_are_kept_until_they_are_pruned() {
+    let desk = Desk::new();
+    desk.image("base", "x");
+    let context = tar(&[("Dockerfile", "FROM base\nARG A\nLABEL a=$A\nCOPY file /file\nCMD [\"/file\"]\n"), ("file", "content")]);
+    let build = |query: &str, body: &[u8]| desk.send("POST", &format!("/build?{query}"), &[("Content-Type", "application/x-tar")], body);
+    let arguments = filters(&json!({"A": "1"}));
+    let lines = build(&format!("version=1&t=made:1&t=made:2&buildargs={arguments}&labels={}", filters(&json!({"l": "m"}))), &context).is(200).lines();
+    let id = lines.iter().find_map(|line| line["aux"]["ID"].as_str()).unwrap().to_owned();
+    let said: String = lines.iter().filter_map(|line| line["stream"].as_str()).collect();
+    assert!(said.starts_with("Step 1/5 : FROM base\n"), "{said}");
+    assert!(said.contains("Successfully built") && said.contains("Successfully tagged made:2"), "{said}");
+    let image = desk.ask("GET", "/images/made:2/json").is(200).json();
+    assert_eq!((&image["Id"], &image["Config"]["Labels"]["a"], &image["Config"]["Labels"]["l"]), (&json!(id), &json!("1"), &json!("m")));
+    let again = build(&format!("q=1&buildargs={arguments}&labels={}", filters(&json!({"l": "m"}))), &context).is(200).lines();
+    assert_eq!(again.last().unwrap()["stream"], format!("{id}\n"));
+    // What cannot be is told in the stream, or at once where nothing was said yet.
+    let bad = build("", &tar(&[("Dockerfile", "FROM base\nCOPY none /x\n")])).lines();
+    assert!(bad.last().unwrap()["errorDetail"]["message"].as_str().unwrap().contains("none"), "{bad:?}");
+    build("", &tar(&[("Dockerfile", "FRO base\n")])).is(400);
+    build("dockerfile=Other", &context).is(400);
+    build("remote=http://x/y", &context).is(501);
+    assert!(!desk.ask("GET", "/system/df?type=build-cache").json()["BuildCache"].as_array().unwrap().is_empty());
+    desk.ask("POST", "/build/prune?all=1").is(200);
+    assert_eq!(desk.ask("GET", "/system/df?type=build-cache").json()["BuildCache"], json!([]));
+    desk.ask("GET", "/images/made:1/json").is(200);
+}

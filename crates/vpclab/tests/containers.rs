@@ -300,7 +300,7 @@ fn files_are_copied_both_ways_whether_the_container_runs_or_not() {
     assert!(desk.yes(&["containers", "inspect", "box"]).contains("unless-stopped"));
     assert_eq!(desk.run(&["containers", "update", "box"]).code, 2);
     assert_eq!(desk.run(&["containers", "update", "--memory", "1m", "box"]).code, 2);
-    assert_eq!(desk.run(&["containers", "run", "--instance", "web-1", "--device", "/dev/sda", "app"]).code, 2);
+    assert_eq!(desk.run(&["containers", "run", "--instance", "web-1", "--device", "/dev/sda", "app"]).code, 125);
     let table = desk.yes(&["images", "df"]);
     assert!(table.contains("images") && table.contains("volumes"), "{table}");
 }
