@@ -74,6 +74,7 @@ async fn take(State(api): State<Api>, Path(id): Path<String>, query: Query) -> R
     let headers = blocking(&api, move |docker| stat_of(docker, &name, &wanted)).await?;
     let mut response = progress::stream(&api, TAR, move |docker, progress| {
         let record = docker.find(&id)?;
+        docker.engine.note(&record, "archive-path");
         piped(&docker.engine, progress, |engine, output| engine.copy_out(&record.id, &path, output)).map_err(told(&id))
     })
     .await?;
@@ -84,6 +85,7 @@ async fn take(State(api): State<Api>, Path(id): Path<String>, query: Query) -> R
 async fn export(State(api): State<Api>, Path(id): Path<String>) -> Result<Response> {
     progress::stream(&api, "application/octet-stream", move |docker, progress| {
         let record = docker.find(&id)?;
+        docker.engine.note(&record, "export");
         Ok(piped(&docker.engine, progress, |engine, output| engine.export(&record.id, output))?)
     })
     .await
@@ -124,6 +126,7 @@ async fn put(State(api): State<Api>, Path(id): Path<String>, query: Query, body:
     blocking(&api, move |docker| {
         let record = docker.find(&id)?;
         docker.engine.copy_in(&record.id, &path, upload, how).map_err(told(&id))?;
+        docker.engine.note(&record, "extract-to-dir");
         Ok(StatusCode::OK)
     })
     .await

@@ -248,7 +248,9 @@ async fn commit(State(api): State<Api>, query: Query, body: axum::body::Bytes) -
     };
     let image = blocking(&api, move |docker| {
         let record = docker.find(&container)?;
-        Ok(docker.engine.commit(&record, &options)?)
+        let image = docker.engine.commit(&record, &options)?;
+        docker.engine.note(&record, "commit");
+        Ok(image)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(json!({"Id": image.id}))).into_response())

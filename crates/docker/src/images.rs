@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
+use container::engine::events::{Event, Kind};
 use container::{Image, Reference};
 
 pub(crate) use describe::{all_layers, shared_sizes, summary};
@@ -73,7 +74,8 @@ async fn create(state: State<Api>, headers: HeaderMap, query: Query, body: Body)
 fn tag(docker: &Docker, name: &str, query: &Query) -> Result<()> {
     let repository = query.get("repo").ok_or_else(|| Failure::bad_request("repository name must have at least one component"))?;
     let reference = named(repository, query.get("tag"))?;
-    docker.engine.store.tag(name, &reference).map_err(|error| missing(name, error))?;
+    let image = docker.engine.store.tag(name, &reference).map_err(|error| missing(name, error))?;
+    tell(docker, "tag", image.id.to_string(), &reference.familiar());
     Ok(())
 }
 
@@ -100,6 +102,11 @@ fn missing(name: &str, error: container::Error) -> Failure {
         container::Error::Ambiguous { .. } => Failure::not_found(format!("No such image: {name}: the id begins several")),
         other => other.into(),
     }
+}
+
+/// Tells those who watch what happened to an image; `id`: its own, or the name that it was asked for by.
+fn tell(docker: &Docker, action: &str, id: impl Into<String>, name: &str) {
+    docker.engine.events.say(&Event::new(Kind::Image, action, id).with("name", name));
 }
 
 fn find(docker: &Docker, name: &str) -> Result<Image> {

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use container::engine::events::{Event, Kind};
 use container::engine::volumes::Volume;
 use container::engine::{Error, Record};
 use sandbox::SelfCommand;
@@ -101,6 +102,7 @@ async fn create(State(api): State<Api>, body: Bytes) -> Result<Response> {
             }
             other => other?,
         };
+        docker.engine.events.say(&Event::new(Kind::Volume, "create", &*volume.name).with("driver", "local"));
         Ok(shown(docker, &volume))
     })
     .await?;
@@ -141,6 +143,7 @@ fn take_away(docker: &Docker, name: &str) -> std::result::Result<(), Error> {
     for folder in left.iter().chain(std::iter::once(&gone)) {
         sandbox::remove_tree(folder, &command)?;
     }
+    docker.engine.events.say(&Event::new(Kind::Volume, "destroy", name).with("driver", "local"));
     Ok(())
 }
 
@@ -165,6 +168,7 @@ async fn prune(State(api): State<Api>, query: Query) -> Result<Json<Value>> {
                 Err(error) => return Err(error.into()),
             }
         }
+        docker.engine.events.say(&Event::new(Kind::Volume, "prune", "").with("reclaimed", bytes.to_string()));
         Ok(Json(json!({"VolumesDeleted": gone, "SpaceReclaimed": bytes})))
     })
     .await

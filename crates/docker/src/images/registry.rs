@@ -19,7 +19,7 @@ use container::{Digest, Error, Reference};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::named;
+use super::{named, tell};
 use crate::error::{Failure, Result};
 use crate::progress::{self, Progress};
 use crate::query::Query;
@@ -251,6 +251,7 @@ pub(super) async fn pull(api: &Api, query: &Query, headers: &HeaderMap) -> Resul
         watch.begin();
         watch.end_layers("Pull complete");
         progress.say(&json!({"status": format!("Digest: {}", pulled.digest)}));
+        tell(docker, "pull", pulled.name.familiar(), &pulled.name.familiar_repository());
         let status = match pulled.is_new {
             true => format!("Status: Downloaded newer image for {}", pulled.name.familiar()),
             false => format!("Status: Image is up to date for {}", pulled.name.familiar()),
@@ -311,6 +312,7 @@ fn push_one(docker: &Docker, progress: &Progress, name: &Reference, settings: &S
         _ => error.into(),
     })?;
     let (tag, size) = (name.tag.clone().unwrap_or_default(), pushed.image.manifest.size);
+    tell(docker, "push", name.familiar(), &name.familiar_repository());
     progress.say(&json!({"status": format!("{tag}: digest: {} size: {size}", pushed.digest)}));
     progress.say(&json!({"progressDetail": {}, "aux": {"Tag": tag, "Digest": pushed.digest, "Size": size}}));
     Ok(())

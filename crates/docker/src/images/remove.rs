@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
+use container::engine::events::{Event, Kind};
 use container::engine::{Record, Status, lab};
+use container::store::Removed;
 use container::{Digest, Image, Reference};
 use serde_json::{Value, json};
 
 use super::describe::{FILTERS, Wanted};
-use super::find;
+use super::{find, tell};
 use crate::error::{Failure, Result};
 use crate::query::Query;
 use crate::state::{Api, Docker, blocking};
@@ -58,6 +60,7 @@ pub(super) fn remove(docker: &Docker, text: &str, force: bool, _prune: bool) -> 
                 ));
             }
             store.untag(name)?;
+            tell(docker, "untag", image.id.to_string(), &image.id.to_string());
             return Ok(json!([{"Untagged": name.familiar()}]));
         }
     } else {
@@ -81,7 +84,13 @@ pub(super) fn remove(docker: &Docker, text: &str, force: bool, _prune: bool) -> 
     }
     let whole = named.is_none();
     let removed = store.remove(text, force || whole)?;
+    gone(docker, &image.id, &removed);
     Ok(lines(&removed.untagged, &removed.deleted))
+}
+
+fn gone(docker: &Docker, id: &Digest, removed: &Removed) {
+    removed.untagged.iter().for_each(|_| tell(docker, "untag", id.to_string(), &id.to_string()));
+    removed.deleted.iter().for_each(|id| tell(docker, "delete", id.to_string(), &id.to_string()));
 }
 
 fn lines(untagged: &[String], deleted: &[Digest]) -> Value {
@@ -99,6 +108,8 @@ pub(super) async fn prune(State(api): State<Api>, query: Query) -> Result<Json<V
         let kept = images.iter().filter(|image| !wanted.fits_but_dangling(image)).map(|image| image.id);
         let kept: BTreeSet<Digest> = used.into_iter().chain(kept).collect();
         let removed = docker.engine.store.prune(all, &kept)?;
+        removed.deleted.iter().for_each(|id| tell(docker, "delete", id.to_string(), &id.to_string()));
+        docker.engine.events.say(&Event::new(Kind::Image, "prune", "").with("reclaimed", removed.bytes.to_string()));
         let deleted = match lines(&removed.untagged, &removed.deleted) {
             Value::Array(lines) if lines.is_empty() => Value::Null,
             lines => lines,

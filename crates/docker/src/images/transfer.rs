@@ -12,7 +12,7 @@ use container::oci::Process;
 use container::{Image, Reference};
 use serde_json::json;
 
-use super::{find, named};
+use super::{find, named, tell};
 use crate::error::{Failure, Result};
 use crate::progress;
 use crate::query::Query;
@@ -36,7 +36,11 @@ pub(super) async fn save(api: &Api, names: Vec<String>) -> Result<Response> {
         let output = BufWriter::with_capacity(1 << 16, progress.clone());
         match container::save::archive(&docker.engine.store, &images, output) {
             Err(_) if progress.is_closed() => Ok(()),
-            other => Ok(other?),
+            Err(error) => Err(error.into()),
+            Ok(()) => {
+                images.iter().for_each(|(image, _)| tell(docker, "save", image.id.to_string(), &image.id.to_string()));
+                Ok(())
+            }
         }
     })
     .await
@@ -65,6 +69,7 @@ pub(super) async fn load(State(api): State<Api>, query: Query, body: Body) -> Re
         }
         let images = load::archive_with_names(&docker.engine.store, upload, "the archive", &Options::default())?;
         for (image, names) in images {
+            tell(docker, "load", image.id.to_string(), &image.id.to_string());
             for name in names.iter().filter(|name| name.tag.is_some()) {
                 progress.say(&json!({"stream": format!("Loaded image: {}\n", name.familiar())}));
             }
@@ -89,6 +94,7 @@ pub(super) async fn import(api: &Api, source: &str, query: &Query, body: Body) -
     let upload = Upload::new(body);
     progress::lines(api, move |docker, progress| {
         let image = root_file_system(&docker.engine.store, upload, "the archive", &settings)?;
+        tell(docker, "import", image.id.to_string(), &image.id.to_string());
         progress.say(&json!({"status": image.id}));
         Ok(())
     })
