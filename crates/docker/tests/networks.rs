@@ -124,6 +124,28 @@ fn a_network_is_made_shown_found_and_removed() {
 }
 
 #[test]
+fn what_happens_to_networks_is_told() {
+    let desk = Desk::new();
+    let id = create(&desk, &json!({"Name": "n1"}));
+    let container = start(&desk, "web", NetworkMode::Bridge("n1".into()));
+    post(&desk, "/networks/bridge/connect", &json!({"Container": "web"})).is(200);
+    post(&desk, "/networks/n1/disconnect", &json!({"Container": "web"})).is(200);
+    desk.ask("DELETE", "/networks/n1").is(204);
+    let told = desk.engine.events.follow().read();
+    let of_networks = told.iter().filter(|event| event.kind == container::engine::events::Kind::Network);
+    let words: Vec<(&str, &str, bool)> = of_networks
+        .map(|event| {
+            let attribute = |name: &str| event.attributes.get(name).map(String::as_str);
+            (event.verb(), attribute("name").unwrap(), attribute("container") == Some(container.as_str()))
+        })
+        .collect();
+    let expected =
+        [("create", "n1", false), ("connect", "n1", true), ("connect", "bridge", true), ("disconnect", "n1", true), ("destroy", "n1", false)];
+    assert_eq!(words, expected);
+    assert!(told.iter().any(|event| event.id == id));
+}
+
+#[test]
 fn what_no_network_can_be_has_dockers_status() {
     let desk = Desk::new();
     create(&desk, &json!({"Name": "n1", "IPAM": {"Config": [{"Subnet": "10.88.0.0/24"}]}}));

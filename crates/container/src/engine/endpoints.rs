@@ -108,9 +108,29 @@ impl Engine {
             let _ = self.client.remove_netnses(&[&key]);
             return Err(error);
         }
+        self.note_places(&held.record, &[], &around.networks);
         let all = around.all(&held.record.endpoints);
         self.tell_linked(&held.record, &around.networks.all(), &all);
         self.names(&held.record, &around.networks.all(), &all)
+    }
+
+    /// Says which places a container has and had not, and had and has not.
+    fn note_places(&self, record: &Record, before: &[Endpoint], networks: &Networks) {
+        let all = networks.networks.values();
+        for network in all {
+            let is_here = |endpoint: &Endpoint| endpoint.network == network.id;
+            let (was, is) = (
+                before.iter().any(is_here),
+                record.endpoints.iter().any(is_here),
+            );
+            let action = match (was, is) {
+                (false, true) => "connect",
+                (true, false) => "disconnect",
+                _ => continue,
+            };
+            let container = Some(record.id.as_str());
+            self.note_network(&record.instance, network, action, container);
+        }
     }
 
     /// Makes the places of a record so, and saves it. `has_names`: its questions are answered already.
@@ -293,7 +313,8 @@ impl Engine {
         let had = before.endpoints.iter();
         let had: Vec<PublishedPort> = had.flat_map(|one| one.published.clone()).collect();
         let published = ports(&held.record, &around, &mut own, had)?;
-        let had_names = around.has_names(&before.endpoints);
+        let places = before.endpoints.clone();
+        let had_names = around.has_names(&places);
         held.record.endpoints = own;
         if let Err(error) = self.take(held, &around, &published, had_names) {
             let has_names = around.has_names(&held.record.endpoints);
@@ -303,6 +324,7 @@ impl Engine {
             let _ = self.take(held, &around, &old, has_names);
             return Err(error);
         }
+        self.note_places(&held.record, &places, &around.networks);
         let (networks, all) = (around.networks.all(), around.all(&held.record.endpoints));
         let names = self.names(&held.record, &networks, &all)?;
         self.tell(&held.record, &names)?;
@@ -357,12 +379,14 @@ impl Engine {
         }
         let instance = held.record.instance.clone();
         let _lock = self.folder.lock_network(&instance)?;
-        held.record.endpoints.clear();
+        let places = std::mem::take(&mut held.record.endpoints);
         held.save()?;
+        let networks = self.networks(&instance)?;
+        self.note_places(&held.record, &places, &networks);
         let done = match self.is_up(&instance)? {
             true => self.apply_networks(
                 &instance,
-                &self.networks(&instance)?,
+                &networks,
                 &self.endpoints(&instance, Some(&held.record.id))?,
             ),
             false => Ok(()),

@@ -10,6 +10,7 @@ use netlink::nft::dump::generation;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
+use super::events::{Event, Kind};
 use super::folder::{self, Lock};
 use super::id::{Chance, Id};
 use super::lab::Engine;
@@ -272,7 +273,26 @@ impl Engine {
         // Its bridge first: what cannot be made is not on record.
         self.apply_networks(instance, &networks, &self.endpoints(instance, None)?)?;
         self.save_networks(&lock, instance, &networks)?;
+        self.note_network(instance, &made, "create", None);
         Ok(made)
+    }
+
+    /// Says what happened to a network, or to a container in it.
+    pub(super) fn note_network(
+        &self,
+        instance: &str,
+        network: &Network,
+        action: &str,
+        container: Option<&str>,
+    ) {
+        let event = Event::new(Kind::Network, action, &network.id)
+            .in_instance(instance)
+            .with("name", &network.name)
+            .with("type", Driver::Bridge.name());
+        self.events.say(&match container {
+            Some(container) => event.with("container", container),
+            None => event,
+        });
     }
 
     /// Removes a user network that no container is in; its name.
@@ -303,13 +323,14 @@ impl Engine {
                 inside.join(", ")
             )));
         }
-        if networks.networks.remove(&shown.name).is_none() {
+        let Some(gone) = networks.networks.remove(&shown.name) else {
             return Err(Error::NoNetwork(text.to_owned()));
-        }
+        };
         self.save_networks(&lock, instance, &networks)?;
         if self.is_up(instance)? {
             self.apply_networks(instance, &networks, &endpoints)?;
         }
+        self.note_network(instance, &gone, "destroy", None);
         Ok(shown.name)
     }
 
