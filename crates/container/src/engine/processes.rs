@@ -91,8 +91,11 @@ impl Engine {
                 rows.push((parent, row));
             }
         }
+        // Where instances have users of their own, the lab counts them behind its own root.
+        let first = u32::from(self.client.stats()?.instance_ids > 1);
         let named = rows.into_iter().map(|(parent, row)| ProcessRow {
             parent: inside.get(&parent).copied().unwrap_or(0),
+            uid: row.uid.saturating_sub(first),
             ..row
         });
         let mut rows: Vec<ProcessRow> = named.collect();

@@ -85,9 +85,8 @@ fn column(name: &str) -> Result<(String, String)> {
 
 fn field(name: &str, row: &ProcessRow) -> String {
     match name {
-        "uid" => row.uid.to_string(),
-        "user" if row.uid == 0 => "root".to_owned(),
-        "user" => row.uid.to_string(),
+        "uid" | "user" if row.uid == 0 => "root".to_owned(),
+        "uid" | "user" => row.uid.to_string(),
         "pid" => row.pid.to_string(),
         "ppid" => row.parent.to_string(),
         "time" => clock(row.time),

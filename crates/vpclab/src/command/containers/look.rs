@@ -60,16 +60,17 @@ pub fn top(arguments: &OneArgs, place: &Place, output: &Output) -> Result {
     let rows = place.engine.processes(&record).map_err(|error| failed(&error))?;
     if output.format == Format::Json {
         let rows = rows.iter().map(|row| {
-            json!({"pid": row.pid, "parent": row.parent, "time_seconds": row.time.as_secs_f64(), "resident_bytes": row.resident, "command": row.command})
+            json!({"uid": row.uid, "pid": row.pid, "parent": row.parent, "time_seconds": row.time.as_secs_f64(), "resident_bytes": row.resident, "command": row.command})
         });
         output.json(&rows.collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows = rows.iter().map(|row| {
         let time = format!("{}:{:02}.{:02}", row.time.as_secs() / 60, row.time.as_secs() % 60, row.time.subsec_millis() / 10);
-        vec![row.pid.to_string(), row.parent.to_string(), time, size(row.resident), row.command.clone()]
+        let user = if row.uid == 0 { "root".to_owned() } else { row.uid.to_string() };
+        vec![user, row.pid.to_string(), row.parent.to_string(), time, size(row.resident), row.command.clone()]
     });
-    output.table(&["pid", "ppid", "time", "memory", "command"], &rows.collect::<Vec<_>>());
+    output.table(&["user", "pid", "ppid", "time", "memory", "command"], &rows.collect::<Vec<_>>());
     Ok(ExitCode::SUCCESS)
 }
 
