@@ -8,6 +8,7 @@
 pub mod acl;
 mod by_port;
 mod compile;
+pub mod dock;
 pub mod ends;
 pub mod engine;
 pub mod fabric;

@@ -1,6 +1,7 @@
 //! Containers in a lab's instances: the engine of a lab that is up, who looks after it in the daemon, and the containers of
 //! its file made so.
 
+mod dock;
 pub mod doors;
 mod keepers;
 mod options;
@@ -17,6 +18,7 @@ use crate::instance;
 use crate::paths::Paths;
 
 pub use doors::Doors;
+pub use dock::dock;
 pub use keepers::Keepers;
 pub use reconcile::{Reconcile, Step};
 

@@ -107,6 +107,7 @@ fn plain(cloud: &Cloud<'_>, at: Component, stage: String, before: view::Header) 
         direction: None,
         blocks: false,
         assumed: false,
+        unknown: false,
         rule: None,
         code: None,
         text: String::new(),

@@ -11,6 +11,7 @@ mod edit;
 mod exposure;
 mod fix;
 mod gap;
+pub mod inside;
 mod leg;
 mod near;
 mod part;
@@ -174,6 +175,7 @@ impl<'a> Asker<'a> {
         Why {
             schema: view::SCHEMA,
             verdict: explanation.verdict,
+            result: None,
             summary: summary(&request, reply.as_ref(), explanation.verdict),
             packet: question.packet.to_string(),
             ephemeral: has_ports.then(|| ephemeral.to_string()),
@@ -185,6 +187,7 @@ impl<'a> Asker<'a> {
             request,
             reply,
             fixes: Vec::new(),
+            next: Vec::new(),
             depends: None,
             same_for: None,
             all_ports: None,

@@ -32,12 +32,13 @@ enum Mark {
     Ok,
     No,
     Assumed,
+    Unknown,
     None,
 }
 
 /// The first line.
 pub fn headline(why: &Why, style: Style) -> String {
-    let verdict = word(why.verdict);
+    let verdict = headword(why);
     let question = format!("{} -> {} {}", end(&why.from), end(&why.to), why.packet);
     let text = match why.summary.is_empty() {
         true => question,
@@ -52,6 +53,15 @@ pub fn headline(why: &Why, style: Style) -> String {
     let whole = format!("{verdict}{mark}  {text}");
     let lines = wrapped(&whole, style.width, 4);
     lines.replacen(verdict, &paint(verdict, colour, style), 1)
+}
+
+/// The verdict in capitals; where a container refuses, or does not answer, that.
+fn headword(why: &Why) -> &'static str {
+    match (why.verdict, why.result) {
+        (Verdict::Denied, Some("refused")) => "REFUSED",
+        (Verdict::Denied, Some("unanswered")) => "UNANSWERED",
+        (verdict, _) => word(verdict),
+    }
 }
 
 /// The verdict in capitals.
@@ -73,7 +83,12 @@ pub fn render(why: &Why, style: Style) -> String {
     if let Some(reply) = &why.reply {
         leg("reply", reply, style, &mut text);
     }
-    if why.verdict != Verdict::Allowed {
+    for (position, next) in why.next.iter().enumerate() {
+        let label = if position == 0 { "next" } else { "" };
+        put(&mut text, style, &format!("  {label:12}  {next}"), 16);
+    }
+    let is_inside = why.result.is_some() && why.fixes.is_empty();
+    if why.verdict != Verdict::Allowed && !is_inside {
         fixes(&why.fixes, style, &mut text);
     }
     if let Some(depends) = &why.depends {
@@ -149,6 +164,8 @@ fn ends(why: &Why, style: Style, text: &mut String) {
                 "  subnet {subnet}  vpc {vpc}  sg {}",
                 place.security_groups.join(", ")
             ));
+        } else if place.kind == "container" {
+            line.push_str("  container");
         } else if place.name == place.address && place.kind == "address" {
             line.push_str("  nobody that this lab names");
         }
@@ -242,6 +259,12 @@ fn stage(hop: &Hop) -> &'static str {
         ("source-dest-check", _) => "check",
         ("guest", _) => "guest",
         ("internet", _) => "internet",
+        ("docker-publish", _) => "publish",
+        ("docker-bridge", _) => "bridge",
+        ("docker-icc", _) => "icc",
+        ("docker-masquerade", _) => "masq",
+        ("capability", _) => "rights",
+        ("listener", _) => "listener",
         _ => "fabric",
     }
 }
@@ -265,15 +288,18 @@ fn hop(hop: &Hop, names: usize, style: Style, lines: &mut Vec<Line>) {
         None => origin,
     };
     lines.push(Line {
-        mark: match (hop.blocks, hop.assumed) {
-            (true, _) => Mark::No,
-            (_, true) => Mark::Assumed,
+        mark: match (hop.blocks, hop.assumed, hop.unknown) {
+            (true, ..) => Mark::No,
+            (_, _, true) => Mark::Unknown,
+            (_, true, _) => Mark::Assumed,
             _ => Mark::Ok,
         },
         left: format!("{:9}  {:names$}  {decided}", stage(hop), hop.name),
         right,
     });
-    if let Some(after) = &hop.after {
+    // Docker's stages say it in words.
+    let is_told = hop.stage.starts_with("docker-");
+    if let Some(after) = hop.after.as_ref().filter(|_| !is_told) {
         lines.push(plain(format!(
             "   becomes:  {}",
             changed(&hop.before, after)
@@ -378,6 +404,7 @@ fn columns(lines: &[Line], style: Style, text: &mut String) {
             Mark::Ok => paint("ok", "32", style),
             Mark::No => paint("NO", "31", style),
             Mark::Assumed => paint("ok", "33", style),
+            Mark::Unknown => paint("??", "33", style),
             Mark::None => "  ".to_owned(),
         };
         let body = wrapped_from(

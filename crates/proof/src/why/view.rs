@@ -20,6 +20,9 @@ pub struct Why {
     pub schema: &'static str,
     /// In one word.
     pub verdict: Verdict,
+    /// What a client sees, where containers are at an end: `open`, `refused`, `filtered`, `unanswered` or `unknown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<&'static str>,
     /// In one sentence.
     pub summary: String,
     /// What is sent: `tcp/3306`.
@@ -36,6 +39,9 @@ pub struct Why {
     pub reply: Option<Leg>,
     /// What would make it allowed, the least change first; empty when it is.
     pub fixes: Vec<Fix>,
+    /// What to type or to write next, where what blocks is inside an instance.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub next: Vec<String>,
     /// Of an allowed packet: what it depends on.
     pub depends: Option<Depends>,
     /// Pairs like this one for which the answer is the same.
@@ -138,9 +144,12 @@ pub struct Hop {
     pub blocks: bool,
     /// Whether the packet only gets here as if what blocks before did not.
     pub assumed: bool,
+    /// Whether nobody can tell what it does there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
     /// The rule that decided.
     pub rule: Option<Rule>,
-    /// AWS's code of a drop.
+    /// AWS's code of a drop; inside an instance one of ours.
     pub code: Option<&'static str>,
     /// In a few words.
     pub text: String,

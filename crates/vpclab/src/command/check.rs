@@ -7,6 +7,7 @@ use serde_json::json;
 use super::advice;
 use super::probing::{Pair, Prober, Seen};
 use super::target::Target;
+use super::within::Docks;
 use crate::cli::CheckArgs;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -20,6 +21,9 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
             None => failure,
         }
     })?;
+    if let Some(code) = from_or_to_container(&probe, arguments, target, output)? {
+        return Ok(code);
+    }
     let mut prober = Prober::start(target, arguments.engine)?;
     let (sources, destinations) = (prober.ends(&probe.source)?, prober.ends(&probe.destination)?);
     let pairs = prober.pairs(&probe.source, &sources, &destinations)?;
@@ -52,4 +56,29 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
     target.gaps.note(output);
     let all_open = answers.iter().all(|(_, seen)| matches!(seen, Seen::Open(_)));
     Ok(if all_open { ExitCode::SUCCESS } else { exit::NO.into() })
+}
+
+/// The same where a container is at an end; `None` where none is.
+fn from_or_to_container(probe: &model::Probe, arguments: &CheckArgs, target: &Target, output: &Output) -> Result<Option<ExitCode>> {
+    let docks = Docks::of(&target.model, target.running.as_deref())?;
+    let from = docks.end(&probe.source)?;
+    if from.is_none() && docks.end(&probe.destination)?.is_none() {
+        return Ok(None);
+    }
+    let Some(running) = target.running.as_ref().filter(|_| arguments.engine == conformance::EngineName::Linux) else {
+        let failure = Failure::usage("containers send and answer in a lab that is up");
+        return Err(failure.hint(format!("vpclab up; or vpclab why {}", arguments.words.join(" "))));
+    };
+    let fabric = fabric::Fabric::compile(&target.model);
+    let seen = super::why::containers::check(target, running, &docks, &fabric, probe, from.as_ref())?;
+    if output.format == Format::Json {
+        output.json(&[json!({"from": probe.source.to_string(), "to": probe.destination.to_string(), "result": seen.result(), "at": None::<String>})])?;
+    } else {
+        output.line(format!("{} -> {}: {}", probe.source, probe.destination, seen.result()));
+    }
+    let is_open = matches!(seen, Seen::Open(_));
+    if !is_open {
+        output.hint(format!("vpclab why {}", arguments.words.join(" ")));
+    }
+    Ok(Some(if is_open { ExitCode::SUCCESS } else { exit::NO.into() }))
 }

@@ -54,6 +54,7 @@ pub mod version;
 pub mod volumes;
 pub mod who;
 pub mod why;
+mod within;
 
 use std::process::ExitCode;
 

@@ -5,11 +5,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use fabric::dock::way::{self, Asked};
 use linux::runtime::trace::{self, Request, Step};
+use model::selector::End;
 use serde_json::json;
 
 use super::ends::{Ends, Names, milliseconds};
 use super::running::Running;
+use super::within;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -86,6 +89,9 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         for (number, steps) in seen.steps.iter().enumerate() {
             output.line(line(number + 1, steps, &names, &ends));
         }
+        for line in behind(&running, &ends)? {
+            output.line(line);
+        }
         if !unseen.is_empty() {
             let text = format!("passed unseen: {}", unseen.join(", "));
             output.line(if output.colour() { format!("    \u{1b}[2m{text}\u{1b}[0m") } else { format!("    {text}") });
@@ -103,6 +109,17 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         }
     }
     Ok(if seen.reached { ExitCode::SUCCESS } else { exit::NO.into() })
+}
+
+/// What is behind the port that was asked, where a container has a part in it: no hop answers there, the stages are told.
+fn behind(running: &Running, ends: &Ends) -> Result<Vec<String>> {
+    let Asked::Port(protocol, port) = within::asked(ends.packet) else { return Ok(Vec::new()) };
+    let docks = within::Docks::of(&running.model, Some(running))?;
+    let Some(instance) = docks.instance_of(&running.fabric, &End::Address(ends.address.into())) else { return Ok(Vec::new()) };
+    let Some(dock) = docks.dock(&instance)?.filter(|dock| way::concerns(dock, protocol, port)) else { return Ok(Vec::new()) };
+    let steps = way::enter(&dock, dock.address, protocol, port);
+    let mark = |step: &fabric::dock::Step| if step.blocks() { "NO" } else if step.fate == fabric::dock::Fate::Unknown { "??" } else { "ok" };
+    Ok(steps.iter().map(|step| format!("    {}  {}  {}", mark(step), step.stage.as_str(), step.text)).collect())
 }
 
 /// A hop as traceroute prints it: each answerer once, its times behind it.

@@ -1,6 +1,7 @@
 //! `why`: why a packet arrives and is answered, or not. On a lab file alone, or on the lab that is up.
 
 mod aws;
+pub(super) mod containers;
 mod stranger;
 mod verify;
 
@@ -16,7 +17,7 @@ use fabric::{EndError, Fabric, Family};
 use ipnet::IpNet;
 use model::guest::OutsideHost;
 use model::selector::End;
-use model::{PortRange, Probe, ProbePacket, Selector};
+use model::{Model, PortRange, Probe, ProbePacket, Selector};
 use proof::Options;
 use proof::who::natural;
 use proof::why::text::{Style, headline, render, word};
@@ -27,6 +28,7 @@ use serde_json::json;
 use super::gaps::Gaps;
 use super::probing::Prober;
 use super::target::Target;
+use super::within::Docks;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
@@ -86,6 +88,11 @@ fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prob
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Aws])?;
     let probe = probe(arguments)?;
     let options = Options { ephemeral: arguments.ephemeral };
+    // A cloud without containers has nothing to look at inside.
+    let docks = Docks::of(&target.model, target.running.as_deref())?;
+    if let Some(code) = containers::answer(arguments, target, &probe, &docks, output)? {
+        return Ok(code);
+    }
     let ends = (ends(&probe.source, target)?, ends(&probe.destination, target)?);
     // Of a large cloud only what these ends can touch is compiled; a packet that is sent may end anywhere.
     let part = (proof::why::is_large(&target.model) && !arguments.all_ports && !arguments.verify).then(|| {
@@ -111,26 +118,40 @@ fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prob
     }
     // Pairs that fare alike are told once, the worst first.
     let mut groups: BTreeMap<_, Vec<&Question>> = BTreeMap::new();
+    let mut insides = BTreeMap::new();
     for question in &questions {
         let answer = asker.answer(question).map_err(|e| refused(&fabric, question, &e))?;
         let (verdict, decided) = answer.signature();
-        groups.entry((rank(verdict), decided)).or_default().push(question);
+        let inside = containers::behind(&docks, &fabric, question)?;
+        let rank = if containers::lets_through(&inside) { rank(verdict) } else { rank(Verdict::Denied) };
+        let key = (rank, decided, containers::signature(&inside));
+        insides.entry(key.clone()).or_insert(inside);
+        groups.entry(key).or_default().push(question);
     }
     if output.format == Format::Aws {
         let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
         let analyses = all.iter().map(|question| aws::analysis(&asker, question, &target.gaps)).collect::<Result<Vec<_>>>()?;
         output.json(&json!({"NetworkInsightsAnalyses": analyses}))?;
-        return Ok(code(groups.keys().all(|(rank, _)| *rank == rank_of_allowed())));
+        return Ok(code(groups.keys().all(|(rank, ..)| *rank == rank_of_allowed())));
     }
     let effort = Effort { fixes: !arguments.brief };
     let mut told = Vec::new();
-    for alike in groups.values() {
+    for (key, alike) in &groups {
         let why = asker.why(alike[0], effort).map_err(|e| Failure::usage(e.to_string()))?;
+        let why = insides.get(key).map_or_else(|| why.clone(), |inside| why.clone().inside(inside));
         told.push(Told { why: why.marked(target.gaps.all()), pairs: alike.len(), verified: None, others: Vec::new() });
     }
     if arguments.verify {
         let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
-        let verified = verify::verify(target, &fabric, &probe, &all, sender()?)?;
+        let mut verified = verify::verify(target, &fabric, &probe, &all, sender()?)?;
+        // What listens in a cloud made for this is what its file says; containers run in a lab that is up.
+        if target.running.is_some() {
+            for (verified, inside) in verified.iter_mut().zip(insides.values()) {
+                if !inside.is_empty() && verified.predicted == Verdict::Allowed {
+                    verified.agrees = containers::agrees(inside, verified.observed);
+                }
+            }
+        }
         told.iter_mut().zip(verified).for_each(|(told, verified)| told.verified = Some(verified));
     }
     let disagrees = told.iter().any(|told| told.verified.as_ref().is_some_and(|verified| !verified.agrees));
@@ -250,6 +271,11 @@ fn range(text: &str) -> std::result::Result<PortRange, String> {
 
 /// The ends that a selector means. Errors: none.
 fn ends(selector: &Selector, target: &Target) -> Result<Vec<End>> {
+    ends_of(selector, &target.model)
+}
+
+/// The same of a model.
+pub(super) fn ends_of(selector: &Selector, model: &Model) -> Result<Vec<End>> {
     let nothing = |e: model::selector::NothingSelected| {
         let known: Vec<&str> = e.known.iter().map(String::as_str).collect();
         let hint = match selector {
@@ -258,7 +284,7 @@ fn ends(selector: &Selector, target: &Target) -> Result<Vec<End>> {
         };
         Failure::usage(e.to_string()).hint(hint)
     };
-    let ends = selector.ends(&target.model).map_err(nothing)?;
+    let ends = selector.ends(model).map_err(nothing)?;
     match ends.is_empty() {
         true => Err(Failure::usage(format!("`{selector}` selects nothing"))),
         false => Ok(ends),
