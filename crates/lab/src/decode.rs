@@ -106,7 +106,8 @@ impl<'s> Decoder<'s> {
 }
 
 /// Keys of compose files, and what they are called here.
-const OTHER_WORDS: [(&str, &str); 14] = [
+const OTHER_WORDS: [(&str, &str); 15] = [
+    ("cmd", "command"),
     ("ports", "publish"),
     ("expose", "publish"),
     ("environment", "env"),

@@ -204,6 +204,12 @@ impl Folder {
         lock(&self.root.join("lock"), "the list of containers", PATIENCE)
     }
 
+    /// Whoever has this makes the containers of a lab file true: two at once would make each twice.
+    pub fn lock_file(&self, patience: Duration) -> Result<Lock> {
+        self.make()?;
+        lock(&self.root.join("file.lock"), "the lab file's containers", patience)
+    }
+
     /// Whoever has this changes the networks of an instance.
     pub fn lock_network(&self, instance: &str) -> Result<Lock> {
         self.make()?;

@@ -58,9 +58,18 @@ impl Engine {
             Status::Paused => return Err(wrong(&held.record, "unpause it first")),
             _ => {}
         }
+        let before = held.record.state.clone();
         held.record.state.restarts = 0;
         held.record.state.is_stopped = false;
-        self.start_held(&mut held, attach)
+        let started = self.start_held(&mut held, attach);
+        if started.is_err() && before.status == Status::Restarting {
+            // Who tries it by hand in between ends none of the tries that its policy has left.
+            let state = &mut held.record.state;
+            (state.status, state.restarts) = (Status::Restarting, before.restarts);
+            state.restart_at = before.restart_at;
+            held.save()?;
+        }
+        started
     }
 
     /// Starts one that is held and does not run.

@@ -402,7 +402,13 @@ impl Engine {
     pub(super) fn endpoints(&self, instance: &str, but: Option<&Id>) -> Result<Vec<Endpoint>> {
         let all = self.folder.list()?.into_iter();
         let others = all.filter(|record| record.instance == instance && Some(&record.id) != but);
-        Ok(others.flat_map(|record| record.endpoints).collect())
+        let mut endpoints: Vec<Endpoint> = others.flat_map(|record| record.endpoints).collect();
+        if !endpoints.is_empty() {
+            // After a holder that was killed, records name namespaces that went with it, until each is brought up to date.
+            let there: std::collections::BTreeSet<String> = self.client.list_netnses()?.into_iter().map(|status| status.key).collect();
+            endpoints.retain(|endpoint| there.contains(&endpoint.namespace));
+        }
+        Ok(endpoints)
     }
 
     pub(super) fn is_up(&self, instance: &str) -> Result<bool> {

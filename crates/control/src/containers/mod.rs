@@ -20,7 +20,7 @@ use crate::paths::Paths;
 pub use doors::Doors;
 pub use dock::dock;
 pub use keepers::Keepers;
-pub use reconcile::{Reconcile, Step};
+pub use reconcile::{Reconcile, Step, forget_terminated, pending};
 
 /// The engine of a lab that is up. `fabric` is the model's.
 pub fn engine(paths: &Paths, lab: &str, model: &Model, fabric: &Fabric) -> Result<Engine, Error> {

@@ -61,6 +61,9 @@ pub struct Reconcile<'a> {
 impl Reconcile<'_> {
     /// Does it. Errors: what could not be done; what comes before it is done.
     pub fn run(&mut self) -> Result<(), Error> {
+        // Another `up` of the same lab goes first, and this one finds what it made.
+        let patience = self.deadline.saturating_duration_since(Instant::now());
+        let _alone = self.engine.folder.lock_file(patience)?;
         self.volumes()?;
         self.remove()?;
         let names = instance_names(self.model);
@@ -112,11 +115,7 @@ impl Reconcile<'_> {
     }
 
     fn take_away(&self, record: &Record) -> Result<(), Error> {
-        self.engine.stop(&record.id, None, None)?;
-        match self.engine.remove(&record.id, Removal { force: true, volumes: true }) {
-            Err(Error::NoContainer(_)) => Ok(()),
-            done => done,
-        }
+        take_away(self.engine, record)
     }
 
     fn bring(&mut self, key: &str, instance: &str, name: &str, spec: &ContainerSpec) -> Result<(), Error> {
@@ -220,6 +219,53 @@ impl Reconcile<'_> {
         }
         Ok(())
     }
+}
+
+fn take_away(engine: &Engine, record: &Record) -> Result<(), Error> {
+    engine.stop(&record.id, None, None)?;
+    match engine.remove(&record.id, Removal { force: true, volumes: true }) {
+        Err(Error::NoContainer(_)) => Ok(()),
+        done => done,
+    }
+}
+
+/// Removes containers of instances that are no more, with their anonymous volumes; their names.
+pub fn forget_terminated(engine: &Engine, model: &Model) -> Result<Vec<String>, Error> {
+    let live: BTreeSet<String> =
+        model.instances.values().filter(|one| one.state != InstanceState::Terminated).map(|one| linux::naming::instance_namespace(&one.id)).collect();
+    let mut gone = Vec::new();
+    for record in engine.folder.list()?.into_iter().filter(|record| !live.contains(&record.instance)) {
+        take_away(engine, &record)?;
+        gone.push(record.name);
+    }
+    Ok(gone)
+}
+
+/// What `up` would do with containers of a file that says what runs already: those that are not there, and those that ended
+/// and are started. Nothing is changed.
+pub fn pending(engine: &Engine, model: &Model) -> Result<Vec<Step>, Error> {
+    let (records, names) = (engine.folder.list()?, instance_names(model));
+    let known = engine.client.list_containers()?;
+    let mut steps = Vec::new();
+    for (id, specs) in &model.containers {
+        let key = linux::naming::instance_namespace(id);
+        let Some(instance) = names.get(&key).filter(|_| model.instances.get(id).is_some_and(|one| one.state == InstanceState::Running)) else { continue };
+        for name in order(specs) {
+            let shown = format!("{instance}/{name}");
+            let record = records.iter().find(|record| record.instance == key && record.declared.as_ref().is_some_and(|d| d.name == name));
+            let Some(record) = record else {
+                steps.push(Step::Created(shown));
+                continue;
+            };
+            let has_ended = record.state.status.is_alive()
+                && known.iter().find(|one| one.key == record.id.as_str()).is_none_or(|one| one.ended.is_some());
+            let is_off = !record.state.status.is_alive() && record.state.status != Status::Restarting && !is_done(record);
+            if is_off || (has_ended && record.options.restart == RestartPolicy::No) {
+                steps.push(Step::Started(shown));
+            }
+        }
+    }
+    Ok(steps)
 }
 
 /// A job that did its work is not done again by the same file.

@@ -140,11 +140,8 @@ pub fn names(dock: &Dock, from: &Container, to: &Container) -> Option<String> {
     let (_, network) = docker_bridge::between(dock, from, to);
     let network = network?;
     (!network.has_names()).then(|| {
-        format!(
-            "the name `{0}` leads nowhere in the default network: ask {1}, or give both `networks: [back]`, where names are answered",
-            to.name,
-            dock.address_text(to, network)
-        )
+        let address = address_in(dock, to, network).map_or_else(|| "its address".to_owned(), |address| address.to_string());
+        format!("the name `{}` leads nowhere in the default network: ask {address}, or give both `networks: [back]`, where names are answered", to.name)
     })
 }
 

@@ -82,8 +82,9 @@ pub fn between<'a>(dock: &'a Dock, from: &'a Container, to: &'a Container) -> (S
     let (own, other) = (dock.networks_of(from), dock.networks_of(to));
     let shared = own.iter().map(|(network, _)| *network).find(|network| other.iter().any(|(one, _)| one.name == network.name));
     if let Some(network) = shared {
-        let address = dock.address_text(to, network);
-        return (Step::passes(Stage::DockerBridge, &network.bridge, format!("both are in network {}: {} is {address}", network.name, to.name)), Some(network));
+        let address = other.iter().find(|(one, _)| one.name == network.name).and_then(|(_, address)| *address);
+        let whose = address.map_or_else(String::new, |address| format!(": {} is {address}", to.name));
+        return (Step::passes(Stage::DockerBridge, &network.bridge, format!("both are in network {}{whose}", network.name)), Some(network));
     }
     let list = |all: &[(&Network, Option<IpAddr>)]| match all {
         [] => "no network".to_owned(),

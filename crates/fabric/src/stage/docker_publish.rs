@@ -99,7 +99,8 @@ fn leads<'a>(dock: &'a Dock, container: &'a Container, lead: &Lead) -> (Step, Le
         Life::Described | Life::Running(_) | Life::Paused => match exit(dock, container) {
             Some(network) => {
                 let address = dock.address_text(container, network);
-                let text = format!("DNAT {port} -> {name} {address}:{}", lead.container_port);
+                let to = if address == *name { format!("{name}:{}", lead.container_port) } else { format!("{name} {address}:{}", lead.container_port) };
+                let text = format!("DNAT {port} -> {to}");
                 let step = Step { to: Some((address, lead.container_port)), ..Step::passes(Stage::DockerPublish, &dock.instance, text) };
                 return (step, Led::Container(container, lead.container_port));
             }

@@ -1,7 +1,8 @@
 //! `A B PROTO/PORT`: the one form of a probe on every command line.
 
-use model::{Probe, ProbePacket, TrafficMatch};
+use model::{Probe, ProbePacket, Selector, TrafficMatch};
 
+use super::selector::is_name;
 use super::{SentenceError, parse_selector, parse_traffic};
 use crate::code::Code;
 
@@ -27,7 +28,7 @@ pub fn parse_probe<S: AsRef<str>>(words: &[S]) -> Result<Probe, SentenceError> {
         [source, rest @ ..] => (*source, rest),
     };
     let shift = |index: usize| move |e: SentenceError| e.shifted(places[index].start);
-    let source = parse_selector(source).map_err(shift.clone()(0))?;
+    let source = end_of(source).map_err(shift.clone()(0))?;
     let (destination, packet) = match rest {
         [both] => {
             let split = both.rsplit_once(':').filter(|(name, _)| !name.is_empty() && (!name.contains(':') || name.ends_with(']')));
@@ -35,20 +36,30 @@ pub fn parse_probe<S: AsRef<str>>(words: &[S]) -> Result<Probe, SentenceError> {
                 return Err(SentenceError::new(Code::ProbeSyntax, end..end, "the probe says no protocol and port").label("missing").hint(form));
             };
             let name = name.trim_start_matches('[').trim_end_matches(']');
-            (parse_selector(name).map_err(shift.clone()(1))?, packet(&format!("tcp/{port}")).map_err(|e| SentenceError { range: 0..both.len(), ..e }.shifted(source_len(&words)))?)
+            (end_of(name).map_err(shift.clone()(1))?, packet(&format!("tcp/{port}")).map_err(|e| SentenceError { range: 0..both.len(), ..e }.shifted(source_len(&words)))?)
         }
         [name, traffic] => {
             let spelled = traffic.replacen(':', "/", 1);
-            (parse_selector(name).map_err(shift.clone()(1))?, packet(&spelled).map_err(shift.clone()(2))?)
+            (end_of(name).map_err(shift.clone()(1))?, packet(&spelled).map_err(shift.clone()(2))?)
         }
         [name, proto, port] => {
             let spelled = format!("{proto}/{port}");
-            (parse_selector(name).map_err(shift.clone()(1))?, packet(&spelled).map_err(shift.clone()(2))?)
+            (end_of(name).map_err(shift.clone()(1))?, packet(&spelled).map_err(shift.clone()(2))?)
         }
         [_, _, _, ..] => return Err(SentenceError::new(Code::ProbeSyntax, source_len(&words)..end, "too many words").label("too much").hint(form)),
         [] => return Err(SentenceError::new(Code::ProbeSyntax, end..end, "the destination is missing").hint(form)),
     };
     Ok(Probe { source, destination, packet })
+}
+
+/// An end of a probe: a container too, `INSTANCE/CONTAINER`.
+fn end_of(text: &str) -> Result<Selector, SentenceError> {
+    match text.split_once('/') {
+        Some((instance, container)) if is_name(instance) && !instance.contains(':') && model::container::name_problem(container).is_none() => {
+            Ok(Selector::Named(text.to_owned()))
+        }
+        _ => parse_selector(text),
+    }
 }
 
 fn source_len(words: &[&str]) -> usize {

@@ -52,7 +52,7 @@ pub fn run(arguments: &ExecArgs, global: &Global, _output: &Output) -> Result {
         return super::containers::in_container(arguments, container, global);
     }
     let running = Running::open(global)?;
-    let namespace = running.namespace(&arguments.name)?;
+    let namespace = running.namespace(&arguments.name).map_err(|failure| or_container(failure, arguments, &running))?;
     let holder = running.holder()?;
     let has_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let shell = ["sh", "-c", "command -v bash >/dev/null && exec bash; exec sh"].map(str::to_owned);
@@ -87,6 +87,27 @@ pub fn run(arguments: &ExecArgs, global: &Global, _output: &Output) -> Result {
     ];
     let process = holder.exec(&namespace, spec, Stdio::Descriptors(standard)).map_err(refused)?;
     process.wait().map(code).map_err(|e| Failure::environment(e.to_string()))
+}
+
+/// Whoever names a container where an instance is meant is told how.
+fn or_container(failure: Failure, arguments: &ExecArgs, running: &Running) -> Failure {
+    let known = || {
+        let folder = container::engine::lab::folder(&super::running::paths().ok()?.logs(&running.name));
+        let own = arguments.name.rsplit('/').next().unwrap_or_default();
+        folder.list().ok()?.into_iter().find(|record| record.name == own || (own.len() >= 12 && record.id.as_str().starts_with(own)))
+    };
+    let (Err(_), Some(record)) = (running.instance(&arguments.name), known()) else { return failure };
+    let instances = control::containers::instance_names(&running.model);
+    let instance = instances.get(&record.instance).map_or("INSTANCE", String::as_str);
+    let name = &record.name;
+    let flags = match (arguments.interactive, arguments.tty) {
+        (true, true) => "-it ",
+        (true, false) => "-i ",
+        (false, true) => "-t ",
+        (false, false) => "",
+    };
+    let command = if arguments.command.is_empty() { "sh".to_owned() } else { arguments.command.join(" ") };
+    failure.hint(format!("{name} is a container of {instance}: vpclab exec {flags}-c {name} {instance} -- {command}"))
 }
 
 fn code(status: ExitStatus) -> ExitCode {

@@ -40,8 +40,29 @@ pub fn run(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
     let was: Model = known.as_ref().map_or_else(|| empty(&lab), |known| known.model.clone());
     let all = Differences::of(&was, &next.model, next.changes, super::gaps::Gaps::default())?;
     all.print(&format!("lab {}", lab.name), output)?;
+    // What the lab's file says of containers may be true of the cloud and not of what runs.
+    let started = match &known {
+        Some(known) if known.is_up && all.changes.is_empty() => containers(&lab.name, &next.model)?,
+        _ => Vec::new(),
+    };
     if output.format != Format::Json {
-        output.note(up::closing(&lab.name, &all.changes, known.as_ref()));
+        started.iter().for_each(|step| output.line(step));
+        match started.len() {
+            0 => output.note(up::closing(&lab.name, &all.changes, known.as_ref())),
+            1 => output.note(format!("1 container to start; lab {} is up", lab.name)),
+            many => output.note(format!("{many} containers to start; lab {} is up", lab.name)),
+        }
     }
-    Ok(if arguments.exit_code && !all.is_empty() { exit::NO.into() } else { ExitCode::SUCCESS })
+    Ok(if arguments.exit_code && !(all.is_empty() && started.is_empty()) { exit::NO.into() } else { ExitCode::SUCCESS })
+}
+
+/// What `up` would do with containers of a lab whose cloud is what its file says.
+fn containers(lab: &str, model: &Model) -> Result<Vec<String>> {
+    let paths = paths()?;
+    if model.containers.is_empty() {
+        return Ok(Vec::new());
+    }
+    let engine = control::containers::engine(&paths, lab, model, &fabric::Fabric::compile(model));
+    let steps = engine.and_then(|engine| control::containers::pending(&engine, model)).map_err(|error| super::containers::failed(&error))?;
+    Ok(steps.iter().map(|step| step.to_string().replace(": started", ": start it")).collect())
 }

@@ -66,10 +66,28 @@ pub fn run(verb: Verb, arguments: &NamesArgs, global: &Global, output: &Output) 
             claims: running.claims.clone(),
         };
         match bring(running.daemon(), &running.name, &wanted, PATIENCE)? {
-            Some(()) => shown(arguments, &ids, &wanted.model, output).map(Some),
+            Some(()) => {
+                if verb == Verb::Remove {
+                    forget_containers(&running, &wanted.model, output);
+                }
+                shown(arguments, &ids, &wanted.model, output).map(Some)
+            }
             None => Ok(None),
         }
     })
+}
+
+/// Containers of instances that are gone go with them; what cannot be removed now goes with the next `up`.
+fn forget_containers(running: &Running, model: &model::Model, output: &Output) {
+    let Ok(paths) = super::running::paths() else { return };
+    if !container::engine::lab::folder(&paths.logs(&running.name)).root().exists() {
+        return;
+    }
+    let engine = control::containers::engine(&paths, &running.name, model, &fabric::Fabric::compile(model));
+    let done = engine.and_then(|engine| control::containers::forget_terminated(&engine, model));
+    if let Err(error) = done {
+        output.note(format!("containers of it stay until the next up: {error}"));
+    }
 }
 
 fn shown(arguments: &NamesArgs, ids: &[InstanceId], model: &model::Model, output: &Output) -> Result {

@@ -149,6 +149,8 @@ fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prob
             for (verified, inside) in verified.iter_mut().zip(insides.values()) {
                 if !inside.is_empty() && verified.predicted == Verdict::Allowed {
                     verified.agrees = containers::agrees(inside, verified.observed);
+                    verified.predicted_result = Some(proof::why::inside::result(inside.fate()));
+                    verified.predicted_at = containers::stops_at(inside);
                 }
             }
         }

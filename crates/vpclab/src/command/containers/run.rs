@@ -67,6 +67,8 @@ pub fn run(arguments: &RunArgs, place: &Place, output: &Output) -> Result {
         match place.engine.remove(&record.id, Removal { force: false, volumes: true }) {
             // The daemon was faster.
             Ok(()) | Err(Error::NoContainer(_)) => {}
+            // The lab went down meanwhile, and took it along.
+            Err(_) if sandbox::Client::connect(place.engine.client.socket()).is_err() => {}
             Err(error) => output.note(format!("it stays: {error}")),
         }
     }

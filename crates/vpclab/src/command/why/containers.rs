@@ -107,7 +107,7 @@ fn place(dock: &Dock, name: &str) -> Place {
         interface_id: None,
         instance_id: None,
         state: None,
-        address: address.map_or_else(|| "(an address of its own)".to_owned(), |address| address.to_string()),
+        address: address.map_or_else(|| name.to_owned(), |address| address.to_string()),
         public_address: None,
         subnet: None,
         vpc: None,
@@ -260,7 +260,7 @@ pub(super) fn compare(why: &Why, seen: &Seen, on: String) -> Verified {
         _ => false,
     };
     let first = why.blockers().next().map(|blocker| blocker.at.clone());
-    Verified { agrees, on, predicted: why.verdict, predicted_at: first, observed: seen.result(), observed_at: None, hint: None }
+    Verified { agrees, on, predicted: why.verdict, predicted_result: Some(predicted), predicted_at: first, observed: seen.result(), observed_at: None, hint: None }
 }
 
 /// Sends one packet between the ends of a question of which a container is one.
@@ -281,6 +281,12 @@ pub(in crate::command) fn check(
         (None, None) => None,
     };
     if let Some(instance) = own_instance {
+        if let Some(from) = from
+            && dock_of(docks, from)?.container(&from.container).is_some_and(|one| one.place == fabric::dock::Place::None)
+        {
+            // There is no device to send by.
+            return Ok(Seen::Dropped { is_reply: false, at: None });
+        }
         let key = match from {
             Some(from) => docks.place(from)?.0,
             None => linux::naming::instance_namespace(&instance),
@@ -305,6 +311,12 @@ pub(in crate::command) fn check(
     }
     let seen = prober.probe_all(&[(pair, packet)])?;
     seen.into_iter().next().ok_or_else(|| Failure::environment("no answer"))
+}
+
+/// Where the inside of a receiver stops a packet first, as hops name it.
+pub(super) fn stops_at(inside: &Inside) -> Option<String> {
+    let stops = inside.before.iter().chain(&inside.after).find(|step| step.blocks());
+    stops.map(|step| format!("{}:{}", step.stage.as_str(), step.at))
 }
 
 /// Whether a real packet of an ordinary question fared as the inside of its receiver says.

@@ -23,6 +23,9 @@ pub struct Verified {
     pub on: String,
     /// What is predicted for the client port that was used.
     pub predicted: Verdict,
+    /// The same as `check` says it, where containers are at an end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predicted_result: Option<&'static str>,
     /// Where it is predicted to be dropped first.
     pub predicted_at: Option<String>,
     /// What was seen: `open`, `refused`, `filtered`, `reply filtered`, `no public address`.
@@ -74,7 +77,7 @@ pub fn verify(target: &Target, fabric: &Fabric, probe: &Probe, questions: &[&Que
         };
         let hint = advice::own_system(fabric, seen.at());
         let agrees = observed_verdict(&seen) == predicted && same_place;
-        all.push(Verified { agrees, on: on.clone(), predicted, predicted_at, observed: seen.result(), observed_at, hint });
+        all.push(Verified { agrees, on: on.clone(), predicted, predicted_result: None, predicted_at, observed: seen.result(), observed_at, hint });
     }
     Ok(all)
 }
@@ -91,7 +94,8 @@ fn observed_verdict(seen: &Seen) -> Verdict {
 /// For people; a disagreement cannot be overlooked.
 pub fn print(verified: &Verified, output: &Output) {
     let at = |at: &Option<String>| at.as_ref().map_or_else(String::new, |at| format!(" at {at}"));
-    let predicted = format!("{}{}", word(verified.predicted), at(&verified.predicted_at));
+    let said = verified.predicted_result.unwrap_or(word(verified.predicted));
+    let predicted = format!("{said}{}", at(&verified.predicted_at));
     let observed = format!("{}{}", verified.observed, at(&verified.observed_at));
     if verified.agrees && verified.observed == "no public address" {
         output.line("  agreed by     analyzer; nothing was sent: there is no address to send to");
