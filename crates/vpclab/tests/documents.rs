@@ -54,6 +54,18 @@ fn the_page_about_why_shows_what_happens() {
 }
 
 #[test]
+fn the_chapter_about_a_container_taken_apart_shows_what_happens() {
+    let is_static = |path: &str| std::fs::read(path).is_ok_and(|bytes| !bytes.windows(12).any(|part| part == b"/ld-linux-x8" || part == b"/ld-linux-aa"));
+    if !["/bin/busybox", "/usr/bin/busybox"].iter().any(|path| is_static(path)) {
+        eprintln!("no static busybox here: the chapter says how to get one");
+        return;
+    }
+    let desk = Desk::new("containers");
+    let commands = desk.follow("docs/containers.md", &document("docs/containers.md"));
+    assert!(commands >= 20, "{commands}");
+}
+
+#[test]
 fn the_readmes_show_what_happens() {
     for name in ["README.md", "README.ko.md"] {
         let commands = Desk::new("readme").follow(name, &document(name));
@@ -83,7 +95,7 @@ fn lines_of(steps: &[Step]) -> Vec<(String, Vec<String>)> {
 #[test]
 fn links_of_the_documents_lead_somewhere() {
     let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
-    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md", "docs/ci.md"] {
+    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md", "docs/ci.md", "docs/containers.md", "docs/why.md"] {
         let text = document(name);
         let folder = std::path::Path::new(name).parent().unwrap();
         let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());

@@ -287,6 +287,7 @@ fn rights(found: &Anatomy) -> Chapter {
     let rights = &found.rights;
     let mut lines = Vec::new();
     let besides = match (rights.beyond_docker.is_empty(), rights.taken_away.is_empty()) {
+        (false, true) if rights.capabilities.len() > 35 => "all that there are, over what it owns".to_owned(),
         (true, true) => "Docker's fourteen".to_owned(),
         (false, true) => format!("Docker's fourteen and {}", rights.beyond_docker.join(" ")),
         (true, false) if rights.capabilities.is_empty() => "none".to_owned(),

@@ -56,13 +56,15 @@ pub(super) fn inode(link: &str) -> Option<u64> {
 pub(super) struct Words {
     pub release: Option<String>,
     pub namespaces: BTreeMap<String, u64>,
+    /// `/proc/PID/status` of one of its programs.
+    pub status: String,
 }
 
 /// Asks an instance: a program of its own is in its namespaces, and no other one of it shows them (its init can be looked
 /// into by nobody).
 pub(super) fn ask(client: &Client, instance: &str) -> Result<Words> {
     let kinds: Vec<String> = KINDS.iter().map(|(kind, _)| format!("/proc/self/ns/{kind}")).collect();
-    let line = format!("uname -r; for link in {}; do readlink $link; done", kinds.join(" "));
+    let line = format!("uname -r; for link in {}; do readlink $link; done; cat /proc/self/status", kinds.join(" "));
     let (mut reader, writer) = std::io::pipe().map_err(Error::io("making a pipe"))?;
     let null = || fs::OpenOptions::new().read(true).write(true).open("/dev/null").map_err(Error::io("opening /dev/null"));
     let stdio = Stdio::Descriptors([null()?.into(), writer.into(), null()?.into()]);
@@ -81,7 +83,8 @@ fn words(text: &str) -> Words {
     let mut lines = text.lines();
     let release = lines.next().map(str::trim).filter(|line| !line.is_empty() && !line.contains('['));
     let namespaces = text.lines().filter_map(|line| Some((line.split_once(':')?.0.to_owned(), inode(line)?)));
-    Words { release: release.map(str::to_owned), namespaces: namespaces.collect() }
+    let status = text.find("\nName:").map(|at| text[at + 1..].to_owned()).unwrap_or_default();
+    Words { release: release.map(str::to_owned), namespaces: namespaces.collect(), status }
 }
 
 /// Processes of this machine by what does not depend on who looks: when they began, and their numbers from the lab's
@@ -135,6 +138,8 @@ mod tests {
         let said = words("6.1.0-18-amd64\nmnt:[4026532765]\nnet:[4026532693]\n");
         assert_eq!(said.release.as_deref(), Some("6.1.0-18-amd64"));
         assert_eq!(said.namespaces["net"], 4_026_532_693);
+        let said = words("6.1\nmnt:[7]\nName:\tcat\nSeccomp:\t2\n");
+        assert_eq!((said.status.as_str(), said.namespaces.len()), ("Name:\tcat\nSeccomp:\t2\n", 1));
         assert!(words("").release.is_none() && words("mnt:[7]\n").release.is_none());
     }
 

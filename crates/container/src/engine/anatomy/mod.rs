@@ -99,7 +99,9 @@ impl Engine {
         let network = self.client.list_netnses()?.into_iter().find(|one| one.key == key).map(|one| one.inode);
         found.namespaces = rights::namespaces(&lens, None, &words, network, named.instance, &BTreeMap::new());
         if let Some(first) = &first {
-            found.rights = rights::rights(&first.status, false);
+            // Its init is ours; what holds for its programs is what one of them says.
+            let status = if words.status.is_empty() { &first.status } else { &words.status };
+            found.rights = rights::rights(status, false);
             found.rights.user = Some(0);
             found.rights.users = outside_map(first.row.machine).unwrap_or(users);
         }
@@ -126,14 +128,15 @@ impl Engine {
     ) -> Result<()> {
         let lens = Lens { client: &self.client, key: &record.instance };
         let machine = Machine::look();
-        let first = status.pid;
         let instances = self.client.list_instances()?;
         let init = instances.iter().find(|one| one.key == record.instance).map_or(0, |one| one.pid);
         let words = self.words(&record.instance, found);
-        found.kernel.container = lens.read(&format!("/proc/{first}/root/proc/sys/kernel/osrelease")).map(|text| text.trim().to_owned());
-
         let mut seen = processes::instance(&lens, &machine, init, false);
         seen.extend(processes::container(&lens, &machine, status));
+        // An init of ours (`--init`) can be looked into by nobody: its program, which it started, can.
+        let inside = || seen.iter().filter(|one| one.row.role == "container");
+        let first = inside().map(|one| one.lab).find(|pid| lens.namespace(&pid.to_string(), "mnt").is_some()).unwrap_or(status.pid);
+        found.kernel.container = lens.read(&format!("/proc/{first}/root/proc/sys/kernel/osrelease")).map(|text| text.trim().to_owned());
         let users = lens.read(&format!("/proc/{first}/uid_map")).map(|text| processes::id_map(&text)).unwrap_or_default();
         processes::name_users(&mut seen, &users);
         let own = seen.iter().find(|one| one.lab == first).cloned();

@@ -11,6 +11,8 @@ use crate::anatomy::{short, size};
 
 /// Processes of one box that are shown.
 const SHOWN: usize = 14;
+/// Layers that are drawn.
+const LAYERS: usize = 12;
 /// Columns of numbers, and where the command begins.
 const NUMBER: i32 = 62;
 
@@ -116,7 +118,16 @@ pub(super) fn stack(canvas: &mut Canvas, found: &Anatomy, (x, y): Point, width: 
         }
         boxes.push(("layer", "own".to_owned(), "public", lines));
     }
+    // Of a tall stack the top and the bottom are drawn.
+    let many = root.layers.len();
     for (at, layer) in root.layers.iter().enumerate().rev() {
+        if many > LAYERS && at == many - LAYERS / 2 - 1 {
+            let text = format!("{} layers between", many - LAYERS);
+            boxes.push(("layer", "between".to_owned(), "internal", vec![Words::muted(text)]));
+        }
+        if many > LAYERS && (LAYERS / 2..many - LAYERS / 2).contains(&at) {
+            continue;
+        }
         let shared = match layer.shared_by {
             0 => String::new(),
             1 => " · 1 other container has it".to_owned(),

@@ -89,7 +89,7 @@ pub(super) fn draw(canvas: &mut Canvas, found: &Anatomy, (x, y): Point, width: i
     // Beyond five there is no room for words: those go on below.
     let per_row = many.min(4);
     let wide = (width - 2 * PAD - CABLE * (per_row - 1)) / per_row;
-    let sized: Vec<_> = boxes.into_iter().map(|(kind, name, class, lines)| (kind, name, class, broken(lines, wide - 2 * PAD, 2))).collect();
+    let sized: Vec<_> = boxes.into_iter().map(|(kind, name, class, lines)| (kind, name, class, broken(lines, wide - 2 * PAD, 3))).collect();
     let rows: Vec<&[(&str, String, &str, Vec<Words>)]> = sized.chunks(usize::try_from(per_row).unwrap_or(1)).collect();
     let heights: Vec<i32> = rows.iter().map(|row| row.iter().map(|(.., lines)| height_of(lines.len())).max().unwrap_or(40)).collect();
     let total = 44 + heights.iter().map(|height| height + 16).sum::<i32>() + if sized.is_empty() { LINE } else { 0 };
