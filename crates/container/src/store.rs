@@ -498,6 +498,25 @@ impl Store {
         })
     }
 
+    /// Forgets steps of builds that lead to no image (`all`: every one), and removes what only they had.
+    pub fn prune_steps(&self, all: bool) -> Result<Removed> {
+        let _alone = self.lock("store.lock", "pruning", PATIENCE, File::try_lock)?;
+        let images = self.images()?;
+        let before: BTreeSet<Digest> = self.all_made().iter().map(|image| image.id).collect();
+        self.forget_steps(if all { &[] } else { &images })?;
+        let after: BTreeSet<Digest> = self.all_made().iter().map(|image| image.id).collect();
+        Ok(Removed {
+            untagged: Vec::new(),
+            deleted: before.difference(&after).copied().collect(),
+            bytes: self.collect()?,
+        })
+    }
+
+    /// Steps of builds that are kept to be used again: the image that each made.
+    pub fn steps_of_builds(&self) -> Vec<Image> {
+        self.all_made()
+    }
+
     /// Removes blobs and layers that nothing refers to; the caller holds `store.lock` alone. Bytes freed.
     fn collect(&self) -> Result<u64> {
         let (mut reached, mut chains) = (BTreeSet::new(), BTreeSet::new());

@@ -221,12 +221,11 @@ fn logins(headers: &HeaderMap) -> Result<registry::Settings> {
     Ok(settings)
 }
 
-/// Steps of builds are images that nobody sees; they go with the images that came of them.
+/// Steps of builds are images that nobody sees.
 async fn prune(State(api): State<Api>, query: Query) -> Result<Json<Value>> {
-    let _ = query;
-    blocking(&api, |docker| {
-        let used = crate::images::used(docker)?;
-        let removed = docker.engine.store.prune(false, &used)?;
+    let all = query.flag("all");
+    blocking(&api, move |docker| {
+        let removed = docker.engine.store.prune_steps(all)?;
         let deleted: Vec<String> = removed.deleted.iter().map(ToString::to_string).collect();
         Ok(Json(json!({"CachesDeleted": deleted, "SpaceReclaimed": removed.bytes})))
     })

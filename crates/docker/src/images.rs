@@ -18,7 +18,6 @@ pub(crate) use describe::{all_layers, shared_sizes, summary};
 pub(crate) use registry::platform;
 pub use describe::size;
 pub use registry::settings;
-pub(crate) use remove::used;
 
 use crate::error::{Failure, Result};
 use crate::query::Query;

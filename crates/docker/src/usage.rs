@@ -1,11 +1,12 @@
 //! What all of it takes on disk: `/system/df`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
 use container::engine::{Record, owners};
+use container::oci::chain_ids;
 use container::{Digest, Image};
 use serde_json::{Value, json};
 
@@ -43,11 +44,36 @@ async fn df(State(api): State<Api>, query: Query) -> Result<Json<Value>> {
             value["Volumes"] = of_volumes(docker)?;
         }
         if wants("build-cache") {
-            value["BuildCache"] = json!([]);
+            value["BuildCache"] = of_steps(docker, &all);
         }
         Ok(Json(value))
     })
     .await
+}
+
+/// Steps of builds: each with the layer that it added, which is shared where an image has it too.
+fn of_steps(docker: &Docker, images: &[Image]) -> Value {
+    let kept: BTreeSet<Digest> = images.iter().flat_map(|image| chain_ids(&image.config.rootfs.diff_ids)).collect();
+    let mut seen = BTreeSet::new();
+    let mut steps = Vec::new();
+    for step in docker.engine.store.steps_of_builds() {
+        let chains = chain_ids(&step.config.rootfs.diff_ids);
+        let Some(chain) = chains.last().filter(|chain| seen.insert(**chain)) else { continue };
+        let description = step.config.history.iter().flatten().last().and_then(|step| step.created_by.clone()).unwrap_or_default();
+        let created = step.config.created.clone().unwrap_or_else(|| "1970-01-01T00:00:00Z".into());
+        steps.push(json!({
+            "ID": step.id.short(),
+            "Type": "regular",
+            "Description": description,
+            "InUse": false,
+            "Shared": kept.contains(chain),
+            "Size": docker.engine.store.layer_bytes(chain).unwrap_or(0),
+            "CreatedAt": created,
+            "LastUsedAt": null,
+            "UsageCount": 1,
+        }));
+    }
+    Value::Array(steps)
 }
 
 fn of_images(docker: &Docker, all: &[Image], records: &[Record]) -> Value {

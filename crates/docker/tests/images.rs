@@ -173,7 +173,7 @@ fn a_dockerfile_becomes_an_image_and_its_steps_are_kept_until_they_are_pruned() 
     let lines = build(&format!("version=1&t=made:1&t=made:2&buildargs={arguments}&labels={}", filters(&json!({"l": "m"}))), &context).is(200).lines();
     let id = lines.iter().find_map(|line| line["aux"]["ID"].as_str()).unwrap().to_owned();
     let said: String = lines.iter().filter_map(|line| line["stream"].as_str()).collect();
-    assert!(said.starts_with("Step 1/5 : FROM base\n"), "{said}");
+    assert!(said.starts_with("Step 1/6 : FROM base\n"), "{said}");
     assert!(said.contains("Successfully built") && said.contains("Successfully tagged made:2"), "{said}");
     let image = desk.ask("GET", "/images/made:2/json").is(200).json();
     assert_eq!((&image["Id"], &image["Config"]["Labels"]["a"], &image["Config"]["Labels"]["l"]), (&json!(id), &json!("1"), &json!("m")));

@@ -30,7 +30,7 @@ pub(crate) fn all_records(docker: &Docker) -> Result<Vec<Record>> {
 }
 
 /// Images that containers are made of.
-pub(crate) fn used(docker: &Docker) -> Result<BTreeSet<Digest>> {
+fn used(docker: &Docker) -> Result<BTreeSet<Digest>> {
     Ok(all_records(docker)?.iter().map(|record| record.image.id).collect())
 }
 
