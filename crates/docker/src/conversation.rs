@@ -28,6 +28,9 @@ const AFTER_END: Duration = Duration::from_secs(2);
 /// How often a client that says no more is asked whether it is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// How long a client may take for the headers of an answer before what comes behind them is sent all the same.
+const HEADERS: Duration = Duration::from_secs(1);
+
 /// How a conversation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -54,7 +57,11 @@ struct Input {
 }
 
 enum Output {
-    Connection(OwnedWriteHalf),
+    Connection {
+        write: OwnedWriteHalf,
+        /// Something was written behind the answer's headers.
+        is_begun: bool,
+    },
     Body(mpsc::Sender<io::Result<Bytes>>),
 }
 
@@ -63,7 +70,7 @@ impl Client {
     pub fn of_connection(upgraded: Upgraded, place: Option<Place>) -> Option<Client> {
         let parts = upgraded.downcast::<TokioIo<UnixStream>>().ok()?;
         let (read, write) = parts.io.into_inner().into_split();
-        Some(Client { input: Some(Input { read, early: parts.read_buf }), output: Output::Connection(write), _place: place })
+        Some(Client { input: Some(Input { read, early: parts.read_buf }), output: Output::Connection { write, is_begun: false }, _place: place })
     }
 
     /// The body of an ordinary answer: it hears and cannot speak.
@@ -84,7 +91,10 @@ impl Client {
 
     /// It has everything.
     pub async fn close(mut self) {
-        if let Output::Connection(write) = &mut self.output {
+        if let Output::Connection { write, is_begun } = &mut self.output {
+            if !*is_begun {
+                headers_are_read(write).await;
+            }
             let _ = write.shutdown().await;
         }
     }
@@ -136,14 +146,19 @@ impl Client {
 impl Output {
     async fn write(&mut self, bytes: &[u8]) -> bool {
         match self {
-            Output::Connection(write) => write.write_all(bytes).await.is_ok(),
+            Output::Connection { write, is_begun } => {
+                if !std::mem::replace(is_begun, true) {
+                    headers_are_read(write).await;
+                }
+                write.write_all(bytes).await.is_ok()
+            }
             Output::Body(sender) => sender.send(Ok(Bytes::copy_from_slice(bytes))).await.is_ok(),
         }
     }
 
     fn has_gone(&self) -> bool {
         match self {
-            Output::Connection(write) => is_hung_up(write.as_ref()),
+            Output::Connection { write, .. } => is_hung_up(write.as_ref()),
             Output::Body(sender) => sender.is_closed(),
         }
     }
@@ -151,9 +166,18 @@ impl Output {
     /// The connection, to be asked about while it is written to.
     fn watched(&self) -> Option<OwnedFd> {
         match self {
-            Output::Connection(write) => write.as_ref().as_fd().try_clone_to_owned().ok(),
+            Output::Connection { write, .. } => write.as_ref().as_fd().try_clone_to_owned().ok(),
             Output::Body(_) => None,
         }
+    }
+}
+
+/// Waits until the client has taken the headers of the answer, for a moment. docker-py reads them through a buffer that it throws
+/// away with all that came along; no other engine is so fast that this would show.
+async fn headers_are_read(write: &OwnedWriteHalf) {
+    let begun = tokio::time::Instant::now();
+    while begun.elapsed() < HEADERS && sandbox::process::unread_by_peer(write.as_ref()).is_ok_and(|bytes| bytes > 0) {
+        tokio::time::sleep(Duration::from_micros(200)).await;
     }
 }
 

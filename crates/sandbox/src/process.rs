@@ -1,7 +1,7 @@
 //! A command that runs in a lab, as its caller sees it, and how it ended.
 
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -131,6 +131,16 @@ pub fn set_terminal_size(master: impl AsFd, rows: u16, columns: u16) -> Result<(
         ws_ypixel: 0,
     };
     rustix::termios::tcsetwinsize(master, size).map_err(Error::os("setting the size of a terminal"))
+}
+
+/// Bytes written to a connected unix socket that the other end has not taken yet (`SIOCOUTQ`, counted with the kernel's own
+/// overhead, so only 0 is exact).
+pub fn unread_by_peer(socket: impl AsFd) -> std::io::Result<i32> {
+    let mut bytes: libc::c_int = 0;
+    // JUSTIFICATION: no safe wrapper knows this request.
+    // SAFETY: the descriptor is open, and the request writes one int, which lives as long as the call.
+    let done = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if done == 0 { Ok(bytes) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Waits until `descriptor` is readable or closed at the other end; false when `timeout` passes first.
