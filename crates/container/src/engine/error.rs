@@ -16,11 +16,11 @@ pub enum Error {
         text: String,
     },
     /// Somebody has the name.
-    #[error("the name `{name}` is in use by container {by}")]
+    #[error("the name `{name}` is in use by container {by:.12}")]
     NameTaken {
         /// The name.
         name: String,
-        /// Short id.
+        /// Id.
         by: String,
     },
     /// An option makes no sense.

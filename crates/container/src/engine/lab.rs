@@ -107,7 +107,7 @@ impl Engine {
                 if let Some(other) = taken(name) {
                     return Err(Error::NameTaken {
                         name: name.clone(),
-                        by: other.id.short().to_owned(),
+                        by: other.id.as_str().to_owned(),
                     });
                 }
                 name.clone()

@@ -467,7 +467,7 @@ impl Engine {
         if let Some(other) = other {
             return Err(Error::NameTaken {
                 name: name.to_owned(),
-                by: other.id.short().to_owned(),
+                by: other.id.as_str().to_owned(),
             });
         }
         let old = std::mem::replace(&mut held.record.name, name.to_owned());
