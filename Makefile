@@ -1,4 +1,4 @@
-.PHONY: demo images test soak scenarios fuzz docs bench bench-peers
+.PHONY: demo images test test-clients soak scenarios fuzz docs bench bench-peers
 
 VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
@@ -18,6 +18,17 @@ images:
 # Every room's tests; those that need privileges make their own namespaces.
 test:
 	cargo test --workspace
+
+# Docker's own clients, unchanged, against the socket of an instance: the docker command (the one in PATH and Debian's), docker-py,
+# bollard, compose v2; then the shop of examples/shop-containers.yaml with its real images, and runc as the judge of isolation. What
+# they need is brought below target/clients and target/images; the network is used for that alone.
+CLIENTS = $(abspath $(or $(CARGO_TARGET_DIR),target))/clients
+test-clients:
+	cargo build -p vpclab
+	sh clients/fetch.sh $(CLIENTS)
+	sh examples/images/make.sh $(IMAGES)
+	cargo build --manifest-path clients/bollard/Cargo.toml --target-dir $(CLIENTS)/bollard
+	VPCLAB_CLIENTS=$(CLIENTS) VPCLAB_CLIENT_IMAGES=$(abspath $(IMAGES)) sh clients/test.sh
 
 # The daemon killed at hundreds of points, by a new seed each time; it is printed, and VPCLAB_SOAK_SEED=N repeats it.
 soak:
