@@ -19,6 +19,7 @@ pub mod lab;
 pub mod life;
 mod links;
 pub mod logs;
+mod naming;
 mod network_view;
 pub mod networks;
 pub mod options;

@@ -12,7 +12,7 @@ use sandbox::container::spec::{
 
 use super::error::{Error, Result};
 use super::folder::Folder;
-use super::endpoints::Names;
+use super::naming::Names;
 use super::networks::namespace;
 use super::record::{MountKind, Record};
 use super::volumes::Volumes;

@@ -32,8 +32,6 @@ const RESERVED: [&str; 5] = [DEFAULT_NETWORK, "default", "host", "none", "contai
 pub const DEFAULT_MTU: u32 = 1_500;
 /// Smallest packet that every IPv4 link carries (RFC 791).
 const SMALLEST_MTU: u32 = 68;
-/// Smallest packet that every IPv6 link carries (RFC 8200 section 5).
-const SMALLEST_MTU_V6: u32 = 1_280;
 
 /// A network of driver `bridge`: a bridge in an instance, with a subnet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,48 +158,6 @@ impl NetworkOptions {
             driver_options: BTreeMap::new(),
             created: String::new(),
         }
-    }
-
-    /// Takes an option of Docker's bridge driver (`-o`). One that means nothing here is kept and shown, as Docker does; one
-    /// that asks for what is not done is refused.
-    pub fn driver_option(&mut self, name: &str, value: &str) -> Result<()> {
-        let wrong = |why: String| Error::Network {
-            name: self.name.clone(),
-            why: format!("option {name}={value}: {why}"),
-        };
-        let flag = || match value {
-            "true" | "1" | "" => Ok(true),
-            "false" | "0" => Ok(false),
-            _ => Err(wrong("write true or false".into())),
-        };
-        match name {
-            "com.docker.network.bridge.name" => self.bridge = Some(value.to_owned()),
-            "com.docker.network.bridge.enable_icc" => self.icc = flag()?,
-            "com.docker.network.bridge.enable_ip_masquerade" => self.masquerade = flag()?,
-            "com.docker.network.driver.mtu" | "mtu" => {
-                let mtu = value.parse();
-                self.mtu = Some(mtu.map_err(|_| wrong("it is no number of bytes".into()))?);
-            }
-            "com.docker.network.bridge.host_binding_ipv4" => {
-                let address: Ipv4Addr = value
-                    .parse()
-                    .map_err(|_| wrong("it is no IPv4 address".into()))?;
-                self.host_binding = Some(address).filter(|address| !address.is_unspecified());
-            }
-            "com.docker.network.bridge.gateway_mode_ipv4"
-            | "com.docker.network.bridge.gateway_mode_ipv6"
-                if value != "nat" =>
-            {
-                return Err(wrong("containers are behind their instance: nat".into()));
-            }
-            "com.docker.network.bridge.inhibit_ipv4" if flag()? => {
-                return Err(wrong("the bridge is its containers' gateway".into()));
-            }
-            _ => {}
-        }
-        self.driver_options
-            .insert(name.to_owned(), value.to_owned());
-        Ok(())
     }
 }
 
@@ -359,7 +315,7 @@ impl Network {
             )));
         }
         let ipv6 = match options.ipv6 {
-            true => Some(ipv6_part(&options, existing, mtu)?),
+            true => Some(options.ipv6_part(existing, mtu)?),
             false if options.subnet_v6.is_some() => {
                 return Err(wrong(
                     "it has an IPv6 subnet and no IPv6: add --ipv6".into(),
@@ -398,63 +354,6 @@ impl Network {
     pub fn is_default(&self) -> bool {
         self.name == DEFAULT_NETWORK
     }
-}
-
-/// Subnet and gateway of IPv6. Without a subnet a /64 of `fd00::/8` that follows from the network's id (RFC 4193: a random
-/// 40-bit global id).
-fn ipv6_part(options: &NetworkOptions, existing: &[Network], mtu: u32) -> Result<NetworkV6> {
-    let wrong = |why: String| Error::Network {
-        name: options.name.clone(),
-        why,
-    };
-    if mtu < SMALLEST_MTU_V6 {
-        return Err(wrong(format!(
-            "MTU {mtu} carries no IPv6: that takes {SMALLEST_MTU_V6} bytes"
-        )));
-    }
-    let subnet = match options.subnet_v6 {
-        Some(subnet) => subnet,
-        None => {
-            let digest = Sha256::digest(&options.id);
-            let mut octets = [0; 16];
-            octets[0] = 0xfd;
-            octets[1..8].copy_from_slice(&digest[..7]);
-            Ipv6Net::new_assert(Ipv6Addr::from(octets), 64)
-        }
-    };
-    if subnet.addr() != subnet.network() {
-        return Err(wrong(format!(
-            "subnet {subnet} begins at {}: write {}",
-            subnet.network(),
-            subnet.trunc()
-        )));
-    }
-    if !(8..=126).contains(&subnet.prefix_len()) {
-        return Err(wrong(format!("subnet {subnet} is not from /8 to /126")));
-    }
-    let first = subnet.network();
-    if first.is_multicast() || first.is_unspecified() || first.is_unicast_link_local() {
-        return Err(wrong(format!("subnet {subnet} is for no containers")));
-    }
-    for other in existing {
-        if let Some(part) = other.ipv6
-            && ipam::overlap_v6(part.subnet, subnet)
-        {
-            return Err(Error::Overlap {
-                wanted: subnet.into(),
-                other: format!("{} of network {}", part.subnet, other.name),
-            });
-        }
-    }
-    let gateway = options
-        .gateway_v6
-        .unwrap_or_else(|| Ipv6Addr::from(u128::from(first) + 1));
-    if !subnet.contains(&gateway) || gateway == first {
-        return Err(wrong(format!(
-            "gateway {gateway} is no usable address of subnet {subnet}"
-        )));
-    }
-    Ok(NetworkV6 { subnet, gateway })
 }
 
 /// A name that one container gives another (`--link web:api`).

@@ -15,6 +15,7 @@ use netlink::nft::{
 use sha2::{Digest as _, Sha256};
 
 use super::definition::{Endpoint, Network};
+use super::frames;
 use super::publish::{PublishedPort, Transport};
 
 /// Name of our tables.
@@ -33,11 +34,6 @@ const LOCAL_ADDRESS: u32 = 2;
 const FINGERPRINT: u8 = 0xf0;
 /// A comment is cut here, so that it and the fingerprint fit into 256 bytes.
 const LONGEST_COMMENT: usize = 200;
-const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
-const ETHERTYPE_V6: [u8; 2] = [0x86, 0xdd];
-const ICMP_V6: u8 = 58;
-/// Neighbour solicitation and advertisement (RFC 4861).
-const NEIGHBOUR_DISCOVERY: [u8; 2] = [135, 136];
 
 /// A rule and what it says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,15 +78,15 @@ pub struct RuleSet {
 }
 
 impl RuleSet {
-    fn base(&mut self, chain: Chain, rules: Vec<Rule>) {
+    pub(super) fn base(&mut self, chain: Chain, rules: Vec<Rule>) {
         self.chains.insert(chain.name.clone(), (chain, rules));
     }
 
-    fn chain(&mut self, name: String, rules: Vec<Rule>) {
+    pub(super) fn chain(&mut self, name: String, rules: Vec<Rule>) {
         self.base(Chain::new(name), rules);
     }
 
-    fn map(&mut self, name: &str, elements: BTreeMap<String, Option<Verdict>>) {
+    pub(super) fn map(&mut self, name: &str, elements: BTreeMap<String, Option<Verdict>>) {
         let set = if elements.values().all(Option::is_some) && !elements.is_empty() {
             Set::verdict_map(name, [16])
         } else {
@@ -134,8 +130,8 @@ impl Face<'_> {
         matches!(self.subnet, IpNet::V6(_))
     }
 
-    /// Of whose addresses packets come.
-    fn from_here(&self) -> Vec<Expr> {
+    /// Packets of its containers' addresses.
+    fn sources(&self) -> Vec<Expr> {
         build::in_prefix(source(self.is_v6()), self.subnet)
     }
 }
@@ -148,7 +144,7 @@ fn source(is_v6: bool) -> Load {
     }
 }
 
-fn destination_is(address: IpAddr) -> Vec<Expr> {
+pub(super) fn destination_is(address: IpAddr) -> Vec<Expr> {
     match address {
         IpAddr::V4(address) => build::is(Load::DestinationV4, &address.octets()),
         IpAddr::V6(address) => build::is(Load::DestinationV6, &address.octets()),
@@ -189,7 +185,10 @@ pub(super) fn tables(
         .filter(|network| !network.icc)
         .collect();
     if !closed.is_empty() {
-        tables.insert(Table::new(Family::Bridge, TABLE), frames(&closed, members));
+        tables.insert(
+            Table::new(Family::Bridge, TABLE),
+            frames::frames(&closed, members),
+        );
     }
     tables
 }
@@ -481,7 +480,7 @@ fn hide(face: Face<'_>) -> Vec<Rule> {
             ),
             vec![
                 device_is(MetaKey::OifName, bridge),
-                face.from_here(),
+                face.sources(),
                 build::has_any(Load::CtStatus, &ct_status::DST_NAT.to_ne_bytes()),
             ],
         ),
@@ -493,124 +492,16 @@ fn hide(face: Face<'_>) -> Vec<Rule> {
     if network.masquerade && !network.internal {
         rules.push(masquerade(
             format!("docker-masquerade/{bridge}: network {name} sends as the instance"),
-            vec![face.from_here(), device_is_not(MetaKey::OifName, bridge)],
+            vec![face.sources(), device_is_not(MetaKey::OifName, bridge)],
         ));
     }
     rules
-}
-
-/// Frames between the ports of bridges whose containers must not reach each other; ordinary packets never leave a bridge, so
-/// no rule for packets sees them.
-fn frames(closed: &[&Network], members: &BTreeMap<&str, Vec<&Endpoint>>) -> RuleSet {
-    let mut rules = RuleSet::default();
-    let mut ports = BTreeMap::new();
-    for network in closed {
-        let Network { bridge, name, .. } = network;
-        let members = members
-            .get(network.id.as_str())
-            .map_or(&[][..], Vec::as_slice);
-        for member in members {
-            ports.insert(
-                member.host_device(),
-                Some(Verdict::Jump(format!("icc-{bridge}"))),
-            );
-        }
-        let mut chain = vec![rule(
-            format!("docker-icc/{bridge}/arp: addresses are resolved"),
-            [build::is(Load::PacketProtocol, &ETHERTYPE_ARP)],
-            Verdict::Accept,
-        )];
-        if network.ipv6.is_some() {
-            for kind in NEIGHBOUR_DISCOVERY {
-                chain.push(rule(
-                    format!("docker-icc/{bridge}/ndp: addresses are resolved (type {kind})"),
-                    [
-                        build::is(Load::PacketProtocol, &ETHERTYPE_V6),
-                        build::is(Load::Protocol, &[ICMP_V6]),
-                        build::is(Load::IcmpType, &[kind]),
-                    ],
-                    Verdict::Accept,
-                ));
-            }
-        }
-        for (from, to) in linked(members) {
-            for port in to.exposed.iter().collect::<BTreeSet<_>>() {
-                let pair = |one: IpAddr, other: IpAddr| {
-                    let sender = match one {
-                        IpAddr::V4(one) => build::is(Load::SourceV4, &one.octets()),
-                        IpAddr::V6(one) => build::is(Load::SourceV6, &one.octets()),
-                    };
-                    [
-                        sender,
-                        destination_is(other),
-                        build::is(Load::Protocol, &[port.transport.number()]),
-                    ]
-                    .concat()
-                };
-                let text = |way: &str| {
-                    format!(
-                        "docker-icc/{bridge}/link: {} is linked to {} {port}: {way}",
-                        from.name, to.name
-                    )
-                };
-                let number = port.number.to_be_bytes();
-                let v6 = from.address_v6.zip(to.address_v6);
-                let addresses = std::iter::once((from.address.into(), to.address.into()))
-                    .chain(v6.map(|(from, to)| (from.into(), to.into())));
-                for (from, to) in addresses {
-                    chain.push(rule(
-                        text("request"),
-                        [pair(from, to), build::is(Load::DestinationPort, &number)],
-                        Verdict::Accept,
-                    ));
-                    chain.push(rule(
-                        text("reply"),
-                        [pair(to, from), build::is(Load::SourcePort, &number)],
-                        Verdict::Accept,
-                    ));
-                }
-            }
-        }
-        chain.push(rule(
-            format!("docker-icc/{bridge}: containers of network {name} do not reach each other (icc off)"),
-            [],
-            Verdict::Drop,
-        ));
-        rules.chain(format!("icc-{bridge}"), chain);
-    }
-    let dispatch = if ports.is_empty() {
-        Vec::new()
-    } else {
-        rules.map("ports", ports);
-        vec![by_device(
-            "docker-icc/ports: by the port it comes from",
-            MetaKey::IifName,
-            "ports",
-        )]
-    };
-    rules.base(
-        Chain::base("forward", Hook::Forward, priority::FILTER),
-        dispatch,
-    );
-    rules
-}
-
-/// Who is linked to whom, each pair once.
-fn linked<'a>(members: &[&'a Endpoint]) -> Vec<(&'a Endpoint, &'a Endpoint)> {
-    let mut pairs = BTreeMap::new();
-    for from in members {
-        for link in &from.links {
-            let to = members.iter().find(|to| to.container == link.container);
-            pairs.extend(to.map(|to| ((from.address, to.address), (*from, *to))));
-        }
-    }
-    pairs.into_values().collect()
 }
 
 const FIRST: Reg = Reg(0);
 
 /// Everything that matches, a counter, the verdict.
-fn rule<const N: usize>(
+pub(super) fn rule<const N: usize>(
     comment: impl Into<String>,
     matches: [Vec<Expr>; N],
     verdict: Verdict,
@@ -624,7 +515,7 @@ fn rule<const N: usize>(
     }
 }
 
-fn by_device(comment: &str, key: MetaKey, map: &str) -> Rule {
+pub(super) fn by_device(comment: &str, key: MetaKey, map: &str) -> Rule {
     Rule {
         comment: comment.into(),
         expressions: vec![

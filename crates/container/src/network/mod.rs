@@ -12,6 +12,7 @@ pub mod definition;
 pub mod dns;
 mod error;
 pub mod firewall;
+mod frames;
 pub mod hold;
 pub mod ipam;
 pub mod names;

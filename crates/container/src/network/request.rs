@@ -1,11 +1,16 @@
 //! What somebody asks of a new network, in words: subnets, gateways, ranges and addresses of either family.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
+use sha2::{Digest as _, Sha256};
 
-use super::definition::NetworkOptions;
+use super::definition::{Network, NetworkOptions, NetworkV6};
 use super::error::{Error, Result};
+use super::ipam;
+
+/// Smallest packet that every IPv6 link carries (RFC 8200 section 5).
+const SMALLEST_MTU_V6: u32 = 1_280;
 
 impl NetworkOptions {
     fn wrong(&self, why: String) -> Error {
@@ -13,6 +18,102 @@ impl NetworkOptions {
             name: self.name.clone(),
             why,
         }
+    }
+
+    /// Takes an option of Docker's bridge driver (`-o`). One that means nothing here is kept and shown, as Docker does; one
+    /// that asks for what is not done is refused.
+    pub fn driver_option(&mut self, name: &str, value: &str) -> Result<()> {
+        let wrong = |why: String| Error::Network {
+            name: self.name.clone(),
+            why: format!("option {name}={value}: {why}"),
+        };
+        let flag = || match value {
+            "true" | "1" | "" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(wrong("write true or false".into())),
+        };
+        match name {
+            "com.docker.network.bridge.name" => self.bridge = Some(value.to_owned()),
+            "com.docker.network.bridge.enable_icc" => self.icc = flag()?,
+            "com.docker.network.bridge.enable_ip_masquerade" => self.masquerade = flag()?,
+            "com.docker.network.driver.mtu" | "mtu" => {
+                let mtu = value.parse();
+                self.mtu = Some(mtu.map_err(|_| wrong("it is no number of bytes".into()))?);
+            }
+            "com.docker.network.bridge.host_binding_ipv4" => {
+                let address: Ipv4Addr = value
+                    .parse()
+                    .map_err(|_| wrong("it is no IPv4 address".into()))?;
+                self.host_binding = Some(address).filter(|address| !address.is_unspecified());
+            }
+            "com.docker.network.bridge.gateway_mode_ipv4"
+            | "com.docker.network.bridge.gateway_mode_ipv6"
+                if value != "nat" =>
+            {
+                return Err(wrong("containers are behind their instance: nat".into()));
+            }
+            "com.docker.network.bridge.inhibit_ipv4" if flag()? => {
+                return Err(wrong("the bridge is its containers' gateway".into()));
+            }
+            _ => {}
+        }
+        self.driver_options
+            .insert(name.to_owned(), value.to_owned());
+        Ok(())
+    }
+
+    /// Subnet and gateway of IPv6. Without a subnet a /64 of `fd00::/8` that follows from the network's id (RFC 4193: a random
+    /// 40-bit global id).
+    pub(super) fn ipv6_part(&self, existing: &[Network], mtu: u32) -> Result<NetworkV6> {
+        let wrong = |why: String| self.wrong(why);
+        if mtu < SMALLEST_MTU_V6 {
+            return Err(wrong(format!(
+                "MTU {mtu} carries no IPv6: that takes {SMALLEST_MTU_V6} bytes"
+            )));
+        }
+        let subnet = match self.subnet_v6 {
+            Some(subnet) => subnet,
+            None => {
+                let digest = Sha256::digest(&self.id);
+                let mut octets = [0; 16];
+                octets[0] = 0xfd;
+                octets[1..8].copy_from_slice(&digest[..7]);
+                Ipv6Net::new_assert(Ipv6Addr::from(octets), 64)
+            }
+        };
+        if subnet.addr() != subnet.network() {
+            return Err(wrong(format!(
+                "subnet {subnet} begins at {}: write {}",
+                subnet.network(),
+                subnet.trunc()
+            )));
+        }
+        if !(8..=126).contains(&subnet.prefix_len()) {
+            return Err(wrong(format!("subnet {subnet} is not from /8 to /126")));
+        }
+        let first = subnet.network();
+        if first.is_multicast() || first.is_unspecified() || first.is_unicast_link_local() {
+            return Err(wrong(format!("subnet {subnet} is for no containers")));
+        }
+        for other in existing {
+            if let Some(part) = other.ipv6
+                && ipam::overlap_v6(part.subnet, subnet)
+            {
+                return Err(Error::Overlap {
+                    wanted: subnet.into(),
+                    other: format!("{} of network {}", part.subnet, other.name),
+                });
+            }
+        }
+        let gateway = self
+            .gateway_v6
+            .unwrap_or_else(|| Ipv6Addr::from(u128::from(first) + 1));
+        if !subnet.contains(&gateway) || gateway == first {
+            return Err(wrong(format!(
+                "gateway {gateway} is no usable address of subnet {subnet}"
+            )));
+        }
+        Ok(NetworkV6 { subnet, gateway })
     }
 
     /// Takes a subnet, one of each family. An IPv6 one alone does not make it have IPv6; that is asked for.
@@ -98,11 +199,10 @@ pub fn parse_mac(text: &str) -> Result<[u8; 6]> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-    use std::net::Ipv6Addr;
 
     use super::*;
     use crate::network::publish::{self, Taken, parse_publish};
-    use crate::network::{Endpoint, Network, dns, ipam};
+    use crate::network::{Endpoint, dns};
 
     fn id(digit: &str) -> String {
         digit.repeat(64)

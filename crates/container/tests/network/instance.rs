@@ -167,12 +167,16 @@ impl Instance {
         for (key, address) in [(INSTANCE, "fc10::10/64"), ("outside", "fc10::1/64")] {
             let mut socket = self.space(key).socket(Protocol::Route);
             let device = link::get(&mut socket, Target::Name("eth0")).unwrap().index;
-            let address = Address {
-                flags: address::NO_DUPLICATE_DETECTION,
-                ..Address::new(device, address.parse().unwrap())
-            };
             let mut batch = Batch::new();
-            address::add(&mut batch, &address);
+            // Whoever forwards asks for neighbours by an address of the link; its own one is not usable for a second.
+            let of_link = address.replace("fc10::", "fe80::");
+            for address in [address, &of_link] {
+                let address = Address {
+                    flags: address::NO_DUPLICATE_DETECTION,
+                    ..Address::new(device, address.parse().unwrap())
+                };
+                address::add(&mut batch, &address);
+            }
             if key == INSTANCE {
                 let anywhere = "::/0".parse().unwrap();
                 let route = Route::new(route::MAIN, anywhere);

@@ -169,7 +169,7 @@ pub(super) fn outside(
     for endpoint in &ours {
         network.published.extend(endpoint.published.iter().map(|port| Published {
             protocol: port.transport.to_string(),
-            address: IpAddr::from(port.host_address),
+            address: port.host_address,
             port: port.host_port,
             to: format!("{}:{}", endpoint.address, port.container_port),
             container: endpoint.name.clone(),
