@@ -123,6 +123,10 @@ impl Reading<'_> {
                 }
                 value
             }
+            None => {
+                self.problem(span, "a `${` has no `}`", "not closed", Some("a dollar sign itself is written `$$`".into()));
+                None
+            }
             _ => {
                 let hint = "`${NAME}`, `${NAME:-default}`, `${NAME:?why}` or `${NAME:+other}`".to_owned();
                 self.problem(span, format!("the variable {name} is not written as variables are"), "what is meant?", Some(hint));

@@ -162,3 +162,18 @@ fn what_cannot_be_carried_is_said_with_its_line() {
     let lines: Vec<u32> = composed.notes.iter().map(|note| note.line).collect();
     assert_eq!(lines, [4, 5, 6, 7, 8, 9, 10, 11, 12], "{:?}", composed.notes);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_pieces_make_it_panic(pieces in proptest::collection::vec(proptest::sample::select(vec![
+        "services:", "\n", "  ", "    ", "web:", " ", "image: x", "build: .", "build: {", "}", "[", "]", "ports: ", "\"8080:80\"", "8000-8001:80", "volumes: ", "data:/d", "tmpfs: ",
+        "environment: ", "A=1", "${", "$", "$$", ":-", "?", "'", "\"", "<<: *a", "&a", "*a", "- ", ",", "networks: ", "depends_on: ", "healthcheck: ", "test: ", "deploy: ", "x-a: ", "é", "#", "null",
+        "profiles: ", "extra_hosts: ", "mem_limit: ", "1g", "network_mode: ", "service:", "restart: ", "always",
+    ]), 0..60)) {
+        let text = pieces.concat();
+        match import(&request(&text, &[])) {
+            Ok(composed) => proptest::prop_assert!(composed.containers > 0),
+            Err(problems) => proptest::prop_assert!(!problems.render(false).is_empty()),
+        }
+    }
+}
