@@ -193,3 +193,40 @@ fn what_is_written_of_a_model_makes_it_again() {
     };
     assert_eq!(all(&model), all(&twin));
 }
+
+#[test]
+fn images_say_in_one_way_where_they_come_from() {
+    let text = "images:
+  short: build ./own
+  long: { build: { context: ./own, dockerfile: D, args: { V: 1 }, target: app } }
+  folder: { build: ./own }
+  file: { archive: own.tar }
+  far: { pull: nginx:1.27 }
+instances: { i: { subnet: a, containers: { web: long } } }
+";
+    let model = made(text);
+    let source = |name: &str| model.container_images[name].source.clone();
+    let own = || "labs/./own".to_owned();
+    assert_eq!((source("short"), source("folder")), (ImageSource::Build(own()), ImageSource::Build(own())));
+    assert_eq!((source("file"), source("far")), (ImageSource::Archive("labs/own.tar".into()), ImageSource::Pull("nginx:1.27".into())));
+    let build = source("long").build().unwrap();
+    assert_eq!((build.context, build.dockerfile.as_deref(), build.target.as_deref()), (own(), Some("D"), Some("app")));
+    assert_eq!(build.arguments, BTreeMap::from([("V".to_owned(), "1".to_owned())]));
+    // What is written of it again is read as the same.
+    let exported = lab::export(&model, "again").text;
+    let files = Map(BTreeMap::from([("again.yaml", exported.clone())]));
+    let mut again = empty();
+    load("again.yaml", &files).unwrap_or_else(|e| panic!("{exported}\n{e}")).apply(&mut again).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(again.container_images["long"].source, source("long"));
+    for (wrong, why) in [
+        ("{ build: ., pull: x }", "an image comes in one way"),
+        ("{}", "an image comes in one way"),
+        ("{ build: { target: x } }", "the build has no context"),
+        ("{ build: { contxt: x } }", "did you mean `context`?"),
+        ("{ pull: UPPER }", "lower case"),
+    ] {
+        let files = Map(BTreeMap::from([("lab.yaml", format!("{CLOUD}images: {{ web: {wrong} }}\n"))]));
+        let problems = load("lab.yaml", &files).unwrap_err().to_string();
+        assert!(problems.contains(why), "{wrong}: {problems}");
+    }
+}
