@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -143,6 +143,14 @@ impl Instance {
             self.wait_until_running(INSTANCE, &cable.host_device);
             self.wait_until_running(INSTANCE, &cable.bridge);
             self.wait_until_running(&cable.namespace, &cable.interface);
+            if let Some(net) = cable.address_v6 {
+                self.wait_until_heard(&cable.namespace, &cable.interface, net.addr());
+            }
+        }
+        for bridge in self.plan().bridges.values() {
+            if let Some(net) = bridge.address_v6 {
+                self.wait_until_heard(INSTANCE, &bridge.name, net.addr());
+            }
         }
         outcome
     }
@@ -183,6 +191,30 @@ impl Instance {
                 route::add(&mut batch, &route.via(ip("fc10::1")).device(device));
             }
             socket.execute(&batch).unwrap();
+            let own: ipnet::Ipv6Net = address.parse().unwrap();
+            self.wait_until_heard(key, "eth0", own.addr());
+        }
+    }
+
+    /// Waits until a device listens to the group that asks for an address (RFC 4291 2.7.1): the kernel joins it a moment after
+    /// the address is there, and whoever asked before asks again only after a second.
+    fn wait_until_heard(&self, key: &str, device: &str, address: Ipv6Addr) {
+        let [.., a, b, c] = address.octets();
+        let group = format!("ff0200000000000000000001ff{a:02x}{b:02x}{c:02x}");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let is_joined = || {
+            let read = || std::fs::read_to_string("/proc/thread-self/net/igmp6").unwrap();
+            let groups = self.spaces[key].enter(read);
+            groups.lines().any(|line| {
+                line.contains(&group) && line.split_whitespace().any(|word| word == device)
+            })
+        };
+        while !is_joined() {
+            assert!(
+                Instant::now() < deadline,
+                "{device} of {key} never listens for {address}"
+            );
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
