@@ -15,7 +15,7 @@ use super::lab::Engine;
 use super::record::Record;
 use super::time::Moment;
 
-const FILE: &str = "events.json";
+pub(super) const FILE: &str = "events.json";
 const OLDER: &str = "events.json.1";
 /// Bytes of one part.
 const LARGEST: u64 = 1 << 20;

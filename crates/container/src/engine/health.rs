@@ -41,7 +41,19 @@ struct Asked {
     deadline: Instant,
 }
 
+/// How soon an answer is looked for.
+const SOON: Duration = Duration::from_millis(50);
+
 impl Checks {
+    /// When there is something to ask or to hear.
+    pub fn next(&self) -> Option<Instant> {
+        let next = |check: &Check| match check.asked {
+            Some(_) => Instant::now() + SOON,
+            None => check.due,
+        };
+        self.all.values().map(next).min()
+    }
+
     /// Asks those whose time has come, and takes the answers that are there. `records` are all containers of the lab.
     /// Answers what went wrong, by container.
     pub fn tend(&mut self, engine: &Engine, records: &[Record]) -> Vec<(String, Error)> {

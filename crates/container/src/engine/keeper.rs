@@ -2,6 +2,7 @@
 //! new one goes on where the last one ended.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use super::lab::Engine;
 use super::networks::namespace;
 use super::record::Record;
 use super::time::Moment;
+use super::wake::Wake;
 use crate::network::dns::{Resolver, Zone};
 use crate::network::{self, Endpoint, Network};
 
@@ -19,8 +21,7 @@ pub struct Keeper {
     engine: Engine,
     checks: Checks,
     names: Option<Names>,
-    /// Not before is the next look.
-    next: Instant,
+    wake: Wake,
     /// Rules of instances as they were seen last, and when that was.
     rules: BTreeMap<String, u32>,
     rules_seen: Option<Instant>,
@@ -29,9 +30,6 @@ pub struct Keeper {
     /// What went wrong at the last one.
     said: Vec<String>,
 }
-
-/// How long each container lets the next look wait: a thousand are looked at once a second, a few ten times.
-const PACE: Duration = Duration::from_millis(1);
 
 /// How often rules of instances are looked at: whoever flushes them has containers again soon.
 const RULES_PACE: Duration = Duration::from_secs(2);
@@ -46,10 +44,10 @@ impl Keeper {
     /// With an engine of its own.
     pub fn new(engine: Engine) -> Keeper {
         Keeper {
+            wake: Wake::new(&engine),
             engine,
             checks: Checks::default(),
             names: None,
-            next: Instant::now(),
             rules: BTreeMap::new(),
             rules_seen: None,
             rules_said: Vec::new(),
@@ -62,14 +60,34 @@ impl Keeper {
         &self.engine
     }
 
-    /// Does what is due. Called several times a second. Answers what went wrong, in sentences; an error: the holder is gone.
+    /// Descriptors that become readable when there is something to do.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.wake.descriptors()
+    }
+
+    /// When there is something to do though none of them is readable.
+    pub fn due(&self) -> Instant {
+        self.wake.due()
+    }
+
+    /// Does what is due. Called when [`Keeper::descriptors`] or [`Keeper::due`] say so, harmless at other times. Answers what
+    /// went wrong, in sentences; an error: the holder is gone.
     pub fn tick(&mut self) -> Result<Vec<String>> {
-        if Instant::now() < self.next {
+        let mut failures = Vec::new();
+        let mut is_held = false;
+        for id in self.wake.ended() {
+            match self.engine.tend_if_free(&id) {
+                Ok(true) => {}
+                // Somebody has it, who may have looked before it ended.
+                Ok(false) => is_held = true,
+                Err(error) => failures.push((id.short().to_owned(), error)),
+            }
+        }
+        if !self.wake.is_time() && failures.is_empty() && !is_held {
             return Ok(self.said.clone());
         }
-        let mut failures = self.engine.tend(Moment::now())?;
+        failures.extend(self.engine.tend(Moment::now())?);
         let records = self.engine.folder.list()?;
-        self.next = Instant::now() + PACE * u32::try_from(records.len()).unwrap_or(u32::MAX);
         failures.extend(self.checks.tend(&self.engine, &records));
         let mut said: Vec<String> = failures
             .into_iter()
@@ -85,6 +103,8 @@ impl Keeper {
         if let Err(error) = self.serve_names(&records) {
             said.push(format!("names of containers: {error}"));
         }
+        self.wake
+            .expect(&self.engine, &records, self.checks.next(), is_held);
         self.said.clone_from(&said);
         Ok(said)
     }

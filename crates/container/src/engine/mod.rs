@@ -35,6 +35,7 @@ pub mod tree;
 pub mod update;
 pub mod usage;
 pub mod volumes;
+mod wake;
 pub mod words;
 
 pub use anatomy::Anatomy;

@@ -55,6 +55,16 @@ impl Engine {
         }
     }
 
+    /// The same unless somebody has it; whether it was free.
+    pub fn tend_if_free(&self, id: &Id) -> Result<bool> {
+        match self.folder.try_hold(id) {
+            Ok(Some(held)) => self.tend_one(held, Moment::now()).map(|()| true),
+            Ok(None) => Ok(false),
+            Err(Error::NoContainer(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     fn tend_one(&self, mut held: Held, now: Moment) -> Result<()> {
         if held.record.state.status == Status::Dead {
             return self.remove_held(held, true);

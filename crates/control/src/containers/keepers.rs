@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use container::engine::{Error, Keeper};
 use fabric::Fabric;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::api::LabView;
 use crate::instance;
@@ -30,6 +31,20 @@ struct Kept {
 }
 
 impl Keepers {
+    /// Waits until something happens to a container, something is due, or for a time.
+    pub fn wait(&self, longest: Duration) {
+        let mut until = Instant::now() + longest;
+        let mut descriptors = Vec::new();
+        for kept in self.all.values() {
+            until = until.min(kept.keeper.due());
+            descriptors.extend(kept.keeper.descriptors().map(|one| PollFd::from_borrowed_fd(one, PollFlags::IN)));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec { tv_sec: left.as_secs().cast_signed(), tv_nsec: left.subsec_nanos().into() };
+        // Interrupted or not: what there is to do shows at the next look.
+        let _ = poll(&mut descriptors, Some(&left));
+    }
+
     /// Of this user's labs.
     pub fn new(paths: Paths) -> Keepers {
         Keepers { paths, all: BTreeMap::new(), later: BTreeMap::new() }

@@ -32,8 +32,8 @@ pub const DAEMON: &str = "__daemon";
 
 /// How long a daemon without a running lab waits for requests before it ends.
 const IDLE: Duration = Duration::from_secs(60);
-/// How often containers are looked after.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often labs are looked at for new ones and gone ones; their containers make themselves heard.
+const LOOK: Duration = Duration::from_millis(250);
 /// The largest request, bytes: a cloud of 100,000 instances fits.
 const LARGEST_REQUEST: usize = 512 << 20;
 
@@ -161,7 +161,7 @@ fn keep_containers(labs: Arc<Labs>, ended: Arc<AtomicBool>) -> Option<std::threa
         let mut keepers = Keepers::new(labs.paths().clone());
         while !ended.load(Ordering::Relaxed) {
             keepers.tick(&labs.known());
-            std::thread::sleep(LOOK);
+            keepers.wait(LOOK);
         }
     };
     let started = std::thread::Builder::new().name("containers".into()).spawn(keep);
