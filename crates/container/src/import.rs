@@ -24,6 +24,8 @@ pub struct Settings {
     pub process: Process,
     /// A remark for its history.
     pub comment: Option<String>,
+    /// When it was made, RFC 3339; without it the same files make the same image whenever they come.
+    pub created: Option<String>,
 }
 
 /// Reads a tar from a stream, packed with gzip or zstd or not. The same bytes and settings make the same image: no time is
@@ -45,10 +47,11 @@ pub fn root_file_system(
     let step = History {
         created_by: Some("import".into()),
         comment: settings.comment.clone(),
+        created: settings.created.clone(),
         ..History::default()
     };
     let config = Config {
-        created: None,
+        created: settings.created.clone(),
         author: None,
         architecture: platform.architecture,
         os: platform.os,

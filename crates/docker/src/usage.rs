@@ -88,8 +88,8 @@ fn of_images(docker: &Docker, all: &[Image], records: &[Record]) -> Value {
 }
 
 /// Bytes that a container wrote.
-pub fn written(docker: &Docker, record: &Record) -> u64 {
-    owners::bytes(&docker.engine.folder.of(&record.id).join("upper")).unwrap_or(0)
+fn written(docker: &Docker, record: &Record) -> u64 {
+    docker.engine.written_bytes(record).unwrap_or(0)
 }
 
 fn of_container(docker: &Docker, record: &Record, all: &[Image]) -> Value {

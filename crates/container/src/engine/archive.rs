@@ -90,7 +90,7 @@ enum Root {
     /// Of one that runs.
     Running(OwnedFd),
     /// Of one that does not, and is not started meanwhile.
-    AtRest(Box<AtRest>, Held),
+    AtRest(Box<(AtRest, Held)>),
 }
 
 impl Engine {
@@ -144,7 +144,7 @@ impl Engine {
             self.settle(&mut held)?;
             if !held.record.state.status.is_alive() {
                 let rest = self.at_rest(&held.record)?;
-                return Ok(Root::AtRest(Box::new(rest), held));
+                return Ok(Root::AtRest(Box::new((rest, held))));
             }
             drop(held);
             match self.client.container_root(id.as_str()) {
@@ -175,7 +175,10 @@ impl Engine {
         arguments.extend_from_slice(words);
         let (mut start, held, given) = match root {
             Root::Running(root) => (sandbox::instance_ids(&command, &directory.path, &arguments), None, Some(root)),
-            Root::AtRest(rest, held) => (sandbox::at_rest(&command, &directory.path, &rest, &arguments)?, Some(held), None),
+            Root::AtRest(rest) => {
+                let (rest, held) = *rest;
+                (sandbox::at_rest(&command, &directory.path, &rest, &arguments)?, Some(held), None)
+            }
         };
         // The root of one that runs takes the place of the stream that is not used.
         let (mut input, mut output) = (ends.input, ends.output);

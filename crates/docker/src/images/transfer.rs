@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use container::build::config::apply_changes;
+use container::engine::Moment;
 use container::import::{Settings, root_file_system};
 use container::load::{self, Options};
 use container::oci::Process;
@@ -90,7 +91,9 @@ pub(super) async fn import(api: &Api, source: &str, query: &Query, body: Body) -
     let mut process = Process::default();
     let changes: Vec<String> = query.all("changes").filter(|change| !change.trim().is_empty()).map(str::to_owned).collect();
     apply_changes(&mut process, &changes).map_err(|error| Failure::bad_request(error.to_string()))?;
-    let settings = Settings { name, platform: None, process, comment: query.get("message").map(str::to_owned) };
+    let comment = query.get("message").map(str::to_owned);
+    let created = Some(Moment::now().to_string());
+    let settings = Settings { name, platform: None, process, comment, created };
     let upload = Upload::new(body);
     progress::lines(api, move |docker, progress| {
         let image = root_file_system(&docker.engine.store, upload, "the archive", &settings)?;

@@ -319,6 +319,7 @@ fn import(store: &Store, arguments: &ImportArgs, output: &Output) -> Result {
         platform: arguments.platform.as_deref().map(platform).transpose()?,
         process,
         comment: None,
+        created: None,
     };
     let (input, what) = input(&arguments.file)?;
     let image = root_file_system(store, input, &what, &settings).map_err(|error| match &error {
