@@ -1,0 +1,59 @@
+//! Containers of a lab file when things happen twice, at once, or out of order.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
+
+mod boxes;
+
+use std::time::{Duration, Instant};
+
+use boxes::Desk;
+
+const TWO: &str = ", containers: { db: { image: app, stop_signal: KILL, command: [sleep, '1000'] }, \
+                   web: { image: app, stop_signal: KILL, command: [sleep, '1000'], restart: always, depends_on: { db: started } } }";
+
+#[test]
+fn two_ups_at_once_end_as_if_one_had_come_first() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    desk.write(TWO);
+    let first = desk.command(&["up"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let second = desk.run(&["up"]);
+    let first = first.wait_with_output().unwrap();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    assert_eq!(second.code, 0, "{}", second.stderr);
+    assert_eq!(desk.yes(&["containers", "ls", "-o", "name"]).lines().count(), 2);
+}
+
+#[test]
+fn a_lab_whose_holder_was_killed_is_up_again_at_once_and_a_removed_instance_takes_its_containers() {
+    let desk = Desk::new(TWO);
+    desk.yes(&["up"]);
+    let holder = desk.yes(&["anatomy", "db", "--query", "processes[?role=='holder'].machine | [0]"]);
+    let holder: i32 = holder.trim().parse().unwrap();
+    let killed = std::process::Command::new("kill").args(["-9", &holder.to_string()]).status().unwrap();
+    assert!(killed.success());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while std::path::Path::new(&format!("/proc/{holder}")).exists() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let again = desk.run(&["up"]);
+    assert_eq!(again.code, 0, "{}", again.stderr);
+    desk.until("web ");
+    // Who names a container where an instance is meant is told so.
+    let wrong = desk.run(&["exec", "db", "--", "id"]);
+    assert!(wrong.code == 2 && wrong.stderr.contains("vpclab exec -c db web-1 -- id"), "{}", wrong.stderr);
+    desk.yes(&["rm", "web-1"]);
+    assert_eq!(desk.yes(&["containers", "ls", "-a", "-o", "name"]), "");
+}
+
+#[test]
+fn a_plan_says_what_up_would_start() {
+    let desk = Desk::new(", containers: { job: { image: app, command: [sh, -c, 'exit 3'] } }");
+    desk.yes(&["up"]);
+    desk.until("Exited (3)");
+    let plan = desk.run(&["plan", "--exit-code"]);
+    assert!(plan.code == 1 && plan.stdout.contains("~ container web-1/job: start it"), "{}{}", plan.stdout, plan.stderr);
+    desk.write(", containers: { job: { image: app, cmd: x } }");
+    let said = desk.run(&["validate"]);
+    assert!(said.code != 0 && said.stderr.contains("did you mean `command`?"), "{}", said.stderr);
+}
