@@ -18,7 +18,7 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::state::Api;
@@ -38,6 +38,8 @@ const MOST_HEADERS: usize = 100;
 pub struct Door {
     path: PathBuf,
     accepting: JoinHandle<()>,
+    /// Gone with the door: those who wait for something then wait for nothing.
+    _open: watch::Sender<()>,
 }
 
 impl Drop for Door {
@@ -59,8 +61,9 @@ impl Door {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
         let listener = UnixListener::from_std(listener)?;
-        let accepting = tokio::spawn(accept(listener, crate::router(api)));
-        Ok(Door { path: path.to_owned(), accepting })
+        let (open, closed) = watch::channel(());
+        let accepting = tokio::spawn(accept(listener, crate::router(api), closed));
+        Ok(Door { path: path.to_owned(), accepting, _open: open })
     }
 
     /// Where it is.
@@ -73,7 +76,7 @@ impl Door {
 #[derive(Clone)]
 pub(crate) struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
-async fn accept(listener: UnixListener, router: Router) {
+async fn accept(listener: UnixListener, router: Router, closed: watch::Receiver<()>) {
     let places = Arc::new(Semaphore::new(MOST_CLIENTS));
     let mine = rustix::process::geteuid().as_raw();
     loop {
@@ -90,7 +93,13 @@ async fn accept(listener: UnixListener, router: Router) {
         if !stream.peer_cred().is_ok_and(|peer| peer.uid() == mine || peer.uid() == 0) {
             continue;
         }
-        tokio::spawn(serve(stream, router.clone(), Place(Arc::new(place))));
+        let (router, mut closed) = (router.clone(), closed.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serve(stream, router, Place(Arc::new(place))) => {}
+                _ = closed.changed() => {}
+            }
+        });
     }
 }
 

@@ -227,9 +227,14 @@ fn the_door_speaks_its_versions_and_nothing_else() {
     assert_eq!(desk.ask("GET", "/v1.24/info").is(200).json()["Name"], "web-1");
     desk.ask("POST", "/session").is(404);
     assert_eq!(std::fs::metadata(desk.socket()).unwrap().permissions().mode() & 0o777, 0o600);
-    let long = "x".repeat(200_000);
-    let answer = desk.send("GET", "/version", &[("X-Long", &long)], b"");
-    assert!((400..500).contains(&answer.status), "{}", answer.headers);
+    let mut stream = UnixStream::connect(desk.socket()).unwrap();
+    let request = format!("GET /version HTTP/1.1\r\nHost: d\r\nX-Long: {}\r\n\r\n", "x".repeat(200_000));
+    // It may hang up before all is written, and whatever it says then may be lost.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    assert!(!answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer));
+    desk.ask("GET", "/version").is(200);
 }
 
 #[test]
