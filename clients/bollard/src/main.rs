@@ -97,7 +97,7 @@ async fn main() {
     let filters = HashMap::from([("container".to_owned(), vec![id.clone()]), ("event".to_owned(), vec!["create".to_owned(), "die".to_owned()])]);
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a time after 1970").as_secs();
     let until = (now + 1).to_string();
-    let asked = EventsOptionsBuilder::default().since("0").until(&until).filters(&filters).build();
+    let asked = EventsOptionsBuilder::default().since("1").until(&until).filters(&filters).build();
     let actions: Vec<_> = docker.events(Some(asked)).map(|event| event.expect("event").action.unwrap_or_default()).collect().await;
     assert_eq!(actions, ["create", "die"]);
 

@@ -184,7 +184,7 @@ fn files_volumes_networks_and_images_are_there() {
     assert!(http.get("/v1.50/system/df").json()["Images"].as_array().is_some());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let filters = "%7B%22container%22%3A%5B%22c1%22%5D%2C%22event%22%3A%5B%22create%22%2C%22destroy%22%5D%7D";
-    let events = http.get(&format!("/v1.50/events?since=0&until={}&filters={filters}", now + 1));
+    let events = http.get(&format!("/v1.50/events?since=1&until={}&filters={filters}", now + 1));
     let actions: Vec<Value> = events.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["Action"].clone()).collect();
     assert_eq!(actions, ["create", "destroy"]);
 }

@@ -14,7 +14,7 @@ instances: { web-1: { subnet: a } }
 ";
 
 /// Programs of this machine that stand in for busybox's.
-const PROGRAMS: &str = "sh cat ls sleep true false id hostname touch env grep cut wc mkdir rm date head tail test";
+const PROGRAMS: &str = "sh echo pwd printf cat ls sleep true false id hostname touch env grep cut wc mkdir rm date head tail test";
 
 pub struct Desk {
     folder: tempfile::TempDir,
