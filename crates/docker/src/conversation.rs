@@ -129,7 +129,7 @@ impl Client {
         let gone = async {
             loop {
                 tokio::time::sleep(LOOK).await;
-                if watched.as_ref().is_some_and(|watched| is_hung_up(watched)) {
+                if watched.as_ref().is_some_and(is_hung_up) {
                     return;
                 }
             }
@@ -242,7 +242,7 @@ impl Pipe {
     async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let mut ready = self.0.readable().await?;
-            match ready.try_io(|fd| rustix::io::read(&fd.get_ref(), &mut *buffer).map_err(io::Error::from)) {
+            match ready.try_io(|fd| rustix::io::read(fd.get_ref(), &mut *buffer).map_err(io::Error::from)) {
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(Err(error)) if error.raw_os_error() == Some(Errno::IO.raw_os_error()) => return Ok(0),
                 Ok(read) => return read,
@@ -254,7 +254,7 @@ impl Pipe {
     async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let mut ready = self.0.writable().await?;
-            match ready.try_io(|fd| rustix::io::write(&fd.get_ref(), bytes).map_err(io::Error::from)) {
+            match ready.try_io(|fd| rustix::io::write(fd.get_ref(), bytes).map_err(io::Error::from)) {
                 Ok(Ok(count)) => bytes = &bytes[count..],
                 Ok(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Ok(Err(error)) => return Err(error),

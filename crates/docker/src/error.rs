@@ -114,12 +114,9 @@ impl From<container::Error> for Failure {
             E::ManyNames { .. } => StatusCode::CONFLICT,
             E::NoBlob(_) => StatusCode::NOT_FOUND,
             E::InUse { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            E::Registry(failure) => match failure {
-                RegistryFailure::Unauthorized { .. } | RegistryFailure::Denied { .. } | RegistryFailure::Missing { .. } => {
-                    StatusCode::NOT_FOUND
-                }
-                _ => StatusCode::INTERNAL_SERVER_ERROR,
-            },
+            E::Registry(
+                RegistryFailure::Unauthorized { .. } | RegistryFailure::Denied { .. } | RegistryFailure::Missing { .. },
+            ) => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Failure::new(status, error.to_string())
