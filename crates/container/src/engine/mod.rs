@@ -22,6 +22,7 @@ pub mod logs;
 mod naming;
 mod network_view;
 pub mod networks;
+pub mod oci_spec;
 pub mod options;
 pub mod owners;
 pub mod pack;

@@ -29,6 +29,7 @@ pub use crate::cgroup::limit;
 pub use client::ContainerExit;
 pub(crate) use message::{Started, ToHolder, ToShim};
 pub(crate) use root::show;
+pub use users::{Identity, identity};
 
 /// What every refusal of `execve` begins with.
 const RUNNING: &str = "running `";

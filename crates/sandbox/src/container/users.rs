@@ -18,11 +18,20 @@ const LARGEST_FILE: u64 = 4 << 20;
 
 /// What a process becomes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Identity {
+pub struct Identity {
+    /// User id.
     pub uid: u32,
+    /// Group id.
     pub gid: u32,
+    /// More groups.
     pub groups: Vec<u32>,
+    /// Home directory; `/` where the files say none.
     pub home: String,
+}
+
+/// Who is meant, by what `/etc/passwd` and `/etc/group` of the root hold. Errors: they do not know the name.
+pub fn identity(user: &ContainerUser, passwd: &str, group: &str) -> Result<Identity, crate::Error> {
+    Ok(resolve(user, passwd, group)?)
 }
 
 /// Looks up in the root.

@@ -65,7 +65,7 @@ pub enum ContainersCommand {
     /// What a container printed
     Logs(logs::LogsArgs),
     /// Everything about containers, in Docker's shape
-    Inspect(verbs::NamesArgs),
+    Inspect(look::InspectArgs),
     /// Processes of a container
     Top(look::OneArgs),
     /// What containers take: processor, memory, network

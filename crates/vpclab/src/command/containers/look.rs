@@ -25,6 +25,17 @@ pub struct OneArgs {
     pub container: String,
 }
 
+/// `containers inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Print config.json of the OCI runtime specification instead, by which runc or crun run a container alike: its root file
+    /// system, rootfs, is what `containers export` writes. What it lacks stands in the annotation vpclab.left-out
+    #[arg(long)]
+    pub oci: bool,
+    #[command(flatten)]
+    pub names: NamesArgs,
+}
+
 /// `containers stats`.
 #[derive(Debug, Args)]
 pub struct StatsArgs {
@@ -42,11 +53,20 @@ pub struct StatsArgs {
 /// Between two looks at how busy they are.
 const LOOK: Duration = Duration::from_secs(1);
 
-pub fn inspect(arguments: &NamesArgs, place: &Place, output: &Output) -> Result {
+pub fn inspect(arguments: &InspectArgs, place: &Place, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json])?;
+    let instance = arguments.names.instance.as_deref();
+    if arguments.oci {
+        let [name] = &arguments.names.containers[..] else {
+            return Err(Failure::usage("--oci is about one container: a bundle has one config.json"));
+        };
+        let record = place.find(name, instance)?;
+        output.json(&place.engine.oci_spec(&record).map_err(|error| failed(&error))?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut all = Vec::new();
-    for name in &arguments.containers {
-        let record = place.find(name, arguments.instance.as_deref())?;
+    for name in &arguments.names.containers {
+        let record = place.find(name, instance)?;
         let mut value = place.engine.inspect(&record);
         value["Instance"] = json!(place.instance_name(&record.instance));
         all.push(value);
