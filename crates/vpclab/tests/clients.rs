@@ -4,6 +4,8 @@
 
 #[path = "docker_cli/desk.rs"]
 mod desk;
+#[path = "clients/judge.rs"]
+mod judge;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -42,6 +44,20 @@ fn bollard_is_content() {
 fn compose_is_content() {
     let docker = desk::find("docker").unwrap_or_else(|| brought("debian/docker"));
     content(Command::new("sh").arg(repository("clients/compose/try.sh")).arg(docker));
+}
+
+#[test]
+#[ignore = "make test-clients"]
+fn isolation_is_what_runc_makes_of_the_same_container() {
+    let (desk, runc) = (Desk::new(), brought("runc"));
+    judge::judge(&desk, &runc, "plain", &[]);
+    judge::judge(&desk, &runc, "open", &["--cap-add", "NET_ADMIN", "--cap-drop", "CHOWN", "--tmpfs", "/scratch"]);
+    let strict = ["--read-only", "--security-opt", "no-new-privileges", "--cap-drop", "ALL", "-w", "/tmp"];
+    judge::judge(&desk, &runc, "strict", &strict);
+    // Elsewhere there is root alone.
+    if rustix::process::geteuid().is_root() {
+        judge::judge(&desk, &runc, "of-a-user", &["--user", "7:8", "--cap-add", "ALL"]);
+    }
 }
 
 /// The example with nginx and MariaDB.
