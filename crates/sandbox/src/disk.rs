@@ -160,7 +160,12 @@ fn remove_as_lab(path: &Path) -> io::Result<()> {
             } else {
                 Ok(())
             };
-            removed.map_or_else(|error| error.raw_os_error().unwrap_or(libc::EIO), |()| 0)
+            match removed {
+                Ok(()) => 0,
+                // Somebody else removed it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+                Err(error) => error.raw_os_error().unwrap_or(libc::EIO),
+            }
         });
     };
     drop(theirs);
