@@ -139,7 +139,8 @@ fn refused(error: build::Error) -> Failure {
 fn options(query: &Query) -> Result<BuildOptions> {
     let map = |name: &str| -> Result<BTreeMap<String, Option<String>>> {
         let read = |text: &str| serde_json::from_str(text).map_err(|_| Failure::bad_request(format!("invalid {name}: a map of words is wanted")));
-        Ok(query.get(name).map(read).transpose()?.unwrap_or_default())
+        // Clients of Docker 20.10 say `null` where there is nothing.
+        Ok(query.get(name).map(read).transpose()?.flatten().unwrap_or_default())
     };
     // A value that is not given is the environment's of whoever asks, who has sent it.
     let arguments = map("buildargs")?.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
@@ -174,7 +175,7 @@ fn options(query: &Query) -> Result<BuildOptions> {
 fn hosts(query: &Query) -> Result<Vec<String>> {
     let Some(text) = query.get("extrahosts") else { return Ok(Vec::new()) };
     match serde_json::from_str(text) {
-        Ok(list) => Ok(list),
+        Ok(list) => Ok(Option::unwrap_or_default(list)),
         Err(_) => Ok(text.split(',').filter(|host| !host.is_empty()).map(str::to_owned).collect()),
     }
 }
@@ -188,8 +189,8 @@ fn ulimits(query: &Query) -> Result<BTreeMap<String, (u64, u64)>> {
         hard: i64,
     }
     let Some(text) = query.get("ulimits") else { return Ok(BTreeMap::new()) };
-    let list: Vec<Ulimit> = serde_json::from_str(text).map_err(|_| Failure::bad_request("invalid ulimits: a list is wanted"))?;
-    list.into_iter().map(|one| Ok(words::ulimit(&format!("{}={}:{}", one.name, one.soft, one.hard))?)).collect()
+    let list: Option<Vec<Ulimit>> = serde_json::from_str(text).map_err(|_| Failure::bad_request("invalid ulimits: a list is wanted"))?;
+    list.unwrap_or_default().into_iter().map(|one| Ok(words::ulimit(&format!("{}={}:{}", one.name, one.soft, one.hard))?)).collect()
 }
 
 /// Every login that the client has: a Dockerfile may begin with images of several registries.
@@ -247,9 +248,7 @@ async fn commit(State(api): State<Api>, query: Query, body: axum::body::Bytes) -
     };
     let image = blocking(&api, move |docker| {
         let record = docker.find(&container)?;
-        let image = docker.engine.commit(&record, &options)?;
-        docker.engine.note(&record, "commit");
-        Ok(image)
+        Ok(docker.engine.commit(&record, &options)?)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(json!({"Id": image.id}))).into_response())

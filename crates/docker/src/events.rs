@@ -107,8 +107,12 @@ async fn events(State(api): State<Api>, query: Query) -> Result<Response> {
     let filters = query.filters(&FILTERS)?;
     let now = Moment::now();
     let moment = |name: &str| -> Result<Option<Moment>> {
-        let read = |text: &str| Moment::parse_or_ago(text, now).ok_or_else(|| Failure::bad_request(format!("invalid value for {name}: \"{text}\"")));
-        query.get(name).filter(|text| *text != "0").map(read).transpose()
+        let read = |text: &str| {
+            // A bare 0 is where seconds begin, not a span: everything is since then.
+            let moment = if text == "0" { Moment::parse("1970-01-01T00:00:00Z") } else { Moment::parse_or_ago(text, now) };
+            moment.ok_or_else(|| Failure::bad_request(format!("invalid value for {name}: \"{text}\"")))
+        };
+        query.get(name).filter(|text| !text.is_empty()).map(read).transpose()
     };
     let (since, until) = (moment("since")?, moment("until")?);
     if let (Some(since), Some(until)) = (since, until)

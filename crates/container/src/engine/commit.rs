@@ -4,6 +4,7 @@ use std::fs::File;
 
 use super::changes::places;
 use super::error::{Error, Result};
+use super::events::Event;
 use super::lab::Engine;
 use super::owners;
 use super::record::{Record, Status};
@@ -70,7 +71,14 @@ impl Engine {
         let (config, layers) = made;
         let manifest = self.store.describe(&work, &config, &layers)?;
         let names: Vec<Reference> = options.reference.iter().cloned().collect();
-        Ok(self.store.add(&session, &manifest, &names)?)
+        let made = self.store.add(&session, &manifest, &names)?;
+        let called = names.first().map(Reference::familiar).unwrap_or_default();
+        let event = Event::of(record, "commit")
+            .with("comment", options.message.as_deref().unwrap_or_default())
+            .with("imageID", made.id.to_string())
+            .with("imageRef", called);
+        self.events.say(&event);
+        Ok(made)
     }
 
     /// What a container wrote, as a layer that is not in the store yet; none where it wrote nothing. `latest`: no time in it is
