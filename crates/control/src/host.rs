@@ -278,7 +278,7 @@ impl Host {
         let keep = alive.map(|instance| instance.id.as_str().to_owned()).collect();
         if let Err(error) = up.engine.lab().client().retain_disks(&paths.disks(&self.record.name), keep) {
             // The next change tries again, and `down` removes them in any case.
-            eprintln!("lab {}: {error}", self.record.name);
+            sandbox::say!("lab {}: {error}", self.record.name);
         }
     }
 

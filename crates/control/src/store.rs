@@ -63,7 +63,7 @@ const DAMAGED: i32 = 4;
 /// Reads all of the state; the exit code of [`CHECK`]'s process. The library ends the process that meets some damages.
 pub fn check(path: &Path) -> i32 {
     let damaged = |why: &dyn std::fmt::Display| {
-        eprintln!("{why}");
+        sandbox::say!("{why}");
         DAMAGED
     };
     // A copy in memory: checking and mending write, and what is put aside shall be what was found.

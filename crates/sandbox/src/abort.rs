@@ -24,7 +24,7 @@ pub fn point(after: &str) {
         return;
     }
     let passed = PASSED.fetch_add(1, Ordering::Relaxed) + 1;
-    eprintln!("point {passed}: {after}");
+    crate::say!("point {passed}: {after}");
     if passed == at {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }

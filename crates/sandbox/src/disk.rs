@@ -137,7 +137,7 @@ pub(crate) fn main(arguments: &[OsString]) -> i32 {
     match remove_as_lab(Path::new(path)) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("{error}");
+            crate::say!("{error}");
             1
         }
     }

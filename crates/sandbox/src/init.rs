@@ -61,7 +61,7 @@ pub(crate) fn begin(channel: OwnedFd, descriptor_limit: Option<u64>) -> i32 {
     match init.serve() {
         Ok(()) => 0,
         Err(fault) => {
-            eprintln!("init of {}: {fault}", init.hostname);
+            crate::say!("init of {}: {fault}", init.hostname);
             1
         }
     }

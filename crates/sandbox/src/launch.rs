@@ -148,7 +148,7 @@ pub(crate) fn main(arguments: &[OsString]) -> i32 {
     if arguments.len() == 1 {
         // Worse, but a lab: who cannot be sealed in has his reasons told below.
         let why = seal::start_again();
-        eprintln!("holder: its program is not sealed: {why}");
+        crate::say!("holder: its program is not sealed: {why}");
     } else {
         seal::restore_name();
     }

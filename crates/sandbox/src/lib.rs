@@ -10,6 +10,16 @@
 //! This room knows Linux and nothing of clouds: no address, route or rule is decided here, and no
 //! netlink message is built. Everything is synchronous; holder and init are single-threaded.
 
+/// Says something on stderr, as `eprintln!` does, which ends the process where that cannot be written: the log of a holder, a
+/// shim or the daemon lies on a disk that may be full, and what they keep is worth more than the sentence.
+#[macro_export]
+macro_rules! say {
+    ($($words:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($words)*);
+    }};
+}
+
 pub mod abort;
 pub mod capabilities;
 mod cgroup;

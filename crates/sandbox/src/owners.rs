@@ -85,7 +85,7 @@ fn code(ended: std::io::Result<i32>) -> i32 {
     match ended {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("running as an instance's root: {error}");
+            crate::say!("running as an instance's root: {error}");
             125
         }
     }
@@ -134,12 +134,12 @@ fn inside(
     match become_instance(ids, directory, at_rest) {
         Ok(None) => {
             let error = execute(program, arguments);
-            eprintln!("running as an instance's root: {error}");
+            crate::say!("running as an instance's root: {error}");
             125
         }
         Ok(Some(code)) => code,
         Err(error) => {
-            eprintln!("running as an instance's root: {error}");
+            crate::say!("running as an instance's root: {error}");
             125
         }
     }

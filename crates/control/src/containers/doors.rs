@@ -45,7 +45,7 @@ impl Doors {
                 continue;
             }
             if let Err(error) = self.open(&mut all, lab) {
-                eprintln!("docker's sockets of lab {}: {error}", lab.name);
+                sandbox::say!("docker's sockets of lab {}: {error}", lab.name);
                 all.remove(&lab.name);
             }
         }

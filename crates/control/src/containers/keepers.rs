@@ -66,7 +66,7 @@ impl Keepers {
             if let Err(error) = keep(&self.paths, &mut self.all, lab) {
                 // Its holder is gone, or its disk: the next look will tell.
                 if !matches!(error, Error::Sandbox(sandbox::Error::NotRunning { .. } | sandbox::Error::Disconnected(_))) {
-                    eprintln!("containers of lab {}: {error}", lab.name);
+                    sandbox::say!("containers of lab {}: {error}", lab.name);
                 }
                 self.all.remove(&lab.name);
                 self.later.insert(lab.name.clone(), now + PAUSE);
@@ -91,7 +91,7 @@ fn keep(paths: &Paths, all: &mut BTreeMap<String, Kept>, lab: &LabView) -> Resul
     }
     let said: BTreeSet<String> = kept.keeper.tick()?.into_iter().collect();
     for sentence in said.difference(&kept.said) {
-        eprintln!("lab {}: {sentence}", lab.name);
+        sandbox::say!("lab {}: {sentence}", lab.name);
     }
     kept.said = said;
     Ok(())

@@ -78,10 +78,10 @@ impl Labs {
             let mut host = Host::new(record);
             if let Err(error) = host.attach(&paths) {
                 // The others can be served; this one says why when it is asked for.
-                eprintln!("lab {name}: {error}");
+                sandbox::say!("lab {name}: {error}");
             } else if host.record != recorded {
                 // What was set right is known to the next daemon too; where the disk is full it sets it right again.
-                let _ = store.put(&host.record).inspect_err(|error| eprintln!("lab {name}: {error}"));
+                let _ = store.put(&host.record).inspect_err(|error| sandbox::say!("lab {name}: {error}"));
             }
             labs.insert(name, Arc::new(Lab::new(host)));
         }
@@ -91,7 +91,7 @@ impl Labs {
         // What is on disk of a lab that was taken down, or never announced, by a daemon that died. Where records were lost,
         // only their user can tell whose files these are.
         for name in paths.left().into_iter().filter(|name| notice.is_none() && !labs.contains_key(name)) {
-            let _ = paths.set_aside(&name, true).inspect_err(|error| eprintln!("lab {name}: {error}"));
+            let _ = paths.set_aside(&name, true).inspect_err(|error| sandbox::say!("lab {name}: {error}"));
         }
         let notice = match ended.as_slice() {
             [] => notice,
@@ -107,7 +107,7 @@ impl Labs {
         let remove = move || {
             let removed = sandbox::SelfCommand::current().and_then(|command| sandbox::remove_tree(&folder, &command));
             // The next daemon tries again.
-            let _ = removed.inspect_err(|error| eprintln!("{error}"));
+            let _ = removed.inspect_err(|error| sandbox::say!("{error}"));
         };
         let mut removing = lock(&self.removing);
         removing.retain(|thread| !thread.is_finished());
@@ -197,7 +197,7 @@ impl Labs {
             if let Err(error) = changed {
                 if is_new {
                     // Its log says why.
-                    let _ = self.paths.remove_disks(name).inspect_err(|error| eprintln!("lab {name}: {error}"));
+                    let _ = self.paths.remove_disks(name).inspect_err(|error| sandbox::say!("lab {name}: {error}"));
                 }
                 if is_new { self.store.remove(name) } else { self.store.put(&host.record) }?;
                 return Err(error.into());

@@ -70,7 +70,7 @@ pub fn serve(paths: Paths) -> i32 {
         Ok(None) => report(&Start::AlreadyRunning),
         Ok(Some(begun)) => return begun.run(),
         Err(problem) => {
-            eprintln!("{problem}");
+            sandbox::say!("{problem}");
             report(&Start::Refused(problem));
         }
     }
@@ -148,7 +148,7 @@ impl Begun {
         match result {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("daemon: {error}");
+                sandbox::say!("daemon: {error}");
                 1
             }
         }
@@ -165,7 +165,7 @@ fn keep_containers(labs: Arc<Labs>, ended: Arc<AtomicBool>) -> Option<std::threa
         }
     };
     let started = std::thread::Builder::new().name("containers".into()).spawn(keep);
-    started.inspect_err(|error| eprintln!("looking after containers: {error}")).ok()
+    started.inspect_err(|error| sandbox::say!("looking after containers: {error}")).ok()
 }
 
 impl Daemon {

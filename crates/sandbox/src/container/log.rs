@@ -127,6 +127,7 @@ impl Log {
             && let Some(spec) = &self.spec
         {
             self.file = open(&spec.path).ok();
+            self.size = self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |found| found.len());
         }
         let written = match &mut self.file {
             Some(file) => file.write_all(&self.batch),
@@ -134,14 +135,21 @@ impl Log {
         };
         match written {
             Ok(()) => self.size += self.batch.len() as u64,
-            Err(error) if !self.complained => {
-                self.complained = true;
-                let path = self.spec.as_ref().map(|spec| spec.path.display().to_string());
-                eprintln!("shim: output is lost: writing {}: {error}", path.unwrap_or_default());
-            }
-            Err(_) => {}
+            Err(error) => self.lose(&error),
         }
         self.batch.clear();
+    }
+
+    /// What was not written whole is taken back: a half line would spoil the next one.
+    fn lose(&mut self, error: &io::Error) {
+        if let Some(file) = &self.file {
+            let _ = file.set_len(self.size);
+        }
+        if !self.complained {
+            self.complained = true;
+            let path = self.spec.as_ref().map(|spec| spec.path.display().to_string());
+            crate::say!("shim: output is lost: writing {}: {error}", path.unwrap_or_default());
+        }
     }
 
     fn rotate(&mut self) {

@@ -89,7 +89,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
             match shim.serve() {
                 Ok(()) => 0,
                 Err(fault) => {
-                    eprintln!("shim of {}: {fault}", shim.spec.key);
+                    crate::say!("shim of {}: {fault}", shim.spec.key);
                     1
                 }
             }

@@ -336,7 +336,7 @@ impl Holder {
             Ok(ToHolder::ProcessExited { process, status }) => self.processes.ended(process, status),
             Ok(ToHolder::Answer { request, refused }) => self.shim_answered(key, request, refused, message.descriptors.into()),
             Ok(ToHolder::Ended(end)) => self.container_ended(key, end),
-            Err(error) => eprintln!("holder: shim of {key}: {error}"),
+            Err(error) => crate::say!("holder: shim of {key}: {error}"),
         }
     }
 

@@ -112,7 +112,7 @@ fn decide(folder: &Path, ids: u32) -> Result<Folder, Fault> {
             kept: Kept::OnDisk,
         });
     };
-    eprintln!(
+    crate::say!(
         "holder: files of instances are kept in memory, not in {}: {why}",
         folder.display()
     );
@@ -161,7 +161,7 @@ fn remove(folders: Vec<PathBuf>) -> Result<(), Fault> {
             sys::close_from(libc::STDERR_FILENO + 1);
             for folder in &folders {
                 if let Err(error) = fs::remove_dir_all(folder) {
-                    eprintln!("holder: removing {}: {error}", folder.display());
+                    crate::say!("holder: removing {}: {error}", folder.display());
                 }
             }
             0

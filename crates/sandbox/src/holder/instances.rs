@@ -290,7 +290,7 @@ impl Holder {
             && let Err(error) = tree.take_instance(&spec.key, pid.as_raw_pid(), &spec.limits)
         {
             // What was delegated was taken back, say: a lab without limits, which says so, is better than none.
-            eprintln!("holder: limits are not enforced any more: {error}");
+            crate::say!("holder: limits are not enforced any more: {error}");
             self.cgroup = None;
         }
         let token = self.server.new_token();
@@ -484,7 +484,7 @@ impl Holder {
             }
             Ok(Event::Exited { process, status }) => self.processes.ended(process, status),
             Ok(Event::Ready | Event::NotReady(_)) => {}
-            Err(error) => eprintln!("holder: init of {key}: {error}"),
+            Err(error) => crate::say!("holder: init of {key}: {error}"),
         }
     }
 

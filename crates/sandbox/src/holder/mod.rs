@@ -148,7 +148,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
         Ok(mut holder) if told => match holder.serve() {
             Ok(()) => 0,
             Err(error) => {
-                eprintln!("holder: {error}");
+                crate::say!("holder: {error}");
                 1
             }
         },

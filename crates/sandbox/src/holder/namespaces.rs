@@ -110,7 +110,7 @@ impl Namespaces {
     pub(super) fn come_home(&self) {
         if let Err(error) = sys::enter(self.home.as_fd(), LinkNameSpaceType::Network) {
             // Every later request would act in the wrong place.
-            eprintln!("holder: cannot return to the lab's network namespace: {error}");
+            crate::say!("holder: cannot return to the lab's network namespace: {error}");
             sys::exit_now(1);
         }
     }

@@ -106,7 +106,7 @@ impl Server {
         };
         if let Err(error) = sent {
             // Not removed here: the callers iterate. Reading from it ends it.
-            eprintln!("holder: answering a client: {error}");
+            crate::say!("holder: answering a client: {error}");
             let _ = rustix::net::shutdown(&*channel, rustix::net::Shutdown::Both);
         }
         if let Some(channel) = self.clients.get(&caller.client)
@@ -166,7 +166,7 @@ impl Holder {
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::CONNABORTED) => continue,
                 Err(rustix::io::Errno::AGAIN) => return,
                 Err(error) => {
-                    eprintln!("holder: accepting: {error}");
+                    crate::say!("holder: accepting: {error}");
                     return;
                 }
             };
@@ -211,12 +211,12 @@ impl Holder {
             Ok(Received::Nothing) => {}
             Ok(Received::Closed(why)) => {
                 if let Some(why) = why {
-                    eprintln!("holder: dropped a client: {why}");
+                    crate::say!("holder: dropped a client: {why}");
                 }
                 self.forget_client(token);
             }
             Err(error) => {
-                eprintln!("holder: hearing a client: {error}");
+                crate::say!("holder: hearing a client: {error}");
                 self.forget_client(token);
             }
         }
