@@ -198,22 +198,10 @@ impl Putting<'_> {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(failed(entry))?);
-        match &entry.parts {
-            None => drop(io::copy(data, &mut file).map_err(|error| failed_io(entry, error))?),
-            Some(parts) => {
-                file.set_len(entry.size).map_err(|error| failed_io(entry, error))?;
-                let mut buffer = vec![0; 1 << 16];
-                for &(offset, length) in parts {
-                    let mut at = 0;
-                    while at < length {
-                        let room = buffer.len().min(usize::try_from(length - at).unwrap_or(usize::MAX));
-                        data.read_exact(&mut buffer[..room]).map_err(|error| failed_io(entry, error))?;
-                        file.write_all_at(&buffer[..room], offset + at).map_err(|error| failed_io(entry, error))?;
-                        at += room as u64;
-                    }
-                }
-            }
-        }
+        contents(&mut file, entry, data).inspect_err(|_| {
+            // Half a file, of a full disk or of an archive that was cut short, is nobody's.
+            let _ = unlinkat(parent, name, AtFlags::empty());
+        })?;
         self.own(file.as_fd(), entry)?;
         futimens(&file, &times(entry.mtime)).map_err(failed(entry))
     }
@@ -296,6 +284,27 @@ fn failed(entry: &Entry) -> impl FnOnce(Errno) -> Error + use<> {
         Errno::BUSY => Error::Refused(format!("entry `{name}`: something is mounted there")),
         other => Error::io(format!("unpacking {name}"))(other),
     }
+}
+
+/// What is in a file.
+fn contents(file: &mut File, entry: &Entry, data: &mut impl Read) -> Result<()> {
+    match &entry.parts {
+        None => drop(io::copy(data, file).map_err(|error| failed_io(entry, error))?),
+        Some(parts) => {
+            file.set_len(entry.size).map_err(|error| failed_io(entry, error))?;
+            let mut buffer = vec![0; 1 << 16];
+            for &(offset, length) in parts {
+                let mut at = 0;
+                while at < length {
+                    let room = buffer.len().min(usize::try_from(length - at).unwrap_or(usize::MAX));
+                    data.read_exact(&mut buffer[..room]).map_err(|error| failed_io(entry, error))?;
+                    file.write_all_at(&buffer[..room], offset + at).map_err(|error| failed_io(entry, error))?;
+                    at += room as u64;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn failed_io(entry: &Entry, error: io::Error) -> Error {
