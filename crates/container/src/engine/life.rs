@@ -505,6 +505,12 @@ pub(super) fn pause_before(
     })
 }
 
+/// Whether the moment to start one again has come. One further ahead than the longest pause was written before the clock was
+/// set back: nobody waits for that.
+pub(super) fn has_come(at: Moment, now: Moment) -> bool {
+    at <= now || now.until(at) > LONGEST_PAUSE
+}
+
 fn wrong(record: &Record, why: &str) -> Error {
     Error::State {
         name: record.name.clone(),
@@ -536,6 +542,22 @@ fn moment(nanoseconds: u64) -> Moment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_clock_that_was_set_back_keeps_no_container_waiting() {
+        let now = Moment::now();
+        let cases = [
+            (Duration::ZERO, true),
+            (Duration::from_millis(100), false),
+            (LONGEST_PAUSE, false),
+            (LONGEST_PAUSE + Duration::from_secs(1), true),
+            (Duration::from_secs(86_400), true),
+        ];
+        for (ahead, expected) in cases {
+            assert_eq!(has_come(now.after(ahead), now), expected, "{ahead:?}");
+            assert!(has_come(now, now.after(ahead)), "{ahead:?} ago");
+        }
+    }
 
     #[test]
     fn pauses_double_to_a_minute() {

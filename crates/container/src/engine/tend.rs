@@ -6,7 +6,7 @@ use super::error::{Error, Result};
 use super::folder::Held;
 use super::id::Id;
 use super::lab::Engine;
-use super::life::pause_before;
+use super::life::{has_come, pause_before};
 use super::record::Status;
 use super::time::Moment;
 
@@ -26,7 +26,7 @@ impl Engine {
             let status = containers
                 .iter()
                 .find(|status| status.key == record.id.as_str());
-            let is_due = record.state.restart_at.is_some_and(|at| at <= now)
+            let is_due = record.state.restart_at.is_some_and(|at| has_come(at, now))
                 && running.contains(&record.instance);
             let has_ended = record.state.status.is_alive()
                 && status.is_none_or(|status| status.ended.is_some());
@@ -74,7 +74,7 @@ impl Engine {
         if held.record.options.auto_remove && state.status == Status::Exited {
             return self.remove_held(held, true);
         }
-        if state.status == Status::Restarting && state.restart_at.is_some_and(|at| at <= now) {
+        if state.status == Status::Restarting && state.restart_at.is_some_and(|at| has_come(at, now)) {
             let restarts = state.restarts;
             let policy = held.record.options.restart;
             if let Err(error) = self.start_held(&mut held, Attach::default()) {
