@@ -338,7 +338,11 @@ pub(super) fn write<T: serde::Serialize>(
         sandbox::abort::point("a container's record, not yet in its place");
         fs::rename(&beside, &path)
     };
-    written().map_err(Error::io(format!("writing {}", path.display())))
+    written().map_err(|error| {
+        // A disk that is full has no room for halves.
+        let _ = fs::remove_file(&beside);
+        Error::io(format!("writing {}", path.display()))(error)
+    })
 }
 
 /// Takes a lock that goes with its owner, however that ends.

@@ -373,7 +373,11 @@ impl Engine {
         }
         let method = self.client.pause_container(id.as_str())?;
         held.record.state.status = Status::Paused;
-        held.save()?;
+        if let Err(error) = held.save() {
+            // What was refused is not so: nobody would let it go on.
+            self.client.unpause_container(id.as_str())?;
+            return Err(error);
+        }
         self.note(&held.record, "pause");
         Ok(method)
     }

@@ -84,8 +84,12 @@ fn settled(place: &Place, record: &mut Record) -> Result<()> {
         return Ok(());
     }
     if let Some(mut held) = place.engine.folder.try_hold(&record.id).map_err(|error| failed(&error))? {
-        place.engine.settle(&mut held).map_err(|error| failed(&error))?;
+        let settled = place.engine.settle(&mut held);
         *record = held.record.clone();
+        // What is so is shown also where there is no room to write it down; whoever comes next does that.
+        if !matches!(&settled, Err(container::engine::Error::Io { .. })) {
+            settled.map_err(|error| failed(&error))?;
+        }
     }
     Ok(())
 }
