@@ -31,13 +31,25 @@ fn main() -> ExitCode {
         }
     };
     let output = output::Output::new(&cli.global);
-    match command::run(cli.command, &cli.global, &output) {
+    match enough_descriptors().and_then(|()| command::run(cli.command, &cli.global, &output)) {
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
             failure.code.into()
         }
     }
+}
+
+/// Descriptors that any command needs: with fewer, libraries that nobody can ask end the process in the middle.
+const DESCRIPTORS: u64 = 32;
+
+fn enough_descriptors() -> Result<(), exit::Failure> {
+    #[cfg(target_os = "linux")]
+    if let Some(limit) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.filter(|limit| *limit < DESCRIPTORS) {
+        let failure = exit::Failure::environment(format!("{limit} open files are allowed here, {DESCRIPTORS} at least are needed"));
+        return Err(failure.hint("ulimit -n 1024"));
+    }
+    Ok(())
 }
 
 /// `images build -f` names the Dockerfile, as everywhere.
