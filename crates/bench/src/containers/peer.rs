@@ -262,8 +262,9 @@ impl Desk {
 
     /// `DOCKER_HOST` of its instance.
     pub fn door(&self) -> Result<String> {
-        let said = self.run(&["docker", "web-1", "--print-host"])?;
-        Ok(said.trim().to_owned())
+        let said = self.run(&["serve", "web-1", "--output", "json"])?;
+        let said: serde_json::Value = serde_json::from_str(&said)?;
+        Ok(said["DOCKER_HOST"].as_str().ok_or("serve names no DOCKER_HOST")?.to_owned())
     }
 
     /// Its folder.
