@@ -11,6 +11,7 @@ mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use netlink::{Protocol, Socket};
 use sandbox::{Client, SocketSpec};
@@ -20,6 +21,11 @@ use super::plan::Plan;
 
 pub(super) use rules::bring as bring_tables;
 pub use survey::Survey;
+
+/// How long a socket that changed rules is kept: a grace period and more.
+const GRACE: Duration = Duration::from_millis(100);
+/// Stack of a thread that sleeps and closes, bytes.
+const STACK: usize = 64 << 10;
 
 /// A way into network namespaces.
 pub trait Namespaces {
@@ -97,6 +103,29 @@ impl<'a> Lab<'a> {
             client,
             sockets: BTreeMap::new(),
         }
+    }
+}
+
+impl Drop for Lab<'_> {
+    /// A socket that changed rules is closed later, by a thread of its own: the kernel closes it when what it removed is
+    /// freed, after a grace period of 15 ms that nobody need wait for. When the time is over there is nothing to wait for.
+    fn drop(&mut self) {
+        let changers: Vec<Socket> = std::mem::take(&mut self.sockets)
+            .into_iter()
+            .filter(|((_, number), _)| *number == libc::NETLINK_NETFILTER)
+            .map(|(_, socket)| socket)
+            .collect();
+        if changers.is_empty() {
+            return;
+        }
+        // Without a thread they are closed here and now.
+        let _ = std::thread::Builder::new()
+            .name("rules-closer".into())
+            .stack_size(STACK)
+            .spawn(move || {
+                std::thread::sleep(GRACE);
+                drop(changers);
+            });
     }
 }
 
