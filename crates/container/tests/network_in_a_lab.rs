@@ -131,7 +131,7 @@ fn a_published_port_is_held_in_the_instance_until_it_is_released() {
             .ends_with("the instance has no address 10.9.9.9")
     );
 
-    hold::release(client, "i-1", container).unwrap();
+    hold::release(client, "i-1", container, "container/none").unwrap();
     assert!(program("0.0.0.0:8080").is_ok());
     assert!(client.list_kept().unwrap().is_empty());
 }

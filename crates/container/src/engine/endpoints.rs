@@ -12,7 +12,7 @@ use super::networks::{Networks, namespace};
 use super::options::Attachment;
 use super::record::Record;
 use crate::network::{
-    self, DEFAULT_NETWORK, Endpoint, Exits, Network, NetworkMode, PublishedPort, Survey, Taken,
+    self, DEFAULT_NETWORK, Endpoint, Exits, Network, NetworkMode, Plan, PublishedPort, Survey, Taken,
     dns, hold, ipam, mac_of, publish,
 };
 
@@ -22,6 +22,26 @@ struct Around {
     survey: Survey,
     /// Places of all other containers.
     others: Vec<Endpoint>,
+}
+
+/// What a container has in its instance before its places change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// A namespace that was made just now.
+    Nothing,
+    /// Places, of which none is in a network with names.
+    Places,
+    /// Its questions are answered already.
+    Names,
+}
+
+impl Before {
+    fn of(has_names: bool) -> Before {
+        match has_names {
+            true => Before::Names,
+            false => Before::Places,
+        }
+    }
 }
 
 impl Around {
@@ -65,7 +85,9 @@ impl Engine {
         };
         let lock = self.folder.lock_network(&instance)?;
         let mut networks = self.networks(&instance)?;
-        let survey = Survey::of(&mut network::Lab::new(&self.client), &instance)?;
+        // Its sockets serve the look and the change.
+        let mut lab = network::Lab::new(&self.client);
+        let survey = Survey::of(&mut lab, &instance)?;
         let joined = held.record.options.joined();
         if joined.contains(&DEFAULT_NETWORK) {
             self.ensure_bridge(&lock, &instance, &mut networks, &survey)?;
@@ -84,16 +106,19 @@ impl Engine {
         let published = ports(&held.record, &around, &mut own, Vec::new())?;
         let key = namespace(&held.record.id);
         // What a command left that died before its container ran.
-        hold::release(&self.client, &instance, held.record.id.as_str())?;
-        dns::close(&self.client, &key)?;
-        self.client.remove_netnses(&[&key])?;
-        self.client.create_container_netns(&key, &instance, false)?;
+        hold::release(&self.client, &instance, held.record.id.as_str(), &key)?;
+        match self.client.create_container_netns(&key, &instance, false) {
+            Err(error) if error.is_already_exists() => {
+                self.client.remove_netnses(&[&key])?;
+                self.client.create_container_netns(&key, &instance, false)?;
+            }
+            other => other?,
+        }
         held.record.endpoints = own;
-        let done = self.take(held, &around, &published, false);
+        let done = self.take(held, &around, &published, Before::Nothing, &mut lab);
         if let Err(error) = done {
             held.record.endpoints.clear();
-            let _ = hold::release(&self.client, &instance, held.record.id.as_str());
-            let _ = dns::close(&self.client, &key);
+            let _ = hold::release(&self.client, &instance, held.record.id.as_str(), &key);
             let _ = self.apply_networks(&instance, &around.networks, &around.others);
             let _ = self.client.remove_netnses(&[&key]);
             return Err(error);
@@ -123,24 +148,28 @@ impl Engine {
         }
     }
 
-    /// Makes the places of a record so, and saves it. `has_names`: its questions are answered already.
+    /// Makes the places of a record so, and saves it.
     fn take(
         &self,
         held: &mut Held,
         around: &Around,
         published: &[PublishedPort],
-        has_names: bool,
+        before: Before,
+        lab: &mut network::Lab,
     ) -> Result<()> {
         let instance = held.record.instance.clone();
         let key = namespace(&held.record.id);
         let all = around.all(&held.record.endpoints);
-        self.apply_networks(&instance, &around.networks, &all)?;
+        let plan = Plan::new(&around.networks.all(), &all)?;
+        network::apply(lab, &instance, &plan)?;
         let id = held.record.id.as_str();
-        hold::hold(&self.client, &instance, id, published)?;
-        match (has_names, around.has_names(&held.record.endpoints)) {
+        if before != Before::Nothing || !published.is_empty() {
+            hold::hold(&self.client, &instance, id, published)?;
+        }
+        match (before == Before::Names, around.has_names(&held.record.endpoints)) {
             // What its program asks before the daemon serves it waits there.
             (false, true) => {
-                dns::open(&self.client, &mut network::Lab::new(&self.client), &key)?;
+                dns::open(&self.client, lab, &key)?;
             }
             (true, false) => dns::close(&self.client, &key)?,
             _ => {}
@@ -304,14 +333,15 @@ impl Engine {
         let had: Vec<PublishedPort> = had.flat_map(|one| one.published.clone()).collect();
         let published = ports(&held.record, &around, &mut own, had)?;
         let places = before.endpoints.clone();
-        let had_names = around.has_names(&places);
+        let had_names = Before::of(around.has_names(&places));
         held.record.endpoints = own;
-        if let Err(error) = self.take(held, &around, &published, had_names) {
-            let has_names = around.has_names(&held.record.endpoints);
+        let mut lab = network::Lab::new(&self.client);
+        if let Err(error) = self.take(held, &around, &published, had_names, &mut lab) {
+            let has_names = Before::of(around.has_names(&held.record.endpoints));
             held.record = before;
             let old = held.record.endpoints.iter();
             let old: Vec<PublishedPort> = old.flat_map(|one| one.published.clone()).collect();
-            let _ = self.take(held, &around, &old, has_names);
+            let _ = self.take(held, &around, &old, has_names, &mut lab);
             return Err(error);
         }
         self.note_places(&held.record, &places, &around.networks);
@@ -347,8 +377,7 @@ impl Engine {
             ),
             false => Ok(()),
         };
-        hold::release(&self.client, &instance, held.record.id.as_str())?;
-        dns::close(&self.client, &key)?;
+        hold::release(&self.client, &instance, held.record.id.as_str(), &key)?;
         self.client.remove_netnses(&[&key])?;
         done
     }

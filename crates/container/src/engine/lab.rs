@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use sandbox::{Client, SelfCommand};
 
@@ -34,6 +34,8 @@ pub struct Engine {
     pub events: Events,
     /// `/etc/resolv.conf` of instances by their key; those that are not here have none.
     pub resolvers: Mutex<BTreeMap<String, String>>,
+    /// How many ids exist inside instances, once it is known: a holder does not change it.
+    ids: OnceLock<u32>,
 }
 
 /// Where a lab's containers lie below its folder.
@@ -62,6 +64,18 @@ impl Engine {
             store,
             client,
             resolvers: Mutex::new(resolvers),
+            ids: OnceLock::new(),
+        }
+    }
+
+    /// How many ids exist inside instances ([`sandbox::client::Stats::instance_ids`]).
+    pub(super) fn instance_ids(&self) -> Result<u32> {
+        match self.ids.get() {
+            Some(ids) => Ok(*ids),
+            None => {
+                let ids = self.client.stats()?.instance_ids;
+                Ok(*self.ids.get_or_init(|| ids))
+            }
         }
     }
 

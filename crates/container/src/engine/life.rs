@@ -137,7 +137,7 @@ impl Engine {
             _ => None,
         };
         let image = self.store.find(&held.record.image.id.to_string())?;
-        let ids = self.client.stats()?.instance_ids;
+        let ids = self.instance_ids()?;
         let lower = owners::stack(&self.store, &image, ids)?;
         let names = self.connect(held)?;
         let spec = spec::spec(

@@ -75,11 +75,13 @@ fn refused(error: sandbox::Error, port: &PublishedPort) -> Error {
     }
 }
 
-/// Lets a container's ports go. Sockets that are held keep the instance's namespace, so this is for whoever stops a container.
-pub fn release(client: &Client, instance: &str, container: &str) -> Result<()> {
+/// Lets a container's ports go, and what [`super::dns::open`] left in its `namespace`: one question tells what there is, which
+/// is nothing for most. Sockets that are held keep namespaces, so this is for whoever stops a container.
+pub fn release(client: &Client, instance: &str, container: &str, namespace: &str) -> Result<()> {
     let prefix = prefix(instance, container);
+    let of_names = super::dns::kept_names(namespace);
     for name in client.list_kept()? {
-        if name.starts_with(&prefix) {
+        if name.starts_with(&prefix) || of_names.contains(&name) {
             client.forget(&name)?;
         }
     }

@@ -9,5 +9,6 @@ mod server;
 mod tcp;
 mod zone;
 
+pub(super) use server::kept_names;
 pub use server::{Asked, Opener, Resolver, Sockets, close, open};
 pub use zone::{Answer, Zone};

@@ -44,7 +44,8 @@ pub trait Opener: Send + Sync {
 /// Where a container asks: over UDP and over TCP.
 pub type Sockets = (UdpSocket, TcpListener);
 
-fn kept_names(namespace: &str) -> [String; 2] {
+/// Under which names the holder keeps them.
+pub(in crate::network) fn kept_names(namespace: &str) -> [String; 2] {
     ["udp", "tcp"].map(|transport| format!("docker-dns/{namespace}/{transport}"))
 }
 
