@@ -33,7 +33,7 @@ test-clients:
 # The daemon killed at hundreds of points, by a new seed each time; it is printed, and VPCLAB_SOAK_SEED=N repeats it.
 soak:
 	VPCLAB_SOAK_ROUNDS=$${VPCLAB_SOAK_ROUNDS:-300} VPCLAB_SOAK_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} \
-		cargo test -p vpclab --test faults -- --nocapture
+		cargo test -p vpclab --test faults --test container_faults -- --nocapture
 
 # The scenarios with real packets, without root.
 scenarios:
