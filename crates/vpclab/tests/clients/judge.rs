@@ -2,7 +2,9 @@
 //! of its own; a program finds the same in both, and nowhere less kept apart.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use sandbox::SelfCommand;
 use serde_json::Value;
@@ -78,9 +80,16 @@ pub fn judge(desk: &Desk, runc: &Path, name: &str, options: &[&str]) {
     let exported = std::fs::File::create(bundle.path().join("root.tar")).unwrap();
     assert!(desk.command(&["containers", "export", name]).stdout(exported).status().unwrap().success());
 
+    // It stays meanwhile: the number of a namespace that is gone is given to the next one.
+    let stays = format!("{OUTSIDE}; exec sleep 60");
+    let mut beside = desk.command(&["exec", "web-1", "--", "sh", "-c", &stays]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(beside.stdout.take().unwrap()).lines().take(6).map(Result::unwrap);
+    let outside = lines.collect::<Vec<_>>().join("\n");
     desk.yes(&["containers", "start", name]);
     desk.yes(&["containers", "wait", name]);
-    let mut ours = found(&desk.yes(&["containers", "logs", name]), &desk.yes(&["exec", "web-1", "--", "sh", "-c", OUTSIDE]));
+    beside.kill().unwrap();
+    beside.wait().unwrap();
+    let mut ours = found(&desk.yes(&["containers", "logs", name]), &outside);
     let theirs = by_runc(bundle.path(), runc, config);
 
     // The lab's own files, and the cgroups that runc has none of here.
