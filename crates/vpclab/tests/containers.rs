@@ -184,3 +184,17 @@ fn files_are_copied_both_ways_whether_the_container_runs_or_not() {
     let table = desk.yes(&["images", "df"]);
     assert!(table.contains("images") && table.contains("volumes"), "{table}");
 }
+
+#[test]
+fn whoever_stops_reading_ends_the_command_and_not_the_container() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    let mut command = desk.command(&["containers", "run", "--name", "loud", "--instance", "web-1", "app", "sh", "-c", "while :; do echo y; done"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let mut first = [0; 2];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut first).unwrap();
+    assert_eq!(&first, b"y\n");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+    assert!(desk.yes(&["containers", "ls"]).contains("loud"));
+}

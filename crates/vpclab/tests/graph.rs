@@ -68,6 +68,10 @@ fn the_pictures_in_the_documents_are_those_that_the_command_draws() {
     for entry in std::fs::read_dir(format!("{root}/docs/pictures")).unwrap() {
         let picture = entry.unwrap().path();
         let name = picture.file_stem().unwrap().to_str().unwrap().to_owned();
+        // What `anatomy` draws of a live container has its numbers of that day.
+        if name == "container" {
+            continue;
+        }
         let again = format!("vpclab graph examples/{name}.yaml -w docs/pictures/{name}.svg");
         let drawn = out(&["graph", &format!("{root}/examples/{name}.yaml"), "--kind", "svg"]);
         assert!(drawn == std::fs::read_to_string(&picture).unwrap(), "{} is not current: {again}", picture.display());

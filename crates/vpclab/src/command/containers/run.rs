@@ -21,6 +21,8 @@ use crate::output::{Format, Output};
 
 /// What Docker's `run` ends with when the container could not be made or started.
 const NOT_RUN: u8 = 125;
+/// What ends whoever writes where nobody reads.
+const SIGPIPE: i32 = 13;
 /// Ctrl-P Ctrl-Q: let go of a terminal and leave the container.
 const DETACH: [u8; 2] = [0x10, 0x11];
 
@@ -193,8 +195,12 @@ fn converse(engine: &Engine, record: &Record, streams: ContainerStreams, exit: C
         std::thread::spawn(move || pass(std::io::stdin(), File::from(input)));
     }
     let errors = streams.errors.map(|errors| std::thread::spawn(move || pass(File::from(errors), std::io::stderr())));
-    if let Some(output) = streams.output {
-        pass(File::from(output), std::io::stdout());
+    if let Some(output) = streams.output
+        && pass(File::from(output), std::io::stdout()) == Ended::Reader
+    {
+        // As whoever writes into a pipe that `head` has left; the container goes on, as Docker's does.
+        eprintln!("note: nobody reads any more; container {name} goes on: vpclab containers stop {name}", name = record.name);
+        return Ok(Some(128 + SIGPIPE));
     }
     let status = exit.wait().map_err(|e| Failure::environment(format!("{}: {e}", broken("waiting for the end"))))?;
     // What it said last comes before its code.
@@ -204,19 +210,28 @@ fn converse(engine: &Engine, record: &Record, streams: ContainerStreams, exit: C
     Ok(Some(status.shell_code()))
 }
 
+/// Which side of a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// Who writes.
+    Writer,
+    /// Who reads.
+    Reader,
+}
+
 /// Copies as bytes come; ends with either side.
-fn pass(mut from: impl Read, mut to: impl Write) {
+fn pass(mut from: impl Read, mut to: impl Write) -> Ended {
     let mut buffer = [0; 1 << 14];
     loop {
         match from.read(&mut buffer) {
-            Ok(0) => return,
+            Ok(0) => return Ended::Writer,
             Ok(length) => {
                 if to.write_all(&buffer[..length]).and_then(|()| to.flush()).is_err() {
-                    return;
+                    return Ended::Reader;
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return,
+            Err(_) => return Ended::Writer,
         }
     }
 }

@@ -22,11 +22,18 @@ use crate::output::Output;
 /// Makes the containers of a lab what its file says; what was done. `wait`: until those that say so are healthy.
 pub fn bring(lab_name: &str, model: &Model, wait: bool, deadline: Instant, output: &Output) -> Result<Vec<Step>> {
     let paths = paths()?;
-    let has_any = lab::folder(&paths.logs(lab_name)).root().exists();
-    if model.containers.is_empty() && model.volumes.is_empty() && !has_any {
-        return Ok(Vec::new());
+    if model.containers.is_empty() && model.volumes.is_empty() {
+        let there = lab::folder(&paths.logs(lab_name)).list().map_err(|error| failed(&error))?;
+        if there.is_empty() {
+            return Ok(Vec::new());
+        }
     }
-    let engine = control::containers::engine(&paths, lab_name, model, &Fabric::compile(model)).map_err(|error| failed(&error))?;
+    let engine = control::containers::engine(&paths, lab_name, model, &Fabric::compile(model)).map_err(|error| match error {
+        Error::Sandbox(sandbox::Error::NotRunning { .. }) => {
+            Failure::environment(format!("lab {lab_name} was taken down meanwhile, before its containers were there")).hint("vpclab up")
+        }
+        error => failed(&error),
+    })?;
     let mut steps = Vec::new();
     // Several containers of one image need it once.
     let mut found: BTreeMap<String, Digest> = BTreeMap::new();
