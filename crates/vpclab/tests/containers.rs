@@ -114,6 +114,13 @@ fn containers_of_the_file_come_are_replaced_and_go() {
     assert!(said.contains("~ container web-1/web: made anew") && said.contains("- container web-1/job"), "{said}");
     assert_eq!(id("db"), db);
     assert_ne!(id("web"), web);
+    // What an `up` could not do is what the next one does, and a plan says so.
+    let web = id("web");
+    lab(", containers: { db: { image: app, stop_signal: KILL, command: [sleep, '1000'] }, web: { image: nosuch.invalid/app, stop_signal: KILL, command: [sleep, '1000'] } }");
+    assert_eq!(desk.run(&["up"]).code, 1);
+    assert_eq!(id("web"), web, "the one that runs stays until there is another");
+    assert!(desk.yes(&["plan"]).contains("~ container web-1/web: make it anew"), "{}", desk.yes(&["plan"]));
+    assert_eq!(desk.run(&["plan", "--exit-code"]).code, 1);
     lab("");
     desk.yes(&["up"]);
     assert_eq!(desk.yes(&["containers", "ls", "-a", "-o", "name"]), "");
@@ -149,6 +156,10 @@ fn files_are_copied_both_ways_whether_the_container_runs_or_not() {
         desk.yes(&["containers", "cp", "tree", "box:/kept"]);
         desk.yes(&["containers", "cp", "box:/etc/other", &format!("{state}-note")]);
         desk.yes(&["containers", "cp", "box:/kept/tree/.", &format!("{state}-tree")]);
+        // All of it, without what the kernel shows there.
+        let whole = format!("{state}-whole");
+        desk.yes(&["containers", "cp", "box:/", &whole]);
+        assert!(desk.path(&whole).join("etc/note").is_file() && !desk.path(&whole).join("proc/1").exists());
         assert_eq!(std::fs::read_to_string(desk.path(&format!("{state}-note"))).unwrap(), "note\n");
         assert_eq!(std::fs::read_to_string(desk.path(&format!("{state}-tree/deep/leaf"))).unwrap(), "leaf\n");
         let listed = desk.command(&["containers", "cp", "box:/kept", "-"]).output().unwrap().stdout;

@@ -179,7 +179,15 @@ impl Engine {
         let is_alive = held.record.state.status.is_alive();
         let end = match self.client.container_status(held.record.id.as_str()) {
             Ok(status) => match status.ended {
-                Some(end) => Some(end),
+                Some(end) => {
+                    let started = moment(status.started);
+                    if !is_alive && held.record.state.started.is_none_or(|known| known < started) {
+                        // A command died between its start and its record, and its program ended since.
+                        held.record.state.started = Some(started);
+                        return self.note_end(held, Some(end));
+                    }
+                    Some(end)
+                }
                 None => {
                     let status_now = if status.paused {
                         Status::Paused
@@ -536,7 +544,7 @@ pub(super) fn not_started(error: &sandbox::Error) -> Error {
     }
 }
 
-fn moment(nanoseconds: u64) -> Moment {
+pub(super) fn moment(nanoseconds: u64) -> Moment {
     Moment {
         seconds: (nanoseconds / 1_000_000_000).cast_signed(),
         nanoseconds: u32::try_from(nanoseconds % 1_000_000_000).unwrap_or(0),

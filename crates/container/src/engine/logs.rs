@@ -157,6 +157,8 @@ impl Reader {
         for number in 0..PARTS {
             match File::open(self.part(number)) {
                 Ok(file) => parts.push(file),
+                // Between two parts there is no newest one until the next line comes, and while they are renamed one is missing.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && number < 2 => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 Err(error) => {
                     return Err(Error::io(format!(
@@ -314,6 +316,21 @@ mod tests {
             .unwrap()
             .write_all(text.as_bytes())
             .unwrap();
+    }
+
+    #[test]
+    fn a_log_that_was_turned_over_and_has_no_new_line_yet_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.json");
+        append(&folder.path().join("log.json.2"), &line(1, "one"));
+        let tail = Filter { tail: Some(1), ..Filter::default() };
+        assert_eq!(texts(Reader::new(&path, tail).begin().unwrap()), ["one"]);
+        append(&folder.path().join("log.json.1"), &line(2, "two"));
+        assert_eq!(texts(Reader::new(&path, tail).begin().unwrap()), ["two"]);
+        let mut reader = Reader::new(&path, Filter::default());
+        assert_eq!(texts(reader.begin().unwrap()), ["one", "two"]);
+        append(&path, &line(3, "three"));
+        assert_eq!(texts(reader.more().unwrap()), ["three"]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Pack<W: Write> {
     links: BTreeMap<(u64, u64), Vec<u8>>,
     /// Where it is given, what other mounts show is not looked into: an empty folder or file stands for it.
     mount: Option<u64>,
+    /// Folders of which nothing but themselves is written, by what they are called in the tar.
+    hollow: Vec<Vec<u8>>,
     /// Also what a program may do by its file (`security.capability`).
     capabilities: bool,
     /// To whom everything belongs, instead of who it does.
@@ -39,6 +41,7 @@ impl<W: Write> Pack<W> {
             writer: Writer::new(io::BufWriter::with_capacity(1 << 16, output)),
             links: BTreeMap::new(),
             mount: None,
+            hollow: Vec::new(),
             capabilities: false,
             owner: None,
             depth: 0,
@@ -61,6 +64,12 @@ impl<W: Write> Pack<W> {
     pub fn within(mut self, folder: BorrowedFd) -> Result<Pack<W>> {
         self.mount = Some(mount_of(folder, b"").map_err(Error::io("looking at the root"))?);
         Ok(self)
+    }
+
+    /// Of these folders nothing but themselves.
+    pub fn hollow(mut self, places: impl IntoIterator<Item = Vec<u8>>) -> Pack<W> {
+        self.hollow.extend(places);
+        self
     }
 
     /// Marks the end.
@@ -118,7 +127,7 @@ impl<W: Write> Pack<W> {
             .mount
             .is_some_and(|mount| mount_of(folder, name).is_ok_and(|other| other != mount));
         match FileType::from_raw_mode(stat.st_mode) {
-            FileType::Directory if is_elsewhere => {
+            FileType::Directory if is_elsewhere || self.hollow.iter().any(|hollow| hollow == place) => {
                 entry.kind = Kind::Directory;
                 entry.path.push(b'/');
                 self.append(&entry, io::empty())

@@ -6,7 +6,7 @@ use super::error::{Error, Result};
 use super::folder::Held;
 use super::id::Id;
 use super::lab::Engine;
-use super::life::{has_come, pause_before};
+use super::life::{has_come, moment, pause_before};
 use super::record::Status;
 use super::time::Moment;
 
@@ -30,8 +30,11 @@ impl Engine {
                 && running.contains(&record.instance);
             let has_ended = record.state.status.is_alive()
                 && status.is_none_or(|status| status.ended.is_some());
+            let is_unnoticed = status.is_some_and(|status| {
+                record.state.started.is_none_or(|known| known < moment(status.started))
+            });
             let is_removable = record.options.auto_remove && record.state.status == Status::Exited;
-            if !(is_due || has_ended || is_removable || record.state.status == Status::Dead) {
+            if !(is_due || has_ended || is_unnoticed || is_removable || record.state.status == Status::Dead) {
                 continue;
             }
             // Whoever has it does what is to be done.

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use container::Digest;
 use container::engine::record::{Declared, HealthStatus};
-use container::engine::{Engine, Error, Record, Removal, RestartPolicy, Status};
+use container::engine::{Engine, Error, Options, Record, Removal, RestartPolicy, Status};
 use container::network::{DEFAULT_NETWORK, NetworkMode, NetworkOptions};
-use model::container::{ContainerSpec, Readiness};
+use model::container::{ContainerSpec, ImageSource, Readiness};
 use model::{InstanceState, Model};
 
 use super::instance_names;
@@ -121,9 +121,7 @@ impl Reconcile<'_> {
     fn bring(&mut self, key: &str, instance: &str, name: &str, spec: &ContainerSpec) -> Result<(), Error> {
         let shown = format!("{instance}/{name}");
         let image = (self.image)(&spec.image)?;
-        let mut options = options(name, &image.to_string(), spec);
-        let text = serde_json::to_string(&options).map_err(|e| Error::Conflict(format!("container {shown}: {e}")))?;
-        let digest = Digest::of(text.as_bytes()).to_string();
+        let (mut options, digest) = described(name, &image, spec)?;
         options.image.clone_from(&spec.image);
         let all = self.engine.folder.list()?;
         let known = all.into_iter().find(|record| record.instance == key && record.declared.as_ref().is_some_and(|d| d.name == name));
@@ -221,6 +219,31 @@ impl Reconcile<'_> {
     }
 }
 
+/// What a container of the file is to be, and the digest by which another one is told apart.
+fn described(name: &str, image: &Digest, spec: &ContainerSpec) -> Result<(Options, String), Error> {
+    let options = options(name, &image.to_string(), spec);
+    let text = serde_json::to_string(&options).map_err(|e| Error::Conflict(format!("container {name}: {e}")))?;
+    let digest = Digest::of(text.as_bytes()).to_string();
+    Ok((options, digest))
+}
+
+/// Whether a container is another one than the file says. An image that an archive or a build brings is taken to be the same:
+/// only `up` looks.
+fn is_other(engine: &Engine, model: &Model, record: &Record, declared: &Declared, spec: &ContainerSpec) -> Result<bool, Error> {
+    let reference = match model.container_images.get(&spec.image).map(|image| &image.source) {
+        None => Some(&spec.image),
+        Some(ImageSource::Pull(reference)) => Some(reference),
+        Some(_) => None,
+    };
+    let image = match reference.map(|reference| engine.store.find(reference)) {
+        Some(Ok(image)) => image.id,
+        Some(Err(container::Error::NoImage(_))) => return Ok(true),
+        Some(Err(error)) => return Err(error.into()),
+        None => record.image.id,
+    };
+    Ok(described(&declared.name, &image, spec)?.1 != declared.digest)
+}
+
 fn take_away(engine: &Engine, record: &Record) -> Result<(), Error> {
     engine.stop(&record.id, None, None)?;
     match engine.remove(&record.id, Removal { force: true, volumes: true }) {
@@ -241,8 +264,8 @@ pub fn forget_terminated(engine: &Engine, model: &Model) -> Result<Vec<String>, 
     Ok(gone)
 }
 
-/// What `up` would do with containers of a file that says what runs already: those that are not there, and those that ended
-/// and are started. Nothing is changed.
+/// What `up` would do with containers of a file that says what runs already: those that are not there, those that an `up` which
+/// failed or another image left different, and those that ended and are started. Nothing is changed.
 pub fn pending(engine: &Engine, model: &Model) -> Result<Vec<Step>, Error> {
     let (records, names) = (engine.folder.list()?, instance_names(model));
     let known = engine.client.list_containers()?;
@@ -257,6 +280,12 @@ pub fn pending(engine: &Engine, model: &Model) -> Result<Vec<Step>, Error> {
                 steps.push(Step::Created(shown));
                 continue;
             };
+            if let Some(declared) = &record.declared
+                && is_other(engine, model, record, declared, &specs[&name])?
+            {
+                steps.push(Step::Replaced(shown));
+                continue;
+            }
             let has_ended = record.state.status.is_alive()
                 && known.iter().find(|one| one.key == record.id.as_str()).is_none_or(|one| one.ended.is_some());
             let is_off = !record.state.status.is_alive() && record.state.status != Status::Restarting && !is_done(record);

@@ -49,8 +49,8 @@ pub fn run(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
         started.iter().for_each(|step| output.line(step));
         match started.len() {
             0 => output.note(up::closing(&lab.name, &all.changes, known.as_ref())),
-            1 => output.note(format!("1 container to start; lab {} is up", lab.name)),
-            many => output.note(format!("{many} containers to start; lab {} is up", lab.name)),
+            1 => output.note(format!("1 container to start or make anew; lab {} is up", lab.name)),
+            many => output.note(format!("{many} containers to start or make anew; lab {} is up", lab.name)),
         }
     }
     Ok(if arguments.exit_code && !(all.is_empty() && started.is_empty()) { exit::NO.into() } else { ExitCode::SUCCESS })
@@ -64,5 +64,5 @@ fn containers(lab: &str, model: &Model) -> Result<Vec<String>> {
     }
     let engine = control::containers::engine(&paths, lab, model, &fabric::Fabric::compile(model));
     let steps = engine.and_then(|engine| control::containers::pending(&engine, model)).map_err(|error| super::containers::failed(&error))?;
-    Ok(steps.iter().map(|step| step.to_string().replace(": started", ": start it")).collect())
+    Ok(steps.iter().map(|step| step.to_string().replace(": started", ": start it").replace(": made anew", ": make it anew")).collect())
 }

@@ -15,6 +15,7 @@ use super::{NO_PATH, PathStat, REFUSED};
 use crate::engine::error::{Error, Result};
 use crate::engine::pack::Pack;
 use crate::engine::time::Moment;
+use crate::engine::tree::joined;
 
 /// Hidden first argument of such a start; then what to do, whether the container runs, and the path.
 pub const HIDDEN: &str = "__container-files";
@@ -126,14 +127,22 @@ fn stat(root: BorrowedFd, path: &[u8]) -> Result<PathStat> {
     })
 }
 
+/// Folders below the root that show what the kernel knows, not files.
+const KERNELS: [&[u8]; 3] = [b"dev", b"proc", b"sys"];
+
 fn get(root: BorrowedFd, path: &[u8], output: impl Write) -> Result<()> {
     let path = paths::clean(path);
     let there = paths::open(root, &path, OFlags::PATH | OFlags::NOFOLLOW).map_err(wrong(&path))?;
     let found = fstat(&there).map_err(wrong(&path))?;
+    let base = paths::base(&path);
     let mut pack = Pack::new(output);
+    if path.iter().all(|byte| *byte == b'/') {
+        // All of a container: what the kernel shows there is no file of anybody (and Docker copies none of it).
+        pack = pack.hollow(KERNELS.map(|name| joined(base, name)));
+    }
     if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
         let folder = readable(there.as_fd()).map_err(wrong(&path))?;
-        pack.folder(folder.as_fd(), paths::base(&path))?;
+        pack.folder(folder.as_fd(), base)?;
     } else {
         let (folder, name) = paths::parent(root, &path).map_err(wrong(&path))?;
         // What is there now: it is looked at again, and no link is followed.
