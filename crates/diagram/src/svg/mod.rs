@@ -42,20 +42,23 @@ pub(crate) fn draw(scene: &Scene) -> String {
             canvas.text((MARGIN, bottom), Font::SMALL, "muted", &line);
         }
     }
-    let height = bottom + MARGIN;
-    let (title, subtitle) = (title(scene), subtitle(scene));
+    page((width, bottom + MARGIN), (MARGIN, inner), (&title(scene), &subtitle(scene)), canvas)
+}
+
+/// A whole picture of a width and a height: title and subtitle, from `left` on and as wide as `inner`, above what was drawn.
+fn page((width, height): (i32, i32), (left, inner): (i32, i32), (title, subtitle): (&str, &str), drawn: Canvas) -> String {
     let mut head = Canvas::default();
-    head.text((MARGIN, 48), Font::TITLE, "", &Font::TITLE.fit(&title, inner));
-    head.text((MARGIN, 72), Font::BODY, "muted", &Font::BODY.fit(&subtitle, inner));
+    head.text((left, 48), Font::TITLE, "", &Font::TITLE.fit(title, inner));
+    head.text((left, 72), Font::BODY, "muted", &Font::BODY.fit(subtitle, inner));
     let mut svg = String::new();
     let _ = writeln!(
         svg,
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" style="color-scheme:light dark">"#
     );
-    let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}</style>", escape(&title), escape(&subtitle), style::CSS.trim_end());
+    let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}</style>", escape(title), escape(subtitle), style::CSS.trim_end());
     let _ = writeln!(svg, r#"<rect class="page" width="{width}" height="{height}"/>"#);
     svg.push_str(&head.finish());
-    svg.push_str(&canvas.finish());
+    svg.push_str(&drawn.finish());
     svg.push_str("</svg>\n");
     svg
 }

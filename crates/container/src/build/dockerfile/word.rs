@@ -25,14 +25,7 @@ pub fn expand(
     escape: char,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, BadWord> {
-    let mut reader = Reader {
-        text,
-        rest: text.char_indices().peekable(),
-        escape,
-        lookup,
-        depth: 0,
-        grown: 0,
-    };
+    let mut reader = Reader::new(text, escape, lookup);
     reader.until(None)
 }
 
@@ -42,14 +35,7 @@ pub fn expand_document(
     escape: char,
     lookup: &dyn Fn(&str) -> Option<String>,
 ) -> Result<String, BadWord> {
-    let mut reader = Reader {
-        text,
-        rest: text.char_indices().peekable(),
-        escape,
-        lookup,
-        depth: 0,
-        grown: 0,
-    };
+    let mut reader = Reader::new(text, escape, lookup);
     let mut all = String::new();
     while let Some((at, c)) = reader.rest.next() {
         match c {
@@ -78,7 +64,18 @@ struct Reader<'a> {
     grown: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(text: &'a str, escape: char, lookup: &'a dyn Fn(&str) -> Option<String>) -> Reader<'a> {
+        Reader {
+            text,
+            rest: text.char_indices().peekable(),
+            escape,
+            lookup,
+            depth: 0,
+            grown: 0,
+        }
+    }
+
     fn bad<T>(&self, at: usize, why: impl Into<String>) -> Result<T, BadWord> {
         Err(BadWord {
             at,

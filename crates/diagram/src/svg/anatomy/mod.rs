@@ -6,13 +6,11 @@ mod body;
 mod network;
 mod panels;
 
-use std::fmt::Write;
-
 use container::engine::Anatomy;
 
 use super::canvas::{Canvas, Rect};
-use super::style;
-use super::text::{Font, escape};
+use super::page;
+use super::text::Font;
 use crate::anatomy::short;
 
 /// Width of the picture and of its edges.
@@ -41,22 +39,7 @@ pub(crate) fn draw(found: &Anatomy) -> String {
         top = network::draw(&mut canvas, found, (EDGE, top), inner) + GAP;
     }
     top = panels::draw(&mut canvas, found, (EDGE, top), inner);
-    let height = top + EDGE;
-    let (title, subtitle) = (title(found), subtitle(found));
-    let mut head = Canvas::default();
-    head.text((EDGE, 48), Font::TITLE, "", &Font::TITLE.fit(&title, inner));
-    head.text((EDGE, 72), Font::BODY, "muted", &Font::BODY.fit(&subtitle, inner));
-    let mut svg = String::new();
-    let _ = writeln!(
-        svg,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img" style="color-scheme:light dark">"#
-    );
-    let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}</style>", escape(&title), escape(&subtitle), style::CSS.trim_end());
-    let _ = writeln!(svg, r#"<rect class="page" width="{WIDTH}" height="{height}"/>"#);
-    svg.push_str(&head.finish());
-    svg.push_str(&canvas.finish());
-    svg.push_str("</svg>\n");
-    svg
+    page((WIDTH, top + EDGE), (EDGE, inner), (&title(found), &subtitle(found)), canvas)
 }
 
 fn title(found: &Anatomy) -> String {
