@@ -20,7 +20,7 @@ test:
 	cargo test --workspace
 
 # Docker's own clients, unchanged, against the socket of an instance: the docker command (the one in PATH and Debian's), docker-py,
-# bollard, compose v2; then the shop of examples/shop-containers.yaml with its real images, and runc as the judge of isolation. What
+# testcontainers, bollard, compose v2; then the shop of examples/shop-containers.yaml with its real images, and runc as the judge of isolation. What
 # they need is brought below target/clients and target/images; the network is used for that alone.
 CLIENTS = $(abspath $(or $(CARGO_TARGET_DIR),target))/clients
 test-clients:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # fetch.sh FOLDER: brings Docker's clients for `make test-clients`, below FOLDER: Debian's docker command (FOLDER/debian/docker), runc
-# (FOLDER/runc), compose v2 (FOLDER/config/cli-plugins), docker-py (FOLDER/python). Packages come from this machine's own sources, as
-# this user; what is there is not brought again. No engine is installed, and nothing outside of FOLDER.
+# (FOLDER/runc), compose v2 (FOLDER/config/cli-plugins), docker-py and testcontainers (FOLDER/python). Packages come from this
+# machine's own sources, as this user; what is there is not brought again. No engine is installed, and nothing outside of FOLDER.
 set -eu
 [ $# -eq 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 mkdir -p "$1"
@@ -63,8 +63,12 @@ if [ ! -x "$out/config/cli-plugins/docker-compose" ]; then
     rm -rf "$out/unpacked"
 fi
 
-if [ ! -x "$out/python/bin/python" ] || ! "$out/python/bin/python" -c 'import docker' 2>/dev/null; then
+# Python's clients, again when what they have to be has changed.
+requirements=$(cd "$(dirname "$0")" && pwd)/requirements.txt
+if ! cmp -s "$requirements" "$out/python/requirements.txt"; then
+    rm -rf "$out/python"
     python3 -m venv "$out/python"
-    "$out/python/bin/pip" install --quiet docker==7.1.0
+    "$out/python/bin/pip" install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$requirements"
+    cp "$requirements" "$out/python/requirements.txt"
 fi
 echo "clients are in $out"

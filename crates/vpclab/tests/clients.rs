@@ -35,6 +35,12 @@ fn docker_py_is_content() {
 
 #[test]
 #[ignore = "make test-clients"]
+fn testcontainers_is_content() {
+    content(Command::new(brought("python/bin/python")).arg(repository("clients/testcontainers_py.py")));
+}
+
+#[test]
+#[ignore = "make test-clients"]
 fn bollard_is_content() {
     content(&mut Command::new(brought("bollard/debug/bollard-client")));
 }
