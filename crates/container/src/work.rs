@@ -9,6 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
+/// A file in memory, which goes when it is closed.
+pub(crate) fn in_memory() -> Result<File> {
+    let made = rustix::fs::memfd_create("vpclab", rustix::fs::MemfdFlags::CLOEXEC);
+    made.map(File::from).map_err(Error::io("making a file in memory"))
+}
+
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// A folder of one piece of work; it goes with its owner.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use super::config::{self, Reading};
+use super::config;
 use super::context::Ready;
-use super::dockerfile::instruction::{Instruction, Step};
+use super::dockerfile::instruction::{Instruction, Step, Word};
 use super::dockerfile::line::{Line, Source};
 use super::dockerfile::{Dockerfile, parse};
-use super::error::{Error, Mistake, Result};
+use super::error::{Error, Result};
 use super::images;
 use super::progress::Progress;
+use super::reading::{Reading, Scope};
 use super::run::{Workshop, sweep};
 use super::stages::{self, Base, PREDEFINED, Plan};
 use super::tree::Tree;
@@ -37,10 +38,7 @@ pub(super) fn build(
     let file = parse::parse(&ready.recipe.name, &ready.recipe.text)?;
     let plan = stages::plan(&file, &options)?;
     if options.source_date_epoch.is_none() {
-        options.source_date_epoch = options
-            .arguments
-            .get("SOURCE_DATE_EPOCH")
-            .and_then(|text| text.parse().ok());
+        options.source_date_epoch = options.arguments.get("SOURCE_DATE_EPOCH").and_then(|text| text.parse().ok());
     }
     // Nothing that is made meanwhile is collected before an image has it.
     let session = store.session()?;
@@ -67,30 +65,15 @@ pub(super) fn build(
     for number in &plan.needed {
         builder.stage(*number)?;
     }
-    let image = plan
-        .needed
-        .last()
-        .and_then(|last| builder.done.remove(last))
-        .ok_or(Error::Cancelled)?;
+    let image = plan.needed.last().and_then(|last| builder.done.remove(last)).ok_or(Error::Cancelled)?;
     options.cancel.check()?;
     let image = store.add(&session, &image.manifest, &options.names)?;
     progress(Progress::Built(image.id));
-    let is_known = |name: &&String| {
-        plan.declared.contains(*name)
-            || PREDEFINED.contains(&name.as_str())
-            || *name == "SOURCE_DATE_EPOCH"
-    };
-    let unused: Vec<&str> = options
-        .arguments
-        .keys()
-        .filter(|name| !is_known(name))
-        .map(String::as_str)
-        .collect();
+    let is_known =
+        |name: &&String| plan.declared.contains(*name) || PREDEFINED.contains(&name.as_str()) || *name == "SOURCE_DATE_EPOCH";
+    let unused: Vec<&str> = options.arguments.keys().filter(|name| !is_known(name)).map(String::as_str).collect();
     if !unused.is_empty() {
-        progress(Progress::Note(format!(
-            "One or more build-args [{}] were not consumed",
-            unused.join(" ")
-        )));
+        progress(Progress::Note(format!("One or more build-args [{}] were not consumed", unused.join(" "))));
     }
     for name in &options.names {
         progress(Progress::Tagged(name.familiar()));
@@ -129,35 +112,16 @@ impl Stage {
     pub fn process(&self) -> Process {
         self.image.config.config.clone().unwrap_or_default()
     }
-}
 
-/// What a variable is: the image's first, then the build's.
-pub(super) fn lookup<'a>(
-    process: &'a Process,
-    arguments: &'a BTreeMap<String, String>,
-) -> impl Fn(&str) -> Option<String> + 'a {
-    move |name| {
-        let pairs = process
-            .env
-            .iter()
-            .flatten()
-            .filter_map(|one| one.split_once('='));
-        let of_image = pairs
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned())
-            .next_back();
-        of_image.or_else(|| arguments.get(name).cloned())
+    fn scope(&self) -> Scope {
+        Scope { process: self.process(), arguments: self.arguments.clone() }
     }
 }
 
 impl Builder<'_> {
     fn announce(&mut self, text: &str) {
         self.number += 1;
-        (self.progress)(Progress::Step {
-            number: self.number,
-            total: self.total,
-            text: text.to_owned(),
-        });
+        (self.progress)(Progress::Step { number: self.number, total: self.total, text: text.to_owned() });
     }
 
     fn stage(&mut self, number: usize) -> Result<()> {
@@ -166,15 +130,9 @@ impl Builder<'_> {
         self.announce(&stage.line.text);
         let at = |error: Error| match error {
             // The line that names the image is where somebody has to look.
-            Error::Image(
-                error @ (crate::Error::Reference { .. }
-                | crate::Error::Registry(_)
-                | crate::Error::NoImage(_)),
-            ) => {
+            Error::Image(error @ (crate::Error::Reference { .. } | crate::Error::Registry(_) | crate::Error::NoImage(_))) => {
                 let word = &stage.from.image;
-                source
-                    .mistake(&stage.line, word.at, word.text.len(), error.to_string())
-                    .into()
+                source.mistake(&stage.line, word.at, word.text.len(), error.to_string()).into()
             }
             other => other,
         };
@@ -187,23 +145,12 @@ impl Builder<'_> {
                     let word = stage.from.platform.as_ref().unwrap_or(&stage.from.image);
                     source.mistake(&stage.line, word.at, word.text.len(), why)
                 })?;
-                images::bring(
-                    self.store,
-                    name,
-                    wanted.or_else(|| self.options.platform.clone()),
-                    self.options,
-                    self.progress,
-                )
-                .map_err(at)?
+                images::bring(self.store, name, wanted.or_else(|| self.options.platform.clone()), self.options, self.progress)
+                    .map_err(at)?
             }
         };
         (self.progress)(Progress::Made(image.id));
-        let mut building = Stage {
-            number,
-            image,
-            arguments: BTreeMap::new(),
-            is_command_given: false,
-        };
+        let mut building = Stage { number, image, arguments: BTreeMap::new(), is_command_given: false };
         self.triggers(&mut building)?;
         for step in &stage.steps {
             self.announce(&step.line.text);
@@ -214,10 +161,7 @@ impl Builder<'_> {
             let mut told = String::from("LABEL");
             for (name, value) in &self.options.labels {
                 told.push_str(&format!(" {name}={value}"));
-                process
-                    .labels
-                    .get_or_insert_default()
-                    .insert(name.clone(), value.clone());
+                process.labels.get_or_insert_default().insert(name.clone(), value.clone());
             }
             self.announce(&told);
             self.settled(&mut building, process, None, &told)?;
@@ -233,14 +177,8 @@ impl Builder<'_> {
             architecture: platform.architecture,
             os: platform.os,
             variant: platform.variant,
-            config: Some(Process {
-                env: Some(vec![PATH.into()]),
-                ..Process::default()
-            }),
-            rootfs: RootFs {
-                kind: "layers".into(),
-                diff_ids: Vec::new(),
-            },
+            config: Some(Process { env: Some(vec![PATH.into()]), ..Process::default() }),
+            rootfs: RootFs { kind: "layers".into(), diff_ids: Vec::new() },
             ..Config::default()
         };
         let key = Digest::of(&serde_json::to_vec(&config).unwrap_or_default());
@@ -253,20 +191,13 @@ impl Builder<'_> {
     /// Instructions that the image to begin with brings.
     fn triggers(&mut self, stage: &mut Stage) -> Result<()> {
         let mut process = stage.process();
-        let Some(triggers) = process
-            .on_build
-            .take()
-            .filter(|triggers| !triggers.is_empty())
-        else {
+        let Some(triggers) = process.on_build.take().filter(|triggers| !triggers.is_empty()) else {
             return Ok(());
         };
         (self.progress)(Progress::Triggers(triggers.len()));
         stage.image.config.config = Some(process);
         for text in &triggers {
-            let source = Source {
-                name: "ONBUILD of the base image".into(),
-                lines: vec![text.clone()],
-            };
+            let source = Source { name: "ONBUILD of the base image".into(), lines: vec![text.clone()] };
             let step = parse::trigger(&source, Line::alone(text, 1))?;
             self.step(stage, &step, &source)?;
         }
@@ -275,78 +206,54 @@ impl Builder<'_> {
 
     fn step(&mut self, stage: &mut Stage, step: &Step, source: &Source) -> Result<()> {
         self.options.cancel.check()?;
+        let scope = stage.scope();
+        let lookup = |name: &str| scope.value(name);
+        let reading = Reading { source, line: &step.line, escape: self.file.directives.escape, lookup: &lookup };
         match &step.instruction {
-            Instruction::Arg(all) => {
-                let process = stage.process();
-                let mut told = String::from("ARG");
-                for (name, default) in all {
-                    let default = {
-                        let lookup = lookup(&process, &stage.arguments);
-                        let reading = Reading {
-                            source,
-                            line: &step.line,
-                            escape: self.file.directives.escape,
-                            lookup: &lookup,
-                        };
-                        default
-                            .as_ref()
-                            .map(|word| reading.word(word))
-                            .transpose()?
-                    };
-                    let given = self.options.arguments.get(&name.text).cloned();
-                    let outside = || {
-                        self.plan
-                            .globals
-                            .get(&name.text)
-                            .cloned()
-                            .or_else(|| self.machines().remove(&name.text))
-                    };
-                    told.push_str(&format!(" {}", name.text));
-                    if let Some(default) = &default {
-                        told.push_str(&format!("={default}"));
-                    }
-                    match given.or(default).or_else(outside) {
-                        Some(value) => drop(stage.arguments.insert(name.text.clone(), value)),
-                        None => drop(stage.arguments.remove(&name.text)),
-                    }
-                }
-                self.settled(stage, process, None, &told)
+            Instruction::Arg(all) => self.arguments(stage, all, &reading),
+            Instruction::Maintainer(name) => {
+                let told = format!("MAINTAINER {}", name.text);
+                self.settled(stage, scope.process, Some(name.text.clone()), &told)
             }
-            Instruction::Maintainer(name) => self.settled(
-                stage,
-                stage.process(),
-                Some(name.text.clone()),
-                &format!("MAINTAINER {}", name.text),
-            ),
-            Instruction::Run(run) => self.run(stage, run, step, source),
-            Instruction::Copy(copy) => self.copy(stage, copy, step, source, false),
-            Instruction::Add(copy) => self.copy(stage, copy, step, source, true),
+            Instruction::Run(run) => self.run(stage, run, &scope, &reading),
+            Instruction::Copy(copy) => self.copy(stage, copy, &scope, &reading, false),
+            Instruction::Add(copy) => self.copy(stage, copy, &scope, &reading, true),
             other => {
-                let before = stage.process();
-                let mut process = before.clone();
-                let mut is_command_given = stage.is_command_given;
-                let told = {
-                    let lookup = lookup(&before, &stage.arguments);
-                    let reading = Reading {
-                        source,
-                        line: &step.line,
-                        escape: self.file.directives.escape,
-                        lookup: &lookup,
-                    };
-                    config::apply(&mut process, other, &mut is_command_given, &reading)?
-                };
-                stage.is_command_given = is_command_given;
-                let told = told.unwrap_or_default();
+                let mut process = scope.process.clone();
+                let told = config::apply(&mut process, other, &mut stage.is_command_given, &reading)?.unwrap_or_default();
                 match (other, process.working_dir.clone()) {
                     (Instruction::Workdir(word), Some(path)) => {
-                        self.workdir(stage, process, &path, &told).map_err(|error| {
-                            placed(error, source, &step.line, word.at, word.text.len())
-                        })
+                        let made = self.workdir(stage, process, &path, &told);
+                        made.map_err(|error| reading.placed(word, error))
                     }
                     _ => self.settled(stage, process, None, &told),
                 }
             }
         }
+    }
+
+    /// `ARG`: a later name of one instruction sees the earlier ones.
+    fn arguments(&mut self, stage: &mut Stage, all: &[(Word, Option<Word>)], reading: &Reading) -> Result<()> {
+        let mut told = String::from("ARG");
+        for (name, default) in all {
+            let scope = stage.scope();
+            let lookup = |name: &str| scope.value(name);
+            let default = Reading { lookup: &lookup, ..*reading }.optional(default.as_ref())?;
+            let given = self.options.arguments.get(&name.text).cloned();
+            let outside = || {
+                let global = self.plan.globals.get(&name.text).cloned();
+                global.or_else(|| self.machines().remove(&name.text))
+            };
+            told.push_str(&format!(" {}", name.text));
+            if let Some(default) = &default {
+                told.push_str(&format!("={default}"));
+            }
+            match given.or(default).or_else(outside) {
+                Some(value) => drop(stage.arguments.insert(name.text.clone(), value)),
+                None => drop(stage.arguments.remove(&name.text)),
+            }
+        }
+        self.settled(stage, stage.process(), None, &told)
     }
 
     fn machines(&self) -> BTreeMap<String, String> {
@@ -355,29 +262,16 @@ impl Builder<'_> {
     }
 
     /// A step that changes no files.
-    fn settled(
-        &mut self,
-        stage: &mut Stage,
-        process: Process,
-        author: Option<String>,
-        told: &str,
-    ) -> Result<()> {
+    fn settled(&mut self, stage: &mut Stage, process: Process, author: Option<String>, told: &str) -> Result<()> {
         let created_by = format!("/bin/sh -c #(nop)  {told}");
-        let key = self.key(
-            stage,
-            told,
-            &serde_json::to_string(&process).unwrap_or_default(),
-        );
+        let key = self.key(stage, told, &serde_json::to_string(&process).unwrap_or_default());
         self.keep(stage, &key, process, author, &created_by, |_, _| Ok(None))
     }
 
     /// What a step depends on: the files and the settings before it, what it says, and `more`.
     pub fn key(&self, stage: &Stage, told: &str, more: &str) -> Digest {
         let config = &stage.image.config;
-        let chain = chain_ids(&config.rootfs.diff_ids)
-            .last()
-            .map(Digest::to_string)
-            .unwrap_or_default();
+        let chain = chain_ids(&config.rootfs.diff_ids).last().map(Digest::to_string).unwrap_or_default();
         let process = serde_json::to_string(&config.config).unwrap_or_default();
         let machine = stage.image.platform();
         let all = [
@@ -391,10 +285,7 @@ impl Builder<'_> {
             more,
         ];
         // Lengths keep two texts apart that are divided differently.
-        let text: Vec<String> = all
-            .iter()
-            .map(|part| format!("{} {part}", part.len()))
-            .collect();
+        let text: Vec<String> = all.iter().map(|part| format!("{} {part}", part.len())).collect();
         Digest::of(text.join("\n").as_bytes())
     }
 
@@ -426,28 +317,18 @@ impl Builder<'_> {
         let layer = work(self, stage)?;
         cancel.check()?;
         let now = match self.options.source_date_epoch {
-            Some(seconds) => Moment {
-                seconds,
-                nanoseconds: 0,
-            },
+            Some(seconds) => Moment { seconds, nanoseconds: 0 },
             None => Moment::now(),
         };
-        let history = History {
-            created: Some(now.to_string()),
-            created_by: Some(created_by.to_owned()),
-            ..History::default()
-        };
-        let (config, layers) =
-            commit::next(self.store, &stage.image, process, author, history, layer)?;
+        let history = History { created: Some(now.to_string()), created_by: Some(created_by.to_owned()), ..History::default() };
+        let (config, layers) = commit::next(self.store, &stage.image, process, author, history, layer)?;
         stage.image = self.store.keep_step(&self.work, key, &config, &layers)?;
         (self.progress)(Progress::Made(stage.image.id));
         Ok(())
     }
 
     fn found(&mut self, stage: &mut Stage, key: &Digest) -> bool {
-        let found = (!self.options.no_cache)
-            .then(|| self.store.step(key))
-            .flatten();
+        let found = (!self.options.no_cache).then(|| self.store.step(key)).flatten();
         let Some(image) = found else { return false };
         stage.image = image;
         (self.progress)(Progress::Cached);
@@ -456,10 +337,7 @@ impl Builder<'_> {
     }
 
     /// The layer that somebody wrote to a file.
-    pub fn layer(
-        &self,
-        write: impl FnOnce(&mut dyn std::io::Write) -> Result<()>,
-    ) -> Result<Option<Pending>> {
+    pub fn layer(&self, write: impl FnOnce(&mut dyn std::io::Write) -> Result<()>) -> Result<Option<Pending>> {
         let path = self.work.fresh();
         let file = File::create_new(&path).map_err(Error::io("making a layer"))?;
         let mut output = Hashing::new(std::io::BufWriter::with_capacity(1 << 16, file));
@@ -467,9 +345,7 @@ impl Builder<'_> {
         let (output, digest, bytes) = output.finish();
         let pending = Pending::of_file(path, digest, bytes);
         written?;
-        output
-            .into_inner()
-            .map_err(|error| Error::io("writing a layer")(error.into_error()))?;
+        output.into_inner().map_err(|error| Error::io("writing a layer")(error.into_error()))?;
         Ok((bytes > 1_024).then_some(pending))
     }
 
@@ -485,29 +361,5 @@ impl Builder<'_> {
     /// The files of what a stage has come to.
     pub fn tree(&self, image: &Image) -> Result<Tree> {
         Tree::image(self.store, image)
-    }
-}
-
-/// An error without a place gets that of its instruction.
-pub(super) fn placed(
-    error: Error,
-    source: &Source,
-    line: &Line,
-    at: usize,
-    length: usize,
-) -> Error {
-    match error {
-        Error::Context(why) => source.mistake(line, at, length.max(1), why).into(),
-        Error::Image(
-            error @ (crate::Error::Refused { .. }
-            | crate::Error::Limit { .. }
-            | crate::Error::Malformed { .. }
-            | crate::Error::Digest { .. }),
-        ) => Mistake {
-            hint: None,
-            ..source.mistake(line, at, length.max(1), error.to_string())
-        }
-        .into(),
-        other => other,
     }
 }

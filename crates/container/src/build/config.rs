@@ -1,41 +1,18 @@
 //! Instructions that change what an image says of itself, and none of its files.
 
-use super::dockerfile::instruction::{Command, Health, Word};
-use super::dockerfile::line::{Line, Source};
-use super::dockerfile::{Instruction, word};
-use super::error::{Error, Mistake, Result};
+use std::collections::BTreeMap;
+
+use super::dockerfile::Instruction;
+use super::dockerfile::instruction::{Command, Health};
+use super::dockerfile::line::Source;
+use super::error::{Error, Result};
+use super::reading::{Reading, Scope};
 use crate::engine::words;
 use crate::network::parse_exposed;
 use crate::oci::{Healthcheck, Process};
 
 /// What runs lines where nobody says so.
 pub const SHELL: [&str; 2] = ["/bin/sh", "-c"];
-
-/// Reads the words of one instruction.
-pub struct Reading<'a> {
-    /// The Dockerfile.
-    pub source: &'a Source,
-    /// The instruction.
-    pub line: &'a Line,
-    /// The Dockerfile's escape.
-    pub escape: char,
-    /// What a variable is.
-    pub lookup: &'a dyn Fn(&str) -> Option<String>,
-}
-
-impl Reading<'_> {
-    /// A word with its variables replaced and without its quotes.
-    pub fn word(&self, word: &Word) -> Result<String, Mistake> {
-        word::expand(&word.text, self.escape, self.lookup)
-            .map_err(|bad| self.source.mistake(self.line, word.at + bad.at, 1, bad.why))
-    }
-
-    /// A mistake in a word.
-    pub fn mistake(&self, word: &Word, why: impl Into<String>) -> Mistake {
-        self.source
-            .mistake(self.line, word.at, word.text.len().max(1), why)
-    }
-}
 
 /// Changes what `process` says as an instruction wants, and answers how the history tells it; none where the instruction does
 /// something else. `is_command_given`: a `CMD` came before it in the same stage.
@@ -56,9 +33,7 @@ pub fn apply(
             let all = process.env.get_or_insert_default();
             for (name, value) in new {
                 if name.is_empty() {
-                    return Err(reading
-                        .mistake(&pairs[0].0, "ENV names can not be blank")
-                        .into());
+                    return Err(reading.mistake(&pairs[0].0, "ENV names can not be blank").into());
                 }
                 told.push_str(&format!(" {name}={value}"));
                 set_variable(all, &name, &value);
@@ -92,17 +67,14 @@ pub fn apply(
             told
         }
         Instruction::Workdir(word) => {
-            let path = directory(process, &reading.word(word)?)
-                .map_err(|why| reading.mistake(word, why))?;
+            let path = directory(process, &reading.word(word)?).map_err(|why| reading.mistake(word, why))?;
             process.working_dir = Some(path.clone());
             format!("WORKDIR {path}")
         }
         Instruction::User(word) => {
             let user = reading.word(word)?;
             if user.is_empty() {
-                return Err(reading
-                    .mistake(word, "USER requires a name or a number")
-                    .into());
+                return Err(reading.mistake(word, "USER requires a name or a number").into());
             }
             process.user = Some(user.clone());
             format!("USER {user}")
@@ -112,15 +84,10 @@ pub fn apply(
             for word in paths {
                 let path = reading.word(word)?;
                 if path.trim().is_empty() {
-                    return Err(reading
-                        .mistake(word, "VOLUME specified can not be an empty string")
-                        .into());
+                    return Err(reading.mistake(word, "VOLUME specified can not be an empty string").into());
                 }
                 let path = directory(process, &path).map_err(|why| reading.mistake(word, why))?;
-                process
-                    .volumes
-                    .get_or_insert_default()
-                    .insert(path.clone(), serde_json::json!({}));
+                process.volumes.get_or_insert_default().insert(path.clone(), serde_json::json!({}));
                 told.push(path);
             }
             format!("VOLUME {}", json(&told))
@@ -129,13 +96,9 @@ pub fn apply(
             let mut told = Vec::new();
             for word in ports {
                 for text in reading.word(word)?.split_whitespace() {
-                    let ports = parse_exposed(text)
-                        .map_err(|error| reading.mistake(word, error.to_string()))?;
+                    let ports = parse_exposed(text).map_err(|error| reading.mistake(word, error.to_string()))?;
                     for port in ports {
-                        process
-                            .exposed_ports
-                            .get_or_insert_default()
-                            .insert(port.to_string(), serde_json::json!({}));
+                        process.exposed_ports.get_or_insert_default().insert(port.to_string(), serde_json::json!({}));
                     }
                     told.push(text.to_owned());
                 }
@@ -144,20 +107,16 @@ pub fn apply(
         }
         Instruction::StopSignal(word) => {
             let signal = reading.word(word)?;
-            words::signal(&signal).map_err(|_| Mistake {
-                hint: Some("a name such as SIGTERM, or a number".into()),
-                ..reading.mistake(word, format!("`{signal}` is no signal"))
+            words::signal(&signal).map_err(|_| {
+                let mistake = reading.mistake(word, format!("`{signal}` is no signal"));
+                mistake.with_hint("a name such as SIGTERM, or a number")
             })?;
             process.stop_signal = Some(signal.clone());
             format!("STOPSIGNAL {signal}")
         }
         Instruction::Healthcheck(health) => {
             process.healthcheck = Some(healthcheck(health));
-            let test = process
-                .healthcheck
-                .as_ref()
-                .and_then(|check| check.test.clone())
-                .unwrap_or_default();
+            let test = process.healthcheck.as_ref().and_then(|check| check.test.clone()).unwrap_or_default();
             format!("HEALTHCHECK {}", json(&test))
         }
         Instruction::Shell(words) => {
@@ -165,10 +124,7 @@ pub fn apply(
             format!("SHELL {}", json(words))
         }
         Instruction::OnBuild(inner) => {
-            process
-                .on_build
-                .get_or_insert_default()
-                .push(inner.text.clone());
+            process.on_build.get_or_insert_default().push(inner.text.clone());
             format!("ONBUILD {}", inner.text)
         }
         _ => return Ok(None),
@@ -178,10 +134,7 @@ pub fn apply(
 /// Sets `NAME=VALUE` where it is, or at the end.
 pub fn set_variable(all: &mut Vec<String>, name: &str, value: &str) {
     let new = format!("{name}={value}");
-    match all
-        .iter_mut()
-        .find(|one| one.split('=').next() == Some(name))
-    {
+    match all.iter_mut().find(|one| one.split('=').next() == Some(name)) {
         Some(held) => *held = new,
         None => all.push(new),
     }
@@ -205,16 +158,8 @@ pub fn directory(process: &Process, path: &str) -> Result<String, String> {
     if path.is_empty() {
         return Err("the path is empty".into());
     }
-    let from = process
-        .working_dir
-        .as_deref()
-        .filter(|from| from.starts_with('/'))
-        .unwrap_or("/");
-    let whole = if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        format!("{from}/{path}")
-    };
+    let from = process.working_dir.as_deref().filter(|from| from.starts_with('/')).unwrap_or("/");
+    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{from}/{path}") };
     words::inside("path", &whole).map_err(|error| error.to_string())
 }
 
@@ -222,14 +167,7 @@ fn healthcheck(health: &Health) -> Healthcheck {
     let mut check = Healthcheck::default();
     match health {
         Health::None => check.test = Some(vec!["NONE".into()]),
-        Health::Check {
-            command,
-            interval,
-            timeout,
-            start_period,
-            start_interval,
-            retries,
-        } => {
+        Health::Check { command, interval, timeout, start_period, start_interval, retries } => {
             check.test = Some(match command {
                 Command::Exec(words) => [&["CMD".to_owned()], &words[..]].concat(),
                 Command::Shell(line) => vec!["CMD-SHELL".into(), line.clone()],
@@ -251,23 +189,10 @@ pub fn apply_changes(process: &mut Process, changes: &[String]) -> Result<Vec<St
     let (mut told, mut is_command_given) = (Vec::new(), false);
     for text in changes {
         let step = super::dockerfile::change(text)?;
-        let source = Source {
-            name: "--change".into(),
-            lines: vec![text.trim().to_owned()],
-        };
-        let environment = process.env.clone().unwrap_or_default();
-        let lookup = |name: &str| {
-            environment
-                .iter()
-                .find_map(|one| one.split_once('=').filter(|(key, _)| *key == name))
-                .map(|(_, value)| value.to_owned())
-        };
-        let reading = Reading {
-            source: &source,
-            line: &step.line,
-            escape: '\\',
-            lookup: &lookup,
-        };
+        let source = Source { name: "--change".into(), lines: vec![text.trim().to_owned()] };
+        let scope = Scope { process: process.clone(), arguments: BTreeMap::new() };
+        let lookup = |name: &str| scope.value(name);
+        let reading = Reading { source: &source, line: &step.line, escape: '\\', lookup: &lookup };
         let done = apply(process, &step.instruction, &mut is_command_given, &reading)?;
         let Some(done) = done else {
             return Err(Error::Option {

@@ -31,6 +31,11 @@ pub struct Mistake {
 }
 
 impl Mistake {
+    /// The same, with what to write instead.
+    pub fn with_hint(self, hint: impl Into<String>) -> Mistake {
+        Mistake { hint: Some(hint.into()), ..self }
+    }
+
     /// With the line and a caret below it, as errors of a lab file are shown.
     pub fn diagnostic(&self) -> String {
         let place = &self.place;

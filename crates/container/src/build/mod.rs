@@ -1,9 +1,9 @@
 //! Building images of Dockerfiles.
 //!
 //! Start reading at [`Build`]: a [`Context`] and [`BuildOptions`] become an image, step by step ([`builder`]), as the classic
-//! builder of Docker does it. [`dockerfile`] reads the file, [`config`] does what changes no files, [`copy`] makes layers of
-//! files, [`tree`] reads those without being led anywhere, [`run`] runs commands in containers of an instance, and [`cache`]
-//! keeps what was made.
+//! builder of Docker does it. [`dockerfile`] reads the file, [`reading`] the words of one instruction; [`config`] does what
+//! changes no files, `steps` what does: [`copy`] makes layers of files, [`tree`] reads those without being led anywhere, [`run`]
+//! runs commands in containers of an instance. [`cache`] keeps what was made.
 
 pub mod alone;
 pub mod builder;
@@ -19,6 +19,7 @@ mod images;
 mod mount;
 mod owner;
 pub mod progress;
+pub mod reading;
 pub mod run;
 pub mod stages;
 mod steps;

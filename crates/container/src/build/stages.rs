@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::BuildOptions;
-use super::config::Reading;
 use super::dockerfile::Dockerfile;
 use super::dockerfile::flags::nearest;
 use super::dockerfile::instruction::{Instruction, Word};
 use super::dockerfile::parse::Stage;
-use super::error::{Error, Mistake, Result};
+use super::error::{Error, Result};
+use super::reading::Reading;
 use crate::oci::Platform;
 
 /// What a stage begins with.
@@ -55,10 +55,7 @@ pub fn platforms(target: &Platform, build: &Platform) -> BTreeMap<String, String
         all.insert(format!("{prefix}PLATFORM"), platform.to_string());
         all.insert(format!("{prefix}OS"), platform.os.clone());
         all.insert(format!("{prefix}ARCH"), platform.architecture.clone());
-        all.insert(
-            format!("{prefix}VARIANT"),
-            platform.variant.clone().unwrap_or_default(),
-        );
+        all.insert(format!("{prefix}VARIANT"), platform.variant.clone().unwrap_or_default());
     }
     all
 }
@@ -74,23 +71,10 @@ pub fn plan(file: &Dockerfile, options: &BuildOptions) -> Result<Plan> {
         };
         for (name, default) in all {
             let lookup = |name: &str| globals.get(name).or_else(|| platforms.get(name)).cloned();
-            let reading = Reading {
-                source: &file.source,
-                line: &step.line,
-                escape: file.directives.escape,
-                lookup: &lookup,
-            };
-            let default = default
-                .as_ref()
-                .map(|word| reading.word(word))
-                .transpose()?;
+            let reading = Reading { source: &file.source, line: &step.line, escape: file.directives.escape, lookup: &lookup };
+            let default = reading.optional(default.as_ref())?;
             declared.insert(name.text.clone());
-            let given = options
-                .arguments
-                .get(&name.text)
-                .cloned()
-                .or(default)
-                .or_else(|| platforms.get(&name.text).cloned());
+            let given = options.arguments.get(&name.text).cloned().or(default).or_else(|| platforms.get(&name.text).cloned());
             if let Some(value) = given {
                 globals.insert(name.text.clone(), value);
             }
@@ -99,31 +83,13 @@ pub fn plan(file: &Dockerfile, options: &BuildOptions) -> Result<Plan> {
     let lookup = |name: &str| globals.get(name).or_else(|| platforms.get(name)).cloned();
     let mut bases = Vec::new();
     for (number, stage) in file.stages.iter().enumerate() {
-        let reading = Reading {
-            source: &file.source,
-            line: &stage.line,
-            escape: file.directives.escape,
-            lookup: &lookup,
-        };
+        let reading = Reading { source: &file.source, line: &stage.line, escape: file.directives.escape, lookup: &lookup };
         let image = reading.word(&stage.from.image)?;
-        let platform = stage
-            .from
-            .platform
-            .as_ref()
-            .map(|word| reading.word(word))
-            .transpose()?
-            .filter(|text| !text.is_empty());
+        let platform = reading.optional(stage.from.platform.as_ref())?.filter(|text| !text.is_empty());
         if image.is_empty() {
             let mistake = reading.mistake(&stage.from.image, "base name should not be blank");
-            let hint = format!(
-                "`{}` is empty: give it a default with ARG before the first FROM",
-                stage.from.image.text
-            );
-            return Err(Mistake {
-                hint: Some(hint),
-                ..mistake
-            }
-            .into());
+            let hint = format!("`{}` is empty: give it a default with ARG before the first FROM", stage.from.image.text);
+            return Err(mistake.with_hint(hint).into());
         }
         bases.push(match by_name(&file.stages[..number], &image) {
             Some(other) => Base::Stage(other),
@@ -153,40 +119,22 @@ pub fn plan(file: &Dockerfile, options: &BuildOptions) -> Result<Plan> {
             pending.extend(by_name_or_number(&file.stages[..number], &from.text));
         }
     }
-    Ok(Plan {
-        bases,
-        needed: needed.into_iter().collect(),
-        globals,
-        declared,
-    })
+    Ok(Plan { bases, needed: needed.into_iter().collect(), globals, declared })
 }
 
 fn target_stage(file: &Dockerfile, target: &str) -> Result<usize> {
     if let Some(number) = by_name_or_number(&file.stages, target) {
         return Ok(number);
     }
-    let names: Vec<&str> = file
-        .stages
-        .iter()
-        .filter_map(|stage| stage.from.name.as_ref())
-        .map(|name| name.text.as_str())
-        .collect();
+    let names = names(&file.stages);
     let why = match (nearest(target, &names), names.is_empty()) {
         (Some(near), _) => {
             format!("target stage \"{target}\" could not be found: did you mean {near}?")
         }
-        (None, false) => format!(
-            "target stage \"{target}\" could not be found: there are {}",
-            names.join(", ")
-        ),
-        (None, true) => format!(
-            "target stage \"{target}\" could not be found: no stage has a name (FROM IMAGE AS NAME)"
-        ),
+        (None, false) => format!("target stage \"{target}\" could not be found: there are {}", names.join(", ")),
+        (None, true) => format!("target stage \"{target}\" could not be found: no stage has a name (FROM IMAGE AS NAME)"),
     };
-    Err(Error::Option {
-        option: "--target",
-        why,
-    })
+    Err(Error::Option { option: "--target", why })
 }
 
 /// What a stage copies or mounts from elsewhere than the build context.
@@ -197,14 +145,8 @@ fn sources(stage: &Stage) -> Vec<Word> {
             Instruction::Copy(copy) => all.extend(copy.from.clone()),
             Instruction::Run(run) => {
                 for mount in &run.mounts {
-                    let from = mount
-                        .text
-                        .split(',')
-                        .find_map(|part| part.strip_prefix("from="));
-                    all.extend(from.map(|from| Word {
-                        text: from.to_owned(),
-                        at: mount.at,
-                    }));
+                    let from = mount.text.split(',').find_map(|part| part.strip_prefix("from="));
+                    all.extend(from.map(|from| Word { text: from.to_owned(), at: mount.at }));
                 }
             }
             _ => {}
@@ -213,14 +155,14 @@ fn sources(stage: &Stage) -> Vec<Word> {
     all
 }
 
+/// What stages are called.
+pub fn names(stages: &[Stage]) -> Vec<&str> {
+    let names = stages.iter().filter_map(|stage| stage.from.name.as_ref());
+    names.map(|name| name.text.as_str()).collect()
+}
+
 fn by_name(stages: &[Stage], name: &str) -> Option<usize> {
-    stages.iter().rposition(|stage| {
-        stage
-            .from
-            .name
-            .as_ref()
-            .is_some_and(|own| own.text.eq_ignore_ascii_case(name))
-    })
+    stages.iter().rposition(|stage| stage.from.name.as_ref().is_some_and(|own| own.text.eq_ignore_ascii_case(name)))
 }
 
 /// The stage that `--from` or `--target` means.

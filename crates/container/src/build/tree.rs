@@ -62,6 +62,13 @@ pub struct Found {
     pub node: Node,
 }
 
+impl Found {
+    /// Whether a folder is there.
+    pub fn is_folder(&self) -> bool {
+        matches!(self.node, Node::Folder(_))
+    }
+}
+
 /// What a file is, without what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Meta {
@@ -143,6 +150,11 @@ impl Tree {
     /// Whether it is people's own files.
     pub fn is_context(&self) -> bool {
         self.is_context
+    }
+
+    /// What it is called in errors.
+    pub fn called(&self) -> &'static str {
+        if self.is_context { "the build context" } else { "the image" }
     }
 
     /// Its top.

@@ -11,7 +11,7 @@ mod paths;
 pub mod put;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
@@ -31,6 +31,7 @@ use super::life::is_unknown;
 use super::record::Record;
 use super::time::Moment;
 use super::{owners, spec};
+use crate::work::in_memory;
 
 pub use inside::dispatch;
 
@@ -96,7 +97,7 @@ enum Root {
 impl Engine {
     /// What is at a path of a container; a link at its end is not followed. Errors: [`Error::NoPath`].
     pub fn path_stat(&self, id: &Id, path: &str) -> Result<PathStat> {
-        let mut answer = tempfile()?;
+        let mut answer = in_memory()?;
         let output = answer.try_clone().map_err(Error::io("duplicating a descriptor"))?;
         self.helper(id, inside::STAT, &[path.into()], Ends { input: None, output: Some(output.into()) })?.done()?;
         answer.rewind().map_err(Error::io("reading what is there"))?;
@@ -263,12 +264,6 @@ fn pump(from: &mut impl Read, to: &mut impl io::Write) -> Result<(), Fed> {
             Err(error) => return Err(Fed::Reading(error)),
         }
     }
-}
-
-/// A file without a name.
-fn tempfile() -> Result<File> {
-    let made = rustix::fs::memfd_create("vpclab", rustix::fs::MemfdFlags::CLOEXEC);
-    made.map(File::from).map_err(Error::io("making a file in memory"))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::id::Id;
 use super::lab::Engine;
 use super::record::{HealthAnswer, HealthState, HealthStatus, Record, Status};
 use super::time::Moment;
+use crate::work::in_memory;
 
 /// What Docker calls a check that did not answer in time.
 const TIMED_OUT: i32 = -1;
@@ -192,8 +193,7 @@ impl Asked {
             ..Exec::default()
         };
         let null = File::open("/dev/null").map_err(Error::io("opening /dev/null"))?;
-        let output = rustix::fs::memfd_create("vpclab-health", rustix::fs::MemfdFlags::CLOEXEC);
-        let output = File::from(output.map_err(Error::io("making a file in memory"))?);
+        let output = in_memory()?;
         let both = || {
             output
                 .try_clone()

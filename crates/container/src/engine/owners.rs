@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::oci::chain_ids;
 use crate::store::{Image, Store};
 use crate::tar;
+use crate::work::in_memory;
 
 /// Hidden first argument of such a start; then what to do.
 pub const HIDDEN: &str = "__as-instance";
@@ -248,7 +249,7 @@ fn import_inside(to: BorrowedFd) -> Result<()> {
 
 /// What is in an upper layer, see [`tree::written`].
 pub fn written(folder: &Path) -> Result<Vec<tree::Written>> {
-    let mut listed = tempfile()?;
+    let mut listed = in_memory()?;
     let output = listed
         .try_clone()
         .map_err(Error::io("duplicating a descriptor"))?;
@@ -291,20 +292,13 @@ pub fn bytes(folder: &Path) -> Result<u64> {
     if fs::symlink_metadata(folder).is_err() {
         return Ok(0);
     }
-    let mut answer = tempfile()?;
+    let mut answer = in_memory()?;
     let output = answer.try_clone().map_err(Error::io("duplicating a descriptor"))?;
     with_folder(folder, |work, opened| run(work, BYTES, opened.into(), output.into(), |_| Ok(())))?;
     io::Seek::rewind(&mut answer).map_err(Error::io("reading a number"))?;
     let mut text = String::new();
     answer.read_to_string(&mut text).map_err(Error::io("reading a number"))?;
     text.trim().parse().map_err(|_| Error::Malformed { what: folder.display().to_string(), why: "its size is no number".into() })
-}
-
-/// A file without a name.
-fn tempfile() -> Result<File> {
-    let made = rustix::fs::memfd_create("vpclab", rustix::fs::MemfdFlags::CLOEXEC);
-    made.map(File::from)
-        .map_err(Error::io("making a file in memory"))
 }
 
 fn by_path(folder: &Path) -> Result<OwnedFd> {
