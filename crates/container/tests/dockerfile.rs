@@ -82,7 +82,7 @@ proptest! {
     fn no_pieces_make_the_parser_panic(text in pieces()) {
         let mistake = match parse("Dockerfile", text.as_bytes()) {
             Ok(file) => {
-                prop_assert!(!file.stages.is_empty() && file.count() >= 1);
+                prop_assert!(!file.stages.is_empty());
                 None
             }
             Err(mistake) => Some(mistake),
