@@ -57,3 +57,58 @@ fn a_plan_says_what_up_would_start() {
     let said = desk.run(&["validate"]);
     assert!(said.code != 0 && said.stderr.contains("did you mean `command`?"), "{}", said.stderr);
 }
+
+#[test]
+fn a_replacement_that_cannot_be_had_loses_nothing() {
+    let web = |rest: &str| format!(", containers: {{ web: {{ image: app, stop_signal: KILL, command: [sleep, '1000'], publish: 8080->80{rest} }} }}");
+    let desk = Desk::new(&web(""));
+    desk.yes(&["up"]);
+    desk.yes(&["containers", "run", "-d", "--name", "other", "--instance", "web-1", "-p", "9090:80", "app", "sleep", "1000"]);
+    let is = |query: &str| desk.yes(&["containers", "inspect", "web", "--query", query]);
+    let (id, started) = (is("[0].Id"), is("[0].State.StartedAt"));
+    // Found out before: the one that runs is not touched.
+    for (rest, said) in [
+        ("", "container other publishes it"),
+        (", mounts: '/no/such/place:/x'", "bind source path does not exist"),
+    ] {
+        let changed = web(rest);
+        desk.write(if rest.is_empty() { changed.replace("8080", "9090") } else { changed }.as_str());
+        let done = desk.run(&["up"]);
+        assert!(done.code != 0 && done.stderr.contains(said), "{}{}", done.stdout, done.stderr);
+        assert_eq!((is("[0].Id"), is("[0].State.StartedAt")), (id.clone(), started.clone()), "{said}");
+    }
+    // Found out when it starts: the one that ran is started again.
+    desk.write(&web("").replace("sleep, '1000'", "nosuch"));
+    let done = desk.run(&["up"]);
+    assert!(done.code == 1 && done.stderr.contains("nosuch"), "{}{}", done.stdout, done.stderr);
+    assert_eq!((is("[0].Id"), is("[0].State.Status")), (id.clone(), "\"running\"\n".into()));
+    assert_eq!(desk.yes(&["containers", "ls", "-a", "-o", "name"]).lines().count(), 2);
+    assert!(desk.yes(&["plan"]).contains("web-1/web: make it anew"));
+    // Its own port is no obstacle.
+    desk.write(&web(", env: { A: b }"));
+    desk.yes(&["up"]);
+    assert_ne!(is("[0].Id"), id);
+    assert_eq!(desk.yes(&["containers", "port", "web"]), "80/tcp -> 0.0.0.0:8080\n");
+    // What a replacement left that was cut off between its steps.
+    desk.yes(&["containers", "rename", "web", "web.before"]);
+    desk.yes(&["up"]);
+    assert_eq!(is("[0].Name"), "\"/web\"\n");
+}
+
+#[test]
+fn what_can_never_be_waited_for_is_said_at_once() {
+    let container = ", containers: { web: { image: app, stop_signal: KILL, command: [sleep, '1000'], healthcheck: { cmd: 'test -e /ready', interval: 100ms, retries: 1000 } } }";
+    let desk = Desk::new(container);
+    desk.yes(&["up"]);
+    let done = desk.run(&["up", "--wait", "--timeout", "2"]);
+    assert!(done.code == 1 && done.stderr.contains("note: waiting for web-1/web to be healthy"), "{}", done.stderr);
+    desk.yes(&["containers", "pause", "web"]);
+    let begun = Instant::now();
+    let done = desk.run(&["up", "--wait", "--timeout", "50"]);
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains("error: container web-1/web is paused\nhint: vpclab containers unpause web"), "{}", done.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    desk.yes(&["containers", "unpause", "web"]);
+    desk.yes(&["containers", "exec", "web", "touch", "/ready"]);
+    desk.yes(&["up", "--wait"]);
+}

@@ -28,6 +28,7 @@ pub mod owners;
 pub mod pack;
 pub mod processes;
 pub mod record;
+mod replace;
 pub mod settings;
 mod spec;
 pub mod tend;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use container::Digest;
 use container::engine::record::{Declared, HealthStatus};
-use container::engine::{Engine, Error, Options, Record, Removal, RestartPolicy, Status};
+use container::engine::{Engine, Error, Options, Record, Removal, RestartPolicy, Started, Status};
 use container::network::{DEFAULT_NETWORK, NetworkMode, NetworkOptions};
 use model::container::{ContainerSpec, ImageSource, Readiness};
 use model::{InstanceState, Model};
@@ -28,6 +28,8 @@ pub enum Step {
     Started(String),
     /// A container is gone.
     Removed(String),
+    /// What is waited for.
+    Waiting(String),
     /// What was asked for and cannot be had here.
     Warning(String),
 }
@@ -39,10 +41,14 @@ impl std::fmt::Display for Step {
             Step::Replaced(name) => write!(f, "~ container {name}: made anew"),
             Step::Started(name) => write!(f, "~ container {name}: started"),
             Step::Removed(name) => write!(f, "- container {name}"),
+            Step::Waiting(text) => write!(f, "waiting for {text}"),
             Step::Warning(text) => write!(f, "warning: {text}"),
         }
     }
 }
+
+/// After this long it is said what is waited for.
+const SILENCE: Duration = Duration::from_millis(500);
 
 /// One run of it.
 pub struct Reconcile<'a> {
@@ -123,10 +129,9 @@ impl Reconcile<'_> {
         let image = (self.image)(&spec.image)?;
         let (mut options, digest) = described(name, &image, spec)?;
         options.image.clone_from(&spec.image);
-        let all = self.engine.folder.list()?;
-        let known = all.into_iter().find(|record| record.instance == key && record.declared.as_ref().is_some_and(|d| d.name == name));
-        let is_new = known.is_none();
-        let record = match known {
+        let mut all = self.engine.folder.list()?;
+        all.retain(|record| record.instance == key && record.declared.as_ref().is_some_and(|d| d.name == name));
+        match self.engine.one_of(all)? {
             Some(record) if record.declared.as_ref().is_some_and(|declared| declared.digest == digest) => {
                 let mut held = self.engine.folder.hold(&record.id)?;
                 self.engine.settle(&mut held)?;
@@ -141,36 +146,56 @@ impl Reconcile<'_> {
                 return Ok(());
             }
             other => {
-                if let Some(record) = other {
-                    self.take_away(&record)?;
-                }
                 self.networks(key, &options)?;
                 self.wait_for(key, instance, spec)?;
                 // The image by its id: a name may mean another one by the time it starts.
                 options.image = image.to_string();
-                let declared = Declared { name: name.to_owned(), digest };
-                let mut record = self.engine.create(key, options, Some(declared))?;
-                let mut held = self.engine.folder.hold(&record.id)?;
-                held.record.image.name.clone_from(&spec.image);
-                held.save()?;
-                record.image.name.clone_from(&spec.image);
-                record
+                let step = if other.is_none() { Step::Created } else { Step::Replaced };
+                match other {
+                    None => {
+                        let record = self.create(key, options, Declared { name: name.to_owned(), digest }, spec)?;
+                        self.start(&record, &shown)?;
+                    }
+                    Some(old) => self.replace(&old, &shown, options, digest, spec)?,
+                }
+                (self.say)(step(shown));
             }
-        };
-        self.start(&record, &shown)?;
-        (self.say)(if is_new { Step::Created(shown) } else { Step::Replaced(shown) });
+        }
+        Ok(())
+    }
+
+    fn create(&self, key: &str, options: Options, declared: Declared, spec: &ContainerSpec) -> Result<Record, Error> {
+        let record = self.engine.create(key, options, Some(declared))?;
+        let mut held = self.engine.folder.hold(&record.id)?;
+        held.record.image.name.clone_from(&spec.image);
+        held.save()?;
+        Ok(held.record.clone())
+    }
+
+    /// What would fail is found out before the old one ends; what fails all the same brings it back.
+    fn replace(&mut self, old: &Record, shown: &str, options: Options, digest: String, spec: &ContainerSpec) -> Result<(), Error> {
+        let mut held = self.engine.folder.hold(&old.id)?;
+        self.engine.settle(&mut held)?;
+        let old = held.record.clone();
+        drop(held);
+        self.engine.check_ports(&old, &options.network, &options.publish)?;
+        let name = old.declared.as_ref().map_or(&old.name, |declared| &declared.name).clone();
+        let make = || self.create(&old.instance, options, Declared { name, digest }, spec);
+        let started = self.engine.replace(&old, make).map_err(|error| of_container(error, shown))?;
+        self.warn(&started, shown);
         Ok(())
     }
 
     fn start(&mut self, record: &Record, shown: &str) -> Result<(), Error> {
-        let started = self.engine.start(&record.id, sandbox::container::spec::Attach::default()).map_err(|error| match error {
-            Error::NotStarted { code, why } => Error::NotStarted { code, why: format!("container {shown}: {why}") },
-            other => other,
-        })?;
-        for warning in started.container.warnings {
+        let started = self.engine.start(&record.id, sandbox::container::spec::Attach::default()).map_err(|error| of_container(error, shown))?;
+        self.warn(&started, shown);
+        Ok(())
+    }
+
+    fn warn(&mut self, started: &Started, shown: &str) {
+        for warning in &started.container.warnings {
             (self.say)(Step::Warning(format!("container {shown}: {warning}")));
         }
-        Ok(())
     }
 
     /// Networks that the file names are made where they are missing.
@@ -186,27 +211,37 @@ impl Reconcile<'_> {
     }
 
     /// Waits for those that come before.
-    fn wait_for(&self, key: &str, instance: &str, spec: &ContainerSpec) -> Result<(), Error> {
+    fn wait_for(&mut self, key: &str, instance: &str, spec: &ContainerSpec) -> Result<(), Error> {
         for (other, readiness) in &spec.depends_on {
             self.wait_until(key, &format!("{instance}/{other}"), other, *readiness)?;
         }
         Ok(())
     }
 
-    fn wait_until(&self, key: &str, shown: &str, name: &str, readiness: Readiness) -> Result<(), Error> {
+    fn wait_until(&mut self, key: &str, shown: &str, name: &str, readiness: Readiness) -> Result<(), Error> {
+        let (begun, mut is_told) = (Instant::now(), false);
         loop {
             let record = self.engine.find(name, Some(key))?;
             match ready(&record, readiness) {
                 Ok(true) => return Ok(()),
-                Ok(false) if Instant::now() < self.deadline => std::thread::sleep(LOOK),
-                Ok(false) => return Err(Error::Conflict(format!("container {shown} is not {} in time", readiness.as_str()))),
+                Ok(false) if Instant::now() < self.deadline => {
+                    if !is_told && begun.elapsed() > SILENCE {
+                        (self.say)(Step::Waiting(format!("{shown} to be {}: {}", readiness.as_str(), as_it_is(&record))));
+                        is_told = true;
+                    }
+                    std::thread::sleep(LOOK);
+                }
+                Ok(false) => {
+                    let (wanted, is) = (readiness.as_str(), as_it_is(&record));
+                    return Err(Error::Conflict(format!("container {shown} is not {wanted} in time: {is}")));
+                }
                 Err(why) => return Err(Error::Conflict(format!("container {shown} {why}"))),
             }
         }
     }
 
     /// Waits until every container that says so is healthy.
-    pub fn wait_for_health(&self) -> Result<(), Error> {
+    pub fn wait_for_health(&mut self) -> Result<(), Error> {
         let names = instance_names(self.model);
         for record in self.engine.folder.list()?.iter().filter(|record| record.declared.is_some() && record.settings.health.is_some()) {
             if is_done(record) {
@@ -216,6 +251,13 @@ impl Reconcile<'_> {
             self.wait_until(&record.instance, &shown, &record.name, Readiness::Healthy)?;
         }
         Ok(())
+    }
+}
+
+fn of_container(error: Error, shown: &str) -> Error {
+    match error {
+        Error::NotStarted { code, why } => Error::NotStarted { code, why: format!("container {shown}: {why}") },
+        other => other,
     }
 }
 
@@ -303,10 +345,25 @@ fn is_done(record: &Record) -> bool {
     record.options.restart == RestartPolicy::No && state.status == Status::Exited && state.exit_code == 0 && !state.is_stopped
 }
 
-/// Whether a container is what others wait for; an error: it never will be.
+/// The state of one that is waited for, and what its health check said last.
+fn as_it_is(record: &Record) -> String {
+    let state = &record.state;
+    let said = state.health.as_ref().and_then(|health| health.log.last()).map(|answer| answer.output.trim());
+    match (state.status, said) {
+        (Status::Restarting, _) => format!("it is restarting: it ended with {}", state.exit_code),
+        (Status::Running, Some(said)) if !said.is_empty() => format!("its health check says: {said}"),
+        (Status::Running, _) if state.health.is_some() => "its health check has not succeeded yet".to_owned(),
+        (status, _) => format!("it is {}", status.name()),
+    }
+}
+
+/// Whether a container is what others wait for; an error: it will not be unless somebody does something, and what.
 fn ready(record: &Record, readiness: Readiness) -> Result<bool, String> {
     let state = &record.state;
-    let ended = format!("ended with {}", state.exit_code);
+    let ended = format!("ended with {}: vpclab containers logs {}", state.exit_code, record.name);
+    if state.status == Status::Paused && readiness != Readiness::Started {
+        return Err(format!("is paused: vpclab containers unpause {}", record.name));
+    }
     match readiness {
         Readiness::Started => Ok(state.status.is_alive() || is_done(record)),
         Readiness::Completed => match state.status {

@@ -47,6 +47,7 @@ pub fn bring(lab_name: &str, model: &Model, wait: bool, deadline: Instant, outpu
     };
     let mut say = |step: Step| match step {
         Step::Warning(text) => output.note(text),
+        Step::Waiting(_) => output.note(step.to_string()),
         step => steps.push(step),
     };
     let mut reconcile = Reconcile { engine: &engine, model, image: &mut image, say: &mut say, deadline };
@@ -56,11 +57,16 @@ pub fn bring(lab_name: &str, model: &Model, wait: bool, deadline: Instant, outpu
         Err(error) => {
             // What was done before is told all the same.
             steps.iter().for_each(|step| output.line(step.to_string()));
-            Err(match error {
+            Err(match &error {
                 // `up` has codes of its own; a container's is in the sentence.
                 Error::NotStarted { .. } => Failure { code: exit::NO, ..run::not_started(&error) },
-                Error::Conflict(_) => Failure { code: exit::NO, ..failed(&error) },
-                error => failed(&error),
+                // What to type is behind what is wrong.
+                Error::Conflict(text) => match text.rsplit_once(": vpclab ") {
+                    Some((why, command)) => Failure { code: exit::NO, message: why.to_owned(), hint: None }.hint(format!("vpclab {command}")),
+                    None => Failure { code: exit::NO, ..failed(&error) },
+                },
+                Error::Network(container::network::Error::PortTaken { .. }) => Failure { code: exit::NO, ..failed(&error) },
+                _ => failed(&error),
             })
         }
     }
