@@ -76,6 +76,12 @@ fn not_started(record: &Record, error: Error) -> Failure {
 
 /// The sentence of a program that could not be run.
 pub(crate) fn program_refusal(program: &str, code: i32, why: &str) -> String {
+    if let Some((directory, reason)) = why.strip_prefix("chdir to cwd ").and_then(|rest| rest.split_once(" failed: ")) {
+        return match code {
+            128 => "Cwd must be an absolute path".to_owned(),
+            _ => format!("unable to start container process: chdir to cwd {directory} set in config.json failed: {reason}"),
+        };
+    }
     match code {
         127 if !program.contains('/') => {
             format!("unable to start container process: exec: \"{program}\": executable file not found in $PATH")

@@ -33,3 +33,5 @@ pub use users::{Identity, identity};
 
 /// What every refusal of `execve` begins with.
 const RUNNING: &str = "running `";
+/// What a fault begins with that is about the place where a program begins.
+const CWD: &str = "chdir to cwd (";

@@ -11,7 +11,7 @@ use rustix::pty::OpenptFlags;
 
 use super::privilege::{self, Privileges};
 use super::users::Identity;
-use super::{RUNNING, target};
+use super::{CWD, RUNNING, target};
 use crate::error::Fault;
 use crate::process::set_terminal_size;
 use crate::{filter, sys};
@@ -84,18 +84,31 @@ impl Program {
 pub(super) fn working_directory(root: BorrowedFd<'_>, path: &str, make: bool) -> Result<OwnedFd, Fault> {
     let path = if path.is_empty() { "/" } else { path };
     if !path.starts_with('/') {
-        return Err(Fault::invalid(format!("the working directory `{path}` is not an absolute path")));
+        return Err(Fault::invalid(format!("{CWD}\"{path}\") failed: it must be an absolute path")));
     }
     let missing = if make { target::Missing::Directory } else { target::Missing::Refuse };
     target::locate_or_make(root, Path::new(path), missing)
         .and_then(|_| target::open(root, Path::new(path), OFlags::PATH | OFlags::DIRECTORY))
-        .map_err(Fault::os(format!("{RUNNING}`: entering the working directory {path}")))
+        .map_err(|error| no_directory(path, error))
+}
+
+/// Docker's words: the kernel's reason, and which step it is about.
+fn no_directory(path: &str, error: impl Into<io::Error>) -> Fault {
+    let mut fault = Fault::os(String::new())(error.into());
+    let reason = match fault.errno {
+        Some(libc::ENOENT) => "no such file or directory",
+        Some(libc::ENOTDIR) => "not a directory",
+        Some(libc::EACCES) => "permission denied",
+        _ => fault.message.trim_start_matches(": "),
+    };
+    fault.message = format!("{CWD}\"{path}\") failed: {reason}");
+    fault
 }
 
 /// Becomes the user and goes there.
 pub(super) fn settle(privileges: &Privileges, who: &Identity, directory: BorrowedFd<'_>) -> Result<(), Fault> {
     privilege::give_up(privileges, who).map_err(Fault::os(format!("becoming user {}", who.uid)))?;
-    rustix::process::fchdir(directory).map_err(Fault::os(format!("{RUNNING}`: entering the working directory")))
+    rustix::process::fchdir(directory).map_err(|error| no_directory(".", error))
 }
 
 /// Who it becomes where only root exists, and what is to be said then.

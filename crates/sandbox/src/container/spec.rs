@@ -409,13 +409,19 @@ pub enum PauseMethod {
 
 impl Error {
     /// The code that `docker run` ends with when a container cannot be started for this reason: 127 for a program that
-    /// is not there, 126 for one that cannot be run, 125 for anything else.
+    /// or a working directory that is not there, 126 for one that cannot be run or entered, 128 for a directory that is no
+    /// absolute path, 125 for anything else.
     pub fn docker_code(&self) -> i32 {
         match self {
             Error::Refused(fault) if fault.message.starts_with(super::RUNNING) => match fault.errno {
                 Some(libc::ENOENT | libc::ENOTDIR) => 127,
                 Some(_) => 126,
                 None => 125,
+            },
+            Error::Refused(fault) if fault.message.starts_with(super::CWD) => match fault.errno {
+                Some(libc::ENOENT) => 127,
+                Some(_) => 126,
+                None => 128,
             },
             _ => 125,
         }

@@ -69,7 +69,7 @@ pub fn run(arguments: &ExecArgs, global: &Global, _output: &Output) -> Result {
         spec.environment.insert(name.to_owned(), value.to_owned());
     }
     let program = spec.argv[0].clone();
-    let refused = |error: sandbox::Error| not_started(&arguments.name, &program, error);
+    let refused = |error: sandbox::Error| not_started(&arguments.name, &program, arguments.workdir.as_deref(), error);
     if arguments.tty && !std::io::stdin().is_terminal() {
         return Err(Failure::usage("standard input is not a terminal").hint("leave -t out"));
     }
@@ -114,13 +114,16 @@ fn code(status: ExitStatus) -> ExitCode {
     u8::try_from(status.shell_code()).unwrap_or(u8::MAX).into()
 }
 
-fn not_started(instance: &str, program: &str, error: sandbox::Error) -> Failure {
+fn not_started(instance: &str, program: &str, directory: Option<&str>, error: sandbox::Error) -> Failure {
     let errno = match &error {
         sandbox::Error::Os { source, .. } => source.raw_os_error(),
         sandbox::Error::Refused(fault) => fault.errno,
         _ => None,
     };
+    let wanted = directory.filter(|_| error.to_string().contains("entering the working directory"));
     let (code, message) = match errno {
+        Some(ERRNO_NO_ENTRY) if let Some(directory) = wanted => (NOT_FOUND, format!("{instance} has no directory {directory}")),
+        Some(_) if let Some(directory) = wanted => (NOT_EXECUTABLE, format!("{directory} of {instance} cannot be entered: {error}")),
         Some(ERRNO_NO_ENTRY) => (NOT_FOUND, format!("{instance} has no program `{program}`")),
         Some(ERRNO_ACCESS) => (NOT_EXECUTABLE, format!("`{program}` cannot be executed in {instance}")),
         _ => (exit::ENVIRONMENT, error.to_string()),
