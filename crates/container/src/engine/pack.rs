@@ -32,6 +32,8 @@ pub struct Pack<W: Write> {
     /// To whom everything belongs, instead of who it does.
     owner: Option<(u32, u32)>,
     depth: usize,
+    /// What is in files so far, in bytes.
+    bytes: u64,
 }
 
 impl<W: Write> Pack<W> {
@@ -45,7 +47,13 @@ impl<W: Write> Pack<W> {
             capabilities: false,
             owner: None,
             depth: 0,
+            bytes: 0,
         }
+    }
+
+    /// What is in the files that were written, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// With what programs may do by their files.
@@ -194,8 +202,10 @@ impl<W: Write> Pack<W> {
             let mut content = Vec::new();
             let _ = io::Read::take(&file, MADE_UP).read_to_end(&mut content);
             entry.size = content.len() as u64;
+            self.bytes += entry.size;
             return self.append(&entry, &content[..]);
         }
+        self.bytes += entry.size;
         self.append(&entry, io::Read::chain(&file, io::repeat(0)))
     }
 

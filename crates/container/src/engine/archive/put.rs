@@ -37,11 +37,19 @@ pub struct Unpacking {
     pub rename: Option<(Vec<u8>, Vec<u8>)>,
 }
 
-/// Unpacks a tar, packed or not, into a folder and nowhere else: a link in it that leads out is not gone through. Answers
-/// what was left out.
-pub fn unpack(to: OwnedFd, input: impl BufRead, how: Unpacking) -> Result<Vec<String>> {
+/// What came of an archive.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// What was left out, and why.
+    pub notes: Vec<String>,
+    /// What is in its files.
+    pub bytes: u64,
+}
+
+/// Unpacks a tar, packed or not, into a folder and nowhere else: a link in it that leads out is not gone through.
+pub fn unpack(to: OwnedFd, input: impl BufRead, how: Unpacking) -> Result<Contents> {
     let here = to.try_clone().map_err(Error::io("duplicating a descriptor"))?;
-    Putting { root: None, to: here, path: Vec::new(), limits: Limits::default(), how, times: BTreeMap::new(), notes: Vec::new() }
+    Putting { root: None, to: here, path: Vec::new(), limits: Limits::default(), how, times: BTreeMap::new(), done: Contents::default() }
         .all(input)
 }
 
@@ -55,7 +63,7 @@ struct Putting<'a> {
     how: Unpacking,
     /// Folders get their times when everything is in them.
     times: BTreeMap<Vec<u8>, (i64, u32)>,
-    notes: Vec<String>,
+    done: Contents,
 }
 
 /// Unpacks `input` into the folder `path`; `user`: to whom all of it belongs, as `USER` of an image. What was left out.
@@ -73,11 +81,13 @@ pub(super) fn put(root: BorrowedFd, path: &[u8], input: impl BufRead, keep_kinds
     }
     let owner = user.map(|user| look_up(root, user)).transpose()?;
     let how = Unpacking { keep_kinds, owner, keeps_set_id: true, rename: None };
-    Putting { root: Some(root), to, path, limits: Limits::default(), how, times: BTreeMap::new(), notes: Vec::new() }.all(input)
+    Putting { root: Some(root), to, path, limits: Limits::default(), how, times: BTreeMap::new(), done: Contents::default() }
+        .all(input)
+        .map(|done| done.notes)
 }
 
 impl Putting<'_> {
-    fn all(mut self, input: impl BufRead) -> Result<Vec<String>> {
+    fn all(mut self, input: impl BufRead) -> Result<Contents> {
         let what = "the archive";
         let input = crate::compression::Unpacked::new(input, what)?;
         let mut tar = Reader::new(Bounded::new(input, self.limits.bytes, what), what, self.limits);
@@ -93,7 +103,7 @@ impl Putting<'_> {
         // Whoever sends may have more to say than the archive: until it is read they cannot end.
         io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(Error::io("reading the archive"))?;
         self.finish();
-        Ok(self.notes)
+        Ok(self.done)
     }
 
     fn entry(&mut self, entry: &Entry, data: &mut impl Read) -> Result<()> {
@@ -111,6 +121,16 @@ impl Putting<'_> {
             Err(error) => return Err(failed(entry)(error)),
         };
         let is_folder = entry.kind == Kind::Directory;
+        if matches!(entry.kind, Kind::CharacterDevice | Kind::BlockDevice) {
+            // As Docker without root: a user namespace makes no devices. What is in its place stays.
+            if self.done.notes.len() < NOTES {
+                self.done.notes.push(format!("left out {}: nobody can make a device here", entry.name()));
+            }
+            return Ok(());
+        }
+        if matches!(there, Some(FileType::CharacterDevice | FileType::BlockDevice)) {
+            return Err(refused("a device is in its place, and nobody could make that again".into()));
+        }
         if let Some(there) = there {
             let was_folder = there == FileType::Directory;
             if self.how.keep_kinds && was_folder != is_folder {
@@ -136,13 +156,7 @@ impl Putting<'_> {
                 mknodat(&parent, name, FileType::Fifo, Mode::from_raw_mode(entry.mode & 0o777), 0).map_err(failed(entry))?;
                 self.own_by_name(parent.as_fd(), name, entry)
             }
-            // As Docker without root: a user namespace makes no devices.
-            Kind::CharacterDevice | Kind::BlockDevice => {
-                if self.notes.len() < NOTES {
-                    self.notes.push(format!("left out {}: nobody can make a device here", entry.name()));
-                }
-                Ok(())
-            }
+            Kind::CharacterDevice | Kind::BlockDevice => Ok(()),
         }
     }
 
@@ -198,6 +212,7 @@ impl Putting<'_> {
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(openat(parent, name, flags, Mode::from_raw_mode(0o600)).map_err(failed(entry))?);
+        self.done.bytes += entry.size;
         contents(&mut file, entry, data).inspect_err(|_| {
             // Half a file, of a full disk or of an archive that was cut short, is nobody's.
             let _ = unlinkat(parent, name, AtFlags::empty());

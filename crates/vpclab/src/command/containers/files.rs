@@ -15,7 +15,7 @@ use container::engine::pack::Pack;
 use container::engine::update::Update;
 use container::engine::{Error, Record, words};
 use container::limits::size;
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 
 use super::verbs::NamesArgs;
 use super::{Place, each, failed};
@@ -112,18 +112,17 @@ pub fn cp(arguments: &CpArgs, place: &Place, output: &Output) -> Result {
             };
             format!("{} copied to {}", size(copied), arguments.target)
         }
-        (source, End::Container(name, path)) => {
+        (End::Stream, End::Container(name, path)) => {
+            if stdin().is_terminal() {
+                return Err(Failure::usage("stdin is a terminal, and no tar").hint("tar -c FILES | vpclab containers cp - CONTAINER:FOLDER"));
+            }
+            let mut counted = Counted { inner: stdin().lock(), bytes: 0 };
+            put(place, &find(name)?, path, &mut counted, output)?;
+            format!("a tar of {} unpacked into {}", size(counted.bytes), arguments.target)
+        }
+        (End::Here(from), End::Container(name, path)) => {
             let record = find(name)?;
-            let copied = match source {
-                End::Stream => {
-                    if stdin().is_terminal() {
-                        return Err(Failure::usage("stdin is a terminal, and no tar").hint("tar -c FILES | vpclab containers cp - CONTAINER:FOLDER"));
-                    }
-                    put(place, &record, path, stdin().lock(), output)?
-                }
-                End::Here(from) => into(arguments, place, &record, from, path, output)?,
-                End::Container(..) => 0,
-            };
+            let copied = into(arguments, place, &record, from, path, output)?;
             format!("{} copied to {}", size(copied), arguments.target)
         }
         _ => {
@@ -164,12 +163,21 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-fn put(place: &Place, record: &Record, path: &str, input: impl Read, output: &Output) -> Result<u64> {
-    let mut counted = Counted { inner: input, bytes: 0 };
+fn put(place: &Place, record: &Record, path: &str, input: impl Read, output: &Output) -> Result<()> {
     let how = Put { keep_kinds: true, as_user: false };
-    let notes = place.engine.copy_in(&record.id, path, &mut counted, how).map_err(|error| no(&error))?;
+    let notes = place.engine.copy_in(&record.id, path, input, how).map_err(|error| no(&error))?;
     notes.iter().for_each(|note| output.note(note));
-    Ok(counted.bytes)
+    Ok(())
+}
+
+/// What a file is that has no content to copy; none for files, folders and links.
+fn without_content(mode: u32) -> Option<&'static str> {
+    match FileType::from_raw_mode(mode) {
+        FileType::CharacterDevice | FileType::BlockDevice => Some("device"),
+        FileType::Fifo => Some("named pipe"),
+        FileType::Socket => Some("socket"),
+        _ => None,
+    }
 }
 
 /// The last name of a path here, and the folder that it is in.
@@ -210,6 +218,10 @@ fn into(arguments: &CpArgs, place: &Place, record: &Record, from: &str, path: &s
     let (_, own_name) = split(source)?;
     let (folder, name) = match &there {
         Some(stat) if stat.is_folder() => (target.clone(), if found.is_dir() && wants_content { b".".to_vec() } else { own_name }),
+        Some(stat) if let Some(kind) = without_content(stat.mode) => {
+            let message = format!("{}:{path} must be a directory or a regular file, and is a {kind}", record.name);
+            return Err(Failure { code: NO, message, hint: None });
+        }
         Some(_) if found.is_dir() => {
             return Err(Failure { code: NO, message: format!("cannot copy a directory to {path}, which is a file"), hint: None });
         }
@@ -226,14 +238,13 @@ fn into(arguments: &CpArgs, place: &Place, record: &Record, from: &str, path: &s
         let copied = put(place, record, &folder, reader, output);
         let packed = packing.join().unwrap_or_else(|_| Err(Error::Conflict("the packing thread ended early".into())));
         // Where the container's side failed, that the pipe closed is no news.
-        let copied = copied?;
-        packed.map_err(|error| failed(&error))?;
-        Ok(copied)
+        copied?;
+        packed.map_err(|error| failed(&error))
     })
 }
 
-/// Writes a file or folder of this machine as a tar whose first name is `name`.
-fn pack(source: &Path, is_folder: bool, name: &[u8], owner: Option<(u32, u32)>, output: impl Write) -> std::result::Result<(), Error> {
+/// Writes a file or folder of this machine as a tar whose first name is `name`; how much is in its files.
+fn pack(source: &Path, is_folder: bool, name: &[u8], owner: Option<(u32, u32)>, output: impl Write) -> std::result::Result<u64, Error> {
     let reading = || Error::io::<rustix::io::Errno>(format!("reading {}", source.display()));
     let mut pack = Pack::new(output).owned_by(owner);
     if is_folder {
@@ -244,7 +255,9 @@ fn pack(source: &Path, is_folder: bool, name: &[u8], owner: Option<(u32, u32)>, 
         let stat = rustix::fs::statat(CWD, source, AtFlags::SYMLINK_NOFOLLOW).map_err(reading())?;
         pack.one(CWD, source.as_os_str().as_bytes(), &stat, name)?;
     }
-    pack.finish()
+    let bytes = pack.bytes();
+    pack.finish()?;
+    Ok(bytes)
 }
 
 /// The path that is copied: where it is a link and that is wanted, what it leads to.
@@ -255,6 +268,10 @@ fn wanted(arguments: &CpArgs, place: &Place, record: &Record, path: &str) -> Res
         let target = found.link_target.clone();
         let led_to = stat(place, record, &target)?.ok_or_else(|| missing(&target))?;
         return Ok((target, led_to));
+    }
+    if let Some(kind @ ("device" | "socket")) = without_content(found.mode) {
+        let message = format!("{path} of container {} is a {kind}: there is nothing in it to copy", record.name);
+        return Err(Failure { code: NO, message, hint: None });
     }
     Ok((path.to_owned(), found))
 }
@@ -306,15 +323,12 @@ fn out_to(arguments: &CpArgs, place: &Place, record: &Record, path: &str, to: &s
     let (reader, writer) = io::pipe().map_err(|error| Failure::environment(format!("making a pipe: {error}")))?;
     std::thread::scope(|scope| {
         let getting = scope.spawn(move || place.engine.copy_out(&record.id, &path, writer));
-        let mut counted = Counted { inner: reader, bytes: 0 };
-        let unpacked = unpack(opened, BufReader::with_capacity(1 << 16, &mut counted), how);
-        let bytes = counted.bytes;
-        drop(counted);
+        let unpacked = unpack(opened, BufReader::with_capacity(1 << 16, reader), how);
         let got = getting.join().unwrap_or_else(|_| Err(Error::Conflict("the reading thread ended early".into())));
         match (unpacked, got) {
-            (Ok(notes), Ok(())) => {
-                notes.iter().for_each(|note| output.note(note));
-                Ok(bytes)
+            (Ok(done), Ok(())) => {
+                done.notes.iter().for_each(|note| output.note(note));
+                Ok(done.bytes)
             }
             // A pipe that nobody reads any more is why the other side ended.
             (Err(error), _) | (Ok(_), Err(error)) => Err(no(&error)),
