@@ -27,6 +27,7 @@ pub mod limits;
 pub mod load;
 pub mod network;
 pub mod oci;
+mod overlay;
 pub mod reference;
 pub mod registry;
 pub mod save;

@@ -15,27 +15,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, XattrFlags, fsetxattr, linkat, mkdirat, mknodat,
-    openat, openat2, symlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mknodat, openat2, symlinkat};
 use rustix::io::Errno;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::limits::{Limits, size};
+use crate::overlay::{is_whiteout, make_file, make_folder, make_whiteout, open_folder, remove_folder, set_opaque};
 use crate::tar::{Entry, Kind, Reader};
 
 pub use attributes::Record;
 pub(crate) use attributes::key;
 pub(crate) use path::clean;
 use path::{Whiteout, whiteout};
-
-/// Marks a folder that hides what lies below it in the stack.
-const OPAQUE: &str = "user.overlay.opaque";
-/// Marks a file that hides one below it, where devices cannot be made.
-const WHITEOUT: &str = "user.overlay.whiteout";
 
 /// What a layer holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -286,23 +279,7 @@ impl Unpacker<'_> {
                 set_opaque(folder.map_err(Error::io(making()))?.as_fd())
                     .map_err(Error::io(making()))
             }
-            There::Nothing => {
-                match mknodat(parent, name, FileType::CharacterDevice, Mode::empty(), 0) {
-                    Ok(()) => Ok(()),
-                    // Sandboxes forbid mknod as a whole; an empty file with an attribute is the same to overlayfs since Linux 6.7.
-                    Err(Errno::PERM | Errno::ACCESS) => {
-                        let file = make_file(parent, name).map_err(Error::io(making()))?;
-                        fsetxattr(&file, WHITEOUT, b"y", XattrFlags::empty())
-                            .map_err(Error::io(making()))?;
-                        // The folder says that such files are in it; an opaque one is more than that.
-                        match fsetxattr(parent, OPAQUE, b"x", XattrFlags::CREATE) {
-                            Ok(()) | Err(Errno::EXIST) => Ok(()),
-                            Err(error) => Err(Error::io(making())(error)),
-                        }
-                    }
-                    Err(error) => Err(Error::io(making())(error)),
-                }
-            }
+            There::Nothing => make_whiteout(parent, name).map_err(Error::io(making())),
         }
     }
 
@@ -543,27 +520,6 @@ impl Unpacker<'_> {
     }
 }
 
-/// Opens a folder of this name, and nothing that a link of this name leads to.
-pub(crate) fn open_folder(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(parent, name, flags, Mode::empty())
-}
-
-/// Makes a file of this name where nothing is, a link neither.
-fn make_file(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(parent, name, flags, Mode::from_raw_mode(0o600))
-}
-
-fn make_folder(parent: BorrowedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    mkdirat(parent, name, Mode::from_raw_mode(0o700))?;
-    open_folder(parent, name)
-}
-
-fn set_opaque(folder: BorrowedFd) -> Result<(), Errno> {
-    fsetxattr(folder, OPAQUE, b"y", XattrFlags::empty())
-}
-
 fn there(parent: BorrowedFd, name: &OsStr) -> Result<There> {
     let stat = match rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
         Err(Errno::NOENT) => return Ok(There::Nothing),
@@ -571,45 +527,9 @@ fn there(parent: BorrowedFd, name: &OsStr) -> Result<There> {
     };
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => There::Folder,
-        FileType::CharacterDevice if stat.st_rdev == 0 => There::Whiteout,
-        FileType::RegularFile if stat.st_size == 0 => {
-            let file = openat(
-                parent,
-                name,
-                OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-                Mode::empty(),
-            );
-            let is_marked = file.is_ok_and(|file| {
-                rustix::fs::fgetxattr(&file, WHITEOUT, &mut [0u8; 8][..]).is_ok()
-            });
-            if is_marked {
-                There::Whiteout
-            } else {
-                There::Other
-            }
-        }
+        kind if is_whiteout(parent, name, kind, &stat) => There::Whiteout,
         _ => There::Other,
     })
-}
-
-/// Removes a folder of the layer with all that is in it; no link is followed.
-pub(crate) fn remove_folder(parent: BorrowedFd, name: &OsStr, depth: usize) -> io::Result<()> {
-    let depth = depth
-        .checked_sub(1)
-        .ok_or_else(|| io::Error::other("folders are too deep"))?;
-    let folder = open_folder(parent, name)?;
-    for entry in rustix::fs::Dir::read_from(&folder)? {
-        let entry = entry?;
-        let inner = OsStr::from_bytes(entry.file_name().to_bytes());
-        if inner == "." || inner == ".." {
-            continue;
-        }
-        match rustix::fs::unlinkat(&folder, inner, AtFlags::empty()) {
-            Err(Errno::ISDIR | Errno::PERM) => remove_folder(folder.as_fd(), inner, depth)?,
-            other => other?,
-        }
-    }
-    Ok(rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)?)
 }
 
 /// What the kernel says where a path would lead out of the layer, or in circles.

@@ -9,13 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, openat, readlinkat, statat,
+    AtFlags, Dir, FileType, Mode, OFlags, Stat, fgetxattr, flistxattr, readlinkat, statat,
 };
 use rustix::io::Errno;
 
 use super::error::{Error, Result};
-use crate::engine::files::{is_opaque, is_whiteout};
 use crate::oci::chain_ids;
+use crate::overlay::{is_opaque, is_whiteout, open_file, open_folder};
 use crate::store::{Image, Store};
 use crate::tar::Kind;
 use crate::unpack::Record;
@@ -90,11 +90,6 @@ pub struct Meta {
     pub link: Vec<u8>,
     /// Device and number of the file, where it has several names.
     pub shared: Option<(usize, u64)>,
-}
-
-fn open_folder(parent: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(parent, name, flags, Mode::empty())
 }
 
 fn shown(path: &[Vec<u8>]) -> String {
@@ -469,12 +464,6 @@ impl Tree {
             limit,
         )?))
     }
-}
-
-/// Not blocking: a named pipe in its place has nobody at the other end.
-fn open_file(folder: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    openat(folder, name, flags, Mode::empty())
 }
 
 /// Names of a path; `..` stays.

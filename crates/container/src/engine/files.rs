@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FileType, Mode, OFlags, fgetxattr, fstat, openat, readlinkat};
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
 use super::error::{Error, Result};
+use crate::overlay::{is_opaque, is_whiteout};
 
 /// How many links a path may go through, as in the kernel.
 const LINKS: usize = 40;
@@ -182,38 +183,6 @@ fn step(folders: &[OwnedFd], name: &OsStr) -> Result<Option<Step>, Errno> {
         }
     }
     Ok((!found.is_empty()).then_some(Step::Folder(found)))
-}
-
-/// Whether a folder hides those of its name below: overlayfs writes `y` in one of two attributes.
-pub(crate) fn is_opaque(folder: impl AsFd) -> bool {
-    ["user.overlay.opaque", "trusted.overlay.opaque"]
-        .into_iter()
-        .any(|attribute| {
-            let mut value = [0u8; 1];
-            fgetxattr(folder.as_fd(), attribute, &mut value) == Ok(1) && value == *b"y"
-        })
-}
-
-/// Whether an entry says that there is nothing: a device 0/0, or an empty file with an attribute.
-pub(crate) fn is_whiteout(
-    folder: impl AsFd,
-    name: &OsStr,
-    kind: FileType,
-    stat: &rustix::fs::Stat,
-) -> bool {
-    match kind {
-        FileType::CharacterDevice => stat.st_rdev == 0,
-        FileType::RegularFile if stat.st_size == 0 => {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            openat(folder, name, flags, Mode::empty()).is_ok_and(|file| {
-                let mut value = [0u8; 8];
-                ["user.overlay.whiteout", "trusted.overlay.whiteout"]
-                    .into_iter()
-                    .any(|attribute| fgetxattr(&file, attribute, &mut value).is_ok())
-            })
-        }
-        _ => false,
-    }
 }
 
 #[cfg(test)]

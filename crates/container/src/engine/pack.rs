@@ -11,7 +11,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, StatxFlags, fgetxattr, f
 use rustix::io::Errno;
 
 use super::error::{Error, Result};
-use super::tree::{DEPTH, entries, joined, open_folder};
+use super::tree::{DEPTH, entries, joined};
+use crate::overlay::open_folder;
 use crate::tar::{Entry, Kind, Writer};
 
 /// Bytes of a file that says it has none.
@@ -141,7 +142,7 @@ impl<W: Write> Pack<W> {
                 self.append(&entry, io::empty())
             }
             _ if is_elsewhere => self.append(&entry, io::empty()),
-            FileType::Directory => match open_folder(folder, name) {
+            FileType::Directory => match open_folder(folder, OsStr::from_bytes(name)) {
                 Ok(inside) => self.folder(inside.as_fd(), place),
                 Err(error) => passed_over(error, place),
             },

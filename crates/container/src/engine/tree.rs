@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{
@@ -13,7 +13,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::error::{Error, Result};
-use super::files::{is_opaque, is_whiteout};
+use crate::overlay::{is_attribute, is_opaque, is_whiteout, open_folder};
 use crate::tar::{Entry, Kind, Writer};
 
 /// Folders within folders; deeper ones are refused.
@@ -40,11 +40,6 @@ pub(super) fn entries(folder: BorrowedFd) -> Result<Vec<(Vec<u8>, Stat)>, Errno>
         }
     }
     Ok(all)
-}
-
-pub(super) fn open_folder(parent: BorrowedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    openat(parent, OsStr::from_bytes(name), flags, Mode::empty())
 }
 
 pub(super) fn joined(path: &[u8], name: &[u8]) -> Vec<u8> {
@@ -151,7 +146,7 @@ fn walk_out<W: Write>(
         }
         match kind {
             FileType::Directory => {
-                let inside = open_folder(folder, &name).map_err(reading(&place))?;
+                let inside = open_folder(folder, OsStr::from_bytes(&name)).map_err(reading(&place))?;
                 entry.kind = Kind::Directory;
                 entry.path.push(b'/');
                 entry.xattrs = attributes(inside.as_fd(), layer.is_some());
@@ -223,7 +218,7 @@ fn attributes(file: BorrowedFd, is_layer: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
     let is_kept = |name: &&[u8]| match is_layer {
         false => name.starts_with(b"user."),
         true => {
-            (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
+            (name.starts_with(b"user.") && !is_attribute(name))
                 || *name == b"security.capability"
         }
     };
@@ -254,7 +249,7 @@ fn add_up(folder: BorrowedFd, seen: &mut std::collections::BTreeSet<(u64, u64)>,
         if FileType::from_raw_mode(stat.st_mode).is_dir() {
             // What cannot be looked into has no bytes that anybody could free.
             if depth < DEPTH
-                && let Ok(inside) = open_folder(folder, &name)
+                && let Ok(inside) = open_folder(folder, OsStr::from_bytes(&name))
             {
                 total = total.saturating_add(add_up(inside.as_fd(), seen, depth + 1)?);
             }
@@ -316,7 +311,7 @@ fn list(folder: BorrowedFd, path: &[u8], output: &mut impl Write, depth: usize) 
         let place = joined(path, &name);
         let kind = FileType::from_raw_mode(stat.st_mode);
         let inside = match kind {
-            FileType::Directory => Some(open_folder(folder, &name).map_err(reading(&place))?),
+            FileType::Directory => Some(open_folder(folder, OsStr::from_bytes(&name)).map_err(reading(&place))?),
             _ => None,
         };
         let letter = match &inside {
@@ -363,7 +358,7 @@ mod tests {
     use crate::limits::Limits;
     use crate::tar::Reader;
 
-    fn open(path: &std::path::Path) -> OwnedFd {
+    fn open(path: &std::path::Path) -> std::os::fd::OwnedFd {
         rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap()
     }
 

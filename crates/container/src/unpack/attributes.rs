@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Unpacker;
 use crate::error::{Error, Result};
+use crate::overlay::is_attribute;
 use crate::tar::Entry;
 
 /// What the folder of a layer does not show of a path.
@@ -88,7 +89,7 @@ impl Unpacker<'_> {
         xattrs: &[(Vec<u8>, Vec<u8>)],
         entry: &Entry,
     ) -> Result<()> {
-        for (name, value) in xattrs.iter().filter(|(name, _)| !is_overlay(name)) {
+        for (name, value) in xattrs.iter().filter(|(name, _)| !is_attribute(name)) {
             let set = if is_settable(name) {
                 fsetxattr(
                     file,
@@ -116,15 +117,11 @@ impl Unpacker<'_> {
     }
 
     pub(super) fn record_xattrs(&mut self, path: &[u8], xattrs: &[(Vec<u8>, Vec<u8>)]) {
-        for (name, value) in xattrs.iter().filter(|(name, _)| !is_overlay(name)) {
+        for (name, value) in xattrs.iter().filter(|(name, _)| !is_attribute(name)) {
             let digits = value.iter().map(|byte| format!("{byte:02x}")).collect();
             self.record(path).xattrs.push((key(name), digits));
         }
     }
-}
-
-fn is_overlay(name: &[u8]) -> bool {
-    name.starts_with(b"user.overlay.") || name.starts_with(b"trusted.overlay.")
 }
 
 /// Labels of this machine's own security modules are not for strangers to set.

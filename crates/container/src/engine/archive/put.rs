@@ -19,7 +19,8 @@ use super::paths;
 use crate::engine::error::{Error, Result};
 use crate::limits::{Bounded, Limits};
 use crate::tar::{Entry, Kind, Reader};
-use crate::unpack::{clean, open_folder, remove_folder};
+use crate::overlay::{is_attribute, open_folder, remove_folder};
+use crate::unpack::clean;
 
 /// Things left out that are spoken of.
 const NOTES: usize = 20;
@@ -247,7 +248,7 @@ impl Putting<'_> {
         let (uid, gid) = self.ids(entry);
         unmapped(fchown(file, Some(uid), Some(gid))).map_err(failed(entry))?;
         for (name, value) in &entry.xattrs {
-            let is_settable = name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") || name == b"security.capability";
+            let is_settable = name.starts_with(b"user.") && !is_attribute(name) || name == b"security.capability";
             if is_settable {
                 // A file system without them is no reason to stop.
                 let _ = fsetxattr(file, OsStr::from_bytes(name), value, XattrFlags::empty());
