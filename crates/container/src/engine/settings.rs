@@ -1,15 +1,18 @@
 //! What an image and what was asked for come to: one command, one environment, one set of mounts. Pure.
 
+mod health;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::options::{HealthRequest, MountRequest, MountSource, Options};
+use super::options::{MountRequest, MountSource, Options};
 use super::words;
 use crate::network::{HostPort, Port, PublishRequest, parse_exposed};
 use crate::oci::Process;
+pub use health::HealthCheck;
+use health::health;
 
 /// Where programs are looked for when nobody says so.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -49,31 +52,10 @@ pub struct Settings {
     pub health: Option<HealthCheck>,
 }
 
-/// How health is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HealthCheck {
-    /// The command.
-    pub command: Vec<String>,
-    /// Between two questions.
-    pub interval: Duration,
-    /// How long one may take.
-    pub timeout: Duration,
-    /// Bad answers in a row before it counts as unhealthy.
-    pub retries: u32,
-    /// How long bad answers do not count at the start.
-    pub start_period: Duration,
-    /// Between two questions meanwhile.
-    pub start_interval: Duration,
-}
-
 impl Settings {
     /// The program and its arguments.
     pub fn arguments(&self) -> Vec<String> {
-        self.entrypoint
-            .iter()
-            .chain(&self.command)
-            .cloned()
-            .collect()
+        self.entrypoint.iter().chain(&self.command).cloned().collect()
     }
 
     /// What `image` and `options` come to, for a container whose short id is `short`. Errors: no command; options that
@@ -82,46 +64,27 @@ impl Settings {
         check(options)?;
         let (entrypoint, command) = command(image, options);
         if entrypoint.is_empty() && command.is_empty() {
-            return Err(Error::Conflict(format!(
-                "no command specified: image {} has none, so say what to run",
-                options.image
-            )));
+            return Err(Error::Conflict(format!("no command specified: image {} has none, so say what to run", options.image)));
         }
         let hostname = options.hostname.clone().unwrap_or_else(|| short.to_owned());
-        if hostname.is_empty()
-            || hostname.len() > 63
-            || hostname.contains(|c: char| c.is_whitespace() || c == '/')
-        {
+        if hostname.is_empty() || hostname.len() > 63 || hostname.contains(|c: char| c.is_whitespace() || c == '/') {
             return Err(Error::option("--hostname", &hostname, "it is no host name"));
         }
-        let directory = options
-            .working_directory
-            .as_ref()
-            .or(image.working_dir.as_ref())
-            .filter(|path| !path.is_empty());
+        let directory = options.working_directory.as_ref().or(image.working_dir.as_ref()).filter(|path| !path.is_empty());
         let working_directory = match directory {
             Some(path) => words::inside("--workdir", path)?,
             None => "/".to_owned(),
         };
         let mut labels = image.labels.clone().unwrap_or_default();
         labels.extend(options.labels.clone());
-        let stop_signal = match options
-            .stop_signal
-            .as_ref()
-            .or(image.stop_signal.as_ref())
-            .filter(|signal| !signal.is_empty())
-        {
+        let stop_signal = match options.stop_signal.as_ref().or(image.stop_signal.as_ref()).filter(|signal| !signal.is_empty()) {
             Some(signal) => words::signal(signal)?,
             None => TERMINATE,
         };
         let exposed = exposed(image, options)?;
         Ok(Settings {
             environment: environment(image, options, &hostname),
-            user: options
-                .user
-                .clone()
-                .or_else(|| image.user.clone())
-                .unwrap_or_default(),
+            user: options.user.clone().or_else(|| image.user.clone()).unwrap_or_default(),
             mounts: mounts(image, options)?,
             publish: publish(options, &exposed),
             health: health(image, options)?,
@@ -139,9 +102,7 @@ impl Settings {
 
 fn check(options: &Options) -> Result<()> {
     if options.auto_remove && options.restart != super::RestartPolicy::No {
-        return Err(Error::Conflict(
-            "conflicting options: cannot specify both --restart and --rm".into(),
-        ));
+        return Err(Error::Conflict("conflicting options: cannot specify both --restart and --rm".into()));
     }
     if (!options.publish.is_empty() || options.publish_all)
         && let Some(why) = options.network.refuses_ports()
@@ -149,17 +110,10 @@ fn check(options: &Options) -> Result<()> {
         return Err(Error::Conflict(why.into()));
     }
     if options.memory_bytes.is_some_and(|bytes| bytes < 6 << 20) {
-        return Err(Error::Conflict(
-            "minimum memory limit allowed is 6MB".into(),
-        ));
+        return Err(Error::Conflict("minimum memory limit allowed is 6MB".into()));
     }
-    if options
-        .oom_score_adj
-        .is_some_and(|score| !(-1_000..=1_000).contains(&score))
-    {
-        return Err(Error::Conflict(
-            "the oom score is from -1000 to 1000".into(),
-        ));
+    if options.oom_score_adj.is_some_and(|score| !(-1_000..=1_000).contains(&score)) {
+        return Err(Error::Conflict("the oom score is from -1000 to 1000".into()));
     }
     Ok(())
 }
@@ -170,11 +124,7 @@ fn command(image: &Process, options: &Options) -> (Vec<String>, Vec<String>) {
         Some(entrypoint) => (entrypoint.clone(), options.command.clone()),
         None => {
             let of_image = || image.cmd.clone().unwrap_or_default();
-            let command = if options.command.is_empty() {
-                of_image()
-            } else {
-                options.command.clone()
-            };
+            let command = if options.command.is_empty() { of_image() } else { options.command.clone() };
             (image.entrypoint.clone().unwrap_or_default(), command)
         }
     }
@@ -200,18 +150,10 @@ fn environment(image: &Process, options: &Options, hostname: &str) -> Vec<String
 
 fn exposed(image: &Process, options: &Options) -> Result<Vec<Port>> {
     let mut all = BTreeSet::new();
-    for text in image
-        .exposed_ports
-        .iter()
-        .flat_map(BTreeMap::keys)
-        .chain(&options.expose)
-    {
+    for text in image.exposed_ports.iter().flat_map(BTreeMap::keys).chain(&options.expose) {
         all.extend(parse_exposed(text)?);
     }
-    all.extend(options.publish.iter().map(|request| Port {
-        number: request.container_port,
-        transport: request.transport,
-    }));
+    all.extend(options.publish.iter().map(|request| Port { number: request.container_port, transport: request.transport }));
     Ok(all.into_iter().collect())
 }
 
@@ -219,9 +161,7 @@ fn publish(options: &Options, exposed: &[Port]) -> Vec<PublishRequest> {
     let mut all = options.publish.clone();
     if options.publish_all {
         for port in exposed {
-            let is_published = all.iter().any(|known| {
-                (known.container_port, known.transport) == (port.number, port.transport)
-            });
+            let is_published = all.iter().any(|known| (known.container_port, known.transport) == (port.number, port.transport));
             if !is_published {
                 all.push(PublishRequest {
                     host_address: std::net::Ipv4Addr::UNSPECIFIED.into(),
@@ -239,102 +179,19 @@ fn mounts(image: &Process, options: &Options) -> Result<Vec<MountRequest>> {
     let mut all: BTreeMap<String, MountRequest> = BTreeMap::new();
     for mount in &options.mounts {
         if all.insert(mount.target.clone(), mount.clone()).is_some() {
-            return Err(Error::Conflict(format!(
-                "duplicate mount point: {}",
-                mount.target
-            )));
+            return Err(Error::Conflict(format!("duplicate mount point: {}", mount.target)));
         }
     }
     for path in image.volumes.iter().flat_map(BTreeMap::keys) {
         let target = words::inside("VOLUME", path)?;
         // Something that was asked for at its place is there instead.
         if target != "/" && !all.contains_key(&target) {
-            let source = MountSource::Volume {
-                name: None,
-                copy: true,
-            };
-            all.insert(
-                target.clone(),
-                MountRequest {
-                    source,
-                    target,
-                    read_only: false,
-                },
-            );
+            let source = MountSource::Volume { name: None, copy: true };
+            all.insert(target.clone(), MountRequest { source, target, read_only: false });
         }
     }
     // In the order of their paths, a parent comes before what lies in it.
     Ok(all.into_values().collect())
-}
-
-fn health(image: &Process, options: &Options) -> Result<Option<HealthCheck>> {
-    let of_image = image.healthcheck.clone().unwrap_or_default();
-    let of_image = HealthRequest {
-        test: of_image.test.filter(|test| !test.is_empty()),
-        interval: span(of_image.interval),
-        timeout: span(of_image.timeout),
-        retries: of_image.retries.filter(|retries| *retries > 0),
-        start_period: span(of_image.start_period),
-        start_interval: span(of_image.start_interval),
-    };
-    let asked = &options.health;
-    if options.no_health {
-        if *asked != HealthRequest::default() {
-            return Err(Error::Conflict(
-                "--no-healthcheck conflicts with --health-* options".into(),
-            ));
-        }
-        return Ok(None);
-    }
-    let Some(test) = asked.test.clone().or(of_image.test) else {
-        return Ok(None);
-    };
-    let command = match test.split_first() {
-        Some((kind, [])) if kind == "NONE" => return Ok(None),
-        Some((kind, [line])) if kind == "CMD-SHELL" => {
-            vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()]
-        }
-        Some((kind, words)) if kind == "CMD" && !words.is_empty() => words.to_vec(),
-        _ => {
-            return Err(Error::Conflict(format!(
-                "unknown type of health check: {}",
-                test.join(" ")
-            )));
-        }
-    };
-    let or = |asked: Option<Duration>, image: Option<Duration>, default| {
-        asked.or(image).unwrap_or(default)
-    };
-    let check = HealthCheck {
-        command,
-        interval: or(asked.interval, of_image.interval, Duration::from_secs(30)),
-        timeout: or(asked.timeout, of_image.timeout, Duration::from_secs(30)),
-        retries: asked.retries.or(of_image.retries).unwrap_or(3),
-        start_period: or(asked.start_period, of_image.start_period, Duration::ZERO),
-        start_interval: or(
-            asked.start_interval,
-            of_image.start_interval,
-            Duration::from_secs(5),
-        ),
-    };
-    for (option, span) in [
-        ("--health-interval", check.interval),
-        ("--health-timeout", check.timeout),
-        ("--health-start-interval", check.start_interval),
-    ] {
-        if span < Duration::from_millis(1) {
-            return Err(Error::Conflict(format!("{option} cannot be less than 1ms")));
-        }
-    }
-    Ok(Some(check))
-}
-
-/// Nanoseconds of a configuration; zero says nothing.
-fn span(nanoseconds: Option<i64>) -> Option<Duration> {
-    nanoseconds
-        .and_then(|n| u64::try_from(n).ok())
-        .filter(|n| *n > 0)
-        .map(Duration::from_nanos)
 }
 
 #[cfg(test)]
@@ -342,7 +199,6 @@ mod tests {
     use super::*;
     use crate::engine::RestartPolicy;
     use crate::network::{NetworkMode, parse_publish};
-    use crate::oci::Healthcheck;
 
     fn words(text: &str) -> Vec<String> {
         text.split_whitespace().map(str::to_owned).collect()
@@ -371,235 +227,63 @@ mod tests {
             (Some(""), "sh -c true", "sh -c true"),
         ];
         for (entrypoint, command, expected) in cases {
-            let options = Options {
-                entrypoint: entrypoint.map(words),
-                command: words(command),
-                ..Options::default()
-            };
-            assert_eq!(
-                settle(&image(), options).arguments(),
-                words(expected),
-                "{entrypoint:?} {command}"
-            );
+            let options = Options { entrypoint: entrypoint.map(words), command: words(command), ..Options::default() };
+            assert_eq!(settle(&image(), options).arguments(), words(expected), "{entrypoint:?} {command}");
         }
-        let nothing = Options {
-            entrypoint: Some(Vec::new()),
-            ..Options::default()
-        };
+        let nothing = Options { entrypoint: Some(Vec::new()), ..Options::default() };
         assert!(Settings::new(&image(), &nothing, "a").is_err());
         assert!(Settings::new(&Process::default(), &Options::default(), "a").is_err());
     }
 
     #[test]
     fn variables_lie_above_those_of_the_image() {
-        let options = Options {
-            environment: words("A=3 B C=4"),
-            terminal: true,
-            ..Options::default()
-        };
+        let options = Options { environment: words("A=3 B C=4"), terminal: true, ..Options::default() };
         let settings = settle(&image(), options);
-        assert_eq!(
-            settings.environment,
-            words("PATH=/app HOSTNAME=0123456789ab TERM=xterm A=3 C=4")
-        );
-        assert_eq!(
-            settle(
-                &Process {
-                    env: None,
-                    ..image()
-                },
-                Options::default()
-            )
-            .environment[0],
-            format!("PATH={PATH}")
-        );
+        assert_eq!(settings.environment, words("PATH=/app HOSTNAME=0123456789ab TERM=xterm A=3 C=4"));
+        assert_eq!(settle(&Process { env: None, ..image() }, Options::default()).environment[0], format!("PATH={PATH}"));
     }
 
     #[test]
     fn volumes_of_the_image_give_way_to_what_was_asked_for() {
         let image = Process {
-            volumes: Some(
-                [
-                    ("/data/".to_owned(), Default::default()),
-                    ("/cache".into(), Default::default()),
-                ]
-                .into(),
-            ),
+            volumes: Some([("/data/".to_owned(), Default::default()), ("/cache".into(), Default::default())].into()),
             ..image()
         };
         let asked = words::volume("db:/data", std::path::Path::new("/"), None).unwrap();
-        let settings = settle(
-            &image,
-            Options {
-                mounts: vec![asked.clone()],
-                ..Options::default()
-            },
-        );
-        let anonymous = MountSource::Volume {
-            name: None,
-            copy: true,
-        };
-        let cache = MountRequest {
-            source: anonymous,
-            target: "/cache".into(),
-            read_only: false,
-        };
+        let settings = settle(&image, Options { mounts: vec![asked.clone()], ..Options::default() });
+        let anonymous = MountSource::Volume { name: None, copy: true };
+        let cache = MountRequest { source: anonymous, target: "/cache".into(), read_only: false };
         assert_eq!(settings.mounts, [cache, asked.clone()]);
-        let twice = Options {
-            mounts: vec![asked.clone(), asked],
-            ..Options::default()
-        };
+        let twice = Options { mounts: vec![asked.clone(), asked], ..Options::default() };
         assert!(Settings::new(&image, &twice, "a").is_err());
     }
 
     #[test]
     fn exposed_ports_are_published_when_all_are() {
         let image = Process {
-            exposed_ports: Some(
-                [
-                    ("80/tcp".to_owned(), Default::default()),
-                    ("53/udp".into(), Default::default()),
-                ]
-                .into(),
-            ),
+            exposed_ports: Some([("80/tcp".to_owned(), Default::default()), ("53/udp".into(), Default::default())].into()),
             ..image()
         };
         let publish = parse_publish("8080:80").unwrap();
-        let settings = settle(
-            &image,
-            Options {
-                publish: publish.clone(),
-                publish_all: true,
-                ..Options::default()
-            },
-        );
+        let settings = settle(&image, Options { publish: publish.clone(), publish_all: true, ..Options::default() });
         assert_eq!(settings.publish.len(), 2);
         assert_eq!(settings.publish[0], publish[0]);
-        assert_eq!(
-            (
-                settings.publish[1].container_port,
-                settings.publish[1].host_port
-            ),
-            (53, HostPort::Random)
-        );
-        let host = Options {
-            publish,
-            network: NetworkMode::Host,
-            ..Options::default()
-        };
+        assert_eq!((settings.publish[1].container_port, settings.publish[1].host_port), (53, HostPort::Random));
+        let host = Options { publish, network: NetworkMode::Host, ..Options::default() };
         assert!(Settings::new(&image, &host, "a").is_err());
-    }
-
-    #[test]
-    fn health_is_the_images_where_nothing_else_is_asked_for() {
-        let check = Healthcheck {
-            test: Some(words("CMD-SHELL ok")),
-            interval: Some(2_000_000_000),
-            retries: Some(0),
-            ..Healthcheck::default()
-        };
-        let image = Process {
-            healthcheck: Some(check),
-            ..image()
-        };
-        let found = settle(&image, Options::default()).health.unwrap();
-        assert_eq!(found.command, ["/bin/sh", "-c", "ok"]);
-        assert_eq!(
-            (found.interval, found.timeout, found.retries),
-            (Duration::from_secs(2), Duration::from_secs(30), 3)
-        );
-        let asked = HealthRequest {
-            test: Some(words("CMD /bin/probe -v")),
-            timeout: Some(Duration::from_secs(1)),
-            ..HealthRequest::default()
-        };
-        let found = settle(
-            &image,
-            Options {
-                health: asked.clone(),
-                ..Options::default()
-            },
-        )
-        .health
-        .unwrap();
-        assert_eq!(
-            (found.command, found.interval, found.timeout),
-            (
-                words("/bin/probe -v"),
-                Duration::from_secs(2),
-                Duration::from_secs(1)
-            )
-        );
-        assert_eq!(
-            settle(
-                &image,
-                Options {
-                    no_health: true,
-                    ..Options::default()
-                }
-            )
-            .health,
-            None
-        );
-        assert!(
-            Settings::new(
-                &image,
-                &Options {
-                    no_health: true,
-                    health: asked,
-                    ..Options::default()
-                },
-                "a"
-            )
-            .is_err()
-        );
-        let none = HealthRequest {
-            test: Some(words("NONE")),
-            ..HealthRequest::default()
-        };
-        assert_eq!(
-            settle(
-                &image,
-                Options {
-                    health: none,
-                    ..Options::default()
-                }
-            )
-            .health,
-            None
-        );
     }
 
     #[test]
     fn what_contradicts_itself_is_refused() {
         let cases = [
-            Options {
-                auto_remove: true,
-                restart: RestartPolicy::Always,
-                ..Options::default()
-            },
-            Options {
-                memory_bytes: Some(1024),
-                ..Options::default()
-            },
-            Options {
-                working_directory: Some("here".into()),
-                ..Options::default()
-            },
-            Options {
-                stop_signal: Some("SIGNOT".into()),
-                ..Options::default()
-            },
-            Options {
-                hostname: Some("a b".into()),
-                ..Options::default()
-            },
+            Options { auto_remove: true, restart: RestartPolicy::Always, ..Options::default() },
+            Options { memory_bytes: Some(1024), ..Options::default() },
+            Options { working_directory: Some("here".into()), ..Options::default() },
+            Options { stop_signal: Some("SIGNOT".into()), ..Options::default() },
+            Options { hostname: Some("a b".into()), ..Options::default() },
         ];
         for options in cases {
-            assert!(
-                Settings::new(&image(), &options, "a").is_err(),
-                "{options:?}"
-            );
+            assert!(Settings::new(&image(), &options, "a").is_err(), "{options:?}");
         }
     }
 }
