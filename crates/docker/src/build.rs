@@ -130,7 +130,6 @@ fn refused(error: build::Error) -> Failure {
     match error {
         build::Error::Image(error) => error.into(),
         build::Error::Engine(error) => error.into(),
-        build::Error::Io { .. } => Failure::failed(error.to_string()),
         build::Error::Mistake(mistake) => Failure::bad_request(format!("dockerfile parse error on line {}: {}", mistake.place.line, mistake.why)),
         _ => Failure::bad_request(error.to_string()),
     }

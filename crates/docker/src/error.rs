@@ -89,7 +89,7 @@ impl From<Error> for Failure {
             Error::Conflict(_) | Error::State { .. } | Error::VolumeExists(_) => StatusCode::CONFLICT,
             // The CLI ends with 127 or 126 when the sentence says which; see `started`.
             Error::NotStarted { code: 126 | 127, .. } => StatusCode::BAD_REQUEST,
-            Error::NotStarted { .. } | Error::Malformed { .. } | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            Error::NotStarted { .. } | Error::Malformed { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             Error::InUse { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Error::Image(_) | Error::Network(_) | Error::Sandbox(_) => {
                 return match error {

@@ -118,15 +118,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The operating system refused.
-    #[error("{doing}: {source}")]
-    Io {
-        /// What was being done, with the path.
-        doing: String,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// Images.
+    /// Images, and what the operating system refused.
     #[error(transparent)]
     Image(#[from] crate::Error),
     /// Networks.
@@ -143,11 +135,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An adapter for `map_err` that says what was being done.
     pub fn io<E: Into<std::io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> Error {
-        let doing = doing.into();
-        move |source| Error::Io {
-            doing,
-            source: source.into(),
-        }
+        let refused = crate::Error::io(doing);
+        move |source| refused(source).into()
     }
 
     /// An option makes no sense.

@@ -238,7 +238,7 @@ pub fn failed(error: &Error) -> Failure {
         Error::VolumeExists(_) | Error::NetworkExists(_) | Error::NoDriver(_) => Failure::usage(message),
         Error::VolumeInUse { .. } => Failure { code: exit::NO, message, hint: None }.hint("vpclab containers rm those first"),
         Error::NotStarted { code, .. } => Failure { code: exit::Code(u8::try_from(*code).unwrap_or(125)), message, hint: None },
-        Error::InUse { .. } | Error::Io { .. } | Error::Malformed { .. } => Failure::environment(message),
+        Error::InUse { .. } | Error::Malformed { .. } => Failure::environment(message),
         Error::Image(error) => images::failure(error),
         Error::Network(container::network::Error::Sandbox(_) | container::network::Error::Kernel { .. }) => Failure::environment(message),
         Error::Network(_) => Failure::usage(message),

@@ -87,7 +87,7 @@ fn settled(place: &Place, record: &mut Record) -> Result<()> {
         let settled = place.engine.settle(&mut held);
         *record = held.record.clone();
         // What is so is shown also where there is no room to write it down; whoever comes next does that.
-        if !matches!(&settled, Err(container::engine::Error::Io { .. })) {
+        if !matches!(&settled, Err(container::engine::Error::Image(container::Error::Io { .. }))) {
             settled.map_err(|error| failed(&error))?;
         }
     }

@@ -138,7 +138,6 @@ pub fn told(error: &Error) -> Failure {
         Error::Mistake(_) | Error::Context(_) | Error::Option { .. } => failure(USAGE),
         Error::Failed { .. } => failure(NO),
         Error::Cancelled => failure(Code(INTERRUPTED)),
-        Error::Io { .. } => failure(ENVIRONMENT),
         Error::Image(error) => super::failure(error),
         Error::Engine(error) => failed(error),
     }
