@@ -14,6 +14,7 @@ use bench::{Bench, cloud, ip};
 use fabric::engine::{Sender, Traffic};
 use linux::runtime::capture::{Capture, Captured, Direction, Hop};
 use linux::runtime::open_sockets::open_sockets;
+use linux::runtime::place::Place;
 use linux::runtime::trace::{Request, Trace, trace};
 use netlink::sock_diag::State;
 use sandbox::SocketSpec;
@@ -164,7 +165,8 @@ fn a_listener_and_its_three_clients_are_told_apart() {
 fn traced(bench: &mut Bench, from: &Sender, to: &str, traffic: Traffic) -> Trace {
     let fabric = bench.engine.lab().fabric().clone();
     let wait = Duration::from_millis(if to == "10.0.10.10" { 500 } else { 5_000 });
-    let request = Request { from: from.clone(), to: IpAddr::V4(ip(to)), traffic, most: 8, queries: 2, wait };
+    let from = Place::of_sender(&fabric, from).unwrap();
+    let request = Request { from, to: IpAddr::V4(ip(to)), traffic, most: 8, queries: 2, wait };
     trace(bench.engine.lab().client(), &fabric, &request).unwrap()
 }
 

@@ -123,8 +123,43 @@ fn what_is_said_of_containers_is_what_packets_meet() {
     assert!(pong.code == 0 && pong.stdout.contains("1 received"), "{}{}", pong.stdout, pong.stderr);
     let why = desk.run(&["why", "web-1/mute", "web-1/site", "icmp/echo"]);
     assert!(why.code == 1 && why.stdout.contains("MISSING_CAPABILITY") && why.stdout.contains("cap_add: [NET_RAW]"), "{}", why.stdout);
-    let trace = desk.yes(&["traceroute", "cl-1", "web-1:8080"]);
-    assert!(trace.contains("DNAT 8080 -> site 172.17.0.") && trace.contains("listens on *:80"), "{trace}");
+    traces(&desk);
+}
+
+/// The way of a packet to a container and out of one: hops that answer, and the stages before and behind them.
+fn traces(desk: &Desk) {
+    let led = desk.yes(&["traceroute", "cl-1", "web-1:8080"]);
+    assert!(led.contains("DNAT 8080 -> site 172.17.0.") && led.contains("listens on *:80"), "{led}");
+    let named = desk.yes(&["traceroute", "cl-1", "web-1/site", "tcp/80"]);
+    assert!(named.contains("to web-1/site (10.0.1.") && named.contains("), tcp/8080\n") && named.contains("DNAT 8080 -> site"), "{named}");
+    // Out: its bridge is the first hop, and the other end sees the instance.
+    let out = desk.yes(&["traceroute", "web-1/site", "db-1", "tcp/3306"]);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("traceroute from web-1/site to db-1 (10.0.1."), "{out}");
+    let at = |text: &str| lines.iter().position(|line| line.contains(text)).unwrap_or_else(|| panic!("{text}: {out}"));
+    let order = ["ok  docker-bridge", "ok  docker-masquerade", " 1  docker0 of web-1 (172.17.0.1)", " 2  db-1 (10.0.1.", "ok  docker-publish  DNAT 3306"];
+    assert!(order.map(at).is_sorted(), "{out}");
+    // cl-1's security group lets nobody in.
+    let denied = desk.run(&["traceroute", "-m", "3", "-w", "0.3", "web-1/site", "cl-1", "tcp/80"]);
+    assert!(denied.code == 1 && denied.stdout.contains("docker0 of web-1") && denied.stdout.contains("not reached\n"), "{}", denied.stdout);
+    assert!(denied.stderr.contains("hint: vpclab why web-1/site cl-1 tcp/80"), "{}", denied.stderr);
+    // Within an instance there is no hop between.
+    let near = desk.yes(&["traceroute", "web-1/site", "web-1/shy"]);
+    assert!(near.contains(" 1  web-1/shy (172.17.0."), "{near}");
+    let own = desk.yes(&["traceroute", "web-1", "web-1/site", "tcp/80"]);
+    assert!(own.contains(" 1  web-1/site (172.17.0."), "{own}");
+    let json: Value = serde_json::from_str(&desk.yes(&["-o", "json", "traceroute", "web-1/site", "db-1", "tcp/3306"])).unwrap();
+    assert_eq!((&json["reached"], &json["hops"][0]["answers"][0]["name"]), (&true.into(), &"docker0 of web-1".into()), "{json:#}");
+    assert_eq!(json["inside"][0]["stage"], "docker-bridge", "{json:#}");
+    for (words, code, hint) in [
+        (["web-1/gone", "db-1", "tcp/3306"], 1, "vpclab containers start web-1/gone"),
+        (["web-1/alone", "db-1", "tcp/3306"], 1, "--network none"),
+        (["cl-1", "web-1/site", "icmp/echo"], 2, "vpclab traceroute cl-1 web-1"),
+        (["cl-1", "web-1/site", "tcp/9"], 2, "vpclab why cl-1 web-1/site tcp/9"),
+    ] {
+        let done = desk.run(&[&["traceroute"], &words[..]].concat());
+        assert!(done.code == code && done.stderr.contains(hint), "{words:?}: {}: {}", done.code, done.stderr);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use fabric::engine::{EngineError, Sender, Traffic, Unsupported};
+use fabric::engine::{EngineError, Traffic, Unsupported};
 use fabric::{Fabric, InterfaceIndex};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, sockopt};
@@ -30,8 +30,8 @@ const BODY: &[u8] = b"vpclab traceroute";
 /// What is traced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Who sends.
-    pub from: Sender,
+    /// Where it is sent: the place of a sender, or one behind it (a container's network), which has no hop of the lab.
+    pub from: Place,
     /// To whom.
     pub to: IpAddr,
     /// What: ports of TCP and UDP probes count up from the source port, ICMP is an echo.
@@ -90,11 +90,14 @@ pub fn trace(client: &Client, fabric: &Fabric, request: &Request) -> Result<Trac
     if u16::from(request.most) * u16::from(request.queries) > MOST_PROBES {
         return Err(EngineError::BadProbe(format!("a trace sends at most {MOST_PROBES} probes")));
     }
-    let sender = Place::of_sender(fabric, &request.from)?;
-    let hops = watched(fabric, &sender, to);
-    let own = hops.iter().position(|hop| is_own(hop, &sender)).unwrap_or(0);
+    let sender = &request.from;
+    let mut hops = watched(fabric, sender, to);
+    let own = hops.iter().position(|hop| is_own(hop, sender)).unwrap_or_else(|| {
+        hops.push(behind(sender));
+        hops.len() - 1
+    });
     let mut capture = Capture::open(client, hops)?;
-    let socket = open(client, &sender)?;
+    let socket = open(client, sender)?;
     let tracer = Tracer { from: sender.address, to, traffic: request.traffic, base: base() };
     let mut probes = Vec::new();
     for ttl in 1..=request.most {
@@ -130,8 +133,15 @@ fn watched(fabric: &Fabric, sender: &Place, to: Ipv4Addr) -> Vec<Hop> {
     Hop::all(fabric).into_iter().filter(wanted).collect()
 }
 
+/// The hop of a sender that the lab knows nothing of.
+fn behind(sender: &Place) -> Hop {
+    let kind = sender.interface.map_or(Kind::Internet, Kind::Interface);
+    let (name, description) = (sender.namespace.clone(), sender.address.to_string());
+    Hop { name, description, kind, namespace: sender.namespace.clone(), device: sender.device.clone(), links: Default::default() }
+}
+
 fn is_own(hop: &Hop, sender: &Place) -> bool {
-    hop.namespace == sender.namespace && (sender.device.is_none() || hop.device == sender.device)
+    hop.namespace == sender.namespace && hop.device == sender.device
 }
 
 fn open(client: &Client, sender: &Place) -> Result<OwnedFd, EngineError> {

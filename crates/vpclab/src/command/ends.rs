@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe, Sender, Traffic};
+use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe as Sent, Sender, Traffic};
 use fabric::{Component, EndError, Entity, Fabric};
 use linux::runtime::capture;
 use model::selector::End;
-use model::{Model, ProbePacket, Selector};
+use model::{Model, Probe, ProbePacket, Selector};
 
 use super::advice;
 use super::running::Running;
@@ -32,20 +32,8 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Reads the words of a command; `packet` is sent where they name none. Errors: they mean nobody, or several.
-    pub fn parse(words: &[String], packet: &str, running: &Running) -> Result<Ends> {
-        let mut words: Vec<&str> = words.iter().flat_map(|word| word.split_whitespace()).collect();
-        // `A B:443` says port and protocol; an address of IPv6 has more colons.
-        if words.len() == 2 && words[1].matches(':').count() != 1 {
-            words.push(packet);
-        }
-        let probe = lab::sentence::parse_probe(&words).map_err(|e| {
-            let failure = Failure::usage(e.message);
-            match e.hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        })?;
+    /// Of a question that was read. Errors: it means nobody, or several.
+    pub fn of(probe: &Probe, running: &Running) -> Result<Ends> {
         let (source, destination) = (one(&probe.source, &running.model)?, one(&probe.destination, &running.model)?);
         if source == destination {
             return Err(Failure::usage("the two ends are one and the same"));
@@ -115,7 +103,7 @@ impl Ends {
         // What listens there listens already: nothing is put in its place.
         let listener = ListenerState::Closed;
         let probe = PacketProbe { listener, ..PacketProbe::new(self.sender.clone(), self.address.into(), self.traffic()?) };
-        let answer = running.probe(&[Probe::Packet(probe).into()])?.into_iter().next();
+        let answer = running.probe(&[Sent::Packet(probe).into()])?.into_iter().next();
         match answer {
             Some(Ok(Answer { outcome: Outcome::Dropped(drop), .. })) => Ok(Some(Loss {
                 what: if drop.leg == Leg::Return { "reply" } else { "request" },
@@ -152,6 +140,22 @@ impl std::fmt::Display for Loss {
         }
         code.map_or(Ok(()), |code| write!(f, " ({code})"))
     }
+}
+
+/// What the words of a command ask; `packet` where they name none.
+pub fn question(words: &[String], packet: &str) -> Result<Probe> {
+    let mut words: Vec<&str> = words.iter().flat_map(|word| word.split_whitespace()).collect();
+    // `A B:443` says port and protocol; an address of IPv6 has more colons.
+    if words.len() == 2 && words[1].matches(':').count() != 1 {
+        words.push(packet);
+    }
+    lab::sentence::parse_probe(&words).map_err(|e| {
+        let failure = Failure::usage(e.message);
+        match e.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
 }
 
 /// The one end that a selector means.
@@ -191,14 +195,6 @@ impl Names {
     /// Who has an address.
     pub fn name(&self, address: IpAddr) -> Option<&str> {
         self.0.get(&address.to_canonical()).map(String::as_str)
-    }
-
-    /// `NAME (ADDRESS)`, or the address alone.
-    pub fn described(&self, address: IpAddr) -> String {
-        match self.name(address) {
-            Some(name) => format!("{name} ({address})"),
-            None => address.to_string(),
-        }
     }
 }
 

@@ -18,6 +18,7 @@ pub mod exec;
 pub mod explain;
 pub mod forward;
 pub mod fuzz;
+mod from_within;
 mod gaps;
 pub mod graph;
 mod grid;

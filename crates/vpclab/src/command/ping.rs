@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use clap::Args;
 use linux::runtime::place::Place;
-use fabric::engine::Sender;
-use model::{ProbePacket, Selector};
+use model::ProbePacket;
 use sandbox::SocketSpec;
 use sandbox::spec::SocketAddress;
 use serde_json::json;
 use tool::Interrupt;
 use tool::ping::{Echo, Said, through};
 
-use super::ends::{Ends, Names, milliseconds};
+use super::ends::{Ends, Names, milliseconds, question};
+use super::from_within::between;
 use super::running::Running;
-use super::within::Docks;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -60,16 +59,17 @@ fn interval(text: &str) -> std::result::Result<Duration, String> {
 pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
     let interrupt = Interrupt::new().map_err(|e| Failure::environment(format!("waiting for signals: {e}")))?;
     let running = Running::open(global)?;
-    let within = from_container(arguments, &running)?;
+    let probe = question(&arguments.words, "icmp/echo")?;
+    let within = between(&probe, "ping", &running)?;
     let ends = match &within {
-        Some((ends, _)) => ends.clone(),
-        None => Ends::parse(&arguments.words, "icmp/echo", &running)?,
+        Some(between) => between.ends.clone(),
+        None => Ends::of(&probe, &running)?,
     };
     if !matches!(ends.packet, ProbePacket::Icmp { icmp_type: 8, code: 0 }) {
         return Err(Failure::usage("ping sends icmp/echo").hint(format!("vpclab check {}", arguments.words.join(" "))));
     }
     let place = match &within {
-        Some((_, place)) => place.clone(),
+        Some(between) => between.place.clone(),
         None => Place::of_sender(&running.fabric, &ends.sender).map_err(|e| Failure::usage(e.to_string()))?,
     };
     let spec = SocketSpec {
@@ -150,47 +150,6 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
         loss.iter().filter_map(|loss| loss.hint.as_ref()).for_each(|hint| output.hint(hint));
     }
     Ok(if tally.received > 0 { ExitCode::SUCCESS } else { exit::NO.into() })
-}
-
-/// Both ends where a container is one of them, and the place that its requests leave from; `None` where none is. Errors: it
-/// does not run; it is asked from outside of its instance, where nobody has its address.
-fn from_container(arguments: &PingArgs, running: &Running) -> Result<Option<(Ends, Place)>> {
-    let words: Vec<&str> = arguments.words.iter().flat_map(|word| word.split_whitespace()).collect();
-    let [from, to, ..] = words[..] else { return Ok(None) };
-    let docks = Docks::of(&running.model, Some(running))?;
-    let named = |word: &str| Selector::Named(word.to_owned());
-    let (source, destination) = (docks.end(&named(from))?, docks.end(&named(to))?);
-    let instance = match (&source, &destination) {
-        (None, None) => return Ok(None),
-        (Some(source), _) => source.instance.clone(),
-        (None, Some(destination)) => match running.instance(from) {
-            Ok(own) if own.id == destination.instance => own.id.clone(),
-            _ => {
-                let name = to.split('/').next().unwrap_or(to);
-                let failure = Failure::usage(format!("{to} has an address inside {name} only"));
-                return Err(failure.hint(format!("vpclab ping {from} {name}, or vpclab check {from} {to} tcp/PORT")));
-            }
-        },
-    };
-    if let (Some(_), Some(destination)) = (&source, &destination)
-        && destination.instance != instance
-    {
-        let name = to.split('/').next().unwrap_or(to);
-        return Err(Failure::usage(format!("{to} has an address inside {name} only")).hint(format!("vpclab ping {from} {name}")));
-    }
-    let probe = lab::sentence::parse_probe(&[from, to, "icmp/echo"]).map_err(|e| Failure::usage(e.message))?;
-    let (address, _) = super::within::address(&docks, &running.fabric, &instance, source.as_ref(), &probe.destination)?;
-    let std::net::IpAddr::V4(address) = address else { return Err(Failure::usage("ping sends over IPv4")) };
-    let eni = running.model.interfaces_of(&instance).first().map(|eni| (eni.id.clone(), eni.primary_address()));
-    let Some((eni, own)) = eni else { return Err(Failure::usage("the instance has no interface")) };
-    let (namespace, own) = match &source {
-        Some(source) => docks.place(source)?,
-        None => (linux::naming::instance_namespace(&instance), own),
-    };
-    // Packets to a bridge leave by it, whatever the instance's own address is.
-    let own = if source.is_none() { std::net::Ipv4Addr::UNSPECIFIED } else { own };
-    let ends = Ends { from: from.to_owned(), sender: Sender::Interface(eni), to: to.to_owned(), address, packet: ProbePacket::ECHO };
-    Ok(Some((ends, Place { namespace, device: None, mac: [0; 6], address: own, interface: None })))
 }
 
 fn say(text: &str) -> io::Result<()> {

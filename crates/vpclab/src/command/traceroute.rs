@@ -1,16 +1,21 @@
 //! `traceroute`: who answers on the way, and below it who was seen to be passed in silence; where it ends, which stage did it.
 
 use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
 use fabric::dock::way::{self, Asked};
+use fabric::dock::{Fate, Step as Stage};
+use ipnet::IpNet;
+use linux::runtime::place::Place;
 use linux::runtime::trace::{self, Request, Step};
 use model::selector::End;
 use serde_json::json;
 
-use super::ends::{Ends, Names, milliseconds};
+use super::ends::{Ends, Names, milliseconds, question};
+use super::from_within::{Between, between};
 use super::running::Running;
 use super::within;
 use crate::cli::Global;
@@ -20,7 +25,7 @@ use crate::output::{Format, Output};
 /// `traceroute`.
 #[derive(Debug, Args)]
 pub struct TracerouteArgs {
-    /// FROM TO [PROTO/PORT], such as: web-1 internet, or web-1 db-1 tcp/3306
+    /// FROM TO [PROTO/PORT], such as: web-1 internet, web-1 db-1 tcp/3306, or web-1/site db-1 from a container
     #[arg(required = true, num_args = 1.., value_name = "FROM TO [PROTO/PORT]")]
     pub words: Vec<String>,
     /// The largest number of hops
@@ -40,9 +45,19 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         return Err(Failure::usage(format!("--wait {}: 0.05 to 60 seconds", arguments.wait)));
     }
     let running = Running::open(global)?;
-    let ends = Ends::parse(&arguments.words, "icmp/echo", &running)?;
+    let probe = question(&arguments.words, "icmp/echo")?;
+    let within = between(&probe, "traceroute", &running)?;
+    let ends = match &within {
+        Some(between) => between.ends.clone(),
+        None => Ends::of(&probe, &running)?,
+    };
+    let from = match &within {
+        Some(between) => between.place.clone(),
+        None => Place::of_sender(&running.fabric, &ends.sender).map_err(|e| Failure::usage(e.to_string()))?,
+    };
+    let inside = Inside::of(&running, &ends, within.as_ref())?;
     let request = Request {
-        from: ends.sender.clone(),
+        from,
         to: ends.address.into(),
         traffic: ends.traffic()?,
         most: arguments.most,
@@ -54,7 +69,8 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         other => Failure::usage(other.to_string()),
     })?;
     let names = Names::of(&running.fabric);
-    let answered: BTreeSet<&str> = seen.steps.iter().flatten().filter_map(|step| names.name(step.from?.into())).collect();
+    let name = |address: Ipv4Addr| names.name(address.into()).or_else(|| inside.name(address));
+    let answered: BTreeSet<&str> = seen.steps.iter().flatten().filter_map(|step| name(step.from?)).collect();
     let mut unseen: Vec<&str> = Vec::new();
     for hop in &seen.passed {
         let is_end = seen.arrived && seen.passed.last() == Some(hop);
@@ -62,12 +78,14 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
             unseen.push(&hop.name);
         }
     }
-    let loss = if seen.reached { None } else { ends.loss(&running)? };
+    // A probe of another port of the instance's own says nothing of what a container sends.
+    let is_plain = within.as_ref().is_none_or(|between| between.source.is_none() && !between.is_inside);
+    let loss = if seen.reached || !is_plain { None } else { ends.loss(&running)? };
     if output.format == Format::Json {
         let answer = |step: &Step| {
             json!({
                 "address": step.from,
-                "name": step.from.and_then(|from| names.name(from.into())),
+                "name": step.from.and_then(name),
                 "milliseconds": step.time.map(milliseconds),
             })
         };
@@ -82,15 +100,25 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
             "hops": seen.steps.iter().enumerate().map(hop).collect::<Vec<_>>(),
             "passed": seen.passed.iter().map(|hop| &hop.name).collect::<Vec<_>>(),
             "unseen": unseen,
+            "inside": inside.stages().map(|step| json!({"stage": step.stage, "at": step.at, "fate": step.fate, "cause": step.cause, "text": step.text})).collect::<Vec<_>>(),
             "lost": loss.as_ref().map(|l| json!({"what": l.what, "at": l.at, "code": l.code})),
         }))?;
     } else {
         output.line(format!("traceroute from {} to {}, {}", ends.from, ends.receiver(), ends.packet));
-        for (number, steps) in seen.steps.iter().enumerate() {
-            output.line(line(number + 1, steps, &names, &ends));
+        for step in &inside.before {
+            output.line(told(step));
         }
-        for line in behind(&running, &ends)? {
-            output.line(line);
+        let described = |address: Ipv4Addr| match (ends.address == address, name(address)) {
+            // An address that was named is called by that name.
+            (true, _) => ends.receiver(),
+            (false, Some(name)) => format!("{name} ({address})"),
+            (false, None) => address.to_string(),
+        };
+        for (number, steps) in seen.steps.iter().enumerate() {
+            output.line(line(number + 1, steps, &described));
+        }
+        for step in &inside.after {
+            output.line(told(step));
         }
         if !unseen.is_empty() {
             let text = format!("passed unseen: {}", unseen.join(", "));
@@ -103,27 +131,74 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
             output.line(match (&loss, seen.arrived) {
                 (Some(loss), _) => format!("not reached: {loss}"),
                 (None, true) => "arrived, and nobody answered".to_owned(),
+                (None, false) if !is_plain => "not reached".to_owned(),
                 (None, false) => "not reached; a single packet more came through".to_owned(),
             });
+            if !is_plain {
+                output.hint(format!("vpclab why {}", arguments.words.join(" ")));
+            }
             loss.iter().filter_map(|loss| loss.hint.as_ref()).for_each(|hint| output.hint(hint));
         }
     }
     Ok(if seen.reached { ExitCode::SUCCESS } else { exit::NO.into() })
 }
 
-/// What is behind the port that was asked, where a container has a part in it: no hop answers there, the stages are told.
-fn behind(running: &Running, ends: &Ends) -> Result<Vec<String>> {
-    let Asked::Port(protocol, port) = within::asked(ends.packet) else { return Ok(Vec::new()) };
-    let docks = within::Docks::of(&running.model, Some(running))?;
-    let Some(instance) = docks.instance_of(&running.fabric, &End::Address(ends.address.into())) else { return Ok(Vec::new()) };
-    let Some(dock) = docks.dock(&instance)?.filter(|dock| way::concerns(dock, protocol, port)) else { return Ok(Vec::new()) };
-    let steps = way::enter(&dock, dock.address, protocol, port);
-    let mark = |step: &fabric::dock::Step| if step.blocks() { "NO" } else if step.fate == fabric::dock::Fate::Unknown { "??" } else { "ok" };
-    Ok(steps.iter().map(|step| format!("    {}  {}  {}", mark(step), step.stage.as_str(), step.text)).collect())
+/// What no hop answers for: the stages inside the instances, where a container has a part in it.
+#[derive(Default)]
+struct Inside {
+    /// Before the first hop.
+    before: Vec<Stage>,
+    /// Behind the last.
+    after: Vec<Stage>,
+    /// Bridges that the sender is at: `docker0 of web-1`.
+    bridges: Vec<(IpNet, String)>,
+}
+
+impl Inside {
+    fn of(running: &Running, ends: &Ends, within: Option<&Between>) -> Result<Inside> {
+        let docks = within::Docks::of(&running.model, Some(running))?;
+        let mut inside = Inside::default();
+        let asked = within::asked(ends.packet);
+        if let Some(source) = within.and_then(|between| between.source.as_ref()) {
+            let dock = docks.dock(&source.instance)?.unwrap_or_default();
+            let bridges = dock.networks.iter().filter_map(|network| Some((network.subnet?, format!("{} of {}", network.bridge, dock.instance))));
+            inside.bridges = bridges.collect();
+            if let Some(container) = dock.container(&source.container)
+                && !within.is_some_and(|between| between.is_inside)
+            {
+                inside.before = way::leave(&dock, container, Some(ends.address.into()), asked);
+            }
+        }
+        // What one instance has inside is between the hops and not behind them.
+        let Asked::Port(protocol, port) = asked else { return Ok(inside) };
+        if within.is_some_and(|between| between.is_inside) {
+            return Ok(inside);
+        }
+        let Some(instance) = docks.instance_of(&running.fabric, &End::Address(ends.address.into())) else { return Ok(inside) };
+        if let Some(dock) = docks.dock(&instance)?.filter(|dock| way::concerns(dock, protocol, port)) {
+            inside.after = way::enter(&dock, dock.address, protocol, port);
+        }
+        Ok(inside)
+    }
+
+    fn stages(&self) -> impl Iterator<Item = &Stage> {
+        self.before.iter().chain(&self.after)
+    }
+
+    /// The bridge whose address answered.
+    fn name(&self, address: Ipv4Addr) -> Option<&str> {
+        self.bridges.iter().find(|(subnet, _)| subnet.contains(&IpAddr::from(address))).map(|(_, name)| name.as_str())
+    }
+}
+
+/// A stage as a line.
+fn told(step: &Stage) -> String {
+    let mark = if step.blocks() { "NO" } else if step.fate == Fate::Unknown { "??" } else { "ok" };
+    format!("    {mark}  {}  {}", step.stage.as_str(), step.text)
 }
 
 /// A hop as traceroute prints it: each answerer once, its times behind it.
-fn line(number: usize, steps: &[Step], names: &Names, ends: &Ends) -> String {
+fn line(number: usize, steps: &[Step], described: &dyn Fn(Ipv4Addr) -> String) -> String {
     let (mut line, mut before) = (format!("{number:2} "), None);
     for step in steps {
         let Some(from) = step.from else {
@@ -131,9 +206,7 @@ fn line(number: usize, steps: &[Step], names: &Names, ends: &Ends) -> String {
             continue;
         };
         if before != Some(from) {
-            // An address that was named is called by that name.
-            let described = if from == ends.address { ends.receiver() } else { names.described(from.into()) };
-            line.push_str(&format!(" {described}"));
+            line.push_str(&format!(" {}", described(from)));
             before = Some(from);
         }
         if let Some(time) = step.time {
