@@ -297,18 +297,71 @@ fn the_holders_program_cannot_be_overwritten_by_way_of_proc() {
     // By its inode: the name of a file in a mount that is nowhere says nothing.
     let inode = format!("{}\n", std::fs::metadata(&own).unwrap().ino());
     eventually("the kernel runs the holder's file for it", || pod.exec("one", "stat -L -c %i /proc/1/exe").1 == inode);
+    // And a command on its way in: the program of the image is the trap, not what starts the container.
+    let entered = pod.lab.client.exec_in_container("one", sandbox::ContainerExecSpec::new(["entry"]), sandbox::Stdio::Null).unwrap();
+    let inode = inode.trim();
+    let all = format!("for p in /proc/[0-9]*; do test \"$(stat -L -c %i $p/exe 2>/dev/null)\" = {inode} && echo $p; done; true");
+    eventually("it runs for a command that came in, too", || pod.exec("one", &all).1.lines().count() == 2);
     // As root of the container, with every right that there is inside: while it runs, and by a descriptor of it.
-    let attack = "(echo overwritten > /proc/1/exe) 2>&1; exec 9< /proc/1/exe; (echo overwritten > /proc/self/fd/9) 2>&1; \
-                  mount -c -o remount,rw,bind none /proc/self/fd/9 && echo remounted; \
-                  touch /m; mount -c --bind /proc/self/fd/9 /m && mount -c -o remount,rw,bind none /m && (echo overwritten > /m) 2>&1; true";
-    let mut command = sandbox::ContainerExecSpec::new(["sh", "-c", attack]);
+    let attack = format!(
+        "for p in $({all}); do (echo overwritten > $p/exe) 2>&1; exec 9< $p/exe; (echo overwritten > /proc/self/fd/9) 2>&1; \
+         mount -c -o remount,rw,bind none /proc/self/fd/9 && echo remounted; \
+         touch /m; mount -c --bind /proc/self/fd/9 /m && mount -c -o remount,rw,bind none /m && (echo overwritten > /m) 2>&1; done; true"
+    );
+    let mut command = sandbox::ContainerExecSpec::new(["sh", "-c", &attack]);
     command.privileged = true;
     let (read, write) = std::io::pipe().unwrap();
     let streams = [std::fs::File::open("/dev/null").unwrap().into(), write.try_clone().unwrap().into(), write.into()];
     let process = pod.lab.client.exec_in_container("one", command, sandbox::Stdio::Descriptors(streams)).unwrap();
     let told = std::io::read_to_string(read).unwrap();
     process.wait().unwrap();
-    assert_eq!(told.matches("Read-only file system").count(), 2, "{told}");
+    assert_eq!(told.matches("Read-only file system").count(), 4, "{told}");
     assert!(!told.contains("remounted") && !told.contains("create /m"), "{told}");
     assert_eq!(facts(), before);
+    drop(entered);
+}
+
+/// The holder's program when it is run for a script `parents`: what the kernel says when it is asked for the namespaces
+/// around those that it is in, by number of the error; 0: a descriptor.
+extern "C" fn ask_for_parents() {
+    /// `ioctl_ns(2)`: `_IO(0xb7, 2)`.
+    const NS_GET_PARENT: libc::Ioctl = 0xb702;
+    if std::env::args().nth(1).is_some_and(|script| script.ends_with("/parents")) {
+        for kind in ["pid", "user"] {
+            let own = std::fs::File::open(format!("/proc/self/ns/{kind}")).unwrap();
+            // SAFETY: the call takes no argument and gives a descriptor or an error.
+            let parent = unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&own), NS_GET_PARENT) };
+            let error = if parent < 0 { std::io::Error::last_os_error().raw_os_error().unwrap() } else { 0 };
+            println!("{kind} {error}");
+        }
+        std::process::exit(0);
+    }
+}
+
+// JUSTIFICATION: as for `reexec_in_tests`.
+// SAFETY: as there.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static ASK_FOR_PARENTS: extern "C" fn() = ask_for_parents;
+
+#[test]
+fn no_namespace_but_its_own_can_be_entered() {
+    let pod = Pod::new();
+    pod.start(&pod.spec("other", ["sleep", "1000"]));
+    let layer = pod.layer("script", "mkdir bin; printf '#!/proc/self/exe\\n' > bin/parents; chmod 755 bin/parents");
+    // With every right that there is inside.
+    let privileged = |mut spec: sandbox::ContainerSpec| {
+        spec.privileged = true;
+        spec
+    };
+    // What its /proc shows, and one that is mounted anew, is its own: there is nothing else to give to setns.
+    let look = "mount -t proc proc /tmp; for proc in /proc /tmp; do for p in $proc/[0-9]*; do readlink $p/ns/net $p/ns/pid $p/ns/mnt; done; done | sort -u | wc -l";
+    assert_eq!(pod.says(&privileged(pod.shell("one", look))), "3\n");
+    let enter = "own=$(readlink /proc/self/ns/net); nsenter -t 1 -n readlink /proc/self/ns/net | grep -cF \"$own\"; \
+                 for pid in $(seq 2 400); do nsenter -t $pid -m -n -p true 2>/dev/null && readlink /proc/$pid/ns/net; done | grep -vF \"$own\"; true";
+    assert_eq!(pod.says(&privileged(pod.shell("two", enter))), "1\n");
+    // And the kernel gives nobody the namespaces around his own.
+    let mut spec = privileged(pod.spec("three", ["parents"]));
+    spec.root.lower.push(layer);
+    assert_eq!(pod.says(&spec), format!("pid {0}\nuser {0}\n", libc::EPERM));
 }
