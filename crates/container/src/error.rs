@@ -127,8 +127,26 @@ impl Error {
 
     /// Whether the disk or a quota is full.
     pub fn is_full(&self) -> bool {
-        matches!(self, Error::Io { source, .. } if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded))
+        is_full(self)
     }
+}
+
+/// Whether a full disk or quota is what an error comes from, of whichever room it is.
+pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| matches!(io.kind(), StorageFull | QuotaExceeded)) {
+            return true;
+        }
+        // An error that was passed through `std::io` is not in the chain of causes, what it comes from is.
+        at = match io.and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 impl From<Error> for std::io::Error {

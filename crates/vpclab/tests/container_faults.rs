@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod boxes;
+mod registry;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -311,6 +312,11 @@ fn a_full_disk_is_named_leaves_nothing_half_made_and_costs_no_container() {
     std::fs::create_dir(desk.path("context")).unwrap();
     std::fs::write(desk.path("context/noise"), vec![b'n'; 300_000]).unwrap();
     std::fs::write(desk.path("context/Dockerfile"), "FROM app\nCOPY noise /noise\nRUN cat /bin/sh /bin/cat > /two\n").unwrap();
+    // An image of a registry, whose upper layers the small disk has not.
+    let (host, _files) = registry::registry();
+    let remote = format!("{host}/shop/noise:1");
+    desk.yes(&["images", "build", "-q", "-t", &remote, "context"]);
+    desk.yes(&["images", "push", "-q", &remote]);
     let script = r#"
         $VPCLAB images import root.tar app >/dev/null; $VPCLAB images save app -w app.tar >/dev/null
         $VPCLAB up -q
@@ -320,6 +326,7 @@ fn a_full_disk_is_named_leaves_nothing_half_made_and_costs_no_container() {
         try import $VPCLAB images import root.tar again
         $VPCLAB images rm again >/dev/null
         try load $VPCLAB images load app.tar
+        try pull $VPCLAB images pull -q REMOTE
         try build $VPCLAB images build --no-cache -t built context
         try commit $VPCLAB containers commit box grown
         try cp $VPCLAB containers cp context/noise box:/noise
@@ -337,16 +344,21 @@ fn a_full_disk_is_named_leaves_nothing_half_made_and_costs_no_container() {
         $VPCLAB containers ls -a
         $VPCLAB containers stop -t 0 loud
     "#;
-    let done = on_a_small_disk(&desk, script);
+    let done = on_a_small_disk(&desk, &script.replace("REMOTE", &remote));
     let said = format!("{}{}", done.stdout, done.stderr);
     println!("{said}");
     assert_eq!(done.code, 0, "{said}");
-    for what in ["import", "load", "build", "commit", "cp", "run", "create"] {
+    let disk = format!("hint: the disk of {} (VPCLAB_HOME) has ", desk.path("small").canonicalize().unwrap().display());
+    for what in ["import", "load", "pull", "build", "commit", "cp", "run", "create"] {
         let full = done.stdout.lines().find_map(|line| line.strip_prefix(&format!("{what} full "))).unwrap_or("none");
         assert_ne!(full, "0", "{what} cannot have been done: {said}");
-        let named = done.stdout.lines().any(|line| line.starts_with(&format!("{what} said ")) && line.contains("No space left"));
-        assert!(named, "{what} does not say why: {said}");
-        assert!(!done.stdout.contains(&format!("{what} left ")), "{what} left something: {said}");
+        let lines = || done.stdout.lines().filter_map(|line| line.strip_prefix(&format!("{what} said ")));
+        assert!(lines().any(|line| line.contains("No space left")), "{what} does not say why: {said}");
+        let advice = lines().find(|line| line.starts_with(&disk)).unwrap_or_else(|| panic!("{what} does not name the disk: {said}"));
+        assert!(advice.contains("vpclab images prune, containers prune and volumes prune"), "{advice}");
+        let mut left = done.stdout.lines().filter_map(|line| line.strip_prefix(&format!("{what} left ")));
+        // What was pulled of a layer is gone on with.
+        assert!(left.all(|path| what == "pull" && path.starts_with("small/images/partial")), "{what} left something: {said}");
         let code = if what == "run" { 5 } else { 0 };
         assert!(done.stdout.contains(&format!("{what} freed {code}\n")), "{what} again: {said}");
     }
@@ -362,26 +374,11 @@ fn a_full_disk_is_named_leaves_nothing_half_made_and_costs_no_container() {
 fn without_descriptors_or_processes_it_is_said_and_the_next_try_works() {
     let desk = Desk::new("");
     desk.yes(&["up", "-q"]);
-    let limited = |limit: &str, arguments: &[&str]| {
-        let vpclab = desk.command(arguments);
-        let mut command = std::process::Command::new("sh");
-        command.args(["-c", &format!("{limit}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_vpclab")]).args(arguments);
-        command.current_dir(desk.path("")).stdin(Stdio::null());
-        for (name, value) in vpclab.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        let output = command.output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Done { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
-    };
     let run = ["containers", "run", "--name", "one", "--instance", "web-1", "app", "sh", "-c", "exit 5"];
     let mut refused = 0;
     for descriptors in [5, 8, 16, 31, 32, 33, 34, 36, 40, 48] {
         let when = format!("{descriptors} descriptors");
-        let done = limited(&format!("ulimit -n {descriptors}"), &run);
+        let done = desk.behind(&format!("ulimit -n {descriptors}"), &run);
         match done.code {
             5 => {}
             3 | 125 => {
@@ -436,5 +433,35 @@ fn a_log_that_nobody_reads_keeps_its_bound_and_a_command_that_does_not_read_hold
     assert!(begun.elapsed() < Duration::from_secs(10));
     let _ = follower.kill();
     let _ = follower.wait();
+    down(&desk, "at the end");
+}
+
+#[test]
+fn a_command_without_memory_leaves_nothing_half_made() {
+    let desk = Desk::new("");
+    desk.yes(&["up", "-q"]);
+    let run = ["containers", "run", "--name", "one", "--instance", "web-1", "app", "sh", "-c", "exit 5"];
+    let mut failed = 0;
+    // Kilobytes of address space: from too little to be loaded to enough for all.
+    for size in (0..12).map(|step| 60_000 * (1 << step) / 16).take_while(|size| *size < 1_000_000) {
+        let done = desk.behind(&format!("ulimit -v {size}"), &run);
+        let when = format!("{size} kB: {}: {}", done.code, done.stderr);
+        failed += usize::from(done.code != 5);
+        // Either it is whole, or it is not there, and the name is free again.
+        let shown = desk.yes(&["containers", "ls", "-a"]);
+        if shown.contains(" one ") {
+            assert!(shown.contains("Exited (5)") || shown.contains("Created") || shown.contains("Up "), "{when}: {shown}");
+            desk.yes(&["containers", "rm", "-f", "one"]);
+        }
+        assert!(done.code != 5 || shown.contains("Exited (5)"), "{when}: {shown}");
+    }
+    assert!(failed > 0, "none was too little");
+    assert_eq!(desk.run(&run).code, 5);
+    // Inside: what a program may not have it is not given, and its container ends with the program's code.
+    let greedy = "a=0123456789abcdef; while :; do a=$a$a; done";
+    let few = ["containers", "run", "--rm", "--instance", "web-1", "--ulimit", "data=8000000", "app", "sh", "-c", greedy];
+    let done = desk.run(&few);
+    assert!(done.code != 0 && done.code != 125, "{}: {}", done.code, done.stderr);
+    desk.yes(&["containers", "rm", "one"]);
     down(&desk, "at the end");
 }

@@ -231,7 +231,7 @@ fn each(
 /// What the engine says, with the exit code and what to type next.
 pub fn failed(error: &Error) -> Failure {
     let message = error.to_string();
-    match error {
+    let failure = match error {
         Error::Name { .. } | Error::Option { .. } | Error::Conflict(_) | Error::Ambiguous { .. } => Failure::usage(message),
         Error::NameTaken { name, .. } => Failure::usage(message).hint(format!("vpclab containers rm {name}, or another --name")),
         Error::NoPath { .. } | Error::Refused(_) | Error::NoContainer(_) | Error::NoVolume(_) | Error::NoNetwork(_) | Error::Forbidden(_) | Error::State { .. } => Failure { code: exit::NO, message, hint: None },
@@ -247,5 +247,6 @@ pub fn failed(error: &Error) -> Failure {
             Failure::environment(message).hint(hint)
         }
         Error::Sandbox(_) => Failure::environment(message),
-    }
+    };
+    Failure { hint: failure.hint.or_else(|| images::full_disk(error)), ..failure }
 }

@@ -538,10 +538,19 @@ pub fn failure(error: &Error) -> Failure {
         Error::Malformed { .. } | Error::Refused { .. } | Error::Digest { .. } | Error::Limit { .. } => (USAGE, None),
         Error::NoBlob(_) => (ENVIRONMENT, Some("somebody changed the store by hand; load the image again".into())),
         Error::InUse { .. } => (ENVIRONMENT, Some("another command adds or removes images; try again when it has ended".into())),
-        Error::Io { .. } if error.is_full() => {
-            (ENVIRONMENT, Some("vpclab images prune frees what no image has, and the beginnings of layers that were not pulled to their end".into()))
-        }
-        Error::Io { .. } | Error::Registry(_) => (ENVIRONMENT, None),
+        Error::Io { .. } | Error::Registry(_) => (ENVIRONMENT, full_disk(error)),
     };
     Failure { code, message: error.to_string(), hint }
+}
+
+/// Which disk is full, and what to type, where that is what an error comes from.
+pub fn full_disk(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    // What is written elsewhere says its own path, and that everything else has room.
+    const SCARCE: u64 = 64 << 20;
+    // A process of ours inside an instance says it in words.
+    let is_full = || container::error::is_full(error) || error.to_string().contains("No space left on device");
+    let home = paths().ok().filter(|_| is_full())?.home;
+    let left = rustix::fs::statvfs(&home).map(|disk| disk.f_bavail * disk.f_frsize).ok().filter(|left| *left < SCARCE)?;
+    let prune = "vpclab images prune, containers prune and volumes prune free what nobody uses, also layers that were pulled half";
+    Some(format!("the disk of {} (VPCLAB_HOME) has {} left: {prune}", home.display(), container::limits::size(left)))
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be set up is a failed test")]
 
 use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -76,6 +77,25 @@ impl Desk {
         let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Done { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
+    }
+
+    /// Runs it behind a line of the shell, which sets what it may use.
+    pub fn behind(&self, line: &str, arguments: &[&str]) -> Done {
+        let vpclab = self.command(arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{line}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_vpclab")]).args(arguments);
+        command.current_dir(self.0.path()).stdin(Stdio::null());
+        for (name, value) in vpclab.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        // One that a signal ended has no code: a shell says 128 and its number.
+        let code = output.status.code().or_else(|| output.status.signal().map(|signal| 128 + signal));
+        Done { code: code.unwrap(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
     }
 
     /// What it prints; it must end well.

@@ -17,7 +17,7 @@ use super::{platform, reference, summary};
 use crate::cli::Global;
 use crate::command::containers::{Place, failed};
 use crate::command::running::{Running, paths};
-use crate::exit::{Code, ENVIRONMENT, Failure, NO, Result, USAGE};
+use crate::exit::{Code, Failure, NO, Result, USAGE};
 use crate::output::{Format, Output};
 
 /// Largest Dockerfile that is read, bytes.
