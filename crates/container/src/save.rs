@@ -54,7 +54,7 @@ pub fn archive(
         }));
     }
     for folder in ["blobs/", "blobs/sha256/"] {
-        tar.append(&entry(folder, Kind::Directory, 0), io::empty())
+        tar.append(&Entry::new(folder, Kind::Directory), io::empty())
             .map_err(writing)?;
     }
     for digest in &digests {
@@ -67,7 +67,7 @@ pub fn archive(
         ("oci-layout", json!({"imageLayoutVersion": "1.0.0"})),
     ] {
         let bytes = document.to_string().into_bytes();
-        tar.append(&entry(name, Kind::File, bytes.len() as u64), &bytes[..])
+        tar.append(&Entry { size: bytes.len() as u64, ..Entry::new(name, Kind::File) }, &bytes[..])
             .map_err(writing)?;
     }
     tar.finish().map_err(writing)?;
@@ -78,7 +78,7 @@ pub fn archive(
 fn blob(store: &Store, tar: &mut Writer<impl Write>, digest: &Digest) -> Result<()> {
     let size = store.blobs().size(digest).ok_or(Error::NoBlob(*digest))?;
     let mut data = Hashing::new(store.blobs().open(digest)?.take(size));
-    tar.append(&entry(&path(digest), Kind::File, size), &mut data)
+    tar.append(&Entry { size, ..Entry::new(path(digest), Kind::File) }, &mut data)
         .map_err(writing)?;
     let (_, found, _) = data.finish();
     found.expect(digest, &format!("blob {digest}"))
@@ -98,25 +98,4 @@ fn without_digest(name: &Reference) -> String {
         ..name.clone()
     }
     .familiar()
-}
-
-/// Nobody's, of no time: the same every time.
-fn entry(path: &str, kind: Kind, size: u64) -> Entry {
-    Entry {
-        path: path.into(),
-        kind,
-        link: Vec::new(),
-        mode: if kind == Kind::Directory {
-            0o755
-        } else {
-            0o644
-        },
-        uid: 0,
-        gid: 0,
-        mtime: (0, 0),
-        size,
-        device: (0, 0),
-        xattrs: Vec::new(),
-        parts: None,
-    }
 }

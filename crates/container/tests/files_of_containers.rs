@@ -21,22 +21,7 @@ use container::tar::{Entry, Kind, Reader, Writer};
 use container::{Limits, Store};
 use sandbox::container::spec::Attach;
 
-mod first {
-    extern "C" fn first() {
-        let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-        let served = container::engine::archive::dispatch(&arguments).or_else(|| container::engine::owners::dispatch(&arguments));
-        if let Some(code) = served {
-            std::process::exit(code);
-        }
-        sandbox::entry::dispatch();
-    }
-
-    // JUSTIFICATION: the harness owns `main`, and its threads exist before any test runs.
-    // SAFETY: an entry of .init_array is called once, before main, on the only thread.
-    #[used]
-    #[unsafe(link_section = ".init_array")]
-    static FIRST: extern "C" fn() = first;
-}
+sandbox::reexec_in_tests!(container::engine::dispatch);
 
 struct Desk {
     engine: Engine,
@@ -45,17 +30,11 @@ struct Desk {
 
 fn entry(path: &str, kind: Kind, link: &str, mode: u32) -> Entry {
     Entry {
-        path: path.trim_start_matches('/').into(),
-        kind,
         link: link.into(),
         mode,
-        uid: 0,
-        gid: 0,
         mtime: (1_700_000_000, 0),
-        size: 0,
         device: if matches!(kind, Kind::CharacterDevice | Kind::BlockDevice) { (1, 3) } else { (0, 0) },
-        xattrs: Vec::new(),
-        parts: None,
+        ..Entry::new(path.trim_start_matches('/'), kind)
     }
 }
 

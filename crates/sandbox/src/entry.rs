@@ -100,12 +100,20 @@ pub fn inherited(count: usize) -> Vec<OwnedFd> {
 
 /// Lets a test binary stand in for the product: put it once at the top of a file in `tests/`, and
 /// [`SelfCommand::current`] works there. It runs [`dispatch`] before the test harness starts, while the
-/// process has one thread.
+/// process has one thread; before that it asks the function that it is given, which serves starts that another
+/// room knows: arguments in, the exit code out, none where the start is an ordinary one.
 #[macro_export]
 macro_rules! reexec_in_tests {
     () => {
-        mod reexec_in_tests {
+        $crate::reexec_in_tests!(|_: &[std::ffi::OsString]| None);
+    };
+    ($served:expr) => {
+        const _: () = {
             extern "C" fn dispatch_first() {
+                let served: fn(&[std::ffi::OsString]) -> Option<i32> = $served;
+                if let Some(code) = served(&std::env::args_os().collect::<Vec<_>>()) {
+                    std::process::exit(code);
+                }
                 $crate::entry::dispatch();
             }
 
@@ -115,6 +123,6 @@ macro_rules! reexec_in_tests {
             #[used]
             #[unsafe(link_section = ".init_array")]
             static DISPATCH_FIRST: extern "C" fn() = dispatch_first;
-        }
+        };
     };
 }

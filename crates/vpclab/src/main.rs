@@ -136,7 +136,7 @@ fn hidden() -> Option<ExitCode> {
         };
         return Some(u8::try_from(code).unwrap_or(1).into());
     }
-    if let Some(code) = container::engine::archive::dispatch(&arguments).or_else(|| container::engine::owners::dispatch(&arguments)) {
+    if let Some(code) = container::engine::dispatch(&arguments) {
         return Some(u8::try_from(code).unwrap_or(1).into());
     }
     if first == control::store::CHECK {

@@ -1,8 +1,6 @@
 //! A hidden mistake: made, felt, hinted at, repaired, taken back.
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
-
 mod shop;
 
 use shop::{SHOP, Shop, text};

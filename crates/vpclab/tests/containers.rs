@@ -94,7 +94,7 @@ fn containers_of_the_file_come_are_replaced_and_go() {
                  healthcheck: { cmd: 'test -e /data/seed', interval: 200ms } }, web: { image: app, stop_signal: KILL, command: [sleep, '1000'], depends_on: { db: healthy } } }";
     let desk = Desk::new(first);
     let lab = |containers: &str| {
-        desk.write(containers);
+        desk.rewrite(containers);
         let path = desk.path("lab.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(path, format!("volumes: {{ data: {{}} }}\n{text}")).unwrap();

@@ -15,7 +15,7 @@ const TWO: &str = ", containers: { db: { image: app, stop_signal: KILL, command:
 fn two_ups_at_once_end_as_if_one_had_come_first() {
     let desk = Desk::new("");
     desk.yes(&["up"]);
-    desk.write(TWO);
+    desk.rewrite(TWO);
     let first = desk.command(&["up"]).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
     let second = desk.run(&["up"]);
     let first = first.wait_with_output().unwrap();
@@ -53,7 +53,7 @@ fn a_plan_says_what_up_would_start() {
     desk.until("Exited (3)");
     let plan = desk.run(&["plan", "--exit-code"]);
     assert!(plan.code == 1 && plan.stdout.contains("~ container web-1/job: start it"), "{}{}", plan.stdout, plan.stderr);
-    desk.write(", containers: { job: { image: app, cmd: x } }");
+    desk.rewrite(", containers: { job: { image: app, cmd: x } }");
     let said = desk.run(&["validate"]);
     assert!(said.code != 0 && said.stderr.contains("did you mean `command`?"), "{}", said.stderr);
 }
@@ -72,20 +72,20 @@ fn a_replacement_that_cannot_be_had_loses_nothing() {
         (", mounts: '/no/such/place:/x'", "bind source path does not exist"),
     ] {
         let changed = web(rest);
-        desk.write(if rest.is_empty() { changed.replace("8080", "9090") } else { changed }.as_str());
+        desk.rewrite(if rest.is_empty() { changed.replace("8080", "9090") } else { changed }.as_str());
         let done = desk.run(&["up"]);
         assert!(done.code != 0 && done.stderr.contains(said), "{}{}", done.stdout, done.stderr);
         assert_eq!((is("[0].Id"), is("[0].State.StartedAt")), (id.clone(), started.clone()), "{said}");
     }
     // Found out when it starts: the one that ran is started again.
-    desk.write(&web("").replace("sleep, '1000'", "nosuch"));
+    desk.rewrite(&web("").replace("sleep, '1000'", "nosuch"));
     let done = desk.run(&["up"]);
     assert!(done.code == 1 && done.stderr.contains("nosuch"), "{}{}", done.stdout, done.stderr);
     assert_eq!((is("[0].Id"), is("[0].State.Status")), (id.clone(), "\"running\"\n".into()));
     assert_eq!(desk.yes(&["containers", "ls", "-a", "-o", "name"]).lines().count(), 2);
     assert!(desk.yes(&["plan"]).contains("web-1/web: make it anew"));
     // Its own port is no obstacle.
-    desk.write(&web(", env: { A: b }"));
+    desk.rewrite(&web(", env: { A: b }"));
     desk.yes(&["up"]);
     assert_ne!(is("[0].Id"), id);
     assert_eq!(desk.yes(&["containers", "port", "web"]), "80/tcp -> 0.0.0.0:8080\n");

@@ -147,19 +147,7 @@ fn files_volumes_networks_and_images_are_there() {
     assert_eq!(http.delete("/v1.50/volumes/vol").status, 409, "it is in use");
     assert_eq!(http.post(&format!("/v1.50/containers/{id}/start"), &Value::Null).status, 204);
     let mut writer = container::tar::Writer::new(Vec::new());
-    let entry = container::tar::Entry {
-        path: "f".into(),
-        kind: container::tar::Kind::File,
-        link: Vec::new(),
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-        mtime: (0, 0),
-        size: 3,
-        device: (0, 0),
-        xattrs: Vec::new(),
-        parts: None,
-    };
+    let entry = container::tar::Entry { size: 3, ..container::tar::Entry::new("f", container::tar::Kind::File) };
     writer.append(&entry, &b"abc"[..]).unwrap();
     let archive = writer.finish().unwrap();
     assert_eq!(http.ask("PUT", "/v1.50/containers/c1/archive?path=/data", "application/x-tar", &archive).status, 200);

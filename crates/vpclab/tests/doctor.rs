@@ -2,8 +2,6 @@
 
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
-
 mod shop;
 
 use std::os::unix::net::UnixListener;

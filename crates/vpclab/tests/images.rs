@@ -85,19 +85,7 @@ fn no(code: i32, stderr: impl Into<String>) -> Done {
 fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     for (path, data) in files {
-        let entry = Entry {
-            path: (*path).into(),
-            kind: Kind::File,
-            link: Vec::new(),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: (1_700_000_000, 0),
-            size: data.len() as u64,
-            device: (0, 0),
-            xattrs: Vec::new(),
-            parts: None,
-        };
+        let entry = Entry { mtime: (1_700_000_000, 0), size: data.len() as u64, ..Entry::new(*path, Kind::File) };
         writer.append(&entry, *data).unwrap();
     }
     writer.finish().unwrap()

@@ -2,12 +2,12 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod home;
+
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use container::tar::{Entry, Kind, Writer};
+use home::{Done, Home, image};
 
 const LAB: &str = "\
 name: yard
@@ -25,44 +25,24 @@ instances:
 ";
 
 /// A home and a working folder of this test's own.
-struct Desk(tempfile::TempDir);
+struct Desk(Home);
 
-struct Done {
-    code: i32,
-    stdout: String,
-    stderr: String,
+impl std::ops::Deref for Desk {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.0
+    }
 }
 
 impl Desk {
     fn new() -> Desk {
-        let desk = Desk(tempfile::tempdir().unwrap());
-        std::fs::write(desk.path("root.tar"), image()).unwrap();
+        let desk = Desk(Home::new());
+        let folders = ["etc/", "old/", "tmp/"].map(|folder| (folder, 0o1777, ""));
+        let files = ["old/gone", "old/kept"].map(|file| (file, 0o644, "old"));
+        desk.write("root.tar", image("sh cat sleep mkdir rm ls", &[&folders[..], &files].concat()));
         assert_eq!(desk.run(&["images", "import", "root.tar", "base"]).code, 0);
         desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, text).unwrap();
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
-        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        command.env("VPCLAB_HOME", self.path("home")).env("HOME", self.0.path()).env("NO_COLOR", "1");
-        command.env_remove("VPCLAB_LAB").env_remove("VPCLAB_FILE").env_remove("SOURCE_DATE_EPOCH");
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Done { code: status.code().unwrap(), stdout: text(stdout), stderr: text(stderr) }
     }
 
     fn yes(&self, arguments: &[&str]) -> Done {
@@ -100,51 +80,6 @@ impl Desk {
         std::thread::spawn(move || lines.for_each(drop));
         child
     }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        let _ = self.run(&["down", "--all", "--volumes", "--yes"]);
-        let _ = self.run(&["daemon", "stop"]);
-    }
-}
-
-/// A few programs of this machine with their libraries, as a tar.
-fn image() -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new());
-    let entry = |path: &str, kind, mode, size| Entry {
-        path: path.trim_start_matches('/').into(),
-        kind,
-        link: Vec::new(),
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: (1_700_000_000, 0),
-        size,
-        device: (0, 0),
-        xattrs: Vec::new(),
-        parts: None,
-    };
-    let find = |name: &str| ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(name)).into_iter().find(|path| path.exists()).unwrap();
-    let programs = ["sh", "cat", "sleep", "mkdir", "rm", "ls"].map(|name| (format!("/bin/{name}"), find(name)));
-    let mut files: BTreeSet<(String, PathBuf)> = programs.clone().into();
-    for path in programs.into_iter().map(|(_, path)| path).chain([PathBuf::from(env!("CARGO_BIN_EXE_vpclab"))]) {
-        let output = Command::new("ldd").arg(path).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
-        files.extend(libraries.map(|library| (library.to_owned(), PathBuf::from(library))));
-    }
-    for folder in ["etc/", "old/", "tmp/"] {
-        writer.append(&entry(folder, Kind::Directory, 0o1777, 0), std::io::empty()).unwrap();
-    }
-    for file in ["old/gone", "old/kept"] {
-        writer.append(&entry(file, Kind::File, 0o644, 3), &b"old"[..]).unwrap();
-    }
-    for (path, from) in files {
-        let bytes = std::fs::read(from).unwrap();
-        writer.append(&entry(&path, Kind::File, 0o755, bytes.len() as u64), &bytes[..]).unwrap();
-    }
-    writer.finish().unwrap()
 }
 
 /// Ids are other ones every time.

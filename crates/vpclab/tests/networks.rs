@@ -3,12 +3,11 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+mod home;
+
 use std::time::{Duration, Instant};
 
-use container::tar::{Entry, Kind, Writer};
+use home::{Home, image};
 use serde_json::Value;
 
 const LAB: &str = "\
@@ -24,43 +23,23 @@ instances:
 ";
 
 /// A home of this test's own, with a lab that is up and goes with it.
-struct Desk(tempfile::TempDir);
+struct Desk(Home);
 
-struct Done {
-    code: i32,
-    stdout: String,
-    stderr: String,
+impl std::ops::Deref for Desk {
+    type Target = Home;
+
+    fn deref(&self) -> &Home {
+        &self.0
+    }
 }
 
 impl Desk {
     fn new() -> Desk {
-        let desk = Desk(tempfile::tempdir().unwrap());
-        std::fs::write(desk.path("lab.yaml"), LAB).unwrap();
-        std::fs::write(desk.path("root.tar"), image()).unwrap();
+        let desk = Desk(Home::with_lab(LAB));
+        desk.write("root.tar", image("sh cat sleep env", &[]));
         desk.yes(&["images", "import", "root.tar", "app", "--cmd", "sleep 1000"]);
         desk.yes(&["up"]);
         desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
-        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        command.env("VPCLAB_HOME", self.path("home")).env("HOME", self.0.path()).env("NO_COLOR", "1");
-        command.env("VPCLAB_FILE", self.path("lab.yaml")).env_remove("VPCLAB_LAB");
-        let output = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Done { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
-    }
-
-    /// What it prints; it must end well.
-    fn yes(&self, arguments: &[&str]) -> String {
-        let done = self.run(arguments);
-        assert_eq!(done.code, 0, "{arguments:?}: {}{}", done.stdout, done.stderr);
-        done.stdout
     }
 
     /// Why it does not; with which code.
@@ -87,47 +66,6 @@ impl Desk {
     fn places(&self, name: &str) -> Value {
         self.json(&["containers", "inspect", name])[0]["NetworkSettings"]["Networks"].clone()
     }
-}
-
-impl Drop for Desk {
-    fn drop(&mut self) {
-        let _ = self.run(&["down", "--all", "--volumes", "--yes"]);
-        let _ = self.run(&["daemon", "stop"]);
-    }
-}
-
-/// A few programs of this machine with their libraries, as a tar.
-fn image() -> Vec<u8> {
-    let mut writer = Writer::new(Vec::new());
-    let find = |name: &str| ["/bin", "/usr/bin"].map(|folder| Path::new(folder).join(name)).into_iter().find(|path| path.exists()).unwrap();
-    let programs: Vec<(String, PathBuf)> = ["sh", "cat", "sleep", "env"].map(|name| (format!("/bin/{name}"), find(name))).into();
-    let mut files: BTreeSet<(String, PathBuf)> = BTreeSet::new();
-    let linked = programs.iter().map(|(_, path)| path.clone()).chain([PathBuf::from(env!("CARGO_BIN_EXE_vpclab"))]);
-    for path in linked {
-        let output = Command::new("ldd").arg(path).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let libraries = text.split_whitespace().filter(|word| word.starts_with('/'));
-        files.extend(libraries.map(|library| (library.to_owned(), PathBuf::from(library))));
-    }
-    files.extend(programs);
-    for (path, from) in files {
-        let bytes = std::fs::read(from).unwrap();
-        let entry = Entry {
-            path: path.trim_start_matches('/').into(),
-            kind: Kind::File,
-            link: Vec::new(),
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: (1_700_000_000, 0),
-            size: bytes.len() as u64,
-            device: (0, 0),
-            xattrs: Vec::new(),
-            parts: None,
-        };
-        writer.append(&entry, &bytes[..]).unwrap();
-    }
-    writer.finish().unwrap()
 }
 
 #[test]

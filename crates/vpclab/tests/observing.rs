@@ -1,8 +1,6 @@
 //! Watching a running lab as a person does: ping, traceroute, capture, sockets.
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
-
 mod shop;
 
 use std::io::{BufRead, BufReader, Read};

@@ -1,7 +1,7 @@
 //! Commands that probe go to the lab that is up under the file's name.
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
+sandbox::reexec_in_tests!(serve);
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -15,19 +15,8 @@ use model::claim::Claim;
 use model::{Context, Model, Timestamp};
 
 /// This program is the daemon too when it is started as one: the client starts the program that it is part of.
-mod daemon_in_tests {
-    extern "C" fn serve() {
-        if std::env::args().nth(1).as_deref() == Some(super::DAEMON) {
-            let paths = super::Paths::of_user().expect("VPCLAB_HOME");
-            std::process::exit(control::daemon::serve(paths));
-        }
-    }
-
-    // JUSTIFICATION: the harness owns `main`, and its threads exist before any test runs.
-    // SAFETY: an entry of .init_array is called once, before main, on the only thread.
-    #[used]
-    #[unsafe(link_section = ".init_array")]
-    static SERVE: extern "C" fn() = serve;
+fn serve(arguments: &[std::ffi::OsString]) -> Option<i32> {
+    (arguments.get(1)? == DAEMON).then(|| control::daemon::serve(Paths::of_user().expect("VPCLAB_HOME")))
 }
 
 struct Disk;

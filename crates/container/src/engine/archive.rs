@@ -33,11 +33,15 @@ use super::time::Moment;
 use super::{owners, spec};
 use crate::work::in_memory;
 
-pub use inside::dispatch;
-
 /// Exit codes of the helper, by which its words are told apart.
 const NO_PATH: i32 = 3;
 const REFUSED: i32 = 4;
+
+/// Serves a start of this program that works on files with the ids of an instance's users; none when it is an ordinary
+/// one. `arguments` begin with the program's name.
+pub fn dispatch(arguments: &[OsString]) -> Option<i32> {
+    inside::dispatch(arguments).or_else(|| owners::dispatch(arguments))
+}
 
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -41,6 +41,7 @@ mod wake;
 pub mod words;
 
 pub use anatomy::Anatomy;
+pub use archive::dispatch;
 pub use changes::{Change, ChangeKind};
 pub use commit::CommitOptions;
 pub use error::{Error, Result};

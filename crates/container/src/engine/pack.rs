@@ -243,20 +243,11 @@ fn mount_of(folder: BorrowedFd, name: &[u8]) -> Result<u64, Errno> {
 
 fn described(stat: &Stat, path: &[u8]) -> Entry {
     Entry {
-        path: path.to_vec(),
-        kind: Kind::File,
-        link: Vec::new(),
         mode: stat.st_mode & 0o7777,
         uid: stat.st_uid,
         gid: stat.st_gid,
-        mtime: (
-            stat.st_mtime,
-            u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
-        ),
-        size: 0,
-        device: (0, 0),
-        xattrs: Vec::new(),
-        parts: None,
+        mtime: (stat.st_mtime, u32::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+        ..Entry::new(path, Kind::File)
     }
 }
 

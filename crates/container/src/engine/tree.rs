@@ -80,19 +80,7 @@ fn write_out(folder: BorrowedFd, layer: Option<&Layer>, output: impl Write) -> R
 
 /// An empty file in a layer that says something by its name.
 fn mark(path: &[u8], name: &[u8], mtime: (i64, u32)) -> Entry {
-    Entry {
-        path: joined(path, name),
-        kind: Kind::File,
-        link: Vec::new(),
-        mode: 0o600,
-        uid: 0,
-        gid: 0,
-        mtime,
-        size: 0,
-        device: (0, 0),
-        xattrs: Vec::new(),
-        parts: None,
-    }
+    Entry { mode: 0o600, mtime, ..Entry::new(joined(path, name), Kind::File) }
 }
 
 fn walk_out<W: Write>(
@@ -125,17 +113,11 @@ fn walk_out<W: Write>(
             Some(layer) => (stat.st_mtime.min(layer.latest.unwrap_or(i64::MAX)), 0),
         };
         let mut entry = Entry {
-            path: place.clone(),
-            kind: Kind::File,
-            link: Vec::new(),
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             gid: stat.st_gid,
             mtime,
-            size: 0,
-            device: (0, 0),
-            xattrs: Vec::new(),
-            parts: None,
+            ..Entry::new(place.clone(), Kind::File)
         };
         let written = Error::io::<io::Error>(format!("writing {} to the archive", shown(&place)));
         let kind = FileType::from_raw_mode(stat.st_mode);

@@ -55,6 +55,23 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Root's, of no time, with nothing in it; everybody may read it, and enter a directory.
+    pub fn new(path: impl Into<Vec<u8>>, kind: Kind) -> Entry {
+        Entry {
+            path: path.into(),
+            kind,
+            link: Vec::new(),
+            mode: if kind == Kind::Directory { 0o755 } else { 0o644 },
+            uid: 0,
+            gid: 0,
+            mtime: (0, 0),
+            size: 0,
+            device: (0, 0),
+            xattrs: Vec::new(),
+            parts: None,
+        }
+    }
+
     /// The path for people.
     pub fn name(&self) -> String {
         String::from_utf8_lossy(&self.path).escape_debug().collect()

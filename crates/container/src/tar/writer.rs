@@ -161,19 +161,7 @@ mod tests {
     use crate::tar::Reader;
 
     fn entry(path: &str, kind: Kind) -> Entry {
-        Entry {
-            path: path.into(),
-            kind,
-            link: Vec::new(),
-            mode: 0o4755,
-            uid: 7,
-            gid: 8,
-            mtime: (1, 0),
-            size: 0,
-            device: (0, 0),
-            xattrs: Vec::new(),
-            parts: None,
-        }
+        Entry { mode: 0o4755, uid: 7, gid: 8, mtime: (1, 0), ..Entry::new(path, kind) }
     }
 
     #[test]

@@ -16,24 +16,7 @@ use container::{Digest, Store};
 use serde_json::json;
 
 pub fn entry(path: &str, kind: Kind) -> Entry {
-    let mode = if kind == Kind::Directory {
-        0o755
-    } else {
-        0o644
-    };
-    Entry {
-        path: path.into(),
-        kind,
-        link: Vec::new(),
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: (1_700_000_000, 0),
-        size: 0,
-        device: (0, 0),
-        xattrs: Vec::new(),
-        parts: None,
-    }
+    Entry { mtime: (1_700_000_000, 0), ..Entry::new(path, kind) }
 }
 
 pub fn link(path: &str, kind: Kind, target: &str) -> Entry {

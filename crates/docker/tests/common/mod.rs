@@ -22,22 +22,7 @@ use serde_json::Value;
 #[allow(unused_imports, reason = "each test program uses its part")]
 pub use sandbox_common::{Lab, eventually};
 
-mod first {
-    extern "C" fn first() {
-        let arguments: Vec<std::ffi::OsString> = std::env::args_os().collect();
-        let served = container::engine::archive::dispatch(&arguments).or_else(|| container::engine::owners::dispatch(&arguments));
-        if let Some(code) = served {
-            std::process::exit(code);
-        }
-        sandbox::entry::dispatch();
-    }
-
-    // JUSTIFICATION: the harness owns `main`, and its threads exist before any test runs.
-    // SAFETY: an entry of .init_array is called once, before main, on the only thread.
-    #[used]
-    #[unsafe(link_section = ".init_array")]
-    static FIRST: extern "C" fn() = first;
-}
+sandbox::reexec_in_tests!(container::engine::dispatch);
 
 pub struct Desk {
     pub engine: Arc<Engine>,
@@ -78,19 +63,7 @@ impl Answer {
 }
 
 pub fn entry(path: &str, kind: Kind, size: usize) -> Entry {
-    Entry {
-        path: path.into(),
-        kind,
-        link: Vec::new(),
-        mode: 0o755,
-        uid: 0,
-        gid: 0,
-        mtime: (1_700_000_000, 0),
-        size: size as u64,
-        device: (0, 0),
-        xattrs: Vec::new(),
-        parts: None,
-    }
+    Entry { mode: 0o755, mtime: (1_700_000_000, 0), size: size as u64, ..Entry::new(path, kind) }
 }
 
 /// A tar of files.

@@ -1,6 +1,7 @@
 //! The example shop, up in a home of its own, with a daemon that this test program is itself.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a test may unwrap")]
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -15,30 +16,21 @@ use sandbox::{ExecSpec, ExitStatus, Stdio};
 
 pub const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
 
+sandbox::reexec_in_tests!(serve);
+
 /// This program is the daemon, and what holds an instance's listeners, when it is started as one: the client starts the
 /// program that it is part of.
-mod hidden_starts_in_tests {
-    extern "C" fn serve() {
-        let arguments: Vec<String> = std::env::args().collect();
-        match arguments.get(1).map(String::as_str) {
-            Some(super::DAEMON) => {
-                let paths = super::Paths::of_user().expect("VPCLAB_HOME");
-                std::process::exit(control::daemon::serve(paths));
-            }
-            Some(super::LISTEN) => {
-                let names = &arguments[2..];
-                let done = control::listener::serve(names, sandbox::entry::inherited(names.len()));
-                std::process::exit(i32::from(done.is_err()));
-            }
-            _ => {}
-        }
+fn serve(arguments: &[OsString]) -> Option<i32> {
+    let first = arguments.get(1)?.to_str()?;
+    if first == DAEMON {
+        return Some(control::daemon::serve(Paths::of_user().expect("VPCLAB_HOME")));
     }
-
-    // JUSTIFICATION: the harness owns `main`, and its threads exist before any test runs.
-    // SAFETY: an entry of .init_array is called once, before main, on the only thread.
-    #[used]
-    #[unsafe(link_section = ".init_array")]
-    static SERVE: extern "C" fn() = serve;
+    if first != LISTEN {
+        return None;
+    }
+    let names: Vec<String> = arguments[2..].iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    let done = control::listener::serve(&names, sandbox::entry::inherited(names.len()));
+    Some(i32::from(done.is_err()))
 }
 
 struct Disk;

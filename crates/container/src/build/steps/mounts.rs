@@ -108,19 +108,8 @@ impl Prepared {
     /// A script, and the command that runs it.
     pub fn script(text: &str) -> Result<(Prepared, String)> {
         let mut file = in_memory()?;
-        let entry = tar::Entry {
-            path: b"script".to_vec(),
-            kind: tar::Kind::File,
-            link: Vec::new(),
-            mode: 0o755,
-            uid: 0,
-            gid: 0,
-            mtime: (0, 0),
-            size: text.len() as u64,
-            device: (0, 0),
-            xattrs: Vec::new(),
-            parts: None,
-        };
+        let size = text.len() as u64;
+        let entry = tar::Entry { mode: 0o755, size, ..tar::Entry::new("script", tar::Kind::File) };
         let mut writer = tar::Writer::new(&mut file);
         writer.append(&entry, text.as_bytes()).map_err(Error::io("writing the script"))?;
         writer.finish().map_err(Error::io("writing the script"))?;
