@@ -112,3 +112,41 @@ fn what_can_never_be_waited_for_is_said_at_once() {
     desk.yes(&["containers", "exec", "web", "touch", "/ready"]);
     desk.yes(&["up", "--wait"]);
 }
+
+#[test]
+fn a_container_that_comes_and_goes_with_the_file_is_told_once() {
+    let desk = Desk::new("");
+    desk.yes(&["up"]);
+    desk.write(TWO);
+    let said = desk.yes(&["up"]);
+    assert_eq!(said.matches("+ container web-1/db").count(), 1, "{said}");
+    desk.write("");
+    let said = desk.yes(&["up"]);
+    assert_eq!(said.matches("- container web-1/db").count(), 1, "{said}");
+}
+
+#[test]
+fn a_plan_sees_that_the_files_of_an_image_have_changed() {
+    let containers = ", containers: { made: { image: made, stop_signal: KILL, command: [sleep, '1000'] }, brought: { image: brought, stop_signal: KILL, command: [sleep, '1000'] } }";
+    let desk = Desk::new(containers);
+    let text = std::fs::read_to_string(desk.path("lab.yaml")).unwrap();
+    std::fs::write(desk.path("lab.yaml"), format!("images: {{ made: {{ build: made }}, brought: {{ archive: brought.tar }} }}\n{text}")).unwrap();
+    std::fs::create_dir(desk.path("made")).unwrap();
+    std::fs::write(desk.path("made/Dockerfile"), "FROM app\nCOPY file /\n").unwrap();
+    std::fs::write(desk.path("made/file"), "1").unwrap();
+    std::fs::copy(desk.path("root.tar"), desk.path("brought.tar")).unwrap();
+    desk.yes(&["up"]);
+    let plan = desk.run(&["plan", "--exit-code"]);
+    assert!(plan.code == 0 && plan.stderr.contains("no changes"), "{}{}", plan.stdout, plan.stderr);
+    std::fs::write(desk.path("made/file"), "two").unwrap();
+    let plan = desk.run(&["plan", "--exit-code"]);
+    assert!(plan.code == 1 && plan.stdout.contains("web-1/made: make it anew if image made comes out another"), "{}", plan.stdout);
+    assert!(!plan.stdout.contains("brought"), "{}", plan.stdout);
+    assert!(desk.yes(&["up"]).contains("~ container web-1/made: made anew"));
+    assert_eq!(desk.run(&["plan", "--exit-code"]).code, 0);
+    // Touched, and the same all the same: `up` finds that out, and the plan knows it from then on.
+    std::fs::copy(desk.path("root.tar"), desk.path("brought.tar")).unwrap();
+    assert!(desk.yes(&["plan"]).contains("web-1/brought: make it anew if"));
+    assert!(desk.yes(&["up"]).contains("no changes"));
+    assert_eq!(desk.run(&["plan", "--exit-code"]).code, 0);
+}

@@ -22,6 +22,7 @@ pub mod progress;
 pub mod reading;
 pub mod run;
 pub mod stages;
+pub mod stamp;
 mod steps;
 pub mod tree;
 

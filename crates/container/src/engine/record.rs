@@ -60,6 +60,9 @@ pub struct Declared {
     pub name: String,
     /// Digest of what the file says of it, with the image's id.
     pub digest: String,
+    /// Where its image comes of files: how they looked then ([`crate::build::stamp`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// Something mounted.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use container::Digest;
+use container::{Digest, build};
 use container::engine::record::{Declared, HealthStatus};
 use container::engine::{Engine, Error, Options, Record, Removal, RestartPolicy, Started, Status};
 use container::network::{DEFAULT_NETWORK, NetworkMode, NetworkOptions};
@@ -24,6 +24,8 @@ pub enum Step {
     Created(String),
     /// A container was made anew.
     Replaced(String),
+    /// A container may be made anew: the files that its image (the second name) comes of are others now.
+    MayReplace(String, String),
     /// A container that did not run was started.
     Started(String),
     /// A container is gone.
@@ -39,6 +41,9 @@ impl std::fmt::Display for Step {
         match self {
             Step::Created(name) => write!(f, "+ container {name}"),
             Step::Replaced(name) => write!(f, "~ container {name}: made anew"),
+            Step::MayReplace(name, image) => {
+                write!(f, "~ container {name}: made anew if image {image} comes out another: its files have changed")
+            }
             Step::Started(name) => write!(f, "~ container {name}: started"),
             Step::Removed(name) => write!(f, "- container {name}"),
             Step::Waiting(text) => write!(f, "waiting for {text}"),
@@ -126,6 +131,8 @@ impl Reconcile<'_> {
 
     fn bring(&mut self, key: &str, instance: &str, name: &str, spec: &ContainerSpec) -> Result<(), Error> {
         let shown = format!("{instance}/{name}");
+        // As the files are before it is looked what comes of them: a change meanwhile is one for the next.
+        let source = stamp(self.engine, self.model, &spec.image);
         let image = (self.image)(&spec.image)?;
         let (mut options, digest) = described(name, &image, spec)?;
         options.image.clone_from(&spec.image);
@@ -135,6 +142,10 @@ impl Reconcile<'_> {
             Some(record) if record.declared.as_ref().is_some_and(|declared| declared.digest == digest) => {
                 let mut held = self.engine.folder.hold(&record.id)?;
                 self.engine.settle(&mut held)?;
+                if let Some(declared) = held.record.declared.as_mut().filter(|declared| declared.source != source) {
+                    declared.source = source;
+                    held.save()?;
+                }
                 let record = held.record.clone();
                 drop(held);
                 if record.state.status.is_alive() || record.state.status == Status::Restarting || is_done(&record) {
@@ -150,13 +161,14 @@ impl Reconcile<'_> {
                 self.wait_for(key, instance, spec)?;
                 // The image by its id: a name may mean another one by the time it starts.
                 options.image = image.to_string();
+                let declared = Declared { name: name.to_owned(), digest, source };
                 let step = if other.is_none() { Step::Created } else { Step::Replaced };
                 match other {
                     None => {
-                        let record = self.create(key, options, Declared { name: name.to_owned(), digest }, spec)?;
+                        let record = self.create(key, options, declared, spec)?;
                         self.start(&record, &shown)?;
                     }
-                    Some(old) => self.replace(&old, &shown, options, digest, spec)?,
+                    Some(old) => self.replace(&old, &shown, options, declared, spec)?,
                 }
                 (self.say)(step(shown));
             }
@@ -173,14 +185,13 @@ impl Reconcile<'_> {
     }
 
     /// What would fail is found out before the old one ends; what fails all the same brings it back.
-    fn replace(&mut self, old: &Record, shown: &str, options: Options, digest: String, spec: &ContainerSpec) -> Result<(), Error> {
+    fn replace(&mut self, old: &Record, shown: &str, options: Options, declared: Declared, spec: &ContainerSpec) -> Result<(), Error> {
         let mut held = self.engine.folder.hold(&old.id)?;
         self.engine.settle(&mut held)?;
         let old = held.record.clone();
         drop(held);
         self.engine.check_ports(&old, &options.network, &options.publish)?;
-        let name = old.declared.as_ref().map_or(&old.name, |declared| &declared.name).clone();
-        let make = || self.create(&old.instance, options, Declared { name, digest }, spec);
+        let make = || self.create(&old.instance, options, declared, spec);
         let started = self.engine.replace(&old, make).map_err(|error| of_container(error, shown))?;
         self.warn(&started, shown);
         Ok(())
@@ -269,8 +280,20 @@ fn described(name: &str, image: &Digest, spec: &ContainerSpec) -> Result<(Option
     Ok((options, digest))
 }
 
+/// How the files look that an image comes of, where it does; none also where they cannot be read, which `up` says.
+fn stamp(engine: &Engine, model: &Model, image: &str) -> Option<String> {
+    let source = &model.container_images.get(image)?.source;
+    match source {
+        ImageSource::Archive(path) => build::stamp::of_archive(path.as_ref()).ok(),
+        source => {
+            let asked = source.build()?;
+            build::stamp::of_build(&engine.store, asked.context.as_ref(), asked.dockerfile.as_deref()).ok()
+        }
+    }
+}
+
 /// Whether a container is another one than the file says. An image that an archive or a build brings is taken to be the same:
-/// only `up` looks.
+/// only `up` looks, see [`stamp`].
 fn is_other(engine: &Engine, model: &Model, record: &Record, declared: &Declared, spec: &ContainerSpec) -> Result<bool, Error> {
     let reference = match model.container_images.get(&spec.image).map(|image| &image.source) {
         None => Some(&spec.image),
@@ -326,6 +349,11 @@ pub fn pending(engine: &Engine, model: &Model) -> Result<Vec<Step>, Error> {
                 && is_other(engine, model, record, declared, &specs[&name])?
             {
                 steps.push(Step::Replaced(shown));
+                continue;
+            }
+            let was = record.declared.as_ref().and_then(|declared| declared.source.as_ref());
+            if was.is_some() && stamp(engine, model, &specs[&name].image).as_ref() != was {
+                steps.push(Step::MayReplace(shown, specs[&name].image.clone()));
                 continue;
             }
             let has_ended = record.state.status.is_alive()

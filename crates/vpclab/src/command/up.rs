@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use control::api::{LabView, Wanted};
+use control::containers::Step;
 use lab::{Action, Change, Lab};
 use model::{InstanceState, Model};
 use serde_json::json;
@@ -81,7 +82,7 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         let is_up = known.as_ref().is_some_and(|known| known.is_up);
         if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {
             let steps = containers::bring(&lab.name, &known.model, arguments.wait, deadline, output)?;
-            say(&steps, output);
+            say(&steps, &[], output);
             let word = if steps.is_empty() { "no changes" } else { "ready" };
             return done(&lab.name, word, &known.model, &next.changes, begun, output).map(Some);
         }
@@ -100,15 +101,19 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         if output.format != Format::Json && !global.quiet {
             next.changes.iter().for_each(|change| output.line(change.to_string()));
         }
-        say(&containers::bring(&lab.name, &wanted.model, arguments.wait, deadline, output)?, output);
+        say(&containers::bring(&lab.name, &wanted.model, arguments.wait, deadline, output)?, &next.changes, output);
         done(&lab.name, "ready", &wanted.model, &next.changes, begun, output).map(Some)
     })
 }
 
-/// What was done with containers, where people read it.
-fn say(steps: &[control::containers::Step], output: &Output) {
+/// What was done with containers, where people read it: what `changes` say of one is not said again.
+fn say(steps: &[Step], changes: &[Change], output: &Output) {
+    let is_told = |step: &&Step| match step {
+        Step::Created(name) | Step::Removed(name) => !changes.iter().any(|change| change.kind == "container" && change.name == *name),
+        _ => true,
+    };
     if output.format != Format::Json && !output.is_quiet() {
-        steps.iter().for_each(|step| output.line(step.to_string()));
+        steps.iter().filter(is_told).for_each(|step| output.line(step.to_string()));
     }
 }
 
