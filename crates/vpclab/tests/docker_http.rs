@@ -141,7 +141,7 @@ fn one_that_runs_is_looked_into_and_ended() {
 
 #[test]
 fn files_volumes_networks_and_images_are_there() {
-    let (_desk, http) = client();
+    let (desk, http) = client();
     assert_eq!(http.post("/v1.50/volumes/create", &json!({"Name": "vol", "Labels": {"x": "y"}})).json()["Name"], "vol");
     let id = create(&http, "c1", &json!({"Image": "busybox", "Cmd": ["sleep", "1000"], "HostConfig": {"Binds": ["vol:/data"]}}));
     assert_eq!(http.delete("/v1.50/volumes/vol").status, 409, "it is in use");
@@ -169,7 +169,17 @@ fn files_volumes_networks_and_images_are_there() {
     assert_eq!(http.delete("/v1.50/images/other:2").json()[0]["Untagged"], "other:2");
     assert_eq!(http.get("/v1.50/images/nosuch/json").message(), "No such image: nosuch:latest");
     assert!(http.get("/v1.50/images/busybox/history").json().as_array().is_some());
-    assert!(http.get("/v1.50/system/df").json()["Images"].as_array().is_some());
+    let taken = http.get("/v1.50/system/df").json();
+    assert!(taken["Images"].as_array().is_some());
+    let rows: Value = serde_json::from_str(&desk.yes(&["images", "df", "-o", "json"])).unwrap();
+    assert_eq!(rows[0]["bytes"], taken["LayersSize"], "one figure for images: {rows}");
+    // An image that says no date has none, for the command too.
+    assert_eq!(http.get("/v1.50/images/json").json()[0]["Created"], -62_135_596_800_i64);
+    let anonymous = http.post("/v1.50/volumes/create", &json!({})).json();
+    assert_eq!(anonymous["Labels"], json!({"com.docker.volume.anonymous": ""}));
+    assert_eq!(http.post("/v1.50/volumes/create", &json!({"Name": "named"})).status, 201);
+    assert_eq!(http.post("/v1.50/volumes/create", &json!({"Name": "named"})).status, 201, "it is there, and that is what was asked for");
+    assert_eq!(http.post("/v1.50/volumes/prune", &Value::Null).json()["VolumesDeleted"], json!([anonymous["Name"]]));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let filters = "%7B%22container%22%3A%5B%22c1%22%5D%2C%22event%22%3A%5B%22create%22%2C%22destroy%22%5D%7D";
     let events = http.get(&format!("/v1.50/events?since=1&until={}&filters={filters}", now + 1));

@@ -157,8 +157,8 @@ impl Volumes {
         {
             return Err(Error::VolumeExists(name.to_owned()));
         }
-        // One that somebody asked for stays, whatever it is called.
-        self.ensure_as(&lock, name, labels, false)
+        // Without a name it is anonymous, as Docker has it since 23: `prune` takes it.
+        self.ensure_as(&lock, name, labels, name.is_none())
     }
 
     /// Removes a volume that no container has; where its files are, to be removed. `containers` are all of the lab.

@@ -17,6 +17,8 @@ use crate::state::{Api, Docker, blocking};
 
 /// What Docker says for "never".
 const NEVER: &str = "0001-01-01T00:00:00Z";
+/// The same in seconds since 1970: clients know it as "no date", and 0 as 56 years ago.
+const NEVER_SECONDS: i64 = -62_135_596_800;
 pub(super) const FILTERS: [&str; 7] = ["reference", "dangling", "before", "since", "label", "label!", "until"];
 
 /// Bytes that an image takes on disk.
@@ -82,7 +84,7 @@ pub(crate) fn all_layers(docker: &Docker, images: &[Image]) -> u64 {
 }
 
 fn created(image: &Image) -> i64 {
-    image.config.created.as_deref().and_then(|text| Moment::parse_or_ago(text, Moment::now())).map_or(0, |moment| moment.seconds)
+    image.config.created.as_deref().and_then(|text| Moment::parse_or_ago(text, Moment::now())).map_or(NEVER_SECONDS, |moment| moment.seconds)
 }
 
 /// Names and their digests. A name by digest is one of the latter only.
@@ -261,7 +263,7 @@ pub(super) fn history(docker: &Docker, name: &str) -> Result<Value> {
     let bytes = |chain: Option<Digest>| chain.and_then(|chain| docker.engine.store.layer_bytes(&chain)).unwrap_or(0);
     let mut steps: Vec<Value> = Vec::new();
     let entry = |created: Option<&str>, by: &str, comment: &str, size: u64| {
-        let moment = created.and_then(|text| Moment::parse_or_ago(text, Moment::now())).map_or(0, |moment| moment.seconds);
+        let moment = created.and_then(|text| Moment::parse_or_ago(text, Moment::now())).map_or(NEVER_SECONDS, |moment| moment.seconds);
         json!({"Id": "<missing>", "Created": moment, "CreatedBy": by, "Tags": null, "Size": size, "Comment": comment})
     };
     for step in image.config.history.iter().flatten() {

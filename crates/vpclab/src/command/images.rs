@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use container::engine::Moment;
+use container::engine::time::rough;
 use container::import::{Settings, root_file_system};
 use container::limits::size;
 use container::load::{self, Options};
@@ -190,7 +192,7 @@ fn ls(store: &Store, output: &Output) -> Result {
                     repository,
                     label,
                     image.id.short(),
-                    image.config.created.clone().unwrap_or_default(),
+                    made(image.config.created.as_deref(), output),
                     size(image.bytes()),
                     image.layers.len().to_string(),
                     image.platform().to_string(),
@@ -441,10 +443,19 @@ fn history(store: &Store, arguments: &ImageArgs, output: &Output) -> Result {
     };
     let rows: Vec<Vec<String>> = steps
         .iter()
-        .map(|step| vec![text(&step["created"]), size(step["size"].as_u64().unwrap_or(0)), short(text(&step["created_by"]))])
+        .map(|step| vec![made(step["created"].as_str(), output), size(step["size"].as_u64().unwrap_or(0)), short(text(&step["created_by"]))])
         .collect();
     output.table(&["created", "size", "created by"], &rows);
     Ok(ExitCode::SUCCESS)
+}
+
+/// When something was made: how long ago for people, the moment itself for programs, a dash where nobody says.
+fn made(created: Option<&str>, output: &Output) -> String {
+    let Some(text) = created.filter(|text| !text.is_empty()) else { return "-".into() };
+    match Moment::parse(text) {
+        Some(moment) if output.format == Format::Table => format!("{} ago", rough(moment.until(Moment::now()))),
+        _ => text.escape_debug().to_string(),
+    }
 }
 
 fn prune(store: &Store, arguments: &PruneArgs, output: &Output) -> Result {

@@ -24,7 +24,7 @@ use crate::output::{Format, Output};
 pub enum VolumesCommand {
     /// List volumes
     Ls,
-    /// Make a volume
+    /// Make a volume; one of that name that is there is the one that is meant
     Create(CreateArgs),
     /// Everything about volumes, and who has them
     Inspect(NamesArgs),
@@ -199,7 +199,17 @@ fn ls(place: &Place, output: &Output) -> Result {
 fn create(arguments: &CreateArgs, place: &Place, output: &Output) -> Result {
     let labels = arguments.label.iter().map(|text| words::label(text)).collect::<std::result::Result<_, _>>();
     let labels = labels.map_err(|error| failed(&error))?;
-    let volume = place.volumes.create(arguments.name.as_deref(), &labels).map_err(|error| failed(&error))?;
+    let volume = match place.volumes.create(arguments.name.as_deref(), &labels) {
+        // As Docker: it is what was asked for.
+        Err(container::engine::Error::VolumeExists(name)) => {
+            let there = place.find(&name)?;
+            if !labels.is_empty() && there.labels != labels {
+                output.note(format!("volume {name} is there already, and keeps the labels it has"));
+            }
+            there
+        }
+        made => made.map_err(|error| failed(&error))?,
+    };
     match output.format {
         Format::Json => output.json(&shown(&volume, place, &[]))?,
         _ => output.line(&volume.name),

@@ -29,7 +29,8 @@ struct Row {
 pub(super) fn df(store: &Store, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json, Format::Csv, Format::Markdown])?;
     let labs = paths()?.home.join("labs");
-    let rows = [images(store)?, containers(&labs)?, volumes(&labs)?];
+    let [layers, packed] = images(store)?;
+    let rows = [layers, packed, containers(&labs)?, volumes(&labs)?];
     if output.format == Format::Json {
         let row = |row: &Row| json!({"type": row.what, "count": row.count, "in_use": row.used, "bytes": row.bytes, "reclaimable_bytes": row.free});
         output.json(&rows.iter().map(row).collect::<Vec<_>>())?;
@@ -46,29 +47,27 @@ pub(super) fn df(store: &Store, output: &Output) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-fn images(store: &Store) -> Result<Row> {
+/// Layers as containers have them, which is what Docker counts, and as they came and are sent: packed.
+fn images(store: &Store) -> Result<[Row; 2]> {
     let all = store.images().map_err(|error| failure(&error))?;
     let used = control::containers::images_in_use(&paths()?).map_err(|error| failed(&error))?;
     let is_used = |image: &&Image| used.contains_key(&image.id);
-    // What several images have counts once, and is free when none of them is used.
-    let bytes = |images: &mut dyn Iterator<Item = &Image>| -> BTreeMap<Digest, u64> {
-        let mut parts = BTreeMap::new();
-        for image in images {
-            let chains = chain_ids(&image.config.rootfs.diff_ids);
-            parts.extend(chains.into_iter().map(|chain| (Digest::of(chain.to_string().as_bytes()), store.layer_bytes(&chain).unwrap_or(0))));
-            parts.extend(image.layers.iter().chain([&image.manifest]).map(|blob| (blob.digest, blob.size)));
-        }
-        parts
+    let layers = |image: &Image| -> Vec<(Digest, u64)> {
+        let chains = chain_ids(&image.config.rootfs.diff_ids);
+        chains.into_iter().map(|chain| (chain, store.layer_bytes(&chain).unwrap_or(0))).collect()
     };
-    let (whole, kept) = (bytes(&mut all.iter()), bytes(&mut all.iter().filter(is_used)));
-    let kept: BTreeSet<&Digest> = kept.keys().collect();
-    Ok(Row {
-        what: "images",
-        count: all.len(),
-        used: all.iter().filter(is_used).count(),
-        bytes: whole.values().sum(),
-        free: whole.iter().filter(|(part, _)| !kept.contains(part)).map(|(_, bytes)| bytes).sum(),
-    })
+    let packed = |image: &Image| -> Vec<(Digest, u64)> { image.layers.iter().chain([&image.manifest]).map(|blob| (blob.digest, blob.size)).collect() };
+    // What several images have counts once, and is free when none of them is used.
+    let bytes = |parts: &dyn Fn(&Image) -> Vec<(Digest, u64)>| {
+        let whole: BTreeMap<Digest, u64> = all.iter().flat_map(parts).collect();
+        let kept: BTreeSet<Digest> = all.iter().filter(is_used).flat_map(parts).map(|(part, _)| part).collect();
+        let free = whole.iter().filter(|(part, _)| !kept.contains(part)).map(|(_, bytes)| bytes).sum();
+        (whole.len(), kept.len(), whole.values().sum(), free)
+    };
+    let (_, _, unpacked, free) = bytes(&layers);
+    let images = Row { what: "images", count: all.len(), used: all.iter().filter(is_used).count(), bytes: unpacked, free };
+    let (count, used, bytes, free) = bytes(&packed);
+    Ok([images, Row { what: "packed layers", count, used, bytes, free }])
 }
 
 fn folders(labs: &Path) -> Vec<std::path::PathBuf> {
