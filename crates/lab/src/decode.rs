@@ -423,13 +423,12 @@ impl<T: Decode> Decode for Pairs<T> {
 /// Longest name.
 const MAX_NAME: usize = 63;
 
-/// Reads a key as a name.
-fn name_of(key: &Node, decoder: &mut Decoder) -> Option<Located<String>> {
-    let name = decoder.text(key)?;
-    let problem = |code, message: String| Some(Diagnostic::new(code, key.span, message));
+/// Why a text cannot be the name of a thing of a lab file: what is wrong, said at its place, and what to write.
+pub fn no_name(name: &str, span: Span) -> Option<Diagnostic> {
+    let problem = |code, message: String| Some(Diagnostic::new(code, span, message));
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let found = match () {
-        () if model::selector::RESERVED_WORDS.contains(&name.as_str()) => {
+    match () {
+        () if model::selector::RESERVED_WORDS.contains(&name) => {
             problem(Code::ReservedWord, format!("`{name}` has a meaning of its own in sentences and cannot be a name"))
                 .map(|d| d.label("reserved").hint(format!("reserved: {}", model::selector::RESERVED_WORDS.join(", "))))
         }
@@ -441,8 +440,13 @@ fn name_of(key: &Node, decoder: &mut Decoder) -> Option<Located<String>> {
             problem(Code::BadName, format!("a name has at most {MAX_NAME} characters, this one has {}", name.len()))
         }
         () => None,
-    };
-    match found {
+    }
+}
+
+/// Reads a key as a name.
+fn name_of(key: &Node, decoder: &mut Decoder) -> Option<Located<String>> {
+    let name = decoder.text(key)?;
+    match no_name(&name, key.span) {
         Some(diagnostic) => {
             decoder.problem(diagnostic);
             None

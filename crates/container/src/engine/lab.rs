@@ -12,6 +12,7 @@ use super::error::{Error, Result};
 use super::events::Events;
 use super::folder::Folder;
 use super::id::{self, Chance, Id};
+use super::owners;
 use super::options::{MountRequest, MountSource, Options};
 use super::record::{Declared, ImageOf, MountKind, MountPoint, Record, State, VERSION};
 use super::settings::Settings;
@@ -181,17 +182,15 @@ impl Engine {
 
     /// What only shows when it is used, told before anything is made.
     fn check(&self, options: &Options) -> Result<()> {
-        for name in options
-            .capabilities_added
-            .iter()
-            .chain(&options.capabilities_dropped)
-        {
-            if sandbox::container::CapabilitySet::NONE.with(name).is_none() {
-                return Err(Error::option(
-                    "--cap-add",
-                    name,
-                    "it is no capability: write a name such as NET_ADMIN, or ALL",
-                ));
+        let asked = [
+            ("--cap-add", &options.capabilities_added),
+            ("--cap-drop", &options.capabilities_dropped),
+        ];
+        for (option, names) in asked {
+            let is_none = |name: &&String| sandbox::container::CapabilitySet::NONE.with(name).is_none();
+            if let Some(name) = names.iter().find(is_none) {
+                let why = "it is no capability: write a name such as NET_ADMIN, or ALL";
+                return Err(Error::option(option, name, why));
             }
         }
         for host in &options.extra_hosts {
@@ -221,11 +220,7 @@ impl Engine {
                                 path.display()
                             )));
                         }
-                        let made = fs::DirBuilder::new()
-                            .recursive(true)
-                            .mode(0o755)
-                            .create(path);
-                        made.map_err(Error::io(format!("making {}", path.display())))?;
+                        self.make_source(path)?;
                     }
                     MountKind::Bind {
                         path: path.clone(),
@@ -248,6 +243,20 @@ impl Engine {
                 kind,
                 read_only: request.read_only,
             });
+        }
+        Ok(())
+    }
+
+    /// A folder to bind that is not there. What is made for a container belongs to root inside.
+    fn make_source(&self, path: &Path) -> Result<()> {
+        let is_missing = |path: &&Path| fs::symlink_metadata(path).is_err();
+        let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+        for folder in missing.into_iter().rev() {
+            let made = fs::DirBuilder::new().mode(0o755).create(folder);
+            made.map_err(Error::io(format!("making {}", folder.display())))?;
+            if self.instance_ids()? > 1 {
+                owners::give(folder)?;
+            }
         }
         Ok(())
     }

@@ -408,10 +408,11 @@ impl Engine {
     pub fn remove(&self, id: &Id, removal: Removal) -> Result<()> {
         let mut held = self.folder.hold(id)?;
         self.settle(&mut held)?;
-        if held.record.state.status.is_alive() {
-            if !removal.force {
-                return Err(wrong(&held.record, "stop it first, or remove it by force"));
-            }
+        let status = held.record.state.status;
+        if (status.is_alive() || status == Status::Restarting) && !removal.force {
+            return Err(wrong(&held.record, "stop it first, or remove it by force"));
+        }
+        if status.is_alive() {
             held.record.state.is_stopped = true;
             held.save()?;
             if held.record.state.status == Status::Paused {

@@ -20,7 +20,7 @@ const PAGE: u64 = 4_096;
 pub struct ProcessRow {
     /// Its number in the instance.
     pub pid: i32,
-    /// The number in the instance of who started it; 0: somebody outside of the container.
+    /// The number in the instance of who started it; 0: somebody outside of it.
     pub parent: i32,
     /// Its user inside, where that can be told.
     pub uid: u32,
@@ -65,6 +65,9 @@ impl Engine {
         // By the lab's numbers: whose shim it is, then who was started by those found so far.
         let mut pending = vec![status.shim_pid];
         let mut inside: BTreeMap<i32, i32> = BTreeMap::new();
+        // The first one's parent is the shim, which is a process of the instance.
+        let shim = read(format!("/proc/{}/status", status.shim_pid)).unwrap_or_default();
+        inside.extend(number_inside(&shim).map(|number| (status.shim_pid, number)));
         while let Some(pid) = pending.pop() {
             if rows.len() >= MOST {
                 break;
@@ -131,6 +134,18 @@ fn not_running(record: &Record) -> Error {
     }
 }
 
+/// The words of a line of `status`.
+fn line<'a>(status: &'a str, key: &str) -> std::str::SplitWhitespace<'a> {
+    let mut lines = status.lines();
+    let found = lines.find_map(|line| line.strip_prefix(key));
+    found.unwrap_or_default().split_whitespace()
+}
+
+/// Of the numbers that a process has from here inwards, the second: the instance's.
+fn number_inside(status: &str) -> Option<i32> {
+    line(status, "NSpid:").nth(1)?.parse().ok()
+}
+
 /// A process by its `stat`, `status` and `cmdline`, with the number in the lab of who started it.
 fn row(stat: &str, status: &str, command: &str) -> Option<(i32, ProcessRow)> {
     // The name in parentheses may hold anything.
@@ -138,19 +153,11 @@ fn row(stat: &str, status: &str, command: &str) -> Option<(i32, ProcessRow)> {
     let name = head.split_once('(')?.1;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-    let line = |key: &str| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix(key))
-            .unwrap_or_default()
-            .split_whitespace()
-    };
     let words = command.trim_end_matches('\0').replace('\0', " ");
     let row = ProcessRow {
-        // Of the numbers it has from here inwards, the second is the instance's.
-        pid: line("NSpid:").nth(1)?.parse().ok()?,
+        pid: number_inside(status)?,
         parent: 0,
-        uid: line("Uid:").nth(1)?.parse().ok()?,
+        uid: line(status, "Uid:").nth(1)?.parse().ok()?,
         time: Duration::from_millis((number(11)? + number(12)?) * 1_000 / TICKS),
         resident: number(21)? * PAGE,
         command: if words.is_empty() {

@@ -96,10 +96,15 @@ fn look(arguments: &AnatomyArgs, place: &Place) -> Result<Anatomy> {
 
 /// Instances are meant too where no container is.
 fn or_instance(failure: Failure, arguments: &AnatomyArgs, place: &Place) -> Failure {
-    let names: Vec<&str> = place.running.model.instances.values().filter_map(|one| model::tag::name(&one.tags)).collect();
+    let mut names: Vec<&str> = place.running.model.instances.values().filter_map(|one| model::tag::name(&one.tags)).collect();
+    names.sort_unstable();
     let hint = did_you_mean(&arguments.name, "instance", &names);
-    match (&failure.hint, hint.contains("did you mean")) {
+    match (failure.hint.clone(), hint.contains("did you mean")) {
         (Some(own), false) if own.contains("did you mean") => failure,
+        // Neither is near: both kinds are told.
+        (Some(own), false) if own.starts_with("known: ") => {
+            failure.hint(format!("containers {own}; instances {hint}"))
+        }
         _ => failure.hint(hint),
     }
 }

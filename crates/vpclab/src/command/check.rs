@@ -28,7 +28,8 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
     let (sources, destinations) = (prober.ends(&probe.source)?, prober.ends(&probe.destination)?);
     let pairs = prober.pairs(&probe.source, &sources, &destinations)?;
     if pairs.is_empty() {
-        return Err(Failure::usage("the two ends are one and the same"));
+        let docks = Docks::of(&target.model, target.running.as_deref())?;
+        return Err(super::why::containers::itself(&docks, &target.model, prober.fabric(), &probe));
     }
     let tries: Vec<_> = pairs.iter().map(|pair| (pair, probe.packet)).collect();
     let answers: Vec<_> = pairs.iter().zip(prober.probe_all(&tries)?).collect();

@@ -75,7 +75,7 @@ pub enum ContainersCommand {
     /// Make an image of what a container wrote
     Commit(commit::CommitArgs),
     /// Ports of the instance that lead to a container
-    Port(look::OneArgs),
+    Port(look::PortArgs),
     /// Copy files into a container or out of it, whether it runs or not
     Cp(files::CpArgs),
     /// Write all files of a container as a tar, without those of its volumes
@@ -173,11 +173,19 @@ impl Place {
         self.engine.find(name, key.as_deref()).map_err(|error| match &error {
             Error::NoContainer(_) => {
                 let all = self.engine.folder.list().unwrap_or_default();
-                let names: Vec<&str> = all.iter().map(|record| record.name.as_str()).collect();
-                let failure = failed(&error);
-                match names[..] {
-                    [] => failure.hint("there is none yet: vpclab containers run IMAGE"),
-                    _ => failure.hint(did_you_mean(name, "container", &names)),
+                let is_here = |record: &&Record| key.as_ref().is_none_or(|key| *key == record.instance);
+                let names: Vec<&str> = all.iter().filter(is_here).map(|record| record.name.as_str()).collect();
+                let elsewhere: Vec<&str> = all.iter().filter(|record| record.name == name).map(|record| self.instance_name(&record.instance)).collect();
+                let message = match &key {
+                    Some(key) => format!("{} has no container `{name}`", self.instance_name(key)),
+                    None => error.to_string(),
+                };
+                let failure = Failure { message, ..failed(&error) };
+                match (&elsewhere[..], &names[..]) {
+                    ([_, ..], _) => failure.hint(format!("{name} is a container of {}", elsewhere.join(", "))),
+                    ([], []) if all.is_empty() => failure.hint("there is none yet: vpclab containers run IMAGE"),
+                    ([], []) => failure.hint("it has none: vpclab containers ls -a"),
+                    ([], _) => failure.hint(did_you_mean(name, "container", &names)),
                 }
             }
             Error::Ambiguous { .. } => failed(&error).hint("write INSTANCE/NAME, or more of the id"),
@@ -192,6 +200,30 @@ impl Place {
             Err(container::Error::NoImage(_)) => images::bring(&self.engine.store, name, output).map(drop),
             Err(error) => Err(images::failure(&error)),
         }
+    }
+}
+
+/// The container that somebody named where an instance is meant, with its instance's name.
+pub fn named(running: &Running, text: &str) -> Option<(Record, String)> {
+    if running.instance(text).is_ok() {
+        return None;
+    }
+    let folder = container::engine::lab::folder(&paths().ok()?.logs(&running.name));
+    let own = text.rsplit('/').next().unwrap_or_default();
+    let is_meant = |record: &Record| record.name == own || (own.len() >= 12 && record.id.as_str().starts_with(own));
+    let record = folder.list().ok()?.into_iter().find(is_meant)?;
+    let instance = control::containers::instance_names(&running.model).remove(&record.instance)?;
+    Some((record, instance))
+}
+
+/// Whoever names a container where an instance is meant is told which command is about containers.
+pub fn or_container(failure: Failure, command: &str, text: &str, running: &Running) -> Failure {
+    match named(running, text) {
+        Some((record, instance)) => {
+            let name = &record.name;
+            failure.hint(format!("{name} is a container of {instance}: vpclab containers {command} {name}"))
+        }
+        None => failure,
     }
 }
 

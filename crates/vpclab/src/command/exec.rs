@@ -91,14 +91,7 @@ pub fn run(arguments: &ExecArgs, global: &Global, _output: &Output) -> Result {
 
 /// Whoever names a container where an instance is meant is told how.
 fn or_container(failure: Failure, arguments: &ExecArgs, running: &Running) -> Failure {
-    let known = || {
-        let folder = container::engine::lab::folder(&super::running::paths().ok()?.logs(&running.name));
-        let own = arguments.name.rsplit('/').next().unwrap_or_default();
-        folder.list().ok()?.into_iter().find(|record| record.name == own || (own.len() >= 12 && record.id.as_str().starts_with(own)))
-    };
-    let (Err(_), Some(record)) = (running.instance(&arguments.name), known()) else { return failure };
-    let instances = control::containers::instance_names(&running.model);
-    let instance = instances.get(&record.instance).map_or("INSTANCE", String::as_str);
+    let Some((record, instance)) = super::containers::named(running, &arguments.name) else { return failure };
     let name = &record.name;
     let flags = match (arguments.interactive, arguments.tty) {
         (true, true) => "-it ",

@@ -36,7 +36,8 @@ pub fn run(arguments: &InspectArgs, global: &Global, output: &Output) -> Result 
     if found.is_empty() {
         let names: Vec<&str> = things.iter().filter_map(Thing::name).collect();
         let failure = Failure::usage(format!("lab {} has nothing called `{}`", running.name, arguments.name));
-        return Err(failure.hint(did_you_mean(&arguments.name, "thing", &names)));
+        let failure = failure.hint(did_you_mean(&arguments.name, "thing", &names));
+        return Err(super::containers::or_container(failure, "inspect", &arguments.name, &running));
     }
     let (limits, files) = limits_and_files(&running).unzip();
     let described: Vec<Value> = found

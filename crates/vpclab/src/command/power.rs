@@ -42,7 +42,16 @@ pub fn run(verb: Verb, arguments: &NamesArgs, global: &Global, output: &Output) 
     let lab = Running::open(global)?.name;
     until_first(&lab, || {
         let running = Running::open(global)?;
-        let ids = arguments.names.iter().map(|name| running.instance(name).map(|i| i.id.clone())).collect::<Result<Vec<InstanceId>>>()?;
+        let word = match verb {
+            Verb::Start => "start",
+            Verb::Stop => "stop",
+            Verb::Remove => "rm",
+        };
+        let id = |name: &String| {
+            let found = running.instance(name).map(|instance| instance.id.clone());
+            found.map_err(|failure| super::containers::or_container(failure, word, name, &running))
+        };
+        let ids = arguments.names.iter().map(id).collect::<Result<Vec<InstanceId>>>()?;
         let mut model = (*running.model).clone();
         model.advance_to(control::host::now());
         let changed = match verb {

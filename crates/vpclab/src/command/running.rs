@@ -172,7 +172,8 @@ impl Running {
             self.model.instances.get(id)
         };
         model::selector::instance(&self.model, word).or_else(by_address).ok_or_else(|| {
-            let names: Vec<&str> = self.model.instances.values().filter_map(|i| model::tag::name(&i.tags)).collect();
+            let mut names: Vec<&str> = self.model.instances.values().filter_map(|i| model::tag::name(&i.tags)).collect();
+            names.sort_unstable();
             let failure = Failure::usage(format!("lab {} has no instance `{word}`", self.name));
             failure.hint(source::did_you_mean(word, "instance", &names))
         })

@@ -94,6 +94,11 @@ fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prob
         return Ok(code);
     }
     let ends = (ends(&probe.source, target)?, ends(&probe.destination, target)?);
+    if let ([one], [other]) = (&ends.0[..], &ends.1[..])
+        && one == other
+    {
+        return Err(containers::itself(&docks, &target.model, &Fabric::compile(&target.model), &probe));
+    }
     // Of a large cloud only what these ends can touch is compiled; a packet that is sent may end anywhere.
     let part = (proof::why::is_large(&target.model) && !arguments.all_ports && !arguments.verify).then(|| {
         let both = [ends.0.as_slice(), ends.1.as_slice()].concat();

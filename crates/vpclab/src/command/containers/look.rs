@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use container::network::{Port, parse_exposed};
 use container::engine::processes::Usage;
 use container::engine::{Record, Status};
 use container::limits::size;
@@ -23,6 +24,16 @@ pub struct OneArgs {
     /// Container: name, id, or the beginning of an id
     #[arg(value_name = "CONTAINER")]
     pub container: String,
+}
+
+/// `containers port`.
+#[derive(Debug, Args)]
+pub struct PortArgs {
+    #[command(flatten)]
+    pub of: OneArgs,
+    /// Only where this port of the container is reached: 80, or 53/udp
+    #[arg(value_name = "PORT[/PROTOCOL]")]
+    pub port: Option<String>,
 }
 
 /// `containers inspect`.
@@ -105,7 +116,13 @@ pub fn stats(arguments: &StatsArgs, place: &Place, output: &Output) -> Result {
         arguments.containers.iter().map(|name| place.find(name, arguments.instance.as_deref())).collect()
     };
     loop {
-        let records = wanted()?;
+        let records = match wanted() {
+            _ if place.engine.client.stats().is_err() => {
+                output.note(format!("lab {} went down: there are no more figures", place.running.name));
+                return Ok(ExitCode::SUCCESS);
+            }
+            records => records?,
+        };
         let look = |record: &Record| (Instant::now(), place.engine.usage(record).ok());
         let before: Vec<_> = records.iter().map(look).collect();
         std::thread::sleep(LOOK);
@@ -163,9 +180,15 @@ pub fn diff(arguments: &OneArgs, place: &Place, output: &Output) -> Result {
     Ok(ExitCode::SUCCESS)
 }
 
-pub fn port(arguments: &OneArgs, place: &Place, output: &Output) -> Result {
-    let record = place.find(&arguments.container, arguments.instance.as_deref())?;
-    let published: Vec<_> = record.endpoints.iter().flat_map(|endpoint| endpoint.published.clone()).collect();
+pub fn port(arguments: &PortArgs, place: &Place, output: &Output) -> Result {
+    let OneArgs { container, instance } = &arguments.of;
+    let record = place.find(container, instance.as_deref())?;
+    let mut published: Vec<_> = record.endpoints.iter().flat_map(|endpoint| endpoint.published.clone()).collect();
+    let wanted = arguments.port.as_deref().map(parse_exposed).transpose().map_err(|error| failed(&error.into()))?;
+    if let Some(wanted) = &wanted {
+        let is_wanted = |port: &Port| wanted.contains(port);
+        published.retain(|port| is_wanted(&Port { number: port.container_port, transport: port.transport }));
+    }
     if output.format == Format::Json {
         output.json(&published)?;
         return Ok(ExitCode::SUCCESS);
@@ -174,8 +197,15 @@ pub fn port(arguments: &OneArgs, place: &Place, output: &Output) -> Result {
         let failure = Failure { code: crate::exit::NO, message: format!("container {} does not run", record.name), hint: None };
         return Err(failure.hint(format!("vpclab containers start {}", record.name)));
     }
+    if let Some(text) = arguments.port.as_ref().filter(|_| published.is_empty()) {
+        let message = format!("container {} publishes no port {text}", record.name);
+        return Err(Failure { code: crate::exit::NO, message, hint: None }.hint(format!("vpclab containers port {} shows what it publishes", record.name)));
+    }
     for port in published {
-        output.line(format!("{}/{} -> {}", port.container_port, port.transport, port.host()));
+        match wanted {
+            Some(_) => output.line(port.host().to_string()),
+            None => output.line(format!("{}/{} -> {}", port.container_port, port.transport, port.host())),
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

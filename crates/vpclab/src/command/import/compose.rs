@@ -35,6 +35,13 @@ pub struct ComposeArgs {
 /// A compose file as a lab file, and on stderr what is not carried, each with its line.
 pub fn run(arguments: &ComposeArgs, output: &Output) -> Result {
     let made = &arguments.made;
+    if let Some(problem) = lab::decode::no_name(&arguments.instance, lab::source::Span { file: 0, start: 0, end: 0 }) {
+        let failure = Failure::usage(format!("--instance: {}", problem.message));
+        return Err(match problem.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        });
+    }
     let unread = |path: &Path, e: std::io::Error| Failure::usage(format!("{} cannot be read: {e}", path.display()));
     let text = std::fs::read_to_string(&arguments.file).map_err(|e| unread(&arguments.file, e))?;
     let beside = arguments.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();

@@ -93,6 +93,26 @@ pub(super) fn answer(arguments: &WhyArgs, target: &Target, probe: &Probe, docks:
     Ok(Some(if disagrees { exit::DISAGREEMENT.into() } else { code(allowed) }))
 }
 
+/// Whoever asks how an instance reaches itself: why that is no question, and what to type instead.
+pub fn itself(docks: &Docks<'_>, model: &model::Model, fabric: &Fabric, probe: &Probe) -> Failure {
+    let failure = Failure::usage(
+        "the two ends are one and the same: what an instance sends to itself never leaves it, and no security group, network ACL or route has a say",
+    );
+    let end = probe.destination.ends(model).ok().and_then(|ends| ends.into_iter().next());
+    let Some(instance) = end.and_then(|end| docks.instance_of(fabric, &end)) else { return failure };
+    let name = model.instances.get(&instance).and_then(|one| model::tag::name(&one.tags)).unwrap_or(instance.as_str()).to_owned();
+    let Asked::Port(protocol, port) = asked(probe.packet) else { return failure };
+    let dock = docks.dock(&instance).ok().flatten().unwrap_or_default();
+    let leads = dock.containers.iter().flat_map(|one| one.published.iter().map(move |lead| (one, lead)));
+    match leads.into_iter().find(|(_, lead)| lead.protocol == protocol && lead.port == port) {
+        Some((one, lead)) => {
+            let (container, inner, word) = (&one.name, lead.container_port, fabric::dock::word(protocol));
+            failure.hint(format!("its port {port} leads to container {container}: vpclab check {name} {name}/{container} {word}/{inner}"))
+        }
+        None => failure.hint(format!("vpclab sockets {name} shows who listens there")),
+    }
+}
+
 fn dock_of(docks: &Docks<'_>, within: &Within) -> Result<Dock> {
     Ok(docks.dock(&within.instance)?.unwrap_or_default())
 }
