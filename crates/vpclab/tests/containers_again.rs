@@ -117,10 +117,10 @@ fn what_can_never_be_waited_for_is_said_at_once() {
 fn a_container_that_comes_and_goes_with_the_file_is_told_once() {
     let desk = Desk::new("");
     desk.yes(&["up"]);
-    desk.write(TWO);
+    desk.rewrite(TWO);
     let said = desk.yes(&["up"]);
     assert_eq!(said.matches("+ container web-1/db").count(), 1, "{said}");
-    desk.write("");
+    desk.rewrite("");
     let said = desk.yes(&["up"]);
     assert_eq!(said.matches("- container web-1/db").count(), 1, "{said}");
 }
@@ -131,14 +131,13 @@ fn a_plan_sees_that_the_files_of_an_image_have_changed() {
     let desk = Desk::new(containers);
     let text = std::fs::read_to_string(desk.path("lab.yaml")).unwrap();
     std::fs::write(desk.path("lab.yaml"), format!("images: {{ made: {{ build: made }}, brought: {{ archive: brought.tar }} }}\n{text}")).unwrap();
-    std::fs::create_dir(desk.path("made")).unwrap();
-    std::fs::write(desk.path("made/Dockerfile"), "FROM app\nCOPY file /\n").unwrap();
-    std::fs::write(desk.path("made/file"), "1").unwrap();
+    desk.write("made/Dockerfile", "FROM app\nCOPY file /\n");
+    desk.write("made/file", "1");
     std::fs::copy(desk.path("root.tar"), desk.path("brought.tar")).unwrap();
     desk.yes(&["up"]);
     let plan = desk.run(&["plan", "--exit-code"]);
     assert!(plan.code == 0 && plan.stderr.contains("no changes"), "{}{}", plan.stdout, plan.stderr);
-    std::fs::write(desk.path("made/file"), "two").unwrap();
+    desk.write("made/file", "two");
     let plan = desk.run(&["plan", "--exit-code"]);
     assert!(plan.code == 1 && plan.stdout.contains("web-1/made: make it anew if image made comes out another"), "{}", plan.stdout);
     assert!(!plan.stdout.contains("brought"), "{}", plan.stdout);
