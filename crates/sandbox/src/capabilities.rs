@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::entry::{PROBE, SelfCommand};
 use crate::error::{Error, Result};
 
-pub(crate) use attempt::main;
+pub(crate) use attempt::{ask_conntrack, main};
 pub use limits::{Limit, Size, limits};
 
 /// Something a lab needs or can use.

@@ -291,8 +291,14 @@ impl Sysctls {
                     "sysctl `{path}`: not a path below /proc/sys"
                 )));
             }
-            self.write(path, value)
-                .map_err(Fault::os(format!("writing {value} to /proc/sys/{path}")))?;
+            let written = match self.write(path, value) {
+                // A kernel that has connection tracking as a module, of which nobody has asked anything yet.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.starts_with("net/netfilter/") => {
+                    crate::capabilities::ask_conntrack().and_then(|()| self.write(path, value))
+                }
+                written => written,
+            };
+            written.map_err(Fault::os(format!("writing {value} to /proc/sys/{path}")))?;
         }
         Ok(())
     }

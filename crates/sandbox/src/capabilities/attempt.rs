@@ -150,7 +150,7 @@ fn attempt_all(mut parent: Channel, by_root: bool, folder: Option<&Path>) -> boo
         (
             Feature::Conntrack,
             true,
-            netlink(libc::NETLINK_NETFILTER, &netfilter_request(1, 5)).map_err(failure(
+            ask_conntrack().map_err(failure(
                 "asking conntrack",
                 Some("sudo modprobe nf_conntrack_netlink"),
             )),
@@ -261,6 +261,11 @@ fn cgroup() -> Attempt {
         "limits on memory and processes cannot be enforced: no cgroup was delegated to this session".into(),
         Some("systemd-run --user --scope -p Delegate=yes vpclab up".into()),
     ))
+}
+
+/// Asks connection tracking how full it is, which loads its module where it is one.
+pub(crate) fn ask_conntrack() -> io::Result<()> {
+    netlink(libc::NETLINK_NETFILTER, &netfilter_request(1, 5))
 }
 
 /// Sends one request and reads its acknowledgement or answer.

@@ -59,7 +59,12 @@ pub(super) fn overlay(lower: &[Source], upper: &Source, work: &Source) -> io::Re
     fsconfig_set_string(&context, "index", "off")?;
     fsconfig_set_flag(&context, "userxattr")?;
     fsconfig_set_flag(&context, "volatile")?;
-    fsconfig_create(&context)?;
+    match fsconfig_create(&context) {
+        Ok(()) => {}
+        // Before Linux 6.5 options are kept unread until here.
+        Err(rustix::io::Errno::INVAL) => return overlay_by_path(lower, upper, work),
+        Err(error) => return Err(error.into()),
+    }
     Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?)
 }
 
