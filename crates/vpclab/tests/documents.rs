@@ -105,6 +105,36 @@ fn links_of_the_documents_lead_somewhere() {
 }
 
 #[test]
+fn every_test_that_the_page_about_isolation_names_is_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = document("docs/isolation.md");
+    let table = page.split("## Which test tries what").nth(1).unwrap().split("\n## ").next().unwrap();
+    let mut named = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ") && line.contains('`')) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, place, tests] = cells[..] else { panic!("{row}") };
+        let words: Vec<&str> = place.split(", ").map(|word| word.trim_matches('`')).collect();
+        let [room, file] = words[..] else { panic!("{row}") };
+        let folder = root.join(room);
+        let text = match file {
+            "--lib" => sources(&folder.join("src")),
+            file => std::fs::read_to_string(folder.join(format!("tests/{file}.rs"))).unwrap_or_else(|error| panic!("{row}: {error}")),
+        };
+        for test in tests.split(", ").map(|word| word.trim_matches('`')) {
+            assert!(text.contains(&format!("#[test]\nfn {test}()")) || text.contains(&format!("#[test]\n    fn {test}()")), "{row}: {test}");
+            named += 1;
+        }
+    }
+    assert!(named > 40, "{named}");
+}
+
+/// All sources below a folder.
+fn sources(folder: &std::path::Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { sources(&path) } else { std::fs::read_to_string(path).unwrap() }).collect()
+}
+
+#[test]
 fn the_demo_leaves_the_example_running_and_says_how_to_look_around() {
     let desk = Desk::new("demo");
     let out = desk.run("sh examples/demo.sh vpclab examples/shop.yaml; echo \"exit $?\"");
