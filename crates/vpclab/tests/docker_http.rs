@@ -173,8 +173,9 @@ fn files_volumes_networks_and_images_are_there() {
     assert!(taken["Images"].as_array().is_some());
     let rows: Value = serde_json::from_str(&desk.yes(&["images", "df", "-o", "json"])).unwrap();
     assert_eq!(rows[0]["bytes"], taken["LayersSize"], "one figure for images: {rows}");
-    // An image that says no date has none, for the command too.
-    assert_eq!(http.get("/v1.50/images/json").json()[0]["Created"], -62_135_596_800_i64);
+    // An image that says no date has none, for the command too; the archive of busybox says one.
+    let created = if desk.is_busybox { 1_700_000_000 } else { -62_135_596_800_i64 };
+    assert_eq!(http.get("/v1.50/images/json").json()[0]["Created"], created);
     let anonymous = http.post("/v1.50/volumes/create", &json!({})).json();
     assert_eq!(anonymous["Labels"], json!({"com.docker.volume.anonymous": ""}));
     assert_eq!(http.post("/v1.50/volumes/create", &json!({"Name": "named"})).status, 201);
