@@ -179,7 +179,7 @@ fn what_is_no_archive_is_refused_with_its_reason() {
             &b""[..],
             "it has neither `manifest.json` (docker save) nor `oci-layout` and `index.json` (OCI)",
         ),
-        (b"hello", "it is cut off"),
+        (b"hello", "it is no tar archive, or cut off in its first header"),
         (
             &[7; 600],
             "it is not a tar archive, or damaged: the checksum of a header is wrong",

@@ -70,6 +70,27 @@ fn whoever_looks_in_the_wrong_place_is_told_the_right_one() {
 }
 
 #[test]
+fn a_name_that_two_instances_have_is_asked_for_with_its_instance() {
+    let desk = Desk::new(BOX);
+    desk.yes(&["up"]);
+    desk.yes(&["containers", "create", "--name", "box", "--instance", "db-1", "app"]);
+    std::fs::write(desk.path("text"), "no tar").unwrap();
+    for (words, code, said) in [
+        (&["containers", "stop", "box"][..], 2, "error: 2 containers are called `box`\nhint: db-1/box | web-1/box\n"),
+        (&["anatomy", "box"], 2, "hint: db-1/box | web-1/box\n"),
+        (&["containers", "stop", "something"], 1, "hint: known: `box`\n"),
+        (&["why", "web-1/box", "web-1/box", "tcp/80"], 2, "hint: vpclab check web-1/box web-1/box tcp/80 sends it\n"),
+        (&["containers", "run", "--instance", "web-1", "--stop-signal", "NOPE", "app"], 125, "--stop-signal `NOPE`: it is no signal"),
+        (&["images", "import", "text", "x"], 2, "text: it is no tar archive"),
+        (&["volumes", "import", "text", "vol"], 2, "it is no tar archive"),
+    ] {
+        let done = desk.run(words);
+        assert_eq!(done.code, code, "{words:?}: {}", done.stderr);
+        assert!(done.stderr.contains(said), "{words:?}: {}", done.stderr);
+    }
+}
+
+#[test]
 fn an_instance_that_asks_itself_is_told_where_its_port_leads() {
     let desk = Desk::new(", containers: { box: { image: app, stop_signal: KILL, command: [sleep, '1000'], publish: 8080->80 } }");
     desk.yes(&["up"]);

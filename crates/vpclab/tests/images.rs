@@ -302,7 +302,7 @@ fn mistakes_are_answered_with_what_to_type() {
     desk.file("text", b"hello");
     for (arguments, code, said) in [
         (&["load", "nope.tar"][..], 2, "error: nope.tar cannot be read: No such file or directory (os error 2)\n"),
-        (&["load", "text"], 2, "error: text: it is cut off\n"),
+        (&["load", "text"], 2, "error: text: it is no tar archive, or cut off in its first header\n"),
         (&["load", "folder"], 2, "error: folder: it has neither `manifest.json`"),
         (
             &["load", "web.tar", "-t", "A"],

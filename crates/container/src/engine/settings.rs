@@ -78,7 +78,13 @@ impl Settings {
         let mut labels = image.labels.clone().unwrap_or_default();
         labels.extend(options.labels.clone());
         let stop_signal = match options.stop_signal.as_ref().or(image.stop_signal.as_ref()).filter(|signal| !signal.is_empty()) {
-            Some(signal) => words::signal(signal)?,
+            Some(signal) => words::signal(signal).map_err(|_| {
+                Error::option(
+                    "--stop-signal",
+                    signal,
+                    "it is no signal: write a name such as TERM, or a number from 1 to 64",
+                )
+            })?,
             None => TERMINATE,
         };
         let exposed = exposed(image, options)?;

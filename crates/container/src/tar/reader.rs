@@ -413,6 +413,7 @@ impl<R: Read> Reader<R> {
                     self.ended = true;
                     return Ok(None);
                 }
+                Ok(0) if self.entries == 0 => return Err(self.malformed("it is no tar archive, or cut off in its first header")),
                 Ok(0) => return Err(self.malformed("it is cut off")),
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -44,6 +44,8 @@ fn refusal(error: Error) -> Failure {
             Failure::bad_request(format!("invalid mount config for type \"bind\": {why}"))
         }
         Error::Conflict(why) => Failure::bad_request(why),
+        // Of --volumes-from. 404 means an image to the docker command, which would pull it.
+        Error::NoContainer(name) => Failure::bad_request(format!("No such container: {name}")),
         Error::Image(container::Error::NoImage(name)) => Failure::not_found(format!("No such image: {}", with_tag(&name))),
         other => other.into(),
     }

@@ -105,6 +105,8 @@ fn or_instance(failure: Failure, arguments: &AnatomyArgs, place: &Place) -> Fail
         (Some(own), false) if own.starts_with("known: ") => {
             failure.hint(format!("containers {own}; instances {hint}"))
         }
+        // Several containers have the name.
+        (Some(own), false) if !own.starts_with("there is none") => failure.hint(own),
         _ => failure.hint(hint),
     }
 }

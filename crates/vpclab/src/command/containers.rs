@@ -188,9 +188,21 @@ impl Place {
                     ([], _) => failure.hint(did_you_mean(name, "container", &names)),
                 }
             }
+            Error::Ambiguous { .. } if let several @ [_, _, ..] = &self.called(name)[..] => {
+                Failure::usage(format!("{} containers are called `{name}`", several.len())).hint(several.join(" | "))
+            }
             Error::Ambiguous { .. } => failed(&error).hint("write INSTANCE/NAME, or more of the id"),
             _ => failed(&error),
         })
+    }
+
+    /// INSTANCE/NAME of all containers of a name.
+    fn called(&self, name: &str) -> Vec<String> {
+        let all = self.engine.folder.list().unwrap_or_default().into_iter();
+        let mut called: Vec<String> =
+            all.filter(|record| record.name == name).map(|record| format!("{}/{name}", self.instance_name(&record.instance))).collect();
+        called.sort_unstable();
+        called
     }
 
     /// Pulls an image that is not here.

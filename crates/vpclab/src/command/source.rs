@@ -266,7 +266,9 @@ pub fn cloud(lab: &Lab, output: &Output) -> Result<Model> {
 
 /// A hint: the nearest of the names there are, or all of them.
 pub fn did_you_mean(word: &str, what: &str, names: &[&str]) -> String {
-    lab::diagnostic::known_names(word, what, names.iter().copied())
+    // Two instances may have a container of one name.
+    let mut seen = std::collections::BTreeSet::new();
+    lab::diagnostic::known_names(word, what, names.iter().copied().filter(|name| seen.insert(*name)))
 }
 
 /// Files of the disk; an include is meant from the folder of the file that includes it. `-` is standard input.

@@ -326,7 +326,11 @@ fn import(arguments: &ImportArgs, place: &Place, output: &Output) -> Result {
             Box::new(File::open(path).map_err(|e| Failure::usage(format!("{} cannot be read: {e}", path.display())))?)
         }
     };
-    let volume = place.volumes.import(&arguments.volume, input, &place.containers()?).map_err(|error| failed(&error))?;
+    let volume = place.volumes.import(&arguments.volume, input, &place.containers()?).map_err(|error| match &error {
+        // It is the file that is wrong, and not this machine.
+        container::engine::Error::Malformed { .. } => Failure { code: crate::exit::USAGE, ..failed(&error) },
+        _ => failed(&error),
+    })?;
     match output.format {
         Format::Json => output.json(&shown(&volume, place, &[]))?,
         _ => output.line(&volume.name),

@@ -164,7 +164,8 @@ fn between(docks: &Docks<'_>, probe: &Probe, from: &Within, to: &Within, asked: 
         return Err(Failure::usage("one of the containers is gone"));
     };
     if from.container == to.container {
-        return Err(Failure::usage("the two ends are one and the same"));
+        let failure = Failure::usage("the two ends are one and the same: what a container sends to itself never leaves it");
+        return Err(failure.hint(format!("vpclab check {} {} {} sends it", probe.source, probe.destination, probe.packet)));
     }
     let inside = Inside { after: way::between(&dock, one, other, asked), notes: way::names(&dock, one, other).into_iter().collect(), ..Inside::default() };
     let (from, to) = (place(&dock, &from.container), place(&dock, &to.container));
