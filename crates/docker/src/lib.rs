@@ -22,6 +22,7 @@ mod frames;
 pub mod images;
 pub mod logs;
 pub mod networks;
+mod pattern;
 pub mod progress;
 pub mod query;
 pub mod serve;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::find;
 use crate::error::{Failure, Result};
 use crate::filters::Filters;
+use crate::pattern::is_match;
 use crate::query::Query;
 use crate::state::{Api, Docker, blocking};
 
@@ -183,49 +184,6 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Go's `path.Match`: `*` and `?` are anything but `/`, `[a-z]` one of these, `\` takes the next letter as it is.
-pub(super) fn is_match(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    matches(&pattern, &text)
-}
-
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    let Some((&first, rest)) = pattern.split_first() else { return text.is_empty() };
-    match first {
-        '*' => {
-            let end = text.iter().position(|c| *c == '/').unwrap_or(text.len());
-            (0..=end).any(|at| matches(rest, &text[at..]))
-        }
-        '?' => text.first().is_some_and(|c| *c != '/') && matches(rest, &text[1..]),
-        '[' => {
-            let Some(end) = rest.iter().skip(1).position(|c| *c == ']').map(|at| at + 1) else { return false };
-            let (class, rest) = (&rest[..end], &rest[end + 1..]);
-            let Some(&c) = text.first() else { return false };
-            let (negated, class) = match class.split_first() {
-                Some(('^', class)) => (true, class),
-                _ => (false, class),
-            };
-            let mut found = false;
-            let mut at = 0;
-            while at < class.len() {
-                if class.get(at + 1) == Some(&'-') && at + 2 < class.len() {
-                    found |= (class[at]..=class[at + 2]).contains(&c);
-                    at += 3;
-                } else {
-                    found |= class[at] == c;
-                    at += 1;
-                }
-            }
-            found != negated && matches(rest, &text[1..])
-        }
-        '\\' => match rest.split_first() {
-            Some((&escaped, rest)) => text.first() == Some(&escaped) && matches(rest, &text[1..]),
-            None => false,
-        },
-        other => text.first() == Some(&other) && matches(rest, &text[1..]),
-    }
-}
-
 pub(super) fn inspect(docker: &Docker, name: &str) -> Result<Value> {
     let image = find(docker, name)?;
     let (tags, digests) = tags(&image.names, &image);
@@ -279,28 +237,4 @@ pub(super) fn history(docker: &Docker, name: &str) -> Result<Value> {
         first["Tags"] = json!(image.names.iter().map(Reference::familiar).collect::<Vec<_>>());
     }
     Ok(Value::Array(steps))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_are_those_of_gos_path_match() {
-        for (pattern, text, expected) in [
-            ("busy*", "busybox", true),
-            ("busy*", "busybox:latest", true),
-            ("busy*", "library/busybox", false),
-            ("*/busybox", "library/busybox", true),
-            ("*:latest", "busybox:latest", true),
-            ("busybo?", "busybox", true),
-            ("[a-c]usy*", "busybox", true),
-            ("[^a-c]usy*", "busybox", false),
-            ("busybox", "busybox:1", false),
-            ("a\\*", "a*", true),
-            ("[", "[", false),
-        ] {
-            assert_eq!(is_match(pattern, text), expected, "{pattern} {text}");
-        }
-    }
 }
