@@ -75,6 +75,7 @@ fn a_replacement_that_cannot_be_had_loses_nothing() {
         desk.rewrite(if rest.is_empty() { changed.replace("8080", "9090") } else { changed }.as_str());
         let done = desk.run(&["up"]);
         assert!(done.code != 0 && done.stderr.contains(said), "{}{}", done.stdout, done.stderr);
+        assert!(done.stderr.contains("note: container web-1/web stays what it was"), "{}", done.stderr);
         assert_eq!((is("[0].Id"), is("[0].State.StartedAt")), (id.clone(), started.clone()), "{said}");
     }
     // Found out when it starts: the one that ran is started again.

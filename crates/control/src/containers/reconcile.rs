@@ -190,10 +190,15 @@ impl Reconcile<'_> {
         self.engine.settle(&mut held)?;
         let old = held.record.clone();
         drop(held);
-        self.engine.check_ports(&old, &options.network, &options.publish)?;
-        let make = || self.create(&old.instance, options, declared, spec);
-        let started = self.engine.replace(&old, make).map_err(|error| of_container(error, shown))?;
-        self.warn(&started, shown);
+        let make = || self.create(&old.instance, options.clone(), declared, spec);
+        let ports = self.engine.check_ports(&old, &options.network, &options.publish);
+        match ports.and_then(|()| self.engine.replace(&old, make)) {
+            Ok(started) => self.warn(&started, shown),
+            Err(error) => {
+                (self.say)(Step::Warning(format!("container {shown} stays what it was: what the file says of it could not be had")));
+                return Err(of_container(error, shown));
+            }
+        }
         Ok(())
     }
 
