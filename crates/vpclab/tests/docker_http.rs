@@ -140,6 +140,22 @@ fn one_that_runs_is_looked_into_and_ended() {
 }
 
 #[test]
+fn whoever_is_removed_by_force_is_told_to_have_died_first() {
+    let (_desk, http) = client();
+    // Now and then the kill finds it gone already.
+    const TIMES: usize = 30;
+    for number in 0..TIMES {
+        let id = create(&http, &format!("c{number}"), &json!({"Image": "busybox", "Cmd": ["sleep", "1000"]}));
+        assert_eq!(http.post(&format!("/v1.50/containers/{id}/start"), &Value::Null).status, 204);
+        assert_eq!(http.delete(&format!("/v1.50/containers/{id}?force=1")).status, 204);
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let events = http.get(&format!("/v1.50/events?since=1&until={}&filters=%7B%22event%22%3A%5B%22die%22%2C%22destroy%22%5D%7D", now + 1));
+    let actions: Vec<Value> = events.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["Action"].clone()).collect();
+    assert_eq!(actions, ["die", "destroy"].repeat(TIMES));
+}
+
+#[test]
 fn files_volumes_networks_and_images_are_there() {
     let (desk, http) = client();
     assert_eq!(http.post("/v1.50/volumes/create", &json!({"Name": "vol", "Labels": {"x": "y"}})).json()["Name"], "vol");

@@ -312,18 +312,17 @@ impl Engine {
     /// Sends a signal and waits for the end; after `grace` SIGKILL.
     fn end(&self, id: &Id, signal: i32, grace: Duration) -> Result<()> {
         let mut exit = self.client.wait_container(id.as_str())?;
-        match self.client.signal_container(id.as_str(), signal) {
-            Ok(()) => {}
-            Err(error) if is_unknown(&error) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-        if signal != KILL && exit.wait_timeout(grace)?.is_some() {
-            return Ok(());
-        }
-        match self.client.signal_container(id.as_str(), KILL) {
-            Ok(()) => {}
-            Err(error) if is_unknown(&error) => return Ok(()),
-            Err(error) => return Err(error.into()),
+        // One that is gone already has its end on the way: who goes on before that finds it running.
+        let send = |signal| match self.client.signal_container(id.as_str(), signal) {
+            Err(error) if !is_unknown(&error) => Err(error),
+            _ => Ok(()),
+        };
+        send(signal)?;
+        if signal != KILL {
+            if exit.wait_timeout(grace)?.is_some() {
+                return Ok(());
+            }
+            send(KILL)?;
         }
         match exit.wait_timeout(PATIENCE)? {
             Some(_) => Ok(()),
