@@ -97,6 +97,25 @@ impl Platform {
         }
     }
 
+    /// Reads `linux/arm64/v8`, or one of its first two words: the rest is this machine's, and an architecture is Linux's. Errors are
+    /// sentences.
+    pub fn parse(text: &str) -> Result<Platform, String> {
+        let host = Platform::host();
+        let parts: Vec<&str> = text.split('/').collect();
+        let is_word = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        if !parts.iter().all(is_word) || parts.len() > 3 {
+            return Err(format!("`{text}` is no platform: write such as linux/amd64 or linux/arm64/v8"));
+        }
+        let (os, architecture, variant) = match parts[..] {
+            ["linux"] => return Ok(host),
+            [architecture] => ("linux", architecture, None),
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant, ..] => (os, architecture, Some(variant.to_owned())),
+            [] => ("linux", "", None),
+        };
+        Ok(Platform { architecture: architecture.into(), os: os.into(), variant, os_version: None })
+    }
+
     /// Whether what is made for `other` runs here; a variant that is not said is any.
     pub fn runs(&self, other: &Platform) -> bool {
         let variants =

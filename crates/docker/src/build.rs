@@ -10,15 +10,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use base64::Engine as _;
 use container::build::{self, Build, BuildOptions, Cancel, Context, Workshop};
 use container::engine::commit::CommitOptions;
-use container::engine::{Engine, Options, words};
-use container::registry::{self, Login};
-use serde::Deserialize;
+use container::engine::{Engine, Options};
 use serde_json::{Value, json};
 
 use crate::error::{Failure, Result};
+use crate::containers::{Ulimit, processors};
 use crate::images::named;
 use crate::progress::{self, Progress};
 use crate::query::Query;
@@ -27,8 +25,6 @@ use crate::upload::Upload;
 
 /// Between two looks whether the client is still there.
 const LOOK: Duration = Duration::from_millis(100);
-/// Logins for several registries, as clients send them.
-const LOGINS: &str = "x-registry-config";
 
 /// Endpoints of this file.
 pub fn routes() -> Router<Api> {
@@ -43,7 +39,7 @@ async fn build_image(State(api): State<Api>, headers: HeaderMap, query: Query, b
         return Err(Failure::not_built(format!("{remote} is not fetched: send the build context itself")));
     }
     let mut options = options(&query)?;
-    options.registry = registry::Settings { platform: options.platform.clone(), ..logins(&headers)? };
+    options.registry = crate::images::build_settings(&headers, options.platform.clone())?;
     let quiet = query.flag("q");
     let upload = Upload::new(body);
     progress::lines(&api, move |docker, progress| {
@@ -146,11 +142,11 @@ fn options(query: &Query) -> Result<BuildOptions> {
     let labels = map("labels")?.into_iter().map(|(name, value)| (name, value.unwrap_or_default())).collect();
     let names = query.all("t").filter(|name| !name.is_empty()).map(|name| named(name, None)).collect::<Result<_>>()?;
     let positive = |name: &str| -> Result<Option<u64>> { Ok(query.number::<i64>(name)?.and_then(|n| u64::try_from(n).ok()).filter(|n| *n > 0)) };
-    let (period, quota) = (positive("cpuperiod")?.unwrap_or(100_000), positive("cpuquota")?);
+    let (period, quota) = (query.number("cpuperiod")?.unwrap_or(0), query.number("cpuquota")?.unwrap_or(0));
     let container = Options {
         memory_bytes: positive("memory")?,
         shm_bytes: positive("shmsize")?,
-        cpu_percent: quota.map(|quota| u32::try_from(quota.saturating_mul(100) / period).unwrap_or(u32::MAX).max(1)),
+        cpu_percent: processors(0, period, quota)?,
         extra_hosts: hosts(query)?,
         ulimits: ulimits(query)?,
         ..Options::default()
@@ -180,45 +176,9 @@ fn hosts(query: &Query) -> Result<Vec<String>> {
 }
 
 fn ulimits(query: &Query) -> Result<BTreeMap<String, (u64, u64)>> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Ulimit {
-        name: String,
-        soft: i64,
-        hard: i64,
-    }
     let Some(text) = query.get("ulimits") else { return Ok(BTreeMap::new()) };
     let list: Option<Vec<Ulimit>> = serde_json::from_str(text).map_err(|_| Failure::bad_request("invalid ulimits: a list is wanted"))?;
-    list.unwrap_or_default().into_iter().map(|one| Ok(words::ulimit(&format!("{}={}:{}", one.name, one.soft, one.hard))?)).collect()
-}
-
-/// Every login that the client has: a Dockerfile may begin with images of several registries.
-fn logins(headers: &HeaderMap) -> Result<registry::Settings> {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct One {
-        username: String,
-        password: String,
-        identitytoken: String,
-    }
-    let mut settings = registry::Settings::default();
-    let Some(text) = headers.get(LOGINS).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty()) else {
-        return Ok(settings);
-    };
-    let wrong = || Failure::bad_request("invalid X-Registry-Config header");
-    let bytes = base64::engine::general_purpose::URL_SAFE
-        .decode(text)
-        .or_else(|_| base64::engine::general_purpose::STANDARD.decode(text))
-        .map_err(|_| wrong())?;
-    let all: BTreeMap<String, One> = serde_json::from_slice(&bytes).map_err(|_| wrong())?;
-    for (registry, one) in all {
-        if !one.identitytoken.is_empty() {
-            settings.credentials.add(&registry, Login::Refresh(one.identitytoken));
-        } else if !one.username.is_empty() {
-            settings.credentials.add(&registry, Login::Password(one.username, one.password));
-        }
-    }
-    Ok(settings)
+    list.iter().flatten().map(Ulimit::read).collect()
 }
 
 /// Steps of builds are images that nobody sees.

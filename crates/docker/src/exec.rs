@@ -28,11 +28,11 @@ use crate::containers::{find_fresh, program_refusal, size};
 use crate::conversation::{Ended, Keys};
 use crate::error::{Failure, Result};
 use crate::frames::Framing;
-use crate::query::Query;
+use crate::query::{Query, or_default};
 use crate::state::{Api, Docker, blocking};
 use crate::version::Version;
 
-/// Commands that are remembered; of those that ended the oldest are forgotten first.
+/// Commands that are remembered; the oldest of those that ended are forgotten first, then of those that nobody started.
 const MOST: usize = 4_096;
 /// The largest body of a start, bytes.
 const LARGEST_START: usize = 64 << 10;
@@ -84,7 +84,7 @@ impl Execs {
     /// Those of a container that run or wait to be started.
     pub fn running(&self, container: &Id) -> Vec<String> {
         let all = self.all();
-        let lives = |command: &Command| command.container == *container && command.code.borrow().is_none();
+        let lives = |command: &Command| command.container == *container && !command.has_ended();
         all.iter().filter(|(_, command)| lives(command)).map(|(id, _)| id.clone()).collect()
     }
 
@@ -97,10 +97,10 @@ impl Execs {
         let id = Id::random(&mut Chance::System)?.to_string();
         let mut all = self.all();
         if all.len() >= MOST {
-            let mut ended: Vec<(u64, String)> =
-                all.iter().filter(|(_, one)| one.code.borrow().is_some()).map(|(id, one)| (one.number, id.clone())).collect();
-            ended.sort();
-            for (_, id) in ended.into_iter().take(MOST / 4) {
+            let idle = all.iter().filter(|(_, one)| !one.runs());
+            let mut idle: Vec<(bool, u64, String)> = idle.map(|(id, one)| (!one.has_ended(), one.number, id.clone())).collect();
+            idle.sort();
+            for (.., id) in idle.into_iter().take(MOST / 4) {
                 all.remove(&id);
             }
         }
@@ -116,22 +116,33 @@ impl Execs {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Create {
+    #[serde(deserialize_with = "or_default")]
     attach_stdin: bool,
+    #[serde(deserialize_with = "or_default")]
     attach_stdout: bool,
+    #[serde(deserialize_with = "or_default")]
     attach_stderr: bool,
-    detach_keys: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    detach_keys: String,
+    #[serde(deserialize_with = "or_default")]
     tty: bool,
-    env: Option<Vec<String>>,
-    cmd: Option<Vec<String>>,
+    #[serde(deserialize_with = "or_default")]
+    env: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
+    cmd: Vec<String>,
+    #[serde(deserialize_with = "or_default")]
     privileged: bool,
-    user: Option<String>,
-    working_dir: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    user: String,
+    #[serde(deserialize_with = "or_default")]
+    working_dir: String,
     console_size: Option<[u16; 2]>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Start {
+    #[serde(deserialize_with = "or_default")]
     detach: bool,
     console_size: Option<[u16; 2]>,
 }
@@ -149,18 +160,18 @@ fn check_runs(record: &Record) -> Result<()> {
 
 async fn create(State(api): State<Api>, Path(id): Path<String>, body: Bytes) -> Result<(StatusCode, Json<Value>)> {
     let asked: Create = crate::query::json(&body)?;
-    let keys = Keys::read(asked.detach_keys.as_deref().filter(|keys| !keys.is_empty()))?;
+    let keys = Keys::read(Some(asked.detach_keys.as_str()).filter(|keys| !keys.is_empty()))?;
     blocking(&api, move |docker| {
         let record = find_fresh(docker, &id)?;
-        let arguments = asked.cmd.clone().unwrap_or_default();
+        let arguments = asked.cmd.clone();
         if arguments.is_empty() {
             return Err(Failure::bad_request("no exec command specified"));
         }
         check_runs(&record)?;
-        let some = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let some = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let exec = Exec {
             arguments,
-            environment: asked.env.clone().unwrap_or_default(),
+            environment: asked.env.clone(),
             working_directory: some(&asked.working_dir),
             user: some(&asked.user),
             terminal: asked.tty,
@@ -325,6 +336,14 @@ fn refused(command: &Command, error: Error) -> String {
 }
 
 impl Command {
+    fn has_ended(&self) -> bool {
+        self.code.borrow().is_some()
+    }
+
+    fn runs(&self) -> bool {
+        !self.has_ended() && self.state.lock().unwrap_or_else(PoisonError::into_inner).is_started
+    }
+
     fn failed(&self) {
         self.code.send_replace(Some(126));
     }
@@ -378,7 +397,7 @@ async fn inspect(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<
         "OpenStderr": command.asked.attach_stderr,
         "CanRemove": false,
         "ContainerID": command.container,
-        "DetachKeys": command.asked.detach_keys.as_deref().unwrap_or(""),
+        "DetachKeys": command.asked.detach_keys,
         "Pid": state.pid,
     })))
 }

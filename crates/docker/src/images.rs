@@ -15,9 +15,8 @@ use container::engine::events::{Event, Kind};
 use container::{Image, Reference};
 
 pub(crate) use describe::{all_layers, shared_sizes, summary};
-pub(crate) use registry::platform;
+pub(crate) use registry::{build_settings, platform};
 pub use describe::size;
-pub use registry::settings;
 
 use crate::error::{Failure, Result};
 use crate::query::Query;
@@ -56,8 +55,8 @@ async fn of_image(
             Ok(StatusCode::CREATED.into_response())
         }
         ("DELETE", _) => {
-            let (force, prune) = (query.flag("force"), !query.flag("noprune"));
-            Ok(Json(blocking(&api, move |docker| remove::remove(docker, &rest, force, prune)).await?).into_response())
+            let force = query.flag("force");
+            Ok(Json(blocking(&api, move |docker| remove::remove(docker, &rest, force)).await?).into_response())
         }
         _ => Err(Failure::not_found("page not found")),
     }
@@ -92,7 +91,7 @@ pub(crate) fn named(name: &str, tag: Option<&str>) -> Result<Reference> {
 }
 
 /// Docker names an image that is not there as it was asked for, with its tag.
-fn missing(name: &str, error: container::Error) -> Failure {
+pub(crate) fn missing(name: &str, error: container::Error) -> Failure {
     match error {
         container::Error::NoImage(_) => {
             let shown = name.parse::<Reference>().map_or_else(|_| name.to_owned(), |name| name.familiar());

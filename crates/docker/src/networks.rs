@@ -11,12 +11,11 @@ use axum::{Json, Router};
 use container::engine::{Attachment, Driver, Error, Moment, ShownNetwork};
 use container::network::{Network, NetworkOptions};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::error::{Failure, Result};
 use crate::filters::Filters;
-use crate::query::Query;
+use crate::query::{Query, or_default};
 use crate::state::{Api, Docker, INSTANCE_LABEL, blocking};
 
 /// Endpoints of this file.
@@ -28,10 +27,6 @@ pub fn routes() -> Router<Api> {
         .route("/networks/{id}", get(inspect).delete(remove))
         .route("/networks/{id}/connect", post(connect))
         .route("/networks/{id}/disconnect", post(disconnect))
-}
-
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("invalid JSON: {error}")))
 }
 
 /// A network and the key of its instance.
@@ -130,6 +125,7 @@ async fn inspect(State(api): State<Api>, Path(id): Path<String>, query: Query) -
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Create {
+    #[serde(deserialize_with = "or_default")]
     name: String,
     driver: Option<String>,
     scope: Option<String>,
@@ -139,9 +135,13 @@ struct Create {
     enable_ipv6: Option<bool>,
     #[serde(rename = "IPAM")]
     ipam: Option<Ipam>,
+    #[serde(deserialize_with = "or_default")]
     internal: bool,
+    #[serde(deserialize_with = "or_default")]
     attachable: bool,
+    #[serde(deserialize_with = "or_default")]
     ingress: bool,
+    #[serde(deserialize_with = "or_default")]
     config_only: bool,
     config_from: Option<ConfigFrom>,
     options: Option<BTreeMap<String, String>>,
@@ -151,6 +151,7 @@ struct Create {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct ConfigFrom {
+    #[serde(deserialize_with = "or_default")]
     network: String,
 }
 
@@ -228,7 +229,7 @@ impl Create {
 }
 
 async fn create(State(api): State<Api>, body: Bytes) -> Result<(StatusCode, Json<Value>)> {
-    let asked: Create = read(&body)?;
+    let asked: Create = crate::query::json(&body)?;
     asked.check()?;
     blocking(&api, move |docker| {
         let key = docker.place(asked.labels.as_ref().unwrap_or(&BTreeMap::new()))?;
@@ -299,8 +300,10 @@ impl EndpointSettings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Connect {
+    #[serde(deserialize_with = "or_default")]
     container: String,
     endpoint_config: Option<EndpointSettings>,
+    #[serde(deserialize_with = "or_default")]
     force: bool,
 }
 
@@ -327,7 +330,7 @@ fn both(docker: &Docker, network: &str, container: &str) -> Result<(container::e
 }
 
 async fn connect(State(api): State<Api>, Path(id): Path<String>, body: Bytes) -> Result<StatusCode> {
-    let asked: Connect = read(&body)?;
+    let asked: Connect = crate::query::json(&body)?;
     let attachment = asked.endpoint_config.clone().unwrap_or_default().attachment()?;
     blocking(&api, move |docker| {
         let (container, network) = both(docker, &id, &asked.container)?;
@@ -338,7 +341,7 @@ async fn connect(State(api): State<Api>, Path(id): Path<String>, body: Bytes) ->
 }
 
 async fn disconnect(State(api): State<Api>, Path(id): Path<String>, body: Bytes) -> Result<StatusCode> {
-    let asked: Connect = read(&body)?;
+    let asked: Connect = crate::query::json(&body)?;
     blocking(&api, move |docker| {
         let (container, network) = match both(docker, &id, &asked.container) {
             // Nobody is left who could be in it.

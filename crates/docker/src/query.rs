@@ -4,6 +4,7 @@ use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Failure, Result};
 use crate::filters::Filters;
@@ -74,6 +75,15 @@ impl Query {
 pub fn json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T> {
     let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| Failure::bad_request(format!("invalid JSON: {error}")))
+}
+
+/// A field that clients of Go may also write as null: nothing was said then.
+pub(crate) fn or_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// `%20` and `+`; what is no escape stays as it is.

@@ -80,11 +80,7 @@ struct Wish {
 }
 
 async fn create(State(api): State<Api>, body: Bytes) -> Result<Response> {
-    let wish: Wish = if body.is_empty() {
-        Wish::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| Failure::bad_request(format!("invalid JSON: {error}")))?
-    };
+    let wish: Wish = crate::query::json(&body)?;
     let volume = blocking(&api, move |docker| {
         if let Some(driver) = wish.driver.as_deref().filter(|driver| !matches!(*driver, "" | "local" | "default")) {
             return Err(Failure::not_found(format!("error looking up volume plugin {driver}: plugin \"{driver}\" not found")));
@@ -93,9 +89,9 @@ async fn create(State(api): State<Api>, body: Bytes) -> Result<Response> {
             return Err(Failure::bad_request(format!("invalid option: {option:?}: a volume is a folder of the lab, and has none")));
         }
         let (name, labels) = (wish.name.as_deref().filter(|name| !name.is_empty()), wish.labels.unwrap_or_default());
-        // One that is there is what was asked for.
+        // One that is there is what was asked for, and no news.
         let volume = match docker.engine.volumes.create(name, &labels) {
-            Err(Error::VolumeExists(name)) => docker.engine.volumes.find(&name)?,
+            Err(Error::VolumeExists(name)) => return Ok(shown(docker, &docker.engine.volumes.find(&name)?)),
             Err(Error::Name { text, .. }) => {
                 let why = "includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed";
                 return Err(Failure::bad_request(format!("create {text}: {text:?} {why}. If you intended to pass a host directory, use absolute path")));

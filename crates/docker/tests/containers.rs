@@ -202,6 +202,12 @@ fn what_is_not_there_is_refused_and_what_only_tunes_is_a_warning() {
     asked(json!({"RestartPolicy": {"Name": "sometimes"}})).is(400);
     asked(json!({"RestartPolicy": {"Name": "always", "MaximumRetryCount": 3}})).is(400);
     asked(json!({"LogConfig": {"Type": "smoke"}})).is(400);
+    asked(json!({"NanoCpus": 500_000_000, "CpuQuota": 50_000})).is(400);
+    asked(json!({"MemorySwap": 64 << 20})).is(400);
+    assert_eq!(post(&desk, "/containers/create", &json!({"Image": "tools", "Env": ["=x"]})).is(400).json()["message"], "invalid environment variable: =x");
+    post(&desk, "/containers/create?platform=a/b/c/d", &json!({"Image": "tools", "Cmd": ["x"]})).is(400);
+    post(&desk, "/containers/create?platform=plan9/amd64", &json!({"Image": "tools", "Cmd": ["x"]})).is(404);
+    post(&desk, "/containers/create?platform=linux", &json!({"Image": "tools", "Cmd": ["x"]})).is(201);
     asked(json!({"Mounts": [{"Type": "bind", "Source": "/nosuch-here", "Target": "/x"}]})).is(400);
     let missing = post(&desk, "/containers/create", &json!({"Image": "nosuch"})).is(404).json();
     assert_eq!(missing["message"], "No such image: nosuch:latest");
@@ -257,4 +263,30 @@ fn who_reads_nothing_and_two_hundred_others_do_not_stop_anybody() {
     desk.ask("GET", "/version").is(200);
     desk.ask("POST", &format!("/containers/{id}/kill")).is(204);
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn what_go_writes_as_null_is_nothing_said() {
+    let desk = desk();
+    let id = create(&desk, "sleep 1000", &json!({}));
+    desk.ask("POST", &format!("/containers/{id}/start")).is(204);
+    let asked = json!({"Cmd": ["/bin/sh", "-c", "exit 3"], "Tty": null, "AttachStdin": null, "Env": null, "User": null, "DetachKeys": null});
+    let exec = post(&desk, &format!("/containers/{id}/exec"), &asked).is(201).json()["Id"].as_str().unwrap().to_owned();
+    post(&desk, &format!("/exec/{exec}/start"), &json!({"Detach": true, "Tty": null})).is(200);
+    eventually("the command ends", || desk.ask("GET", &format!("/exec/{exec}/json")).json()["ExitCode"] == 3);
+    post(&desk, "/networks/create", &json!({"Name": "n1", "Internal": null, "Labels": null, "IPAM": null})).is(201);
+    post(&desk, "/networks/n1/disconnect", &json!({"Container": "nobody", "Force": null})).is(404);
+    desk.ask("POST", &format!("/containers/{id}/kill")).is(204);
+}
+
+#[test]
+fn a_container_takes_what_it_wrote_and_its_image_unpacked() {
+    let desk = desk();
+    let id = create(&desk, "x", &json!({}));
+    let image = desk.ask("GET", "/images/tools/json").is(200).json()["Size"].as_u64().unwrap();
+    let shown = desk.ask("GET", &format!("/containers/{id}/json?size=1")).is(200).json();
+    let listed = desk.ask("GET", "/containers/json?all=1&size=1").is(200).json()[0].clone();
+    for one in [&shown, &listed] {
+        assert_eq!(one["SizeRootFs"].as_u64().unwrap(), image + one["SizeRw"].as_u64().unwrap());
+    }
 }

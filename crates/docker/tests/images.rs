@@ -120,6 +120,10 @@ fn volumes_live_as_docker_shows_them() {
     let made = create(json!({"Name": "v1", "Labels": {"x": "y"}})).is(201).json();
     assert_eq!((&made["Name"], &made["Driver"], &made["Scope"], &made["Labels"]), (&json!("v1"), &json!("local"), &json!("local"), &json!({"x": "y"})));
     create(json!({"Name": "v1"})).is(201);
+    let until = container::engine::Moment::now();
+    let made = filters(&json!({"type": ["volume"], "event": ["create"]}));
+    let events = desk.ask("GET", &format!("/events?since=0&until={until}&filters={made}")).is(200).text();
+    assert_eq!(events.lines().count(), 1, "one that was there is no news: {events}");
     create(json!({"Name": "a/b"})).is(400);
     create(json!({"Name": "v9", "Driver": "nfs"})).is(404);
     let anonymous = create(json!({})).is(201).json()["Name"].as_str().unwrap().to_owned();

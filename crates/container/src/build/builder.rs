@@ -140,7 +140,7 @@ impl Builder<'_> {
             Base::Scratch => self.scratch()?,
             Base::Stage(other) => self.done.get(other).cloned().ok_or(Error::Cancelled)?,
             Base::Image(name, platform) => {
-                let wanted = platform.as_deref().map(images::platform).transpose();
+                let wanted = platform.as_deref().map(Platform::parse).transpose();
                 let wanted = wanted.map_err(|why| {
                     let word = stage.from.platform.as_ref().unwrap_or(&stage.from.image);
                     source.mistake(&stage.line, word.at, word.text.len(), why)

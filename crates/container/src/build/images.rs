@@ -8,31 +8,6 @@ use crate::reference::Reference;
 use crate::registry::{self, Unwatched};
 use crate::store::{Image, Store};
 
-/// A machine as `--platform` has it. Errors are sentences.
-pub fn platform(text: &str) -> Result<Platform, String> {
-    let parts: Vec<&str> = text.split('/').collect();
-    let (os, architecture, variant) = match parts[..] {
-        [os, architecture] => (os, architecture, None),
-        [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
-        _ => {
-            return Err(format!(
-                "`{text}` is no platform: write such as linux/amd64"
-            ));
-        }
-    };
-    if os.is_empty() || architecture.is_empty() {
-        return Err(format!(
-            "`{text}` is no platform: write such as linux/amd64"
-        ));
-    }
-    Ok(Platform {
-        architecture: architecture.into(),
-        os: os.into(),
-        variant,
-        os_version: None,
-    })
-}
-
 /// The image of this name, pulled where it is not here or is to be asked for.
 pub fn bring(
     store: &Store,

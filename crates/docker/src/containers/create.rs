@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use super::limits::{self, positive, processors, warnings};
 use super::request::{Create, Health, Host, Mount, Restart};
 use crate::error::{Failure, Result};
+use crate::images::missing;
 use crate::query::Query;
 use crate::state::{Api, Docker, blocking};
 
@@ -46,23 +48,16 @@ fn refusal(error: Error) -> Failure {
         Error::Conflict(why) => Failure::bad_request(why),
         // Of --volumes-from. 404 means an image to the docker command, which would pull it.
         Error::NoContainer(name) => Failure::bad_request(format!("No such container: {name}")),
-        Error::Image(container::Error::NoImage(name)) => Failure::not_found(format!("No such image: {}", with_tag(&name))),
+        Error::Image(container::Error::NoImage(name)) => missing(&name.clone(), container::Error::NoImage(name)),
         other => other.into(),
     }
 }
 
-/// As Docker names what is not there.
-fn with_tag(name: &str) -> String {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    if last.contains([':', '@']) { name.to_owned() } else { format!("{name}:latest") }
-}
-
-fn check_platform(platform: &str) -> Result<()> {
-    let host = container::oci::Platform::host().to_string();
-    let is_host = host == platform || host.starts_with(&format!("{platform}/")) || platform.starts_with(&format!("{host}/")) || platform == "linux";
-    match is_host {
+fn check_platform(text: &str) -> Result<()> {
+    let host = container::oci::Platform::host();
+    match host.runs(&crate::images::platform(text)?) {
         true => Ok(()),
-        false => Err(Failure::not_found(format!("no image for platform {platform}: this machine is {host}"))),
+        false => Err(Failure::not_found(format!("no image for platform {text}: this machine is {host}"))),
     }
 }
 
@@ -84,6 +79,10 @@ fn options(asked: Create) -> Result<(Options, Vec<String>)> {
     let host = asked.host_config;
     let mut warnings = warnings(&host);
     refuse(&host)?;
+    limits::check(&host)?;
+    if let Some(variable) = asked.env.iter().find(|variable| variable.is_empty() || variable.starts_with('=')) {
+        return Err(Failure::bad_request(format!("invalid environment variable: {variable}")));
+    }
     if asked.image.is_empty() {
         return Err(Failure::bad_request("config cannot be empty in order to create a container: it names no image"));
     }
@@ -133,7 +132,7 @@ fn options(asked: Create) -> Result<(Options, Vec<String>)> {
     }
     let mut ulimits = BTreeMap::new();
     for limit in &host.ulimits {
-        let (name, values) = words::ulimit(&format!("{}={}:{}", limit.name, limit.soft, limit.hard))?;
+        let (name, values) = limit.read()?;
         ulimits.insert(name, values);
     }
     let mut dns = Vec::new();
@@ -200,24 +199,6 @@ fn options(asked: Create) -> Result<(Options, Vec<String>)> {
 
 fn said(text: String) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
-}
-
-pub(super) fn positive(number: i64) -> Option<u64> {
-    u64::try_from(number).ok().filter(|number| *number > 0)
-}
-
-/// Hundredths of a processor.
-pub(super) fn processors(nano: i64, period: i64, quota: i64) -> Result<Option<u32>> {
-    let hundredths = match (nano, period, quota) {
-        (0, _, 0 | -1) => return Ok(None),
-        (0, period, quota) => quota.saturating_mul(100) / if period > 0 { period } else { 100_000 },
-        (nano, ..) => nano / 10_000_000,
-    };
-    let most = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    match u32::try_from(hundredths) {
-        Ok(hundredths) if hundredths >= 1 => Ok(Some(hundredths)),
-        _ => Err(Failure::bad_request(format!("range of CPUs is from 0.01 to {most}.00"))),
-    }
 }
 
 pub(super) fn restart(policy: &Restart) -> Result<RestartPolicy> {
@@ -427,24 +408,4 @@ fn refuse(host: &Host) -> Result<()> {
         return not_built("other masked paths (systempaths=unconfined)");
     }
     Ok(())
-}
-
-/// What only tunes, and has no effect.
-pub(super) fn warnings(host: &Host) -> Vec<String> {
-    let told: [(bool, &str); 12] = [
-        // Twice the memory, or as much, is what counts anyway.
-        (host.memory_swap > 0 && host.memory_swap != host.memory, "swap is not limited"),
-        (host.memory_swappiness.is_some_and(|value| value != -1), "swappiness is the machine's"),
-        (host.memory_reservation > 0, "memory is not reserved"),
-        (host.kernel_memory > 0, "memory of the kernel is not limited apart"),
-        (host.oom_kill_disable == Some(true), "what runs out of memory is ended"),
-        (host.cpu_shares > 0, "shares of processors have no effect: use --cpus"),
-        (!host.cpuset_cpus.is_empty() || !host.cpuset_mems.is_empty(), "processors are not picked: use --cpus"),
-        (host.cpu_realtime_period > 0 || host.cpu_realtime_runtime > 0, "real-time scheduling has no effect"),
-        (host.blkio_weight > 0 || !host.blkio_weight_device.is_empty(), "weights of disks have no effect"),
-        (!host.blkio_device_read_bps.is_empty() || !host.blkio_device_write_bps.is_empty(), "speed of disks is not limited"),
-        (!host.blkio_device_read_i_ops.is_empty() || !host.blkio_device_write_i_ops.is_empty(), "requests to disks are not limited"),
-        (host.cgroupns_mode == "host", "the container has its own cgroup namespace"),
-    ];
-    told.into_iter().filter(|(is_told, _)| *is_told).map(|(_, words)| words.to_owned()).collect()
 }

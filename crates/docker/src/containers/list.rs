@@ -77,7 +77,7 @@ pub(super) async fn inspect(State(api): State<Api>, Path(id): Path<String>, quer
 /// What it wrote, and that with its image, bytes.
 fn sizes(docker: &Docker, record: &Record) -> Result<(u64, u64)> {
     let written = docker.engine.written_bytes(record)?;
-    let image = docker.engine.store.find(&record.image.id.to_string()).map_or(0, |image| image.bytes());
+    let image = docker.engine.store.find(&record.image.id.to_string()).map_or(0, |image| crate::images::size(docker, &image));
     Ok((written, written + image))
 }
 

@@ -1,6 +1,7 @@
 //! Containers: `/containers`.
 
 mod create;
+mod limits;
 mod list;
 mod request;
 mod top;
@@ -15,7 +16,9 @@ use crate::error::Failure;
 use crate::state::Api;
 
 pub(crate) use list::find_fresh;
+pub(crate) use limits::processors;
 pub use list::freshen;
+pub(crate) use request::Ulimit;
 pub(crate) use verbs::{program_refusal, size};
 
 /// Endpoints of this file.

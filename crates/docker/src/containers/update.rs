@@ -6,7 +6,8 @@ use axum::extract::{Path, State};
 use container::engine::update::Update;
 use serde_json::{Value, json};
 
-use super::create::{positive, processors, restart, warnings};
+use super::create::restart;
+use super::limits::{positive, processors, warnings};
 use super::request::Host;
 use crate::error::Result;
 use crate::state::{Api, blocking};

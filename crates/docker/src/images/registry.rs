@@ -14,9 +14,10 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
 use container::oci::Platform;
 use container::reference::DEFAULT_REGISTRY;
-use container::registry::{self, Credentials, Event, Login, Settings};
+use container::registry::{self, Credentials, Event, Login, Mirror, Settings};
 use container::{Digest, Error, Reference};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{named, tell};
@@ -27,6 +28,8 @@ use crate::state::{Api, Docker, blocking};
 
 /// Who one is, as clients send it.
 const AUTHORIZATION: &str = "x-registry-auth";
+/// The same for several registries, by their names.
+const AUTHORIZATIONS: &str = "x-registry-config";
 /// Between two looks of a person at a number.
 const PACE: Duration = Duration::from_millis(100);
 
@@ -42,17 +45,8 @@ struct Auth {
 }
 
 impl Auth {
-    /// Clients write base64 in both alphabets, with padding and without.
     fn parse(text: &str) -> Result<Auth> {
-        let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-        let text = text.trim().replace('+', "-").replace('/', "_");
-        let wrong = || Failure::bad_request("invalid X-Registry-Auth header");
-        if text.is_empty() {
-            return Ok(Auth::default());
-        }
-        let bytes = GeneralPurpose::new(&URL_SAFE, lenient).decode(text).map_err(|_| wrong())?;
-        // What it says is a secret: nothing of it is repeated.
-        serde_json::from_slice(&bytes).map_err(|_| wrong())
+        secret(text).ok_or_else(|| Failure::bad_request("invalid X-Registry-Auth header"))
     }
 
     fn login(self) -> Result<Option<Login>> {
@@ -76,17 +70,47 @@ impl Auth {
     }
 }
 
-/// What to ask registries with: the client's login for this one. Mirrors are those that the daemon was started with.
-pub fn settings(headers: &HeaderMap, registry: &str, platform: Option<&str>) -> Result<Settings> {
+/// Reads a header that holds JSON in base64; an empty one says nothing. Clients write it in both alphabets, with padding and without.
+/// It is a secret: of one that cannot be read nothing is repeated.
+fn secret<T: DeserializeOwned + Default>(text: &str) -> Option<T> {
+    let lenient = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let text = text.trim().replace('+', "-").replace('/', "_");
+    if text.is_empty() {
+        return Some(T::default());
+    }
+    let bytes = GeneralPurpose::new(&URL_SAFE, lenient).decode(text).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+/// Mirrors that the daemon was started with.
+fn mirrors() -> Vec<Mirror> {
+    let mirrors = std::env::var("VPCLAB_REGISTRY_MIRRORS").unwrap_or_default();
+    mirrors.split(',').filter_map(|mirror| mirror.trim().parse().ok()).collect()
+}
+
+/// What to ask registries with during a build: every login that the client has, for a Dockerfile may begin with images of several.
+pub(crate) fn build_settings(headers: &HeaderMap, platform: Option<Platform>) -> Result<Settings> {
+    let text = headers.get(AUTHORIZATIONS).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let all: BTreeMap<String, Auth> = secret(text).ok_or_else(|| Failure::bad_request("invalid X-Registry-Config header"))?;
+    let mut credentials = Credentials::default();
+    for (registry, auth) in all {
+        // One that cannot be used is of no harm to a build that does not need it.
+        if let Ok(Some(login)) = auth.login() {
+            credentials.add(&registry, login);
+        }
+    }
+    Ok(Settings { platform, mirrors: mirrors(), credentials, ..Settings::default() })
+}
+
+/// What to ask registries with: the client's login for this one.
+fn settings(headers: &HeaderMap, registry: &str, platform: Option<&str>) -> Result<Settings> {
     let mut credentials = Credentials::default();
     if let Some(header) = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok())
         && let Some(login) = Auth::parse(header)?.login()?
     {
         credentials.add(registry, login);
     }
-    let mirrors = std::env::var("VPCLAB_REGISTRY_MIRRORS").unwrap_or_default();
-    let mirrors = mirrors.split(',').filter_map(|mirror| mirror.trim().parse().ok()).collect();
-    Ok(Settings { platform: platform.map(self::platform).transpose()?, mirrors, credentials, ..Settings::default() })
+    Ok(Settings { platform: platform.map(self::platform).transpose()?, mirrors: mirrors(), credentials, ..Settings::default() })
 }
 
 /// `linux/arm64/v8`, or as JSON, which newer clients write.
@@ -94,14 +118,7 @@ pub(crate) fn platform(text: &str) -> Result<Platform> {
     if let Ok(read) = serde_json::from_str::<Platform>(text) {
         return Ok(read);
     }
-    let parts: Vec<&str> = text.split('/').collect();
-    let (os, architecture, variant) = match parts[..] {
-        [architecture] if !architecture.is_empty() => ("linux", architecture, None),
-        [os, architecture] => (os, architecture, None),
-        [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
-        _ => return Err(Failure::bad_request(format!("{text:?} is an invalid platform"))),
-    };
-    Ok(Platform { architecture: architecture.into(), os: os.into(), variant, os_version: None })
+    Platform::parse(text).map_err(Failure::bad_request)
 }
 
 /// What Docker says when a registry does not give or take an image.

@@ -40,7 +40,7 @@ fn users<'a>(records: &'a [Record], image: &Image) -> Option<&'a Record> {
     users.first().copied()
 }
 
-pub(super) fn remove(docker: &Docker, text: &str, force: bool, _prune: bool) -> Result<Value> {
+pub(super) fn remove(docker: &Docker, text: &str, force: bool) -> Result<Value> {
     let store = &docker.engine.store;
     let image = find(docker, text)?;
     let records = all_records(docker)?;

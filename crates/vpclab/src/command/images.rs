@@ -512,13 +512,8 @@ fn reference(text: &str) -> Result<Reference> {
 }
 
 fn platform(text: &str) -> Result<Platform> {
-    let parts: Vec<&str> = text.split('/').collect();
-    let (os, architecture, variant) = match parts[..] {
-        [os, architecture] => (os, architecture, None),
-        [os, architecture, variant] => (os, architecture, Some(variant.to_owned())),
-        _ => return Err(Failure::usage(format!("`{text}` is not a platform")).hint("such as linux/amd64 or linux/arm64/v8")),
-    };
-    Ok(Platform { architecture: architecture.into(), os: os.into(), variant, os_version: None })
+    let read = Platform::parse(text).ok().filter(|_| text.contains('/'));
+    read.ok_or_else(|| Failure::usage(format!("`{text}` is not a platform")).hint("such as linux/amd64 or linux/arm64/v8"))
 }
 
 fn find(store: &Store, text: &str) -> Result<Image> {
