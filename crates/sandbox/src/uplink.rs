@@ -275,7 +275,7 @@ fn begin(spec: &UplinkSpec) -> Result<Begun> {
         child,
         signals,
         holder,
-        client: client,
+        client,
     };
     match begun.wait_for_device(spec) {
         Ok(true) => Ok(begun),
