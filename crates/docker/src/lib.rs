@@ -9,39 +9,36 @@
 
 #![deny(unsafe_code)]
 
-pub mod archive;
-pub mod build;
-pub mod containers;
+mod archive;
+mod build;
+mod containers;
 mod conversation;
 mod descriptor;
-pub mod error;
-pub mod events;
-pub mod exec;
-pub mod filters;
+mod error;
+mod events;
+mod exec;
+mod filters;
 mod frames;
-pub mod images;
-pub mod logs;
-pub mod networks;
+mod images;
+mod logs;
+mod networks;
 mod pattern;
-pub mod progress;
-pub mod query;
+mod progress;
+mod query;
 pub mod serve;
 pub mod state;
-pub mod stats;
-pub mod streams;
-pub mod system;
-pub mod upload;
-pub mod usage;
-pub mod version;
-pub mod volumes;
+mod stats;
+mod streams;
+mod system;
+mod upload;
+mod usage;
+mod version;
+mod volumes;
 
-pub use error::Failure;
-pub use filters::Filters;
-pub use query::Query;
-pub use state::{Api, Docker, Scope, blocking};
+pub use state::{Api, Docker, Scope};
 
 /// All endpoints, without the version in front of the path.
-pub fn router(api: Api) -> axum::Router {
+fn router(api: Api) -> axum::Router {
     axum::Router::new()
         .merge(archive::routes())
         .merge(build::routes())
@@ -56,7 +53,7 @@ pub fn router(api: Api) -> axum::Router {
         .merge(system::routes())
         .merge(usage::routes())
         .merge(volumes::routes())
-        .fallback(|| async { Failure::not_found("page not found") })
-        .method_not_allowed_fallback(|| async { Failure::not_found("page not found") })
+        .fallback(|| async { error::Failure::not_found("page not found") })
+        .method_not_allowed_fallback(|| async { error::Failure::not_found("page not found") })
         .with_state(api)
 }

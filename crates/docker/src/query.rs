@@ -41,11 +41,6 @@ impl Query {
         self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether the name is there at all.
-    pub fn has(&self, name: &str) -> bool {
-        self.all(name).next().is_some()
-    }
-
     /// Docker's truth: what is none of ``, `0`, `no`, `false`, `none` is true.
     pub fn flag(&self, name: &str) -> bool {
         self.flag_or(name, false)
