@@ -320,6 +320,11 @@ fn accept(at: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
+/// That somebody arrived from this address.
+pub fn seen(address: &str) -> Option<IpAddr> {
+    Some(ip(address))
+}
+
 /// Sends a datagram and says from where it came; `None` if it did not.
 pub fn datagram(from: &UdpSocket, to: &str, at: &UdpSocket) -> Option<SocketAddr> {
     // A refusal of an earlier one (ICMP) is reported here.

@@ -1,7 +1,5 @@
 //! Who reaches whom, and as whom.
 
-use std::net::IpAddr;
-
 use container::network::firewall::TABLE;
 use container::network::{Link, parse_exposed};
 use netlink::nft::{Family, Table, Transaction};
@@ -10,11 +8,7 @@ use netlink::rtnl::route::{self, Route, RouteKind};
 use netlink::{Batch, Protocol};
 
 use crate::common::{in_own_namespaces, ip};
-use crate::instance::{Instance, datagram};
-
-fn seen(address: &str) -> Option<IpAddr> {
-    Some(ip(address))
-}
+use crate::instance::{Instance, datagram, seen};
 
 #[test]
 fn containers_of_a_network_reach_each_other_as_themselves() {

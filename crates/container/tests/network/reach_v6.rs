@@ -1,16 +1,10 @@
 //! Who reaches whom over IPv6: the same rules as over IPv4, and neighbours are found.
 
-use std::net::IpAddr;
-
 use container::network::{Link, parse_exposed};
 use netlink::rtnl::{Family, route};
 
-use crate::common::{in_own_namespaces, ip};
-use crate::instance::{INSTANCE, Instance, datagram};
-
-fn seen(address: &str) -> Option<IpAddr> {
-    Some(ip(address))
-}
+use crate::common::in_own_namespaces;
+use crate::instance::{INSTANCE, Instance, datagram, seen};
 
 /// An instance with `six`, fd01::/64.
 fn instance() -> Instance {

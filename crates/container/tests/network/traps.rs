@@ -1,17 +1,11 @@
 //! What surprised people of Docker's networks, by the number of the issue in moby: what is as with Docker, and what is not.
 
-use std::net::IpAddr;
-
 use netlink::Protocol;
 use netlink::nft::build::{Load, is};
 use netlink::nft::{Chain, Expr, Family, Hook, Table, TableFlags, Transaction, Verdict};
 
 use crate::common::{in_own_namespaces, ip};
-use crate::instance::{INSTANCE, Instance, datagram, published};
-
-fn seen(address: &str) -> Option<IpAddr> {
-    Some(ip(address))
-}
+use crate::instance::{INSTANCE, Instance, datagram, published, seen};
 
 /// A firewall of the instance's own that drops what goes to a port at this hook.
 fn drop_port(instance: &Instance, hook: Hook, port: u16) {
