@@ -118,6 +118,7 @@ fn every_test_that_the_page_about_isolation_names_is_there() {
         let folder = root.join(room);
         let text = match file {
             "--lib" => sources(&folder.join("src")),
+            file if folder.join("tests").join(file).is_dir() => sources(&folder.join("tests").join(file)),
             file => std::fs::read_to_string(folder.join(format!("tests/{file}.rs"))).unwrap_or_else(|error| panic!("{row}: {error}")),
         };
         for test in tests.split(", ").map(|word| word.trim_matches('`')) {
