@@ -28,8 +28,8 @@ pub fn is_match(pattern: &str, text: &str) -> bool {
     let Some(parts) = parts(pattern) else { return false };
     let text: Vec<char> = text.chars().collect();
     let (mut part, mut at) = (0, 0);
-    // The last `*`, and how far it reaches: where what is behind it does not fit, it takes one letter more. Earlier ones need not, as
-    // none goes beyond a `/`; so no pattern takes longer than its length times the text's.
+    // The last `*`, and how far it reaches: where what is behind it does not fit, it takes one letter more. Earlier ones need
+    // not, as none goes beyond a `/`; so no pattern takes longer than its length times the text's.
     let mut star: Option<(usize, usize)> = None;
     loop {
         match parts.get(part) {

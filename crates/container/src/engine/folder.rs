@@ -473,7 +473,7 @@ pub(super) mod tests {
         )
         .unwrap();
         fs::create_dir(folder.root().join(format!("{NEW}{}", "a".repeat(64)))).unwrap();
-        assert_eq!(folder.list().unwrap(), [record.clone()]);
+        assert_eq!(folder.list().unwrap(), std::slice::from_ref(&record));
         folder.hold(&record.id).unwrap().save().unwrap();
         assert_eq!(folder.list().unwrap(), [record]);
         assert_eq!(folder.left(&folder.lock().unwrap()).len(), 1);

@@ -1,4 +1,5 @@
-//! A home of a test's own: the program as a person runs it there, and an image of this machine's programs. What is up goes with it.
+//! A home of a test's own: the program as a person runs it there, and an image of this machine's programs. What is up goes
+//! with it.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test program uses its part; what cannot be set up is a failed test")]
 
 use std::collections::BTreeSet;
