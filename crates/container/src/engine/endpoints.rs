@@ -1,6 +1,6 @@
 //! The places of containers in networks: taken when a container starts, changed while it runs, given up when it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::error::{Error, Result};
@@ -22,6 +22,9 @@ struct Around {
     survey: Survey,
     /// Places of all other containers.
     others: Vec<Endpoint>,
+    /// What other containers ask for whenever they run, with the network's id: nobody else is given their addresses while
+    /// there are others.
+    asked: Vec<(String, Attachment)>,
 }
 
 /// What a container has in its instance before its places change.
@@ -47,6 +50,17 @@ impl Before {
 impl Around {
     fn all(&self, own: &[Endpoint]) -> Vec<Endpoint> {
         self.others.iter().chain(own).cloned().collect()
+    }
+
+    /// Addresses of a network that are in use, and those that others ask for.
+    fn kept<A: Ord + Copy>(
+        &self,
+        network: &Network,
+        used: &BTreeSet<A>,
+        of: impl Fn(&Attachment) -> Option<A>,
+    ) -> BTreeSet<A> {
+        let here = self.asked.iter().filter(|(id, _)| *id == network.id);
+        used.iter().copied().chain(here.filter_map(|(_, asked)| of(asked))).collect()
     }
 
     fn of(&self, endpoint: &Endpoint) -> Option<&Network> {
@@ -76,6 +90,25 @@ impl Around {
 }
 
 impl Engine {
+    /// What is known of a container's instance. Its network's lock is the caller's.
+    fn around(&self, record: &Record, networks: Networks, survey: Survey) -> Result<Around> {
+        let mut others = self.folder.list()?;
+        others.retain(|other| other.instance == record.instance && other.id != record.id);
+        let of = |other: &Record| -> Vec<(String, Attachment)> {
+            // One that asks for a network that went is told so when it starts.
+            let known = |text| networks.find(text).ok().map(|network| (text, network));
+            let joined = other.options.joined().into_iter().filter_map(known);
+            joined.map(|(text, network)| (network.id.clone(), asked(other, text, network))).collect()
+        };
+        let asked = others.iter().flat_map(of).collect();
+        Ok(Around {
+            others: self.places(others)?,
+            networks,
+            survey,
+            asked,
+        })
+    }
+
     /// Gives a container its places in networks, and says what is in its files of names. The record is saved before others
     /// may look at who has which address and port.
     pub(super) fn connect(&self, held: &mut Held) -> Result<Names> {
@@ -92,11 +125,7 @@ impl Engine {
         if joined.contains(&DEFAULT_NETWORK) {
             self.ensure_bridge(&lock, &instance, &mut networks, &survey)?;
         }
-        let around = Around {
-            others: self.endpoints(&instance, Some(&held.record.id))?,
-            networks,
-            survey,
-        };
+        let around = self.around(&held.record, networks, survey)?;
         let mut own: Vec<Endpoint> = Vec::new();
         for text in joined {
             let network = around.networks.find(text)?;
@@ -198,7 +227,17 @@ impl Engine {
         };
         let used = inside().map(|other| other.address).collect();
         let used_v6 = inside().filter_map(|other| other.address_v6).collect();
-        let address = ipam::allocate_address(network, &used, asked.address)?;
+        let address = match asked.address {
+            Some(_) => ipam::allocate_address(network, &used, asked.address)?,
+            // Who asked for an address finds it free when it comes back; only a full network gives it away.
+            None => ipam::allocate_address(network, &around.kept(network, &used, |asked| asked.address), None)
+                .or_else(|_| ipam::allocate_address(network, &used, None))?,
+        };
+        let address_v6 = match asked.address_v6 {
+            Some(_) => ipam::allocate_address_v6(network, &used_v6, asked.address_v6)?,
+            None => ipam::allocate_address_v6(network, &around.kept(network, &used_v6, |asked| asked.address_v6), None)
+                .or_else(|_| ipam::allocate_address_v6(network, &used_v6, None))?,
+        };
         let mac = asked.mac.unwrap_or_else(|| mac_of(address));
         if let Some(other) = inside().find(|other| other.mac == mac) {
             return Err(Error::Conflict(format!(
@@ -213,7 +252,7 @@ impl Engine {
             .unwrap_or_else(|| "eth0".to_owned());
         Ok(Endpoint {
             interface,
-            address_v6: ipam::allocate_address_v6(network, &used_v6, asked.address_v6)?,
+            address_v6,
             mac,
             aliases: asked.aliases.clone(),
             links: self.links(record, network, asked)?,
@@ -270,11 +309,7 @@ impl Engine {
         if found.is_default() {
             self.ensure_bridge(&lock, &instance, &mut networks, &survey)?;
         }
-        let around = Around {
-            others: self.endpoints(&instance, Some(id))?,
-            networks,
-            survey,
-        };
+        let around = self.around(&held.record, networks, survey)?;
         let network = around.networks.find(&found.id)?;
         let asked = self::asked(&held.record, &found.name, network);
         let mut own = held.record.endpoints.clone();
@@ -313,11 +348,8 @@ impl Engine {
         }
         let mut own = held.record.endpoints.clone();
         own.retain(|endpoint| !is_inside(endpoint));
-        let around = Around {
-            others: self.endpoints(&instance, Some(id))?,
-            survey: Survey::of(&mut network::Lab::new(&self.client), &instance)?,
-            networks,
-        };
+        let survey = Survey::of(&mut network::Lab::new(&self.client), &instance)?;
+        let around = self.around(&held.record, networks, survey)?;
         self.change(&mut held, around, own, before)
     }
 

@@ -400,15 +400,20 @@ impl Engine {
 
     /// Places of the containers of an instance that run, `but` one.
     pub(super) fn endpoints(&self, instance: &str, but: Option<&Id>) -> Result<Vec<Endpoint>> {
-        let all = self.folder.list()?.into_iter();
-        let others = all.filter(|record| record.instance == instance && Some(&record.id) != but);
-        let mut endpoints: Vec<Endpoint> = others.flat_map(|record| record.endpoints).collect();
-        if !endpoints.is_empty() {
+        let mut others = self.folder.list()?;
+        others.retain(|record| record.instance == instance && Some(&record.id) != but);
+        self.places(others)
+    }
+
+    /// Places of those of these containers that run.
+    pub(super) fn places(&self, records: Vec<Record>) -> Result<Vec<Endpoint>> {
+        let mut places: Vec<Endpoint> = records.into_iter().flat_map(|record| record.endpoints).collect();
+        if !places.is_empty() {
             // After a holder that was killed, records name namespaces that went with it, until each is brought up to date.
-            let there: std::collections::BTreeSet<String> = self.client.list_netnses()?.into_iter().map(|status| status.key).collect();
-            endpoints.retain(|endpoint| there.contains(&endpoint.namespace));
+            let there: BTreeSet<String> = self.client.list_netnses()?.into_iter().map(|status| status.key).collect();
+            places.retain(|endpoint| there.contains(&endpoint.namespace));
         }
-        Ok(endpoints)
+        Ok(places)
     }
 
     pub(super) fn is_up(&self, instance: &str) -> Result<bool> {
