@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::Lab as Holder;
 use container::network::{
-    Endpoint, Lab, Network, Plan, Survey, apply, hold, parse_publish, publish,
+    Endpoint, Going, Lab, Network, Plan, Survey, apply, hold, listeners, parse_publish, publish,
 };
 use sandbox::{ExitStatus, SocketSpec};
 
@@ -50,7 +50,7 @@ fn a_container_of_an_instance_is_reached_by_its_published_port() {
     let mut web = endpoint("web", "1", "172.17.0.2");
     let db = endpoint("db", "2", "172.17.0.3");
     let requests = parse_publish("5353:53/udp").unwrap();
-    web.published = publish::allocate(&requests, &survey.taken).unwrap();
+    web.published = publish::allocate(&requests, &listeners(&mut namespaces, "i-1").unwrap()).unwrap();
     let plan = Plan::new(std::slice::from_ref(&network), &[web, db]).unwrap();
     assert!(!apply(&mut namespaces, "i-1", &plan).unwrap().is_unchanged());
     assert!(apply(&mut namespaces, "i-1", &plan).unwrap().is_unchanged());
@@ -93,6 +93,57 @@ fn a_container_of_an_instance_is_reached_by_its_published_port() {
 }
 
 #[test]
+fn a_container_that_leaves_answers_no_more_and_its_address_is_anothers_at_once() {
+    let lab = Holder::with_instance("i-1");
+    let survey = Survey::of(&mut Lab::new(&lab.client), "i-1").unwrap();
+    let id = |digit: &str| digit.repeat(64);
+    let network = Network::default_bridge(id("0"), &survey.routes, survey.uplink_mtu).unwrap();
+    let networks = std::slice::from_ref(&network);
+    let address = "172.17.0.2";
+    let mut left: Vec<String> = Vec::new();
+    for round in 1..=5_u8 {
+        let key = format!("i-1/web{round}");
+        let made = lab.client.create_container_netns(&key, "i-1", false).unwrap();
+        let web = Endpoint::new(id(&round.to_string()), "web", key.clone(), &network, address.parse().unwrap());
+        let mut namespaces = Lab::new(&lab.client);
+        namespaces.leave(left.clone(), Going::Already);
+        namespaces.lend(&key, made).unwrap();
+        let device = web.host_device();
+        let plan = Plan::new(networks, &[web]).unwrap();
+        apply(&mut namespaces, "i-1", &plan).unwrap();
+        let server = udp(&lab, &key, "0.0.0.0:53");
+        let asker = udp(&lab, "i-1", "0.0.0.0:0");
+        let mut buffer = [0; 8];
+        // A cable carries packets a moment after it is up.
+        let begun = std::time::Instant::now();
+        server.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        while {
+            asker.send_to(b"ask", format!("{address}:53")).unwrap();
+            server.recv_from(&mut buffer).is_err()
+        } {
+            assert!(begun.elapsed() < Duration::from_secs(1), "round {round}");
+        }
+        // It leaves. Its socket keeps its namespace, and it answers nobody.
+        let mut namespaces = Lab::new(&lab.client);
+        namespaces.leave(left.clone(), Going::Already);
+        namespaces.leave([device.clone()], Going::WithItsNamespace);
+        let plan = Plan::new(networks, &[]).unwrap();
+        apply(&mut namespaces, "i-1", &plan).unwrap();
+        lab.client.remove_netnses(&[&key]).unwrap();
+        asker.send_to(b"late", format!("{address}:53")).unwrap();
+        assert!(server.recv_from(&mut buffer).is_err(), "round {round}");
+        assert!(lab.shell("i-1", "cat /proc/net/dev").1.contains(&device));
+        left.push(device);
+    }
+    // The kernel removes the cables when the holder lets go.
+    let begun = std::time::Instant::now();
+    while lab.shell("i-1", "cat /proc/net/dev").1.contains("veth") {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn a_published_port_is_held_in_the_instance_until_it_is_released() {
     let lab = Holder::with_instance("i-1");
     let (client, container) = (&lab.client, "c1");
@@ -112,7 +163,7 @@ fn a_published_port_is_held_in_the_instance_until_it_is_released() {
     assert!(program("0.0.0.0:8080").is_err());
     assert!(program("127.0.0.1:8080").is_err());
     let mut namespaces = Lab::new(client);
-    let taken = Survey::of(&mut namespaces, "i-1").unwrap().taken;
+    let taken = listeners(&mut namespaces, "i-1").unwrap();
     assert_eq!(taken.len(), 2, "{taken:?}");
 
     // All or none: the second is taken, so the first is not held either.

@@ -1,9 +1,9 @@
-//! The caller's side of a holder. Blocking, one request at a time, safe to share between threads.
+//! The caller's side of a holder. Blocking, safe to share between threads: each waits for its own answer only.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
@@ -24,11 +24,35 @@ const DESCRIPTORS_A_REQUEST: usize = 1000;
 pub struct Client {
     socket: PathBuf,
     connection: Mutex<Connection>,
+    /// The connection once more, to wait at without keeping others from sending.
+    readable: OwnedFd,
+    /// Told when an answer is in `early`, and when nobody waits at the connection any more.
+    news: Condvar,
 }
 
 struct Connection {
     channel: Channel,
     last_id: u64,
+    /// Requests that somebody waits for, or will.
+    asked: BTreeSet<u64>,
+    /// Answers that others read while they waited for theirs.
+    early: BTreeMap<u64, Message>,
+    /// Whether somebody waits at the connection, on behalf of all who wait.
+    is_watched: bool,
+}
+
+/// A request that was sent, to be answered. Dropping it leaves the answer to nobody.
+pub(crate) struct Pending<'a> {
+    client: &'a Client,
+    id: u64,
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let mut connection = self.client.lock();
+        connection.asked.remove(&self.id);
+        connection.early.remove(&self.id);
+    }
 }
 
 impl Client {
@@ -38,10 +62,17 @@ impl Client {
         let stream = connect_socket(socket)?;
         let client = Client {
             socket: socket.to_owned(),
+            readable: stream
+                .try_clone()
+                .map_err(Error::os("duplicating a descriptor"))?,
             connection: Mutex::new(Connection {
                 channel: Channel::new(stream),
                 last_id: 0,
+                asked: BTreeSet::new(),
+                early: BTreeMap::new(),
+                is_watched: false,
             }),
+            news: Condvar::new(),
         };
         let pong = client.ping()?;
         if pong.version == VERSION {
@@ -189,6 +220,17 @@ impl Client {
             path: path.to_owned(),
         })? {
             Answer::Content(content) => Ok(content),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Contents of such files, in order; `None` for one that is not there.
+    pub fn read_files<S: AsRef<str>>(&self, key: &str, paths: &[S]) -> Result<Vec<Option<Vec<u8>>>> {
+        match self.ask(&Request::ReadFiles {
+            key: key.to_owned(),
+            paths: owned(paths),
+        })? {
+            Answer::Contents(contents) if contents.len() == paths.len() => Ok(contents),
             other => Err(unexpected(&other)),
         }
     }
@@ -376,10 +418,7 @@ impl Client {
     /// Ends the lab: every process in it, then the holder. Returns when all are gone.
     pub fn shutdown(self) -> Result<()> {
         self.done(&Request::Shutdown)?;
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self.lock();
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -449,54 +488,99 @@ impl Client {
     }
 
     pub(crate) fn call(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<(Answer, Message)> {
+        let answered = self.begin(request, descriptors)?.answer();
+        if !matches!(request, Request::Ping) {
+            crate::abort::point("an answer of the holder");
+        }
+        answered
+    }
+
+    /// Sends a request; others may be sent before it is answered.
+    pub(crate) fn begin(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<Pending<'_>> {
         let payload = serde_json::to_vec(request)
             .map_err(|error| Error::Malformed(format!("request: {error}")))?;
-        // A thread that panicked while it held the lock left at most an unread answer behind, and
-        // answers are told apart by id.
-        let mut connection = self
-            .connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let connection = &mut *connection;
+        let mut connection = self.lock();
         connection.last_id += 1;
         let id = connection.last_id;
         connection
             .channel
             .send(id, payload, descriptors)
             .map_err(|error| Error::Disconnected(error.to_string()))?;
+        connection.asked.insert(id);
+        Ok(Pending { client: self, id })
+    }
+
+    /// A thread that panicked while it held the lock left at most an unread answer behind, and answers are told apart by id.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer to a request. Of all who wait, one waits at the connection and hands the others theirs.
+    fn receive(&self, id: u64) -> Result<Message> {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let mut connection = self.lock();
         loop {
+            if let Some(message) = connection.early.remove(&id) {
+                return Ok(message);
+            }
             let left = deadline.saturating_duration_since(Instant::now());
-            if !poll_readable(connection.channel.as_fd(), left)? {
+            if left.is_zero() {
                 return Err(Error::Disconnected(format!(
                     "no answer within {} s",
                     ANSWER_TIMEOUT.as_secs()
                 )));
             }
-            let received = connection
-                .channel
-                .receive()
-                .map_err(|error| Error::Disconnected(error.to_string()))?;
-            match received {
-                Received::Message(message) if message.id == id => {
-                    let answer = serde_json::from_slice(&message.payload)
-                        .map_err(|error| Error::Malformed(format!("answer: {error}")))?;
-                    if !matches!(request, Request::Ping) {
-                        crate::abort::point("an answer of the holder");
-                    }
-                    return match answer {
-                        Answer::Refused(fault) => Err(fault.into()),
-                        answer => Ok((answer, message)),
-                    };
-                }
-                // The answer to a request that timed out earlier.
-                Received::Message(_) | Received::Nothing => {}
-                Received::Closed(why) => {
-                    return Err(Error::Disconnected(
-                        why.unwrap_or("it closed the connection").into(),
-                    ));
-                }
+            if connection.is_watched {
+                let waited = self.news.wait_timeout(connection, left);
+                (connection, _) = waited.unwrap_or_else(PoisonError::into_inner);
+                continue;
             }
+            connection.is_watched = true;
+            drop(connection);
+            let readable = poll_readable(self.readable.as_fd(), left);
+            connection = self.lock();
+            connection.is_watched = false;
+            let read = readable.and_then(|readable| match readable {
+                true => connection.read_one(),
+                false => Ok(()),
+            });
+            // Also who is to wait at the connection from now on.
+            self.news.notify_all();
+            read?;
+        }
+    }
+}
+
+impl Connection {
+    /// Reads a message, and keeps it if somebody waits for it: it may answer a request that timed out earlier.
+    fn read_one(&mut self) -> Result<()> {
+        let received = self.channel.receive();
+        match received.map_err(|error| Error::Disconnected(error.to_string()))? {
+            Received::Message(message) => {
+                if self.asked.contains(&message.id) {
+                    self.early.insert(message.id, message);
+                }
+                Ok(())
+            }
+            Received::Nothing => Ok(()),
+            Received::Closed(why) => Err(Error::Disconnected(
+                why.unwrap_or("it closed the connection").into(),
+            )),
+        }
+    }
+}
+
+impl Pending<'_> {
+    /// Waits for the answer.
+    pub(crate) fn answer(self) -> Result<(Answer, Message)> {
+        let message = self.client.receive(self.id)?;
+        let answer = serde_json::from_slice(&message.payload)
+            .map_err(|error| Error::Malformed(format!("answer: {error}")))?;
+        match answer {
+            Answer::Refused(fault) => Err(fault.into()),
+            answer => Ok((answer, message)),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::process::{ExitStatus, ProcessStatus};
 use crate::spec::{ExecSpec, InstanceSpec, NetnsSpec, RootSpec, SocketSpec};
 
 /// Raised whenever a message changes meaning; a holder serves callers of its own version only.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Caller to holder.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,6 +41,11 @@ pub(crate) enum Request {
     ReadFile {
         key: String,
         path: String,
+    },
+    /// Several at once; one that is not there is no error.
+    ReadFiles {
+        key: String,
+        paths: Vec<String>,
     },
     /// Where a link leads (`/proc/7/ns/net`); answered with its text.
     ReadLink {
@@ -92,13 +97,14 @@ pub(crate) enum Request {
         name: String,
     },
     ListKept,
-    /// A network namespace that the instance's user namespace owns.
+    /// A network namespace that the instance's user namespace owns; answered with its descriptor.
     CreateContainerNamespace {
         key: String,
         instance: String,
         ipv6: bool,
     },
-    /// Answered with the streams that are wanted, in the order input, output, errors.
+    /// Carries the read end of a gate, if there is one. Answered with the streams that are wanted, in the order input,
+    /// output, errors, and an exit pipe.
     StartContainer {
         spec: Box<ContainerSpec>,
         attach: Attach,
@@ -124,7 +130,7 @@ pub(crate) enum Request {
         rows: u16,
         columns: u16,
     },
-    /// Answered like `StartContainer`.
+    /// Answered with the streams that are wanted.
     AttachContainer {
         key: String,
         attach: Attach,
@@ -182,6 +188,7 @@ pub(crate) enum Answer {
     /// One entry for each that failed.
     Failures(BTreeMap<String, Fault>),
     Content(Vec<u8>),
+    Contents(Vec<Option<Vec<u8>>>),
     Started {
         process: u64,
         pid: i32,

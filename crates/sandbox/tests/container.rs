@@ -336,6 +336,39 @@ fn ten_megabytes_are_neither_lost_nor_do_they_block() {
 }
 
 #[test]
+fn a_program_waits_at_its_gate_and_others_are_served_meanwhile() {
+    let pod = Pod::new();
+    let client = &pod.lab.client;
+    let gate = || rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let begin = |key: &str, gate| client.begin_start(&pod.shell(key, "echo ran"), Attach::default(), Some(gate)).unwrap();
+    let (theirs, ours) = gate();
+    let one = begin("one", theirs);
+    // The same connection, from here and from another thread; answers come in another order than questions.
+    assert_eq!(pod.run(&pod.shell("two", "echo two")), (ExitStatus::Code(0), "two\n".into()));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| one.finish().unwrap());
+        for _ in 0..20 {
+            client.ping().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(!waiting.is_finished());
+        assert_eq!(pod.logged("one"), []);
+        rustix::io::write(&ours, b"x").unwrap();
+        assert_eq!(waiting.join().unwrap().exit.wait().unwrap(), ExitStatus::Code(0));
+    });
+    assert_eq!(pod.logged("one"), [("stdout".to_owned(), "ran\n".to_owned())]);
+    // A starter that dies or fails opens no gate: nothing ran, and the name is free.
+    let (theirs, ours) = gate();
+    let three = begin("three", theirs);
+    drop(ours);
+    let refused = three.finish().unwrap_err().to_string();
+    assert!(refused.contains("gave up before its network was made"), "{refused}");
+    assert_eq!(pod.logged("three"), []);
+    assert!(client.container_status("three").unwrap_err().is_not_found());
+    assert_eq!(pod.run(&pod.shell("three", "true")).0, ExitStatus::Code(0));
+}
+
+#[test]
 fn networks_are_its_own_the_instances_none_or_anothers() {
     let pod = Pod::new();
     let client = &pod.lab.client;

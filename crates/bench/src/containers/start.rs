@@ -28,7 +28,7 @@ pub fn engine(wanted: &Wanted, runs: usize) -> Result {
         let record = place.engine.create(&key, place::options(&["true"]), None)?;
         let start = Instant::now();
         let started = place.engine.start(&record.id, Attach::default())?;
-        let status = started.exit.wait()?;
+        let status = started.container.exit.wait()?;
         let took = start.elapsed();
         place::remove(&place.engine, &record.id)?;
         if status != sandbox::ExitStatus::Code(0) {

@@ -83,7 +83,7 @@ pub fn run(
     for warning in &started.container.warnings {
         progress(Progress::Note(warning.clone()));
     }
-    let mut exit = started.exit;
+    let mut exit = started.container.exit;
     pass(
         started.container.streams.output,
         started.container.streams.errors,

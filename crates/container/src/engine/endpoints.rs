@@ -1,4 +1,5 @@
-//! The places of containers in networks: taken when a container starts, changed while it runs, given up when it ends.
+//! The places of containers in networks: chosen and taken when a container starts, changed while it runs, given up when it
+//! ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -7,19 +8,19 @@ use super::error::{Error, Result};
 use super::folder::Held;
 use super::id::Id;
 use super::lab::Engine;
-use super::naming::Names;
 use super::networks::{Networks, namespace};
 use super::options::Attachment;
 use super::record::Record;
 use crate::network::{
-    self, DEFAULT_NETWORK, Endpoint, Exits, Network, NetworkMode, Plan, PublishedPort, Survey, Taken,
+    self, Endpoint, Exits, Going, Network, NetworkMode, Plan, PublishedPort, Taken,
     dns, hold, ipam, mac_of, publish,
 };
 
 /// What is known of an instance while a container's places are changed.
-struct Around {
-    networks: Networks,
-    survey: Survey,
+pub(super) struct Around {
+    pub networks: Networks,
+    /// Ports that programs listen on, where the container publishes some.
+    listening: Vec<Taken>,
     /// Places of all other containers.
     others: Vec<Endpoint>,
     /// What other containers ask for whenever they run, with the network's id: nobody else is given their addresses while
@@ -29,7 +30,7 @@ struct Around {
 
 /// What a container has in its instance before its places change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Before {
+pub(super) enum Before {
     /// A namespace that was made just now.
     Nothing,
     /// Places, of which none is in a network with names.
@@ -48,7 +49,7 @@ impl Before {
 }
 
 impl Around {
-    fn all(&self, own: &[Endpoint]) -> Vec<Endpoint> {
+    pub(super) fn all(&self, own: &[Endpoint]) -> Vec<Endpoint> {
         self.others.iter().chain(own).cloned().collect()
     }
 
@@ -85,13 +86,13 @@ impl Around {
                 .iter()
                 .map(|port| Taken::by_container(&other.name, port))
         });
-        of_others.chain(self.survey.taken.iter().cloned()).collect()
+        of_others.chain(self.listening.iter().cloned()).collect()
     }
 }
 
 impl Engine {
     /// What is known of a container's instance. Its network's lock is the caller's.
-    fn around(&self, record: &Record, networks: Networks, survey: Survey) -> Result<Around> {
+    pub(super) fn around(&self, record: &Record, networks: Networks, lab: &mut network::Lab) -> Result<Around> {
         let mut others = self.folder.list()?;
         others.retain(|other| other.instance == record.instance && other.id != record.id);
         let of = |other: &Record| -> Vec<(String, Attachment)> {
@@ -101,65 +102,20 @@ impl Engine {
             joined.map(|(text, network)| (network.id.clone(), asked(other, text, network))).collect()
         };
         let asked = others.iter().flat_map(of).collect();
+        let listening = match record.settings.publish.is_empty() {
+            true => Vec::new(),
+            false => network::listeners(lab, &record.instance)?,
+        };
         Ok(Around {
             others: self.places(others)?,
             networks,
-            survey,
+            listening,
             asked,
         })
     }
 
-    /// Gives a container its places in networks, and says what is in its files of names. The record is saved before others
-    /// may look at who has which address and port.
-    pub(super) fn connect(&self, held: &mut Held) -> Result<Names> {
-        let instance = held.record.instance.clone();
-        let NetworkMode::Bridge(_) = held.record.options.network else {
-            return self.names_without(&held.record);
-        };
-        let lock = self.folder.lock_network(&instance)?;
-        let mut networks = self.networks(&instance)?;
-        // Its sockets serve the look and the change.
-        let mut lab = network::Lab::new(&self.client);
-        let survey = Survey::of(&mut lab, &instance)?;
-        let joined = held.record.options.joined();
-        if joined.contains(&DEFAULT_NETWORK) {
-            self.ensure_bridge(&lock, &instance, &mut networks, &survey)?;
-        }
-        let around = self.around(&held.record, networks, survey)?;
-        let mut own: Vec<Endpoint> = Vec::new();
-        for text in joined {
-            let network = around.networks.find(text)?;
-            let asked = asked(&held.record, text, network);
-            own.push(self.place(&held.record, network, &asked, &around, &own)?);
-        }
-        let published = ports(&held.record, &around, &mut own, Vec::new())?;
-        let key = namespace(&held.record.id);
-        // What a command left that died before its container ran.
-        hold::release(&self.client, &instance, held.record.id.as_str(), &key)?;
-        match self.client.create_container_netns(&key, &instance, false) {
-            Err(error) if error.is_already_exists() => {
-                self.client.remove_netnses(&[&key])?;
-                self.client.create_container_netns(&key, &instance, false)?;
-            }
-            other => other?,
-        }
-        held.record.endpoints = own;
-        let done = self.take(held, &around, &published, Before::Nothing, &mut lab);
-        if let Err(error) = done {
-            held.record.endpoints.clear();
-            let _ = hold::release(&self.client, &instance, held.record.id.as_str(), &key);
-            let _ = self.apply_networks(&instance, &around.networks, &around.others);
-            let _ = self.client.remove_netnses(&[&key]);
-            return Err(error);
-        }
-        self.note_places(&held.record, &[], &around.networks);
-        let all = around.all(&held.record.endpoints);
-        self.tell_linked(&held.record, &around.networks.all(), &all);
-        self.names(&held.record, &around.networks.all(), &all)
-    }
-
     /// Says which places a container has and had not, and had and has not.
-    fn note_places(&self, record: &Record, before: &[Endpoint], networks: &Networks) {
+    pub(super) fn note_places(&self, record: &Record, before: &[Endpoint], networks: &Networks) {
         let all = networks.networks.values();
         for network in all {
             let is_here = |endpoint: &Endpoint| endpoint.network == network.id;
@@ -178,7 +134,7 @@ impl Engine {
     }
 
     /// Makes the places of a record so, and saves it.
-    fn take(
+    pub(super) fn take(
         &self,
         held: &mut Held,
         around: &Around,
@@ -207,7 +163,7 @@ impl Engine {
     }
 
     /// A place in a network, with addresses of it.
-    fn place(
+    pub(super) fn place(
         &self,
         record: &Record,
         network: &Network,
@@ -305,16 +261,16 @@ impl Engine {
         if !is_alive {
             return held.save();
         }
-        let survey = Survey::of(&mut network::Lab::new(&self.client), &instance)?;
+        let mut lab = self.namespaces();
         if found.is_default() {
-            self.ensure_bridge(&lock, &instance, &mut networks, &survey)?;
+            self.ensure_bridge(&lock, &instance, &mut networks, &mut lab)?;
         }
-        let around = self.around(&held.record, networks, survey)?;
+        let around = self.around(&held.record, networks, &mut lab)?;
         let network = around.networks.find(&found.id)?;
         let asked = self::asked(&held.record, &found.name, network);
         let mut own = held.record.endpoints.clone();
         own.push(self.place(&held.record, network, &asked, &around, &own)?);
-        self.change(&mut held, around, own, before)
+        self.change(&mut held, around, own, before, lab)
     }
 
     /// Takes a container out of a network, while it runs or not. `force`: one that is gone is no error.
@@ -348,9 +304,9 @@ impl Engine {
         }
         let mut own = held.record.endpoints.clone();
         own.retain(|endpoint| !is_inside(endpoint));
-        let survey = Survey::of(&mut network::Lab::new(&self.client), &instance)?;
-        let around = self.around(&held.record, networks, survey)?;
-        self.change(&mut held, around, own, before)
+        let mut lab = self.namespaces();
+        let around = self.around(&held.record, networks, &mut lab)?;
+        self.change(&mut held, around, own, before, lab)
     }
 
     /// Gives a container that runs other places. What fails leaves it as it was.
@@ -360,6 +316,7 @@ impl Engine {
         around: Around,
         mut own: Vec<Endpoint>,
         before: Record,
+        mut lab: network::Lab,
     ) -> Result<()> {
         let had = before.endpoints.iter();
         let had: Vec<PublishedPort> = had.flat_map(|one| one.published.clone()).collect();
@@ -367,7 +324,6 @@ impl Engine {
         let places = before.endpoints.clone();
         let had_names = Before::of(around.has_names(&places));
         held.record.endpoints = own;
-        let mut lab = network::Lab::new(&self.client);
         if let Err(error) = self.take(held, &around, &published, had_names, &mut lab) {
             let has_names = Before::of(around.has_names(&held.record.endpoints));
             held.record = before;
@@ -401,14 +357,17 @@ impl Engine {
         held.save()?;
         let networks = self.networks(&instance)?;
         self.note_places(&held.record, &places, &networks);
+        let devices: Vec<String> = places.iter().map(Endpoint::host_device).collect();
         let done = match self.is_up(&instance)? {
-            true => self.apply_networks(
-                &instance,
-                &networks,
-                &self.endpoints(&instance, Some(&held.record.id))?,
-            ),
+            true => {
+                let mut lab = self.namespaces();
+                lab.leave(devices.clone(), Going::WithItsNamespace);
+                let others = self.endpoints(&instance, Some(&held.record.id))?;
+                self.apply_networks_in(&mut lab, &instance, &networks, &others)
+            }
             false => Ok(()),
         };
+        self.left(devices);
         hold::release(&self.client, &instance, held.record.id.as_str(), &key)?;
         self.client.remove_netnses(&[&key])?;
         done
@@ -430,7 +389,7 @@ fn may_join(record: &Record) -> Result<()> {
 }
 
 /// What is asked of a network for a container, whatever the network is called there.
-fn asked(record: &Record, text: &str, network: &Network) -> Attachment {
+pub(super) fn asked(record: &Record, text: &str, network: &Network) -> Attachment {
     let options = &record.options;
     let found = [text, &network.name, &network.id]
         .into_iter()
@@ -487,7 +446,7 @@ fn leave(record: &mut Record, network: &Network) -> bool {
 
 /// What a container publishes from these places: the ports that it `had`, else new ones. They are noted at the place that its
 /// answers leave from; a container without a way out publishes none.
-fn ports(
+pub(super) fn ports(
     record: &Record,
     around: &Around,
     own: &mut [Endpoint],

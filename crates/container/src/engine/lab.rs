@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use sandbox::{Client, SelfCommand};
 
@@ -20,6 +21,10 @@ use super::time::Moment;
 use super::volumes::Volumes;
 use crate::network;
 use crate::store::Store;
+
+/// How long holder and kernel have for removing a cable with its namespace before it is removed by name: the holder lets
+/// namespaces go within a second, which takes the kernel some ten milliseconds, more on a machine with much to do.
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// A lab's containers, with all that is needed to change them.
 pub struct Engine {
@@ -37,6 +42,8 @@ pub struct Engine {
     pub resolvers: Mutex<BTreeMap<String, String>>,
     /// How many ids exist inside instances, once it is known: a holder does not change it.
     ids: OnceLock<u32>,
+    /// Ends of cables that the kernel is removing, with the moment when they were left to it.
+    leaving: Mutex<BTreeMap<String, Instant>>,
 }
 
 /// Where a lab's containers lie below its folder.
@@ -66,7 +73,24 @@ impl Engine {
             client,
             resolvers: Mutex::new(resolvers),
             ids: OnceLock::new(),
+            leaving: Mutex::new(BTreeMap::new()),
         }
+    }
+
+    /// The lab's namespaces, for one change of networks.
+    pub(super) fn namespaces(&self) -> network::Lab<'_> {
+        let mut lab = network::Lab::new(&self.client);
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is still there then is nobody's, and is removed like any other.
+        leaving.retain(|_, since| since.elapsed() < LEAVING);
+        lab.leave(leaving.keys().cloned(), network::Going::Already);
+        lab
+    }
+
+    /// These devices of an instance are the kernel's from now on.
+    pub(super) fn left(&self, devices: impl IntoIterator<Item = String>) {
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.extend(devices.into_iter().map(|device| (device, Instant::now())));
     }
 
     /// How many ids exist inside instances ([`sandbox::client::Stats::instance_ids`]).

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::container::spec::{Attach, ContainerEnd, PauseMethod, StartedContainer};
-use sandbox::{ContainerExit, FaultKind, SelfCommand};
+use sandbox::container::StartedContainer;
+use sandbox::container::spec::{Attach, ContainerEnd, PauseMethod};
+use sandbox::{FaultKind, SelfCommand};
 
 use super::error::{Error, Result};
 use super::events::Event;
 use super::folder::Held;
 use super::id::{self, Id};
+use super::joining::{self, Gate, Joining};
 use super::lab::Engine;
 use super::options::RestartPolicy;
 use super::owners;
@@ -33,10 +35,8 @@ const STEADY: Duration = Duration::from_secs(10);
 pub struct Started {
     /// As it is now.
     pub record: Record,
-    /// Its streams, and what could not be had.
+    /// Its streams, its end to wait for, and what could not be had.
     pub container: StartedContainer,
-    /// Its end, to wait for: known even when it is removed at once.
-    pub exit: ContainerExit,
 }
 
 /// Why a container is removed or stays.
@@ -74,7 +74,10 @@ impl Engine {
 
     /// Starts one that is held and does not run.
     pub(super) fn start_held(&self, held: &mut Held, attach: Attach) -> Result<Started> {
-        let started = self.launch(held, attach);
+        let started = self.launch(held, attach).map_err(|error| match self.is_up(&held.record.instance) {
+            Ok(false) => Error::Conflict(format!("the instance of container {} does not run", held.record.name)),
+            _ => error,
+        });
         let state = &mut held.record.state;
         state.restart_at = None;
         match started {
@@ -91,11 +94,9 @@ impl Engine {
                     .map(|_| HealthState::starting());
                 held.save()?;
                 self.note(&held.record, "start");
-                let exit = self.client.wait_container(held.record.id.as_str())?;
                 Ok(Started {
                     record: held.record.clone(),
                     container,
-                    exit,
                 })
             }
             Err(error) => {
@@ -114,32 +115,31 @@ impl Engine {
     }
 
     fn launch(&self, held: &mut Held, attach: Attach) -> Result<StartedContainer> {
-        let key = held.record.id.as_str().to_owned();
-        if !self
-            .client
-            .list_instances()?
-            .iter()
-            .any(|instance| instance.key == held.record.instance)
-        {
-            return Err(Error::Conflict(format!(
-                "the instance of container {} does not run",
-                held.record.name
-            )));
+        if held.record.state.started.is_some() {
+            // The end of its last run is on record; the holder may forget it.
+            match self.client.remove_container(held.record.id.as_str()) {
+                Ok(()) => {}
+                Err(error) if is_unknown(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        // The end of its last run is on record; the holder may forget it.
-        match self.client.remove_container(&key) {
-            Ok(()) => {}
-            Err(error) if is_unknown(&error) => {}
-            Err(error) => return Err(error.into()),
-        }
+        let joining = match &held.record.options.network {
+            NetworkMode::Bridge(_) => Some(Joining::begin(self, &held.record)?),
+            _ => None,
+        };
         let other = match &held.record.options.network {
             NetworkMode::Container(text) => Some(self.network_of(&held.record, text)?),
             _ => None,
         };
         let image = self.store.find(&held.record.image.id.to_string())?;
-        let ids = self.instance_ids()?;
-        let lower = owners::stack(&self.store, &image, ids)?;
-        let names = self.connect(held)?;
+        let lower = owners::stack(&self.store, &image, self.instance_ids()?)?;
+        let (chosen, names) = match joining {
+            Some(joining) => {
+                let (chosen, names) = joining.choose(held)?;
+                (Some(chosen), names)
+            }
+            None => (None, self.names_without(&held.record)?),
+        };
         let spec = spec::spec(
             &held.record,
             &self.folder,
@@ -148,9 +148,22 @@ impl Engine {
             names,
             other,
         )?;
-        self.client
-            .start_container(&spec, attach)
-            .map_err(|error| not_started(&error))
+        let started = match chosen {
+            None => self.client.start_container(&spec, attach),
+            Some(chosen) => {
+                let gate = Gate::new()?;
+                let starting = self.client.begin_start(&spec, attach, Some(gate.theirs))?;
+                if let Err(error) = chosen.make(held) {
+                    drop(gate.ours);
+                    // It ends before anything of it is taken back.
+                    let _ = starting.finish();
+                    return Err(error);
+                }
+                joining::open(&gate.ours);
+                starting.finish()
+            }
+        };
+        started.map_err(|error| not_started(&error))
     }
 
     /// The id of the container whose network another one has.

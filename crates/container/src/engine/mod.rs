@@ -14,6 +14,8 @@ pub mod folder;
 pub mod health;
 pub mod id;
 pub mod inspect;
+mod joining;
+pub mod lock;
 pub mod keeper;
 pub mod lab;
 pub mod life;

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
 use super::events::{Event, Kind};
-use super::folder::{self, Lock};
+use super::folder;
+use super::lock::Lock;
 use super::id::{Chance, Id};
 use super::lab::Engine;
 use super::record::Record;
@@ -151,11 +152,12 @@ impl Engine {
         lock: &Lock,
         instance: &str,
         networks: &mut Networks,
-        survey: &Survey,
+        lab: &mut network::Lab,
     ) -> Result<()> {
         if networks.networks.contains_key(DEFAULT_NETWORK) {
             return Ok(());
         }
+        let survey = Survey::of(lab, instance)?;
         let id = predefined_id(instance, DEFAULT_NETWORK);
         let bridge = Network {
             created: Moment::now().to_string(),
@@ -170,7 +172,7 @@ impl Engine {
         let mut networks = self.networks(instance)?;
         if !networks.networks.contains_key(DEFAULT_NETWORK) {
             // It is made for the first container; until then this is what it will be.
-            let survey = Survey::of(&mut network::Lab::new(&self.client), instance);
+            let survey = Survey::of(&mut self.namespaces(), instance);
             let (routes, mtu) = survey.map_or((Vec::new(), DEFAULT_MTU), |survey| {
                 (survey.routes, survey.uplink_mtu)
             });
@@ -266,7 +268,7 @@ impl Engine {
             return Err(Error::NetworkExists(options.name));
         }
         options.created = Moment::now().to_string();
-        let mut lab = network::Lab::new(&self.client);
+        let mut lab = self.namespaces();
         let survey = Survey::of(&mut lab, instance)?;
         let made = Network::create(options, &networks.all(), &survey.routes, survey.uplink_mtu)?;
         networks.networks.insert(made.name.clone(), made.clone());
@@ -382,7 +384,7 @@ impl Engine {
         if !self.folder.root().join(document(instance)).exists() {
             return Ok(None);
         }
-        let mut lab = network::Lab::new(&self.client);
+        let mut lab = self.namespaces();
         let generation = |lab: &mut network::Lab<'_>| -> Result<u32> {
             let socket = lab.socket(instance, Protocol::Netfilter)?;
             let found = generation(socket);
@@ -427,8 +429,18 @@ impl Engine {
         networks: &Networks,
         endpoints: &[Endpoint],
     ) -> Result<()> {
+        self.apply_networks_in(&mut self.namespaces(), instance, networks, endpoints)
+    }
+
+    pub(super) fn apply_networks_in(
+        &self,
+        lab: &mut network::Lab,
+        instance: &str,
+        networks: &Networks,
+        endpoints: &[Endpoint],
+    ) -> Result<()> {
         let plan = Plan::new(&networks.all(), endpoints)?;
-        network::apply(&mut network::Lab::new(&self.client), instance, &plan)?;
+        network::apply(lab, instance, &plan)?;
         Ok(())
     }
 }

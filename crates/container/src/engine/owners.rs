@@ -14,7 +14,7 @@ use sandbox::SelfCommand;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::{folder, tree};
+use super::{lock, tree};
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::oci::chain_ids;
@@ -102,7 +102,7 @@ pub fn stack(store: &Store, image: &Image, ids: u32) -> Result<Vec<PathBuf>> {
     if folders.iter().all(is_there) {
         return Ok(folders);
     }
-    let _lock = folder::lock(
+    let _lock = lock::lock(
         &store.root().join("instances.lock"),
         "the layers of instances",
         PATIENCE,

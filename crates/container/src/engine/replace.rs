@@ -9,7 +9,7 @@ use super::error::{Error, Result};
 use super::lab::Engine;
 use super::life::{Removal, Started};
 use super::record::{Record, Status};
-use crate::network::{self, NetworkMode, PublishRequest, Survey, Taken, publish};
+use crate::network::{self, NetworkMode, PublishRequest, Taken, publish};
 
 /// What the name of a container ends with while another one takes its place.
 const ASIDE: &str = ".before";
@@ -99,7 +99,6 @@ impl Engine {
         if requests.is_empty() || !matches!(network, NetworkMode::Bridge(_)) {
             return Ok(());
         }
-        let survey = Survey::of(&mut network::Lab::new(&self.client), &old.instance)?;
         let others = self.endpoints(&old.instance, Some(&old.id))?;
         let own: Vec<(IpAddr, u16, network::Transport)> = old
             .endpoints
@@ -107,8 +106,8 @@ impl Engine {
             .flat_map(|place| &place.published)
             .map(|port| (port.host_address, port.host_port, port.transport))
             .collect();
-        let listening = survey.taken.into_iter();
-        let listening = listening.filter(|one| !own.contains(&(one.address, one.port, one.transport)));
+        let listening = network::listeners(&mut self.namespaces(), &old.instance)?;
+        let listening = listening.into_iter().filter(|one| !own.contains(&(one.address, one.port, one.transport)));
         let of_others = others.iter().flat_map(|other| {
             let ports = other.published.iter();
             ports.map(|port| Taken::by_container(&other.name, port))

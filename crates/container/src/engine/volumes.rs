@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::folder::{self, Lock};
+use super::folder;
+use super::lock::{self, Lock};
 use super::id::{Chance, Id, check_name};
 use super::owners;
 use super::record::Record;
@@ -59,7 +60,7 @@ impl Volumes {
             .mode(0o700)
             .create(&self.root);
         made.map_err(Error::io(format!("making {}", self.root.display())))?;
-        folder::lock(&self.root.join(".lock"), "the list of volumes", PATIENCE)
+        lock::lock(&self.root.join(".lock"), "the list of volumes", PATIENCE)
     }
 
     /// All of them, by name.

@@ -352,9 +352,9 @@ impl Namespaces for Instance {
         Ok(self.spaces[key].as_fd().try_clone_to_owned().unwrap())
     }
 
-    fn read_sysctl(&mut self, key: &str, path: &str) -> Result<Option<String>> {
-        let path = format!("/proc/sys/{path}");
-        Ok(self.spaces[key].enter(|| std::fs::read_to_string(path).ok()))
+    fn read_sysctls(&mut self, key: &str, paths: &[&str]) -> Result<Vec<Option<String>>> {
+        let read = |path: &&str| std::fs::read_to_string(format!("/proc/sys/{path}")).ok();
+        Ok(self.spaces[key].enter(|| paths.iter().map(read).collect()))
     }
 
     fn write_sysctl(&mut self, key: &str, path: &str, value: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Twice changes nothing, what was flushed comes back, what goes leaves nothing, what is others' stays.
 
 use container::network::firewall::{FAMILIES, TABLE};
-use container::network::{Error, Survey, publish};
+use container::network::{Error, Survey, listeners, publish};
 use netlink::nft::{Chain, Family, Hook, Table, TableFlags, Transaction, dump, priority};
 use netlink::rtnl::link::{self, LinkKind, LinkSpec, Target};
 use netlink::rtnl::{address, route};
@@ -268,6 +268,7 @@ fn a_survey_knows_routes_the_way_out_and_who_listens() {
             let _listener = instance.listen(INSTANCE, "127.0.0.1:9000");
             let _anyone = instance.udp(INSTANCE, "0.0.0.0:53");
             let survey = Survey::of(&mut instance, INSTANCE).unwrap();
+            let taken = listeners(&mut instance, INSTANCE).unwrap();
             let routes: Vec<String> = survey.routes.iter().map(ToString::to_string).collect();
             assert_eq!(
                 routes,
@@ -290,13 +291,13 @@ fn a_survey_knows_routes_the_way_out_and_who_listens() {
                 ),
             ] {
                 let requests = publish::parse_publish(text).unwrap();
-                let error: Error = publish::allocate(&requests, &survey.taken).unwrap_err();
+                let error: Error = publish::allocate(&requests, &taken).unwrap_err();
                 assert_eq!(error.to_string(), message);
             }
             for free in ["10.0.0.10:9000:80", "53:53/tcp"] {
                 let requests = publish::parse_publish(free).unwrap();
                 assert!(
-                    publish::allocate(&requests, &survey.taken).is_ok(),
+                    publish::allocate(&requests, &taken).is_ok(),
                     "{free}"
                 );
             }

@@ -32,7 +32,7 @@ pub fn dock(engine: &Engine, model: &Model, instance: &InstanceId) -> Result<Opt
     let networks = engine.networks(&key)?;
     let all: Vec<&net::Network> = networks.networks.values().collect();
     let mut lab = net::Lab::new(&engine.client);
-    let survey = Survey::of(&mut lab, &key)?;
+    let programs = net::listeners(&mut lab, &key)?;
     let mut containers = Vec::new();
     for record in &records {
         let has_ended = record.state.status.is_alive() && ended(record);
@@ -61,7 +61,7 @@ pub fn dock(engine: &Engine, model: &Model, instance: &InstanceId) -> Result<Opt
         });
     }
     let ports: Vec<Lead> = containers.iter().filter(|one| one.life.is_alive()).flat_map(|one| one.published.iter().copied()).collect();
-    let programs = survey.taken.iter().map(|taken| Listening { protocol: protocol(taken.transport), address: taken.address, port: taken.port, program: None });
+    let programs = programs.iter().map(|taken| Listening { protocol: protocol(taken.transport), address: taken.address, port: taken.port, program: None });
     // What holds the ports of containers listens too, and is nobody's program.
     let is_held = |one: &Listening| ports.iter().any(|lead| lead.port == one.port && lead.protocol == one.protocol && lead.address == one.address);
     Ok(Some(Dock {

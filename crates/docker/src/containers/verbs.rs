@@ -62,7 +62,7 @@ fn start_now(docker: &Docker, record: &Record) -> Result<ContainerExit> {
             let _ = other.streams.send(streams);
         }
     }
-    Ok(started.exit)
+    Ok(started.container.exit)
 }
 
 /// Why a program was not started, in the words by which the CLI knows which code it ends with.
@@ -130,7 +130,7 @@ pub(super) async fn restart(State(api): State<Api>, Path(id): Path<String>, quer
     let (id, exit) = blocking(&api, move |docker| {
         let record = docker.find(&id)?;
         let started = docker.engine.restart(&record.id, signal(&query)?, grace(&query)?);
-        Ok((record.id.clone(), started.map_err(|error| not_started(&record, error))?.exit))
+        Ok((record.id.clone(), started.map_err(|error| not_started(&record, error))?.container.exit))
     })
     .await?;
     see_end(&api, id, exit);

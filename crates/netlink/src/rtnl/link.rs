@@ -287,6 +287,22 @@ pub fn delete(batch: &mut Batch, target: Target<'_>) {
     batch.push(DELETE, 0, |body| target.write(body, None));
 }
 
+/// Has a bridge carry nothing more to and from one of its ports (`BR_STATE_DISABLED`), and forget who was heard there: what is
+/// for them goes to all other ports until they are heard again. Unlike the removal of the device this takes no time. Errors:
+/// `EOPNOTSUPP` for a device that is no port of a bridge.
+pub fn shut_bridge_port(batch: &mut Batch, index: u32) {
+    const PROTOCOL_INFO: u16 = 12;
+    const STATE: u16 = 1;
+    const FLUSH: u16 = 16;
+    batch.push(SET, 0, |body| {
+        let mut header = header(index, None);
+        header[0] = libc::AF_BRIDGE as u8;
+        body.raw(&header).nest(PROTOCOL_INFO, |body| {
+            body.u8(STATE, 0).flag(FLUSH);
+        });
+    });
+}
+
 /// What has passed a device since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "`struct rtnl_link_stats64`, one to one; packets and bytes")]

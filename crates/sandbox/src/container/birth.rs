@@ -46,15 +46,28 @@ pub(super) struct Surroundings {
     pub descriptor_limit: Option<u64>,
 }
 
+/// What whoever starts it hands over.
+#[derive(Default)]
+pub(super) struct Handed {
+    /// The network namespace to enter.
+    pub network: Option<OwnedFd>,
+    /// Where it waits for a byte before its program runs: its network is made meanwhile.
+    pub gate: Option<OwnedFd>,
+}
+
 /// The child's side. Returns the exit code, if it comes to that.
-pub(super) fn begin(spec: &ContainerSpec, around: Surroundings, setup: OwnedFd, network: Option<OwnedFd>, cgroup: Option<&Path>) -> i32 {
-    let Ok(kept) = sys::keep_only(std::iter::once(setup).chain(network).collect()) else {
+pub(super) fn begin(spec: &ContainerSpec, around: Surroundings, setup: OwnedFd, handed: Handed, cgroup: Option<&Path>) -> i32 {
+    let (has_network, has_gate) = (handed.network.is_some(), handed.gate.is_some());
+    let all = std::iter::once(setup).chain(handed.network).chain(handed.gate);
+    let Ok(kept) = sys::keep_only(all.collect()) else {
         return 1;
     };
     let mut kept = kept.into_iter();
     let Some(setup) = kept.next() else { return 1 };
     let mut setup = Some(Channel::new(setup));
-    match live(spec, around, &mut setup, kept.next(), cgroup) {
+    let network = if has_network { kept.next() } else { None };
+    let gate = if has_gate { kept.next() } else { None };
+    match live(spec, around, &mut setup, Handed { network, gate }, cgroup) {
         Ok(code) => code,
         Err(fault) => {
             tell(&mut setup, &Said::Failed(fault), Vec::new());
@@ -74,7 +87,7 @@ fn live(
     spec: &ContainerSpec,
     around: Surroundings,
     setup: &mut Option<Channel>,
-    network: Option<OwnedFd>,
+    Handed { network, gate }: Handed,
     cgroup: Option<&Path>,
 ) -> Result<i32, Fault> {
     if let Some(cgroup) = cgroup {
@@ -141,6 +154,9 @@ fn live(
     // With an init, the terminal is for the program that it starts.
     program::wire(borrowed, spec.process.terminal.is_some() && !spec.init).map_err(streams)?;
     drop(standard);
+    if let Some(gate) = gate {
+        pass(&gate)?;
+    }
     tell(setup, &Said::Ready { warnings: entered.warnings }, handed);
     program::settle(&privileges, &who, directory.as_fd())?;
     drop((directory, entered.root, entered.terminals));
@@ -148,6 +164,18 @@ fn live(
         return first::serve(&program, spec.process.terminal.is_some(), setup, SETUP);
     }
     Err(program.run(SETUP))
+}
+
+/// Waits until its program may run. Whoever started it and went, or failed, opens no gate.
+fn pass(gate: &OwnedFd) -> Result<(), Fault> {
+    loop {
+        match rustix::io::read(gate, &mut [0; 1]) {
+            Ok(1) => return Ok(()),
+            Ok(_) => return Err(Fault::invalid("whoever started it gave up before its network was made")),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Fault::os("waiting for its network")(error)),
+        }
+    }
 }
 
 /// Namespaces to clone it with.

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use super::spec::{
-    Attach, ContainerExecSpec, ContainerSpec, ContainerStatus, ContainerStreams, PauseMethod, StartedContainer,
+    Attach, ContainerExecSpec, ContainerSpec, ContainerStatus, ContainerStreams, PauseMethod,
 };
-use crate::client::{Client, unexpected};
+use crate::client::{Client, Pending, unexpected};
 use crate::error::{Error, Result};
 use crate::process::{ExitStatus, Process, poll_readable, read_status};
 use crate::protocol::{Answer, Request, StdioKind};
@@ -40,37 +40,104 @@ impl ContainerExit {
     }
 }
 
-impl Client {
-    /// Makes a network namespace for a container of an instance (which owns it, so that its root may change it), with
-    /// `lo` up. It stays until [`Client::remove_netnses`], and gives sockets and descriptors like any other. Errors:
-    /// `AlreadyExists`; `NotFound` for the instance.
-    pub fn create_container_netns(&self, key: &str, instance: &str, ipv6: bool) -> Result<()> {
-        self.done(&Request::CreateContainerNamespace {
-            key: key.to_owned(),
-            instance: instance.to_owned(),
-            ipv6,
-        })
-    }
+/// A container that was started: its program runs.
+#[derive(Debug)]
+pub struct StartedContainer {
+    /// Pid of its first process in the lab.
+    pub pid: i32,
+    /// The same in its instance.
+    pub instance_pid: i32,
+    /// Nanoseconds since 1970.
+    pub started: u64,
+    /// What was asked for and cannot be had here, in sentences.
+    pub warnings: Vec<String>,
+    /// What [`Attach`] asked for.
+    pub streams: ContainerStreams,
+    /// Its end, to wait for: known even when it is removed at once.
+    pub exit: ContainerExit,
+}
 
-    /// Starts a container and returns once its program runs. `attach` gets all that it says from its first byte.
-    /// Errors: `NotFound` (instance, namespace), `AlreadyExists` (also one that has ended and was not removed),
-    /// `Os` with the reason; see [`Error::docker_code`].
-    pub fn start_container(&self, spec: &ContainerSpec, attach: Attach) -> Result<StartedContainer> {
-        let request = Request::StartContainer {
-            spec: Box::new(spec.clone()),
-            attach,
-        };
-        let (answer, message) = self.call(&request, Vec::new())?;
+/// A network namespace that is being made.
+pub struct NetnsPending<'a>(Pending<'a>);
+
+impl NetnsPending<'_> {
+    /// Waits until it is there. Errors: as of [`Client::create_container_netns`].
+    pub fn finish(self) -> Result<OwnedFd> {
+        match self.0.answer()? {
+            (Answer::Done, mut message) => {
+                let handed = message.descriptors.pop_front();
+                handed.ok_or_else(|| Error::Malformed("no descriptor".into()))
+            }
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// A container that is starting.
+pub struct Starting<'a> {
+    pending: Pending<'a>,
+    attach: Attach,
+}
+
+impl Starting<'_> {
+    /// Waits until its program runs. Errors: as of [`Client::start_container`].
+    pub fn finish(self) -> Result<StartedContainer> {
+        let (answer, message) = self.pending.answer()?;
+        crate::abort::point("an answer of the holder");
+        let mut handed = message.descriptors;
         match answer {
             Answer::ContainerStarted(started) => Ok(StartedContainer {
                 pid: started.pid,
                 instance_pid: started.instance_pid,
                 started: started.started,
                 warnings: started.warnings,
-                streams: streams(attach, message.descriptors)?,
+                exit: ContainerExit {
+                    exit: handed
+                        .pop_back()
+                        .ok_or_else(|| Error::Malformed("no exit pipe".into()))?
+                        .into(),
+                },
+                streams: streams(self.attach, handed)?,
             }),
             other => Err(unexpected(&other)),
         }
+    }
+}
+
+impl Client {
+    /// Makes a network namespace for a container of an instance (which owns it, so that its root may change it), with
+    /// `lo` up, and hands it over. It stays until [`Client::remove_netnses`], and gives sockets and descriptors like any
+    /// other. Errors: `AlreadyExists`; `NotFound` for the instance.
+    pub fn create_container_netns(&self, key: &str, instance: &str, ipv6: bool) -> Result<OwnedFd> {
+        self.begin_container_netns(key, instance, ipv6)?.finish()
+    }
+
+    /// As [`Client::create_container_netns`], which is made while other things are done.
+    pub fn begin_container_netns(&self, key: &str, instance: &str, ipv6: bool) -> Result<NetnsPending<'_>> {
+        let request = Request::CreateContainerNamespace {
+            key: key.to_owned(),
+            instance: instance.to_owned(),
+            ipv6,
+        };
+        self.begin(&request, Vec::new()).map(NetnsPending)
+    }
+
+    /// Starts a container and returns once its program runs. `attach` gets all that it says from its first byte.
+    /// Errors: `NotFound` (instance, namespace), `AlreadyExists` (also one that has ended and was not removed),
+    /// `Os` with the reason; see [`Error::docker_code`].
+    pub fn start_container(&self, spec: &ContainerSpec, attach: Attach) -> Result<StartedContainer> {
+        self.begin_start(spec, attach, None)?.finish()
+    }
+
+    /// As [`Client::start_container`], while other things are done. Its program does not run before a byte comes out of
+    /// `gate` (the read end of a pipe); when that closes without one the start fails.
+    pub fn begin_start(&self, spec: &ContainerSpec, attach: Attach, gate: Option<OwnedFd>) -> Result<Starting<'_>> {
+        let request = Request::StartContainer {
+            spec: Box::new(spec.clone()),
+            attach,
+        };
+        let pending = self.begin(&request, gate.into_iter().collect())?;
+        Ok(Starting { pending, attach })
     }
 
     /// Containers that run, and those that ended and were not removed, by key.

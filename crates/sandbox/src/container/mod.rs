@@ -26,7 +26,7 @@ mod users;
 
 pub use capability::CapabilitySet;
 pub use crate::cgroup::limit;
-pub use client::ContainerExit;
+pub use client::{ContainerExit, NetnsPending, StartedContainer, Starting};
 pub(crate) use message::{Started, ToHolder, ToShim};
 pub(crate) use root::show;
 pub use users::{Identity, identity};

@@ -5,7 +5,7 @@
 //! user. It needs nobody to be connected. When it dies the holder ends the container.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{DumpableBehavior, Pid, PidfdFlags, WaitOptions};
+use rustix::thread::LinkNameSpaceType;
 
 use super::birth::{self, NAMESPACES, Said, Surroundings};
 use super::log::{Log, Stream};
@@ -36,6 +37,8 @@ pub(crate) struct Beginning {
     pub channel: OwnedFd,
     /// To enter; a new one, or the shim's own, when absent.
     pub network: Option<OwnedFd>,
+    /// Where its program waits for a byte before it runs.
+    pub gate: Option<OwnedFd>,
     pub attach: Attach,
     /// Ends of the attached caller's pipes.
     pub pipes: Vec<OwnedFd>,
@@ -64,19 +67,24 @@ struct Shim {
 }
 
 /// The child's side of starting a container. Returns the exit code.
-pub(crate) fn begin(beginning: Beginning) -> i32 {
-    let Beginning { spec, ids, descriptor_limit, channel, network, attach, pipes, cgroup } = beginning;
-    let has_network = network.is_some();
-    let all = std::iter::once(channel).chain(network).chain(pipes).collect();
+pub(crate) fn begin(user: BorrowedFd<'_>, beginning: Beginning) -> i32 {
+    let Beginning { spec, ids, descriptor_limit, channel, network, gate, attach, pipes, cgroup } = beginning;
+    let entered = sys::enter(user, LinkNameSpaceType::User);
+    let (has_network, has_gate) = (network.is_some(), gate.is_some());
+    let all = std::iter::once(channel).chain(network).chain(gate).chain(pipes).collect();
     let Ok(kept) = sys::keep_only(all) else { return 1 };
     let mut kept = kept.into_iter();
     let Some(channel) = kept.next() else { return 1 };
     let mut channel = Channel::new(channel);
     let network = if has_network { kept.next() } else { None };
+    let gate = if has_gate { kept.next() } else { None };
     // Its arguments are the holder's, paths of the host among them.
     let _ = sys::rename_process(c"container-shim");
     let around = Surroundings { ids, descriptor_limit };
-    match start(spec, around, network, cgroup) {
+    let started = entered
+        .map_err(Fault::os("entering an instance"))
+        .and_then(|()| start(spec, around, birth::Handed { network, gate }, cgroup));
+    match started {
         Ok((mut shim, said, own_network)) => {
             if let Some(input) = shim.listeners.attach(attach, kept.collect()) {
                 shim.input.add(input);
@@ -108,7 +116,7 @@ pub(crate) fn begin(beginning: Beginning) -> i32 {
 fn start(
     spec: Box<ContainerSpec>,
     around: Surroundings,
-    network: Option<OwnedFd>,
+    handed: birth::Handed,
     cgroup: Option<PathBuf>,
 ) -> Result<(Shim, ToHolder, Vec<OwnedFd>), Fault> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
@@ -118,9 +126,9 @@ fn start(
     let pair = |kind| rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None);
     let (ours, theirs) = pair(SocketType::SEQPACKET).map_err(Fault::os("making a channel"))?;
     let Some(pid) = sys::clone3(birth::namespaces(&spec)).map_err(Fault::os("making its namespaces"))? else {
-        sys::child(|| birth::begin(&spec, around, theirs, network, cgroup.as_deref()));
+        sys::child(|| birth::begin(&spec, around, theirs, handed, cgroup.as_deref()));
     };
-    drop((theirs, network));
+    drop((theirs, handed));
     let mut setup = Channel::new(ours);
     let (mut ready, mut failed) = (None, None);
     // Two messages at most; the end is exec, or the death of all who could say more.

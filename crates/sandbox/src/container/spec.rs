@@ -309,21 +309,6 @@ pub struct ContainerStreams {
     pub errors: Option<OwnedFd>,
 }
 
-/// A container that was started: its program runs.
-#[derive(Debug)]
-pub struct StartedContainer {
-    /// Pid of its first process in the lab.
-    pub pid: i32,
-    /// The same in its instance.
-    pub instance_pid: i32,
-    /// Nanoseconds since 1970.
-    pub started: u64,
-    /// What was asked for and cannot be had here, in sentences.
-    pub warnings: Vec<String>,
-    /// What [`Attach`] asked for.
-    pub streams: ContainerStreams,
-}
-
 /// A container as the holder knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerStatus {

@@ -11,6 +11,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use super::containers::Container;
 use super::instances::channel_pair;
 use super::namespaces::Namespace;
+use super::processes::exit_pipe;
 use super::{Caller, Holder, Outcome};
 use crate::channel::{Channel, Received};
 use crate::container::shim;
@@ -47,7 +48,7 @@ fn check(spec: &ContainerSpec) -> Result<(), Fault> {
 }
 
 impl Holder {
-    pub(super) fn create_container_namespace(&mut self, key: String, instance: &str, ipv6: bool) -> Result<(), Fault> {
+    pub(super) fn create_container_namespace(&mut self, key: String, instance: &str, ipv6: bool) -> Result<OwnedFd, Fault> {
         if key.is_empty() {
             return Err(Fault::invalid("a namespace needs a name"));
         }
@@ -84,8 +85,9 @@ impl Holder {
         };
         match (serde_json::from_slice::<Option<Fault>>(&message.payload), message.descriptors.pop_front()) {
             (Ok(None), Some(network)) => {
-                self.namespaces.insert(key, Namespace { network, user: Some(copy) });
-                Ok(())
+                let handed = network.try_clone().map_err(failed)?;
+                self.namespaces.insert(key, Namespace { network, user: Some(copy), is_of_container: true });
+                Ok(handed)
             }
             (Ok(Some(fault)), _) => Err(fault),
             _ => Err(Fault::invalid("a network namespace's maker handed nothing over")),
@@ -101,6 +103,7 @@ impl Holder {
         &mut self,
         spec: Box<ContainerSpec>,
         attach: Attach,
+        gate: Option<OwnedFd>,
         caller: Caller,
     ) -> Result<Outcome, Fault> {
         check(&spec)?;
@@ -119,7 +122,9 @@ impl Holder {
         let mut warnings = Vec::new();
         let cgroup = self.container_cgroup(&spec, &mut warnings);
         let (ours, theirs) = channel_pair()?;
-        let (streams, pipes) = pipes(attach)?;
+        let (mut streams, pipes) = pipes(attach)?;
+        let mut waiting = Vec::new();
+        streams.push(exit_pipe(None, &mut waiting)?);
         let token = self.server.new_token();
         let beginning = shim::Beginning {
             spec,
@@ -127,6 +132,7 @@ impl Holder {
             descriptor_limit: self.processes.descriptor_limit(),
             channel: theirs,
             network,
+            gate,
             attach,
             pipes,
             cgroup: cgroup.clone(),
@@ -161,7 +167,7 @@ impl Holder {
             pending: Some((caller, streams)),
             warnings,
             asked: BTreeMap::new(),
-            waiting: Vec::new(),
+            waiting,
             cgroup,
         };
         self.containers.by_token.insert(token, key.clone());
@@ -209,34 +215,15 @@ impl Holder {
         }
     }
 
-    /// A process of the instance that is the holder's child. A go-between enters, makes it and ends.
+    /// A process of the instance that is the holder's child.
     fn make_shim(&self, beginning: shim::Beginning) -> Result<Pid, Fault> {
+        let entering = || Fault::os("entering an instance");
         let user = self.user_namespace(&beginning.spec.instance)?;
         let processes = self.instances.processes(&beginning.spec.instance)?;
-        let (report, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(Fault::os("making a pipe"))?;
-        let Some(between) = sys::fork().map_err(Fault::os("making a process"))? else {
-            sys::child(|| {
-                let made = sys::enter(user.as_fd(), LinkNameSpaceType::User)
-                    .and_then(|()| sys::enter(processes.as_fd(), LinkNameSpaceType::ProcessID))
-                    .and_then(|()| sys::clone3(libc::CLONE_PARENT));
-                let number = match made {
-                    Ok(None) => return shim::begin(beginning),
-                    Ok(Some(pid)) => pid.as_raw_pid(),
-                    Err(error) => -error.raw_os_error().unwrap_or(libc::EIO),
-                };
-                let _ = rustix::io::write(&write, &number.to_ne_bytes());
-                0
-            });
-        };
-        drop((write, beginning));
-        let mut bytes = [0; 4];
-        let read = io::Read::read_exact(&mut std::fs::File::from(report), &mut bytes);
-        let _ = rustix::process::waitpid(Some(between), rustix::process::WaitOptions::empty());
-        read.map_err(Fault::os("entering an instance"))?;
-        let number = i32::from_ne_bytes(bytes);
-        Pid::from_raw(number)
-            .filter(|_| number > 0)
-            .ok_or_else(|| Fault::os("entering an instance")(io::Error::from_raw_os_error(-number)))
+        if let Some(shim) = self.namespaces.fork_into(processes.as_fd()).map_err(entering())? {
+            return Ok(shim);
+        }
+        sys::child(|| shim::begin(user.as_fd(), beginning));
     }
 }
 

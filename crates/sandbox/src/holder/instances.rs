@@ -256,6 +256,7 @@ impl Holder {
             Some(Namespace {
                 network,
                 user: Some(user),
+                ..
             }) => (join_namespaces(user, network, theirs, limit)?, None),
             Some(_) => {
                 return Err(Fault::invalid(format!(
@@ -338,6 +339,7 @@ impl Holder {
         Ok(Namespace {
             network: opened("net")?,
             user: Some(opened("user")?),
+            is_of_container: false,
         })
     }
 

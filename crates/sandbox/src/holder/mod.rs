@@ -246,6 +246,9 @@ impl Holder {
                 self.namespaces
                     .within(&key, || namespaces::read_file(&path))?,
             )),
+            Request::ReadFiles { key, paths } => answer(Answer::Contents(self.namespaces.within(&key, || {
+                paths.iter().map(|path| namespaces::read_file_if_there(path)).collect()
+            })?)),
             Request::ReadLink { path } => answer(Answer::Content(namespaces::read_link(&path)?)),
             Request::StartInstances { specs } => {
                 answer(Answer::Failures(self.start_instances(specs)))
@@ -293,9 +296,12 @@ impl Holder {
             }
             Request::ListKept => answer(Answer::Names(self.kept.keys().cloned().collect())),
             Request::CreateContainerNamespace { key, instance, ipv6 } => {
-                self.create_container_namespace(key, &instance, ipv6).and_then(|()| done())
+                let network = self.create_container_namespace(key, &instance, ipv6)?;
+                Ok(Outcome::WithDescriptors(Answer::Done, vec![network]))
             }
-            Request::StartContainer { spec, attach } => self.start_container(spec, attach, caller),
+            Request::StartContainer { spec, attach } => {
+                self.start_container(spec, attach, descriptors.into_iter().next(), caller)
+            }
             Request::ListContainers => answer(Answer::Containers(self.containers.list())),
             Request::ContainerStatus { key } => answer(Answer::Containers(vec![self.containers.status(&key)?])),
             Request::WaitContainer { key } => self.containers.wait(&key),

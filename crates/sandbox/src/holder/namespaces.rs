@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use super::Holder;
@@ -16,17 +18,52 @@ use crate::sys;
 
 /// Largest file that [`read_file`] returns, in bytes.
 const LARGEST_FILE: u64 = 16 << 20;
+/// How long nobody else leaves before those who left are let go, how long they stay at most, and how many of them.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(1);
+const MOST: usize = 8;
 
 pub(super) struct Namespace {
     pub network: OwnedFd,
     /// The user namespace that owns it, when that is not the lab's.
     pub user: Option<OwnedFd>,
+    /// Made for a container: they come and go by the hundred.
+    pub is_of_container: bool,
+}
+
+/// Namespaces of containers that nobody has any more. To end one takes the kernel 20 ms, in which nobody makes a device; to end
+/// many at once takes no longer. So they wait for a pause, for one another, and never for long.
+#[derive(Default)]
+struct Leaving {
+    namespaces: Vec<Namespace>,
+    first: Option<Instant>,
+    last: Option<Instant>,
+}
+
+impl Leaving {
+    fn deadline(&self) -> Option<Instant> {
+        let (pause, end) = (self.last? + PAUSE, self.first? + LONGEST);
+        Some(pause.min(end))
+    }
+
+    fn add(&mut self, namespace: Namespace) {
+        let now = Instant::now();
+        self.first.get_or_insert(now);
+        self.last = Some(now);
+        self.namespaces.push(namespace);
+        if self.namespaces.len() >= MOST {
+            *self = Leaving::default();
+        }
+    }
 }
 
 pub(super) struct Namespaces {
     /// The lab's own, to come back to.
     home: OwnedFd,
+    /// Where the lab's processes are numbered.
+    processes: OwnedFd,
     all: BTreeMap<String, Namespace>,
+    leaving: Leaving,
 }
 
 pub(super) fn open(path: &str) -> io::Result<OwnedFd> {
@@ -43,7 +80,9 @@ impl Namespaces {
             open("/proc/self/ns/net").map_err(Fault::os("opening the lab's network namespace"))?;
         Ok(Namespaces {
             home,
+            processes: open("/proc/self/ns/pid").map_err(Fault::os("opening the lab's pid namespace"))?,
             all: BTreeMap::new(),
+            leaving: Leaving::default(),
         })
     }
 
@@ -60,7 +99,22 @@ impl Namespaces {
     }
 
     pub(super) fn remove(&mut self, key: &str) {
-        self.all.remove(key);
+        match self.all.remove(key) {
+            Some(namespace) if namespace.is_of_container => self.leaving.add(namespace),
+            // The kernel ends it as soon as nobody has it.
+            _ => {}
+        }
+    }
+
+    /// When those that left are to be let go.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.leaving.deadline()
+    }
+
+    pub(super) fn enforce_deadline(&mut self) {
+        if self.leaving.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            self.leaving = Leaving::default();
+        }
     }
 
     pub(super) fn network(&self, key: &str) -> Result<BorrowedFd<'_>, Fault> {
@@ -115,6 +169,21 @@ impl Namespaces {
         }
     }
 
+    /// Makes a child of this process that is numbered among `processes`; `None` in the child.
+    pub(super) fn fork_into(&self, processes: BorrowedFd<'_>) -> io::Result<Option<Pid>> {
+        sys::enter(processes, LinkNameSpaceType::ProcessID)?;
+        let made = sys::clone3(0);
+        if matches!(made, Ok(None)) {
+            return made;
+        }
+        if let Err(error) = sys::enter(self.processes.as_fd(), LinkNameSpaceType::ProcessID) {
+            // Every later child would be born in the wrong place.
+            crate::say!("holder: cannot return to the lab's pid namespace: {error}");
+            sys::exit_now(1);
+        }
+        made
+    }
+
     /// Makes one that the lab owns.
     pub(super) fn create_for_lab(&self, start: &NetworkStart) -> Result<Namespace, Fault> {
         sys::unshare(UnshareFlags::NEWNET).map_err(Fault::os("making a network namespace"))?;
@@ -125,6 +194,7 @@ impl Namespaces {
         Ok(Namespace {
             network: made?,
             user: None,
+            is_of_container: false,
         })
     }
 
@@ -246,6 +316,15 @@ pub(super) fn read_file(path: &str) -> Result<Vec<u8>, Fault> {
         .read_to_end(&mut content)
         .map_err(failed())?;
     Ok(content)
+}
+
+/// The same; nothing where there is no such file.
+pub(super) fn read_file_if_there(path: &str) -> Result<Option<Vec<u8>>, Fault> {
+    match read_file(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(fault) if fault.errno == Some(libc::ENOENT) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Where a link below `/proc` leads.

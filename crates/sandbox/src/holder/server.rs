@@ -121,7 +121,8 @@ impl Holder {
     pub(super) fn serve(&mut self) -> Result<()> {
         let mut events = Vec::with_capacity(64);
         while !self.ending {
-            let timeout = self.instances.next_deadline().map(|deadline| {
+            let deadlines = [self.instances.next_deadline(), self.namespaces.next_deadline()];
+            let timeout = deadlines.into_iter().flatten().min().map(|deadline| {
                 let left = deadline.saturating_duration_since(Instant::now());
                 Timespec {
                     tv_sec: left.as_secs().cast_signed(),
@@ -154,6 +155,7 @@ impl Holder {
             }
             self.end_late_containers();
             self.instances.enforce_deadlines();
+            self.namespaces.enforce_deadline();
         }
         Ok(())
     }

@@ -4,7 +4,8 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use sandbox::container::spec::{Attach, ContainerStreams, LogSpec, StartedContainer};
+use sandbox::container::StartedContainer;
+use sandbox::container::spec::{Attach, ContainerStreams, LogSpec};
 use sandbox::{ContainerRoot, ContainerSpec, Error, ExitStatus, ProcessSpec, SelfCommand, Stdio};
 
 use super::Lab;

@@ -12,7 +12,7 @@ use netlink::rtnl::route::{self, Route};
 use netlink::{Batch, Protocol, Socket};
 use sha2::{Digest as _, Sha256};
 
-use super::Namespaces;
+use super::{Going, Namespaces};
 use crate::network::error::{Error, Result};
 use crate::network::plan::{Cable, DEVICE_GROUP, Plan};
 
@@ -30,8 +30,9 @@ pub struct Devices {
 pub struct Found {
     /// Devices that stay, and others' ones, by name.
     stays: BTreeMap<String, Link>,
-    /// Indices of devices that go.
+    /// Indices of devices that go, and of those that go with their namespace.
     gone: Vec<u32>,
+    leaving: Vec<u32>,
     /// Addresses of all devices.
     held: Vec<Address>,
     /// Subnets of our devices.
@@ -43,7 +44,7 @@ pub struct Found {
 impl Found {
     /// Whether a container or a network goes.
     pub fn loses_some(&self) -> bool {
-        !self.gone.is_empty()
+        !self.gone.is_empty() || !self.leaving.is_empty()
     }
 }
 
@@ -53,7 +54,7 @@ pub fn look(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<
     let socket = namespaces.socket(key, Protocol::Route)?;
     let links = link::dump(socket).map_err(Error::kernel(key))?;
     let held = address::dump(socket, None, None).map_err(Error::kernel(key))?;
-    let (mut stays, mut gone) = (BTreeMap::new(), Vec::new());
+    let (mut stays, mut gone, mut leaving) = (BTreeMap::new(), Vec::new(), Vec::new());
     let mut subnets = BTreeSet::new();
     for link in links {
         let (bridge, cable) = (plan.bridges.get(&link.name), plan.cables.get(&link.name));
@@ -80,15 +81,18 @@ pub fn look(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<
             }
             (None, None) => false,
         };
-        if is_right {
-            stays.insert(link.name.clone(), link);
-        } else {
-            gone.push(link.index);
+        let is_planned = bridge.is_some() || cable.is_some();
+        match namespaces.going(&link.name) {
+            _ if is_right => drop(stays.insert(link.name.clone(), link)),
+            Going::WithItsNamespace if !is_planned => leaving.push(link.index),
+            Going::Already if !is_planned => {}
+            _ => gone.push(link.index),
         }
     }
     Ok(Found {
         stays,
         gone,
+        leaving,
         held,
         subnets,
         notes,
@@ -143,13 +147,14 @@ pub fn apply(
     let Found {
         stays: mut links,
         gone,
+        leaving,
         held,
         subnets,
         notes,
     } = found;
     done.subnets.extend(subnets);
-    done.changes += gone.len();
-    remove(namespaces, key, links.is_empty(), &gone)?;
+    done.changes += gone.len() + leaving.len();
+    remove(namespaces, key, links.is_empty() && leaving.is_empty(), &gone, &leaving)?;
     bridges(namespaces, key, plan, &mut links, &held, &mut done)?;
     cables(namespaces, key, plan, &mut links, &notes, &mut done)?;
     Ok(done)
@@ -167,9 +172,13 @@ fn look_at<'a>(
     Ok(())
 }
 
-/// Removes devices; `all` of ours, if that is so.
-fn remove(namespaces: &mut impl Namespaces, key: &str, all: bool, gone: &[u32]) -> Result<()> {
+/// Removes devices; `all` of ours, if that is so. Those that leave by themselves carry nothing from now on: their far ends answer
+/// for addresses that others may have next.
+fn remove(namespaces: &mut impl Namespaces, key: &str, all: bool, gone: &[u32], leaving: &[u32]) -> Result<()> {
     let mut batch = Batch::new();
+    for index in leaving {
+        link::shut_bridge_port(&mut batch, *index);
+    }
     if all && gone.len() > 1 {
         // Each device by itself would take as long as all together.
         link::delete(&mut batch, Target::Group(DEVICE_GROUP));
@@ -181,7 +190,8 @@ fn remove(namespaces: &mut impl Namespaces, key: &str, all: bool, gone: &[u32]) 
     let socket = namespaces.socket(key, Protocol::Route)?;
     // One may have gone with its container meanwhile.
     let refused = socket.execute_all(&batch).map_err(Error::kernel(key))?;
-    match refused.into_iter().find(|r| r.errno != libc::ENODEV) {
+    let is_gone = |errno: i32| [libc::ENODEV, libc::EOPNOTSUPP].contains(&errno);
+    match refused.into_iter().find(|refusal| !is_gone(refusal.errno)) {
         Some(refusal) => Err(Error::kernel(key)(netlink::Error::Refused(refusal))),
         None => Ok(()),
     }
@@ -302,7 +312,7 @@ fn is_of_link(net: IpNet) -> bool {
 /// how many changes that took.
 fn allow_v6(namespaces: &mut impl Namespaces, key: &str, device: &str) -> Result<usize> {
     let path = format!("net/ipv6/conf/{device}/disable_ipv6");
-    match namespaces.read_sysctl(key, &path)? {
+    match namespaces.read_sysctls(key, &[&path])?.pop().flatten() {
         None => Err(Error::Plan(format!(
             "this machine's kernel has no IPv6, and {device} is to have it"
         ))),

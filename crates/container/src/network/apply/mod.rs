@@ -20,7 +20,7 @@ use super::error::{Error, Result};
 use super::plan::Plan;
 
 pub(super) use rules::bring as bring_tables;
-pub use survey::Survey;
+pub use survey::{Survey, listeners};
 
 /// How long a socket that changed rules is kept: a grace period and more.
 const GRACE: Duration = Duration::from_millis(100);
@@ -29,19 +29,39 @@ const STACK: usize = 64 << 10;
 
 /// A way into network namespaces.
 pub trait Namespaces {
+    /// These sockets into one namespace will be used: they may be opened together.
+    fn prepare(&mut self, _key: &str, _protocols: &[Protocol]) -> Result<()> {
+        Ok(())
+    }
     /// The socket into one namespace, opened on first use.
     fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket>;
     /// A descriptor of a namespace.
     fn descriptor(&mut self, key: &str) -> Result<OwnedFd>;
-    /// A value below `/proc/sys` as seen there; none where it does not exist.
-    fn read_sysctl(&mut self, key: &str, path: &str) -> Result<Option<String>>;
+    /// Values below `/proc/sys` as seen there, in order; none where one does not exist.
+    fn read_sysctls(&mut self, key: &str, paths: &[&str]) -> Result<Vec<Option<String>>>;
     /// Writes a value below `/proc/sys` as seen there.
     fn write_sysctl(&mut self, key: &str, path: &str, value: &str) -> Result<()>;
     /// What tells these namespaces from others of the same key before and after them (inodes); those that do not exist are
     /// left out.
     fn identities(&mut self, keys: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>>;
+    /// When a device of the plan's group goes that the plan does not have.
+    fn going(&self, _device: &str) -> Going {
+        Going::Now
+    }
     /// A namespace is gone or left alone from now on: its sockets may be closed.
     fn forget(&mut self, _key: &str) {}
+}
+
+/// When a device goes. To remove one takes the kernel 20 ms, for which whoever asked is kept; one whose other end is in a
+/// namespace that nobody has any more goes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Going {
+    /// It is removed.
+    Now,
+    /// With its container's namespace, which goes as soon as this plan is made so.
+    WithItsNamespace,
+    /// The same, in an earlier plan.
+    Already,
 }
 
 /// What was done.
@@ -65,18 +85,21 @@ impl Outcome {
 /// Makes the instance's namespace `key`, and those of its containers, hold the plan. What is there for containers and not
 /// in the plan goes; an empty plan leaves nothing but `ip_forward`. The containers' namespaces must exist.
 pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<Outcome> {
+    namespaces.prepare(key, &[Protocol::Route, Protocol::Netfilter])?;
     let found = devices::look(namespaces, key, plan)?;
     let rules = rules::apply(namespaces, key, plan, found.loses_some())?;
     let mut outcome = Outcome {
         rules: rules.changes,
         ..Outcome::default()
     };
-    for (path, value) in plan.sysctls() {
+    let paths: Vec<&str> = plan.sysctls().iter().map(|(path, _)| *path).collect();
+    let found_values = match paths.is_empty() {
+        true => Vec::new(),
+        false => namespaces.read_sysctls(key, &paths)?,
+    };
+    for ((path, value), there) in plan.sysctls().iter().zip(found_values) {
         // One that does not exist has nothing to switch off.
-        let Some(found) = namespaces.read_sysctl(key, path)? else {
-            continue;
-        };
-        if found.trim() != *value {
+        if there.is_some_and(|there| there.trim() != *value) {
             namespaces.write_sysctl(key, path, value)?;
             outcome.devices += 1;
         }
@@ -94,6 +117,9 @@ pub fn apply(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result
 pub struct Lab<'a> {
     client: &'a Client,
     sockets: BTreeMap<(String, i32), Socket>,
+    /// Namespaces that are known already, with what tells them from others.
+    known: BTreeMap<String, (OwnedFd, u64)>,
+    going: BTreeMap<String, Going>,
 }
 
 impl<'a> Lab<'a> {
@@ -102,7 +128,29 @@ impl<'a> Lab<'a> {
         Lab {
             client,
             sockets: BTreeMap::new(),
+            known: BTreeMap::new(),
+            going: BTreeMap::new(),
         }
+    }
+
+    /// Says when devices go that no plan has.
+    pub fn leave(&mut self, devices: impl IntoIterator<Item = String>, going: Going) {
+        self.going.extend(devices.into_iter().map(|device| (device, going)));
+    }
+
+    /// A namespace that was made just now: the holder need not be asked for it.
+    pub fn lend(&mut self, key: &str, namespace: OwnedFd) -> Result<()> {
+        let inode = rustix::fs::fstat(&namespace).map_err(|error| Error::Plan(format!("{key}: {error}")))?;
+        self.known.insert(key.to_owned(), (namespace, inode.st_ino));
+        Ok(())
+    }
+}
+
+fn number(protocol: Protocol) -> i32 {
+    match protocol {
+        Protocol::Route => libc::NETLINK_ROUTE,
+        Protocol::SockDiag => libc::NETLINK_SOCK_DIAG,
+        Protocol::Netfilter => libc::NETLINK_NETFILTER,
     }
 }
 
@@ -130,33 +178,41 @@ impl Drop for Lab<'_> {
 }
 
 impl Namespaces for Lab<'_> {
-    fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket> {
-        let number = match protocol {
-            Protocol::Route => libc::NETLINK_ROUTE,
-            Protocol::SockDiag => libc::NETLINK_SOCK_DIAG,
-            Protocol::Netfilter => libc::NETLINK_NETFILTER,
-        };
-        let place = (key.to_owned(), number);
-        if !self.sockets.contains_key(&place) {
-            let descriptor = self.client.open_socket(SocketSpec::netlink(key, number))?;
-            let socket = Socket::from_fd(descriptor).map_err(Error::kernel(key))?;
-            self.sockets.insert(place.clone(), socket);
+    fn prepare(&mut self, key: &str, protocols: &[Protocol]) -> Result<()> {
+        let places = protocols.iter().map(|protocol| (key.to_owned(), number(*protocol)));
+        let missing: Vec<_> = places.filter(|place| !self.sockets.contains_key(place)).collect();
+        let specs: Vec<SocketSpec> = missing.iter().map(|(key, number)| SocketSpec::netlink(key, *number)).collect();
+        if specs.is_empty() {
+            return Ok(());
         }
+        for (place, descriptor) in missing.into_iter().zip(self.client.open_sockets(&specs)?) {
+            let socket = Socket::from_fd(descriptor).map_err(Error::kernel(key))?;
+            self.sockets.insert(place, socket);
+        }
+        Ok(())
+    }
+
+    fn socket(&mut self, key: &str, protocol: Protocol) -> Result<&mut Socket> {
+        self.prepare(key, &[protocol])?;
         self.sockets
-            .get_mut(&place)
+            .get_mut(&(key.to_owned(), number(protocol)))
             .ok_or_else(|| Error::Plan(format!("no socket into {key}")))
     }
 
     fn descriptor(&mut self, key: &str) -> Result<OwnedFd> {
-        Ok(self.client.netns_fd(key)?)
+        match self.known.get(key) {
+            Some((namespace, _)) => namespace
+                .try_clone()
+                .map_err(|error| Error::Plan(format!("{key}: {error}"))),
+            None => Ok(self.client.netns_fd(key)?),
+        }
     }
 
-    fn read_sysctl(&mut self, key: &str, path: &str) -> Result<Option<String>> {
-        match self.client.read_file(key, &format!("/proc/sys/{path}")) {
-            Ok(content) => Ok(Some(String::from_utf8_lossy(&content).into_owned())),
-            Err(sandbox::Error::Refused(fault)) if fault.errno == Some(libc::ENOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+    fn read_sysctls(&mut self, key: &str, paths: &[&str]) -> Result<Vec<Option<String>>> {
+        let paths: Vec<String> = paths.iter().map(|path| format!("/proc/sys/{path}")).collect();
+        let contents = self.client.read_files(key, &paths)?.into_iter();
+        let text = |content: Vec<u8>| String::from_utf8_lossy(&content).into_owned();
+        Ok(contents.map(|content| content.map(text)).collect())
     }
 
     fn write_sysctl(&mut self, key: &str, path: &str, value: &str) -> Result<()> {
@@ -164,9 +220,18 @@ impl Namespaces for Lab<'_> {
     }
 
     fn identities(&mut self, keys: &BTreeSet<&str>) -> Result<BTreeMap<String, u64>> {
+        let known = |key: &&str| self.known.get(*key).map(|(_, inode)| ((*key).to_owned(), *inode));
+        let found: BTreeMap<String, u64> = keys.iter().filter_map(known).collect();
+        if found.len() == keys.len() {
+            return Ok(found);
+        }
         let all = self.client.list_netnses()?.into_iter();
         let wanted = all.filter(|status| keys.contains(status.key.as_str()));
         Ok(wanted.map(|status| (status.key, status.inode)).collect())
+    }
+
+    fn going(&self, device: &str) -> Going {
+        self.going.get(device).copied().unwrap_or(Going::Now)
     }
 
     fn forget(&mut self, key: &str) {

@@ -1,4 +1,5 @@
-//! What must be known of an instance before a network or a container is made: routes, the way out, who listens.
+//! What must be known of an instance before a network is made (routes, the way out), and before a port is published (who
+//! listens).
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -20,8 +21,6 @@ pub struct Survey {
     pub routes: Vec<Ipv4Net>,
     /// Largest packet on its way out, bytes.
     pub uplink_mtu: u32,
-    /// Ports that its programs listen on.
-    pub taken: Vec<Taken>,
 }
 
 impl Survey {
@@ -51,23 +50,28 @@ impl Survey {
             .filter(|route| route.destination.prefix_len() == 0)
             .min_by_key(|route| route.metric.unwrap_or(0))
             .and_then(|route| links.iter().find(|link| Some(link.index) == route.device));
-        let diag = namespaces.socket(key, Protocol::SockDiag)?;
-        let listeners = sock_diag::listeners(diag).map_err(Error::kernel(key))?;
-        let taken = listeners.into_iter().map(|open| Taken {
-            address: unmapped(open.local.ip()),
-            port: open.local.port(),
-            transport: match open.transport {
-                sock_diag::Transport::Tcp => Transport::Tcp,
-                sock_diag::Transport::Udp => Transport::Udp,
-            },
-            holder: Holder::Program,
-        });
         Ok(Survey {
             routes,
             uplink_mtu: uplink.map_or(DEFAULT_MTU, |link| link.mtu),
-            taken: taken.collect(),
         })
     }
+}
+
+/// Ports that programs of a namespace listen on. The kernel goes through the whole machine's sockets for this: half a
+/// millisecond for each family.
+pub fn listeners(namespaces: &mut impl Namespaces, key: &str) -> Result<Vec<Taken>> {
+    let diag = namespaces.socket(key, Protocol::SockDiag)?;
+    let listeners = sock_diag::listeners(diag).map_err(Error::kernel(key))?;
+    let taken = listeners.into_iter().map(|open| Taken {
+        address: unmapped(open.local.ip()),
+        port: open.local.port(),
+        transport: match open.transport {
+            sock_diag::Transport::Tcp => Transport::Tcp,
+            sock_diag::Transport::Udp => Transport::Udp,
+        },
+        holder: Holder::Program,
+    });
+    Ok(taken.collect())
 }
 
 /// `::ffff:10.0.0.1` is 10.0.0.1.

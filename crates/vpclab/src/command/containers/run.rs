@@ -64,7 +64,7 @@ pub fn run(arguments: &RunArgs, place: &Place, output: &Output) -> Result {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let code = converse(&place.engine, &record, started.container.streams, started.exit, true).map_err(as_docker)?;
+    let code = converse(&place.engine, &record, started.container.streams, started.container.exit, true).map_err(as_docker)?;
     if arguments.create.rm && code.is_some() {
         match place.engine.remove(&record.id, Removal { force: false, volumes: true }) {
             // The daemon was faster.
@@ -133,7 +133,7 @@ pub fn start(arguments: &StartArgs, place: &Place, output: &Output) -> Result {
         if !is_attached {
             return Ok(None);
         }
-        converse(&place.engine, record, started.container.streams, started.exit, true)
+        converse(&place.engine, record, started.container.streams, started.container.exit, true)
     })
 }
 
