@@ -7,7 +7,7 @@ use container::engine::record::HealthStatus;
 use container::engine::networks::namespace;
 use container::engine::{Engine, Error, Record, Status};
 use container::network::firewall::TABLE;
-use container::network::{self as net, Namespaces as _, NetworkMode, Survey, Transport};
+use container::network::{self as net, Namespaces as _, NetworkMode, Transport};
 use fabric::dock::{Container, Dock, Lead, Life, Listening, Network, Place};
 use model::container::PortProtocol;
 use model::{InstanceId, Model, tag};
