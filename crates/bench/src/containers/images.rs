@@ -53,6 +53,8 @@ impl Drop for Registry {
     }
 }
 
+/// Files of the large image.
+const FILES: usize = 4_400;
 /// Ten steps, of which six leave files.
 const DOCKERFILE: &str = "FROM busybox\nENV A=1\nWORKDIR /app\nCOPY a.txt .\nRUN echo one > one\nRUN echo two > two\nCOPY b /app/b\nLABEL x=y\nRUN echo three > three\nEXPOSE 80\nCMD [\"sh\"]\n";
 
@@ -71,6 +73,11 @@ pub fn measure(wanted: &Wanted, runs: usize) -> Result {
         figure.values.push(timed(&program, tempfile::tempdir()?.path(), &["-q", "images", "load", &path])?);
     }
     row(&format!("images load, {bytes:.0} MB"), &figure, Some(LOAD));
+    let mut figure = Figure::default();
+    for _ in 0..runs {
+        figure.values.push(empty_files(tempfile::tempdir()?.path())?);
+    }
+    row(&format!("{FILES} empty files made there, and nothing else"), &figure, None);
     if !wanted.alone {
         match peer::load(&archive) {
             Ok(seconds) => row("podman load, once", &Figure { values: vec![seconds] }, None),
@@ -118,6 +125,15 @@ pub fn measure(wanted: &Wanted, runs: usize) -> Result {
     }
     table(&format!("Images, s, start to exit of the command, median of {runs} (load {})", load()), &["what", "s", ""], &rows);
     Ok(())
+}
+
+/// Seconds that a disk takes for as many files as the large image has: no load can be faster.
+fn empty_files(folder: &Path) -> Result<f64> {
+    let start = Instant::now();
+    for number in 0..FILES {
+        std::fs::File::create(folder.join(number.to_string()))?;
+    }
+    Ok(start.elapsed().as_secs_f64())
 }
 
 fn timed(program: &Path, home: &Path, arguments: &[&str]) -> Result<f64> {

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::error::{Error, Result};
 use super::id::Id;
@@ -21,6 +21,8 @@ use crate::network::Endpoint;
 
 /// How long a lock is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How far apart changes are that have different times, at least: kernels count them in ticks, of 10 ms at most.
+const TICK: Duration = Duration::from_millis(50);
 /// First letters of what is not yet, or no more, a container.
 const NEW: &str = ".new-";
 const GONE: &str = ".gone-";
@@ -54,6 +56,10 @@ pub struct Folder {
 /// A record with the documents that say it.
 #[derive(Debug)]
 struct Known {
+    /// When its folder had changed last: each document that is put in its place changes it.
+    changed: SystemTime,
+    /// Whether it was read long enough after that for no later change to have the same time.
+    is_settled: bool,
     document: Vec<u8>,
     doing: Option<Vec<u8>>,
     record: Record,
@@ -142,20 +148,39 @@ impl Folder {
 
     /// One container as it is on disk; none where there is none of this id.
     pub fn read(&self, id: &Id) -> Result<Option<Record>> {
-        let path = self.of(id).join(DOCUMENT);
-        let bytes = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.map_err(Error::io(format!("reading {}", path.display())))?,
+        let folder = self.of(id);
+        let path = folder.join(DOCUMENT);
+        let is_none = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let failed = || Error::io(format!("reading {}", path.display()));
+        let changed = match fs::metadata(&folder).and_then(|found| found.modified()) {
+            Err(error) if is_none(&error) => return Ok(None),
+            other => other.map_err(failed())?,
         };
-        let doing = fs::read(self.of(id).join(STATE)).ok();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(id)
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(id)
+            && known.changed == changed
+            && known.is_settled
+        {
+            return Ok(Some(known.record.clone()));
+        }
+        let now = SystemTime::now();
+        let is_settled = now.duration_since(changed).is_ok_and(|since| since > TICK);
+        let bytes = match fs::read(&path) {
+            Err(error) if is_none(&error) => return Ok(None),
+            other => other.map_err(failed())?,
+        };
+        let doing = fs::read(folder.join(STATE)).ok();
+        let mut known = known();
+        if let Some(known) = known.get_mut(id)
             && (&known.document, &known.doing) == (&bytes, &doing)
         {
+            (known.changed, known.is_settled) = (changed, is_settled);
             return Ok(Some(known.record.clone()));
         }
         let record = parse(&path, &bytes, doing.as_deref())?;
         let now = Known {
+            changed,
+            is_settled,
             document: bytes,
             doing,
             record: record.clone(),
@@ -443,6 +468,28 @@ pub(super) mod tests {
         // A power failure left half of it.
         fs::write(folder.of(&own.id).join(STATE), b"{\"state\": {").unwrap();
         assert_eq!(folder.read(&own.id).unwrap().unwrap().name, "two");
+    }
+
+    #[test]
+    fn what_another_process_changes_is_read_anew_whenever_it_was_read_before() {
+        let (temporary, folder) = folder();
+        let own = record(1, "one");
+        folder.add(&folder.lock().unwrap(), &own).unwrap();
+        // Another's view of the same folder: nothing that this one knows is known there.
+        let other = Folder::new(temporary.path().join("labs/shop/containers"));
+        for code in 0..40 {
+            if code % 10 == 9 {
+                // Long enough for what was read to be taken as it is.
+                std::thread::sleep(TICK + Duration::from_millis(10));
+            }
+            folder.list().unwrap();
+            let mut held = other.hold(&own.id).unwrap();
+            held.record.state.exit_code = code;
+            held.save().unwrap();
+            drop(held);
+            assert_eq!(folder.read(&own.id).unwrap().unwrap().state.exit_code, code);
+            assert_eq!(folder.list().unwrap()[0].state.exit_code, code);
+        }
     }
 
     #[test]

@@ -399,9 +399,19 @@ fn statistics(bytes: &[u8]) -> Statistics {
 
 /// Every device of the namespace, by index.
 pub fn dump(socket: &mut Socket) -> Result<Vec<Link>, Error> {
+    dump_with(socket, 0)
+}
+
+/// The same without what has passed them (all [`Statistics`] are 0): to count that for each device is most of the work.
+pub fn dump_without_statistics(socket: &mut Socket) -> Result<Vec<Link>, Error> {
+    const SKIP_STATISTICS: u32 = 1 << 3;
+    dump_with(socket, SKIP_STATISTICS)
+}
+
+fn dump_with(socket: &mut Socket, extent: u32) -> Result<Vec<Link>, Error> {
     let mut request = Batch::new();
     request.push(GET, DUMP, |body| {
-        body.raw(&header(0, None));
+        body.raw(&header(0, None)).u32(EXT_MASK, extent);
     });
     let mut links = socket.dump(&request, |message| Link::parse(&message).map(Some))?;
     links.sort_by_key(|link| link.index);

@@ -52,7 +52,7 @@ impl Found {
 pub fn look(namespaces: &mut impl Namespaces, key: &str, plan: &Plan) -> Result<Found> {
     let notes = notes(namespaces, plan)?;
     let socket = namespaces.socket(key, Protocol::Route)?;
-    let links = link::dump(socket).map_err(Error::kernel(key))?;
+    let links = link::dump_without_statistics(socket).map_err(Error::kernel(key))?;
     let held = address::dump(socket, None, None).map_err(Error::kernel(key))?;
     let (mut stays, mut gone, mut leaving) = (BTreeMap::new(), Vec::new(), Vec::new());
     let mut subnets = BTreeSet::new();
@@ -455,7 +455,7 @@ fn bridge_of(links: &BTreeMap<String, Link>, cable: &Cable) -> Result<u32> {
 
 /// The inside of a container: devices up, addresses, the default route.
 fn container(socket: &mut Socket, cables: &[&Cable]) -> std::result::Result<usize, netlink::Error> {
-    let links: BTreeMap<String, Link> = link::dump(socket)?
+    let links: BTreeMap<String, Link> = link::dump_without_statistics(socket)?
         .into_iter()
         .map(|link| (link.name.clone(), link))
         .collect();

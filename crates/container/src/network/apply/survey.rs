@@ -27,7 +27,7 @@ impl Survey {
     /// Looks.
     pub fn of(namespaces: &mut impl Namespaces, key: &str) -> Result<Survey> {
         let socket = namespaces.socket(key, Protocol::Route)?;
-        let links = link::dump(socket).map_err(Error::kernel(key))?;
+        let links = link::dump_without_statistics(socket).map_err(Error::kernel(key))?;
         let all = route::dump(socket, Family::V4, None).map_err(Error::kernel(key))?;
         let ours: BTreeSet<u32> = links
             .iter()
