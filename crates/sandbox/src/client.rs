@@ -1,78 +1,36 @@
 //! The caller's side of a holder. Blocking, safe to share between threads: each waits for its own answer only.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::channel::{Channel, Message, Received};
+use crate::channel::Message;
+use crate::connection::{ANSWER_TIMEOUT, Connection, Pending};
 use crate::error::{Error, Fault, Result};
-use crate::process::{Process, ProcessStatus, poll_readable};
+use crate::process::{Process, ProcessStatus};
 use crate::protocol::{Answer, Request, StdioKind, VERSION};
 pub use crate::protocol::{Disks, InstanceStatus, NetnsStatus, Pong, Stats, SysctlWrite};
 use crate::spec::{ExecSpec, InstanceSpec, NetnsSpec, SocketSpec, Stdio};
 
-/// The longest that one answer may take before the holder counts as gone.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Descriptors asked for in one request.
 const DESCRIPTORS_A_REQUEST: usize = 1000;
 
 /// A connection to a holder. Dropping it leaves everything in the lab as it is.
 pub struct Client {
     socket: PathBuf,
-    connection: Mutex<Connection>,
-    /// The connection once more, to wait at without keeping others from sending.
-    readable: OwnedFd,
-    /// Told when an answer is in `early`, and when nobody waits at the connection any more.
-    news: Condvar,
-}
-
-struct Connection {
-    channel: Channel,
-    last_id: u64,
-    /// Requests that somebody waits for, or will.
-    asked: BTreeSet<u64>,
-    /// Answers that others read while they waited for theirs.
-    early: BTreeMap<u64, Message>,
-    /// Whether somebody waits at the connection, on behalf of all who wait.
-    is_watched: bool,
-}
-
-/// A request that was sent, to be answered. Dropping it leaves the answer to nobody.
-pub(crate) struct Pending<'a> {
-    client: &'a Client,
-    id: u64,
-}
-
-impl Drop for Pending<'_> {
-    fn drop(&mut self) {
-        let mut connection = self.client.lock();
-        connection.asked.remove(&self.id);
-        connection.early.remove(&self.id);
-    }
+    connection: Connection,
 }
 
 impl Client {
     /// Connects to the holder at `socket`. Errors: [`Error::NotRunning`]; [`Error::Malformed`] when it
     /// speaks another version.
     pub fn connect(socket: &Path) -> Result<Client> {
-        let stream = connect_socket(socket)?;
         let client = Client {
             socket: socket.to_owned(),
-            readable: stream
-                .try_clone()
-                .map_err(Error::os("duplicating a descriptor"))?,
-            connection: Mutex::new(Connection {
-                channel: Channel::new(stream),
-                last_id: 0,
-                asked: BTreeSet::new(),
-                early: BTreeMap::new(),
-                is_watched: false,
-            }),
-            news: Condvar::new(),
+            connection: Connection::new(connect_socket(socket)?)?,
         };
         let pong = client.ping()?;
         if pong.version == VERSION {
@@ -93,22 +51,7 @@ impl Client {
 
     /// Whether the holder has gone, as far as that can be told without asking it.
     pub fn is_lost(&self) -> bool {
-        // Somebody who asks it now will learn.
-        let Ok(connection) = self.connection.try_lock() else {
-            return false;
-        };
-        let mut descriptors = [rustix::event::PollFd::new(
-            &connection.channel,
-            rustix::event::PollFlags::empty(),
-        )];
-        let none = rustix::event::Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        rustix::event::poll(&mut descriptors, Some(&none)).is_ok()
-            && descriptors[0].revents().intersects(
-                rustix::event::PollFlags::HUP | rustix::event::PollFlags::ERR,
-            )
+        self.connection.is_lost()
     }
 
     /// Who answers.
@@ -418,18 +361,7 @@ impl Client {
     /// Ends the lab: every process in it, then the holder. Returns when all are gone.
     pub fn shutdown(self) -> Result<()> {
         self.done(&Request::Shutdown)?;
-        let mut connection = self.lock();
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if !poll_readable(connection.channel.as_fd(), left)? {
-                return Err(Error::Disconnected("it does not end".into()));
-            }
-            match connection.channel.receive() {
-                Ok(Received::Closed(_)) | Err(_) => return Ok(()),
-                Ok(Received::Message(_) | Received::Nothing) => {}
-            }
-        }
+        self.connection.wait_for_its_end()
     }
 
     pub(crate) fn started(
@@ -497,91 +429,7 @@ impl Client {
 
     /// Sends a request; others may be sent before it is answered.
     pub(crate) fn begin(&self, request: &Request, descriptors: Vec<OwnedFd>) -> Result<Pending<'_>> {
-        let payload = serde_json::to_vec(request)
-            .map_err(|error| Error::Malformed(format!("request: {error}")))?;
-        let mut connection = self.lock();
-        connection.last_id += 1;
-        let id = connection.last_id;
-        connection
-            .channel
-            .send(id, payload, descriptors)
-            .map_err(|error| Error::Disconnected(error.to_string()))?;
-        connection.asked.insert(id);
-        Ok(Pending { client: self, id })
-    }
-
-    /// A thread that panicked while it held the lock left at most an unread answer behind, and answers are told apart by id.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The answer to a request. Of all who wait, one waits at the connection and hands the others theirs.
-    fn receive(&self, id: u64) -> Result<Message> {
-        let deadline = Instant::now() + ANSWER_TIMEOUT;
-        let mut connection = self.lock();
-        loop {
-            if let Some(message) = connection.early.remove(&id) {
-                return Ok(message);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Error::Disconnected(format!(
-                    "no answer within {} s",
-                    ANSWER_TIMEOUT.as_secs()
-                )));
-            }
-            if connection.is_watched {
-                let waited = self.news.wait_timeout(connection, left);
-                (connection, _) = waited.unwrap_or_else(PoisonError::into_inner);
-                continue;
-            }
-            connection.is_watched = true;
-            drop(connection);
-            let readable = poll_readable(self.readable.as_fd(), left);
-            connection = self.lock();
-            connection.is_watched = false;
-            let read = readable.and_then(|readable| match readable {
-                true => connection.read_one(),
-                false => Ok(()),
-            });
-            // Also who is to wait at the connection from now on.
-            self.news.notify_all();
-            read?;
-        }
-    }
-}
-
-impl Connection {
-    /// Reads a message, and keeps it if somebody waits for it: it may answer a request that timed out earlier.
-    fn read_one(&mut self) -> Result<()> {
-        let received = self.channel.receive();
-        match received.map_err(|error| Error::Disconnected(error.to_string()))? {
-            Received::Message(message) => {
-                if self.asked.contains(&message.id) {
-                    self.early.insert(message.id, message);
-                }
-                Ok(())
-            }
-            Received::Nothing => Ok(()),
-            Received::Closed(why) => Err(Error::Disconnected(
-                why.unwrap_or("it closed the connection").into(),
-            )),
-        }
-    }
-}
-
-impl Pending<'_> {
-    /// Waits for the answer.
-    pub(crate) fn answer(self) -> Result<(Answer, Message)> {
-        let message = self.client.receive(self.id)?;
-        let answer = serde_json::from_slice(&message.payload)
-            .map_err(|error| Error::Malformed(format!("answer: {error}")))?;
-        match answer {
-            Answer::Refused(fault) => Err(fault.into()),
-            answer => Ok((answer, message)),
-        }
+        self.connection.begin(request, descriptors)
     }
 }
 

@@ -25,6 +25,7 @@ pub mod capabilities;
 mod cgroup;
 mod channel;
 pub mod client;
+mod connection;
 pub mod container;
 mod disk;
 pub mod entry;

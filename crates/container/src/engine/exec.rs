@@ -6,7 +6,8 @@ use sandbox::{Process, Stdio};
 use super::error::{Error, Result};
 use super::id::Id;
 use super::lab::Engine;
-use super::life::{is_unknown, not_started};
+use super::life::is_unknown;
+use super::start::not_started;
 use super::record::{Record, Status};
 use super::spec;
 

@@ -7,7 +7,8 @@ use sandbox::container::spec::Attach;
 
 use super::error::{Error, Result};
 use super::lab::Engine;
-use super::life::{Removal, Started};
+use super::life::Removal;
+use super::start::Started;
 use super::record::{Record, Status};
 use crate::network::{self, NetworkMode, PublishRequest, Taken, publish};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::spec::{
     Attach, ContainerExecSpec, ContainerSpec, ContainerStatus, ContainerStreams, PauseMethod,
 };
-use crate::client::{Client, Pending, unexpected};
+use crate::client::{Client, unexpected};
+use crate::connection::Pending;
 use crate::error::{Error, Result};
 use crate::process::{ExitStatus, Process, poll_readable, read_status};
 use crate::protocol::{Answer, Request, StdioKind};
