@@ -59,6 +59,12 @@ impl Store {
     /// Folders of an image's layers, the lowest first, ready to be stacked by overlayfs; unpacks what is missing.
     pub fn stack(&self, image: &Image) -> Result<Vec<PathBuf>> {
         let _session = self.session()?;
+        // Mostly they are there: what is to be unpacked needs locks and a folder to work in, which cost more than the look.
+        let there = chain_ids(&image.config.rootfs.diff_ids);
+        let there: Vec<PathBuf> = there.iter().map(|chain| self.layer(chain)).collect();
+        if there.len() == image.layers.len() && there.iter().all(|folder| folder.exists()) {
+            return Ok(there.iter().map(|folder| folder.join("diff")).collect());
+        }
         let stack = self.unpack(&image.layers, &image.config.rootfs.diff_ids)?;
         Ok(stack.folders)
     }

@@ -225,6 +225,9 @@ impl Engine {
 
     /// Finds or makes what is to be mounted.
     fn mounts(&self, record: &mut Record) -> Result<()> {
+        if record.settings.mounts.is_empty() {
+            return Ok(());
+        }
         let lock = self.volumes.lock()?;
         for request in &record.settings.mounts {
             let kind = match &request.source {
@@ -287,6 +290,10 @@ impl Engine {
 
     /// Removes the volumes that go with a container.
     pub(super) fn remove_anonymous(&self, record: &Record) -> Result<()> {
+        let is_anonymous = |mount: &MountPoint| matches!(mount.kind, MountKind::Volume { is_anonymous: true, .. });
+        if !record.mounts.iter().any(is_anonymous) {
+            return Ok(());
+        }
         let lock = self.volumes.lock()?;
         let others: Vec<Record> = self
             .folder
