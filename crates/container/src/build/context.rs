@@ -219,8 +219,8 @@ pub fn read_inside(folder: &Path, name: &str, limit: u64) -> Result<Option<Vec<u
 fn unpack(input: impl Read, folder: &Path, limits: &Limits) -> Result<()> {
     let what = "the build context";
     let input = Unpacked::new(BufReader::with_capacity(1 << 16, input), what)?;
-    let input = Bounded::new(input, limits.bytes, what);
-    let mut tar = Reader::new(input, what, *limits);
+    let mut input = Bounded::new(input, limits.bytes, what);
+    let mut tar = Reader::new(&mut input, what, *limits);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = rustix::fs::open(folder, flags, Mode::empty())
         .map_err(Error::io("opening the folder of the build context"))?;
@@ -230,5 +230,8 @@ fn unpack(input: impl Read, folder: &Path, limits: &Limits) -> Result<()> {
         }
         _ => Ok(()),
     })?;
+    // Who sends it is not answered before all of it has come: the docker command says that it has sent it when it is asked for
+    // what comes behind the archive's end. Who breaks off there has sent the context.
+    let _ = io::copy(&mut input, &mut io::sink());
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! What a build context is, and that nothing from outside of it comes in.
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::bench::{Bench, files, paths};
+use crate::bench::{Bench, Nowhere, files, paths};
 use crate::common::{entry, gzip, link, tar};
-use container::build::{BuildOptions, Context};
+use container::build::{Build, BuildOptions, Context};
 use container::tar::{Entry, Kind};
 
 #[test]
@@ -62,6 +65,37 @@ fn an_archive_as_context_leads_nowhere_else_either() {
     ] {
         let (built, told) = bench.build_of(context(&entries), BuildOptions::default());
         assert!(built.is_err(), "{what}: {told}");
+    }
+}
+
+/// Notes when whoever reads it has seen its end.
+struct Sent {
+    bytes: std::io::Cursor<Vec<u8>>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Read for Sent {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        // Little at once, as a socket gives it.
+        let most = buffer.len().min(700);
+        let count = self.bytes.read(&mut buffer[..most])?;
+        self.is_over.fetch_or(count == 0, Ordering::SeqCst);
+        Ok(count)
+    }
+}
+
+#[test]
+fn all_that_is_sent_is_read_before_the_first_word() {
+    let bench = Bench::new(&[]);
+    let archive = tar(&[(entry("Dockerfile", Kind::File), b"FROM scratch\nLABEL a=b\n")]);
+    for bytes in [archive.clone(), gzip(&archive), [&archive[..], &[0; 20_000]].concat()] {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let sent = Sent { bytes: std::io::Cursor::new(bytes), is_over: is_over.clone() };
+        let mut first = None;
+        let build = Build { context: Context::Archive(Box::new(sent)), options: BuildOptions::default() };
+        let mut hear = |_| drop(first.get_or_insert_with(|| is_over.load(Ordering::SeqCst)));
+        build.run_in(&bench.store, &mut Nowhere, &mut hear).unwrap();
+        assert_eq!(first, Some(true));
     }
 }
 
