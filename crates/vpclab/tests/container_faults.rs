@@ -306,6 +306,48 @@ fn on_a_small_disk(desk: &Desk, script: &str) -> Done {
     Done { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
 }
 
+/// A command that is killed while it starts, stops or removes a container leaves its published port to nobody: whoever
+/// removes the container, or publishes the port next, finds it free, and so does the daemon in time.
+#[test]
+fn a_killed_command_leaves_no_published_port_behind() {
+    let rounds = 4 * number("VPCLAB_SOAK_ROUNDS", 8);
+    let seed = number("VPCLAB_SOAK_SEED", 20_261_126);
+    println!("VPCLAB_SOAK_SEED={seed} VPCLAB_SOAK_ROUNDS={rounds}");
+    let mut chance = Chance(seed.wrapping_mul(2).wrapping_add(1));
+    let desk = Desk::new("");
+    desk.yes(&["up", "-q"]);
+    desk.yes(&["networks", "create", "--instance", "web-1", "back"]);
+    let port = |name: &'static str| ["--name", name, "--instance", "web-1", "-p", "8888:80", "app", "sleep", "1000"];
+    for round in 0..rounds {
+        let network = ["bridge", "back"][usize::try_from(chance.below(2)).unwrap()];
+        let verb = [&["start"][..], &["stop", "-t", "0"], &["rm", "-f"], &["restart", "-t", "0"]];
+        let verb = verb[usize::try_from(round % 4).unwrap()];
+        let made = if verb == ["start"] { &["create"][..] } else { &["run", "-d"] };
+        desk.yes(&[&["containers"], made, &["--network", network], &port("web")[..]].concat());
+        let after = chance.below(60);
+        let mut killed = desk.command(&[&["containers"], verb, &["web"]].concat()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(after));
+        killed.kill().unwrap();
+        killed.wait().unwrap();
+        let when = format!("round {round}: {verb:?} killed after {after} ms in {network}");
+        // What was under way with the holder comes to its end first.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        if round % 3 == 0 {
+            // Nobody asks for anything: the daemon sees to it, unless the container runs.
+            let is_done = || state(&desk, "web")["Running"] == true || !desk.yes(&["exec", "web-1", "--", "cat", "/proc/net/tcp"]).contains(":22B8 ");
+            while desk.run(&["containers", "inspect", "web"]).code == 0 && !is_done() {
+                assert!(Instant::now() < deadline, "{when}: nobody lets the port go");
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        let _ = desk.run(&["containers", "rm", "-f", "web"]);
+        let next = desk.run(&[&["containers", "run", "-d", "--network", network], &port("next")[..]].concat());
+        assert_eq!(next.code, 0, "{when}: {}", next.stderr);
+        desk.yes(&["containers", "rm", "-f", "next"]);
+    }
+    desk.yes(&["down"]);
+}
+
 #[test]
 fn a_full_disk_is_named_leaves_nothing_half_made_and_costs_no_container() {
     let desk = Desk::new("");

@@ -102,12 +102,19 @@ impl Engine {
             joined.map(|(text, network)| (network.id.clone(), asked(other, text, network))).collect()
         };
         let asked = others.iter().flat_map(of).collect();
+        let others = self.places(others)?;
         let listening = match record.settings.publish.is_empty() {
             true => Vec::new(),
-            false => network::listeners(lab, &record.instance)?,
+            false => {
+                // Whoever holds a port has it on record before the lock is given up: those of others are of commands that died.
+                let own = [record.id.as_str()].into_iter();
+                let known = own.chain(others.iter().map(|other| other.container.as_str())).collect();
+                hold::forget_others(&self.client, &record.instance, &known)?;
+                network::listeners(lab, &record.instance)?
+            }
         };
         Ok(Around {
-            others: self.places(others)?,
+            others,
             networks,
             listening,
             asked,
@@ -340,10 +347,9 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes a container out of its networks. The record is saved by whoever holds it, also when this fails: its processes
-    /// are gone, and what is left in the instance goes with the next change.
+    /// Takes a container whose processes are gone out of its networks, and saves its record when that is done or has failed:
+    /// of a command that is killed in between, places on record tell that it is to be done again.
     pub(super) fn disconnect(&self, held: &mut Held) -> Result<()> {
-        let key = namespace(&held.record.id);
         let options = &held.record.options;
         let is_nowhere = matches!(options.network, NetworkMode::Bridge(_))
             && options.is_out_of_first
@@ -353,24 +359,35 @@ impl Engine {
         }
         let instance = held.record.instance.clone();
         let _lock = self.folder.lock_network(&instance)?;
+        let networks = self.networks(&instance)?;
+        let done = self.leave_all(&held.record, &networks);
         let places = std::mem::take(&mut held.record.endpoints);
         held.save()?;
-        let networks = self.networks(&instance)?;
         self.note_places(&held.record, &places, &networks);
-        let devices: Vec<String> = places.iter().map(Endpoint::host_device).collect();
-        let done = match self.is_up(&instance)? {
+        done
+    }
+
+    fn leave_all(&self, record: &Record, networks: &Networks) -> Result<()> {
+        let devices: Vec<String> = record.endpoints.iter().map(Endpoint::host_device).collect();
+        let done = match self.is_up(&record.instance)? {
             true => {
                 let mut lab = self.namespaces();
                 lab.leave(devices.clone(), Going::WithItsNamespace);
-                let others = self.endpoints(&instance, Some(&held.record.id))?;
-                self.apply_networks_in(&mut lab, &instance, &networks, &others)
+                let others = self.endpoints(&record.instance, Some(&record.id))?;
+                self.apply_networks_in(&mut lab, &record.instance, networks, &others)
             }
             false => Ok(()),
         };
         self.left(devices);
-        hold::release(&self.client, &instance, held.record.id.as_str(), &key)?;
-        self.client.remove_netnses(&[&key])?;
+        self.let_go(record)?;
         done
+    }
+
+    /// Lets a container's sockets and its namespace go, whatever is on record of them.
+    pub(super) fn let_go(&self, record: &Record) -> Result<()> {
+        let key = namespace(&record.id);
+        hold::release(&self.client, &record.instance, record.id.as_str(), &key)?;
+        Ok(self.client.remove_netnses(&[&key])?)
     }
 }
 

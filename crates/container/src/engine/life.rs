@@ -14,6 +14,7 @@ use super::options::RestartPolicy;
 use super::record::{Record, Status};
 use super::start::Started;
 use super::time::Moment;
+use crate::network::NetworkMode;
 
 /// SIGKILL and SIGCONT.
 const KILL: i32 = 9;
@@ -73,6 +74,9 @@ impl Engine {
         };
         if is_alive {
             self.note_end(held, end)?;
+        } else if !held.record.endpoints.is_empty() {
+            // A command died while it gave up its places, or before its program ran.
+            self.disconnect(held)?;
         }
         Ok(())
     }
@@ -292,6 +296,10 @@ impl Engine {
         (held.record.state.status, held.record.state.restart_at) = (Status::Dead, None);
         held.save()?;
         self.disconnect(&mut held)?;
+        if matches!(held.record.options.network, NetworkMode::Bridge(_)) {
+            // A command that died may have held more than was on record.
+            self.let_go(&held.record)?;
+        }
         match self.client.remove_container(held.record.id.as_str()) {
             Ok(()) => {}
             Err(error) if is_unknown(&error) => {}

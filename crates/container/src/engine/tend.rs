@@ -1,5 +1,7 @@
 //! What is to be done with containers while nobody asks: ends that nobody noticed, restarts, removals.
 
+use std::collections::BTreeSet;
+
 use sandbox::container::spec::Attach;
 
 use super::error::{Error, Result};
@@ -7,8 +9,15 @@ use super::folder::Held;
 use super::id::Id;
 use super::lab::Engine;
 use super::life::{has_come, moment, pause_before};
-use super::record::Status;
+use super::record::{Record, Status};
 use super::time::Moment;
+use crate::network::hold;
+
+/// Who has places on record, and so may hold ports.
+fn holders(records: &[Record]) -> BTreeSet<&str> {
+    let placed = records.iter().filter(|record| !record.endpoints.is_empty());
+    placed.map(|record| record.id.as_str()).collect()
+}
 
 impl Engine {
     /// Whatever was noticed by nobody: brings every record to what the holder says, and starts and removes what is due.
@@ -22,7 +31,13 @@ impl Engine {
             .collect();
         let containers = self.client.list_containers()?;
         let mut failures = Vec::new();
-        for record in self.folder.list()? {
+        let records = self.folder.list()?;
+        for instance in hold::instances_with_others(&self.client, &holders(&records))? {
+            let _lock = self.folder.lock_network(&instance)?;
+            // Nobody starts one now: what is on no record is of a command that died.
+            hold::forget_others(&self.client, &instance, &holders(&self.folder.list()?))?;
+        }
+        for record in records {
             let status = containers
                 .iter()
                 .find(|status| status.key == record.id.as_str());
@@ -34,7 +49,9 @@ impl Engine {
                 record.state.started.is_none_or(|known| known < moment(status.started))
             });
             let is_removable = record.options.auto_remove && record.state.status == Status::Exited;
-            if !(is_due || has_ended || is_unnoticed || is_removable || record.state.status == Status::Dead) {
+            // A command died while it gave up its places.
+            let has_places = !record.state.status.is_alive() && !record.endpoints.is_empty();
+            if !(is_due || has_ended || is_unnoticed || is_removable || has_places || record.state.status == Status::Dead) {
                 continue;
             }
             // Whoever has it does what is to be done.

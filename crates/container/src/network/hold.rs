@@ -1,6 +1,8 @@
 //! Published ports are held by sockets in the instance, so that no program of it takes one: packets never come there, the
 //! rules lead them away before. The lab's holder keeps the sockets, whatever becomes of the daemon.
 
+use std::collections::BTreeSet;
+
 use sandbox::{Client, SocketSpec};
 
 use super::error::{Error, Holder, Result};
@@ -86,6 +88,31 @@ pub fn release(client: &Client, instance: &str, container: &str, namespace: &str
         }
     }
     Ok(())
+}
+
+/// Lets the ports go that are held in an instance for containers other than these.
+pub fn forget_others(client: &Client, instance: &str, known: &BTreeSet<&str>) -> Result<()> {
+    for name in client.list_kept()? {
+        if owner(&name).is_some_and(|(of, container)| of == instance && !known.contains(container)) {
+            client.forget(&name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Instances in which ports are held for containers other than these.
+pub fn instances_with_others(client: &Client, known: &BTreeSet<&str>) -> Result<BTreeSet<String>> {
+    let kept = client.list_kept()?;
+    let others = kept.iter().filter_map(|name| owner(name)).filter(|(_, container)| !known.contains(container));
+    Ok(others.map(|(instance, _)| instance.to_owned()).collect())
+}
+
+/// Whose port is held under a name (`docker/INSTANCE/CONTAINER/HOST->PORT/TRANSPORT`): the instance, which may have slashes,
+/// and the container.
+fn owner(name: &str) -> Option<(&str, &str)> {
+    let mut parts = name.strip_prefix("docker/")?.rsplitn(4, '/').skip(2);
+    let (container, instance) = (parts.next()?, parts.next()?);
+    Some((instance, container))
 }
 
 fn prefix(instance: &str, container: &str) -> String {

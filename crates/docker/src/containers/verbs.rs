@@ -29,7 +29,12 @@ pub(super) async fn start(State(api): State<Api>, Path(id): Path<String>) -> Res
             Status::Paused => return Err(Failure::conflict("cannot start a paused container, try unpause instead")),
             _ => {}
         }
-        start_now(docker, &record).map(|exit| Some((record.id, exit)))
+        match start_now(docker, &record) {
+            Ok(exit) => Ok(Some((record.id, exit))),
+            // Somebody else was faster: it runs, as was asked for.
+            Err(_) if is_running(docker, &record) => Ok(None),
+            Err(failure) => Err(failure),
+        }
     })
     .await?;
     Ok(match exit {
@@ -41,6 +46,11 @@ pub(super) async fn start(State(api): State<Api>, Path(id): Path<String>) -> Res
     })
 }
 
+fn is_running(docker: &Docker, record: &Record) -> bool {
+    let now = docker.engine.folder.read(&record.id);
+    now.is_ok_and(|now| now.is_some_and(|now| now.state.status == Status::Running))
+}
+
 /// Starts a container, with those who attached to it before.
 fn start_now(docker: &Docker, record: &Record) -> Result<ContainerExit> {
     let mut waiting = docker.shared.waiting.take(&record.id).into_iter();
@@ -48,7 +58,8 @@ fn start_now(docker: &Docker, record: &Record) -> Result<ContainerExit> {
     let attach = first.as_ref().map_or_else(Attach::default, |first| first.attach);
     // Those who wait learn of a refusal when they are dropped.
     let started = docker.engine.start(&record.id, attach).map_err(|error| {
-        if record.options.auto_remove {
+        // One that somebody else started meanwhile is theirs.
+        if record.options.auto_remove && !matches!(error, Error::State { .. }) {
             // Nobody will see its end, and somebody waits until it is gone.
             let _ = docker.engine.remove(&record.id, Removal { force: true, volumes: true });
         }

@@ -128,7 +128,11 @@ pub fn start(arguments: &StartArgs, place: &Place, output: &Output) -> Result {
             true => Attach { input: arguments.interactive, output: true, errors: !record.options.terminal },
             false => Attach::default(),
         };
-        let started = place.engine.start(&record.id, attach).map_err(|error| not_started(&error))?;
+        let started = match place.engine.start(&record.id, attach) {
+            // Somebody else was faster: it runs, as was asked for.
+            Err(Error::State { state: "running", .. }) if !is_attached => return Ok(None),
+            started => started.map_err(|error| not_started(&error))?,
+        };
         started.container.warnings.iter().for_each(|warning| output.note(warning));
         if !is_attached {
             return Ok(None);
