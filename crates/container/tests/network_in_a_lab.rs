@@ -131,7 +131,10 @@ fn a_container_that_leaves_answers_no_more_and_its_address_is_anothers_at_once()
         apply(&mut namespaces, "i-1", &plan).unwrap();
         lab.client.remove_netnses(&[&key]).unwrap();
         asker.send_to(b"late", format!("{address}:53")).unwrap();
-        assert!(server.recv_from(&mut buffer).is_err(), "round {round}");
+        // What was asked before may wait there still.
+        while let Ok((length, _)) = server.recv_from(&mut buffer) {
+            assert_eq!(&buffer[..length], b"ask", "round {round}");
+        }
         assert!(lab.shell("i-1", "cat /proc/net/dev").1.contains(&device));
         left.push(device);
     }
