@@ -49,20 +49,9 @@ impl Doing {
 #[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
-    /// What was read before: to read a document takes a tenth of what it takes to understand it.
-    known: Arc<Mutex<BTreeMap<Id, Known>>>,
-}
-
-/// A record with the documents that say it.
-#[derive(Debug)]
-struct Known {
-    /// When its folder had changed last: each document that is put in its place changes it.
-    changed: SystemTime,
-    /// Whether it was read long enough after that for no later change to have the same time.
-    is_settled: bool,
-    document: Vec<u8>,
-    doing: Option<Vec<u8>>,
-    record: Record,
+    /// What was read before, with when its folder had changed last: each document that is put in its place changes it. Only
+    /// what was read long enough after that for no later change to have the same time.
+    known: Arc<Mutex<BTreeMap<Id, (SystemTime, Record)>>>,
 }
 
 /// A container that nobody else changes meanwhile.
@@ -157,35 +146,21 @@ impl Folder {
             other => other.map_err(failed())?,
         };
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known().get(id)
-            && known.changed == changed
-            && known.is_settled
+        if let Some((when, record)) = known().get(id)
+            && *when == changed
         {
-            return Ok(Some(known.record.clone()));
+            return Ok(Some(record.clone()));
         }
         let now = SystemTime::now();
-        let is_settled = now.duration_since(changed).is_ok_and(|since| since > TICK);
         let bytes = match fs::read(&path) {
             Err(error) if is_none(&error) => return Ok(None),
             other => other.map_err(failed())?,
         };
         let doing = fs::read(folder.join(STATE)).ok();
-        let mut known = known();
-        if let Some(known) = known.get_mut(id)
-            && (&known.document, &known.doing) == (&bytes, &doing)
-        {
-            (known.changed, known.is_settled) = (changed, is_settled);
-            return Ok(Some(known.record.clone()));
-        }
         let record = parse(&path, &bytes, doing.as_deref())?;
-        let now = Known {
-            changed,
-            is_settled,
-            document: bytes,
-            doing,
-            record: record.clone(),
-        };
-        known.insert(id.clone(), now);
+        if now.duration_since(changed).is_ok_and(|since| since > TICK) {
+            known().insert(id.clone(), (changed, record.clone()));
+        }
         Ok(Some(record))
     }
 

@@ -14,7 +14,7 @@ use super::lock::Lock;
 use super::naming::Names;
 use super::networks::namespace;
 use super::record::Record;
-use crate::network::{self, DEFAULT_NETWORK, Endpoint, PublishedPort, hold};
+use crate::network::{self, DEFAULT_NETWORK, Endpoint, PublishedPort};
 
 /// A container whose network namespace is being made. It goes again unless places in it are chosen.
 pub(super) struct Joining<'a> {
@@ -89,8 +89,7 @@ impl<'a> Joining<'a> {
         match made {
             // What a command left that died before its container ran.
             Err(error) if error.is_already_exists() => {
-                hold::release(client, &record.instance, record.id.as_str(), &self.key)?;
-                client.remove_netnses(&[&self.key])?;
+                self.engine.let_go(record)?;
                 Ok(client.create_container_netns(&self.key, &record.instance, false)?)
             }
             made => Ok(made?),
