@@ -115,8 +115,9 @@ impl Desk {
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         let extra: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{extra}Content-Length: {}\r\n\r\n", body.len());
-        stream.write_all(head.as_bytes()).unwrap();
-        let _ = stream.write_all(body);
+        // At once: whoever refuses by the head alone and closes leaves nothing unread, which would reset the connection. Of a
+        // large body the rest may not be wanted.
+        let _ = stream.write_all(&[head.as_bytes(), body].concat());
         let mut all = Vec::new();
         stream.read_to_end(&mut all).unwrap();
         let end = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
