@@ -10,7 +10,7 @@ use crate::packet::{FlowKey, Header, Transport};
 
 /// Many behind one address.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Translations {
+pub struct Translations {
     /// Source port (ICMP: identifier) outside of each flow from inside.
     by_flow: BTreeMap<FlowKey, u16>,
     /// Whose each outside port is, by protocol, destination and its port (ICMP: request type).
@@ -26,7 +26,7 @@ struct Inside {
 
 /// How a table ages and numbers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
+pub struct Terms {
     /// Idle translations are gone after this many seconds.
     pub idle_seconds: u64,
     /// Lowest outside port.
@@ -140,7 +140,7 @@ fn is_idle(entry: &Inside, terms: Terms) -> bool {
 }
 
 /// The packet with another source; an ICMP error's quoted packet went there.
-pub(super) fn with_source(header: &Header, address: IpAddr, port: u16) -> Header {
+pub fn with_source(header: &Header, address: IpAddr, port: u16) -> Header {
     let mut changed = header.clone();
     changed.source = address;
     match &mut changed.transport {
@@ -153,7 +153,7 @@ pub(super) fn with_source(header: &Header, address: IpAddr, port: u16) -> Header
 }
 
 /// The packet with another destination; an ICMP error's quoted packet came from there.
-pub(super) fn with_destination(header: &Header, address: IpAddr, port: u16) -> Header {
+pub fn with_destination(header: &Header, address: IpAddr, port: u16) -> Header {
     let mut changed = header.clone();
     changed.destination = address;
     match &mut changed.transport {
