@@ -4,6 +4,7 @@
 //! Start at [`time`].
 #![forbid(unsafe_code)]
 
+pub mod tcp;
 pub mod time;
 
 pub use time::{Span, Time};
