@@ -3,11 +3,12 @@
 //!
 //! This is what was written, with every default filled in; what frames do in it, the simulator shows. Start at [`Lan`].
 //! A sentence such as a link, a route or a rule of a filter displays as a lab file writes it (`text`); which values are
-//! none is said in `check`. The operation is [`crate::operation::set_lans`].
+//! none is said in `check`, what is wrong with a whole lan in `problem`. The operation is [`crate::operation::set_lans`].
 
 mod check;
 mod device;
 mod link;
+mod problem;
 mod text;
 mod unit;
 
@@ -21,6 +22,7 @@ pub use check::{
     LEAST_MTU_BYTES, MILLION, MOST_DELAY_NANOSECONDS, MOST_MTU_BYTES, MOST_RATE_BITS_PER_SECOND, address_problem, delay_problem,
     gateway_problem, mac_problem, mtu_problem, rate_problem,
 };
+pub use problem::{Fault, Place, Problem};
 pub use unit::{BitsPerSecond, Nanoseconds, PerMillion};
 
 use crate::claim::Traffic;

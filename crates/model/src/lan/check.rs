@@ -1,10 +1,10 @@
 //! Which values a lan may have, as sentences for people: each `…_problem` says why not, `None` when it may.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use super::{BitsPerSecond, Nanoseconds};
+use super::{BitsPerSecond, DhcpService, Nanoseconds, Service};
 use crate::network_interface::MacAddress;
 
 /// Fastest link, bits per second: the fastest Ethernet of IEEE 802.3bs.
@@ -96,4 +96,52 @@ fn unicast_problem(address: IpAddr) -> Option<String> {
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_multicast() || v6.is_unspecified(),
     };
     special.then(|| format!("{address} is no host's address"))
+}
+
+/// Why a link cannot treat so many of a million frames so; `what` is `loss`, `duplicate` or `reorder`.
+pub fn loss_problem(what: &str, per_million: u32) -> Option<String> {
+    (per_million > MILLION).then(|| format!("{what} is a share: 0% to 100%"))
+}
+
+/// Why something with addresses in these blocks cannot serve this.
+pub fn service_problem<'a>(service: &Service, blocks: impl IntoIterator<Item = &'a IpNet>) -> Option<String> {
+    match service {
+        Service::Application { port: 0, .. } => Some("port 0 is no port".to_owned()),
+        Service::Application { .. } => None,
+        Service::Dns(records) if records.is_empty() => Some("a name server without names knows nothing".to_owned()),
+        Service::Dns(records) => records.iter().find_map(|(name, addresses)| match addresses.is_empty() {
+            true => Some(format!("`{name}` has no address")),
+            false => domain_problem(name),
+        }),
+        Service::Dhcp(dhcp) => {
+            let DhcpService { first, last, gateway, .. } = dhcp;
+            if first > last {
+                return Some(format!("the range {first}-{last} runs backwards: write {last}-{first}"));
+            }
+            if dhcp.lease_seconds == 0 {
+                return Some("a lease of no time is none".to_owned());
+            }
+            let mut v4 = blocks.into_iter().filter_map(|block| if let IpNet::V4(v4) = block { Some(v4) } else { None });
+            let Some(block) = v4.find(|block| block.contains(first) && block.contains(last)) else {
+                return Some(format!("{first}-{last} is in no network of this server"));
+            };
+            let is_edge = |address: &Ipv4Addr| block.prefix_len() < 31 && (*address == block.network() || *address == block.broadcast());
+            if let Some(edge) = [first, last].into_iter().find(|address| is_edge(address)) {
+                return Some(format!("{edge} is no host's address in {}", block.trunc()));
+            }
+            let outside = gateway.filter(|gateway| !block.contains(gateway));
+            outside.map(|gateway| format!("clients cannot reach the gateway {gateway}: it is not in {}", block.trunc()))
+        }
+    }
+}
+
+/// Why a text is not a name that a name server can have (RFC 1035, 2.3.4).
+fn domain_problem(name: &str) -> Option<String> {
+    let fine = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    (name.len() > 253 || !name.split('.').all(fine)).then(|| format!("`{name}` is not a name of hosts"))
 }

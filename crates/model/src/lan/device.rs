@@ -53,6 +53,19 @@ impl Device {
     }
 }
 
+impl Service {
+    /// Ports that it listens on.
+    pub fn listeners(&self) -> Vec<Listener> {
+        match self {
+            Self::Dhcp(_) => vec![Listener::Udp(67)],
+            Self::Dns(_) => vec![Listener::Udp(53), Listener::Tcp(53)],
+            Self::Application { protocol: Application::Echo, port } => vec![Listener::Tcp(*port), Listener::Udp(*port)],
+            Self::Application { protocol: Application::Tftp | Application::Snmp, port } => vec![Listener::Udp(*port)],
+            Self::Application { port, .. } => vec![Listener::Tcp(*port)],
+        }
+    }
+}
+
 impl Application {
     /// All of them, in the order of their names.
     pub const ALL: [Self; 8] =
