@@ -20,9 +20,9 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{
     LEAST_MTU_BYTES, MILLION, MOST_DELAY_NANOSECONDS, MOST_MTU_BYTES, MOST_RATE_BITS_PER_SECOND, address_problem, delay_problem,
-    gateway_problem, mac_problem, mtu_problem, rate_problem,
+    gateway_problem, loss_problem, mac_problem, mtu_problem, rate_problem,
 };
-pub use problem::{Fault, Place, Problem};
+pub use problem::{Fault, Place, Problem, Unknown};
 pub use unit::{BitsPerSecond, Nanoseconds, PerMillion};
 
 use crate::claim::Traffic;

@@ -73,8 +73,21 @@ pub struct Problem {
     pub message: String,
     /// What to do about it, if there is more to say.
     pub hint: Option<String>,
+    /// What was named and is not there, and what is.
+    pub unknown: Option<Unknown>,
     /// Another place that it is about.
     pub other: Option<Place>,
+}
+
+/// A name that nothing has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// Kind of thing: `device`, `interface`, `host`.
+    pub what: &'static str,
+    /// The name.
+    pub name: String,
+    /// Names that there are.
+    pub known: Vec<String>,
 }
 
 impl Lan {
@@ -95,7 +108,7 @@ struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, fault: Fault, place: Place, message: impl Into<String>) -> &mut Problem {
-        self.0.push(Problem { fault, place, message: message.into(), hint: None, other: None });
+        self.0.push(Problem { fault, place, message: message.into(), hint: None, unknown: None, other: None });
         let last = self.0.len() - 1;
         &mut self.0[last]
     }
@@ -147,10 +160,10 @@ impl Problems {
 
     fn interface(&mut self, device: &str, name: &str, interface: &Interface) {
         let own = || Place::Interface(device.to_owned(), name.to_owned());
-        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(fine) || name.len() > 15 {
             self.add(Fault::Name, own(), format!("`{name}` is not the name of an interface")).hint =
-                Some("up to 15 letters, digits, `-`, `_`, `.` and `/`, the first a letter: eth0, serial0".to_owned());
+                Some("up to 15 letters, digits, `-`, `_` and `.`, the first a letter: eth0, serial0".to_owned());
         }
         for (index, address) in interface.addresses.iter().enumerate() {
             let place = || Place::Address(device.to_owned(), name.to_owned(), index);
@@ -271,8 +284,7 @@ impl Problems {
                 }
                 None => {
                     let hosts = lan.devices.iter().filter(|(_, device)| matches!(device, Device::Host(_)));
-                    let hint = known("hosts", hosts.map(|(name, _)| name.as_str()));
-                    self.add(Fault::Unknown, place(), format!("no host of this lan is called `{target}`")).hint = hint;
+                    self.unknown(place(), "host", target, hosts.map(|(name, _)| name)).message = format!("no host of this lan is called `{target}`");
                 }
             }
         }
@@ -287,8 +299,7 @@ impl Problems {
             for (end, place) in ends {
                 let End::Device { device, interface } = end else { continue };
                 let Some(found) = lan.devices.get(device) else {
-                    let hint = known("devices", lan.devices.keys().map(String::as_str));
-                    self.add(Fault::Unknown, place, format!("no device of this lan is called `{device}`")).hint = hint;
+                    self.unknown(place, "device", device, lan.devices.keys()).message = format!("no device of this lan is called `{device}`");
                     whole = false;
                     continue;
                 };
@@ -376,8 +387,13 @@ impl Problems {
     }
 
     fn unknown_interface(&mut self, place: Place, device: &str, name: &str, interfaces: &BTreeMap<String, Interface>) {
-        let hint = known("interfaces", interfaces.keys().map(String::as_str));
-        self.add(Fault::Unknown, place, format!("`{device}` has no interface `{name}`")).hint = hint;
+        self.unknown(place, "interface", name, interfaces.keys()).message = format!("`{device}` has no interface `{name}`");
+    }
+
+    fn unknown<'a>(&mut self, place: Place, what: &'static str, name: &str, known: impl Iterator<Item = &'a String>) -> &mut Problem {
+        let problem = self.add(Fault::Unknown, place, String::new());
+        problem.unknown = Some(Unknown { what, name: name.to_owned(), known: known.cloned().collect() });
+        problem
     }
 }
 
@@ -386,9 +402,4 @@ fn unreachable<'a>(gateway: IpAddr, interfaces: impl IntoIterator<Item = &'a Int
     // What an address from DHCP reaches is not known before there is one.
     let any = gateway.is_ipv4() && interfaces.iter().any(|interface| interface.dhcp);
     gateway_problem(gateway, interfaces.iter().flat_map(|interface| &interface.addresses)).filter(|_| !any)
-}
-
-fn known<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    let names: Vec<&str> = names.take(12).collect();
-    (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")))
 }

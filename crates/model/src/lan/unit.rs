@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A rate, written `10M`, `64k`, `1.544M`, `300`.
+/// A rate, written `10M`, `64k`, `1.544M`, `300b`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BitsPerSecond(pub u64);
 
@@ -16,7 +16,7 @@ pub struct PerMillion(pub u32);
 
 impl fmt::Display for BitsPerSecond {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        scaled(f, self.0, &[("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000), ("", 1)])
+        scaled(f, self.0, &[("G", 1_000_000_000), ("M", 1_000_000), ("k", 1_000), ("b", 1)])
     }
 }
 
