@@ -22,7 +22,7 @@ pub const MILLION: u32 = 1_000_000;
 pub fn rate_problem(bits_per_second: u64) -> Option<String> {
     let most = MOST_RATE_BITS_PER_SECOND;
     match bits_per_second {
-        0 => Some("a link of no rate carries nothing".to_owned()),
+        0 => Some("less than a bit per second carries nothing".to_owned()),
         rate if rate > most => Some(format!("{} bits per second are too many: at most {}", BitsPerSecond(rate), BitsPerSecond(most))),
         _ => None,
     }

@@ -60,6 +60,8 @@ pub enum Fault {
     Range,
     /// Two things that contradict each other.
     Conflict,
+    /// Something that it cannot do without.
+    Missing,
 }
 
 /// Something that is wrong.
@@ -123,6 +125,11 @@ impl Problems {
         if let Err(error) = check_name(name) {
             self.add(Fault::Name, Place::Device(name.to_owned()), error.message).hint = error.hint;
         }
+        // A link would not know the device from a VPC, nor the name from a number.
+        if name == "vpc" || !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            self.add(Fault::Name, Place::Device(name.to_owned()), format!("`{name}` cannot be the name of a device")).hint =
+                Some("a name starts with a letter, and `vpc:NAME` is a VPC at the end of a link".to_owned());
+        }
         for (interface, written) in device.interfaces().into_iter().flatten() {
             self.interface(name, interface, written);
         }
@@ -131,10 +138,10 @@ impl Problems {
                 self.maybe(Fault::Range, || Place::Device(name.to_owned()), rate_problem(*rate_bits_per_second));
             }
             Device::Switch(switch) | Device::Bridge(switch) => {
-                let none = [("time after which it forgets", switch.ageing_seconds), ("table", switch.table_entries)];
+                let none = [("time is 0s", switch.ageing_seconds), ("table has no entries", switch.table_entries)];
                 for (what, _) in none.into_iter().filter(|(_, number)| *number == 0) {
-                    let message = format!("{} `{name}` remembers nothing: its {what} is 0", device.kind());
-                    self.add(Fault::Range, Place::Device(name.to_owned()), message).hint = Some("what forgets is a hub".to_owned());
+                    let message = format!("{} `{name}` remembers nothing: its {what}", device.kind());
+                    self.add(Fault::Range, Place::Device(name.to_owned()), message).hint = Some("what remembers nothing is a hub".to_owned());
                 }
             }
             Device::Router(router) => {
@@ -209,7 +216,7 @@ impl Problems {
                 }
                 (Some(via), _) if via.is_ipv4() != route.destination.addr().is_ipv4() => {
                     let message = format!("{via} is of another family than {}", route.destination);
-                    self.add(Fault::Address, place(), message);
+                    self.add(Fault::Address, place(), message).hint = Some("a next hop is of the family that it is for".to_owned());
                 }
                 // An interface without an address (a serial line may have none) reaches whoever is at its other end.
                 (Some(via), Some(interface)) if !interface.addresses.is_empty() => {
@@ -232,7 +239,8 @@ impl Problems {
             if let (Some(from), Some(to)) = (rule.from, rule.to)
                 && from.addr().is_ipv4() != to.addr().is_ipv4()
             {
-                self.add(Fault::Address, place(), format!("no packet goes from {from} to {to}: one is IPv4, one IPv6"));
+                self.add(Fault::Address, place(), format!("no packet goes from {from} to {to}: one is IPv4, one IPv6")).hint =
+                    Some("two rules, one for each family".to_owned());
             }
         }
     }
@@ -259,7 +267,9 @@ impl Problems {
 
     fn balancer(&mut self, lan: &Lan, name: &str, balancer: &Balancer) {
         let host = IpNet::from(balancer.virtual_address);
-        self.maybe(Fault::Address, || Place::Virtual(name.to_owned()), address_problem(host));
+        if let Some(why) = address_problem(host) {
+            self.add(Fault::Address, Place::Virtual(name.to_owned()), why).hint = Some("such as 10.0.1.100".to_owned());
+        }
         for (index, listener) in balancer.ports.iter().enumerate() {
             if balancer.ports[..index].contains(listener) {
                 let place = Place::Listener(name.to_owned(), index);
@@ -268,7 +278,7 @@ impl Problems {
         }
         for (what, is_empty) in [("no ports to spread", balancer.ports.is_empty()), ("no hosts to spread over", balancer.to.is_empty())] {
             if is_empty {
-                let problem = self.add(Fault::Conflict, Place::Device(name.to_owned()), format!("balancer `{name}` has {what}"));
+                let problem = self.add(Fault::Missing, Place::Device(name.to_owned()), format!("balancer `{name}` has {what}"));
                 problem.hint = Some("such as `ports: [tcp/80], to: [web-1, web-2]`".to_owned());
             }
         }
@@ -280,7 +290,8 @@ impl Problems {
                 }
                 Some(Device::Host(_)) => {}
                 Some(other) => {
-                    self.add(Fault::Unknown, place(), format!("`{target}` is a {}: connections go to hosts", other.kind()));
+                    self.add(Fault::Unknown, place(), format!("`{target}` is a {}: connections go to hosts", other.kind())).hint =
+                        Some("`to` names hosts of this lan".to_owned());
                 }
                 None => {
                     let hosts = lan.devices.iter().filter(|(_, device)| matches!(device, Device::Host(_)));
@@ -295,6 +306,11 @@ impl Problems {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for (index, link) in lan.links.iter().enumerate() {
             let ends = [(&link.a, Place::A(index)), (&link.b, Place::B(index))];
+            if link.a == link.b && link.a.device().is_some() {
+                let problem = self.add(Fault::Link, Place::B(index), format!("a link from {} to itself leads nowhere", link.a));
+                problem.hint = Some("the other end is another interface".to_owned());
+                continue;
+            }
             let mut whole = true;
             for (end, place) in ends {
                 let End::Device { device, interface } = end else { continue };
@@ -337,9 +353,6 @@ impl Problems {
         let place = || Place::Link(index);
         let devices = [&link.a, &link.b].map(|end| end.device().and_then(|name| lan.devices.get(name)));
         let [a, b] = devices;
-        if link.a == link.b {
-            self.add(Fault::Link, Place::B(index), format!("a link from {} to itself leads nowhere", link.a));
-        }
         match (&link.a, &link.b) {
             (End::Vpc(_), End::Vpc(_)) => {
                 self.add(Fault::Link, place(), "a link between two VPCs is a peering connection").hint =

@@ -38,11 +38,11 @@ pub fn set_outside_host(model: &mut Model, name: &str, host: OutsideHost) -> Res
     let has_name = |instance: &&Instance| tag::name(&instance.tags) == Some(name);
     if let Some(instance) = model.instances.values().find(has_name) {
         return Err(invalid(format!("`{name}` is the name of instance {}", instance.id))
-            .with_hint("instances, outside places and devices of lans share one set of names"));
+            .with_hint(super::lan::ONE_SET));
     }
     if let Some(lan) = super::lan::lan_of_device(model, name) {
         return Err(invalid(format!("`{name}` is the name of a device of lan `{lan}`"))
-            .with_hint("instances, outside places and devices of lans share one set of names"));
+            .with_hint(super::lan::ONE_SET));
     }
     if host.addresses.is_empty() {
         return Err(invalid(format!("the outside place `{name}` has no address")));
