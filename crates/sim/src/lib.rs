@@ -6,6 +6,7 @@
 //! `fabric`'s.
 #![forbid(unsafe_code)]
 
+pub mod device;
 pub mod frame;
 pub mod link;
 pub mod medium;
