@@ -16,6 +16,7 @@ pub mod simulator;
 pub mod table;
 pub mod time;
 pub mod trace;
+pub mod view;
 pub mod wheel;
 pub mod wires;
 
