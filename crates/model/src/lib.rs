@@ -40,6 +40,7 @@ pub mod region;
 pub mod route_table;
 pub mod security_group;
 pub mod selector;
+pub mod service;
 pub mod subnet;
 pub mod tag;
 pub mod traffic;

@@ -18,6 +18,7 @@ pub mod table;
 pub mod tcp;
 pub mod time;
 pub mod trace;
+pub mod view;
 pub mod wheel;
 pub mod wires;
 
