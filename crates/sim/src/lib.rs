@@ -6,8 +6,11 @@
 //! `fabric`'s.
 #![forbid(unsafe_code)]
 
+pub mod cloud;
 pub mod device;
+pub mod fragment;
 pub mod frame;
+pub mod lan;
 pub mod link;
 pub mod medium;
 pub mod network;
@@ -21,7 +24,9 @@ pub mod trace;
 pub mod view;
 pub mod wheel;
 pub mod wires;
+pub mod world;
 
+pub use cloud::{Cloud, SimEngine};
 pub use frame::{FrameId, Frames};
 pub use link::{Framing, LinkSpec};
 pub use medium::Medium;
@@ -30,4 +35,5 @@ pub use random::Random;
 pub use simulator::{LinkId, MediumId, Simulator, Stop};
 pub use table::Table;
 pub use time::{Span, Time};
+pub use world::World;
 pub use trace::{Bounds, Detail, Layer, Reason, Trace, TraceEvent, Verb};

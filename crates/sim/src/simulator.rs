@@ -107,6 +107,11 @@ impl Simulator {
         self.network.ports[node.0 as usize][port as usize].plug = Plug::Station(medium.0, station);
     }
 
+    /// What all chance comes from.
+    pub fn seed(&self) -> u64 {
+        self.network.wires.seed
+    }
+
     /// The present.
     pub fn now(&self) -> Time {
         self.network.wires.now

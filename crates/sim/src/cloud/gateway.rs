@@ -8,10 +8,14 @@ use fabric::packet::icmp;
 use fabric::stage::{egress_only_internet_gateway, internet_gateway, vpn_gateway};
 use fabric::state::Outbound;
 use fabric::{Direction, Fabric, Family, InternetGatewayIndex};
+use ipnet::IpNet;
 use model::{EgressOnlyInternetGatewayId, InternetGatewayId, VpnGatewayId};
 
+use super::bytes;
 use super::errors;
 use super::judge::{Clock, Judge, Travel, translated};
+use super::neighbor;
+use super::router::FABRIC;
 use super::tables;
 use crate::frame::FrameId;
 use crate::fragment;
@@ -136,17 +140,25 @@ impl Node for EgressOnlyInternetGateway {
     }
 }
 
-/// A virtual private gateway: the way between a VPC and hosts behind a VPN (VPN-1).
+/// A virtual private gateway: the way between a VPC and hosts behind a VPN (VPN-1). Ports from 2 on are tunnels to lans.
 pub struct VpnGateway {
     /// Fabric and time of day.
     pub judge: Judge,
     id: VpnGatewayId,
+    /// What lies behind a tunnel, longest prefix first.
+    tunnels: Vec<(IpNet, u16)>,
 }
 
 impl VpnGateway {
     /// A gateway by its id.
     pub fn new(fabric: Arc<Fabric>, id: VpnGatewayId) -> Self {
-        Self { judge: Judge::new(fabric), id }
+        Self { judge: Judge::new(fabric), id, tunnels: Vec::new() }
+    }
+
+    /// Says what lies behind a tunnel.
+    pub fn plug(&mut self, blocks: impl IntoIterator<Item = IpNet>, port: u16) {
+        self.tunnels.extend(blocks.into_iter().map(|block| (block, port)));
+        self.tunnels.sort_by_key(|(block, port)| (std::cmp::Reverse(block.prefix_len()), block.addr(), *port));
     }
 }
 
@@ -156,6 +168,9 @@ impl Node for VpnGateway {
     }
 
     fn on_frame(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
+        if port > OUTSIDE && neighbor::answer_all(context, port, frame) {
+            return;
+        }
         let Some(travel) = self.judge.read(context, port, frame) else { return };
         let fabric = Arc::clone(&self.judge.fabric);
         let gateway = fabric.vpn_gateways.find(&self.id, |gateway| &gateway.id);
@@ -163,9 +178,17 @@ impl Node for VpnGateway {
             return context.trace(port, Verb::Drop, Reason::NotConnected, frame);
         };
         let direction = if port == INSIDE { Direction::Egress } else { Direction::Ingress };
-        if self.judge.pass(context, &travel, vpn_gateway::decide(&fabric, gateway, vpc, &travel.packet.header, direction)) {
-            context.forward(1 - port, frame);
+        if !self.judge.pass(context, &travel, vpn_gateway::decide(&fabric, gateway, vpc, &travel.packet.header, direction)) {
+            return;
         }
+        let destination = travel.packet.header.destination;
+        let out = match port {
+            INSIDE => self.tunnels.iter().find(|(block, _)| block.contains(&destination)).map_or(OUTSIDE, |(_, port)| *port),
+            _ => INSIDE,
+        };
+        let copy = context.copy(frame);
+        bytes::address(context.bytes_mut(copy), if out > OUTSIDE { [0xff; 6] } else { FABRIC }, FABRIC);
+        context.send(out, copy);
     }
 
     fn inspect(&self, _: Time) -> Vec<Table> {

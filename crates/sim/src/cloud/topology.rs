@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fabric::gateway::{TransitEnd, VpcEndpointKind};
 use fabric::stage::exempt;
-use fabric::{Fabric, InterfaceIndex, InterfaceKind};
+use fabric::{Fabric, InterfaceIndex, InterfaceKind, NextHop};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::{
     EgressOnlyInternetGatewayId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, TransitGatewayId, VpcEndpointId, VpcId,
@@ -182,6 +182,22 @@ impl Cloud {
         for node in self.nat_gateways.values() {
             self.simulator.with(*node, |nat: &mut NatGateway, _| nat.close());
         }
+    }
+
+    /// Plugs a cable of a lan into the virtual private gateway of a VPC; `false` if the VPC has none. What the VPC's route
+    /// tables send to the gateway, and nobody on the internet has, is taken to lie behind it.
+    pub fn attach_lan(&mut self, vpc: &str, end: (NodeId, u16), spec: LinkSpec) -> bool {
+        let fabric = Arc::clone(&self.fabric);
+        let found = fabric.vpcs.iter().find(|(_, own)| own.name == vpc || own.id.as_str() == vpc);
+        let Some((index, gateway)) = found.and_then(|(index, own)| Some((index, own.vpn_gateway?))) else { return false };
+        let Some(node) = self.vpn_gateways.get(&fabric.vpn_gateways[gateway].id).copied() else { return false };
+        let tables = fabric.route_tables.values().filter(|table| table.vpc == index);
+        let routes = tables.flat_map(|table| &table.routes).filter(|route| route.next_hop == NextHop::VpnGateway(gateway));
+        let blocks: BTreeSet<IpNet> = routes.map(|route| route.destination).collect();
+        let port = self.simulator.new_port(node);
+        self.simulator.connect((node, port), end, spec);
+        self.simulator.with(node, |gateway: &mut VpnGateway, _| gateway.plug(blocks, port));
+        true
     }
 
     /// The node and port of an interface's guest.
