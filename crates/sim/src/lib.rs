@@ -6,7 +6,9 @@
 //! `fabric`'s.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod frame;
+pub mod host;
 pub mod link;
 pub mod medium;
 pub mod network;
