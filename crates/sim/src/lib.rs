@@ -16,6 +16,7 @@ pub mod node;
 pub mod random;
 pub mod simulator;
 pub mod table;
+pub mod tcp;
 pub mod time;
 pub mod trace;
 pub mod wheel;
