@@ -106,6 +106,11 @@ impl Frames {
         self.slots[frame.0 as usize].holders += 1;
     }
 
+    /// Whether more than one holds it, so that its bytes must stay as they are.
+    pub fn is_shared(&self, frame: FrameId) -> bool {
+        self.slots[frame.0 as usize].holders > 1
+    }
+
     /// One holder fewer; without any the frame is gone.
     pub fn release(&mut self, frame: FrameId) {
         let slot = &mut self.slots[frame.0 as usize];

@@ -11,6 +11,8 @@ pub mod device;
 pub mod fragment;
 pub mod frame;
 pub mod lan;
+pub mod app;
+pub mod host;
 pub mod link;
 pub mod medium;
 pub mod network;
