@@ -14,6 +14,7 @@ pub mod lan;
 pub mod app;
 pub mod host;
 pub mod link;
+pub mod media;
 pub mod medium;
 pub mod network;
 pub mod node;

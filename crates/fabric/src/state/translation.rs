@@ -110,6 +110,14 @@ impl Translations {
         (!is_idle(entry, terms)).then_some(port)
     }
 
+    /// Every flow from inside with its outside port and when it was last used, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&FlowKey, u16, Timestamp)> {
+        self.by_flow.iter().filter_map(|(flow, port)| {
+            let inside = self.by_destination.get(&destination(flow))?.get(port)?;
+            Some((flow, *port, inside.last))
+        })
+    }
+
     /// A probe begins.
     pub fn begin(&mut self) {
         self.began.clear();

@@ -12,7 +12,7 @@ use model::VpcEndpointId;
 use super::bytes;
 use super::judge::Judge;
 use super::neighbor;
-use super::router::FABRIC;
+use super::router::{FABRIC, host_mac};
 use crate::frame::FrameId;
 use crate::node::{Context, Node};
 use crate::table::Table;
@@ -66,7 +66,7 @@ impl Node for Endpoint {
                 {
                     return;
                 }
-                (self.port(header.destination), [0xff; 6])
+                (self.port(header.destination), host_mac(header.destination))
             }
             _ => (Some(0), FABRIC),
         };

@@ -102,6 +102,13 @@ impl Engine for SimEngine {
                 Outcome::Observed(Observation::NextHop(table.lookup(*destination).map(|route| route.next_hop)))
             }
         };
+        if std::env::var_os("DBG").is_some() { // DBG
+            let cloud = self.cloud.as_ref().expect("x");
+            eprintln!("--- {:?}", request.probe);
+            let view = crate::view::View::new(&cloud.simulator);
+            eprintln!("{}", crate::view::List::new(&view, &crate::view::Filter::All, true).text());
+            eprintln!("=> {outcome:?}");
+        }
         let captured = request.capture.as_ref().map(|capture| self.captured(&capture.at, capture.filter));
         Ok(Answer { outcome, captured })
     }

@@ -14,7 +14,8 @@ use super::engine::SimEngine;
 use super::outcome::{self, Received};
 use super::topology::Cloud;
 use crate::frame::FrameId;
-use crate::host::{AppId, ConnectSpec, DatagramSpec, Host, RawSpec, Services};
+use crate::app::{AppId, ConnectSpec, DatagramSpec, RawSpec};
+use crate::host::{Flow, Host, Protocol, Saved, Services};
 use crate::node::NodeId;
 use crate::time::Span;
 
@@ -33,7 +34,6 @@ pub struct Kept {
     server: Received,
     /// As the client sends it.
     request: Header,
-    is_tcp: bool,
 }
 
 /// Who sends, and from which address.
@@ -109,8 +109,8 @@ impl SimEngine {
         let cloud = self.running()?;
         for node in cloud.all_hosts() {
             let keeps: Vec<&Header> = kept.iter().filter(|(at, _)| *at == node).map(|(_, header)| header).collect();
-            cloud.simulator.with(node, |host: &mut Host, context| {
-                host.forget_exchanges(context, |local, remote| {
+            cloud.simulator.with(node, |host: &mut Host, _| {
+                host.forget_connections(|local, remote| {
                     keeps.iter().any(|header| {
                         let Some((source, destination)) = header.ports() else { return false };
                         let ends = ((header.source, source), (header.destination, destination));
@@ -118,6 +118,14 @@ impl SimEngine {
                     })
                 });
             });
+        }
+        Ok(())
+    }
+
+    /// Ends a program, and nobody is told.
+    pub(super) fn cancel(&mut self, node: NodeId, app: Option<AppId>) -> Result<(), EngineError> {
+        if let Some(app) = app {
+            self.running()?.simulator.with(node, |host: &mut Host, context| host.cancel(context, app));
         }
         Ok(())
     }
@@ -151,10 +159,12 @@ impl SimEngine {
         self.run()?;
         let outcome = self.judge(&origin, &request, probe.listener)?;
         self.listen(ListenerState::Open)?;
+        if probe.keep.is_none() && probe.connections <= 1 {
+            self.cancel(origin.node, app)?;
+        }
         let kept = match (app, self.first_arrival(origin.node, &request)?) {
             (Some(app), Some(server)) => {
-                let is_tcp = matches!(request.transport, Transport::Tcp { .. });
-                Some(Kept { client: origin.node, app, server, request, is_tcp })
+                Some(Kept { client: origin.node, app, server, request })
             }
             _ => None,
         };
@@ -195,15 +205,16 @@ impl SimEngine {
     /// Lets a host send a request.
     fn start(&mut self, node: NodeId, request: &Header, keep_open: bool) -> Result<AppId, EngineError> {
         let (source, destination) = (Some(request.source), request.destination);
-        let raw = |payload: Vec<u8>| RawSpec { source, destination, protocol: request.protocol(), payload, ttl: None, dont_fragment: true };
+        let raw = |payload: Vec<u8>| RawSpec { source, dont_fragment: true, ..RawSpec::new(destination, request.protocol(), &payload) };
         let cloud = self.running()?;
         let started = cloud.simulator.with(node, |host: &mut Host, context| match request.transport {
             Transport::Tcp { source_port, destination_port, .. } => {
-                host.connect(context, ConnectSpec { source, source_port: Some(source_port), destination, port: destination_port, keep_open })
+                let spec = ConnectSpec::new(destination, destination_port);
+                host.connect(context, ConnectSpec { source, source_port: Some(source_port), keep_open, ..spec })
             }
             Transport::Udp { source_port, destination_port } => {
-                let payload = b"vpclab".to_vec();
-                host.datagram(context, DatagramSpec { source, source_port: Some(source_port), destination, port: destination_port, payload })
+                let spec = DatagramSpec::new(destination, destination_port, b"vpclab");
+                host.datagram(context, DatagramSpec { source, source_port: Some(source_port), ..spec })
             }
             Transport::Icmp { .. } | Transport::IcmpError { .. } => host.raw(context, raw(super::forged::icmp(request))),
             Transport::Other { .. } => host.raw(context, raw(b"vpclab".to_vec())),
@@ -230,7 +241,7 @@ impl SimEngine {
     pub(super) fn judge(&mut self, origin: &Origin, request: &Header, listener: ListenerState) -> Result<Outcome, EngineError> {
         let cloud = self.running()?;
         let host: Option<&Host> = cloud.simulator.get(origin.node);
-        if host.is_some_and(|host| host.holds(request.destination)) {
+        if host.is_some_and(|host| host.is_own(request.destination)) {
             // A system talks to itself without its interface.
             return Ok(itself(cloud, origin, request, listener));
         }
@@ -251,7 +262,7 @@ impl SimEngine {
         let end = arrival.packet.header.clone();
         // Messages that nobody answers have done all they can by arriving.
         if end.reply().is_none() {
-            return Ok(Outcome::Allowed(outcome::arrival(cloud, arrival)));
+            return Ok(Outcome::Allowed(outcome::arrival(cloud, arrival, arrival.at)));
         }
         let answers = received.iter().filter(|r| r.at > arrival.at && is_answer(&end, &r.packet.header));
         let Some(answer) = answers.min_by_key(|answer| answer.at) else {
@@ -273,7 +284,7 @@ impl SimEngine {
         if outcome::is_refusal(back) {
             return Ok(Outcome::Refused { at: Some(outcome::component(cloud, arrival.node, arrival.port, end.destination)) });
         }
-        Ok(Outcome::Allowed(outcome::arrival(cloud, arrival)))
+        Ok(Outcome::Allowed(outcome::arrival(cloud, arrival, answer.at)))
     }
 
     /// Who on the way answered in the receiver's place.
@@ -299,20 +310,16 @@ impl SimEngine {
             Side::Server => (kept.server.node, at_server.reply().unwrap_or_else(|| at_server.clone())),
         };
         // What is lost is not sent again when time goes on: the probe was one packet.
-        let before: Vec<(NodeId, crate::host::Saved)> = [kept.client, kept.server.node].into_iter().filter_map(|node| {
+        let before: Vec<(NodeId, Saved)> = [kept.client, kept.server.node].into_iter().filter_map(|node| {
             cloud.simulator.with(node, |host: &mut Host, _| host.save()).map(|saved| (node, saved))
         }).collect();
         let data = b"vpclab".to_vec();
-        let (local, remote) = match side {
-            Side::Client => (None, None),
-            Side::Server => (
-                Some((at_server.destination, at_server.ports().map_or(0, |(_, port)| port))),
-                Some((at_server.source, at_server.ports().map_or(0, |(port, _)| port))),
-            ),
-        };
-        let is_sent = cloud.simulator.with(node, |host: &mut Host, context| match (local, remote) {
-            (Some(local), Some(remote)) => host.answer_on(context, kept.is_tcp, local, remote, &data),
-            _ => host.send_on(context, kept.app, &data),
+        let (remote_port, port) = at_server.ports().unwrap_or_default();
+        let flow = Flow { local: at_server.destination, port, remote: at_server.source, remote_port };
+        let protocol = Protocol(at_server.protocol());
+        let is_sent = cloud.simulator.with(node, |host: &mut Host, context| match side {
+            Side::Server => host.answer_on(context, protocol, flow, &data),
+            Side::Client => host.send_on(context, kept.app, &data),
         });
         if is_sent != Some(true) {
             return Ok(silence(Leg::Forward));
@@ -329,7 +336,7 @@ impl SimEngine {
         if !matches!(outcome, Outcome::Allowed(_)) {
             let cloud = self.running()?;
             for (node, saved) in before {
-                cloud.simulator.with(node, |host: &mut Host, context| host.restore(context, saved));
+                cloud.simulator.with(node, |host: &mut Host, _| host.restore(saved));
             }
         }
         Ok(outcome)

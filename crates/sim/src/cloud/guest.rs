@@ -15,7 +15,8 @@ use super::engine::SimEngine;
 use super::exchange::Origin;
 use super::lease;
 use super::outcome;
-use crate::host::{DatagramSpec, Host, Outcome as AppOutcome, PingSpec};
+use crate::app::{DatagramSpec, End, PingSpec};
+use crate::host::Host;
 use crate::time::Span;
 
 /// Headers of an ICMP packet over IPv4, bytes.
@@ -91,26 +92,16 @@ impl SimEngine {
             let text = format!("the interface sends at most {} bytes at a time", lease::MTU);
             return Ok(outcome::dropped(Leg::Forward, StageReason::new(Stage::Guest, at, text)));
         }
-        let identifier = self.fresh_identifier();
+        let size = u16::try_from(shape.size).map_err(|_| EngineError::BadProbe(format!("{} bytes are more than a packet", shape.size)))?;
+        let (source, ttl, dont_fragment) = (Some(origin.source), Some(shape.ttl), shape.dont_fragment);
+        let spec = PingSpec { source, count: 1, ttl, size, dont_fragment, ..PingSpec::new(to) };
         let cloud = self.running()?;
-        let app = cloud.simulator.with(origin.node, |host: &mut Host, context| {
-            host.ping(context, PingSpec {
-                source: Some(origin.source),
-                destination: to,
-                count: 1,
-                identifier: Some(identifier),
-                ttl: Some(shape.ttl),
-                size: shape.size,
-                dont_fragment: shape.dont_fragment,
-                ..PingSpec::to(to)
-            })
-        });
+        let app = cloud.simulator.with(origin.node, |host: &mut Host, context| host.ping(context, spec));
         self.run()?;
-        let request = super::forged::echo(origin.source, to, identifier);
+        let cloud = self.running()?;
+        let request = outcome::first_sent(cloud, origin.node).unwrap_or_else(|| super::forged::echo(origin.source, to, 0));
         let outcome = self.judge(origin, &request, fabric::engine::ListenerState::Open)?;
-        if let Some(app) = app {
-            self.running()?.simulator.with(origin.node, |host: &mut Host, context| host.cancel(context, app));
-        }
+        self.cancel(origin.node, app)?;
         Ok(outcome)
     }
 
@@ -150,12 +141,14 @@ impl SimEngine {
         let app = cloud.simulator.with(node, |host: &mut Host, context| host.arping(context, port, target, count));
         let until = cloud.simulator.now() + Span::seconds(u64::from(count) + 1);
         cloud.simulator.run_until(until, 1_000_000);
-        let outcome = app.and_then(|app| cloud.simulator.get(node).and_then(|host: &Host| host.progress(app).cloned()));
-        Ok(match outcome {
-            Some(AppOutcome::Arping { replies, mac: Some(mac) }) if replies > 0 => {
-                Outcome::Observed(Observation::Arping { replies, mac: Some(MacAddress(mac.0)) })
+        let replies = app.and_then(|app| cloud.simulator.get(node).map(|host: &Host| host.progress(app).replies.clone()));
+        let replies = replies.unwrap_or_default();
+        Ok(match replies.first() {
+            Some(reply) => {
+                let mac = reply.mac.map(|mac| MacAddress(mac.0));
+                Outcome::Observed(Observation::Arping { replies: replies.len() as u32, mac })
             }
-            _ => {
+            None => {
                 let text = format!("nobody in the subnet has {to}");
                 let reason = StageReason::new(Stage::LocalDelivery, Component::Fabric, text);
                 Outcome::Dropped(Drop { leg: Leg::Forward, at: Some(reason.at), code: None, reason: Some(reason) })
@@ -200,20 +193,16 @@ impl SimEngine {
             host_name: None,
             wanted: Vec::new(),
         };
-        let spec = DatagramSpec {
-            source: Some(origin.source),
-            source_port: Some(wire::dhcp::CLIENT_PORT),
-            destination: IpAddr::V4(fabric.subnets[own.subnet].router),
-            port: wire::dhcp::SERVER_PORT,
-            payload: request.emit(),
-        };
+        let router = IpAddr::V4(fabric.subnets[own.subnet].router);
+        let (source, source_port) = (Some(origin.source), Some(wire::dhcp::CLIENT_PORT));
+        let spec = DatagramSpec { source, source_port, ..DatagramSpec::new(router, wire::dhcp::SERVER_PORT, &request.emit()) };
         let app = cloud.simulator.with(origin.node, |host: &mut Host, context| host.datagram(context, spec));
         self.run()?;
         let cloud = self.running()?;
-        let outcome = app.and_then(|app| cloud.simulator.get(origin.node).and_then(|host: &Host| host.outcome(app).cloned()));
-        self.forget()?;
+        let outcome = app.and_then(|app| cloud.simulator.get(origin.node).map(|host: &Host| host.progress(app).end));
+        self.cancel(origin.node, app)?;
         match outcome {
-            Some(AppOutcome::Answered { .. }) => Ok(Outcome::Observed(Observation::Done)),
+            Some(End::Answered) => Ok(Outcome::Observed(Observation::Done)),
             _ => Ok(Outcome::Dropped(Drop { leg: Leg::Forward, at: None, code: None, reason: None })),
         }
     }

@@ -11,7 +11,7 @@ use model::{EgressOnlyInternetGatewayId, InternetGatewayId, VpnGatewayId};
 use super::bytes;
 use super::judge::{Judge, Travel};
 use super::neighbor;
-use super::router::FABRIC;
+use super::router::{FABRIC, host_mac};
 use crate::frame::FrameId;
 use crate::node::{Context, Node};
 use crate::table::Table;
@@ -127,8 +127,7 @@ impl Node for Internet {
         match self.port(&next) {
             Some(out) => {
                 let copy = context.copy(frame);
-                // A host's cable has one host on it, and takes what is for all.
-                let to = if matches!(next, Beyond::Host(_)) { [0xff; 6] } else { FABRIC };
+                let to = if let Beyond::Host(address) = next { host_mac(address) } else { FABRIC };
                 bytes::address(context.bytes_mut(copy), to, FABRIC);
                 context.send(out, copy);
             }

@@ -24,7 +24,7 @@ pub struct Clock {
 impl Clock {
     /// The time of day at a moment.
     pub fn at(self, now: Time) -> Timestamp {
-        self.base.plus(now.since(self.since).seconds())
+        self.base.plus(now.since(self.since).0 / 1_000_000_000)
     }
 }
 

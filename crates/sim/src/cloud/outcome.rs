@@ -31,9 +31,16 @@ pub fn received(cloud: &Cloud) -> Vec<Received> {
     came.filter_map(|(at, event)| {
         let packet = bytes::read(simulator.frames().bytes(event.frame))?.packet;
         let host: &Host = simulator.get(event.node)?;
-        host.holds(packet.header.destination).then_some(Received { node: event.node, port: event.port, packet, at })
+        host.is_own(packet.header.destination).then_some(Received { node: event.node, port: event.port, packet, at })
     })
     .collect()
+}
+
+/// The first IP packet that a host sent.
+pub fn first_sent(cloud: &Cloud, node: NodeId) -> Option<Header> {
+    let simulator = &cloud.simulator;
+    let sent = simulator.trace().events().iter().filter(|event| event.verb == Verb::Send && event.node == node);
+    sent.filter_map(|event| bytes::read(simulator.frames().bytes(event.frame))).map(|read| read.packet.header).next()
 }
 
 /// The first thing that ended a packet, with its place in the trace: a stage's decision, or a guest that passes nothing on.
@@ -69,10 +76,11 @@ pub fn component(cloud: &Cloud, node: NodeId, port: u16, address: std::net::IpAd
     }
 }
 
-/// The arrival of a request, with the middleboxes that both it and its answer passed.
-pub fn arrival(cloud: &Cloud, received: &Received) -> Arrival {
+/// The arrival of a request, with the middleboxes that both it and its answer passed; the answer came at this place of the
+/// trace.
+pub fn arrival(cloud: &Cloud, received: &Received, answered: usize) -> Arrival {
     let header = &received.packet.header;
-    let events = cloud.simulator.trace().events().iter();
+    let events = cloud.simulator.trace().events()[..answered].iter();
     let passed = events.filter(|event| event.verb == Verb::Forward && cloud.is_host(event.node));
     let fabric = cloud.fabric();
     let via = passed.filter_map(|event| cloud.interface_at(event.node, event.port)).filter(|id| fabric.interface_by_id(id).is_some());

@@ -57,6 +57,18 @@ pub const PASSED_ON: [u8; 6] = [0x06, 0x01, 0, 0, 0, 2];
 /// The same of what came by a transit gateway, which a NAT gateway lets in besides its own VPC (NAT-10).
 pub const BY_TRANSIT_GATEWAY: [u8; 6] = [0x06, 0x01, 0, 0, 0, 1];
 
+/// The MAC address of a host outside: nobody else on its cable could have it.
+pub fn host_mac(address: IpAddr) -> [u8; 6] {
+    let last: [u8; 4] = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => {
+            let octets = address.octets();
+            [octets[12], octets[13], octets[14], octets[15]]
+        }
+    };
+    [0x06, 0x02, last[0], last[1], last[2], last[3]]
+}
+
 /// The router of a VPC.
 pub struct Router {
     /// Fabric and time of day.
@@ -432,6 +444,7 @@ impl Router {
                 Some(interface) => self.judge.fabric.interfaces[interface].mac.0,
                 None => FABRIC,
             },
+            Side::Services => host_mac(IpAddr::V4(exempt::RESOLVER)),
             _ => FABRIC,
         };
         let copy = context.copy(travel.frame);

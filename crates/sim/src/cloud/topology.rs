@@ -21,7 +21,7 @@ use super::judge::Clock;
 use super::lease;
 use super::nat::NatGateway;
 use super::neighbor::ROUTER_IPV6;
-use super::router::{Router, Side};
+use super::router::{Router, Side, host_mac};
 use super::transit::{Attached, TransitGateway};
 use crate::host::{Host, HostSpec, InterfaceSpec, RouteSpec, Services};
 use crate::link::LinkSpec;
@@ -277,7 +277,7 @@ impl Cloud {
         let own = vpc.map_or(exempt::RESOLVER, |vpc| vpc.resolver);
         let v4 = [own, exempt::RESOLVER, exempt::METADATA, exempt::TIME].map(|a| IpNet::V4(Ipv4Net::new_assert(a, 32)));
         let v6 = [exempt::RESOLVER_IPV6, exempt::METADATA_IPV6, exempt::TIME_IPV6].map(|a| IpNet::V6(Ipv6Net::new_assert(a, 128)));
-        let mut services = host_spec(v4.into_iter().chain(v6).collect(), Mac([0x06, 0x02, 0xa9, 0xfe, 0xa9, 0xfd]), u32::from(lease::MTU));
+        let mut services = host_spec(v4.into_iter().chain(v6).collect(), Mac(host_mac(IpAddr::V4(exempt::RESOLVER))), u32::from(lease::MTU));
         services.routes = everywhere();
         let host = self.simulator.add(&format!("services {name}"), Host::new(services));
         self.open(host);
@@ -506,21 +506,9 @@ fn everywhere() -> Vec<RouteSpec> {
 }
 
 fn outside_host(address: IpAddr) -> Host {
-    let mut spec = host_spec(vec![IpNet::from(address)], host_mac(address), 1_500);
+    let mut spec = host_spec(vec![IpNet::from(address)], Mac(host_mac(address)), 1_500);
     spec.routes = everywhere();
     Host::new(spec)
-}
-
-/// The MAC address of a host outside: nobody else on its cable could have it.
-fn host_mac(address: IpAddr) -> Mac {
-    let last: [u8; 4] = match address {
-        IpAddr::V4(address) => address.octets(),
-        IpAddr::V6(address) => {
-            let octets = address.octets();
-            [octets[12], octets[13], octets[14], octets[15]]
-        }
-    };
-    Mac([0x06, 0x02, last[0], last[1], last[2], last[3]])
 }
 
 fn guest_spec(fabric: &Fabric, interfaces: &[InterfaceIndex], forwards: bool, masquerades: bool) -> HostSpec {
