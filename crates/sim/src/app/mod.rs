@@ -3,12 +3,14 @@
 //! Start at [`App`]; [`Calls`] is its only door to the host. Each of the programs here is a file: [`ping`], [`traceroute`],
 //! and so on. What a host does without programs (services) is the host's.
 
+pub mod arping;
 mod calls;
 pub mod connect;
 pub mod datagram;
 mod outcome;
 pub mod ping;
 pub mod raw;
+pub mod traceroute;
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -23,6 +25,7 @@ pub use datagram::DatagramSpec;
 pub use outcome::{End, Hop, IcmpError, Outcome, Quoted, RefusedBy, Reply};
 pub use ping::PingSpec;
 pub use raw::RawSpec;
+pub use traceroute::TracerouteSpec;
 
 /// A program of a host, numbered in order of starting.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,10 +1,14 @@
 //! Starting the usual programs on a host with one call each.
 
+use std::net::IpAddr;
+
+use crate::app::arping::Arping;
 use crate::app::connect::Connect;
 use crate::app::datagram::Question;
 use crate::app::ping::Ping;
 use crate::app::raw::Raw;
-use crate::app::{AppId, ConnectSpec, DatagramSpec, PingSpec, RawSpec};
+use crate::app::traceroute::Traceroute;
+use crate::app::{AppId, ConnectSpec, DatagramSpec, PingSpec, RawSpec, TracerouteSpec};
 use crate::node::Context;
 
 use super::Host;
@@ -16,6 +20,16 @@ impl Host {
     /// Asks with ICMP echoes.
     pub fn ping(&mut self, context: &mut Context<'_>, spec: PingSpec) -> AppId {
         self.run(context, Ping::new(spec))
+    }
+
+    /// Finds the routers on the way to somebody.
+    pub fn traceroute(&mut self, context: &mut Context<'_>, spec: TracerouteSpec) -> AppId {
+        self.run(context, Traceroute::new(spec))
+    }
+
+    /// Asks on a link who has an address.
+    pub fn arping(&mut self, context: &mut Context<'_>, interface: u16, address: IpAddr, count: u32) -> AppId {
+        self.run(context, Arping::new(interface, address, count))
     }
 
     /// Connects with TCP.
