@@ -80,6 +80,11 @@ impl Frames {
         self.slots[frame.0 as usize].parent
     }
 
+    /// Says of which frame another one is made.
+    pub fn adopt(&mut self, frame: FrameId, parent: FrameId) {
+        self.slots[frame.0 as usize].parent = parent;
+    }
+
     /// Holds a frame for a trace, once however often it is asked. Returns the bytes that this takes.
     pub fn keep(&mut self, frame: FrameId) -> usize {
         let slot = &mut self.slots[frame.0 as usize];

@@ -172,6 +172,8 @@ impl Context<'_> {
         let copy = frames.copy(frame);
         change(frames.bytes_mut(copy));
         if is_own {
+            // It stands in the place of the other one.
+            frames.adopt(copy, frames.parent(frame));
             frames.release(frame);
         }
         copy

@@ -40,8 +40,7 @@ impl Host {
             Operation::Request if arp.sender != arp.target => {
                 context.trace(port, Verb::Drop, Reason::NotForMe, frame);
             }
-            Operation::Request => {}
-            Operation::Reply => self.tell_arp_reply(context, port, frame, &arp),
+            Operation::Request | Operation::Reply => {}
         }
     }
 

@@ -14,6 +14,7 @@ pub(crate) enum Alarm {
     Neighbor(u16, IpAddr),
     Fragments,
     Stream(u32),
+    Address(u16, IpAddr),
     App(AppId, u32),
 }
 

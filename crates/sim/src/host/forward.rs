@@ -34,9 +34,7 @@ impl Host {
             context.change(frame, false, |bytes| {
                 // Padding of the frame is not passed on.
                 bytes.truncate(packet.end);
-                if start == 14 {
-                    bytes[6..12].copy_from_slice(&own_mac.0);
-                }
+                link_layer::readdress(framing, own_mac, packet.is_v4(), bytes);
                 count_hop(bytes, start);
             })
         } else {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wire::{EtherType, Mac, protocol};
+use wire::{EtherType, protocol};
 
 use crate::frame::FrameId;
 use crate::link::Framing;
@@ -100,11 +100,5 @@ impl Host {
             protocol::ICMPV6 if !packet.is_v4() => self.receive_icmpv6(context, port, frame, &packet),
             _ => self.receive_other(context, port, frame, &packet),
         }
-    }
-
-    /// The Ethernet address of who sent a frame, as far as there is one.
-    pub(crate) fn sender_mac(context: &Context<'_>, port: u16, frame: FrameId) -> Option<Mac> {
-        let has_one = port != LOOPBACK && context.framing(port) == Framing::Ethernet;
-        has_one.then(|| context.bytes(frame)[6..12].try_into().ok().map(Mac)).flatten()
     }
 }

@@ -25,9 +25,24 @@ pub(crate) fn emit(framing: Framing, source: Mac, is_v4: bool, out: &mut Vec<u8>
             out.extend_from_slice(&source.0);
             out.extend_from_slice(if is_v4 { &[0x08, 0x00] } else { &[0x86, 0xdd] });
         }
-        Framing::Ppp => out.extend_from_slice(if is_v4 { &[0xff, 0x03, 0x00, 0x21] } else { &[0xff, 0x03, 0x00, 0x57] }),
-        Framing::Hdlc => out.extend_from_slice(if is_v4 { &[0x0f, 0x00, 0x08, 0x00] } else { &[0x0f, 0x00, 0x86, 0xdd] }),
+        Framing::Ppp | Framing::Hdlc => {
+            let start = out.len();
+            out.extend_from_slice(&[0; 4]);
+            readdress(framing, source, is_v4, &mut out[start..]);
+        }
     }
+}
+
+/// Writes a header over another one of the same length.
+pub(crate) fn readdress(framing: Framing, source: Mac, is_v4: bool, bytes: &mut [u8]) {
+    let header = match (framing, is_v4) {
+        (Framing::Ethernet, _) => return bytes[6..12].copy_from_slice(&source.0),
+        (Framing::Ppp, true) => [0xff, 0x03, 0x00, 0x21],
+        (Framing::Ppp, false) => [0xff, 0x03, 0x00, 0x57],
+        (Framing::Hdlc, true) => [0x0f, 0x00, 0x08, 0x00],
+        (Framing::Hdlc, false) => [0x0f, 0x00, 0x86, 0xdd],
+    };
+    bytes[..4].copy_from_slice(&header);
 }
 
 /// What a frame carries, and whether it was for many. Errors: it is for somebody else, or cannot be read.

@@ -63,7 +63,12 @@ impl Host {
                 return true;
             };
             if own.is_tentative {
-                context.trace(port, Verb::Note, Reason::DuplicateAddress, frame);
+                // Somebody probes the same address at the same time (RFC 4862, 5.4.3).
+                if packet.source == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+                    self.counters.conflicts += 1;
+                    context.trace(port, Verb::Note, Reason::DuplicateAddress, frame);
+                    self.give_up_address(context, port, target.into());
+                }
                 return true;
             }
             if let (Some(mac), true) = (mac, packet.source != IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {
@@ -72,9 +77,13 @@ impl Host {
             context.trace(port, Verb::Answer, Reason::NeighborSolicitation, frame);
             self.send_advertisement(context, port, packet.source, target, frame);
         } else {
-            if own.is_some() {
+            if let Some(own) = own {
+                let is_tentative = own.is_tentative;
                 self.counters.conflicts += 1;
                 context.trace(port, Verb::Note, Reason::DuplicateAddress, frame);
+                if is_tentative {
+                    self.give_up_address(context, port, target.into());
+                }
                 return true;
             }
             if let Some(mac) = mac {

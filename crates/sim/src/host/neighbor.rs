@@ -139,7 +139,7 @@ impl Host {
     }
 
     /// Asks for an address: everybody, or the one who had it.
-    fn ask_for_neighbor(&mut self, context: &mut Context<'_>, interface: u16, address: IpAddr, mac: Option<Mac>) {
+    pub(crate) fn ask_for_neighbor(&mut self, context: &mut Context<'_>, interface: u16, address: IpAddr, mac: Option<Mac>) {
         match address {
             IpAddr::V4(address) => self.send_arp_request(context, interface, address, mac),
             IpAddr::V6(address) => self.send_solicitation(context, interface, address, mac),
@@ -148,6 +148,7 @@ impl Host {
 
     /// A neighbour says where it is. `may_add` if the host is to know it although it did not ask.
     pub(crate) fn learn_neighbor(&mut self, context: &mut Context<'_>, interface: u16, address: IpAddr, mac: Mac, may_add: bool) {
+        self.tell_neighbor(context, interface, address, mac);
         let now = context.now();
         let at = match self.neighbors.find(interface, address) {
             Ok(at) => at,
