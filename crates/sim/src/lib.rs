@@ -9,6 +9,7 @@
 pub mod device;
 pub mod frame;
 pub mod link;
+pub mod media;
 pub mod medium;
 pub mod network;
 pub mod node;
