@@ -62,7 +62,7 @@ fn main() {
     for index in 0..stations {
         let node = sim.add(&format!("s{index}"), Saturated { bytes: bytes as usize, came: 0, frame: None });
         let port = sim.new_port(node);
-        let position = if is_bus { match number(6, 0) { 0 => span * index / (stations - 1).max(1), 1 => span * index / stations, _ => (index % 4) * span / 3 } } else { span / 2 };
+        let position = if is_bus { match number(6, 0) { 0 => span * index / (stations - 1).max(1), 1 => span * index / stations, 2 => (index * 4 / stations) * span / 3, _ => (index * 4 / stations) * span / 3 + index * number(7, 10) } } else { span / 2 };
         sim.attach(node, port, medium, position);
     }
     let begun = Instant::now();
@@ -75,7 +75,7 @@ fn main() {
     println!(
         "stations {stations} bytes {bytes}: utilisation {:.4} collisions/frame {:.3} drops/1000 {:.2} undelivered {}",
         total.sent as f64 * bytes as f64 * 8.0 / (seconds * 10e6),
-        segment.collisions_apart() as f64 / total.sent as f64,
+        segment.collisions() as f64 / total.sent as f64,
         total.excessive as f64 * 1e3 / total.sent as f64,
         total.sent as i64 * (stations as i64 - 1) - came as i64,
     );

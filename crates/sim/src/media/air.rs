@@ -21,8 +21,6 @@ pub(super) struct Transmission {
     pub done: bool,
     /// Another one started before it was heard there.
     pub met: bool,
-    /// The collision that it is part of was counted.
-    pub counted: bool,
     /// Stations that its end has yet to reach.
     pub unheard: u32,
 }
@@ -30,8 +28,8 @@ pub(super) struct Transmission {
 impl Transmission {
     pub fn new(station: u32, frame: FrameId, start: u64, end: u64) -> Self {
         let collides_at = u64::MAX;
-        let (collided, done, met, counted, unheard) = (false, false, false, false, 0);
-        Self { station, frame, start, end, collides_at, collided, done, met, counted, unheard }
+        let (collided, done, met, unheard) = (false, false, false, 0);
+        Self { station, frame, start, end, collides_at, collided, done, met, unheard }
     }
 }
 
@@ -114,7 +112,6 @@ impl Air {
 /// When a station may send that is ready before or during a time in which the medium is busy, or in the gap after it.
 fn turn_at(from: u64, to: u64, ready: u64, gap: u64) -> Option<u64> {
     if ready < from {
-        // Even at the very moment at which it begins to hear: nobody can know yet.
         return Some(ready);
     }
     (ready <= to + gap).then_some(to + gap)

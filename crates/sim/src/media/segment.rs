@@ -48,8 +48,7 @@ pub struct Segment {
     /// Tells the event of the next turn from those that were scheduled before it.
     epoch: u32,
     collisions: u64,
-    collisions_apart: u64,
-    counted_at: u64,
+    collision_at: u64,
 }
 
 impl Segment {
@@ -59,7 +58,7 @@ impl Segment {
         let (stations, ready, hubs, turns) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (span, turn_at, epoch) = (0, u64::MAX, 0);
         let air = Air::default();
-        let (collisions, collisions_apart, counted_at) = (0, 0, 0);
+        let (collisions, collision_at) = (0, 0);
         Self {
             number: number.0,
             spec,
@@ -74,8 +73,7 @@ impl Segment {
             turns,
             epoch,
             collisions,
-            collisions_apart,
-            counted_at,
+            collision_at,
         }
     }
 
@@ -94,23 +92,10 @@ impl Segment {
         self.stations.iter().fold(Counts::default(), |sum, station| sum.plus(station.counts))
     }
 
-    /// Times at which stations sent at once, however many they were.
+    /// Collisions: moments at which a station began to send while another one did, those within half a slot time of one
+    /// that was counted being the same collision, however many stations took part.
     pub fn collisions(&self) -> u64 {
         self.collisions
-    }
-
-    /// Of those, the ones that begin half a slot time or more after the last of them: two stations that both draw no wait
-    /// and meet again at once count once, as in the reference table of the tests.
-    pub fn collisions_apart(&self) -> u64 {
-        self.collisions_apart
-    }
-
-    fn count_collision(&mut self, now: u64) {
-        self.collisions += 1;
-        if self.collisions_apart == 0 || now - self.counted_at >= self.timing.slot / 2 {
-            self.collisions_apart += 1;
-            self.counted_at = now;
-        }
     }
 
     fn distance(&self, a: u32, b: u32) -> u64 {
@@ -230,7 +215,6 @@ impl Segment {
                 continue;
             }
             (other.met, new.met) = (true, true);
-            new.counted |= other.counted;
             // A signal that the new one already hears, or will while it sends.
             new.collides_at = new.collides_at.min(now.max(other.start + away));
             let heard_there = now + away;
@@ -239,16 +223,9 @@ impl Segment {
                 self.call(wires, heard_there, COLLIDE, 0, number);
             }
         }
-        if new.met {
-            if !new.counted {
-                self.count_collision(now);
-            }
-            new.counted = true;
-            for place in 0..self.air.on_the_way.len() {
-                let away = self.distance(new.station, self.air.on_the_way[place].station);
-                let other = &mut self.air.on_the_way[place];
-                other.counted |= other.end + away > now;
-            }
+        if new.met && (self.collisions == 0 || now - self.collision_at >= self.timing.slot / 2) {
+            self.collisions += 1;
+            self.collision_at = now;
         }
     }
 
