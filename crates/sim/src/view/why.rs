@@ -38,7 +38,9 @@ fn rule(rule: &Rule) -> (String, Option<&model::Origin>) {
         Rule::SecurityGroup { group, rule, origin } => (format!("{rule} of {group}"), Some(origin)),
         Rule::State { reply: true } => ("the flow's state, as a reply".to_owned(), None),
         Rule::State { reply: false } => ("the flow's state".to_owned(), None),
-        Rule::NetworkAclEntry { acl, rule_number: Some(number), origin } => (format!("rule {number} of {acl}"), Some(origin)),
+        Rule::NetworkAclEntry { acl, rule_number: Some(number), origin } => {
+            (format!("rule {number} of {acl}"), Some(origin))
+        }
         Rule::NetworkAclEntry { acl, rule_number: None, origin } => (format!("rule * of {acl}"), Some(origin)),
         Rule::Route { route_table, destination, origin } => (format!("{destination} of {route_table}"), Some(origin)),
     }

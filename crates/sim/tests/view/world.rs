@@ -165,7 +165,11 @@ pub fn tcp(port: u16, flags: Flags, data: &[u8]) -> Vec<u8> {
 
 /// Addresses of the stations by name.
 pub fn addresses(name: &str) -> Vec<IpAddr> {
-    [("pc-1", PC_1.1), ("pc-3", PC_3.1), ("web-1", WEB_1.1)].into_iter().filter(|(known, _)| *known == name).map(|(_, address)| address.into()).collect()
+    [("pc-1", PC_1.1), ("pc-3", PC_3.1), ("web-1", WEB_1.1)]
+        .into_iter()
+        .filter(|(known, _)| *known == name)
+        .map(|(_, address)| address.into())
+        .collect()
 }
 
 pub fn node(sim: &Simulator, name: &str) -> NodeId {
