@@ -130,7 +130,8 @@ mod tests {
     #[test]
     fn names_and_ports_are_one_to_one_and_in_order() {
         assert!(SERVICES.windows(2).all(|pair| pair[0].port < pair[1].port));
-        let names: Vec<&str> = SERVICES.iter().flat_map(|service| [service.name].into_iter().chain(service.aliases.iter().copied())).collect();
+        let names: Vec<&str> =
+            SERVICES.iter().flat_map(|service| [service.name].into_iter().chain(service.aliases.iter().copied())).collect();
         for (index, name) in names.iter().enumerate() {
             assert!(!names[..index].contains(name), "{name} is said twice");
             assert!(name.bytes().any(|byte| byte.is_ascii_alphabetic()), "{name} reads as a number");

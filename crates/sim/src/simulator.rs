@@ -182,6 +182,11 @@ impl Simulator {
         self.ports(node).get(port as usize).map_or("", |port| &port.name)
     }
 
+    /// Bits per second at a port; 0 if nothing is plugged in.
+    pub fn rate(&self, node: NodeId, port: u16) -> u64 {
+        self.network.rate(node, port)
+    }
+
     /// All links.
     pub fn links(&self) -> impl Iterator<Item = (LinkId, &Link)> {
         self.network.links.iter().enumerate().map(|(index, link)| (LinkId(index as u32), link))

@@ -1,5 +1,5 @@
-//! A trace as a pcapng file: an interface for each port, each frame where it was sent and where it came in, with the reason as
-//! its comment.
+//! A trace as a pcapng file: an interface for each port, each frame where it was sent and where it came in, with the
+//! reason as its comment.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -52,9 +52,14 @@ pub fn write<W: Write>(view: &View<'_>, filter: &Filter, out: W) -> io::Result<u
         if event.frame == FrameId::NONE || !is_wanted {
             continue;
         }
-        let comment: Vec<String> = about.iter().map(|event| format!("{} ({}): {}", event.verb, event.reason, sentence(view, event))).collect();
+        let comment: Vec<String> =
+            about.iter().map(|event| format!("{} ({}): {}", event.verb, event.reason, sentence(view, event))).collect();
         let comment = comment.join("\n");
-        let captured = Captured { direction, comment: &comment, ..Captured::new(Duration::from_nanos(event.time.0), view.bytes(event.frame)) };
+        let captured = Captured {
+            direction,
+            comment: &comment,
+            ..Captured::new(Duration::from_nanos(event.time.0), view.bytes(event.frame))
+        };
         writer.packet(*interface, &captured)?;
         packets += 1;
     }
@@ -62,8 +67,8 @@ pub fn write<W: Write>(view: &View<'_>, filter: &Filter, out: W) -> io::Result<u
     Ok(packets)
 }
 
-/// Events that say more about a frame, by the place in the trace of its sending or arrival: the decision to send it, and what
-/// became of it where it came in.
+/// Events that say more about a frame, by the place in the trace of its sending or arrival: the decision to send it, and
+/// what became of it where it came in.
 fn said(view: &View<'_>) -> BTreeMap<usize, Vec<usize>> {
     let mut said: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for row in fold::folded(view) {

@@ -12,7 +12,9 @@ pub fn aligned<const N: usize>(rows: &[[String; N]], right: &[usize]) -> String 
 /// The same for any number of columns.
 pub fn lines(rows: &[&[String]], right: &[usize]) -> String {
     let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0).min(WIDEST);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0).min(WIDEST)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {

@@ -1,4 +1,4 @@
-//! Several events of one doing as one row: the decision of a node, the frame it sends for it, and the arrival at the other end.
+//! Several events of one doing as one row: the decision of a node, the frame it sends for it, its arrival at the other end.
 //!
 //! A switch that floods records that it floods, a sending at each port and a reception at each neighbour; a person sees one
 //! thing. What is left out besides are the waits for the gap between frames and the jam after a collision.
@@ -84,7 +84,11 @@ impl Folding<'_, '_> {
     fn send(&mut self, index: usize, event: &TraceEvent) {
         let events = self.view.events();
         let parent = self.view.parent(event.frame);
-        let key = [Some(event.frame), parent].into_iter().flatten().map(|frame| (event.node, frame)).find(|key| self.causes.contains_key(key));
+        let key = [Some(event.frame), parent]
+            .into_iter()
+            .flatten()
+            .map(|frame| (event.node, frame))
+            .find(|key| self.causes.contains_key(key));
         let cause = key.and_then(|key| self.causes.get(&key).copied());
         let row = match cause {
             // The decision and what it sends are one row as long as they are of one moment and one frame.
@@ -149,5 +153,15 @@ impl Folding<'_, '_> {
 
 /// Verbs that say why a node sends what it sends next.
 fn decides(verb: Verb) -> bool {
-    matches!(verb, Verb::Send | Verb::Forward | Verb::Flood | Verb::Repeat | Verb::Answer | Verb::Resolve | Verb::Retransmit | Verb::Fragment)
+    matches!(
+        verb,
+        Verb::Send
+            | Verb::Forward
+            | Verb::Flood
+            | Verb::Repeat
+            | Verb::Answer
+            | Verb::Resolve
+            | Verb::Retransmit
+            | Verb::Fragment
+    )
 }

@@ -7,13 +7,17 @@ pub mod capture;
 mod columns;
 pub mod filter;
 pub mod fold;
+pub mod layers;
 pub mod list;
 pub(crate) mod nearest;
 mod scene;
 pub mod summary;
+pub mod tables;
 pub mod unit;
 pub mod why;
 
 pub use filter::Filter;
+pub use layers::Layers;
 pub use list::List;
 pub use scene::View;
+pub use tables::Tables;

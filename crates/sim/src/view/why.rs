@@ -4,7 +4,8 @@ use fabric::Rule;
 use serde::Serialize;
 
 use super::View;
-use crate::trace::{Detail, Reason, TraceEvent};
+use super::unit::units;
+use crate::trace::{Detail, Reason, TraceEvent, Verb};
 
 /// What a stage of a VPC decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,7 +39,9 @@ fn rule(rule: &Rule) -> (String, Option<&model::Origin>) {
         Rule::SecurityGroup { group, rule, origin } => (format!("{rule} of {group}"), Some(origin)),
         Rule::State { reply: true } => ("the flow's state, as a reply".to_owned(), None),
         Rule::State { reply: false } => ("the flow's state".to_owned(), None),
-        Rule::NetworkAclEntry { acl, rule_number: Some(number), origin } => (format!("rule {number} of {acl}"), Some(origin)),
+        Rule::NetworkAclEntry { acl, rule_number: Some(number), origin } => {
+            (format!("rule {number} of {acl}"), Some(origin))
+        }
         Rule::NetworkAclEntry { acl, rule_number: None, origin } => (format!("rule * of {acl}"), Some(origin)),
         Rule::Route { route_table, destination, origin } => (format!("{destination} of {route_table}"), Some(origin)),
     }
@@ -48,7 +51,11 @@ fn rule(rule: &Rule) -> (String, Option<&model::Origin>) {
 pub fn sentence(view: &View<'_>, event: &TraceEvent) -> String {
     let general = if event.reason == Reason::Wire { "" } else { event.reason.sentence() };
     match view.detail(event) {
-        None => general.to_owned(),
+        None => match (general, particular(view, event)) {
+            (general, None) => general.to_owned(),
+            ("", Some(particular)) => particular,
+            (general, Some(particular)) => format!("{general}: {particular}"),
+        },
         Some(Detail::Text(text)) if general.is_empty() => text.to_string(),
         // A program's words need no introduction.
         Some(Detail::Text(text)) if event.reason == Reason::App => text.to_string(),
@@ -62,6 +69,29 @@ pub fn sentence(view: &View<'_>, event: &TraceEvent) -> String {
             });
             format!("{at}: {}{}", reason.text, written.unwrap_or_default())
         }
+    }
+}
+
+/// What the frame, the port and the number of an event say where it has no detail of its own.
+fn particular(view: &View<'_>, event: &TraceEvent) -> Option<String> {
+    let address = |field| {
+        let units = units(view.bytes(event.frame), view.framing(event.frame));
+        units.first().filter(|unit| unit.protocol == "ethernet").and_then(|unit| unit.field(field).map(str::to_owned))
+    };
+    let port = |port: u16| Some(view.sim().port_name(event.node, port)).filter(|name| !name.is_empty());
+    match (event.verb, event.reason) {
+        (Verb::Learn, Reason::SourceMac) => Some(format!("{} is at {}", address("source")?, port(event.port)?)),
+        (Verb::Learn, Reason::MovedMac) => {
+            let was = port(u16::try_from(event.value).ok()?)?;
+            Some(format!("{} is at {}, was at {was}", address("source")?, port(event.port)?))
+        }
+        (Verb::Forward, Reason::KnownMac) => Some(format!("{} is at {}", address("destination")?, port(event.port)?)),
+        (_, Reason::UnknownMac | Reason::OtherMac | Reason::SamePort) => address("destination"),
+        (Verb::Wait, Reason::Backoff) => Some(format!("{} slot times", event.value)),
+        (Verb::Collide, _) => Some(format!("attempt {}", event.value)),
+        // A shared medium counts the attempts.
+        (Verb::Send, Reason::Wire) if event.value > 1 => Some(format!("attempt {}", event.value)),
+        _ => None,
     }
 }
 

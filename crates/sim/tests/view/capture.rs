@@ -54,7 +54,11 @@ fn serial_links_have_their_own_link_types() {
     for (framing, expected) in [(Framing::Ethernet, 1), (Framing::Ppp, 9), (Framing::Hdlc, 104)] {
         let sim = world_with(LinkSpec { framing, ..LinkSpec::default() });
         let (_, bytes) = written(&sim, "");
-        let types: Vec<u16> = blocks(&bytes).iter().filter(|(kind, _)| *kind == 1).map(|(_, body)| u16::from_le_bytes([body[0], body[1]])).collect();
+        let types: Vec<u16> = blocks(&bytes)
+            .iter()
+            .filter(|(kind, _)| *kind == 1)
+            .map(|(_, body)| u16::from_le_bytes([body[0], body[1]]))
+            .collect();
         // pc-1, three of sw-1, r-1's first; then the two ends of the last link, and pc-3.
         assert_eq!(types, [1, 1, 1, 1, 1, expected, expected, 1]);
     }

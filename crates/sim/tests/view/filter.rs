@@ -57,6 +57,8 @@ fn a_filter_finds_what_it_says() {
         ("arp or tcp and forward and r-1", vec![routed]),
         ("!(arp || icmp) && learn", vec![learned, learned]),
         ("port eth1 and receive and icmp", vec![]),
+        ("frame 1 and receive and r-1", vec!["sw-1:eth1 → r-1:eth0 forward"]),
+        ("packet 1 and (r-1 or web-1)", vec!["sw-1:eth1 → r-1:eth0 forward", routed, "web-1 deliver"]),
         ("stp", vec![]),
     ] {
         assert_eq!(found(&sim, text), expected, "{text}");
@@ -73,9 +75,18 @@ fn no_words_mean_everything() {
 fn mistakes_are_shown_where_they_are_with_what_may_be_meant() {
     let sim = traffic();
     for (text, expected) in [
-        ("tpc and drop", "`tpc` is no word of a filter and nothing in this lab\n  tpc and drop\n  ^^^\nhint: did you mean `tcp`?"),
-        ("drop and node sw1", "there is no node `sw1`\n  drop and node sw1\n                ^^^\nhint: did you mean `sw-1`?"),
-        ("reason queue-ful", "`queue-ful` is no reason\n  reason queue-ful\n         ^^^^^^^^^\nhint: did you mean `queue-full`?"),
+        (
+            "tpc and drop",
+            "`tpc` is no word of a filter and nothing in this lab\n  tpc and drop\n  ^^^\nhint: did you mean `tcp`?",
+        ),
+        (
+            "drop and node sw1",
+            "there is no node `sw1`\n  drop and node sw1\n                ^^^\nhint: did you mean `sw-1`?",
+        ),
+        (
+            "reason queue-ful",
+            "`queue-ful` is no reason\n  reason queue-ful\n         ^^^^^^^^^\nhint: did you mean `queue-full`?",
+        ),
         ("layer 9", "`9` is no layer\n  layer 9\n        ^\nhint: layers are 1 to 7"),
         ("verb", "something is missing behind `verb`\n  verb\n  ^^^^"),
         ("(drop", "this parenthesis is not closed\n  (drop\n  ^"),

@@ -47,6 +47,8 @@ fn a_hop_is_one_line_with_the_decision_and_shows_the_frame_that_goes_out() {
     );
     let routed = &list.events[3];
     assert_eq!(routed.why, "the longest prefix of the route table decides: 10.0.1.0/24 by eth1");
+    assert_eq!(list.events[1].why, "its source address shows where that station is: 02:00:00:00:00:01 is at eth0");
+    assert_eq!(list.events[2].why, "the MAC table knows the port of this address: 02:00:00:00:01:01 is at eth1");
     assert_eq!((routed.layer, routed.parent), (3, list.events[0].frame));
     assert_ne!(routed.frame, routed.parent);
     assert!(routed.to[0].time_nanoseconds > Some(routed.time_nanoseconds));
@@ -85,7 +87,8 @@ fn the_same_frame_sent_twice_on_a_cable_arrives_twice() {
     .expect("a station");
     sim.run_quiet(sim::Time::NEVER, 1_000);
     let list = list(&sim);
-    let times: Vec<_> = list.events.iter().filter(|line| line.node == "pc-1").map(|line| line.to[0].time_nanoseconds).collect();
+    let times: Vec<_> =
+        list.events.iter().filter(|line| line.node == "pc-1").map(|line| line.to[0].time_nanoseconds).collect();
     assert!(times.len() == 2 && times[0].is_some() && times[1] > times[0], "{times:?}");
 }
 
@@ -97,7 +100,9 @@ fn a_stage_names_its_rule_and_where_it_is_written() {
     let acl: model::NetworkAclId = "acl-0123456789abcdef0".parse().expect("an id");
     let rule = fabric::Rule::NetworkAclEntry { acl, rule_number: Some(100), origin };
     let at = fabric::Component::Fabric;
-    let reason = fabric::Reason::new(fabric::Stage::NetworkAcl, at, "the entry denies it").rule(rule).code(fabric::ExplanationCode::SubnetAclRestriction);
+    let reason = fabric::Reason::new(fabric::Stage::NetworkAcl, at, "the entry denies it")
+        .rule(rule)
+        .code(fabric::ExplanationCode::SubnetAclRestriction);
     sim.with(pc, |_: &mut Station, context| {
         let frame = context.make(sim::FrameId::NONE, |out| out.extend_from_slice(&bytes));
         context.trace_with(TraceEvent::NO_PORT, Verb::Drop, Reason::Stage, frame, || Detail::Stage(Box::new(reason)));
@@ -108,7 +113,8 @@ fn a_stage_names_its_rule_and_where_it_is_written() {
     assert_eq!(list.events[0].why, "network-acl: the entry denies it (rule 100 of acl-0123456789abcdef0, shop.yaml:24)");
     let decided = serde_json::to_value(&list.events[0].decided).expect("JSON");
     let expected = serde_json::json!({
-        "stage": "network-acl", "rule": "rule 100 of acl-0123456789abcdef0", "origin": "shop.yaml:24", "code": "SUBNET_ACL_RESTRICTION",
+        "stage": "network-acl", "rule": "rule 100 of acl-0123456789abcdef0", "origin": "shop.yaml:24",
+        "code": "SUBNET_ACL_RESTRICTION",
     });
     assert_eq!(decided, expected);
 }

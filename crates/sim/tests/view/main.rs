@@ -2,6 +2,8 @@
 
 mod capture;
 mod filter;
+mod layers;
 mod list;
+mod tables;
 mod units;
 mod world;

@@ -72,7 +72,8 @@ fn table() -> Vec<(Vec<u8>, Framing, &'static str, &'static str)> {
             tcp(8080, Flags::PSH.with(Flags::ACK), b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"),
             e,
             "ethernet ipv4 tcp socket encoding http",
-            "IP 10.0.0.1.40000 > 10.0.1.2.8080: Flags [P.], seq 1000:1028, ack 0, win 65535, length 28: HTTP: GET /a HTTP/1.1",
+            "IP 10.0.0.1.40000 > 10.0.1.2.8080: Flags [P.], seq 1000:1028, ack 0, win 65535, length 28: \
+             HTTP: GET /a HTTP/1.1",
         ),
         (
             tcp(443, Flags::ACK, &[22, 3, 1, 0, 5, 1, 0, 0, 1, 0]),
@@ -84,25 +85,51 @@ fn table() -> Vec<(Vec<u8>, Framing, &'static str, &'static str)> {
             tcp(25, Flags::ACK, b"MAIL FROM:<a@example.com>\r\n"),
             e,
             "ethernet ipv4 tcp socket encoding smtp",
-            "IP 10.0.0.1.40000 > 10.0.1.2.25: Flags [.], seq 1000:1027, ack 0, win 65535, length 27: SMTP: MAIL FROM:<a@example.com>",
+            "IP 10.0.0.1.40000 > 10.0.1.2.25: Flags [.], seq 1000:1027, ack 0, win 65535, length 27: \
+             SMTP: MAIL FROM:<a@example.com>",
         ),
-        (udp(53, &dns()), e, "ethernet ipv4 udp socket encoding dns", "IP 10.0.0.1.40000 > 10.0.1.2.53: 9+ A? example.com. (40)"),
-        (udp(520, &rip()), e, "ethernet ipv4 udp socket encoding rip", "IP 10.0.0.1.40000 > 10.0.1.2.520: RIPv2, response, routes: 1"),
-        (udp(161, &snmp), e, "ethernet ipv4 udp socket encoding snmp", "IP 10.0.0.1.40000 > 10.0.1.2.161: SNMPv2c GetRequest"),
+        (
+            udp(53, &dns()),
+            e,
+            "ethernet ipv4 udp socket encoding dns",
+            "IP 10.0.0.1.40000 > 10.0.1.2.53: 9+ A? example.com. (40)",
+        ),
+        (
+            udp(520, &rip()),
+            e,
+            "ethernet ipv4 udp socket encoding rip",
+            "IP 10.0.0.1.40000 > 10.0.1.2.520: RIPv2, response, routes: 1",
+        ),
+        (
+            udp(161, &snmp),
+            e,
+            "ethernet ipv4 udp socket encoding snmp",
+            "IP 10.0.0.1.40000 > 10.0.1.2.161: SNMPv2c GetRequest",
+        ),
         (
             udp(69, b"\0\x01boot.img\0octet\0"),
             e,
             "ethernet ipv4 udp socket encoding tftp",
             "IP 10.0.0.1.40000 > 10.0.1.2.69: TFTP RRQ \"boot.img\"",
         ),
-        (udp(9_999, b"abc"), e, "ethernet ipv4 udp socket encoding data", "IP 10.0.0.1.40000 > 10.0.1.2.9999: UDP, length 3"),
+        (
+            udp(9_999, b"abc"),
+            e,
+            "ethernet ipv4 udp socket encoding data",
+            "IP 10.0.0.1.40000 > 10.0.1.2.9999: UDP, length 3",
+        ),
         (
             to_web(2, 1, &[0x16, 0, 0x09, 0xfc, 224, 0, 0, 3]),
             e,
             "ethernet ipv4 igmp",
             "IP 10.0.0.1 > 10.0.1.2: igmp membership report v2 224.0.0.3",
         ),
-        (ppp(0x21, &ip()), Framing::Ppp, "ppp ipv4 ospf", "IP 10.0.0.1 > 224.0.0.5: OSPFv2, Hello, router 10.0.0.1, area 0.0.0.0, length 44"),
+        (
+            ppp(0x21, &ip()),
+            Framing::Ppp,
+            "ppp ipv4 ospf",
+            "IP 10.0.0.1 > 224.0.0.5: OSPFv2, Hello, router 10.0.0.1, area 0.0.0.0, length 44",
+        ),
         (ppp(0xc021, &[1, 5, 0, 4]), Framing::Ppp, "ppp lcp", "LCP, Configure-Request, id 5, length 4"),
         (
             [&[0x0f, 0, 8, 0][..], &ip()].concat(),
@@ -116,7 +143,12 @@ fn table() -> Vec<(Vec<u8>, Framing, &'static str, &'static str)> {
             "hdlc slarp",
             "SLARP, keepalive, mine 7, yours 6",
         ),
-        (ethernet(Mac([4; 6]), 0x88cc, &[1, 2]), e, "ethernet data", "02:00:00:00:00:01 > 04:04:04:04:04:04: ethertype 0x88cc, length 2"),
+        (
+            ethernet(Mac([4; 6]), 0x88cc, &[1, 2]),
+            e,
+            "ethernet data",
+            "02:00:00:00:00:01 > 04:04:04:04:04:04: ethertype 0x88cc, length 2",
+        ),
         (vec![1, 2, 3], e, "data", "ethernet frame, length 3"),
     ]
 }
@@ -136,7 +168,13 @@ fn headers_follow_each_other_without_a_gap_and_end_with_the_frame() {
             // Layers 5 and 6 have no bytes of their own beside the data; a quoted or padded frame may have more.
             if unit.protocol != "socket" && unit.protocol != "encoding" {
                 let is_after_llc = unit.protocol == "stp";
-                assert_eq!(unit.start, at + if is_after_llc { 3 } else { 0 }, "{} in {}", unit.protocol, words(&frame, framing));
+                assert_eq!(
+                    unit.start,
+                    at + if is_after_llc { 3 } else { 0 },
+                    "{} in {}",
+                    unit.protocol,
+                    words(&frame, framing)
+                );
                 at = unit.start + unit.length;
             }
         }
@@ -150,7 +188,11 @@ fn a_wrong_checksum_is_seen() {
     let judge = |frame: &[u8]| {
         let units = units(frame, Framing::Ethernet);
         let field = |protocol: &str, field: &str| {
-            units.iter().find(|unit| unit.protocol == protocol).and_then(|unit| unit.field(field)).map(|value| value.contains("(correct)"))
+            units
+                .iter()
+                .find(|unit| unit.protocol == protocol)
+                .and_then(|unit| unit.field(field))
+                .map(|value| value.contains("(correct)"))
         };
         (field("ipv4", "header checksum"), field("tcp", "checksum"))
     };

@@ -51,9 +51,9 @@ impl Node for Switch {
 
     fn on_frame(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
         let bytes = context.bytes(frame).to_vec();
-        context.trace_text(port, Verb::Learn, Reason::SourceMac, frame, || format!("{:02x?} is there", &bytes[6..12]));
+        context.trace(port, Verb::Learn, Reason::SourceMac, frame);
         if bytes[..6] == R_1.0 {
-            context.trace_text(port, Verb::Forward, Reason::KnownMac, frame, || "port eth1".to_owned());
+            context.trace(1, Verb::Forward, Reason::KnownMac, frame);
             return context.forward(1, frame);
         }
         let reason = if bytes[0] & 1 == 1 { Reason::BroadcastMac } else { Reason::UnknownMac };
@@ -165,7 +165,11 @@ pub fn tcp(port: u16, flags: Flags, data: &[u8]) -> Vec<u8> {
 
 /// Addresses of the stations by name.
 pub fn addresses(name: &str) -> Vec<IpAddr> {
-    [("pc-1", PC_1.1), ("pc-3", PC_3.1), ("web-1", WEB_1.1)].into_iter().filter(|(known, _)| *known == name).map(|(_, address)| address.into()).collect()
+    [("pc-1", PC_1.1), ("pc-3", PC_3.1), ("web-1", WEB_1.1)]
+        .into_iter()
+        .filter(|(known, _)| *known == name)
+        .map(|(_, address)| address.into())
+        .collect()
 }
 
 pub fn node(sim: &Simulator, name: &str) -> NodeId {

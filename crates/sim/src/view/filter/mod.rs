@@ -1,8 +1,8 @@
 //! Which events people mean: `sw-1 and not stp`, `drop or collide`, `10.0.0.1:80 and layer 4`, `reason queue-full`.
 //!
-//! `wire`'s packet filter is part of the language, with its precedence: `not` binds first, `and` and `or` bind alike, from left
-//! to right; words that follow each other are joined by `and`. Beside it stand the places, layers, verbs, reasons and stages of
-//! a trace. [`parse`] has the words.
+//! `wire`'s packet filter is part of the language, with its precedence: `not` binds first, `and` and `or` bind alike, from
+//! left to right; words that follow each other are joined by `and`. Beside it stand the places, layers, verbs, reasons and
+//! stages of a trace. [`parse`] has the words.
 
 mod misread;
 mod parse;
@@ -20,6 +20,9 @@ use super::{View, fold};
 use crate::frame::FrameId;
 use crate::node::NodeId;
 use crate::trace::{Detail, Layer, Reason, TraceEvent, Verb};
+
+/// Ancestors of a frame that are looked at.
+const MOST_ANCESTORS: usize = 64;
 
 /// A question to an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub enum Filter {
     Protocol(&'static str),
     /// The frame of this number.
     Frame(u32),
+    /// The frame of this number, or one that was made of it.
+    MadeOf(u32),
     /// The packet is such.
     Packet(wire::Filter),
     /// The packet is such, or is an ICMP error about such a packet.
@@ -57,7 +62,8 @@ pub enum Filter {
 }
 
 impl Filter {
-    /// Reads a filter. `addresses` gives the addresses of a node, none if it has none or is unknown. No words mean every event.
+    /// Reads a filter. `addresses` gives the addresses of a node, none if it has none or is unknown. No words mean every
+    /// event.
     pub fn parse(text: &str, view: &View<'_>, addresses: &dyn Fn(&str) -> Vec<std::net::IpAddr>) -> Result<Self, Misread> {
         parse::parse(text, view.sim(), addresses)
     }
@@ -83,10 +89,14 @@ impl Filter {
             },
             Self::Protocol(word) => is_of(view, event, word),
             Self::Frame(frame) => event.frame == FrameId(*frame),
-            Self::Packet(filter) => read(view, event).is_some_and(|packet| filter.matches(&packet)),
-            Self::Flow(filter) => {
-                read(view, event).is_some_and(|packet| filter.matches(&packet) || quoted(&packet).is_some_and(|packet| filter.matches(&packet)))
+            Self::MadeOf(frame) => {
+                let mut line = std::iter::successors(Some(event.frame), |frame| view.parent(*frame)).take(MOST_ANCESTORS);
+                line.any(|known| known == FrameId(*frame))
             }
+            Self::Packet(filter) => read(view, event).is_some_and(|packet| filter.matches(&packet)),
+            Self::Flow(filter) => read(view, event).is_some_and(|packet| {
+                filter.matches(&packet) || quoted(&packet).is_some_and(|packet| filter.matches(&packet))
+            }),
             Self::Not(inner) => !inner.matches(view, event),
             Self::And(one, other) => one.matches(view, event) && other.matches(view, event),
             Self::Or(one, other) => one.matches(view, event) || other.matches(view, event),

@@ -7,7 +7,7 @@
 //! drop, verb drop; queue-full, reason queue-full; security-group, stage security-group
 //! arp, tcp, icmp, stp, dns, http, …, protocol http
 //! ADDRESS:PORT, ADDRESS, ADDRESS/LENGTH, flow …, src|dst host|net|port …, tcp/443, port ssh, proto 89
-//! frame 12
+//! frame 12, packet 12                      that frame; with what was made of it
 //! ```
 
 use std::net::{IpAddr, SocketAddr};
@@ -127,12 +127,16 @@ impl<'p> Parser<'p> {
             "verb" => {
                 let name = self.behind(word)?;
                 let known = || crate::Verb::ALL.iter().map(|verb| verb.word());
-                words::verb(name.text).map(Filter::Verb).ok_or_else(|| self.unknown(name, format!("`{}` is no verb", name.text), known()))
+                words::verb(name.text)
+                    .map(Filter::Verb)
+                    .ok_or_else(|| self.unknown(name, format!("`{}` is no verb", name.text), known()))
             }
             "reason" => {
                 let name = self.behind(word)?;
                 let known = || crate::Reason::ALL.iter().map(|reason| reason.word());
-                words::reason(name.text).map(Filter::Reason).ok_or_else(|| self.unknown(name, format!("`{}` is no reason", name.text), known()))
+                words::reason(name.text)
+                    .map(Filter::Reason)
+                    .ok_or_else(|| self.unknown(name, format!("`{}` is no reason", name.text), known()))
             }
             "stage" => {
                 let name = self.behind(word)?;
@@ -143,16 +147,25 @@ impl<'p> Parser<'p> {
             "protocol" => {
                 let name = self.behind(word)?;
                 let known: Vec<String> = words::all();
-                let wrong = || self.unknown(name, format!("`{}` is no protocol that is known here", name.text), known.iter().map(String::as_str));
+                let wrong = || {
+                    self.unknown(
+                        name,
+                        format!("`{}` is no protocol that is known here", name.text),
+                        known.iter().map(String::as_str),
+                    )
+                };
                 self.protocol(name.text).ok_or_else(wrong)
             }
-            "frame" if self.peek().is_some_and(|next| next.text.bytes().all(|byte| byte.is_ascii_digit())) => {
+            "frame" | "packet" if self.peek().is_some_and(|next| next.text.bytes().all(|byte| byte.is_ascii_digit())) => {
                 let number = self.behind(word)?;
-                number.text.parse().map(Filter::Frame).map_err(|_| self.wrong(number.span(), "there is no frame of this number"))
+                let filter = if word.text == "frame" { Filter::Frame } else { Filter::MadeOf };
+                number.text.parse().map(filter).map_err(|_| self.wrong(number.span(), "there is no frame of this number"))
             }
             "flow" => {
                 let end = self.behind(word)?;
-                self.endpoint(end)?.ok_or_else(|| self.hinted(end.span(), format!("`{}` is no end of a flow", end.text), "flow 10.0.0.1:80"))
+                self.endpoint(end)?.ok_or_else(|| {
+                    self.hinted(end.span(), format!("`{}` is no end of a flow", end.text), "flow 10.0.0.1:80")
+                })
             }
             "port" if self.peek().is_some_and(|next| self.is_port_name(next.text)) => {
                 self.at += 1;
@@ -171,7 +184,8 @@ impl<'p> Parser<'p> {
         }
         let known = crate::Layer::ALL.iter().map(|layer| layer.name());
         let wrong = || Misread {
-            hint: nearest(name.text, known).map_or_else(|| Some("layers are 1 to 7".to_owned()), |near| Some(format!("did you mean `{near}`?"))),
+            hint: nearest(name.text, known)
+                .map_or_else(|| Some("layers are 1 to 7".to_owned()), |near| Some(format!("did you mean `{near}`?"))),
             ..self.wrong(name.span(), format!("`{}` is no layer", name.text))
         };
         words::layer(name.text).map(Filter::Layer).ok_or_else(wrong)
@@ -240,7 +254,11 @@ impl<'p> Parser<'p> {
             }
             None => {
                 let port = Word { text: port, start: span.start };
-                Err(self.unknown(port, format!("`{name}` has no port `{}`", port.text), ports.iter().map(|port| &*port.name)))
+                Err(self.unknown(
+                    port,
+                    format!("`{name}` has no port `{}`", port.text),
+                    ports.iter().map(|port| &*port.name),
+                ))
             }
         }
     }
@@ -291,7 +309,8 @@ impl<'p> Parser<'p> {
         let value = if kind.text == "port" { port_number(last.text) } else { last.text.to_owned() };
         texts.push(value);
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let is_name = matches!(kind.text, "host" | "src" | "dst") && last.text.parse::<IpAddr>().is_err() && !last.text.contains('/');
+        let is_name =
+            matches!(kind.text, "host" | "src" | "dst") && last.text.parse::<IpAddr>().is_err() && !last.text.contains('/');
         if is_name && (self.addresses)(last.text).is_empty() {
             return Err(match self.sim.find(last.text) {
                 Some(_) => self.wrong(last.span(), format!("`{}` has no address", last.text)),
@@ -315,6 +334,8 @@ fn port_number(text: &str) -> String {
 /// Packets from or to one of these addresses, at that end with this port.
 fn ends(addresses: Vec<IpAddr>, port: Option<u16>) -> wire::Filter {
     let Some(port) = port else { return wire::Filter::Host(End::Either, addresses) };
-    let end = |end| wire::Filter::And(wire::Filter::Host(end, addresses.clone()).into(), wire::Filter::Port(end, port..=port).into());
+    let end = |end| {
+        wire::Filter::And(wire::Filter::Host(end, addresses.clone()).into(), wire::Filter::Port(end, port..=port).into())
+    };
     wire::Filter::Or(end(End::Source).into(), end(End::Destination).into())
 }

@@ -45,8 +45,25 @@ pub(super) fn split(text: &str) -> Vec<Word<'_>> {
 
 /// Words that join or begin a term, for a word that is none of them.
 pub(super) const KEYWORDS: &[&str] = &[
-    "and", "or", "not", "node", "at", "port", "portrange", "layer", "verb", "reason", "stage", "protocol", "frame", "flow", "host", "net",
-    "src", "dst", "proto",
+    "and",
+    "or",
+    "not",
+    "node",
+    "at",
+    "port",
+    "portrange",
+    "layer",
+    "verb",
+    "reason",
+    "stage",
+    "protocol",
+    "frame",
+    "flow",
+    "host",
+    "net",
+    "src",
+    "dst",
+    "proto",
 ];
 
 /// Protocols that `wire`'s filter knows by a word.
@@ -54,8 +71,36 @@ pub(super) const PACKET_WORDS: &[&str] = &["arp", "ip", "ip6", "tcp", "udp", "ic
 
 /// Protocols that are read out of the frame; services with a well-known port come to them.
 pub(super) const PROTOCOLS: &[&str] = &[
-    "ethernet", "stp", "ppp", "lcp", "ipcp", "ipv6cp", "hdlc", "slarp", "ipv4", "ipv6", "icmpv6", "ndp", "igmp", "ospf", "rip", "dns", "dhcp",
-    "ntp", "tftp", "snmp", "http", "tls", "encrypted", "smtp", "ftp", "pop3", "imap", "telnet", "ssh", "redis",
+    "ethernet",
+    "stp",
+    "ppp",
+    "lcp",
+    "ipcp",
+    "ipv6cp",
+    "hdlc",
+    "slarp",
+    "ipv4",
+    "ipv6",
+    "icmpv6",
+    "ndp",
+    "igmp",
+    "ospf",
+    "rip",
+    "dns",
+    "dhcp",
+    "ntp",
+    "tftp",
+    "snmp",
+    "http",
+    "tls",
+    "encrypted",
+    "smtp",
+    "ftp",
+    "pop3",
+    "imap",
+    "telnet",
+    "ssh",
+    "redis",
 ];
 
 /// The protocol of a word: one that is read, or a service.
@@ -76,7 +121,10 @@ pub(super) fn reason(word: &str) -> Option<Reason> {
 pub(super) fn layer(word: &str) -> Option<Layer> {
     let word = word.to_ascii_lowercase();
     let digits = word.strip_prefix('l').unwrap_or(&word);
-    Layer::ALL.iter().copied().find(|layer| digits == layer.number().to_string() || word == layer.name() || word == layer.name().replace(' ', "-"))
+    Layer::ALL
+        .iter()
+        .copied()
+        .find(|layer| digits == layer.number().to_string() || word == layer.name() || word == layer.name().replace(' ', "-"))
 }
 
 pub(super) fn stage(word: &str) -> Option<String> {
@@ -85,7 +133,8 @@ pub(super) fn stage(word: &str) -> Option<String> {
 
 /// Everything that may stand alone, for a hint.
 pub(super) fn all() -> Vec<String> {
-    let mut words: Vec<String> = [KEYWORDS, PACKET_WORDS, PROTOCOLS].concat().iter().map(|word| (*word).to_owned()).collect();
+    let mut words: Vec<String> =
+        [KEYWORDS, PACKET_WORDS, PROTOCOLS].concat().iter().map(|word| (*word).to_owned()).collect();
     words.extend(model::service::SERVICES.iter().map(|service| service.name.to_owned()));
     words.extend(Verb::ALL.iter().map(|verb| verb.word().to_owned()));
     words.extend(Reason::ALL.iter().map(|reason| reason.word().to_owned()));

@@ -48,7 +48,9 @@ fn encoding(service: &str, data: &[u8]) -> &'static str {
         "dhcp" | "dhcp-client" => "binary fields; options as code, length and value",
         "snmp" | "snmptrap" => "ASN.1 in BER",
         "rip" | "ntp" => "binary fields",
-        _ if data.is_ascii() && data.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace()) => "ASCII text",
+        _ if data.is_ascii() && data.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace()) => {
+            "ASCII text"
+        }
         _ => match std::str::from_utf8(data) {
             Ok(text) if text.chars().all(|c| !c.is_control() || c.is_whitespace()) => "UTF-8 text",
             _ => "bytes",
@@ -109,7 +111,10 @@ fn dhcp(data: &[u8], at: usize) -> Option<Unit> {
     let unit = Unit::new(Layer::Application, "dhcp", "DHCP", "message", (at, data.len()));
     if let Ok(request) = dhcp::Request::parse(data) {
         let kind = dhcp_kind(request.kind);
-        let mut unit = unit.with("message type", kind).with("transaction", format!("{:#010x}", request.transaction)).with("client", request.mac);
+        let mut unit = unit
+            .with("message type", kind)
+            .with("transaction", format!("{:#010x}", request.transaction))
+            .with("client", request.mac);
         if let Some(address) = request.requested {
             unit = unit.with("requested address", address);
         }
@@ -117,7 +122,10 @@ fn dhcp(data: &[u8], at: usize) -> Option<Unit> {
     }
     let reply = dhcp::Reply::parse(data).ok()?;
     let kind = dhcp_kind(reply.kind);
-    let unit = unit.with("message type", kind).with("transaction", format!("{:#010x}", reply.transaction)).with("client", reply.mac);
+    let unit = unit
+        .with("message type", kind)
+        .with("transaction", format!("{:#010x}", reply.transaction))
+        .with("client", reply.mac);
     let unit = unit.with("server", reply.server);
     Some(match reply.lease {
         Some(lease) => unit
@@ -166,15 +174,26 @@ fn tftp(data: &[u8], at: usize) -> Option<Unit> {
     let unit = Unit::new(Layer::Application, "tftp", "TFTP", "message", (at, data.len()));
     let text = |from: usize| {
         let bytes = data.get(from..).unwrap_or(&[]);
-        String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or(&[])).chars().filter(|c| !c.is_control()).collect::<String>()
+        String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or(&[]))
+            .chars()
+            .filter(|c| !c.is_control())
+            .collect::<String>()
     };
     Some(match code {
         1 | 2 => {
             let (short, what) = if code == 1 { ("RRQ", "read request") } else { ("WRQ", "write request") };
-            unit.with("opcode", format!("{code} ({what})")).with("file", text(2)).brief(format!("TFTP {short} \"{}\"", text(2)))
+            unit.with("opcode", format!("{code} ({what})"))
+                .with("file", text(2))
+                .brief(format!("TFTP {short} \"{}\"", text(2)))
         }
-        3 => unit.with("opcode", "3 (data)").with("block", word(data, 2)?).brief(format!("TFTP DATA block {}", word(data, 2)?)),
-        4 => unit.with("opcode", "4 (acknowledgment)").with("block", word(data, 2)?).brief(format!("TFTP ACK block {}", word(data, 2)?)),
+        3 => unit
+            .with("opcode", "3 (data)")
+            .with("block", word(data, 2)?)
+            .brief(format!("TFTP DATA block {}", word(data, 2)?)),
+        4 => unit
+            .with("opcode", "4 (acknowledgment)")
+            .with("block", word(data, 2)?)
+            .brief(format!("TFTP ACK block {}", word(data, 2)?)),
         5 => unit.with("opcode", "5 (error)").with("message", text(4)).brief(format!("TFTP ERROR {}", text(4))),
         _ => return None,
     })
@@ -186,7 +205,16 @@ fn snmp(data: &[u8], at: usize) -> Option<Unit> {
     let (0x02, version, rest) = element(message)? else { return None };
     let (0x04, community, rest) = element(rest)? else { return None };
     let (tag, ..) = element(rest)?;
-    let names = ["GetRequest", "GetNextRequest", "GetResponse", "SetRequest", "Trap", "GetBulkRequest", "InformRequest", "SNMPv2-Trap"];
+    let names = [
+        "GetRequest",
+        "GetNextRequest",
+        "GetResponse",
+        "SetRequest",
+        "Trap",
+        "GetBulkRequest",
+        "InformRequest",
+        "SNMPv2-Trap",
+    ];
     let what = tag.checked_sub(0xa0).and_then(|number| names.get(usize::from(number)))?;
     let version = match version {
         [0] => "1",

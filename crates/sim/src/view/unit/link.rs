@@ -1,4 +1,4 @@
-//! Frames: Ethernet (IEEE 802.3, 802.1Q), spanning tree (IEEE 802.1D), PPP (RFC 1661, RFC 1662), Cisco's HDLC, ARP (RFC 826).
+//! Frames: Ethernet (802.3, 802.1Q), spanning tree (802.1D), PPP (RFC 1661, RFC 1662), Cisco's HDLC; ARP (RFC 826).
 
 use std::net::Ipv4Addr;
 
@@ -81,7 +81,9 @@ fn logical_link(bytes: &[u8], at: usize, found: &mut Vec<Unit>) {
     // IEEE 802.1D-1998 9.3: protocol 0, version, type; a topology change notification ends here.
     let (Some(0), Some(kind)) = (word(bpdu, 0), bpdu.get(3)) else { return unread(Layer::DataLink, bpdu, at, found) };
     match (kind, bpdu.get(..35)) {
-        (0x80, _) => found.push(unit(4).with("type", "topology change notification").brief("STP, topology change notification")),
+        (0x80, _) => {
+            found.push(unit(4).with("type", "topology change notification").brief("STP, topology change notification"))
+        }
         (0 | 2, Some(bpdu)) => {
             let (root, bridge) = (bridge_id(bpdu, 5), bridge_id(bpdu, 17));
             let (cost, port) = (long(bpdu, 13).unwrap_or(0), word(bpdu, 25).unwrap_or(0));
@@ -121,7 +123,9 @@ fn bridge_id(bpdu: &[u8], at: usize) -> String {
 }
 
 fn ppp(frame: &[u8], found: &mut Vec<Unit>) {
-    let (Some(0xff03), Some(protocol)) = (word(frame, 0), word(frame, 2)) else { return unread(Layer::DataLink, frame, 0, found) };
+    let (Some(0xff03), Some(protocol)) = (word(frame, 0), word(frame, 2)) else {
+        return unread(Layer::DataLink, frame, 0, found);
+    };
     let name = match protocol {
         0x0021 => "IPv4",
         0x0057 => "IPv6",
@@ -149,7 +153,15 @@ fn ppp(frame: &[u8], found: &mut Vec<Unit>) {
         return unread(Layer::DataLink, payload, 4, found);
     }
     // Codes of RFC 1661, section 5; PAP and CHAP number theirs otherwise.
-    let codes = ["", "Configure-Request", "Configure-Ack", "Configure-Nak", "Configure-Reject", "Terminate-Request", "Terminate-Ack"];
+    let codes = [
+        "",
+        "Configure-Request",
+        "Configure-Ack",
+        "Configure-Nak",
+        "Configure-Reject",
+        "Terminate-Request",
+        "Terminate-Ack",
+    ];
     let more = ["Code-Reject", "Protocol-Reject", "Echo-Request", "Echo-Reply", "Discard-Request"];
     let is_control = protocol == 0xc021 || protocol >> 8 == 0x80;
     let known = codes.iter().chain(&more).nth(usize::from(*code)).filter(|word| is_control && !word.is_empty());
@@ -161,7 +173,9 @@ fn ppp(frame: &[u8], found: &mut Vec<Unit>) {
         _ => ("ppp-control", name),
     };
     let unit = Unit::new(Layer::DataLink, word, long_name, "message", (4, payload.len()));
-    found.push(unit.with("code", &what).with("identifier", id).brief(format!("{name}, {what}, id {id}, length {}", payload.len())));
+    found.push(
+        unit.with("code", &what).with("identifier", id).brief(format!("{name}, {what}, id {id}, length {}", payload.len())),
+    );
 }
 
 /// Cisco's HDLC: address, control 0, an Ethernet type; keepalives (SLARP) have type 0x8035.
@@ -171,7 +185,8 @@ fn hdlc(frame: &[u8], found: &mut Vec<Unit>) {
     };
     let address = if *address == 0x0f { "0x0f (unicast)" } else { "0x8f (multicast)" };
     let name = if ether_type == 0x8035 { "SLARP".to_owned() } else { EtherType(ether_type).to_string() };
-    found.push(Unit::new(Layer::DataLink, "hdlc", "Cisco HDLC", "frame", (0, 4)).with("address", address).with("type", name));
+    found
+        .push(Unit::new(Layer::DataLink, "hdlc", "Cisco HDLC", "frame", (0, 4)).with("address", address).with("type", name));
     let payload = &frame[4..];
     if ether_type != 0x8035 {
         return carried(EtherType(ether_type), payload, 4, found);
@@ -186,7 +201,10 @@ fn hdlc(frame: &[u8], found: &mut Vec<Unit>) {
         (Some(kind @ (0 | 1)), Some(address), Some(mask)) => {
             let what = if kind == 0 { "request" } else { "reply" };
             let (address, mask) = (Ipv4Addr::from(address), Ipv4Addr::from(mask));
-            unit.with("type", format!("{kind} ({what})")).with("address", address).with("mask", mask).brief(format!("SLARP, {what}"))
+            unit.with("type", format!("{kind} ({what})"))
+                .with("address", address)
+                .with("mask", mask)
+                .brief(format!("SLARP, {what}"))
         }
         _ => unit.brief("SLARP"),
     });

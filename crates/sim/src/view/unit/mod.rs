@@ -1,5 +1,5 @@
-//! What a frame is made of: one [`Unit`] for each header from the wire up, then the data. Reads any bytes; what cannot be read
-//! further is shown as what it is.
+//! What a frame is made of: one [`Unit`] for each header from the wire up, then the data. Reads any bytes; what cannot be
+//! read further is shown as what it is.
 
 mod application;
 mod dns;
@@ -46,7 +46,13 @@ pub struct Field {
 }
 
 impl Unit {
-    fn new(layer: Layer, protocol: &'static str, name: &'static str, unit: &'static str, (start, length): (usize, usize)) -> Self {
+    fn new(
+        layer: Layer,
+        protocol: &'static str,
+        name: &'static str,
+        unit: &'static str,
+        (start, length): (usize, usize),
+    ) -> Self {
         Self { layer, protocol, name, unit, start, length, fields: Vec::new(), brief: None }
     }
 

@@ -1,4 +1,4 @@
-//! What routers and hosts tell each other about networks and groups: IGMP (RFC 2236, RFC 3376), OSPF (RFC 2328), RIP (RFC 2453).
+//! What routers and hosts tell each other of networks and groups: IGMP (RFC 2236, 3376), OSPF (RFC 2328), RIP (RFC 2453).
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,9 @@ use super::{Unit, long, unread, word};
 use crate::trace::Layer;
 
 pub(super) fn igmp(bytes: &[u8], at: usize, found: &mut Vec<Unit>) {
-    let (Some(kind), Some(group)) = (bytes.first(), address(bytes, 4)) else { return unread(Layer::Network, bytes, at, found) };
+    let (Some(kind), Some(group)) = (bytes.first(), address(bytes, 4)) else {
+        return unread(Layer::Network, bytes, at, found);
+    };
     let what = match kind {
         0x11 => "membership query",
         0x12 => "membership report v1",
@@ -29,7 +31,8 @@ pub(super) fn ospf(bytes: &[u8], at: usize, found: &mut Vec<Unit>) {
     let (Some([version, kind]), Some(router), Some(area)) = (bytes.get(..2), address(bytes, 4), address(bytes, 8)) else {
         return unread(Layer::Network, bytes, at, found);
     };
-    let names = ["", "Hello", "Database Description", "Link State Request", "Link State Update", "Link State Acknowledgment"];
+    let names =
+        ["", "Hello", "Database Description", "Link State Request", "Link State Update", "Link State Acknowledgment"];
     let what = names.get(usize::from(*kind)).copied().unwrap_or("");
     let mut unit = Unit::new(Layer::Network, "ospf", "OSPF", "message", (at, bytes.len()))
         .with("version", version)
@@ -38,10 +41,14 @@ pub(super) fn ospf(bytes: &[u8], at: usize, found: &mut Vec<Unit>) {
         .with("router", router)
         .with("area", area);
     // The body of a Hello (RFC 2328 A.3.2) begins behind 24 bytes of header.
-    if *kind == 1 && let (Some(interval), Some(dead), Some(neighbors)) = (word(bytes, 28), long(bytes, 32), bytes.get(44..)) {
+    if *kind == 1
+        && let (Some(interval), Some(dead), Some(neighbors)) = (word(bytes, 28), long(bytes, 32), bytes.get(44..))
+    {
         unit = unit.with("hello interval", interval).with("dead interval", dead).with("neighbors", neighbors.len() / 4);
     }
-    if *kind == 4 && let Some(count) = long(bytes, 24) {
+    if *kind == 4
+        && let Some(count) = long(bytes, 24)
+    {
         unit = unit.with("advertisements", count);
     }
     found.push(unit.brief(format!("OSPFv{version}, {what}, router {router}, area {area}, length {}", bytes.len())));
@@ -57,7 +64,9 @@ pub(super) fn rip(bytes: &[u8], at: usize) -> Option<Unit> {
     let entries = bytes[4..].chunks_exact(20);
     let count = entries.len();
     for entry in entries.take(25) {
-        let (Some(network), Some(mask), Some(metric)) = (address(entry, 4), address(entry, 8), long(entry, 16)) else { continue };
+        let (Some(network), Some(mask), Some(metric)) = (address(entry, 4), address(entry, 8), long(entry, 16)) else {
+            continue;
+        };
         unit = unit.with("route", format!("{network}/{} metric {metric}", u32::from(mask).leading_ones()));
     }
     Some(unit.brief(format!("RIPv{version}, {what}, routes: {count}")))

@@ -19,7 +19,8 @@ pub(super) fn first_line(data: &[u8]) -> Option<String> {
 /// HTTP/1, whatever the port.
 pub(super) fn http(data: &[u8], at: usize) -> Option<Unit> {
     let line = first_line(data)?;
-    let is_request = line.split_once(' ').is_some_and(|(method, rest)| METHODS.contains(&method) && rest.contains(" HTTP/1."));
+    let is_request =
+        line.split_once(' ').is_some_and(|(method, rest)| METHODS.contains(&method) && rest.contains(" HTTP/1."));
     if !is_request && !line.starts_with("HTTP/1.") {
         return None;
     }
