@@ -7,6 +7,7 @@
 
 mod check;
 mod device;
+mod domain;
 mod link;
 mod problem;
 mod text;
@@ -22,6 +23,7 @@ pub use check::{
     LEAST_MTU_BYTES, MILLION, MOST_DELAY_NANOSECONDS, MOST_MTU_BYTES, MOST_RATE_BITS_PER_SECOND, address_problem, delay_problem,
     gateway_problem, loss_problem, mac_problem, mtu_problem, rate_problem,
 };
+pub use domain::Port;
 pub use problem::{Fault, Place, Problem, Unknown};
 pub use unit::{BitsPerSecond, Nanoseconds, PerMillion};
 

@@ -90,7 +90,7 @@ pub fn parse_filter_rule(text: &str) -> Result<FilterRule, SentenceError> {
 /// Reads `http`, `telnet 2323`, `dhcp FIRST-LAST [gateway A] [dns A] [lease TIME]`, `dns NAME=ADDRESS …`.
 pub fn parse_service(text: &str) -> Result<Service, SentenceError> {
     let mut cursor = Cursor::new(text);
-    let Some(first) = cursor.word() else { return Err(no_service(0..0, "a service is missing").label("nothing")) };
+    let Some(first) = cursor.word() else { return Err(no_service(0..0, "a service is missing").label("nothing").hint("such as `http`")) };
     match first.text {
         "dhcp" => dhcp(&mut cursor).map(Service::Dhcp),
         "dns" => names(&mut cursor).map(Service::Dns),
