@@ -6,13 +6,13 @@
 //! `fabric`'s.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod cloud;
 pub mod device;
 pub mod fragment;
 pub mod frame;
-pub mod lan;
-pub mod app;
 pub mod host;
+pub mod lan;
 pub mod link;
 pub mod media;
 pub mod medium;
@@ -38,5 +38,5 @@ pub use random::Random;
 pub use simulator::{LinkId, MediumId, Simulator, Stop};
 pub use table::Table;
 pub use time::{Span, Time};
-pub use world::World;
 pub use trace::{Bounds, Detail, Layer, Reason, Trace, TraceEvent, Verb};
+pub use world::World;

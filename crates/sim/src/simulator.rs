@@ -110,11 +110,14 @@ impl Simulator {
     /// What all chance comes from.
     pub fn seed(&self) -> u64 {
         self.network.wires.seed
+    }
+
     /// A shared medium as what it is.
     pub fn medium<T: Medium>(&self, medium: MediumId) -> Option<&T> {
         let medium: &dyn Any = &*self.network.media[medium.0 as usize];
         medium.downcast_ref()
     }
+
     /// A shared medium to be changed.
     pub fn medium_mut<T: Medium>(&mut self, medium: MediumId) -> Option<&mut T> {
         let medium: &mut dyn Any = &mut *self.network.media[medium.0 as usize];

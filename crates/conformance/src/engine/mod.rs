@@ -50,9 +50,9 @@ impl EngineName {
     pub fn serves(self, kind: Kind) -> bool {
         match (self, kind) {
             (Self::Proof, _) => true,
-            // What VPCs offer by name and HTTP is not simulated, nor what an analyzer says or a flow log holds.
-            (Self::Sim, Kind::Packet | Kind::L2 | Kind::Ipv6 | Kind::Api) => true,
-            (Self::Sim, Kind::Dns | Kind::Imds | Kind::Analyzer | Kind::FlowLog | Kind::Iam) => false,
+            // No packet shows what an analyzer says or a flow log holds.
+            (Self::Sim, Kind::Packet | Kind::L2 | Kind::Ipv6 | Kind::Api | Kind::Dns | Kind::Imds) => true,
+            (Self::Sim, Kind::Analyzer | Kind::FlowLog | Kind::Iam) => false,
             // Real packets are IPv4, and no packet shows what an analyzer says or a flow log holds.
             (Self::Linux, Kind::Ipv6 | Kind::Analyzer | Kind::FlowLog | Kind::Iam) => false,
             (Self::Linux, Kind::Packet | Kind::Api | Kind::Dns | Kind::Imds | Kind::L2) => true,
@@ -63,7 +63,7 @@ impl EngineName {
     pub fn start(self) -> Result<Box<dyn Engine>, StartError> {
         match self {
             Self::Proof => Ok(Box::new(walker())),
-            Self::Sim => Ok(Box::new(sim::SimEngine::new(SEED))),
+            Self::Sim => Ok(Box::new(simulator())),
             #[cfg(target_os = "linux")]
             Self::Linux => Ok(Box::new(crate::linux_engine::LinuxEngine::start(linux::Options::default())?)),
             #[cfg(not(target_os = "linux"))]
@@ -81,6 +81,14 @@ fn walker() -> Walker {
     return Walker::new().with_services(Box::new(services::InVpc::default()));
     #[cfg(not(target_os = "linux"))]
     Walker::new()
+}
+
+/// The engine that sends frames between simulated devices, with the same services.
+fn simulator() -> sim::SimEngine {
+    #[cfg(target_os = "linux")]
+    return sim::SimEngine::new(SEED).with_services(Box::new(services::InVpc::default()));
+    #[cfg(not(target_os = "linux"))]
+    sim::SimEngine::new(SEED)
 }
 
 /// The proof engine with one stage turned around. For tests.

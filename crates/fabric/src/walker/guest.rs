@@ -160,6 +160,8 @@ fn arping(fabric: &Fabric, sender: &Party, to: IpAddr, count: u32) -> Result<Out
     let holder = fabric.vpcs[own.vpc].addresses.get(&IpAddr::V4(to)).map(|index| &fabric.interfaces[*index]);
     let mac = match holder {
         _ if to == subnet.router => Some(subnet.router_mac()),
+        // The resolver is at the VPC's base + 2, in whichever subnet that is (DNS-1).
+        _ if subnet.cidr.contains(&to) && exempt::is_resolver(fabric, own.vpc, IpAddr::V4(to)) => Some(subnet.router_mac()),
         Some(interface) if interface.subnet == own.subnet => Some(interface.mac),
         _ => None,
     };

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fabric::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, Probe, Request, Unsupported};
+use fabric::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, Probe, Request};
 use fabric::Fabric;
+use fabric::walker::Services;
 use model::{Model, Timestamp};
 
 use super::exchange::Kept;
@@ -17,6 +18,8 @@ use crate::trace::{Bounds, Verb};
 pub struct SimEngine {
     seed: u64,
     pub(super) cloud: Option<Cloud>,
+    model: Option<Arc<Model>>,
+    pub(super) services: Option<Box<dyn Services>>,
     now: Timestamp,
     pub(super) kept: BTreeMap<String, Kept>,
     pub(super) identifier: u16,
@@ -25,7 +28,22 @@ pub struct SimEngine {
 impl SimEngine {
     /// An engine that has no fabric yet. Equal seeds and questions give equal frames.
     pub fn new(seed: u64) -> Self {
-        Self { seed, cloud: None, now: Timestamp::default(), kept: BTreeMap::new(), identifier: 0 }
+        let (cloud, model, services, now) = (None, None, None, Timestamp::default());
+        Self { seed, cloud, model, services, now, kept: BTreeMap::new(), identifier: 0 }
+    }
+
+    /// With services that answer DNS and HTTP.
+    pub fn with_services(mut self, services: Box<dyn Services>) -> Self {
+        self.services = Some(services);
+        self
+    }
+
+    pub(super) fn model(&self) -> Option<Arc<Model>> {
+        self.model.clone()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.now
     }
 
     /// The cloud as it is, with the trace of the last question.
@@ -66,7 +84,8 @@ impl Engine for SimEngine {
         "sim"
     }
 
-    fn apply(&mut self, _: &Arc<Model>, fabric: &Arc<Fabric>) -> Result<(), EngineError> {
+    fn apply(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> Result<(), EngineError> {
+        self.model = Some(Arc::clone(model));
         match &mut self.cloud {
             Some(cloud) => cloud.apply(Arc::clone(fabric)),
             None => self.cloud = Some(Cloud::new(self.seed, Bounds::default(), Arc::clone(fabric))),
@@ -93,8 +112,8 @@ impl Engine for SimEngine {
                 self.icmp_error_probe(from, *to, (*icmp_type, *code), connection, *side)?
             }
             Probe::Guest { from, command } => self.guest_command(from, command)?,
-            Probe::Dns { .. } => return Err(EngineError::Unsupported(Unsupported::Dns)),
-            Probe::Http { .. } => return Err(EngineError::Unsupported(Unsupported::Http)),
+            Probe::Dns { from, name, record_type, server } => self.dns_query(from, name, record_type, *server)?,
+            Probe::Http { from, method, url, headers } => self.http_request(from, method, url, headers)?,
             Probe::RouteLookup { route_table, destination } => {
                 let fabric = Arc::clone(self.running()?.fabric());
                 let table = fabric.route_tables.values().find(|table| table.id == *route_table);
@@ -102,19 +121,16 @@ impl Engine for SimEngine {
                 Outcome::Observed(Observation::NextHop(table.lookup(*destination).map(|route| route.next_hop)))
             }
         };
-        if std::env::var_os("DBG").is_some() { // DBG
-            let cloud = self.cloud.as_ref().expect("x");
-            eprintln!("--- {:?}", request.probe);
-            let view = crate::view::View::new(&cloud.simulator);
-            eprintln!("{}", crate::view::List::new(&view, &crate::view::Filter::All, true).text());
-            eprintln!("=> {outcome:?}");
-        }
         let captured = request.capture.as_ref().map(|capture| self.captured(&capture.at, capture.filter));
         Ok(Answer { outcome, captured })
     }
 
     fn reset(&mut self) -> Result<(), EngineError> {
-        *self = Self::new(self.seed);
+        let services = self.services.take().map(|mut services| {
+            services.reset();
+            services
+        });
+        *self = Self { services, ..Self::new(self.seed) };
         Ok(())
     }
 }

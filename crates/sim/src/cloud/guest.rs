@@ -133,12 +133,12 @@ impl SimEngine {
 
     /// ARP requests one after another.
     fn arping(&mut self, from: &Sender, to: IpAddr, count: u32) -> Result<Outcome, EngineError> {
-        let (Sender::Interface(id), IpAddr::V4(target)) = (from, to) else {
+        let (Sender::Interface(id), IpAddr::V4(_)) = (from, to) else {
             return Err(EngineError::BadProbe("arping asks for an IPv4 address from an interface".to_owned()));
         };
         let cloud = self.running()?;
         let (node, port) = cloud.place(id).ok_or_else(|| EngineError::NotFound(id.to_string()))?;
-        let app = cloud.simulator.with(node, |host: &mut Host, context| host.arping(context, port, target, count));
+        let app = cloud.simulator.with(node, |host: &mut Host, context| host.arping(context, port, to, count));
         let until = cloud.simulator.now() + Span::seconds(u64::from(count) + 1);
         cloud.simulator.run_until(until, 1_000_000);
         let replies = app.and_then(|app| cloud.simulator.get(node).map(|host: &Host| host.progress(app).replies.clone()));

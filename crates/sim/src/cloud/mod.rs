@@ -20,6 +20,7 @@ pub mod nat;
 mod neighbor;
 mod outcome;
 pub mod router;
+mod services;
 mod tables;
 mod topology;
 pub mod transit;

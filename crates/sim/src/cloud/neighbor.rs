@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use fabric::stage::exempt;
 use fabric::{Component, Fabric, InterfaceIndex, Reason as StageReason, Stage};
 use wire::ethernet::Mac;
 use wire::{Arp, EtherType, Ethernet, Icmpv6, Ipv6, arp, protocol};
@@ -61,7 +62,9 @@ pub fn answer_all(context: &mut Context<'_>, port: u16, frame: FrameId) -> bool 
 fn mac_of(fabric: &Fabric, interface: InterfaceIndex, address: IpAddr) -> Option<Mac> {
     let own = &fabric.interfaces[interface];
     let subnet = &fabric.subnets[own.subnet];
-    if address == IpAddr::V4(subnet.router) || address == IpAddr::V6(ROUTER_IPV6) {
+    // The resolver is at the VPC's base + 2, in whichever subnet that is (DNS-1).
+    let is_resolver = subnet.contains(address) && exempt::is_resolver(fabric, own.vpc, address);
+    if address == IpAddr::V4(subnet.router) || address == IpAddr::V6(ROUTER_IPV6) || is_resolver {
         return Some(Mac(subnet.router_mac().0));
     }
     // L2-3: whoever announces or probes an address of his own hears nothing.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fabric::gateway::{TransitEnd, VpcEndpointKind};
 use fabric::stage::exempt;
-use fabric::{Fabric, InterfaceIndex, InterfaceKind, NextHop};
+use fabric::{Fabric, InterfaceIndex, InterfaceKind, NextHop, VpcIndex};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::{
     EgressOnlyInternetGatewayId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, TransitGatewayId, VpcEndpointId, VpcId,
@@ -52,6 +52,7 @@ pub struct Cloud {
     fabric: Arc<Fabric>,
     internet: NodeId,
     routers: BTreeMap<VpcId, NodeId>,
+    services: BTreeMap<NodeId, VpcId>,
     internet_gateways: BTreeMap<InternetGatewayId, NodeId>,
     egress_only: BTreeMap<EgressOnlyInternetGatewayId, NodeId>,
     vpn_gateways: BTreeMap<VpnGatewayId, NodeId>,
@@ -76,6 +77,7 @@ impl Cloud {
             fabric: Arc::clone(&fabric),
             internet,
             routers: BTreeMap::new(),
+            services: BTreeMap::new(),
             internet_gateways: BTreeMap::new(),
             egress_only: BTreeMap::new(),
             vpn_gateways: BTreeMap::new(),
@@ -215,9 +217,14 @@ impl Cloud {
         self.simulator.get::<Host>(node).is_some()
     }
 
+    /// The VPC whose services a node is.
+    pub fn services_of(&self, node: NodeId) -> Option<VpcIndex> {
+        self.fabric.vpcs.find(self.services.get(&node)?, |vpc| &vpc.id)
+    }
+
     /// All instances and hosts.
     pub fn all_hosts(&self) -> Vec<NodeId> {
-        self.guests.values().chain(self.hosts.values()).copied().collect()
+        self.guests.values().chain(self.hosts.values()).chain(self.services.keys()).copied().collect()
     }
 
     /// The port of the internet that leads to a gateway.
@@ -281,6 +288,7 @@ impl Cloud {
         services.routes = everywhere();
         let host = self.simulator.add(&format!("services {name}"), Host::new(services));
         self.open(host);
+        self.services.insert(host, id.clone());
         self.plug(id, Side::Services, "services", host, None);
     }
 
