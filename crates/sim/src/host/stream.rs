@@ -182,6 +182,10 @@ impl Streams {
         is_free
     }
 
+    pub fn listens(&self, port: u16) -> bool {
+        self.listeners.iter().any(|listener| listener.port == port)
+    }
+
     pub fn unlisten(&mut self, app: AppId) {
         self.listeners.retain(|listener| listener.app != app);
     }
