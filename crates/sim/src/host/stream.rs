@@ -395,6 +395,7 @@ impl Host {
         }
         if let Some(stream) = self.streams.get_mut(id)
             && stream.connection.is_finished()
+            && stream.connection.error().is_none()
             && !stream.is_told_finished
         {
             stream.is_told_finished = true;
