@@ -5,7 +5,7 @@ mod hosts_net;
 use hosts_net::{Net, address};
 use sim::app::{DatagramSpec, End, PingSpec, RefusedBy};
 use sim::host::{Protocol, Services};
-use sim::{NodeId, Reason, Span, Verb};
+use sim::{NodeId, Reason, Verb};
 use wire::{Arp, Ethernet};
 
 fn pair() -> (Net, NodeId, NodeId) {
@@ -204,5 +204,4 @@ fn links_that_fail_make_neighbours_forgotten() {
 #[test]
 fn an_idle_host_takes_less_than_two_kilobytes() {
     assert!(size_of::<sim::host::Host>() < 1_200, "{}", size_of::<sim::host::Host>());
-    let _ = Span::ZERO;
 }

@@ -210,6 +210,17 @@ impl Calls<'_, '_> {
         bytes
     }
 
+    /// Reads everything that came in place. Returns how many bytes that were.
+    pub fn consume_with(&mut self, stream: StreamId, mut read: impl FnMut(&[u8])) -> usize {
+        let Some(connection) = self.host.touch(stream) else { return 0 };
+        let (first, second) = connection.peek();
+        let bytes = first.len() + second.len();
+        read(first);
+        read(second);
+        connection.consume(bytes);
+        bytes
+    }
+
     /// Lets go of everything that came. Returns how many bytes that were.
     pub fn discard(&mut self, stream: StreamId) -> usize {
         let Some(connection) = self.host.touch(stream) else { return 0 };

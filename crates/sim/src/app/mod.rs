@@ -4,9 +4,12 @@
 //! and so on. What a host does without programs (services) is the host's.
 
 pub mod arping;
+pub mod bulk;
 mod calls;
 pub mod connect;
 pub mod datagram;
+pub mod flow;
+pub mod http;
 mod outcome;
 pub mod ping;
 pub mod raw;
@@ -22,6 +25,8 @@ use crate::frame::FrameId;
 pub use calls::{Calls, SendTo};
 pub use connect::ConnectSpec;
 pub use datagram::DatagramSpec;
+pub use flow::SourceSpec;
+pub use http::GetSpec;
 pub use outcome::{End, Hop, IcmpError, Outcome, Quoted, RefusedBy, Reply};
 pub use ping::PingSpec;
 pub use raw::RawSpec;

@@ -25,8 +25,41 @@ impl Host {
             let reason = if packet.is_v4() { Reason::FragmentationNeeded } else { Reason::PacketTooBig };
             return self.refuse(context, port, frame, &packet, reason, Problem::TooBig(limit));
         }
-        self.counters.forwarded += 1;
+        let is_translated = self.translates_out_of(path.interface, &packet);
+        if let Some(piece) = packet.piece
+            && (is_translated || self.judges_whole_packets())
+        {
+            if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {
+                if let Ok(packet) = Packet::read(context.bytes(whole), packet.start) {
+                    self.forward(context, port, whole, packet);
+                }
+                context.release(whole);
+            }
+            return;
+        }
+        if !self.passes_filter(context, port, frame, &packet) {
+            return;
+        }
         context.trace(path.interface, Verb::Forward, Reason::Route, frame);
+        if !is_translated {
+            return self.pass_on(context, path, frame, &packet);
+        }
+        match self.translate_out(context, path.interface, frame, &packet) {
+            Ok(None) => self.pass_on(context, path, frame, &packet),
+            Ok(Some(changed)) => {
+                self.pass_on(context, path, changed, &packet);
+                context.release(changed);
+            }
+            Err(reason) => self.drop_frame(context, port, reason, frame),
+        }
+    }
+
+    /// Sends what may pass: one hop fewer, a new link header, in pieces if it is too long.
+    fn pass_on(&mut self, context: &mut Context<'_>, path: Path, frame: FrameId, packet: &Packet) {
+        self.counters.forwarded += 1;
+        let packet = *packet;
+        let length = (packet.end - packet.start) as u32;
+        let limit = self.mtu(context, path.interface);
         let framing = context.framing(path.interface);
         let own_mac = self.interfaces[path.interface as usize].mac;
         let start = link_layer::length(framing);

@@ -117,7 +117,7 @@ impl Host {
     ) -> Option<FrameId> {
         let size = (packet.end - piece.at) as u32;
         let end = piece.offset + size;
-        if size == 0 || piece.more && size % 8 != 0 || end > LONGEST {
+        if size == 0 || piece.more && !size.is_multiple_of(8) || end > LONGEST {
             self.drop_frame(context, port, Reason::MalformedPacket, frame);
             return None;
         }

@@ -99,7 +99,7 @@ fn is_error(kind: u8, is_v4: bool) -> bool {
 }
 
 /// What an error quotes.
-fn quoted(bytes: &[u8], is_v4: bool) -> Option<Quoted> {
+pub(crate) fn quoted(bytes: &[u8], is_v4: bool) -> Option<Quoted> {
     let first = *bytes.first()?;
     let octets = |at: usize, length: usize| bytes.get(at..at + length);
     let (source, destination, number, upper) = match (first >> 4, is_v4) {
@@ -161,6 +161,9 @@ impl Host {
     pub(crate) fn next_hop_is_gone(&mut self, context: &mut Context<'_>, interface: u16, frame: FrameId) {
         let start = link_layer::length(context.framing(interface));
         let Ok(packet) = Packet::read(context.bytes(frame), start) else { return };
+        if self.next_hop_is_gone_for_inside(context, interface, frame, &packet) {
+            return;
+        }
         if !self.is_own(packet.source) {
             return self.send_error(context, interface, frame, &packet, Problem::HostUnreachable);
         }

@@ -93,6 +93,19 @@ impl Host {
 
     fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
         let packet = Packet { to_group: packet.to_group || to_many, ..packet };
+        if self.nat.is_some()
+            && packet.is_v4()
+            && !packet.to_group
+            && let Some(changed) = self.translate_in(context, port, frame, &packet)
+        {
+            if let Ok(packet) = Packet::read(context.bytes(changed), packet.start) {
+                self.forward(context, port, changed, packet);
+            }
+            return context.release(changed);
+        }
+        if port != LOOPBACK && !self.passes_filter(context, port, frame, &packet) {
+            return;
+        }
         match packet.protocol {
             protocol::UDP => self.receive_udp(context, port, frame, &packet),
             protocol::TCP => self.receive_tcp(context, port, frame, &packet),

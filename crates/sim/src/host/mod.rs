@@ -10,12 +10,14 @@ mod counters;
 mod datagram;
 mod deadlines;
 mod doors;
+mod filter;
 mod forward;
 mod fragment;
 mod icmp;
 mod input;
 mod interface;
 mod link_layer;
+mod nat;
 mod ndp;
 mod neighbor;
 mod output;
@@ -28,13 +30,16 @@ mod socket;
 mod spec;
 mod stream;
 mod tables;
+mod translate;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
 pub use counters::Counters;
+pub use filter::{Action, FilterRule, FilterSpec};
 pub use icmp::{ERROR_BURST, ERROR_INTERVAL};
 pub use interface::{Address, Interface};
+pub use nat::PortForward;
 pub use neighbor::{ATTEMPTS, DELAY, REACHABLE, RETRANSMISSION, State as NeighborState, WAITING};
 pub use output::{Outgoing, SendError};
 pub use rewind::Saved;
@@ -52,9 +57,11 @@ use crate::time::Time;
 
 use apps::Apps;
 use deadlines::{Alarm, Deadlines};
+use filter::Filter;
 use fragment::Pending;
 use icmp::ErrorRate;
 use interface::{Locals, Own};
+use nat::Nat;
 use neighbor::Neighbors;
 use socket::Sockets;
 use stream::Streams;
@@ -72,6 +79,8 @@ pub struct Host {
     fragments: Vec<Pending>,
     path_mtus: Vec<(IpAddr, u32, Time)>,
     services: Services,
+    nat: Option<Box<Nat>>,
+    filter: Option<Box<Filter>>,
     sockets: Sockets,
     streams: Streams,
     /// Connections that programs touched and that are to be attended to.
@@ -102,6 +111,8 @@ impl Host {
             fragments: Vec::new(),
             path_mtus: Vec::new(),
             services: Services::default(),
+            nat: spec.masquerade.map(|outside| Box::new(Nat::new(Some(outside)))),
+            filter: None,
             sockets: Sockets::default(),
             streams: Streams::default(),
             dirty: Vec::new(),

@@ -140,6 +140,7 @@ impl Host {
             finish(out, start);
         });
         self.counters.sent += 1;
+        self.note_sent(context, frame, start);
         if is_own {
             self.loopback.push_back(frame);
             return Ok(());

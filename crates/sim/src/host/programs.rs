@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 
 use crate::app::arping::Arping;
+use crate::app::bulk::Sender;
 use crate::app::connect::Connect;
 use crate::app::datagram::Question;
+use crate::app::flow::Source;
+use crate::app::http::Get;
 use crate::app::ping::Ping;
 use crate::app::raw::Raw;
 use crate::app::traceroute::Traceroute;
-use crate::app::{AppId, ConnectSpec, DatagramSpec, PingSpec, RawSpec, TracerouteSpec};
+use crate::app::{AppId, ConnectSpec, DatagramSpec, GetSpec, PingSpec, RawSpec, SourceSpec, TracerouteSpec};
 use crate::node::Context;
 
 use super::Host;
@@ -40,6 +43,21 @@ impl Host {
     /// Asks over UDP.
     pub fn datagram(&mut self, context: &mut Context<'_>, spec: DatagramSpec) -> AppId {
         self.run(context, Question::new(spec))
+    }
+
+    /// Gets something over HTTP.
+    pub fn http_get(&mut self, context: &mut Context<'_>, spec: GetSpec) -> AppId {
+        self.run(context, Get::new(spec))
+    }
+
+    /// Sends datagrams at a constant rate.
+    pub fn send_flow(&mut self, context: &mut Context<'_>, spec: SourceSpec) -> AppId {
+        self.run(context, Source::new(spec))
+    }
+
+    /// Sends so many bytes over TCP.
+    pub fn send_bulk(&mut self, context: &mut Context<'_>, destination: IpAddr, port: u16, bytes: u64) -> AppId {
+        self.run(context, Sender::new(destination, port, bytes))
     }
 
     /// Sends a packet of any IP protocol.

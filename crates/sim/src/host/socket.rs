@@ -51,6 +51,10 @@ impl Sockets {
         &self.sorted[from..from + length]
     }
 
+    pub fn is_bound(&self, protocol: u8, port: u16) -> bool {
+        !self.of(protocol, port).is_empty()
+    }
+
     /// Adds a socket; nothing if another one has the same place.
     pub fn bind(
         &mut self,

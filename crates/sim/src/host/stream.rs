@@ -182,6 +182,10 @@ impl Streams {
         is_free
     }
 
+    pub fn listens(&self, port: u16) -> bool {
+        self.listeners.iter().any(|listener| listener.port == port)
+    }
+
     pub fn unlisten(&mut self, app: AppId) {
         self.listeners.retain(|listener| listener.app != app);
     }
@@ -391,6 +395,7 @@ impl Host {
         }
         if let Some(stream) = self.streams.get_mut(id)
             && stream.connection.is_finished()
+            && stream.connection.error().is_none()
             && !stream.is_told_finished
         {
             stream.is_told_finished = true;

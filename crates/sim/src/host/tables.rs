@@ -18,6 +18,8 @@ impl Host {
             self.socket_table(),
             self.tcp_table(),
             self.fragment_table(now),
+            self.nat_table(now),
+            self.filter_table(now),
             self.app_table(),
             self.counter_table(),
         ]
@@ -125,6 +127,40 @@ impl Host {
             let (source, destination) = (pending.source.to_string(), pending.destination.to_string());
             let left = pending.until.since(now).to_string();
             table.row([source, destination, protocol.to_string(), id.to_string(), have.to_string(), total, left]);
+        }
+        table
+    }
+
+    fn nat_table(&self, now: Time) -> Table {
+        let mut table = Table::new("nat", &["protocol", "inside", "outside", "remote", "state", "time left"]);
+        let Some(nat) = self.nat.as_deref() else { return table };
+        let end = |address, port| std::net::SocketAddr::new(address, port).to_string();
+        for forward in nat.forwards() {
+            let (outside, inside) = (format!("*:{}", forward.port), end(forward.to, forward.to_port));
+            let [remote, state, left] = ["*", "forward", ""].map(String::from);
+            table.row([forward.protocol.to_string(), inside, outside, remote, state, left]);
+        }
+        for entry in nat.iter(now) {
+            let (inside, outside) = (entry.inside, entry.outside);
+            table.row([
+                Protocol(entry.protocol).to_string(),
+                end(inside.local, inside.port),
+                end(outside.local, outside.port),
+                end(outside.remote, outside.remote_port),
+                entry.progress.word().to_string(),
+                entry.until.since(now).to_string(),
+            ]);
+        }
+        table
+    }
+
+    fn filter_table(&self, now: Time) -> Table {
+        let mut table = Table::new("filter", &["protocol", "first sender", "other end", "state", "time left"]);
+        for (number, passed) in self.filter.iter().flat_map(|filter| filter.states(now)) {
+            let end = |address, port| std::net::SocketAddr::new(address, port).to_string();
+            let (first, other) = (end(passed.first.local, passed.first.port), end(passed.first.remote, passed.first.remote_port));
+            let (state, left) = (passed.progress.word().to_string(), passed.until.since(now).to_string());
+            table.row([Protocol(number).to_string(), first, other, state, left]);
         }
         table
     }
