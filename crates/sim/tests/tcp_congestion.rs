@@ -82,7 +82,9 @@ fn rfc_6582_a_partial_acknowledgement_sends_the_next_lost_segment_at_once() {
     hand.give(ACK, 1, 401, b"");
     assert_eq!(hand.take()[0], out(".", 401, 1, 100));
     let events = hand.connection.take_events();
-    assert!(events.has(Event::PartialAcknowledgement) && events.has(Event::Retransmission) && !events.has(Event::Recovered));
+    assert!(
+        events.has(Event::PartialAcknowledgement) && events.has(Event::Retransmission) && !events.has(Event::Recovered)
+    );
     let view = hand.connection.inspect();
     // 800 less the 400 acknowledged, and one segment more.
     assert_eq!((view.phase, view.cwnd), (Phase::Recovery, 500));
@@ -240,7 +242,7 @@ fn a_segment_whose_bytes_all_wait_behind_a_gap_makes_no_block_grow() {
 fn transfer(sack: bool, lost: &'static [u32]) -> (u64, u64, bool) {
     let terms = Terms { sack, mss: 1000, initial_segments: Some(20), ..Terms::default() };
     let mut pair = Pair::established(terms.clone(), terms, Path::PERFECT);
-    let mut left: Vec<u32> = lost.iter().map(|segment| tcp_pair::CLIENT_ISN + 1 + segment * 1000).collect();
+    let mut left: Vec<u32> = lost.iter().map(|segment| tcp_pair::CLIENT_ISN.wrapping_add(1 + segment * 1000)).collect();
     pair.drops = Box::new(move |sent| {
         let found = left.iter().position(|&number| !sent.payload.is_empty() && number == sent.header.sequence);
         found.map(|at| left.remove(at)).is_some()
@@ -297,7 +299,9 @@ fn a_window_of_ten_segments_fills_a_long_path_once_a_round_trip_and_doubles() {
     pair.end(0).send_pattern(150_000);
     pair.run_until(|pair| pair.end(1).receivable() == 150_000);
     assert_eq!(pair.state(0), State::Established);
-    let sent = |round: u64| pair.times(0, |sent| !sent.payload.is_empty()).iter().filter(|&&time| time == 150 + round * 100).count();
+    let sent = |round: u64| {
+        pair.times(0, |sent| !sent.payload.is_empty()).iter().filter(|&&time| time == 150 + round * 100).count()
+    };
     assert_eq!([0, 1, 2, 3].map(sent), [10, 20, 40, 80]);
     assert_eq!(pair.now, Time::ZERO + Span::milliseconds(150 + 3 * 100 + 50));
 }

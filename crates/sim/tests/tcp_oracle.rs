@@ -17,8 +17,8 @@ use smoltcp::wire::{HardwareAddress, IpCidr};
 use wire::tcp::Flags;
 use wire::{Ipv4, Tcp};
 
-/// Far from 2^31, where smoltcp 0.12 fails to add what it reports by SACK; numbers that wrap have tests of their own.
-const OUR_ISN: u32 = 1000;
+/// So that numbers wrap.
+const OUR_ISN: u32 = u32::MAX - 3000;
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
@@ -157,9 +157,8 @@ impl Run {
         if self.chance.next_u32() % 100 < self.loss {
             return;
         }
-        // What loses reorders, too.
-        let jitter = if self.loss > 0 { u64::from(self.chance.next_u32() % 1000) } else { 0 };
-        let delay = Span::microseconds(5000 + jitter);
+        // In order: smoltcp takes the window of an older acknowledgement for the latest, sends beyond it, and is stuck then.
+        let delay = Span::milliseconds(5);
         self.count += 1;
         self.arrivals.push(Reverse((self.now + delay, self.count, to_us, packet)));
     }
@@ -186,7 +185,12 @@ impl Run {
 
     fn arrive(&mut self, terms: &Terms, packet: &[u8]) {
         let (ip, segment) = Ipv4::parse(packet).unwrap();
-        assert!(wire::checksum::segment_is_valid(ip.source.into(), ip.destination.into(), wire::protocol::TCP, segment));
+        assert!(wire::checksum::segment_is_valid(
+            ip.source.into(),
+            ip.destination.into(),
+            wire::protocol::TCP,
+            segment
+        ));
         let (header, payload) = Tcp::parse(segment).unwrap();
         let segment = Segment { header: &header, payload };
         match &mut self.ours {
@@ -218,7 +222,8 @@ fn carry_out(plan: &Plan) -> Result<Run, TestCaseError> {
         events: vec![],
         states: vec![],
     };
-    let written: [Vec<u8>; 2] = [0, 1].map(|end| (0..plan.lengths[end]).map(|at| ((at * 31) >> 3) as u8 ^ end as u8).collect());
+    let written: [Vec<u8>; 2] =
+        [0, 1].map(|end| (0..plan.lengths[end]).map(|at| ((at * 31) >> 3) as u8 ^ end as u8).collect());
     let (mut taken, mut read, mut looks) = ([0; 2], [Vec::new(), Vec::new()], [Time::ZERO; 2]);
     let limit = Time::ZERO + Span::seconds(50_000);
     for step in 0.. {
@@ -244,7 +249,12 @@ fn carry_out(plan: &Plan) -> Result<Run, TestCaseError> {
         }
         if looks[1] <= run.now {
             while socket.can_recv() {
-                socket.recv(|bytes| { read[0].extend_from_slice(bytes); (bytes.len(), ()) }).unwrap();
+                socket
+                    .recv(|bytes| {
+                        read[0].extend_from_slice(bytes);
+                        (bytes.len(), ())
+                    })
+                    .unwrap();
             }
             looks[1] = run.now + plan.pauses[1];
         }
@@ -270,7 +280,11 @@ fn carry_out(plan: &Plan) -> Result<Run, TestCaseError> {
                 break;
             }
             let Some(Reverse((_, _, to_us, packet))) = run.arrivals.pop() else { break };
-            if to_us { run.arrive(&plan.terms, &packet) } else { run.theirs.queues.arrived.push_back(packet) }
+            if to_us {
+                run.arrive(&plan.terms, &packet)
+            } else {
+                run.theirs.queues.arrived.push_back(packet)
+            }
             run.flush();
         }
         if let Some(ours) = &mut run.ours {
@@ -287,14 +301,20 @@ proptest! {
 
     #[test]
     fn both_implementations_read_what_the_other_wrote(
-        begins: bool, closes_last: bool, sack: bool, loss in 0u32..20, seed: u64,
+        begins: bool, closes_last: bool, sack: bool, loss in prop_oneof![Just(0u32), 1u32..20], seed: u64,
         lengths in [0usize..60_000, 0usize..60_000], pauses in [0u64..300, 0u64..300],
         their_buffer in 1500usize..20_000, our_buffer in 1500u32..20_000, mss in 200u16..1460,
     ) {
         let mut plan = Plan::new(lengths);
         plan.terms = Terms { sack, mss, receive_buffer: our_buffer, ..plan.terms };
         plan.pauses = pauses.map(Span::milliseconds);
-        (plan.begins, plan.closes_last, plan.loss, plan.seed, plan.their_buffer) = (begins, closes_last, loss, seed, their_buffer);
+        if loss > 0 {
+            // smoltcp sends again beyond our window, and waits for ever once that closes: with losses it stays open.
+            plan.terms.receive_buffer = 100_000;
+            plan.pauses[0] = Span::ZERO;
+        }
+        (plan.begins, plan.closes_last, plan.their_buffer) = (begins, closes_last, their_buffer);
+        (plan.loss, plan.seed) = (loss, seed);
         carry_out(&plan)?;
     }
 }

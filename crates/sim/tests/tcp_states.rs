@@ -122,7 +122,11 @@ fn rfc_5961_4_a_syn_in_a_connection_is_answered_by_an_acknowledgement() {
             let mut hand = Hand::in_state(state);
             let (ours, theirs) = hand.next();
             hand.give(flags, theirs + distance, 1, b"");
-            assert_eq!((hand.connection.state(), hand.take()), (state, vec![out(".", ours, theirs, 0)]), "{state} {flags} {distance}");
+            assert_eq!(
+                (hand.connection.state(), hand.take()),
+                (state, vec![out(".", ours, theirs, 0)]),
+                "{state} {flags} {distance}"
+            );
         }
     }
 }
@@ -196,9 +200,16 @@ fn rfc_9293_3_10_7_4_the_acknowledgement_of_our_fin_moves_on() {
 
 #[test]
 fn data_is_taken_in_the_states_before_the_peers_fin_only() {
-    for (state, taken) in
-        [(SynReceived, 4), (Established, 4), (FinWait1, 4), (FinWait2, 4), (CloseWait, 0), (Closing, 0), (LastAck, 0), (TimeWait, 0)]
-    {
+    for (state, taken) in [
+        (SynReceived, 4),
+        (Established, 4),
+        (FinWait1, 4),
+        (FinWait2, 4),
+        (CloseWait, 0),
+        (Closing, 0),
+        (LastAck, 0),
+        (TimeWait, 0),
+    ] {
         let mut hand = Hand::in_state(state);
         let (ours, theirs) = hand.next();
         hand.give(ACK, theirs, ours, b"data");
@@ -330,7 +341,9 @@ fn time_wait_lasts_as_long_as_it_is_set_to_and_begins_anew_with_each_fin() {
 #[test]
 fn rfc_9293_3_6_1_time_wait_yields_to_a_later_syn() {
     let hand = Hand::in_state(TimeWait);
-    for (flags, sequence, yields) in [(SYN, 2, false), (SYN, 3, true), (SYN, -100, false), (SYN_ACK, 3, false), (ACK, 3, false)] {
+    for (flags, sequence, yields) in
+        [(SYN, 2, false), (SYN, 3, true), (SYN, -100, false), (SYN_ACK, 3, false), (ACK, 3, false)]
+    {
         let header = header(flags, sequence, 0, WINDOW);
         assert_eq!(hand.connection.yields_to(&Segment { header: &header, payload: b"" }), yields, "{flags} {sequence}");
     }
@@ -389,7 +402,8 @@ fn two_ends_that_disagree_do_not_answer_each_other_for_ever() {
 
 #[test]
 fn what_a_syn_offers_and_gets() {
-    let terms = Terms { mss: 1400, receive_buffer: 200_000, window_scale: Some(3), timestamps: true, ..Terms::default() };
+    let terms =
+        Terms { mss: 1400, receive_buffer: 200_000, window_scale: Some(3), timestamps: true, ..Terms::default() };
     let mut hand = Hand::connect(&terms);
     hand.now = Time::ZERO + Span::milliseconds(5);
     hand.take();

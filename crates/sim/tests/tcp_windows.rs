@@ -141,6 +141,33 @@ fn windows_are_scaled_but_in_syns() {
 }
 
 #[test]
+fn a_scaled_window_is_not_taken_back_by_rounding() {
+    let terms = Terms { window_scale: Some(7), receive_buffer: 4096, ..plain() };
+    let mut hand = Hand::established_with(&terms, vec![TcpOption::WindowScale(0)]);
+    let (mut sequence, mut edge) = (1, 0);
+    while hand.last.as_ref().unwrap().window > 0 {
+        hand.give(ACK, sequence, 1, &[0; 333]);
+        sequence += 333;
+        hand.take();
+        let next = hand.next().1 + (i64::from(hand.last.as_ref().unwrap().window) << 7);
+        assert!(next >= edge, "{next} {edge}");
+        edge = next;
+    }
+    assert!(hand.connection.receivable() >= 4096 && hand.connection.receivable() < 4096 + 2048);
+}
+
+#[test]
+fn bytes_that_come_one_by_one_close_a_scaled_window_too() {
+    let terms = Terms { window_scale: Some(7), receive_buffer: 4096, ..plain() };
+    let mut hand = Hand::established_with(&terms, vec![TcpOption::WindowScale(0)]);
+    for sequence in 1..7000 {
+        hand.give(ACK, sequence, 1, b"1");
+        hand.take();
+    }
+    assert_eq!((hand.connection.receivable(), hand.last.unwrap().window), (4096 + 2048, 0));
+}
+
+#[test]
 fn an_older_segment_does_not_change_the_window() {
     let mut hand = Hand::established(&plain());
     hand.give(ACK, 1, 1, b"abc");

@@ -86,7 +86,8 @@ impl Hand {
             State::SynSent => Self::connect(&plain()),
             State::SynReceived => {
                 let syn = header(SYN, 0, -i64::from(OURS), WINDOW);
-                let connection = Connection::accept(Time::ZERO, &plain(), &Segment { header: &syn, payload: b"" }, OURS);
+                let connection =
+                    Connection::accept(Time::ZERO, &plain(), &Segment { header: &syn, payload: b"" }, OURS);
                 Self { now: Time::ZERO, connection: connection.unwrap(), window: WINDOW, last: None }
             }
             _ => Self::established(&plain()),
@@ -127,7 +128,14 @@ impl Hand {
         self.give_with(flags, sequence, acknowledgement, payload, vec![]);
     }
 
-    pub fn give_with(&mut self, flags: Flags, sequence: i64, acknowledgement: i64, payload: &[u8], options: Vec<TcpOption>) {
+    pub fn give_with(
+        &mut self,
+        flags: Flags,
+        sequence: i64,
+        acknowledgement: i64,
+        payload: &[u8],
+        options: Vec<TcpOption>,
+    ) {
         let header = Tcp { options, ..header(flags, sequence, acknowledgement, self.window) };
         self.connection.on_segment(self.now, &Segment { header: &header, payload });
     }
