@@ -40,6 +40,8 @@ pub struct Kept {
 pub(super) struct Origin {
     pub node: NodeId,
     pub source: IpAddr,
+    /// Whether it gives its packets fewer hops than usual, to see who says that they ran out.
+    pub counts_hops: bool,
 }
 
 impl SimEngine {
@@ -49,7 +51,7 @@ impl SimEngine {
         let cloud = self.running()?;
         match from {
             Sender::Container(_) => Err(EngineError::Unsupported(Unsupported::Container)),
-            Sender::Outside(address) => Ok(Ok(Origin { node: cloud.host(*address), source: *address })),
+            Sender::Outside(address) => Ok(Ok(Origin { node: cloud.host(*address), source: *address, counts_hops: false })),
             Sender::Interface(id) => {
                 let fabric = Arc::clone(cloud.fabric());
                 let interface = fabric.interface_by_id(id).ok_or_else(|| EngineError::NotFound(id.to_string()))?;
@@ -62,7 +64,7 @@ impl SimEngine {
                     }
                 };
                 match cloud.place(id) {
-                    Some((node, _)) => Ok(Ok(Origin { node, source })),
+                    Some((node, _)) => Ok(Ok(Origin { node, source, counts_hops: false })),
                     None => match interface_state::decide(&fabric, interface) {
                         Decision::Drop(reason) => Ok(Err(reason)),
                         Decision::Pass(_) => Err(EngineError::NotFound(format!("whoever is behind {id}"))),
@@ -141,7 +143,7 @@ impl SimEngine {
             return Err(EngineError::BadProbe(format!("{source} and {} are of two families", probe.to)));
         }
         self.meet(probe.to)?;
-        self.listen(probe.listener)?;
+        self.listen(probe.listener, Some(origin.node))?;
         let request = Header { source, destination: probe.to, transport: self.transport(traffic) };
         let app = match &probe.inject_at {
             None => Some(self.start(origin.node, &request, probe.keep.is_some() || probe.connections > 1)?),
@@ -158,7 +160,7 @@ impl SimEngine {
         };
         self.run()?;
         let outcome = self.judge(&origin, &request, probe.listener)?;
-        self.listen(ListenerState::Open)?;
+        self.listen(ListenerState::Open, None)?;
         if probe.keep.is_none() && probe.connections <= 1 {
             self.cancel(origin.node, app)?;
         }
@@ -180,12 +182,12 @@ impl SimEngine {
         Ok(())
     }
 
-    /// What hosts do with what comes to them.
-    fn listen(&mut self, listener: ListenerState) -> Result<(), EngineError> {
+    /// What hosts do with what comes to them; who asks waits for his answer and serves nobody.
+    fn listen(&mut self, listener: ListenerState, asks: Option<NodeId>) -> Result<(), EngineError> {
         let cloud = self.running()?;
-        let services = Services { default_open: listener == ListenerState::Open, ..Services::default() };
         for node in cloud.all_hosts() {
-            cloud.simulator.with(node, |host: &mut Host, _| host.set_services(services.clone()));
+            let default_open = listener == ListenerState::Open && asks != Some(node);
+            cloud.simulator.with(node, |host: &mut Host, _| host.set_services(Services { default_open, ..Services::default() }));
         }
         Ok(())
     }
@@ -250,6 +252,9 @@ impl SimEngine {
         let arrival = received.iter().find(|r| r.node != origin.node && r.packet.header.protocol() == request.protocol());
         let Some(arrival) = arrival else {
             return Ok(match (received.iter().find(|r| r.node == origin.node), drop) {
+                (Some(back), Some((_, reason))) if !origin.counts_hops && outcome::is_time_exceeded(&back.packet.header) => {
+                    outcome::dropped(Leg::Forward, reason)
+                }
                 (Some(back), _) if outcome::icmp_error(&back.packet.header).is_some() => {
                     let icmp_error = outcome::icmp_error(&back.packet.header);
                     Outcome::Observed(Observation::Ping { replies: 0, icmp_error })
@@ -325,7 +330,7 @@ impl SimEngine {
             return Ok(silence(Leg::Forward));
         }
         self.run()?;
-        let origin = Origin { node, source: header.source };
+        let origin = Origin { node, source: header.source, counts_hops: false };
         let mut outcome = self.judge(&origin, &header, ListenerState::Open)?;
         if matches!(&outcome, Outcome::Dropped(Drop { leg: Leg::Return, at: None, .. })) {
             let cloud = self.running()?;

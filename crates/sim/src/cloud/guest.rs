@@ -62,7 +62,7 @@ impl SimEngine {
 
     fn ping(&mut self, from: &Sender, to: IpAddr, count: u32, shape: Shape) -> Result<Outcome, EngineError> {
         let origin = match self.origin(from, Family::of(to))? {
-            Ok(origin) => origin,
+            Ok(origin) => Origin { counts_hops: shape.ttl < 64, ..origin },
             Err(reason) => return Ok(outcome::dropped(Leg::Forward, reason)),
         };
         self.meet(to)?;
@@ -108,7 +108,7 @@ impl SimEngine {
     /// Traceroute by ICMP: a hop is who says that the TTL ran out.
     fn traceroute(&mut self, from: &Sender, to: IpAddr) -> Result<Outcome, EngineError> {
         let origin = match self.origin(from, Family::of(to))? {
-            Ok(origin) => origin,
+            Ok(origin) => Origin { counts_hops: true, ..origin },
             Err(reason) => return Ok(outcome::dropped(Leg::Forward, reason)),
         };
         self.meet(to)?;

@@ -1,11 +1,14 @@
 //! What a trace says of an exchange: whether the request arrived, who dropped it or its answer, who refused it.
 
+use std::collections::BTreeSet;
+
 use fabric::engine::{Arrival, Drop, IcmpErrorSeen, Leg, Outcome};
 use fabric::packet::icmp;
 use fabric::{Component, Header, Reason as StageReason, Segment, Stage, Transport};
 
 use super::bytes;
 use super::topology::Cloud;
+use crate::frame::FrameId;
 use crate::host::Host;
 use crate::node::NodeId;
 use crate::trace::{Detail, Reason, TraceEvent, Verb};
@@ -23,11 +26,16 @@ pub struct Received {
     pub at: usize,
 }
 
-/// Packets that came to hosts for addresses of theirs, in order.
+/// Packets that came to hosts for addresses of theirs, and were not for others behind them, in order.
 pub fn received(cloud: &Cloud) -> Vec<Received> {
     let simulator = &cloud.simulator;
-    let events = simulator.trace().events().iter().enumerate();
-    let came = events.filter(|(_, event)| event.verb == Verb::Receive && cloud.is_host(event.node));
+    let events = simulator.trace().events();
+    let goes_on = |event: &&TraceEvent| matches!(event.verb, Verb::Forward | Verb::Translate) && cloud.is_host(event.node);
+    let passed: BTreeSet<(NodeId, FrameId)> = events.iter().filter(goes_on).flat_map(|event| {
+        [(event.node, event.frame), (event.node, simulator.frames().parent(event.frame))]
+    }).collect();
+    let is_end = |event: &TraceEvent| event.verb == Verb::Receive && cloud.is_host(event.node) && !passed.contains(&(event.node, event.frame));
+    let came = events.iter().enumerate().filter(|(_, event)| is_end(event));
     came.filter_map(|(at, event)| {
         let packet = bytes::read(simulator.frames().bytes(event.frame))?.packet;
         let host: &Host = simulator.get(event.node)?;
@@ -52,9 +60,16 @@ pub fn first_drop(cloud: &Cloud) -> Option<(usize, StageReason)> {
         }
         match trace.detail(event) {
             Some(Detail::Stage(reason)) => Some((at, (**reason).clone())),
+            // Nobody sends with fewer hops than any way has: whose hops ran out went in a circle.
+            _ if event.reason == Reason::TimeExceeded => Some((at, circle())),
             _ => guest_drop(cloud, event).map(|reason| (at, reason)),
         }
     })
+}
+
+/// What a packet with all its hops met that used them up.
+pub fn circle() -> StageReason {
+    StageReason::new(Stage::RouteTable, Component::Fabric, "routes lead in a circle")
 }
 
 fn guest_drop(cloud: &Cloud, event: &TraceEvent) -> Option<StageReason> {
@@ -105,6 +120,12 @@ pub fn icmp_error(header: &Header) -> Option<IcmpErrorSeen> {
         Transport::IcmpError { icmp_type, code, mtu, .. } => Some(IcmpErrorSeen { from: header.source, icmp_type, code, mtu }),
         _ => None,
     }
+}
+
+/// Whether a packet says that another one's hops ran out.
+pub fn is_time_exceeded(header: &Header) -> bool {
+    let kind = icmp_error(header).map(|error| (header.source.is_ipv4(), error.icmp_type));
+    matches!(kind, Some((true, icmp::TIME_EXCEEDED) | (false, icmp::V6_TIME_EXCEEDED)))
 }
 
 /// Whether a packet says that nobody listens: a reset, or port unreachable.
