@@ -114,5 +114,5 @@ fn turn_at(from: u64, to: u64, ready: u64, gap: u64) -> Option<u64> {
     if ready < from {
         return Some(ready);
     }
-    (ready <= to + gap).then_some(to + gap)
+    (ready < to + gap).then_some(to + gap)
 }

@@ -122,7 +122,8 @@ impl Segment {
         let (layout, stations) = (&self.layout, &self.stations);
         let here = stations[station as usize].position;
         let distance = |other: u32| layout.between(here, stations[other as usize].position);
-        self.air.turn(station, ready.max(now), &self.timing, distance)
+        // One that waits has waited through all that is forgotten, and is no newcomer at this very moment.
+        self.air.turn(station, ready.max(now.saturating_sub(1)), &self.timing, distance).max(now)
     }
 
     /// Finds whose turn is next, of all.
