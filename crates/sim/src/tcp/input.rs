@@ -251,7 +251,7 @@ impl Connection {
             return false;
         }
         let flight = self.snd_nxt.since(self.snd_una);
-        let reported = if self.sack { self.take_blocks(segment) } else { 0 };
+        let reported = if self.sack && !self.probing { self.take_blocks(segment) } else { 0 };
         if acknowledgement.after(self.snd_una) {
             self.acknowledge_new(now, segment, acknowledgement, flight);
             self.update_window(segment, sequence, acknowledgement);
