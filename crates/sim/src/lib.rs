@@ -11,6 +11,7 @@ pub mod link;
 pub mod medium;
 pub mod network;
 pub mod node;
+pub mod osi;
 pub mod random;
 pub mod simulator;
 pub mod table;
