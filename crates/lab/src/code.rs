@@ -100,7 +100,7 @@ registry! {
 
     RuleSyntax = 301, "a rule that cannot be read", "A rule is `[out] PROTO[/PORTS] (from|to) PEER[, PEER…]`. Incoming rules say from, outgoing ones start with out and say to.", "- tcp/80,443 from anywhere\n- out tcp/443 to anywhere";
     UnknownProtocol = 302, "an unknown protocol", "Known are tcp, udp, icmp, icmpv6, all (or any), gre, esp, ah, sctp, and any other as proto-NUMBER.", "wrong: tpc/80 from anywhere\nright: tcp/80 from anywhere";
-    BadPorts = 303, "ports that cannot be read", "Ports are numbers from 0 to 65535, ranges, or lists of them.", "tcp/80,443,8000-8080";
+    BadPorts = 303, "ports that cannot be read", "Ports are numbers from 0 to 65535, services by name, ranges, or lists of them.", "tcp/80,443,8000-8080";
     BadPeer = 304, "a peer that cannot be read", "A peer is anywhere, sg:NAME, subnet:NAME, vpc:NAME, pl:NAME, an outside place, an address or a block.", "- tcp/3306 from sg:web, 10.0.0.0/8";
     AclSyntax = 305, "a network ACL entry that cannot be read", "An entry is its number, allow or deny, and a rule.", "- 100 allow tcp/443 from anywhere\n- 100 allow out tcp/1024-65535 to anywhere";
     AclPeer = 306, "a network ACL cannot name this", "Network ACLs know blocks only: no security groups and no prefix lists (ACL-5).", "- 100 allow tcp/3306 from subnet:web";

@@ -133,7 +133,8 @@ fn rules() {
     check("rules", &[
         ("protocol", rule("tpc/80 from anywhere")),
         ("port alone", rule("80 from anywhere")),
-        ("port by name", rule("tcp/http from anywhere")),
+        ("port of a service of UDP", rule("tcp/tftp from anywhere")),
+        ("service with a slip", rule("tcp/htps from anywhere")),
         ("port out of range", rule("tcp/70000 from anywhere")),
         ("range backwards", rule("tcp/90-80 from anywhere")),
         ("space before the port", rule("tcp 80 from anywhere")),
@@ -230,7 +231,7 @@ fn containers_that_cannot_be_read() {
         ("image with a scheme", containers("web: https://quay.io/a")),
         ("name of one letter", containers("w: nginx")),
         ("compose's words", one("ports: 80, environment: { A: b }, mem_limit: 1g")),
-        ("port by name", one("publish: 8080->http")),
+        ("port with a slip", one("publish: 8080->htps")),
         ("port range", one("publish: [80-90->80]")),
         ("port as listen has it", one("publish: udp/53")),
         ("port in base 60", one("publish: [ 22:22 ]")),

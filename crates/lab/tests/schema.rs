@@ -217,7 +217,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("volumes: [data]", "/volumes"),
         ("images: { web: nginx }", "/images/web"),
         ("instances: { i: { containers: { web: { publish: 80 }, db: { image: x, ports: 80 } } } }", "/instances/i/containers"),
-        ("instances: { i: { containers: { web: { image: x, publish: http } } } }", "/instances/i/containers"),
+        ("instances: { i: { containers: { web: { image: x, publish: \"*\" } } } }", "/instances/i/containers"),
         ("instances: { i: { containers: { web: { image: x, restart: sometimes } } } }", "/instances/i/containers"),
         ("instances: { i: { containers: { web: { image: x, memory: 512 } } } }", "/instances/i/containers"),
         ("quotas: { vpcs_per_region: -1 }", "/quotas/vpcs_per_region"),

@@ -18,6 +18,7 @@ pub mod media;
 pub mod medium;
 pub mod network;
 pub mod node;
+pub mod osi;
 pub mod random;
 pub mod simulator;
 pub mod table;

@@ -146,6 +146,8 @@ pub enum Command {
     Schema,
     /// Say what an error code means, and what to write instead
     Explain(crate::command::explain::ExplainArgs),
+    /// Say what a layer of the OSI model, a protocol or a port is for
+    Osi(crate::command::osi::OsiArgs),
     /// Print settings for a shell: eval "$(vpclab env)"
     Env,
     /// Which program answers, and which daemon keeps the labs up

@@ -84,7 +84,7 @@ inline_schema! {
         "description": "NUMBER (allow|deny) [out] PROTO[/PORTS] (from|to) BLOCK[, BLOCK…]",
         "examples": ["100 allow tcp/443 from anywhere", "110 allow out tcp/1024-65535 to anywhere"]
     });
-    ListenPhrase => "Listener", |_| json_schema!({ "type": "string", "pattern": "^(tcp|udp)/[0-9, ]+$", "examples": ["tcp/80", "udp/53"] });
+    ListenPhrase => "Listener", |_| json_schema!({ "type": "string", "pattern": "^(tcp|udp)/[0-9A-Za-z, -]+$", "examples": ["tcp/80", "udp/53", "tcp/http"] });
     // YAML makes a mapping of one key of most claims: `a -> b tcp/80: open`.
     ClaimPhrase => "Claim", |_| json_schema!({
         "description": "[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE]: RESULT [via NODE]",
@@ -116,7 +116,7 @@ inline_schema! {
     });
     PublishPhrase => "Publish", |_| json_schema!({
         "examples": ["8080->80", "127.0.0.1:8080->80", "53->53/udp"],
-        "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 65535 }, { "type": "string", "pattern": "^[0-9.]+[0-9.: >/a-z-]*$" }]
+        "anyOf": [{ "type": "integer", "minimum": 1, "maximum": 65535 }, { "type": "string", "pattern": "^[0-9A-Za-z][0-9.: >/A-Za-z-]*$" }]
     });
     MountPhrase => "Mount", |_| json_schema!({ "type": "string", "pattern": "/", "examples": ["db-data:/var/lib/mysql", "./site:/site:ro", "tmpfs:/run"] });
     CommandLine => "Command", |_| json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": ["string", "integer"] } }] });

@@ -95,10 +95,14 @@ fn ports(piece: Piece<'_>) -> Result<PortRange, SentenceError> {
             Ok(0) => Err(problem("port 0 cannot be published".to_owned()).label("from 1").hint("say which port; nobody could promise a random one")),
             Ok(number) => u16::try_from(number).map_err(|_| problem(format!("{number} is not a port")).label("too large").hint("ports end at 65535")),
             Err(_) if piece.1.is_empty() => Err(problem("a port is missing".to_owned()).label("missing").hint(FORM)),
-            Err(_) => Err(problem(format!("`{}` is not a port", piece.1)).label("not a port").hint(FORM)),
+            Err(_) => match model::service::called(piece.1) {
+                Some(service) => Ok(service.port),
+                None => Err(problem(format!("`{}` is not a port", piece.1)).label("not a port").hint(FORM)),
+            },
         }
     };
-    match text.split_once('-') {
+    // A service may have a dash in its name.
+    match text.split_once('-').filter(|_| model::service::called(text).is_none()) {
         None => Ok(PortRange::one(one(piece)?)),
         Some((from, to)) => {
             let (from, to) = (one((start, from))?, one((start + from.len() + 1, to))?);
@@ -137,6 +141,8 @@ mod tests {
             ("127.0.0.1:8080:80", "127.0.0.1:8080->80"),
             ("127.0.0.1:8080", "127.0.0.1:8080->8080"),
             ("53/udp", "53->53/udp"),
+            ("8080->http", "8080->80"),
+            ("20->ftp-data", "20->20"),
             ("8000-8010->9000-9010", "8000-8010->9000-9010"),
             ("8000-8010", "8000-8010->8000-8010"),
         ] {
@@ -149,7 +155,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_pointed_at() {
         for (text, piece) in [
-            ("8080->http", "http"),
+            ("8080->htps", "htps"),
             ("8080->", ""),
             ("0->80", "0"),
             ("80->70000", "70000"),

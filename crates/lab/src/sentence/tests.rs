@@ -25,6 +25,25 @@ fn rules_are_read() {
 }
 
 #[test]
+fn a_service_stands_for_its_port() {
+    for (text, expected) in [
+        ("tcp/http", "tcp/80"),
+        ("tcp/ssh,HTTPS,8080", "tcp/22,443,8080"),
+        ("tcp/ftp-data", "tcp/20"),
+        ("tcp/ftp-data-ssh", "error"),
+        ("tcp/ssh-http", "tcp/22-80"),
+        ("udp/dns", "udp/53"),
+        ("udp/http", "error"),
+        ("tcp/htpp", "error"),
+    ] {
+        let read = parse_traffic(text).map_or("error".to_owned(), |traffic| traffic.to_string());
+        assert_eq!(read, expected, "{text}");
+    }
+    assert_eq!(parse_probe(&["web-1", "db-1:mysql"]).unwrap().packet, ProbePacket::Tcp(3306));
+    assert_eq!(parse_listeners("udp/tftp").unwrap(), [model::guest::Listener::Udp(69)]);
+}
+
+#[test]
 fn errors_point_at_the_word() {
     for (text, code, part) in [
         ("tpc/80 from anywhere", Code::UnknownProtocol, "tpc"),

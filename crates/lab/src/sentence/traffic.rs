@@ -1,11 +1,11 @@
-//! `PROTO[/PORTS]`: `tcp/80,443`, `udp/53`, `icmp/echo`, `tcp/1024-65535`, `all`, `proto-47`.
+//! `PROTO[/PORTS]`: `tcp/80,443`, `tcp/http`, `udp/53`, `icmp/echo`, `tcp/1024-65535`, `all`, `proto-47`.
 
 use std::ops::Range;
 
 use model::claim::Traffic;
 use model::guest::Listener;
 use model::traffic::protocol;
-use model::{IcmpMatch, PortRange, TrafficMatch};
+use model::{IcmpMatch, PortRange, TrafficMatch, service};
 
 use super::SentenceError;
 use crate::code::Code;
@@ -39,8 +39,8 @@ pub fn parse_traffic(text: &str) -> Result<Traffic, SentenceError> {
     };
     match name {
         "all" | "any" => no_ports(Ok(Traffic::all())),
-        "tcp" => port_list(ports, text).map(|list| Traffic(list.into_iter().map(TrafficMatch::Tcp).collect())),
-        "udp" => port_list(ports, text).map(|list| Traffic(list.into_iter().map(TrafficMatch::Udp).collect())),
+        "tcp" => port_list(protocol::TCP, ports, text).map(|list| Traffic(list.into_iter().map(TrafficMatch::Tcp).collect())),
+        "udp" => port_list(protocol::UDP, ports, text).map(|list| Traffic(list.into_iter().map(TrafficMatch::Udp).collect())),
         "icmp" => icmp(ports, false).map(|m| Traffic(vec![TrafficMatch::Icmp(m)])),
         "icmpv6" => icmp(ports, true).map(|m| Traffic(vec![TrafficMatch::Icmpv6(m)])),
         "ping" => Err(SentenceError::new(Code::UnknownProtocol, whole, "`ping` is not a protocol").label("a program").hint("write `icmp/echo`")),
@@ -77,19 +77,19 @@ fn unknown_protocol(name: &str, text: &str) -> SentenceError {
     }
 }
 
-fn port_list(ports: Option<(usize, &str)>, text: &str) -> Result<Vec<PortRange>, SentenceError> {
+fn port_list(number: u8, ports: Option<(usize, &str)>, text: &str) -> Result<Vec<PortRange>, SentenceError> {
     let Some((start, list)) = ports else { return Ok(vec![PortRange::ALL]) };
     let mut at = start;
     let mut ranges = Vec::new();
     for part in list.split(',') {
         let range = at..at + part.len();
         at = range.end + 1;
-        ranges.push(one_range(part, range, text)?);
+        ranges.push(one_range(number, part, range, text)?);
     }
     Ok(ranges)
 }
 
-fn one_range(part: &str, range: Range<usize>, text: &str) -> Result<PortRange, SentenceError> {
+fn one_range(number: u8, part: &str, range: Range<usize>, text: &str) -> Result<PortRange, SentenceError> {
     let bad = |message: String| SentenceError::new(Code::BadPorts, range.clone(), message);
     if part.is_empty() {
         return Err(bad("a port is missing".to_owned()).label("missing").hint("ports are numbers: `tcp/80,443` or `tcp/8000-8080`"));
@@ -106,11 +106,12 @@ fn one_range(part: &str, range: Range<usize>, text: &str) -> Result<PortRange, S
             u16::try_from(number).map_err(|_| bad(format!("{number} is not a port")).label("too large").hint("ports end at 65535"))
         }
         _ if text == "*" || text == "all" || text == "any" => Err(bad(format!("`{text}` is not a port")).label("not a port").hint("without ports, every port is meant: `tcp`")),
-        _ => match service(text) {
-            Some(number) => Err(bad(format!("`{text}` is not a port")).label("a name").hint(format!("write the number: {number}"))),
-            None => Err(bad(format!("`{text}` is not a port")).label("not a port").hint("ports are numbers: `tcp/80,443` or `tcp/8000-8080`")),
-        },
+        _ => service::port(text, number).ok_or_else(|| no_service(number, text, bad(format!("`{text}` is not a port")))),
     };
+    // A service may have a dash in its name.
+    if let Some(port) = service::port(part, number) {
+        return Ok(PortRange::one(port));
+    }
     let (from, to) = match part.split_once('-') {
         Some((from, to)) => (port(from)?, port(to)?),
         None => (port(part)?, port(part)?),
@@ -121,10 +122,21 @@ fn one_range(part: &str, range: Range<usize>, text: &str) -> Result<PortRange, S
     }
 }
 
-/// Ports that people call by name.
-fn service(name: &str) -> Option<u16> {
-    let known = [("http", 80), ("https", 443), ("ssh", 22), ("dns", 53), ("mysql", 3306), ("postgres", 5432), ("postgresql", 5432), ("smtp", 25), ("ntp", 123), ("rdp", 3389)];
-    known.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, port)| *port)
+/// A word that is no service of this protocol: of the other one, mistyped, or none.
+fn no_service(number: u8, text: &str, error: SentenceError) -> SentenceError {
+    let (word, other, label) = match number {
+        protocol::TCP => ("udp", protocol::UDP, "a service of UDP"),
+        _ => ("tcp", protocol::TCP, "a service of TCP"),
+    };
+    if service::port(text, other).is_some() {
+        return error.label(label).hint(format!("write `{word}/{text}`"));
+    }
+    let services = service::SERVICES.iter().filter(|service| service.is_over(number)).map(|service| service.name);
+    let error = error.label("not a port");
+    match nearest(text, services) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint("ports are numbers or services: `tcp/80,443`, `tcp/8000-8080`, `tcp/http`"),
+    }
 }
 
 fn icmp(ports: Option<(usize, &str)>, v6: bool) -> Result<IcmpMatch, SentenceError> {

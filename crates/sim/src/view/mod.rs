@@ -4,7 +4,7 @@
 //! Start at [`View`]. Everything here reads and nothing changes; what happened is decided elsewhere.
 
 pub mod capture;
-mod columns;
+pub(crate) mod columns;
 pub mod filter;
 pub mod fold;
 pub mod layers;

@@ -229,8 +229,8 @@ fn target_of(text: &str) -> Result<(&str, u16)> {
         None => format!("`{text}` names no instance and port"),
         Some(("", _)) => format!("`{text}` names no instance"),
         Some((_, "")) => format!("`{text}` names no port"),
-        Some((word, port)) => match port.parse() {
-            Ok(port) if port > 0 => return Ok((word, port)),
+        Some((word, port)) => match port.parse().ok().or_else(|| model::service::called(port).map(|service| service.port)) {
+            Some(port) if port > 0 => return Ok((word, port)),
             _ => format!("`{port}` is no port (1 to 65535)"),
         },
     };

@@ -34,6 +34,7 @@ pub mod man;
 pub mod matrix;
 mod mutate;
 pub mod ping;
+pub mod osi;
 pub mod plan;
 pub mod power;
 pub mod networks;
@@ -129,6 +130,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Serve(arguments) => serve::run(&arguments, global, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Osi(arguments) => osi::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),
         Command::Uplink(arguments) => uplink::run(&arguments, global, output),
         Command::Doctor(arguments) => doctor::run(&arguments, global, output),

@@ -1,0 +1,170 @@
+//! The reference of layers, protocols and ports.
+
+use std::collections::BTreeSet;
+
+use sim::Layer;
+use sim::osi::{self, Answer, Protocol, Topic, find};
+
+fn word(topic: Topic) -> String {
+    match topic {
+        Topic::All => "all".to_owned(),
+        Topic::Layer(layer) => format!("layer {}", layer.number()),
+        Topic::Protocol(protocol) => protocol.word.to_owned(),
+        Topic::Port { transport, port } => {
+            format!("{} {port}", transport.map_or("any".to_owned(), |number| number.to_string()))
+        }
+    }
+}
+
+#[test]
+fn a_word_is_a_layer_a_protocol_or_a_port() {
+    for (text, expected) in [
+        ("", "all"),
+        ("2", "layer 2"),
+        ("L3", "layer 3"),
+        ("layer 4", "layer 4"),
+        ("layer-7", "layer 7"),
+        ("Data Link", "layer 2"),
+        ("data-link", "layer 2"),
+        ("network", "layer 3"),
+        ("ARP", "arp"),
+        ("ssl", "tls"),
+        ("ping", "icmp"),
+        ("http", "http"),
+        ("443", "any 443"),
+        ("tcp/443", "6 443"),
+        ("tcp/7", "6 7"),
+        ("udp/dns", "17 53"),
+        ("tcp ssh", "6 22"),
+        ("imaps", "6 993"),
+        ("postgres", "postgresql"),
+        ("dhcpv6", "17 547"),
+        ("tcp", "tcp"),
+    ] {
+        assert_eq!(find(text).map(word), Ok(expected.to_owned()), "{text}");
+    }
+}
+
+#[test]
+fn a_word_that_is_none_of_these_has_a_hint() {
+    for (text, message, hint) in [
+        ("htpp", "`htpp` is no layer, protocol or port that is known here", "did you mean `http`?"),
+        ("layer 8", "there is no layer `8`", "layers are 1 to 7"),
+        ("70000", "`70000` is no port", "ports are 0 to 65535, or a service such as `https`"),
+        ("tcp/htps", "`htps` is no port", "did you mean `https`?"),
+        ("udp/http", "`http` is no port", "did you mean `http`?"),
+        (
+            "something else",
+            "`something else` is no layer, protocol or port that is known here",
+            "a layer (1 to 7), a protocol (arp, tcp, dns), a port (443, udp/53) or nothing for all layers",
+        ),
+    ] {
+        let error = find(text).expect_err(text);
+        assert_eq!((error.message.as_str(), error.hint.as_str()), (message, hint));
+    }
+}
+
+#[test]
+fn every_protocol_is_found_by_its_names_and_by_no_other() {
+    let mut names = BTreeSet::new();
+    for protocol in Protocol::all() {
+        for name in std::iter::once(&protocol.word).chain(protocol.aliases) {
+            assert!(names.insert(name.to_lowercase()), "{name} is two protocols");
+            assert_eq!(find(name).map(word), Ok(protocol.word.to_owned()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_carries_a_protocol_is_known_and_lies_below_it() {
+    for protocol in Protocol::all() {
+        for carrier in protocol.over {
+            let below =
+                Protocol::all().find(|known| known.word == *carrier).unwrap_or_else(|| panic!("{carrier} is not known"));
+            // Encodings are carried by what says them.
+            let is_encoding = matches!(protocol.word, "utf-8" | "ascii");
+            assert!(below.layer <= protocol.layer || is_encoding, "{} over {carrier}", protocol.word);
+        }
+        let reaches_ports = protocol.over.iter().any(|carrier| matches!(*carrier, "tcp" | "udp"));
+        let has_ports = !protocol.ports().is_empty();
+        assert!(
+            !has_ports || reaches_ports || protocol.over.contains(&"tls") || protocol.word == "nfs",
+            "{} has ports",
+            protocol.word
+        );
+    }
+}
+
+#[test]
+fn every_service_belongs_to_a_protocol_or_is_named_as_one_that_does_not() {
+    let plain = ["discard", "daytime", "chargen", "oracle", "elasticsearch"];
+    for service in model::service::SERVICES {
+        let known = osi::service(service.name);
+        assert_eq!(known.is_none(), plain.contains(&service.name), "{}", service.name);
+        assert!(known.is_none_or(|(_, port)| port == service.port));
+    }
+    assert_eq!(osi::service("www").map(|(protocol, port)| (protocol.word, port)), Some(("http", 80)));
+}
+
+#[test]
+fn every_layer_has_protocols_and_all_texts() {
+    let answer = Answer::new(Topic::All);
+    assert_eq!(answer.layers.iter().map(|about| about.layer.layer).collect::<Vec<_>>(), Layer::ALL);
+    for about in &answer.layers {
+        assert!(!about.protocols.is_empty(), "{}", about.name);
+    }
+    for protocol in Protocol::all() {
+        assert!(
+            protocol.sentence.ends_with('.') && !protocol.standard.is_empty() && !protocol.unit.is_empty(),
+            "{}",
+            protocol.word
+        );
+    }
+}
+
+#[test]
+fn a_protocol_is_described_in_a_few_lines() {
+    let text = Answer::new(find("dns").expect("a protocol")).text();
+    let expected = "dns: domain name system\n\
+        Answers which addresses belong to a name, from servers that each know their part of the tree of names.\n\n  \
+        layer       7 application\n  \
+        unit        message\n  \
+        carried by  udp, tcp\n  \
+        ports       tcp/53, udp/53\n  \
+        standard    RFC 1034, RFC 1035\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_port_names_its_services_and_their_protocols() {
+    let text = Answer::new(find("443").expect("a port")).text();
+    assert!(text.starts_with("port 443\n  layer       4 transport\n  range       well-known"), "{text}");
+    assert!(text.contains("services    https (tcp/443)\n") && text.contains("\nhttps: HTTP over TLS\n"), "{text}");
+    let nobody = Answer::new(find("50000").expect("a port")).text();
+    assert!(nobody.contains("range       dynamic") && nobody.contains("services    none that is known here"), "{nobody}");
+}
+
+#[test]
+fn the_model_is_drawn_from_the_application_down() {
+    let text = Answer::new(Topic::All).text();
+    let first: Vec<&str> = text.lines().map(|line| line.split_whitespace().next().unwrap_or("")).collect();
+    assert_eq!(first, ["LAYER", "7", "6", "5", "4", "3", "2", "1"]);
+}
+
+#[test]
+fn the_json_has_stable_keys() {
+    let json = serde_json::to_value(Answer::new(find("arp").expect("a protocol"))).expect("JSON");
+    let expected = serde_json::json!({
+        "schema": "vpclab-osi/1", "layers": [],
+        "protocol": {
+            "word": "arp", "name": "address resolution protocol", "layer": 2, "unit": "message", "over": ["ethernet"],
+            "identified_by": "Ethernet type 0x0806", "standard": "RFC 826",
+            "sentence": "Asks everybody on the link who has an IPv4 address; the one who answers says its MAC address.",
+        },
+    });
+    assert_eq!(json, expected);
+    let json = serde_json::to_value(Answer::new(find("2").expect("a layer"))).expect("JSON");
+    assert_eq!((json["layers"][0]["number"].as_u64(), json["layers"][0]["name"].as_str()), (Some(2), Some("data link")));
+    let json = serde_json::to_value(Answer::new(find("udp/53").expect("a port"))).expect("JSON");
+    assert_eq!(json["port"]["services"], serde_json::json!([{"transport": "udp", "port": 53, "service": "dns"}]));
+}
