@@ -222,8 +222,12 @@ fn a_snapshot_has_the_lans() {
         model: model.clone(),
         claims: Vec::new(),
     };
-    let bytes = lab::snapshot::write(snapshot).unwrap();
+    let bytes = lab::snapshot::write(snapshot.clone()).unwrap();
     assert_eq!(lab::snapshot::read(&bytes).unwrap().model.lans, model.lans);
+    let mut wrong = snapshot;
+    wrong.model.lans.get_mut("classroom").unwrap().devices.remove("pc-1");
+    let bytes = lab::snapshot::write(wrong).unwrap();
+    assert!(matches!(lab::snapshot::read(&bytes), Err(lab::snapshot::Problem::Contradictory(why)) if why.contains("`pc-1`")));
 }
 
 /// Without places.

@@ -49,6 +49,12 @@ impl Build<'_, '_> {
         }
     }
 
+    /// The lan that has a device of this name.
+    pub(super) fn lan_of(&self, device: &str) -> Option<String> {
+        let has = |(_, lan): &(&String, &model::Lan)| lan.devices.contains_key(device);
+        self.model.lans.iter().find(has).map(|(name, _)| name.clone())
+    }
+
     fn lan_devices<'l>(&mut self, written: &'l Lan, lan: &mut model::Lan, taken: &mut Taken<'l>, places: &mut Places) {
         let mut add = |build: &mut Self, name: &'l Located<String>, device: Device, places: &mut Places| {
             if let Some((first, what)) = taken.insert(&name.value, (name.span, "a device of a lan")) {

@@ -183,6 +183,11 @@ impl Build<'_, '_> {
                         let problem = Diagnostic::new(Code::UnknownEnd, *span, format!("`{selector}` selects nothing"));
                         self.problem(problem.label("empty").hint("a claim about nobody cannot be tested"));
                     }
+                    // Who knows the lan and asks of it in vain deserves to know why.
+                    Err(_) if let Some(lan) = self.lan_of(&selector.to_string()) => {
+                        let message = format!("`{selector}` is a device of the lan `{lan}`, and claims are about the cloud");
+                        self.problem(Diagnostic::new(Code::UnknownEnd, *span, message).label("no end of a claim").hint("instances and outside places are"));
+                    }
                     Err(error) => {
                         let text = selector.to_string();
                         let word = text.rsplit(':').next().unwrap_or(&text);

@@ -57,8 +57,9 @@ macro_rules! document {
             fn decode(node: &$crate::yaml::Node, decoder: &mut $crate::decode::Decoder) -> Option<Self> {
                 $(if !matches!(node.value, $crate::yaml::Value::Mapping(_)) {
                     // The short form: the value of one key stands for the whole mapping.
-                    let $short = $crate::decode::Decode::decode(node, decoder)?;
-                    return Some(Self { span: node.span, $short, ..Self::default() });
+                    let mut read = Self { span: node.span, ..Self::default() };
+                    read.$short = $crate::decode::Decode::decode(node, decoder)?;
+                    return Some(read);
                 })?
                 let entries = decoder.mapping(node, $what)?;
                 let mut read = Self { span: node.span, ..Self::default() };

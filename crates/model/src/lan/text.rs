@@ -80,6 +80,7 @@ impl fmt::Display for Cable {
         write!(f, "{}", self.kind)?;
         match (self.length_centimetres, centimetres) {
             (CABLE_CENTIMETRES, _) => Ok(()),
+            (1.., 0) if metres.is_multiple_of(1000) => write!(f, " {}km", metres / 1000),
             (_, 0) => write!(f, " {metres}m"),
             _ => write!(f, " {metres}.{}m", format!("{centimetres:02}").trim_end_matches('0')),
         }

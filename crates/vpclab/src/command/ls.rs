@@ -16,7 +16,8 @@ use crate::output::{Format, Output};
 /// `ls`.
 #[derive(Debug, Args)]
 pub struct LsArgs {
-    /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings
+    /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
+    /// devices (of lans)
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -31,8 +32,8 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
-const KINDS: [&str; 11] =
-    ["labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings"];
+const KINDS: [&str; 12] =
+    ["labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "devices"];
 
 /// Lists.
 pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Output) -> Result {
@@ -105,6 +106,7 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         "routes" => (vec!["table", "vpc", "destination", "target", "used by", "id"], 5, routes(model)),
         "gateways" => (vec!["name", "kind", "where", "state", "address", "id"], 5, gateways(model)),
         "addresses" => (vec!["name", "public ip", "private ip", "interface", "id"], 4, addresses(model)),
+        "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, devices(model)),
         _ => (vec!["name", "requester", "accepter", "status", "id"], 4, peerings(model)),
     };
     rows.sort_by(|a, b| natural(&a[0]).cmp(&natural(&b[0])));
@@ -353,4 +355,18 @@ mod tests {
         names.sort_by_key(|name| natural(name));
         assert_eq!(names, ["db", "web-1", "web-2", "web-10"]);
     }
+}
+
+fn devices(model: &Model) -> Vec<Vec<String>> {
+    let row = |lan: &str, own: &model::Lan, name: &str, device: &model::lan::Device| {
+        let interfaces = device.interfaces().into_iter().flatten();
+        let addresses = interfaces.flat_map(|(_, interface)| {
+            let dhcp = interface.dhcp.then(|| "dhcp".to_owned());
+            interface.addresses.iter().map(ToString::to_string).chain(dhcp)
+        });
+        let links = own.links_of(name).count();
+        vec![name.to_owned(), device.kind().to_owned(), lan.to_owned(), joined(addresses), links.to_string()]
+    };
+    let all = model.lans.iter().flat_map(|(lan, own)| own.devices.iter().map(move |(name, device)| row(lan, own, name, device)));
+    all.collect()
 }
