@@ -106,6 +106,45 @@ fn rfc_6582_duplicates_of_what_was_already_recovered_send_nothing_again() {
 }
 
 #[test]
+fn rfc_6582_3_2_duplicates_caused_by_going_back_after_a_timeout_tell_no_loss() {
+    let mut hand = sending(&plain(), vec![]);
+    hand.wait();
+    hand.take();
+    hand.give(ACK, 1, 1001, b"");
+    // All ten had arrived; what was sent again makes duplicates that acknowledge nothing beyond the tenth.
+    assert!(!hand.take().is_empty());
+    for _ in 0..3 {
+        hand.give(ACK, 1, 1001, b"");
+    }
+    assert!(!hand.connection.take_events().has(Event::FastRetransmission));
+    // Beyond it they count again.
+    hand.give(ACK, 1, 1101, b"");
+    hand.take();
+    for _ in 0..3 {
+        hand.give(ACK, 1, 1101, b"");
+    }
+    assert!(hand.connection.take_events().has(Event::FastRetransmission));
+}
+
+#[test]
+fn rfc_6582_3_2_only_the_first_partial_acknowledgement_restarts_the_timer() {
+    let mut hand = sending(&plain(), vec![]);
+    for _ in 0..3 {
+        hand.give(ACK, 1, 1, b"");
+    }
+    let timers: Vec<u64> = [201, 401, 601]
+        .into_iter()
+        .map(|acknowledgement| {
+            hand.after(Span::milliseconds(10));
+            hand.give(ACK, 1, acknowledgement, b"");
+            hand.take();
+            hand.connection.inspect().retransmission_timer.map_or(0, |time| time.0 / 1_000_000)
+        })
+        .collect();
+    assert_eq!(timers, [210, 210, 210]);
+}
+
+#[test]
 fn rfc_5681_3_1_a_timeout_begins_again_with_one_segment() {
     let mut hand = sending(&plain(), vec![]);
     hand.wait();

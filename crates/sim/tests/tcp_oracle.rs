@@ -1,5 +1,7 @@
 //! A connection talks to a socket of smoltcp over a path that loses: two implementations agree on every byte and on the end.
 
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::net::Ipv4Addr;
@@ -140,11 +142,14 @@ impl Plan {
     }
 }
 
+/// When, in which order, whether to us, and what.
+type Arrival = Reverse<(Time, u64, bool, Vec<u8>)>;
+
 struct Run {
     now: Time,
     ours: Option<Connection>,
     theirs: Theirs,
-    arrivals: BinaryHeap<Reverse<(Time, u64, bool, Vec<u8>)>>,
+    arrivals: BinaryHeap<Arrival>,
     count: u64,
     chance: ChaCha8Rng,
     loss: u32,

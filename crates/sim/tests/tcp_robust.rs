@@ -11,7 +11,7 @@ use wire::tcp::{Flags, TcpOption};
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Flags, sequence and acknowledgement numbers from the next ones on, window, bytes, blocks from the first outstanding on.
+    /// Flags, sequence and acknowledgement numbers from the next ones on, window, bytes, blocks from SND.UNA on, timestamps.
     Segment(u8, i32, i32, u16, u16, Vec<(i32, i32)>, Option<(u32, u32)>),
     /// A segment that brings what is next and acknowledges everything.
     Good(u16),
@@ -147,7 +147,9 @@ fn check(connection: &Connection, terms: &Terms, now: Time) -> Result<(), TestCa
 
 proptest! {
     #[test]
-    fn nothing_that_arrives_breaks_a_connection(terms in terms(), passive: bool, steps in prop::collection::vec(step(), 1..60)) {
+    fn nothing_that_arrives_breaks_a_connection(
+        terms in terms(), passive: bool, steps in prop::collection::vec(step(), 1..60),
+    ) {
         let mut now = Time::ZERO;
         let mut connection = if passive {
             let syn = Tcp { options: vec![TcpOption::SackPermitted], ..header(SYN, 0, 0, 1000) };

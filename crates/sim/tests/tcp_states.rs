@@ -49,7 +49,7 @@ fn only_a_syn_that_begins_a_connection_is_accepted() {
 #[test]
 fn rfc_9293_3_10_7_3_in_syn_sent() {
     let reset = |sequence| vec![out("R", sequence, 0, 0)];
-    let table: [(Flags, i64, State, Option<Error>, Vec<Out>); 9] = [
+    let table = [
         // An acknowledgement of something never sent: half-open, answered by an RST.
         (ACK, 0, SynSent, None, reset(0)),
         (ACK, 2, SynSent, None, reset(2)),
@@ -73,7 +73,7 @@ fn rfc_9293_3_10_7_3_in_syn_sent() {
 
 #[test]
 fn rfc_9293_3_10_7_4_in_syn_received() {
-    let table: [(Flags, i64, i64, State, Option<Error>, Vec<Out>); 6] = [
+    let table = [
         (ACK, 1, 1, Established, None, vec![]),
         (ACK, 1, 0, SynReceived, None, vec![out("R", 0, 0, 0)]),
         (ACK, 1, 2, SynReceived, None, vec![out("R", 2, 0, 0)]),
@@ -219,7 +219,7 @@ fn data_is_taken_in_the_states_before_the_peers_fin_only() {
 
 #[test]
 fn rfc_9293_3_10_4_close_by_state() {
-    let table: [(State, State, Vec<Out>); 10] = [
+    let table = [
         (SynSent, Closed, vec![]),
         (SynReceived, SynReceived, vec![]),
         (Established, FinWait1, vec![out("F.", 1, 1, 0)]),
@@ -317,6 +317,15 @@ fn a_fin_beyond_a_gap_waits_for_the_gap() {
     assert_eq!((hand.connection.state(), hand.take()), (CloseWait, vec![out(".", 1, 10, 0)]));
     let (first, second) = hand.connection.peek();
     assert_eq!([first, second].concat(), b"headtail");
+}
+
+#[test]
+fn a_bare_fin_beyond_a_gap_is_answered_by_what_is_missing() {
+    let mut hand = Hand::in_state(Established);
+    hand.give(FIN_ACK, 5, 1, b"");
+    assert_eq!((hand.connection.state(), hand.take()), (Established, vec![out(".", 1, 1, 0)]));
+    hand.give(ACK, 1, 1, b"head");
+    assert_eq!((hand.connection.state(), hand.take()), (CloseWait, vec![out(".", 1, 6, 0)]));
 }
 
 #[test]

@@ -104,6 +104,21 @@ fn karn_what_was_sent_twice_is_not_measured_and_keeps_the_backoff() {
 }
 
 #[test]
+fn karn_a_fast_retransmission_is_not_measured_either() {
+    let mut hand = Hand::established(&plain());
+    hand.connection.send_pattern(1000);
+    assert_eq!(hand.take().len(), 10);
+    for _ in 0..3 {
+        hand.give(ACK, 1, 1, b"");
+    }
+    hand.take();
+    hand.after(Span::milliseconds(100));
+    hand.give(ACK, 1, 1001, b"");
+    let view = hand.connection.inspect();
+    assert_eq!((view.flight, view.retransmissions, view.srtt), (0, 1, Some(Span::ZERO)));
+}
+
+#[test]
 fn with_timestamps_what_was_sent_twice_is_measured_by_its_echo() {
     let terms = Terms { timestamps: true, ..plain() };
     let mut hand = Hand::established_with(&terms, vec![TcpOption::Timestamps(1, 0)]);

@@ -1,5 +1,6 @@
 //! One end, and segments written by hand.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use sim::tcp::{Connection, Segment, State, Terms};
 use sim::{Span, Time};
