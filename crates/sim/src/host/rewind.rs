@@ -23,6 +23,16 @@ impl Host {
         own.map(|own| own.addresses.iter().map(|address| address.net).collect()).unwrap_or_default()
     }
 
+    /// What is sent from an address goes out of one interface from now on, whatever the routes say: who asks may say by which
+    /// (`SO_BINDTODEVICE`).
+    pub fn bind(&mut self, bound: Option<(IpAddr, u16)>) {
+        self.bound = bound;
+    }
+
+    pub(crate) fn bound(&self, source: Option<IpAddr>) -> Option<u16> {
+        self.bound.filter(|(from, _)| Some(*from) == source).map(|(_, interface)| interface)
+    }
+
     /// Connections are gone as if they had never been, unless one is to be kept; nothing is sent.
     pub fn forget_connections(&mut self, keeps: impl Fn((IpAddr, u16), (IpAddr, u16)) -> bool) {
         let flows: Vec<Flow> = self.streams.iter().map(|stream| stream.flow).collect();
