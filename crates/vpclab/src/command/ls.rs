@@ -345,18 +345,6 @@ fn peerings(model: &Model) -> Vec<Vec<String>> {
     model.vpc_peering_connections.values().map(row).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::natural;
-
-    #[test]
-    fn numbers_in_names_count() {
-        let mut names = ["web-10", "web-2", "db", "web-1"];
-        names.sort_by_key(|name| natural(name));
-        assert_eq!(names, ["db", "web-1", "web-2", "web-10"]);
-    }
-}
-
 fn devices(model: &Model) -> Vec<Vec<String>> {
     let row = |lan: &str, own: &model::Lan, name: &str, device: &model::lan::Device| {
         let interfaces = device.interfaces().into_iter().flatten();
@@ -369,4 +357,16 @@ fn devices(model: &Model) -> Vec<Vec<String>> {
     };
     let all = model.lans.iter().flat_map(|(lan, own)| own.devices.iter().map(move |(name, device)| row(lan, own, name, device)));
     all.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::natural;
+
+    #[test]
+    fn numbers_in_names_count() {
+        let mut names = ["web-10", "web-2", "db", "web-1"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["db", "web-1", "web-2", "web-10"]);
+    }
 }
