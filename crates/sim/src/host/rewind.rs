@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::node::Context;
 use crate::tcp::Connection;
 
-use super::spec::HostSpec;
+use super::spec::{HostSpec, Protocol};
 use super::stream::Flow;
 use super::{Host, Origin};
 
@@ -31,6 +31,11 @@ impl Host {
 
     pub(crate) fn bound(&self, source: Option<IpAddr>) -> Option<u16> {
         self.bound.filter(|(from, _)| Some(*from) == source).map(|(_, interface)| interface)
+    }
+
+    /// Whether a service answers on a TCP port.
+    pub fn listens(&self, port: u16) -> bool {
+        self.services.answers(Protocol::TCP, port)
     }
 
     /// Connections are gone as if they had never been, unless one is to be kept; nothing is sent.
