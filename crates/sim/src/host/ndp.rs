@@ -59,7 +59,7 @@ impl Host {
         let own = self.interfaces[port as usize].addresses.iter_mut().find(|own| own.net.addr() == IpAddr::V6(target));
         if kind == SOLICITATION {
             let Some(own) = own else {
-                context.trace(port, Verb::Drop, Reason::NotForMe, frame);
+                context.trace(port, Verb::Drop, Reason::ArpOther, frame);
                 return true;
             };
             if own.is_tentative {

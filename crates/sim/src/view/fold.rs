@@ -16,6 +16,8 @@ use crate::trace::{Reason, TraceEvent, Verb};
 pub struct Row {
     /// What decided, or what happened if nothing was decided.
     pub event: usize,
+    /// Stages of a VPC that let the frame pass before that, at the same node and moment.
+    pub passes: Vec<usize>,
     /// The frame as it was given to each cable.
     pub sends: Vec<usize>,
     /// Its arrivals.
@@ -26,7 +28,7 @@ impl Row {
     /// All events of it, in order of time.
     pub fn events(&self) -> impl Iterator<Item = usize> + '_ {
         let sends = self.sends.iter().filter(|send| **send != self.event);
-        std::iter::once(self.event).chain(sends.copied()).chain(self.receives.iter().copied())
+        self.passes.iter().copied().chain([self.event]).chain(sends.copied()).chain(self.receives.iter().copied())
     }
 }
 
@@ -67,6 +69,10 @@ impl Folding<'_, '_> {
                 self.lose(event);
                 self.row(index);
             }
+            (Verb::Pass, _) if let Some(row) = self.passing(event) => {
+                let before = std::mem::replace(&mut self.rows[row].event, index);
+                self.rows[row].passes.push(before);
+            }
             _ => {
                 let row = self.row(index);
                 if decides(event.verb) && event.frame != FrameId::NONE {
@@ -74,6 +80,13 @@ impl Folding<'_, '_> {
                 }
             }
         }
+    }
+
+    /// The row of the stages that the same frame passed before, here and now.
+    fn passing(&self, event: &TraceEvent) -> Option<usize> {
+        let row = *self.causes.get(&(event.node, event.frame))?;
+        let before = &self.view.events()[self.rows[row].event];
+        (before.verb == Verb::Pass && before.time == event.time && self.rows[row].sends.is_empty()).then_some(row)
     }
 
     fn row(&mut self, event: usize) -> usize {

@@ -17,6 +17,9 @@ use super::{CheckArgs, HttpArgs, PingArgs, ShowArgs, TracerouteArgs, code, faile
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
+/// How long an answer is waited for, as `check` does.
+pub const PATIENCE: Span = Span::seconds(1);
+
 /// Lets a host start a program, plays it, and gives back how it ended.
 fn run(
     stage: &mut Stage,
@@ -48,7 +51,7 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     if !matches!(probe.packet, ProbePacket::Icmp { icmp_type: 8, code: 0 }) {
         return Err(Failure::usage("ping sends icmp/echo").hint(format!("vpclab sim check {}", arguments.words.join(" "))));
     }
-    let mut stage = Stage::new(target, arguments.show.seed)?;
+    let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
@@ -120,7 +123,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
         (None, ProbePacket::Udp(_)) => Method::Udp,
         _ => return Err(Failure::usage("traceroute sends icmp, udp, or tcp/PORT")),
     };
-    let mut stage = Stage::new(target, arguments.show.seed)?;
+    let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
@@ -180,14 +183,14 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
             None => failure,
         }
     })?;
-    let mut stage = Stage::new(target, arguments.show.seed)?;
+    let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let packet = probe.packet;
     let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| match packet {
-        ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, ..ConnectSpec::new(to, port) }),
-        ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, ..DatagramSpec::new(to, port, b"vpclab") }),
+        ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
+        ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
         ProbePacket::Icmp { icmp_type: 8, code: 0 } | ProbePacket::Icmpv6 { icmp_type: 128, code: 0 } => {
             host.ping(context, PingSpec { source, count: 1, ..PingSpec::new(to) })
         }
@@ -232,7 +235,7 @@ pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     let selector = |text: &str| -> Result<Selector> {
         lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message))
     };
-    let mut stage = Stage::new(target, arguments.show.seed)?;
+    let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&selector(&arguments.from)?)?;
     let to = stage.to(&selector(name)?, &from)?;
     serve_page(&mut stage, to, port, name);

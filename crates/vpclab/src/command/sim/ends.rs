@@ -8,10 +8,13 @@ use fabric::{EndError, Fabric};
 use model::lan::Device;
 use model::selector::End;
 use model::{Model, Selector};
-use sim::{Bounds, NodeId, World};
+use sim::{Bounds, NodeId, Span, Time, World};
 
 use super::super::target::Target;
+use super::ShowArgs;
+use super::show::{BUDGET, storm};
 use crate::exit::{Failure, Result};
+use crate::output::Output;
 
 /// A lab in a simulation.
 pub struct Stage {
@@ -35,11 +38,19 @@ pub struct From {
 
 impl Stage {
     /// Builds a lab. Errors: a lan that cannot be.
-    pub fn new(target: &Target, seed: u64) -> Result<Stage> {
+    pub fn new(target: &Target, show: &ShowArgs, output: &Output) -> Result<Stage> {
         let fabric = Arc::new(Fabric::compile(&target.model));
-        let world = World::new(Arc::clone(&target.model), Arc::clone(&fabric), seed, Bounds::default());
+        let world = World::new(Arc::clone(&target.model), Arc::clone(&fabric), show.seed, Bounds::default());
         let mut world = world.map_err(|error| Failure::usage(error.to_string()))?;
         world.serve_listeners();
+        let warm_up = show.warm_up.unwrap_or(if settles(&target.model) { SETTLED } else { Span::ZERO });
+        if warm_up > Span::ZERO {
+            let simulator = world.simulator();
+            let stop = simulator.run_until(Time::ZERO + warm_up, BUDGET);
+            storm(simulator, stop, output);
+            simulator.clear_trace();
+            output.note(format!("the lab ran for {warm_up} before this (--warm-up 0s begins at once)"));
+        }
         Ok(Stage { world, fabric })
     }
 
@@ -148,6 +159,18 @@ impl Stage {
             false => names.join(", "),
         }
     }
+}
+
+/// Long enough for RIP, OSPF (40 s until a router is designated), spanning tree (30 s) and leases.
+const SETTLED: Span = Span::seconds(90);
+
+/// Whether something of the lab's lans needs time before it works.
+fn settles(model: &Model) -> bool {
+    model.lans.values().flat_map(|lan| lan.devices.values()).any(|device| match device {
+        Device::Router(router) => !router.protocols.is_empty(),
+        Device::Switch(switch) | Device::Bridge(switch) => switch.spanning_tree,
+        _ => device.interfaces().into_iter().flatten().any(|(_, interface)| interface.dhcp),
+    })
 }
 
 fn is_link_local(address: IpAddr) -> bool {

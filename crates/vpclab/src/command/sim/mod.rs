@@ -42,7 +42,11 @@ pub struct ShowArgs {
     /// What all chance comes from: the same seed gives the same frames
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub seed: u64,
-    /// End at this simulated time, such as 500ms or 10s; default: when the programs are done
+    /// How long the lab runs before that, unseen, so that routing protocols, spanning tree and leases settle; default: 90s where
+    /// the lab has any of them, else nothing
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub warm_up: Option<sim::Span>,
+    /// End after this simulated time, such as 500ms or 10s; default: when the programs are done
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<sim::Span>,
     /// Print as slowly as it happens: 1 = in real time, 0.1 = ten times slower

@@ -24,6 +24,7 @@ use sim::{LinkId, NodeId, Span, Stop, Time};
 use super::super::source;
 use super::super::target::Target;
 use super::RunArgs;
+use super::ask::PATIENCE;
 use super::ends::Stage;
 use super::show::{BUDGET, losses, show, storm};
 use crate::exit::{self, Failure, Result};
@@ -54,16 +55,18 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
     let text = read(&arguments.script)?;
     let name = arguments.script.display().to_string();
     let steps = steps(&text, &name)?;
-    let mut stage = Stage::new(target, arguments.show.seed)?;
+    let mut stage = Stage::new(target, &arguments.show, output)?;
     // Every line is looked at before any is played: a slip in the last one shows at once.
     let checked = steps.iter().map(|step| action(&mut stage, step, &name, output)).collect::<Result<Vec<_>>>()?;
     let (mut started, mut stop) = (Vec::new(), Stop::Time);
-    let end = arguments.show.until.map(|until| Time::ZERO + until);
+    // Times of a script count from its beginning.
+    let begin = stage.world.simulator().now();
+    let end = arguments.show.until.map(|until| begin + until);
     for (step, action) in steps.iter().zip(checked) {
-        if end.is_some_and(|end| step.at > end) {
+        if end.is_some_and(|end| begin + step.at.since(Time::ZERO) > end) {
             break;
         }
-        stop = stage.world.simulator().run_until(step.at, BUDGET);
+        stop = stage.world.simulator().run_until(begin + step.at.since(Time::ZERO), BUDGET);
         if stop == Stop::Budget {
             break;
         }
@@ -165,7 +168,7 @@ fn action(stage: &mut Stage, step: &Step<'_>, name: &str, output: &Output) -> Re
         ["connect", from, to, port] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
             Ok(ProbePacket::Tcp(port)) => {
                 let (node, source, to) = ends(stage, step, name, from, to)?;
-                Ok(Action::Program { node, program: Program::Connect(ConnectSpec { source, ..ConnectSpec::new(to, port) }) })
+                Ok(Action::Program { node, program: Program::Connect(ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }) })
             }
             _ => Err(wrong(port, "connect takes tcp/PORT")),
         },
@@ -173,7 +176,7 @@ fn action(stage: &mut Stage, step: &Step<'_>, name: &str, output: &Output) -> Re
             Ok(ProbePacket::Udp(port)) => {
                 let (node, source, to) = ends(stage, step, name, from, to)?;
                 let text = if words.is_empty() { "vpclab".to_owned() } else { words.join(" ") };
-                Ok(Action::Program { node, program: Program::Send(DatagramSpec { source, ..DatagramSpec::new(to, port, text.as_bytes()) }) })
+                Ok(Action::Program { node, program: Program::Send(DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, text.as_bytes()) }) })
             }
             _ => Err(wrong(port, "send takes udp/PORT")),
         },

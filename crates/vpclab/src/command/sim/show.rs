@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sim::app::AppId;
 use sim::host::Host;
 use sim::view::{Filter, List, View, capture, layers::Layers, tables::Tables};
-use sim::{NodeId, Simulator, Stop, Time, Verb};
+use sim::{NodeId, Reason, Simulator, Stop, Time, Verb};
 
 use super::ShowArgs;
 use super::ends::Stage;
@@ -25,7 +25,7 @@ const SCHEMA: &str = "vpclab-sim/1";
 
 /// Runs until a program is done, or to the time that was asked for; whether the budget sufficed.
 pub fn play(simulator: &mut Simulator, node: NodeId, app: AppId, show: &ShowArgs) -> Stop {
-    let until = show.until.map(|until| Time::ZERO + until);
+    let until = show.until.map(|until| simulator.now() + until);
     let limit = until.unwrap_or(simulator.now() + LONGEST);
     let is_over = |simulator: &Simulator| simulator.get(node).is_some_and(|host: &Host| host.outcome(app).is_some());
     for _ in 0..BUDGET {
@@ -136,7 +136,9 @@ pub fn losses(stage: &Stage) -> Vec<String> {
     const MOST: usize = 3;
     let simulator = &stage.world.cloud.simulator;
     let view = View::new(simulator).with_fabric(&stage.fabric);
-    let drops = simulator.trace().events().iter().filter(|event| event.verb == Verb::Drop);
+    // What a station ignores because it is for another one is no loss.
+    let is_loss = |reason: Reason| !matches!(reason, Reason::OtherMac | Reason::ArpOther | Reason::MulticastMac | Reason::SamePort);
+    let drops = simulator.trace().events().iter().filter(|event| event.verb == Verb::Drop && is_loss(event.reason));
     let mut lines: Vec<String> = Vec::new();
     for event in drops {
         let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, event));
