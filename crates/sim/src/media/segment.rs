@@ -6,9 +6,12 @@
 //! begin to hear, at the same nanosecond, all may send: a station knows what reached it before that moment.
 
 use super::air::{Air, Transmission};
+use super::hearers::Hearers;
 use super::layout::Layout;
 use super::spec::{SegmentSpec, Timing};
 use super::station::{Counts, Station};
+use std::sync::Arc;
+
 use crate::frame::FrameId;
 use crate::medium::Medium;
 use crate::node::NodeId;
@@ -38,6 +41,7 @@ pub struct Segment {
     stations: Vec<Station>,
     /// When each station has a frame ready; `u64::MAX` if it has none or is sending.
     ready: Vec<u64>,
+    hearers: Hearers,
     hubs: Vec<(NodeId, u64)>,
     /// Greatest distance between two stations.
     span: u64,
@@ -66,6 +70,7 @@ impl Segment {
             layout,
             stations,
             ready,
+            hearers: Hearers::default(),
             hubs,
             span,
             air,
@@ -280,13 +285,10 @@ impl Segment {
 
     /// Nothing disturbs the frame on its way to anybody.
     fn reach_all(&mut self, wires: &mut Wires, from: u32, frame: FrameId) {
-        let (now, here) = (wires.now.0, self.stations[from as usize].position);
-        for (index, station) in self.stations.iter().enumerate() {
-            if index != from as usize {
-                let at = now + self.layout.between(here, station.position);
-                wires.frames.hold(frame);
-                wires.deliver(Time(at), station.node, station.port, frame, 0);
-            }
+        let now = wires.now.0;
+        for (away, group) in self.hearers.of(from, &self.stations, &self.layout) {
+            wires.frames.hold(frame);
+            wires.deliver_to_group(Time(now + away), self.number, *group, frame);
         }
     }
 
@@ -379,6 +381,7 @@ impl Medium for Segment {
     fn attach(&mut self, node: NodeId, port: u16, position: u64) -> u32 {
         let farthest = self.stations.iter().map(|station| self.layout.between(station.position, position)).max();
         self.span = self.span.max(farthest.unwrap_or(0));
+        self.hearers.renew();
         self.stations.push(Station::new(node, port, position));
         self.ready.push(u64::MAX);
         (self.stations.len() - 1) as u32
@@ -419,6 +422,10 @@ impl Medium for Segment {
 
     fn rate(&self) -> u64 {
         self.spec.rate_bits_per_second
+    }
+
+    fn hearers(&self, group: u32) -> Arc<[(NodeId, u16)]> {
+        self.hearers.group(group)
     }
 
     fn queued(&self, station: u32) -> usize {
