@@ -49,8 +49,8 @@ pub struct Segment {
     /// Whose turn is next, and when.
     turn_at: u64,
     turns: Vec<u32>,
-    /// Tells the event of the next turn from those that were scheduled before it.
-    epoch: u32,
+    /// Until when an event for a turn is under way.
+    scheduled: u64,
     collisions: u64,
     collision_at: u64,
 }
@@ -60,7 +60,7 @@ impl Segment {
     pub fn new(number: MediumId, spec: SegmentSpec, layout: Layout) -> Self {
         let timing = Timing::new(&spec);
         let (stations, ready, hubs, turns) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (span, turn_at, epoch) = (0, u64::MAX, 0);
+        let (span, turn_at, scheduled) = (0, u64::MAX, u64::MAX);
         let air = Air::default();
         let (collisions, collision_at) = (0, 0);
         Self {
@@ -76,7 +76,7 @@ impl Segment {
             air,
             turn_at,
             turns,
-            epoch,
+            scheduled,
             collisions,
             collision_at,
         }
@@ -133,7 +133,7 @@ impl Segment {
 
     /// Finds whose turn is next, of all.
     fn find_turns(&mut self, wires: &mut Wires) {
-        let (now, before) = (wires.now.0, self.turn_at);
+        let now = wires.now.0;
         self.turn_at = u64::MAX;
         self.turns.clear();
         for station in 0..self.ready.len() {
@@ -143,7 +143,7 @@ impl Segment {
                 self.offer(station as u32, turn);
             }
         }
-        self.schedule(wires, before);
+        self.schedule(wires);
     }
 
     fn offer(&mut self, station: u32, turn: u64) {
@@ -156,24 +156,31 @@ impl Segment {
         }
     }
 
-    fn schedule(&mut self, wires: &mut Wires, before: u64) {
-        if self.turn_at != before && self.turn_at != u64::MAX {
-            self.epoch = self.epoch.wrapping_add(1);
-            self.call(wires, self.turn_at, TURN, 0, self.epoch);
+    /// Sees to it that the next turn is taken. One that lies beyond the end of a transmission is looked at again then.
+    fn schedule(&mut self, wires: &mut Wires) {
+        let at = self.turn_at;
+        if at != u64::MAX && at != self.scheduled && !self.air.on_the_way.iter().any(|one| !one.done && one.end <= at) {
+            self.scheduled = at;
+            self.call(wires, at, TURN, 0, 0);
         }
     }
 
     /// A station has a frame ready at a moment, now or later.
     fn contend(&mut self, wires: &mut Wires, station: u32, ready: u64) {
         self.ready[station as usize] = ready;
-        let before = self.turn_at;
         let turn = self.turn(station, wires.now.0);
         self.offer(station, turn);
-        self.schedule(wires, before);
+        self.schedule(wires);
     }
 
-    /// The stations whose turn it is send.
+    /// The stations whose turn it is send, unless turns have changed since the event was scheduled.
     fn take_turns(&mut self, wires: &mut Wires) {
+        if self.scheduled == wires.now.0 {
+            self.scheduled = u64::MAX;
+        }
+        if self.turn_at != wires.now.0 {
+            return;
+        }
         let mut turns = std::mem::take(&mut self.turns);
         self.turn_at = u64::MAX;
         turns.sort_unstable();
@@ -197,9 +204,10 @@ impl Segment {
         self.meet(wires, &mut new);
         let (end, collides_at) = (new.end, new.collides_at);
         let number = self.air.push(new);
-        self.call(wires, end, END, 0, number);
         if collides_at < end {
             self.call(wires, collides_at, COLLIDE, 0, number);
+        } else {
+            self.call(wires, end, END, 0, number);
         }
         if wires.trace.is_on() {
             for (hub, (_, position)) in self.hubs.iter().enumerate() {
@@ -253,7 +261,11 @@ impl Segment {
         self.record(wires, index, Verb::Collide, reason_of(is_late), frame, attempts);
         self.record(wires, index, Verb::Jam, Reason::Collision, frame, self.spec.jam_bits as u32);
         self.call(wires, end, END, 0, number);
-        self.find_turns(wires);
+        // Whoever waited for this one waits for a gap more; if another one collides by then, turns are found at that time.
+        let soon = |one: &Transmission| !one.collided && one.collides_at < one.end && one.collides_at <= now + timing.gap;
+        if !self.air.on_the_way.iter().any(soon) {
+            self.find_turns(wires);
+        }
     }
 
     /// A sender has sent its last bit.
@@ -281,6 +293,7 @@ impl Segment {
             station.counts.sent_bits += wires.frames.wire_bits(frame);
             self.next_frame(wires, index, frame);
         }
+        self.schedule(wires);
     }
 
     /// Nothing disturbs the frame on its way to anybody.
@@ -411,7 +424,7 @@ impl Medium for Segment {
     fn on_event(&mut self, wires: &mut Wires, first: u32, second: u32) {
         let about = first >> KIND_BITS;
         match first & ((1 << KIND_BITS) - 1) {
-            TURN if second == self.epoch => self.take_turns(wires),
+            TURN => self.take_turns(wires),
             COLLIDE => self.collide(wires, second),
             END => self.end(wires, second),
             HEAR => self.hear(wires, about, second),
