@@ -1,13 +1,14 @@
-//! Stations on a shared medium that always have a frame to send: utilisation, collisions and drops, and how many frames the
-//! simulator delivers in a second of a core.
+//! Stations on a hub that always have a frame to send: how busy the medium is, and how many frames the simulator delivers in a
+//! second of a core. Beside it the efficiency that Metcalfe and Boggs computed in 1976 for ideal backoff.
 //!
-//! `cargo run --release -p sim --example saturated_hub -- STATIONS BYTES MILLISECONDS [star|bus SPAN_NANOSECONDS]`
+//! `cargo run --release -p sim --example saturated_hub [BYTES [SIMULATED SECONDS]]`
 
 use std::time::Instant;
 
 use sim::media::{Layout, Segment, SegmentSpec};
 use sim::{Bounds, Context, FrameId, Node, Simulator, Span, Table, Time};
 
+/// A station that always has a frame to send, and takes note of those that are for it.
 struct Saturated {
     bytes: usize,
     came: u64,
@@ -16,7 +17,7 @@ struct Saturated {
 
 /// How often the queue is filled, and with how many frames.
 const FILL: Span = Span::milliseconds(10);
-const FRAMES: usize = 200;
+const FRAMES: usize = 160;
 
 impl Node for Saturated {
     fn kind(&self) -> &'static str {
@@ -26,20 +27,22 @@ impl Node for Saturated {
     fn start(&mut self, context: &mut Context<'_>) {
         let (bytes, node) = (self.bytes, context.node().0 as u8);
         self.frame = Some(context.make(FrameId::NONE, |frame| {
-            frame.extend([2, 0, 0, 0, 0, 255, 2, 0, 0, 0, 0, node, 0x88, 0xb5]);
+            frame.extend([0xff; 6]);
+            frame.extend([2, 0, 0, 0, 0, node, 0x88, 0xb5]);
             frame.resize(bytes - 4, 0);
         }));
         self.on_timer(context, 0);
     }
 
     fn on_frame(&mut self, context: &mut Context<'_>, _: u16, frame: FrameId) {
-        self.came += u64::from(context.bytes(frame)[5] == 255);
+        self.came += u64::from(context.bytes(frame)[0] == 0xff);
     }
 
     fn on_timer(&mut self, context: &mut Context<'_>, _: u64) {
-        let frame = self.frame.expect("made at the start");
-        for _ in context.queued(0)..FRAMES {
-            context.forward(0, frame);
+        if let Some(frame) = self.frame {
+            for _ in context.queued(0)..FRAMES {
+                context.forward(0, frame);
+            }
         }
         context.wake_after(FILL, 0);
     }
@@ -49,37 +52,40 @@ impl Node for Saturated {
     }
 }
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |place: usize, otherwise: u64| arguments.get(place).and_then(|text| text.parse().ok()).unwrap_or(otherwise);
-    let (stations, bytes, milliseconds) = (number(0, 24), number(1, 64), number(2, 10_000));
-    let span = number(4, 2_000);
-    let is_bus = arguments.get(3).is_some_and(|layout| layout == "bus");
-    let mut sim = Simulator::new(number(5, 1), Bounds::NONE);
-    let layout = if is_bus { Layout::Bus } else { Layout::Star { hub: Span::ZERO } };
-    let medium = Segment::new(sim.next_medium(), SegmentSpec::default(), layout);
-    let medium = sim.add_medium(Box::new(medium));
-    for index in 0..stations {
-        let node = sim.add(&format!("s{index}"), Saturated { bytes: bytes as usize, came: 0, frame: None });
-        let port = sim.new_port(node);
-        let position = if is_bus { match number(6, 0) { 0 => span * index / (stations - 1).max(1), 1 => span * index / stations, 2 => (index * 4 / stations) * span / 3, _ => (index * 4 / stations) * span / 3 + index * number(7, 10) } } else { span / 2 };
-        sim.attach(node, port, medium, position);
+fn measure(stations: u32, bytes: usize, seconds: u64) {
+    let mut sim = Simulator::new(1, Bounds::NONE);
+    let segment = Segment::new(sim.next_medium(), SegmentSpec::default(), Layout::Star { hub: Span::ZERO });
+    let medium = sim.add_medium(Box::new(segment));
+    let nodes: Vec<_> = (0..stations).map(|_| sim.add("host", Saturated { bytes, came: 0, frame: None })).collect();
+    for node in &nodes {
+        let port = sim.new_port(*node);
+        sim.attach(*node, port, medium, 1_000);
     }
     let begun = Instant::now();
-    sim.run_until(Time::ZERO + Span::milliseconds(milliseconds), u64::MAX);
+    sim.run_until(Time::ZERO + Span::seconds(seconds), u64::MAX);
     let wall = begun.elapsed().as_secs_f64();
-    let segment: &Segment = sim.medium(medium).expect("a segment");
-    let total = segment.total();
-    let seconds = milliseconds as f64 / 1e3;
-    let came: u64 = sim.nodes().map(|node| sim.get::<Saturated>(node).expect("a host").came).sum();
+    let Some(segment) = sim.medium::<Segment>(medium) else { return };
+    let (sent, excessive) = (segment.total().sent as f64, segment.total().excessive as f64);
+    let came: u64 = nodes.iter().filter_map(|node| sim.get::<Saturated>(*node)).map(|host| host.came).sum();
+    let acquired = (1.0 - 1.0 / f64::from(stations)).powi(stations as i32 - 1);
+    let (packet, slots) = (bytes as f64 * 8e-7, 51.2e-6 * (1.0 - acquired) / acquired);
     println!(
-        "stations {stations} bytes {bytes}: utilisation {:.4} collisions/frame {:.3} drops/1000 {:.2} undelivered {}",
-        total.sent as f64 * bytes as f64 * 8.0 / (seconds * 10e6),
-        segment.collisions() as f64 / total.sent as f64,
-        total.excessive as f64 * 1e3 / total.sent as f64,
-        total.sent as i64 * (stations as i64 - 1) - came as i64,
+        "{stations:8}  {:11.4}  {:6.4}  {:16.3}  {:12.2}  {:13.2}  {:17.2}",
+        sent * bytes as f64 * 8e-7 / seconds as f64,
+        packet / (packet + slots),
+        segment.collisions() as f64 / sent,
+        excessive * 1e3 / sent,
+        sent / wall / 1e6,
+        came as f64 / wall / 1e6,
     );
-    println!("  attempts collided/frame {:.3}; of delivered frames {:.3}; late {}", total.collided as f64 / total.sent as f64,
-        (total.collided - 16 * total.excessive) as f64 / total.sent as f64, total.late);
-    println!("{:.0} frames/s, {:.0} events/s", total.sent as f64 / wall, sim.happened() as f64 / wall);
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter_map(|text| text.parse::<u64>().ok());
+    let bytes = arguments.next().unwrap_or(64).clamp(64, 1_518) as usize;
+    let seconds = arguments.next().unwrap_or(100);
+    println!("stations  utilisation  1976    collisions/frame  drops/1,000  M frames/s     M frames received/s");
+    for stations in [1, 2, 5, 10, 24] {
+        measure(stations, bytes, seconds);
+    }
 }
