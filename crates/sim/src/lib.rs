@@ -7,9 +7,14 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod cloud;
+pub mod device;
+pub mod fragment;
 pub mod frame;
 pub mod host;
+pub mod lan;
 pub mod link;
+pub mod media;
 pub mod medium;
 pub mod network;
 pub mod node;
@@ -19,9 +24,12 @@ pub mod table;
 pub mod tcp;
 pub mod time;
 pub mod trace;
+pub mod view;
 pub mod wheel;
 pub mod wires;
+pub mod world;
 
+pub use cloud::{Cloud, SimEngine};
 pub use frame::{FrameId, Frames};
 pub use link::{Framing, LinkSpec};
 pub use medium::Medium;
@@ -31,3 +39,4 @@ pub use simulator::{LinkId, MediumId, Simulator, Stop};
 pub use table::Table;
 pub use time::{Span, Time};
 pub use trace::{Bounds, Detail, Layer, Reason, Trace, TraceEvent, Verb};
+pub use world::World;
