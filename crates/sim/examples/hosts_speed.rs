@@ -1,5 +1,7 @@
 //! How fast hosts and routers are: UDP through ten routed subnets, and bulk TCP through a router.
 
+use std::time::Instant;
+
 use sim::app::SourceSpec;
 use sim::app::bulk::{Receiver, Sender};
 use sim::app::flow::{Sink, Source};
@@ -18,7 +20,12 @@ fn interface(node: u32, number: u8, address: &str) -> InterfaceSpec {
 }
 
 fn default_route(via: &str, interface: u16) -> RouteSpec {
-    RouteSpec { destination: "0.0.0.0/0".parse().expect("a net"), via: Some(via.parse().expect("an address")), interface, metric: 0 }
+    RouteSpec {
+        destination: "0.0.0.0/0".parse().expect("a net"),
+        via: Some(via.parse().expect("an address")),
+        interface,
+        metric: 0,
+    }
 }
 
 /// A router with ten subnets of ten hosts, each host on a link of its own (/30).
@@ -61,7 +68,8 @@ fn chain(bounds: Bounds, packets: u64, size: u16) -> (Simulator, NodeId) {
         routes: vec![default_route("10.0.0.2", 0)],
         ..HostSpec::default()
     });
-    let spec = SourceSpec { count: packets, interval: Span::microseconds(20), size, ..SourceSpec::new([10, 0, 10, 2].into(), 9) };
+    let spec =
+        SourceSpec { count: packets, interval: Span::microseconds(20), size, ..SourceSpec::new([10, 0, 10, 2].into(), 9) };
     a.install(Source::new(spec));
     let mut last = sim.add("a", a);
     for index in 0..10u32 {
@@ -110,10 +118,21 @@ fn bulk(bounds: Bounds, bytes: u64) -> Simulator {
     sim
 }
 
-/// Seconds that this thread was on a processor.
-fn cpu() -> f64 {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split(' ').next().and_then(|first| first.parse::<f64>().ok()).expect("a number") / 1e9
+/// Hosts that do nothing, all on one router's links, for how much memory each takes.
+fn idle(count: u32) -> Simulator {
+    let mut sim = Simulator::new(1, Bounds::NONE);
+    let hub = sim.add("r", Host::new(HostSpec::default()));
+    for index in 0..count {
+        let [_, b, c, d] = index.to_be_bytes();
+        let host = Host::new(HostSpec {
+            interfaces: vec![interface(index, 0, &format!("10.{b}.{c}.{d}/8"))],
+            routes: vec![default_route("10.255.255.254", 0)],
+            ..HostSpec::default()
+        });
+        let node = sim.add("h", host);
+        sim.join(hub, node, LinkSpec::default());
+    }
+    sim
 }
 
 fn received(sim: &Simulator, node: NodeId) -> u64 {
@@ -123,40 +142,55 @@ fn received(sim: &Simulator, node: NodeId) -> u64 {
 fn main() {
     let on = Bounds { events: 100_000_000, frame_bytes: 16 << 30 };
     let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(2).is_some_and(|what| what == "idle") {
+        let count = arguments[1].parse().unwrap_or(100_000);
+        let sim = idle(count);
+        println!(
+            "{count} idle hosts ({} bytes without their tables); look at the memory, then press enter",
+            size_of::<Host>()
+        );
+        let _ = std::io::stdin().read_line(&mut String::new());
+        return drop(sim);
+    }
     let scale: u64 = arguments.get(1).and_then(|text| text.parse().ok()).unwrap_or(10_000);
     for (name, bounds) in [("on", on), ("off", Bounds::NONE)] {
         let wanted = |what: &str| arguments.get(2).is_none_or(|only| only == what);
         if wanted("star") {
-        let (mut sim, hosts) = star(bounds, scale / 10, 100);
-        let begin = cpu();
-        sim.run_until(Time(u64::MAX - 1), u64::MAX);
-        let elapsed = cpu() - begin;
-        let count: u64 = hosts.iter().map(|node| received(&sim, *node)).sum();
-        let (events, happened) = (sim.trace().events().len(), sim.happened());
-        println!("star, trace {name}: {count} delivered, {:.2} M/s, {happened} events, {events} traced", count as f64 / elapsed / 1e6);
-
+            let (mut sim, hosts) = star(bounds, scale / 10, 100);
+            let begin = Instant::now();
+            sim.run_until(Time(u64::MAX - 1), u64::MAX);
+            let elapsed = begin.elapsed().as_secs_f64();
+            let count: u64 = hosts.iter().map(|node| received(&sim, *node)).sum();
+            let (events, happened) = (sim.trace().events().len(), sim.happened());
+            println!(
+                "star, trace {name}: {count} delivered, {:.2} M/s, {happened} events, {events} traced",
+                count as f64 / elapsed / 1e6
+            );
         }
         if wanted("chain") {
-        let (mut sim, b) = chain(bounds, scale, 100);
-        let begin = cpu();
-        sim.run_until(Time(u64::MAX - 1), u64::MAX);
-        let elapsed = cpu() - begin;
-        let count = received(&sim, b);
-        println!(
-            "ten routers in a row, trace {name}: {count} delivered, {:.2} M/s, {:.2} M hops/s",
-            count as f64 / elapsed / 1e6,
-            count as f64 * 11.0 / elapsed / 1e6
-        );
-
+            let (mut sim, b) = chain(bounds, scale, 100);
+            let begin = Instant::now();
+            sim.run_until(Time(u64::MAX - 1), u64::MAX);
+            let elapsed = begin.elapsed().as_secs_f64();
+            let count = received(&sim, b);
+            println!(
+                "ten routers in a row, trace {name}: {count} delivered, {:.2} M/s, {:.2} M hops/s",
+                count as f64 / elapsed / 1e6,
+                count as f64 * 11.0 / elapsed / 1e6
+            );
         }
         if wanted("bulk") {
-        let mut sim = bulk(bounds, scale * 5_000);
-        let begin = cpu();
-        sim.run_until(Time(u64::MAX - 1), u64::MAX);
-        let elapsed = cpu() - begin;
-        let counters = |name: &str| sim.find(name).and_then(|node| sim.get::<Host>(node)).map_or(0, |host| host.counters().sent);
-        let segments = counters("a") + counters("b");
-        println!("bulk TCP through a router, trace {name}: {segments} segments, {:.2} M/s", segments as f64 / elapsed / 1e6);
+            let mut sim = bulk(bounds, scale * 5_000);
+            let begin = Instant::now();
+            sim.run_until(Time(u64::MAX - 1), u64::MAX);
+            let elapsed = begin.elapsed().as_secs_f64();
+            let counters =
+                |name: &str| sim.find(name).and_then(|node| sim.get::<Host>(node)).map_or(0, |host| host.counters().sent);
+            let segments = counters("a") + counters("b");
+            println!(
+                "bulk TCP through a router, trace {name}: {segments} segments, {:.2} M/s",
+                segments as f64 / elapsed / 1e6
+            );
         }
     }
 }

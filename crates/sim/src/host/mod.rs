@@ -10,6 +10,7 @@ mod counters;
 mod datagram;
 mod deadlines;
 mod doors;
+mod echo;
 mod filter;
 mod forward;
 mod fragment;
@@ -29,6 +30,7 @@ mod settings;
 mod socket;
 mod spec;
 mod stream;
+mod streams;
 mod tables;
 mod translate;
 
@@ -46,7 +48,7 @@ pub use rewind::Saved;
 pub use route::{Origin, Route, Routes};
 pub use socket::FIRST_EPHEMERAL;
 pub use spec::{HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
-pub use stream::{BACKLOG, Flow};
+pub use streams::{BACKLOG, Flow};
 
 use crate::app::StreamId;
 use crate::frame::FrameId;
@@ -57,6 +59,7 @@ use crate::time::Time;
 
 use apps::Apps;
 use deadlines::{Alarm, Deadlines};
+use echo::Echoes;
 use filter::Filter;
 use fragment::Pending;
 use icmp::ErrorRate;
@@ -64,7 +67,7 @@ use interface::{Locals, Own};
 use nat::Nat;
 use neighbor::Neighbors;
 use socket::Sockets;
-use stream::Streams;
+use streams::Streams;
 
 /// A host or router.
 pub struct Host {
@@ -79,6 +82,7 @@ pub struct Host {
     fragments: Vec<Pending>,
     path_mtus: Vec<(IpAddr, u32, Time)>,
     services: Services,
+    echoes: Echoes,
     nat: Option<Box<Nat>>,
     filter: Option<Box<Filter>>,
     sockets: Sockets,
@@ -113,6 +117,7 @@ impl Host {
             fragments: Vec::new(),
             path_mtus: Vec::new(),
             services: Services::default(),
+            echoes: Echoes::default(),
             nat: spec.masquerade.map(|outside| Box::new(Nat::new(Some(outside)))),
             filter: None,
             sockets: Sockets::default(),

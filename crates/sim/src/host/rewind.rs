@@ -9,7 +9,7 @@ use crate::node::Context;
 use crate::tcp::Connection;
 
 use super::spec::{HostSpec, Protocol};
-use super::stream::Flow;
+use super::streams::Flow;
 use super::{Host, Origin};
 
 /// Connections as they were at a moment.
