@@ -39,7 +39,7 @@ pub fn each(view: &View<'_>) -> Vec<Row> {
 
 /// One row for each doing.
 pub fn folded(view: &View<'_>) -> Vec<Row> {
-    let mut folding = Folding { view, rows: Vec::new(), causes: HashMap::new(), under_way: HashMap::new() };
+    let mut folding = Folding { view, rows: Vec::new(), causes: HashMap::new(), passed: HashMap::new(), under_way: HashMap::new() };
     for (index, event) in view.events().iter().enumerate() {
         folding.take(index, event);
     }
@@ -55,6 +55,8 @@ struct Folding<'v, 'a> {
     rows: Vec<Row>,
     /// The row of the last decision about a frame at a node.
     causes: HashMap<(NodeId, FrameId), usize>,
+    /// The row of the last stage that a frame passed at a node.
+    passed: HashMap<(NodeId, FrameId), usize>,
     /// Rows whose frames have not arrived.
     under_way: HashMap<Way, VecDeque<usize>>,
 }
@@ -75,6 +77,9 @@ impl Folding<'_, '_> {
             }
             _ => {
                 let row = self.row(index);
+                if event.verb == Verb::Pass {
+                    self.passed.insert((event.node, event.frame), row);
+                }
                 if decides(event.verb) && event.frame != FrameId::NONE {
                     self.causes.insert((event.node, event.frame), row);
                 }
@@ -84,7 +89,7 @@ impl Folding<'_, '_> {
 
     /// The row of the stages that the same frame passed before, here and now.
     fn passing(&self, event: &TraceEvent) -> Option<usize> {
-        let row = *self.causes.get(&(event.node, event.frame))?;
+        let row = *self.passed.get(&(event.node, event.frame))?;
         let before = &self.view.events()[self.rows[row].event];
         (before.verb == Verb::Pass && before.time == event.time && self.rows[row].sends.is_empty()).then_some(row)
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sim::app::AppId;
 use sim::host::Host;
 use sim::view::{Filter, List, View, capture, layers::Layers, tables::Tables};
-use sim::{NodeId, Reason, Simulator, Stop, Time, Verb};
+use sim::{NodeId, Reason, Simulator, Stop, Verb};
 
 use super::ShowArgs;
 use super::ends::Stage;
