@@ -11,7 +11,8 @@ use super::output::Path;
 use super::packet::{Packet, count_hop};
 
 impl Host {
-    pub(crate) fn forward(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet) {
+    /// `is_answer`: it belongs to a flow that was translated on its way out, and was translated back.
+    pub(crate) fn forward(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, is_answer: bool) {
         if packet.ttl <= 1 {
             return self.refuse(context, port, frame, &packet, Reason::TimeExceeded, Problem::TimeExceeded);
         }
@@ -25,13 +26,13 @@ impl Host {
             let reason = if packet.is_v4() { Reason::FragmentationNeeded } else { Reason::PacketTooBig };
             return self.refuse(context, port, frame, &packet, reason, Problem::TooBig(limit));
         }
-        let is_translated = self.translates_out_of(path.interface, &packet);
+        let is_translated = !is_answer && self.translates_out_of(path.interface, &packet);
         if let Some(piece) = packet.piece
             && (is_translated || self.judges_whole_packets())
         {
             if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {
                 if let Ok(packet) = Packet::read(context.bytes(whole), packet.start) {
-                    self.forward(context, port, whole, packet);
+                    self.forward(context, port, whole, packet, is_answer);
                 }
                 context.release(whole);
             }

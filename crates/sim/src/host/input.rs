@@ -71,7 +71,7 @@ impl Host {
                 }
             }
             // RFC 1812, 5.3.4: what was for everybody on a link is not passed on.
-            None if self.forwarding && !packet.to_group && !is_unspecified => self.forward(context, port, frame, packet),
+            None if self.forwarding && !packet.to_group && !is_unspecified => self.forward(context, port, frame, packet, false),
             None => self.drop_frame(context, port, Reason::NotForMe, frame),
         }
     }
@@ -96,10 +96,10 @@ impl Host {
         if self.nat.is_some()
             && packet.is_v4()
             && !packet.to_group
-            && let Some(changed) = self.translate_in(context, port, frame, &packet)
+            && let Some((changed, is_answer)) = self.translate_in(context, port, frame, &packet)
         {
             if let Ok(packet) = Packet::read(context.bytes(changed), packet.start) {
-                self.forward(context, port, changed, packet);
+                self.forward(context, port, changed, packet, is_answer);
             }
             return context.release(changed);
         }
