@@ -1,7 +1,7 @@
 //! Stations on a hub that always have a frame to send: how busy the medium is, and how many frames the simulator delivers in a
 //! second of a core. Beside it the efficiency that Metcalfe and Boggs computed in 1976 for ideal backoff.
 //!
-//! `cargo run --release -p sim --example saturated_hub [BYTES [SIMULATED SECONDS]]`
+//! `cargo run --release -p sim --example saturated_hub [BYTES [SIMULATED SECONDS [STATIONS]]]`
 
 use std::time::Instant;
 
@@ -85,7 +85,8 @@ fn main() {
     let bytes = arguments.next().unwrap_or(64).clamp(64, 1_518) as usize;
     let seconds = arguments.next().unwrap_or(100);
     println!("stations  utilisation  1976    collisions/frame  drops/1,000  M frames/s     M frames received/s");
-    for stations in [1, 2, 5, 10, 24] {
-        measure(stations, bytes, seconds);
+    match arguments.next() {
+        Some(stations) => measure(stations.clamp(1, 1_000) as u32, bytes, seconds),
+        None => [1, 2, 5, 10, 24].into_iter().for_each(|stations| measure(stations, bytes, seconds)),
     }
 }
