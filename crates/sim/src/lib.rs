@@ -6,8 +6,13 @@
 //! `fabric`'s.
 #![forbid(unsafe_code)]
 
+pub mod app;
+pub mod cloud;
 pub mod device;
+pub mod fragment;
 pub mod frame;
+pub mod host;
+pub mod lan;
 pub mod link;
 pub mod media;
 pub mod medium;
@@ -16,11 +21,15 @@ pub mod node;
 pub mod random;
 pub mod simulator;
 pub mod table;
+pub mod tcp;
 pub mod time;
 pub mod trace;
+pub mod view;
 pub mod wheel;
 pub mod wires;
+pub mod world;
 
+pub use cloud::{Cloud, SimEngine};
 pub use frame::{FrameId, Frames};
 pub use link::{Framing, LinkSpec};
 pub use medium::Medium;
@@ -30,3 +39,4 @@ pub use simulator::{LinkId, MediumId, Simulator, Stop};
 pub use table::Table;
 pub use time::{Span, Time};
 pub use trace::{Bounds, Detail, Layer, Reason, Trace, TraceEvent, Verb};
+pub use world::World;

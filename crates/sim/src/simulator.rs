@@ -107,6 +107,11 @@ impl Simulator {
         self.network.ports[node.0 as usize][port as usize].plug = Plug::Station(medium.0, station);
     }
 
+    /// What all chance comes from.
+    pub fn seed(&self) -> u64 {
+        self.network.wires.seed
+    }
+
     /// A shared medium as what it is.
     pub fn medium<T: Medium>(&self, medium: MediumId) -> Option<&T> {
         let medium: &dyn Any = &*self.network.media[medium.0 as usize];
@@ -178,6 +183,11 @@ impl Simulator {
     /// The name of a port; nothing for [`TraceEvent::NO_PORT`].
     pub fn port_name(&self, node: NodeId, port: u16) -> &str {
         self.ports(node).get(port as usize).map_or("", |port| &port.name)
+    }
+
+    /// Bits per second at a port; 0 if nothing is plugged in.
+    pub fn rate(&self, node: NodeId, port: u16) -> u64 {
+        self.network.rate(node, port)
     }
 
     /// All links.

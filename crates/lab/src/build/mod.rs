@@ -8,6 +8,7 @@ mod carve;
 pub(crate) mod choice;
 mod container;
 mod instance;
+mod lan;
 mod network;
 mod policy;
 mod route;
@@ -104,6 +105,7 @@ impl Build<'_, '_> {
         self.acls();
         self.volumes();
         self.instances();
+        self.lans();
         self.nat_gateways();
         self.settle();
         self.failed_nat_gateways();

@@ -6,6 +6,7 @@
 mod container;
 mod gateway;
 mod instance;
+mod lan;
 mod network;
 mod phrase;
 mod rules;
@@ -18,6 +19,7 @@ pub use container::{
 };
 pub use gateway::{Endpoint, NatGateway, Peering, RouteTable, RouteWord, SubnetRoute};
 pub use instance::{ElasticIp, Instance, Interface, Metadata, PublicIp, SecondaryAddresses, UserData};
+pub use lan::{Balancer, Devices, Host, InterfaceAddress, Lan, LanInterface, LinkPhrase, Mac, Rate, Repeater, Router, Switch};
 pub use network::{Dhcp, DhcpChoice, InternetGatewayChoice, Subnet, SubnetSize, Vpc};
 pub use phrase::{ClaimPhrase, ListenPhrase, Phrase};
 pub use rules::{AclPhrase, RulePhrase};
@@ -120,8 +122,8 @@ document! {
         volumes: Named<Volume>,
         /// Images that containers call by a name of their own: pull REFERENCE, archive PATH, or build DIR each.
         images: Named<ImagePhrase>,
-        /// Not built yet.
-        lans: Planned,
+        /// Small networks of hubs, switches, routers, hosts and links, by name. The simulator plays them.
+        lans: Named<Lan>,
         /// Not built yet.
         iam: Planned,
     }

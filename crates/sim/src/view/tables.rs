@@ -1,0 +1,68 @@
+//! The tables of nodes, as they are now.
+
+use serde::Serialize;
+
+use super::columns;
+use crate::node::NodeId;
+use crate::simulator::Simulator;
+use crate::table::Table;
+
+/// Version of the JSON form; its keys stay.
+pub const SCHEMA: &str = "vpclab-sim-tables/1";
+
+/// Tables of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tables {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The present.
+    pub time_nanoseconds: u64,
+    /// The nodes, in order of making.
+    pub nodes: Vec<Of>,
+}
+
+/// The tables of one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Of {
+    /// The node.
+    pub node: String,
+    /// What it is.
+    pub kind: &'static str,
+    /// Its tables.
+    pub tables: Vec<Table>,
+}
+
+impl Tables {
+    /// The tables of these nodes; with `name` only those called so.
+    pub fn new(sim: &Simulator, nodes: impl IntoIterator<Item = NodeId>, name: Option<&str>) -> Self {
+        let of = |node: NodeId| {
+            let mut tables = sim.inspect(node);
+            tables.retain(|table| name.is_none_or(|name| table.name == name));
+            Of { node: sim.name(node).to_owned(), kind: sim.kind(node), tables }
+        };
+        Self { schema: SCHEMA, time_nanoseconds: sim.now().0, nodes: nodes.into_iter().map(of).collect() }
+    }
+
+    /// As text; a node without tables is left out, a table without rows says so.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for of in self.nodes.iter().filter(|of| !of.tables.is_empty()) {
+            for table in &of.tables {
+                if !text.is_empty() {
+                    text.push('\n');
+                }
+                text += &format!("{} ({}): {}\n", of.node, of.kind, table.name);
+                if table.rows.is_empty() {
+                    text += "  empty\n";
+                    continue;
+                }
+                let heading: Vec<String> = table.columns.iter().map(|column| column.to_uppercase()).collect();
+                let rows: Vec<&[String]> = std::iter::once(&heading).chain(&table.rows).map(Vec::as_slice).collect();
+                for line in columns::lines(&rows, &[]).lines() {
+                    text += &format!("  {line}\n");
+                }
+            }
+        }
+        text
+    }
+}

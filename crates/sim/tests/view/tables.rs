@@ -1,0 +1,23 @@
+//! Tables of nodes.
+
+use sim::view::Tables;
+
+use crate::world::{node, world};
+
+#[test]
+fn tables_are_shown_by_node_and_an_empty_one_says_so() {
+    let sim = world();
+    let (pc, switch) = (node(&sim, "pc-1"), node(&sim, "sw-1"));
+    let expected = "pc-1 (host): arp\n  ADDRESS     MAC\n  10.0.0.254  02:00:00:00:01:01\n\npc-1 (host): sockets\n  empty\n";
+    assert_eq!(Tables::new(&sim, [pc, switch], None).text(), expected);
+}
+
+#[test]
+fn the_json_has_the_rows_under_their_columns_and_only_the_tables_that_were_asked_for() {
+    let sim = world();
+    let json = serde_json::to_value(Tables::new(&sim, [node(&sim, "pc-1")], Some("arp"))).expect("JSON");
+    let arp =
+        serde_json::json!({"name": "arp", "columns": ["address", "mac"], "rows": [["10.0.0.254", "02:00:00:00:01:01"]]});
+    let nodes = serde_json::json!([{"node": "pc-1", "kind": "host", "tables": [arp]}]);
+    assert_eq!(json, serde_json::json!({"schema": "vpclab-sim-tables/1", "time_nanoseconds": 0, "nodes": nodes}));
+}
