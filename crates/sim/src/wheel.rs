@@ -142,9 +142,20 @@ impl Wheel {
         if start > limit {
             return false;
         }
+        let index = level * SLOTS + slot as usize;
+        if let [only] = self.slots[index][..] {
+            // Nothing comes before it, so it need not go down level by level.
+            if only.time.0 > limit {
+                return false;
+            }
+            self.now = only.time.0;
+            self.occupied[level] &= !(1 << slot);
+            self.slots[index].clear();
+            self.current.push(only);
+            return true;
+        }
         self.now = start;
         self.occupied[level] &= !(1 << slot);
-        let index = level * SLOTS + slot as usize;
         if level == 0 {
             std::mem::swap(&mut self.current, &mut self.slots[index]);
         } else {
