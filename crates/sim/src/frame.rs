@@ -80,6 +80,11 @@ impl Frames {
         self.slots[frame.0 as usize].parent
     }
 
+    /// Says of which frame another one is made.
+    pub fn adopt(&mut self, frame: FrameId, parent: FrameId) {
+        self.slots[frame.0 as usize].parent = parent;
+    }
+
     /// Holds a frame for a trace, once however often it is asked. Returns the bytes that this takes.
     pub fn keep(&mut self, frame: FrameId) -> usize {
         let slot = &mut self.slots[frame.0 as usize];
@@ -104,6 +109,11 @@ impl Frames {
     /// One more holder.
     pub fn hold(&mut self, frame: FrameId) {
         self.slots[frame.0 as usize].holders += 1;
+    }
+
+    /// Whether more than one holds it, so that its bytes must stay as they are.
+    pub fn is_shared(&self, frame: FrameId) -> bool {
+        self.slots[frame.0 as usize].holders > 1
     }
 
     /// One holder fewer; without any the frame is gone.

@@ -6,7 +6,9 @@
 //! `fabric`'s.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod frame;
+pub mod host;
 pub mod link;
 pub mod medium;
 pub mod network;
@@ -15,6 +17,7 @@ pub mod osi;
 pub mod random;
 pub mod simulator;
 pub mod table;
+pub mod tcp;
 pub mod time;
 pub mod trace;
 pub mod view;

@@ -158,6 +158,27 @@ impl Context<'_> {
         self.network.wires.frames.bytes_mut(frame)
     }
 
+    /// A frame like one of its own or one that came in, changed, and its own: in place if nobody else holds the bytes, as a
+    /// copy otherwise. The reference that came with the call is not used up; one of its own is.
+    pub fn change(&mut self, frame: FrameId, is_own: bool, change: impl FnOnce(&mut Vec<u8>)) -> FrameId {
+        let frames = &mut self.network.wires.frames;
+        if !frames.is_shared(frame) {
+            change(frames.bytes_mut(frame));
+            if !is_own {
+                frames.hold(frame);
+            }
+            return frame;
+        }
+        let copy = frames.copy(frame);
+        change(frames.bytes_mut(copy));
+        if is_own {
+            // It stands in the place of the other one.
+            frames.adopt(copy, frames.parent(frame));
+            frames.release(frame);
+        }
+        copy
+    }
+
     /// Keeps a frame beyond the call that it came with; it is to be sent or released later.
     pub fn hold(&mut self, frame: FrameId) {
         self.network.wires.frames.hold(frame);

@@ -1,0 +1,57 @@
+//! What a host is to be woken for: one timer of the node serves all, at the earliest of them.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::IpAddr;
+
+use crate::app::AppId;
+use crate::node::{Context, Timer};
+use crate::time::Time;
+
+/// Who is due. Whoever changed its mind finds out itself: what was asked for is not taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Alarm {
+    Neighbor(u16, IpAddr),
+    Fragments,
+    Stream(u32),
+    Address(u16, IpAddr),
+    App(AppId, u32),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Deadlines {
+    /// By time, then in the order of asking.
+    heap: BinaryHeap<Reverse<(Time, u32, Alarm)>>,
+    asked: u32,
+    timer: Timer,
+}
+
+impl Deadlines {
+    pub fn push(&mut self, at: Time, alarm: Alarm) {
+        self.asked = self.asked.wrapping_add(1);
+        self.heap.push(Reverse((at, self.asked, alarm)));
+    }
+
+    /// Whether the node's timer is over.
+    pub fn fires(&mut self, token: u64) -> bool {
+        self.timer.fires(token)
+    }
+
+    /// The next one that is due by now.
+    pub fn pop(&mut self, now: Time) -> Option<Alarm> {
+        let Reverse((at, _, _)) = self.heap.peek()?;
+        if *at > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, _, alarm))| alarm)
+    }
+
+    /// Sees to it that the node is woken in time.
+    pub fn arm(&mut self, context: &mut Context<'_>) {
+        if let Some(Reverse((at, _, _))) = self.heap.peek()
+            && self.timer.at().is_none_or(|set| *at < set)
+        {
+            self.timer.set(context, *at, 0);
+        }
+    }
+}

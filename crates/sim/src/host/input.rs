@@ -1,0 +1,117 @@
+//! The way of a packet into the host: is it for me, is it right, and who gets it.
+
+use std::net::IpAddr;
+
+use wire::{EtherType, protocol};
+
+use crate::frame::FrameId;
+use crate::link::Framing;
+use crate::node::Context;
+use crate::trace::{Reason, Verb};
+
+use super::Host;
+use super::interface::Own;
+use super::link_layer;
+use super::output::LOOPBACK;
+use super::packet::{Packet, is_single};
+
+impl Host {
+    pub(crate) fn drop_frame(&mut self, context: &mut Context<'_>, port: u16, reason: Reason, frame: FrameId) {
+        self.counters.dropped += 1;
+        context.trace(port, Verb::Drop, reason, frame);
+    }
+
+    pub(crate) fn receive_frame(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
+        let framing = context.framing(port);
+        let Some(interface) = self.interfaces.get(port as usize) else {
+            return self.drop_frame(context, port, Reason::PortLimit, frame);
+        };
+        match link_layer::read(framing, interface.mac, context.bytes(frame)) {
+            Err(reason) => self.drop_frame(context, port, reason, frame),
+            Ok((EtherType::ARP, _)) if framing == Framing::Ethernet => self.receive_arp(context, port, frame),
+            Ok((kind @ (EtherType::IPV4 | EtherType::IPV6), to_group)) => {
+                let start = link_layer::length(framing);
+                match Packet::read(context.bytes(frame), start) {
+                    Ok(packet) if packet.is_v4() == (kind == EtherType::IPV4) => {
+                        self.receive_packet(context, port, frame, Packet { to_group, ..packet });
+                    }
+                    Ok(_) => self.drop_frame(context, port, Reason::MalformedPacket, frame),
+                    Err(reason) => self.drop_frame(context, port, reason, frame),
+                }
+            }
+            Ok(_) => self.drop_frame(context, port, Reason::ProtocolUnreachable, frame),
+        }
+    }
+
+    /// Takes what the host sent to itself.
+    pub(crate) fn receive_loopback(&mut self, context: &mut Context<'_>, frame: FrameId) {
+        let start = link_layer::length(Framing::Ethernet);
+        match Packet::read(context.bytes(frame), start) {
+            Ok(packet) => self.receive_packet(context, LOOPBACK, frame, packet),
+            Err(reason) => self.drop_frame(context, LOOPBACK, reason, frame),
+        }
+        context.release(frame);
+    }
+
+    fn receive_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet) {
+        self.counters.received += 1;
+        let is_unspecified = packet.source.is_unspecified();
+        if !is_unspecified && !is_single(packet.source) {
+            return self.drop_frame(context, port, Reason::Martian, frame);
+        }
+        match self.locals.find(packet.destination) {
+            Some((own, _)) => self.take_packet(context, port, frame, packet, own == Own::Broadcast),
+            None if self.is_for_many(packet.destination) => {
+                let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
+                let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
+                if is_all || takes(packet.destination) {
+                    self.take_packet(context, port, frame, packet, true);
+                } else {
+                    self.drop_frame(context, port, Reason::NotForMe, frame);
+                }
+            }
+            // RFC 1812, 5.3.4: what was for everybody on a link is not passed on.
+            None if self.forwarding && !packet.to_group && !is_unspecified => self.forward(context, port, frame, packet),
+            None => self.drop_frame(context, port, Reason::NotForMe, frame),
+        }
+    }
+
+    /// Takes a packet for this host, whole or in pieces.
+    fn take_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
+        let Some(piece) = packet.piece else { return self.take_whole(context, port, frame, packet, to_many) };
+        if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {
+            match Packet::read(context.bytes(whole), packet.start) {
+                Ok(read) => {
+                    let read = Packet { to_group: packet.to_group, ..read };
+                    self.take_whole(context, port, whole, read, to_many);
+                }
+                Err(reason) => self.drop_frame(context, port, reason, whole),
+            }
+            context.release(whole);
+        }
+    }
+
+    fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
+        let packet = Packet { to_group: packet.to_group || to_many, ..packet };
+        if self.nat.is_some()
+            && packet.is_v4()
+            && !packet.to_group
+            && let Some(changed) = self.translate_in(context, port, frame, &packet)
+        {
+            if let Ok(packet) = Packet::read(context.bytes(changed), packet.start) {
+                self.forward(context, port, changed, packet);
+            }
+            return context.release(changed);
+        }
+        if port != LOOPBACK && !self.passes_filter(context, port, frame, &packet) {
+            return;
+        }
+        match packet.protocol {
+            protocol::UDP => self.receive_udp(context, port, frame, &packet),
+            protocol::TCP => self.receive_tcp(context, port, frame, &packet),
+            protocol::ICMP if packet.is_v4() => self.receive_icmp(context, port, frame, &packet),
+            protocol::ICMPV6 if !packet.is_v4() => self.receive_icmpv6(context, port, frame, &packet),
+            _ => self.receive_other(context, port, frame, &packet),
+        }
+    }
+}

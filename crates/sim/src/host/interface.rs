@@ -1,0 +1,125 @@
+//! Interfaces, and the addresses that are a host's own.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ipnet::IpNet;
+use wire::Mac;
+
+use super::spec::InterfaceSpec;
+
+/// An address of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address {
+    /// The address and the length of its subnet's prefix.
+    pub net: IpNet,
+    /// Whether it is not known yet to be nobody else's (RFC 4862).
+    pub is_tentative: bool,
+}
+
+/// An interface.
+#[derive(Debug)]
+pub struct Interface {
+    /// `eth0`.
+    pub name: Box<str>,
+    /// Its Ethernet address.
+    pub mac: Mac,
+    /// Its addresses.
+    pub addresses: Vec<Address>,
+    /// Longest packet that it sends, bytes; 0 for what the link takes.
+    pub mtu: u32,
+    /// Multicast groups that it takes packets for.
+    pub groups: Vec<IpAddr>,
+}
+
+/// What an address of a host is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Own {
+    /// Its own.
+    Unicast,
+    /// That of everybody in a subnet that it is in.
+    Broadcast,
+}
+
+/// All addresses that a host takes packets for, sorted.
+#[derive(Debug, Default)]
+pub(crate) struct Locals(Vec<(IpAddr, Own, u16)>);
+
+/// The link-local address of an interface (RFC 4291, appendix A).
+pub(crate) fn link_local(mac: Mac) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    let half = |high, low| u16::from_be_bytes([high, low]);
+    Ipv6Addr::new(0xfe80, 0, 0, 0, half(a ^ 2, b), half(c, 0xff), half(0xfe, d), half(e, f))
+}
+
+/// The multicast group in which a neighbour asks for an address (RFC 4291, 2.7.1).
+pub(crate) fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let low = address.to_bits() as u32;
+    Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (low >> 16) as u16 & 0xff, low as u16)
+}
+
+impl Interface {
+    pub(crate) fn new(spec: InterfaceSpec) -> Self {
+        let address = |net| Address { net, is_tentative: false };
+        let mut addresses: Vec<Address> = Vec::with_capacity(spec.addresses.len());
+        addresses.extend(spec.addresses.into_iter().map(address));
+        Self { name: spec.name.into_boxed_str(), mac: spec.mac, addresses, mtu: spec.mtu, groups: Vec::new() }
+    }
+
+    /// Its addresses that may be used.
+    pub fn usable(&self) -> impl Iterator<Item = IpNet> {
+        self.addresses.iter().filter(|address| !address.is_tentative).map(|address| address.net)
+    }
+
+    /// Whether an address is its own.
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|own| own.net.addr() == address)
+    }
+
+    /// The address to send from: one in the subnet of `towards`, or the first of its family; for IPv6 one of the same scope.
+    pub fn source_for(&self, towards: IpAddr) -> Option<IpAddr> {
+        let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+        let family = || self.usable().filter(|net| net.addr().is_ipv4() == towards.is_ipv4());
+        let on_link = |net: &IpNet| net.contains(&towards);
+        let of_scope = |net: &IpNet| is_link_local(net.addr()) == is_link_local(towards);
+        family().find(on_link).or_else(|| family().find(of_scope)).or_else(|| family().next()).map(|net| net.addr())
+    }
+
+    /// Whether it takes frames for a group.
+    pub fn takes_group(&self, group: IpAddr) -> bool {
+        match group {
+            IpAddr::V4(address) if address.octets() == [224, 0, 0, 1] => true,
+            IpAddr::V6(address) if address.octets()[..2] == [0xff, 2] && address.to_bits() as u16 == 1 && address.segments()[1..7] == [0; 6] => true,
+            IpAddr::V6(address) => {
+                self.groups.contains(&group)
+                    || self.addresses.iter().any(|own| matches!(own.net.addr(), IpAddr::V6(own) if solicited_node(own) == address))
+            }
+            IpAddr::V4(_) => self.groups.contains(&group),
+        }
+    }
+}
+
+impl Locals {
+    pub fn of(interfaces: &[Interface]) -> Self {
+        let mut all = Vec::with_capacity(interfaces.iter().map(|interface| interface.addresses.len() * 2).sum());
+        for (index, interface) in interfaces.iter().enumerate() {
+            for address in &interface.addresses {
+                all.push((address.net.addr(), Own::Unicast, index as u16));
+                // A /31 or /32 has no broadcast address (RFC 3021).
+                if let IpNet::V4(net) = address.net
+                    && net.prefix_len() < 31
+                {
+                    all.push((net.broadcast().into(), Own::Broadcast, index as u16));
+                }
+            }
+        }
+        all.sort_unstable();
+        all.shrink_to_fit();
+        Self(all)
+    }
+
+    /// What an address is, if it is one that the host takes packets for, and at which interface.
+    pub fn find(&self, address: IpAddr) -> Option<(Own, u16)> {
+        let at = self.0.partition_point(|(known, _, _)| *known < address);
+        self.0.get(at).filter(|(known, _, _)| *known == address).map(|(_, own, interface)| (*own, *interface))
+    }
+}

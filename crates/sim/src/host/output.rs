@@ -1,0 +1,216 @@
+//! The way of a packet out of the host: route, source address, header, fragments, next hop.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::frame::FrameId;
+use crate::link::Framing;
+use crate::node::Context;
+use crate::trace::{Reason, Verb};
+
+use super::Host;
+use super::interface::Own;
+use super::link_layer;
+use super::neighbor::send_to_mac;
+use super::packet::seal_v4;
+
+/// The interface of packets that a host sends to itself.
+pub(crate) const LOOPBACK: u16 = u16::MAX;
+
+/// A packet to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing {
+    /// From which own address; the host chooses if there is none.
+    pub source: Option<IpAddr>,
+    /// To whom.
+    pub destination: IpAddr,
+    /// IP protocol.
+    pub protocol: u8,
+    /// Hops; the host's default if there is none.
+    pub ttl: Option<u8>,
+    /// Whether routers must not cut it.
+    pub dont_fragment: bool,
+    /// Out of this interface, whatever the routes say.
+    pub interface: Option<u16>,
+    /// The frame that it answers.
+    pub parent: FrameId,
+}
+
+impl Outgoing {
+    /// A packet with nothing special.
+    pub fn new(protocol: u8, destination: IpAddr) -> Self {
+        Self { source: None, destination, protocol, ttl: None, dont_fragment: false, interface: None, parent: FrameId::NONE }
+    }
+}
+
+/// Why a host cannot send a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendError {
+    /// No route fits the destination.
+    NoRoute,
+    /// The interface has no address of the destination's family.
+    NoAddress,
+    /// It is longer than this and must not be cut, bytes.
+    TooLong(u32),
+}
+
+/// Where a packet goes next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Path {
+    pub interface: u16,
+    pub next_hop: IpAddr,
+}
+
+impl Host {
+    pub(crate) fn path(&self, destination: IpAddr, interface: Option<u16>) -> Option<Path> {
+        if let Some(interface) = interface {
+            return Some(Path { interface, next_hop: destination });
+        }
+        match self.routes.find(destination) {
+            Some(route) => Some(Path { interface: route.interface, next_hop: route.via.unwrap_or(destination) }),
+            // For all on this link, and groups on it, there need be no route.
+            None if self.is_for_many(destination) && !self.interfaces.is_empty() => {
+                Some(Path { interface: 0, next_hop: destination })
+            }
+            None => None,
+        }
+    }
+
+    /// Whether a packet to this address goes to everybody or a group on a link.
+    pub(crate) fn is_for_many(&self, destination: IpAddr) -> bool {
+        match destination {
+            IpAddr::V4(address) if address.is_broadcast() || address.is_multicast() => true,
+            IpAddr::V6(address) => address.is_multicast(),
+            IpAddr::V4(_) => matches!(self.locals.find(destination), Some((Own::Broadcast, _))),
+        }
+    }
+
+    /// Longest packet out of an interface, bytes.
+    pub(crate) fn mtu(&self, context: &Context<'_>, interface: u16) -> u32 {
+        match self.interfaces.get(interface as usize).map(|interface| interface.mtu) {
+            None => 65_536,
+            Some(0) => context.mtu(interface),
+            Some(mtu) => mtu,
+        }
+    }
+
+    /// The address that the host sends from to a destination.
+    pub fn source_for(&self, destination: IpAddr) -> Option<IpAddr> {
+        if matches!(self.locals.find(destination), Some((Own::Unicast, _))) {
+            return Some(destination);
+        }
+        let path = self.path(destination, None)?;
+        self.interfaces.get(path.interface as usize)?.source_for(path.next_hop)
+    }
+
+    /// Sends a packet whose upper layer `write` appends, given the addresses that checksums are over.
+    pub(crate) fn send_packet(
+        &mut self,
+        context: &mut Context<'_>,
+        packet: &Outgoing,
+        write: impl FnOnce(IpAddr, IpAddr, &mut Vec<u8>),
+    ) -> Result<(), SendError> {
+        let destination = packet.destination;
+        let is_own = matches!(self.locals.find(destination), Some((Own::Unicast, _)));
+        let path = if is_own {
+            Path { interface: LOOPBACK, next_hop: destination }
+        } else {
+            self.path(destination, packet.interface).ok_or(SendError::NoRoute)?
+        };
+        let source = match packet.source {
+            Some(source) => source,
+            None if is_own => destination,
+            None => {
+                let interface = self.interfaces.get(path.interface as usize).ok_or(SendError::NoRoute)?;
+                interface.source_for(path.next_hop).ok_or(SendError::NoAddress)?
+            }
+        };
+        let framing = if is_own { Framing::Ethernet } else { context.framing(path.interface) };
+        let own_mac = self.interfaces.get(path.interface as usize).map(|interface| interface.mac).unwrap_or_default();
+        self.identification = self.identification.wrapping_add(1);
+        let (ttl, id) = (packet.ttl.unwrap_or(self.ttl), self.identification);
+        let start = link_layer::length(framing);
+        let frame = context.make(packet.parent, |out| {
+            link_layer::emit(framing, own_mac, destination.is_ipv4(), out);
+            match (source, destination) {
+                (IpAddr::V4(source), IpAddr::V4(destination)) => emit_v4(packet, (source, destination), ttl, id, out),
+                (IpAddr::V6(source), IpAddr::V6(destination)) => emit_v6(packet, (source, destination), ttl, out),
+                _ => {}
+            }
+            write(source, destination, out);
+            finish(out, start);
+        });
+        self.counters.sent += 1;
+        self.note_sent(context, frame, start);
+        if is_own {
+            self.loopback.push_back(frame);
+            return Ok(());
+        }
+        let length = (context.bytes(frame).len() - start) as u32;
+        let limit = self.mtu(context, path.interface).min(self.path_mtu(destination, context.now()));
+        if length > limit {
+            if packet.dont_fragment {
+                context.trace(path.interface, Verb::Drop, Reason::FragmentationNeeded, frame);
+                context.release(frame);
+                return Err(SendError::TooLong(limit));
+            }
+            self.send_in_pieces(context, path, frame, start, limit);
+            return Ok(());
+        }
+        self.send_on_link(context, path, frame);
+        Ok(())
+    }
+
+    /// Cuts an own frame and sends the pieces.
+    pub(crate) fn send_in_pieces(&mut self, context: &mut Context<'_>, path: Path, frame: FrameId, start: usize, limit: u32) {
+        context.trace(path.interface, Verb::Fragment, Reason::Fragmented, frame);
+        self.identification = self.identification.wrapping_add(1);
+        for piece in super::fragment::cut(context, frame, start, limit, u32::from(self.identification)) {
+            self.counters.fragmented += 1;
+            self.send_on_link(context, path, piece);
+        }
+        context.release(frame);
+    }
+
+    /// Sends an own frame that is complete but for the receiver's Ethernet address.
+    pub(crate) fn send_on_link(&mut self, context: &mut Context<'_>, path: Path, frame: FrameId) {
+        if context.framing(path.interface) != Framing::Ethernet {
+            return context.send(path.interface, frame);
+        }
+        if !self.is_for_many(path.next_hop) {
+            return self.send_to_neighbor(context, path.interface, path.next_hop, frame);
+        }
+        send_to_mac(context, path.interface, link_layer::group_mac(path.next_hop), frame);
+    }
+}
+
+fn emit_v4(packet: &Outgoing, (source, destination): (Ipv4Addr, Ipv4Addr), ttl: u8, id: u16, out: &mut Vec<u8>) {
+    let [high, low] = id.to_be_bytes();
+    let flags = if packet.dont_fragment { 0x40 } else { 0 };
+    out.extend_from_slice(&[0x45, 0, 0, 0, high, low, flags, 0, ttl, packet.protocol, 0, 0]);
+    out.extend_from_slice(&source.octets());
+    out.extend_from_slice(&destination.octets());
+}
+
+fn emit_v6(packet: &Outgoing, (source, destination): (Ipv6Addr, Ipv6Addr), ttl: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0x60, 0, 0, 0, 0, 0, packet.protocol, ttl]);
+    out.extend_from_slice(&source.octets());
+    out.extend_from_slice(&destination.octets());
+}
+
+/// Fills in the length and the checksum of the header. A payload beyond what the field holds is cut.
+fn finish(out: &mut Vec<u8>, start: usize) {
+    match out.get(start).map(|first| first >> 4) {
+        Some(4) => {
+            out.truncate(start + usize::from(u16::MAX));
+            let length = (out.len() - start) as u16;
+            out[start + 2..start + 4].copy_from_slice(&length.to_be_bytes());
+            seal_v4(out, start);
+        }
+        Some(6) => {
+            out.truncate(start + 40 + usize::from(u16::MAX));
+            let length = (out.len() - start - 40) as u16;
+            out[start + 4..start + 6].copy_from_slice(&length.to_be_bytes());
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,207 @@
+//! What a host does on its own link: ARP, echoes, UDP, errors.
+
+mod hosts_net;
+
+use hosts_net::{Net, address};
+use sim::app::{DatagramSpec, End, PingSpec, RefusedBy};
+use sim::host::{Protocol, Services};
+use sim::{NodeId, Reason, Verb};
+use wire::{Arp, Ethernet};
+
+fn pair() -> (Net, NodeId, NodeId) {
+    let mut net = Net::new();
+    let a = net.host("a", &[&["10.0.0.1/24", "2001:db8::1/64"]], "");
+    let b = net.host("b", &[&["10.0.0.2/24", "2001:db8::2/64"]], "");
+    net.connect((a, 0), (b, 0));
+    (net, a, b)
+}
+
+#[test]
+fn a_ping_asks_for_the_mac_address_once_and_each_echo_comes_back() {
+    let (mut net, a, b) = pair();
+    let app = net.at(a, |host, context| host.ping(context, PingSpec::new(address("10.0.0.2"))));
+    net.run(10);
+    let outcome = net.outcome(a, app);
+    assert_eq!((outcome.end, outcome.sent, outcome.replies.len()), (End::Answered, 4, 4));
+    assert!(outcome.replies.iter().all(|reply| reply.ttl == 64 && reply.bytes == 56 && reply.from.ip() == address("10.0.0.2")));
+    assert!(outcome.replies[0].rtt > outcome.replies[1].rtt, "the first one waits for ARP");
+    assert_eq!(net.count(b, Verb::Answer, Reason::ArpRequest), 1);
+    assert_eq!(net.count(b, Verb::Deliver, Reason::EchoRequest), 4);
+    assert_eq!(net.count(a, Verb::Deliver, Reason::EchoReply), 4);
+    assert_eq!(net.table(a, "arp")[0][..4], ["10.0.0.2", "02:00:00:00:01:00", "eth0", "reachable"].map(String::from));
+    assert_eq!(net.drops(), []);
+}
+
+#[test]
+fn ipv6_finds_its_neighbour_by_solicitation_and_pings() {
+    let (mut net, a, b) = pair();
+    let app = net.at(a, |host, context| host.ping(context, PingSpec::new(address("2001:db8::2"))));
+    net.run(10);
+    assert_eq!((net.outcome(a, app).end, net.outcome(a, app).replies.len()), (End::Answered, 4));
+    assert_eq!(net.count(b, Verb::Answer, Reason::NeighborSolicitation), 1);
+    assert_eq!(net.table(a, "neighbors")[0][..2], ["2001:db8::2", "02:00:00:00:01:00"].map(String::from));
+}
+
+#[test]
+fn a_neighbour_that_is_not_there_is_asked_for_three_times_and_then_unreachable() {
+    let (mut net, a, _) = pair();
+    for (missing, (kind, code)) in [("10.0.0.9", (3, 1)), ("2001:db8::9", (1, 3))] {
+        let spec = PingSpec { count: 1, ..PingSpec::new(address(missing)) };
+        let before = net.seconds();
+        let app = net.at(a, |host, context| host.ping(context, spec));
+        net.run(10);
+        let End::Unreachable(error) = net.outcome(a, app).end else { panic!("{missing}: {:?}", net.outcome(a, app)) };
+        assert_eq!((error.kind, error.code, error.at.seconds() - before), (kind, code, 3), "{missing}");
+    }
+    let requests = net.frames(a, Verb::Send, Reason::Wire);
+    let asks = requests.iter().filter(|frame| frame[12..14] == [8, 6]).count();
+    assert_eq!(asks, 3);
+    assert_eq!(net.drops().iter().filter(|(_, reason)| *reason == Reason::ArpTimeout).count(), 1);
+    assert_eq!(net.drops().iter().filter(|(_, reason)| *reason == Reason::NeighborTimeout).count(), 1);
+    assert!(net.table(a, "arp").is_empty());
+}
+
+#[test]
+fn three_packets_wait_for_a_neighbour_and_the_oldest_gives_way() {
+    let (mut net, a, b) = pair();
+    for port in 1..=5 {
+        let spec = DatagramSpec { source_port: Some(5_000), ..DatagramSpec::new(address("10.0.0.2"), port, b"x") };
+        net.at(a, |host, context| host.datagram(context, spec));
+    }
+    net.run(5);
+    let came: Vec<u8> = net.frames(b, Verb::Drop, Reason::PortUnreachable).iter().map(|frame| frame[37]).collect();
+    assert_eq!(came, [3, 4, 5]);
+    assert_eq!(net.count(a, Verb::Drop, Reason::QueueFull), 2);
+}
+
+#[test]
+fn udp_echoes_where_a_service_is_and_is_refused_by_icmp_where_none_is() {
+    let (mut net, a, b) = pair();
+    let open = [(Protocol::UDP, 7)].into_iter().collect();
+    net.at(b, |host, _| host.set_services(Services { open, ..Services::default() }));
+    for to in ["10.0.0.2", "2001:db8::2"] {
+        let app = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address(to), 7, b"hello")));
+        net.run(5);
+        let outcome = net.outcome(a, app);
+        assert_eq!((outcome.end, &outcome.data[..], outcome.replies[0].from.port()), (End::Answered, &b"hello"[..], 7), "{to}");
+        let app = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address(to), 8, b"hello")));
+        net.run(5);
+        let End::Refused(RefusedBy::Icmp(error)) = net.outcome(a, app).end else { panic!("{to}") };
+        assert_eq!((error.from, error.about.destination_port), (address(to), 8));
+    }
+}
+
+#[test]
+fn two_hosts_that_echo_everything_do_not_echo_each_other_for_ever() {
+    let (mut net, a, b) = pair();
+    let services = Services { default_open: true, ..Services::default() };
+    net.at(a, |host, _| host.set_services(services.clone()));
+    net.at(b, |host, _| host.set_services(services));
+    let app = net.at(a, |host, context| {
+        let app = host.datagram(context, DatagramSpec::new(address("10.0.0.2"), 9, b"x"));
+        host.cancel(context, app);
+        app
+    });
+    net.run(10);
+    assert_eq!(net.outcome(a, app).end, End::Cancelled);
+    assert_eq!(net.count(b, Verb::Deliver, Reason::Datagram), 1);
+    assert_eq!(net.count(a, Verb::Drop, Reason::PortUnreachable), 1);
+}
+
+#[test]
+fn an_entry_grows_stale_is_used_and_asked_for_again_by_unicast() {
+    let (mut net, a, b) = pair();
+    let spec = PingSpec { count: 1, ..PingSpec::new(address("10.0.0.2")) };
+    net.at(a, |host, context| host.ping(context, spec));
+    net.run(31);
+    assert_eq!(net.table(a, "arp")[0][3], "stale");
+    net.at(a, |host, context| host.ping(context, spec));
+    assert_eq!(net.table(a, "arp")[0][3], "delay");
+    net.run(6);
+    assert_eq!(net.table(a, "arp")[0][3], "reachable");
+    let asked = net.frames(b, Verb::Answer, Reason::ArpRequest);
+    assert_eq!(asked.iter().map(|frame| frame[0]).collect::<Vec<_>>(), [0xff, 0x02], "first to all, then to the one");
+}
+
+#[test]
+fn two_hosts_with_one_address_notice_and_say_so() {
+    let mut net = Net::new();
+    let spec = || sim::host::HostSpec { announces: true, ..Default::default() };
+    let a = net.with_spec("a", &[&["10.0.0.1/24"]], spec());
+    let b = net.with_spec("b", &[&["10.0.0.1/24"]], spec());
+    net.connect((a, 0), (b, 0));
+    net.run(1);
+    assert_eq!([net.count(a, Verb::Note, Reason::ArpConflict), net.count(b, Verb::Note, Reason::ArpConflict)], [1, 1]);
+    assert_eq!(net.host_ref(a).counters().conflicts, 1);
+    let frames = net.frames(a, Verb::Send, Reason::Wire);
+    let arp = Arp::parse(&frames[0][Ethernet::LENGTH..]).expect("ARP");
+    assert_eq!((arp.sender, arp.target), (arp.target, arp.sender));
+}
+
+#[test]
+fn an_address_that_somebody_has_is_given_up_when_duplicates_are_detected() {
+    let mut net = Net::new();
+    let a = net.host("a", &[&["2001:db8::1/64"]], "");
+    let spec = sim::host::HostSpec { detects_duplicates: true, ..Default::default() };
+    let b = net.with_spec("b", &[&["2001:db8::1/64"]], spec);
+    net.connect((a, 0), (b, 0));
+    net.run(3);
+    assert!(net.host_ref(a).is_own(address("2001:db8::1")));
+    assert!(!net.host_ref(b).is_own(address("2001:db8::1")));
+    assert!(net.host_ref(b).is_own(address("fe80::ff:fe00:100")), "the link-local one is nobody else's");
+}
+
+#[test]
+fn a_wrong_checksum_is_dropped_with_its_layer_named() {
+    let table = [(24, Reason::HeaderChecksum), (43, Reason::TransportChecksum)];
+    for (byte, reason) in table {
+        let (mut net, a, b) = pair();
+        let app = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address("10.0.0.2"), 9, b"xyz")));
+        net.run(4);
+        assert!(matches!(net.outcome(a, app).end, End::Refused(_)));
+        let sent = net.frames(a, Verb::Send, Reason::Wire);
+        let mut frame = sent.into_iter().find(|frame| frame[12..14] == [8, 0]).expect("the datagram");
+        frame[byte] ^= 0x40;
+        net.sim.with(a, |_: &mut sim::host::Host, context| {
+            let id = context.make(sim::FrameId::NONE, |out| out.extend_from_slice(&frame));
+            context.send(0, id);
+        });
+        net.run(1);
+        assert_eq!(net.drops().last(), Some(&(b, reason)));
+    }
+}
+
+#[test]
+fn a_host_pings_itself_without_the_wire() {
+    let (mut net, a, _) = pair();
+    let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 2, ..PingSpec::new(address("10.0.0.1")) }));
+    net.run(5);
+    assert_eq!((net.outcome(a, app).end, net.outcome(a, app).replies.len()), (End::Answered, 2));
+    assert_eq!(net.count(a, Verb::Send, Reason::Wire), 0);
+}
+
+#[test]
+fn a_broadcast_reaches_all_and_each_answers_from_its_own_address() {
+    let (mut net, a, _) = pair();
+    for to in ["10.0.0.255", "255.255.255.255"] {
+        let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 1, ..PingSpec::new(address(to)) }));
+        net.run(10);
+        let outcome = net.outcome(a, app);
+        assert_eq!(outcome.replies.iter().map(|reply| reply.from.ip()).collect::<Vec<_>>(), [address("10.0.0.2")], "{to}");
+    }
+}
+
+#[test]
+fn links_that_fail_make_neighbours_forgotten() {
+    let (mut net, a, b) = pair();
+    net.at(a, |host, context| host.ping(context, PingSpec { count: 1, ..PingSpec::new(address("10.0.0.2")) }));
+    net.run(5);
+    let link = net.sim.link_between(a, b).expect("a link");
+    net.sim.set_link(link, false);
+    assert!(net.table(a, "arp").is_empty());
+}
+
+#[test]
+fn an_idle_host_takes_less_than_two_kilobytes() {
+    assert!(size_of::<sim::host::Host>() < 1_200, "{}", size_of::<sim::host::Host>());
+}
