@@ -7,9 +7,11 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod device;
 pub mod frame;
 pub mod host;
 pub mod link;
+pub mod media;
 pub mod medium;
 pub mod network;
 pub mod node;

@@ -1,11 +1,13 @@
 //! What a shared medium is: stations on it hear each other and must take turns.
 
+use std::any::Any;
+
 use crate::frame::FrameId;
 use crate::node::NodeId;
 use crate::wires::Wires;
 
 /// A medium that several ports share.
-pub trait Medium {
+pub trait Medium: Any {
     /// A port is connected at a position, in nanoseconds of propagation from one end (a bus) or from the hub (a star).
     /// Returns its number.
     fn attach(&mut self, node: NodeId, port: u16, position: u64) -> u32;
@@ -18,4 +20,7 @@ pub trait Medium {
 
     /// Bits per second.
     fn rate(&self) -> u64;
+
+    /// Frames that wait at a station, the one being sent included.
+    fn queued(&self, station: u32) -> usize;
 }

@@ -79,6 +79,14 @@ impl Network {
         }
     }
 
+    pub(crate) fn queued(&self, node: NodeId, port: u16) -> usize {
+        match self.plug(node, port) {
+            Plug::Open => 0,
+            Plug::Link(link, side) => self.links[link as usize].queued(side as usize, self.wires.now),
+            Plug::Station(medium, station) => self.media[medium as usize].queued(station),
+        }
+    }
+
     pub(crate) fn transmit(&mut self, node: NodeId, port: u16, frame: FrameId) {
         match self.plug(node, port) {
             Plug::Open => {

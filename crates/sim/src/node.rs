@@ -133,6 +133,11 @@ impl Context<'_> {
         self.network.rate(self.node, port)
     }
 
+    /// Frames that wait at the port, the one being sent included.
+    pub fn queued(&self, port: u16) -> usize {
+        self.network.queued(self.node, port)
+    }
+
     /// Frames, to be read.
     pub fn frames(&self) -> &Frames {
         &self.network.wires.frames

@@ -107,6 +107,18 @@ impl Simulator {
         self.network.ports[node.0 as usize][port as usize].plug = Plug::Station(medium.0, station);
     }
 
+    /// A shared medium as what it is.
+    pub fn medium<T: Medium>(&self, medium: MediumId) -> Option<&T> {
+        let medium: &dyn Any = &*self.network.media[medium.0 as usize];
+        medium.downcast_ref()
+    }
+
+    /// A shared medium to be changed.
+    pub fn medium_mut<T: Medium>(&mut self, medium: MediumId) -> Option<&mut T> {
+        let medium: &mut dyn Any = &mut *self.network.media[medium.0 as usize];
+        medium.downcast_mut()
+    }
+
     /// The present.
     pub fn now(&self) -> Time {
         self.network.wires.now

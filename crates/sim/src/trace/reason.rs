@@ -68,6 +68,7 @@ reasons! {
         MovedMac = "moved-mac", "its source address was at another port before";
         AgedMac = "aged-mac", "nothing came from this address for the ageing time";
         TableFull = "table-full", "the MAC table is full";
+        ReservedMac = "reserved-mac", "bridges pass this group address on to nobody";
         PortBlocked = "port-blocked", "spanning tree keeps this port from forwarding";
         SpanningTree = "spanning-tree", "bridges agree on a tree";
         PortLimit = "port-limit", "the device has no such port";
