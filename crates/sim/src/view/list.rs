@@ -13,6 +13,9 @@ use crate::trace::{Layer, Reason, Verb};
 /// Version of the JSON form; its keys stay.
 pub const SCHEMA: &str = "vpclab-sim-events/1";
 
+/// What stands for what the line above says.
+const DITTO: &str = "\"";
+
 /// Places that a line names before it counts the rest.
 const MOST_PLACES: usize = 4;
 
@@ -111,13 +114,17 @@ impl List {
         Self { schema: SCHEMA, cut: view.sim().trace().is_cut(), events }
     }
 
-    /// As text, one line for each, under headings.
+    /// As text, one line for each, under headings. What a line says of the same frame as the line above is not said again.
     pub fn text(&self) -> String {
         let mut cells = vec![["TIME", "WHERE", "LAYER", "VERB", "WHAT", "WHY"].map(str::to_owned)];
+        let mut above: Option<&Line> = None;
         for line in &self.events {
+            let is_same = line.frame.is_some() && above.is_some_and(|above| above.what == line.what);
+            let what = if is_same { DITTO.to_owned() } else { line.what.clone() };
+            above = Some(line);
             let time = crate::Time(line.time_nanoseconds).to_string();
             let verb = line.verb.word().to_owned();
-            cells.push([time, line.place(), line.layer.to_string(), verb, line.what.clone(), line.why.clone()]);
+            cells.push([time, line.place(), line.layer.to_string(), verb, what, line.why.clone()]);
         }
         let mut text = super::columns::aligned(&cells, &[0]);
         if self.cut {

@@ -46,7 +46,7 @@ fn a_hop_is_one_line_with_the_decision_and_shows_the_frame_that_goes_out() {
         ]
     );
     let routed = &list.events[3];
-    assert_eq!(routed.why, "the longest prefix of the route table decides: 10.0.1.0/24 by eth1");
+    assert_eq!(routed.why, "the longest prefix of the route table decides: 10.0.1.2 is in 10.0.1.0/24, by eth1");
     assert_eq!(list.events[1].why, "its source address shows where that station is: 02:00:00:00:00:01 is at eth0");
     assert_eq!(list.events[2].why, "the MAC table knows the port of this address: 02:00:00:00:01:01 is at eth1");
     assert_eq!((routed.layer, routed.parent), (3, list.events[0].frame));
