@@ -1,4 +1,4 @@
-//! A frame of a protocol as the simulator makes it: two hosts, a switch and a router, and a program that speaks the protocol.
+//! A frame of a protocol as the simulator makes it: two hosts, a switch, a router, and a program that speaks the protocol.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

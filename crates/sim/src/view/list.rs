@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::fold::{self, Row};
-use super::summary::line;
+use super::summary::{line, packet};
 use super::unit::units;
 use super::why::{Decided, decided, sentence};
 use super::{Filter, View};
@@ -149,8 +149,9 @@ impl Line {
         let (mut what, mut protocols, mut length) = (String::new(), Vec::new(), None);
         if frame != FrameId::NONE {
             let (bytes, framing) = (view.bytes(frame), view.framing(frame));
-            let units = units(bytes, framing);
-            what = line(bytes, framing, &units);
+            let (units, mut packet) = (units(bytes, framing), packet(bytes, framing));
+            view.starts().apply(&mut packet, row.event);
+            what = line(bytes, &packet, framing, &units);
             protocols = units.iter().filter(|unit| unit.protocol != "data").map(|unit| unit.protocol).collect();
             length = Some(bytes.len());
         }
