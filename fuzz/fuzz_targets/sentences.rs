@@ -3,7 +3,9 @@
 
 #![no_main]
 
-use lab::sentence::{parse_acl_entry, parse_claim, parse_probe, parse_rule, parse_selector};
+use lab::sentence::{
+    parse_acl_entry, parse_claim, parse_filter_rule, parse_link, parse_probe, parse_rule, parse_selector, parse_service, parse_static_route,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
@@ -21,6 +23,21 @@ fuzz_target!(|text: &str| {
     }
     if let Ok(selector) = parse_selector(text) {
         assert_eq!(parse_selector(&selector.to_string()), Ok(selector));
+    }
+    match parse_static_route(text) {
+        Ok(route) => assert_eq!(parse_static_route(&route.to_string()), Ok(route)),
+        Err(error) => assert!(is_inside(text, &error.range)),
+    }
+    match parse_filter_rule(text) {
+        Ok(rule) => assert_eq!(parse_filter_rule(&rule.to_string()), Ok(rule)),
+        Err(error) => assert!(is_inside(text, &error.range)),
+    }
+    match parse_service(text) {
+        Ok(service) => assert_eq!(parse_service(&service.to_string()), Ok(service)),
+        Err(error) => assert!(is_inside(text, &error.range)),
+    }
+    if let Err(error) = parse_link(text) {
+        assert!(is_inside(text, &error.range));
     }
     let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
     let _ = parse_probe(&words);

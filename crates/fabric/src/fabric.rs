@@ -163,6 +163,12 @@ impl Subnet {
         }
     }
 
+    /// The MAC address of the subnet's router (L2-2): locally administered, and no interface's.
+    pub fn router_mac(&self) -> MacAddress {
+        let [a, b, c, d] = self.router.octets();
+        MacAddress([0x06, 0x00, a, b, c, d])
+    }
+
     /// The block of the subnet that an address lies in.
     pub fn block_of(&self, address: IpAddr) -> Option<IpNet> {
         match address {

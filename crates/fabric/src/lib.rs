@@ -20,6 +20,7 @@ pub mod packet;
 pub mod reason;
 pub mod route;
 pub mod stage;
+pub mod state;
 pub mod walker;
 
 pub use acl::Acl;

@@ -444,7 +444,7 @@ pub fn no_name(name: &str, span: Span) -> Option<Diagnostic> {
 }
 
 /// Reads a key as a name.
-fn name_of(key: &Node, decoder: &mut Decoder) -> Option<Located<String>> {
+pub(crate) fn name_of(key: &Node, decoder: &mut Decoder) -> Option<Located<String>> {
     let name = decoder.text(key)?;
     match no_name(&name, key.span) {
         Some(diagnostic) => {

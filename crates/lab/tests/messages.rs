@@ -117,7 +117,7 @@ fn shape() {
         ("number too large", with("sg: web }", "sg: web, metadata: { hop_limit: 300 } }")),
         ("bad name", and("outside: { 1st: 203.0.113.7 }")),
         ("reserved name", and("outside: { internet: 203.0.113.7 }")),
-        ("not built yet", and("lans: { data: {} }")),
+        ("not built yet", and("iam: { data: {} }")),
         ("bad address", and("outside: { office: 203.0.113 }")),
         ("host bits", with("10.0.0.0/16", "10.0.0.1/16")),
         ("size without slash", with("cidr: /24, route: igw", "cidr: 24, route: igw")),
@@ -278,4 +278,146 @@ fn containers_that_cannot_be_together() {
         ("images", and("images: { nginx: nginx:1.27, db: pull, app: biuld ./app, other: pull Nginx, Upper: build . }")),
         ("volume's keys", and("volumes: { data: { driver: nfs } }")),
     ]);
+}
+
+/// The good lab with a lan of a hub, a switch, a bridge, two routers and three hosts, one piece of it replaced.
+fn lan(from: &str, to: &str) -> String {
+    const LAN: &str = "lans:
+  room:
+    hubs: { hub-1: 10M }
+    switches: [sw-1]
+    bridges: [br-1]
+    routers:
+      r-1: { interfaces: { eth0: 10.0.1.1/24, eth1: 10.0.2.1/24, serial0: [] }, routes: [default via 10.0.2.2] }
+      r-2: { interfaces: { eth0: 10.0.2.2/24, serial0: [] } }
+    hosts:
+      pc-1: 10.0.1.10/24
+      pc-2: { address: 10.0.1.11/24, gateway: 10.0.1.1, listen: tcp/80 }
+      pc-3: dhcp
+    links:
+      - pc-1, pc-2 -- sw-1
+      - r-1:eth0 -- sw-1
+";
+    let lan = format!("{LAN}      - r-1:serial0 -- r-2:serial0 ppp\n");
+    assert!(lan.contains(from), "{from}");
+    and(&lan.replacen(from, to, 1))
+}
+
+fn link(sentence: &str) -> String {
+    lan("- r-1:eth0 -- sw-1", &format!("- {sentence}"))
+}
+
+fn host(host: &str) -> String {
+    lan("pc-3: dhcp", &format!("pc-3: {host}"))
+}
+
+fn router(more: &str) -> String {
+    lan("serial0: [] }, routes: [default via 10.0.2.2] }", &format!("serial0: [] }}, {more} }}"))
+}
+
+#[test]
+fn lans() {
+    check("lans", &[
+        ("unknown key", lan("hubs:", "hub:")),
+        ("list of hosts", lan("pc-3: dhcp", "- pc-3")),
+        ("rate without a unit", lan("hub-1: 10M", "hub-1: 10")),
+        ("rate in small letters", lan("hub-1: 10M", "hub-1: 10m")),
+        ("no rate", lan("hub-1: 10M", "hub-1: 0M")),
+        ("a switch that forgets at once", lan("[sw-1]", "{ sw-1: { ageing: 0s } }")),
+        ("name twice", lan("[sw-1]", "[sw-1, hub-1]")),
+        ("name of an instance", lan("pc-3:", "web-1:")),
+        ("name of a device of another lan", lan("lans:", "lans:\n  first: { hosts: { pc-1: 10.9.0.1/24 } }")),
+        ("name of an outside place", lan("pc-3:", "office:").replace("lans:", "outside: { office: 203.0.113.7 }\nlans:")),
+        ("a claim about a device", lan("lans:", "expect: [pc-1 -> web-1 tcp/80: open]\nlans:")),
+        ("a device called vpc", lan("[sw-1]", "[sw-1, vpc]")),
+    ]);
+}
+
+#[test]
+fn lan_hosts_and_routers() {
+    check("lan_hosts_and_routers", &[
+        ("address without a prefix", host("10.0.1.12")),
+        ("address of the network", host("10.0.1.0/24")),
+        ("broadcast address", host("10.0.1.255/24")),
+        ("group's address", host("224.0.0.9/24")),
+        ("word for an address", host("dchp")),
+        ("dhcp and an address", host("{ address: 10.0.1.12/24, dhcp: true }")),
+        ("address and interfaces", host("{ address: 10.0.1.12/24, interfaces: { eth1: dhcp } }")),
+        ("one address twice", host("[10.0.1.12/24, 10.0.1.12/24]")),
+        ("gateway outside the block", host("{ address: 10.0.1.12/24, gateway: 10.0.2.1 }")),
+        ("its own gateway", host("{ address: 10.0.1.12/24, gateway: 10.0.1.12 }")),
+        ("gateway of another family", host("{ address: 10.0.1.12/24, gateway: 'fd00::1' }")),
+        ("two gateways", host("{ address: 10.0.1.12/24, gateway: [10.0.1.1, 10.0.1.2] }")),
+        ("mac with dashes", host("{ address: 10.0.1.12/24, mac: 02-00-00-00-00-0A }")),
+        ("short mac", host("{ address: 10.0.1.12/24, mac: '02:00' }")),
+        ("mac of a group", host("{ address: 10.0.1.12/24, mac: 01:00:5e:00:00:09 }")),
+        ("port twice", host("{ address: 10.0.1.12/24, listen: tcp/80, serve: http }")),
+        ("unknown service", host("{ address: 10.0.1.12/24, serve: htpp }")),
+        ("dhcp of another network", host("{ address: 10.0.1.12/24, serve: dhcp 10.0.9.100-10.0.9.199 }")),
+        ("dhcp range backwards", host("{ address: 10.0.1.12/24, serve: dhcp 10.0.1.199-10.0.1.100 }")),
+        ("name of an interface", host("{ interfaces: { a-very-long-interface: dhcp } }")),
+        ("route without via", router("routes: [10.0.3.0/24 10.0.2.2]")),
+        ("route to a host's bits", router("routes: [10.0.3.1/24 via 10.0.2.2]")),
+        ("next hop out of reach", router("routes: [10.0.3.0/24 via 10.0.9.2]")),
+        ("route out of nowhere", router("routes: [10.0.3.0/24 dev serial1]")),
+        ("unknown protocol", router("protocols: [ospff]")),
+        ("nat at no interface", router("nat: eht1")),
+        ("filter's first word", router("filter: [drop tcp/23]")),
+        ("filter's interface", router("filter: [deny tcp/23 in eth9]")),
+        ("filter of two families", router("filter: [\"deny all from 10.0.0.0/8 to fd00::/64\"]")),
+    ]);
+}
+
+#[test]
+fn lan_links() {
+    check("lan_links", &[
+        ("unknown end", link("pc-4 -- sw-1")),
+        ("unknown interface", link("r-1:eth2 -- sw-1")),
+        ("which interface", link("r-1 -- sw-1")),
+        ("interface of a switch", link("pc-3 -- sw-1:port7")),
+        ("linked twice", link("pc-1 -- hub-1")),
+        ("to itself", link("pc-3 -- pc-3")),
+        ("third port of a bridge", link("pc-3, hub-1, r-1:eth0 -- br-1")),
+        ("one dash", link("pc-3 - sw-1")),
+        ("no spaces", link("pc-3--sw-1")),
+        ("one end", link("pc-3")),
+        ("three ends", link("pc-3 -- hub-1 -- sw-1")),
+        ("many with many", link("pc-3, hub-1 -- sw-1, br-1")),
+        ("space after the colon", link("r-1: eth0 -- sw-1")),
+        ("commas in brackets", lan("bridges: [br-1]", "bridges: [br-1]\n    links: [pc-1, pc-2 -- sw-1]").split("    links:\n").next().unwrap_or_default().to_owned()),
+        ("no rate", link("pc-3 -- sw-1 0M")),
+        ("absurd rate", link("pc-3 -- sw-1 401G")),
+        ("below one bit", link("pc-3 -- sw-1 0.5b")),
+        ("another rate at a hub", link("pc-3 -- hub-1 100M")),
+        ("delay too long", link("pc-3 -- sw-1 11s")),
+        ("metres alone", link("pc-3 -- sw-1 100m")),
+        ("loss above all", link("pc-3 -- sw-1 loss 101%")),
+        ("loss without %", link("pc-3 -- sw-1 loss 1")),
+        ("misspelt word", link("pc-3 -- sw-1 dwn")),
+        ("a word twice", link("pc-3 -- sw-1 1M 2M")),
+        ("mtu too small", link("pc-3 -- sw-1 mtu 60")),
+        ("serial at a switch", link("pc-3 -- sw-1 ppp")),
+        ("unknown VPC", link("r-1:eth1 -- vpc:shp")),
+        ("host at a VPC", link("pc-3 -- vpc:shop")),
+        ("VPC to VPC", link("vpc:shop -- vpc:shop")),
+    ]);
+}
+
+#[test]
+fn lan_balancers() {
+    let balancer = |balancer: &str| lan("    links:", &format!("    balancers: {{ lb: {balancer} }}\n    links:"));
+    check("lan_balancers", &[
+        ("no virtual address", balancer("{ address: 10.0.1.2/24, ports: tcp/80, to: pc-1 }")),
+        ("no ports", balancer("{ address: 10.0.1.2/24, virtual: 10.0.1.100, to: pc-1 }")),
+        ("nobody", balancer("{ address: 10.0.1.2/24, virtual: 10.0.1.100, ports: tcp/80 }")),
+        ("unknown host", balancer("{ address: 10.0.1.2/24, virtual: 10.0.1.100, ports: tcp/80, to: [pc-1, pc-9] }")),
+        ("a switch", balancer("{ address: 10.0.1.2/24, virtual: 10.0.1.100, ports: tcp/80, to: [sw-1] }")),
+        ("group's address", balancer("{ address: 10.0.1.2/24, virtual: 224.0.0.9, ports: tcp/80, to: [pc-1] }")),
+    ]);
+}
+
+#[test]
+fn the_good_lan_is_good() {
+    let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp::default()));
+    load("shop.yaml", &One(lan("lans:", "lans:"))).unwrap().apply(&mut model).unwrap();
 }

@@ -5,7 +5,9 @@
 
 use std::time::{Duration, Instant};
 
-use lab::sentence::{parse_acl_entry, parse_claim, parse_probe, parse_rule, parse_selector};
+use lab::sentence::{
+    parse_acl_entry, parse_claim, parse_filter_rule, parse_link, parse_probe, parse_rule, parse_selector, parse_service, parse_static_route,
+};
 use lab::{Files, load};
 use model::random::SplitMix64;
 use model::{Context, Model, Region, Timestamp};
@@ -173,7 +175,7 @@ fn changed_labs_get_an_answer_and_edits_end_where_new_labs_begin() {
 fn changed_sentences_get_an_answer_and_read_back_as_they_print() {
     let seeds = seeds(&["fuzz/seeds/sentences"]);
     let (mut random, until) = (SplitMix64(2), until());
-    let mut understood = 0;
+    let (mut understood, mut linked) = (0, 0);
     while Instant::now() < until {
         let text = mutate(&seeds[random.below(seeds.len())], &seeds[random.below(seeds.len())], &mut random);
         let is_inside = |range: &std::ops::Range<usize>| range.start <= range.end && range.end <= text.len() + 1;
@@ -195,8 +197,24 @@ fn changed_sentences_get_an_answer_and_read_back_as_they_print() {
         if let Ok(selector) = parse_selector(&text) {
             assert_eq!(parse_selector(&selector.to_string()), Ok(selector), "{text}");
         }
+        match parse_static_route(&text) {
+            Ok(route) => assert_eq!(parse_static_route(&route.to_string()), Ok(route), "{text}"),
+            Err(error) => assert!(is_inside(&error.range), "{text}"),
+        }
+        match parse_filter_rule(&text) {
+            Ok(rule) => assert_eq!(parse_filter_rule(&rule.to_string()), Ok(rule), "{text}"),
+            Err(error) => assert!(is_inside(&error.range), "{text}"),
+        }
+        match parse_service(&text) {
+            Ok(service) => assert_eq!(parse_service(&service.to_string()), Ok(service), "{text}"),
+            Err(error) => assert!(is_inside(&error.range), "{text}"),
+        }
+        match parse_link(&text) {
+            Ok(link) => linked += link.a.len(),
+            Err(error) => assert!(is_inside(&error.range), "{text}"),
+        }
         let words: Vec<&str> = text.split_whitespace().collect();
         let _ = parse_probe(&words);
     }
-    assert!(understood > 50);
+    assert!(understood > 50 && linked > 5);
 }

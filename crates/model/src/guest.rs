@@ -29,6 +29,15 @@ pub enum Listener {
     Udp(u16),
 }
 
+impl std::fmt::Display for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(port) => write!(f, "tcp/{port}"),
+            Self::Udp(port) => write!(f, "udp/{port}"),
+        }
+    }
+}
+
 impl OutsideHost {
     /// Whether a host can have an address: not loopback, link-local, multicast, unspecified or reserved (RFC 6890).
     pub fn may_have(address: IpAddr) -> bool {

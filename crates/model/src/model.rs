@@ -81,6 +81,9 @@ pub struct Model {
     /// Images that containers call by a name of the lab's own.
     #[serde(default)]
     pub container_images: BTreeMap<String, ContainerImage>,
+    /// Small networks beside the cloud, by name.
+    #[serde(default)]
+    pub lans: BTreeMap<String, Lan>,
 }
 
 impl Model {
@@ -117,6 +120,7 @@ impl Model {
             containers: BTreeMap::new(),
             volumes: BTreeMap::new(),
             container_images: BTreeMap::new(),
+            lans: BTreeMap::new(),
         }
     }
 

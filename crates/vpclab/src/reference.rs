@@ -41,6 +41,10 @@ const SENTENCES: &str = "\
 | `NUMBER (allow\\|deny) [out] PROTO[/PORTS] (from\\|to) PEER[, PEER…]` | network ACLs | `100 allow tcp/22 from office` |
 | `[only] SOURCE[, SOURCE…] -> DESTINATION[, DESTINATION…] PROTO[/PORTS] [through NODE]: RESULT [via NODE]` | `expect` | `web-1 -> db-1 tcp/3306: open` |
 | `nothing else [-> DESTINATION[, DESTINATION…] [PROTO[/PORTS]]]` | `expect` | `nothing else -> db-1` |
+| `END[, END…] -- END[, END…] [WORDS]` | `links` of a lan | `r-1:eth0 -- sw-1 100M 5us loss 1%` |
+| `BLOCK (via ADDRESS\\|dev INTERFACE)` | `routes` of a lan | `default via 10.0.1.1` |
+| `(allow\\|deny) PROTO[/PORTS] [from BLOCK] [to BLOCK] [in INTERFACE] [out INTERFACE]` | `filter` of a lan | `deny tcp/23 in eth1` |
+| `SERVICE [PORT]`, `dhcp FIRST-LAST [gateway ADDRESS] [dns ADDRESS] [lease TIME]`, `dns NAME=ADDRESS …` | `serve` of a lan | `telnet 2323` |
 
 A peer is `anywhere`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`, `pl:NAME`, a place of `outside`, an address or a block.
 A source or destination is an instance, a place of `outside`, `internet`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`,
@@ -49,6 +53,10 @@ A result is `open`, `refused`, `allowed`, `blocked`, `blocked by sg[:NAME]`, `bl
 `blocked by nat`, `blocked by peering`, `blocked by source-dest-check`, `no route` or `no public address`.
 `allowed` and `blocked` speak of the network alone; `open` and `refused` of what listens too. A request that arrives is
 not blocked, even if its answer is lost. A node is `nat`, `igw`, `peering`, or an instance, gateway or peering by name.
+
+An end of a link is `DEVICE`, `DEVICE:INTERFACE` or `vpc:NAME`. Its words, in any order: a rate (`64k`, `100M`, `1G`), a
+delay (`5us`), a cable with its length (`utp 100m`, `fiber 2km`, `coax`), `loss`, `duplicate` and `reorder` with a share,
+`queue` with frames, `mtu` with bytes, `ppp`, `hdlc`, `down`. [lans.md](lans.md) shows all of them.
 
 ";
 

@@ -54,6 +54,16 @@ fn the_page_about_why_shows_what_happens() {
 }
 
 #[test]
+fn the_page_about_lans_shows_what_happens() {
+    let page = document("docs/lans.md");
+    let commands = Desk::new("lans").follow("docs/lans.md", &page);
+    assert!(commands >= 8, "{commands}");
+    // The classroom is there as a file too.
+    let is_classroom = |step: &Step| matches!(step, Step::File { name, text } if name == "classroom.yaml" && *text == document("docs/classroom.yaml"));
+    assert!(steps(&page).iter().any(is_classroom));
+}
+
+#[test]
 fn the_chapter_about_a_container_taken_apart_shows_what_happens() {
     let desk = Desk::new("containers");
     let commands = desk.follow("docs/containers.md", &document("docs/containers.md"));
@@ -90,7 +100,7 @@ fn lines_of(steps: &[Step]) -> Vec<(String, Vec<String>)> {
 #[test]
 fn links_of_the_documents_lead_somewhere() {
     let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
-    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md", "docs/ci.md", "docs/containers.md", "docs/why.md"] {
+    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md", "docs/ci.md", "docs/containers.md", "docs/why.md", "docs/lans.md"] {
         let text = document(name);
         let folder = std::path::Path::new(name).parent().unwrap();
         let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());

@@ -15,15 +15,16 @@ impl Sum {
     /// Adds bytes as 16-bit words, an odd last byte padded with zero.
     #[must_use]
     pub fn with(self, bytes: &[u8]) -> Sum {
-        let mut sum = self.0;
-        let (words, last) = bytes.as_chunks::<2>();
-        for word in words {
-            sum += u64::from(u16::from_be_bytes(*word));
+        // Sums do not care for the order of bytes (RFC 1071, 2 (B)): 32 bits at a time as they lie there, turned at the end.
+        let (longs, rest) = bytes.as_chunks::<4>();
+        let mut sum = 0u64;
+        for long in longs {
+            sum += u64::from(u32::from_ne_bytes(*long));
         }
-        if let [byte] = last {
-            sum += u64::from(*byte) << 8;
-        }
-        Sum(sum)
+        let mut tail = [0; 4];
+        tail[..rest.len()].copy_from_slice(rest);
+        sum += u64::from(u32::from_ne_bytes(tail));
+        Sum(self.0 + u64::from(fold(sum).to_be()))
     }
 
     /// Adds what TCP, UDP and ICMPv6 sum beside themselves. Addresses of different families are a
@@ -42,17 +43,21 @@ impl Sum {
 
     /// The checksum: the complement of the folded sum.
     pub fn finish(self) -> u16 {
-        let mut sum = self.0;
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        !(sum as u16)
+        !fold(self.0)
     }
 
     /// True when what was summed, its checksum field included, is as it was sent.
     pub fn is_valid(self) -> bool {
         self.finish() == 0
     }
+}
+
+/// A sum in 16 bits, carries added at the low end.
+fn fold(mut sum: u64) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum as u16
 }
 
 /// The checksum of bytes.
@@ -92,6 +97,16 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_sum_is_that_of_16_bit_words(bytes: Vec<u8>) {
+            let words = bytes.chunks(2).map(|two| u32::from(two[0]) << 8 | u32::from(two.get(1).copied().unwrap_or(0)));
+            let mut sum: u32 = words.sum();
+            while sum > 0xffff {
+                sum = (sum & 0xffff) + (sum >> 16);
+            }
+            proptest::prop_assert_eq!(of(&bytes), !(sum as u16));
+        }
+
         #[test]
         fn what_carries_its_checksum_is_valid(mut bytes: Vec<u8>) {
             bytes.resize(bytes.len().next_multiple_of(2), 0);

@@ -12,6 +12,8 @@ use crate::scenario::Kind;
 pub enum EngineName {
     /// Stage by stage through the fabric.
     Proof,
+    /// Simulated frames between devices that ask the stages.
+    Sim,
     /// Real packets.
     Linux,
 }
@@ -28,12 +30,13 @@ pub struct StartError {
 
 impl EngineName {
     /// All engines.
-    pub const ALL: [Self; 2] = [Self::Proof, Self::Linux];
+    pub const ALL: [Self; 3] = [Self::Proof, Self::Sim, Self::Linux];
 
     /// The name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Proof => "proof",
+            Self::Sim => "sim",
             Self::Linux => "linux",
         }
     }
@@ -47,6 +50,9 @@ impl EngineName {
     pub fn serves(self, kind: Kind) -> bool {
         match (self, kind) {
             (Self::Proof, _) => true,
+            // No packet shows what an analyzer says or a flow log holds.
+            (Self::Sim, Kind::Packet | Kind::L2 | Kind::Ipv6 | Kind::Api | Kind::Dns | Kind::Imds) => true,
+            (Self::Sim, Kind::Analyzer | Kind::FlowLog | Kind::Iam) => false,
             // Real packets are IPv4, and no packet shows what an analyzer says or a flow log holds.
             (Self::Linux, Kind::Ipv6 | Kind::Analyzer | Kind::FlowLog | Kind::Iam) => false,
             (Self::Linux, Kind::Packet | Kind::Api | Kind::Dns | Kind::Imds | Kind::L2) => true,
@@ -57,6 +63,7 @@ impl EngineName {
     pub fn start(self) -> Result<Box<dyn Engine>, StartError> {
         match self {
             Self::Proof => Ok(Box::new(walker())),
+            Self::Sim => Ok(Box::new(simulator())),
             #[cfg(target_os = "linux")]
             Self::Linux => Ok(Box::new(crate::linux_engine::LinuxEngine::start(linux::Options::default())?)),
             #[cfg(not(target_os = "linux"))]
@@ -65,12 +72,23 @@ impl EngineName {
     }
 }
 
+/// What the simulator's chance comes from: scenarios and tests are to repeat.
+const SEED: u64 = 1;
+
 /// The engine that asks the stages one by one, with what VPCs offer their instances where this system has it.
 fn walker() -> Walker {
     #[cfg(target_os = "linux")]
     return Walker::new().with_services(Box::new(services::InVpc::default()));
     #[cfg(not(target_os = "linux"))]
     Walker::new()
+}
+
+/// The engine that sends frames between simulated devices, with the same services.
+fn simulator() -> sim::SimEngine {
+    #[cfg(target_os = "linux")]
+    return sim::SimEngine::new(SEED).with_services(Box::new(services::InVpc::default()));
+    #[cfg(not(target_os = "linux"))]
+    sim::SimEngine::new(SEED)
 }
 
 /// The proof engine with one stage turned around. For tests.

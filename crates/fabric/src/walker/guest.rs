@@ -1,9 +1,8 @@
 //! Commands inside guests: ping, traceroute, arping, and those that only have to be carried out.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net};
-use model::network_interface::MacAddress;
 
 use super::Walker;
 use super::exchange::{Party, address_of, dropped, interface_index, party};
@@ -160,7 +159,9 @@ fn arping(fabric: &Fabric, sender: &Party, to: IpAddr, count: u32) -> Result<Out
     let subnet = &fabric.subnets[own.subnet];
     let holder = fabric.vpcs[own.vpc].addresses.get(&IpAddr::V4(to)).map(|index| &fabric.interfaces[*index]);
     let mac = match holder {
-        _ if to == subnet.router => Some(router_mac(subnet.router)),
+        _ if to == subnet.router => Some(subnet.router_mac()),
+        // The resolver is at the VPC's base + 2, in whichever subnet that is (DNS-1).
+        _ if subnet.cidr.contains(&to) && exempt::is_resolver(fabric, own.vpc, IpAddr::V4(to)) => Some(subnet.router_mac()),
         Some(interface) if interface.subnet == own.subnet => Some(interface.mac),
         _ => None,
     };
@@ -172,12 +173,6 @@ fn arping(fabric: &Fabric, sender: &Party, to: IpAddr, count: u32) -> Result<Out
             Outcome::Dropped(Drop { leg: Leg::Forward, at: Some(reason.at), code: None, reason: Some(reason) })
         }
     })
-}
-
-/// A locally administered address of the fabric's own: no interface's starts with these two bytes and the router's.
-fn router_mac(router: Ipv4Addr) -> MacAddress {
-    let [a, b, c, d] = router.octets();
-    MacAddress([0x06, 0x00, a, b, c, d])
 }
 
 fn addresses(fabric: &Fabric, sender: &Party) -> Result<Outcome, EngineError> {

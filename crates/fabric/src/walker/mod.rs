@@ -2,20 +2,17 @@
 //! but virtual time, and nothing is sent: it is what the fabric means, step by step.
 //!
 //! Start at [`Walker`]. `transit` is the way of one packet (`outside` its part beyond the VPC, `between` the one through
-//! transit gateways, `passing` what becomes of
-//! a decision), `exchange` a request with its answer, `explain` the same past everything that blocks, `guest` the
-//! commands, `flows` and `translation` what interfaces and NAT gateways remember.
+//! transit gateways, `passing` what becomes of a decision), `exchange` a request with its answer, `explain` the same past
+//! everything that blocks, `guest` the commands. What interfaces and gateways remember is [`crate::state`].
 
 mod between;
 mod exchange;
 mod explain;
-mod flows;
 mod guest;
 mod outside;
 mod passing;
 mod services;
 mod transit;
-mod translation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,11 +25,9 @@ pub use passing::Hop;
 
 use crate::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, PacketProbe, Probe, Request};
 use crate::fabric::Fabric;
-use crate::packet::FlowKey;
 use crate::reason::Stage;
 use exchange::Kept;
-use flows::Flows;
-use translation::Translations;
+use crate::state::{Flows, Outbound, Translations};
 
 /// Stands for ARP where frames are counted by IP protocol; IANA keeps the number for nothing else.
 const ARP: u8 = 255;
@@ -43,7 +38,7 @@ struct State {
     flows: Flows,
     nat_gateways: BTreeMap<NatGatewayId, Translations>,
     guests: BTreeMap<NetworkInterfaceId, Translations>,
-    outbound: BTreeMap<EgressOnlyInternetGatewayId, BTreeMap<FlowKey, Timestamp>>,
+    outbound: BTreeMap<EgressOnlyInternetGatewayId, Outbound>,
     kept: BTreeMap<String, Kept>,
     identifier: u16,
 }
@@ -57,18 +52,8 @@ impl State {
         self.guests.entry(id.clone()).or_default()
     }
 
-    /// Egress-only gateways remember flows as long as NAT gateways do; AWS says nothing about it.
-    fn knows_outbound(&mut self, id: &EgressOnlyInternetGatewayId, key: &FlowKey, now: Timestamp) -> bool {
-        let Some(last) = self.outbound.get_mut(id).and_then(|flows| flows.get_mut(key)) else { return false };
-        let live = now < last.plus(crate::stage::nat_gateway::IDLE_SECONDS);
-        if live {
-            *last = now;
-        }
-        live
-    }
-
-    fn began_outbound(&mut self, id: &EgressOnlyInternetGatewayId, key: FlowKey, now: Timestamp) {
-        self.outbound.entry(id.clone()).or_default().insert(key, now);
+    fn of_egress_only(&mut self, id: &EgressOnlyInternetGatewayId) -> &mut Outbound {
+        self.outbound.entry(id.clone()).or_default()
     }
 
     fn begin(&mut self) {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::transit::{Answerer, End, Exit, Fate, Step, Transit};
 use crate::fabric::InterfaceKind;
 use crate::index::*;
-use crate::packet::{Family, FlowKey, Header, Packet, icmp};
+use crate::packet::{Family, Header, Packet, icmp};
 use crate::reason::{Direction, Reason};
 use crate::route::NextHop;
 use crate::stage::{egress_only_internet_gateway, internet, internet_gateway, route_table, vpn_gateway};
@@ -99,7 +99,7 @@ impl Transit<'_> {
         match (hop, vpc.internet_gateway) {
             (Some(NextHop::EgressOnlyInternetGateway(gateway)), _) => {
                 let id = &self.fabric.egress_only_internet_gateways[gateway].id;
-                let known = FlowKey::answered_by(header).is_some_and(|key| self.state.knows_outbound(id, &key, self.now));
+                let known = self.state.of_egress_only(id).is_answered_by(header, self.now);
                 self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Ingress, known))?;
                 self.always_tracked = true;
                 self.deliver_from_edge(index, None, None, packet)

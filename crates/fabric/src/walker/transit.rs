@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use model::Timestamp;
 
 use super::State;
-use super::flows::Circumstances;
+use crate::state::{Circumstances, Terms, with_destination, with_source};
 use super::passing::{Assumed, Hop};
-use super::translation::{Terms, with_destination, with_source};
 use crate::fabric::{Fabric, InterfaceKind};
 use crate::index::*;
-use crate::packet::{Family, FlowKey, Header, Packet, Segment, Transport, icmp};
+use crate::packet::{Family, Header, Packet, Segment, Transport, icmp};
 use crate::reason::{Component, Decision, Direction, Reason, Stage};
 use crate::route::NextHop;
 use crate::stage::{
@@ -239,10 +238,7 @@ impl<'a> Transit<'a> {
                 let header = &packet.header;
                 self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Egress, false))?;
                 let id = self.fabric.egress_only_internet_gateways[gateway].id.clone();
-                // A reply that goes out begins nothing.
-                if FlowKey::answered_by(header).is_none_or(|key| !self.state.knows_outbound(&id, &key, self.now)) {
-                    self.state.began_outbound(&id, FlowKey::started_by(header), self.now);
-                }
+                self.state.of_egress_only(&id).sent(header, self.now);
                 self.straight = false;
                 self.internet(packet)
             }

@@ -8,6 +8,7 @@ mod carve;
 pub(crate) mod choice;
 mod container;
 mod instance;
+mod lan;
 mod network;
 mod policy;
 mod route;
@@ -104,6 +105,7 @@ impl Build<'_, '_> {
         self.acls();
         self.volumes();
         self.instances();
+        self.lans();
         self.nat_gateways();
         self.settle();
         self.failed_nat_gateways();
@@ -180,6 +182,11 @@ impl Build<'_, '_> {
                     Ok(_) => {
                         let problem = Diagnostic::new(Code::UnknownEnd, *span, format!("`{selector}` selects nothing"));
                         self.problem(problem.label("empty").hint("a claim about nobody cannot be tested"));
+                    }
+                    // Who knows the lan and asks of it in vain deserves to know why.
+                    Err(_) if let Some(lan) = self.lan_of(&selector.to_string()) => {
+                        let message = format!("`{selector}` is a device of the lan `{lan}`, and claims are about the cloud");
+                        self.problem(Diagnostic::new(Code::UnknownEnd, *span, message).label("no end of a claim").hint("instances and outside places are"));
                     }
                     Err(error) => {
                         let text = selector.to_string();

@@ -75,8 +75,8 @@ fn doomed(is: &View, wanted: &View) -> BTreeMap<Key, String> {
     for (key, old) in &is.things {
         let why = match wanted.things.get(key) {
             None => Some(String::new()),
-            // Quotas and outside places belong to no region.
-            Some(_) if moves && !matches!(key.0, Kind::Quota | Kind::Outside) => {
+            // Quotas, outside places and lans belong to no region.
+            Some(_) if moves && !matches!(key.0, Kind::Quota | Kind::Outside | Kind::Lan | Kind::LanDevice(_)) => {
                 Some(format!("region: {}", wanted.region.as_ref().map_or(String::new(), |region| region.to_string())))
             }
             Some(new) if old.fixed != new.fixed => Some(fixed_differences(old, new)),

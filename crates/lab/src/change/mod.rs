@@ -15,6 +15,7 @@ mod remove;
 mod transition;
 mod view;
 pub(crate) mod view_container;
+mod view_lan;
 
 use std::fmt;
 

@@ -42,6 +42,11 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
             there.iter().for_each(|there| refresh.set(&mut spec.origin, &there.origin));
         }
     }
+    // They are alike but for places and the order of links, which no plan speaks of.
+    if model.lans != target.model.lans {
+        model.lans = target.model.lans.clone();
+        refresh.moved = true;
+    }
     for address in model.addresses.values_mut() {
         let there = refresh.there(|names| &names.elastic, &address.allocation_id).and_then(|id| target.model.addresses.get(id));
         there.iter().for_each(|there| refresh.set(&mut address.origin, &there.origin));

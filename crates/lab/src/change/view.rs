@@ -36,6 +36,9 @@ pub(crate) enum Kind {
     RouteTable,
     Interface,
     Gateway,
+    Lan,
+    /// A device of a lan: hub, switch, router …
+    LanDevice(&'static str),
 }
 
 impl Kind {
@@ -61,6 +64,8 @@ impl Kind {
             Self::RouteTable => "route table",
             Self::Interface => "interface",
             Self::Gateway => "gateway",
+            Self::Lan => "lan",
+            Self::LanDevice(kind) => kind,
         }
     }
 }
@@ -167,6 +172,7 @@ impl View {
         reader.containers(&mut view);
         reader.routes(&mut view);
         reader.strays(&mut view);
+        reader.lans(&mut view);
         view
     }
 

@@ -2,7 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use model::guest::Listener;
 use model::instance::MetadataOptions;
 use model::*;
 
@@ -38,10 +37,7 @@ impl Writer<'_> {
         if let Some(key_name) = instance.key_name.as_ref().filter(|name| self.model.key_pairs.contains_key(*name)) {
             parts.push(format!("key: {}", quoted(key_name)));
         }
-        let listen: Vec<String> = guest.listen.iter().map(|listener| match listener {
-            Listener::Tcp(port) => format!("tcp/{port}"),
-            Listener::Udp(port) => format!("udp/{port}"),
-        }).collect();
+        let listen: Vec<String> = guest.listen.iter().map(ToString::to_string).collect();
         if !listen.is_empty() {
             parts.push(format!("listen: [{}]", listen.join(", ")));
         }

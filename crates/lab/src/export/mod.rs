@@ -6,6 +6,7 @@
 
 mod container;
 mod instance;
+mod lan;
 mod name;
 mod network;
 mod policy;
@@ -116,6 +117,7 @@ impl<'m> Writer<'m> {
         self.volumes();
         self.instances();
         self.left_over();
+        self.lans();
     }
 
     /// The interfaces of an instance by device index.

@@ -71,8 +71,9 @@ impl Called {
             };
             called.network_acls.insert(acl.id.clone(), name);
         }
-        // Instances and outside places share one namespace: both are ends of claims.
+        // Instances, outside places and devices of lans share one namespace: all are ends of claims.
         model.outside.keys().for_each(|name| taken.keep("end", name));
+        model.lans.values().flat_map(|lan| lan.devices.keys()).for_each(|name| taken.keep("end", name));
         for instance in model.instances.values().filter(|instance| is_live(instance)) {
             let name = taken.name("end", tag::name(&instance.tags), instance.id.as_str(), changed);
             called.instances.insert(instance.id.clone(), name);

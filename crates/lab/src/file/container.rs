@@ -124,7 +124,7 @@ impl Word for ImageName {
 }
 
 /// Reads a text by a function of `sentence`.
-fn phrase<T>(node: &Node, decoder: &mut Decoder, parse: impl Fn(&str) -> Result<T, SentenceError>) -> Option<T> {
+pub(super) fn phrase<T>(node: &Node, decoder: &mut Decoder, parse: impl Fn(&str) -> Result<T, SentenceError>) -> Option<T> {
     let phrase = Phrase::new(node, decoder.sources)?;
     match parse(phrase.text) {
         Ok(value) => Some(value),

@@ -6,6 +6,7 @@
 mod container;
 mod gateway;
 mod instance;
+mod lan;
 mod network;
 mod phrase;
 mod rules;
@@ -18,6 +19,7 @@ pub use container::{
 };
 pub use gateway::{Endpoint, NatGateway, Peering, RouteTable, RouteWord, SubnetRoute};
 pub use instance::{ElasticIp, Instance, Interface, Metadata, PublicIp, SecondaryAddresses, UserData};
+pub use lan::{Balancer, Devices, Host, InterfaceAddress, Lan, LanInterface, LinkPhrase, Mac, Rate, Repeater, Router, Switch};
 pub use network::{Dhcp, DhcpChoice, InternetGatewayChoice, Subnet, SubnetSize, Vpc};
 pub use phrase::{ClaimPhrase, ListenPhrase, Phrase};
 pub use rules::{AclPhrase, RulePhrase};
@@ -55,8 +57,9 @@ macro_rules! document {
             fn decode(node: &$crate::yaml::Node, decoder: &mut $crate::decode::Decoder) -> Option<Self> {
                 $(if !matches!(node.value, $crate::yaml::Value::Mapping(_)) {
                     // The short form: the value of one key stands for the whole mapping.
-                    let $short = $crate::decode::Decode::decode(node, decoder)?;
-                    return Some(Self { span: node.span, $short, ..Self::default() });
+                    let mut read = Self { span: node.span, ..Self::default() };
+                    read.$short = $crate::decode::Decode::decode(node, decoder)?;
+                    return Some(read);
                 })?
                 let entries = decoder.mapping(node, $what)?;
                 let mut read = Self { span: node.span, ..Self::default() };
@@ -120,8 +123,8 @@ document! {
         volumes: Named<Volume>,
         /// Images that containers call by a name of their own: pull REFERENCE, archive PATH, or build DIR each.
         images: Named<ImagePhrase>,
-        /// Not built yet.
-        lans: Planned,
+        /// Small networks of hubs, switches, routers, hosts and links, by name. The simulator plays them.
+        lans: Named<Lan>,
         /// Not built yet.
         iam: Planned,
     }

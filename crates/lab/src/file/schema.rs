@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use model::container::{Readiness, RestartPolicy};
+use model::lan::{FilterRule, RoutingProtocol, Service, StaticRoute};
 use schemars::transform::Transform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -13,6 +14,7 @@ use super::container::{
 };
 use super::gateway::{RouteWord, SubnetRoute};
 use super::instance::{ElasticIp, PublicIp, SecondaryAddresses, UserData};
+use super::lan::{Devices, InterfaceAddress, LinkPhrase, Mac, Rate};
 use super::network::{Dhcp, DhcpChoice, InternetGatewayChoice, SubnetSize};
 use super::{AclPhrase, ClaimPhrase, LabFile, ListenPhrase, Planned, RulePhrase};
 use crate::decode::{Named, OneOrMany, Pairs};
@@ -133,6 +135,10 @@ inline_schema! {
     Milliseconds => "Duration", |_| json_schema!({ "type": "string", "pattern": "^([0-9.]+(ns|us|ms|s|m|h))+$", "examples": ["2s", "1m30s", "500ms"] });
     Bytes => "Size", |_| json_schema!({ "type": "string", "pattern": "^[0-9.]+ ?([kKmMgGtT]?[iI]?[bB]|[kKmMgGtT])$", "examples": ["512m", "1.5g"] });
     Cpus => "Cpus", |_| json_schema!({ "type": ["number", "string"], "examples": [0.5, 2] });
+    LinkPhrase => "Link", |_| json_schema!({ "type": "string", "pattern": " -- ", "description": "END[, END…] -- END [RATE] [DELAY] [utp|fiber|coax [LENGTH]] [loss|duplicate|reorder SHARE] [queue FRAMES] [mtu BYTES] [ppp|hdlc] [down]", "examples": ["pc-1 -- sw-1", "r-1:eth0 -- sw-1 1G 5us", "r-1:serial0 -- r-2:serial0 ppp 64k", "r-1:eth2 -- vpc:shop"] });
+    Rate => "Rate", |_| json_schema!({ "type": "string", "pattern": "^[0-9.]+ ?(b|[kKMG]|[kKMG]?(bps|bit/s|b/s))$", "examples": ["10M", "64k", "1G"] });
+    InterfaceAddress => "InterfaceAddress", |_| json_schema!({ "type": "string", "pattern": "^(dhcp|[0-9A-Fa-f.:]+/[0-9]+)$", "examples": ["10.0.1.10/24", "dhcp"] });
+    Mac => "MacAddress", |_| json_schema!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "examples": ["02:00:00:00:00:0a"] });
     DhcpChoice => "DhcpChoice", |generator| json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<Dhcp>()] });
 }
 
@@ -181,6 +187,10 @@ words! {
     u8 => "Number", { "type": "integer", "minimum": 0, "maximum": 255 };
     std::net::Ipv4Addr => "Ipv4Address", { "type": "string", "format": "ipv4" };
     std::net::IpAddr => "Address", { "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] };
+    RoutingProtocol => "RoutingProtocol", { "enum": ["rip", "ospf"] };
+    StaticRoute => "StaticRoute", { "type": "string", "pattern": " (via|dev) ", "examples": ["10.0.3.0/24 via 10.0.2.2", "default via 10.0.1.1"] };
+    FilterRule => "FilterRule", { "type": "string", "pattern": "^(allow|deny) ", "description": "(allow|deny) PROTO[/PORTS] [from BLOCK] [to BLOCK] [in INTERFACE] [out INTERFACE]", "examples": ["deny tcp/23", "allow tcp/80 to 10.0.2.0/24"] };
+    Service => "Service", { "type": "string", "pattern": "^(dhcp|dns|echo|ftp|http|https|smtp|snmp|telnet|tftp)( |$)", "examples": ["http", "telnet 2323", "dhcp 10.0.1.100-10.0.1.199 gateway 10.0.1.1", "dns www.example=10.0.1.20"] };
     ipnet::Ipv4Net => "Ipv4Block", { "type": "string", "pattern": "^[0-9.]+/[0-9]+$", "examples": ["10.0.0.0/16"] };
     ipnet::IpNet => "Block", { "type": "string", "pattern": "^[0-9A-Fa-f.:]+/[0-9]+$" };
 }
@@ -198,7 +208,7 @@ macro_rules! words_of_their_own {
 
 words_of_their_own!(
     InternetGatewayChoice, SubnetSize, SubnetRoute, RouteWord, PublicIp, ElasticIp, ImageName, Capability,
-    Milliseconds, Bytes, Cpus
+    Milliseconds, Bytes, Cpus, Rate, InterfaceAddress, Mac
 );
 
 impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
@@ -213,6 +223,23 @@ impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
         json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
     }
 }
+
+impl<T: JsonSchema> JsonSchema for Devices<T> {
+    fn schema_name() -> Cow<'static, str> {
+        format!("DevicesOf{}", T::schema_name()).into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let named = |value| json_schema!({ "type": ["object", "null"], "additionalProperties": { "anyOf": [value, { "type": "null" }] }, "propertyNames": { "pattern": NAME } });
+        let name = json_schema!({ "type": "string", "pattern": NAME });
+        json_schema!({ "anyOf": [name, { "type": "array", "items": name }, named(generator.subschema_for::<T>())] })
+    }
+}
+
+/// What a name looks like.
+const NAME: &str = "^[A-Za-z][A-Za-z0-9._-]*$";
 
 macro_rules! mappings {
     ($($type:ident, $names:expr;)*) => {$(
@@ -237,6 +264,6 @@ macro_rules! mappings {
 }
 
 mappings! {
-    Named, Some("^[A-Za-z][A-Za-z0-9._-]*$");
+    Named, Some(NAME);
     Pairs, None;
 }

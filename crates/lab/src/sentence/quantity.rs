@@ -1,4 +1,8 @@
-//! Durations, sizes and shares of processors: numbers that say what they count.
+//! Durations, sizes, shares of processors, rates, lengths: numbers that say what they count.
+
+use std::ops::Range;
+
+use model::lan::{MILLION, rate_problem};
 
 use super::SentenceError;
 use crate::code::Code;
@@ -25,7 +29,20 @@ const SIZE: [(&str, u64); 13] = [
 
 /// Reads `2s`, `1m30s`, `500ms`: milliseconds.
 pub fn parse_duration(text: &str) -> Result<u64, SentenceError> {
-    const FORM: &str = "such as `2s`, `1m30s` or `500ms`";
+    match parse_time(text)? {
+        0 => Ok(0),
+        nanoseconds if nanoseconds < 1_000_000 => {
+            let error = SentenceError::new(Code::BadDuration, 0..text.len(), format!("`{text}` is too short: at least 1ms"));
+            Err(error.label("too short").hint(FORM))
+        }
+        nanoseconds => Ok(nanoseconds / 1_000_000),
+    }
+}
+
+const FORM: &str = "such as `2s`, `1m30s` or `500ms`";
+
+/// Reads `5us`, `1m30s`: nanoseconds.
+pub fn parse_time(text: &str) -> Result<u64, SentenceError> {
     let bad = |range, message: String| SentenceError::new(Code::BadDuration, range, message).hint(FORM);
     let mut nanoseconds = 0u64;
     let mut at = 0;
@@ -52,10 +69,69 @@ pub fn parse_duration(text: &str) -> Result<u64, SentenceError> {
         nanoseconds = part.ok_or_else(|| bad(range, format!("`{text}` is too long")).label("too long"))?;
         at += digits + unit.len();
     }
-    match nanoseconds / 1_000_000 {
-        0 if nanoseconds > 0 => Err(bad(0..text.len(), format!("`{text}` is too short: at least 1ms")).label("too short")),
-        milliseconds => Ok(milliseconds),
+    Ok(nanoseconds)
+}
+
+/// Units of a rate in bits per second, and other ways to write them.
+const RATE: [(&str, u64, &[&str]); 4] = [
+    ("b", 1, &["bps", "bit/s", "b/s"]),
+    ("k", 1_000, &["K", "kbps", "kbit/s", "kb/s", "Kbps"]),
+    ("M", 1_000_000, &["Mbps", "Mbit/s", "Mb/s"]),
+    ("G", 1_000_000_000, &["Gbps", "Gbit/s", "Gb/s"]),
+];
+
+/// Reads `10M`, `64k`, `1.5G`, `300b`: bits per second that a link can have.
+pub fn parse_rate(text: &str) -> Result<u64, SentenceError> {
+    let bad = |range: Range<usize>, message: String| {
+        SentenceError::new(Code::BadRate, range, message).hint("bits per second: `10M`, `64k` or `1G`")
+    };
+    let digits = number_length(text);
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim_start();
+    if digits == 0 {
+        return Err(bad(0..text.len(), format!("`{text}` is not a rate")).label("not understood"));
     }
+    if unit.is_empty() {
+        return Err(bad(0..text.len(), format!("`{text}` of what?")).label("a unit is missing").hint(format!("megabits per second are `{text}M`")));
+    }
+    let Some((_, factor, _)) = RATE.iter().find(|(name, _, others)| *name == unit || others.contains(&unit)) else {
+        let error = bad(text.len() - unit.len()..text.len(), format!("`{unit}` is not a unit of rates")).label("unknown unit");
+        let near = RATE.iter().find(|(name, ..)| unit.get(..1).is_some_and(|first| first.eq_ignore_ascii_case(name)));
+        return Err(match near {
+            Some((name, ..)) => error.hint(format!("did you mean `{number}{name}`? b, k, M and G are bits per second")),
+            None => error.hint("known: b, k, M, G, each 1,000 times the last"),
+        });
+    };
+    let rate = scaled(number, *factor).ok_or_else(|| bad(0..text.len(), format!("`{text}` is too much, or no number")).label("too much"))?;
+    rate_problem(rate).map_or(Ok(rate), |why| Err(bad(0..text.len(), why).label("no rate of a link")))
+}
+
+/// Reads `1%`, `0.05%`: millionths.
+pub fn parse_share(text: &str) -> Result<u32, SentenceError> {
+    let bad = |message: String| SentenceError::new(Code::BadShare, 0..text.len(), message).hint("such as `1%` or `0.05%`");
+    let Some(number) = text.strip_suffix('%') else {
+        let error = bad(format!("`{text}` is not a share")).label("not understood");
+        return Err(if text.len() == number_length(text) && !text.is_empty() { error.label("without %").hint(format!("write `{text}%`")) } else { error });
+    };
+    let share = if number_length(number) == number.len() { scaled(number, u64::from(MILLION) / 100) } else { None };
+    match share.and_then(|share| u32::try_from(share).ok()) {
+        Some(share) if share <= MILLION => Ok(share),
+        Some(_) => Err(bad(format!("`{text}` is more than all")).label("0% to 100%")),
+        None => Err(bad(format!("`{text}` is not a share: 0% to 100%")).label("not understood")),
+    }
+}
+
+/// Reads `100m`, `2km`, `1.5m`: centimetres.
+pub fn parse_length(text: &str) -> Result<u64, SentenceError> {
+    let bad = |message: String| SentenceError::new(Code::LinkSyntax, 0..text.len(), message).hint("such as `utp 100m` or `fiber 2km`");
+    let (number, unit) = text.split_at(number_length(text));
+    let factor = match unit {
+        "m" => 100,
+        "km" => 100_000,
+        "cm" => 1,
+        _ => return Err(bad(format!("`{text}` is not a length")).label("m, km or cm")),
+    };
+    scaled(number, factor).ok_or_else(|| bad(format!("`{text}` is not a length")).label("too long, or no number"))
 }
 
 /// Reads `512m`, `1.5g`, `64KiB`: bytes.
@@ -122,6 +198,35 @@ mod tests {
         }
         for (text, wanted) in [("0.5", 500_000_000), ("2", 2_000_000_000), (".25", 250_000_000)] {
             assert_eq!(parse_cpus(text), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_shares_and_lengths_are_what_they_say() {
+        for (text, wanted) in [("10M", 10_000_000), ("64k", 64_000), ("1.544M", 1_544_000), ("400G", 400_000_000_000), ("1b", 1), ("100 Mbps", 100_000_000)] {
+            assert_eq!(parse_rate(text), Ok(wanted), "{text}");
+        }
+        for (text, wanted) in [("0%", 0), ("1%", 10_000), ("0.05%", 500), ("0.0001%", 1), ("100%", 1_000_000)] {
+            assert_eq!(parse_share(text), Ok(wanted), "{text}");
+        }
+        for (text, wanted) in [("100m", 10_000), ("2km", 200_000), ("1.5m", 150), ("30cm", 30)] {
+            assert_eq!(parse_length(text), Ok(wanted), "{text}");
+        }
+        for (text, wanted) in [("5us", 5_000), ("1ns", 1), ("0s", 0)] {
+            assert_eq!(parse_time(text), Ok(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn rates_shares_and_lengths_that_cannot_be_are_refused() {
+        for text in ["", "10", "0M", "0.5b", "401G", "10m", "10x", "M", "1..5M", "99999999999G", "가M"] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
+        for text in ["", "1", "101%", "-1%", "%", "1..5%", "가%", "5000000000%"] {
+            assert!(parse_share(text).is_err(), "{text}");
+        }
+        for text in ["", "100", "m", "100ft", "99999999999999999999km", "가m"] {
+            assert!(parse_length(text).is_err(), "{text}");
         }
     }
 

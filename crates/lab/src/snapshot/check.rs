@@ -15,7 +15,7 @@ const NARROWEST: u8 = 30;
 pub(super) fn check(model: &Model) -> Result<(), String> {
     let others = || {
         let first = keys(model).and_then(|()| networks(model)).and_then(|()| owners(model));
-        (first, ports(model).and_then(|()| containers(model)))
+        (first, ports(model).and_then(|()| containers(model)).and_then(|()| lans(model)))
     };
     let (interfaces, (first, ports)) = super::both(|| interfaces(model), others);
     first.and(interfaces).and(ports)
@@ -161,4 +161,9 @@ fn containers(model: &Model) -> Result<(), String> {
         model::operation::check_containers(model, instance, containers).map_err(|error| error.message)?;
     }
     Ok(())
+}
+
+/// And what it says of lans.
+fn lans(model: &Model) -> Result<(), String> {
+    model::operation::check_lans(model, &model.lans).map_err(|error| error.message)
 }

@@ -32,13 +32,17 @@ pub fn set_guest(model: &mut Model, instance: &InstanceId, guest: Guest) -> Resu
 }
 
 /// Names a place on the internet, or gives it other addresses. Errors: `InvalidParameterValue` (name reserved, not a
-/// word, or an instance's; no address; an address that is no host's, or that something else has).
+/// word, an instance's, or of a device of a lan; no address; an address that is no host's, or that something else has).
 pub fn set_outside_host(model: &mut Model, name: &str, host: OutsideHost) -> Result<(), ApiError> {
     check_name(name)?;
     let has_name = |instance: &&Instance| tag::name(&instance.tags) == Some(name);
     if let Some(instance) = model.instances.values().find(has_name) {
         return Err(invalid(format!("`{name}` is the name of instance {}", instance.id))
-            .with_hint("instances and outside places share one set of names"));
+            .with_hint(super::lan::ONE_SET));
+    }
+    if let Some(lan) = super::lan::lan_of_device(model, name) {
+        return Err(invalid(format!("`{name}` is the name of a device of lan `{lan}`"))
+            .with_hint(super::lan::ONE_SET));
     }
     if host.addresses.is_empty() {
         return Err(invalid(format!("the outside place `{name}` has no address")));

@@ -3,13 +3,14 @@
 //!
 //! Start at [`lint`]. `filters` looks at security groups and network ACLs (`cover`: what many of them cover together),
 //! `exposure` at what the internet reaches, `ways` at route tables and gateways, `answers` at what loses replies, `capacity` at
-//! addresses. A finding says what, where and what to do.
+//! addresses, `lans` at the small networks beside the cloud. A finding says what, where and what to do.
 
 mod answers;
 mod capacity;
 mod cover;
 mod exposure;
 mod filters;
+mod lans;
 mod ways;
 
 use fabric::Fabric;
@@ -102,6 +103,20 @@ checks! {
     UnusedRouteTable = "unused-route-table", Info;
     /// A subnet has few free addresses left.
     AddressesRunOut = "addresses-run-out", Warning;
+    /// Two interfaces on one network of a lan have one address.
+    DuplicateAddress = "duplicate-address", Warning;
+    /// Two interfaces on one network of a lan have one MAC address.
+    DuplicateMac = "duplicate-mac", Warning;
+    /// Hubs or switches of a lan stand in a loop, and none of them runs a spanning tree.
+    LanLoop = "loop-without-spanning-tree", Warning;
+    /// No interface on the network of a lan's host has the address of its gateway.
+    NobodysGateway = "nobodys-gateway", Warning;
+    /// A host of a lan asks DHCP for an address, and nobody there lends any.
+    NoDhcpServer = "no-dhcp-server", Warning;
+    /// A device of a lan has no link.
+    Unlinked = "unlinked-device", Warning;
+    /// A cable of a lan is longer than what Ethernet may go over.
+    LongCable = "long-cable", Warning;
     /// The source refers to something that it lacks, or says what the model does not know: the real cloud may differ.
     Incomplete = "incomplete", Info;
 }
@@ -161,6 +176,7 @@ pub fn lint(model: &Model, fabric: &Fabric, reach: &Reach) -> Vec<Finding> {
     findings.extend(ways::findings(model, fabric));
     findings.extend(answers::findings(model, fabric, reach));
     findings.extend(capacity::findings(model));
+    findings.extend(lans::findings(model));
     findings.sort();
     findings.dedup();
     findings

@@ -86,6 +86,8 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
         containers: some(&model.containers, &instances),
         volumes: model.volumes.clone(),
         container_images: model.container_images.clone(),
+        // No lan decides about a packet of a VPC.
+        lans: BTreeMap::new(),
         network_interfaces,
     }
 }

@@ -40,9 +40,17 @@ pub(crate) enum Own {
     Broadcast,
 }
 
-/// All addresses that a host takes packets for, sorted.
+/// All addresses that a host takes packets for, sorted, a family apart from the other.
 #[derive(Debug, Default)]
-pub(crate) struct Locals(Vec<(IpAddr, Own, u16)>);
+pub(crate) struct Locals {
+    v4: Vec<(u32, Own, u16)>,
+    v6: Vec<(u128, Own, u16)>,
+}
+
+fn find<T: Copy + Ord>(sorted: &[(T, Own, u16)], address: T) -> Option<(Own, u16)> {
+    let at = sorted.partition_point(|(known, _, _)| *known < address);
+    sorted.get(at).filter(|(known, _, _)| *known == address).map(|(_, own, interface)| (*own, *interface))
+}
 
 /// The link-local address of an interface (RFC 4291, appendix A).
 pub(crate) fn link_local(mac: Mac) -> Ipv6Addr {
@@ -100,26 +108,33 @@ impl Interface {
 
 impl Locals {
     pub fn of(interfaces: &[Interface]) -> Self {
-        let mut all = Vec::with_capacity(interfaces.iter().map(|interface| interface.addresses.len() * 2).sum());
+        let mut locals = Self::default();
         for (index, interface) in interfaces.iter().enumerate() {
             for address in &interface.addresses {
-                all.push((address.net.addr(), Own::Unicast, index as u16));
+                match address.net.addr() {
+                    IpAddr::V4(own) => locals.v4.push((own.to_bits(), Own::Unicast, index as u16)),
+                    IpAddr::V6(own) => locals.v6.push((own.to_bits(), Own::Unicast, index as u16)),
+                }
                 // A /31 or /32 has no broadcast address (RFC 3021).
                 if let IpNet::V4(net) = address.net
                     && net.prefix_len() < 31
                 {
-                    all.push((net.broadcast().into(), Own::Broadcast, index as u16));
+                    locals.v4.push((net.broadcast().to_bits(), Own::Broadcast, index as u16));
                 }
             }
         }
-        all.sort_unstable();
-        all.shrink_to_fit();
-        Self(all)
+        locals.v4.sort_unstable();
+        locals.v6.sort_unstable();
+        locals.v4.shrink_to_fit();
+        locals.v6.shrink_to_fit();
+        locals
     }
 
     /// What an address is, if it is one that the host takes packets for, and at which interface.
     pub fn find(&self, address: IpAddr) -> Option<(Own, u16)> {
-        let at = self.0.partition_point(|(known, _, _)| *known < address);
-        self.0.get(at).filter(|(known, _, _)| *known == address).map(|(_, own, interface)| (*own, *interface))
+        match address {
+            IpAddr::V4(address) => find(&self.v4, address.to_bits()),
+            IpAddr::V6(address) => find(&self.v6, address.to_bits()),
+        }
     }
 }

@@ -23,6 +23,7 @@ mod neighbor;
 mod output;
 mod packet;
 mod programs;
+mod rewind;
 mod route;
 mod settings;
 mod socket;
@@ -41,6 +42,7 @@ pub use interface::{Address, Interface};
 pub use nat::PortForward;
 pub use neighbor::{ATTEMPTS, DELAY, REACHABLE, RETRANSMISSION, State as NeighborState, WAITING};
 pub use output::{Outgoing, SendError};
+pub use rewind::Saved;
 pub use route::{Origin, Route, Routes};
 pub use socket::FIRST_EPHEMERAL;
 pub use spec::{HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
@@ -87,6 +89,8 @@ pub struct Host {
     apps: Apps,
     deadlines: Deadlines,
     loopback: VecDeque<FrameId>,
+    /// What is sent from this address goes out of this interface, whatever the routes say.
+    bound: Option<(IpAddr, u16)>,
     identification: u16,
     next_echo: u16,
     error_rate: ErrorRate,
@@ -118,6 +122,7 @@ impl Host {
             apps: Apps::default(),
             deadlines: Deadlines::default(),
             loopback: VecDeque::new(),
+            bound: None,
             identification: 0,
             next_echo: 0,
             error_rate: ErrorRate::default(),

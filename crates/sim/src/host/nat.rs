@@ -235,8 +235,9 @@ impl Host {
             Some(at) => at,
             // An error about a flow that nobody knows, or a way out that is not hidden.
             None if flow.is_error || nat.outside != Some(interface) => return Ok(None),
-            // The answer to an echo that did not come through here.
-            None if flow.protocol == protocol::ICMP && flow.flow.port == 0 => return Err(Reason::NatNoState),
+            // An answer to a flow that went another way begins nothing: it is passed on as it is, as Linux does.
+            None if flow.protocol == protocol::ICMP && flow.flow.port == 0 => return Ok(None),
+            None if flow.protocol == protocol::TCP && is_answer(flow.flags) => return Ok(None),
             None => {
                 let outside = outside.ok_or(Reason::NoRoute)?;
                 let is_taken = |flow_: &Flow| {
@@ -315,6 +316,14 @@ impl Host {
         context.release(original);
         true
     }
+}
+
+/// Whether a TCP segment with these flags answers another one: SYN with ACK, or RST.
+fn is_answer(flags: u8) -> bool {
+    const SYN: u8 = 0x02;
+    const RST: u8 = 0x04;
+    const ACK: u8 = 0x10;
+    flags & RST != 0 || flags & (SYN | ACK) == SYN | ACK
 }
 
 fn said(entry: &Entry, is_out: bool) -> String {

@@ -69,22 +69,43 @@ impl Neighbor {
 /// Neighbours, sorted by interface and address.
 #[derive(Debug, Default)]
 pub(crate) struct Neighbors {
+    /// What is searched, apart from the rest: interface, whether it is IPv6, address.
+    keys: Vec<Key>,
     sorted: Vec<Neighbor>,
     /// Where the last one that was found is.
     last: usize,
 }
 
+type Key = (u16, bool, u128);
+
+fn key(interface: u16, address: IpAddr) -> Key {
+    match address {
+        IpAddr::V4(address) => (interface, false, u128::from(address.to_bits())),
+        IpAddr::V6(address) => (interface, true, address.to_bits()),
+    }
+}
+
 impl Neighbors {
     fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
-        let is_it = |known: &Neighbor| known.interface == interface && known.address == address;
-        if self.sorted.get(self.last).is_some_and(is_it) {
+        let key = key(interface, address);
+        if self.keys.get(self.last) == Some(&key) {
             return Ok(self.last);
         }
-        let found = self.sorted.binary_search_by(|known| (known.interface, known.address).cmp(&(interface, address)));
+        let found = self.keys.binary_search(&key);
         if let Ok(at) = found {
             self.last = at;
         }
         found
+    }
+
+    fn insert(&mut self, at: usize, neighbor: Neighbor) {
+        self.keys.insert(at, key(neighbor.interface, neighbor.address));
+        self.sorted.insert(at, neighbor);
+    }
+
+    fn remove(&mut self, at: usize) -> Neighbor {
+        self.keys.remove(at);
+        self.sorted.remove(at)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Neighbor> {
@@ -92,7 +113,7 @@ impl Neighbors {
     }
 
     pub fn get(&self, interface: u16, address: IpAddr) -> Option<&Neighbor> {
-        self.sorted.iter().find(|known| known.interface == interface && known.address == address)
+        self.keys.binary_search(&key(interface, address)).ok().map(|at| &self.sorted[at])
     }
 }
 
@@ -106,7 +127,7 @@ impl Host {
                 let (state, mac) = (State::Incomplete, Mac::default());
                 let (tries, due, waiting) = (1, Some(now + RETRANSMISSION), Vec::new());
                 let neighbor = Neighbor { interface, address, mac, state, since: now, tries, due, waiting };
-                self.neighbors.sorted.insert(at, neighbor);
+                self.neighbors.insert(at, neighbor);
                 self.deadlines.push(now + RETRANSMISSION, Alarm::Neighbor(interface, address));
                 self.wait_for_neighbor(context, at, frame);
                 return self.ask_for_neighbor(context, interface, address, None);
@@ -157,7 +178,7 @@ impl Host {
                 let (tries, due, waiting) = (0, None, Vec::new());
                 let neighbor =
                     Neighbor { interface, address, mac: Mac::default(), state: State::Known, since: now, tries, due, waiting };
-                self.neighbors.sorted.insert(at, neighbor);
+                self.neighbors.insert(at, neighbor);
                 at
             }
         };
@@ -187,7 +208,7 @@ impl Host {
             }
             Err(at) => {
                 let neighbor = Neighbor { interface, address, mac, state: State::Permanent, since, tries, due, waiting };
-                self.neighbors.sorted.insert(at, neighbor);
+                self.neighbors.insert(at, neighbor);
             }
         }
     }
@@ -202,7 +223,7 @@ impl Host {
         }
         let is_asked = matches!(neighbor.state, State::Incomplete | State::Probe);
         if is_asked && neighbor.tries >= ATTEMPTS {
-            let gone = self.neighbors.sorted.remove(at);
+            let gone = self.neighbors.remove(at);
             let reason = if address.is_ipv4() { Reason::ArpTimeout } else { Reason::NeighborTimeout };
             context.trace_text(interface, Verb::Forget, reason, FrameId::NONE, || format!("{address} does not answer"));
             for frame in gone.waiting {
@@ -233,6 +254,7 @@ impl Host {
             }
             stays
         });
+        self.neighbors.keys = self.neighbors.sorted.iter().map(|known| key(known.interface, known.address)).collect();
         for frame in lost {
             self.counters.dropped += 1;
             context.trace(interface, Verb::Drop, Reason::LinkDown, frame);

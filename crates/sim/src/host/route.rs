@@ -1,5 +1,6 @@
 //! The route table: longest prefix first, among equals the lowest metric, then the oldest.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -50,56 +51,106 @@ pub struct Route {
 /// All routes of a host.
 #[derive(Debug, Default)]
 pub struct Routes {
-    v4: Family,
-    v6: Family,
+    v4: Family<u32>,
+    v6: Family<u128>,
 }
 
 /// Routes of one family, the longest prefixes first; within a length in order of network and metric.
-#[derive(Debug, Default)]
-struct Family {
-    sorted: Vec<(Key, Route)>,
-    /// Where each length begins.
-    lengths: Vec<(u8, u32)>,
+#[derive(Debug)]
+struct Family<T> {
+    /// Networks of the routes, apart from them: what is searched lies close together.
+    networks: Vec<T>,
+    routes: Vec<Route>,
+    /// Each length that there is, with its mask, and where its routes begin.
+    lengths: Vec<(T, u32)>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    /// 128 less the length: the longest first.
-    shortness: u8,
-    network: u128,
-    metric: u32,
-}
-
-/// An address as the upper bits of a number, so that prefixes of both families are masks from the top.
-fn bits(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
-        IpAddr::V6(address) => address.to_bits(),
+impl<T> Default for Family<T> {
+    fn default() -> Self {
+        Self { networks: Vec::new(), routes: Vec::new(), lengths: Vec::new() }
     }
 }
 
-fn mask(length: u8) -> u128 {
-    u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0)
+/// An address of a family as a number, and the masks of prefixes.
+trait Bits: Copy + Ord + std::ops::BitAnd<Output = Self> {
+    fn of(address: IpAddr) -> Self;
+    fn mask(length: u8) -> Self;
 }
 
-impl Family {
+impl Bits for u32 {
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => address.to_bits(),
+            IpAddr::V6(_) => 0,
+        }
+    }
+
+    fn mask(length: u8) -> Self {
+        Self::MAX.checked_shl(Self::BITS - u32::from(length)).unwrap_or(0)
+    }
+}
+
+impl Bits for u128 {
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => 0,
+            IpAddr::V6(address) => address.to_bits(),
+        }
+    }
+
+    fn mask(length: u8) -> Self {
+        Self::MAX.checked_shl(Self::BITS - u32::from(length)).unwrap_or(0)
+    }
+}
+
+/// Longest prefix, network, lowest metric: the order of the table.
+fn order(route: &Route) -> (Reverse<u8>, IpAddr, u32) {
+    (Reverse(route.destination.prefix_len()), route.destination.network(), route.metric)
+}
+
+impl<T: Bits> Family<T> {
     fn index(&mut self) {
+        self.networks = self.routes.iter().map(|route| T::of(route.destination.network())).collect();
         self.lengths.clear();
-        for (at, (key, _)) in self.sorted.iter().enumerate() {
-            let length = 128 - key.shortness;
-            if self.lengths.last().is_none_or(|(last, _)| *last != length) {
-                self.lengths.push((length, at as u32));
+        let mut last = None;
+        for (at, route) in self.routes.iter().enumerate() {
+            let length = route.destination.prefix_len();
+            if last != Some(length) {
+                self.lengths.push((T::mask(length), at as u32));
+                last = Some(length);
             }
         }
     }
 
-    fn find(&self, address: u128) -> Option<&Route> {
-        for (at, (length, from)) in self.lengths.iter().enumerate() {
-            let to = self.lengths.get(at + 1).map_or(self.sorted.len(), |(_, next)| *next as usize);
-            let (same, network) = (&self.sorted[*from as usize..to], address & mask(*length));
-            let first = same.partition_point(|(key, _)| key.network < network);
-            if let Some((_, route)) = same.get(first).filter(|(key, _)| key.network == network) {
-                return Some(route);
+    fn set(&mut self, route: Route) {
+        let same = |known: &Route| {
+            order(known) == order(&route)
+                && known.origin == route.origin
+                && (route.origin != Origin::Connected || known.interface == route.interface)
+        };
+        match self.routes.iter().position(same) {
+            Some(at) => self.routes[at] = route,
+            None => {
+                let at = self.routes.partition_point(|known| order(known) <= order(&route));
+                self.routes.insert(at, route);
+            }
+        }
+        self.index();
+    }
+
+    fn remove(&mut self, fits: &impl Fn(&Route) -> bool) {
+        self.routes.retain(|route| !fits(route));
+        self.index();
+    }
+
+    fn find(&self, address: T) -> Option<&Route> {
+        for (at, (mask, from)) in self.lengths.iter().enumerate() {
+            let from = *from as usize;
+            let to = self.lengths.get(at + 1).map_or(self.networks.len(), |(_, next)| *next as usize);
+            let (same, network) = (&self.networks[from..to], address & *mask);
+            let first = same.partition_point(|known| *known < network);
+            if same.get(first) == Some(&network) {
+                return self.routes.get(from + first);
             }
         }
         None
@@ -107,63 +158,39 @@ impl Family {
 }
 
 impl Routes {
-    fn family(&mut self, net: IpNet) -> &mut Family {
-        match net {
-            IpNet::V4(_) => &mut self.v4,
-            IpNet::V6(_) => &mut self.v6,
-        }
-    }
-
     /// Adds a route; one to the same destination with the same metric and origin is replaced.
     pub fn set(&mut self, mut route: Route) {
         route.destination = route.destination.trunc();
-        let key = Key {
-            shortness: 128 - route.destination.prefix_len(),
-            network: bits(route.destination.network()),
-            metric: route.metric,
-        };
-        let family = self.family(route.destination);
-        let same = |known: &(Key, Route)| {
-            known.0 == key
-                && known.1.origin == route.origin
-                && (route.origin != Origin::Connected || known.1.interface == route.interface)
-        };
-        match family.sorted.iter().position(same) {
-            Some(at) => family.sorted[at].1 = route,
-            None => {
-                let at = family.sorted.partition_point(|(known, _)| *known <= key);
-                family.sorted.insert(at, (key, route));
-            }
+        match route.destination {
+            IpNet::V4(_) => self.v4.set(route),
+            IpNet::V6(_) => self.v6.set(route),
         }
-        family.index();
     }
 
     /// Takes out the routes that fit. Returns how many there were.
     pub fn remove(&mut self, fits: impl Fn(&Route) -> bool) -> usize {
         let before = self.len();
-        for family in [&mut self.v4, &mut self.v6] {
-            family.sorted.retain(|(_, route)| !fits(route));
-            family.index();
-        }
+        self.v4.remove(&fits);
+        self.v6.remove(&fits);
         before - self.len()
     }
 
     /// The route for an address.
     pub fn find(&self, address: IpAddr) -> Option<&Route> {
         match address {
-            IpAddr::V4(_) => self.v4.find(bits(address)),
-            IpAddr::V6(_) => self.v6.find(bits(address)),
+            IpAddr::V4(address) => self.v4.find(address.to_bits()),
+            IpAddr::V6(address) => self.v6.find(address.to_bits()),
         }
     }
 
     /// All routes, IPv4 first, the longest prefixes first.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.v4.sorted.iter().chain(&self.v6.sorted).map(|(_, route)| route)
+        self.v4.routes.iter().chain(&self.v6.routes)
     }
 
     /// Number of routes.
     pub fn len(&self) -> usize {
-        self.v4.sorted.len() + self.v6.sorted.len()
+        self.v4.routes.len() + self.v6.routes.len()
     }
 
     /// Whether there are none.

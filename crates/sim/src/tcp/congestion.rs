@@ -142,8 +142,15 @@ mod tests {
 
     #[test]
     fn the_initial_window_is_rfc_6928s_or_rfc_5681s() {
-        let table =
-            [(1460, Some(10), 14_600), (536, Some(10), 5_360), (8960, Some(10), 17_920), (1460, Some(1), 1460), (1460, None, 4380), (536, None, 2144), (8960, None, 17_920)];
+        let table = [
+            (1460, Some(10), 14_600),
+            (536, Some(10), 5_360),
+            (8960, Some(10), 17_920),
+            (1460, Some(1), 1460),
+            (1460, None, 4380),
+            (536, None, 2144),
+            (8960, None, 17_920),
+        ];
         for (segment, count, window) in table {
             assert_eq!(Congestion::new(segment, count).window(), window, "{segment} {count:?}");
         }

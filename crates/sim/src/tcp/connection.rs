@@ -266,7 +266,9 @@ impl Connection {
 
     /// True once everything was read that the peer will ever send.
     pub fn is_finished(&self) -> bool {
-        self.inbound.ready() == 0 && !self.state.receives() && !matches!(self.state, State::SynSent | State::SynReceived)
+        self.inbound.ready() == 0
+            && !self.state.receives()
+            && !matches!(self.state, State::SynSent | State::SynReceived)
     }
 
     /// The bytes that can be read, in two parts where the buffer closes its ring.
@@ -327,7 +329,8 @@ impl Connection {
 
     /// Ends the connection at once, with an RST where the peer knows of it (RFC 9293 3.10.5).
     pub fn abort(&mut self) {
-        self.abort_due = !matches!(self.state, State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed);
+        self.abort_due =
+            !matches!(self.state, State::SynSent | State::Closing | State::LastAck | State::TimeWait | State::Closed);
         if self.state != State::Closed {
             self.end(Some(Error::Aborted));
         }

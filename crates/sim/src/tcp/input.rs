@@ -251,7 +251,7 @@ impl Connection {
             return false;
         }
         let flight = self.snd_nxt.since(self.snd_una);
-        let reported = if self.sack { self.take_blocks(segment) } else { 0 };
+        let reported = if self.sack && !self.probing { self.take_blocks(segment) } else { 0 };
         if acknowledgement.after(self.snd_una) {
             self.acknowledge_new(now, segment, acknowledgement, flight);
             self.update_window(segment, sequence, acknowledgement);
@@ -297,10 +297,13 @@ impl Connection {
         self.scoreboard.acknowledge(acknowledgement);
         self.attempts = 0;
         self.soft_error = false;
-        (self.probing, self.forced) = (false, false);
+        self.forced = false;
         self.timers.persist = Time::NEVER;
         self.timers.persists = 0;
-        self.measure(now, segment);
+        // A probe waits for the reader as well as for the network.
+        if !std::mem::take(&mut self.probing) {
+            self.measure(now, segment);
+        }
 
         let restarts = self.note_progress(numbers, flight);
         if self.snd_una == self.snd_nxt {
@@ -392,7 +395,8 @@ impl Connection {
                 self.duplicates += 1;
                 let told = self.duplicates as usize >= DUPLICATE_THRESHOLD;
                 let enters = if self.sack {
-                    !self.snd_una.before(self.recover) && (told || self.scoreboard.first_is_lost(self.snd_una, self.mss))
+                    !self.snd_una.before(self.recover)
+                        && (told || self.scoreboard.first_is_lost(self.snd_una, self.mss))
                 } else {
                     self.snd_una.after(self.recover) && told
                 };

@@ -135,7 +135,12 @@ mod tests {
         let mut ranges = Ranges::default();
         ranges.insert(range(10, 20));
         ranges.insert(range(30, 40));
-        let table = [((0, 50), Some((0, 10))), ((15, 50), Some((20, 30))), ((25, 28), Some((25, 28))), ((35, 50), Some((40, 50)))];
+        let table = [
+            ((0, 50), Some((0, 10))),
+            ((15, 50), Some((20, 30))),
+            ((25, 28), Some((25, 28))),
+            ((35, 50), Some((40, 50))),
+        ];
         for ((from, to), gap) in table {
             assert_eq!(ranges.gap(Sequence(from), Sequence(to)).map(|(a, b)| (a.0, b.0)), gap);
         }

@@ -1,8 +1,8 @@
 //! What arrived beyond a gap: which ranges, and in which order to report them (RFC 2018 4). The bytes themselves
 //! lie in the receive buffer, at their places.
 
-use super::ranges::{Range, Ranges};
 use super::Sequence;
+use super::ranges::{Range, Ranges};
 
 /// Out-of-order ranges kept at most; a segment that would make one more is not kept, and comes again.
 pub const MAXIMUM_RANGES: usize = 64;

@@ -19,13 +19,18 @@ impl Connection {
         self.rcv_nxt.plus(self.space()).latest(self.rcv_edge)
     }
 
-    /// The window to announce now, as the header carries it. The right edge never moves back, and on only by steps that
-    /// are worth a segment.
+    /// The window to announce now, as the header carries it. The right edge moves on by steps that are worth a segment,
+    /// and not back: a window that is no multiple of its unit is rounded up then, until half the buffer is lent.
     pub(super) fn announce_window(&mut self) -> u16 {
         let edge = self.rcv_nxt.plus(self.space());
         let moves = edge.after(self.rcv_edge) && edge.since(self.rcv_edge) >= self.worthwhile();
         let window = if moves { edge } else { self.rcv_edge }.since(self.rcv_nxt);
-        let field = u16::try_from(window >> self.rcv_shift).unwrap_or(u16::MAX);
+        let down = window >> self.rcv_shift;
+        let up = window.div_ceil(1 << self.rcv_shift);
+        let retreats = self.rcv_nxt.plus(down << self.rcv_shift).before(self.rcv_edge);
+        let lent = (self.inbound.ready() + (up << self.rcv_shift)).saturating_sub(self.terms.receive_buffer);
+        let field = if retreats && lent <= self.terms.receive_buffer / 2 { up } else { down };
+        let field = u16::try_from(field).unwrap_or(u16::MAX);
         self.rcv_edge = self.rcv_edge.latest(self.rcv_nxt.plus(u32::from(field) << self.rcv_shift));
         field
     }
@@ -69,8 +74,14 @@ impl Connection {
             self.reassembly.advance(end)
         };
         self.inbound.complete(whole.since(self.rcv_nxt));
-        self.rcv_nxt = whole;
+        self.expect(whole);
         self.acknowledge_soon(now);
+    }
+
+    fn expect(&mut self, next: Sequence) {
+        self.rcv_nxt = next;
+        // What fitted was taken even if it had not been announced.
+        self.rcv_edge = self.rcv_edge.latest(next);
     }
 
     /// Data arrived in order: every second segment is acknowledged at once, one alone after a while (RFC 1122 4.2.3.2).
@@ -85,7 +96,7 @@ impl Connection {
 
     /// Everything before the peer's FIN has arrived (RFC 9293 3.10.7.4, eighth).
     pub(super) fn take_fin(&mut self, now: Time) {
-        self.rcv_nxt = self.rcv_nxt.plus(1);
+        self.expect(self.rcv_nxt.plus(1));
         self.ack_due = true;
         match self.state {
             State::SynReceived | State::Established => self.enter(State::CloseWait),

@@ -121,7 +121,16 @@ mod tests {
     use super::*;
 
     fn header(sequence: u32, acknowledgement: u32, flags: Flags) -> Tcp {
-        Tcp { source_port: 40_000, destination_port: 80, sequence, acknowledgement, flags, window: 100, urgent: 0, options: vec![] }
+        Tcp {
+            source_port: 40_000,
+            destination_port: 80,
+            sequence,
+            acknowledgement,
+            flags,
+            window: 100,
+            urgent: 0,
+            options: vec![],
+        }
     }
 
     #[test]

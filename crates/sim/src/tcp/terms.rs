@@ -14,7 +14,7 @@ pub struct Terms {
     pub mss: u16,
     /// What a peer takes that announces nothing: 536 over IPv4, 1220 over IPv6 (RFC 9293 3.7.1).
     pub unannounced_mss: u16,
-    /// Bytes that wait to be read at most; at most 2^30.
+    /// Bytes that wait to be read at most; at most 2^30. Up to half more where a scaled window can only be rounded up.
     pub receive_buffer: u32,
     /// Written bytes that wait to be sent or acknowledged at most; at most 2^30.
     pub send_buffer: u32,

@@ -48,7 +48,12 @@ impl Connection {
     /// When [`Connection::on_timer`] is due next; it may be called at any time.
     pub fn next_timer(&self) -> Option<Time> {
         let timers = &self.timers;
-        let due = timers.retransmission.min(timers.persist).min(timers.acknowledgement).min(timers.wait).min(timers.keep_alive);
+        let due = timers
+            .retransmission
+            .min(timers.persist)
+            .min(timers.acknowledgement)
+            .min(timers.wait)
+            .min(timers.keep_alive);
         (due != Time::NEVER).then_some(due)
     }
 

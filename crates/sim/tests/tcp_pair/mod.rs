@@ -22,7 +22,8 @@ pub struct Path {
 }
 
 impl Path {
-    pub const PERFECT: Path = Path { delay: Span::milliseconds(10), jitter: Span::ZERO, loss: 0, duplication: 0, seed: 0 };
+    pub const PERFECT: Path =
+        Path { delay: Span::milliseconds(10), jitter: Span::ZERO, loss: 0, duplication: 0, seed: 0 };
 }
 
 /// A segment that was sent: by which end, when, its header and its data.
@@ -58,8 +59,9 @@ pub struct Pair {
     chance: ChaCha8Rng,
 }
 
-pub const CLIENT_ISN: u32 = 1000;
-pub const SERVER_ISN: u32 = 5000;
+// Both wrap early: one around zero, one around the middle of the space.
+pub const CLIENT_ISN: u32 = u32::MAX - 20_000;
+pub const SERVER_ISN: u32 = (1 << 31) - 10_000;
 
 impl Pair {
     pub fn new(client: Terms, server: Terms, path: Path) -> Self {
@@ -105,7 +107,8 @@ impl Pair {
     /// Sends what both ends want to send now.
     pub fn flush(&mut self) {
         for end in 0..2 {
-            while let Some(outgoing) = self.ends[end].as_mut().and_then(|connection| connection.poll_transmit(self.now)) {
+            while let Some(outgoing) = self.ends[end].as_mut().and_then(|connection| connection.poll_transmit(self.now))
+            {
                 let payload = self.payload(end, &outgoing);
                 self.put(end, outgoing.header, payload);
             }

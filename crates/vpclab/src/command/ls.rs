@@ -1,5 +1,6 @@
 //! `ls`: labs, or the things in one, as columns.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -16,7 +17,8 @@ use crate::output::{Format, Output};
 /// `ls`.
 #[derive(Debug, Args)]
 pub struct LsArgs {
-    /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings
+    /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
+    /// devices (of lans)
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -31,8 +33,8 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
-const KINDS: [&str; 11] =
-    ["labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings"];
+const KINDS: [&str; 12] =
+    ["labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "devices"];
 
 /// Lists.
 pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Output) -> Result {
@@ -105,6 +107,7 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         "routes" => (vec!["table", "vpc", "destination", "target", "used by", "id"], 5, routes(model)),
         "gateways" => (vec!["name", "kind", "where", "state", "address", "id"], 5, gateways(model)),
         "addresses" => (vec!["name", "public ip", "private ip", "interface", "id"], 4, addresses(model)),
+        "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, devices(model)),
         _ => (vec!["name", "requester", "accepter", "status", "id"], 4, peerings(model)),
     };
     rows.sort_by(|a, b| natural(&a[0]).cmp(&natural(&b[0])));
@@ -341,6 +344,26 @@ fn peerings(model: &Model) -> Vec<Vec<String>> {
         ]
     };
     model.vpc_peering_connections.values().map(row).collect()
+}
+
+fn devices(model: &Model) -> Vec<Vec<String>> {
+    let row = |lan: &str, name: &str, device: &model::lan::Device, links: usize| {
+        let interfaces = device.interfaces().into_iter().flatten();
+        let addresses = interfaces.flat_map(|(_, interface)| {
+            let dhcp = interface.dhcp.then(|| "dhcp".to_owned());
+            interface.addresses.iter().map(ToString::to_string).chain(dhcp)
+        });
+        vec![name.to_owned(), device.kind().to_owned(), lan.to_owned(), joined(addresses), links.to_string()]
+    };
+    let mut rows = Vec::new();
+    for (lan, own) in &model.lans {
+        let mut links: BTreeMap<&str, usize> = BTreeMap::new();
+        for end in own.links.iter().flat_map(|link| [&link.a, &link.b]) {
+            end.device().iter().for_each(|device| *links.entry(device).or_default() += 1);
+        }
+        rows.extend(own.devices.iter().map(|(name, device)| row(lan, name, device, links.get(name.as_str()).copied().unwrap_or(0))));
+    }
+    rows
 }
 
 #[cfg(test)]

@@ -75,6 +75,7 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     let path = find(arguments.positional.as_deref(), global)?;
     let file = std::path::absolute(&path).ok().filter(|_| path != Path::new("-"));
     let daemon = daemon()?;
+    note_lans(lab, output);
     until_first(&lab.name, || {
         let known = daemon.lab(&lab.name)?;
         let next = next(lab, known.as_ref(), output)?;
@@ -104,6 +105,16 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         say(&containers::bring(&lab.name, &wanted.model, arguments.wait, deadline, output)?, &next.changes, output);
         done(&lab.name, "ready", &wanted.model, &next.changes, begun, output).map(Some)
     })
+}
+
+/// What of the file does not run here, so that nobody looks for it.
+fn note_lans(lab: &Lab, output: &Output) {
+    let names: Vec<&str> = lab.file.lans.names().collect();
+    match names.as_slice() {
+        [] => {}
+        [one] => output.note(format!("lan {one} is the simulator's; the rest of the lab comes up")),
+        many => output.note(format!("lans {} are the simulator's; the rest of the lab comes up", many.join(", "))),
+    }
 }
 
 /// What was done with containers, where people read it: what `changes` say of one is not said again.

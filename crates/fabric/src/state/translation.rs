@@ -10,7 +10,7 @@ use crate::packet::{FlowKey, Header, Transport};
 
 /// Many behind one address.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Translations {
+pub struct Translations {
     /// Source port (ICMP: identifier) outside of each flow from inside.
     by_flow: BTreeMap<FlowKey, u16>,
     /// Whose each outside port is, by protocol, destination and its port (ICMP: request type).
@@ -26,7 +26,7 @@ struct Inside {
 
 /// How a table ages and numbers.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Terms {
+pub struct Terms {
     /// Idle translations are gone after this many seconds.
     pub idle_seconds: u64,
     /// Lowest outside port.
@@ -110,6 +110,14 @@ impl Translations {
         (!is_idle(entry, terms)).then_some(port)
     }
 
+    /// Every flow from inside with its outside port and when it was last used, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&FlowKey, u16, Timestamp)> {
+        self.by_flow.iter().filter_map(|(flow, port)| {
+            let inside = self.by_destination.get(&destination(flow))?.get(port)?;
+            Some((flow, *port, inside.last))
+        })
+    }
+
     /// A probe begins.
     pub fn begin(&mut self) {
         self.began.clear();
@@ -140,7 +148,7 @@ fn is_idle(entry: &Inside, terms: Terms) -> bool {
 }
 
 /// The packet with another source; an ICMP error's quoted packet went there.
-pub(super) fn with_source(header: &Header, address: IpAddr, port: u16) -> Header {
+pub fn with_source(header: &Header, address: IpAddr, port: u16) -> Header {
     let mut changed = header.clone();
     changed.source = address;
     match &mut changed.transport {
@@ -153,7 +161,7 @@ pub(super) fn with_source(header: &Header, address: IpAddr, port: u16) -> Header
 }
 
 /// The packet with another destination; an ICMP error's quoted packet came from there.
-pub(super) fn with_destination(header: &Header, address: IpAddr, port: u16) -> Header {
+pub fn with_destination(header: &Header, address: IpAddr, port: u16) -> Header {
     let mut changed = header.clone();
     changed.destination = address;
     match &mut changed.transport {

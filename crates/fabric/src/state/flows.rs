@@ -13,7 +13,7 @@ use crate::stage::security_group;
 
 /// Flows of all interfaces.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Flows {
+pub struct Flows {
     of: BTreeMap<NetworkInterfaceId, BTreeMap<(Direction, FlowKey), Flow>>,
     /// Flows that began since the last [`Flows::begin`].
     began: Vec<(NetworkInterfaceId, Direction, FlowKey)>,
@@ -51,7 +51,7 @@ impl Flow {
 
 /// How a packet came to, or leaves, an interface.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Circumstances {
+pub struct Circumstances {
     /// Whether nothing passed the packet on before, or will (SG-12).
     pub straight: bool,
     /// Whether the flow goes through what is always tracked (SG-21).

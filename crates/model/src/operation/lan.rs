@@ -1,0 +1,61 @@
+//! Lans. AWS knows none of it, so the codes are the nearest ones of AWS.
+
+use std::collections::BTreeMap;
+
+use crate::*;
+
+/// Gives the lab these lans, all of them: what is not among them is gone. Errors: as [`check_lans`].
+pub fn set_lans(model: &mut Model, lans: BTreeMap<String, Lan>) -> Result<(), ApiError> {
+    check_lans(model, &lans)?;
+    model.lans = lans;
+    model.generation += 1;
+    Ok(())
+}
+
+/// Whether these may be the lans of a lab. Errors: `InvalidParameterValue` (a name that is none or that another thing has,
+/// instances and outside places included; whatever [`Lan::problems`] finds), `InvalidVpcID.NotFound` (a link ends at a VPC
+/// that is not there).
+pub fn check_lans(model: &Model, lans: &BTreeMap<String, Lan>) -> Result<(), ApiError> {
+    let mut devices: BTreeMap<&str, &str> = BTreeMap::new();
+    let lives = |instance: &&Instance| instance.state != InstanceState::Terminated && instance.state != InstanceState::ShuttingDown;
+    let instances = model.instances.values().filter(lives).filter_map(|instance| Some((tag::name(&instance.tags)?, &instance.id)));
+    let instances: BTreeMap<&str, &InstanceId> = instances.collect();
+    for (name, lan) in lans {
+        super::check_name(name)?;
+        for device in lan.devices.keys() {
+            if let Some(other) = devices.insert(device, name) {
+                return Err(invalid(format!("lans `{other}` and `{name}` both have a device `{device}`")));
+            }
+            let instance = instances.get(device.as_str()).map(|id| format!("instance {id}"));
+            let outside = model.outside.contains_key(device).then(|| "an outside place".to_owned());
+            if let Some(holder) = instance.or(outside) {
+                return Err(invalid(format!("`{device}` of lan `{name}` is the name of {holder}")).with_hint(ONE_SET));
+            }
+        }
+        if let Some(problem) = lan.problems().into_iter().next() {
+            let known = problem.unknown.filter(|unknown| !unknown.known.is_empty());
+            let known = known.map(|unknown| format!("{}s: {}", unknown.what, unknown.known.join(", ")));
+            let error = invalid(format!("lan `{name}`: {}", problem.message));
+            return Err(problem.hint.or(known).into_iter().fold(error, ApiError::with_hint));
+        }
+        for (_, vpc) in lan.vpcs() {
+            if !model.vpcs.values().any(|known| tag::name(&known.tags) == Some(vpc)) {
+                let message = format!("lan `{name}` is linked to the VPC `{vpc}`, which does not exist");
+                return Err(ApiError::new(ErrorCode::InvalidVpcIdNotFound, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Said of every clash of names.
+pub(crate) const ONE_SET: &str = "instances, outside places and devices of lans share one set of names";
+
+/// The lan that has a device of this name.
+pub(crate) fn lan_of_device<'m>(model: &'m Model, device: &str) -> Option<&'m str> {
+    model.lans.iter().find(|(_, lan)| lan.devices.contains_key(device)).map(|(name, _)| name.as_str())
+}
+
+fn invalid(message: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorCode::InvalidParameterValue, message)
+}

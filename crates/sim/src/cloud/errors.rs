@@ -1,0 +1,52 @@
+//! ICMP errors that a gateway sends about a packet, back by the port that it came from.
+
+use std::net::IpAddr;
+
+use wire::ethernet::Mac;
+use wire::{EtherType, Ethernet, Icmpv4, Ipv4, Tcp, icmpv4, protocol};
+
+use super::bytes::ETHERNET;
+use super::judge::Travel;
+use super::router::FABRIC;
+use crate::node::Context;
+use crate::tcp::{Segment, reset_for};
+use crate::trace::{Reason, Verb};
+
+/// Sends an error of ICMP from an address to a packet's sender, quoting it as RFC 1812 asks; `mtu` counts for
+/// "fragmentation needed" alone. IPv6 has no gateway that sends any: its packets are not translated.
+pub fn send(context: &mut Context<'_>, travel: &Travel, from: IpAddr, (icmp_type, code): (u8, u8), mtu: u16) {
+    let (IpAddr::V4(from), IpAddr::V4(to)) = (from, travel.packet.header.source) else { return };
+    let Some(ip) = context.bytes(travel.frame).get(ETHERNET..) else { return };
+    let Ok((header, payload)) = Ipv4::parse(ip) else { return };
+    if !icmpv4::may_be_answered(&header, payload) {
+        return context.trace(travel.port, Verb::Note, Reason::IcmpBound, travel.frame);
+    }
+    let quoted = icmpv4::quote(ip);
+    let message = match icmp_type {
+        fabric::packet::icmp::UNREACHABLE => Icmpv4::Unreachable { code, mtu, quoted },
+        _ => Icmpv4::TimeExceeded { code, quoted },
+    };
+    let packet = Ipv4::new(from, to, protocol::ICMP).packet(&message.message());
+    answer(context, travel, Reason::IcmpError, &packet);
+}
+
+/// Answers a TCP segment with a reset, in its receiver's name.
+pub fn reset(context: &mut Context<'_>, travel: &Travel) {
+    let Some(ip) = context.bytes(travel.frame).get(ETHERNET..) else { return };
+    let Ok((header, payload)) = Ipv4::parse(ip) else { return };
+    let Ok((segment, data)) = Tcp::parse(payload) else { return };
+    let Some(reset) = reset_for(&Segment { header: &segment, payload: data }) else { return };
+    let (from, to) = (IpAddr::V4(header.destination), IpAddr::V4(header.source));
+    let packet = Ipv4::new(header.destination, header.source, protocol::TCP).packet(&reset.segment(from, to, &[]));
+    answer(context, travel, Reason::Reset, &packet);
+}
+
+fn answer(context: &mut Context<'_>, travel: &Travel, reason: Reason, packet: &[u8]) {
+    let ethernet = Ethernet { destination: Mac(FABRIC), source: Mac(FABRIC), ether_type: EtherType::IPV4 };
+    context.trace(travel.port, Verb::Answer, reason, travel.frame);
+    let frame = context.make(travel.frame, |out| {
+        ethernet.emit(out);
+        out.extend_from_slice(packet);
+    });
+    context.send(travel.port, frame);
+}

@@ -1,0 +1,153 @@
+//! A NAT gateway: many private addresses behind one, out and back (NAT-5 … NAT-17). Its one port is its network interface.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use fabric::packet::icmp;
+use fabric::stage::nat_gateway;
+use fabric::state::{Terms, Translations, with_destination, with_source};
+use fabric::{Component, Fabric, NatGatewayIndex, Reason as StageReason, Segment, Stage, Transport};
+use model::NatGatewayId;
+
+use super::bytes;
+use super::errors;
+use super::judge::{Clock, Judge, Travel, translated};
+use super::router::BY_TRANSIT_GATEWAY;
+use crate::fragment;
+use crate::frame::FrameId;
+use crate::node::{Context, Node};
+use crate::table::Table;
+use crate::time::Time;
+use crate::trace::{Reason, Verb};
+
+/// The port.
+const PORT: u16 = 0;
+
+/// A NAT gateway.
+pub struct NatGateway {
+    /// Fabric and time of day.
+    pub judge: Judge,
+    id: NatGatewayId,
+    translations: Translations,
+}
+
+impl NatGateway {
+    /// A gateway by its id.
+    pub fn new(fabric: Arc<Fabric>, id: NatGatewayId) -> Self {
+        Self { judge: Judge::new(fabric), id, translations: Translations::default() }
+    }
+
+    /// Sets the time of day.
+    pub fn set_clock(&mut self, clock: Clock) {
+        self.judge.clock = clock;
+    }
+
+    /// An exchange begins: what it begins is over with [`NatGateway::close`].
+    pub fn begin(&mut self) {
+        self.translations.begin();
+    }
+
+    /// The exchange ended and closed its TCP connections.
+    pub fn close(&mut self) {
+        self.translations.close();
+    }
+
+    /// Forgets all translations (NAT-18).
+    pub fn reset(&mut self) {
+        self.translations = Translations::default();
+    }
+
+    fn refuse(&self, context: &mut Context<'_>, travel: &Travel, nat: NatGatewayIndex, text: &str) {
+        let reason = StageReason::new(Stage::NatGateway, Component::NatGateway(nat), text);
+        self.judge.refuse(context, travel, reason);
+    }
+
+    /// The port outside of what goes out; `None` if it goes no further, which is recorded.
+    fn port_of(&mut self, context: &mut Context<'_>, travel: &Travel, nat: NatGatewayIndex, terms: Terms) -> Option<u16> {
+        let header = &travel.packet.header;
+        if let Some(port) = self.translations.known(header, terms) {
+            return Some(port);
+        }
+        let unknown = "it belongs to no translation";
+        match &header.transport {
+            Transport::IcmpError { .. } => match self.translations.port_of_error(header, terms) {
+                Some(port) => return Some(port),
+                None => self.refuse(context, travel, nat, unknown),
+            },
+            // NAT-12: what continues a forgotten connection is told so; an answer to nobody's packet vanishes.
+            Transport::Tcp { segment: Segment::Ack, .. } => {
+                context.trace(PORT, Verb::Drop, Reason::NatNoState, travel.frame);
+                errors::reset(context, travel);
+            }
+            Transport::Tcp { segment: Segment::SynAck | Segment::Rst, .. } => self.refuse(context, travel, nat, unknown),
+            Transport::Icmp { icmp_type, .. } if icmp::request_of(*icmp_type, false).is_some() => {
+                self.refuse(context, travel, nat, unknown);
+            }
+            _ => {
+                let in_use = self.translations.in_use(header, terms);
+                if self.judge.pass(context, travel, nat_gateway::has_room(nat, in_use)) {
+                    return self.translations.add(header, terms);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Node for NatGateway {
+    fn kind(&self) -> &'static str {
+        "nat-gateway"
+    }
+
+    fn on_frame(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
+        let by_transit_gateway = context.bytes(frame).get(6..12) == Some(&BY_TRANSIT_GATEWAY);
+        let Some(travel) = self.judge.read(context, port, frame) else { return };
+        let fabric = Arc::clone(&self.judge.fabric);
+        let Some(nat) = fabric.nat_gateways.find(&self.id, |nat| &nat.id) else {
+            return context.trace(port, Verb::Drop, Reason::NotConnected, frame);
+        };
+        let Some(own) = fabric.nat_gateways[nat].private_address.map(IpAddr::V4) else {
+            return self.refuse(context, &travel, nat, "the gateway has no address");
+        };
+        let (idle_seconds, lowest_port) = (nat_gateway::IDLE_SECONDS, nat_gateway::LOWEST_PORT);
+        let terms = Terms { idle_seconds, lowest_port, now: self.judge.now(context) };
+        let header = &travel.packet.header;
+        let is_inbound = header.destination == own;
+        let mut inside = None;
+        let decision = match is_inbound {
+            true => {
+                inside = self.translations.inside_of(header, terms);
+                nat_gateway::inbound(nat, inside.is_some(), header.source)
+            }
+            false => nat_gateway::decide(&fabric, nat, &travel.packet, by_transit_gateway),
+        };
+        if !self.judge.pass(context, &travel, decision) {
+            return;
+        }
+        if travel.packet.ttl <= 1 {
+            context.trace(port, Verb::Drop, Reason::TimeExceeded, frame);
+            return errors::send(context, &travel, own, (icmp::TIME_EXCEEDED, 0), 0);
+        }
+        if travel.packet.length > nat_gateway::MTU && travel.packet.dont_fragment {
+            context.trace_value(port, Verb::Drop, Reason::FragmentationNeeded, frame, travel.packet.length);
+            let mtu = nat_gateway::MTU as u16;
+            return errors::send(context, &travel, own, (icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED), mtu);
+        }
+        let header = match inside {
+            Some((address, port)) => with_destination(header, address, port),
+            None => match self.port_of(context, &travel, nat, terms) {
+                Some(port) => with_source(&travel.packet.header, own, port),
+                None => return,
+            },
+        };
+        let out = translated(context, &travel, &header);
+        bytes::count_hop(context.bytes_mut(out));
+        // NAT-15, L2-9.
+        bytes::clamp_segment_size(context.bytes_mut(out), nat_gateway::MTU as u16 - 40);
+        fragment::send(context, PORT, out, nat_gateway::MTU);
+    }
+
+    fn inspect(&self, _: Time) -> Vec<Table> {
+        super::tables::nat_gateway(&self.translations)
+    }
+}

@@ -1,0 +1,122 @@
+//! Questions to the services of a VPC: whether one is reached, frames show; what it answers is [`Services`]'.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use fabric::engine::{
+    EngineError, Leg, ListenerState, NameServer, Observation, Outcome, PacketProbe, Sender, Traffic, Unsupported,
+};
+use fabric::stage::exempt;
+use fabric::walker::{HttpAnswer, Services};
+use fabric::{Component, Reason as StageReason, Stage, VpcIndex};
+
+use super::engine::SimEngine;
+use super::outcome;
+
+/// Ports that questions come from.
+const DNS_CLIENT: u16 = 40_053;
+const HTTP_CLIENT: u16 = 40_080;
+
+/// Where a question ends.
+enum Reached {
+    Service(VpcIndex),
+    Elsewhere,
+    Not(Outcome),
+}
+
+impl SimEngine {
+    pub(super) fn dns_query(
+        &mut self,
+        from: &Sender,
+        name: &str,
+        record_type: &str,
+        server: NameServer,
+    ) -> Result<Outcome, EngineError> {
+        let fabric = Arc::clone(self.running()?.fabric());
+        let resolver = match (server, from) {
+            (NameServer::Public, Sender::Outside(_)) => None,
+            (NameServer::Public, _) => return Err(EngineError::BadProbe("the public DNS is asked by internet hosts".to_owned())),
+            (NameServer::Address(address), _) => {
+                let traffic = Traffic::Udp { source_port: DNS_CLIENT, destination_port: 53 };
+                match self.reach(from, address, traffic)? {
+                    Reached::Not(outcome) => return Ok(outcome),
+                    Reached::Service(vpc) if exempt::is_resolver(&fabric, vpc, address) => {
+                        if !fabric.vpcs[vpc].dns_support {
+                            // DNS-2: it does not answer at all.
+                            let text = "DNS support is off in this VPC";
+                            let reason = StageReason::new(Stage::Exempt, Component::Resolver(vpc), text);
+                            return Ok(outcome::dropped(Leg::Forward, reason));
+                        }
+                        Some(vpc)
+                    }
+                    Reached::Service(_) | Reached::Elsewhere => return Err(EngineError::Unsupported(Unsupported::Dns)),
+                }
+            }
+        };
+        let (model, services) = self.served(Unsupported::Dns)?;
+        let (response_code, answers) = services.dns(&model, &fabric, resolver, name, record_type)?;
+        Ok(Outcome::Observed(Observation::Dns { response_code, answers }))
+    }
+
+    pub(super) fn http_request(
+        &mut self,
+        from: &Sender,
+        method: &str,
+        url: &str,
+        headers: &BTreeMap<String, String>,
+    ) -> Result<Outcome, EngineError> {
+        let bad = |why: &str| EngineError::BadProbe(format!("{url}: {why}"));
+        let rest = url.strip_prefix("http://").ok_or_else(|| bad("only http:// can be asked"))?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+        let host: Ipv4Addr = host.parse().map_err(|_| bad("the host must be an IPv4 address"))?;
+        // A container's packets leave by the interface of its host.
+        let (id, outer) = match from {
+            Sender::Interface(id) => (id, false),
+            Sender::Container(id) => (id, true),
+            Sender::Outside(_) => return Err(EngineError::Unsupported(Unsupported::Http)),
+        };
+        let fabric = Arc::clone(self.running()?.fabric());
+        let interface = fabric.interface_by_id(id).ok_or_else(|| EngineError::NotFound(id.to_string()))?;
+        let traffic = Traffic::Tcp { source_port: HTTP_CLIENT, destination_port: 80 };
+        match self.reach(&Sender::Interface(id.clone()), IpAddr::V4(host), traffic)? {
+            Reached::Not(outcome) => return Ok(outcome),
+            Reached::Service(_) if host == exempt::METADATA => {}
+            Reached::Service(_) | Reached::Elsewhere => return Err(EngineError::Unsupported(Unsupported::Http)),
+        }
+        let instance = fabric.interfaces[interface].instance();
+        let instance = instance.ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))?;
+        let now = self.now();
+        let (model, services) = self.served(Unsupported::Http)?;
+        let path = format!("/{path}");
+        let answer = services.metadata(&model, &fabric, instance, now, (method, &path, headers))?;
+        if outer && answer.ttl <= 1 {
+            // IMDS-5: the guest would have to pass it on, and its time is up.
+            let text = "the answer's TTL ran out at the container's host";
+            let reason = StageReason::new(Stage::Guest, Component::Guest(interface), text);
+            return Ok(outcome::dropped(Leg::Return, reason));
+        }
+        let HttpAnswer { status, headers, body, .. } = answer;
+        Ok(Outcome::Observed(Observation::Http { status, headers, body }))
+    }
+
+    fn served(&mut self, what: Unsupported) -> Result<(Arc<model::Model>, &mut Box<dyn Services>), EngineError> {
+        let model = self.model().ok_or_else(|| EngineError::Failed("nothing was applied yet".to_owned()))?;
+        Ok((model, self.services.as_mut().ok_or(EngineError::Unsupported(what))?))
+    }
+
+    /// Sends the first packet of a question, and looks where it comes to.
+    fn reach(&mut self, from: &Sender, to: IpAddr, traffic: Traffic) -> Result<Reached, EngineError> {
+        let probe = PacketProbe { listener: ListenerState::Open, ..PacketProbe::new(from.clone(), to, traffic) };
+        let outcome = self.packet_probe(&probe)?;
+        let cloud = self.running()?;
+        let vpc = outcome::received(cloud).into_iter().find_map(|received| cloud.services_of(received.node));
+        Ok(match (vpc, outcome) {
+            (Some(vpc), _) => Reached::Service(vpc),
+            (None, Outcome::Allowed(_) | Outcome::Refused { .. }) => Reached::Elsewhere,
+            (None, outcome @ Outcome::Dropped(fabric::engine::Drop { leg: Leg::Forward, .. })) => Reached::Not(outcome),
+            (None, _) => Reached::Elsewhere,
+        })
+    }
+}

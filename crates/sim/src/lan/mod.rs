@@ -1,0 +1,8 @@
+//! The lans of a lab as nodes and links: hubs and repeaters become shared media, everything else a node.
+//!
+//! Start at [`add`]. [`domains`] counts collision and broadcast domains.
+
+mod build;
+pub mod domains;
+
+pub use build::{BuildError, add, link_spec};
