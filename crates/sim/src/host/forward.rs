@@ -19,6 +19,8 @@ impl Host {
         let Some(route) = self.routes.find(packet.destination) else {
             return self.refuse(context, port, frame, &packet, Reason::NoRoute, Problem::NoRoute);
         };
+        // One more than the length of the prefix that decided.
+        let decided_by = 1 + u32::from(route.destination.prefix_len());
         let path = Path { interface: route.interface, next_hop: route.via.unwrap_or(packet.destination) };
         let length = (packet.end - packet.start) as u32;
         let limit = self.mtu(context, path.interface);
@@ -41,7 +43,7 @@ impl Host {
         if !self.passes_filter(context, port, frame, &packet) {
             return;
         }
-        context.trace(path.interface, Verb::Forward, Reason::Route, frame);
+        context.trace_value(path.interface, Verb::Forward, Reason::Route, frame, decided_by);
         if !is_translated {
             return self.pass_on(context, path, frame, &packet);
         }
