@@ -13,7 +13,7 @@ use crate::host::{Host, HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
 use crate::link::{Framing, LinkSpec};
 use crate::media::{HubTree, HubTreeError, Segment, SegmentSpec};
 use crate::node::NodeId;
-use crate::routing::{Rip, RipSpec};
+use crate::routing::{Ospf, OspfSpec, Rip, RipSpec};
 use crate::simulator::Simulator;
 use crate::time::Span;
 
@@ -252,9 +252,10 @@ fn host_spec(name: &str, interfaces: &BTreeMap<String, lan::Interface>, routes: 
 
 /// Lets a router speak a routing protocol.
 fn speak(router: &mut Host, protocol: RoutingProtocol) {
-    if protocol == RoutingProtocol::Rip {
-        router.install(Rip::new(RipSpec::default()));
-    }
+    match protocol {
+        RoutingProtocol::Rip => router.install(Rip::new(RipSpec::default())),
+        RoutingProtocol::Ospf => router.install(Ospf::new(OspfSpec::default())),
+    };
 }
 
 /// A locally administered MAC address that a name and a port always give: FNV-1a of both, 32 bits.

@@ -4,9 +4,11 @@
 //! A program speaks to its neighbours in bytes, and to its router by `seat`: which interfaces there are and work, and which
 //! routes it puts into the table. How a table decides between what several protocols say is [`crate::host::Routes`]'.
 
-pub mod rip;
 mod alarm;
 mod bytes;
+pub mod ospf;
+pub mod rip;
 mod seat;
 
+pub use ospf::{Ospf, OspfSpec};
 pub use rip::{Rip, RipSpec};
