@@ -35,11 +35,11 @@ fn all_full(net: &Net, router: NodeId) -> bool {
 }
 
 #[test]
-fn three_routers_on_ethernet_listen_for_forty_seconds_and_agree_within_ten_more() {
+fn three_routers_on_ethernet_listen_for_forty_seconds_and_agree_within_six_more() {
     let Triangle { mut net, routers, hosts, .. } = triangle(install_ospf);
     net.run(39);
     assert!(routers.iter().all(|router| metric(&net, *router, "10.0.2.0/24").is_none()), "still waiting");
-    net.run(11);
+    net.run(7);
     for (router, networks) in routers.into_iter().zip([["10.0.2.0/24", "10.0.3.0/24"], ["10.0.1.0/24", "10.0.3.0/24"], ["10.0.1.0/24", "10.0.2.0/24"]]) {
         // Links of a gigabit cost 1 each.
         assert_eq!(networks.map(|to| metric(&net, router, to)), [Some(2), Some(2)]);

@@ -13,6 +13,8 @@ struct Stored {
     /// As it was at that time.
     lsa: Lsa,
     at: Time,
+    /// Whether it came without being asked for.
+    is_flooded: bool,
 }
 
 impl Stored {
@@ -55,9 +57,9 @@ impl Database {
         range.filter(move |(_, stored)| stored.age(now) < MAX_AGE).map(|(key, stored)| (*key, &stored.lsa.body[..]))
     }
 
-    /// When it came.
-    pub fn installed(&self, key: &Key) -> Option<Time> {
-        self.all.get(key).map(|stored| stored.at)
+    /// When it came, if it came without being asked for.
+    pub fn flooded(&self, key: &Key) -> Option<Time> {
+        self.all.get(key).filter(|stored| stored.is_flooded).map(|stored| stored.at)
     }
 
     /// All headers with their ages now.
@@ -66,11 +68,11 @@ impl Database {
     }
 
     /// Keeps it in the place of what was known. Whether ways may be others now: a refresh changes none.
-    pub fn install(&mut self, lsa: Lsa, now: Time) -> bool {
+    pub fn install(&mut self, lsa: Lsa, is_flooded: bool, now: Time) -> bool {
         let is_flushed = lsa.header.is_flushed();
         let old = self.all.get(&lsa.header.key);
         let is_news = old.is_none_or(|old| old.lsa.body != lsa.body || (old.age(now) >= MAX_AGE) != is_flushed);
-        self.all.insert(lsa.header.key, Stored { lsa, at: now });
+        self.all.insert(lsa.header.key, Stored { lsa, at: now, is_flooded });
         is_news
     }
 

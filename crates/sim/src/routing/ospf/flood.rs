@@ -8,7 +8,7 @@ use crate::trace::{Reason, TraceEvent, Verb};
 
 use super::interface::State;
 use super::lsa::{EXTERNAL, HEADER, Header, Key, Lsa, MAX_AGE, NETWORK, ROUTER, Recency};
-use super::neighbor::State as Progress;
+use super::neighbor::{Neighbor, State as Progress};
 use super::packet::Body;
 use super::{ALL_DESIGNATED, ALL_ROUTERS, Ospf};
 
@@ -60,7 +60,7 @@ impl Ospf {
             self.send(calls, at, self.towards(at, id), Body::Acknowledgment(headers.to_vec()));
         }
         // What was asked for has come: on to the rest of what is missing.
-        let is_answered = |neighbor: &mut super::neighbor::Neighbor| {
+        let is_answered = |neighbor: &mut Neighbor| {
             neighbor.state == Progress::Loading && neighbor.asked.iter().all(|key| !neighbor.requests.contains_key(key))
         };
         if self.neighbor(at, id).is_some_and(is_answered) {
@@ -86,8 +86,7 @@ impl Ospf {
         let recency = known.map_or(Recency::Newer, |known| header.compare(&known));
         if recency == Recency::Newer {
             let is_early = |came: Time| now.since(came) < self.spec.least_arrival;
-            let is_own = key.router == self.id;
-            if !is_own && known.is_some() && self.database.installed(&key).is_some_and(is_early) {
+            if self.database.flooded(&key).is_some_and(is_early) {
                 return;
             }
             return self.take_newer(calls, at, id, lsa);
@@ -133,6 +132,11 @@ impl Ospf {
     pub(super) fn spread(&mut self, calls: &mut Calls<'_, '_>, lsa: Lsa, from: Option<(usize, Ipv4Addr)>) -> bool {
         let (now, again) = (calls.now(), calls.now() + self.spec.retransmit);
         let (header, key) = (lsa.header, lsa.header.key);
+        let asked = |(at, id): (usize, Ipv4Addr)| {
+            let by: Option<&Neighbor> = self.interfaces[at].neighbors.get(&id);
+            by.is_some_and(|by| by.requests.contains_key(&key))
+        };
+        let is_flooded = from.is_some_and(|from| !asked(from));
         let mut is_back = false;
         for at in 0..self.interfaces.len() {
             let mut has_takers = false;
@@ -182,7 +186,7 @@ impl Ospf {
             self.flushing.insert(key);
         }
         let verb = if header.is_flushed() { Verb::Forget } else { Verb::Learn };
-        let is_news = self.database.install(lsa, now);
+        let is_news = self.database.install(lsa, is_flooded, now);
         self.is_changed |= is_news;
         if is_news {
             let port = from.map_or(TraceEvent::NO_PORT, |(at, _)| self.interfaces[at].port);
