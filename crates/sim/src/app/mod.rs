@@ -21,6 +21,8 @@ use std::net::SocketAddr;
 use wire::Mac;
 
 use crate::frame::FrameId;
+use crate::table::Table;
+use crate::time::Time;
 
 pub use calls::{Calls, SendTo};
 pub use connect::ConnectSpec;
@@ -131,5 +133,11 @@ pub trait App: Any {
     fn on_send(&mut self, calls: &mut Calls<'_, '_>, bytes: &[u8]) -> bool {
         let _ = (calls, bytes);
         false
+    }
+
+    /// What it knows, for those who look at its host.
+    fn tables(&self, now: Time) -> Vec<Table> {
+        let _ = now;
+        Vec::new()
     }
 }

@@ -6,6 +6,8 @@ use wire::Mac;
 
 use crate::app::{App, AppId, Calls, End, Outcome};
 use crate::node::Context;
+use crate::table::Table;
+use crate::time::Time;
 use crate::trace::{Reason, Verb};
 
 use super::Host;
@@ -42,6 +44,11 @@ impl Apps {
     pub fn iter(&self) -> impl Iterator<Item = (AppId, &'static str, bool, &Outcome)> {
         let numbered = self.slots.iter().enumerate();
         numbered.map(|(at, slot)| (AppId(at as u32), slot.kind, !slot.is_over, &slot.outcome))
+    }
+
+    /// What the programs know, in order of starting.
+    pub fn tables(&self, now: Time) -> impl Iterator<Item = Table> {
+        self.slots.iter().filter_map(|slot| slot.app.as_ref()).flat_map(move |app| app.tables(now))
     }
 
     pub fn watch(&mut self, app: AppId) {

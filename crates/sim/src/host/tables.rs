@@ -10,7 +10,7 @@ use super::spec::Protocol;
 
 impl Host {
     pub(crate) fn tables(&self, now: Time) -> Vec<Table> {
-        vec![
+        let mut tables = vec![
             self.interface_table(),
             self.neighbor_table(now, true),
             self.neighbor_table(now, false),
@@ -22,7 +22,9 @@ impl Host {
             self.filter_table(now),
             self.app_table(),
             self.counter_table(),
-        ]
+        ];
+        tables.extend(self.apps.tables(now));
+        tables
     }
 
     fn name(&self, interface: u16) -> String {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::guest::Listener;
-use model::lan::{self, Device, End, Lan};
+use model::lan::{self, Device, End, Lan, RoutingProtocol};
 use wire::Mac;
 
 use crate::device::{Hub, Switch, SwitchSettings, bridge};
@@ -13,6 +13,7 @@ use crate::host::{Host, HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
 use crate::link::{Framing, LinkSpec};
 use crate::media::{HubTree, HubTreeError, Segment, SegmentSpec};
 use crate::node::NodeId;
+use crate::routing::{Ospf, OspfSpec, Rip, RipSpec};
 use crate::simulator::Simulator;
 use crate::time::Span;
 
@@ -70,7 +71,10 @@ impl<'a> Builder<'a> {
                 spec.forwarding = true;
                 let nat = router.nat_interface.as_ref();
                 spec.masquerade = nat.and_then(|nat| router.interfaces.keys().position(|name| name == nat)).map(|at| at as u16);
-                self.add_host(name, spec, services(&[], &router.serve))
+                let mut host = Host::new(spec);
+                host.set_services(services(&[], &router.serve));
+                router.protocols.iter().for_each(|protocol| speak(&mut host, *protocol));
+                self.simulator.add(name, host)
             }
             Device::Balancer(balancer) => {
                 let spec = host_spec(name, &balancer.interfaces, &[], &balancer.gateways);
@@ -244,6 +248,14 @@ fn host_spec(name: &str, interfaces: &BTreeMap<String, lan::Interface>, routes: 
         spec.routes.push(RouteSpec { destination, via: Some(*gateway), interface, metric: 0 });
     }
     spec
+}
+
+/// Lets a router speak a routing protocol.
+fn speak(router: &mut Host, protocol: RoutingProtocol) {
+    match protocol {
+        RoutingProtocol::Rip => router.install(Rip::new(RipSpec::default())),
+        RoutingProtocol::Ospf => router.install(Ospf::new(OspfSpec::default())),
+    };
 }
 
 /// A locally administered MAC address that a name and a port always give: FNV-1a of both, 32 bits.
