@@ -8,11 +8,15 @@ pub mod bulk;
 mod calls;
 pub mod connect;
 pub mod datagram;
+pub mod dhcp_client;
+pub mod dhcp_server;
+pub mod dns;
 pub mod flow;
 pub mod http;
 mod outcome;
 pub mod ping;
 pub mod raw;
+pub mod resolver;
 pub mod traceroute;
 
 use std::any::Any;
@@ -21,6 +25,8 @@ use std::net::SocketAddr;
 use wire::Mac;
 
 use crate::frame::FrameId;
+use crate::table::Table;
+use crate::time::Time;
 
 pub use calls::{Calls, SendTo};
 pub use connect::ConnectSpec;
@@ -30,6 +36,7 @@ pub use http::GetSpec;
 pub use outcome::{End, Hop, IcmpError, Outcome, Quoted, RefusedBy, Reply};
 pub use ping::PingSpec;
 pub use raw::RawSpec;
+pub use resolver::LookupSpec;
 pub use traceroute::TracerouteSpec;
 
 /// A program of a host, numbered in order of starting.
@@ -131,5 +138,11 @@ pub trait App: Any {
     fn on_send(&mut self, calls: &mut Calls<'_, '_>, bytes: &[u8]) -> bool {
         let _ = (calls, bytes);
         false
+    }
+
+    /// Its tables, as they are now, for those who look at its host.
+    fn inspect(&self, now: Time) -> Vec<Table> {
+        let _ = now;
+        Vec::new()
     }
 }

@@ -6,6 +6,8 @@ use wire::Mac;
 
 use crate::app::{App, AppId, Calls, End, Outcome};
 use crate::node::Context;
+use crate::table::Table;
+use crate::time::Time;
 use crate::trace::{Reason, Verb};
 
 use super::Host;
@@ -48,6 +50,10 @@ impl Apps {
         self.watchers.push(app);
     }
 
+    /// What the programs show of themselves.
+    pub fn tables(&self, now: Time) -> impl Iterator<Item = Table> {
+        self.slots.iter().filter_map(|slot| slot.app.as_deref()).flat_map(move |app| app.inspect(now))
+    }
 }
 
 impl Host {

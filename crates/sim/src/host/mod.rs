@@ -6,6 +6,7 @@
 
 mod apps;
 mod arp;
+mod balancer;
 mod counters;
 mod datagram;
 mod deadlines;
@@ -17,6 +18,7 @@ mod icmp;
 mod input;
 mod interface;
 mod link_layer;
+mod name_servers;
 mod nat;
 mod ndp;
 mod neighbor;
@@ -25,6 +27,7 @@ mod packet;
 mod programs;
 mod rewind;
 mod route;
+mod services;
 mod settings;
 mod socket;
 mod spec;
@@ -35,6 +38,7 @@ mod translate;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+pub use balancer::{Backend, BalancerSpec, SKIPPED};
 pub use counters::Counters;
 pub use filter::{Action, FilterRule, FilterSpec};
 pub use icmp::{ERROR_BURST, ERROR_INTERVAL};
@@ -56,11 +60,13 @@ use crate::tcp::Terms;
 use crate::time::Time;
 
 use apps::Apps;
+use balancer::Balancer;
 use deadlines::{Alarm, Deadlines};
 use filter::Filter;
 use fragment::Pending;
 use icmp::ErrorRate;
 use interface::{Locals, Own};
+use name_servers::NameServers;
 use nat::Nat;
 use neighbor::Neighbors;
 use socket::Sockets;
@@ -81,11 +87,13 @@ pub struct Host {
     services: Services,
     nat: Option<Box<Nat>>,
     filter: Option<Box<Filter>>,
+    balancer: Option<Box<Balancer>>,
     sockets: Sockets,
     streams: Streams,
     /// Connections that programs touched and that are to be attended to.
     dirty: Vec<StreamId>,
     tcp_terms: Option<Box<Terms>>,
+    name_servers: NameServers,
     apps: Apps,
     deadlines: Deadlines,
     loopback: VecDeque<FrameId>,
@@ -113,10 +121,12 @@ impl Host {
             services: Services::default(),
             nat: spec.masquerade.map(|outside| Box::new(Nat::new(Some(outside)))),
             filter: None,
+            balancer: None,
             sockets: Sockets::default(),
             streams: Streams::default(),
             dirty: Vec::new(),
             tcp_terms: None,
+            name_servers: NameServers::default(),
             apps: Apps::default(),
             deadlines: Deadlines::default(),
             loopback: VecDeque::new(),
@@ -173,7 +183,11 @@ impl Host {
 
 impl Node for Host {
     fn kind(&self) -> &'static str {
-        if self.forwarding { "router" } else { "host" }
+        match () {
+            () if self.balancer.is_some() => "balancer",
+            () if self.forwarding => "router",
+            () => "host",
+        }
     }
 
     fn start(&mut self, context: &mut Context<'_>) {

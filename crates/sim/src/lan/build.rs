@@ -16,6 +16,8 @@ use crate::node::NodeId;
 use crate::simulator::Simulator;
 use crate::time::Span;
 
+use super::serve;
+
 /// A lan that cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
@@ -63,18 +65,25 @@ impl<'a> Builder<'a> {
             Device::Bridge(switch) => self.simulator.add(name, bridge(settings(switch))),
             Device::Host(host) => {
                 let spec = host_spec(name, &host.interfaces, &host.routes, &host.gateways);
-                self.add_host(name, spec, services(&host.listen, &host.serve))
+                self.add_host(name, spec, services(&host.listen), |made| {
+                    made.set_name_servers(host.dns.clone());
+                    serve::install(made, name, &host.interfaces, &host.serve);
+                })
             }
             Device::Router(router) => {
                 let mut spec = host_spec(name, &router.interfaces, &router.routes, &[]);
                 spec.forwarding = true;
                 let nat = router.nat_interface.as_ref();
                 spec.masquerade = nat.and_then(|nat| router.interfaces.keys().position(|name| name == nat)).map(|at| at as u16);
-                self.add_host(name, spec, services(&[], &router.serve))
+                self.add_host(name, spec, Services::default(), |made| serve::install(made, name, &router.interfaces, &router.serve))
             }
             Device::Balancer(balancer) => {
                 let spec = host_spec(name, &balancer.interfaces, &[], &balancer.gateways);
-                self.add_host(name, spec, Services::default())
+                let spreads = serve::balancer(self.lan, balancer);
+                self.add_host(name, spec, Services::default(), |made| {
+                    serve::install(made, name, &balancer.interfaces, &[]);
+                    made.set_balancer(spreads);
+                })
             }
         };
         for (interface, _) in device.interfaces().into_iter().flatten() {
@@ -84,9 +93,10 @@ impl<'a> Builder<'a> {
         node
     }
 
-    fn add_host(&mut self, name: &str, spec: HostSpec, services: Services) -> NodeId {
+    fn add_host(&mut self, name: &str, spec: HostSpec, services: Services, furnish: impl FnOnce(&mut Host)) -> NodeId {
         let mut host = Host::new(spec);
         host.set_services(services);
+        furnish(&mut host);
         self.simulator.add(name, host)
     }
 
@@ -253,9 +263,8 @@ fn given_mac(name: &str, port: u16) -> Mac {
     Mac([0x02, a, b, c, d, port as u8])
 }
 
-fn services(listen: &[Listener], serve: &[lan::Service]) -> Services {
-    let all = listen.iter().copied().chain(serve.iter().flat_map(lan::Service::listeners));
-    let open = all.map(|listener| match listener {
+fn services(listen: &[Listener]) -> Services {
+    let open = listen.iter().map(|listener| match *listener {
         Listener::Tcp(port) => (Protocol::TCP, port),
         Listener::Udp(port) => (Protocol::UDP, port),
     });
