@@ -8,11 +8,15 @@ pub mod bulk;
 mod calls;
 pub mod connect;
 pub mod datagram;
+pub mod dhcp_client;
+pub mod dhcp_server;
+pub mod dns;
 pub mod flow;
 pub mod http;
 mod outcome;
 pub mod ping;
 pub mod raw;
+pub mod resolver;
 pub mod traceroute;
 
 use std::any::Any;
@@ -32,6 +36,7 @@ pub use http::GetSpec;
 pub use outcome::{End, Hop, IcmpError, Outcome, Quoted, RefusedBy, Reply};
 pub use ping::PingSpec;
 pub use raw::RawSpec;
+pub use resolver::LookupSpec;
 pub use traceroute::TracerouteSpec;
 
 /// A program of a host, numbered in order of starting.
@@ -135,8 +140,8 @@ pub trait App: Any {
         false
     }
 
-    /// What it knows, for those who look at its host.
-    fn tables(&self, now: Time) -> Vec<Table> {
+    /// Its tables, as they are now, for those who look at its host.
+    fn inspect(&self, now: Time) -> Vec<Table> {
         let _ = now;
         Vec::new()
     }

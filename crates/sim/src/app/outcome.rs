@@ -159,6 +159,8 @@ pub struct Outcome {
     pub hops: Vec<Hop>,
     /// Its own end of the last connection or socket.
     pub local: Option<SocketAddr>,
+    /// Addresses that it found out: of a name, or its host's own from a lease.
+    pub addresses: Vec<IpAddr>,
     /// Bytes of data that it sent.
     pub bytes_sent: u64,
     /// Bytes of data that it got.

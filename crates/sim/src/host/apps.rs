@@ -46,13 +46,13 @@ impl Apps {
         numbered.map(|(at, slot)| (AppId(at as u32), slot.kind, !slot.is_over, &slot.outcome))
     }
 
-    /// What the programs know, in order of starting.
-    pub fn tables(&self, now: Time) -> impl Iterator<Item = Table> {
-        self.slots.iter().filter_map(|slot| slot.app.as_ref()).flat_map(move |app| app.tables(now))
-    }
-
     pub fn watch(&mut self, app: AppId) {
         self.watchers.push(app);
+    }
+
+    /// What the programs show of themselves.
+    pub fn tables(&self, now: Time) -> impl Iterator<Item = Table> {
+        self.slots.iter().filter_map(|slot| slot.app.as_deref()).flat_map(move |app| app.inspect(now))
     }
 }
 

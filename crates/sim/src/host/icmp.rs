@@ -94,7 +94,7 @@ impl ErrorRate {
 }
 
 /// Whether a type is that of an error.
-fn is_error(kind: u8, is_v4: bool) -> bool {
+pub(crate) fn is_error(kind: u8, is_v4: bool) -> bool {
     if is_v4 { matches!(kind, 3 | 4 | 5 | 11 | 12) } else { kind < 128 }
 }
 
@@ -172,7 +172,8 @@ impl Host {
     pub(crate) fn next_hop_is_gone(&mut self, context: &mut Context<'_>, interface: u16, frame: FrameId) {
         let start = link_layer::length(context.framing(interface));
         let Ok(packet) = Packet::read(context.bytes(frame), start) else { return };
-        if self.next_hop_is_gone_for_inside(context, interface, frame, &packet) {
+        let is_translated = self.next_hop_is_gone_for_inside(context, interface, frame, &packet);
+        if is_translated || self.backend_is_gone(context, interface, frame, &packet) {
             return;
         }
         if !self.is_own(packet.source) {

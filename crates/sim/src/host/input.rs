@@ -106,6 +106,9 @@ impl Host {
         if port != LOOPBACK && !self.passes_filter(context, port, frame, &packet) {
             return;
         }
+        if self.balancer.is_some() && !packet.to_group && self.balance(context, port, frame, &packet) {
+            return;
+        }
         match packet.protocol {
             protocol::UDP => self.receive_udp(context, port, frame, &packet),
             protocol::TCP => self.receive_tcp(context, port, frame, &packet),

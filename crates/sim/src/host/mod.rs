@@ -6,6 +6,7 @@
 
 mod apps;
 mod arp;
+mod balancer;
 mod counters;
 mod datagram;
 mod deadlines;
@@ -18,6 +19,7 @@ mod icmp;
 mod input;
 mod interface;
 mod link_layer;
+mod name_servers;
 mod nat;
 mod ndp;
 mod neighbor;
@@ -26,6 +28,7 @@ mod packet;
 mod programs;
 mod rewind;
 mod route;
+mod services;
 mod settings;
 mod socket;
 mod spec;
@@ -37,6 +40,7 @@ mod translate;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+pub use balancer::{Backend, BalancerSpec, SKIPPED};
 pub use counters::Counters;
 pub use filter::{Action, FilterRule, FilterSpec};
 pub use icmp::{ERROR_BURST, ERROR_INTERVAL};
@@ -58,12 +62,14 @@ use crate::tcp::Terms;
 use crate::time::Time;
 
 use apps::Apps;
+use balancer::Balancer;
 use deadlines::{Alarm, Deadlines};
 use echo::Echoes;
 use filter::Filter;
 use fragment::Pending;
 use icmp::ErrorRate;
 use interface::{Locals, Own};
+use name_servers::NameServers;
 use nat::Nat;
 use neighbor::Neighbors;
 use socket::Sockets;
@@ -85,11 +91,13 @@ pub struct Host {
     echoes: Echoes,
     nat: Option<Box<Nat>>,
     filter: Option<Box<Filter>>,
+    balancer: Option<Box<Balancer>>,
     sockets: Sockets,
     streams: Streams,
     /// Connections that programs touched and that are to be attended to.
     dirty: Vec<StreamId>,
     tcp_terms: Option<Box<Terms>>,
+    name_servers: NameServers,
     apps: Apps,
     deadlines: Deadlines,
     loopback: VecDeque<FrameId>,
@@ -120,10 +128,12 @@ impl Host {
             echoes: Echoes::default(),
             nat: spec.masquerade.map(|outside| Box::new(Nat::new(Some(outside)))),
             filter: None,
+            balancer: None,
             sockets: Sockets::default(),
             streams: Streams::default(),
             dirty: Vec::new(),
             tcp_terms: None,
+            name_servers: NameServers::default(),
             apps: Apps::default(),
             deadlines: Deadlines::default(),
             loopback: VecDeque::new(),
@@ -181,7 +191,11 @@ impl Host {
 
 impl Node for Host {
     fn kind(&self) -> &'static str {
-        if self.forwarding { "router" } else { "host" }
+        match () {
+            () if self.balancer.is_some() => "balancer",
+            () if self.forwarding => "router",
+            () => "host",
+        }
     }
 
     fn start(&mut self, context: &mut Context<'_>) {

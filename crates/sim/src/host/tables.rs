@@ -10,7 +10,7 @@ use super::spec::Protocol;
 
 impl Host {
     pub(crate) fn tables(&self, now: Time) -> Vec<Table> {
-        let mut tables = vec![
+        let own = [
             self.interface_table(),
             self.neighbor_table(now, true),
             self.neighbor_table(now, false),
@@ -23,8 +23,8 @@ impl Host {
             self.app_table(),
             self.counter_table(),
         ];
-        tables.extend(self.apps.tables(now));
-        tables
+        let balancer = self.balancer.iter().flat_map(|balancer| balancer.tables(now));
+        own.into_iter().chain(balancer).chain(self.apps.tables(now)).collect()
     }
 
     fn name(&self, interface: u16) -> String {

@@ -17,6 +17,8 @@ use crate::routing::{Ospf, OspfSpec, Rip, RipSpec};
 use crate::simulator::Simulator;
 use crate::time::Span;
 
+use super::serve;
+
 /// A lan that cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
@@ -64,21 +66,28 @@ impl<'a> Builder<'a> {
             Device::Bridge(switch) => self.simulator.add(name, bridge(settings(switch))),
             Device::Host(host) => {
                 let spec = host_spec(name, &host.interfaces, &host.routes, &host.gateways);
-                self.add_host(name, spec, services(&host.listen, &host.serve))
+                self.add_host(name, spec, services(&host.listen), |made| {
+                    made.set_name_servers(host.dns.clone());
+                    serve::install(made, name, &host.interfaces, &host.serve);
+                })
             }
             Device::Router(router) => {
                 let mut spec = host_spec(name, &router.interfaces, &router.routes, &[]);
                 spec.forwarding = true;
                 let nat = router.nat_interface.as_ref();
                 spec.masquerade = nat.and_then(|nat| router.interfaces.keys().position(|name| name == nat)).map(|at| at as u16);
-                let mut host = Host::new(spec);
-                host.set_services(services(&[], &router.serve));
-                router.protocols.iter().for_each(|protocol| speak(&mut host, *protocol));
-                self.simulator.add(name, host)
+                self.add_host(name, spec, Services::default(), |made| {
+                    router.protocols.iter().for_each(|protocol| speak(made, *protocol));
+                    serve::install(made, name, &router.interfaces, &router.serve);
+                })
             }
             Device::Balancer(balancer) => {
                 let spec = host_spec(name, &balancer.interfaces, &[], &balancer.gateways);
-                self.add_host(name, spec, Services::default())
+                let spreads = serve::balancer(self.lan, balancer);
+                self.add_host(name, spec, Services::default(), |made| {
+                    serve::install(made, name, &balancer.interfaces, &[]);
+                    made.set_balancer(spreads);
+                })
             }
         };
         for (interface, _) in device.interfaces().into_iter().flatten() {
@@ -88,9 +97,10 @@ impl<'a> Builder<'a> {
         node
     }
 
-    fn add_host(&mut self, name: &str, spec: HostSpec, services: Services) -> NodeId {
+    fn add_host(&mut self, name: &str, spec: HostSpec, services: Services, furnish: impl FnOnce(&mut Host)) -> NodeId {
         let mut host = Host::new(spec);
         host.set_services(services);
+        furnish(&mut host);
         self.simulator.add(name, host)
     }
 
@@ -265,9 +275,8 @@ fn given_mac(name: &str, port: u16) -> Mac {
     Mac([0x02, a, b, c, d, port as u8])
 }
 
-fn services(listen: &[Listener], serve: &[lan::Service]) -> Services {
-    let all = listen.iter().copied().chain(serve.iter().flat_map(lan::Service::listeners));
-    let open = all.map(|listener| match listener {
+fn services(listen: &[Listener]) -> Services {
+    let open = listen.iter().map(|listener| match *listener {
         Listener::Tcp(port) => (Protocol::TCP, port),
         Listener::Udp(port) => (Protocol::UDP, port),
     });

@@ -4,5 +4,6 @@
 
 mod build;
 pub mod domains;
+mod serve;
 
 pub use build::{BuildError, add, link_spec};

@@ -118,6 +118,7 @@ reasons! {
         Routing = "routing", "a routing protocol changed the table";
         Igmp = "igmp", "a host joins or leaves a group";
         Dhcp = "dhcp", "an address is leased";
+        AddressesExhausted = "addresses-exhausted", "every address of the pool is lent";
         DuplicateAddress = "duplicate-address", "two nodes hold the address";
         OpenShortestPath = "ospf", "OSPF";
         RoutingInformation = "rip", "RIP";
@@ -161,6 +162,9 @@ reasons! {
         Reply = "reply", "a program answers";
         Done = "done", "the program is done";
         Failed = "failed", "the program failed";
+        NoNameServer = "no-name-server", "the host knows no name server";
+        NoSuchName = "no-such-name", "the name does not exist";
+        NoRecord = "no-record", "the name exists, but not with what was asked for";
     }
 }
 

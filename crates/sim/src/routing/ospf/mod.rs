@@ -306,7 +306,7 @@ impl App for Ospf {
         self.settle(calls);
     }
 
-    fn tables(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, now: Time) -> Vec<Table> {
         vec![self.interface_table(now), self.neighbor_table(now), self.database_table(now)]
     }
 }

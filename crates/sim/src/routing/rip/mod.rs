@@ -299,7 +299,7 @@ impl App for Rip {
         self.settle(calls);
     }
 
-    fn tables(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, now: Time) -> Vec<Table> {
         let mut table = Table::new("rip", &["destination", "metric", "via", "interface", "state", "time left"]);
         for (to, known) in self.networks.iter() {
             let (via, state, until) = match (known.source, known.gone) {
