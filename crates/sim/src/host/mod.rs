@@ -89,6 +89,8 @@ pub struct Host {
     apps: Apps,
     deadlines: Deadlines,
     loopback: VecDeque<FrameId>,
+    /// What is sent from this address goes out of this interface, whatever the routes say.
+    bound: Option<(IpAddr, u16)>,
     identification: u16,
     next_echo: u16,
     error_rate: ErrorRate,
@@ -120,6 +122,7 @@ impl Host {
             apps: Apps::default(),
             deadlines: Deadlines::default(),
             loopback: VecDeque::new(),
+            bound: None,
             identification: 0,
             next_echo: 0,
             error_rate: ErrorRate::default(),

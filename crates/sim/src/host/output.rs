@@ -63,7 +63,10 @@ pub(crate) struct Path {
 impl Host {
     pub(crate) fn path(&self, destination: IpAddr, interface: Option<u16>) -> Option<Path> {
         if let Some(interface) = interface {
-            return Some(Path { interface, next_hop: destination });
+            // Its own routes, if it has any that fit; else whoever it is must be on the link.
+            let route = self.routes.iter().find(|route| route.interface == interface && route.destination.contains(&destination));
+            let next_hop = route.and_then(|route| route.via).unwrap_or(destination);
+            return Some(Path { interface, next_hop });
         }
         match self.routes.find(destination) {
             Some(route) => Some(Path { interface: route.interface, next_hop: route.via.unwrap_or(destination) }),
@@ -114,7 +117,7 @@ impl Host {
         let path = if is_own {
             Path { interface: LOOPBACK, next_hop: destination }
         } else {
-            self.path(destination, packet.interface).ok_or(SendError::NoRoute)?
+            self.path(destination, packet.interface.or_else(|| self.bound(packet.source))).ok_or(SendError::NoRoute)?
         };
         let source = match packet.source {
             Some(source) => source,
