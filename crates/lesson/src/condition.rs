@@ -107,6 +107,15 @@ pub enum Condition {
         /// Whether they do.
         shared: bool,
     },
+    /// `publishes INSTANCE OUTER INNER`: which port of an instance leads to which port of one of its containers (TCP).
+    Publishes {
+        /// The instance.
+        instance: String,
+        /// Its port.
+        outer: u16,
+        /// The container's.
+        inner: u16,
+    },
     /// `claim CLAIM`: as under `expect:` in a lab file.
     Claim(Box<Claim>),
 }
@@ -160,6 +169,9 @@ fn read(words: &[&str]) -> Option<Condition> {
             };
             Condition::Collisions { a: name(a), b: name(b), result }
         }
+        ["publishes", instance, outer, inner] => {
+            Condition::Publishes { instance: name(instance), outer: outer.parse().ok()?, inner: inner.parse().ok()? }
+        }
         ["collision-domains", number] => Condition::CollisionDomains(number.parse().ok()?),
         ["broadcast-domains", number] => Condition::BroadcastDomains(number.parse().ok()?),
         [kind @ ("shared" | "apart"), a, b] => Condition::Neighbours { a: name(a), b: name(b), shared: *kind == "shared" },
@@ -179,6 +191,7 @@ impl fmt::Display for Condition {
             Self::Collisions { a, b, result } => {
                 write!(f, "collisions {a} {b} {}", if *result == Collisions::Never { "never" } else { "noticed" })
             }
+            Self::Publishes { instance, outer, inner } => write!(f, "publishes {instance} {outer} {inner}"),
             Self::CollisionDomains(number) => write!(f, "collision-domains {number}"),
             Self::BroadcastDomains(number) => write!(f, "broadcast-domains {number}"),
             Self::Neighbours { a, b, shared } => write!(f, "{} {a} {b}", if *shared { "shared" } else { "apart" }),
@@ -212,6 +225,7 @@ mod tests {
             "unreachable pc-1 10.9.9.9",
             "private pc-1 pc-2 pc-3",
             "collisions pc-1 pc-2 noticed",
+            "publishes web-1 8080 80",
             "collision-domains 4",
             "broadcast-domains 2",
             "apart pc-1 pc-2",

@@ -96,6 +96,10 @@ impl Condition {
                 format!("{a} and {b} are in different broadcast domains"),
                 format!("{a}와(과) {b}은(는) 서로 다른 브로드캐스트 도메인에 있다"),
             ),
+            Self::Publishes { instance, outer, inner } => Both::new(
+                format!("tcp/{outer} of {instance} leads to port {inner} of a container"),
+                format!("{instance}의 tcp/{outer}가 컨테이너의 {inner}번 포트로 이어진다"),
+            ),
             Self::Claim(claim) => Both::new(claim.to_string(), claim.to_string()),
         }
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use fabric::Fabric;
+use model::container::{PortMapping, PortProtocol};
 use model::{Claim, Model};
 use proof::claim::Prover;
 use proof::{Options, Reach};
@@ -94,6 +95,7 @@ impl Trial {
                 };
                 Ok(Finding { holds: together == *shared, seen })
             }
+            Condition::Publishes { instance, outer, inner } => self.publishes(instance, *outer, *inner),
             Condition::Claim(claim) => Ok(self.prove(claim)),
         }
     }
@@ -206,6 +208,23 @@ impl Trial {
         let tried = OFFSETS_MICROSECONDS + 1;
         let seen = Both::new(format!("{met} of {tried} trials met a collision"), format!("{tried}번 시도해서 {met}번 충돌했다"));
         Ok(Finding { holds: (met == 0) == (wanted == Collisions::Never), seen })
+    }
+
+    fn publishes(&self, instance: &str, outer: u16, inner: u16) -> Result<Finding, Impossible> {
+        let known = self.model.instances.values().find(|known| model::tag::name(&known.tags) == Some(instance));
+        let known = known.ok_or_else(|| Both::new(format!("no instance is called {instance}"), format!("{instance}(이)라는 인스턴스가 없다")))?;
+        let containers = self.model.containers.get(&known.id).into_iter().flatten();
+        let published: Vec<_> = containers.flat_map(|(_, container)| &container.publish).collect();
+        let leads = |mapping: &&&PortMapping| {
+            let is_inside = (mapping.host.from..=mapping.host.to).contains(&outer);
+            mapping.protocol == PortProtocol::Tcp && is_inside && mapping.container.from + (outer - mapping.host.from) == inner
+        };
+        let list: Vec<String> = published.iter().map(ToString::to_string).collect();
+        let seen = match list.as_slice() {
+            [] => Both::new("nothing is published", "게시한 포트가 없다"),
+            _ => Both::new(format!("published: {}", list.join(", ")), format!("게시한 포트: {}", list.join(", "))),
+        };
+        Ok(Finding { holds: published.iter().any(|mapping| leads(&mapping)), seen })
     }
 
     fn prove(&self, claim: &Claim) -> Finding {
