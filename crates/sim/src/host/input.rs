@@ -7,6 +7,7 @@ use wire::{EtherType, protocol};
 use crate::frame::FrameId;
 use crate::link::Framing;
 use crate::node::Context;
+use crate::routing::igmp;
 use crate::trace::{Reason, Verb};
 
 use super::Host;
@@ -64,7 +65,9 @@ impl Host {
             None if is_group(packet.destination) => {
                 let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
                 let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
-                if is_all || takes(packet.destination) {
+                // Who speaks IGMP hears of all groups (RFC 2236 3).
+                let hears = packet.protocol == igmp::PROTOCOL && self.sockets.is_bound(igmp::PROTOCOL, 0);
+                if is_all || hears || takes(packet.destination) {
                     self.take_packet(context, port, frame, packet, true);
                 } else {
                     self.drop_frame(context, port, Reason::NotForMe, frame);

@@ -6,6 +6,7 @@
 
 mod alarm;
 mod bytes;
+pub mod igmp;
 pub mod ospf;
 pub mod rip;
 mod seat;
