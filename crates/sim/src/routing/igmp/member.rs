@@ -116,7 +116,7 @@ impl App for Member {
         self.alarm.set(calls, self.report_at);
     }
 
-    fn tables(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, now: Time) -> Vec<Table> {
         let mut table = Table::new("groups", &["group", "interface", "last reporter", "report in"]);
         let left = if self.report_at == Time::NEVER { "-".to_owned() } else { self.report_at.since(now).to_string() };
         let last = if self.is_last { "yes" } else { "no" };

@@ -182,7 +182,7 @@ impl App for Querier {
         self.settle(calls);
     }
 
-    fn tables(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, now: Time) -> Vec<Table> {
         let mut table = Table::new("igmp", &["interface", "querier", "group", "last reporter", "time left"]);
         for (interface, network) in &self.networks {
             let querier = network.other.map_or(network.address, |(other, _)| other).to_string();
