@@ -8,7 +8,7 @@ use model::guest::Listener;
 use model::lan::{self, Device, End, Lan, RoutingProtocol};
 use wire::Mac;
 
-use crate::device::{Hub, Switch, SwitchSettings, bridge};
+use crate::device::{Hub, SpanningTreeSettings, Switch, SwitchSettings, bridge};
 use crate::host::{Host, HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
 use crate::link::{Framing, LinkSpec};
 use crate::media::{HubTree, HubTreeError, Segment, SegmentSpec};
@@ -57,6 +57,8 @@ impl<'a> Builder<'a> {
         let settings = |switch: &lan::Switch| SwitchSettings {
             ageing: Span::seconds(u64::from(switch.ageing_seconds)),
             table_addresses: switch.table_entries as usize,
+            spanning_tree: switch.spanning_tree.then(|| SpanningTreeSettings { priority: switch.priority, ..SpanningTreeSettings::default() }),
+            snooping: switch.igmp_snooping,
             ..SwitchSettings::default()
         };
         let node = match device {
