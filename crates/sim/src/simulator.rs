@@ -272,6 +272,8 @@ impl Simulator {
                 }
                 self.network.wires.frames.release(frame);
             }
+            // One frame after the other comes out of it.
+            Happening::Frames { .. } => {}
             Happening::Timer { node, token } => {
                 self.nodes[node.0 as usize].on_timer(&mut Context { network: &mut self.network, node }, token);
             }

@@ -36,6 +36,13 @@ pub enum Happening {
         /// The cable's count of failures when it was sent: another one by now, and the frame is lost.
         epoch: u32,
     },
+    /// The last bit of a frame reaches several ports at once, in their order.
+    Frames {
+        /// Whose ports: a number of [`crate::wires::Wires`].
+        audience: u32,
+        /// The frame; the event holds a reference to it for each port.
+        frame: FrameId,
+    },
     /// A node wanted to be woken.
     Timer {
         /// The node.

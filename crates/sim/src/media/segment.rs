@@ -5,6 +5,8 @@
 //! when one of them begins or is cut short, for the stations that have something to send. Of stations that become ready, or
 //! begin to hear, at the same nanosecond, all may send: a station knows what reached it before that moment.
 
+use std::collections::BTreeMap;
+
 use super::air::{Air, Transmission};
 use super::layout::Layout;
 use super::spec::{SegmentSpec, Timing};
@@ -49,6 +51,16 @@ pub struct Segment {
     epoch: u32,
     collisions: u64,
     collision_at: u64,
+    /// By sender, once it has sent: who hears it after the same time.
+    audiences: Vec<Vec<Audience>>,
+}
+
+/// Stations that are as far from one of them.
+#[derive(Debug)]
+struct Audience {
+    away: u64,
+    /// Its number in the wires.
+    number: u32,
 }
 
 impl Segment {
@@ -74,6 +86,7 @@ impl Segment {
             epoch,
             collisions,
             collision_at,
+            audiences: Vec::new(),
         }
     }
 
@@ -280,14 +293,28 @@ impl Segment {
 
     /// Nothing disturbs the frame on its way to anybody.
     fn reach_all(&mut self, wires: &mut Wires, from: u32, frame: FrameId) {
-        let (now, here) = (wires.now.0, self.stations[from as usize].position);
-        for (index, station) in self.stations.iter().enumerate() {
-            if index != from as usize {
-                let at = now + self.layout.between(here, station.position);
-                wires.frames.hold(frame);
-                wires.deliver(Time(at), station.node, station.port, frame, 0);
-            }
+        if self.audiences[from as usize].is_empty() {
+            self.audiences[from as usize] = self.audiences_of(wires, from);
         }
+        for audience in &self.audiences[from as usize] {
+            wires.deliver_to_all(Time(wires.now.0 + audience.away), audience.number, frame);
+        }
+    }
+
+    /// The other stations by their distance, in their order.
+    fn audiences_of(&self, wires: &mut Wires, from: u32) -> Vec<Audience> {
+        let mut groups: Vec<(u64, Vec<(NodeId, u16)>)> = Vec::new();
+        let mut places: BTreeMap<u64, usize> = BTreeMap::new();
+        for index in (0..self.stations.len() as u32).filter(|index| *index != from) {
+            let away = self.distance(from, index);
+            let place = *places.entry(away).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push((away, Vec::new()));
+            }
+            let station = &self.stations[index as usize];
+            groups[place].1.push((station.node, station.port));
+        }
+        groups.into_iter().map(|(away, ports)| Audience { away, number: wires.add_audience(ports) }).collect()
     }
 
     /// Something may: each station will see.
@@ -381,6 +408,7 @@ impl Medium for Segment {
         self.span = self.span.max(farthest.unwrap_or(0));
         self.stations.push(Station::new(node, port, position));
         self.ready.push(u64::MAX);
+        self.audiences = self.stations.iter().map(|_| Vec::new()).collect();
         (self.stations.len() - 1) as u32
     }
 
