@@ -92,6 +92,8 @@ struct OneWay {
     free_at: Time,
     /// When each frame that waits begins to be sent.
     waiting: VecDeque<Time>,
+    /// Of a frame with so many bytes, how long it takes with the gap, and when it is received.
+    took: (usize, Span, Span),
     chance: Option<Box<Random>>,
 }
 
@@ -107,7 +109,8 @@ pub struct Link {
 
 impl Link {
     pub(crate) fn new(spec: LinkSpec, a: (NodeId, u16), b: (NodeId, u16)) -> Self {
-        let way = |from, to| OneWay { from, to, free_at: Time::ZERO, waiting: VecDeque::new(), chance: None };
+        let took = (usize::MAX, Span::ZERO, Span::ZERO);
+        let way = |from, to| OneWay { from, to, free_at: Time::ZERO, waiting: VecDeque::new(), took, chance: None };
         Self { spec, ways: [way(a, b), way(b, a)], is_up: true, epoch: 0 }
     }
 
@@ -119,6 +122,9 @@ impl Link {
     /// Changes what it is like for frames sent from now on.
     pub fn set_spec(&mut self, spec: LinkSpec) {
         self.spec = spec;
+        for way in &mut self.ways {
+            way.took.0 = usize::MAX;
+        }
     }
 
     /// Whether it works.
@@ -153,8 +159,7 @@ impl Link {
 
     /// Sends a frame from one side; the reference goes over.
     pub(crate) fn transmit(&mut self, wires: &mut Wires, side: usize, frame: FrameId) {
-        let spec = self.spec;
-        let way = &mut self.ways[side];
+        let (spec, way) = (&self.spec, &mut self.ways[side]);
         let ((node, port), now) = (way.from, wires.now);
         let lose = |wires: &mut Wires, reason| {
             wires.record(node, port, Verb::Drop, reason, frame, 0);
@@ -182,8 +187,12 @@ impl Link {
             way.waiting.push_back(way.free_at);
             way.free_at
         };
-        way.free_at = start + Span::of_bits(spec.framing.bits(bytes), spec.rate_bits_per_second);
-        let mut arrival = start + Span::of_bits(spec.framing.bits_received(bytes), spec.rate_bits_per_second) + spec.delay;
+        if way.took.0 != bytes {
+            let span = |bits| Span::of_bits(bits, spec.rate_bits_per_second);
+            way.took = (bytes, span(spec.framing.bits(bytes)), span(spec.framing.bits_received(bytes)));
+        }
+        way.free_at = start + way.took.1;
+        let mut arrival = start + way.took.2 + spec.delay;
         wires.record(node, port, Verb::Send, Reason::Wire, frame, 0);
         if spec.loss_per_million | spec.duplicate_per_million | spec.reorder_per_million != 0 {
             // One end's chance for each port: the port is part of the purpose.

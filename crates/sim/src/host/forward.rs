@@ -11,43 +11,43 @@ use super::output::Path;
 use super::packet::{Packet, count_hop};
 
 impl Host {
-    pub(crate) fn forward(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet) {
+    pub(crate) fn forward(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &Packet) {
         if packet.ttl <= 1 {
-            return self.refuse(context, port, frame, &packet, Reason::TimeExceeded, Problem::TimeExceeded);
+            return self.refuse(context, port, frame, packet, Reason::TimeExceeded, Problem::TimeExceeded);
         }
         let Some(route) = self.routes.find(packet.destination) else {
-            return self.refuse(context, port, frame, &packet, Reason::NoRoute, Problem::NoRoute);
+            return self.refuse(context, port, frame, packet, Reason::NoRoute, Problem::NoRoute);
         };
         let path = Path { interface: route.interface, next_hop: route.via.unwrap_or(packet.destination) };
         let length = (packet.end - packet.start) as u32;
         let limit = self.mtu(context, path.interface);
         if length > limit && (packet.dont_fragment || !packet.is_v4()) {
             let reason = if packet.is_v4() { Reason::FragmentationNeeded } else { Reason::PacketTooBig };
-            return self.refuse(context, port, frame, &packet, reason, Problem::TooBig(limit));
+            return self.refuse(context, port, frame, packet, reason, Problem::TooBig(limit));
         }
-        let is_translated = self.translates_out_of(path.interface, &packet);
+        let is_translated = self.translates_out_of(path.interface, packet);
         if let Some(piece) = packet.piece
             && (is_translated || self.judges_whole_packets())
         {
-            if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {
+            if let Some(whole) = self.reassemble(context, port, frame, packet, piece) {
                 if let Ok(packet) = Packet::read(context.bytes(whole), packet.start) {
-                    self.forward(context, port, whole, packet);
+                    self.forward(context, port, whole, &packet);
                 }
                 context.release(whole);
             }
             return;
         }
-        if !self.passes_filter(context, port, frame, &packet) {
+        if !self.passes_filter(context, port, frame, packet) {
             return;
         }
         context.trace(path.interface, Verb::Forward, Reason::Route, frame);
         if !is_translated {
-            return self.pass_on(context, path, frame, &packet);
+            return self.pass_on(context, path, frame, packet);
         }
-        match self.translate_out(context, path.interface, frame, &packet) {
-            Ok(None) => self.pass_on(context, path, frame, &packet),
+        match self.translate_out(context, path.interface, frame, packet) {
+            Ok(None) => self.pass_on(context, path, frame, packet),
             Ok(Some(changed)) => {
-                self.pass_on(context, path, changed, &packet);
+                self.pass_on(context, path, changed, packet);
                 context.release(changed);
             }
             Err(reason) => self.drop_frame(context, port, reason, frame),
@@ -57,7 +57,6 @@ impl Host {
     /// Sends what may pass: one hop fewer, a new link header, in pieces if it is too long.
     fn pass_on(&mut self, context: &mut Context<'_>, path: Path, frame: FrameId, packet: &Packet) {
         self.counters.forwarded += 1;
-        let packet = *packet;
         let length = (packet.end - packet.start) as u32;
         let limit = self.mtu(context, path.interface);
         let framing = context.framing(path.interface);
