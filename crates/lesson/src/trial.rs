@@ -198,8 +198,8 @@ impl Trial {
             let is = |wanted: &[Reason]| events.iter().any(|event| wanted.contains(&event.reason));
             if is(&[Reason::LateCollision, Reason::UndetectedCollision]) && wanted == Collisions::Noticed {
                 let seen = Both::new(
-                    format!("when {b} begins {offset} µs after {a}, a sender learns of the collision too late"),
-                    format!("{b}이(가) {a}보다 {offset}µs 늦게 보내기 시작하면 충돌을 너무 늦게 알게 된다"),
+                    format!("{b} began {offset} µs after {a}, and a sender learned of a collision too late"),
+                    format!("{b}이(가) {a}보다 {offset}µs 뒤에 보내기 시작했을 때, 송신자가 충돌을 너무 늦게 알았다"),
                 );
                 return Ok(Finding { holds: false, seen });
             }

@@ -103,6 +103,9 @@ fn list(language: Language, output: &Output) -> Result {
     }
     let rows: Vec<_> = texts.iter().map(|(lesson, text)| [lesson.name, text.title, text.summary].map(str::to_owned).to_vec()).collect();
     output.table(&["lesson", "title", "about"], &rows);
+    if !matches!(output.format, Format::Table | Format::Wide) {
+        return Ok(ExitCode::SUCCESS);
+    }
     output.hint(match language {
         Language::English => format!("vpclab learn {} begins the first one", LESSONS[0].name),
         Language::Korean => format!("첫 강의를 시작하려면 vpclab learn {}", LESSONS[0].name),
