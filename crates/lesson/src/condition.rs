@@ -1,4 +1,4 @@
-//! What a lab has to be like at the end of a lesson: sentences of one line, each of which the simulator or the prover decides.
+//! What a lab has to be like at the end of a lesson: sentences of one line, decided by the simulator or the prover.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -182,7 +182,9 @@ fn read(words: &[&str]) -> Option<Condition> {
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ping { from, to, answered } => write!(f, "ping {from} {to} {}", if *answered { "answered" } else { "unanswered" }),
+            Self::Ping { from, to, answered } => {
+                write!(f, "ping {from} {to} {}", if *answered { "answered" } else { "unanswered" })
+            }
             Self::Tcp { from, to, port, result } => write!(f, "tcp {from} {to} {port} {result}"),
             Self::Crowd { from, to, port } => write!(f, "crowd {} {to} {port}", from.join(",")),
             Self::SeenAs { from, to, port, address } => write!(f, "seen-as {from} {to} {port} {address}"),
@@ -237,7 +239,8 @@ mod tests {
 
     #[test]
     fn what_is_no_condition_is_refused_with_its_words() {
-        for line in ["ping pc-1 pc-2", "tcp a b 99999 open", "collision-domains many", "claim a tcp/80", "hope for the best"] {
+        for line in ["ping pc-1 pc-2", "tcp a b 99999 open", "collision-domains many", "claim a tcp/80", "hope for the best"]
+        {
             assert_eq!(line.parse::<Condition>(), Err(Malformed(line.to_owned())));
         }
     }

@@ -29,7 +29,8 @@ impl Entry {
 
 const SOURCE: &str = include_str!("../lessons/glossary.txt");
 
-/// All words, in the order in which they are met. Each is a paragraph of the source: the terms, a sentence in each language, a lesson.
+/// All words, in the order in which they are met. Each is a paragraph of the source: the terms, a sentence in each
+/// language, a lesson.
 pub fn entries() -> Vec<Entry> {
     let words = SOURCE.split("\n\n").filter_map(|word| {
         let mut lines = word.trim().lines();
@@ -57,9 +58,17 @@ mod tests {
         let entries = entries();
         assert_eq!(entries.len(), SOURCE.trim().split("\n\n").count());
         for (at, entry) in entries.iter().enumerate() {
-            assert!(entries[..at].iter().all(|other| other.english != entry.english && other.korean != entry.korean), "{}", entry.english);
+            assert!(
+                entries[..at].iter().all(|other| other.english != entry.english && other.korean != entry.korean),
+                "{}",
+                entry.english
+            );
             assert!(entry.about_english.ends_with('.') && entry.about_korean.ends_with('.'), "{}", entry.english);
-            assert!(entry.korean.chars().any(|c| !c.is_ascii()) || entry.korean == entry.korean.to_uppercase(), "{}", entry.korean);
+            assert!(
+                entry.korean.chars().any(|c| !c.is_ascii()) || entry.korean == entry.korean.to_uppercase(),
+                "{}",
+                entry.korean
+            );
             assert!(entry.lesson.is_empty() || crate::find(entry.lesson).is_some(), "{}", entry.lesson);
         }
     }

@@ -1,9 +1,9 @@
 //! Lessons: a lab file with something to change in it, a text in each language, and conditions that the changed file has to
 //! meet. Pure, any system.
 //!
-//! Start at [`Lesson`]; all of them are in [`LESSONS`]. What a lesson asks for is a [`Condition`], and [`Trial`] finds out on
-//! the simulator or the prover whether a lab meets it, as a [`Finding`]. [`glossary`] has the words. Where files lie and how
-//! answers are printed is not known here.
+//! Start at [`Lesson`]; all of them are in [`LESSONS`]. What a lesson asks for is a [`Condition`], and [`Trial`] finds out
+//! on the simulator or the prover whether a lab meets it, as a [`Finding`]. [`glossary`] has the words. Where files lie and
+//! how answers are printed is not known here.
 #![forbid(unsafe_code)]
 
 mod catalog;

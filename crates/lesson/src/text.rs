@@ -28,7 +28,8 @@ impl<'t> Text<'t> {
         let body = parts.next()?.trim();
         let mut part = || parts.next()?.split_once('\n').map(|(_, text)| text.trim());
         let (question, task, hint, answer) = (part()?, part()?, part()?, part()?);
-        let is_whole = parts.next().is_none() && [title, summary, body, question, task, hint, answer].iter().all(|part| !part.is_empty());
+        let is_whole = parts.next().is_none()
+            && [title, summary, body, question, task, hint, answer].iter().all(|part| !part.is_empty());
         is_whole.then_some(Self { title: title.trim(), summary: summary.trim(), body, question, task, hint, answer })
     }
 
@@ -42,12 +43,16 @@ impl<'t> Text<'t> {
 mod tests {
     use super::*;
 
-    const WHOLE: &str = "# Hub\n\nWhat it does.\n\nIt repeats.\n\n    $ vpclab sim ping a b\n\n## Q\n\nq\n\n## T\n\nt\n\n## H\n\nh\n\n## A\n\na\n";
+    const WHOLE: &str = "# Hub\n\nWhat it does.\n\nIt repeats.\n\n    $ vpclab sim ping a b\n\n\
+        ## Q\n\nq\n\n## T\n\nt\n\n## H\n\nh\n\n## A\n\na\n";
 
     #[test]
     fn a_text_is_read_in_its_parts() {
         let text = Text::parse(WHOLE).unwrap();
-        assert_eq!((text.title, text.summary, text.question, text.task, text.hint, text.answer), ("Hub", "What it does.", "q", "t", "h", "a"));
+        assert_eq!(
+            (text.title, text.summary, text.question, text.task, text.hint, text.answer),
+            ("Hub", "What it does.", "q", "t", "h", "a")
+        );
         assert!(text.body.starts_with("It repeats."));
         assert_eq!(text.commands().collect::<Vec<_>>(), ["vpclab sim ping a b"]);
     }

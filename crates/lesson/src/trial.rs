@@ -23,7 +23,8 @@ const SEED: u64 = 1;
 const BUDGET: u64 = 300_000;
 /// Time in which everything that is asked is over.
 const PATIENCE: Span = Span::seconds(40);
-/// Moments of a second station's start that are tried, a microsecond apart: past the round trip of the longest legal network.
+/// Moments of a second station's start that are tried, a microsecond apart: past the round trip of the longest legal
+/// network.
 const OFFSETS_MICROSECONDS: u64 = 60;
 
 /// A lab that is held to conditions.
@@ -68,7 +69,10 @@ impl Trial {
             Condition::Unreachable { from, address } => {
                 let outcome = self.ping(from, &address.to_string())?;
                 let is_told = outcome.errors.iter().any(|error| !error.is_time_exceeded());
-                Ok(Finding { holds: is_told && !outcome.errors.iter().any(|error| error.is_time_exceeded()), seen: said(&outcome) })
+                Ok(Finding {
+                    holds: is_told && !outcome.errors.iter().any(|error| error.is_time_exceeded()),
+                    seen: said(&outcome),
+                })
             }
             Condition::Private { from, to, third } => self.private(from, to, third),
             Condition::Collisions { a, b, result } => self.collisions(a, b, *result),
@@ -143,7 +147,8 @@ impl Trial {
         let server = host(&world, to)?.node;
         let simulator = world.simulator();
         let came = simulator.trace().events().iter().filter(|event| event.node == server && event.verb == Verb::Receive);
-        let mut sources: Vec<IpAddr> = came.filter_map(|event| source_of_tcp(simulator.frames().bytes(event.frame))).collect();
+        let mut sources: Vec<IpAddr> =
+            came.filter_map(|event| source_of_tcp(simulator.frames().bytes(event.frame))).collect();
         sources.dedup();
         let is_open = outcomes.iter().all(|outcome| outcome.end == End::Answered);
         let list: Vec<String> = sources.iter().map(ToString::to_string).collect();
@@ -156,7 +161,10 @@ impl Trial {
                     format!("도착한 패킷의 출발지는 {}, {from}의 결과는 {}", list.join(", "), told.ko),
                 )
             }
-            _ => Both::new(format!("what arrived came from {}", list.join(", ")), format!("도착한 패킷의 출발지는 {}", list.join(", "))),
+            _ => Both::new(
+                format!("what arrived came from {}", list.join(", ")),
+                format!("도착한 패킷의 출발지는 {}", list.join(", ")),
+            ),
         };
         Ok(Finding { holds: is_open && sources == [wanted], seen })
     }
@@ -173,9 +181,11 @@ impl Trial {
             return Ok(Finding { holds: false, seen: said(&outcome) });
         }
         let events = world.simulator().trace().events();
-        let heard = events.iter().filter(|event| event.node == hears && event.verb == Verb::Receive && event.frame != FrameId::NONE);
+        let heard =
+            events.iter().filter(|event| event.node == hears && event.verb == Verb::Receive && event.frame != FrameId::NONE);
         let count = heard.count();
-        let seen = Both::new(format!("{third} heard {count} of their frames"), format!("{third}에 도착한 프레임은 {count}개"));
+        let seen =
+            Both::new(format!("{third} heard {count} of their frames"), format!("{third}에 도착한 프레임은 {count}개"));
         Ok(Finding { holds: count == 0, seen })
     }
 
@@ -189,7 +199,9 @@ impl Trial {
                 return Err(Both::new("they have no addresses", "주소가 없다"));
             };
             // ARP's questions are the shortest frames there are, and for everybody.
-            for (at, node, address) in [(Time::ZERO, first.node, *asked), (Time::ZERO + Span::microseconds(offset), second.node, *asks)] {
+            for (at, node, address) in
+                [(Time::ZERO, first.node, *asked), (Time::ZERO + Span::microseconds(offset), second.node, *asks)]
+            {
                 world.simulator().run_until(at, BUDGET);
                 world.simulator().with(node, |host: &mut Host, context| host.arping(context, 0, address, 1));
             }
@@ -198,26 +210,31 @@ impl Trial {
             let is = |wanted: &[Reason]| events.iter().any(|event| wanted.contains(&event.reason));
             if is(&[Reason::LateCollision, Reason::UndetectedCollision]) && wanted == Collisions::Noticed {
                 let seen = Both::new(
-                    format!("when {b} begins {offset} µs after {a}, a sender learns of the collision too late"),
-                    format!("{b}이(가) {a}보다 {offset}µs 늦게 보내기 시작하면 충돌을 너무 늦게 알게 된다"),
+                    format!("{b} began {offset} µs after {a}, and a sender learned of a collision too late"),
+                    format!("{b}이(가) {a}보다 {offset}µs 뒤에 보내기 시작했을 때, 송신자가 충돌을 너무 늦게 알았다"),
                 );
                 return Ok(Finding { holds: false, seen });
             }
             met += usize::from(is(&[Reason::Collision, Reason::LateCollision, Reason::UndetectedCollision]));
         }
         let tried = OFFSETS_MICROSECONDS + 1;
-        let seen = Both::new(format!("{met} of {tried} trials met a collision"), format!("{tried}번 시도해서 {met}번 충돌했다"));
+        let seen =
+            Both::new(format!("{met} of {tried} trials met a collision"), format!("{tried}번 시도해서 {met}번 충돌했다"));
         Ok(Finding { holds: (met == 0) == (wanted == Collisions::Never), seen })
     }
 
     fn publishes(&self, instance: &str, outer: u16, inner: u16) -> Result<Finding, Impossible> {
         let known = self.model.instances.values().find(|known| model::tag::name(&known.tags) == Some(instance));
-        let known = known.ok_or_else(|| Both::new(format!("no instance is called {instance}"), format!("{instance}(이)라는 인스턴스가 없다")))?;
+        let known = known.ok_or_else(|| {
+            Both::new(format!("no instance is called {instance}"), format!("{instance}(이)라는 인스턴스가 없다"))
+        })?;
         let containers = self.model.containers.get(&known.id).into_iter().flatten();
         let published: Vec<_> = containers.flat_map(|(_, container)| &container.publish).collect();
         let leads = |mapping: &&&PortMapping| {
             let is_inside = (mapping.host.from..=mapping.host.to).contains(&outer);
-            mapping.protocol == PortProtocol::Tcp && is_inside && mapping.container.from + (outer - mapping.host.from) == inner
+            mapping.protocol == PortProtocol::Tcp
+                && is_inside
+                && mapping.container.from + (outer - mapping.host.from) == inner
         };
         let list: Vec<String> = published.iter().map(ToString::to_string).collect();
         let seen = match list.as_slice() {
@@ -245,7 +262,10 @@ impl Trial {
             }
             (None, None) => {
                 let pairs = proof.pairs;
-                Both::new(format!("proved for {pairs} pair{}", if pairs == 1 { "" } else { "s" }), format!("{pairs}개 쌍에 대해 증명됨"))
+                Both::new(
+                    format!("proved for {pairs} pair{}", if pairs == 1 { "" } else { "s" }),
+                    format!("{pairs}개 쌍에 대해 증명됨"),
+                )
             }
         };
         Finding { holds: proof.holds(), seen }
@@ -257,7 +277,8 @@ fn counted(wanted: usize, count: usize) -> Finding {
 }
 
 fn host(world: &World, name: &str) -> Result<Place, Impossible> {
-    let nobody = || Both::new(format!("no host or router is called {name}"), format!("{name}(이)라는 호스트나 라우터가 없다"));
+    let nobody =
+        || Both::new(format!("no host or router is called {name}"), format!("{name}(이)라는 호스트나 라우터가 없다"));
     world.lan_host(name).ok_or_else(nobody)
 }
 
@@ -301,7 +322,10 @@ fn said(outcome: &Outcome) -> Both {
             format!("{}: 도달할 수 없음(ICMP 타입 {} 코드 {})", error.from, error.kind, error.code),
         ),
         (End::Nothing, _) => Both::new("no answer", "응답이 없다"),
-        (End::Failed(reason), _) => Both::new(format!("it could not be sent: {}", reason.sentence()), format!("보낼 수 없었다: {}", reason.sentence())),
+        (End::Failed(reason), _) => Both::new(
+            format!("it could not be sent: {}", reason.sentence()),
+            format!("보낼 수 없었다: {}", reason.sentence()),
+        ),
         (end, _) => Both::new(end.to_string(), end.to_string()),
     }
 }
@@ -312,4 +336,3 @@ fn source_of_tcp(frame: &[u8]) -> Option<IpAddr> {
     let source: [u8; 4] = frame.get(26..30)?.try_into().ok()?;
     is_tcp.then_some(IpAddr::V4(Ipv4Addr::from(source)))
 }
-

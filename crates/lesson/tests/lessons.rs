@@ -14,7 +14,8 @@ impl Files for Memory<'_> {
 }
 
 fn cloud(name: &str, text: &str) -> Model {
-    let lab = lab::load(&format!("{name}.cloud.yaml"), &Memory(text)).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let lab = lab::load(&format!("{name}.cloud.yaml"), &Memory(text))
+        .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     let mut model = Model::new("000000000000", lab.region(), Context::seeded(1, Timestamp::default()));
     lab.apply(&mut model).unwrap_or_else(|problems| panic!("{}", problems.render(false)));
     model
@@ -97,11 +98,23 @@ fn tricks_that_look_like_a_solution_are_seen_through() {
     for (name, from_solved, was, becomes, noticed) in [
         ("minimum-frame", false, "hubs: { hub-1: 10M }", "switches: [hub-1]", "collision-domains 1"),
         ("mac-learning", true, "pc-3, spy -- sw-1", "pc-3 -- sw-1", "shared pc-1 spy"),
-        ("nat", false, "isp: { interfaces: { eth0: 203.0.113.1/30, eth1: 198.51.100.1/24 } }", "isp: { interfaces: { eth0: 203.0.113.1/30, eth1: 198.51.100.1/24 }, routes: [192.168.0.0/24 via 203.0.113.2] }", "seen-as laptop server 80 203.0.113.2"),
+        (
+            "nat",
+            false,
+            "isp: { interfaces: { eth0: 203.0.113.1/30, eth1: 198.51.100.1/24 } }",
+            "isp: { interfaces: { eth0: 203.0.113.1/30, eth1: 198.51.100.1/24 }, routes: [192.168.0.0/24 via 203.0.113.2] }",
+            "seen-as laptop server 80 203.0.113.2",
+        ),
         ("groups-and-acls", false, ", acl: front", "", "claim internet -> web-1 tcp/22: blocked by acl:front"),
         ("groups-and-acls", false, "out tcp/80 to", "out all to", "claim web-1 -> internet tcp/25: blocked by acl:front"),
         ("public-and-internal", true, "route: nat@public", "route: none", "claim db-1 -> internet tcp/443: allowed via nat"),
-        ("traceroute", true, "10.0.3.0/24 via 10.9.2.2]", "10.0.3.0/24 via 10.9.2.2, default via 10.9.1.1]", "unreachable pc 10.0.77.7"),
+        (
+            "traceroute",
+            true,
+            "10.0.3.0/24 via 10.9.2.2]",
+            "10.0.3.0/24 via 10.9.2.2, default via 10.9.1.1]",
+            "unreachable pc 10.0.77.7",
+        ),
         ("container", true, "8080->80", "8080->8080", "publishes web-1 8080 80"),
         ("broadcast", true, "r-1:eth1 -- sw-2", "r-1:eth1, sw-1 -- sw-2", "broadcast-domains 2"),
     ] {
@@ -110,7 +123,8 @@ fn tricks_that_look_like_a_solution_are_seen_through() {
         let tricked = before.replace(was, becomes);
         assert_ne!(tricked, before, "{name}: {was}");
         let findings = findings(lesson, &tricked);
-        let finding = findings.iter().find(|(condition, _)| condition.to_string() == noticed).unwrap_or_else(|| panic!("{noticed}"));
+        let finding =
+            findings.iter().find(|(condition, _)| condition.to_string() == noticed).unwrap_or_else(|| panic!("{noticed}"));
         assert!(!finding.1.holds, "{name}: {noticed}: {findings:#?}");
     }
 }

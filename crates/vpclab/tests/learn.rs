@@ -28,7 +28,8 @@ fn out(done: &Output) -> String {
 }
 
 fn solve(folder: &Path, lesson: &str) {
-    std::fs::copy(format!("{LESSONS}/tests/solved/{lesson}.yaml"), folder.join(format!("{lesson}/{lesson}.cloud.yaml"))).unwrap();
+    std::fs::copy(format!("{LESSONS}/tests/solved/{lesson}.yaml"), folder.join(format!("{lesson}/{lesson}.cloud.yaml")))
+        .unwrap();
 }
 
 #[test]
@@ -41,8 +42,20 @@ fn the_page_about_lessons_shows_what_happens() {
 fn the_list_has_every_lesson_in_its_order() {
     let folder = folder("list");
     let names = [
-        "hub", "minimum-frame", "mac-learning", "arp", "broadcast", "router", "drop", "traceroute", "subnets", "nat", "handshake",
-        "groups-and-acls", "public-and-internal", "container",
+        "hub",
+        "minimum-frame",
+        "mac-learning",
+        "arp",
+        "broadcast",
+        "router",
+        "drop",
+        "traceroute",
+        "subnets",
+        "nat",
+        "handshake",
+        "groups-and-acls",
+        "public-and-internal",
+        "container",
     ];
     assert_eq!(out(&vpclab(&folder, &["learn", "-o", "name"])).lines().collect::<Vec<_>>(), names);
     let korean = out(&vpclab(&folder, &["learn", "--lang", "ko", "-o", "csv"]));
@@ -54,7 +67,11 @@ fn a_lesson_is_begun_checked_solved_and_checked_in_both_languages() {
     let folder = folder("course");
     for lesson in out(&vpclab(&folder, &["learn", "-o", "name"])).lines() {
         let begun = vpclab(&folder, &["learn", lesson]);
-        assert!(begun.status.success() && out(&begun).contains(&format!("The lab file is {lesson}/{lesson}.cloud.yaml.")), "{}", out(&begun));
+        assert!(
+            begun.status.success() && out(&begun).contains(&format!("The lab file is {lesson}/{lesson}.cloud.yaml.")),
+            "{}",
+            out(&begun)
+        );
         for language in ["en", "ko"] {
             let not_yet = vpclab(&folder, &["learn", "check", lesson, "--lang", language]);
             let heading = if language == "en" { "\nHINT\n" } else { "\n힌트\n" };
@@ -72,7 +89,13 @@ fn a_lesson_is_begun_checked_solved_and_checked_in_both_languages() {
     let all = vpclab(&folder, &["learn", "check", "-o", "json"]);
     let reports: serde_json::Value = serde_json::from_str(&out(&all)).unwrap();
     assert_eq!(reports.as_array().unwrap().len(), 14);
-    assert!(reports.as_array().unwrap().iter().all(|report| report["done"] == true && !report["conditions"].as_array().unwrap().is_empty()));
+    assert!(
+        reports
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|report| report["done"] == true && !report["conditions"].as_array().unwrap().is_empty())
+    );
 }
 
 #[test]
@@ -83,14 +106,23 @@ fn what_a_lesson_tells_to_type_is_understood() {
     for lesson in out(&vpclab(&folder, &["learn", "-o", "name"])).lines() {
         let text = vpclab(&folder, &["learn", lesson, "-o", "json"]);
         let text: serde_json::Value = serde_json::from_str(&out(&text)).unwrap();
-        let commands: Vec<&str> = text["commands"].as_array().unwrap().iter().map(|command| command.as_str().unwrap()).collect();
+        let commands: Vec<&str> =
+            text["commands"].as_array().unwrap().iter().map(|command| command.as_str().unwrap()).collect();
         for command in commands {
             if needs_a_machine.iter().any(|word| command.starts_with(&format!("vpclab {word}"))) {
                 continue;
             }
-            let path = format!("{}:{}", Path::new(env!("CARGO_BIN_EXE_vpclab")).parent().unwrap().display(), std::env::var("PATH").unwrap());
+            let path = format!(
+                "{}:{}",
+                Path::new(env!("CARGO_BIN_EXE_vpclab")).parent().unwrap().display(),
+                std::env::var("PATH").unwrap()
+            );
             let mut shell = Command::new("sh");
-            shell.args(["-c", command]).current_dir(folder.join(lesson)).env("PATH", path).env("VPCLAB_HOME", folder.join("home"));
+            shell
+                .args(["-c", command])
+                .current_dir(folder.join(lesson))
+                .env("PATH", path)
+                .env("VPCLAB_HOME", folder.join("home"));
             let done = shell.env("NO_COLOR", "1").output().unwrap();
             let code = done.status.code();
             assert!(matches!(code, Some(0 | 1)), "{lesson}: {command}: {code:?} {}", String::from_utf8_lossy(&done.stderr));

@@ -90,19 +90,26 @@ fn find(name: &str) -> Result<&'static Lesson> {
 }
 
 fn text(lesson: &Lesson, language: Language) -> Result<Text<'static>> {
-    lesson.text(language).ok_or_else(|| Failure::environment(format!("lesson {} cannot be read in this language", lesson.name)))
+    lesson
+        .text(language)
+        .ok_or_else(|| Failure::environment(format!("lesson {} cannot be read in this language", lesson.name)))
 }
 
 fn list(language: Language, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown, Format::Name])?;
     let texts = LESSONS.iter().map(|lesson| Ok((lesson, text(lesson, language)?))).collect::<Result<Vec<_>>>()?;
     if output.format == Format::Json {
-        let all = texts.iter().map(|(lesson, text)| json!({"lesson": lesson.name, "title": text.title, "about": text.summary}));
+        let all =
+            texts.iter().map(|(lesson, text)| json!({"lesson": lesson.name, "title": text.title, "about": text.summary}));
         output.json(&all.collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<_> = texts.iter().map(|(lesson, text)| [lesson.name, text.title, text.summary].map(str::to_owned).to_vec()).collect();
+    let rows: Vec<_> =
+        texts.iter().map(|(lesson, text)| [lesson.name, text.title, text.summary].map(str::to_owned).to_vec()).collect();
     output.table(&["lesson", "title", "about"], &rows);
+    if !matches!(output.format, Format::Table | Format::Wide) {
+        return Ok(ExitCode::SUCCESS);
+    }
     output.hint(match language {
         Language::English => format!("vpclab learn {} begins the first one", LESSONS[0].name),
         Language::Korean => format!("첫 강의를 시작하려면 vpclab learn {}", LESSONS[0].name),
@@ -151,14 +158,25 @@ fn where_to(path: &Path, is_new: bool, language: Language) -> Vec<String> {
     let enter = folder.map_or_else(String::new, |folder| format!("cd {folder}; "));
     match language {
         Language::English => vec![
-            if is_new { format!("The lab file is {shown}.") } else { format!("The lab file is {shown}; it was there and stays as it is.") },
+            if is_new {
+                format!("The lab file is {shown}.")
+            } else {
+                format!("The lab file is {shown}; it was there and stays as it is.")
+            },
             format!("Type: {enter}then the commands above, and `vpclab learn check` when you are done."),
         ],
         Language::Korean => vec![
-            if is_new { format!("랩 파일은 {shown}입니다.") } else { format!("랩 파일은 {shown}입니다. 이미 있던 파일이라 그대로 두었습니다.") },
+            if is_new {
+                format!("랩 파일은 {shown}입니다.")
+            } else {
+                format!("랩 파일은 {shown}입니다. 이미 있던 파일이라 그대로 두었습니다.")
+            },
             match enter.as_str() {
                 "" => "위의 명령을 차례로 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.".to_owned(),
-                enter => format!("먼저 `{}`로 들어가 위의 명령을 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.", enter.trim_end_matches("; ")),
+                enter => format!(
+                    "먼저 `{}`로 들어가 위의 명령을 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.",
+                    enter.trim_end_matches("; ")
+                ),
             },
         ],
     }

@@ -14,7 +14,8 @@ pub fn run(word: Option<&str>, language: Language, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown, Format::Name])?;
     let found = word.map_or_else(entries, about);
     if let (Some(word), true) = (word, found.is_empty()) {
-        return Err(Failure::usage(format!("no word of the glossary has `{word}` in it")).hint("vpclab learn glossary lists them all"));
+        return Err(Failure::usage(format!("no word of the glossary has `{word}` in it"))
+            .hint("vpclab learn glossary lists them all"));
     }
     let terms = |entry: &Entry| match language {
         Language::English => [entry.english, entry.korean],

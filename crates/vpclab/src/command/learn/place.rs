@@ -59,9 +59,11 @@ pub fn write_new(path: &Path, text: &str) -> Result<bool> {
 pub fn begun(name: Option<&str>, global: &Global) -> Result<Vec<Begun>> {
     let named = name.map(super::find).transpose()?;
     if let Some(path) = &global.file {
-        let of_file = || LESSONS.iter().find(|lesson| path.file_name().is_some_and(|file| file == file_name(lesson).as_str()));
+        let of_file =
+            || LESSONS.iter().find(|lesson| path.file_name().is_some_and(|file| file == file_name(lesson).as_str()));
         let lesson = named.or_else(of_file).ok_or_else(|| {
-            Failure::usage(format!("which lesson is {} of?", path.display())).hint("name it: vpclab learn check LESSON -f FILE")
+            Failure::usage(format!("which lesson is {} of?", path.display()))
+                .hint("name it: vpclab learn check LESSON -f FILE")
         })?;
         return Ok(vec![Begun { lesson, path: path.clone() }]);
     }
@@ -73,7 +75,10 @@ pub fn begun(name: Option<&str>, global: &Global) -> Result<Vec<Begun>> {
     let here = at(|lesson| PathBuf::from(file_name(lesson)));
     let found = if here.is_empty() { at(|lesson| Path::new(lesson.name).join(file_name(lesson))) } else { here };
     if found.is_empty() {
-        let what = named.map_or_else(|| "no lesson was begun here".to_owned(), |lesson| format!("lesson {} was not begun here", lesson.name));
+        let what = named.map_or_else(
+            || "no lesson was begun here".to_owned(),
+            |lesson| format!("lesson {} was not begun here", lesson.name),
+        );
         let begin = named.map_or("LESSON", |lesson| lesson.name);
         return Err(Failure::usage(what).hint(format!("vpclab learn {begin} begins one; in another folder, say -f FILE")));
     }

@@ -20,7 +20,8 @@ pub fn run(name: Option<&str>, is_meant: bool, global: &Global, output: &Output)
     let begun = begun(name, global)?;
     let [one] = begun.as_slice() else {
         let names: Vec<&str> = begun.iter().map(|begun| begun.lesson.name).collect();
-        return Err(Failure::usage(format!("which lesson? Here are {}", names.join(", "))).hint(format!("vpclab learn reset {}", names[0])));
+        return Err(Failure::usage(format!("which lesson? Here are {}", names.join(", ")))
+            .hint(format!("vpclab learn reset {}", names[0])));
     };
     let path = &one.path;
     let failed = |error: std::io::Error| Failure::environment(format!("{}: {error}", path.display()));
@@ -29,7 +30,8 @@ pub fn run(name: Option<&str>, is_meant: bool, global: &Global, output: &Output)
         return say(path, None, output);
     }
     if !is_meant && !is_agreed(path)? {
-        return Err(Failure::usage(format!("{} has changes and stays as it is", path.display())).hint("-y says that it is meant; a copy is kept"));
+        return Err(Failure::usage(format!("{} has changes and stays as it is", path.display()))
+            .hint("-y says that it is meant; a copy is kept"));
     }
     let copy = keep(path, &now)?;
     std::fs::write(path, one.lesson.lab).map_err(failed)?;
@@ -63,8 +65,12 @@ fn keep(path: &Path, content: &[u8]) -> Result<PathBuf> {
 
 fn say(path: &Path, copy: Option<&Path>, output: &Output) -> Result {
     match (output.format, copy) {
-        (Format::Json, _) => output.json(&json!({"file": path.display().to_string(), "copy": copy.map(|copy| copy.display().to_string())}))?,
-        (_, Some(copy)) => output.line(format!("{}: as at the beginning; what it was is {}", path.display(), copy.display())),
+        (Format::Json, _) => {
+            output.json(&json!({"file": path.display().to_string(), "copy": copy.map(|copy| copy.display().to_string())}))?
+        }
+        (_, Some(copy)) => {
+            output.line(format!("{}: as at the beginning; what it was is {}", path.display(), copy.display()))
+        }
         (_, None) => output.line(format!("{}: is as at the beginning", path.display())),
     }
     Ok(ExitCode::SUCCESS)
