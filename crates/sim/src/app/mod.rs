@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use wire::Mac;
 
 use crate::frame::FrameId;
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
 
@@ -136,8 +137,8 @@ pub trait App: Any {
     }
 
     /// What it knows, for those who look at its host.
-    fn tables(&self, now: Time) -> Vec<Table> {
-        let _ = now;
+    fn tables(&self, host: &Host, now: Time) -> Vec<Table> {
+        let _ = (host, now);
         Vec::new()
     }
 }

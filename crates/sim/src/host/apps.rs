@@ -47,8 +47,8 @@ impl Apps {
     }
 
     /// What the programs know, in order of starting.
-    pub fn tables(&self, now: Time) -> impl Iterator<Item = Table> {
-        self.slots.iter().filter_map(|slot| slot.app.as_ref()).flat_map(move |app| app.tables(now))
+    pub fn tables(&self, host: &Host, now: Time) -> impl Iterator<Item = Table> {
+        self.slots.iter().filter_map(|slot| slot.app.as_ref()).flat_map(move |app| app.tables(host, now))
     }
 
     pub fn watch(&mut self, app: AppId) {

@@ -23,11 +23,11 @@ impl Host {
             self.app_table(),
             self.counter_table(),
         ];
-        tables.extend(self.apps.tables(now));
+        tables.extend(self.apps.tables(self, now));
         tables
     }
 
-    fn name(&self, interface: u16) -> String {
+    pub(crate) fn name(&self, interface: u16) -> String {
         self.interfaces.get(interface as usize).map_or_else(String::new, |interface| interface.name.to_string())
     }
 
