@@ -5,9 +5,9 @@ mod hosts_net;
 use std::net::Ipv4Addr;
 
 use hosts_net::Net;
+use sim::app::AppId;
 use sim::device::{Switch, SwitchSettings};
 use sim::routing::igmp::{Kind, Member, Message, Querier};
-use sim::app::AppId;
 use sim::{FrameId, NodeId, Reason, Time, Verb};
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
@@ -47,7 +47,9 @@ fn leave(net: &mut Net, host: NodeId, app: AppId) {
 fn sent(net: &Net, node: NodeId) -> Vec<(Time, Message)> {
     let fits = |event: &&sim::TraceEvent| (event.node, event.verb) == (node, Verb::Send) && event.frame != FrameId::NONE;
     let events = net.events().iter().filter(fits);
-    events.filter_map(|event| Some((event.time, Message::parse(net.sim.frames().bytes(event.frame).get(34..)?).ok()?))).collect()
+    events
+        .filter_map(|event| Some((event.time, Message::parse(net.sim.frames().bytes(event.frame).get(34..)?).ok()?)))
+        .collect()
 }
 
 fn kinds(net: &Net, node: NodeId) -> Vec<Kind> {

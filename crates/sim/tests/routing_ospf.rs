@@ -1,4 +1,4 @@
-//! OSPF between routers: neighbours, election, the same database everywhere, the cheapest ways, and how failures are noticed.
+//! OSPF between routers: neighbours, election, the same database everywhere, the cheapest ways, and failures.
 
 mod hosts_net;
 mod routing_net;
@@ -40,7 +40,11 @@ fn three_routers_on_ethernet_listen_for_forty_seconds_and_agree_within_six_more(
     net.run(39);
     assert!(routers.iter().all(|router| metric(&net, *router, "10.0.2.0/24").is_none()), "still waiting");
     net.run(7);
-    for (router, networks) in routers.into_iter().zip([["10.0.2.0/24", "10.0.3.0/24"], ["10.0.1.0/24", "10.0.3.0/24"], ["10.0.1.0/24", "10.0.2.0/24"]]) {
+    for (router, networks) in routers.into_iter().zip([
+        ["10.0.2.0/24", "10.0.3.0/24"],
+        ["10.0.1.0/24", "10.0.3.0/24"],
+        ["10.0.1.0/24", "10.0.2.0/24"],
+    ]) {
         // Links of a gigabit cost 1 each.
         assert_eq!(networks.map(|to| metric(&net, router, to)), [Some(2), Some(2)]);
         assert!(all_full(&net, router), "{:?}", neighbors(&net, router));
@@ -84,11 +88,13 @@ fn serial_links_need_no_election_and_are_full_within_a_second() {
         let mut net = Net::new();
         let r1 = net.router("r1", &["10.0.1.1/24", "10.9.0.1/30"], Vec::new());
         let r2 = net.router("r2", &["10.0.2.1/24", "10.9.0.2/30"], Vec::new());
-        let hosts = [("h1", "10.0.1.2/24", "10.0.1.1", r1), ("h2", "10.0.2.2/24", "10.0.2.1", r2)].map(|(name, own, gateway, router)| {
-            let host = net.host(name, &[&[own]], gateway);
-            net.connect((router, 0), (host, 0));
-            host
-        });
+        let hosts = [("h1", "10.0.1.2/24", "10.0.1.1", r1), ("h2", "10.0.2.2/24", "10.0.2.1", r2)].map(
+            |(name, own, gateway, router)| {
+                let host = net.host(name, &[&[own]], gateway);
+                net.connect((router, 0), (host, 0));
+                host
+            },
+        );
         let spec = LinkSpec { framing, rate_bits_per_second: 2_000_000, ..LinkSpec::default() };
         net.connect_as((r1, 1), (r2, 1), spec);
         [r1, r2].into_iter().for_each(|router| install_ospf(&mut net, router));
@@ -121,7 +127,8 @@ fn on_a_switch(priorities: &[u8]) -> (Net, Vec<NodeId>, Vec<sim::LinkId>) {
     let switch = net.sim.add("switch", Switch::new(SwitchSettings::default()));
     let (mut routers, mut links) = (Vec::new(), Vec::new());
     for number in 1..=priorities.len() as u8 {
-        let router = net.router(&format!("r{number}"), &[&format!("10.0.0.{number}/24"), &format!("10.{number}.0.1/24")], Vec::new());
+        let router =
+            net.router(&format!("r{number}"), &[&format!("10.0.0.{number}/24"), &format!("10.{number}.0.1/24")], Vec::new());
         let host = net.host(&format!("h{number}"), &[&[&format!("10.{number}.0.2/24")]], &format!("10.{number}.0.1"));
         let port = net.sim.new_port(switch);
         links.push(net.connect((router, 0), (switch, port)));
@@ -131,7 +138,9 @@ fn on_a_switch(priorities: &[u8]) -> (Net, Vec<NodeId>, Vec<sim::LinkId>) {
     for (router, priority) in routers.iter().zip(priorities) {
         let number = routers.iter().position(|one| one == router).unwrap_or_default() as u8 + 1;
         let id = Some([10, 0, 0, number].into());
-        net.at(*router, |host, context| host.run(context, Ospf::new(OspfSpec { id, priority: *priority, ..OspfSpec::default() })));
+        net.at(*router, |host, context| {
+            host.run(context, Ospf::new(OspfSpec { id, priority: *priority, ..OspfSpec::default() }))
+        });
     }
     (net, routers, links)
 }
@@ -139,7 +148,7 @@ fn on_a_switch(priorities: &[u8]) -> (Net, Vec<NodeId>, Vec<sim::LinkId>) {
 /// Number of the designated router and of its backup, as a router sees it.
 fn elected(net: &Net, router: NodeId) -> (String, String) {
     let row = net.table(router, "ospf-interfaces").into_iter().next().expect("an interface");
-    (row[4].clone(), row[5].clone())
+    (row[5].clone(), row[6].clone())
 }
 
 #[test]
@@ -162,7 +171,9 @@ fn priority_comes_before_the_id_and_none_keeps_a_router_out() {
     for (priorities, wanted) in [([1, 9, 1], (2, 3)), ([1, 0, 0], (1, 0)), ([5, 5, 0], (2, 1))] {
         let (mut net, routers, _) = on_a_switch(&priorities);
         net.run(70);
-        let name = |number: i32| if number == 0 { "0.0.0.0".to_owned() } else { format!("10.0.0.{number}") };
+        let name = |number: i32| {
+            if number == 0 { "0.0.0.0".to_owned() } else { format!("10.0.0.{number}") }
+        };
         for router in &routers {
             assert_eq!(elected(&net, *router), (name(wanted.0), name(wanted.1)), "{priorities:?}");
         }
@@ -187,7 +198,8 @@ fn when_the_designated_router_is_cut_off_its_backup_follows_and_it_comes_back_as
     }
     assert_eq!(metric(&net, routers[0], "10.4.0.0/24"), Some(2));
     assert_eq!(database(&net, routers[0]), database(&net, routers[3]));
-    let networks: Vec<_> = database(&net, routers[0]).into_iter().filter(|row| row[0] == "network").map(|row| row[1].clone()).collect();
+    let networks: Vec<_> =
+        database(&net, routers[0]).into_iter().filter(|row| row[0] == "network").map(|row| row[1].clone()).collect();
     assert_eq!(networks, ["10.0.0.3"], "the old network LSA is flushed");
 }
 
@@ -215,7 +227,11 @@ fn what_a_router_said_is_said_again_each_half_hour_and_never_grows_old() {
     let Triangle { mut net, routers, hosts, .. } = triangle(install_ospf);
     net.run(4_000);
     for router in routers {
-        let ages: Vec<u32> = net.table(router, "ospf-database").iter().map(|row| row[3].trim_end_matches(" s").parse().expect("an age")).collect();
+        let ages: Vec<u32> = net
+            .table(router, "ospf-database")
+            .iter()
+            .map(|row| row[3].trim_end_matches(" s").parse().expect("an age"))
+            .collect();
         assert_eq!(ages.len(), 6);
         assert!(ages.iter().all(|age| *age <= 1_810), "{ages:?}");
     }
@@ -281,7 +297,11 @@ fn the_same_seed_gives_the_same_trace_and_another_one_another() {
         let mut net = Net { sim: Simulator::new(seed, Bounds::default()) };
         let r1 = net.router("r1", &["10.9.0.1/24"], Vec::new());
         let r2 = net.router("r2", &["10.9.0.2/24"], Vec::new());
-        net.connect_as((r1, 0), (r2, 0), LinkSpec { loss_per_million: 100_000, delay: Span::milliseconds(2), ..LinkSpec::default() });
+        net.connect_as(
+            (r1, 0),
+            (r2, 0),
+            LinkSpec { loss_per_million: 100_000, delay: Span::milliseconds(2), ..LinkSpec::default() },
+        );
         [r1, r2].into_iter().for_each(|router| install_ospf(&mut net, router));
         net.run(300);
         net.sim.trace_hash()

@@ -13,7 +13,11 @@ use sim::{Bounds, LinkSpec, NodeId, Reason, Simulator, Span, Verb};
 fn three_routers_know_every_network_within_a_second_of_their_start() {
     let Triangle { mut net, routers, .. } = triangle(install_rip);
     net.run(1);
-    for (router, networks) in routers.into_iter().zip([["10.0.2.0/24", "10.0.3.0/24"], ["10.0.1.0/24", "10.0.3.0/24"], ["10.0.1.0/24", "10.0.2.0/24"]]) {
+    for (router, networks) in routers.into_iter().zip([
+        ["10.0.2.0/24", "10.0.3.0/24"],
+        ["10.0.1.0/24", "10.0.3.0/24"],
+        ["10.0.1.0/24", "10.0.2.0/24"],
+    ]) {
         assert_eq!(networks.map(|to| metric(&net, router, to)), [Some(2), Some(2)]);
     }
     let at_routers: Vec<_> = net.drops().into_iter().filter(|(node, _)| routers.contains(node)).collect();
@@ -38,7 +42,9 @@ fn a_failed_link_is_gone_round_at_once_where_the_other_way_is_told_again() {
     net.sim.set_link(links[0], false);
     assert_eq!(metric(&net, r1, "10.0.2.0/24"), None, "what was learned over the link is lost with it");
     // The third router answers no triggered update; its next regular one comes within 35 seconds.
-    let seconds = seconds_until(&mut net, 40, |net| metric(net, r1, "10.0.2.0/24") == Some(3) && metric(net, r2, "10.0.1.0/24") == Some(3));
+    let seconds = seconds_until(&mut net, 40, |net| {
+        metric(net, r1, "10.0.2.0/24") == Some(3) && metric(net, r2, "10.0.1.0/24") == Some(3)
+    });
     assert!(seconds.is_some_and(|seconds| seconds <= 35), "{seconds:?}");
     assert!(reaches(&mut net, hosts[0], "10.0.2.2"));
     net.sim.set_link(links[0], true);
@@ -100,7 +106,8 @@ fn a_lost_network_is_told_down_the_row_by_triggered_updates_and_forgotten_later(
     let gone = |net: &Net| routers.iter().all(|router| metric(net, *router, "10.99.0.0/16").is_none());
     let seconds = seconds_until(&mut net, 60, gone);
     assert!(seconds.is_some_and(|seconds| seconds <= 20), "at most 5 s a hop: {seconds:?}");
-    let state = |net: &Net| net.table(routers[0], "rip").into_iter().find(|row| row[0] == "10.99.0.0/16").map(|row| row[4].clone());
+    let state =
+        |net: &Net| net.table(routers[0], "rip").into_iter().find(|row| row[0] == "10.99.0.0/16").map(|row| row[4].clone());
     assert_eq!(state(&net).as_deref(), Some("garbage"));
     net.run(150);
     assert_eq!(state(&net), None);
@@ -131,7 +138,8 @@ fn what_is_learned_from_a_neighbour_is_told_back_to_it_as_infinite() {
     let frames = net.frames(routers[0], Verb::Deliver, Reason::Datagram);
     let told = net.frames(routers[1], Verb::Deliver, Reason::Datagram);
     // The payload begins behind 14 bytes of Ethernet, 20 of IP and 8 of UDP.
-    let entries = |frame: &[u8]| sim::routing::rip::Message::parse(&frame[42..]).map(|message| message.entries).unwrap_or_default();
+    let entries =
+        |frame: &[u8]| sim::routing::rip::Message::parse(&frame[42..]).map(|message| message.entries).unwrap_or_default();
     let metrics = |frames: &[Vec<u8>], to: [u8; 4]| -> Vec<u32> {
         let all = frames.iter().flat_map(|frame| entries(frame));
         all.filter(|entry| entry.address.octets() == to && entry.family == 2).map(|entry| entry.metric).collect()
@@ -174,7 +182,8 @@ fn updates_come_every_thirty_seconds_five_more_or_less() {
         (event.node, event.port, event.verb) == (routers[0], 1, Verb::Send) && is_update(net.sim.frames().bytes(event.frame))
     };
     let times: Vec<_> = net.events().iter().filter(sent).map(|event| event.time).collect();
-    let regular: Vec<Span> = times.windows(2).map(|pair| pair[1].since(pair[0])).filter(|gap| *gap > Span::seconds(20)).collect();
+    let regular: Vec<Span> =
+        times.windows(2).map(|pair| pair[1].since(pair[0])).filter(|gap| *gap > Span::seconds(20)).collect();
     assert!(regular.len() > 50 && regular.iter().all(|gap| (25..35).contains(&(gap.0 / 1_000_000_000))), "{regular:?}");
     let (least, most) = (regular.iter().min(), regular.iter().max());
     assert!(least < Some(&Span::seconds(27)) && most > Some(&Span::seconds(33)), "chance is used: {least:?} {most:?}");

@@ -58,7 +58,9 @@ impl Calls<'_, '_> {
 
     /// An interface's IPv4 addresses with their subnets.
     pub(super) fn subnets(&self, interface: u16) -> Vec<Ipv4Net> {
-        let v4 = |net: IpNet| if let IpNet::V4(net) = net { Some(net) } else { None };
+        let v4 = |net: IpNet| {
+            if let IpNet::V4(net) = net { Some(net) } else { None }
+        };
         self.host.interfaces().get(usize::from(interface)).into_iter().flat_map(|own| own.usable()).filter_map(v4).collect()
     }
 

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::{ALL_ROUTERS, Kind, Message, PROTOCOL, send, within};
 use crate::app::{App, Calls, Datagram, End, SocketId};
+use crate::host::Host;
 use crate::random::Random;
 use crate::routing::alarm::Alarm;
 use crate::table::Table;
@@ -86,7 +87,9 @@ impl App for Member {
     }
 
     fn on_datagram(&mut self, calls: &mut Calls<'_, '_>, _: SocketId, datagram: &Datagram) {
-        let Ok(message) = Message::parse(calls.payload(datagram)) else { return };
+        let Ok(message) = Message::parse(calls.payload(datagram)) else {
+            return;
+        };
         if datagram.interface != self.interface {
             return;
         }
@@ -116,11 +119,11 @@ impl App for Member {
         self.alarm.set(calls, self.report_at);
     }
 
-    fn inspect(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, host: &Host, now: Time) -> Vec<Table> {
         let mut table = Table::new("groups", &["group", "interface", "last reporter", "report in"]);
         let left = if self.report_at == Time::NEVER { "-".to_owned() } else { self.report_at.since(now).to_string() };
         let last = if self.is_last { "yes" } else { "no" };
-        table.row([self.group.to_string(), self.interface.to_string(), last.to_owned(), left]);
+        table.row([self.group.to_string(), host.name(self.interface), last.to_owned(), left]);
         vec![table]
     }
 }

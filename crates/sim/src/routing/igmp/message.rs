@@ -43,7 +43,9 @@ impl Message {
             0x12 => Kind::ReportV1,
             0x16 => Kind::Report,
             0x17 => Kind::Leave,
-            other => return Err(Malformed::Field { header, field: "type", value: other.into() }),
+            other => {
+                return Err(Malformed::Field { header, field: "type", value: other.into() });
+            }
         };
         if checksum::of(bytes) != 0 {
             let sum = u16::from_be_bytes([bytes[2], bytes[3]]);

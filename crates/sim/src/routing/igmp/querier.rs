@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{ALL_ROUTERS, ALL_SYSTEMS, Kind, Message, PROTOCOL, WITHIN, send};
 use crate::app::{App, Calls, Datagram, End, SocketId};
+use crate::host::Host;
 use crate::routing::alarm::Alarm;
 use crate::table::Table;
 use crate::time::{Span, Time};
@@ -73,7 +74,9 @@ impl Querier {
 
     fn reported(&mut self, calls: &mut Calls<'_, '_>, interface: u16, group: Ipv4Addr, reporter: Ipv4Addr) {
         let until = calls.now() + MEMBER;
-        let Some(network) = self.networks.get_mut(&interface).filter(|_| group.is_multicast()) else { return };
+        let Some(network) = self.networks.get_mut(&interface).filter(|_| group.is_multicast()) else {
+            return;
+        };
         let member = Group { reporter, until, questions: 0, ask_at: Time::NEVER };
         if network.groups.insert(group, member).is_none() {
             calls.trace(interface, Verb::Learn, Reason::Igmp, || format!("{group} has a member, {reporter}"));
@@ -81,7 +84,9 @@ impl Querier {
     }
 
     fn left(&mut self, now: Time, interface: u16, group: Ipv4Addr) {
-        let Some(network) = self.networks.get_mut(&interface).filter(|network| network.other.is_none()) else { return };
+        let Some(network) = self.networks.get_mut(&interface).filter(|network| network.other.is_none()) else {
+            return;
+        };
         if let Some(known) = network.groups.get_mut(&group) {
             (known.questions, known.ask_at) = (LAST, now);
             known.until = known.until.min(now + Span::seconds(LAST.into()));
@@ -90,7 +95,9 @@ impl Querier {
 
     fn asked(&mut self, calls: &mut Calls<'_, '_>, interface: u16, by: Ipv4Addr, message: &Message) {
         let now = calls.now();
-        let Some(network) = self.networks.get_mut(&interface) else { return };
+        let Some(network) = self.networks.get_mut(&interface) else {
+            return;
+        };
         if by < network.address {
             if network.other.is_none() {
                 calls.trace(interface, Verb::State, Reason::Igmp, || format!("{by} asks here, its address is lower"));
@@ -160,7 +167,9 @@ impl App for Querier {
     }
 
     fn on_datagram(&mut self, calls: &mut Calls<'_, '_>, _: SocketId, datagram: &Datagram) {
-        let (Ok(message), IpAddr::V4(by)) = (Message::parse(calls.payload(datagram)), datagram.source.ip()) else { return };
+        let (Ok(message), IpAddr::V4(by)) = (Message::parse(calls.payload(datagram)), datagram.source.ip()) else {
+            return;
+        };
         match message.kind {
             Kind::Query => self.asked(calls, datagram.interface, by, &message),
             Kind::Report | Kind::ReportV1 => self.reported(calls, datagram.interface, message.group, by),
@@ -182,13 +191,13 @@ impl App for Querier {
         self.settle(calls);
     }
 
-    fn inspect(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, host: &Host, now: Time) -> Vec<Table> {
         let mut table = Table::new("igmp", &["interface", "querier", "group", "last reporter", "time left"]);
         for (interface, network) in &self.networks {
             let querier = network.other.map_or(network.address, |(other, _)| other).to_string();
             for (group, known) in &network.groups {
                 let left = known.until.since(now).to_string();
-                table.row([interface.to_string(), querier.clone(), group.to_string(), known.reporter.to_string(), left]);
+                table.row([host.name(*interface), querier.clone(), group.to_string(), known.reporter.to_string(), left]);
             }
         }
         vec![table]

@@ -91,6 +91,9 @@ impl Database {
     /// When the next one becomes too old.
     pub fn next_flush(&self, now: Time) -> Time {
         let young = self.all.values().filter(|stored| stored.age(now) < MAX_AGE);
-        young.map(|stored| stored.at + Span::seconds(u64::from(MAX_AGE - stored.lsa.header.age))).min().unwrap_or(Time::NEVER)
+        young
+            .map(|stored| stored.at + Span::seconds(u64::from(MAX_AGE - stored.lsa.header.age)))
+            .min()
+            .unwrap_or(Time::NEVER)
     }
 }

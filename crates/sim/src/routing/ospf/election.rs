@@ -51,7 +51,9 @@ mod tests {
 
     /// Priority, number, and the numbers that it takes for designated and backup.
     fn candidate((priority, number, designated, backup): (u8, u8, u8, u8)) -> Candidate {
-        let address = |number| if number == NONE { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::new(10, 0, 0, number) };
+        let address = |number| {
+            if number == NONE { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::new(10, 0, 0, number) }
+        };
         let id = Ipv4Addr::new(1, 1, 1, number);
         Candidate { priority, id, address: address(number), designated: address(designated), backup: address(backup) }
     }
@@ -79,7 +81,8 @@ mod tests {
     proptest! {
         #[test]
         fn only_those_who_may_are_elected(all in prop::collection::vec((0u8..3, 0u8..8, 0u8..8), 1..7)) {
-            let all: Vec<_> = (1u8..).zip(all).map(|(number, (priority, a, b))| candidate((priority, number, a, b))).collect();
+            let numbered = (1u8..).zip(all);
+            let all: Vec<_> = numbered.map(|(number, (priority, a, b))| candidate((priority, number, a, b))).collect();
             let (designated, backup) = elect(all[0], &all[1..]);
             for address in [designated, backup] {
                 let may = all.iter().any(|one| one.address == address && one.priority > 0);

@@ -30,7 +30,9 @@ impl Ospf {
     /// Both claim to lead until one hears of the other's higher id.
     pub(super) fn begin_exchange(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr) {
         let mtu = calls.mtu(self.interfaces[at].port);
-        let Some(neighbor) = self.neighbor(at, id) else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
         neighbor.clear();
         neighbor.sequence = neighbor.sequence.wrapping_add(1);
         neighbor.is_master = true;
@@ -44,8 +46,12 @@ impl Ospf {
     /// Sends what was described last, again where it is the second time.
     fn send_description(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr) {
         let (to, again) = (self.towards(at, id), calls.now() + self.spec.retransmit);
-        let Some(neighbor) = self.neighbor(at, id) else { return };
-        let Some(description) = neighbor.sent.clone() else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
+        let Some(description) = neighbor.sent.clone() else {
+            return;
+        };
         // Who follows answers, and sends nothing of its own accord.
         let waits = neighbor.is_master && neighbor.state <= State::Exchange;
         neighbor.describe_at = if waits { again } else { Time::NEVER };
@@ -55,7 +61,9 @@ impl Ospf {
     /// Describes what comes next.
     fn describe(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr) {
         let mtu = calls.mtu(self.interfaces[at].port);
-        let Some(neighbor) = self.neighbor(at, id) else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
         let count = neighbor.summary.len().min(MOST_HEADERS);
         let headers = neighbor.summary.drain(..count).collect();
         let more = if neighbor.summary.is_empty() { 0 } else { MORE };
@@ -68,7 +76,9 @@ impl Ospf {
     pub(super) fn described(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr, came: &Description) {
         let (own_id, port) = (self.id, self.interfaces[at].port);
         if came.mtu > calls.mtu(port) {
-            return Self::ignore(calls, port, || format!("{id} sends packets of {} bytes, too long for this link", came.mtu));
+            return Self::ignore(calls, port, || {
+                format!("{id} sends packets of {} bytes, too long for this link", came.mtu)
+            });
         }
         if self.neighbor(at, id).is_some_and(|neighbor| neighbor.state == State::Init) {
             // It hears this router, or it would not describe.
@@ -77,7 +87,9 @@ impl Ospf {
                 self.begin_exchange(calls, at, id);
             }
         }
-        let Some(neighbor) = self.neighbor(at, id) else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
         let key = (came.flags, came.options, came.sequence);
         let leads = came.flags & MASTER != 0;
         match neighbor.state {
@@ -112,7 +124,9 @@ impl Ospf {
     fn negotiated(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr) {
         let (now, again) = (calls.now(), calls.now() + self.spec.retransmit);
         let headers: Vec<_> = self.database.headers(now).collect();
-        let Some(neighbor) = self.neighbor(at, id) else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
         for header in headers {
             if header.is_flushed() {
                 neighbor.unacknowledged.insert(header.key, header);
@@ -134,7 +148,9 @@ impl Ospf {
             known.is_none_or(|known| header.compare(&known) == Recency::Newer)
         };
         let missing: Vec<_> = came.headers.iter().filter(is_missing).copied().collect();
-        let Some(neighbor) = self.neighbor(at, id) else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
         neighbor.last = Some((came.flags, came.options, came.sequence));
         neighbor.requests.extend(missing.into_iter().map(|header| (header.key, header)));
         let has_more = came.flags & MORE != 0;
@@ -166,7 +182,9 @@ impl Ospf {
     /// Asks for what is missing; if nothing is, the databases are the same.
     pub(super) fn ask(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr) {
         let (to, again) = (self.towards(at, id), calls.now() + self.spec.retransmit);
-        let Some(neighbor) = self.neighbor(at, id).filter(|neighbor| neighbor.state == State::Loading) else { return };
+        let Some(neighbor) = self.neighbor(at, id).filter(|neighbor| neighbor.state == State::Loading) else {
+            return;
+        };
         if neighbor.requests.is_empty() {
             neighbor.ask_at = Time::NEVER;
             self.set_progress(calls, at, id, State::Full);
@@ -195,9 +213,10 @@ impl Ospf {
     /// Sends again what a neighbour has not answered.
     pub(super) fn send_again(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr) {
         let (now, port, again) = (calls.now(), self.interfaces[at].port, calls.now() + self.spec.retransmit);
-        let Some(neighbor) = self.neighbor(at, id) else { return };
-        let (describes, asks, resends) =
-            (neighbor.describe_at <= now, neighbor.ask_at <= now, neighbor.resend_at <= now);
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
+        let (describes, asks, resends) = (neighbor.describe_at <= now, neighbor.ask_at <= now, neighbor.resend_at <= now);
         if describes || asks || resends {
             calls.trace(port, Verb::Retransmit, Reason::OpenShortestPath, || format!("neighbor {id} has not answered"));
         }
@@ -207,7 +226,9 @@ impl Ospf {
         if asks {
             self.ask(calls, at, id);
         }
-        let Some(neighbor) = self.neighbor(at, id).filter(|_| resends) else { return };
+        let Some(neighbor) = self.neighbor(at, id).filter(|_| resends) else {
+            return;
+        };
         neighbor.resend_at = again;
         let keys: Vec<Key> = neighbor.unacknowledged.keys().copied().collect();
         let all: Vec<_> = keys.iter().filter_map(|key| self.database.get(key, now)).collect();

@@ -77,7 +77,9 @@ impl Ospf {
         let (now, port) = (calls.now(), self.interfaces[at].port);
         let (header, key) = (lsa.header, lsa.header.key);
         if !lsa.is_intact() || !(ROUTER..=EXTERNAL).contains(&key.kind) {
-            return Self::ignore(calls, port, || format!("an advertisement of type {} from {id} is damaged or unknown", key.kind));
+            return Self::ignore(calls, port, || {
+                format!("an advertisement of type {} from {id} is damaged or unknown", key.kind)
+            });
         }
         let known = self.database.header(&key, now);
         if header.is_flushed() && known.is_none() && !self.exchanges() {
@@ -92,7 +94,9 @@ impl Ospf {
             return self.take_newer(calls, at, id, lsa);
         }
         let (is_backup, designated) = (self.interfaces[at].state == State::Backup, self.interfaces[at].designated);
-        let Some(neighbor) = self.neighbor(at, id) else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
         if neighbor.requests.contains_key(&key) {
             // It described something that it does not have.
             return self.begin_exchange(calls, at, id);
@@ -199,7 +203,9 @@ impl Ospf {
 
     /// Acknowledgements came (13.7).
     pub(super) fn acknowledged(&mut self, at: usize, id: Ipv4Addr, headers: &[Header]) {
-        let Some(neighbor) = self.neighbor(at, id) else { return };
+        let Some(neighbor) = self.neighbor(at, id) else {
+            return;
+        };
         for header in headers {
             let sent = neighbor.unacknowledged.get(&header.key);
             if sent.is_some_and(|sent| header.compare(sent) == Recency::Same) {

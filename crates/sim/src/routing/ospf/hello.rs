@@ -58,7 +58,9 @@ impl Ospf {
     /// A neighbour gets further, or back.
     pub(super) fn set_progress(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr, state: Progress) {
         let interface = &mut self.interfaces[at];
-        let Some(neighbor) = interface.neighbors.get_mut(&id) else { return };
+        let Some(neighbor) = interface.neighbors.get_mut(&id) else {
+            return;
+        };
         let was = std::mem::replace(&mut neighbor.state, state);
         if was != state {
             calls.trace(interface.port, Verb::State, Reason::OpenShortestPath, || {
@@ -107,7 +109,12 @@ impl Ospf {
         }
         let sequence = self.next_sequence;
         let neighbor = interface.neighbors.entry(id).or_insert_with(|| Neighbor::new(id, source, sequence));
-        let was = (neighbor.priority, neighbor.designated == source, neighbor.backup == source, neighbor.state >= Progress::TwoWay);
+        let was = (
+            neighbor.priority,
+            neighbor.designated == source,
+            neighbor.backup == source,
+            neighbor.state >= Progress::TwoWay,
+        );
         (neighbor.address, neighbor.priority) = (source, hello.priority);
         (neighbor.designated, neighbor.backup) = (hello.designated, hello.backup);
         neighbor.dead_at = now + spec.dead();
@@ -119,8 +126,15 @@ impl Ospf {
         } else if !sees_us && state >= Progress::TwoWay {
             self.give_up(calls, at, id, Progress::Init);
         }
-        let Some(neighbor) = self.interfaces[at].neighbors.get(&id) else { return };
-        let is = (neighbor.priority, neighbor.designated == source, neighbor.backup == source, neighbor.state >= Progress::TwoWay);
+        let Some(neighbor) = self.interfaces[at].neighbors.get(&id) else {
+            return;
+        };
+        let is = (
+            neighbor.priority,
+            neighbor.designated == source,
+            neighbor.backup == source,
+            neighbor.state >= Progress::TwoWay,
+        );
         let speaks_for_others = is.3 && (is.2 || is.1 && hello.backup == NONE);
         match self.interfaces[at].state {
             State::Waiting if speaks_for_others => self.elect(calls, at),
@@ -158,7 +172,9 @@ impl Ospf {
     /// Begins the exchange with a neighbour, or ends it, if that is how it should be now (10.3, AdjOK?).
     fn consider(&mut self, calls: &mut Calls<'_, '_>, at: usize, id: Ipv4Addr) {
         let interface = &self.interfaces[at];
-        let Some(neighbor) = interface.neighbors.get(&id) else { return };
+        let Some(neighbor) = interface.neighbors.get(&id) else {
+            return;
+        };
         match (neighbor.state, interface.is_adjacent_to(neighbor)) {
             (Progress::TwoWay, true) => self.begin_exchange(calls, at, id),
             (state, false) if state > Progress::TwoWay => self.give_up(calls, at, id, Progress::TwoWay),

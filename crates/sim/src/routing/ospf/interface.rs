@@ -88,9 +88,7 @@ impl Interface {
 
     /// Whether databases are exchanged with a neighbour (10.4).
     pub fn is_adjacent_to(&self, neighbor: &Neighbor) -> bool {
-        !self.is_broadcast
-            || self.state.is_elected()
-            || [self.designated, self.backup].contains(&neighbor.address)
+        !self.is_broadcast || self.state.is_elected() || [self.designated, self.backup].contains(&neighbor.address)
     }
 
     /// Those that may be designated, besides itself.

@@ -234,7 +234,9 @@ impl RouterBody {
                 2 => LinkKind::Transit,
                 3 => LinkKind::Stub,
                 4 => LinkKind::Virtual,
-                other => return Err(Malformed::Field { header, field: "link type", value: other.into() }),
+                other => {
+                    return Err(Malformed::Field { header, field: "link type", value: other.into() });
+                }
             };
             links.push(Link { kind, id: address(own, 0), data: address(own, 4), cost: half(own, 10) });
             rest = behind;
@@ -347,7 +349,11 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_byte_is_found(body in prop::collection::vec(any::<u8>(), 1..100), at: prop::sample::Index, change in 1u8..255) {
+        fn a_changed_byte_is_found(
+            body in prop::collection::vec(any::<u8>(), 1..100),
+            at: prop::sample::Index,
+            change in 1u8..,
+        ) {
             let mut lsa = Lsa::new(key(), 1, body);
             let at = at.index(lsa.body.len());
             let was = lsa.body[at];
@@ -368,7 +374,8 @@ mod tests {
         #[test]
         fn bodies_come_back_as_they_were_written(words in prop::collection::vec(any::<u32>(), 3..20), is_set: bool) {
             let link = |word: &u32| {
-                let kind = [LinkKind::PointToPoint, LinkKind::Transit, LinkKind::Stub, LinkKind::Virtual][*word as usize % 4];
+                let kinds = [LinkKind::PointToPoint, LinkKind::Transit, LinkKind::Stub, LinkKind::Virtual];
+                let kind = kinds[*word as usize % 4];
                 Link { kind, id: (*word).into(), data: word.rotate_left(7).into(), cost: *word as u16 }
             };
             let router = RouterBody { is_border: is_set, links: words.iter().map(link).collect() };

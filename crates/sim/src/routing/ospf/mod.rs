@@ -29,7 +29,7 @@ pub use packet::{Body, Description, Hello, Packet};
 
 use super::alarm::Alarm;
 use crate::app::{App, Calls, Datagram, End, SendTo, SocketId};
-use crate::host::Origin;
+use crate::host::{Host, Origin};
 use crate::link::Framing;
 use crate::table::Table;
 use crate::time::{Span, Time};
@@ -170,7 +170,9 @@ impl Ospf {
 
     /// A packet came (8.2).
     fn receive(&mut self, calls: &mut Calls<'_, '_>, datagram: &Datagram) {
-        let (IpAddr::V4(source), Some(at)) = (datagram.source.ip(), self.at(datagram.interface)) else { return };
+        let (IpAddr::V4(source), Some(at)) = (datagram.source.ip(), self.at(datagram.interface)) else {
+            return;
+        };
         let packet = match Packet::parse(calls.payload(datagram)) {
             Ok(packet) => packet,
             Err(error) => return Self::ignore(calls, datagram.interface, || error.to_string()),
@@ -222,7 +224,9 @@ impl Ospf {
         let ways = spf::ways(&self.database, self.id, &up().map(own).collect(), now);
         let connected: BTreeSet<Ipv4Net> =
             up().flat_map(|up| up.others.iter().chain([&up.net]).map(Ipv4Net::trunc).collect::<Vec<_>>()).collect();
-        calls.trace(TraceEvent::NO_PORT, Verb::State, Reason::OpenShortestPath, || format!("shortest ways to {} networks", ways.len()));
+        calls.trace(TraceEvent::NO_PORT, Verb::State, Reason::OpenShortestPath, || {
+            format!("shortest ways to {} networks", ways.len())
+        });
         let mut wanted = BTreeSet::new();
         for (to, way) in ways {
             if way.hop.via.is_some() && !connected.contains(&to) {
@@ -238,7 +242,9 @@ impl Ospf {
 
     fn add_interface(&mut self, calls: &mut Calls<'_, '_>, port: u16) {
         let subnets = calls.subnets(port);
-        let Some((net, others)) = subnets.split_first() else { return };
+        let Some((net, others)) = subnets.split_first() else {
+            return;
+        };
         self.interfaces.push(Interface {
             port,
             net: *net,
@@ -306,7 +312,7 @@ impl App for Ospf {
         self.settle(calls);
     }
 
-    fn inspect(&self, now: Time) -> Vec<Table> {
-        vec![self.interface_table(now), self.neighbor_table(now), self.database_table(now)]
+    fn inspect(&self, host: &Host, now: Time) -> Vec<Table> {
+        vec![self.interface_table(host, now), self.neighbor_table(host, now), self.database_table(now)]
     }
 }

@@ -7,7 +7,9 @@ use crate::time::Time;
 use crate::trace::{Reason, TraceEvent, Verb};
 
 use super::interface::{Interface, State};
-use super::lsa::{EXTERNAL, ExternalBody, INITIAL_SEQUENCE, Key, Link, LinkKind, Lsa, NETWORK, NetworkBody, ROUTER, RouterBody};
+use super::lsa::{
+    EXTERNAL, ExternalBody, INITIAL_SEQUENCE, Key, Link, LinkKind, Lsa, NETWORK, NetworkBody, ROUTER, RouterBody,
+};
 use super::{NONE, Ospf};
 
 /// What a route from outside costs (the usual metric of type 2).
@@ -49,7 +51,8 @@ impl Ospf {
         }
         for (to, _) in routes.into_iter().filter(|(_, port)| calls.is_up(*port)) {
             own.is_border = true;
-            let body = ExternalBody { mask: to.netmask(), is_type_2: true, metric: EXTERNAL_METRIC, forwarding: NONE, tag: 0 };
+            let body =
+                ExternalBody { mask: to.netmask(), is_type_2: true, metric: EXTERNAL_METRIC, forwarding: NONE, tag: 0 };
             // Two networks with one address differ by their host bits (appendix E).
             let id = if all.contains_key(&key(EXTERNAL, to.network())) { to.broadcast() } else { to.network() };
             all.insert(key(EXTERNAL, id), body.emit());
@@ -100,7 +103,8 @@ impl Ospf {
     fn take_back(&mut self, sayings: &BTreeMap<Key, Vec<u8>>, now: Time) {
         let (id, strange) = (self.id, std::mem::take(&mut self.strange));
         let is_stale = |key: &Key| (key.router == id || strange.contains(key)) && !sayings.contains_key(key);
-        let stale: Vec<Key> = self.database.headers(now).filter(|known| !known.is_flushed()).map(|known| known.key).collect();
+        let stale: Vec<Key> =
+            self.database.headers(now).filter(|known| !known.is_flushed()).map(|known| known.key).collect();
         for key in stale.iter().filter(|key| is_stale(key)) {
             self.database.flush(key, now);
             self.said.remove(key);

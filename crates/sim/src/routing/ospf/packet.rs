@@ -242,9 +242,8 @@ mod tests {
 
     fn lsa() -> impl Strategy<Value = Lsa> {
         let body = prop::collection::vec(any::<u8>(), 0..40);
-        (any::<u8>(), ip(), ip(), any::<i32>(), body).prop_map(|(kind, id, router, sequence, body)| {
-            Lsa::new(Key { kind, id, router }, sequence, body)
-        })
+        (any::<u8>(), ip(), ip(), any::<i32>(), body)
+            .prop_map(|(kind, id, router, sequence, body)| Lsa::new(Key { kind, id, router }, sequence, body))
     }
 
     fn body() -> impl Strategy<Value = Body> {
@@ -255,9 +254,10 @@ mod tests {
             },
         );
         let headers = || prop::collection::vec(lsa().prop_map(|lsa| lsa.header), 0..5);
-        let description = (any::<(u16, u8, u32)>(), 0u8..8, headers()).prop_map(|((mtu, options, sequence), flags, headers)| {
-            Body::Description(Description { mtu, options, flags, sequence, headers })
-        });
+        let description =
+            (any::<(u16, u8, u32)>(), 0u8..8, headers()).prop_map(|((mtu, options, sequence), flags, headers)| {
+                Body::Description(Description { mtu, options, flags, sequence, headers })
+            });
         prop_oneof![
             hello,
             description,

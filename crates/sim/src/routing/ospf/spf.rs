@@ -103,9 +103,7 @@ fn step(own: &Own, from: (Vertex, Option<Hop>), to: Vertex, data: Ipv4Addr) -> O
     match (from, to) {
         // From the root itself.
         ((_, None), Vertex::Network(_)) => own.get(&data).map(|(interface, _)| Hop { interface: *interface, via: None }),
-        ((_, None), Vertex::Router(_)) => {
-            own.get(&data).map(|(interface, peer)| Hop { interface: *interface, via: *peer })
-        }
+        ((_, None), Vertex::Router(_)) => own.get(&data).map(|(interface, peer)| Hop { interface: *interface, via: *peer }),
         // From a network of the root's own.
         ((Vertex::Network(_), Some(hop)), _) if hop.via.is_none() => Some(Hop { via: Some(data), ..hop }),
         ((_, hop), _) => hop,
@@ -139,7 +137,8 @@ pub fn ways(database: &Database, root: Ipv4Addr, own: &Own, now: Time) -> BTreeM
     }
     let inside = ways.clone();
     for key in database.headers(now).map(|header| header.key).filter(|key| key.kind == EXTERNAL && key.router != root) {
-        let border = tree.get(&Vertex::Router(key.router)).filter(|_| map.router(key.router).is_some_and(|body| body.is_border));
+        let border =
+            tree.get(&Vertex::Router(key.router)).filter(|_| map.router(key.router).is_some_and(|body| body.is_border));
         if let (Some((cost, Some(hop))), Some(body)) = (border, database.body(&key, now))
             && let Ok(body) = ExternalBody::parse(body)
             && let Some(to) = block(key.id, body.mask)

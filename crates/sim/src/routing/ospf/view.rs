@@ -1,5 +1,6 @@
 //! What OSPF shows of itself: interfaces, neighbours, the database.
 
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
 
@@ -18,13 +19,16 @@ pub(super) fn kind(number: u8) -> &'static str {
 }
 
 impl Ospf {
-    pub(super) fn interface_table(&self, now: Time) -> Table {
-        let columns = ["address", "type", "state", "cost", "DR", "BDR", "next hello"];
+    pub(super) fn interface_table(&self, host: &Host, now: Time) -> Table {
+        let columns = ["interface", "address", "type", "state", "cost", "DR", "BDR", "next hello"];
         let mut table = Table::new("ospf-interfaces", &columns);
         for interface in &self.interfaces {
             let kind = if interface.is_broadcast { "broadcast" } else { "point-to-point" };
-            let left = |at: Time| if at == Time::NEVER { "-".to_owned() } else { at.since(now).to_string() };
+            let left = |at: Time| {
+                if at == Time::NEVER { "-".to_owned() } else { at.since(now).to_string() }
+            };
             table.row([
+                host.name(interface.port),
                 interface.net.to_string(),
                 kind.to_owned(),
                 interface.state.word().to_owned(),
@@ -37,8 +41,9 @@ impl Ospf {
         table
     }
 
-    pub(super) fn neighbor_table(&self, now: Time) -> Table {
-        let columns = ["router", "priority", "state", "role", "dead in", "address", "on", "retransmissions", "requests"];
+    pub(super) fn neighbor_table(&self, host: &Host, now: Time) -> Table {
+        let columns =
+            ["router", "priority", "state", "role", "dead in", "address", "interface", "retransmissions", "requests"];
         let mut table = Table::new("ospf-neighbors", &columns);
         for interface in &self.interfaces {
             for neighbor in interface.neighbors.values() {
@@ -55,7 +60,7 @@ impl Ospf {
                     role.to_owned(),
                     neighbor.dead_at.since(now).to_string(),
                     neighbor.address.to_string(),
-                    interface.net.to_string(),
+                    host.name(interface.port),
                     neighbor.unacknowledged.len().to_string(),
                     neighbor.requests.len().to_string(),
                 ]);

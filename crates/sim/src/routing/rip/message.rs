@@ -57,7 +57,8 @@ impl Entry {
     pub fn destination(&self) -> Option<Ipv4Net> {
         let [first, ..] = self.address.octets();
         let is_net = self.family == FAMILY_IPV4 && (1..=INFINITY).contains(&self.metric);
-        let is_odd = first == 127 || self.address.is_multicast() || first == 0 && !self.address.is_unspecified() || first >= 240;
+        let is_odd =
+            first == 127 || self.address.is_multicast() || first == 0 && !self.address.is_unspecified() || first >= 240;
         block(self.address, self.mask).filter(|_| is_net && !is_odd)
     }
 }

@@ -14,7 +14,7 @@ pub use message::{Command, Entry, INFINITY, MOST_ENTRIES, Message};
 
 use super::alarm::Alarm;
 use crate::app::{App, Calls, Datagram, End, SendTo, SocketId};
-use crate::host::Origin;
+use crate::host::{Host, Origin};
 use crate::random::Random;
 use crate::table::Table;
 use crate::time::{Span, Time};
@@ -104,7 +104,9 @@ impl Rip {
         }
         if self.spec.tells_static {
             let works = |(_, interface): &(Ipv4Net, u16)| calls.is_up(*interface);
-            own.extend(calls.static_routes().into_iter().filter(works).map(|(to, interface)| (to, interface, Source::Static)));
+            own.extend(
+                calls.static_routes().into_iter().filter(works).map(|(to, interface)| (to, interface, Source::Static)),
+            );
         }
         let is_lost = |to: Ipv4Net, known: &Known| {
             let still = |(own, _, source): &(Ipv4Net, u16, Source)| *own == to && *source == known.source;
@@ -176,7 +178,9 @@ impl Rip {
 
     /// RFC 2453 3.9.2.
     fn learn(&mut self, calls: &mut Calls<'_, '_>, datagram: &Datagram, entries: &[Entry]) {
-        let IpAddr::V4(teller) = datagram.source.ip() else { return };
+        let IpAddr::V4(teller) = datagram.source.ip() else {
+            return;
+        };
         let (interface, now) = (datagram.interface, calls.now());
         let subnets = calls.subnets(interface);
         let is_near = |address: Ipv4Addr| subnets.iter().any(|net| net.contains(&address));
@@ -184,7 +188,9 @@ impl Rip {
             return calls.say(Reason::RoutingInformation, || format!("rip: {} is no neighbour", datagram.source));
         }
         for entry in entries {
-            let Some(to) = entry.destination() else { continue };
+            let Some(to) = entry.destination() else {
+                continue;
+            };
             let is_other = !entry.next_hop.is_unspecified() && is_near(entry.next_hop);
             let next_hop = if is_other && !calls.host().is_own(entry.next_hop.into()) { entry.next_hop } else { teller };
             let metric = (entry.metric + 1).min(INFINITY);
@@ -216,7 +222,9 @@ impl Rip {
             self.lost(calls, to, "nobody spoke of it for the timeout");
         }
         for to in self.networks.collect(now) {
-            calls.trace(TraceEvent::NO_PORT, Verb::Forget, Reason::RoutingInformation, || format!("{to} after the garbage collection"));
+            calls.trace(TraceEvent::NO_PORT, Verb::Forget, Reason::RoutingInformation, || {
+                format!("{to} after the garbage collection")
+            });
         }
         if self.update_at <= now {
             self.look_at_own(calls);
@@ -299,7 +307,7 @@ impl App for Rip {
         self.settle(calls);
     }
 
-    fn inspect(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, host: &Host, now: Time) -> Vec<Table> {
         let mut table = Table::new("rip", &["destination", "metric", "via", "interface", "state", "time left"]);
         for (to, known) in self.networks.iter() {
             let (via, state, until) = match (known.source, known.gone) {
@@ -310,7 +318,7 @@ impl App for Rip {
                 (Source::Static, None) => ("static route".to_owned(), "static", None),
             };
             let left = until.map_or_else(String::new, |until| until.since(now).to_string());
-            let (metric, interface) = (known.metric.to_string(), known.interface.to_string());
+            let (metric, interface) = (known.metric.to_string(), host.name(known.interface));
             table.row([to.to_string(), metric, via, interface, state.to_owned(), left]);
         }
         vec![table]
