@@ -162,6 +162,16 @@ impl Calls<'_, '_> {
         if self.host.listen(port, self.app) { Ok(()) } else { Err(Reason::NoPort) }
     }
 
+    /// Listens for connections on a port of those for clients. Returns it.
+    pub fn listen_anywhere(&mut self) -> Result<u16, Reason> {
+        self.host.listen_anywhere(self.app)
+    }
+
+    /// Listens on a port no longer; connections that are there stay.
+    pub fn unlisten(&mut self, port: u16) {
+        self.host.unlisten(port, self.app);
+    }
+
     /// Begins a connection. `ttl` and `syn_retries` only where the host's are not wanted.
     pub fn connect(
         &mut self,

@@ -454,7 +454,7 @@ impl App for Client {
         }
     }
 
-    fn inspect(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, _: &crate::host::Host, now: Time) -> Vec<Table> {
         let mut table = Table::new("lease", &["interface", "state", "address", "server", "renewal in", "time left"]);
         for side in &self.sides {
             let used = side.address().filter(|_| side.is_used);

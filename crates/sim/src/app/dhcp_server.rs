@@ -238,7 +238,7 @@ impl App for Server {
         }
     }
 
-    fn inspect(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, _: &crate::host::Host, now: Time) -> Vec<Table> {
         let mut table = Table::new("leases", &["address", "mac", "name", "state", "time left"]);
         for (address, known) in &self.bindings {
             let is_over = known.until <= now;

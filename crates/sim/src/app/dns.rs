@@ -172,7 +172,7 @@ impl App for Server {
         }
     }
 
-    fn inspect(&self, _: Time) -> Vec<Table> {
+    fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
         let mut table = Table::new("names", &["name", "type", "data"]);
         for (name, addresses) in self.zone.names.values() {
             for address in addresses {

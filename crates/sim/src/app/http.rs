@@ -52,7 +52,7 @@ pub fn status(response: &[u8]) -> Option<(u16, usize)> {
 }
 
 /// What a head says about the length of the body, bytes.
-fn content_length(head: &[u8]) -> Option<usize> {
+pub(super) fn content_length(head: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(head).ok()?;
     let mut fields = text.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
     let (_, value) = fields.find(|(name, _)| name.eq_ignore_ascii_case("content-length"))?;

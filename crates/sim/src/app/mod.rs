@@ -12,11 +12,19 @@ pub mod dhcp_client;
 pub mod dhcp_server;
 pub mod dns;
 pub mod flow;
+pub mod ftp;
 pub mod http;
+pub mod https;
 mod outcome;
 pub mod ping;
 pub mod raw;
 pub mod resolver;
+pub mod smtp;
+pub mod snmp;
+pub mod talk;
+pub mod telnet;
+pub mod tftp;
+pub mod tls;
 pub mod traceroute;
 
 use std::any::Any;
@@ -33,11 +41,16 @@ pub use calls::{Calls, SendTo};
 pub use connect::ConnectSpec;
 pub use datagram::DatagramSpec;
 pub use flow::SourceSpec;
+pub use ftp::FtpSpec;
 pub use http::GetSpec;
 pub use outcome::{End, Hop, IcmpError, Outcome, Quoted, RefusedBy, Reply};
 pub use ping::PingSpec;
 pub use raw::RawSpec;
 pub use resolver::LookupSpec;
+pub use smtp::SmtpSpec;
+pub use snmp::SnmpSpec;
+pub use telnet::TelnetSpec;
+pub use tftp::TftpSpec;
 pub use traceroute::TracerouteSpec;
 
 /// A program of a host, numbered in order of starting.

@@ -68,6 +68,17 @@ impl Host {
         self.streams.listen(port, app)
     }
 
+    pub(crate) fn listen_anywhere(&mut self, app: AppId) -> Result<u16, Reason> {
+        let streams = &self.streams;
+        let is_taken = |port| streams.listens(port) || streams.iter().any(|stream| stream.flow.port == port);
+        let port = self.sockets.ephemeral(protocol::TCP, is_taken).ok_or(Reason::NoPort)?;
+        if self.streams.listen(port, app) { Ok(port) } else { Err(Reason::NoPort) }
+    }
+
+    pub(crate) fn unlisten(&mut self, port: u16, app: AppId) {
+        self.streams.unlisten_port(port, app);
+    }
+
     /// A flow that no connection has, from a port that was asked for or from one of those for clients.
     pub(crate) fn free_flow(&mut self, local: IpAddr, port: Option<u16>, to: SocketAddr) -> Option<Flow> {
         let flow = |port| Flow { local, port, remote: to.ip(), remote_port: to.port() };

@@ -168,6 +168,11 @@ impl Host {
         &self.counters
     }
 
+    /// Whether it passes on what is not for itself.
+    pub fn forwards(&self) -> bool {
+        self.forwarding
+    }
+
     /// Whether an address is its own.
     pub fn is_own(&self, address: IpAddr) -> bool {
         matches!(self.locals.find(address), Some((Own::Unicast, _)))

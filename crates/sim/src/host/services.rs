@@ -1,11 +1,12 @@
-//! Starting the programs of the network's services on a host with one call each: leases and names.
+//! Starting the programs of services on a host with one call each: leases, names, mail, files, and so on.
 
 use std::net::IpAddr;
 
 use crate::app::dhcp_client::Client;
 use crate::app::ping::Ping;
 use crate::app::resolver::{Lookup, LookupSpec, Named};
-use crate::app::{App, AppId, PingSpec};
+use crate::app::{App, AppId, FtpSpec, GetSpec, PingSpec, SmtpSpec, SnmpSpec, TelnetSpec, TftpSpec};
+use crate::app::{ftp, https, smtp, snmp, telnet, tftp};
 use crate::node::Context;
 
 use super::Host;
@@ -46,5 +47,35 @@ impl Host {
     pub fn ping_name(&mut self, context: &mut Context<'_>, name: &str, spec: PingSpec) -> AppId {
         let begin = move |destination| Box::new(Ping::new(PingSpec { destination, ..spec })) as Box<dyn App>;
         self.run_named(context, "ping", LookupSpec::new(name), begin)
+    }
+
+    /// Gets something over HTTP inside TLS records, which protect nothing here.
+    pub fn https_get(&mut self, context: &mut Context<'_>, spec: GetSpec) -> AppId {
+        self.run(context, https::Get::new(spec))
+    }
+
+    /// Hands over a message to a mail server.
+    pub fn smtp_send(&mut self, context: &mut Context<'_>, spec: SmtpSpec) -> AppId {
+        self.run(context, smtp::Client::new(spec))
+    }
+
+    /// Gets a file over FTP.
+    pub fn ftp_get(&mut self, context: &mut Context<'_>, spec: FtpSpec) -> AppId {
+        self.run(context, ftp::Client::new(spec))
+    }
+
+    /// Gets a file over TFTP.
+    pub fn tftp_get(&mut self, context: &mut Context<'_>, spec: TftpSpec) -> AppId {
+        self.run(context, tftp::Client::new(spec))
+    }
+
+    /// Asks an SNMP agent for objects.
+    pub fn snmp_get(&mut self, context: &mut Context<'_>, spec: SnmpSpec) -> AppId {
+        self.run(context, snmp::Manager::new(spec))
+    }
+
+    /// Logs in over Telnet.
+    pub fn telnet(&mut self, context: &mut Context<'_>, spec: TelnetSpec) -> AppId {
+        self.run(context, telnet::Client::new(spec))
     }
 }

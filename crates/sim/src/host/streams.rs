@@ -212,6 +212,10 @@ impl Streams {
         self.listeners.iter().any(|listener| listener.port == port)
     }
 
+    pub fn unlisten_port(&mut self, port: u16, app: AppId) {
+        self.listeners.retain(|listener| (listener.port, listener.app) != (port, app));
+    }
+
     pub fn unlisten(&mut self, app: AppId) {
         self.listeners.retain(|listener| listener.app != app);
     }

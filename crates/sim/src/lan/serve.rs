@@ -9,7 +9,7 @@ use model::lan::{self, Application, DhcpService, Device, Interface, Lan, Service
 use crate::app::dhcp_client::Client;
 use crate::app::dhcp_server::{self, Pool};
 use crate::app::flow::Echo;
-use crate::app::{dns, http};
+use crate::app::{dns, ftp, http, https, smtp, snmp, telnet, tftp};
 use crate::host::{Backend, BalancerSpec, Host, Protocol};
 
 /// Installs them; they begin when the simulation does.
@@ -50,8 +50,20 @@ fn application(host: &mut Host, name: &str, protocol: Application, port: u16) {
     match protocol {
         Application::Echo => host.install(Echo::new(port)),
         Application::Http => host.install(http::Server::new(port, page.as_bytes())),
-        Application::Https | Application::Smtp | Application::Ftp | Application::Tftp | Application::Snmp | Application::Telnet => return,
+        Application::Https => host.install(https::Server::new(port, name, page.as_bytes())),
+        Application::Smtp => host.install(smtp::Server::new(port, name)),
+        Application::Ftp => host.install(ftp::Server::new(port, name, files(name))),
+        Application::Tftp => host.install(tftp::Server::new(port, files(name))),
+        Application::Snmp => host.install(snmp::Agent::new(port, name)),
+        Application::Telnet => host.install(telnet::Server::new(port, name)),
     };
+}
+
+/// What file servers have: one short file and one of a few blocks.
+fn files(name: &str) -> BTreeMap<String, Vec<u8>> {
+    let line = format!("{name}\n");
+    let long = line.repeat(2_000 / line.len() + 1);
+    BTreeMap::from([("readme.txt".to_owned(), line.into_bytes()), ("long.txt".to_owned(), long.into_bytes())])
 }
 
 /// What a balancer spreads over which hosts of its lan: their first address of the virtual address's family.

@@ -162,6 +162,7 @@ reasons! {
         Reply = "reply", "a program answers";
         Done = "done", "the program is done";
         Failed = "failed", "the program failed";
+        Rejected = "rejected", "the other end said no";
         NoNameServer = "no-name-server", "the host knows no name server";
         NoSuchName = "no-such-name", "the name does not exist";
         NoRecord = "no-record", "the name exists, but not with what was asked for";

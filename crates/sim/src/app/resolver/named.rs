@@ -129,9 +129,9 @@ impl App for Named {
         self.running().is_some_and(|app| app.on_send(calls, bytes))
     }
 
-    fn inspect(&self, now: Time) -> Vec<Table> {
+    fn inspect(&self, host: &crate::host::Host, now: Time) -> Vec<Table> {
         match &self.stage {
-            Stage::Running(app, _) => app.inspect(now),
+            Stage::Running(app, _) => app.inspect(host, now),
             Stage::Asking(..) | Stage::Over => Vec::new(),
         }
     }
