@@ -64,7 +64,8 @@ mod tests {
         let table: &[Row<'_>] = &[
             ("alone", (1, 1, 0, 0), &[], (1, 0)),
             ("all new, seen by the highest", (1, 3, 0, 0), &[(1, 1, 0, 0), (1, 2, 0, 0)], (3, 2)),
-            ("priority comes first", (1, 3, 0, 0), &[(2, 1, 0, 0), (1, 2, 0, 0)], (1, 3)),
+            ("priority comes first, and until it says so it is both", (1, 3, 0, 0), &[(2, 1, 0, 0), (1, 2, 0, 0)], (1, 1)),
+            ("then the next is its backup", (1, 3, 1, 1), &[(2, 1, 1, 0), (1, 2, 1, 1)], (1, 3)),
             ("a newcomer changes nothing", (9, 3, 0, 0), &[(1, 1, 1, 2), (1, 2, 1, 2)], (1, 2)),
             ("no priority, no office", (0, 9, 0, 0), &[(1, 1, 0, 0)], (1, 1)),
             ("the backup moves up", (1, 2, 1, 2), &[(1, 3, 1, 2)], (2, 3)),
