@@ -172,7 +172,9 @@ impl Host {
     ) -> Result<(), super::SendError> {
         let header = Udp { source_port: ports.0, destination_port: ports.1 };
         let outgoing = Outgoing { length: 8 + payload.len(), ..*outgoing };
-        self.send_packet(context, &outgoing, |source, destination, out| header.emit(source, destination, payload, out))
+        self.send_packet(context, &outgoing, |source, destination, out| {
+            header.emit(source, destination, payload, out);
+        })
     }
 
     /// Sends a packet of any protocol; the checksum of ICMP is filled in.

@@ -84,7 +84,7 @@ impl Host {
         if length > limit {
             return self.send_in_pieces(context, path, passed, start, limit);
         }
-        self.send_on_link(context, path, passed);
+        self.send_on_link(context, path, framing, passed);
     }
 
     /// Drops a packet and says so to its sender.

@@ -21,9 +21,10 @@ pub(crate) const fn length(framing: Framing) -> usize {
 pub(crate) fn emit(framing: Framing, source: Mac, is_v4: bool, out: &mut Vec<u8>) {
     match framing {
         Framing::Ethernet => {
-            out.extend_from_slice(&[0; 6]);
-            out.extend_from_slice(&source.0);
-            out.extend_from_slice(if is_v4 { &[0x08, 0x00] } else { &[0x86, 0xdd] });
+            let mut header = [0; 14];
+            header[6..12].copy_from_slice(&source.0);
+            header[12..].copy_from_slice(if is_v4 { &[0x08, 0x00] } else { &[0x86, 0xdd] });
+            out.extend_from_slice(&header);
         }
         Framing::Ppp | Framing::Hdlc => {
             let start = out.len();

@@ -106,7 +106,8 @@ impl Neighbors {
         if self.starts.get(from) == Some(&start) { Ok(from) } else { Err(from) }
     }
 
-    fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
+    /// The same, tried first where the last one was found.
+    pub fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
         let key = key(interface, address);
         let last = self.last.get(usize::from(interface)).map_or(0, |at| *at as usize);
         if self.keys.get(last) == Some(&key) {
@@ -120,10 +121,6 @@ impl Neighbors {
             self.last[usize::from(interface)] = at as u32;
         }
         found
-    }
-
-    pub fn knows(&mut self, interface: u16, address: IpAddr) -> bool {
-        self.find(interface, address).is_ok()
     }
 
     fn insert(&mut self, at: usize, neighbor: Neighbor) {
@@ -149,10 +146,18 @@ impl Neighbors {
 }
 
 impl Host {
-    /// Sends a frame of its own to a neighbour, as soon as its Ethernet address is known.
-    pub(crate) fn send_to_neighbor(&mut self, context: &mut Context<'_>, interface: u16, address: IpAddr, frame: FrameId) {
+    /// Sends a frame of its own to a neighbour, as soon as its Ethernet address is known. `place` is what
+    /// [`Neighbors::find`] said of it.
+    pub(crate) fn send_to_neighbor(
+        &mut self,
+        context: &mut Context<'_>,
+        interface: u16,
+        address: IpAddr,
+        place: Result<usize, usize>,
+        frame: FrameId,
+    ) {
         let now = context.now();
-        let at = match self.neighbors.find(interface, address) {
+        let at = match place {
             Ok(at) => at,
             Err(at) => {
                 let (state, mac) = (State::Incomplete, Mac::default());

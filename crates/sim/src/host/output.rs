@@ -67,7 +67,8 @@ impl Host {
     pub(crate) fn path(&self, destination: IpAddr, interface: Option<u16>) -> Option<Path> {
         if let Some(interface) = interface {
             // Its own routes, if it has any that fit; else whoever it is must be on the link.
-            let route = self.routes.iter().find(|route| route.interface == interface && route.destination.contains(&destination));
+            let route =
+                self.routes.iter().find(|route| route.interface == interface && route.destination.contains(&destination));
             let next_hop = route.and_then(|route| route.via).unwrap_or(destination);
             let is_there = usize::from(interface) < self.interfaces.len();
             return is_there.then_some(Path { interface, next_hop });
@@ -160,7 +161,7 @@ impl Host {
             self.send_in_pieces(context, path, frame, start, limit);
             return Ok(());
         }
-        self.send_on_link(context, path, frame);
+        self.send_on_link(context, path, framing, frame);
         Ok(())
     }
 
@@ -175,22 +176,23 @@ impl Host {
     ) {
         context.trace(path.interface, Verb::Fragment, Reason::Fragmented, frame);
         self.identification = self.identification.wrapping_add(1);
+        let framing = context.framing(path.interface);
         for piece in super::fragment::cut(context, frame, start, limit, u32::from(self.identification)) {
             self.counters.fragmented += 1;
-            self.send_on_link(context, path, piece);
+            self.send_on_link(context, path, framing, piece);
         }
         context.release(frame);
     }
 
     /// Sends an own frame that is complete but for the receiver's Ethernet address.
-    pub(crate) fn send_on_link(&mut self, context: &mut Context<'_>, path: Path, frame: FrameId) {
-        if context.framing(path.interface) != Framing::Ethernet {
+    pub(crate) fn send_on_link(&mut self, context: &mut Context<'_>, path: Path, framing: Framing, frame: FrameId) {
+        if framing != Framing::Ethernet {
             return context.send(path.interface, frame);
         }
-        // Who is known as a neighbour is nobody's broadcast address, nearly always: that is looked up once.
-        let is_known = self.neighbors.knows(path.interface, path.next_hop);
-        if is_known || !self.is_for_many(path.next_hop) {
-            return self.send_to_neighbor(context, path.interface, path.next_hop, frame);
+        // Who is known as a neighbour is nobody's broadcast address: nearly always one look is enough.
+        let place = self.neighbors.find(path.interface, path.next_hop);
+        if place.is_ok() || !self.is_for_many(path.next_hop) {
+            return self.send_to_neighbor(context, path.interface, path.next_hop, place, frame);
         }
         send_to_mac(context, path.interface, link_layer::group_mac(path.next_hop), frame);
     }
@@ -207,9 +209,10 @@ pub(crate) fn is_group(address: IpAddr) -> bool {
 fn emit_v4(packet: &Outgoing, (source, destination): (Ipv4Addr, Ipv4Addr), ttl: u8, id: u16, out: &mut Vec<u8>) {
     let [high, low] = id.to_be_bytes();
     let flags = if packet.dont_fragment { 0x40 } else { 0 };
-    out.extend_from_slice(&[0x45, 0, 0, 0, high, low, flags, 0, ttl, packet.protocol, 0, 0]);
-    out.extend_from_slice(&source.octets());
-    out.extend_from_slice(&destination.octets());
+    let mut header = [0x45, 0, 0, 0, high, low, flags, 0, ttl, packet.protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    header[12..16].copy_from_slice(&source.octets());
+    header[16..].copy_from_slice(&destination.octets());
+    out.extend_from_slice(&header);
 }
 
 fn emit_v6(packet: &Outgoing, (source, destination): (Ipv6Addr, Ipv6Addr), ttl: u8, out: &mut Vec<u8>) {
