@@ -1,4 +1,4 @@
-.PHONY: demo images test test-clients soak scenarios fuzz docs bench bench-peers
+.PHONY: demo images test test-clients soak scenarios fuzz docs bench bench-sim bench-peers
 
 VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
@@ -62,13 +62,22 @@ bench:
 	$(BENCH) memory
 	$(BENCH) command
 
+# The simulator's figures, by a program of its own that builds without the rest; on any system.
+bench-sim:
+	cargo bench -p sim --bench speed
+
 # The same sizes on Mininet, where it is installed; it takes minutes for 1,000 hosts. Then the proof beside two analyzers,
-# each in a Python environment of its own below the target folder: what they need differs.
+# each in a Python environment of its own below the target folder: what they need differs. Then the simulator beside ns-3, whose
+# libraries are unpacked below the target folder from Debian's packages.
 PEERS = $(or $(CARGO_TARGET_DIR),target)/peers
-bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.1.0
+bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.1.0 $(PEERS)/ns3/networks
 	cargo build --release -p bench
 	$(BENCH) lifecycle --peers
 	$(BENCH) --runs 3 analyzers --environments $(PEERS)
+	cargo bench -p sim --bench speed -- chain subnets bulk --ns3 $(abspath $(PEERS))/ns3/networks
+
+$(PEERS)/ns3/networks: crates/sim/benches/ns3/networks.cc crates/sim/benches/ns3/build.sh
+	sh crates/sim/benches/ns3/build.sh $(@D)
 
 $(PEERS)/%:
 	python3 -m venv $(@D)

@@ -1,6 +1,7 @@
 //! What a shared medium is: stations on it hear each other and must take turns.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use crate::frame::FrameId;
 use crate::node::NodeId;
@@ -17,6 +18,9 @@ pub trait Medium: Any {
 
     /// Something that it scheduled with [`Wires::call_medium`] is due.
     fn on_event(&mut self, wires: &mut Wires, first: u32, second: u32);
+
+    /// The ports of a group that it delivered to by [`Wires::deliver_to_group`].
+    fn hearers(&self, group: u32) -> Arc<[(NodeId, u16)]>;
 
     /// Bits per second.
     fn rate(&self) -> u64;

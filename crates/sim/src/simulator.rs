@@ -272,6 +272,13 @@ impl Simulator {
                 }
                 self.network.wires.frames.release(frame);
             }
+            Happening::Heard { medium, group, frame } => {
+                for (node, port) in self.network.media[medium as usize].hearers(group).iter().copied() {
+                    self.network.wires.record(node, port, Verb::Receive, Reason::Wire, frame, 0);
+                    self.nodes[node.0 as usize].on_frame(&mut Context { network: &mut self.network, node }, port, frame);
+                }
+                self.network.wires.frames.release(frame);
+            }
             Happening::Timer { node, token } => {
                 self.nodes[node.0 as usize].on_timer(&mut Context { network: &mut self.network, node }, token);
             }

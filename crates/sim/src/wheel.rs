@@ -43,6 +43,15 @@ pub enum Happening {
         /// What it said to itself.
         token: u64,
     },
+    /// The last bit of a frame reaches several ports of a shared medium at once.
+    Heard {
+        /// Its number.
+        medium: u32,
+        /// Which ports: see [`crate::Medium::hearers`].
+        group: u32,
+        /// The frame; the event holds a reference to it.
+        frame: FrameId,
+    },
     /// Something on a shared medium.
     Medium {
         /// Its number.

@@ -52,6 +52,12 @@ impl Wires {
         self.wheel.push(Event { time: at, what: Happening::Frame { node, port, frame, epoch } });
     }
 
+    /// A frame will have arrived at several ports of a shared medium. The reference to it goes over to the event.
+    pub fn deliver_to_group(&mut self, at: Time, medium: u32, group: u32, frame: FrameId) {
+        self.under_way += 1;
+        self.wheel.push(Event { time: at, what: Happening::Heard { medium, group, frame } });
+    }
+
     /// A shared medium will have something to do.
     pub fn call_medium(&mut self, at: Time, medium: u32, first: u32, second: u32) {
         self.under_way += 1;

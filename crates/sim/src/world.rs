@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use fabric::Fabric;
 use ipnet::IpNet;
-use model::Model;
+use model::{Model, TrafficMatch};
 use model::lan::{Device, End, Lan};
 
 use crate::cloud::Cloud;
-use crate::host::Host;
+use crate::host::{Host, Protocol, Services};
 use crate::lan::{self, BuildError};
 use crate::node::NodeId;
 use crate::simulator::Simulator;
@@ -43,6 +43,21 @@ impl World {
             attach(&mut cloud, lan)?;
         }
         Ok(Self { cloud, model })
+    }
+
+    /// Lets instances answer where their file says so, ports that their containers publish included, and nowhere else.
+    pub fn serve_listeners(&mut self) {
+        let fabric = Arc::clone(self.cloud.fabric());
+        for instance in fabric.instances.values() {
+            let Some((node, _)) = instance.interfaces.first().and_then(|index| self.cloud.place(&fabric.interfaces[*index].id)) else { continue };
+            let open = instance.listens_to().flat_map(|traffic| match traffic {
+                TrafficMatch::Tcp(ports) => (ports.from..=ports.to).map(|port| (Protocol::TCP, port)).collect::<Vec<_>>(),
+                TrafficMatch::Udp(ports) => (ports.from..=ports.to).map(|port| (Protocol::UDP, port)).collect(),
+                _ => Vec::new(),
+            });
+            let services = Services { open: open.collect(), ..Services::default() };
+            self.cloud.simulator.with(node, |host: &mut Host, _| host.set_services(services));
+        }
     }
 
     /// The simulation.

@@ -28,7 +28,8 @@ const B: &str = "10.0.2.2";
 #[test]
 fn a_traceroute_names_every_router_whatever_its_probes_are() {
     let (mut net, [a, _, _, b]) = chain();
-    for (method, is_open) in [(Method::Icmp, false), (Method::Udp, false), (Method::Tcp(80), true), (Method::Tcp(80), false)] {
+    for (method, is_open) in [(Method::Icmp, false), (Method::Udp, false), (Method::Tcp(80), true), (Method::Tcp(80), false)]
+    {
         net.at(b, |host, _| host.set_services(Services { default_open: is_open, ..Services::default() }));
         let spec = TracerouteSpec { method, ..TracerouteSpec::new(address(B)) };
         let app = net.at(a, |host, context| host.traceroute(context, spec));
@@ -119,7 +120,8 @@ fn an_echo_server_echoes_both_datagrams_and_streams() {
     let (mut net, [a, _, _, b]) = chain();
     net.at(b, |host, context| host.run(context, Echo::new(7)));
     let udp = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address(B), 7, b"over udp")));
-    let tcp = net.at(a, |host, context| host.connect(context, ConnectSpec { keep_open: true, ..ConnectSpec::new(address(B), 7) }));
+    let tcp =
+        net.at(a, |host, context| host.connect(context, ConnectSpec { keep_open: true, ..ConnectSpec::new(address(B), 7) }));
     net.run(5);
     net.at(a, |host, context| host.send_on(context, tcp, b"over tcp"));
     net.at(a, |host, context| host.send_on(context, udp, b" and more"));
@@ -132,7 +134,8 @@ fn an_echo_server_echoes_both_datagrams_and_streams() {
 fn the_serving_end_of_an_exchange_can_speak_as_well() {
     let (mut net, [a, _, _, b]) = chain();
     net.at(b, |host, _| host.set_services(Services { default_open: true, ..Services::default() }));
-    let tcp = net.at(a, |host, context| host.connect(context, ConnectSpec { keep_open: true, ..ConnectSpec::new(address(B), 80) }));
+    let tcp = net
+        .at(a, |host, context| host.connect(context, ConnectSpec { keep_open: true, ..ConnectSpec::new(address(B), 80) }));
     let udp = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address(B), 80, b"hello")));
     net.run(5);
     for (app, protocol) in [(tcp, Protocol::TCP), (udp, Protocol::UDP)] {
@@ -149,7 +152,8 @@ fn the_serving_end_of_an_exchange_can_speak_as_well() {
 fn what_is_cancelled_sends_nothing_more() {
     let (mut net, [a, _, _, b]) = chain();
     net.at(b, |host, _| host.set_services(Services { default_open: true, ..Services::default() }));
-    let tcp = net.at(a, |host, context| host.connect(context, ConnectSpec { keep_open: true, ..ConnectSpec::new(address(B), 80) }));
+    let tcp = net
+        .at(a, |host, context| host.connect(context, ConnectSpec { keep_open: true, ..ConnectSpec::new(address(B), 80) }));
     let raw = net.at(a, |host, context| host.raw(context, RawSpec::new(address("10.0.2.99"), 47, b"x")));
     net.run(1);
     net.sim.clear_trace();
@@ -164,7 +168,9 @@ fn what_is_cancelled_sends_nothing_more() {
 #[test]
 fn a_filtered_port_is_told_apart_from_a_closed_one_by_its_silence() {
     let (mut net, [a, _, r2, _]) = chain();
-    net.at(r2, |host, _| host.set_filter(Some(sim::host::FilterSpec { default: sim::host::Action::Deny, ..Default::default() })));
+    net.at(r2, |host, _| {
+        host.set_filter(Some(sim::host::FilterSpec { default: sim::host::Action::Deny, ..Default::default() }))
+    });
     let app = net.at(a, |host, context| host.connect(context, ConnectSpec::new(address(B), 80)));
     net.run(30);
     let outcome = net.outcome(a, app);

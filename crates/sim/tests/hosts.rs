@@ -23,7 +23,9 @@ fn a_ping_asks_for_the_mac_address_once_and_each_echo_comes_back() {
     net.run(10);
     let outcome = net.outcome(a, app);
     assert_eq!((outcome.end, outcome.sent, outcome.replies.len()), (End::Answered, 4, 4));
-    assert!(outcome.replies.iter().all(|reply| reply.ttl == 64 && reply.bytes == 56 && reply.from.ip() == address("10.0.0.2")));
+    assert!(
+        outcome.replies.iter().all(|reply| reply.ttl == 64 && reply.bytes == 56 && reply.from.ip() == address("10.0.0.2"))
+    );
     assert!(outcome.replies[0].rtt > outcome.replies[1].rtt, "the first one waits for ARP");
     assert_eq!(net.count(b, Verb::Answer, Reason::ArpRequest), 1);
     assert_eq!(net.count(b, Verb::Deliver, Reason::EchoRequest), 4);
@@ -83,7 +85,11 @@ fn udp_echoes_where_a_service_is_and_is_refused_by_icmp_where_none_is() {
         let app = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address(to), 7, b"hello")));
         net.run(5);
         let outcome = net.outcome(a, app);
-        assert_eq!((outcome.end, &outcome.data[..], outcome.replies[0].from.port()), (End::Answered, &b"hello"[..], 7), "{to}");
+        assert_eq!(
+            (outcome.end, &outcome.data[..], outcome.replies[0].from.port()),
+            (End::Answered, &b"hello"[..], 7),
+            "{to}"
+        );
         let app = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address(to), 8, b"hello")));
         net.run(5);
         let End::Refused(RefusedBy::Icmp(error)) = net.outcome(a, app).end else { panic!("{to}") };
@@ -106,6 +112,29 @@ fn two_hosts_that_echo_everything_do_not_echo_each_other_for_ever() {
     assert_eq!(net.outcome(a, app).end, End::Cancelled);
     assert_eq!(net.count(b, Verb::Deliver, Reason::Datagram), 1);
     assert_eq!(net.count(a, Verb::Drop, Reason::PortUnreachable), 1);
+}
+
+#[test]
+fn a_forged_datagram_between_two_that_echo_everything_goes_round_only_so_often() {
+    let (mut net, a, b) = pair();
+    let services = Services { default_open: true, ..Services::default() };
+    net.at(a, |host, _| host.set_services(services.clone()));
+    net.at(b, |host, _| host.set_services(services));
+    net.at(a, |host, context| host.ping(context, PingSpec { count: 1, ..PingSpec::new(address("10.0.0.2")) }));
+    net.run(1);
+    let udp = wire::Udp { source_port: 7, destination_port: 7 }.datagram(address("10.0.0.1"), address("10.0.0.2"), b"x");
+    for (number, payload) in [(17, &udp[..]), (47, b"x")] {
+        let packet = wire::Ipv4::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), number).packet(payload);
+        net.sim.with(a, |_: &mut sim::host::Host, context| {
+            let frame = context.make(sim::FrameId::NONE, |out| {
+                out.extend_from_slice(&[2, 0, 0, 0, 1, 0, 2, 0, 0, 0, 0, 0, 8, 0]);
+                out.extend_from_slice(&packet);
+            });
+            context.send(0, frame);
+        });
+    }
+    assert_eq!(net.sim.run_until(sim::Time(100_000_000_000), 10_000), sim::Stop::Quiet);
+    assert_eq!(net.count(b, Verb::Note, Reason::DuplicateSegment), 2);
 }
 
 #[test]

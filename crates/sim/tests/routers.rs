@@ -20,11 +20,8 @@ fn chain(middle: LinkSpec) -> (Net, [NodeId; 4]) {
         spec(there, true),
     );
     let back = vec![route("10.0.1.0/24", "10.9.0.1", 0), route("2001:db8:1::/64", "2001:db8:9::1", 0)];
-    let r2 = net.with_spec(
-        "r2",
-        &[&["10.9.0.2/30", "2001:db8:9::2/64"], &["10.0.2.1/24", "2001:db8:2::1/64"]],
-        spec(back, true),
-    );
+    let r2 =
+        net.with_spec("r2", &[&["10.9.0.2/30", "2001:db8:9::2/64"], &["10.0.2.1/24", "2001:db8:2::1/64"]], spec(back, true));
     let b = net.with_spec("b", &[&["10.0.2.2/24", "2001:db8:2::2/64"]], spec(default("10.0.2.1", "2001:db8:2::1"), false));
     net.connect((a, 0), (r1, 0));
     net.connect_as((r1, 1), (r2, 0), middle);
@@ -107,7 +104,8 @@ fn an_error_quotes_the_packet_that_it_is_about_up_to_its_own_limit() {
 fn long_packets_are_cut_and_put_together_again_both_by_hosts_and_by_routers() {
     let narrow = LinkSpec { mtu_bytes: 1_400, ..LinkSpec::default() };
     let (mut net, [a, r1, _, b]) = chain(narrow);
-    let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 1, size: 4_000, ..PingSpec::new(address(ENDS[0])) }));
+    let app =
+        net.at(a, |host, context| host.ping(context, PingSpec { count: 1, size: 4_000, ..PingSpec::new(address(ENDS[0])) }));
     net.run(10);
     let outcome = net.outcome(a, app);
     assert_eq!((outcome.end, outcome.replies[0].bytes), (End::Answered, 4_000));
@@ -200,7 +198,10 @@ fn other_protocols_come_back_and_are_refused_by_protocol_where_nobody_speaks_the
     let timestamp = [13, 0, 0, 0, 0, 7, 0, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0];
     let app = net.at(a, |host, context| host.raw(context, RawSpec::new(address(ENDS[0]), 1, &timestamp)));
     net.run(5);
-    assert_eq!(net.outcome(a, app).data[..12], [14, 0, net.outcome(a, app).data[2], net.outcome(a, app).data[3], 0, 7, 0, 1, 0, 0, 0, 5]);
+    assert_eq!(
+        net.outcome(a, app).data[..12],
+        [14, 0, net.outcome(a, app).data[2], net.outcome(a, app).data[3], 0, 7, 0, 1, 0, 0, 0, 5]
+    );
     net.at(b, |host, _| host.set_services(Services::default()));
     for (to, kind) in [(ENDS[0], (3, 2)), (ENDS[1], (4, 1))] {
         let app = net.at(a, |host, context| host.raw(context, RawSpec::new(address(to), 47, b"tunnel")));

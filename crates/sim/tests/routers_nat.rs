@@ -40,7 +40,11 @@ fn the_outside_sees_one_address_and_answers_find_their_way() {
     }
     net.run(5);
     for (node, app) in apps {
-        assert_eq!((net.outcome(node, app).end, net.outcome(node, app).replies.len()), (End::Answered, 1), "{node:?} {app:?}");
+        assert_eq!(
+            (net.outcome(node, app).end, net.outcome(node, app).replies.len()),
+            (End::Answered, 1),
+            "{node:?} {app:?}"
+        );
     }
     for reason in [Reason::EchoRequest, Reason::Datagram, Reason::Handshake] {
         let sources: Vec<_> = net.frames(c, Verb::Deliver, reason).iter().map(|frame| frame[26..30].to_vec()).collect();
@@ -52,7 +56,11 @@ fn the_outside_sees_one_address_and_answers_find_their_way() {
         (row[2].clone(), row[4].clone(), row[5].split(' ').next().unwrap_or("").split('.').next().unwrap_or("").to_string())
     };
     let (outside, state, left) = find("tcp", "192.168.1.2:6000");
-    assert_eq!((&outside[..], &state[..], &left[..]), ("203.0.113.1:6000", "answered", "431995"), "a port that is free stays");
+    assert_eq!(
+        (&outside[..], &state[..], &left[..]),
+        ("203.0.113.1:6000", "answered", "431995"),
+        "a port that is free stays"
+    );
     assert_eq!(find("tcp", "192.168.2.2:6000").0, "203.0.113.1:1026", "one that is not becomes one from 1024 on");
     assert_eq!(find("udp", "192.168.1.2:5000").2, "175");
     assert_eq!(find("udp", "192.168.2.2:5000").0, "203.0.113.1:1025");
@@ -83,7 +91,10 @@ fn errors_from_outside_reach_the_host_inside_in_its_own_words() {
     let app = net.at(a, |host, context| host.datagram(context, spec));
     net.run(5);
     let End::Refused(RefusedBy::Icmp(error)) = net.outcome(a, app).end else { panic!("{:?}", net.outcome(a, app)) };
-    assert_eq!((error.from, error.about.source, error.about.source_port), (address("203.0.113.9"), address("192.168.1.2"), 500));
+    assert_eq!(
+        (error.from, error.about.source, error.about.source_port),
+        (address("203.0.113.9"), address("192.168.1.2"), 500)
+    );
     let app = net.at(a, |host, context| host.connect(context, ConnectSpec::new(address("203.0.113.77"), 80)));
     net.run(10);
     let End::Unreachable(error) = net.outcome(a, app).end else { panic!("{:?}", net.outcome(a, app)) };
@@ -93,9 +104,7 @@ fn errors_from_outside_reach_the_host_inside_in_its_own_words() {
 #[test]
 fn pieces_are_put_together_before_they_are_translated() {
     let (mut net, [a, _, router, c]) = inside_and_outside(true);
-    let app = net.at(a, |host, context| {
-        host.datagram(context, DatagramSpec::new(address("203.0.113.9"), 53, &[9; 4_000]))
-    });
+    let app = net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address("203.0.113.9"), 53, &[9; 4_000])));
     net.run(5);
     assert_eq!((net.outcome(a, app).end, net.outcome(a, app).bytes_received), (End::Answered, 4_000));
     assert_eq!(net.count(router, Verb::Fragment, Reason::Reassembled), 2);
@@ -142,7 +151,8 @@ fn a_filter_lets_answers_through_and_denies_strangers() {
     net.at(a, |host, _| host.set_services(Services { default_open: true, ..Services::default() }));
     let from_inside = FilterRule { from: Some("192.168.0.0/16".parse().expect("a net")), ..FilterRule::default() };
     let ssh = FilterRule { protocol: Some(Protocol::TCP), ports: Some(22..=22), ..FilterRule::default() };
-    let no_telnet = FilterRule { action: Action::Reject, protocol: Some(Protocol::TCP), ports: Some(23..=23), ..FilterRule::default() };
+    let no_telnet =
+        FilterRule { action: Action::Reject, protocol: Some(Protocol::TCP), ports: Some(23..=23), ..FilterRule::default() };
     net.at(router, |host, _| host.set_filter(Some(filter(Action::Deny, vec![no_telnet, from_inside, ssh]))));
     let (inner, outer) = (address("192.168.1.2"), address("203.0.113.9"));
     let check = |net: &mut Net, node, to, port| {
@@ -167,7 +177,9 @@ fn a_filter_lets_answers_through_and_denies_strangers() {
         Some(sim::Detail::Text(text)) => text.to_string(),
         _ => String::new(),
     };
-    assert!(details.iter().any(|event| text(event) == "rule 2") && details.iter().any(|event| text(event).contains("default")));
+    assert!(
+        details.iter().any(|event| text(event) == "rule 2") && details.iter().any(|event| text(event).contains("default"))
+    );
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn an_address_is_forgotten_300_seconds_after_it_was_last_heard() {
 
 #[test]
 fn a_full_table_learns_nothing_until_something_ages() {
-    let mut lan = lan(SwitchSettings { table_addresses: 2, ageing: Span::seconds(10) });
+    let mut lan = lan(SwitchSettings { table_addresses: 2, ageing: Span::seconds(10), ..SwitchSettings::default() });
     for station in 0..3 {
         lan.say(station, EVERYBODY);
     }

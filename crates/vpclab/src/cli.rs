@@ -133,6 +133,9 @@ pub enum Command {
     Docker(crate::command::docker::DockerArgs),
     /// Print where Docker's clients are answered: eval "$(vpclab serve web-1)"
     Serve(crate::command::serve::ServeArgs),
+    /// The lab played frame by frame, without privileges, on any system: ping, traceroute, check, http, domains, run, test
+    #[command(subcommand)]
+    Sim(crate::command::sim::SimCommand),
     /// Arithmetic on address blocks
     #[command(subcommand)]
     Cidr(CidrCommand),

@@ -1,6 +1,6 @@
 //! Small networks beside the cloud: addresses that two have, loops, gateways that nobody is, cables that are too long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use model::lan::{CableKind, Device, Interface, Link, Port};
@@ -74,7 +74,7 @@ fn twice<'l, Key: Ord + Display>(
 
 /// A gateway that stands in the network of one of the interfaces, and is nobody's address there.
 fn gateways(lan: &Lan, domain: &[Port], findings: &mut Vec<Finding>) {
-    let known: Vec<_> = interfaces(lan, domain).flat_map(|(_, _, interface)| &interface.addresses).map(|a| a.addr()).collect();
+    let known: BTreeSet<_> = interfaces(lan, domain).flat_map(|(_, _, interface)| &interface.addresses).map(|a| a.addr()).collect();
     // Who asks DHCP may be the gateway; nobody knows yet.
     if interfaces(lan, domain).any(|(_, device, interface)| interface.dhcp && matches!(device, Device::Router(_))) {
         return;
@@ -126,7 +126,7 @@ fn loops(name: &str, lan: &Lan, findings: &mut Vec<Finding>) {
 }
 
 fn unlinked(lan: &Lan, findings: &mut Vec<Finding>) {
-    let linked: std::collections::BTreeSet<&str> =
+    let linked: BTreeSet<&str> =
         lan.links.iter().flat_map(|link| [link.a.device(), link.b.device()]).flatten().collect();
     for (name, device) in lan.devices.iter().filter(|(name, _)| !linked.contains(name.as_str())) {
         let (text, hint) = (format!("no link leads to this {}", device.kind()), format!("such as `- {name} -- sw-1` under `links:`"));

@@ -108,7 +108,12 @@ impl Calls<'_, '_> {
     }
 
     /// A socket for UDP. Without a port the host gives one; with a remote end only what comes from there is heard.
-    pub fn bind(&mut self, local: Option<IpAddr>, port: Option<u16>, remote: Option<SocketAddr>) -> Result<SocketId, Reason> {
+    pub fn bind(
+        &mut self,
+        local: Option<IpAddr>,
+        port: Option<u16>,
+        remote: Option<SocketAddr>,
+    ) -> Result<SocketId, Reason> {
         self.host.bind_socket(self.app, protocol::UDP, local, port, remote.map(|remote| (remote.ip(), remote.port())))
     }
 

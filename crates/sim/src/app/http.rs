@@ -191,7 +191,9 @@ impl App for Server {
                     (false, _) => ("431 Request Header Fields Too Large", &b""[..]),
                 };
                 let length = body.len();
-                let head = format!("HTTP/1.1 {line}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+                let head = format!(
+                    "HTTP/1.1 {line}\r\nContent-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+                );
                 calls.write(stream, head.as_bytes());
                 calls.write(stream, body);
                 calls.close(stream);

@@ -80,7 +80,8 @@ impl Ping {
         message.extend((0..spec.size).map(|at| at as u8));
         self.sent.push(calls.now());
         self.answered.push(false);
-        let how = SendTo { ttl: spec.ttl, dont_fragment: spec.dont_fragment, interface: spec.interface, source: spec.source };
+        let how =
+            SendTo { ttl: spec.ttl, dont_fragment: spec.dont_fragment, interface: spec.interface, source: spec.source };
         match calls.send_raw(number, spec.destination, how, &message) {
             Ok(()) => {
                 let outcome = calls.outcome();

@@ -107,7 +107,11 @@ impl App for Raw {
 
     fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
         calls.outcome().errors.push(*error);
-        calls.finish(if error.is_port_unreachable() { End::Refused(RefusedBy::Icmp(*error)) } else { End::Unreachable(*error) });
+        calls.finish(if error.is_port_unreachable() {
+            End::Refused(RefusedBy::Icmp(*error))
+        } else {
+            End::Unreachable(*error)
+        });
     }
 
     fn on_timer(&mut self, calls: &mut Calls<'_, '_>, _: u32) {

@@ -94,7 +94,8 @@ impl Traceroute {
         let sent = match spec.method {
             Method::Icmp => {
                 let (number, kind) = if spec.destination.is_ipv4() { (protocol::ICMP, 8) } else { (protocol::ICMPV6, 128) };
-                let message = [&[kind, 0, 0, 0][..], &self.id.to_be_bytes(), &(self.probe as u16).to_be_bytes(), &[0; 32]].concat();
+                let message =
+                    [&[kind, 0, 0, 0][..], &self.id.to_be_bytes(), &(self.probe as u16).to_be_bytes(), &[0; 32]].concat();
                 calls.send_raw(number, spec.destination, how, &message).map_err(Reason::from)
             }
             Method::Udp => match self.socket {

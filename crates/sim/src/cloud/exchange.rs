@@ -64,8 +64,10 @@ impl SimEngine {
                     }
                 };
                 match cloud.place(id) {
-                    Some((node, _)) => Ok(Ok(Origin { node, source, counts_hops: false })),
-                    None => match interface_state::decide(&fabric, interface) {
+                    // Nobody is there to send.
+                    Some((node, _)) if own.status.is_running() => Ok(Ok(Origin { node, source, counts_hops: false })),
+                    // Nobody is there to send.
+                    _ => match interface_state::decide(&fabric, interface) {
                         Decision::Drop(reason) => Ok(Err(reason)),
                         Decision::Pass(_) => Err(EngineError::NotFound(format!("whoever is behind {id}"))),
                     },
@@ -143,7 +145,9 @@ impl SimEngine {
             return Err(EngineError::BadProbe(format!("{source} and {} are of two families", probe.to)));
         }
         self.meet(probe.to)?;
-        self.listen(probe.listener, Some(origin.node))?;
+        let is_own = self.running()?.holder(probe.to) == Some(origin.node);
+        self.listen(probe.listener, Some(origin.node).filter(|_| !is_own))?;
+        self.bind(&probe.from, &origin, source)?;
         let request = Header { source, destination: probe.to, transport: self.transport(traffic) };
         let app = match &probe.inject_at {
             None => Some(self.start(origin.node, &request, probe.keep.is_some() || probe.connections > 1)?),
@@ -182,12 +186,26 @@ impl SimEngine {
         Ok(())
     }
 
+    /// Who is asked to send by an interface sends by that one.
+    pub(super) fn bind(&mut self, from: &Sender, origin: &Origin, source: IpAddr) -> Result<(), EngineError> {
+        let cloud = self.running()?;
+        let Sender::Interface(id) = from else { return Ok(()) };
+        if let Some((node, port)) = cloud.place(id) {
+            debug_assert_eq!(node, origin.node);
+            cloud.simulator.with(node, |host: &mut Host, _| host.bind(Some((source, port))));
+        }
+        Ok(())
+    }
+
     /// What hosts do with what comes to them; who asks waits for his answer and serves nobody.
     fn listen(&mut self, listener: ListenerState, asks: Option<NodeId>) -> Result<(), EngineError> {
         let cloud = self.running()?;
         for node in cloud.all_hosts() {
             let default_open = listener == ListenerState::Open && asks != Some(node);
-            cloud.simulator.with(node, |host: &mut Host, _| host.set_services(Services { default_open, ..Services::default() }));
+            cloud.simulator.with(node, |host: &mut Host, _| {
+                host.set_services(Services { default_open, ..Services::default() });
+                host.bind(None);
+            });
         }
         Ok(())
     }
@@ -232,11 +250,9 @@ impl SimEngine {
         Ok(())
     }
 
-    /// The first packet of a request's protocol that a host got which is not the sender.
     fn first_arrival(&mut self, sender: NodeId, request: &Header) -> Result<Option<Received>, EngineError> {
         let cloud = self.running()?;
-        let all = outcome::received(cloud);
-        Ok(all.into_iter().find(|r| r.node != sender && r.packet.header.protocol() == request.protocol()))
+        Ok(outcome::received(cloud).into_iter().find(|received| is_arrival(received, sender, request)))
     }
 
     /// What came of a request.
@@ -249,7 +265,7 @@ impl SimEngine {
         }
         let received = outcome::received(cloud);
         let drop = outcome::first_drop(cloud);
-        let arrival = received.iter().find(|r| r.node != origin.node && r.packet.header.protocol() == request.protocol());
+        let arrival = received.iter().find(|received| is_arrival(received, origin.node, request));
         let Some(arrival) = arrival else {
             return Ok(match (received.iter().find(|r| r.node == origin.node), drop) {
                 (Some(back), Some((_, reason))) if !origin.counts_hops && outcome::is_time_exceeded(&back.packet.header) => {
@@ -392,6 +408,26 @@ fn later(traffic: Traffic, number: u32) -> Result<Traffic, EngineError> {
     })
 }
 
+/// Whether a packet that a host got is the request, as it came: the first of its protocol elsewhere, or, where it came back to
+/// its sender by a public address of his, one that goes the same way.
+fn is_arrival(received: &Received, sender: NodeId, request: &Header) -> bool {
+    let header = &received.packet.header;
+    if header.protocol() != request.protocol() {
+        return false;
+    }
+    let is_error = header.quoted().is_some() && request.quoted().is_none();
+    if received.node != sender {
+        return !is_error;
+    }
+    let same_kind = match (&header.transport, &request.transport) {
+        (Transport::Tcp { segment: a, .. }, Transport::Tcp { segment: b, .. }) => a == b,
+        (Transport::Icmp { icmp_type: a, .. }, Transport::Icmp { icmp_type: b, .. }) => a == b,
+        // A reply has the ports the other way around.
+        _ => request.ports().is_some_and(|(a, b)| a != b) || header.source != request.destination,
+    };
+    same_kind && !is_error && header.ports().map(|(_, port)| port) == request.ports().map(|(_, port)| port)
+}
+
 /// Whether a packet answers one that arrived somewhere: it began where that ended.
 fn is_answer(arrived: &Header, header: &Header) -> bool {
     if let Some(quoted) = header.quoted() {
@@ -426,7 +462,12 @@ fn silence(leg: Leg) -> Outcome {
 
 fn itself(cloud: &Cloud, origin: &Origin, request: &Header, listener: ListenerState) -> Outcome {
     if listener == ListenerState::Closed {
-        return Outcome::Refused { at: Some(outcome::component(cloud, origin.node, 0, request.destination)) };
+        let port = (0..8).find(|port| {
+            let host: Option<&Host> = cloud.simulator.get(origin.node);
+            host.is_some_and(|host| host.addresses(*port).iter().any(|own| own.addr() == request.destination))
+        });
+        let at = outcome::component(cloud, origin.node, port.unwrap_or_default(), request.destination);
+        return Outcome::Refused { at: Some(at) };
     }
     Outcome::Allowed(fabric::engine::Arrival {
         source: request.source,

@@ -66,6 +66,7 @@ impl SimEngine {
             Err(reason) => return Ok(outcome::dropped(Leg::Forward, reason)),
         };
         self.meet(to)?;
+        self.bind(from, &origin, origin.source)?;
         let (mut replies, mut icmp_error, mut last) = (0, None, None);
         for number in 0..count {
             if number > 0 {

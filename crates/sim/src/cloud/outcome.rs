@@ -72,14 +72,14 @@ pub fn circle() -> StageReason {
     StageReason::new(Stage::RouteTable, Component::Fabric, "routes lead in a circle")
 }
 
+/// A guest that is sent what is for others, and passes nothing on. What a host does with what is for itself is its answer.
 fn guest_drop(cloud: &Cloud, event: &TraceEvent) -> Option<StageReason> {
+    if event.reason != Reason::NotForMe {
+        return None;
+    }
     let interface = cloud.interface_at(event.node, event.port)?;
     let interface = cloud.fabric().interface_by_id(interface)?;
-    let text = match event.reason {
-        Reason::NotForMe => "the guest does not pass packets on".to_owned(),
-        other => other.sentence().to_owned(),
-    };
-    Some(StageReason::new(Stage::Guest, Component::Guest(interface), text))
+    Some(StageReason::new(Stage::Guest, Component::Guest(interface), "the guest does not pass packets on"))
 }
 
 /// Whoever is behind a node's port, as a component of the fabric.

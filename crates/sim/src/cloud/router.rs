@@ -469,6 +469,9 @@ impl Node for Router {
         {
             return;
         }
+        if side == Side::Services && neighbor::answer_all(context, port, frame) {
+            return;
+        }
         let Some(mut travel) = self.judge.read(context, port, frame) else { return };
         match side {
             Side::Interface(id) => match fabric.interface_by_id(&id) {

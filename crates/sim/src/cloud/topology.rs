@@ -63,6 +63,8 @@ pub struct Cloud {
     guests: BTreeMap<Vec<NetworkInterfaceId>, NodeId>,
     places: BTreeMap<NetworkInterfaceId, (NodeId, u16)>,
     hosts: BTreeMap<IpAddr, NodeId>,
+    /// Hosts that are the service of an endpoint.
+    service_hosts: Vec<NodeId>,
     /// Cables that are there, by router and what it leads to.
     plugged: BTreeSet<(VpcId, Side)>,
 }
@@ -87,6 +89,7 @@ impl Cloud {
             guests: BTreeMap::new(),
             places: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            service_hosts: Vec::new(),
             plugged: BTreeSet::new(),
         };
         cloud.apply(fabric);
@@ -207,6 +210,13 @@ impl Cloud {
         self.places.get(interface).copied()
     }
 
+    /// The guest that a public address leads to.
+    pub fn holder(&self, address: IpAddr) -> Option<NodeId> {
+        let IpAddr::V4(address) = address else { return None };
+        let mapping = self.fabric.public_addresses.get(&address)?;
+        self.place(&self.fabric.interfaces[mapping.interface].id).map(|(node, _)| node)
+    }
+
     /// The interface behind which a node's port is.
     pub fn interface_at(&self, node: NodeId, port: u16) -> Option<&NetworkInterfaceId> {
         self.places.iter().find(|(_, place)| **place == (node, port)).map(|(id, _)| id)
@@ -224,7 +234,7 @@ impl Cloud {
 
     /// All instances and hosts.
     pub fn all_hosts(&self) -> Vec<NodeId> {
-        self.guests.values().chain(self.hosts.values()).chain(self.services.keys()).copied().collect()
+        self.guests.values().chain(self.hosts.values()).chain(self.services.keys()).chain(&self.service_hosts).copied().collect()
     }
 
     /// The port of the internet that leads to a gateway.
@@ -269,6 +279,7 @@ impl Cloud {
             self.simulator.connect((node, at), (host, port), long_cable());
             self.simulator.with(node, |device: &mut Endpoint, _| device.plug(address, at));
             self.open(host);
+            self.service_hosts.push(host);
         }
     }
 
@@ -531,13 +542,11 @@ fn guest_spec(fabric: &Fabric, interfaces: &[InterfaceIndex], forwards: bool, ma
         });
         let addresses = v4.chain(v6).collect();
         spec.interfaces.push(InterfaceSpec { name: format!("eth{port}"), mac: Mac(own.mac.0), addresses, mtu: u32::from(lease::MTU) });
-        // ENI-11: one default route, by the first interface.
-        if port == 0 {
-            let (all, all_v6) = (Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0), Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0));
-            let gateways = [(IpNet::V4(all), IpAddr::V4(subnet.router)), (IpNet::V6(all_v6), IpAddr::V6(ROUTER_IPV6))];
-            for (destination, via) in gateways {
-                spec.routes.push(RouteSpec { destination, via: Some(via), interface: 0, metric: 0 });
-            }
+        // ENI-11: one default route, by the first interface; those of the others are for what is bound to them.
+        let (all, all_v6) = (Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0), Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0));
+        let gateways = [(IpNet::V4(all), IpAddr::V4(subnet.router)), (IpNet::V6(all_v6), IpAddr::V6(ROUTER_IPV6))];
+        for (destination, via) in gateways {
+            spec.routes.push(RouteSpec { destination, via: Some(via), interface: port as u16, metric: port as u32 });
         }
     }
     spec

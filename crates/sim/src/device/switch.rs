@@ -3,7 +3,10 @@
 
 use wire::Mac;
 
-use super::mac_table::{Found, Learned, MacTable};
+use super::bpdu::{Bpdu, GROUP};
+use super::igmp_snooping::{Heard, Snooping, Steering, read};
+use super::mac_table::{Found, Learned, MacTable, number};
+use super::spanning_tree::{PortState, SpanningTree, SpanningTreeSettings};
 use crate::frame::FrameId;
 use crate::node::{Context, Node};
 use crate::table::Table;
@@ -17,12 +20,19 @@ pub struct SwitchSettings {
     pub table_addresses: usize,
     /// How long an address lives after a frame came from it.
     pub ageing: Span,
+    /// Whether and how it takes part in a spanning tree. Without, a loop is a broadcast storm.
+    pub spanning_tree: Option<SpanningTreeSettings>,
+    /// Whether it reads IGMP and MLD and sends groups only where they are wanted.
+    pub snooping: bool,
+    /// Its own address, by which other bridges know it; one that follows from its number if there is none.
+    pub address: Option<Mac>,
 }
 
 impl Default for SwitchSettings {
     /// 8,192 addresses for 300 s each (IEEE 802.1D table 7-5).
     fn default() -> Self {
-        Self { table_addresses: 8_192, ageing: Span::seconds(300) }
+        let (table_addresses, ageing) = (8_192, Span::seconds(300));
+        Self { table_addresses, ageing, spanning_tree: None, snooping: false, address: None }
     }
 }
 
@@ -31,7 +41,10 @@ impl Default for SwitchSettings {
 pub struct Switch {
     kind: &'static str,
     most_ports: u16,
+    settings: SwitchSettings,
     table: MacTable,
+    tree: Option<Box<SpanningTree>>,
+    snooping: Option<Box<Snooping>>,
 }
 
 /// The six bytes at a place, as a number below 2^48.
@@ -58,12 +71,19 @@ impl Switch {
     }
 
     pub(super) fn limited(kind: &'static str, most_ports: u16, settings: SwitchSettings) -> Self {
-        Self { kind, most_ports, table: MacTable::new(settings.table_addresses, settings.ageing) }
+        let table = MacTable::new(settings.table_addresses, settings.ageing);
+        let snooping = settings.snooping.then(Box::default);
+        Self { kind, most_ports, settings, table, tree: None, snooping }
     }
 
     /// Where stations are, in order of their addresses, and when each was last heard.
     pub fn addresses(&self, now: Time) -> Vec<(Mac, u16, Time)> {
         self.table.entries(now)
+    }
+
+    /// Its part in the spanning tree, if it takes one and has begun.
+    pub fn tree(&self) -> Option<&SpanningTree> {
+        self.tree.as_deref()
     }
 
     fn learn(&mut self, context: &mut Context<'_>, port: u16, source: u64, frame: FrameId) {
@@ -83,6 +103,10 @@ impl Switch {
     /// Sends a frame to every port but its own.
     fn flood(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, reason: Reason) {
         let ports = context.ports().min(self.most_ports);
+        if let Some(tree) = &self.tree {
+            let open: Vec<u16> = (0..ports).filter(|out| tree.state(*out) == PortState::Forwarding).collect();
+            return Self::send_to(context, port, frame, reason, &open);
+        }
         if context.is_traced() {
             let copies = (0..ports).filter(|out| *out != port && context.is_up(*out)).count();
             context.trace_value(port, Verb::Flood, reason, frame, copies as u32);
@@ -93,11 +117,103 @@ impl Switch {
             }
         }
     }
+
+    /// Sends a frame to some ports, but not to its own.
+    fn send_to(context: &mut Context<'_>, port: u16, frame: FrameId, reason: Reason, ports: &[u16]) {
+        let ports = ports.iter().copied().filter(|out| *out != port);
+        if context.is_traced() {
+            let copies = ports.clone().filter(|out| context.is_up(*out)).count();
+            context.trace_value(port, Verb::Flood, reason, frame, copies as u32);
+        }
+        for out in ports {
+            if context.is_up(out) {
+                context.forward(out, frame);
+            }
+        }
+    }
+
+    /// A frame to a group goes everywhere, or where snooping says.
+    fn multicast(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
+        let Some(snooping) = &mut self.snooping else { return self.flood(context, port, frame, Reason::MulticastMac) };
+        let heard = read(context.bytes(frame));
+        let (steering, is_news) = snooping.steer(heard, port, context.now());
+        if is_news {
+            let verb = if matches!(heard, Heard::Leave(_)) { Verb::Forget } else { Verb::Learn };
+            context.trace_text(port, verb, Reason::Snooped, frame, || match heard {
+                Heard::Report(group) => format!("joins {group}"),
+                Heard::Leave(group) => format!("leaves {group}"),
+                _ => "a router".to_owned(),
+            });
+        }
+        match steering {
+            Steering::Flood => self.flood(context, port, frame, Reason::MulticastMac),
+            Steering::Ports(mut ports) => {
+                if let Some(tree) = &self.tree {
+                    ports.retain(|out| tree.state(*out) == PortState::Forwarding);
+                }
+                Self::send_to(context, port, frame, Reason::Snooped, &ports);
+            }
+        }
+    }
+
+    /// What spanning tree did to ports, done to the table.
+    fn follow_tree(&mut self, context: &mut Context<'_>) {
+        let Some(tree) = &mut self.tree else { return };
+        for port in tree.take_closed() {
+            let forgotten = self.table.forget_port(port);
+            if forgotten > 0 {
+                context.trace_value(port, Verb::Forget, Reason::PortBlocked, FrameId::NONE, forgotten as u32);
+            }
+        }
+        self.table.set_ageing(tree.short_ageing().map_or(self.settings.ageing, |short| short.min(self.settings.ageing)));
+    }
+
+    /// Whether spanning tree lets a frame pass; what it is for itself it keeps.
+    fn passes_tree(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, destination: u64) -> bool {
+        let Some(tree) = &mut self.tree else { return true };
+        tree.notice(context, port);
+        if destination == number(GROUP) {
+            match Bpdu::parse(context.bytes(frame)) {
+                Some(message) => tree.on_bpdu(context, port, message),
+                None => context.trace(port, Verb::Drop, Reason::MalformedFrame, frame),
+            }
+            self.follow_tree(context);
+            return false;
+        }
+        let state = tree.state(port);
+        if state == PortState::Learning {
+            let source = mac_at(context.bytes(frame), 6);
+            if !is_group(source) {
+                self.learn(context, port, source, frame);
+            }
+        }
+        if state != PortState::Forwarding {
+            context.trace(port, Verb::Drop, Reason::PortBlocked, frame);
+        }
+        state == PortState::Forwarding
+    }
 }
 
 impl Node for Switch {
     fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    fn start(&mut self, context: &mut Context<'_>) {
+        if let Some(settings) = self.settings.spanning_tree {
+            let [_, a, b, c] = context.node().0.to_be_bytes();
+            let address = self.settings.address.unwrap_or(Mac([0x06, 0x53, 0x57, a, b, c]));
+            let mut tree = SpanningTree::new(settings, address);
+            tree.start(context);
+            self.tree = Some(Box::new(tree));
+        }
+    }
+
+    fn on_timer(&mut self, context: &mut Context<'_>, token: u64) {
+        if let Some(tree) = &mut self.tree {
+            tree.on_timer(context, token);
+            self.follow_tree(context);
+        }
     }
 
     fn on_frame(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
@@ -112,12 +228,17 @@ impl Node for Switch {
         if is_for_neighbour_bridges(destination) {
             return context.trace(port, Verb::Drop, Reason::ReservedMac, frame);
         }
+        if self.tree.is_some() && !self.passes_tree(context, port, frame, destination) {
+            return;
+        }
         if !is_group(source) {
             self.learn(context, port, source, frame);
         }
+        if destination == BROADCAST {
+            return self.flood(context, port, frame, Reason::BroadcastMac);
+        }
         if is_group(destination) {
-            let reason = if destination == BROADCAST { Reason::BroadcastMac } else { Reason::MulticastMac };
-            return self.flood(context, port, frame, reason);
+            return self.multicast(context, port, frame);
         }
         match self.table.find(destination, context.now()) {
             Found::Port(out) if out == port => context.trace(port, Verb::Drop, Reason::SamePort, frame),
@@ -134,6 +255,13 @@ impl Node for Switch {
     }
 
     fn on_link(&mut self, context: &mut Context<'_>, port: u16, is_up: bool) {
+        if let Some(tree) = &mut self.tree {
+            tree.on_link(context, port, is_up);
+            self.follow_tree(context);
+        }
+        if !is_up && let Some(snooping) = &mut self.snooping {
+            snooping.forget_port(port);
+        }
         if !is_up {
             let forgotten = self.table.forget_port(port);
             if forgotten > 0 {
@@ -147,6 +275,9 @@ impl Node for Switch {
         for (mac, port, seen) in self.addresses(now) {
             table.row([mac.to_string(), port.to_string(), now.since(seen).to_string()]);
         }
-        vec![table]
+        let mut tables = vec![table];
+        tables.extend(self.tree.as_ref().map(|tree| tree.inspect()));
+        tables.extend(self.snooping.as_ref().map(|snooping| snooping.inspect(now)));
+        tables
     }
 }

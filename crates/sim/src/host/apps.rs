@@ -95,7 +95,12 @@ impl Host {
     }
 
     /// Lets a program do something, unless it is over.
-    pub(crate) fn with_app(&mut self, context: &mut Context<'_>, id: AppId, act: impl FnOnce(&mut dyn App, &mut Calls<'_, '_>)) {
+    pub(crate) fn with_app(
+        &mut self,
+        context: &mut Context<'_>,
+        id: AppId,
+        act: impl FnOnce(&mut dyn App, &mut Calls<'_, '_>),
+    ) {
         let Some(mut app) = self.apps.slots.get_mut(id.0 as usize).and_then(|slot| slot.app.take()) else { return };
         act(&mut *app, &mut Calls { host: self, context, app: id });
         if let Some(slot) = self.apps.slots.get_mut(id.0 as usize)
@@ -106,7 +111,12 @@ impl Host {
     }
 
     /// A program and its calls, by what it is.
-    pub fn app<T: App>(&mut self, context: &mut Context<'_>, id: AppId, act: impl FnOnce(&mut T, &mut Calls<'_, '_>)) -> bool {
+    pub fn app<T: App>(
+        &mut self,
+        context: &mut Context<'_>,
+        id: AppId,
+        act: impl FnOnce(&mut T, &mut Calls<'_, '_>),
+    ) -> bool {
         let mut found = false;
         self.with_app(context, id, |app, calls| {
             let app: &mut dyn std::any::Any = app;

@@ -38,7 +38,7 @@ impl Host {
                 send_arp(context, port, &arp.reply(mac), arp.sender_mac, frame);
             }
             Operation::Request if arp.sender != arp.target => {
-                context.trace(port, Verb::Drop, Reason::NotForMe, frame);
+                context.trace(port, Verb::Drop, Reason::ArpOther, frame);
             }
             Operation::Request | Operation::Reply => {}
         }

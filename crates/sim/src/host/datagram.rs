@@ -52,6 +52,9 @@ impl Host {
         self.counters.delivered += 1;
         context.trace(port, Verb::Deliver, Reason::Datagram, frame);
         let echo = context.bytes(frame)[payload.0..payload.1].to_vec();
+        if !self.echoes.may(protocol::UDP, ends.flow(), &echo, context.now()) {
+            return context.trace(port, Verb::Note, Reason::DuplicateSegment, frame);
+        }
         let header = Udp { source_port: local_port, destination_port: remote_port };
         let outgoing =
             Outgoing { source: Some(packet.destination), parent: frame, ..Outgoing::new(protocol::UDP, packet.source) };
@@ -81,13 +84,8 @@ impl Host {
 
     /// Any other protocol, and ICMP messages that the host itself has no use for.
     pub(crate) fn receive_other(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &Packet) {
-        let ends = Ends {
-            protocol: packet.protocol,
-            local: packet.destination,
-            port: 0,
-            remote: packet.source,
-            remote_port: 0,
-        };
+        let ends =
+            Ends { protocol: packet.protocol, local: packet.destination, port: 0, remote: packet.source, remote_port: 0 };
         let takers = self.sockets.takers(&ends);
         if !takers.is_empty() {
             context.trace(port, Verb::Deliver, Reason::Packet, frame);
@@ -107,6 +105,9 @@ impl Host {
         self.counters.delivered += 1;
         context.trace(port, Verb::Deliver, Reason::Packet, frame);
         let echo = context.bytes(frame)[packet.upper..packet.end].to_vec();
+        if !self.echoes.may(packet.protocol, ends.flow(), &echo, context.now()) {
+            return context.trace(port, Verb::Note, Reason::DuplicateSegment, frame);
+        }
         let outgoing =
             Outgoing { source: Some(packet.destination), parent: frame, ..Outgoing::new(packet.protocol, packet.source) };
         self.answer(context, port, frame, &outgoing, |_, _, out| out.extend_from_slice(&echo));
@@ -170,7 +171,8 @@ impl Host {
         payload: &[u8],
     ) -> Result<(), super::SendError> {
         let header = Udp { source_port: ports.0, destination_port: ports.1 };
-        self.send_packet(context, outgoing, |source, destination, out| header.emit(source, destination, payload, out))
+        let outgoing = Outgoing { length: 8 + payload.len(), ..*outgoing };
+        self.send_packet(context, &outgoing, |source, destination, out| header.emit(source, destination, payload, out))
     }
 
     /// Sends a packet of any protocol; the checksum of ICMP is filled in.

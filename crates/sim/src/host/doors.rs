@@ -11,7 +11,7 @@ use crate::trace::Reason;
 
 use super::Host;
 use super::deadlines::Alarm;
-use super::stream::Flow;
+use super::streams::Flow;
 
 impl Host {
     pub(crate) fn wake_app(&mut self, app: AppId, at: Time, key: u32) {

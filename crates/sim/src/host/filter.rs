@@ -18,7 +18,7 @@ use super::icmp::Problem;
 use super::nat::Progress;
 use super::packet::{Packet, word};
 use super::spec::Protocol;
-use super::stream::{Flow, FlowHasher};
+use super::streams::{Flow, FlowHasher};
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -94,7 +94,12 @@ fn key(number: u8, flow: &Flow) -> Key {
 /// The flow of a packet, or of the one that an ICMP error quotes, and whether it is such an error.
 fn flow_of(bytes: &[u8], packet: &Packet) -> (u8, Flow, bool) {
     let icmp = if packet.is_v4() { protocol::ICMP } else { protocol::ICMPV6 };
-    let whole = |source, destination, (from, to): (u16, u16)| Flow { local: source, port: from, remote: destination, remote_port: to };
+    let whole = |source, destination, (from, to): (u16, u16)| Flow {
+        local: source,
+        port: from,
+        remote: destination,
+        remote_port: to,
+    };
     if packet.protocol != icmp {
         let has_ports = matches!(packet.protocol, protocol::TCP | protocol::UDP);
         let ports = if has_ports { packet.ports(bytes) } else { (0, 0) };
@@ -102,7 +107,9 @@ fn flow_of(bytes: &[u8], packet: &Packet) -> (u8, Flow, bool) {
     }
     let kind = bytes.get(packet.upper).copied().unwrap_or(0);
     let is_error = if packet.is_v4() { matches!(kind, 3 | 4 | 5 | 11 | 12) } else { kind < 128 };
-    if is_error && let Some(about) = super::icmp::quoted(&bytes[(packet.upper + 8).min(packet.end)..packet.end], packet.is_v4()) {
+    if is_error
+        && let Some(about) = super::icmp::quoted(&bytes[(packet.upper + 8).min(packet.end)..packet.end], packet.is_v4())
+    {
         let ports = (about.source_port, about.destination_port);
         return (about.protocol, whole(about.source, about.destination, ports), true);
     }
@@ -194,7 +201,8 @@ impl Host {
         let bytes = context.bytes(frame);
         if let Ok(packet) = Packet::read(bytes, start) {
             let (number, flow, is_error) = flow_of(bytes, &packet);
-            let flags = if packet.protocol == protocol::TCP { bytes.get(packet.upper + 13).copied().unwrap_or(0) } else { 0 };
+            let flags =
+                if packet.protocol == protocol::TCP { bytes.get(packet.upper + 13).copied().unwrap_or(0) } else { 0 };
             if !is_error {
                 filter.note(number, &flow, flags, context.now());
             }
@@ -206,4 +214,3 @@ impl Host {
         self.filter.is_some()
     }
 }
-

@@ -117,7 +117,8 @@ impl Host {
     ) -> Option<FrameId> {
         let size = (packet.end - piece.at) as u32;
         let end = piece.offset + size;
-        if size == 0 || piece.more && !size.is_multiple_of(8) || end > LONGEST {
+        let longest = if packet.is_v4() { LONGEST - (packet.upper - packet.start) as u32 } else { LONGEST };
+        if size == 0 || piece.more && !size.is_multiple_of(8) || end > longest {
             self.drop_frame(context, port, Reason::MalformedPacket, frame);
             return None;
         }

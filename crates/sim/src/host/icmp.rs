@@ -125,7 +125,14 @@ pub(crate) fn quoted(bytes: &[u8], is_v4: bool) -> Option<Quoted> {
 
 impl Host {
     /// Tells the sender of a packet what is wrong with it, if that is allowed (RFC 1122, 3.2.2; RFC 4443, 2.4).
-    pub(crate) fn send_error(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &Packet, problem: Problem) {
+    pub(crate) fn send_error(
+        &mut self,
+        context: &mut Context<'_>,
+        port: u16,
+        frame: FrameId,
+        packet: &Packet,
+        problem: Problem,
+    ) {
         let is_v4 = packet.is_v4();
         let bytes = context.bytes(frame);
         let icmp = if is_v4 { protocol::ICMP } else { protocol::ICMPV6 };
@@ -143,7 +150,11 @@ impl Host {
             return context.trace(port, Verb::Note, Reason::IcmpRate, frame);
         }
         // As much as keeps the error within 576 bytes (RFC 1812, 4.3.2.3) or 1,280 (RFC 4443, 2.4).
-        let quote = if is_v4 { icmpv4::quote(&bytes[packet.start..packet.end]) } else { icmpv6::quote(&bytes[packet.start..packet.end]) };
+        let quote = if is_v4 {
+            icmpv4::quote(&bytes[packet.start..packet.end])
+        } else {
+            icmpv6::quote(&bytes[packet.start..packet.end])
+        };
         let (kind, code, rest) = problem.header(is_v4);
         let is_own = self.is_own(packet.destination);
         let outgoing =
@@ -260,7 +271,8 @@ impl Host {
         write: impl FnOnce(IpAddr, IpAddr, &mut Vec<u8>),
     ) {
         if self.send_packet(context, outgoing, write).is_err() {
-            context.trace_text(port, Verb::Note, Reason::NoRoute, frame, || format!("no way back to {}", outgoing.destination));
+            context
+                .trace_text(port, Verb::Note, Reason::NoRoute, frame, || format!("no way back to {}", outgoing.destination));
         }
     }
 

@@ -12,7 +12,7 @@ use crate::trace::{Reason, Verb};
 use super::Host;
 use super::interface::Own;
 use super::link_layer;
-use super::output::LOOPBACK;
+use super::output::{LOOPBACK, is_group};
 use super::packet::{Packet, is_single};
 
 impl Host {
@@ -61,7 +61,7 @@ impl Host {
         }
         match self.locals.find(packet.destination) {
             Some((own, _)) => self.take_packet(context, port, frame, packet, own == Own::Broadcast),
-            None if self.is_for_many(packet.destination) => {
+            None if is_group(packet.destination) => {
                 let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
                 let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
                 if is_all || takes(packet.destination) {

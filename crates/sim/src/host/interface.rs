@@ -96,10 +96,19 @@ impl Interface {
     pub fn takes_group(&self, group: IpAddr) -> bool {
         match group {
             IpAddr::V4(address) if address.octets() == [224, 0, 0, 1] => true,
-            IpAddr::V6(address) if address.octets()[..2] == [0xff, 2] && address.to_bits() as u16 == 1 && address.segments()[1..7] == [0; 6] => true,
+            IpAddr::V6(address)
+                if address.octets()[..2] == [0xff, 2]
+                    && address.to_bits() as u16 == 1
+                    && address.segments()[1..7] == [0; 6] =>
+            {
+                true
+            }
             IpAddr::V6(address) => {
                 self.groups.contains(&group)
-                    || self.addresses.iter().any(|own| matches!(own.net.addr(), IpAddr::V6(own) if solicited_node(own) == address))
+                    || self
+                        .addresses
+                        .iter()
+                        .any(|own| matches!(own.net.addr(), IpAddr::V6(own) if solicited_node(own) == address))
             }
             IpAddr::V4(_) => self.groups.contains(&group),
         }

@@ -11,6 +11,7 @@ mod counters;
 mod datagram;
 mod deadlines;
 mod doors;
+mod echo;
 mod filter;
 mod forward;
 mod fragment;
@@ -32,6 +33,7 @@ mod settings;
 mod socket;
 mod spec;
 mod stream;
+mod streams;
 mod tables;
 mod translate;
 
@@ -50,7 +52,7 @@ pub use rewind::Saved;
 pub use route::{Origin, Route, Routes};
 pub use socket::FIRST_EPHEMERAL;
 pub use spec::{HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
-pub use stream::{BACKLOG, Flow};
+pub use streams::{BACKLOG, Flow};
 
 use crate::app::StreamId;
 use crate::frame::FrameId;
@@ -62,6 +64,7 @@ use crate::time::Time;
 use apps::Apps;
 use balancer::Balancer;
 use deadlines::{Alarm, Deadlines};
+use echo::Echoes;
 use filter::Filter;
 use fragment::Pending;
 use icmp::ErrorRate;
@@ -70,7 +73,7 @@ use name_servers::NameServers;
 use nat::Nat;
 use neighbor::Neighbors;
 use socket::Sockets;
-use stream::Streams;
+use streams::Streams;
 
 /// A host or router.
 pub struct Host {
@@ -85,6 +88,7 @@ pub struct Host {
     fragments: Vec<Pending>,
     path_mtus: Vec<(IpAddr, u32, Time)>,
     services: Services,
+    echoes: Echoes,
     nat: Option<Box<Nat>>,
     filter: Option<Box<Filter>>,
     balancer: Option<Box<Balancer>>,
@@ -97,6 +101,8 @@ pub struct Host {
     apps: Apps,
     deadlines: Deadlines,
     loopback: VecDeque<FrameId>,
+    /// What is sent from this address goes out of this interface, whatever the routes say.
+    bound: Option<(IpAddr, u16)>,
     identification: u16,
     next_echo: u16,
     error_rate: ErrorRate,
@@ -119,6 +125,7 @@ impl Host {
             fragments: Vec::new(),
             path_mtus: Vec::new(),
             services: Services::default(),
+            echoes: Echoes::default(),
             nat: spec.masquerade.map(|outside| Box::new(Nat::new(Some(outside)))),
             filter: None,
             balancer: None,
@@ -130,6 +137,7 @@ impl Host {
             apps: Apps::default(),
             deadlines: Deadlines::default(),
             loopback: VecDeque::new(),
+            bound: None,
             identification: 0,
             next_echo: 0,
             error_rate: ErrorRate::default(),

@@ -16,7 +16,7 @@ use super::Host;
 use super::icmp::Problem;
 use super::packet::Packet;
 use super::spec::Protocol;
-use super::stream::{Flow, FlowHasher};
+use super::streams::{Flow, FlowHasher};
 use super::translate::{self, Side, flow_of};
 
 /// First port of those that translations get.
@@ -305,7 +305,9 @@ impl Host {
         packet: &Packet,
     ) -> bool {
         let now = context.now();
-        let Some(flow) = flow_of(context.bytes(frame), packet, Side::Inside).filter(|flow| !flow.is_error) else { return false };
+        let Some(flow) = flow_of(context.bytes(frame), packet, Side::Inside).filter(|flow| !flow.is_error) else {
+            return false;
+        };
         let Some(nat) = self.nat.as_deref_mut() else { return false };
         let Some(at) = nat.find(Side::Outside, flow.protocol, &flow.flow, now) else { return false };
         let Some(entry) = nat.entries[at as usize] else { return false };

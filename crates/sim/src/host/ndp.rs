@@ -41,7 +41,13 @@ fn option(mut options: &[u8], wanted: u8) -> Option<Mac> {
 
 impl Host {
     /// Takes a message of neighbour discovery. Whether it was one.
-    pub(crate) fn receive_discovery(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &Packet) -> bool {
+    pub(crate) fn receive_discovery(
+        &mut self,
+        context: &mut Context<'_>,
+        port: u16,
+        frame: FrameId,
+        packet: &Packet,
+    ) -> bool {
         let message = &context.bytes(frame)[packet.upper..packet.end];
         let kind = message[0];
         if !matches!(kind, SOLICITATION | ADVERTISEMENT) {
@@ -59,7 +65,7 @@ impl Host {
         let own = self.interfaces[port as usize].addresses.iter_mut().find(|own| own.net.addr() == IpAddr::V6(target));
         if kind == SOLICITATION {
             let Some(own) = own else {
-                context.trace(port, Verb::Drop, Reason::NotForMe, frame);
+                context.trace(port, Verb::Drop, Reason::ArpOther, frame);
                 return true;
             };
             if own.is_tentative {
@@ -87,7 +93,8 @@ impl Host {
                 return true;
             }
             if let Some(mac) = mac {
-                let overrides = flags & OVERRIDE != 0 || self.neighbors.get(port, target.into()).is_none_or(|known| known.mac == Mac::default());
+                let overrides = flags & OVERRIDE != 0
+                    || self.neighbors.get(port, target.into()).is_none_or(|known| known.mac == Mac::default());
                 if overrides {
                     self.learn_neighbor(context, port, target.into(), mac, false);
                 }
@@ -96,7 +103,14 @@ impl Host {
         true
     }
 
-    fn send_advertisement(&mut self, context: &mut Context<'_>, port: u16, asker: IpAddr, target: Ipv6Addr, parent: FrameId) {
+    fn send_advertisement(
+        &mut self,
+        context: &mut Context<'_>,
+        port: u16,
+        asker: IpAddr,
+        target: Ipv6Addr,
+        parent: FrameId,
+    ) {
         let all_nodes = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
         let (destination, asked) = match asker {
             IpAddr::V6(asker) if !asker.is_unspecified() => (asker, SOLICITED),

@@ -72,8 +72,8 @@ pub(crate) struct Neighbors {
     /// What is searched, apart from the rest: interface, whether it is IPv6, address.
     keys: Vec<Key>,
     sorted: Vec<Neighbor>,
-    /// Where the last one that was found is.
-    last: usize,
+    /// Where the last one of each interface that was found is.
+    last: Vec<u32>,
 }
 
 type Key = (u16, bool, u128);
@@ -88,14 +88,22 @@ fn key(interface: u16, address: IpAddr) -> Key {
 impl Neighbors {
     fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
         let key = key(interface, address);
-        if self.keys.get(self.last) == Some(&key) {
-            return Ok(self.last);
+        let last = self.last.get(usize::from(interface)).map_or(0, |at| *at as usize);
+        if self.keys.get(last) == Some(&key) {
+            return Ok(last);
         }
         let found = self.keys.binary_search(&key);
         if let Ok(at) = found {
-            self.last = at;
+            if self.last.len() <= usize::from(interface) {
+                self.last.resize(usize::from(interface) + 1, 0);
+            }
+            self.last[usize::from(interface)] = at as u32;
         }
         found
+    }
+
+    pub fn knows(&mut self, interface: u16, address: IpAddr) -> bool {
+        self.find(interface, address).is_ok()
     }
 
     fn insert(&mut self, at: usize, neighbor: Neighbor) {
@@ -168,7 +176,14 @@ impl Host {
     }
 
     /// A neighbour says where it is. `may_add` if the host is to know it although it did not ask.
-    pub(crate) fn learn_neighbor(&mut self, context: &mut Context<'_>, interface: u16, address: IpAddr, mac: Mac, may_add: bool) {
+    pub(crate) fn learn_neighbor(
+        &mut self,
+        context: &mut Context<'_>,
+        interface: u16,
+        address: IpAddr,
+        mac: Mac,
+        may_add: bool,
+    ) {
         self.tell_neighbor(context, interface, address, mac);
         let now = context.now();
         let at = match self.neighbors.find(interface, address) {
@@ -176,8 +191,16 @@ impl Host {
             Err(_) if !may_add => return,
             Err(at) => {
                 let (tries, due, waiting) = (0, None, Vec::new());
-                let neighbor =
-                    Neighbor { interface, address, mac: Mac::default(), state: State::Known, since: now, tries, due, waiting };
+                let neighbor = Neighbor {
+                    interface,
+                    address,
+                    mac: Mac::default(),
+                    state: State::Known,
+                    since: now,
+                    tries,
+                    due,
+                    waiting,
+                };
                 self.neighbors.insert(at, neighbor);
                 at
             }

@@ -33,12 +33,15 @@ pub struct Outgoing {
     pub interface: Option<u16>,
     /// The frame that it answers.
     pub parent: FrameId,
+    /// Bytes that its upper layer takes, as far as that is known: so much memory is taken at once.
+    pub length: usize,
 }
 
 impl Outgoing {
     /// A packet with nothing special.
     pub fn new(protocol: u8, destination: IpAddr) -> Self {
-        Self { source: None, destination, protocol, ttl: None, dont_fragment: false, interface: None, parent: FrameId::NONE }
+        let (source, ttl, interface) = (None, None, None);
+        Self { source, destination, protocol, ttl, dont_fragment: false, interface, parent: FrameId::NONE, length: 64 }
     }
 }
 
@@ -63,7 +66,11 @@ pub(crate) struct Path {
 impl Host {
     pub(crate) fn path(&self, destination: IpAddr, interface: Option<u16>) -> Option<Path> {
         if let Some(interface) = interface {
-            return Some(Path { interface, next_hop: destination });
+            // Its own routes, if it has any that fit; else whoever it is must be on the link.
+            let route = self.routes.iter().find(|route| route.interface == interface && route.destination.contains(&destination));
+            let next_hop = route.and_then(|route| route.via).unwrap_or(destination);
+            let is_there = usize::from(interface) < self.interfaces.len();
+            return is_there.then_some(Path { interface, next_hop });
         }
         match self.routes.find(destination) {
             Some(route) => Some(Path { interface: route.interface, next_hop: route.via.unwrap_or(destination) }),
@@ -77,11 +84,7 @@ impl Host {
 
     /// Whether a packet to this address goes to everybody or a group on a link.
     pub(crate) fn is_for_many(&self, destination: IpAddr) -> bool {
-        match destination {
-            IpAddr::V4(address) if address.is_broadcast() || address.is_multicast() => true,
-            IpAddr::V6(address) => address.is_multicast(),
-            IpAddr::V4(_) => matches!(self.locals.find(destination), Some((Own::Broadcast, _))),
-        }
+        is_group(destination) || destination.is_ipv4() && matches!(self.locals.find(destination), Some((Own::Broadcast, _)))
     }
 
     /// Longest packet out of an interface, bytes.
@@ -114,7 +117,7 @@ impl Host {
         let path = if is_own {
             Path { interface: LOOPBACK, next_hop: destination }
         } else {
-            self.path(destination, packet.interface).ok_or(SendError::NoRoute)?
+            self.path(destination, packet.interface.or_else(|| self.bound(packet.source))).ok_or(SendError::NoRoute)?
         };
         let source = match packet.source {
             Some(source) => source,
@@ -130,6 +133,7 @@ impl Host {
         let (ttl, id) = (packet.ttl.unwrap_or(self.ttl), self.identification);
         let start = link_layer::length(framing);
         let frame = context.make(packet.parent, |out| {
+            out.reserve(start + 40 + packet.length);
             link_layer::emit(framing, own_mac, destination.is_ipv4(), out);
             match (source, destination) {
                 (IpAddr::V4(source), IpAddr::V4(destination)) => emit_v4(packet, (source, destination), ttl, id, out),
@@ -161,7 +165,14 @@ impl Host {
     }
 
     /// Cuts an own frame and sends the pieces.
-    pub(crate) fn send_in_pieces(&mut self, context: &mut Context<'_>, path: Path, frame: FrameId, start: usize, limit: u32) {
+    pub(crate) fn send_in_pieces(
+        &mut self,
+        context: &mut Context<'_>,
+        path: Path,
+        frame: FrameId,
+        start: usize,
+        limit: u32,
+    ) {
         context.trace(path.interface, Verb::Fragment, Reason::Fragmented, frame);
         self.identification = self.identification.wrapping_add(1);
         for piece in super::fragment::cut(context, frame, start, limit, u32::from(self.identification)) {
@@ -176,10 +187,20 @@ impl Host {
         if context.framing(path.interface) != Framing::Ethernet {
             return context.send(path.interface, frame);
         }
-        if !self.is_for_many(path.next_hop) {
+        // Who is known as a neighbour is nobody's broadcast address, nearly always: that is looked up once.
+        let is_known = self.neighbors.knows(path.interface, path.next_hop);
+        if is_known || !self.is_for_many(path.next_hop) {
             return self.send_to_neighbor(context, path.interface, path.next_hop, frame);
         }
         send_to_mac(context, path.interface, link_layer::group_mac(path.next_hop), frame);
+    }
+}
+
+/// Whether an address stands for many on every link.
+pub(crate) fn is_group(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_broadcast() || address.is_multicast(),
+        IpAddr::V6(address) => address.is_multicast(),
     }
 }
 

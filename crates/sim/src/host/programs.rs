@@ -17,7 +17,7 @@ use crate::node::Context;
 use super::Host;
 use super::output::Outgoing;
 use super::spec::Protocol;
-use super::stream::Flow;
+use super::streams::Flow;
 
 impl Host {
     /// Asks with ICMP echoes.
@@ -94,4 +94,3 @@ impl Host {
         is_taken
     }
 }
-

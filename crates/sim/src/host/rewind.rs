@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use crate::node::Context;
 use crate::tcp::Connection;
 
-use super::spec::HostSpec;
-use super::stream::Flow;
+use super::spec::{HostSpec, Protocol};
+use super::streams::Flow;
 use super::{Host, Origin};
 
 /// Connections as they were at a moment.
@@ -21,6 +21,21 @@ impl Host {
     pub fn addresses(&self, interface: u16) -> Vec<IpNet> {
         let own = self.interfaces.get(usize::from(interface));
         own.map(|own| own.addresses.iter().map(|address| address.net).collect()).unwrap_or_default()
+    }
+
+    /// What is sent from an address goes out of one interface from now on, whatever the routes say: who asks may say by which
+    /// (`SO_BINDTODEVICE`).
+    pub fn bind(&mut self, bound: Option<(IpAddr, u16)>) {
+        self.bound = bound;
+    }
+
+    pub(crate) fn bound(&self, source: Option<IpAddr>) -> Option<u16> {
+        self.bound.filter(|(from, _)| Some(*from) == source).map(|(_, interface)| interface)
+    }
+
+    /// Whether a service answers on a TCP port.
+    pub fn listens(&self, port: u16) -> bool {
+        self.services.answers(Protocol::TCP, port)
     }
 
     /// Connections are gone as if they had never been, unless one is to be kept; nothing is sent.

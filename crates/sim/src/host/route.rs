@@ -212,10 +212,14 @@ mod tests {
     #[test]
     fn the_longest_prefix_decides_then_the_metric() {
         let mut routes = Routes::default();
-        let table = [("0.0.0.0/0", 0, 0), ("10.0.0.0/8", 1, 0), ("10.1.0.0/16", 2, 5), ("10.1.0.0/16", 3, 1), ("::/0", 4, 0)];
+        let table =
+            [("0.0.0.0/0", 0, 0), ("10.0.0.0/8", 1, 0), ("10.1.0.0/16", 2, 5), ("10.1.0.0/16", 3, 1), ("::/0", 4, 0)];
         table.into_iter().for_each(|(net, interface, metric)| routes.set(route(net, interface, metric)));
         let out = |address: &str| routes.find(address.parse().unwrap()).map(|route| route.interface);
-        assert_eq!([out("10.1.2.3"), out("10.2.0.1"), out("8.8.8.8"), out("2001:db8::1")], [Some(3), Some(1), Some(0), Some(4)]);
+        assert_eq!(
+            [out("10.1.2.3"), out("10.2.0.1"), out("8.8.8.8"), out("2001:db8::1")],
+            [Some(3), Some(1), Some(0), Some(4)]
+        );
     }
 
     #[test]

@@ -158,7 +158,8 @@ impl Host {
     /// Somebody else has a tentative address: it is given up.
     pub(crate) fn give_up_address(&mut self, context: &mut Context<'_>, interface: u16, address: IpAddr) {
         if self.remove_address(interface, address) {
-            context.trace_text(interface, Verb::Forget, Reason::DuplicateAddress, crate::FrameId::NONE, || address.to_string());
+            context
+                .trace_text(interface, Verb::Forget, Reason::DuplicateAddress, crate::FrameId::NONE, || address.to_string());
         }
     }
 }

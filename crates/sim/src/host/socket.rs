@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use crate::app::{AppId, SocketId};
 
+use super::streams::Flow;
+
 /// First port of those that are given to clients (RFC 6335, 6).
 pub const FIRST_EPHEMERAL: u16 = 49_152;
 
@@ -29,6 +31,12 @@ pub(crate) struct Ends {
     pub port: u16,
     pub remote: IpAddr,
     pub remote_port: u16,
+}
+
+impl Ends {
+    pub fn flow(&self) -> Flow {
+        Flow { local: self.local, port: self.port, remote: self.remote, remote_port: self.remote_port }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -95,7 +103,9 @@ impl Sockets {
     pub fn find(&self, ends: &Ends) -> Option<Socket> {
         let fits = |socket: &&Socket| {
             socket.local.is_none_or(|local| local == ends.local)
-                && socket.remote.is_none_or(|(remote, port)| remote == ends.remote && (port == 0 || port == ends.remote_port))
+                && socket
+                    .remote
+                    .is_none_or(|(remote, port)| remote == ends.remote && (port == 0 || port == ends.remote_port))
         };
         let particular = |socket: &&Socket| (socket.remote.is_some(), socket.local.is_some());
         self.of(ends.protocol, ends.port).iter().filter(fits).max_by_key(particular).copied()
@@ -104,7 +114,8 @@ impl Sockets {
     /// Those that take all of a protocol.
     pub fn takers(&self, ends: &Ends) -> Vec<Socket> {
         let fits = |socket: &&Socket| {
-            socket.local.is_none_or(|local| local == ends.local) && socket.remote.is_none_or(|(remote, _)| remote == ends.remote)
+            socket.local.is_none_or(|local| local == ends.local)
+                && socket.remote.is_none_or(|(remote, _)| remote == ends.remote)
         };
         self.of(ends.protocol, 0).iter().filter(fits).copied().collect()
     }

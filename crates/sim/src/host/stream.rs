@@ -1,8 +1,6 @@
 //! TCP at a host: which connection a segment belongs to, who listens, what goes out, and who is told. The protocol itself is
 //! [`crate::tcp`]'s.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 
 use wire::tcp::Flags;
@@ -11,193 +9,17 @@ use wire::{Tcp, checksum, protocol};
 use crate::app::{AppId, IcmpError, StreamEvent, StreamId};
 use crate::frame::FrameId;
 use crate::node::Context;
-use crate::random::Random;
 use crate::tcp::{Connection, Error, Event, Events, Purpose, Segment, State, Terms, Unreachable, reset_for};
 use crate::time::Time;
 use crate::trace::{Reason, TraceEvent, Verb};
 
 use super::Host;
+use super::SendError;
 use super::deadlines::Alarm;
 use super::output::Outgoing;
 use super::packet::Packet;
 use super::spec::Protocol;
-use super::SendError;
-
-/// Connections that wait for the end of their handshake; a SYN beyond is dropped (Linux's `tcp_max_syn_backlog`).
-pub const BACKLOG: usize = 1_024;
-
-/// The two ends of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Flow {
-    /// The own address.
-    pub local: IpAddr,
-    /// The own port.
-    pub port: u16,
-    /// The other address.
-    pub remote: IpAddr,
-    /// The other port.
-    pub remote_port: u16,
-}
-
-impl std::fmt::Display for Flow {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (local, remote) = (std::net::SocketAddr::new(self.local, self.port), std::net::SocketAddr::new(self.remote, self.remote_port));
-        write!(f, "{local} - {remote}")
-    }
-}
-
-/// The same on every platform and in every run; the table is only looked up, never walked.
-#[derive(Debug, Default)]
-pub(crate) struct FlowHasher(u64);
-
-impl Hasher for FlowHasher {
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 29
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_u16(&mut self, word: u16) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.write_u64(u64::from(word));
-    }
-
-    fn write_usize(&mut self, word: usize) {
-        self.write_u64(word as u64);
-    }
-
-    fn write_isize(&mut self, word: isize) {
-        self.write_u64(word as u64);
-    }
-}
-
-/// A connection of a host.
-#[derive(Debug)]
-pub(crate) struct Stream {
-    pub connection: Connection,
-    pub flow: Flow,
-    /// Who is told; without a program, a service reads and closes when the peer does.
-    pub app: Option<AppId>,
-    pub ttl: Option<u8>,
-    /// For when the host's alarm is set.
-    armed: Time,
-    /// TTL of what came last.
-    pub last_ttl: u8,
-    is_told_finished: bool,
-}
-
-#[derive(Debug)]
-struct Listener {
-    port: u16,
-    app: AppId,
-}
-
-/// All connections of a host.
-#[derive(Debug, Default)]
-pub(crate) struct Streams {
-    slots: Vec<Option<Box<Stream>>>,
-    free: Vec<u32>,
-    by_flow: HashMap<Flow, u32, BuildHasherDefault<FlowHasher>>,
-    listeners: Vec<Listener>,
-    half_open: usize,
-    random: Option<Box<Random>>,
-}
-
-impl Streams {
-    /// All of them, in order of their slots.
-    pub fn iter(&self) -> impl Iterator<Item = &Stream> {
-        self.slots.iter().flatten().map(|stream| &**stream)
-    }
-
-    pub fn listeners(&self) -> impl Iterator<Item = (u16, AppId)> {
-        self.listeners.iter().map(|listener| (listener.port, listener.app))
-    }
-
-    pub fn get(&self, id: StreamId) -> Option<&Stream> {
-        self.slots.get(id.0 as usize)?.as_deref()
-    }
-
-    pub fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
-        self.slots.get_mut(id.0 as usize)?.as_deref_mut()
-    }
-
-    pub fn find(&self, flow: &Flow) -> Option<StreamId> {
-        self.by_flow.get(flow).copied().map(StreamId)
-    }
-
-    /// Whether a connection from this port to that end is there.
-    pub fn is_taken(&self, flow: &Flow) -> bool {
-        self.by_flow.contains_key(flow)
-    }
-
-    pub fn of(&self, app: AppId) -> Vec<StreamId> {
-        let is_its = |stream: &Option<Box<Stream>>| stream.as_ref().is_some_and(|stream| stream.app == Some(app));
-        (0..self.slots.len()).filter(|at| is_its(&self.slots[*at])).map(|at| StreamId(at as u32)).collect()
-    }
-
-    fn add(&mut self, connection: Connection, flow: Flow, app: Option<AppId>, ttl: Option<u8>) -> StreamId {
-        let stream = Stream { connection, flow, app, ttl, armed: Time::NEVER, last_ttl: 0, is_told_finished: false };
-        let at = match self.free.pop() {
-            Some(at) => at,
-            None => {
-                self.slots.push(None);
-                (self.slots.len() - 1) as u32
-            }
-        };
-        self.slots[at as usize] = Some(Box::new(stream));
-        self.by_flow.insert(flow, at);
-        StreamId(at)
-    }
-
-    pub fn remove(&mut self, id: StreamId) -> Option<Box<Stream>> {
-        let stream = self.slots.get_mut(id.0 as usize)?.take()?;
-        if stream.connection.state() == State::SynReceived {
-            self.half_open = self.half_open.saturating_sub(1);
-        }
-        self.by_flow.remove(&stream.flow);
-        self.free.push(id.0);
-        Some(stream)
-    }
-
-    /// Listens on a port; false if somebody does.
-    pub fn listen(&mut self, port: u16, app: AppId) -> bool {
-        let is_free = self.listeners.iter().all(|listener| listener.port != port);
-        if is_free {
-            self.listeners.push(Listener { port, app });
-            self.listeners.sort_unstable_by_key(|listener| listener.port);
-        }
-        is_free
-    }
-
-    pub fn listens(&self, port: u16) -> bool {
-        self.listeners.iter().any(|listener| listener.port == port)
-    }
-
-    pub fn unlisten_port(&mut self, port: u16, app: AppId) {
-        self.listeners.retain(|listener| (listener.port, listener.app) != (port, app));
-    }
-
-    pub fn unlisten(&mut self, app: AppId) {
-        self.listeners.retain(|listener| listener.app != app);
-    }
-
-    fn initial_sequence(&mut self, context: &Context<'_>) -> u32 {
-        self.random.get_or_insert_with(|| Box::new(context.random("tcp"))).bits()
-    }
-}
+use super::streams::{BACKLOG, Flow};
 
 impl Host {
     /// What a connection towards an address starts with: its segments fill the packets that the interface takes.
@@ -206,7 +28,11 @@ impl Host {
         let headers = if remote.is_ipv4() { 40 } else { 60 };
         let mtu = self.mtu(context, interface).min(65_535);
         let unannounced_mss = if remote.is_ipv4() { 536 } else { 1_220 };
-        Terms { mss: mtu.saturating_sub(headers) as u16, unannounced_mss, ..self.tcp_terms.as_deref().cloned().unwrap_or_default() }
+        Terms {
+            mss: mtu.saturating_sub(headers) as u16,
+            unannounced_mss,
+            ..self.tcp_terms.as_deref().cloned().unwrap_or_default()
+        }
     }
 
     /// Begins a connection. Errors: no way there, or no port free.
@@ -253,14 +79,10 @@ impl Host {
         if let Some(id) = self.streams.find(&flow) {
             let Some(stream) = self.streams.get_mut(id) else { return };
             if !stream.connection.yields_to(&segment) {
-                let before = (stream.connection.receivable(), stream.connection.state());
+                let before = stream.connection.receivable();
                 stream.last_ttl = packet.ttl;
                 stream.connection.on_segment(now, &segment);
-                let grew = stream.connection.receivable() > before.0;
-                let is_half_open = before.1 == State::SynReceived && stream.connection.state() != State::SynReceived;
-                if is_half_open {
-                    self.streams.half_open = self.streams.half_open.saturating_sub(1);
-                }
+                let grew = stream.connection.receivable() > before;
                 if let Some(reason) = reason_of(&header, grew) {
                     self.counters.delivered += 1;
                     context.trace(port, Verb::Deliver, reason, frame);
@@ -269,19 +91,25 @@ impl Host {
             }
             self.streams.remove(id);
         }
-        let listens = self.streams.listeners.iter().find(|listener| listener.port == flow.port).map(|listener| listener.app);
+        let listens = self.streams.listener(flow.port);
         let is_open = listens.is_some() || self.services.answers(Protocol::TCP, flow.port);
         if !is_open || !segment.has(Flags::SYN) || segment.has(Flags::ACK) {
             let reset = reset_for(&segment);
             self.drop_frame(context, port, if reset.is_some() { Reason::PortClosed } else { Reason::Reset }, frame);
             if let Some(reset) = reset {
-                let outgoing =
-                    Outgoing { source: Some(flow.local), parent: frame, dont_fragment: true, ..Outgoing::new(protocol::TCP, flow.remote) };
-                self.answer(context, port, frame, &outgoing, |source, destination, out| reset.emit(source, destination, &[], out));
+                let outgoing = Outgoing {
+                    source: Some(flow.local),
+                    parent: frame,
+                    dont_fragment: true,
+                    ..Outgoing::new(protocol::TCP, flow.remote)
+                };
+                self.answer(context, port, frame, &outgoing, |source, destination, out| {
+                    reset.emit(source, destination, &[], out)
+                });
             }
             return;
         }
-        if self.streams.half_open >= BACKLOG {
+        if self.streams.half_open() >= BACKLOG {
             return self.drop_frame(context, port, Reason::BacklogFull, frame);
         }
         let terms = self.terms(context, flow.remote);
@@ -292,7 +120,7 @@ impl Host {
         self.counters.delivered += 1;
         context.trace(port, Verb::Deliver, Reason::Handshake, frame);
         let id = self.streams.add(connection, flow, listens, None);
-        self.streams.half_open += 1;
+        self.streams.count_half_open(id);
         if let Some(stream) = self.streams.get_mut(id) {
             stream.last_ttl = packet.ttl;
         }
@@ -346,6 +174,7 @@ impl Host {
 
     /// After a connection was touched: tells what happened, sends what may go, sets its alarm, and lets go of it at its end.
     pub(crate) fn attend(&mut self, context: &mut Context<'_>, id: StreamId, port: u16, frame: FrameId) {
+        self.streams.count_half_open(id);
         let Some(stream) = self.streams.get_mut(id) else { return };
         let events = stream.connection.take_events();
         if !events.is_empty() {
@@ -409,7 +238,7 @@ impl Host {
 
     fn transmit(&mut self, context: &mut Context<'_>, id: StreamId, parent: FrameId) {
         let now = context.now();
-        let Some(mut stream) = self.streams.slots.get_mut(id.0 as usize).and_then(Option::take) else { return };
+        let Some(mut stream) = self.streams.take(id) else { return };
         let outgoing = Outgoing {
             source: Some(stream.flow.local),
             ttl: stream.ttl,
@@ -420,11 +249,16 @@ impl Host {
         while let Some(segment) = stream.connection.poll_transmit(now) {
             if segment.purpose == Purpose::Retransmission {
                 let flow = stream.flow;
-                context.trace_text(TraceEvent::NO_PORT, Verb::Retransmit, Reason::RetransmissionTimeout, FrameId::NONE, || {
-                    format!("{flow}: sequence {}, {} bytes", segment.header.sequence, segment.length)
-                });
+                context.trace_text(
+                    TraceEvent::NO_PORT,
+                    Verb::Retransmit,
+                    Reason::RetransmissionTimeout,
+                    FrameId::NONE,
+                    || format!("{flow}: sequence {}, {} bytes", segment.header.sequence, segment.length),
+                );
             }
             let (first, second) = stream.connection.payload(&segment);
+            let outgoing = Outgoing { length: 40 + segment.length as usize, ..outgoing };
             let sent = self.send_packet(context, &outgoing, |source, destination, out| {
                 if second.is_empty() {
                     segment.header.emit(source, destination, first, out);
@@ -447,7 +281,7 @@ impl Host {
                 }
             }
         }
-        self.streams.slots[id.0 as usize] = Some(stream);
+        self.streams.put_back(id, stream);
     }
 
     fn trace_stream(&mut self, context: &mut Context<'_>, id: StreamId, port: u16, frame: FrameId, events: Events) {
@@ -500,4 +334,3 @@ fn reason_of(header: &Tcp, grew: bool) -> Option<Reason> {
     }
     header.flags.has(Flags::FIN).then_some(Reason::Closing)
 }
-

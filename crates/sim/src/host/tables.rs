@@ -91,8 +91,23 @@ impl Host {
 
     fn tcp_table(&self) -> Table {
         let columns = [
-            "connection", "state", "snd_una", "snd_nxt", "rcv_nxt", "snd_wnd", "rcv_wnd", "mss", "cwnd", "ssthresh", "flight", "rto",
-            "srtt", "retransmissions", "send queue", "receive queue", "timer",
+            "connection",
+            "state",
+            "snd_una",
+            "snd_nxt",
+            "rcv_nxt",
+            "snd_wnd",
+            "rcv_wnd",
+            "mss",
+            "cwnd",
+            "ssthresh",
+            "flight",
+            "rto",
+            "srtt",
+            "retransmissions",
+            "send queue",
+            "receive queue",
+            "timer",
         ];
         let mut table = Table::new("tcp", &columns);
         for stream in self.streams.iter() {
@@ -160,7 +175,8 @@ impl Host {
         let mut table = Table::new("filter", &["protocol", "first sender", "other end", "state", "time left"]);
         for (number, passed) in self.filter.iter().flat_map(|filter| filter.states(now)) {
             let end = |address, port| std::net::SocketAddr::new(address, port).to_string();
-            let (first, other) = (end(passed.first.local, passed.first.port), end(passed.first.remote, passed.first.remote_port));
+            let (first, other) =
+                (end(passed.first.local, passed.first.port), end(passed.first.remote, passed.first.remote_port));
             let (state, left) = (passed.progress.word().to_string(), passed.until.since(now).to_string());
             table.row([Protocol(number).to_string(), first, other, state, left]);
         }

@@ -9,7 +9,7 @@ use crate::frame::FrameId;
 use crate::node::Context;
 
 use super::packet::{Packet, seal_v4, word};
-use super::stream::Flow;
+use super::streams::Flow;
 
 /// From where a packet comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +71,12 @@ pub(crate) fn flow_of(bytes: &[u8], packet: &Packet, side: Side) -> Option<Belon
     }
     let (source_port, destination_port) = ports(bytes, packet.protocol, packet.upper)?;
     let flow = match side {
-        Side::Inside => Flow { local: packet.source, port: source_port, remote: packet.destination, remote_port: destination_port },
-        Side::Outside => Flow { local: packet.destination, port: destination_port, remote: packet.source, remote_port: source_port },
+        Side::Inside => {
+            Flow { local: packet.source, port: source_port, remote: packet.destination, remote_port: destination_port }
+        }
+        Side::Outside => {
+            Flow { local: packet.destination, port: destination_port, remote: packet.source, remote_port: source_port }
+        }
     };
     let flags = if packet.protocol == protocol::TCP { bytes.get(packet.upper + 13).copied().unwrap_or(0) } else { 0 };
     Some(Belongs { protocol: packet.protocol, flow, flags, is_error })

@@ -80,9 +80,14 @@ impl Air {
         self.heard.clear();
         for one in &self.on_the_way {
             let away = if one.station == station { 0 } else { distance(one.station) };
-            self.heard.push((one.start + away, one.end + away));
+            // What ended a gap before that has no part in it.
+            if one.end + away + timing.gap > ready {
+                self.heard.push((one.start + away, one.end + away));
+            }
         }
-        self.heard.sort_unstable();
+        if self.heard.len() > 1 {
+            self.heard.sort_unstable();
+        }
         let mut signals = self.heard.iter();
         let Some(&(mut from, mut to)) = signals.next() else { return ready };
         let mut gate = None;

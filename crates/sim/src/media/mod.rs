@@ -5,6 +5,7 @@
 //! its node's affair.
 
 mod air;
+mod hearers;
 mod hub_tree;
 mod layout;
 mod segment;

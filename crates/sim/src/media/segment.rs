@@ -6,9 +6,12 @@
 //! begin to hear, at the same nanosecond, all may send: a station knows what reached it before that moment.
 
 use super::air::{Air, Transmission};
+use super::hearers::Hearers;
 use super::layout::Layout;
 use super::spec::{SegmentSpec, Timing};
 use super::station::{Counts, Station};
+use std::sync::Arc;
+
 use crate::frame::FrameId;
 use crate::medium::Medium;
 use crate::node::NodeId;
@@ -38,6 +41,7 @@ pub struct Segment {
     stations: Vec<Station>,
     /// When each station has a frame ready; `u64::MAX` if it has none or is sending.
     ready: Vec<u64>,
+    hearers: Hearers,
     hubs: Vec<(NodeId, u64)>,
     /// Greatest distance between two stations.
     span: u64,
@@ -45,8 +49,8 @@ pub struct Segment {
     /// Whose turn is next, and when.
     turn_at: u64,
     turns: Vec<u32>,
-    /// Tells the event of the next turn from those that were scheduled before it.
-    epoch: u32,
+    /// Until when an event for a turn is under way.
+    scheduled: u64,
     collisions: u64,
     collision_at: u64,
 }
@@ -56,7 +60,7 @@ impl Segment {
     pub fn new(number: MediumId, spec: SegmentSpec, layout: Layout) -> Self {
         let timing = Timing::new(&spec);
         let (stations, ready, hubs, turns) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (span, turn_at, epoch) = (0, u64::MAX, 0);
+        let (span, turn_at, scheduled) = (0, u64::MAX, u64::MAX);
         let air = Air::default();
         let (collisions, collision_at) = (0, 0);
         Self {
@@ -66,12 +70,13 @@ impl Segment {
             layout,
             stations,
             ready,
+            hearers: Hearers::default(),
             hubs,
             span,
             air,
             turn_at,
             turns,
-            epoch,
+            scheduled,
             collisions,
             collision_at,
         }
@@ -128,7 +133,7 @@ impl Segment {
 
     /// Finds whose turn is next, of all.
     fn find_turns(&mut self, wires: &mut Wires) {
-        let (now, before) = (wires.now.0, self.turn_at);
+        let now = wires.now.0;
         self.turn_at = u64::MAX;
         self.turns.clear();
         for station in 0..self.ready.len() {
@@ -138,7 +143,7 @@ impl Segment {
                 self.offer(station as u32, turn);
             }
         }
-        self.schedule(wires, before);
+        self.schedule(wires);
     }
 
     fn offer(&mut self, station: u32, turn: u64) {
@@ -151,24 +156,31 @@ impl Segment {
         }
     }
 
-    fn schedule(&mut self, wires: &mut Wires, before: u64) {
-        if self.turn_at != before && self.turn_at != u64::MAX {
-            self.epoch = self.epoch.wrapping_add(1);
-            self.call(wires, self.turn_at, TURN, 0, self.epoch);
+    /// Sees to it that the next turn is taken. One that lies beyond the end of a transmission is looked at again then.
+    fn schedule(&mut self, wires: &mut Wires) {
+        let at = self.turn_at;
+        if at != u64::MAX && at != self.scheduled && !self.air.on_the_way.iter().any(|one| !one.done && one.end <= at) {
+            self.scheduled = at;
+            self.call(wires, at, TURN, 0, 0);
         }
     }
 
     /// A station has a frame ready at a moment, now or later.
     fn contend(&mut self, wires: &mut Wires, station: u32, ready: u64) {
         self.ready[station as usize] = ready;
-        let before = self.turn_at;
         let turn = self.turn(station, wires.now.0);
         self.offer(station, turn);
-        self.schedule(wires, before);
+        self.schedule(wires);
     }
 
-    /// The stations whose turn it is send.
+    /// The stations whose turn it is send, unless turns have changed since the event was scheduled.
     fn take_turns(&mut self, wires: &mut Wires) {
+        if self.scheduled == wires.now.0 {
+            self.scheduled = u64::MAX;
+        }
+        if self.turn_at != wires.now.0 {
+            return;
+        }
         let mut turns = std::mem::take(&mut self.turns);
         self.turn_at = u64::MAX;
         turns.sort_unstable();
@@ -192,9 +204,10 @@ impl Segment {
         self.meet(wires, &mut new);
         let (end, collides_at) = (new.end, new.collides_at);
         let number = self.air.push(new);
-        self.call(wires, end, END, 0, number);
         if collides_at < end {
             self.call(wires, collides_at, COLLIDE, 0, number);
+        } else {
+            self.call(wires, end, END, 0, number);
         }
         if wires.trace.is_on() {
             for (hub, (_, position)) in self.hubs.iter().enumerate() {
@@ -248,7 +261,11 @@ impl Segment {
         self.record(wires, index, Verb::Collide, reason_of(is_late), frame, attempts);
         self.record(wires, index, Verb::Jam, Reason::Collision, frame, self.spec.jam_bits as u32);
         self.call(wires, end, END, 0, number);
-        self.find_turns(wires);
+        // Whoever waited for this one waits for a gap more; if another one collides by then, turns are found at that time.
+        let soon = |one: &Transmission| !one.collided && one.collides_at < one.end && one.collides_at <= now + timing.gap;
+        if !self.air.on_the_way.iter().any(soon) {
+            self.find_turns(wires);
+        }
     }
 
     /// A sender has sent its last bit.
@@ -276,17 +293,15 @@ impl Segment {
             station.counts.sent_bits += wires.frames.wire_bits(frame);
             self.next_frame(wires, index, frame);
         }
+        self.schedule(wires);
     }
 
     /// Nothing disturbs the frame on its way to anybody.
     fn reach_all(&mut self, wires: &mut Wires, from: u32, frame: FrameId) {
-        let (now, here) = (wires.now.0, self.stations[from as usize].position);
-        for (index, station) in self.stations.iter().enumerate() {
-            if index != from as usize {
-                let at = now + self.layout.between(here, station.position);
-                wires.frames.hold(frame);
-                wires.deliver(Time(at), station.node, station.port, frame, 0);
-            }
+        let now = wires.now.0;
+        for (away, group) in self.hearers.of(from, &self.stations, &self.layout) {
+            wires.frames.hold(frame);
+            wires.deliver_to_group(Time(now + away), self.number, *group, frame);
         }
     }
 
@@ -379,6 +394,7 @@ impl Medium for Segment {
     fn attach(&mut self, node: NodeId, port: u16, position: u64) -> u32 {
         let farthest = self.stations.iter().map(|station| self.layout.between(station.position, position)).max();
         self.span = self.span.max(farthest.unwrap_or(0));
+        self.hearers.renew();
         self.stations.push(Station::new(node, port, position));
         self.ready.push(u64::MAX);
         (self.stations.len() - 1) as u32
@@ -408,7 +424,7 @@ impl Medium for Segment {
     fn on_event(&mut self, wires: &mut Wires, first: u32, second: u32) {
         let about = first >> KIND_BITS;
         match first & ((1 << KIND_BITS) - 1) {
-            TURN if second == self.epoch => self.take_turns(wires),
+            TURN => self.take_turns(wires),
             COLLIDE => self.collide(wires, second),
             END => self.end(wires, second),
             HEAR => self.hear(wires, about, second),
@@ -419,6 +435,10 @@ impl Medium for Segment {
 
     fn rate(&self) -> u64 {
         self.spec.rate_bits_per_second
+    }
+
+    fn hearers(&self, group: u32) -> Arc<[(NodeId, u16)]> {
+        self.hearers.group(group)
     }
 
     fn queued(&self, station: u32) -> usize {

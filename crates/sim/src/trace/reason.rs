@@ -78,6 +78,7 @@ reasons! {
         ArpRequest = "arp-request", "who has this address?";
         ArpReply = "arp-reply", "the address is at this MAC address";
         ArpGratuitous = "arp-gratuitous", "a station announces its own address";
+        ArpOther = "arp-other", "the question is for another station";
         ArpTimeout = "arp-timeout", "nobody answered for the address";
         ArpConflict = "arp-conflict", "another station says that it has the same address";
         NeighborSolicitation = "neighbor-solicitation", "who has this IPv6 address?";

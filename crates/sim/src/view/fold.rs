@@ -16,6 +16,8 @@ use crate::trace::{Reason, TraceEvent, Verb};
 pub struct Row {
     /// What decided, or what happened if nothing was decided.
     pub event: usize,
+    /// Stages of a VPC that let the frame pass before that, at the same node and moment.
+    pub passes: Vec<usize>,
     /// The frame as it was given to each cable.
     pub sends: Vec<usize>,
     /// Its arrivals.
@@ -26,7 +28,7 @@ impl Row {
     /// All events of it, in order of time.
     pub fn events(&self) -> impl Iterator<Item = usize> + '_ {
         let sends = self.sends.iter().filter(|send| **send != self.event);
-        std::iter::once(self.event).chain(sends.copied()).chain(self.receives.iter().copied())
+        self.passes.iter().copied().chain([self.event]).chain(sends.copied()).chain(self.receives.iter().copied())
     }
 }
 
@@ -37,7 +39,7 @@ pub fn each(view: &View<'_>) -> Vec<Row> {
 
 /// One row for each doing.
 pub fn folded(view: &View<'_>) -> Vec<Row> {
-    let mut folding = Folding { view, rows: Vec::new(), causes: HashMap::new(), under_way: HashMap::new() };
+    let mut folding = Folding { view, rows: Vec::new(), causes: HashMap::new(), passed: HashMap::new(), under_way: HashMap::new() };
     for (index, event) in view.events().iter().enumerate() {
         folding.take(index, event);
     }
@@ -53,6 +55,8 @@ struct Folding<'v, 'a> {
     rows: Vec<Row>,
     /// The row of the last decision about a frame at a node.
     causes: HashMap<(NodeId, FrameId), usize>,
+    /// The row of the last stage that a frame passed at a node.
+    passed: HashMap<(NodeId, FrameId), usize>,
     /// Rows whose frames have not arrived.
     under_way: HashMap<Way, VecDeque<usize>>,
 }
@@ -67,13 +71,27 @@ impl Folding<'_, '_> {
                 self.lose(event);
                 self.row(index);
             }
+            (Verb::Pass, _) if let Some(row) = self.passing(event) => {
+                let before = std::mem::replace(&mut self.rows[row].event, index);
+                self.rows[row].passes.push(before);
+            }
             _ => {
                 let row = self.row(index);
+                if event.verb == Verb::Pass {
+                    self.passed.insert((event.node, event.frame), row);
+                }
                 if decides(event.verb) && event.frame != FrameId::NONE {
                     self.causes.insert((event.node, event.frame), row);
                 }
             }
         }
+    }
+
+    /// The row of the stages that the same frame passed before, here and now.
+    fn passing(&self, event: &TraceEvent) -> Option<usize> {
+        let row = *self.passed.get(&(event.node, event.frame))?;
+        let before = &self.view.events()[self.rows[row].event];
+        (before.verb == Verb::Pass && before.time == event.time && self.rows[row].sends.is_empty()).then_some(row)
     }
 
     fn row(&mut self, event: usize) -> usize {

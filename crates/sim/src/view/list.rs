@@ -58,6 +58,9 @@ pub struct Line {
     /// The stage of a VPC that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<Decided>,
+    /// Stages of a VPC that let it pass before that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<Decided>,
     /// A number that belongs to the reason.
     #[serde(skip_serializing_if = "is_zero")]
     pub value: u32,
@@ -147,6 +150,8 @@ impl Line {
             protocols = units.iter().filter(|unit| unit.protocol != "data").map(|unit| unit.protocol).collect();
             length = Some(bytes.len());
         }
+        let decided = decided(view, event);
+        let passed: Vec<Decided> = row.passes.iter().filter_map(|event| super::why::decided(view, &events[*event])).collect();
         let port_name = Some(sim.port_name(event.node, port)).filter(|name| !name.is_empty()).map(str::to_owned);
         Self {
             time_nanoseconds: sent.map_or(event.time, |sent| sent.time).0,
@@ -158,8 +163,12 @@ impl Line {
             verb: event.verb,
             reason: event.reason,
             what,
-            why: sentence(view, event),
-            decided: decided(view, event),
+            why: match passed.is_empty() {
+                true => sentence(view, event),
+                false => passes(&passed, decided.as_ref()),
+            },
+            decided,
+            passed,
             value: event.value,
             frame: (frame != FrameId::NONE).then_some(frame.0),
             parent: view.parent(frame).map(|frame| frame.0),
@@ -186,6 +195,19 @@ impl Line {
     pub fn layer(&self) -> Layer {
         self.reason.layer()
     }
+}
+
+/// The places whose stages a frame passed, in order; each once.
+fn passes(before: &[Decided], last: Option<&Decided>) -> String {
+    let mut places: Vec<String> = Vec::new();
+    for decided in before.iter().chain(last) {
+        let place = decided.at.clone().unwrap_or_else(|| super::why::serde_word(decided.stage));
+        // What the fabric as such finds is no place to look for.
+        if place != "fabric" && !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    format!("passes {}", places.join(", "))
 }
 
 /// Where a row's frames arrived, or would have.

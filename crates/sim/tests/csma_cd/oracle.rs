@@ -307,6 +307,10 @@ impl Medium for Oracle {
         self.spec.rate_bits_per_second
     }
 
+    fn hearers(&self, _: u32) -> std::sync::Arc<[(NodeId, u16)]> {
+        std::sync::Arc::default()
+    }
+
     fn queued(&self, station: u32) -> usize {
         self.stations[station as usize].queue.len()
     }

@@ -9,17 +9,17 @@ use sim::{Bounds, Span};
 
 use crate::saturated::Lan;
 
-struct Row {
-    geometry: &'static str,
-    stations: u64,
-    bytes: usize,
-    utilisation: f64,
+pub struct Row {
+    pub geometry: &'static str,
+    pub stations: u64,
+    pub bytes: usize,
+    pub utilisation: f64,
     collisions: f64,
     drops: f64,
     frames_per_second: f64,
 }
 
-fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<Row> {
     let number = |text: &str| text.parse::<f64>().expect("a number");
     let lines = include_str!("utilisation.csv").lines().skip(1);
     lines

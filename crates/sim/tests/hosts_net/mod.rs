@@ -107,7 +107,9 @@ impl Net {
 
     /// Frames with which something happened at a node.
     pub fn frames(&self, node: NodeId, verb: Verb, reason: Reason) -> Vec<Vec<u8>> {
-        let fits = |event: &&TraceEvent| (event.node, event.verb, event.reason) == (node, verb, reason) && event.frame != FrameId::NONE;
+        let fits = |event: &&TraceEvent| {
+            (event.node, event.verb, event.reason) == (node, verb, reason) && event.frame != FrameId::NONE
+        };
         self.events().iter().filter(fits).map(|event| self.sim.frames().bytes(event.frame).to_vec()).collect()
     }
 

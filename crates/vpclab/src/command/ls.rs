@@ -1,5 +1,6 @@
 //! `ls`: labs, or the things in one, as columns.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -345,6 +346,26 @@ fn peerings(model: &Model) -> Vec<Vec<String>> {
     model.vpc_peering_connections.values().map(row).collect()
 }
 
+fn devices(model: &Model) -> Vec<Vec<String>> {
+    let row = |lan: &str, name: &str, device: &model::lan::Device, links: usize| {
+        let interfaces = device.interfaces().into_iter().flatten();
+        let addresses = interfaces.flat_map(|(_, interface)| {
+            let dhcp = interface.dhcp.then(|| "dhcp".to_owned());
+            interface.addresses.iter().map(ToString::to_string).chain(dhcp)
+        });
+        vec![name.to_owned(), device.kind().to_owned(), lan.to_owned(), joined(addresses), links.to_string()]
+    };
+    let mut rows = Vec::new();
+    for (lan, own) in &model.lans {
+        let mut links: BTreeMap<&str, usize> = BTreeMap::new();
+        for end in own.links.iter().flat_map(|link| [&link.a, &link.b]) {
+            end.device().iter().for_each(|device| *links.entry(device).or_default() += 1);
+        }
+        rows.extend(own.devices.iter().map(|(name, device)| row(lan, name, device, links.get(name.as_str()).copied().unwrap_or(0))));
+    }
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use super::natural;
@@ -355,18 +376,4 @@ mod tests {
         names.sort_by_key(|name| natural(name));
         assert_eq!(names, ["db", "web-1", "web-2", "web-10"]);
     }
-}
-
-fn devices(model: &Model) -> Vec<Vec<String>> {
-    let row = |lan: &str, own: &model::Lan, name: &str, device: &model::lan::Device| {
-        let interfaces = device.interfaces().into_iter().flatten();
-        let addresses = interfaces.flat_map(|(_, interface)| {
-            let dhcp = interface.dhcp.then(|| "dhcp".to_owned());
-            interface.addresses.iter().map(ToString::to_string).chain(dhcp)
-        });
-        let links = own.links_of(name).count();
-        vec![name.to_owned(), device.kind().to_owned(), lan.to_owned(), joined(addresses), links.to_string()]
-    };
-    let all = model.lans.iter().flat_map(|(lan, own)| own.devices.iter().map(move |(name, device)| row(lan, own, name, device)));
-    all.collect()
 }

@@ -42,6 +42,7 @@ mod probing;
 mod promise;
 mod report;
 pub mod running;
+pub mod sim;
 pub mod sockets;
 mod sheet;
 pub mod snapshot;
@@ -130,6 +131,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Serve(arguments) => serve::run(&arguments, global, output),
         Command::Cidr(command) => cidr::run(command, output),
         Command::Explain(arguments) => explain::run(&arguments, output),
+        Command::Sim(command) => sim::run(command, global, output),
         Command::Osi(arguments) => osi::run(&arguments, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),
         Command::Uplink(arguments) => uplink::run(&arguments, global, output),

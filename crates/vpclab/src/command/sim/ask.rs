@@ -1,0 +1,278 @@
+//! `sim ping`, `traceroute`, `check`, `http`: one program of one host, and what came of it.
+
+use serde_json::json;
+use sim::app::http::{GetSpec, Server, status};
+use sim::app::traceroute::{Method, TracerouteSpec};
+use sim::app::{AppId, ConnectSpec, DatagramSpec, End, Outcome, PingSpec, RawSpec};
+use sim::host::Host;
+use sim::{Span, Stop};
+
+use model::{ProbePacket, Selector};
+
+use super::super::ends::question;
+use super::super::target::Target;
+use super::ends::{From, Stage};
+use super::show::{losses, play, show, storm};
+use super::{CheckArgs, HttpArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
+use crate::exit::{Failure, Result};
+use crate::output::Output;
+
+/// How long an answer is waited for, as `check` does.
+pub const PATIENCE: Span = Span::seconds(1);
+
+/// Lets a host start a program, plays it, and gives back how it ended.
+fn run(
+    stage: &mut Stage,
+    from: &From,
+    arguments: &ShowArgs,
+    output: &Output,
+    start: impl FnOnce(&mut Host, &mut sim::Context<'_>) -> AppId,
+) -> Result<Outcome> {
+    let simulator = stage.world.simulator();
+    let app = simulator.with(from.node, start).ok_or_else(|| failed("the sender is no host"))?;
+    let stop = play(simulator, from.node, app, arguments);
+    storm(simulator, stop, output);
+    let host: &Host = simulator.get(from.node).ok_or_else(|| failed("the sender is gone"))?;
+    let mut outcome = host.progress(app).clone();
+    if outcome.end == End::Running && stop != Stop::Quiet {
+        outcome.end = End::Nothing;
+    }
+    Ok(outcome)
+}
+
+/// Milliseconds with three decimals, as ping writes them.
+fn milliseconds(span: Span) -> String {
+    format!("{}.{:03} ms", span.0 / 1_000_000, span.0 / 1_000 % 1_000)
+}
+
+/// `sim ping`.
+pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
+    let probe = question(&arguments.words, "icmp/echo")?;
+    if !matches!(probe.packet, ProbePacket::Icmp { icmp_type: 8, code: 0 }) {
+        return Err(Failure::usage("ping sends icmp/echo").hint(format!("vpclab sim check {}", arguments.words.join(" "))));
+    }
+    let mut stage = Stage::new(target, &arguments.show, output)?;
+    let from = stage.from(&probe.source)?;
+    let to = stage.to(&probe.destination, &from)?;
+    let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
+    let (count, size, ttl, dont_fragment) = (arguments.count, arguments.size, arguments.ttl, arguments.dont_fragment);
+    let spec = PingSpec { source, count, size, ttl, dont_fragment, ..PingSpec::new(to) };
+    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| host.ping(context, spec))?;
+    let mut said = vec![format!("PING {} ({to}) from {}: {size} data bytes", probe.destination, from.name)];
+    for reply in &outcome.replies {
+        said.push(format!(
+            "{} bytes from {}: icmp_seq={} ttl={} time={}",
+            reply.bytes,
+            reply.from.ip(),
+            reply.sequence + 1,
+            reply.ttl,
+            milliseconds(reply.rtt)
+        ));
+    }
+    for error in &outcome.errors {
+        said.push(format!("from {}: {}", error.from, meaning(error)));
+    }
+    let (sent, came) = (outcome.sent, outcome.replies.len());
+    let lost = (sent as usize).saturating_sub(came) * 100 / (sent as usize).max(1);
+    said.push(format!("{sent} sent, {came} received, {lost}% loss"));
+    if came < sent as usize {
+        said.extend(losses(&stage));
+    }
+    let replies: Vec<_> = outcome.replies.iter().map(|reply| {
+        json!({"sequence": reply.sequence + 1, "from": reply.from.ip(), "ttl": reply.ttl, "bytes": reply.bytes, "round_trip_nanoseconds": reply.rtt.0})
+    }).collect();
+    let errors: Vec<_> = outcome.errors.iter().map(|error| json!({"from": error.from, "type": error.kind, "code": error.code, "mtu": error.mtu})).collect();
+    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "sent": sent, "received": came, "replies": replies, "errors": errors});
+    show(&stage, &arguments.show, &said, result, output)?;
+    Ok(code(came > 0))
+}
+
+/// What an ICMP error means, in ping's words.
+fn meaning(error: &sim::app::IcmpError) -> String {
+    match (error.from.is_ipv4(), error.kind, error.code) {
+        (true, 11, 0) | (false, 3, 0) => "time to live exceeded".to_owned(),
+        (true, 3, 0) | (false, 1, 0) => "destination network unreachable: no route".to_owned(),
+        (true, 3, 1) | (false, 1, 3) => "destination host unreachable: nobody answers for the address".to_owned(),
+        (true, 3, 3) | (false, 1, 4) => "destination port unreachable".to_owned(),
+        (true, 3, 4) | (false, 2, 0) => match error.mtu {
+            Some(mtu) => format!("fragmentation needed: the next link takes {mtu} bytes"),
+            None => "fragmentation needed".to_owned(),
+        },
+        (true, 3, 13) | (false, 1, 1) => "administratively prohibited".to_owned(),
+        (_, kind, code) => format!("ICMP type {kind} code {code}"),
+    }
+}
+
+/// `sim traceroute`.
+pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) -> Result {
+    let mut words = arguments.words.clone();
+    // `udp` alone is traceroute's own method: a port that nobody listens on, counted up.
+    let method = match words.last().map(String::as_str) {
+        Some("udp") if words.len() == 3 => Some(Method::Udp),
+        Some("icmp") if words.len() == 3 => Some(Method::Icmp),
+        _ => None,
+    };
+    if method.is_some() {
+        words.pop();
+    }
+    let probe = question(&words, "icmp/echo")?;
+    let method = match (method, probe.packet) {
+        (Some(method), _) => method,
+        (None, ProbePacket::Icmp { .. }) => Method::Icmp,
+        (None, ProbePacket::Tcp(port)) => Method::Tcp(port),
+        (None, ProbePacket::Udp(_)) => Method::Udp,
+        _ => return Err(Failure::usage("traceroute sends icmp, udp, or tcp/PORT")),
+    };
+    let mut stage = Stage::new(target, &arguments.show, output)?;
+    let from = stage.from(&probe.source)?;
+    let to = stage.to(&probe.destination, &from)?;
+    let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
+    let spec = TracerouteSpec { source, method, ..TracerouteSpec::new(to) };
+    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| host.traceroute(context, spec))?;
+    let mut said = vec![format!("traceroute from {} to {} ({to})", from.name, probe.destination)];
+    let mut reached = false;
+    for hop in &outcome.hops {
+        let mut text = format!("{:2} ", hop.ttl);
+        let mut last = None;
+        for answer in &hop.answers {
+            match answer {
+                Some((address, span)) => {
+                    if last != Some(*address) {
+                        text += &format!(" {}", named(&stage, *address));
+                        last = Some(*address);
+                    }
+                    text += &format!("  {}", milliseconds(*span));
+                }
+                None => text += "  *",
+            }
+        }
+        if let Some(error) = &hop.error {
+            text += &format!("  {}", meaning(error));
+        }
+        reached |= hop.is_destination;
+        said.push(text);
+    }
+    if !reached {
+        said.extend(losses(&stage));
+    }
+    let hops: Vec<_> = outcome.hops.iter().map(|hop| {
+        let answers: Vec<_> = hop.answers.iter().map(|answer| answer.map(|(from, span)| json!({"from": from, "nanoseconds": span.0}))).collect();
+        json!({"ttl": hop.ttl, "answers": answers, "destination": hop.is_destination})
+    }).collect();
+    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "hops": hops, "reached": reached});
+    show(&stage, &arguments.show, &said, result, output)?;
+    Ok(code(reached))
+}
+
+/// `NAME (ADDRESS)` where somebody of the lab has the address.
+fn named(stage: &Stage, address: std::net::IpAddr) -> String {
+    let simulator = &stage.world.cloud.simulator;
+    let holder = simulator.nodes().find(|node| stage.world.place(*node).addresses.contains(&address));
+    match holder.map(|node| simulator.name(node)).filter(|name| *name != address.to_string()) {
+        Some(name) => format!("{name} ({address})"),
+        None => address.to_string(),
+    }
+}
+
+/// `sim check`.
+pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
+    let probe = lab::sentence::parse_probe(&arguments.words).map_err(|error| {
+        let failure = Failure::usage(error.message);
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })?;
+    let mut stage = Stage::new(target, &arguments.show, output)?;
+    let from = stage.from(&probe.source)?;
+    let to = stage.to(&probe.destination, &from)?;
+    let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
+    let packet = probe.packet;
+    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| match packet {
+        ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
+        ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
+        ProbePacket::Icmp { icmp_type: 8, code: 0 } | ProbePacket::Icmpv6 { icmp_type: 128, code: 0 } => {
+            host.ping(context, PingSpec { source, count: 1, ..PingSpec::new(to) })
+        }
+        ProbePacket::Icmp { icmp_type, code } | ProbePacket::Icmpv6 { icmp_type, code } => {
+            let number = if to.is_ipv4() { 1 } else { 58 };
+            let message = [icmp_type, code, 0, 0, 0, 1, 0, 1];
+            host.raw(context, RawSpec { source, ..RawSpec::new(to, number, &message) })
+        }
+        ProbePacket::Other(number) => host.raw(context, RawSpec { source, ..RawSpec::new(to, number, b"vpclab") }),
+    })?;
+    let word = match &outcome.end {
+        End::Answered | End::Done => "open",
+        End::Refused(_) => "refused",
+        End::Unreachable(_) => "unreachable",
+        End::Failed(_) => "not sent",
+        End::Nothing | End::Running | End::Cancelled => "filtered",
+    };
+    let mut said = vec![format!("{} -> {} ({to}) {packet}: {word}", from.name, probe.destination)];
+    match &outcome.end {
+        End::Answered | End::Done => {}
+        End::Unreachable(error) => said.push(format!("{} says: {}", error.from, meaning(error))),
+        End::Refused(_) | End::Failed(_) => said.push(outcome.end.to_string()),
+        _ => said.extend(losses(&stage)),
+    }
+    let is_open = word == "open";
+    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
+    show(&stage, &arguments.show, &said, result, output)?;
+    Ok(code(is_open))
+}
+
+/// `sim http`.
+pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
+    let rest = arguments.to.strip_prefix("http://").unwrap_or(&arguments.to);
+    let (authority, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(authority, path)| (authority, format!("/{path}")));
+    let (name, port) = match authority.rsplit_once(':').filter(|(name, _)| !name.contains(':')) {
+        Some((name, port)) => {
+            let port = port.parse().map_err(|_| Failure::usage(format!("`{port}` is no port")).hint("such as web-1:8080/index.html"))?;
+            (name, port)
+        }
+        None => (authority, 80),
+    };
+    let selector = |text: &str| -> Result<Selector> {
+        lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message))
+    };
+    let mut stage = Stage::new(target, &arguments.show, output)?;
+    let from = stage.from(&selector(&arguments.from)?)?;
+    let to = stage.to(&selector(name)?, &from)?;
+    serve_page(&mut stage, to, port, name);
+    let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
+    let spec = GetSpec { source, host: name.to_owned(), path, ..GetSpec::new(to, port) };
+    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| host.http_get(context, spec))?;
+    let answer = status(&outcome.data);
+    let mut said = Vec::new();
+    match answer {
+        Some((number, body)) => {
+            said.push(format!("HTTP {number} from {name} ({to})"));
+            let text = String::from_utf8_lossy(outcome.data.get(body..).unwrap_or_default()).into_owned();
+            said.extend(text.lines().map(str::to_owned));
+        }
+        None => {
+            said.push(format!("no page from {name} ({to}): {}", outcome.end));
+            said.extend(losses(&stage));
+        }
+    }
+    let body = answer.map(|(_, at)| String::from_utf8_lossy(outcome.data.get(at..).unwrap_or_default()).into_owned());
+    let result = json!({"from": from.name, "to": name, "address": to, "port": port, "status": answer.map(|(number, _)| number), "body": body});
+    show(&stage, &arguments.show, &said, result, output)?;
+    Ok(code(answer.is_some_and(|(number, _)| number < 400)))
+}
+
+/// Where something listens that is to answer with its name, a page does so.
+fn serve_page(stage: &mut Stage, to: std::net::IpAddr, port: u16, name: &str) {
+    let page = format!("{name}\n");
+    let node = {
+        let world = &stage.world;
+        let simulator = &world.cloud.simulator;
+        let private = world.cloud.holder(to).or_else(|| simulator.nodes().find(|node| world.place(*node).addresses.contains(&to)));
+        private.filter(|node| simulator.get(*node).is_some_and(|host: &Host| host.listens(port)))
+    };
+    if let Some(node) = node {
+        stage.world.simulator().with(node, |host: &mut Host, context| {
+            host.run(context, Server::new(port, page.as_bytes()));
+        });
+    }
+}

@@ -1,0 +1,178 @@
+//! The lab as a simulation, and who its names mean there: hosts of lans by name, everybody else as in every command.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use fabric::engine::Sender;
+use fabric::{EndError, Fabric};
+use model::lan::Device;
+use model::selector::End;
+use model::{Model, Selector};
+use sim::{Bounds, NodeId, Span, Time, World};
+
+use super::super::target::Target;
+use super::ShowArgs;
+use super::show::{BUDGET, storm};
+use crate::exit::{Failure, Result};
+use crate::output::Output;
+
+/// A lab in a simulation.
+pub struct Stage {
+    /// What is simulated.
+    pub world: World,
+    /// The cloud, compiled.
+    pub fabric: Arc<Fabric>,
+}
+
+/// Who sends.
+pub struct From {
+    /// The node.
+    pub node: NodeId,
+    /// Its own address; `None`: whichever the route chooses.
+    pub source: Option<IpAddr>,
+    /// As it was typed.
+    pub name: String,
+    /// As the cloud knows it.
+    sender: Option<Sender>,
+}
+
+impl Stage {
+    /// Builds a lab. Errors: a lan that cannot be.
+    pub fn new(target: &Target, show: &ShowArgs, output: &Output) -> Result<Stage> {
+        let fabric = Arc::new(Fabric::compile(&target.model));
+        let world = World::new(Arc::clone(&target.model), Arc::clone(&fabric), show.seed, Bounds::default());
+        let mut world = world.map_err(|error| Failure::usage(error.to_string()))?;
+        world.serve_listeners();
+        let warm_up = show.warm_up.unwrap_or(if settles(&target.model) { SETTLED } else { Span::ZERO });
+        if warm_up > Span::ZERO {
+            let simulator = world.simulator();
+            let stop = simulator.run_until(Time::ZERO + warm_up, BUDGET);
+            storm(simulator, stop, output);
+            simulator.clear_trace();
+            output.note(format!("the lab ran for {warm_up} before this (--warm-up 0s begins at once)"));
+        }
+        Ok(Stage { world, fabric })
+    }
+
+    fn model(&self) -> &Arc<Model> {
+        &self.world.model
+    }
+
+    /// Who a name means as a sender.
+    pub fn from(&mut self, selector: &Selector) -> Result<From> {
+        let name = selector.to_string();
+        if let Some(place) = self.world.lan_host(&name) {
+            return Ok(From { node: place.node, source: None, name, sender: None });
+        }
+        self.not_a_box(&name)?;
+        let end = self.one(selector)?;
+        let senders = self.fabric.senders(&end).map_err(|error| self.unknown(error))?;
+        let sender = senders.into_iter().next().ok_or_else(|| Failure::usage(format!("nobody sends at `{selector}`")))?;
+        let (node, source) = match &sender {
+            Sender::Outside(address) => (self.world.cloud.host(*address), Some(*address)),
+            Sender::Interface(id) | Sender::Container(id) => {
+                let (node, _) = self.world.cloud.place(id).ok_or_else(|| Failure::usage(format!("nobody runs at `{selector}`")))?;
+                let index = self.fabric.interface_by_id(id);
+                (node, index.map(|index| IpAddr::V4(self.fabric.interfaces[index].primary_address())))
+            }
+        };
+        Ok(From { node, source, name, sender: Some(sender) })
+    }
+
+    /// The address at which a sender asks somebody.
+    pub fn to(&mut self, selector: &Selector, from: &From) -> Result<IpAddr> {
+        let name = selector.to_string();
+        if let Some(place) = self.world.lan_host(&name) {
+            let first = place.addresses.iter().find(|address| !is_link_local(**address));
+            return first.copied().ok_or_else(|| {
+                Failure::usage(format!("{name} has no address yet")).hint("give it one, or `dhcp: true` and a server")
+            });
+        }
+        self.not_a_box(&name)?;
+        let end = match selector {
+            Selector::Block(block) if block.prefix_len() == block.max_prefix_len() => End::Address(block.addr()),
+            _ => self.one(selector)?,
+        };
+        let address = match (&end, &from.sender) {
+            (End::Address(address), _) => *address,
+            // From a lan the way leads by the virtual private gateway: to the private address.
+            (End::Interface { interface, .. }, None) => match self.fabric.interface_by_id(interface) {
+                Some(index) => IpAddr::V4(self.fabric.interfaces[index].primary_address()),
+                None => return Err(Failure::usage(format!("`{selector}` is nobody"))),
+            },
+            (end, sender) => {
+                let sender = sender.clone().unwrap_or(Sender::Outside(IpAddr::from([0, 0, 0, 0])));
+                let found = self.fabric.destinations(&sender, end).map_err(|error| self.unknown(error))?;
+                let other = found.iter().find(|address| sender != Sender::Outside(**address)).or(found.first());
+                other.copied().ok_or_else(|| Failure::usage(format!("nobody has an address at `{selector}`")))?
+            }
+        };
+        if self.fabric.is_outside_host(address) {
+            self.world.cloud.host(address);
+        }
+        Ok(address)
+    }
+
+    /// A hub or a switch has no address to send from or to.
+    fn not_a_box(&self, name: &str) -> Result<()> {
+        let device = self.model().lans.values().find_map(|lan| lan.devices.get(name));
+        match device {
+            Some(device @ (Device::Hub(_) | Device::Repeater(_) | Device::Switch(_) | Device::Bridge(_))) => {
+                let message = format!("{name} is a {}: it has no address and sends nothing of its own", device.kind());
+                Err(Failure::usage(message).hint(format!("there are: {}", self.known())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn one(&self, selector: &Selector) -> Result<End> {
+        if let Selector::Block(block) = selector
+            && block.prefix_len() == block.max_prefix_len()
+        {
+            return Ok(End::Address(block.addr()));
+        }
+        let ends = selector.ends(self.model()).map_err(|error| {
+            Failure::usage(format!("`{selector}` is no host of a lan, no instance and no outside place: {error}"))
+                .hint(format!("there are: {}", self.known()))
+        })?;
+        match <[End; 1]>::try_from(ends) {
+            Ok([end]) => Ok(end),
+            Err(none) if none.is_empty() => Err(Failure::usage(format!("`{selector}` selects nothing"))),
+            Err(several) => Err(Failure::usage(format!("`{selector}` means {} interfaces", several.len())).hint("name one of them")),
+        }
+    }
+
+    fn unknown(&self, error: EndError) -> Failure {
+        Failure::usage(error.to_string())
+    }
+
+    /// Everybody who can be named.
+    fn known(&self) -> String {
+        let mut names: Vec<String> = self.world.lan_hosts().into_iter().map(str::to_owned).collect();
+        names.extend(self.fabric.instances.values().map(|instance| instance.name.clone()));
+        names.extend(self.fabric.outside.values().map(|host| host.name.clone()));
+        if !self.fabric.vpcs.values().next().is_none() {
+            names.push("internet".to_owned());
+        }
+        match names.is_empty() {
+            true => "nobody: the lab has neither lans nor instances".to_owned(),
+            false => names.join(", "),
+        }
+    }
+}
+
+/// Long enough for RIP, OSPF (40 s until a router is designated), spanning tree (30 s) and leases.
+const SETTLED: Span = Span::seconds(90);
+
+/// Whether something of the lab's lans needs time before it works.
+fn settles(model: &Model) -> bool {
+    model.lans.values().flat_map(|lan| lan.devices.values()).any(|device| match device {
+        Device::Router(router) => !router.protocols.is_empty(),
+        Device::Switch(switch) | Device::Bridge(switch) => switch.spanning_tree,
+        _ => device.interfaces().into_iter().flatten().any(|(_, interface)| interface.dhcp),
+    })
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}

@@ -1,0 +1,236 @@
+//! `sim run`: a script of timed actions. A line is a time and an action; `#` begins a comment.
+//!
+//! ```text
+//! 0s     ping pc-1 pc-2 3
+//! 1s     connect pc-1 web-1 tcp/80
+//! 1.5s   send pc-1 pc-2 udp/53 hello
+//! 2s     link down sw-1 r-1
+//! 4s     link up sw-1 r-1
+//! 5s     apply other.yaml
+//! ```
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use fabric::Fabric;
+use model::{ProbePacket, Selector};
+use serde_json::json;
+use sim::app::{AppId, ConnectSpec, DatagramSpec, PingSpec};
+use sim::host::Host;
+use sim::{LinkId, NodeId, Span, Stop, Time};
+
+use super::super::source;
+use super::super::target::Target;
+use super::RunArgs;
+use super::ask::PATIENCE;
+use super::ends::Stage;
+use super::show::{BUDGET, losses, show, storm};
+use crate::exit::{self, Failure, Result};
+use crate::output::Output;
+
+/// Longest script, lines.
+const MOST_LINES: usize = 10_000;
+/// How long is played after the last action, when no end is asked for.
+const AFTERMATH: Span = Span::seconds(10);
+
+/// A line of a script.
+struct Step<'t> {
+    at: Time,
+    number: usize,
+    line: &'t str,
+    words: Vec<&'t str>,
+}
+
+/// What a line started.
+struct Started {
+    text: String,
+    node: NodeId,
+    app: AppId,
+}
+
+/// Exit 0 when every program of the script got an answer, else 1.
+pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
+    let text = read(&arguments.script)?;
+    let name = arguments.script.display().to_string();
+    let steps = steps(&text, &name)?;
+    let mut stage = Stage::new(target, &arguments.show, output)?;
+    // Every line is looked at before any is played: a slip in the last one shows at once.
+    let checked = steps.iter().map(|step| action(&mut stage, step, &name, output)).collect::<Result<Vec<_>>>()?;
+    let (mut started, mut stop) = (Vec::new(), Stop::Time);
+    // Times of a script count from its beginning.
+    let begin = stage.world.simulator().now();
+    let end = arguments.show.until.map(|until| begin + until);
+    for (step, action) in steps.iter().zip(checked) {
+        if end.is_some_and(|end| begin + step.at.since(Time::ZERO) > end) {
+            break;
+        }
+        stop = stage.world.simulator().run_until(begin + step.at.since(Time::ZERO), BUDGET);
+        if stop == Stop::Budget {
+            break;
+        }
+        perform(&mut stage, step, action, &mut started)?;
+    }
+    if stop != Stop::Budget {
+        let last = stage.world.simulator().now() + AFTERMATH;
+        stop = stage.world.simulator().run_until(end.unwrap_or(last), BUDGET);
+    }
+    storm(stage.world.simulator(), stop, output);
+    let (mut said, mut rows, mut all) = (Vec::new(), Vec::new(), true);
+    for program in &started {
+        let simulator = &stage.world.cloud.simulator;
+        let Some(host) = simulator.get::<Host>(program.node) else { continue };
+        let outcome = host.progress(program.app);
+        let answered = !outcome.replies.is_empty();
+        all &= answered;
+        let (sent, came) = (outcome.sent, outcome.replies.len());
+        said.push(format!("{}: {} ({sent} sent, {came} answered)", program.text, outcome.end));
+        rows.push(json!({"line": program.text, "end": outcome.end.to_string(), "sent": sent, "answered": came}));
+    }
+    if !all {
+        said.extend(losses(&stage));
+    }
+    show(&stage, &arguments.show, &said, json!({"programs": rows}), output)?;
+    Ok(if all { ExitCode::SUCCESS } else { exit::NO.into() })
+}
+
+fn read(path: &Path) -> Result<String> {
+    let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    let mut text = String::new();
+    if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map_err(failed)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
+    let mut steps: Vec<Step<'t>> = Vec::new();
+    for (index, line) in text.lines().enumerate().take(MOST_LINES) {
+        let code = line.split('#').next().unwrap_or_default();
+        let mut words = code.split_whitespace();
+        let Some(time) = words.next() else { continue };
+        let step = Step { at: Time::ZERO, number: index + 1, line, words: words.collect() };
+        let at = lab::sentence::parse_time(time).map_err(|error| {
+            misread(&step, name, time, &error.message).hint(error.hint.unwrap_or_else(|| "a line is a time and an action: 1s ping pc-1 pc-2".to_owned()))
+        })?;
+        let at = Time(at);
+        if steps.last().is_some_and(|last| last.at > at) {
+            return Err(misread(&step, name, time, "this time is before the line above").hint("times only grow"));
+        }
+        steps.push(Step { at, ..step });
+    }
+    match steps.is_empty() {
+        true => Err(Failure::usage(format!("{name}: the script does nothing")).hint("a line is a time and an action: 1s ping pc-1 pc-2")),
+        false => Ok(steps),
+    }
+}
+
+/// A line that makes no sense, with a caret below the word.
+fn misread(step: &Step<'_>, name: &str, word: &str, message: &str) -> Failure {
+    let at = step.line.find(word).unwrap_or_default();
+    let column = step.line[..at].chars().count();
+    let number = step.number.to_string();
+    let (gutter, carets) = (" ".repeat(number.len()), "^".repeat(word.chars().count().max(1)));
+    let place = format!("{gutter}┌─ {name}:{number}:{}", column + 1);
+    Failure::usage(format!("{message}\n{place}\n{number}│ {}\n{gutter}│ {}{carets}", step.line, " ".repeat(column)))
+}
+
+/// What a line does, with names made out.
+enum Action {
+    Program { node: NodeId, program: Program },
+    Link { link: LinkId, is_up: bool },
+    Apply { fabric: Arc<Fabric> },
+}
+
+enum Program {
+    Ping(PingSpec),
+    Connect(ConnectSpec),
+    Send(DatagramSpec),
+}
+
+const ACTIONS: &str = "ping A B [COUNT], connect A B tcp/PORT, send A B udp/PORT [TEXT], link down|up A B, apply FILE";
+
+fn action(stage: &mut Stage, step: &Step<'_>, name: &str, output: &Output) -> Result<Action> {
+    let wrong = |word: &str, message: &str| misread(step, name, word, message);
+    let usage = |word: &str| wrong(word, "this line is no action").hint(ACTIONS);
+    match step.words.as_slice() {
+        ["ping", from, to, rest @ ..] => {
+            let count = match rest {
+                [] => 1,
+                [count] => count.parse().map_err(|_| wrong(count, "this is no number of requests"))?,
+                [_, more, ..] => return Err(usage(more)),
+            };
+            let (node, source, to) = ends(stage, step, name, from, to)?;
+            Ok(Action::Program { node, program: Program::Ping(PingSpec { source, count, ..PingSpec::new(to) }) })
+        }
+        ["connect", from, to, port] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
+            Ok(ProbePacket::Tcp(port)) => {
+                let (node, source, to) = ends(stage, step, name, from, to)?;
+                Ok(Action::Program { node, program: Program::Connect(ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }) })
+            }
+            _ => Err(wrong(port, "connect takes tcp/PORT")),
+        },
+        ["send", from, to, port, words @ ..] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
+            Ok(ProbePacket::Udp(port)) => {
+                let (node, source, to) = ends(stage, step, name, from, to)?;
+                let text = if words.is_empty() { "vpclab".to_owned() } else { words.join(" ") };
+                Ok(Action::Program { node, program: Program::Send(DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, text.as_bytes()) }) })
+            }
+            _ => Err(wrong(port, "send takes udp/PORT")),
+        },
+        ["link", state @ ("down" | "up"), a, b] => {
+            let simulator = &stage.world.cloud.simulator;
+            let node = |word: &str| simulator.find(word).ok_or_else(|| wrong(word, "no node has this name"));
+            let link = simulator.link_between(node(a)?, node(b)?);
+            let link = link.ok_or_else(|| wrong(b, &format!("no link of its own leads from {a} to {b}: a hub's cables are one medium")))?;
+            Ok(Action::Link { link, is_up: *state == "up" })
+        }
+        ["apply", file] => {
+            let described = source::describe(Path::new(file), output)?;
+            Ok(Action::Apply { fabric: Arc::new(Fabric::compile(&described.model)) })
+        }
+        [verb, ..] => Err(usage(verb)),
+        [] => Err(usage(step.line.trim())),
+    }
+}
+
+fn ends(stage: &mut Stage, step: &Step<'_>, name: &str, from: &str, to: &str) -> Result<(NodeId, Option<std::net::IpAddr>, std::net::IpAddr)> {
+    let selector = |word: &str| -> Result<Selector> {
+        lab::sentence::parse_selector(word).map_err(|error| misread(step, name, word, &error.message))
+    };
+    let placed = |word: &str, failure: Failure| {
+        let hint = failure.hint.clone();
+        let failure = misread(step, name, word, &failure.message);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    };
+    let sender = stage.from(&selector(from)?).map_err(|failure| placed(from, failure))?;
+    let address = stage.to(&selector(to)?, &sender).map_err(|failure| placed(to, failure))?;
+    let source = sender.source.filter(|source| source.is_ipv4() == address.is_ipv4());
+    Ok((sender.node, source, address))
+}
+
+fn perform(stage: &mut Stage, step: &Step<'_>, action: Action, started: &mut Vec<Started>) -> Result<()> {
+    let text = step.words.join(" ");
+    match action {
+        Action::Program { node, program } => {
+            let app = stage.world.simulator().with(node, |host: &mut Host, context| match program {
+                Program::Ping(spec) => host.ping(context, spec),
+                Program::Connect(spec) => host.connect(context, spec),
+                Program::Send(spec) => host.datagram(context, spec),
+            });
+            let app = app.ok_or_else(|| Failure::environment(format!("line {}: the sender is no host", step.number)))?;
+            started.push(Started { text, node, app });
+        }
+        Action::Link { link, is_up } => stage.world.simulator().set_link(link, is_up),
+        Action::Apply { fabric } => {
+            stage.world.cloud.apply(Arc::clone(&fabric));
+            stage.fabric = fabric;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! What is shown of a simulation: events or layers, what the program says, tables, a capture.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sim::app::AppId;
+use sim::host::Host;
+use sim::view::{Filter, List, View, capture, layers::Layers, tables::Tables};
+use sim::{NodeId, Reason, Simulator, Stop, Verb};
+
+use super::ShowArgs;
+use super::ends::Stage;
+use crate::exit::{Failure, Result};
+use crate::output::{Format, Output};
+
+/// Events that a command may take before it ends with a word about it.
+pub const BUDGET: u64 = 3_000_000;
+/// What is left over after a program's end: connections that close, answers under way.
+const AFTERMATH: sim::Span = sim::Span::milliseconds(300);
+/// Longest time that a program is waited for.
+const LONGEST: sim::Span = sim::Span::seconds(600);
+
+/// Version of the JSON form; its keys stay.
+const SCHEMA: &str = "vpclab-sim/1";
+
+/// Runs until a program is done, or to the time that was asked for; whether the budget sufficed.
+pub fn play(simulator: &mut Simulator, node: NodeId, app: AppId, show: &ShowArgs) -> Stop {
+    let until = show.until.map(|until| simulator.now() + until);
+    let limit = until.unwrap_or(simulator.now() + LONGEST);
+    let is_over = |simulator: &Simulator| simulator.get(node).is_some_and(|host: &Host| host.outcome(app).is_some());
+    for _ in 0..BUDGET {
+        if until.is_none() && is_over(simulator) {
+            let after = simulator.now() + AFTERMATH;
+            return match simulator.run_quiet(after, BUDGET) {
+                Stop::Budget => Stop::Budget,
+                _ => Stop::Quiet,
+            };
+        }
+        if !simulator.step(limit) {
+            return Stop::Time;
+        }
+    }
+    Stop::Budget
+}
+
+/// Says that a simulation was ended because too much happened in it.
+pub fn storm(simulator: &Simulator, stop: Stop, output: &Output) {
+    if stop == Stop::Budget {
+        let (events, now) = (simulator.happened(), simulator.now());
+        output.note(format!("ended after {events} events, at {now}: frames multiply; a loop of switches does that (a broadcast storm)"));
+        output.hint("give the switches spanning_tree: true, take a link down, or ask for less with --until");
+    }
+}
+
+/// Prints a simulation that was played: what happened, then what the program says.
+pub fn show(stage: &Stage, arguments: &ShowArgs, said: &[String], result: Value, output: &Output) -> Result<()> {
+    output.only(&[Format::Table, Format::Wide, Format::Json])?;
+    let simulator = &stage.world.cloud.simulator;
+    let view = View::new(simulator).with_fabric(&stage.fabric);
+    let addresses = |name: &str| match simulator.find(name) {
+        Some(node) => stage.world.place(node).addresses,
+        None => Vec::new(),
+    };
+    let filter = Filter::parse(&arguments.filter, &view, &addresses).map_err(|misread| Failure::usage(format!("--filter: {misread}")))?;
+    if let Some(path) = &arguments.pcap {
+        write(&view, &filter, path, output)?;
+    }
+    let tables = arguments.tables.as_deref().map(|name| Tables::new(simulator, simulator.nodes(), Some(name).filter(|name| !name.is_empty())));
+    if output.format == Format::Json {
+        let shown = if arguments.layers {
+            json!({"layers": Layers::new(&view, &filter)})
+        } else {
+            json!({"events": List::new(&view, &filter, arguments.all).events})
+        };
+        let mut all = json!({
+            "schema": SCHEMA,
+            "seed": arguments.seed,
+            "ended_nanoseconds": simulator.now().0,
+            "cut": simulator.trace().is_cut(),
+            "trace_hash": format!("{:016x}", simulator.trace_hash()),
+            "result": result,
+        });
+        if let (Some(all), Value::Object(shown)) = (all.as_object_mut(), shown) {
+            all.extend(shown);
+            if let Some(tables) = tables {
+                all.insert("tables".to_owned(), json!(tables));
+            }
+        }
+        return output.json(&all);
+    }
+    if arguments.layers {
+        output.line(Layers::new(&view, &filter).text().trim_end());
+    } else {
+        let list = List::new(&view, &filter, arguments.all);
+        paced(&list, arguments.speed, output);
+    }
+    if !said.is_empty() {
+        output.line("");
+        said.iter().for_each(|line| output.line(line));
+    }
+    if let Some(tables) = tables {
+        output.line("");
+        output.line(tables.text().trim_end());
+    }
+    if simulator.trace().is_cut() {
+        output.note("the trace is full: what came later happened, but is not shown");
+    }
+    Ok(())
+}
+
+/// The events, as fast as they can be printed or as slowly as they happened.
+fn paced(list: &List, speed: Option<f64>, output: &Output) {
+    let text = list.text();
+    let Some(speed) = speed else { return output.line(text.trim_end()) };
+    let mut last = 0;
+    let times = std::iter::once(0).chain(list.events.iter().map(|event| event.time_nanoseconds));
+    for (line, time) in text.lines().zip(times) {
+        let wait = time.saturating_sub(last) as f64 / 1e9 / speed;
+        // A day is as long as anybody watches.
+        std::thread::sleep(Duration::from_secs_f64(wait.min(86_400.0)));
+        last = last.max(time);
+        output.line(line);
+    }
+}
+
+fn write(view: &View<'_>, filter: &Filter, path: &std::path::Path, output: &Output) -> Result<()> {
+    let failed = |error: std::io::Error| Failure::environment(format!("{}: {error}", path.display()));
+    let file = std::fs::File::create(path).map_err(failed)?;
+    let packets = capture::write(view, filter, std::io::BufWriter::new(file)).map_err(failed)?;
+    output.note(format!("{packets} frames in {}", path.display()));
+    Ok(())
+}
+
+/// Where something was lost, the first place of each kind: `sw-1: the MAC table …`.
+pub fn losses(stage: &Stage) -> Vec<String> {
+    const MOST: usize = 3;
+    let simulator = &stage.world.cloud.simulator;
+    let view = View::new(simulator).with_fabric(&stage.fabric);
+    // What a station ignores because it is for another one is no loss.
+    let is_loss = |reason: Reason| !matches!(reason, Reason::OtherMac | Reason::ArpOther | Reason::MulticastMac | Reason::SamePort);
+    let drops = simulator.trace().events().iter().filter(|event| event.verb == Verb::Drop && is_loss(event.reason));
+    let mut lines: Vec<String> = Vec::new();
+    for event in drops {
+        let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, event));
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+        if lines.len() == MOST {
+            break;
+        }
+    }
+    lines
+}
