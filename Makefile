@@ -39,11 +39,11 @@ soak:
 scenarios:
 	cargo run -p vpclab -- conformance run conformance --engine linux
 
-# Random clouds on both engines, which must agree; VPCLAB_FUZZ_SEED=N begins elsewhere. Ten minutes on a busy machine; what
+# Random clouds on all engines, which must agree; VPCLAB_FUZZ_SEED=N begins elsewhere. Ten minutes on a busy machine; what
 # differs is saved, cut down, in target/fuzz.
 fuzz:
 	cargo build -p vpclab
-	$(VPCLAB) conformance fuzz --engines proof,linux --seed $${VPCLAB_FUZZ_SEED:-1} --labs $${VPCLAB_FUZZ_LABS:-2000} --probes 50 \
+	$(VPCLAB) conformance fuzz --engines proof,sim,linux --seed $${VPCLAB_FUZZ_SEED:-1} --labs $${VPCLAB_FUZZ_LABS:-2000} --probes 50 \
 		--save $(or $(CARGO_TARGET_DIR),target)/fuzz
 
 # Pages and pictures that the program makes of itself; a test compares them.

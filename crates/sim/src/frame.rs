@@ -36,6 +36,8 @@ struct Slot {
 pub struct Frames {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Where a frame is written whose slot has no memory yet.
+    draft: Vec<u8>,
 }
 
 impl Frames {
@@ -50,7 +52,15 @@ impl Frames {
         };
         let slot = &mut self.slots[index as usize];
         slot.bytes.clear();
-        write(&mut slot.bytes);
+        if slot.bytes.capacity() > 0 {
+            write(&mut slot.bytes);
+        } else {
+            // It gets as much as it needs, at once: traces keep many.
+            self.draft.clear();
+            write(&mut self.draft);
+            slot.bytes.reserve_exact(self.draft.len());
+            slot.bytes.extend_from_slice(&self.draft);
+        }
         (slot.holders, slot.kept, slot.parent) = (1, false, parent);
         FrameId(index)
     }

@@ -20,6 +20,7 @@ pub mod network;
 pub mod node;
 pub mod osi;
 pub mod random;
+pub mod routing;
 pub mod simulator;
 pub mod table;
 pub mod tcp;

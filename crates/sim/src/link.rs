@@ -83,6 +83,12 @@ impl Default for LinkSpec {
     }
 }
 
+/// Nanoseconds of a bit at a rate, if they are whole.
+fn whole_bit(bits_per_second: u64) -> Option<u64> {
+    let is_whole = bits_per_second > 0 && 1_000_000_000_u64.is_multiple_of(bits_per_second);
+    is_whole.then(|| 1_000_000_000 / bits_per_second)
+}
+
 /// One way of a link.
 #[derive(Debug)]
 struct OneWay {
@@ -101,6 +107,8 @@ pub struct Link {
     spec: LinkSpec,
     ways: [OneWay; 2],
     is_up: bool,
+    /// How long a bit takes, if that is a whole number of nanoseconds: it saves divisions.
+    bit: Option<u64>,
     /// Counts failures, so that what was under way at one is lost.
     pub(crate) epoch: u32,
 }
@@ -108,7 +116,7 @@ pub struct Link {
 impl Link {
     pub(crate) fn new(spec: LinkSpec, a: (NodeId, u16), b: (NodeId, u16)) -> Self {
         let way = |from, to| OneWay { from, to, free_at: Time::ZERO, waiting: VecDeque::new(), chance: None };
-        Self { spec, ways: [way(a, b), way(b, a)], is_up: true, epoch: 0 }
+        Self { spec, ways: [way(a, b), way(b, a)], is_up: true, bit: whole_bit(spec.rate_bits_per_second), epoch: 0 }
     }
 
     /// What it is like.
@@ -119,6 +127,7 @@ impl Link {
     /// Changes what it is like for frames sent from now on.
     pub fn set_spec(&mut self, spec: LinkSpec) {
         self.spec = spec;
+        self.bit = whole_bit(spec.rate_bits_per_second);
     }
 
     /// Whether it works.
@@ -154,6 +163,11 @@ impl Link {
     /// Sends a frame from one side; the reference goes over.
     pub(crate) fn transmit(&mut self, wires: &mut Wires, side: usize, frame: FrameId) {
         let spec = self.spec;
+        let bit = self.bit;
+        let lasts = |bits| match bit {
+            Some(bit) => Span(bit * bits),
+            None => Span::of_bits(bits, spec.rate_bits_per_second),
+        };
         let way = &mut self.ways[side];
         let ((node, port), now) = (way.from, wires.now);
         let lose = |wires: &mut Wires, reason| {
@@ -182,8 +196,8 @@ impl Link {
             way.waiting.push_back(way.free_at);
             way.free_at
         };
-        way.free_at = start + Span::of_bits(spec.framing.bits(bytes), spec.rate_bits_per_second);
-        let mut arrival = start + Span::of_bits(spec.framing.bits_received(bytes), spec.rate_bits_per_second) + spec.delay;
+        way.free_at = start + lasts(spec.framing.bits(bytes));
+        let mut arrival = start + lasts(spec.framing.bits_received(bytes)) + spec.delay;
         wires.record(node, port, Verb::Send, Reason::Wire, frame, 0);
         if spec.loss_per_million | spec.duplicate_per_million | spec.reorder_per_million != 0 {
             // One end's chance for each port: the port is part of the purpose.

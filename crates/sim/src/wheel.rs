@@ -1,9 +1,10 @@
 //! What is to happen, in order of time and, at one time, in order of scheduling: a hierarchical timing wheel.
 //!
 //! Eleven levels of 64 slots cover 64 bits of nanoseconds. An event lies at the level of the highest six bits in which its
-//! time differs from the present; when the present enters its slot, the whole slot moves down at once, before anything in
-//! that range can be scheduled directly. So order within a slot is order of scheduling on every level, and scheduling and
-//! taking cost the same whether a thousand events are pending or a million.
+//! time differs from where the wheel stands. When the wheel enters a slot, before anything in its range can be scheduled
+//! directly, the whole slot moves: a crowd to the levels below, in order, and a few to the run, which is sorted and takes in
+//! what is scheduled in its range from then on. So order is order of scheduling on every level, and scheduling and taking
+//! cost the same whether a thousand events are pending or a million.
 
 use crate::frame::FrameId;
 use crate::node::NodeId;
@@ -12,6 +13,14 @@ use crate::time::Time;
 const LEVELS: usize = 11;
 const BITS: u32 = 6;
 const SLOTS: usize = 1 << BITS;
+/// Events of a slot that are sorted at once rather than moved to the levels below.
+const FEW: usize = 16;
+/// Events of a run beyond which it is given to the levels.
+const MANY: usize = 48;
+/// Room of a slot for so many events is a crowd's.
+const CROWD: usize = 4_096;
+/// Crowds' memory that is kept.
+const SPARE_CROWDS: usize = 8;
 
 /// Something that happens at a moment. 24 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +45,6 @@ pub enum Happening {
         /// The cable's count of failures when it was sent: another one by now, and the frame is lost.
         epoch: u32,
     },
-    /// A node wanted to be woken.
-    Timer {
-        /// The node.
-        node: NodeId,
-        /// What it said to itself.
-        token: u64,
-    },
     /// The last bit of a frame reaches several ports of a shared medium at once.
     Heard {
         /// Its number.
@@ -51,6 +53,13 @@ pub enum Happening {
         group: u32,
         /// The frame; the event holds a reference to it.
         frame: FrameId,
+    },
+    /// A node wanted to be woken.
+    Timer {
+        /// The node.
+        node: NodeId,
+        /// What it said to itself.
+        token: u64,
     },
     /// Something on a shared medium.
     Medium {
@@ -68,21 +77,29 @@ const _: () = assert!(size_of::<Event>() == 24);
 /// The wheel.
 #[derive(Debug)]
 pub struct Wheel {
-    /// Time up to which everything was taken.
-    now: u64,
+    /// Time of what was taken last.
+    present: u64,
+    /// Where the wheel stands: events on the levels differ from this.
+    base: u64,
+    /// Whatever is scheduled up to here goes to the run. What is on the levels is later.
+    last: u64,
     pending: usize,
     /// Which slots of a level hold anything.
     occupied: [u64; LEVELS],
     slots: Vec<Vec<Event>>,
-    /// Events of this very moment, in order; those before `taken` are gone.
-    current: Vec<Event>,
+    /// What is next, sorted by time and then by scheduling; those before `taken` are gone.
+    run: Vec<Event>,
     taken: usize,
+    /// Memory of crowds that are gone.
+    spare: Vec<Vec<Event>>,
 }
 
 impl Default for Wheel {
     fn default() -> Self {
         let slots = (0..LEVELS * SLOTS).map(|_| Vec::new()).collect();
-        Self { now: 0, pending: 0, occupied: [0; LEVELS], slots, current: Vec::new(), taken: 0 }
+        let (present, base, last, pending, taken) = (0, 0, 0, 0, 0);
+        let (run, spare) = (Vec::new(), Vec::new());
+        Self { present, base, last, pending, occupied: [0; LEVELS], slots, run, taken, spare }
     }
 }
 
@@ -93,36 +110,80 @@ impl Wheel {
     }
 
     /// Schedules an event; one in the past happens now, after all that was scheduled for now.
-    pub fn push(&mut self, event: Event) {
+    pub fn push(&mut self, mut event: Event) {
         self.pending += 1;
-        self.place(event);
+        event.time.0 = event.time.0.max(self.present);
+        if event.time.0 > self.last {
+            return self.place(event);
+        }
+        let mut at = self.run.len();
+        while at > self.taken && self.run[at - 1].time > event.time {
+            at -= 1;
+        }
+        if at == self.run.len() {
+            self.run.push(event);
+        } else {
+            self.run.insert(at, event);
+        }
+        if self.run.len() - self.taken > MANY && self.last > self.base {
+            self.disband();
+        }
     }
 
+    /// Puts an event that is later than the run on its level.
     fn place(&mut self, event: Event) {
         let time = event.time.0;
-        if time <= self.now {
-            self.current.push(event);
-            return;
-        }
-        let level = (63 - (time ^ self.now).leading_zeros()) / BITS;
+        let level = (63 - (time ^ self.base).leading_zeros()) / BITS;
         let slot = (time >> (level * BITS)) as usize & (SLOTS - 1);
         self.occupied[level as usize] |= 1 << slot;
-        self.slots[level as usize * SLOTS + slot].push(event);
+        let index = level as usize * SLOTS + slot;
+        let events = &mut self.slots[index];
+        if events.len() == events.capacity() && events.len() >= CROWD {
+            self.make_room(index);
+        }
+        self.slots[index].push(event);
+    }
+
+    /// A crowd has filled its slot: it gets the memory of one that is gone, if there is any.
+    #[cold]
+    fn make_room(&mut self, index: usize) {
+        if let Some(at) = self.spare.iter().position(|room| room.capacity() > self.slots[index].len()) {
+            let mut room = self.spare.swap_remove(at);
+            room.append(&mut self.slots[index]);
+            self.slots[index] = room;
+        }
+    }
+
+    /// Gives all but the first moment of the run to the levels.
+    fn disband(&mut self) {
+        self.base = self.base.max(self.present);
+        self.last = self.base;
+        let stay = self.taken + self.run[self.taken..].partition_point(|event| event.time.0 <= self.last);
+        let mut run = std::mem::take(&mut self.run);
+        for event in run.drain(stay..) {
+            self.place(event);
+        }
+        self.run = run;
     }
 
     /// Takes the next event at or before `limit`.
     pub fn pop(&mut self, limit: Time) -> Option<Event> {
         loop {
-            if let Some(event) = self.current.get(self.taken) {
-                // The present may be later than a limit that was set anew.
-                if self.now > limit.0 {
+            if let Some(&event) = self.run.get(self.taken) {
+                if event.time > limit {
                     return None;
                 }
                 self.taken += 1;
                 self.pending -= 1;
-                return Some(*event);
+                self.present = event.time.0;
+                // A run may go on for long.
+                if self.taken > MANY && self.taken * 2 >= self.run.len() {
+                    self.run.drain(..self.taken);
+                    self.taken = 0;
+                }
+                return Some(event);
             }
-            self.current.clear();
+            self.run.clear();
             self.taken = 0;
             if !self.turn(limit.0) {
                 return None;
@@ -130,32 +191,44 @@ impl Wheel {
         }
     }
 
-    /// Moves the present to the next slot that holds something, at or before `limit`, and takes that slot apart.
+    /// Enters the next slot that holds something, if it begins at or before `limit`. The run is empty.
     fn turn(&mut self, limit: u64) -> bool {
         // What differs in higher bits is later, so the lowest level that holds anything is next.
         let Some(level) = self.occupied.iter().position(|slots| *slots != 0) else { return false };
         let slot = self.occupied[level].trailing_zeros();
         let shift = level as u32 * BITS;
         let above = shift + BITS;
-        let high = if above >= 64 { 0 } else { (self.now >> above) << above };
+        let high = if above >= 64 { 0 } else { (self.base >> above) << above };
         let start = high | (u64::from(slot) << shift);
         if start > limit {
             return false;
         }
-        self.now = start;
         self.occupied[level] &= !(1 << slot);
         let index = level * SLOTS + slot as usize;
-        if level == 0 {
-            std::mem::swap(&mut self.current, &mut self.slots[index]);
-        } else {
-            let mut events = std::mem::take(&mut self.slots[index]);
-            for event in events.drain(..) {
+        self.base = start;
+        let events = &mut self.slots[index];
+        if level == 0 || events.len() <= FEW {
+            self.last = start | ((1 << shift) - 1);
+            self.run.append(events);
+            if level > 0 {
+                // Stable: what was scheduled first stays first.
+                self.run.sort_by_key(|event| event.time);
+            }
+            return true;
+        }
+        self.last = start;
+        let mut events = std::mem::take(events);
+        for event in events.drain(..) {
+            if event.time.0 == start {
+                self.run.push(event);
+            } else {
                 self.place(event);
             }
-            // Its memory serves again, unless it was a crowd's.
-            if events.capacity() <= 4_096 {
-                self.slots[index] = events;
-            }
+        }
+        if events.capacity() <= CROWD {
+            self.slots[index] = events;
+        } else if self.spare.len() < SPARE_CROWDS {
+            self.spare.push(events);
         }
         true
     }
@@ -181,7 +254,7 @@ mod tests {
         /// The law: what comes out is what a stable sort by time gives, however pushes and pops are mixed.
         #[test]
         fn events_come_in_order_of_time_and_then_of_scheduling(
-            steps in prop::collection::vec((0_u64..5, prop_oneof![0_u64..4, 0_u64..100, 0_u64..1_000_000, any::<u64>()]), 1..200),
+            steps in prop::collection::vec((0_u64..5, prop_oneof![0_u64..4, 0_u64..100, 0_u64..1_000_000, any::<u64>()]), 1..600),
         ) {
             let mut wheel = Wheel::default();
             let mut model: Vec<(u64, u64)> = Vec::new();
@@ -226,6 +299,28 @@ mod tests {
                 limit += step;
             }
         }
+    }
+
+    #[test]
+    fn a_run_that_goes_on_takes_no_more_memory() {
+        let mut wheel = Wheel::default();
+        (1..=4).for_each(|token| wheel.push(timer(1 << 40 | token, token)));
+        for _ in 0..100_000 {
+            let event = wheel.pop(Time::NEVER).unwrap();
+            wheel.push(timer(event.time.0 + 9, token(event)));
+        }
+        let room: usize = wheel.slots.iter().map(Vec::capacity).sum::<usize>() + wheel.run.capacity();
+        assert!(room < 1_000, "{room}");
+    }
+
+    #[test]
+    fn what_is_scheduled_before_what_a_limit_hides_comes_first() {
+        let mut wheel = Wheel::default();
+        wheel.push(timer(120, 1));
+        assert_eq!(wheel.pop(Time(100)), None);
+        wheel.push(timer(20, 2));
+        wheel.push(timer(15, 3));
+        assert_eq!([3, 2, 1].map(Some), [(); 3].map(|()| wheel.pop(Time::NEVER).map(token)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sim::Layer;
-use sim::osi::{self, Answer, Protocol, Topic, find};
+use sim::osi::{self, Answer, Example, Protocol, Topic, find};
 
 fn word(topic: Topic) -> String {
     match topic {
@@ -167,4 +167,54 @@ fn the_json_has_stable_keys() {
     assert_eq!((json["layers"][0]["number"].as_u64(), json["layers"][0]["name"].as_str()), (Some(2), Some("data link")));
     let json = serde_json::to_value(Answer::new(find("udp/53").expect("a port"))).expect("JSON");
     assert_eq!(json["port"]["services"], serde_json::json!([{"transport": "udp", "port": 53, "service": "dns"}]));
+}
+
+#[test]
+fn most_protocols_have_a_live_frame_that_speaks_them() {
+    let without = ["csma-cd", "vlan", "stp", "ospf", "esp", "socks", "tls", "mdns", "ike"];
+    for protocol in Protocol::all() {
+        let example = Example::of(Topic::Protocol(protocol));
+        assert_eq!(example.is_none(), without.contains(&protocol.word), "{}", protocol.word);
+        let Some(example) = example else { continue };
+        assert!(!example.what.is_empty() && !example.bytes.is_empty(), "{}", protocol.word);
+        let is_there = example.frame.layers.iter().any(|level| level.layer == protocol.layer.number());
+        // Of a service that no program speaks yet there is the beginning of a connection to its port.
+        let is_beginning = example.what.contains("Flags [S]")
+            && protocol.ports().iter().any(|port| example.what.contains(&format!(".{}:", port.port)));
+        assert!(is_there || is_beginning, "{}: {}", protocol.word, example.what);
+    }
+}
+
+#[test]
+fn an_example_is_what_the_question_is_about() {
+    for (text, expected) in [
+        ("arp", "ARP, Request who-has 10.0.0.254 tell 10.0.0.1"),
+        ("icmp", "IP 10.0.0.1 > 10.0.1.2: ICMP echo request, id 1, seq 0, length 64"),
+        ("dns", "A? www.example.com."),
+        ("dhcp", "DHCP DHCPINFORM from 02:00:00:00:00:01"),
+        ("snmp", "SNMPv2c GetRequest"),
+        ("tftp", "TFTP RRQ \"boot.img\""),
+        ("rip", "RIPv2, request, routes: 1"),
+        ("igmp", "igmp membership report v2 224.0.0.251"),
+        ("ndp", "ICMP6, neighbor solicitation, who has 2001:db8::ff"),
+        ("http", "HTTP: GET / HTTP/1.1"),
+        ("utf-8", "HTTP: HTTP/1.1 200 OK"),
+        ("ssh", "10.0.1.2.22: Flags [S]"),
+        ("8443", "10.0.1.2.8443: Flags [S]"),
+        ("udp/53", "A? www.example.com."),
+    ] {
+        let example = Example::of(find(text).expect(text)).expect(text);
+        assert!(example.what.contains(expected), "{text}: {}", example.what);
+    }
+}
+
+#[test]
+fn the_example_of_a_layer_ends_at_that_layer() {
+    for layer in Layer::ALL {
+        let example = Example::of(Topic::Layer(layer)).expect("a frame");
+        assert_eq!(example.frame.layers.iter().map(|level| level.layer).max(), Some(layer.number()));
+        assert_eq!(example.frame.carried.is_empty(), layer == Layer::Application);
+    }
+    let text = Answer::new(Topic::Layer(Layer::Network)).with_example(Topic::Layer(Layer::Network)).text();
+    assert!(text.contains("\nexample: pc-1 sends IP 10.0.0.1.49152 > 10.0.1.2.80: "), "{text}");
 }

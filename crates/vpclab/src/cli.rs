@@ -151,6 +151,8 @@ pub enum Command {
     Explain(crate::command::explain::ExplainArgs),
     /// Say what a layer of the OSI model, a protocol or a port is for
     Osi(crate::command::osi::OsiArgs),
+    /// Lessons: a lab, commands to type, something to change, and a check that it works
+    Learn(crate::command::learn::LearnArgs),
     /// Print settings for a shell: eval "$(vpclab env)"
     Env,
     /// Which program answers, and which daemon keeps the labs up

@@ -64,6 +64,12 @@ fn the_page_about_lans_shows_what_happens() {
 }
 
 #[test]
+fn the_page_about_the_simulator_shows_what_happens() {
+    let commands = Desk::new("simulator").follow("docs/simulator.md", &document("docs/simulator.md"));
+    assert!(commands >= 12, "{commands}");
+}
+
+#[test]
 fn the_chapter_about_a_container_taken_apart_shows_what_happens() {
     let desk = Desk::new("containers");
     let commands = desk.follow("docs/containers.md", &document("docs/containers.md"));

@@ -124,8 +124,7 @@ fn run(load: &Load, bounds: Bounds, amount: u64) -> (f64, f64, f64) {
     sim.run_until(Time(u64::MAX - 1), u64::MAX);
     let seconds = clock.seconds();
     let count = (load.count)(&sim) as f64;
-    let result = (count / seconds / 1e6, sim.happened() as f64 / seconds / 1e6, count);
-    result
+    (count / seconds / 1e6, sim.happened() as f64 / seconds / 1e6, count)
 }
 
 fn packets(wanted: &Wanted) {

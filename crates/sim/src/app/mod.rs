@@ -33,6 +33,7 @@ use std::net::SocketAddr;
 use wire::Mac;
 
 use crate::frame::FrameId;
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
 
@@ -154,8 +155,8 @@ pub trait App: Any {
     }
 
     /// Its tables, as they are now, for those who look at its host.
-    fn inspect(&self, now: Time) -> Vec<Table> {
-        let _ = now;
+    fn inspect(&self, host: &Host, now: Time) -> Vec<Table> {
+        let _ = (host, now);
         Vec::new()
     }
 }

@@ -7,8 +7,8 @@ use fabric::engine::{
     Drop, EngineError, Leg, ListenerState, Observation, Outcome, PacketProbe, Sender, Side, Traffic, Unsupported,
 };
 use fabric::packet::icmp;
-use fabric::stage::interface_state;
-use fabric::{Component, Decision, Family, Header, Reason as StageReason, Stage, Transport};
+use fabric::stage::{interface_state, security_group};
+use fabric::{Component, Decision, Direction, Family, Header, Reason as StageReason, Stage, Transport};
 
 use super::engine::SimEngine;
 use super::outcome::{self, Received};
@@ -276,7 +276,7 @@ impl SimEngine {
                     Outcome::Observed(Observation::Ping { replies: 0, icmp_error })
                 }
                 (Some(back), _) if outcome::is_refusal(&back.packet.header) => Outcome::Refused { at: self.answerer(back)? },
-                (_, Some((_, reason))) => outcome::dropped(Leg::Forward, reason),
+                (_, Some((_, reason))) => outcome::dropped(Leg::Forward, filtered_before(cloud, origin, request, reason)),
                 (_, None) => silence(Leg::Forward),
             });
         };
@@ -441,6 +441,21 @@ fn is_same_way(arrived: &Header, header: &Header) -> bool {
     (header.source, header.destination) == (arrived.source, arrived.destination) && header.ports() == arrived.ports() && match (&header.transport, &arrived.transport) {
         (Transport::Icmp { icmp_type: a, .. }, Transport::Icmp { icmp_type: b, .. }) => a == b,
         _ => true,
+    }
+}
+
+/// A packet for an address of its own subnet that nobody has waits for a neighbour that never answers, and meets no filter.
+/// Where the sender's groups would not let it out either, that comes first, as it does for an address that somebody has (PIPE-3).
+fn filtered_before(cloud: &Cloud, origin: &Origin, request: &Header, reason: StageReason) -> StageReason {
+    let fabric = cloud.fabric();
+    let is_nobody = reason.stage == Stage::LocalDelivery && reason.at == Component::Fabric;
+    let interfaces = (0..cloud.simulator.ports(origin.node).len() as u16).filter_map(|port| cloud.interface_at(origin.node, port));
+    let sender = interfaces.filter_map(|id| fabric.interface_by_id(id)).find(|index| fabric.interfaces[*index].holds(origin.source));
+    let Some(sender) = sender.filter(|_| is_nobody) else { return reason };
+    let is_near = fabric.subnets[fabric.interfaces[sender].subnet].contains(request.destination);
+    match security_group::decide(fabric, sender, request, Direction::Egress, true) {
+        Decision::Drop(before) if is_near => before,
+        _ => reason,
     }
 }
 

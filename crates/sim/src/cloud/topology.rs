@@ -250,7 +250,7 @@ impl Cloud {
         }
         let name = match self.fabric.outside_host(address) {
             Some(outside) if self.fabric.outside[outside].addresses.len() == 1 => self.fabric.outside[outside].name.clone(),
-            Some(outside) => format!("{} {address}", self.fabric.outside[outside].name),
+            Some(outside) => format!("{}-{address}", self.fabric.outside[outside].name),
             None => address.to_string(),
         };
         let node = self.simulator.add(&name, outside_host(address));
@@ -274,7 +274,7 @@ impl Cloud {
             if known || !blocks.iter().any(|block| block.contains(&address)) {
                 continue;
             }
-            let host = self.simulator.add(&format!("{address} by {}", endpoint.name), outside_host(address));
+            let host = self.simulator.add(&format!("{}-{address}", endpoint.name), outside_host(address));
             let (port, at) = (self.simulator.new_port(host), self.simulator.new_port(node));
             self.simulator.connect((node, at), (host, port), long_cable());
             self.simulator.with(node, |device: &mut Endpoint, _| device.plug(address, at));
@@ -289,7 +289,7 @@ impl Cloud {
     }
 
     fn add_router(&mut self, fabric: &Arc<Fabric>, id: &VpcId, name: &str) {
-        let node = self.simulator.add(&format!("router {name}"), Router::new(Arc::clone(fabric), id.clone()));
+        let node = self.simulator.add(&format!("{name}-router"), Router::new(Arc::clone(fabric), id.clone()));
         self.routers.insert(id.clone(), node);
         let vpc = fabric.vpcs.find(id, |vpc| &vpc.id).map(|vpc| &fabric.vpcs[vpc]);
         let own = vpc.map_or(exempt::RESOLVER, |vpc| vpc.resolver);
@@ -297,7 +297,7 @@ impl Cloud {
         let v6 = [exempt::RESOLVER_IPV6, exempt::METADATA_IPV6, exempt::TIME_IPV6].map(|a| IpNet::V6(Ipv6Net::new_assert(a, 128)));
         let mut services = host_spec(v4.into_iter().chain(v6).collect(), Mac(host_mac(IpAddr::V4(exempt::RESOLVER))), u32::from(lease::MTU));
         services.routes = everywhere();
-        let host = self.simulator.add(&format!("services {name}"), Host::new(services));
+        let host = self.simulator.add(&format!("{name}-services"), Host::new(services));
         self.open(host);
         self.services.insert(host, id.clone());
         self.plug(id, Side::Services, "services", host, None);
@@ -310,7 +310,7 @@ impl Cloud {
             return;
         }
         let at = self.simulator.add_port(router, name);
-        let port = port.unwrap_or_else(|| self.simulator.add_port(node, &format!("to {}", self.simulator.name(router).to_owned())));
+        let port = port.unwrap_or_else(|| self.simulator.add_port(node, &self.simulator.name(router).to_owned()));
         self.simulator.connect((router, at), (node, port), cable());
         self.simulator.with(router, |router: &mut Router, _| router.plug(side, at));
     }

@@ -51,8 +51,8 @@ impl Apps {
     }
 
     /// What the programs show of themselves.
-    pub fn tables(&self, now: Time) -> impl Iterator<Item = Table> {
-        self.slots.iter().filter_map(|slot| slot.app.as_deref()).flat_map(move |app| app.inspect(now))
+    pub fn tables(&self, host: &Host, now: Time) -> impl Iterator<Item = Table> {
+        self.slots.iter().filter_map(|slot| slot.app.as_deref()).flat_map(move |app| app.inspect(host, now))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::trace::{Reason, Verb};
 use super::Host;
 use super::nat::{BOUND, FIRST_PORT, Progress};
 use super::spec::Protocol;
-use super::streams::Flow;
+use super::Flow;
 
 /// A server that failed gets no connections for so long.
 pub const SKIPPED: Span = Span::seconds(30);

@@ -11,13 +11,16 @@ use super::output::Path;
 use super::packet::{Packet, count_hop};
 
 impl Host {
-    pub(crate) fn forward(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet) {
+    /// `is_answer`: it belongs to a flow that was translated on its way out, and was translated back.
+    pub(crate) fn forward(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, is_answer: bool) {
         if packet.ttl <= 1 {
             return self.refuse(context, port, frame, &packet, Reason::TimeExceeded, Problem::TimeExceeded);
         }
         let Some(route) = self.routes.find(packet.destination) else {
             return self.refuse(context, port, frame, &packet, Reason::NoRoute, Problem::NoRoute);
         };
+        // One more than the length of the prefix that decided.
+        let decided_by = 1 + u32::from(route.destination.prefix_len());
         let path = Path { interface: route.interface, next_hop: route.via.unwrap_or(packet.destination) };
         let length = (packet.end - packet.start) as u32;
         let limit = self.mtu(context, path.interface);
@@ -25,13 +28,13 @@ impl Host {
             let reason = if packet.is_v4() { Reason::FragmentationNeeded } else { Reason::PacketTooBig };
             return self.refuse(context, port, frame, &packet, reason, Problem::TooBig(limit));
         }
-        let is_translated = self.translates_out_of(path.interface, &packet);
+        let is_translated = !is_answer && self.translates_out_of(path.interface, &packet);
         if let Some(piece) = packet.piece
             && (is_translated || self.judges_whole_packets())
         {
             if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {
                 if let Ok(packet) = Packet::read(context.bytes(whole), packet.start) {
-                    self.forward(context, port, whole, packet);
+                    self.forward(context, port, whole, packet, is_answer);
                 }
                 context.release(whole);
             }
@@ -40,7 +43,7 @@ impl Host {
         if !self.passes_filter(context, port, frame, &packet) {
             return;
         }
-        context.trace(path.interface, Verb::Forward, Reason::Route, frame);
+        context.trace_value(path.interface, Verb::Forward, Reason::Route, frame, decided_by);
         if !is_translated {
             return self.pass_on(context, path, frame, &packet);
         }

@@ -7,6 +7,7 @@ use wire::{EtherType, protocol};
 use crate::frame::FrameId;
 use crate::link::Framing;
 use crate::node::Context;
+use crate::routing::igmp;
 use crate::trace::{Reason, Verb};
 
 use super::Host;
@@ -64,14 +65,16 @@ impl Host {
             None if is_group(packet.destination) => {
                 let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
                 let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
-                if is_all || takes(packet.destination) {
+                // Who speaks IGMP hears of all groups (RFC 2236 3).
+                let hears = packet.protocol == igmp::PROTOCOL && self.sockets.is_bound(igmp::PROTOCOL, 0);
+                if is_all || hears || takes(packet.destination) {
                     self.take_packet(context, port, frame, packet, true);
                 } else {
                     self.drop_frame(context, port, Reason::NotForMe, frame);
                 }
             }
             // RFC 1812, 5.3.4: what was for everybody on a link is not passed on.
-            None if self.forwarding && !packet.to_group && !is_unspecified => self.forward(context, port, frame, packet),
+            None if self.forwarding && !packet.to_group && !is_unspecified => self.forward(context, port, frame, packet, false),
             None => self.drop_frame(context, port, Reason::NotForMe, frame),
         }
     }
@@ -96,10 +99,10 @@ impl Host {
         if self.nat.is_some()
             && packet.is_v4()
             && !packet.to_group
-            && let Some(changed) = self.translate_in(context, port, frame, &packet)
+            && let Some((changed, is_answer)) = self.translate_in(context, port, frame, &packet)
         {
             if let Ok(packet) = Packet::read(context.bytes(changed), packet.start) {
-                self.forward(context, port, changed, packet);
+                self.forward(context, port, changed, packet, is_answer);
             }
             return context.release(changed);
         }

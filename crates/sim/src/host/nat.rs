@@ -261,14 +261,15 @@ impl Host {
         Ok(Some(changed))
     }
 
-    /// Translates a packet that came to an own address, if it belongs to a host inside: the frame, the host's own.
+    /// Translates a packet that came to an own address, if it belongs to a host inside: the frame, the host's own, and whether
+    /// the flow began inside, so that this is an answer, which nothing translates again.
     pub(crate) fn translate_in(
         &mut self,
         context: &mut Context<'_>,
         port: u16,
         frame: FrameId,
         packet: &Packet,
-    ) -> Option<FrameId> {
+    ) -> Option<(FrameId, bool)> {
         let now = context.now();
         let flow = flow_of(context.bytes(frame), packet, Side::Outside)?;
         let nat = self.nat.as_deref_mut()?;
@@ -293,7 +294,7 @@ impl Host {
         let entry = nat.touch(at, false, flags, now)?;
         let changed = translate::rewrite(context, frame, packet, &flow, Side::Outside, &entry.inside);
         context.trace_text(port, Verb::Translate, Reason::Nat, changed, || said(&entry, false));
-        Some(changed)
+        Some((changed, !entry.from_outside))
     }
 
     /// Tells the host inside that the next hop of what was translated does not answer. Whether it was translated.

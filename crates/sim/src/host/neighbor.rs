@@ -69,7 +69,9 @@ impl Neighbor {
 /// Neighbours, sorted by interface and address.
 #[derive(Debug, Default)]
 pub(crate) struct Neighbors {
-    /// What is searched, apart from the rest: interface, whether it is IPv6, address.
+    /// What is searched first, apart from the rest: of IPv4 all of the key, of IPv6 its beginning.
+    starts: Vec<u64>,
+    /// Interface, whether it is IPv6, address.
     keys: Vec<Key>,
     sorted: Vec<Neighbor>,
     /// Where the last one of each interface that was found is.
@@ -85,14 +87,32 @@ fn key(interface: u16, address: IpAddr) -> Key {
     }
 }
 
+/// The highest bits of a key: as many as IPv4 has.
+fn start((interface, is_v6, address): Key) -> u64 {
+    let high = if is_v6 { (address >> 96) as u32 } else { address as u32 };
+    u64::from(interface) << 33 | u64::from(is_v6) << 32 | u64::from(high)
+}
+
 impl Neighbors {
+    /// Where a key is, or would be.
+    fn search(&self, key: Key) -> Result<usize, usize> {
+        let start = start(key);
+        let from = self.starts.partition_point(|known| *known < start);
+        if key.1 {
+            let same = self.starts[from..].partition_point(|known| *known == start);
+            let found = self.keys[from..from + same].binary_search(&key);
+            return found.map(|at| from + at).map_err(|at| from + at);
+        }
+        if self.starts.get(from) == Some(&start) { Ok(from) } else { Err(from) }
+    }
+
     fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
         let key = key(interface, address);
         let last = self.last.get(usize::from(interface)).map_or(0, |at| *at as usize);
         if self.keys.get(last) == Some(&key) {
             return Ok(last);
         }
-        let found = self.keys.binary_search(&key);
+        let found = self.search(key);
         if let Ok(at) = found {
             if self.last.len() <= usize::from(interface) {
                 self.last.resize(usize::from(interface) + 1, 0);
@@ -107,11 +127,14 @@ impl Neighbors {
     }
 
     fn insert(&mut self, at: usize, neighbor: Neighbor) {
-        self.keys.insert(at, key(neighbor.interface, neighbor.address));
+        let key = key(neighbor.interface, neighbor.address);
+        self.starts.insert(at, start(key));
+        self.keys.insert(at, key);
         self.sorted.insert(at, neighbor);
     }
 
     fn remove(&mut self, at: usize) -> Neighbor {
+        self.starts.remove(at);
         self.keys.remove(at);
         self.sorted.remove(at)
     }
@@ -121,7 +144,7 @@ impl Neighbors {
     }
 
     pub fn get(&self, interface: u16, address: IpAddr) -> Option<&Neighbor> {
-        self.keys.binary_search(&key(interface, address)).ok().map(|at| &self.sorted[at])
+        self.search(key(interface, address)).ok().map(|at| &self.sorted[at])
     }
 }
 
@@ -278,6 +301,7 @@ impl Host {
             stays
         });
         self.neighbors.keys = self.neighbors.sorted.iter().map(|known| key(known.interface, known.address)).collect();
+        self.neighbors.starts = self.neighbors.keys.iter().map(|known| start(*known)).collect();
         for frame in lost {
             self.counters.dropped += 1;
             context.trace(interface, Verb::Drop, Reason::LinkDown, frame);

@@ -1,11 +1,13 @@
-//! The route table: longest prefix first, among equals the lowest metric, then the oldest.
+//! The route table: longest prefix first, among equals the origin that is trusted most, then the lowest metric, then the
+//! oldest.
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Who put a route into the table.
+/// Who put a route into the table. The first is trusted most: what a router is part of, then what somebody wrote, then what
+/// is computed from the whole map, then what neighbours say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The subnet of an own address.
@@ -42,7 +44,7 @@ pub struct Route {
     pub via: Option<IpAddr>,
     /// Out of this interface.
     pub interface: u16,
-    /// Among equals, the lowest wins.
+    /// Among equals of one origin, the lowest wins.
     pub metric: u32,
     /// Who says so.
     pub origin: Origin,
@@ -55,7 +57,7 @@ pub struct Routes {
     v6: Family<u128>,
 }
 
-/// Routes of one family, the longest prefixes first; within a length in order of network and metric.
+/// Routes of one family, the longest prefixes first; within a length in order of network, origin and metric.
 #[derive(Debug)]
 struct Family<T> {
     /// Networks of the routes, apart from them: what is searched lies close together.
@@ -103,9 +105,9 @@ impl Bits for u128 {
     }
 }
 
-/// Longest prefix, network, lowest metric: the order of the table.
-fn order(route: &Route) -> (Reverse<u8>, IpAddr, u32) {
-    (Reverse(route.destination.prefix_len()), route.destination.network(), route.metric)
+/// Longest prefix, network, origin, lowest metric: the order of the table.
+fn order(route: &Route) -> (Reverse<u8>, IpAddr, Origin, u32) {
+    (Reverse(route.destination.prefix_len()), route.destination.network(), route.origin, route.metric)
 }
 
 impl<T: Bits> Family<T> {

@@ -24,10 +24,10 @@ impl Host {
             self.counter_table(),
         ];
         let balancer = self.balancer.iter().flat_map(|balancer| balancer.tables(now));
-        own.into_iter().chain(balancer).chain(self.apps.tables(now)).collect()
+        own.into_iter().chain(balancer).chain(self.apps.tables(self, now)).collect()
     }
 
-    fn name(&self, interface: u16) -> String {
+    pub(crate) fn name(&self, interface: u16) -> String {
         self.interfaces.get(interface as usize).map_or_else(String::new, |interface| interface.name.to_string())
     }
 

@@ -5,14 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::guest::Listener;
-use model::lan::{self, Device, End, Lan};
+use model::lan::{self, Device, End, Lan, RoutingProtocol};
 use wire::Mac;
 
-use crate::device::{Hub, Switch, SwitchSettings, bridge};
+use crate::device::{Hub, SpanningTreeSettings, Switch, SwitchSettings, bridge};
 use crate::host::{Host, HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
 use crate::link::{Framing, LinkSpec};
 use crate::media::{HubTree, HubTreeError, Segment, SegmentSpec};
 use crate::node::NodeId;
+use crate::routing::{Ospf, OspfSpec, Rip, RipSpec};
 use crate::simulator::Simulator;
 use crate::time::Span;
 
@@ -56,6 +57,8 @@ impl<'a> Builder<'a> {
         let settings = |switch: &lan::Switch| SwitchSettings {
             ageing: Span::seconds(u64::from(switch.ageing_seconds)),
             table_addresses: switch.table_entries as usize,
+            spanning_tree: switch.spanning_tree.then(|| SpanningTreeSettings { priority: switch.priority, ..SpanningTreeSettings::default() }),
+            snooping: switch.igmp_snooping,
             ..SwitchSettings::default()
         };
         let node = match device {
@@ -75,7 +78,10 @@ impl<'a> Builder<'a> {
                 spec.forwarding = true;
                 let nat = router.nat_interface.as_ref();
                 spec.masquerade = nat.and_then(|nat| router.interfaces.keys().position(|name| name == nat)).map(|at| at as u16);
-                self.add_host(name, spec, Services::default(), |made| serve::install(made, name, &router.interfaces, &router.serve))
+                self.add_host(name, spec, Services::default(), |made| {
+                    router.protocols.iter().for_each(|protocol| speak(made, *protocol));
+                    serve::install(made, name, &router.interfaces, &router.serve);
+                })
             }
             Device::Balancer(balancer) => {
                 let spec = host_spec(name, &balancer.interfaces, &[], &balancer.gateways);
@@ -254,6 +260,14 @@ fn host_spec(name: &str, interfaces: &BTreeMap<String, lan::Interface>, routes: 
         spec.routes.push(RouteSpec { destination, via: Some(*gateway), interface, metric: 0 });
     }
     spec
+}
+
+/// Lets a router speak a routing protocol.
+fn speak(router: &mut Host, protocol: RoutingProtocol) {
+    match protocol {
+        RoutingProtocol::Rip => router.install(Rip::new(RipSpec::default())),
+        RoutingProtocol::Ospf => router.install(Ospf::new(OspfSpec::default())),
+    };
 }
 
 /// A locally administered MAC address that a name and a port always give: FNV-1a of both, 32 bits.

@@ -49,7 +49,7 @@ pub struct Segment {
     /// Whose turn is next, and when.
     turn_at: u64,
     turns: Vec<u32>,
-    /// Until when an event for a turn is under way.
+    /// When the last event for a turn that was scheduled is due.
     scheduled: u64,
     collisions: u64,
     collision_at: u64,
@@ -82,7 +82,8 @@ impl Segment {
         }
     }
 
-    /// Names a node at which bits are repeated, so many nanoseconds from each station: from a hub to its ports on a star.
+    /// Names a node at which bits are repeated, which the trace tells: at 0 on a star, at a place on a bus, or the number that
+    /// a [`super::HubTree`] gave it; see [`Layout::to_hub`].
     pub fn repeats_at(&mut self, hub: NodeId, position: u64) {
         self.hubs.push((hub, position));
     }

@@ -4,7 +4,7 @@ use model::service;
 use serde::Serialize;
 
 use super::layers::of;
-use super::{LAYERS, OsiLayer, Port, Protocol, Topic, ports_of};
+use super::{Example, LAYERS, OsiLayer, Port, Protocol, Topic, ports_of};
 use crate::trace::Layer;
 use crate::view::columns;
 
@@ -24,6 +24,9 @@ pub struct Answer {
     /// The port that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<AboutPort>,
+    /// A frame of the simulator as an example.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub example: Option<Example>,
 }
 
 /// A layer.
@@ -77,7 +80,13 @@ impl Answer {
             Topic::Protocol(known) => protocol = Some(about(known)),
             Topic::Port { transport, port: number } => port = Some(about_port(transport, number)),
         }
-        Self { schema: SCHEMA, layers, protocol, port }
+        Self { schema: SCHEMA, layers, protocol, port, example: None }
+    }
+
+    /// With an example, which a small simulation makes; none where no program of the simulator speaks the protocol.
+    #[must_use]
+    pub fn with_example(self, topic: Topic) -> Self {
+        Self { example: Example::of(topic), ..self }
     }
 
     /// The protocols that it is about.
@@ -100,6 +109,9 @@ impl Answer {
         }
         if let Some(about) = &self.port {
             text += &port(about);
+        }
+        if let Some(example) = &self.example {
+            text += &format!("\nexample: {} sends {}\n{}", example.node, example.what, example.frame.text());
         }
         text
     }

@@ -5,12 +5,14 @@
 
 mod answer;
 mod layers;
+mod live;
 mod lookup;
 mod protocols;
 mod protocols_network;
 
 pub use answer::{Answer, SCHEMA};
 pub use layers::{LAYERS, OsiLayer};
+pub use live::Example;
 pub use lookup::{NotFound, Topic, find};
 
 use serde::Serialize;

@@ -201,7 +201,7 @@ pub(super) const PROTOCOLS: &[Protocol] = &[
         over: &["ipv4", "ipv6"],
         identified_by: "IP protocol 6",
         standard: "RFC 9293",
-        sentence: "Gives two programs a stream of bytes each way: a handshake, then numbered, acknowledged, repeated if lost.",
+        sentence: "Gives programs a stream of bytes each way: a handshake, then numbered, acknowledged, repeated if lost.",
     },
     Protocol {
         word: "udp",

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::fold::{self, Row};
-use super::summary::line;
+use super::summary::{line, packet};
 use super::unit::units;
 use super::why::{Decided, decided, sentence};
 use super::{Filter, View};
@@ -12,6 +12,9 @@ use crate::trace::{Layer, Reason, Verb};
 
 /// Version of the JSON form; its keys stay.
 pub const SCHEMA: &str = "vpclab-sim-events/1";
+
+/// What stands for what the line above says.
+const DITTO: &str = "\"";
 
 /// Places that a line names before it counts the rest.
 const MOST_PLACES: usize = 4;
@@ -114,13 +117,17 @@ impl List {
         Self { schema: SCHEMA, cut: view.sim().trace().is_cut(), events }
     }
 
-    /// As text, one line for each, under headings.
+    /// As text, one line for each, under headings. What a line says of the same frame as the line above is not said again.
     pub fn text(&self) -> String {
         let mut cells = vec![["TIME", "WHERE", "LAYER", "VERB", "WHAT", "WHY"].map(str::to_owned)];
+        let mut above: Option<&Line> = None;
         for line in &self.events {
+            let is_same = line.frame.is_some() && above.is_some_and(|above| above.what == line.what);
+            let what = if is_same { DITTO.to_owned() } else { line.what.clone() };
+            above = Some(line);
             let time = crate::Time(line.time_nanoseconds).to_string();
             let verb = line.verb.word().to_owned();
-            cells.push([time, line.place(), line.layer.to_string(), verb, line.what.clone(), line.why.clone()]);
+            cells.push([time, line.place(), line.layer.to_string(), verb, what, line.why.clone()]);
         }
         let mut text = super::columns::aligned(&cells, &[0]);
         if self.cut {
@@ -145,8 +152,9 @@ impl Line {
         let (mut what, mut protocols, mut length) = (String::new(), Vec::new(), None);
         if frame != FrameId::NONE {
             let (bytes, framing) = (view.bytes(frame), view.framing(frame));
-            let units = units(bytes, framing);
-            what = line(bytes, framing, &units);
+            let (units, mut packet) = (units(bytes, framing), packet(bytes, framing));
+            view.starts().apply(&mut packet, row.event);
+            what = line(bytes, &packet, framing, &units);
             protocols = units.iter().filter(|unit| unit.protocol != "data").map(|unit| unit.protocol).collect();
             length = Some(bytes.len());
         }

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod layers;
 pub mod list;
 pub(crate) mod nearest;
+mod relative;
 mod scene;
 pub mod summary;
 pub mod tables;

@@ -1,9 +1,11 @@
 //! A simulation as views look at it: names of places, who is at the other end of a port, how a frame is framed.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use fabric::Fabric;
 
+use super::relative::Starts;
 use crate::frame::FrameId;
 use crate::link::{Framing, Link};
 use crate::network::Plug;
@@ -18,13 +20,14 @@ pub struct View<'a> {
     links: Vec<&'a Link>,
     /// Frames that are not Ethernet's.
     framings: BTreeMap<FrameId, Framing>,
+    starts: OnceCell<Starts>,
 }
 
 impl<'a> View<'a> {
     /// Looks at a simulation.
     pub fn new(sim: &'a Simulator) -> Self {
         let links: Vec<&Link> = sim.links().map(|(_, link)| link).collect();
-        let mut view = Self { sim, fabric: None, links, framings: BTreeMap::new() };
+        let mut view = Self { sim, fabric: None, links, framings: BTreeMap::new(), starts: OnceCell::new() };
         if view.links.iter().any(|link| link.spec().framing != Framing::Ethernet) {
             // A frame belongs to the cable that it was first seen on.
             for event in sim.trace().events() {
@@ -73,6 +76,11 @@ impl<'a> View<'a> {
     /// How a frame is framed.
     pub fn framing(&self, frame: FrameId) -> Framing {
         self.framings.get(&frame).copied().unwrap_or_default()
+    }
+
+    /// Where the numbers of TCP's connections begin.
+    pub(super) fn starts(&self) -> &Starts {
+        self.starts.get_or_init(|| Starts::of(self))
     }
 
     /// The link of a port.

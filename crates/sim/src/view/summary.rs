@@ -8,7 +8,7 @@ use crate::trace::Layer;
 
 /// One line about a frame.
 pub fn summary(frame: &[u8], framing: Framing) -> String {
-    line(frame, framing, &units(frame, framing))
+    line(frame, &packet(frame, framing), framing, &units(frame, framing))
 }
 
 /// The IP packet or ARP of a frame, as `wire` reads it.
@@ -22,11 +22,10 @@ pub fn packet(frame: &[u8], framing: Framing) -> Packet {
     }
 }
 
-/// The same with the units at hand.
-pub fn line(frame: &[u8], framing: Framing, units: &[Unit]) -> String {
+/// The same with packet and units at hand.
+pub(super) fn line(frame: &[u8], packet: &Packet, framing: Framing, units: &[Unit]) -> String {
     let top = units.iter().rev().find(|unit| unit.brief.is_some());
     let brief = top.and_then(|unit| unit.brief.as_deref());
-    let packet = packet(frame, framing);
     let Some(ip) = packet.ip() else {
         return match (brief, Ethernet::parse(frame)) {
             (Some(brief), _) => brief.to_owned(),

@@ -19,6 +19,9 @@ pub struct Tables {
     pub time_nanoseconds: u64,
     /// The nodes, in order of making.
     pub nodes: Vec<Of>,
+    /// A table was asked for by its name: that it is empty is an answer.
+    #[serde(skip)]
+    pub is_named: bool,
 }
 
 /// The tables of one node.
@@ -40,14 +43,15 @@ impl Tables {
             tables.retain(|table| name.is_none_or(|name| table.name == name));
             Of { node: sim.name(node).to_owned(), kind: sim.kind(node), tables }
         };
-        Self { schema: SCHEMA, time_nanoseconds: sim.now().0, nodes: nodes.into_iter().map(of).collect() }
+        let nodes = nodes.into_iter().map(of).collect();
+        Self { schema: SCHEMA, time_nanoseconds: sim.now().0, nodes, is_named: name.is_some() }
     }
 
-    /// As text; a node without tables is left out, a table without rows says so.
+    /// As text. Of all tables those without rows are left out; one that was asked for says that it is empty.
     pub fn text(&self) -> String {
         let mut text = String::new();
-        for of in self.nodes.iter().filter(|of| !of.tables.is_empty()) {
-            for table in &of.tables {
+        for of in &self.nodes {
+            for table in of.tables.iter().filter(|table| self.is_named || !table.rows.is_empty()) {
                 if !text.is_empty() {
                     text.push('\n');
                 }

@@ -4,6 +4,7 @@ use fabric::Rule;
 use serde::Serialize;
 
 use super::View;
+use super::summary::packet;
 use super::unit::units;
 use crate::trace::{Detail, Reason, TraceEvent, Verb};
 
@@ -87,6 +88,14 @@ fn particular(view: &View<'_>, event: &TraceEvent) -> Option<String> {
         }
         (Verb::Forward, Reason::KnownMac) => Some(format!("{} is at {}", address("destination")?, port(event.port)?)),
         (_, Reason::UnknownMac | Reason::OtherMac | Reason::SamePort) => address("destination"),
+        (Verb::Forward, Reason::Route) => {
+            let packet = packet(view.bytes(event.frame), view.framing(event.frame));
+            let destination = packet.ip()?.destination;
+            // The number is one more than the length of the prefix; without it the table did not say.
+            let length = u8::try_from(event.value.checked_sub(1)?).ok()?;
+            let net = ipnet::IpNet::new(destination, length).ok()?.trunc();
+            Some(format!("{destination} is in {net}, by {}", port(event.port)?))
+        }
         (Verb::Wait, Reason::Backoff) => Some(format!("{} slot times", event.value)),
         (Verb::Collide, _) => Some(format!("attempt {}", event.value)),
         // A shared medium counts the attempts.

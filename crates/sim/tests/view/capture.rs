@@ -35,7 +35,9 @@ fn every_port_is_an_interface_and_every_frame_is_there_where_it_left_and_where_i
     let names: Vec<String> = of(1).iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect();
     assert!(names[1].contains("sw-1:eth0") && names[2].contains("sw-1:eth1"), "{names:?}");
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    assert!(text.contains("forward (route): the longest prefix of the route table decides: 10.0.1.0/24 by eth1"));
+    assert!(
+        text.contains("forward (route): the longest prefix of the route table decides: 10.0.1.2 is in 10.0.1.0/24, by eth1")
+    );
     assert!(text.contains("deliver (own-address): it is for an address of this node"));
 }
 

@@ -159,7 +159,7 @@ fn a_connection_has_a_state_and_a_datagram_none() {
         .iter()
         .filter_map(|hop| field(hop.incoming.as_ref()?, 5, "state").map(|(state, _)| state.to_owned()))
         .collect();
-    assert_eq!(states, ["SYN-SENT at 10.0.0.1:40000, LISTEN at 10.0.1.2:80", "none: each datagram stands alone"]);
+    assert_eq!(states, ["SYN-SENT at 10.0.0.1:40000, LISTEN or CLOSED at 10.0.1.2:80", "none: each datagram stands alone"]);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn the_json_has_stable_keys() {
     let hop = &json["hops"][2];
     let expected = serde_json::json!({
         "layer": 3, "verb": "forward", "reason": "route", "fields": [{"name": "destination", "value": "10.0.1.2"}],
-        "why": "the longest prefix of the route table decides: 10.0.1.0/24 by eth1",
+        "why": "the longest prefix of the route table decides: 10.0.1.2 is in 10.0.1.0/24, by eth1",
     });
     assert_eq!(hop["decisions"][0], expected);
     let ttl = hop["outgoing"][0]["layers"][2]["headers"][0]["fields"]

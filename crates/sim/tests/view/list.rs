@@ -3,7 +3,10 @@
 use sim::view::{Filter, List, View};
 use sim::{Bounds, Detail, LinkSpec, Reason, Simulator, TraceEvent, Verb};
 
-use crate::world::{Station, arp_request, echo, node, send, world, world_with};
+use sim::media::{Layout, Segment, SegmentSpec};
+use wire::tcp::Flags;
+
+use crate::world::{Station, arp_request, echo, node, send, tcp, world, world_with};
 
 fn list(sim: &Simulator) -> List {
     List::new(&View::new(sim), &Filter::All, false)
@@ -46,7 +49,7 @@ fn a_hop_is_one_line_with_the_decision_and_shows_the_frame_that_goes_out() {
         ]
     );
     let routed = &list.events[3];
-    assert_eq!(routed.why, "the longest prefix of the route table decides: 10.0.1.0/24 by eth1");
+    assert_eq!(routed.why, "the longest prefix of the route table decides: 10.0.1.2 is in 10.0.1.0/24, by eth1");
     assert_eq!(list.events[1].why, "its source address shows where that station is: 02:00:00:00:00:01 is at eth0");
     assert_eq!(list.events[2].why, "the MAC table knows the port of this address: 02:00:00:00:01:01 is at eth1");
     assert_eq!((routed.layer, routed.parent), (3, list.events[0].frame));
@@ -144,4 +147,51 @@ fn the_json_has_stable_keys() {
         "frame": 0, "length": 42, "protocols": ["ethernet", "arp"],
     });
     assert_eq!(json["events"][0], expected);
+}
+
+#[test]
+fn the_numbers_of_a_connection_are_counted_from_its_beginning() {
+    let mut sim = world();
+    send(&mut sim, "pc-1", &tcp(80, Flags::SYN, b""));
+    let mut data = tcp(80, Flags::ACK, b"abc");
+    // One more than the SYN's 1000, and the checksum that belongs to it.
+    data[14 + 20 + 7] += 1;
+    send(&mut sim, "pc-1", &data);
+    let list = list(&sim);
+    let said: Vec<&str> = list.events.iter().filter(|line| line.node == "pc-1").map(|line| line.what.as_str()).collect();
+    let expected = [
+        "IP 10.0.0.1.40000 > 10.0.1.2.80: Flags [S], seq 1000, win 65535, length 0",
+        "IP 10.0.0.1.40000 > 10.0.1.2.80: Flags [.], seq 1:4, ack 0, win 65535, length 3",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn a_collision_is_told_with_its_attempts_and_every_listener_of_the_one_that_succeeds() {
+    let mut sim = Simulator::new(1, Bounds::default());
+    let medium = Segment::new(sim.next_medium(), SegmentSpec::default(), Layout::Bus);
+    let medium = sim.add_medium(Box::new(medium));
+    for (name, position) in [("a", 0), ("b", 500), ("c", 1_000)] {
+        let node = sim.add(name, Station(wire::Mac([2; 6])));
+        let port = sim.new_port(node);
+        sim.attach(node, port, medium, position);
+    }
+    for name in ["a", "c"] {
+        let station = node(&sim, name);
+        sim.with(station, |_: &mut Station, context| {
+            let frame = context.make(sim::FrameId::NONE, |out| out.extend_from_slice(&arp_request()));
+            context.send(0, frame);
+        })
+        .expect("a station");
+    }
+    sim.run_until(sim::Time::NEVER, 10_000);
+    let list = list(&sim);
+    let of = |verb: Verb| list.events.iter().filter(move |line| line.verb == verb);
+    let attempts: Vec<&str> = of(Verb::Collide).map(|line| line.why.as_str()).collect();
+    assert_eq!(attempts[..2], ["two stations sent at once: attempt 1"; 2]);
+    assert!(of(Verb::Wait).all(|line| line.reason == Reason::Backoff && line.why.ends_with(" slot times")));
+    let arrived: Vec<String> =
+        of(Verb::Send).filter(|line| !line.to.is_empty()).map(|line| format!("{} {}", line.place(), line.why)).collect();
+    let fits = |line: &String| line.starts_with("a → b, c attempt ") || line.starts_with("c → a, b attempt ");
+    assert!(arrived.len() == 2 && arrived.iter().all(fits), "{arrived:?}");
 }

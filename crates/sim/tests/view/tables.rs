@@ -5,11 +5,12 @@ use sim::view::Tables;
 use crate::world::{node, world};
 
 #[test]
-fn tables_are_shown_by_node_and_an_empty_one_says_so() {
+fn tables_are_shown_by_node_and_an_empty_one_only_if_it_was_asked_for() {
     let sim = world();
     let (pc, switch) = (node(&sim, "pc-1"), node(&sim, "sw-1"));
-    let expected = "pc-1 (host): arp\n  ADDRESS     MAC\n  10.0.0.254  02:00:00:00:01:01\n\npc-1 (host): sockets\n  empty\n";
+    let expected = "pc-1 (host): arp\n  ADDRESS     MAC\n  10.0.0.254  02:00:00:00:01:01\n";
     assert_eq!(Tables::new(&sim, [pc, switch], None).text(), expected);
+    assert_eq!(Tables::new(&sim, [pc, switch], Some("sockets")).text(), "pc-1 (host): sockets\n  empty\n");
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Node for Router {
             return context.trace(port, Verb::Drop, Reason::TimeExceeded, frame);
         }
         header.ttl -= 1;
-        context.trace_text(port, Verb::Forward, Reason::Route, frame, || "10.0.1.0/24 by eth1".to_owned());
+        context.trace_value(1, Verb::Forward, Reason::Route, frame, 1 + 24);
         let new = context.make(frame, |out| {
             Ethernet { destination: WEB_1.0, source: R_2, ether_type: EtherType::IPV4 }.emit(out);
             out.extend_from_slice(&header.packet(payload));

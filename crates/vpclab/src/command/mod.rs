@@ -27,6 +27,7 @@ pub mod images;
 pub mod import;
 pub mod init;
 pub mod inspect;
+pub mod learn;
 pub mod lint;
 pub mod logs;
 pub mod ls;
@@ -133,6 +134,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Explain(arguments) => explain::run(&arguments, output),
         Command::Sim(command) => sim::run(command, global, output),
         Command::Osi(arguments) => osi::run(&arguments, output),
+        Command::Learn(arguments) => learn::run(&arguments, global, output),
         Command::Forward(arguments) => forward::run(&arguments, global, output),
         Command::Uplink(arguments) => uplink::run(&arguments, global, output),
         Command::Doctor(arguments) => doctor::run(&arguments, global, output),

@@ -19,7 +19,7 @@ pub struct OsiArgs {
 pub fn run(arguments: &OsiArgs, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown, Format::Name])?;
     let topic = find(&arguments.topic.join(" ")).map_err(|error| Failure::usage(error.message).hint(error.hint))?;
-    let answer = Answer::new(topic);
+    let answer = Answer::new(topic).with_example(topic);
     match output.format {
         Format::Json => output.json(&answer)?,
         Format::Csv | Format::Markdown | Format::Name => {

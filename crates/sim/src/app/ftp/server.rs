@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::app::talk::{self, Lines};
 use crate::app::{App, Calls, End, StreamEvent, StreamId};
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
 use crate::trace::Reason;
@@ -237,7 +238,7 @@ impl App for Server {
         }
     }
 
-    fn inspect(&self, _: Time) -> Vec<Table> {
+    fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
         let mut table = Table::new("files", &["name", "bytes"]);
         for (name, file) in &self.files {
             table.row([name.clone(), file.len().to_string()]);

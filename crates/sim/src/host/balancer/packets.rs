@@ -9,7 +9,7 @@ use crate::frame::FrameId;
 use crate::host::icmp::{Problem, emit_icmp, is_error, quoted};
 use crate::host::output::Outgoing;
 use crate::host::packet::{Packet, long, seal_v4};
-use crate::host::streams::Flow;
+use crate::host::Flow;
 use crate::host::{Host, SendError};
 use crate::node::Context;
 use crate::tcp::{Segment, reset_for};

@@ -7,6 +7,7 @@
 //! drop, verb drop; queue-full, reason queue-full; security-group, stage security-group
 //! arp, tcp, icmp, stp, dns, http, …, protocol http
 //! ADDRESS:PORT, ADDRESS, ADDRESS/LENGTH, flow …, src|dst host|net|port …, tcp/443, port ssh, proto 89
+//! "router shop"                             a name with spaces
 //! frame 12, packet 12                      that frame; with what was made of it
 //! ```
 
@@ -113,6 +114,7 @@ impl<'p> Parser<'p> {
         };
         self.at += 1;
         match word.text {
+            _ if word.is_quoted => self.place(word)?.ok_or_else(|| self.no_node(word)),
             "not" | "!" => Ok(Filter::Not(self.term()?.into())),
             "(" => {
                 let inner = self.expression()?;
@@ -253,7 +255,7 @@ impl<'p> Parser<'p> {
                 Ok(Some(Filter::Flow(ends(addresses, Some(number)))))
             }
             None => {
-                let port = Word { text: port, start: span.start };
+                let port = Word { text: port, start: span.start, is_quoted: false };
                 Err(self.unknown(
                     port,
                     format!("`{name}` has no port `{}`", port.text),

@@ -9,15 +9,18 @@ use crate::trace::{Layer, Reason, Verb};
 pub(super) struct Word<'t> {
     pub text: &'t str,
     pub start: usize,
+    /// It stands in quotation marks: a name with spaces.
+    pub is_quoted: bool,
 }
 
 impl Word<'_> {
     pub fn span(&self) -> Range<usize> {
-        self.start..self.start + self.text.len()
+        let marks = usize::from(self.is_quoted);
+        self.start - marks..self.start + self.text.len() + marks
     }
 }
 
-/// Words, parentheses and the signs `!`, `&&` and `||`, which need no space around them.
+/// Words, parentheses and the signs `!`, `&&` and `||`, which need no space around them. Quotation marks keep a name together.
 pub(super) fn split(text: &str) -> Vec<Word<'_>> {
     const SIGNS: [&str; 5] = ["(", ")", "!", "&&", "||"];
     let mut words = Vec::new();
@@ -25,20 +28,27 @@ pub(super) fn split(text: &str) -> Vec<Word<'_>> {
     let mut at = 0;
     while let Some(c) = text[at..].chars().next() {
         let sign = SIGNS.iter().find(|sign| text[at..].starts_with(**sign));
+        let is_mark = begun.is_none() && matches!(c, '"' | '\'');
         if (sign.is_some() || c.is_whitespace())
             && let Some(start) = begun.take()
         {
-            words.push(Word { text: &text[start..at], start });
+            words.push(Word { text: &text[start..at], start, is_quoted: false });
+        }
+        if let Some(end) = text[at + c.len_utf8()..].find(c).filter(|_| is_mark) {
+            let start = at + c.len_utf8();
+            words.push(Word { text: &text[start..start + end], start, is_quoted: true });
+            at = start + end + c.len_utf8();
+            continue;
         }
         if let Some(sign) = sign {
-            words.push(Word { text: sign, start: at });
+            words.push(Word { text: sign, start: at, is_quoted: false });
         } else if !c.is_whitespace() && begun.is_none() {
             begun = Some(at);
         }
         at += sign.map_or(c.len_utf8(), |sign| sign.len());
     }
     if let Some(start) = begun {
-        words.push(Word { text: &text[start..], start });
+        words.push(Word { text: &text[start..], start, is_quoted: false });
     }
     words
 }

@@ -90,7 +90,9 @@ fn height(view: &View<'_>, kind: &str, events: &[&TraceEvent]) -> Layer {
     let made_for = match kind {
         "hub" | "repeater" => Layer::Physical,
         "switch" | "bridge" => Layer::DataLink,
-        "router" => Layer::Network,
+        "router" | "internet" => Layer::Network,
+        // The parts of a VPC: `vpc-router`, `internet-gateway`.
+        _ if kind.ends_with("-router") || kind.ends_with("-gateway") => Layer::Network,
         "balancer" => Layer::Transport,
         _ => Layer::Application,
     };

@@ -118,6 +118,13 @@ pub struct Decision {
     pub decided: Option<Decided>,
 }
 
+impl Side {
+    /// As text: a line for each header, from the highest layer down.
+    pub fn text(&self) -> String {
+        text::downwards(self)
+    }
+}
+
 impl Layers {
     /// The hops of which the filter wants an event.
     pub fn new(view: &View<'_>, filter: &Filter) -> Self {

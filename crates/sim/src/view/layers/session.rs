@@ -39,7 +39,8 @@ enum State {
 impl State {
     const fn name(self) -> &'static str {
         match self {
-            Self::Listen => "LISTEN",
+            // Before it answers nobody knows whether it serves.
+            Self::Listen => "LISTEN or CLOSED",
             Self::SynSent => "SYN-SENT",
             Self::SynReceived => "SYN-RECEIVED",
             Self::Established => "ESTABLISHED",
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn a_handshake_passes_through_the_states_of_rfc_9293() {
         let expected = [
-            ("SYN-SENT", "LISTEN"),
+            ("SYN-SENT", "LISTEN or CLOSED"),
             ("SYN-SENT", "SYN-RECEIVED"),
             ("ESTABLISHED", "SYN-RECEIVED"),
             ("ESTABLISHED", "ESTABLISHED"),

@@ -19,10 +19,16 @@ pub(super) fn hop(number: usize, hop: &Hop) -> String {
     }
     for side in &hop.outgoing {
         text += &format!("   out {}: encapsulation\n", side.ports.join(", "));
-        text += &carried(side);
-        for level in side.layers.iter().rev() {
-            text += &self::level(level);
-        }
+        text += &downwards(side);
+    }
+    text
+}
+
+/// What is carried unread, and then layer by layer down to the bits.
+pub(super) fn downwards(side: &Side) -> String {
+    let mut text = carried(side);
+    for level in side.layers.iter().rev() {
+        text += &self::level(level);
     }
     text
 }

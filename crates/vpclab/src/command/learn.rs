@@ -1,0 +1,183 @@
+//! `learn`: lessons to take, one folder each, and the words that they use.
+
+mod check;
+mod glossary;
+mod place;
+mod reset;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand};
+use lesson::{LESSONS, Language, Lesson, Text};
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::exit::{Failure, Result};
+use crate::output::{Format, Output};
+
+/// `learn`.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// Begin this lesson, or read it again; without a name list them all
+    #[arg(value_name = "LESSON")]
+    pub name: Option<String>,
+    /// Folder for the lesson's lab file; default: one of the lesson's name. What is there is never overwritten
+    #[arg(value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// Language: en, ko
+    #[arg(long, global = true, env = "VPCLAB_LANG", default_value = "en", value_name = "CODE", value_parser = language())]
+    pub lang: Language,
+    /// What else to do
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+/// What to do with a lesson that was begun.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Say whether the lab file does what the lesson asks for (exit 1: not yet)
+    Check {
+        /// Lesson; default: the one of this folder, else all that were begun in folders here
+        #[arg(value_name = "LESSON")]
+        name: Option<String>,
+    },
+    /// Put the lab file back to what it was at the beginning; a copy of what it is stays beside it
+    Reset {
+        /// Lesson; default: the one of this folder
+        #[arg(value_name = "LESSON")]
+        name: Option<String>,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// The words of networks, in English and Korean
+    Glossary {
+        /// Only words with this in them
+        #[arg(value_name = "WORD")]
+        word: Option<String>,
+    },
+}
+
+fn language() -> impl TypedValueParser<Value = Language> {
+    let codes = Language::ALL.map(Language::code);
+    PossibleValuesParser::new(codes).try_map(|code| Language::parse(&code).ok_or("no language has this code"))
+}
+
+/// Lists lessons, begins one, or does what the verb says.
+pub fn run(arguments: &LearnArgs, global: &Global, output: &Output) -> Result {
+    let language = arguments.lang;
+    // `learn hub check` is as good as `learn check hub`.
+    let meant = |name: &Option<String>| name.clone().or_else(|| arguments.name.clone());
+    match &arguments.verb {
+        None => match &arguments.name {
+            None => list(language, output),
+            Some(name) => begin(find(name)?, arguments.folder.as_deref(), language, output),
+        },
+        Some(Verb::Check { name }) => check::run(meant(name).as_deref(), global, language, output),
+        Some(Verb::Reset { name, yes }) => reset::run(meant(name).as_deref(), *yes, global, output),
+        Some(Verb::Glossary { word }) => glossary::run(meant(word).as_deref(), language, output),
+    }
+}
+
+/// The lesson of a name. Errors: there is none.
+fn find(name: &str) -> Result<&'static Lesson> {
+    lesson::find(name).ok_or_else(|| {
+        let names: Vec<&str> = LESSONS.iter().map(|lesson| lesson.name).collect();
+        Failure::usage(format!("no lesson is called `{name}`")).hint(super::source::did_you_mean(name, "lesson", &names))
+    })
+}
+
+fn text(lesson: &Lesson, language: Language) -> Result<Text<'static>> {
+    lesson
+        .text(language)
+        .ok_or_else(|| Failure::environment(format!("lesson {} cannot be read in this language", lesson.name)))
+}
+
+fn list(language: Language, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown, Format::Name])?;
+    let texts = LESSONS.iter().map(|lesson| Ok((lesson, text(lesson, language)?))).collect::<Result<Vec<_>>>()?;
+    if output.format == Format::Json {
+        let all =
+            texts.iter().map(|(lesson, text)| json!({"lesson": lesson.name, "title": text.title, "about": text.summary}));
+        output.json(&all.collect::<Vec<_>>())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<_> =
+        texts.iter().map(|(lesson, text)| [lesson.name, text.title, text.summary].map(str::to_owned).to_vec()).collect();
+    output.table(&["lesson", "title", "about"], &rows);
+    if !matches!(output.format, Format::Table | Format::Wide) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.hint(match language {
+        Language::English => format!("vpclab learn {} begins the first one", LESSONS[0].name),
+        Language::Korean => format!("첫 강의를 시작하려면 vpclab learn {}", LESSONS[0].name),
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn begin(lesson: &Lesson, folder: Option<&Path>, language: Language, output: &Output) -> Result {
+    output.only(&[Format::Table, Format::Json])?;
+    let text = text(lesson, language)?;
+    let (path, is_new) = place::begin(lesson, folder)?;
+    let number = LESSONS.iter().take_while(|other| other.name != lesson.name).count() + 1;
+    if output.format == Format::Json {
+        output.json(&json!({
+            "lesson": lesson.name,
+            "title": text.title,
+            "about": text.summary,
+            "text": text.body,
+            "commands": text.commands().collect::<Vec<_>>(),
+            "question": text.question,
+            "task": text.task,
+            "file": path.display().to_string(),
+            "new": is_new,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let (question, task) = match language {
+        Language::English => ("QUESTION", "TASK"),
+        Language::Korean => ("질문", "할 일"),
+    };
+    let heading = |text: &str| if output.colour() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
+    output.line(heading(&format!("{number}/{}  {}", LESSONS.len(), text.title)));
+    output.line(format!("{}\n\n{}\n", text.summary, text.body));
+    output.line(format!("{}\n{}\n", heading(question), text.question));
+    output.line(format!("{}\n{}\n", heading(task), text.task));
+    for line in where_to(&path, is_new, language) {
+        output.line(line);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the file is, and what to type next.
+fn where_to(path: &Path, is_new: bool, language: Language) -> Vec<String> {
+    let shown = path.display();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(|folder| folder.display().to_string());
+    let enter = folder.map_or_else(String::new, |folder| format!("cd {folder}; "));
+    match language {
+        Language::English => vec![
+            if is_new {
+                format!("The lab file is {shown}.")
+            } else {
+                format!("The lab file is {shown}; it was there and stays as it is.")
+            },
+            format!("Type: {enter}then the commands above, and `vpclab learn check` when you are done."),
+        ],
+        Language::Korean => vec![
+            if is_new {
+                format!("랩 파일은 {shown}입니다.")
+            } else {
+                format!("랩 파일은 {shown}입니다. 이미 있던 파일이라 그대로 두었습니다.")
+            },
+            match enter.as_str() {
+                "" => "위의 명령을 차례로 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.".to_owned(),
+                enter => format!(
+                    "먼저 `{}`로 들어가 위의 명령을 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.",
+                    enter.trim_end_matches("; ")
+                ),
+            },
+        ],
+    }
+}
