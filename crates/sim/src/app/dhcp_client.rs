@@ -10,6 +10,7 @@ use wire::Mac;
 use wire::dhcp::{CLIENT_PORT, Lease, MessageType, Reply as Message, Request, SERVER_PORT};
 
 use crate::random::Random;
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::{Span, Time};
 use crate::trace::Reason;
@@ -454,7 +455,11 @@ impl App for Client {
         }
     }
 
+<<<<<<< HEAD
     fn inspect(&self, _: &crate::host::Host, now: Time) -> Vec<Table> {
+=======
+    fn inspect(&self, _: &Host, now: Time) -> Vec<Table> {
+>>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("lease", &["interface", "state", "address", "server", "renewal in", "time left"]);
         for side in &self.sides {
             let used = side.address().filter(|_| side.is_used);

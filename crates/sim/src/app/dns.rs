@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use wire::dns::{Code, Data, DnsError, Kind, Query, Record, Response, reverse_address};
 
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
 use crate::trace::Reason;
@@ -172,7 +173,11 @@ impl App for Server {
         }
     }
 
+<<<<<<< HEAD
     fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
+=======
+    fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
+>>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("names", &["name", "type", "data"]);
         for (name, addresses) in self.zone.names.values() {
             for address in addresses {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::{Span, Time};
 use crate::trace::Reason;
@@ -292,7 +293,11 @@ impl App for Server {
         }
     }
 
+<<<<<<< HEAD
     fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
+=======
+    fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
+>>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("mail", &["from", "to", "lines"]);
         for mail in &self.mails {
             table.row([mail.from.clone(), mail.to.join(" "), mail.lines.len().to_string()]);

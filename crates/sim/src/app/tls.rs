@@ -74,8 +74,11 @@ pub fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     [&[kind, VERSION[0], VERSION[1]], &length[..], content].concat()
 }
 
-/// Type, content and length on the wire of the record at the beginning; nothing if it is not all there.
-pub fn read_record(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, TlsError> {
+/// Type and content of a record, and its length on the wire, bytes.
+type Read<'a> = (u8, &'a [u8], usize);
+
+/// The record at the beginning; nothing if it is not all there.
+pub fn read_record(bytes: &[u8]) -> Result<Option<Read<'_>>, TlsError> {
     let [kind, 3, minor, high, low, rest @ ..] = bytes else {
         let may_be = bytes.len() < 5 && bytes.first().is_none_or(|kind| (CHANGE_CIPHER_SPEC..=DATA).contains(kind));
         return if may_be && bytes.get(1).is_none_or(|major| *major == 3) { Ok(None) } else { Err(TlsError::Record) };

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::app::talk::{self, Lines};
 use crate::app::{App, Calls, End, StreamEvent, StreamId};
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
 use crate::trace::Reason;
@@ -237,7 +238,11 @@ impl App for Server {
         }
     }
 
+<<<<<<< HEAD
     fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
+=======
+    fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
+>>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("files", &["name", "bytes"]);
         for (name, file) in &self.files {
             table.row([name.clone(), file.len().to_string()]);

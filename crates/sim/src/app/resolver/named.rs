@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use wire::Mac;
 
+use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
 
@@ -17,7 +18,7 @@ const KEYS: u32 = 0xffff_0000;
 type Begin = Box<dyn FnOnce(IpAddr) -> Box<dyn App>>;
 
 enum Stage {
-    Asking(Asking, Begin),
+    Asking(Box<Asking>, Begin),
     /// With the resolver's own socket, at which late answers mean nothing to the program.
     Running(Box<dyn App>, Option<SocketId>),
     Over,
@@ -32,7 +33,7 @@ pub struct Named {
 impl Named {
     /// To be run on a host: `begin` makes the program, whose kind is `kind`, once the address is known.
     pub fn new(kind: &'static str, spec: LookupSpec, begin: impl FnOnce(IpAddr) -> Box<dyn App> + 'static) -> Self {
-        Self { kind, stage: Stage::Asking(Asking::new(spec, KEYS), Box::new(begin)) }
+        Self { kind, stage: Stage::Asking(Box::new(Asking::new(spec, KEYS)), Box::new(begin)) }
     }
 
     fn advance(&mut self, calls: &mut Calls<'_, '_>, step: impl FnOnce(&mut Asking, &mut Calls<'_, '_>) -> Progress) {
@@ -129,7 +130,11 @@ impl App for Named {
         self.running().is_some_and(|app| app.on_send(calls, bytes))
     }
 
+<<<<<<< HEAD
     fn inspect(&self, host: &crate::host::Host, now: Time) -> Vec<Table> {
+=======
+    fn inspect(&self, host: &Host, now: Time) -> Vec<Table> {
+>>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         match &self.stage {
             Stage::Running(app, _) => app.inspect(host, now),
             Stage::Asking(..) | Stage::Over => Vec::new(),
