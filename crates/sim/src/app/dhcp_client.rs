@@ -455,11 +455,7 @@ impl App for Client {
         }
     }
 
-<<<<<<< HEAD
-    fn inspect(&self, _: &crate::host::Host, now: Time) -> Vec<Table> {
-=======
     fn inspect(&self, _: &Host, now: Time) -> Vec<Table> {
->>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("lease", &["interface", "state", "address", "server", "renewal in", "time left"]);
         for side in &self.sides {
             let used = side.address().filter(|_| side.is_used);

@@ -239,11 +239,7 @@ impl App for Server {
         }
     }
 
-<<<<<<< HEAD
-    fn inspect(&self, _: &crate::host::Host, now: Time) -> Vec<Table> {
-=======
     fn inspect(&self, _: &Host, now: Time) -> Vec<Table> {
->>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("leases", &["address", "mac", "name", "state", "time left"]);
         for (address, known) in &self.bindings {
             let is_over = known.until <= now;

@@ -173,11 +173,7 @@ impl App for Server {
         }
     }
 
-<<<<<<< HEAD
-    fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
-=======
     fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
->>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("names", &["name", "type", "data"]);
         for (name, addresses) in self.zone.names.values() {
             for address in addresses {

@@ -293,11 +293,7 @@ impl App for Server {
         }
     }
 
-<<<<<<< HEAD
-    fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
-=======
     fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
->>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("mail", &["from", "to", "lines"]);
         for mail in &self.mails {
             table.row([mail.from.clone(), mail.to.join(" "), mail.lines.len().to_string()]);

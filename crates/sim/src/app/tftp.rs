@@ -244,11 +244,7 @@ impl App for Server {
         calls.start(Transfer { peer: datagram.source, local, content, socket: None, block: 1, tries: 0, sent: 0 });
     }
 
-<<<<<<< HEAD
-    fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
-=======
     fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
->>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("files", &["name", "bytes"]);
         for (name, file) in &self.files {
             table.row([name.clone(), file.len().to_string()]);

@@ -238,11 +238,7 @@ impl App for Server {
         }
     }
 
-<<<<<<< HEAD
-    fn inspect(&self, _: &crate::host::Host, _: Time) -> Vec<Table> {
-=======
     fn inspect(&self, _: &Host, _: Time) -> Vec<Table> {
->>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         let mut table = Table::new("files", &["name", "bytes"]);
         for (name, file) in &self.files {
             table.row([name.clone(), file.len().to_string()]);

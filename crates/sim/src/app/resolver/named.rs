@@ -130,11 +130,7 @@ impl App for Named {
         self.running().is_some_and(|app| app.on_send(calls, bytes))
     }
 
-<<<<<<< HEAD
-    fn inspect(&self, host: &crate::host::Host, now: Time) -> Vec<Table> {
-=======
     fn inspect(&self, host: &Host, now: Time) -> Vec<Table> {
->>>>>>> ff7102416fa6725c33184db02259e7a63f3b619b
         match &self.stage {
             Stage::Running(app, _) => app.inspect(host, now),
             Stage::Asking(..) | Stage::Over => Vec::new(),
