@@ -147,13 +147,13 @@ impl Router {
         self.judge.clock = clock;
     }
 
-    fn from_interface(&mut self, context: &mut Context<'_>, vpc: VpcIndex, interface: InterfaceIndex, mut travel: Travel) {
+    fn interface_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, interface: InterfaceIndex, mut travel: Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let own = &fabric.interfaces[interface];
         let header = &travel.packet.header;
         let (subnet, destination) = (own.subnet, header.destination);
         if let InterfaceKind::NatGateway(_) = own.kind {
-            return self.from_nat_gateway(context, vpc, interface, travel);
+            return self.nat_gateway_sends(context, vpc, interface, travel);
         }
         if !self.judge.pass(context, &travel, interface_state::decide(&fabric, interface)) {
             return;
@@ -191,19 +191,19 @@ impl Router {
         let how = Circumstance { straight: how.straight && !passes_on, ..how };
         let Some(routed) = routed else {
             // RT-20, PIPE-6: neighbours talk directly.
-            return self.to_holder(context, vpc, Some(subnet), how, &mut travel);
+            return self.deliver(context, vpc, Some(subnet), how, &mut travel);
         };
         self.cross_and_follow(context, subnet, routed, hop, how, &mut travel);
     }
 
     /// A NAT gateway sends into its own subnet's border (NAT-13, NAT-17).
-    fn from_nat_gateway(&mut self, context: &mut Context<'_>, vpc: VpcIndex, interface: InterfaceIndex, mut travel: Travel) {
+    fn nat_gateway_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, interface: InterfaceIndex, mut travel: Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let subnet = fabric.interfaces[interface].subnet;
         let destination = travel.packet.header.destination;
         let how = Circumstance { straight: false, always_tracked: true, by_transit_gateway: false, sender: Some(interface) };
         if fabric.subnets[subnet].contains(destination) {
-            return self.to_holder(context, vpc, Some(subnet), how, &mut travel);
+            return self.deliver(context, vpc, Some(subnet), how, &mut travel);
         }
         let (routed, hop) = route_table::decide(&fabric, fabric.subnets[subnet].route_table, destination);
         if let (Some(NextHop::NatGateway(nat)), InterfaceKind::NatGateway(own)) = (hop, fabric.interfaces[interface].kind)
@@ -244,10 +244,10 @@ impl Router {
         let vpc = fabric.subnets[subnet].vpc;
         match hop.unwrap_or(NextHop::Local) {
             // A blackhole dropped already.
-            NextHop::Local | NextHop::Blackhole(_) => self.to_holder(context, vpc, Some(subnet), how, travel),
-            NextHop::Interface(middlebox) => self.to_interface(context, middlebox, Some(subnet), how, travel),
+            NextHop::Local | NextHop::Blackhole(_) => self.deliver(context, vpc, Some(subnet), how, travel),
+            NextHop::Interface(middlebox) => self.enter_interface(context, middlebox, Some(subnet), how, travel),
             NextHop::NatGateway(nat) => match fabric.nat_gateways[nat].interface {
-                Some(interface) => self.to_interface(context, interface, Some(subnet), how, travel),
+                Some(interface) => self.enter_interface(context, interface, Some(subnet), how, travel),
                 None => {
                     let at = Component::NatGateway(nat);
                     let reason = StageReason::new(Stage::NatGateway, at, "the gateway has no interface");
@@ -257,8 +257,8 @@ impl Router {
             NextHop::InternetGateway(gateway) => {
                 self.send(context, &Side::InternetGateway(fabric.internet_gateways[gateway].id.clone()), FABRIC, travel);
             }
-            NextHop::Peering { peering, vpc: other } => self.to_peer(context, peering, vpc, other, how, travel),
-            NextHop::TransitGateway(gateway) => self.to_transit_gateway(context, gateway, subnet, travel),
+            NextHop::Peering { peering, vpc: other } => self.cross_peering(context, peering, vpc, other, how, travel),
+            NextHop::TransitGateway(gateway) => self.enter_transit_gateway(context, gateway, subnet, travel),
             NextHop::EgressOnlyInternetGateway(gateway) => {
                 let id = fabric.egress_only_internet_gateways[gateway].id.clone();
                 self.send(context, &Side::EgressOnlyInternetGateway(id), FABRIC, travel);
@@ -272,7 +272,7 @@ impl Router {
         }
     }
 
-    fn to_peer(
+    fn cross_peering(
         &mut self,
         context: &mut Context<'_>,
         index: PeeringIndex,
@@ -289,7 +289,7 @@ impl Router {
         }
     }
 
-    fn to_transit_gateway(&mut self, context: &mut Context<'_>, gateway: TransitGatewayIndex, from: SubnetIndex, travel: &mut Travel) {
+    fn enter_transit_gateway(&mut self, context: &mut Context<'_>, gateway: TransitGatewayIndex, from: SubnetIndex, travel: &mut Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let (decision, entered) = transit_gateway::enter(&fabric, gateway, from);
         if let Some((_, subnet)) = entered {
@@ -308,18 +308,18 @@ impl Router {
     }
 
     /// To whoever holds the destination.
-    fn to_holder(&mut self, context: &mut Context<'_>, vpc: VpcIndex, from: Option<SubnetIndex>, how: Circumstance, travel: &mut Travel) {
+    fn deliver(&mut self, context: &mut Context<'_>, vpc: VpcIndex, from: Option<SubnetIndex>, how: Circumstance, travel: &mut Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let (decision, receiver) = local_delivery::decide(&fabric, vpc, travel.packet.header.destination);
         if self.judge.pass(context, travel, decision)
             && let Some(receiver) = receiver
         {
-            self.to_interface(context, receiver, from, how, travel);
+            self.enter_interface(context, receiver, from, how, travel);
         }
     }
 
     /// A packet comes to an interface (PIPE-5); `from` is the subnet that it comes from, if one.
-    fn to_interface(
+    fn enter_interface(
         &mut self,
         context: &mut Context<'_>,
         interface: InterfaceIndex,
@@ -371,7 +371,7 @@ impl Router {
     }
 
     /// What a service answers, or the router itself says, goes straight to the interface.
-    fn from_service(&mut self, context: &mut Context<'_>, vpc: VpcIndex, travel: &Travel) {
+    fn service_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, travel: &Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let (decision, receiver) = local_delivery::decide(&fabric, vpc, travel.packet.header.destination);
         if self.judge.pass(context, travel, decision)
@@ -383,7 +383,7 @@ impl Router {
     }
 
     /// In by a gateway: its own route table first (RT-18).
-    fn from_edge(&mut self, context: &mut Context<'_>, vpc: VpcIndex, edge: Option<RouteTableIndex>, travel: &mut Travel, always_tracked: bool) {
+    fn edge_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, edge: Option<RouteTableIndex>, travel: &mut Travel, always_tracked: bool) {
         let fabric = Arc::clone(&self.judge.fabric);
         let how = Circumstance { always_tracked, ..Circumstance::default() };
         if let Some(table) = edge {
@@ -400,20 +400,20 @@ impl Router {
                         return;
                     }
                 }
-                return self.to_interface(context, middlebox, None, how, travel);
+                return self.enter_interface(context, middlebox, None, how, travel);
             }
         }
-        self.to_holder(context, vpc, None, how, travel);
+        self.deliver(context, vpc, None, how, travel);
     }
 
     /// Into a VPC by a subnet of the attachment, whose route table says where to.
-    fn from_transit_gateway(&mut self, context: &mut Context<'_>, vpc: VpcIndex, subnet: SubnetIndex, travel: &mut Travel) {
+    fn transit_gateway_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, subnet: SubnetIndex, travel: &mut Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let how = Circumstance { always_tracked: true, by_transit_gateway: true, ..Circumstance::default() };
         let destination = travel.packet.header.destination;
         if fabric.subnets[subnet].contains(destination) {
             // ACL-14: what comes from the gateway to its own subnet is not checked.
-            return self.to_holder(context, vpc, Some(subnet), how, travel);
+            return self.deliver(context, vpc, Some(subnet), how, travel);
         }
         let (routed, hop) = route_table::decide(&fabric, fabric.subnets[subnet].route_table, destination);
         self.cross_and_follow(context, subnet, routed, hop, how, travel);
@@ -475,35 +475,35 @@ impl Node for Router {
         let Some(mut travel) = self.judge.read(context, port, frame) else { return };
         match side {
             Side::Interface(id) => match fabric.interface_by_id(&id) {
-                Some(interface) => self.from_interface(context, vpc, interface, travel),
+                Some(interface) => self.interface_sends(context, vpc, interface, travel),
                 None => context.trace(port, Verb::Drop, Reason::NotConnected, frame),
             },
-            Side::Services => self.from_service(context, vpc, &travel),
+            Side::Services => self.service_sends(context, vpc, &travel),
             Side::InternetGateway(id) => {
                 // L2-8: what the gateway says in the router's name.
                 if is_router(&fabric, vpc, travel.packet.header.source) {
-                    return self.from_service(context, vpc, &travel);
+                    return self.service_sends(context, vpc, &travel);
                 }
                 let gateway = fabric.internet_gateways.find(&id, |gateway| &gateway.id);
                 let edge = gateway.and_then(|gateway| fabric.internet_gateways[gateway].edge_route_table);
-                self.from_edge(context, vpc, edge, &mut travel, false);
+                self.edge_sends(context, vpc, edge, &mut travel, false);
             }
-            Side::EgressOnlyInternetGateway(_) => self.from_edge(context, vpc, None, &mut travel, true),
+            Side::EgressOnlyInternetGateway(_) => self.edge_sends(context, vpc, None, &mut travel, true),
             Side::VpnGateway(id) => {
                 let gateway = fabric.vpn_gateways.find(&id, |gateway| &gateway.id);
                 let edge = gateway.and_then(|gateway| fabric.vpn_gateways[gateway].edge_route_table);
-                self.from_edge(context, vpc, edge, &mut travel, false);
+                self.edge_sends(context, vpc, edge, &mut travel, false);
             }
             Side::Peering(_) => {
                 let straight = context.bytes(frame)[6..12] != PASSED_ON;
                 let how = Circumstance { straight, ..Circumstance::default() };
-                self.to_holder(context, vpc, None, how, &mut travel);
+                self.deliver(context, vpc, None, how, &mut travel);
             }
             Side::TransitGateway(_, subnet) => match fabric.subnets.find(&subnet, |subnet| &subnet.id) {
-                Some(subnet) => self.from_transit_gateway(context, vpc, subnet, &mut travel),
+                Some(subnet) => self.transit_gateway_sends(context, vpc, subnet, &mut travel),
                 None => context.trace(port, Verb::Drop, Reason::NotConnected, frame),
             },
-            Side::VpcEndpoint(_) => self.to_holder(context, vpc, None, Circumstance::default(), &mut travel),
+            Side::VpcEndpoint(_) => self.deliver(context, vpc, None, Circumstance::default(), &mut travel),
         }
     }
 
