@@ -27,7 +27,7 @@ fn what_cannot_be_compared_is_refused_with_what_to_type() {
     for (arguments, said) in [
         (&["--engines", "proof"][..], "--engines proof,linux"),
         (&["--engines", "proof,proof"], "--engines proof,linux"),
-        (&["--engines", "proof,moon"], "possible values: proof, linux"),
+        (&["--engines", "proof,moon"], "possible values: proof, sim, linux"),
         (&["--labs", "0"], "1..="),
         (&["--seed", "18446744073709551615"], "a smaller seed"),
         (&["--save", "/dev/null/x"], "a folder that can be written"),

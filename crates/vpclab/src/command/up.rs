@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use conformance::EngineName;
 use control::api::{LabView, Wanted};
 use control::containers::Step;
 use lab::{Action, Change, Lab};
@@ -17,8 +18,9 @@ use super::containers;
 use super::plan;
 use super::running::{self, daemon, until_first};
 use super::source::{empty, find, is_same, load};
+use super::target::Target;
 use super::uplink;
-use crate::cli::Global;
+use crate::cli::{Global, engine};
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
 
@@ -38,6 +40,10 @@ pub struct UpArgs {
     /// Wait until containers with a health check are healthy
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
+    /// linux: real packets, and the lab stays up; sim: the promises of its file are tried in the simulator, which needs no
+    /// privileges, and nothing stays
+    #[arg(long, default_value = "linux", value_parser = engine(), conflicts_with_all = ["dry_run", "wait", "uplink"])]
+    pub engine: EngineName,
     /// Let instances reach the real internet where their routes let them, by pasta or slirp4netns
     #[arg(long, conflicts_with = "dry_run")]
     pub uplink: bool,
@@ -53,6 +59,11 @@ pub struct Next {
 
 /// Brings the lab to what its file says.
 pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
+    match arguments.engine {
+        EngineName::Linux => {}
+        EngineName::Sim => return played(arguments, global, output),
+        EngineName::Proof => return Err(Failure::usage("a proof runs nothing that could be up").hint("vpclab test --engine proof")),
+    }
     let lab = read(arguments.positional.as_deref(), global, output)?;
     if !arguments.uplink {
         return bring(arguments, &lab, global, output);
@@ -63,6 +74,17 @@ pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
     let program = uplink::start(&running::holder(&lab.name)?, None)?;
     output.note(format!("lab {} reaches the real internet by {}; vpclab uplink --off ends that", lab.name, program.name()));
     Ok(code)
+}
+
+/// Plays a lab where it cannot run, or is not to.
+fn played(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
+    let path = find(arguments.positional.as_deref(), global)?;
+    let global = Global { file: Some(path), lab: None, ..global.clone() };
+    let target = Target::find(&global, output)?;
+    output.note(format!("{} is played in the simulator: no privileges, no real packets, and nothing stays up", target.name));
+    output.note("vpclab sim ping, check, traceroute and http show every frame");
+    let all = super::test::TestArgs { filter: None, engine: EngineName::Sim, expect: None, mutate: false };
+    super::test::run(&all, &target, output)
 }
 
 fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Result {

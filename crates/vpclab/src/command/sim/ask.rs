@@ -227,7 +227,9 @@ pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     let (authority, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(authority, path)| (authority, format!("/{path}")));
     let (name, port) = match authority.rsplit_once(':').filter(|(name, _)| !name.contains(':')) {
         Some((name, port)) => {
-            let port = port.parse().map_err(|_| Failure::usage(format!("`{port}` is no port")).hint("such as web-1:8080/index.html"))?;
+            let called = || model::service::port(port, wire::protocol::TCP);
+            let port = port.parse().ok().or_else(called);
+            let port = port.ok_or_else(|| Failure::usage(format!("`{authority}` names no port")).hint("such as web-1:8080/index.html"))?;
             (name, port)
         }
         None => (authority, 80),

@@ -41,8 +41,9 @@ pub fn run(arguments: &DomainsArgs, target: &Target, output: &Output) -> Result 
         if index > 0 {
             output.line("");
         }
-        let (collision, broadcast) = (domains.collision.len(), domains.broadcast.len());
-        output.line(format!("{name}: {} nodes, {} links, {collision} collision domains, {broadcast} broadcast domains", domains.nodes, domains.links));
+        let many = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+        let (collision, broadcast) = (many(domains.collision.len(), "collision domain"), many(domains.broadcast.len(), "broadcast domain"));
+        output.line(format!("{name}: {}, {}, {collision}, {broadcast}", many(domains.nodes, "node"), many(domains.links, "link")));
         let list = |title: &str, domains: &[Domain]| {
             for (number, domain) in domains.iter().enumerate() {
                 let ends: Vec<&str> = domain.ends.iter().map(String::as_str).collect();
