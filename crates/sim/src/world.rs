@@ -21,6 +21,8 @@ pub struct World {
     pub cloud: Cloud,
     /// What was built.
     pub model: Arc<Model>,
+    /// What of it cannot carry anything, as sentences.
+    pub notes: Vec<String>,
 }
 
 /// A node that sends and receives packets.
@@ -38,11 +40,12 @@ impl World {
     /// Builds a lab. Errors: a lan that cannot be.
     pub fn new(model: Arc<Model>, fabric: Arc<Fabric>, seed: u64, bounds: Bounds) -> Result<Self, BuildError> {
         let mut cloud = Cloud::new(seed, bounds, fabric);
+        let mut notes = Vec::new();
         for lan in model.lans.values() {
             lan::add(&mut cloud.simulator, lan)?;
-            attach(&mut cloud, lan)?;
+            attach(&mut cloud, lan, &mut notes)?;
         }
-        Ok(Self { cloud, model })
+        Ok(Self { cloud, model, notes })
     }
 
     /// Lets instances answer where their file says so, ports that their containers publish included, and nowhere else.
@@ -93,7 +96,7 @@ impl World {
 }
 
 /// Plugs the links of a lan that end at VPCs into their virtual private gateways.
-fn attach(cloud: &mut Cloud, lan: &Lan) -> Result<(), BuildError> {
+fn attach(cloud: &mut Cloud, lan: &Lan, notes: &mut Vec<String>) -> Result<(), BuildError> {
     for link in &lan.links {
         let (device, interface, vpc) = match (&link.a, &link.b) {
             (End::Device { device, interface }, End::Vpc(vpc)) | (End::Vpc(vpc), End::Device { device, interface }) => {
@@ -108,7 +111,7 @@ fn attach(cloud: &mut Cloud, lan: &Lan) -> Result<(), BuildError> {
             None => cloud.simulator.add_port(node, interface),
         };
         if !cloud.attach_lan(vpc, (node, port), lan::link_spec(link)) {
-            return Err(BuildError::NoVpnGateway(vpc.clone()));
+            notes.push(format!("{device}:{interface} -- vpc:{vpc} carries nothing: the VPC has no virtual private gateway"));
         }
     }
     Ok(())

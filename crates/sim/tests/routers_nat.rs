@@ -141,7 +141,7 @@ fn bulk_data_passes_a_translation_with_right_checksums_and_loss() {
 }
 
 fn filter(default: Action, rules: Vec<FilterRule>) -> FilterSpec {
-    FilterSpec { rules, default }
+    FilterSpec { rules, default, forwarded_only: false }
 }
 
 #[test]

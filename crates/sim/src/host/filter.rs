@@ -45,8 +45,12 @@ pub struct FilterRule {
     pub to: Option<IpNet>,
     /// To these ports.
     pub ports: Option<RangeInclusive<u16>>,
+    /// Of ICMP and ICMPv6, of this type.
+    pub icmp_type: Option<u8>,
     /// That came in by this interface.
     pub interface: Option<u16>,
+    /// That goes out by this interface.
+    pub out_interface: Option<u16>,
 }
 
 /// A filter.
@@ -56,15 +60,30 @@ pub struct FilterSpec {
     pub rules: Vec<FilterRule>,
     /// What becomes of packets that no rule fits.
     pub default: Action,
+    /// Whether it judges what is forwarded alone, and not what comes for the host itself.
+    pub forwarded_only: bool,
+}
+
+/// A packet as rules look at it.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    came_by: u16,
+    /// Where it would go out; of what is for the host itself, nowhere.
+    goes_by: Option<u16>,
+    destination_port: u16,
+    /// The first byte of an ICMP message.
+    kind: Option<u8>,
 }
 
 impl FilterRule {
-    fn fits(&self, port: u16, packet: &Packet, destination_port: u16) -> bool {
+    fn fits(&self, packet: &Packet, judged: Judged) -> bool {
         self.protocol.is_none_or(|number| number.0 == packet.protocol)
             && self.from.is_none_or(|net| net.contains(&packet.source))
             && self.to.is_none_or(|net| net.contains(&packet.destination))
-            && self.ports.as_ref().is_none_or(|ports| ports.contains(&destination_port))
-            && self.interface.is_none_or(|interface| interface == port)
+            && self.ports.as_ref().is_none_or(|ports| ports.contains(&judged.destination_port))
+            && (self.icmp_type.is_none() || self.icmp_type == judged.kind)
+            && self.interface.is_none_or(|interface| interface == judged.came_by)
+            && (self.out_interface.is_none() || self.out_interface == judged.goes_by)
     }
 }
 
@@ -159,9 +178,20 @@ impl Host {
     }
 
     /// Whether a packet may pass; if not it is dropped, and its sender told where the rule says so.
-    pub(crate) fn passes_filter(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &Packet) -> bool {
+    /// `out`: the interface by which it would go on.
+    pub(crate) fn passes_filter(
+        &mut self,
+        context: &mut Context<'_>,
+        port: u16,
+        frame: FrameId,
+        packet: &Packet,
+        out: Option<u16>,
+    ) -> bool {
         let now = context.now();
         let Some(filter) = self.filter.as_deref_mut() else { return true };
+        if out.is_none() && filter.spec.forwarded_only {
+            return true;
+        }
         let bytes = context.bytes(frame);
         let (number, flow, is_error) = flow_of(bytes, packet);
         let flags = if packet.protocol == protocol::TCP { bytes.get(packet.upper + 13).copied().unwrap_or(0) } else { 0 };
@@ -176,7 +206,9 @@ impl Host {
             context.trace(port, Verb::Pass, Reason::FilterState, frame);
             return true;
         }
-        let rule = filter.spec.rules.iter().position(|rule| rule.fits(port, packet, flow.remote_port));
+        let kind = bytes.get(packet.upper).copied();
+        let judged = Judged { came_by: port, goes_by: out, destination_port: flow.remote_port, kind };
+        let rule = filter.spec.rules.iter().position(|rule| rule.fits(packet, judged));
         let action = rule.map_or(filter.spec.default, |at| filter.spec.rules[at].action);
         if action == Action::Allow && !is_error {
             filter.note(number, &flow, flags, now);

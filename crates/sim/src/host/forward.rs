@@ -40,9 +40,10 @@ impl Host {
             }
             return;
         }
-        if !self.passes_filter(context, port, frame, &packet) {
+        if !self.passes_filter(context, port, frame, &packet, Some(path.interface)) {
             return;
         }
+        self.note_from_outside(context, port, path.interface, frame, &packet);
         context.trace_value(path.interface, Verb::Forward, Reason::Route, frame, decided_by);
         if !is_translated {
             return self.pass_on(context, path, frame, &packet);

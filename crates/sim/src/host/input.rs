@@ -106,7 +106,7 @@ impl Host {
             }
             return context.release(changed);
         }
-        if port != LOOPBACK && !self.passes_filter(context, port, frame, &packet) {
+        if port != LOOPBACK && !self.passes_filter(context, port, frame, &packet, None) {
             return;
         }
         if self.balancer.is_some() && !packet.to_group && self.balance(context, port, frame, &packet) {

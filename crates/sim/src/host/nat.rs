@@ -218,6 +218,27 @@ impl Host {
         packet.is_v4() && self.nat.as_deref().is_some_and(is_translated)
     }
 
+    /// Notes a flow that came in from outside as it is, so that its answers go out as they are (as Linux tracks it).
+    pub(crate) fn note_from_outside(&mut self, context: &Context<'_>, port: u16, out: u16, frame: FrameId, packet: &Packet) {
+        let now = context.now();
+        let Some(nat) = self.nat.as_deref_mut().filter(|nat| nat.outside == Some(port) && out != port) else { return };
+        if !packet.is_v4() {
+            return;
+        }
+        let Some(flow) = flow_of(context.bytes(frame), packet, Side::Outside).filter(|flow| !flow.is_error) else { return };
+        let flags = flow.flags;
+        let known = nat.find(Side::Inside, flow.protocol, &flow.flow, now);
+        let at = known.or_else(|| {
+            let progress = Progress::Asked;
+            let until = now + progress.timeout(flow.protocol);
+            let (number, same) = (flow.protocol, flow.flow);
+            nat.add(Entry { protocol: number, inside: same, outside: same, from_outside: true, progress, until }, now)
+        });
+        if let Some(at) = at.filter(|at| nat.entries[*at as usize].is_some_and(|entry| entry.inside == entry.outside)) {
+            nat.touch(at, false, flags, now);
+        }
+    }
+
     /// Translates a packet that goes out. The frame, the host's own, or why not; nothing where it passes as it is.
     pub(crate) fn translate_out(
         &mut self,
@@ -256,6 +277,9 @@ impl Host {
         };
         let flags = if flow.is_error { 0 } else { flow.flags };
         let Some(entry) = nat.touch(at, true, flags, now) else { return Ok(None) };
+        if entry.inside == entry.outside {
+            return Ok(None);
+        }
         let changed = translate::rewrite(context, frame, packet, &flow, Side::Inside, &entry.outside);
         context.trace_text(interface, Verb::Translate, Reason::Nat, changed, || said(&entry, true));
         Ok(Some(changed))

@@ -22,7 +22,7 @@ pub const REACHABLE: Span = Span::seconds(30);
 /// After that it is used for this long before it is asked for again (RFC 4861, 10: DELAY_FIRST_PROBE_TIME).
 pub const DELAY: Span = Span::seconds(5);
 /// Packets that wait for a neighbour; the oldest gives way.
-pub const WAITING: usize = 3;
+pub const WAITING: usize = 100;
 
 /// What is known of a neighbour (RFC 4861, 7.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl Host {
         context.trace(neighbor.interface, Verb::Wait, reason, frame);
         if neighbor.waiting.len() >= WAITING {
             let oldest = neighbor.waiting.remove(0);
-            context.trace(neighbor.interface, Verb::Drop, Reason::QueueFull, oldest);
+            context.trace(neighbor.interface, Verb::Drop, Reason::NeighborQueue, oldest);
             context.release(oldest);
             self.counters.dropped += 1;
         }

@@ -73,6 +73,14 @@ impl Host {
             let is_there = usize::from(interface) < self.interfaces.len();
             return is_there.then_some(Path { interface, next_hop });
         }
+        // For everybody and for groups no route is asked; to itself and to nobody a host sends nothing (RFC 1122, 3.2.1.3).
+        let is_limited = matches!(destination, IpAddr::V4(address) if address.is_broadcast()) || destination.is_multicast();
+        if destination.is_loopback() || destination.is_unspecified() {
+            return None;
+        }
+        if is_limited && !self.interfaces.is_empty() {
+            return Some(Path { interface: 0, next_hop: destination });
+        }
         match self.routes.find(destination) {
             Some(route) => Some(Path { interface: route.interface, next_hop: route.via.unwrap_or(destination) }),
             // For all on this link, and groups on it, there need be no route.

@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::guest::Listener;
+use model::TrafficMatch;
 use model::lan::{self, Device, End, Lan, RoutingProtocol};
 use wire::Mac;
 
 use crate::device::{Hub, SpanningTreeSettings, Switch, SwitchSettings, bridge};
-use crate::host::{Host, HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
+use crate::host::{Action, FilterRule, FilterSpec, Host, HostSpec, InterfaceSpec, Protocol, RouteSpec, Services};
 use crate::link::{Framing, LinkSpec};
 use crate::media::{HubTree, HubTreeError, Segment, SegmentSpec};
 use crate::node::NodeId;
@@ -28,9 +29,6 @@ pub enum BuildError {
     /// The other end of a link is no device of the lan.
     #[error("`{0}` is no device of this lan")]
     NoDevice(String),
-    /// A link ends at a VPC through which nothing leads to it.
-    #[error("VPC `{0}` has no virtual private gateway for the link of a lan to end at")]
-    NoVpnGateway(String),
 }
 
 /// Adds the devices and links of a lan. Names are unique in a lab, so nodes are found by them.
@@ -78,7 +76,9 @@ impl<'a> Builder<'a> {
                 spec.forwarding = true;
                 let nat = router.nat_interface.as_ref();
                 spec.masquerade = nat.and_then(|nat| router.interfaces.keys().position(|name| name == nat)).map(|at| at as u16);
+                let filter = filter(router);
                 self.add_host(name, spec, Services::default(), |made| {
+                    made.set_filter(filter);
                     router.protocols.iter().for_each(|protocol| speak(made, *protocol));
                     serve::install(made, name, &router.interfaces, &router.serve);
                 })
@@ -215,6 +215,30 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
+}
+
+/// The rules of a router, for what it forwards; none where none is written.
+fn filter(router: &lan::Router) -> Option<FilterSpec> {
+    let number = |name: &Option<String>| {
+        name.as_ref().and_then(|name| router.interfaces.keys().position(|own| own == name)).map(|at| at as u16)
+    };
+    let mut spec = FilterSpec { forwarded_only: true, ..FilterSpec::default() };
+    for rule in &router.filter {
+        let action = if rule.allow { Action::Allow } else { Action::Deny };
+        for traffic in &rule.traffic.0 {
+            let (protocol, ports, icmp_type) = match traffic {
+                TrafficMatch::All => (None, None, None),
+                TrafficMatch::Tcp(ports) => (Some(Protocol::TCP), Some(ports.from..=ports.to), None),
+                TrafficMatch::Udp(ports) => (Some(Protocol::UDP), Some(ports.from..=ports.to), None),
+                TrafficMatch::Icmp(icmp) => (Some(Protocol::ICMP), None, icmp.icmp_type),
+                TrafficMatch::Icmpv6(icmp) => (Some(Protocol::ICMPV6), None, icmp.icmp_type),
+                TrafficMatch::Other(number) => (Some(Protocol(*number)), None, None),
+            };
+            let (interface, out_interface) = (number(&rule.in_interface), number(&rule.out_interface));
+            spec.rules.push(FilterRule { action, protocol, from: rule.from, to: rule.to, ports, icmp_type, interface, out_interface });
+        }
+    }
+    (!spec.rules.is_empty()).then_some(spec)
 }
 
 /// What a link of a lan is like.

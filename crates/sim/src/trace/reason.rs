@@ -83,6 +83,7 @@ reasons! {
         ArpConflict = "arp-conflict", "another station says that it has the same address";
         NeighborSolicitation = "neighbor-solicitation", "who has this IPv6 address?";
         NeighborAdvertisement = "neighbor-advertisement", "the IPv6 address is at this MAC address";
+        NeighborQueue = "neighbor-queue", "too many packets wait for the neighbour's answer";
         NeighborTimeout = "neighbor-timeout", "nobody answered for the IPv6 address";
         Snooped = "snooped", "a port joined or left a multicast group";
     }

@@ -11,14 +11,14 @@ use crate::link::{Framing, Link};
 use crate::network::Plug;
 use crate::node::NodeId;
 use crate::simulator::Simulator;
-use crate::trace::{Detail, TraceEvent};
+use crate::trace::{Detail, Reason, TraceEvent, Verb};
 
 /// A simulation to look at.
 pub struct View<'a> {
     sim: &'a Simulator,
     fabric: Option<&'a Fabric>,
     links: Vec<&'a Link>,
-    /// Frames that are not Ethernet's.
+    /// How frames are framed, in a lab with links that are not Ethernet's.
     framings: BTreeMap<FrameId, Framing>,
     starts: OnceCell<Starts>,
 }
@@ -29,12 +29,12 @@ impl<'a> View<'a> {
         let links: Vec<&Link> = sim.links().map(|(_, link)| link).collect();
         let mut view = Self { sim, fabric: None, links, framings: BTreeMap::new(), starts: OnceCell::new() };
         if view.links.iter().any(|link| link.spec().framing != Framing::Ethernet) {
-            // A frame belongs to the cable that it was first seen on.
-            for event in sim.trace().events() {
+            // A frame belongs to the cable that it was first seen on; what a node decides about it speaks of others, too.
+            let on_wire = |event: &&TraceEvent| matches!(event.verb, Verb::Send | Verb::Receive) && event.reason == Reason::Wire;
+            let (wire, rest): (Vec<&TraceEvent>, Vec<&TraceEvent>) = sim.trace().events().iter().partition(on_wire);
+            for event in wire.into_iter().chain(rest).filter(|event| event.frame != FrameId::NONE) {
                 let framing = view.port_framing(event.node, event.port);
-                if event.frame != FrameId::NONE && framing != Framing::Ethernet {
-                    view.framings.entry(event.frame).or_insert(framing);
-                }
+                view.framings.entry(event.frame).or_insert(framing);
             }
         }
         view

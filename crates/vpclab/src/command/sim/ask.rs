@@ -12,13 +12,13 @@ use model::{ProbePacket, Selector};
 use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
-use super::show::{losses, play, show, storm};
+use super::show::{is_delivered, losses, play, show, storm};
 use super::{CheckArgs, HttpArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
-/// How long an answer is waited for, as `check` does.
-pub const PATIENCE: Span = Span::seconds(1);
+/// How long an answer is waited for: a lost SYN is sent again after 1 and 3 s, and who has no neighbour knows it after 3 s.
+pub const PATIENCE: Span = Span::seconds(5);
 
 /// Lets a host start a program, plays it, and gives back how it ended.
 fn run(
@@ -26,11 +26,12 @@ fn run(
     from: &From,
     arguments: &ShowArgs,
     output: &Output,
+    least: Span,
     start: impl FnOnce(&mut Host, &mut sim::Context<'_>) -> AppId,
 ) -> Result<Outcome> {
     let simulator = stage.world.simulator();
     let app = simulator.with(from.node, start).ok_or_else(|| failed("the sender is no host"))?;
-    let stop = play(simulator, from.node, app, arguments);
+    let stop = play(simulator, from.node, app, arguments, least);
     storm(simulator, stop, output);
     let host: &Host = simulator.get(from.node).ok_or_else(|| failed("the sender is gone"))?;
     let mut outcome = host.progress(app).clone();
@@ -57,14 +58,14 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let (count, size, ttl, dont_fragment) = (arguments.count, arguments.size, arguments.ttl, arguments.dont_fragment);
     let spec = PingSpec { source, count, size, ttl, dont_fragment, ..PingSpec::new(to) };
-    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| host.ping(context, spec))?;
+    let outcome = run(&mut stage, &from, &arguments.show, output, Span::seconds(u64::from(count)), |host, context| host.ping(context, spec))?;
     let mut said = vec![format!("PING {} ({to}) from {}: {size} data bytes", probe.destination, from.name)];
     for reply in &outcome.replies {
         said.push(format!(
             "{} bytes from {}: icmp_seq={} ttl={} time={}",
             reply.bytes,
             reply.from.ip(),
-            reply.sequence + 1,
+            reply.sequence,
             reply.ttl,
             milliseconds(reply.rtt)
         ));
@@ -75,11 +76,14 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     let (sent, came) = (outcome.sent, outcome.replies.len());
     let lost = (sent as usize).saturating_sub(came) * 100 / (sent as usize).max(1);
     said.push(format!("{sent} sent, {came} received, {lost}% loss"));
+    if sent == 0 && came == 0 {
+        said.push(format!("nothing was sent: {}", outcome.end));
+    }
     if came < sent as usize {
-        said.extend(losses(&stage));
+        said.extend(losses(&stage, Some(to), None));
     }
     let replies: Vec<_> = outcome.replies.iter().map(|reply| {
-        json!({"sequence": reply.sequence + 1, "from": reply.from.ip(), "ttl": reply.ttl, "bytes": reply.bytes, "round_trip_nanoseconds": reply.rtt.0})
+        json!({"sequence": reply.sequence, "from": reply.from.ip(), "ttl": reply.ttl, "bytes": reply.bytes, "round_trip_nanoseconds": reply.rtt.0})
     }).collect();
     let errors: Vec<_> = outcome.errors.iter().map(|error| json!({"from": error.from, "type": error.kind, "code": error.code, "mtu": error.mtu})).collect();
     let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "sent": sent, "received": came, "replies": replies, "errors": errors});
@@ -128,7 +132,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
     let to = stage.to(&probe.destination, &from)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let spec = TracerouteSpec { source, method, ..TracerouteSpec::new(to) };
-    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| host.traceroute(context, spec))?;
+    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| host.traceroute(context, spec))?;
     let mut said = vec![format!("traceroute from {} to {} ({to})", from.name, probe.destination)];
     let mut reached = false;
     for hop in &outcome.hops {
@@ -153,7 +157,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
         said.push(text);
     }
     if !reached {
-        said.extend(losses(&stage));
+        said.extend(losses(&stage, Some(to), outcome.ended));
     }
     let hops: Vec<_> = outcome.hops.iter().map(|hop| {
         let answers: Vec<_> = hop.answers.iter().map(|answer| answer.map(|(from, span)| json!({"from": from, "nanoseconds": span.0}))).collect();
@@ -188,7 +192,7 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let to = stage.to(&probe.destination, &from)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let packet = probe.packet;
-    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| match packet {
+    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| match packet {
         ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
         ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
         ProbePacket::Icmp { icmp_type: 8, code: 0 } | ProbePacket::Icmpv6 { icmp_type: 128, code: 0 } => {
@@ -201,8 +205,11 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
         }
         ProbePacket::Other(number) => host.raw(context, RawSpec { source, ..RawSpec::new(to, number, b"vpclab") }),
     })?;
+    let is_udp = matches!(packet, ProbePacket::Udp(_));
     let word = match &outcome.end {
         End::Answered | End::Done => "open",
+        // Whoever listens need not answer: UDP promises nothing.
+        End::Nothing if is_udp && is_delivered(&stage, to) => "delivered, no answer",
         End::Refused(_) => "refused",
         End::Unreachable(_) => "unreachable",
         End::Failed(_) => "not sent",
@@ -213,9 +220,10 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
         End::Answered | End::Done => {}
         End::Unreachable(error) => said.push(format!("{} says: {}", error.from, meaning(error))),
         End::Refused(_) | End::Failed(_) => said.push(outcome.end.to_string()),
-        _ => said.extend(losses(&stage)),
+        _ if word == "filtered" => said.extend(losses(&stage, Some(to), outcome.ended)),
+        _ => {}
     }
-    let is_open = word == "open";
+    let is_open = matches!(word, "open" | "delivered, no answer");
     let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
     show(&stage, &arguments.show, &said, result, output)?;
     Ok(code(is_open))
@@ -243,7 +251,7 @@ pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     serve_page(&mut stage, to, port, name);
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let spec = GetSpec { source, host: name.to_owned(), path, ..GetSpec::new(to, port) };
-    let outcome = run(&mut stage, &from, &arguments.show, output, |host, context| host.http_get(context, spec))?;
+    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| host.http_get(context, spec))?;
     let answer = status(&outcome.data);
     let mut said = Vec::new();
     match answer {
@@ -254,7 +262,7 @@ pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
         }
         None => {
             said.push(format!("no page from {name} ({to}): {}", outcome.end));
-            said.extend(losses(&stage));
+            said.extend(losses(&stage, Some(to), outcome.ended));
         }
     }
     let body = answer.map(|(_, at)| String::from_utf8_lossy(outcome.data.get(at..).unwrap_or_default()).into_owned());

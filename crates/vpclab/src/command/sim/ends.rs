@@ -43,6 +43,7 @@ impl Stage {
         let world = World::new(Arc::clone(&target.model), Arc::clone(&fabric), show.seed, Bounds::default());
         let mut world = world.map_err(|error| Failure::usage(error.to_string()))?;
         world.serve_listeners();
+        world.notes.iter().for_each(|note| output.note(note));
         let warm_up = show.warm_up.unwrap_or(if settles(&target.model) { SETTLED } else { Span::ZERO });
         if warm_up > Span::ZERO {
             let simulator = world.simulator();

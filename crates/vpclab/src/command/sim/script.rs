@@ -15,11 +15,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fabric::Fabric;
-use model::{ProbePacket, Selector};
+use model::{Model, ProbePacket, Selector};
 use serde_json::json;
 use sim::app::{AppId, ConnectSpec, DatagramSpec, PingSpec};
 use sim::host::Host;
-use sim::{LinkId, NodeId, Span, Stop, Time};
+use sim::{LinkId, NodeId, Simulator, Span, Stop, Time};
 
 use super::super::source;
 use super::super::target::Target;
@@ -32,8 +32,12 @@ use crate::output::Output;
 
 /// Longest script, lines.
 const MOST_LINES: usize = 10_000;
-/// How long is played after the last action, when no end is asked for.
-const AFTERMATH: Span = Span::seconds(10);
+/// How long is played after the last program's end, when no end is asked for.
+const AFTERMATH: Span = Span::milliseconds(300);
+/// How often it is looked whether programs are done.
+const TICK: Span = Span::milliseconds(100);
+/// Longest time that programs are waited for.
+const LONGEST: Span = Span::seconds(20_000);
 
 /// A line of a script.
 struct Step<'t> {
@@ -57,13 +61,15 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
     let steps = steps(&text, &name)?;
     let mut stage = Stage::new(target, &arguments.show, output)?;
     // Every line is looked at before any is played: a slip in the last one shows at once.
-    let checked = steps.iter().map(|step| action(&mut stage, step, &name, output)).collect::<Result<Vec<_>>>()?;
+    let mut model = Arc::clone(&target.model);
+    let checked = steps.iter().map(|step| action(&mut stage, &mut model, step, &name, output)).collect::<Result<Vec<_>>>()?;
     let (mut started, mut stop) = (Vec::new(), Stop::Time);
     // Times of a script count from its beginning.
     let begin = stage.world.simulator().now();
     let end = arguments.show.until.map(|until| begin + until);
     for (step, action) in steps.iter().zip(checked) {
         if end.is_some_and(|end| begin + step.at.since(Time::ZERO) > end) {
+            output.note(format!("line {} and what follows come after --until", step.number));
             break;
         }
         stop = stage.world.simulator().run_until(begin + step.at.since(Time::ZERO), BUDGET);
@@ -73,8 +79,19 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         perform(&mut stage, step, action, &mut started)?;
     }
     if stop != Stop::Budget {
-        let last = stage.world.simulator().now() + AFTERMATH;
-        stop = stage.world.simulator().run_until(end.unwrap_or(last), BUDGET);
+        let simulator = stage.world.simulator();
+        let last = simulator.now() + LONGEST;
+        let goes_on = |simulator: &Simulator| {
+            started.iter().any(|program: &Started| simulator.get(program.node).is_some_and(|host: &Host| host.outcome(program.app).is_none()))
+        };
+        stop = Stop::Time;
+        while end.is_none() && stop == Stop::Time && goes_on(simulator) && simulator.now() < last {
+            stop = simulator.run_until(simulator.now() + TICK, BUDGET);
+        }
+        if stop != Stop::Budget {
+            let aftermath = simulator.now() + AFTERMATH;
+            stop = simulator.run_until(end.unwrap_or(aftermath), BUDGET);
+        }
     }
     storm(stage.world.simulator(), stop, output);
     let (mut said, mut rows, mut all) = (Vec::new(), Vec::new(), true);
@@ -89,7 +106,7 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         rows.push(json!({"line": program.text, "end": outcome.end.to_string(), "sent": sent, "answered": came}));
     }
     if !all {
-        said.extend(losses(&stage));
+        said.extend(losses(&stage, None, None));
     }
     show(&stage, &arguments.show, &said, json!({"programs": rows}), output)?;
     Ok(if all { ExitCode::SUCCESS } else { exit::NO.into() })
@@ -140,7 +157,8 @@ fn misread(step: &Step<'_>, name: &str, word: &str, message: &str) -> Failure {
 /// What a line does, with names made out.
 enum Action {
     Program { node: NodeId, program: Program },
-    Link { link: LinkId, is_up: bool },
+    /// The first of these that is not so already.
+    Link { links: Vec<LinkId>, is_up: bool },
     Apply { fabric: Arc<Fabric> },
 }
 
@@ -150,9 +168,30 @@ enum Program {
     Send(DatagramSpec),
 }
 
+/// The links between two ends, each `DEVICE` or `DEVICE:INTERFACE`. Errors: the word that names nothing.
+fn links<'w>(simulator: &Simulator, (a, b): (&'w str, &'w str)) -> std::result::Result<Vec<LinkId>, &'w str> {
+    let end = |word: &'w str| -> std::result::Result<(NodeId, Option<u16>), &'w str> {
+        if let Some(node) = simulator.find(word) {
+            return Ok((node, None));
+        }
+        let (device, interface) = word.split_once(':').ok_or(word)?;
+        let node = simulator.find(device).ok_or(word)?;
+        let port = simulator.ports(node).iter().position(|port| &*port.name == interface).ok_or(word)?;
+        Ok((node, Some(port as u16)))
+    };
+    let (a, b) = (end(a)?, end(b)?);
+    let is = |(node, port): (NodeId, u16), wanted: (NodeId, Option<u16>)| node == wanted.0 && wanted.1.is_none_or(|wanted| wanted == port);
+    let joins = |link: &sim::link::Link| {
+        let [one, other] = link.ends();
+        is(one, a) && is(other, b) || is(one, b) && is(other, a)
+    };
+    Ok(simulator.links().filter(|(_, link)| joins(link)).map(|(id, _)| id).collect())
+}
+
 const ACTIONS: &str = "ping A B [COUNT], connect A B tcp/PORT, send A B udp/PORT [TEXT], link down|up A B, apply FILE";
 
-fn action(stage: &mut Stage, step: &Step<'_>, name: &str, output: &Output) -> Result<Action> {
+/// `model` is the cloud as the lines before leave it.
+fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: &str, output: &Output) -> Result<Action> {
     let wrong = |word: &str, message: &str| misread(step, name, word, message);
     let usage = |word: &str| wrong(word, "this line is no action").hint(ACTIONS);
     match step.words.as_slice() {
@@ -181,15 +220,24 @@ fn action(stage: &mut Stage, step: &Step<'_>, name: &str, output: &Output) -> Re
             _ => Err(wrong(port, "send takes udp/PORT")),
         },
         ["link", state @ ("down" | "up"), a, b] => {
-            let simulator = &stage.world.cloud.simulator;
-            let node = |word: &str| simulator.find(word).ok_or_else(|| wrong(word, "no node has this name"));
-            let link = simulator.link_between(node(a)?, node(b)?);
-            let link = link.ok_or_else(|| wrong(b, &format!("no link of its own leads from {a} to {b}: a hub's cables are one medium")))?;
-            Ok(Action::Link { link, is_up: *state == "up" })
+            let is_up = *state == "up";
+            let links = links(&stage.world.cloud.simulator, (a, b)).map_err(|word| wrong(word, "no node has this name"))?;
+            if links.is_empty() {
+                return Err(wrong(b, &format!("no link leads from {a} to {b}")).hint("a hub's cables are one medium, and stay; ends are written DEVICE or DEVICE:INTERFACE"));
+            }
+            Ok(Action::Link { links, is_up })
         }
         ["apply", file] => {
-            let described = source::describe(Path::new(file), output)?;
-            Ok(Action::Apply { fabric: Arc::new(Fabric::compile(&described.model)) })
+            // As `up` does: the cloud that is becomes what the file says, and keeps its names and addresses.
+            let lab = source::load(Path::new(file), output).map_err(|failure| placed(step, name, file, failure))?;
+            let mut next = Model::clone(model);
+            lab.apply(&mut next).map_err(|error| wrong(file, &error.to_string()))?;
+            if next.lans != model.lans {
+                return Err(wrong(file, "apply changes the cloud; the lans of this file are others")
+                    .hint("links of lans: link down|up A B; another lan is another lab"));
+            }
+            *model = Arc::new(next);
+            Ok(Action::Apply { fabric: Arc::new(Fabric::compile(model)) })
         }
         [verb, ..] => Err(usage(verb)),
         [] => Err(usage(step.line.trim())),
@@ -200,18 +248,20 @@ fn ends(stage: &mut Stage, step: &Step<'_>, name: &str, from: &str, to: &str) ->
     let selector = |word: &str| -> Result<Selector> {
         lab::sentence::parse_selector(word).map_err(|error| misread(step, name, word, &error.message))
     };
-    let placed = |word: &str, failure: Failure| {
-        let hint = failure.hint.clone();
-        let failure = misread(step, name, word, &failure.message);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    };
-    let sender = stage.from(&selector(from)?).map_err(|failure| placed(from, failure))?;
-    let address = stage.to(&selector(to)?, &sender).map_err(|failure| placed(to, failure))?;
+    let sender = stage.from(&selector(from)?).map_err(|failure| placed(step, name, from, failure))?;
+    let address = stage.to(&selector(to)?, &sender).map_err(|failure| placed(step, name, to, failure))?;
     let source = sender.source.filter(|source| source.is_ipv4() == address.is_ipv4());
     Ok((sender.node, source, address))
+}
+
+/// A failure about a word, with its place.
+fn placed(step: &Step<'_>, name: &str, word: &str, failure: Failure) -> Failure {
+    let hint = failure.hint.clone();
+    let failure = misread(step, name, word, &failure.message);
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 fn perform(stage: &mut Stage, step: &Step<'_>, action: Action, started: &mut Vec<Started>) -> Result<()> {
@@ -226,7 +276,13 @@ fn perform(stage: &mut Stage, step: &Step<'_>, action: Action, started: &mut Vec
             let app = app.ok_or_else(|| Failure::environment(format!("line {}: the sender is no host", step.number)))?;
             started.push(Started { text, node, app });
         }
-        Action::Link { link, is_up } => stage.world.simulator().set_link(link, is_up),
+        Action::Link { links, is_up } => {
+            let simulator = stage.world.simulator();
+            let other = simulator.links().find(|(id, link)| links.contains(id) && link.is_up() != is_up).map(|(id, _)| id);
+            if let Some(link) = other {
+                simulator.set_link(link, is_up);
+            }
+        }
         Action::Apply { fabric } => {
             stage.world.cloud.apply(Arc::clone(&fabric));
             stage.fabric = fabric;

@@ -1,12 +1,14 @@
 //! What is shown of a simulation: events or layers, what the program says, tables, a capture.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use sim::app::AppId;
 use sim::host::Host;
 use sim::view::{Filter, List, View, capture, layers::Layers, tables::Tables};
-use sim::{NodeId, Reason, Simulator, Stop, Verb};
+use sim::{FrameId, NodeId, Reason, Simulator, Stop, Time, TraceEvent, Verb};
 
 use super::ShowArgs;
 use super::ends::Stage;
@@ -23,10 +25,11 @@ const LONGEST: sim::Span = sim::Span::seconds(600);
 /// Version of the JSON form; its keys stay.
 const SCHEMA: &str = "vpclab-sim/1";
 
-/// Runs until a program is done, or to the time that was asked for; whether the budget sufficed.
-pub fn play(simulator: &mut Simulator, node: NodeId, app: AppId, show: &ShowArgs) -> Stop {
+/// Runs until a program is done, or to the time that was asked for; whether the budget sufficed. `least` is how long the program
+/// takes if all goes well.
+pub fn play(simulator: &mut Simulator, node: NodeId, app: AppId, show: &ShowArgs, least: sim::Span) -> Stop {
     let until = show.until.map(|until| simulator.now() + until);
-    let limit = until.unwrap_or(simulator.now() + LONGEST);
+    let limit = until.unwrap_or(simulator.now() + LONGEST + least);
     let is_over = |simulator: &Simulator| simulator.get(node).is_some_and(|host: &Host| host.outcome(app).is_some());
     for _ in 0..BUDGET {
         if until.is_none() && is_over(simulator) {
@@ -66,6 +69,13 @@ pub fn show(stage: &Stage, arguments: &ShowArgs, said: &[String], result: Value,
         write(&view, &filter, path, output)?;
     }
     let tables = arguments.tables.as_deref().map(|name| Tables::new(simulator, simulator.nodes(), Some(name).filter(|name| !name.is_empty())));
+    if let (Some(wanted), Some(shown)) = (arguments.tables.as_deref().filter(|name| !name.is_empty()), &tables)
+        && shown.nodes.is_empty()
+    {
+        let all = simulator.nodes().flat_map(|node| simulator.inspect(node)).map(|table| table.name);
+        let known: Vec<&str> = all.collect::<BTreeSet<_>>().into_iter().collect();
+        return Err(Failure::usage(format!("--tables: no node has a table `{wanted}`")).hint(format!("there are: {}", known.join(", "))));
+    }
     if output.format == Format::Json {
         let shown = if arguments.layers {
             json!({"layers": Layers::new(&view, &filter)})
@@ -131,16 +141,31 @@ fn write(view: &View<'_>, filter: &Filter, path: &std::path::Path, output: &Outp
     Ok(())
 }
 
-/// Where something was lost, the first place of each kind: `sw-1: the MAC table …`.
-pub fn losses(stage: &Stage) -> Vec<String> {
+/// Where something was lost, the first place of each kind: `dropped at sw-1: …`. Of a question to an address, what was lost of
+/// it and its answer until it was given up; neighbours that are looked for are part of it.
+pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Vec<String> {
     const MOST: usize = 3;
     let simulator = &stage.world.cloud.simulator;
     let view = View::new(simulator).with_fabric(&stage.fabric);
-    // What a station ignores because it is for another one is no loss.
-    let is_loss = |reason: Reason| !matches!(reason, Reason::OtherMac | Reason::ArpOther | Reason::MulticastMac | Reason::SamePort);
-    let drops = simulator.trace().events().iter().filter(|event| event.verb == Verb::Drop && is_loss(event.reason));
+    // What a station ignores because it is for another one is no loss, nor what routers and switches tell each other.
+    let is_loss = |reason: Reason| {
+        !matches!(
+            reason,
+            Reason::OtherMac | Reason::ArpOther | Reason::MulticastMac | Reason::ReservedMac | Reason::SamePort | Reason::SpanningTree | Reason::Runt
+        )
+    };
+    let is_about = |event: &TraceEvent| {
+        let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
+        match (packet.ip(), to) {
+            (Some(ip), Some(to)) => [ip.source, ip.destination].contains(&to) || ip.quoted().is_some_and(|quoted| quoted.destination == to),
+            (Some(ip), None) => !ip.destination.is_multicast(),
+            (None, _) => event.frame == FrameId::NONE || view.bytes(event.frame).get(12..14) == Some(&[0x08, 0x06]),
+        }
+    };
+    let events = simulator.trace().events().iter();
+    let drops = events.filter(|event| event.verb == Verb::Drop && until.is_none_or(|until| event.time <= until));
     let mut lines: Vec<String> = Vec::new();
-    for event in drops {
+    for event in drops.filter(|event| is_loss(event.reason) && is_about(event)) {
         let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, event));
         if !lines.contains(&line) {
             lines.push(line);
@@ -150,4 +175,15 @@ pub fn losses(stage: &Stage) -> Vec<String> {
         }
     }
     lines
+}
+
+/// Whether what was asked reached a program or a service at an address.
+pub fn is_delivered(stage: &Stage, to: IpAddr) -> bool {
+    let simulator = &stage.world.cloud.simulator;
+    let view = View::new(simulator);
+    let reached = |event: &TraceEvent| {
+        let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
+        packet.ip().is_some_and(|ip| ip.destination == to)
+    };
+    simulator.trace().events().iter().any(|event| event.verb == Verb::Deliver && reached(event))
 }
