@@ -4,7 +4,7 @@ mod hosts_net;
 
 use hosts_net::{Net, address};
 use sim::app::{DatagramSpec, End, PingSpec, RefusedBy};
-use sim::host::{Protocol, Services};
+use sim::host::{Protocol, Services, WAITING};
 use sim::{NodeId, Reason, Verb};
 use wire::{Arp, Ethernet};
 
@@ -64,16 +64,21 @@ fn a_neighbour_that_is_not_there_is_asked_for_three_times_and_then_unreachable()
 }
 
 #[test]
-fn three_packets_wait_for_a_neighbour_and_the_oldest_gives_way() {
+fn a_hundred_packets_wait_for_a_neighbour_and_the_oldest_gives_way() {
     let (mut net, a, b) = pair();
-    for port in 1..=5 {
+    let sent = u16::try_from(WAITING).unwrap() + 2;
+    for port in 1..=sent {
         let spec = DatagramSpec { source_port: Some(5_000), ..DatagramSpec::new(address("10.0.0.2"), port, b"x") };
         net.at(a, |host, context| host.datagram(context, spec));
     }
     net.run(5);
-    let came: Vec<u8> = net.frames(b, Verb::Drop, Reason::PortUnreachable).iter().map(|frame| frame[37]).collect();
-    assert_eq!(came, [3, 4, 5]);
-    assert_eq!(net.count(a, Verb::Drop, Reason::QueueFull), 2);
+    let came: Vec<u16> = net
+        .frames(b, Verb::Drop, Reason::PortUnreachable)
+        .iter()
+        .map(|frame| u16::from_be_bytes([frame[36], frame[37]]))
+        .collect();
+    assert_eq!(came, (3..=sent).collect::<Vec<u16>>());
+    assert_eq!(net.count(a, Verb::Drop, Reason::NeighborQueue), 2);
 }
 
 #[test]
