@@ -24,9 +24,13 @@ impl Language {
         }
     }
 
-    /// The language of a code.
+    /// The language of a code, or of a locale such as `ko_KR.UTF-8`; `C` and `POSIX` are English.
     pub fn parse(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.code() == code)
+        let base = code.split(['_', '-', '.', '@']).next().unwrap_or_default().to_ascii_lowercase();
+        match base.as_str() {
+            "c" | "posix" => Some(Self::English),
+            base => Self::ALL.into_iter().find(|language| language.code() == base),
+        }
     }
 }
 

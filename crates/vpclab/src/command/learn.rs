@@ -8,7 +8,7 @@ mod reset;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{StringValueParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use lesson::{LESSONS, Language, Lesson, Text};
 use serde_json::json;
@@ -26,7 +26,7 @@ pub struct LearnArgs {
     /// Folder for the lesson's lab file; default: one of the lesson's name. What is there is never overwritten
     #[arg(value_name = "FOLDER")]
     pub folder: Option<PathBuf>,
-    /// Language: en, ko
+    /// Language: en, ko, or a locale such as ko_KR.UTF-8
     #[arg(long, global = true, env = "VPCLAB_LANG", default_value = "en", value_name = "CODE", value_parser = language())]
     pub lang: Language,
     /// What else to do
@@ -61,8 +61,9 @@ pub enum Verb {
 }
 
 fn language() -> impl TypedValueParser<Value = Language> {
-    let codes = Language::ALL.map(Language::code);
-    PossibleValuesParser::new(codes).try_map(|code| Language::parse(&code).ok_or("no language has this code"))
+    StringValueParser::new().try_map(|code| {
+        Language::parse(&code).ok_or_else(|| format!("lessons are in: {}", Language::ALL.map(Language::code).join(", ")))
+    })
 }
 
 /// Lists lessons, begins one, or does what the verb says.

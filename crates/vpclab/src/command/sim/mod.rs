@@ -64,7 +64,7 @@ pub struct ShowArgs {
     /// Show the tables of the nodes at the end, or of this name alone: mac, arp, routes, sockets, tcp, nat
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     pub tables: Option<String>,
-    /// Write the frames to a pcapng file, an interface for each port, reasons as comments
+    /// Write the frames that --filter leaves to this pcapng file, an interface for each port, reasons as comments; -: to standard output, such as: | tcpdump -nr -
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
 }

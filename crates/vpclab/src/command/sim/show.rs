@@ -1,7 +1,9 @@
 //! What is shown of a simulation: events or layers, what the program says, tables, a capture.
 
 use std::collections::BTreeSet;
+use std::io::{BufWriter, IsTerminal};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -65,16 +67,20 @@ pub fn show(stage: &Stage, arguments: &ShowArgs, said: &[String], result: Value,
         None => Vec::new(),
     };
     let filter = Filter::parse(&arguments.filter, &view, &addresses).map_err(|misread| Failure::usage(format!("--filter: {misread}")))?;
-    if let Some(path) = &arguments.pcap {
-        write(&view, &filter, path, output)?;
-    }
+    let capture = arguments.pcap.as_deref().map(|path| Capture::open(path)).transpose()?;
     let tables = arguments.tables.as_deref().map(|name| Tables::new(simulator, simulator.nodes(), Some(name).filter(|name| !name.is_empty())));
     if let (Some(wanted), Some(shown)) = (arguments.tables.as_deref().filter(|name| !name.is_empty()), &tables)
-        && shown.nodes.is_empty()
+        && shown.nodes.iter().all(|of| of.tables.is_empty())
     {
         let all = simulator.nodes().flat_map(|node| simulator.inspect(node)).map(|table| table.name);
         let known: Vec<&str> = all.collect::<BTreeSet<_>>().into_iter().collect();
         return Err(Failure::usage(format!("--tables: no node has a table `{wanted}`")).hint(format!("there are: {}", known.join(", "))));
+    }
+    match capture {
+        // A reader behind a pipe gets the capture alone.
+        Some(Capture::StandardOutput) => return Capture::StandardOutput.write(&view, &filter, output),
+        Some(file) => file.write(&view, &filter, output)?,
+        None => {}
     }
     if output.format == Format::Json {
         let shown = if arguments.layers {
@@ -133,12 +139,39 @@ fn paced(list: &List, speed: Option<f64>, output: &Output) {
     }
 }
 
-fn write(view: &View<'_>, filter: &Filter, path: &std::path::Path, output: &Output) -> Result<()> {
-    let failed = |error: std::io::Error| Failure::environment(format!("{}: {error}", path.display()));
-    let file = std::fs::File::create(path).map_err(failed)?;
-    let packets = capture::write(view, filter, std::io::BufWriter::new(file)).map_err(failed)?;
-    output.note(format!("{packets} frames in {}", path.display()));
-    Ok(())
+/// Where the frames of `--pcap` go.
+enum Capture<'a> {
+    StandardOutput,
+    File(&'a Path),
+}
+
+impl<'a> Capture<'a> {
+    /// Of what was asked for; a terminal gets no pcapng.
+    fn open(path: &'a Path) -> Result<Self> {
+        if path != Path::new("-") {
+            return Ok(Self::File(path));
+        }
+        if std::io::stdout().is_terminal() {
+            return Err(Failure::usage("pcapng is not for a terminal").hint("--pcap FILE, or a reader behind it: | tcpdump -r -"));
+        }
+        Ok(Self::StandardOutput)
+    }
+
+    fn write(&self, view: &View<'_>, filter: &Filter, output: &Output) -> Result<()> {
+        let Self::File(path) = self else {
+            let written = capture::write(view, filter, BufWriter::new(std::io::stdout().lock()));
+            return match written {
+                // A reader that has seen enough, such as `head`, is no failure.
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+                written => written.map(drop).map_err(|error| Failure::environment(format!("standard output: {error}"))),
+            };
+        };
+        let failed = |error: std::io::Error| Failure::environment(format!("{}: {error}", path.display()));
+        let file = std::fs::File::create(path).map_err(failed)?;
+        let packets = capture::write(view, filter, BufWriter::new(file)).map_err(failed)?;
+        output.note(format!("{packets} frames in {}", path.display()));
+        Ok(())
+    }
 }
 
 /// Where something was lost, the first place of each kind: `dropped at sw-1: …`. Of a question to an address, what was lost of
