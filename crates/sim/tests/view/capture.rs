@@ -52,16 +52,21 @@ fn a_capture_of_drops_has_the_frames_that_were_dropped() {
 }
 
 #[test]
-fn serial_links_have_their_own_link_types() {
+fn serial_links_have_their_own_link_types_and_are_there_when_something_passed_them() {
     for (framing, expected) in [(Framing::Ethernet, 1), (Framing::Ppp, 9), (Framing::Hdlc, 104)] {
-        let sim = world_with(LinkSpec { framing, ..LinkSpec::default() });
-        let (_, bytes) = written(&sim, "");
-        let types: Vec<u16> = blocks(&bytes)
-            .iter()
-            .filter(|(kind, _)| *kind == 1)
-            .map(|(_, body)| u16::from_le_bytes([body[0], body[1]]))
-            .collect();
+        let mut sim = world_with(LinkSpec { framing, ..LinkSpec::default() });
+        let types = |sim: &sim::Simulator, filter: &str| -> Vec<u16> {
+            let (_, bytes) = written(sim, filter);
+            let blocks = blocks(&bytes);
+            let interfaces = blocks.iter().filter(|(kind, _)| *kind == 1);
+            interfaces.map(|(_, body)| u16::from_le_bytes([body[0], body[1]])).collect()
+        };
         // pc-1, three of sw-1, r-1's first; then the two ends of the last link, and pc-3.
-        assert_eq!(types, [1, 1, 1, 1, 1, expected, expected, 1]);
+        let everywhere = [1, 1, 1, 1, 1, expected, expected, 1];
+        let ethernet: Vec<u16> = everywhere.into_iter().filter(|kind| *kind == 1).collect();
+        assert_eq!(types(&sim, ""), ethernet, "nothing passed: {framing:?}");
+        send(&mut sim, "pc-1", &echo(64));
+        assert_eq!(types(&sim, ""), everywhere, "{framing:?}");
+        assert_eq!(types(&sim, "node pc-1"), ethernet, "{framing:?}");
     }
 }
