@@ -6,7 +6,7 @@ use crate::tcp::pattern_byte;
 use crate::trace::Reason;
 
 use super::connect::end_of;
-use super::{App, Calls, End, IcmpError, Reply, StreamEvent, StreamId};
+use super::{App, Calls, End, IcmpError, Reply, StreamEvent, StreamId, talk};
 
 /// The sender. It is done once every byte is acknowledged and the other end has closed too.
 #[derive(Debug)]
@@ -109,9 +109,7 @@ impl App for Receiver {
     }
 
     fn on_start(&mut self, calls: &mut Calls<'_, '_>) {
-        if let Err(reason) = calls.listen(self.port) {
-            calls.finish(End::Failed(reason));
-        }
+        talk::listen(calls, self.port);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

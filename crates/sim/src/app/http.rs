@@ -7,7 +7,7 @@ use crate::time::Span;
 use crate::trace::Reason;
 
 use super::connect::end_of;
-use super::{App, Calls, End, IcmpError, Outcome, Reply, StreamEvent, StreamId};
+use super::{App, Calls, End, IcmpError, Outcome, Reply, StreamEvent, StreamId, talk};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,9 +166,7 @@ impl App for Server {
     }
 
     fn on_start(&mut self, calls: &mut Calls<'_, '_>) {
-        if let Err(reason) = calls.listen(self.port) {
-            calls.finish(End::Failed(reason));
-        }
+        talk::listen(calls, self.port);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

@@ -265,9 +265,7 @@ impl App for Server {
     }
 
     fn on_start(&mut self, calls: &mut Calls<'_, '_>) {
-        if let Err(reason) = calls.listen(self.port) {
-            calls.finish(End::Failed(reason));
-        }
+        talk::listen(calls, self.port);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

@@ -1,5 +1,5 @@
-//! What programs that talk in lines over a connection have in common: lines out of bytes, reply codes (RFC 5321, 4.2; RFC 959,
-//! 4.2), and what of it the outcome keeps.
+//! What programs that talk over a connection have in common: listening, connecting, lines out of bytes, reply codes (RFC 5321,
+//! 4.2; RFC 959, 4.2), and what of it the outcome keeps.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -41,6 +41,13 @@ pub fn code(line: &str) -> Option<u16> {
     let is_last = line.as_bytes().get(3).is_none_or(|mark| *mark == b' ');
     let is_code = digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| is_code && is_last)
+}
+
+/// Waits for connections at a port: the beginning of a server, and its end where the port is taken.
+pub(super) fn listen(calls: &mut Calls<'_, '_>, port: u16) {
+    if let Err(reason) = calls.listen(port) {
+        calls.finish(End::Failed(reason));
+    }
 }
 
 /// Connects, and asks to be woken by `key` when it has taken too long. Without a way there the program is over.

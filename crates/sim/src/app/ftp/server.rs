@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::app::talk::{self, Lines};
-use crate::app::{App, Calls, End, StreamEvent, StreamId};
+use crate::app::{App, Calls, StreamEvent, StreamId};
 use crate::host::Host;
 use crate::table::Table;
 use crate::time::Time;
@@ -199,9 +199,7 @@ impl App for Server {
     }
 
     fn on_start(&mut self, calls: &mut Calls<'_, '_>) {
-        if let Err(reason) = calls.listen(self.port) {
-            calls.finish(End::Failed(reason));
-        }
+        talk::listen(calls, self.port);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {
