@@ -82,6 +82,15 @@ pub fn show(stage: &Stage, arguments: &ShowArgs, said: &[String], result: Value,
         Some(file) => file.write(&view, &filter, output)?,
         None => {}
     }
+    if arguments.quiet {
+        return match output.format {
+            Format::Json => output.json(&result),
+            _ => {
+                said.iter().for_each(|line| output.line(line));
+                Ok(())
+            }
+        };
+    }
     if output.format == Format::Json {
         let shown = if arguments.layers {
             json!({"layers": Layers::new(&view, &filter)})
@@ -219,4 +228,13 @@ pub fn is_delivered(stage: &Stage, to: IpAddr) -> bool {
         packet.ip().is_some_and(|ip| ip.destination == to)
     };
     simulator.trace().events().iter().any(|event| event.verb == Verb::Deliver && reached(event))
+}
+
+/// The stage of the cloud that dropped something first.
+pub fn dropping_stage(stage: &Stage) -> Option<fabric::Stage> {
+    let trace = stage.world.cloud.simulator.trace();
+    trace.events().iter().filter(|event| event.verb == Verb::Drop).find_map(|event| match trace.detail(event) {
+        Some(sim::Detail::Stage(reason)) => Some(reason.stage),
+        _ => None,
+    })
 }
