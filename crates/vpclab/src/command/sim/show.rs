@@ -208,7 +208,7 @@ pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Vec<Str
     let drops = events.filter(|event| event.verb == Verb::Drop && until.is_none_or(|until| event.time <= until));
     let mut lines: Vec<String> = Vec::new();
     for event in drops.filter(|event| is_loss(event.reason) && is_about(event)) {
-        let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, event));
+        let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, &event));
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -227,7 +227,7 @@ pub fn is_delivered(stage: &Stage, to: IpAddr) -> bool {
         let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
         packet.ip().is_some_and(|ip| ip.destination == to)
     };
-    simulator.trace().events().iter().any(|event| event.verb == Verb::Deliver && reached(event))
+    simulator.trace().events().iter().any(|event| event.verb == Verb::Deliver && reached(&event))
 }
 
 /// The stage of the cloud that dropped something first.
