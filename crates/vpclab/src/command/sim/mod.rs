@@ -1,5 +1,6 @@
 //! `sim`: the lab played frame by frame, without privileges and on any system; every frame, layer and reason can be seen.
 
+mod action;
 pub(super) mod ask;
 mod domains;
 pub(super) mod ends;
