@@ -150,6 +150,21 @@ impl<'a> Events<'a> {
         Self { length: self.length.min(index), ..self }
     }
 
+    /// Those up to a time, that time included.
+    #[must_use]
+    pub fn until(self, time: Time) -> Self {
+        let (mut first, mut end) = (0, self.length);
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if self.recorded.at(middle).time <= time {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        self.before(first)
+    }
+
     /// One after the other, from either end.
     pub fn iter(self) -> impl DoubleEndedIterator<Item = TraceEvent> + ExactSizeIterator + Clone + use<'a> {
         (0..self.length).map(move |index| self.recorded.at(index))
@@ -191,6 +206,8 @@ mod tests {
             let before = before % (events.len() + 1);
             prop_assert!(read.before(before).iter().eq(events[..before].iter().copied()));
             prop_assert_eq!(read.before(before).get(before), None);
+            let time = events.get(before).map_or(Time(7), |event| event.time);
+            prop_assert_eq!(read.until(time).len(), events.partition_point(|event| event.time <= time));
         }
     }
 

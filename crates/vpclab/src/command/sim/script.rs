@@ -109,7 +109,9 @@ fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
         let code = line.split('#').next().unwrap_or_default();
         let mut words = code.split_whitespace();
         let Some(time) = words.next() else { continue };
-        let step = Step { at: Time::ZERO, number: index + 1, line, words: words.collect() };
+        // No shell reads a script, so an arrow may stand between two ends.
+        let words = words.filter(|word| !matches!(*word, "->" | "→")).collect();
+        let step = Step { at: Time::ZERO, number: index + 1, line, words };
         let at = lab::sentence::parse_time(time).map_err(|error| {
             misread(&step, name, time, &error.message).hint(error.hint.unwrap_or_else(|| "a line is a time and an action: 1s ping pc-1 pc-2".to_owned()))
         })?;
