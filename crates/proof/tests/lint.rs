@@ -249,6 +249,7 @@ fn each_kind_of_finding_of_a_lan_is_found() {
         (classroom("{ address: 10.0.1.11/24 }", "dhcp"), "no-dhcp-server pc-2"),
         (classroom("sw-2: }", "sw-2: , sw-3: }"), "unlinked-device sw-3"),
         (classroom("pc-3, r-1:eth1 -- sw-2", "pc-3, r-1:eth1 -- sw-2 utp 101m"), "long-cable link"),
+        (classroom("    links:\n", "    hubs: { hub-1: 1G }\n    links:\n      - sw-1 -- hub-1\n"), "hub-too-fast hub-1"),
     ] {
         assert!(found(&lab).iter().all(|found| found == finding) && !found(&lab).is_empty(), "{finding}: {:?}\n{lab}", found(&lab));
     }

@@ -100,7 +100,7 @@ const NUMBERS: [&str; 7] = ["one", "two", "three", "four", "five", "six", "seven
 pub(super) fn called(text: &str) -> Option<Layer> {
     let text = text.strip_suffix(" layer").or_else(|| text.strip_suffix("계층")).unwrap_or(text).trim_end();
     let number = text.strip_prefix('l').unwrap_or(text).trim_start_matches([' ', '-']);
-    let singular = text.strip_suffix('s').unwrap_or(text);
+    let singular = [text.strip_suffix('s'), text.strip_suffix("es")].map(|word| word.unwrap_or(text));
     Layer::ALL.iter().copied().find(|layer| {
         let (name, index) = (layer.name(), usize::from(layer.number()) - 1);
         let also = |word: &str| ALSO[index].contains(&word) || ALSO[index].contains(&word.replace('-', " ").as_str());
@@ -108,7 +108,7 @@ pub(super) fn called(text: &str) -> Option<Layer> {
             || text == NUMBERS[index]
             || [name.to_owned(), name.replace(' ', "-"), name.replace(' ', "")].iter().any(|name| text == name)
             || also(text)
-            || also(singular)
+            || singular.iter().any(|word| also(word))
     })
 }
 

@@ -231,17 +231,17 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
 
 /// `sim http`.
 pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
-    let Page { name, port, path } = page(&arguments.to)?;
+    let (name, port, path) = page(&arguments.to)?;
     let selector = |text: &str| -> Result<Selector> {
         lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message))
     };
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&selector(&arguments.from)?)?;
-    let to = stage.to(&selector(&name)?, &from)?;
-    serve_page(&mut stage, to, port, &name);
+    let to = stage.to(&selector(name)?, &from)?;
+    serve_page(&mut stage, to, port, name);
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     // An IPv6 address is written in brackets wherever a port may follow (RFC 3986, 3.2.2).
-    let host = if name.contains(':') { format!("[{name}]") } else { name.clone() };
+    let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
     let spec = GetSpec { source, host, path, ..GetSpec::new(to, port) };
     let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| host.http_get(context, spec))?;
     let answer = status(&outcome.data);
@@ -263,16 +263,9 @@ pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     Ok(code(answer.is_some_and(|(number, _)| number < 400)))
 }
 
-/// What is asked for.
-#[derive(Debug, PartialEq, Eq)]
-struct Page {
-    name: String,
-    port: u16,
-    path: String,
-}
-
-/// `NAME[:PORT][/PATH]`, perhaps with `http://` before it; an IPv6 address in brackets, or alone where no port follows.
-fn page(text: &str) -> Result<Page> {
+/// Name, port and path of `NAME[:PORT][/PATH]`, perhaps with `http://` before it; an IPv6 address in brackets, or alone where no
+/// port follows.
+pub fn page(text: &str) -> Result<(&str, u16, String)> {
     let rest = match text.split_once("://") {
         None => text,
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
@@ -291,11 +284,11 @@ fn page(text: &str) -> Result<Page> {
     };
     let number = |port: &str| port.parse().ok().or_else(|| model::service::port(port, wire::protocol::TCP));
     let port = port.map_or(Ok(80), |port| number(port).ok_or_else(wrong))?;
-    Ok(Page { name: name.to_owned(), port, path })
+    Ok((name, port, path))
 }
 
 /// Where something listens that is to answer with its name, a page does so.
-fn serve_page(stage: &mut Stage, to: IpAddr, port: u16, name: &str) {
+pub fn serve_page(stage: &mut Stage, to: IpAddr, port: u16, name: &str) {
     let page = format!("{name}\n");
     let node = {
         let world = &stage.world;
@@ -325,8 +318,7 @@ mod tests {
             ("http://[2001:db8::1]/x", "2001:db8::1", 80, "/x"),
             ("2001:db8::1", "2001:db8::1", 80, "/"),
         ] {
-            let found = page(text).unwrap();
-            assert_eq!((found.name.as_str(), found.port, found.path.as_str()), (name, port, path), "{text}");
+            assert_eq!(page(text).unwrap(), (name, port, path.to_owned()), "{text}");
         }
     }
 
