@@ -64,8 +64,8 @@ impl Condition {
             Self::Crowd { from, to, port } => {
                 let many = from.len();
                 Both::new(
-                    format!("{many} clients are connected to tcp/{port} of {to} at once"),
-                    format!("클라이언트 {many}개가 {to}의 tcp/{port}에 동시에 연결된다"),
+                    format!("{many} connections to tcp/{port} of {to} are open at once"),
+                    format!("{to}의 tcp/{port}에 연결 {many}개가 동시에 맺어진다"),
                 )
             }
             Self::SeenAs { from, to, address, .. } => Both::new(

@@ -266,9 +266,12 @@ fn what_nobody_speaks_has_no_example() {
 }
 
 #[test]
-fn what_is_for_everybody_is_so_on_the_wire_too() {
-    let example = Example::of(find("dhcp").expect("a protocol")).expect("a frame");
-    assert!(example.bytes.starts_with("ffffffffffff020000000001"), "{}", example.bytes);
+fn what_is_for_everybody_or_a_group_is_so_on_the_wire_too() {
+    // RFC 1112, 6.4: the last 23 bits of the group.
+    for (text, to) in [("dhcp", "ffffffffffff"), ("rip", "01005e000009"), ("igmp", "01005e0000fb")] {
+        let example = Example::of(find(text).expect("a protocol")).expect("a frame");
+        assert!(example.bytes.starts_with(&format!("{to}020000000001")), "{text}: {}", example.bytes);
+    }
 }
 
 #[test]

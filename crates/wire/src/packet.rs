@@ -470,7 +470,7 @@ mod tests {
             ),
             (
                 // A fragment header (RFC 8200, 4.5) of UDP: offset 1448, more to come, identification 65,537.
-                Ipv6::new(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST, 44).packet(&[&[17, 0, 0x05, 0xa9, 0, 1, 0, 1][..], &[0; 24]].concat()),
+                Ipv6::new(std::net::Ipv6Addr::LOCALHOST, std::net::Ipv6Addr::LOCALHOST, 44).packet(&[&[17, 0, 0x05, 0xa9, 0, 1, 0, 1][..], &[0; 24]].concat()),
                 "IP6 ::1 > ::1: udp, length 24 (frag 65537:1448+)",
             ),
             (vec![0; 3], "not IP, length 3 (IPv4 is cut: 3 bytes of at least 20)"),

@@ -38,6 +38,8 @@ const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
 const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 2);
 
+const RIP_PORT: u16 = 520;
+
 /// What the server has.
 const PAGE: &str = "<p>안녕, hello</p>\n";
 
@@ -122,7 +124,7 @@ fn act(protocol: &Protocol) -> Option<Act> {
         "syslog" => Act::Datagram(server, 514, b"<14>1 - pc-1 demo - - - it works".to_vec()),
         "dhcp" => Act::Lease,
         // A request for the whole table (RFC 2453 3.9.1): one entry of family 0 and metric 16.
-        "rip" => Act::Datagram(group(9), 520, [&[1, 2, 0, 0][..], &[0; 19], &[16]].concat()),
+        "rip" => Act::Datagram(group(9), RIP_PORT, [&[1, 2, 0, 0][..], &[0; 19], &[16]].concat()),
         "igmp" => Act::Packet(group(251), 2, report([224, 0, 0, 251])),
         "gre" => Act::Packet(server, wire::protocol::GRE, tunnelled()),
         _ => {
@@ -178,8 +180,12 @@ fn run(act: Act, framing: Framing) -> Simulator {
         ..HostSpec::default()
     };
     let mut client = host(1, ["10.0.0.1/24", "2001:db8::1/64"], ["10.0.0.254", "2001:db8::ff"]);
+    // What is for a group stays on the link: a gateway has no part in it.
+    let is_to_group = matches!(&act, Act::Datagram(to, ..) | Act::Packet(to, ..) if to.is_multicast());
     if let Act::Lease = act {
         client.interfaces = vec![interface("eth0", 1, ["", ""])];
+    }
+    if is_to_group || matches!(act, Act::Lease) {
         client.routes.clear();
     }
     let pc = sim.add("pc-1", Host::new(client));
@@ -227,8 +233,10 @@ fn run(act: Act, framing: Framing) -> Simulator {
         Act::Login => host.run(context, telnet::Client::new(TelnetSpec::new(SERVER.into(), "guest", telnet::Server::PASSWORD))),
         Act::Connect(port) => host.connect(context, ConnectSpec::new(SERVER.into(), port)),
         Act::Datagram(destination, port, payload) => {
-            let interface = matches!(destination, IpAddr::V4(to) if to.is_multicast()).then_some(0);
-            host.datagram(context, DatagramSpec { interface, ..DatagramSpec::new(destination, port, &payload) })
+            let interface = destination.is_multicast().then_some(0);
+            // Routers speak from the port that they listen on (RFC 2453, 3.9).
+            let source_port = (port == RIP_PORT).then_some(RIP_PORT);
+            host.datagram(context, DatagramSpec { interface, source_port, ..DatagramSpec::new(destination, port, &payload) })
         }
         Act::Packet(destination, protocol, payload) => {
             let ttl = (protocol == 2).then_some(1);
