@@ -1,19 +1,18 @@
-//! `sim ping`, `traceroute`, `check`, `http`: one program of one host, and what came of it.
+//! `sim ping`, `traceroute`, `check`: one program of one host, and what came of it.
 
 use serde_json::json;
-use sim::app::http::{GetSpec, Server, status};
 use sim::app::traceroute::{Method, TracerouteSpec};
 use sim::app::{AppId, ConnectSpec, DatagramSpec, End, Outcome, PingSpec, RawSpec};
 use sim::host::Host;
 use sim::{Span, Stop};
 
-use model::{ProbePacket, Selector};
+use model::ProbePacket;
 
 use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
 use super::show::{is_delivered, losses, play, show, storm};
-use super::{CheckArgs, HttpArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
+use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -92,7 +91,7 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
 }
 
 /// What an ICMP error means, in ping's words.
-fn meaning(error: &sim::app::IcmpError) -> String {
+pub fn meaning(error: &sim::app::IcmpError) -> String {
     match (error.from.is_ipv4(), error.kind, error.code) {
         (true, 11, 0) | (false, 3, 0) => "time to live exceeded".to_owned(),
         (true, 3, 0) | (false, 1, 0) => "destination network unreachable: no route".to_owned(),
@@ -227,62 +226,4 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
     show(&stage, &arguments.show, &said, result, output)?;
     Ok(code(is_open))
-}
-
-/// `sim http`.
-pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
-    let rest = arguments.to.strip_prefix("http://").unwrap_or(&arguments.to);
-    let (authority, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(authority, path)| (authority, format!("/{path}")));
-    let (name, port) = match authority.rsplit_once(':').filter(|(name, _)| !name.contains(':')) {
-        Some((name, port)) => {
-            let called = || model::service::port(port, wire::protocol::TCP);
-            let port = port.parse().ok().or_else(called);
-            let port = port.ok_or_else(|| Failure::usage(format!("`{authority}` names no port")).hint("such as web-1:8080/index.html"))?;
-            (name, port)
-        }
-        None => (authority, 80),
-    };
-    let selector = |text: &str| -> Result<Selector> {
-        lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message))
-    };
-    let mut stage = Stage::new(target, &arguments.show, output)?;
-    let from = stage.from(&selector(&arguments.from)?)?;
-    let to = stage.to(&selector(name)?, &from)?;
-    serve_page(&mut stage, to, port, name);
-    let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
-    let spec = GetSpec { source, host: name.to_owned(), path, ..GetSpec::new(to, port) };
-    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| host.http_get(context, spec))?;
-    let answer = status(&outcome.data);
-    let mut said = Vec::new();
-    match answer {
-        Some((number, body)) => {
-            said.push(format!("HTTP {number} from {name} ({to})"));
-            let text = String::from_utf8_lossy(outcome.data.get(body..).unwrap_or_default()).into_owned();
-            said.extend(text.lines().map(str::to_owned));
-        }
-        None => {
-            said.push(format!("no page from {name} ({to}): {}", outcome.end));
-            said.extend(losses(&stage, Some(to), outcome.ended));
-        }
-    }
-    let body = answer.map(|(_, at)| String::from_utf8_lossy(outcome.data.get(at..).unwrap_or_default()).into_owned());
-    let result = json!({"from": from.name, "to": name, "address": to, "port": port, "status": answer.map(|(number, _)| number), "body": body});
-    show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(answer.is_some_and(|(number, _)| number < 400)))
-}
-
-/// Where something listens that is to answer with its name, a page does so.
-fn serve_page(stage: &mut Stage, to: std::net::IpAddr, port: u16, name: &str) {
-    let page = format!("{name}\n");
-    let node = {
-        let world = &stage.world;
-        let simulator = &world.cloud.simulator;
-        let private = world.cloud.holder(to).or_else(|| simulator.nodes().find(|node| world.place(*node).addresses.contains(&to)));
-        private.filter(|node| simulator.get(*node).is_some_and(|host: &Host| host.listens(port)))
-    };
-    if let Some(node) = node {
-        stage.world.simulator().with(node, |host: &mut Host, context| {
-            host.run(context, Server::new(port, page.as_bytes()));
-        });
-    }
 }
