@@ -227,6 +227,16 @@ impl Simulator {
         node.downcast_mut().map(|node| act(node, &mut context))
     }
 
+    /// Lets a frame of any bytes arrive at a port now, as if a wire had brought it.
+    pub fn deliver(&mut self, node: NodeId, port: u16, bytes: &[u8]) {
+        self.start();
+        let mut context = Context { network: &mut self.network, node };
+        let frame = context.make(FrameId::NONE, |out| out.extend_from_slice(bytes));
+        self.network.wires.record(node, port, Verb::Receive, Reason::Wire, frame, 0);
+        self.nodes[node.0 as usize].on_frame(&mut Context { network: &mut self.network, node }, port, frame);
+        self.network.wires.frames.release(frame);
+    }
+
     /// A node's tables, as they are now.
     pub fn inspect(&self, node: NodeId) -> Vec<Table> {
         self.nodes[node.0 as usize].inspect(self.now())

@@ -192,6 +192,14 @@ pub struct Outcome {
 impl Outcome {
     /// Bytes of data that are kept.
     pub const KEPT: usize = 65_536;
+    /// ICMP errors that are kept.
+    pub const ERRORS: usize = 16;
+
+    /// Notes an ICMP error; of many the first ones and the last.
+    pub fn note_error(&mut self, error: &IcmpError) {
+        self.errors.truncate(Self::ERRORS - 1);
+        self.errors.push(*error);
+    }
 
     /// Notes data that came.
     pub fn take(&mut self, bytes: &[u8]) {

@@ -1,14 +1,14 @@
 //! Questions to the services of a VPC: whether one is reached, frames show; what it answers is [`Services`]'.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fabric::engine::{
     EngineError, Leg, ListenerState, NameServer, Observation, Outcome, PacketProbe, Sender, Traffic, Unsupported,
 };
 use fabric::stage::exempt;
-use fabric::walker::{HttpAnswer, Services};
+use fabric::walker::{HttpAnswer, HttpQuestion, Services};
 use fabric::{Component, Reason as StageReason, Stage, VpcIndex};
 
 use super::engine::SimEngine;
@@ -66,17 +66,7 @@ impl SimEngine {
         url: &str,
         headers: &BTreeMap<String, String>,
     ) -> Result<Outcome, EngineError> {
-        let bad = |why: &str| EngineError::BadProbe(format!("{url}: {why}"));
-        let rest = url.strip_prefix("http://").ok_or_else(|| bad("only http:// can be asked"))?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = authority.split_once(':').map_or(authority, |(host, _)| host);
-        let host: Ipv4Addr = host.parse().map_err(|_| bad("the host must be an IPv4 address"))?;
-        // A container's packets leave by the interface of its host.
-        let (id, outer) = match from {
-            Sender::Interface(id) => (id, false),
-            Sender::Container(id) => (id, true),
-            Sender::Outside(_) => return Err(EngineError::Unsupported(Unsupported::Http)),
-        };
+        let HttpQuestion { host, path, interface: id, is_outer } = HttpQuestion::read(from, url)?;
         let fabric = Arc::clone(self.running()?.fabric());
         let interface = fabric.interface_by_id(id).ok_or_else(|| EngineError::NotFound(id.to_string()))?;
         let traffic = Traffic::Tcp { source_port: HTTP_CLIENT, destination_port: 80 };
@@ -89,9 +79,8 @@ impl SimEngine {
         let instance = instance.ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))?;
         let now = self.now();
         let (model, services) = self.served(Unsupported::Http)?;
-        let path = format!("/{path}");
         let answer = services.metadata(&model, &fabric, instance, now, (method, &path, headers))?;
-        if outer && answer.ttl <= 1 {
+        if is_outer && answer.ttl <= 1 {
             // IMDS-5: the guest would have to pass it on, and its time is up.
             let text = "the answer's TTL ran out at the container's host";
             let reason = StageReason::new(Stage::Guest, Component::Guest(interface), text);

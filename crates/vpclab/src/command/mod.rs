@@ -4,6 +4,7 @@ mod advice;
 pub mod anatomy;
 pub mod breakage;
 pub mod capture;
+mod capture_file;
 mod check;
 mod cidr;
 pub mod containers;

@@ -1,22 +1,21 @@
-//! `sim ping`, `traceroute`, `check`, `http`: one program of one host, and what came of it.
+//! `sim ping`, `traceroute`, `check`: one program of one host, and what came of it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::json;
-use sim::app::http::{GetSpec, Server, status};
 use sim::app::traceroute::{Method, TracerouteSpec};
 use sim::app::{AppId, ConnectSpec, DatagramSpec, End, Outcome, PingSpec, RawSpec};
 use sim::host::Host;
 use sim::{Reason, Span, Stop};
 
-use model::{ProbePacket, Selector};
+use model::ProbePacket;
 
 use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
 use super::show::{is_delivered, losses, play, show, storm};
-use super::{CheckArgs, HttpArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
+use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -253,98 +252,9 @@ pub fn try_packet(stage: &mut Stage, from: &From, to: std::net::IpAddr, packet: 
     Ok(Tried { word, to, why, is_without_route })
 }
 
-/// `sim http`.
-pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
-    let (name, port, path) = page(&arguments.to)?;
-    let selector = |text: &str| -> Result<Selector> {
-        lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message))
-    };
-    let mut stage = Stage::new(target, &arguments.show, output)?;
-    let from = stage.from(&selector(&arguments.from)?)?;
-    let to = stage.to(&selector(name)?, &from)?;
-    serve_page(&mut stage, to, port, name);
-    let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
-    // An IPv6 address is written in brackets wherever a port may follow (RFC 3986, 3.2.2).
-    let host = if name.contains(':') { format!("[{name}]") } else { name.to_owned() };
-    let spec = GetSpec { source, host, path, ..GetSpec::new(to, port) };
-    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| host.http_get(context, spec))?;
-    let answer = status(&outcome.data);
-    let mut said = Vec::new();
-    match answer {
-        Some((number, body)) => {
-            said.push(format!("HTTP {number} from {name} ({to})"));
-            let text = String::from_utf8_lossy(outcome.data.get(body..).unwrap_or_default()).into_owned();
-            said.extend(text.lines().map(str::to_owned));
-        }
-        None => {
-            said.push(format!("no page from {name} ({to}): {}", outcome.end));
-            said.extend(losses(&stage, Some(to), outcome.ended));
-        }
-    }
-    let body = answer.map(|(_, at)| String::from_utf8_lossy(outcome.data.get(at..).unwrap_or_default()).into_owned());
-    let result = json!({"from": from.name, "to": name, "address": to, "port": port, "status": answer.map(|(number, _)| number), "body": body});
-    show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(answer.is_some_and(|(number, _)| number < 400)))
-}
-
-/// Name, port and path of `NAME[:PORT][/PATH]`, perhaps with `http://` before it; an IPv6 address in brackets, or alone where no
-/// port follows.
-pub fn page(text: &str) -> Result<(&str, u16, String)> {
-    let rest = match text.split_once("://") {
-        None => text,
-        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-        Some((scheme, rest)) => {
-            let hint = format!("vpclab sim check FROM {} tcp/{scheme}", rest.split(['/', ':']).next().unwrap_or_default());
-            return Err(Failure::usage(format!("sim http speaks plain HTTP, not {scheme}")).hint(hint));
-        }
-    };
-    let (authority, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(authority, path)| (authority, format!("/{path}")));
-    let wrong = || Failure::usage(format!("`{authority}` names no port")).hint("such as web-1:8080/index.html or [2001:db8::1]:8080/");
-    let (name, port) = match (authority.strip_prefix('[').and_then(|inner| inner.split_once(']')), authority.rsplit_once(':')) {
-        (Some((name, "")), _) => (name, None),
-        (Some((name, rest)), _) => (name, Some(rest.strip_prefix(':').ok_or_else(wrong)?)),
-        (None, Some((name, port))) if !name.contains(':') => (name, Some(port)),
-        (None, _) => (authority, None),
-    };
-    let number = |port: &str| port.parse().ok().or_else(|| model::service::port(port, wire::protocol::TCP));
-    let port = port.map_or(Ok(80), |port| number(port).ok_or_else(wrong))?;
-    Ok((name, port, path))
-}
-
-/// Where something listens that is to answer with its name, a page does so.
-pub fn serve_page(stage: &mut Stage, to: IpAddr, port: u16, name: &str) {
-    let page = format!("{name}\n");
-    let node = {
-        let world = &stage.world;
-        let simulator = &world.cloud.simulator;
-        let private = world.cloud.holder(to).or_else(|| simulator.nodes().find(|node| world.place(*node).addresses.contains(&to)));
-        private.filter(|node| simulator.get(*node).is_some_and(|host: &Host| host.listens(port)))
-    };
-    if let Some(node) = node {
-        stage.world.simulator().with(node, |host: &mut Host, context| {
-            host.run(context, Server::new(port, page.as_bytes()));
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_page_is_a_name_with_a_port_and_a_path() {
-        for (text, name, port, path) in [
-            ("web-1", "web-1", 80, "/"),
-            ("web-1:8080/index.html", "web-1", 8080, "/index.html"),
-            ("http://web-1:http-alt", "web-1", 8080, "/"),
-            ("10.0.0.1/a/b", "10.0.0.1", 80, "/a/b"),
-            ("[2001:db8::1]:8080/", "2001:db8::1", 8080, "/"),
-            ("http://[2001:db8::1]/x", "2001:db8::1", 80, "/x"),
-            ("2001:db8::1", "2001:db8::1", 80, "/"),
-        ] {
-            assert_eq!(page(text).unwrap(), (name, port, path.to_owned()), "{text}");
-        }
-    }
 
     #[test]
     fn an_arrow_between_two_ends_is_left_out() {
@@ -353,12 +263,5 @@ mod tests {
             assert_eq!(without_arrow(&words), ["a", "b"], "{words:?}");
         }
         assert_eq!(without_arrow(&["a".to_owned(), "-".to_owned()]), ["a", "-"]);
-    }
-
-    #[test]
-    fn what_is_no_page_says_what_one_is() {
-        for (text, message) in [("web-1:many", "names no port"), ("[2001:db8::1]80", "names no port"), ("https://web-1", "not https")] {
-            assert!(page(text).unwrap_err().message.contains(message), "{text}");
-        }
     }
 }
