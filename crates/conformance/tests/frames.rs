@@ -4,26 +4,36 @@
 
 sandbox::reexec_in_tests!();
 
-use conformance::frames::{Both, Compared};
+use conformance::frames::Both;
+use conformance::fuzz::clouds;
 
-/// What differs, in words.
-fn told(compared: &Compared) -> Option<String> {
-    let difference = compared.difference.as_ref()?;
-    Some(format!("{}\n{}", compared.scene, difference.told("sim", "linux")))
+/// Lines that were compared, and what differs, in words.
+fn compared(mut both: Both) -> (usize, Vec<String>) {
+    let (mut lines, mut differences) = (0, Vec::new());
+    both.run(|compared| {
+        lines += compared.lines;
+        let told = compared.difference.as_ref().map(|difference| difference.told("sim", "linux"));
+        differences.extend(told.map(|told| format!("{}\n{told}", compared.scene)));
+    })
+    .unwrap();
+    (lines, differences)
 }
 
 #[test]
 fn simulator_and_kernel_send_the_same_frames() {
-    let (mut differences, mut lines) = (Vec::new(), 0);
-    Both::built_in().unwrap().run(|compared| {
-        lines += compared.lines;
-        if std::env::var_os("SHOW").is_some() {
-            for (sim, linux) in compared.sim.iter().zip(&compared.linux) {
-                eprintln!("{} | {} {}\n  sim   {:#?}\n  linux {:#?}", compared.scene, sim.place, sim.flow, sim.lines, linux.lines);
-            }
-        }
-        differences.extend(told(compared));
-    }).unwrap();
+    let (lines, differences) = compared(Both::built_in().unwrap());
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     assert!(lines >= 500, "{lines} lines were compared");
+}
+
+/// `VPCLAB_FUZZ_SEED=N` begins elsewhere, `VPCLAB_FUZZ_LABS=N` takes more clouds.
+#[test]
+fn probes_of_random_clouds_are_the_same_frames_on_both() {
+    let number = |name: &str, usual: u64| std::env::var(name).ok().map_or(usual, |text| text.parse().unwrap());
+    let (first, labs) = (number("VPCLAB_FUZZ_SEED", 1), number("VPCLAB_FUZZ_LABS", 2));
+    for seed in first..first + labs {
+        let (lines, differences) = compared(Both::of_lab(&clouds::lab(seed), seed, 15).unwrap());
+        assert!(differences.is_empty(), "seed {seed}\n{}", differences.join("\n"));
+        assert!(lines > 0, "seed {seed}: nothing passed");
+    }
 }
