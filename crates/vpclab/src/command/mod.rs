@@ -18,6 +18,7 @@ pub mod env;
 pub mod exec;
 pub mod explain;
 pub mod forward;
+pub mod frames;
 pub mod fuzz;
 mod from_within;
 mod gaps;
@@ -153,6 +154,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Conformance(ConformanceCommand::Fuzz(arguments)) => fuzz::run(&arguments, output),
+        Command::Conformance(ConformanceCommand::Frames(arguments)) => frames::run(&arguments, output),
         Command::Conformance(ConformanceCommand::Run { paths, engine, filter }) => {
             let mut options = Options { json: output.format == Format::Json, ..Options::default() };
             options.filter.extend(filter);
