@@ -289,8 +289,10 @@ fn counted(wanted: usize, count: usize) -> Finding {
 }
 
 fn host(world: &World, name: &str) -> Result<Place, Impossible> {
-    let nobody =
-        || Both::new(format!("no host or router is called {name}"), format!("{} 호스트나 라우터가 없다", Particle::Called.after(name)));
+    let nobody = || {
+        let called = Particle::Called.after(name);
+        Both::new(format!("no host or router is called {name}"), format!("{called} 호스트나 라우터가 없다"))
+    };
     world.lan_host(name).ok_or_else(nobody)
 }
 
