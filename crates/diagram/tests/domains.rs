@@ -49,6 +49,7 @@ fn lan(devices: &[(&str, &str)], links: &[(&str, &str)]) -> Lan {
             cable: None,
             framing: Framing::Ethernet,
             up: true,
+            announce: Vec::new(),
             origin: Origin::default(),
         });
     }

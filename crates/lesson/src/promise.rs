@@ -20,7 +20,10 @@ fn korean(claim: &Claim) -> String {
         Sources::Only(ends) => format!("{}에서만", people(ends)),
         Sources::NothingElse => "그 밖의 곳에서".to_owned(),
     };
-    let to = if claim.destinations.of.is_empty() { String::new() } else { format!("{} ", To.after(&people(&claim.destinations))) };
+    let to = match claim.destinations.of.as_slice() {
+        [] => String::new(),
+        _ => format!("{} ", To.after(&people(&claim.destinations))),
+    };
     let traffic = match claim.traffic.to_string().as_str() {
         "all" => "모든 트래픽".to_owned(),
         traffic => traffic.to_owned(),

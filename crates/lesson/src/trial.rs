@@ -174,7 +174,13 @@ impl Trial {
         let mut world = self.world()?;
         let (asks, hears) = (host(&world, from)?.node, host(&world, third)?.node);
         let destination = address(&world, to)?;
-        // The first time everybody is looked for; what is asked for begins when all are known.
+        // What is asked for begins when all stations are known, as many as there are: the third speaks first.
+        let others: Vec<String> = world.lan_hosts().into_iter().filter(|name| *name != third).map(str::to_owned).collect();
+        for name in std::iter::once(third).chain(others.iter().map(String::as_str)) {
+            let node = host(&world, name)?.node;
+            world.simulator().with(node, |host: &mut Host, context| host.arping(context, 0, destination, 1));
+            run(&mut world);
+        }
         ping(&mut world, asks, destination);
         world.simulator().clear_trace();
         let outcome = ping(&mut world, asks, destination);
@@ -283,8 +289,10 @@ fn counted(wanted: usize, count: usize) -> Finding {
 }
 
 fn host(world: &World, name: &str) -> Result<Place, Impossible> {
-    let nobody =
-        || Both::new(format!("no host or router is called {name}"), format!("{} 호스트나 라우터가 없다", Particle::Called.after(name)));
+    let nobody = || {
+        let called = Particle::Called.after(name);
+        Both::new(format!("no host or router is called {name}"), format!("{called} 호스트나 라우터가 없다"))
+    };
     world.lan_host(name).ok_or_else(nobody)
 }
 

@@ -286,8 +286,8 @@ fn an_answer_in_korean_says_the_same_with_the_same_keys() {
                 _ => String::new(),
             }
         }
-        let (english_json, korean_json) = (serde_json::to_value(&answer).expect("JSON"), serde_json::to_value(&korean).expect("JSON"));
-        assert_eq!(keys(&english_json), keys(&korean_json), "{text}");
+        let json = |answer: &Answer| serde_json::to_value(answer).expect("JSON");
+        assert_eq!(keys(&json(&answer)), keys(&json(&korean)), "{text}");
         assert_eq!(answer.text().lines().count(), korean.text().lines().count(), "{text}");
     }
     let text = Answer::new(find("2").expect("a layer")).in_tongue(Tongue::Korean).text();

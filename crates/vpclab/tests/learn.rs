@@ -156,9 +156,12 @@ fn type_in(folder: &Path, language: &str, shown: &Shown<'_>) {
     let done = shell.output().unwrap();
     let (command, printed) = (shown.command, out(&done));
     assert_eq!(done.status.code(), Some(exit), "{command}: {printed}{}", String::from_utf8_lossy(&done.stderr));
-    let mut left = printed.as_str();
-    for text in &shown.texts {
-        let at = left.find(text).unwrap_or_else(|| panic!("{command}: `{text}` is not (or not there) in:\n{printed}"));
+    // How wide a column is says nothing.
+    let narrow = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect::<String>();
+    let all = narrow(&printed);
+    let mut left = all.as_str();
+    for text in shown.texts.iter().map(|text| narrow(text).trim_end().to_owned()) {
+        let at = left.find(&text).unwrap_or_else(|| panic!("{command}: `{text}` is not (or not there) in:\n{printed}"));
         left = &left[at + text.len()..];
     }
     for text in &shown.absent {

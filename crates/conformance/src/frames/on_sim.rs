@@ -115,7 +115,7 @@ impl OnSim {
 
     fn passed(&self) -> Result<Vec<Passed>, EngineError> {
         let simulator = &self.engine.cloud().ok_or_else(nothing)?.simulator;
-        let passed = |event: &TraceEvent| {
+        let passed = |event: TraceEvent| {
             let is_outbound = match (event.verb, event.reason) {
                 (Verb::Send, sim::Reason::Wire) => true,
                 (Verb::Receive, sim::Reason::Wire) => false,

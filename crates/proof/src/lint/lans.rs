@@ -168,8 +168,8 @@ fn fast_hub(name: &str, device: &Device) -> Option<Finding> {
     let (Device::Hub(hub) | Device::Repeater(hub)) = device else { return None };
     (hub.rate_bits_per_second > FASTEST_HUB_BITS_PER_SECOND).then(|| {
         let text = format!(
-            "this {} is faster than 100 Mb/s: half duplex needs carrier extension there, which is not simulated; a collision of \
-             short frames stays unnoticed beyond some 50 m",
+            "this {} is faster than 100 Mb/s: half duplex needs carrier extension there, which is not simulated; \
+             a collision of short frames stays unnoticed beyond some 50 m",
             device.kind()
         );
         Finding::new(Check::FastHub, name, text, "10M or 100M; or a switch, whose links are full duplex", &hub.origin)

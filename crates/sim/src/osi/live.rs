@@ -92,7 +92,8 @@ impl Example {
 /// datagram.
 fn at_port(transport: Option<u8>, port: u16) -> Option<Example> {
     let (tcp, udp) = (model::traffic::protocol::TCP, model::traffic::protocol::UDP);
-    let over = transport.unwrap_or(if model::service::at(tcp, port).is_none() && model::service::at(udp, port).is_some() { udp } else { tcp });
+    let is_at = |over| model::service::at(over, port).is_some();
+    let over = transport.unwrap_or(if is_at(udp) && !is_at(tcp) { udp } else { tcp });
     let act = match model::service::at(over, port) {
         None if over == tcp => Act::Connect(port),
         None => Act::Datagram(SERVER.into(), port, b"hello".to_vec()),
@@ -229,8 +230,14 @@ fn run(act: Act, framing: Framing) -> Simulator {
         Act::Lease => host.run(context, dhcp_client::Client::new(&[0], Some("pc-1"))),
         Act::Get => host.http_get(context, get),
         Act::SecureGet => host.run(context, https::Get::new(GetSpec { port: 443, ..get })),
-        Act::Mail => host.run(context, smtp::Client::new(SmtpSpec::new(SERVER.into(), "a@pc-1", "b@web-1", "Subject: hello\n\nhi"))),
-        Act::Login => host.run(context, telnet::Client::new(TelnetSpec::new(SERVER.into(), "guest", telnet::Server::PASSWORD))),
+        Act::Mail => {
+            let mail = SmtpSpec::new(SERVER.into(), "a@pc-1", "b@web-1", "Subject: hello\n\nhi");
+            host.run(context, smtp::Client::new(mail))
+        }
+        Act::Login => {
+            let login = TelnetSpec::new(SERVER.into(), "guest", telnet::Server::PASSWORD);
+            host.run(context, telnet::Client::new(login))
+        }
         Act::Connect(port) => host.connect(context, ConnectSpec::new(SERVER.into(), port)),
         Act::Datagram(destination, port, payload) => {
             let interface = destination.is_multicast().then_some(0);

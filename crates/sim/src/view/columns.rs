@@ -35,8 +35,12 @@ pub fn lines(rows: &[&[String]], right: &[usize]) -> String {
 
 /// Columns of a terminal that a text takes: Hangul, kana and Chinese characters are two wide.
 pub fn width(text: &str) -> usize {
-    let is_wide = |c: char| matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ff60}');
-    text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
+    let width = |c| match c {
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' => 2,
+        '\u{f900}'..='\u{faff}' | '\u{ff00}'..='\u{ff60}' => 2,
+        _ => 1,
+    };
+    text.chars().map(width).sum()
 }
 
 #[cfg(test)]

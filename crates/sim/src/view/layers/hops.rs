@@ -73,9 +73,10 @@ fn hop(view: &View<'_>, states: &States, group: &Group) -> Hop {
     if let Some(repeat) = events.iter().find(|event| event.verb == Verb::Repeat)
         && let Some((from, to)) = repeating::stations(view, repeat)
     {
-        let bits = |place, ports| Side { ports, ..side(view, states, &TraceEvent { node: from.0, port: from.1, ..*repeat }, place) };
-        incoming = Some(bits(height, vec![repeating::port_of(view, from)]));
-        outgoing = vec![bits(height, to.into_iter().map(|station| repeating::port_of(view, station)).collect())];
+        let sent = TraceEvent { node: from.0, port: from.1, ..*repeat };
+        let bits = |ports| Side { ports, ..side(view, states, &sent, height) };
+        incoming = Some(bits(vec![repeating::port_of(view, from)]));
+        outgoing = vec![bits(to.into_iter().map(|station| repeating::port_of(view, station)).collect())];
     }
     let time_nanoseconds = events.first().map_or(0, |event| event.time.0);
     Hop {

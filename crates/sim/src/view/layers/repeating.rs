@@ -11,7 +11,8 @@ pub(super) type Station = (NodeId, u16);
 
 /// Whose bits a hub repeats, and to whom; nothing where it repeats whole frames by cables of its own.
 pub(super) fn stations(view: &View<'_>, repeat: &TraceEvent) -> Option<(Station, Vec<Station>)> {
-    let is_sending = |event: &TraceEvent| event.frame == repeat.frame && event.verb == Verb::Send && event.reason == Reason::Wire;
+    let is_sending =
+        |event: &TraceEvent| event.frame == repeat.frame && event.verb == Verb::Send && event.reason == Reason::Wire;
     // The last one before: a frame that collided is sent again.
     let sent = view.events().until(repeat.time).iter().rev().find(is_sending)?;
     let from = (sent.node, sent.port);
@@ -23,8 +24,9 @@ pub(super) fn stations(view: &View<'_>, repeat: &TraceEvent) -> Option<(Station,
 pub(super) fn on<'v>(view: &'v View<'_>, medium: u32) -> impl Iterator<Item = Station> + 'v {
     let sim = view.sim();
     let of = move |node: NodeId| {
+        let is_on = move |plug: Plug| matches!(plug, Plug::Station(of, _) if of == medium);
         let ports = sim.ports(node).iter().zip(0_u16..);
-        ports.filter(move |(port, _)| matches!(port.plug, Plug::Station(of, _) if of == medium)).map(move |(_, port)| (node, port))
+        ports.filter(move |(port, _)| is_on(port.plug)).map(move |(_, port)| (node, port))
     };
     sim.nodes().flat_map(of)
 }
