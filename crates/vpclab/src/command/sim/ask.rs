@@ -231,17 +231,7 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
 
 /// `sim http`.
 pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
-    let rest = arguments.to.strip_prefix("http://").unwrap_or(&arguments.to);
-    let (authority, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(authority, path)| (authority, format!("/{path}")));
-    let (name, port) = match authority.rsplit_once(':').filter(|(name, _)| !name.contains(':')) {
-        Some((name, port)) => {
-            let called = || model::service::port(port, wire::protocol::TCP);
-            let port = port.parse().ok().or_else(called);
-            let port = port.ok_or_else(|| Failure::usage(format!("`{authority}` names no port")).hint("such as web-1:8080/index.html"))?;
-            (name, port)
-        }
-        None => (authority, 80),
-    };
+    let (name, port, path) = page(&arguments.to)?;
     let selector = |text: &str| -> Result<Selector> {
         lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message))
     };
@@ -271,8 +261,24 @@ pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     Ok(code(answer.is_some_and(|(number, _)| number < 400)))
 }
 
+/// Name, port and path of a page: `web-1`, `web-1:8080/index.html`.
+pub fn page(text: &str) -> Result<(&str, u16, String)> {
+    let rest = text.strip_prefix("http://").unwrap_or(text);
+    let (authority, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(authority, path)| (authority, format!("/{path}")));
+    let (name, port) = match authority.rsplit_once(':').filter(|(name, _)| !name.contains(':')) {
+        Some((name, port)) => {
+            let called = || model::service::port(port, wire::protocol::TCP);
+            let port = port.parse().ok().or_else(called);
+            let port = port.ok_or_else(|| Failure::usage(format!("`{authority}` names no port")).hint("such as web-1:8080/index.html"))?;
+            (name, port)
+        }
+        None => (authority, 80),
+    };
+    Ok((name, port, path))
+}
+
 /// Where something listens that is to answer with its name, a page does so.
-fn serve_page(stage: &mut Stage, to: std::net::IpAddr, port: u16, name: &str) {
+pub fn serve_page(stage: &mut Stage, to: std::net::IpAddr, port: u16, name: &str) {
     let page = format!("{name}\n");
     let node = {
         let world = &stage.world;

@@ -5,6 +5,7 @@ mod domains;
 mod ends;
 mod script;
 mod show;
+mod tui;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ pub enum SimCommand {
     Domains(domains::DomainsArgs),
     /// Play a script of timed actions: programs that send, links that fail, files that change the rules
     Run(RunArgs),
+    /// Look at it on the whole terminal: topology, events, packets, tables; step on and back, change it
+    Tui(tui::TuiArgs),
     /// Does the lab keep its promises (`expect:`), by simulated packets
     Test(super::test::TestArgs),
 }
@@ -160,6 +163,7 @@ pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
         SimCommand::Http(arguments) => ask::http(&arguments, &target, output),
         SimCommand::Domains(arguments) => domains::run(&arguments, &target, output),
         SimCommand::Run(arguments) => script::run(&arguments, &target, output),
+        SimCommand::Tui(arguments) => tui::run(&arguments, &target, output),
         SimCommand::Test(arguments) => super::test::run(&super::test::TestArgs { engine: EngineName::Sim, ..arguments }, &target, output),
     }
 }

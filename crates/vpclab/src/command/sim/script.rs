@@ -17,6 +17,8 @@ use std::sync::Arc;
 use fabric::Fabric;
 use model::{Model, ProbePacket, Selector};
 use serde_json::json;
+use sim::app::http::GetSpec;
+use sim::app::traceroute::{Method, TracerouteSpec};
 use sim::app::{AppId, ConnectSpec, DatagramSpec, PingSpec};
 use sim::host::Host;
 use sim::{LinkId, NodeId, Simulator, Span, Stop, Time};
@@ -33,25 +35,43 @@ use crate::output::Output;
 /// Longest script, lines.
 const MOST_LINES: usize = 10_000;
 /// How long is played after the last program's end, when no end is asked for.
-const AFTERMATH: Span = Span::milliseconds(300);
+pub const AFTERMATH: Span = Span::milliseconds(300);
 /// How often it is looked whether programs are done.
-const TICK: Span = Span::milliseconds(100);
+pub const TICK: Span = Span::milliseconds(100);
 /// Longest time that programs are waited for.
-const LONGEST: Span = Span::seconds(20_000);
+pub const LONGEST: Span = Span::seconds(20_000);
 
 /// A line of a script.
-struct Step<'t> {
-    at: Time,
-    number: usize,
-    line: &'t str,
-    words: Vec<&'t str>,
+pub struct Step<'t> {
+    /// When, from the beginning of the script.
+    pub at: Time,
+    /// The line's number.
+    pub number: usize,
+    /// The whole line.
+    pub line: &'t str,
+    /// The action's words.
+    pub words: Vec<&'t str>,
 }
 
 /// What a line started.
-struct Started {
-    text: String,
+pub struct Started {
+    /// The action.
+    pub text: String,
     node: NodeId,
     app: AppId,
+}
+
+impl Started {
+    /// Whether the program is not done.
+    pub fn goes_on(&self, simulator: &Simulator) -> bool {
+        simulator.get(self.node).is_some_and(|host: &Host| host.outcome(self.app).is_none())
+    }
+
+    /// `ping pc-1 pc-2: answered (1 sent, 1 answered)`.
+    pub fn said(&self, simulator: &Simulator) -> Option<String> {
+        let outcome = simulator.get::<Host>(self.node)?.progress(self.app);
+        Some(format!("{}: {} ({} sent, {} answered)", self.text, outcome.end, outcome.sent, outcome.replies.len()))
+    }
 }
 
 /// Exit 0 when every program of the script got an answer, else 1.
@@ -81,9 +101,7 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
     if stop != Stop::Budget {
         let simulator = stage.world.simulator();
         let last = simulator.now() + LONGEST;
-        let goes_on = |simulator: &Simulator| {
-            started.iter().any(|program: &Started| simulator.get(program.node).is_some_and(|host: &Host| host.outcome(program.app).is_none()))
-        };
+        let goes_on = |simulator: &Simulator| started.iter().any(|program: &Started| program.goes_on(simulator));
         stop = Stop::Time;
         while end.is_none() && stop == Stop::Time && goes_on(simulator) && simulator.now() < last {
             stop = simulator.run_until(simulator.now() + TICK, BUDGET);
@@ -99,10 +117,10 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         let simulator = &stage.world.cloud.simulator;
         let Some(host) = simulator.get::<Host>(program.node) else { continue };
         let outcome = host.progress(program.app);
-        let answered = !outcome.replies.is_empty();
+        let answered = !outcome.replies.is_empty() || outcome.hops.iter().any(|hop| hop.is_destination);
         all &= answered;
         let (sent, came) = (outcome.sent, outcome.replies.len());
-        said.push(format!("{}: {} ({sent} sent, {came} answered)", program.text, outcome.end));
+        said.extend(program.said(simulator));
         rows.push(json!({"line": program.text, "end": outcome.end.to_string(), "sent": sent, "answered": came}));
     }
     if !all {
@@ -112,7 +130,7 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
     Ok(if all { ExitCode::SUCCESS } else { exit::NO.into() })
 }
 
-fn read(path: &Path) -> Result<String> {
+pub fn read(path: &Path) -> Result<String> {
     let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let mut text = String::new();
     if path == Path::new("-") {
@@ -122,7 +140,7 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
+pub fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
     let mut steps: Vec<Step<'t>> = Vec::new();
     for (index, line) in text.lines().enumerate().take(MOST_LINES) {
         let code = line.split('#').next().unwrap_or_default();
@@ -155,17 +173,27 @@ fn misread(step: &Step<'_>, name: &str, word: &str, message: &str) -> Failure {
 }
 
 /// What a line does, with names made out.
-enum Action {
+pub enum Action {
+    /// A host starts a program.
     Program { node: NodeId, program: Program },
     /// The first of these that is not so already.
     Link { links: Vec<LinkId>, is_up: bool },
+    /// The cloud becomes this.
     Apply { fabric: Arc<Fabric> },
 }
 
-enum Program {
+/// What a host runs.
+pub enum Program {
+    /// Echo requests.
     Ping(PingSpec),
+    /// A connection.
     Connect(ConnectSpec),
+    /// A datagram.
     Send(DatagramSpec),
+    /// Who answers on the way.
+    Traceroute(TracerouteSpec),
+    /// A page, served by what listens there under its name.
+    Get(GetSpec),
 }
 
 /// The links between two ends, each `DEVICE` or `DEVICE:INTERFACE`. Errors: the word that names nothing.
@@ -188,10 +216,11 @@ fn links<'w>(simulator: &Simulator, (a, b): (&'w str, &'w str)) -> std::result::
     Ok(simulator.links().filter(|(_, link)| joins(link)).map(|(id, _)| id).collect())
 }
 
-const ACTIONS: &str = "ping A B [COUNT], connect A B tcp/PORT, send A B udp/PORT [TEXT], link down|up A B, apply FILE";
+const ACTIONS: &str =
+    "ping A B [COUNT], check A B PROTO/PORT, connect A B tcp/PORT, send A B udp/PORT [TEXT], traceroute A B [udp|icmp|tcp/PORT], http A B[:PORT][/PATH], link down|up A B, apply FILE";
 
 /// `model` is the cloud as the lines before leave it.
-fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: &str, output: &Output) -> Result<Action> {
+pub fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: &str, output: &Output) -> Result<Action> {
     let wrong = |word: &str, message: &str| misread(step, name, word, message);
     let usage = |word: &str| wrong(word, "this line is no action").hint(ACTIONS);
     match step.words.as_slice() {
@@ -211,6 +240,19 @@ fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: &str
             }
             _ => Err(wrong(port, "connect takes tcp/PORT")),
         },
+        ["check", from, to, port] => {
+            let packet = lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet);
+            if !matches!(packet, Ok(ProbePacket::Tcp(_) | ProbePacket::Udp(_) | ProbePacket::Icmp { icmp_type: 8, code: 0 })) {
+                return Err(wrong(port, "check takes tcp/PORT, udp/PORT or icmp/echo"));
+            }
+            let (node, source, to) = ends(stage, step, name, from, to)?;
+            let program = match packet {
+                Ok(ProbePacket::Tcp(port)) => Program::Connect(ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
+                Ok(ProbePacket::Udp(port)) => Program::Send(DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
+                _ => Program::Ping(PingSpec { source, count: 1, ..PingSpec::new(to) }),
+            };
+            Ok(Action::Program { node, program })
+        }
         ["send", from, to, port, words @ ..] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
             Ok(ProbePacket::Udp(port)) => {
                 let (node, source, to) = ends(stage, step, name, from, to)?;
@@ -219,6 +261,25 @@ fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: &str
             }
             _ => Err(wrong(port, "send takes udp/PORT")),
         },
+        ["traceroute", from, to, rest @ ..] => {
+            let port = |word: &&str| lab::sentence::parse_probe(&["a", "b", word]).map(|probe| probe.packet);
+            let method = match rest {
+                [] | ["icmp"] => Method::Icmp,
+                ["udp"] => Method::Udp,
+                [word] => match port(word) {
+                    Ok(ProbePacket::Tcp(port)) => Method::Tcp(port),
+                    _ => return Err(wrong(word, "traceroute sends icmp, udp, or tcp/PORT")),
+                },
+                [_, more, ..] => return Err(usage(more)),
+            };
+            let (node, source, to) = ends(stage, step, name, from, to)?;
+            Ok(Action::Program { node, program: Program::Traceroute(TracerouteSpec { source, method, ..TracerouteSpec::new(to) }) })
+        }
+        ["http", from, page] => {
+            let (host, port, path) = super::ask::page(page).map_err(|failure| placed(step, name, page, failure))?;
+            let (node, source, to) = ends(stage, step, name, from, host)?;
+            Ok(Action::Program { node, program: Program::Get(GetSpec { source, host: host.to_owned(), path, ..GetSpec::new(to, port) }) })
+        }
         ["link", state @ ("down" | "up"), a, b] => {
             let is_up = *state == "up";
             let links = links(&stage.world.cloud.simulator, (a, b)).map_err(|word| wrong(word, "no node has this name"))?;
@@ -264,14 +325,19 @@ fn placed(step: &Step<'_>, name: &str, word: &str, failure: Failure) -> Failure 
     }
 }
 
-fn perform(stage: &mut Stage, step: &Step<'_>, action: Action, started: &mut Vec<Started>) -> Result<()> {
+pub fn perform(stage: &mut Stage, step: &Step<'_>, action: Action, started: &mut Vec<Started>) -> Result<()> {
     let text = step.words.join(" ");
     match action {
         Action::Program { node, program } => {
+            if let Program::Get(spec) = &program {
+                super::ask::serve_page(stage, spec.destination, spec.port, &spec.host);
+            }
             let app = stage.world.simulator().with(node, |host: &mut Host, context| match program {
                 Program::Ping(spec) => host.ping(context, spec),
                 Program::Connect(spec) => host.connect(context, spec),
                 Program::Send(spec) => host.datagram(context, spec),
+                Program::Traceroute(spec) => host.traceroute(context, spec),
+                Program::Get(spec) => host.http_get(context, spec),
             });
             let app = app.ok_or_else(|| Failure::environment(format!("line {}: the sender is no host", step.number)))?;
             started.push(Started { text, node, app });
