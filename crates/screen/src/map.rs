@@ -144,7 +144,9 @@ fn edges(view: &View<'_>, world: &World) -> Vec<Edge> {
 
 /// The tree: from the node with most links down, then from the next that is not there yet.
 fn branches(view: &View<'_>, edges: &[Edge]) -> Vec<Branch> {
-    let mut at: BTreeMap<NodeId, Vec<usize>> = view.sim().nodes().map(|node| (node, Vec::new())).collect();
+    // The internet of a lab without a cloud is nowhere.
+    let is_somewhere = |node: &NodeId| !view.sim().ports(*node).is_empty();
+    let mut at: BTreeMap<NodeId, Vec<usize>> = view.sim().nodes().filter(is_somewhere).map(|node| (node, Vec::new())).collect();
     for (index, edge) in edges.iter().enumerate() {
         edge.ends.iter().for_each(|(node, _)| at.entry(*node).or_default().push(index));
     }

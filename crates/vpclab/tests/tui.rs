@@ -4,7 +4,7 @@
 mod console;
 mod terminal;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use console::{Step, steps};
@@ -30,13 +30,19 @@ fn desk(name: &str) -> PathBuf {
     folder
 }
 
-fn vpclab(folder: &PathBuf, words: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+/// In a session of its own, so that the terminal that it is given is the one that it controls, and asks for its size.
+fn vpclab(folder: &Path, words: &str) -> Command {
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", env!("CARGO_BIN_EXE_vpclab")]);
+    clean(&mut command, folder, words);
+    command
+}
+
+fn clean(command: &mut Command, folder: &Path, words: &str) {
     command.args(words.split(' ')).current_dir(folder).env("VPCLAB_HOME", folder.join("home")).env("TERM", "xterm-256color");
     for name in ["VPCLAB_FILE", "VPCLAB_LAB", "NO_COLOR", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"] {
         command.env_remove(name);
     }
-    command
 }
 
 /// A screen of the page: ```` ```screen 80x24 `COMMAND` `KEYS` ````, its lines, and where it stands.
@@ -145,7 +151,9 @@ fn what_cannot_be_played_is_said_before_the_terminal_is_taken() {
         assert!(status.code() == Some(2) && text.contains(expected), "{words}: {status:?}\n{text}");
     }
     // No terminal at all.
-    let done = vpclab(&folder, "-f room.yaml sim tui ping pc-1 pc-2").stdin(Stdio::null()).output().expect("it runs");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    clean(&mut command, &folder, "-f room.yaml sim tui ping pc-1 pc-2");
+    let done = command.stdin(Stdio::null()).output().expect("it runs");
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.code() == Some(3) && done.stdout.is_empty() && said.contains("needs a terminal") && said.contains("hint: "), "{said}");
 }

@@ -78,7 +78,7 @@ pub fn list(screen: &Screen<'_>, canvas: &mut Canvas<'_>, area: Rect) {
 /// The current event: where, at which layer, what, why.
 pub fn detail(screen: &Screen<'_>, canvas: &mut Canvas<'_>, area: Rect) {
     if screen.rows.is_empty() {
-        canvas.title(area, "", false);
+        canvas.title(area, "no event", false);
         return;
     }
     let line = Line::new(screen.view, &screen.rows.get(screen.state.cursor));

@@ -25,7 +25,7 @@ pub fn notice(screen: &mut Screen<'_>, canvas: &mut Canvas<'_>, area: Rect) {
     let height = lines.len().clamp(1, most);
     let place = Rect::new(0, area.height - 2 - height as u16, area.width, height as u16 + 1);
     canvas.clear(place);
-    let (title, look) = if notice.is_error { ("error", Look::Loss) } else { ("", Look::Plain) };
+    let (title, look) = if notice.is_error { ("error", Look::Loss) } else { ("note", Look::Plain) };
     let more = if lines.len() > height { "  (↑ ↓)" } else { "" };
     screen.state.overlay_top = screen.state.overlay_top.min(lines.len() - height.min(lines.len()));
     let below = canvas.title(place, &format!("{title}{more}"), true);

@@ -60,7 +60,7 @@ fn lines(canvas: &mut Canvas<'_>, area: Rect, parts: &[Part], chosen: usize) {
         };
         match part.kind {
             Kind::Decision => {
-                for (index, line) in wrap(&part.text, width - 4).into_iter().enumerate() {
+                for (index, line) in wrap(&part.text, width - 5).into_iter().enumerate() {
                     let lead = if index == 0 { format!("»{} ", part.layer) } else { "   ".to_owned() };
                     shown.push((at, lead + &line, look));
                 }
@@ -74,7 +74,8 @@ fn lines(canvas: &mut Canvas<'_>, area: Rect, parts: &[Part], chosen: usize) {
     let height = usize::from(area.height);
     let first = top(line, shown.len(), height);
     for (row, (_, text, look)) in shown.iter().skip(first).take(height).enumerate() {
-        canvas.line(area, row as u16, text, *look);
+        let sign = if first + row == line { '▶' } else { ' ' };
+        canvas.line(area, row as u16, &format!("{sign}{text}"), *look);
     }
 }
 
@@ -87,13 +88,20 @@ fn dump_bytes(canvas: &mut Canvas<'_>, area: Rect, bytes: &[u8], part: &Part, pe
     let is_marked = |at: usize| part.bytes.contains(&at) && part.bytes.len() < bytes.len();
     for (row, line) in (first..count.min(first + height)).enumerate() {
         let (place, digits, characters) = hex(bytes, line, per_line);
-        let mut pieces = vec![(format!("{place} "), Look::Faint)];
+        let mut pieces = vec![(place, Look::Faint)];
         for (at, pair) in &digits {
-            let look = if is_marked(*at) { Look::Marked } else { Look::Plain };
-            pieces.push((pair.clone(), look));
-            let goes_on = is_marked(*at) && is_marked(at + 1) && (at + 1) % per_line != 0;
-            pieces.push((" ".to_owned(), if goes_on { Look::Marked } else { Look::Plain }));
+            // Brackets where looks are lost: `00[0a 00 01 0b]00`.
+            let sign = match (at.checked_sub(1).is_some_and(is_marked), is_marked(*at)) {
+                (false, true) => ("[", Look::Marked),
+                (true, false) if at % per_line > 0 => ("]", Look::Marked),
+                (true, true) if at % per_line > 0 => (" ", Look::Marked),
+                _ => (" ", Look::Plain),
+            };
+            pieces.push((sign.0.to_owned(), sign.1));
+            pieces.push((pair.clone(), if is_marked(*at) { Look::Marked } else { Look::Plain }));
         }
+        let closes = digits.last().is_some_and(|(at, _)| is_marked(*at) && !is_marked(at + 1));
+        pieces.push((if closes { "]" } else { " " }.to_owned(), if closes { Look::Marked } else { Look::Plain }));
         pieces.push((" ".repeat(3 * (per_line - digits.len()) + 1), Look::Plain));
         for (at, character) in characters {
             pieces.push((character.to_string(), if is_marked(at) { Look::Marked } else { Look::Faint }));

@@ -9,7 +9,7 @@ use crate::text::{fit, width};
 
 /// Keys that the last line names, the most wanted first.
 const HINTS: &[&str] =
-    &["? keys", "← → step", "t time", "d drop", "c collision", "/ find", ": do", "r run", "Tab pane", "z zoom", "q quit", "b break", "f filter", "u undo", "a all", "o domains"];
+    &["? keys", "q quit", "← → step", "t time", "d drop", "c collision", "/ find", ": do", "r run", "Tab pane", "z zoom", "b break", "f filter", "u undo", "a all", "o domains"];
 
 /// Lab, time, what is on.
 pub fn header(screen: &Screen<'_>, canvas: &mut Canvas<'_>, area: Rect) {

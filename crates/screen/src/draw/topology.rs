@@ -13,8 +13,8 @@ pub fn tree(screen: &Screen<'_>, canvas: &mut Canvas<'_>, area: Rect) {
     let has_focus = state.focus == Pane::Topology;
     let title = match state.tags {
         Tags::Off => "Topology",
-        Tags::Collision => "Topology: collision domains",
-        Tags::Broadcast => "Topology: broadcast domains",
+        Tags::Collision => "Collision domains (o)",
+        Tags::Broadcast => "Broadcast domains (o)",
     };
     let area = canvas.title(area, title, has_focus);
     let event = (!screen.rows.is_empty()).then(|| screen.rows.event(state.cursor));

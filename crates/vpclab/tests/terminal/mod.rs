@@ -57,7 +57,8 @@ impl Terminal {
     /// Makes the terminal another size, and tells the program.
     pub fn resize(&mut self, columns: u16, lines: u16) {
         tcsetwinsize(&self.master, size(columns, lines)).unwrap();
-        self.screen = Screen::new(columns, lines);
+        let (is_other, has_cursor, has_colour) = (self.screen.is_other, self.screen.has_cursor, self.screen.has_colour);
+        self.screen = Screen { is_other, has_cursor, has_colour, ..Screen::new(columns, lines) };
         self.signal(Signal::WINCH);
     }
 
