@@ -69,6 +69,10 @@ pub fn wrap(text: &str, columns: usize) -> Vec<String> {
                     }
                     head = at + c.len_utf8();
                 }
+                // One character that is wider than the line.
+                if head == current.len() {
+                    break;
+                }
                 let rest = current.split_off(head);
                 lines.push(std::mem::replace(&mut current, rest));
             }
