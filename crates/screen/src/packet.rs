@@ -84,11 +84,22 @@ pub fn parts(view: &View<'_>, row: &Row) -> Vec<Part> {
     parts
 }
 
-/// A line of bytes: where it begins, the bytes in hexadecimal, and as characters where they are such.
-pub fn hex(bytes: &[u8], line: usize, columns: usize) -> (String, Vec<(usize, String)>, Vec<(usize, char)>) {
+/// A line of bytes; each byte with its place in the frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bytes {
+    /// Where it begins, in hexadecimal.
+    pub begin: String,
+    /// Two digits for each byte.
+    pub digits: Vec<(usize, String)>,
+    /// A character for each byte that is one of ASCII's, else a dot.
+    pub characters: Vec<(usize, char)>,
+}
+
+/// The line of this number, of so many bytes.
+pub fn hex(bytes: &[u8], line: usize, columns: usize) -> Bytes {
     let begin = line * columns;
     let own = bytes.iter().enumerate().skip(begin).take(columns);
     let digits = own.clone().map(|(at, byte)| (at, format!("{byte:02x}"))).collect();
     let shown = |byte: u8| if (0x20..0x7f).contains(&byte) { char::from(byte) } else { '·' };
-    (format!("{begin:04x}"), digits, own.map(|(at, byte)| (at, shown(*byte))).collect())
+    Bytes { begin: format!("{begin:04x}"), digits, characters: own.map(|(at, byte)| (at, shown(*byte))).collect() }
 }

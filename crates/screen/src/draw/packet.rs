@@ -3,7 +3,7 @@
 use ratatui_core::layout::Rect;
 
 use super::canvas::{Canvas, Look, top};
-use crate::packet::{self, Kind, Part, hex};
+use crate::packet::{self, Bytes, Kind, Part, hex};
 use crate::screen::Screen;
 use crate::state::Pane;
 use crate::text::wrap;
@@ -87,8 +87,8 @@ fn dump_bytes(canvas: &mut Canvas<'_>, area: Rect, bytes: &[u8], part: &Part, pe
     let first = line.saturating_sub(1).min(count.saturating_sub(height));
     let is_marked = |at: usize| part.bytes.contains(&at) && part.bytes.len() < bytes.len();
     for (row, line) in (first..count.min(first + height)).enumerate() {
-        let (place, digits, characters) = hex(bytes, line, per_line);
-        let mut pieces = vec![(place, Look::Faint)];
+        let Bytes { begin, digits, characters } = hex(bytes, line, per_line);
+        let mut pieces = vec![(begin, Look::Faint)];
         for (at, pair) in &digits {
             // Brackets where looks are lost: `00[0a 00 01 0b]00`.
             let sign = match (at.checked_sub(1).is_some_and(is_marked), is_marked(*at)) {
