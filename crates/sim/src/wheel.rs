@@ -125,13 +125,14 @@ impl Wheel {
         if event.time.0 > self.last {
             return self.place(event);
         }
-        let later = self.run[self.taken..].iter().rev().take_while(|known| known.time > event.time).count();
-        let at = self.run.len() - later;
-        if later == 0 {
-            self.run.push(event);
-        } else {
-            self.run.insert(at, event);
+        let mut at = self.run.len();
+        self.run.push(event);
+        // What is later makes room: seldom more than a few.
+        while at > self.taken && self.run[at - 1].time > event.time {
+            self.run[at] = self.run[at - 1];
+            at -= 1;
         }
+        self.run[at] = event;
         if self.run.len() - self.taken > MANY && self.last > self.base {
             self.disband();
         }
@@ -174,28 +175,42 @@ impl Wheel {
     }
 
     /// Takes the next event at or before `limit`.
+    #[inline]
     pub fn pop(&mut self, limit: Time) -> Option<Event> {
-        loop {
-            if let Some(&event) = self.run.get(self.taken) {
-                if event.time > limit {
-                    return None;
-                }
-                self.taken += 1;
-                self.pending -= 1;
-                self.present = event.time.0;
-                // A run may go on for long.
-                if self.taken > MANY && self.taken * 2 >= self.run.len() {
-                    self.run.drain(..self.taken);
-                    self.taken = 0;
-                }
-                return Some(event);
-            }
-            self.run.clear();
-            self.taken = 0;
+        if self.taken == self.run.len() && !self.refill(limit) {
+            return None;
+        }
+        let event = *self.run.get(self.taken)?;
+        if event.time > limit {
+            return None;
+        }
+        self.taken += 1;
+        self.pending -= 1;
+        self.present = event.time.0;
+        // A run may go on for long.
+        if self.taken > MANY && self.taken * 2 >= self.run.len() {
+            self.forget_taken();
+        }
+        Some(event)
+    }
+
+    #[cold]
+    fn forget_taken(&mut self) {
+        self.run.drain(..self.taken);
+        self.taken = 0;
+    }
+
+    /// Enters slots until the run, which is over, has an event; whether there is one at or before `limit`.
+    #[inline(never)]
+    fn refill(&mut self, limit: Time) -> bool {
+        self.run.clear();
+        self.taken = 0;
+        while self.run.is_empty() {
             if !self.turn(limit.0) {
-                return None;
+                return false;
             }
         }
+        true
     }
 
     /// Enters the next slot that holds something, if it begins at or before `limit`. The run is empty.
