@@ -33,8 +33,9 @@ impl Host {
             Ok((kind @ (EtherType::IPV4 | EtherType::IPV6), to_group)) => {
                 let start = link_layer::length(framing);
                 match Packet::read(context.bytes(frame), start) {
-                    Ok(packet) if packet.is_v4() == (kind == EtherType::IPV4) => {
-                        self.receive_packet(context, port, frame, Packet { to_group, ..packet });
+                    Ok(mut packet) if packet.is_v4() == (kind == EtherType::IPV4) => {
+                        packet.to_group = to_group;
+                        self.receive_packet(context, port, frame, packet);
                     }
                     Ok(_) => self.drop_frame(context, port, Reason::MalformedPacket, frame),
                     Err(reason) => self.drop_frame(context, port, reason, frame),
@@ -94,8 +95,8 @@ impl Host {
         }
     }
 
-    fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
-        let packet = Packet { to_group: packet.to_group || to_many, ..packet };
+    fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, mut packet: Packet, to_many: bool) {
+        packet.to_group |= to_many;
         if self.nat.is_some()
             && packet.is_v4()
             && !packet.to_group

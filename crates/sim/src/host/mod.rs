@@ -36,6 +36,7 @@ mod stream;
 mod streams;
 mod tables;
 mod translate;
+mod way;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -74,6 +75,7 @@ use nat::Nat;
 use neighbor::Neighbors;
 use socket::Sockets;
 use streams::Streams;
+use way::LastWay;
 
 /// A host or router.
 pub struct Host {
@@ -101,6 +103,7 @@ pub struct Host {
     apps: Apps,
     deadlines: Deadlines,
     loopback: VecDeque<FrameId>,
+    last_way: Option<LastWay>,
     /// What is sent from this address goes out of this interface, whatever the routes say.
     bound: Option<(IpAddr, u16)>,
     identification: u16,
@@ -137,6 +140,7 @@ impl Host {
             apps: Apps::default(),
             deadlines: Deadlines::default(),
             loopback: VecDeque::new(),
+            last_way: None,
             bound: None,
             identification: 0,
             next_echo: 0,
