@@ -1,6 +1,6 @@
 //! What is to happen, in order of time and, at one time, in order of scheduling: a hierarchical timing wheel.
 //!
-//! Eleven levels of 64 slots cover 64 bits of nanoseconds. An event lies at the level of the highest six bits in which its
+//! Sixteen levels of 16 slots cover 64 bits of nanoseconds. An event lies at the level of the highest four bits in which its
 //! time differs from where the wheel stands. When the wheel enters a slot, before anything in its range can be scheduled
 //! directly, the whole slot moves: a crowd to the levels below, in order, and a few to the run, which is sorted and takes in
 //! what is scheduled in its range from then on. So order is order of scheduling on every level, and scheduling and taking
@@ -10,8 +10,8 @@ use crate::frame::FrameId;
 use crate::node::NodeId;
 use crate::time::Time;
 
-const LEVELS: usize = 11;
-const BITS: u32 = 6;
+const LEVELS: usize = 16;
+const BITS: u32 = 4;
 const SLOTS: usize = 1 << BITS;
 /// Events of a slot that are sorted at once rather than moved to the levels below.
 const FEW: usize = 16;
@@ -125,14 +125,12 @@ impl Wheel {
         if event.time.0 > self.last {
             return self.place(event);
         }
-        let mut at = self.run.len();
-        self.run.push(event);
-        // What is later makes room: seldom more than a few.
-        while at > self.taken && self.run[at - 1].time > event.time {
-            self.run[at] = self.run[at - 1];
-            at -= 1;
+        let later = self.run[self.taken..].iter().rev().take_while(|known| known.time > event.time).count();
+        if later == 0 {
+            self.run.push(event);
+        } else {
+            self.run.insert(self.run.len() - later, event);
         }
-        self.run[at] = event;
         if self.run.len() - self.taken > MANY && self.last > self.base {
             self.disband();
         }
