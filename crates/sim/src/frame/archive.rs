@@ -14,17 +14,26 @@ const GRAIN: usize = 4;
 const OFFSET_BITS: u32 = (BLOCK / GRAIN).trailing_zeros();
 /// Set in the place of a frame that shares its end with another one; otherwise it tells block and offset.
 const SHARED: u32 = 1 << 30;
-/// Bytes of a frame that are its own although its end is known: more than the headers of a packet take, as a rule.
+/// Bytes of a long frame that are its own although its end is known: more than the headers of a packet take, as a rule.
 const HEAD: usize = 96;
-/// A frame is so long, or all of it is stored.
+/// A frame of so many bytes is long.
 const LONG: usize = 512;
+/// The same of a shorter frame: what a router changes lies within the headers of Ethernet and IP.
+const SHORT_HEAD: usize = 36;
+/// A frame of fewer bytes is stored whole.
+const SHORT: usize = 100;
+
+/// Bytes of a frame that are its own although its end is known.
+fn head_of(length: usize) -> usize {
+    if length >= LONG { HEAD } else { SHORT_HEAD }
+}
 
 /// Where a frame is.
 pub(super) type Place = u32;
 /// A place is below this.
 pub(super) const PLACES: u32 = 1 << 31;
 
-/// The bytes of a frame behind the first [`HEAD`].
+/// The bytes of a frame behind its head.
 #[derive(Debug, Clone, Copy)]
 enum End {
     /// Those of another frame of the same length, of which all is stored.
@@ -34,19 +43,22 @@ enum End {
 }
 
 /// A frame whose end is known.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Shared {
     head: Place,
     end: End,
-    /// All of it in a row, once somebody has asked.
-    whole: OnceCell<Box<[u8]>>,
 }
+
+/// A frame in a row, once somebody has asked.
+type Whole = OnceCell<Box<[u8]>>;
 
 /// The archive.
 #[derive(Debug, Default)]
 pub(super) struct Archive {
     blocks: Vec<Vec<u8>>,
     shared: Vec<Shared>,
+    /// As many, once somebody has read one.
+    wholes: OnceCell<Vec<Whole>>,
     /// Frames that it holds.
     frames: usize,
 }
@@ -55,11 +67,15 @@ impl Archive {
     /// Stores the bytes of a frame. `other` is a stored frame of the same length that it may be made of. Nothing if they find
     /// no place, after 4 GiB.
     pub fn store(&mut self, bytes: &[u8], other: Option<Place>) -> Option<Place> {
-        let has_room = bytes.len() >= LONG && self.shared.len() < SHARED as usize;
-        let place = match self.known_end(bytes, other).filter(|_| has_room) {
+        let has_room = bytes.len() >= SHORT && self.shared.len() < SHARED as usize;
+        let end = if has_room { self.known_end(bytes, other) } else { None };
+        let place = match end {
             Some(end) => {
-                let head = self.append(&bytes[..HEAD])?;
-                self.shared.push(Shared { head, end, whole: OnceCell::new() });
+                let head = self.append(&bytes[..head_of(bytes.len())])?;
+                self.shared.push(Shared { head, end });
+                if let Some(wholes) = self.wholes.get_mut() {
+                    wholes.push(OnceCell::new());
+                }
                 SHARED | (self.shared.len() - 1) as u32
             }
             None => self.append(bytes)?,
@@ -69,9 +85,10 @@ impl Archive {
     }
 
     fn known_end(&self, bytes: &[u8], other: Option<Place>) -> Option<End> {
-        let end = bytes.get(HEAD..)?;
+        let head = head_of(bytes.len());
+        let end = bytes.get(head..)?;
         let first = *end.first()?;
-        if pattern(first, end.len()) == Some(end) {
+        if bytes.len() >= LONG && pattern(first, end.len()) == Some(end) {
             return Some(End::Pattern(first));
         }
         let other = match other? {
@@ -81,7 +98,7 @@ impl Archive {
                 End::Pattern(_) => return None,
             },
         };
-        (self.stored(other, bytes.len())[HEAD..] == *end).then_some(End::Other(other))
+        (self.stored(other, bytes.len())[head..] == *end).then_some(End::Other(other))
     }
 
     fn append(&mut self, bytes: &[u8]) -> Option<Place> {
@@ -117,12 +134,15 @@ impl Archive {
         if place & SHARED == 0 {
             return self.stored(place, length);
         }
-        let Shared { head, end, whole } = &self.shared[(place & !SHARED) as usize];
+        let number = (place & !SHARED) as usize;
+        let Shared { head, end } = self.shared[number];
+        let own = head_of(length);
         let end = match end {
-            End::Other(other) => &self.stored(*other, length)[HEAD..],
-            End::Pattern(first) => pattern(*first, length - HEAD).unwrap_or_default(),
+            End::Other(other) => &self.stored(other, length)[own..],
+            End::Pattern(first) => pattern(first, length - own).unwrap_or_default(),
         };
-        whole.get_or_init(|| [self.stored(*head, HEAD), end].concat().into_boxed_slice())
+        let wholes = self.wholes.get_or_init(|| self.shared.iter().map(|_| OnceCell::new()).collect());
+        wholes[number].get_or_init(|| [self.stored(head, own), end].concat().into_boxed_slice())
     }
 
     /// One of its frames is not wanted any more. Without any the memory serves again, but for that of one block.
@@ -132,6 +152,7 @@ impl Archive {
             self.blocks.truncate(1);
             self.blocks.iter_mut().for_each(Vec::clear);
             self.shared.clear();
+            self.wholes.take();
         }
     }
 }
@@ -168,6 +189,21 @@ mod tests {
             stored.iter().for_each(|_| archive.forget_one());
             prop_assert_eq!((archive.frames, archive.blocks.len(), archive.blocks[0].len()), (0, 1, 0));
         }
+    }
+
+    #[test]
+    fn of_a_shorter_frame_that_a_router_passed_on_the_headers_of_ethernet_and_ip_are_stored() {
+        let mut archive = Archive::default();
+        let mut bytes = vec![7; 142];
+        let first = archive.store(&bytes, None).unwrap();
+        bytes[25] = 9;
+        let second = archive.store(&bytes, Some(first)).unwrap();
+        assert_eq!(archive.bytes(second, 142), bytes);
+        // Read before more is stored, and after.
+        bytes[30] = 9;
+        let third = archive.store(&bytes, Some(second)).unwrap();
+        assert_eq!(archive.bytes(third, 142), bytes);
+        assert!(archive.blocks[0].len() <= 144 + 2 * SHORT_HEAD);
     }
 
     #[test]
