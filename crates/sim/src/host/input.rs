@@ -61,26 +61,29 @@ impl Host {
         if !is_unspecified && !is_single(packet.source) {
             return self.drop_frame(context, port, Reason::Martian, frame);
         }
-        match self.locals.find(packet.destination) {
-            Some((own, _)) => self.take_packet(context, port, frame, packet, own == Own::Broadcast),
+        let to_many = match self.locals.find(packet.destination) {
+            Some((own, _)) => own == Own::Broadcast,
             None if is_group(packet.destination) => {
                 let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
                 let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
                 // Who speaks IGMP hears of all groups (RFC 2236 3).
                 let hears = packet.protocol == igmp::PROTOCOL && self.sockets.is_bound(igmp::PROTOCOL, 0);
-                if is_all || hears || takes(packet.destination) {
-                    self.take_packet(context, port, frame, packet, true);
-                } else {
-                    self.drop_frame(context, port, Reason::NotForMe, frame);
+                if !is_all && !hears && !takes(packet.destination) {
+                    return self.drop_frame(context, port, Reason::NotForMe, frame);
                 }
+                true
             }
             // RFC 1812, 5.3.4: what was for everybody on a link is not passed on.
-            None if self.forwarding && !packet.to_group && !is_unspecified => self.forward(context, port, frame, packet, false),
-            None => self.drop_frame(context, port, Reason::NotForMe, frame),
-        }
+            None if self.forwarding && !packet.to_group && !is_unspecified => {
+                return self.forward(context, port, frame, packet, false);
+            }
+            None => return self.drop_frame(context, port, Reason::NotForMe, frame),
+        };
+        self.take_packet(context, port, frame, packet, to_many);
     }
 
     /// Takes a packet for this host, whole or in pieces.
+    #[inline]
     fn take_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
         let Some(piece) = packet.piece else { return self.take_whole(context, port, frame, packet, to_many) };
         if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {

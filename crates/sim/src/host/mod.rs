@@ -184,7 +184,16 @@ impl Host {
 
     /// Ends every call from outside: what programs asked for goes out, what the host sent to itself comes in, and the alarm
     /// is set.
+    #[inline]
     fn settle(&mut self, context: &mut Context<'_>) {
+        if !self.dirty.is_empty() || !self.loopback.is_empty() {
+            self.attend_to_all(context);
+        }
+        self.deadlines.arm(context);
+    }
+
+    #[inline(never)]
+    fn attend_to_all(&mut self, context: &mut Context<'_>) {
         loop {
             if let Some(id) = self.dirty.pop() {
                 self.attend(context, id, crate::trace::TraceEvent::NO_PORT, FrameId::NONE);
@@ -194,7 +203,6 @@ impl Host {
                 break;
             }
         }
-        self.deadlines.arm(context);
     }
 }
 

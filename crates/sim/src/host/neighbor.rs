@@ -95,6 +95,7 @@ fn start((interface, is_v6, address): Key) -> u64 {
 
 impl Neighbors {
     /// Where a key is, or would be.
+    #[inline(never)]
     fn search(&self, key: Key) -> Result<usize, usize> {
         let start = start(key);
         let from = self.starts.partition_point(|known| *known < start);
@@ -107,6 +108,7 @@ impl Neighbors {
     }
 
     /// The same, tried first where it was found the last time.
+    #[inline]
     pub fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
         let key = key(interface, address);
         let start = start(key);
