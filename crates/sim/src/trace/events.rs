@@ -57,7 +57,7 @@ impl Recorded {
 
     #[inline]
     pub fn push(&mut self, event: &TraceEvent) {
-        if self.open.len() % BLOCK == 0 {
+        if self.open.len().is_multiple_of(BLOCK) {
             self.begin_block();
         }
         let era = (event.time.0 >> 32) as u32;
