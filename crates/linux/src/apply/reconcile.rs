@@ -7,13 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use ipnet::IpNet;
 use netlink::nft::dump;
 use netlink::rtnl::{Family, address, link, neighbour, route, rule};
 use netlink::{Batch, Protocol, Socket};
 
 use super::{CHUNK, Host, change, create_links, kernel_route, kernel_rule};
 use crate::diff::{Changes, NamespaceChanges, TableChanges};
+use crate::naming;
 use crate::plan::{LinkEnd, Namespace, Plan, Veth};
 use crate::runtime::error::{Error, Result};
 
@@ -32,6 +32,12 @@ pub fn reconcile(host: &mut impl Host, plan: &Plan) -> Result<()> {
         let names: BTreeMap<u32, &str> =
             ends.iter().map(|end| (end.index(), end.name.as_str())).chain([(1, "lo")]).collect();
         let rtnl = host.socket(key, Protocol::Route)?;
+        if !inside.bridges.is_empty() {
+            let there = link::dump(rtnl).map_err(Error::netlink(key))?;
+            for (name, _, is_new) in &mut inside.bridges {
+                *is_new = !there.iter().any(|found| found.name == *name && found.kind.as_deref() == Some("bridge"));
+            }
+        }
         strays(rtnl, namespace, &names, &mut inside).map_err(Error::netlink(key))?;
         let netfilter = host.socket(key, Protocol::Netfilter)?;
         let there = dump::tables(netfilter).map_err(Error::netlink(key))?;
@@ -59,7 +65,7 @@ fn links(host: &mut impl Host, plan: &Plan) -> Result<Vec<Veth>> {
         for found in link::dump(socket).map_err(Error::netlink(key))?.into_iter().filter(|link| link.index != 1) {
             match wanted.get(found.name.as_str()) {
                 Some(end) if is(end, &found) => drop(right.insert((&end.namespace, &end.name))),
-                None if namespace.is_instance => {}
+                None if namespace.is_instance && !(naming::is_device(key) && is_planned(&found)) => {}
                 _ => link::delete(&mut batch, link::Target::Index(found.index)),
             }
         }
@@ -77,6 +83,12 @@ fn links(host: &mut impl Host, plan: &Plan) -> Result<Vec<Veth>> {
         }
     }
     Ok(missing)
+}
+
+/// Whether a device was made by some plan: others have the small numbers that the kernel gives. Bridges stay.
+fn is_planned(found: &link::Link) -> bool {
+    let has_our_number = found.index >= 0x1000_0000 || found.name == "eth0" && found.index == 2;
+    has_our_number && found.kind.as_deref() == Some("veth")
 }
 
 fn is(end: &LinkEnd, found: &link::Link) -> bool {
@@ -112,7 +124,7 @@ fn strays(
         }
     }
     for found in address::dump(socket, Some(Family::V4), None)? {
-        let (IpNet::V4(address), Some(device)) = (found.address, names.get(&found.device)) else { continue };
+        let (address, Some(device)) = (found.address, names.get(&found.device)) else { continue };
         let planned = crate::plan::Address { device: (*device).to_owned(), address };
         if !address.addr().is_loopback() && !namespace.addresses.contains(&planned) {
             address::delete(&mut batch, &found);

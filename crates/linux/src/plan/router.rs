@@ -85,7 +85,7 @@ pub(super) fn plan(
                 false => RouteTo::Device {
                     device: interface_link(&interface.id),
                     via: None,
-                    source: Some(fabric.subnets[interface.subnet].router),
+                    source: Some(fabric.subnets[interface.subnet].router.into()),
                     mtu: None,
                 },
                 true => RouteTo::device(SINK_NOBODY),
