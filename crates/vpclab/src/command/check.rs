@@ -21,6 +21,11 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
             None => failure,
         }
     })?;
+    if let Some(running) = target.running.as_ref().filter(|_| arguments.engine == conformance::EngineName::Linux)
+        && let Some(code) = super::devices::check(&probe, running, output)?
+    {
+        return Ok(code);
+    }
     if let Some(code) = from_or_to_container(&probe, arguments, target, output)? {
         return Ok(code);
     }
