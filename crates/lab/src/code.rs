@@ -81,7 +81,7 @@ registry! {
     UnknownZone = 204, "not a zone", "A zone is a letter from a to f, or the whole name with the lab's region.", "az: a      # the same as ap-northeast-2a";
     BadListener = 205, "not a listener", "A listener is `tcp/PORT` or `udp/PORT`.", "listen: [tcp/80, udp/53]";
     NoRoom = 206, "a subnet does not fit", "The VPC's blocks have no free space of this size left. `/size` subnets are carved in file order and go around the pinned ones.", "vpclab cidr free 10.0.0.0/16 10.0.0.0/17";
-    BadRouteTarget = 207, "not a route's target", "A route leads to igw, nat@SUBNET or nat@NAME, peering NAME, endpoint NAME, instance NAME, or blackhole.", "routes: { 0.0.0.0/0: nat@public-a }";
+    BadRouteTarget = 207, "not a route's target", "A route leads to igw, vpn, nat@SUBNET or nat@NAME, peering NAME, endpoint NAME, instance NAME, or blackhole.", "routes: { 0.0.0.0/0: nat@public-a }";
     BadUserData = 208, "user data that cannot be", "User data has at most 16 KiB (UD-1).", "user_data: { file: boot.sh }";
     BadKeyPair = 209, "not a public key", "A key pair is given by its public key in OpenSSH's form.", "key_pairs: { me: ssh-ed25519 AAAA… me@laptop }";
     BadImage = 210, "not an image", "A container's image is a name under `images:`, or a reference as registries have them: `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`. An entry of `images:` says where one comes from.", "images: { web: build ./web, db: pull mariadb:11, tool: archive tool.tar }";

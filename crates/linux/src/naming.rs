@@ -51,6 +51,11 @@ pub fn device_namespace(name: &str, device: &Device) -> String {
     format!("{}/{name}", device.kind())
 }
 
+/// In a router: the link to a lan, by the lan's end of it.
+pub fn tunnel_link(device: &str, interface: &str) -> String {
+    format!("t{:08x}", number(&format!("{device} {interface}")))
+}
+
 /// Whether a namespace is that of a device of a lan.
 pub fn is_device(key: &str) -> bool {
     let kind = key.split_once('/').map(|(kind, _)| kind);

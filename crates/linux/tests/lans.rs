@@ -34,8 +34,9 @@ fn model(text: &str) -> Model {
 
 fn plan_with(text: &str, options: Options) -> Plan {
     let model = model(text);
-    let mut plan = Plan::new(&Fabric::compile(&model), options).expect("plan");
-    plan.add_lans(&model.lans, options);
+    let fabric = Fabric::compile(&model);
+    let mut plan = Plan::new(&fabric, options).expect("plan");
+    plan.add_lans(&model.lans, &fabric, options);
     plan
 }
 

@@ -83,7 +83,7 @@ impl Lab {
         let mut lab = Lab::empty(client, options);
         lab.learn_shaping(lans)?;
         let mut plan = Plan::new(&fabric, lab.options).map_err(|error| Error::Plan(error.to_string()))?;
-        plan.add_lans(lans, lab.options);
+        plan.add_lans(lans, &fabric, lab.options);
         let directory = Directory::new(&fabric);
         Ok(Lab { plan, fabric, lans: lans.clone(), directory, ..lab })
     }
@@ -192,7 +192,7 @@ impl Lab {
         let renewed = Plan::renew(&self.plan, &self.fabric, fabric, self.options);
         let mut plan = renewed.map_err(|error| Error::Plan(error.to_string()))?;
         self.learn_shaping(lans)?;
-        plan.add_lans(lans, self.options);
+        plan.add_lans(lans, fabric, self.options);
         let changes = Changes::between(&self.plan, &plan);
         self.create_namespaces(&changes, &plan, specs)?;
         let (client, sockets) = (&self.client, &mut self.sockets);

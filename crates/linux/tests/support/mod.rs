@@ -89,7 +89,7 @@ impl Lab {
     pub fn apply(&mut self, model: &Model) {
         let fabric = Fabric::compile(model);
         let mut plan = Plan::new(&fabric, self.options).expect("plan");
-        plan.add_lans(&model.lans, self.options);
+        plan.add_lans(&model.lans, &fabric, self.options);
         let changes = Changes::between(&self.plan, &plan);
         for (key, _) in &changes.new_namespaces {
             self.kernel.namespaces.insert(key.clone(), Namespace::new());
@@ -143,7 +143,7 @@ impl Lab {
     /// Forgets what the lab holds and believes it to be this.
     pub fn believe(&mut self, model: &Model) {
         self.plan = Plan::new(&Fabric::compile(model), self.options).expect("plan");
-        self.plan.add_lans(&model.lans, self.options);
+        self.plan.add_lans(&model.lans, &Fabric::compile(model), self.options);
     }
 
     /// A netlink socket in a namespace.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use ipnet::Ipv4Net;
 use model::lan::{CableKind, Device, Interface, Link, Port};
 use model::{Lan, Model, Origin};
 
@@ -25,7 +26,32 @@ pub(super) fn findings(model: &Model) -> Vec<Finding> {
         unlinked(lan, &mut findings);
         findings.extend(lan.links.iter().filter_map(|link| cable(lan, link)));
     }
+    overlaps(model, &mut findings);
     findings
+}
+
+/// Networks that lans announce to a VPC: what the VPC has itself it never sends to its gateway (RT-6), and of two lans with the
+/// same network one gets everything.
+fn overlaps(model: &Model, findings: &mut Vec<Finding>) {
+    let mut told: Vec<(&str, Ipv4Net, &str)> = Vec::new();
+    for (name, lan) in &model.lans {
+        for (index, (.., to)) in lan.tunnels() {
+            let link = &lan.links[index];
+            let vpc = model.vpcs.values().find(|vpc| model::tag::name(&vpc.tags) == Some(to));
+            for network in lan.announced(index) {
+                let meets = |other: &Ipv4Net| other.contains(&network) || network.contains(other);
+                if let Some(block) = vpc.and_then(|vpc| vpc.ipv4_blocks().find(|block| meets(block))) {
+                    let text = format!("announces {network} to VPC {to}, which has {block} itself: nothing in the VPC goes there by the gateway");
+                    findings.push(Finding::new(Check::OverlappingLan, format!("lan {name}"), text, "networks that do not overlap; or name others behind `announce`", &link.origin));
+                }
+                if let Some((_, other, of)) = told.iter().find(|(vpc, other, of)| *vpc == to && *of != name && meets(other)) {
+                    let text = format!("announces {network} to VPC {to}, and lan {of} announces {other}");
+                    findings.push(Finding::new(Check::OverlappingLan, format!("lan {name}"), text, "the longer prefix gets the packets, of equal ones the first", &link.origin));
+                }
+                told.push((to, network, name));
+            }
+        }
+    }
 }
 
 /// Interfaces of a domain.

@@ -313,7 +313,7 @@ impl SimEngine {
         let cloud = self.running()?;
         let fabric = Arc::clone(cloud.fabric());
         let simulator = &cloud.simulator;
-        let answers = simulator.trace().events()[..back.at].iter().rev();
+        let answers = simulator.trace().events().before(back.at).iter().rev();
         let by = answers.filter(|event| event.verb == crate::trace::Verb::Answer).map(|event| event.node).next();
         let name = by.map(|node| simulator.name(node).to_owned());
         let nat = fabric.nat_gateways.iter().find(|(_, nat)| Some(&nat.name) == name.as_ref()).map(|(nat, _)| nat);

@@ -111,7 +111,15 @@ impl Host {
             return Some(destination);
         }
         let path = self.path(destination, None)?;
-        self.interfaces.get(path.interface as usize)?.source_for(path.next_hop)
+        self.speaks_as(path)
+    }
+
+    /// The address that the host sends from by a path: the interface's, else, as an unnumbered line has none, another
+    /// interface's (RFC 1812 4.3.2.4).
+    fn speaks_as(&self, path: Path) -> Option<IpAddr> {
+        let own = self.interfaces.get(path.interface as usize)?.source_for(path.next_hop);
+        let other = || self.interfaces.iter().find_map(|interface| interface.source_for(path.next_hop));
+        own.or_else(|| other().filter(IpAddr::is_ipv4))
     }
 
     /// Sends a packet whose upper layer `write` appends, given the addresses that checksums are over.
@@ -132,8 +140,8 @@ impl Host {
             Some(source) => source,
             None if is_own => destination,
             None => {
-                let interface = self.interfaces.get(path.interface as usize).ok_or(SendError::NoRoute)?;
-                interface.source_for(path.next_hop).ok_or(SendError::NoAddress)?
+                self.interfaces.get(path.interface as usize).ok_or(SendError::NoRoute)?;
+                self.speaks_as(path).ok_or(SendError::NoAddress)?
             }
         };
         let framing = if is_own { Framing::Ethernet } else { context.framing(path.interface) };

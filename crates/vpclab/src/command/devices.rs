@@ -37,28 +37,22 @@ struct Somebody {
     is_device: bool,
 }
 
-/// Both ends of a question; `None` where no device of a lan is one. Errors: the other end is nobody who could send or be asked,
-/// or has no address of a family that the sender has too.
+/// Both ends of a question; `None` where no device of a lan is one, or where an end is none that one socket sends from or asks.
+/// Errors: both are one, or the other end has no address of a family that the sender has too.
 pub fn way(probe: &Probe, running: &Running) -> Result<Option<Way>> {
     let (source, destination) = (somebody(&probe.source, running), somebody(&probe.destination, running));
     let is_device = |end: &Option<Somebody>| end.as_ref().is_some_and(|end| end.is_device);
     if !is_device(&source) && !is_device(&destination) {
         return Ok(None);
     }
-    let nobody = |selector: &Selector, what: &str| {
-        Failure::usage(format!("`{selector}` {what}")).hint("name a device of a lan, an instance, or an address")
-    };
-    let source = source.ok_or_else(|| nobody(&probe.source, "is nobody who could send to a device of a lan"))?;
+    let Some(source) = source.filter(|source| !source.addresses.is_empty()) else { return Ok(None) };
     let asked = match (&destination, literal(&probe.destination)) {
         (_, Some(address)) => vec![address],
         (Some(somebody), None) => somebody.addresses.clone(),
-        (None, None) => return Err(nobody(&probe.destination, "is nobody whom a device of a lan could ask")),
+        (None, None) => return Ok(None),
     };
     if destination.as_ref().is_some_and(|end| end.namespace == source.namespace) {
         return Err(Failure::usage("the two ends are one and the same"));
-    }
-    if source.addresses.is_empty() {
-        return Err(Failure::usage(format!("`{}` has no address and sends nothing", probe.source)));
     }
     let speaks = |address: &&IpAddr| source.addresses.iter().any(|own| own.is_ipv4() == address.is_ipv4());
     let to = asked.iter().find(speaks).copied();

@@ -35,6 +35,9 @@ pub(super) fn plan(wiring: &Wiring, name: &str, device: &Device, learned: &Route
         Device::Router(router) => {
             stack.forward();
             stack.written(&router.routes);
+            for (block, interface) in wiring.told_by_vpcs(name) {
+                stack.route(block.into(), RouteTo::device(interface));
+            }
             for route in learned.get(name).into_iter().flatten() {
                 stack.route(route.destination.into(), RouteTo::via(&route.interface, route.via));
             }

@@ -1,7 +1,7 @@
 //! Links: a pair of Ethernet devices each, with what this kernel has to slow them down. A serial line is a pair whose ends ask
 //! nobody for addresses: both have the same hardware address, and whatever is sent is for the other.
 
-use model::lan::{End, Link};
+use model::lan::{Device, End, Link};
 use netlink::rtnl::qdisc::{Netem, Qdisc};
 
 use super::super::{LinkEnd, Plan};
@@ -34,11 +34,19 @@ fn end(wiring: &Wiring, link: &Link, end: &End) -> Option<LinkEnd> {
         let number = interface.trim_start_matches(|c: char| !c.is_ascii_digit()).parse().unwrap_or(0);
         return Some(LinkEnd { bridge: Some(BRIDGE.to_owned()), ..new(given_mac(name, number)) });
     };
-    let at = interfaces.keys().position(|own| own == interface)?;
-    let written = interfaces.get(interface).and_then(|own| own.mac);
-    let mac = written.map_or_else(|| given_mac(name, u8::try_from(at).unwrap_or(u8::MAX)), |mac| mac.0);
+    if !interfaces.contains_key(interface) {
+        return None;
+    }
     let speaks_v6 = wiring.addresses(name, interface).iter().any(|address| address.addr().is_ipv6());
-    Some(LinkEnd { link_local: speaks_v6 && !link.framing.is_serial(), ..new(mac) })
+    Some(LinkEnd { link_local: speaks_v6 && !link.framing.is_serial(), ..new(given(device, name, interface)) })
+}
+
+/// The hardware address of an interface: as written, else one of its own.
+pub(super) fn given(device: &Device, name: &str, interface: &str) -> [u8; 6] {
+    let own = device.interfaces();
+    let written = own.and_then(|own| own.get(interface)).and_then(|own| own.mac);
+    let at = own.and_then(|own| own.keys().position(|known| known == interface)).unwrap_or_default();
+    written.map_or_else(|| given_mac(name, u8::try_from(at).unwrap_or(u8::MAX)), |mac| mac.0)
 }
 
 /// The locally administered address that a device's port has where none is written: FNV-1a of the name in 32 bits, and the
@@ -49,7 +57,8 @@ fn given_mac(name: &str, port: u8) -> [u8; 6] {
     [0x02, a, b, c, d, port]
 }
 
-fn qdisc(link: &Link, shaping: Shaping) -> Option<Qdisc> {
+/// What this kernel has to make a link as slow, late and lossy as it says.
+pub(super) fn qdisc(link: &Link, shaping: Shaping) -> Option<Qdisc> {
     let rate = link.rate_bits_per_second;
     if shaping.netem {
         return Some(Qdisc::Netem(Netem {

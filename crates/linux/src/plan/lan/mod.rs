@@ -10,10 +10,12 @@ mod lease;
 mod link;
 pub(crate) mod note;
 mod routing;
+mod vpn;
 mod wiring;
 
 use std::collections::BTreeMap;
 
+use fabric::Fabric;
 use model::lan::{Device, Lan, Switch};
 use netlink::rtnl::link::BridgeSettings;
 
@@ -43,10 +45,10 @@ impl Default for Shaping {
 }
 
 impl Plan {
-    /// Adds the devices and links of lans.
-    pub fn add_lans(&mut self, lans: &Lans, options: Options) {
+    /// Adds the devices and links of lans to the plan of the fabric beside them.
+    pub fn add_lans(&mut self, lans: &Lans, fabric: &Fabric, options: Options) {
         for lan in lans.values() {
-            let wiring = Wiring::of(lan);
+            let wiring = Wiring::at(lan, fabric);
             let learned = routing::converged(&wiring);
             for (name, device) in &lan.devices {
                 match device {
@@ -56,6 +58,7 @@ impl Plan {
                 }
             }
             link::plan(&wiring, options.shaping, self);
+            vpn::plan(&wiring, fabric, options.shaping, self);
         }
     }
 

@@ -63,8 +63,6 @@ pub fn notes(lans: &Lans, shaping: Shaping) -> Vec<String> {
             word => format!("{word} of {names}: its port answers with the host's name, the protocol is the simulator's"),
         });
     }
-    let vpcs = links(&is_at_vpc);
-    say(vpcs, &|links| format!("{links}: the way into the VPC is the simulator's"));
     notes
 }
 

@@ -105,6 +105,7 @@ fn told<'w>(wiring: &'w Wiring, protocol: RoutingProtocol, name: &'w str, router
             told.push((to, if protocol == RoutingProtocol::Ospf { OUTSIDE } else { 1 }, true));
         }
     }
+    told.extend(wiring.told_by_vpcs(name).map(|(block, _)| (block, if protocol == RoutingProtocol::Ospf { OUTSIDE } else { 1 }, true)));
     told
 }
 

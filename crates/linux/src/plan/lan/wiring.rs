@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ipnet::IpNet;
+use fabric::{Fabric, VpcIndex};
+use ipnet::{IpNet, Ipv4Net};
 use model::lan::{Device, End, Interface, Lan, Link};
 
 use super::lease::{self, Lease};
@@ -12,11 +13,35 @@ pub(super) struct Wiring {
     pub lan: Lan,
     /// The links that are down for that reason, by index.
     pub closing: Vec<usize>,
+    tunnels: Vec<Tunnel>,
     domains: BTreeMap<(String, String), usize>,
     leases: BTreeMap<(String, String), Lease>,
 }
 
+/// A link to a VPC that has a virtual private gateway.
+pub(super) struct Tunnel {
+    /// Its number.
+    pub link: usize,
+    /// The lan's end.
+    pub device: String,
+    pub interface: String,
+    pub vpc: VpcIndex,
+    /// The VPC's blocks: what lies behind it for the lan.
+    pub blocks: Vec<Ipv4Net>,
+}
+
 impl Wiring {
+    /// A lan beside a cloud.
+    pub fn at(lan: &Lan, fabric: &Fabric) -> Wiring {
+        let tunnel = |(link, (device, interface, vpc)): (usize, (&str, &str, &str))| {
+            let vpc = super::vpn::vpc(fabric, vpc)?;
+            let blocks = fabric.vpcs[vpc].blocks.clone();
+            Some(Tunnel { link, device: device.to_owned(), interface: interface.to_owned(), vpc, blocks })
+        };
+        Wiring { tunnels: lan.tunnels().filter_map(tunnel).collect(), ..Wiring::of(lan) }
+    }
+
+    /// A lan alone.
     pub fn of(lan: &Lan) -> Wiring {
         let (mut lan, closing) = (lan.clone(), lan.loops());
         closing.iter().for_each(|index| lan.links[*index].up = false);
@@ -26,7 +51,7 @@ impl Wiring {
         for (number, domain) in up.broadcast_domains().into_iter().enumerate() {
             domains.extend(domain.into_iter().map(|(device, interface)| ((device.to_owned(), interface.to_owned()), number)));
         }
-        let mut wiring = Wiring { lan, closing, domains, leases: BTreeMap::new() };
+        let mut wiring = Wiring { lan, closing, tunnels: Vec::new(), domains, leases: BTreeMap::new() };
         wiring.leases = lease::all(&wiring);
         wiring
     }
@@ -34,7 +59,25 @@ impl Wiring {
     /// The link at an interface, if there is one.
     pub fn link(&self, device: &str, interface: &str) -> Option<&Link> {
         let is_here = |end: &End| (end.device(), end.interface()) == (Some(device), Some(interface));
-        self.lan.links.iter().find(|link| is_here(&link.a) || is_here(&link.b)).filter(|link| !is_at_vpc(link))
+        let mut links = self.lan.links.iter().enumerate();
+        let found = links.find(|(_, link)| is_here(&link.a) || is_here(&link.b));
+        found.filter(|(index, link)| !is_at_vpc(link) || self.tunnels.iter().any(|tunnel| tunnel.link == *index)).map(|(_, link)| link)
+    }
+
+    /// Links to VPCs.
+    pub fn tunnels(&self) -> &[Tunnel] {
+        &self.tunnels
+    }
+
+    /// What lies behind VPCs for a router, and by which interface, as BGP would tell it: not what somebody wrote a route for.
+    pub fn told_by_vpcs<'w>(&'w self, name: &'w str) -> impl Iterator<Item = (Ipv4Net, &'w str)> {
+        let written = move |block: &Ipv4Net| match self.lan.devices.get(name) {
+            Some(Device::Router(router)) => router.routes.iter().any(|route| route.destination == IpNet::V4(*block)),
+            _ => false,
+        };
+        let own = self.tunnels.iter().filter(move |tunnel| tunnel.device == name);
+        let blocks = own.flat_map(|tunnel| tunnel.blocks.iter().map(|block| (*block, tunnel.interface.as_str())));
+        blocks.filter(move |(block, interface)| !written(block) && self.is_up(name, interface))
     }
 
     /// Whether an interface carries packets.

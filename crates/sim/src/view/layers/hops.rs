@@ -23,7 +23,7 @@ struct Group {
 pub(super) fn hops(view: &View<'_>, filter: &Filter) -> Vec<Hop> {
     let states = states(view);
     let is_wanted =
-        |group: &Group| filter.is_all() || group.events.iter().any(|event| filter.matches(view, &view.events()[*event]));
+        |group: &Group| filter.is_all() || group.events.iter().any(|event| filter.matches(view, &view.events().at(*event)));
     groups(view).iter().filter(|group| is_wanted(group)).map(|group| hop(view, &states, group)).collect()
 }
 
@@ -49,7 +49,7 @@ fn groups(view: &View<'_>) -> Vec<Group> {
 }
 
 fn hop(view: &View<'_>, states: &States, group: &Group) -> Hop {
-    let events: Vec<&TraceEvent> = group.events.iter().map(|event| &view.events()[*event]).collect();
+    let events: Vec<TraceEvent> = group.events.iter().map(|event| view.events().at(*event)).collect();
     let is_wire = |event: &TraceEvent, verb| event.verb == verb && event.reason == Reason::Wire;
     let kind = view.sim().kind(group.node);
     let height = height(view, kind, &events);
@@ -83,8 +83,8 @@ fn hop(view: &View<'_>, states: &States, group: &Group) -> Hop {
 
 /// The highest layer that a node looks at: what its kind is made for, or more if it decided higher; where a frame ends, the
 /// layer that ended it.
-fn height(view: &View<'_>, kind: &str, events: &[&TraceEvent]) -> Layer {
-    let decided = |event: &&&TraceEvent| event.reason != Reason::Wire;
+fn height(view: &View<'_>, kind: &str, events: &[TraceEvent]) -> Layer {
+    let decided = |event: &&TraceEvent| event.reason != Reason::Wire;
     let highest = events.iter().filter(decided).map(|event| layer(view, event)).max();
     let came_to_an_end = events.iter().any(|event| event.verb == Verb::Drop);
     let made_for = match kind {

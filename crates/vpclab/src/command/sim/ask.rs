@@ -5,7 +5,7 @@ use sim::app::http::{GetSpec, Server, status};
 use sim::app::traceroute::{Method, TracerouteSpec};
 use sim::app::{AppId, ConnectSpec, DatagramSpec, End, Outcome, PingSpec, RawSpec};
 use sim::host::Host;
-use sim::{Span, Stop};
+use sim::{Reason, Span, Stop};
 
 use model::{ProbePacket, Selector};
 
@@ -190,9 +190,32 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
+    let tried = try_packet(&mut stage, &from, to, probe.packet, &arguments.show, output)?;
+    let (packet, word) = (probe.packet, tried.word);
+    let mut said = vec![format!("{} -> {} ({to}) {packet}: {word}", from.name, probe.destination)];
+    said.extend(tried.why);
+    let is_open = matches!(word, "open" | "delivered, no answer");
+    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
+    show(&stage, &arguments.show, &said, result, output)?;
+    Ok(code(is_open))
+}
+
+/// What came of one packet.
+pub struct Tried {
+    /// `open`, `refused`, `filtered` …
+    pub word: &'static str,
+    /// Where it was sent.
+    pub to: std::net::IpAddr,
+    /// Who said so, or where it was lost.
+    pub why: Vec<String>,
+    /// Whether no route led there.
+    pub is_without_route: bool,
+}
+
+/// Sends one packet and waits for what comes of it.
+pub fn try_packet(stage: &mut Stage, from: &From, to: std::net::IpAddr, packet: ProbePacket, show: &ShowArgs, output: &Output) -> Result<Tried> {
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
-    let packet = probe.packet;
-    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| match packet {
+    let outcome = run(stage, from, show, output, Span::ZERO, |host, context| match packet {
         ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
         ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
         ProbePacket::Icmp { icmp_type: 8, code: 0 } | ProbePacket::Icmpv6 { icmp_type: 128, code: 0 } => {
@@ -209,24 +232,25 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let word = match &outcome.end {
         End::Answered | End::Done => "open",
         // Whoever listens need not answer: UDP promises nothing.
-        End::Nothing if is_udp && is_delivered(&stage, to) => "delivered, no answer",
+        End::Nothing if is_udp && is_delivered(stage, to) => "delivered, no answer",
         End::Refused(_) => "refused",
         End::Unreachable(_) => "unreachable",
         End::Failed(_) => "not sent",
         End::Nothing | End::Running | End::Cancelled => "filtered",
     };
-    let mut said = vec![format!("{} -> {} ({to}) {packet}: {word}", from.name, probe.destination)];
-    match &outcome.end {
-        End::Answered | End::Done => {}
-        End::Unreachable(error) => said.push(format!("{} says: {}", error.from, meaning(error))),
-        End::Refused(_) | End::Failed(_) => said.push(outcome.end.to_string()),
-        _ if word == "filtered" => said.extend(losses(&stage, Some(to), outcome.ended)),
-        _ => {}
-    }
-    let is_open = matches!(word, "open" | "delivered, no answer");
-    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
-    show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(is_open))
+    let why = match &outcome.end {
+        End::Answered | End::Done => Vec::new(),
+        End::Unreachable(error) => vec![format!("{} says: {}", error.from, meaning(error))],
+        End::Refused(_) | End::Failed(_) => vec![outcome.end.to_string()],
+        _ if word == "filtered" => losses(stage, Some(to), outcome.ended),
+        _ => Vec::new(),
+    };
+    let is_without_route = match &outcome.end {
+        End::Unreachable(error) => (error.from.is_ipv4() && (error.kind, error.code) == (3, 0)) || (!error.from.is_ipv4() && (error.kind, error.code) == (1, 0)),
+        End::Failed(reason) => *reason == Reason::NoRoute,
+        _ => false,
+    };
+    Ok(Tried { word, to, why, is_without_route })
 }
 
 /// `sim http`.

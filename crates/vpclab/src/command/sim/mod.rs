@@ -1,10 +1,11 @@
 //! `sim`: the lab played frame by frame, without privileges and on any system; every frame, layer and reason can be seen.
 
-mod ask;
+mod action;
+pub(super) mod ask;
 mod domains;
-mod ends;
+pub(super) mod ends;
 mod script;
-mod show;
+pub(super) mod show;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -67,6 +68,9 @@ pub struct ShowArgs {
     /// Write the frames that --filter leaves to this pcapng file, an interface for each port, reasons as comments; -: to standard output, such as: | tcpdump -nr -
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Only what the program says, no events: commands beside `sim` ask for that
+    #[arg(skip)]
+    pub quiet: bool,
 }
 
 /// `sim ping`.
