@@ -306,7 +306,10 @@ fn an_edit_leaves_the_connections_of_others_and_a_link_that_is_down_carries_noth
         lab.apply(&model(&more));
         assert!(kept.client_says() && kept.server_says(), "others talk on");
         assert!(is_open(&mut lab, ("pc-7", "10.0.2.17"), ("server", "10.0.3.10"), 81), "the new one talks too");
-        lab.apply(&model(&more.replace("ppp 64k 5ms", "ppp 64k 5ms down")));
+        let moved = more.replace("10.0.2.17/24", "10.0.2.27/24");
+        lab.apply(&model(&moved));
+        assert!(is_open(&mut lab, ("pc-7", "10.0.2.27"), ("server", "10.0.3.10"), 82), "at another address");
+        lab.apply(&model(&moved.replace("ppp 64k 5ms", "ppp 64k 5ms down")));
         assert!(kept.client_is_cut(), "the line is down");
         lab.apply(&model(CLASSROOM));
         assert!(kept.server_says(), "it is up again");
@@ -322,5 +325,49 @@ fn whatever_the_kernel_holds_it_can_be_set_right() {
         assert!(is_open(&mut lab, ("pc", "10.0.2.10"), ("web", "10.0.1.10"), 80));
         lab.reconcile();
         assert!(is_open(&mut lab, ("pc", "10.0.2.10"), ("web", "10.0.1.10"), 81), "a second time changes nothing");
+        lab.believe(&model(&CAMPUS.replace("10.0.2.0/24 dev serial0, ", "")));
+        lab.reconcile();
+        assert!(!is_open(&mut lab, ("web", "10.0.1.10"), ("pc", "10.0.2.10"), 82), "a route that no plan has is gone");
+    });
+}
+
+const BRANCH: &str = "
+vpcs:
+  shop: { cidr: 10.0.0.0/16, subnets: { private: { az: a, cidr: 10.0.1.0/24 } } }
+security_groups:
+  app: [tcp/80 from 192.168.1.0/24]
+instances:
+  app-1: { subnet: private, sg: app }
+lans:
+  branch:
+    switches: [sw-1]
+    routers:
+      r-1: { interfaces: { eth0: 192.168.1.1/24, eth1: 192.168.2.1/30, eth2: 192.168.3.1/30 }, protocols: rip }
+      r-2: { interfaces: { eth0: 192.168.3.2/30, eth1: 192.168.4.1/24 }, protocols: rip }
+    hosts:
+      desk: { address: 192.168.1.10/24, gateway: 192.168.1.1 }
+      far: { address: 192.168.4.10/24, gateway: 192.168.4.1 }
+    links:
+      - desk, r-1:eth0 -- sw-1
+      - r-1:eth2 -- r-2:eth0
+      - far -- r-2:eth1
+      - r-1:eth1 -- vpc:shop 50M
+";
+
+#[test]
+fn a_lan_and_a_vpc_reach_each_other_as_groups_allow_and_nobody_translates() {
+    in_own_namespaces("a_lan_and_a_vpc_reach_each_other_as_groups_allow_and_nobody_translates", || {
+        let model = model(BRANCH);
+        let instance = model.instances.values().find(|i| model::tag::name(&i.tags) == Some("app-1")).expect("app-1");
+        let (app, address) = (format!("instance/{}", instance.id), model.interfaces_of(&instance.id)[0].primary_address().to_string());
+        let mut lab = Lab::with(&model, PLAIN);
+        assert_eq!(lab.tcp("host/desk", "192.168.1.10", &address, 80, &app).pair(), format!("192.168.1.10 > {address}"));
+        assert!(!lab.tcp("host/desk", "192.168.1.10", &address, 81, &app).is_open(), "no rule admits it");
+        assert!(!lab.tcp("host/far", "192.168.4.10", &address, 80, &app).is_open(), "nor others of the lan");
+        for (host, own) in [("host/desk", "192.168.1.10"), ("host/far", "192.168.4.10")] {
+            assert_eq!(lab.tcp(&app, &address, own, 80, host).pair(), format!("{address} > {own}"), "by the table's route, and RIP");
+        }
+        lab.reconcile();
+        assert!(lab.tcp("host/desk", "192.168.1.10", &address, 80, &app).is_open(), "set right, it is the same");
     });
 }

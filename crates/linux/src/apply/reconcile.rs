@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use netlink::nft::dump;
 use netlink::rtnl::{Family, address, link, neighbour, route, rule};
 use netlink::{Batch, Protocol, Socket};
@@ -38,7 +39,7 @@ pub fn reconcile(host: &mut impl Host, plan: &Plan) -> Result<()> {
                 *is_new = !there.iter().any(|found| found.name == *name && found.kind.as_deref() == Some("bridge"));
             }
         }
-        strays(rtnl, namespace, &names, &mut inside).map_err(Error::netlink(key))?;
+        strays(rtnl, naming::is_device(key), namespace, &names, &mut inside).map_err(Error::netlink(key))?;
         let netfilter = host.socket(key, Protocol::Netfilter)?;
         let there = dump::tables(netfilter).map_err(Error::netlink(key))?;
         let ours = there.into_iter().filter(|table| !namespace.is_instance || namespace.tables.contains_key(table));
@@ -98,6 +99,7 @@ fn is(end: &LinkEnd, found: &link::Link) -> bool {
 /// Leaves out of `inside` the rules that are there (they cannot be added twice), and adds what has to go.
 fn strays(
     socket: &mut Socket,
+    is_device: bool,
     namespace: &Namespace,
     names: &BTreeMap<u32, &str>,
     inside: &mut NamespaceChanges,
@@ -105,7 +107,7 @@ fn strays(
     let there = rule::dump(socket, Family::V4)?;
     inside.rules.new.retain(|wanted| !there.contains(&kernel_rule(wanted)));
     if namespace.is_instance {
-        return Ok(());
+        return if is_device { strays_of_device(socket, namespace, names) } else { Ok(()) };
     }
     let mut batch = Batch::new();
     // Priorities 0, 32766 and 32767 are the kernel's own.
@@ -128,6 +130,33 @@ fn strays(
         let planned = crate::plan::Address { device: (*device).to_owned(), address };
         if !address.addr().is_loopback() && !namespace.addresses.contains(&planned) {
             address::delete(&mut batch, &found);
+        }
+    }
+    socket.execute_all(&batch)?;
+    Ok(())
+}
+
+/// Removes what an earlier plan of a lan's device left: what its own administrator added says another maker, and addresses of
+/// his come with a route.
+fn strays_of_device(socket: &mut Socket, namespace: &Namespace, names: &BTreeMap<u32, &str>) -> std::result::Result<(), netlink::Error> {
+    /// What the kernel calls no metric of a route of IPv6.
+    const NO_METRIC_V6: u32 = 1_024;
+    let ours = route::Route::new(route::MAIN, IpNet::default()).protocol;
+    let wanted: BTreeSet<_> = namespace.routes.iter().map(|route| outline(&kernel_route(route))).collect();
+    let mut batch = Batch::new();
+    for family in [Family::V4, Family::V6] {
+        for found in route::dump(socket, family, None)?.iter().filter(|found| found.protocol == ours && found.table != route::LOCAL) {
+            let metric = found.metric.filter(|metric| family == Family::V4 || *metric != NO_METRIC_V6);
+            if !wanted.contains(&outline(&route::Route { metric, ..found.clone() })) {
+                route::delete(&mut batch, found);
+            }
+        }
+    }
+    for found in address::dump(socket, None, None)?.iter().filter(|found| found.flags & address::NO_PREFIX_ROUTE != 0) {
+        let Some(device) = names.get(&found.device) else { continue };
+        let planned = crate::plan::Address { device: (*device).to_owned(), address: found.address };
+        if !namespace.addresses.contains(&planned) {
+            address::delete(&mut batch, found);
         }
     }
     socket.execute_all(&batch)?;

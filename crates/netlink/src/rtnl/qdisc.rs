@@ -168,6 +168,24 @@ mod tests {
     }
 
     #[test]
+    fn netem_is_written_as_tc_writes_it() {
+        let netem = Netem {
+            rate_bits_per_second: 10_000_000,
+            delay_nanoseconds: 10_000_000,
+            limit_packets: 100,
+            loss_per_million: 10_000,
+            duplicate_per_million: 20_000,
+            reorder_per_million: 250_000,
+        };
+        // `tc qdisc add dev v0 root netem limit 100 delay 10ms reorder 25% loss 1% duplicate 2% rate 10mbit`, which rounds up.
+        let words = [156_250, 100, 0x028f_5c29 - 1, 1, 0x051e_b852 - 1, 0].map(u32::to_ne_bytes).concat();
+        let reorder = [&[12_u8, 0, 3, 0][..], &(0x4000_0000_u32 - 1).to_ne_bytes(), &[0; 4]].concat();
+        let rate = [&[20_u8, 0, 6, 0][..], &1_250_000_u32.to_ne_bytes(), &[0; 12]].concat();
+        let latency = [&[12_u8, 0, 10, 0][..], &10_000_000_u64.to_ne_bytes()].concat();
+        assert_eq!(netem.options(), [words, reorder, rate, latency].concat());
+    }
+
+    #[test]
     fn a_rate_beyond_32_bits_is_written_in_64_too() {
         let written = |rate| {
             let netem = Netem { rate_bits_per_second: rate, ..Netem::default() };

@@ -24,6 +24,8 @@ pub(super) fn plan(wiring: &Wiring, name: &str, device: &Device, learned: &Route
     // It answers for the address of the interface that is asked, and no other.
     namespace.sysctls.insert("net/ipv4/conf/all/arp_ignore".to_owned(), "1".to_owned());
     namespace.sysctls.insert("net/ipv4/conf/all/arp_announce".to_owned(), "2".to_owned());
+    // One that takes another's place in its network does not go with it.
+    namespace.sysctls.insert("net/ipv4/conf/all/promote_secondaries".to_owned(), "1".to_owned());
     let mut stack = Stack { wiring, name, interfaces: device.interfaces().into_iter().flatten().collect(), namespace };
     stack.connected();
     match device {
