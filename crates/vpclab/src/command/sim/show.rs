@@ -233,7 +233,7 @@ pub fn is_delivered(stage: &Stage, to: IpAddr) -> bool {
 /// The stage of the cloud that dropped something first.
 pub fn dropping_stage(stage: &Stage) -> Option<fabric::Stage> {
     let trace = stage.world.cloud.simulator.trace();
-    trace.events().iter().filter(|event| event.verb == Verb::Drop).find_map(|event| match trace.detail(event) {
+    trace.events().iter().filter(|event| event.verb == Verb::Drop).find_map(|event| match trace.detail(&event) {
         Some(sim::Detail::Stage(reason)) => Some(reason.stage),
         _ => None,
     })
