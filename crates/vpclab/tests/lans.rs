@@ -119,6 +119,8 @@ fn a_lab_with_lans_outlives_its_daemon_is_edited_and_leaves_nothing() {
     let daemon = Daemon::find(Paths { home: home.path("home") }).unwrap().unwrap();
     let pid = Pid::from_raw(i32::try_from(daemon.about().unwrap().pid).unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
+    // Questions start no daemon; this does.
+    assert!(home.yes(&["ls"]).contains("up"));
     assert_eq!(home.yes(&["check", "pc-1", "server", "tcp/80"]), "pc-1 -> 10.0.3.10: open\n");
 
     let more = CLASSROOM.replace("pc-6: {", "pc-7: { address: 10.0.2.17/24, gateway: 10.0.2.1 }\n      pc-6: {");
