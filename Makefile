@@ -1,4 +1,4 @@
-.PHONY: demo images test test-clients soak scenarios fuzz docs bench bench-sim bench-peers
+.PHONY: demo images test test-clients soak scenarios fuzz frames docs bench bench-sim bench-peers
 
 VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
@@ -40,17 +40,25 @@ scenarios:
 	cargo run -p vpclab -- conformance run conformance --engine linux
 
 # Random clouds on all engines, which must agree; VPCLAB_FUZZ_SEED=N begins elsewhere. Ten minutes on a busy machine; what
-# differs is saved, cut down, in target/fuzz.
+# differs is saved, cut down, in target/fuzz. Then frames that were changed, at every kind of node, for VPCLAB_FUZZ_SECONDS.
 fuzz:
 	cargo build -p vpclab
 	$(VPCLAB) conformance fuzz --engines proof,sim,linux --seed $${VPCLAB_FUZZ_SEED:-1} --labs $${VPCLAB_FUZZ_LABS:-2000} --probes 50 \
 		--save $(or $(CARGO_TARGET_DIR),target)/fuzz
+	VPCLAB_FUZZ_SECONDS=$${VPCLAB_FUZZ_SECONDS:-300} VPCLAB_FUZZ_SEED=$${VPCLAB_FUZZ_SEED:-1} \
+		cargo test -p conformance --test any_frames -- --nocapture
+
+# What passes the places of a lab, frame by frame: the simulator's against the kernel's.
+frames:
+	cargo build -p vpclab
+	$(VPCLAB) conformance frames
 
 # Pages and pictures that the program makes of itself; a test compares them.
 docs:
 	cargo build -p vpclab
 	$(VPCLAB) man --markdown > docs/reference.md
 	for lab in examples/*.yaml; do $(VPCLAB) graph $$lab -w docs/pictures/$$(basename $$lab .yaml).svg || exit; done
+	$(VPCLAB) -f docs/classroom.yaml sim domains -w docs/pictures/domains.svg
 
 # Figures of docs/benchmarks.md, each against a reference in the same run; a few minutes on an idle machine.
 BENCH = $(or $(CARGO_TARGET_DIR),target)/release/bench

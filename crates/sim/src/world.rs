@@ -122,7 +122,9 @@ fn attach(cloud: &mut Cloud, lan: &Lan, notes: &mut Vec<String>) -> Result<(), B
             _ => false,
         };
         for destination in blocks.into_iter().map(IpNet::V4).filter(|block| !written(block)) {
-            let route = RouteSpec { destination, via: None, interface: port, metric: index as u32 };
+            // Of several ways to one VPC the first that is up is used.
+            let metric = index as u32 + if link.up { 0 } else { lan.links.len() as u32 };
+            let route = RouteSpec { destination, via: None, interface: port, metric };
             cloud.simulator.with(node, |router: &mut Host, _| router.set_route(route));
         }
     }

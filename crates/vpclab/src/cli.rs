@@ -240,4 +240,6 @@ pub enum ConformanceCommand {
     },
     /// Hold engines against each other on random clouds
     Fuzz(crate::command::fuzz::FuzzArgs),
+    /// Hold the simulator's frames to the kernel's: the same acts, the same places watched
+    Frames(crate::command::frames::FramesArgs),
 }

@@ -13,6 +13,8 @@ use super::{Check, Finding};
 const LONGEST_UTP_CENTIMETRES: u64 = 10_000;
 /// Longest coaxial segment of IEEE 802.3, centimetres: 10BASE5.
 const LONGEST_COAX_CENTIMETRES: u64 = 50_000;
+/// Fastest shared medium whose collisions fit into the shortest frame, bits per second: 100BASE-TX.
+const FASTEST_HUB_BITS_PER_SECOND: u64 = 100_000_000;
 
 pub(super) fn findings(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -24,6 +26,7 @@ pub(super) fn findings(model: &Model) -> Vec<Finding> {
         }
         loops(name, lan, &mut findings);
         unlinked(lan, &mut findings);
+        findings.extend(lan.devices.iter().filter_map(|(name, device)| fast_hub(name, device)));
         findings.extend(lan.links.iter().filter_map(|link| cable(lan, link)));
     }
     overlaps(model, &mut findings);
@@ -158,6 +161,19 @@ fn unlinked(lan: &Lan, findings: &mut Vec<Finding>) {
         let (text, hint) = (format!("no link leads to this {}", device.kind()), format!("such as `- {name} -- sw-1` under `links:`"));
         findings.push(Finding::new(Check::Unlinked, name, text, hint, device.origin()));
     }
+}
+
+/// At 1 Gb/s a slot is 512 bytes, to which IEEE 802.3 clause 4.2.3.4 extends the carrier of short frames.
+fn fast_hub(name: &str, device: &Device) -> Option<Finding> {
+    let (Device::Hub(hub) | Device::Repeater(hub)) = device else { return None };
+    (hub.rate_bits_per_second > FASTEST_HUB_BITS_PER_SECOND).then(|| {
+        let text = format!(
+            "this {} is faster than 100 Mb/s: half duplex needs carrier extension there, which is not simulated; \
+             a collision of short frames stays unnoticed beyond some 50 m",
+            device.kind()
+        );
+        Finding::new(Check::FastHub, name, text, "10M or 100M; or a switch, whose links are full duplex", &hub.origin)
+    })
 }
 
 fn cable(lan: &Lan, link: &Link) -> Option<Finding> {

@@ -96,6 +96,7 @@ impl Frames {
     }
 
     /// Its bytes.
+    #[inline]
     pub fn bytes(&self, frame: FrameId) -> &[u8] {
         let slot = &self.slots[frame.0 as usize];
         match slot.place & ARCHIVED {
@@ -122,6 +123,7 @@ impl Frames {
     }
 
     /// Holds a frame for a trace, once however often it is asked. Returns the bytes that this takes.
+    #[inline]
     pub fn keep(&mut self, frame: FrameId) -> usize {
         let slot = &mut self.slots[frame.0 as usize];
         if slot.holders & KEPT != 0 {
@@ -151,6 +153,7 @@ impl Frames {
     }
 
     /// One more holder.
+    #[inline]
     pub fn hold(&mut self, frame: FrameId) {
         self.slots[frame.0 as usize].holders += 1;
     }
@@ -161,6 +164,7 @@ impl Frames {
     }
 
     /// One holder fewer; without any the frame is gone, or the trace's alone.
+    #[inline]
     pub fn release(&mut self, frame: FrameId) {
         let slot = &mut self.slots[frame.0 as usize];
         debug_assert!(slot.holders & !KEPT > 0, "nobody holds this frame");
@@ -173,15 +177,19 @@ impl Frames {
     }
 
     /// Only a trace still holds it.
+    #[inline(never)]
     fn put_away(&mut self, frame: FrameId) {
-        let slot = &mut self.slots[frame.0 as usize];
+        let slot = self.slots[frame.0 as usize];
         if slot.place & ARCHIVED != 0 {
             return;
         }
         let bytes = &self.buffers[slot.place as usize];
-        if let Some(place) = self.archive.store(bytes) {
+        let length = bytes.len() as u32;
+        let parent = self.slots.get(slot.parent.0 as usize);
+        let parent = parent.filter(|parent| parent.holders & KEPT != 0 && parent.place & ARCHIVED != 0 && parent.length == length);
+        if let Some(place) = self.archive.store(bytes, parent.map(|parent| parent.place & !ARCHIVED)) {
             self.spare.push(slot.place);
-            (slot.place, slot.length) = (place | ARCHIVED, bytes.len() as u32);
+            self.slots[frame.0 as usize] = Slot { place: place | ARCHIVED, length, ..slot };
         }
     }
 

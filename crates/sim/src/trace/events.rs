@@ -8,8 +8,8 @@ use crate::time::Time;
 
 use super::{Reason, TraceEvent, Verb};
 
-/// Events of a block: 256 KiB.
-const BLOCK: usize = 1 << 14;
+/// Events of a block: 2 MiB.
+const BLOCK: usize = 1 << 17;
 /// Set beside the verb of an event that has an entry in [`Recorded::extras`].
 const HAS_EXTRA: u8 = 0x80;
 
@@ -39,26 +39,35 @@ struct Extra {
 /// Events as they were recorded.
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
+    /// Full ones.
     blocks: Vec<Vec<Packed>>,
-    length: usize,
+    /// The last one, which is being filled.
+    open: Vec<Packed>,
     extras: Vec<Extra>,
     /// From which event on the highest 32 bits of the time are these. Time never goes back.
     eras: Vec<(usize, u32)>,
+    /// The highest 32 bits of the last time.
+    era: u32,
 }
 
 impl Recorded {
     pub fn len(&self) -> usize {
-        self.length
+        self.blocks.len() * BLOCK + self.open.len()
     }
 
+    #[inline]
     pub fn push(&mut self, event: &TraceEvent) {
+        if self.open.len() % BLOCK == 0 {
+            self.begin_block();
+        }
         let era = (event.time.0 >> 32) as u32;
-        if self.eras.last().map_or(0, |(_, last)| *last) != era {
-            self.eras.push((self.length, era));
+        if era != self.era {
+            self.era = era;
+            self.eras.push((self.len(), era));
         }
         let has_extra = event.value != 0 || event.detail != TraceEvent::NO_DETAIL;
         if has_extra {
-            self.extras.push(Extra { event: self.length, value: event.value, detail: event.detail });
+            self.extras.push(Extra { event: self.len(), value: event.value, detail: event.detail });
         }
         let packed = Packed {
             time: event.time.0 as u32,
@@ -68,28 +77,28 @@ impl Recorded {
             verb: event.verb as u8 | if has_extra { HAS_EXTRA } else { 0 },
             reason: event.reason,
         };
-        match self.blocks.last_mut() {
-            Some(block) if block.len() < BLOCK => block.push(packed),
-            _ => {
-                let mut block = Vec::with_capacity(BLOCK);
-                block.push(packed);
-                self.blocks.push(block);
-            }
+        self.open.push(packed);
+    }
+
+    #[cold]
+    fn begin_block(&mut self) {
+        if !self.open.is_empty() {
+            self.blocks.push(std::mem::take(&mut self.open));
         }
-        self.length += 1;
+        self.open.reserve_exact(BLOCK);
     }
 
     /// Forgets everything; memory of one block stays.
     pub fn clear(&mut self) {
-        self.blocks.truncate(1);
-        self.blocks.iter_mut().for_each(Vec::clear);
-        self.length = 0;
+        self.blocks.clear();
+        self.open.clear();
         self.extras.clear();
         self.eras.clear();
+        self.era = 0;
     }
 
     fn at(&self, index: usize) -> TraceEvent {
-        let packed = self.blocks[index / BLOCK][index % BLOCK];
+        let packed = self.blocks.get(index / BLOCK).unwrap_or(&self.open)[index % BLOCK];
         let era = match self.eras.partition_point(|(from, _)| *from <= index) {
             0 => 0,
             after => self.eras[after - 1].1,
@@ -150,6 +159,21 @@ impl<'a> Events<'a> {
         Self { length: self.length.min(index), ..self }
     }
 
+    /// Those up to a time, that time included.
+    #[must_use]
+    pub fn until(self, time: Time) -> Self {
+        let (mut first, mut end) = (0, self.length);
+        while first < end {
+            let middle = first + (end - first) / 2;
+            if self.recorded.at(middle).time <= time {
+                first = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        self.before(first)
+    }
+
     /// One after the other, from either end.
     pub fn iter(self) -> impl DoubleEndedIterator<Item = TraceEvent> + ExactSizeIterator + Clone + use<'a> {
         (0..self.length).map(move |index| self.recorded.at(index))
@@ -191,6 +215,8 @@ mod tests {
             let before = before % (events.len() + 1);
             prop_assert!(read.before(before).iter().eq(events[..before].iter().copied()));
             prop_assert_eq!(read.before(before).get(before), None);
+            let time = events.get(before).map_or(Time(7), |event| event.time);
+            prop_assert_eq!(read.until(time).len(), events.partition_point(|event| event.time <= time));
         }
     }
 

@@ -83,17 +83,19 @@ pub struct Trace {
     bounds: Bounds,
     frame_bytes: usize,
     is_cut: bool,
+    is_on: bool,
 }
 
 impl Trace {
     /// An empty trace.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, ..Self::default() }
+        Self { bounds, is_on: bounds.events > 0, ..Self::default() }
     }
 
     /// Whether anything is recorded. What is costly to say need not be said otherwise.
+    #[inline]
     pub fn is_on(&self) -> bool {
-        self.bounds.events > 0 && !self.is_cut
+        self.is_on
     }
 
     /// Whether something happened that found no room.
@@ -113,11 +115,11 @@ impl Trace {
 
     /// Records an event and holds its frame.
     pub fn record(&mut self, event: TraceEvent, frames: &mut Frames) {
-        if !self.is_on() {
+        if !self.is_on {
             return;
         }
         if self.events.len() >= self.bounds.events || self.frame_bytes > self.bounds.frame_bytes {
-            self.is_cut = true;
+            (self.is_cut, self.is_on) = (true, false);
             return;
         }
         if event.frame != FrameId::NONE {
@@ -142,7 +144,7 @@ impl Trace {
         }
         self.events.clear();
         self.details.clear();
-        (self.frame_bytes, self.is_cut) = (0, false);
+        (self.frame_bytes, self.is_cut, self.is_on) = (0, false, self.bounds.events > 0);
     }
 
     /// A number that is the same for the same events with the same bytes in the same order, on every platform (FNV-1a, 64 bits).

@@ -116,6 +116,13 @@ impl Simulated {
         let wanted = expected.iter().map(|pair| (pair, &claim.expected)).chain(others.iter().map(|pair| (pair, &blocked)));
         for ((from, to), wanted) in wanted {
             let mut is_broken = false;
+            if self.has_no_public_address(from, to) {
+                if !matches!(wanted, Expected::Blocked(None) | Expected::NoPublicAddress) {
+                    tried.broken_pairs += 1;
+                    tried.reasons.push(format!("{from} -> {to}: no public address"));
+                }
+                continue;
+            }
             for packet in packets {
                 let answer = match self.ask(from, to, *packet, output) {
                     Ok(answer) => answer,
@@ -127,16 +134,19 @@ impl Simulated {
                 }
                 is_broken = true;
                 tried.broken_pairs += 1;
+                // A request that arrives is exposure, even if its answer is lost.
+                let arrives = answer.word == "filtered" && show::is_delivered(&self.stage, answer.to);
+                let seen = if arrives { "the request arrives, the answer is lost" } else { answer.word };
                 let broken = Broken {
                     from: from.to_string(),
                     to: to.to_string(),
                     packet: *packet,
                     traffic: TrafficSet::packet(*packet),
-                    seen: answer.word.to_owned(),
+                    seen: seen.to_owned(),
                     why: answer.why,
                 };
                 if tried.broken.len() < LISTED {
-                    tried.reasons.push(format!("{from} -> {to} {packet}: {}", answer.word));
+                    tried.reasons.push(format!("{from} -> {to} {packet}: {seen}"));
                     tried.reasons.extend(broken.why.iter().map(|why| format!("  {why}")));
                 }
                 if tried.broken.len() < MAX_BROKEN {
@@ -148,6 +158,15 @@ impl Simulated {
             tried.reasons.push(format!("and {} more pairs", tried.broken_pairs - LISTED));
         }
         tried
+    }
+
+    /// Whether somebody outside has no address to send to.
+    fn has_no_public_address(&self, from: &Selector, to: &Selector) -> bool {
+        let (model, fabric) = (&self.stage.world.model, &self.stage.fabric);
+        let (Ok(from), Ok(to)) = (from.ends(model), to.ends(model)) else { return false };
+        let ([from], [to]) = (from.as_slice(), to.as_slice()) else { return false };
+        let sender = fabric.senders(from).ok().and_then(|senders| senders.into_iter().next());
+        sender.is_some_and(|sender| matches!(fabric.destinations(&sender, to), Err(fabric::EndError::NoPublicAddress(_))))
     }
 
     fn is_as_wanted(&self, wanted: &Expected, packet: ProbePacket, answer: &Answer) -> bool {

@@ -6,7 +6,7 @@ use super::super::unit::{Unit, units};
 use super::super::why::{decided, sentence};
 use super::super::{Filter, View};
 use super::session::{States, states};
-use super::{Decision, Header, Hop, Level, Shown, Side, changes, deciding, physical};
+use super::{Decision, Header, Hop, Level, Shown, Side, changes, deciding, physical, repeating};
 use crate::frame::FrameId;
 use crate::node::NodeId;
 use crate::trace::{Detail, Layer, Reason, TraceEvent, Verb};
@@ -69,6 +69,15 @@ fn hop(view: &View<'_>, states: &States, group: &Group) -> Hop {
         }
     }
     let decisions = events.iter().filter(|event| event.reason != Reason::Wire).map(|event| decision(view, event)).collect();
+    let mut incoming = incoming;
+    if let Some(repeat) = events.iter().find(|event| event.verb == Verb::Repeat)
+        && let Some((from, to)) = repeating::stations(view, repeat)
+    {
+        let sent = TraceEvent { node: from.0, port: from.1, ..*repeat };
+        let bits = |ports| Side { ports, ..side(view, states, &sent, height) };
+        incoming = Some(bits(vec![repeating::port_of(view, from)]));
+        outgoing = vec![bits(to.into_iter().map(|station| repeating::port_of(view, station)).collect())];
+    }
     let time_nanoseconds = events.first().map_or(0, |event| event.time.0);
     Hop {
         time_nanoseconds,

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fabric::Fabric;
-use model::{Model, ProbePacket, Selector};
-use sim::app::{AppId, ConnectSpec, DatagramSpec, PingSpec};
+use model::Model;
+use sim::app::AppId;
 use sim::host::Host;
 use sim::{LinkId, NodeId, Simulator, Time};
 
 use super::super::source;
-use super::ask::PATIENCE;
+use super::client::{self, Client, Program};
 use super::ends::Stage;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -35,6 +35,10 @@ pub struct Started {
     pub node: NodeId,
     /// Its program.
     pub app: AppId,
+    /// Which one that is.
+    pub client: &'static Client,
+    /// Whether nobody waits for its end.
+    pub stays: bool,
 }
 
 impl<'t> Step<'t> {
@@ -46,7 +50,10 @@ impl<'t> Step<'t> {
 
 /// A line that makes no sense, with a caret below the word.
 pub fn misread(step: &Step<'_>, name: &str, word: &str, message: &str) -> Failure {
-    let at = step.line.find(word).unwrap_or_default();
+    // A word of the line itself is where it is; the same letters may stand before it.
+    let within = (word.as_ptr() as usize).checked_sub(step.line.as_ptr() as usize);
+    let within = within.filter(|at| step.line.get(*at..).is_some_and(|rest| rest.starts_with(word)));
+    let at = within.or_else(|| step.line.find(word)).unwrap_or_default();
     let column = step.line[..at].chars().count();
     let number = step.number.to_string();
     let (gutter, carets) = (" ".repeat(number.len()), "^".repeat(word.chars().count().max(1)));
@@ -56,16 +63,20 @@ pub fn misread(step: &Step<'_>, name: &str, word: &str, message: &str) -> Failur
 
 /// What a line does, with names made out.
 pub enum Action {
-    Program { node: NodeId, program: Program },
+    /// A program begins.
+    Program(Program),
     /// The first of these that is not so already.
-    Link { links: Vec<LinkId>, is_up: bool },
-    Apply { fabric: Arc<Fabric> },
-}
-
-pub enum Program {
-    Ping(PingSpec),
-    Connect(ConnectSpec),
-    Send(DatagramSpec),
+    Link {
+        /// Links between the two ends.
+        links: Vec<LinkId>,
+        /// Whether it works from now on.
+        is_up: bool,
+    },
+    /// The cloud becomes another one.
+    Apply {
+        /// That one.
+        fabric: Arc<Fabric>,
+    },
 }
 
 /// The links between two ends, each `DEVICE` or `DEVICE:INTERFACE`. Errors: the word that names nothing.
@@ -88,39 +99,26 @@ fn links<'w>(simulator: &Simulator, (a, b): (&'w str, &'w str)) -> std::result::
     Ok(simulator.links().filter(|(_, link)| joins(link)).map(|(id, _)| id).collect())
 }
 
-/// The grammar of actions.
-pub const ACTIONS: &str = "ping A B [COUNT], connect A B tcp/PORT, send A B udp/PORT [TEXT], link down|up A B, apply FILE";
+/// The forms of actions that start no program.
+const OTHERS: &str = "link down|up A B, apply FILE";
+
+/// The grammar of actions, for help.
+pub fn grammar() -> String {
+    format!("{}  {OTHERS}", client::grammar())
+}
 
 /// What a line means. `model` is the cloud as the lines before leave it; `name` is the script's, for errors: a word that means
 /// nothing, with a caret below it.
 pub fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: &str, output: &Output) -> Result<Action> {
     let wrong = |word: &str, message: &str| misread(step, name, word, message);
-    let usage = |word: &str| wrong(word, "this line is no action").hint(ACTIONS);
+    let usage = |word: &str| {
+        let words: Vec<&str> = client::CLIENTS.iter().map(|client| client.word).collect();
+        wrong(word, "this line is no action").hint(format!("{}, {OTHERS}; vpclab sim run --help has their forms", words.join(", ")))
+    };
+    if let Some(program) = client::read(stage, step, name) {
+        return program.map(Action::Program);
+    }
     match step.words.as_slice() {
-        ["ping", from, to, rest @ ..] => {
-            let count = match rest {
-                [] => 1,
-                [count] => count.parse().map_err(|_| wrong(count, "this is no number of requests"))?,
-                [_, more, ..] => return Err(usage(more)),
-            };
-            let (node, source, to) = ends(stage, step, name, from, to)?;
-            Ok(Action::Program { node, program: Program::Ping(PingSpec { source, count, ..PingSpec::new(to) }) })
-        }
-        ["connect", from, to, port] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
-            Ok(ProbePacket::Tcp(port)) => {
-                let (node, source, to) = ends(stage, step, name, from, to)?;
-                Ok(Action::Program { node, program: Program::Connect(ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }) })
-            }
-            _ => Err(wrong(port, "connect takes tcp/PORT")),
-        },
-        ["send", from, to, port, words @ ..] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
-            Ok(ProbePacket::Udp(port)) => {
-                let (node, source, to) = ends(stage, step, name, from, to)?;
-                let text = if words.is_empty() { "vpclab".to_owned() } else { words.join(" ") };
-                Ok(Action::Program { node, program: Program::Send(DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, text.as_bytes()) }) })
-            }
-            _ => Err(wrong(port, "send takes udp/PORT")),
-        },
         ["link", state @ ("down" | "up"), a, b] => {
             let is_up = *state == "up";
             let links = links(&stage.world.cloud.simulator, (a, b)).map_err(|word| wrong(word, "no node has this name"))?;
@@ -146,18 +144,8 @@ pub fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: 
     }
 }
 
-fn ends(stage: &mut Stage, step: &Step<'_>, name: &str, from: &str, to: &str) -> Result<(NodeId, Option<std::net::IpAddr>, std::net::IpAddr)> {
-    let selector = |word: &str| -> Result<Selector> {
-        lab::sentence::parse_selector(word).map_err(|error| misread(step, name, word, &error.message))
-    };
-    let sender = stage.from(&selector(from)?).map_err(|failure| placed(step, name, from, failure))?;
-    let address = stage.to(&selector(to)?, &sender).map_err(|failure| placed(step, name, to, failure))?;
-    let source = sender.source.filter(|source| source.is_ipv4() == address.is_ipv4());
-    Ok((sender.node, source, address))
-}
-
 /// A failure about a word, with its place.
-fn placed(step: &Step<'_>, name: &str, word: &str, failure: Failure) -> Failure {
+pub fn placed(step: &Step<'_>, name: &str, word: &str, failure: Failure) -> Failure {
     let hint = failure.hint.clone();
     let failure = misread(step, name, word, &failure.message);
     match hint {
@@ -170,14 +158,11 @@ fn placed(step: &Step<'_>, name: &str, word: &str, failure: Failure) -> Failure 
 pub fn perform(stage: &mut Stage, step: &Step<'_>, action: Action, started: &mut Vec<Started>) -> Result<()> {
     let text = step.words.join(" ");
     match action {
-        Action::Program { node, program } => {
-            let app = stage.world.simulator().with(node, |host: &mut Host, context| match program {
-                Program::Ping(spec) => host.ping(context, spec),
-                Program::Connect(spec) => host.connect(context, spec),
-                Program::Send(spec) => host.datagram(context, spec),
-            });
+        Action::Program(program) => {
+            let (node, client, stays) = (program.node, program.client(), program.stays);
+            let app = stage.world.simulator().with(node, |host: &mut Host, context| program.start(host, context));
             let app = app.ok_or_else(|| Failure::environment(format!("line {}: the sender is no host", step.number)))?;
-            started.push(Started { text, node, app });
+            started.push(Started { text, node, app, client, stays });
         }
         Action::Link { links, is_up } => {
             let simulator = stage.world.simulator();

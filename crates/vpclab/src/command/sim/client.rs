@@ -13,19 +13,23 @@ use sim::app::ping::Ping;
 use sim::app::resolver::Lookup;
 use sim::app::traceroute::{Method, Traceroute, TracerouteSpec};
 use sim::app::{
-    App, AppId, ConnectSpec, DatagramSpec, FtpSpec, LookupSpec, Outcome, PingSpec, SmtpSpec, SnmpSpec, SourceSpec, TelnetSpec, TftpSpec, ftp,
+    App, AppId, ConnectSpec, DatagramSpec, End, FtpSpec, LookupSpec, Outcome, PingSpec, SmtpSpec, SnmpSpec, SourceSpec, TelnetSpec, TftpSpec, ftp,
     http, https, smtp, snmp, telnet, tftp,
 };
 use sim::host::Host;
 use sim::routing::igmp::Member;
-use sim::{NodeId, Span};
+use sim::{NodeId, Span, Stop};
 
+use super::super::target::Target;
 use super::action::{Step, misread, placed};
 use super::ask::PATIENCE;
 use super::ends::{From, Stage};
-use super::page::Url;
+use super::page::{Url, holder};
+use super::show::{BUDGET, losses, play, show, storm};
 use super::told::{self, Told};
+use super::{ShowArgs, UseArgs, code, failed};
 use crate::exit::{Failure, Result};
+use crate::output::Output;
 
 /// A word, what it takes, and what it starts.
 pub struct Client {
@@ -64,6 +68,13 @@ struct Ready {
     start: Start,
 }
 
+impl Ready {
+    fn into_program(self, client: &'static Client) -> Program {
+        let Self { node, least, to, stays, start } = self;
+        Program { node, least, to, stays, client, start }
+    }
+}
+
 impl Program {
     /// Begins.
     pub fn start(self, host: &mut Host, context: &mut sim::Context<'_>) -> AppId {
@@ -83,12 +94,16 @@ impl Client {
     }
 }
 
-/// Whom a program asks: an address, or a name that its host looks up.
-enum Goal {
+/// Whom a program asks.
+pub enum Goal {
+    /// An address.
     Address(IpAddr),
+    /// A name that its host looks up.
     Name(String),
 }
 
+/// How long a program is watched that stays.
+const FIRST: Span = Span::seconds(11);
 /// TCP port of a receiver that a bulk transfer brings along (iperf's).
 const BULK_PORT: u16 = 5001;
 /// The most datagrams of a flow, and bytes of a transfer.
@@ -127,10 +142,63 @@ pub fn grammar() -> String {
 pub fn read(stage: &mut Stage, step: &Step<'_>, name: &str) -> Option<Result<Program>> {
     let client = CLIENTS.iter().find(|client| step.words.first() == Some(&client.word))?;
     let mut words = Words { stage, step, name, client, at: 1 };
-    Some((client.read)(&mut words).and_then(|ready| words.end().map(|()| ready)).map(|ready| {
-        let Ready { node, least, to, stays, start } = ready;
-        Program { node, least, to, stays, client, start }
-    }))
+    Some((client.read)(&mut words).and_then(|ready| words.end().map(|()| ready.into_program(client))))
+}
+
+/// A page for somebody.
+pub fn fetch(from: &From, goal: Goal, url: Url) -> Program {
+    let word = if url.is_secure { "https" } else { "http" };
+    let client = CLIENTS.iter().find(|client| client.word == word).unwrap_or(&CLIENTS[0]);
+    getting(from, goal, url).into_program(client)
+}
+
+/// How one program ended.
+pub struct Played {
+    /// As it says itself.
+    pub outcome: Outcome,
+    /// In words.
+    pub told: Told,
+}
+
+/// Lets a program begin, and plays until it is done.
+pub fn play_one(stage: &mut Stage, program: Program, arguments: &ShowArgs, output: &Output) -> Result<Played> {
+    let (node, client, least, stays) = (program.node, program.client, program.least, program.stays);
+    let simulator = stage.world.simulator();
+    let app = simulator.with(node, |host: &mut Host, context| program.start(host, context)).ok_or_else(|| failed("the sender is no host"))?;
+    let stop = match stays {
+        // Nobody waits for it: what it does first is seen.
+        true => simulator.run_until(simulator.now() + arguments.until.unwrap_or(FIRST), BUDGET),
+        false => play(simulator, node, app, arguments, least),
+    };
+    storm(simulator, stop, output);
+    let host: &Host = simulator.get(node).ok_or_else(|| failed("the sender is gone"))?;
+    let mut outcome = host.progress(app).clone();
+    if outcome.end == End::Running && stop != Stop::Quiet && !stays {
+        outcome.end = End::Nothing;
+    }
+    let told = client.tell(host, &outcome);
+    Ok(Played { outcome, told })
+}
+
+/// `sim use`: an action of scripts that is a program, alone.
+pub fn run(arguments: &UseArgs, target: &Target, output: &Output) -> Result {
+    let line = arguments.words.join(" ");
+    let step = Step::typed(&line);
+    let mut stage = Stage::new(target, &arguments.show, output)?;
+    let program = read(&mut stage, &step, "sim use").ok_or_else(|| {
+        let words: Vec<&str> = CLIENTS.iter().map(|client| client.word).collect();
+        let word = step.words.first().copied().unwrap_or_default();
+        misread(&step, "sim use", word, "no program is called so").hint(format!("there are: {}", words.join(", ")))
+    })??;
+    let to = program.to;
+    let Played { outcome, told } = play_one(&mut stage, program, &arguments.show, output)?;
+    let mut said = told.text(&line);
+    if !told.is_yes {
+        said.extend(losses(&stage, to.or(outcome.addresses.first().copied()), outcome.ended));
+    }
+    let result = told.json(&line, &outcome);
+    show(&stage, &arguments.show, &said, result, output)?;
+    Ok(code(told.is_yes))
 }
 
 /// The words of a line, one after another; what is wrong has its place.
@@ -241,14 +309,14 @@ impl<'t> Words<'_, '_, 't> {
 
 /// Whom a name means: somebody of the lab, or else somebody whom the host's name servers are to know. A name that ends with a
 /// dot is always theirs.
-fn resolve(stage: &mut Stage, from: &From, name: &str) -> Result<Goal> {
+pub fn resolve(stage: &mut Stage, from: &From, name: &str) -> Result<Goal> {
     if name.len() > 1 && name.ends_with('.') {
         return Ok(Goal::Name(name.to_owned()));
     }
     let selector = lab::sentence::parse_selector(name).map_err(|error| Failure::usage(error.message))?;
     let simulator = &stage.world.cloud.simulator;
     let asks = simulator.get(from.node).is_some_and(|host: &Host| !host.name_servers().is_empty());
-    let is_name = matches!(selector, model::Selector::Name(_)) && simulator.find(name).is_none();
+    let is_name = matches!(selector, model::Selector::Named(_)) && simulator.find(name).is_none();
     match stage.to(&selector, from) {
         Ok(address) => Ok(Goal::Address(address)),
         Err(_) if asks && is_name => Ok(Goal::Name(name.to_owned())),
@@ -370,10 +438,10 @@ fn page(words: &mut Words<'_, '_, '_>, is_secure: bool) -> Result<Ready> {
     let (from, word) = (words.sender()?, words.must()?);
     let url = Url::read(word, is_secure).map_err(|failure| placed(words.step, words.name, word, failure))?;
     let goal = words.goal_of(&from, word, &url.name)?;
-    Ok(fetch(&from, goal, url))
+    Ok(getting(&from, goal, url))
 }
 
-fn fetch(from: &From, goal: Goal, url: Url) -> Ready {
+fn getting(from: &From, goal: Goal, url: Url) -> Ready {
     let own = from.source;
     match url.is_secure {
         true => to("https", from, goal, move |to| https::Get::new(url.spec(to, source(own, to)))),
@@ -465,7 +533,7 @@ fn bulk(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
 /// Lets the host that is meant take what is sent, unless something listens there.
 fn receiver(stage: &mut Stage, goal: &Goal) -> u16 {
     if let Goal::Address(address) = goal
-        && let Some(node) = stage.holder(*address)
+        && let Some(node) = holder(stage, *address)
     {
         stage.world.simulator().with(node, |host: &mut Host, context| {
             if host.running("bulk-receiver").is_none() {

@@ -2,10 +2,13 @@
 
 mod action;
 pub(super) mod ask;
+mod client;
 mod domains;
 pub(super) mod ends;
+mod page;
 mod script;
 pub(super) mod show;
+mod told;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,11 +30,15 @@ pub enum SimCommand {
     Traceroute(TracerouteArgs),
     /// Try one port: open, refused or filtered, and why
     Check(CheckArgs),
-    /// Get a page over HTTP
+    /// Get a page over HTTP, or HTTPS where the place begins with https://
     Http(HttpArgs),
+    /// Let a host run a program: dns, dhcp, smtp, ftp, tftp, telnet, snmp, bulk and more; --help has their forms
+    #[command(after_help = client_help())]
+    Use(UseArgs),
     /// Count the nodes, links, collision domains and broadcast domains of the lans
     Domains(domains::DomainsArgs),
     /// Play a script of timed actions: programs that send, links that fail, files that change the rules
+    #[command(after_help = script_help())]
     Run(RunArgs),
     /// Does the lab keep its promises (`expect:`), by simulated packets
     Test(super::test::TestArgs),
@@ -123,8 +130,20 @@ pub struct CheckArgs {
 pub struct HttpArgs {
     /// Who asks
     pub from: String,
-    /// Whom: a name or an address, perhaps with a port and a path: web-1:8080/index.html
+    /// Whom: a name or an address, perhaps with a port and a path: web-1:8080/index.html, https://web-1. A name that the lab does
+    /// not have is looked up at the sender's name servers, and so is one that ends with a dot
     pub to: String,
+    /// What is shown.
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+/// `sim use`.
+#[derive(Debug, Args)]
+pub struct UseArgs {
+    /// A program, who runs it, and what it takes, as in a script: ftp pc-1 files get readme.txt
+    #[arg(required = true, num_args = 1.., value_name = "PROGRAM FROM WORD")]
+    pub words: Vec<String>,
     /// What is shown.
     #[command(flatten)]
     pub show: ShowArgs,
@@ -138,6 +157,14 @@ pub struct RunArgs {
     /// What is shown.
     #[command(flatten)]
     pub show: ShowArgs,
+}
+
+fn client_help() -> String {
+    format!("Programs:\n{}", client::grammar())
+}
+
+fn script_help() -> String {
+    format!("Actions, each after its time:\n{}", action::grammar())
 }
 
 fn time(text: &str) -> std::result::Result<sim::Span, String> {
@@ -161,7 +188,8 @@ pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
         SimCommand::Ping(arguments) => ask::ping(&arguments, &target, output),
         SimCommand::Traceroute(arguments) => ask::traceroute(&arguments, &target, output),
         SimCommand::Check(arguments) => ask::check(&arguments, &target, output),
-        SimCommand::Http(arguments) => ask::http(&arguments, &target, output),
+        SimCommand::Http(arguments) => page::run(&arguments, &target, output),
+        SimCommand::Use(arguments) => client::run(&arguments, &target, output),
         SimCommand::Domains(arguments) => domains::run(&arguments, &target, output),
         SimCommand::Run(arguments) => script::run(&arguments, &target, output),
         SimCommand::Test(arguments) => super::test::run(&super::test::TestArgs { engine: EngineName::Sim, ..arguments }, &target, output),

@@ -63,7 +63,8 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         let simulator = stage.world.simulator();
         let last = simulator.now() + LONGEST;
         let goes_on = |simulator: &Simulator| {
-            started.iter().any(|program: &Started| simulator.get(program.node).is_some_and(|host: &Host| host.outcome(program.app).is_none()))
+            let waited = started.iter().filter(|program: &&Started| !program.stays);
+            waited.into_iter().any(|program| simulator.get(program.node).is_some_and(|host: &Host| host.outcome(program.app).is_none()))
         };
         stop = Stop::Time;
         while end.is_none() && stop == Stop::Time && goes_on(simulator) && simulator.now() < last {
@@ -80,11 +81,10 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         let simulator = &stage.world.cloud.simulator;
         let Some(host) = simulator.get::<Host>(program.node) else { continue };
         let outcome = host.progress(program.app);
-        let answered = !outcome.replies.is_empty();
-        all &= answered;
-        let (sent, came) = (outcome.sent, outcome.replies.len());
-        said.push(format!("{}: {} ({sent} sent, {came} answered)", program.text, outcome.end));
-        rows.push(json!({"line": program.text, "end": outcome.end.to_string(), "sent": sent, "answered": came}));
+        let told = program.client.tell(host, outcome);
+        all &= told.is_yes;
+        said.extend(told.text(&program.text));
+        rows.push(told.json(&program.text, outcome));
     }
     if !all {
         said.extend(losses(&stage, None, None));
@@ -109,7 +109,9 @@ fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
         let code = line.split('#').next().unwrap_or_default();
         let mut words = code.split_whitespace();
         let Some(time) = words.next() else { continue };
-        let step = Step { at: Time::ZERO, number: index + 1, line, words: words.collect() };
+        // No shell reads a script, so an arrow may stand between two ends.
+        let words = words.filter(|word| !matches!(*word, "->" | "→")).collect();
+        let step = Step { at: Time::ZERO, number: index + 1, line, words };
         let at = lab::sentence::parse_time(time).map_err(|error| {
             misread(&step, name, time, &error.message).hint(error.hint.unwrap_or_else(|| "a line is a time and an action: 1s ping pc-1 pc-2".to_owned()))
         })?;

@@ -12,6 +12,7 @@ use sim::host::Host;
 use sim::view::{Filter, List, View, capture, layers::Layers, tables::Tables};
 use sim::{FrameId, NodeId, Reason, Simulator, Stop, Time, TraceEvent, Verb};
 
+use super::super::capture_file;
 use super::ShowArgs;
 use super::ends::Stage;
 use crate::exit::{Failure, Result};
@@ -175,9 +176,7 @@ impl<'a> Capture<'a> {
                 written => written.map(drop).map_err(|error| Failure::environment(format!("standard output: {error}"))),
             };
         };
-        let failed = |error: std::io::Error| Failure::environment(format!("{}: {error}", path.display()));
-        let file = std::fs::File::create(path).map_err(failed)?;
-        let packets = capture::write(view, filter, BufWriter::new(file)).map_err(failed)?;
+        let packets = capture_file::write(path, |out| capture::write(view, filter, out))?;
         output.note(format!("{packets} frames in {}", path.display()));
         Ok(())
     }
