@@ -109,6 +109,11 @@ fn ends_of_a_line_ask_nobody_for_addresses() {
         }
         configure(&mut socket, 7, "10.0.0.1/30");
         configure(&mut other, 7, "10.0.0.2/30");
+        for socket in [&mut socket, &mut other] {
+            while !link::get(socket, Target::Index(7)).expect("link").is_running() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
         let (near, far) = (std::net::UdpSocket::bind("10.0.0.1:0").expect("near"), far.udp("10.0.0.2:9"));
         common::delivered(&near, "10.0.0.2:9", &far, b"over the line");
         let flags = link::get(&mut socket, Target::Index(7)).expect("link").flags;
@@ -133,6 +138,12 @@ fn a_discipline_is_set_and_replaced_or_is_not_in_this_kernel() {
                 Ok(()) => {}
                 Err(Error::Refused(refusal)) => assert_eq!(refusal.errno, libc::ENOENT, "{one:?}: {refusal}"),
                 Err(error) => panic!("{one:?}: {error}"),
+            }
+            if !matches!(one, Qdisc::Tbf { rate_bits_per_second: 10_000_000, .. }) {
+                let mut batch = Batch::new();
+                qdisc::clear(&mut batch, 7);
+                // One that the kernel has not was not set.
+                let _ = socket.execute(&batch);
             }
         }
     });

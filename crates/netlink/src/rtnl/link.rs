@@ -207,11 +207,21 @@ impl BridgeSettings {
 
 /// Changes what a bridge is like, and nothing of its ports.
 pub fn change_bridge(batch: &mut Batch, index: u32, settings: &BridgeSettings) {
-    batch.push(NEW, 0, |body| {
-        body.raw(&header(index, None)).nest(LINK_INFO, |body| {
-            body.string(1, "bridge").nest(2, |body| settings.write(body));
+    const STP_STATE: u16 = 5;
+    let mut change = |write: &dyn Fn(&mut Body<'_>)| {
+        batch.push(NEW, 0, |body| {
+            body.raw(&header(index, None)).nest(LINK_INFO, |body| {
+                body.string(1, "bridge").nest(2, |body| write(body));
+            });
         });
-    });
+    };
+    if settings.spanning_tree.is_none() {
+        // While ports wait for a tree, the kernel refuses that they do not.
+        change(&|body| {
+            body.u32(STP_STATE, 0);
+        });
+    }
+    change(&|body| settings.write(body));
 }
 
 /// Creates a device. Protocol settings, and going up after them, are messages of their own: the

@@ -131,7 +131,8 @@ fn one(batch: &mut Batch, index: u32, (handle, parent): (u32, u32), kind: &str, 
     });
 }
 
-/// Gives a device this discipline in the place of the one that it has.
+/// Gives a device this discipline, in the place of one of the same kind if it has that. Errors: `ENOENT` (the kernel has none of
+/// this kind), `EINVAL` (the device has one of another kind: [`clear`] it first).
 pub fn set(batch: &mut Batch, device: u32, qdisc: &Qdisc) {
     let root = (FIRST, ROOT);
     match qdisc {

@@ -134,7 +134,8 @@ fn from<'w>(
         }
     }
     // Inside before outside; of outside ways the one that costs less outside, then the nearer one.
-    let mut best: BTreeMap<Ipv4Net, ((bool, u32, u32), Ipv4Addr, &str)> = BTreeMap::new();
+    type Rank = (bool, u32, u32);
+    let mut best: BTreeMap<Ipv4Net, (Rank, Ipv4Addr, &str)> = BTreeMap::new();
     let own_networks: BTreeSet<Ipv4Net> =
         speakers.get(own).into_iter().flat_map(|router| told(wiring, protocol, own, router)).map(|(to, ..)| to).collect();
     for (name, (distance, first)) in &done {
