@@ -140,9 +140,9 @@ impl Endpoint {
         signed: Option<Signed>,
         pairs: &[(String, String)],
     ) -> Result<Asked, Refusal> {
-        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let pairs = pairs.filter(|(name, _)| !matches!(*name, "Action" | "Version"));
-        let mut parameters = parameters::read(service, operation, &Node::of(pairs)?)?;
+        let mut form = Node::of(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+        form.below.retain(|name, _| !matches!(*name, "Action" | "Version"));
+        let mut parameters = parameters::read(service, operation, &form)?;
         let page = Page::take(service, operation, &mut parameters)?;
         let token = service.token_of(operation).and_then(|member| parameters.get(member.name)?.as_str());
         let token = token.filter(|token| !token.is_empty()).map(str::to_owned);

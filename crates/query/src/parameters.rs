@@ -105,8 +105,7 @@ impl Reader<'_> {
                 let separator = if node.below.is_empty() { "" } else { "." };
                 return Err(unknown(&format!("{}{separator}{}", path.name(), node.first_name())));
             };
-            let secret = member.is_secret;
-            if let Some(value) = self.value(member.shape, node, &path, secret)? {
+            if let Some(value) = self.value(member.shape, node, &path)? {
                 fields.insert(member.name.to_owned(), value);
             }
         }
@@ -136,14 +135,14 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&self, shape: ShapeId, node: &Node<'_>, path: &Path<'_>, secret: bool) -> Result<Option<Value>, Refusal> {
+    fn value(&self, shape: ShapeId, node: &Node<'_>, path: &Path<'_>) -> Result<Option<Value>, Refusal> {
         match self.service.shape(shape) {
             Shape::Structure(members) => match node.value {
                 None | Some("") => self.inner(members, node, path),
-                Some(text) => Err(self.invalid(path, text, secret, "A structure was expected.")),
+                Some(text) => Err(self.invalid(path, text, "A structure was expected.")),
             },
             Shape::List { item_name, item, min, max } => {
-                let items = self.items(item_name, *item, node, path, secret)?;
+                let items = self.items(item_name, *item, node, path)?;
                 if let Some(count) = items.as_ref().map(Vec::len).filter(|count| !(*min..=*max).contains(count)) {
                     return Err(self.out_of_range(path, count, *min, *max, "length"));
                 }
@@ -157,32 +156,25 @@ impl Reader<'_> {
                 }
                 match node.value {
                     None => Ok(None),
-                    Some(text) => self.scalar(shape, text, path, secret),
+                    Some(text) => self.scalar(shape, text, path),
                 }
             }
         }
     }
 
-    fn items(
-        &self,
-        item_name: &str,
-        item: ShapeId,
-        node: &Node<'_>,
-        path: &Path<'_>,
-        secret: bool,
-    ) -> Result<Option<Vec<Value>>, Refusal> {
+    fn items(&self, item_name: &str, item: ShapeId, node: &Node<'_>, path: &Path<'_>) -> Result<Option<Vec<Value>>, Refusal> {
         let is_scalar = !matches!(self.service.shape(item), Shape::Structure(_) | Shape::List { .. });
         match node.value {
             Some("") if node.below.is_empty() => return Ok((!self.is_ec2()).then(Vec::new)),
             // EC2 takes a single value without a number.
             Some(text) if self.is_ec2() && is_scalar && node.below.is_empty() => {
-                return Ok(self.scalar(self.service.shape(item), text, path, secret)?.map(|value| vec![value]));
+                return Ok(self.scalar(self.service.shape(item), text, path)?.map(|value| vec![value]));
             }
-            Some(text) if !text.is_empty() => return Err(self.invalid(path, text, secret, "A list was expected.")),
+            Some(text) if !text.is_empty() => return Err(self.invalid(path, text, "A list was expected.")),
             _ => {}
         }
         if self.is_ec2() {
-            return self.numbered(item, node, path, secret).map(Some);
+            return self.numbered(item, node, path).map(Some);
         }
         let Some(numbered) = node.below.get(item_name) else {
             return Err(unknown(&format!("{}.{}", path.name(), node.first_name())));
@@ -190,11 +182,11 @@ impl Reader<'_> {
         if let Some((part, _)) = node.below.iter().find(|(part, _)| **part != item_name) {
             return Err(unknown(&format!("{}.{part}", path.name())));
         }
-        self.numbered(item, numbered, &Path { above: Some(path), part: item_name }, secret).map(Some)
+        self.numbered(item, numbered, &Path { above: Some(path), part: item_name }).map(Some)
     }
 
     /// Items by their numbers, in that order; numbers may be left out.
-    fn numbered(&self, item: ShapeId, node: &Node<'_>, path: &Path<'_>, secret: bool) -> Result<Vec<Value>, Refusal> {
+    fn numbered(&self, item: ShapeId, node: &Node<'_>, path: &Path<'_>) -> Result<Vec<Value>, Refusal> {
         let mut items = Vec::with_capacity(node.below.len());
         for (part, node) in &node.below {
             let number = part.parse::<u32>().ok().filter(|number| *number > 0 && number.to_string() == **part);
@@ -212,26 +204,26 @@ impl Reader<'_> {
                     self.require(members, &fields, &path)?;
                     Ok(Some(Value::Object(fields)))
                 }
-                _ => self.value(item, node, &path, secret),
+                _ => self.value(item, node, &path),
             }
         });
         values.filter_map(Result::transpose).collect()
     }
 
     /// `None` for an empty text that is neither a text nor, in the query protocol, an answer to anything.
-    fn scalar(&self, shape: &Shape, text: &str, path: &Path<'_>, secret: bool) -> Result<Option<Value>, Refusal> {
-        let invalid = |why: &str| self.invalid(path, text, secret, why);
+    fn scalar(&self, shape: &Shape, text: &str, path: &Path<'_>) -> Result<Option<Value>, Refusal> {
+        let invalid = |why: &str| self.invalid(path, text, why);
         let is_text = matches!(shape, Shape::String | Shape::Text(_) | Shape::Enum(_));
         if text.is_empty() && self.is_ec2() {
             return Ok(is_text.then(|| Value::from("")));
         }
         Ok(Some(match shape {
             Shape::Text(bounds) => {
-                self.bounded(bounds, text, path, secret)?;
+                self.bounded(bounds, text, path)?;
                 text.into()
             }
             Shape::Enum(choices) => {
-                self.chosen(choices, text, path, secret)?;
+                self.chosen(choices, text, path)?;
                 text.into()
             }
             Shape::Number { min, max } => match text.parse::<i64>() {
@@ -263,31 +255,31 @@ impl Reader<'_> {
         }))
     }
 
-    fn bounded(&self, bounds: &Text, text: &str, path: &Path<'_>, secret: bool) -> Result<(), Refusal> {
+    fn bounded(&self, bounds: &Text, text: &str, path: &Path<'_>) -> Result<(), Refusal> {
         let length = text.chars().count();
         if !(bounds.min..=bounds.max).contains(&length) {
             let (constraint, limit) = match length < bounds.min {
                 true => ("greater than or equal to", bounds.min),
                 false => ("less than or equal to", bounds.max),
             };
-            return Err(self.invalid(path, text, secret, &format!("Member must have length {constraint} {limit}")));
+            return Err(self.invalid(path, text, &format!("Member must have length {constraint} {limit}")));
         }
         if !bounds.fits(text) {
             let pattern = bounds.pattern.unwrap_or_default();
             let why = format!("Member must satisfy regular expression pattern: {pattern}");
-            return Err(self.invalid(path, text, secret, &why));
+            return Err(self.invalid(path, text, &why));
         }
         Ok(())
     }
 
-    fn chosen(&self, choices: &Enum, text: &str, path: &Path<'_>, secret: bool) -> Result<(), Refusal> {
+    fn chosen(&self, choices: &Enum, text: &str, path: &Path<'_>) -> Result<(), Refusal> {
         if choices.has(text) {
             return Ok(());
         }
         let some: Vec<_> = choices.values().take(12).collect();
         let more = if choices.values().nth(12).is_some() { ", …" } else { "" };
         let why = format!("Member must satisfy enum value set: [{}{more}]", some.join(", "));
-        Err(self.invalid(path, text, secret, &why))
+        Err(self.invalid(path, text, &why))
     }
 
     fn missing(&self, path: &Path<'_>) -> Refusal {
@@ -304,8 +296,8 @@ impl Reader<'_> {
         }
     }
 
-    fn invalid(&self, path: &Path<'_>, text: &str, secret: bool, why: &str) -> Refusal {
-        let text = if secret { "***".into() } else { quoted(text) };
+    fn invalid(&self, path: &Path<'_>, text: &str, why: &str) -> Refusal {
+        let text = quoted(text);
         match self.service.protocol {
             Protocol::Ec2 => {
                 let message = format!("Value ({text}) for parameter {} is invalid. {why}", path.name());
@@ -331,6 +323,6 @@ impl Reader<'_> {
             true => ("greater than or equal to", min),
             false => ("less than or equal to", max),
         };
-        self.invalid(path, &number.to_string(), false, &format!("Member must have {of} {constraint} {limit}"))
+        self.invalid(path, &number.to_string(), &format!("Member must have {of} {constraint} {limit}"))
     }
 }

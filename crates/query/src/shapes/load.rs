@@ -8,8 +8,11 @@ use super::{Enum, Member, Operation, Paging, Protocol, Service, Shape, ShapeId, 
 
 type Words<'a> = std::str::SplitAsciiWhitespace<'a>;
 
-/// Types that have no line of their own, in the order of their places.
-const PRIMITIVES: &[(&str, fn() -> Shape)] = &[
+/// A type without a line of its own: its name and its shape.
+type Primitive = (&'static str, fn() -> Shape);
+
+/// They come first, in this order.
+const PRIMITIVES: &[Primitive] = &[
     ("string", || Shape::String),
     ("integer", || Shape::Number { min: i32::MIN as i64, max: i32::MAX as i64 }),
     ("long", || Shape::Number { min: i64::MIN, max: i64::MAX }),

@@ -30,8 +30,10 @@ impl Values {
         match service.shape(id) {
             Shape::String => TEXTS[self.below(6) as usize].into(),
             Shape::Text(bounds) => {
-                let text = "a".repeat(bounds.min.max(2).min(bounds.max));
-                if bounds.fits(&text) { text.into() } else { "/".repeat(bounds.min.max(1)).into() }
+                let long_enough = |text: &str| text.repeat(bounds.min.div_ceil(text.len()).max(1));
+                let texts = ["web-1", "a", "1", "/", "v1"].map(long_enough);
+                let fits = texts.into_iter().find(|text| text.len() <= bounds.max && bounds.fits(text));
+                fits.unwrap_or_else(|| panic!("no text is like {bounds:?}")).into()
             }
             Shape::Enum(choices) => {
                 let values: Vec<_> = choices.values().collect();
