@@ -148,12 +148,13 @@ mod tests {
 
     #[test]
     fn an_answer_of_ec2_has_its_names_and_empty_lists() {
-        let vpc = json!({"VpcId": "vpc-1", "IsDefault": false, "CidrBlockAssociationSet": [], "Tags": [{"Key": "a", "Value": ""}]});
+        let tags = json!([{"Key": "a", "Value": ""}]);
+        let vpc = json!({"VpcId": "vpc-1", "IsDefault": false, "CidrBlockAssociationSet": [], "Tags": tags});
         assert_eq!(
             written("ec2", "DescribeVpcs", json!({"Vpcs": [vpc], "NextToken": null})),
-            "<DescribeVpcsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r-1</requestId><vpcSet><item>\
-             <cidrBlockAssociationSet/><isDefault>false</isDefault><tagSet><item><key>a</key><value></value></item></tagSet>\
-             <vpcId>vpc-1</vpcId></item></vpcSet></DescribeVpcsResponse>"
+            "<DescribeVpcsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r-1</requestId>\
+             <vpcSet><item><cidrBlockAssociationSet/><isDefault>false</isDefault><tagSet><item><key>a</key><value></value>\
+             </item></tagSet><vpcId>vpc-1</vpcId></item></vpcSet></DescribeVpcsResponse>"
         );
         assert!(written("ec2", "DescribeVpcs", json!({"Vpcs": []})).contains("<vpcSet/>"));
         assert!(written("ec2", "DeleteVpc", json!({"Return": true})).contains("<return>true</return>"));

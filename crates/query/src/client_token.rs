@@ -68,7 +68,9 @@ impl Tokens {
 
     /// Keeps the answer of a request that had no answer yet.
     pub fn keep(&mut self, key: Key, parameters: Value, answer: Value, now: Timestamp) {
-        let is_old = |answers: &BTreeMap<Key, Answer>, key: &Key| answers.get(key).is_none_or(|a| now >= a.at.plus(LIFETIME));
+        let is_old = |answers: &BTreeMap<Key, Answer>, key: &Key| {
+            answers.get(key).is_none_or(|answer| now >= answer.at.plus(LIFETIME))
+        };
         while let Some(oldest) = self.ages.front() {
             if self.ages.len() < self.most && !is_old(&self.answers, oldest) {
                 break;

@@ -149,7 +149,9 @@ impl Endpoint {
         let (region, access_key_id) = match (signed, &self.authentication) {
             (Some(signed), _) => (signed.region, Some(signed.access_key_id)),
             (None, Authentication::Off { region }) => (region.clone(), None),
-            (None, Authentication::Signed) => return Err(Refusal::new("MissingAuthenticationToken", "Request is not signed")),
+            (None, Authentication::Signed) => {
+                return Err(Refusal::new("MissingAuthenticationToken", "Request is missing Authentication Token"));
+            }
         };
         Ok(Asked { service, operation, region, access_key_id, parameters, token, page })
     }

@@ -35,9 +35,9 @@ struct Place {
 impl<'o> Page<'o> {
     /// Takes what concerns pages out of the parameters; `None` for an operation that has no pages.
     ///
-    /// Errors: `InvalidParameterValue` for a size that is not allowed (the query protocol's bounds are in its shapes) or one
-    /// together with identifiers is left to the operation; `InvalidNextToken` (EC2), `ValidationError` (query protocol)
-    /// for a token that nobody gave out, or that belongs to another request.
+    /// Errors: `InvalidParameterValue` for a size outside 5 … 1000 where the shape has no bounds of its own;
+    /// `InvalidNextToken` (EC2), `ValidationError` (query protocol) for a token that nobody gave out, or that belongs to
+    /// another request.
     pub fn take(service: &Service, operation: &'o Operation, parameters: &mut Value) -> Result<Option<Self>, Refusal> {
         let (Some(paging), Some(fields)) = (&operation.page, parameters.as_object_mut()) else { return Ok(None) };
         let limit = fields.shift_remove(paging.limit).and_then(|limit| limit.as_u64());
@@ -47,8 +47,8 @@ impl<'o> Page<'o> {
         let limit = match (service.protocol, limit) {
             (Protocol::Query, limit) => Some(limit.unwrap_or(IAM_SIZE)),
             (Protocol::Ec2, Some(size)) if !EC2_SIZES.contains(&size) && is_unbounded(service, operation, paging) => {
-                let message = format!("Value ({size}) for parameter {} is invalid. Expecting a value between 5 and 1000.", paging.limit);
-                return Err(Refusal::new("InvalidParameterValue", message));
+                let value = format!("Value ({size}) for parameter {} is invalid.", paging.limit);
+                return Err(Refusal::new("InvalidParameterValue", value + " Expecting a value between 5 and 1000."));
             }
             (Protocol::Ec2, limit) => limit,
         };
@@ -158,9 +158,9 @@ mod tests {
     use crate::shapes;
 
     /// Walks through all pages; `between` changes the list after each.
-    fn walk(service: &str, operation: &str, limit: u64, mut ids: Vec<String>, between: impl Fn(&mut Vec<String>)) -> Vec<String> {
-        let service = shapes::service(service).unwrap();
-        let operation = service.operation(operation).unwrap();
+    fn walk(operation: &str, limit: u64, mut ids: Vec<String>, between: impl Fn(&mut Vec<String>)) -> Vec<String> {
+        let mut services = shapes::services().iter();
+        let (service, operation) = services.find_map(|s| Some((s, s.operation(operation)?))).unwrap();
         let paging = operation.page.as_ref().unwrap();
         let mut parameters = json!({paging.limit: limit, "Filters": []});
         let mut seen = Vec::new();
@@ -188,18 +188,18 @@ mod tests {
     #[test]
     fn pages_follow_one_another_until_all_is_shown() {
         for count in [0, 1, 4, 5, 6, 10, 23] {
-            assert_eq!(walk("ec2", "DescribeVpcs", 5, ids(0..count), |_| ()), ids(0..count));
-            assert_eq!(walk("iam", "ListUsers", 1, ids(0..count), |_| ()), ids(0..count));
+            assert_eq!(walk("DescribeVpcs", 5, ids(0..count), |_| ()), ids(0..count));
+            assert_eq!(walk("ListUsers", 1, ids(0..count), |_| ()), ids(0..count));
         }
     }
 
     #[test]
     fn what_comes_and_goes_between_pages_neither_hides_nor_repeats_the_rest() {
-        let seen = walk("ec2", "DescribeVpcs", 5, ids(0..20), |ids| drop(ids.remove(0)));
+        let seen = walk("DescribeVpcs", 5, ids(0..20), |ids| drop(ids.remove(0)));
         assert_eq!(seen, ids(0..20));
-        let seen = walk("ec2", "DescribeVpcs", 5, ids(0..20), |ids| ids.retain(|id| id != "vpc-004" && id != "vpc-009"));
+        let seen = walk("DescribeVpcs", 5, ids(0..20), |ids| ids.retain(|id| id != "vpc-004" && id != "vpc-009"));
         assert_eq!(seen, [ids(0..9), ids(10..20)].concat(), "the last one shown has gone");
-        let seen = walk("ec2", "DescribeVpcs", 5, ids(10..30), |ids| ids.insert(0, "vpc-000".to_owned()));
+        let seen = walk("DescribeVpcs", 5, ids(10..30), |ids| ids.insert(0, "vpc-000".to_owned()));
         assert_eq!(seen, ids(10..30), "one that comes before what was shown is not shown");
     }
 

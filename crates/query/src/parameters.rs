@@ -162,7 +162,7 @@ impl Reader<'_> {
         }
     }
 
-    fn items(&self, item_name: &str, item: ShapeId, node: &Node<'_>, path: &Path<'_>) -> Result<Option<Vec<Value>>, Refusal> {
+    fn items(&self, name: &str, item: ShapeId, node: &Node<'_>, path: &Path<'_>) -> Result<Option<Vec<Value>>, Refusal> {
         let is_scalar = !matches!(self.service.shape(item), Shape::Structure(_) | Shape::List { .. });
         match node.value {
             Some("") if node.below.is_empty() => return Ok((!self.is_ec2()).then(Vec::new)),
@@ -176,13 +176,13 @@ impl Reader<'_> {
         if self.is_ec2() {
             return self.numbered(item, node, path).map(Some);
         }
-        let Some(numbered) = node.below.get(item_name) else {
+        let Some(numbered) = node.below.get(name) else {
             return Err(unknown(&format!("{}.{}", path.name(), node.first_name())));
         };
-        if let Some((part, _)) = node.below.iter().find(|(part, _)| **part != item_name) {
+        if let Some((part, _)) = node.below.iter().find(|(part, _)| **part != name) {
             return Err(unknown(&format!("{}.{part}", path.name())));
         }
-        self.numbered(item, numbered, &Path { above: Some(path), part: item_name }).map(Some)
+        self.numbered(item, numbered, &Path { above: Some(path), part: name }).map(Some)
     }
 
     /// Items by their numbers, in that order; numbers may be left out.

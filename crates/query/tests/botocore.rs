@@ -69,7 +69,8 @@ fn compare_requests(lines: &str) {
         assert_eq!(read.as_ref(), Ok(&line[2]), "{} {}", service.name, operation.name);
         let mut written = parameters::write(service, operation, &line[2]);
         // botocore writes fractions of a second with six digits, we with three.
-        pairs.iter_mut().filter(|(_, value)| value.ends_with("000Z")).for_each(|(_, value)| *value = value.replace("000Z", "Z"));
+        let fractions = pairs.iter_mut().filter(|(_, value)| value.ends_with("000Z"));
+        fractions.for_each(|(_, value)| *value = value.replace("000Z", "Z"));
         written.sort();
         pairs.sort();
         let difference = written.iter().zip(&pairs).find(|(ours, theirs)| ours != theirs);
@@ -125,7 +126,9 @@ fn compare_signatures(lines: &str) {
     assert!(lines.lines().count() >= 60);
     for line in lines.lines() {
         let line: Vec<Value> = serde_json::from_str(line).unwrap();
-        let [key, secret, token, service, region, method, path, query, headers, body] = line.as_slice() else { panic!("{line:?}") };
+        let [key, secret, token, service, region, method, path, query, headers, body] = line.as_slice() else {
+            panic!("{line:?}")
+        };
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let headers = headers.as_object().unwrap().iter().map(|(name, value)| (name.clone(), text(value))).collect();
         let mut request =

@@ -13,6 +13,8 @@ const NOW: Timestamp = Timestamp(1_795_597_200);
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 const ACCOUNT: &str = "111122223333";
+const SIGNER: Signer<'static> =
+    Signer { access_key_id: KEY, secret_access_key: SECRET, session_token: None, region: "us-east-1", service: "ec2" };
 
 /// A cloud of one account and region, with one key.
 struct Cloud {
@@ -82,7 +84,8 @@ impl World {
 
 fn post(form: &str) -> Request {
     let headers = vec![("Host".to_owned(), "127.0.0.1:4566".to_owned())];
-    Request { method: "POST".to_owned(), path: "/".to_owned(), headers, body: form.as_bytes().to_vec(), ..Request::default() }
+    let (method, path) = ("POST".to_owned(), "/".to_owned());
+    Request { method, path, headers, body: form.as_bytes().to_vec(), ..Request::default() }
 }
 
 /// The text of the first element of this name.
@@ -103,9 +106,7 @@ fn a_signed_request_is_served_and_an_unsigned_one_is_not() {
     let mut request = post("Action=DescribeVpcs&Version=2016-11-15");
     let response = world.send(&request);
     assert_eq!((code(&response).as_str(), response.status), ("MissingAuthenticationToken", 403));
-    let signer =
-        Signer { access_key_id: KEY, secret_access_key: SECRET, session_token: None, region: "us-east-1", service: "ec2" };
-    sign(&mut request, signer, NOW);
+    sign(&mut request, SIGNER, NOW);
     let response = world.send(&request);
     assert_eq!((response.status, response.operation.as_deref(), response.code), (200, Some("DescribeVpcs"), None));
     assert!(response.body.contains("<vpcSet/>"), "{}", response.body);
@@ -119,8 +120,7 @@ fn the_service_of_the_scope_is_the_one_that_is_asked() {
     let mut world = World::new(Authentication::Signed);
     let signed = |form: &str, service| {
         let mut request = post(form);
-        let signer = Signer { access_key_id: KEY, secret_access_key: SECRET, session_token: None, region: "us-east-1", service };
-        sign(&mut request, signer, NOW);
+        sign(&mut request, Signer { service, ..SIGNER }, NOW);
         request
     };
     let response = world.send(&signed("Action=GetCallerIdentity&Version=2011-06-15", "sts"));

@@ -104,7 +104,8 @@ fn read_shape(places: &Places, kind: &str, rest: &'static str) -> Option<Shape> 
             compiled: OnceLock::new(),
         }),
         "number" => {
-            let (low, high) = if words.next()? == "long" { (i64::MIN, i64::MAX) } else { (i32::MIN.into(), i32::MAX.into()) };
+            let is_long = words.next()? == "long";
+            let (low, high) = if is_long { (i64::MIN, i64::MAX) } else { (i32::MIN.into(), i32::MAX.into()) };
             Shape::Number { min: bound(words.next()?, low)?, max: bound(words.next()?, high)? }
         }
         "list" => Shape::List {

@@ -12,7 +12,8 @@ impl Claim {
     /// Reads the header or the query. Errors: `MissingAuthenticationToken` without either, `IncompleteSignature` where
     /// something is missing or cannot be read, and where both are there.
     pub fn of(request: &Request) -> Result<Self, Refusal> {
-        let is_presigned = request.query.split('&').any(|piece| piece.starts_with("X-Amz-Signature=") || piece.starts_with("X-Amz-Algorithm="));
+        let signs = |piece: &str| piece.starts_with("X-Amz-Signature=") || piece.starts_with("X-Amz-Algorithm=");
+        let is_presigned = request.query.split('&').any(signs);
         let mut headers = request.values("authorization");
         match (headers.next(), headers.next(), is_presigned) {
             (None, _, false) => Err(Refusal::new("MissingAuthenticationToken", "Request is missing Authentication Token")),
@@ -83,7 +84,10 @@ fn read_credential(text: &str) -> Result<(String, Scope), Refusal> {
             let scope = Scope { date: (*date).into(), region: (*region).into(), service: (*service).into() };
             Ok(((*key).to_owned(), scope))
         }
-        _ => Err(incomplete(&format!("Credential must have the form KEY/DATE/REGION/SERVICE/{TERMINATOR}: {}", quoted(text)))),
+        _ => {
+            let text = quoted(text);
+            Err(incomplete(&format!("Credential must have the form KEY/DATE/REGION/SERVICE/{TERMINATOR}: {text}")))
+        }
     }
 }
 

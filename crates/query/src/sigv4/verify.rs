@@ -76,7 +76,10 @@ impl Claim {
         let names = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase());
         match names.into_iter().find(|name| name.starts_with("x-amz-") && !is_signed(name)) {
             None => Ok(()),
-            Some(name) => Err(incomplete(&format!("'{}' must be a 'SignedHeader' in the AWS Authorization.", quoted(&name)))),
+            Some(name) => {
+                let name = quoted(&name);
+                Err(incomplete(&format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.")))
+            }
         }
     }
 
@@ -104,7 +107,8 @@ impl Claim {
         };
         let end = signed.plus(self.expires.unwrap_or(SKEW));
         let why = if signed > now.plus(SKEW) {
-            format!("Signature not yet current: {} is still later than {} ({} + 15 min.)", self.date, basic(now.plus(SKEW)), basic(now))
+            let latest = basic(now.plus(SKEW));
+            format!("Signature not yet current: {} is still later than {latest} ({} + 15 min.)", self.date, basic(now))
         } else if now > end {
             format!("Signature expired: it was good from {} to {}, now is {}", self.date, basic(end), basic(now))
         } else {

@@ -41,8 +41,8 @@ impl Values {
             }
             Shape::Number { min, max } => {
                 let span = max.abs_diff(*min);
-                let number = min.wrapping_add_unsigned(if span == u64::MAX { self.below(span) } else { self.below(span + 1) });
-                number.into()
+                let above = self.below(span.saturating_add(1));
+                min.wrapping_add_unsigned(above).into()
             }
             Shape::Double => (self.below(400) as f64 / 4.0).into(),
             Shape::Boolean => (self.below(2) == 0).into(),
