@@ -38,12 +38,13 @@ pub fn write(service: &Service, operation: &Operation, answer: &Value, request_i
     Ok(xml.finish())
 }
 
+/// Elements in the order of the answer: few of many members are there, so each of those is looked for among all.
 fn members(service: &Service, shape: Option<ShapeId>, value: &Value, xml: &mut Writer) -> Result<(), Refusal> {
-    for member in service.members(shape) {
-        match value.get(member.name) {
-            None | Some(Value::Null) => {}
-            Some(value) => element(service, member.shape, member.answered, value, xml)
-                .map_err(|misfit| misfit.unwrap_or_else(|| unfit(member.name, value)))?,
+    let members = service.members(shape);
+    for (name, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        if let Some(member) = members.iter().find(|member| member.name == name) {
+            element(service, member.shape, member.answered, value, xml)
+                .map_err(|misfit| misfit.unwrap_or_else(|| unfit(member.name, value)))?;
         }
     }
     Ok(())
@@ -153,8 +154,8 @@ mod tests {
         assert_eq!(
             written("ec2", "DescribeVpcs", json!({"Vpcs": [vpc], "NextToken": null})),
             "<DescribeVpcsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r-1</requestId>\
-             <vpcSet><item><cidrBlockAssociationSet/><isDefault>false</isDefault><tagSet><item><key>a</key><value></value>\
-             </item></tagSet><vpcId>vpc-1</vpcId></item></vpcSet></DescribeVpcsResponse>"
+             <vpcSet><item><vpcId>vpc-1</vpcId><isDefault>false</isDefault><cidrBlockAssociationSet/><tagSet><item>\
+             <key>a</key><value></value></item></tagSet></item></vpcSet></DescribeVpcsResponse>"
         );
         assert!(written("ec2", "DescribeVpcs", json!({"Vpcs": []})).contains("<vpcSet/>"));
         assert!(written("ec2", "DeleteVpc", json!({"Return": true})).contains("<return>true</return>"));

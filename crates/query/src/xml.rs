@@ -1,7 +1,5 @@
 //! Writing XML: elements and text are all that answers have, which is less than a library's calls would take.
 
-use std::fmt::Write as _;
-
 /// A document that grows.
 pub struct Writer(String);
 
@@ -13,24 +11,24 @@ impl Writer {
 
     /// Begins an element.
     pub fn open(&mut self, name: &str) {
-        let _ = write!(self.0, "<{name}>");
+        self.tag("<", name, ">");
     }
 
     /// Begins the root element, which names the namespace.
     pub fn open_in(&mut self, name: &str, namespace: &str) {
-        let _ = write!(self.0, "<{name} xmlns=\"");
+        self.tag("<", name, " xmlns=\"");
         self.escape(namespace);
         self.0.push_str("\">");
     }
 
     /// Ends an element.
     pub fn close(&mut self, name: &str) {
-        let _ = write!(self.0, "</{name}>");
+        self.tag("</", name, ">");
     }
 
     /// An element without content.
     pub fn empty(&mut self, name: &str) {
-        let _ = write!(self.0, "<{name}/>");
+        self.tag("<", name, "/>");
     }
 
     /// An element with text.
@@ -45,9 +43,16 @@ impl Writer {
         self.0
     }
 
+    fn tag(&mut self, before: &str, name: &str, after: &str) {
+        [before, name, after].into_iter().for_each(|part| self.0.push_str(part));
+    }
+
     /// Text in which nothing is markup. What XML 1.0 §2.2 cannot carry at all becomes U+FFFD; a carriage return is
     /// written by number, or a reader would take it for the end of a line (§2.11).
     fn escape(&mut self, text: &str) {
+        if text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'%' | b'\''..=b';' | b'=' | b'?'..=b'~')) {
+            return self.0.push_str(text);
+        }
         for character in text.chars() {
             match character {
                 '&' => self.0.push_str("&amp;"),
