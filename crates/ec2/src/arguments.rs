@@ -378,7 +378,7 @@ mod tests {
             read(&value, |a| {
                 a.ignore(&["Colour"]);
                 a.refuse(&["Size"])?;
-                a.each("List", |item| Ok(drop((item.text("A")?, item.text("B")?))))
+                a.each("List", |item| Ok((item.text("A")?, item.text("B")?)))
             })
         });
         assert!(outcome.is_ok());

@@ -196,7 +196,8 @@ impl Probe<'_> {
         if let Some((_, names)) = complaint.split_once("The request must contain the parameter ") {
             let mut names = names.split([',', ' ']);
             let members = self.service.members(self.operation.input);
-            let Some(member) = names.find_map(|name| members.iter().find(|member| member.name == name)) else { return false };
+            let found = names.find_map(|name| members.iter().find(|member| member.name == name));
+            let Some(member) = found else { return false };
             parameters[member.name] = self.of(member.shape, 0);
             return true;
         }

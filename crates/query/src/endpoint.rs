@@ -16,7 +16,7 @@ use crate::http::{Request, Response};
 use crate::page::Page;
 use crate::refusal::{Refusal, quoted};
 use crate::shapes::{self, Operation, Protocol, Service};
-use crate::sigv4::{Secret, Signed, verify};
+use crate::sigv4::{Secret, region_of, verify};
 use crate::{answer, parameters};
 
 /// Who decides what calls do.
@@ -56,9 +56,9 @@ pub struct Call<'c> {
 pub enum Authentication {
     /// By Signature Version 4.
     Signed,
-    /// Not at all: the service is told by the version, and the region is this one.
+    /// Not at all: the service is told by the version, and the region by what signatures say of it.
     Off {
-        /// The region of every request.
+        /// The region of requests that say none.
         region: String,
     },
 }
@@ -116,43 +116,23 @@ impl Endpoint {
     /// Reads a request: first whether it is signed, then what it says (semantics EC2A-7).
     pub fn read(&self, backend: &impl Backend, request: &Request) -> Result<Asked, Unread> {
         let unsigned = |refusal| Unread { refusal, service: service_meant(request), action: None };
-        let signed = match &self.authentication {
-            Authentication::Off { .. } => None,
+        let (region, access_key_id, of_scope) = match &self.authentication {
+            Authentication::Off { region } => (region_of(request).unwrap_or_else(|| region.clone()), None, None),
             Authentication::Signed => {
                 let find = |key: &str| backend.secret(key);
-                Some(verify(request, backend.now(), find).map_err(unsigned)?)
+                let signed = verify(request, backend.now(), find).map_err(unsigned)?;
+                (signed.region, Some(signed.access_key_id), shapes::service(&signed.service))
             }
         };
         let pairs = read_form(request).map_err(unsigned)?;
         let value = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        let by_version = value("Version").and_then(shapes::service_of_version);
-        let service = signed.as_ref().and_then(|signed| shapes::service(&signed.service)).or(by_version);
+        let service = of_scope.or_else(|| value("Version").and_then(shapes::service_of_version));
         let action = value("Action").filter(|action| !action.is_empty());
         let refused = |refusal| Unread { refusal, service, action: action.map(|action| quoted(action).into_owned()) };
         let (service, operation) = addressed(service, value("Version"), action).map_err(refused)?;
-        self.read_parameters(service, operation, signed, &pairs).map_err(refused)
-    }
-
-    fn read_parameters(
-        &self,
-        service: &'static Service,
-        operation: &'static Operation,
-        signed: Option<Signed>,
-        pairs: &[(String, String)],
-    ) -> Result<Asked, Refusal> {
-        let mut form = Node::of(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
-        form.below.retain(|name, _| !matches!(*name, "Action" | "Version"));
-        let mut parameters = parameters::read(service, operation, &form)?;
-        let page = Page::take(service, operation, &mut parameters)?;
+        let (parameters, page) = read_parameters(service, operation, &pairs).map_err(refused)?;
         let token = service.token_of(operation).and_then(|member| parameters.get(member.name)?.as_str());
         let token = token.filter(|token| !token.is_empty()).map(str::to_owned);
-        let (region, access_key_id) = match (signed, &self.authentication) {
-            (Some(signed), _) => (signed.region, Some(signed.access_key_id)),
-            (None, Authentication::Off { region }) => (region.clone(), None),
-            (None, Authentication::Signed) => {
-                return Err(Refusal::new("MissingAuthenticationToken", "Request is missing Authentication Token"));
-            }
-        };
         Ok(Asked { service, operation, region, access_key_id, parameters, token, page })
     }
 
@@ -227,6 +207,18 @@ fn read_form(request: &Request) -> Result<Vec<(String, String)>, Refusal> {
         }
     }
     Ok(pairs)
+}
+
+fn read_parameters(
+    service: &Service,
+    operation: &'static Operation,
+    pairs: &[(String, String)],
+) -> Result<(Value, Option<Page<'static>>), Refusal> {
+    let mut form = Node::of(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())))?;
+    form.below.retain(|name, _| !matches!(*name, "Action" | "Version"));
+    let mut parameters = parameters::read(service, operation, &form)?;
+    let page = Page::take(service, operation, &mut parameters)?;
+    Ok((parameters, page))
 }
 
 /// The service that a request is meant for, as well as it can be told before its signature is verified: it decides how

@@ -21,6 +21,7 @@ struct Cloud {
     model: Model,
     now: Timestamp,
     calls: usize,
+    region: String,
 }
 
 impl Backend for Cloud {
@@ -38,6 +39,7 @@ impl Backend for Cloud {
 
     fn call(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
         self.calls += 1;
+        self.region = call.region.to_owned();
         if call.service.name == "sts" {
             return Ok(json!({"Account": call.account, "UserId": call.access_key_id}));
         }
@@ -55,7 +57,7 @@ struct World {
 impl World {
     fn new(authentication: Authentication) -> Self {
         let model = Model::new(ACCOUNT, Region::default(), Context::seeded(3, NOW));
-        Self { endpoint: Endpoint::new(authentication, 1), cloud: Cloud { model, now: NOW, calls: 0 } }
+        Self { endpoint: Endpoint::new(authentication, 1), cloud: Cloud { model, now: NOW, calls: 0, region: String::new() } }
     }
 
     fn open() -> Self {
@@ -113,6 +115,23 @@ fn a_signed_request_is_served_and_an_unsigned_one_is_not() {
     assert_eq!(response.headers[1].1, element(&response.body, "requestId").unwrap());
     world.cloud.now = NOW.plus(901);
     assert_eq!(code(&world.send(&request)), "RequestExpired");
+}
+
+#[test]
+fn the_region_is_the_one_that_was_signed_for_verified_or_not() {
+    let form = "Action=DescribeVpcs&Version=2016-11-15";
+    for (authentication, secret_access_key) in
+        [(Authentication::Signed, SECRET), (Authentication::Off { region: "us-east-1".to_owned() }, "anything")]
+    {
+        let mut world = World::new(authentication);
+        let mut request = post(form);
+        sign(&mut request, Signer { region: "eu-west-3", secret_access_key, ..SIGNER }, NOW);
+        assert_eq!(world.send(&request).status, 200);
+        assert_eq!(world.cloud.region, "eu-west-3");
+    }
+    let mut world = World::open();
+    world.succeeds("Action=DescribeVpcs");
+    assert_eq!(world.cloud.region, "us-east-1");
 }
 
 #[test]

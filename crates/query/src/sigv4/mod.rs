@@ -10,7 +10,7 @@ mod sign;
 mod verify;
 
 pub use sign::{Signer, sign};
-pub use verify::{Secret, Signed, verify};
+pub use verify::{Secret, Signed, region_of, verify};
 
 /// What a request says of its signature.
 #[derive(Debug, PartialEq, Eq)]

@@ -58,6 +58,12 @@ pub fn verify(request: &Request, now: Timestamp, find: impl FnOnce(&str) -> Opti
     Ok(Signed { access_key_id, region: scope.region, service: scope.service })
 }
 
+/// The region that a request says it is for, whoever signed it: where nothing is verified.
+pub fn region_of(request: &Request) -> Option<String> {
+    let claim = Claim::of(request).ok()?;
+    REGIONS.iter().any(|region| region.code == claim.scope.region).then_some(claim.scope.region)
+}
+
 fn mismatch(why: &str) -> Refusal {
     Refusal::new("SignatureDoesNotMatch", why)
 }
