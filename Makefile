@@ -1,4 +1,4 @@
-.PHONY: demo images test test-clients soak scenarios fuzz docs shapes bench bench-sim bench-peers
+.PHONY: demo images test test-clients soak scenarios fuzz frames docs shapes bench bench-sim bench-peers
 
 VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
@@ -45,6 +45,11 @@ fuzz:
 	cargo build -p vpclab
 	$(VPCLAB) conformance fuzz --engines proof,sim,linux --seed $${VPCLAB_FUZZ_SEED:-1} --labs $${VPCLAB_FUZZ_LABS:-2000} --probes 50 \
 		--save $(or $(CARGO_TARGET_DIR),target)/fuzz
+
+# What passes the places of a lab, frame by frame: the simulator's against the kernel's.
+frames:
+	cargo build -p vpclab
+	$(VPCLAB) conformance frames
 
 # Pages and pictures that the program makes of itself; a test compares them.
 docs:

@@ -38,6 +38,11 @@ impl LinuxEngine {
         Ok(engine)
     }
 
+    /// The lab. Errors: none could be started.
+    pub fn lab(&mut self) -> Result<&mut Lab, EngineError> {
+        Ok(self.running()?.engine.lab())
+    }
+
     fn running(&mut self) -> Result<&mut Running, EngineError> {
         if self.running.is_none() {
             let failed = |error: sandbox::Error| EngineError::Failed(error.to_string());

@@ -2,12 +2,13 @@
 //! addresses, security groups, places outside. Pure and deterministic: the same model, the same bytes.
 //!
 //! [`Scene`] is what is drawn, with names instead of ids; three files draw it: [`svg`] for people, [`mermaid`] for
-//! documents that render it, [`tree`] for terminals. What a packet may do is not decided here: the picture shows
-//! what was described.
+//! documents that render it, [`tree`] for terminals. [`domains`] draws lans. What a packet may do is not decided here: the
+//! picture shows what was described.
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "linux")]
 pub mod anatomy;
+pub mod domains;
 mod mermaid;
 pub mod scene;
 mod svg;

@@ -87,7 +87,8 @@ impl Fabric {
             vpc == own.vpc || self.are_joined(vpc, own.vpc)
         });
         // Behind a virtual private gateway private addresses are asked too.
-        let is_private_host = matches!(from, Sender::Outside(IpAddr::V4(a)) if is_private(*a));
+        let behind = |a: Ipv4Addr| self.behind_vpn(IpAddr::V4(a)).is_some_and(|gateway| self.vpn_gateways[gateway].vpc == Some(own.vpc));
+        let is_private_host = matches!(from, Sender::Outside(IpAddr::V4(a)) if is_private(*a) || behind(*a));
         match is_inside || is_private_host {
             true => Ok(IpAddr::V4(own.primary_address())),
             false => {
@@ -138,7 +139,7 @@ impl Fabric {
         match self.find_address(address) {
             Some(Entity::Interface(index)) => Some(Sender::Interface(self.interfaces[index].id.clone())),
             Some(_) => Some(Sender::Outside(address)),
-            None if self.is_outside_host(address) => Some(Sender::Outside(address)),
+            None if self.is_outside_host(address) || self.behind_vpn(address).is_some() => Some(Sender::Outside(address)),
             None => match address {
                 IpAddr::V4(a) if is_private(a) || self.vpcs.values().any(|vpc| vpc.contains(address)) => None,
                 _ => Some(Sender::Outside(address)),

@@ -74,6 +74,11 @@ pub struct Fabric {
 }
 
 impl Fabric {
+    /// The virtual private gateway behind which a linked lan has announced an address; of several, the first by id.
+    pub fn behind_vpn(&self, address: IpAddr) -> Option<VpnGatewayIndex> {
+        self.vpn_gateways.iter().find(|(_, gateway)| gateway.vpc.is_some() && gateway.network_of(address).is_some()).map(|(index, _)| index)
+    }
+
     /// The interface with this id.
     pub fn interface_by_id(&self, id: &NetworkInterfaceId) -> Option<InterfaceIndex> {
         self.interfaces.find(id, |interface| &interface.id)

@@ -2,9 +2,9 @@
 //! connections, endpoints. What each does with a packet is decided in the [`crate::stage`] of its name.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use model::endpoint::VpcEndpointState;
 use model::nat_gateway::NatGatewayState;
 use model::peering::PeeringStatus;
@@ -70,8 +70,18 @@ pub struct VpnGateway {
     pub vpc: Option<VpcIndex>,
     /// Gateway route table for what comes in (RT-18).
     pub edge_route_table: Option<RouteTableIndex>,
+    /// Networks of lans that are linked to the VPC, as they are announced, longest prefix first.
+    pub networks: Vec<Ipv4Net>,
     /// Where it was written.
     pub origin: Origin,
+}
+
+impl VpnGateway {
+    /// The announced network that an address lies in, the longest prefix of several.
+    pub fn network_of(&self, address: IpAddr) -> Option<Ipv4Net> {
+        let IpAddr::V4(address) = address else { return None };
+        self.networks.iter().find(|network| network.contains(&address)).copied()
+    }
 }
 
 /// A transit gateway (TGW-1).

@@ -273,6 +273,7 @@ prop_compose! {
             cable: cable.map(|(kind, length_centimetres)| Cable { kind, length_centimetres }),
             framing: Framing::Ethernet,
             up,
+            announce: Vec::new(),
             origin: model::Origin::default(),
         }
     }

@@ -328,7 +328,7 @@ fn lans() {
         ("name of an instance", lan("pc-3:", "web-1:")),
         ("name of a device of another lan", lan("lans:", "lans:\n  first: { hosts: { pc-1: 10.9.0.1/24 } }")),
         ("name of an outside place", lan("pc-3:", "office:").replace("lans:", "outside: { office: 203.0.113.7 }\nlans:")),
-        ("a claim about a device", lan("lans:", "expect: [pc-1 -> web-1 tcp/80: open]\nlans:")),
+        ("a claim about a switch", lan("lans:", "expect: [sw-1 -> web-1 tcp/80: open]\nlans:")),
         ("a device called vpc", lan("[sw-1]", "[sw-1, vpc]")),
     ]);
 }

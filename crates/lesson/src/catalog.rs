@@ -31,9 +31,10 @@ impl Lesson {
     }
 }
 
-/// The lesson of a name.
+/// The lesson of a name, in capitals or not, or of its place: `1` is the first.
 pub fn find(name: &str) -> Option<&'static Lesson> {
-    LESSONS.iter().find(|lesson| lesson.name == name)
+    let at_its_place = || LESSONS.get(name.parse::<usize>().ok()?.checked_sub(1)?);
+    LESSONS.iter().find(|lesson| lesson.name.eq_ignore_ascii_case(name)).or_else(at_its_place)
 }
 
 macro_rules! lessons {
@@ -64,4 +65,19 @@ lessons! {
     "groups-and-acls"
     "public-and-internal"
     "container"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lesson_has_a_name_and_a_number() {
+        for (text, name) in [("1", Some("hub")), ("hub", Some("hub")), ("NAT", Some("nat")), ("14", Some("container"))] {
+            assert_eq!(find(text).map(|lesson| lesson.name), name, "{text}");
+        }
+        for none in ["0", "15", "-1", "", "hubs"] {
+            assert!(find(none).is_none(), "{none}");
+        }
+    }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::Language;
 use crate::condition::{Collisions, Condition, Port};
+use crate::particle::Particle::{And, Subject, To, Topic};
+use crate::{Language, promise};
 
 /// A sentence in each language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -47,7 +48,7 @@ impl Condition {
             }
             Self::Ping { from, to, answered: false } => Both::new(
                 format!("a ping of {from} to {to} gets no answer"),
-                format!("{from}에서 {to}(으)로 보낸 핑에는 응답이 없다"),
+                format!("{from}에서 {} 보낸 핑에는 응답이 없다", To.after(to)),
             ),
             Self::Tcp { from, to, port, result } => {
                 let (en, ko) = match result {
@@ -63,29 +64,29 @@ impl Condition {
             Self::Crowd { from, to, port } => {
                 let many = from.len();
                 Both::new(
-                    format!("{many} clients are connected to tcp/{port} of {to} at once"),
-                    format!("클라이언트 {many}대가 {to}의 tcp/{port}에 동시에 연결된다"),
+                    format!("{many} connections to tcp/{port} of {to} are open at once"),
+                    format!("{to}의 tcp/{port}에 연결 {many}개가 동시에 맺어진다"),
                 )
             }
             Self::SeenAs { from, to, address, .. } => Both::new(
                 format!("{to} sees {from} as {address}"),
-                format!("{to}에게는 {from}의 주소가 {address}(으)로 보인다"),
+                format!("{to}에게는 {from}의 주소가 {} 보인다", To.after(&address.to_string())),
             ),
             Self::Unreachable { from, address } => Both::new(
                 format!("{from} is told that no route leads to {address}"),
-                format!("{from}은(는) {address}(으)로 가는 경로가 없다는 답을 받는다"),
+                format!("{} {} 가는 경로가 없다는 답을 받는다", Topic.after(from), To.after(&address.to_string())),
             ),
             Self::Private { from, to, third } => Both::new(
                 format!("{third} does not hear what {from} and {to} say to each other"),
-                format!("{from}와(과) {to}이(가) 주고받는 프레임이 {third}에 도착하지 않는다"),
+                format!("{} {} 주고받는 프레임이 {third}에 도착하지 않는다", And.after(from), Subject.after(to)),
             ),
             Self::Collisions { a, b, result: Collisions::Never } => Both::new(
                 format!("frames of {a} and {b} never collide"),
-                format!("{a}와(과) {b}의 프레임은 충돌하지 않는다"),
+                format!("{} {b}의 프레임은 충돌하지 않는다", And.after(a)),
             ),
             Self::Collisions { a, b, result: Collisions::Noticed } => Both::new(
                 format!("{a} and {b} notice every collision while they still send"),
-                format!("{a}와(과) {b}은(는) 모든 충돌을 전송 중에 알아챈다"),
+                format!("{} {} 모든 충돌을 전송 중에 알아챈다", And.after(a), Topic.after(b)),
             ),
             Self::CollisionDomains(number) => {
                 Both::new(format!("there {}", counted(*number, "collision domain")), format!("충돌 도메인이 {number}개다"))
@@ -96,17 +97,17 @@ impl Condition {
             ),
             Self::Neighbours { a, b, shared: true } => Both::new(
                 format!("{a} and {b} are in one broadcast domain"),
-                format!("{a}와(과) {b}은(는) 같은 브로드캐스트 도메인에 있다"),
+                format!("{} {} 같은 브로드캐스트 도메인에 있다", And.after(a), Topic.after(b)),
             ),
             Self::Neighbours { a, b, shared: false } => Both::new(
                 format!("{a} and {b} are in different broadcast domains"),
-                format!("{a}와(과) {b}은(는) 서로 다른 브로드캐스트 도메인에 있다"),
+                format!("{} {} 서로 다른 브로드캐스트 도메인에 있다", And.after(a), Topic.after(b)),
             ),
             Self::Publishes { instance, outer, inner } => Both::new(
                 format!("tcp/{outer} of {instance} leads to port {inner} of a container"),
-                format!("{instance}의 tcp/{outer}가 컨테이너의 {inner}번 포트로 이어진다"),
+                format!("{instance}의 tcp/{outer} 포트가 컨테이너의 {inner}번 포트로 이어진다"),
             ),
-            Self::Claim(claim) => Both::new(claim.to_string(), claim.to_string()),
+            Self::Claim(claim) => promise::sentence(claim),
         }
     }
 }

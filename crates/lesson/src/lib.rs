@@ -2,7 +2,8 @@
 //! meet. Pure, any system.
 //!
 //! Start at [`Lesson`]; all of them are in [`LESSONS`]. What a lesson asks for is a [`Condition`], and [`Trial`] finds out
-//! on the simulator or the prover whether a lab meets it, as a [`Finding`]. [`glossary`] has the words. Where files lie and
+//! on the simulator or the prover whether a lab meets it, as a [`Finding`]. [`glossary`] has the words, and [`Particle`] what
+//! Korean needs between them. Where files lie and
 //! how answers are printed is not known here.
 #![forbid(unsafe_code)]
 
@@ -11,6 +12,9 @@ mod condition;
 mod finding;
 pub mod glossary;
 mod language;
+mod particle;
+mod promise;
+mod said;
 mod text;
 mod trial;
 
@@ -18,5 +22,6 @@ pub use catalog::{LESSONS, Lesson, find};
 pub use condition::{Collisions, Condition, Malformed, Port};
 pub use finding::{Both, Finding};
 pub use language::Language;
+pub use particle::Particle;
 pub use text::Text;
 pub use trial::Trial;

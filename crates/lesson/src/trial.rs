@@ -16,6 +16,9 @@ use sim::{Bounds, FrameId, NodeId, Reason, Span, Time, Verb, World};
 
 use crate::condition::{Collisions, Condition, Port};
 use crate::finding::{Both, Finding};
+use crate::particle::Particle;
+use crate::promise;
+use crate::said::said;
 
 /// The same in every trial, so that a lab's answer is the same for everybody.
 const SEED: u64 = 1;
@@ -105,10 +108,8 @@ impl Trial {
     }
 
     fn world(&self) -> Result<World, Impossible> {
-        World::new(self.model.clone(), self.fabric.clone(), SEED, Bounds::default()).map_err(|error| {
-            let text = error.to_string();
-            Both::new(text.clone(), text)
-        })
+        World::new(self.model.clone(), self.fabric.clone(), SEED, Bounds::default())
+            .map_err(|error| Both::new(error.to_string(), format!("이 랩은 시뮬레이션할 수 없다: {error}")))
     }
 
     fn ping(&self, from: &str, to: &str) -> Result<Outcome, Impossible> {
@@ -158,7 +159,7 @@ impl Trial {
                 let told = said(&outcomes[0]);
                 Both::new(
                     format!("what arrived came from {}, and {from} has: {}", list.join(", "), told.en),
-                    format!("도착한 패킷의 출발지는 {}, {from}의 결과는 {}", list.join(", "), told.ko),
+                    format!("도착한 패킷의 출발지는 {}인데 {from} 쪽에서는: {}", list.join(", "), told.ko),
                 )
             }
             _ => Both::new(
@@ -173,7 +174,13 @@ impl Trial {
         let mut world = self.world()?;
         let (asks, hears) = (host(&world, from)?.node, host(&world, third)?.node);
         let destination = address(&world, to)?;
-        // The first time everybody is looked for; what is asked for begins when all are known.
+        // What is asked for begins when all stations are known, as many as there are: the third speaks first.
+        let others: Vec<String> = world.lan_hosts().into_iter().filter(|name| *name != third).map(str::to_owned).collect();
+        for name in std::iter::once(third).chain(others.iter().map(String::as_str)) {
+            let node = host(&world, name)?.node;
+            world.simulator().with(node, |host: &mut Host, context| host.arping(context, 0, destination, 1));
+            run(&mut world);
+        }
         ping(&mut world, asks, destination);
         world.simulator().clear_trace();
         let outcome = ping(&mut world, asks, destination);
@@ -209,10 +216,19 @@ impl Trial {
             let events = world.simulator().trace().events();
             let is = |wanted: &[Reason]| events.iter().any(|event| wanted.contains(&event.reason));
             if is(&[Reason::LateCollision, Reason::UndetectedCollision]) && wanted == Collisions::Noticed {
-                let seen = Both::new(
-                    format!("{b} began {offset} µs after {a}, and a sender learned of a collision too late"),
-                    format!("{b}이(가) {a}보다 {offset}µs 뒤에 보내기 시작했을 때, 송신자가 충돌을 너무 늦게 알았다"),
-                );
+                let seen = match offset {
+                    0 => Both::new(
+                        "both began at once, and a sender learned of a collision too late",
+                        "둘이 동시에 보내기 시작했을 때, 송신자가 충돌을 너무 늦게 알았다",
+                    ),
+                    _ => Both::new(
+                        format!("{b} began {offset} µs after {a}, and a sender learned of a collision too late"),
+                        format!(
+                            "{} {a}보다 {offset}µs 늦게 보내기 시작했을 때, 송신자가 충돌을 너무 늦게 알았다",
+                            Particle::Subject.after(b)
+                        ),
+                    ),
+                };
                 return Ok(Finding { holds: false, seen });
             }
             met += usize::from(is(&[Reason::Collision, Reason::LateCollision, Reason::UndetectedCollision]));
@@ -226,7 +242,7 @@ impl Trial {
     fn publishes(&self, instance: &str, outer: u16, inner: u16) -> Result<Finding, Impossible> {
         let known = self.model.instances.values().find(|known| model::tag::name(&known.tags) == Some(instance));
         let known = known.ok_or_else(|| {
-            Both::new(format!("no instance is called {instance}"), format!("{instance}(이)라는 인스턴스가 없다"))
+            Both::new(format!("no instance is called {instance}"), format!("{} 인스턴스가 없다", Particle::Called.after(instance)))
         })?;
         let containers = self.model.containers.get(&known.id).into_iter().flatten();
         let published: Vec<_> = containers.flat_map(|(_, container)| &container.publish).collect();
@@ -245,26 +261,21 @@ impl Trial {
     }
 
     fn prove(&self, claim: &Claim) -> Finding {
-        let same = |text: String| Both::new(text.clone(), text);
         let reach = match Reach::of(&self.fabric, Options::default()) {
             Ok(reach) => reach,
-            Err(error) => return Finding { holds: false, seen: same(error.to_string()) },
+            Err(error) => return Finding { holds: false, seen: Both::new(error.to_string(), "증명할 수 없다") },
         };
         let claims = std::slice::from_ref(claim);
         let prover = Prover::new(&self.model, &self.fabric, &reach, Options::default(), claims);
         let proof = prover.prove(claim);
         let seen = match (&proof.undecided, proof.broken.first()) {
-            (Some(why), _) => same(why.to_string()),
-            (None, Some(broken)) => {
-                let because = prover.because(broken);
-                let why = because.why.first().map_or_else(String::new, |why| format!("; {}", why.trim()));
-                same(format!("{} -> {} {}: {}{why}", broken.from.name, broken.to.name, broken.packet, because.seen))
-            }
+            (Some(why), _) => promise::undecided(why),
+            (None, Some(broken)) => promise::broken(&prover, &self.fabric, broken),
             (None, None) => {
                 let pairs = proof.pairs;
                 Both::new(
                     format!("proved for {pairs} pair{}", if pairs == 1 { "" } else { "s" }),
-                    format!("{pairs}개 쌍에 대해 증명됨"),
+                    format!("출발지와 목적지 {pairs}쌍에 대해 증명됨"),
                 )
             }
         };
@@ -273,12 +284,15 @@ impl Trial {
 }
 
 fn counted(wanted: usize, count: usize) -> Finding {
-    Finding { holds: wanted == count, seen: Both::new(format!("there are {count}"), format!("지금은 {count}개")) }
+    let en = if count == 1 { "there is 1".to_owned() } else { format!("there are {count}") };
+    Finding { holds: wanted == count, seen: Both::new(en, format!("지금은 {count}개")) }
 }
 
 fn host(world: &World, name: &str) -> Result<Place, Impossible> {
-    let nobody =
-        || Both::new(format!("no host or router is called {name}"), format!("{name}(이)라는 호스트나 라우터가 없다"));
+    let nobody = || {
+        let called = Particle::Called.after(name);
+        Both::new(format!("no host or router is called {name}"), format!("{called} 호스트나 라우터가 없다"))
+    };
     world.lan_host(name).ok_or_else(nobody)
 }
 
@@ -305,29 +319,6 @@ fn run(world: &mut World) {
 fn outcome(world: &mut World, node: NodeId, app: Option<AppId>) -> Outcome {
     let host: Option<&Host> = world.simulator().get(node);
     host.zip(app).map(|(host, app)| host.progress(app).clone()).unwrap_or_default()
-}
-
-/// How a program ended, with what was said on the way.
-fn said(outcome: &Outcome) -> Both {
-    let error = outcome.errors.last();
-    match (outcome.end, error) {
-        (End::Answered, _) => Both::new("answered", "응답이 왔다"),
-        (End::Running, _) => Both::new("frames go round without an end", "프레임이 끝없이 돈다"),
-        (_, Some(error)) if error.is_time_exceeded() => {
-            Both::new(format!("{} says: time exceeded", error.from), format!("{}: 시간 초과(time exceeded)", error.from))
-        }
-        (End::Refused(_), _) => Both::new("refused: nobody listens there", "거절됨: 그 포트에서 듣는 프로그램이 없다"),
-        (_, Some(error)) => Both::new(
-            format!("{} says: unreachable (ICMP type {} code {})", error.from, error.kind, error.code),
-            format!("{}: 도달할 수 없음(ICMP 타입 {} 코드 {})", error.from, error.kind, error.code),
-        ),
-        (End::Nothing, _) => Both::new("no answer", "응답이 없다"),
-        (End::Failed(reason), _) => Both::new(
-            format!("it could not be sent: {}", reason.sentence()),
-            format!("보낼 수 없었다: {}", reason.sentence()),
-        ),
-        (end, _) => Both::new(end.to_string(), end.to_string()),
-    }
 }
 
 /// The source address of a frame that carries TCP over IPv4.

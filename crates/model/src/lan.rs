@@ -12,11 +12,12 @@ mod link;
 mod problem;
 mod text;
 mod unit;
+mod vpn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 pub use check::{
@@ -312,6 +313,9 @@ pub struct Link {
     pub framing: Framing,
     /// Whether it carries anything at the start.
     pub up: bool,
+    /// At a VPC: the networks that this side tells instead of those that [`Lan::announced`] finds; none, if those.
+    #[serde(default)]
+    pub announce: Vec<Ipv4Net>,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -168,6 +168,11 @@ impl Model {
         self.internet_gateways.values().find(|igw| igw.vpc_id.as_ref() == Some(vpc))
     }
 
+    /// The virtual private gateway attached to a VPC (VPN-1).
+    pub fn vpn_gateway_of(&self, vpc: &VpcId) -> Option<&VpnGateway> {
+        self.vpn_gateways.values().find(|gateway| gateway.vpc_id.as_ref() == Some(vpc))
+    }
+
     /// By what a VPC is attached to a transit gateway (TGW-3).
     pub fn transit_gateway_attachment_of(&self, gateway: &TransitGatewayId, vpc: &VpcId) -> Option<&TransitGatewayAttachment> {
         let mut attachments = self.transit_gateway_attachments.values();

@@ -21,7 +21,7 @@ pub const RESERVED_WORDS: [&str; 11] =
 pub enum Selector {
     /// All public addresses except named outside places and the lab's own.
     Internet,
-    /// An instance, interface or outside place by name, or an `i-…` or `eni-…` id.
+    /// An instance, interface, outside place or host of a lan by name, or an `i-…` or `eni-…` id.
     Named(String),
     /// Every interface that carries a security group: `sg:NAME`, `sg:VPC/NAME` or an `sg-…` id.
     SecurityGroup(String),
@@ -91,7 +91,7 @@ pub struct NothingSelected {
 impl Selector {
     /// The ends that this selector means, sorted and without repeats.
     ///
-    /// A named instance means its primary interface; a group, subnet, VPC or tag means every ordinary
+    /// A named instance means its primary interface, a host of a lan its address; a group, subnet, VPC or tag means every ordinary
     /// interface. An existing group or subnet without interfaces selects an empty list; a name that does
     /// not exist is an error.
     pub fn ends(&self, model: &Model) -> Result<Vec<End>, NothingSelected> {
@@ -185,11 +185,21 @@ fn named(model: &Model, name: &str) -> Option<Vec<End>> {
     if model.outside.contains_key(name) {
         return Some(vec![End::Outside(name.to_owned())]);
     }
+    if let Some(address) = lan_address(model, name) {
+        return Some(vec![End::Address(address)]);
+    }
     let eni = model
         .network_interfaces
         .values()
         .find(|eni| eni.id.as_str() == name || tag::name(&eni.tags) == Some(name))?;
     Some(vec![End::Interface { interface: eni.id.clone(), instance: eni.instance_id().cloned() }])
+}
+
+/// The address that a device of a lan speaks with, IPv4 if it has one: of its first interface with any.
+fn lan_address(model: &Model, name: &str) -> Option<IpAddr> {
+    let device = model.lans.values().find_map(|lan| lan.devices.get(name))?;
+    let addresses = || device.interfaces().into_iter().flatten().flat_map(|(_, interface)| &interface.addresses).map(|own| own.addr());
+    addresses().find(IpAddr::is_ipv4).or_else(|| addresses().next())
 }
 
 fn interfaces(model: &Model, wanted: impl Fn(&crate::NetworkInterface) -> bool) -> Vec<End> {
@@ -206,7 +216,9 @@ fn interfaces(model: &Model, wanted: impl Fn(&crate::NetworkInterface) -> bool) 
 
 fn known_ends(model: &Model) -> Vec<String> {
     let instances = live_instances(model).filter_map(|i| tag::name(&i.tags)).map(str::to_owned);
-    let mut names: Vec<String> = instances.chain(model.outside.keys().cloned()).collect();
+    let devices = model.lans.values().flat_map(|lan| &lan.devices);
+    let of_lans = devices.filter(|(_, device)| device.interfaces().is_some()).map(|(name, _)| name.clone());
+    let mut names: Vec<String> = instances.chain(model.outside.keys().cloned()).chain(of_lans).collect();
     names.push("internet".to_owned());
     names.sort();
     names

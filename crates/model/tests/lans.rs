@@ -37,6 +37,7 @@ fn link(a: End, b: End) -> Link {
         reorder_per_million: 0,
         queue_frames: QUEUE_FRAMES,
         mtu_bytes: LINK_MTU_BYTES,
+        announce: Vec::new(),
         cable: None,
         framing: Framing::Ethernet,
         up: true,

@@ -240,7 +240,14 @@ fn each_kind_of_finding_of_a_lan_is_found() {
         let lan = format!("    balancers: {{ lb: {{ address: 10.0.1.2/24, virtual: {address}, ports: tcp/80, to: pc-1 }} }}\n    links:\n      - lb -- sw-1\n");
         classroom("    links:\n", &lan)
     };
+    let at_vpc = |vpc: &str, more: &str| {
+        let lan = classroom("eth1: 10.0.2.1/24 }", "eth1: 10.0.2.1/24, eth2: [] }");
+        lan.replacen("    links:\n", &format!("    links:\n      - r-1:eth2 -- vpc:shop{more}\n"), 1) + &format!("vpcs: {{ shop: {{ cidr: {vpc} }} }}\n")
+    };
+    assert_eq!(found(&at_vpc("10.9.0.0/16", "")), Vec::<String>::new());
     for (lab, finding) in [
+        (at_vpc("10.0.0.0/16", ""), "overlapping-lan lan room"),
+        (at_vpc("10.9.0.0/16", " announce 10.9.7.0/24"), "overlapping-lan lan room"),
         (classroom("10.0.1.11/24", "10.0.1.10/24"), "duplicate-address pc-2"),
         (balancer("10.0.1.11"), "duplicate-address lb"),
         (classroom("10.0.1.11/24", "10.0.1.11/24, mac: 02:00:00:00:00:01"), "duplicate-mac pc-2"),
@@ -249,6 +256,7 @@ fn each_kind_of_finding_of_a_lan_is_found() {
         (classroom("{ address: 10.0.1.11/24 }", "dhcp"), "no-dhcp-server pc-2"),
         (classroom("sw-2: }", "sw-2: , sw-3: }"), "unlinked-device sw-3"),
         (classroom("pc-3, r-1:eth1 -- sw-2", "pc-3, r-1:eth1 -- sw-2 utp 101m"), "long-cable link"),
+        (classroom("    links:\n", "    hubs: { hub-1: 1G }\n    links:\n      - sw-1 -- hub-1\n"), "hub-too-fast hub-1"),
     ] {
         assert!(found(&lab).iter().all(|found| found == finding) && !found(&lab).is_empty(), "{finding}: {:?}\n{lab}", found(&lab));
     }

@@ -40,5 +40,5 @@ pub use random::Random;
 pub use simulator::{LinkId, MediumId, Simulator, Stop};
 pub use table::Table;
 pub use time::{Span, Time};
-pub use trace::{Bounds, Detail, Layer, Reason, Trace, TraceEvent, Verb};
+pub use trace::{Bounds, Detail, Events, Layer, Reason, Trace, TraceEvent, Verb};
 pub use world::World;

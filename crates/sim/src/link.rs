@@ -89,6 +89,9 @@ fn whole_bit(bits_per_second: u64) -> Option<u64> {
     is_whole.then(|| 1_000_000_000 / bits_per_second)
 }
 
+/// No frame is as long.
+const NO_LAST: (usize, Span, Span) = (usize::MAX, Span::ZERO, Span::ZERO);
+
 /// One way of a link.
 #[derive(Debug)]
 struct OneWay {
@@ -109,6 +112,12 @@ pub struct Link {
     is_up: bool,
     /// How long a bit takes, if that is a whole number of nanoseconds: it saves divisions.
     bit: Option<u64>,
+    /// Longest frame, bytes.
+    longest: usize,
+    /// Whether anything may go wrong.
+    has_chance: bool,
+    /// Bytes of the last frame, and what [`Link::lasts`] says of it.
+    last: (usize, Span, Span),
     /// Counts failures, so that what was under way at one is lost.
     pub(crate) epoch: u32,
 }
@@ -116,7 +125,18 @@ pub struct Link {
 impl Link {
     pub(crate) fn new(spec: LinkSpec, a: (NodeId, u16), b: (NodeId, u16)) -> Self {
         let way = |from, to| OneWay { from, to, free_at: Time::ZERO, waiting: VecDeque::new(), chance: None };
-        Self { spec, ways: [way(a, b), way(b, a)], is_up: true, bit: whole_bit(spec.rate_bits_per_second), epoch: 0 }
+        let mut link = Self {
+            spec,
+            ways: [way(a, b), way(b, a)],
+            is_up: true,
+            bit: None,
+            longest: 0,
+            has_chance: false,
+            last: NO_LAST,
+            epoch: 0,
+        };
+        link.set_spec(spec);
+        link
     }
 
     /// What it is like.
@@ -128,6 +148,10 @@ impl Link {
     pub fn set_spec(&mut self, spec: LinkSpec) {
         self.spec = spec;
         self.bit = whole_bit(spec.rate_bits_per_second);
+        // A tag of IEEE 802.1Q may come on top of the Ethernet header of 14 bytes.
+        self.longest = spec.mtu_bytes as usize + if spec.framing == Framing::Ethernet { 18 } else { 4 };
+        self.has_chance = spec.loss_per_million | spec.duplicate_per_million | spec.reorder_per_million != 0;
+        self.last = NO_LAST;
     }
 
     /// Whether it works.
@@ -160,61 +184,105 @@ impl Link {
         way.waiting.iter().filter(|start| **start > now).count() + usize::from(way.free_at > now)
     }
 
-    /// Sends a frame from one side; the reference goes over.
-    pub(crate) fn transmit(&mut self, wires: &mut Wires, side: usize, frame: FrameId) {
-        let spec = self.spec;
-        let bit = self.bit;
-        let lasts = |bits| match bit {
-            Some(bit) => Span(bit * bits),
-            None => Span::of_bits(bits, spec.rate_bits_per_second),
-        };
-        let way = &mut self.ways[side];
-        let ((node, port), now) = (way.from, wires.now);
-        let lose = |wires: &mut Wires, reason| {
-            wires.record(node, port, Verb::Drop, reason, frame, 0);
-            wires.frames.release(frame);
-        };
-        if !self.is_up {
-            return lose(wires, Reason::LinkDown);
+    /// The port that a frame from one side comes to.
+    pub(crate) fn other_end(&self, side: u8) -> (NodeId, u16) {
+        self.ways[usize::from(side)].to
+    }
+
+    /// How long a frame occupies the sender, and after which time the receiver has it, the delay left out.
+    fn lasts(&mut self, bytes: usize) -> (Span, Span) {
+        // Frames of one length often follow each other.
+        if self.last.0 != bytes {
+            let lasts = |bits| match self.bit {
+                Some(bit) => Span(bit * bits),
+                None => Span::of_bits(bits, self.spec.rate_bits_per_second),
+            };
+            let framing = self.spec.framing;
+            self.last = (bytes, lasts(framing.bits(bytes)), lasts(framing.bits_received(bytes)));
         }
+        (self.last.1, self.last.2)
+    }
+
+    /// Sends a frame from one side of the link, whose number is given; the reference goes over.
+    pub(crate) fn transmit(&mut self, wires: &mut Wires, (number, side): (u32, u8), frame: FrameId) {
         let bytes = wires.frames.bytes(frame).len();
-        // A tag of IEEE 802.1Q may come on top of the Ethernet header of 14 bytes.
-        let header = if spec.framing == Framing::Ethernet { 18 } else { 4 };
-        if bytes > spec.mtu_bytes as usize + header {
-            return lose(wires, Reason::TooLong);
-        }
-        let start = if way.free_at <= now {
-            way.waiting.clear();
-            now
+        let (occupies, takes) = self.lasts(bytes);
+        let way = &mut self.ways[usize::from(side)];
+        let ((node, port), now) = (way.from, wires.now);
+        let start = if !self.is_up {
+            Err(Reason::LinkDown)
+        } else if bytes > self.longest {
+            Err(Reason::TooLong)
         } else {
-            while way.waiting.front().is_some_and(|start| *start <= now) {
-                way.waiting.pop_front();
-            }
-            if way.waiting.len() >= spec.queue_frames as usize {
-                return lose(wires, Reason::QueueFull);
-            }
-            way.waiting.push_back(way.free_at);
-            way.free_at
+            way.queue(now, self.spec.queue_frames)
         };
-        way.free_at = start + lasts(spec.framing.bits(bytes));
-        let mut arrival = start + lasts(spec.framing.bits_received(bytes)) + spec.delay;
+        let start = match start {
+            Ok(start) => start,
+            Err(reason) => return lose(wires, (node, port), reason, frame),
+        };
+        way.free_at = start + occupies;
+        let mut arrival = start + takes + self.spec.delay;
         wires.record(node, port, Verb::Send, Reason::Wire, frame, 0);
-        if spec.loss_per_million | spec.duplicate_per_million | spec.reorder_per_million != 0 {
-            // One end's chance for each port: the port is part of the purpose.
-            let chance = way.chance.get_or_insert_with(|| Box::new(Random::new(wires.seed, node, &format!("link {port}"))));
-            if chance.happens(spec.loss_per_million) {
-                return lose(wires, Reason::Lost);
-            }
-            if chance.happens(spec.duplicate_per_million) {
-                wires.record(node, port, Verb::Note, Reason::Duplicated, frame, 0);
-                wires.frames.hold(frame);
-                wires.deliver(arrival, way.to.0, way.to.1, frame, self.epoch);
-            }
-            if chance.happens(spec.reorder_per_million) {
-                wires.record(node, port, Verb::Note, Reason::Reordered, frame, 0);
-                arrival += spec.reorder_delay;
+        if self.has_chance {
+            let chance = Chance { spec: &self.spec, link: (number, side), epoch: self.epoch };
+            match chance.decide(way, wires, arrival, frame) {
+                Some(later) => arrival = later,
+                None => return lose(wires, (node, port), Reason::Lost, frame),
             }
         }
-        wires.deliver(arrival, way.to.0, way.to.1, frame, self.epoch);
+        wires.cross(arrival, number, side, frame, self.epoch);
+    }
+}
+
+impl OneWay {
+    /// When a frame that comes now begins to be sent. Errors: too many wait.
+    fn queue(&mut self, now: Time, most: u32) -> Result<Time, Reason> {
+        if self.free_at <= now {
+            self.waiting.clear();
+            return Ok(now);
+        }
+        while self.waiting.front().is_some_and(|start| *start <= now) {
+            self.waiting.pop_front();
+        }
+        if self.waiting.len() >= most as usize {
+            return Err(Reason::QueueFull);
+        }
+        self.waiting.push_back(self.free_at);
+        Ok(self.free_at)
+    }
+}
+
+#[cold]
+fn lose(wires: &mut Wires, (node, port): (NodeId, u16), reason: Reason, frame: FrameId) {
+    wires.record(node, port, Verb::Drop, reason, frame, 0);
+    wires.frames.release(frame);
+}
+
+/// What may go wrong on the way of a frame.
+struct Chance<'a> {
+    spec: &'a LinkSpec,
+    link: (u32, u8),
+    epoch: u32,
+}
+
+impl Chance<'_> {
+    /// When the frame arrives; nothing if it is lost.
+    fn decide(&self, way: &mut OneWay, wires: &mut Wires, arrival: Time, frame: FrameId) -> Option<Time> {
+        let (node, port) = way.from;
+        // One end's chance for each port: the port is part of the purpose.
+        let chance = way.chance.get_or_insert_with(|| Box::new(Random::new(wires.seed, node, &format!("link {port}"))));
+        if chance.happens(self.spec.loss_per_million) {
+            return None;
+        }
+        if chance.happens(self.spec.duplicate_per_million) {
+            wires.record(node, port, Verb::Note, Reason::Duplicated, frame, 0);
+            wires.frames.hold(frame);
+            wires.cross(arrival, self.link.0, self.link.1, frame, self.epoch);
+        }
+        if chance.happens(self.spec.reorder_per_million) {
+            wires.record(node, port, Verb::Note, Reason::Reordered, frame, 0);
+            return Some(arrival + self.spec.reorder_delay);
+        }
+        Some(arrival)
     }
 }

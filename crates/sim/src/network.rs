@@ -44,6 +44,7 @@ impl Network {
         self.ports[node.0 as usize].len() as u16
     }
 
+    #[inline]
     pub(crate) fn plug(&self, node: NodeId, port: u16) -> Plug {
         self.ports[node.0 as usize].get(port as usize).map_or(Plug::Open, |port| port.plug)
     }
@@ -93,17 +94,8 @@ impl Network {
                 self.wires.record(node, port, Verb::Drop, Reason::NotConnected, frame, 0);
                 self.wires.frames.release(frame);
             }
-            Plug::Link(link, side) => self.links[link as usize].transmit(&mut self.wires, side as usize, frame),
+            Plug::Link(link, side) => self.links[link as usize].transmit(&mut self.wires, (link, side), frame),
             Plug::Station(medium, station) => self.media[medium as usize].transmit(&mut self.wires, station, frame),
-        }
-    }
-
-    /// Whether a frame that was sent before the link's last failure still arrives.
-    pub(crate) fn arrives(&self, node: NodeId, port: u16, epoch: u32) -> bool {
-        match self.plug(node, port) {
-            Plug::Open => false,
-            Plug::Link(link, _) => self.links[link as usize].epoch == epoch,
-            Plug::Station(..) => true,
         }
     }
 }

@@ -144,6 +144,7 @@ impl Context<'_> {
     }
 
     /// The bytes of a frame.
+    #[inline]
     pub fn bytes(&self, frame: FrameId) -> &[u8] {
         self.network.wires.frames.bytes(frame)
     }
@@ -221,11 +222,13 @@ impl Context<'_> {
     }
 
     /// Records that something happened here; [`TraceEvent::NO_PORT`] and [`FrameId::NONE`] where there is none.
+    #[inline]
     pub fn trace(&mut self, port: u16, verb: Verb, reason: Reason, frame: FrameId) {
         self.trace_value(port, verb, reason, frame, 0);
     }
 
     /// With a number.
+    #[inline]
     pub fn trace_value(&mut self, port: u16, verb: Verb, reason: Reason, frame: FrameId, value: u32) {
         self.network.wires.record(self.node, port, verb, reason, frame, value);
     }

@@ -64,6 +64,10 @@ impl Simulator {
     /// Adds a port that nothing is plugged into. Returns its number at the node.
     pub fn add_port(&mut self, node: NodeId, name: &str) -> u16 {
         let ports = &mut self.network.ports[node.0 as usize];
+        if ports.is_empty() {
+            // Most nodes are hosts, with one port.
+            ports.reserve_exact(1);
+        }
         ports.push(Port { name: name.into(), plug: Plug::Open });
         (ports.len() - 1) as u16
     }
@@ -223,6 +227,16 @@ impl Simulator {
         node.downcast_mut().map(|node| act(node, &mut context))
     }
 
+    /// Lets a frame of any bytes arrive at a port now, as if a wire had brought it.
+    pub fn deliver(&mut self, node: NodeId, port: u16, bytes: &[u8]) {
+        self.start();
+        let mut context = Context { network: &mut self.network, node };
+        let frame = context.make(FrameId::NONE, |out| out.extend_from_slice(bytes));
+        self.network.wires.record(node, port, Verb::Receive, Reason::Wire, frame, 0);
+        self.nodes[node.0 as usize].on_frame(&mut Context { network: &mut self.network, node }, port, frame);
+        self.network.wires.frames.release(frame);
+    }
+
     /// A node's tables, as they are now.
     pub fn inspect(&self, node: NodeId) -> Vec<Table> {
         self.nodes[node.0 as usize].inspect(self.now())
@@ -249,12 +263,26 @@ impl Simulator {
     }
 
     /// Lets the nodes begin that have not.
+    #[inline]
     fn start(&mut self) {
+        if self.started < self.nodes.len() {
+            self.start_nodes();
+        }
+    }
+
+    #[cold]
+    fn start_nodes(&mut self) {
         while self.started < self.nodes.len() {
             let node = NodeId(self.started as u32);
             self.started += 1;
             self.nodes[node.0 as usize].start(&mut Context { network: &mut self.network, node });
         }
+    }
+
+    #[inline]
+    fn arrive(&mut self, node: NodeId, port: u16, frame: FrameId) {
+        self.network.wires.record(node, port, Verb::Receive, Reason::Wire, frame, 0);
+        self.nodes[node.0 as usize].on_frame(&mut Context { network: &mut self.network, node }, port, frame);
     }
 
     /// Lets the next event happen, if it is due by `limit`; whether one was.
@@ -263,19 +291,23 @@ impl Simulator {
         let Some(event) = self.network.wires.next(limit) else { return false };
         self.happened += 1;
         match event.what {
-            Happening::Frame { node, port, frame, epoch } => {
-                if self.network.arrives(node, port, epoch) {
-                    self.network.wires.record(node, port, Verb::Receive, Reason::Wire, frame, 0);
-                    self.nodes[node.0 as usize].on_frame(&mut Context { network: &mut self.network, node }, port, frame);
+            Happening::Crossed { link, side, frame, epoch } => {
+                let link = &self.network.links[link as usize];
+                let (node, port) = link.other_end(side);
+                if link.epoch == epoch {
+                    self.arrive(node, port, frame);
                 } else {
                     self.network.wires.record(node, port, Verb::Drop, Reason::LinkDown, frame, 0);
                 }
                 self.network.wires.frames.release(frame);
             }
+            Happening::Frame { node, port, frame } => {
+                self.arrive(node, port, frame);
+                self.network.wires.frames.release(frame);
+            }
             Happening::Heard { medium, group, frame } => {
                 for (node, port) in self.network.media[medium as usize].hearers(group).iter().copied() {
-                    self.network.wires.record(node, port, Verb::Receive, Reason::Wire, frame, 0);
-                    self.nodes[node.0 as usize].on_frame(&mut Context { network: &mut self.network, node }, port, frame);
+                    self.arrive(node, port, frame);
                 }
                 self.network.wires.frames.release(frame);
             }

@@ -34,7 +34,18 @@ pub struct Event {
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {
-    /// The last bit of a frame reaches a port.
+    /// The last bit of a frame reaches the other end of a cable.
+    Crossed {
+        /// The cable's number.
+        link: u32,
+        /// The side that it came from.
+        side: u8,
+        /// The frame; the event holds a reference to it.
+        frame: FrameId,
+        /// The cable's count of failures when it was sent: another one by now, and the frame is lost.
+        epoch: u32,
+    },
+    /// The last bit of a frame reaches a port of a shared medium.
     Frame {
         /// Of this node.
         node: NodeId,
@@ -42,8 +53,6 @@ pub enum Happening {
         port: u16,
         /// The frame; the event holds a reference to it.
         frame: FrameId,
-        /// The cable's count of failures when it was sent: another one by now, and the frame is lost.
-        epoch: u32,
     },
     /// The last bit of a frame reaches several ports of a shared medium at once.
     Heard {
@@ -116,11 +125,9 @@ impl Wheel {
         if event.time.0 > self.last {
             return self.place(event);
         }
-        let mut at = self.run.len();
-        while at > self.taken && self.run[at - 1].time > event.time {
-            at -= 1;
-        }
-        if at == self.run.len() {
+        let later = self.run[self.taken..].iter().rev().take_while(|known| known.time > event.time).count();
+        let at = self.run.len() - later;
+        if later == 0 {
             self.run.push(event);
         } else {
             self.run.insert(at, event);

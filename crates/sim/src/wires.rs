@@ -37,6 +37,7 @@ impl Wires {
         self.under_way
     }
 
+    #[inline]
     pub(crate) fn next(&mut self, limit: Time) -> Option<Event> {
         let event = self.wheel.pop(limit)?;
         self.now = self.now.max(event.time);
@@ -46,10 +47,16 @@ impl Wires {
         Some(event)
     }
 
-    /// A frame will have arrived at a port. The reference to it goes over to the event.
-    pub fn deliver(&mut self, at: Time, node: NodeId, port: u16, frame: FrameId, epoch: u32) {
+    /// A frame will have arrived at the other end of a cable. The reference to it goes over to the event.
+    pub(crate) fn cross(&mut self, at: Time, link: u32, side: u8, frame: FrameId, epoch: u32) {
         self.under_way += 1;
-        self.wheel.push(Event { time: at, what: Happening::Frame { node, port, frame, epoch } });
+        self.wheel.push(Event { time: at, what: Happening::Crossed { link, side, frame, epoch } });
+    }
+
+    /// A frame will have arrived at a port of a shared medium. The reference to it goes over to the event.
+    pub fn deliver(&mut self, at: Time, node: NodeId, port: u16, frame: FrameId) {
+        self.under_way += 1;
+        self.wheel.push(Event { time: at, what: Happening::Frame { node, port, frame } });
     }
 
     /// A frame will have arrived at several ports of a shared medium. The reference to it goes over to the event.
@@ -70,11 +77,13 @@ impl Wires {
     }
 
     /// An event of this moment.
+    #[inline]
     pub fn event(&self, node: NodeId, port: u16, verb: Verb, reason: Reason, frame: FrameId, value: u32) -> TraceEvent {
         TraceEvent { time: self.now, node, frame, detail: TraceEvent::NO_DETAIL, port, verb, reason, value }
     }
 
     /// Records something that happened at a port.
+    #[inline]
     pub fn record(&mut self, node: NodeId, port: u16, verb: Verb, reason: Reason, frame: FrameId, value: u32) {
         if self.trace.is_on() {
             let event = self.event(node, port, verb, reason, frame, value);

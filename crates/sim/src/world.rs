@@ -6,10 +6,10 @@ use std::sync::Arc;
 use fabric::Fabric;
 use ipnet::IpNet;
 use model::{Model, TrafficMatch};
-use model::lan::{Device, End, Lan};
+use model::lan::{Device, Lan};
 
 use crate::cloud::Cloud;
-use crate::host::{Host, Protocol, Services};
+use crate::host::{Host, Protocol, RouteSpec, Services};
 use crate::lan::{self, BuildError};
 use crate::node::NodeId;
 use crate::simulator::Simulator;
@@ -68,8 +68,12 @@ impl World {
         &mut self.cloud.simulator
     }
 
-    /// The host, router or balancer of a lan by its name.
+    /// The host, router or balancer of a lan by its name, or by an address that it has.
     pub fn lan_host(&self, name: &str) -> Option<Place> {
+        if let Ok(address) = name.parse::<IpAddr>() {
+            let all = self.lan_hosts().into_iter().filter_map(|name| self.cloud.simulator.find(name));
+            return all.map(|node| self.place(node)).find(|place| place.addresses.contains(&address));
+        }
         let is_host = |device: &Device| matches!(device, Device::Host(_) | Device::Router(_) | Device::Balancer(_));
         let known = self.model.lans.values().any(|lan| lan.devices.get(name).is_some_and(is_host));
         let node = self.cloud.simulator.find(name).filter(|_| known)?;
@@ -95,23 +99,33 @@ impl World {
     }
 }
 
-/// Plugs the links of a lan that end at VPCs into their virtual private gateways.
+/// Plugs the links of a lan that end at VPCs into their virtual private gateways, and gives each router the way to its VPC,
+/// as BGP would tell it: a route for each of the VPC's blocks, unless the router has one that somebody wrote.
 fn attach(cloud: &mut Cloud, lan: &Lan, notes: &mut Vec<String>) -> Result<(), BuildError> {
-    for link in &lan.links {
-        let (device, interface, vpc) = match (&link.a, &link.b) {
-            (End::Device { device, interface }, End::Vpc(vpc)) | (End::Vpc(vpc), End::Device { device, interface }) => {
-                (device, interface, vpc)
-            }
-            _ => continue,
-        };
-        let node = cloud.simulator.find(device).ok_or_else(|| BuildError::NoDevice(device.clone()))?;
-        let port = cloud.simulator.ports(node).iter().position(|port| *port.name == **interface);
+    for (index, (device, interface, vpc)) in lan.tunnels() {
+        let (link, networks) = (&lan.links[index], lan.announced(index));
+        let node = cloud.simulator.find(device).ok_or_else(|| BuildError::NoDevice(device.to_owned()))?;
+        let port = cloud.simulator.ports(node).iter().position(|port| *port.name == *interface);
         let port = match port {
             Some(port) => port as u16,
             None => cloud.simulator.add_port(node, interface),
         };
-        if !cloud.attach_lan(vpc, (node, port), lan::link_spec(link)) {
+        let Some((cable, blocks)) = cloud.attach_lan(vpc, (node, port), lan::link_spec(link), networks) else {
             notes.push(format!("{device}:{interface} -- vpc:{vpc} carries nothing: the VPC has no virtual private gateway"));
+            continue;
+        };
+        if !link.up {
+            cloud.simulator.set_link(cable, false);
+        }
+        let written = |block: &IpNet| match lan.devices.get(device) {
+            Some(Device::Router(router)) => router.routes.iter().any(|route| route.destination == *block),
+            _ => false,
+        };
+        for destination in blocks.into_iter().map(IpNet::V4).filter(|block| !written(block)) {
+            // Of several ways to one VPC the first that is up is used.
+            let metric = index as u32 + if link.up { 0 } else { lan.links.len() as u32 };
+            let route = RouteSpec { destination, via: None, interface: port, metric };
+            cloud.simulator.with(node, |router: &mut Host, _| router.set_route(route));
         }
     }
     Ok(())

@@ -61,6 +61,16 @@ fn kinds(net: &Net, node: NodeId) -> Vec<MessageType> {
     said(net, node).into_iter().map(|(kind, ..)| kind).collect()
 }
 
+/// What a node said for a reason.
+fn notes(net: &Net, node: NodeId, reason: Reason) -> Vec<String> {
+    let said = net.events().iter().filter(|event| (event.node, event.verb, event.reason) == (node, Verb::Note, reason));
+    let text = |event| match net.sim.trace().detail(event) {
+        Some(sim::Detail::Text(text)) => Some(text.to_string()),
+        _ => None,
+    };
+    said.filter_map(text).collect()
+}
+
 const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 const ALL: Ipv4Addr = Ipv4Addr::BROADCAST;
 const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
@@ -168,6 +178,38 @@ fn an_address_that_somebody_has_is_declined_and_not_lent_again() {
     assert_eq!(kinds(&net, a), [Discover, Request, Decline, Discover, Request]);
     assert_eq!(net.host_ref(a).addresses(0), ["10.0.0.101/24".parse().expect("a net")]);
     assert_eq!(net.table(server, "leases")[0][3], "declined");
+}
+
+#[test]
+fn a_short_lease_does_not_bring_a_declined_address_back() {
+    let mut net = Net::new();
+    let server = net.host("server", &[&["10.0.0.1/24"]], "");
+    let squatter = net.host("squatter", &[&["10.0.0.100/24"]], "");
+    let a = net.host("a", &[&[]], "");
+    let switch = net.sim.add("switch", Switch::new(SwitchSettings::default()));
+    for node in [server, squatter, a] {
+        let port = net.sim.new_port(switch);
+        net.sim.connect((node, 0), (switch, port), LinkSpec::default());
+    }
+    let short = Pool { lease_seconds: 8, ..pool(100) };
+    net.at(server, |host, context| host.run(context, Server::new(vec![short])));
+    net.at(a, |host, context| host.dhcp(context, &[0], None));
+    net.run(600);
+    let declined = kinds(&net, a).into_iter().filter(|kind| *kind == MessageType::Decline).count();
+    assert_eq!(declined, 1, "it is not offered again");
+    let why = notes(&net, server, Reason::AddressesExhausted);
+    assert_eq!(
+        why.first().map(String::as_str),
+        Some("the pool's one address 10.0.0.100 is not free for 02:00:00:00:03:00: 1 in use by somebody who was not lent it")
+    );
+}
+
+#[test]
+fn a_server_says_what_became_of_the_addresses_of_an_empty_pool() {
+    let (mut net, server, _) = lan(101, 3);
+    net.run(1);
+    let why = notes(&net, server, Reason::AddressesExhausted);
+    assert_eq!(why.first().map(String::as_str), Some("none of the 2 addresses 10.0.0.100-10.0.0.101 is free for 02:00:00:00:03:00: 2 lent"));
 }
 
 #[test]

@@ -32,8 +32,8 @@ struct Sent {
 }
 
 fn sent(net: &Net) -> Vec<Sent> {
-    let is_sent = |event: &&sim::TraceEvent| event.verb == Verb::Send && event.reason == Reason::Wire && event.frame != FrameId::NONE;
-    let read = |event: &sim::TraceEvent| {
+    let is_sent = |event: &sim::TraceEvent| event.verb == Verb::Send && event.reason == Reason::Wire && event.frame != FrameId::NONE;
+    let read = |event: sim::TraceEvent| {
         let frame = net.sim.frames().bytes(event.frame);
         let (ether_type, packet) = (frame.get(12..14)?, frame.get(14..)?);
         let (number, upper) = match ether_type {

@@ -37,6 +37,7 @@ fn cable(a: LinkEnd, b: LinkEnd) -> Link {
         cable: None,
         framing: lan::Framing::Ethernet,
         up: true,
+        announce: Vec::new(),
         origin: model::Origin::default(),
     }
 }

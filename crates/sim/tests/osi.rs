@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sim::Layer;
-use sim::osi::{self, Answer, Example, Protocol, Topic, find};
+use sim::osi::{self, Answer, Example, Protocol, Tongue, Topic, find};
 
 fn word(topic: Topic) -> String {
     match topic {
@@ -40,6 +40,34 @@ fn a_word_is_a_layer_a_protocol_or_a_port() {
         ("postgres", "postgresql"),
         ("dhcpv6", "17 547"),
         ("tcp", "tcp"),
+        ("22/tcp", "6 22"),
+        ("ssh/tcp", "6 22"),
+        ("53/udp", "17 53"),
+        (":8080", "any 8080"),
+        ("port 22", "any 22"),
+        ("80번", "any 80"),
+        ("0", "any 0"),
+        ("L 2", "layer 2"),
+        ("layer two", "layer 2"),
+        ("transport layer", "layer 4"),
+        ("bits", "layer 1"),
+        ("hub", "layer 1"),
+        ("frame", "layer 2"),
+        ("switches", "layer 2"),
+        ("MAC address", "layer 2"),
+        ("packet", "layer 3"),
+        ("router", "layer 3"),
+        ("segment", "layer 4"),
+        ("port", "layer 4"),
+        ("message", "layer 7"),
+        ("4계층", "layer 4"),
+        ("전송 계층", "layer 4"),
+        ("데이터 링크", "layer 2"),
+        ("프레임", "layer 2"),
+        ("quic", "quic"),
+        ("HTTP/3", "http3"),
+        ("tls1.3", "tls"),
+        ("wifi", "wifi"),
     ] {
         assert_eq!(find(text).map(word), Ok(expected.to_owned()), "{text}");
     }
@@ -53,6 +81,8 @@ fn a_word_that_is_none_of_these_has_a_hint() {
         ("70000", "`70000` is no port", "ports are 0 to 65535, or a service such as `https`"),
         ("tcp/htps", "`htps` is no port", "did you mean `https`?"),
         ("udp/http", "`http` is no port", "did you mean `http`?"),
+        ("99999/tcp", "`99999` is no port", "ports are 0 to 65535, or a service such as `https`"),
+        ("segmnet", "`segmnet` is no layer, protocol or port that is known here", "did you mean `segment`?"),
         (
             "something else",
             "`something else` is no layer, protocol or port that is known here",
@@ -171,7 +201,7 @@ fn the_json_has_stable_keys() {
 
 #[test]
 fn most_protocols_have_a_live_frame_that_speaks_them() {
-    let without = ["csma-cd", "vlan", "stp", "ospf", "esp", "socks", "tls", "mdns", "ike"];
+    let without = ["csma-cd", "wifi", "vlan", "stp", "ospf", "esp", "quic", "socks", "mdns", "http3", "websocket", "ike"];
     for protocol in Protocol::all() {
         let example = Example::of(Topic::Protocol(protocol));
         assert_eq!(example.is_none(), without.contains(&protocol.word), "{}", protocol.word);
@@ -191,7 +221,14 @@ fn an_example_is_what_the_question_is_about() {
         ("arp", "ARP, Request who-has 10.0.0.254 tell 10.0.0.1"),
         ("icmp", "IP 10.0.0.1 > 10.0.1.2: ICMP echo request, id 1, seq 0, length 64"),
         ("dns", "A? www.example.com."),
-        ("dhcp", "DHCP DHCPINFORM from 02:00:00:00:00:01"),
+        ("dhcp", "IP 0.0.0.0.68 > 255.255.255.255.67: DHCP DHCPDISCOVER from 02:00:00:00:00:01"),
+        ("67", "DHCP DHCPDISCOVER"),
+        ("68", "DHCP DHCPOFFER"),
+        ("tls", "TLS: ClientHello"),
+        ("https", "TLS: application data"),
+        ("smtp", "SMTP: 220"),
+        ("telnet", "Telnet"),
+        ("udp/50000", "10.0.1.2.50000: UDP"),
         ("snmp", "SNMPv2c GetRequest"),
         ("tftp", "TFTP RRQ \"boot.img\""),
         ("rip", "RIPv2, request, routes: 1"),
@@ -217,4 +254,42 @@ fn the_example_of_a_layer_ends_at_that_layer() {
     }
     let text = Answer::new(Topic::Layer(Layer::Network)).with_example(Topic::Layer(Layer::Network)).text();
     assert!(text.contains("\nexample: pc-1 sends IP 10.0.0.1.49152 > 10.0.1.2.80: "), "{text}");
+}
+
+#[test]
+fn what_nobody_speaks_has_no_example() {
+    for text in ["0", "tcp/0", "udp/547", "udp/162", "quic"] {
+        assert_eq!(Example::of(find(text).expect(text)), None, "{text}");
+    }
+    let text = Answer::new(find("0").expect("a port")).text();
+    assert!(text.contains("range       reserved: nobody listens at port 0"), "{text}");
+}
+
+#[test]
+fn what_is_for_everybody_or_a_group_is_so_on_the_wire_too() {
+    // RFC 1112, 6.4: the last 23 bits of the group.
+    for (text, to) in [("dhcp", "ffffffffffff"), ("rip", "01005e000009"), ("igmp", "01005e0000fb")] {
+        let example = Example::of(find(text).expect("a protocol")).expect("a frame");
+        assert!(example.bytes.starts_with(&format!("{to}020000000001")), "{text}: {}", example.bytes);
+    }
+}
+
+#[test]
+fn an_answer_in_korean_says_the_same_with_the_same_keys() {
+    for text in ["", "4", "arp", "443", "0"] {
+        let answer = Answer::new(find(text).expect(text));
+        let korean = answer.clone().in_tongue(Tongue::Korean);
+        fn keys(value: &serde_json::Value) -> String {
+            match value {
+                serde_json::Value::Object(map) => map.iter().map(|(key, value)| format!("{key}({})", keys(value))).collect(),
+                serde_json::Value::Array(all) => all.iter().map(keys).collect(),
+                _ => String::new(),
+            }
+        }
+        let json = |answer: &Answer| serde_json::to_value(answer).expect("JSON");
+        assert_eq!(keys(&json(&answer)), keys(&json(&korean)), "{text}");
+        assert_eq!(answer.text().lines().count(), korean.text().lines().count(), "{text}");
+    }
+    let text = Answer::new(find("2").expect("a layer")).in_tongue(Tongue::Korean).text();
+    assert!(text.starts_with("2계층, 데이터 링크 계층\n") && text.contains("\n  단위        프레임\n"), "{text}");
 }

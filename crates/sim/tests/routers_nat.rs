@@ -173,7 +173,7 @@ fn a_filter_lets_answers_through_and_denies_strangers() {
     assert!(net.count(router, Verb::Drop, Reason::FilterRule) >= 3);
     assert!(net.count(router, Verb::Pass, Reason::FilterState) > 0);
     let details: Vec<_> = net.events().iter().filter(|event| event.reason == Reason::FilterRule).collect();
-    let text = |event: &&sim::TraceEvent| match net.sim.trace().detail(event) {
+    let text = |event: &sim::TraceEvent| match net.sim.trace().detail(event) {
         Some(sim::Detail::Text(text)) => text.to_string(),
         _ => String::new(),
     };

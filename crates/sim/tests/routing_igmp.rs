@@ -45,7 +45,7 @@ fn leave(net: &mut Net, host: NodeId, app: AppId) {
 
 /// What a node sent, and when.
 fn sent(net: &Net, node: NodeId) -> Vec<(Time, Message)> {
-    let fits = |event: &&sim::TraceEvent| (event.node, event.verb) == (node, Verb::Send) && event.frame != FrameId::NONE;
+    let fits = |event: &sim::TraceEvent| (event.node, event.verb) == (node, Verb::Send) && event.frame != FrameId::NONE;
     let events = net.events().iter().filter(fits);
     events
         .filter_map(|event| Some((event.time, Message::parse(net.sim.frames().bytes(event.frame).get(34..)?).ok()?)))

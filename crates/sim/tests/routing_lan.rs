@@ -31,6 +31,7 @@ fn link(a: (&str, &str), b: (&str, &str), framing: Framing) -> Link {
         cable: None,
         framing,
         up: true,
+        announce: Vec::new(),
         origin: Place::default(),
     }
 }

@@ -178,7 +178,7 @@ fn updates_come_every_thirty_seconds_five_more_or_less() {
     let (mut net, routers, _) = row(2);
     net.run(2_000);
     let is_update = |frame: &[u8]| frame.get(30..34) == Some(&[224, 0, 0, 9]);
-    let sent = |event: &&sim::TraceEvent| {
+    let sent = |event: &sim::TraceEvent| {
         (event.node, event.port, event.verb) == (routers[0], 1, Verb::Send) && is_update(net.sim.frames().bytes(event.frame))
     };
     let times: Vec<_> = net.events().iter().filter(sent).map(|event| event.time).collect();

@@ -186,9 +186,9 @@ pub struct CheckArgs {
     /// FROM TO PROTO/PORT, such as: web-1 db-1 tcp/3306, or web-1 db-1:3306
     #[arg(required = true, num_args = 1.., value_name = "PROBE")]
     pub words: Vec<String>,
-    /// Which engine answers: real packets, or the stages asked one by one
-    #[arg(long, default_value = "linux", value_parser = engine())]
-    pub engine: EngineName,
+    /// Which engine answers: real packets, or the stages asked one by one. Default: linux; sim where a host of a lan is an end
+    #[arg(long, value_parser = engine())]
+    pub engine: Option<EngineName>,
 }
 
 /// `cidr`.
@@ -240,4 +240,6 @@ pub enum ConformanceCommand {
     },
     /// Hold engines against each other on random clouds
     Fuzz(crate::command::fuzz::FuzzArgs),
+    /// Hold the simulator's frames to the kernel's: the same acts, the same places watched
+    Frames(crate::command::frames::FramesArgs),
 }

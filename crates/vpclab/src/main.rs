@@ -93,7 +93,10 @@ fn followed(mut arguments: Vec<OsString>) -> Vec<OsString> {
 /// An arrow between two ends looks like a flag; as another arrow it reaches whoever reads the probe, and can say so.
 fn arrowed(mut arguments: Vec<OsString>) -> Vec<OsString> {
     let reads_probes = |word: &OsString| ["why", "check", "ping", "traceroute"].iter().any(|verb| word == verb);
-    let Some(verb) = verb(&arguments).filter(|at| reads_probes(&arguments[*at])) else { return arguments };
+    // `sim ping` reads what `ping` reads.
+    let behind_sim = |at: usize| if arguments[at] == "sim" { at + 1 } else { at };
+    let verb = verb(&arguments).map(behind_sim).filter(|at| arguments.get(*at).is_some_and(reads_probes));
+    let Some(verb) = verb else { return arguments };
     let arrows = arguments[verb..].iter_mut().filter(|word| *word == "->");
     arrows.for_each(|word| *word = OsString::from("→"));
     arguments

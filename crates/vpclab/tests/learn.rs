@@ -98,37 +98,155 @@ fn a_lesson_is_begun_checked_solved_and_checked_in_both_languages() {
     );
 }
 
-#[test]
-fn what_a_lesson_tells_to_type_is_understood() {
-    let folder = folder("commands");
-    // What needs a running lab or an image is somebody else's to try.
-    let needs_a_machine = ["doctor", "up", "exec", "anatomy", "down"];
-    for lesson in out(&vpclab(&folder, &["learn", "-o", "name"])).lines() {
-        let text = vpclab(&folder, &["learn", lesson, "-o", "json"]);
-        let text: serde_json::Value = serde_json::from_str(&out(&text)).unwrap();
-        let commands: Vec<&str> =
-            text["commands"].as_array().unwrap().iter().map(|command| command.as_str().unwrap()).collect();
-        for command in commands {
-            if needs_a_machine.iter().any(|word| command.starts_with(&format!("vpclab {word}"))) {
-                continue;
-            }
-            let path = format!(
-                "{}:{}",
-                Path::new(env!("CARGO_BIN_EXE_vpclab")).parent().unwrap().display(),
-                std::env::var("PATH").unwrap()
-            );
-            let mut shell = Command::new("sh");
-            shell
-                .args(["-c", command])
-                .current_dir(folder.join(lesson))
-                .env("PATH", path)
-                .env("VPCLAB_HOME", folder.join("home"));
-            let done = shell.env("NO_COLOR", "1").output().unwrap();
-            let code = done.status.code();
-            assert!(matches!(code, Some(0 | 1)), "{lesson}: {command}: {code:?} {}", String::from_utf8_lossy(&done.stderr));
-            assert!(!done.stdout.is_empty(), "{lesson}: {command}");
+/// A command of a lesson with what it shows.
+struct Shown<'t> {
+    command: &'t str,
+    /// `None`: it needs a machine that runs labs.
+    exit: Option<i32>,
+    /// Texts of the output, in their order.
+    texts: Vec<&'t str>,
+    /// Texts that are not in it.
+    absent: Vec<&'t str>,
+}
+
+/// What a lesson shows at its beginning, a wrong change with the line of the check that notices it, and what the solved lab
+/// shows.
+struct Walk<'t> {
+    first: Vec<Shown<'t>>,
+    wrong: (&'t str, &'t str),
+    noticed: &'t str,
+    solved: Vec<Shown<'t>>,
+}
+
+fn shown(text: &str) -> Vec<Shown<'_>> {
+    let mut commands: Vec<Shown<'_>> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(command) = line.strip_prefix("$ ") {
+            commands.push(Shown { command, exit: None, texts: Vec::new(), absent: Vec::new() });
+            continue;
+        }
+        let last = commands.last_mut().expect("a command comes first");
+        match line.split_once(' ') {
+            _ if line == "machine" => {}
+            Some(("exit", code)) => last.exit = Some(code.parse().expect("an exit code")),
+            Some(("not", text)) => last.absent.push(text),
+            _ => last.texts.push(line.trim()),
         }
     }
+    commands
+}
+
+impl<'t> Walk<'t> {
+    fn read(text: &'t str) -> Self {
+        let (first, rest) = text.split_once("\n== wrong\n").expect("a wrong change");
+        let (wrong, solved) = rest.split_once("\n== solved\n").expect("what the solved lab shows");
+        let mut lines = wrong.trim().lines();
+        let change = lines.next().and_then(|line| line.split_once(" => ")).expect("WAS => BECOMES");
+        Self { first: shown(first), wrong: change, noticed: lines.next().expect("a line of the check"), solved: shown(solved) }
+    }
+}
+
+/// Types a command in the folder of a lesson, and looks at what comes.
+fn type_in(folder: &Path, language: &str, shown: &Shown<'_>) {
+    let Some(exit) = shown.exit else { return };
+    let programs = Path::new(env!("CARGO_BIN_EXE_vpclab")).parent().unwrap().display().to_string();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", shown.command]).current_dir(folder).env("PATH", format!("{programs}:{}", std::env::var("PATH").unwrap()));
+    shell.env("NO_COLOR", "1").env("VPCLAB_HOME", folder.join("home")).env("VPCLAB_LANG", language).env_remove("VPCLAB_FILE");
+    let done = shell.output().unwrap();
+    let (command, printed) = (shown.command, out(&done));
+    assert_eq!(done.status.code(), Some(exit), "{command}: {printed}{}", String::from_utf8_lossy(&done.stderr));
+    // How wide a column is says nothing.
+    let narrow = |text: &str| text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect::<String>();
+    let all = narrow(&printed);
+    let mut left = all.as_str();
+    for text in shown.texts.iter().map(|text| narrow(text).trim_end().to_owned()) {
+        let at = left.find(&text).unwrap_or_else(|| panic!("{command}: `{text}` is not (or not there) in:\n{printed}"));
+        left = &left[at + text.len()..];
+    }
+    for text in &shown.absent {
+        assert!(!printed.contains(text), "{command}: `{text}` is in:\n{printed}");
+    }
+}
+
+/// Whether every condition of a check is told in Korean, with particles that fit.
+fn assert_korean(checked: &str) {
+    let conditions = checked.lines().filter(|line| line.starts_with("  예 ") || line.starts_with("  아니요"));
+    for line in conditions {
+        let sentence = line.trim().trim_start_matches("예").trim_start_matches("아니요");
+        assert!(sentence.chars().any(|c| ('가'..='힣').contains(&c)), "{line}");
+        assert!(!["은(는)", "이(가)", "을(를)", "와(과)", "(으)로", "(이)라"].iter().any(|both| sentence.contains(both)), "{line}");
+    }
+}
+
+/// From start to end, as a learner does: the lesson is begun, every command typed, the lab changed in a wrong way and refused
+/// with a hint, put back, changed as it should be, and put back again.
+fn walk(lesson: &str, language: &str) {
+    let folder = folder(&format!("walk-{language}-{lesson}"));
+    let text = std::fs::read_to_string(format!("{LESSONS}/tests/shown/{lesson}.txt")).unwrap();
+    let walk = Walk::read(&text);
+    let begun = vpclab(&folder, &["learn", lesson, "--lang", language, "-o", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&out(&begun)).unwrap();
+    let commands: Vec<&str> = told["commands"].as_array().unwrap().iter().filter_map(|command| command.as_str()).collect();
+    assert_eq!(commands, walk.first.iter().map(|shown| shown.command).collect::<Vec<_>>(), "{lesson}");
+    let place = folder.join(lesson);
+    walk.first.iter().for_each(|shown| type_in(&place, language, shown));
+
+    let check = |code: i32| {
+        let checked = vpclab(&place, &["learn", "check", "--lang", language]);
+        assert_eq!(checked.status.code(), Some(code), "{lesson}: {}{}", out(&checked), String::from_utf8_lossy(&checked.stderr));
+        out(&checked)
+    };
+    let file = place.join(format!("{lesson}.cloud.yaml"));
+    let first = std::fs::read_to_string(&file).unwrap();
+    let reset = || {
+        assert!(vpclab(&place, &["learn", "reset", "-y", "--lang", language]).status.success(), "{lesson}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), first, "{lesson}");
+    };
+    let (was, becomes) = walk.wrong;
+    assert!(first.contains(was), "{lesson}: {was}");
+    std::fs::write(&file, first.replace(was, becomes)).unwrap();
+    let refused = check(1);
+    match language {
+        "ko" => {
+            assert_korean(&refused);
+            assert!(refused.contains("\n힌트\n"), "{lesson}: {refused}");
+        }
+        _ => assert!(refused.contains(walk.noticed) && refused.contains("\nHINT\n"), "{lesson}: {refused}"),
+    }
+    reset();
+    check(1);
+    std::fs::copy(format!("{LESSONS}/tests/solved/{lesson}.yaml"), &file).unwrap();
+    let done = check(0);
+    if language == "ko" {
+        assert_korean(&done);
+    }
+    walk.solved.iter().for_each(|shown| type_in(&place, language, shown));
+    reset();
+}
+
+#[test]
+fn every_lesson_is_walked_from_start_to_end_in_english() {
+    let folder = folder("walk-list-en");
+    out(&vpclab(&folder, &["learn", "-o", "name"])).lines().for_each(|lesson| walk(lesson, "en"));
+}
+
+#[test]
+fn every_lesson_is_walked_from_start_to_end_in_korean() {
+    let folder = folder("walk-list-ko");
+    out(&vpclab(&folder, &["learn", "-o", "name", "--lang", "ko"])).lines().for_each(|lesson| walk(lesson, "ko"));
+}
+
+#[test]
+fn a_number_is_a_name_of_a_lesson() {
+    let folder = folder("number");
+    let begun = vpclab(&folder, &["learn", "1"]);
+    assert!(begun.status.success() && out(&begun).starts_with("1/14  Hub or switch\n"), "{}", out(&begun));
+    assert!(folder.join("hub/hub.cloud.yaml").is_file());
+    assert_eq!(vpclab(&folder, &["learn", "check", "1"]).status.code(), Some(1));
+    assert!(vpclab(&folder, &["learn", "reset", "1"]).status.success());
+    let listed = out(&vpclab(&folder, &["learn"]));
+    assert!(listed.lines().nth(14).unwrap().trim_start().starts_with("14  container "), "{listed}");
 }
 
 #[test]
@@ -185,6 +303,11 @@ fn unknown_lessons_words_and_places_are_said_to_be_so() {
     let folder = folder("unknown");
     for (arguments, said) in [
         (&["learn", "hubb"][..], "did you mean `hub`"),
+        (&["learn", "15"], "there are lessons 1 to 14"),
+        (&["learn", "switch"], "vpclab learn mac-learning deals with it"),
+        (&["learn", "blockchain"], "there are: hub, minimum-frame"),
+        (&["learn", "hubb", "--lang", "ko"], "혹시 `hub` 강의를"),
+        (&["learn", "check", "--lang", "ko"], "시작한 강의가 없습니다"),
         (&["learn", "check"], "no lesson was begun here"),
         (&["learn", "check", "hub"], "lesson hub was not begun here"),
         (&["learn", "glossary", "blockchain"], "no word of the glossary"),

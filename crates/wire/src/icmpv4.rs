@@ -18,6 +18,9 @@ pub mod unreachable {
     pub const ADMINISTRATIVELY_PROHIBITED: u8 = 13;
 }
 
+/// The type of service of a packet with an error: precedence 6, internetwork control (RFC 1812, 4.3.2.5).
+pub const ERROR_SERVICE: u8 = 0xc0;
+
 /// An ICMP message.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Icmpv4 {

@@ -30,6 +30,8 @@ pub struct Upper<'a> {
     pub payload: &'a [u8],
     /// Where the payload belongs in the packet, and whether more follows, in a fragment.
     pub fragment: Option<(u16, bool)>,
+    /// What all fragments of the packet have in common; 0 of one that is whole.
+    pub identification: u32,
 }
 
 impl Ipv6 {
@@ -71,7 +73,7 @@ impl Ipv6 {
         const FRAGMENT: u8 = 44;
         const AUTHENTICATION: u8 = 51;
         const DESTINATION: u8 = 60;
-        let mut upper = Upper { protocol: self.next_header, payload, fragment: None };
+        let mut upper = Upper { protocol: self.next_header, payload, fragment: None, identification: 0 };
         // Every header takes at least 8 bytes, so this ends.
         loop {
             let have = upper.payload;
@@ -85,6 +87,7 @@ impl Ipv6 {
             if upper.protocol == FRAGMENT {
                 let word = u16_at(header, 2);
                 upper.fragment = Some((word & !7, word & 1 != 0));
+                upper.identification = u32::from(u16_at(header, 4)) << 16 | u32::from(u16_at(header, 6));
             }
             upper = Upper { protocol: header[0], payload: rest, ..upper };
             // Behind a later fragment's header there is no other header, only a piece of payload.
@@ -124,10 +127,10 @@ mod tests {
         let header = Ipv6::new(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST, 0);
         // Hop-by-hop, 16 bytes; fragment at 0, more to come; UDP.
         let payload = [&[44, 1][..], &[0; 14], &[17, 0, 0, 1, 0, 0, 0, 9], b"udp"].concat();
-        assert_eq!(header.upper(&payload), Ok(Upper { protocol: 17, payload: b"udp", fragment: Some((0, true)) }));
+        assert_eq!(header.upper(&payload), Ok(Upper { protocol: 17, payload: b"udp", fragment: Some((0, true)), identification: 9 }));
         let later = [&[60, 0, 0, 8, 0, 0, 0, 9][..], b"piece"].concat();
         let found = Ipv6 { next_header: 44, ..header }.upper(&later);
-        assert_eq!(found, Ok(Upper { protocol: 60, payload: b"piece", fragment: Some((8, false)) }));
+        assert_eq!(found, Ok(Upper { protocol: 60, payload: b"piece", fragment: Some((8, false)), identification: 9 }));
         assert!(header.upper(&payload[..12]).is_err());
     }
 

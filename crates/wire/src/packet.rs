@@ -58,6 +58,8 @@ pub struct Ip {
     pub dont_fragment: bool,
     /// Offset in bytes, and whether more follows, of a fragment.
     pub fragment: Option<(u16, bool)>,
+    /// What all fragments of the packet have in common, of either version; 0 of an IPv6 packet that is whole.
+    pub fragment_id: u32,
     /// What it carries.
     pub transport: Transport,
 }
@@ -186,6 +188,7 @@ impl Ip {
                 identification: 0,
                 dont_fragment: true,
                 fragment: upper.fragment,
+                fragment_id: upper.identification,
                 transport: Transport::parse(upper.protocol, upper.payload, later),
             });
         }
@@ -198,6 +201,7 @@ impl Ip {
             identification: header.identification,
             dont_fragment: header.dont_fragment,
             fragment: header.is_fragment().then_some((header.fragment_offset, header.more_fragments)),
+            fragment_id: header.identification.into(),
             transport: Transport::parse(header.protocol, payload, header.is_later_fragment()),
         })
     }
@@ -310,7 +314,7 @@ impl fmt::Display for Ip {
             }
         }
         match self.fragment {
-            Some((offset, more)) => write!(f, " (frag {}:{offset}{})", self.identification, if more { "+" } else { "" }),
+            Some((offset, more)) => write!(f, " (frag {}:{offset}{})", self.fragment_id, if more { "+" } else { "" }),
             None => Ok(()),
         }
     }
@@ -463,6 +467,11 @@ mod tests {
             (
                 Ipv4 { fragment_offset: 1480, identification: 3, ..Ipv4::new(A, B, protocol::UDP) }.packet(&[0; 20]),
                 "IP 10.0.0.1 > 10.0.0.2: udp, length 20 (frag 3:1480)",
+            ),
+            (
+                // A fragment header (RFC 8200, 4.5) of UDP: offset 1448, more to come, identification 65,537.
+                Ipv6::new(std::net::Ipv6Addr::LOCALHOST, std::net::Ipv6Addr::LOCALHOST, 44).packet(&[&[17, 0, 0x05, 0xa9, 0, 1, 0, 1][..], &[0; 24]].concat()),
+                "IP6 ::1 > ::1: udp, length 24 (frag 65537:1448+)",
             ),
             (vec![0; 3], "not IP, length 3 (IPv4 is cut: 3 bytes of at least 20)"),
         ] {

@@ -84,7 +84,7 @@ fn walker() -> Walker {
 }
 
 /// The engine that sends frames between simulated devices, with the same services.
-fn simulator() -> sim::SimEngine {
+pub(crate) fn simulator() -> sim::SimEngine {
     #[cfg(target_os = "linux")]
     return sim::SimEngine::new(SEED).with_services(Box::new(services::InVpc::default()));
     #[cfg(not(target_os = "linux"))]

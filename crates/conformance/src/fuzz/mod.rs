@@ -268,6 +268,11 @@ pub fn lab(seed: u64, probes: usize, contenders: &[Contender<'_>]) -> Result<(Ve
     Ok((differences(seed, sight, contenders, &mut BTreeSet::new()), tally))
 }
 
+/// What each engine says of one probe alone on a lab, where two of them differ.
+pub fn differ(text: &str, seed: u64, probe: &Named, contenders: &[Contender<'_>]) -> Option<Vec<(String, String)>> {
+    differ_alone(text, seed, probe, contenders).map(|quarrel| quarrel.said)
+}
+
 /// What engines say of one probe alone on a lab, if the lab is legal, the probe's ends are there and two of them differ.
 pub(crate) fn differ_alone(text: &str, seed: u64, probe: &Named, contenders: &[Contender<'_>]) -> Option<Quarrel> {
     let cloud = Cloud::of(text, seed).ok()?;

@@ -5,6 +5,7 @@
 pub(crate) mod anatomy;
 mod boxes;
 mod canvas;
+pub(crate) mod domains;
 mod edges;
 mod icons;
 mod layout;
@@ -46,7 +47,12 @@ pub(crate) fn draw(scene: &Scene) -> String {
 }
 
 /// A whole picture of a width and a height: title and subtitle, from `left` on and as wide as `inner`, above what was drawn.
-fn page((width, height): (i32, i32), (left, inner): (i32, i32), (title, subtitle): (&str, &str), drawn: Canvas) -> String {
+fn page(size: (i32, i32), head: (i32, i32), titles: (&str, &str), drawn: Canvas) -> String {
+    page_with("", size, head, titles, drawn)
+}
+
+/// The same with more styles.
+fn page_with(css: &str, (width, height): (i32, i32), (left, inner): (i32, i32), (title, subtitle): (&str, &str), drawn: Canvas) -> String {
     let mut head = Canvas::default();
     head.text((left, 48), Font::TITLE, "", &Font::TITLE.fit(title, inner));
     head.text((left, 72), Font::BODY, "muted", &Font::BODY.fit(subtitle, inner));
@@ -55,7 +61,7 @@ fn page((width, height): (i32, i32), (left, inner): (i32, i32), (title, subtitle
         svg,
         r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" style="color-scheme:light dark">"#
     );
-    let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}</style>", escape(title), escape(subtitle), style::CSS.trim_end());
+    let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}{}</style>", escape(title), escape(subtitle), style::CSS.trim_end(), css.trim_end());
     let _ = writeln!(svg, r#"<rect class="page" width="{width}" height="{height}"/>"#);
     svg.push_str(&head.finish());
     svg.push_str(&drawn.finish());

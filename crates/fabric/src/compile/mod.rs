@@ -10,7 +10,7 @@ mod witness_ipv6;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use model::endpoint::{VpcEndpointKind as ModelEndpointKind, VpcEndpointState};
 use model::nat_gateway::NatGatewayState;
 use model::network_interface::InterfaceType;
@@ -397,6 +397,18 @@ fn egress_only(places: &Places<'_>) -> Table<EgressOnlyInternetGatewayIndex, Egr
     places.model.egress_only_internet_gateways.values().map(row).collect()
 }
 
+/// What the lans that are linked to a VPC announce, each network once, longest prefix first.
+fn announced(model: &Model, vpc: &model::VpcId) -> Vec<Ipv4Net> {
+    let Some(name) = model.vpcs.get(vpc).and_then(|vpc| tag::name(&vpc.tags)) else { return Vec::new() };
+    let told = model.lans.values().flat_map(|lan| {
+        lan.tunnels().filter(|(_, (_, _, to))| *to == name).flat_map(|(link, _)| lan.announced(link))
+    });
+    let mut networks: Vec<Ipv4Net> = told.collect();
+    networks.sort_unstable_by_key(|network| (std::cmp::Reverse(network.prefix_len()), network.addr()));
+    networks.dedup();
+    networks
+}
+
 fn vpn_gateways(places: &Places<'_>) -> Table<VpnGatewayIndex, VpnGateway> {
     let row = |gateway: &model::gateway::VpnGateway| {
         let wanted = Associated::VpnGateway(gateway.id.clone());
@@ -407,6 +419,7 @@ fn vpn_gateways(places: &Places<'_>) -> Table<VpnGatewayIndex, VpnGateway> {
             name: name(&gateway.tags, gateway.id.as_str()),
             vpc: gateway.vpc_id.as_ref().and_then(|id| places.vpcs.get(id)),
             edge_route_table: edge.and_then(|t| places.route_tables.get(&t.id)),
+            networks: gateway.vpc_id.as_ref().map_or_else(Vec::new, |vpc| announced(places.model, vpc)),
             origin: gateway.origin.clone(),
         }
     };

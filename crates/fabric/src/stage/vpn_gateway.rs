@@ -1,11 +1,33 @@
-//! Virtual private gateway: private addresses of attached interfaces only, IPv4 only (VPN-1, VPN-2).
+//! Virtual private gateway: private addresses of attached interfaces only, IPv4 only (VPN-1, VPN-2), and the tunnels to
+//! lans behind it (L2-8, L2-10).
 
 use std::net::IpAddr;
 
 use crate::fabric::Fabric;
 use crate::index::{VpcIndex, VpnGatewayIndex};
-use crate::packet::Header;
+use crate::packet::{Header, Packet};
 use crate::reason::{Component, Decision, Direction, ExplanationCode, Reason, Stage};
+
+/// Longest packet in a tunnel, bytes (L2-10): what is longer is cut, or dropped and nobody is told (L2-8).
+pub const MTU: u32 = 1_446;
+
+/// Into a tunnel to the lan that announced the destination; `None` if no lan did, and whoever lies behind the gateway is
+/// somebody else's to know.
+pub fn tunnel(fabric: &Fabric, gateway: VpnGatewayIndex, packet: &Packet) -> Option<Decision> {
+    let network = fabric.vpn_gateways[gateway].network_of(packet.header.destination)?;
+    Some(carry(gateway, packet, Direction::Egress).unwrap_or_else(|| {
+        let text = format!("{} is in {network}, which a lan announces", packet.header.destination);
+        Decision::Pass(Reason::new(Stage::VpnGateway, Component::VpnGateway(gateway), text).direction(Direction::Egress))
+    }))
+}
+
+/// Why a tunnel cannot carry a packet, if it cannot: it is too long and must not be cut.
+pub fn carry(gateway: VpnGatewayIndex, packet: &Packet, direction: Direction) -> Option<Decision> {
+    (packet.length > MTU && packet.dont_fragment).then(|| {
+        let text = format!("{} bytes are more than the {MTU} of a tunnel, and nobody is told", packet.length);
+        Decision::Drop(Reason::new(Stage::VpnGateway, Component::VpnGateway(gateway), text).direction(direction))
+    })
+}
 
 /// Out: the source, in: the destination must be held by a running interface of the VPC.
 pub fn decide(fabric: &Fabric, gateway: VpnGatewayIndex, vpc: VpcIndex, header: &Header, direction: Direction) -> Decision {

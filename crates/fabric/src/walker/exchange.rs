@@ -412,8 +412,15 @@ pub(super) fn same_place(a: &Party, b: &Party) -> bool {
 pub(super) fn component(fabric: &Fabric, party: &Party) -> Option<Component> {
     match party {
         Party::Interface(id) => interface_index(fabric, id).ok().map(Component::Guest),
-        Party::Outside(address, _) => Some(fabric.outside_host(*address).map_or(Component::Internet, Component::Outside)),
+        Party::Outside(address, way) => Some(outside(fabric, *address, matches!(way, Way::Vpn(_)))),
     }
+}
+
+/// A host outside: a named place, else the lan behind a virtual private gateway, else the internet.
+pub(super) fn outside(fabric: &Fabric, address: IpAddr, is_by_vpn: bool) -> Component {
+    let is_private = matches!(address, IpAddr::V4(a) if a.is_private());
+    let gateway = || fabric.behind_vpn(address).filter(|_| is_by_vpn || is_private).map(Component::VpnGateway);
+    fabric.outside_host(address).map(Component::Outside).or_else(gateway).unwrap_or(Component::Internet)
 }
 
 /// The answer as the sender of a request waits for it.

@@ -6,9 +6,9 @@
 use serde::Serialize;
 
 use super::Walker;
-use super::exchange::{Party, Trip, component, expected_answer, interface_index, party_of, same_place};
+use super::exchange::{Party, Trip, component, expected_answer, interface_index, outside, party_of, same_place};
 use super::passing::Hop;
-use super::transit::{End, Fate};
+use super::transit::{End, Exit, Fate};
 use crate::engine::{EngineError, PacketProbe};
 use crate::fabric::Fabric;
 use crate::index::InterfaceIndex;
@@ -155,7 +155,7 @@ fn way(fabric: &Fabric, from: &Party, sent: Header, trip: Trip) -> (Way, Option<
     };
     let to = arrived.as_ref().map(|(end, _)| match end {
         End::Guest(interface) => Component::Guest(*interface),
-        End::Outside(address, _) => fabric.outside_host(*address).map_or(Component::Internet, Component::Outside),
+        End::Outside(address, exit) => outside(fabric, *address, matches!(exit, Exit::Vpn(_))),
         End::Service(vpc) => Component::Service(*vpc),
     });
     let start = match from {

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use model::{EgressOnlyInternetGatewayId, Model, NatGatewayId, NetworkInterfaceId, Timestamp};
 
 pub use explain::{Explanation, Verdict, Way, explain};
-pub use services::{HttpAnswer, Services};
+pub use services::{HttpAnswer, HttpQuestion, Services};
 pub use passing::Hop;
 
 use crate::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, PacketProbe, Probe, Request};

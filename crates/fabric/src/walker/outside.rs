@@ -49,6 +49,16 @@ impl Transit<'_> {
         Ok(Fate::Arrived { end: End::Outside(address, exit), packet })
     }
 
+    /// Out through a virtual private gateway: into the lan that announced the address, else to a named host.
+    pub(super) fn leave_by_vpn(&mut self, gateway: VpnGatewayIndex, mut packet: Packet) -> Step {
+        let Some(decision) = vpn_gateway::tunnel(self.fabric, gateway, &packet) else {
+            return self.host(packet, Exit::Vpn(gateway));
+        };
+        self.pass(decision)?;
+        packet.fragmented |= packet.length > vpn_gateway::MTU;
+        Ok(Fate::Arrived { end: End::Outside(packet.header.destination, Exit::Vpn(gateway)), packet })
+    }
+
     /// A host sends, by the exit that it was reached through.
     pub(super) fn leave_host(&mut self, exit: Exit, packet: Packet) -> Step {
         self.straight = false;
@@ -61,6 +71,10 @@ impl Transit<'_> {
             Exit::Vpn(gateway) => {
                 let vpn = &self.fabric.vpn_gateways[gateway];
                 let Some(vpc) = vpn.vpc else { return Err(unrouted(&packet.header)) };
+                let is_lan = vpn.network_of(packet.header.source).is_some();
+                if let Some(drop) = vpn_gateway::carry(gateway, &packet, Direction::Ingress).filter(|_| is_lan) {
+                    self.pass(drop)?;
+                }
                 self.pass(vpn_gateway::decide(self.fabric, gateway, vpc, &packet.header, Direction::Ingress))?;
                 self.deliver_from_edge(vpc, vpn.edge_route_table, None, packet)
             }
@@ -145,7 +159,7 @@ impl Transit<'_> {
     }
 
     /// The virtual private gateway through which a host outside reaches a private address: one whose VPC has the
-    /// address and routes the host to it.
+    /// address, and routes the host to it or is linked to the host's lan.
     fn vpn_towards(&self, header: &Header) -> Option<VpnGatewayIndex> {
         let leads = |gateway: VpnGatewayIndex, vpc: VpcIndex| {
             let tables = self.fabric.route_tables.values().filter(|table| table.vpc == vpc);
@@ -154,7 +168,7 @@ impl Transit<'_> {
         };
         self.fabric.vpn_gateways.iter().find_map(|(index, gateway)| {
             let vpc = gateway.vpc.filter(|vpc| self.fabric.vpcs[*vpc].contains(header.destination))?;
-            leads(index, vpc).then_some(index)
+            (gateway.network_of(header.source).is_some() || leads(index, vpc)).then_some(index)
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::{Model, Timestamp};
+use model::{Model, NetworkInterfaceId, Timestamp};
 
 use super::Walker;
 use super::exchange::{dropped, interface_index, party};
@@ -52,6 +52,36 @@ pub struct HttpAnswer {
     pub body: String,
     /// IP TTL that it leaves with (IMDS-5).
     pub ttl: u8,
+}
+
+/// A question over HTTP as a probe writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpQuestion<'s> {
+    /// Whom.
+    pub host: Ipv4Addr,
+    /// The path, from its slash on.
+    pub path: String,
+    /// The interface that it leaves by.
+    pub interface: &'s NetworkInterfaceId,
+    /// Whether a container asks, whose packets its host passes on.
+    pub is_outer: bool,
+}
+
+impl<'s> HttpQuestion<'s> {
+    /// Reads one. Errors: a URL without `http://` or without an IPv4 address; somebody outside, who is not served.
+    pub fn read(from: &'s Sender, url: &str) -> Result<Self, EngineError> {
+        let bad = |why: &str| EngineError::BadProbe(format!("{url}: {why}"));
+        let rest = url.strip_prefix("http://").ok_or_else(|| bad("only http:// can be asked"))?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = authority.split_once(':').map_or(authority, |(host, _)| host);
+        let host: Ipv4Addr = host.parse().map_err(|_| bad("the host must be an IPv4 address"))?;
+        let (interface, is_outer) = match from {
+            Sender::Interface(id) => (id, false),
+            Sender::Container(id) => (id, true),
+            Sender::Outside(_) => return Err(EngineError::Unsupported(Unsupported::Http)),
+        };
+        Ok(Self { host, path: format!("/{path}"), interface, is_outer })
+    }
 }
 
 /// Where a request to an address ends.
@@ -107,17 +137,8 @@ impl Walker {
         url: &str,
         headers: &BTreeMap<String, String>,
     ) -> Result<Outcome, EngineError> {
-        let bad = |why: &str| EngineError::BadProbe(format!("{url}: {why}"));
-        let rest = url.strip_prefix("http://").ok_or_else(|| bad("only http:// can be asked"))?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = authority.split_once(':').map_or(authority, |(host, _)| host);
-        let host: Ipv4Addr = host.parse().map_err(|_| bad("the host must be an IPv4 address"))?;
-        // A container's packets leave by the interface of its host.
-        let (interface, outer) = match from {
-            Sender::Interface(id) => (interface_index(fabric, id)?, false),
-            Sender::Container(id) => (interface_index(fabric, id)?, true),
-            Sender::Outside(_) => return Err(EngineError::Unsupported(Unsupported::Http)),
-        };
+        let HttpQuestion { host, path, interface, is_outer } = HttpQuestion::read(from, url)?;
+        let interface = interface_index(fabric, interface)?;
         let sender = Sender::Interface(fabric.interfaces[interface].id.clone());
         let transport = Transport::Tcp { source_port: 40_080, destination_port: 80, segment: Segment::Syn };
         match self.reach(fabric, &sender, IpAddr::V4(host), transport)? {
@@ -128,9 +149,8 @@ impl Walker {
         let instance = instance(fabric, interface)?;
         let now = self.now;
         let services = self.services.as_mut().ok_or(EngineError::Unsupported(Unsupported::Http))?;
-        let path = format!("/{path}");
         let answer = services.metadata(model, fabric, instance, now, (method, &path, headers))?;
-        if outer && answer.ttl <= 1 {
+        if is_outer && answer.ttl <= 1 {
             // IMDS-5: the guest would have to pass it on, and its time is up.
             let text = "the answer's TTL ran out at the container's host";
             return Ok(dropped(Leg::Return, Reason::new(Stage::Guest, Component::Guest(interface), text)));

@@ -248,7 +248,7 @@ impl<'a> Transit<'a> {
             }
             NextHop::VpnGateway(gateway) => {
                 self.pass(vpn_gateway::decide(self.fabric, gateway, vpc, &packet.header, Direction::Egress))?;
-                self.host(packet, Exit::Vpn(gateway))
+                self.leave_by_vpn(gateway, packet)
             }
         }
     }

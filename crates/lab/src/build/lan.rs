@@ -49,10 +49,9 @@ impl Build<'_, '_> {
         }
     }
 
-    /// The lan that has a device of this name.
-    pub(super) fn lan_of(&self, device: &str) -> Option<String> {
-        let has = |(_, lan): &(&String, &model::Lan)| lan.devices.contains_key(device);
-        self.model.lans.iter().find(has).map(|(name, _)| name.clone())
+    /// The device of this name, and the lan that has it.
+    pub(super) fn lan_of(&self, device: &str) -> Option<(String, Device)> {
+        self.model.lans.iter().find_map(|(name, lan)| Some((name.clone(), lan.devices.get(device)?.clone())))
     }
 
     fn lan_devices<'l>(&mut self, written: &'l Lan, lan: &mut model::Lan, taken: &mut Taken<'l>, places: &mut Places) {
@@ -307,6 +306,7 @@ impl Build<'_, '_> {
             cable: sentence.cable,
             framing,
             up: sentence.up.unwrap_or(true),
+            announce: sentence.announce.clone().unwrap_or_default(),
             origin: self.origin(phrase.span),
         }
     }

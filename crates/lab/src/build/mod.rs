@@ -12,6 +12,7 @@ mod lan;
 mod network;
 mod policy;
 mod route;
+mod vpn;
 
 pub(crate) use route::passing_interface;
 
@@ -106,12 +107,14 @@ impl Build<'_, '_> {
         self.volumes();
         self.instances();
         self.lans();
+        self.vpn_gateways();
         self.nat_gateways();
         self.settle();
         self.failed_nat_gateways();
         self.endpoints();
         self.settle();
         self.route_tables();
+        self.propagations();
         self.public_addresses();
         self.give_back_reserved();
         self.power();
@@ -183,10 +186,12 @@ impl Build<'_, '_> {
                         let problem = Diagnostic::new(Code::UnknownEnd, *span, format!("`{selector}` selects nothing"));
                         self.problem(problem.label("empty").hint("a claim about nobody cannot be tested"));
                     }
-                    // Who knows the lan and asks of it in vain deserves to know why.
-                    Err(_) if let Some(lan) = self.lan_of(&selector.to_string()) => {
-                        let message = format!("`{selector}` is a device of the lan `{lan}`, and claims are about the cloud");
-                        self.problem(Diagnostic::new(Code::UnknownEnd, *span, message).label("no end of a claim").hint("instances and outside places are"));
+                    Err(_) if let Some((lan, device)) = self.lan_of(&selector.to_string()) => {
+                        // A host may get its address when it runs.
+                        if device.interfaces().is_none() {
+                            let message = format!("`{selector}` is a {} of the lan `{lan}`: it has no address", device.kind());
+                            self.problem(Diagnostic::new(Code::UnknownEnd, *span, message).label("no end of a claim").hint("hosts and routers of lans are, instances and outside places"));
+                        }
                     }
                     Err(error) => {
                         let text = selector.to_string();

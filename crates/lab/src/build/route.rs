@@ -189,6 +189,21 @@ impl Build<'_, '_> {
                     None
                 }
             },
+            RouteWord::Vpn => match self.model.vpn_gateway_of(vpc_id) {
+                Some(gateway) => Some(RouteTarget::VpnGateway(gateway.id.clone())),
+                None => {
+                    let hint = match self.names.interfaces.contains_key(&("vpn".to_owned(), 0)) {
+                        true => "an instance of that name is `instance vpn`".to_owned(),
+                        false => {
+                            let name = self.names.vpcs.name(vpc_id).unwrap_or("NAME");
+                            format!("a link of a lan makes one: `- r-1:eth1 -- vpc:{name}`")
+                        }
+                    };
+                    let problem = Diagnostic::new(Code::BadRouteTarget, span, "this VPC has no virtual private gateway");
+                    self.problem(problem.label("no lan is linked to it").hint(hint));
+                    None
+                }
+            },
             RouteWord::Nat(name) => {
                 let written = Located::new(name.clone(), span);
                 self.nat(vpc_id, vpc, &written).map(RouteTarget::NatGateway)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use model::operation::*;
+use model::gateway::VpnGateway;
 use model::prefix_list::PrefixListEntry;
 use model::*;
 
@@ -51,6 +52,9 @@ impl Transition<'_> {
         }
         for gateway in target.model.internet_gateways.values() {
             self.internet_gateway(gateway)?;
+        }
+        for gateway in target.model.vpn_gateways.values() {
+            self.vpn_gateway(gateway)?;
         }
         Ok(())
     }
@@ -232,5 +236,19 @@ impl Transition<'_> {
         let id = self.op("internet gateway", result)?;
         let result = attach_internet_gateway(self.model, &id, &vpc);
         self.op("internet gateway", result)
+    }
+
+    fn vpn_gateway(&mut self, wanted: &VpnGateway) -> Step {
+        let Some(vpc) = &wanted.vpc_id else { return Ok(()) };
+        let vpc = self.own_vpc(vpc)?;
+        if let Some(known) = self.model.vpn_gateway_of(&vpc) {
+            let (id, tags) = (known.id.to_string(), known.tags.clone());
+            return self.set_tags(id, &tags, &wanted.tags);
+        }
+        let request = CreateVpnGateway { tags: wanted.tags.clone(), origin: wanted.origin.clone() };
+        let result = create_vpn_gateway(self.model, request);
+        let id = self.op("vpn gateway", result)?;
+        let result = attach_vpn_gateway(self.model, &id, &vpc);
+        self.op("vpn gateway", result)
     }
 }

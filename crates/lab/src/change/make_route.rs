@@ -82,6 +82,7 @@ impl Transition<'_> {
         for (name, id) in target.names.route_tables.iter() {
             if let Some(wanted) = target.model.route_tables.get(id) {
                 self.routes(name, wanted, &mut passing)?;
+                self.propagation(name, wanted)?;
             }
         }
         for id in passing.into_values() {
@@ -205,11 +206,11 @@ impl Transition<'_> {
         };
         for route in &wanted.routes {
             let is_local = route.created_by == RouteOrigin::CreateRouteTable;
-            if matches!(route.target, RouteTarget::VpcEndpoint(_)) {
+            if matches!(route.target, RouteTarget::VpcEndpoint(_)) || is_propagated(route) {
                 continue;
             }
             let destination = self.own_destination(&route.destination)?;
-            let known = table.routes.iter().find(|known| known.destination == destination);
+            let known = table.routes.iter().find(|known| known.destination == destination && !is_propagated(known));
             if known.is_some_and(|known| self.is_same_route(wanted, route, &table, known)) {
                 continue;
             }
@@ -243,6 +244,35 @@ impl Transition<'_> {
         Ok(())
     }
 
+    /// Whether a table takes what lies behind the virtual private gateway, and what that is.
+    fn propagation(&mut self, name: &str, wanted: &RouteTable) -> Step {
+        let Some(table) = self.names.route_tables.id(name).and_then(|id| self.model.route_tables.get(id)).cloned() else {
+            return Ok(());
+        };
+        let Some(gateway) = self.model.vpn_gateway_of(&table.vpc_id).map(|gateway| gateway.id.clone()) else { return Ok(()) };
+        let (is, there) = (table.propagating_vgws.contains(&gateway), !wanted.propagating_vgws.is_empty());
+        let networks = |table: &RouteTable| -> BTreeSet<Destination> {
+            table.routes.iter().filter(|route| is_propagated(route)).map(|route| route.destination.clone()).collect()
+        };
+        // Nobody takes back a single network: the gateway tells all that it knows anew.
+        let stale = !networks(&table).is_subset(&networks(wanted));
+        if is && (stale || !there) {
+            let result = disable_vgw_route_propagation(self.model, &table.id, &gateway);
+            self.op(name, result)?;
+        }
+        if !there {
+            return Ok(());
+        }
+        let result = enable_vgw_route_propagation(self.model, &table.id, &gateway);
+        self.op(name, result)?;
+        for route in wanted.routes.iter().filter(|route| is_propagated(route)) {
+            let (destination, origin) = (route.destination.clone(), route.origin.clone());
+            let result = propagate_route(self.model, &table.id, &gateway, destination, origin);
+            self.op(name, result)?;
+        }
+        Ok(())
+    }
+
     fn own_destination(&self, there: &Destination) -> Step<Destination> {
         Ok(match there {
             Destination::PrefixList(id) => Destination::PrefixList(self.own(|names| &names.prefix_lists, id)?),
@@ -258,6 +288,10 @@ impl Transition<'_> {
                 let vpc = self.own_vpc(&table.vpc_id).ok()?;
                 self.model.internet_gateway_of(&vpc).map(|gateway| RouteTarget::InternetGateway(gateway.id.clone()))
             }
+            RouteTarget::VpnGateway(_) => {
+                let vpc = self.own_vpc(&table.vpc_id).ok()?;
+                self.model.vpn_gateway_of(&vpc).map(|gateway| RouteTarget::VpnGateway(gateway.id.clone()))
+            }
             RouteTarget::NatGateway(id) => self.own(|names| &names.nat_gateways, id).ok().map(RouteTarget::NatGateway),
             RouteTarget::VpcPeeringConnection(id) => {
                 self.own(|names| &names.peerings, id).ok().map(RouteTarget::VpcPeeringConnection)
@@ -272,12 +306,16 @@ impl Transition<'_> {
 
     /// Whether a route here says what one of the target says.
     pub(super) fn is_same_route(&self, wanted_table: &RouteTable, wanted: &Route, table: &RouteTable, route: &Route) -> bool {
-        if self.own_destination(&wanted.destination).ok().as_ref() != Some(&route.destination) {
+        let is_same_kind = is_propagated(wanted) == is_propagated(route);
+        if !is_same_kind || self.own_destination(&wanted.destination).ok().as_ref() != Some(&route.destination) {
             return false;
         }
         let leads_nowhere = match &route.target {
             RouteTarget::InternetGateway(id) => {
                 self.model.internet_gateways.get(id).is_none_or(|gateway| gateway.vpc_id.as_ref() != Some(&table.vpc_id))
+            }
+            RouteTarget::VpnGateway(id) => {
+                self.model.vpn_gateways.get(id).is_none_or(|gateway| gateway.vpc_id.as_ref() != Some(&table.vpc_id))
             }
             RouteTarget::NatGateway(id) => self.names.nat_gateways.name(id).is_none(),
             RouteTarget::VpcPeeringConnection(id) => self.names.peerings.name(id).is_none(),
@@ -353,6 +391,11 @@ impl Transition<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a virtual private gateway announced the route (RT-10).
+pub(super) fn is_propagated(route: &Route) -> bool {
+    route.created_by == RouteOrigin::EnableVgwRoutePropagation
 }
 
 fn gained_and_lost<T: Clone + PartialEq>(is: &[T], wanted: &[T]) -> (Vec<T>, Vec<T>) {

@@ -5,6 +5,7 @@ use std::fmt::Display;
 
 use model::*;
 
+use super::make_route::is_propagated;
 use crate::build::Target;
 use crate::names::{Index, Names};
 
@@ -82,6 +83,11 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
         let there = vpc.and_then(|vpc| target.model.internet_gateway_of(vpc));
         there.iter().for_each(|there| refresh.set(&mut gateway.origin, &there.origin));
     }
+    for gateway in model.vpn_gateways.values_mut() {
+        let vpc = gateway.vpc_id.as_ref().and_then(|vpc| refresh.there(|names| &names.vpcs, vpc));
+        let there = vpc.and_then(|vpc| target.model.vpn_gateway_of(vpc));
+        there.iter().for_each(|there| refresh.set(&mut gateway.origin, &there.origin));
+    }
     for group in model.security_groups.values_mut() {
         let Some(there) =
             refresh.there(|names| &names.security_groups, &group.id).and_then(|id| target.model.security_groups.get(id))
@@ -123,7 +129,9 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
         };
         for route in &mut table.routes {
             let wanted = destination(&names, &route.destination);
-            let there = there.routes.iter().find(|there| destination(&target.names, &there.destination) == wanted);
+            let is_same =
+                |there: &&Route| is_propagated(there) == is_propagated(route) && destination(&target.names, &there.destination) == wanted;
+            let there = there.routes.iter().find(is_same);
             there.iter().for_each(|there| refresh.set(&mut route.origin, &there.origin));
         }
     }

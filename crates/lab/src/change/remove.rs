@@ -10,7 +10,7 @@ use model::route_table::{Associated, RouteOrigin};
 use model::*;
 
 use super::transition::{Step, Transition};
-use super::view::Kind;
+use super::view::{Kind, vpn_gateway_name};
 use crate::names::{MAIN_TABLE, is_live};
 
 impl Transition<'_> {
@@ -369,9 +369,13 @@ impl Transition<'_> {
             let result = delete_egress_only_internet_gateway(self.model, &id);
             self.op(id.as_str(), result)?;
         }
+        let doomed = self.going(Kind::VpnGateway);
         let private: Vec<_> = self.model.vpn_gateways.values().cloned().collect();
         for gateway in private {
             if let Some(vpc) = &gateway.vpc_id {
+                if !doomed.contains(&vpn_gateway_name(self.names.vpcs.name(vpc).unwrap_or(vpc.as_str()))) {
+                    continue;
+                }
                 let result = detach_vpn_gateway(self.model, &gateway.id, vpc);
                 self.op(gateway.id.as_str(), result)?;
             }

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     KeyPair,
     Vpc,
     InternetGateway,
+    VpnGateway,
     Subnet,
     SecurityGroup,
     NetworkAcl,
@@ -50,6 +51,7 @@ impl Kind {
             Self::KeyPair => "key pair",
             Self::Vpc => "vpc",
             Self::InternetGateway => "internet gateway",
+            Self::VpnGateway => "vpn gateway",
             Self::Subnet => "subnet",
             Self::SecurityGroup => "security group",
             Self::NetworkAcl => "network ACL",
@@ -269,6 +271,11 @@ impl Reader<'_> {
             };
             view.add(Kind::InternetGateway, &name, thing.tags(&gateway.tags).at(&gateway.origin));
         }
+        for gateway in self.model.vpn_gateways.values() {
+            let Some(vpc) = &gateway.vpc_id else { continue };
+            let name = vpn_gateway_name(self.vpc(vpc));
+            view.add(Kind::VpnGateway, &name, Thing::default().lives_in(Kind::Vpc, self.vpc(vpc)).tags(&gateway.tags).at(&gateway.origin));
+        }
         for (name, id) in self.names.elastic.iter() {
             let Some(address) = self.model.addresses.get(id) else { continue };
             let mut thing = Thing::default();
@@ -477,7 +484,14 @@ impl Reader<'_> {
         for (name, id) in self.names.route_tables.iter() {
             let Some(table) = self.model.route_tables.get(id) else { continue };
             let mut thing = Thing::default().lives_in(Kind::Vpc, self.vpc(&table.vpc_id));
+            if !table.propagating_vgws.is_empty() {
+                thing = thing.listed(["routes from the vpn gateway".to_owned()]);
+            }
             for route in &table.routes {
+                if route.created_by == RouteOrigin::EnableVgwRoutePropagation {
+                    thing = thing.listed([format!("propagated route {}", self.destination(&route.destination))]);
+                    continue;
+                }
                 let is_plain = route.created_by == RouteOrigin::CreateRouteTable && route.target == RouteTarget::Local;
                 if is_plain || matches!(route.target, RouteTarget::VpcEndpoint(_)) {
                     continue;
@@ -511,6 +525,10 @@ impl Reader<'_> {
                 let gateway = self.model.internet_gateways.get(id).filter(|g| g.vpc_id.as_ref() == Some(&table.vpc_id));
                 gateway.map(|_| "igw".to_owned())
             }
+            RouteTarget::VpnGateway(id) => {
+                let gateway = self.model.vpn_gateways.get(id).filter(|gateway| gateway.vpc_id.as_ref() == Some(&table.vpc_id));
+                gateway.map(|_| "vpn".to_owned())
+            }
             RouteTarget::NatGateway(id) => self.names.nat_gateways.name(id).map(|name| format!("nat@{}", own_name(name))),
             RouteTarget::VpcPeeringConnection(id) => self.names.peerings.name(id).map(|name| format!("peering {name}")),
             RouteTarget::VpcEndpoint(id) => self.names.endpoints.name(id).map(|name| format!("endpoint {name}")),
@@ -538,10 +556,15 @@ impl Reader<'_> {
         for gateway in self.model.egress_only_internet_gateways.values() {
             view.add(Kind::Gateway, gateway.id.as_str(), Thing::default());
         }
-        for gateway in self.model.vpn_gateways.values() {
+        for gateway in self.model.vpn_gateways.values().filter(|gateway| gateway.vpc_id.is_none()) {
             view.add(Kind::Gateway, gateway.id.as_str(), Thing::default());
         }
     }
+}
+
+/// What a VPC's virtual private gateway is called.
+pub(super) fn vpn_gateway_name(vpc: &str) -> String {
+    format!("{vpc}-vgw")
 }
 
 fn on(value: bool) -> &'static str {

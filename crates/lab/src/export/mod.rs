@@ -158,7 +158,8 @@ impl<'m> Writer<'m> {
         for gateway in model.egress_only_internet_gateways.keys() {
             self.unsaid(format!("{gateway}: egress-only internet gateways"));
         }
-        for gateway in model.vpn_gateways.keys() {
+        let to_lans: BTreeSet<_> = model.vpcs.values().filter_map(|vpc| self.gateway_to_lans(vpc)).map(|gateway| &gateway.id).collect();
+        for gateway in model.vpn_gateways.keys().filter(|id| !to_lans.contains(id)) {
             self.unsaid(format!("{gateway}: virtual private gateways"));
         }
         for gateway in model.transit_gateways.keys() {

@@ -2,15 +2,16 @@
 
 use model::dhcp_options::NameServer;
 use model::endpoint::VpcEndpointKind;
+use model::gateway::VpnGateway;
 use model::peering::PeeringStatus;
-use model::route_table::Associated;
+use model::route_table::{Associated, RouteOrigin};
 use model::*;
 
 use super::Writer;
 use super::yaml::{key, one_or_many, quoted};
 use crate::names::is_live_nat;
 
-impl Writer<'_> {
+impl<'m> Writer<'m> {
     pub(super) fn vpcs(&mut self) {
         let model = self.model;
         if model.vpcs.is_empty() {
@@ -183,6 +184,12 @@ impl Writer<'_> {
                     Associated::Main | Associated::Subnet(_) => {}
                 }
             }
+            if let Some(gateway) = self.gateway_to_lans(vpc)
+                && !table.associations.iter().any(|association| matches!(association.to, Associated::InternetGateway(_)))
+                && !table.propagating_vgws.contains(&gateway.id)
+            {
+                self.line(4, "propagation: false");
+            }
             if let Some(tags) = self.tags(&table.tags) {
                 self.line(4, tags);
             }
@@ -220,6 +227,11 @@ impl Writer<'_> {
                 }
             },
         };
+        let to_lans = self.gateway_to_lans(vpc).map(|gateway| RouteTarget::VpnGateway(gateway.id.clone()));
+        if to_lans.as_ref() == Some(&route.target) && route.created_by == RouteOrigin::EnableVgwRoutePropagation {
+            // The links say it.
+            return None;
+        }
         let gone = "blackhole".to_owned();
         let target = match &route.target {
             RouteTarget::Local => return None,
@@ -242,6 +254,7 @@ impl Writer<'_> {
                 let is_active = model.vpc_peering_connections.get(id).is_some_and(|p| p.status == PeeringStatus::Active && self.is_whole(p));
                 self.called.peerings.get(id).filter(|_| is_active).map_or(gone, |name| format!("peering {name}"))
             }
+            RouteTarget::VpnGateway(_) if to_lans.as_ref() == Some(&route.target) => "vpn".to_owned(),
             RouteTarget::VpcEndpoint(_) | RouteTarget::EgressOnlyInternetGateway(_) | RouteTarget::VpnGateway(_) | RouteTarget::TransitGateway(_) => {
                 self.unsaid(format!("{}: the route to {destination} by {}: it is a blackhole there", table.id, route.target));
                 gone
@@ -251,6 +264,13 @@ impl Writer<'_> {
             return None;
         }
         Some((destination, target))
+    }
+
+    /// The virtual private gateway of a VPC to which a lan is linked: the link makes it.
+    pub(super) fn gateway_to_lans(&self, vpc: &Vpc) -> Option<&'m VpnGateway> {
+        let name = model::tag::name(&vpc.tags)?;
+        let is_linked = self.model.lans.values().flat_map(model::Lan::tunnels).any(|(_, (_, _, to))| to == name);
+        self.model.vpn_gateway_of(&vpc.id).filter(|_| is_linked)
     }
 
     fn is_endpoints(&self, route: &Route) -> bool {
@@ -347,6 +367,7 @@ fn written(model: &Model) -> std::collections::BTreeSet<RouteTableId> {
             || endpoints.contains(&&table.id)
             || table.associations.iter().any(|a| matches!(a.to, Associated::InternetGateway(_)))
             || table.routes.iter().any(|route| route.target != RouteTarget::Local)
+            || model.vpn_gateway_of(&table.vpc_id).is_some()
     };
     model.route_tables.values().filter(says).map(|table| table.id.clone()).collect()
 }

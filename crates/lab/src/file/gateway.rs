@@ -28,13 +28,16 @@ document! {
 document! {
     /// A route table.
     RouteTable: "a mapping such as `routes: { 0.0.0.0/0: igw }`" {
-        /// Destination (a block, `anywhere`, or `pl:NAME`) to target: igw, nat@SUBNET, nat@NAME, peering NAME,
+        /// Destination (a block, `anywhere`, or `pl:NAME`) to target: igw, vpn, nat@SUBNET, nat@NAME, peering NAME,
         /// endpoint NAME, instance NAME, local, or blackhole.
         routes: Pairs<Located<RouteWord>>,
         /// `igw`: the table serves traffic that comes in by the internet gateway.
         edge: Option<Located<String>>,
         /// Whether this is the VPC's main table. Default: false.
         main: Option<Located<bool>>,
+        /// Whether the table takes routes to the networks of lans that are linked to the VPC. Default: true, but for a table
+        /// with `edge`.
+        propagation: Option<Located<bool>>,
         /// Tags.
         tags: Pairs<Located<String>>,
     }
@@ -114,6 +117,8 @@ impl Word for SubnetRoute {
 pub enum RouteWord {
     /// `igw`.
     InternetGateway,
+    /// `vpn`: the virtual private gateway, behind which linked lans are.
+    Vpn,
     /// `local`, to restore a local route.
     Local,
     /// `nat@NAME`: a NAT gateway by name, or the one in a subnet.
@@ -138,6 +143,7 @@ impl Word for RouteWord {
         };
         match words.as_slice() {
             ["igw"] => Some(Self::InternetGateway),
+            ["vpn"] => Some(Self::Vpn),
             ["local"] => Some(Self::Local),
             ["blackhole"] => Some(Self::Blackhole),
             ["nat"] => wrong("`nat` does not say which gateway".into(), "write `nat@SUBNET`".into()),
@@ -153,7 +159,7 @@ impl Word for RouteWord {
             ["instance" | "eni", name] => Some(Self::Instance((*name).to_owned())),
             [kind, ..] => match nearest(kind, ["peering", "endpoint", "instance", "eni"]) {
                 Some(near) => wrong(format!("`{text}` is not a target"), format!("did you mean `{near} {}`?", words[1])),
-                None => wrong(format!("`{text}` is not a target"), "igw, nat@NAME, peering NAME, endpoint NAME, instance NAME, local, or blackhole".into()),
+                None => wrong(format!("`{text}` is not a target"), "igw, vpn, nat@NAME, peering NAME, endpoint NAME, instance NAME, local, or blackhole".into()),
             },
             [] => wrong("a route needs a target".into(), "such as `igw`".into()),
         }

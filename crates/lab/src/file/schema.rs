@@ -97,7 +97,7 @@ inline_schema! {
     InternetGatewayChoice => "InternetGatewayChoice", |_| json_schema!({ "enum": [true, false, "auto"] });
     SubnetSize => "SubnetSize", |_| json_schema!({ "type": "string", "pattern": "^([0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+)?/[0-9]+$", "examples": ["/26", "10.0.1.0/24"] });
     SubnetRoute => "SubnetRoute", |_| json_schema!({ "type": "string", "examples": ["igw", "nat@public-a", "none"] });
-    RouteWord => "RouteTarget", |_| json_schema!({ "type": "string", "examples": ["igw", "nat@public-a", "peering ab", "instance fw", "blackhole"] });
+    RouteWord => "RouteTarget", |_| json_schema!({ "type": "string", "examples": ["igw", "vpn", "nat@public-a", "peering ab", "instance fw", "blackhole"] });
     PublicIp => "PublicIp", |_| json_schema!({ "anyOf": [{ "type": "boolean" }, { "const": "eip" }, { "type": "string", "format": "ipv4" }] });
     ElasticIp => "ElasticIp", |_| json_schema!({ "anyOf": [{ "const": "eip" }, { "type": "string", "format": "ipv4" }] });
     SecondaryAddresses => "SecondaryAddresses", |_| json_schema!({

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ipnet::Ipv4Net;
 use model::lan::{CABLE_CENTIMETRES, Cable, CableKind, Framing, delay_problem, mtu_problem};
 
 use super::cursor::{Cursor, Word};
@@ -46,12 +47,14 @@ pub struct LinkSentence {
     pub framing: Option<Framing>,
     /// up or down.
     pub up: Option<bool>,
+    /// Networks that a VPC is told of.
+    pub announce: Option<Vec<Ipv4Net>>,
 }
 
 const FORM: &str = "such as `pc-1 -- sw-1 100M 5us`";
 /// Words with a meaning, for whoever misspells one.
-const WORDS: [&str; 13] =
-    ["utp", "fiber", "coax", "loss", "duplicate", "reorder", "queue", "mtu", "ppp", "hdlc", "up", "down", "vpc"];
+const WORDS: [&str; 14] =
+    ["utp", "fiber", "coax", "loss", "duplicate", "reorder", "queue", "mtu", "ppp", "hdlc", "up", "down", "announce", "vpc"];
 
 /// Reads a link.
 pub fn parse_link(text: &str) -> Result<LinkSentence, SentenceError> {
@@ -90,6 +93,7 @@ pub fn parse_link(text: &str) -> Result<LinkSentence, SentenceError> {
         mtu: None,
         framing: None,
         up: None,
+        announce: None,
     };
     while let Some(word) = cursor.word() {
         link.word(word, &mut cursor)?;
@@ -136,6 +140,7 @@ impl LinkSentence {
             "hdlc" => once(&mut self.framing, Framing::Hdlc, word),
             "up" => once(&mut self.up, true, word),
             "down" => once(&mut self.up, false, word),
+            "announce" => once(&mut self.announce, blocks(word, cursor)?, word),
             "--" => Err(syntax(word.range(), "a link has two ends".to_owned()).label("one too many").hint("each link on a line of its own")),
             text if text.starts_with(|c: char| c.is_ascii_digit()) => self.quantity(word),
             text => {
@@ -144,7 +149,7 @@ impl LinkSentence {
                 Err(match nearest(commas, WORDS) {
                     Some(_) if commas != text => error.hint("no commas between the words of a link"),
                     Some(near) => error.hint(format!("did you mean `{near}`?")),
-                    None => error.hint("known: a rate (100M), a delay (5us), utp, fiber, coax, loss, duplicate, reorder, queue, mtu, ppp, hdlc, down"),
+                    None => error.hint("known: a rate (100M), a delay (5us), utp, fiber, coax, loss, duplicate, reorder, queue, mtu, ppp, hdlc, down, announce"),
                 })
             }
         }
@@ -230,6 +235,26 @@ fn number(word: Word, form: &str, cursor: &mut Cursor) -> Result<(u32, Range<usi
     number.map(|number| (number, place.clone())).ok_or_else(error)
 }
 
+/// `10.9.0.0/16,192.168.1.0/24`.
+fn blocks(word: Word, cursor: &mut Cursor) -> Result<Vec<Ipv4Net>, SentenceError> {
+    const FORM: &str = "such as `announce 192.168.1.0/24,10.9.0.0/16`";
+    if cursor.peek().is_none() {
+        return Err(syntax(cursor.place(), format!("`{}` takes networks", word.text)).label("which ones?").hint(FORM));
+    }
+    let block = |word: Word| match word.text.parse::<Ipv4Net>() {
+        Ok(block) if block.trunc() == block => Ok(block),
+        Ok(block) => {
+            let error = SentenceError::new(Code::NotABlock, word.range(), format!("{block} has bits set behind its prefix"));
+            Err(error.label("no network").hint(format!("write `{}`", block.trunc())))
+        }
+        Err(_) => {
+            let error = SentenceError::new(Code::NotABlock, word.range(), format!("`{}` is not an IPv4 network", word.text));
+            Err(error.label("not a block").hint(FORM))
+        }
+    };
+    cursor.list().into_iter().map(block).collect()
+}
+
 fn once<T>(slot: &mut Option<T>, value: T, word: Word) -> Result<(), SentenceError> {
     match slot.replace(value) {
         None => Ok(()),
@@ -261,6 +286,13 @@ mod tests {
         assert_eq!((link.framing, link.rate, link.delay), (Some(Framing::Hdlc), Some(1_544_000), Some(20_000_000)));
         assert_eq!((link.duplicate, link.reorder), (Some(10_000), Some(20_000)));
         assert_eq!(link.cable.map(|cable| cable.length_centimetres), Some(CABLE_CENTIMETRES));
+    }
+
+    #[test]
+    fn networks_that_a_vpc_is_told_of_are_a_list() {
+        let link = parse_link("r-1:eth1 -- vpc:shop announce 192.168.1.0/24, 10.9.0.0/16 50M 10ms").unwrap();
+        let blocks = ["192.168.1.0/24", "10.9.0.0/16"].map(|block| block.parse().unwrap());
+        assert_eq!((link.announce.as_deref(), link.rate), (Some(&blocks[..]), Some(50_000_000)));
     }
 
     #[test]
@@ -306,6 +338,10 @@ mod tests {
             ("pc-1 -- sw-1 up down", "down"),
             ("pc-1 -- sw-1 dwn", "dwn"),
             ("pc-1 -- sw-1 1M, 5us", "M,"),
+            ("r-1 -- vpc:shop announce", ""),
+            ("r-1 -- vpc:shop announce 10.9.0.0", "10.9.0.0"),
+            ("r-1 -- vpc:shop announce 10.9.0.0/16, 10.8.0.1/16", "10.8.0.1/16"),
+            ("r-1 -- vpc:shop announce 10.9.0.0/16 announce 10.8.0.0/16", "announce"),
             ("가 -- 나", "가"),
         ] {
             let error = parse_link(text).expect_err(text);

@@ -139,6 +139,12 @@ fn words(model: &Model) -> BTreeMap<String, String> {
     for table in model.route_tables.values() {
         words.insert(table.id.to_string(), format!("table:{}/{}", vpc(&words, &table.vpc_id), name(&table.tags, "main")));
     }
+    for gateway in model.vpn_gateways.values() {
+        words.insert(
+            gateway.id.to_string(),
+            format!("vgw:{}", gateway.vpc_id.as_ref().map_or(String::new(), |id| vpc(&words, id))),
+        );
+    }
     for gateway in model.internet_gateways.values() {
         words.insert(
             gateway.id.to_string(),

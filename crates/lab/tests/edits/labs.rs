@@ -83,10 +83,11 @@ fn write(mut c: Choices) -> String {
     let has_key = text.contains("key_pairs");
     let vpcs: Vec<(&str, usize)> =
         [("shop", 1), ("data", 2), ("edge", 3)].into_iter().filter(|(name, _)| *name == "shop" || c.maybe(50)).collect();
+    let linked: Vec<&str> = vpcs.iter().map(|(name, _)| *name).filter(|_| c.maybe(35)).collect();
     text.push_str("vpcs:\n");
     let mut placed: Vec<(&str, Vec<&str>)> = Vec::new();
     for (name, number) in &vpcs {
-        let subnets = vpc(&mut c, name, *number, &mut text);
+        let subnets = vpc(&mut c, name, *number, linked.contains(name), &mut text);
         placed.push((name, subnets));
     }
     let mut more = String::new();
@@ -97,10 +98,34 @@ fn write(mut c: Choices) -> String {
     let _ = writeln!(text, "volumes: {{ {volume}: {} }}", c.pick(&["{}", "{ labels: { of: shop } }"]));
     let _ = writeln!(text, "images: {{ own: {} }}", c.pick(&["pull nginx", "build ./own"]));
     instances(&mut c, &placed, has_key, volume, &mut text);
+    lans(&mut c, &linked, &mut text);
     text
 }
 
-fn vpc<'a>(c: &mut Choices, name: &str, number: usize, text: &mut String) -> Vec<&'a str> {
+/// A lan whose router is linked to VPCs, some twice.
+fn lans(c: &mut Choices, linked: &[&str], text: &mut String) {
+    if linked.is_empty() {
+        return;
+    }
+    let inside = c.pick(&["192.168.7.1/24", "192.168.8.1/24", "[192.168.7.1/24, 192.168.9.1/24]"]);
+    let mut interfaces = vec![format!("eth0: {inside}")];
+    let mut links = vec!["desk, r-1:eth0 -- sw-1".to_owned()];
+    for (at, vpc) in linked.iter().flat_map(|vpc| [vpc, vpc]).enumerate() {
+        if at % 2 == 1 && !c.maybe(30) {
+            continue;
+        }
+        let port = at + 1;
+        interfaces.push(format!("eth{port}: {}", c.pick(&["[]", "192.168.10.1/30"])));
+        links.push(format!("r-1:eth{port} -- vpc:{vpc}{}", c.pick(&["", " 50M 10ms", " announce 10.9.0.0/16", " down"])));
+    }
+    let _ = writeln!(text, "lans:\n  branch:\n    switches: [sw-1]\n    hosts: {{ desk: 192.168.7.10/24 }}");
+    let _ = writeln!(text, "    routers: {{ r-1: {{ interfaces: {{ {} }} }} }}\n    links:", interfaces.join(", "));
+    links.iter().for_each(|link| {
+        let _ = writeln!(text, "      - {link}");
+    });
+}
+
+fn vpc<'a>(c: &mut Choices, name: &str, number: usize, is_linked: bool, text: &mut String) -> Vec<&'a str> {
     let second = c.maybe(10);
     let primary = format!("10.{}{number}.0.0/16", if second { 1 } else { 2 });
     let more = if c.maybe(25) { format!(", 10.{}{number}.0.0/16", c.pick(&["5", "6"])) } else { String::new() };
@@ -147,7 +172,11 @@ fn vpc<'a>(c: &mut Choices, name: &str, number: usize, text: &mut String) -> Vec
         if c.maybe(40) {
             routes.push(format!("198.51.100.0/24: {}", c.pick(&["blackhole", "igw", "nat@a"])));
         }
+        if is_linked && c.maybe(40) {
+            routes.push(format!("{}: vpn", c.pick(&["192.168.7.0/24", "192.168.8.0/24", "203.0.113.0/24"])));
+        }
         let rest = c.pick(&["", ", main: true", ", tags: { of: t1 }", ""]);
+        let rest = if c.maybe(20) { format!("{rest}, propagation: {}", c.pick(&["false", "true"])) } else { rest.to_owned() };
         let _ = writeln!(text, "    route_tables:\n      t1: {{ routes: {{ {} }}{rest} }}", routes.join(", "));
     }
     if has_gateway {

@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::exchange::{AFTERMATH, Matcher, Met, TIME_EXCEEDED, circled};
 use super::gear::{Gear, Station};
-use super::packet::{self, Raw, Seen};
+use super::packet::{self, Payload, Raw, Seen};
 use super::packet_probe::{Ends, echo};
 use super::tag::{self, Role};
 
@@ -319,7 +319,7 @@ impl<'a> Volley<'a> {
             Role::Reply if posts.sender == at && is_back => flight.replied = true,
             Role::Reply if posts.sender == at && seen.destination == shot.ends.source => flight.strayed = true,
             Role::Refusal if posts.sender == at && is_back => flight.refused = true,
-            Role::Error { icmp_type, code, .. } if posts.sender == at && seen.destination == shot.ends.source => {
+            Role::Error { icmp_type, code, .. } if posts.sender == at && seen.destination == shot.ends.source && is_about(shot, &seen) => {
                 match (shot.traffic, icmp_type, code) {
                     (Traffic::Tcp { .. } | Traffic::Udp { .. }, 3, 3) => flight.refused = true,
                     (Traffic::Udp { .. }, ..) => flight.unclear = true,
@@ -426,14 +426,23 @@ impl<'a> Volley<'a> {
     }
 }
 
-/// A TCP or UDP answer comes from where the request went, or it is somebody else's. Its destination port says nothing: a
-/// guest that hides others behind its address may have chosen another for its own packets too.
+/// An answer comes from where the request went, or it is somebody else's: of a flow that passes the sender, who hides others
+/// behind its address. Its destination port says nothing: such a guest may have chosen another for its own packets too.
 fn is_from(shot: &Shot, seen: &Seen) -> bool {
     match shot.traffic {
         Traffic::Tcp { destination_port, .. } | Traffic::Udp { destination_port, .. } => {
             seen.source == shot.ends.to && seen.ports().is_some_and(|(source, _)| source == destination_port)
         }
-        Traffic::Icmp { .. } | Traffic::Other(_) => true,
+        Traffic::Icmp { .. } => seen.source == shot.ends.to,
+        Traffic::Other(_) => true,
+    }
+}
+
+/// Whether an error is about what was sent here, and not about what a flow that passes the sender became.
+fn is_about(shot: &Shot, seen: &Seen) -> bool {
+    match &seen.payload {
+        Payload::IcmpError { quoted: Some(quoted), .. } => quoted.destination == shot.ends.to,
+        _ => true,
     }
 }
 

@@ -35,6 +35,15 @@ impl Lan {
         inner.filter(|(_, a, b)| !groups.join(*a, *b)).map(|(index, ..)| index).collect()
     }
 
+    /// Links, by index, that close a circle of hubs and repeaters alone: a bit would go round there for ever.
+    pub fn hub_circles(&self) -> Vec<usize> {
+        let mut groups = Groups::default();
+        let hub = |end: &'_ End| end.device().is_some_and(|name| self.devices.get(name).is_some_and(|device| device.shared_rate().is_some()));
+        let links = self.links.iter().enumerate().filter(|(_, link)| link.up && hub(&link.a) && hub(&link.b));
+        let ends = links.filter_map(|(index, link)| Some((index, self.node(&link.a)?, self.node(&link.b)?)));
+        ends.filter(|(_, a, b)| a != b && !groups.join(*a, *b)).map(|(index, ..)| index).collect()
+    }
+
     /// The device at an end, if it passes broadcasts on without asking: what runs a spanning tree breaks every loop that it
     /// is in.
     fn repeater<'l>(&'l self, end: &'l End) -> Option<Port<'l>> {

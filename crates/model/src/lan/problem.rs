@@ -347,6 +347,13 @@ impl Problems {
                 self.link(lan, index, link);
             }
         }
+        for index in lan.hub_circles() {
+            let link = &lan.links[index];
+            let (a, b) = (link.a.device().unwrap_or_default(), link.b.device().unwrap_or_default());
+            let message = format!("this link joins `{a}` and `{b}` in a circle: what repeats every bit repeats it for ever");
+            self.add(Fault::Link, Place::Link(index), message).hint =
+                Some("hubs know no spanning tree: take a link away, or make one of them a switch".to_owned());
+        }
     }
 
     fn link(&mut self, lan: &Lan, index: usize, link: &Link) {
@@ -383,6 +390,12 @@ impl Problems {
                 self.add(Fault::Link, place(), message).hint = Some("a bridge or a switch joins two rates".to_owned());
             }
             _ => self.maybe(Fault::Range, place, rate_problem(link.rate_bits_per_second)),
+        }
+        if !link.announce.is_empty() && lan.tunnel(link).is_none() {
+            self.add(Fault::Conflict, place(), "networks are announced to a VPC, and this link ends at none");
+        }
+        for block in link.announce.iter().filter(|block| block.trunc() != **block) {
+            self.add(Fault::Address, place(), format!("{block} has bits set behind its prefix")).hint = Some(format!("write `{}`", block.trunc()));
         }
         if link.half_duplex == shared.is_empty() {
             self.add(Fault::Conflict, place(), "a link is half duplex at a hub or a repeater, and nowhere else");

@@ -40,6 +40,10 @@ impl Lan {
         if !link.up {
             words.push("down".to_owned());
         }
+        if !link.announce.is_empty() {
+            let blocks: Vec<String> = link.announce.iter().map(ToString::to_string).collect();
+            words.push(format!("announce {}", blocks.join(",")));
+        }
         words.join(" ")
     }
 

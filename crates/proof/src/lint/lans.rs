@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
+use ipnet::Ipv4Net;
 use model::lan::{CableKind, Device, Interface, Link, Port};
 use model::{Lan, Model, Origin};
 
@@ -12,6 +13,8 @@ use super::{Check, Finding};
 const LONGEST_UTP_CENTIMETRES: u64 = 10_000;
 /// Longest coaxial segment of IEEE 802.3, centimetres: 10BASE5.
 const LONGEST_COAX_CENTIMETRES: u64 = 50_000;
+/// Fastest shared medium whose collisions fit into the shortest frame, bits per second: 100BASE-TX.
+const FASTEST_HUB_BITS_PER_SECOND: u64 = 100_000_000;
 
 pub(super) fn findings(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -23,9 +26,35 @@ pub(super) fn findings(model: &Model) -> Vec<Finding> {
         }
         loops(name, lan, &mut findings);
         unlinked(lan, &mut findings);
+        findings.extend(lan.devices.iter().filter_map(|(name, device)| fast_hub(name, device)));
         findings.extend(lan.links.iter().filter_map(|link| cable(lan, link)));
     }
+    overlaps(model, &mut findings);
     findings
+}
+
+/// Networks that lans announce to a VPC: what the VPC has itself it never sends to its gateway (RT-6), and of two lans with the
+/// same network one gets everything.
+fn overlaps(model: &Model, findings: &mut Vec<Finding>) {
+    let mut told: Vec<(&str, Ipv4Net, &str)> = Vec::new();
+    for (name, lan) in &model.lans {
+        for (index, (.., to)) in lan.tunnels() {
+            let link = &lan.links[index];
+            let vpc = model.vpcs.values().find(|vpc| model::tag::name(&vpc.tags) == Some(to));
+            for network in lan.announced(index) {
+                let meets = |other: &Ipv4Net| other.contains(&network) || network.contains(other);
+                if let Some(block) = vpc.and_then(|vpc| vpc.ipv4_blocks().find(|block| meets(block))) {
+                    let text = format!("announces {network} to VPC {to}, which has {block} itself: nothing in the VPC goes there by the gateway");
+                    findings.push(Finding::new(Check::OverlappingLan, format!("lan {name}"), text, "networks that do not overlap; or name others behind `announce`", &link.origin));
+                }
+                if let Some((_, other, of)) = told.iter().find(|(vpc, other, of)| *vpc == to && *of != name && meets(other)) {
+                    let text = format!("announces {network} to VPC {to}, and lan {of} announces {other}");
+                    findings.push(Finding::new(Check::OverlappingLan, format!("lan {name}"), text, "the longer prefix gets the packets, of equal ones the first", &link.origin));
+                }
+                told.push((to, network, name));
+            }
+        }
+    }
 }
 
 /// Interfaces of a domain.
@@ -132,6 +161,19 @@ fn unlinked(lan: &Lan, findings: &mut Vec<Finding>) {
         let (text, hint) = (format!("no link leads to this {}", device.kind()), format!("such as `- {name} -- sw-1` under `links:`"));
         findings.push(Finding::new(Check::Unlinked, name, text, hint, device.origin()));
     }
+}
+
+/// At 1 Gb/s a slot is 512 bytes, to which IEEE 802.3 clause 4.2.3.4 extends the carrier of short frames.
+fn fast_hub(name: &str, device: &Device) -> Option<Finding> {
+    let (Device::Hub(hub) | Device::Repeater(hub)) = device else { return None };
+    (hub.rate_bits_per_second > FASTEST_HUB_BITS_PER_SECOND).then(|| {
+        let text = format!(
+            "this {} is faster than 100 Mb/s: half duplex needs carrier extension there, which is not simulated; \
+             a collision of short frames stays unnoticed beyond some 50 m",
+            device.kind()
+        );
+        Finding::new(Check::FastHub, name, text, "10M or 100M; or a switch, whose links are full duplex", &hub.origin)
+    })
 }
 
 fn cable(lan: &Lan, link: &Link) -> Option<Finding> {

@@ -117,6 +117,10 @@ checks! {
     Unlinked = "unlinked-device", Warning;
     /// A cable of a lan is longer than what Ethernet may go over.
     LongCable = "long-cable", Warning;
+    /// A network that a lan announces to a VPC overlaps what the VPC has itself, or what another lan announces.
+    OverlappingLan = "overlapping-lan", Warning;
+    /// A hub or repeater of a lan is faster than half duplex goes without carrier extension.
+    FastHub = "hub-too-fast", Warning;
     /// The source refers to something that it lacks, or says what the model does not know: the real cloud may differ.
     Incomplete = "incomplete", Info;
 }

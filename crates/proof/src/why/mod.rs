@@ -253,8 +253,22 @@ impl<'a> Asker<'a> {
                 kind: "internet",
                 ..nobody
             },
-            _ => nobody,
+            _ => match self.lan_device(address) {
+                Some(name) => view::Place { name, kind: "lan", ..nobody },
+                None => nobody,
+            },
         }
+    }
+
+    /// The device of a lan for which an address is written, if a virtual private gateway leads there.
+    fn lan_device(&self, address: IpAddr) -> Option<String> {
+        self.fabric.behind_vpn(address)?;
+        let has = |device: &model::lan::Device| {
+            let interfaces = device.interfaces().into_iter().flatten();
+            interfaces.flat_map(|(_, interface)| &interface.addresses).any(|own| own.addr() == address)
+        };
+        let devices = self.model.lans.values().flat_map(|lan| &lan.devices);
+        devices.filter(|(_, device)| has(device)).map(|(name, _)| name.clone()).next()
     }
 
     fn is_representative(&self, address: IpAddr) -> bool {

@@ -86,8 +86,8 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
         containers: some(&model.containers, &instances),
         volumes: model.volumes.clone(),
         container_images: model.container_images.clone(),
-        // No lan decides about a packet of a VPC.
-        lans: BTreeMap::new(),
+        // What they announce lies behind virtual private gateways.
+        lans: model.lans.clone(),
         network_interfaces,
     }
 }

@@ -166,6 +166,8 @@ fn ends(why: &Why, style: Style, text: &mut String) {
             ));
         } else if place.kind == "container" {
             line.push_str("  container");
+        } else if place.kind == "lan" {
+            line.push_str("  in a lan, behind the virtual private gateway");
         } else if place.name == place.address && place.kind == "address" {
             line.push_str("  nobody that this lab names");
         }
@@ -549,7 +551,7 @@ fn closes(closes: &Exposure) -> String {
         Exposure {
             only_this: true, ..
         }
-        | Exposure { pairs: 1, .. } => "remove it and this pair closes".to_owned(),
+        | Exposure { pairs: 0 | 1, .. } => "remove it and this pair closes".to_owned(),
         Exposure { pairs, label, .. } => format!("remove it and {pairs} pairs close: {label}"),
     }
 }

@@ -6,7 +6,7 @@ use crate::tcp::pattern_byte;
 use crate::trace::Reason;
 
 use super::connect::end_of;
-use super::{App, Calls, End, IcmpError, Reply, StreamEvent, StreamId, talk};
+use super::{App, Calls, End, Reply, StreamEvent, StreamId, talk};
 
 /// The sender. It is done once every byte is acknowledged and the other end has closed too.
 #[derive(Debug)]
@@ -33,10 +33,6 @@ impl App for Sender {
             Ok(stream) => calls.outcome().local = calls.flow(stream).map(|flow| SocketAddr::new(flow.local, flow.port)),
             Err(reason) => calls.finish(End::Failed(reason)),
         }
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        calls.outcome().errors.push(*error);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

@@ -6,7 +6,7 @@ use crate::tcp;
 use crate::time::Span;
 use crate::trace::Reason;
 
-use super::{App, Calls, End, IcmpError, RefusedBy, Reply, StreamEvent, StreamId};
+use super::{App, Calls, End, RefusedBy, Reply, StreamEvent, StreamId};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +84,6 @@ impl App for Connect {
             }
             Err(reason) => calls.finish(End::Failed(reason)),
         }
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        calls.outcome().errors.push(*error);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

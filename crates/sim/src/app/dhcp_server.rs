@@ -18,6 +18,10 @@ use super::{App, Calls, Datagram, End, SendTo, SocketId};
 /// How long an address that was offered waits for the client's request.
 pub const OFFERED: Span = Span::seconds(60);
 
+/// How long an address stays out of use at least that a client found with somebody else (RFC 2131, 4.3.3): a short lease must
+/// not bring it back to the next one.
+pub const DECLINED: Span = Span::seconds(3_600);
+
 /// What is lent on one link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
@@ -99,6 +103,18 @@ impl Server {
         wished.or_else(fresh)
     }
 
+    /// Why there is no address for a client.
+    fn exhausted(&self, pool: &Pool, mac: Mac, now: Time) -> String {
+        let size = u64::from(pool.last.to_bits()) + 1 - u64::from(pool.first.to_bits()).min(u64::from(pool.last.to_bits()));
+        let taken = || self.bindings.range(pool.first..=pool.last).map(|(_, known)| known).filter(|known| known.until > now);
+        let words = [(Standing::Lent, "lent"), (Standing::Offered, "offered"), (Standing::Declined, "in use by somebody who was not lent it")];
+        let counted = words.map(|(standing, word)| (taken().filter(|known| known.standing == standing).count(), word));
+        let counted: Vec<String> = counted.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let counted = if counted.is_empty() { "they are the server's own".to_owned() } else { counted.join(", ") };
+        let all = if size == 1 { format!("the pool's one address {}", pool.first) } else { format!("none of the {size} addresses {}-{}", pool.first, pool.last) };
+        format!("{all} is {}free for {mac}: {counted}", if size == 1 { "not " } else { "" })
+    }
+
     /// What to say to a request (RFC 2131, 4.3.2).
     fn judge(&self, pool: &Pool, own: Ipv4Addr, request: &Request, now: Time) -> Verdict {
         let address = match (request.requested, request.current) {
@@ -155,8 +171,8 @@ impl Server {
     fn offer(&mut self, calls: &mut Calls<'_, '_>, pool: &Pool, request: &Request) {
         let now = calls.now();
         let Some(address) = self.choose(calls, pool, request) else {
-            let (first, last) = (pool.first, pool.last);
-            return calls.say(Reason::AddressesExhausted, || format!("none of {first}-{last} is free for {}", request.mac));
+            let why = self.exhausted(pool, request.mac, now);
+            return calls.say(Reason::AddressesExhausted, || why);
         };
         // A client that asks anew while its address is lent keeps it.
         let is_lent = self.bindings.get(&address).is_some_and(|known| known.standing == Standing::Lent && known.until > now);
@@ -225,7 +241,7 @@ impl App for Server {
             MessageType::Request => self.decide(calls, &pool, own, &request),
             MessageType::Decline => {
                 let Some(address) = request.requested.filter(|address| self.bindings.get(address).is_some_and(is_its)) else { return };
-                let until = calls.now() + Span::seconds(pool.lease_seconds.into());
+                let until = calls.now() + Span::seconds(pool.lease_seconds.into()).max(DECLINED);
                 self.note(address, &request, Standing::Declined, until);
                 calls.say(Reason::DuplicateAddress, || format!("{address} is not lent: somebody else has it"));
             }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::time::{Span, Time};
 use crate::trace::Reason;
 
-use super::{App, Calls, Datagram, End, IcmpError, SendTo, SocketId};
+use super::{App, Calls, Datagram, End, SendTo, SocketId};
 
 /// What is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,13 +61,6 @@ impl App for Source {
         }
         self.next = calls.now() + self.spec.after;
         calls.wake(self.next, 0);
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        // A sink that is not there would be told about as often as there are datagrams.
-        if calls.outcome().errors.len() < 16 {
-            calls.outcome().errors.push(*error);
-        }
     }
 
     fn on_timer(&mut self, calls: &mut Calls<'_, '_>, _: u32) {

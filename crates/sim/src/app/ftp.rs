@@ -10,7 +10,7 @@ use crate::trace::Reason;
 
 use super::connect::end_of;
 use super::talk::{self, Lines};
-use super::{App, Calls, End, IcmpError, StreamEvent, StreamId};
+use super::{App, Calls, End, StreamEvent, StreamId};
 
 pub use server::{DATA_PORT, Server};
 
@@ -88,7 +88,8 @@ enum Step {
     Quit,
 }
 
-/// The client. [`crate::app::Outcome::data`] is the file; the replies have their codes as numbers.
+/// The client. [`crate::app::Outcome::data`] is the file, or what the server said against it; the replies have their codes as
+/// numbers.
 #[derive(Debug)]
 pub struct Client {
     spec: FtpSpec,
@@ -138,7 +139,10 @@ impl Client {
                 self.quit_if_done(calls);
             }
             (Step::Quit, _) => calls.finish(End::Answered),
-            _ => calls.finish(End::Failed(Reason::Rejected)),
+            _ => {
+                calls.outcome().data = line.as_bytes().to_vec();
+                calls.finish(End::Failed(Reason::Rejected));
+            }
         }
     }
 
@@ -203,10 +207,6 @@ impl App for Client {
     fn on_start(&mut self, calls: &mut Calls<'_, '_>) {
         let to = SocketAddr::new(self.spec.destination, self.spec.port);
         self.control = talk::open(calls, None, to, self.spec.timeout, 0);
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        calls.outcome().errors.push(*error);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

@@ -7,7 +7,7 @@ use crate::time::Span;
 use crate::trace::Reason;
 
 use super::connect::end_of;
-use super::{App, Calls, End, IcmpError, Outcome, Reply, StreamEvent, StreamId, talk};
+use super::{App, Calls, End, Outcome, Reply, StreamEvent, StreamId, talk};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,10 +87,6 @@ impl App for Get {
             }
             Err(reason) => calls.finish(End::Failed(reason)),
         }
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        calls.outcome().errors.push(*error);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

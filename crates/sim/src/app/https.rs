@@ -9,7 +9,7 @@ use crate::trace::Reason;
 use super::connect::end_of;
 use super::http::{content_length, status};
 use super::tls::{Endpoint, Step, TlsError};
-use super::{App, Calls, End, GetSpec, IcmpError, StreamEvent, StreamId, talk};
+use super::{App, Calls, End, GetSpec, StreamEvent, StreamId, talk};
 
 /// Longest request that a server reads, bytes.
 const LONGEST_REQUEST: usize = 8_192;
@@ -81,10 +81,6 @@ impl App for Get {
         self.tls = Some(Endpoint::client(&self.spec.host, calls.random(&format!("tls-client {}", calls.id().0))));
         let to = SocketAddr::new(self.spec.destination, self.spec.port);
         talk::open(calls, self.spec.source, to, self.spec.timeout, 0);
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        calls.outcome().errors.push(*error);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

@@ -123,9 +123,10 @@ pub trait App: Any {
         let _ = (calls, socket, datagram);
     }
 
-    /// An ICMP error about something that it sent came, or its host found that the next hop does not answer.
+    /// An ICMP error about something that it sent came, or its host found that the next hop does not answer. It is noted,
+    /// unless the program does something about it.
     fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        let _ = (calls, error);
+        calls.outcome().note_error(error);
     }
 
     /// Something happened to one of its connections.

@@ -52,6 +52,26 @@ impl IcmpError {
     pub fn is_time_exceeded(&self) -> bool {
         self.kind == if self.from.is_ipv4() { 11 } else { 3 }
     }
+
+    /// What it means, in ping's words (RFC 792, 1122 and 1812; RFC 4443).
+    pub fn meaning(&self) -> String {
+        match (self.from.is_ipv4(), self.kind, self.code) {
+            (true, 11, 0) | (false, 3, 0) => "time to live exceeded".to_owned(),
+            (true, 11, 1) | (false, 3, 1) => "time exceeded: fragments are missing".to_owned(),
+            (true, 3, 0) | (false, 1, 0) => "destination network unreachable: no route".to_owned(),
+            (true, 3, 1) | (false, 1, 3) => "destination host unreachable: nobody answers for the address".to_owned(),
+            (true, 3, 2) | (false, 4, 1) => "destination protocol unreachable".to_owned(),
+            (true, 3, 3) | (false, 1, 4) => "destination port unreachable".to_owned(),
+            (true, 3, 4) | (false, 2, 0) => match self.mtu {
+                Some(mtu) => format!("fragmentation needed: the next link takes {mtu} bytes"),
+                None => "fragmentation needed".to_owned(),
+            },
+            (true, 3, 9 | 10 | 13) | (false, 1, 1) => "administratively prohibited".to_owned(),
+            (true, 3, _) | (false, 1, _) => format!("destination unreachable (code {})", self.code),
+            (true, 12, _) | (false, 4, _) => format!("a field of the header makes no sense (code {})", self.code),
+            (_, kind, code) => format!("ICMP type {kind} code {code}"),
+        }
+    }
 }
 
 /// How a refusal was said.
@@ -97,7 +117,7 @@ impl fmt::Display for End {
             Self::Answered => f.write_str("answered"),
             Self::Refused(RefusedBy::Reset { from, .. }) => write!(f, "refused by {from} with RST"),
             Self::Refused(RefusedBy::Icmp(error)) => write!(f, "refused by {} with ICMP port unreachable", error.from),
-            Self::Unreachable(error) => write!(f, "{} sent ICMP type {} code {}", error.from, error.kind, error.code),
+            Self::Unreachable(error) => write!(f, "{} says: {}", error.from, error.meaning()),
             Self::Nothing => f.write_str("no answer"),
             Self::Done => f.write_str("done"),
             Self::Failed(reason) => write!(f, "failed: {}", reason.sentence()),
@@ -172,6 +192,14 @@ pub struct Outcome {
 impl Outcome {
     /// Bytes of data that are kept.
     pub const KEPT: usize = 65_536;
+    /// ICMP errors that are kept.
+    pub const ERRORS: usize = 16;
+
+    /// Notes an ICMP error; of many the first ones and the last.
+    pub fn note_error(&mut self, error: &IcmpError) {
+        self.errors.truncate(Self::ERRORS - 1);
+        self.errors.push(*error);
+    }
 
     /// Notes data that came.
     pub fn take(&mut self, bytes: &[u8]) {

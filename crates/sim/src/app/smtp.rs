@@ -11,7 +11,7 @@ use crate::trace::Reason;
 
 use super::connect::end_of;
 use super::talk::{self, Lines};
-use super::{App, Calls, End, IcmpError, StreamEvent, StreamId};
+use super::{App, Calls, End, StreamEvent, StreamId};
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,10 +94,6 @@ impl App for Client {
     fn on_start(&mut self, calls: &mut Calls<'_, '_>) {
         let to = SocketAddr::new(self.spec.destination, self.spec.port);
         self.stream = talk::open(calls, None, to, self.spec.timeout, 0);
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        calls.outcome().errors.push(*error);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

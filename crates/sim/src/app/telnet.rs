@@ -9,7 +9,7 @@ use crate::trace::Reason;
 
 use super::connect::end_of;
 use super::talk::{self, Lines};
-use super::{App, Calls, End, IcmpError, StreamEvent, StreamId};
+use super::{App, Calls, End, StreamEvent, StreamId};
 
 const IAC: u8 = 255;
 const DONT: u8 = 254;
@@ -137,10 +137,6 @@ impl App for Client {
     fn on_start(&mut self, calls: &mut Calls<'_, '_>) {
         let to = SocketAddr::new(self.spec.destination, self.spec.port);
         talk::open(calls, None, to, self.spec.timeout, 0);
-    }
-
-    fn on_error(&mut self, calls: &mut Calls<'_, '_>, error: &IcmpError) {
-        calls.outcome().errors.push(*error);
     }
 
     fn on_stream(&mut self, calls: &mut Calls<'_, '_>, stream: StreamId, event: StreamEvent) {

@@ -85,7 +85,8 @@ impl TftpSpec {
     }
 }
 
-/// The client. [`crate::app::Outcome::data`] is the file; the replies have the numbers of their blocks.
+/// The client. [`crate::app::Outcome::data`] is the file, or what the server said against it; the replies have the numbers of
+/// their blocks.
 #[derive(Debug)]
 pub struct Client {
     spec: TftpSpec,
@@ -186,7 +187,9 @@ impl App for Client {
                 self.take_block(calls, datagram, block, &data);
             }
             Some(Message::Error(code, text)) => {
-                calls.say(Reason::Reply, || format!("error {code}: {text}"));
+                let said = format!("error {code}: {text}");
+                calls.outcome().data = said.clone().into_bytes();
+                calls.say(Reason::Reply, || said);
                 calls.finish(End::Failed(Reason::Rejected));
             }
             _ => {}

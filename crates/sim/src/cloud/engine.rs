@@ -23,13 +23,15 @@ pub struct SimEngine {
     now: Timestamp,
     pub(super) kept: BTreeMap<String, Kept>,
     pub(super) identifier: u16,
+    /// What the datagrams of the next request carry, if they are to carry something of their own.
+    pub(super) body: Option<Vec<u8>>,
 }
 
 impl SimEngine {
     /// An engine that has no fabric yet. Equal seeds and questions give equal frames.
     pub fn new(seed: u64) -> Self {
         let (cloud, model, services, now) = (None, None, None, Timestamp::default());
-        Self { seed, cloud, model, services, now, kept: BTreeMap::new(), identifier: 0 }
+        Self { seed, cloud, model, services, now, kept: BTreeMap::new(), identifier: 0, body: None }
     }
 
     /// With services that answer DNS and HTTP.
@@ -49,6 +51,11 @@ impl SimEngine {
     /// The cloud as it is, with the trace of the last question.
     pub fn cloud(&self) -> Option<&Cloud> {
         self.cloud.as_ref()
+    }
+
+    /// The same, to let its hosts do something.
+    pub fn cloud_mut(&mut self) -> Option<&mut Cloud> {
+        self.cloud.as_mut()
     }
 
     pub(super) fn running(&mut self) -> Result<&mut Cloud, EngineError> {

@@ -26,7 +26,8 @@ pub fn send(context: &mut Context<'_>, travel: &Travel, from: IpAddr, (icmp_type
         fabric::packet::icmp::UNREACHABLE => Icmpv4::Unreachable { code, mtu, quoted },
         _ => Icmpv4::TimeExceeded { code, quoted },
     };
-    let packet = Ipv4::new(from, to, protocol::ICMP).packet(&message.message());
+    let header = Ipv4 { traffic_class: icmpv4::ERROR_SERVICE, ..Ipv4::new(from, to, protocol::ICMP) };
+    let packet = header.packet(&message.message());
     answer(context, travel, Reason::IcmpError, &packet);
 }
 

@@ -226,6 +226,7 @@ impl SimEngine {
     fn start(&mut self, node: NodeId, request: &Header, keep_open: bool) -> Result<AppId, EngineError> {
         let (source, destination) = (Some(request.source), request.destination);
         let raw = |payload: Vec<u8>| RawSpec { source, dont_fragment: true, ..RawSpec::new(destination, request.protocol(), &payload) };
+        let body = self.body.clone().unwrap_or_else(|| b"vpclab".to_vec());
         let cloud = self.running()?;
         let started = cloud.simulator.with(node, |host: &mut Host, context| match request.transport {
             Transport::Tcp { source_port, destination_port, .. } => {
@@ -233,7 +234,7 @@ impl SimEngine {
                 host.connect(context, ConnectSpec { source, source_port: Some(source_port), keep_open, ..spec })
             }
             Transport::Udp { source_port, destination_port } => {
-                let spec = DatagramSpec::new(destination, destination_port, b"vpclab");
+                let spec = DatagramSpec::new(destination, destination_port, &body);
                 host.datagram(context, DatagramSpec { source, source_port: Some(source_port), ..spec })
             }
             Transport::Icmp { .. } | Transport::IcmpError { .. } => host.raw(context, raw(super::forged::icmp(request))),
@@ -285,7 +286,12 @@ impl SimEngine {
         if end.reply().is_none() {
             return Ok(Outcome::Allowed(outcome::arrival(cloud, arrival, arrival.at)));
         }
-        let answers = received.iter().filter(|r| r.at > arrival.at && is_answer(&end, &r.packet.header));
+        // That an answer's hops ran out is no answer, whoever hears of it.
+        let quotes_request = |quoted: &Header| (quoted.source, quoted.destination) == (request.source, request.destination);
+        let is_answer = |header: &Header| {
+            (is_answer(&end, header) || header.quoted().is_some_and(quotes_request)) && !outcome::is_time_exceeded(header)
+        };
+        let answers = received.iter().filter(|r| r.at > arrival.at && is_answer(&r.packet.header));
         let Some(answer) = answers.min_by_key(|answer| answer.at) else {
             return Ok(match drop {
                 Some((at, reason)) if at > arrival.at => outcome::dropped(Leg::Return, reason),
@@ -313,7 +319,7 @@ impl SimEngine {
         let cloud = self.running()?;
         let fabric = Arc::clone(cloud.fabric());
         let simulator = &cloud.simulator;
-        let answers = simulator.trace().events()[..back.at].iter().rev();
+        let answers = simulator.trace().events().before(back.at).iter().rev();
         let by = answers.filter(|event| event.verb == crate::trace::Verb::Answer).map(|event| event.node).next();
         let name = by.map(|node| simulator.name(node).to_owned());
         let nat = fabric.nat_gateways.iter().find(|(_, nat)| Some(&nat.name) == name.as_ref()).map(|(nat, _)| nat);
@@ -452,7 +458,9 @@ fn filtered_before(cloud: &Cloud, origin: &Origin, request: &Header, reason: Sta
     let interfaces = (0..cloud.simulator.ports(origin.node).len() as u16).filter_map(|port| cloud.interface_at(origin.node, port));
     let sender = interfaces.filter_map(|id| fabric.interface_by_id(id)).find(|index| fabric.interfaces[*index].holds(origin.source));
     let Some(sender) = sender.filter(|_| is_nobody) else { return reason };
-    let is_near = fabric.subnets[fabric.interfaces[sender].subnet].contains(request.destination);
+    let subnet = &fabric.subnets[fabric.interfaces[sender].subnet];
+    // L2-4: what is for many waits for no neighbour, and is lost whatever groups say.
+    let is_near = subnet.contains(request.destination) && request.destination != IpAddr::V4(subnet.cidr.broadcast());
     match security_group::decide(fabric, sender, request, Direction::Egress, true) {
         Decision::Drop(before) if is_near => before,
         _ => reason,

@@ -8,7 +8,7 @@ use fabric::packet::icmp;
 use fabric::stage::{egress_only_internet_gateway, internet_gateway, vpn_gateway};
 use fabric::state::Outbound;
 use fabric::{Direction, Fabric, Family, InternetGatewayIndex};
-use ipnet::IpNet;
+use ipnet::Ipv4Net;
 use model::{EgressOnlyInternetGatewayId, InternetGatewayId, VpnGatewayId};
 
 use super::bytes;
@@ -145,8 +145,17 @@ pub struct VpnGateway {
     /// Fabric and time of day.
     pub judge: Judge,
     id: VpnGatewayId,
-    /// What lies behind a tunnel, longest prefix first.
-    tunnels: Vec<(IpNet, u16)>,
+    /// Networks behind tunnels, longest prefix first, of equal ones the tunnel that was plugged first.
+    tunnels: Vec<Tunnel>,
+}
+
+/// A network that lies behind a tunnel.
+#[derive(Debug, Clone, Copy)]
+struct Tunnel {
+    network: Ipv4Net,
+    port: u16,
+    /// Whom the tunnel leads to.
+    router: [u8; 6],
 }
 
 impl VpnGateway {
@@ -155,10 +164,27 @@ impl VpnGateway {
         Self { judge: Judge::new(fabric), id, tunnels: Vec::new() }
     }
 
-    /// Says what lies behind a tunnel.
-    pub fn plug(&mut self, blocks: impl IntoIterator<Item = IpNet>, port: u16) {
-        self.tunnels.extend(blocks.into_iter().map(|block| (block, port)));
-        self.tunnels.sort_by_key(|(block, port)| (std::cmp::Reverse(block.prefix_len()), block.addr(), *port));
+    /// Says what lies behind a tunnel, and the MAC address of the router at its other end.
+    pub fn plug(&mut self, networks: impl IntoIterator<Item = Ipv4Net>, port: u16, router: [u8; 6]) {
+        self.tunnels.extend(networks.into_iter().map(|network| Tunnel { network, port, router }));
+        self.tunnels.sort_by_key(|tunnel| (std::cmp::Reverse(tunnel.network.prefix_len()), tunnel.network.addr(), tunnel.port));
+    }
+
+    /// The tunnel to an address: of several, one that is up.
+    fn tunnel(&self, context: &Context<'_>, destination: IpAddr) -> Option<Tunnel> {
+        let IpAddr::V4(destination) = destination else { return None };
+        let longest = self.tunnels.iter().find(|tunnel| tunnel.network.contains(&destination))?;
+        let mut alike = self.tunnels.iter().filter(|tunnel| tunnel.network == longest.network);
+        alike.find(|tunnel| context.is_up(tunnel.port)).or(Some(longest)).copied()
+    }
+
+    /// On to a port, cut to what a tunnel takes; segments of TCP are told to fit (L2-10).
+    fn send(context: &mut Context<'_>, travel: &Travel, port: u16, to: [u8; 6]) {
+        let copy = context.copy(travel.frame);
+        let bytes = context.bytes_mut(copy);
+        bytes::address(bytes, to, FABRIC);
+        bytes::clamp_segment_size(bytes, vpn_gateway::MTU as u16 - 40);
+        fragment::send(context, port, copy, vpn_gateway::MTU);
     }
 }
 
@@ -181,17 +207,29 @@ impl Node for VpnGateway {
         if !self.judge.pass(context, &travel, vpn_gateway::decide(&fabric, gateway, vpc, &travel.packet.header, direction)) {
             return;
         }
-        let destination = travel.packet.header.destination;
-        let out = match port {
-            INSIDE => self.tunnels.iter().find(|(block, _)| block.contains(&destination)).map_or(OUTSIDE, |(_, port)| *port),
-            _ => INSIDE,
-        };
+        if port > OUTSIDE {
+            if let Some(drop) = vpn_gateway::carry(gateway, &travel.packet, Direction::Ingress) {
+                return self.judge.refuse(context, &travel, drop.reason().clone());
+            }
+            return Self::send(context, &travel, INSIDE, FABRIC);
+        }
+        let tunnel = self.tunnel(context, travel.packet.header.destination).filter(|_| port == INSIDE);
+        if let Some((tunnel, decision)) = tunnel.zip(vpn_gateway::tunnel(&fabric, gateway, &travel.packet)) {
+            if self.judge.pass(context, &travel, decision) {
+                Self::send(context, &travel, tunnel.port, tunnel.router);
+            }
+            return;
+        }
         let copy = context.copy(frame);
-        bytes::address(context.bytes_mut(copy), if out > OUTSIDE { [0xff; 6] } else { FABRIC }, FABRIC);
-        context.send(out, copy);
+        bytes::address(context.bytes_mut(copy), FABRIC, FABRIC);
+        context.send(1 - port, copy);
     }
 
     fn inspect(&self, _: Time) -> Vec<Table> {
-        Vec::new()
+        let mut table = Table::new("tunnels", &["network", "port"]);
+        for tunnel in &self.tunnels {
+            table.row([tunnel.network.to_string(), tunnel.port.to_string()]);
+        }
+        vec![table]
     }
 }

@@ -16,6 +16,7 @@ mod guest;
 pub mod internet;
 mod judge;
 mod lease;
+mod message;
 pub mod nat;
 mod neighbor;
 mod outcome;

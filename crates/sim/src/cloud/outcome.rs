@@ -30,7 +30,7 @@ pub struct Received {
 pub fn received(cloud: &Cloud) -> Vec<Received> {
     let simulator = &cloud.simulator;
     let events = simulator.trace().events();
-    let goes_on = |event: &&TraceEvent| matches!(event.verb, Verb::Forward | Verb::Translate) && cloud.is_host(event.node);
+    let goes_on = |event: &TraceEvent| matches!(event.verb, Verb::Forward | Verb::Translate) && cloud.is_host(event.node);
     let passed: BTreeSet<(NodeId, FrameId)> = events.iter().filter(goes_on).flat_map(|event| {
         [(event.node, event.frame), (event.node, simulator.frames().parent(event.frame))]
     }).collect();
@@ -58,11 +58,11 @@ pub fn first_drop(cloud: &Cloud) -> Option<(usize, StageReason)> {
         if event.verb != Verb::Drop {
             return None;
         }
-        match trace.detail(event) {
+        match trace.detail(&event) {
             Some(Detail::Stage(reason)) => Some((at, (**reason).clone())),
             // Nobody sends with fewer hops than any way has: whose hops ran out went in a circle.
             _ if event.reason == Reason::TimeExceeded => Some((at, circle())),
-            _ => guest_drop(cloud, event).map(|reason| (at, reason)),
+            _ => guest_drop(cloud, &event).map(|reason| (at, reason)),
         }
     })
 }
@@ -95,7 +95,7 @@ pub fn component(cloud: &Cloud, node: NodeId, port: u16, address: std::net::IpAd
 /// trace.
 pub fn arrival(cloud: &Cloud, received: &Received, answered: usize) -> Arrival {
     let header = &received.packet.header;
-    let events = cloud.simulator.trace().events()[..answered].iter();
+    let events = cloud.simulator.trace().events().before(answered).iter();
     let passed = events.filter(|event| event.verb == Verb::Forward && cloud.is_host(event.node));
     let fabric = cloud.fabric();
     let via = passed.filter_map(|event| cloud.interface_at(event.node, event.port)).filter(|id| fabric.interface_by_id(id).is_some());

@@ -1,21 +1,27 @@
 //! Questions to the services of a VPC: whether one is reached, frames show; what it answers is [`Services`]'.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fabric::engine::{
     EngineError, Leg, ListenerState, NameServer, Observation, Outcome, PacketProbe, Sender, Traffic, Unsupported,
 };
 use fabric::stage::exempt;
-use fabric::walker::{HttpAnswer, Services};
+use fabric::walker::{HttpAnswer, HttpQuestion, Services};
 use fabric::{Component, Reason as StageReason, Stage, VpcIndex};
 
 use super::engine::SimEngine;
+use super::message;
 use super::outcome;
+use crate::app::AppId;
+use crate::host::Host;
+use crate::node::NodeId;
 
-/// Ports that questions come from.
+/// The first of the ports that questions of DNS come from, one after another; so many are used in turn.
 const DNS_CLIENT: u16 = 40_053;
+const DNS_CLIENTS: u16 = 10_000;
+/// The port that questions of HTTP come from.
 const HTTP_CLIENT: u16 = 40_080;
 
 /// Where a question ends.
@@ -38,17 +44,36 @@ impl SimEngine {
             (NameServer::Public, Sender::Outside(_)) => None,
             (NameServer::Public, _) => return Err(EngineError::BadProbe("the public DNS is asked by internet hosts".to_owned())),
             (NameServer::Address(address), _) => {
-                let traffic = Traffic::Udp { source_port: DNS_CLIENT, destination_port: 53 };
-                match self.reach(from, address, traffic)? {
+                let resolver = self.resolver_of(from, address)?;
+                let served = match resolver.filter(|vpc| fabric.vpcs[*vpc].dns_support) {
+                    Some(vpc) => {
+                        let (model, services) = self.served(Unsupported::Dns)?;
+                        Some(services.dns(&model, &fabric, Some(vpc), name, record_type)?)
+                    }
+                    None => None,
+                };
+                let identifier = self.fresh_identifier();
+                let exchange = message::exchange(identifier, name, record_type, served.as_ref());
+                let (question, answer) = exchange.map_err(EngineError::BadProbe)?;
+                let answering = self.answer_with(resolver, answer)?;
+                self.body = Some(question);
+                let source_port = DNS_CLIENT + identifier % DNS_CLIENTS;
+                let traffic = Traffic::Udp { source_port, destination_port: 53 };
+                let reached = self.reach(from, address, traffic);
+                self.body = None;
+                if let Some((node, app)) = answering {
+                    self.cancel(node, Some(app))?;
+                }
+                if let (Ok(Reached::Service(_)), Some((response_code, answers))) = (&reached, served) {
+                    return Ok(Outcome::Observed(Observation::Dns { response_code, answers }));
+                }
+                match reached? {
                     Reached::Not(outcome) => return Ok(outcome),
-                    Reached::Service(vpc) if exempt::is_resolver(&fabric, vpc, address) => {
-                        if !fabric.vpcs[vpc].dns_support {
-                            // DNS-2: it does not answer at all.
-                            let text = "DNS support is off in this VPC";
-                            let reason = StageReason::new(Stage::Exempt, Component::Resolver(vpc), text);
-                            return Ok(outcome::dropped(Leg::Forward, reason));
-                        }
-                        Some(vpc)
+                    Reached::Service(vpc) if resolver == Some(vpc) => {
+                        // DNS-2: it does not answer at all.
+                        let text = "DNS support is off in this VPC";
+                        let reason = StageReason::new(Stage::Exempt, Component::Resolver(vpc), text);
+                        return Ok(outcome::dropped(Leg::Forward, reason));
                     }
                     Reached::Service(_) | Reached::Elsewhere => return Err(EngineError::Unsupported(Unsupported::Dns)),
                 }
@@ -66,17 +91,7 @@ impl SimEngine {
         url: &str,
         headers: &BTreeMap<String, String>,
     ) -> Result<Outcome, EngineError> {
-        let bad = |why: &str| EngineError::BadProbe(format!("{url}: {why}"));
-        let rest = url.strip_prefix("http://").ok_or_else(|| bad("only http:// can be asked"))?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let host = authority.split_once(':').map_or(authority, |(host, _)| host);
-        let host: Ipv4Addr = host.parse().map_err(|_| bad("the host must be an IPv4 address"))?;
-        // A container's packets leave by the interface of its host.
-        let (id, outer) = match from {
-            Sender::Interface(id) => (id, false),
-            Sender::Container(id) => (id, true),
-            Sender::Outside(_) => return Err(EngineError::Unsupported(Unsupported::Http)),
-        };
+        let HttpQuestion { host, path, interface: id, is_outer } = HttpQuestion::read(from, url)?;
         let fabric = Arc::clone(self.running()?.fabric());
         let interface = fabric.interface_by_id(id).ok_or_else(|| EngineError::NotFound(id.to_string()))?;
         let traffic = Traffic::Tcp { source_port: HTTP_CLIENT, destination_port: 80 };
@@ -89,9 +104,8 @@ impl SimEngine {
         let instance = instance.ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))?;
         let now = self.now();
         let (model, services) = self.served(Unsupported::Http)?;
-        let path = format!("/{path}");
         let answer = services.metadata(&model, &fabric, instance, now, (method, &path, headers))?;
-        if outer && answer.ttl <= 1 {
+        if is_outer && answer.ttl <= 1 {
             // IMDS-5: the guest would have to pass it on, and its time is up.
             let text = "the answer's TTL ran out at the container's host";
             let reason = StageReason::new(Stage::Guest, Component::Guest(interface), text);
@@ -99,6 +113,22 @@ impl SimEngine {
         }
         let HttpAnswer { status, headers, body, .. } = answer;
         Ok(Outcome::Observed(Observation::Http { status, headers, body }))
+    }
+
+    /// The VPC whose resolver an address is to a sender.
+    fn resolver_of(&mut self, from: &Sender, address: IpAddr) -> Result<Option<VpcIndex>, EngineError> {
+        let fabric = Arc::clone(self.running()?.fabric());
+        let Sender::Interface(id) = from else { return Ok(None) };
+        let vpc = fabric.interface_by_id(id).map(|interface| fabric.interfaces[interface].vpc);
+        Ok(vpc.filter(|vpc| exempt::is_resolver(&fabric, *vpc, address)))
+    }
+
+    /// Lets the resolver of a VPC answer questions with this, or with silence.
+    fn answer_with(&mut self, vpc: Option<VpcIndex>, answer: Option<Vec<u8>>) -> Result<Option<(NodeId, AppId)>, EngineError> {
+        let cloud = self.running()?;
+        let node = vpc.and_then(|vpc| cloud.all_hosts().into_iter().find(|node| cloud.services_of(*node) == Some(vpc)));
+        let run = |node| cloud.simulator.with(node, |host: &mut Host, context| host.run(context, message::Resolver::new(answer)));
+        Ok(node.and_then(|node| Some((node, run(node)?))))
     }
 
     fn served(&mut self, what: Unsupported) -> Result<(Arc<model::Model>, &mut Box<dyn Services>), EngineError> {

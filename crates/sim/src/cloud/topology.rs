@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fabric::gateway::{TransitEnd, VpcEndpointKind};
 use fabric::stage::exempt;
-use fabric::{Fabric, InterfaceIndex, InterfaceKind, NextHop, VpcIndex};
+use fabric::{Fabric, InterfaceIndex, InterfaceKind, VpcIndex};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::{
     EgressOnlyInternetGatewayId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, TransitGatewayId, VpcEndpointId, VpcId,
@@ -26,7 +26,7 @@ use super::transit::{Attached, TransitGateway};
 use crate::host::{Host, HostSpec, InterfaceSpec, RouteSpec, Services};
 use crate::link::LinkSpec;
 use crate::node::NodeId;
-use crate::simulator::Simulator;
+use crate::simulator::{LinkId, Simulator};
 use crate::time::Span;
 use crate::trace::Bounds;
 
@@ -189,20 +189,23 @@ impl Cloud {
         }
     }
 
-    /// Plugs a cable of a lan into the virtual private gateway of a VPC; `false` if the VPC has none. What the VPC's route
-    /// tables send to the gateway, and nobody on the internet has, is taken to lie behind it.
-    pub fn attach_lan(&mut self, vpc: &str, end: (NodeId, u16), spec: LinkSpec) -> bool {
+    /// Plugs a cable of a lan's router into the virtual private gateway of a VPC, behind which these networks lie from then on;
+    /// the cable and the VPC's IPv4 blocks, `None` if it has no gateway.
+    pub fn attach_lan(
+        &mut self,
+        vpc: &str,
+        end: (NodeId, u16),
+        spec: LinkSpec,
+        networks: Vec<Ipv4Net>,
+    ) -> Option<(LinkId, Vec<Ipv4Net>)> {
         let fabric = Arc::clone(&self.fabric);
-        let found = fabric.vpcs.iter().find(|(_, own)| own.name == vpc || own.id.as_str() == vpc);
-        let Some((index, gateway)) = found.and_then(|(index, own)| Some((index, own.vpn_gateway?))) else { return false };
-        let Some(node) = self.vpn_gateways.get(&fabric.vpn_gateways[gateway].id).copied() else { return false };
-        let tables = fabric.route_tables.values().filter(|table| table.vpc == index);
-        let routes = tables.flat_map(|table| &table.routes).filter(|route| route.next_hop == NextHop::VpnGateway(gateway));
-        let blocks: BTreeSet<IpNet> = routes.map(|route| route.destination).collect();
+        let own = fabric.vpcs.values().find(|own| own.name == vpc || own.id.as_str() == vpc)?;
+        let node = self.vpn_gateways.get(&fabric.vpn_gateways[own.vpn_gateway?].id).copied()?;
+        let router = self.simulator.get(end.0).and_then(|host: &Host| host.interfaces().get(usize::from(end.1)).map(|own| own.mac))?;
         let port = self.simulator.new_port(node);
-        self.simulator.connect((node, port), end, spec);
-        self.simulator.with(node, |gateway: &mut VpnGateway, _| gateway.plug(blocks, port));
-        true
+        let link = self.simulator.connect((node, port), end, spec);
+        self.simulator.with(node, |gateway: &mut VpnGateway, _| gateway.plug(networks, port, router.0));
+        Some((link, own.blocks.clone()))
     }
 
     /// The node and port of an interface's guest.

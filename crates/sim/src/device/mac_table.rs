@@ -104,10 +104,13 @@ impl MacTable {
     fn slot(&self, address: u64) -> usize {
         let mask = self.slots.len() - 1;
         let mut index = self.home(address);
-        while self.slots[index].address != address && self.slots[index].address != EMPTY {
+        loop {
+            let known = self.slots[index].address;
+            if known == address || known == EMPTY {
+                return index;
+            }
             index = (index + 1) & mask;
         }
-        index
     }
 
     fn has_aged(&self, entry: &Entry, now: Time) -> bool {
@@ -119,12 +122,13 @@ impl MacTable {
         if self.slots.is_empty() {
             self.resize(FIRST_SLOTS);
         }
-        let index = self.slot(address);
-        let entry = self.slots[index];
+        let (index, ageing) = (self.slot(address), self.ageing);
+        let entry = &mut self.slots[index];
         if entry.address == address {
-            self.slots[index] = Entry { address, seen: now, port };
-            return match entry.port {
-                was if self.has_aged(&entry, now) => Learned::Aged(was),
+            let (was, seen) = (entry.port, entry.seen);
+            (entry.port, entry.seen) = (port, now);
+            return match was {
+                was if now.since(seen) >= ageing => Learned::Aged(was),
                 was if was == port => Learned::Known,
                 was => Learned::Moved(was),
             };

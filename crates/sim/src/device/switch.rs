@@ -47,9 +47,10 @@ pub struct Switch {
     snooping: Option<Box<Snooping>>,
 }
 
-/// The six bytes at a place, as a number below 2^48.
-fn mac_at(bytes: &[u8], place: usize) -> u64 {
-    bytes[place..place + 6].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+/// Destination and source of an Ethernet header, as numbers below 2^48; nothing if it is cut short.
+fn addresses(bytes: &[u8]) -> Option<(u64, u64)> {
+    let (destination, source) = (bytes.first_chunk::<8>()?, bytes.get(6..14)?.first_chunk::<8>()?);
+    Some((u64::from_be_bytes(*destination) >> 16, u64::from_be_bytes(*source) >> 16))
 }
 
 const BROADCAST: u64 = 0xffff_ffff_ffff;
@@ -169,7 +170,7 @@ impl Switch {
     }
 
     /// Whether spanning tree lets a frame pass; what it is for itself it keeps.
-    fn passes_tree(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, destination: u64) -> bool {
+    fn passes_tree(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, (destination, source): (u64, u64)) -> bool {
         let Some(tree) = &mut self.tree else { return true };
         tree.notice(context, port);
         if destination == number(GROUP) {
@@ -181,11 +182,8 @@ impl Switch {
             return false;
         }
         let state = tree.state(port);
-        if state == PortState::Learning {
-            let source = mac_at(context.bytes(frame), 6);
-            if !is_group(source) {
-                self.learn(context, port, source, frame);
-            }
+        if state == PortState::Learning && !is_group(source) {
+            self.learn(context, port, source, frame);
         }
         if state != PortState::Forwarding {
             context.trace(port, Verb::Drop, Reason::PortBlocked, frame);
@@ -220,15 +218,13 @@ impl Node for Switch {
         if port >= self.most_ports {
             return context.trace(port, Verb::Drop, Reason::PortLimit, frame);
         }
-        let bytes = context.bytes(frame);
-        if bytes.len() < 14 {
+        let Some((destination, source)) = addresses(context.bytes(frame)) else {
             return context.trace(port, Verb::Drop, Reason::MalformedFrame, frame);
-        }
-        let (destination, source) = (mac_at(bytes, 0), mac_at(bytes, 6));
+        };
         if is_for_neighbour_bridges(destination) {
             return context.trace(port, Verb::Drop, Reason::ReservedMac, frame);
         }
-        if self.tree.is_some() && !self.passes_tree(context, port, frame, destination) {
+        if self.tree.is_some() && !self.passes_tree(context, port, frame, (destination, source)) {
             return;
         }
         if !is_group(source) {

@@ -140,6 +140,11 @@ impl Host {
         self.apps.outcome(app).filter(|outcome| outcome.end != End::Running)
     }
 
+    /// A program of a kind that is not over, the one that began first.
+    pub fn running(&self, kind: &str) -> Option<AppId> {
+        self.apps.iter().find(|(_, known, runs, _)| *runs && *known == kind).map(|(id, ..)| id)
+    }
+
     /// How it is with a program so far. Panics for a number that the host did not give.
     pub fn progress(&self, app: AppId) -> &Outcome {
         &self.apps.slots[app.0 as usize].outcome

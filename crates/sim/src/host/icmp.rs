@@ -157,8 +157,12 @@ impl Host {
         };
         let (kind, code, rest) = problem.header(is_v4);
         let is_own = self.is_own(packet.destination);
-        let outgoing =
-            Outgoing { source: is_own.then_some(packet.destination), parent: frame, ..Outgoing::new(icmp, packet.source) };
+        let outgoing = Outgoing {
+            source: is_own.then_some(packet.destination),
+            service: if is_v4 { icmpv4::ERROR_SERVICE } else { 0 },
+            parent: frame,
+            ..Outgoing::new(icmp, packet.source)
+        };
         self.counters.errors_sent += 1;
         let sent = self.send_packet(context, &outgoing, |source, destination, out| {
             emit_icmp(out, (source, destination), [kind, code], rest, &quote);

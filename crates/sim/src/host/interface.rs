@@ -52,6 +52,16 @@ fn find<T: Copy + Ord>(sorted: &[(T, Own, u16)], address: T) -> Option<(Own, u16
     sorted.get(at).filter(|(known, _, _)| *known == address).map(|(_, own, interface)| (*own, *interface))
 }
 
+/// Whether an address is in a net.
+fn is_in(net: &IpNet, address: IpAddr) -> bool {
+    let length = u32::from(net.prefix_len());
+    match (net.addr(), address) {
+        (IpAddr::V4(own), IpAddr::V4(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros() >= length,
+        (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits() ^ other.to_bits()).leading_zeros() >= length,
+        _ => false,
+    }
+}
+
 /// The link-local address of an interface (RFC 4291, appendix A).
 pub(crate) fn link_local(mac: Mac) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac.0;
@@ -87,7 +97,7 @@ impl Interface {
     pub fn source_for(&self, towards: IpAddr) -> Option<IpAddr> {
         let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
         let family = || self.usable().filter(|net| net.addr().is_ipv4() == towards.is_ipv4());
-        let on_link = |net: &IpNet| net.contains(&towards);
+        let on_link = |net: &IpNet| is_in(net, towards);
         let of_scope = |net: &IpNet| is_link_local(net.addr()) == is_link_local(towards);
         family().find(on_link).or_else(|| family().find(of_scope)).or_else(|| family().next()).map(|net| net.addr())
     }

@@ -16,6 +16,9 @@ use super::packet::seal_v4;
 /// The interface of packets that a host sends to itself.
 pub(crate) const LOOPBACK: u16 = u16::MAX;
 
+/// The flag in the byte at 6 of an IPv4 header.
+const DONT_FRAGMENT: u8 = 0x40;
+
 /// A packet to be sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing {
@@ -27,8 +30,13 @@ pub struct Outgoing {
     pub protocol: u8,
     /// Hops; the host's default if there is none.
     pub ttl: Option<u8>,
-    /// Whether routers must not cut it.
+    /// Whether nobody may cut it.
     pub dont_fragment: bool,
+    /// Whether only the host itself may cut it, where it is longer than the way takes (RFC 1191, 3: what finds the MTU of a
+    /// path; Linux's `IP_PMTUDISC_WANT`).
+    pub discovers_mtu: bool,
+    /// The IPv4 type of service (RFC 791).
+    pub service: u8,
     /// Out of this interface, whatever the routes say.
     pub interface: Option<u16>,
     /// The frame that it answers.
@@ -38,10 +46,20 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
-    /// A packet with nothing special.
+    /// A packet with nothing special: a datagram of UDP finds the MTU of its path.
     pub fn new(protocol: u8, destination: IpAddr) -> Self {
-        let (source, ttl, interface) = (None, None, None);
-        Self { source, destination, protocol, ttl, dont_fragment: false, interface, parent: FrameId::NONE, length: 64 }
+        Self {
+            source: None,
+            destination,
+            protocol,
+            ttl: None,
+            dont_fragment: false,
+            discovers_mtu: protocol == wire::protocol::UDP,
+            service: 0,
+            interface: None,
+            parent: FrameId::NONE,
+            length: 64,
+        }
     }
 }
 
@@ -111,7 +129,15 @@ impl Host {
             return Some(destination);
         }
         let path = self.path(destination, None)?;
-        self.interfaces.get(path.interface as usize)?.source_for(path.next_hop)
+        self.speaks_as(path)
+    }
+
+    /// The address that the host sends from by a path: the interface's, else, as an unnumbered line has none, another
+    /// interface's (RFC 1812 4.3.2.4).
+    fn speaks_as(&self, path: Path) -> Option<IpAddr> {
+        let own = self.interfaces.get(path.interface as usize)?.source_for(path.next_hop);
+        let other = || self.interfaces.iter().find_map(|interface| interface.source_for(path.next_hop));
+        own.or_else(|| other().filter(IpAddr::is_ipv4))
     }
 
     /// Sends a packet whose upper layer `write` appends, given the addresses that checksums are over.
@@ -132,8 +158,8 @@ impl Host {
             Some(source) => source,
             None if is_own => destination,
             None => {
-                let interface = self.interfaces.get(path.interface as usize).ok_or(SendError::NoRoute)?;
-                interface.source_for(path.next_hop).ok_or(SendError::NoAddress)?
+                self.interfaces.get(path.interface as usize).ok_or(SendError::NoRoute)?;
+                self.speaks_as(path).ok_or(SendError::NoAddress)?
             }
         };
         let framing = if is_own { Framing::Ethernet } else { context.framing(path.interface) };
@@ -165,6 +191,11 @@ impl Host {
                 context.trace(path.interface, Verb::Drop, Reason::FragmentationNeeded, frame);
                 context.release(frame);
                 return Err(SendError::TooLong(limit));
+            }
+            if packet.discovers_mtu && destination.is_ipv4() {
+                let bytes = context.bytes_mut(frame);
+                bytes[start + 6] &= !DONT_FRAGMENT;
+                seal_v4(bytes, start);
             }
             self.send_in_pieces(context, path, frame, start, limit);
             return Ok(());
@@ -216,8 +247,8 @@ pub(crate) fn is_group(address: IpAddr) -> bool {
 
 fn emit_v4(packet: &Outgoing, (source, destination): (Ipv4Addr, Ipv4Addr), ttl: u8, id: u16, out: &mut Vec<u8>) {
     let [high, low] = id.to_be_bytes();
-    let flags = if packet.dont_fragment { 0x40 } else { 0 };
-    let mut header = [0x45, 0, 0, 0, high, low, flags, 0, ttl, packet.protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let flags = if packet.dont_fragment || packet.discovers_mtu { DONT_FRAGMENT } else { 0 };
+    let mut header = [0x45, packet.service, 0, 0, high, low, flags, 0, ttl, packet.protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     header[12..16].copy_from_slice(&source.octets());
     header[16..].copy_from_slice(&destination.octets());
     out.extend_from_slice(&header);

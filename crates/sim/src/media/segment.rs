@@ -343,7 +343,7 @@ impl Segment {
             wires.frames.release(frame);
         } else {
             let station = &self.stations[index as usize];
-            wires.deliver(wires.now, station.node, station.port, frame, 0);
+            wires.deliver(wires.now, station.node, station.port, frame);
         }
     }
 

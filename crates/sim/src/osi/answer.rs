@@ -3,8 +3,7 @@
 use model::service;
 use serde::Serialize;
 
-use super::layers::of;
-use super::{Example, LAYERS, OsiLayer, Port, Protocol, Topic, ports_of};
+use super::{Example, LAYERS, OsiLayer, Port, Protocol, Tongue, Topic, ports_of};
 use crate::trace::Layer;
 use crate::view::columns;
 
@@ -27,6 +26,8 @@ pub struct Answer {
     /// A frame of the simulator as an example.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub example: Option<Example>,
+    #[serde(skip)]
+    tongue: Tongue,
 }
 
 /// A layer.
@@ -57,7 +58,7 @@ pub struct AboutProtocol {
 pub struct AboutPort {
     /// Its number.
     pub port: u16,
-    /// `well-known` (to 1023), `registered` (to 49151), `dynamic` (RFC 6335, section 6).
+    /// `reserved` (0), `well-known` (to 1023), `registered` (to 49151), `dynamic` (RFC 6335, section 6).
     pub range: &'static str,
     /// Services that live there.
     pub services: Vec<Port>,
@@ -76,17 +77,31 @@ impl Answer {
         let (mut layers, mut protocol, mut port) = (Vec::new(), None, None);
         match topic {
             Topic::All => layers = LAYERS.iter().map(about_layer).collect(),
-            Topic::Layer(layer) => layers = vec![about_layer(of(layer))],
+            Topic::Layer(layer) => layers = vec![about_layer(Tongue::English.layer(layer))],
             Topic::Protocol(known) => protocol = Some(about(known)),
             Topic::Port { transport, port: number } => port = Some(about_port(transport, number)),
         }
-        Self { schema: SCHEMA, layers, protocol, port, example: None }
+        Self { schema: SCHEMA, layers, protocol, port, example: None, tongue: Tongue::English }
     }
 
     /// With an example, which a small simulation makes; none where no program of the simulator speaks the protocol.
     #[must_use]
     pub fn with_example(self, topic: Topic) -> Self {
         Self { example: Example::of(topic), ..self }
+    }
+
+    /// The same in another language.
+    #[must_use]
+    pub fn in_tongue(mut self, tongue: Tongue) -> Self {
+        let of_layers = self.layers.iter_mut().flat_map(|about| &mut about.protocols);
+        let of_port = self.port.iter_mut().flat_map(|about| &mut about.protocols);
+        for about in of_layers.chain(&mut self.protocol).chain(of_port) {
+            about.protocol = tongue.protocol(about.protocol);
+        }
+        for about in &mut self.layers {
+            (about.name, about.layer) = (tongue.name(about.layer.layer), tongue.layer(about.layer.layer));
+        }
+        Self { tongue, ..self }
     }
 
     /// The protocols that it is about.
@@ -98,20 +113,20 @@ impl Answer {
 
     /// As text.
     pub fn text(&self) -> String {
-        let mut text = String::new();
+        let (tongue, mut text) = (self.tongue, String::new());
         match self.layers.as_slice() {
             [] => {}
-            [one] => text += &layer(one),
-            all => text += &model(all),
+            [one] => text += &layer(one, tongue),
+            all => text += &model(all, tongue),
         }
         if let Some(about) = &self.protocol {
-            text += &protocol(about);
+            text += &protocol(about, tongue);
         }
         if let Some(about) = &self.port {
-            text += &port(about);
+            text += &port(about, tongue);
         }
         if let Some(example) = &self.example {
-            text += &format!("\nexample: {} sends {}\n{}", example.node, example.what, example.frame.text());
+            text += &format!("\n{}\n{}", tongue.example(&example.node, &example.what), example.frame.text());
         }
         text
     }
@@ -133,7 +148,8 @@ fn about_port(transport: Option<u8>, port: u16) -> AboutPort {
     let services: Vec<Port> = services.filter(|port| word.is_none_or(|word| port.transport == word)).collect();
     let protocols = Protocol::all().filter(|protocol| known.iter().any(|service| protocol.serves(service.name)));
     let range = match port {
-        0..1_024 => "well-known",
+        0 => "reserved",
+        1..1_024 => "well-known",
         1_024..49_152 => "registered",
         _ => "dynamic",
     };
@@ -141,8 +157,8 @@ fn about_port(transport: Option<u8>, port: u16) -> AboutPort {
 }
 
 /// The whole model, from the application down as it is drawn.
-fn model(layers: &[AboutLayer]) -> String {
-    let mut rows = vec![["LAYER", "NAME", "UNIT", "ADDRESS", "DEVICES", "PROTOCOLS"].map(str::to_owned)];
+fn model(layers: &[AboutLayer], tongue: Tongue) -> String {
+    let mut rows = vec![tongue.labels().model.map(str::to_owned)];
     for about in layers.iter().rev() {
         let short = |text: &str| text.split([':', ';', ',']).next().unwrap_or(text).to_owned();
         let protocols: Vec<&str> = about.protocols.iter().map(|about| about.protocol.word).take(8).collect();
@@ -159,52 +175,58 @@ fn model(layers: &[AboutLayer]) -> String {
     columns::aligned(&rows, &[])
 }
 
-fn layer(about: &AboutLayer) -> String {
-    let layer = about.layer;
-    let mut text = format!("Layer {}, {}\n{}\n\n", layer.layer.number(), about.name, layer.role);
-    text +=
-        &facts(&[("unit", layer.unit), ("address", layer.address), ("devices", layer.devices), ("trouble", layer.trouble)]);
+fn layer(about: &AboutLayer, tongue: Tongue) -> String {
+    let (layer, labels) = (about.layer, tongue.labels());
+    let mut text = format!("{}\n{}\n\n", tongue.title(layer.layer), layer.role);
+    text += &facts(&[
+        (labels.unit, layer.unit),
+        (labels.address, layer.address),
+        (labels.devices, layer.devices),
+        (labels.trouble, layer.trouble),
+    ]);
     if !about.protocols.is_empty() {
         let row = |about: &AboutProtocol| {
             [about.protocol.word.to_owned(), ports(&about.ports), about.protocol.sentence.to_owned()]
         };
-        let heading = ["PROTOCOL", "PORTS", "WHAT FOR"].map(str::to_owned);
+        let heading = labels.protocols.map(str::to_owned);
         let rows: Vec<_> = std::iter::once(heading).chain(about.protocols.iter().map(row)).collect();
         text += &format!("\n{}", columns::aligned(&rows, &[]));
     }
     text
 }
 
-fn protocol(about: &AboutProtocol) -> String {
-    let known = about.protocol;
+fn protocol(about: &AboutProtocol, tongue: Tongue) -> String {
+    let (known, labels) = (about.protocol, tongue.labels());
     let title = if known.name.eq_ignore_ascii_case(known.word) { String::new() } else { format!(": {}", known.name) };
-    let layer = format!("{} {}", known.layer.number(), known.layer.name());
+    let layer = format!("{} {}", known.layer.number(), tongue.name(known.layer));
     let (over, ports) = (known.over.join(", "), ports(&about.ports));
     let mut text = format!("{}{title}\n{}\n\n", known.word, known.sentence);
     text += &facts(&[
-        ("layer", &layer),
-        ("unit", known.unit),
-        ("carried by", &over),
-        ("known by", known.identified_by),
-        ("ports", &ports),
-        ("standard", known.standard),
+        (labels.layer, &layer),
+        (labels.unit, known.unit),
+        (labels.carried_by, &over),
+        (labels.known_by, known.identified_by),
+        (labels.ports, &ports),
+        (labels.standard, known.standard),
     ]);
     text
 }
 
-fn port(about: &AboutPort) -> String {
+fn port(about: &AboutPort, tongue: Tongue) -> String {
+    let labels = tongue.labels();
     let range = match about.range {
-        "well-known" => "well-known (0 to 1023): assigned to a service, and only the system may listen there",
-        "registered" => "registered (1024 to 49151): assigned to a service on request",
-        _ => "dynamic (49152 to 65535): a client's own end of a connection",
+        "reserved" => labels.reserved,
+        "well-known" => labels.well_known,
+        "registered" => labels.registered,
+        _ => labels.dynamic,
     };
-    let layer = format!("{} {}", Layer::Transport.number(), Layer::Transport.name());
+    let layer = format!("{} {}", Layer::Transport.number(), tongue.name(Layer::Transport));
     let services: Vec<String> = about.services.iter().map(|port| format!("{} ({port})", port.service)).collect();
-    let services = if services.is_empty() { "none that is known here".to_owned() } else { services.join(", ") };
-    let mut text = format!("port {}\n", about.port);
-    text += &facts(&[("layer", &layer), ("range", range), ("services", &services)]);
+    let services = if services.is_empty() { labels.no_services.to_owned() } else { services.join(", ") };
+    let mut text = format!("{} {}\n", labels.port, about.port);
+    text += &facts(&[(labels.layer, &layer), (labels.range, range), (labels.services, &services)]);
     for about in &about.protocols {
-        text += &format!("\n{}", protocol(about));
+        text += &format!("\n{}", protocol(about, tongue));
     }
     text
 }
@@ -217,5 +239,6 @@ fn ports(ports: &[Port]) -> String {
 /// Names and values, those that there are.
 fn facts(facts: &[(&str, &str)]) -> String {
     let known = facts.iter().filter(|(_, value)| !value.is_empty());
-    known.map(|(name, value)| format!("  {name:<11} {value}\n")).collect()
+    let padded = |name: &str| format!("{name}{}", " ".repeat(11_usize.saturating_sub(columns::width(name))));
+    known.map(|(name, value)| format!("  {} {value}\n", padded(name))).collect()
 }

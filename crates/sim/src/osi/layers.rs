@@ -82,7 +82,37 @@ pub const LAYERS: [OsiLayer; 7] = [
     },
 ];
 
-/// The layer of the model.
-pub(super) fn of(layer: Layer) -> &'static OsiLayer {
-    &LAYERS[usize::from(layer.number()) - 1]
+/// What else means a layer: its units, addresses and devices, and its names in Korean; of each layer, from the wire up.
+const ALSO: [&[&str]; 7] = [
+    &["bit", "bits", "cable", "hub", "repeater", "물리", "비트", "케이블", "허브", "리피터"],
+    &["link", "frame", "switch", "bridge", "mac address", "nic", "데이터 링크", "데이터링크", "프레임", "스위치", "브리지", "mac 주소"],
+    &["packet", "router", "gateway", "ip address", "routing", "네트워크", "패킷", "라우터", "게이트웨이", "ip 주소", "라우팅"],
+    &["segment", "datagram", "port", "balancer", "load balancer", "전송", "세그먼트", "데이터그램", "포트", "로드 밸런서"],
+    &["세션"],
+    &["encoding", "encryption", "표현", "인코딩", "암호화"],
+    &["data", "message", "url", "응용", "애플리케이션", "데이터", "메시지"],
+];
+
+/// Words for the numbers of layers.
+const NUMBERS: [&str; 7] = ["one", "two", "three", "four", "five", "six", "seven"];
+
+/// The layer that a word in small letters means: `2`, `l2`, `data link`, `frame`, `4계층`.
+pub(super) fn called(text: &str) -> Option<Layer> {
+    let text = text.strip_suffix(" layer").or_else(|| text.strip_suffix("계층")).unwrap_or(text).trim_end();
+    let number = text.strip_prefix('l').unwrap_or(text).trim_start_matches([' ', '-']);
+    let singular = [text.strip_suffix('s'), text.strip_suffix("es")].map(|word| word.unwrap_or(text));
+    Layer::ALL.iter().copied().find(|layer| {
+        let (name, index) = (layer.name(), usize::from(layer.number()) - 1);
+        let also = |word: &str| ALSO[index].contains(&word) || ALSO[index].contains(&word.replace('-', " ").as_str());
+        number == layer.number().to_string()
+            || text == NUMBERS[index]
+            || [name.to_owned(), name.replace(' ', "-"), name.replace(' ', "")].iter().any(|name| text == name)
+            || also(text)
+            || singular.iter().any(|word| also(word))
+    })
+}
+
+/// Words that mean layers, for who mistypes one.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    Layer::ALL.iter().map(|layer| layer.name()).chain(ALSO.iter().flat_map(|words| words.iter().copied()))
 }

@@ -3,10 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::Serialize;
-use wire::{EtherType, Gre, Icmpv4, Ipv4, Mac, dhcp, dns, ntp};
+use wire::{EtherType, Gre, Icmpv4, Ipv4, Mac, dns, ntp};
 
 use super::{Protocol, Topic};
-use crate::app::{ConnectSpec, DatagramSpec, GetSpec, PingSpec, RawSpec, http};
+use crate::app::{
+    ConnectSpec, DatagramSpec, GetSpec, PingSpec, RawSpec, SmtpSpec, TelnetSpec, dhcp_client, dhcp_server, http, https, smtp,
+    telnet,
+};
 use crate::device::{Switch, SwitchSettings};
 use crate::host::{Host, HostSpec, InterfaceSpec, RouteSpec};
 use crate::link::{Framing, LinkSpec};
@@ -35,10 +38,20 @@ const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 1, 2);
 const SERVER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 2);
 
+const RIP_PORT: u16 = 520;
+
+/// What the server has.
+const PAGE: &str = "<p>안녕, hello</p>\n";
+
 /// What the client does.
 enum Act {
     Ping(IpAddr),
+    /// It has no address yet, and gets one from the router.
+    Lease,
     Get,
+    SecureGet,
+    Mail,
+    Login,
     Connect(u16),
     Datagram(IpAddr, u16, Vec<u8>),
     Packet(IpAddr, u8, Vec<u8>),
@@ -51,13 +64,9 @@ impl Example {
             Topic::All => ("http", 7),
             Topic::Layer(layer) => ("http", layer.number()),
             Topic::Protocol(protocol) => (protocol.word, 7),
-            Topic::Port { transport: Some(model::traffic::protocol::UDP), port } => {
-                let service = model::service::at(model::traffic::protocol::UDP, port)?;
-                (super::service(service.name)?.0.word, 7)
-            }
-            Topic::Port { port, .. } => {
-                return found(&run(Act::Connect(port), Framing::Ethernet), 7, |units| goes_to(units, &[port]));
-            }
+            // Nobody sends there.
+            Topic::Port { port: 0, .. } => return None,
+            Topic::Port { transport, port } => return at_port(transport, port),
         };
         let framing = match word {
             "ppp" => Framing::Ppp,
@@ -69,6 +78,7 @@ impl Example {
         let ports: Vec<u16> = protocol.ports().iter().map(|port| port.port).collect();
         let fits = |units: &[Unit]| match word {
             "1000base-t" => true,
+            "https" => units.iter().any(|unit| unit.protocol == "encrypted") && goes_to(units, &ports),
             "ascii" | "utf-8" => {
                 units.iter().any(|unit| unit.field("written as").is_some_and(|written| is_written(written, word)))
             }
@@ -76,6 +86,21 @@ impl Example {
         };
         found(&sim, highest, fits).or_else(|| found(&sim, highest, |units| goes_to(units, &ports)))
     }
+}
+
+/// A frame to a port: of the program that lives there if the simulator has it, else the beginning of a connection, or a
+/// datagram.
+fn at_port(transport: Option<u8>, port: u16) -> Option<Example> {
+    let (tcp, udp) = (model::traffic::protocol::TCP, model::traffic::protocol::UDP);
+    let is_at = |over| model::service::at(over, port).is_some();
+    let over = transport.unwrap_or(if is_at(udp) && !is_at(tcp) { udp } else { tcp });
+    let act = match model::service::at(over, port) {
+        None if over == tcp => Act::Connect(port),
+        None => Act::Datagram(SERVER.into(), port, b"hello".to_vec()),
+        Some(_) if over == tcp => Act::Connect(port),
+        Some(service) => act(super::service(service.name)?.0)?,
+    };
+    found(&run(act, Framing::Ethernet), 7, |units| goes_to(units, &[port]))
 }
 
 /// What shows a protocol at work.
@@ -86,6 +111,9 @@ fn act(protocol: &Protocol) -> Option<Act> {
         "icmpv6" | "ipv6" | "ndp" => Act::Ping(SERVER_V6.into()),
         "1000base-t" | "ethernet" | "arp" | "ipv4" | "icmp" | "ppp" | "hdlc" => Act::Ping(server),
         "http" | "tcp" | "socket" | "ascii" | "utf-8" => Act::Get,
+        "https" | "tls" => Act::SecureGet,
+        "smtp" => Act::Mail,
+        "telnet" => Act::Login,
         "dns" | "udp" => Act::Datagram(server, 53, dns::Query::new(1, "www.example.com", dns::Kind::A).emit().ok()?),
         "ntp" => Act::Datagram(
             server,
@@ -95,9 +123,9 @@ fn act(protocol: &Protocol) -> Option<Act> {
         "tftp" => Act::Datagram(server, 69, b"\0\x01boot.img\0octet\0".to_vec()),
         "snmp" => Act::Datagram(server, 161, SNMP_GET.to_vec()),
         "syslog" => Act::Datagram(server, 514, b"<14>1 - pc-1 demo - - - it works".to_vec()),
-        "dhcp" => Act::Datagram(Ipv4Addr::BROADCAST.into(), dhcp::SERVER_PORT, inform().emit()),
+        "dhcp" => Act::Lease,
         // A request for the whole table (RFC 2453 3.9.1): one entry of family 0 and metric 16.
-        "rip" => Act::Datagram(group(9), 520, [&[1, 2, 0, 0][..], &[0; 19], &[16]].concat()),
+        "rip" => Act::Datagram(group(9), RIP_PORT, [&[1, 2, 0, 0][..], &[0; 19], &[16]].concat()),
         "igmp" => Act::Packet(group(251), 2, report([224, 0, 0, 251])),
         "gre" => Act::Packet(server, wire::protocol::GRE, tunnelled()),
         _ => {
@@ -112,22 +140,6 @@ const SNMP_GET: [u8; 40] = [
     0x30, 0x26, 0x02, 0x01, 0x01, 0x04, 0x06, b'p', b'u', b'b', b'l', b'i', b'c', 0xa0, 0x19, 0x02, 0x01, 0x01, 0x02, 0x01,
     0x00, 0x02, 0x01, 0x00, 0x30, 0x0e, 0x30, 0x0c, 0x06, 0x08, 0x2b, 0x06, 0x01, 0x02, 0x01, 0x01, 0x01, 0x00, 0x05, 0x00,
 ];
-
-/// A host with an address asks for everything else (RFC 2131, section 3.4).
-fn inform() -> dhcp::Request {
-    dhcp::Request {
-        kind: dhcp::MessageType::Inform,
-        transaction: 1,
-        mac: mac(1),
-        broadcast: false,
-        current: CLIENT,
-        relay: Ipv4Addr::UNSPECIFIED,
-        requested: None,
-        server: None,
-        host_name: Some("pc-1".to_owned()),
-        wanted: vec![1, 3, 6],
-    }
-}
 
 /// A membership report (RFC 2236, section 2).
 fn report(group: [u8; 4]) -> Vec<u8> {
@@ -168,7 +180,16 @@ fn run(act: Act, framing: Framing) -> Simulator {
         routes: [gateway("0.0.0.0/0", via[0]), gateway("::/0", via[1])].into_iter().flatten().collect(),
         ..HostSpec::default()
     };
-    let pc = sim.add("pc-1", Host::new(host(1, ["10.0.0.1/24", "2001:db8::1/64"], ["10.0.0.254", "2001:db8::ff"])));
+    let mut client = host(1, ["10.0.0.1/24", "2001:db8::1/64"], ["10.0.0.254", "2001:db8::ff"]);
+    // What is for a group stays on the link: a gateway has no part in it.
+    let is_to_group = matches!(&act, Act::Datagram(to, ..) | Act::Packet(to, ..) if to.is_multicast());
+    if let Act::Lease = act {
+        client.interfaces = vec![interface("eth0", 1, ["", ""])];
+    }
+    if is_to_group || matches!(act, Act::Lease) {
+        client.routes.clear();
+    }
+    let pc = sim.add("pc-1", Host::new(client));
     let switch = sim.add("sw-1", Switch::new(SwitchSettings::default()));
     let router = sim.add(
         "r-1",
@@ -186,15 +207,43 @@ fn run(act: Act, framing: Framing) -> Simulator {
     sim.join(pc, switch, LinkSpec::default());
     sim.join(switch, router, LinkSpec::default());
     sim.join(router, web, LinkSpec { framing, ..LinkSpec::default() });
-    sim.with(web, |host: &mut Host, context| host.run(context, http::Server::new(80, "<p>안녕, hello</p>\n".as_bytes())));
+    sim.with(web, |host: &mut Host, context| {
+        host.run(context, http::Server::new(80, PAGE.as_bytes()));
+        host.run(context, https::Server::new(443, "web-1", PAGE.as_bytes()));
+        host.run(context, smtp::Server::new(25, "web-1"));
+        host.run(context, telnet::Server::new(23, "web-1"))
+    });
+    if let Act::Lease = act {
+        let pool = dhcp_server::Pool {
+            interface: 0,
+            first: CLIENT,
+            last: Ipv4Addr::new(10, 0, 0, 99),
+            gateway: Some(Ipv4Addr::new(10, 0, 0, 254)),
+            name_servers: vec![SERVER],
+            lease_seconds: 86_400,
+        };
+        sim.with(router, |host: &mut Host, context| host.run(context, dhcp_server::Server::new(vec![pool])));
+    }
+    let get = GetSpec { host: "web-1".to_owned(), ..GetSpec::new(SERVER.into(), 80) };
     sim.with(pc, |host: &mut Host, context| match act {
         Act::Ping(destination) => host.ping(context, PingSpec { count: 1, ..PingSpec::new(destination) }),
-        Act::Get => host.http_get(context, GetSpec { host: "web-1".to_owned(), ..GetSpec::new(SERVER.into(), 80) }),
+        Act::Lease => host.run(context, dhcp_client::Client::new(&[0], Some("pc-1"))),
+        Act::Get => host.http_get(context, get),
+        Act::SecureGet => host.run(context, https::Get::new(GetSpec { port: 443, ..get })),
+        Act::Mail => {
+            let mail = SmtpSpec::new(SERVER.into(), "a@pc-1", "b@web-1", "Subject: hello\n\nhi");
+            host.run(context, smtp::Client::new(mail))
+        }
+        Act::Login => {
+            let login = TelnetSpec::new(SERVER.into(), "guest", telnet::Server::PASSWORD);
+            host.run(context, telnet::Client::new(login))
+        }
         Act::Connect(port) => host.connect(context, ConnectSpec::new(SERVER.into(), port)),
         Act::Datagram(destination, port, payload) => {
-            let source_port = (port == dhcp::SERVER_PORT).then_some(dhcp::CLIENT_PORT);
-            let interface = matches!(destination, IpAddr::V4(to) if to.is_broadcast() || to.is_multicast()).then_some(0);
-            host.datagram(context, DatagramSpec { source_port, interface, ..DatagramSpec::new(destination, port, &payload) })
+            let interface = destination.is_multicast().then_some(0);
+            // Routers speak from the port that they listen on (RFC 2453, 3.9).
+            let source_port = (port == RIP_PORT).then_some(RIP_PORT);
+            host.datagram(context, DatagramSpec { interface, source_port, ..DatagramSpec::new(destination, port, &payload) })
         }
         Act::Packet(destination, protocol, payload) => {
             let ttl = (protocol == 2).then_some(1);

@@ -2,7 +2,7 @@
 
 use model::service;
 
-use super::Protocol;
+use super::{Protocol, layers};
 use crate::trace::Layer;
 use crate::view::nearest::nearest;
 
@@ -34,62 +34,55 @@ pub struct NotFound {
     pub hint: String,
 }
 
-/// What a word means: nothing for all layers; `2`, `L2`, `layer 2`, `data link`; `arp`; `443`, `tcp/443`, `https`.
+/// What a word means: nothing for all layers; `2`, `L2`, `layer 2`, `data link`, `frame`; `arp`; `443`, `tcp/443`, `443/tcp`,
+/// `https`.
 ///
 /// The numbers 1 to 7 are layers; as ports they are written with their protocol.
 pub fn find(words: &str) -> Result<Topic, NotFound> {
-    let text = words.trim().to_ascii_lowercase();
+    let text = words.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let bare = text.strip_prefix("layer").map_or(text.as_str(), |rest| rest.trim_start_matches([' ', '-']));
     if text.is_empty() {
         return Ok(Topic::All);
     }
-    if let Some(layer) = layer(bare) {
-        return Ok(Topic::Layer(layer));
-    }
-    if bare != text && bare.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(NotFound { message: format!("there is no layer `{bare}`"), hint: "layers are 1 to 7".to_owned() });
+    if bare != text {
+        return layers::called(bare).map(Topic::Layer).ok_or_else(|| NotFound {
+            message: format!("there is no layer `{bare}`"),
+            hint: "layers are 1 to 7".to_owned(),
+        });
     }
     if let Some(protocol) = Protocol::all().find(|protocol| protocol.is_called(&text)) {
         return Ok(Topic::Protocol(protocol));
     }
+    if let Some(layer) = layers::called(&text) {
+        return Ok(Topic::Layer(layer));
+    }
     for (name, number) in [("tcp", model::traffic::protocol::TCP), ("udp", model::traffic::protocol::UDP)] {
-        let port = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(['/', ' ', ':']));
+        let behind = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(['/', ' ', ':']));
+        let port = behind.or_else(|| text.strip_suffix(name).and_then(|rest| rest.strip_suffix(['/', ' '])));
         if let Some(port) = port {
             let number_of = port.parse().ok().or_else(|| service::port(port, number));
             let port = number_of.ok_or_else(|| no_port(port))?;
             return Ok(Topic::Port { transport: Some(number), port });
         }
     }
-    if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let port = text.parse().map_err(|_| no_port(&text))?;
-        return Ok(Topic::Port { transport: None, port });
+    let port = ["port ", "포트 ", ":"].iter().find_map(|before| text.strip_prefix(before)).unwrap_or(&text).trim_end_matches('번');
+    if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Ok(Topic::Port { transport: None, port: port.parse().map_err(|_| no_port(port))? });
     }
-    if let Some(service) = service::called(&text) {
+    if let Some(service) = service::called(port) {
         return Ok(match super::service(service.name) {
             // A protocol's second port is a question about the port.
-            Some((protocol, _)) if protocol.word == service.name => Topic::Protocol(protocol),
+            Some((protocol, _)) if protocol.word == service.name && port == text => Topic::Protocol(protocol),
             _ => Topic::Port { transport: Some(service.protocol()), port: service.port },
         });
     }
     let names = Protocol::all().flat_map(|protocol| std::iter::once(protocol.word).chain(protocol.aliases.iter().copied()));
     let services = service::SERVICES.iter().map(|service| service.name);
-    let layers = Layer::ALL.iter().map(|layer| layer.name());
-    let hint = match nearest(&text, names.chain(services).chain(layers)) {
+    let hint = match nearest(&text, names.chain(services).chain(layers::names())) {
         Some(near) => format!("did you mean `{near}`?"),
         None => "a layer (1 to 7), a protocol (arp, tcp, dns), a port (443, udp/53) or nothing for all layers".to_owned(),
     };
     Err(NotFound { message: format!("`{}` is no layer, protocol or port that is known here", words.trim()), hint })
-}
-
-fn layer(text: &str) -> Option<Layer> {
-    let number = text.strip_prefix('l').unwrap_or(text);
-    Layer::ALL.iter().copied().find(|layer| {
-        let name = layer.name();
-        number == layer.number().to_string()
-            || text == name
-            || text == name.replace(' ', "-")
-            || text == name.replace(' ', "")
-    })
 }
 
 fn no_port(text: &str) -> NotFound {

@@ -9,11 +9,13 @@ mod live;
 mod lookup;
 mod protocols;
 mod protocols_network;
+mod words;
 
 pub use answer::{Answer, SCHEMA};
 pub use layers::{LAYERS, OsiLayer};
 pub use live::Example;
 pub use lookup::{NotFound, Topic, find};
+pub use words::Tongue;
 
 use serde::Serialize;
 

@@ -1,11 +1,13 @@
-//! What happened: 32 bytes an event, and the frames they speak of, held as long as the trace is.
+//! What happened, and the frames it is about, held as long as the trace is.
 //!
 //! Everything that is shown (lists, layers, captures, hashes) is made of this and of nothing else. A trace has a bound; what
 //! came after it is not recorded, and [`Trace::is_cut`] says so.
 
+mod events;
 mod reason;
 mod verb;
 
+pub use events::Events;
 pub use reason::Reason;
 pub use verb::{Layer, Verb};
 
@@ -13,7 +15,9 @@ use crate::frame::{FrameId, Frames};
 use crate::node::NodeId;
 use crate::time::Time;
 
-/// Something that happened. 32 bytes.
+use events::Recorded;
+
+/// Something that happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceEvent {
     /// When.
@@ -33,8 +37,6 @@ pub struct TraceEvent {
     /// A number that belongs to the verb and the reason: attempts, a delay in bits, a sequence of bytes.
     pub value: u32,
 }
-
-const _: () = assert!(size_of::<TraceEvent>() == 32);
 
 impl TraceEvent {
     /// The event is about no port.
@@ -67,7 +69,7 @@ impl Bounds {
 }
 
 impl Default for Bounds {
-    /// Eight million events (256 MiB) and 512 MiB of frames.
+    /// Eight million events (128 MiB, as a rule) and 512 MiB of frames.
     fn default() -> Self {
         Self { events: 8_000_000, frame_bytes: 512 << 20 }
     }
@@ -76,22 +78,24 @@ impl Default for Bounds {
 /// What happened so far.
 #[derive(Debug, Default)]
 pub struct Trace {
-    events: Vec<TraceEvent>,
+    events: Recorded,
     details: Vec<Detail>,
     bounds: Bounds,
     frame_bytes: usize,
     is_cut: bool,
+    is_on: bool,
 }
 
 impl Trace {
     /// An empty trace.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, ..Self::default() }
+        Self { bounds, is_on: bounds.events > 0, ..Self::default() }
     }
 
     /// Whether anything is recorded. What is costly to say need not be said otherwise.
+    #[inline]
     pub fn is_on(&self) -> bool {
-        self.bounds.events > 0 && !self.is_cut
+        self.is_on
     }
 
     /// Whether something happened that found no room.
@@ -100,8 +104,8 @@ impl Trace {
     }
 
     /// Everything recorded, in order.
-    pub fn events(&self) -> &[TraceEvent] {
-        &self.events
+    pub fn events(&self) -> Events<'_> {
+        Events::of(&self.events)
     }
 
     /// More about an event.
@@ -111,17 +115,17 @@ impl Trace {
 
     /// Records an event and holds its frame.
     pub fn record(&mut self, event: TraceEvent, frames: &mut Frames) {
-        if !self.is_on() {
+        if !self.is_on {
             return;
         }
         if self.events.len() >= self.bounds.events || self.frame_bytes > self.bounds.frame_bytes {
-            self.is_cut = true;
+            (self.is_cut, self.is_on) = (true, false);
             return;
         }
         if event.frame != FrameId::NONE {
             self.frame_bytes += frames.keep(event.frame);
         }
-        self.events.push(event);
+        self.events.push(&event);
     }
 
     /// Records an event with more to say.
@@ -135,23 +139,24 @@ impl Trace {
 
     /// Forgets everything; bounds and the world stay.
     pub fn clear(&mut self, frames: &mut Frames) {
-        for event in self.events.drain(..) {
+        for event in self.events().iter() {
             frames.let_go(event.frame);
         }
+        self.events.clear();
         self.details.clear();
-        (self.frame_bytes, self.is_cut) = (0, false);
+        (self.frame_bytes, self.is_cut, self.is_on) = (0, false, self.bounds.events > 0);
     }
 
     /// A number that is the same for the same events with the same bytes in the same order, on every platform (FNV-1a, 64 bits).
     pub fn hash(&self, frames: &Frames) -> u64 {
         let mut hash = Fnv::default();
-        for event in &self.events {
+        for event in self.events().iter() {
             hash.write(&event.time.0.to_le_bytes());
             hash.write(&event.node.0.to_le_bytes());
             hash.write(&event.port.to_le_bytes());
             hash.write(&[event.verb as u8, event.reason as u8]);
             hash.write(&event.value.to_le_bytes());
-            match self.detail(event) {
+            match self.detail(&event) {
                 None => {}
                 Some(Detail::Text(text)) => hash.write(text.as_bytes()),
                 Some(Detail::Stage(reason)) => hash.write(reason.text.as_bytes()),

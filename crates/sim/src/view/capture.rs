@@ -20,10 +20,10 @@ const PPP: LinkType = LinkType(9);
 const CISCO_HDLC: LinkType = LinkType(104);
 
 /// A packet to write.
-struct Wanted<'a> {
-    event: &'a TraceEvent,
+struct Wanted {
+    event: TraceEvent,
     direction: Direction,
-    about: Vec<&'a TraceEvent>,
+    about: Vec<TraceEvent>,
 }
 
 /// Writes what a filter wants of a trace. Returns the number of packets.
@@ -73,7 +73,7 @@ fn link_type(view: &View<'_>, node: NodeId, port: u16) -> LinkType {
     }
 }
 
-fn wanted<'a>(view: &'a View<'_>, filter: &Filter) -> Vec<Wanted<'a>> {
+fn wanted(view: &View<'_>, filter: &Filter) -> Vec<Wanted> {
     let said = said(view);
     let mut wanted = Vec::new();
     for (index, event) in view.events().iter().enumerate() {
@@ -82,8 +82,8 @@ fn wanted<'a>(view: &'a View<'_>, filter: &Filter) -> Vec<Wanted<'a>> {
             (Verb::Receive, Reason::Wire) => Direction::Inbound,
             _ => continue,
         };
-        let about: Vec<&TraceEvent> = said.get(&index).into_iter().flatten().map(|index| &view.events()[*index]).collect();
-        let is_wanted = filter.matches(view, event) || about.iter().any(|event| filter.matches(view, event));
+        let about: Vec<TraceEvent> = said.get(&index).into_iter().flatten().map(|index| view.events().at(*index)).collect();
+        let is_wanted = filter.matches(view, &event) || about.iter().any(|event| filter.matches(view, event));
         if event.frame != FrameId::NONE && is_wanted && usize::from(event.port) < view.sim().ports(event.node).len() {
             wanted.push(Wanted { event, direction, about });
         }

@@ -41,7 +41,7 @@ pub fn each(view: &View<'_>) -> Vec<Row> {
 pub fn folded(view: &View<'_>) -> Vec<Row> {
     let mut folding = Folding { view, rows: Vec::new(), causes: HashMap::new(), passed: HashMap::new(), under_way: HashMap::new() };
     for (index, event) in view.events().iter().enumerate() {
-        folding.take(index, event);
+        folding.take(index, &event);
     }
     folding.rows
 }
@@ -90,7 +90,7 @@ impl Folding<'_, '_> {
     /// The row of the stages that the same frame passed before, here and now.
     fn passing(&self, event: &TraceEvent) -> Option<usize> {
         let row = *self.passed.get(&(event.node, event.frame))?;
-        let before = &self.view.events()[self.rows[row].event];
+        let before = self.view.events().at(self.rows[row].event);
         (before.verb == Verb::Pass && before.time == event.time && self.rows[row].sends.is_empty()).then_some(row)
     }
 
@@ -110,8 +110,8 @@ impl Folding<'_, '_> {
         let cause = key.and_then(|key| self.causes.get(&key).copied());
         let row = match cause {
             // The decision and what it sends are one row as long as they are of one moment and one frame.
-            Some(row) if events[self.rows[row].event].time == event.time => {
-                let first = self.rows[row].sends.first().map(|send| events[*send].frame);
+            Some(row) if events.at(self.rows[row].event).time == event.time => {
+                let first = self.rows[row].sends.first().map(|send| events.at(*send).frame);
                 if first.is_none_or(|first| first == event.frame) {
                     row
                 } else {

@@ -105,7 +105,7 @@ fn is_zero(value: &u32) -> bool {
 pub fn rows(view: &View<'_>, filter: &Filter, all: bool) -> Vec<Row> {
     let mut rows = if all { fold::each(view) } else { fold::folded(view) };
     if !filter.is_all() {
-        rows.retain(|row| row.events().any(|event| filter.matches(view, &view.events()[event])));
+        rows.retain(|row| row.events().any(|event| filter.matches(view, &view.events().at(event))));
     }
     rows
 }
@@ -141,12 +141,12 @@ impl Line {
     /// A row of [`rows`] with everything that is said about it.
     pub fn new(view: &View<'_>, row: &Row) -> Self {
         let (events, sim) = (view.events(), view.sim());
-        let event = &events[row.event];
-        let sent = row.sends.first().map(|send| &events[*send]);
+        let event = events.at(row.event);
+        let sent = row.sends.first().map(|send| events.at(*send));
         let frame = sent.map_or(event.frame, |sent| sent.frame);
         let port = match row.sends.as_slice() {
             [] => event.port,
-            [one] => events[*one].port,
+            [one] => events.at(*one).port,
             _ => crate::TraceEvent::NO_PORT,
         };
         let (mut what, mut protocols, mut length) = (String::new(), Vec::new(), None);
@@ -158,8 +158,8 @@ impl Line {
             protocols = units.iter().filter(|unit| unit.protocol != "data").map(|unit| unit.protocol).collect();
             length = Some(bytes.len());
         }
-        let decided = decided(view, event);
-        let passed: Vec<Decided> = row.passes.iter().filter_map(|event| super::why::decided(view, &events[*event])).collect();
+        let decided = decided(view, &event);
+        let passed: Vec<Decided> = row.passes.iter().filter_map(|event| super::why::decided(view, &events.at(*event))).collect();
         let port_name = Some(sim.port_name(event.node, port)).filter(|name| !name.is_empty()).map(str::to_owned);
         Self {
             time_nanoseconds: sent.map_or(event.time, |sent| sent.time).0,
@@ -172,7 +172,7 @@ impl Line {
             reason: event.reason,
             what,
             why: match passed.is_empty() {
-                true => sentence(view, event),
+                true => sentence(view, &event),
                 false => passes(&passed, decided.as_ref()),
             },
             decided,
@@ -229,11 +229,11 @@ fn arrivals(view: &View<'_>, row: &Row) -> Vec<Arrival> {
     };
     let mut arrivals = Vec::new();
     for receive in &row.receives {
-        let event = &events[*receive];
+        let event = events.at(*receive);
         arrivals.push(((event.node, event.port), arrival(event.node, event.port, Some(event.time))));
     }
     for send in &row.sends {
-        let event = &events[*send];
+        let event = events.at(*send);
         if let Some((node, port)) = view.other_end(event.node, event.port)
             && !arrivals.iter().any(|(end, _)| *end == (node, port))
         {

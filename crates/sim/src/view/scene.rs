@@ -11,7 +11,7 @@ use crate::link::{Framing, Link};
 use crate::network::Plug;
 use crate::node::NodeId;
 use crate::simulator::Simulator;
-use crate::trace::{Detail, Reason, TraceEvent, Verb};
+use crate::trace::{Detail, Events, Reason, TraceEvent, Verb};
 
 /// A simulation to look at.
 pub struct View<'a> {
@@ -30,8 +30,8 @@ impl<'a> View<'a> {
         let mut view = Self { sim, fabric: None, links, framings: BTreeMap::new(), starts: OnceCell::new() };
         if view.links.iter().any(|link| link.spec().framing != Framing::Ethernet) {
             // A frame belongs to the cable that it was first seen on; what a node decides about it speaks of others, too.
-            let on_wire = |event: &&TraceEvent| matches!(event.verb, Verb::Send | Verb::Receive) && event.reason == Reason::Wire;
-            let (wire, rest): (Vec<&TraceEvent>, Vec<&TraceEvent>) = sim.trace().events().iter().partition(on_wire);
+            let on_wire = |event: &TraceEvent| matches!(event.verb, Verb::Send | Verb::Receive) && event.reason == Reason::Wire;
+            let (wire, rest): (Vec<TraceEvent>, Vec<TraceEvent>) = sim.trace().events().iter().partition(on_wire);
             for event in wire.into_iter().chain(rest).filter(|event| event.frame != FrameId::NONE) {
                 let framing = view.port_framing(event.node, event.port);
                 view.framings.entry(event.frame).or_insert(framing);
@@ -53,7 +53,7 @@ impl<'a> View<'a> {
     }
 
     /// Everything recorded, in order.
-    pub fn events(&self) -> &'a [TraceEvent] {
+    pub fn events(&self) -> Events<'a> {
         self.sim.trace().events()
     }
 

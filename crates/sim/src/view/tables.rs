@@ -41,6 +41,7 @@ impl Tables {
         let of = |node: NodeId| {
             let mut tables = sim.inspect(node);
             tables.retain(|table| name.is_none_or(|name| table.name == name));
+            tables.iter_mut().for_each(|table| name_ports(sim, node, table));
             Of { node: sim.name(node).to_owned(), kind: sim.kind(node), tables }
         };
         let nodes = nodes.into_iter().map(of).collect();
@@ -68,5 +69,21 @@ impl Tables {
             }
         }
         text
+    }
+}
+
+/// Columns that number ports of their node.
+const PORTS: [(&str, &str); 3] = [("mac", "port"), ("spanning-tree", "port"), ("multicast", "ports")];
+
+/// Ports by the names that events and links call them by, instead of their numbers.
+fn name_ports(sim: &Simulator, node: NodeId, table: &mut Table) {
+    let is_ports = |column: &&str| PORTS.contains(&(table.name, *column));
+    let Some(at) = table.columns.iter().position(is_ports) else { return };
+    let name = |number: &str| {
+        let name = number.parse().map_or("", |port| sim.port_name(node, port));
+        if name.is_empty() { number.to_owned() } else { name.to_owned() }
+    };
+    for cell in table.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+        *cell = cell.split(' ').map(name).collect::<Vec<_>>().join(" ");
     }
 }

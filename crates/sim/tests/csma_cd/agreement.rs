@@ -46,7 +46,7 @@ fn run<M: Medium>(case: &Case, medium: impl Fn(sim::MediumId, SegmentSpec, Layou
         crate::stations::send(&mut sim, stations[station], bytes);
     }
     sim.run_until(Time::NEVER, u64::MAX);
-    let told = |event: &&sim::TraceEvent| !matches!(event.reason, Reason::CarrierBusy | Reason::Gap);
+    let told = |event: &sim::TraceEvent| !matches!(event.reason, Reason::CarrierBusy | Reason::Gap);
     let mut happened: Vec<_> = sim
         .trace()
         .events()

@@ -72,7 +72,7 @@ fn captures(lan: &Lan) -> [(u32, u32); 6] {
     let mut last = [(Time::NEVER, 0); 2];
     // Who was at its first attempt when both collided, and attempts of the other one.
     let mut contest = None;
-    for event in lan.sim.trace().events() {
+    for event in lan.sim.trace().events().iter() {
         let (station, other) = (event.node.0 as usize, 1 - event.node.0 as usize);
         match event.verb {
             Verb::Collide => {

@@ -258,7 +258,7 @@ impl Oracle {
                 self.record(wires, index, Verb::Drop, reason, frame, 0);
                 wires.frames.release(frame);
             }
-            None => wires.deliver(wires.now, station.node, station.port, frame, 0),
+            None => wires.deliver(wires.now, station.node, station.port, frame),
         }
         self.listen(wires, index);
     }

@@ -49,7 +49,7 @@ impl Lan {
     }
 
     fn at(&self, station: usize, verb: Verb) -> Vec<(u64, Reason, u32)> {
-        let here = |event: &&TraceEvent| event.node == self.stations[station] && event.verb == verb;
+        let here = |event: &TraceEvent| event.node == self.stations[station] && event.verb == verb;
         let events = self.sim.trace().events().iter().filter(here);
         events.map(|event| (event.time.0, event.reason, event.value)).collect()
     }

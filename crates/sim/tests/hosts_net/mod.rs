@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use sim::app::AppId;
 use sim::host::{Host, HostSpec, InterfaceSpec, RouteSpec};
-use sim::{Bounds, Context, FrameId, LinkId, LinkSpec, NodeId, Reason, Simulator, Span, Time, TraceEvent, Verb};
+use sim::{Bounds, Context, Events, FrameId, LinkId, LinkSpec, NodeId, Reason, Simulator, Span, Time, TraceEvent, Verb};
 use wire::Mac;
 
 /// An interface with addresses like `10.0.0.1/24`.
@@ -96,7 +96,7 @@ impl Net {
         self.host_ref(node).outcome(app).expect("it is over")
     }
 
-    pub fn events(&self) -> &[TraceEvent] {
+    pub fn events(&self) -> Events<'_> {
         self.sim.trace().events()
     }
 
@@ -107,7 +107,7 @@ impl Net {
 
     /// Frames with which something happened at a node.
     pub fn frames(&self, node: NodeId, verb: Verb, reason: Reason) -> Vec<Vec<u8>> {
-        let fits = |event: &&TraceEvent| {
+        let fits = |event: &TraceEvent| {
             (event.node, event.verb, event.reason) == (node, verb, reason) && event.frame != FrameId::NONE
         };
         self.events().iter().filter(fits).map(|event| self.sim.frames().bytes(event.frame).to_vec()).collect()

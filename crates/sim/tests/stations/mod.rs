@@ -58,5 +58,5 @@ pub fn count(sim: &Simulator, station: NodeId) -> usize {
 
 /// Events with a verb and a reason.
 pub fn events(sim: &Simulator, verb: Verb, reason: Reason) -> Vec<TraceEvent> {
-    sim.trace().events().iter().filter(|event| (event.verb, event.reason) == (verb, reason)).copied().collect()
+    sim.trace().events().iter().filter(|event| (event.verb, event.reason) == (verb, reason)).collect()
 }

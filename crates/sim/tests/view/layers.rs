@@ -1,8 +1,10 @@
 //! The OSI view.
 
+use sim::device::Hub;
+use sim::media::{Layout, Segment, SegmentSpec};
 use sim::view::layers::{Hop, Side};
 use sim::view::{Filter, Layers, View};
-use sim::{Framing, LinkSpec, Simulator, Span};
+use sim::{Bounds, Framing, LinkSpec, Simulator, Span};
 use wire::tcp::Flags;
 
 use crate::world::{Station, addresses, arp_request, echo, send, tcp, udp, world};
@@ -212,4 +214,28 @@ fn the_json_has_stable_keys() {
         .iter()
         .find(|field| field["name"] == "TTL");
     assert_eq!(ttl, Some(&serde_json::json!({"name": "TTL", "value": "63", "was": "64"})));
+}
+
+#[test]
+fn a_hub_repeats_the_bits_of_one_station_to_all_others_and_reads_none() {
+    let mut sim = Simulator::new(1, Bounds::default());
+    let hub = sim.add("box", Hub::new());
+    let mut segment = Segment::new(sim.next_medium(), SegmentSpec::default(), Layout::Star { hub: Span::ZERO });
+    segment.repeats_at(hub, 0);
+    let medium = sim.add_medium(Box::new(segment));
+    for (name, last) in [("pc-1", 1), ("pc-2", 2), ("pc-3", 3)] {
+        let station = sim.add(name, Station(wire::Mac([2, 0, 0, 0, 0, last])));
+        let port = sim.add_port(station, "eth0");
+        sim.attach(station, port, medium, 500_000);
+    }
+    send(&mut sim, "pc-1", &arp_request());
+    let hops = hops(&sim, "node box");
+    let [hop] = hops.as_slice() else { panic!("one hop: {hops:?}") };
+    let (came, went) = (hop.incoming.as_ref().expect("bits came"), &hop.outgoing[0]);
+    assert_eq!((came.ports.join(", ").as_str(), went.ports.join(", ").as_str()), ("port of pc-1", "port of pc-2, port of pc-3"));
+    assert_eq!(levels(came), ["1 bits medium"]);
+    assert_eq!(field(came, 1, "medium"), Some(("shared, half duplex: one collision domain of 3 stations", None)));
+    let view = View::new(&sim);
+    let text = Layers::new(&view, &Filter::parse("node box", &view, &addresses).expect("a filter")).text();
+    assert!(text.contains("   in  port of pc-1: bits\n") && text.contains("   out port of pc-2, port of pc-3: the same bits\n"), "{text}");
 }

@@ -2,7 +2,6 @@
 //! Wireshark, to a file or into a pipe that shows them as they pass.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -20,6 +19,7 @@ use wire::filter::End;
 use wire::pcapng::{self, LinkType};
 use wire::{Filter, Packet};
 
+use super::capture_file;
 use super::running::Running;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
@@ -203,7 +203,7 @@ impl Sink {
         let is_stdout = path == Path::new("-");
         let out: Box<dyn Write> = match is_stdout {
             true => Box::new(io::stdout()),
-            false => Box::new(File::create(path).map_err(|e| Failure::environment(format!("writing {}: {e}", path.display())))?),
+            false => Box::new(capture_file::create(path)?),
         };
         let start = || -> io::Result<Sink> {
             let mut writer = pcapng::Writer::new(BufWriter::new(out), concat!("vpclab ", env!("CARGO_PKG_VERSION")))?;

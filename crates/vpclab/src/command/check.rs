@@ -2,10 +2,13 @@
 
 use std::process::ExitCode;
 
+use conformance::EngineName;
 use serde_json::json;
 
 use super::advice;
+use super::lan_ends::{self, LanEnd};
 use super::probing::{Pair, Prober, Seen};
+use super::sim::ask::Tried;
 use super::target::Target;
 use super::within::Docks;
 use crate::cli::CheckArgs;
@@ -21,10 +24,18 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
             None => failure,
         }
     })?;
+    if let Some(end) = lan_ends::of_probe(&target.model, &probe) {
+        match arguments.engine {
+            None | Some(EngineName::Sim) => return simulated(&probe, end, target, output),
+            // What lies behind a gateway can be proved up to there.
+            Some(EngineName::Proof) if lan_ends::out_of_sight(&target.model, &probe, &arguments.words).is_none() => {}
+            Some(engine) => return Err(lan_ends::not_of(engine, &end, &arguments.words)),
+        }
+    }
     if let Some(code) = from_or_to_container(&probe, arguments, target, output)? {
         return Ok(code);
     }
-    let mut prober = Prober::start(target, arguments.engine)?;
+    let mut prober = Prober::start(target, arguments.engine.unwrap_or(EngineName::Linux))?;
     let (sources, destinations) = (prober.ends(&probe.source)?, prober.ends(&probe.destination)?);
     let pairs = prober.pairs(&probe.source, &sources, &destinations)?;
     if pairs.is_empty() {
@@ -59,6 +70,25 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
     Ok(if all_open { ExitCode::SUCCESS } else { exit::NO.into() })
 }
 
+/// The same by the simulator.
+fn simulated(probe: &model::Probe, end: LanEnd, target: &Target, output: &Output) -> Result {
+    lan_ends::simulated(&end, output);
+    let answers = super::simulated::check(target, &probe.source, &probe.destination, probe.packet, output)?;
+    if output.format == Format::Json {
+        let row = |(from, to, answer): &(model::Selector, model::Selector, Tried)| {
+            json!({"from": from.to_string(), "to": to.to_string(), "result": answer.word, "at": answer.why.first(), "engine": "sim"})
+        };
+        output.json(&answers.iter().map(row).collect::<Vec<_>>())?;
+    } else {
+        for (from, to, answer) in &answers {
+            output.line(format!("{from} -> {to}: {}", answer.word));
+            answer.why.iter().for_each(|why| output.line(format!("  {why}")));
+        }
+    }
+    let is_open = |answer: &Tried| matches!(answer.word, "open" | "delivered, no answer");
+    Ok(if answers.iter().all(|(.., answer)| is_open(answer)) { ExitCode::SUCCESS } else { exit::NO.into() })
+}
+
 /// The same where a container is at an end; `None` where none is.
 fn from_or_to_container(probe: &model::Probe, arguments: &CheckArgs, target: &Target, output: &Output) -> Result<Option<ExitCode>> {
     let docks = Docks::of(&target.model, target.running.as_deref())?;
@@ -66,7 +96,7 @@ fn from_or_to_container(probe: &model::Probe, arguments: &CheckArgs, target: &Ta
     if from.is_none() && docks.end(&probe.destination)?.is_none() {
         return Ok(None);
     }
-    let Some(running) = target.running.as_ref().filter(|_| arguments.engine == conformance::EngineName::Linux) else {
+    let Some(running) = target.running.as_ref().filter(|_| arguments.engine.is_none_or(|engine| engine == EngineName::Linux)) else {
         let failure = Failure::usage("containers send and answer in a lab that is up");
         return Err(failure.hint(format!("vpclab up; or vpclab why {}", arguments.words.join(" "))));
     };

@@ -20,7 +20,7 @@ use crate::output::{Format, Output};
 /// `learn`.
 #[derive(Debug, Args)]
 pub struct LearnArgs {
-    /// Begin this lesson, or read it again; without a name list them all
+    /// Begin this lesson, by name or number, or read it again; without one list them all
     #[arg(value_name = "LESSON")]
     pub name: Option<String>,
     /// Folder for the lesson's lab file; default: one of the lesson's name. What is there is never overwritten
@@ -60,7 +60,8 @@ pub enum Verb {
     },
 }
 
-fn language() -> impl TypedValueParser<Value = Language> {
+/// A language on the command line.
+pub fn language() -> impl TypedValueParser<Value = Language> {
     StringValueParser::new().try_map(|code| {
         Language::parse(&code).ok_or_else(|| format!("lessons are in: {}", Language::ALL.map(Language::code).join(", ")))
     })
@@ -74,19 +75,40 @@ pub fn run(arguments: &LearnArgs, global: &Global, output: &Output) -> Result {
     match &arguments.verb {
         None => match &arguments.name {
             None => list(language, output),
-            Some(name) => begin(find(name)?, arguments.folder.as_deref(), language, output),
+            Some(name) => begin(find(name, language)?, arguments.folder.as_deref(), language, output),
         },
         Some(Verb::Check { name }) => check::run(meant(name).as_deref(), global, language, output),
-        Some(Verb::Reset { name, yes }) => reset::run(meant(name).as_deref(), *yes, global, output),
+        Some(Verb::Reset { name, yes }) => reset::run(meant(name).as_deref(), *yes, global, language, output),
         Some(Verb::Glossary { word }) => glossary::run(meant(word).as_deref(), language, output),
     }
 }
 
-/// The lesson of a name. Errors: there is none.
-fn find(name: &str) -> Result<&'static Lesson> {
+/// The lesson of a name or number. Errors: there is none.
+fn find(name: &str, language: Language) -> Result<&'static Lesson> {
     lesson::find(name).ok_or_else(|| {
         let names: Vec<&str> = LESSONS.iter().map(|lesson| lesson.name).collect();
-        Failure::usage(format!("no lesson is called `{name}`")).hint(super::source::did_you_mean(name, "lesson", &names))
+        if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            let (count, list) = (names.len(), "vpclab learn");
+            return match language {
+                Language::English => Failure::usage(format!("there are lessons 1 to {count}")).hint(format!("{list} lists them")),
+                Language::Korean => Failure::usage(format!("강의는 1번부터 {count}번까지 있습니다")).hint(format!("목록: {list} --lang ko")),
+            };
+        }
+        let near = lab::diagnostic::nearest(name, names.iter().copied());
+        // A word of the glossary names the lesson that deals with it.
+        let about = || lesson::glossary::about(name).into_iter().map(|entry| entry.lesson).find(|lesson| !lesson.is_empty());
+        match language {
+            Language::English => Failure::usage(format!("no lesson is called `{name}`")).hint(match (near, about()) {
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, Some(lesson)) => format!("vpclab learn {lesson} deals with it"),
+                (None, None) => format!("there are: {}", names.join(", ")),
+            }),
+            Language::Korean => Failure::usage(format!("`{name}`: 그런 이름의 강의가 없습니다")).hint(match (near, about()) {
+                (Some(near), _) => format!("혹시 `{near}` 강의를 찾으시나요?"),
+                (None, Some(lesson)) => format!("관련 강의: vpclab learn {lesson}"),
+                (None, None) => format!("강의 목록: {}", names.join(", ")),
+            }),
+        }
     })
 }
 
@@ -100,20 +122,29 @@ fn list(language: Language, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown, Format::Name])?;
     let texts = LESSONS.iter().map(|lesson| Ok((lesson, text(lesson, language)?))).collect::<Result<Vec<_>>>()?;
     if output.format == Format::Json {
-        let all =
-            texts.iter().map(|(lesson, text)| json!({"lesson": lesson.name, "title": text.title, "about": text.summary}));
+        let all = texts.iter().zip(1..).map(|((lesson, text), number)| {
+            json!({"number": number, "lesson": lesson.name, "title": text.title, "about": text.summary})
+        });
         output.json(&all.collect::<Vec<_>>())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows: Vec<_> =
-        texts.iter().map(|(lesson, text)| [lesson.name, text.title, text.summary].map(str::to_owned).to_vec()).collect();
-    output.table(&["lesson", "title", "about"], &rows);
+    let row = |(lesson, text): &(&Lesson, Text<'_>)| [lesson.name, text.title, text.summary].map(str::to_owned).to_vec();
+    let mut rows: Vec<_> = texts.iter().map(row).collect();
     if !matches!(output.format, Format::Table | Format::Wide) {
+        output.table(&["lesson", "title", "about"], &rows);
         return Ok(ExitCode::SUCCESS);
     }
+    rows.iter_mut().zip(1..).for_each(|(row, number)| row.insert(0, format!("{number:2}")));
+    output.table(
+        match language {
+            Language::English => &["no", "lesson", "title", "about"],
+            Language::Korean => &["번호", "강의", "제목", "내용"],
+        },
+        &rows,
+    );
     output.hint(match language {
-        Language::English => format!("vpclab learn {} begins the first one", LESSONS[0].name),
-        Language::Korean => format!("첫 강의를 시작하려면 vpclab learn {}", LESSONS[0].name),
+        Language::English => "vpclab learn 1 begins the first one; a name does as well".to_owned(),
+        Language::Korean => "첫 강의는 vpclab learn 1로 시작합니다. 번호 대신 이름을 써도 됩니다".to_owned(),
     });
     Ok(ExitCode::SUCCESS)
 }
@@ -121,10 +152,11 @@ fn list(language: Language, output: &Output) -> Result {
 fn begin(lesson: &Lesson, folder: Option<&Path>, language: Language, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json])?;
     let text = text(lesson, language)?;
-    let (path, is_new) = place::begin(lesson, folder)?;
+    let (path, is_new) = place::begin(lesson, folder, language)?;
     let number = LESSONS.iter().take_while(|other| other.name != lesson.name).count() + 1;
     if output.format == Format::Json {
         output.json(&json!({
+            "number": number,
             "lesson": lesson.name,
             "title": text.title,
             "about": text.summary,
@@ -175,7 +207,7 @@ fn where_to(path: &Path, is_new: bool, language: Language) -> Vec<String> {
             match enter.as_str() {
                 "" => "위의 명령을 차례로 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.".to_owned(),
                 enter => format!(
-                    "먼저 `{}`로 들어가 위의 명령을 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.",
+                    "먼저 `{}` 명령으로 폴더에 들어가 위의 명령을 입력해 보고, 다 고쳤으면 `vpclab learn check`로 확인하세요.",
                     enter.trim_end_matches("; ")
                 ),
             },

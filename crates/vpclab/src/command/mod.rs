@@ -4,6 +4,7 @@ mod advice;
 pub mod anatomy;
 pub mod breakage;
 pub mod capture;
+mod capture_file;
 mod check;
 mod cidr;
 pub mod containers;
@@ -17,6 +18,7 @@ pub mod env;
 pub mod exec;
 pub mod explain;
 pub mod forward;
+pub mod frames;
 pub mod fuzz;
 mod from_within;
 mod gaps;
@@ -27,6 +29,7 @@ pub mod images;
 pub mod import;
 pub mod init;
 pub mod inspect;
+mod lan_ends;
 pub mod learn;
 pub mod lint;
 pub mod logs;
@@ -44,6 +47,7 @@ mod promise;
 mod report;
 pub mod running;
 pub mod sim;
+mod simulated;
 pub mod sockets;
 mod sheet;
 pub mod snapshot;
@@ -150,6 +154,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Conformance(ConformanceCommand::Fuzz(arguments)) => fuzz::run(&arguments, output),
+        Command::Conformance(ConformanceCommand::Frames(arguments)) => frames::run(&arguments, output),
         Command::Conformance(ConformanceCommand::Run { paths, engine, filter }) => {
             let mut options = Options { json: output.format == Format::Json, ..Options::default() };
             options.filter.extend(filter);

@@ -15,7 +15,8 @@ use tool::ping::{Echo, Said, through};
 
 use super::ends::{Ends, Names, milliseconds, question};
 use super::from_within::between;
-use super::running::Running;
+use super::lan_ends::{Asked, running_or_simulated};
+use super::simulated::quiet;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -58,8 +59,17 @@ fn interval(text: &str) -> std::result::Result<Duration, String> {
 /// Exit 0 when anybody answered, else 1.
 pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
     let interrupt = Interrupt::new().map_err(|e| Failure::environment(format!("waiting for signals: {e}")))?;
-    let running = Running::open(global)?;
     let probe = question(&arguments.words, "icmp/echo")?;
+    let running = match running_or_simulated(&probe, global, output)? {
+        Asked::Running(running) => running,
+        Asked::Simulated(target) => {
+            let count = u32::try_from(arguments.count).ok().filter(|count| (1..=10_000).contains(count));
+            let count = count.ok_or_else(|| Failure::usage("the simulator sends 1 to 10000 requests").hint("such as --count 3"))?;
+            let (words, size) = (arguments.words.clone(), arguments.size);
+            let asked = super::sim::PingArgs { words, count, size, ttl: None, dont_fragment: false, show: quiet() };
+            return super::sim::ask::ping(&asked, &target, output);
+        }
+    };
     let within = between(&probe, "ping", &running)?;
     let ends = match &within {
         Some(between) => between.ends.clone(),

@@ -35,6 +35,8 @@ pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target
     for (claim, proof) in claims.iter().zip(proofs) {
         let mut of_claim: Vec<Sample> = proof.broken.iter().take(WITNESSES).filter_map(|broken| prover.witness(broken)).collect();
         of_claim.extend(prover.samples(claim).map_err(|e| Failure::environment(e.to_string()))?);
+        // Behind a virtual private gateway are lans, where engines of the cloud have nobody.
+        of_claim.retain(|sample| !is_in_a_lan(sample, prover.fabric()));
         samples.push(of_claim);
     }
     // Claims often speak of the same pairs: each packet is sent once.
@@ -69,6 +71,11 @@ pub fn send(claims: &[Claim], proofs: &[Proof], prover: &Prover, target: &Target
         sent.push(Sent { packets: all.len(), disagreements: kind(Difference::Network), services });
     }
     Ok(sent)
+}
+
+fn is_in_a_lan(sample: &Sample, fabric: &fabric::Fabric) -> bool {
+    let is_lans = |address: IpAddr| fabric.behind_vpn(address).is_some() && !fabric.is_outside_host(address);
+    is_lans(sample.address) || matches!(sample.from.who, Sender::Outside(address) if is_lans(address))
 }
 
 /// How two engines' stories differ.

@@ -23,6 +23,7 @@ pub fn json(all: &[Tried]) -> Vec<Value> {
             "broken": tried.broken.iter().map(broken).collect::<Vec<_>>(),
             "disagreements": tried.disagreements,
             "services": tried.services,
+            "engine": tried.engine.as_str(),
         })
     };
     all.iter().map(row).collect()

@@ -84,7 +84,8 @@ impl Target {
         Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), gaps: Gaps::default(), running: None }
     }
 
-    fn of(running: Running) -> Target {
+    /// A lab that is up.
+    pub fn of(running: Running) -> Target {
         let (name, model, claims) = (running.name.clone(), running.model.clone(), running.claims.clone());
         Target { name, model, claims, gaps: Gaps::default(), running: Some(Arc::new(running)) }
     }

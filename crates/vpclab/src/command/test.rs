@@ -14,9 +14,11 @@ use proof::{Options, Reach, TrafficSet, who};
 
 use super::advice;
 use super::gaps::marked;
+use super::lan_ends::is_of_lan;
 use super::mutate;
 use super::promise::{self, Sent};
 use super::report;
+use super::simulated::Simulated;
 use super::source;
 use super::target::Target;
 use crate::cli::engine;
@@ -38,7 +40,8 @@ pub struct TestArgs {
     /// Only claims whose text contains this
     pub filter: Option<String>,
     /// proof decides every pair and every port, and needs neither privileges nor a daemon; linux does the same, then
-    /// sends real packets: those that break a promise, and one pair of each kind
+    /// sends real packets: those that break a promise, and one pair of each kind. Claims that name hosts of lans are the
+    /// simulator's, whichever is asked for
     #[arg(long, default_value = "linux", value_parser = engine())]
     pub engine: EngineName,
     /// Take the claims (`expect:`) of this file instead
@@ -69,6 +72,8 @@ pub struct Tried {
     pub disagreements: Vec<String>,
     /// Real packets that found another service than the file says.
     pub services: Vec<String>,
+    /// Who judged it.
+    pub engine: EngineName,
 }
 
 /// One pair that is not as promised.
@@ -88,6 +93,22 @@ pub struct Broken {
 }
 
 impl Tried {
+    /// A claim that the simulator is about to judge.
+    pub fn simulated(claim: Claim) -> Self {
+        Self {
+            claim,
+            undecided: None,
+            pairs: 0,
+            broken_pairs: 0,
+            broken: Vec::new(),
+            reasons: Vec::new(),
+            packets: 0,
+            disagreements: Vec::new(),
+            services: Vec::new(),
+            engine: EngineName::Sim,
+        }
+    }
+
     /// Whether the claim holds.
     pub fn holds(&self) -> bool {
         self.undecided.is_none() && self.broken_pairs == 0 && self.disagreements.is_empty() && self.services.is_empty()
@@ -105,27 +126,61 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     };
     let chosen = chosen(&claims, arguments)?;
     if arguments.mutate {
-        return mutate::run(&target.model, &chosen, output);
+        let (of_lans, of_cloud): (Vec<Claim>, Vec<Claim>) = chosen.into_iter().partition(|claim| is_of_lan(&target.model, claim));
+        if !of_lans.is_empty() {
+            output.note(format!("{} of hosts in lans left out: mistakes are made in the cloud, and proved", many(of_lans.len(), "claim")));
+        }
+        return mutate::run(&target.model, &of_cloud, output);
     }
+    let tried = decide(arguments, &claims, chosen, target, output)?;
+    told(arguments, &tried, target, output)
+}
+
+/// Claims about lans by the simulator, all others by proof and the engine that was asked for; in their order.
+fn decide(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &Target, output: &Output) -> Result<Vec<Tried>> {
+    let of_lan: Vec<bool> = chosen.iter().map(|claim| is_of_lan(&target.model, claim)).collect();
+    let of_cloud: Vec<Claim> = claims.iter().filter(|claim| !is_of_lan(&target.model, claim)).cloned().collect();
+    let (for_simulator, for_proof): (Vec<_>, Vec<_>) = chosen.into_iter().zip(&of_lan).partition(|(_, of_lan)| **of_lan);
+    let mut simulated = match for_simulator.is_empty() {
+        true => None,
+        false => Some(Simulated::new(target, output)?),
+    };
+    let for_simulator = for_simulator.into_iter().filter_map(|(claim, _)| Some(simulated.as_mut()?.judge(&claim, output)));
+    let mut by_simulator = for_simulator.collect::<Vec<_>>().into_iter();
+    let for_proof = for_proof.into_iter().map(|(claim, _)| claim).collect::<Vec<_>>();
+    let mut proved = match for_proof.is_empty() {
+        true => Vec::new(),
+        false => prove(arguments, &of_cloud, for_proof, target, output)?,
+    }
+    .into_iter();
+    Ok(of_lan.iter().filter_map(|of_lan| if *of_lan { by_simulator.next() } else { proved.next() }).collect())
+}
+
+fn prove(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &Target, output: &Output) -> Result<Vec<Tried>> {
     let fabric = Fabric::compile(&target.model);
     let options = Options::default();
     let reach = Reach::of(&fabric, options).map_err(|e| Failure::environment(e.to_string()))?;
-    let prover = Prover::new(&target.model, &fabric, &reach, options, &claims);
+    let prover = Prover::new(&target.model, &fabric, &reach, options, claims);
     let proofs: Vec<Proof> = chosen.iter().map(|claim| prover.prove(claim)).collect();
     let sent = match arguments.engine {
         EngineName::Proof => chosen.iter().map(|_| Sent::default()).collect(),
         engine => promise::send(&chosen, &proofs, &prover, target, engine)?,
     };
-    let tried: Vec<Tried> =
-        chosen.into_iter().zip(proofs).zip(sent).map(|((claim, proof), sent)| tried(claim, proof, sent, &prover, output.format == Format::Json)).collect();
+    let (engine, is_json) = (arguments.engine, output.format == Format::Json);
+    let tried = chosen.into_iter().zip(proofs).zip(sent).map(|((claim, proof), sent)| tried(claim, proof, sent, &prover, engine, is_json));
+    Ok(tried.collect())
+}
+
+fn told(arguments: &TestArgs, tried: &[Tried], target: &Target, output: &Output) -> Result {
     let failed = tried.iter().filter(|tried| !tried.holds()).count();
     match output.format {
-        Format::Json => output.json(&marked(report::json(&tried), &target.gaps.listed()))?,
-        Format::Tap => output.line(report::tap(&tried, &target.gaps).trim_end()),
-        Format::Junit => output.line(report::junit(&target.name, &tried, &target.gaps).trim_end()),
+        Format::Json => output.json(&marked(report::json(tried), &target.gaps.listed()))?,
+        Format::Tap => output.line(report::tap(tried, &target.gaps).trim_end()),
+        Format::Junit => output.line(report::junit(&target.name, tried, &target.gaps).trim_end()),
         _ => {
-            for tried in &tried {
-                output.line(format!("{} {}", if tried.holds() { "ok  " } else { "FAIL" }, tried.claim));
+            for tried in tried {
+                let by = if tried.engine == arguments.engine { String::new() } else { format!(" (by the {} engine)", tried.engine.as_str()) };
+                output.line(format!("{} {}{by}", if tried.holds() { "ok  " } else { "FAIL" }, tried.claim));
                 tried.reasons.iter().for_each(|why| output.line(format!("       {why}")));
             }
             let mark = target.gaps.mark().map_or_else(String::new, |mark| format!(" ({mark})"));
@@ -162,7 +217,7 @@ fn chosen(claims: &[Claim], arguments: &TestArgs) -> Result<Vec<Claim>> {
     Ok(chosen)
 }
 
-fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, is_for_programs: bool) -> Tried {
+fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, engine: EngineName, is_for_programs: bool) -> Tried {
     let undecided = proof.undecided.as_ref().map(|why| undecided(why, &claim));
     let mut reasons: Vec<String> = undecided.iter().cloned().collect();
     reasons.extend(lines(&proof, prover));
@@ -170,7 +225,11 @@ fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, is_for_program
     let listed = if is_for_programs { MAX_BROKEN } else { 0 };
     let broken = proof.broken.iter().take(listed).map(|broken| of(broken, prover)).collect();
     let Sent { packets, disagreements, services } = sent;
-    Tried { claim, undecided, pairs: proof.pairs, broken_pairs: proof.broken.len(), broken, reasons, packets, disagreements, services }
+    Tried { claim, undecided, pairs: proof.pairs, broken_pairs: proof.broken.len(), broken, reasons, packets, disagreements, services, engine }
+}
+
+fn many(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Why a claim says nothing about this cloud, with the place where it stands: the file of claims may be another one.

@@ -16,7 +16,9 @@ use serde_json::json;
 
 use super::ends::{Ends, Names, milliseconds, question};
 use super::from_within::{Between, between};
+use super::lan_ends::{self, running_or_simulated};
 use super::running::Running;
+use super::simulated::quiet;
 use super::within;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
@@ -44,8 +46,14 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
     if !(0.05..=60.0).contains(&arguments.wait) {
         return Err(Failure::usage(format!("--wait {}: 0.05 to 60 seconds", arguments.wait)));
     }
-    let running = Running::open(global)?;
     let probe = question(&arguments.words, "icmp/echo")?;
+    let running = match running_or_simulated(&probe, global, output)? {
+        lan_ends::Asked::Running(running) => running,
+        lan_ends::Asked::Simulated(target) => {
+            let asked = super::sim::TracerouteArgs { words: arguments.words.clone(), show: quiet() };
+            return super::sim::ask::traceroute(&asked, &target, output);
+        }
+    };
     let within = between(&probe, "traceroute", &running)?;
     let ends = match &within {
         Some(between) => between.ends.clone(),

@@ -26,6 +26,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::gaps::Gaps;
+use super::lan_ends;
 use super::probing::Prober;
 use super::target::Target;
 use super::within::Docks;
@@ -92,6 +93,9 @@ fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prob
     let docks = Docks::of(&target.model, target.running.as_deref())?;
     if let Some(code) = containers::answer(arguments, target, &probe, &docks, output)? {
         return Ok(code);
+    }
+    if let Some(failure) = lan_ends::out_of_sight(&target.model, &probe, &arguments.words) {
+        return Err(failure);
     }
     let ends = (ends(&probe.source, target)?, ends(&probe.destination, target)?);
     if let ([one], [other]) = (&ends.0[..], &ends.1[..])

@@ -171,6 +171,7 @@ impl Host {
             source: Some(from.0),
             ttl: Some(packet.ttl - 1),
             dont_fragment: packet.dont_fragment || !packet.is_v4(),
+            discovers_mtu: false,
             parent: frame,
             ..Outgoing::new(packet.protocol, to.0)
         };

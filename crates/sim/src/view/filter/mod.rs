@@ -105,7 +105,7 @@ impl Filter {
 
     /// Whether one of a row's events is meant.
     pub fn wants(&self, view: &View<'_>, row: &fold::Row) -> bool {
-        self.is_all() || row.events().any(|event| self.matches(view, &view.events()[event]))
+        self.is_all() || row.events().any(|event| self.matches(view, &view.events().at(event)))
     }
 }
 

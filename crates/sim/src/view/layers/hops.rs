@@ -6,7 +6,7 @@ use super::super::unit::{Unit, units};
 use super::super::why::{decided, sentence};
 use super::super::{Filter, View};
 use super::session::{States, states};
-use super::{Decision, Header, Hop, Level, Shown, Side, changes, deciding, physical};
+use super::{Decision, Header, Hop, Level, Shown, Side, changes, deciding, physical, repeating};
 use crate::frame::FrameId;
 use crate::node::NodeId;
 use crate::trace::{Detail, Layer, Reason, TraceEvent, Verb};
@@ -23,7 +23,7 @@ struct Group {
 pub(super) fn hops(view: &View<'_>, filter: &Filter) -> Vec<Hop> {
     let states = states(view);
     let is_wanted =
-        |group: &Group| filter.is_all() || group.events.iter().any(|event| filter.matches(view, &view.events()[*event]));
+        |group: &Group| filter.is_all() || group.events.iter().any(|event| filter.matches(view, &view.events().at(*event)));
     groups(view).iter().filter(|group| is_wanted(group)).map(|group| hop(view, &states, group)).collect()
 }
 
@@ -49,7 +49,7 @@ fn groups(view: &View<'_>) -> Vec<Group> {
 }
 
 fn hop(view: &View<'_>, states: &States, group: &Group) -> Hop {
-    let events: Vec<&TraceEvent> = group.events.iter().map(|event| &view.events()[*event]).collect();
+    let events: Vec<TraceEvent> = group.events.iter().map(|event| view.events().at(*event)).collect();
     let is_wire = |event: &TraceEvent, verb| event.verb == verb && event.reason == Reason::Wire;
     let kind = view.sim().kind(group.node);
     let height = height(view, kind, &events);
@@ -69,6 +69,15 @@ fn hop(view: &View<'_>, states: &States, group: &Group) -> Hop {
         }
     }
     let decisions = events.iter().filter(|event| event.reason != Reason::Wire).map(|event| decision(view, event)).collect();
+    let mut incoming = incoming;
+    if let Some(repeat) = events.iter().find(|event| event.verb == Verb::Repeat)
+        && let Some((from, to)) = repeating::stations(view, repeat)
+    {
+        let sent = TraceEvent { node: from.0, port: from.1, ..*repeat };
+        let bits = |ports| Side { ports, ..side(view, states, &sent, height) };
+        incoming = Some(bits(vec![repeating::port_of(view, from)]));
+        outgoing = vec![bits(to.into_iter().map(|station| repeating::port_of(view, station)).collect())];
+    }
     let time_nanoseconds = events.first().map_or(0, |event| event.time.0);
     Hop {
         time_nanoseconds,
@@ -83,8 +92,8 @@ fn hop(view: &View<'_>, states: &States, group: &Group) -> Hop {
 
 /// The highest layer that a node looks at: what its kind is made for, or more if it decided higher; where a frame ends, the
 /// layer that ended it.
-fn height(view: &View<'_>, kind: &str, events: &[&TraceEvent]) -> Layer {
-    let decided = |event: &&&TraceEvent| event.reason != Reason::Wire;
+fn height(view: &View<'_>, kind: &str, events: &[TraceEvent]) -> Layer {
+    let decided = |event: &&TraceEvent| event.reason != Reason::Wire;
     let highest = events.iter().filter(decided).map(|event| layer(view, event)).max();
     let came_to_an_end = events.iter().any(|event| event.verb == Verb::Drop);
     let made_for = match kind {

@@ -9,6 +9,7 @@ mod changes;
 mod deciding;
 mod hops;
 mod physical;
+mod repeating;
 mod session;
 mod text;
 

@@ -21,7 +21,10 @@ pub(super) fn fields(view: &View<'_>, node: NodeId, port: u16, frame: &[u8]) -> 
             let delay = view.link(node, port).map_or(Span::ZERO, |link| link.spec().delay);
             say("medium", format!("{what}, {delay} long"));
         }
-        Plug::Station(..) => say("medium", "shared, half duplex".to_owned()),
+        Plug::Station(medium, _) => {
+            let stations = super::repeating::on(view, medium).count();
+            say("medium", format!("shared, half duplex: one collision domain of {stations} stations"));
+        }
     }
     if rate > 0 {
         say("rate", format!("{} (a bit takes {})", bits_per_second(rate), bit_time(rate)));

@@ -59,7 +59,7 @@ impl State {
 pub(super) fn states(view: &View<'_>) -> States {
     let mut states = States::new();
     let mut ends: BTreeMap<(SocketAddr, SocketAddr), [End; 2]> = BTreeMap::new();
-    for event in view.events() {
+    for event in view.events().iter() {
         let is_sent = event.verb == Verb::Send && event.reason == Reason::Wire;
         if !is_sent || states.contains_key(&event.frame) {
             continue;

@@ -7,8 +7,10 @@ use crate::trace::Layer;
 /// One paragraph.
 pub(super) fn hop(number: usize, hop: &Hop) -> String {
     let mut text = format!("{number}  {} ({}), {}\n", hop.node, hop.kind, Time(hop.time_nanoseconds));
+    // Who looks at bits alone takes nothing off and puts nothing on.
+    let (taken, put) = if hop.height == 1 { ("bits", "the same bits") } else { ("decapsulation", "encapsulation") };
     if let Some(side) = &hop.incoming {
-        text += &format!("   in  {}: decapsulation\n", side.ports.join(", "));
+        text += &format!("   in  {}: {taken}\n", side.ports.join(", "));
         for level in &side.layers {
             text += &self::level(level);
         }
@@ -18,7 +20,7 @@ pub(super) fn hop(number: usize, hop: &Hop) -> String {
         text += &self::decision(decision);
     }
     for side in &hop.outgoing {
-        text += &format!("   out {}: encapsulation\n", side.ports.join(", "));
+        text += &format!("   out {}: {put}\n", side.ports.join(", "));
         text += &downwards(side);
     }
     text

@@ -79,7 +79,10 @@ pub(super) fn ipv6(bytes: &[u8], at: usize, found: &mut Vec<Unit>) {
     };
     let extensions = payload.len() - above.payload.len();
     if let Some((offset, more)) = above.fragment {
-        unit = unit.with("fragment offset", offset).with("more fragments", if more { "yes" } else { "no" });
+        unit = unit
+            .with("identification", above.identification)
+            .with("fragment offset", offset)
+            .with("more fragments", if more { "yes" } else { "no" });
     }
     unit.length += extensions;
     found.push(unit);

@@ -35,7 +35,7 @@ struct Checked {
 /// Exit 1 unless every lesson that is meant is done.
 pub fn run(name: Option<&str>, global: &Global, language: Language, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json, Format::Csv])?;
-    let begun = begun(name, global)?;
+    let begun = begun(name, global, language)?;
     let reports = begun.iter().map(|begun| report(begun, language, output)).collect::<Result<Vec<_>>>()?;
     match output.format {
         Format::Json => output.json(&reports)?,

@@ -14,8 +14,10 @@ pub fn run(word: Option<&str>, language: Language, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown, Format::Name])?;
     let found = word.map_or_else(entries, about);
     if let (Some(word), true) = (word, found.is_empty()) {
-        return Err(Failure::usage(format!("no word of the glossary has `{word}` in it"))
-            .hint("vpclab learn glossary lists them all"));
+        return Err(match language {
+            Language::English => Failure::usage(format!("no word of the glossary has `{word}` in it")).hint("vpclab learn glossary lists them all"),
+            Language::Korean => Failure::usage(format!("`{word}`: 용어집에 없습니다")).hint("전체 목록: vpclab learn glossary --lang ko"),
+        });
     }
     let terms = |entry: &Entry| match language {
         Language::English => [entry.english, entry.korean],

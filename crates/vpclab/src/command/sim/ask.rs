@@ -1,19 +1,21 @@
-//! `sim ping`, `traceroute`, `check`, `http`: one program of one host, and what came of it.
+//! `sim ping`, `traceroute`, `check`: one program of one host, and what came of it.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use serde_json::json;
-use sim::app::http::{GetSpec, Server, status};
 use sim::app::traceroute::{Method, TracerouteSpec};
 use sim::app::{AppId, ConnectSpec, DatagramSpec, End, Outcome, PingSpec, RawSpec};
 use sim::host::Host;
-use sim::{Span, Stop};
+use sim::{Reason, Span, Stop};
 
-use model::{ProbePacket, Selector};
+use model::ProbePacket;
 
 use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
 use super::show::{is_delivered, losses, play, show, storm};
-use super::{CheckArgs, HttpArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
+use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -46,9 +48,17 @@ fn milliseconds(span: Span) -> String {
     format!("{}.{:03} ms", span.0 / 1_000_000, span.0 / 1_000 % 1_000)
 }
 
+/// The words of a question, without the arrow that a person who has read the output puts between two ends. A lone dash stays: the
+/// shell has taken the rest of that arrow for a file, and whoever reads the probe says so.
+fn without_arrow(words: &[String]) -> Vec<String> {
+    let apart: Vec<String> = words.iter().map(|word| word.replace("->", " -> ")).collect();
+    let words = apart.iter().flat_map(|word| word.split_whitespace());
+    words.enumerate().filter(|(at, word)| *at != 1 || !matches!(*word, "->" | "→")).map(|(_, word)| word.to_owned()).collect()
+}
+
 /// `sim ping`.
 pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
-    let probe = question(&arguments.words, "icmp/echo")?;
+    let probe = question(&without_arrow(&arguments.words), "icmp/echo")?;
     if !matches!(probe.packet, ProbePacket::Icmp { icmp_type: 8, code: 0 }) {
         return Err(Failure::usage("ping sends icmp/echo").hint(format!("vpclab sim check {}", arguments.words.join(" "))));
     }
@@ -60,9 +70,11 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     let spec = PingSpec { source, count, size, ttl, dont_fragment, ..PingSpec::new(to) };
     let outcome = run(&mut stage, &from, &arguments.show, output, Span::seconds(u64::from(count)), |host, context| host.ping(context, spec))?;
     let mut said = vec![format!("PING {} ({to}) from {}: {size} data bytes", probe.destination, from.name)];
+    let mut answered = BTreeSet::new();
     for reply in &outcome.replies {
+        let again = if answered.insert((reply.from.ip(), reply.sequence)) { "" } else { " (DUP!)" };
         said.push(format!(
-            "{} bytes from {}: icmp_seq={} ttl={} time={}",
+            "{} bytes from {}: icmp_seq={} ttl={} time={}{again}",
             reply.bytes,
             reply.from.ip(),
             reply.sequence,
@@ -71,11 +83,14 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
         ));
     }
     for error in &outcome.errors {
-        said.push(format!("from {}: {}", error.from, meaning(error)));
+        said.push(format!("from {}: {}", error.from, error.meaning()));
     }
-    let (sent, came) = (outcome.sent, outcome.replies.len());
+    // Of a question to many each answer counts, the second of one station does not.
+    let (sent, came) = (outcome.sent, answered.len());
+    let duplicates = outcome.replies.len() - came;
+    let more = if duplicates > 0 { format!(", {duplicates} duplicate{}", if duplicates == 1 { "" } else { "s" }) } else { String::new() };
     let lost = (sent as usize).saturating_sub(came) * 100 / (sent as usize).max(1);
-    said.push(format!("{sent} sent, {came} received, {lost}% loss"));
+    said.push(format!("{sent} sent, {came} received{more}, {lost}% loss"));
     if sent == 0 && came == 0 {
         said.push(format!("nothing was sent: {}", outcome.end));
     }
@@ -86,30 +101,14 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
         json!({"sequence": reply.sequence, "from": reply.from.ip(), "ttl": reply.ttl, "bytes": reply.bytes, "round_trip_nanoseconds": reply.rtt.0})
     }).collect();
     let errors: Vec<_> = outcome.errors.iter().map(|error| json!({"from": error.from, "type": error.kind, "code": error.code, "mtu": error.mtu})).collect();
-    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "sent": sent, "received": came, "replies": replies, "errors": errors});
+    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "sent": sent, "received": came, "duplicates": duplicates, "replies": replies, "errors": errors});
     show(&stage, &arguments.show, &said, result, output)?;
     Ok(code(came > 0))
 }
 
-/// What an ICMP error means, in ping's words.
-fn meaning(error: &sim::app::IcmpError) -> String {
-    match (error.from.is_ipv4(), error.kind, error.code) {
-        (true, 11, 0) | (false, 3, 0) => "time to live exceeded".to_owned(),
-        (true, 3, 0) | (false, 1, 0) => "destination network unreachable: no route".to_owned(),
-        (true, 3, 1) | (false, 1, 3) => "destination host unreachable: nobody answers for the address".to_owned(),
-        (true, 3, 3) | (false, 1, 4) => "destination port unreachable".to_owned(),
-        (true, 3, 4) | (false, 2, 0) => match error.mtu {
-            Some(mtu) => format!("fragmentation needed: the next link takes {mtu} bytes"),
-            None => "fragmentation needed".to_owned(),
-        },
-        (true, 3, 13) | (false, 1, 1) => "administratively prohibited".to_owned(),
-        (_, kind, code) => format!("ICMP type {kind} code {code}"),
-    }
-}
-
 /// `sim traceroute`.
 pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) -> Result {
-    let mut words = arguments.words.clone();
+    let mut words = without_arrow(&arguments.words);
     // `udp` alone is traceroute's own method: a port that nobody listens on, counted up.
     let method = match words.last().map(String::as_str) {
         Some("udp") if words.len() == 3 => Some(Method::Udp),
@@ -151,7 +150,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
             }
         }
         if let Some(error) = &hop.error {
-            text += &format!("  {}", meaning(error));
+            text += &format!("  {}", error.meaning());
         }
         reached |= hop.is_destination;
         said.push(text);
@@ -169,7 +168,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
 }
 
 /// `NAME (ADDRESS)` where somebody of the lab has the address.
-fn named(stage: &Stage, address: std::net::IpAddr) -> String {
+fn named(stage: &Stage, address: IpAddr) -> String {
     let simulator = &stage.world.cloud.simulator;
     let holder = simulator.nodes().find(|node| stage.world.place(*node).addresses.contains(&address));
     match holder.map(|node| simulator.name(node)).filter(|name| *name != address.to_string()) {
@@ -180,7 +179,7 @@ fn named(stage: &Stage, address: std::net::IpAddr) -> String {
 
 /// `sim check`.
 pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
-    let probe = lab::sentence::parse_probe(&arguments.words).map_err(|error| {
+    let probe = lab::sentence::parse_probe(&without_arrow(&arguments.words)).map_err(|error| {
         let failure = Failure::usage(error.message);
         match error.hint {
             Some(hint) => failure.hint(hint),
@@ -190,9 +189,32 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
+    let tried = try_packet(&mut stage, &from, to, probe.packet, &arguments.show, output)?;
+    let (packet, word) = (probe.packet, tried.word);
+    let mut said = vec![format!("{} -> {} ({to}) {packet}: {word}", from.name, probe.destination)];
+    said.extend(tried.why);
+    let is_open = matches!(word, "open" | "delivered, no answer");
+    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
+    show(&stage, &arguments.show, &said, result, output)?;
+    Ok(code(is_open))
+}
+
+/// What came of one packet.
+pub struct Tried {
+    /// `open`, `refused`, `filtered` …
+    pub word: &'static str,
+    /// Where it was sent.
+    pub to: std::net::IpAddr,
+    /// Who said so, or where it was lost.
+    pub why: Vec<String>,
+    /// Whether no route led there.
+    pub is_without_route: bool,
+}
+
+/// Sends one packet and waits for what comes of it.
+pub fn try_packet(stage: &mut Stage, from: &From, to: std::net::IpAddr, packet: ProbePacket, show: &ShowArgs, output: &Output) -> Result<Tried> {
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
-    let packet = probe.packet;
-    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| match packet {
+    let outcome = run(stage, from, show, output, Span::ZERO, |host, context| match packet {
         ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
         ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
         ProbePacket::Icmp { icmp_type: 8, code: 0 } | ProbePacket::Icmpv6 { icmp_type: 128, code: 0 } => {
@@ -209,80 +231,37 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let word = match &outcome.end {
         End::Answered | End::Done => "open",
         // Whoever listens need not answer: UDP promises nothing.
-        End::Nothing if is_udp && is_delivered(&stage, to) => "delivered, no answer",
+        End::Nothing if is_udp && is_delivered(stage, to) => "delivered, no answer",
         End::Refused(_) => "refused",
         End::Unreachable(_) => "unreachable",
         End::Failed(_) => "not sent",
         End::Nothing | End::Running | End::Cancelled => "filtered",
     };
-    let mut said = vec![format!("{} -> {} ({to}) {packet}: {word}", from.name, probe.destination)];
-    match &outcome.end {
-        End::Answered | End::Done => {}
-        End::Unreachable(error) => said.push(format!("{} says: {}", error.from, meaning(error))),
-        End::Refused(_) | End::Failed(_) => said.push(outcome.end.to_string()),
-        _ if word == "filtered" => said.extend(losses(&stage, Some(to), outcome.ended)),
-        _ => {}
-    }
-    let is_open = matches!(word, "open" | "delivered, no answer");
-    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
-    show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(is_open))
+    let why = match &outcome.end {
+        End::Answered | End::Done => Vec::new(),
+        End::Unreachable(error) => vec![format!("{} says: {}", error.from, error.meaning())],
+        End::Refused(_) | End::Failed(_) => vec![outcome.end.to_string()],
+        _ if word == "filtered" => losses(stage, Some(to), outcome.ended),
+        _ => Vec::new(),
+    };
+    let is_without_route = match &outcome.end {
+        End::Unreachable(error) => (error.from.is_ipv4() && (error.kind, error.code) == (3, 0)) || (!error.from.is_ipv4() && (error.kind, error.code) == (1, 0)),
+        End::Failed(reason) => *reason == Reason::NoRoute,
+        _ => false,
+    };
+    Ok(Tried { word, to, why, is_without_route })
 }
 
-/// `sim http`.
-pub fn http(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
-    let rest = arguments.to.strip_prefix("http://").unwrap_or(&arguments.to);
-    let (authority, path) = rest.split_once('/').map_or((rest, "/".to_owned()), |(authority, path)| (authority, format!("/{path}")));
-    let (name, port) = match authority.rsplit_once(':').filter(|(name, _)| !name.contains(':')) {
-        Some((name, port)) => {
-            let called = || model::service::port(port, wire::protocol::TCP);
-            let port = port.parse().ok().or_else(called);
-            let port = port.ok_or_else(|| Failure::usage(format!("`{authority}` names no port")).hint("such as web-1:8080/index.html"))?;
-            (name, port)
-        }
-        None => (authority, 80),
-    };
-    let selector = |text: &str| -> Result<Selector> {
-        lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message))
-    };
-    let mut stage = Stage::new(target, &arguments.show, output)?;
-    let from = stage.from(&selector(&arguments.from)?)?;
-    let to = stage.to(&selector(name)?, &from)?;
-    serve_page(&mut stage, to, port, name);
-    let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
-    let spec = GetSpec { source, host: name.to_owned(), path, ..GetSpec::new(to, port) };
-    let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| host.http_get(context, spec))?;
-    let answer = status(&outcome.data);
-    let mut said = Vec::new();
-    match answer {
-        Some((number, body)) => {
-            said.push(format!("HTTP {number} from {name} ({to})"));
-            let text = String::from_utf8_lossy(outcome.data.get(body..).unwrap_or_default()).into_owned();
-            said.extend(text.lines().map(str::to_owned));
-        }
-        None => {
-            said.push(format!("no page from {name} ({to}): {}", outcome.end));
-            said.extend(losses(&stage, Some(to), outcome.ended));
-        }
-    }
-    let body = answer.map(|(_, at)| String::from_utf8_lossy(outcome.data.get(at..).unwrap_or_default()).into_owned());
-    let result = json!({"from": from.name, "to": name, "address": to, "port": port, "status": answer.map(|(number, _)| number), "body": body});
-    show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(answer.is_some_and(|(number, _)| number < 400)))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Where something listens that is to answer with its name, a page does so.
-fn serve_page(stage: &mut Stage, to: std::net::IpAddr, port: u16, name: &str) {
-    let page = format!("{name}\n");
-    let node = {
-        let world = &stage.world;
-        let simulator = &world.cloud.simulator;
-        let private = world.cloud.holder(to).or_else(|| simulator.nodes().find(|node| world.place(*node).addresses.contains(&to)));
-        private.filter(|node| simulator.get(*node).is_some_and(|host: &Host| host.listens(port)))
-    };
-    if let Some(node) = node {
-        stage.world.simulator().with(node, |host: &mut Host, context| {
-            host.run(context, Server::new(port, page.as_bytes()));
-        });
+    #[test]
+    fn an_arrow_between_two_ends_is_left_out() {
+        for words in [&["a", "b"][..], &["a -> b"], &["a->b"], &["a", "->", "b"], &["a", "→", "b"]] {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(without_arrow(&words), ["a", "b"], "{words:?}");
+        }
+        assert_eq!(without_arrow(&["a".to_owned(), "-".to_owned()]), ["a", "-"]);
     }
 }

@@ -1,11 +1,15 @@
-//! `sim domains`: how many collision domains and broadcast domains the lans have, and which.
+//! `sim domains`: how many collision domains and broadcast domains the lans have, and which; in text, as data, or as a picture.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
-use sim::lan::domains::{Domain, count};
+use diagram::domains::{COLOURS, Domains as Drawn};
+use model::lan::Lan;
+use serde_json::{Value, json};
+use sim::lan::domains::{Domain, Domains, count};
 
+use super::super::graph;
 use super::super::target::Target;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -15,6 +19,9 @@ use crate::output::{Format, Output};
 pub struct DomainsArgs {
     /// Only this lan
     pub lan: Option<String>,
+    /// Where to write it: FILE.svg is a picture, FILE.txt the text, FILE.json the data
+    #[arg(long, short = 'w', value_name = "FILE")]
+    pub write: Option<PathBuf>,
 }
 
 /// Counts and names the domains of each lan.
@@ -25,36 +32,71 @@ pub fn run(arguments: &DomainsArgs, target: &Target, output: &Output) -> Result 
         return Err(Failure::usage("the lab has no lans: in a VPC there is no broadcast, and every cable is its own")
             .hint("lans: { … } in the lab file; docs/lans.md shows how"));
     }
-    let chosen: Vec<_> = lans.iter().filter(|(name, _)| arguments.lan.as_ref().is_none_or(|wanted| wanted == *name)).collect();
+    let chosen = lans.iter().filter(|(name, _)| arguments.lan.as_ref().is_none_or(|wanted| wanted == *name));
+    let chosen: Vec<(&str, &Lan, Domains)> = chosen.map(|(name, lan)| (name.as_str(), lan, count(lan))).collect();
     if chosen.is_empty() {
         let known: Vec<&str> = lans.keys().map(String::as_str).collect();
         let wanted = arguments.lan.as_deref().unwrap_or_default();
         return Err(Failure::usage(format!("`{wanted}` is no lan")).hint(format!("there are: {}", known.join(", "))));
     }
-    let mut all = serde_json::Map::new();
-    for (index, (name, lan)) in chosen.iter().enumerate() {
-        let domains = count(lan);
-        if output.format == Format::Json {
-            all.insert((*name).clone(), json!(domains));
-            continue;
-        }
+    if let Some(path) = &arguments.write {
+        let text = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("svg") => picture(&chosen),
+            Some("txt") => text(&chosen, false) + "\n",
+            Some("json") => serde_json::to_string_pretty(&data(&chosen)).map_err(|error| Failure::environment(error.to_string()))? + "\n",
+            _ => {
+                let failure = Failure::usage(format!("the ending of {} is no kind of picture", path.display()));
+                return Err(failure.hint("a name that ends in .svg, .txt or .json"));
+            }
+        };
+        graph::write(Path::new(path), &text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match output.format {
+        Format::Json => output.json(&data(&chosen))?,
+        _ => output.line(text(&chosen, output.colour())),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn data(lans: &[(&str, &Lan, Domains)]) -> Value {
+    let all: serde_json::Map<String, Value> = lans.iter().map(|(name, _, domains)| ((*name).to_owned(), json!(domains))).collect();
+    json!({"schema": "vpclab-sim-domains/1", "lans": all})
+}
+
+fn picture(lans: &[(&str, &Lan, Domains)]) -> String {
+    let links = |domains: &[Domain]| domains.iter().map(|domain| domain.links.clone()).collect();
+    let mut all = Vec::new();
+    for (name, lan, domains) in lans {
+        all.push(Drawn { name, lan, collision: links(&domains.collision), broadcast: links(&domains.broadcast) });
+    }
+    diagram::domains::svg(&all)
+}
+
+fn text(lans: &[(&str, &Lan, Domains)], colour: bool) -> String {
+    let many = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let mut lines = Vec::new();
+    for (index, (name, _, domains)) in lans.iter().enumerate() {
         if index > 0 {
-            output.line("");
+            lines.push(String::new());
         }
-        let many = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
         let (collision, broadcast) = (many(domains.collision.len(), "collision domain"), many(domains.broadcast.len(), "broadcast domain"));
-        output.line(format!("{name}: {}, {}, {collision}, {broadcast}", many(domains.nodes, "node"), many(domains.links, "link")));
-        let list = |title: &str, domains: &[Domain]| {
+        lines.push(format!("{name}: {}, {}, {collision}, {broadcast}", many(domains.nodes, "node"), many(domains.links, "link")));
+        let mut list = |title: &str, domains: &[Domain]| {
             for (number, domain) in domains.iter().enumerate() {
                 let ends: Vec<&str> = domain.ends.iter().map(String::as_str).collect();
-                output.line(format!("  {title} domain {}: {}", number + 1, ends.join(", ")));
+                let head = painted(&format!("{title} domain {}", number + 1), number, colour);
+                lines.push(format!("  {head}: {}", ends.join(", ")));
             }
         };
         list("collision", &domains.collision);
         list("broadcast", &domains.broadcast);
     }
-    if output.format == Format::Json {
-        output.json(&json!({"schema": "vpclab-sim-domains/1", "lans": all}))?;
-    }
-    Ok(ExitCode::SUCCESS)
+    lines.join("\n")
+}
+
+/// In the colour that the picture gives the number, among the 256 of terminals.
+fn painted(text: &str, number: usize, colour: bool) -> String {
+    const SHADES: [u8; COLOURS] = [32, 166, 36, 133, 136, 75, 160, 245];
+    if colour { format!("\u{1b}[38;5;{}m{text}\u{1b}[0m", SHADES[number % COLOURS]) } else { text.to_owned() }
 }

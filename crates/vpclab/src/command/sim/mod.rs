@@ -1,10 +1,14 @@
 //! `sim`: the lab played frame by frame, without privileges and on any system; every frame, layer and reason can be seen.
 
-mod ask;
+mod action;
+pub(super) mod ask;
+mod client;
 mod domains;
-mod ends;
+pub(super) mod ends;
+mod page;
 mod script;
-mod show;
+pub(super) mod show;
+mod told;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,11 +30,15 @@ pub enum SimCommand {
     Traceroute(TracerouteArgs),
     /// Try one port: open, refused or filtered, and why
     Check(CheckArgs),
-    /// Get a page over HTTP
+    /// Get a page over HTTP, or HTTPS where the place begins with https://
     Http(HttpArgs),
+    /// Let a host run a program: dns, dhcp, smtp, ftp, tftp, telnet, snmp, bulk and more; --help has their forms
+    #[command(after_help = client_help())]
+    Use(UseArgs),
     /// Count the nodes, links, collision domains and broadcast domains of the lans
     Domains(domains::DomainsArgs),
     /// Play a script of timed actions: programs that send, links that fail, files that change the rules
+    #[command(after_help = script_help())]
     Run(RunArgs),
     /// Does the lab keep its promises (`expect:`), by simulated packets
     Test(super::test::TestArgs),
@@ -67,6 +75,9 @@ pub struct ShowArgs {
     /// Write the frames that --filter leaves to this pcapng file, an interface for each port, reasons as comments; -: to standard output, such as: | tcpdump -nr -
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Only what the program says, no events: commands beside `sim` ask for that
+    #[arg(skip)]
+    pub quiet: bool,
 }
 
 /// `sim ping`.
@@ -119,8 +130,20 @@ pub struct CheckArgs {
 pub struct HttpArgs {
     /// Who asks
     pub from: String,
-    /// Whom: a name or an address, perhaps with a port and a path: web-1:8080/index.html
+    /// Whom: a name or an address, perhaps with a port and a path: web-1:8080/index.html, https://web-1. A name that the lab does
+    /// not have is looked up at the sender's name servers, and so is one that ends with a dot
     pub to: String,
+    /// What is shown.
+    #[command(flatten)]
+    pub show: ShowArgs,
+}
+
+/// `sim use`.
+#[derive(Debug, Args)]
+pub struct UseArgs {
+    /// A program, who runs it, and what it takes, as in a script: ftp pc-1 files get readme.txt
+    #[arg(required = true, num_args = 1.., value_name = "PROGRAM FROM WORD")]
+    pub words: Vec<String>,
     /// What is shown.
     #[command(flatten)]
     pub show: ShowArgs,
@@ -134,6 +157,14 @@ pub struct RunArgs {
     /// What is shown.
     #[command(flatten)]
     pub show: ShowArgs,
+}
+
+fn client_help() -> String {
+    format!("Programs:\n{}", client::grammar())
+}
+
+fn script_help() -> String {
+    format!("Actions, each after its time:\n{}", action::grammar())
 }
 
 fn time(text: &str) -> std::result::Result<sim::Span, String> {
@@ -157,7 +188,8 @@ pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
         SimCommand::Ping(arguments) => ask::ping(&arguments, &target, output),
         SimCommand::Traceroute(arguments) => ask::traceroute(&arguments, &target, output),
         SimCommand::Check(arguments) => ask::check(&arguments, &target, output),
-        SimCommand::Http(arguments) => ask::http(&arguments, &target, output),
+        SimCommand::Http(arguments) => page::run(&arguments, &target, output),
+        SimCommand::Use(arguments) => client::run(&arguments, &target, output),
         SimCommand::Domains(arguments) => domains::run(&arguments, &target, output),
         SimCommand::Run(arguments) => script::run(&arguments, &target, output),
         SimCommand::Test(arguments) => super::test::run(&super::test::TestArgs { engine: EngineName::Sim, ..arguments }, &target, output),

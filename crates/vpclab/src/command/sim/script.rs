@@ -14,17 +14,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fabric::Fabric;
-use model::{Model, ProbePacket, Selector};
 use serde_json::json;
-use sim::app::{AppId, ConnectSpec, DatagramSpec, PingSpec};
 use sim::host::Host;
-use sim::{LinkId, NodeId, Simulator, Span, Stop, Time};
+use sim::{Simulator, Span, Stop, Time};
 
-use super::super::source;
 use super::super::target::Target;
 use super::RunArgs;
-use super::ask::PATIENCE;
+use super::action::{Started, Step, action, misread, perform};
 use super::ends::Stage;
 use super::show::{BUDGET, losses, show, storm};
 use crate::exit::{self, Failure, Result};
@@ -38,21 +34,6 @@ const AFTERMATH: Span = Span::milliseconds(300);
 const TICK: Span = Span::milliseconds(100);
 /// Longest time that programs are waited for.
 const LONGEST: Span = Span::seconds(20_000);
-
-/// A line of a script.
-struct Step<'t> {
-    at: Time,
-    number: usize,
-    line: &'t str,
-    words: Vec<&'t str>,
-}
-
-/// What a line started.
-struct Started {
-    text: String,
-    node: NodeId,
-    app: AppId,
-}
 
 /// Exit 0 when every program of the script got an answer, else 1.
 pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
@@ -82,7 +63,8 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         let simulator = stage.world.simulator();
         let last = simulator.now() + LONGEST;
         let goes_on = |simulator: &Simulator| {
-            started.iter().any(|program: &Started| simulator.get(program.node).is_some_and(|host: &Host| host.outcome(program.app).is_none()))
+            let waited = started.iter().filter(|program: &&Started| !program.stays);
+            waited.into_iter().any(|program| simulator.get(program.node).is_some_and(|host: &Host| host.outcome(program.app).is_none()))
         };
         stop = Stop::Time;
         while end.is_none() && stop == Stop::Time && goes_on(simulator) && simulator.now() < last {
@@ -99,11 +81,10 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         let simulator = &stage.world.cloud.simulator;
         let Some(host) = simulator.get::<Host>(program.node) else { continue };
         let outcome = host.progress(program.app);
-        let answered = !outcome.replies.is_empty();
-        all &= answered;
-        let (sent, came) = (outcome.sent, outcome.replies.len());
-        said.push(format!("{}: {} ({sent} sent, {came} answered)", program.text, outcome.end));
-        rows.push(json!({"line": program.text, "end": outcome.end.to_string(), "sent": sent, "answered": came}));
+        let told = program.client.tell(host, outcome);
+        all &= told.is_yes;
+        said.extend(told.text(&program.text));
+        rows.push(told.json(&program.text, outcome));
     }
     if !all {
         said.extend(losses(&stage, None, None));
@@ -128,7 +109,9 @@ fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
         let code = line.split('#').next().unwrap_or_default();
         let mut words = code.split_whitespace();
         let Some(time) = words.next() else { continue };
-        let step = Step { at: Time::ZERO, number: index + 1, line, words: words.collect() };
+        // No shell reads a script, so an arrow may stand between two ends.
+        let words = words.filter(|word| !matches!(*word, "->" | "→")).collect();
+        let step = Step { at: Time::ZERO, number: index + 1, line, words };
         let at = lab::sentence::parse_time(time).map_err(|error| {
             misread(&step, name, time, &error.message).hint(error.hint.unwrap_or_else(|| "a line is a time and an action: 1s ping pc-1 pc-2".to_owned()))
         })?;
@@ -142,151 +125,4 @@ fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
         true => Err(Failure::usage(format!("{name}: the script does nothing")).hint("a line is a time and an action: 1s ping pc-1 pc-2")),
         false => Ok(steps),
     }
-}
-
-/// A line that makes no sense, with a caret below the word.
-fn misread(step: &Step<'_>, name: &str, word: &str, message: &str) -> Failure {
-    let at = step.line.find(word).unwrap_or_default();
-    let column = step.line[..at].chars().count();
-    let number = step.number.to_string();
-    let (gutter, carets) = (" ".repeat(number.len()), "^".repeat(word.chars().count().max(1)));
-    let place = format!("{gutter}┌─ {name}:{number}:{}", column + 1);
-    Failure::usage(format!("{message}\n{place}\n{number}│ {}\n{gutter}│ {}{carets}", step.line, " ".repeat(column)))
-}
-
-/// What a line does, with names made out.
-enum Action {
-    Program { node: NodeId, program: Program },
-    /// The first of these that is not so already.
-    Link { links: Vec<LinkId>, is_up: bool },
-    Apply { fabric: Arc<Fabric> },
-}
-
-enum Program {
-    Ping(PingSpec),
-    Connect(ConnectSpec),
-    Send(DatagramSpec),
-}
-
-/// The links between two ends, each `DEVICE` or `DEVICE:INTERFACE`. Errors: the word that names nothing.
-fn links<'w>(simulator: &Simulator, (a, b): (&'w str, &'w str)) -> std::result::Result<Vec<LinkId>, &'w str> {
-    let end = |word: &'w str| -> std::result::Result<(NodeId, Option<u16>), &'w str> {
-        if let Some(node) = simulator.find(word) {
-            return Ok((node, None));
-        }
-        let (device, interface) = word.split_once(':').ok_or(word)?;
-        let node = simulator.find(device).ok_or(word)?;
-        let port = simulator.ports(node).iter().position(|port| &*port.name == interface).ok_or(word)?;
-        Ok((node, Some(port as u16)))
-    };
-    let (a, b) = (end(a)?, end(b)?);
-    let is = |(node, port): (NodeId, u16), wanted: (NodeId, Option<u16>)| node == wanted.0 && wanted.1.is_none_or(|wanted| wanted == port);
-    let joins = |link: &sim::link::Link| {
-        let [one, other] = link.ends();
-        is(one, a) && is(other, b) || is(one, b) && is(other, a)
-    };
-    Ok(simulator.links().filter(|(_, link)| joins(link)).map(|(id, _)| id).collect())
-}
-
-const ACTIONS: &str = "ping A B [COUNT], connect A B tcp/PORT, send A B udp/PORT [TEXT], link down|up A B, apply FILE";
-
-/// `model` is the cloud as the lines before leave it.
-fn action(stage: &mut Stage, model: &mut Arc<Model>, step: &Step<'_>, name: &str, output: &Output) -> Result<Action> {
-    let wrong = |word: &str, message: &str| misread(step, name, word, message);
-    let usage = |word: &str| wrong(word, "this line is no action").hint(ACTIONS);
-    match step.words.as_slice() {
-        ["ping", from, to, rest @ ..] => {
-            let count = match rest {
-                [] => 1,
-                [count] => count.parse().map_err(|_| wrong(count, "this is no number of requests"))?,
-                [_, more, ..] => return Err(usage(more)),
-            };
-            let (node, source, to) = ends(stage, step, name, from, to)?;
-            Ok(Action::Program { node, program: Program::Ping(PingSpec { source, count, ..PingSpec::new(to) }) })
-        }
-        ["connect", from, to, port] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
-            Ok(ProbePacket::Tcp(port)) => {
-                let (node, source, to) = ends(stage, step, name, from, to)?;
-                Ok(Action::Program { node, program: Program::Connect(ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }) })
-            }
-            _ => Err(wrong(port, "connect takes tcp/PORT")),
-        },
-        ["send", from, to, port, words @ ..] => match lab::sentence::parse_probe(&["a", "b", *port]).map(|probe| probe.packet) {
-            Ok(ProbePacket::Udp(port)) => {
-                let (node, source, to) = ends(stage, step, name, from, to)?;
-                let text = if words.is_empty() { "vpclab".to_owned() } else { words.join(" ") };
-                Ok(Action::Program { node, program: Program::Send(DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, text.as_bytes()) }) })
-            }
-            _ => Err(wrong(port, "send takes udp/PORT")),
-        },
-        ["link", state @ ("down" | "up"), a, b] => {
-            let is_up = *state == "up";
-            let links = links(&stage.world.cloud.simulator, (a, b)).map_err(|word| wrong(word, "no node has this name"))?;
-            if links.is_empty() {
-                return Err(wrong(b, &format!("no link leads from {a} to {b}")).hint("a hub's cables are one medium, and stay; ends are written DEVICE or DEVICE:INTERFACE"));
-            }
-            Ok(Action::Link { links, is_up })
-        }
-        ["apply", file] => {
-            // As `up` does: the cloud that is becomes what the file says, and keeps its names and addresses.
-            let lab = source::load(Path::new(file), output).map_err(|failure| placed(step, name, file, failure))?;
-            let mut next = Model::clone(model);
-            lab.apply(&mut next).map_err(|error| wrong(file, &error.to_string()))?;
-            if next.lans != model.lans {
-                return Err(wrong(file, "apply changes the cloud; the lans of this file are others")
-                    .hint("links of lans: link down|up A B; another lan is another lab"));
-            }
-            *model = Arc::new(next);
-            Ok(Action::Apply { fabric: Arc::new(Fabric::compile(model)) })
-        }
-        [verb, ..] => Err(usage(verb)),
-        [] => Err(usage(step.line.trim())),
-    }
-}
-
-fn ends(stage: &mut Stage, step: &Step<'_>, name: &str, from: &str, to: &str) -> Result<(NodeId, Option<std::net::IpAddr>, std::net::IpAddr)> {
-    let selector = |word: &str| -> Result<Selector> {
-        lab::sentence::parse_selector(word).map_err(|error| misread(step, name, word, &error.message))
-    };
-    let sender = stage.from(&selector(from)?).map_err(|failure| placed(step, name, from, failure))?;
-    let address = stage.to(&selector(to)?, &sender).map_err(|failure| placed(step, name, to, failure))?;
-    let source = sender.source.filter(|source| source.is_ipv4() == address.is_ipv4());
-    Ok((sender.node, source, address))
-}
-
-/// A failure about a word, with its place.
-fn placed(step: &Step<'_>, name: &str, word: &str, failure: Failure) -> Failure {
-    let hint = failure.hint.clone();
-    let failure = misread(step, name, word, &failure.message);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
-}
-
-fn perform(stage: &mut Stage, step: &Step<'_>, action: Action, started: &mut Vec<Started>) -> Result<()> {
-    let text = step.words.join(" ");
-    match action {
-        Action::Program { node, program } => {
-            let app = stage.world.simulator().with(node, |host: &mut Host, context| match program {
-                Program::Ping(spec) => host.ping(context, spec),
-                Program::Connect(spec) => host.connect(context, spec),
-                Program::Send(spec) => host.datagram(context, spec),
-            });
-            let app = app.ok_or_else(|| Failure::environment(format!("line {}: the sender is no host", step.number)))?;
-            started.push(Started { text, node, app });
-        }
-        Action::Link { links, is_up } => {
-            let simulator = stage.world.simulator();
-            let other = simulator.links().find(|(id, link)| links.contains(id) && link.is_up() != is_up).map(|(id, _)| id);
-            if let Some(link) = other {
-                simulator.set_link(link, is_up);
-            }
-        }
-        Action::Apply { fabric } => {
-            stage.world.cloud.apply(Arc::clone(&fabric));
-            stage.fabric = fabric;
-        }
-    }
-    Ok(())
 }

@@ -12,6 +12,7 @@ use sim::host::Host;
 use sim::view::{Filter, List, View, capture, layers::Layers, tables::Tables};
 use sim::{FrameId, NodeId, Reason, Simulator, Stop, Time, TraceEvent, Verb};
 
+use super::super::capture_file;
 use super::ShowArgs;
 use super::ends::Stage;
 use crate::exit::{Failure, Result};
@@ -81,6 +82,15 @@ pub fn show(stage: &Stage, arguments: &ShowArgs, said: &[String], result: Value,
         Some(Capture::StandardOutput) => return Capture::StandardOutput.write(&view, &filter, output),
         Some(file) => file.write(&view, &filter, output)?,
         None => {}
+    }
+    if arguments.quiet {
+        return match output.format {
+            Format::Json => output.json(&result),
+            _ => {
+                said.iter().for_each(|line| output.line(line));
+                Ok(())
+            }
+        };
     }
     if output.format == Format::Json {
         let shown = if arguments.layers {
@@ -166,9 +176,7 @@ impl<'a> Capture<'a> {
                 written => written.map(drop).map_err(|error| Failure::environment(format!("standard output: {error}"))),
             };
         };
-        let failed = |error: std::io::Error| Failure::environment(format!("{}: {error}", path.display()));
-        let file = std::fs::File::create(path).map_err(failed)?;
-        let packets = capture::write(view, filter, BufWriter::new(file)).map_err(failed)?;
+        let packets = capture_file::write(path, |out| capture::write(view, filter, out))?;
         output.note(format!("{packets} frames in {}", path.display()));
         Ok(())
     }
@@ -199,7 +207,7 @@ pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Vec<Str
     let drops = events.filter(|event| event.verb == Verb::Drop && until.is_none_or(|until| event.time <= until));
     let mut lines: Vec<String> = Vec::new();
     for event in drops.filter(|event| is_loss(event.reason) && is_about(event)) {
-        let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, event));
+        let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, &event));
         if !lines.contains(&line) {
             lines.push(line);
         }
@@ -218,5 +226,14 @@ pub fn is_delivered(stage: &Stage, to: IpAddr) -> bool {
         let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
         packet.ip().is_some_and(|ip| ip.destination == to)
     };
-    simulator.trace().events().iter().any(|event| event.verb == Verb::Deliver && reached(event))
+    simulator.trace().events().iter().any(|event| event.verb == Verb::Deliver && reached(&event))
+}
+
+/// The stage of the cloud that dropped something first.
+pub fn dropping_stage(stage: &Stage) -> Option<fabric::Stage> {
+    let trace = stage.world.cloud.simulator.trace();
+    trace.events().iter().filter(|event| event.verb == Verb::Drop).find_map(|event| match trace.detail(&event) {
+        Some(sim::Detail::Stage(reason)) => Some(reason.stage),
+        _ => None,
+    })
 }

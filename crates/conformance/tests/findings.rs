@@ -1,0 +1,138 @@
+//! Labs on which engines once said different things, cut down: each is here with the probe that showed it.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
+
+sandbox::reexec_in_tests!();
+
+use conformance::EngineName;
+use conformance::fuzz::probes::{End, Named};
+use conformance::fuzz::{Cloud, Contender, differ};
+use fabric::engine::{ListenerState, Traffic};
+
+const ECHO: Traffic = Traffic::Icmp { icmp_type: 8, code: 0 };
+
+const fn udp(destination_port: u16) -> Traffic {
+    Traffic::Udp { source_port: 32_949, destination_port }
+}
+
+/// What is sent to a whole subnet is lost there, whatever the sender's groups say of it (L2-4).
+const TO_MANY: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24 }
+security_groups:
+  web: { rules: [ "out tcp to anywhere" ] }
+instances:
+  web2: { subnet: a/pub, sg: web }
+"#;
+
+/// The answer goes round between a NAT gateway and the system that its subnet's table leads back to, until its hops run out and
+/// whoever answered hears of that.
+const CIRCLE: &str = r#"
+outside:
+  home: 198.51.100.40
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      app: { cidr: 10.1.1.0/24, route: t-app }
+      fw: { cidr: 10.1.3.0/24, route: t-fw }
+    nat_gateways:
+      p: { subnet: app }
+    route_tables:
+      t-app: { routes: { 0.0.0.0/0: instance fw } }
+      t-fw: { routes: { 198.51.100.0/24: nat@p } }
+security_groups:
+  box: { rules: [ "all from anywhere" ] }
+instances:
+  fw: { subnet: a/fw, sg: box, public_ip: eip, forward: true }
+"#;
+
+/// An echo that comes back to its sender on the way, who hides others behind its address: the answer to that flow passes the
+/// sender and is not its own answer.
+const OWN_MIDDLEBOX: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24, route: t-pub }
+      db: { cidr: 10.1.2.0/24 }
+      fw: { cidr: 10.1.3.0/24, route: t-fw }
+    nat_gateways:
+      n: { subnet: pub }
+    route_tables:
+      t-edge: { edge: igw, routes: { 10.1.2.0/24: instance fw } }
+      t-pub: { routes: { 0.0.0.0/0: igw } }
+      t-fw: { routes: { 0.0.0.0/0: nat@n } }
+security_groups:
+  web: { rules: ["all from sg:box" ] }
+  box: { rules: [ "icmp from anywhere"] }
+instances:
+  db1: { subnet: a/db, sg: web, public_ip: eip }
+  fw: { subnet: a/fw, sg: box, public_ip: true, masquerade: true }
+"#;
+
+/// The same over UDP: what comes back to its sender, about the hidden flow, is no refusal of his own datagram.
+const OWN_MIDDLEBOX_REFUSED: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24, route: t-pub }
+      fw: { cidr: 10.1.3.0/24, route: t-fw }
+    nat_gateways:
+      n: { subnet: pub }
+    route_tables:
+      t-edge: { edge: igw, routes: { 10.1.0.0/24: instance fw } }
+      t-pub: { routes: { 0.0.0.0/0: igw } }
+      t-fw: { routes: { 0.0.0.0/0: nat@n } }
+security_groups:
+  db: { rules: ["all from sg:box" ] }
+  box: { rules: [ "all from anywhere" ] }
+instances:
+  web1: { subnet: a/pub, sg: [ db], public_ip: eip }
+  fw: { subnet: a/fw, sg: box, public_ip: true, masquerade: true }
+"#;
+
+/// A refusal that comes back to its sender after his own hiding gave his datagram another port on the way.
+const OTHER_PORT: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      app: { cidr: 10.1.1.0/24 }
+      fw: { cidr: 10.1.3.0/24, route: t-fw }
+    route_tables:
+      t-edge: { edge: igw, routes: { 10.1.1.0/24: instance fw } }
+      t-fw: { routes: { 0.0.0.0/0: igw } }
+security_groups:
+  db: { rules: ["all from sg:box" ] }
+  box: { rules: ["all from anywhere" ] }
+instances:
+  app2: { subnet: a/app, sg: db, public_ip: eip }
+  fw: { subnet: a/fw, sg: box, public_ip: eip, masquerade: true }
+"#;
+
+#[test]
+fn engines_agree_where_they_once_did_not() {
+    let own = |name: &str| End::Interface(name.to_owned(), 0, false);
+    let public = |name: &str| End::Interface(name.to_owned(), 0, true);
+    let at = |address: &str| End::Address(address.parse().unwrap());
+    let (open, closed) = (ListenerState::Open, ListenerState::Closed);
+    let contenders = EngineName::ALL.map(Contender::of);
+    for (lab, from, to, traffic, listener) in [
+        (TO_MANY, own("web2"), at("10.1.0.255"), udp(67), closed),
+        (TO_MANY, own("web2"), at("10.1.0.255"), ECHO, open),
+        (CIRCLE, at("198.51.100.40"), public("fw"), udp(53), open),
+        (OWN_MIDDLEBOX, own("fw"), public("db1"), ECHO, open),
+        (OWN_MIDDLEBOX_REFUSED, own("fw"), public("web1"), udp(67), closed),
+        (OTHER_PORT, own("fw"), public("app2"), udp(67), closed),
+    ] {
+        let probe = Named { from, to, traffic, listener };
+        let cloud = Cloud::of(lab, 1).unwrap_or_else(|error| panic!("{probe}: {error}"));
+        assert!(probe.request(&cloud.fabric).is_some(), "{probe}: its ends are there");
+        assert_eq!(differ(lab, 1, &probe, &contenders), None, "{probe}");
+    }
+}

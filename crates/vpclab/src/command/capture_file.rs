@@ -1,0 +1,87 @@
+//! Files that captures go to: what is there and is no capture stays as it is, and a capture that is there stays until the new
+//! one is whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+use crate::exit::{Failure, Result};
+
+/// How captures begin: pcapng, and pcap in both orders of bytes, with microseconds and nanoseconds.
+const BEGINNINGS: [[u8; 4]; 5] =
+    [[0x0a, 0x0d, 0x0d, 0x0a], [0xa1, 0xb2, 0xc3, 0xd4], [0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d], [0x4d, 0x3c, 0xb2, 0xa1]];
+
+fn failed(path: &Path, error: &io::Error) -> Failure {
+    Failure::environment(format!("writing {}: {error}", path.display()))
+}
+
+/// Refuses a file that is there and is no capture. One that is empty, and what is no plain file, may be written to.
+fn refuse_others(path: &Path) -> Result<()> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut begins = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut begins));
+    read.map_err(|error| failed(path, &error))?;
+    match begins.is_empty() || BEGINNINGS.iter().any(|known| begins == known) {
+        true => Ok(()),
+        false => Err(Failure::usage(format!("{} is there and is no capture: it stays as it is", path.display())).hint("another name, or remove it first")),
+    }
+}
+
+/// A file for a capture that is written while it is made.
+#[cfg(target_os = "linux")]
+pub fn create(path: &Path) -> Result<File> {
+    refuse_others(path)?;
+    File::create(path).map_err(|error| failed(path, &error))
+}
+
+/// Writes a whole capture: beside the file, which it then replaces. What is no plain file, such as a pipe, is written to.
+pub fn write<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T> {
+    refuse_others(path)?;
+    let filled = |to: &Path| {
+        let mut out = BufWriter::new(File::create(to)?);
+        let result = fill(&mut out)?;
+        out.flush()?;
+        Ok(result)
+    };
+    if path.exists() && !path.is_file() {
+        return filled(path).map_err(|error| failed(path, &error));
+    }
+    // A link leads to the file that is replaced.
+    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
+    let written = filled(&beside).and_then(|result| fs::rename(&beside, path).map(|()| result));
+    written.map_err(|error| {
+        let _ = fs::remove_file(&beside);
+        failed(path, &error)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(name: &str) -> std::path::PathBuf {
+        let folder = std::env::temp_dir().join(format!("vpclab-captures-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder");
+        folder
+    }
+
+    #[test]
+    fn what_is_no_capture_stays_and_a_capture_stays_until_the_new_one_is_whole() {
+        let folder = folder("stays");
+        let path = folder.join("file");
+        let says = |content: &[u8]| fs::read(&path).expect("the file") == content;
+        fs::write(&path, b"my notes").expect("a file");
+        assert!(write(&path, |out| out.write_all(b"new")).is_err() && says(b"my notes"));
+        let old = [&BEGINNINGS[0][..], b"old"].concat();
+        fs::write(&path, &old).expect("a file");
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        assert!(write(&path, |out| out.write_all(b"half").and(Err::<(), _>(full()))).is_err() && says(&old));
+        assert!(write(&path, |out| out.write_all(b"new")).is_ok() && says(b"new"));
+        assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 1, "nothing else is left");
+        fs::remove_dir_all(folder).expect("it goes");
+    }
+}

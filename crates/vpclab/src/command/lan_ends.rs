@@ -1,0 +1,120 @@
+//! Ends of questions and claims that are in a lan: what the stages of a cloud cannot say of them, the simulator shows.
+
+use conformance::EngineName;
+use fabric::Fabric;
+use model::claim::{Claim, Ends, Sources};
+use model::lan::Device;
+use model::selector::End;
+use model::{Model, Probe, Selector};
+
+use super::running::Running;
+use super::target::Target;
+use crate::cli::Global;
+use crate::exit::{Failure, Result};
+use crate::output::Output;
+
+/// Somebody in a lan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LanEnd<'m> {
+    /// The device.
+    pub device: &'m str,
+    /// `host`, `router` …
+    pub kind: &'static str,
+    /// The lan.
+    pub lan: &'m str,
+}
+
+impl std::fmt::Display for LanEnd<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} is a {} of lan {}", self.device, self.kind, self.lan)
+    }
+}
+
+/// The device of a lan that a selector names, by its name or by an address that is written for it.
+pub fn lan_end<'m>(model: &'m Model, selector: &Selector) -> Option<LanEnd<'m>> {
+    let devices = model.lans.iter().flat_map(|(lan, of)| of.devices.iter().map(move |(name, device)| (lan, name, device)));
+    let mut hosts = devices.filter(|(.., device)| device.interfaces().is_some());
+    let found = match selector {
+        Selector::Named(wanted) => hosts.find(|(_, name, _)| *name == wanted),
+        Selector::Address(address) => hosts.find(|(.., device)| addresses(device).any(|own| own == *address)),
+        Selector::Block(block) if block.prefix_len() == block.max_prefix_len() => {
+            hosts.find(|(.., device)| addresses(device).any(|own| own == block.addr()))
+        }
+        _ => None,
+    };
+    found.map(|(lan, device, what)| LanEnd { device, kind: what.kind(), lan })
+}
+
+/// The addresses that are written for a device.
+pub fn addresses(device: &Device) -> impl Iterator<Item = std::net::IpAddr> {
+    device.interfaces().into_iter().flatten().flat_map(|(_, interface)| &interface.addresses).map(|own| own.addr())
+}
+
+/// The first end of a question that is in a lan.
+pub fn of_probe<'m>(model: &'m Model, probe: &Probe) -> Option<LanEnd<'m>> {
+    lan_end(model, &probe.source).or_else(|| lan_end(model, &probe.destination))
+}
+
+/// Whether a claim speaks of somebody in a lan by name or address.
+pub fn is_of_lan(model: &Model, claim: &Claim) -> bool {
+    let sources = match &claim.sources {
+        Sources::Each(ends) | Sources::Only(ends) => Some(ends),
+        Sources::NothingElse => None,
+    };
+    let selectors = |ends: &Ends| ends.of.iter().chain(&ends.except).any(|selector| lan_end(model, selector).is_some());
+    sources.is_some_and(selectors) || selectors(&claim.destinations)
+}
+
+/// Who answers a command that sends one packet after another.
+pub enum Asked {
+    /// The lab that is up.
+    Running(Running),
+    /// The simulator: an end is in a lan.
+    Simulated(Target),
+}
+
+/// The lab that is up, unless an end is in a lan. A file whose lab is not up does for the simulator.
+pub fn running_or_simulated(probe: &Probe, global: &Global, output: &Output) -> Result<Asked> {
+    let target = match Running::open(global) {
+        Ok(running) if of_probe(&running.model, probe).is_none() => return Ok(Asked::Running(running)),
+        Ok(running) => Target::of(running),
+        Err(failure) => match Target::find(global, output) {
+            Ok(target) if of_probe(&target.model, probe).is_some() => target,
+            _ => return Err(failure),
+        },
+    };
+    if let Some(end) = of_probe(&target.model, probe) {
+        simulated(&end, output);
+    }
+    Ok(Asked::Simulated(target))
+}
+
+/// Says who answers.
+pub fn simulated(end: &LanEnd, output: &Output) {
+    output.note(format!("{end}: the answer is the simulator's"));
+}
+
+/// What an engine that sends through the cloud alone says of somebody in a lan.
+pub fn not_of(engine: EngineName, end: &LanEnd, words: &[String]) -> Failure {
+    let message = format!("{end}, and the {} engine knows of lans only what lies behind a virtual private gateway", engine.as_str());
+    Failure::usage(message).hint(format!("vpclab sim check {}", words.join(" ")))
+}
+
+/// Why the stages of a cloud decide nothing about a question: an end is in a lan that no virtual private gateway knows of, or
+/// both are in lans.
+pub fn out_of_sight(model: &Model, probe: &Probe, words: &[String]) -> Option<Failure> {
+    let ends = [&probe.source, &probe.destination].map(|selector| Some((lan_end(model, selector)?, selector.ends(model).ok())));
+    let fabric = ends.iter().any(Option::is_some).then(|| Fabric::compile(model))?;
+    let is_behind = |ends: &Option<Vec<End>>| match ends.as_deref() {
+        Some([End::Address(address)]) => fabric.behind_vpn(*address).is_some(),
+        _ => false,
+    };
+    let message = match &ends {
+        [Some((from, _)), Some((to, _))] => format!("{from}, {to}: no stage of a cloud is between them"),
+        [Some((end, meant)), None] | [None, Some((end, meant))] if !is_behind(meant) => {
+            format!("{end}, and no virtual private gateway knows of it")
+        }
+        _ => return None,
+    };
+    Some(Failure::usage(message).hint(format!("vpclab sim check {}", words.join(" "))))
+}

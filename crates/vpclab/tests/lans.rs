@@ -1,0 +1,198 @@
+//! A lan beside a VPC, as a person types it: both ways through the virtual private gateway, what is wrong on either side, and
+//! claims about both.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const LAB: &str = "vpcs:
+  shop:
+    cidr: 10.0.0.0/16
+    subnets:
+      private: { az: a, cidr: 10.0.1.0/24 }
+      closed: { az: a, cidr: 10.0.2.0/24, route: own }
+      static: { az: a, cidr: 10.0.3.0/24, route: written }
+    route_tables:
+      own: { propagation: false, routes: {} }
+      written: { propagation: false, routes: { 192.168.1.0/24: vpn } }
+security_groups:
+  web: [ tcp/22 from 192.168.1.0/24, icmp/echo from 192.168.0.0/16 ]
+instances:
+  web-1: { subnet: private, sg: web, private_ip: 10.0.1.10, listen: tcp/22 }
+  far-1: { subnet: closed, sg: web, private_ip: 10.0.2.10, listen: tcp/22 }
+  old-1: { subnet: static, sg: web, private_ip: 10.0.3.10, listen: tcp/22 }
+lans:
+  branch:
+    switches: [sw-1, sw-2]
+    routers:
+      r-1: { interfaces: { eth0: 192.168.1.1/24, eth1: [], eth2: 192.168.2.1/24 }, routes: [192.168.3.0/24 via 192.168.2.2] }
+      r-2: { interfaces: { eth0: 192.168.2.2/24, eth1: 192.168.3.1/24 }, routes: [default via 192.168.2.1] }
+    hosts:
+      desk: { address: 192.168.1.10/24, gateway: 192.168.1.1, serve: http }
+      pc-1: { address: 192.168.1.11/24, gateway: 192.168.1.1 }
+      lost: 192.168.1.12/24
+      deep: { address: 192.168.3.10/24, gateway: 192.168.3.1, serve: http }
+    links:
+      - desk, pc-1, lost, r-1:eth0 -- sw-1
+      - r-1:eth2, r-2:eth0 -- sw-2
+      - deep -- r-2:eth1
+      - r-1:eth1 -- vpc:shop 50M 10ms
+expect:
+  - desk -> web-1 tcp/22: open
+  - desk -> web-1 tcp/23: blocked by sg
+  - web-1 -> desk, deep tcp/80: open
+  - web-1 -> desk tcp/81: refused
+  - pc-1 -> desk icmp: open
+  - desk -> far-1 tcp/23: blocked
+  - far-1 -> desk tcp/80: no route
+  - old-1 -> desk tcp/80: open
+  - 192.168.1.11 -> web-1 icmp/echo: allowed
+  - r-1 -> deep icmp/echo: allowed
+  - only desk, pc-1, lost, r-1 -> web-1 tcp/23: blocked
+  - far-1 -> web-1 tcp/22: blocked
+";
+
+fn lab(name: &str, text: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("vpclab-lans-{}-{name}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let file = folder.join("branch.yaml");
+    std::fs::write(&file, text).expect("a file");
+    file
+}
+
+fn vpclab(file: &Path, words: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    command.arg("-f").arg(file).args(words.split(' ')).env("NO_COLOR", "1");
+    command.env("VPCLAB_HOME", file.with_file_name("home")).output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn holds(file: &Path, table: &[(&str, i32, &str)]) {
+    for (words, code, expected) in table {
+        let done = vpclab(file, words);
+        let said = format!("{}{}", text(&done.stdout), text(&done.stderr));
+        assert!(done.status.code() == Some(*code) && said.contains(expected), "{words}: {:?}, not {code} with {expected}\n{said}", done.status.code());
+    }
+}
+
+#[test]
+fn packets_go_both_ways_and_end_where_a_side_says_no() {
+    let file = lab("ways", LAB);
+    holds(&file, &[
+        ("sim ping desk web-1", 0, "1 sent, 1 received"),
+        ("sim ping web-1 deep", 0, "1 received"),
+        ("sim check deep web-1 tcp/22", 1, "filtered"),
+        ("sim check web-1 deep tcp/80", 0, "open"),
+        ("sim check desk web-1 tcp/22", 0, "open"),
+        ("sim check desk web-1 tcp/23", 1, "filtered"),
+        ("sim check old-1 desk tcp/80", 0, "open"),
+        ("sim check desk old-1 tcp/22", 0, "open"),
+        ("sim check far-1 desk tcp/80", 1, "filtered"),
+        ("sim check lost web-1 tcp/22", 1, "not sent"),
+        ("sim http web-1 desk", 0, "HTTP 200"),
+        ("sim traceroute desk web-1", 0, "192.168.1.1"),
+        ("sim ping 192.168.1.10 web-1", 0, "1 received"),
+    ]);
+}
+
+#[test]
+fn a_router_answers_over_a_line_without_addresses_in_another_interfaces_name() {
+    let file = lab("unnumbered", LAB);
+    // What r-1 says of a packet from the VPC whose time is up leaves by eth1, which has no address.
+    holds(&file, &[("sim traceroute web-1 deep tcp/80", 0, "192.168.1.1"), ("sim ping r-1 web-1", 0, "1 received")]);
+}
+
+#[test]
+fn a_tunnel_cuts_what_may_be_cut_and_drops_the_rest_without_a_word() {
+    let file = lab("mtu", LAB);
+    holds(&file, &[
+        ("sim ping desk web-1 --size 1418 --dont-fragment", 0, "1 received"),
+        ("sim ping desk web-1 --size 1419 --dont-fragment", 1, "nobody is told"),
+        ("sim ping desk web-1 --size 1472", 0, "1 received"),
+    ]);
+    // The largest segment of a connection fits (L2-10).
+    holds(&file, &[("sim http web-1 desk --tables tcp", 0, "  1406  ")]);
+}
+
+#[test]
+fn two_links_to_one_vpc_stand_in_for_each_other() {
+    let twice = LAB.replace("eth2: 192.168.2.1/24", "eth3: [], eth2: 192.168.2.1/24").replace(
+        "      - r-1:eth1 -- vpc:shop 50M 10ms\n",
+        "      - r-1:eth1 -- vpc:shop 50M 10ms down\n      - r-1:eth3 -- vpc:shop 50M 10ms\n",
+    );
+    let file = lab("twice", &twice);
+    holds(&file, &[("validate", 0, "legal"), ("sim check web-1 desk tcp/80", 0, "open")]);
+}
+
+#[test]
+fn the_proof_knows_what_lies_behind_the_gateway() {
+    let file = lab("proof", LAB);
+    holds(&file, &[
+        ("why web-1 192.168.1.10 tcp/22", 0, "shop-vgw"),
+        ("why web-1 desk tcp/22", 0, "in a lan, behind the virtual private gateway"),
+        ("why desk web-1 tcp/22", 0, "ALLOWED"),
+        ("why desk web-1 tcp/23", 1, "web"),
+        ("why far-1 desk tcp/22", 1, "no route"),
+        ("why desk pc-1 tcp/22", 2, "no stage of a cloud is between them"),
+        ("check --engine proof desk web-1 tcp/22", 0, "open"),
+        ("check --engine proof far-1 desk tcp/80", 1, "filtered"),
+    ]);
+}
+
+#[test]
+fn commands_without_an_engine_ask_the_simulator_about_hosts_of_lans() {
+    let file = lab("commands", LAB);
+    holds(&file, &[
+        ("check desk web-1 tcp/22", 0, "desk is a host of lan branch: the answer is the simulator's"),
+        ("check 192.168.1.10 web-1 tcp/23", 1, "filtered"),
+        ("check desk desk tcp/80", 2, "one and the same"),
+        ("check --engine linux desk web-1 tcp/22", 2, "desk is a host of lan branch"),
+        ("ping desk web-1", 0, "3 sent, 3 received"),
+        ("traceroute web-1 deep tcp/80", 0, "192.168.3.10"),
+    ]);
+    let done = vpclab(&file, "check desk web-1 tcp/22 -o json");
+    let rows: Value = serde_json::from_slice(&done.stdout).expect("JSON alone on standard output");
+    assert_eq!((&rows[0]["result"], &rows[0]["engine"]), (&Value::from("open"), &Value::from("sim")));
+}
+
+#[test]
+fn claims_about_hosts_of_lans_are_judged_by_simulated_packets() {
+    let file = lab("claims", LAB);
+    holds(&file, &[
+        ("validate", 0, "legal"),
+        ("test --engine proof", 0, "12 passed, 0 failed"),
+        ("test --engine proof", 0, "desk -> web-1 tcp/22: open (by the sim engine)"),
+        ("sim test", 0, "12 passed, 0 failed"),
+    ]);
+    let done = vpclab(&file, "test --engine proof -o json");
+    let claims: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let engines: Vec<&str> = claims.as_array().into_iter().flatten().filter_map(|claim| claim["engine"].as_str()).collect();
+    assert_eq!(engines.iter().filter(|engine| **engine == "sim").count(), 11, "{engines:?}");
+    let broken = lab("broken", &LAB.replace("desk -> web-1 tcp/23: blocked by sg", "desk -> web-1 tcp/23: open"));
+    holds(&broken, &[("test --engine proof", 1, "desk -> web-1 tcp/23: filtered"), ("test --engine proof", 1, "11 passed, 1 failed")]);
+    let arrives = lab("arrives", &LAB.replace("desk -> far-1 tcp/23: blocked", "desk -> far-1 tcp/22: blocked"));
+    holds(&arrives, &[("test --engine proof", 1, "desk -> far-1 tcp/22: the request arrives, the answer is lost")]);
+    let other = lab("other", &LAB.replace("desk -> web-1 tcp/23: blocked by sg", "desk -> web-1 tcp/23: blocked by acl"));
+    holds(&other, &[("test --engine proof", 1, "11 passed, 1 failed")]);
+}
+
+#[test]
+fn claims_that_nobody_can_judge_are_refused_or_say_why() {
+    let with = |claim: &str| LAB.replace("pc-1 -> desk icmp: open", claim);
+    let file = lab("hub", &with("pc-1 -> sw-1 icmp: open"));
+    holds(&file, &[("validate", 2, "`sw-1` is a switch of the lan `branch`: it has no address")]);
+    let file = lab("unknown", &with("pc-1 -> dsk icmp: open"));
+    holds(&file, &[("validate", 2, "did you mean `desk`?")]);
+    let file = lab("way", &with("pc-1 -> web-1 icmp through fw: allowed"));
+    holds(&file, &[("test --engine proof", 1, "not asked by which way")]);
+}
+
+#[test]
+fn a_network_that_the_vpc_has_itself_is_pointed_at() {
+    let file = lab("overlap", &LAB.replace("192.168.3", "10.0.7"));
+    holds(&file, &[("lint", 1, "overlapping-lan"), ("lint", 1, "announces 10.0.7.0/24 to VPC shop, which has 10.0.0.0/16 itself")]);
+}
