@@ -40,11 +40,13 @@ scenarios:
 	cargo run -p vpclab -- conformance run conformance --engine linux
 
 # Random clouds on all engines, which must agree; VPCLAB_FUZZ_SEED=N begins elsewhere. Ten minutes on a busy machine; what
-# differs is saved, cut down, in target/fuzz.
+# differs is saved, cut down, in target/fuzz. Then frames that were changed, at every kind of node, for VPCLAB_FUZZ_SECONDS.
 fuzz:
 	cargo build -p vpclab
 	$(VPCLAB) conformance fuzz --engines proof,sim,linux --seed $${VPCLAB_FUZZ_SEED:-1} --labs $${VPCLAB_FUZZ_LABS:-2000} --probes 50 \
 		--save $(or $(CARGO_TARGET_DIR),target)/fuzz
+	VPCLAB_FUZZ_SECONDS=$${VPCLAB_FUZZ_SECONDS:-300} VPCLAB_FUZZ_SEED=$${VPCLAB_FUZZ_SEED:-1} \
+		cargo test -p conformance --test any_frames -- --nocapture
 
 # What passes the places of a lab, frame by frame: the simulator's against the kernel's.
 frames:
@@ -57,6 +59,7 @@ docs:
 	$(VPCLAB) man --markdown > docs/reference.md
 	cargo run -q -p query --example coverage > docs/aws-coverage.md
 	for lab in examples/*.yaml; do $(VPCLAB) graph $$lab -w docs/pictures/$$(basename $$lab .yaml).svg || exit; done
+	$(VPCLAB) -f docs/classroom.yaml sim domains -w docs/pictures/domains.svg
 
 # The shapes of AWS's operations, from the service models of the botocore that crates/query/generate/shapes.py names (pip install
 # botocore==…); then what botocore itself makes of them, for machines without it.

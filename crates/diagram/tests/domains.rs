@@ -3,7 +3,7 @@
 
 mod xml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diagram::domains::{Domains, svg};
 use model::Origin;
@@ -166,8 +166,10 @@ fn every_link_has_a_line_with_the_number_of_its_collision_domain() {
         let drawn = drawn(&name, &lan);
         let text = svg(std::slice::from_ref(&drawn));
         for (number, domain) in drawn.collision.iter().enumerate() {
-            let shown = text.matches(&format!(": collision domain {}</title>", number + 1)).count();
-            assert_eq!(shown, domain.len(), "{name}: {}", number + 1);
+            // A link between two routers is drawn from its box to either.
+            let end = format!(": collision domain {}</title>", number + 1);
+            let shown: BTreeSet<&str> = text.lines().filter(|line| line.ends_with(&end)).map(str::trim).collect();
+            assert_eq!(shown.len(), domain.len(), "{name}: {}", number + 1);
         }
     }
 }

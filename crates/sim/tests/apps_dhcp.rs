@@ -64,7 +64,7 @@ fn kinds(net: &Net, node: NodeId) -> Vec<MessageType> {
 /// What a node said for a reason.
 fn notes(net: &Net, node: NodeId, reason: Reason) -> Vec<String> {
     let said = net.events().iter().filter(|event| (event.node, event.verb, event.reason) == (node, Verb::Note, reason));
-    let text = |event| match net.sim.trace().detail(event) {
+    let text = |event| match net.sim.trace().detail(&event) {
         Some(sim::Detail::Text(text)) => Some(text.to_string()),
         _ => None,
     };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Rooms that `vpclab sim` is made of.
-const ROOMS: [&str; 7] = ["model", "fabric", "proof", "wire", "sim", "diagram", "lab"];
+const ROOMS: [&str; 8] = ["model", "fabric", "proof", "wire", "sim", "diagram", "lab", "screen"];
 
 /// Rooms and crates that know Linux.
 const LINUX: [&str; 12] =

@@ -64,6 +64,11 @@ impl Output {
         Output { format, as_yaml, query: global.query.clone(), colour, quiet: global.quiet }
     }
 
+    /// Says nothing beside the data, and that without colours: where the terminal is somebody else's.
+    pub fn silent() -> Output {
+        Output { format: Format::Table, as_yaml: false, query: None, colour: false, quiet: true }
+    }
+
     /// Refuses a query of what is not JSON.
     pub fn check_query(&self) -> Result<()> {
         if self.query.is_some() && !matches!(self.format, Format::Json | Format::Aws) {

@@ -37,9 +37,11 @@ impl Udp {
         let start = out.len();
         let payload = &payload[..payload.len().min(usize::from(u16::MAX) - Udp::LENGTH)];
         let length = Udp::LENGTH + payload.len();
-        for half in [self.source_port, self.destination_port, length as u16, 0] {
-            out.extend_from_slice(&half.to_be_bytes());
-        }
+        let mut header = [0; Udp::LENGTH];
+        header[..2].copy_from_slice(&self.source_port.to_be_bytes());
+        header[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
+        header[4..6].copy_from_slice(&(length as u16).to_be_bytes());
+        out.extend_from_slice(&header);
         out.extend_from_slice(payload);
         let sum = Sum::new().pseudo_header(source, destination, protocol::UDP, length).with(&out[start..]).finish();
         // Zero says that there is no checksum, so a sum of zero is sent as its other representation.

@@ -79,7 +79,12 @@ impl OnLinux {
                 let client = self.open(from(SocketSpec::new(&sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0)))?;
                 sockopt::set_ip_ttl(&client, u32::from(ttl)).map_err(failed("a TTL"))?;
                 sockopt::set_socket_broadcast(&client, true).map_err(failed("broadcast"))?;
-                send_to(&client, &payload(usize::from(size)), to, port)?;
+                // Only what comes from there is an answer; anything else is refused, as the simulator's programs do.
+                match rustix::net::connect(&client, &SocketAddrV4::new(to, port)) {
+                    Ok(()) => send_to(&client, &payload(usize::from(size)), to, port)?,
+                    Err(Errno::NETUNREACH) => {}
+                    Err(error) => return Err(failed("connecting")(error)),
+                }
                 Ok(Sockets::Udp { server, _client: client })
             }
             What::Tcp { port, ttl, talk } => {

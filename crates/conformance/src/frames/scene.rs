@@ -117,10 +117,14 @@ impl Scene {
     }
 
     /// A scene of a probe; `None` for what is none, and for an address of the sender's own subnet that nobody has: a simulated
-    /// guest asks for it in vain, and one of the linux engine, which knows its router by heart, sends to that.
+    /// guest asks for it in vain, and one of the linux engine, which knows its router by heart, sends to that. Nor does a kernel connect to many at once.
     pub fn of_probe(fabric: &Fabric, named: &Named) -> Option<Scene> {
         let Probe::Packet(probe) = named.request(fabric)?.probe else { return None };
         let is_open = probe.listener == ListenerState::Open;
+        let is_for_many = matches!(probe.to, IpAddr::V4(to) if to.is_broadcast() || to.is_multicast());
+        if is_for_many && matches!(probe.traffic, Traffic::Tcp { .. }) {
+            return None;
+        }
         if let Sender::Interface(id) = &probe.from {
             let own = &fabric.interfaces[fabric.interface_by_id(id)?];
             let is_held = fabric.vpcs[own.vpc].addresses.contains_key(&probe.to);

@@ -143,9 +143,13 @@ struct Saturated {
 }
 
 impl Saturated {
-    /// How often the queue is filled, and with how many frames.
-    const FILL: Span = Span::milliseconds(10);
+    /// With how many frames the queue is filled.
     const FRAMES: usize = 200;
+
+    /// How often: when three quarters of them can have been sent at 10 Mb/s.
+    fn fill(&self) -> Span {
+        Span::nanoseconds(self.bytes as u64 * 8 * 100 * Self::FRAMES as u64 * 3 / 4)
+    }
 }
 
 impl Node for Saturated {
@@ -171,7 +175,7 @@ impl Node for Saturated {
         for _ in context.queued(0)..Self::FRAMES {
             context.forward(0, frame);
         }
-        context.wake_after(Self::FILL, 0);
+        context.wake_after(self.fill(), 0);
     }
 
     fn inspect(&self, _: Time) -> Vec<Table> {

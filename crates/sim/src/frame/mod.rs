@@ -179,14 +179,17 @@ impl Frames {
     /// Only a trace still holds it.
     #[inline(never)]
     fn put_away(&mut self, frame: FrameId) {
-        let slot = &mut self.slots[frame.0 as usize];
+        let slot = self.slots[frame.0 as usize];
         if slot.place & ARCHIVED != 0 {
             return;
         }
         let bytes = &self.buffers[slot.place as usize];
-        if let Some(place) = self.archive.store(bytes) {
+        let length = bytes.len() as u32;
+        let parent = self.slots.get(slot.parent.0 as usize);
+        let parent = parent.filter(|parent| parent.holders & KEPT != 0 && parent.place & ARCHIVED != 0 && parent.length == length);
+        if let Some(place) = self.archive.store(bytes, parent.map(|parent| parent.place & !ARCHIVED)) {
             self.spare.push(slot.place);
-            (slot.place, slot.length) = (place | ARCHIVED, bytes.len() as u32);
+            self.slots[frame.0 as usize] = Slot { place: place | ARCHIVED, length, ..slot };
         }
     }
 

@@ -133,6 +133,10 @@ impl<T: Bits> Family<T> {
         match self.routes.iter().position(same) {
             Some(at) => self.routes[at] = route,
             None => {
+                if self.routes.is_empty() {
+                    // Most hosts have one.
+                    self.routes.reserve_exact(1);
+                }
                 let at = self.routes.partition_point(|known| order(known) <= order(&route));
                 self.routes.insert(at, route);
             }

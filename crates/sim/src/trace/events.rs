@@ -8,8 +8,8 @@ use crate::time::Time;
 
 use super::{Reason, TraceEvent, Verb};
 
-/// Events of a block: 256 KiB.
-const BLOCK: usize = 1 << 14;
+/// Events of a block: 2 MiB.
+const BLOCK: usize = 1 << 17;
 /// Set beside the verb of an event that has an entry in [`Recorded::extras`].
 const HAS_EXTRA: u8 = 0x80;
 

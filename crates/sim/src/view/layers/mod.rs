@@ -17,8 +17,9 @@ use serde::Serialize;
 
 use super::View;
 use super::filter::Filter;
+use super::unit::units;
 use super::why::Decided;
-use crate::trace::{Reason, Verb};
+use crate::trace::{Reason, TraceEvent, Verb};
 
 /// Version of the JSON form; its keys stay.
 pub const SCHEMA: &str = "vpclab-sim-layers/1";
@@ -117,6 +118,16 @@ pub struct Decision {
     /// The stage of a VPC that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<Decided>,
+}
+
+/// The fields of an event's frame that its node looked at to decide.
+pub fn deciding(view: &View<'_>, event: &TraceEvent) -> Vec<Shown> {
+    deciding::fields(event.reason, view.detail(event), &units(view.bytes(event.frame), view.framing(event.frame)))
+}
+
+/// The bits of an event's frame at its port: medium, rate, number, time to send.
+pub fn physical(view: &View<'_>, event: &TraceEvent) -> Vec<Shown> {
+    physical::fields(view, event.node, event.port, view.bytes(event.frame))
 }
 
 impl Side {

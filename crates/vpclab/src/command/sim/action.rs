@@ -41,6 +41,19 @@ pub struct Started {
     pub stays: bool,
 }
 
+impl Started {
+    /// Whether it is not done and somebody waits for it.
+    pub fn goes_on(&self, simulator: &Simulator) -> bool {
+        !self.stays && simulator.get(self.node).is_some_and(|host: &Host| host.outcome(self.app).is_none())
+    }
+
+    /// How it is with it, as lines.
+    pub fn said(&self, simulator: &Simulator) -> Vec<String> {
+        let Some(host) = simulator.get::<Host>(self.node) else { return Vec::new() };
+        self.client.tell(host, host.progress(self.app)).text(&self.text)
+    }
+}
+
 impl<'t> Step<'t> {
     /// An action without a time, as it is typed.
     pub fn typed(line: &'t str) -> Self {

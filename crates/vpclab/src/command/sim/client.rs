@@ -114,6 +114,7 @@ pub const CLIENTS: &[Client] = &[
     Client { word: "ping", form: "A B [COUNT]", about: "ICMP echo requests", read: ping, tell: told::counted },
     Client { word: "traceroute", form: "A B [icmp|udp|tcp/PORT]", about: "who answers on the way", read: traceroute, tell: told::hops },
     Client { word: "arping", form: "A ADDRESS [COUNT]", about: "who on A's link has an address", read: arping, tell: told::neighbors },
+    Client { word: "check", form: "A B PROTO/PORT", about: "one port: a handshake, a datagram or an echo request", read: check, tell: told::counted },
     Client { word: "connect", form: "A B tcp/PORT", about: "a TCP handshake", read: connect, tell: told::counted },
     Client { word: "send", form: "A B udp/PORT [TEXT]", about: "a datagram that waits for an answer", read: send, tell: told::counted },
     Client { word: "broadcast", form: "A udp/PORT [TEXT]", about: "a datagram to everybody on A's link", read: broadcast, tell: told::broadcast },
@@ -383,19 +384,44 @@ fn arping(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     Ok(Ready { to: Some(address), least: Span::seconds(count.into()), ..ready(&from, start) })
 }
 
+fn check(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
+    let from = words.sender()?;
+    let (goal, own, word) = (words.goal(&from)?, from.source, words.must()?);
+    match words.port_of(word) {
+        Some(ProbePacket::Tcp(port)) => Ok(connection(&from, goal, port)),
+        Some(ProbePacket::Udp(port)) => Ok(datagram(&from, goal, port, "vpclab".to_owned())),
+        Some(ProbePacket::Icmp { icmp_type: 8, .. }) => Ok(to("ping", &from, goal, move |to| {
+            Ping::new(PingSpec { source: source(own, to), count: 1, ..PingSpec::new(to) })
+        })),
+        _ => Err(words.wrong(word, "check takes tcp/PORT, udp/PORT or icmp/echo")),
+    }
+}
+
 fn connect(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let from = words.sender()?;
-    let (goal, own, port) = (words.goal(&from)?, from.source, words.tcp()?);
-    Ok(to("connect", &from, goal, move |to| Connect::new(ConnectSpec { source: source(own, to), timeout: PATIENCE, ..ConnectSpec::new(to, port) })))
+    let (goal, port) = (words.goal(&from)?, words.tcp()?);
+    Ok(connection(&from, goal, port))
+}
+
+fn connection(from: &From, goal: Goal, port: u16) -> Ready {
+    let own = from.source;
+    to("connect", from, goal, move |to| {
+        Connect::new(ConnectSpec { source: source(own, to), timeout: PATIENCE, ..ConnectSpec::new(to, port) })
+    })
 }
 
 fn send(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let from = words.sender()?;
-    let (goal, own, port) = (words.goal(&from)?, from.source, words.udp()?);
+    let (goal, port) = (words.goal(&from)?, words.udp()?);
     let text = words.rest().unwrap_or_else(|| "vpclab".to_owned());
-    Ok(to("datagram", &from, goal, move |to| {
+    Ok(datagram(&from, goal, port, text))
+}
+
+fn datagram(from: &From, goal: Goal, port: u16, text: String) -> Ready {
+    let own = from.source;
+    to("datagram", from, goal, move |to| {
         Question::new(DatagramSpec { source: source(own, to), timeout: PATIENCE, ..DatagramSpec::new(to, port, text.as_bytes()) })
-    }))
+    })
 }
 
 fn broadcast(words: &mut Words<'_, '_, '_>) -> Result<Ready> {

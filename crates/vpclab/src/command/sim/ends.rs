@@ -8,7 +8,7 @@ use fabric::{EndError, Fabric};
 use model::lan::Device;
 use model::selector::End;
 use model::{Model, Selector};
-use sim::{Bounds, NodeId, Span, Time, World};
+use sim::{Bounds, NodeId, Span, Stop, Time, World};
 
 use super::super::target::Target;
 use super::ShowArgs;
@@ -37,22 +37,30 @@ pub struct From {
 }
 
 impl Stage {
-    /// Builds a lab. Errors: a lan that cannot be.
+    /// Builds a lab and says what is to be known of it. Errors: a lan that cannot be.
     pub fn new(target: &Target, show: &ShowArgs, output: &Output) -> Result<Stage> {
+        let (mut stage, stop, notes) = Stage::build(target, show.seed, show.warm_up, Bounds::default())?;
+        storm(stage.world.simulator(), stop, output);
+        notes.iter().for_each(|note| output.note(note));
+        Ok(stage)
+    }
+
+    /// Builds a lab and lets it settle. The same seed gives the same lab, with whatever trace. Returns how the settling
+    /// ended, and what is to be known. Errors: a lan that cannot be.
+    pub fn build(target: &Target, seed: u64, warm_up: Option<Span>, bounds: Bounds) -> Result<(Stage, Stop, Vec<String>)> {
         let fabric = Arc::new(Fabric::compile(&target.model));
-        let world = World::new(Arc::clone(&target.model), Arc::clone(&fabric), show.seed, Bounds::default());
+        let world = World::new(Arc::clone(&target.model), Arc::clone(&fabric), seed, bounds);
         let mut world = world.map_err(|error| Failure::usage(error.to_string()))?;
         world.serve_listeners();
-        world.notes.iter().for_each(|note| output.note(note));
-        let warm_up = show.warm_up.unwrap_or(if settles(&target.model) { SETTLED } else { Span::ZERO });
+        let (mut notes, mut stop) = (world.notes.clone(), Stop::Time);
+        let warm_up = warm_up.unwrap_or(if settles(&target.model) { SETTLED } else { Span::ZERO });
         if warm_up > Span::ZERO {
             let simulator = world.simulator();
-            let stop = simulator.run_until(Time::ZERO + warm_up, BUDGET);
-            storm(simulator, stop, output);
+            stop = simulator.run_until(Time::ZERO + warm_up, BUDGET);
             simulator.clear_trace();
-            output.note(format!("the lab ran for {warm_up} before this (--warm-up 0s begins at once)"));
+            notes.push(format!("the lab ran for {warm_up} before this (--warm-up 0s begins at once)"));
         }
-        Ok(Stage { world, fabric })
+        Ok((Stage { world, fabric }, stop, notes))
     }
 
     fn model(&self) -> &Arc<Model> {

@@ -9,6 +9,7 @@ mod page;
 mod script;
 pub(super) mod show;
 mod told;
+mod tui;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +41,8 @@ pub enum SimCommand {
     /// Play a script of timed actions: programs that send, links that fail, files that change the rules
     #[command(after_help = script_help())]
     Run(RunArgs),
+    /// Look at it on the whole terminal: topology, events, packets, tables; step on and back, change it
+    Tui(tui::TuiArgs),
     /// Does the lab keep its promises (`expect:`), by simulated packets
     Test(super::test::TestArgs),
 }
@@ -192,6 +195,7 @@ pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
         SimCommand::Use(arguments) => client::run(&arguments, &target, output),
         SimCommand::Domains(arguments) => domains::run(&arguments, &target, output),
         SimCommand::Run(arguments) => script::run(&arguments, &target, output),
+        SimCommand::Tui(arguments) => tui::run(&arguments, &target, output),
         SimCommand::Test(arguments) => super::test::run(&super::test::TestArgs { engine: EngineName::Sim, ..arguments }, &target, output),
     }
 }

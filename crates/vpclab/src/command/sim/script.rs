@@ -29,11 +29,11 @@ use crate::output::Output;
 /// Longest script, lines.
 const MOST_LINES: usize = 10_000;
 /// How long is played after the last program's end, when no end is asked for.
-const AFTERMATH: Span = Span::milliseconds(300);
+pub const AFTERMATH: Span = Span::milliseconds(300);
 /// How often it is looked whether programs are done.
-const TICK: Span = Span::milliseconds(100);
+pub const TICK: Span = Span::milliseconds(100);
 /// Longest time that programs are waited for.
-const LONGEST: Span = Span::seconds(20_000);
+pub const LONGEST: Span = Span::seconds(20_000);
 
 /// Exit 0 when every program of the script got an answer, else 1.
 pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
@@ -62,10 +62,7 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
     if stop != Stop::Budget {
         let simulator = stage.world.simulator();
         let last = simulator.now() + LONGEST;
-        let goes_on = |simulator: &Simulator| {
-            let waited = started.iter().filter(|program: &&Started| !program.stays);
-            waited.into_iter().any(|program| simulator.get(program.node).is_some_and(|host: &Host| host.outcome(program.app).is_none()))
-        };
+        let goes_on = |simulator: &Simulator| started.iter().any(|program: &Started| program.goes_on(simulator));
         stop = Stop::Time;
         while end.is_none() && stop == Stop::Time && goes_on(simulator) && simulator.now() < last {
             stop = simulator.run_until(simulator.now() + TICK, BUDGET);
@@ -93,7 +90,8 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
     Ok(if all { ExitCode::SUCCESS } else { exit::NO.into() })
 }
 
-fn read(path: &Path) -> Result<String> {
+/// The text of a script; `-` is standard input. Errors: it cannot be read.
+pub fn read(path: &Path) -> Result<String> {
     let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let mut text = String::new();
     if path == Path::new("-") {
@@ -103,7 +101,8 @@ fn read(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(failed)
 }
 
-fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
+/// Its lines, in the order of their times. Errors: a time that is none or before the one above, with its place; no line at all.
+pub fn steps<'t>(text: &'t str, name: &str) -> Result<Vec<Step<'t>>> {
     let mut steps: Vec<Step<'t>> = Vec::new();
     for (index, line) in text.lines().enumerate().take(MOST_LINES) {
         let code = line.split('#').next().unwrap_or_default();

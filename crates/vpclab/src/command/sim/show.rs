@@ -52,10 +52,18 @@ pub fn play(simulator: &mut Simulator, node: NodeId, app: AppId, show: &ShowArgs
 /// Says that a simulation was ended because too much happened in it.
 pub fn storm(simulator: &Simulator, stop: Stop, output: &Output) {
     if stop == Stop::Budget {
-        let (events, now) = (simulator.happened(), simulator.now());
-        output.note(format!("ended after {events} events, at {now}: frames multiply; a loop of switches does that (a broadcast storm)"));
-        output.hint("give the switches spanning_tree: true, take a link down, or ask for less with --until");
+        output.note(too_much(simulator));
+        output.hint(LESS);
     }
+}
+
+/// What to do where too much happens.
+pub const LESS: &str = "give the switches spanning_tree: true, take a link down, or ask for less with --until";
+
+/// What is said where too much happened.
+pub fn too_much(simulator: &Simulator) -> String {
+    let (events, now) = (simulator.happened(), simulator.now());
+    format!("ended after {events} events, at {now}: frames multiply; a loop of switches does that (a broadcast storm)")
 }
 
 /// Prints a simulation that was played: what happened, then what the program says.

@@ -1,0 +1,159 @@
+//! `sim tui` on a real terminal: what it shows, what keys do, and that the terminal is given back however it ends.
+#![cfg(target_os = "linux")]
+
+mod console;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use console::{Step, steps};
+use rustix::process::Signal;
+use terminal::Terminal;
+
+fn document() -> String {
+    std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tui.md")).expect("the page")
+}
+
+/// A folder with the examples and the files of the page, this test's alone.
+fn desk(name: &str) -> PathBuf {
+    let folder = PathBuf::from(format!("{}/tui-{name}", env!("CARGO_TARGET_TMPDIR")));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("examples")).expect("a folder");
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+    std::fs::copy(shop, folder.join("examples/shop.yaml")).expect("the example");
+    for step in steps(&document()) {
+        if let Step::File { name, text } = step {
+            std::fs::write(folder.join(name), text).expect("a file of the page");
+        }
+    }
+    folder
+}
+
+/// In a session of its own, so that the terminal that it is given is the one that it controls, and asks for its size.
+fn vpclab(folder: &Path, words: &str) -> Command {
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", env!("CARGO_BIN_EXE_vpclab")]);
+    clean(&mut command, folder, words);
+    command
+}
+
+fn clean(command: &mut Command, folder: &Path, words: &str) {
+    command.args(words.split(' ')).current_dir(folder).env("VPCLAB_HOME", folder.join("home")).env("TERM", "xterm-256color");
+    for name in ["VPCLAB_FILE", "VPCLAB_LAB", "NO_COLOR", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"] {
+        command.env_remove(name);
+    }
+}
+
+/// A screen of the page: ```` ```screen 80x24 `COMMAND` `KEYS` ````, its lines, and where it stands.
+struct Shown {
+    size: (u16, u16),
+    command: String,
+    keys: String,
+    text: String,
+    line: usize,
+}
+
+fn screens(page: &str) -> Vec<Shown> {
+    let mut found = Vec::new();
+    let mut lines = page.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        let Some(about) = line.strip_prefix("```screen ") else { continue };
+        let parts: Vec<&str> = about.split('`').collect();
+        let (columns, rows) = parts[0].trim().split_once('x').expect("a size");
+        let text: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let command = parts[1].strip_prefix("vpclab ").expect("a command").to_owned();
+        let keys = parts.get(3).copied().unwrap_or_default().to_owned();
+        let size = (columns.parse().expect("columns"), rows.parse().expect("lines"));
+        found.push(Shown { size, command, keys, text: text.join("\n"), line: at + 1 });
+    }
+    found
+}
+
+#[test]
+fn the_page_shows_what_the_program_shows() {
+    let folder = desk("page");
+    let shown = screens(&document());
+    assert!(shown.len() >= 5, "{}", shown.len());
+    for Shown { size, command, keys, text, line } in shown {
+        assert_eq!(text.split('\n').count(), usize::from(size.1), "docs/tui.md:{line}: as many lines as the terminal has");
+        let mut terminal = Terminal::start(vpclab(&folder, &command), size.0, size.1);
+        terminal.wait("the first event", |seen| seen.contains("Events"));
+        terminal.press(&keys);
+        terminal.wait(&format!("docs/tui.md:{line}: `{command}` `{keys}`\n{text}\n--- seen"), |seen| seen == text);
+        terminal.press("<ctrl-c>");
+        assert_eq!(terminal.end().0.code(), Some(130), "docs/tui.md:{line}");
+    }
+}
+
+#[test]
+fn it_steps_is_resized_changes_the_lab_and_gives_the_terminal_back() {
+    let folder = desk("steps");
+    let mut terminal = Terminal::start(vpclab(&folder, "-f room.yaml sim tui"), 80, 24);
+    terminal.wait("an empty world", |seen| seen.contains("nothing happened yet"));
+    terminal.press(":ping pc-1 pc-9<enter>");
+    let seen = terminal.wait("who is there", |seen| seen.contains("there are: "));
+    assert!(seen.contains("typed:1:11") && seen.contains("^^^^") && seen.ends_with(":ping pc-1 pc-9"), "{seen}");
+    terminal.press("\u{7f}4<enter>");
+    terminal.wait("the ping's outcome", |seen| seen.contains("ping pc-1 pc-4: answered (1 sent, 1 answered)"));
+    terminal.press("<right><right>");
+    terminal.wait("the third event", |seen| seen.contains("Events 3/"));
+    terminal.press("<left>");
+    terminal.wait("the second event", |seen| seen.contains("Events 2/"));
+    terminal.resize(20, 5);
+    terminal.wait("a word about the size", |seen| seen.contains("too small"));
+    terminal.resize(120, 40);
+    terminal.wait("tables beside the packet", |seen| seen.contains("Tables of ") && seen.contains("Packet"));
+    terminal.press("<end>:link down sw-1 pc-4<enter>");
+    terminal.wait("a failed link", |seen| seen.contains("link down"));
+    terminal.press("u");
+    terminal.wait("it is back", |seen| seen.contains("taken back: link down sw-1 pc-4"));
+    assert!(terminal.screen.has_colour && terminal.screen.is_other);
+    terminal.press("q");
+    let (status, _) = terminal.end();
+    assert!(status.success(), "{status:?}");
+}
+
+#[test]
+fn a_signal_gives_the_terminal_back_too() {
+    let folder = desk("signals");
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+        let mut terminal = Terminal::start(vpclab(&folder, "-f room.yaml sim tui ping pc-1 pc-2"), 80, 24);
+        terminal.wait("the first event", |seen| seen.contains("Events 1/"));
+        terminal.signal(signal);
+        assert_eq!(terminal.end().0.code(), Some(code));
+    }
+}
+
+#[test]
+fn no_colour_is_used_where_none_is_wanted() {
+    let folder = desk("colours");
+    let mut command = vpclab(&folder, "-f room.yaml sim tui ping pc-1 pc-2");
+    command.env("NO_COLOR", "1");
+    let mut terminal = Terminal::start(command, 80, 24);
+    terminal.wait("the first event", |seen| seen.contains("Events 1/"));
+    assert!(!terminal.screen.has_colour);
+    terminal.press("q");
+    terminal.end();
+}
+
+#[test]
+fn what_cannot_be_played_is_said_before_the_terminal_is_taken() {
+    let folder = desk("refused");
+    for (words, expected) in [
+        ("-f room.yaml sim tui ping pc-1 pc-9", "pc-9"),
+        ("-f room.yaml sim tui --filter bogus: ping pc-1 pc-2", "no word of a filter"),
+        ("-f room.yaml sim tui run nowhere.txt", "nowhere.txt"),
+        ("-f room.yaml sim tui fly away", "ping A B [COUNT]"),
+    ] {
+        let terminal = Terminal::start(vpclab(&folder, words), 100, 24);
+        let (status, text) = terminal.end();
+        assert!(status.code() == Some(2) && text.contains(expected), "{words}: {status:?}\n{text}");
+    }
+    // No terminal at all.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    clean(&mut command, &folder, "-f room.yaml sim tui ping pc-1 pc-2");
+    let done = command.stdin(Stdio::null()).output().expect("it runs");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(3) && done.stdout.is_empty() && said.contains("needs a terminal") && said.contains("hint: "), "{said}");
+}
