@@ -1,15 +1,16 @@
 //! A decision: every policy that counts is asked, denials first (IAM-16, IAM-17).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::facts::Facts;
 use crate::policy::{Asked, Caller, Effect, Mismatch, Policy, Statement, Trust};
 
 /// A policy with the name that people know it by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Named<'a> {
     /// As `user dev: ReadOnly` or `group ro: inline`.
-    pub name: &'a str,
+    pub name: Cow<'a, str>,
     /// The policy.
     pub policy: &'a Policy,
 }
@@ -130,7 +131,7 @@ pub fn decide(subject: &Subject<'_>, request: Request<'_>) -> Decision {
         return Decision { outcome: Outcome::Allowed, considered: Vec::new() };
     }
     let identity = review.ask_all(Source::Identity, &subject.identity);
-    let boundary = subject.boundary.map(|boundary| review.ask_all(Source::Boundary, &[boundary]));
+    let boundary = subject.boundary.as_ref().map(|boundary| review.ask_all(Source::Boundary, std::slice::from_ref(boundary)));
     let session = subject.session.as_deref().map(|policies| review.ask_all(Source::Session, policies));
     let limits = [(Source::Identity, Some(identity)), (Source::Boundary, boundary), (Source::Session, session)];
     review.conclude(limits.into_iter().filter_map(|(source, says)| Some((source, says?))))
@@ -146,7 +147,7 @@ pub fn decide_trust(
     request: Request<'_>,
 ) -> Decision {
     let mut review = Review::new(request, Some(caller));
-    let trusted = review.ask_all(Source::Trust, &[trust]);
+    let trusted = review.ask_all(Source::Trust, std::slice::from_ref(&trust));
     if caller.service.is_some() {
         return review.conclude([(Source::Trust, trusted)]);
     }
@@ -159,7 +160,8 @@ pub fn decide_trust(
             needed.push((Source::Identity, Says { allow: true, ..identity }));
         } else {
             needed.push((Source::Identity, identity));
-            needed.extend(subject.boundary.map(|boundary| (Source::Boundary, review.ask_all(Source::Boundary, &[boundary]))));
+            let boundary = subject.boundary.as_ref().map(std::slice::from_ref);
+            needed.extend(boundary.map(|boundary| (Source::Boundary, review.ask_all(Source::Boundary, boundary))));
         }
         needed.extend(subject.session.as_deref().map(|policies| (Source::Session, review.ask_all(Source::Session, policies))));
     }
@@ -206,7 +208,7 @@ impl<'a> Review<'a> {
                         Effect::Deny => says.deny = true,
                     }
                 }
-                let (policy, sid) = (named.name.to_owned(), statement.sid.clone());
+                let (policy, sid) = (named.name.clone().into_owned(), statement.sid.clone());
                 self.considered.push(Considered { source, policy, index, sid, effect: statement.effect, mismatch });
             }
         }

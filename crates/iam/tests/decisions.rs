@@ -21,7 +21,7 @@ fn facts(pairs: &[(&str, &[&str])]) -> Facts {
 }
 
 fn outcome(policies: &[Policy], action: &str, resource: &str, facts: &Facts) -> Outcome {
-    let identity = policies.iter().map(|policy| Named { name: "p", policy }).collect();
+    let identity = policies.iter().map(|policy| Named { name: "p".into(), policy }).collect();
     decide(&Subject { identity, ..Subject::default() }, Request { action, resource, facts }).outcome
 }
 
@@ -135,15 +135,15 @@ fn iam_14_a_variable_without_a_value_matches_nothing_and_opposites_match_it() {
 fn iam_16_boundaries_and_sessions_limit_and_give_nothing() {
     let all = policy(json!({"Effect": "Allow", "Action": "*", "Resource": "*"}));
     let reads = policy(json!({"Effect": "Allow", "Action": "ec2:Describe*", "Resource": "*"}));
-    let (all, reads) = (Named { name: "all", policy: &all }, Named { name: "reads", policy: &reads });
+    let (all, reads) = (Named { name: "all".into(), policy: &all }, Named { name: "reads".into(), policy: &reads });
     let facts = Facts::new();
     let ask = |subject: &Subject<'_>, action| decide(subject, Request { action, resource: "*", facts: &facts }).outcome;
-    let bounded = Subject { identity: vec![all], boundary: Some(reads), ..Subject::default() };
+    let bounded = Subject { identity: vec![all.clone()], boundary: Some(reads.clone()), ..Subject::default() };
     assert_eq!(ask(&bounded, "ec2:DescribeVpcs"), Outcome::Allowed);
     assert_eq!(ask(&bounded, "ec2:CreateVpc"), Outcome::ImplicitDeny(Source::Boundary));
-    let session = Subject { identity: vec![reads], session: Some(vec![all]), ..Subject::default() };
+    let session = Subject { identity: vec![reads.clone()], session: Some(vec![all.clone()]), ..Subject::default() };
     assert_eq!(ask(&session, "ec2:CreateVpc"), NOTHING);
-    let narrowed = Subject { identity: vec![all], session: Some(vec![reads]), ..Subject::default() };
+    let narrowed = Subject { identity: vec![all.clone()], session: Some(vec![reads]), ..Subject::default() };
     assert_eq!(ask(&narrowed, "ec2:CreateVpc"), Outcome::ImplicitDeny(Source::Session));
     let only_bounded = Subject { boundary: Some(all), ..Subject::default() };
     assert_eq!(ask(&only_bounded, "ec2:CreateVpc"), NOTHING);
@@ -162,9 +162,9 @@ fn sts_2_the_account_delegates_and_whoever_is_named_needs_no_policy() {
         let document = json!({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}]});
         let trust = Policy::read(&document, PolicyKind::Trust).unwrap();
-        let identity = own.iter().map(|policy| Named { name: "own", policy }).collect();
+        let identity = own.iter().map(|policy| Named { name: "own".into(), policy }).collect();
         let subject = Subject { identity, ..Subject::default() };
-        decide_trust(&subject, &dev, Named { name: "trust", policy: &trust }, same_account, request).outcome
+        decide_trust(&subject, &dev, Named { name: "trust".into(), policy: &trust }, same_account, request).outcome
     };
     let (account, named, other) = ("111122223333", "arn:aws:iam::111122223333:user/dev", "999999999999");
     assert_eq!(ask(account, &[], true), NOTHING);
@@ -182,7 +182,7 @@ fn a_decision_names_the_statements_that_made_it() {
         {"Sid": "NotThis", "Effect": "Deny", "Action": "ec2:*", "Resource": VPC},
     ]));
     let facts = Facts::new();
-    let subject = Subject { identity: vec![Named { name: "dev: inline", policy: &mixed }], ..Subject::default() };
+    let subject = Subject { identity: vec![Named { name: "dev: inline".into(), policy: &mixed }], ..Subject::default() };
     let decision = decide(&subject, Request { action: "ec2:DeleteVpc", resource: VPC, facts: &facts });
     let deciding: Vec<_> = decision.deciding().map(|statement| statement.sid.as_deref()).collect();
     assert_eq!(deciding, [Some("NotThis")]);
