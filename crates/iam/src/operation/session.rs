@@ -44,6 +44,20 @@ impl Identity {
         Caller { arn: &self.arn, role: self.role_arn.as_deref(), service: None }
     }
 
+    /// Who has a key whose user or role is gone.
+    pub(crate) fn unknown(account: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            arn: format!("arn:aws:iam::{account}:user/"),
+            user_id: String::new(),
+            role_arn: None,
+            user_name: None,
+            tags: Tags::new(),
+            token_issued: None,
+            is_root: false,
+        }
+    }
+
     /// Whether it is the account's owner.
     pub fn is_root(&self) -> bool {
         self.is_root
