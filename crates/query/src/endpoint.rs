@@ -30,7 +30,14 @@ pub trait Backend {
     /// The account that a key belongs to; without a key (no authentication) the one that callers are in.
     fn account(&self, access_key_id: Option<&str>) -> String;
 
-    /// Serves a call: parameters in, answer out; all pages of a list at once.
+    /// Whether the caller may make the call at all, asked before anything else is looked at (semantics EC2A-7); services that
+    /// decide this while they serve say nothing here.
+    fn may(&self, call: &Call<'_>) -> Result<(), Refusal> {
+        let _ = call;
+        Ok(())
+    }
+
+    /// Serves a call that may be made: parameters in, answer out; all pages of a list at once.
     fn call(&mut self, call: &Call<'_>) -> Result<Value, Refusal>;
 }
 
@@ -148,6 +155,8 @@ impl Endpoint {
             access_key_id,
             parameters: &asked.parameters,
         };
+        // Nobody gets the answer to somebody else's client token who may not ask for it.
+        backend.may(&call)?;
         let is_dry = asked.parameters["DryRun"] == true;
         let Some(token) = asked.token.as_ref().filter(|_| !is_dry) else { return backend.call(&call) };
         let key = Key {

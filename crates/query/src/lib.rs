@@ -5,7 +5,8 @@
 //! parameters ([`parameters`]), asks a [`Backend`], and writes XML ([`answer`], [`refusal`]). Names, types and bounds
 //! of each operation are data: [`shapes`]. Rules that all operations share are here too: client tokens
 //! ([`client_token`]) and pages ([`page`]). What an operation does, and whether the caller may, is decided behind
-//! [`Backend`]. Pure: no sockets, no clock, no randomness.
+//! [`Backend`]. The client's half is here as well, for tests and clients of our own: [`parameters::write`],
+//! [`sigv4::sign`], [`reply`]. Pure: no sockets, no clock, no randomness.
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -17,6 +18,7 @@ pub mod moment;
 pub mod page;
 pub mod parameters;
 pub mod refusal;
+pub mod reply;
 pub mod shapes;
 pub mod sigv4;
 mod xml;
