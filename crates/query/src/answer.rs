@@ -109,9 +109,14 @@ fn element(service: &Service, id: ShapeId, name: &str, value: &Value, xml: &mut 
 
 /// Dotted names of members in an answer that its shape lacks: clients would never see them.
 pub fn strangers(service: &Service, operation: &Operation, answer: &Value) -> Vec<String> {
+    strangers_to(service, operation.output, answer)
+}
+
+/// The same for any shape; without one nothing is looked at.
+pub(crate) fn strangers_to(service: &Service, shape: Option<ShapeId>, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    if let Some(output) = operation.output {
-        look(service, output, answer, "", &mut found);
+    if let Some(shape) = shape {
+        look(service, shape, value, "", &mut found);
     }
     found
 }

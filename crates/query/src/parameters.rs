@@ -35,6 +35,11 @@ pub fn write(service: &Service, operation: &Operation, parameters: &Value) -> Ve
     pairs
 }
 
+/// Dotted names of parameters that the operation does not have: [`write()`] leaves them out, SDKs refuse them.
+pub fn strangers(service: &Service, operation: &Operation, parameters: &Value) -> Vec<String> {
+    crate::answer::strangers_to(service, operation.input, parameters)
+}
+
 fn flatten(service: &Service, shape: ShapeId, value: &Value, name: String, pairs: &mut Vec<(String, String)>) {
     match (service.shape(shape), value) {
         (_, Value::Null) => {}
