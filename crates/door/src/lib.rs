@@ -7,10 +7,11 @@
 #![forbid(unsafe_code)]
 
 pub mod authorise;
+mod cloud;
 mod knock;
-mod networks;
+pub mod settle;
 mod visit;
 
+pub use cloud::{Cloud, Kept, Regions};
 pub use knock::Knock;
-pub use networks::{Networks, Regions};
 pub use visit::Visit;

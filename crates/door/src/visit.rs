@@ -10,15 +10,18 @@ use query::{Backend, Call, Refusal};
 use serde_json::Value;
 
 use crate::authorise;
+use crate::cloud::{Cloud, Kept};
 use crate::knock::Knock;
-use crate::networks::Networks;
+
+/// How often a call is made anew when others change the network meanwhile.
+const TRIES: usize = 20;
 
 /// All that one request is served with.
 pub struct Visit<'v, 'r> {
     /// The accounts by number.
     pub accounts: &'v mut BTreeMap<String, Account>,
     /// Their networks.
-    pub networks: &'v mut dyn Networks,
+    pub cloud: &'v mut dyn Cloud,
     /// The time, and randomness for keys.
     pub environment: Environment<'r>,
     /// How the request came.
@@ -91,23 +94,47 @@ impl Backend for Visit<'_, '_> {
             region: call.region,
             account: call.account,
             parameters: call.parameters,
-            network: self.networks.find(call.account, call.region),
+            network: self.cloud.find(call.account, call.region),
         };
         let known = self.knock.facts(call.region, self.environment.now);
         authorise::authorise(account, &self.key(call)?, &request, &known)
     }
 
     fn call(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
+        match call.service.name {
+            "ec2" => self.call_ec2(call),
+            _ => self.call_identity(call),
+        }
+    }
+}
+
+impl Visit<'_, '_> {
+    fn call_ec2(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
         let (operation, now) = (call.operation.name, self.environment.now);
-        if call.service.name == "ec2" {
-            let network = self.networks.enter(call.account, call.region, now).ok_or_else(|| {
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                // What it touches may be something else by now.
+                let _ = self.cloud.enter(call.account, call.region, now);
+                self.may(call)?;
+            }
+            let network = self.cloud.enter(call.account, call.region, now).ok_or_else(|| {
                 let message = format!("You are not subscribed to this service in the region {}.", call.region);
                 Refusal { status: 403, ..Refusal::new("OptInRequired", message) }
             })?;
             network.advance_to(now.max(network.context.now));
-            return Ok(ec2::call(network, operation, call.parameters)?);
+            let answer = ec2::call(network, operation, call.parameters).map_err(Refusal::from);
+            // A refusal is kept too: one of instances that are protected ends others (INST-4).
+            if authorise::is_reading(operation) || self.cloud.keep(call.account, call.region)? == Kept::Yes {
+                return answer;
+            }
         }
+        Err(Refusal::new("Unavailable", "Others change this network all the time. Please try again."))
+    }
+
+    fn call_identity(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
+        let (operation, now) = (call.operation.name, self.environment.now);
         let (key, facts) = (self.key(call)?, self.knock.facts(call.region, now));
+        let before = self.accounts.clone();
         let answer = match call.service.name {
             "sts" => iam::api::call_sts(self.accounts, &mut self.environment, (call.account, &key), operation, call.parameters, &facts),
             _ => {
@@ -115,9 +142,15 @@ impl Backend for Visit<'_, '_> {
                 iam::api::call(account, &mut self.environment, &key, operation, call.parameters, &facts)
             }
         };
-        self.accounts.values_mut().for_each(|account| {
+        for account in self.accounts.values_mut() {
             iam::operation::expire(account, now);
-        });
+        }
+        if *self.accounts != before
+            && let Err(refusal) = self.cloud.keep_accounts(self.accounts)
+        {
+            *self.accounts = before;
+            return Err(refusal);
+        }
         answer.map_err(refused)
     }
 }

@@ -47,7 +47,7 @@ impl Resource {
 /// Everything that a call touches, each once; empty for calls that take no resource.
 pub fn resources(request: &Request<'_>) -> Vec<Resource> {
     let operation = request.operation;
-    if ["Describe", "Get", "List", "Search"].iter().any(|verb| operation.starts_with(verb)) {
+    if super::is_reading(operation) {
         return Vec::new();
     }
     let mut touched = match operation {

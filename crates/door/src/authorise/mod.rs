@@ -31,6 +31,11 @@ pub struct Request<'a> {
     pub network: Option<&'a Model>,
 }
 
+/// Whether an operation only looks: it takes no resource (EC2A-2) and changes nothing.
+pub fn is_reading(operation: &str) -> bool {
+    ["Describe", "Get", "List", "Search"].iter().any(|verb| operation.starts_with(verb))
+}
+
 /// A question to the policies of whoever calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {

@@ -88,8 +88,8 @@ impl World {
         let mut fill = |bytes: &mut [u8]| bytes.fill_with(|| random.next_u64() as u8);
         let environment = Environment { now: self.now, random: &mut fill };
         let knock = Knock::of(request, self.source_ip, false);
-        let networks = &mut self.regions;
-        let mut visit = Visit { accounts: &mut self.accounts, networks, environment, knock: &knock, home: ACCOUNT };
+        let cloud = &mut self.regions;
+        let mut visit = Visit { accounts: &mut self.accounts, cloud, environment, knock: &knock, home: ACCOUNT };
         self.endpoint.answer(&mut visit, request)
     }
 
