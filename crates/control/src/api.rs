@@ -91,6 +91,8 @@ pub struct Wanted {
 pub struct Applied {
     /// Its generation.
     pub generation: u64,
+    /// What of it this machine's kernel does not do, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// A lab is gone.

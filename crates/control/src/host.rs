@@ -117,11 +117,11 @@ impl Host {
         let fabric = Arc::new(Fabric::compile(&applied));
         let lab = if self.record.is_changing {
             let specs = instance::specs(&applied, &fabric, &program(), &paths.disks(&self.record.name));
-            Lab::recover(client, linux::runtime::lab::options(), &fabric, &specs)?
+            Lab::recover(client, linux::runtime::lab::options(), &fabric, &applied.lans, &specs)?
         } else {
-            Lab::attach(client, linux::runtime::lab::options(), fabric.clone())?
+            Lab::attach(client, linux::runtime::lab::options(), fabric.clone(), &applied.lans)?
         };
-        let listeners = if self.record.listeners.is_some() { instance::listeners(&fabric) } else { Vec::new() };
+        let listeners = if self.record.listeners.is_some() { instance::listeners(&applied, &fabric) } else { Vec::new() };
         let mut up = Up { engine: Engine::new(lab), services: None, listeners, clock: Clock::at(applied.context.now) };
         up.engine.observe(&applied)?;
         up.serve(&applied, &fabric)?;
@@ -187,6 +187,11 @@ impl Host {
         {
             services.set_now(up.clock.now());
         }
+    }
+
+    /// What of the lab this machine's kernel does not do, in sentences.
+    pub fn notes(&mut self) -> Vec<String> {
+        self.up.as_mut().map(|up| up.engine.lab().notes()).unwrap_or_default()
     }
 
     /// Back to an earlier record, and what runs with it.
@@ -263,7 +268,7 @@ impl Host {
         let fabric = Arc::new(Fabric::compile(model));
         let specs = instance::specs(model, &fabric, &program(), &paths.disks(&self.record.name));
         up.clock = Clock::at(up.clock.now().max(model.context.now));
-        up.engine.lab().apply_with(&fabric, &specs)?;
+        up.engine.lab().apply_all(&fabric, &model.lans, &specs)?;
         up.engine.observe(&shared)?;
         up.serve(&shared, &fabric)?;
         self.record.model = model.clone();
@@ -275,7 +280,8 @@ impl Host {
     pub fn sweep_disks(&mut self, paths: &Paths) {
         let Some(up) = self.up.as_mut() else { return };
         let alive = self.record.model.instances.values().filter(|i| i.state != InstanceState::Terminated);
-        let keep = alive.map(|instance| instance.id.as_str().to_owned()).collect();
+        let devices = instance::device_disks(&self.record.model);
+        let keep = alive.map(|instance| instance.id.as_str().to_owned()).chain(devices).collect();
         if let Err(error) = up.engine.lab().client().retain_disks(&paths.disks(&self.record.name), keep) {
             // The next change tries again, and `down` removes them in any case.
             sandbox::say!("lab {}: {error}", self.record.name);
@@ -285,7 +291,7 @@ impl Host {
     /// Starts what should run and does not: built-in listeners, user data at the first boot, `run:` lines.
     fn run(&mut self, paths: &Paths, fabric: &Fabric) -> Result<(), HostError> {
         let Some(up) = self.up.as_mut() else { return Ok(()) };
-        let wanted = instance::listeners(fabric);
+        let wanted = instance::listeners(&self.record.model, fabric);
         if wanted != up.listeners {
             let old = self.record.listeners.take();
             self.record.listeners = up.listen(&wanted, old)?;
@@ -356,18 +362,23 @@ impl Up {
         if wanted.is_empty() {
             return Ok(None);
         }
-        let any = |port: u16| std::net::SocketAddr::from(([0, 0, 0, 0], port));
-        let specs: Vec<_> = wanted
-            .iter()
-            .map(|built_in| match built_in.listener {
-                model::Listener::Tcp(port) => sandbox::SocketSpec::tcp_listener(&built_in.namespace, any(port)),
-                model::Listener::Udp(port) => sandbox::SocketSpec::udp(&built_in.namespace, any(port)),
-            })
-            .collect();
+        let any = |built_in: &instance::BuiltIn, port: u16| match built_in.is_v6 {
+            true => std::net::SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)),
+            false => std::net::SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port)),
+        };
+        let spec = |built_in: &instance::BuiltIn| match built_in.listener {
+            model::Listener::Tcp(port) => sandbox::SocketSpec::tcp_listener(&built_in.namespace, any(built_in, port)),
+            model::Listener::Udp(port) => sandbox::SocketSpec::udp(&built_in.namespace, any(built_in, port)),
+        };
+        let specs: Vec<_> = wanted.iter().map(|built_in| sandbox::SocketSpec { only_v6: built_in.is_v6, ..spec(built_in) }).collect();
         let sockets = client.open_sockets(&specs)?;
-        let arguments = wanted.iter().map(|built_in| match built_in.listener {
-            model::Listener::Tcp(_) => format!("tcp:{}", built_in.instance),
-            model::Listener::Udp(_) => format!("udp:{}", built_in.instance),
+        let arguments = wanted.iter().map(|built_in| {
+            // Who echoes has no name to tell.
+            let name = if built_in.is_echo { "" } else { &built_in.instance };
+            match built_in.listener {
+                model::Listener::Tcp(_) => format!("tcp:{name}"),
+                model::Listener::Udp(_) => format!("udp:{name}"),
+            }
         });
         let argv = ["vpclab".to_owned(), LISTEN.to_owned()].into_iter().chain(arguments);
         let null = || {

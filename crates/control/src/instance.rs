@@ -1,12 +1,14 @@
 //! What an instance is besides its network: host name, files, tools, and what runs in it at boot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::Path;
 
 use fabric::{Fabric, Instance};
 use linux::runtime::lab::InstanceSpecs;
 use model::Model;
 use model::dhcp_options::NameServer;
+use model::lan::{Application, Device, Lan, Service};
 use sandbox::{InstanceSpec, Limits, RootSpec, Tool};
 
 /// Processes and threads of one instance; systemd gives a user's service about as many.
@@ -17,6 +19,14 @@ pub const TOOLS: [&str; 5] = ["ping", "traceroute", "telnet", "arping", "nc"];
 
 /// The specs of all instances, by namespace. `program` is this program's own file, `disks` the folder of their disks.
 pub fn specs(model: &Model, fabric: &Fabric, program: &Path, disks: &Path) -> InstanceSpecs {
+    let limits_of_device = Limits { processes: Some(MOST_PROCESSES), ..Limits::default() };
+    let device = |(lan, name, device): (&Lan, &str, &Device)| {
+        let key = linux::naming::device_namespace(name, device);
+        let disk = Some(disks.join(device_disk(name)));
+        let root = RootSpec { files: device_files(lan, name), tools: tools(program), disk, ..RootSpec::default() };
+        (key.clone(), InstanceSpec { root, limits: limits_of_device, ..InstanceSpec::new(key, host_name(name)) })
+    };
+
     let spec = |instance: &Instance| {
         let key = linux::naming::instance_namespace(&instance.id);
         let disk = Some(disks.join(instance.id.as_str()));
@@ -24,7 +34,34 @@ pub fn specs(model: &Model, fabric: &Fabric, program: &Path, disks: &Path) -> In
         let limits = limits(model, &instance.id);
         (key.clone(), InstanceSpec { root, limits, ..InstanceSpec::new(key, host_name(&instance.name)) })
     };
-    fabric.instances.values().map(spec).collect()
+    fabric.instances.values().map(spec).chain(devices(model).map(device)).collect()
+}
+
+/// All devices of lans: hosts, and boxes that an administrator can look into.
+fn devices(model: &Model) -> impl Iterator<Item = (&Lan, &str, &Device)> {
+    model.lans.values().flat_map(|lan| lan.devices.iter().map(move |(name, device)| (lan, name.as_str(), device)))
+}
+
+/// Folder of what a device of a lan writes; no instance has an id like this.
+fn device_disk(name: &str) -> String {
+    format!("lan-{name}")
+}
+
+/// Folders of disks of all devices of lans.
+pub fn device_disks(model: &Model) -> impl Iterator<Item = String> {
+    devices(model).map(|(_, name, _)| device_disk(name))
+}
+
+fn device_files(lan: &Lan, name: &str) -> BTreeMap<String, String> {
+    let host = host_name(name);
+    let addresses = linux::plan::lan::addresses(lan);
+    let own = addresses.get(name).and_then(|own| own.first()).map(|address| format!("{address} {host}\n")).unwrap_or_default();
+    let servers = linux::plan::lan::name_servers(lan, name).into_iter().map(|server| format!("nameserver {server}\n"));
+    BTreeMap::from([
+        ("/etc/hostname".to_owned(), format!("{host}\n")),
+        ("/etc/hosts".to_owned(), format!("127.0.0.1 localhost\n{own}")),
+        ("/etc/resolv.conf".to_owned(), servers.collect()),
+    ])
 }
 
 /// Memory and processors of the instance's type; processes for everybody alike, so that no guest takes all of the host's.
@@ -91,8 +128,8 @@ fn resolv_conf(model: &Model, fabric: &Fabric, instance: &Instance) -> String {
     text
 }
 
-/// Primary interfaces of running instances with something to listen on: name, namespace, address, port.
-pub fn listeners(fabric: &Fabric) -> Vec<BuiltIn> {
+/// What running instances and devices of lans listen on.
+pub fn listeners(model: &Model, fabric: &Fabric) -> Vec<BuiltIn> {
     let mut all = Vec::new();
     for instance in fabric.instances.values().filter(|i| i.state == model::InstanceState::Running) {
         for listener in &instance.guest.listen {
@@ -100,11 +137,36 @@ pub fn listeners(fabric: &Fabric) -> Vec<BuiltIn> {
                 instance: instance.name.clone(),
                 namespace: linux::naming::instance_namespace(&instance.id),
                 listener: *listener,
+                is_echo: false,
+                is_v6: false,
             });
         }
     }
+    for (lan, name, device) in devices(model) {
+        let addresses = linux::plan::lan::addresses(lan).remove(name).unwrap_or_default();
+        let families: BTreeSet<bool> = addresses.iter().map(IpAddr::is_ipv6).collect();
+        let namespace = linux::naming::device_namespace(name, device);
+        let listens = device_listeners(device).into_iter().flat_map(|one| families.iter().map(move |is_v6| (one, *is_v6)));
+        all.extend(listens.map(|((listener, is_echo), is_v6)| BuiltIn { instance: name.to_owned(), namespace: namespace.clone(), listener, is_echo, is_v6 }));
+    }
     all.sort();
+    all.dedup();
     all
+}
+
+/// What a device of a lan listens on, and whether it sends back what it gets. Names and addresses nobody serves here: a port
+/// that answered with something else would be worse than none.
+fn device_listeners(device: &Device) -> Vec<(model::Listener, bool)> {
+    let (listen, serve) = match device {
+        Device::Host(host) => (host.listen.as_slice(), host.serve.as_slice()),
+        Device::Router(router) => (&[][..], router.serve.as_slice()),
+        _ => return Vec::new(),
+    };
+    let is_spoken = |service: &&Service| matches!(service, Service::Application { .. });
+    let is_echo = |service: &Service| matches!(service, Service::Application { protocol: Application::Echo, .. });
+    let served = serve.iter().filter(is_spoken).flat_map(|service| service.listeners().into_iter().map(move |one| (one, is_echo(service))));
+    let served: BTreeMap<model::Listener, bool> = listen.iter().map(|listener| (*listener, false)).chain(served).collect();
+    served.into_iter().collect()
 }
 
 /// A built-in listener of an instance.
@@ -116,5 +178,9 @@ pub struct BuiltIn {
     pub namespace: String,
     /// Protocol and port.
     pub listener: model::Listener,
+    /// Whether it sends back what it gets, and nothing else (RFC 862).
+    pub is_echo: bool,
+    /// Whether it listens on the addresses of IPv6; else on those of IPv4.
+    pub is_v6: bool,
 }
 

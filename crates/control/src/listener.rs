@@ -1,5 +1,6 @@
 //! Built-in listeners (`listen:`): one process a lab answers on all of them with the name of the instance. To HTTP it
-//! answers HTTP, to SSH a line and the end, to others a line and then what they send.
+//! answers HTTP, to SSH a line and the end, to others a line and then what they send. One without a name sends back what it gets
+//! and nothing else (RFC 862).
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -69,8 +70,8 @@ pub fn serve(arguments: &[String], descriptors: Vec<OwnedFd>) -> std::io::Result
                     while let Ok((stream, _)) = listener.accept() {
                         if stream.set_nonblocking(true).is_ok() {
                             next += 1;
-                            let connection =
-                                Connection { name: name.clone(), stream, since: Instant::now(), greeted: false };
+                            let greeted = name.is_empty();
+                            let connection = Connection { name: name.clone(), stream, since: Instant::now(), greeted };
                             connections.insert(next, connection);
                         }
                     }
@@ -106,6 +107,7 @@ impl Connection {
             let mut buffer = [0; 4_096];
             match self.stream.read(&mut buffer) {
                 Ok(0) => return false,
+                Ok(length) if self.name.is_empty() => return self.stream.write_all(&buffer[..length]).is_ok(),
                 Ok(length) if is_http(&buffer[..length]) => {
                     let _ = self.stream.write_all(&self.http());
                     return false;
@@ -154,7 +156,7 @@ fn is_http(bytes: &[u8]) -> bool {
 fn answer_datagrams(name: &str, socket: &UdpSocket) {
     let mut buffer = [0; 2_048];
     while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
-        let mut answer = format!("{name} ").into_bytes();
+        let mut answer = if name.is_empty() { Vec::new() } else { format!("{name} ").into_bytes() };
         answer.extend(&buffer[..length]);
         let _ = socket.send_to(&answer, peer);
     }

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use netlink::nft::{self, Chain, Element, Expr, Set};
+use netlink::rtnl::link::BridgeSettings;
 
 use crate::plan::{Address, Namespace, Plan, Route, Rule, Table, Veth};
 
@@ -18,6 +19,8 @@ pub struct Changes {
     pub gone_namespaces: Vec<String>,
     /// Links that appear.
     pub new_links: Vec<Veth>,
+    /// Links that stay and are set anew: up or down, rate, delay.
+    pub changed_links: Vec<Veth>,
     /// Links that go (those of vanished namespaces go by themselves).
     pub gone_links: Vec<Veth>,
     /// What changes inside the namespaces that stay or appear.
@@ -29,6 +32,8 @@ pub struct Changes {
 pub struct NamespaceChanges {
     /// Values to write under `/proc/sys`.
     pub sysctls: Vec<(String, String)>,
+    /// Bridges to make (`true`) or to set anew.
+    pub bridges: Vec<(String, BridgeSettings, bool)>,
     /// Addresses to add and to remove.
     pub addresses: Difference<Address>,
     /// Routes to add and to remove.
@@ -99,6 +104,7 @@ impl Changes {
         for (key, link) in &new.links {
             match old.links.get(key) {
                 Some(same) if same == link => {}
+                Some(other) if other.can_become(link) => changes.changed_links.push(link.clone()),
                 Some(other) => {
                     changes.gone_links.push(other.clone());
                     changes.new_links.push(link.clone());
@@ -162,6 +168,8 @@ impl NamespaceChanges {
             .filter(|(path, value)| old.sysctls.get(*path) != Some(*value))
             .map(|(path, value)| (path.clone(), value.clone()))
             .collect();
+        let bridges = new.bridges.iter().filter(|(name, bridge)| old.bridges.get(*name) != Some(*bridge));
+        let bridges = bridges.map(|(name, bridge)| (name.clone(), *bridge, !old.bridges.contains_key(name))).collect();
         let addresses: BTreeSet<Address> = old.addresses.iter().filter(|a| !is_reborn(&a.device)).cloned().collect();
         let old_routes: BTreeSet<Route> =
             old.routes.iter().filter(|r| r.device().is_none_or(|device| !is_reborn(device))).cloned().collect();
@@ -190,6 +198,7 @@ impl NamespaceChanges {
         }
         Self {
             sysctls,
+            bridges,
             addresses: Difference::between(&addresses, &new.addresses),
             routes,
             replaced_routes: replaced,

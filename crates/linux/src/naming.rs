@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use fabric::{
     Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcEndpointIndex, VpcIndex,
 };
+use model::lan::Device;
 use model::{InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcEndpointId, VpcId, VpcPeeringConnectionId};
 
 /// The outside.
@@ -44,6 +45,25 @@ pub fn nat_gateway_namespace(id: &NatGatewayId) -> String {
 pub fn instance_namespace(id: &InstanceId) -> String {
     format!("instance/{id}")
 }
+
+/// Namespace of a device of a lan: `switch/sw-1`, `host/pc-1`.
+pub fn device_namespace(name: &str, device: &Device) -> String {
+    format!("{}/{name}", device.kind())
+}
+
+/// In a router: the link to a lan, by the lan's end of it.
+pub fn tunnel_link(device: &str, interface: &str) -> String {
+    format!("t{:08x}", number(&format!("{device} {interface}")))
+}
+
+/// Whether a namespace is that of a device of a lan.
+pub fn is_device(key: &str) -> bool {
+    let kind = key.split_once('/').map(|(kind, _)| kind);
+    kind.is_some_and(|kind| ["hub", "repeater", "switch", "bridge", "router", "host", "balancer"].contains(&kind))
+}
+
+/// In a hub, repeater, switch or bridge: what joins its ports.
+pub const BRIDGE: &str = "br0";
 
 /// In a router: the link to an interface.
 pub fn interface_link(id: &NetworkInterfaceId) -> String {

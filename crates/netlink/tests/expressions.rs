@@ -56,6 +56,7 @@ fn cases() -> Vec<(&'static str, Vec<Expr>, &'static str)> {
         ("forward", vec![v4(), dynamic(vec![], DynamicOp::Delete, "timed")], "immediate dynset"),
         ("forward", vec![v4(), dynamic(vec![Expr::ConnLimit { count: 3, inverted: false }], DynamicOp::Add, "plain")], "immediate dynset"),
         ("forward", build::set_ct(CtKey::Mark, &[1, 2, 3, 4]), "immediate ct"),
+        ("forward", vec![Expr::NumberGenerator { modulus: 3, offset: 7, register: R }], "numgen"),
         ("forward", build::set_ct_labels(&[1, 100]), "immediate ct"),
         ("forward", build::has_ct_label(&[1]), "ct bitwise cmp"),
         ("forward", vec![Expr::Ct { key: CtKey::Packets, direction: Some(CtDirection::Original), register: R }], "ct"),

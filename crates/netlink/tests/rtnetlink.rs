@@ -5,7 +5,8 @@ mod common;
 
 use common::{Namespace, configure, in_own_namespaces, ip};
 use netlink::rtnl::address::{self, Address};
-use netlink::rtnl::link::{self, Ipv4Conf, LinkKind, LinkSpec, Target};
+use netlink::rtnl::link::{self, BridgeSettings, Ipv4Conf, LinkKind, LinkSpec, Target};
+use netlink::rtnl::qdisc::{self, Netem, Qdisc};
 use netlink::rtnl::neighbour::{self, Neighbour, Parameter};
 use netlink::rtnl::route::{self, Query, Route, RouteKind};
 use netlink::rtnl::rule::{self, Rule};
@@ -64,6 +65,87 @@ fn a_veth_is_born_with_its_peer_in_another_namespace() {
         assert_eq!(v6, [], "address generation is off");
         let v4 = address::dump(&mut inside, Some(Family::V4), Some(10)).expect("addresses");
         assert_eq!(v4.iter().map(|a| a.address.to_string()).collect::<Vec<_>>(), ["10.0.0.5/24"]);
+    });
+}
+
+/// A value under `/sys/class/net`: of the namespace in which it is mounted, so it is mounted anew.
+fn bridge_value(name: &str, value: &str) -> String {
+    let script = format!("mount -t sysfs none /sys && cat /sys/class/net/{name}/bridge/{value}");
+    let output = std::process::Command::new("unshare").args(["-m", "sh", "-c", &script]).output().expect("unshare");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_bridge_is_what_was_asked_and_can_be_changed_in_place() {
+    in_own_namespaces("a_bridge_is_what_was_asked_and_can_be_changed_in_place", || {
+        let mut socket = Socket::open(Protocol::Route).expect("socket");
+        let asked = BridgeSettings { ageing_seconds: 60, spanning_tree: Some(4_096), multicast_snooping: false, most_learned: 8 };
+        let mut batch = Batch::new();
+        let spec = LinkSpec { index: Some(50), up: Some(true), ..LinkSpec::named("br0") };
+        link::create(&mut batch, &spec, &LinkKind::BridgeWith(asked));
+        socket.execute(&batch).expect("create");
+        let seen = || ["ageing_time", "stp_state", "priority", "multicast_snooping"].map(|value| bridge_value("br0", value));
+        assert_eq!(seen(), ["6000", "1", "4096", "0"]);
+        let mut batch = Batch::new();
+        link::change_bridge(&mut batch, 50, &BridgeSettings { ageing_seconds: 0, spanning_tree: None, multicast_snooping: true, ..asked });
+        socket.execute(&batch).expect("change");
+        assert_eq!(seen(), ["0", "0", "4096", "1"]);
+    });
+}
+
+#[test]
+fn ends_of_a_line_ask_nobody_for_addresses() {
+    in_own_namespaces("ends_of_a_line_ask_nobody_for_addresses", || {
+        let far = Namespace::new();
+        let (mut socket, mut other) = (Socket::open(Protocol::Route).expect("socket"), far.socket(Protocol::Route));
+        let end = || LinkSpec { index: Some(7), mac: Some([2, 0, 0, 0, 0, 7]), ..LinkSpec::named("serial0") };
+        let mut batch = Batch::new();
+        link::create(&mut batch, &end(), &LinkKind::Veth(LinkSpec { namespace: Some(far.as_fd()), ..end() }));
+        socket.execute(&batch).expect("create");
+        for socket in [&mut socket, &mut other] {
+            let mut batch = Batch::new();
+            link::change(&mut batch, Target::Index(7), &LinkSpec { arp: Some(false), up: Some(true), ..LinkSpec::default() });
+            socket.execute(&batch).expect("change");
+        }
+        configure(&mut socket, 7, "10.0.0.1/30");
+        configure(&mut other, 7, "10.0.0.2/30");
+        for socket in [&mut socket, &mut other] {
+            while !link::get(socket, Target::Index(7)).expect("link").is_running() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+        let (near, far) = (std::net::UdpSocket::bind("10.0.0.1:0").expect("near"), far.udp("10.0.0.2:9"));
+        common::delivered(&near, "10.0.0.2:9", &far, b"over the line");
+        let flags = link::get(&mut socket, Target::Index(7)).expect("link").flags;
+        assert!(flags & link::NO_ARP != 0, "{flags:#x}");
+    });
+}
+
+#[test]
+fn a_discipline_is_set_and_replaced_or_is_not_in_this_kernel() {
+    in_own_namespaces("a_discipline_is_set_and_replaced_or_is_not_in_this_kernel", || {
+        let mut socket = Socket::open(Protocol::Route).expect("socket");
+        let mut batch = Batch::new();
+        let near = LinkSpec { index: Some(7), ..LinkSpec::named("near") };
+        link::create(&mut batch, &near, &LinkKind::Veth(LinkSpec::named("far")));
+        socket.execute(&batch).expect("create");
+        let netem = Netem { rate_bits_per_second: 10_000_000, delay_nanoseconds: 1_000_000, limit_packets: 100, ..Netem::default() };
+        let tbf = |rate_bits_per_second| Qdisc::Tbf { rate_bits_per_second, burst_bytes: 1_518, queue_packets: 100 };
+        for one in [tbf(10_000_000), tbf(64_000), tbf(100_000_000_000), Qdisc::Netem(netem), Qdisc::Pfifo { queue_packets: 5 }] {
+            let mut batch = Batch::new();
+            qdisc::set(&mut batch, 7, &one);
+            match socket.execute(&batch) {
+                Ok(()) => {}
+                Err(Error::Refused(refusal)) => assert_eq!(refusal.errno, libc::ENOENT, "{one:?}: {refusal}"),
+                Err(error) => panic!("{one:?}: {error}"),
+            }
+            if !matches!(one, Qdisc::Tbf { rate_bits_per_second: 10_000_000, .. }) {
+                let mut batch = Batch::new();
+                qdisc::clear(&mut batch, 7);
+                // One that the kernel has not was not set.
+                let _ = socket.execute(&batch);
+            }
+        }
     });
 }
 

@@ -59,7 +59,7 @@ impl OnSim {
                         watch(running.internet_port(&gateway.id), None);
                     }
                 }
-                Kind::Router(_) => {}
+                Kind::Router(_) | Kind::Device => {}
             }
         }
         Ok(Self { engine, fabric, watched, identifier: 0 })

@@ -216,7 +216,7 @@ impl Labs {
                 return Err(error.into());
             }
             host.sweep_disks(&self.paths);
-            Ok(Applied { generation: host.record.model.generation })
+            Ok(Applied { generation: host.record.model.generation, notes: host.notes() })
         })
     }
 

@@ -10,10 +10,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};
 
-use ipnet::IpNet;
 use netlink::nft::{self, Transaction};
 use netlink::rtnl::link::{Ipv4Conf, LinkKind, LinkSpec, Target};
-use netlink::rtnl::{Family, address, link, neighbour, route, rule};
+use netlink::rtnl::{Family, address, link, neighbour, qdisc, route, rule};
 use netlink::{Batch, Protocol, Socket, conntrack};
 
 use crate::diff::{Changes, NamespaceChanges, TableChanges};
@@ -42,7 +41,7 @@ pub fn apply(host: &mut impl Host, changes: &Changes) -> Result<()> {
         create_links(host, links)?;
     }
     let mut ends: BTreeMap<&String, Vec<&LinkEnd>> = changes.inside.keys().map(|key| (key, Vec::new())).collect();
-    for end in changes.new_links.iter().flat_map(|link| [&link.near, &link.far]) {
+    for end in changes.new_links.iter().chain(&changes.changed_links).flat_map(|link| [&link.near, &link.far]) {
         ends.entry(&end.namespace).or_default().push(end);
     }
     let nothing = NamespaceChanges::default();
@@ -97,13 +96,18 @@ fn create_links(host: &mut impl Host, links: &[Veth]) -> Result<()> {
     Ok(())
 }
 
-/// Brings a new link's end up.
+/// Brings a link's end up, or down where it is to be so.
 fn bring_up(batch: &mut Batch, end: &LinkEnd) {
     let index = end.index();
+    if let Some(qdisc) = &end.qdisc {
+        qdisc::set(batch, index, qdisc);
+    }
     let settings = LinkSpec {
-        up: Some(true),
+        up: Some(end.is_up),
+        master: end.bridge.as_ref().map(|bridge| device_index(bridge)),
+        arp: (!end.asks).then_some(false),
         // No link-local address, no duplicate detection, no router solicitations: nothing but IPv4 and ARP passes.
-        ipv6_address_generation: Some(false),
+        ipv6_address_generation: Some(end.link_local),
         ipv4: vec![(Ipv4Conf::ProxyArp, u32::from(end.proxy_arp)), (Ipv4Conf::RpFilter, 0)],
         ..LinkSpec::default()
     };
@@ -142,12 +146,29 @@ fn change(host: &mut impl Host, key: &str, ends: &[&LinkEnd], changes: &Namespac
         tables(host.socket(key, Protocol::Netfilter)?, &changes.tables).map_err(Error::netlink(key))?;
     }
     let mut batch = Batch::new();
+    for (name, settings, is_new) in &changes.bridges {
+        let index = device_index(name);
+        match is_new {
+            true => {
+                let spec = LinkSpec {
+                    index: Some(index),
+                    up: Some(true),
+                    ipv6_address_generation: Some(false),
+                    ..LinkSpec::named(name.clone())
+                };
+                link::create(&mut batch, &spec, &LinkKind::BridgeWith(*settings));
+            }
+            false => link::change_bridge(&mut batch, index, settings),
+        }
+    }
     for end in ends {
         bring_up(&mut batch, end);
     }
     for new in &changes.addresses.new {
-        let mut wanted = address::Address::new(device_index(&new.device), IpNet::V4(new.address));
-        wanted.flags = address::NO_PREFIX_ROUTE;
+        let mut wanted = address::Address::new(device_index(&new.device), new.address);
+        // Whether somebody else has it is not asked: it would not be usable for a second (IPv6).
+        let at_once = if new.address.addr().is_ipv6() { address::NO_DUPLICATE_DETECTION } else { 0 };
+        wanted.flags = address::NO_PREFIX_ROUTE | at_once;
         address::replace(&mut batch, &wanted);
     }
     for (device, address, mac) in &changes.neighbours.new {
@@ -180,7 +201,7 @@ fn change(host: &mut impl Host, key: &str, ends: &[&LinkEnd], changes: &Namespac
         }
     }
     for gone in &changes.addresses.gone {
-        address::delete(&mut batch, &address::Address::new(device_index(&gone.device), IpNet::V4(gone.address)));
+        address::delete(&mut batch, &address::Address::new(device_index(&gone.device), gone.address));
     }
     // What hung on a device that went has gone with it.
     host.socket(key, Protocol::Route)?.execute_all(&batch).map_err(Error::netlink(key))?;
@@ -194,16 +215,16 @@ fn kernel_rule(wanted: &crate::plan::Rule) -> rule::Rule {
 }
 
 fn kernel_route(wanted: &Route) -> route::Route {
-    let mut made = route::Route::new(wanted.table, IpNet::V4(wanted.destination));
+    let mut made = route::Route::new(wanted.table, wanted.destination);
     made.metric = (wanted.metric > 0).then_some(wanted.metric);
     match &wanted.to {
         RouteTo::Throw => made.kind(route::RouteKind::Throw),
         RouteTo::Device { device, via, source, mtu } => {
             made = made.device(device_index(device));
-            made.gateway = via.map(IpAddr::V4);
+            made.gateway = *via;
             made.on_link = via.is_some();
             made.scope = Some(if via.is_some() { route::Scope::Universe } else { route::Scope::Link });
-            made.preferred_source = source.map(IpAddr::V4);
+            made.preferred_source = *source;
             made.mtu = *mtu;
             made
         }

@@ -14,6 +14,7 @@ use netlink::{Batch, Protocol, Socket};
 
 use super::{CHUNK, Host, change, create_links, kernel_route, kernel_rule};
 use crate::diff::{Changes, NamespaceChanges, TableChanges};
+use crate::naming;
 use crate::plan::{LinkEnd, Namespace, Plan, Veth};
 use crate::runtime::error::{Error, Result};
 
@@ -32,7 +33,13 @@ pub fn reconcile(host: &mut impl Host, plan: &Plan) -> Result<()> {
         let names: BTreeMap<u32, &str> =
             ends.iter().map(|end| (end.index(), end.name.as_str())).chain([(1, "lo")]).collect();
         let rtnl = host.socket(key, Protocol::Route)?;
-        strays(rtnl, namespace, &names, &mut inside).map_err(Error::netlink(key))?;
+        if !inside.bridges.is_empty() {
+            let there = link::dump(rtnl).map_err(Error::netlink(key))?;
+            for (name, _, is_new) in &mut inside.bridges {
+                *is_new = !there.iter().any(|found| found.name == *name && found.kind.as_deref() == Some("bridge"));
+            }
+        }
+        strays(rtnl, naming::is_device(key), namespace, &names, &mut inside).map_err(Error::netlink(key))?;
         let netfilter = host.socket(key, Protocol::Netfilter)?;
         let there = dump::tables(netfilter).map_err(Error::netlink(key))?;
         let ours = there.into_iter().filter(|table| !namespace.is_instance || namespace.tables.contains_key(table));
@@ -59,7 +66,7 @@ fn links(host: &mut impl Host, plan: &Plan) -> Result<Vec<Veth>> {
         for found in link::dump(socket).map_err(Error::netlink(key))?.into_iter().filter(|link| link.index != 1) {
             match wanted.get(found.name.as_str()) {
                 Some(end) if is(end, &found) => drop(right.insert((&end.namespace, &end.name))),
-                None if namespace.is_instance => {}
+                None if namespace.is_instance && !(naming::is_device(key) && is_planned(&found)) => {}
                 _ => link::delete(&mut batch, link::Target::Index(found.index)),
             }
         }
@@ -79,6 +86,12 @@ fn links(host: &mut impl Host, plan: &Plan) -> Result<Vec<Veth>> {
     Ok(missing)
 }
 
+/// Whether a device was made by some plan: others have the small numbers that the kernel gives. Bridges stay.
+fn is_planned(found: &link::Link) -> bool {
+    let has_our_number = found.index >= 0x1000_0000 || found.name == "eth0" && found.index == 2;
+    has_our_number && found.kind.as_deref() == Some("veth")
+}
+
 fn is(end: &LinkEnd, found: &link::Link) -> bool {
     (end.index(), Some(end.mac), end.mtu, end.group) == (found.index, found.mac, found.mtu, found.group)
 }
@@ -86,6 +99,7 @@ fn is(end: &LinkEnd, found: &link::Link) -> bool {
 /// Leaves out of `inside` the rules that are there (they cannot be added twice), and adds what has to go.
 fn strays(
     socket: &mut Socket,
+    is_device: bool,
     namespace: &Namespace,
     names: &BTreeMap<u32, &str>,
     inside: &mut NamespaceChanges,
@@ -93,7 +107,7 @@ fn strays(
     let there = rule::dump(socket, Family::V4)?;
     inside.rules.new.retain(|wanted| !there.contains(&kernel_rule(wanted)));
     if namespace.is_instance {
-        return Ok(());
+        return if is_device { strays_of_device(socket, namespace, names) } else { Ok(()) };
     }
     let mut batch = Batch::new();
     // Priorities 0, 32766 and 32767 are the kernel's own.
@@ -112,10 +126,37 @@ fn strays(
         }
     }
     for found in address::dump(socket, Some(Family::V4), None)? {
-        let (IpNet::V4(address), Some(device)) = (found.address, names.get(&found.device)) else { continue };
+        let (address, Some(device)) = (found.address, names.get(&found.device)) else { continue };
         let planned = crate::plan::Address { device: (*device).to_owned(), address };
         if !address.addr().is_loopback() && !namespace.addresses.contains(&planned) {
             address::delete(&mut batch, &found);
+        }
+    }
+    socket.execute_all(&batch)?;
+    Ok(())
+}
+
+/// Removes what an earlier plan of a lan's device left: what its own administrator added says another maker, and addresses of
+/// his come with a route.
+fn strays_of_device(socket: &mut Socket, namespace: &Namespace, names: &BTreeMap<u32, &str>) -> std::result::Result<(), netlink::Error> {
+    /// What the kernel calls no metric of a route of IPv6.
+    const NO_METRIC_V6: u32 = 1_024;
+    let ours = route::Route::new(route::MAIN, IpNet::default()).protocol;
+    let wanted: BTreeSet<_> = namespace.routes.iter().map(|route| outline(&kernel_route(route))).collect();
+    let mut batch = Batch::new();
+    for family in [Family::V4, Family::V6] {
+        for found in route::dump(socket, family, None)?.iter().filter(|found| found.protocol == ours && found.table != route::LOCAL) {
+            let metric = found.metric.filter(|metric| family == Family::V4 || *metric != NO_METRIC_V6);
+            if !wanted.contains(&outline(&route::Route { metric, ..found.clone() })) {
+                route::delete(&mut batch, found);
+            }
+        }
+    }
+    for found in address::dump(socket, None, None)?.iter().filter(|found| found.flags & address::NO_PREFIX_ROUTE != 0) {
+        let Some(device) = names.get(&found.device) else { continue };
+        let planned = crate::plan::Address { device: (*device).to_owned(), address: found.address };
+        if !namespace.addresses.contains(&planned) {
+            address::delete(&mut batch, found);
         }
     }
     socket.execute_all(&batch)?;

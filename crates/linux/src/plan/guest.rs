@@ -45,8 +45,8 @@ fn configure(fabric: &Fabric, interface: &Interface, device: &str, metric: u32, 
         namespace.address(device, with_length.unwrap_or(super::host(address.private)));
     }
     namespace.neighbours.insert((device.to_owned(), subnet.router), ROUTER_MAC);
-    let to = |source| RouteTo::Device { device: device.to_owned(), via: Some(subnet.router), source, mtu: None };
-    namespace.route(MAIN, subnet.cidr, metric, to(Some(interface.primary_address())));
+    let to = |source| RouteTo::Device { device: device.to_owned(), via: Some(subnet.router.into()), source, mtu: None };
+    namespace.route(MAIN, subnet.cidr, metric, to(Some(interface.primary_address().into())));
     namespace.route(MAIN, ANYWHERE, metric, to(None));
 }
 

@@ -48,8 +48,8 @@ pub fn plan(fabric: &Fabric, gateway: &InternetGateway, options: Options, plan: 
         namespace.address("lo", host(subnet.router));
         let to = RouteTo::Device {
             device: GATEWAY_IN.to_owned(),
-            via: Some(ROUTER_NEIGHBOUR),
-            source: Some(subnet.router),
+            via: Some(ROUTER_NEIGHBOUR.into()),
+            source: Some(subnet.router.into()),
             mtu: None,
         };
         namespace.route(MAIN, subnet.cidr, 0, to);

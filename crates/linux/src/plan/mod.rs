@@ -5,6 +5,7 @@ mod gateway_endpoint;
 mod guest;
 mod internet;
 mod internet_gateway;
+pub mod lan;
 mod nat_gateway;
 mod network_acl;
 mod peering;
@@ -18,12 +19,14 @@ pub use internet::PUBLIC_DNS;
 pub use router::{METADATA, RESOLVER, TIME};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use fabric::{Fabric, InstanceIndex, InterfaceIndex, Stage};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use netlink::nft::{self, Chain, Element, Expr, Key, Set};
+use netlink::rtnl::link::BridgeSettings;
+use netlink::rtnl::qdisc::Qdisc;
 
 /// The largest packet inside a VPC (L2-7), bytes.
 pub const MTU_VPC: u32 = 9_001;
@@ -41,6 +44,8 @@ pub struct Options {
     pub invert: Option<Stage>,
     /// The most tracked flows of one interface (SG-31); none: no ceiling. Usually a quarter of `nf_conntrack_max`.
     pub flows_per_interface: Option<u32>,
+    /// What this kernel has for the links of lans.
+    pub shaping: lan::Shaping,
 }
 
 /// Why a fabric cannot be built here.
@@ -70,8 +75,10 @@ pub struct Plan {
 /// One network namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Namespace {
-    /// Whether an instance lives in it (and owns it).
+    /// Whether an instance, or a device of a lan, lives in it (and owns it).
     pub is_instance: bool,
+    /// Bridges by name. They live as long as their namespace.
+    pub bridges: BTreeMap<String, BridgeSettings>,
     /// Values under `/proc/sys`.
     pub sysctls: BTreeMap<String, String>,
     /// Addresses.
@@ -95,6 +102,14 @@ pub struct Veth {
     pub far: LinkEnd,
 }
 
+impl Veth {
+    /// Whether this pair becomes that one without being made anew.
+    pub fn can_become(&self, other: &Veth) -> bool {
+        let fixed = |end: &LinkEnd| LinkEnd { is_up: true, qdisc: None, ..end.clone() };
+        fixed(&self.near) == fixed(&other.near) && fixed(&self.far) == fixed(&other.far)
+    }
+}
+
 /// One end of a pair.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LinkEnd {
@@ -110,12 +125,34 @@ pub struct LinkEnd {
     pub group: u32,
     /// Whether it answers ARP for what is routed elsewhere.
     pub proxy_arp: bool,
+    /// The bridge that it is a port of.
+    pub bridge: Option<String>,
+    /// Whether others are asked for their hardware addresses; on a line between two there is nobody else.
+    pub asks: bool,
+    /// Whether it has a link-local IPv6 address.
+    pub link_local: bool,
+    /// Whether it is set up.
+    pub is_up: bool,
+    /// How fast, late and surely what is sent leaves.
+    pub qdisc: Option<Qdisc>,
 }
 
 impl LinkEnd {
-    /// An end in device group 0.
+    /// An end in device group 0, up, for ordinary IPv4.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>, mac: [u8; 6], mtu: u32) -> LinkEnd {
-        LinkEnd { namespace: namespace.into(), name: name.into(), mac, mtu, group: 0, proxy_arp: false }
+        LinkEnd {
+            namespace: namespace.into(),
+            name: name.into(),
+            mac,
+            mtu,
+            group: 0,
+            proxy_arp: false,
+            bridge: None,
+            asks: true,
+            link_local: false,
+            is_up: true,
+            qdisc: None,
+        }
     }
 
     /// The device's index: made from its name, so that routes can name it before it exists.
@@ -141,7 +178,7 @@ pub struct Address {
     /// Device.
     pub device: String,
     /// Address with prefix length.
-    pub address: Ipv4Net,
+    pub address: IpNet,
 }
 
 /// A route.
@@ -150,7 +187,7 @@ pub struct Route {
     /// Routing table.
     pub table: u32,
     /// Destination.
-    pub destination: Ipv4Net,
+    pub destination: IpNet,
     /// Rank among routes to the same destination; the lowest wins.
     pub metric: u32,
     /// What it does.
@@ -167,9 +204,9 @@ pub enum RouteTo {
         /// Device.
         device: String,
         /// Neighbour.
-        via: Option<Ipv4Addr>,
+        via: Option<IpAddr>,
         /// Source address of packets that this namespace itself sends.
-        source: Option<Ipv4Addr>,
+        source: Option<IpAddr>,
         /// The largest packet this way, if less than the device's.
         mtu: Option<u32>,
     },
@@ -354,12 +391,12 @@ impl Namespace {
         self.tables.entry(nft::Table::new(family, name)).or_default()
     }
 
-    fn address(&mut self, device: &str, address: Ipv4Net) {
-        self.addresses.insert(Address { device: device.to_owned(), address });
+    fn address(&mut self, device: &str, address: impl Into<IpNet>) {
+        self.addresses.insert(Address { device: device.to_owned(), address: address.into() });
     }
 
-    fn route(&mut self, table: u32, destination: Ipv4Net, metric: u32, to: RouteTo) {
-        self.routes.insert(Route { table, destination, metric, to });
+    fn route(&mut self, table: u32, destination: impl Into<IpNet>, metric: u32, to: RouteTo) {
+        self.routes.insert(Route { table, destination: destination.into(), metric, to });
     }
 }
 
@@ -368,8 +405,8 @@ impl RouteTo {
         RouteTo::Device { device: device.to_owned(), via: None, source: None, mtu: None }
     }
 
-    fn via(device: &str, via: Ipv4Addr) -> RouteTo {
-        RouteTo::Device { device: device.to_owned(), via: Some(via), source: None, mtu: None }
+    fn via(device: &str, via: impl Into<IpAddr>) -> RouteTo {
+        RouteTo::Device { device: device.to_owned(), via: Some(via.into()), source: None, mtu: None }
     }
 }
 
@@ -385,7 +422,7 @@ const MAIN: u32 = 254;
 
 impl Route {
     /// What the kernel tells routes apart by.
-    pub fn key(&self) -> (u32, Ipv4Net, u32) {
+    pub fn key(&self) -> (u32, IpNet, u32) {
         (self.table, self.destination, self.metric)
     }
 

@@ -46,7 +46,7 @@ pub fn plan(fabric: &Fabric, gateway: &NatGateway, options: Options, plan: &mut 
     }
     namespace.neighbours.insert(("eth0".to_owned(), router), ROUTER_MAC);
     // Its device takes what the VPC sends; what it passes on is smaller, and it says so (NAT-15).
-    let to = RouteTo::Device { device: "eth0".to_owned(), via: Some(router), source: None, mtu: Some(MTU_NAT) };
+    let to = RouteTo::Device { device: "eth0".to_owned(), via: Some(router.into()), source: None, mtu: Some(MTU_NAT) };
     namespace.route(MAIN, ANYWHERE, 0, to);
 
     let own = interface.primary_address().octets();

@@ -85,7 +85,7 @@ pub(super) fn plan(
                 false => RouteTo::Device {
                     device: interface_link(&interface.id),
                     via: None,
-                    source: Some(fabric.subnets[interface.subnet].router),
+                    source: Some(fabric.subnets[interface.subnet].router.into()),
                     mtu: None,
                 },
                 true => RouteTo::device(SINK_NOBODY),
@@ -443,12 +443,6 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
             }
         }
     }
-    let from_outside = |mark: Option<u32>| {
-        let mut rules = vec![then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop)];
-        rules.extend(mark.map(set_mark));
-        rules.push(vec![Expr::Verdict(goto("pass"))]);
-        rules
-    };
     if let Some(gateway) = fabric.vpcs[index].internet_gateway {
         let edge = fabric.internet_gateways[gateway].edge_route_table.map(|t| mark(&fabric.route_tables[t]));
         let chain = Chain::base(ROUTER_TO_GATEWAY, Hook::Ingress, 0).policy_drop().devices([ROUTER_TO_GATEWAY]);
@@ -461,6 +455,14 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
     for link in endpoints(fabric, index).map(|endpoint| endpoint_link(&endpoint.id)) {
         table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None));
     }
+}
+
+/// What may come by a link to beyond the VPC: it asks the routing table of a gateway, if that has one.
+pub(super) fn from_outside(mark: Option<u32>) -> Vec<Vec<Expr>> {
+    let mut rules = vec![then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop)];
+    rules.extend(mark.map(set_mark));
+    rules.push(vec![Expr::Verdict(goto("pass"))]);
+    rules
 }
 
 fn interface_rules(fabric: &Fabric, interface: &Interface, options: Options, table: &mut Table) -> Vec<Vec<Expr>> {

@@ -330,11 +330,22 @@ fn write_namespace(f: &mut Formatter<'_>, namespace: &Namespace, ends: &[(&LinkE
     for (path, value) in &namespace.sysctls {
         writeln!(f, "sysctl {path} = {value}")?;
     }
+    for (name, bridge) in &namespace.bridges {
+        writeln!(f, "bridge {name} {bridge:?}")?;
+    }
     let mut devices: Devices = ends.iter().map(|(end, _)| (end.index(), end.name.clone())).collect();
     devices.insert(1, "lo".to_owned());
     for (end, other) in ends {
         let mac = value(Kind::Mac, &end.mac, &devices);
         write!(f, "link {} mac {mac} mtu {} group {:#x}", end.name, end.mtu, end.group)?;
+        if let Some(bridge) = &end.bridge {
+            write!(f, " master {bridge}")?;
+        }
+        let words = [(!end.is_up, " down"), (!end.asks, " noarp"), (end.link_local, " link-local")];
+        words.iter().filter(|(said, _)| *said).try_for_each(|(_, word)| f.write_str(word))?;
+        if let Some(qdisc) = &end.qdisc {
+            write!(f, " qdisc {qdisc:?}")?;
+        }
         writeln!(f, " peer {} {}", other.namespace, other.name)?;
     }
     for address in &namespace.addresses {

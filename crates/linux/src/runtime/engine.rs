@@ -225,7 +225,7 @@ impl fabric::engine::Engine for Engine {
     }
 
     fn apply(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> std::result::Result<(), EngineError> {
-        self.lab.apply(fabric)?;
+        self.lab.apply_all(fabric, &model.lans, &Default::default())?;
         Ok(self.observe(model)?)
     }
 

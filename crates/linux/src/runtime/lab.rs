@@ -11,10 +11,11 @@ use sandbox::{Client, InstanceSpec, NetnsSpec};
 
 use super::error::{Error, Result};
 use super::sockets::Sockets;
-use super::clock;
+use super::{clock, shaping};
 use crate::apply;
 use crate::diff::Changes;
-use crate::naming::Directory;
+use crate::naming::{self, Directory};
+use crate::plan::lan::Lans;
 use crate::plan::{Options, Plan};
 
 /// A lab behind its holder.
@@ -24,6 +25,8 @@ pub struct Lab {
     options: Options,
     plan: Plan,
     fabric: Arc<Fabric>,
+    lans: Lans,
+    is_shaping_known: bool,
     directory: Directory,
 }
 
@@ -31,6 +34,7 @@ pub struct Lab {
 pub fn options() -> Options {
     let maximum = std::fs::read_to_string("/proc/sys/net/netfilter/nf_conntrack_max").ok();
     let maximum = maximum.and_then(|text| text.trim().parse::<u32>().ok()).filter(|maximum| *maximum > 0);
+    // What there is for links is asked of the kernel when a lan needs it.
     Options { flows_per_interface: maximum.map(|maximum| (maximum / 4).max(1)), ..Options::default() }
 }
 
@@ -56,7 +60,7 @@ impl apply::Host for Reach<'_> {
 
     fn done(&mut self, key: &str) {
         // There may be a thousand instances, and they rarely change; of the others there are few.
-        if key.starts_with("instance/") {
+        if key.starts_with("instance/") || naming::is_device(key) {
             self.sockets.forget(key);
         }
     }
@@ -71,20 +75,32 @@ impl Lab {
         let nothing = model::Model::new("", model::Region::default(), model::Context::seeded(0, model::Timestamp(0)));
         let fabric = Arc::new(Fabric::compile(&nothing));
         let directory = Directory::new(&fabric);
-        Lab { client, sockets: Sockets::default(), options, plan: Plan::default(), fabric, directory }
+        Lab { client, sockets: Sockets::default(), options, plan: Plan::default(), fabric, lans: Lans::new(), is_shaping_known: false, directory }
     }
 
-    /// Takes hold again of a lab that holds this fabric, after a restart.
-    pub fn attach(client: Client, options: Options, fabric: Arc<Fabric>) -> Result<Lab> {
-        let plan = Plan::new(&fabric, options).map_err(|error| Error::Plan(error.to_string()))?;
+    /// Takes hold again of a lab that holds this fabric and these lans, after a restart.
+    pub fn attach(client: Client, options: Options, fabric: Arc<Fabric>, lans: &Lans) -> Result<Lab> {
+        let mut lab = Lab::empty(client, options);
+        lab.learn_shaping(lans)?;
+        let mut plan = Plan::new(&fabric, lab.options).map_err(|error| Error::Plan(error.to_string()))?;
+        plan.add_lans(lans, &fabric, lab.options);
         let directory = Directory::new(&fabric);
-        Ok(Lab { client, sockets: Sockets::default(), options, plan, fabric, directory })
+        Ok(Lab { plan, fabric, lans: lans.clone(), directory, ..lab })
+    }
+
+    /// Asks the kernel, once, what it has for the links of lans.
+    fn learn_shaping(&mut self, lans: &Lans) -> Result<()> {
+        if !lans.is_empty() && !self.is_shaping_known {
+            self.options.shaping = shaping::of_kernel(&self.client)?;
+            self.is_shaping_known = true;
+        }
+        Ok(())
     }
 
     /// Takes hold again of a lab in which a change was cut short: whatever it holds, afterwards it holds `fabric`.
     /// Namespaces, links and connections that are right stay.
-    pub fn recover(client: Client, options: Options, fabric: &Arc<Fabric>, specs: &InstanceSpecs) -> Result<Lab> {
-        let mut lab = Lab::attach(client, options, fabric.clone())?;
+    pub fn recover(client: Client, options: Options, fabric: &Arc<Fabric>, lans: &Lans, specs: &InstanceSpecs) -> Result<Lab> {
+        let mut lab = Lab::attach(client, options, fabric.clone(), lans)?;
         let there: Vec<String> = lab.client.list_netnses()?.into_iter().map(|namespace| namespace.key).collect();
         let strays: Vec<&String> = there.iter().filter(|key| !lab.plan.namespaces.contains_key(*key)).collect();
         lab.client.stop_instances(&strays, Duration::ZERO)?;
@@ -118,6 +134,16 @@ impl Lab {
     /// The fabric that the lab holds.
     pub fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
+    }
+
+    /// The lans that the lab holds.
+    pub fn lans(&self) -> &Lans {
+        &self.lans
+    }
+
+    /// What of its lans this kernel does not do.
+    pub fn notes(&self) -> Vec<String> {
+        crate::plan::lan::notes(&self.lans, self.options.shaping)
     }
 
     /// The plan that the lab holds.
@@ -155,9 +181,18 @@ impl Lab {
         self.apply_with(fabric, &InstanceSpecs::new())
     }
 
-    /// Makes the lab hold `fabric`; `specs` says what instances that appear or start are besides their network.
+    /// Makes the lab hold `fabric`; `specs` says what instances that appear or start are besides their network. Its lans stay.
     pub fn apply_with(&mut self, fabric: &Arc<Fabric>, specs: &InstanceSpecs) -> Result<()> {
-        let plan = Plan::renew(&self.plan, &self.fabric, fabric, self.options).map_err(|error| Error::Plan(error.to_string()))?;
+        let lans = self.lans.clone();
+        self.apply_all(fabric, &lans, specs)
+    }
+
+    /// Makes the lab hold `fabric` and these lans, and no other.
+    pub fn apply_all(&mut self, fabric: &Arc<Fabric>, lans: &Lans, specs: &InstanceSpecs) -> Result<()> {
+        let renewed = Plan::renew(&self.plan, &self.fabric, fabric, self.options);
+        let mut plan = renewed.map_err(|error| Error::Plan(error.to_string()))?;
+        self.learn_shaping(lans)?;
+        plan.add_lans(lans, fabric, self.options);
         let changes = Changes::between(&self.plan, &plan);
         self.create_namespaces(&changes, &plan, specs)?;
         let (client, sockets) = (&self.client, &mut self.sockets);
@@ -177,6 +212,7 @@ impl Lab {
         self.remove_namespaces(&changes)?;
         self.plan = plan;
         self.fabric = fabric.clone();
+        self.lans.clone_from(lans);
         self.directory = Directory::new(fabric);
         self.follow_states(specs)
     }
@@ -220,6 +256,10 @@ impl Lab {
     fn follow_states(&mut self, specs: &InstanceSpecs) -> Result<()> {
         let running: BTreeSet<String> = self.client.list_instances()?.into_iter().map(|i| i.key).collect();
         let (mut start, mut stop) = (Vec::new(), Vec::new());
+        let devices = self.plan.namespaces.keys().filter(|key| naming::is_device(key) && !running.contains(*key));
+        for key in devices {
+            start.push(specs.get(key).cloned().unwrap_or_else(|| InstanceSpec::new(key, "device")));
+        }
         for instance in self.fabric.instances.values() {
             let key = crate::naming::instance_namespace(&instance.id);
             let wanted = instance.state == model::InstanceState::Running;

@@ -19,6 +19,7 @@ mod packet;
 mod packet_probe;
 pub mod place;
 mod servers;
+mod shaping;
 mod service_probe;
 mod sockets;
 mod sys;

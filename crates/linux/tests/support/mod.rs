@@ -88,7 +88,8 @@ impl Lab {
     /// Makes the lab hold this model.
     pub fn apply(&mut self, model: &Model) {
         let fabric = Fabric::compile(model);
-        let plan = Plan::new(&fabric, self.options).expect("plan");
+        let mut plan = Plan::new(&fabric, self.options).expect("plan");
+        plan.add_lans(&model.lans, &fabric, self.options);
         let changes = Changes::between(&self.plan, &plan);
         for (key, _) in &changes.new_namespaces {
             self.kernel.namespaces.insert(key.clone(), Namespace::new());
@@ -109,7 +110,7 @@ impl Lab {
             self.kernel.sockets.retain(|(of, _), _| of != key);
             self.logs.remove(key);
         }
-        for veth in &changes.new_links {
+        for veth in changes.new_links.iter().chain(&changes.changed_links).filter(|veth| veth.near.is_up) {
             for end in [&veth.near, &veth.far] {
                 wait_until_running(self.kernel.socket(&end.namespace, Protocol::Route).expect("socket"), &end.name);
                 self.kernel.done(&end.namespace);
@@ -142,6 +143,7 @@ impl Lab {
     /// Forgets what the lab holds and believes it to be this.
     pub fn believe(&mut self, model: &Model) {
         self.plan = Plan::new(&Fabric::compile(model), self.options).expect("plan");
+        self.plan.add_lans(&model.lans, &Fabric::compile(model), self.options);
     }
 
     /// A netlink socket in a namespace.

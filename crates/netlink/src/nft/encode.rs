@@ -97,6 +97,7 @@ fn name(expr: &Expr) -> &'static str {
         Expr::Forward { .. } => "fwd",
         Expr::Duplicate { .. } => "dup",
         Expr::Hash { .. } => "hash",
+        Expr::NumberGenerator { .. } => "numgen",
     }
 }
 
@@ -283,6 +284,10 @@ fn details(body: &mut Body<'_>, expr: &Expr) {
         Expr::Hash { from, length, modulus, seed, offset, register } => {
             body.be32(1, from.number()).be32(2, register.number()).be32(3, *length).be32(4, *modulus);
             body.be32(5, *seed).be32(6, *offset).be32(7, 0);
+        }
+        // Type 0: in turn.
+        Expr::NumberGenerator { modulus, offset, register } => {
+            body.be32(1, register.number()).be32(2, *modulus).be32(3, 0).be32(4, *offset);
         }
     }
 }

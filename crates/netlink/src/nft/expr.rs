@@ -300,6 +300,15 @@ pub enum Expr {
         /// Holds the device index, machine order.
         device: Option<Reg>,
     },
+    /// Loads `offset`, `offset + 1`, … `offset + modulus - 1` in turn, one for each packet that gets here.
+    NumberGenerator {
+        /// How many numbers.
+        modulus: u32,
+        /// The first of them.
+        offset: u32,
+        /// Destination; the machine's order.
+        register: Reg,
+    },
     /// `register = hash(from[..length]) mod modulus + offset` (Jenkins).
     Hash {
         /// Source.

@@ -13,6 +13,8 @@ const SET: u16 = 19;
 
 /// `IFF_UP`.
 pub const UP: u32 = 0x1;
+/// `IFF_NOARP`: frames go to the device's own address, nobody is asked for another (ARP, NDP).
+pub const NO_ARP: u32 = 0x80;
 /// `IFF_RUNNING`: the kernel has noticed that both ends are up. It notices some time later
 /// (linkwatch), and until then discards what is sent.
 pub const RUNNING: u32 = 0x40;
@@ -79,6 +81,8 @@ pub struct LinkSpec<'ns> {
     pub master: Option<u32>,
     /// Up or down.
     pub up: Option<bool>,
+    /// `Some(false)`: nobody is asked for addresses ([`NO_ARP`]); only on change.
+    pub arp: Option<bool>,
     /// `Some(false)`: no IPv6 link-local address of its own (`addr_gen_mode` none).
     pub ipv6_address_generation: Option<bool>,
     /// A note of at most 255 bytes, kept with the device; only on change.
@@ -162,8 +166,62 @@ pub enum LinkKind<'ns> {
     Veth(LinkSpec<'ns>),
     /// A learning bridge without spanning tree and multicast snooping.
     Bridge,
+    /// A bridge as described.
+    BridgeWith(BridgeSettings),
     /// Another kind that needs no arguments (`ifb`, `dummy`).
     Plain(&'static str),
+}
+
+/// What a bridge is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BridgeSettings {
+    /// Seconds after which an address that is not heard of is forgotten; 0: none is ever learned, everything goes everywhere.
+    pub ageing_seconds: u32,
+    /// Priority in the kernel's spanning tree (802.1D); none: it runs none, and ports forward at once.
+    pub spanning_tree: Option<u16>,
+    /// Whether multicast goes only where somebody joined.
+    pub multicast_snooping: bool,
+    /// Addresses that it learns at most; 0: any number. Kernels before Linux 6.7 do not read this.
+    pub most_learned: u32,
+}
+
+impl BridgeSettings {
+    fn write(&self, body: &mut Body<'_>) {
+        const FORWARD_DELAY: u16 = 1;
+        const AGEING_TIME: u16 = 4;
+        const STP_STATE: u16 = 5;
+        const PRIORITY: u16 = 6;
+        const MCAST_SNOOPING: u16 = 23;
+        const FDB_MAX_LEARNED: u16 = 49;
+        // Hundredths of a second, 802.1D's own default where there is a tree to wait for.
+        let delay = if self.spanning_tree.is_some() { 1_500 } else { 0 };
+        body.u32(FORWARD_DELAY, delay).u32(AGEING_TIME, self.ageing_seconds.saturating_mul(100));
+        if let Some(priority) = self.spanning_tree {
+            body.u16(PRIORITY, priority);
+        }
+        body.u32(STP_STATE, u32::from(self.spanning_tree.is_some()));
+        body.u8(MCAST_SNOOPING, u8::from(self.multicast_snooping));
+        body.u32(FDB_MAX_LEARNED, self.most_learned);
+    }
+}
+
+/// Changes what a bridge is like, and nothing of its ports.
+pub fn change_bridge(batch: &mut Batch, index: u32, settings: &BridgeSettings) {
+    const STP_STATE: u16 = 5;
+    let mut change = |write: &dyn Fn(&mut Body<'_>)| {
+        batch.push(NEW, 0, |body| {
+            body.raw(&header(index, None)).nest(LINK_INFO, |body| {
+                body.string(1, "bridge").nest(2, |body| write(body));
+            });
+        });
+    };
+    if settings.spanning_tree.is_none() {
+        // While ports wait for a tree, the kernel refuses that they do not.
+        change(&|body| {
+            body.u32(STP_STATE, 0);
+        });
+    }
+    change(&|body| settings.write(body));
 }
 
 /// Creates a device. Protocol settings, and going up after them, are messages of their own: the
@@ -187,6 +245,9 @@ pub fn create(batch: &mut Batch, spec: &LinkSpec<'_>, kind: &LinkKind<'_>) {
                 body.string(1, "bridge").nest(2, |body| {
                     body.u32(1, 0).u32(5, 0).u8(23, 0);
                 });
+            }
+            LinkKind::BridgeWith(settings) => {
+                body.string(1, "bridge").nest(2, |body| settings.write(body));
             }
             LinkKind::Plain(kind) => {
                 body.string(1, kind);
@@ -270,6 +331,21 @@ pub fn change(batch: &mut Batch, target: Target<'_>, spec: &LinkSpec<'_>) {
         batch.push(target.change_kind(), 0, |body| {
             target.write(body, None);
             spec.write_protocol_settings(body);
+        });
+    }
+    if let Some(arp) = spec.arp {
+        let mut header = header(0, None);
+        header[8..12].copy_from_slice(&(if arp { 0 } else { NO_ARP }).to_ne_bytes());
+        header[12..16].copy_from_slice(&NO_ARP.to_ne_bytes());
+        batch.push(target.change_kind(), 0, |body| {
+            match target {
+                Target::Index(index) => {
+                    header[4..8].copy_from_slice(&index.to_ne_bytes());
+                    body.raw(&header)
+                }
+                Target::Name(name) => body.raw(&header).string(NAME, name),
+                Target::Group(group) => body.raw(&header).u32(GROUP, group),
+            };
         });
     }
     if let Some(up) = spec.up {

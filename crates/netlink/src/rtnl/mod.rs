@@ -6,6 +6,7 @@
 pub mod address;
 pub mod link;
 pub mod neighbour;
+pub mod qdisc;
 pub mod route;
 pub mod rule;
 
@@ -110,6 +111,7 @@ pub(crate) fn describe(message: &[u8]) -> Option<String> {
         }
         28..=30 => ("neighbour", attributes(12).get(1).and_then(|address| address.address()).map(|a| a.to_string())),
         32..=34 => ("rule", attributes(12).get(6).and_then(|p| p.u32()).map(|priority| format!("priority {priority}"))),
+        36..=38 => ("qdisc", attributes(20).get(1).map(|name| name.string())),
         64..=67 => ("neighbour table", attributes(4).get(1).map(|name| name.string())),
         _ => return None,
     };

@@ -173,8 +173,8 @@ impl Nat {
         if !is_translated {
             return self.find(Side::Outside, number, &flow, now).is_none().then_some(flow);
         }
-        let keeps = number == protocol::ICMP || wanted.port >= FIRST_PORT;
-        if keeps && !is_taken(&flow) && self.find(Side::Outside, number, &flow, now).is_none() {
+        // As Linux: ports below 1024, too.
+        if !is_taken(&flow) && self.find(Side::Outside, number, &flow, now).is_none() {
             return Some(flow);
         }
         for _ in FIRST_PORT..=u16::MAX {

@@ -84,9 +84,10 @@ pub(crate) struct Path {
 impl Host {
     pub(crate) fn path(&self, destination: IpAddr, interface: Option<u16>) -> Option<Path> {
         if let Some(interface) = interface {
-            // Its own routes, if it has any that fit; else whoever it is must be on the link.
-            let route =
-                self.routes.iter().find(|route| route.interface == interface && route.destination.contains(&destination));
+            // Its own routes, if it has any that fit; else whoever it is must be on the link, as everybody and groups always are.
+            let is_for_one = !self.is_for_many(destination);
+            let fits = |route: &&super::route::Route| is_for_one && route.interface == interface && route.destination.contains(&destination);
+            let route = self.routes.iter().find(fits);
             let next_hop = route.and_then(|route| route.via).unwrap_or(destination);
             let is_there = usize::from(interface) < self.interfaces.len();
             return is_there.then_some(Path { interface, next_hop });

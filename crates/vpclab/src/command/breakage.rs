@@ -211,8 +211,8 @@ fn bring(running: &Running, model: Model) -> Result<()> {
         model,
         claims: running.claims.clone(),
     };
-    super::running::bring(running.daemon(), &running.name, &wanted, PATIENCE)?
-        .ok_or_else(|| Failure::environment("another command changed the lab meanwhile").hint("say it again"))
+    let brought = super::running::bring(running.daemon(), &running.name, &wanted, PATIENCE)?;
+    brought.map(drop).ok_or_else(|| Failure::environment("another command changed the lab meanwhile").hint("say it again"))
 }
 
 fn prove(fabric: &Fabric) -> Result<Reach> {

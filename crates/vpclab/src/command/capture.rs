@@ -66,7 +66,7 @@ pub fn run(arguments: &CaptureArgs, global: &Global, output: &Output) -> Result 
     let holder = running.holder()?;
     let environment = |e: linux::Error| Failure::environment(e.to_string());
     let mut capture = capture::Capture::open(&holder, hops).map_err(environment)?;
-    let mut sink = Sink::open(arguments, &running.fabric, capture.hops(), output)?;
+    let mut sink = Sink::open(arguments, &running, capture.hops(), output)?;
     let _ = writeln!(io::stderr(), "capturing at {}; Ctrl-C ends", places(capture.hops()));
     let stdout = io::stdout();
     let reader = is_to_stdout.then(|| stdout.as_fd()).filter(|_| !io::stdout().is_terminal());
@@ -112,12 +112,12 @@ pub fn run(arguments: &CaptureArgs, global: &Global, output: &Output) -> Result 
 fn meant(arguments: &CaptureArgs, running: &Running) -> Result<(Vec<Hop>, Filter)> {
     let fabric = &running.fabric;
     let (hops, own, words) = match (arguments.all_hops, arguments.words.as_slice()) {
-        (true, words) => (Hop::all(fabric), Filter::All, words),
+        (true, words) => (all(running), Filter::All, words),
         (false, []) => return Err(Failure::usage("where?").hint("vpclab capture web-1, vpclab capture internet, or vpclab capture --all-hops")),
         (false, [place, words @ ..]) => {
             let hops = at(place, running);
             if hops.is_empty() {
-                return Err(nowhere(place, fabric));
+                return Err(nowhere(place, running));
             }
             // Many places are on the internet: one of them was named.
             let own = match fabric.find(place) {
@@ -127,16 +127,29 @@ fn meant(arguments: &CaptureArgs, running: &Running) -> Result<(Vec<Hop>, Filter
             (hops, own, words)
         }
     };
-    let filter = Filter::parse(words, |name| addresses(fabric, name)).map_err(|e| {
+    let filter = Filter::parse(words, |name| addresses(running, name)).map_err(|e| {
         let hint = "host NAME, port N, net BLOCK, tcp, udp, icmp, arp, joined by and, or, not; src and dst before them";
         Failure::usage(format!("filter: {e}")).hint(hint)
     })?;
     Ok((hops, if own == Filter::All { filter } else { Filter::And(own.into(), filter.into()) }))
 }
 
+/// Every hop of a lab: of its cloud where it has one, then the devices of its lans.
+fn all(running: &Running) -> Vec<Hop> {
+    let mut hops = Hop::all(&running.fabric);
+    if running.fabric.vpcs.iter().next().is_none() && !running.model.lans.is_empty() {
+        hops.clear();
+    }
+    hops.extend(Hop::devices(&running.model.lans));
+    hops
+}
+
 /// The hops of a name, or of every interface that a selector means (`sg:web`).
 pub fn at(place: &str, running: &Running) -> Vec<Hop> {
-    let named = Hop::named(&running.fabric, place);
+    let mut named = Hop::named(&running.fabric, place);
+    if named.is_empty() {
+        named.extend(Hop::device(&running.model.lans, place));
+    }
     if !named.is_empty() {
         return named;
     }
@@ -151,9 +164,9 @@ pub fn at(place: &str, running: &Running) -> Vec<Hop> {
 }
 
 /// A name that is no place where packets pass.
-pub fn nowhere(name: &str, fabric: &Fabric) -> Failure {
+pub fn nowhere(name: &str, running: &Running) -> Failure {
     const SHOWN: usize = 12;
-    let hops = Hop::all(fabric);
+    let hops = all(running);
     let names: Vec<&str> = hops.iter().map(|hop| hop.name.as_str()).collect();
     let failure = Failure::usage(format!("no packets pass at `{name}` in this lab"));
     match names.len() > SHOWN {
@@ -172,7 +185,11 @@ fn places(hops: &[Hop]) -> String {
 }
 
 /// Every address of what has this name, private and public.
-fn addresses(fabric: &Fabric, name: &str) -> Option<Vec<IpAddr>> {
+fn addresses(running: &Running, name: &str) -> Option<Vec<IpAddr>> {
+    let fabric = &running.fabric;
+    if let Some(own) = running.model.lans.values().find_map(|lan| linux::plan::lan::addresses(lan).remove(name)) {
+        return Some(own);
+    }
     let of = |index: fabric::InterfaceIndex| {
         let interface = &fabric.interfaces[index];
         let public = interface.addresses.iter().filter_map(|address| address.public.map(IpAddr::V4));
@@ -195,7 +212,7 @@ enum Sink {
 }
 
 impl Sink {
-    fn open(arguments: &CaptureArgs, fabric: &Fabric, hops: &[Hop], output: &Output) -> Result<Sink> {
+    fn open(arguments: &CaptureArgs, running: &Running, hops: &[Hop], output: &Output) -> Result<Sink> {
         let Some(path) = &arguments.write else {
             let width = hops.iter().map(|hop| hop.name.chars().count()).max().unwrap_or(0);
             return Ok(if output.format == Format::Json { Sink::Json } else { Sink::Lines { width } });
@@ -209,7 +226,9 @@ impl Sink {
             let mut writer = pcapng::Writer::new(BufWriter::new(out), concat!("vpclab ", env!("CARGO_PKG_VERSION")))?;
             let interface = |hop: &Hop| writer.interface(&hop.name, &hop.description, LinkType::ETHERNET, SNAPSHOT_LENGTH);
             let interfaces = hops.iter().map(interface).collect::<io::Result<Vec<_>>>()?;
-            writer.names(&names(fabric))?;
+            let mut names = names(&running.fabric);
+            names.extend(capture::device_names(&running.model.lans));
+            writer.names(&names)?;
             writer.flush()?;
             Ok(Sink::Pcapng { writer, interfaces, last: Duration::ZERO })
         };

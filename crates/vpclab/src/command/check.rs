@@ -24,6 +24,11 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
             None => failure,
         }
     })?;
+    if let Some(running) = target.running.as_ref().filter(|_| matches!(arguments.engine, None | Some(EngineName::Linux)))
+        && let Some(code) = super::devices::check(&probe, running, output)?
+    {
+        return Ok(code);
+    }
     if let Some(end) = lan_ends::of_probe(&target.model, &probe) {
         match arguments.engine {
             None | Some(EngineName::Sim) => return simulated(&probe, end, target, output),

@@ -1,4 +1,4 @@
-//! Ends of `ping` and `traceroute` of which one is a container: where packets leave from, and where the other one is asked.
+//! Ends of `ping` and `traceroute` of which one is a container, or a device of a lan: where packets leave from, and where the other one is asked.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -9,6 +9,7 @@ use linux::runtime::place::Place;
 use model::{InstanceId, Probe, Selector};
 use sandbox::{Client, SocketSpec};
 
+use super::devices;
 use super::ends::Ends;
 use super::running::Running;
 use super::within::{self, Docks, Within, asked, translated};
@@ -22,13 +23,20 @@ pub struct Between {
     pub place: Place,
     /// The container that sends; `None`: an instance or somebody outside does.
     pub source: Option<Within>,
-    /// Whether both are in one instance: then nothing of the VPC is between them.
+    /// Whether both are in one instance, or one is in a lan: then what is between them is no stage of a VPC.
     pub is_inside: bool,
 }
 
-/// Both ends of a question; `None` where no container is one. Errors: a container does not run, or has no address where the
+/// Both ends of a question; `None` where no container and no device of a lan is one. Errors: a container does not run, or has no address where the
 /// sender is.
 pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option<Between>> {
+    if let Some(way) = devices::way(probe, running)? {
+        let place = way.place(&running.holder()?);
+        let IpAddr::V4(address) = way.to else { return Err(Failure::usage(format!("{command} sends over IPv4"))) };
+        let (from, to) = (probe.source.to_string(), probe.destination.to_string());
+        let ends = Ends { from, sender: Sender::Outside(place.address.into()), to, address, packet: probe.packet };
+        return Ok(Some(Between { ends, place, source: None, is_inside: true }));
+    }
     let docks = Docks::of(&running.model, Some(running))?;
     let (source, destination) = (docks.end(&probe.source)?, docks.end(&probe.destination)?);
     let own = match (&source, &destination) {
@@ -97,7 +105,7 @@ fn at_port(docks: &Docks<'_>, to: &Within, probe: &Probe, command: &str) -> Resu
 }
 
 /// The address that a namespace sends from to reach another; `None` where no route leads there.
-fn source_address(holder: &Client, namespace: &str, to: Ipv4Addr) -> Option<Ipv4Addr> {
+pub fn source_address(holder: &Client, namespace: &str, to: Ipv4Addr) -> Option<Ipv4Addr> {
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let socket = holder.open_socket(SocketSpec::udp(namespace, any)).ok()?;
     // A datagram socket that is connected has chosen its route; nothing is sent.

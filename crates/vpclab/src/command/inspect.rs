@@ -89,14 +89,26 @@ fn things(whole: &Value) -> Vec<Thing<'_>> {
         .filter_map(|(kind, map)| Some((kind, map.as_object()?)))
         .flat_map(|(kind, map)| map.iter().map(move |(id, value)| Thing { kind, id, value }))
         .filter(|thing| thing.value.is_object())
+        .chain(devices(whole))
         .collect()
+}
+
+/// Devices of lans.
+fn devices(whole: &Value) -> impl Iterator<Item = Thing<'_>> {
+    let lans = whole.get("lans").and_then(Value::as_object).into_iter().flatten();
+    let devices = lans.filter_map(|(_, lan)| lan.get("devices").and_then(Value::as_object)).flatten();
+    // An enumeration: the one entry of the object says which.
+    devices.filter_map(|(id, device)| {
+        let (_, value) = device.as_object()?.iter().next()?;
+        Some(Thing { kind: "devices", id, value })
+    })
 }
 
 impl Thing<'_> {
     fn name(&self) -> Option<&str> {
         let tag = self.value.get("tags").and_then(|tags| tags.get("Name")).and_then(Value::as_str);
         tag.or_else(|| self.value.get("group_name").and_then(Value::as_str)).or(match self.kind {
-            "outside" | "key_pairs" => Some(self.id),
+            "outside" | "key_pairs" | "lans" | "devices" => Some(self.id),
             _ => None,
         })
     }

@@ -73,10 +73,11 @@ pub enum Asked {
     Simulated(Target),
 }
 
-/// The lab that is up, unless an end is in a lan. A file whose lab is not up does for the simulator.
+/// The lab that is up, unless an end is in a lan and nobody there could send or answer. A file whose lab is not up does for the simulator.
 pub fn running_or_simulated(probe: &Probe, global: &Global, output: &Output) -> Result<Asked> {
     let target = match Running::open(global) {
         Ok(running) if of_probe(&running.model, probe).is_none() => return Ok(Asked::Running(running)),
+        Ok(running) if super::devices::way(probe, &running)?.is_some() => return Ok(Asked::Running(running)),
         Ok(running) => Target::of(running),
         Err(failure) => match Target::find(global, output) {
             Ok(target) if of_probe(&target.model, probe).is_some() => target,

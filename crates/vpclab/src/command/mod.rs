@@ -9,6 +9,7 @@ mod check;
 mod cidr;
 pub mod containers;
 pub mod daemon;
+pub mod devices;
 pub mod docker;
 pub mod doctor;
 pub mod diff;

@@ -75,7 +75,7 @@ pub fn run(verb: Verb, arguments: &NamesArgs, global: &Global, output: &Output) 
             claims: running.claims.clone(),
         };
         match bring(running.daemon(), &running.name, &wanted, PATIENCE)? {
-            Some(()) => {
+            Some(_) => {
                 if verb == Verb::Remove {
                     forget_containers(&running, &wanted.model, output);
                 }

@@ -1,5 +1,6 @@
 //! A lab that is up, as commands meet it: found by name or file, its cloud compiled, its holder and daemon at hand.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use control::paths::Paths;
 use fabric::Fabric;
 use fabric::engine::{Answer, Request};
 use model::Model;
+use model::lan::Device;
 
 use super::source;
 use crate::cli::Global;
@@ -58,11 +60,11 @@ pub fn until_first<T>(lab: &str, mut attempt: impl FnMut() -> Result<Option<T>>)
     Err(Failure::environment(format!("lab {lab} is being changed by other commands all the time")).hint("type it again"))
 }
 
-/// Brings a lab to what is wanted; `None` when another command was faster. Errors: it takes longer than `patience`, which
+/// Brings a lab to what is wanted, and says what of it the kernel does not do; `None` when another command was faster. Errors: it takes longer than `patience`, which
 /// ends the wait and not the work; the daemon refuses.
-pub fn bring(daemon: &Daemon, lab: &str, wanted: &Wanted, patience: Duration) -> Result<Option<()>> {
+pub fn bring(daemon: &Daemon, lab: &str, wanted: &Wanted, patience: Duration) -> Result<Option<Vec<String>>> {
     match daemon.bring(lab, wanted, patience) {
-        Ok(Some(_)) => Ok(Some(())),
+        Ok(Some(applied)) => Ok(Some(applied.notes)),
         Ok(None) => {
             let message = format!("lab {lab} is not ready after {} s; the daemon goes on", patience.as_secs());
             Err(Failure { code: exit::TIMEOUT, message, hint: Some("vpclab ls shows when it is".to_owned()) })
@@ -173,14 +175,31 @@ impl Running {
         };
         model::selector::instance(&self.model, word).or_else(by_address).ok_or_else(|| {
             let mut names: Vec<&str> = self.model.instances.values().filter_map(|i| model::tag::name(&i.tags)).collect();
+            names.extend(self.model.lans.values().flat_map(|lan| lan.devices.keys()).map(String::as_str));
             names.sort_unstable();
             let failure = Failure::usage(format!("lab {} has no instance `{word}`", self.name));
             failure.hint(source::did_you_mean(word, "instance", &names))
         })
     }
 
-    /// The namespace of a running instance.
+    /// A device of a lan by name or one of its addresses.
+    pub fn device(&self, word: &str) -> Option<(&str, &Device)> {
+        let address: Option<IpAddr> = word.parse().ok();
+        self.model.lans.values().find_map(|lan| match (lan.devices.get_key_value(word), address) {
+            (Some((name, device)), _) => Some((name.as_str(), device)),
+            (None, Some(address)) => {
+                let of = linux::plan::lan::addresses(lan).into_iter().find(|(_, own)| own.contains(&address));
+                of.and_then(|(name, _)| lan.devices.get_key_value(name)).map(|(name, device)| (name.as_str(), device))
+            }
+            (None, None) => None,
+        })
+    }
+
+    /// The namespace of a running instance, or of a device of a lan.
     pub fn namespace(&self, word: &str) -> Result<String> {
+        if let Some((name, device)) = self.device(word).filter(|(name, _)| *name == word || self.instance(word).is_err()) {
+            return Ok(linux::naming::device_namespace(name, device));
+        }
         let instance = self.instance(word)?;
         if instance.state != model::InstanceState::Running {
             let failure = Failure { code: exit::NO, message: format!("{word} is {}", instance.state.as_str()), hint: None };

@@ -32,7 +32,7 @@ pub fn run(arguments: &SocketsArgs, global: &Global, output: &Output) -> Result 
     namespaces.dedup();
     let namespace = match namespaces.as_slice() {
         [one] => *one,
-        [] => return Err(nowhere(&arguments.name, &running.fabric)),
+        [] => return Err(nowhere(&arguments.name, &running)),
         several => {
             let names: Vec<&str> = hops.iter().map(|hop| hop.name.as_str()).collect();
             return Err(Failure::usage(format!("`{}` means {} places", arguments.name, several.len())).hint(format!("name one: {}", names.join(", "))));

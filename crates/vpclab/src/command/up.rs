@@ -97,7 +97,6 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     let path = find(arguments.positional.as_deref(), global)?;
     let file = std::path::absolute(&path).ok().filter(|_| path != Path::new("-"));
     let daemon = daemon()?;
-    note_lans(lab, output);
     until_first(&lab.name, || {
         let known = daemon.lab(&lab.name)?;
         let next = next(lab, known.as_ref(), output)?;
@@ -118,25 +117,14 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         let wanted = Wanted { base_generation, file: file.clone(), model: next.model, claims };
         let applied = running::bring(&daemon, &lab.name, &wanted, Duration::from_secs(arguments.timeout));
         progress.end();
-        if applied?.is_none() {
-            return Ok(None);
-        }
+        let Some(notes) = applied? else { return Ok(None) };
+        notes.iter().for_each(|note| output.note(note));
         if output.format != Format::Json && !global.quiet {
             next.changes.iter().for_each(|change| output.line(change.to_string()));
         }
         say(&containers::bring(&lab.name, &wanted.model, arguments.wait, deadline, output)?, &next.changes, output);
         done(&lab.name, "ready", &wanted.model, &next.changes, begun, output).map(Some)
     })
-}
-
-/// What of the file does not run here, so that nobody looks for it.
-fn note_lans(lab: &Lab, output: &Output) {
-    let names: Vec<&str> = lab.file.lans.names().collect();
-    match names.as_slice() {
-        [] => {}
-        [one] => output.note(format!("lan {one} is the simulator's; the rest of the lab comes up")),
-        many => output.note(format!("lans {} are the simulator's; the rest of the lab comes up", many.join(", "))),
-    }
 }
 
 /// What was done with containers, where people read it: what `changes` say of one is not said again.
@@ -226,6 +214,7 @@ fn summary(changes: &[Change]) -> String {
 
 fn done(name: &str, word: &str, model: &Model, changes: &[Change], begun: Instant, output: &Output) -> Result {
     let running = model.instances.values().filter(|i| i.state == InstanceState::Running).count();
+    let devices: usize = model.lans.values().map(|lan| lan.devices.len()).sum();
     let took = begun.elapsed();
     if output.format == Format::Json {
         output.json(&json!({
@@ -236,6 +225,7 @@ fn done(name: &str, word: &str, model: &Model, changes: &[Change], begun: Instan
             "vpcs": model.vpcs.len(),
             "subnets": model.subnets.len(),
             "instances": running,
+            "devices": devices,
         }))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -244,11 +234,12 @@ fn done(name: &str, word: &str, model: &Model, changes: &[Change], begun: Instan
     }
     let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     output.line(format!(
-        "{name} {word} in {:.1}s: {}, {}, {} running",
+        "{name} {word} in {:.1}s: {}, {}, {}{} running",
         took.as_secs_f64(),
         plural(model.vpcs.len(), "vpc"),
         plural(model.subnets.len(), "subnet"),
-        plural(running, "instance")
+        plural(running, "instance"),
+        if devices == 0 { String::new() } else { format!(", {}", plural(devices, "device")) }
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -22,6 +22,8 @@ pub enum Kind {
     InternetGateway(InternetGatewayIndex),
     /// Beyond the gateways.
     Internet,
+    /// A device of a lan.
+    Device,
 }
 
 /// A place where packets can be watched.

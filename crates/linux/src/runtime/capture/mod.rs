@@ -2,6 +2,7 @@
 //!
 //! [`Hop`] says where one can look, [`Capture`] looks. What is written and shown of it is the caller's affair.
 
+mod device;
 mod frame;
 mod hop;
 mod order;
@@ -15,6 +16,7 @@ use rustix::net::sockopt;
 use sandbox::{Client, SocketSpec};
 
 use self::frame::Frame;
+pub use self::device::device_names;
 pub use self::hop::{Hop, Kind, names};
 use self::order::Order;
 use super::error::{Error, Result};
@@ -187,7 +189,9 @@ impl Capture {
             let is_echo = frame.is_loopback && frame.direction == Direction::Outbound;
             // No lab's traffic: see `await_stamps`.
             let is_stamp = frame.is_loopback && self.hops[hop].device.is_none() && is_loopback_packet(&self.buffer[..frame.length]);
-            if is_foreign || is_echo || is_stamp {
+            // What a bridge is to its own system is no port of it; nor is anything that a user adds.
+            let is_inner = self.hops[hop].kind == Kind::Device && !self.hops[hop].links.contains_key(&frame.device);
+            if is_foreign || is_echo || is_stamp || is_inner {
                 continue;
             }
             let mut bytes = self.buffer[..frame.length].to_vec();

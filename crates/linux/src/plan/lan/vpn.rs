@@ -1,0 +1,75 @@
+//! A link between a lan and a VPC: a pair between the lan's router and the VPC's, behind the virtual private gateway (VPN-1).
+//! Both ends ask nobody for addresses, as in a tunnel there is nobody else. The VPC's router looks at what comes and goes there
+//! as at what is beyond a peering; which destinations lead there, its route tables say.
+
+use fabric::stage::vpn_gateway::MTU;
+use fabric::{Fabric, NextHop, VpcIndex};
+use ipnet::{IpNet, Ipv4Net};
+use netlink::nft::build::Load;
+use netlink::nft::{Chain, Element, Family, Hook, Verdict};
+
+use super::super::phrase::{device_key, goto, jump, then, within};
+use super::super::router::{self, mark};
+use super::super::{LinkEnd, MTU_VPC, Namespace, Plan, RouteTo};
+use super::link::{given, qdisc};
+use super::wiring::{Tunnel, Wiring};
+use super::Shaping;
+use crate::naming::{SINK_BLACKHOLE, device_namespace, router_namespace, tunnel_link};
+
+/// The VPC that a name means, if a virtual private gateway is attached to it.
+pub(super) fn vpc(fabric: &Fabric, name: &str) -> Option<VpcIndex> {
+    let (index, vpc) = fabric.vpcs.iter().find(|(_, vpc)| vpc.name == name)?;
+    vpc.vpn_gateway.is_some().then_some(index)
+}
+
+/// Adds all of a lan.
+pub(super) fn plan(wiring: &Wiring, fabric: &Fabric, shaping: Shaping, plan: &mut Plan) {
+    for tunnel in wiring.tunnels() {
+        let (Some(device), Some(link)) = (wiring.lan.devices.get(&tunnel.device), wiring.lan.links.get(tunnel.link)) else { continue };
+        let (own, router) = (device_namespace(&tunnel.device, device), router_namespace(&fabric.vpcs[tunnel.vpc].id));
+        let name = tunnel_link(&tunnel.device, &tunnel.interface);
+        let mac = given(device, &tunnel.device, &tunnel.interface);
+        // What is longer than the lan's end takes is dropped on the way, and nobody is told (L2-8, L2-10).
+        let ends = [LinkEnd::new(&router, &name, mac, MTU_VPC), LinkEnd::new(own, &tunnel.interface, mac, MTU)];
+        let [near, far] = ends.map(|end| LinkEnd { asks: false, is_up: link.up, qdisc: qdisc(link, shaping), ..end });
+        plan.link(near, far);
+        let announced = wiring.lan.announced(tunnel.link);
+        let namespace = plan.namespace(&router);
+        rules(fabric, tunnel, &name, namespace);
+        if link.up {
+            routes(fabric, tunnel, &name, &announced, namespace);
+        }
+    }
+}
+
+/// Who may use it, as at a peering; a gateway's route table decides what comes (RT-18).
+fn rules(fabric: &Fabric, tunnel: &Tunnel, name: &str, namespace: &mut Namespace) {
+    let vpc = &fabric.vpcs[tunnel.vpc];
+    let edge = vpc.vpn_gateway.and_then(|gateway| fabric.vpn_gateways[gateway].edge_route_table);
+    let edge = edge.map(|table| mark(&fabric.route_tables[table]));
+    let ingress = Chain::base(name, Hook::Ingress, 0).policy_drop().devices([name]);
+    namespace.table(Family::Netdev, router::TABLE).chain(ingress, router::from_outside(edge));
+    let table = namespace.table(Family::Ip, router::TABLE);
+    let towards = format!("to_{name}");
+    let mut sources: Vec<_> = vpc.blocks.iter().map(|block| then(within(Load::SourceV4, *block), Verdict::Return)).collect();
+    sources.push(vec![netlink::nft::Expr::Verdict(Verdict::Drop)]);
+    table.chain(Chain::new(towards.clone()), sources);
+    table.element("outcome", Element::new(device_key(name)).verdict(jump(towards)));
+    for (map, chain) in [("sg_out", "outside_out"), ("sg_in", "outside_in")] {
+        table.element(map, Element::new(device_key(name)).verdict(goto(chain)));
+    }
+}
+
+/// Routes to the gateway lead to the lan that announced what they speak of; others stay holes.
+fn routes(fabric: &Fabric, tunnel: &Tunnel, name: &str, announced: &[Ipv4Net], namespace: &mut Namespace) {
+    for table in fabric.route_tables.values().filter(|table| table.vpc == tunnel.vpc) {
+        for route in &table.routes {
+            let (IpNet::V4(destination), NextHop::VpnGateway(_)) = (route.destination, route.next_hop) else { continue };
+            let is_told = announced.iter().any(|network| network.contains(&destination) || destination.contains(network));
+            let hole = super::super::Route { table: mark(table), destination: route.destination, metric: 0, to: RouteTo::device(SINK_BLACKHOLE) };
+            if is_told && namespace.routes.remove(&hole) {
+                namespace.route(mark(table), destination, 0, RouteTo::device(name));
+            }
+        }
+    }
+}
