@@ -15,7 +15,6 @@ use query::{Request, Response, form, parameters, reply, shapes};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-#[allow(dead_code, reason = "each test program uses its own part")]
 mod home;
 
 /// What `serve --ec2` prints, and a key.
@@ -47,6 +46,11 @@ impl Cloud {
 
     /// A call, signed: the answer, or the code of the refusal.
     fn call(&self, operation: &str, arguments: Value) -> Result<Value, String> {
+        self.attempt(operation, arguments).unwrap_or_else(|| panic!("{operation}: no answer"))
+    }
+
+    /// The same where nobody may answer.
+    fn attempt(&self, operation: &str, arguments: Value) -> Option<Result<Value, String>> {
         let (service, name) = operation.split_once(':').unwrap_or(("ec2", operation));
         let service = shapes::service(service).unwrap();
         let operation = service.operation(name).unwrap();
@@ -61,9 +65,10 @@ impl Cloud {
         let mut text = format!("POST / HTTP/1.1\r\nContent-Length: {}\r\nConnection: close\r\n", request.body.len());
         request.headers.iter().for_each(|(name, value)| text += &format!("{name}: {value}\r\n"));
         let bytes = [(text + "\r\n").as_bytes(), &request.body].concat();
-        let (status, body) = exchange(&self.address, &bytes);
+        let (status, body) = exchange(&self.address, &bytes)?;
         let response = Response { status, headers: Vec::new(), body, operation: None, code: None };
-        reply::read(service, operation, &response).unwrap().map_err(|refused| refused.code)
+        // What breaks off is no answer.
+        reply::read(service, operation, &response).ok().map(|read| read.map_err(|refused| refused.code))
     }
 
     fn id(&self, operation: &str, arguments: Value, path: &str) -> String {
@@ -72,23 +77,23 @@ impl Cloud {
     }
 }
 
-/// Sends bytes and reads to the end: status and body.
-fn exchange(address: &str, bytes: &[u8]) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+/// Sends bytes and reads to the end: status and body, if anything is answered.
+fn exchange(address: &str, bytes: &[u8]) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(60))).ok()?;
     // A server that refuses early may close before all was sent.
     let _ = stream.write_all(bytes);
     let mut told = Vec::new();
     let _ = stream.read_to_end(&mut told);
     let told = String::from_utf8_lossy(&told).into_owned();
-    let status = told.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_else(|| panic!("no answer: {told:?}"));
-    (status, told.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    let status = told.split(' ').nth(1)?.parse().ok()?;
+    Some((status, told.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
 }
 
 /// A form without a signature.
 fn post(address: &str, headers: &str, form: &str) -> (u16, String) {
     let text = format!("POST / HTTP/1.1\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{form}", form.len());
-    exchange(address, text.as_bytes())
+    exchange(address, text.as_bytes()).unwrap()
 }
 
 fn kill_daemon(home: &Home) {
@@ -187,7 +192,7 @@ fn bad_input_is_refused_as_aws_would_and_nobody_outside_is_served() {
     assert_eq!(wrong.call("DescribeVpcs", json!({})), Err("SignatureDoesNotMatch".to_owned()));
     let elsewhere = Cloud { region: "eu-west-3".to_owned(), ..cloud.clone() };
     assert_eq!(elsewhere.call("DescribeVpcs", json!({})), Err("OptInRequired".to_owned()));
-    let (status, _) = exchange(&cloud.address, b"\0\0\0\r\n\r\n");
+    let (status, _) = exchange(&cloud.address, b"\0\0\0\r\n\r\n").unwrap();
     assert_eq!(status, 400);
     let public = home.run(&["serve", "--ec2", "0.0.0.0:0"]);
     assert!(public.code != 0 && public.stderr.contains("can be reached by others"), "{}", public.stderr);
@@ -204,6 +209,46 @@ fn bad_input_is_refused_as_aws_would_and_nobody_outside_is_served() {
 }
 
 #[test]
+fn what_was_answered_is_there_after_the_daemon_was_killed_in_the_middle() {
+    let home = Home::new();
+    let cloud = Cloud::serve(&home, &[]);
+    let vpc = cloud.id("CreateVpc", json!({"CidrBlock": "10.0.0.0/16"}), "/Vpc/VpcId");
+    // Groups and users: what the lab's record holds, and what the file of its identities does.
+    let answered: Vec<String> = std::thread::scope(|scope| {
+        let work = |thread: usize| {
+            let (cloud, vpc) = (&cloud, &vpc);
+            move || {
+                let mut answered = Vec::new();
+                for number in 0.. {
+                    let name = format!("x{thread}-{number}x");
+                    let call = match thread % 2 {
+                        0 => cloud.attempt("CreateSecurityGroup", json!({"VpcId": vpc, "GroupName": name, "Description": "d"})),
+                        _ => cloud.attempt("iam:CreateUser", json!({"UserName": name})),
+                    };
+                    match call {
+                        Some(Ok(_)) => answered.push(name),
+                        Some(Err(code)) => panic!("{name}: {code}"),
+                        None => break,
+                    }
+                }
+                answered
+            }
+        };
+        let threads: Vec<_> = (0..8).map(|thread| scope.spawn(work(thread))).collect();
+        std::thread::sleep(Duration::from_millis(700));
+        kill_daemon(&home);
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(answered.len() > 20, "{answered:?}");
+    let cloud = Cloud::serve(&home, &[]);
+    let groups = cloud.call("DescribeSecurityGroups", json!({})).unwrap().to_string();
+    let users = cloud.call("iam:ListUsers", json!({"MaxItems": 1000})).unwrap().to_string();
+    let lost: Vec<&String> = answered.iter().filter(|name| ![&groups, &users].iter().any(|list| list.contains(&format!("\"{name}\"")))).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    cloud.call("CreateSubnet", json!({"VpcId": vpc, "CidrBlock": "10.0.1.0/24"})).unwrap();
+}
+
+#[test]
 fn the_aws_command_builds_a_lab_that_ls_shows() {
     if !Command::new("aws").arg("--version").output().is_ok_and(|output| output.status.success()) {
         eprintln!("without aws: not tried");
@@ -212,13 +257,17 @@ fn the_aws_command_builds_a_lab_that_ls_shows() {
     let home = Home::new();
     home.yes(&["serve", "--ec2", "127.0.0.1:0"]);
     let script = "eval \"$(\"$0\" env)\" && aws ec2 create-vpc --cidr-block 10.3.0.0/16 --query Vpc.State --output text && aws sts get-caller-identity --query Arn --output text";
-    let mut command = home.command(&[]);
-    let settings: Vec<_> = command.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
-    command = Command::new("sh");
-    command.args(["-c", script, env!("CARGO_BIN_EXE_vpclab")]).current_dir(home.path(""));
-    settings.into_iter().for_each(|(name, value)| drop(value.map(|value| command.env(name, value))));
-    command.env("AWS_PAGER", "").env("no_proxy", "127.0.0.1").env_remove("AWS_PROFILE");
-    let output = command.output().unwrap();
+    let command = home.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_vpclab")]).current_dir(home.path(""));
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.env("AWS_PAGER", "").env("no_proxy", "127.0.0.1").env_remove("AWS_PROFILE");
+    let output = shell.output().unwrap();
     let (told, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && told.contains("arn:aws:iam::") && told.contains(":root"), "{told}{why}");
     assert!(home.yes(&["ls", "vpcs"]).contains("10.3.0.0/16"));
