@@ -288,6 +288,12 @@ impl Simulator {
     /// Lets the next event happen, if it is due by `limit`; whether one was.
     pub fn step(&mut self, limit: Time) -> bool {
         self.start();
+        self.advance(limit)
+    }
+
+    /// The same, of a simulation whose nodes have begun.
+    #[inline]
+    fn advance(&mut self, limit: Time) -> bool {
         let Some(event) = self.network.wires.next(limit) else { return false };
         self.happened += 1;
         match event.what {
@@ -323,8 +329,9 @@ impl Simulator {
 
     /// Runs up to and including a moment, which is the present afterwards unless the budget ran out.
     pub fn run_until(&mut self, limit: Time, budget: u64) -> Stop {
+        self.start();
         for _ in 0..budget {
-            if !self.step(limit) {
+            if !self.advance(limit) {
                 if limit != Time::NEVER {
                     self.network.wires.now = self.network.wires.now.max(limit);
                 }
@@ -341,7 +348,7 @@ impl Simulator {
             if self.network.wires.under_way() == 0 {
                 return Stop::Quiet;
             }
-            if !self.step(limit) {
+            if !self.advance(limit) {
                 return Stop::Time;
             }
         }

@@ -1,6 +1,6 @@
 //! What is to happen, in order of time and, at one time, in order of scheduling: a hierarchical timing wheel.
 //!
-//! Eleven levels of 64 slots cover 64 bits of nanoseconds. An event lies at the level of the highest six bits in which its
+//! Sixteen levels of 16 slots cover 64 bits of nanoseconds. An event lies at the level of the highest four bits in which its
 //! time differs from where the wheel stands. When the wheel enters a slot, before anything in its range can be scheduled
 //! directly, the whole slot moves: a crowd to the levels below, in order, and a few to the run, which is sorted and takes in
 //! what is scheduled in its range from then on. So order is order of scheduling on every level, and scheduling and taking
@@ -10,8 +10,8 @@ use crate::frame::FrameId;
 use crate::node::NodeId;
 use crate::time::Time;
 
-const LEVELS: usize = 11;
-const BITS: u32 = 6;
+const LEVELS: usize = 16;
+const BITS: u32 = 4;
 const SLOTS: usize = 1 << BITS;
 /// Events of a slot that are sorted at once rather than moved to the levels below.
 const FEW: usize = 16;
@@ -126,11 +126,10 @@ impl Wheel {
             return self.place(event);
         }
         let later = self.run[self.taken..].iter().rev().take_while(|known| known.time > event.time).count();
-        let at = self.run.len() - later;
         if later == 0 {
             self.run.push(event);
         } else {
-            self.run.insert(at, event);
+            self.run.insert(self.run.len() - later, event);
         }
         if self.run.len() - self.taken > MANY && self.last > self.base {
             self.disband();
@@ -174,28 +173,42 @@ impl Wheel {
     }
 
     /// Takes the next event at or before `limit`.
+    #[inline]
     pub fn pop(&mut self, limit: Time) -> Option<Event> {
-        loop {
-            if let Some(&event) = self.run.get(self.taken) {
-                if event.time > limit {
-                    return None;
-                }
-                self.taken += 1;
-                self.pending -= 1;
-                self.present = event.time.0;
-                // A run may go on for long.
-                if self.taken > MANY && self.taken * 2 >= self.run.len() {
-                    self.run.drain(..self.taken);
-                    self.taken = 0;
-                }
-                return Some(event);
-            }
-            self.run.clear();
-            self.taken = 0;
+        if self.taken == self.run.len() && !self.refill(limit) {
+            return None;
+        }
+        let event = *self.run.get(self.taken)?;
+        if event.time > limit {
+            return None;
+        }
+        self.taken += 1;
+        self.pending -= 1;
+        self.present = event.time.0;
+        // A run may go on for long.
+        if self.taken > MANY && self.taken * 2 >= self.run.len() {
+            self.forget_taken();
+        }
+        Some(event)
+    }
+
+    #[cold]
+    fn forget_taken(&mut self) {
+        self.run.drain(..self.taken);
+        self.taken = 0;
+    }
+
+    /// Enters slots until the run, which is over, has an event; whether there is one at or before `limit`.
+    #[inline(never)]
+    fn refill(&mut self, limit: Time) -> bool {
+        self.run.clear();
+        self.taken = 0;
+        while self.run.is_empty() {
             if !self.turn(limit.0) {
-                return None;
+                return false;
             }
         }
+        true
     }
 
     /// Enters the next slot that holds something, if it begins at or before `limit`. The run is empty.

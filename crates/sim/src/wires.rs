@@ -86,8 +86,14 @@ impl Wires {
     #[inline]
     pub fn record(&mut self, node: NodeId, port: u16, verb: Verb, reason: Reason, frame: FrameId, value: u32) {
         if self.trace.is_on() {
-            let event = self.event(node, port, verb, reason, frame, value);
-            self.trace.record(event, &mut self.frames);
+            self.record_on(node, port, verb, reason, frame, value);
         }
+    }
+
+    /// In one place for all who call: most runs have no trace.
+    #[inline(never)]
+    fn record_on(&mut self, node: NodeId, port: u16, verb: Verb, reason: Reason, frame: FrameId, value: u32) {
+        let event = self.event(node, port, verb, reason, frame, value);
+        self.trace.record(event, &mut self.frames);
     }
 }

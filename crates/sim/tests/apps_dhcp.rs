@@ -200,7 +200,7 @@ fn a_short_lease_does_not_bring_a_declined_address_back() {
     let why = notes(&net, server, Reason::AddressesExhausted);
     assert_eq!(
         why.first().map(String::as_str),
-        Some("the pool's one address 10.0.0.100 is not free for 02:00:00:00:03:00: 1 in use by somebody who was not lent it")
+        Some("the pool's one address 10.0.0.100 is not free for 02:00:00:00:02:00: 1 in use by somebody who was not lent it")
     );
 }
 

@@ -6,6 +6,7 @@ mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use console::{Step, steps};
 use rustix::process::Signal;
@@ -126,6 +127,16 @@ fn a_signal_gives_the_terminal_back_too() {
 }
 
 #[test]
+fn a_terminal_that_hangs_up_ends_the_program() {
+    let folder = desk("hang-up");
+    let mut terminal = Terminal::start(vpclab(&folder, "-f room.yaml sim tui ping pc-1 pc-2"), 80, 24);
+    terminal.wait("the first event", |seen| seen.contains("Events 1/"));
+    let status = terminal.hang_up(Duration::from_secs(20)).expect("it ends");
+    // What notices first: whoever draws (environment), or whoever waits for the hang-up.
+    assert!(matches!(status.code(), Some(3 | 129)), "{status:?}");
+}
+
+#[test]
 fn no_colour_is_used_where_none_is_wanted() {
     let folder = desk("colours");
     let mut command = vpclab(&folder, "-f room.yaml sim tui ping pc-1 pc-2");
@@ -144,7 +155,7 @@ fn what_cannot_be_played_is_said_before_the_terminal_is_taken() {
         ("-f room.yaml sim tui ping pc-1 pc-9", "pc-9"),
         ("-f room.yaml sim tui --filter bogus: ping pc-1 pc-2", "no word of a filter"),
         ("-f room.yaml sim tui run nowhere.txt", "nowhere.txt"),
-        ("-f room.yaml sim tui fly away", "ping A B [COUNT]"),
+        ("-f room.yaml sim tui fly away", "this line is no action"),
     ] {
         let terminal = Terminal::start(vpclab(&folder, words), 100, 24);
         let (status, text) = terminal.end();

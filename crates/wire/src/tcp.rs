@@ -132,14 +132,15 @@ impl Tcp {
     /// Appends the segment. Options over the format's 40 bytes are left out.
     pub fn emit(&self, source: IpAddr, destination: IpAddr, payload: &[u8], out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend_from_slice(&self.source_port.to_be_bytes());
-        out.extend_from_slice(&self.destination_port.to_be_bytes());
-        out.extend_from_slice(&self.sequence.to_be_bytes());
-        out.extend_from_slice(&self.acknowledgement.to_be_bytes());
-        out.extend_from_slice(&[0, self.flags.0]);
-        out.extend_from_slice(&self.window.to_be_bytes());
-        out.extend_from_slice(&[0, 0]);
-        out.extend_from_slice(&self.urgent.to_be_bytes());
+        let mut header = [0; Tcp::LENGTH];
+        header[..2].copy_from_slice(&self.source_port.to_be_bytes());
+        header[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
+        header[4..8].copy_from_slice(&self.sequence.to_be_bytes());
+        header[8..12].copy_from_slice(&self.acknowledgement.to_be_bytes());
+        header[13] = self.flags.0;
+        header[14..16].copy_from_slice(&self.window.to_be_bytes());
+        header[18..].copy_from_slice(&self.urgent.to_be_bytes());
+        out.extend_from_slice(&header);
         for option in &self.options {
             let before = out.len();
             emit_option(option, out);

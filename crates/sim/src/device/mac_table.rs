@@ -52,6 +52,8 @@ pub struct MacTable {
     length: usize,
     limit: usize,
     ageing: Span,
+    /// Takes a product of 64 bits to the number of a slot.
+    shift: u32,
     /// Nothing in the table was last seen before this.
     oldest: Time,
 }
@@ -71,7 +73,7 @@ pub fn address(number: u64) -> Mac {
 impl MacTable {
     /// An empty table for at most so many addresses, each for so long.
     pub fn new(limit: usize, ageing: Span) -> Self {
-        Self { slots: Vec::new(), length: 0, limit, ageing, oldest: Time::NEVER }
+        Self { slots: Vec::new(), length: 0, limit, ageing, shift: 0, oldest: Time::NEVER }
     }
 
     /// Addresses that are held, those that have aged unnoticed included.
@@ -94,13 +96,14 @@ impl MacTable {
         self.ageing = ageing;
     }
 
+    #[inline]
     fn home(&self, address: u64) -> usize {
         // Fibonacci hashing: the highest bits of the product depend on all bits of the address.
-        let bits = self.slots.len().trailing_zeros();
-        (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - bits)) as usize
+        (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> self.shift) as usize
     }
 
     /// The slot of an address, or the one where it would be put. At least half of the slots are vacant.
+    #[inline]
     fn slot(&self, address: u64) -> usize {
         let mask = self.slots.len() - 1;
         let mut index = self.home(address);
@@ -118,20 +121,29 @@ impl MacTable {
     }
 
     /// A frame came from an address by a port.
+    #[inline]
     pub fn learn(&mut self, address: u64, port: u16, now: Time) -> Learned {
+        if !self.slots.is_empty() {
+            let (index, ageing) = (self.slot(address), self.ageing);
+            let entry = &mut self.slots[index];
+            if entry.address == address {
+                let (was, seen) = (entry.port, entry.seen);
+                (entry.port, entry.seen) = (port, now);
+                return match was {
+                    was if now.since(seen) >= ageing => Learned::Aged(was),
+                    was if was == port => Learned::Known,
+                    was => Learned::Moved(was),
+                };
+            }
+        }
+        self.add(address, port, now)
+    }
+
+    /// A frame came from an address that is not known.
+    #[inline(never)]
+    fn add(&mut self, address: u64, port: u16, now: Time) -> Learned {
         if self.slots.is_empty() {
             self.resize(FIRST_SLOTS);
-        }
-        let (index, ageing) = (self.slot(address), self.ageing);
-        let entry = &mut self.slots[index];
-        if entry.address == address {
-            let (was, seen) = (entry.port, entry.seen);
-            (entry.port, entry.seen) = (port, now);
-            return match was {
-                was if now.since(seen) >= ageing => Learned::Aged(was),
-                was if was == port => Learned::Known,
-                was => Learned::Moved(was),
-            };
         }
         if self.length >= self.limit {
             self.sweep(now);
@@ -150,6 +162,7 @@ impl MacTable {
     }
 
     /// Where an address is.
+    #[inline]
     pub fn find(&mut self, address: u64, now: Time) -> Found {
         if self.slots.is_empty() {
             return Found::Unknown;
@@ -200,7 +213,7 @@ impl MacTable {
 
     fn resize(&mut self, slots: usize) {
         let entries = std::mem::replace(&mut self.slots, vec![VACANT; slots]);
-        self.length = 0;
+        (self.length, self.shift) = (0, 64 - slots.trailing_zeros());
         for entry in entries.into_iter().filter(|entry| entry.address != EMPTY) {
             self.put(entry);
         }
@@ -214,6 +227,7 @@ impl MacTable {
     }
 
     /// Empties a slot and moves up what was put behind it for want of room.
+    #[inline(never)]
     fn remove(&mut self, mut hole: usize) {
         let mask = self.slots.len() - 1;
         let mut index = hole;

@@ -87,8 +87,18 @@ impl Switch {
         self.tree.as_deref()
     }
 
+    #[inline]
     fn learn(&mut self, context: &mut Context<'_>, port: u16, source: u64, frame: FrameId) {
-        let (verb, reason, value) = match self.table.learn(source, port, context.now()) {
+        match self.table.learn(source, port, context.now()) {
+            Learned::Known => {}
+            news => self.tell(context, port, news, frame),
+        }
+    }
+
+    /// Says what was learned of the source of a frame.
+    #[inline(never)]
+    fn tell(&self, context: &mut Context<'_>, port: u16, learned: Learned, frame: FrameId) {
+        let (verb, reason, value) = match learned {
             Learned::Known => return,
             Learned::New => (Verb::Learn, Reason::SourceMac, 0),
             Learned::Moved(from) => (Verb::Learn, Reason::MovedMac, u32::from(from)),

@@ -122,14 +122,17 @@ impl Frames {
         self.slots[frame.0 as usize].parent = parent;
     }
 
-    /// Holds a frame for a trace, once however often it is asked. Returns the bytes that this takes.
+    /// Holds a frame for a trace, once however often it is asked. Whether this was the first time.
     #[inline]
-    pub fn keep(&mut self, frame: FrameId) -> usize {
+    pub fn keep(&mut self, frame: FrameId) -> bool {
         let slot = &mut self.slots[frame.0 as usize];
-        if slot.holders & KEPT != 0 {
-            return 0;
-        }
+        let is_first = slot.holders & KEPT == 0;
         slot.holders |= KEPT;
+        is_first
+    }
+
+    /// The bytes that a frame takes in a trace.
+    pub fn bytes_kept(&self, frame: FrameId) -> usize {
         size_of::<Slot>() + self.bytes(frame).len()
     }
 
@@ -230,7 +233,8 @@ mod tests {
     fn what_a_trace_keeps_is_read_as_it_was_and_gives_up_its_buffer() {
         let mut frames = Frames::default();
         let kept = frames.make(FrameId::NONE, |bytes| bytes.extend_from_slice(b"kept"));
-        assert_eq!((frames.keep(kept) > 4, frames.keep(kept)), (true, 0));
+        assert_eq!([frames.keep(kept), frames.keep(kept)], [true, false]);
+        assert_eq!(frames.bytes_kept(kept), size_of::<Slot>() + 4);
         frames.release(kept);
         let next = frames.make(kept, |bytes| bytes.extend_from_slice(b"next"));
         assert_eq!((frames.bytes(kept), frames.bytes(next)), (b"kept".as_slice(), b"next".as_slice()));

@@ -47,6 +47,7 @@ impl Deadlines {
     }
 
     /// Sees to it that the node is woken in time.
+    #[inline]
     pub fn arm(&mut self, context: &mut Context<'_>) {
         if let Some(Reverse((at, _, _))) = self.heap.peek()
             && self.timer.at().is_none_or(|set| *at < set)

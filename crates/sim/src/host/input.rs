@@ -33,8 +33,9 @@ impl Host {
             Ok((kind @ (EtherType::IPV4 | EtherType::IPV6), to_group)) => {
                 let start = link_layer::length(framing);
                 match Packet::read(context.bytes(frame), start) {
-                    Ok(packet) if packet.is_v4() == (kind == EtherType::IPV4) => {
-                        self.receive_packet(context, port, frame, Packet { to_group, ..packet });
+                    Ok(mut packet) if packet.is_v4() == (kind == EtherType::IPV4) => {
+                        packet.to_group = to_group;
+                        self.receive_packet(context, port, frame, packet);
                     }
                     Ok(_) => self.drop_frame(context, port, Reason::MalformedPacket, frame),
                     Err(reason) => self.drop_frame(context, port, reason, frame),
@@ -60,26 +61,29 @@ impl Host {
         if !is_unspecified && !is_single(packet.source) {
             return self.drop_frame(context, port, Reason::Martian, frame);
         }
-        match self.locals.find(packet.destination) {
-            Some((own, _)) => self.take_packet(context, port, frame, packet, own == Own::Broadcast),
+        let to_many = match self.locals.find(packet.destination) {
+            Some((own, _)) => own == Own::Broadcast,
             None if is_group(packet.destination) => {
                 let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
                 let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
                 // Who speaks IGMP hears of all groups (RFC 2236 3).
                 let hears = packet.protocol == igmp::PROTOCOL && self.sockets.is_bound(igmp::PROTOCOL, 0);
-                if is_all || hears || takes(packet.destination) {
-                    self.take_packet(context, port, frame, packet, true);
-                } else {
-                    self.drop_frame(context, port, Reason::NotForMe, frame);
+                if !is_all && !hears && !takes(packet.destination) {
+                    return self.drop_frame(context, port, Reason::NotForMe, frame);
                 }
+                true
             }
             // RFC 1812, 5.3.4: what was for everybody on a link is not passed on.
-            None if self.forwarding && !packet.to_group && !is_unspecified => self.forward(context, port, frame, packet, false),
-            None => self.drop_frame(context, port, Reason::NotForMe, frame),
-        }
+            None if self.forwarding && !packet.to_group && !is_unspecified => {
+                return self.forward(context, port, frame, packet, false);
+            }
+            None => return self.drop_frame(context, port, Reason::NotForMe, frame),
+        };
+        self.take_packet(context, port, frame, packet, to_many);
     }
 
     /// Takes a packet for this host, whole or in pieces.
+    #[inline]
     fn take_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
         let Some(piece) = packet.piece else { return self.take_whole(context, port, frame, packet, to_many) };
         if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {
@@ -94,8 +98,8 @@ impl Host {
         }
     }
 
-    fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
-        let packet = Packet { to_group: packet.to_group || to_many, ..packet };
+    fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, mut packet: Packet, to_many: bool) {
+        packet.to_group |= to_many;
         if self.nat.is_some()
             && packet.is_v4()
             && !packet.to_group

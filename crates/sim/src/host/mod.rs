@@ -36,6 +36,7 @@ mod stream;
 mod streams;
 mod tables;
 mod translate;
+mod way;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -74,6 +75,7 @@ use nat::Nat;
 use neighbor::Neighbors;
 use socket::Sockets;
 use streams::Streams;
+use way::LastWay;
 
 /// A host or router.
 pub struct Host {
@@ -101,6 +103,7 @@ pub struct Host {
     apps: Apps,
     deadlines: Deadlines,
     loopback: VecDeque<FrameId>,
+    last_way: Option<LastWay>,
     /// What is sent from this address goes out of this interface, whatever the routes say.
     bound: Option<(IpAddr, u16)>,
     identification: u16,
@@ -137,6 +140,7 @@ impl Host {
             apps: Apps::default(),
             deadlines: Deadlines::default(),
             loopback: VecDeque::new(),
+            last_way: None,
             bound: None,
             identification: 0,
             next_echo: 0,
@@ -180,7 +184,16 @@ impl Host {
 
     /// Ends every call from outside: what programs asked for goes out, what the host sent to itself comes in, and the alarm
     /// is set.
+    #[inline]
     fn settle(&mut self, context: &mut Context<'_>) {
+        if !self.dirty.is_empty() || !self.loopback.is_empty() {
+            self.attend_to_all(context);
+        }
+        self.deadlines.arm(context);
+    }
+
+    #[inline(never)]
+    fn attend_to_all(&mut self, context: &mut Context<'_>) {
         loop {
             if let Some(id) = self.dirty.pop() {
                 self.attend(context, id, crate::trace::TraceEvent::NO_PORT, FrameId::NONE);
@@ -190,7 +203,6 @@ impl Host {
                 break;
             }
         }
-        self.deadlines.arm(context);
     }
 }
 

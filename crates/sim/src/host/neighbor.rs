@@ -74,8 +74,8 @@ pub(crate) struct Neighbors {
     /// Interface, whether it is IPv6, address.
     keys: Vec<Key>,
     sorted: Vec<Neighbor>,
-    /// Where the last one of each interface that was found is.
-    last: Vec<u32>,
+    /// Where those that were found last are, each at the place that its key gives it.
+    recent: Vec<u32>,
 }
 
 type Key = (u16, bool, u128);
@@ -95,6 +95,7 @@ fn start((interface, is_v6, address): Key) -> u64 {
 
 impl Neighbors {
     /// Where a key is, or would be.
+    #[inline(never)]
     fn search(&self, key: Key) -> Result<usize, usize> {
         let start = start(key);
         let from = self.starts.partition_point(|known| *known < start);
@@ -106,25 +107,32 @@ impl Neighbors {
         if self.starts.get(from) == Some(&start) { Ok(from) } else { Err(from) }
     }
 
-    /// The same, tried first where the last one was found.
+    /// The same, tried first where it was found the last time.
+    #[inline]
     pub fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
         let key = key(interface, address);
-        let last = self.last.get(usize::from(interface)).map_or(0, |at| *at as usize);
-        if self.keys.get(last) == Some(&key) {
-            return Ok(last);
+        let start = start(key);
+        // At least twice as many places as neighbours, so that few share one.
+        let bits = self.recent.len().trailing_zeros();
+        let place = (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 >> (32 - bits.min(32))) as usize;
+        if let Some(last) = self.recent.get(place)
+            && self.starts.get(*last as usize) == Some(&start)
+            && (!key.1 || self.keys.get(*last as usize) == Some(&key))
+        {
+            return Ok(*last as usize);
         }
         let found = self.search(key);
-        if let Ok(at) = found {
-            if self.last.len() <= usize::from(interface) {
-                self.last.resize(usize::from(interface) + 1, 0);
-            }
-            self.last[usize::from(interface)] = at as u32;
+        if let (Ok(at), Some(last)) = (found, self.recent.get_mut(place)) {
+            *last = at as u32;
         }
         found
     }
 
     fn insert(&mut self, at: usize, neighbor: Neighbor) {
         let key = key(neighbor.interface, neighbor.address);
+        if self.recent.len() < 2 * (self.starts.len() + 1) {
+            self.recent = vec![0; (2 * (self.starts.len() + 1)).next_power_of_two()];
+        }
         self.starts.insert(at, start(key));
         self.keys.insert(at, key);
         self.sorted.insert(at, neighbor);

@@ -135,7 +135,7 @@ impl Host {
 
     /// The address that the host sends from by a path: the interface's, else, as an unnumbered line has none, another
     /// interface's (RFC 1812 4.3.2.4).
-    fn speaks_as(&self, path: Path) -> Option<IpAddr> {
+    pub(crate) fn speaks_as(&self, path: Path) -> Option<IpAddr> {
         let own = self.interfaces.get(path.interface as usize)?.source_for(path.next_hop);
         let other = || self.interfaces.iter().find_map(|interface| interface.source_for(path.next_hop));
         own.or_else(|| other().filter(IpAddr::is_ipv4))
@@ -149,20 +149,8 @@ impl Host {
         write: impl FnOnce(IpAddr, IpAddr, &mut Vec<u8>),
     ) -> Result<(), SendError> {
         let destination = packet.destination;
-        let is_own = matches!(self.locals.find(destination), Some((Own::Unicast, _)));
-        let path = if is_own {
-            Path { interface: LOOPBACK, next_hop: destination }
-        } else {
-            self.path(destination, packet.interface.or_else(|| self.bound(packet.source))).ok_or(SendError::NoRoute)?
-        };
-        let source = match packet.source {
-            Some(source) => source,
-            None if is_own => destination,
-            None => {
-                self.interfaces.get(path.interface as usize).ok_or(SendError::NoRoute)?;
-                self.speaks_as(path).ok_or(SendError::NoAddress)?
-            }
-        };
+        let (path, source) = self.way(packet)?;
+        let is_own = path.interface == LOOPBACK;
         let framing = if is_own { Framing::Ethernet } else { context.framing(path.interface) };
         let own_mac = self.interfaces.get(path.interface as usize).map(|interface| interface.mac).unwrap_or_default();
         self.identification = self.identification.wrapping_add(1);

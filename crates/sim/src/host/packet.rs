@@ -55,6 +55,7 @@ fn octets<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 impl Packet {
     /// Reads the packet that begins at `start`, and judges its header.
+    #[inline]
     pub fn read(bytes: &[u8], start: usize) -> Result<Self, Reason> {
         match bytes.get(start).map(|first| first >> 4) {
             Some(4) => Self::read_v4(bytes, start),
@@ -63,6 +64,7 @@ impl Packet {
         }
     }
 
+    #[inline]
     fn read_v4(bytes: &[u8], start: usize) -> Result<Self, Reason> {
         let header = usize::from(bytes[start] & 15) * 4;
         if header < 20 || bytes.len() < start + header {
@@ -97,6 +99,7 @@ impl Packet {
         })
     }
 
+    #[inline(never)]
     fn read_v6(bytes: &[u8], start: usize) -> Result<Self, Reason> {
         if bytes.len() < start + 40 {
             return Err(Reason::MalformedPacket);

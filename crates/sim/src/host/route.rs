@@ -55,6 +55,8 @@ pub struct Route {
 pub struct Routes {
     v4: Family<u32>,
     v6: Family<u128>,
+    /// Grows whenever a route is set or taken out.
+    changes: u32,
 }
 
 /// Routes of one family, the longest prefixes first; within a length in order of network, origin and metric.
@@ -166,6 +168,7 @@ impl<T: Bits> Family<T> {
 impl Routes {
     /// Adds a route; one to the same destination with the same metric and origin is replaced.
     pub fn set(&mut self, mut route: Route) {
+        self.changes = self.changes.wrapping_add(1);
         route.destination = route.destination.trunc();
         match route.destination {
             IpNet::V4(_) => self.v4.set(route),
@@ -175,10 +178,16 @@ impl Routes {
 
     /// Takes out the routes that fit. Returns how many there were.
     pub fn remove(&mut self, fits: impl Fn(&Route) -> bool) -> usize {
+        self.changes = self.changes.wrapping_add(1);
         let before = self.len();
         self.v4.remove(&fits);
         self.v6.remove(&fits);
         before - self.len()
+    }
+
+    /// Another number after every change of the routes.
+    pub(crate) fn changes(&self) -> u32 {
+        self.changes
     }
 
     /// The route for an address.

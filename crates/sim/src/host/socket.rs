@@ -54,8 +54,11 @@ impl Sockets {
     }
 
     fn of(&self, protocol: u8, port: u16) -> &[Socket] {
-        let from = self.sorted.partition_point(|socket| (socket.protocol, socket.port) < (protocol, port));
-        let length = self.sorted[from..].partition_point(|socket| (socket.protocol, socket.port) == (protocol, port));
+        let key = |socket: &Socket| u32::from(socket.protocol) << 16 | u32::from(socket.port);
+        let wanted = u32::from(protocol) << 16 | u32::from(port);
+        let from = self.sorted.partition_point(|socket| key(socket) < wanted);
+        // Nearly always one, and seldom more than a few.
+        let length = self.sorted[from..].iter().take_while(|socket| key(socket) == wanted).count();
         &self.sorted[from..from + length]
     }
 

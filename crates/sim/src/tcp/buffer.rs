@@ -20,6 +20,12 @@ pub fn pattern_byte(position: u64) -> u8 {
     PATTERN[(position % PERIOD as u64) as usize]
 }
 
+/// So many bytes of the pattern from one on that is `first`; nothing if none is, or if they are more than 65,535.
+pub fn pattern(first: u8, length: usize) -> Option<&'static [u8]> {
+    let from = usize::from(first);
+    if from < PERIOD && length <= REACH { PATTERN.get(from..from + length) } else { None }
+}
+
 /// Bytes from the first unacknowledged one on: written ones, and at most one stretch of a pattern that takes no memory.
 #[derive(Debug, Clone, Default)]
 pub struct SendBuffer {

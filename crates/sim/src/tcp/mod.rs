@@ -25,7 +25,7 @@ mod terms;
 mod timer;
 mod view;
 
-pub use buffer::pattern_byte;
+pub use buffer::{pattern, pattern_byte};
 pub use congestion::Phase;
 pub use connection::Connection;
 pub use event::{Event, Events};

@@ -62,12 +62,11 @@ impl Recorded {
         }
         let era = (event.time.0 >> 32) as u32;
         if era != self.era {
-            self.era = era;
-            self.eras.push((self.len(), era));
+            self.begin_era(era);
         }
         let has_extra = event.value != 0 || event.detail != TraceEvent::NO_DETAIL;
         if has_extra {
-            self.extras.push(Extra { event: self.len(), value: event.value, detail: event.detail });
+            self.push_extra(event);
         }
         let packed = Packed {
             time: event.time.0 as u32,
@@ -78,6 +77,17 @@ impl Recorded {
             reason: event.reason,
         };
         self.open.push(packed);
+    }
+
+    #[cold]
+    fn begin_era(&mut self, era: u32) {
+        self.era = era;
+        self.eras.push((self.len(), era));
+    }
+
+    #[inline(never)]
+    fn push_extra(&mut self, event: &TraceEvent) {
+        self.extras.push(Extra { event: self.len(), value: event.value, detail: event.detail });
     }
 
     #[cold]

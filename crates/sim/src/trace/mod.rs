@@ -82,6 +82,8 @@ pub struct Trace {
     details: Vec<Detail>,
     bounds: Bounds,
     frame_bytes: usize,
+    /// Events that may still be recorded.
+    left: usize,
     is_cut: bool,
     is_on: bool,
 }
@@ -89,7 +91,7 @@ pub struct Trace {
 impl Trace {
     /// An empty trace.
     pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, is_on: bounds.events > 0, ..Self::default() }
+        Self { bounds, left: bounds.events, is_on: bounds.events > 0, ..Self::default() }
     }
 
     /// Whether anything is recorded. What is costly to say need not be said otherwise.
@@ -114,18 +116,32 @@ impl Trace {
     }
 
     /// Records an event and holds its frame.
+    #[inline(always)]
     pub fn record(&mut self, event: TraceEvent, frames: &mut Frames) {
-        if !self.is_on {
-            return;
+        if self.left == 0 {
+            return self.cut();
         }
-        if self.events.len() >= self.bounds.events || self.frame_bytes > self.bounds.frame_bytes {
-            (self.is_cut, self.is_on) = (true, false);
-            return;
-        }
-        if event.frame != FrameId::NONE {
-            self.frame_bytes += frames.keep(event.frame);
+        self.left -= 1;
+        if event.frame != FrameId::NONE && frames.keep(event.frame) {
+            self.count(event.frame, frames);
         }
         self.events.push(&event);
+    }
+
+    /// A frame is held that was not before.
+    #[inline(never)]
+    fn count(&mut self, frame: FrameId, frames: &Frames) {
+        self.frame_bytes += frames.bytes_kept(frame);
+        if self.frame_bytes > self.bounds.frame_bytes {
+            self.left = 0;
+        }
+    }
+
+    /// Something happened that finds no room, unless nothing is recorded anyway.
+    #[cold]
+    fn cut(&mut self) {
+        self.is_cut |= self.is_on;
+        self.is_on = false;
     }
 
     /// Records an event with more to say.
@@ -144,7 +160,8 @@ impl Trace {
         }
         self.events.clear();
         self.details.clear();
-        (self.frame_bytes, self.is_cut, self.is_on) = (0, false, self.bounds.events > 0);
+        (self.frame_bytes, self.left) = (0, self.bounds.events);
+        (self.is_cut, self.is_on) = (false, self.bounds.events > 0);
     }
 
     /// A number that is the same for the same events with the same bytes in the same order, on every platform (FNV-1a, 64 bits).

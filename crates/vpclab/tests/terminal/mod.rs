@@ -67,6 +67,19 @@ impl Terminal {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Nobody is at the terminal any more; how the program ended, if it did so in time.
+    pub fn hang_up(mut self, limit: Duration) -> Option<ExitStatus> {
+        self.master = std::fs::File::open("/dev/null").unwrap();
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        None
+    }
+
     /// Reads until the screen is such; fails with what it shows.
     pub fn wait(&mut self, what: &str, is: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + LIMIT;

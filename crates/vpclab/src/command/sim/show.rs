@@ -63,7 +63,12 @@ pub const LESS: &str = "give the switches spanning_tree: true, take a link down,
 /// What is said where too much happened.
 pub fn too_much(simulator: &Simulator) -> String {
     let (events, now) = (simulator.happened(), simulator.now());
-    format!("ended after {events} events, at {now}: frames multiply; a loop of switches does that (a broadcast storm)")
+    let last = simulator.trace().events().iter().rev().take(10_000);
+    let why = match last.filter(|event| event.verb == Verb::Flood).count() > 1_000 {
+        true => "frames multiply; a loop of switches does that (a broadcast storm)",
+        false => "more is sent than one command plays",
+    };
+    format!("ended after {events} events, at {now}: {why}")
 }
 
 /// Prints a simulation that was played: what happened, then what the program says.

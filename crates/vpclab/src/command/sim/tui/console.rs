@@ -20,6 +20,12 @@ use crate::exit::Code;
 const SIGNALLED: u8 = 128;
 /// What Ctrl-C would have sent.
 const INTERRUPT: u8 = 2;
+/// What a terminal sends that hangs up.
+#[cfg(target_os = "linux")]
+const HANGUP: u8 = 1;
+/// How long the program has to end by itself after a signal. Where its terminal is gone it cannot: crossterm reads on for ever.
+#[cfg(target_os = "linux")]
+const GRACE: Duration = Duration::from_millis(500);
 
 /// What came.
 pub enum Input {
@@ -136,7 +142,8 @@ fn restore() {
     let _ = disable_raw_mode();
 }
 
-/// Remembers a signal that asks to end, so that the terminal is given back first.
+/// Remembers a signal that asks to end, or that the terminal hung up, so that the terminal is given back first; and ends the
+/// program where it does not.
 #[cfg(target_os = "linux")]
 fn listen(signal: &Arc<AtomicU8>) -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal as on};
@@ -158,9 +165,38 @@ fn listen(signal: &Arc<AtomicU8>) -> io::Result<()> {
                 _ = hangup.1.recv() => hangup.0,
             }
         });
-        came.store(u8::try_from(kind.as_raw_value()).unwrap_or(INTERRUPT), Ordering::Relaxed);
+        end(&came, u8::try_from(kind.as_raw_value()).unwrap_or(INTERRUPT));
+    });
+    let came = Arc::clone(signal);
+    std::thread::spawn(move || {
+        wait_for_hang_up();
+        end(&came, HANGUP);
     });
     Ok(())
+}
+
+/// Waits until nobody is at the other end of the terminal; no signal says so where another process leads the session.
+#[cfg(target_os = "linux")]
+fn wait_for_hang_up() {
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    let input = io::stdin();
+    loop {
+        let mut terminal = [PollFd::new(&input, PollFlags::empty())];
+        match poll(&mut terminal, None) {
+            Ok(_) if terminal[0].revents().is_empty() => {}
+            Err(rustix::io::Errno::INTR) => {}
+            _ => return,
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn end(signal: &AtomicU8, number: u8) -> ! {
+    signal.store(number, Ordering::Relaxed);
+    std::thread::sleep(GRACE);
+    restore();
+    std::process::exit((SIGNALLED + number).into())
 }
 
 #[cfg(not(target_os = "linux"))]
