@@ -1,4 +1,4 @@
-.PHONY: demo images test test-clients soak scenarios fuzz frames docs bench bench-sim bench-peers
+.PHONY: demo images test test-clients soak scenarios fuzz frames docs shapes bench bench-sim bench-peers
 
 VPCLAB = $(or $(CARGO_TARGET_DIR),target)/debug/vpclab
 
@@ -57,8 +57,17 @@ frames:
 docs:
 	cargo build -p vpclab
 	$(VPCLAB) man --markdown > docs/reference.md
+	cargo run -q -p query --example coverage > docs/aws-coverage.md
 	for lab in examples/*.yaml; do $(VPCLAB) graph $$lab -w docs/pictures/$$(basename $$lab .yaml).svg || exit; done
 	$(VPCLAB) -f docs/classroom.yaml sim domains -w docs/pictures/domains.svg
+
+# The shapes of AWS's operations, from the service models of the botocore that crates/query/generate/shapes.py names (pip install
+# botocore==…); then what botocore itself makes of them, for machines without it.
+shapes:
+	python3 crates/query/generate/shapes.py
+	python3 crates/query/tests/botocore/peer.py requests 0 small > crates/query/tests/fixtures/requests.txt
+	python3 crates/query/tests/botocore/peer.py signatures > crates/query/tests/fixtures/signatures.txt
+	VPCLAB_RECORD=1 cargo test -q -p query --test botocore
 
 # Figures of docs/benchmarks.md, each against a reference in the same run; a few minutes on an idle machine.
 BENCH = $(or $(CARGO_TARGET_DIR),target)/release/bench

@@ -8,10 +8,13 @@
 //! | `PUT /v1/labs/NAME` ([`Wanted`]) | [`Applied`] once the lab is up and equal to what was sent |
 //! | `DELETE /v1/labs/NAME` | [`Gone`] once everything of it is gone but volumes with names; `?volumes=true`: those too |
 //! | `POST /v1/labs/NAME/probes` ([`Probes`]) | [`Answers`] in the same order |
+//! | `GET /v1/labs/NAME/cloud` | [`CloudServed`] where clients of AWS are answered for the lab |
+//! | `POST /v1/labs/NAME/cloud` ([`CloudWanted`]) | [`CloudServed`] once clients of AWS are answered for the lab |
 //! | `POST /v1/exit` | nothing: the daemon ends, labs go on |
 //!
 //! A refusal is a [`Problem`] with status 400, 404, 409, 500 or 503.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use fabric::engine::{Answer, Request};
@@ -115,6 +118,32 @@ pub struct Probes {
 pub struct Answers {
     /// An answer, or why there is none.
     pub answers: Vec<Result<Answer, String>>,
+}
+
+/// Where clients of EC2, STS and IAM are to be answered for a lab.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudWanted {
+    /// An address of this machine's own; port 0: one that is free, or the one that is open already.
+    pub address: SocketAddr,
+    /// Whether requests need no signature: whoever can open a connection then has all rights.
+    pub is_open: bool,
+}
+
+/// Where they are answered, and the key of the lab's owner.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudServed {
+    /// The address.
+    pub address: SocketAddr,
+    /// The account.
+    pub account: String,
+    /// The region.
+    pub region: String,
+    /// The owner's key.
+    pub access_key_id: String,
+    /// Its secret half.
+    pub secret_access_key: String,
+    /// Whether requests need no signature.
+    pub is_open: bool,
 }
 
 /// Why a request was refused.

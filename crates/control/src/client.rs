@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use crate::api::{Answers, Applied, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{Answers, Applied, CloudServed, CloudWanted, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
 use crate::daemon::{DAEMON, Start};
 use crate::paths::Paths;
 
@@ -116,6 +116,20 @@ impl Daemon {
     /// Sends probes.
     pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
         self.ask(Method::POST, &format!("/v1/labs/{}/probes", escaped(name)), Some(probes), None)
+    }
+
+    /// Where clients of AWS are answered for a lab; `None`: nowhere.
+    pub fn cloud(&self, name: &str) -> Result<Option<CloudServed>, Problem> {
+        match self.ask(Method::GET, &format!("/v1/labs/{}/cloud", escaped(name)), None::<&()>, Some(PATIENCE)) {
+            Ok(served) => Ok(Some(served)),
+            Err(Problem { kind: ProblemKind::NotFound, .. }) => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Has clients of AWS answered for a lab that is up.
+    pub fn open_cloud(&self, name: &str, wanted: &CloudWanted) -> Result<CloudServed, Problem> {
+        self.ask(Method::POST, &format!("/v1/labs/{}/cloud", escaped(name)), Some(wanted), Some(PATIENCE))
     }
 
     /// Ends the daemon and waits until it has ended; labs go on.

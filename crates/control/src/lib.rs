@@ -1,11 +1,12 @@
 //! The control plane of running labs: services inside VPCs, state, the daemon and its API.
 //!
 //! Start at [`api`] (what can be asked), [`client::Daemon`] (how commands ask), [`daemon`] (who answers), [`host`] (one
-//! running lab) and [`service`] (what VPCs offer their instances).
+//! running lab), [`cloud`] (what answers AWS's clients) and [`service`] (what VPCs offer their instances).
 #![forbid(unsafe_code)]
 
 pub mod api;
 pub mod client;
+pub mod cloud;
 pub mod containers;
 pub mod daemon;
 pub mod host;

@@ -151,7 +151,7 @@ fn describe_addresses(model: &mut Model, arguments: &Value) -> Result<Value, Api
 
 fn describe_addresses_attribute(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let ids: Vec<model::AllocationId> = read(arguments, |a| {
-        a.ignore(&["Attribute", "MaxResults", "NextToken"]);
+        a.ignore(&["Attribute"]);
         a.ids("AllocationIds")
     })?;
     let all = ids.iter().map(|id| model.address(id)).collect::<Result<Vec<_>, _>>()?;

@@ -14,6 +14,28 @@ use serde_json::{Map, Value};
 
 use crate::identifier::Identifier;
 
+/// How parameters were met while [`noting`]: dotted names, without the numbers of list items.
+#[derive(Debug, Default)]
+pub struct Noted {
+    /// Asked for.
+    pub read: BTreeSet<String>,
+    /// Accepted without a difference.
+    pub ignored: BTreeSet<String>,
+    /// Refused, as this cloud does not model them.
+    pub refused: BTreeSet<String>,
+}
+
+thread_local! {
+    static NOTED: RefCell<Option<Noted>> = const { RefCell::new(None) };
+}
+
+/// Runs `body` and says which parameters the calls in it know; for the page that says what is built.
+pub fn noting<T>(body: impl FnOnce() -> T) -> (T, Noted) {
+    NOTED.set(Some(Noted::default()));
+    let value = body();
+    (value, NOTED.take().unwrap_or_default())
+}
+
 /// The parameters of a call, or of one structure inside it.
 pub struct Arguments<'a> {
     fields: Option<&'a Map<String, Value>>,
@@ -70,6 +92,7 @@ impl<'a> Arguments<'a> {
     /// The raw value; `None` when it is absent, null or an empty text.
     pub fn value(&self, name: &'static str) -> Option<&'a Value> {
         self.asked.borrow_mut().insert(name);
+        self.note(&[name], |noted| &mut noted.read);
         let value = self.fields?.get(name)?;
         match value {
             Value::Null => None,
@@ -81,17 +104,30 @@ impl<'a> Arguments<'a> {
     /// Whether the parameter was given, be it as an empty text.
     pub fn is_given(&self, name: &'static str) -> bool {
         self.asked.borrow_mut().insert(name);
+        self.note(&[name], |noted| &mut noted.read);
         self.fields.is_some_and(|fields| fields.get(name).is_some_and(|value| !value.is_null()))
     }
 
     /// Accepts parameters that make no difference here.
     pub fn ignore(&self, names: &[&'static str]) {
         self.asked.borrow_mut().extend(names);
+        self.note(names, |noted| &mut noted.ignored);
+    }
+
+    fn note(&self, names: &[&str], kind: impl FnOnce(&mut Noted) -> &mut BTreeSet<String>) {
+        NOTED.with_borrow_mut(|noted| {
+            if let Some(noted) = noted {
+                let path = self.path.split_inclusive('.').filter(|part| part.trim_end_matches('.').parse::<usize>().is_err());
+                let path: String = path.collect();
+                kind(noted).extend(names.iter().map(|name| format!("{path}{name}")));
+            }
+        });
     }
 
     /// Refuses parameters that AWS knows and this cloud does not model; `false` asks for nothing. Errors:
     /// `UnsupportedOperation`.
     pub fn refuse(&self, names: &[&'static str]) -> Result<(), ApiError> {
+        self.note(names, |noted| &mut noted.refused);
         let asks = |value: &Value| *value != Value::Bool(false) && value.as_str() != Some("false");
         match names.iter().find(|name| self.value(name).is_some_and(asks)) {
             None => Ok(()),
@@ -333,6 +369,21 @@ mod tests {
         for wrong in [json!({"Count": 70_000}), json!({"Count": "x"}), json!({"Count": 1.5}), json!({"Count": []})] {
             assert_eq!(code(read(&wrong, |a| a.integer::<u16>("Count"))), ErrorCode::InvalidParameterValue, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_a_call_asks_for_can_be_noted() {
+        let value = json!({"List": [{"A": "1", "B": ""}]});
+        let (outcome, noted) = noting(|| {
+            read(&value, |a| {
+                a.ignore(&["Colour"]);
+                a.refuse(&["Size"])?;
+                a.each("List", |item| Ok((item.text("A")?, item.text("B")?)))
+            })
+        });
+        assert!(outcome.is_ok());
+        assert!(["List", "List.A", "List.B"].iter().all(|name| noted.read.contains(*name)), "{noted:?}");
+        assert!(noted.ignored.contains("Colour") && noted.refused.contains("Size"), "{noted:?}");
     }
 
     #[test]

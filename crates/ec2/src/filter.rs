@@ -1,13 +1,13 @@
-//! Choosing what a Describe call shows: identifiers, `Filters`, and pages.
+//! Choosing what a Describe call shows: identifiers and `Filters`. All of it is shown: whoever speaks the wire divides
+//! long answers into pages.
 //!
 //! A filter is a name and the places in the *answer* that it looks at, so that what a filter finds is what the
 //! caller sees. All filters must hold; one value of a filter is enough. `*` and `?` are wildcards, `\` escapes.
 
-use base64::Engine as _;
 use model::{ApiError, ErrorCode};
-use serde_json::{Map, Value};
+use serde_json::{Value, json};
 
-use crate::arguments::{Arguments, invalid, read};
+use crate::arguments::{Arguments, read};
 
 /// Name of a filter, and the dotted paths in an item that it looks at; a path goes into every element of a list.
 pub type FilterTable = &'static [(&'static str, &'static [&'static str])];
@@ -130,51 +130,6 @@ fn fits(pattern: &str, text: &str) -> bool {
     parts[p..].iter().all(|part| matches!(part, Part::Any))
 }
 
-/// One page of a longer answer: `MaxResults` and `NextToken`.
-#[derive(Debug, Default)]
-pub struct Page {
-    limit: Option<usize>,
-    start: usize,
-}
-
-impl Page {
-    /// Reads both parameters. Errors: `InvalidParameterValue` (size not 5 … 1000, or a token nobody gave out).
-    pub fn read(arguments: &Arguments<'_>) -> Result<Self, ApiError> {
-        let limit = arguments.integer::<i64>("MaxResults")?;
-        let limit = match limit {
-            None => None,
-            Some(size @ 5..=1000) => Some(size as usize),
-            Some(size) => return Err(invalid("MaxResults", size, "Expecting a value between 5 and 1000.")),
-        };
-        let start = match arguments.text("NextToken")? {
-            None => 0,
-            Some(token) => decode(token).ok_or_else(|| invalid("NextToken", token, "Unable to parse pagination token"))?,
-        };
-        Ok(Self { limit, start })
-    }
-
-    /// The answer `{key: items of this page}`, with `NextToken` if there are more.
-    pub fn cut(&self, key: &str, items: Vec<Value>) -> Value {
-        let end = self.limit.map_or(items.len(), |limit| (self.start + limit).min(items.len()));
-        let more = end < items.len();
-        let page: Value = items.into_iter().take(end).skip(self.start).collect();
-        let mut answer = Map::from_iter([(key.to_owned(), page)]);
-        if more {
-            answer.insert("NextToken".to_owned(), encode(end).into());
-        }
-        Value::Object(answer)
-    }
-}
-
-fn encode(start: usize) -> String {
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(format!("start:{start}"))
-}
-
-fn decode(token: &str) -> Option<usize> {
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token).ok()?;
-    std::str::from_utf8(&bytes).ok()?.strip_prefix("start:")?.parse().ok()
-}
-
 /// A Describe call of the usual form.
 pub struct Describe {
     /// The parameter with the wanted identifiers, such as `VpcIds`.
@@ -202,10 +157,10 @@ impl Describe {
         items: impl IntoIterator<Item = Value>,
         more: impl FnOnce(&Arguments<'_>) -> Result<(), ApiError>,
     ) -> Result<Value, ApiError> {
-        let (ids, filters, page) = read(arguments, |a| {
+        let (ids, filters) = read(arguments, |a| {
             more(a)?;
             let ids: Vec<String> = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
-            Ok((ids, Filters::read(a, self.filters)?, Page::read(a)?))
+            Ok((ids, Filters::read(a, self.filters)?))
         })?;
         let items: Vec<Value> = items.into_iter().collect();
         let has = |item: &Value, id: &str| item[self.id_path] == *id;
@@ -213,14 +168,12 @@ impl Describe {
             return Err((self.not_found)(absent));
         }
         let wanted = |item: &Value| ids.is_empty() || ids.iter().any(|id| has(item, id));
-        Ok(page.cut(self.answer, items.into_iter().filter(|i| wanted(i) && filters.keep(i)).collect()))
+        Ok(json!({self.answer: items.into_iter().filter(|i| wanted(i) && filters.keep(i)).collect::<Value>()}))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -270,24 +223,5 @@ mod tests {
         assert_eq!(names(json!([{"Name": "zone", "Values": ["z1"]}, {"Name": "main", "Values": ["true"]}])), ["a"]);
         assert_eq!(names(json!([{"Name": "tag:k", "Values": ["v"]}])), ["a"]);
         assert_eq!(names(json!([{"Name": "tag-key", "Values": ["k"]}])), ["a"]);
-    }
-
-    #[test]
-    fn pages_follow_one_another_until_all_is_shown() {
-        let items: Vec<Value> = (0..12).map(Value::from).collect();
-        let mut seen = Vec::new();
-        let mut call = json!({"MaxResults": 5});
-        for _ in 0..3 {
-            let page = read(&call, Page::read).unwrap().cut("I", items.clone());
-            seen.extend(page["I"].as_array().unwrap().clone());
-            match page.get("NextToken") {
-                Some(token) => call["NextToken"] = token.clone(),
-                None => break,
-            }
-        }
-        assert_eq!(seen, items);
-        for wrong in [json!({"MaxResults": 4}), json!({"NextToken": "x"})] {
-            assert_eq!(read(&wrong, Page::read).unwrap_err().code, ErrorCode::InvalidParameterValue);
-        }
     }
 }

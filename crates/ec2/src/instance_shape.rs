@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::read;
-use crate::filter::{Describe, FilterTable, Filters, Page};
+use crate::filter::{Describe, FilterTable, Filters};
 use crate::network_interface::{association, groups, private_address_shapes, private_name, public_name};
 use crate::shape::{present, tags, text, time};
 
@@ -206,10 +206,8 @@ const INSTANCE_FILTERS: FilterTable = &[
 ];
 
 fn describe_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (ids, filters, page) = read(arguments, |a| {
-        let ids: Vec<InstanceId> = a.ids("InstanceIds")?;
-        Ok((ids, Filters::read(a, INSTANCE_FILTERS)?, Page::read(a)?))
-    })?;
+    let (ids, filters): (Vec<InstanceId>, _) =
+        read(arguments, |a| Ok((a.ids("InstanceIds")?, Filters::read(a, INSTANCE_FILTERS)?)))?;
     if let Some(absent) = ids.iter().find(|id| !model.instances.contains_key(id)) {
         return Err(InstanceId::not_found(absent.as_str()));
     }
@@ -219,7 +217,7 @@ fn describe_instances(model: &mut Model, arguments: &Value) -> Result<Value, Api
         (ids.is_empty() || ids.contains(&instance.id)) && filters.keep(&shown)
     };
     let kept: Vec<&Instance> = model.instances.values().filter(keep).collect();
-    Ok(page.cut("Reservations", reservations(model, kept)))
+    Ok(json!({"Reservations": reservations(model, kept)}))
 }
 
 const STATUS: Describe = Describe {
@@ -410,8 +408,8 @@ const OFFERING_FILTERS: FilterTable = &[("instance-type", &["InstanceType"]), ("
 
 /// Every type is offered in every zone.
 fn describe_instance_type_offerings(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (location, filters, page) = read(arguments, |a| {
-        Ok((a.text("LocationType")?.unwrap_or("region"), Filters::read(a, OFFERING_FILTERS)?, Page::read(a)?))
+    let (location, filters) = read(arguments, |a| {
+        Ok((a.text("LocationType")?.unwrap_or("region"), Filters::read(a, OFFERING_FILTERS)?))
     })?;
     let zones = model.region.zones();
     let places: Vec<String> = match location {
@@ -426,7 +424,7 @@ fn describe_instance_type_offerings(model: &mut Model, arguments: &Value) -> Res
         };
         instance_type::all().map(offer)
     });
-    Ok(page.cut("InstanceTypeOfferings", offered.filter(|offer| filters.keep(offer)).collect()))
+    Ok(json!({"InstanceTypeOfferings": offered.filter(|offer| filters.keep(offer)).collect::<Value>()}))
 }
 
 const CREDIT_FILTERS: FilterTable = &[("instance-id", &["InstanceId"])];
@@ -434,10 +432,8 @@ const CREDIT_FILTERS: FilterTable = &[("instance-id", &["InstanceId"])];
 /// Of burstable types only, as the others have no credits. Errors: `InvalidInstanceID.NotFound`,
 /// `UnsupportedOperation` when somebody asks for one of the others.
 fn describe_instance_credit_specifications(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (ids, filters, page) = read(arguments, |a| {
-        let ids: Vec<InstanceId> = a.ids("InstanceIds")?;
-        Ok((ids, Filters::read(a, CREDIT_FILTERS)?, Page::read(a)?))
-    })?;
+    let (ids, filters): (Vec<InstanceId>, _) =
+        read(arguments, |a| Ok((a.ids("InstanceIds")?, Filters::read(a, CREDIT_FILTERS)?)))?;
     let is_burstable = |i: &Instance| instance_type::find(&i.instance_type).is_some_and(|kind| kind.burstable);
     for id in &ids {
         let instance = model.instance(id)?;
@@ -451,5 +447,5 @@ fn describe_instance_credit_specifications(model: &mut Model, arguments: &Value)
         let word = if instance.unlimited_cpu_credits { "unlimited" } else { "standard" };
         json!({"InstanceId": text(&instance.id), "CpuCredits": word})
     });
-    Ok(page.cut("InstanceCreditSpecifications", shown.filter(|item| filters.keep(item)).collect()))
+    Ok(json!({"InstanceCreditSpecifications": shown.filter(|item| filters.keep(item)).collect::<Value>()}))
 }

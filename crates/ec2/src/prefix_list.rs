@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, read};
-use crate::filter::{Describe, Page};
+use crate::filter::Describe;
 use crate::shape::{present, tags, text};
 
 /// What this file serves.
@@ -70,9 +70,8 @@ fn delete_managed_prefix_list(model: &mut Model, arguments: &Value) -> Result<Va
 }
 
 fn get_managed_prefix_list_entries(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (id, version, page): (PrefixListId, Option<u64>, _) = read(arguments, |a| {
-        Ok((a.required_id("PrefixListId")?, a.integer("TargetVersion")?, Page::read(a)?))
-    })?;
+    let (id, version): (PrefixListId, Option<u64>) =
+        read(arguments, |a| Ok((a.required_id("PrefixListId")?, a.integer("TargetVersion")?)))?;
     let list = model.prefix_list(&id)?;
     // Only the newest version is kept: users always follow it (RT-21).
     if let Some(other) = version.filter(|version| *version != list.version) {
@@ -83,7 +82,7 @@ fn get_managed_prefix_list_entries(model: &mut Model, arguments: &Value) -> Resu
         let description = (!e.description.is_empty()).then_some(&e.description);
         present(json!({"Cidr": text(e.cidr), "Description": description}))
     });
-    Ok(page.cut("Entries", shown.collect()))
+    Ok(json!({"Entries": shown.collect::<Value>()}))
 }
 
 fn shape(model: &Model, list: &PrefixList) -> Value {

@@ -369,7 +369,6 @@ fn describe_security_group_references(model: &mut Model, arguments: &Value) -> R
 /// Groups with rules that name a group which is gone or out of reach (SG-14).
 fn describe_stale_security_groups(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let vpc = read(arguments, |a| {
-        a.ignore(&["MaxResults", "NextToken"]);
         a.required_id("VpcId")
     })?;
     model.vpc(&vpc)?;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Operation;
 use crate::arguments::read;
-use crate::filter::{FilterTable, Filters, Page};
+use crate::filter::{FilterTable, Filters};
 use crate::shape::done;
 
 /// What this file serves.
@@ -45,9 +45,8 @@ const FILTERS: FilterTable = &[
 ];
 
 fn describe_tags(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (filters, page) = read(arguments, |a| Ok((Filters::read(a, FILTERS)?, Page::read(a)?)))?;
-    let shown = all(model).into_iter().filter(|tag| filters.keep(tag)).collect();
-    Ok(page.cut("Tags", shown))
+    let filters = read(arguments, |a| Filters::read(a, FILTERS))?;
+    Ok(json!({"Tags": all(model).into_iter().filter(|tag| filters.keep(tag)).collect::<Value>()}))
 }
 
 /// Every tag there is, by resource.

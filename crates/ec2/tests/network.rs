@@ -299,27 +299,6 @@ fn the_default_vpc_and_zones_of_seoul() {
 }
 
 #[test]
-fn pages_of_subnets_cover_all_once() {
-    let mut client = Client::new();
-    let vpc = client.vpc("10.0.0.0/16");
-    for i in 0..12 {
-        client.subnet(&vpc, &format!("10.0.{i}.0/24"));
-    }
-    let (mut seen, mut token) = (Vec::new(), Value::Null);
-    for expected in [5, 5, 2] {
-        let answer = client.call("DescribeSubnets", json!({"MaxResults": 5, "NextToken": token}));
-        let page = listed(&answer, "Subnets", "SubnetId");
-        assert_eq!(page.len(), expected);
-        seen.extend(page.into_iter().map(str::to_owned));
-        token = answer["NextToken"].clone();
-    }
-    assert_eq!(token, Value::Null, "no more pages");
-    seen.sort();
-    seen.dedup();
-    assert_eq!(seen.len(), 12);
-}
-
-#[test]
 fn tags_are_set_at_birth_changed_and_found() {
     let mut client = Client::new();
     let specification = |kind: &str| json!([{"ResourceType": kind, "Tags": [{"Key": "Name", "Value": "shop"}]}]);

@@ -131,7 +131,7 @@ pub enum Command {
     Volumes(crate::command::volumes::VolumesCommand),
     /// Docker's own command for the containers of an instance, or of the lab: docker web-1 -- ps
     Docker(crate::command::docker::DockerArgs),
-    /// Print where Docker's clients are answered: eval "$(vpclab serve web-1)"
+    /// Print where Docker's clients, or those of AWS, are answered: eval "$(vpclab serve web-1)", eval "$(vpclab serve --ec2 127.0.0.1:0)"
     Serve(crate::command::serve::ServeArgs),
     /// The lab played frame by frame, without privileges, on any system: ping, traceroute, check, http, domains, run, test
     #[command(subcommand)]

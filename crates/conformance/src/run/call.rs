@@ -2,39 +2,12 @@
 
 use serde_json::Value;
 
+use super::api::{self, Reply};
 use super::outcome::{Mismatch, compare_value, describe};
 use super::scope::Scope;
 use crate::scenario::expect::{Expectation, ExpectedValue, Verdict};
-use crate::scenario::step::{Call, Caller};
+use crate::scenario::step::Call;
 use crate::value::{Path, numbered};
-
-/// What came of one call.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
-    /// HTTP status.
-    pub status: u16,
-    /// The answer in the shape of boto3, or the error code and its message.
-    pub result: Result<Value, (String, String)>,
-}
-
-/// Serves the API for one kind of caller.
-fn serve(scope: &mut Scope, call: &Call, arguments: &Value) -> Result<Reply, String> {
-    if call.caller != Caller::Administrator {
-        return Err("engine cannot serve callers other than the administrator".to_owned());
-    }
-    if let Some((service, _)) = call.op.split_once(':') {
-        return Err(format!("engine cannot serve calls of {service}"));
-    }
-    if !ec2::operations().contains(&call.op.as_str()) {
-        return Err(format!("engine cannot serve the operation {}", call.op));
-    }
-    Ok(match ec2::call(&mut scope.world.model, &call.op, arguments) {
-        Ok(answer) => Reply { status: 200, result: Ok(answer) },
-        Err(error) => {
-            Reply { status: error.code.http_status(), result: Err((error.code.to_string(), error.message)) }
-        }
-    })
-}
 
 /// Makes the calls of a step and compares. Saved values are kept in the scope.
 pub fn run(scope: &mut Scope, call: &Call, expect: &Expectation) -> Result<(), Mismatch> {
@@ -44,7 +17,7 @@ pub fn run(scope: &mut Scope, call: &Call, expect: &Expectation) -> Result<(), M
     for number in 1..=times {
         let ordinal = if times > 1 { format!("call {number}: ") } else { String::new() };
         let arguments = scope.arguments(&numbered(&call.args, number)).map_err(|why| mismatch(String::new(), why))?;
-        let reply = serve(scope, call, &arguments).map_err(|why| mismatch(String::new(), why))?;
+        let reply = api::call(scope, call, &arguments).map_err(|why| mismatch(String::new(), why))?;
         let got = || format!("{ordinal}{}", show(&reply));
         let must_fail = expect.verdict == Verdict::ApiError && expect.at_call.is_none_or(|at| at == number);
         match (&reply.result, must_fail) {

@@ -7,6 +7,7 @@ use fabric::engine::{Answer, Engine, EngineError, Observation, Outcome, Request}
 use fabric::Fabric;
 
 use super::outcome::{Mismatch, Observed, ProbeResult, compare, describe};
+use super::api::Api;
 use super::scope::Scope;
 use super::{analyze, call, probe};
 use crate::scenario::probe::{Probe, ProbeKind};
@@ -26,7 +27,7 @@ pub fn run(corpus: &Corpus, scenario: &Scenario, engine: &mut dyn Engine) -> Res
     let body = scenario.body.as_ref().map_err(|fault| text(fault.line, fault.message.clone()))?;
     let topology = corpus.topology(&body.base, file).map_err(|why| text(scenario.place.line, why))?;
     let world = World::build(&topology).map_err(|fault| text(fault.line, fault.message))?;
-    let scope = Scope { world, saved: BTreeMap::new() };
+    let scope = Scope { world, saved: BTreeMap::new(), api: Api::new() };
     let mut run = Interpreter { scope, engine, applied: None };
     let failed = |error: EngineError| text(scenario.place.line, cannot(&error));
     run.engine.reset().map_err(failed)?;

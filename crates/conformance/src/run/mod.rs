@@ -1,6 +1,7 @@
 //! Running scenarios on an engine.
 
 mod analyze;
+mod api;
 mod call;
 mod interpreter;
 pub mod outcome;

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use model::instance_type::Architecture;
 use serde_json::Value;
 
+use super::api::Api;
 use crate::scenario::probe::is_reference;
 use crate::topology::World;
 use crate::value::{Path, Symbols};
@@ -16,6 +17,8 @@ pub struct Scope {
     pub world: World,
     /// Saved parts of answers.
     pub saved: BTreeMap<String, Value>,
+    /// What answers calls.
+    pub api: Api,
 }
 
 impl Symbols for Scope {
@@ -149,7 +152,7 @@ mod tests {
         let mut corpus = Corpus::default();
         corpus.add("t.md", text);
         let world = World::build(&corpus.topology("X", "t.md").unwrap()).unwrap();
-        Scope { world, saved: BTreeMap::from([("a".to_owned(), json!({"B": ["x", "y"]}))]) }
+        Scope { world, saved: BTreeMap::from([("a".to_owned(), json!({"B": ["x", "y"]}))]), api: Api::new() }
     }
 
     #[test]

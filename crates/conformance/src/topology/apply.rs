@@ -246,7 +246,7 @@ pub(super) fn apply(world: &mut World, delta: &Delta) -> Outcome {
         }
         Delta::TransitGateway { gateway, subnets } => transit_gateway(world, gateway, subnets),
         Delta::FlowLog { .. } => Err(WorldError::NotBuilt("flow logs")),
-        Delta::User { .. } | Delta::UserGroup { .. } | Delta::Role { .. } => Err(WorldError::NotBuilt("identities")),
+        Delta::User { .. } | Delta::UserGroup { .. } | Delta::Role { .. } => Ok(world.identities.apply(delta)?),
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod apply;
 mod build;
+mod identity;
 mod label;
 mod names;
 mod parts;
@@ -17,6 +18,7 @@ use crate::scenario::Fault;
 use crate::scenario::delta::Delta;
 use crate::scenario::topology::Topology;
 
+pub use identity::Identities;
 pub use label::{component, path};
 pub use names::{Names, Table};
 
@@ -33,6 +35,8 @@ pub struct World {
     pub model: Model,
     /// Names of what the topology and the deltas made.
     pub names: Names,
+    /// Who may call.
+    pub identities: Identities,
     /// Endpoint services whose addresses a prefix list gives: list, service.
     services: Vec<(String, String)>,
 }
@@ -59,6 +63,9 @@ pub enum WorldError {
     /// An operation refused.
     #[error(transparent)]
     Refused(#[from] ApiError),
+    /// An operation on identities refused.
+    #[error(transparent)]
+    Identity(#[from] iam::Error),
     /// Nothing here builds such a thing yet.
     #[error("{0} cannot be built yet")]
     NotBuilt(&'static str),
@@ -74,6 +81,7 @@ impl World {
         let mut world = Self {
             model: Model::new(ACCOUNT, region, Context::seeded(1, START)),
             names: Names::new(),
+            identities: Identities::new(),
             services: Vec::new(),
         };
         build::build(&mut world, topology)?;

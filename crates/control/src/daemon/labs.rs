@@ -156,6 +156,13 @@ impl Labs {
         lock(&self.labs).values().map(|lab| lock(&lab.shown).clone()).collect()
     }
 
+    /// A lab as it was shown last; nothing is looked at.
+    pub fn last(&self, name: &str) -> Option<Arc<LabView>> {
+        let lab = lock(&self.labs).get(name).cloned()?;
+        let view = lock(&lab.shown).clone();
+        Some(view)
+    }
+
     /// All labs by name.
     pub fn list(&self) -> Result<Vec<LabSummary>, Problem> {
         let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();

@@ -2,7 +2,7 @@
 //! and answers [`crate::api`] on a unix socket that only its user can open. Labs live in their holders: the daemon may
 //! end at any moment, and the next one takes hold of them again.
 
-mod labs;
+pub(crate) mod labs;
 
 use std::io::Write;
 use std::os::fd::OwnedFd;
@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-use crate::api::{Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{CloudWanted, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::cloud::Clouds;
 use crate::containers::{Doors, Keepers};
 use crate::paths::Paths;
 use labs::Labs;
@@ -53,6 +54,8 @@ struct Daemon {
     labs: Arc<Labs>,
     /// Where Docker's clients are answered.
     doors: Arc<Doors>,
+    /// Where clients of AWS are answered.
+    clouds: Arc<Clouds>,
     started: Instant,
     /// Milliseconds after `started` of the last request.
     last_request: AtomicU64,
@@ -105,7 +108,8 @@ fn begin(paths: Paths) -> Result<Option<Begun>, Problem> {
     });
     let listener = bound.map_err(failed(format!("listening on {}", socket.display())))?;
     let doors = Arc::new(Doors::new(paths));
-    let daemon = Daemon { labs, doors, started: Instant::now(), last_request: AtomicU64::new(0), leave: Notify::new() };
+    let clouds = Arc::default();
+    let daemon = Daemon { labs, doors, clouds, started: Instant::now(), last_request: AtomicU64::new(0), leave: Notify::new() };
     Ok(Some(Begun { daemon: Arc::new(daemon), listener, _lock: lock }))
 }
 
@@ -197,8 +201,13 @@ impl Daemon {
 
     /// Opens and closes the doors that have to be.
     async fn tend_doors(&self) {
-        let (labs, doors) = (self.labs.clone(), self.doors.clone());
-        let _ = tokio::task::spawn_blocking(move || doors.tend(&labs.known())).await;
+        let (labs, doors, clouds) = (self.labs.clone(), self.doors.clone(), self.clouds.clone());
+        let tend = move || {
+            let known = labs.known();
+            doors.tend(&known);
+            clouds.tend(&known);
+        };
+        let _ = tokio::task::spawn_blocking(tend).await;
     }
 
     /// Runs what may wait for the kernel or the disk where waiting is no harm.
@@ -229,6 +238,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/labs", get(|State(daemon): Here| daemon.blocking(Labs::list)))
         .route("/v1/labs/{name}", get(view).put(bring).delete(take_down))
         .route("/v1/labs/{name}/probes", post(probe))
+        .route("/v1/labs/{name}/cloud", get(find_cloud).post(open_cloud))
         .route("/v1/exit", post(leave))
         .fallback(|| async { refuse(Problem::new(ProblemKind::NotFound, "there is no such path")) })
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
@@ -269,10 +279,12 @@ struct TakeDown {
 }
 
 async fn take_down(State(daemon): Here, Path(name): Path<String>, Query(asked): Query<TakeDown>) -> Response {
-    let doors = daemon.doors.clone();
+    let (doors, clouds) = (daemon.doors.clone(), daemon.clouds.clone());
     let take_down = move |labs: &Labs| {
         let gone = labs.take_down(&name, asked.volumes);
-        doors.tend(&labs.known());
+        let known = labs.known();
+        doors.tend(&known);
+        clouds.tend(&known);
         gone
     };
     daemon.blocking(take_down).await
@@ -280,6 +292,16 @@ async fn take_down(State(daemon): Here, Path(name): Path<String>, Query(asked): 
 
 async fn probe(State(daemon): Here, Path(name): Path<String>, Json(probes): Json<Probes>) -> Response {
     daemon.blocking(move |labs| labs.probe(&name, &probes)).await
+}
+
+async fn find_cloud(State(daemon): Here, Path(name): Path<String>) -> Response {
+    let clouds = daemon.clouds.clone();
+    daemon.blocking(move |_| clouds.find(&name)).await
+}
+
+async fn open_cloud(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<CloudWanted>) -> Response {
+    let (clouds, labs) = (daemon.clouds.clone(), daemon.labs.clone());
+    daemon.blocking(move |_| clouds.open(&labs, &name, &wanted)).await
 }
 
 async fn leave(State(daemon): Here) -> Json<()> {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use control::api::CloudServed;
+use control::client::Daemon;
 use serde_json::{Map, Value};
 
 use super::running::{Running, named, paths};
@@ -21,7 +23,11 @@ pub fn run(global: &Global, output: &Output) -> Result {
         Some(name) => Some(name),
         None => Running::only()?.map(|lab| lab.name),
     };
-    settings.extend(lab.map(|lab| ("VPCLAB_LAB", lab)));
+    if let Some(lab) = lab {
+        let served = Daemon::find(paths()?)?.map(|daemon| daemon.cloud(&lab)).transpose()?.flatten();
+        settings.push(("VPCLAB_LAB", lab));
+        settings.extend(served.iter().flat_map(aws));
+    }
     if output.format == Format::Json {
         let object: Map<String, Value> = settings.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         output.json(&object)?;
@@ -30,6 +36,16 @@ pub fn run(global: &Global, output: &Output) -> Result {
     settings.iter().for_each(|(name, value)| output.line(format!("export {name}={}", quoted(value))));
     output.line("# eval \"$(vpclab env)\"");
     Ok(ExitCode::SUCCESS)
+}
+
+/// What clients of AWS are told by.
+pub fn aws(served: &CloudServed) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", format!("http://{}", served.address)),
+        ("AWS_ACCESS_KEY_ID", served.access_key_id.clone()),
+        ("AWS_SECRET_ACCESS_KEY", served.secret_access_key.clone()),
+        ("AWS_DEFAULT_REGION", served.region.clone()),
+    ]
 }
 
 /// As one word of a POSIX shell, whatever it holds.

@@ -17,8 +17,8 @@ use super::source;
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 
-/// How often a change is worked out anew when another command was faster.
-const TRIES: usize = 5;
+/// How often a change is worked out anew when another command was faster: clients of AWS change a lab dozens of times in a second.
+const TRIES: usize = 100;
 
 /// A lab that is up.
 pub struct Running {

@@ -252,9 +252,14 @@ pub fn name_of(path: &Path) -> String {
 
 /// A cloud without anything, in which the lab's ids are the same every time.
 pub fn empty(lab: &Lab) -> Model {
+    nothing(&lab.name, lab.region())
+}
+
+/// An empty cloud for a lab of this name.
+pub fn nothing(name: &str, region: model::Region) -> Model {
     // FNV-1a: two labs have different ids, one lab has the same ids on every machine.
-    let seed = lab.name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    Model::new(ACCOUNT, lab.region(), Context::seeded(seed, control::host::now()))
+    let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    Model::new(ACCOUNT, region, Context::seeded(seed, control::host::now()))
 }
 
 /// The cloud that a lab file describes.

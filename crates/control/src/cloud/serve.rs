@@ -1,0 +1,192 @@
+//! The socket: HTTP/1.1 on this machine's own address, and how much one client may take.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use query::{Protocol, Refusal, Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use super::desk::Desk;
+
+/// Clients of one door at a time; more wait.
+const MOST_CLIENTS: usize = 512;
+/// How long a client may take for the headers of a request; also how long an unused connection stays open.
+const HEADER_TIME: Duration = Duration::from_secs(30);
+/// How long a client may take for the body of a request.
+const BODY_TIME: Duration = Duration::from_secs(30);
+/// All headers of a request together, bytes.
+const LARGEST_HEADERS: usize = 64 << 10;
+/// Headers of a request.
+const MOST_HEADERS: usize = 100;
+/// The body of a request, bytes: that of a launch with user data and a thousand rules fits many times.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// A socket that is served until this is dropped.
+#[derive(Debug)]
+pub struct Door {
+    address: SocketAddr,
+    accepting: JoinHandle<()>,
+    /// Gone with the door, and with it those who are served.
+    _open: watch::Sender<()>,
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Door {
+    /// Listens; port 0 takes one that is free. Called within a runtime.
+    pub fn open(address: SocketAddr, desk: Arc<Desk>) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = TcpListener::from_std(listener)?;
+        let (open, closed) = watch::channel(());
+        let accepting = tokio::spawn(accept(listener, desk, closed));
+        Ok(Self { address, accepting, _open: open })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<()>) {
+    let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+    loop {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let (stream, from) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(_) => {
+                // Out of descriptors: others have to end first.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (desk, mut closed) = (desk.clone(), closed.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = serve(stream, from.ip(), desk) => {}
+                _ = closed.changed() => {}
+            }
+        });
+    }
+}
+
+/// Answers one client until it goes.
+async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>) {
+    // Answers are written whole: waiting for more to send would only cost time.
+    let _ = stream.set_nodelay(true);
+    let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let desk = desk.clone();
+        async move { Ok::<_, Infallible>(write(answer(request, from, desk).await)) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(LARGEST_HEADERS)
+        .max_headers(MOST_HEADERS)
+        .serve_connection(TokioIo::new(stream), answer);
+    // A client that breaks off is no news.
+    let _ = connection.await;
+}
+
+async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: Arc<Desk>) -> Response {
+    let (head, body) = request.into_parts();
+    let whole = tokio::time::timeout(BODY_TIME, Limited::new(body, LARGEST_BODY).collect()).await;
+    let body = match whole {
+        Ok(Ok(body)) => body.to_bytes().to_vec(),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+            return refuse(&Refusal::new("RequestEntityTooLarge", format!("A request has at most {LARGEST_BODY} bytes.")));
+        }
+        Ok(Err(_)) => return refuse(&Refusal::new("IncompleteBody", "The request ended before its body did.")),
+        Err(_) => return refuse(&Refusal { status: 408, ..Refusal::new("RequestTimeout", "The body of the request did not come.") }),
+    };
+    let headers = head.headers.iter();
+    let request = Request {
+        method: head.method.as_str().to_owned(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: headers.map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect(),
+        body,
+    };
+    if desk.is_open()
+        && let Err(refusal) = check_sender(&request)
+    {
+        return refuse(&refusal);
+    }
+    // A client that goes away does not stop what it asked for.
+    match tokio::task::spawn_blocking(move || desk.answer(&request, from)).await {
+        Ok(response) => response,
+        Err(_) => refuse(&Refusal::new("InternalError", "The daemon failed within; its log says more.")),
+    }
+}
+
+/// Without signatures every page that a browser shows could send requests here, so those of pages are refused: they say where
+/// they come from, or call this machine by another name. Errors: `AccessDenied`.
+fn check_sender(request: &Request) -> Result<(), Refusal> {
+    let host = request.header("host").unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(name, _)| name);
+    let is_own = name == "localhost" || name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    match is_own && request.header("origin").is_none() {
+        true => Ok(()),
+        false => Err(Refusal::new("AccessDenied", "Without signatures, requests of web pages and for other hosts are refused.")),
+    }
+}
+
+/// A refusal before anything was read: in EC2's words.
+fn refuse(refusal: &Refusal) -> Response {
+    let headers = vec![("Content-Type", "text/xml;charset=UTF-8".to_owned())];
+    let body = refusal.write(Protocol::Ec2, "", "00000000-0000-0000-0000-000000000000");
+    Response { status: refusal.status, headers, body, operation: None, code: Some(refusal.code.to_string()) }
+}
+
+fn write(response: Response) -> hyper::Response<Full<Bytes>> {
+    let Response { status, headers, body, operation, code } = response;
+    if code.as_deref() == Some("InvalidAction") {
+        sandbox::say!("{} is not built", operation.as_deref().unwrap_or("an action without a name"));
+    }
+    let written = headers.into_iter().fold(hyper::Response::builder().status(status), |builder, (name, value)| builder.header(name, value));
+    written.body(Full::new(Bytes::from(body))).unwrap_or_else(|_| {
+        let mut response = hyper::Response::new(Full::default());
+        *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_signatures_web_pages_are_not_served() {
+        let request = |headers: &[(&str, &str)]| Request {
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            ..Request::default()
+        };
+        for (headers, is_served) in [
+            (&[("Host", "127.0.0.1:4566")][..], true),
+            (&[("host", "localhost:4566")], true),
+            (&[("Host", "[::1]:4566")], true),
+            (&[("Host", "localhost")], true),
+            (&[("Host", "evil.example:4566")], false),
+            (&[("Host", "127.0.0.1.evil.example")], false),
+            (&[("Host", "127.0.0.1:4566"), ("Origin", "https://evil.example")], false),
+            (&[], false),
+        ] {
+            assert_eq!(check_sender(&request(headers)).is_ok(), is_served, "{headers:?}");
+        }
+    }
+}

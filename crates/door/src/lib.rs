@@ -1,0 +1,17 @@
+//! Behind the wire: accounts and their networks, and whoever knocks. A request that `query` has read is let in or not
+//! (`iam` decides, [`authorise`] says on what), and served by `ec2`, by IAM or by STS.
+//!
+//! A room of its own, above those three: `ec2` knows no account, `iam` no network, and `query` neither. Start at [`Visit`],
+//! which is `query`'s [`Backend`](query::Backend) for one request. Pure: sockets, files and the clock are whose accounts and
+//! networks these are.
+#![forbid(unsafe_code)]
+
+pub mod authorise;
+mod cloud;
+mod knock;
+pub mod settle;
+mod visit;
+
+pub use cloud::{Cloud, Kept, Regions};
+pub use knock::Knock;
+pub use visit::Visit;

@@ -1,0 +1,202 @@
+//! Answers: from boto3's JSON to XML, by the shapes of the operation.
+
+use serde_json::Value;
+
+use crate::moment::Moment;
+use crate::refusal::Refusal;
+use crate::shapes::{Operation, Protocol, Service, Shape, ShapeId};
+use crate::xml::Writer;
+
+/// Writes the answer of a call. An empty list is an empty element; null and absent members are left out, and so are
+/// members that the shape lacks ([`strangers`] finds them).
+///
+/// Errors: `InternalError` for a value that does not fit its member, which is a defect of whoever served the call.
+pub fn write(service: &Service, operation: &Operation, answer: &Value, request_id: &str) -> Result<String, Refusal> {
+    let mut xml = Writer::new();
+    let root = format!("{}Response", operation.name);
+    xml.open_in(&root, service.namespace);
+    match service.protocol {
+        Protocol::Ec2 => {
+            xml.text("requestId", request_id);
+            if operation.output.is_none() && answer.get("Return").is_some() {
+                xml.text("return", "true");
+            }
+            members(service, operation.output, answer, &mut xml)?;
+        }
+        Protocol::Query => {
+            if let Some(wrapper) = operation.wrapper {
+                xml.open(wrapper);
+                members(service, operation.output, answer, &mut xml)?;
+                xml.close(wrapper);
+            }
+            xml.open("ResponseMetadata");
+            xml.text("RequestId", request_id);
+            xml.close("ResponseMetadata");
+        }
+    }
+    xml.close(&root);
+    Ok(xml.finish())
+}
+
+/// Elements in the order of the answer: few of many members are there, so each of those is looked for among all.
+fn members(service: &Service, shape: Option<ShapeId>, value: &Value, xml: &mut Writer) -> Result<(), Refusal> {
+    let members = service.members(shape);
+    for (name, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        if let Some(member) = members.iter().find(|member| member.name == name) {
+            element(service, member.shape, member.answered, value, xml)
+                .map_err(|misfit| misfit.unwrap_or_else(|| unfit(member.name, value)))?;
+        }
+    }
+    Ok(())
+}
+
+fn unfit(name: &str, value: &Value) -> Refusal {
+    let kind = match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a structure",
+    };
+    Refusal::new("InternalError", format!("The answer has {kind} in {name}, which does not belong there."))
+}
+
+/// One element; an error without a refusal is a misfit that the caller can name.
+fn element(service: &Service, id: ShapeId, name: &str, value: &Value, xml: &mut Writer) -> Result<(), Option<Refusal>> {
+    match (service.shape(id), value) {
+        (Shape::Structure(_), Value::Object(_)) => {
+            xml.open(name);
+            members(service, Some(id), value, xml).map_err(Some)?;
+            xml.close(name);
+        }
+        (Shape::List { .. }, Value::Array(items)) if items.is_empty() => xml.empty(name),
+        (Shape::List { item_name, item, .. }, Value::Array(items)) => {
+            xml.open(name);
+            for value in items {
+                element(service, *item, item_name, value, xml)?;
+            }
+            xml.close(name);
+        }
+        (Shape::Map { key_name, key, value_name, value: value_shape }, Value::Object(fields)) => {
+            xml.open(name);
+            for (field, value) in fields {
+                xml.open("entry");
+                element(service, *key, key_name, &field.as_str().into(), xml)?;
+                element(service, *value_shape, value_name, value, xml)?;
+                xml.close("entry");
+            }
+            xml.close(name);
+        }
+        (Shape::Timestamp, Value::String(text)) => {
+            let moment = Moment::parse(text).ok_or(None)?;
+            let text = match service.protocol {
+                Protocol::Ec2 => moment.with_milliseconds(),
+                Protocol::Query => moment.shortest(),
+            };
+            xml.text(name, &text);
+        }
+        (Shape::String | Shape::Text(_) | Shape::Enum(_) | Shape::Blob, Value::String(text)) => xml.text(name, text),
+        (Shape::Boolean, Value::Bool(value)) => xml.text(name, if *value { "true" } else { "false" }),
+        (Shape::Number { .. }, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+            xml.text(name, &number.to_string());
+        }
+        (Shape::Double, Value::Number(number)) => xml.text(name, &number.to_string()),
+        _ => return Err(None),
+    }
+    Ok(())
+}
+
+/// Dotted names of members in an answer that its shape lacks: clients would never see them.
+pub fn strangers(service: &Service, operation: &Operation, answer: &Value) -> Vec<String> {
+    strangers_to(service, operation.output, answer)
+}
+
+/// The same for any shape; without one nothing is looked at.
+pub(crate) fn strangers_to(service: &Service, shape: Option<ShapeId>, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(shape) = shape {
+        look(service, shape, value, "", &mut found);
+    }
+    found
+}
+
+fn look(service: &Service, id: ShapeId, value: &Value, path: &str, found: &mut Vec<String>) {
+    match (service.shape(id), value) {
+        (Shape::Structure(members), Value::Object(fields)) => {
+            for (name, value) in fields {
+                let path = format!("{path}{}{name}", if path.is_empty() { "" } else { "." });
+                match members.iter().find(|member| member.name == name) {
+                    None => found.push(path),
+                    Some(member) => look(service, member.shape, value, &path, found),
+                }
+            }
+        }
+        (Shape::List { item, .. }, Value::Array(items)) => {
+            items.iter().for_each(|value| look(service, *item, value, path, found));
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::shapes;
+
+    fn written(service: &str, operation: &str, answer: Value) -> String {
+        let service = shapes::service(service).unwrap();
+        let text = write(service, service.operation(operation).unwrap(), &answer, "r-1").unwrap();
+        text.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n").unwrap().to_owned()
+    }
+
+    #[test]
+    fn an_answer_of_ec2_has_its_names_and_empty_lists() {
+        let tags = json!([{"Key": "a", "Value": ""}]);
+        let vpc = json!({"VpcId": "vpc-1", "IsDefault": false, "CidrBlockAssociationSet": [], "Tags": tags});
+        assert_eq!(
+            written("ec2", "DescribeVpcs", json!({"Vpcs": [vpc], "NextToken": null})),
+            "<DescribeVpcsResponse xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r-1</requestId>\
+             <vpcSet><item><vpcId>vpc-1</vpcId><isDefault>false</isDefault><cidrBlockAssociationSet/><tagSet><item>\
+             <key>a</key><value></value></item></tagSet></item></vpcSet></DescribeVpcsResponse>"
+        );
+        assert!(written("ec2", "DescribeVpcs", json!({"Vpcs": []})).contains("<vpcSet/>"));
+        assert!(written("ec2", "DeleteVpc", json!({"Return": true})).contains("<return>true</return>"));
+    }
+
+    #[test]
+    fn moments_are_written_as_each_service_does() {
+        let moment = "2026-11-25T09:00:00Z";
+        let volumes = json!({"Volumes": [{"CreateTime": moment}]});
+        assert!(written("ec2", "DescribeVolumes", volumes).contains("<createTime>2026-11-25T09:00:00.000Z</createTime>"));
+        let user = json!({"User": {"CreateDate": moment}});
+        assert!(written("iam", "GetUser", user).contains("<CreateDate>2026-11-25T09:00:00Z</CreateDate>"));
+    }
+
+    #[test]
+    fn an_answer_of_the_query_protocol_is_wrapped() {
+        assert_eq!(
+            written("sts", "GetCallerIdentity", json!({"Account": "111122223333"})),
+            "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+             <Account>111122223333</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>r-1</RequestId>\
+             </ResponseMetadata></GetCallerIdentityResponse>"
+        );
+        assert!(!written("iam", "DeleteUser", Value::Null).contains("Result"));
+        let summary = written("iam", "GetAccountSummary", json!({"SummaryMap": {"Users": 3}}));
+        assert!(summary.contains("<SummaryMap><entry><key>Users</key><value>3</value></entry></SummaryMap>"));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let ec2 = shapes::service("ec2").unwrap();
+        let describe = ec2.operation("DescribeVpcs").unwrap();
+        let refused = |answer: Value| write(ec2, describe, &answer, "r").unwrap_err().message;
+        assert_eq!(refused(json!({"Vpcs": 1})), "The answer has a number in Vpcs, which does not belong there.");
+        let inner = json!({"Vpcs": [{"IsDefault": "yes"}]});
+        assert_eq!(refused(inner), "The answer has a text in IsDefault, which does not belong there.");
+        let stranger = json!({"Vpcs": [{"Colour": "red", "Tags": [{"Note": 1}]}]});
+        assert_eq!(strangers(ec2, describe, &stranger), ["Vpcs.Colour", "Vpcs.Tags.Note"]);
+    }
+}
