@@ -49,6 +49,8 @@ pub struct Differences {
     pub connectivity: Connectivity,
     /// What the sources of the two lack.
     pub gaps: Gaps,
+    /// Whether either has lans, about whose hosts nothing is proved.
+    pub has_lans: bool,
 }
 
 impl Differences {
@@ -59,7 +61,8 @@ impl Differences {
         let [one, other] = [before, after].map(Fabric::compile);
         let (was, is) = (Reach::of(&one, options).map_err(failed)?, Reach::of(&other, options).map_err(failed)?);
         let connectivity = Connectivity::between((&one, &was), (&other, &is), options).map_err(failed)?;
-        Ok(Differences { changes, connectivity, gaps })
+        let has_lans = [before, after].iter().any(|model| !model.lans.is_empty());
+        Ok(Differences { changes, connectivity, gaps, has_lans })
     }
 
     /// Whether nothing differs.
@@ -69,7 +72,7 @@ impl Differences {
 
     /// Prints in a format of [`Differences::FORMATS`]; `title` heads a document.
     pub fn print(&self, title: &str, output: &Output) -> Result<()> {
-        let Differences { changes, connectivity, gaps } = self;
+        let Differences { changes, connectivity, gaps, .. } = self;
         match output.format {
             Format::Json => {
                 let incomplete = !gaps.is_empty();
@@ -103,7 +106,8 @@ impl Differences {
     fn lines(&self) -> Vec<String> {
         let Connectivity { appear, vanish, changes } = &self.connectivity;
         if changes.is_empty() {
-            return vec!["connectivity: no change".to_owned()];
+            let unproved = if self.has_lans { " (hosts of lans are not compared)" } else { "" };
+            return vec![format!("connectivity: no change{unproved}")];
         }
         let mut lines = vec!["connectivity:".to_owned()];
         let named = |sign: &str, names: &[String]| {

@@ -15,7 +15,8 @@ use crate::output::{Format, Output};
 #[derive(Debug, Args)]
 pub struct FramesArgs {
     /// A lab file, whose own hosts then send; default: scenes of ping, ports, traceroute, DNS, path MTU, NAT and reset
-    #[arg(value_name = "LAB")]
+    // The global `--lab` has the id `lab`.
+    #[arg(id = "lab_file", value_name = "LAB")]
     pub lab: Option<PathBuf>,
     /// Which probes of the lab file
     #[arg(long, default_value_t = 1, value_name = "N")]

@@ -13,6 +13,13 @@ use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
+/// Says that an answer about all pairs leaves lans out, where there are any: the stages of a cloud end at its gateways.
+pub fn note_left_out(model: &Model, output: &Output) {
+    if !model.lans.is_empty() {
+        output.note("hosts of lans are not in this answer: vpclab sim check A B PROTO/PORT, or claims under `expect:` and vpclab test");
+    }
+}
+
 /// Somebody in a lan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LanEnd<'m> {

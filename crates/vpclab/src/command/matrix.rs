@@ -14,6 +14,7 @@ use serde_json::json;
 use super::gaps::{Gaps, marked};
 use super::grid::Cell;
 use super::heatmap;
+use super::lan_ends::note_left_out;
 use super::probing::{Pair, Place, Prober, Seen, packets};
 use super::sheet::Sheet;
 use super::target::Target;
@@ -51,6 +52,7 @@ struct Answer {
 /// Asks and prints. Exit 5 when two engines disagree.
 pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Csv, Format::Json, Format::Markdown, Format::Html])?;
+    note_left_out(&target.model, output);
     let mut engines = arguments.engine.clone();
     engines.dedup();
     let is_for_programs = matches!(output.format, Format::Csv | Format::Json);

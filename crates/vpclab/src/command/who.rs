@@ -13,6 +13,7 @@ use proof::{Options, Reach, TrafficSet};
 use serde_json::json;
 
 use super::gaps::Gaps;
+use super::lan_ends::note_left_out;
 use super::target::Target;
 use super::test::hint;
 use crate::exit::{self, Failure, Result};
@@ -105,6 +106,7 @@ fn question(words: &[String], form: &str) -> Result<Question> {
 
 fn answer(question: &Question, is_receiver: bool, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown, Format::Name])?;
+    note_left_out(&target.model, output);
     let fabric = Fabric::compile(&target.model);
     let failed = |e: fabric::engine::EngineError| Failure::environment(e.to_string());
     let reach = Reach::of(&fabric, Options::default()).map_err(failed)?;

@@ -151,6 +151,10 @@ fn answer(arguments: &WhyArgs, target: &Target, sender: &dyn Fn() -> Result<Prob
         told.push(Told { why: why.marked(target.gaps.all()), pairs: alike.len(), verified: None, others: Vec::new() });
     }
     if arguments.verify {
+        if let Some(end) = super::lan_ends::lan_end(&target.model, &probe.source) {
+            let hint = format!("vpclab check {} {} {}", probe.source, probe.destination, probe.packet);
+            return Err(Failure::usage(format!("{end}: --verify sends from instances and places outside")).hint(hint));
+        }
         let all: Vec<&Question> = groups.values().map(|alike| alike[0]).collect();
         let mut verified = verify::verify(target, &fabric, &probe, &all, sender()?)?;
         // What listens in a cloud made for this is what its file says; containers run in a lab that is up.

@@ -67,6 +67,9 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         while end.is_none() && stop == Stop::Time && goes_on(simulator) && simulator.now() < last {
             stop = simulator.run_until(simulator.now() + TICK, BUDGET);
         }
+        if end.is_none() && stop == Stop::Time && goes_on(simulator) {
+            output.note(format!("ended at {}: nobody waits longer for programs that go on", simulator.now()));
+        }
         if stop != Stop::Budget {
             let aftermath = simulator.now() + AFTERMATH;
             stop = simulator.run_until(end.unwrap_or(aftermath), BUDGET);

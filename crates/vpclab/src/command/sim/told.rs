@@ -75,7 +75,8 @@ fn text(outcome: &Outcome) -> Vec<String> {
 /// Questions and answers by their number: ping, connect, send.
 pub fn counted(_: &Host, outcome: &Outcome) -> Told {
     let (sent, came) = (outcome.sent, outcome.replies.len());
-    Told { is_yes: came > 0, sentence: format!("{} ({sent} sent, {came} answered)", why(outcome)), lines: Vec::new() }
+    let is_yes = came > 0 && !matches!(outcome.end, End::Failed(_));
+    Told { is_yes, sentence: format!("{} ({sent} sent, {came} answered)", why(outcome)), lines: Vec::new() }
 }
 
 /// A route, a hop a line.
