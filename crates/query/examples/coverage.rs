@@ -55,10 +55,13 @@ pub fn page() -> String {
     for (title, names) in sections {
         let _ = write!(page, "\n## {title}\n\n{}\n", names.join(", "));
     }
-    for service in [shapes::service("sts").unwrap(), shapes::service("iam").unwrap()] {
-        let names: Vec<_> = service.operations().iter().map(|operation| operation.name).collect();
-        let title = service.name.to_uppercase();
-        let _ = write!(page, "\n## {title}: the wire alone\n\nRead and written, not served: {}\n", names.join(", "));
+    for (service, served) in [("sts", iam::api::sts_operations().to_vec()), ("iam", iam::api::operations())] {
+        let known: Vec<&str> = shapes::service(service).unwrap().operations().iter().map(|operation| operation.name).collect();
+        let (built, others): (Vec<&str>, Vec<&str>) = known.into_iter().partition(|name| served.contains(name));
+        let _ = write!(page, "\n## {}\n\nBuilt: {}\n", service.to_uppercase(), built.join(", "));
+        if !others.is_empty() {
+            let _ = write!(page, "\nRead and written, not served: {}\n", others.join(", "));
+        }
     }
     page
 }
