@@ -83,11 +83,11 @@ fn every_broken_text_fails_with_its_line_and_what_is_wrong() {
         (step(&format!("{{probe: {tcp}}}")), 15, "lacks `expect`"),
         (step(&format!("{{probe: {tcp}, call: {{op: DescribeVpcs}}, expect: {{verdict: ALLOW}}}}")), 15, "not both"),
         (step("{call: {op: DescribeVpcz}, expect: {verdict: API_OK}}"), 15, "engine cannot serve the operation DescribeVpcz"),
-        (step("{call: {op: DescribeVpcs, args: {Colour: red}}, expect: {verdict: API_OK}}"), 15, "the call fails"),
+        (step("{call: {op: DescribeVpcs, args: {Colour: red}}, expect: {verdict: API_OK}}"), 15, "DescribeVpcs has no parameter Colour"),
         (step("{call: {op: DescribeVpcs, args: {VpcIds: [$v]}}, expect: {verdict: API_OK}}"), 15, "nothing is saved as `$v`"),
         (step("{call: {op: DescribeVpcs, as: {user: dev, secret: good}}, expect: {verdict: API_OK}}"), 15, "`secret: good` is unknown"),
-        (step("{call: {op: DescribeVpcs, as: dev}, expect: {verdict: API_OK}}"), 15, "engine cannot serve callers"),
-        (step("{call: {op: \"iam:ListUsers\"}, expect: {verdict: API_OK}}"), 15, "engine cannot serve calls of iam"),
+        (step("{call: {op: DescribeVpcs, as: dev}, expect: {verdict: API_OK}}"), 15, "there is no user `dev` with a key"),
+        (step("{call: {op: \"s3:ListBuckets\"}, expect: {verdict: API_OK}}"), 15, "engine cannot serve calls of s3"),
         (step("{call: {op: DescribeVpcs, save: {v: Vpcs.7}}, expect: {verdict: API_OK}}"), 15, "the answer has no Vpcs.7"),
         (step("{call: {op: DescribeVpcs, times: 2}, expect: {verdict: API_ERROR, error: X, at_call: 3}}"), 15, "beyond `times`"),
         (step("{call: {op: DescribeVpcs}, expect: {verdict: API_ERROR}}"), 15, "API_ERROR needs `error`"),
@@ -138,11 +138,11 @@ fn a_chain_of_bases_ends() {
 
 #[test]
 fn what_an_engine_does_not_serve_is_skipped_but_faulty_text_fails_there_too() {
-    let served = format!("{TOPOLOGY}```yaml\n{GOOD}kind: iam\n```\n");
+    let served = format!("{TOPOLOGY}```yaml\n{GOOD}kind: flowlog\n```\n");
     let report = run(&[("f.md", &served)], EngineName::Linux);
     assert_eq!(report.summary(), "0 passed, 0 failed, 1 skipped");
     assert_eq!(report.exit_code(), 0);
-    let faulty = format!("{TOPOLOGY}```yaml\n{GOOD}kind: iam\ncolour: red\n```\n");
+    let faulty = format!("{TOPOLOGY}```yaml\n{GOOD}kind: flowlog\ncolour: red\n```\n");
     let report = run(&[("f.md", &faulty)], EngineName::Linux);
     assert_eq!(report.summary(), "0 passed, 1 failed, 0 skipped");
     assert_eq!(report.exit_code(), 1);
