@@ -21,5 +21,5 @@ pub use policy::{
     CreatePolicy, create_policy, create_policy_version, delete_policy, delete_policy_version, set_default_policy_version,
 };
 pub use profile::{add_role_to_profile, create_profile, delete_profile, remove_role_from_profile};
-pub use session::{AssumeRole, Identity, assume_role, caller, expire, instance_session, role_by_arn, session_token, subject};
+pub use session::{AssumeRole, Identity, assume_role, caller, expire, role_by_arn, session_token, subject};
 pub use tag::{check_tags, tag_entity, tag_policy, tag_profile, untag_entity, untag_policy, untag_profile};

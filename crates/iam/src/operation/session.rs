@@ -227,16 +227,6 @@ pub fn role_by_arn<'a>(account: &'a Account, arn: &str) -> Result<&'a Entity> {
     }
 }
 
-/// A session of an instance's role, as the metadata service gives it: six hours.
-pub fn instance_session(account: &mut Account, environment: &mut Environment<'_>, profile: &str, instance: &str) -> Result<Key> {
-    let profile = account.profile(profile)?;
-    let Some(role) = profile.role.clone() else {
-        return Err(Error::new(Code::NoSuchEntity, format!("Instance profile {} has no role.", profile.name)));
-    };
-    let of = SessionOf::Role { role, session: instance.to_owned() };
-    Ok(begin(account, environment, of, 6 * 3_600, None, Tags::new()))
-}
-
 /// Keys for a while with the rights of a user or of the account's root. Errors: `AccessDenied` for sessions (STS-3),
 /// `ValidationError` (900 to 129,600 seconds; root at most an hour).
 pub fn session_token(account: &mut Account, environment: &mut Environment<'_>, key: &Key, duration: Option<u32>) -> Result<Key> {
