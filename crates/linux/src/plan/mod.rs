@@ -1,6 +1,7 @@
 //! What the kernel must hold for a fabric: plain data, compared and applied elsewhere. `docs/linux-engine.md` is the map.
 
 mod address_space;
+pub mod flow_log;
 mod gateway_endpoint;
 mod guest;
 mod internet;
