@@ -92,10 +92,7 @@ impl Logger {
             let to = to.max(from);
             let was_away = to.0 - from.0 > u64::from(log.interval.seconds());
             let start = window_of(log, if was_away { to } else { from });
-            let state = self.logs.entry(log.id.clone()).or_insert_with(|| {
-                let since = window_of(log, from);
-                Log { open_since: since, blind_until: since, windows: BTreeMap::new() }
-            });
+            let state = self.logs.entry(log.id.clone()).or_insert_with(|| Log::since(window_of(log, from)));
             if was_away {
                 state.blind_until = state.blind_until.max(start);
             }
@@ -118,37 +115,57 @@ impl Logger {
         }
     }
 
-    /// Records of all windows that are over, oldest first within a log.
+    /// Records of all windows that are over, oldest first within a log. Where nobody asked for long, windows in which nothing
+    /// was seen are made up for a few only.
     pub fn close(&mut self, model: &Model, fabric: &Fabric, now: Timestamp) -> Vec<Batch> {
         let mut batches = Vec::new();
         self.logs.retain(|id, _| model.flow_logs.contains_key(id));
         for log in model.flow_logs.values() {
             let length = u64::from(log.interval.seconds());
-            let state = self.logs.entry(log.id.clone()).or_insert_with(|| {
-                let since = log.creation_time;
-                Log { open_since: since, blind_until: since, windows: BTreeMap::new() }
-            });
-            let oldest = Timestamp(now.0.saturating_sub(MOST_WINDOWS * length));
-            state.open_since = state.open_since.max(window_of(log, oldest));
-            while state.open_since.plus(length) <= now {
-                let (start, end) = (state.open_since, state.open_since.plus(length));
+            let state = self.logs.entry(log.id.clone()).or_insert_with(|| Log::since(log.creation_time));
+            let is_over = |start: &Timestamp| start.plus(length) <= now;
+            let mut over: BTreeSet<Timestamp> = state.windows.keys().copied().filter(is_over).collect();
+            let oldest = window_of(log, Timestamp(now.0.saturating_sub(MOST_WINDOWS * length)));
+            state.open_since = state.open_since.max(oldest);
+            while is_over(&state.open_since) {
+                over.insert(state.open_since);
+                state.open_since = state.open_since.plus(length);
+            }
+            for start in over {
                 let window = state.windows.remove(&start).unwrap_or_default();
+                let end = start.plus(length);
                 let records = window.records(log, (model, fabric), (start, end), start < state.blind_until);
                 batches.push(Batch { log: log.id.clone(), start, end, records });
-                state.open_since = end;
             }
-            state.windows = state.windows.split_off(&state.open_since);
         }
         batches
     }
 
-    /// When the next window ends; `None` without flow logs.
-    pub fn next_end(&self, model: &Model) -> Option<Timestamp> {
-        let end = |log: &FlowLog| {
-            let since = self.logs.get(&log.id).map_or(log.creation_time, |state| state.open_since);
-            since.plus(log.interval.seconds().into())
+    /// What windows that are not over hold at this moment. They go on.
+    pub fn open(&self, model: &Model, fabric: &Fabric, now: Timestamp) -> Vec<Batch> {
+        let logs = model.flow_logs.values().filter_map(|log| Some((log, self.logs.get(&log.id)?)));
+        let batch = |log: &FlowLog, start: Timestamp, window: &Window| {
+            let has_flow = |record: &Record| matches!(record.status, Status::Ok(_));
+            let mut records = window.clone().records(log, (model, fabric), (start, now), false);
+            records.retain(has_flow);
+            Batch { log: log.id.clone(), start, end: now, records }
         };
-        model.flow_logs.values().map(end).min()
+        logs.flat_map(|(log, state)| state.windows.iter().map(move |(start, window)| batch(log, *start, window))).collect()
+    }
+
+    /// Goes on at a moment before which there was nothing to be seen, as the lab was down.
+    pub fn resume(&mut self, model: &Model, now: Timestamp) {
+        for log in model.flow_logs.values() {
+            let since = window_of(log, now);
+            let state = self.logs.entry(log.id.clone()).or_insert_with(|| Log::since(since));
+            state.open_since = state.open_since.max(since);
+        }
+    }
+}
+
+impl Log {
+    fn since(moment: Timestamp) -> Self {
+        Self { open_since: moment, blind_until: moment, windows: BTreeMap::new() }
     }
 }
 

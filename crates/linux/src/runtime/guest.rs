@@ -1,6 +1,6 @@
 //! Commands inside guests, as their packets: ping, traceroute, arping, addresses, a time query.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
 use fabric::engine::{EngineError, GuestCommand, IcmpErrorSeen, Observation, Outcome, Sender, Unsupported};
@@ -8,6 +8,7 @@ use model::network_interface::MacAddress;
 use netlink::{Protocol, rtnl};
 use rustix::net::SendFlags;
 use sandbox::SocketSpec;
+use wire::{Mac, dhcp};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
@@ -54,7 +55,11 @@ impl Engine {
             GuestCommand::Arping { to, count } => Ok(self.arping(&sender, v4(to)?, count)?),
             GuestCommand::IpAddr => Ok(Outcome::Observed(self.addresses(&sender)?)),
             GuestCommand::Ntp { to } => Ok(self.ntp(&sender, v4(to)?)?),
-            GuestCommand::DhcpRenew => Err(EngineError::Unsupported(Unsupported::GuestCommand)),
+            GuestCommand::DhcpRenew => {
+                let router = sender.interface.map(|index| fabric.subnets[fabric.interfaces[index].subnet].router);
+                let router = router.ok_or_else(|| EngineError::BadProbe("only interfaces have leases".to_owned()))?;
+                Ok(self.renew_lease(&sender, router)?)
+            }
         }
     }
 
@@ -194,6 +199,32 @@ impl Engine {
         let family = Some(rtnl::Family::V4);
         let addresses = rtnl::address::dump(socket, family, device).map_err(Error::netlink(&namespace))?;
         Ok(Observation::Addresses(addresses.into_iter().map(|a| a.address).collect()))
+    }
+
+    /// Asks whoever leased the address for more time (RFC 2131, section 4.4.5): by unicast, as it has an address.
+    fn renew_lease(&mut self, sender: &Place, router: Ipv4Addr) -> Result<Outcome> {
+        let own = SocketAddr::from((sender.address, dhcp::CLIENT_PORT));
+        let socket = self.client().open_socket(SocketSpec { nonblocking: true, ..SocketSpec::udp(&sender.namespace, own) })?;
+        rustix::net::connect(&socket, &SocketAddrV4::new(router, dhcp::SERVER_PORT)).map_err(Error::os("connecting"))?;
+        let request = dhcp::Request {
+            kind: dhcp::MessageType::Request,
+            transaction: u32::from(self.fresh_identifier()),
+            mac: Mac(sender.mac),
+            broadcast: false,
+            current: sender.address,
+            relay: Ipv4Addr::UNSPECIFIED,
+            requested: None,
+            server: None,
+            host_name: None,
+            wanted: Vec::new(),
+        };
+        send(&socket, &request.emit())?;
+        self.clear_evidence(&[])?;
+        let outcome = self.settle(Matcher::Port(17, dhcp::SERVER_PORT), sender, None, &[], |_, _| udp_progress(&socket))?;
+        Ok(match outcome {
+            Outcome::Allowed(_) => Outcome::Observed(Observation::Done),
+            other => other,
+        })
     }
 
     fn ntp(&mut self, sender: &Place, server: Ipv4Addr) -> Result<Outcome> {

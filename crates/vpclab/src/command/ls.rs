@@ -18,7 +18,7 @@ use crate::output::{Format, Output};
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
-    /// devices (of lans)
+    /// flow-logs, devices (of lans)
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -33,8 +33,9 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
-const KINDS: [&str; 12] =
-    ["labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "devices"];
+const KINDS: [&str; 13] = [
+    "labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "flow-logs", "devices",
+];
 
 /// Lists.
 pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Output) -> Result {
@@ -107,6 +108,11 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         "routes" => (vec!["table", "vpc", "destination", "target", "used by", "id"], 5, routes(model)),
         "gateways" => (vec!["name", "kind", "where", "state", "address", "id"], 5, gateways(model)),
         "addresses" => (vec!["name", "public ip", "private ip", "interface", "id"], 4, addresses(model)),
+        "flow-logs" => (
+            vec!["name", "resource", "traffic", "interval", "destination", "id", "format"],
+            6,
+            super::flowlogs::listing(model),
+        ),
         "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, devices(model)),
         _ => (vec!["name", "requester", "accepter", "status", "id"], 4, peerings(model)),
     };
