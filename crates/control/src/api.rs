@@ -53,6 +53,9 @@ pub struct LabSummary {
     pub subnets: usize,
     /// Instances that are not terminated.
     pub instances: usize,
+    /// Devices of its lans.
+    #[serde(default)]
+    pub devices: usize,
 }
 
 /// Everything about a lab.
@@ -102,6 +105,9 @@ pub struct Gone {
     pub existed: bool,
     /// Instances that ended with it.
     pub instances: usize,
+    /// Devices of lans that ended with it.
+    #[serde(default)]
+    pub devices: usize,
 }
 
 /// Probes to send.

@@ -76,7 +76,20 @@ pub struct Fabric {
 impl Fabric {
     /// The virtual private gateway behind which a linked lan has announced an address; of several, the first by id.
     pub fn behind_vpn(&self, address: IpAddr) -> Option<VpnGatewayIndex> {
-        self.vpn_gateways.iter().find(|(_, gateway)| gateway.vpc.is_some() && gateway.network_of(address).is_some()).map(|(index, _)| index)
+        self.all_behind_vpn(address).next()
+    }
+
+    /// Every virtual private gateway behind which a linked lan has announced an address, by id.
+    pub fn all_behind_vpn(&self, address: IpAddr) -> impl Iterator<Item = VpnGatewayIndex> {
+        self.vpn_gateways.iter().filter(move |(_, gateway)| gateway.vpc.is_some() && self.is_in_lan(gateway, address)).map(|(index, _)| index)
+    }
+
+    /// Whether an address lies in a lan behind a gateway: it is announced, and of a network of the lan itself or of none of the
+    /// internet. A lan may announce everything (`0.0.0.0/0`) and does not become the internet by that.
+    pub fn is_in_lan(&self, gateway: &VpnGateway, address: IpAddr) -> bool {
+        let IpAddr::V4(own) = address else { return false };
+        let is_private = || !self.may_be_outside(address) && !self.is_outside_host(address);
+        gateway.network_of(address).is_some() && (gateway.is_near(own) || is_private())
     }
 
     /// The interface with this id.

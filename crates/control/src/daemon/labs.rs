@@ -238,10 +238,10 @@ impl Labs {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
             let had_holder = Host::end_orphan(&self.paths, name);
             let had_files = (volumes || self.paths.has_left(name)) && self.remove_files(name, volumes)?;
-            return Ok(Gone { existed: had_holder || had_files, instances: 0 });
+            return Ok(Gone { existed: had_holder || had_files, instances: 0, devices: 0 });
         };
         self.changing(name, &lab, |host| {
-            let instances = summary(&view(host)).instances;
+            let LabSummary { instances, devices, .. } = summary(&view(host));
             host.shut_down(&self.paths);
             sandbox::abort::point("the end of a lab's holder");
             // Before the record: an instance may have filled the disk that the record is on.
@@ -251,7 +251,7 @@ impl Labs {
                 self.store.remove(name)?;
             }
             host.record.forget();
-            Ok(Gone { existed: true, instances })
+            Ok(Gone { existed: true, instances, devices })
         })
     }
 
@@ -329,6 +329,7 @@ fn summary(view: &LabView) -> LabSummary {
         vpcs: view.model.vpcs.len(),
         subnets: view.model.subnets.len(),
         instances: alive.count(),
+        devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
     }
 }
 

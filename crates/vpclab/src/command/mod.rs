@@ -30,6 +30,7 @@ pub mod images;
 pub mod import;
 pub mod init;
 pub mod inspect;
+mod lan_claims;
 mod lan_ends;
 pub mod learn;
 pub mod lint;
@@ -43,6 +44,7 @@ pub mod osi;
 pub mod plan;
 pub mod power;
 pub mod networks;
+mod picture_file;
 mod probing;
 mod promise;
 mod report;
@@ -151,11 +153,13 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "vpclab", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "vpclab", &mut script);
+            output.line(String::from_utf8_lossy(&script).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Conformance(ConformanceCommand::Fuzz(arguments)) => fuzz::run(&arguments, output),
-        Command::Conformance(ConformanceCommand::Frames(arguments)) => frames::run(&arguments, output),
+        Command::Conformance(ConformanceCommand::Frames(arguments)) => frames::run(&arguments, global, output),
         Command::Conformance(ConformanceCommand::Run { paths, engine, filter }) => {
             let mut options = Options { json: output.format == Format::Json, ..Options::default() };
             options.filter.extend(filter);
