@@ -48,7 +48,7 @@ fn rules(fabric: &Fabric, tunnel: &Tunnel, name: &str, namespace: &mut Namespace
     let edge = vpc.vpn_gateway.and_then(|gateway| fabric.vpn_gateways[gateway].edge_route_table);
     let edge = edge.map(|table| mark(&fabric.route_tables[table]));
     let ingress = Chain::base(name, Hook::Ingress, 0).policy_drop().devices([name]);
-    namespace.table(Family::Netdev, router::TABLE).chain(ingress, router::from_outside(edge));
+    namespace.table(Family::Netdev, router::TABLE).chain(ingress, router::from_outside(edge, false));
     let table = namespace.table(Family::Ip, router::TABLE);
     let towards = format!("to_{name}");
     let mut sources: Vec<_> = vpc.blocks.iter().map(|block| then(within(Load::SourceV4, *block), Verdict::Return)).collect();
