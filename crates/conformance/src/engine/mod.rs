@@ -53,9 +53,8 @@ impl EngineName {
             // No packet shows what an analyzer says or a flow log holds.
             (Self::Sim, Kind::Packet | Kind::L2 | Kind::Ipv6 | Kind::Api | Kind::Iam | Kind::Dns | Kind::Imds) => true,
             (Self::Sim, Kind::Analyzer | Kind::FlowLog) => false,
-            // Real packets are IPv4, and no packet shows what an analyzer says or a flow log holds.
-            (Self::Linux, Kind::Ipv6 | Kind::Analyzer | Kind::FlowLog) => false,
-            (Self::Linux, Kind::Packet | Kind::Api | Kind::Iam | Kind::Dns | Kind::Imds | Kind::L2) => true,
+            (Self::Linux, Kind::Analyzer | Kind::FlowLog) => false,
+            (Self::Linux, Kind::Packet | Kind::Ipv6 | Kind::Api | Kind::Iam | Kind::Dns | Kind::Imds | Kind::L2) => true,
         }
     }
 
