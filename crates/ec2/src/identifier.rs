@@ -52,4 +52,5 @@ identifiers! {
     VpcEndpointId => InvalidVpcEndpointIdMalformed,
     PrefixListId => InvalidPrefixListIdMalformed,
     DhcpOptionsId => InvalidDhcpOptionsIdMalformed,
+    FlowLogId => InvalidFlowLogIdNotFound,
 }

@@ -9,6 +9,7 @@ mod address;
 pub mod arguments;
 mod dhcp_options;
 pub mod filter;
+mod flow_log;
 mod gateway;
 pub mod identifier;
 mod instance;
@@ -42,6 +43,7 @@ pub type Serve = fn(&mut Model, &Value) -> Result<Value, ApiError>;
 const FAMILIES: &[&[Operation]] = &[
     address::OPERATIONS,
     dhcp_options::OPERATIONS,
+    flow_log::OPERATIONS,
     gateway::OPERATIONS,
     instance::OPERATIONS,
     instance_shape::OPERATIONS,

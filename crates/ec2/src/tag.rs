@@ -80,6 +80,7 @@ fn all(model: &Model) -> Vec<Value> {
         vpc_endpoints as "vpc-endpoint" by id;
         prefix_lists as "prefix-list" by id;
         dhcp_options as "dhcp-options" by id;
+        flow_logs as "vpc-flow-log" by id;
     }
     for group in model.security_groups.values() {
         for rule in group.ingress.iter().chain(&group.egress) {

@@ -2,7 +2,7 @@
 //! [`Fabric::compile`]. Here: VPCs, subnets, interfaces, instances, outside hosts. Rules and gateways have
 //! files of their own ([`crate::group`], [`crate::acl`], [`crate::route`], [`crate::gateway`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -58,6 +58,9 @@ pub struct Fabric {
     pub outside: Table<OutsideIndex, OutsideHost>,
     /// Every public IPv4 address in use, with the private address it stands for (IGW-2).
     pub public_addresses: BTreeMap<Ipv4Addr, PublicMapping>,
+    /// Interfaces that some flow log watches (FL-1).
+    #[serde(skip)]
+    pub logged: BTreeSet<InterfaceIndex>,
     /// The interfaces of all VPCs by private IPv4 and IPv6 address; of several VPCs with one address, the first by id.
     #[serde(skip)]
     pub(crate) held: Vec<(IpAddr, InterfaceIndex)>,

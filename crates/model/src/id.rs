@@ -125,4 +125,6 @@ ids! {
     PrefixListId = "pl",
     /// A DHCP option set.
     DhcpOptionsId = "dopt",
+    /// A flow log.
+    FlowLogId = "fl",
 }

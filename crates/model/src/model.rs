@@ -66,6 +66,9 @@ pub struct Model {
     pub vpc_endpoints: BTreeMap<VpcEndpointId, VpcEndpoint>,
     /// Prefix lists.
     pub prefix_lists: BTreeMap<PrefixListId, PrefixList>,
+    /// Flow logs.
+    #[serde(default)]
+    pub flow_logs: BTreeMap<FlowLogId, FlowLog>,
     /// DHCP option sets.
     pub dhcp_options: BTreeMap<DhcpOptionsId, DhcpOptions>,
     /// What runs inside instances; an instance without an entry runs nothing.
@@ -114,6 +117,7 @@ impl Model {
             vpc_peering_connections: BTreeMap::new(),
             vpc_endpoints: BTreeMap::new(),
             prefix_lists: BTreeMap::new(),
+            flow_logs: BTreeMap::new(),
             dhcp_options: BTreeMap::new(),
             guests: BTreeMap::new(),
             outside: BTreeMap::new(),

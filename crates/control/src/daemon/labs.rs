@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use model::InstanceState;
 
-use crate::api::{Answers, Applied, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::api::{Answers, Applied, FlowLogsView, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
 use crate::host::{Host, HostError};
 use crate::paths::Paths;
 use crate::record::LabRecord;
@@ -144,7 +144,7 @@ impl Labs {
         let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();
         labs.iter().fold(false, |needed, lab| match lab.host.try_lock() {
             Ok(mut host) => {
-                host.tick();
+                host.tick(&self.paths);
                 needed | host.is_up()
             }
             Err(_) => true,
@@ -267,6 +267,17 @@ impl Labs {
         }
         let answers = fabric::Engine::probe_all(host.engine()?, &probes.requests);
         Ok(Answers { answers: answers.into_iter().map(|answer| answer.map_err(|e| e.to_string())).collect() })
+    }
+
+    /// Has what passed until now counted for flow logs, and says where records are.
+    pub fn flow_logs(&self, name: &str) -> Result<FlowLogsView, Problem> {
+        let lab = self.find(name)?;
+        let mut host = lock(&lab.host);
+        if !host.attach(&self.paths)? {
+            return Err(down(name));
+        }
+        host.record_flows(&self.paths);
+        Ok(FlowLogsView { folder: self.paths.flow_logs(name), open: host.open_windows() })
     }
 
     /// Changes a lab, and lets go of it when nothing of it is left.

@@ -128,6 +128,7 @@ fn find<'m>(network: &'m Model, kind: &str, id: &str) -> Option<Known<'m>> {
         "vpc-endpoint" => of!(vpc_endpoints in vpc),
         "prefix-list" => of!(prefix_lists),
         "dhcp-options" => of!(dhcp_options),
+        "vpc-flow-log" => of!(flow_logs),
         _ => return None,
     })
 }

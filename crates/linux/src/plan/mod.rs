@@ -3,6 +3,7 @@
 mod address_space;
 mod egress_only_internet_gateway;
 mod family;
+pub mod flow_log;
 mod gateway_endpoint;
 mod guest;
 mod internet;

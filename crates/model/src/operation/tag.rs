@@ -130,6 +130,7 @@ fn tags_of<'m>(model: &'m mut Model, id: &str) -> Result<&'m mut Tags, ApiError>
         VpcEndpointId => vpc_endpoint_mut,
         PrefixListId => prefix_list_mut,
         DhcpOptionsId => dhcp_options_set_mut,
+        FlowLogId => flow_log_mut,
     };
     let found = match prefix {
         Some(SecurityGroupRuleId::PREFIX) => {

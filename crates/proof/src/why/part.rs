@@ -80,6 +80,7 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
         vpc_peering_connections: model.vpc_peering_connections.clone(),
         vpc_endpoints: model.vpc_endpoints.clone(),
         prefix_lists: model.prefix_lists.clone(),
+        flow_logs: model.flow_logs.clone(),
         dhcp_options: model.dhcp_options.clone(),
         guests: some(&model.guests, &instances),
         outside: model.outside.clone(),

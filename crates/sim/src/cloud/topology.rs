@@ -96,6 +96,13 @@ impl Cloud {
         cloud
     }
 
+    /// What its routers counted for flow logs since they were asked before.
+    pub fn take_counts(&mut self) -> Vec<fabric::flow_log::Sighting> {
+        let simulator = &mut self.simulator;
+        let of = |node: &NodeId| simulator.with(*node, |router: &mut Router, _| router.take_counts());
+        self.routers.values().filter_map(of).flatten().collect()
+    }
+
     /// What it stands for.
     pub fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric

@@ -18,6 +18,7 @@ mod ends;
 pub mod env;
 pub mod exec;
 pub mod explain;
+pub mod flowlogs;
 pub mod forward;
 pub mod frames;
 pub mod fuzz;
@@ -122,6 +123,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Ping(arguments) => ping::run(&arguments, global, output),
         Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),
         Command::Capture(arguments) => capture::run(&arguments, global, output),
+        Command::Flowlogs(arguments) => flowlogs::run(&arguments, global, output),
         Command::Sockets(arguments) => sockets::run(&arguments, global, output),
         Command::Graph(arguments) => graph::run(&arguments, global, output),
         Command::Break(arguments) => breakage::run(&arguments, global, output),
