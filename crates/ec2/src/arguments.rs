@@ -57,6 +57,17 @@ pub fn read<'a, T>(
     Ok(value)
 }
 
+/// Reads one structure of a call and leaves the rest alone. Errors: those of `body`, `MissingParameter`, `UnknownParameter` in it.
+pub fn within<'a, T>(
+    arguments: &'a Value,
+    name: &'static str,
+    body: impl FnOnce(&Arguments<'a>) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let arguments = Arguments::of(arguments, String::new())?;
+    let value = arguments.within(name, body)?;
+    arguments.required(name, value)
+}
+
 /// `MissingParameter` in AWS's words.
 pub fn missing(name: &str) -> ApiError {
     ApiError::new(ErrorCode::MissingParameter, format!("The request must contain the parameter {name}"))
