@@ -142,11 +142,14 @@ impl<'a> Arguments<'a> {
         let asks = |value: &Value| *value != Value::Bool(false) && value.as_str() != Some("false");
         match names.iter().find(|name| self.value(name).is_some_and(asks)) {
             None => Ok(()),
-            Some(name) => Err(ApiError::new(
-                ErrorCode::UnsupportedOperation,
-                format!("The parameter {}{name} is not supported.", self.path),
-            )),
+            Some(name) => Err(self.unsupported(name)),
         }
+    }
+
+    /// `UnsupportedOperation` for a parameter, or for what it asks for.
+    pub fn unsupported(&self, name: &str) -> ApiError {
+        self.note(&[name], |noted| &mut noted.refused);
+        ApiError::new(ErrorCode::UnsupportedOperation, format!("The parameter {}{name} is not supported.", self.path))
     }
 
     /// A text.

@@ -135,13 +135,7 @@ fn ipv6_address(i: &Arguments<'_>) -> Result<std::net::Ipv6Addr, ApiError> {
 fn launch_interface(i: &Arguments<'_>) -> Result<LaunchInterface, ApiError> {
     i.refuse(&["Ipv4PrefixCount", "Ipv4Prefixes", "Ipv6PrefixCount", "Ipv6Prefixes"])?;
     i.refuse(&["PrimaryIpv6", "AssociateCarrierIpAddress", "EnaSrdSpecification", "ConnectionTrackingSpecification", "EnaQueueCount"])?;
-    if let Some(other) = i.text("InterfaceType")?.filter(|kind| *kind != "interface") {
-        return Err(i.invalid("InterfaceType", &other.into(), "Only interface is supported."));
-    }
-    if let Some(other) = i.integer::<u32>("NetworkCardIndex")?.filter(|index| *index != 0) {
-        return Err(i.invalid("NetworkCardIndex", &other.into(), "Instance types here have one network card, 0."));
-    }
-    Ok(LaunchInterface {
+    let interface = LaunchInterface {
         device_index: i.integer("DeviceIndex")?.unwrap_or(0),
         network_interface_id: i.id("NetworkInterfaceId")?,
         subnet_id: i.id("SubnetId")?,
@@ -153,7 +147,14 @@ fn launch_interface(i: &Arguments<'_>) -> Result<LaunchInterface, ApiError> {
         ipv6_address_count: i.integer("Ipv6AddressCount")?,
         delete_on_termination: i.boolean("DeleteOnTermination")?,
         associate_public_ip_address: i.boolean("AssociatePublicIpAddress")?,
-    })
+    };
+    if let Some(other) = i.text("InterfaceType")?.filter(|kind| *kind != "interface") {
+        return Err(i.invalid("InterfaceType", &other.into(), "Only interface is supported."));
+    }
+    if let Some(other) = i.integer::<u32>("NetworkCardIndex")?.filter(|index| *index != 0) {
+        return Err(i.invalid("NetworkCardIndex", &other.into(), "Instance types here have one network card, 0."));
+    }
+    Ok(interface)
 }
 
 /// User data comes in base64 (UD-1).

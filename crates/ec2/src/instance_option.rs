@@ -99,13 +99,12 @@ fn modify_cpu(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
 /// Errors: `InvalidPlacementGroup.Unknown`, `UnsupportedOperation`.
 pub fn is_dedicated(p: &Arguments<'_>) -> Result<Option<bool>, ApiError> {
     p.refuse(&["Affinity", "HostId", "HostResourceGroupArn", "PartitionNumber", "SpreadDomain"])?;
-    for name in ["GroupName", "GroupId"] {
-        if let Some(group) = p.text(name)? {
-            let message = format!("The Placement Group '{group}' is unknown.");
-            return Err(ApiError::new(ErrorCode::InvalidPlacementGroupUnknown, message));
-        }
+    let (tenancy, name, id) = (p.text("Tenancy")?, p.text("GroupName")?, p.text("GroupId")?);
+    if let Some(group) = name.or(id) {
+        let message = format!("The Placement Group '{group}' is unknown.");
+        return Err(ApiError::new(ErrorCode::InvalidPlacementGroupUnknown, message));
     }
-    match p.text("Tenancy")? {
+    match tenancy {
         None => Ok(None),
         Some("default") => Ok(Some(false)),
         Some("dedicated") => Ok(Some(true)),

@@ -39,7 +39,7 @@ fn word(is_on: bool) -> &'static str {
 /// Errors: `UnsupportedOperation` where something is switched on that this cloud does not have.
 fn is_off(o: &Arguments<'_>, name: &'static str) -> Result<(), ApiError> {
     match switch(o, name)? {
-        Some(true) => Err(ApiError::new(ErrorCode::UnsupportedOperation, format!("{name} is not supported."))),
+        Some(true) => Err(o.unsupported(name)),
         _ => Ok(()),
     }
 }
@@ -55,22 +55,22 @@ fn create_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value,
             o.refuse(&["TransitGatewayCidrBlocks"])?;
             is_off(o, "MulticastSupport")?;
             let settings = &mut request.settings;
-            let asn = o.integer::<u64>("AmazonSideAsn")?.unwrap_or(settings.amazon_side_asn);
-            if !(64_512..=65_534).contains(&asn) && !(4_200_000_000..=4_294_967_294).contains(&asn) {
-                return Err(o.invalid("AmazonSideAsn", &asn.into(), "It is not a private ASN."));
-            }
-            settings.amazon_side_asn = asn;
             settings.auto_accepts = switch(o, "AutoAcceptSharedAttachments")?.unwrap_or(settings.auto_accepts);
             settings.dns_support = switch(o, "DnsSupport")?.unwrap_or(settings.dns_support);
             settings.vpn_ecmp_support = switch(o, "VpnEcmpSupport")?.unwrap_or(settings.vpn_ecmp_support);
             let (associates, announces) =
                 (switch(o, "DefaultRouteTableAssociation")?.unwrap_or(true), switch(o, "DefaultRouteTablePropagation")?.unwrap_or(true));
             if associates != announces {
-                let message = "DefaultRouteTableAssociation and DefaultRouteTablePropagation that differ are not supported.";
+                let message = "A default route table for associations alone, or for propagations alone, is not supported.";
                 return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
             }
             request.default_route_table = associates;
             request.security_group_referencing = switch(o, "SecurityGroupReferencingSupport")?.unwrap_or(false);
+            let asn = o.integer::<u64>("AmazonSideAsn")?.unwrap_or(request.settings.amazon_side_asn);
+            if !(64_512..=65_534).contains(&asn) && !(4_200_000_000..=4_294_967_294).contains(&asn) {
+                return Err(o.invalid("AmazonSideAsn", &asn.into(), "It is not a private ASN."));
+            }
+            request.settings.amazon_side_asn = asn;
             Ok(())
         })?;
         Ok(request)
