@@ -87,6 +87,24 @@ pub struct Model {
     /// Small networks beside the cloud, by name.
     #[serde(default)]
     pub lans: BTreeMap<String, Lan>,
+    /// Volumes of EBS.
+    #[serde(default)]
+    pub ebs_volumes: BTreeMap<VolumeId, EbsVolume>,
+    /// Snapshots of volumes.
+    #[serde(default)]
+    pub ebs_snapshots: BTreeMap<SnapshotId, EbsSnapshot>,
+    /// Machine images of the account's own; those on offer are in [`image`].
+    #[serde(default)]
+    pub images: BTreeMap<ImageId, Image>,
+    /// Launch templates.
+    #[serde(default)]
+    pub launch_templates: BTreeMap<LaunchTemplateId, LaunchTemplate>,
+    /// Addresses of subnets that are kept back.
+    #[serde(default)]
+    pub subnet_cidr_reservations: BTreeMap<SubnetCidrReservationId, SubnetCidrReservation>,
+    /// Requests for instances at the spot price.
+    #[serde(default)]
+    pub spot_instance_requests: BTreeMap<SpotInstanceRequestId, SpotInstanceRequest>,
 }
 
 impl Model {
@@ -125,6 +143,12 @@ impl Model {
             volumes: BTreeMap::new(),
             container_images: BTreeMap::new(),
             lans: BTreeMap::new(),
+            ebs_volumes: BTreeMap::new(),
+            ebs_snapshots: BTreeMap::new(),
+            images: BTreeMap::new(),
+            launch_templates: BTreeMap::new(),
+            subnet_cidr_reservations: BTreeMap::new(),
+            spot_instance_requests: BTreeMap::new(),
         }
     }
 

@@ -19,8 +19,10 @@ const KINDS: &[(&str, &str)] = &[
     ("pcx", "vpc-peering-connection"),
     ("pl", "prefix-list"),
     ("rtb", "route-table"),
+    ("scr", "subnet-cidr-reservation"),
     ("sg", "security-group"),
     ("sgr", "security-group-rule"),
+    ("sir", "spot-instances-request"),
     ("snap", "snapshot"),
     ("subnet", "subnet"),
     ("tgw", "transit-gateway"),
@@ -52,6 +54,9 @@ pub fn made_by(operation: &str) -> &'static [&'static str] {
         "CreateDhcpOptions" => &["dhcp-options"],
         "CreateEgressOnlyInternetGateway" => &["egress-only-internet-gateway"],
         "CreateFlowLogs" => &["vpc-flow-log"],
+        "CopyImage" | "RegisterImage" => &["image"],
+        "CopySnapshot" | "CreateSnapshot" | "CreateSnapshots" => &["snapshot"],
+        "CreateImage" => &["image", "snapshot"],
         "CreateInternetGateway" => &["internet-gateway"],
         "CreateLaunchTemplate" => &["launch-template"],
         "CreateManagedPrefixList" => &["prefix-list"],
@@ -63,7 +68,7 @@ pub fn made_by(operation: &str) -> &'static [&'static str] {
         "CreateTransitGateway" => &["transit-gateway"],
         "CreateTransitGatewayRouteTable" => &["transit-gateway-route-table"],
         "CreateTransitGatewayVpcAttachment" => &["transit-gateway-attachment"],
-        "CreateSnapshot" => &["snapshot"],
+        "CreateSubnetCidrReservation" => &["subnet-cidr-reservation"],
         "CreateVolume" => &["volume"],
         "CreateVpcEndpoint" => &["vpc-endpoint"],
         "CreateVpcPeeringConnection" => &["vpc-peering-connection"],
@@ -94,10 +99,10 @@ mod tests {
     #[test]
     fn every_operation_that_makes_something_says_what() {
         // These make parts of something that is there, or are told apart in `demand`.
-        let others = ["CreateKeyPair", "CreateNetworkAclEntry", "CreateRoute", "CreateTags"];
+        let others = ["CreateKeyPair", "CreateLaunchTemplateVersion", "CreateNetworkAclEntry", "CreateRoute", "CreateTags", "CreateTransitGatewayRoute"];
         let silent: Vec<_> = ec2::operations()
             .into_iter()
-            .filter(|name| name.starts_with("Create") || name.starts_with("Allocate"))
+            .filter(|name| ["Allocate", "Copy", "Create", "Register"].iter().any(|verb| name.starts_with(verb)))
             .filter(|name| made_by(name).is_empty() && !others.contains(name))
             .collect();
         assert_eq!(silent, [""; 0]);
