@@ -86,9 +86,9 @@ fn labs() -> Result<Listing> {
     let rows = daemon()?.labs()?.into_iter().map(|lab| {
         let state = if lab.is_up { "up" } else { "down" };
         let file = lab.file.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
-        vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string()]
+        vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string(), lab.part_of.unwrap_or_else(|| "-".to_owned())]
     });
-    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created", "devices"], wide: 6, rows: rows.collect() })
+    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created", "devices", "part of"], wide: 6, rows: rows.collect() })
 }
 
 fn of_model(kind: &str, model: &Model) -> Listing {

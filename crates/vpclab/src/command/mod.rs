@@ -18,6 +18,7 @@ mod ends;
 pub mod env;
 pub mod exec;
 pub mod explain;
+pub mod export;
 pub mod flowlogs;
 pub mod forward;
 pub mod frames;
@@ -103,6 +104,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(command) => import::run(&command, output),
+        Command::Export(command) => export::run(&command, global, output),
         Command::Snapshot(arguments) => snapshot::run(&arguments, global, output),
         Command::Plan(arguments) => plan::run(&arguments, global, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
@@ -116,7 +118,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Start(arguments) => power::run(power::Verb::Start, &arguments, global, output),
         Command::Stop(arguments) => power::run(power::Verb::Stop, &arguments, global, output),
         Command::Rm(arguments) => power::run(power::Verb::Remove, &arguments, global, output),
-        Command::Daemon(verb) => daemon::run(verb, output),
+        Command::Daemon(verb) => daemon::run(&verb, global, output),
         Command::Check(arguments) => check::run(&arguments, &Target::find(global, output)?, output),
         Command::Why(arguments) => why::run(&arguments, &Target::find(global, output)?, output),
         Command::Test(arguments) => test::run(&arguments, &Target::find(global, output)?, output),
