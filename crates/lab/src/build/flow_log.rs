@@ -19,7 +19,7 @@ impl Build<'_, '_> {
             }
             let Some(resource) = self.watched(name, log) else { continue };
             let (traffic_type, interval) = (self.traffic_type(log), self.interval(log));
-            let (format, destination) = (self.log_format(log), self.destination(name, log));
+            let (format, destination) = (self.log_format(log), self.log_destination(name, log));
             let (Some(traffic_type), Some(interval), Some(format), Some(destination)) = (traffic_type, interval, format, destination)
             else {
                 continue;
@@ -151,7 +151,7 @@ impl Build<'_, '_> {
         self.problem(problem.label("not a format").hint("such as `format: \"${srcaddr} ${dstaddr} ${action}\"`"));
     }
 
-    fn destination(&mut self, name: &Located<String>, log: &FlowLog) -> Option<LogDestination> {
+    fn log_destination(&mut self, name: &Located<String>, log: &FlowLog) -> Option<LogDestination> {
         let Some(bucket) = &log.bucket else {
             let misplaced = log.hive.as_ref().map(|word| word.span).or(log.hourly.as_ref().map(|word| word.span));
             if let Some(span) = misplaced {
