@@ -14,7 +14,6 @@ pub mod client_token;
 pub mod endpoint;
 pub mod form;
 pub mod http;
-pub mod moment;
 pub mod page;
 pub mod parameters;
 pub mod refusal;
