@@ -18,6 +18,7 @@ pub mod page;
 pub mod parameters;
 pub mod refusal;
 pub mod reply;
+pub mod resource;
 pub mod shapes;
 pub mod sigv4;
 mod xml;

@@ -45,6 +45,11 @@ pub fn review(account: &Account, key: &Key, action: &str, resource: &str, mut fa
 }
 
 impl Reviewed {
+    /// What was asked.
+    pub fn request(&self) -> Request<'_> {
+        Request { action: &self.action, resource: &self.resource, facts: &self.facts }
+    }
+
     /// As IAM and STS say it.
     pub fn access_denied(&self) -> Error {
         Error::new(Code::AccessDenied, self.sentence())
