@@ -39,14 +39,7 @@ impl Visit<'_, '_> {
     /// The key that a call is made with. Where nothing is signed that is the owner's of the account.
     fn key(&self, call: &Call<'_>) -> Result<Key, Refusal> {
         match call.access_key_id {
-            None => Ok(Key {
-                id: String::new(),
-                secret: String::new(),
-                owner: Owner::Root,
-                is_active: true,
-                created: self.environment.now,
-                last_used: None,
-            }),
+            None => Ok(Key::of_root()),
             // It was there when the signature was verified; between then and now it may have been deleted.
             Some(id) => self.find(id).map(|(_, key)| key.clone()).ok_or_else(|| unknown_key(call)),
         }
@@ -101,6 +94,7 @@ impl Backend for Visit<'_, '_> {
     }
 
     fn call(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
+        self.note_use(call)?;
         match call.service.name {
             "ec2" => self.call_ec2(call),
             _ => self.call_identity(call),
@@ -109,8 +103,17 @@ impl Backend for Visit<'_, '_> {
 }
 
 impl Visit<'_, '_> {
+    /// Keeps when and for what a key was used last. Errors: it cannot be kept.
+    fn note_use(&mut self, call: &Call<'_>) -> Result<(), Refusal> {
+        let (Some(id), now) = (call.access_key_id, self.environment.now) else { return Ok(()) };
+        let is_news = self.accounts.get_mut(call.account).is_some_and(|account| account.note_use(id, now, call.region, call.service.name));
+        if is_news { self.cloud.keep_accounts(self.accounts) } else { Ok(()) }
+    }
+
     fn call_ec2(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
         let (operation, now) = (call.operation.name, self.environment.now);
+        let account = self.accounts.get(call.account).ok_or_else(|| unknown_key(call))?;
+        let parameters = authorise::settle_profile(account, operation, call.parameters)?;
         for attempt in 0..TRIES {
             if attempt > 0 {
                 // What it touches may be something else by now.
@@ -122,7 +125,7 @@ impl Visit<'_, '_> {
                 Refusal { status: 403, ..Refusal::new("OptInRequired", message) }
             })?;
             network.advance_to(now.max(network.context.now));
-            let answer = ec2::call(network, operation, call.parameters).map_err(Refusal::from);
+            let answer = ec2::call(network, operation, &parameters).map_err(Refusal::from);
             // A refusal is kept too: one of instances that are protected ends others (INST-4).
             if authorise::is_reading(operation) || self.cloud.keep(call.account, call.region)? == Kept::Yes {
                 return answer;
