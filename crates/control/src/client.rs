@@ -123,7 +123,7 @@ impl Daemon {
         self.ask(Method::GET, &format!("/v1/labs/{}/flow-logs", escaped(name)), None::<&()>, None)
     }
 
-    /// Where clients of AWS are answered for a lab; `None`: nowhere.
+    /// Where clients of AWS are answered for a lab, with the key of its owner; `None`: nowhere.
     pub fn cloud(&self, name: &str) -> Result<Option<CloudServed>, Problem> {
         match self.ask(Method::GET, &format!("/v1/labs/{}/cloud", escaped(name)), None::<&()>, Some(PATIENCE)) {
             Ok(served) => Ok(Some(served)),

@@ -93,6 +93,21 @@ impl Paths {
         self.home.join("labs").join(lab)
     }
 
+    /// The identities of a lab's accounts.
+    pub fn accounts(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("accounts")
+    }
+
+    /// What clients of AWS were answered and is not on record yet.
+    pub fn journal(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("journal")
+    }
+
+    /// Where clients of AWS are answered for a lab, so that the next daemon answers them there too.
+    pub fn door(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("door.json")
+    }
+
     /// Images of containers, of all labs.
     pub fn images(&self) -> PathBuf {
         self.home.join("images")

@@ -63,6 +63,9 @@ pub enum Command {
     /// Make a lab file of what another tool knows
     #[command(subcommand)]
     Import(crate::command::import::ImportCommand),
+    /// Make a lab file of a lab that is up
+    #[command(subcommand)]
+    Export(crate::command::export::ExportCommand),
     /// Keep what a source says as one file that is read in a moment
     Snapshot(crate::command::snapshot::SnapshotArgs),
     /// Show what `up` would change, and who would reach whom then

@@ -52,9 +52,7 @@ impl EngineName {
             // A proof sends no packets, and a flow log counts them.
             (Self::Proof, kind) => kind != Kind::FlowLog,
             // No packet shows what an analyzer says.
-            (Self::Sim, kind) => kind != Kind::Analyzer,
-            // Real packets are IPv4.
-            (Self::Linux, kind) => !matches!(kind, Kind::Ipv6 | Kind::Analyzer),
+            (Self::Sim | Self::Linux, kind) => kind != Kind::Analyzer,
         }
     }
 

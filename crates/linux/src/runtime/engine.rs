@@ -201,7 +201,8 @@ impl Engine {
             return outcome;
         };
         let Ok(interface) = place::interface_index(self.fabric(), id) else { return outcome };
-        let source = self.fabric().interfaces[interface].primary_address().into();
+        let own = &self.fabric().interfaces[interface];
+        let source = own.all_addresses().find(|own| own.is_ipv4() == to.is_ipv4()).unwrap_or_else(|| own.primary_address().into());
         let header = Header { source, destination: to, transport: Transport::Other { protocol: 0 } };
         let is_service = fabric::stage::exempt::decide(self.fabric(), interface, &header).passes();
         match is_service {

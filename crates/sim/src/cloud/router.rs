@@ -505,12 +505,15 @@ impl Node for Router {
             Side::Services => self.service_sends(context, vpc, &travel),
             Side::InternetGateway(id) => {
                 // L2-8: what the gateway says in the router's name.
-                if is_router(&fabric, vpc, travel.packet.header.source) {
+                if exempt::is_router(&fabric, vpc, travel.packet.header.source) {
                     return self.service_sends(context, vpc, &travel);
                 }
                 let gateway = fabric.internet_gateways.find(&id, |gateway| &gateway.id);
                 let edge = gateway.and_then(|gateway| fabric.internet_gateways[gateway].edge_route_table);
                 self.edge_sends(context, vpc, edge, &mut travel, false);
+            }
+            Side::EgressOnlyInternetGateway(_) if exempt::is_router(&fabric, vpc, travel.packet.header.source) => {
+                self.service_sends(context, vpc, &travel);
             }
             Side::EgressOnlyInternetGateway(_) => self.edge_sends(context, vpc, None, &mut travel, true),
             Side::VpnGateway(id) => {
@@ -542,8 +545,4 @@ fn is_always_tracked(fabric: &Fabric, vpc: VpcIndex, hop: Option<NextHop>, desti
     let receiver = fabric.vpcs[vpc].addresses.get(&destination).map(kind);
     matches!(hop, Some(NextHop::NatGateway(_) | NextHop::EgressOnlyInternetGateway(_) | NextHop::TransitGateway(_)))
         || matches!(receiver, Some(InterfaceKind::NatGateway(_) | InterfaceKind::VpcEndpoint(_)))
-}
-
-fn is_router(fabric: &Fabric, vpc: VpcIndex, address: IpAddr) -> bool {
-    fabric.vpcs[vpc].subnets.iter().any(|subnet| IpAddr::V4(fabric.subnets[*subnet].router) == address)
 }
