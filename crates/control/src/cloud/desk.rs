@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use door::{Cloud, Kept, Knock, Visit, settle};
@@ -13,10 +12,11 @@ use model::{Model, Timestamp};
 use query::endpoint::Authentication;
 use query::{Endpoint, Refusal, Request, Response};
 
-use super::accounts::{self, Accounts};
+use crate::accounts::Accounts;
 use crate::api::{CloudServed, LabView, Problem, ProblemKind, Wanted};
 use crate::daemon::labs::Labs;
 use crate::host::now;
+use crate::identity::{Book, Turn};
 
 /// Who answers for a lab.
 pub struct Desk {
@@ -25,12 +25,12 @@ pub struct Desk {
     account: String,
     region: String,
     is_open: bool,
+    book: Arc<Book>,
     state: Mutex<State>,
 }
 
 struct State {
     endpoint: Endpoint,
-    accounts: Accounts,
     /// The lab as it was seen last, and a copy of its cloud in which time has passed since.
     seen: Option<(Arc<LabView>, Model)>,
     random: File,
@@ -49,15 +49,16 @@ impl Desk {
         let mut seed = [0; 8];
         (&random).read_exact(&mut seed).map_err(|error| failed(error.to_string()))?;
         let endpoint = Endpoint::new(authentication, u64::from_be_bytes(seed));
-        let path = file(&labs, &lab.name);
-        let known = accounts::read(&path).map_err(failed)?;
-        let mut state = State { endpoint, accounts: known.unwrap_or_default(), seen: None, random };
-        let own = state.accounts.entry(account.clone()).or_insert_with(|| Account::new(account.clone()));
+        let book = labs.book(&lab.name)?;
+        let state = State { endpoint, seen: None, random };
+        let mut turn = book.turn().map_err(failed)?;
+        let own = turn.accounts.entry(account.clone()).or_insert_with(|| Account::new(account.clone()));
         if owner(own).is_none() {
             iam::operation::create_root_key(own, &mut Environment { now: now(), random: &mut |bytes| draw(&state.random, bytes) });
-            accounts::write(&path, &state.accounts).map_err(|error| failed(error.to_string()))?;
+            turn.keep().map_err(failed)?;
         }
-        Ok(Self { labs, lab: lab.name.clone(), account, region, is_open, state: Mutex::new(state) })
+        drop(turn);
+        Ok(Self { labs, lab: lab.name.clone(), account, region, is_open, book, state: Mutex::new(state) })
     }
 
     /// Whether nothing has to be signed.
@@ -67,8 +68,8 @@ impl Desk {
 
     /// What clients have to know. Errors: the owner has no key.
     pub fn describe(&self, address: SocketAddr) -> Result<CloudServed, Problem> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = state.accounts.get(&self.account).and_then(owner);
+        let accounts = self.book.accounts().map_err(|why| Problem::new(ProblemKind::Failed, why))?;
+        let key = accounts.get(&self.account).and_then(owner);
         let key = key.ok_or_else(|| Problem::new(ProblemKind::Failed, format!("the owner of lab {} has no key", self.lab)))?;
         Ok(CloudServed {
             address,
@@ -83,18 +84,22 @@ impl Desk {
     /// Answers a request. It may wait for the kernel and the disk.
     pub fn answer(&self, request: &Request, from: IpAddr) -> Response {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { endpoint, accounts, seen, random } = &mut *state;
+        let State { endpoint, seen, random } = &mut *state;
         let environment = Environment { now: now(), random: &mut |bytes| draw(random, bytes) };
         let knock = Knock::of(request, from, false);
-        let mut cloud = OfLab { desk: self, seen };
+        let turn = match self.book.turn() {
+            Ok(turn) => turn,
+            Err(why) => {
+                sandbox::say!("lab {}: {why}", self.lab);
+                return super::serve::refuse(&Refusal::new("InternalError", why));
+            }
+        };
+        let mut accounts = turn.accounts.clone();
+        let mut cloud = OfLab { desk: self, seen, turn };
         cloud.look();
-        let mut visit = Visit { accounts, cloud: &mut cloud, environment, knock: &knock, home: &self.account };
+        let mut visit = Visit { accounts: &mut accounts, cloud: &mut cloud, environment, knock: &knock, home: &self.account };
         endpoint.answer(&mut visit, request)
     }
-}
-
-fn file(labs: &Labs, lab: &str) -> PathBuf {
-    labs.paths().logs(lab).join("accounts")
 }
 
 /// The key of the account's owner.
@@ -112,6 +117,7 @@ fn draw(mut random: &File, bytes: &mut [u8]) {
 /// The cloud of one lab: one account, one region.
 struct OfLab<'d> {
     desk: &'d Desk,
+    turn: Turn<'d>,
     seen: &'d mut Option<(Arc<LabView>, Model)>,
 }
 
@@ -157,7 +163,8 @@ impl Cloud for OfLab<'_> {
         }
         settle::finish_what_began(&mut model, &view.model);
         let base_generation = Some(view.model.generation);
-        let wanted = Wanted { base_generation, file: view.file.clone(), model, claims: view.claims.clone() };
+        let (file, claims, rights) = (view.file.clone(), view.claims.clone(), view.rights.clone());
+        let wanted = Wanted { base_generation, file, model, claims, rights };
         match self.desk.labs.bring(&self.desk.lab, wanted) {
             Ok(_) => Ok(Kept::Yes),
             Err(problem) if problem.kind == ProblemKind::Conflict => Ok(Kept::Again),
@@ -166,7 +173,8 @@ impl Cloud for OfLab<'_> {
     }
 
     fn keep_accounts(&mut self, accounts: &Accounts) -> Result<(), Refusal> {
-        let kept = accounts::write(&file(&self.desk.labs, &self.desk.lab), accounts);
-        kept.map_err(|error| self.failed(&Problem::new(ProblemKind::Failed, error.to_string())))
+        self.turn.accounts.clone_from(accounts);
+        let kept = self.turn.keep();
+        kept.map_err(|why| self.failed(&Problem::new(ProblemKind::Failed, why)))
     }
 }

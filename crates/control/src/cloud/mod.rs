@@ -1,11 +1,11 @@
 //! Clients of EC2, STS and IAM at a running lab: what `AWS_ENDPOINT_URL` means. A call changes the lab as `up` does, with its
 //! generation, and is durable before it is answered.
 //!
-//! [`Clouds`] has the doors of all labs; [`serve`] is the socket, [`desk`] answers one request, [`accounts`] is the file in
-//! which a lab's identities are.
+//! [`Clouds`] has the doors of all labs; [`serve`] is the socket, [`desk`] answers one request, [`reception`] lets in who comes from
+//! within a lab.
 
-mod accounts;
 mod desk;
+pub mod reception;
 mod serve;
 
 use std::collections::BTreeMap;
@@ -60,6 +60,22 @@ impl Clouds {
         }
         let served = all.get(name).ok_or_else(|| Problem::new(ProblemKind::Failed, "the door closed again"))?;
         served.desk.describe(served.door.address())
+    }
+
+    /// Serves a client that comes from within a lab, whose door is opened for it where it is closed. Called within a runtime, where
+    /// waiting is no harm.
+    pub fn receive(&self, labs: &Arc<Labs>, name: &str, stream: std::net::TcpStream, from: std::net::SocketAddr) {
+        let is_open = || self.all.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name);
+        if !is_open() {
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            if let Err(problem) = self.open(labs, name, &CloudWanted { address, is_open: false }) {
+                sandbox::say!("lab {name}: {problem}");
+                return;
+            }
+        }
+        if let Some(served) = self.all.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            served.door.receive(stream, from, served.desk.clone());
+        }
     }
 
     /// The door of a lab, if it is open.

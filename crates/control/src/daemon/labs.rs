@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use model::InstanceState;
 
-use crate::api::{Answers, Applied, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::api::{Answers, Applied, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::cloud::reception::Reception;
 use crate::host::{Host, HostError};
+use crate::identity::{Book, revision};
 use crate::paths::Paths;
 use crate::record::LabRecord;
+use crate::service::Backing;
 use crate::store::{Store, StoreError};
 
 /// How often a lab is looked for anew when others let go of it.
@@ -28,18 +31,20 @@ pub struct Labs {
     /// Who removes files of labs that are gone.
     removing: Mutex<Vec<JoinHandle<()>>>,
     notice: Option<String>,
+    reception: Arc<Reception>,
 }
 
 /// A lab; what is shown of it can be read while it changes.
 struct Lab {
     host: Mutex<Host>,
     shown: Mutex<Arc<LabView>>,
+    book: Arc<Book>,
 }
 
 impl Lab {
     fn new(host: Host) -> Lab {
-        let shown = Mutex::new(Arc::new(view(&host)));
-        Lab { host: Mutex::new(host), shown }
+        let (shown, book) = (Mutex::new(Arc::new(view(&host))), host.book());
+        Lab { host: Mutex::new(host), shown, book }
     }
 
     /// The lab as it is, or, while a request changes it, as it was before.
@@ -67,6 +72,7 @@ impl Labs {
             Err(error) => return Err(error.into()),
         };
         let mut labs = BTreeMap::new();
+        let reception = Arc::default();
         for record in store.labs()? {
             let name = record.name.clone();
             if record.is_new() {
@@ -75,7 +81,7 @@ impl Labs {
                 continue;
             }
             let recorded = record.clone();
-            let mut host = Host::new(record);
+            let mut host = Host::new(record, backing(&paths, &name, &reception));
             if let Err(error) = host.attach(&paths) {
                 // The others can be served; this one says why when it is asked for.
                 sandbox::say!("lab {name}: {error}");
@@ -97,7 +103,7 @@ impl Labs {
             [] => notice,
             ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
         };
-        let labs = Labs { paths, store, labs: Mutex::new(labs), removing: Mutex::default(), notice };
+        let labs = Labs { paths, store, labs: Mutex::new(labs), removing: Mutex::default(), notice, reception };
         labs.paths.aside().into_iter().for_each(|folder| labs.remove(folder));
         Ok(labs)
     }
@@ -132,6 +138,41 @@ impl Labs {
     /// Where things are.
     pub fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// Where clients of AWS inside labs are taken in.
+    pub fn reception(&self) -> &Reception {
+        &self.reception
+    }
+
+    /// The identities of a lab. Errors: there is no such lab.
+    pub fn book(&self, name: &str) -> Result<Arc<Book>, Problem> {
+        Ok(self.find(name)?.book.clone())
+    }
+
+    /// The identities of a lab's own account.
+    pub fn identities(&self, name: &str) -> Result<Identities, Problem> {
+        let (lab, id) = (self.find(name)?, self.view(name)?.model.account_id);
+        let accounts = lab.book.accounts().map_err(|why| Problem::new(ProblemKind::Failed, why))?;
+        let account = accounts.get(&id).cloned().unwrap_or_else(|| iam::Account::new(id));
+        Ok(Identities { revision: revision(&account), account })
+    }
+
+    /// Makes the identities of a lab's own account what is wanted. Errors: they are others by now; the disk.
+    pub fn identify(&self, name: &str, wanted: Identities) -> Result<Identities, Problem> {
+        let (lab, id) = (self.find(name)?, self.view(name)?.model.account_id);
+        if wanted.account.id != id {
+            return Err(Problem::new(ProblemKind::BadRequest, format!("the account of lab {name} is {id}, not {}", wanted.account.id)));
+        }
+        let failed = |why: String| Problem::new(ProblemKind::Failed, format!("the identities of lab {name}: {why}"));
+        let mut turn = lab.book.turn().map_err(failed)?;
+        let known = turn.accounts.entry(id.clone()).or_insert_with(|| iam::Account::new(id));
+        if revision(known) != wanted.revision {
+            return Err(conflict(name));
+        }
+        known.clone_from(&wanted.account);
+        turn.keep().map_err(failed)?;
+        Ok(Identities { revision: revision(&wanted.account), account: wanted.account })
     }
 
     /// What went wrong at the start and must be known.
@@ -191,6 +232,7 @@ impl Labs {
             if is_new && self.paths.has_left(name) {
                 // Of one that was lost with its record: its instances are other ones.
                 self.remove_files(name, false)?;
+                lab.book.forget();
             }
             let before = host.record.clone();
             // A daemon that dies now leaves the mark, and the next one sets things right.
@@ -209,7 +251,7 @@ impl Labs {
                 if is_new { self.store.remove(name) } else { self.store.put(&host.record) }?;
                 return Err(error.into());
             }
-            (host.record.file, host.record.claims) = (wanted.file, wanted.claims);
+            (host.record.file, host.record.claims, host.record.rights) = (wanted.file, wanted.claims, wanted.rights);
             if let Err(error) = self.store.put(&host.record) {
                 // What cannot be kept must not run: the answer is no, and the lab is what the disk says.
                 host.revert(&self.paths, before);
@@ -251,6 +293,7 @@ impl Labs {
                 self.store.remove(name)?;
             }
             host.record.forget();
+            lab.book.forget();
             Ok(Gone { existed: true, instances })
         })
     }
@@ -296,7 +339,8 @@ impl Labs {
                 wanted.model.region.clone(),
                 model::Context::seeded(0, wanted.model.context.now),
             );
-            Arc::new(Lab::new(Host::new(LabRecord::new(name, nothing, crate::host::now()))))
+            let record = LabRecord::new(name, nothing, crate::host::now());
+            Arc::new(Lab::new(Host::new(record, backing(&self.paths, name, &self.reception))))
         };
         lock(&self.labs).entry(name.to_owned()).or_insert_with(new).clone()
     }
@@ -305,6 +349,12 @@ impl Labs {
 /// A thread that panicked with the lock left a host whose record is on disk; what is in memory is checked on use.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the services of a lab have beside its model.
+fn backing(paths: &Paths, name: &str, reception: &Arc<Reception>) -> Arc<Backing> {
+    let book = Arc::new(Book::at(paths.logs(name).join("accounts")));
+    Arc::new(Backing { lab: name.to_owned(), book, reception: reception.clone() })
 }
 
 fn view(host: &Host) -> LabView {
@@ -316,6 +366,7 @@ fn view(host: &Host) -> LabView {
         created: record.created,
         model: record.model.clone(),
         claims: record.claims.clone(),
+        rights: record.rights.clone(),
     }
 }
 
