@@ -29,10 +29,11 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 fn run_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let account = model.account_id.clone();
     let request = read(arguments, |a| {
         a.refuse(&["LaunchTemplate", "InstanceMarketOptions", "LicenseSpecifications", "ElasticGpuSpecification"])?;
         a.ignore(&["BlockDeviceMappings", "CapacityReservationSpecification", "CpuOptions"]);
-        a.ignore(&["EbsOptimized", "EnclaveOptions", "HibernationOptions", "IamInstanceProfile", "KernelId"]);
+        a.ignore(&["EbsOptimized", "EnclaveOptions", "HibernationOptions", "KernelId"]);
         a.ignore(&["MaintenanceOptions", "RamdiskId", "AdditionalInfo", "EnablePrimaryIpv6"]);
         let (zone, monitoring) = (
             a.within("Placement", |p| {
@@ -52,6 +53,7 @@ fn run_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError
         request.min_count = a.required("MinCount", a.integer("MinCount")?)?;
         request.max_count = a.required("MaxCount", a.integer("MaxCount")?)?;
         request.key_name = a.text("KeyName")?.map(str::to_owned);
+        request.iam_instance_profile = crate::instance_profile::asked(a, &account)?;
         request.subnet_id = a.id("SubnetId")?;
         request.private_ip_address = a.address("PrivateIpAddress")?;
         request.ipv6_addresses = a.each("Ipv6Addresses", |i| i.required("Ipv6Address", i.address("Ipv6Address")?))?;

@@ -12,6 +12,7 @@ pub mod filter;
 mod gateway;
 pub mod identifier;
 mod instance;
+mod instance_profile;
 mod instance_shape;
 mod key_pair;
 mod nat_gateway;
@@ -44,6 +45,7 @@ const FAMILIES: &[&[Operation]] = &[
     dhcp_options::OPERATIONS,
     gateway::OPERATIONS,
     instance::OPERATIONS,
+    instance_profile::OPERATIONS,
     instance_shape::OPERATIONS,
     key_pair::OPERATIONS,
     nat_gateway::OPERATIONS,

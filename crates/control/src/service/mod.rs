@@ -5,4 +5,4 @@ pub mod dns;
 pub mod metadata;
 mod server;
 
-pub use server::{Services, Shared};
+pub use server::{Backing, Services, Shared};

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-pub use fabric::stage::internet::PUBLIC_DNS;
+pub use fabric::stage::internet::{AWS_API, PUBLIC_DNS};
 use fabric::{Fabric, Stage};
 use ipnet::Ipv4Net;
 use netlink::nft::build::is_not;
