@@ -8,6 +8,7 @@
 //! | `PUT /v1/labs/NAME` ([`Wanted`]) | [`Applied`] once the lab is up and equal to what was sent |
 //! | `DELETE /v1/labs/NAME` | [`Gone`] once everything of it is gone but volumes with names; `?volumes=true`: those too |
 //! | `POST /v1/labs/NAME/probes` ([`Probes`]) | [`Answers`] in the same order |
+//! | `GET /v1/labs/NAME/flow-logs` | [`FlowLogsView`] once what passed until now is counted |
 //! | `GET /v1/labs/NAME/cloud` | [`CloudServed`] where clients of AWS are answered for the lab; `?account=…`: with that account's key |
 //! | `POST /v1/labs/NAME/cloud` ([`CloudWanted`]) | [`CloudServed`] once clients of AWS are answered for the lab |
 //! | `GET /v1/labs/NAME/identities` | [`Identities`] of the lab's own account |
@@ -23,6 +24,8 @@ use fabric::engine::{Answer, Request};
 use model::claim::Claim;
 use model::{Model, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::flow_log::OpenWindow;
 
 /// Version of this program and so of the API: both sides are one binary.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -55,6 +58,9 @@ pub struct LabSummary {
     pub subnets: usize,
     /// Instances that are not terminated.
     pub instances: usize,
+    /// Devices of its lans.
+    #[serde(default)]
+    pub devices: usize,
     /// The lab that it is a part of: the network of another account or region.
     #[serde(default)]
     pub part_of: Option<String>,
@@ -125,6 +131,9 @@ pub struct Gone {
     pub existed: bool,
     /// Instances that ended with it.
     pub instances: usize,
+    /// Devices of lans that ended with it.
+    #[serde(default)]
+    pub devices: usize,
 }
 
 /// Probes to send.
@@ -141,6 +150,15 @@ pub struct Probes {
 pub struct Answers {
     /// An answer, or why there is none.
     pub answers: Vec<Result<Answer, String>>,
+}
+
+/// Where a lab's flow logs are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowLogsView {
+    /// The folder with records and destinations.
+    pub folder: PathBuf,
+    /// What windows hold that are not over.
+    pub open: Vec<OpenWindow>,
 }
 
 /// Where clients of EC2, STS and IAM are to be answered for a lab.

@@ -16,7 +16,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use crate::api::{Answers, Applied, CloudServed, CloudWanted, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{
+    Answers, Applied, CloudServed, CloudWanted, FlowLogsView, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version,
+    Wanted,
+};
 use crate::daemon::{DAEMON, Start};
 use crate::paths::Paths;
 
@@ -116,6 +119,11 @@ impl Daemon {
     /// Sends probes.
     pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
         self.ask(Method::POST, &format!("/v1/labs/{}/probes", escaped(name)), Some(probes), None)
+    }
+
+    /// Has what passed until now counted for a lab's flow logs, and says where their records are.
+    pub fn flow_logs(&self, name: &str) -> Result<FlowLogsView, Problem> {
+        self.ask(Method::GET, &format!("/v1/labs/{}/flow-logs", escaped(name)), None::<&()>, None)
     }
 
     /// Where clients of AWS are answered for a lab, with the key of its owner; `None`: nowhere.

@@ -118,6 +118,11 @@ impl Paths {
         self.logs(lab).join("disks")
     }
 
+    /// Records of a lab's flow logs, and the folders that stand for their destinations.
+    pub fn flow_logs(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("flow-logs")
+    }
+
     /// Puts what a lab left on disk out of the way, to be removed; where it is. `None`: it left nothing. Volumes of containers
     /// that have names stay where `keep_volumes` says so.
     pub fn set_aside(&self, lab: &str, keep_volumes: bool) -> std::io::Result<Option<PathBuf>> {

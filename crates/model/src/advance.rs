@@ -4,6 +4,7 @@
 
 use crate::endpoint::VpcEndpointState;
 use crate::nat_gateway::NatGatewayState;
+use crate::operation::ebs::{next_ebs_transition, settle_ebs};
 use crate::operation::instance::settle_instance;
 use crate::operation::network_interface::settle_public_address;
 use crate::peering::PeeringStatus;
@@ -26,6 +27,7 @@ impl Model {
             settle_nat_gateways(self, now),
             settle_peerings(self, now),
             settle_endpoints(self, now),
+            settle_ebs(self, now),
             // Last: an address may be due for an instance that came up just now.
             assign_public_addresses(self),
         ];
@@ -63,6 +65,7 @@ impl Model {
             .chain(peerings)
             .chain(endpoints.map(|endpoint| endpoint.settles_at))
             .chain(addresses)
+            .chain(next_ebs_transition(self))
             .min()
     }
 }

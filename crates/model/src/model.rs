@@ -67,6 +67,9 @@ pub struct Model {
     pub vpc_endpoints: Table<VpcEndpointId, VpcEndpoint>,
     /// Prefix lists.
     pub prefix_lists: Table<PrefixListId, PrefixList>,
+    /// Flow logs.
+    #[serde(default)]
+    pub flow_logs: Table<FlowLogId, FlowLog>,
     /// DHCP option sets.
     pub dhcp_options: Table<DhcpOptionsId, DhcpOptions>,
     /// What runs inside instances; an instance without an entry runs nothing.
@@ -85,6 +88,24 @@ pub struct Model {
     /// Small networks beside the cloud, by name.
     #[serde(default)]
     pub lans: Table<String, Lan>,
+    /// Volumes of EBS.
+    #[serde(default)]
+    pub ebs_volumes: Table<VolumeId, EbsVolume>,
+    /// Snapshots of volumes.
+    #[serde(default)]
+    pub ebs_snapshots: Table<SnapshotId, EbsSnapshot>,
+    /// Machine images of the account's own; those on offer are in [`image`].
+    #[serde(default)]
+    pub images: Table<ImageId, Image>,
+    /// Launch templates.
+    #[serde(default)]
+    pub launch_templates: Table<LaunchTemplateId, LaunchTemplate>,
+    /// Addresses of subnets that are kept back.
+    #[serde(default)]
+    pub subnet_cidr_reservations: Table<SubnetCidrReservationId, SubnetCidrReservation>,
+    /// Requests for instances at the spot price.
+    #[serde(default)]
+    pub spot_instance_requests: Table<SpotInstanceRequestId, SpotInstanceRequest>,
 }
 
 impl Model {
@@ -115,6 +136,7 @@ impl Model {
             vpc_peering_connections: Table::new(),
             vpc_endpoints: Table::new(),
             prefix_lists: Table::new(),
+            flow_logs: Table::new(),
             dhcp_options: Table::new(),
             guests: Table::new(),
             outside: Table::new(),
@@ -122,6 +144,12 @@ impl Model {
             volumes: Table::new(),
             container_images: Table::new(),
             lans: Table::new(),
+            ebs_volumes: Table::new(),
+            ebs_snapshots: Table::new(),
+            images: Table::new(),
+            launch_templates: Table::new(),
+            subnet_cidr_reservations: Table::new(),
+            spot_instance_requests: Table::new(),
         }
     }
 

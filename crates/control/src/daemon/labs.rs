@@ -11,7 +11,7 @@ use model::{InstanceState, Model};
 use super::follow::Behind;
 use super::gate::Pass;
 use super::lab::{self, Lab, lock};
-use crate::api::{Answers, Applied, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::api::{Answers, Applied, FlowLogsView, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
 use crate::cloud::reception::Reception;
 use crate::host::{Host, HostError};
 use crate::identity::{Book, revision};
@@ -183,7 +183,7 @@ impl Labs {
         let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();
         labs.iter().fold(false, |needed, lab| match lab.try_host() {
             Some(mut host) => {
-                host.tick();
+                host.tick(&self.paths);
                 needed | host.is_up()
             }
             None => true,
@@ -321,10 +321,10 @@ impl Labs {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
             let had_holder = Host::end_orphan(&self.paths, name);
             let had_files = (volumes || self.paths.has_left(name)) && self.remove_files(name, volumes)?;
-            return Ok(Gone { existed: had_holder || had_files, instances: 0 });
+            return Ok(Gone { existed: had_holder || had_files, instances: 0, devices: 0 });
         };
         let gone = self.changing(name, &lab, |host| {
-            let instances = summary(&lab.last()).instances;
+            let LabSummary { instances, devices, .. } = summary(&lab.last());
             host.shut_down(&self.paths);
             sandbox::abort::point("the end of a lab's holder");
             // Before the record: an instance may have filled the disk that the record is on.
@@ -338,7 +338,7 @@ impl Labs {
             if is_whole {
                 lab.book().forget();
             }
-            Ok(Gone { existed: true, instances })
+            Ok(Gone { existed: true, instances, devices })
         })?;
         // Its parts go after it: where this is cut short, the next daemon finds parts of nothing.
         let mut instances = gone.instances;
@@ -361,6 +361,18 @@ impl Labs {
         }
         let answers = fabric::Engine::probe_all(host.engine()?, &probes.requests);
         Ok(Answers { answers: answers.into_iter().map(|answer| answer.map_err(|e| e.to_string())).collect() })
+    }
+
+    /// Has what passed until now counted for flow logs, and says where records are.
+    pub fn flow_logs(&self, name: &str) -> Result<FlowLogsView, Problem> {
+        let lab = self.find(name)?;
+        self.catch_up(&lab)?;
+        let mut host = lab.host();
+        if !host.attach(&self.paths)? {
+            return Err(down(name));
+        }
+        host.record_flows(&self.paths);
+        Ok(FlowLogsView { folder: self.paths.flow_logs(name), open: host.open_windows() })
     }
 
     /// Changes a lab, and lets go of it when nothing of it is left.
@@ -424,6 +436,7 @@ fn summary(view: &LabView) -> LabSummary {
         vpcs: view.model.vpcs.len(),
         subnets: view.model.subnets.len(),
         instances: alive.count(),
+        devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
         part_of: view.part_of.clone(),
     }
 }

@@ -265,6 +265,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/labs", get(|State(daemon): Here| daemon.blocking(Labs::list)))
         .route("/v1/labs/{name}", get(view).put(bring).delete(take_down))
         .route("/v1/labs/{name}/probes", post(probe))
+        .route("/v1/labs/{name}/flow-logs", get(flow_logs))
         .route("/v1/labs/{name}/cloud", get(find_cloud).post(open_cloud))
         .route("/v1/labs/{name}/identities", get(identities).put(identify))
         .route("/v1/exit", post(leave))
@@ -322,6 +323,10 @@ async fn take_down(State(daemon): Here, Path(name): Path<String>, Query(asked): 
 
 async fn probe(State(daemon): Here, Path(name): Path<String>, Json(probes): Json<Probes>) -> Response {
     daemon.blocking(move |labs| labs.probe(&name, &probes)).await
+}
+
+async fn flow_logs(State(daemon): Here, Path(name): Path<String>) -> Response {
+    daemon.blocking(move |labs| labs.flow_logs(&name)).await
 }
 
 /// Whose key is wanted.

@@ -57,6 +57,7 @@ pub(super) fn transition(model: &mut Model, target: &Target, difference: &Differ
     transition.power()?;
     transition.forget_dhcp_options()?;
     transition.settle();
+    transition.make_flow_logs()?;
     model.quotas = target.model.quotas.clone();
     Ok(())
 }
