@@ -1,6 +1,7 @@
 //! `ping`: real echo requests from one place of a lab to another, in ping's own words; where they are lost, which stage did it.
 
 use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -89,10 +90,14 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
         ..SocketSpec::raw(&place.namespace, false, 1)
     };
     let socket = running.holder()?.open_socket(spec).map_err(|e| Failure::environment(e.to_string()))?;
+    let own = match place.address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
+    };
     let echo = Echo {
         host: &ends.to,
         target: ends.address,
-        source: Some(place.address).filter(|address| !address.is_unspecified()),
+        source: own.filter(|address| !address.is_unspecified()),
         count: Some(arguments.count).filter(|count| *count > 0),
         interval: arguments.interval,
         timeout: arguments.timeout,

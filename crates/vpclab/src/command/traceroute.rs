@@ -80,7 +80,13 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         other => Failure::usage(other.to_string()),
     })?;
     let names = Names::of(&running.fabric);
-    let name = |address: Ipv4Addr| names.name(address.into()).or_else(|| inside.name(address));
+    let name = |address: IpAddr| {
+        let of_device = || match address {
+            IpAddr::V4(address) => inside.name(address),
+            IpAddr::V6(_) => None,
+        };
+        names.name(address).or_else(of_device)
+    };
     let answered: BTreeSet<&str> = seen.steps.iter().flatten().filter_map(|step| name(step.from?)).collect();
     let mut unseen: Vec<&str> = Vec::new();
     for hop in &seen.passed {
@@ -119,7 +125,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         for step in &inside.before {
             output.line(told(step));
         }
-        let described = |address: Ipv4Addr| match (ends.address == address, name(address)) {
+        let described = |address: IpAddr| match (address == ends.address, name(address)) {
             // An address that was named is called by that name.
             (true, _) => ends.receiver(),
             (false, Some(name)) => format!("{name} ({address})"),
@@ -234,7 +240,7 @@ fn told(step: &Stage) -> String {
 }
 
 /// A hop as traceroute prints it: each answerer once, its times behind it.
-fn line(number: usize, steps: &[Step], described: &dyn Fn(Ipv4Addr) -> String) -> String {
+fn line(number: usize, steps: &[Step], described: &dyn Fn(IpAddr) -> String) -> String {
     let (mut line, mut before) = (format!("{number:2} "), None);
     for step in steps {
         let Some(from) = step.from else {
