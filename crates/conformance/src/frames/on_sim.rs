@@ -68,9 +68,8 @@ impl OnSim {
     /// Who has the address that is asked. A host outside that is an endpoint's service is two: on the internet, and behind the
     /// endpoint.
     fn receivers(&mut self, act: &Act) -> Result<Vec<NodeId>, EngineError> {
-        let IpAddr::V4(to) = act.to else { return Ok(Vec::new()) };
         let sender = Place::of_sender(&self.fabric, &act.from)?;
-        let place = Place::of_receiver(&self.fabric, &sender, None, to);
+        let place = Place::of_receiver(&self.fabric, &sender, None, act.to);
         let fabric = Arc::clone(&self.fabric);
         let cloud = self.engine.cloud_mut().ok_or_else(nothing)?;
         Ok(match place.map(|place| place.interface) {

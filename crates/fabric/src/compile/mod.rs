@@ -144,6 +144,7 @@ impl Fabric {
             outside: outside(model),
             public_addresses: public_addresses(&interfaces),
             interfaces,
+            logged: Default::default(),
             held: Vec::new(),
             witnesses: Vec::new(),
             witness: None,
@@ -152,6 +153,7 @@ impl Fabric {
             names: Names::default(),
         };
         fabric.held = held(&fabric.vpcs);
+        fabric.logged = crate::flow_log::watched(model, &fabric);
         fabric.route_tables = routes::compile(model, &fabric);
         (fabric.witnesses, fabric.witness) = witness::choose(&fabric);
         (fabric.ipv6_witnesses, fabric.ipv6_witness) = witness_ipv6::choose(&fabric, &[]);

@@ -14,22 +14,34 @@ impl Transit<'_> {
     /// Out through an internet gateway.
     pub(super) fn leave_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet, sender: Option<InterfaceIndex>) -> Step {
         self.pass(internet_gateway::egress(self.fabric, gateway, &packet.header))?;
-        if packet.length > internet_gateway::MTU {
-            if let Some(sender) = sender.filter(|_| packet.dont_fragment && packet.header.family() == Family::V4) {
-                // L2-8: the router of the sender's subnet says so.
-                let router = IpAddr::V4(self.fabric.subnets[self.fabric.interfaces[sender].subnet].router);
-                let answer = packet.header.error(router, icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(1_500));
-                let by = match self.fabric.interfaces[sender].kind {
-                    InterfaceKind::NatGateway(nat) => Answerer::NatGateway(nat),
-                    _ => Answerer::Router(sender),
-                };
-                return Ok(Fate::Answered { by, answer });
-            }
-            packet.fragmented = true;
+        if let Some(answered) = self.too_big(&packet, sender) {
+            return Ok(answered);
         }
+        packet.fragmented |= packet.length > internet_gateway::MTU;
         packet.header = internet_gateway::translate_egress(self.fabric, gateway, &packet.header);
         self.straight = false;
         self.internet(packet)
+    }
+
+    /// What the router of the sender's subnet says of a packet that is too big for the internet and not to be cut (L2-8), as none is
+    /// over IPv6 (RFC 8200, 5).
+    pub(super) fn too_big(&self, packet: &Packet, sender: Option<InterfaceIndex>) -> Option<Fate> {
+        let is_ipv6 = packet.header.family() == Family::V6;
+        let sender = sender.filter(|_| packet.length > internet_gateway::MTU && (packet.dont_fragment || is_ipv6))?;
+        let own = &self.fabric.interfaces[sender];
+        let subnet = &self.fabric.subnets[own.subnet];
+        let answer = match is_ipv6 {
+            false => packet.header.error(subnet.router.into(), icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(1_500)),
+            true => {
+                let router = subnet.router_of(packet.header.source).or_else(|| subnet.routers().find(IpAddr::is_ipv6))?;
+                packet.header.error(router, icmp::V6_PACKET_TOO_BIG, 0, Some(1_500))
+            }
+        };
+        let by = match own.kind {
+            InterfaceKind::NatGateway(nat) => Answerer::NatGateway(nat),
+            _ => Answerer::Router(sender),
+        };
+        Some(Fate::Answered { by, answer })
     }
 
     /// Between the gateways: to another public address of the region (IGW-7), or to a host.

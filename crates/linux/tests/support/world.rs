@@ -393,6 +393,7 @@ impl World {
             image_id: id("ami", "0"),
             instance_type: "t3.micro".into(),
             key_name: None,
+            iam_instance_profile: None,
             state: InstanceState::Running,
             settles_at: Timestamp(0),
             launch_time: Timestamp(0),

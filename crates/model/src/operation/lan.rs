@@ -10,7 +10,7 @@ use crate::*;
 /// Gives the lab these lans, all of them: what is not among them is gone. Errors: as [`check_lans`].
 pub fn set_lans(model: &mut Model, lans: BTreeMap<String, Lan>) -> Result<(), ApiError> {
     check_lans(model, &lans)?;
-    model.lans = lans;
+    model.lans = lans.into();
     model.generation += 1;
     Ok(())
 }

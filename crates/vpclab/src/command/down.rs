@@ -6,7 +6,7 @@ use clap::Args;
 use control::client::Daemon;
 use serde_json::json;
 
-use super::running::{named, paths};
+use super::running::{named, paths, whole};
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -31,7 +31,7 @@ pub struct DownArgs {
 /// Ends labs. Exit 0 also when there was nothing to end.
 pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
     let daemon = Daemon::reach(paths()?)?.0;
-    let known: Vec<String> = daemon.labs()?.into_iter().map(|lab| lab.name).collect();
+    let known: Vec<String> = whole(daemon.labs()?).into_iter().map(|lab| lab.name).collect();
     let names = match (&arguments.name, arguments.all) {
         (_, true) => known,
         (Some(name), false) => vec![name.clone()],

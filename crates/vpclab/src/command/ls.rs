@@ -19,7 +19,7 @@ use crate::output::{Format, Output};
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
-    /// lans, devices, hosts, links (of lans)
+    /// flow-logs, lans, devices, hosts, links (of lans)
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -34,9 +34,9 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
-const KINDS: [&str; 15] = [
-    "labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "lans", "devices", "hosts",
-    "links",
+const KINDS: [&str; 16] = [
+    "labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "flow-logs", "lans", "devices",
+    "hosts", "links",
 ];
 
 /// Lists.
@@ -86,9 +86,9 @@ fn labs() -> Result<Listing> {
     let rows = daemon()?.labs()?.into_iter().map(|lab| {
         let state = if lab.is_up { "up" } else { "down" };
         let file = lab.file.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
-        vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string()]
+        vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string(), lab.part_of.unwrap_or_else(|| "-".to_owned())]
     });
-    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created", "devices"], wide: 6, rows: rows.collect() })
+    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created", "devices", "part of"], wide: 6, rows: rows.collect() })
 }
 
 fn of_model(kind: &str, model: &Model) -> Listing {
@@ -114,6 +114,11 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, lans::devices(model)),
         "hosts" => (vec!["name", "lan", "addresses", "gateway", "listens", "mac"], 5, lans::hosts(model)),
         "links" => (vec!["ends", "lan", "state", "rate", "delay", "framing", "loss", "queue", "mtu", "announces"], 6, lans::links(model)),
+        "flow-logs" => (
+            vec!["name", "resource", "traffic", "interval", "destination", "id", "format"],
+            6,
+            super::flowlogs::listing(model),
+        ),
         _ => (vec!["name", "requester", "accepter", "status", "id"], 4, peerings(model)),
     };
     rows.sort_by(|a, b| natural(&a[0]).cmp(&natural(&b[0])));

@@ -18,6 +18,8 @@ mod ends;
 pub mod env;
 pub mod exec;
 pub mod explain;
+pub mod export;
+pub mod flowlogs;
 pub mod forward;
 pub mod frames;
 pub mod fuzz;
@@ -102,6 +104,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(command) => import::run(&command, output),
+        Command::Export(command) => export::run(&command, global, output),
         Command::Snapshot(arguments) => snapshot::run(&arguments, global, output),
         Command::Plan(arguments) => plan::run(&arguments, global, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
@@ -115,13 +118,14 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Start(arguments) => power::run(power::Verb::Start, &arguments, global, output),
         Command::Stop(arguments) => power::run(power::Verb::Stop, &arguments, global, output),
         Command::Rm(arguments) => power::run(power::Verb::Remove, &arguments, global, output),
-        Command::Daemon(verb) => daemon::run(verb, output),
+        Command::Daemon(verb) => daemon::run(&verb, global, output),
         Command::Check(arguments) => check::run(&arguments, &Target::find(global, output)?, output),
         Command::Why(arguments) => why::run(&arguments, &Target::find(global, output)?, output),
         Command::Test(arguments) => test::run(&arguments, &Target::find(global, output)?, output),
         Command::Ping(arguments) => ping::run(&arguments, global, output),
         Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),
         Command::Capture(arguments) => capture::run(&arguments, global, output),
+        Command::Flowlogs(arguments) => flowlogs::run(&arguments, global, output),
         Command::Sockets(arguments) => sockets::run(&arguments, global, output),
         Command::Graph(arguments) => graph::run(&arguments, global, output),
         Command::Break(arguments) => breakage::run(&arguments, global, output),

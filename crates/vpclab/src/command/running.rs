@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::api::{LabView, Problem, ProblemKind, Probes, Wanted};
+use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Wanted};
 use control::client::Daemon;
 use control::paths::Paths;
 use fabric::Fabric;
@@ -90,6 +90,12 @@ pub fn named(global: &Global) -> Result<Option<String>> {
     }
 }
 
+/// Labs without those that are parts of others: who names none means a whole one.
+pub fn whole(mut labs: Vec<LabSummary>) -> Vec<LabSummary> {
+    labs.retain(|lab| lab.part_of.is_none());
+    labs
+}
+
 /// Whether somebody who wrote this meant a file and no lab.
 fn is_file_name(path: &std::path::Path) -> bool {
     path.components().count() > 1 || path.extension().is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
@@ -99,10 +105,11 @@ impl Running {
     /// The lab that a command means: `--lab`, else the lab file's, else the only one that is up.
     pub fn open(global: &Global) -> Result<Running> {
         let daemon = daemon()?;
-        let up: Vec<String> = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
+        let labs = daemon.labs()?;
+        let up: Vec<String> = labs.iter().filter(|lab| lab.is_up).map(|lab| lab.name.clone()).collect();
         let name = match named(global)? {
             Some(name) => name,
-            None => match up.as_slice() {
+            None => match whole(labs).into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect::<Vec<_>>().as_slice() {
                 [one] => one.clone(),
                 [] => return Err(Failure::usage("no lab is up").hint("vpclab up -f FILE brings one up")),
                 several => {
@@ -135,7 +142,7 @@ impl Running {
     /// The only lab that is up; starts nothing.
     pub fn only() -> Result<Option<Running>> {
         let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
-        let up: Vec<String> = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
+        let up: Vec<String> = whole(daemon.labs()?).into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
         match up.as_slice() {
             [one] => Ok(daemon.lab(one)?.map(|view| Running::of(view, daemon))),
             _ => Ok(None),

@@ -51,7 +51,7 @@ fn rules(fabric: &Fabric, tunnel: &Tunnel, name: &str, namespace: &mut Namespace
     let edge = vpc.vpn_gateway.and_then(|gateway| fabric.vpn_gateways[gateway].edge_route_table);
     let edge = edge.map(|table| mark(&fabric.route_tables[table]));
     let ingress = Chain::base(name, Hook::Ingress, 0).policy_drop().devices([name]);
-    let mut comes = router::from_outside(edge);
+    let mut comes = router::from_outside(edge, false);
     comes.insert(1, then(too_long(), Verdict::Drop));
     namespace.table(Family::Netdev, router::TABLE).chain(ingress, comes);
     let table = namespace.table(Family::Ip, router::TABLE);
