@@ -105,6 +105,11 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Shows the change; the disk has it with the next one that is kept.
+    pub fn show(&mut self) {
+        *lock(&self.book.shown) = Some(Arc::new(self.accounts.clone()));
+    }
+
     /// Back to what is kept.
     pub fn undo(&mut self) {
         self.accounts.clone_from(&self.before);

@@ -10,6 +10,7 @@ pub mod client;
 pub mod cloud;
 pub mod containers;
 pub mod daemon;
+pub mod flow_log;
 pub mod host;
 pub mod identity;
 pub mod instance;

@@ -171,6 +171,7 @@ const VPN_GATEWAYS: Describe = Describe {
         ("amazon-side-asn", &["AmazonSideAsn"]),
         ("attachment.state", &["VpcAttachments.State"]),
         ("attachment.vpc-id", &["VpcAttachments.VpcId"]),
+        ("availability-zone", &["AvailabilityZone"]),
         ("state", &["State"]),
         ("type", &["Type"]),
         ("vpn-gateway-id", &["VpnGatewayId"]),

@@ -114,6 +114,8 @@ pub enum Command {
     Traceroute(traceroute::TracerouteArgs),
     /// Packets as they pass a place, or every hop of the lab
     Capture(capture::CaptureArgs),
+    /// Records of flow logs: what groups and lists let pass and stopped at interfaces, counted a minute or ten
+    Flowlogs(crate::command::flowlogs::FlowlogsArgs),
     /// What listens and what is connected in an instance
     Sockets(sockets::SocketsArgs),
     /// Draw the lab: a tree for the terminal, an SVG picture, a Mermaid flowchart

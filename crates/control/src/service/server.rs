@@ -18,6 +18,7 @@ use sandbox::{Client, SocketSpec};
 use wire::dns::{DnsError, Query};
 
 use super::dns::{self, Resolver};
+use super::lease;
 use super::metadata::{self, Request, Role, Tokens};
 use crate::cloud::reception::Reception;
 use crate::identity::Book;
@@ -70,6 +71,7 @@ enum Port {
     Metadata(VpcIndex),
     /// Where clients of AWS come from inside.
     Api,
+    Leases(VpcIndex),
 }
 
 impl Services {
@@ -88,6 +90,8 @@ impl Services {
             ports.push(Port::Time);
             specs.push(SocketSpec::tcp_listener(&key, at(linux::plan::METADATA, 80)));
             ports.push(Port::Metadata(index));
+            specs.push(SocketSpec::udp(&key, at(Ipv4Addr::UNSPECIFIED, wire::dhcp::SERVER_PORT)));
+            ports.push(Port::Leases(index));
         }
         specs.push(SocketSpec::udp(linux::naming::INTERNET, at(linux::plan::PUBLIC_DNS, 53)));
         ports.push(Port::Dns(Resolver::Public));
@@ -181,6 +185,7 @@ impl Server {
                     Port::Time => self.time(at),
                     Port::Metadata(vpc) => self.metadata(at, vpc),
                     Port::Api => self.clients_of_aws(at),
+                    Port::Leases(vpc) => self.leases(at, vpc),
                 }
             }
         }
@@ -234,6 +239,17 @@ impl Server {
             let stream = TcpStream::from(connection);
             if let (Some(backing), Ok(from)) = (&backing, stream.peer_addr()) {
                 backing.reception.receive(&backing.lab, stream, from);
+            }
+        }
+    }
+
+    fn leases(&self, at: usize, vpc: VpcIndex) {
+        let mut buffer = [0; 2_048];
+        while let Ok((length, _, Some(peer))) = rustix::net::recvfrom(&self.sockets[at].1, &mut buffer[..], RecvFlags::DONTWAIT) {
+            let Ok(SocketAddr::V4(peer)) = SocketAddr::try_from(peer) else { continue };
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(reply) = lease::answer(&state.fabric, vpc, *peer.ip(), &buffer[..length]) {
+                let _ = rustix::net::sendto(&self.sockets[at].1, &reply, SendFlags::NOSIGNAL, &peer);
             }
         }
     }

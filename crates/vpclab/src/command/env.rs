@@ -64,12 +64,13 @@ pub fn with_key_of(served: CloudServed, user: &str, lab: &str) -> Result<CloudSe
     Ok(CloudServed { access_key_id: key.id, secret_access_key: key.secret, ..served })
 }
 
-/// What clients of AWS are told by.
-pub fn aws(served: &CloudServed) -> [(&'static str, String); 4] {
+/// What clients of AWS are told by. Of the two names of the region some read one, some the other.
+pub fn aws(served: &CloudServed) -> [(&'static str, String); 5] {
     [
         ("AWS_ENDPOINT_URL", format!("http://{}", served.address)),
         ("AWS_ACCESS_KEY_ID", served.access_key_id.clone()),
         ("AWS_SECRET_ACCESS_KEY", served.secret_access_key.clone()),
+        ("AWS_REGION", served.region.clone()),
         ("AWS_DEFAULT_REGION", served.region.clone()),
     ]
 }
