@@ -10,10 +10,12 @@ use linux::{Engine, Lab};
 use model::{InstanceId, InstanceState, Model, Timestamp};
 use sandbox::{Client, ExecSpec, HolderSpec, SelfCommand};
 
+use crate::flow_log::{OpenWindow, Recorder};
 use crate::instance;
 use crate::paths::Paths;
 use crate::record::LabRecord;
-use crate::service::{Services, Shared};
+use crate::identity::Book;
+use crate::service::{Backing, Services, Shared};
 
 /// Why a lab could not be brought to a state.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +64,9 @@ impl From<EngineError> for HostError {
 pub struct Host {
     /// What is kept of it.
     pub record: LabRecord,
+    backing: Arc<Backing>,
     up: Option<Up>,
+    flow_logs: Option<Recorder>,
 }
 
 struct Up {
@@ -90,8 +94,13 @@ impl Clock {
 
 impl Host {
     /// A lab as recorded; nothing is started or looked for yet.
-    pub fn new(record: LabRecord) -> Host {
-        Host { record, up: None }
+    pub fn new(record: LabRecord, backing: Arc<Backing>) -> Host {
+        Host { record, backing, up: None, flow_logs: None }
+    }
+
+    /// The lab's identities.
+    pub fn book(&self) -> Arc<Book> {
+        self.backing.book.clone()
     }
 
     /// Takes hold of the lab's holder when it lives, after a restart of this process. False: the lab is down.
@@ -124,7 +133,7 @@ impl Host {
         let listeners = if self.record.listeners.is_some() { instance::listeners(&applied, &fabric) } else { Vec::new() };
         let mut up = Up { engine: Engine::new(lab), services: None, listeners, clock: Clock::at(applied.context.now) };
         up.engine.observe(&applied)?;
-        up.serve(&applied, &fabric)?;
+        up.serve(&applied, &fabric, &self.backing)?;
         self.up = Some(up);
         if self.record.is_changing {
             if let Err(error) = self.resume(paths, &fabric) {
@@ -180,13 +189,40 @@ impl Host {
         }
     }
 
-    /// Moves the clocks of the services.
-    pub fn tick(&mut self) {
+    /// Moves the clocks of the services, and asks what passed for flow logs when it is time.
+    pub fn tick(&mut self, paths: &Paths) {
         if let Some(up) = &self.up
             && let Some(services) = &up.services
         {
             services.set_now(up.clock.now());
         }
+        if self.flow_logs.as_ref().is_none_or(Recorder::is_due) {
+            self.record_flows(paths);
+        }
+    }
+
+    /// Takes what the engine counted for flow logs, if there are any. What goes wrong is said and stops nothing.
+    pub fn record_flows(&mut self, paths: &Paths) {
+        let (Some(up), Some(applied)) = (self.up.as_mut(), &self.record.applied) else { return };
+        if applied.flow_logs.is_empty() {
+            return;
+        }
+        let recorder = self.flow_logs.get_or_insert_with(|| Recorder::open(paths.flow_logs(&self.record.name)));
+        let fabric = up.engine.lab().fabric().clone();
+        let taken = up.engine.take_flows().map_err(|error| error.to_string());
+        let written = taken.and_then(|harvest| recorder.take(applied, &fabric, &harvest, now()).map_err(|error| error.to_string()));
+        if let Err(error) = written {
+            sandbox::say!("lab {}: flow logs: {error}", self.record.name);
+        }
+    }
+
+    /// What the windows of flow logs hold that are not over.
+    pub fn open_windows(&mut self) -> Vec<OpenWindow> {
+        let (Some(up), Some(applied), Some(recorder)) = (self.up.as_mut(), &self.record.applied, &self.flow_logs) else {
+            return Vec::new();
+        };
+        let fabric = up.engine.lab().fabric().clone();
+        recorder.open_windows(applied, &fabric, now())
     }
 
     /// What of the lab this machine's kernel does not do, in sentences.
@@ -200,7 +236,7 @@ impl Host {
         let same_holder = model.is_some() && self.up.is_some();
         if let Some(model) = model.filter(|_| same_holder) {
             if self.apply(paths, &model).is_ok() {
-                (self.record.file, self.record.claims) = (before.file, before.claims);
+                (self.record.file, self.record.claims, self.record.rights) = (before.file, before.claims, before.rights);
                 return;
             }
         }
@@ -262,7 +298,13 @@ impl Host {
             let client = launched?.client()?;
             let engine = Engine::new(Lab::empty(client, linux::runtime::lab::options()));
             self.up = Some(Up { engine, services: None, listeners: Vec::new(), clock: Clock::at(model.context.now) });
+            if !model.flow_logs.is_empty() {
+                let recorder = self.flow_logs.insert(Recorder::open(paths.flow_logs(&self.record.name)));
+                recorder.resume(model, now());
+            }
         }
+        // A change may take away what counts, and the interfaces that it speaks of.
+        self.record_flows(paths);
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
         let shared = Arc::new(model.clone());
         let fabric = Arc::new(Fabric::compile(model));
@@ -270,7 +312,7 @@ impl Host {
         up.clock = Clock::at(up.clock.now().max(model.context.now));
         up.engine.lab().apply_all(&fabric, &model.lans, &specs)?;
         up.engine.observe(&shared)?;
-        up.serve(&shared, &fabric)?;
+        up.serve(&shared, &fabric, &self.backing)?;
         self.record.model = model.clone();
         self.record.applied = Some(model.clone());
         self.run(paths, &fabric)
@@ -328,7 +370,8 @@ impl Host {
 
     /// Takes the lab down: everything in it ends. The record's model stays.
     pub fn shut_down(&mut self, paths: &Paths) {
-        self.up = None;
+        self.record_flows(paths);
+        (self.up, self.flow_logs) = (None, None);
         Host::end_orphan(paths, &self.record.name);
         self.record.note_down();
     }
@@ -348,8 +391,9 @@ impl Host {
 }
 
 impl Up {
-    fn serve(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> Result<(), HostError> {
-        let shared = Shared { model: model.clone(), fabric: fabric.clone(), now: self.clock.now() };
+    fn serve(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>, backing: &Arc<Backing>) -> Result<(), HostError> {
+        let (now, backing) = (self.clock.now(), Some(backing.clone()));
+        let shared = Shared { model: model.clone(), fabric: fabric.clone(), now, backing };
         Ok(Services::renew(&mut self.services, self.engine.lab().client(), shared)?)
     }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::address::AddressAssociation;
 use model::guest::Listener;
-use model::instance::MetadataOptions;
+use model::instance::{InstanceOptions, MetadataOptions};
 use model::network_interface::{Attachment, InterfaceType, MacAddress};
 use model::*;
 
@@ -218,6 +218,8 @@ impl Dump<'_, '_> {
             monitoring,
             terminate_on_shutdown: false,
             resource_name_dns: names.is_some_and(|n| n.bool(reader, "EnableResourceNameDnsARecord", false)),
+            root_device_name: item.words(reader, "RootDeviceName"),
+            options: InstanceOptions::default(),
             tags: item.tags(reader),
             origin: item.origin(reader),
         })
@@ -264,6 +266,8 @@ impl Dump<'_, '_> {
                 monitoring: false,
                 terminate_on_shutdown: false,
                 resource_name_dns: false,
+                root_device_name: String::new(),
+                options: InstanceOptions::default(),
                 tags,
                 origin: interface.origin.clone(),
             };

@@ -1,7 +1,7 @@
 //! `traceroute`: who answers on the way, and below it who was seen to be passed in silence; where it ends, which stage did it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use model::selector::End;
 use serde_json::json;
 
 use super::ends::{Ends, Names, milliseconds, question};
-use super::from_within::{Between, between};
+use super::from_within::{Between, between, source_address};
 use super::lan_ends::{self, running_or_simulated};
 use super::running::Running;
 use super::simulated::quiet;
@@ -64,6 +64,9 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         None => Place::of_sender(&running.fabric, &ends.sender).map_err(|e| Failure::usage(e.to_string()))?,
     };
     let inside = Inside::of(&running, &ends, within.as_ref())?;
+    if within.is_some() && source_address(&running.holder()?, &from.namespace, ends.address).is_none() {
+        return without_route(&ends, within.as_ref(), arguments, output);
+    }
     let request = Request {
         from,
         to: ends.address.into(),
@@ -77,7 +80,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         other => Failure::usage(other.to_string()),
     })?;
     let names = Names::of(&running.fabric);
-    let name = |address: Ipv4Addr| names.name(address.into()).or_else(|| inside.name(address));
+    let name = |address: IpAddr| names.name(address).or_else(|| inside.name(address));
     let answered: BTreeSet<&str> = seen.steps.iter().flatten().filter_map(|step| name(step.from?)).collect();
     let mut unseen: Vec<&str> = Vec::new();
     for hop in &seen.passed {
@@ -116,7 +119,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         for step in &inside.before {
             output.line(told(step));
         }
-        let described = |address: Ipv4Addr| match (ends.address == address, name(address)) {
+        let described = |address: IpAddr| match (address == ends.address, name(address)) {
             // An address that was named is called by that name.
             (true, _) => ends.receiver(),
             (false, Some(name)) => format!("{name} ({address})"),
@@ -142,13 +145,38 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
                 (None, false) if !is_plain => "not reached".to_owned(),
                 (None, false) => "not reached; a single packet more came through".to_owned(),
             });
-            if !is_plain {
-                output.hint(format!("vpclab why {}", arguments.words.join(" ")));
+            if let Some(between) = within.as_ref().filter(|_| !is_plain) {
+                output.hint(between.hint(&arguments.words));
             }
             loss.iter().filter_map(|loss| loss.hint.as_ref()).for_each(|hint| output.hint(hint));
         }
     }
     Ok(if seen.reached { ExitCode::SUCCESS } else { exit::NO.into() })
+}
+
+/// The sender's own system knows no way: nothing is sent, and the answer is no.
+fn without_route(ends: &Ends, within: Option<&Between>, arguments: &TracerouteArgs, output: &Output) -> Result {
+    let why = format!("{} has no route to {}", ends.from, ends.address);
+    if output.format == Format::Json {
+        output.json(&json!({
+            "from": ends.from,
+            "to": ends.to,
+            "address": ends.address,
+            "packet": ends.packet.to_string(),
+            "reached": false,
+            "refused": false,
+            "hops": Vec::<()>::new(),
+            "passed": Vec::<()>::new(),
+            "unseen": Vec::<()>::new(),
+            "inside": Vec::<()>::new(),
+            "lost": {"what": why, "at": ends.from, "code": null},
+        }))?;
+    } else {
+        output.line(format!("traceroute from {} to {}, {}", ends.from, ends.receiver(), ends.packet));
+        output.line(format!("not reached: {why}"));
+        within.iter().for_each(|between| output.hint(between.hint(&arguments.words)));
+    }
+    Ok(exit::NO.into())
 }
 
 /// What no hop answers for: the stages inside the instances, where a container has a part in it.
@@ -194,8 +222,8 @@ impl Inside {
     }
 
     /// The bridge whose address answered.
-    fn name(&self, address: Ipv4Addr) -> Option<&str> {
-        self.bridges.iter().find(|(subnet, _)| subnet.contains(&IpAddr::from(address))).map(|(_, name)| name.as_str())
+    fn name(&self, address: IpAddr) -> Option<&str> {
+        self.bridges.iter().find(|(subnet, _)| subnet.contains(&address)).map(|(_, name)| name.as_str())
     }
 }
 
@@ -206,7 +234,7 @@ fn told(step: &Stage) -> String {
 }
 
 /// A hop as traceroute prints it: each answerer once, its times behind it.
-fn line(number: usize, steps: &[Step], described: &dyn Fn(Ipv4Addr) -> String) -> String {
+fn line(number: usize, steps: &[Step], described: &dyn Fn(IpAddr) -> String) -> String {
     let (mut line, mut before) = (format!("{number:2} "), None);
     for step in steps {
         let Some(from) = step.from else {
