@@ -87,14 +87,21 @@ bench-sim:
 # each in a Python environment of its own below the target folder: what they need differs. Then the simulator beside ns-3, whose
 # libraries are unpacked below the target folder from Debian's packages.
 PEERS = $(or $(CARGO_TARGET_DIR),target)/peers
-bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.1.0 $(PEERS)/ns3/networks
-	cargo build --release -p bench
+bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.1.0 $(PEERS)/moto/5 $(PEERS)/ns3/networks
+	cargo build --release -p bench -p vpclab
 	$(BENCH) lifecycle --peers
 	$(BENCH) --runs 3 analyzers --environments $(PEERS)
+	$(BENCH) --runs 3 api --environments $(PEERS)
 	cargo bench -p sim --bench speed -- chain subnets bulk --ns3 $(abspath $(PEERS))/ns3/networks
 
 $(PEERS)/ns3/networks: crates/sim/benches/ns3/networks.cc crates/sim/benches/ns3/build.sh
 	sh crates/sim/benches/ns3/build.sh $(@D)
+
+# The server comes with an extra of the package.
+$(PEERS)/moto/%:
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet 'moto[server]==$(@F)'
+	touch $@
 
 $(PEERS)/%:
 	python3 -m venv $(@D)

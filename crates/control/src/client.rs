@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use crate::api::{Answers, Applied, CloudServed, CloudWanted, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{Answers, Applied, CloudServed, CloudWanted, FlowLogsView, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
 use crate::daemon::{DAEMON, Start};
 use crate::paths::Paths;
 
@@ -118,7 +118,12 @@ impl Daemon {
         self.ask(Method::POST, &format!("/v1/labs/{}/probes", escaped(name)), Some(probes), None)
     }
 
-    /// Where clients of AWS are answered for a lab; `None`: nowhere.
+    /// Has what passed until now counted for a lab's flow logs, and says where their records are.
+    pub fn flow_logs(&self, name: &str) -> Result<FlowLogsView, Problem> {
+        self.ask(Method::GET, &format!("/v1/labs/{}/flow-logs", escaped(name)), None::<&()>, None)
+    }
+
+    /// Where clients of AWS are answered for a lab, with the key of its owner; `None`: nowhere.
     pub fn cloud(&self, name: &str) -> Result<Option<CloudServed>, Problem> {
         match self.ask(Method::GET, &format!("/v1/labs/{}/cloud", escaped(name)), None::<&()>, Some(PATIENCE)) {
             Ok(served) => Ok(Some(served)),

@@ -10,6 +10,7 @@ use linux::{Engine, Lab};
 use model::{InstanceId, InstanceState, Model, Timestamp};
 use sandbox::{Client, ExecSpec, HolderSpec, SelfCommand};
 
+use crate::flow_log::{OpenWindow, Recorder};
 use crate::instance;
 use crate::paths::Paths;
 use crate::record::LabRecord;
@@ -63,6 +64,7 @@ pub struct Host {
     /// What is kept of it.
     pub record: LabRecord,
     up: Option<Up>,
+    flow_logs: Option<Recorder>,
 }
 
 struct Up {
@@ -91,7 +93,7 @@ impl Clock {
 impl Host {
     /// A lab as recorded; nothing is started or looked for yet.
     pub fn new(record: LabRecord) -> Host {
-        Host { record, up: None }
+        Host { record, up: None, flow_logs: None }
     }
 
     /// Takes hold of the lab's holder when it lives, after a restart of this process. False: the lab is down.
@@ -180,13 +182,40 @@ impl Host {
         }
     }
 
-    /// Moves the clocks of the services.
-    pub fn tick(&mut self) {
+    /// Moves the clocks of the services, and asks what passed for flow logs when it is time.
+    pub fn tick(&mut self, paths: &Paths) {
         if let Some(up) = &self.up
             && let Some(services) = &up.services
         {
             services.set_now(up.clock.now());
         }
+        if self.flow_logs.as_ref().is_none_or(Recorder::is_due) {
+            self.record_flows(paths);
+        }
+    }
+
+    /// Takes what the engine counted for flow logs, if there are any. What goes wrong is said and stops nothing.
+    pub fn record_flows(&mut self, paths: &Paths) {
+        let (Some(up), Some(applied)) = (self.up.as_mut(), &self.record.applied) else { return };
+        if applied.flow_logs.is_empty() {
+            return;
+        }
+        let recorder = self.flow_logs.get_or_insert_with(|| Recorder::open(paths.flow_logs(&self.record.name)));
+        let fabric = up.engine.lab().fabric().clone();
+        let taken = up.engine.take_flows().map_err(|error| error.to_string());
+        let written = taken.and_then(|harvest| recorder.take(applied, &fabric, &harvest, now()).map_err(|error| error.to_string()));
+        if let Err(error) = written {
+            sandbox::say!("lab {}: flow logs: {error}", self.record.name);
+        }
+    }
+
+    /// What the windows of flow logs hold that are not over.
+    pub fn open_windows(&mut self) -> Vec<OpenWindow> {
+        let (Some(up), Some(applied), Some(recorder)) = (self.up.as_mut(), &self.record.applied, &self.flow_logs) else {
+            return Vec::new();
+        };
+        let fabric = up.engine.lab().fabric().clone();
+        recorder.open_windows(applied, &fabric, now())
     }
 
     /// What of the lab this machine's kernel does not do, in sentences.
@@ -262,7 +291,13 @@ impl Host {
             let client = launched?.client()?;
             let engine = Engine::new(Lab::empty(client, linux::runtime::lab::options()));
             self.up = Some(Up { engine, services: None, listeners: Vec::new(), clock: Clock::at(model.context.now) });
+            if !model.flow_logs.is_empty() {
+                let recorder = self.flow_logs.insert(Recorder::open(paths.flow_logs(&self.record.name)));
+                recorder.resume(model, now());
+            }
         }
+        // A change may take away what counts, and the interfaces that it speaks of.
+        self.record_flows(paths);
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
         let shared = Arc::new(model.clone());
         let fabric = Arc::new(Fabric::compile(model));
@@ -328,7 +363,8 @@ impl Host {
 
     /// Takes the lab down: everything in it ends. The record's model stays.
     pub fn shut_down(&mut self, paths: &Paths) {
-        self.up = None;
+        self.record_flows(paths);
+        (self.up, self.flow_logs) = (None, None);
         Host::end_orphan(paths, &self.record.name);
         self.record.note_down();
     }

@@ -9,6 +9,7 @@ pub mod client;
 pub mod cloud;
 pub mod containers;
 pub mod daemon;
+pub mod flow_log;
 pub mod host;
 pub mod instance;
 pub mod listener;

@@ -28,6 +28,9 @@ pub struct LabRecord {
     pub is_changing: bool,
     /// The process that holds the built-in listeners: its number at the holder.
     pub listeners: Option<u64>,
+    /// The lab that it is a part of: the network of another account or region.
+    #[serde(default)]
+    pub part_of: Option<String>,
 }
 
 /// What was started in an instance.
@@ -52,6 +55,7 @@ impl LabRecord {
             running: BTreeMap::new(),
             is_changing: false,
             listeners: None,
+            part_of: None,
         }
     }
 

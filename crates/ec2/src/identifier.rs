@@ -59,4 +59,5 @@ identifiers! {
     VpcEndpointId => InvalidVpcEndpointIdMalformed,
     PrefixListId => InvalidPrefixListIdMalformed,
     DhcpOptionsId => InvalidDhcpOptionsIdMalformed,
+    FlowLogId => InvalidFlowLogIdNotFound,
 }

@@ -10,6 +10,7 @@ pub mod arguments;
 mod console;
 mod dhcp_options;
 pub mod filter;
+mod flow_log;
 mod gateway;
 mod history;
 pub mod identifier;
@@ -58,6 +59,7 @@ const FAMILIES: &[&[Operation]] = &[
     address::OPERATIONS,
     console::OPERATIONS,
     dhcp_options::OPERATIONS,
+    flow_log::OPERATIONS,
     gateway::OPERATIONS,
     history::OPERATIONS,
     image::OPERATIONS,

@@ -80,6 +80,7 @@ fn all(model: &Model) -> Vec<Value> {
         vpc_endpoints as "vpc-endpoint" by id;
         prefix_lists as "prefix-list" by id;
         dhcp_options as "dhcp-options" by id;
+        flow_logs as "vpc-flow-log" by id;
         transit_gateways as "transit-gateway" by id;
         transit_gateway_attachments as "transit-gateway-attachment" by id;
         transit_gateway_route_tables as "transit-gateway-route-table" by id;

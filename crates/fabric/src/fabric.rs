@@ -2,7 +2,7 @@
 //! [`Fabric::compile`]. Here: VPCs, subnets, interfaces, instances, outside hosts. Rules and gateways have
 //! files of their own ([`crate::group`], [`crate::acl`], [`crate::route`], [`crate::gateway`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -58,6 +58,9 @@ pub struct Fabric {
     pub outside: Table<OutsideIndex, OutsideHost>,
     /// Every public IPv4 address in use, with the private address it stands for (IGW-2).
     pub public_addresses: BTreeMap<Ipv4Addr, PublicMapping>,
+    /// Interfaces that some flow log watches (FL-1).
+    #[serde(skip)]
+    pub logged: BTreeSet<InterfaceIndex>,
     /// The interfaces of all VPCs by private IPv4 and IPv6 address; of several VPCs with one address, the first by id.
     #[serde(skip)]
     pub(crate) held: Vec<(IpAddr, InterfaceIndex)>,
@@ -76,7 +79,20 @@ pub struct Fabric {
 impl Fabric {
     /// The virtual private gateway behind which a linked lan has announced an address; of several, the first by id.
     pub fn behind_vpn(&self, address: IpAddr) -> Option<VpnGatewayIndex> {
-        self.vpn_gateways.iter().find(|(_, gateway)| gateway.vpc.is_some() && gateway.network_of(address).is_some()).map(|(index, _)| index)
+        self.all_behind_vpn(address).next()
+    }
+
+    /// Every virtual private gateway behind which a linked lan has announced an address, by id.
+    pub fn all_behind_vpn(&self, address: IpAddr) -> impl Iterator<Item = VpnGatewayIndex> {
+        self.vpn_gateways.iter().filter(move |(_, gateway)| gateway.vpc.is_some() && self.is_in_lan(gateway, address)).map(|(index, _)| index)
+    }
+
+    /// Whether an address lies in a lan behind a gateway: it is announced, and of a network of the lan itself or of none of the
+    /// internet. A lan may announce everything (`0.0.0.0/0`) and does not become the internet by that.
+    pub fn is_in_lan(&self, gateway: &VpnGateway, address: IpAddr) -> bool {
+        let IpAddr::V4(own) = address else { return false };
+        let is_private = || !self.may_be_outside(address) && !self.is_outside_host(address);
+        gateway.network_of(address).is_some() && (gateway.is_near(own) || is_private())
     }
 
     /// The interface with this id.
@@ -86,12 +102,14 @@ impl Fabric {
 
     /// The interface by which the system behind `interface` sends to `destination` (ENI-11): of an instance with several,
     /// the first that has the destination in its subnet, else the first. A guest asks its own route table, which knows
-    /// its subnets and one default by device index, not where a request came in.
+    /// its subnets and one default by device index, not where a request came in. Over IPv6 the interfaces whose subnets have
+    /// it are all that there are: no router is announced on the others.
     pub fn way_out(&self, interface: InterfaceIndex, destination: IpAddr) -> InterfaceIndex {
         let Some(instance) = self.interfaces[interface].instance() else { return interface };
-        let all = &self.instances[instance].interfaces;
-        let near = all.iter().find(|i| self.subnets[self.interfaces[**i].subnet].contains(destination));
-        near.or(all.first()).copied().unwrap_or(interface)
+        let subnet = |i: &InterfaceIndex| &self.subnets[self.interfaces[*i].subnet];
+        let all = || self.instances[instance].interfaces.iter().filter(|i| destination.is_ipv4() || !subnet(i).ipv6_blocks.is_empty());
+        let near = all().find(|i| subnet(i).contains(destination));
+        near.or_else(|| all().next()).copied().unwrap_or(interface)
     }
 }
 
@@ -166,6 +184,20 @@ impl Subnet {
             IpAddr::V4(a) => self.cidr.contains(&a),
             IpAddr::V6(a) => self.ipv6_blocks.iter().any(|block| block.contains(&a)),
         }
+    }
+
+    /// The router's address in the block that an address lies in: base + 1, also of IPv6.
+    pub fn router_of(&self, address: IpAddr) -> Option<IpAddr> {
+        match self.block_of(address)? {
+            IpNet::V4(_) => Some(self.router.into()),
+            IpNet::V6(block) => Some(Ipv6Addr::from(u128::from(block.network()) + 1).into()),
+        }
+    }
+
+    /// The router's addresses, one in each block.
+    pub fn routers(&self) -> impl Iterator<Item = IpAddr> {
+        let ipv6 = self.ipv6_blocks.iter().filter_map(|block| self.router_of(block.network().into()));
+        std::iter::once(IpAddr::V4(self.router)).chain(ipv6)
     }
 
     /// The MAC address of the subnet's router (L2-2): locally administered, and no interface's.

@@ -2,7 +2,7 @@
 //! flow is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use netlink::nft::{self, Chain, Element, Expr, Set};
@@ -43,7 +43,7 @@ pub struct NamespaceChanges {
     /// Rules to add and to remove.
     pub rules: Difference<Rule>,
     /// Neighbours to add or change, and to remove.
-    pub neighbours: Difference<(String, Ipv4Addr, [u8; 6])>,
+    pub neighbours: Difference<(String, IpAddr, [u8; 6])>,
     /// Tables.
     pub tables: Vec<(nft::Table, TableChanges)>,
 }
@@ -144,13 +144,13 @@ impl Changes {
         *self == Changes::default()
     }
 
-    /// Private addresses that leave a router: what conntrack knows of them must go, lest a later holder inherit it.
-    pub fn orphaned(&self) -> BTreeMap<String, Vec<Ipv4Addr>> {
+    /// Addresses that leave a router: what conntrack knows of them must go, lest a later holder inherit it.
+    pub fn orphaned(&self) -> BTreeMap<String, Vec<IpAddr>> {
         let mut orphaned = BTreeMap::new();
         for (key, inside) in &self.inside {
-            let came: BTreeSet<Ipv4Addr> = inside.neighbours.new.iter().map(|(_, address, _)| *address).collect();
+            let came: BTreeSet<IpAddr> = inside.neighbours.new.iter().map(|(_, address, _)| *address).collect();
             let gone = inside.neighbours.gone.iter().map(|(_, address, _)| *address);
-            let addresses: Vec<Ipv4Addr> = gone.chain(came).collect();
+            let addresses: Vec<IpAddr> = gone.chain(came).collect();
             if key.starts_with("vpc/") && !addresses.is_empty() {
                 orphaned.insert(key.clone(), addresses);
             }
@@ -179,7 +179,7 @@ impl NamespaceChanges {
         let kept: BTreeSet<_> = replaced.iter().map(Route::key).collect();
         routes.new = added;
         routes.gone.retain(|route| !kept.contains(&route.key()));
-        let flat = |namespace: &Namespace| -> BTreeSet<(String, Ipv4Addr, [u8; 6])> {
+        let flat = |namespace: &Namespace| -> BTreeSet<(String, IpAddr, [u8; 6])> {
             namespace.neighbours.iter().map(|((device, address), mac)| (device.clone(), *address, *mac)).collect()
         };
         let old_neighbours = flat(old).into_iter().filter(|(device, ..)| !is_reborn(device)).collect();

@@ -4,15 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::{
-    Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcEndpointIndex, VpcIndex,
+    EgressOnlyInternetGatewayIndex, Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcEndpointIndex, VpcIndex,
 };
 use model::lan::Device;
-use model::{InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcEndpointId, VpcId, VpcPeeringConnectionId};
+use model::{EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcEndpointId, VpcId, VpcPeeringConnectionId};
 
 /// The outside.
 pub const INTERNET: &str = "internet";
 /// In a router: the link to the internet gateway.
 pub const ROUTER_TO_GATEWAY: &str = "igw";
+/// In a router: the link to the egress-only internet gateway.
+pub const ROUTER_TO_EGRESS_ONLY: &str = "eigw";
 /// In an internet gateway: the link to the router.
 pub const GATEWAY_IN: &str = "in";
 /// In an internet gateway: the link to the internet.
@@ -34,6 +36,16 @@ pub fn router_namespace(id: &VpcId) -> String {
 /// Namespace of an internet gateway.
 pub fn internet_gateway_namespace(id: &InternetGatewayId) -> String {
     format!("igw/{id}")
+}
+
+/// Namespace of an egress-only internet gateway.
+pub fn egress_only_namespace(id: &EgressOnlyInternetGatewayId) -> String {
+    format!("eigw/{id}")
+}
+
+/// On the internet: the link to an egress-only internet gateway.
+pub fn egress_only_link(id: &EgressOnlyInternetGatewayId) -> String {
+    link('o', id.as_str())
 }
 
 /// Namespace of a NAT gateway.
@@ -134,6 +146,7 @@ pub struct Directory {
     endpoints: BTreeMap<(String, String), VpcEndpointIndex>,
     route_tables: BTreeMap<(String, u32), RouteTableIndex>,
     internet_gateways: BTreeMap<String, InternetGatewayIndex>,
+    egress_only_gateways: BTreeMap<String, EgressOnlyInternetGatewayIndex>,
     nat_gateways: BTreeMap<String, NatGatewayIndex>,
     vpcs: BTreeMap<String, VpcIndex>,
 }
@@ -158,6 +171,9 @@ impl Directory {
         }
         for (index, gateway) in fabric.internet_gateways.iter() {
             directory.internet_gateways.insert(internet_gateway_namespace(&gateway.id), index);
+        }
+        for (index, gateway) in fabric.egress_only_internet_gateways.iter() {
+            directory.egress_only_gateways.insert(egress_only_namespace(&gateway.id), index);
         }
         for (index, endpoint) in fabric.vpc_endpoints.iter() {
             directory.endpoints.insert((router(endpoint.vpc), endpoint_link(&endpoint.id)), index);
@@ -193,6 +209,11 @@ impl Directory {
     /// The internet gateway of a namespace.
     pub fn internet_gateway(&self, namespace: &str) -> Option<InternetGatewayIndex> {
         self.internet_gateways.get(namespace).copied()
+    }
+
+    /// The egress-only internet gateway of a namespace.
+    pub fn egress_only_gateway(&self, namespace: &str) -> Option<EgressOnlyInternetGatewayIndex> {
+        self.egress_only_gateways.get(namespace).copied()
     }
 
     /// The NAT gateway of a namespace.

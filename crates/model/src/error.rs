@@ -41,6 +41,8 @@ codes! {
     DuplicateSubnetsInSameZone = "DuplicateSubnetsInSameZone", 400;
     DuplicateTransitGatewayAttachment = "DuplicateTransitGatewayAttachment", 400;
     EgressOnlyInternetGatewayLimitExceeded = "EgressOnlyInternetGatewayLimitExceeded", 400;
+    FlowLogAlreadyExists = "FlowLogAlreadyExists", 400;
+    FlowLogsLimitExceeded = "FlowLogsLimitExceeded", 400;
     GatewayNotAttached = "Gateway.NotAttached", 400;
     IncorrectInstanceState = "IncorrectInstanceState", 400;
     IncorrectModificationState = "IncorrectModificationState", 400;
@@ -65,6 +67,7 @@ codes! {
     InvalidDhcpOptionIdNotFound = "InvalidDhcpOptionID.NotFound", 400;
     InvalidDhcpOptionsIdMalformed = "InvalidDhcpOptionsId.Malformed", 400;
     InvalidEgressOnlyInternetGatewayIdNotFound = "InvalidEgressOnlyInternetGatewayId.NotFound", 400;
+    InvalidFlowLogIdNotFound = "InvalidFlowLogId.NotFound", 400;
     InvalidGatewayIdNotFound = "InvalidGatewayID.NotFound", 400;
     InvalidGroupDuplicate = "InvalidGroup.Duplicate", 400;
     InvalidGroupIdMalformed = "InvalidGroupId.Malformed", 400;

@@ -135,4 +135,6 @@ ids! {
     PrefixListId = "pl",
     /// A DHCP option set.
     DhcpOptionsId = "dopt",
+    /// A flow log.
+    FlowLogId = "fl",
 }

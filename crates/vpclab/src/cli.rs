@@ -63,6 +63,9 @@ pub enum Command {
     /// Make a lab file of what another tool knows
     #[command(subcommand)]
     Import(crate::command::import::ImportCommand),
+    /// Make a lab file of a lab that is up
+    #[command(subcommand)]
+    Export(crate::command::export::ExportCommand),
     /// Keep what a source says as one file that is read in a moment
     Snapshot(crate::command::snapshot::SnapshotArgs),
     /// Show what `up` would change, and who would reach whom then
@@ -111,6 +114,8 @@ pub enum Command {
     Traceroute(traceroute::TracerouteArgs),
     /// Packets as they pass a place, or every hop of the lab
     Capture(capture::CaptureArgs),
+    /// Records of flow logs: what groups and lists let pass and stopped at interfaces, counted a minute or ten
+    Flowlogs(crate::command::flowlogs::FlowlogsArgs),
     /// What listens and what is connected in an instance
     Sockets(sockets::SocketsArgs),
     /// Draw the lab: a tree for the terminal, an SVG picture, a Mermaid flowchart

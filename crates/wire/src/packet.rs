@@ -54,6 +54,8 @@ pub struct Ip {
     pub ttl: u8,
     /// Identification of an IPv4 packet.
     pub identification: u16,
+    /// Flow label of an IPv6 packet, 20 bits.
+    pub flow_label: u32,
     /// Must not be fragmented; always so with IPv6.
     pub dont_fragment: bool,
     /// Offset in bytes, and whether more follows, of a fragment.
@@ -186,6 +188,7 @@ impl Ip {
                 protocol: upper.protocol,
                 ttl: header.hop_limit,
                 identification: 0,
+                flow_label: header.flow_label,
                 dont_fragment: true,
                 fragment: upper.fragment,
                 fragment_id: upper.identification,
@@ -199,6 +202,7 @@ impl Ip {
             protocol: header.protocol,
             ttl: header.ttl,
             identification: header.identification,
+            flow_label: 0,
             dont_fragment: header.dont_fragment,
             fragment: header.is_fragment().then_some((header.fragment_offset, header.more_fragments)),
             fragment_id: header.identification.into(),

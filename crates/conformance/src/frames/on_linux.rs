@@ -54,19 +54,20 @@ impl OnLinux {
     fn begin(&mut self, act: &Act) -> Result<Sockets, EngineError> {
         let IpAddr::V4(to) = act.to else { return Err(EngineError::BadProbe("IPv6".to_owned())) };
         let sender = Place::of_sender(&self.fabric, &act.from)?;
-        let receiver = Place::of_receiver(&self.fabric, &sender, None, to);
+        let IpAddr::V4(own) = sender.address else { return Err(EngineError::BadProbe("IPv6".to_owned())) };
+        let receiver = Place::of_receiver(&self.fabric, &sender, None, act.to);
         let device = sender.device.clone().filter(|_| sender.is_one_of_several(&self.fabric));
         let from = |mut spec: SocketSpec| {
-            spec.bind = Some(SocketAddress::Inet(SocketAddr::new(sender.address.into(), 0)));
+            spec.bind = Some(SocketAddress::Inet(SocketAddr::new(sender.address, 0)));
             spec.device.clone_from(&device);
             spec
         };
-        let server_at = |port: u16| receiver.as_ref().map(|place| (place.namespace.clone(), SocketAddr::new(place.address.into(), port)));
+        let server_at = |port: u16| receiver.as_ref().map(|place| (place.namespace.clone(), SocketAddr::new(place.address, port)));
         match act.what {
             What::Echo { ttl, size, dont_fragment } => {
                 self.identifier += 1;
                 let echo = Icmpv4::Echo { reply: false, id: self.identifier, sequence: 1, data: payload(usize::from(size)) };
-                let header = Ipv4 { ttl, dont_fragment, ..Ipv4::new(sender.address, to, protocol::ICMP) };
+                let header = Ipv4 { ttl, dont_fragment, ..Ipv4::new(own, to, protocol::ICMP) };
                 let mut spec = SocketSpec::raw(&sender.namespace, false, WHOLE_PACKETS);
                 spec.device.clone_from(&sender.device);
                 let socket = self.open(spec)?;
@@ -108,7 +109,7 @@ impl OnLinux {
             What::Arp => {
                 if let Some(device) = &sender.device {
                     let socket = self.open(SocketSpec::packet(&sender.namespace, device))?;
-                    let question = Arp::request(Mac(sender.mac), sender.address, to).frame();
+                    let question = Arp::request(Mac(sender.mac), own, to).frame();
                     rustix::net::send(&socket, &question, SendFlags::empty()).map_err(failed("asking"))?;
                 }
                 Ok(Sockets::None)

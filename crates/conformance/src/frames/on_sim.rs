@@ -66,9 +66,8 @@ impl OnSim {
     }
 
     fn receiver(&mut self, act: &Act) -> Result<Option<NodeId>, EngineError> {
-        let IpAddr::V4(to) = act.to else { return Ok(None) };
         let sender = Place::of_sender(&self.fabric, &act.from)?;
-        let place = Place::of_receiver(&self.fabric, &sender, None, to);
+        let place = Place::of_receiver(&self.fabric, &sender, None, act.to);
         let fabric = Arc::clone(&self.fabric);
         let cloud = self.engine.cloud_mut().ok_or_else(nothing)?;
         Ok(match place.map(|place| place.interface) {

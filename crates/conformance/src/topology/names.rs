@@ -132,4 +132,6 @@ names! {
     endpoints: VpcEndpointId, "endpoint";
     /// Prefix lists.
     prefix_lists: PrefixListId, "prefix list";
+    /// Flow logs.
+    flow_logs: FlowLogId, "flow log";
 }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use query::{Protocol, Refusal, Request, Response};
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::desk::Desk;
 
 /// Clients of one door at a time; more wait.
-const MOST_CLIENTS: usize = 512;
+const MOST_CLIENTS: usize = 2_048;
 /// How long a client may take for the headers of a request; also how long an unused connection stays open.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 /// How long a client may take for the body of a request.
@@ -28,6 +28,12 @@ const LARGEST_HEADERS: usize = 64 << 10;
 const MOST_HEADERS: usize = 100;
 /// The body of a request, bytes: that of a launch with user data and a thousand rules fits many times.
 const LARGEST_BODY: usize = 1 << 20;
+/// Bodies of more than so many bytes wait for one of [`LARGE_PLACES`], or clients could fill the memory.
+const SMALL_BODY: usize = 64 << 10;
+/// What is read of a body that is too large before it is refused, bytes.
+const MOST_READ: usize = 32 << 20;
+/// Large bodies at a time.
+const LARGE_PLACES: usize = 64;
 
 /// A socket that is served until this is dropped.
 #[derive(Debug)]
@@ -64,6 +70,7 @@ impl Door {
 
 async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<()>) {
     let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+    let large = Arc::new(Semaphore::new(LARGE_PLACES));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let (stream, from) = match listener.accept().await {
@@ -74,11 +81,11 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<
                 continue;
             }
         };
-        let (desk, mut closed) = (desk.clone(), closed.clone());
+        let (desk, mut closed, large) = (desk.clone(), closed.clone(), large.clone());
         tokio::spawn(async move {
             let _place = place;
             tokio::select! {
-                () = serve(stream, from.ip(), desk) => {}
+                () = serve(stream, from.ip(), desk, large) => {}
                 _ = closed.changed() => {}
             }
         });
@@ -86,12 +93,12 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<
 }
 
 /// Answers one client until it goes.
-async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>) {
+async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>, large: Arc<Semaphore>) {
     // Answers are written whole: waiting for more to send would only cost time.
     let _ = stream.set_nodelay(true);
     let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let desk = desk.clone();
-        async move { Ok::<_, Infallible>(write(answer(request, from, desk).await)) }
+        let (desk, large) = (desk.clone(), large.clone());
+        async move { Ok::<_, Infallible>(write(answer(request, from, &desk, &large).await)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -103,16 +110,42 @@ async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>) {
     let _ = connection.await;
 }
 
-async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: Arc<Desk>) -> Response {
-    let (head, body) = request.into_parts();
-    let whole = tokio::time::timeout(BODY_TIME, Limited::new(body, LARGEST_BODY).collect()).await;
-    let body = match whole {
-        Ok(Ok(body)) => body.to_bytes().to_vec(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(&Refusal::new("RequestEntityTooLarge", format!("A request has at most {LARGEST_BODY} bytes.")));
+/// The whole body. Errors: `RequestEntityTooLarge`, `IncompleteBody`, `RequestTimeout`.
+async fn read(mut body: Incoming, large: &Semaphore) -> Result<Vec<u8>, Refusal> {
+    let (mut bytes, mut place, mut length) = (Vec::new(), None, 0);
+    let is_known = body.size_hint().lower();
+    let all = async {
+        while length <= MOST_READ && is_known <= MOST_READ as u64 {
+            let Some(frame) = body.frame().await else { break };
+            let frame = frame.map_err(|_| Refusal::new("IncompleteBody", "The request ended before its body did."))?;
+            let Some(more) = frame.data_ref() else { continue };
+            length += more.len();
+            if length > LARGEST_BODY {
+                // Read on and let go: who is answered in the middle of sending hardly looks.
+                bytes = Vec::new();
+                continue;
+            }
+            if length > SMALL_BODY && place.is_none() {
+                place = Some(large.acquire().await);
+            }
+            bytes.extend_from_slice(more);
         }
-        Ok(Err(_)) => return refuse(&Refusal::new("IncompleteBody", "The request ended before its body did.")),
-        Err(_) => return refuse(&Refusal { status: 408, ..Refusal::new("RequestTimeout", "The body of the request did not come.") }),
+        match length <= LARGEST_BODY && is_known <= LARGEST_BODY as u64 {
+            true => Ok(()),
+            false => Err(Refusal::new("RequestEntityTooLarge", format!("A request has at most {LARGEST_BODY} bytes."))),
+        }
+    };
+    match tokio::time::timeout(BODY_TIME, all).await {
+        Ok(read) => read.map(|()| bytes),
+        Err(_) => Err(Refusal { status: 408, ..Refusal::new("RequestTimeout", "The body of the request did not come.") }),
+    }
+}
+
+async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk>, large: &Semaphore) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match read(body, large).await {
+        Ok(body) => body,
+        Err(refusal) => return refuse(&refusal),
     };
     let headers = head.headers.iter();
     let request = Request {
@@ -127,11 +160,7 @@ async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: Arc<Desk>
     {
         return refuse(&refusal);
     }
-    // A client that goes away does not stop what it asked for.
-    match tokio::task::spawn_blocking(move || desk.answer(&request, from)).await {
-        Ok(response) => response,
-        Err(_) => refuse(&Refusal::new("InternalError", "The daemon failed within; its log says more.")),
-    }
+    desk.answer(&request, from).await
 }
 
 /// Without signatures every page that a browser shows could send requests here, so those of pages are refused: they say where

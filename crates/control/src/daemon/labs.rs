@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use model::InstanceState;
+use model::{InstanceState, Model};
 
-use crate::api::{Answers, Applied, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use super::follow::Behind;
+use super::gate::Pass;
+use super::lab::{self, Lab, lock};
+use crate::api::{Answers, Applied, FlowLogsView, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
 use crate::host::{Host, HostError};
 use crate::paths::Paths;
 use crate::record::LabRecord;
@@ -28,31 +31,19 @@ pub struct Labs {
     /// Who removes files of labs that are gone.
     removing: Mutex<Vec<JoinHandle<()>>>,
     notice: Option<String>,
+    behind: Behind,
 }
 
-/// A lab; what is shown of it can be read while it changes.
-struct Lab {
-    host: Mutex<Host>,
-    shown: Mutex<Arc<LabView>>,
+/// The right to change what a lab shows.
+pub struct Entered {
+    lab: Arc<Lab>,
+    _pass: Pass,
 }
 
-impl Lab {
-    fn new(host: Host) -> Lab {
-        let shown = Mutex::new(Arc::new(view(&host)));
-        Lab { host: Mutex::new(host), shown }
-    }
-
-    /// The lab as it is, or, while a request changes it, as it was before.
-    fn shown(&self) -> Arc<LabView> {
-        if let Ok(mut host) = self.host.try_lock() {
-            host.notice_death();
-            self.show(&host);
-        }
-        lock(&self.shown).clone()
-    }
-
-    fn show(&self, host: &Host) {
-        *lock(&self.shown) = Arc::new(view(host));
+impl Entered {
+    /// What is shown.
+    pub fn view(&self) -> Arc<LabView> {
+        self.lab.last()
     }
 }
 
@@ -97,7 +88,9 @@ impl Labs {
             [] => notice,
             ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
         };
-        let labs = Labs { paths, store, labs: Mutex::new(labs), removing: Mutex::default(), notice };
+        let labs = Labs { paths, store, labs: Mutex::new(labs), removing: Mutex::default(), notice, behind: Behind::default() };
+        labs.take_orphans_down();
+        crate::cloud::replay(&labs);
         labs.paths.aside().into_iter().for_each(|folder| labs.remove(folder));
         Ok(labs)
     }
@@ -142,25 +135,68 @@ impl Labs {
     /// Moves clocks; whether a lab is up.
     pub fn tick(&self) -> bool {
         let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();
-        labs.iter().fold(false, |needed, lab| match lab.host.try_lock() {
-            Ok(mut host) => {
-                host.tick();
+        labs.iter().fold(false, |needed, lab| match lab.try_host() {
+            Some(mut host) => {
+                host.tick(&self.paths);
                 needed | host.is_up()
             }
-            Err(_) => true,
+            None => true,
         })
     }
 
     /// All labs as they were shown last; nothing is looked at.
     pub fn known(&self) -> Vec<Arc<LabView>> {
-        lock(&self.labs).values().map(|lab| lock(&lab.shown).clone()).collect()
+        lock(&self.labs).values().map(|lab| lab.last()).collect()
     }
 
     /// A lab as it was shown last; nothing is looked at.
     pub fn last(&self, name: &str) -> Option<Arc<LabView>> {
+        lock(&self.labs).get(name).map(|lab| lab.last())
+    }
+
+    /// The generation of a lab that is on record; 0 where nothing is.
+    pub fn held(&self, name: &str) -> u64 {
+        lock(&self.labs).get(name).map_or(0, |lab| lab.held())
+    }
+
+    /// Waits for the right to change what a lab shows; `None`: there is no such lab.
+    pub fn enter(&self, name: &str) -> Option<Entered> {
         let lab = lock(&self.labs).get(name).cloned()?;
-        let view = lock(&lab.shown).clone();
-        Some(view)
+        let pass = lab.pass();
+        // Its last user may have let go of it while this one waited.
+        let is_there = lock(&self.labs).get(name).is_some_and(|known| Arc::ptr_eq(known, &lab));
+        is_there.then_some(Entered { lab, _pass: pass })
+    }
+
+    /// Shows a cloud that is kept on disk, and has the kernel follow.
+    pub fn commit(&self, entered: &Entered, model: Model) {
+        let name = entered.lab.last().name.clone();
+        entered.lab.commit(model);
+        self.behind.note(&name);
+    }
+
+    /// Adds what is to be part of another lab; nothing of it is up, and nothing on record. The one that is there, if there is one.
+    pub fn add_part(&self, name: &str, part_of: &str, nothing: Model) {
+        let record = LabRecord { part_of: Some(part_of.to_owned()), ..LabRecord::new(name, nothing, crate::host::now()) };
+        lock(&self.labs).entry(name.to_owned()).or_insert_with(|| Arc::new(Lab::new(Host::new(record))));
+    }
+
+    /// Has the kernel do what was answered, a moment after; waits for it, `patience` at most.
+    pub fn follow(&self, patience: Duration) {
+        for name in self.behind.take(patience) {
+            let lab = lock(&self.labs).get(&name).cloned();
+            // Refusals are in the log, and said to whoever sends packets.
+            let _ = lab.map(|lab| self.catch_up(&lab));
+        }
+    }
+
+    /// Ends parts of labs that are gone: their daemon died between the two.
+    fn take_orphans_down(&self) {
+        let known = self.known();
+        let is_there = |name: &str| known.iter().any(|lab| lab.name == name);
+        for lab in known.iter().filter(|lab| lab.part_of.as_deref().is_some_and(|of| !is_there(of))) {
+            let _ = self.take_down(&lab.name, true).inspect_err(|error| sandbox::say!("lab {}: {error}", lab.name));
+        }
     }
 
     /// All labs by name.
@@ -169,9 +205,14 @@ impl Labs {
         Ok(labs.iter().map(|lab| lab.shown()).filter(|view| is_announced(view)).map(|view| summary(&view)).collect())
     }
 
-    /// One lab.
+    /// One lab, once the kernel does what it says.
     pub fn view(&self, name: &str) -> Result<LabView, Problem> {
-        let view = self.find(name)?.shown();
+        let lab = self.find(name)?;
+        if lab.is_behind() && !lab.is_refused() {
+            // Refusals are in the log, and said to whoever sends packets.
+            let _ = self.catch_up(&lab);
+        }
+        let view = lab.shown();
         if !is_announced(&view) {
             return Err(unknown(name, &[]));
         }
@@ -180,11 +221,13 @@ impl Labs {
 
     /// Makes a lab what is wanted, up. On failure it is what it was.
     pub fn bring(&self, name: &str, wanted: Wanted) -> Result<Applied, Problem> {
-        check_name(name)?;
+        if self.last(name).is_none() {
+            check_name(name)?;
+        }
         let lab = self.find_or_new(name, &wanted);
         self.changing(name, &lab, |host| {
             let is_new = host.record.is_new();
-            let base = (!is_new).then_some(host.record.model.generation);
+            let base = (!is_new).then(|| lab.last().model.generation);
             if base != wanted.base_generation {
                 return Err(conflict(name));
             }
@@ -192,37 +235,21 @@ impl Labs {
                 // Of one that was lost with its record: its instances are other ones.
                 self.remove_files(name, false)?;
             }
-            let before = host.record.clone();
-            // A daemon that dies now leaves the mark, and the next one sets things right.
-            host.record.is_changing = true;
-            if let Err(error) = self.store.put(&host.record) {
-                host.record.is_changing = false;
-                return Err(error.into());
-            }
-            let changed = host.apply(&self.paths, &wanted.model);
-            host.record.is_changing = false;
-            if let Err(error) = changed {
-                if is_new {
-                    // Its log says why.
-                    let _ = self.paths.remove_disks(name).inspect_err(|error| sandbox::say!("lab {name}: {error}"));
-                }
-                if is_new { self.store.remove(name) } else { self.store.put(&host.record) }?;
-                return Err(error.into());
-            }
+            let before = (host.record.file.clone(), host.record.claims.clone());
             (host.record.file, host.record.claims) = (wanted.file, wanted.claims);
-            if let Err(error) = self.store.put(&host.record) {
-                // What cannot be kept must not run: the answer is no, and the lab is what the disk says.
-                host.revert(&self.paths, before);
-                return Err(error.into());
+            if let Err(problem) = lab::bring(host, &self.paths, &self.store, &wanted.model) {
+                (host.record.file, host.record.claims) = before;
+                return Err(problem);
             }
-            host.sweep_disks(&self.paths);
             Ok(Applied { generation: host.record.model.generation, notes: host.notes() })
         })
     }
 
     /// Ends a lab and forgets it; with `volumes` those too that have names.
     pub fn take_down(&self, name: &str, volumes: bool) -> Result<Gone, Problem> {
-        check_name(name)?;
+        if self.last(name).is_none() {
+            check_name(name)?;
+        }
         for _ in 0..TRIES {
             match self.take_down_once(name, volumes) {
                 Err(problem) if problem.kind == ProblemKind::Conflict => {}
@@ -234,14 +261,21 @@ impl Labs {
 
     /// A conflict: another request let go of the lab while this one waited. What is there now counts.
     fn take_down_once(&self, name: &str, volumes: bool) -> Result<Gone, Problem> {
+        let known = self.known();
+        if let Some(whole) = known.iter().find(|lab| lab.name == name).and_then(|lab| lab.part_of.as_ref())
+            && known.iter().any(|lab| lab.name == *whole)
+        {
+            let problem = Problem::new(ProblemKind::BadRequest, format!("{name} is a part of lab {whole}, and goes with it"));
+            return Err(problem.hint(format!("vpclab down {whole}")));
+        }
         let Ok(lab) = self.find(name) else {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
             let had_holder = Host::end_orphan(&self.paths, name);
             let had_files = (volumes || self.paths.has_left(name)) && self.remove_files(name, volumes)?;
-            return Ok(Gone { existed: had_holder || had_files, instances: 0 });
+            return Ok(Gone { existed: had_holder || had_files, instances: 0, devices: 0 });
         };
-        self.changing(name, &lab, |host| {
-            let instances = summary(&view(host)).instances;
+        let gone = self.changing(name, &lab, |host| {
+            let LabSummary { instances, devices, .. } = summary(&lab.last());
             host.shut_down(&self.paths);
             sandbox::abort::point("the end of a lab's holder");
             // Before the record: an instance may have filled the disk that the record is on.
@@ -251,14 +285,21 @@ impl Labs {
                 self.store.remove(name)?;
             }
             host.record.forget();
-            Ok(Gone { existed: true, instances })
-        })
+            Ok(Gone { existed: true, instances, devices })
+        })?;
+        // Its parts go after it: where this is cut short, the next daemon finds parts of nothing.
+        let mut instances = gone.instances;
+        for part in self.known().iter().filter(|part| part.part_of.as_deref() == Some(name)) {
+            instances += self.take_down(&part.name, volumes)?.instances;
+        }
+        Ok(Gone { instances, ..gone })
     }
 
     /// Sends probes.
     pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
         let lab = self.find(name)?;
-        let mut host = lock(&lab.host);
+        self.catch_up(&lab)?;
+        let mut host = lab.host();
         if !host.attach(&self.paths)? {
             return Err(down(name));
         }
@@ -269,19 +310,42 @@ impl Labs {
         Ok(Answers { answers: answers.into_iter().map(|answer| answer.map_err(|e| e.to_string())).collect() })
     }
 
+    /// Has what passed until now counted for flow logs, and says where records are.
+    pub fn flow_logs(&self, name: &str) -> Result<FlowLogsView, Problem> {
+        let lab = self.find(name)?;
+        self.catch_up(&lab)?;
+        let mut host = lab.host();
+        if !host.attach(&self.paths)? {
+            return Err(down(name));
+        }
+        host.record_flows(&self.paths);
+        Ok(FlowLogsView { folder: self.paths.flow_logs(name), open: host.open_windows() })
+    }
+
     /// Changes a lab, and lets go of it when nothing of it is left.
     fn changing<T>(&self, name: &str, lab: &Arc<Lab>, change: impl FnOnce(&mut Host) -> Result<T, Problem>) -> Result<T, Problem> {
-        let mut host = lock(&lab.host);
+        let _pass = lab.pass();
+        let mut host = lab.host();
         if !lock(&self.labs).get(name).is_some_and(|known| Arc::ptr_eq(known, lab)) {
             // Its last user let go of it while this request waited.
             return Err(conflict(name));
         }
         let result = change(&mut host);
-        if host.record.is_new() {
+        if host.record.is_new() && host.record.part_of.is_none() {
             lock(&self.labs).remove(name);
         }
-        lab.show(&host);
+        match &result {
+            Ok(_) => lab.show(&host),
+            // What was answered before stays, whether the kernel has it yet or not.
+            Err(_) => lab.note(&host),
+        }
         result
+    }
+
+    /// A part comes up with what it is a part of; a lab that is down stays so.
+    fn catch_up(&self, lab: &Lab) -> Result<(), Problem> {
+        let whole = lab.last().part_of.as_ref().and_then(|whole| self.last(whole));
+        lab.catch_up(&self.paths, &self.store, whole.is_some_and(|whole| whole.is_up))
     }
 
     fn find(&self, name: &str) -> Result<Arc<Lab>, Problem> {
@@ -302,23 +366,6 @@ impl Labs {
     }
 }
 
-/// A thread that panicked with the lock left a host whose record is on disk; what is in memory is checked on use.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn view(host: &Host) -> LabView {
-    let record = &host.record;
-    LabView {
-        name: record.name.clone(),
-        is_up: host.is_up(),
-        file: record.file.clone(),
-        created: record.created,
-        model: record.model.clone(),
-        claims: record.claims.clone(),
-    }
-}
-
 fn summary(view: &LabView) -> LabSummary {
     let alive = view.model.instances.values().filter(|i| i.state != InstanceState::Terminated);
     LabSummary {
@@ -329,6 +376,8 @@ fn summary(view: &LabView) -> LabSummary {
         vpcs: view.model.vpcs.len(),
         subnets: view.model.subnets.len(),
         instances: alive.count(),
+        devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
+        part_of: view.part_of.clone(),
     }
 }
 

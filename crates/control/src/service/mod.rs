@@ -2,6 +2,7 @@
 //! `metadata`); `server` moves the bytes.
 
 pub mod dns;
+pub mod lease;
 pub mod metadata;
 mod server;
 

@@ -18,6 +18,7 @@ use sandbox::{Client, SocketSpec};
 use wire::dns::{DnsError, Query};
 
 use super::dns::{self, Resolver};
+use super::lease;
 use super::metadata::{self, Request, Tokens};
 
 /// DNS packets a second that one interface may send (DNS-1).
@@ -53,6 +54,7 @@ enum Port {
     Dns(Resolver),
     Time,
     Metadata(VpcIndex),
+    Leases(VpcIndex),
 }
 
 impl Services {
@@ -71,6 +73,8 @@ impl Services {
             ports.push(Port::Time);
             specs.push(SocketSpec::tcp_listener(&key, at(linux::plan::METADATA, 80)));
             ports.push(Port::Metadata(index));
+            specs.push(SocketSpec::udp(&key, at(Ipv4Addr::UNSPECIFIED, wire::dhcp::SERVER_PORT)));
+            ports.push(Port::Leases(index));
         }
         specs.push(SocketSpec::udp(linux::naming::INTERNET, at(linux::plan::PUBLIC_DNS, 53)));
         ports.push(Port::Dns(Resolver::Public));
@@ -157,6 +161,7 @@ impl Server {
                     Port::Dns(resolver) => self.dns(at, resolver),
                     Port::Time => self.time(at),
                     Port::Metadata(vpc) => self.metadata(at, vpc),
+                    Port::Leases(vpc) => self.leases(at, vpc),
                 }
             }
         }
@@ -201,6 +206,17 @@ impl Server {
             // Stratum 4 with the reference of the local clock: as good as the machine's.
             let reply = request.reply(4, [127, 127, 1, 1], now, now).emit();
             let _ = rustix::net::sendto(&self.sockets[at].1, &reply, SendFlags::NOSIGNAL, &peer);
+        }
+    }
+
+    fn leases(&self, at: usize, vpc: VpcIndex) {
+        let mut buffer = [0; 2_048];
+        while let Ok((length, _, Some(peer))) = rustix::net::recvfrom(&self.sockets[at].1, &mut buffer[..], RecvFlags::DONTWAIT) {
+            let Ok(SocketAddr::V4(peer)) = SocketAddr::try_from(peer) else { continue };
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(reply) = lease::answer(&state.fabric, vpc, *peer.ip(), &buffer[..length]) {
+                let _ = rustix::net::sendto(&self.sockets[at].1, &reply, SendFlags::NOSIGNAL, &peer);
+            }
         }
     }
 

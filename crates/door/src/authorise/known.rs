@@ -128,6 +128,7 @@ fn find<'m>(network: &'m Model, kind: &str, id: &str) -> Option<Known<'m>> {
         "vpc-endpoint" => of!(vpc_endpoints in vpc),
         "prefix-list" => of!(prefix_lists),
         "dhcp-options" => of!(dhcp_options),
+        "vpc-flow-log" => of!(flow_logs),
         "volume" => {
             let volume = network.ebs_volumes.get(&id.parse().ok()?)?;
             Known { tags: Some(&volume.tags), zone: Some(&volume.availability_zone), ..Known::default() }

@@ -41,6 +41,7 @@ fn choose_with(fabric: &Fabric, more: &[IpNet]) -> (Vec<Ipv4Addr>, Option<Ipv4Ad
         fabric.outside_host(IpAddr::V4(address)).is_some()
             || fabric.public_addresses.contains_key(&address)
             || fabric.vpcs.values().any(|vpc| vpc.contains(IpAddr::V4(address)))
+            || fabric.vpn_gateways.values().any(|gateway| gateway.is_near(address))
     };
     let known: BTreeSet<Ipv4Net> = blocks.iter().map(Ipv4Net::trunc).collect();
     let inside = |block: &Ipv4Net| first_free(*block, |address| widest_around(&known, block, address), taken);

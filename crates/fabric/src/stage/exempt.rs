@@ -37,12 +37,13 @@ pub fn decide(fabric: &Fabric, interface: InterfaceIndex, header: &Header) -> De
     let serves = |address: IpAddr| {
         is_resolver(fabric, vpc, address)
             || match address {
-                IpAddr::V4(a) => matches!(a, METADATA | TIME | TASK_METADATA) || is_router(fabric, vpc, a),
+                IpAddr::V4(a) => matches!(a, METADATA | TIME | TASK_METADATA),
                 IpAddr::V6(a) => matches!(a, METADATA_IPV6 | TIME_IPV6),
             }
+            || is_router(fabric, vpc, address)
     };
     // Another host that offers leases is ordinary traffic, as another DNS server is.
-    let to_server = matches!(header.destination, IpAddr::V4(a) if a.is_broadcast() || is_router(fabric, vpc, a));
+    let to_server = matches!(header.destination, IpAddr::V4(a) if a.is_broadcast() || is_router(fabric, vpc, a.into()));
     let dhcp = to_server && matches!(header.transport, Transport::Udp { source_port: 68, destination_port: 67 });
     let reason = |text: &str| Reason::new(Stage::Exempt, Component::Service(vpc), text);
     match serves(header.destination) || serves(header.source) || dhcp {
@@ -67,6 +68,7 @@ pub fn is_served(fabric: &Fabric, vpc: VpcIndex, header: &Header) -> bool {
     }
 }
 
-fn is_router(fabric: &Fabric, vpc: VpcIndex, address: Ipv4Addr) -> bool {
-    fabric.vpcs[vpc].subnets.iter().any(|subnet| fabric.subnets[*subnet].router == address)
+/// Whether an address is the router's in one of a VPC's subnets (SUB-2), or in a block of IPv6.
+pub fn is_router(fabric: &Fabric, vpc: VpcIndex, address: IpAddr) -> bool {
+    fabric.vpcs[vpc].subnets.iter().any(|subnet| fabric.subnets[*subnet].router_of(address) == Some(address))
 }

@@ -14,22 +14,34 @@ impl Transit<'_> {
     /// Out through an internet gateway.
     pub(super) fn leave_vpc(&mut self, gateway: InternetGatewayIndex, mut packet: Packet, sender: Option<InterfaceIndex>) -> Step {
         self.pass(internet_gateway::egress(self.fabric, gateway, &packet.header))?;
-        if packet.length > internet_gateway::MTU {
-            if let Some(sender) = sender.filter(|_| packet.dont_fragment && packet.header.family() == Family::V4) {
-                // L2-8: the router of the sender's subnet says so.
-                let router = IpAddr::V4(self.fabric.subnets[self.fabric.interfaces[sender].subnet].router);
-                let answer = packet.header.error(router, icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(1_500));
-                let by = match self.fabric.interfaces[sender].kind {
-                    InterfaceKind::NatGateway(nat) => Answerer::NatGateway(nat),
-                    _ => Answerer::Router(sender),
-                };
-                return Ok(Fate::Answered { by, answer });
-            }
-            packet.fragmented = true;
+        if let Some(answered) = self.too_big(&packet, sender) {
+            return Ok(answered);
         }
+        packet.fragmented |= packet.length > internet_gateway::MTU;
         packet.header = internet_gateway::translate_egress(self.fabric, gateway, &packet.header);
         self.straight = false;
         self.internet(packet)
+    }
+
+    /// What the router of the sender's subnet says of a packet that is too big for the internet and not to be cut (L2-8), as none is
+    /// over IPv6 (RFC 8200, 5).
+    pub(super) fn too_big(&self, packet: &Packet, sender: Option<InterfaceIndex>) -> Option<Fate> {
+        let is_ipv6 = packet.header.family() == Family::V6;
+        let sender = sender.filter(|_| packet.length > internet_gateway::MTU && (packet.dont_fragment || is_ipv6))?;
+        let own = &self.fabric.interfaces[sender];
+        let subnet = &self.fabric.subnets[own.subnet];
+        let answer = match is_ipv6 {
+            false => packet.header.error(subnet.router.into(), icmp::UNREACHABLE, icmp::FRAGMENTATION_NEEDED, Some(1_500)),
+            true => {
+                let router = subnet.router_of(packet.header.source).or_else(|| subnet.routers().find(IpAddr::is_ipv6))?;
+                packet.header.error(router, icmp::V6_PACKET_TOO_BIG, 0, Some(1_500))
+            }
+        };
+        let by = match own.kind {
+            InterfaceKind::NatGateway(nat) => Answerer::NatGateway(nat),
+            _ => Answerer::Router(sender),
+        };
+        Some(Fate::Answered { by, answer })
     }
 
     /// Between the gateways: to another public address of the region (IGW-7), or to a host.
@@ -71,7 +83,7 @@ impl Transit<'_> {
             Exit::Vpn(gateway) => {
                 let vpn = &self.fabric.vpn_gateways[gateway];
                 let Some(vpc) = vpn.vpc else { return Err(unrouted(&packet.header)) };
-                let is_lan = vpn.network_of(packet.header.source).is_some();
+                let is_lan = self.fabric.is_in_lan(vpn, packet.header.source);
                 if let Some(drop) = vpn_gateway::carry(gateway, &packet, Direction::Ingress).filter(|_| is_lan) {
                     self.pass(drop)?;
                 }
@@ -92,7 +104,7 @@ impl Transit<'_> {
                     None => Err(unrouted(header)),
                 },
                 None if self.fabric.is_outside_host(header.destination) => self.host(packet, Exit::Internet),
-                None => match self.vpn_towards(header) {
+                None => match vpn_gateway::towards(self.fabric, header) {
                     Some(gateway) => self.leave_host(Exit::Vpn(gateway), packet),
                     None => Err(unrouted(header)),
                 },
@@ -156,20 +168,6 @@ impl Transit<'_> {
         }
         let receiver = self.local(vpc, packet.header.destination)?;
         self.enter_interface(receiver, None, packet)
-    }
-
-    /// The virtual private gateway through which a host outside reaches a private address: one whose VPC has the
-    /// address, and routes the host to it or is linked to the host's lan.
-    fn vpn_towards(&self, header: &Header) -> Option<VpnGatewayIndex> {
-        let leads = |gateway: VpnGatewayIndex, vpc: VpcIndex| {
-            let tables = self.fabric.route_tables.values().filter(|table| table.vpc == vpc);
-            let mut hops = tables.filter_map(|table| table.lookup(header.source).map(|route| route.next_hop));
-            hops.any(|hop| hop == NextHop::VpnGateway(gateway))
-        };
-        self.fabric.vpn_gateways.iter().find_map(|(index, gateway)| {
-            let vpc = gateway.vpc.filter(|vpc| self.fabric.vpcs[*vpc].contains(header.destination))?;
-            (gateway.network_of(header.source).is_some() || leads(index, vpc)).then_some(index)
-        })
     }
 }
 

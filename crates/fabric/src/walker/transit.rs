@@ -238,7 +238,10 @@ impl<'a> Transit<'a> {
                 let header = &packet.header;
                 self.pass(egress_only_internet_gateway::decide(gateway, header, Direction::Egress, false))?;
                 let id = self.fabric.egress_only_internet_gateways[gateway].id.clone();
-                self.state.of_egress_only(&id).sent(header, self.now);
+                if let Some(answered) = self.too_big(&packet, sender) {
+                    return Ok(answered);
+                }
+                self.state.of_egress_only(&id).sent(&packet.header, self.now);
                 self.straight = false;
                 self.internet(packet)
             }
@@ -300,7 +303,11 @@ impl<'a> Transit<'a> {
         self.straight = false;
         if packet.ttl <= 1 {
             let out = self.fabric.way_out(interface, packet.header.source);
-            let own_address = IpAddr::V4(self.fabric.interfaces[out].primary_address());
+            let speaker = &self.fabric.interfaces[out];
+            // Whoever has no address of the family can say nothing that would arrive.
+            let Some(own_address) = speaker.all_addresses().find(|own| Family::of(*own) == packet.header.family()) else {
+                return Err(Box::new(Reason::new(Stage::Guest, at, "the time to live ran out, and the guest has no address to say so")));
+            };
             let answer = time_exceeded(&packet.header, own_address);
             return Ok(Fate::Answered { by: Answerer::Guest(out), answer });
         }

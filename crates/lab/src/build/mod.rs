@@ -7,6 +7,7 @@ mod address;
 mod carve;
 pub(crate) mod choice;
 mod container;
+mod flow_log;
 mod instance;
 mod lan;
 mod network;
@@ -119,6 +120,7 @@ impl Build<'_, '_> {
         self.give_back_reserved();
         self.power();
         self.settle();
+        self.flow_logs();
         self.claims();
     }
 

@@ -5,6 +5,7 @@
 //! listed; nothing is left out in silence.
 
 mod container;
+mod flow_log;
 mod instance;
 mod lan;
 mod name;
@@ -116,6 +117,7 @@ impl<'m> Writer<'m> {
         self.endpoints();
         self.volumes();
         self.instances();
+        self.flow_logs();
         self.left_over();
         self.lans();
     }

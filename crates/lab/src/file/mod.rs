@@ -4,6 +4,7 @@
 //! What names mean is resolved one step later, in `resolve`.
 
 mod container;
+mod flow_log;
 mod gateway;
 mod instance;
 mod lan;
@@ -17,6 +18,7 @@ pub use container::{
     Bytes, Capability, CommandLine, Container, Containers, Cpus, Dependencies, HealthCheck, HealthCommand, ImageName, ImagePhrase,
     Milliseconds, MountPhrase, PublishPhrase, Settings, Volume,
 };
+pub use flow_log::FlowLog;
 pub use gateway::{Endpoint, NatGateway, Peering, RouteTable, RouteWord, SubnetRoute};
 pub use instance::{ElasticIp, Instance, Interface, Metadata, PublicIp, SecondaryAddresses, UserData};
 pub use lan::{Balancer, Devices, Host, InterfaceAddress, Lan, LanInterface, LinkPhrase, Mac, Rate, Repeater, Router, Switch};
@@ -111,6 +113,8 @@ document! {
         peerings: Named<Peering>,
         /// VPC endpoints by name.
         endpoints: Named<Endpoint>,
+        /// Flow logs by name.
+        flow_logs: Named<FlowLog>,
         /// Instances by name.
         instances: Named<Instance>,
         /// Key pairs by name: a public key in OpenSSH's form each.

@@ -7,7 +7,7 @@ mod reconcile;
 pub use reconcile::reconcile;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use netlink::nft::{self, Transaction};
@@ -106,7 +106,7 @@ fn bring_up(batch: &mut Batch, end: &LinkEnd) {
         up: Some(end.is_up),
         master: end.bridge.as_ref().map(|bridge| device_index(bridge)),
         arp: (!end.asks).then_some(false),
-        // No link-local address, no duplicate detection, no router solicitations: nothing but IPv4 and ARP passes.
+        // No link-local address by itself, no duplicate detection, no router solicitations: the plan says what there is.
         ipv6_address_generation: Some(end.link_local),
         ipv4: vec![(Ipv4Conf::ProxyArp, u32::from(end.proxy_arp)), (Ipv4Conf::RpFilter, 0)],
         ..LinkSpec::default()
@@ -173,7 +173,7 @@ fn change(host: &mut impl Host, key: &str, ends: &[&LinkEnd], changes: &Namespac
     }
     for (device, address, mac) in &changes.neighbours.new {
         let device = device_index(device);
-        neighbour::replace(&mut batch, &neighbour::Neighbour::permanent(device, IpAddr::V4(*address), *mac));
+        neighbour::replace(&mut batch, &neighbour::Neighbour::permanent(device, *address, *mac));
     }
     for new in &changes.routes.new {
         route::replace(&mut batch, &kernel_route(new));
@@ -197,7 +197,7 @@ fn change(host: &mut impl Host, key: &str, ends: &[&LinkEnd], changes: &Namespac
         let replaced = changes.neighbours.new.iter().any(|(d, a, _)| d == device && a == address);
         if !replaced {
             let device = device_index(device);
-            neighbour::delete(&mut batch, &neighbour::Neighbour::permanent(device, IpAddr::V4(*address), *mac));
+            neighbour::delete(&mut batch, &neighbour::Neighbour::permanent(device, *address, *mac));
         }
     }
     for gone in &changes.addresses.gone {
@@ -209,7 +209,11 @@ fn change(host: &mut impl Host, key: &str, ends: &[&LinkEnd], changes: &Namespac
 }
 
 fn kernel_rule(wanted: &crate::plan::Rule) -> rule::Rule {
-    let mut made = rule::Rule::new(Family::V4, wanted.priority, wanted.table);
+    let family = match wanted.family {
+        fabric::Family::V4 => Family::V4,
+        fabric::Family::V6 => Family::V6,
+    };
+    let mut made = rule::Rule::new(family, wanted.priority, wanted.table);
     made.mark = wanted.mark.map(|mark| (mark, u32::MAX));
     made
 }
@@ -316,12 +320,12 @@ fn tables(socket: &mut Socket, changes: &[(nft::Table, TableChanges)]) -> std::r
 }
 
 /// Forgets what conntrack knows of addresses that changed hands.
-fn forget(host: &mut impl Host, key: &str, addresses: &[Ipv4Addr]) -> Result<()> {
+fn forget(host: &mut impl Host, key: &str, addresses: &[IpAddr]) -> Result<()> {
     let socket = host.socket(key, Protocol::Netfilter)?;
     let mut batch = Batch::new();
     for connection in conntrack::dump(socket).map_err(Error::netlink(key))? {
         let tuple = &connection.original;
-        let concerned = |address: IpAddr| matches!(address, IpAddr::V4(a) if addresses.contains(&a));
+        let concerned = |address: IpAddr| addresses.contains(&address);
         if concerned(tuple.source) || concerned(tuple.destination) {
             conntrack::delete(&mut batch, tuple, connection.zone);
         }

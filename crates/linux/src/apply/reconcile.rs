@@ -5,7 +5,6 @@
 //! plan speaks of is touched, the rest is the guest's.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 use netlink::nft::dump;
@@ -104,7 +103,12 @@ fn strays(
     names: &BTreeMap<u32, &str>,
     inside: &mut NamespaceChanges,
 ) -> std::result::Result<(), netlink::Error> {
-    let there = rule::dump(socket, Family::V4)?;
+    let mut there = rule::dump(socket, Family::V4)?;
+    // A kernel without IPv6 has none of its rules, and a plan for it has none either.
+    let families: &[Family] = if speaks_v6(namespace) { &[Family::V4, Family::V6] } else { &[Family::V4] };
+    if families.contains(&Family::V6) {
+        there.extend(rule::dump(socket, Family::V6)?);
+    }
     inside.rules.new.retain(|wanted| !there.contains(&kernel_rule(wanted)));
     if namespace.is_instance {
         return if is_device { strays_of_device(socket, namespace, names) } else { Ok(()) };
@@ -116,20 +120,23 @@ fn strays(
         rule::delete(&mut batch, stray);
     }
     let wanted: BTreeSet<_> = namespace.routes.iter().map(|route| outline(&kernel_route(route))).collect();
-    for stray in route::dump(socket, Family::V4, None)?.iter().filter(|r| r.table != route::LOCAL && !wanted.contains(&outline(r))) {
-        route::delete(&mut batch, stray);
-    }
-    for found in neighbour::dump(socket, Family::V4, None, false)?.iter().filter(|n| n.state == neighbour::state::PERMANENT) {
-        let (IpAddr::V4(address), Some(device)) = (found.address, names.get(&found.device)) else { continue };
-        if !namespace.neighbours.contains_key(&((*device).to_owned(), address)) {
-            neighbour::delete(&mut batch, found);
+    for family in families {
+        for stray in route::dump(socket, *family, None)?.iter().filter(|r| is_own(r) && !wanted.contains(&outline(r))) {
+            route::delete(&mut batch, stray);
         }
-    }
-    for found in address::dump(socket, Some(Family::V4), None)? {
-        let (address, Some(device)) = (found.address, names.get(&found.device)) else { continue };
-        let planned = crate::plan::Address { device: (*device).to_owned(), address };
-        if !address.addr().is_loopback() && !namespace.addresses.contains(&planned) {
-            address::delete(&mut batch, &found);
+        for found in neighbour::dump(socket, *family, None, false)?.iter().filter(|n| n.state == neighbour::state::PERMANENT) {
+            let Some(device) = names.get(&found.device) else { continue };
+            // Groups are the kernel's own.
+            if !namespace.neighbours.contains_key(&((*device).to_owned(), found.address)) && !found.address.is_multicast() {
+                neighbour::delete(&mut batch, found);
+            }
+        }
+        for found in address::dump(socket, Some(*family), None)? {
+            let (address, Some(device)) = (found.address, names.get(&found.device)) else { continue };
+            let planned = crate::plan::Address { device: (*device).to_owned(), address };
+            if !address.addr().is_loopback() && !namespace.addresses.contains(&planned) {
+                address::delete(&mut batch, &found);
+            }
         }
     }
     socket.execute_all(&batch)?;
@@ -139,15 +146,12 @@ fn strays(
 /// Removes what an earlier plan of a lan's device left: what its own administrator added says another maker, and addresses of
 /// his come with a route.
 fn strays_of_device(socket: &mut Socket, namespace: &Namespace, names: &BTreeMap<u32, &str>) -> std::result::Result<(), netlink::Error> {
-    /// What the kernel calls no metric of a route of IPv6.
-    const NO_METRIC_V6: u32 = 1_024;
     let ours = route::Route::new(route::MAIN, IpNet::default()).protocol;
     let wanted: BTreeSet<_> = namespace.routes.iter().map(|route| outline(&kernel_route(route))).collect();
     let mut batch = Batch::new();
     for family in [Family::V4, Family::V6] {
         for found in route::dump(socket, family, None)?.iter().filter(|found| found.protocol == ours && found.table != route::LOCAL) {
-            let metric = found.metric.filter(|metric| family == Family::V4 || *metric != NO_METRIC_V6);
-            if !wanted.contains(&outline(&route::Route { metric, ..found.clone() })) {
+            if !wanted.contains(&outline(found)) {
                 route::delete(&mut batch, found);
             }
         }
@@ -163,10 +167,26 @@ fn strays_of_device(socket: &mut Socket, namespace: &Namespace, names: &BTreeMap
     Ok(())
 }
 
+fn speaks_v6(namespace: &Namespace) -> bool {
+    namespace.sysctls.contains_key("net/ipv6/conf/all/disable_ipv6")
+}
+
+/// Whether somebody made a route; those of its own addresses and groups the kernel made.
+fn is_own(found: &route::Route) -> bool {
+    const BY_KERNEL: u8 = 2;
+    found.table != route::LOCAL && !(found.destination.addr().is_ipv6() && found.protocol == BY_KERNEL)
+}
+
 /// What makes a route what it is; who made it, and what the kernel fills in, left out.
 fn outline(found: &route::Route) -> route::Route {
+    /// What the kernel calls no metric of a route of IPv6.
+    const NO_METRIC_V6: u32 = 1_024;
+    let none = if found.destination.addr().is_ipv6() { NO_METRIC_V6 } else { 0 };
+    // Nothing is said of where what goes nowhere goes; IPv6 says the loopback.
+    let device = found.device.filter(|_| found.kind == route::RouteKind::Unicast);
     route::Route {
-        metric: found.metric.filter(|metric| *metric > 0),
+        metric: found.metric.filter(|metric| *metric > 0 && *metric != none),
+        device,
         scope: None,
         on_link: false,
         protocol: 0,

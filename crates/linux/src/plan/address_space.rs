@@ -1,18 +1,19 @@
 //! Rules as disjoint boxes of addresses and ports: what the kernel's interval sets take, which refuse overlaps.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
-/// A range of IPv4 addresses, ends included.
-pub type Addresses = (u32, u32);
+use super::family;
+
+/// A range of addresses of one family as numbers, ends included.
+pub type Addresses = (u128, u128);
 /// A range of ports, ends included.
 pub type Ports = (u16, u16);
 
 /// A block as a range.
-pub fn range(block: Ipv4Net) -> Addresses {
-    (u32::from(block.network()), u32::from(block.broadcast()))
+pub fn range(block: IpNet) -> Addresses {
+    (family::number(block.network()), family::number(block.broadcast()))
 }
 
 /// Ranges sorted, overlapping and adjoining ones joined.
@@ -63,16 +64,11 @@ pub fn disjoint(rectangles: &[(Addresses, Ports)]) -> Vec<(Addresses, Ports)> {
         .collect()
 }
 
-/// An address as set bytes.
-pub fn octets(address: u32) -> [u8; 4] {
-    Ipv4Addr::from(address).octets()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn covers(boxes: &[(Addresses, Ports)], address: u32, port: u16) -> usize {
+    fn covers(boxes: &[(Addresses, Ports)], address: u128, port: u16) -> usize {
         let inside = |((a, b), (p, q)): &&(Addresses, Ports)| (*a..=*b).contains(&address) && (*p..=*q).contains(&port);
         boxes.iter().filter(inside).count()
     }
@@ -80,7 +76,7 @@ mod tests {
     #[test]
     fn boxes_cover_the_same_area_exactly_once() {
         let rectangles = [
-            ((0, u32::MAX), (22, 22)),
+            ((0, u128::MAX), (22, 22)),
             ((10, 20), (22, 22)),
             ((10, 20), (20, 30)),
             ((21, 21), (20, 30)),
@@ -88,7 +84,7 @@ mod tests {
             ((40, 50), (65_535, 65_535)),
         ];
         let boxes = disjoint(&rectangles);
-        for address in [0, 5, 9, 10, 12, 13, 20, 21, 22, 40, 45, 50, u32::MAX] {
+        for address in [0, 5, 9, 10, 12, 13, 20, 21, 22, 40, 45, 50, u128::MAX] {
             for port in [0, 19, 20, 21, 22, 23, 30, 31, 65_534, 65_535] {
                 let wanted = usize::from(covers(&rectangles, address, port) > 0);
                 assert_eq!(covers(&boxes, address, port), wanted, "{address} {port} in {boxes:?}");

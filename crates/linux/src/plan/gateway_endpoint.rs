@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 
 use fabric::gateway::{VpcEndpoint, VpcEndpointKind};
-use fabric::{Fabric, packet::icmp};
+use fabric::{Fabric, Family as Of, packet::icmp};
 use model::endpoint::VpcEndpointState;
 use model::traffic::protocol;
 use netlink::nft::build::{Load, is, set_ct_mark_bits, set_mark};
@@ -33,11 +33,11 @@ pub fn plan(fabric: &Fabric, endpoint: &VpcEndpoint, plan: &mut Plan) {
     }
     let (link, router) = (endpoint_link(&endpoint.id), router_namespace(&fabric.vpcs[endpoint.vpc].id));
     plan.link(LinkEnd::new(&router, &link, ROUTER_MAC, MTU_VPC), LinkEnd::new(INTERNET, &link, OUTSIDE_MAC, MTU_VPC));
-    plan.namespace(&router).neighbours.insert((link.clone(), OUTSIDE_NEIGHBOUR), OUTSIDE_MAC);
+    plan.namespace(&router).neighbour(&link, OUTSIDE_NEIGHBOUR, OUTSIDE_MAC);
     let namespace = plan.namespace(INTERNET);
-    namespace.neighbours.insert((link.clone(), ROUTER_NEIGHBOUR), ROUTER_MAC);
+    namespace.neighbour(&link, ROUTER_NEIGHBOUR, ROUTER_MAC);
     let mark = number(endpoint.id.as_str());
-    namespace.rules.insert(Rule { priority: 100, mark: Some(mark), table: mark });
+    namespace.rules.insert(Rule { family: Of::V4, priority: 100, mark: Some(mark), table: mark });
     namespace.route(mark, ANYWHERE, 0, RouteTo::via(&link, ROUTER_NEIGHBOUR));
     let table = namespace.table(Family::Ip, TABLE);
     let came = all([device_is(MetaKey::Iif, &link), set_ct_mark_bits(mark, u32::MAX)]);

@@ -3,12 +3,12 @@
 
 use fabric::gateway::VpcEndpointKind;
 use fabric::{Fabric, InstanceIndex, Interface, InterfaceIndex, VpcEndpointIndex};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use netlink::nft::build::{Load, is_not};
 use netlink::nft::{Chain, Expr, Family, Hook, priority};
 
 use super::phrase::all;
-use super::{ANYWHERE, MAIN, Namespace, Plan, ROUTER_MAC, RouteTo};
+use super::{ANYWHERE, MAIN, Namespace, Plan, ROUTER_MAC, RouteTo, ipv6};
 use crate::naming::{endpoint_namespace, instance_namespace};
 
 /// Adds the network side of an instance, whether it runs or not: a stopped one keeps its interfaces (INST-5).
@@ -21,11 +21,15 @@ pub fn plan(fabric: &Fabric, index: InstanceIndex, plan: &mut Plan) {
         let interface = &fabric.interfaces[*interface];
         let fabric::InterfaceKind::Instance { device_index, .. } = interface.kind else { continue };
         configure(fabric, interface, &format!("eth{device_index}"), number, namespace);
+        ipv6::configure(fabric, interface, &format!("eth{device_index}"), number, namespace);
         own.extend(interface.addresses.iter().map(|address| address.private));
     }
     let guest = &instance.guest;
     if guest.ip_forward || guest.masquerade {
         namespace.forward();
+        if instance.interfaces.iter().any(|interface| ipv6::has_ipv6(fabric, *interface)) {
+            ipv6::forward(namespace);
+        }
     }
     if guest.masquerade {
         let mut rule = all(own.iter().map(|address| is_not(Load::SourceV4, &address.octets())));
@@ -40,11 +44,11 @@ pub fn plan(fabric: &Fabric, index: InstanceIndex, plan: &mut Plan) {
 fn configure(fabric: &Fabric, interface: &Interface, device: &str, metric: u32, namespace: &mut Namespace) {
     let subnet = &fabric.subnets[interface.subnet];
     for address in &interface.addresses {
-        let with_length = Ipv4Net::new(address.private, subnet.cidr.prefix_len());
+        let with_length = Ipv4Net::new(address.private, subnet.cidr.prefix_len()).map(IpNet::V4);
         // The subnet's length came out of a block, so it is one.
         namespace.address(device, with_length.unwrap_or(super::host(address.private)));
     }
-    namespace.neighbours.insert((device.to_owned(), subnet.router), ROUTER_MAC);
+    namespace.neighbour(&device, subnet.router, ROUTER_MAC);
     let to = |source| RouteTo::Device { device: device.to_owned(), via: Some(subnet.router.into()), source, mtu: None };
     namespace.route(MAIN, subnet.cidr, metric, to(Some(interface.primary_address().into())));
     namespace.route(MAIN, ANYWHERE, metric, to(None));

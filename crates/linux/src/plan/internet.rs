@@ -3,15 +3,15 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 pub use fabric::stage::internet::PUBLIC_DNS;
-use fabric::{Fabric, Stage};
-use ipnet::Ipv4Net;
-use netlink::nft::build::is_not;
-use netlink::nft::build::Load;
-use netlink::nft::{Chain, Expr, Family, Hook, priority};
+use fabric::{Fabric, Family as Of, Stage};
+use ipnet::{IpNet, Ipv4Net};
+use model::traffic::protocol;
+use netlink::nft::build::{Load, is, is_not};
+use netlink::nft::{Chain, Expr, Family, Hook, Verdict, priority};
 
 use super::internet_gateway::OUTER_MAC;
-use super::phrase::{goto, restore_ttl, then, within};
-use super::{ANYWHERE, LinkEnd, MAIN, MTU_INTERNET, Options, Plan, RouteTo, host};
+use super::phrase::{all, goto, restore_ttl, then, within};
+use super::{ANYWHERE, LinkEnd, MAIN, MTU_INTERNET, Namespace, Options, Plan, RouteTo, Table, family, host, ipv6};
 use crate::naming::{INTERNET, outside_link};
 
 /// The internet as a neighbour of gateways.
@@ -44,13 +44,41 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     }
     for gateway in fabric.internet_gateways.values().filter(|gateway| gateway.vpc.is_some()) {
         let link = outside_link(&gateway.id);
-        namespace.neighbours.insert((link.clone(), GATEWAY_NEIGHBOUR), OUTER_MAC);
+        namespace.neighbour(&link, GATEWAY_NEIGHBOUR, OUTER_MAC);
         for public in gateway.by_public.keys() {
             namespace.route(MAIN, host(*public), 0, RouteTo::via(&link, GATEWAY_NEIGHBOUR));
         }
     }
-    let table = namespace.table(Family::Ip, TABLE);
-    let mut ttl = restore_ttl(table);
+    filter(Of::V4, options, namespace.table(Family::Ip, TABLE));
+    if ipv6::is_spoken(fabric) {
+        over_ipv6(fabric, options, namespace);
+    }
+}
+
+/// The same hosts over IPv6, and the ways to VPCs' blocks: by their internet gateways, unless an egress-only one announces them.
+fn over_ipv6(fabric: &Fabric, options: Options, namespace: &mut Namespace) {
+    ipv6::speak(namespace);
+    ipv6::forward(namespace);
+    namespace.route(MAIN, ipv6::ANYWHERE, 0, RouteTo::device(SINK));
+    let named = fabric.outside.values().flat_map(|host| &host.addresses).copied();
+    let unnamed = fabric.ipv6_representatives().iter().copied().map(IpAddr::V6);
+    for address in named.chain(unnamed).filter(IpAddr::is_ipv6) {
+        namespace.address("lo", host(address));
+    }
+    for gateway in fabric.internet_gateways.values() {
+        let Some(vpc) = gateway.vpc.filter(|vpc| ipv6::speaks(fabric, *vpc)) else { continue };
+        let link = outside_link(&gateway.id);
+        namespace.neighbour(&link, ipv6::NEIGHBOUR, OUTER_MAC);
+        for block in &fabric.vpcs[vpc].ipv6_blocks {
+            namespace.route(MAIN, *block, 0, RouteTo::via(&link, ipv6::NEIGHBOUR));
+        }
+    }
+    filter(Of::V6, options, namespace.table(Family::Ip6, TABLE));
+}
+
+/// What nobody receives is dropped, and nothing here counts as a hop.
+fn filter(of: Of, options: Options, table: &mut Table) {
+    let mut ttl = restore_ttl(of, table);
     ttl.splice(0..0, is_not(Load::Iif, &1u32.to_ne_bytes()));
     table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), vec![ttl]);
     let drop = table.drop_chain("internet");
@@ -60,8 +88,17 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     };
     table.chain(Chain::base("forward", Hook::Forward, priority::FILTER), vec![nobody.clone()]);
     // Hosts here send to a group by the device that has their own address, which is the loopback; no route is asked (L2-4).
-    let groups = then(within(Load::DestinationV4, NOT_UNICAST), goto(table.drop_chain("internet")));
-    // What answers by a gateway endpoint has a mark, and is routed by it; this chain still sees where it would have gone.
-    let by_endpoint = then(is_not(Load::Mark, &0u32.to_ne_bytes()), netlink::nft::Verdict::Accept);
-    table.chain(Chain::base("output", Hook::Output, priority::FILTER), vec![groups, by_endpoint, nobody]);
+    let not_unicast = match of {
+        Of::V4 => IpNet::V4(NOT_UNICAST),
+        Of::V6 => IpNet::V6(ipv6::MULTICAST),
+    };
+    let groups = within(family::destination(of), not_unicast);
+    // What the kernel says of groups by itself is no packet of anybody's.
+    let talk = then(all([is(Load::Protocol, &[protocol::ICMPV6]), groups.clone()]), Verdict::Drop);
+    let groups = then(groups, goto(table.drop_chain("internet")));
+    // What leaves by a gateway of its own (an endpoint, an egress-only gateway) has a mark, and is routed by it; this chain still sees
+    // where it would have gone.
+    let by_endpoint = then(is_not(Load::Mark, &0u32.to_ne_bytes()), Verdict::Accept);
+    let rules = if of == Of::V6 { vec![talk, groups, by_endpoint, nobody] } else { vec![groups, by_endpoint, nobody] };
+    table.chain(Chain::base("output", Hook::Output, priority::FILTER), rules);
 }

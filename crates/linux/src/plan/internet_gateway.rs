@@ -3,14 +3,14 @@
 use std::net::Ipv4Addr;
 
 use fabric::gateway::InternetGateway;
-use fabric::{Fabric, NextHop, Stage};
+use fabric::{Fabric, Family as Of, InterfaceIndex, NextHop, Stage};
 use netlink::nft::build::{Load, in_set, is_not, not_in_set};
 use netlink::nft::{Chain, Element, Expr, Family, Hook, MetaKey, Set, Verdict, priority};
 
 use super::internet::{OUTSIDE_MAC, OUTSIDE_NEIGHBOUR};
 use super::phrase::{FIRST, ICMP_ERRORS, PRIVATE, all, device_is, goto, restore_ttl, store_address, then, translate_quoted, within};
 use super::router::GATEWAY_MAC;
-use super::{ANYWHERE, LinkEnd, MAIN, MTU_INTERNET, MTU_VPC, Options, Plan, ROUTER_MAC, RouteTo, Table, host};
+use super::{ANYWHERE, LinkEnd, MAIN, MTU_INTERNET, MTU_VPC, Options, Plan, ROUTER_MAC, RouteTo, Table, host, ipv6};
 use crate::naming::{
     GATEWAY_IN, GATEWAY_OUT, INTERNET, ROUTER_TO_GATEWAY, internet_gateway_namespace, outside_link, router_namespace,
 };
@@ -36,8 +36,8 @@ pub fn plan(fabric: &Fabric, gateway: &InternetGateway, options: Options, plan: 
     );
     let namespace = plan.namespace(&key);
     namespace.forward();
-    namespace.neighbours.insert((GATEWAY_IN.to_owned(), ROUTER_NEIGHBOUR), ROUTER_MAC);
-    namespace.neighbours.insert((GATEWAY_OUT.to_owned(), OUTSIDE_NEIGHBOUR), OUTSIDE_MAC);
+    namespace.neighbour(GATEWAY_IN, ROUTER_NEIGHBOUR, ROUTER_MAC);
+    namespace.neighbour(GATEWAY_OUT, OUTSIDE_NEIGHBOUR, OUTSIDE_MAC);
     namespace.route(MAIN, ANYWHERE, 0, RouteTo::via(GATEWAY_OUT, OUTSIDE_NEIGHBOUR));
     for block in &vpc.blocks {
         namespace.route(MAIN, *block, 0, RouteTo::via(GATEWAY_IN, ROUTER_NEIGHBOUR));
@@ -54,7 +54,40 @@ pub fn plan(fabric: &Fabric, gateway: &InternetGateway, options: Options, plan: 
         };
         namespace.route(MAIN, subnet.cidr, 0, to);
     }
-    translate(fabric, gateway, options.invert == Some(Stage::InternetGateway), namespace.table(Family::Ip, "igw"));
+    let invert = options.invert == Some(Stage::InternetGateway);
+    translate(fabric, gateway, invert, namespace.table(Family::Ip, "igw"));
+    if ipv6::speaks(fabric, index) {
+        super::egress_only_internet_gateway::between(fabric, index, namespace);
+        pass_ipv6(fabric, gateway, invert, namespace.table(Family::Ip6, "igw"));
+    }
+}
+
+/// IPv6 passes as it is, but from outside nobody may claim to be inside (IGW-6), or be sent to a middlebox that is not public (RT-19).
+fn pass_ipv6(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &mut Table) {
+    let ttl = restore_ttl(Of::V6, table);
+    let (spoof, edge) = (table.drop_chain("igw-spoof"), table.drop_chain("igw-edge"));
+    let from = |link: &str, verdict: Verdict| then(device_is(MetaKey::Iif, link), verdict);
+    let blocks = gateway.vpc.into_iter().flat_map(|vpc| fabric.vpcs[vpc].ipv6_blocks.iter());
+    let (outward, mut inward) = match invert {
+        false => (Verdict::Accept, blocks.map(|block| then(within(Load::SourceV6, *block), goto(spoof.clone()))).collect()),
+        true => (goto(spoof.clone()), vec![vec![Expr::Verdict(goto(spoof))]]),
+    };
+    if let Some(table_of_gateway) = gateway.edge_route_table.map(|table| &fabric.route_tables[table]) {
+        let is_refused = |hop| matches!(hop, NextHop::Interface(middlebox) if is_private(fabric, middlebox));
+        let ranges = super::egress_only_internet_gateway::ranges(table_of_gateway, is_refused);
+        if !ranges.is_empty() {
+            let elements = ranges.into_iter().map(|(first, last)| Element::range(first.octets(), last.octets()));
+            table.set(Set::new("unredirected", [16]).interval(), elements);
+            inward.push(then(in_set(&[Load::DestinationV6], "unredirected"), goto(edge)));
+        }
+    }
+    inward.push(vec![Expr::Verdict(Verdict::Accept)]);
+    table.chain(Chain::new("inward"), inward);
+    let rules = vec![ttl, from(GATEWAY_IN, outward), from(GATEWAY_OUT, goto("inward"))];
+    table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), rules);
+    let from_links = is_not(Load::Iif, &1u32.to_ne_bytes());
+    table.chain(Chain::base("input", Hook::Input, priority::FILTER), vec![then(from_links, Verdict::Drop)]);
+    ipv6::router::silence(table);
 }
 
 fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &mut Table) {
@@ -66,7 +99,7 @@ fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &m
     table.set(Set::map("to_private", [4], 4), to_private);
     table.set(Set::new("mapped", [4]), pairs.iter().map(|(private, _)| Element::new(private.octets())));
 
-    let ttl = restore_ttl(table);
+    let ttl = restore_ttl(Of::V4, table);
     let no_public = table.drop_chain("igw-no-public");
     let unmapped = table.drop_chain("igw-unmapped");
     let spoof = table.drop_chain("igw-spoof");
@@ -118,10 +151,15 @@ fn translate(fabric: &Fabric, gateway: &InternetGateway, invert: bool, table: &m
 fn unredirected(fabric: &Fabric, gateway: &InternetGateway) -> Vec<Ipv4Addr> {
     let Some(table) = gateway.edge_route_table.map(|table| &fabric.route_tables[table]) else { return Vec::new() };
     let is_refused = |private: Ipv4Addr| match table.lookup(private.into()).map(|route| route.next_hop) {
-        Some(NextHop::Interface(middlebox)) => fabric.interfaces[middlebox].addresses.iter().all(|a| a.public.is_none()),
+        Some(NextHop::Interface(middlebox)) => is_private(fabric, middlebox),
         _ => false,
     };
     gateway.by_public.iter().filter(|(_, mapping)| is_refused(mapping.private)).map(|(public, _)| *public).collect()
+}
+
+/// Whether none of its addresses is public.
+fn is_private(fabric: &Fabric, interface: InterfaceIndex) -> bool {
+    fabric.interfaces[interface].addresses.iter().all(|address| address.public.is_none())
 }
 
 fn rewrite(load: Load, map: &str, source: bool) -> Vec<Expr> {

@@ -1,10 +1,14 @@
 //! What the kernel must hold for a fabric: plain data, compared and applied elsewhere. `docs/linux-engine.md` is the map.
 
 mod address_space;
+mod egress_only_internet_gateway;
+mod family;
+pub mod flow_log;
 mod gateway_endpoint;
 mod guest;
 mod internet;
 mod internet_gateway;
+mod ipv6;
 pub mod lan;
 mod nat_gateway;
 mod network_acl;
@@ -22,7 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use fabric::{Fabric, InstanceIndex, InterfaceIndex, Stage};
+use fabric::{Fabric, Family, InstanceIndex, InterfaceIndex, Stage, VpcIndex};
 use ipnet::{IpNet, Ipv4Net};
 use netlink::nft::{self, Chain, Element, Expr, Key, Set};
 use netlink::rtnl::link::BridgeSettings;
@@ -88,7 +92,7 @@ pub struct Namespace {
     /// Rules that choose a routing table.
     pub rules: BTreeSet<Rule>,
     /// Permanent neighbours: device and address to hardware address.
-    pub neighbours: BTreeMap<(String, Ipv4Addr), [u8; 6]>,
+    pub neighbours: BTreeMap<(String, IpAddr), [u8; 6]>,
     /// nf_tables tables.
     pub tables: BTreeMap<nft::Table, Table>,
 }
@@ -215,6 +219,8 @@ pub enum RouteTo {
 /// A rule that chooses a routing table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
+    /// Of which family's packets.
+    pub family: Family,
     /// Rank; the lowest is asked first.
     pub priority: u32,
     /// Only packets with this mark.
@@ -301,6 +307,9 @@ impl Plan {
         for (_, gateway) in fabric.internet_gateways.iter() {
             internet_gateway::plan(fabric, gateway, options, &mut plan);
         }
+        for gateway in fabric.egress_only_internet_gateways.values() {
+            egress_only_internet_gateway::plan(fabric, gateway, options, &mut plan);
+        }
         for (_, gateway) in fabric.nat_gateways.iter() {
             nat_gateway::plan(fabric, gateway, options, &mut plan);
         }
@@ -374,7 +383,10 @@ impl Before<'_> {
     fn ingress(&self, fabric: &Fabric, index: InterfaceIndex, router: &str, chain: &str) -> Option<Arc<Vec<Vec<Expr>>>> {
         let interface = &fabric.interfaces[index];
         let (vpc, table) = (interface.vpc, fabric.subnets[interface.subnet].route_table);
+        // What IPv6 adds has sets and chains of its own.
         let is_same = self.knows(fabric, index)
+            && !ipv6::speaks(fabric, vpc)
+            && self.fabric.vpcs.get(vpc).is_some_and(|v| v.ipv6_blocks.is_empty())
             && self.fabric.vpcs.get(vpc).is_some_and(|v| v.resolver == fabric.vpcs[vpc].resolver)
             && self.fabric.route_tables.get(table).is_some_and(|t| t.id == fabric.route_tables[table].id);
         let table = nft::Table::new(nft::Family::Netdev, router::TABLE);
@@ -389,6 +401,10 @@ impl Namespace {
 
     fn table(&mut self, family: nft::Family, name: &str) -> &mut Table {
         self.tables.entry(nft::Table::new(family, name)).or_default()
+    }
+
+    fn neighbour(&mut self, device: &str, address: impl Into<IpAddr>, mac: [u8; 6]) {
+        self.neighbours.insert((device.to_owned(), address.into()), mac);
     }
 
     fn address(&mut self, device: &str, address: impl Into<IpNet>) {
@@ -411,8 +427,15 @@ impl RouteTo {
 }
 
 /// The address itself as a block.
-fn host(address: Ipv4Addr) -> Ipv4Net {
-    Ipv4Net::new_assert(address, 32)
+fn host(address: impl Into<IpAddr>) -> IpNet {
+    IpNet::from(address.into())
+}
+
+/// The blocks of a VPC, of one family.
+fn blocks(fabric: &Fabric, vpc: VpcIndex, of: Family) -> impl Iterator<Item = IpNet> {
+    let vpc = &fabric.vpcs[vpc];
+    let all = vpc.blocks.iter().copied().map(IpNet::V4).chain(vpc.ipv6_blocks.iter().copied().map(IpNet::V6));
+    all.filter(move |block| family::of_block(block) == of)
 }
 
 /// 0.0.0.0/0.

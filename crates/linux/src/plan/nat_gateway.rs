@@ -44,7 +44,7 @@ pub fn plan(fabric: &Fabric, gateway: &NatGateway, options: Options, plan: &mut 
     for address in &interface.addresses {
         namespace.address("eth0", host(address.private));
     }
-    namespace.neighbours.insert(("eth0".to_owned(), router), ROUTER_MAC);
+    namespace.neighbour("eth0", router, ROUTER_MAC);
     // Its device takes what the VPC sends; what it passes on is smaller, and it says so (NAT-15).
     let to = RouteTo::Device { device: "eth0".to_owned(), via: Some(router.into()), source: None, mtu: Some(MTU_NAT) };
     namespace.route(MAIN, ANYWHERE, 0, to);

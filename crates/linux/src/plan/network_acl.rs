@@ -1,21 +1,20 @@
 //! Chains of network ACLs: stateless, in order, only where a packet crosses its subnet's border (ACL-1, ACL-3).
 
-use fabric::{Acl, Direction, Fabric, SubnetIndex};
-use ipnet::IpNet;
+use fabric::{Acl, Direction, Fabric, Family, SubnetIndex};
 use model::TrafficMatch;
 use model::network_acl::NetworkAclEntry;
-use model::traffic::protocol::{ICMP, TCP, UDP};
+use model::traffic::protocol::{TCP, UDP};
 use netlink::nft::build::{Load, in_range, is};
 use netlink::nft::{Chain, Element, Expr, Verdict};
 
-use super::Table;
 use super::phrase::{all, goto, jump, then, within};
+use super::{Table, family};
 
-/// Adds what a subnet's ACL does in one direction; `group` is the subnet's device group. A list that lets everything
-/// through needs nothing.
-pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, group: u32, invert: bool, table: &mut Table) {
+/// Adds what a subnet's ACL does in one direction to the table of a family; `group` is the subnet's device group. A list that
+/// lets everything through needs nothing.
+pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, of: Family, group: u32, invert: bool, table: &mut Table) {
     let acl = &fabric.acls[fabric.subnets[subnet].acl];
-    if lets_everything_through(acl, direction) && !invert {
+    if lets_everything_through(acl, direction, of) && !invert {
         return;
     }
     let (word, other_group) = match direction {
@@ -32,7 +31,7 @@ pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, group: u
         let mut rules: Vec<_> = acl
             .entries(direction)
             .iter()
-            .filter_map(|entry| rule(entry, direction, if entry.allow { &allow } else { &deny }))
+            .filter_map(|entry| rule(entry, direction, of, if entry.allow { &allow } else { &deny }))
             .collect();
         rules.push(vec![Expr::Verdict(deny)]);
         table.chain(Chain::new(list.clone()), rules);
@@ -49,19 +48,21 @@ pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, group: u
     table.element(&format!("acl_{word}"), Element::new(group.to_ne_bytes()).verdict(jump(border)));
 }
 
-fn lets_everything_through(acl: &Acl, direction: Direction) -> bool {
-    let first = acl.entries(direction).iter().find(|entry| matches!(entry.cidr_block, IpNet::V4(_)));
+fn lets_everything_through(acl: &Acl, direction: Direction, of: Family) -> bool {
+    let first = acl.entries(direction).iter().find(|entry| family::of_block(&entry.cidr_block) == of);
     first.is_some_and(|entry| {
         entry.allow && entry.traffic == TrafficMatch::All && entry.cidr_block.prefix_len() == 0
     })
 }
 
-/// One entry; `None` for what no IPv4 packet can match.
-fn rule(entry: &NetworkAclEntry, direction: Direction, verdict: &Verdict) -> Option<Vec<Expr>> {
-    let IpNet::V4(block) = entry.cidr_block else { return None };
+/// One entry; `None` for what no packet of the family can match.
+fn rule(entry: &NetworkAclEntry, direction: Direction, of: Family, verdict: &Verdict) -> Option<Vec<Expr>> {
+    if family::of_block(&entry.cidr_block) != of {
+        return None;
+    }
     let address = match direction {
-        Direction::Ingress => Load::SourceV4,
-        Direction::Egress => Load::DestinationV4,
+        Direction::Ingress => family::source(of),
+        Direction::Egress => family::destination(of),
     };
     let ports = |number: u8, range: model::PortRange| {
         let ports = match range {
@@ -74,13 +75,15 @@ fn rule(entry: &NetworkAclEntry, direction: Direction, verdict: &Verdict) -> Opt
         TrafficMatch::All => Vec::new(),
         TrafficMatch::Tcp(range) => ports(TCP, range),
         TrafficMatch::Udp(range) => ports(UDP, range),
-        TrafficMatch::Icmp(wanted) => all([
-            is(Load::Protocol, &[ICMP]),
+        // SG-10 holds here too: ICMP is no IPv6 traffic, nor ICMPv6 IPv4's.
+        TrafficMatch::Icmp(_) if of == Family::V6 => return None,
+        TrafficMatch::Icmpv6(_) if of == Family::V4 => return None,
+        TrafficMatch::Icmp(wanted) | TrafficMatch::Icmpv6(wanted) => all([
+            is(Load::Protocol, &[family::icmp(of)]),
             wanted.icmp_type.map(|t| is(Load::IcmpType, &[t])).unwrap_or_default(),
             wanted.code.map(|c| is(Load::IcmpCode, &[c])).unwrap_or_default(),
         ]),
-        TrafficMatch::Icmpv6(_) => return None,
         TrafficMatch::Other(number) => is(Load::Protocol, &[number]),
     };
-    Some(then(all([within(address, block), traffic]), verdict.clone()))
+    Some(then(all([within(address, entry.cidr_block), traffic]), verdict.clone()))
 }

@@ -3,12 +3,11 @@
 use std::net::Ipv4Addr;
 
 use fabric::gateway::Peering;
-use fabric::{Fabric, VpcIndex};
-use netlink::nft::build::Load;
+use fabric::{Fabric, Family, VpcIndex};
 use netlink::nft::{Chain, Element, Expr, Verdict};
 
 use super::phrase::{device_key, goto, jump, then, within};
-use super::{LinkEnd, MTU_VPC, Plan, ROUTER_MAC, Table};
+use super::{LinkEnd, MTU_VPC, Plan, ROUTER_MAC, Table, family, ipv6};
 use crate::naming::{peering_link, router_namespace};
 
 /// The other router, on either side.
@@ -20,26 +19,27 @@ pub fn plan(fabric: &Fabric, peering: &Peering, plan: &mut Plan) {
     let link = peering_link(&peering.id);
     let [near, far] = [requester, accepter].map(|vpc| router_namespace(&fabric.vpcs[vpc].id));
     for key in [&near, &far] {
-        plan.namespace(key).neighbours.insert((link.clone(), NEIGHBOUR), ROUTER_MAC);
+        let namespace = plan.namespace(key);
+        namespace.neighbour(&link, NEIGHBOUR, ROUTER_MAC);
+        if [requester, accepter].iter().any(|vpc| ipv6::speaks(fabric, *vpc)) {
+            namespace.neighbour(&link, ipv6::NEIGHBOUR, ROUTER_MAC);
+        }
     }
     plan.link(LinkEnd::new(near, &link, ROUTER_MAC, MTU_VPC), LinkEnd::new(far, &link, ROUTER_MAC, MTU_VPC));
 }
 
 /// Adds the check on the way out of `vpc`: the destination is the peer's, the source our own.
-pub fn check(fabric: &Fabric, vpc: VpcIndex, peering: &Peering, invert: bool, table: &mut Table) {
+pub fn check(fabric: &Fabric, vpc: VpcIndex, peering: &Peering, of: Family, invert: bool, table: &mut Table) {
     let Some(peer) = peering.peer_of(vpc).filter(|_| peering.is_active()) else { return };
     let link = peering_link(&peering.id);
     let drop = table.drop_chain("pcx");
     let (towards, from) = (format!("to_{link}"), format!("from_{link}"));
     let (good, bad) = if invert { (goto(drop), Verdict::Return) } else { (Verdict::Return, goto(drop)) };
-    let mut rules: Vec<_> = fabric.vpcs[peer]
-        .blocks
-        .iter()
-        .map(|block| then(within(Load::DestinationV4, *block), goto(from.clone())))
-        .collect();
+    let theirs = super::blocks(fabric, peer, of);
+    let mut rules: Vec<_> = theirs.map(|block| then(within(family::destination(of), block), goto(from.clone()))).collect();
     rules.push(vec![Expr::Verdict(bad.clone())]);
-    let mut sources: Vec<_> =
-        fabric.vpcs[vpc].blocks.iter().map(|block| then(within(Load::SourceV4, *block), good.clone())).collect();
+    let ours = super::blocks(fabric, vpc, of);
+    let mut sources: Vec<_> = ours.map(|block| then(within(family::source(of), block), good.clone())).collect();
     sources.push(vec![Expr::Verdict(bad)]);
     table.chain(Chain::new(from), sources);
     table.chain(Chain::new(towards.clone()), rules);

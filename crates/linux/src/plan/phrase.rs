@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use fabric::Family;
 use ipnet::{IpNet, Ipv4Net};
 use netlink::nft::build::{Load, from_map, in_prefix, load_key};
 use netlink::nft::{Base, Checksum, CompareOp, Element, Expr, MetaKey, Reg, Set, Verdict};
@@ -32,9 +33,10 @@ pub fn jump(chain: impl Into<String>) -> Verdict {
     Verdict::Jump(chain.into())
 }
 
-/// Matches a block; every address matches 0.0.0.0/0 without an instruction.
-pub fn within(load: Load, block: Ipv4Net) -> Vec<Expr> {
-    if block.prefix_len() == 0 { Vec::new() } else { in_prefix(load, IpNet::V4(block)) }
+/// Matches a block; every address matches 0.0.0.0/0 and ::/0 without an instruction.
+pub fn within(load: Load, block: impl Into<IpNet>) -> Vec<Expr> {
+    let block = block.into();
+    if block.prefix_len() == 0 { Vec::new() } else { in_prefix(load, block) }
 }
 
 /// A device as a set key: its index is planned, and a quarter as long as its name.
@@ -68,18 +70,16 @@ pub fn ethertype(op: CompareOp, value: u16) -> Vec<Expr> {
     ]
 }
 
-/// Adds one to the TTL, by a map because nf_tables cannot add: the fabric is no hop (L2-5).
-pub fn restore_ttl(table: &mut Table) -> Vec<Expr> {
+/// Adds one to the TTL or hop limit, by a map because nf_tables cannot add: the fabric is no hop (L2-5).
+pub fn restore_ttl(family: Family, table: &mut Table) -> Vec<Expr> {
     let steps = (1u8..255).map(|ttl| Element::new([ttl]).value([ttl + 1]));
     table.set(Set::map("ttl", [1], 1), steps);
-    let mut rule = from_map(&[Load::Ttl], "ttl");
-    rule.push(Expr::PayloadStore {
-        base: Base::Network,
-        offset: 8,
-        length: 1,
-        register: FIRST,
-        checksum: Checksum::IPV4_HEADER,
-    });
+    let (load, offset, checksum) = match family {
+        Family::V4 => (Load::Ttl, 8, Checksum::IPV4_HEADER),
+        Family::V6 => (Load::HopLimit, 7, Checksum::None),
+    };
+    let mut rule = from_map(&[load], "ttl");
+    rule.push(Expr::PayloadStore { base: Base::Network, offset, length: 1, register: FIRST, checksum });
     rule
 }
 

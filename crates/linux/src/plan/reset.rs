@@ -8,12 +8,13 @@
 
 use std::time::Duration;
 
+use fabric::Family;
 use model::traffic::protocol::TCP;
 use netlink::nft::build::{Load, ct_state_is, has_any, is, load_key};
 use netlink::nft::{Chain, CompareOp, CtKey, DynamicOp, Expr, Reg, Set, ct_state, ct_status};
 
-use super::Table;
 use super::phrase::{FIRST, all, goto, jump, then};
+use super::{Table, family};
 
 /// Map from a reset's addresses and ports to what the flow's entry knew: mark, label, direction of the reset.
 const RESETS: &str = "resets";
@@ -24,18 +25,21 @@ const CLOSED: Duration = Duration::from_secs(10);
 /// The flag in the TCP header's flag byte.
 const RST: u8 = 0x04;
 
-const FLOW: [Load; 4] = [Load::SourceV4, Load::DestinationV4, Load::SourcePort, Load::DestinationPort];
-/// Where a value lies: after the key's 16 bytes.
-const MARK: Reg = Reg(4);
-const LABEL: Reg = Reg(5);
-const DIRECTION: Reg = Reg(9);
+fn flow(of: Family) -> [Load; 4] {
+    [family::source(of), family::destination(of), Load::SourcePort, Load::DestinationPort]
+}
+
+/// Where a value lies: at the end of the registers, behind the longest key (40 bytes).
+const MARK: Reg = Reg(10);
+const LABEL: Reg = Reg(11);
+const DIRECTION: Reg = Reg(15);
 /// Bytes of a value; a direction is padded.
 const VALUE: u32 = 24;
 
 /// Adds the map and the chain that fills it: for a VPC that has interfaces without source/dest check.
-pub fn relay(table: &mut Table) {
-    table.set(Set::map(RESETS, FLOW.map(Load::length), VALUE).dynamic(65_535, CLOSED), []);
-    let mut remember = all([has_any(Load::CtStatus, &ct_status::DYING.to_ne_bytes()), reset(), load_key(&FLOW, FIRST).0]);
+pub fn relay(of: Family, table: &mut Table) {
+    table.set(Set::map(RESETS, flow(of).map(Load::length), VALUE).dynamic(65_535, CLOSED), []);
+    let mut remember = all([has_any(Load::CtStatus, &ct_status::DYING.to_ne_bytes()), reset(), load_key(&flow(of), FIRST).0]);
     remember.extend([
         Load::CtMark.into_register(MARK),
         Expr::Ct { key: CtKey::Labels, direction: None, register: LABEL },
@@ -60,9 +64,9 @@ pub enum Knew {
 
 /// Adds a chain that sends resets of remembered flows on, and lets return whatever else it meets. `ends` says that nobody passes
 /// them on after this: each passes once. Returns the rule that calls it.
-pub fn recall(name: &str, knew: [Knew; 2], onward: &str, ends: bool, table: &mut Table) -> Vec<Expr> {
+pub fn recall(name: &str, of: Family, knew: [Knew; 2], onward: &str, ends: bool, table: &mut Table) -> Vec<Expr> {
     let rules = [0u8, 1].into_iter().zip(knew).map(|(direction, knew)| {
-        let mut rule = load_key(&FLOW, FIRST).0;
+        let mut rule = load_key(&flow(of), FIRST).0;
         rule.push(Expr::LookupMap { set: RESETS.to_owned(), key: FIRST, data: MARK });
         rule.push(Expr::Compare { register: DIRECTION, op: CompareOp::Eq, value: vec![direction] });
         let (register, mask) = match knew {

@@ -1,30 +1,30 @@
 //! The router of a VPC: links, routing by mark, and the chains that a packet meets in order (PIPE-3, PIPE-5).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use fabric::gateway::VpcEndpoint;
-use fabric::{Direction, Fabric, Interface, InterfaceIndex, InterfaceKind, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
+use fabric::{Direction, Fabric, Family as Of, Interface, InterfaceIndex, InterfaceKind, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
 use ipnet::{IpNet, Ipv4Net};
 use netlink::nft::build::{Load, in_prefix, in_set, is, is_not, set_mark, set_meta};
 use netlink::nft::{Base, Chain, Checksum, CompareOp, CtKey, Element, Expr, Family, Field, Hook, MetaKey, Set, Verdict, concat, priority};
 
 use super::phrase::{all, by_device, device_is, device_key, ethertype, goto, jump, restore_ttl, then, within};
-use super::security_group::{self, CHECKED, Keeper, NAT, OWN, PASSES_ON, UNCHECKED_LIMIT};
+use super::security_group::{self, CHECKED, Keeper, NAT, OWN, PASSES_ON, TRACKS, UNCHECKED_LIMIT};
 use super::{
-    ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, host,
+    ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, family, host, ipv6,
 };
 use crate::naming::{
-    ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, endpoint_link, interface_link, nobody_link, number, peering_link,
+    ROUTER_TO_EGRESS_ONLY, ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, endpoint_link, interface_link, nobody_link, number, peering_link,
     router_namespace, slots,
 };
 
 /// The name of a router's tables.
 pub(super) const TABLE: &str = "vpc";
 /// What an interface's ingress chain drops packets for.
-const INGRESS_DROPS: [&str; 3] = ["check-out", "fabric-broadcast", "eni-out"];
+pub(super) const INGRESS_DROPS: [&str; 3] = ["check-out", "fabric-broadcast", "eni-out"];
 /// The routing table with one entry for each private address, asked when a packet's own table throws it on.
-const SHARED: u32 = 1;
+pub(super) const SHARED: u32 = 1;
 /// The router's neighbour on the link to the internet gateway.
 pub const GATEWAY_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 254);
 /// The neighbour's hardware address.
@@ -73,7 +73,7 @@ pub(super) fn plan(
     for subnet in &vpc.subnets {
         namespace.address("lo", host(fabric.subnets[*subnet].router));
     }
-    namespace.rules.insert(Rule { priority: 20_000, mark: None, table: SHARED });
+    namespace.rules.insert(Rule { family: Of::V4, priority: 20_000, mark: None, table: SHARED });
     namespace.route(SHARED, ANYWHERE, 0, RouteTo::device(SINK_NOBODY));
     tables(fabric, index, options, before, namespace)?;
     for table in fabric.route_tables.values().filter(|table| table.vpc == index) {
@@ -91,12 +91,13 @@ pub(super) fn plan(
                 true => RouteTo::device(SINK_NOBODY),
             };
             namespace.route(SHARED, host(own.private), 0, to);
-            namespace.neighbours.insert((interface_link(&interface.id), own.private), interface.mac.0);
+            namespace.neighbour(&interface_link(&interface.id), own.private, interface.mac.0);
         }
     }
     if vpc.internet_gateway.is_some() {
-        namespace.neighbours.insert((ROUTER_TO_GATEWAY.to_owned(), GATEWAY_NEIGHBOUR), GATEWAY_MAC);
+        namespace.neighbour(ROUTER_TO_GATEWAY, GATEWAY_NEIGHBOUR, GATEWAY_MAC);
     }
+    ipv6::router::plan(fabric, index, options, namespace)?;
     links(fabric, index, &key, plan);
     Ok(())
 }
@@ -107,7 +108,7 @@ pub fn interfaces(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = (Inter
 }
 
 /// The device group of a subnet.
-fn group(fabric: &Fabric, subnet: SubnetIndex) -> u32 {
+pub(super) fn group(fabric: &Fabric, subnet: SubnetIndex) -> u32 {
     number(fabric.subnets[subnet].id.as_str())
 }
 
@@ -147,7 +148,7 @@ fn links(fabric: &Fabric, index: VpcIndex, key: &str, plan: &mut Plan) {
 
 fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace: &mut Namespace) {
     let number = mark(table);
-    namespace.rules.insert(Rule { priority: 100, mark: Some(number), table: number });
+    namespace.rules.insert(Rule { family: Of::V4, priority: 100, mark: Some(number), table: number });
     namespace.route(number, ANYWHERE, 9_999, RouteTo::device(SINK_NO_ROUTE));
     namespace.route(number, UNROUTABLE, 0, RouteTo::device(SINK_NO_ROUTE));
     // For tests: what has a route goes nowhere.
@@ -192,8 +193,9 @@ fn tables(
     namespace: &mut Namespace,
 ) -> Result<(), PlanError> {
     let filter = namespace.table(Family::Ip, TABLE);
-    forward(fabric, index, options, filter)?;
+    forward(fabric, index, Of::V4, options, filter)?;
     services(fabric, index, options, filter);
+    super::flow_log::plan(fabric, index, super::flow_log::Addresses::V4, filter);
     ingress(fabric, index, options, before, namespace.table(Family::Netdev, TABLE));
     arp(fabric, index, namespace.table(Family::Arp, TABLE));
     Ok(())
@@ -203,21 +205,23 @@ fn tables(
 ///
 /// Stages go on by `goto`: a device that a map does not know ends at the policy, which is to drop. So nothing slips through
 /// while an interface comes or goes.
-fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table) -> Result<(), PlanError> {
+pub(super) fn forward(fabric: &Fabric, index: VpcIndex, of: Of, options: Options, table: &mut Table) -> Result<(), PlanError> {
     let vpc = &fabric.vpcs[index];
-    let routers = vpc.subnets.iter().map(|s| Element::new(fabric.subnets[*s].router.octets()));
-    table.set(Set::new("routers", [4]), routers);
+    let routers = vpc.subnets.iter().flat_map(|s| fabric.subnets[*s].routers()).filter(|router| Of::of(*router) == of);
+    table.set(Set::new("routers", [family::length(of)]), routers.map(|router| Element::new(family::octets(router))));
     for map in ["sg_out", "sg_in", "keep_out", "keep_in", "outcome", "acl_out", "acl_in", "tail"] {
         table.set(Set::verdict_map(map, [4]), []);
     }
-    let labels = passing_on(fabric, index, table)?;
-    let checked = checked(fabric, index, table);
+    let labels = passing_on(fabric, index, of, table)?;
+    let checked = checked(fabric, index, of, table);
     if !labels.is_empty() {
-        super::reset::relay(table);
+        super::reset::relay(of, table);
     }
+    let internet_gateway = vpc.internet_gateway.map(|_| ROUTER_TO_GATEWAY);
+    let egress_only = vpc.egress_only_internet_gateway.filter(|_| of == Of::V6).map(|_| ROUTER_TO_EGRESS_ONLY);
     let mut forward = Vec::new();
-    if vpc.internet_gateway.is_some() {
-        let exempt = all([device_is(MetaKey::Iif, ROUTER_TO_GATEWAY), in_set(&[Load::SourceV4], "routers")]);
+    for gateway in internet_gateway.iter().chain(&egress_only) {
+        let exempt = all([device_is(MetaKey::Iif, gateway), in_set(&[family::source(of)], "routers")]);
         forward.push(then(exempt, Verdict::Accept));
     }
     forward.push(then(security_group::known_to_both(), goto("known")));
@@ -247,15 +251,15 @@ fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
         let chain = table.drop_chain(prefix);
         table.element("outcome", Element::new(device_key(sink)).verdict(goto(chain)));
     }
-    security_group::open_ends(&vpc.blocks, table);
-    let mut outside: Vec<String> = vpc.internet_gateway.iter().map(|_| ROUTER_TO_GATEWAY.to_owned()).collect();
+    security_group::open_ends(if of == Of::V4 { &vpc.blocks } else { &[] }, table);
+    let mut outside: Vec<String> = internet_gateway.into_iter().chain(egress_only).map(str::to_owned).collect();
     for (_, peering) in fabric.peerings.iter() {
-        super::peering::check(fabric, index, peering, options.invert == Some(Stage::Peering), table);
+        super::peering::check(fabric, index, peering, of, options.invert == Some(Stage::Peering), table);
         if peering.is_active() && peering.peer_of(index).is_some() {
             outside.push(peering_link(&peering.id));
         }
     }
-    for endpoint in endpoints(fabric, index) {
+    for endpoint in endpoints(fabric, index).filter(|_| of == Of::V4) {
         super::gateway_endpoint::check(fabric, endpoint, options.invert == Some(Stage::VpcEndpoint), table);
         outside.push(endpoint_link(&endpoint.id));
     }
@@ -263,8 +267,13 @@ fn forward(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Table
         table.element("sg_out", Element::new(device_key(&device)).verdict(goto("outside_out")));
         table.element("sg_in", Element::new(device_key(&device)).verdict(goto("outside_in")));
     }
-    filters(fabric, index, options, &labels, &checked, table);
+    filters(fabric, index, of, options, &labels, &checked, table);
     Ok(())
+}
+
+/// An interface's own addresses of a family.
+pub(super) fn addresses(interface: &Interface, of: Of) -> impl Iterator<Item = IpAddr> {
+    interface.all_addresses().filter(move |address| Of::of(*address) == of)
 }
 
 /// The gateway endpoints of a VPC that carry packets.
@@ -274,23 +283,28 @@ fn endpoints(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = &VpcEndpoin
 
 /// Interfaces that pass on what is not their own, and which addresses are their own. Returns the first label of those that
 /// have groups.
-fn passing_on(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> Result<BTreeMap<InterfaceIndex, u8>, PlanError> {
-    let is_nat = |i: &Interface| matches!(i.kind, InterfaceKind::NatGateway(_));
+fn passing_on(fabric: &Fabric, index: VpcIndex, of: Of, table: &mut Table) -> Result<BTreeMap<InterfaceIndex, u8>, PlanError> {
+    // A NAT gateway carries no IPv6.
+    let is_nat = |i: &Interface| of == Of::V4 && matches!(i.kind, InterfaceKind::NatGateway(_));
     let free: Vec<(InterfaceIndex, &Interface)> =
         interfaces(fabric, index).filter(|(_, i)| is_nat(i) || (!i.source_dest_check && i.group_set.is_some())).collect();
     let link = |interface: &Interface| device_key(&interface_link(&interface.id));
     if !free.is_empty() {
         table.set(Set::new(PASSES_ON, [4]), free.iter().map(|(_, i)| Element::new(link(i))));
         let own = free.iter().flat_map(|(_, i)| {
-            i.addresses.iter().map(|a| Element::new(concat(&[Field(link(i)), Field::from(a.private)])))
+            addresses(i, of).map(|a| Element::new(concat(&[Field(link(i)), Field(family::octets(a))])))
         });
-        table.set(Set::new(OWN, [4, 4]), own);
+        table.set(Set::new(OWN, [4, family::length(of)]), own);
     }
     let nat = free.iter().filter(|(_, i)| is_nat(i)).map(|(_, i)| Element::new(link(i)));
     if nat.clone().next().is_some() {
+        table.set(Set::new(TRACKS, [4]), nat.clone());
         table.set(Set::new(NAT, [4]), nat);
     }
-    let unchecked: Vec<_> = free.into_iter().filter(|(_, i)| !is_nat(i)).collect();
+    if of == Of::V6 && fabric.vpcs[index].egress_only_internet_gateway.is_some() {
+        table.set(Set::new(TRACKS, [4]), [Element::new(device_key(ROUTER_TO_EGRESS_ONLY))]);
+    }
+    let unchecked: Vec<_> = free.into_iter().filter(|(_, i)| !matches!(i.kind, InterfaceKind::NatGateway(_))).collect();
     if unchecked.len() > UNCHECKED_LIMIT {
         let vpc = fabric.vpcs[index].name.clone();
         return Err(PlanError::TooManyUnchecked { vpc, count: unchecked.len(), limit: UNCHECKED_LIMIT });
@@ -302,7 +316,7 @@ fn passing_on(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> Result<BTr
 
 /// Interfaces with source/dest check that some route sends others' packets to: only there can a foreign destination arrive,
 /// to be dropped (ENI-5). Their own addresses become a set.
-fn checked(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> BTreeSet<InterfaceIndex> {
+fn checked(fabric: &Fabric, index: VpcIndex, of: Of, table: &mut Table) -> BTreeSet<InterfaceIndex> {
     let hops = fabric.route_tables.values().flat_map(|table| &table.routes).filter_map(|route| match route.next_hop {
         NextHop::Interface(interface) => Some(interface),
         _ => None,
@@ -312,9 +326,9 @@ fn checked(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> BTreeSet<Inte
     if !checked.is_empty() {
         let own = checked.iter().map(|i| &fabric.interfaces[*i]).flat_map(|i| {
             let link = device_key(&interface_link(&i.id));
-            i.addresses.iter().map(move |a| Element::new(concat(&[Field(link.clone()), Field::from(a.private)])))
+            addresses(i, of).map(move |a| Element::new(concat(&[Field(link.clone()), Field(family::octets(a))])))
         });
-        table.set(Set::new(CHECKED, [4, 4]), own);
+        table.set(Set::new(CHECKED, [4, family::length(of)]), own);
     }
     checked
 }
@@ -322,6 +336,7 @@ fn checked(fabric: &Fabric, index: VpcIndex, table: &mut Table) -> BTreeSet<Inte
 fn filters(
     fabric: &Fabric,
     index: VpcIndex,
+    of: Of,
     options: Options,
     labels: &BTreeMap<InterfaceIndex, u8>,
     checked: &BTreeSet<InterfaceIndex>,
@@ -333,19 +348,20 @@ fn filters(
         for (direction, map, keep) in [(Direction::Egress, "sg_out", "keep_out"), (Direction::Ingress, "sg_in", "keep_in")] {
             let chain = match (interface.group_set, labels.get(&number)) {
                 (Some(set), Some(label)) => {
-                    let chain = security_group::passing_on(fabric, set, direction, *label, options, table);
+                    let chain = security_group::passing_on(fabric, set, direction, of, *label, options, table);
                     table.element(keep, Element::new(link.clone()).verdict(goto(chain.clone())));
                     chain
                 }
                 (Some(set), None) if direction == Direction::Ingress && checked.contains(&number) => {
-                    let chain = security_group::checked(fabric, set, options, table);
+                    let chain = security_group::checked(fabric, set, of, options, table);
                     table.element(keep, Element::new(link.clone()).verdict(goto(chain.clone())));
                     chain
                 }
-                (Some(set), None) => security_group::chain(fabric, set, direction, Keeper::Mark, options, table),
+                (Some(set), None) => security_group::chain(fabric, set, direction, of, Keeper::Mark, options, table),
                 // A NAT gateway has no groups (NAT-13), nor has what it leaves behind.
                 (None, _) => {
-                    let kind = if matches!(interface.kind, InterfaceKind::NatGateway(_)) { "nat" } else { "outside" };
+                    let is_nat = of == Of::V4 && matches!(interface.kind, InterfaceKind::NatGateway(_));
+                    let kind = if is_nat { "nat" } else { "outside" };
                     format!("{kind}_{}", if direction == Direction::Egress { "out" } else { "in" })
                 }
             };
@@ -355,28 +371,25 @@ fn filters(
             let chain = table.drop_chain("eni");
             table.element("tail", Element::new(link).verdict(goto(chain)));
         } else if checked.contains(&number) {
-            let chain = check(interface, invert(Stage::SourceDestCheck), table);
+            let chain = check(interface, of, invert(Stage::SourceDestCheck), table);
             table.element("tail", Element::new(link).verdict(jump(chain)));
         }
     }
     for subnet in &fabric.vpcs[index].subnets {
         for direction in [Direction::Ingress, Direction::Egress] {
             let group = group(fabric, *subnet);
-            super::network_acl::plan(fabric, *subnet, direction, group, invert(Stage::NetworkAcl), table);
+            super::network_acl::plan(fabric, *subnet, direction, of, group, invert(Stage::NetworkAcl), table);
         }
     }
 }
 
 /// ENI-5, inbound.
-fn check(interface: &Interface, invert: bool, table: &mut Table) -> String {
+fn check(interface: &Interface, of: Of, invert: bool, table: &mut Table) -> String {
     let drop = table.drop_chain("check-in");
     let name = format!("check_{}", interface_link(&interface.id));
     let (own, foreign) = if invert { (goto(drop), Verdict::Return) } else { (Verdict::Return, goto(drop)) };
-    let mut rules: Vec<_> = interface
-        .addresses
-        .iter()
-        .map(|a| then(is(Load::DestinationV4, &a.private.octets()), own.clone()))
-        .collect();
+    let to = |address| is(family::destination(of), &family::octets(address));
+    let mut rules: Vec<_> = addresses(interface, of).map(|address| then(to(address), own.clone())).collect();
     rules.push(vec![Expr::Verdict(foreign)]);
     table.chain(Chain::new(name.clone()), rules);
     name
@@ -400,12 +413,15 @@ fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Tabl
         let wanted = all([from_interfaces.clone(), is(Load::DestinationV4, &address.octets()), port(number, at)]);
         then(wanted, Verdict::Accept)
     };
+    // DHCP-4: whoever has an address asks for more time by unicast.
+    let leases = then(all([from_interfaces.clone(), in_set(&[Load::DestinationV4], "routers"), port(17, 67)]), Verdict::Accept);
     let unanswered = table.drop_chain("router");
     let rules = vec![
         dns(17),
         dns(6),
         service(METADATA, 6, 80),
         service(TIME, 17, 123),
+        leases,
         vec![Expr::Verdict(goto(unanswered))],
     ];
     table.chain(Chain::base("input", Hook::Input, priority::FILTER).policy_drop(), rules);
@@ -413,7 +429,11 @@ fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Tabl
 
 /// One ingress chain a link: who may send what, and which routing table it asks.
 fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Before<'_>>, table: &mut Table) {
-    let mut pass = vec![restore_ttl(table)];
+    let speaks_ipv6 = ipv6::speaks(fabric, index);
+    if speaks_ipv6 {
+        ipv6::ingress::plan(fabric, index, table);
+    }
+    let mut pass = vec![restore_ttl(Of::V4, table)];
     pass.push(then(set_meta(MetaKey::PacketType, &[0]), Verdict::Accept));
     table.chain(Chain::new("pass"), pass);
     for subnet in &fabric.vpcs[index].subnets {
@@ -438,7 +458,10 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
                 table.chains.insert(link, (chain, same));
             }
             None => {
-                let rules = interface_rules(fabric, interface, options, table);
+                let mut rules = interface_rules(fabric, interface, options, table);
+                if speaks_ipv6 {
+                    rules.insert(ipv6::ingress::PLACE, ipv6::ingress::interface(fabric, interface, options, table));
+                }
                 table.chain(chain, rules);
             }
         }
@@ -446,20 +469,25 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
     if let Some(gateway) = fabric.vpcs[index].internet_gateway {
         let edge = fabric.internet_gateways[gateway].edge_route_table.map(|t| mark(&fabric.route_tables[t]));
         let chain = Chain::base(ROUTER_TO_GATEWAY, Hook::Ingress, 0).policy_drop().devices([ROUTER_TO_GATEWAY]);
-        table.chain(chain, from_outside(edge));
+        table.chain(chain, from_outside(edge, speaks_ipv6));
+    }
+    if fabric.vpcs[index].egress_only_internet_gateway.is_some() && speaks_ipv6 {
+        let chain = Chain::base(ROUTER_TO_EGRESS_ONLY, Hook::Ingress, 0).policy_drop().devices([ROUTER_TO_EGRESS_ONLY]);
+        table.chain(chain, vec![ipv6::ingress::from_outside(None)]);
     }
     for (_, peering) in fabric.peerings.iter().filter(|(_, p)| p.is_active() && p.peer_of(index).is_some()) {
         let link = peering_link(&peering.id);
-        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None));
+        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None, speaks_ipv6));
     }
     for link in endpoints(fabric, index).map(|endpoint| endpoint_link(&endpoint.id)) {
-        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None));
+        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None, false));
     }
 }
 
 /// What may come by a link to beyond the VPC: it asks the routing table of a gateway, if that has one.
-pub(super) fn from_outside(mark: Option<u32>) -> Vec<Vec<Expr>> {
-    let mut rules = vec![then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop)];
+pub(super) fn from_outside(mark: Option<u32>, speaks_ipv6: bool) -> Vec<Vec<Expr>> {
+    let mut rules: Vec<_> = speaks_ipv6.then(|| ipv6::ingress::from_outside(mark)).into_iter().collect();
+    rules.push(then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop));
     rules.extend(mark.map(set_mark));
     rules.push(vec![Expr::Verdict(goto("pass"))]);
     rules

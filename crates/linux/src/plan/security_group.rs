@@ -4,15 +4,15 @@
 
 use fabric::{Direction, Fabric, Family, GroupSetIndex, RulePeer, Stage};
 use ipnet::{IpNet, Ipv4Net};
-use model::traffic::protocol::{ICMP, TCP, UDP};
+use model::traffic::protocol::{TCP, UDP};
 use model::{IcmpMatch, PortRange, TrafficMatch};
 use netlink::nft::build::{Load, has_any, in_set, is, load_key, masked_is, not_in_set, set_ct, set_ct_mark_bits};
 use netlink::nft::{Chain, CtKey, DynamicOp, Element, Expr, Field, MetaKey, Set, concat};
 
-use super::address_space::{Addresses, Ports, disjoint, octets, range, union};
+use super::address_space::{Addresses, Ports, disjoint, range, union};
 use super::phrase::{FIRST, all, device_in_set, goto, then};
 use super::reset::{self, Knew};
-use super::{Options, Table};
+use super::{Options, Table, family};
 
 /// Set of devices whose interface passes on what is not its own: without source/dest check, or a NAT gateway's.
 pub const PASSES_ON: &str = "passes_on";
@@ -20,8 +20,10 @@ pub const PASSES_ON: &str = "passes_on";
 pub const OWN: &str = "own";
 /// Set of devices with source/dest check that others' packets may come to, with the addresses that are their own.
 pub const CHECKED: &str = "checked";
-/// Set of devices of NAT gateways: flows through them are always tracked (SG-21).
+/// Set of devices of NAT gateways.
 pub const NAT: &str = "nat";
+/// Set of devices through which flows are always tracked (SG-21): those of NAT gateways, the way to an egress-only gateway.
+pub const TRACKS: &str = "tracks";
 /// Set in which the tracked flows of every interface are counted (SG-31).
 const FLOWS: &str = "flows";
 
@@ -104,32 +106,34 @@ impl Admits {
         self.ports.is_empty() && self.icmp.is_empty() && self.other.is_empty()
     }
 
-    fn add(&mut self, traffic: TrafficMatch, addresses: &[Addresses], untracked: [bool; 2]) {
+    fn add(&mut self, of: Family, traffic: TrafficMatch, addresses: &[Addresses], untracked: [bool; 2]) {
         let every_port = PortRange::ALL;
-        match traffic {
-            TrafficMatch::All => {
-                self.add(TrafficMatch::Tcp(every_port), addresses, untracked);
-                self.add(TrafficMatch::Udp(every_port), addresses, untracked);
-                self.add(TrafficMatch::Icmp(IcmpMatch::default()), addresses, untracked);
-                self.other.extend(addresses.iter().flat_map(|a| OTHER_PROTOCOLS.map(|range| (*a, range))));
+        match (traffic, of) {
+            (TrafficMatch::All, _) => {
+                self.add(of, TrafficMatch::Tcp(every_port), addresses, untracked);
+                self.add(of, TrafficMatch::Udp(every_port), addresses, untracked);
+                self.add_icmp(IcmpMatch::default(), addresses);
+                self.other.extend(addresses.iter().flat_map(|a| other_protocols(of).map(|range| (*a, range))));
             }
-            TrafficMatch::Tcp(ports) => self.add_ports(TCP, ports, addresses, untracked[0]),
-            TrafficMatch::Udp(ports) => self.add_ports(UDP, ports, addresses, untracked[1]),
-            TrafficMatch::Icmp(wanted) => {
-                let codes = match (wanted.icmp_type, wanted.code) {
-                    (None, _) => (0, u16::MAX),
-                    (Some(icmp_type), None) => (u16::from(icmp_type) << 8, u16::from(icmp_type) << 8 | 0xff),
-                    (Some(icmp_type), Some(code)) => {
-                        let both = u16::from(icmp_type) << 8 | u16::from(code);
-                        (both, both)
-                    }
-                };
-                self.icmp.extend(addresses.iter().map(|a| (*a, codes)));
-            }
-            // ICMP for IPv6 is no IPv4 traffic (SG-10).
-            TrafficMatch::Icmpv6(_) => {}
-            TrafficMatch::Other(number) => self.other.extend(addresses.iter().map(|a| (*a, (number, number)))),
+            (TrafficMatch::Tcp(ports), _) => self.add_ports(TCP, ports, addresses, untracked[0]),
+            (TrafficMatch::Udp(ports), _) => self.add_ports(UDP, ports, addresses, untracked[1]),
+            (TrafficMatch::Icmp(wanted), Family::V4) | (TrafficMatch::Icmpv6(wanted), Family::V6) => self.add_icmp(wanted, addresses),
+            // Neither is the other family's traffic (SG-10).
+            (TrafficMatch::Icmp(_), Family::V6) | (TrafficMatch::Icmpv6(_), Family::V4) => {}
+            (TrafficMatch::Other(number), _) => self.other.extend(addresses.iter().map(|a| (*a, (number, number)))),
         }
+    }
+
+    fn add_icmp(&mut self, wanted: IcmpMatch, addresses: &[Addresses]) {
+        let codes = match (wanted.icmp_type, wanted.code) {
+            (None, _) => (0, u16::MAX),
+            (Some(icmp_type), None) => (u16::from(icmp_type) << 8, u16::from(icmp_type) << 8 | 0xff),
+            (Some(icmp_type), Some(code)) => {
+                let both = u16::from(icmp_type) << 8 | u16::from(code);
+                (both, both)
+            }
+        };
+        self.icmp.extend(addresses.iter().map(|a| (*a, codes)));
     }
 }
 
@@ -144,14 +148,20 @@ impl Admits {
     }
 }
 
-/// All protocols but ICMP, TCP and UDP.
-const OTHER_PROTOCOLS: [(u8, u8); 4] = [(0, 0), (2, 5), (7, 16), (18, 255)];
+/// All protocols but TCP, UDP and the family's ICMP.
+fn other_protocols(of: Family) -> [(u8, u8); 4] {
+    match of {
+        Family::V4 => [(0, 0), (2, 5), (7, 16), (18, 255)],
+        Family::V6 => [(0, 5), (7, 16), (18, 57), (59, 255)],
+    }
+}
 
-/// Adds the chain of a set of groups; returns its name.
+/// Adds the chain of a set of groups to the table of a family; returns its name.
 pub fn chain(
     fabric: &Fabric,
     set: GroupSetIndex,
     direction: Direction,
+    of: Family,
     keeper: Keeper,
     options: Options,
     table: &mut Table,
@@ -169,7 +179,7 @@ pub fn chain(
     let invert = options.invert == Some(Stage::SecurityGroup);
     let empty = fabric.group_sets[set].rules(direction).is_empty();
     let drop = table.drop_chain(&format!("sg-{word}{}", if empty { "-empty" } else { "" }));
-    let (direct, references) = admits(fabric, set, direction);
+    let (direct, references) = admits(fabric, set, direction, of);
     let accept = accept_chain(direction, keeper, false, options, table);
     // For tests: what the rules admit is dropped, and the rest passes.
     let (admitted, refused) = match invert {
@@ -178,13 +188,13 @@ pub fn chain(
     };
 
     let mut rules = known(direction, keeper);
-    rules.extend(passed_before(direction, keeper, table));
-    let load = peer_address(direction);
+    rules.extend(passed_before(direction, of, keeper, table));
+    let load = peer_address(direction, of);
     if matches!(keeper, Keeper::Mark) && !direct.untracked.is_empty() {
         let accept = accept_chain(direction, keeper, true, options, table);
         add_any(&base, &direct.untracked, table);
-        let tracked_anyway = match table.sets.contains_key(NAT) {
-            true => device_in_set(devices(direction)[1], NAT, true, &[]),
+        let tracked_anyway = match table.sets.contains_key(TRACKS) {
+            true => device_in_set(devices(direction)[1], TRACKS, true, &[]),
             false => Vec::new(),
         };
         let lookup = in_set(&[Load::Protocol, Load::DestinationPort], &format!("{base}_any"));
@@ -196,7 +206,7 @@ pub fn chain(
         if admits.is_empty() {
             continue;
         }
-        add_sets(prefix, admits, table);
+        add_sets(prefix, of, admits, table);
         // A group means packets straight from or to its members, not those that an appliance passes on (SG-12).
         if index == 1 && table.sets.contains_key(PASSES_ON) {
             let neighbour = devices(direction)[1];
@@ -209,7 +219,7 @@ pub fn chain(
             rules.push(then(lookup, admitted.clone()));
         }
         if !admits.icmp.is_empty() {
-            rules.push(then(all([is(Load::Protocol, &[ICMP]), icmp_in_set(load, &format!("{prefix}_icmp"))]), admitted.clone()));
+            rules.push(then(all([is(Load::Protocol, &[family::icmp(of)]), icmp_in_set(load, &format!("{prefix}_icmp"))]), admitted.clone()));
         }
         if !admits.other.is_empty() {
             rules.push(then(in_set(&[load, Load::Protocol], &format!("{prefix}_other")), admitted.clone()));
@@ -226,15 +236,16 @@ pub fn passing_on(
     fabric: &Fabric,
     set: GroupSetIndex,
     direction: Direction,
+    of: Family,
     bit: u8,
     options: Options,
     table: &mut Table,
 ) -> String {
-    let own = chain(fabric, set, direction, Keeper::Mark, options, table);
-    let others = chain(fabric, set, direction, Keeper::Label(bit), options, table);
+    let own = chain(fabric, set, direction, of, Keeper::Mark, options, table);
+    let others = chain(fabric, set, direction, of, Keeper::Label(bit), options, table);
     let load = match direction {
-        Direction::Ingress => Load::DestinationV4,
-        Direction::Egress => Load::SourceV4,
+        Direction::Ingress => family::destination(of),
+        Direction::Egress => family::source(of),
     };
     let name = format!("{own}_via_l{bit}");
     let rules = vec![
@@ -247,12 +258,12 @@ pub fn passing_on(
 
 /// The ingress chain of an interface with source/dest check that some route sends others' packets to: its groups see them
 /// before the check does (PIPE-5), whatever the interfaces at the flow's ends know of it. Returns its name.
-pub fn checked(fabric: &Fabric, set: GroupSetIndex, options: Options, table: &mut Table) -> String {
-    let own = chain(fabric, set, Direction::Ingress, Keeper::Mark, options, table);
-    let foreign = chain(fabric, set, Direction::Ingress, Keeper::Nobody, options, table);
+pub fn checked(fabric: &Fabric, set: GroupSetIndex, of: Family, options: Options, table: &mut Table) -> String {
+    let own = chain(fabric, set, Direction::Ingress, of, Keeper::Mark, options, table);
+    let foreign = chain(fabric, set, Direction::Ingress, of, Keeper::Nobody, options, table);
     let name = format!("{own}_checked");
     let rules = vec![
-        then(device_in_set(MetaKey::Oif, CHECKED, false, &[Load::DestinationV4]), goto(own)),
+        then(device_in_set(MetaKey::Oif, CHECKED, false, &[family::destination(of)]), goto(own)),
         vec![Expr::Verdict(goto(foreign))],
     ];
     table.chain(Chain::new(name.clone()), rules);
@@ -260,22 +271,25 @@ pub fn checked(fabric: &Fabric, set: GroupSetIndex, options: Options, table: &mu
 }
 
 /// The address that rules of this direction speak of.
-fn peer_address(direction: Direction) -> Load {
+fn peer_address(direction: Direction, of: Family) -> Load {
     match direction {
-        Direction::Ingress => Load::SourceV4,
-        Direction::Egress => Load::DestinationV4,
+        Direction::Ingress => family::source(of),
+        Direction::Egress => family::destination(of),
     }
 }
 
 /// Chains for ends that admit everything: `outside` for what is beyond an internet gateway or a peering, `nat` for a NAT
 /// gateway. A flow is known (and no group is asked again) once both ends know it, so these must say that they do. A NAT
 /// gateway speaks for itself and for what is outside the VPC; an address inside has an interface that must admit the flow
-/// itself (SG-16). `blocks` are the VPC's.
+/// itself (SG-16). `blocks` are the VPC's; none of IPv6, which no NAT gateway carries.
 pub fn open_ends(blocks: &[Ipv4Net], table: &mut Table) {
-    table.set(
-        Set::new("blocks", [4]).interval(),
-        Ipv4Net::aggregate(&blocks.to_vec()).into_iter().map(|block| Element::prefix(IpNet::V4(block))),
-    );
+    let has_nat = table.sets.contains_key(NAT);
+    if !blocks.is_empty() {
+        table.set(
+            Set::new("blocks", [4]).interval(),
+            Ipv4Net::aggregate(&blocks.to_vec()).into_iter().map(|block| Element::prefix(IpNet::V4(block))),
+        );
+    }
     for direction in [Direction::Egress, Direction::Ingress] {
         let own = match direction {
             Direction::Egress => Load::SourceV4,
@@ -287,7 +301,7 @@ pub fn open_ends(blocks: &[Ipv4Net], table: &mut Table) {
             let bit = end_of(direction, ct_direction).tracked;
             let note = || all([set_ct_mark_bits(bit, bit), vec![onward()]]);
             outside.push(all([direction_is(ct_direction), note()]));
-            if table.sets.contains_key(NAT) {
+            if has_nat {
                 let itself = device_in_set(devices(direction)[0], OWN, false, &[own]);
                 nat.push(all([direction_is(ct_direction), itself, note()]));
                 nat.push(all([direction_is(ct_direction), not_in_set(&[own], "blocks"), note()]));
@@ -314,27 +328,25 @@ fn set_name(fabric: &Fabric, set: GroupSetIndex) -> String {
     format!("{:08x}", crate::naming::number(&ids.join(" ")))
 }
 
-fn admits(fabric: &Fabric, set: GroupSetIndex, direction: Direction) -> (Admits, Admits) {
+fn admits(fabric: &Fabric, set: GroupSetIndex, direction: Direction, of: Family) -> (Admits, Admits) {
     let (mut direct, mut references) = (Admits::default(), Admits::default());
     let open = fabric.group_sets[set].open(direction.opposite());
     for (_, rule) in fabric.rules_of(set, direction) {
         match &rule.peer {
             RulePeer::Block(block) => {
-                let Some(addresses) = v4(block) else { continue };
-                let anywhere = rule.anywhere == Some(Family::V4);
-                let untracked = [TCP, UDP].map(|number| anywhere && open.covers(number, Family::V4));
-                direct.add(rule.traffic, &[addresses], untracked);
+                let Some(addresses) = range_of(block, of) else { continue };
+                let anywhere = rule.anywhere == Some(of);
+                let untracked = [TCP, UDP].map(|number| anywhere && open.covers(number, of));
+                direct.add(of, rule.traffic, &[addresses], untracked);
             }
             RulePeer::PrefixList { blocks, .. } => {
-                let addresses: Vec<Addresses> = blocks.iter().filter_map(v4).collect();
-                direct.add(rule.traffic, &addresses, [false; 2]);
+                let addresses: Vec<Addresses> = blocks.iter().filter_map(|block| range_of(block, of)).collect();
+                direct.add(of, rule.traffic, &addresses, [false; 2]);
             }
             RulePeer::Group { group: Some(group), .. } => {
-                let members = fabric.groups[*group].member_addresses.iter().filter_map(|address| match address {
-                    std::net::IpAddr::V4(address) => Some((u32::from(*address), u32::from(*address))),
-                    std::net::IpAddr::V6(_) => None,
-                });
-                references.add(rule.traffic, &members.collect::<Vec<_>>(), [false; 2]);
+                let members = fabric.groups[*group].member_addresses.iter().filter(|address| Family::of(**address) == of);
+                let members: Vec<Addresses> = members.map(|address| range(IpNet::from(*address))).collect();
+                references.add(of, rule.traffic, &members, [false; 2]);
             }
             RulePeer::Group { group: None, .. } => {}
         }
@@ -342,54 +354,51 @@ fn admits(fabric: &Fabric, set: GroupSetIndex, direction: Direction) -> (Admits,
     (direct, references)
 }
 
-fn v4(block: &IpNet) -> Option<Addresses> {
-    match block {
-        IpNet::V4(block) => Some(range(*block)),
-        IpNet::V6(_) => None,
-    }
+fn range_of(block: &IpNet, of: Family) -> Option<Addresses> {
+    (family::of_block(block) == of).then(|| range(*block))
 }
 
 /// The set of ports that are open to everywhere.
 fn add_any(prefix: &str, untracked: &[(u8, Ports)], table: &mut Table) {
     let elements = [TCP, UDP].into_iter().flat_map(|number| {
         let ports = untracked.iter().filter(move |(n, _)| *n == number);
-        let joined = union(ports.map(|(_, (from, to))| (u32::from(*from), u32::from(*to))).collect());
+        let joined = union(ports.map(|(_, (from, to))| (u128::from(*from), u128::from(*to))).collect());
         joined.into_iter().map(move |(from, to)| {
-            let key = |port: u32| concat(&[Field::byte(number), Field::port(port as u16)]);
+            let key = |port: u128| concat(&[Field::byte(number), Field::port(port as u16)]);
             Element::range(key(from), key(to))
         })
     });
     table.set(Set::new(format!("{prefix}_any"), [1, 2]).interval(), elements.collect::<Vec<_>>());
 }
 
-fn add_sets(prefix: &str, admits: &Admits, table: &mut Table) {
-    let byte = Field::byte;
-    let address = |value: u32| Field(octets(value).to_vec());
+fn add_sets(prefix: &str, of: Family, admits: &Admits, table: &mut Table) {
+    let (byte, length) = (Field::byte, family::length(of));
+    let address = |value: u128| Field(family::octets(family::address(of, value)));
     if !admits.ports.is_empty() {
         let elements = [TCP, UDP].into_iter().flat_map(|number| {
             let mine: Vec<_> = admits.ports.iter().filter(|(n, ..)| *n == number).map(|(_, a, p)| (*a, *p)).collect();
             disjoint(&mine).into_iter().map(move |((low, high), (from, to))| {
-                let key = |a: u32, port: u16| concat(&[address(a), byte(number), Field::port(port)]);
+                let key = |a: u128, port: u16| concat(&[address(a), byte(number), Field::port(port)]);
                 Element::range(key(low, from), key(high, to))
             })
         });
-        table.set(Set::new(format!("{prefix}_ports"), [4, 1, 2]).interval(), elements.collect::<Vec<_>>());
+        table.set(Set::new(format!("{prefix}_ports"), [length, 1, 2]).interval(), elements.collect::<Vec<_>>());
     }
     if !admits.icmp.is_empty() {
         let elements = disjoint(&admits.icmp).into_iter().map(|((low, high), (from, to))| {
-            let key = |a: u32, code: u16| concat(&[address(a), Field::port(code)]);
+            let key = |a: u128, code: u16| concat(&[address(a), Field::port(code)]);
             Element::range(key(low, from), key(high, to))
         });
-        table.set(Set::new(format!("{prefix}_icmp"), [4, 2]).interval(), elements.collect::<Vec<_>>());
+        table.set(Set::new(format!("{prefix}_icmp"), [length, 2]).interval(), elements.collect::<Vec<_>>());
     }
     if !admits.other.is_empty() {
         let rectangles: Vec<_> =
             admits.other.iter().map(|(a, (from, to))| (*a, (u16::from(*from), u16::from(*to)))).collect();
         let elements = disjoint(&rectangles).into_iter().map(|((low, high), (from, to))| {
-            let key = |a: u32, number: u16| concat(&[address(a), byte(number as u8)]);
+            let key = |a: u128, number: u16| concat(&[address(a), byte(number as u8)]);
             Element::range(key(low, from), key(high, to))
         });
-        table.set(Set::new(format!("{prefix}_other"), [4, 1]).interval(), elements.collect::<Vec<_>>());
+        table.set(Set::new(format!("{prefix}_other"), [length, 1]).interval(), elements.collect::<Vec<_>>());
     }
 }
 
@@ -448,7 +457,7 @@ fn known(direction: Direction, keeper: Keeper) -> Vec<Vec<Expr>> {
 
 /// The same for resets whose first pass was the end of the flow's entry. From its own sender a packet comes for the first
 /// time; so this is for interfaces that pass on what is not their own, and for who receives from those.
-fn passed_before(direction: Direction, keeper: Keeper, table: &mut Table) -> Option<Vec<Expr>> {
+fn passed_before(direction: Direction, of: Family, keeper: Keeper, table: &mut Table) -> Option<Vec<Expr>> {
     if !reset::is_possible(table) {
         return None;
     }
@@ -457,18 +466,18 @@ fn passed_before(direction: Direction, keeper: Keeper, table: &mut Table) -> Opt
         (Direction::Egress, Keeper::Mark) | (_, Keeper::Nobody) => None,
         (Direction::Ingress, Keeper::Mark) => {
             let knew = [ORIGINAL, REPLY].map(|of| Knew::Mark(end_of(direction, of).tracked));
-            let recall = reset::recall("recall_in", knew, onward(direction, keeper), true, table);
+            let recall = reset::recall("recall_in", of, knew, onward(direction, keeper), true, table);
             let neighbour = devices(direction)[1];
             let passed_on = [
                 device_in_set(neighbour, PASSES_ON, false, &[]),
-                device_in_set(neighbour, OWN, true, &[peer_address(direction)]),
+                device_in_set(neighbour, OWN, true, &[peer_address(direction, of)]),
                 recall,
             ];
             Some(all(passed_on))
         }
         (_, Keeper::Label(bit)) => {
             let knew = [ORIGINAL, REPLY].map(|of| Knew::Label(passes_by(bit, direction, of)));
-            Some(reset::recall(&format!("recall_{word}_l{bit}"), knew, onward(direction, keeper), false, table))
+            Some(reset::recall(&format!("recall_{word}_l{bit}"), of, knew, onward(direction, keeper), false, table))
         }
     }
 }

@@ -381,7 +381,8 @@ fn write_namespace(f: &mut Formatter<'_>, namespace: &Namespace, ends: &[(&LinkE
         if let Some(mark) = rule.mark {
             write!(f, " fwmark {mark:#x}")?;
         }
-        writeln!(f, " lookup {}", rule.table)?;
+        let family = if rule.family == fabric::Family::V6 { " of ipv6" } else { "" };
+        writeln!(f, " lookup {}{family}", rule.table)?;
     }
     for (name, table) in &namespace.tables {
         writeln!(f, "table {} {} {{", format!("{:?}", name.family).to_lowercase(), name.name)?;

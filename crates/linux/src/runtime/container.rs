@@ -23,13 +23,21 @@ const ADDRESS: Ipv4Addr = Ipv4Addr::new(172, 31, 255, 254);
 const DEVICE: &str = "container0";
 const INDEX: u32 = 9_000;
 
+/// What the keys of their namespaces begin with.
+const CONTAINERS: &str = "container/";
+
+/// Whether a place is a container, which speaks IPv4 only.
+pub fn is_container(place: &Place) -> bool {
+    place.namespace.starts_with(CONTAINERS)
+}
+
 /// Where the container of a guest sends and receives.
 pub fn place(host: &Place) -> Place {
     Place {
-        namespace: format!("container/{}", host.namespace),
+        namespace: format!("{CONTAINERS}{}", host.namespace),
         device: Some("eth0".to_owned()),
         mac: [0x02, 0x76, 0x63, 0, 0, 1],
-        address: ADDRESS,
+        address: ADDRESS.into(),
         interface: host.interface,
     }
 }

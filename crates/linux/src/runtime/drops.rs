@@ -153,6 +153,7 @@ fn explain(
         "nat-source" => (nat(), Some(Code::NgwRequiresSourceInVpc)),
         prefix if prefix.starts_with("nat-") => (nat(), None),
         "resolver" => (directory.vpc(namespace).map(Component::Resolver), None),
+        "eigw-inbound" => (directory.egress_only_gateway(namespace).map(Component::EgressOnlyInternetGateway), None),
         "internet" => (Some(Component::Internet), None),
         _ => (None, None),
     };

@@ -1,6 +1,6 @@
 //! One request and what comes of it: the loop that waits for a reply, for a drop to be reported, or for nothing.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::drops::Dropped;
 use super::engine::Engine;
 use super::error::{Error, Result};
-use super::packet::{Payload, Seen};
+use super::packet::{Complaint, Payload, Seen, echo_type};
 use super::packet_probe::unrouted_by_guest;
 use super::place::Place;
 use super::tag::{ACK, RST};
@@ -22,9 +22,6 @@ use super::tag::{ACK, RST};
 pub(crate) const SILENCE: Duration = Duration::from_millis(1_500);
 /// After a drop was reported: time for a reply that overtook the report.
 pub(crate) const AFTERMATH: Duration = Duration::from_millis(2);
-
-/// ICMP type of "time exceeded" (RFC 792).
-pub(crate) const TIME_EXCEEDED: u8 = 11;
 
 /// A middlebox that a packet met, and the TTL that it had there.
 pub type Met = (u8, fabric::InterfaceIndex);
@@ -92,7 +89,7 @@ impl Matcher {
     /// sent with less than a full one.
     fn went_in_a_circle(self, packet: &Seen) -> bool {
         match &packet.payload {
-            Payload::IcmpError { icmp_type: TIME_EXCEEDED, quoted: Some(quoted), .. } => match self {
+            Payload::IcmpError { complaint: Complaint::TimeExceeded, quoted: Some(quoted), .. } => match self {
                 Self::Icmp(_) => !self.is_request(quoted) && self.is_reply(quoted),
                 _ => self.is_request(quoted) || self.is_reply(quoted),
             },
@@ -105,7 +102,7 @@ impl Matcher {
     pub fn refuses_reply(self, packet: &Seen) -> bool {
         match &packet.payload {
             Payload::Tcp { flags, .. } => flags & (RST | ACK) == RST && self.is_request(packet),
-            Payload::IcmpError { icmp_type: 3, code: 3, quoted: Some(quoted), .. } => {
+            Payload::IcmpError { complaint: Complaint::NobodyListens, quoted: Some(quoted), .. } => {
                 !self.is_request(quoted) && self.is_reply(quoted)
             }
             _ => false,
@@ -119,10 +116,11 @@ pub(crate) fn circled(dropped: Dropped) -> Dropped {
     Dropped { at: Some(Component::Fabric), code: None, ..dropped }
 }
 
-/// The ICMP type that answers a request type (RFC 792); `None` for what nobody answers.
+/// The ICMP or ICMPv6 type that answers a request type (RFC 792, RFC 4443); `None` for what nobody answers.
 pub fn reply_type(request: u8) -> Option<u8> {
     match request {
-        8 => Some(0),
+        8 => Some(echo_type(false, true)),
+        128 => Some(echo_type(true, true)),
         13 => Some(14),
         15 => Some(16),
         17 => Some(18),
@@ -142,11 +140,14 @@ pub enum Progress {
 
 /// The system that an address is of, as seen anywhere between its owner and the internet; `first` is asked first, because two
 /// VPCs may have the same addresses.
-fn system_at(fabric: &Fabric, first: &Place, address: Ipv4Addr) -> Option<Component> {
-    let holder = |index: fabric::InterfaceIndex| fabric.interfaces[index].holds(address.into()).then_some(index);
-    let in_vpc = |vpc: fabric::VpcIndex| fabric.vpcs[vpc].addresses.get(&address.into()).copied();
+fn system_at(fabric: &Fabric, first: &Place, address: IpAddr) -> Option<Component> {
+    let holder = |index: fabric::InterfaceIndex| fabric.interfaces[index].holds(address).then_some(index);
+    let in_vpc = |vpc: fabric::VpcIndex| fabric.vpcs[vpc].addresses.get(&address).copied();
     let near = first.interface.and_then(|index| holder(index).or_else(|| in_vpc(fabric.interfaces[index].vpc)));
-    let public = || fabric.public_addresses.get(&address).map(|mapping| mapping.interface);
+    let public = || match address {
+        IpAddr::V4(address) => fabric.public_addresses.get(&address).map(|mapping| mapping.interface),
+        IpAddr::V6(_) => None,
+    };
     let anywhere = || fabric.vpcs.iter().find_map(|(vpc, _)| in_vpc(vpc));
     let interface = near.or_else(public).or_else(anywhere);
     interface.map(Component::Guest).or_else(|| outside_component(fabric, address))
@@ -158,9 +159,9 @@ fn is_nat_gateway(fabric: &Fabric, component: &Component) -> bool {
 }
 
 /// The host outside that has an address.
-fn outside_component(fabric: &Fabric, address: Ipv4Addr) -> Option<Component> {
-    let unnamed = || fabric.is_outside_host(address.into()).then_some(Component::Internet);
-    fabric.outside_host(address.into()).map(Component::Outside).or_else(unnamed)
+fn outside_component(fabric: &Fabric, address: IpAddr) -> Option<Component> {
+    let unnamed = || fabric.is_outside_host(address).then_some(Component::Internet);
+    fabric.outside_host(address).map(Component::Outside).or_else(unnamed)
 }
 
 impl Engine {
@@ -283,7 +284,7 @@ impl Engine {
         watch.read()?;
         let mut sent = watch.frames().filter(|frame| !frame.incoming).filter_map(|frame| frame.packet());
         let left = sent.any(|packet| if leg == Leg::Return { matcher.is_reply(&packet) } else { matcher.is_request(&packet) });
-        Ok((!left).then(|| unrouted_by_guest(interface, leg, to.into())))
+        Ok((!left).then(|| unrouted_by_guest(interface, leg, to)))
     }
 
     fn arrival(
@@ -320,9 +321,13 @@ impl Engine {
             way.sort_by_key(|(ttl, index)| (std::cmp::Reverse(*ttl), *index));
         }
         let via = there.into_iter().chain(back).map(|(_, index)| self.fabric().interfaces[index].id.clone()).collect();
+        let nowhere = match sender.address {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
         let unknown = Seen {
             source: sender.address,
-            destination: receiver.map_or(Ipv4Addr::UNSPECIFIED, |place| place.address),
+            destination: receiver.map_or(nowhere, |place| place.address),
             protocol: protocol::TCP,
             ttl: 0,
             payload: Payload::Other,
@@ -330,8 +335,8 @@ impl Engine {
         let ttl = request.as_ref().map(|seen| seen.ttl);
         let seen = request.unwrap_or(unknown);
         Arrival {
-            source: seen.source.into(),
-            destination: seen.destination.into(),
+            source: seen.source,
+            destination: seen.destination,
             source_port: seen.ports().map(|(source, _)| source),
             ttl,
             via: Some(via),

@@ -2,7 +2,7 @@
 //! rules of its time, and a matrix leaves no table full.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use model::traffic::protocol;
 use netlink::conntrack::{self, Layer4, Tuple};
@@ -10,7 +10,7 @@ use netlink::{Batch, Protocol};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
-use super::tag::ECHO;
+use super::packet::echo_type;
 use super::volley::{Flight, Shot};
 use crate::naming;
 
@@ -41,12 +41,12 @@ impl Engine {
     fn collect(&self, shot: &Shot, flight: &Flight, known: &mut BTreeMap<String, BTreeSet<Tuple>>) {
         let fabric = self.fabric();
         let (number, source_port, port) = shot.numbers();
-        let tuple = |source: Ipv4Addr, source_port: u16, destination: Ipv4Addr| match number {
-            protocol::ICMP => {
-                let layer4 = Layer4::Icmp { id: flight.identifier, kind: ECHO, code: icmp_code(shot) };
-                Tuple { source: source.into(), destination: destination.into(), protocol: number, layer4 }
+        let tuple = |source: IpAddr, source_port: u16, destination: IpAddr| match number {
+            protocol::ICMP | protocol::ICMPV6 => {
+                let layer4 = Layer4::Icmp { id: flight.identifier, kind: echo_type(destination.is_ipv6(), false), code: icmp_code(shot) };
+                Tuple { source, destination, protocol: number, layer4 }
             }
-            _ => Tuple::ports(number, (source.into(), source_port), (destination.into(), port)),
+            _ => Tuple::ports(number, (source, source_port), (destination, port)),
         };
         let (sender, receiver) = (&shot.ends.sender, shot.ends.receiver.as_ref());
         // As it left, and as it reached a receiver whose address was translated.
@@ -57,9 +57,17 @@ impl Engine {
             let seen_port = seen.ports().map_or(0, |(source, _)| source);
             tuples.insert(tuple(seen.source, seen_port, seen.destination));
             // Between a NAT gateway and the internet gateway it has the NAT gateway's private address.
-            let private = fabric.public_addresses.get(&seen.source).map_or(seen.source, |mapping| mapping.private);
+            let mapping = match seen.source {
+                IpAddr::V4(source) => fabric.public_addresses.get(&source),
+                IpAddr::V6(_) => None,
+            };
+            let private = mapping.map_or(seen.source, |mapping| mapping.private.into());
             tuples.insert(tuple(private, seen_port, shot.ends.to));
             nats.extend(fabric.nat_gateways.values().map(|nat| naming::nat_gateway_namespace(&nat.id)));
+        }
+        if shot.ends.to.is_ipv6() {
+            let gateways = fabric.egress_only_internet_gateways.values();
+            nats.extend(gateways.map(|gateway| naming::egress_only_namespace(&gateway.id)));
         }
         let vpcs = [sender.interface, receiver.and_then(|place| place.interface)].into_iter().flatten();
         let routers = vpcs.map(|index| naming::router_namespace(&fabric.vpcs[fabric.interfaces[index].vpc].id));

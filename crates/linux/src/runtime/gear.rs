@@ -2,7 +2,7 @@
 //! every receiver. All are opened in three requests to the holder.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use fabric::{Fabric, InterfaceIndex};
@@ -138,34 +138,36 @@ impl Drop for Gear {
 /// guest with several interfaces chooses one by the destination alone: there the device is said.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Route {
-    Address(Ipv4Addr),
-    Device(Option<String>),
+    Address(IpAddr),
+    Device { device: Option<String>, is_v6: bool },
 }
 
 impl Route {
     fn of(shot: &Shot, fabric: &Fabric) -> Route {
         match shot.traffic {
             Traffic::Tcp { .. } | Traffic::Udp { .. } if !shot.ends.sender.is_one_of_several(fabric) => Route::Address(shot.ends.source),
-            Traffic::Tcp { .. } | Traffic::Udp { .. } | Traffic::Icmp { .. } | Traffic::Other(_) => Route::Device(shot.ends.sender.device.clone()),
+            Traffic::Tcp { .. } | Traffic::Udp { .. } | Traffic::Icmp { .. } | Traffic::Other(_) => {
+                Route::Device { device: shot.ends.sender.device.clone(), is_v6: shot.ends.to.is_ipv6() }
+            }
         }
     }
 
     fn socket(&self, namespace: &str) -> SocketSpec {
-        let spec = SocketSpec::raw(namespace, false, IPPROTO_RAW);
+        let raw = |is_v6| SocketSpec::raw(namespace, is_v6, IPPROTO_RAW);
         match self.clone() {
             Route::Address(address) => {
-                SocketSpec { bind: Some(SocketAddress::Inet(SocketAddr::V4(SocketAddrV4::new(address, 0)))), ..spec }
+                SocketSpec { bind: Some(SocketAddress::Inet(SocketAddr::new(address, 0))), ..raw(address.is_ipv6()) }
             }
-            Route::Device(device) => SocketSpec { device, ..spec },
+            Route::Device { device, is_v6 } => SocketSpec { device, ..raw(is_v6) },
         }
     }
 }
 
-type ServerKey = (String, Ipv4Addr, u8, u16);
+type ServerKey = (String, IpAddr, u8, u16);
 
 fn server(shot: &Shot, place: &Place) -> Option<(ServerKey, SocketSpec)> {
     let (number, _, port) = shot.numbers();
-    let address = SocketAddr::V4(SocketAddrV4::new(place.address, port));
+    let address = SocketAddr::new(place.address, port);
     let spec = match shot.traffic {
         Traffic::Tcp { .. } => SocketSpec::tcp_listener(&place.namespace, address),
         Traffic::Udp { .. } => SocketSpec::udp(&place.namespace, address),

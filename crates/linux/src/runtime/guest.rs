@@ -1,19 +1,20 @@
 //! Commands inside guests, as their packets: ping, traceroute, arping, addresses, a time query.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use fabric::engine::{EngineError, GuestCommand, IcmpErrorSeen, Observation, Outcome, Sender, Unsupported};
+use fabric::engine::{EngineError, GuestCommand, IcmpErrorSeen, Observation, Outcome, Sender};
 use model::network_interface::MacAddress;
 use netlink::{Protocol, rtnl};
 use rustix::net::SendFlags;
 use sandbox::SocketSpec;
+use wire::{Mac, dhcp};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::exchange::{Matcher, Progress};
-use super::packet::{self, Payload, Seen};
-use super::packet_probe::{send, udp_progress};
+use super::packet::{self, Complaint, Payload, Seen, echo_type};
+use super::packet_probe::{datagrams, icmp_number, send, udp_progress};
 use super::place::Place;
 use super::watch::ETHERTYPE_ARP;
 
@@ -32,13 +33,9 @@ impl Engine {
         let fabric = self.fabric().clone();
         let sender = Place::of_sender(&fabric, from)?;
         self.prepare_sender(from, &sender)?;
-        let v4 = |address: IpAddr| match address {
-            IpAddr::V4(address) => Ok(address),
-            IpAddr::V6(_) => Err(EngineError::Unsupported(Unsupported::Ipv6)),
-        };
         match *command {
             GuestCommand::Ping { to, count, ttl, size, dont_fragment, .. } => {
-                let to = v4(to)?;
+                let sender = sender.towards(&fabric, to)?;
                 let mut receiver = Place::of_receiver(&fabric, &sender, None, to);
                 let sender = match sender.talks_to_itself(receiver.as_ref(), to) {
                     true => {
@@ -50,11 +47,20 @@ impl Engine {
                 let echo = Echo { to, count, ttl: ttl.unwrap_or(64), size: size.unwrap_or(56), dont_fragment };
                 Ok(self.ping(&sender, receiver.as_ref(), echo)?)
             }
-            GuestCommand::Traceroute { to } => Ok(Outcome::Observed(self.traceroute(&sender, v4(to)?)?)),
-            GuestCommand::Arping { to, count } => Ok(self.arping(&sender, v4(to)?, count)?),
+            GuestCommand::Traceroute { to } => Ok(Outcome::Observed(self.traceroute(&sender.towards(&fabric, to)?, to)?)),
+            GuestCommand::Arping { to: IpAddr::V4(to), count } => Ok(self.arping(&sender, to, count)?),
+            GuestCommand::Arping { .. } => {
+                Err(EngineError::BadProbe("arping asks for an IPv4 address from an interface".to_owned()))
+            }
             GuestCommand::IpAddr => Ok(Outcome::Observed(self.addresses(&sender)?)),
-            GuestCommand::Ntp { to } => Ok(self.ntp(&sender, v4(to)?)?),
-            GuestCommand::DhcpRenew => Err(EngineError::Unsupported(Unsupported::GuestCommand)),
+            GuestCommand::Ntp { to } => Ok(self.ntp(&sender.towards(&fabric, to)?, to)?),
+            GuestCommand::DhcpRenew => {
+                let router = sender.interface.map(|index| fabric.subnets[fabric.interfaces[index].subnet].router);
+                match (sender.address, router) {
+                    (IpAddr::V4(own), Some(router)) => Ok(self.renew_lease(&sender, own, router)?),
+                    _ => Err(EngineError::BadProbe("only interfaces with an IPv4 address have leases".to_owned())),
+                }
+            }
         }
     }
 
@@ -67,10 +73,10 @@ impl Engine {
             self.clear_evidence(&places)?;
             let identifier = self.send_echo(sender, echo.to, echo.ttl, echo.size, echo.dont_fragment)?;
             let mut seen_error = None;
-            let outcome = self.settle(Matcher::Icmp(8), sender, receiver, &[], |engine, _| {
+            let outcome = self.settle(Matcher::Icmp(echo_type(echo.to.is_ipv6(), false)), sender, receiver, &[], |engine, _| {
                 match engine.echo_answer(sender, identifier)? {
                     Some(EchoAnswer::Reply(_)) => Ok(Progress::Answered),
-                    Some(EchoAnswer::Error(error)) => {
+                    Some(EchoAnswer::Error(_, error)) => {
                         seen_error = Some(error);
                         Ok(Progress::Refused)
                     }
@@ -88,12 +94,12 @@ impl Engine {
     }
 
     /// Sends one echo request; the answer carries this identifier.
-    fn send_echo(&mut self, sender: &Place, to: Ipv4Addr, ttl: u8, size: u32, dont_fragment: bool) -> Result<u16> {
+    fn send_echo(&mut self, sender: &Place, to: IpAddr, ttl: u8, size: u32, dont_fragment: bool) -> Result<u16> {
         let identifier = self.fresh_identifier();
         let [high, low] = identifier.to_be_bytes();
         let body = vec![0x76; usize::try_from(size).unwrap_or(usize::MAX).min(65_507)];
-        let message = packet::icmp_message(8, 0, [high, low, 0, 1], &body);
-        self.send_raw(sender, sender.address, to, 1, ttl, dont_fragment, message)?;
+        let message = packet::icmp_message((sender.address, to), echo_type(to.is_ipv6(), false), 0, [high, low, 0, 1], &body);
+        self.send_raw(sender, sender.address, to, icmp_number(to), ttl, dont_fragment, message)?;
         Ok(identifier)
     }
 
@@ -102,15 +108,15 @@ impl Engine {
         let watch = self.watch(sender)?;
         watch.read()?;
         Ok(watch.frames().filter_map(|f| f.packet()).filter(|p| p.destination == address).find_map(|p| match p.payload {
-            Payload::Icmp { icmp_type: 0, identifier: id, .. } if id == identifier => Some(EchoAnswer::Reply(p.source)),
-            Payload::IcmpError { icmp_type, code, mtu, quoted: Some(ref quoted) } if is_echo(quoted, identifier) => {
-                Some(EchoAnswer::Error(IcmpErrorSeen { from: p.source.into(), icmp_type, code, mtu }))
+            Payload::Icmp { icmp_type, identifier: id, .. } if icmp_type == echo_type(address.is_ipv6(), true) && id == identifier => Some(EchoAnswer::Reply(p.source)),
+            Payload::IcmpError { icmp_type, code, complaint, mtu, quoted: Some(ref quoted) } if is_echo(quoted, identifier) => {
+                Some(EchoAnswer::Error(complaint, IcmpErrorSeen { from: p.source, icmp_type, code, mtu }))
             }
             _ => None,
         }))
     }
 
-    fn traceroute(&mut self, sender: &Place, to: Ipv4Addr) -> Result<Observation> {
+    fn traceroute(&mut self, sender: &Place, to: IpAddr) -> Result<Observation> {
         let mut hops: Vec<Option<IpAddr>> = Vec::new();
         for ttl in 1..=MAXIMUM_HOPS {
             self.clear_evidence(&[sender])?;
@@ -128,13 +134,13 @@ impl Engine {
             };
             match answer {
                 Some(EchoAnswer::Reply(source)) => {
-                    hops.push(Some(source.into()));
+                    hops.push(Some(source));
                     break;
                 }
                 // Anything but "time exceeded" ends the way: nobody further on would say more.
-                Some(EchoAnswer::Error(error)) => {
+                Some(EchoAnswer::Error(complaint, error)) => {
                     hops.push(Some(error.from));
-                    if error.icmp_type != 11 {
+                    if complaint != Complaint::TimeExceeded {
                         break;
                     }
                 }
@@ -151,11 +157,14 @@ impl Engine {
         let Some(device) = sender.device.clone() else {
             return Err(Error::Plan("ARP is asked by interfaces only".to_owned()));
         };
+        let IpAddr::V4(address) = sender.address else {
+            return Err(Error::Plan("ARP is IPv4's".to_owned()));
+        };
         let socket = self.client().open_socket(SocketSpec::packet(&sender.namespace, device))?;
         let (mut replies, mut mac) = (0, None);
         for _ in 0..count.max(1) {
             self.clear_evidence(&[sender])?;
-            rustix::net::send(&socket, &arp_request(sender.mac, sender.address, to), SendFlags::empty())
+            rustix::net::send(&socket, &arp_request(sender.mac, address, to), SendFlags::empty())
                 .map_err(Error::os("sending an ARP request"))?;
             let deadline = Instant::now() + ARP_SILENCE;
             loop {
@@ -196,10 +205,36 @@ impl Engine {
         Ok(Observation::Addresses(addresses.into_iter().map(|a| a.address).collect()))
     }
 
-    fn ntp(&mut self, sender: &Place, server: Ipv4Addr) -> Result<Outcome> {
-        let spec = SocketSpec::new(&sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0);
+    /// Asks whoever leased the address for more time (RFC 2131, section 4.4.5): by unicast, as it has an address.
+    fn renew_lease(&mut self, sender: &Place, own: Ipv4Addr, router: Ipv4Addr) -> Result<Outcome> {
+        let from = SocketAddr::from((own, dhcp::CLIENT_PORT));
+        let socket = self.client().open_socket(SocketSpec { nonblocking: true, ..SocketSpec::udp(&sender.namespace, from) })?;
+        rustix::net::connect(&socket, &SocketAddrV4::new(router, dhcp::SERVER_PORT)).map_err(Error::os("connecting"))?;
+        let request = dhcp::Request {
+            kind: dhcp::MessageType::Request,
+            transaction: u32::from(self.fresh_identifier()),
+            mac: Mac(sender.mac),
+            broadcast: false,
+            current: own,
+            relay: Ipv4Addr::UNSPECIFIED,
+            requested: None,
+            server: None,
+            host_name: None,
+            wanted: Vec::new(),
+        };
+        send(&socket, &request.emit())?;
+        self.clear_evidence(&[])?;
+        let outcome = self.settle(Matcher::Port(17, dhcp::SERVER_PORT), sender, None, &[], |_, _| udp_progress(&socket))?;
+        Ok(match outcome {
+            Outcome::Allowed(_) => Outcome::Observed(Observation::Done),
+            other => other,
+        })
+    }
+
+    fn ntp(&mut self, sender: &Place, server: IpAddr) -> Result<Outcome> {
+        let spec = datagrams(&sender.namespace, server);
         let socket = self.client().open_socket(SocketSpec { nonblocking: true, ..spec })?;
-        rustix::net::connect(&socket, &SocketAddrV4::new(server, 123)).map_err(Error::os("connecting"))?;
+        rustix::net::connect(&socket, &SocketAddr::new(server, 123)).map_err(Error::os("connecting"))?;
         // A client request of version 4 (RFC 5905): everything but the first octet may be zero.
         let mut request = [0; 48];
         request[0] = 0x23;
@@ -216,7 +251,7 @@ impl Engine {
 /// What `ping` sends.
 #[derive(Debug, Clone, Copy)]
 struct Echo {
-    to: Ipv4Addr,
+    to: IpAddr,
     count: u32,
     ttl: u8,
     size: u32,
@@ -224,12 +259,12 @@ struct Echo {
 }
 
 enum EchoAnswer {
-    Reply(Ipv4Addr),
-    Error(IcmpErrorSeen),
+    Reply(IpAddr),
+    Error(Complaint, IcmpErrorSeen),
 }
 
 fn is_echo(packet: &Seen, identifier: u16) -> bool {
-    matches!(packet.payload, Payload::Icmp { icmp_type: 8, identifier: id, .. } if id == identifier)
+    matches!(packet.payload, Payload::Icmp { icmp_type: 8 | 128, identifier: id, .. } if id == identifier)
 }
 
 /// A broadcast ARP request (RFC 826).

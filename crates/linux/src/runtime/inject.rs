@@ -1,6 +1,6 @@
 //! A packet handed to the outside of an internet gateway, whatever the internet would route.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use fabric::engine::{Outcome, PacketProbe, Traffic};
 use model::InternetGatewayId;
@@ -13,9 +13,9 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::exchange::{Matcher, Progress};
 use super::packet::{self, Raw};
-use super::packet_probe::{BODY, Ends};
+use super::packet_probe::{BODY, Ends, icmp_number};
 use super::place::{INTERNET, Place};
-use super::watch::ETHERTYPE_IPV4;
+use super::watch::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 
 impl Engine {
     /// Hands the probe's packet to the gateway and waits; an answer cannot be expected of half a handshake, so a request
@@ -32,12 +32,13 @@ impl Engine {
             }
             Traffic::Icmp { icmp_type, code } => {
                 let [high, low] = self.fresh_identifier().to_be_bytes();
-                (protocol::ICMP, packet::icmp_message(icmp_type, code, [high, low, 0, 1], BODY), Matcher::Icmp(icmp_type))
+                let message = packet::icmp_message((ends.source, ends.to), icmp_type, code, [high, low, 0, 1], BODY);
+                (icmp_number(ends.to), message, Matcher::Icmp(icmp_type))
             }
             Traffic::Other(number) => (number, BODY.to_vec(), Matcher::Protocol(number)),
         };
         let raw = Raw { source: ends.source, destination: ends.to, protocol: number, ttl: 64, dont_fragment: true, payload };
-        let internet = Place::outside(Ipv4Addr::UNSPECIFIED);
+        let internet = Place::outside(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let places: Vec<&Place> = std::iter::once(&internet).chain(ends.receiver.as_ref()).collect();
         self.clear_evidence(&places)?;
         self.send_frame_to(gateway, &raw)?;
@@ -55,7 +56,7 @@ impl Engine {
         let mut frame = Vec::new();
         frame.extend(outer);
         frame.extend(inner);
-        frame.extend(ETHERTYPE_IPV4.to_be_bytes());
+        frame.extend((if raw.destination.is_ipv6() { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 }).to_be_bytes());
         frame.extend(raw.bytes());
         let socket = self.client().open_socket(SocketSpec::packet(INTERNET, device))?;
         rustix::net::send(&socket, &frame, SendFlags::empty()).map_err(Error::os("injecting a frame"))?;

@@ -1,9 +1,9 @@
 //! Connections that outlive the probe which opened them: later packets of either side, and forged errors about them.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
-use fabric::engine::{EngineError, Outcome, PacketProbe, Sender, Side, Traffic, Unsupported};
+use fabric::engine::{EngineError, Outcome, PacketProbe, Sender, Side, Traffic};
 use model::traffic::protocol;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -14,7 +14,7 @@ use super::engine::Engine;
 use super::error::{Error, Result};
 use super::exchange::{Matcher, Progress};
 use super::packet;
-use super::packet_probe::{BODY, Ends, echo, send, udp_progress};
+use super::packet_probe::{BODY, Ends, datagrams, echo, icmp_number, send, udp_progress};
 use super::place::Place;
 
 /// Bytes of the original datagram that an ICMP error quotes behind its IP header (RFC 792).
@@ -127,11 +127,11 @@ impl Engine {
     }
 
     /// Where the server sends: the client as the server saw it last.
-    fn udp_peer(&self, connection: &Kept) -> Result<SocketAddrV4> {
+    fn udp_peer(&self, connection: &Kept) -> Result<SocketAddr> {
         let seen = connection.last[0].as_deref().and_then(packet::Seen::parse);
         let port = seen.as_ref().and_then(|packet| packet.ports());
         match (seen, port) {
-            (Some(packet), Some((port, _))) => Ok(SocketAddrV4::new(packet.source, port)),
+            (Some(packet), Some((port, _))) => Ok(SocketAddr::new(packet.source, port)),
             _ => Err(Error::Plan("the server has not seen the client yet".to_owned())),
         }
     }
@@ -175,21 +175,21 @@ impl Engine {
         name: &str,
         side: Side,
     ) -> std::result::Result<Outcome, EngineError> {
-        let IpAddr::V4(to) = to else { return Err(EngineError::Unsupported(Unsupported::Ipv6)) };
         let connection = self.kept_mut().get(name).ok_or_else(|| EngineError::NotFound(format!("kept connection {name}")))?;
         let quoted = connection.last[if side == Side::Client { 0 } else { 1 }].clone();
         let quoted = quoted.ok_or_else(|| EngineError::BadProbe(format!("nothing of that side of {name} has arrived yet")))?;
-        let header = usize::from(quoted[0] & 0xf) * 4;
+        let header = if quoted[0] >> 4 == 6 { 40 } else { usize::from(quoted[0] & 0xf) * 4 };
         let quoted = &quoted[..quoted.len().min(header + QUOTED_PAYLOAD)];
         let fabric = self.fabric().clone();
-        let sender = Place::of_sender(&fabric, from)?;
+        let sender = Place::of_sender(&fabric, from)?.towards(&fabric, to)?;
         let receiver = Place::of_receiver(&fabric, &sender, None, to);
         let places: Vec<&Place> = std::iter::once(&sender).chain(receiver.as_ref()).collect();
         self.clear_evidence(&places)?;
-        // Word two of "fragmentation needed" is the next hop's MTU (RFC 1191).
-        let rest = if (icmp_type, code) == (3, 4) { [0, 0, 0x05, 0xdc] } else { [0; 4] };
-        let message = packet::icmp_message(icmp_type, code, rest, quoted);
-        self.send_raw(&sender, sender.address, to, 1, 64, false, message)?;
+        // Word two of "fragmentation needed" and of "packet too big" is the next hop's MTU (RFC 1191, RFC 4443).
+        let says_mtu = matches!((to.is_ipv6(), icmp_type, code), (false, 3, 4) | (true, 2, _));
+        let rest = if says_mtu { [0, 0, 0x05, 0xdc] } else { [0; 4] };
+        let message = packet::icmp_message((sender.address, to), icmp_type, code, rest, quoted);
+        self.send_raw(&sender, sender.address, to, icmp_number(to), 64, false, message)?;
         // Nobody answers an error (RFC 1122 §3.2.2): arriving is all it can do.
         Ok(self.settle(Matcher::Icmp(icmp_type), &sender, receiver.as_ref(), &[], |_, request| {
             Ok(if request.is_some() { Progress::Answered } else { Progress::Waiting })
@@ -234,7 +234,7 @@ impl Engine {
             nonblocking: true,
             reuse_address: true,
             bind: Some(SocketAddress::Inet((receiver.address, port).into())),
-            ..SocketSpec::new(&receiver.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0)
+            ..datagrams(&receiver.namespace, receiver.address)
         };
         let server = self.client().open_socket(server)?;
         for number in 0..count {
@@ -247,7 +247,7 @@ impl Engine {
             self.send_raw(&ends.sender, ends.source, ends.to, protocol::UDP, 64, true, datagram)?;
             if number % 100 == 0 || number + 1 == count {
                 let sender = ends.sender.clone();
-                let address: Ipv4Addr = sender.address;
+                let address = sender.address;
                 let result = self.settle(Matcher::Port(protocol::UDP, port), &sender, Some(receiver), &[], |engine, _| {
                     echo(&server)?;
                     let watch = engine.watch(&sender)?;
@@ -295,5 +295,5 @@ fn unacknowledged(socket: &OwnedFd) -> Result<u32> {
 
 fn local_port(socket: &OwnedFd) -> Result<u16> {
     let address = rustix::net::getsockname(socket).map_err(Error::os("looking at a socket"))?;
-    SocketAddrV4::try_from(address).map(|a| a.port()).map_err(Error::os("looking at a socket"))
+    SocketAddr::try_from(address).map(|a| a.port()).map_err(Error::os("looking at a socket"))
 }

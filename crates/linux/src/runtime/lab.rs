@@ -303,7 +303,7 @@ impl Lab {
     }
 
     fn tracking_namespaces(&self) -> Vec<String> {
-        let tracks = |key: &&String| key.starts_with("vpc/") || key.starts_with("nat/");
+        let tracks = |key: &&String| ["vpc/", "nat/", "eigw/"].iter().any(|kind| key.starts_with(kind));
         self.plan.namespaces.keys().filter(tracks).cloned().collect()
     }
 }

@@ -1,17 +1,19 @@
-//! Packets as probes make and recognise them: the few facts of a captured IPv4 packet, and a built one.
+//! Packets as probes make and recognise them: the few facts of a captured packet, and a built one.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What a captured IPv4 packet says of itself.
+use model::traffic::protocol;
+
+/// What a captured packet says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     /// Source address.
-    pub source: Ipv4Addr,
+    pub source: IpAddr,
     /// Destination address.
-    pub destination: Ipv4Addr,
+    pub destination: IpAddr,
     /// IP protocol number.
     pub protocol: u8,
-    /// Time to live.
+    /// Time to live, or hop limit.
     pub ttl: u8,
     /// What it carries.
     pub payload: Payload,
@@ -36,7 +38,7 @@ pub enum Payload {
         /// Destination port.
         destination_port: u16,
     },
-    /// ICMP that is no error.
+    /// ICMP or ICMPv6 that is no error.
     Icmp {
         /// Type.
         icmp_type: u8,
@@ -45,13 +47,15 @@ pub enum Payload {
         /// Identifier.
         identifier: u16,
     },
-    /// An ICMP error (types 3, 4, 5, 11 and 12).
+    /// An ICMP error (types 3, 4, 5, 11 and 12), or one of ICMPv6 (1 to 4).
     IcmpError {
         /// Type.
         icmp_type: u8,
         /// Code.
         code: u8,
-        /// Next-hop MTU in bytes, of "fragmentation needed" (RFC 1191).
+        /// What it complains of, as far as probes tell errors apart.
+        complaint: Complaint,
+        /// Next-hop MTU in bytes, of "fragmentation needed" (RFC 1191) and "packet too big" (RFC 4443).
         mtu: Option<u16>,
         /// The packet it complains about.
         quoted: Option<Box<Seen>>,
@@ -60,13 +64,72 @@ pub enum Payload {
     Other,
 }
 
+/// What an ICMP error complains of, in either family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Complaint {
+    /// Nobody listens on the port (RFC 792, RFC 4443).
+    NobodyListens,
+    /// The time to live ran out.
+    TimeExceeded,
+    /// Anything else.
+    Other,
+}
+
+impl Complaint {
+    /// What an error of this type and code complains of; `None` if it is no error.
+    pub fn of(is_v6: bool, icmp_type: u8, code: u8) -> Option<Complaint> {
+        match (is_v6, icmp_type, code) {
+            (false, 3, 3) | (true, 1, 4) => Some(Complaint::NobodyListens),
+            (false, 11, _) | (true, 3, _) => Some(Complaint::TimeExceeded),
+            (false, 3 | 4 | 5 | 12, _) | (true, 1 | 2 | 4, _) => Some(Complaint::Other),
+            _ => None,
+        }
+    }
+}
+
+/// The type of an echo request or of its reply (RFC 792, RFC 4443).
+pub fn echo_type(is_v6: bool, is_reply: bool) -> u8 {
+    match (is_v6, is_reply) {
+        (false, false) => 8,
+        (false, true) => 0,
+        (true, false) => 128,
+        (true, true) => 129,
+    }
+}
 
 impl Seen {
-    /// Reads an IPv4 packet from its first header byte on; it may be cut short behind the transport header.
+    /// Reads a packet from its first header byte on; it may be cut short behind the transport header.
     pub fn parse(bytes: &[u8]) -> Option<Seen> {
+        match bytes.first()? >> 4 {
+            4 => Seen::parse_v4(bytes),
+            6 => Seen::parse_v6(bytes),
+            _ => None,
+        }
+    }
+
+    /// Of IPv6 no extension headers are read: what is behind one is [`Payload::Other`].
+    fn parse_v6(bytes: &[u8]) -> Option<Seen> {
+        let (header, rest) = bytes.split_at_checked(40)?;
+        let payload = match header[6] {
+            protocol::TCP => tcp(rest),
+            protocol::UDP => ports(rest).map(|(source_port, destination_port)| Payload::Udp { source_port, destination_port }),
+            protocol::ICMPV6 => icmp(rest, true),
+            _ => None,
+        };
+        let address = |at: usize| Some(Ipv6Addr::from(<[u8; 16]>::try_from(header.get(at..at + 16)?).ok()?).into());
+        Some(Seen {
+            source: address(8)?,
+            destination: address(24)?,
+            protocol: header[6],
+            ttl: header[7],
+            payload: payload.unwrap_or(Payload::Other),
+        })
+    }
+
+    fn parse_v4(bytes: &[u8]) -> Option<Seen> {
         let header = bytes.get(..20)?;
         let header_length = usize::from(header[0] & 0xf) * 4;
-        if header[0] >> 4 != 4 || header_length < 20 {
+        if header_length < 20 {
             return None;
         }
         let is_later_fragment = u16::from_be_bytes([header[6], header[7]]) & 0x1fff != 0;
@@ -75,7 +138,7 @@ impl Seen {
             _ if is_later_fragment => None,
             6 => tcp(rest),
             17 => ports(rest).map(|(source_port, destination_port)| Payload::Udp { source_port, destination_port }),
-            1 => icmp(rest),
+            1 => icmp(rest, false),
             _ => None,
         };
         Some(Seen {
@@ -98,9 +161,9 @@ impl Seen {
     }
 }
 
-fn four(bytes: &[u8], at: usize) -> Option<Ipv4Addr> {
+fn four(bytes: &[u8], at: usize) -> Option<IpAddr> {
     let bytes: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-    Some(bytes.into())
+    Some(Ipv4Addr::from(bytes).into())
 }
 
 fn two(bytes: &[u8], at: usize) -> Option<u16> {
@@ -116,31 +179,34 @@ fn tcp(bytes: &[u8]) -> Option<Payload> {
     Some(Payload::Tcp { source_port, destination_port, flags: *bytes.get(13)? })
 }
 
-fn icmp(bytes: &[u8]) -> Option<Payload> {
+fn icmp(bytes: &[u8], is_v6: bool) -> Option<Payload> {
     let (icmp_type, code) = (*bytes.first()?, *bytes.get(1)?);
-    Some(match icmp_type {
-        3 | 4 | 5 | 11 | 12 => Payload::IcmpError {
+    let says_mtu = matches!((is_v6, icmp_type, code), (false, 3, 4) | (true, 2, _));
+    Some(match Complaint::of(is_v6, icmp_type, code) {
+        Some(complaint) => Payload::IcmpError {
             icmp_type,
             code,
-            mtu: if (icmp_type, code) == (3, 4) { two(bytes, 6) } else { None },
+            complaint,
+            // ICMPv6 has 32 bits for it, and no link here takes that much.
+            mtu: if says_mtu { two(bytes, 6) } else { None },
             quoted: bytes.get(8..).and_then(Seen::parse).map(Box::new),
         },
-        _ => Payload::Icmp { icmp_type, code, identifier: two(bytes, 4)? },
+        None => Payload::Icmp { icmp_type, code, identifier: two(bytes, 4)? },
     })
 }
 
-/// An IPv4 packet to be sent through a raw socket; the kernel fills in identification, length and header checksum.
+/// A packet to be sent through a raw socket; of IPv4 the kernel fills in identification, length and header checksum.
 #[derive(Debug, Clone)]
 pub struct Raw {
     /// Source address.
-    pub source: Ipv4Addr,
-    /// Destination address.
-    pub destination: Ipv4Addr,
+    pub source: IpAddr,
+    /// Destination address, of the same family.
+    pub destination: IpAddr,
     /// IP protocol number.
     pub protocol: u8,
     /// Time to live.
     pub ttl: u8,
-    /// Whether fragmentation is forbidden.
+    /// Whether fragmentation is forbidden; IPv6 knows nothing else.
     pub dont_fragment: bool,
     /// What follows the IP header, checksum included.
     pub payload: Vec<u8>,
@@ -149,12 +215,17 @@ pub struct Raw {
 impl Raw {
     /// The bytes from the IP header on, header checksum included.
     pub fn bytes(&self) -> Vec<u8> {
+        if self.destination.is_ipv6() {
+            let length = u16::try_from(self.payload.len()).unwrap_or(u16::MAX).to_be_bytes();
+            let start = vec![0x60, 0, 0, 0, length[0], length[1], self.protocol, self.ttl];
+            return [start, octets(self.source), octets(self.destination), self.payload.clone()].concat();
+        }
         let length = u16::try_from(20 + self.payload.len()).unwrap_or(u16::MAX);
         let mut bytes = vec![0x45, 0];
         bytes.extend(length.to_be_bytes());
         bytes.extend([0, 0, if self.dont_fragment { 0x40 } else { 0 }, 0, self.ttl, self.protocol, 0, 0]);
-        bytes.extend(self.source.octets());
-        bytes.extend(self.destination.octets());
+        bytes.extend(octets(self.source));
+        bytes.extend(octets(self.destination));
         let sum = checksum(&[&bytes]);
         bytes[10..12].copy_from_slice(&sum.to_be_bytes());
         bytes.extend(&self.payload);
@@ -162,27 +233,38 @@ impl Raw {
     }
 }
 
-/// An ICMP message: `rest` is the second word of the header (identifier and sequence, or unused and MTU).
-pub fn icmp_message(icmp_type: u8, code: u8, rest: [u8; 4], body: &[u8]) -> Vec<u8> {
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// An ICMP message, between addresses of IPv6 one of ICMPv6: `rest` is the second word of the header (identifier and sequence, or
+/// unused and MTU).
+pub fn icmp_message(ends: (IpAddr, IpAddr), icmp_type: u8, code: u8, rest: [u8; 4], body: &[u8]) -> Vec<u8> {
     let mut bytes = vec![icmp_type, code, 0, 0];
     bytes.extend(rest);
     bytes.extend(body);
-    let sum = checksum(&[&bytes]);
+    let sum = match ends.0.is_ipv6() {
+        false => checksum(&[&bytes]),
+        true => transport_checksum(ends.0, ends.1, protocol::ICMPV6, &bytes),
+    };
     bytes[2..4].copy_from_slice(&sum.to_be_bytes());
     bytes
 }
 
 /// A TCP SYN without options.
-pub fn tcp_syn(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), sequence: u32) -> Vec<u8> {
+pub fn tcp_syn(source: (IpAddr, u16), destination: (IpAddr, u16), sequence: u32) -> Vec<u8> {
     tcp_segment(source, destination, sequence, 2)
 }
 
 /// A TCP reset from whoever sent the octet before `sequence` (RFC 9293 §3.5.3).
-pub fn tcp_reset(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), sequence: u32) -> Vec<u8> {
+pub fn tcp_reset(source: (IpAddr, u16), destination: (IpAddr, u16), sequence: u32) -> Vec<u8> {
     tcp_segment(source, destination, sequence, 4)
 }
 
-fn tcp_segment(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), sequence: u32, flags: u8) -> Vec<u8> {
+fn tcp_segment(source: (IpAddr, u16), destination: (IpAddr, u16), sequence: u32, flags: u8) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(20);
     bytes.extend(source.1.to_be_bytes());
     bytes.extend(destination.1.to_be_bytes());
@@ -194,7 +276,7 @@ fn tcp_segment(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), sequence: 
 }
 
 /// A UDP datagram.
-pub fn udp_datagram(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), body: &[u8]) -> Vec<u8> {
+pub fn udp_datagram(source: (IpAddr, u16), destination: (IpAddr, u16), body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(8 + body.len());
     bytes.extend(source.1.to_be_bytes());
     bytes.extend(destination.1.to_be_bytes());
@@ -210,9 +292,10 @@ pub fn udp_datagram(source: (Ipv4Addr, u16), destination: (Ipv4Addr, u16), body:
     bytes
 }
 
-fn transport_checksum(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8, bytes: &[u8]) -> u16 {
+/// With the pseudo header of the family (RFC 9293 3.1, RFC 8200 8.1): their sums differ in the addresses alone.
+fn transport_checksum(source: IpAddr, destination: IpAddr, protocol: u8, bytes: &[u8]) -> u16 {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
-    checksum(&[&source.octets(), &destination.octets(), &[0, protocol, length[0], length[1]], bytes])
+    checksum(&[&octets(source), &octets(destination), &[0, protocol, length[0], length[1]], bytes])
 }
 
 /// RFC 1071. All parts but the last have an even length.

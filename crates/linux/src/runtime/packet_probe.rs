@@ -1,10 +1,10 @@
 //! A request to a listener by real sockets: TCP, UDP, ICMP and other protocols.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
-use fabric::engine::{Drop, EngineError, Leg, ListenerState, Outcome, PacketProbe, Traffic, Unsupported};
-use fabric::{Component, ExplanationCode, Fabric, InterfaceIndex, Reason, Stage};
+use fabric::engine::{Drop, EngineError, Leg, ListenerState, Outcome, PacketProbe, Traffic};
+use fabric::{Component, ExplanationCode, Fabric, Family, InterfaceIndex, Reason, Stage};
 use model::traffic::protocol;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, sockopt};
@@ -29,8 +29,8 @@ pub(crate) const IPPROTO_RAW: i32 = 255;
 pub(crate) struct Ends {
     pub sender: Place,
     pub receiver: Option<Place>,
-    pub source: Ipv4Addr,
-    pub to: Ipv4Addr,
+    pub source: IpAddr,
+    pub to: IpAddr,
 }
 
 impl Engine {
@@ -83,15 +83,17 @@ impl Engine {
     }
 
     pub(crate) fn ends(&mut self, probe: &PacketProbe) -> std::result::Result<Ends, EngineError> {
-        let IpAddr::V4(to) = probe.to else { return Err(EngineError::Unsupported(Unsupported::Ipv6)) };
+        let to = probe.to;
         let fabric = self.fabric().clone();
-        let mut sender = Place::of_sender(&fabric, &probe.from)?;
-        self.prepare_sender(&probe.from, &sender)?;
-        let source = match probe.source {
-            None => sender.address,
-            Some(IpAddr::V4(source)) => source,
-            Some(IpAddr::V6(_)) => return Err(EngineError::Unsupported(Unsupported::Ipv6)),
+        let sender = Place::of_sender(&fabric, &probe.from)?;
+        // Whoever says a source needs no address of the family.
+        let mut sender = match probe.source {
+            Some(source) if Family::of(source) == Family::of(to) => sender.clone().towards(&fabric, to).unwrap_or(Place { address: source, ..sender }),
+            Some(source) => return Err(EngineError::BadProbe(format!("{source} and {to} are of different families"))),
+            None => sender.towards(&fabric, to)?,
         };
+        self.prepare_sender(&probe.from, &sender)?;
+        let source = probe.source.unwrap_or(sender.address);
         if sender.interface.is_none() {
             sender.address = source;
         }
@@ -114,7 +116,7 @@ impl Engine {
         spec.reuse_address = true;
         // A source that the guest does not own must leave it all the same: whether it gets far is the fabric's affair.
         spec.transparent = ends.source != ends.sender.address;
-        spec.bind = Some(SocketAddress::Inet(SocketAddr::V4(SocketAddrV4::new(ends.source, source_port))));
+        spec.bind = Some(SocketAddress::Inet(SocketAddr::new(ends.source, source_port)));
         spec.device = ends.sender.device.clone().filter(|_| ends.sender.is_one_of_several(self.fabric()));
         Ok(self.client().open_socket(spec)?)
     }
@@ -122,7 +124,7 @@ impl Engine {
     /// A socket where the request arrives, unless something of the guest's own holds the port already.
     fn server_socket(&mut self, probe: &PacketProbe, receiver: Option<&Place>, port: u16, tcp: bool) -> Result<Option<OwnedFd>> {
         let Some(place) = receiver.filter(|_| probe.listener == ListenerState::Open) else { return Ok(None) };
-        let address = SocketAddr::V4(SocketAddrV4::new(place.address, port));
+        let address = SocketAddr::new(place.address, port);
         let mut spec = match tcp {
             true => SocketSpec::tcp_listener(&place.namespace, address),
             false => SocketSpec::udp(&place.namespace, address),
@@ -133,8 +135,8 @@ impl Engine {
 
     fn tcp(&mut self, probe: &PacketProbe, ends: &Ends, source_port: u16, port: u16) -> Result<Outcome> {
         let server = self.server_socket(probe, ends.receiver.as_ref(), port, true)?;
-        let client = self.client_socket(ends, SocketSpec::tcp(&ends.sender.namespace, false), source_port)?;
-        match rustix::net::connect(&client, &SocketAddrV4::new(ends.to, port)) {
+        let client = self.client_socket(ends, SocketSpec::tcp(&ends.sender.namespace, ends.to.is_ipv6()), source_port)?;
+        match rustix::net::connect(&client, &SocketAddr::new(ends.to, port)) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             // The kernel opens no connection to many at once; what becomes of its first packet is asked all the same.
             Err(Errno::NETUNREACH | Errno::ACCESS) if !is_one_host(self.fabric(), ends) => {
@@ -182,10 +184,10 @@ impl Engine {
 
     fn udp(&mut self, probe: &PacketProbe, ends: &Ends, source_port: u16, port: u16) -> Result<Outcome> {
         let server = self.server_socket(probe, ends.receiver.as_ref(), port, false)?;
-        let spec = SocketSpec::new(&ends.sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0);
+        let spec = datagrams(&ends.sender.namespace, ends.to);
         let client = self.client_socket(ends, spec, source_port)?;
         sockopt::set_socket_broadcast(&client, true).map_err(Error::os("allowing broadcast"))?;
-        rustix::net::connect(&client, &SocketAddrV4::new(ends.to, port)).map_err(Error::os("connecting"))?;
+        rustix::net::connect(&client, &SocketAddr::new(ends.to, port)).map_err(Error::os("connecting"))?;
         send(&client, BODY)?;
         let outcome = self.settle(
             Matcher::Ports { number: protocol::UDP, source: source_port, destination: port },
@@ -212,11 +214,12 @@ impl Engine {
         let [high, low] = identifier.to_be_bytes();
         // Timestamp and address mask messages have a body of fixed length (RFC 792, RFC 950).
         let body: &[u8] = match icmp_type {
-            13 | 14 => &[0; 12],
-            17 | 18 => &[0; 4],
+            13 | 14 if ends.to.is_ipv4() => &[0; 12],
+            17 | 18 if ends.to.is_ipv4() => &[0; 4],
             _ => BODY,
         };
-        self.send_raw(&ends.sender, ends.source, ends.to, 1, 64, true, packet::icmp_message(icmp_type, code, [high, low, 0, 1], body))?;
+        let message = packet::icmp_message((ends.source, ends.to), icmp_type, code, [high, low, 0, 1], body);
+        self.send_raw(&ends.sender, ends.source, ends.to, icmp_number(ends.to), 64, true, message)?;
         let matcher = Matcher::Icmp(icmp_type);
         let sender = ends.sender.clone();
         self.settle(matcher, &sender, ends.receiver.as_ref(), &[], |engine, request| {
@@ -244,7 +247,7 @@ impl Engine {
         // A raw socket of that protocol keeps the receiver's kernel from answering "protocol unreachable".
         let _listener = match &ends.receiver {
             Some(place) => {
-                let spec = SocketSpec::raw(&place.namespace, false, i32::from(number));
+                let spec = SocketSpec::raw(&place.namespace, ends.to.is_ipv6(), i32::from(number));
                 Some(self.client().open_socket(SocketSpec { nonblocking: true, ..spec })?)
             }
             None => None,
@@ -270,24 +273,34 @@ impl Engine {
     pub(crate) fn send_raw(
         &self,
         from: &Place,
-        source: Ipv4Addr,
-        destination: Ipv4Addr,
+        source: IpAddr,
+        destination: IpAddr,
         protocol: u8,
         ttl: u8,
         dont_fragment: bool,
         payload: Vec<u8>,
     ) -> Result<()> {
         let raw = Raw { source, destination, protocol, ttl, dont_fragment, payload };
-        let mut spec = SocketSpec::raw(&from.namespace, false, IPPROTO_RAW);
+        let mut spec = SocketSpec::raw(&from.namespace, destination.is_ipv6(), IPPROTO_RAW);
         spec.device = from.device.clone();
         let socket = self.client().open_socket(spec)?;
         sockopt::set_socket_broadcast(&socket, true).map_err(Error::os("allowing broadcast"))?;
-        match rustix::net::sendto(&socket, &raw.bytes(), SendFlags::empty(), &SocketAddrV4::new(destination, 0)) {
+        match rustix::net::sendto(&socket, &raw.bytes(), SendFlags::empty(), &SocketAddr::new(destination, 0)) {
             // EPERM: the sender's own namespace dropped it, and logged why.
             Ok(_) | Err(Errno::PERM) => Ok(()),
             Err(error) => Err(Error::os(format!("sending to {destination}"))(error)),
         }
     }
+}
+
+/// A UDP socket of the family of an address.
+pub(crate) fn datagrams(namespace: &str, of: IpAddr) -> SocketSpec {
+    SocketSpec::new(namespace, if of.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET }, libc::SOCK_DGRAM, 0)
+}
+
+/// The number of ICMP, or between addresses of IPv6 that of ICMPv6.
+pub(crate) fn icmp_number(of: IpAddr) -> u8 {
+    if of.is_ipv6() { protocol::ICMPV6 } else { protocol::ICMP }
 }
 
 /// Whether a system itself did not send what it should have.
@@ -305,7 +318,8 @@ pub(crate) fn unrouted_by_guest(interface: InterfaceIndex, leg: Leg, to: IpAddr)
 /// Whether the destination is one host's and not that of many (L2-4), as the sender's system sees it.
 fn is_one_host(fabric: &Fabric, ends: &Ends) -> bool {
     let subnet = ends.sender.interface.map(|interface| &fabric.subnets[fabric.interfaces[interface].subnet]);
-    !(ends.to.is_multicast() || ends.to.is_broadcast() || subnet.is_some_and(|subnet| subnet.cidr.broadcast() == ends.to))
+    let is_broadcast = matches!(ends.to, IpAddr::V4(to) if to.is_broadcast() || subnet.is_some_and(|subnet| subnet.cidr.broadcast() == to));
+    !(ends.to.is_multicast() || is_broadcast)
 }
 
 /// `None`: the handshake goes on. Else how it ended.

@@ -1,6 +1,6 @@
 //! Where packets start and end on this machine: namespace, device and address of a sender or receiver.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use fabric::engine::{EngineError, Sender, Unsupported};
 use fabric::{Fabric, InterfaceIndex, InterfaceKind};
@@ -16,7 +16,7 @@ pub struct Place {
     /// The device's hardware address; zeros on the internet.
     pub mac: [u8; 6],
     /// The address that packets have here.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// The interface, unless this is the internet.
     pub interface: Option<InterfaceIndex>,
 }
@@ -33,7 +33,7 @@ impl Place {
             namespace: instance_namespace(&fabric.instances[instance].id),
             device: Some(format!("eth{device_index}")),
             mac: interface.mac.0,
-            address: interface.primary_address(),
+            address: interface.primary_address().into(),
             interface: Some(index),
         })
     }
@@ -47,19 +47,16 @@ impl Place {
 
     /// Whether a packet to this address has arrived here; else it only passes, as at a middlebox that is asked by its
     /// public address through itself.
-    pub fn is_end_of(&self, fabric: &Fabric, destination: Ipv4Addr) -> bool {
+    pub fn is_end_of(&self, fabric: &Fabric, destination: IpAddr) -> bool {
         match self.interface {
-            Some(index) => {
-                let interface = &fabric.interfaces[index];
-                interface.addresses.iter().any(|address| address.private == destination)
-            }
+            Some(index) => fabric.interfaces[index].holds(destination),
             None => self.address == destination,
         }
     }
 
     /// Whether what is sent from here to `to`, which `receiver` has, stays inside the guest: a system talks to itself without
     /// its interfaces.
-    pub fn talks_to_itself(&self, receiver: Option<&Place>, to: Ipv4Addr) -> bool {
+    pub fn talks_to_itself(&self, receiver: Option<&Place>, to: IpAddr) -> bool {
         let is_own = |receiver: &Place| receiver.namespace == self.namespace && receiver.address == to;
         self.interface.is_some() && receiver.is_some_and(is_own)
     }
@@ -70,7 +67,7 @@ impl Place {
     }
 
     /// An address on the internet.
-    pub fn outside(address: Ipv4Addr) -> Place {
+    pub fn outside(address: IpAddr) -> Place {
         Place { namespace: INTERNET.to_owned(), device: None, mac: [0; 6], address, interface: None }
     }
 
@@ -82,8 +79,7 @@ impl Place {
                 Place::of_interface(fabric, index)
                     .ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance that could send")))
             }
-            Sender::Outside(IpAddr::V4(address)) => Ok(Place::outside(*address)),
-            Sender::Outside(IpAddr::V6(_)) => Err(EngineError::Unsupported(Unsupported::Ipv6)),
+            Sender::Outside(address) => Ok(Place::outside(*address)),
             Sender::Container(id) => {
                 let index = interface_index(fabric, id)?;
                 let host = Place::of_interface(fabric, index)
@@ -93,12 +89,23 @@ impl Place {
         }
     }
 
+    /// The same place as it sends to `to`: over IPv6 an interface has another address. Errors: it has none.
+    pub fn towards(self, fabric: &Fabric, to: IpAddr) -> Result<Place, EngineError> {
+        let Some(index) = self.interface.filter(|_| to.is_ipv6()) else { return Ok(self) };
+        if super::container::is_container(&self) {
+            return Err(EngineError::Unsupported(Unsupported::Ipv6));
+        }
+        let interface = &fabric.interfaces[index];
+        let first = interface.ipv6.first().ok_or_else(|| EngineError::BadProbe(format!("{} has no IPv6 address", interface.id)))?;
+        Ok(Place { address: IpAddr::V6(*first), ..self })
+    }
+
     /// Who would answer at `to`, asked by `sender`; `None` when nobody holds the address.
     ///
     /// This only says where to listen. Whether a packet gets there is for the kernel to show.
-    pub fn of_receiver(fabric: &Fabric, sender: &Place, inject_at: Option<fabric::VpcIndex>, to: Ipv4Addr) -> Option<Place> {
+    pub fn of_receiver(fabric: &Fabric, sender: &Place, inject_at: Option<fabric::VpcIndex>, to: IpAddr) -> Option<Place> {
         let held_in = |vpc: fabric::VpcIndex| {
-            let index = *fabric.vpcs[vpc].addresses.get(&IpAddr::V4(to))?;
+            let index = *fabric.vpcs[vpc].addresses.get(&to)?;
             Some(Place { address: to, ..Place::of_interface(fabric, index)? })
         };
         if let Some(vpc) = inject_at.or_else(|| sender.interface.map(|i| fabric.interfaces[i].vpc)) {
@@ -107,11 +114,15 @@ impl Place {
                 return Some(place);
             }
         }
-        if let Some(mapping) = fabric.public_addresses.get(&to) {
-            let place = Place::of_interface(fabric, mapping.interface)?;
-            return Some(Place { address: mapping.private, ..place });
+        let public = match to {
+            IpAddr::V4(to) => fabric.public_addresses.get(&to).map(|mapping| (mapping.interface, mapping.private.into())),
+            // Nothing stands for an address of IPv6: whoever has it is asked, in whichever VPC.
+            IpAddr::V6(_) => fabric.vpcs.values().find_map(|vpc| vpc.addresses.get(&to)).map(|index| (*index, to)),
+        };
+        if let Some((interface, address)) = public {
+            return Some(Place { address, ..Place::of_interface(fabric, interface)? });
         }
-        fabric.is_outside_host(IpAddr::V4(to)).then(|| Place::outside(to))
+        fabric.is_outside_host(to).then(|| Place::outside(to))
     }
 }
 

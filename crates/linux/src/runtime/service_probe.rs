@@ -1,12 +1,12 @@
 //! Questions to the services inside a VPC, asked from a guest by real sockets: DNS and HTTP.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use fabric::Component;
-use fabric::engine::{Drop, EngineError, Leg, NameServer, Observation, Outcome, Sender, Unsupported};
+use fabric::engine::{Drop, EngineError, Leg, NameServer, Observation, Outcome, Sender};
 use model::traffic::protocol;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, sockopt};
@@ -16,8 +16,8 @@ use wire::dns::{Code, Data, Kind, Query, Response};
 use super::engine::Engine;
 use super::error::{Error, Result};
 use super::exchange::{Matcher, Progress};
-use super::packet::Payload;
-use super::packet_probe::send;
+use super::packet::{Complaint, Payload};
+use super::packet_probe::{datagrams, send};
 use super::place::Place;
 use crate::plan::PUBLIC_DNS;
 
@@ -36,13 +36,12 @@ impl Engine {
         server: NameServer,
     ) -> std::result::Result<Outcome, EngineError> {
         let fabric = self.fabric().clone();
-        let sender = Place::of_sender(&fabric, from)?;
-        self.prepare_sender(from, &sender)?;
         let server = match server {
-            NameServer::Public => PUBLIC_DNS,
-            NameServer::Address(IpAddr::V4(address)) => address,
-            NameServer::Address(IpAddr::V6(_)) => return Err(EngineError::Unsupported(Unsupported::Ipv6)),
+            NameServer::Public => IpAddr::V4(PUBLIC_DNS),
+            NameServer::Address(address) => address,
         };
+        let sender = Place::of_sender(&fabric, from)?.towards(&fabric, server)?;
+        self.prepare_sender(from, &sender)?;
         let identifier = self.fresh_identifier();
         let kind = match record_type {
             "A" => Kind::A,
@@ -55,11 +54,11 @@ impl Engine {
         Ok(self.dns_exchange(&sender, server, &query)?)
     }
 
-    fn dns_exchange(&mut self, sender: &Place, server: Ipv4Addr, query: &[u8]) -> Result<Outcome> {
+    fn dns_exchange(&mut self, sender: &Place, server: IpAddr, query: &[u8]) -> Result<Outcome> {
         self.clear_evidence(&[sender])?;
-        let spec = SocketSpec::new(&sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0);
+        let spec = datagrams(&sender.namespace, server);
         let socket = self.client().open_socket(SocketSpec { nonblocking: true, ..spec })?;
-        rustix::net::connect(&socket, &SocketAddrV4::new(server, 53)).map_err(Error::os("connecting"))?;
+        rustix::net::connect(&socket, &SocketAddr::new(server, 53)).map_err(Error::os("connecting"))?;
         send(&socket, query)?;
         let mut answer = None;
         let outcome = self.settle(Matcher::Port(protocol::UDP, 53), sender, None, &[], |_, _| {
@@ -157,7 +156,7 @@ impl Engine {
                 let watch = self.watch(place)?;
                 watch.read()?;
                 let sent = watch.frames().filter(|frame| !frame.incoming).filter_map(|frame| frame.packet());
-                sent.into_iter().any(|p| matches!(p.payload, Payload::IcmpError { icmp_type: 11, .. }))
+                sent.into_iter().any(|p| matches!(p.payload, Payload::IcmpError { complaint: Complaint::TimeExceeded, .. }))
             }
             None => false,
         };

@@ -1,20 +1,21 @@
 //! The way of a packet: probes with growing TTL, who answers them, and which hops they were seen to pass in silence.
 //!
 //! Nothing is inferred from the fabric: packet sockets at the hops see the probes pass, known by the identification of
-//! their IP headers, which translation leaves alone. Times are those of the kernel at the sender.
+//! their IP headers, which translation leaves alone, and over IPv6 by the flow label. Times are those of the kernel at the
+//! sender.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use fabric::engine::{EngineError, Traffic, Unsupported};
+use fabric::engine::{EngineError, Traffic};
 use fabric::{Fabric, InterfaceIndex};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, sockopt};
 use sandbox::{Client, SocketSpec};
 use wire::packet::{Ip, Transport};
 use wire::tcp::Flags;
-use wire::{Icmpv4, Ipv4, Packet, Tcp, Udp, protocol};
+use wire::{Icmpv4, Icmpv6, Ipv4, Ipv6, Packet, Tcp, Udp, protocol};
 
 use super::capture::{Capture, Captured, Direction, Hop, Kind};
 use super::error::Error;
@@ -63,7 +64,7 @@ pub struct Trace {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {
     /// Who answered.
-    pub from: Option<Ipv4Addr>,
+    pub from: Option<IpAddr>,
     /// Time there and back.
     pub time: Option<Duration>,
 }
@@ -78,7 +79,7 @@ struct Probe {
 }
 
 struct Answer {
-    from: Ipv4Addr,
+    from: IpAddr,
     time: Duration,
     is_end: bool,
     is_refusal: bool,
@@ -86,18 +87,18 @@ struct Answer {
 
 /// Sends the probes and watches them.
 pub fn trace(client: &Client, fabric: &Fabric, request: &Request) -> Result<Trace, EngineError> {
-    let IpAddr::V4(to) = request.to else { return Err(EngineError::Unsupported(Unsupported::Ipv6)) };
+    let to = request.to;
     if u16::from(request.most) * u16::from(request.queries) > MOST_PROBES {
         return Err(EngineError::BadProbe(format!("a trace sends at most {MOST_PROBES} probes")));
     }
-    let sender = &request.from;
+    let sender = &request.from.clone().towards(fabric, to)?;
     let mut hops = watched(fabric, sender, to);
     let own = hops.iter().position(|hop| is_own(hop, sender)).unwrap_or_else(|| {
         hops.push(behind(sender));
         hops.len() - 1
     });
     let mut capture = Capture::open(client, hops)?;
-    let socket = open(client, sender)?;
+    let socket = open(client, sender, to)?;
     let tracer = Tracer { from: sender.address, to, traffic: request.traffic, base: base() };
     let mut probes = Vec::new();
     for ttl in 1..=request.most {
@@ -122,15 +123,20 @@ pub fn trace(client: &Client, fabric: &Fabric, request: &Request) -> Result<Trac
 }
 
 /// Every hop that is no interface, and of those: the sender's, the receiver's, and all whose guest passes packets on.
-fn watched(fabric: &Fabric, sender: &Place, to: Ipv4Addr) -> Vec<Hop> {
+fn watched(fabric: &Fabric, sender: &Place, to: IpAddr) -> Vec<Hop> {
     let is_interesting = |index: InterfaceIndex| {
         let interface = &fabric.interfaces[index];
         let passes_on = interface.instance().is_some_and(|i| fabric.instances[i].guest.ip_forward || fabric.instances[i].guest.masquerade);
-        let is_receiver = interface.holds(to.into()) || interface.addresses.iter().any(|address| address.public == Some(to));
+        let is_receiver = interface.holds(to) || is_public(interface, to);
         passes_on || is_receiver || sender.interface == Some(index)
     };
     let wanted = |hop: &Hop| !matches!(hop.kind, Kind::Interface(index) if !is_interesting(index));
     Hop::all(fabric).into_iter().filter(wanted).collect()
+}
+
+/// Whether an address stands for one of an interface's.
+fn is_public(interface: &fabric::Interface, to: IpAddr) -> bool {
+    interface.addresses.iter().any(|address| address.public.is_some_and(|public| to == IpAddr::V4(public)))
 }
 
 /// The hop of a sender that the lab knows nothing of.
@@ -144,8 +150,8 @@ fn is_own(hop: &Hop, sender: &Place) -> bool {
     hop.namespace == sender.namespace && hop.device == sender.device
 }
 
-fn open(client: &Client, sender: &Place) -> Result<OwnedFd, EngineError> {
-    let mut spec = SocketSpec::raw(&sender.namespace, false, IPPROTO_RAW);
+fn open(client: &Client, sender: &Place, to: IpAddr) -> Result<OwnedFd, EngineError> {
+    let mut spec = SocketSpec::raw(&sender.namespace, to.is_ipv6(), IPPROTO_RAW);
     spec.device = sender.device.clone();
     let socket = client.open_socket(spec).map_err(Error::from)?;
     sockopt::set_socket_broadcast(&socket, true).map_err(Error::os("allowing broadcast"))?;
@@ -166,10 +172,15 @@ fn is_complete(probes: &[Probe]) -> bool {
 }
 
 struct Tracer {
-    from: Ipv4Addr,
-    to: Ipv4Addr,
+    from: IpAddr,
+    to: IpAddr,
     traffic: Traffic,
     base: u16,
+}
+
+/// What tells the packets of one trace apart: the identification, or the flow label.
+fn mark(ip: &Ip) -> u16 {
+    if ip.source.is_ipv6() { ip.flow_label as u16 } else { ip.identification }
 }
 
 impl Tracer {
@@ -184,7 +195,7 @@ impl Tracer {
     }
 
     fn send(&self, socket: &OwnedFd, number: u16, ttl: u8) -> Result<(), EngineError> {
-        let (source, destination) = (IpAddr::V4(self.from), IpAddr::V4(self.to));
+        let (source, destination) = (self.from, self.to);
         let (protocol, payload) = match self.traffic {
             Traffic::Tcp { destination_port, .. } => {
                 let syn = Tcp {
@@ -203,16 +214,30 @@ impl Tracer {
                 let udp = Udp { source_port: self.source_port(number), destination_port };
                 (protocol::UDP, udp.datagram(source, destination, BODY))
             }
-            Traffic::Icmp { icmp_type: 8, code: 0 } => {
-                let echo = Icmpv4::Echo { reply: false, id: self.base, sequence: number, data: BODY.to_vec() };
-                (protocol::ICMP, echo.message())
+            Traffic::Icmp { icmp_type: 8 | 128, code: 0 } => {
+                let (id, sequence, data) = (self.base, number, BODY.to_vec());
+                match (source, destination) {
+                    (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                        (protocol::ICMPV6, Icmpv6::Echo { reply: false, id, sequence, data }.message(source, destination))
+                    }
+                    _ => (protocol::ICMP, Icmpv4::Echo { reply: false, id, sequence, data }.message()),
+                }
             }
             Traffic::Icmp { .. } | Traffic::Other(_) => {
                 return Err(EngineError::BadProbe("a trace sends TCP, UDP or icmp/echo".to_owned()));
             }
         };
-        let header = Ipv4 { ttl, identification: self.identification(number), ..Ipv4::new(self.from, self.to, protocol) };
-        match rustix::net::sendto(socket, &header.packet(&payload), SendFlags::empty(), &SocketAddrV4::new(self.to, 0)) {
+        let mark = self.identification(number);
+        let packet = match (source, destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                Ipv4 { ttl, identification: mark, ..Ipv4::new(source, destination, protocol) }.packet(&payload)
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                Ipv6 { hop_limit: ttl, flow_label: mark.into(), ..Ipv6::new(source, destination, protocol) }.packet(&payload)
+            }
+            _ => return Err(EngineError::BadProbe(format!("{source} and {destination} are of different families"))),
+        };
+        match rustix::net::sendto(socket, &packet, SendFlags::empty(), &SocketAddr::new(self.to, 0)) {
             // EPERM: the sender's own namespace dropped it, and logged why.
             Ok(_) | Err(Errno::PERM) => Ok(()),
             Err(error) => Err(Error::os(format!("sending to {}", self.to))(error).into()),
@@ -223,6 +248,7 @@ impl Tracer {
         match self.traffic {
             Traffic::Tcp { .. } => protocol::TCP,
             Traffic::Udp { .. } => protocol::UDP,
+            Traffic::Icmp { .. } if self.to.is_ipv6() => protocol::ICMPV6,
             Traffic::Icmp { .. } => protocol::ICMP,
             Traffic::Other(number) => number,
         }
@@ -244,7 +270,7 @@ impl Tracer {
         if ip.protocol != self.protocol() || !self.is_ours(ip) {
             return;
         }
-        let Some(probe) = probes.iter_mut().find(|probe| probe.identification == ip.identification) else { return };
+        let Some(probe) = probes.iter_mut().find(|probe| probe.identification == mark(ip)) else { return };
         if captured.hop == own && probe.sent.is_none() {
             probe.sent = Some(captured.time);
         }
@@ -260,15 +286,16 @@ impl Tracer {
                 tcp.destination_port == destination_port && tcp.sequence >> 16 == u32::from(self.base)
             }
             (Transport::Udp(udp, _), Traffic::Udp { destination_port, .. }) => udp.destination_port == destination_port,
-            (Transport::Icmpv4(Icmpv4::Echo { reply: false, data, .. }), Traffic::Icmp { .. }) => data == BODY,
+            (Transport::Icmpv4(Icmpv4::Echo { reply: false, data, .. }), Traffic::Icmp { .. })
+            | (Transport::Icmpv6(Icmpv6::Echo { reply: false, data, .. }), Traffic::Icmp { .. }) => data == BODY,
             _ => false,
         }
     }
 
     /// Which probe a packet answers; who says it; whether that is the destination, and a refusal.
-    fn answer(&self, ip: &Ip) -> Option<(u16, Ipv4Addr, bool, bool)> {
-        let IpAddr::V4(from) = ip.source else { return None };
-        if ip.destination != IpAddr::V4(self.from) {
+    fn answer(&self, ip: &Ip) -> Option<(u16, IpAddr, bool, bool)> {
+        let from = ip.source;
+        if ip.destination != self.from {
             return None;
         }
         let by_port = |port: u16| (0..MOST_PROBES).find(|number| self.source_port(*number) == port);
@@ -281,13 +308,20 @@ impl Tracer {
             (Transport::Udp(udp, _), Traffic::Udp { destination_port, .. }) if from == self.to && udp.source_port == destination_port => {
                 Some((by_port(udp.destination_port)?, from, true, false))
             }
-            (Transport::Icmpv4(Icmpv4::Echo { reply: true, id, sequence, .. }), Traffic::Icmp { .. }) if *id == self.base => {
+            (Transport::Icmpv4(Icmpv4::Echo { reply: true, id, sequence, .. }), Traffic::Icmp { .. })
+            | (Transport::Icmpv6(Icmpv6::Echo { reply: true, id, sequence, .. }), Traffic::Icmp { .. })
+                if *id == self.base =>
+            {
                 Some((*sequence, from, from == self.to, false))
             }
-            (Transport::Icmpv4(error), _) => {
-                let quoted = ip.quoted().filter(|quoted| quoted.protocol == self.protocol() && quoted.destination == IpAddr::V4(self.to))?;
-                let number = quoted.identification.wrapping_sub(self.base);
-                let is_end = from == self.to && matches!(error, Icmpv4::Unreachable { .. });
+            (Transport::Icmpv4(_) | Transport::Icmpv6(_), _) => {
+                let quoted = ip.quoted().filter(|quoted| quoted.protocol == self.protocol() && quoted.destination == self.to)?;
+                let number = mark(&quoted).wrapping_sub(self.base);
+                let is_unreachable = matches!(
+                    &ip.transport,
+                    Transport::Icmpv4(Icmpv4::Unreachable { .. }) | Transport::Icmpv6(Icmpv6::Unreachable { .. })
+                );
+                let is_end = from == self.to && is_unreachable;
                 Some((number, from, is_end, is_end))
             }
             _ => None,
@@ -295,7 +329,7 @@ impl Tracer {
     }
 }
 
-fn summary(fabric: &Fabric, hops: &[Hop], own: usize, to: Ipv4Addr, request: &Request, probes: &[Probe]) -> Trace {
+fn summary(fabric: &Fabric, hops: &[Hop], own: usize, to: IpAddr, request: &Request, probes: &[Probe]) -> Trace {
     let ends = |probe: &&Probe| probe.answer.as_ref().is_some_and(|answer| answer.is_end);
     let end = probes.iter().filter(ends).map(|probe| probe.ttl).min();
     let answered = probes.iter().filter(|probe| probe.answer.is_some()).map(|probe| probe.ttl).max().unwrap_or(0);
@@ -312,7 +346,7 @@ fn summary(fabric: &Fabric, hops: &[Hop], own: usize, to: Ipv4Addr, request: &Re
     let receives = |hop: &Hop| match hop.kind {
         Kind::Interface(index) => {
             let interface = &fabric.interfaces[index];
-            interface.holds(to.into()) || interface.addresses.iter().any(|address| address.public == Some(to))
+            interface.holds(to) || is_public(interface, to)
         }
         _ => is_internet(hop),
     };

@@ -2,7 +2,7 @@
 //! evidence as single ones.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -16,10 +16,10 @@ use rustix::net::SendFlags;
 use super::drops::Dropped;
 use super::engine::Engine;
 use super::error::{Error, Result};
-use super::exchange::{AFTERMATH, Matcher, Met, TIME_EXCEEDED, circled};
+use super::exchange::{AFTERMATH, Matcher, Met, circled};
 use super::gear::{Gear, Station};
-use super::packet::{self, Payload, Raw, Seen};
-use super::packet_probe::{Ends, echo};
+use super::packet::{self, Complaint, Payload, Raw, Seen, echo_type};
+use super::packet_probe::{Ends, echo, icmp_number};
 use super::tag::{self, Role};
 
 /// Requests sent between two looks at what came of them. A burst and its answers must fit into the receive buffer of
@@ -62,7 +62,7 @@ impl Shot {
         match self.traffic {
             Traffic::Tcp { source_port, destination_port } => (protocol::TCP, source_port, destination_port),
             Traffic::Udp { source_port, destination_port } => (protocol::UDP, source_port, destination_port),
-            Traffic::Icmp { .. } => (protocol::ICMP, 0, 0),
+            Traffic::Icmp { .. } => (icmp_number(self.ends.to), 0, 0),
             Traffic::Other(number) => (number, 0, 0),
         }
     }
@@ -74,7 +74,7 @@ pub(crate) fn can_be_tagged(probe: &PacketProbe) -> bool {
         // A datagram between equal ports says not which way it goes.
         Traffic::Udp { source_port, destination_port } => source_port != destination_port,
         Traffic::Tcp { .. } => true,
-        Traffic::Icmp { icmp_type, .. } => icmp_type == tag::ECHO,
+        Traffic::Icmp { icmp_type, .. } => icmp_type == echo_type(probe.to.is_ipv6(), false),
         Traffic::Other(_) => false,
     };
     has_room
@@ -113,7 +113,7 @@ pub(crate) struct Flight {
 }
 
 /// Two ends of a flow, as the sender has them.
-type FlowKey = (usize, u8, Ipv4Addr, u16, Ipv4Addr, u16);
+type FlowKey = (usize, u8, IpAddr, u16, IpAddr, u16);
 
 pub(crate) struct Volley<'a> {
     shots: &'a [Shot],
@@ -204,7 +204,7 @@ impl<'a> Volley<'a> {
     /// What no two probes in flight may share; an echo has an identifier of its own.
     fn flow(&self, index: usize) -> Option<FlowKey> {
         let (shot, (number, source, destination)) = (&self.shots[index], self.shots[index].numbers());
-        (number != protocol::ICMP)
+        (!matches!(shot.traffic, Traffic::Icmp { .. }))
             .then_some((self.gear.posts[index].sender, number, shot.ends.source, source, shot.ends.to, destination))
     }
 
@@ -319,10 +319,10 @@ impl<'a> Volley<'a> {
             Role::Reply if posts.sender == at && is_back => flight.replied = true,
             Role::Reply if posts.sender == at && seen.destination == shot.ends.source => flight.strayed = true,
             Role::Refusal if posts.sender == at && is_back => flight.refused = true,
-            Role::Error { icmp_type, code, .. } if posts.sender == at && seen.destination == shot.ends.source && is_about(shot, &seen) => {
-                match (shot.traffic, icmp_type, code) {
-                    (Traffic::Tcp { .. } | Traffic::Udp { .. }, 3, 3) => flight.refused = true,
-                    (Traffic::Udp { .. }, ..) => flight.unclear = true,
+            Role::Error { complaint, .. } if posts.sender == at && seen.destination == shot.ends.source && is_about(shot, &seen) => {
+                match (shot.traffic, complaint) {
+                    (Traffic::Tcp { .. } | Traffic::Udp { .. }, Complaint::NobodyListens) => flight.refused = true,
+                    (Traffic::Udp { .. }, _) => flight.unclear = true,
                     _ => {}
                 }
             }
@@ -395,10 +395,10 @@ impl<'a> Volley<'a> {
             Some((when, role, dropped)) if *when + AFTERMATH <= looked => {
                 let refused = || Some(engine.refused_reply(sender, flight.strayed, dropped.clone()));
                 let told = match role {
-                    Role::Error { icmp_type: 3, code: 3, about_answer: true } => refused(),
+                    Role::Error { complaint: Complaint::NobodyListens, about_answer: true } => refused(),
                     // The last word of a handshake that the sender knows of is a loss of its own.
                     Role::End if !flight.replied => refused(),
-                    Role::Error { icmp_type: TIME_EXCEEDED, .. } => Some(circled(dropped.clone())),
+                    Role::Error { complaint: Complaint::TimeExceeded, .. } => Some(circled(dropped.clone())),
                     _ => None,
                 };
                 let dropped = told.as_ref().unwrap_or(dropped);
@@ -448,7 +448,7 @@ fn is_about(shot: &Shot, seen: &Seen) -> bool {
 
 /// Sends a packet with a header of its own.
 pub(crate) fn send_raw(socket: &OwnedFd, raw: &Raw) -> Result<()> {
-    let to = SocketAddrV4::new(raw.destination, 0);
+    let to = SocketAddr::new(raw.destination, 0);
     match rustix::net::sendto(socket, &raw.bytes(), SendFlags::empty(), &to) {
         // EPERM: the sender's own namespace dropped it, and logged why.
         Ok(_) | Err(Errno::PERM) => Ok(()),

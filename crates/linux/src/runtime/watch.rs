@@ -13,6 +13,8 @@ use super::packet::Seen;
 
 /// EtherTypes that matter here (IEEE 802 numbers).
 pub const ETHERTYPE_IPV4: u16 = 0x0800;
+/// IPv6.
+pub const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// ARP.
 pub const ETHERTYPE_ARP: u16 = 0x0806;
 
@@ -41,9 +43,9 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The IPv4 packet inside.
+    /// The packet inside.
     pub fn packet(&self) -> Option<Seen> {
-        if self.ethertype == ETHERTYPE_IPV4 { Seen::parse(&self.payload) } else { None }
+        if matches!(self.ethertype, ETHERTYPE_IPV4 | ETHERTYPE_IPV6) { Seen::parse(&self.payload) } else { None }
     }
 
     /// The sender of an ARP reply: hardware and protocol address (RFC 826).
@@ -93,12 +95,12 @@ impl Watch {
         })
     }
 
-    /// Hands over the IPv4 packets that came in since, from the network header on, and keeps nothing. On the internet
+    /// Hands over the packets that came in since, from the network header on, and keeps nothing. On the internet
     /// also those that went out.
     pub fn take(&mut self, buffer: &mut [u8], mut each: impl FnMut(&[u8])) -> Result<()> {
         let mac = self.mac;
         receive(&self.fd, buffer, |frame| {
-            if frame[6..12] != mac && frame[12..14] == ETHERTYPE_IPV4.to_be_bytes() {
+            if frame[6..12] != mac && [ETHERTYPE_IPV4, ETHERTYPE_IPV6].iter().any(|kind| frame[12..14] == kind.to_be_bytes()) {
                 each(&frame[14..]);
             }
         })

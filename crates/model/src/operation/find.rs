@@ -80,6 +80,8 @@ finders! {
         InvalidSpotInstanceRequestIdNotFound, "The spot instance request ID '{}' does not exist";
     dhcp_options_set dhcp_options_set_mut: dhcp_options[DhcpOptionsId] -> DhcpOptions,
         InvalidDhcpOptionIdNotFound, "The dhcpOption ID '{}' does not exist";
+    flow_log flow_log_mut: flow_logs[FlowLogId] -> FlowLog,
+        InvalidFlowLogIdNotFound, "These flow log ids in the input list are not found: [TotalCount: 1] {}";
 }
 
 /// `DependencyViolation` in AWS's words; `kind` as AWS writes it, such as `routeTable`.

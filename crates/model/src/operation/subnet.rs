@@ -145,6 +145,7 @@ pub fn delete_subnet(model: &mut Model, id: &SubnetId) -> Result<(), ApiError> {
         return Err(has_dependencies("subnet", id));
     }
     model.subnets.remove(id);
+    super::flow_log::remove_of(model, &crate::flow_log::FlowLogResource::Subnet(id.clone()));
     model.subnet_cidr_reservations.retain(|_, reservation| reservation.subnet_id != *id);
     for acl in model.network_acls.values_mut() {
         acl.associations.retain(|a| a.subnet_id != *id);

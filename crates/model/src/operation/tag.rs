@@ -139,6 +139,7 @@ fn tags_of<'m>(model: &'m mut Model, id: &str) -> Result<&'m mut Tags, ApiError>
         VpcEndpointId => vpc_endpoint_mut,
         PrefixListId => prefix_list_mut,
         DhcpOptionsId => dhcp_options_set_mut,
+        FlowLogId => flow_log_mut,
         VolumeId => ebs_volume_mut,
         SnapshotId => ebs_snapshot_mut,
         ImageId => own_image_mut,

@@ -127,6 +127,7 @@ fn details(body: &mut Body<'_>, expr: &Expr) {
             body.be32(5, register.number()).be32(2, base(*to)).be32(3, *offset).be32(4, *length);
             match checksum {
                 Checksum::None => body.be32(6, 0).be32(7, 0),
+                Checksum::PseudoHeader => body.be32(6, 0).be32(7, 0).be32(8, 1),
                 Checksum::Internet { offset, pseudo_header } => {
                     body.be32(6, 1).be32(7, *offset).be32(8, u32::from(*pseudo_header))
                 }

@@ -91,6 +91,8 @@ pub enum Base {
 pub enum Checksum {
     /// Nothing.
     None,
+    /// For an IPv6 address: TCP, UDP and ICMPv6 sum it up, and the header has no checksum.
+    PseudoHeader,
     /// The internet checksum at `offset` from the same base.
     Internet {
         /// Offset of the checksum field, bytes.

@@ -15,7 +15,7 @@ use model::network_interface::InterfaceType;
 use model::selector::End;
 use model::{
     InstanceId, InstanceState, Model, NetworkInterface, NetworkInterfaceId, Peer, RouteTarget,
-    SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, Table,
 };
 
 use super::Question;
@@ -47,7 +47,7 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
             ..interface.clone()
         })
     };
-    let network_interfaces: BTreeMap<NetworkInterfaceId, NetworkInterface> = model
+    let network_interfaces: Table<NetworkInterfaceId, NetworkInterface> = model
         .network_interfaces
         .values()
         .filter_map(|interface| Some((interface.id.clone(), keep_interface(interface)?)))
@@ -80,6 +80,7 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
         vpc_peering_connections: model.vpc_peering_connections.clone(),
         vpc_endpoints: model.vpc_endpoints.clone(),
         prefix_lists: model.prefix_lists.clone(),
+        flow_logs: model.flow_logs.clone(),
         dhcp_options: model.dhcp_options.clone(),
         guests: some(&model.guests, &instances),
         outside: model.outside.clone(),
@@ -93,9 +94,9 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
 }
 
 fn some<Row: Clone>(
-    table: &BTreeMap<InstanceId, Row>,
+    table: &Table<InstanceId, Row>,
     wanted: &BTreeSet<&InstanceId>,
-) -> BTreeMap<InstanceId, Row> {
+) -> Table<InstanceId, Row> {
     wanted
         .iter()
         .filter_map(|id| Some(((*id).clone(), table.get(*id)?.clone())))
@@ -247,7 +248,7 @@ fn far<'m>(
 fn groups(
     model: &Model,
     near: &BTreeMap<&NetworkInterfaceId, &NetworkInterface>,
-) -> BTreeMap<SecurityGroupId, SecurityGroup> {
+) -> Table<SecurityGroupId, SecurityGroup> {
     let mut whole: BTreeSet<&SecurityGroupId> = BTreeSet::new();
     let mut next: Vec<&SecurityGroupId> = near.values().flat_map(|own| &own.groups).collect();
     while let Some(id) = next.pop() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use fabric::packet::icmp;
 use fabric::stage::{egress_only_internet_gateway, internet_gateway, vpn_gateway};
 use fabric::state::Outbound;
-use fabric::{Direction, Fabric, Family, InternetGatewayIndex};
+use fabric::{Direction, Fabric, Family, InternetGatewayIndex, VpcIndex};
 use ipnet::Ipv4Net;
 use model::{EgressOnlyInternetGatewayId, InternetGatewayId, VpnGatewayId};
 
@@ -48,9 +48,12 @@ impl InternetGateway {
         if !self.judge.pass(context, travel, internet_gateway::egress(&fabric, gateway, &packet.header)) {
             return;
         }
+        let vpc = fabric.internet_gateways[gateway].vpc;
+        if vpc.is_some_and(|vpc| is_told(context, &fabric, vpc, travel)) {
+            return;
+        }
         if packet.length > internet_gateway::MTU && packet.dont_fragment && packet.header.family() == Family::V4 {
             // L2-8: in the name of the router of the sender's subnet.
-            let vpc = fabric.internet_gateways[gateway].vpc;
             let sender = vpc.and_then(|vpc| fabric.vpcs[vpc].addresses.get(&packet.header.source));
             let Some(sender) = sender else { return };
             let router = IpAddr::V4(fabric.subnets[fabric.interfaces[*sender].subnet].router);
@@ -90,6 +93,21 @@ impl Node for InternetGateway {
     }
 }
 
+/// Whether a packet of IPv6 is too big for the internet, which its sender is told in the name of its subnet's router (L2-8): none is cut
+/// on its way (RFC 8200, 5).
+fn is_told(context: &mut Context<'_>, fabric: &Fabric, vpc: VpcIndex, travel: &Travel) -> bool {
+    let (packet, source) = (&travel.packet, travel.packet.header.source);
+    if packet.header.family() == Family::V4 || packet.length <= internet_gateway::MTU {
+        return false;
+    }
+    context.trace_value(travel.port, Verb::Drop, Reason::PacketTooBig, travel.frame, packet.length);
+    let router = fabric.vpcs[vpc].subnets.iter().find_map(|subnet| fabric.subnets[*subnet].router_of(source));
+    if let Some(IpAddr::V6(router)) = router {
+        errors::too_big(context, travel, router, internet_gateway::MTU);
+    }
+    true
+}
+
 /// An egress-only internet gateway: out as it is, in only what answers (EIGW-1).
 pub struct EgressOnlyInternetGateway {
     /// Fabric and time of day.
@@ -127,6 +145,10 @@ impl Node for EgressOnlyInternetGateway {
             _ => (Direction::Ingress, self.flows.is_answered_by(header, now)),
         };
         if !self.judge.pass(context, &travel, egress_only_internet_gateway::decide(gateway, header, direction, known)) {
+            return;
+        }
+        let vpc = fabric.egress_only_internet_gateways[gateway].vpc;
+        if port == INSIDE && is_told(context, &fabric, vpc, &travel) {
             return;
         }
         if port == INSIDE {

@@ -64,7 +64,7 @@ fn mac_of(fabric: &Fabric, interface: InterfaceIndex, address: IpAddr) -> Option
     let subnet = &fabric.subnets[own.subnet];
     // The resolver is at the VPC's base + 2, in whichever subnet that is (DNS-1).
     let is_resolver = subnet.contains(address) && exempt::is_resolver(fabric, own.vpc, address);
-    if address == IpAddr::V4(subnet.router) || address == IpAddr::V6(ROUTER_IPV6) || is_resolver {
+    if subnet.router_of(address) == Some(address) || address == IpAddr::V6(ROUTER_IPV6) || is_resolver {
         return Some(Mac(subnet.router_mac().0));
     }
     // L2-3: whoever announces or probes an address of his own hears nothing.

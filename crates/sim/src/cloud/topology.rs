@@ -96,6 +96,13 @@ impl Cloud {
         cloud
     }
 
+    /// What its routers counted for flow logs since they were asked before.
+    pub fn take_counts(&mut self) -> Vec<fabric::flow_log::Sighting> {
+        let simulator = &mut self.simulator;
+        let of = |node: &NodeId| simulator.with(*node, |router: &mut Router, _| router.take_counts());
+        self.routers.values().filter_map(of).flatten().collect()
+    }
+
     /// What it stands for.
     pub fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
@@ -548,7 +555,9 @@ fn guest_spec(fabric: &Fabric, interfaces: &[InterfaceIndex], forwards: bool, ma
         // ENI-11: one default route, by the first interface; those of the others are for what is bound to them.
         let (all, all_v6) = (Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0), Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0));
         let gateways = [(IpNet::V4(all), IpAddr::V4(subnet.router)), (IpNet::V6(all_v6), IpAddr::V6(ROUTER_IPV6))];
-        for (destination, via) in gateways {
+        // No router is announced where there is no IPv6.
+        let has_ipv6 = !subnet.ipv6_blocks.is_empty();
+        for (destination, via) in gateways.into_iter().filter(|(_, via)| via.is_ipv4() || has_ipv6) {
             spec.routes.push(RouteSpec { destination, via: Some(via), interface: port as u16, metric: port as u32 });
         }
     }

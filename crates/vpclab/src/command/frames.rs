@@ -8,13 +8,14 @@ use conformance::frames::canonical::Sequence;
 use conformance::frames::{Both, Compared, FramesError};
 use serde_json::{Value, json};
 
+use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
 /// `conformance frames`.
 #[derive(Debug, Args)]
 pub struct FramesArgs {
-    /// A lab file, whose own hosts then send; default: scenes of ping, ports, traceroute, DNS, path MTU, NAT and reset
+    /// A lab file, whose own hosts then send (-f FILE means it, too); default: scenes of ping, ports, traceroute, DNS, path MTU, NAT and reset
     // The global `--lab` has the id `lab`.
     #[arg(id = "lab_file", value_name = "LAB")]
     pub lab: Option<PathBuf>,
@@ -30,9 +31,10 @@ pub struct FramesArgs {
 }
 
 /// Exit 5 when they differ.
-pub fn run(arguments: &FramesArgs, output: &Output) -> Result {
+pub fn run(arguments: &FramesArgs, global: &Global, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json])?;
-    let both = match &arguments.lab {
+    let typed = global.file.as_ref().filter(|file| std::env::var_os("VPCLAB_FILE").as_deref() != Some(file.as_os_str()));
+    let both = match arguments.lab.as_ref().or(typed) {
         None => Both::built_in(),
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())).hint("a lab file"))?;

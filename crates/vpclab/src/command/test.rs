@@ -14,6 +14,7 @@ use proof::{Options, Reach, TrafficSet, who};
 
 use super::advice;
 use super::gaps::marked;
+use super::lan_claims::{Asked, Carried};
 use super::lan_ends::is_of_lan;
 use super::mutate;
 use super::promise::{self, Sent};
@@ -40,8 +41,8 @@ pub struct TestArgs {
     /// Only claims whose text contains this
     pub filter: Option<String>,
     /// proof decides every pair and every port, and needs neither privileges nor a daemon; linux does the same, then
-    /// sends real packets: those that break a promise, and one pair of each kind. Claims that name hosts of lans are the
-    /// simulator's, whichever is asked for
+    /// sends real packets: those that break a promise, and one pair of each kind. Claims that name hosts of lans are judged by
+    /// the simulator, and linux sends their packets for real beside it
     #[arg(long, default_value = "linux", value_parser = engine())]
     pub engine: EngineName,
     /// Take the claims (`expect:`) of this file instead
@@ -136,7 +137,7 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     told(arguments, &tried, target, output)
 }
 
-/// Claims about lans by the simulator, all others by proof and the engine that was asked for; in their order.
+/// Claims about lans by the simulator, with real packets beside it where they are asked for; all others by proof and the engine that was asked for; in their order.
 fn decide(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &Target, output: &Output) -> Result<Vec<Tried>> {
     let of_lan: Vec<bool> = chosen.iter().map(|claim| is_of_lan(&target.model, claim)).collect();
     let of_cloud: Vec<Claim> = claims.iter().filter(|claim| !is_of_lan(&target.model, claim)).cloned().collect();
@@ -145,8 +146,16 @@ fn decide(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &T
         true => None,
         false => Some(Simulated::new(target, output)?),
     };
-    let for_simulator = for_simulator.into_iter().filter_map(|(claim, _)| Some(simulated.as_mut()?.judge(&claim, output)));
-    let mut by_simulator = for_simulator.collect::<Vec<_>>().into_iter();
+    let carried = match simulated.is_some() && arguments.engine == EngineName::Linux {
+        true => carried(target, output)?,
+        false => None,
+    };
+    let mut by_simulator = Vec::new();
+    for (claim, _) in for_simulator {
+        let Some(simulated) = simulated.as_mut() else { continue };
+        by_simulator.push(tried_for_real(simulated.judge(&claim, output), &simulated.take_asked(), carried.as_ref())?);
+    }
+    let mut by_simulator = by_simulator.into_iter();
     let for_proof = for_proof.into_iter().map(|(claim, _)| claim).collect::<Vec<_>>();
     let mut proved = match for_proof.is_empty() {
         true => Vec::new(),
@@ -154,6 +163,28 @@ fn decide(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &T
     }
     .into_iter();
     Ok(of_lan.iter().filter_map(|of_lan| if *of_lan { by_simulator.next() } else { proved.next() }).collect())
+}
+
+/// Lans that real packets can go through, else a word why none do.
+fn carried(target: &Target, output: &Output) -> Result<Option<Carried>> {
+    match Carried::of(target)? {
+        Ok(carried) => Ok(Some(carried)),
+        Err(why) => {
+            output.note(format!("claims about lans are the simulator's here: {why}"));
+            Ok(None)
+        }
+    }
+}
+
+/// What the simulator said of a claim, with what real packets found beside it.
+fn tried_for_real(tried: Tried, asked: &[Asked], carried: Option<&Carried>) -> Result<Tried> {
+    let Some(carried) = carried.filter(|_| tried.undecided.is_none()) else { return Ok(tried) };
+    let sent = carried.compare(asked)?;
+    if sent.packets == 0 {
+        return Ok(tried);
+    }
+    let reasons = tried.reasons.into_iter().chain(sent.disagreements.iter().cloned()).collect();
+    Ok(Tried { reasons, packets: sent.packets, disagreements: sent.disagreements, engine: EngineName::Linux, ..tried })
 }
 
 fn prove(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &Target, output: &Output) -> Result<Vec<Tried>> {
