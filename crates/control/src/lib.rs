@@ -17,5 +17,6 @@ pub mod paths;
 pub mod record;
 pub mod service;
 pub mod store;
+pub mod volumes;
 
 pub use service::{Services, Shared};

@@ -9,6 +9,7 @@
 mod accounts;
 mod batch;
 mod clerk;
+mod console;
 mod desk;
 mod journal;
 mod place;
