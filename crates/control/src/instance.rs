@@ -33,8 +33,8 @@ pub fn specs(model: &Model, fabric: &Fabric, program: &Path, places: Places<'_>)
     let spec = |instance: &Instance| {
         let key = linux::naming::instance_namespace(&instance.id);
         let disk = Some(disks.join(instance.id.as_str()));
-        let volumes = places.seen(model, &instance.id);
-        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, volumes, ..RootSpec::default() };
+        let (environment, volumes) = (environment(model), places.seen(model, &instance.id));
+        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, environment, volumes, ..RootSpec::default() };
         let limits = limits(model, &instance.id);
         (key.clone(), InstanceSpec { root, limits, ..InstanceSpec::new(key, host_name(&instance.name)) })
     };
@@ -90,6 +90,16 @@ pub fn host_name(name: &str) -> String {
 
 fn tools(program: &Path) -> Vec<Tool> {
     TOOLS.map(|name| Tool { name: name.to_owned(), executable: program.to_owned(), preferred: false }).into()
+}
+
+/// Where clients of AWS find the lab's API, which speaks HTTP alone, and in which region they are.
+fn environment(model: &Model) -> BTreeMap<String, String> {
+    let region = &model.region.0;
+    BTreeMap::from([
+        ("AWS_ENDPOINT_URL".to_owned(), format!("http://ec2.{region}.amazonaws.com")),
+        ("AWS_REGION".to_owned(), region.clone()),
+        ("AWS_DEFAULT_REGION".to_owned(), region.clone()),
+    ])
 }
 
 fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String, String> {

@@ -46,6 +46,7 @@ identifiers! {
     NetworkAclId => InvalidNetworkAclIdNotFound,
     NetworkAclAssociationId => InvalidAssociationIdNotFound,
     InstanceId => InvalidInstanceIdMalformed,
+    InstanceProfileAssociationId => InvalidAssociationIdNotFound,
     ImageId => InvalidAmiIdMalformed,
     KeyPairId => InvalidKeyPairNotFound,
     VolumeId => InvalidVolumeIdMalformed,

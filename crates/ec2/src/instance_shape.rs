@@ -167,6 +167,7 @@ fn shape(model: &Model, parts: &Parts<'_>, instance: &Instance) -> Value {
         },
         "InstanceId": text(&instance.id),
         "ImageId": text(&instance.image_id),
+        "IamInstanceProfile": instance.iam_instance_profile.as_ref().map(crate::instance_profile::shape),
         "State": state(instance.state),
         "PrivateDnsName": primary.map_or_else(String::new, |eni| private_name(model, eni.primary_address())),
         "PublicDnsName": public.filter(|_| named).map_or_else(String::new, |address| public_name(model, address)),

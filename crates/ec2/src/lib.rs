@@ -18,6 +18,7 @@ mod image;
 mod instance;
 mod instance_filter;
 mod instance_option;
+mod instance_profile;
 mod instance_shape;
 mod instance_type;
 mod key_pair;
@@ -65,6 +66,7 @@ const FAMILIES: &[&[Operation]] = &[
     image::OPERATIONS,
     instance::OPERATIONS,
     instance_option::OPERATIONS,
+    instance_profile::OPERATIONS,
     instance_shape::OPERATIONS,
     instance_type::OPERATIONS,
     key_pair::OPERATIONS,

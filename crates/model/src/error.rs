@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! codes {
-    ($($name:ident = $code:literal, $status:literal;)*) => {
-        /// An error code of the EC2 API.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum ErrorCode {$(
+/// Declares the error codes of an API: each with its text on the wire and the HTTP status that goes with it.
+#[macro_export]
+macro_rules! error_codes {
+    ($(#[$meta:meta])* $codes:ident: $($name:ident = $code:literal, $status:literal;)*) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
+        pub enum $codes {$(
             #[doc = concat!("`", $code, "`")]
             #[serde(rename = $code)]
             $name,
         )*}
 
-        impl ErrorCode {
+        impl $codes {
             /// The code as the API writes it.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
@@ -23,10 +25,18 @@ macro_rules! codes {
                 match self { $(Self::$name => $status,)* }
             }
         }
+
+        impl ::std::fmt::Display for $codes {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
     };
 }
 
-codes! {
+error_codes! {
+    /// An error code of the EC2 API.
+    ErrorCode:
     ActiveVpcPeeringConnectionPerVpcLimitExceeded = "ActiveVpcPeeringConnectionPerVpcLimitExceeded", 400;
     AddressLimitExceeded = "AddressLimitExceeded", 400;
     AttachmentLimitExceeded = "AttachmentLimitExceeded", 400;
@@ -183,12 +193,6 @@ codes! {
     VpcPeeringConnectionAlreadyExists = "VpcPeeringConnectionAlreadyExists", 400;
     VpnGatewayAttachmentNotFound = "InvalidVpnGatewayAttachment.NotFound", 400;
     VpnGatewayLimitExceeded = "VpnGatewayLimitExceeded", 400;
-}
-
-impl std::fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// An operation that was refused. Nothing was changed.

@@ -111,6 +111,8 @@ ids! {
     NetworkAclAssociationId = "aclassoc",
     /// An instance.
     InstanceId = "i",
+    /// The association of an instance profile with an instance.
+    InstanceProfileAssociationId = "iip-assoc",
     /// A launch of one or more instances by one call.
     ReservationId = "r",
     /// A machine image.

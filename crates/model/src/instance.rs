@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageId, InstanceId, Origin, ReservationId, SpotInstanceRequestId, Tags, Timestamp};
+use crate::{ImageId, InstanceId, InstanceProfileAssociationId, Origin, ReservationId, SpotInstanceRequestId, Tags, Timestamp};
 
 /// An instance. Its interfaces point at it ([`crate::Model::interfaces_of`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Instance {
     pub instance_type: String,
     /// Key pair by name.
     pub key_name: Option<String>,
+    /// The instance profile that gives it a role (IAM-3).
+    #[serde(default)]
+    pub iam_instance_profile: Option<InstanceProfileAssociation>,
     /// State now.
     pub state: InstanceState,
     /// When a passing state (`pending`, `stopping`, `shutting-down`) ends.
@@ -77,6 +80,26 @@ pub struct InstanceOptions {
     pub refuses_reserved_capacity: bool,
     /// The request at the spot price that it came of.
     pub spot_instance_request_id: Option<SpotInstanceRequestId>,
+}
+
+/// Which instance profile an instance has. What the profile gives is not known here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceProfileAssociation {
+    /// Identifier.
+    pub id: InstanceProfileAssociationId,
+    /// The profile's resource name: `arn:aws:iam::ACCOUNT:instance-profile/NAME`.
+    pub arn: String,
+    /// The profile's own identifier, `AIPA…`; empty where nobody has said it yet.
+    pub profile_id: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl InstanceProfileAssociation {
+    /// The profile's name, without its path.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+    }
 }
 
 /// INST-1. The code is the low byte.

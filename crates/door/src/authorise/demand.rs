@@ -88,7 +88,7 @@ fn made_and_named(request: &Request<'_>) -> Vec<Resource> {
 }
 
 /// The parameters that count, for calls that name more than they are asked for.
-fn members(operation: &str) -> Option<&'static [&'static str]> {
+pub(super) fn members(operation: &str) -> Option<&'static [&'static str]> {
     Some(match operation {
         // Not what a route leads to.
         "CreateRoute" | "DeleteRoute" | "ReplaceRoute" => &["RouteTableId"],
@@ -154,6 +154,10 @@ fn by_association(network: &Model, id: &str) -> Option<Resource> {
         "aclassoc" => {
             let has = |acl: &&model::NetworkAcl| acl.associations.iter().any(|a| a.id.as_str() == id);
             there("network-acl", network.network_acls.values().find(has).map(|acl| acl.id.as_str()))
+        }
+        "iip-assoc" => {
+            let has = |instance: &&model::Instance| instance.iam_instance_profile.as_ref().is_some_and(|a| a.id.as_str() == id);
+            there("instance", network.instances.values().find(has).map(|instance| instance.id.as_str()))
         }
         "eni-attach" => {
             let has = |eni: &&model::NetworkInterface| eni.attachment.as_ref().is_some_and(|a| a.id.as_str() == id);

@@ -19,7 +19,7 @@ impl Build<'_, '_> {
             }
             let Some(resource) = self.watched(name, log) else { continue };
             let (traffic_type, interval) = (self.traffic_type(log), self.interval(log));
-            let (format, destination) = (self.log_format(log), self.destination(name, log));
+            let (format, destination) = (self.log_format(log), self.log_destination(name, log));
             let (Some(traffic_type), Some(interval), Some(format), Some(destination)) = (traffic_type, interval, format, destination)
             else {
                 continue;
@@ -50,7 +50,7 @@ impl Build<'_, '_> {
             [] => self.vpc_of(None, name.span, "flow log").map(FlowLogResource::Vpc),
             [("vpc", word)] => self.vpc_of(Some(word), name.span, "flow log").map(FlowLogResource::Vpc),
             [("subnet", word)] => self.subnet(word).map(FlowLogResource::Subnet),
-            [("instance", word)] => self.device(word),
+            [("instance", word)] => self.logged_device(word),
             [(_, word)] => self.nat_interface(word),
             [.., (key, word)] => {
                 let problem = Diagnostic::new(Code::Conflict, word.span, format!("flow log `{}` watches several things", name.value));
@@ -61,7 +61,7 @@ impl Build<'_, '_> {
     }
 
     /// The interface of an instance, by `NAME` or `NAME/INDEX`.
-    fn device(&mut self, word: &Located<String>) -> Option<FlowLogResource> {
+    fn logged_device(&mut self, word: &Located<String>) -> Option<FlowLogResource> {
         let (name, index) = match word.value.rsplit_once('/').and_then(|(name, index)| Some((name, index.parse::<usize>().ok()?))) {
             Some((name, index)) => (name, index),
             None => (word.value.as_str(), 0),
@@ -151,7 +151,7 @@ impl Build<'_, '_> {
         self.problem(problem.label("not a format").hint("such as `format: \"${srcaddr} ${dstaddr} ${action}\"`"));
     }
 
-    fn destination(&mut self, name: &Located<String>, log: &FlowLog) -> Option<LogDestination> {
+    fn log_destination(&mut self, name: &Located<String>, log: &FlowLog) -> Option<LogDestination> {
         let Some(bucket) = &log.bucket else {
             let misplaced = log.hive.as_ref().map(|word| word.span).or(log.hourly.as_ref().map(|word| word.span));
             if let Some(span) = misplaced {

@@ -392,6 +392,7 @@ impl Reader<'_> {
                 .fixed("image", &instance.image_id)
                 .fixed("key pair", instance.key_name.as_deref().unwrap_or("none"))
                 .open("type", &instance.instance_type)
+                .open("instance profile", instance.iam_instance_profile.as_ref().map_or("none", |profile| &profile.arn))
                 .open("CPU credits", if instance.unlimited_cpu_credits { "unlimited" } else { "standard" })
                 .open(
                     "state",

@@ -9,6 +9,7 @@ use model::route_table::Associated;
 use model::{InstanceState, Model, NetworkInterface, Tags};
 use serde_json::{Map, Value};
 
+use super::iam::listing;
 use super::running::{Running, daemon};
 use super::source::did_you_mean;
 use crate::cli::Global;
@@ -21,7 +22,8 @@ mod disks;
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
-    /// flow-logs, lans, devices, hosts, links (of lans), ebs (disks of instances and their snapshots), amis (machine images)
+    /// flow-logs, lans, devices, hosts, links (of lans), ebs (disks of instances and their snapshots), amis (machine images), users,
+    /// groups, roles, policies, profiles, keys
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -44,11 +46,18 @@ const KINDS: [&str; 18] = [
 /// Lists.
 pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Output) -> Result {
     let kind = kind.unwrap_or("labs");
-    if !KINDS.contains(&kind) {
-        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &KINDS)));
+    let known: Vec<&str> = KINDS.into_iter().chain(listing::KINDS).collect();
+    if !known.contains(&kind) {
+        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &known)));
     }
     let listing = if kind == "labs" {
         labs()?
+    } else if listing::KINDS.contains(&kind) {
+        let running = Running::open(global)?;
+        let account = running.daemon().identities(&running.name)?.account;
+        let (headings, wide, mut rows) = listing::rows(kind, &account);
+        rows.sort_by_key(|row| natural(&row[0]));
+        Listing { headings, wide, rows }
     } else {
         let running = Running::open(global)?;
         of_model(kind, &running.model)

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{MetadataOptionsRequest, check_user_data, find_type};
+use super::{InstanceProfile, MetadataOptionsRequest, check_user_data, find_type};
 use crate::ebs::BlockDevice;
 use crate::instance::{InstanceOptions, MetadataOptions};
 use crate::instance_type::InstanceType;
@@ -34,6 +34,8 @@ pub struct RunInstances {
     pub max_count: u32,
     /// Key pair by name.
     pub key_name: Option<String>,
+    /// The instance profile.
+    pub iam_instance_profile: Option<InstanceProfile>,
     /// The subnet; without it (and without interfaces) a default subnet (VPC-13).
     pub subnet_id: Option<SubnetId>,
     /// The primary private address.
@@ -93,6 +95,7 @@ impl RunInstances {
             min_count: 1,
             max_count: 1,
             key_name: None,
+            iam_instance_profile: None,
             subnet_id: None,
             private_ip_address: None,
             ipv6_addresses: Vec::new(),
@@ -172,6 +175,7 @@ pub fn run_instances(model: &mut Model, request: RunInstances) -> Result<Vec<Ins
             image_id: request.image_id.clone(),
             instance_type: request.instance_type.clone(),
             key_name: request.key_name.clone(),
+            iam_instance_profile: request.iam_instance_profile.clone().map(|profile| profile.associate(&mut model.context)),
             state: InstanceState::Pending,
             settles_at: now.plus(PENDING_SECONDS),
             launch_time: now,

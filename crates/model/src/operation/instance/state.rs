@@ -112,6 +112,7 @@ pub fn terminate_instances(model: &mut Model, ids: &[InstanceId]) -> Result<Vec<
         if !matches!(instance.state, ShuttingDown | Terminated) {
             (instance.state, instance.settles_at) = (ShuttingDown, now.plus(SHUTTING_DOWN_SECONDS));
             instance.state_transition_reason = user_initiated(now);
+            instance.iam_instance_profile = None;
         }
     };
     match protecting {
