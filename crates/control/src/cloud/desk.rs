@@ -12,10 +12,12 @@ use iam::account::Account;
 use model::{Model, Timestamp};
 use query::client_token::Tokens;
 use query::endpoint::{Asked, Authentication};
-use query::{Endpoint, Refusal, Request, Response};
+use query::{Backend as _, Endpoint, Refusal, Request, Response};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::clerk::{self, Order, Use, key_of_owner};
+use super::console;
 use super::place::Home;
 use crate::accounts::Accounts;
 use crate::api::{CloudServed, LabView, Problem, ProblemKind};
@@ -111,6 +113,8 @@ impl Desk {
                 Err(unread) => return self.endpoint.refuse(unread),
                 Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
                     let outcome = asked.serve(&mut Tokens::new(0), &mut look);
+                    let account = look.account(asked.access_key_id());
+                    let outcome = outcome.map(|answer| self.with_console(&asked, &account, answer));
                     self.note_use(&accounts, &asked);
                     return self.endpoint.write(&asked, outcome);
                 }
@@ -123,7 +127,24 @@ impl Desk {
         self.endpoint.write(&writing, outcome)
     }
 
-    async fn change(&self, asked: Asked, knock: Knock) -> Result<serde_json::Value, Refusal> {
+    /// The answer of GetConsoleOutput with what the instance printed; every other one as it is.
+    fn with_console(&self, asked: &Asked, account: &str, mut answer: Value) -> Value {
+        if asked.operation().name != "GetConsoleOutput" {
+            return answer;
+        }
+        let lab = self.home.place(account, asked.region()).and_then(|name| self.labs.last(&name));
+        let id = answer["InstanceId"].as_str().and_then(|id| id.parse().ok());
+        if let (Some(lab), Some(id)) = (lab, id)
+            && let Some(instance) = lab.model.instances.get(&id)
+        {
+            let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
+            let printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            ec2::console::add_output(&mut answer, &printed);
+        }
+        answer
+    }
+
+    async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
         let (answer, answered) = oneshot::channel();
         self.order(Order::Call(Box::new((asked, knock)), answer))?;
         answered.await.unwrap_or_else(|_| Err(closing()))
