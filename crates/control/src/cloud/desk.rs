@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::clerk::{self, Order, Use, key_of_owner};
 use super::place::Home;
+use super::recent::{Question, Recent};
 use crate::accounts::Accounts;
 use crate::api::{CloudServed, LabView, Problem, ProblemKind};
 use crate::daemon::labs::Labs;
@@ -31,6 +32,7 @@ pub struct Desk {
     endpoint: Endpoint,
     book: Arc<Book>,
     orders: Mutex<Sender<Order>>,
+    recent: Recent,
 }
 
 impl Desk {
@@ -56,7 +58,7 @@ impl Desk {
         }
         drop(turn);
         let orders = clerk::begin(labs.clone(), home.clone(), book.clone()).map_err(failed)?;
-        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders) })
+        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
     }
 
     /// Whether nothing has to be signed.
@@ -110,9 +112,8 @@ impl Desk {
             match self.endpoint.read(&look, request) {
                 Err(unread) => return self.endpoint.refuse(unread),
                 Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
-                    let outcome = asked.serve(&mut Tokens::new(0), &mut look);
                     self.note_use(&accounts, &asked);
-                    return self.endpoint.write(&asked, outcome);
+                    return self.look(&asked, &mut look, request, &accounts);
                 }
                 Ok(asked) => asked,
             }
@@ -121,6 +122,27 @@ impl Desk {
         let writing = asked.clone();
         let outcome = self.change(asked, knock).await;
         self.endpoint.write(&writing, outcome)
+    }
+
+    /// Answers somebody who looks. Who asks the same of the same cloud within the same second is told the same: those who wait for something
+    /// ask so.
+    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
+        let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
+        let place = self.home.place(&account, asked.region()).filter(|_| asked.service().name == "ec2");
+        let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
+            return self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        };
+        let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
+        if let Some(told) = self.recent.find(&question) {
+            // Who may not ask is told nothing, whoever asked before.
+            return match asked.may(&*look) {
+                Ok(()) => self.endpoint.repeat(&told),
+                Err(refusal) => self.endpoint.write(asked, Err(refusal)),
+            };
+        }
+        let response = self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        self.recent.keep(question, &response);
+        response
     }
 
     async fn change(&self, asked: Asked, knock: Knock) -> Result<serde_json::Value, Refusal> {
