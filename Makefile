@@ -20,12 +20,14 @@ test:
 	cargo test --workspace
 
 # Docker's own clients, unchanged, against the socket of an instance: the docker command (the one in PATH and Debian's), docker-py,
-# testcontainers, bollard, compose v2; then the shop of examples/shop-containers.yaml with its real images, and runc as the judge of isolation. What
+# testcontainers, bollard, compose v2; then the shop of examples/shop-containers.yaml with its real images, and runc as the judge of isolation.
+# AWS's own clients at a lab: Terraform (which has to be on the machine, as node has), Ansible, the SDK for JavaScript, the AWS CLI. What
 # they need is brought below target/clients and target/images; the network is used for that alone.
 CLIENTS = $(abspath $(or $(CARGO_TARGET_DIR),target))/clients
 test-clients:
 	cargo build -p vpclab
 	sh clients/fetch.sh $(CLIENTS)
+	sh clients/fetch_aws.sh $(CLIENTS)
 	sh examples/images/make.sh $(IMAGES)
 	cargo build --manifest-path clients/bollard/Cargo.toml --target-dir $(CLIENTS)/bollard
 	VPCLAB_CLIENTS=$(CLIENTS) VPCLAB_CLIENT_IMAGES=$(abspath $(IMAGES)) sh clients/test.sh

@@ -127,7 +127,8 @@ fn what_cannot_be_said_is_listed() {
     let mut model = import.model;
     let vpc = model.vpcs.keys().next().unwrap().clone();
     let id: model::VpnGatewayId = "vgw-1".parse().unwrap();
-    let gateway = model::gateway::VpnGateway { id: id.clone(), vpc_id: Some(vpc), tags: Default::default(), origin: Default::default() };
+    let (vpc_id, tags, origin) = (Some(vpc), Default::default(), Default::default());
+    let gateway = model::gateway::VpnGateway { id: id.clone(), vpc_id, detached_vpc_id: None, tags, origin };
     model.vpn_gateways.insert(id, gateway);
     let exported = lab::export(&model, "shop");
     assert!(exported.unsaid.iter().any(|line| line.starts_with("vgw-1:")), "{:#?}", exported.unsaid);

@@ -93,7 +93,7 @@ fn what_looks_wrong_is_told_worst_first() {
     assert_eq!(quiet.code, 0, "{}", quiet.stdout);
     assert_eq!(home.run(&["iam", "lint", "--allow", "admn"]).code, 2);
     home.write("lab.yaml", example());
-    assert_eq!(home.run(&["iam", "lint", "--allow", "escalation,wildcard"]).code, 0, "{}", home.run(&["iam", "lint"]).stdout);
+    assert_eq!(home.run(&["iam", "lint", "--allow", "wildcard"]), home::Done { code: 0, stdout: "nothing looks wrong\n".into(), stderr: String::new() });
 }
 
 /// Runs a line of the shell with the settings that `env` prints for a user.
@@ -159,7 +159,7 @@ fn a_lab_of_a_file_serves_its_users_and_an_edit_keeps_their_keys() {
     assert!(told.contains("Invalid IAM Instance Profile name"), "{told}");
 
     // An edit takes a right, and the key goes on to be the same.
-    home.write("lab.yaml", example().replace("dev: { groups: developers }", "dev:").replace("- user dev ec2:StopInstances on instance sandbox: allowed\n", ""));
+    home.write("lab.yaml", example().replace("dev: { groups: developers }", "dev:").replace("  - user dev ec2:StopInstances on instance sandbox: allowed\n", ""));
     let plan = home.yes(&["plan"]);
     assert!(plan.contains("~ user dev: groups: -developers"), "{plan}");
     home.yes(&["up"]);

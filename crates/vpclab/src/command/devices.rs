@@ -118,8 +118,8 @@ impl Way {
             IpAddr::V4(to) => source_address(holder, &self.from, to),
             IpAddr::V6(_) => None,
         };
-        let address = own.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        Place { namespace: self.from.clone(), device: None, mac: [0; 6], address: address.into(), interface: None }
+        let address = own.unwrap_or(Ipv4Addr::UNSPECIFIED).into();
+        Place { namespace: self.from.clone(), device: None, mac: [0; 6], address, interface: None }
     }
 
     /// Sends one packet by a socket of the sender: what comes back.

@@ -90,14 +90,13 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
         ..SocketSpec::raw(&place.namespace, false, 1)
     };
     let socket = running.holder()?.open_socket(spec).map_err(|e| Failure::environment(e.to_string()))?;
-    let own = match place.address {
-        IpAddr::V4(address) => Some(address),
-        IpAddr::V6(_) => None,
-    };
     let echo = Echo {
         host: &ends.to,
         target: ends.address,
-        source: own.filter(|address| !address.is_unspecified()),
+        source: match place.address {
+            IpAddr::V4(own) if !own.is_unspecified() => Some(own),
+            _ => None,
+        },
         count: Some(arguments.count).filter(|count| *count > 0),
         interval: arguments.interval,
         timeout: arguments.timeout,

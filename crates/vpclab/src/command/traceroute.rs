@@ -1,7 +1,7 @@
 //! `traceroute`: who answers on the way, and below it who was seen to be passed in silence; where it ends, which stage did it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -80,13 +80,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         other => Failure::usage(other.to_string()),
     })?;
     let names = Names::of(&running.fabric);
-    let name = |address: IpAddr| {
-        let of_device = || match address {
-            IpAddr::V4(address) => inside.name(address),
-            IpAddr::V6(_) => None,
-        };
-        names.name(address).or_else(of_device)
-    };
+    let name = |address: IpAddr| names.name(address).or_else(|| inside.name(address));
     let answered: BTreeSet<&str> = seen.steps.iter().flatten().filter_map(|step| name(step.from?)).collect();
     let mut unseen: Vec<&str> = Vec::new();
     for hop in &seen.passed {
@@ -228,8 +222,8 @@ impl Inside {
     }
 
     /// The bridge whose address answered.
-    fn name(&self, address: Ipv4Addr) -> Option<&str> {
-        self.bridges.iter().find(|(subnet, _)| subnet.contains(&IpAddr::from(address))).map(|(_, name)| name.as_str())
+    fn name(&self, address: IpAddr) -> Option<&str> {
+        self.bridges.iter().find(|(subnet, _)| subnet.contains(&address)).map(|(_, name)| name.as_str())
     }
 }
 
