@@ -16,6 +16,7 @@ use crate::paths::Paths;
 use crate::record::LabRecord;
 use crate::identity::Book;
 use crate::service::{Backing, Services, Shared};
+use crate::volumes::Places;
 
 /// Why a lab could not be brought to a state.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +126,8 @@ impl Host {
         };
         let fabric = Arc::new(Fabric::compile(&applied));
         let lab = if self.record.is_changing {
-            let specs = instance::specs(&applied, &fabric, &program(), &paths.disks(&self.record.name));
+            let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+            let specs = instance::specs(&applied, &fabric, &program(), Places { disks: &disks, volumes: &volumes });
             Lab::recover(client, linux::runtime::lab::options(), &fabric, &applied.lans, &specs)?
         } else {
             Lab::attach(client, linux::runtime::lab::options(), fabric.clone(), &applied.lans)?
@@ -308,9 +310,14 @@ impl Host {
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
         let shared = Arc::new(model.clone());
         let fabric = Arc::new(Fabric::compile(model));
-        let specs = instance::specs(model, &fabric, &program(), &paths.disks(&self.record.name));
+        let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+        let places = Places { disks: &disks, volumes: &volumes };
+        let specs = instance::specs(model, &fabric, &program(), places);
+        let before = self.record.applied.as_ref();
         up.clock = Clock::at(up.clock.now().max(model.context.now));
+        places.settle(up.engine.lab().client(), &self.record.name, before, model);
         up.engine.lab().apply_all(&fabric, &model.lans, &specs)?;
+        places.show(up.engine.lab().client(), before, model)?;
         up.engine.observe(&shared)?;
         up.serve(&shared, &fabric, &self.backing)?;
         self.record.model = model.clone();
@@ -324,9 +331,13 @@ impl Host {
         let alive = self.record.model.instances.values().filter(|i| i.state != InstanceState::Terminated);
         let devices = instance::device_disks(&self.record.model);
         let keep = alive.map(|instance| instance.id.as_str().to_owned()).chain(devices).collect();
-        if let Err(error) = up.engine.lab().client().retain_disks(&paths.disks(&self.record.name), keep) {
-            // The next change tries again, and `down` removes them in any case.
-            sandbox::say!("lab {}: {error}", self.record.name);
+        let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+        let stays = Places { disks: &disks, volumes: &volumes }.kept(&self.record.model);
+        for (folder, keep) in [(&disks, keep), (&volumes, stays)] {
+            if let Err(error) = up.engine.lab().client().retain_disks(folder, keep) {
+                // The next change tries again, and `down` removes them in any case.
+                sandbox::say!("lab {}: {error}", self.record.name);
+            }
         }
     }
 

@@ -12,10 +12,12 @@ use iam::account::Account;
 use model::{Model, Timestamp};
 use query::client_token::Tokens;
 use query::endpoint::{Asked, Authentication};
-use query::{Endpoint, Refusal, Request, Response};
+use query::{Backend as _, Endpoint, Refusal, Request, Response};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::clerk::{self, Order, Use, key_of_owner};
+use super::console;
 use super::place::Home;
 use super::recent::{Question, Recent};
 use crate::accounts::Accounts;
@@ -128,9 +130,12 @@ impl Desk {
     /// ask so.
     fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
         let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
-        let place = self.home.place(&account, asked.region()).filter(|_| asked.service().name == "ec2");
+        // What an instance prints changes while its cloud does not.
+        let may_repeat = asked.service().name == "ec2" && asked.operation().name != "GetConsoleOutput";
+        let place = self.home.place(&account, asked.region()).filter(|_| may_repeat);
         let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
-            return self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+            let outcome = asked.serve(&mut Tokens::new(0), look);
+            return self.endpoint.write(asked, outcome.map(|answer| self.with_console(asked, &account, answer)));
         };
         let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
         if let Some(told) = self.recent.find(&question) {
@@ -145,7 +150,24 @@ impl Desk {
         response
     }
 
-    async fn change(&self, asked: Asked, knock: Knock) -> Result<serde_json::Value, Refusal> {
+    /// The answer of GetConsoleOutput with what the instance printed; every other one as it is.
+    fn with_console(&self, asked: &Asked, account: &str, mut answer: Value) -> Value {
+        if asked.operation().name != "GetConsoleOutput" {
+            return answer;
+        }
+        let lab = self.home.place(account, asked.region()).and_then(|name| self.labs.last(&name));
+        let id = answer["InstanceId"].as_str().and_then(|id| id.parse().ok());
+        if let (Some(lab), Some(id)) = (lab, id)
+            && let Some(instance) = lab.model.instances.get(&id)
+        {
+            let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
+            let printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            ec2::console::add_output(&mut answer, &printed);
+        }
+        answer
+    }
+
+    async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
         let (answer, answered) = oneshot::channel();
         self.order(Order::Call(Box::new((asked, knock)), answer))?;
         answered.await.unwrap_or_else(|_| Err(closing()))

@@ -8,6 +8,7 @@
 
 mod batch;
 mod clerk;
+mod console;
 mod desk;
 mod journal;
 mod place;
