@@ -73,7 +73,7 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
         return Err(Failure::usage("two engines are compared as a table").hint("-o table, csv or json; or name one engine"));
     }
     if prober.fabric().ipv6_representative().is_some() {
-        output.note("IPv4 alone: no packets are sent over IPv6. --engine proof asks both");
+        output.note("over IPv4 alone: `vpclab check --ipv6` sends over IPv6, --engine proof asks both");
     }
     let asked = ask(&places, &packets, &prober)?;
     let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
@@ -198,7 +198,7 @@ fn ask(places: &[Place], packets: &[ProbePacket], prober: &Prober) -> Result<Vec
             if is_outside(&source.end) && is_outside(&destination.end) {
                 continue;
             }
-            for pair in prober.pairs(&source.selector, sources, destinations)?.into_iter().filter(Pair::is_ipv4) {
+            for pair in prober.pairs(&source.selector, sources, destinations)?.into_iter().filter(|pair| !pair.to.is_some_and(|to| to.is_ipv6())) {
                 asked.extend(packets.iter().map(|packet| Answer { from, to, pair: pair.clone(), packet: *packet }));
             }
         }

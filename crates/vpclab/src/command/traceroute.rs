@@ -1,7 +1,7 @@
 //! `traceroute`: who answers on the way, and below it who was seen to be passed in silence; where it ends, which stage did it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use clap::Args;
 use fabric::dock::way::{self, Asked};
 use fabric::dock::{Fate, Step as Stage};
 use ipnet::IpNet;
-use linux::runtime::place::Place;
 use linux::runtime::trace::{self, Request, Step};
 use model::selector::End;
 use serde_json::json;
@@ -39,6 +38,9 @@ pub struct TracerouteArgs {
     /// Seconds to wait for answers
     #[arg(short, long, default_value_t = 1.0, value_name = "SECONDS")]
     pub wait: f64,
+    /// Over IPv6: interfaces at their IPv6 addresses, `internet` at one of its own
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
 }
 
 /// Exit 0 when the destination answered, else 1.
@@ -57,16 +59,16 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
     let within = between(&probe, "traceroute", &running)?;
     let ends = match &within {
         Some(between) => between.ends.clone(),
-        None => Ends::of(&probe, &running)?,
+        None => Ends::over(&probe, &running, arguments.ipv6)?,
     };
     let from = match &within {
         Some(between) => between.place.clone(),
-        None => Place::of_sender(&running.fabric, &ends.sender).map_err(|e| Failure::usage(e.to_string()))?,
+        None => super::from_within::sender_of(&ends, &running)?,
     };
     let inside = Inside::of(&running, &ends, within.as_ref())?;
     let request = Request {
         from,
-        to: ends.address.into(),
+        to: ends.address,
         traffic: ends.traffic()?,
         most: arguments.most,
         queries: arguments.queries,
@@ -77,7 +79,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         other => Failure::usage(other.to_string()),
     })?;
     let names = Names::of(&running.fabric);
-    let name = |address: Ipv4Addr| names.name(address.into()).or_else(|| inside.name(address));
+    let name = |address: IpAddr| names.name(address).or_else(|| inside.name(address));
     let answered: BTreeSet<&str> = seen.steps.iter().flatten().filter_map(|step| name(step.from?)).collect();
     let mut unseen: Vec<&str> = Vec::new();
     for hop in &seen.passed {
@@ -116,7 +118,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         for step in &inside.before {
             output.line(told(step));
         }
-        let described = |address: Ipv4Addr| match (ends.address == address, name(address)) {
+        let described = |address: IpAddr| match (ends.address == address, name(address)) {
             // An address that was named is called by that name.
             (true, _) => ends.receiver(),
             (false, Some(name)) => format!("{name} ({address})"),
@@ -174,7 +176,7 @@ impl Inside {
             if let Some(container) = dock.container(&source.container)
                 && !within.is_some_and(|between| between.is_inside)
             {
-                inside.before = way::leave(&dock, container, Some(ends.address.into()), asked);
+                inside.before = way::leave(&dock, container, Some(ends.address), asked);
             }
         }
         // What one instance has inside is between the hops and not behind them.
@@ -182,7 +184,7 @@ impl Inside {
         if within.is_some_and(|between| between.is_inside) {
             return Ok(inside);
         }
-        let Some(instance) = docks.instance_of(&running.fabric, &End::Address(ends.address.into())) else { return Ok(inside) };
+        let Some(instance) = docks.instance_of(&running.fabric, &End::Address(ends.address)) else { return Ok(inside) };
         if let Some(dock) = docks.dock(&instance)?.filter(|dock| way::concerns(dock, protocol, port)) {
             inside.after = way::enter(&dock, dock.address, protocol, port);
         }
@@ -194,8 +196,8 @@ impl Inside {
     }
 
     /// The bridge whose address answered.
-    fn name(&self, address: Ipv4Addr) -> Option<&str> {
-        self.bridges.iter().find(|(subnet, _)| subnet.contains(&IpAddr::from(address))).map(|(_, name)| name.as_str())
+    fn name(&self, address: IpAddr) -> Option<&str> {
+        self.bridges.iter().find(|(subnet, _)| subnet.contains(&address)).map(|(_, name)| name.as_str())
     }
 }
 
@@ -206,7 +208,7 @@ fn told(step: &Stage) -> String {
 }
 
 /// A hop as traceroute prints it: each answerer once, its times behind it.
-fn line(number: usize, steps: &[Step], described: &dyn Fn(Ipv4Addr) -> String) -> String {
+fn line(number: usize, steps: &[Step], described: &dyn Fn(IpAddr) -> String) -> String {
     let (mut line, mut before) = (format!("{number:2} "), None);
     for step in steps {
         let Some(from) = step.from else {
