@@ -49,12 +49,12 @@ pub fn lines(seed: u64, lab: &str) -> String {
         say("eigw eigw-a = a".to_owned());
     }
     say("host six = 2001:db8:ffff::7".to_owned());
-    for (name, block, table) in SUBNETS {
-        let in_b = name.ends_with('2');
-        if in_b && !has_peer {
-            continue;
-        }
+    let subnets: Vec<_> = SUBNETS.into_iter().filter(|(name, ..)| has_peer || !name.ends_with('2')).collect();
+    for (name, block, _) in &subnets {
         say(format!("subnet {name} cidr6 = {block}"));
+    }
+    for (name, _, table) in subnets {
+        let in_b = name.ends_with('2');
         let way_out: &[&str] = match (in_b, has_egress_only) {
             (true, _) => &["igw-b"],
             (false, true) => &["igw-a", "eigw-a", "eigw-a", "fw"],
