@@ -180,7 +180,7 @@ fn a_lan_at_two_vpcs_with_addresses_in_common_is_refused_at_the_second_link() {
         format!("{}      - {link} -- vpc:test\n", vpcs.replace("eth2: 192.168.3.1/24", "eth2: 192.168.3.1/24, eth3: []").replace("eth0: 172.16.0.1/16", "eth0: 172.16.0.1/16, eth1: []"))
     };
     let error = refused(&two("10.0.0.0/16", "r-1:eth3"));
-    for words in ["lab.yaml:20:9", "VPC `shop`", "VPC `test`", "10.0.0.0/16", "a router has one way to an address", "hint: "] {
+    for words in ["lab.yaml:20:9", "to the VPC `test`", "another link to `shop`", "10.0.0.0/16", "a router has one way to an address", "hint: "] {
         assert!(error.contains(words), "{words}\n{error}");
     }
     // Other addresses; devices that are not joined; one of the two is down.

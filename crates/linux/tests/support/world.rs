@@ -410,6 +410,8 @@ impl World {
             resource_name_dns: false,
             tags: named(name),
             origin: Origin::default(),
+            root_device_name: String::new(),
+            options: model::instance::InstanceOptions::default(),
         };
         let mut interface = self.interface(name, subnet, address, &[group], InterfaceType::Interface);
         interface.attachment = Some(Attachment {

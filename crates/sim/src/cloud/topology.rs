@@ -247,6 +247,12 @@ impl Cloud {
         self.guests.values().chain(self.hosts.values()).chain(self.services.keys()).chain(&self.service_hosts).copied().collect()
     }
 
+    /// The hosts behind endpoints that have this address.
+    pub fn service_hosts(&self, address: IpAddr) -> Vec<NodeId> {
+        let has = |node: &&NodeId| self.simulator.get::<Host>(**node).is_some_and(|host| host.addresses(0).iter().any(|own| own.addr() == address));
+        self.service_hosts.iter().filter(has).copied().collect()
+    }
+
     /// The port of the internet that leads to a gateway.
     pub fn internet_port(&self, gateway: &InternetGatewayId) -> Option<(NodeId, u16)> {
         let internet: &Internet = self.simulator.get(self.internet)?;

@@ -118,7 +118,7 @@ impl Way {
             IpAddr::V4(to) => source_address(holder, &self.from, to),
             IpAddr::V6(_) => None,
         };
-        let address = own.unwrap_or(Ipv4Addr::UNSPECIFIED);
+        let address = own.unwrap_or(Ipv4Addr::UNSPECIFIED).into();
         Place { namespace: self.from.clone(), device: None, mac: [0; 6], address, interface: None }
     }
 
@@ -173,9 +173,9 @@ impl Way {
         let request = Request { from: self.place(holder), to: self.to, traffic, most: MOST_HOPS, queries: 1, wait: PATIENCE_OF_HOPS };
         let seen = trace::trace(holder, &running.fabric, &request).ok()?;
         let names = Names::of(&running.fabric);
-        let name = |address: Ipv4Addr| match device(&running.model, &address.to_string()) {
+        let name = |address: IpAddr| match device(&running.model, &address.to_string()) {
             Some((name, _)) => Some(name),
-            None => names.name(address.into()),
+            None => names.name(address),
         };
         let last = seen.steps.iter().flatten().filter_map(|step| step.from).next_back();
         Some(match last {

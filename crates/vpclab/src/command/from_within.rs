@@ -83,7 +83,7 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
     };
     // Of several addresses the one that its routes choose.
     let from = source_address(&running.holder()?, &namespace, address).unwrap_or(own);
-    let place = Place { namespace, device: None, mac: [0; 6], address: from, interface: running.fabric.interface_by_id(&eni) };
+    let place = Place { namespace, device: None, mac: [0; 6], address: from.into(), interface: running.fabric.interface_by_id(&eni) };
     let is_inside = match &destination {
         Some(to) => to.instance == instance,
         None => instance_of(&probe.destination, running).as_ref() == Some(&instance),

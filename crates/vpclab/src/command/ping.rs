@@ -1,6 +1,7 @@
 //! `ping`: real echo requests from one place of a lab to another, in ping's own words; where they are lost, which stage did it.
 
 use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -92,7 +93,10 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
     let echo = Echo {
         host: &ends.to,
         target: ends.address,
-        source: Some(place.address).filter(|address| !address.is_unspecified()),
+        source: match place.address {
+            IpAddr::V4(own) if !own.is_unspecified() => Some(own),
+            _ => None,
+        },
         count: Some(arguments.count).filter(|count| *count > 0),
         interval: arguments.interval,
         timeout: arguments.timeout,

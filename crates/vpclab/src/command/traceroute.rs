@@ -1,7 +1,7 @@
 //! `traceroute`: who answers on the way, and below it who was seen to be passed in silence; where it ends, which stage did it.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         other => Failure::usage(other.to_string()),
     })?;
     let names = Names::of(&running.fabric);
-    let name = |address: Ipv4Addr| names.name(address.into()).or_else(|| inside.name(address));
+    let name = |address: IpAddr| names.name(address).or_else(|| inside.name(address));
     let answered: BTreeSet<&str> = seen.steps.iter().flatten().filter_map(|step| name(step.from?)).collect();
     let mut unseen: Vec<&str> = Vec::new();
     for hop in &seen.passed {
@@ -119,7 +119,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         for step in &inside.before {
             output.line(told(step));
         }
-        let described = |address: Ipv4Addr| match (ends.address == address, name(address)) {
+        let described = |address: IpAddr| match (address == ends.address, name(address)) {
             // An address that was named is called by that name.
             (true, _) => ends.receiver(),
             (false, Some(name)) => format!("{name} ({address})"),
@@ -222,8 +222,8 @@ impl Inside {
     }
 
     /// The bridge whose address answered.
-    fn name(&self, address: Ipv4Addr) -> Option<&str> {
-        self.bridges.iter().find(|(subnet, _)| subnet.contains(&IpAddr::from(address))).map(|(_, name)| name.as_str())
+    fn name(&self, address: IpAddr) -> Option<&str> {
+        self.bridges.iter().find(|(subnet, _)| subnet.contains(&address)).map(|(_, name)| name.as_str())
     }
 }
 
@@ -234,7 +234,7 @@ fn told(step: &Stage) -> String {
 }
 
 /// A hop as traceroute prints it: each answerer once, its times behind it.
-fn line(number: usize, steps: &[Step], described: &dyn Fn(Ipv4Addr) -> String) -> String {
+fn line(number: usize, steps: &[Step], described: &dyn Fn(IpAddr) -> String) -> String {
     let (mut line, mut before) = (format!("{number:2} "), None);
     for step in steps {
         let Some(from) = step.from else {
