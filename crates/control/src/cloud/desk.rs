@@ -12,7 +12,7 @@ use iam::account::Account;
 use model::{Model, Timestamp};
 use query::client_token::Tokens;
 use query::endpoint::{Asked, Authentication};
-use query::{Backend as _, Endpoint, Refusal, Request, Response};
+use query::{Endpoint, Refusal, Request, Response};
 use serde_json::Value;
 use tokio::sync::oneshot;
 

@@ -1,7 +1,6 @@
 //! `ping`: real echo requests from one place of a lab to another, in ping's own words; where they are lost, which stage did it.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -95,10 +94,7 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
     let echo = Echo {
         host: &ends.to,
         target: ends.address,
-        source: match place.address {
-            IpAddr::V4(own) if !own.is_unspecified() => Some(own),
-            _ => None,
-        },
+        source: Some(place.address).filter(|address| !address.is_unspecified()),
         count: Some(arguments.count).filter(|count| *count > 0),
         interval: arguments.interval,
         timeout: arguments.timeout,

@@ -66,7 +66,10 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         None => super::from_within::sender_of(&ends, &running)?,
     };
     let inside = Inside::of(&running, &ends, within.as_ref())?;
-    if within.is_some() && source_address(&running.holder()?, &from.namespace, ends.address).is_none() {
+    if within.is_some()
+        && let IpAddr::V4(to) = ends.address
+        && source_address(&running.holder()?, &from.namespace, to).is_none()
+    {
         return without_route(&ends, within.as_ref(), arguments, output);
     }
     let request = Request {
