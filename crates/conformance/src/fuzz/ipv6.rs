@@ -110,7 +110,7 @@ const IN: [&str; 8] = [
     "tcp 80 2001:db8:a:1::/64",
     "udp 53 ::/0",
     "icmpv6 all ::/0",
-    "icmpv6 128/all 2001:db8:a::/56",
+    "icmpv6 128/0 2001:db8:a::/56",
     "all all ::/0",
     "tcp all 2001:db8:ffff::/48",
     "icmp all 0.0.0.0/0",
