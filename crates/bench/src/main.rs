@@ -3,7 +3,7 @@
 //!
 //! Start at [`figure`] (what a figure is); then one module a question: [`lifecycle`] (up and down), [`packet`] (the way of
 //! one packet), [`change`] (a rule on a running lab), [`memory`], [`command`] (the command line), [`snapshot`] (the start to an answer), [`proof`]
-//! (all pairs of an [`account`]), [`containers`] (what Docker's words cost), [`analyzers`] (the same beside other analyzers; [`translation`] has the account in their
+//! (all pairs of an [`account`]), [`api`] (what clients of AWS get, beside moto), [`containers`] (what Docker's words cost), [`analyzers`] (the same beside other analyzers; [`translation`] has the account in their
 //! words, [`answer`] ours). [`cloud`] writes the labs, [`running`] carries one, [`reference`] makes the bare devices, [`peer`] runs other programs.
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,8 @@ mod account;
 mod analyzers;
 #[cfg(target_os = "linux")]
 mod answer;
+#[cfg(target_os = "linux")]
+mod api;
 #[cfg(target_os = "linux")]
 mod change;
 #[cfg(target_os = "linux")]
@@ -57,7 +59,7 @@ mod cli {
 
     use clap::{Parser, Subcommand};
 
-    use crate::{analyzers, change, command, containers, edits, lifecycle, machine, memory, packet, peer, proof, snapshot};
+    use crate::{analyzers, api, change, command, containers, edits, lifecycle, machine, memory, packet, peer, proof, snapshot};
 
     /// What went wrong, as a sentence.
     pub type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -146,6 +148,8 @@ mod cli {
             #[arg(long, default_value_t = 60.0)]
             most: f64,
         },
+        /// Calls of EC2, beside moto's server
+        Api(api::Wanted),
         /// Containers, beside crun, runc and podman
         Containers(containers::Wanted),
         /// Reads a folder of `aws ec2 describe-…` JSON and counts open pairs
@@ -189,6 +193,7 @@ mod cli {
             What::Proof { largest } => proof::measure(cli.runs, largest),
             What::Edits { interfaces } => edits::measure(cli.runs, interfaces),
             What::Analyzers { sizes, environments, most } => analyzers::measure(&sizes, cli.runs, &environments, most),
+            What::Api(wanted) => api::measure(&wanted, cli.runs),
             What::Containers(wanted) => containers::measure(&wanted, cli.runs),
             What::PeerContainers { what, count, alone } => containers::peer::inside(&what, count, alone),
             What::Analyze { folder } => analyzers::inside(&folder),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use control::{Services, Shared};
 use fabric::engine::{Answer, EngineError, Request};
+use fabric::flow_log::Harvest;
 use fabric::{Engine, Fabric};
 use linux::{Lab, Options};
 use model::{Model, Timestamp};
@@ -66,7 +67,7 @@ impl LinuxEngine {
 impl Running {
     fn serve(&mut self) -> Result<(), EngineError> {
         let (Some(model), Some(fabric)) = (self.model.clone(), self.fabric.clone()) else { return Ok(()) };
-        let shared = Shared { model, fabric, now: self.now };
+        let shared = Shared { model, fabric, now: self.now, backing: None };
         let renewed = Services::renew(&mut self.services, self.engine.lab().client(), shared);
         renewed.map_err(|error| EngineError::Failed(error.to_string()))
     }
@@ -103,6 +104,10 @@ impl Engine for LinuxEngine {
             Ok(running) => running.engine.probe_all(requests),
             Err(error) => requests.iter().map(|_| Err(error.clone())).collect(),
         }
+    }
+
+    fn flows(&mut self) -> Result<Harvest, EngineError> {
+        self.running()?.engine.flows()
     }
 
     fn reset(&mut self) -> Result<(), EngineError> {

@@ -51,7 +51,8 @@ fn every_broken_text_fails_with_its_line_and_what_is_wrong() {
         (delta("subnet t = v 10.1.0.0/24 a main"), 14, "InvalidSubnet.Range"),
         (delta("eni a = s 10.0.0.12 g"), 14, "there is a interface `a` already"),
         (delta("tgw t = x"), 14, "there is no subnet `x`"),
-        (delta("flowlog f = a ALL default"), 14, "flow logs cannot be built yet"),
+        (delta("flowlog f = c ALL default"), 14, "there is no interface `c`"),
+        (delta("flowlog f = a ALL default,srcaddr"), 14, "the field `srcaddr` stands there twice"),
         (delta("eni a container, 7"), 14, "a delta is a text or a document"),
         (delta("identity: {user: u, colour: red}"), 14, "unknown key `colour`"),
         (delta("person: {user: u}"), 14, "unknown document delta `person`"),
@@ -139,11 +140,11 @@ fn a_chain_of_bases_ends() {
 #[test]
 fn what_an_engine_does_not_serve_is_skipped_but_faulty_text_fails_there_too() {
     let served = format!("{TOPOLOGY}```yaml\n{GOOD}kind: flowlog\n```\n");
-    let report = run(&[("f.md", &served)], EngineName::Linux);
+    let report = run(&[("f.md", &served)], EngineName::Proof);
     assert_eq!(report.summary(), "0 passed, 0 failed, 1 skipped");
     assert_eq!(report.exit_code(), 0);
     let faulty = format!("{TOPOLOGY}```yaml\n{GOOD}kind: flowlog\ncolour: red\n```\n");
-    let report = run(&[("f.md", &faulty)], EngineName::Linux);
+    let report = run(&[("f.md", &faulty)], EngineName::Proof);
     assert_eq!(report.summary(), "0 passed, 1 failed, 0 skipped");
     assert_eq!(report.exit_code(), 1);
 }

@@ -37,3 +37,13 @@ fn probes_of_random_clouds_are_the_same_frames_on_both() {
         assert!(lines > 0, "seed {seed}: nothing passed");
     }
 }
+
+/// Clouds whose probes once were other frames: a system with two interfaces that asks itself, a datagram for a group, a service
+/// behind an endpoint.
+#[test]
+fn clouds_that_differed_once_do_so_no_more() {
+    for seed in [107, 3, 202, 555, 777] {
+        let (lines, differences) = compared(Both::of_lab(&clouds::lab(seed), seed, 15).unwrap());
+        assert!(differences.is_empty() && lines > 0, "seed {seed}\n{}", differences.join("\n"));
+    }
+}

@@ -12,7 +12,7 @@ fn corpus() -> Corpus {
 }
 
 /// Kinds that frames decide: all of them are served, and none may be skipped.
-const OF_FRAMES: [Kind; 3] = [Kind::Packet, Kind::L2, Kind::Ipv6];
+const OF_FRAMES: [Kind; 4] = [Kind::Packet, Kind::L2, Kind::Ipv6, Kind::FlowLog];
 
 #[test]
 fn every_scenario_that_frames_decide_passes_and_none_is_skipped() {

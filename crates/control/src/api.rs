@@ -8,8 +8,11 @@
 //! | `PUT /v1/labs/NAME` ([`Wanted`]) | [`Applied`] once the lab is up and equal to what was sent |
 //! | `DELETE /v1/labs/NAME` | [`Gone`] once everything of it is gone but volumes with names; `?volumes=true`: those too |
 //! | `POST /v1/labs/NAME/probes` ([`Probes`]) | [`Answers`] in the same order |
-//! | `GET /v1/labs/NAME/cloud` | [`CloudServed`] where clients of AWS are answered for the lab |
+//! | `GET /v1/labs/NAME/flow-logs` | [`FlowLogsView`] once what passed until now is counted |
+//! | `GET /v1/labs/NAME/cloud` | [`CloudServed`] where clients of AWS are answered for the lab; `?account=…`: with that account's key |
 //! | `POST /v1/labs/NAME/cloud` ([`CloudWanted`]) | [`CloudServed`] once clients of AWS are answered for the lab |
+//! | `GET /v1/labs/NAME/identities` | [`Identities`] of the lab's own account |
+//! | `PUT /v1/labs/NAME/identities` ([`Identities`]) | [`Identities`] once they are kept; 409 when they were others by then |
 //! | `POST /v1/exit` | nothing: the daemon ends, labs go on |
 //!
 //! A refusal is a [`Problem`] with status 400, 404, 409, 500 or 503.
@@ -21,6 +24,8 @@ use fabric::engine::{Answer, Request};
 use model::claim::Claim;
 use model::{Model, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::flow_log::OpenWindow;
 
 /// Version of this program and so of the API: both sides are one binary.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -53,6 +58,12 @@ pub struct LabSummary {
     pub subnets: usize,
     /// Instances that are not terminated.
     pub instances: usize,
+    /// Devices of its lans.
+    #[serde(default)]
+    pub devices: usize,
+    /// The lab that it is a part of: the network of another account or region.
+    #[serde(default)]
+    pub part_of: Option<String>,
 }
 
 /// Everything about a lab.
@@ -70,6 +81,12 @@ pub struct LabView {
     pub model: Model,
     /// What the file promises.
     pub claims: Vec<Claim>,
+    /// The lab that it is a part of: the network of another account or region.
+    #[serde(default)]
+    pub part_of: Option<String>,
+    /// What the file promises about rights.
+    #[serde(default)]
+    pub rights: Vec<iam::Claim>,
 }
 
 /// What a lab shall be.
@@ -84,6 +101,18 @@ pub struct Wanted {
     pub model: Model,
     /// What the file promises.
     pub claims: Vec<Claim>,
+    /// What the file promises about rights.
+    #[serde(default)]
+    pub rights: Vec<iam::Claim>,
+}
+
+/// The users, groups, roles and policies of a lab's own account, with the keys that there are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identities {
+    /// What the account was when it was read, as one number; a change of anything else is refused.
+    pub revision: u64,
+    /// The account.
+    pub account: iam::Account,
 }
 
 /// A lab equals what was asked.
@@ -102,6 +131,9 @@ pub struct Gone {
     pub existed: bool,
     /// Instances that ended with it.
     pub instances: usize,
+    /// Devices of lans that ended with it.
+    #[serde(default)]
+    pub devices: usize,
 }
 
 /// Probes to send.
@@ -120,16 +152,28 @@ pub struct Answers {
     pub answers: Vec<Result<Answer, String>>,
 }
 
+/// Where a lab's flow logs are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlowLogsView {
+    /// The folder with records and destinations.
+    pub folder: PathBuf,
+    /// What windows hold that are not over.
+    pub open: Vec<OpenWindow>,
+}
+
 /// Where clients of EC2, STS and IAM are to be answered for a lab.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudWanted {
     /// An address of this machine's own; port 0: one that is free, or the one that is open already.
     pub address: SocketAddr,
     /// Whether requests need no signature: whoever can open a connection then has all rights.
     pub is_open: bool,
+    /// The account whose owner's key is wanted, twelve digits; made when there is none. `None`: the lab's own.
+    #[serde(default)]
+    pub account: Option<String>,
 }
 
-/// Where they are answered, and the key of the lab's owner.
+/// Where they are answered, and the key of the account's owner.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudServed {
     /// The address.

@@ -16,7 +16,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use crate::api::{Answers, Applied, CloudServed, CloudWanted, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{
+    Answers, Applied, CloudServed, CloudWanted, FlowLogsView, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version,
+    Wanted,
+};
 use crate::daemon::{DAEMON, Start};
 use crate::paths::Paths;
 
@@ -118,7 +121,12 @@ impl Daemon {
         self.ask(Method::POST, &format!("/v1/labs/{}/probes", escaped(name)), Some(probes), None)
     }
 
-    /// Where clients of AWS are answered for a lab; `None`: nowhere.
+    /// Has what passed until now counted for a lab's flow logs, and says where their records are.
+    pub fn flow_logs(&self, name: &str) -> Result<FlowLogsView, Problem> {
+        self.ask(Method::GET, &format!("/v1/labs/{}/flow-logs", escaped(name)), None::<&()>, None)
+    }
+
+    /// Where clients of AWS are answered for a lab, with the key of its owner; `None`: nowhere.
     pub fn cloud(&self, name: &str) -> Result<Option<CloudServed>, Problem> {
         match self.ask(Method::GET, &format!("/v1/labs/{}/cloud", escaped(name)), None::<&()>, Some(PATIENCE)) {
             Ok(served) => Ok(Some(served)),
@@ -130,6 +138,16 @@ impl Daemon {
     /// Has clients of AWS answered for a lab that is up.
     pub fn open_cloud(&self, name: &str, wanted: &CloudWanted) -> Result<CloudServed, Problem> {
         self.ask(Method::POST, &format!("/v1/labs/{}/cloud", escaped(name)), Some(wanted), Some(PATIENCE))
+    }
+
+    /// The identities of a lab's own account.
+    pub fn identities(&self, name: &str) -> Result<Identities, Problem> {
+        self.ask(Method::GET, &format!("/v1/labs/{}/identities", escaped(name)), None::<&()>, Some(PATIENCE))
+    }
+
+    /// Makes the identities of a lab's own account what is wanted. Errors: they are others by now ([`ProblemKind::Conflict`]).
+    pub fn identify(&self, name: &str, wanted: &Identities) -> Result<Identities, Problem> {
+        self.ask(Method::PUT, &format!("/v1/labs/{}/identities", escaped(name)), Some(wanted), Some(PATIENCE))
     }
 
     /// Ends the daemon and waits until it has ended; labs go on.

@@ -11,14 +11,17 @@ use model::dhcp_options::NameServer;
 use model::lan::{Application, Device, Lan, Service};
 use sandbox::{InstanceSpec, Limits, RootSpec, Tool};
 
+use crate::volumes::Places;
+
 /// Processes and threads of one instance; systemd gives a user's service about as many.
 const MOST_PROCESSES: u64 = 4096;
 
 /// Programs that are typed inside instances and that this program supplies where the host has none.
 pub const TOOLS: [&str; 5] = ["ping", "traceroute", "telnet", "arping", "nc"];
 
-/// The specs of all instances, by namespace. `program` is this program's own file, `disks` the folder of their disks.
-pub fn specs(model: &Model, fabric: &Fabric, program: &Path, disks: &Path) -> InstanceSpecs {
+/// The specs of all instances, by namespace. `program` is this program's own file, `places` are the folders of their disks.
+pub fn specs(model: &Model, fabric: &Fabric, program: &Path, places: Places<'_>) -> InstanceSpecs {
+    let disks = places.disks;
     let limits_of_device = Limits { processes: Some(MOST_PROCESSES), ..Limits::default() };
     let device = |(lan, name, device): (&Lan, &str, &Device)| {
         let key = linux::naming::device_namespace(name, device);
@@ -30,7 +33,8 @@ pub fn specs(model: &Model, fabric: &Fabric, program: &Path, disks: &Path) -> In
     let spec = |instance: &Instance| {
         let key = linux::naming::instance_namespace(&instance.id);
         let disk = Some(disks.join(instance.id.as_str()));
-        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, ..RootSpec::default() };
+        let (environment, volumes) = (environment(model), places.seen(model, &instance.id));
+        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, environment, volumes, ..RootSpec::default() };
         let limits = limits(model, &instance.id);
         (key.clone(), InstanceSpec { root, limits, ..InstanceSpec::new(key, host_name(&instance.name)) })
     };
@@ -66,11 +70,13 @@ fn device_files(lan: &Lan, name: &str) -> BTreeMap<String, String> {
 
 /// Memory and processors of the instance's type; processes for everybody alike, so that no guest takes all of the host's.
 fn limits(model: &Model, id: &model::InstanceId) -> Limits {
-    let kind = model.instances.get(id).and_then(|instance| model::instance_type::find(&instance.instance_type));
+    let instance = model.instances.get(id);
+    let kind = instance.and_then(|instance| model::instance_type::find(&instance.instance_type));
+    let threads = instance.and_then(|instance| instance.options.cpu).map(|(cores, threads)| cores * threads);
     Limits {
         memory_bytes: kind.as_ref().map(|kind| u64::from(kind.memory_mib) << 20),
         processes: Some(MOST_PROCESSES),
-        cpu_percent: kind.as_ref().map(|kind| kind.vcpus * 100),
+        cpu_percent: kind.as_ref().map(|kind| threads.unwrap_or(kind.vcpus) * 100),
     }
 }
 
@@ -84,6 +90,16 @@ pub fn host_name(name: &str) -> String {
 
 fn tools(program: &Path) -> Vec<Tool> {
     TOOLS.map(|name| Tool { name: name.to_owned(), executable: program.to_owned(), preferred: false }).into()
+}
+
+/// Where clients of AWS find the lab's API, which speaks HTTP alone, and in which region they are.
+fn environment(model: &Model) -> BTreeMap<String, String> {
+    let region = &model.region.0;
+    BTreeMap::from([
+        ("AWS_ENDPOINT_URL".to_owned(), format!("http://ec2.{region}.amazonaws.com")),
+        ("AWS_REGION".to_owned(), region.clone()),
+        ("AWS_DEFAULT_REGION".to_owned(), region.clone()),
+    ])
 }
 
 fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String, String> {

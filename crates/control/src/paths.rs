@@ -93,6 +93,21 @@ impl Paths {
         self.home.join("labs").join(lab)
     }
 
+    /// The identities of a lab's accounts.
+    pub fn accounts(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("accounts")
+    }
+
+    /// What clients of AWS were answered and is not on record yet.
+    pub fn journal(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("journal")
+    }
+
+    /// Where clients of AWS are answered for a lab, so that the next daemon answers them there too.
+    pub fn door(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("door.json")
+    }
+
     /// Images of containers, of all labs.
     pub fn images(&self) -> PathBuf {
         self.home.join("images")
@@ -101,6 +116,16 @@ impl Paths {
     /// What instances of a lab wrote: a folder by id for each that ran something.
     pub fn disks(&self, lab: &str) -> PathBuf {
         self.logs(lab).join("disks")
+    }
+
+    /// Records of a lab's flow logs, and the folders that stand for their destinations.
+    pub fn flow_logs(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("flow-logs")
+    }
+
+    /// Volumes and snapshots of EBS: a folder by id for each that holds something.
+    pub fn volumes(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("ebs")
     }
 
     /// Puts what a lab left on disk out of the way, to be removed; where it is. `None`: it left nothing. Volumes of containers
@@ -155,6 +180,7 @@ impl Paths {
 
     /// Removes what the instances of a lab wrote.
     pub fn remove_disks(&self, lab: &str) -> sandbox::Result<()> {
+        sandbox::remove_tree(&self.volumes(lab), &sandbox::SelfCommand::current()?)?;
         sandbox::remove_tree(&self.disks(lab), &sandbox::SelfCommand::current()?)
     }
 

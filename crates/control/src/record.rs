@@ -20,6 +20,9 @@ pub struct LabRecord {
     pub applied: Option<Model>,
     /// What the file promises.
     pub claims: Vec<Claim>,
+    /// What the file promises about rights.
+    #[serde(default)]
+    pub rights: Vec<iam::Claim>,
     /// When it was first brought up.
     pub created: Timestamp,
     /// What runs in instances besides their init.
@@ -28,6 +31,9 @@ pub struct LabRecord {
     pub is_changing: bool,
     /// The process that holds the built-in listeners: its number at the holder.
     pub listeners: Option<u64>,
+    /// The lab that it is a part of: the network of another account or region.
+    #[serde(default)]
+    pub part_of: Option<String>,
 }
 
 /// What was started in an instance.
@@ -48,10 +54,12 @@ impl LabRecord {
             model: nothing,
             applied: None,
             claims: Vec::new(),
+            rights: Vec::new(),
             created,
             running: BTreeMap::new(),
             is_changing: false,
             listeners: None,
+            part_of: None,
         }
     }
 

@@ -20,7 +20,17 @@ use model::Model;
 
 /// A picture on its own: SVG 1.1 with its styles, no scripts, nothing loaded from elsewhere, light and dark.
 pub fn svg(model: &Model) -> String {
-    svg::draw(&Scene::of(model))
+    svg::draw(&Scene::of(model)).text()
+}
+
+/// The same with lans below the cloud, or alone where there is no cloud; their domains were counted elsewhere.
+pub fn svg_with(model: &Model, lans: &[domains::Domains<'_>]) -> String {
+    let has_cloud = !model.vpcs.is_empty() || !model.outside.is_empty();
+    match (lans.is_empty(), has_cloud) {
+        (true, _) => svg(model),
+        (false, true) => svg::draw(&Scene::of(model)).above(svg::domains::draw(lans)).text(),
+        (false, false) => svg::domains::draw(lans).text(),
+    }
 }
 
 /// A Mermaid flowchart with a subgraph for each VPC, zone and subnet.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::scene::{Card, CardKind, GatewayKind, Reach, Scene, TargetKind, Vpc};
+use crate::scene::{Card, CardKind, GatewayKind, Lan, LanEnd, Reach, Scene, TargetKind, Vpc};
 
 pub(crate) fn draw(scene: &Scene) -> String {
     let mut chart = Chart { text: "flowchart TB\n".to_owned(), ..Chart::default() };
@@ -19,11 +19,17 @@ pub(crate) fn draw(scene: &Scene) -> String {
         chart.class(&id, "outside");
         chart.edges.push(format!("{id} --- internet"));
     }
-    chart.line(1, &format!(r#"subgraph region["{}"]"#, text(&scene.region)));
-    for vpc in &scene.vpcs {
-        chart.vpc(vpc);
+    // A subgraph without a node would be drawn as one: a lab of lans alone is in no region.
+    if scene.lans.is_empty() || !scene.vpcs.is_empty() {
+        chart.line(1, &format!(r#"subgraph region["{}"]"#, text(&scene.region)));
+        for vpc in &scene.vpcs {
+            chart.vpc(vpc);
+        }
+        chart.line(1, "end");
     }
-    chart.line(1, "end");
+    for lan in &scene.lans {
+        chart.lan(lan, scene);
+    }
     for peering in &scene.peerings {
         let [a, b] = [peering.between.0, peering.between.1].map(|place| chart.id("vpc", &scene.vpcs[place].key));
         let id = chart.id("pcx", &peering.key);
@@ -121,6 +127,43 @@ impl Chart {
         }
     }
 
+    fn lan(&mut self, lan: &Lan, scene: &Scene) {
+        let id = self.id("lan", &lan.name);
+        self.line(1, &format!(r#"subgraph {id}["{}"]"#, text(&lan.name)));
+        self.class(&id, "lan");
+        for device in &lan.devices {
+            let id = self.id("device", &device.name);
+            let (open, close) = match device.kind {
+                "host" => ("[", "]"),
+                "router" | "balancer" => ("([", "])"),
+                _ => ("{{", "}}"),
+            };
+            let label = label(&[&device.name, &device.addresses.join(", "), if device.kind == "host" { "" } else { device.kind }]);
+            self.line(2, &format!(r#"{id}{open}"{label}"{close}"#));
+        }
+        if lan.devices.is_empty() {
+            self.line(2, &format!(r#"{id}empty[" "]"#));
+            self.class(&format!("{id}empty"), "empty");
+        }
+        self.line(1, "end");
+        for link in &lan.links {
+            let ends = [&link.a, &link.b].map(|end| match end {
+                LanEnd::Device(name) => Some(self.id("device", name)),
+                // The link leads to the VPC's gateway.
+                LanEnd::Vpc(name) => {
+                    let vpc = scene.vpcs.iter().find(|vpc| vpc.name == *name)?;
+                    let gateway = vpc.gateways.iter().find(|gateway| gateway.kind == GatewayKind::Vpn);
+                    let (kind, key) = gateway.map_or(("vpc", &vpc.key), |gateway| ("gw", &gateway.key));
+                    Some(self.id(kind, key))
+                }
+            });
+            if let [Some(a), Some(b)] = ends {
+                let line = if link.about.ends_with("down") { "-.-" } else { "---" };
+                self.edges.push(format!(r#"{a} {line}|"{}"| {b}"#, text(&link.about)));
+            }
+        }
+    }
+
     fn routes(&mut self, scene: &Scene) {
         for subnet in scene.subnets() {
             let from = self.id("subnet", &subnet.key);
@@ -153,6 +196,7 @@ impl Chart {
             ("gateway", "fill:#7c4dbe,stroke:#5b3591,color:#ffffff"),
             ("internal", "fill:#dbe9fb,stroke:#2f6fc4,color:#10243f"),
             ("isolated", "fill:#e6e6ec,stroke:#74748a,color:#23232e"),
+            ("lan", "fill:none,stroke:#b5830f,stroke-width:2px"),
             ("outside", "fill:#fff3d6,stroke:#b5830f,color:#3b2c05"),
             ("peering", "fill:#c2497b,stroke:#8f2f57,color:#ffffff"),
             ("public", "fill:#def3e2,stroke:#2f9a55,color:#0f3019"),

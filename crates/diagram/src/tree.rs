@@ -1,6 +1,6 @@
 //! The scene as lines.
 
-use crate::scene::{Card, CardKind, Gateway, GatewayKind, Route, Scene, Subnet, Vpc};
+use crate::scene::{Card, CardKind, Gateway, GatewayKind, Lan, Route, Scene, Subnet, Vpc};
 
 /// A line and what stands below it.
 struct Node {
@@ -25,6 +25,7 @@ pub(crate) fn draw(scene: &Scene) -> String {
         roots.push(Node::new("internet", places.collect()));
     }
     roots.extend(scene.vpcs.iter().map(vpc));
+    roots.extend(scene.lans.iter().map(lan));
     if !scene.peerings.is_empty() {
         let peerings = scene.peerings.iter().map(|peering| {
             let [a, b] = [peering.between.0, peering.between.1].map(|place| scene.vpcs[place].name.as_str());
@@ -42,7 +43,9 @@ pub(crate) fn draw(scene: &Scene) -> String {
     if !scene.loose.is_empty() {
         roots.push(Node::new("belongs to nothing", scene.loose.iter().map(Node::leaf).collect()));
     }
-    let mut text = format!("{}\n", scene.region);
+    // A lab of lans alone is nowhere.
+    let is_cloud = scene.lans.is_empty() || !scene.vpcs.is_empty() || !scene.outside.is_empty();
+    let mut text = format!("{}\n", if is_cloud { scene.region.as_str() } else { "lans" });
     print(&roots, "", &mut text);
     text
 }
@@ -70,6 +73,17 @@ fn vpc(vpc: &Vpc) -> Node {
         below.push(Node::new(format!("network ACL {}", acl.name), rules));
     }
     Node::new(words([&format!("vpc {}", vpc.name), &vpc.blocks.join(", ")]), below)
+}
+
+fn lan(lan: &Lan) -> Node {
+    let devices = lan.devices.iter().map(|device| {
+        let at = if device.neighbours.is_empty() { "linked to nothing".to_owned() } else { format!("-- {}", device.neighbours.join(", ")) };
+        Node::leaf(words([&format!("{} {}", device.kind, device.name), &device.addresses.join(", "), &at]))
+    });
+    let down = lan.links.iter().filter(|link| link.about.ends_with("down")).count();
+    let links = format!("{} link{}", lan.links.len(), if lan.links.len() == 1 { "" } else { "s" });
+    let links = if down > 0 { format!("{links}, {down} down") } else { links };
+    Node::new(words([&format!("lan {}", lan.name), &links]), devices.collect())
 }
 
 fn gateway(gateway: &Gateway) -> Node {

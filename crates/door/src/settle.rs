@@ -4,70 +4,123 @@ use model::instance::InstanceState;
 use model::nat_gateway::NatGatewayState;
 use model::{Model, Timestamp};
 
-/// Ends every transition that is under way now and was not in `before`.
+/// Ends every transition that is under way now and was not in `before`. Tables that both share have begun nothing.
 pub fn finish_what_began(model: &mut Model, before: &Model) {
     let now = model.context.now;
-    for (id, instance) in &mut model.instances {
-        let passing = |state| !matches!(state, InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated);
-        if passing(instance.state) && before.instances.get(id).is_none_or(|old| old.state != instance.state) {
-            instance.settles_at = now;
+    if !model.instances.is_shared_with(&before.instances) {
+        for (id, instance) in &mut model.instances {
+            let passing = |state| !matches!(state, InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated);
+            if passing(instance.state) && before.instances.get(id).is_none_or(|old| old.state != instance.state) {
+                instance.settles_at = now;
+            }
         }
     }
-    for (id, gateway) in &mut model.nat_gateways {
-        let passing = matches!(gateway.state, NatGatewayState::Pending | NatGatewayState::Deleting);
-        if passing && before.nat_gateways.get(id).is_none_or(|old| old.state != gateway.state) {
-            gateway.settles_at = now;
+    if !model.nat_gateways.is_shared_with(&before.nat_gateways) {
+        for (id, gateway) in &mut model.nat_gateways {
+            let passing = matches!(gateway.state, NatGatewayState::Pending | NatGatewayState::Deleting);
+            if passing && before.nat_gateways.get(id).is_none_or(|old| old.state != gateway.state) {
+                gateway.settles_at = now;
+            }
         }
     }
-    for (id, connection) in &mut model.vpc_peering_connections {
-        let old = before.vpc_peering_connections.get(id);
-        if let Some((_, at)) = connection.settles.as_mut()
-            && old.is_none_or(|old| old.status != connection.status)
-        {
-            *at = now;
+    if !model.vpc_peering_connections.is_shared_with(&before.vpc_peering_connections) {
+        for (id, connection) in &mut model.vpc_peering_connections {
+            let old = before.vpc_peering_connections.get(id);
+            if let Some((_, at)) = connection.settles.as_mut()
+                && old.is_none_or(|old| old.status != connection.status)
+            {
+                *at = now;
+            }
         }
     }
-    for (id, endpoint) in &mut model.vpc_endpoints {
-        if before.vpc_endpoints.get(id).is_none_or(|old| old.state != endpoint.state) {
-            endpoint.settles_at = now;
+    if !model.vpc_endpoints.is_shared_with(&before.vpc_endpoints) {
+        for (id, endpoint) in &mut model.vpc_endpoints {
+            if before.vpc_endpoints.get(id).is_none_or(|old| old.state != endpoint.state) {
+                endpoint.settles_at = now;
+            }
         }
     }
-    for (id, interface) in &mut model.network_interfaces {
-        let old = before.network_interfaces.get(id);
-        if old.is_none_or(|old| old.auto_public_ip_due != interface.auto_public_ip_due) {
-            interface.auto_public_ip_due = interface.auto_public_ip_due.map(|due| due.min(now));
+    finish_disks(model, before, now);
+    if !model.network_interfaces.is_shared_with(&before.network_interfaces) {
+        for (id, interface) in &mut model.network_interfaces {
+            let old = before.network_interfaces.get(id);
+            if old.is_none_or(|old| old.auto_public_ip_due != interface.auto_public_ip_due) {
+                interface.auto_public_ip_due = interface.auto_public_ip_due.map(|due| due.min(now));
+            }
         }
     }
-    for (id, vpc) in &mut model.vpcs {
-        let old = before.vpcs.get(id);
-        if old.is_none() {
-            vpc.available_at = vpc.available_at.min(now);
-        }
-        let known = |association: &str| {
-            old.is_some_and(|old| {
-                old.cidr_blocks.iter().any(|b| b.association_id.as_str() == association)
-                    || old.ipv6_cidr_blocks.iter().any(|b| b.association_id.as_str() == association)
-            })
-        };
-        let ipv4 = vpc.cidr_blocks.iter_mut().map(|b| (&b.association_id, &mut b.settles_at));
-        let ipv6 = vpc.ipv6_cidr_blocks.iter_mut().map(|b| (&b.association_id, &mut b.settles_at));
-        for (_, at) in ipv4.chain(ipv6).filter(|(id, _)| !known(id.as_str())) {
-            settle(at, now);
+    if !model.vpcs.is_shared_with(&before.vpcs) {
+        for (id, vpc) in &mut model.vpcs {
+            let old = before.vpcs.get(id);
+            if old.is_none() {
+                vpc.available_at = vpc.available_at.min(now);
+            }
+            let known = |association: &str| {
+                old.is_some_and(|old| {
+                    old.cidr_blocks.iter().any(|b| b.association_id.as_str() == association)
+                        || old.ipv6_cidr_blocks.iter().any(|b| b.association_id.as_str() == association)
+                })
+            };
+            let ipv4 = vpc.cidr_blocks.iter_mut().map(|b| (&b.association_id, &mut b.settles_at));
+            let ipv6 = vpc.ipv6_cidr_blocks.iter_mut().map(|b| (&b.association_id, &mut b.settles_at));
+            for (_, at) in ipv4.chain(ipv6).filter(|(id, _)| !known(id.as_str())) {
+                settle(at, now);
+            }
         }
     }
-    for (id, subnet) in &mut model.subnets {
-        let old = before.subnets.get(id);
-        if old.is_none() {
-            subnet.available_at = subnet.available_at.min(now);
-        }
-        for block in &mut subnet.ipv6_cidr_blocks {
-            let known = old.is_some_and(|o| o.ipv6_cidr_blocks.iter().any(|b| b.association_id == block.association_id));
-            if !known {
-                settle(&mut block.settles_at, now);
+    if !model.subnets.is_shared_with(&before.subnets) {
+        for (id, subnet) in &mut model.subnets {
+            let old = before.subnets.get(id);
+            if old.is_none() {
+                subnet.available_at = subnet.available_at.min(now);
+            }
+            for block in &mut subnet.ipv6_cidr_blocks {
+                let known = old.is_some_and(|o| o.ipv6_cidr_blocks.iter().any(|b| b.association_id == block.association_id));
+                if !known {
+                    settle(&mut block.settles_at, now);
+                }
             }
         }
     }
     model.advance_to(now);
+}
+
+/// Volumes, attachments, snapshots and images.
+fn finish_disks(model: &mut Model, before: &Model, now: Timestamp) {
+    if !model.ebs_volumes.is_shared_with(&before.ebs_volumes) {
+        finish_volumes(model, before, now);
+    }
+    if !model.ebs_snapshots.is_shared_with(&before.ebs_snapshots) {
+        for (_, snapshot) in model.ebs_snapshots.iter_mut().filter(|(id, _)| !before.ebs_snapshots.contains_key(id)) {
+            settle(&mut snapshot.completed_at, now);
+        }
+    }
+    if !model.images.is_shared_with(&before.images) {
+        for (_, image) in model.images.iter_mut().filter(|(id, _)| !before.images.contains_key(id)) {
+            settle(&mut image.available_at, now);
+        }
+    }
+}
+
+fn finish_volumes(model: &mut Model, before: &Model, now: Timestamp) {
+    for (id, volume) in &mut model.ebs_volumes {
+        let old = before.ebs_volumes.get(id);
+        if old.is_none_or(|old| old.state != volume.state) {
+            settle(&mut volume.settles_at, now);
+        }
+        for attachment in &mut volume.attachments {
+            let known = old.and_then(|old| old.attachment_to(&attachment.instance_id));
+            if known.is_none_or(|known| known.state != attachment.state) {
+                settle(&mut attachment.settles_at, now);
+            }
+        }
+        if let Some(change) = &mut volume.modification
+            && old.and_then(|old| old.modification.as_ref()).is_none_or(|last| last.start_time != change.start_time || last.original != change.original)
+        {
+            settle(&mut change.optimizing_at, now);
+            settle(&mut change.completed_at, now);
+        }
+    }
 }
 
 fn settle(at: &mut Timestamp, now: Timestamp) {

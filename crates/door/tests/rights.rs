@@ -72,6 +72,12 @@ fn every_call_is_asked_for_what_it_touches() {
         ("CreateTags", json!({"Resources": [vpc, subnet], "Tags": []}), vec![of("vpc", &vpc), of("subnet", &subnet)]),
         ("CreateNatGateway", json!({"SubnetId": subnet, "AllocationId": allocation}), vec![of("natgateway", "*"), of("subnet", &subnet), of("elastic-ip", &allocation)]),
         ("CreateVpcPeeringConnection", json!({"VpcId": vpc, "PeerVpcId": "vpc-2"}), vec![of("vpc-peering-connection", "*"), of("vpc", &vpc)]),
+        (
+            "CreateFlowLogs",
+            json!({"ResourceType": "Subnet", "ResourceIds": [subnet], "TrafficType": "ALL"}),
+            vec![of("vpc-flow-log", "*"), of("subnet", &subnet)],
+        ),
+        ("DeleteFlowLogs", json!({"FlowLogIds": ["fl-1"]}), vec![of("vpc-flow-log", "fl-1")]),
         ("CreateVpc", json!({"TagSpecifications": tags("vpc")}), vec![of("vpc", "*"), "ec2:CreateTags vpc/*".to_owned()]),
         (
             "RunInstances",

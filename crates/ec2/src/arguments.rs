@@ -57,6 +57,17 @@ pub fn read<'a, T>(
     Ok(value)
 }
 
+/// Reads one structure of a call and leaves the rest alone. Errors: those of `body`, `MissingParameter`, `UnknownParameter` in it.
+pub fn within<'a, T>(
+    arguments: &'a Value,
+    name: &'static str,
+    body: impl FnOnce(&Arguments<'a>) -> Result<T, ApiError>,
+) -> Result<T, ApiError> {
+    let arguments = Arguments::of(arguments, String::new())?;
+    let value = arguments.within(name, body)?;
+    arguments.required(name, value)
+}
+
 /// `MissingParameter` in AWS's words.
 pub fn missing(name: &str) -> ApiError {
     ApiError::new(ErrorCode::MissingParameter, format!("The request must contain the parameter {name}"))
@@ -131,11 +142,14 @@ impl<'a> Arguments<'a> {
         let asks = |value: &Value| *value != Value::Bool(false) && value.as_str() != Some("false");
         match names.iter().find(|name| self.value(name).is_some_and(asks)) {
             None => Ok(()),
-            Some(name) => Err(ApiError::new(
-                ErrorCode::UnsupportedOperation,
-                format!("The parameter {}{name} is not supported.", self.path),
-            )),
+            Some(name) => Err(self.unsupported(name)),
         }
+    }
+
+    /// `UnsupportedOperation` for a parameter, or for what it asks for.
+    pub fn unsupported(&self, name: &str) -> ApiError {
+        self.note(&[name], |noted| &mut noted.refused);
+        ApiError::new(ErrorCode::UnsupportedOperation, format!("The parameter {}{name} is not supported.", self.path))
     }
 
     /// A text.

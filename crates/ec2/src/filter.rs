@@ -39,6 +39,11 @@ impl Filters {
         Ok(Self { chosen })
     }
 
+    /// Whether nothing is chosen, so that everything passes.
+    pub fn is_empty(&self) -> bool {
+        self.chosen.is_empty()
+    }
+
     /// Whether an item passes every filter.
     pub fn keep(&self, item: &Value) -> bool {
         self.chosen.iter().all(|(place, wanted)| {

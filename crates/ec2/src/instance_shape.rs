@@ -1,44 +1,100 @@
 //! What instances, images and instance types look like in answers, and their Describe calls.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
-use model::image::{self, Image};
-use model::instance_type::{self, InstanceType};
-use model::{ApiError, ErrorCode, Instance, InstanceId, InstanceState, Model};
+use model::ebs::{EbsVolume, VolumeAttachment};
+use model::instance_type;
+use model::{ApiError, ErrorCode, Instance, InstanceId, InstanceState, Model, NetworkInterface, ReservationId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::read;
 use crate::filter::{Describe, FilterTable, Filters};
+use crate::instance_filter::INSTANCE_FILTERS;
 use crate::network_interface::{association, groups, private_address_shapes, private_name, public_name};
 use crate::shape::{present, tags, text, time};
 
 /// What this file serves.
 pub const OPERATIONS: &[Operation] = &[
-    ("DescribeImages", describe_images),
     ("DescribeInstanceAttribute", describe_instance_attribute),
     ("DescribeInstanceCreditSpecifications", describe_instance_credit_specifications),
     ("DescribeInstanceStatus", describe_instance_status),
-    ("DescribeInstanceTypeOfferings", describe_instance_type_offerings),
-    ("DescribeInstanceTypes", describe_instance_types),
     ("DescribeInstances", describe_instances),
 ];
 
+/// What instances have, found once for all of them.
+struct Parts<'m> {
+    interfaces: BTreeMap<&'m InstanceId, Vec<&'m NetworkInterface>>,
+    disks: BTreeMap<&'m InstanceId, Vec<(&'m EbsVolume, &'m VolumeAttachment)>>,
+}
+
+impl<'m> Parts<'m> {
+    fn of(model: &'m Model) -> Self {
+        let mut interfaces: BTreeMap<_, Vec<&NetworkInterface>> = BTreeMap::new();
+        for interface in model.network_interfaces.values() {
+            if let Some(instance) = interface.instance_id() {
+                interfaces.entry(instance).or_default().push(interface);
+            }
+        }
+        for own in interfaces.values_mut() {
+            own.sort_by_key(|interface| interface.attachment.as_ref().map(|attachment| attachment.device_index));
+        }
+        let mut disks: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for volume in model.ebs_volumes.values() {
+            for attachment in &volume.attachments {
+                disks.entry(&attachment.instance_id).or_default().push((volume, attachment));
+            }
+        }
+        for own in disks.values_mut() {
+            own.sort_by(|(_, a), (_, b)| a.device.cmp(&b.device));
+        }
+        Self { interfaces, disks }
+    }
+
+    fn interfaces(&self, id: &InstanceId) -> &[&'m NetworkInterface] {
+        self.interfaces.get(id).map_or(&[], Vec::as_slice)
+    }
+
+    fn disks(&self, id: &InstanceId) -> Value {
+        let shape = |(volume, attachment): &(&EbsVolume, &VolumeAttachment)| {
+            json!({
+                "DeviceName": attachment.device,
+                "Ebs": {
+                    "AttachTime": time(attachment.attach_time),
+                    "DeleteOnTermination": attachment.delete_on_termination,
+                    "Status": attachment.state.as_str(),
+                    "VolumeId": text(&volume.id),
+                },
+            })
+        };
+        self.disks.get(id).into_iter().flatten().map(shape).collect()
+    }
+}
+
 /// Instances grouped by the launch that they came from, in the order of their ids.
 pub fn reservations(model: &Model, instances: Vec<&Instance>) -> Vec<Value> {
+    grouped(model, &Parts::of(model), instances)
+}
+
+fn grouped(model: &Model, parts: &Parts<'_>, instances: Vec<&Instance>) -> Vec<Value> {
     let mut order = Vec::new();
-    for instance in &instances {
-        if !order.contains(&&instance.reservation_id) {
+    let mut by_reservation: BTreeMap<&ReservationId, Vec<&Instance>> = BTreeMap::new();
+    for instance in instances {
+        let mine = by_reservation.entry(&instance.reservation_id).or_default();
+        if mine.is_empty() {
             order.push(&instance.reservation_id);
         }
+        mine.push(instance);
     }
-    let of = |id: &model::ReservationId| {
-        let mut mine: Vec<_> = instances.iter().filter(|i| i.reservation_id == *id).collect();
+    let of = |id: &ReservationId| {
+        let mut mine = by_reservation.get(id).cloned().unwrap_or_default();
         mine.sort_by_key(|instance| instance.ami_launch_index);
         json!({
             "ReservationId": text(id),
             "OwnerId": model.account_id,
             "Groups": [],
-            "Instances": mine.into_iter().map(|instance| shape(model, instance)).collect::<Value>(),
+            "Instances": mine.into_iter().map(|instance| shape(model, parts, instance)).collect::<Value>(),
         })
     };
     order.into_iter().map(of).collect()
@@ -62,26 +118,42 @@ fn state(state: InstanceState) -> Value {
     json!({"Code": state.code(), "Name": state.as_str()})
 }
 
-fn shape(model: &Model, instance: &Instance) -> Value {
-    let interfaces = model.interfaces_of(&instance.id);
+fn shape(model: &Model, parts: &Parts<'_>, instance: &Instance) -> Value {
+    let interfaces = parts.interfaces(&instance.id);
+    let options = &instance.options;
     let primary = interfaces.first().copied();
     let public = primary.and_then(|eni| model.public_ip_of(eni, eni.primary_address()));
     let vpc = primary.and_then(|eni| model.vpcs.get(&eni.vpc_id));
     let named = vpc.is_some_and(|vpc| vpc.enable_dns_support && vpc.enable_dns_hostnames);
     let kind = instance_type::find(&instance.instance_type);
+    let zones = model.region.zones();
+    let zone_id = zones.into_iter().find(|zone| zone.name == instance.availability_zone).map(|zone| zone.id);
     let cores = kind.map(|kind| {
-        json!({"CoreCount": kind.vcpus / kind.threads_per_core(), "ThreadsPerCore": kind.threads_per_core()})
+        let (cores, threads) = options.cpu.unwrap_or((kind.vcpus / kind.threads_per_core(), kind.threads_per_core()));
+        json!({"CoreCount": cores, "ThreadsPerCore": threads})
     });
-    let image = image::find(&model.region, &instance.image_id);
+    let word = |is_off: bool| if is_off { "disabled" } else { "default" };
+    let preference = if options.refuses_reserved_capacity { "none" } else { "open" };
+    let tenancy = if options.is_dedicated { "dedicated" } else { "default" };
     let reason = (!instance.state_transition_reason.is_empty()).then(|| {
         let code = "Client.UserInitiatedShutdown";
         json!({"Code": code, "Message": format!("{code}: User initiated shutdown")})
     });
     let mut shown = present(json!({
         "Architecture": kind.map(|kind| kind.architecture.as_str()),
+        "BlockDeviceMappings": parts.disks(&instance.id),
+        "CapacityReservationSpecification": {"CapacityReservationPreference": preference},
         "CpuOptions": cores,
+        "EbsOptimized": options.ebs_optimized,
+        "InstanceLifecycle": options.spot_instance_request_id.as_ref().map(|_| "spot"),
+        "SpotInstanceRequestId": options.spot_instance_request_id.as_ref().map(text),
+        "MaintenanceOptions": {
+            "AutoRecovery": word(options.auto_recovery_disabled),
+            "RebootMigration": word(options.reboot_migration_disabled),
+        },
+        "Ipv6Address": primary.and_then(|eni| eni.ipv6_addresses.first()).map(text),
         "NetworkInterfaces": interfaces.iter().map(|eni| interface_shape(model, eni)).collect::<Value>(),
-        "RootDeviceName": image.map(|image| image.root_device_name),
+        "RootDeviceName": instance.root_device_name,
         "SecurityGroups": primary.map_or_else(|| json!([]), |eni| groups(model, eni)),
         "SourceDestCheck": primary.map(|eni| eni.source_dest_check),
         "StateReason": reason,
@@ -95,6 +167,7 @@ fn shape(model: &Model, instance: &Instance) -> Value {
         },
         "InstanceId": text(&instance.id),
         "ImageId": text(&instance.image_id),
+        "IamInstanceProfile": instance.iam_instance_profile.as_ref().map(crate::instance_profile::shape),
         "State": state(instance.state),
         "PrivateDnsName": primary.map_or_else(String::new, |eni| private_name(model, eni.primary_address())),
         "PublicDnsName": public.filter(|_| named).map_or_else(String::new, |address| public_name(model, address)),
@@ -103,7 +176,7 @@ fn shape(model: &Model, instance: &Instance) -> Value {
         "AmiLaunchIndex": instance.ami_launch_index,
         "InstanceType": instance.instance_type,
         "LaunchTime": time(instance.launch_time),
-        "Placement": {"AvailabilityZone": instance.availability_zone, "GroupName": "", "Tenancy": "default"},
+        "Placement": present(json!({"AvailabilityZone": instance.availability_zone, "AvailabilityZoneId": zone_id, "GroupName": "", "Tenancy": tenancy})),
         "Monitoring": {"State": if instance.monitoring { "enabled" } else { "disabled" }},
         "SubnetId": primary.map(|eni| text(&eni.subnet_id)),
         "VpcId": primary.map(|eni| text(&eni.vpc_id)),
@@ -119,16 +192,12 @@ fn shape(model: &Model, instance: &Instance) -> Value {
 /// Fields that clients expect and that nothing here changes.
 fn always_the_same() -> Value {
     json!({
-        "BlockDeviceMappings": [],
-        "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
         "ClientToken": "",
         "CurrentInstanceBootMode": "legacy-bios",
-        "EbsOptimized": false,
         "EnaSupport": true,
         "EnclaveOptions": {"Enabled": false},
         "HibernationOptions": {"Configured": false},
         "Hypervisor": "xen",
-        "MaintenanceOptions": {"AutoRecovery": "default"},
         "PlatformDetails": "Linux/UNIX",
         "ProductCodes": [],
         "RootDeviceType": "ebs",
@@ -169,55 +238,31 @@ fn interface_shape(model: &Model, interface: &model::NetworkInterface) -> Value 
     }))
 }
 
-const INSTANCE_FILTERS: FilterTable = &[
-    ("architecture", &["Architecture"]),
-    ("availability-zone", &["Placement.AvailabilityZone"]),
-    ("dns-name", &["PublicDnsName"]),
-    ("group-id", &["SecurityGroups.GroupId"]),
-    ("group-name", &["SecurityGroups.GroupName"]),
-    ("image-id", &["ImageId"]),
-    ("instance-id", &["InstanceId"]),
-    ("instance-state-code", &["State.Code"]),
-    ("instance-state-name", &["State.Name"]),
-    ("instance-type", &["InstanceType"]),
-    ("instance.group-id", &["SecurityGroups.GroupId"]),
-    ("instance.group-name", &["SecurityGroups.GroupName"]),
-    ("ip-address", &["PublicIpAddress"]),
-    ("key-name", &["KeyName"]),
-    ("launch-index", &["AmiLaunchIndex"]),
-    ("launch-time", &["LaunchTime"]),
-    ("metadata-options.http-tokens", &["MetadataOptions.HttpTokens"]),
-    ("monitoring-state", &["Monitoring.State"]),
-    ("network-interface.addresses.private-ip-address", &["NetworkInterfaces.PrivateIpAddresses.PrivateIpAddress"]),
-    ("network-interface.group-id", &["NetworkInterfaces.Groups.GroupId"]),
-    ("network-interface.network-interface-id", &["NetworkInterfaces.NetworkInterfaceId"]),
-    ("network-interface.private-ip-address", &["NetworkInterfaces.PrivateIpAddress"]),
-    ("network-interface.subnet-id", &["NetworkInterfaces.SubnetId"]),
-    ("network-interface.vpc-id", &["NetworkInterfaces.VpcId"]),
-    ("owner-id", &["NetworkInterfaces.OwnerId"]),
-    ("private-dns-name", &["PrivateDnsName"]),
-    ("private-ip-address", &["PrivateIpAddress"]),
-    ("reservation-id", &["ReservationId"]),
-    ("root-device-type", &["RootDeviceType"]),
-    ("source-dest-check", &["SourceDestCheck"]),
-    ("subnet-id", &["SubnetId"]),
-    ("tenancy", &["Placement.Tenancy"]),
-    ("vpc-id", &["VpcId"]),
-];
-
 fn describe_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (ids, filters): (Vec<InstanceId>, _) =
-        read(arguments, |a| Ok((a.ids("InstanceIds")?, Filters::read(a, INSTANCE_FILTERS)?)))?;
+    let (ids, filters): (Vec<InstanceId>, _) = read(arguments, |a| {
+        // Nothing is managed by another service.
+        a.ignore(&["IncludeManagedResources"]);
+        Ok((a.ids("InstanceIds")?, Filters::read(a, INSTANCE_FILTERS)?))
+    })?;
     if let Some(absent) = ids.iter().find(|id| !model.instances.contains_key(id)) {
         return Err(InstanceId::not_found(absent.as_str()));
     }
+    let parts = Parts::of(model);
     let keep = |instance: &&Instance| {
-        let mut shown = shape(model, instance);
+        if filters.is_empty() {
+            return true;
+        }
+        let mut shown = shape(model, &parts, instance);
         shown["ReservationId"] = text(&instance.reservation_id);
-        (ids.is_empty() || ids.contains(&instance.id)) && filters.keep(&shown)
+        shown["OwnerId"] = model.account_id.clone().into();
+        filters.keep(&shown)
     };
-    let kept: Vec<&Instance> = model.instances.values().filter(keep).collect();
-    Ok(json!({"Reservations": reservations(model, kept)}))
+    let named: Vec<&Instance> = match ids.is_empty() {
+        true => model.instances.values().collect(),
+        false => model.instances.values().filter(|instance| ids.contains(&instance.id)).collect(),
+    };
+    let kept = named.into_iter().filter(keep).collect();
+    Ok(json!({"Reservations": grouped(model, &parts, kept)}))
 }
 
 const STATUS: Describe = Describe {
@@ -225,10 +270,22 @@ const STATUS: Describe = Describe {
     id_path: "InstanceId",
     answer: "InstanceStatuses",
     filters: &[
+        ("attached-ebs-status.status", &["AttachedEbsStatus.Status"]),
         ("availability-zone", &["AvailabilityZone"]),
+        ("availability-zone-id", &["AvailabilityZoneId"]),
+        ("event.code", &["Events.Code"]),
+        ("event.description", &["Events.Description"]),
+        ("event.instance-event-id", &["Events.InstanceEventId"]),
+        ("event.not-after", &["Events.NotAfter"]),
+        ("event.not-before", &["Events.NotBefore"]),
+        ("event.not-before-deadline", &["Events.NotBeforeDeadline"]),
         ("instance-state-code", &["InstanceState.Code"]),
         ("instance-state-name", &["InstanceState.Name"]),
+        ("instance-status.reachability", &["InstanceStatus.Details.Status"]),
         ("instance-status.status", &["InstanceStatus.Status"]),
+        ("operator.managed", &["Operator.Managed"]),
+        ("operator.principal", &["Operator.Principal"]),
+        ("system-status.reachability", &["SystemStatus.Details.Status"]),
         ("system-status.status", &["SystemStatus.Status"]),
     ],
     not_found: InstanceId::not_found,
@@ -241,7 +298,9 @@ fn describe_instance_status(model: &mut Model, arguments: &Value) -> Result<Valu
         let passed = if instance.state == InstanceState::Running { "passed" } else { "not-applicable" };
         let summary = json!({"Details": [{"Name": "reachability", "Status": passed}], "Status": word});
         json!({
+            "AttachedEbsStatus": summary,
             "AvailabilityZone": instance.availability_zone,
+            "Events": [],
             "InstanceId": text(&instance.id),
             "InstanceState": state(instance.state),
             "InstanceStatus": summary,
@@ -249,6 +308,7 @@ fn describe_instance_status(model: &mut Model, arguments: &Value) -> Result<Valu
         })
     };
     let mut answer = STATUS.serve_with(arguments, model.instances.values().map(status), |a| {
+        a.ignore(&["IncludeManagedResources"]);
         all = a.boolean("IncludeAllInstances")?.unwrap_or(false);
         Ok(())
     })?;
@@ -278,13 +338,12 @@ fn describe_instance_attribute(model: &mut Model, arguments: &Value) -> Result<V
         }
         "sourceDestCheck" => ("SourceDestCheck", value(primary.is_some_and(|eni| eni.source_dest_check).into())),
         "groupSet" => ("Groups", primary.map_or_else(|| json!([]), |eni| groups(model, eni))),
-        "ebsOptimized" => ("EbsOptimized", value(false.into())),
+        "ebsOptimized" => ("EbsOptimized", value(instance.options.ebs_optimized.into())),
         "enaSupport" => ("EnaSupport", value(true.into())),
         "rootDeviceName" => {
-            let root = image::find(&model.region, &instance.image_id).map(|image| image.root_device_name);
-            ("RootDeviceName", value(root.into()))
+            ("RootDeviceName", value(instance.root_device_name.clone().into()))
         }
-        "blockDeviceMapping" => ("BlockDeviceMappings", json!([])),
+        "blockDeviceMapping" => ("BlockDeviceMappings", Parts::of(model).disks(&id)),
         "productCodes" => ("ProductCodes", json!([])),
         "kernel" => ("KernelId", json!({})),
         "ramdisk" => ("RamdiskId", json!({})),
@@ -293,138 +352,6 @@ fn describe_instance_attribute(model: &mut Model, arguments: &Value) -> Result<V
         other => return Err(crate::arguments::invalid("attribute", other, "Unknown instance attribute")),
     };
     Ok(Value::Object(Map::from_iter([("InstanceId".to_owned(), text(&id)), (name.to_owned(), shown)])))
-}
-
-fn image_shape(image: &Image) -> Value {
-    present(json!({
-        "Architecture": image.architecture.as_str(),
-        "CreationDate": image.creation_date,
-        "ImageId": text(&image.id),
-        "ImageLocation": format!("{}/{}", image.owner_alias.unwrap_or(image.owner_id), image.name),
-        "ImageType": "machine",
-        "Public": true,
-        "OwnerId": image.owner_id,
-        "PlatformDetails": "Linux/UNIX",
-        "UsageOperation": "RunInstances",
-        "State": "available",
-        "BlockDeviceMappings": [],
-        "Description": image.description,
-        "EnaSupport": true,
-        "Hypervisor": "xen",
-        "ImageOwnerAlias": image.owner_alias,
-        "Name": image.name,
-        "RootDeviceName": image.root_device_name,
-        "RootDeviceType": "ebs",
-        "SriovNetSupport": "simple",
-        "VirtualizationType": "hvm",
-        "ImdsSupport": image.requires_imds_v2.then_some("v2.0"),
-        "Tags": [],
-    }))
-}
-
-const IMAGES: Describe = Describe {
-    ids: "ImageIds",
-    id_path: "ImageId",
-    answer: "Images",
-    filters: &[
-        ("architecture", &["Architecture"]),
-        ("creation-date", &["CreationDate"]),
-        ("description", &["Description"]),
-        ("hypervisor", &["Hypervisor"]),
-        ("image-id", &["ImageId"]),
-        ("image-type", &["ImageType"]),
-        ("is-public", &["Public"]),
-        ("name", &["Name"]),
-        ("owner-alias", &["ImageOwnerAlias"]),
-        ("owner-id", &["OwnerId"]),
-        ("root-device-name", &["RootDeviceName"]),
-        ("root-device-type", &["RootDeviceType"]),
-        ("state", &["State"]),
-        ("virtualization-type", &["VirtualizationType"]),
-    ],
-    not_found: |id| ApiError::new(ErrorCode::InvalidAmiIdNotFound, format!("The image id '[{id}]' does not exist")),
-};
-
-fn describe_images(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let mut owners: Vec<String> = Vec::new();
-    let offered = image::offered(&model.region);
-    let mut answer = IMAGES.serve_with(arguments, offered.iter().map(image_shape), |a| {
-        a.ignore(&["ExecutableUsers", "IncludeDeprecated", "IncludeDisabled"]);
-        owners = a.texts("Owners")?.into_iter().map(str::to_owned).collect();
-        Ok(())
-    })?;
-    if !owners.is_empty() && let Some(images) = answer["Images"].as_array_mut() {
-        images.retain(|i| owners.iter().any(|owner| i["OwnerId"] == **owner || i["ImageOwnerAlias"] == **owner));
-    }
-    Ok(answer)
-}
-
-fn type_shape(kind: &InstanceType) -> Value {
-    json!({
-        "InstanceType": kind.name(),
-        "CurrentGeneration": true,
-        "BareMetal": false,
-        "BurstablePerformanceSupported": kind.burstable,
-        "Hypervisor": if kind.nitro { "nitro" } else { "xen" },
-        "MemoryInfo": {"SizeInMiB": kind.memory_mib},
-        "NetworkInfo": {
-            "MaximumNetworkInterfaces": kind.max_interfaces,
-            "Ipv4AddressesPerInterface": kind.addresses_per_interface,
-            "Ipv6AddressesPerInterface": kind.addresses_per_interface,
-            "Ipv6Supported": true,
-        },
-        "ProcessorInfo": {"SupportedArchitectures": [kind.architecture.as_str()]},
-        "SupportedRootDeviceTypes": ["ebs"],
-        "SupportedUsageClasses": ["on-demand", "spot"],
-        "SupportedVirtualizationTypes": ["hvm"],
-        "VCpuInfo": {"DefaultVCpus": kind.vcpus},
-    })
-}
-
-const TYPES: Describe = Describe {
-    ids: "InstanceTypes",
-    id_path: "InstanceType",
-    answer: "InstanceTypes",
-    filters: &[
-        ("burstable-performance-supported", &["BurstablePerformanceSupported"]),
-        ("current-generation", &["CurrentGeneration"]),
-        ("hypervisor", &["Hypervisor"]),
-        ("instance-type", &["InstanceType"]),
-        ("memory-info.size-in-mib", &["MemoryInfo.SizeInMiB"]),
-        ("processor-info.supported-architecture", &["ProcessorInfo.SupportedArchitectures"]),
-        ("vcpu-info.default-vcpus", &["VCpuInfo.DefaultVCpus"]),
-    ],
-    not_found: |name| {
-        let message = format!("The following supplied instance types do not exist: [{name}]");
-        ApiError::new(ErrorCode::InvalidInstanceType, message)
-    },
-};
-
-fn describe_instance_types(_: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    TYPES.serve(arguments, instance_type::all().map(|kind| type_shape(&kind)))
-}
-
-const OFFERING_FILTERS: FilterTable = &[("instance-type", &["InstanceType"]), ("location", &["Location"])];
-
-/// Every type is offered in every zone.
-fn describe_instance_type_offerings(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (location, filters) = read(arguments, |a| {
-        Ok((a.text("LocationType")?.unwrap_or("region"), Filters::read(a, OFFERING_FILTERS)?))
-    })?;
-    let zones = model.region.zones();
-    let places: Vec<String> = match location {
-        "region" => vec![model.region.0.clone()],
-        "availability-zone" => zones.into_iter().map(|zone| zone.name).collect(),
-        "availability-zone-id" => zones.into_iter().map(|zone| zone.id).collect(),
-        other => return Err(crate::arguments::invalid("LocationType", other, "Unknown type of location.")),
-    };
-    let offered = places.iter().flat_map(|place| {
-        let offer = move |kind: InstanceType| {
-            json!({"InstanceType": kind.name(), "LocationType": location, "Location": place})
-        };
-        instance_type::all().map(offer)
-    });
-    Ok(json!({"InstanceTypeOfferings": offered.filter(|offer| filters.keep(offer)).collect::<Value>()}))
 }
 
 const CREDIT_FILTERS: FilterTable = &[("instance-id", &["InstanceId"])];

@@ -7,13 +7,22 @@
 
 mod address;
 pub mod arguments;
+pub mod console;
 mod dhcp_options;
 pub mod filter;
+mod flow_log;
 mod gateway;
+mod history;
 pub mod identifier;
+mod image;
 mod instance;
+mod instance_filter;
+mod instance_option;
+mod instance_profile;
 mod instance_shape;
+mod instance_type;
 mod key_pair;
+mod launch_template;
 mod nat_gateway;
 mod network_acl;
 mod network_interface;
@@ -23,11 +32,19 @@ mod region;
 mod route_table;
 mod security_group;
 pub mod shape;
+mod snapshot;
+mod spot;
 mod subnet;
+mod subnet_cidr_reservation;
 mod tag;
 mod traffic;
+mod transit_gateway;
+mod transit_gateway_route_table;
+mod volume;
 mod vpc;
 mod vpc_endpoint;
+
+pub use launch_template::resolve as launch_parameters;
 
 use model::{ApiError, ErrorCode, Model};
 use serde_json::Value;
@@ -41,11 +58,19 @@ pub type Serve = fn(&mut Model, &Value) -> Result<Value, ApiError>;
 /// Families in the order they are searched.
 const FAMILIES: &[&[Operation]] = &[
     address::OPERATIONS,
+    console::OPERATIONS,
     dhcp_options::OPERATIONS,
+    flow_log::OPERATIONS,
     gateway::OPERATIONS,
+    history::OPERATIONS,
+    image::OPERATIONS,
     instance::OPERATIONS,
+    instance_option::OPERATIONS,
+    instance_profile::OPERATIONS,
     instance_shape::OPERATIONS,
+    instance_type::OPERATIONS,
     key_pair::OPERATIONS,
+    launch_template::OPERATIONS,
     nat_gateway::OPERATIONS,
     network_acl::OPERATIONS,
     network_interface::OPERATIONS,
@@ -54,8 +79,14 @@ const FAMILIES: &[&[Operation]] = &[
     region::OPERATIONS,
     route_table::OPERATIONS,
     security_group::OPERATIONS,
+    snapshot::OPERATIONS,
+    spot::OPERATIONS,
     subnet::OPERATIONS,
+    subnet_cidr_reservation::OPERATIONS,
     tag::OPERATIONS,
+    transit_gateway::OPERATIONS,
+    transit_gateway_route_table::OPERATIONS,
+    volume::OPERATIONS,
     vpc::OPERATIONS,
     vpc_endpoint::OPERATIONS,
 ];

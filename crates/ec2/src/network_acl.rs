@@ -186,6 +186,7 @@ const DESCRIBE: Describe = Describe {
         ("association.subnet-id", &["Associations.SubnetId"]),
         ("default", &["IsDefault"]),
         ("entry.cidr", &["Entries.CidrBlock"]),
+        ("entry.egress", &["Entries.Egress"]),
         ("entry.icmp.code", &["Entries.IcmpTypeCode.Code"]),
         ("entry.icmp.type", &["Entries.IcmpTypeCode.Type"]),
         ("entry.ipv6-cidr", &["Entries.Ipv6CidrBlock"]),

@@ -45,8 +45,12 @@ fn describe_regions(_: &mut Model, arguments: &Value) -> Result<Value, ApiError>
 }
 
 const ZONE_FILTERS: FilterTable = &[
+    ("group-long-name", &["GroupLongName"]),
     ("group-name", &["GroupName"]),
+    ("message", &["Messages.Message"]),
     ("opt-in-status", &["OptInStatus"]),
+    ("parent-zone-id", &["ParentZoneId"]),
+    ("parent-zone-name", &["ParentZoneName"]),
     ("region-name", &["RegionName"]),
     ("state", &["State"]),
     ("zone-id", &["ZoneId"]),

@@ -80,6 +80,16 @@ fn all(model: &Model) -> Vec<Value> {
         vpc_endpoints as "vpc-endpoint" by id;
         prefix_lists as "prefix-list" by id;
         dhcp_options as "dhcp-options" by id;
+        flow_logs as "vpc-flow-log" by id;
+        transit_gateways as "transit-gateway" by id;
+        transit_gateway_attachments as "transit-gateway-attachment" by id;
+        transit_gateway_route_tables as "transit-gateway-route-table" by id;
+        ebs_volumes as "volume" by id;
+        ebs_snapshots as "snapshot" by id;
+        images as "image" by id;
+        launch_templates as "launch-template" by id;
+        subnet_cidr_reservations as "subnet-cidr-reservation" by id;
+        spot_instance_requests as "spot-instances-request" by id;
     }
     for group in model.security_groups.values() {
         for rule in group.ingress.iter().chain(&group.egress) {

@@ -159,6 +159,7 @@ const DESCRIBE: Describe = Describe {
     filters: &[
         ("ip-address-type", &["IpAddressType"]),
         ("service-name", &["ServiceName"]),
+        ("service-region", &["ServiceRegion"]),
         ("vpc-endpoint-id", &["VpcEndpointId"]),
         ("vpc-endpoint-state", &["State"]),
         ("vpc-endpoint-type", &["VpcEndpointType"]),
@@ -179,7 +180,9 @@ const SERVICES: Describe = Describe {
     filters: &[
         ("owner", &["Owner"]),
         ("service-name", &["ServiceName"]),
+        ("service-region", &["ServiceRegion"]),
         ("service-type", &["ServiceType.ServiceType"]),
+        ("supported-ip-address-types", &["SupportedIpAddressTypes"]),
     ],
     not_found: |name| {
         ApiError::new(ErrorCode::InvalidServiceName, format!("The Vpc Endpoint Service '{name}' does not exist"))

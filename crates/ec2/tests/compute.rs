@@ -399,7 +399,7 @@ fn what_a_launch_may_not_say() {
         (json!({"TagSpecifications": [{"ResourceType": "vpc", "Tags": []}]}), "InvalidParameterValue"),
         (json!({"SubnetId": "subnet-0"}), "InvalidSubnetID.NotFound"),
         (json!({"KeyName": "nobody's"}), "InvalidKeyPair.NotFound"),
-        (json!({"LaunchTemplate": {"LaunchTemplateName": "x"}}), "UnsupportedOperation"),
+        (json!({"LaunchTemplate": {"LaunchTemplateName": "x"}}), "InvalidLaunchTemplateName.NotFoundException"),
     ] {
         assert_eq!(client.refused("RunInstances", with(more.clone())), code, "{more}");
     }

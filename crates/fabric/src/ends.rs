@@ -124,7 +124,7 @@ impl Fabric {
             vpc == own.vpc || self.are_joined(vpc, own.vpc)
         });
         // Behind a virtual private gateway private addresses are asked too.
-        let behind = |a: Ipv4Addr| self.behind_vpn(IpAddr::V4(a)).is_some_and(|gateway| self.vpn_gateways[gateway].vpc == Some(own.vpc));
+        let behind = |a: Ipv4Addr| self.all_behind_vpn(IpAddr::V4(a)).any(|gateway| self.vpn_gateways[gateway].vpc == Some(own.vpc));
         let is_private_host = matches!(from, Sender::Outside(IpAddr::V4(a)) if is_private(*a) || behind(*a));
         match is_inside || is_private_host {
             true => Ok(IpAddr::V4(own.primary_address())),

@@ -14,6 +14,7 @@ use model::{InternetGatewayId, Model, NetworkInterfaceId, RouteTableId, Timestam
 use serde::{Deserialize, Serialize};
 
 use crate::fabric::Fabric;
+use crate::flow_log::Harvest;
 use crate::reason::{Component, ExplanationCode, Reason};
 use crate::route::NextHop;
 use crate::walker::Explanation;
@@ -43,6 +44,12 @@ pub trait Engine {
     fn explain(&mut self, probe: &PacketProbe) -> Result<Explanation, EngineError> {
         let _ = probe;
         Err(EngineError::Unsupported(Unsupported::Explanation))
+    }
+
+    /// What passed and was stopped at interfaces that a flow log watches, since it was asked before. Only engines that send
+    /// packets can tell.
+    fn flows(&mut self) -> Result<Harvest, EngineError> {
+        Err(EngineError::Unsupported(Unsupported::FlowLogs))
     }
 
     /// Forgets every kept connection and all flow state.
@@ -96,6 +103,9 @@ pub enum Unsupported {
     /// Explanations.
     #[error("explanations")]
     Explanation,
+    /// Counting what passes interfaces.
+    #[error("flow logs")]
+    FlowLogs,
     /// IPv6.
     #[error("IPv6")]
     Ipv6,

@@ -2,7 +2,7 @@
 //! [`Fabric::compile`]. Here: VPCs, subnets, interfaces, instances, outside hosts. Rules and gateways have
 //! files of their own ([`crate::group`], [`crate::acl`], [`crate::route`], [`crate::gateway`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -58,6 +58,9 @@ pub struct Fabric {
     pub outside: Table<OutsideIndex, OutsideHost>,
     /// Every public IPv4 address in use, with the private address it stands for (IGW-2).
     pub public_addresses: BTreeMap<Ipv4Addr, PublicMapping>,
+    /// Interfaces that some flow log watches (FL-1).
+    #[serde(skip)]
+    pub logged: BTreeSet<InterfaceIndex>,
     /// The interfaces of all VPCs by private IPv4 and IPv6 address; of several VPCs with one address, the first by id.
     #[serde(skip)]
     pub(crate) held: Vec<(IpAddr, InterfaceIndex)>,
@@ -76,7 +79,20 @@ pub struct Fabric {
 impl Fabric {
     /// The virtual private gateway behind which a linked lan has announced an address; of several, the first by id.
     pub fn behind_vpn(&self, address: IpAddr) -> Option<VpnGatewayIndex> {
-        self.vpn_gateways.iter().find(|(_, gateway)| gateway.vpc.is_some() && gateway.network_of(address).is_some()).map(|(index, _)| index)
+        self.all_behind_vpn(address).next()
+    }
+
+    /// Every virtual private gateway behind which a linked lan has announced an address, by id.
+    pub fn all_behind_vpn(&self, address: IpAddr) -> impl Iterator<Item = VpnGatewayIndex> {
+        self.vpn_gateways.iter().filter(move |(_, gateway)| gateway.vpc.is_some() && self.is_in_lan(gateway, address)).map(|(index, _)| index)
+    }
+
+    /// Whether an address lies in a lan behind a gateway: it is announced, and of a network of the lan itself or of none of the
+    /// internet. A lan may announce everything (`0.0.0.0/0`) and does not become the internet by that.
+    pub fn is_in_lan(&self, gateway: &VpnGateway, address: IpAddr) -> bool {
+        let IpAddr::V4(own) = address else { return false };
+        let is_private = || !self.may_be_outside(address) && !self.is_outside_host(address);
+        gateway.network_of(address).is_some() && (gateway.is_near(own) || is_private())
     }
 
     /// The interface with this id.

@@ -72,11 +72,18 @@ pub struct VpnGateway {
     pub edge_route_table: Option<RouteTableIndex>,
     /// Networks of lans that are linked to the VPC, as they are announced, longest prefix first.
     pub networks: Vec<Ipv4Net>,
+    /// Networks that interfaces of those lans are in, sorted.
+    pub own: Vec<Ipv4Net>,
     /// Where it was written.
     pub origin: Origin,
 }
 
 impl VpnGateway {
+    /// Whether an interface of a linked lan is in the network of an address.
+    pub fn is_near(&self, address: Ipv4Addr) -> bool {
+        self.own.iter().any(|network| network.contains(&address))
+    }
+
     /// The announced network that an address lies in, the longest prefix of several.
     pub fn network_of(&self, address: IpAddr) -> Option<Ipv4Net> {
         let IpAddr::V4(address) = address else { return None };

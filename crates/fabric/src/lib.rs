@@ -12,6 +12,7 @@ pub mod dock;
 pub mod ends;
 pub mod engine;
 pub mod fabric;
+pub mod flow_log;
 pub mod gateway;
 pub mod group;
 pub mod index;

@@ -40,6 +40,7 @@ pub struct Account {
     /// Its other name, if it has one.
     pub alias: Option<String>,
     /// Users, groups and roles by kind and name in lower case (IAM-4).
+    #[serde(with = "pairs")]
     pub(crate) entities: BTreeMap<(Kind, String), Entity>,
     /// Managed policies by resource name.
     pub(crate) policies: BTreeMap<String, ManagedPolicy>,
@@ -201,6 +202,32 @@ pub enum SessionOf {
     Root,
 }
 
+/// Seconds within which two uses of a key are one.
+const SAME_USE: u64 = 60;
+
+impl Key {
+    /// What a user is judged by who has no key, or whose key is not at hand: it signs nothing.
+    pub fn of_user(name: &str) -> Self {
+        Self::unsigned(Owner::User(name.to_ascii_lowercase()))
+    }
+
+    /// What a role is judged by whom nobody has assumed: it signs nothing.
+    pub fn of_role(name: &str, session: &str) -> Self {
+        let of = SessionOf::Role { role: name.to_ascii_lowercase(), session: session.to_owned() };
+        let (expires, issued) = (Timestamp(u64::MAX), Timestamp(0));
+        Self::unsigned(Owner::Session(Session { of, token: String::new(), expires, issued, policies: None, tags: Tags::new() }))
+    }
+
+    /// What the account's owner is judged by where nothing is signed.
+    pub fn of_root() -> Self {
+        Self::unsigned(Owner::Root)
+    }
+
+    fn unsigned(owner: Owner) -> Self {
+        Self { id: String::new(), secret: String::new(), owner, is_active: true, created: Timestamp(0), last_used: None }
+    }
+}
+
 impl Account {
     /// An account in which nobody but its root is.
     pub fn new(id: impl Into<String>) -> Self {
@@ -225,14 +252,20 @@ impl Account {
         found.ok_or_else(|| no_such(kind.word(), name))
     }
 
-    /// All managed policies, sorted by resource name.
-    pub fn policies(&self) -> impl Iterator<Item = (&str, &ManagedPolicy)> {
+    /// The managed policies of the account itself, sorted by resource name.
+    pub fn own_policies(&self) -> impl Iterator<Item = (&str, &ManagedPolicy)> {
         self.policies.iter().map(|(arn, policy)| (arn.as_str(), policy))
     }
 
-    /// A managed policy. Errors: `NoSuchEntity`.
+    /// All managed policies, the account's own and those of AWS, sorted by resource name.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &ManagedPolicy)> {
+        let of_aws = crate::managed::all().map(|(arn, policy)| -> (&str, &ManagedPolicy) { (arn, policy) });
+        self.own_policies().chain(of_aws)
+    }
+
+    /// A managed policy, of the account or of AWS. Errors: `NoSuchEntity`.
     pub fn policy(&self, arn: &str) -> Result<&ManagedPolicy> {
-        self.policies.get(arn).ok_or_else(|| Error::new(Code::NoSuchEntity, format!("Policy {arn} does not exist or is not attachable.")))
+        self.policies.get(arn).or_else(|| crate::managed::find(arn)).ok_or_else(|| Error::new(Code::NoSuchEntity, format!("Policy {arn} does not exist or is not attachable.")))
     }
 
     /// All instance profiles, sorted by name.
@@ -256,6 +289,19 @@ impl Account {
         self.keys.get(id)
     }
 
+    /// Notes that a key was used; whether that is news. Uses within a minute at the same place are one: AWS tells no more of them.
+    pub fn note_use(&mut self, id: &str, now: Timestamp, region: &str, service: &str) -> bool {
+        let Some(key) = self.keys.get_mut(id) else { return false };
+        let is_known = |(at, in_region, of): &(Timestamp, String, String)| {
+            now < at.plus(SAME_USE) && in_region == region && of == service
+        };
+        if key.last_used.as_ref().is_some_and(is_known) {
+            return false;
+        }
+        key.last_used = Some((now, region.to_owned(), service.to_owned()));
+        true
+    }
+
     /// An entity's resource name.
     pub fn arn(&self, entity: &Entity) -> String {
         format!("arn:aws:iam::{}:{}{}{}", self.id, entity.kind.word(), entity.path, entity.name)
@@ -269,4 +315,23 @@ impl Account {
 
 fn no_such(word: &str, name: &str) -> Error {
     Error::new(Code::NoSuchEntity, format!("The {word} with name {name} cannot be found."))
+}
+
+/// A map whose keys are no texts, as a list of pairs: JSON has no other way.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{Entity, Kind};
+
+    type Entities = BTreeMap<(Kind, String), Entity>;
+
+    pub fn serialize<S: Serializer>(entities: &Entities, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(entities)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Entities, D::Error> {
+        Ok(Vec::deserialize(deserializer)?.into_iter().collect())
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Types of IAM's resources, as their names have them.
+pub const TYPES: &[&str] = &["group", "instance-profile", "policy", "role", "user"];
+
 /// A resource name, taken apart at its first five colons; the resource itself may have more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Arn<'a> {

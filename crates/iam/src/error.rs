@@ -2,42 +2,21 @@
 
 use std::fmt;
 
-macro_rules! codes {
-    ($($name:ident = $status:literal;)*) => {
-        /// An error code of IAM or STS.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Code {$(
-            #[doc = concat!("`", stringify!($name), "`")]
-            $name,
-        )*}
-
-        impl Code {
-            /// The code as the API writes it.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)* }
-            }
-
-            /// The HTTP status that goes with it.
-            pub fn http_status(self) -> u16 {
-                match self { $(Self::$name => $status,)* }
-            }
-        }
-    };
-}
-
-codes! {
-    AccessDenied = 403;
-    DeleteConflict = 409;
-    EntityAlreadyExists = 409;
-    ExpiredTokenException = 400;
-    InvalidAction = 400;
-    InvalidAuthorizationMessageException = 400;
-    InvalidInput = 400;
-    LimitExceeded = 409;
-    MalformedPolicyDocument = 400;
-    NoSuchEntity = 404;
-    PackedPolicyTooLarge = 400;
-    ValidationError = 400;
+model::error_codes! {
+    /// An error code of IAM or STS.
+    Code:
+    AccessDenied = "AccessDenied", 403;
+    DeleteConflict = "DeleteConflict", 409;
+    EntityAlreadyExists = "EntityAlreadyExists", 409;
+    ExpiredTokenException = "ExpiredTokenException", 400;
+    InvalidAction = "InvalidAction", 400;
+    InvalidAuthorizationMessageException = "InvalidAuthorizationMessageException", 400;
+    InvalidInput = "InvalidInput", 400;
+    LimitExceeded = "LimitExceeded", 409;
+    MalformedPolicyDocument = "MalformedPolicyDocument", 400;
+    NoSuchEntity = "NoSuchEntity", 404;
+    PackedPolicyTooLarge = "PackedPolicyTooLarge", 400;
+    ValidationError = "ValidationError", 400;
 }
 
 /// A refusal.
@@ -58,7 +37,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.code.as_str(), self.message)
+        write!(f, "{}: {}", self.code, self.message)
     }
 }
 

@@ -132,6 +132,13 @@ registry! {
     LanRouteSyntax = 335, "a route of a lan that cannot be read", "A route is `BLOCK via ADDRESS`, `BLOCK dev INTERFACE` or both; `default` is everything else.", "routes: [10.0.3.0/24 via 10.0.2.2, default via 10.0.2.254, 10.9.0.0/16 dev serial0]";
     FilterSyntax = 336, "a rule of a filter that cannot be read", "A rule is `(allow|deny) PROTO[/PORTS] [from BLOCK] [to BLOCK] [in INTERFACE] [out INTERFACE]`. The first that matches a connection's first packet decides; without one it passes.", "filter: [allow tcp/80 to 10.0.2.0/24, deny all in eth1]";
 
+    StatementSyntax = 337, "a statement that cannot be read", "A statement is `(allow|deny) ACTION[, …] [on RESOURCE[, …]] [if OPERATOR KEY VALUE[, …] [and …]]`; without `on` it is about everything. Resources are `*`, whole names, or TYPE/ID for any region and account. What it has no words for is written as AWS does.", "- deny ec2:TerminateInstances on instance/* if StringEquals ec2:ResourceTag/env prod\n- { Effect: Allow, NotAction: iam:*, Resource: \"*\" }";
+    BadPolicy = 338, "a policy that cannot be", "A policy is a list of statements, a document in AWS's words, or `file: PATH`. A document follows the rules of AWS's: Effect, Action or NotAction, Resource or NotResource, and Principal in trust policies alone.", "iam: { policies: { look: [allow ec2:Describe*] } }";
+    UnknownPolicy = 339, "an unknown policy", "Policies go by name: those under `iam: policies:`, then those that AWS manages and the lab knows; or by resource name.", "users: { dev: AmazonEC2ReadOnlyAccess }";
+    UnknownIdentity = 340, "an unknown user, group, role or instance profile", "No user, group, role or instance profile of this name under `iam:`.", "iam: { groups: { ops: AdministratorAccess }, users: { kim: { groups: ops } } }";
+    BadTrust = 341, "not somebody who could assume a role", "A role is trusted to `ec2`, `user NAME`, `role NAME`, `account`, `account NUMBER`, `service NAME`, a resource name, or what a document of AWS's says.", "roles: { app: { trust: ec2 } }";
+    IdentityRefused = 342, "IAM refuses", "What is written cannot be an identity or policy; the error says which rule of IAM it breaks.", "users: { kim: {} }";
+
     NoArrow = 401, "a claim without an arrow", "A claim is `SOURCES -> DESTINATIONS PROTO/PORTS: RESULT`, with spaces around the arrow.", "- web-1 -> db-1 tcp/3306: open";
     MissingSpaceAfterColon = 402, "no space after the colon", "Without the space YAML reads one word, and the claim has no result.", "wrong: - web-1 -> db-1 tcp/3306:open\nright: - web-1 -> db-1 tcp/3306: open";
     SpaceAfterColon = 403, "a space inside a name", "`subnet: admin` is a mapping to YAML; the name is `subnet:admin`.", "wrong: - subnet: admin -> web-1 tcp/22: open\nright: - subnet:admin -> web-1 tcp/22: open";
@@ -145,6 +152,9 @@ registry! {
     BadWaypoint = 411, "not a node on the way", "After through and via comes nat, igw, peering, or the name of an instance, NAT gateway, peering or endpoint.", "- db-1 -> internet tcp/443 through fw: allowed";
     BadSelector = 412, "an end that cannot be read", "Ends are instances, outside places, internet, sg:, subnet:, vpc:, tag:KEY=VALUE, addresses and blocks.", "- tag:role=web -> db-1 tcp/3306: open";
     UnknownEnd = 413, "an end that does not exist", "No instance or outside place of this name.", "- web-1 -> db-1 tcp/3306: open";
+    RightSyntax = 414, "a claim about rights that cannot be read", "A claim about rights is `(user|role) NAME ACTION[, …] [on TARGET[, …]] [with KEY=VALUE[, …]]: allowed|denied`. A target is a type and a name, an id, or a resource name.", "- user dev ec2:TerminateInstances on instance web: denied\n- role app iam:*: denied";
+    UnknownAction = 415, "an unknown action", "Actions of EC2, IAM and STS are called as the operations of the API; `*` and `?` stand for several.", "- user dev ec2:DescribeInstances: allowed";
+
     ProbeSyntax = 420, "a probe that cannot be read", "A probe is two ends and one packet.", "vpclab check web-1 db-1 tcp/3306\nvpclab check web-1 db-1:3306";
     ArrowInProbe = 421, "an arrow on the command line", "In a shell `web-1 -> db-1` writes a file named db-1 and passes a lone dash.", "wrong: vpclab why web-1 -> db-1 tcp/3306\nright: vpclab why web-1 db-1 tcp/3306";
 

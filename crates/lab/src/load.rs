@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::containers::{self, ContainerFiles};
 use crate::decode::{Decode, Decoder};
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
-use crate::file::{ElasticIp, Instance, LabFile, PublicIp, UserData};
+use crate::file::{ElasticIp, Instance, LabFile, Promise, PublicIp, UserData};
 use crate::source::{Located, Sources, Span};
 use crate::yaml::{self, Node, Value};
 
@@ -64,14 +64,29 @@ pub struct Lab {
     pub user_data: BTreeMap<String, String>,
     /// What containers name beside the file.
     pub container_files: ContainerFiles,
+    /// Texts of policies that are in files of their own, by where the file is named.
+    pub policy_files: BTreeMap<Span, String>,
     /// Where everything is written.
     pub sources: Sources,
 }
 
 impl Lab {
-    /// The promises of the file, in order.
+    /// What the file promises about traffic, in order.
     pub fn claims(&self) -> Vec<Claim> {
-        self.file.expect.iter().map(|phrase| phrase.claim.clone()).collect()
+        let traffic = |promise: &Promise| match promise {
+            Promise::Traffic(phrase) => Some(phrase.claim.clone()),
+            Promise::Right(_) => None,
+        };
+        self.file.expect.iter().filter_map(traffic).collect()
+    }
+
+    /// What the file promises about rights, in order.
+    pub fn rights(&self) -> Vec<iam::Claim> {
+        let right = |promise: &Promise| match promise {
+            Promise::Right(phrase) => Some(phrase.claim.clone()),
+            Promise::Traffic(_) => None,
+        };
+        self.file.expect.iter().filter_map(right).collect()
     }
 
     /// The region.
@@ -115,12 +130,13 @@ pub fn load(name: &str, files: &dyn Files) -> Result<Lab, Diagnostics> {
     let user_data = user_data(&instances, files, &sources, &mut problems);
     containers::check(&file, &mut problems);
     let container_files = containers::read(&file, files, &sources, &mut problems);
+    let policy_files = crate::identity::read_policies(&file, files, &sources, &mut problems);
     if !problems.is_empty() {
         return Err(Diagnostics::new(sources, problems));
     }
     let named = file.name.as_ref().map(|name| name.value.clone());
     let name = named.unwrap_or_else(|| stem(sources.source(0).map_or(name, |source| source.name.as_str())));
-    Ok(Lab { name, file, instances, user_data, container_files, sources })
+    Ok(Lab { name, file, instances, user_data, container_files, policy_files, sources })
 }
 
 /// `labs/shop.cloud.yaml` is the lab shop.

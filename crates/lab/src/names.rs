@@ -75,6 +75,7 @@ pub(crate) struct Names {
     pub instances: Index<InstanceId>,
     pub peerings: Index<VpcPeeringConnectionId>,
     pub endpoints: Index<VpcEndpointId>,
+    pub flow_logs: Index<FlowLogId>,
     /// Prefix lists, AWS's own included: their names differ from all others.
     pub prefix_lists: Index<PrefixListId>,
     /// Interfaces of instances.
@@ -117,6 +118,9 @@ impl Names {
         }
         for endpoint in model.vpc_endpoints.values().filter(|endpoint| endpoint.state != VpcEndpointState::Deleting) {
             names.endpoints.add(tag::name(&endpoint.tags).map(str::to_owned), &endpoint.id);
+        }
+        for log in model.flow_logs.values() {
+            names.flow_logs.add(tag::name(&log.tags).map(str::to_owned), &log.id);
         }
         for list in model.prefix_lists.values() {
             names.prefix_lists.add(Some(list.name.clone()), &list.id);

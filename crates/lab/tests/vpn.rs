@@ -162,3 +162,29 @@ fn hubs_in_a_circle_are_refused_at_the_link_that_closes_it() {
         made(&text(fine));
     }
 }
+
+#[test]
+fn a_link_that_is_down_tells_nothing() {
+    let down = BRANCH.replace("50M 10ms", "50M 10ms down");
+    assert_eq!(routes(&made(&down), "own"), (vec![], vec![]));
+    let written = BRANCH.replace("50M 10ms", "50M down announce 10.9.0.0/16");
+    assert_eq!(routes(&made(&written), "(main)"), (vec![], vec![]));
+    let second = BRANCH.replace("eth2:", "eth3: [], eth2:").replace("50M 10ms", "down") + "      - r-1:eth3 -- vpc:shop\n";
+    assert_eq!(routes(&made(&second), "own").0.len(), 4, "another link that is up tells it");
+}
+
+#[test]
+fn a_lan_at_two_vpcs_with_addresses_in_common_is_refused_at_the_second_link() {
+    let two = |block: &str, link: &str| {
+        let vpcs = BRANCH.replace("vpcs:\n", &format!("vpcs:\n  test: {{ cidr: {block}, subnets: {{ t: {{ az: a, cidr: {} }} }} }}\n", block.replace("/16", "/24")));
+        format!("{}      - {link} -- vpc:test\n", vpcs.replace("eth2: 192.168.3.1/24", "eth2: 192.168.3.1/24, eth3: []").replace("eth0: 172.16.0.1/16", "eth0: 172.16.0.1/16, eth1: []"))
+    };
+    let error = refused(&two("10.0.0.0/16", "r-1:eth3"));
+    for words in ["lab.yaml:20:9", "to the VPC `test`", "another link to `shop`", "10.0.0.0/16", "a router has one way to an address", "hint: "] {
+        assert!(error.contains(words), "{words}\n{error}");
+    }
+    // Other addresses; devices that are not joined; one of the two is down.
+    made(&two("10.1.0.0/16", "r-1:eth3"));
+    made(&two("10.0.0.0/16", "apart:eth1"));
+    made(&two("10.0.0.0/16", "r-1:eth3").replace("50M 10ms", "50M down"));
+}

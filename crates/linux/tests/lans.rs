@@ -3,6 +3,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use fabric::Fabric;
@@ -11,6 +12,7 @@ use linux::plan::lan::{Shaping, notes};
 use linux::plan::{Options, Plan, RouteTo};
 use model::{Context, Model, Region, Timestamp};
 use netlink::rtnl::qdisc::Qdisc;
+use support::icmp::Echo;
 use support::{Lab, in_own_namespaces};
 
 /// Neither netem nor tbf: what a test sees does not depend on the machine's kernel.
@@ -369,5 +371,34 @@ fn a_lan_and_a_vpc_reach_each_other_as_groups_allow_and_nobody_translates() {
         }
         lab.reconcile();
         assert!(lab.tcp("host/desk", "192.168.1.10", &address, 80, &app).is_open(), "set right, it is the same");
+    });
+}
+
+#[test]
+fn a_tunnel_cuts_what_may_be_cut_drops_the_rest_untold_and_lowers_the_segment_size() {
+    in_own_namespaces("a_tunnel_cuts_what_may_be_cut_drops_the_rest_untold_and_lowers_the_segment_size", || {
+        let model = model(&BRANCH.replace("[tcp/80 from 192.168.1.0/24]", "[tcp/80 from 192.168.1.0/24, icmp from 192.168.0.0/16]"));
+        let instance = model.instances.values().find(|i| model::tag::name(&i.tags) == Some("app-1")).expect("app-1");
+        let (app, address) = (format!("instance/{}", instance.id), model.interfaces_of(&instance.id)[0].primary_address().to_string());
+        let mut lab = Lab::with(&model, PLAIN);
+        // 20 bytes of IPv4 and 8 of ICMP in 1,446 (L2-10).
+        for (size, dont_fragment, comes) in [(1_418, true, true), (1_419, true, false), (1_419, false, true), (1_472, false, true)] {
+            for (from, own, to) in [("host/desk", "192.168.1.10", address.as_str()), (app.as_str(), address.as_str(), "192.168.1.10")] {
+                let answer = lab.echo(from, own, to, Echo { size, dont_fragment, ..Echo::default() });
+                assert_eq!(answer.as_ref().map(|answer| answer.kind), comes.then_some(0), "{size} bytes from {from}, not to be cut: {dont_fragment}: {answer:?}");
+            }
+        }
+        // Segments that nobody may cut and nobody hears of: they arrive where both sides were told to send small ones.
+        let (_, kept) = lab.connect("host/desk", "192.168.1.10", 40_001, &address, 80, &app);
+        let support::Kept { mut client, mut server } = kept.expect("a connection");
+        for stream in [&client, &server] {
+            stream.set_read_timeout(Some(support::PATIENCE)).expect("a timeout");
+            stream.set_nonblocking(false).expect("it waits");
+        }
+        let (sent, mut came) = (vec![7; 60_000], vec![0; 60_000]);
+        client.write_all(&sent).expect("sent");
+        server.read_exact(&mut came).expect("all of it came to the VPC");
+        server.write_all(&sent).expect("sent");
+        client.read_exact(&mut came).expect("all of it came to the lan");
     });
 }

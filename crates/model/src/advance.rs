@@ -1,7 +1,10 @@
 //! Time: what AWS does by itself some seconds after a call. Every transition ends within 300 seconds.
+//!
+//! Each kind is looked at before it is taken to be changed: most of the time nothing is due, and a [`Table`] that is taken so is copied.
 
 use crate::endpoint::VpcEndpointState;
 use crate::nat_gateway::NatGatewayState;
+use crate::operation::ebs::{next_ebs_transition, settle_ebs};
 use crate::operation::instance::settle_instance;
 use crate::operation::network_interface::settle_public_address;
 use crate::peering::PeeringStatus;
@@ -24,6 +27,7 @@ impl Model {
             settle_nat_gateways(self, now),
             settle_peerings(self, now),
             settle_endpoints(self, now),
+            settle_ebs(self, now),
             // Last: an address may be due for an instance that came up just now.
             assign_public_addresses(self),
         ];
@@ -61,6 +65,7 @@ impl Model {
             .chain(peerings)
             .chain(endpoints.map(|endpoint| endpoint.settles_at))
             .chain(addresses)
+            .chain(next_ebs_transition(self))
             .min()
     }
 }
@@ -85,13 +90,20 @@ fn settle_blocks(model: &mut Model, now: Timestamp) -> bool {
         blocks.retain(|b| b.state != CidrBlockState::Disassociated || !is_due(b.settles_at, VISIBLE_FOR, now));
         changed || blocks.len() != before
     }
-    let mut changed = false;
-    for vpc in model.vpcs.values_mut() {
-        changed |= settle(&mut vpc.cidr_blocks, now);
-        changed |= settle(&mut vpc.ipv6_cidr_blocks, now);
+    fn passes<Net, Id>(blocks: &[CidrBlock<Net, Id>]) -> bool {
+        blocks.iter().any(|block| block.state != CidrBlockState::Associated)
     }
-    for subnet in model.subnets.values_mut() {
-        changed |= settle(&mut subnet.ipv6_cidr_blocks, now);
+    let mut changed = false;
+    if model.vpcs.values().any(|vpc| passes(&vpc.cidr_blocks) || passes(&vpc.ipv6_cidr_blocks)) {
+        for vpc in model.vpcs.values_mut() {
+            changed |= settle(&mut vpc.cidr_blocks, now);
+            changed |= settle(&mut vpc.ipv6_cidr_blocks, now);
+        }
+    }
+    if model.subnets.values().any(|subnet| passes(&subnet.ipv6_cidr_blocks)) {
+        for subnet in model.subnets.values_mut() {
+            changed |= settle(&mut subnet.ipv6_cidr_blocks, now);
+        }
     }
     changed
 }
@@ -107,12 +119,18 @@ fn ends_in(state: InstanceState) -> Option<InstanceState> {
 }
 
 fn settle_instances(model: &mut Model) -> bool {
-    let ids: Vec<_> = model.instances.keys().cloned().collect();
+    let now = model.context.now;
+    let rests = |instance: &Instance| matches!(instance.state, InstanceState::Running | InstanceState::Stopped);
+    let passes = |instance: &&Instance| !rests(instance) && is_due(instance.settles_at, 0, now);
+    let ids: Vec<_> = model.instances.values().filter(passes).map(|instance| instance.id.clone()).collect();
     let changed = ids.iter().filter(|id| settle_instance(model, id)).count();
     changed > 0
 }
 
 fn settle_nat_gateways(model: &mut Model, now: Timestamp) -> bool {
+    if model.nat_gateways.values().all(|gateway| gateway.state == NatGatewayState::Available) {
+        return false;
+    }
     let mut changed = false;
     for gateway in model.nat_gateways.values_mut().filter(|gateway| is_due(gateway.settles_at, 0, now)) {
         let settled = match (gateway.state, &gateway.failure) {
@@ -132,6 +150,10 @@ fn settle_nat_gateways(model: &mut Model, now: Timestamp) -> bool {
 }
 
 fn settle_peerings(model: &mut Model, now: Timestamp) -> bool {
+    let awaits = |peering: &VpcPeeringConnection| peering.settles.is_some() || peering.status == PeeringStatus::PendingAcceptance;
+    if !model.vpc_peering_connections.values().any(awaits) {
+        return false;
+    }
     let mut changed = false;
     for connection in model.vpc_peering_connections.values_mut() {
         if let Some((status, _)) = connection.settles.filter(|(_, at)| is_due(*at, 0, now)) {
@@ -151,6 +173,9 @@ fn settle_peerings(model: &mut Model, now: Timestamp) -> bool {
 }
 
 fn settle_endpoints(model: &mut Model, now: Timestamp) -> bool {
+    if model.vpc_endpoints.values().all(|endpoint| endpoint.state == VpcEndpointState::Available) {
+        return false;
+    }
     let mut changed = false;
     for endpoint in model.vpc_endpoints.values_mut().filter(|endpoint| is_due(endpoint.settles_at, 0, now)) {
         if endpoint.state == VpcEndpointState::Pending {
@@ -165,7 +190,8 @@ fn settle_endpoints(model: &mut Model, now: Timestamp) -> bool {
 
 /// EIP-6: the addresses that are due come, to interfaces that still qualify.
 fn assign_public_addresses(model: &mut Model) -> bool {
-    let awaits = |eni: &&NetworkInterface| eni.auto_public_ip_due.is_some();
+    let now = model.context.now;
+    let awaits = |eni: &&NetworkInterface| eni.auto_public_ip_due.is_some_and(|due| due <= now);
     let interfaces: Vec<_> = model.network_interfaces.values().filter(awaits).map(|eni| eni.id.clone()).collect();
     interfaces.iter().fold(false, |changed, id| settle_public_address(model, id) | changed)
 }

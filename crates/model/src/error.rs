@@ -2,17 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-macro_rules! codes {
-    ($($name:ident = $code:literal, $status:literal;)*) => {
-        /// An error code of the EC2 API.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum ErrorCode {$(
+/// Declares the error codes of an API: each with its text on the wire and the HTTP status that goes with it.
+#[macro_export]
+macro_rules! error_codes {
+    ($(#[$meta:meta])* $codes:ident: $($name:ident = $code:literal, $status:literal;)*) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
+        pub enum $codes {$(
             #[doc = concat!("`", $code, "`")]
             #[serde(rename = $code)]
             $name,
         )*}
 
-        impl ErrorCode {
+        impl $codes {
             /// The code as the API writes it.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
@@ -23,10 +25,18 @@ macro_rules! codes {
                 match self { $(Self::$name => $status,)* }
             }
         }
+
+        impl ::std::fmt::Display for $codes {
+            fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
     };
 }
 
-codes! {
+error_codes! {
+    /// An error code of the EC2 API.
+    ErrorCode:
     ActiveVpcPeeringConnectionPerVpcLimitExceeded = "ActiveVpcPeeringConnectionPerVpcLimitExceeded", 400;
     AddressLimitExceeded = "AddressLimitExceeded", 400;
     AttachmentLimitExceeded = "AttachmentLimitExceeded", 400;
@@ -41,8 +51,11 @@ codes! {
     DuplicateSubnetsInSameZone = "DuplicateSubnetsInSameZone", 400;
     DuplicateTransitGatewayAttachment = "DuplicateTransitGatewayAttachment", 400;
     EgressOnlyInternetGatewayLimitExceeded = "EgressOnlyInternetGatewayLimitExceeded", 400;
+    FlowLogAlreadyExists = "FlowLogAlreadyExists", 400;
+    FlowLogsLimitExceeded = "FlowLogsLimitExceeded", 400;
     GatewayNotAttached = "Gateway.NotAttached", 400;
     IncorrectInstanceState = "IncorrectInstanceState", 400;
+    IncorrectModificationState = "IncorrectModificationState", 400;
     IncorrectState = "IncorrectState", 400;
     InsufficientFreeAddressesInSubnet = "InsufficientFreeAddressesInSubnet", 400;
     InternalError = "InternalError", 500;
@@ -50,14 +63,21 @@ codes! {
     InvalidAction = "InvalidAction", 400;
     InvalidAddressNotFound = "InvalidAddress.NotFound", 400;
     InvalidAllocationIdNotFound = "InvalidAllocationID.NotFound", 400;
+    InvalidAmiAttributeItemValue = "InvalidAMIAttributeItemValue", 400;
     InvalidAmiIdMalformed = "InvalidAMIID.Malformed", 400;
     InvalidAmiIdNotFound = "InvalidAMIID.NotFound", 400;
+    InvalidAmiIdUnavailable = "InvalidAMIID.Unavailable", 400;
+    InvalidAmiNameDuplicate = "InvalidAMIName.Duplicate", 400;
+    InvalidAmiNameMalformed = "InvalidAMIName.Malformed", 400;
     InvalidAssociationNotFound = "InvalidAssociation.NotFound", 400;
     InvalidAssociationIdNotFound = "InvalidAssociationID.NotFound", 400;
     InvalidAttachmentIdNotFound = "InvalidAttachmentID.NotFound", 400;
+    InvalidAttachmentNotFound = "InvalidAttachment.NotFound", 400;
+    InvalidBlockDeviceMapping = "InvalidBlockDeviceMapping", 400;
     InvalidDhcpOptionIdNotFound = "InvalidDhcpOptionID.NotFound", 400;
     InvalidDhcpOptionsIdMalformed = "InvalidDhcpOptionsId.Malformed", 400;
     InvalidEgressOnlyInternetGatewayIdNotFound = "InvalidEgressOnlyInternetGatewayId.NotFound", 400;
+    InvalidFlowLogIdNotFound = "InvalidFlowLogId.NotFound", 400;
     InvalidGatewayIdNotFound = "InvalidGatewayID.NotFound", 400;
     InvalidGroupDuplicate = "InvalidGroup.Duplicate", 400;
     InvalidGroupIdMalformed = "InvalidGroupId.Malformed", 400;
@@ -72,9 +92,16 @@ codes! {
     InvalidInstanceType = "InvalidInstanceType", 400;
     InvalidInternetGatewayIdNotFound = "InvalidInternetGatewayID.NotFound", 400;
     InvalidIpAddressInUse = "InvalidIPAddress.InUse", 400;
+    InvalidIpamPoolIdNotFound = "InvalidIpamPoolId.NotFound", 400;
     InvalidKeyPairDuplicate = "InvalidKeyPair.Duplicate", 400;
     InvalidKeyPairFormat = "InvalidKeyPair.Format", 400;
     InvalidKeyPairNotFound = "InvalidKeyPair.NotFound", 400;
+    InvalidLaunchTemplateIdMalformed = "InvalidLaunchTemplateId.Malformed", 400;
+    InvalidLaunchTemplateIdNotFound = "InvalidLaunchTemplateId.NotFound", 400;
+    InvalidLaunchTemplateIdVersionNotFound = "InvalidLaunchTemplateId.VersionNotFound", 400;
+    InvalidLaunchTemplateNameAlreadyExists = "InvalidLaunchTemplateName.AlreadyExistsException", 400;
+    InvalidLaunchTemplateNameMalformed = "InvalidLaunchTemplateName.MalformedException", 400;
+    InvalidLaunchTemplateNameNotFound = "InvalidLaunchTemplateName.NotFoundException", 400;
     InvalidNetworkAclEntryNotFound = "InvalidNetworkAclEntry.NotFound", 400;
     InvalidNetworkAclIdNotFound = "InvalidNetworkAclID.NotFound", 400;
     InvalidNetworkInterfaceIdMalformed = "InvalidNetworkInterfaceId.Malformed", 400;
@@ -82,10 +109,12 @@ codes! {
     InvalidNetworkInterfaceInUse = "InvalidNetworkInterface.InUse", 400;
     InvalidParameter = "InvalidParameter", 400;
     InvalidParameterCombination = "InvalidParameterCombination", 400;
+    InvalidParameterDependency = "InvalidParameterDependency", 400;
     InvalidParameterValue = "InvalidParameterValue", 400;
     InvalidPermissionDuplicate = "InvalidPermission.Duplicate", 400;
     InvalidPermissionMalformed = "InvalidPermission.Malformed", 400;
     InvalidPermissionNotFound = "InvalidPermission.NotFound", 400;
+    InvalidPlacementGroupUnknown = "InvalidPlacementGroup.Unknown", 400;
     InvalidPrefixListIdMalformed = "InvalidPrefixListId.Malformed", 400;
     InvalidPrefixListIdNotFound = "InvalidPrefixListID.NotFound", 400;
     InvalidRouteNotFound = "InvalidRoute.NotFound", 400;
@@ -94,17 +123,29 @@ codes! {
     InvalidSecurityGroupIdNotFound = "InvalidSecurityGroupID.NotFound", 400;
     InvalidSecurityGroupRuleIdNotFound = "InvalidSecurityGroupRuleId.NotFound", 400;
     InvalidServiceName = "InvalidServiceName", 400;
+    InvalidSnapshotIdMalformed = "InvalidSnapshotID.Malformed", 400;
+    InvalidSnapshotInUse = "InvalidSnapshot.InUse", 400;
+    InvalidSnapshotNotFound = "InvalidSnapshot.NotFound", 400;
+    InvalidSpotInstanceRequestIdMalformed = "InvalidSpotInstanceRequestID.Malformed", 400;
+    InvalidSpotInstanceRequestIdNotFound = "InvalidSpotInstanceRequestID.NotFound", 400;
     InvalidStateTransition = "InvalidStateTransition", 400;
     InvalidSubnetCidrBlockAssociationIdNotFound = "InvalidSubnetCidrBlockAssociationID.NotFound", 400;
+    InvalidSubnetCidrReservationIdNotFound = "InvalidSubnetCidrReservationID.NotFound", 400;
     InvalidSubnetConflict = "InvalidSubnet.Conflict", 400;
     InvalidSubnetIdNotFound = "InvalidSubnetID.NotFound", 400;
     InvalidUserDataMalformed = "InvalidUserData.Malformed", 400;
     InvalidSubnetRange = "InvalidSubnet.Range", 400;
+    InvalidTransitGatewayAttachmentIdMalformed = "InvalidTransitGatewayAttachmentId.Malformed", 400;
     InvalidTransitGatewayAttachmentIdNotFound = "InvalidTransitGatewayAttachmentID.NotFound", 400;
     InvalidTransitGatewayIdNotFound = "InvalidTransitGatewayID.NotFound", 400;
+    InvalidVolumeIdMalformed = "InvalidVolumeID.Malformed", 400;
+    InvalidVolumeModificationNotFound = "InvalidVolumeModification.NotFound", 400;
+    InvalidVolumeNotFound = "InvalidVolume.NotFound", 400;
+    InvalidVolumeZoneMismatch = "InvalidVolume.ZoneMismatch", 400;
     InvalidVpcCidrBlockAssociationIdNotFound = "InvalidVpcCidrBlockAssociationID.NotFound", 400;
     InvalidVpcEndpointIdMalformed = "InvalidVpcEndpointId.Malformed", 400;
     InvalidVpcEndpointIdNotFound = "InvalidVpcEndpointId.NotFound", 400;
+    InvalidVpcEndpointServiceIdNotFound = "InvalidVpcEndpointServiceId.NotFound", 400;
     InvalidVpcIdNotFound = "InvalidVpcID.NotFound", 400;
     InvalidVpcPeeringConnectionIdMalformed = "InvalidVpcPeeringConnectionId.Malformed", 400;
     InvalidVpcPeeringConnectionIdNotFound = "InvalidVpcPeeringConnectionID.NotFound", 400;
@@ -139,21 +180,19 @@ codes! {
     TagLimitExceeded = "TagLimitExceeded", 400;
     UnauthorizedOperation = "UnauthorizedOperation", 403;
     UnknownParameter = "UnknownParameter", 400;
+    UnknownVolumeType = "UnknownVolumeType", 400;
     UnsupportedOperation = "UnsupportedOperation", 400;
     TransitGatewayAttachmentLimitExceeded = "TransitGatewayAttachmentLimitExceeded", 400;
+    TransitGatewayRouteTablePropagationDuplicate = "TransitGatewayRouteTablePropagation.Duplicate", 400;
     TransitGatewayLimitExceeded = "TransitGatewayLimitExceeded", 400;
+    VersionLimitExceeded = "VersionLimitExceeded", 400;
+    VolumeInUse = "VolumeInUse", 400;
     VpcEndpointLimitExceeded = "VpcEndpointLimitExceeded", 400;
     VpcIdNotSpecified = "VPCIdNotSpecified", 400;
     VpcLimitExceeded = "VpcLimitExceeded", 400;
     VpcPeeringConnectionAlreadyExists = "VpcPeeringConnectionAlreadyExists", 400;
     VpnGatewayAttachmentNotFound = "InvalidVpnGatewayAttachment.NotFound", 400;
     VpnGatewayLimitExceeded = "VpnGatewayLimitExceeded", 400;
-}
-
-impl std::fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// An operation that was refused. Nothing was changed.

@@ -111,12 +111,24 @@ ids! {
     NetworkAclAssociationId = "aclassoc",
     /// An instance.
     InstanceId = "i",
+    /// The association of an instance profile with an instance.
+    InstanceProfileAssociationId = "iip-assoc",
     /// A launch of one or more instances by one call.
     ReservationId = "r",
     /// A machine image.
     ImageId = "ami",
     /// A key pair.
     KeyPairId = "key",
+    /// A volume of EBS.
+    VolumeId = "vol",
+    /// A snapshot of a volume.
+    SnapshotId = "snap",
+    /// A launch template.
+    LaunchTemplateId = "lt",
+    /// Addresses of a subnet that are kept back.
+    SubnetCidrReservationId = "scr",
+    /// A request for instances at the spot price.
+    SpotInstanceRequestId = "sir",
     /// A VPC peering connection.
     VpcPeeringConnectionId = "pcx",
     /// A VPC endpoint.
@@ -125,4 +137,6 @@ ids! {
     PrefixListId = "pl",
     /// A DHCP option set.
     DhcpOptionsId = "dopt",
+    /// A flow log.
+    FlowLogId = "fl",
 }

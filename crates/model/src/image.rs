@@ -1,35 +1,74 @@
-//! The machine images on offer, by table. What an instance really runs is the lab's business; an image decides
-//! architecture and metadata defaults (IMDS-7) and gives clients something to choose from.
+//! Machine images: those on offer, by table, and what an account's own ones are. What an instance really runs is the lab's
+//! business; an image decides architecture, disks and metadata defaults (IMDS-7) and gives clients something to choose from.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ebs::{BlockDevice, VolumeType};
+use crate::id::RawId;
 use crate::instance_type::Architecture;
-use crate::{ImageId, Region};
+use crate::{ImageId, InstanceId, Model, Region, SnapshotId, Tags, Timestamp};
 
 /// A machine image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// Identifier, the same in every run, different in every region.
+    /// Identifier; of those on offer the same in every run, different in every region.
     pub id: ImageId,
     /// Name as published.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// One sentence.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// What it runs on.
     pub architecture: Architecture,
     /// Account of the publisher.
-    pub owner_id: &'static str,
+    pub owner_id: Cow<'static, str>,
     /// Word for the publisher, if it is Amazon.
-    pub owner_alias: Option<&'static str>,
+    pub owner_alias: Option<Cow<'static, str>>,
     /// Name of the root device.
-    pub root_device_name: &'static str,
+    pub root_device_name: Cow<'static, str>,
+    /// The disks that an instance of it begins with.
+    pub block_devices: Vec<BlockDevice>,
     /// Whether it is marked `ImdsSupport=v2.0` (IMDS-7).
     pub requires_imds_v2: bool,
     /// When it was published.
-    pub creation_date: &'static str,
+    pub creation_date: Cow<'static, str>,
+    /// When it is no longer `pending`; of those on offer long ago.
+    pub available_at: Timestamp,
+    /// Accounts that may launch it; `all` = everybody.
+    pub launch_permissions: Vec<String>,
+    /// When it counts as out of date, as it was given.
+    pub deprecation_time: Option<String>,
+    /// The instance it was made of.
+    pub source_instance_id: Option<InstanceId>,
+    /// The image it is a copy of.
+    pub source_image_id: Option<ImageId>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+impl Image {
+    /// Whether everybody may launch it.
+    pub fn is_public(&self) -> bool {
+        self.launch_permissions.iter().any(|account| account == "all")
+    }
+
+    /// The disk that an instance boots from.
+    pub fn root(&self) -> Option<&BlockDevice> {
+        self.block_devices.iter().find(|device| device.device_name == self.root_device_name)
+    }
+}
+
+impl Model {
+    /// The image with this identifier: one of the account's own, or one that the region offers.
+    pub fn image(&self, id: &ImageId) -> Option<Image> {
+        self.images.get(id).cloned().or_else(|| find(&self.region, id))
+    }
 }
 
 struct Offer(&'static str, &'static str, Architecture, Publisher, &'static str);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Publisher {
     /// Amazon Linux 2023: metadata v2 only.
     Amazon,
@@ -78,16 +117,44 @@ fn image(region: &Region, offer: &Offer) -> Image {
         Publisher::Debian => ("136693071363", None, "/dev/xvda", false),
         Publisher::Canonical => ("099720109477", None, "/dev/sda1", true),
     };
-    let id = id_of(&region.0, name);
-    Image { id, name, description, architecture, owner_id, owner_alias, root_device_name, requires_imds_v2, creation_date }
+    let kind = if publisher == Publisher::AmazonEarlier { VolumeType::Gp2 } else { VolumeType::Gp3 };
+    let root = BlockDevice {
+        device_name: root_device_name.to_owned(),
+        size_gib: Some(ROOT_GIB),
+        kind: Some(kind),
+        snapshot_id: Some(SnapshotId::from(hash_of(&region.0, "snapshot of ", name))),
+        delete_on_termination: Some(true),
+        ..BlockDevice::default()
+    };
+    Image {
+        id: ImageId::from(hash_of(&region.0, "", name)),
+        name: name.into(),
+        description: description.into(),
+        architecture,
+        owner_id: owner_id.into(),
+        owner_alias: owner_alias.map(Cow::Borrowed),
+        root_device_name: root_device_name.into(),
+        block_devices: vec![root],
+        requires_imds_v2,
+        creation_date: creation_date.into(),
+        available_at: Timestamp(0),
+        launch_permissions: vec!["all".to_owned()],
+        deprecation_time: None,
+        source_instance_id: None,
+        source_image_id: None,
+        tags: Tags::new(),
+    }
 }
 
+/// GiB of the root volume of every image on offer.
+const ROOT_GIB: u32 = 8;
+
 /// FNV-1a over region and name: an identifier of the right shape that never changes.
-fn id_of(region: &str, name: &str) -> ImageId {
-    let hash = region.bytes().chain([b'/']).chain(name.bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+fn hash_of(region: &str, of: &str, name: &str) -> RawId {
+    let bytes = region.bytes().chain([b'/']).chain(of.bytes()).chain(name.bytes());
+    RawId(u128::from(bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    ImageId::from(crate::id::RawId(u128::from(hash)))
+    })))
 }
 
 #[cfg(test)]

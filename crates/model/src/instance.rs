@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageId, InstanceId, Origin, ReservationId, Tags, Timestamp};
+use crate::{ImageId, InstanceId, InstanceProfileAssociationId, Origin, ReservationId, SpotInstanceRequestId, Tags, Timestamp};
 
 /// An instance. Its interfaces point at it ([`crate::Model::interfaces_of`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Instance {
     pub instance_type: String,
     /// Key pair by name.
     pub key_name: Option<String>,
+    /// The instance profile that gives it a role (IAM-3).
+    #[serde(default)]
+    pub iam_instance_profile: Option<InstanceProfileAssociation>,
     /// State now.
     pub state: InstanceState,
     /// When a passing state (`pending`, `stopping`, `shutting-down`) ends.
@@ -48,10 +51,55 @@ pub struct Instance {
     pub terminate_on_shutdown: bool,
     /// Whether the resource name `i-….REGION.compute.internal` answers (DNS-3).
     pub resource_name_dns: bool,
+    /// Name of the device that it boots from.
+    #[serde(default)]
+    pub root_device_name: String,
+    /// Settings that a launch makes and few calls change.
+    #[serde(default)]
+    pub options: InstanceOptions,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// Settings of an instance that mean nothing for its network.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceOptions {
+    /// Whether it has a network of its own to its volumes (shown, nothing else).
+    pub ebs_optimized: bool,
+    /// Whether the hardware is for this account alone (shown, nothing else).
+    pub is_dedicated: bool,
+    /// Cores and threads of each, where they differ from the type's; they bound what the instance may use.
+    pub cpu: Option<(u32, u32)>,
+    /// Whether a broken machine is not replaced by itself (shown, nothing else).
+    pub auto_recovery_disabled: bool,
+    /// Whether a planned reboot does not move it (shown, nothing else).
+    pub reboot_migration_disabled: bool,
+    /// Whether it takes no capacity that somebody reserved; there is none here.
+    pub refuses_reserved_capacity: bool,
+    /// The request at the spot price that it came of.
+    pub spot_instance_request_id: Option<SpotInstanceRequestId>,
+}
+
+/// Which instance profile an instance has. What the profile gives is not known here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceProfileAssociation {
+    /// Identifier.
+    pub id: InstanceProfileAssociationId,
+    /// The profile's resource name: `arn:aws:iam::ACCOUNT:instance-profile/NAME`.
+    pub arn: String,
+    /// The profile's own identifier, `AIPA…`; empty where nobody has said it yet.
+    pub profile_id: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl InstanceProfileAssociation {
+    /// The profile's name, without its path.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+    }
 }
 
 /// INST-1. The code is the low byte.

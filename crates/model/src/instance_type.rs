@@ -1,12 +1,16 @@
 //! Instance types, by table: how many interfaces and addresses an instance may have (ENI-4), and what clients
 //! ask of DescribeInstanceTypes.
 
+use serde::{Deserialize, Serialize};
+
 /// What a type's processor runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Architecture {
     /// 64-bit x86.
+    #[serde(rename = "x86_64")]
     X86_64,
     /// 64-bit Arm.
+    #[serde(rename = "arm64")]
     Arm64,
 }
 

@@ -10,6 +10,7 @@ use crate::nat_gateway::NatGatewayState;
 use crate::peering::PeeringStatus;
 use crate::quota::Quotas;
 use crate::route_table::{Associated, RouteState};
+use crate::table::Table;
 use crate::*;
 
 /// Everything that exists, by identifier. Change it through [`operation`] only.
@@ -26,64 +27,85 @@ pub struct Model {
     /// Limits in force.
     pub quotas: Quotas,
     /// VPCs.
-    pub vpcs: BTreeMap<VpcId, Vpc>,
+    pub vpcs: Table<VpcId, Vpc>,
     /// Subnets.
-    pub subnets: BTreeMap<SubnetId, Subnet>,
+    pub subnets: Table<SubnetId, Subnet>,
     /// Route tables.
-    pub route_tables: BTreeMap<RouteTableId, RouteTable>,
+    pub route_tables: Table<RouteTableId, RouteTable>,
     /// Internet gateways.
-    pub internet_gateways: BTreeMap<InternetGatewayId, InternetGateway>,
+    pub internet_gateways: Table<InternetGatewayId, InternetGateway>,
     /// Egress-only internet gateways.
-    pub egress_only_internet_gateways: BTreeMap<EgressOnlyInternetGatewayId, EgressOnlyInternetGateway>,
+    pub egress_only_internet_gateways: Table<EgressOnlyInternetGatewayId, EgressOnlyInternetGateway>,
     /// Virtual private gateways.
-    pub vpn_gateways: BTreeMap<VpnGatewayId, VpnGateway>,
+    pub vpn_gateways: Table<VpnGatewayId, VpnGateway>,
     /// Transit gateways.
     #[serde(default)]
-    pub transit_gateways: BTreeMap<TransitGatewayId, TransitGateway>,
+    pub transit_gateways: Table<TransitGatewayId, TransitGateway>,
     /// What is attached to transit gateways.
     #[serde(default)]
-    pub transit_gateway_attachments: BTreeMap<TransitGatewayAttachmentId, TransitGatewayAttachment>,
+    pub transit_gateway_attachments: Table<TransitGatewayAttachmentId, TransitGatewayAttachment>,
     /// Route tables of transit gateways.
     #[serde(default)]
-    pub transit_gateway_route_tables: BTreeMap<TransitGatewayRouteTableId, TransitGatewayRouteTable>,
+    pub transit_gateway_route_tables: Table<TransitGatewayRouteTableId, TransitGatewayRouteTable>,
     /// NAT gateways.
-    pub nat_gateways: BTreeMap<NatGatewayId, NatGateway>,
+    pub nat_gateways: Table<NatGatewayId, NatGateway>,
     /// Elastic IP addresses.
-    pub addresses: BTreeMap<AllocationId, Address>,
+    pub addresses: Table<AllocationId, Address>,
     /// Network interfaces.
-    pub network_interfaces: BTreeMap<NetworkInterfaceId, NetworkInterface>,
+    pub network_interfaces: Table<NetworkInterfaceId, NetworkInterface>,
     /// Security groups.
-    pub security_groups: BTreeMap<SecurityGroupId, SecurityGroup>,
+    pub security_groups: Table<SecurityGroupId, SecurityGroup>,
     /// Network ACLs.
-    pub network_acls: BTreeMap<NetworkAclId, NetworkAcl>,
+    pub network_acls: Table<NetworkAclId, NetworkAcl>,
     /// Instances.
-    pub instances: BTreeMap<InstanceId, Instance>,
+    pub instances: Table<InstanceId, Instance>,
     /// Key pairs by name.
-    pub key_pairs: BTreeMap<String, KeyPair>,
+    pub key_pairs: Table<String, KeyPair>,
     /// Peering connections.
-    pub vpc_peering_connections: BTreeMap<VpcPeeringConnectionId, VpcPeeringConnection>,
+    pub vpc_peering_connections: Table<VpcPeeringConnectionId, VpcPeeringConnection>,
     /// Endpoints.
-    pub vpc_endpoints: BTreeMap<VpcEndpointId, VpcEndpoint>,
+    pub vpc_endpoints: Table<VpcEndpointId, VpcEndpoint>,
     /// Prefix lists.
-    pub prefix_lists: BTreeMap<PrefixListId, PrefixList>,
+    pub prefix_lists: Table<PrefixListId, PrefixList>,
+    /// Flow logs.
+    #[serde(default)]
+    pub flow_logs: Table<FlowLogId, FlowLog>,
     /// DHCP option sets.
-    pub dhcp_options: BTreeMap<DhcpOptionsId, DhcpOptions>,
+    pub dhcp_options: Table<DhcpOptionsId, DhcpOptions>,
     /// What runs inside instances; an instance without an entry runs nothing.
-    pub guests: BTreeMap<InstanceId, Guest>,
+    pub guests: Table<InstanceId, Guest>,
     /// Named places on the internet.
-    pub outside: BTreeMap<String, OutsideHost>,
+    pub outside: Table<String, OutsideHost>,
     /// Containers of instances by name; an instance without an entry has none.
     #[serde(default)]
-    pub containers: BTreeMap<InstanceId, BTreeMap<String, ContainerSpec>>,
+    pub containers: Table<InstanceId, BTreeMap<String, ContainerSpec>>,
     /// Volumes of containers.
     #[serde(default)]
-    pub volumes: BTreeMap<String, Volume>,
+    pub volumes: Table<String, Volume>,
     /// Images that containers call by a name of the lab's own.
     #[serde(default)]
-    pub container_images: BTreeMap<String, ContainerImage>,
+    pub container_images: Table<String, ContainerImage>,
     /// Small networks beside the cloud, by name.
     #[serde(default)]
-    pub lans: BTreeMap<String, Lan>,
+    pub lans: Table<String, Lan>,
+    /// Volumes of EBS.
+    #[serde(default)]
+    pub ebs_volumes: Table<VolumeId, EbsVolume>,
+    /// Snapshots of volumes.
+    #[serde(default)]
+    pub ebs_snapshots: Table<SnapshotId, EbsSnapshot>,
+    /// Machine images of the account's own; those on offer are in [`image`].
+    #[serde(default)]
+    pub images: Table<ImageId, Image>,
+    /// Launch templates.
+    #[serde(default)]
+    pub launch_templates: Table<LaunchTemplateId, LaunchTemplate>,
+    /// Addresses of subnets that are kept back.
+    #[serde(default)]
+    pub subnet_cidr_reservations: Table<SubnetCidrReservationId, SubnetCidrReservation>,
+    /// Requests for instances at the spot price.
+    #[serde(default)]
+    pub spot_instance_requests: Table<SpotInstanceRequestId, SpotInstanceRequest>,
 }
 
 impl Model {
@@ -95,32 +117,39 @@ impl Model {
             context,
             generation: 0,
             quotas: Quotas::default(),
-            vpcs: BTreeMap::new(),
-            subnets: BTreeMap::new(),
-            route_tables: BTreeMap::new(),
-            internet_gateways: BTreeMap::new(),
-            egress_only_internet_gateways: BTreeMap::new(),
-            vpn_gateways: BTreeMap::new(),
-            transit_gateways: BTreeMap::new(),
-            transit_gateway_attachments: BTreeMap::new(),
-            transit_gateway_route_tables: BTreeMap::new(),
-            nat_gateways: BTreeMap::new(),
-            addresses: BTreeMap::new(),
-            network_interfaces: BTreeMap::new(),
-            security_groups: BTreeMap::new(),
-            network_acls: BTreeMap::new(),
-            instances: BTreeMap::new(),
-            key_pairs: BTreeMap::new(),
-            vpc_peering_connections: BTreeMap::new(),
-            vpc_endpoints: BTreeMap::new(),
-            prefix_lists: BTreeMap::new(),
-            dhcp_options: BTreeMap::new(),
-            guests: BTreeMap::new(),
-            outside: BTreeMap::new(),
-            containers: BTreeMap::new(),
-            volumes: BTreeMap::new(),
-            container_images: BTreeMap::new(),
-            lans: BTreeMap::new(),
+            vpcs: Table::new(),
+            subnets: Table::new(),
+            route_tables: Table::new(),
+            internet_gateways: Table::new(),
+            egress_only_internet_gateways: Table::new(),
+            vpn_gateways: Table::new(),
+            transit_gateways: Table::new(),
+            transit_gateway_attachments: Table::new(),
+            transit_gateway_route_tables: Table::new(),
+            nat_gateways: Table::new(),
+            addresses: Table::new(),
+            network_interfaces: Table::new(),
+            security_groups: Table::new(),
+            network_acls: Table::new(),
+            instances: Table::new(),
+            key_pairs: Table::new(),
+            vpc_peering_connections: Table::new(),
+            vpc_endpoints: Table::new(),
+            prefix_lists: Table::new(),
+            flow_logs: Table::new(),
+            dhcp_options: Table::new(),
+            guests: Table::new(),
+            outside: Table::new(),
+            containers: Table::new(),
+            volumes: Table::new(),
+            container_images: Table::new(),
+            lans: Table::new(),
+            ebs_volumes: Table::new(),
+            ebs_snapshots: Table::new(),
+            images: Table::new(),
+            launch_templates: Table::new(),
+            subnet_cidr_reservations: Table::new(),
+            spot_instance_requests: Table::new(),
         }
     }
 

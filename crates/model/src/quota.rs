@@ -48,6 +48,8 @@ pub struct Quotas {
     pub prefix_lists_per_region: usize,
     /// Entries per prefix list.
     pub entries_per_prefix_list: u32,
+    /// Flow logs per VPC, subnet or interface.
+    pub flow_logs_per_resource: usize,
 }
 
 impl Default for Quotas {
@@ -74,6 +76,7 @@ impl Default for Quotas {
             gateway_endpoints_per_region: 20,
             prefix_lists_per_region: 100,
             entries_per_prefix_list: 1_000,
+            flow_logs_per_resource: 2,
         }
     }
 }

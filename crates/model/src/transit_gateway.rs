@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Origin, SubnetId, Tags, TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId, VpcId};
+use crate::{Origin, SubnetId, Tags, Timestamp, TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId, VpcId};
 
 /// A transit gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,10 +16,44 @@ pub struct TransitGateway {
     pub default_route_table: Option<TransitGatewayRouteTableId>,
     /// SG-13: whether rules may name groups of other VPCs; the attachments must allow it too.
     pub security_group_referencing: bool,
+    /// What is shown of it and changes no packet.
+    #[serde(default)]
+    pub settings: TransitGatewaySettings,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.
     pub origin: Origin,
+}
+
+/// What is shown of a transit gateway and changes no packet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransitGatewaySettings {
+    /// Free text.
+    pub description: String,
+    /// Its number in BGP.
+    pub amazon_side_asn: u64,
+    /// Whether attachments of other accounts need nobody's consent.
+    pub auto_accepts: bool,
+    /// Whether names of one VPC's public addresses are answered with private ones in others.
+    pub dns_support: bool,
+    /// Whether equal ways over VPNs share traffic.
+    pub vpn_ecmp_support: bool,
+    /// When it was made.
+    pub create_time: Timestamp,
+}
+
+impl Default for TransitGatewaySettings {
+    /// AWS's defaults.
+    fn default() -> Self {
+        Self {
+            description: String::new(),
+            amazon_side_asn: 64_512,
+            auto_accepts: false,
+            dns_support: true,
+            vpn_ecmp_support: true,
+            create_time: Timestamp(0),
+        }
+    }
 }
 
 /// What is attached to a transit gateway.
@@ -31,6 +65,9 @@ pub struct TransitGatewayAttachment {
     pub transit_gateway_id: TransitGatewayId,
     /// What is attached.
     pub to: AttachedTo,
+    /// When it was made.
+    #[serde(default)]
+    pub create_time: Timestamp,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.

@@ -138,7 +138,7 @@ fn made_up(number: usize) -> Vec<String> {
         format!("2001:db8:{number:x}::/56"),
         format!("2001:db8:{number:x}::10"),
     ];
-    let words = ["tcp", "vpc", "us-east-1a", "IPv4", "region", "standard", "443"];
+    let words = ["tcp", "vpc", "us-east-1a", "IPv4", "region", "standard", "443", "ap-northeast-2", "/dev/sdf", "autoEnableIO", "interface"];
     texts.extend(words.map(str::to_owned));
     texts
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::moment::Moment;
+use model::moment::Moment;
 use crate::refusal::Refusal;
 use crate::shapes::{Operation, Protocol, Service, Shape, ShapeId};
 use crate::xml::Writer;

@@ -83,6 +83,19 @@ impl Tokens {
         }
     }
 
+    /// Forgets a token: what it was for did not happen after all.
+    pub fn forget(&mut self, key: &Key) {
+        if self.answers.remove(key).is_some() {
+            self.ages.retain(|known| known != key);
+        }
+    }
+
+    /// All that is kept, the oldest first: key, parameters, answer, and since when.
+    pub fn kept(&self) -> impl Iterator<Item = (&Key, &Value, &Value, Timestamp)> {
+        let answers = self.ages.iter().filter_map(|key| Some((key, self.answers.get(key)?)));
+        answers.map(|(key, answer)| (key, &answer.parameters, &answer.answer, answer.at))
+    }
+
     /// How many answers are kept.
     pub fn len(&self) -> usize {
         self.answers.len()
@@ -131,5 +144,16 @@ mod tests {
         assert_eq!(tokens.find(&key("4"), &json!({}), Timestamp(5)), Ok(Some(&json!(4))));
         tokens.keep(key("9"), json!({}), json!(9), Timestamp(200_000));
         assert_eq!(tokens.len(), 1, "a day later the others are gone");
+    }
+
+    #[test]
+    fn what_is_kept_can_be_taken_elsewhere_and_forgotten() {
+        let mut tokens = Tokens::new(3);
+        (0..3).for_each(|number| tokens.keep(key(&number.to_string()), json!({}), json!(number), Timestamp(number)));
+        tokens.forget(&key("1"));
+        let mut again = Tokens::new(3);
+        tokens.kept().for_each(|(key, parameters, answer, at)| again.keep(key.clone(), parameters.clone(), answer.clone(), at));
+        assert_eq!((again.len(), &again), (2, &tokens));
+        assert_eq!(again.find(&key("1"), &json!({}), Timestamp(3)), Ok(None));
     }
 }

@@ -71,7 +71,10 @@ pub enum Authentication {
 }
 
 /// How many answers to requests with client tokens are kept.
-const TOKENS: usize = 10_000;
+pub const TOKENS: usize = 10_000;
+
+/// The header that names a request.
+const REQUEST_ID: &str = "x-amzn-RequestId";
 
 /// The endpoint.
 #[derive(Debug)]
@@ -84,7 +87,7 @@ pub struct Endpoint {
 }
 
 /// A request that was read: signed by whom it says, and well formed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Asked {
     service: &'static Service,
     operation: &'static Operation,
@@ -101,6 +104,72 @@ pub struct Unread {
     refusal: Refusal,
     service: Option<&'static Service>,
     action: Option<String>,
+}
+
+impl Asked {
+    /// The service.
+    pub fn service(&self) -> &'static Service {
+        self.service
+    }
+
+    /// The operation.
+    pub fn operation(&self) -> &'static Operation {
+        self.operation
+    }
+
+    /// The region that it was signed for.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// The key that signed; `None` without authentication.
+    pub fn access_key_id(&self) -> Option<&str> {
+        self.access_key_id.as_deref()
+    }
+
+    /// Parameters, without those that ask for a page.
+    pub fn parameters(&self) -> &Value {
+        &self.parameters
+    }
+
+    /// What its client token is remembered by for an account; `None` where there is no token, or where a dry run has one.
+    pub fn token(&self, account: &str) -> Option<Key> {
+        let token = self.token.as_ref().filter(|_| self.parameters["DryRun"] != true)?;
+        let (region, operation) = (self.region.clone(), self.operation.name.to_owned());
+        Some(Key { account: account.to_owned(), region, operation, token: token.clone() })
+    }
+
+    fn call<'a>(&'a self, account: &'a str) -> Call<'a> {
+        Call {
+            service: self.service,
+            operation: self.operation,
+            region: &self.region,
+            account,
+            access_key_id: self.access_key_id(),
+            parameters: &self.parameters,
+        }
+    }
+
+    /// Whether the request may be made at all. Errors: the refusal of whoever decides that.
+    pub fn may(&self, backend: &impl Backend) -> Result<(), Refusal> {
+        backend.may(&self.call(&backend.account(self.access_key_id())))
+    }
+
+    /// Serves the request with tokens that somebody else keeps. A repeated one with a client token gets the first one's answer.
+    pub fn serve(&self, tokens: &mut Tokens, backend: &mut impl Backend) -> Result<Value, Refusal> {
+        let account = backend.account(self.access_key_id());
+        let call = self.call(&account);
+        // Nobody gets the answer to somebody else's client token who may not ask for it.
+        backend.may(&call)?;
+        let Some(key) = self.token(&account) else { return backend.call(&call) };
+        let now = backend.now();
+        if let Some(answer) = tokens.find(&key, &self.parameters, now)? {
+            return Ok(answer.clone());
+        }
+        let answer = backend.call(&call)?;
+        tokens.keep(key, self.parameters.clone(), answer.clone(), now);
+        Ok(answer)
+    }
 }
 
 impl Endpoint {
@@ -145,33 +214,7 @@ impl Endpoint {
 
     /// Serves a request that was read. A repeated one with a client token gets the first one's answer.
     pub fn call(&mut self, backend: &mut impl Backend, asked: &Asked) -> Result<Value, Refusal> {
-        let access_key_id = asked.access_key_id.as_deref();
-        let account = backend.account(access_key_id);
-        let call = Call {
-            service: asked.service,
-            operation: asked.operation,
-            region: &asked.region,
-            account: &account,
-            access_key_id,
-            parameters: &asked.parameters,
-        };
-        // Nobody gets the answer to somebody else's client token who may not ask for it.
-        backend.may(&call)?;
-        let is_dry = asked.parameters["DryRun"] == true;
-        let Some(token) = asked.token.as_ref().filter(|_| !is_dry) else { return backend.call(&call) };
-        let key = Key {
-            account: account.clone(),
-            region: asked.region.clone(),
-            operation: asked.operation.name.to_owned(),
-            token: token.clone(),
-        };
-        let now = backend.now();
-        if let Some(answer) = self.tokens.find(&key, &asked.parameters, now)? {
-            return Ok(answer.clone());
-        }
-        let answer = backend.call(&call)?;
-        self.tokens.keep(key, asked.parameters.clone(), answer.clone(), now);
-        Ok(answer)
+        asked.serve(&mut self.tokens, backend)
     }
 
     /// Writes what came of a request that was read.
@@ -188,6 +231,21 @@ impl Endpoint {
             Ok(body) => respond(200, body, request_id, Some(asked.operation.name.to_owned()), None),
             Err(refusal) => write_refusal(&refusal, Some(asked.service), Some(asked.operation.name.to_owned()), request_id),
         }
+    }
+
+    /// A response as it was, under a request id of its own.
+    pub fn repeat(&self, response: &Response) -> Response {
+        let mut again = response.clone();
+        let request_id = self.next_request_id();
+        let of_id = again.headers.iter_mut().find(|(name, _)| *name == REQUEST_ID);
+        if let Some((_, before)) = of_id {
+            // It stands in the body once, and all are of one length.
+            if let Some(at) = again.body.find(before.as_str()) {
+                again.body.replace_range(at..at + before.len(), &request_id);
+            }
+            *before = request_id;
+        }
+        again
     }
 
     /// Writes why a request was not read.
@@ -278,6 +336,6 @@ fn write_refusal(refusal: &Refusal, service: Option<&Service>, action: Option<St
 }
 
 fn respond(status: u16, body: String, request_id: String, operation: Option<String>, code: Option<String>) -> Response {
-    let headers = vec![("Content-Type", "text/xml;charset=UTF-8".to_owned()), ("x-amzn-RequestId", request_id)];
+    let headers = vec![("Content-Type", "text/xml;charset=UTF-8".to_owned()), (REQUEST_ID, request_id)];
     Response { status, headers, body, operation, code }
 }

@@ -17,7 +17,7 @@ const EC2_SIZES: std::ops::RangeInclusive<u64> = 5..=1000;
 const IAM_SIZE: u64 = 100;
 
 /// Which page a request wants.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Page<'o> {
     paging: &'o Paging,
     limit: Option<usize>,
@@ -26,7 +26,7 @@ pub struct Page<'o> {
 }
 
 /// Where a page ended: how many items were shown, and the last one's identity.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Place {
     shown: usize,
     identity: String,

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Number, Value};
 
 use crate::form::{Node, unknown};
-use crate::moment::Moment;
+use model::moment::Moment;
 use crate::refusal::{Refusal, quoted};
 use crate::shapes::{Enum, Member, Operation, Protocol, Service, Shape, ShapeId, Text};
 

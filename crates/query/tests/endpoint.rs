@@ -162,7 +162,6 @@ fn what_does_not_say_what_it_wants_is_refused() {
         ("Action=DescribeTheMoon&Version=2016-11-15", "InvalidAction"),
         ("Action=CreateFleet&Version=2016-11-15", "InvalidAction"),
         ("Action=describevpcs&Version=2016-11-15", "InvalidAction"),
-        ("Action=CreateVolume&Version=2016-11-15&AvailabilityZone=a&Size=1", "InvalidAction"),
         ("Action=DescribeVpcs&Action=DeleteVpc&Version=2016-11-15", "InvalidQueryParameter"),
         ("Action=DescribeVpcs&Version=2016-11-15&A=%", "MalformedQueryString"),
     ] {

@@ -33,6 +33,10 @@ pub enum Key {
     Backspace,
     /// Deletes to the right.
     Delete,
+    /// Deletes to the beginning of a line that is typed (Ctrl-U).
+    DeleteLine,
+    /// Deletes the word before the cursor (Ctrl-W).
+    DeleteWord,
 }
 
 /// What `?` shows: keys and what they do.

@@ -307,6 +307,16 @@ impl<'a> Screen<'a> {
         None
     }
 
+    /// A text was pasted. It goes into the line that is typed; where none is, nothing of it is taken for keys.
+    pub fn paste(&mut self, text: &str) {
+        self.state.notice = None;
+        match self.state.prompt.as_mut().map(|prompt| prompt.paste(text)) {
+            Some(true) => self.say("of several lines the first was taken; a script is played by `sim run FILE`, or `sim tui run FILE`"),
+            Some(false) => {}
+            None => self.say("pasted text goes into a line: type : first, and then paste an action"),
+        }
+    }
+
     fn scroll_overlay(&mut self, key: Key) {
         let top = self.state.overlay_top;
         self.state.overlay_top = if key == Key::Up { top.saturating_sub(1) } else { top.saturating_add(1) };

@@ -63,6 +63,9 @@ pub enum Command {
     /// Make a lab file of what another tool knows
     #[command(subcommand)]
     Import(crate::command::import::ImportCommand),
+    /// Make a lab file of a lab that is up
+    #[command(subcommand)]
+    Export(crate::command::export::ExportCommand),
     /// Keep what a source says as one file that is read in a moment
     Snapshot(crate::command::snapshot::SnapshotArgs),
     /// Show what `up` would change, and who would reach whom then
@@ -111,6 +114,8 @@ pub enum Command {
     Traceroute(traceroute::TracerouteArgs),
     /// Packets as they pass a place, or every hop of the lab
     Capture(capture::CaptureArgs),
+    /// Records of flow logs: what groups and lists let pass and stopped at interfaces, counted a minute or ten
+    Flowlogs(crate::command::flowlogs::FlowlogsArgs),
     /// What listens and what is connected in an instance
     Sockets(sockets::SocketsArgs),
     /// Draw the lab: a tree for the terminal, an SVG picture, a Mermaid flowchart
@@ -133,6 +138,9 @@ pub enum Command {
     Docker(crate::command::docker::DockerArgs),
     /// Print where Docker's clients, or those of AWS, are answered: eval "$(vpclab serve web-1)", eval "$(vpclab serve --ec2 127.0.0.1:0)"
     Serve(crate::command::serve::ServeArgs),
+    /// Who may do what with the lab's API, and why; what of it looks wrong; keys of users
+    #[command(subcommand)]
+    Iam(crate::command::iam::IamCommand),
     /// The lab played frame by frame, without privileges, on any system: ping, traceroute, check, http, domains, run, test
     #[command(subcommand)]
     Sim(crate::command::sim::SimCommand),
@@ -154,7 +162,7 @@ pub enum Command {
     /// Lessons: a lab, commands to type, something to change, and a check that it works
     Learn(crate::command::learn::LearnArgs),
     /// Print settings for a shell: eval "$(vpclab env)"
-    Env,
+    Env(crate::command::env::EnvArgs),
     /// Which program answers, and which daemon keeps the labs up
     Version,
     /// Print manual pages, or the whole reference

@@ -26,12 +26,20 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse_from(arrowed(followed(std::env::args_os().collect()))) {
         Ok(cli) => cli,
         Err(error) => {
-            let _ = error.print();
-            return if error.use_stderr() { exit::USAGE.into() } else { ExitCode::SUCCESS };
+            return match error.print() {
+                _ if error.use_stderr() => exit::USAGE.into(),
+                Ok(()) => ExitCode::SUCCESS,
+                Err(why) if why.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+                Err(why) => {
+                    eprintln!("error: standard output: {why}");
+                    exit::ENVIRONMENT.into()
+                }
+            };
         }
     };
     let output = output::Output::new(&cli.global);
-    match enough_descriptors().and_then(|()| command::run(cli.command, &cli.global, &output)) {
+    let ran = enough_descriptors().and_then(|()| command::run(cli.command, &cli.global, &output));
+    match ran.and_then(|code| output.finish().map(|()| code)) {
         Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);

@@ -1,6 +1,7 @@
 //! How answers reach people and programs: data on stdout, everything else on stderr, colour only as a bonus.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -45,7 +46,17 @@ pub struct Output {
     query: Option<String>,
     colour: bool,
     quiet: bool,
+    /// `-f FILE` or `--lab LAB` as it was typed: what is to be typed next needs it too.
+    which: Option<String>,
+    /// Why standard output took no more.
+    failed: OnceLock<String>,
 }
+
+/// Commands that ask one lab.
+const OF_A_LAB: [&str; 19] = [
+    "capture", "check", "containers", "domains", "exec", "graph", "inspect", "logs", "ls", "matrix", "ping", "plan", "sim", "start", "stop", "test",
+    "traceroute", "why", "lint",
+];
 
 impl Output {
     /// Decides about colour once: never into a file, never against `NO_COLOR`.
@@ -61,12 +72,12 @@ impl Output {
         // A query is asked of JSON; nobody has to say that twice.
         let is_json = as_yaml || (global.query.is_some() && asked == Format::Table);
         let format = if is_json { Format::Json } else { asked };
-        Output { format, as_yaml, query: global.query.clone(), colour, quiet: global.quiet }
+        Output { format, as_yaml, query: global.query.clone(), colour, quiet: global.quiet, which: which(global), failed: OnceLock::new() }
     }
 
     /// Says nothing beside the data, and that without colours: where the terminal is somebody else's.
     pub fn silent() -> Output {
-        Output { format: Format::Table, as_yaml: false, query: None, colour: false, quiet: true }
+        Output { format: Format::Table, as_yaml: false, query: None, colour: false, quiet: true, which: None, failed: OnceLock::new() }
     }
 
     /// Refuses a query of what is not JSON.
@@ -103,8 +114,26 @@ impl Output {
 
     /// One line of data.
     pub fn line(&self, text: impl AsRef<str>) {
-        // A closed pipe (`| head`) is the reader's way to say that it has enough.
-        let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+        self.written(writeln!(std::io::stdout(), "{}", text.as_ref()));
+    }
+
+    /// Takes in what came of writing to standard output. A closed pipe (`| head`) is the reader's way to say that it has enough;
+    /// anything else is a failure of the command.
+    pub fn written(&self, result: std::io::Result<()>) {
+        if let Err(error) = result
+            && error.kind() != ErrorKind::BrokenPipe
+        {
+            self.failed.get_or_init(|| error.to_string());
+        }
+    }
+
+    /// Whether standard output has everything. Errors: it took not all of it (a full disk).
+    pub fn finish(&self) -> Result<()> {
+        self.written(std::io::stdout().flush());
+        match self.failed.get() {
+            Some(why) => Err(Failure::environment(format!("standard output: {why}"))),
+            None => Ok(()),
+        }
     }
 
     /// A value as JSON; the part of it that `--query` asks for, as YAML when asked for.
@@ -170,7 +199,17 @@ impl Output {
     /// What to type next, beside the data.
     pub fn hint(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "hint: {}", text.as_ref());
+            let _ = writeln!(std::io::stderr(), "hint: {}", self.with_lab(text.as_ref()));
+        }
+    }
+
+    /// What to type next, of the lab that was asked.
+    fn with_lab(&self, hint: &str) -> String {
+        let rest = hint.strip_prefix("vpclab ").filter(|_| !hint.contains(" -f ") && !hint.contains("--lab"));
+        let rest = rest.filter(|rest| rest.split_whitespace().next().is_some_and(|verb| OF_A_LAB.contains(&verb)));
+        match (&self.which, rest) {
+            (Some(which), Some(rest)) => format!("vpclab {which} {rest}"),
+            _ => hint.to_owned(),
         }
     }
 
@@ -181,11 +220,22 @@ impl Output {
         // Diagnostics of a file bring their own heading.
         let mut text = if message.starts_with("error") { message.trim_end().to_owned() } else { format!("{error}: {message}") };
         if let Some(hint) = &failure.hint {
-            text.push_str(&format!("\nhint: {hint}"));
+            text.push_str(&format!("\nhint: {}", self.with_lab(hint)));
         }
         // A closed pipe is no reason to panic.
         let _ = writeln!(std::io::stderr(), "{text}");
     }
+}
+
+/// The lab that was named on the command line; what the environment says stays true for the next command.
+fn which(global: &Global) -> Option<String> {
+    let is_typed = |name: &str, value: &std::ffi::OsStr| std::env::var_os(name).as_deref() != Some(value);
+    let lab = global.lab.as_ref().filter(|lab| is_typed("VPCLAB_LAB", lab.as_ref())).map(|lab| ("--lab", lab.clone()));
+    let file = global.file.as_ref().filter(|file| file.as_os_str() != "-" && is_typed("VPCLAB_FILE", file.as_os_str()));
+    let (flag, word) = lab.or_else(|| file.map(|file| ("-f", file.display().to_string())))?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | ':' | '+');
+    let quoted = if word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) };
+    Some(format!("{flag} {quoted}"))
 }
 
 /// When to use colour.

@@ -196,3 +196,74 @@ fn a_network_that_the_vpc_has_itself_is_pointed_at() {
     let file = lab("overlap", &LAB.replace("192.168.3", "10.0.7"));
     holds(&file, &[("lint", 1, "overlapping-lan"), ("lint", 1, "announces 10.0.7.0/24 to VPC shop, which has 10.0.0.0/16 itself")]);
 }
+
+#[test]
+fn a_link_that_is_down_leads_nowhere_on_any_engine() {
+    let file = lab("down", &LAB.replace("50M 10ms", "50M 10ms down"));
+    let proof = [("check --engine proof web-1 desk tcp/80", 2, "knows of lans only what lies behind"), ("why web-1 desk tcp/80", 2, "no virtual private gateway knows of it")];
+    holds(&file, &proof);
+    holds(&file, &[("sim check web-1 desk tcp/80", 1, "filtered"), ("sim check desk web-1 tcp/22", 1, "unreachable")]);
+}
+
+#[test]
+fn a_lan_that_announces_everything_is_not_the_internet() {
+    let open = LAB
+        .replace("50M 10ms", "announce 0.0.0.0/0")
+        .replace("cidr: 10.0.0.0/16", "cidr: 10.0.0.0/16\n    igw: true")
+        .replace("web: [ ", "web: [ all from anywhere, ");
+    let text = open.split("expect:").next().unwrap_or_default().to_owned()
+        + "expect:\n  - web-1 -> internet tcp/443: blocked\n  - internet -> web-1 tcp/22: blocked\n  - web-1 -> desk tcp/80: open\n  - web-1 -> 8.8.8.8 tcp/53: blocked\n";
+    let file = lab("everything", &text);
+    holds(&file, &[
+        ("validate", 0, "legal"),
+        ("test --engine proof", 0, "4 passed, 0 failed"),
+        ("sim test", 0, "4 passed, 0 failed"),
+        ("check --engine proof web-1 internet tcp/443", 1, "filtered"),
+        ("sim check web-1 internet tcp/443", 1, "leads into a lan that it is not in"),
+        ("why web-1 8.8.8.8 tcp/53", 1, "is outside, and 0.0.0.0/0 leads into a lan that it is not in"),
+    ]);
+}
+
+#[test]
+fn an_address_of_a_lan_that_nobody_has_is_judged_as_the_simulator_finds_it() {
+    let text = LAB.split("expect:").next().unwrap_or_default().to_owned()
+        + "expect:\n  - web-1 -> 192.168.1.99 tcp/80: blocked\n  - desk -> 192.168.1.99 icmp: blocked\n  - web-1 -> 192.168.1.10/31 icmp: allowed\n";
+    let file = lab("free", &text);
+    holds(&file, &[("test --engine proof", 0, "3 passed, 0 failed"), ("test --engine proof", 0, "web-1 -> 192.168.1.99 tcp/80: blocked (by the sim engine)")]);
+    let open = lab("free-open", &text.replace("192.168.1.99 tcp/80: blocked", "192.168.1.99 tcp/80: open"));
+    holds(&open, &[("test --engine proof", 1, "web-1 -> 192.168.1.99 tcp/80: unreachable"), ("test --engine proof", 1, "2 passed, 1 failed")]);
+    let from = lab("free-from", &text.replace("web-1 -> 192.168.1.99 tcp/80: blocked", "192.168.1.99 -> web-1 tcp/22: open"));
+    holds(&from, &[("test --engine proof", 1, "nobody in lan branch has the address 192.168.1.99")]);
+    holds(&file, &[("check web-1 192.168.1.99 tcp/80", 1, "192.168.1.99 is a free address of lan branch"), ("sim check 192.168.1.99 web-1 tcp/22", 2, "nobody in lan branch")]);
+}
+
+#[test]
+fn hints_are_of_the_lab_that_was_asked() {
+    let file = lab("hints", LAB);
+    let path = file.display().to_string();
+    holds(&file, &[("check --engine linux desk web-1 tcp/22", 2, &format!("hint: vpclab -f {path} sim check desk web-1 tcp/22"))]);
+}
+
+#[test]
+fn pictures_of_a_lab_show_its_lans() {
+    let file = lab("graph", LAB);
+    let folder = file.parent().expect("a folder");
+    holds(&file, &[
+        ("graph", 0, "lan branch  8 links"),
+        ("graph", 0, "router r-1  192.168.1.1/24, 192.168.2.1/24  -- sw-1, sw-2, vpc:shop"),
+        ("graph", 0, "VPN gateway shop-vgw"),
+        ("graph --kind mermaid", 0, "[\"branch\"]"),
+        ("graph --kind svg", 0, "data-name=\"desk\""),
+        ("graph --kind svg", 0, "data-name=\"web-1\""),
+    ]);
+    // What vpclab drew is drawn again; other files stay.
+    let picture = folder.join("p.svg");
+    let write = format!("graph -w {}", picture.display());
+    holds(&file, &[(&write, 0, ""), (&write, 0, "")]);
+    std::fs::write(&picture, "my notes").expect("a file");
+    holds(&file, &[(&write, 2, "was not drawn by vpclab: it stays as it is"), (&format!("{write} --force"), 0, "")]);
+    let capture = folder.join("notes.pcap");
+    std::fs::write(&capture, "my notes").expect("a file");
+    let sent = format!("sim ping desk pc-1 --pcap {}", capture.display());
+    holds(&file, &[(&sent, 2, "is no capture: it stays as it is"), (&format!("{sent} --force"), 0, "frames in")]);
+}

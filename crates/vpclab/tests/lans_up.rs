@@ -139,3 +139,66 @@ fn a_lab_with_lans_outlives_its_daemon_is_edited_and_leaves_nothing() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+const CLAIMS: &str = "
+lans:
+  floor:
+    switches: [sw-1, sw-2]
+    routers: { r-1: { interfaces: { eth0: 10.0.1.1/24, eth1: 10.0.2.1/24 }, filter: [deny tcp/23 in eth0] } }
+    hosts:
+      pc-1: { address: 10.0.1.11/24, gateway: 10.0.1.1 }
+      pc-2: 10.0.1.12/24
+      server: { address: 10.0.2.10/24, gateway: 10.0.2.1, serve: [http, telnet, echo] }
+    links:
+      - pc-1, pc-2, r-1:eth0 -- sw-1
+      - server, r-1:eth1 -- sw-2
+expect:
+  - pc-1 -> server tcp/80: open
+  - pc-1 -> server udp/7: open
+  - pc-1 -> server tcp/25: refused
+  - pc-1 -> server tcp/23: blocked
+  - pc-1 -> pc-2 icmp: allowed
+  - pc-2 -> 10.0.2.10 tcp/80: no route
+  - pc-1 -> 10.0.1.99 tcp/80: blocked
+";
+
+#[test]
+fn claims_about_lans_are_tried_with_real_packets() {
+    let home = Home::with_lab(CLAIMS);
+    // In a lab of the command's own, whose listeners are the file's; then in the one that is up.
+    let alone = home.run(&["test"]);
+    assert!(alone.code == 0 && alone.stdout.contains("7 passed, 0 failed") && !alone.stdout.contains("by the sim engine"), "{}{}", alone.stdout, alone.stderr);
+    home.yes(&["up"]);
+    let up = home.run(&["test", "-o", "json"]);
+    assert_eq!(up.code, 0, "{}{}", up.stdout, up.stderr);
+    assert_eq!(up.stdout.matches("\"engine\": \"linux\"").count(), 7, "{}", up.stdout);
+    // Somebody went in and stopped what forwards: the simulator knows nothing of that, real packets do.
+    home.yes(&["exec", "r-1", "--", "sh", "-c", "ip link set eth1 down"]);
+    let cut = home.run(&["test"]);
+    assert_eq!(cut.code, 5, "{}{}", cut.stdout, cut.stderr);
+    assert!(cut.stdout.contains("pc-1 -> server tcp/80: a real packet finds filtered, and the simulator says open"), "{}", cut.stdout);
+}
+
+#[test]
+fn a_check_says_where_packets_of_a_lan_end() {
+    let home = Home::with_lab(CLAIMS);
+    home.yes(&["up"]);
+    for (words, code, said) in [
+        ("check pc-1 server tcp/23", 1, "r-1 (10.0.1.1) is the last who answers on the way"),
+        ("check pc-2 10.0.2.10 tcp/80", 1, "no route leads to 10.0.2.10 from there"),
+        ("check pc-1 10.0.1.99 tcp/80", 1, "nobody on the sender's own link answers for the next hop (ARP)"),
+        ("check pc-1 server tcp/25", 1, "refused"),
+        ("traceroute pc-2 10.0.2.10", 1, "not reached: pc-2 has no route to 10.0.2.10"),
+        ("ping pc-1 10.0.1.99 -c 1", 1, "hint: vpclab sim check pc-1 10.0.1.99 icmp/echo"),
+        ("logs pc-1", 2, "pc-1 is a host of lan floor, and no instance"),
+        ("stop pc-1", 2, "pc-1 is a host of lan floor, and no instance"),
+        ("ls lans", 0, "floor"),
+        ("ls hosts", 0, "10.0.2.10/24"),
+        ("ls links", 0, "server:eth0 -- sw-2:port1"),
+        ("down", 0, "6 devices"),
+    ] {
+        let done = home.run(&words.split(' ').collect::<Vec<_>>());
+        let all = format!("{}{}", done.stdout, done.stderr);
+        assert!(done.code == code && all.contains(said), "{words}: {} not {code} with {said}\n{all}", done.code);
+    }
+}

@@ -277,3 +277,59 @@ fn lessons_are_told_in_the_language_of_a_locale() {
     let other = learn("fr");
     assert!(other.status.code() == Some(2) && text(&other.stderr).contains("en, ko"), "{}", text(&other.stderr));
 }
+
+#[test]
+fn a_filter_that_makes_no_sense_lists_what_would() {
+    for (filter, listed) in [
+        ("verb zzz", "there are: send, receive, drop"),
+        ("reason zzz", "queue-full"),
+        ("stage zzz", "route-table"),
+        ("node zzz", "hub-1, pc-1, pc-2"),
+        ("protocol zzz", "arp"),
+        ("layer 9", "layers are 1 to 7"),
+        ("zzzz", "`verb drop`, `reason no-route`"),
+        ("verb", "there are: send"),
+        ("port", "port 80"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+        let done = command.args(["-f", CLASSROOM, "sim", "ping", "pc-1", "pc-4", "--filter", filter]).output().expect("it runs");
+        let said = text(&done.stderr);
+        assert!(done.status.code() == Some(2) && said.contains("hint: ") && said.contains(listed), "{filter}: {said}");
+    }
+}
+
+#[test]
+fn a_transfer_that_the_other_end_cuts_short_is_no_success() {
+    for (words, code, expected) in [
+        ("use bulk pc-1 server 10k tcp/80 --filter layer7", 2, ""),
+        ("use bulk pc-1 server 10k tcp/80", 1, "bytes were acknowledged"),
+        ("use bulk pc-1 server 10k", 0, "10240 bytes acknowledged"),
+    ] {
+        let done = sim(words);
+        assert!(done.status.code() == Some(code) && text(&done.stdout).contains(expected), "{words}: {:?}\n{}", done.status, text(&done.stderr));
+    }
+}
+
+#[test]
+fn what_standard_output_does_not_take_is_a_failure() {
+    for words in ["-f CLASSROOM sim domains", "-f CLASSROOM sim ping pc-1 pc-4 -o json", "-f CLASSROOM sim ping pc-1 pc-4 --pcap -", "completion bash", "man", "osi 3", "--help"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+        let done = command.args(words.split(' ').map(|word| if word == "CLASSROOM" { CLASSROOM } else { word })).stdout(full).output().expect("it runs");
+        assert!(done.status.code() == Some(3) && text(&done.stderr).contains("standard output"), "{words}: {:?} {}", done.status, text(&done.stderr));
+    }
+}
+
+#[test]
+fn the_word_layer_alone_means_all_and_a_page_of_a_command_makes_no_folder() {
+    let folder = std::env::temp_dir().join(format!("vpclab-man-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    for (words, code, expected) in [("osi layer", 0, "application"), ("man sim", 0, ".TH"), ("man sim ping", 0, ".TH"), ("man smi", 2, "did you mean `sim`?")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+        let done = command.args(words.split(' ')).current_dir(&folder).output().expect("it runs");
+        let said = text(&done.stdout) + &text(&done.stderr);
+        assert!(done.status.code() == Some(code) && said.contains(expected), "{words}: {:?} {said}", done.status);
+    }
+    assert_eq!(std::fs::read_dir(&folder).expect("it").count(), 0);
+    std::fs::remove_dir_all(folder).expect("it goes");
+}

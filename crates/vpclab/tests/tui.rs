@@ -118,7 +118,7 @@ fn it_steps_is_resized_changes_the_lab_and_gives_the_terminal_back() {
 #[test]
 fn a_signal_gives_the_terminal_back_too() {
     let folder = desk("signals");
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129), (Signal::QUIT, 131)] {
         let mut terminal = Terminal::start(vpclab(&folder, "-f room.yaml sim tui ping pc-1 pc-2"), 80, 24);
         terminal.wait("the first event", |seen| seen.contains("Events 1/"));
         terminal.signal(signal);
@@ -167,4 +167,45 @@ fn what_cannot_be_played_is_said_before_the_terminal_is_taken() {
     let done = command.stdin(Stdio::null()).output().expect("it runs");
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.code() == Some(3) && done.stdout.is_empty() && said.contains("needs a terminal") && said.contains("hint: "), "{said}");
+}
+
+/// Three switches in a circle: a broadcast goes round until the budget of a command is spent.
+const RING: &str = "lans:
+  ring:
+    switches: [sw-1, sw-2, sw-3]
+    hosts: { pc-1: 10.0.0.1/24, pc-2: 10.0.0.2/24 }
+    links: [sw-1 -- sw-2, sw-2 -- sw-3, sw-3 -- sw-1, pc-1 -- sw-1, pc-2 -- sw-3]
+";
+
+#[test]
+fn what_takes_long_is_broken_off_and_changes_nothing() {
+    let folder = desk("long");
+    std::fs::write(folder.join("ring.yaml"), RING).expect("a file");
+    let mut terminal = Terminal::start(vpclab(&folder, "-f ring.yaml sim tui"), 100, 24);
+    terminal.wait("an empty world", |seen| seen.contains("nothing happened yet"));
+    terminal.press(":ping pc-1 pc-2<enter>");
+    terminal.wait("how far it is", |seen| seen.contains("Ctrl-C breaks it off"));
+    terminal.press("<ctrl-c>");
+    let seen = terminal.wait("the line, to be typed again", |seen| seen.contains("broken off at"));
+    assert!(seen.contains("nothing happened yet") && seen.ends_with(":ping pc-1 pc-2"), "{seen}");
+    terminal.press("<ctrl-c>");
+    assert_eq!(terminal.end().0.code(), Some(130), "with nothing to break off it ends the program");
+}
+
+#[test]
+fn pasted_text_is_no_keys_and_a_line_is_edited_as_in_a_shell() {
+    let folder = desk("pasted");
+    let mut terminal = Terminal::start(vpclab(&folder, "-f room.yaml sim tui"), 100, 24);
+    terminal.wait("an empty world", |seen| seen.contains("nothing happened yet"));
+    terminal.press("\u{1b}[200~q\nq\n\u{1b}[201~");
+    terminal.wait("a word about it", |seen| seen.contains("pasted text goes into a line"));
+    terminal.press(":\u{1b}[200~ping pc-1 pc-4 x\nq\n\u{1b}[201~");
+    terminal.wait("the first line", |seen| seen.contains("the first was taken") && seen.contains(":ping pc-1 pc-4 x"));
+    // Ctrl-W and Ctrl-U.
+    terminal.press("\u{17}");
+    terminal.wait("a word less", |seen| seen.ends_with(":ping pc-1 pc-4"));
+    terminal.press("\u{15}ping pc-1 pc-3<enter>");
+    terminal.wait("the ping's outcome", |seen| seen.contains("ping pc-1 pc-3: answered"));
+    terminal.press("q");
+    assert!(terminal.end().0.success());
 }

@@ -56,7 +56,9 @@ impl OnLinux {
         let sender = Place::of_sender(&self.fabric, &act.from)?;
         let IpAddr::V4(own) = sender.address else { return Err(EngineError::BadProbe("IPv6".to_owned())) };
         let receiver = Place::of_receiver(&self.fabric, &sender, None, act.to);
-        let device = sender.device.clone().filter(|_| sender.is_one_of_several(&self.fabric));
+        // A system talks to itself without its interfaces, whichever of its addresses is asked.
+        let is_itself = sender.talks_to_itself(receiver.as_ref(), act.to);
+        let device = sender.device.clone().filter(|_| sender.is_one_of_several(&self.fabric) && !is_itself);
         let from = |mut spec: SocketSpec| {
             spec.bind = Some(SocketAddress::Inet(SocketAddr::new(sender.address, 0)));
             spec.device.clone_from(&device);
@@ -69,7 +71,7 @@ impl OnLinux {
                 let echo = Icmpv4::Echo { reply: false, id: self.identifier, sequence: 1, data: payload(usize::from(size)) };
                 let header = Ipv4 { ttl, dont_fragment, ..Ipv4::new(own, to, protocol::ICMP) };
                 let mut spec = SocketSpec::raw(&sender.namespace, false, WHOLE_PACKETS);
-                spec.device.clone_from(&sender.device);
+                spec.device = sender.device.clone().filter(|_| !is_itself);
                 let socket = self.open(spec)?;
                 send_to(&socket, &header.packet(&echo.message()), to, 0)?;
                 Ok(Sockets::None)
@@ -79,6 +81,7 @@ impl OnLinux {
                 let server = server.map(|(namespace, address)| self.open(SocketSpec::udp(namespace, address))).transpose()?;
                 let client = self.open(from(SocketSpec::new(&sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0)))?;
                 sockopt::set_ip_ttl(&client, u32::from(ttl)).map_err(failed("a TTL"))?;
+                sockopt::set_ip_multicast_ttl(&client, u32::from(ttl)).map_err(failed("a TTL"))?;
                 sockopt::set_socket_broadcast(&client, true).map_err(failed("broadcast"))?;
                 // Only what comes from there is an answer; anything else is refused, as the simulator's programs do.
                 match rustix::net::connect(&client, &SocketAddrV4::new(to, port)) {

@@ -66,15 +66,20 @@ impl OnSim {
         Ok(Self { engine, fabric, watched, identifier: 0 })
     }
 
-    fn receiver(&mut self, act: &Act) -> Result<Option<NodeId>, EngineError> {
+    /// Who has the address that is asked. A host outside that is an endpoint's service is two: on the internet, and behind the
+    /// endpoint.
+    fn receivers(&mut self, act: &Act) -> Result<Vec<NodeId>, EngineError> {
         let sender = Place::of_sender(&self.fabric, &act.from)?;
         let place = Place::of_receiver(&self.fabric, &sender, None, act.to);
         let fabric = Arc::clone(&self.fabric);
         let cloud = self.engine.cloud_mut().ok_or_else(nothing)?;
         Ok(match place.map(|place| place.interface) {
-            Some(Some(index)) => cloud.place(&fabric.interfaces[index].id).map(|(node, _)| node),
-            Some(None) => Some(cloud.host(act.to)),
-            None => None,
+            Some(Some(index)) => cloud.place(&fabric.interfaces[index].id).map(|(node, _)| node).into_iter().collect(),
+            Some(None) => {
+                let own = cloud.host(act.to);
+                std::iter::once(own).chain(cloud.service_hosts(act.to)).collect()
+            }
+            None => Vec::new(),
         })
     }
 
@@ -95,12 +100,12 @@ impl OnSim {
     }
 
     /// Who answers, and who serves while it happens.
-    fn serve(&mut self, act: &Act) -> Result<Option<(NodeId, AppId)>, EngineError> {
-        let receiver = self.receiver(act)?;
+    fn serve(&mut self, act: &Act) -> Result<Vec<(NodeId, AppId)>, EngineError> {
+        let receivers = self.receivers(act)?;
         let cloud = self.engine.cloud_mut().ok_or_else(nothing)?;
         for node in cloud.all_hosts().into_iter().filter(|node| cloud.services_of(*node).is_none()).collect::<Vec<_>>() {
             let mut services = Services::default();
-            if let (What::Udp { port, is_open: true, .. }, true) = (act.what, Some(node) == receiver) {
+            if let (What::Udp { port, is_open: true, .. }, true) = (act.what, receivers.contains(&node)) {
                 services.open.insert((Protocol::UDP, port));
             }
             cloud.simulator.with(node, |host: &mut Host, _| {
@@ -108,9 +113,14 @@ impl OnSim {
                 host.bind(None);
             });
         }
-        let (Some(node), What::Tcp { port, talk: Some(talk), .. }) = (receiver, act.what) else { return Ok(None) };
-        let server = Server { port, talk, received: 0 };
-        Ok(cloud.simulator.with(node, |host: &mut Host, context| host.run(context, server)).map(|app| (node, app)))
+        let What::Tcp { port, talk: Some(talk), .. } = act.what else { return Ok(Vec::new()) };
+        let mut served = Vec::new();
+        for node in receivers {
+            let server = Server { port, talk, received: 0 };
+            let app = cloud.simulator.with(node, |host: &mut Host, context| host.run(context, server));
+            served.extend(app.map(|app| (node, app)));
+        }
+        Ok(served)
     }
 
     fn passed(&self) -> Result<Vec<Passed>, EngineError> {
@@ -144,7 +154,7 @@ impl Player for OnSim {
             self.engine.probe(&probe.into())?;
             return self.passed();
         }
-        let server = self.serve(act)?;
+        let servers = self.serve(act)?;
         let (node, port, source) = self.sender(&act.from)?;
         self.identifier += 1;
         let identifier = self.identifier;
@@ -169,7 +179,7 @@ impl Player for OnSim {
         });
         let until = cloud.simulator.now() + LONG;
         cloud.simulator.run_until(until, BUDGET);
-        for (node, app) in server.into_iter().chain(app.map(|app| (node, app))) {
+        for (node, app) in servers.into_iter().chain(app.map(|app| (node, app))) {
             cloud.simulator.with(node, |host: &mut Host, context| host.cancel(context, app));
         }
         self.passed()

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use fabric::engine::{ListenerState, Probe, Sender, Traffic};
+use fabric::gateway::VpcEndpointKind;
+use fabric::stage::exempt::RESOLVER;
 use fabric::{Fabric, InterfaceKind};
 
 use crate::fuzz::probes::Named;
@@ -86,6 +88,13 @@ pub enum End {
     ServerResets,
 }
 
+fn is_service_of_an_endpoint(fabric: &Fabric, address: IpAddr) -> bool {
+    fabric.vpc_endpoints.values().any(|endpoint| match &endpoint.kind {
+        VpcEndpointKind::Gateway { blocks, .. } => blocks.iter().any(|block| block.contains(&address)),
+        _ => false,
+    })
+}
+
 /// So many bytes, the same on every engine.
 pub fn payload(length: usize) -> Vec<u8> {
     (b'a'..=b'z').cycle().take(length).collect()
@@ -118,11 +127,21 @@ impl Scene {
 
     /// A scene of a probe; `None` for what is none, and for an address of the sender's own subnet that nobody has: a simulated
     /// guest asks for it in vain, and one of the linux engine, which knows its router by heart, sends to that. Nor does a kernel connect to many at once.
+    /// What a resolver makes of bytes that are no question is its own business; and a host outside that is an endpoint's service,
+    /// which the kernel has once and the simulator twice, knows of a connection that it began by the internet and is answered
+    /// through the endpoint only where it is one.
     pub fn of_probe(fabric: &Fabric, named: &Named) -> Option<Scene> {
         let Probe::Packet(probe) = named.request(fabric)?.probe else { return None };
         let is_open = probe.listener == ListenerState::Open;
         let is_for_many = matches!(probe.to, IpAddr::V4(to) if to.is_broadcast() || to.is_multicast());
         if is_for_many && matches!(probe.traffic, Traffic::Tcp { .. }) {
+            return None;
+        }
+        if matches!(&probe.from, Sender::Outside(address) if is_service_of_an_endpoint(fabric, *address)) && matches!(probe.traffic, Traffic::Tcp { .. }) {
+            return None;
+        }
+        let is_question = matches!(probe.traffic, Traffic::Udp { destination_port: 53, .. });
+        if is_question && fabric.vpcs.values().any(|vpc| probe.to == IpAddr::V4(vpc.resolver) || probe.to == IpAddr::V4(RESOLVER)) {
             return None;
         }
         if let Sender::Interface(id) = &probe.from {

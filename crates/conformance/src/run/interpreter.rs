@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fabric::engine::{Answer, Engine, EngineError, Observation, Outcome, Request};
+use fabric::engine::{Answer, Engine, EngineError, Observation, Outcome, Request, Sender};
 use fabric::Fabric;
 
 use super::outcome::{Mismatch, Observed, ProbeResult, compare, describe};
 use super::api::Api;
+use super::flow_log::FlowLogs;
 use super::scope::Scope;
 use super::{analyze, call, probe};
 use crate::scenario::probe::{Probe, ProbeKind};
@@ -28,7 +29,7 @@ pub fn run(corpus: &Corpus, scenario: &Scenario, engine: &mut dyn Engine) -> Res
     let topology = corpus.topology(&body.base, file).map_err(|why| text(scenario.place.line, why))?;
     let world = World::build(&topology).map_err(|fault| text(fault.line, fault.message))?;
     let scope = Scope { world, saved: BTreeMap::new(), api: Api::new() };
-    let mut run = Interpreter { scope, engine, applied: None };
+    let mut run = Interpreter { scope, engine, applied: None, flow_logs: FlowLogs::default() };
     let failed = |error: EngineError| text(scenario.place.line, cannot(&error));
     run.engine.reset().map_err(failed)?;
     for delta in &body.deltas {
@@ -52,6 +53,7 @@ struct Interpreter<'e> {
     engine: &'e mut dyn Engine,
     /// What the engine knows: the model's generation with the fabric made of it.
     applied: Option<(u64, Arc<Fabric>)>,
+    flow_logs: FlowLogs,
 }
 
 enum Failure {
@@ -67,9 +69,12 @@ impl Interpreter<'_> {
         let executes = |error: EngineError| Failure::Text(at, cannot(&error));
         if let Some(t) = step.t {
             let moment = START.plus(t);
+            let fabric = self.apply().map_err(executes)?;
+            self.flow_logs.watch(self.engine, &self.scope.world.model, &fabric).map_err(executes)?;
             self.scope.world.model.advance_to(moment);
-            self.apply().map_err(executes)?;
+            let fabric = self.apply().map_err(executes)?;
             self.engine.advance_to(moment).map_err(executes)?;
+            self.flow_logs.close(&self.scope.world.model, &fabric);
         }
         for delta in &step.deltas {
             self.delta(delta).map_err(|(line, why)| Failure::Text(line, why))?;
@@ -131,6 +136,14 @@ impl Interpreter<'_> {
                 let ends = (from.as_str(), to.as_str());
                 let value = analyze::run(&self.scope, self.engine, &fabric, ends, *protocol, *destination_port);
                 Observed { result: ProbeResult::Answer { value: value.map_err(unknown)? }, captured: None }
+            }
+            ProbeKind::FlowLog { eni } => {
+                let interface = match probe::sender(&self.scope, eni).map_err(unknown)? {
+                    Sender::Interface(id) => id,
+                    _ => return Err(unknown(format!("a flow log is an interface's; `{eni}` is none"))),
+                };
+                let value = self.flow_logs.records(&self.scope.world.model, &interface);
+                Observed { result: ProbeResult::Answer { value }, captured: None }
             }
             _ => {
                 let request = probe::request(&self.scope, probe).map_err(unknown)?;

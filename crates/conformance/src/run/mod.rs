@@ -3,6 +3,7 @@
 mod analyze;
 mod api;
 mod call;
+mod flow_log;
 mod interpreter;
 pub mod outcome;
 mod probe;

@@ -127,7 +127,7 @@ pub fn compare(expect: &Expectation, observed: &Observed, symbols: &dyn Symbols)
         },
         (result, Verdict::Answer) => {
             let value = result.as_answer();
-            let asks = expect.value.is_some() || expect.status.is_some();
+            let asks = expect.value.is_some() || expect.status.is_some() || expect.flowlog.is_some();
             match value {
                 None if asks => return Err(mismatch("there is no answer".to_owned())),
                 None => {}
@@ -141,6 +141,7 @@ pub fn compare(expect: &Expectation, observed: &Observed, symbols: &dyn Symbols)
                     if let Some(expected) = &expect.value {
                         compare_value(expected, &value, symbols).map_err(mismatch)?;
                     }
+                    super::flow_log::compare(expect, &value, symbols).map_err(mismatch)?;
                 }
             }
         }

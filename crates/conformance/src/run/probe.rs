@@ -58,7 +58,7 @@ pub fn request(scope: &Scope, probe: &Probe) -> Result<Request, String> {
             Asked::Guest { from: sender(scope, from)?, command: guest_command(scope, command)? }
         }
         ProbeKind::Analyze { .. } => return Err("engine cannot analyze paths".to_owned()),
-        ProbeKind::FlowLog { .. } => return Err("engine cannot read flow logs".to_owned()),
+        ProbeKind::FlowLog { .. } => return Err("a flow log is no question to an engine".to_owned()),
     };
     let capture = match &probe.capture {
         None => None,

@@ -245,7 +245,7 @@ pub(super) fn apply(world: &mut World, delta: &Delta) -> Outcome {
             gateway_endpoint(world, endpoint, vpc, service, list, tables)
         }
         Delta::TransitGateway { gateway, subnets } => transit_gateway(world, gateway, subnets),
-        Delta::FlowLog { .. } => Err(WorldError::NotBuilt("flow logs")),
+        Delta::FlowLog { log, eni, traffic, fields } => super::flow_log::make(world, log, eni, *traffic, fields),
         Delta::User { .. } | Delta::UserGroup { .. } | Delta::Role { .. } => Ok(world.identities.apply(delta)?),
     }
 }

@@ -5,6 +5,7 @@
 
 mod apply;
 mod build;
+mod flow_log;
 mod identity;
 mod label;
 mod names;
@@ -67,9 +68,6 @@ pub enum WorldError {
     /// An operation on identities refused.
     #[error(transparent)]
     Identity(#[from] iam::Error),
-    /// Nothing here builds such a thing yet.
-    #[error("{0} cannot be built yet")]
-    NotBuilt(&'static str),
     /// The delta contradicts the topology.
     #[error("{0}")]
     Contradiction(String),

@@ -153,4 +153,6 @@ names! {
     endpoints: VpcEndpointId, "endpoint";
     /// Prefix lists.
     prefix_lists: PrefixListId, "prefix list";
+    /// Flow logs.
+    flow_logs: FlowLogId, "flow log";
 }

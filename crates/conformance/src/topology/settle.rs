@@ -28,5 +28,6 @@ pub fn unlimited() -> Quotas {
         gateway_endpoints_per_region: MANY,
         prefix_lists_per_region: MANY,
         entries_per_prefix_list: 1_000_000,
+        flow_logs_per_resource: MANY,
     }
 }

@@ -1,39 +1,40 @@
-//! One request after the other, answered from the lab as it is.
+//! Requests at a door. Who looks is answered from what was kept last, by many threads at a time; what may change something goes to the
+//! [`clerk`].
 
 use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use door::{Cloud, Kept, Knock, Visit, settle};
-use iam::account::{Account, Key, Owner};
-use iam::Environment;
+use door::{Knock, Look, caller};
+use iam::account::Account;
 use model::{Model, Timestamp};
-use query::endpoint::Authentication;
+use query::client_token::Tokens;
+use query::endpoint::{Asked, Authentication};
 use query::{Endpoint, Refusal, Request, Response};
+use serde_json::Value;
+use tokio::sync::oneshot;
 
-use super::accounts::{self, Accounts};
-use crate::api::{CloudServed, LabView, Problem, ProblemKind, Wanted};
+use super::clerk::{self, Order, Use, key_of_owner};
+use super::console;
+use super::place::Home;
+use super::recent::{Question, Recent};
+use crate::accounts::Accounts;
+use crate::api::{CloudServed, LabView, Problem, ProblemKind};
 use crate::daemon::labs::Labs;
 use crate::host::now;
+use crate::identity::{Book, with_environment};
 
 /// Who answers for a lab.
 pub struct Desk {
     labs: Arc<Labs>,
-    lab: String,
-    account: String,
-    region: String,
+    home: Home,
     is_open: bool,
-    state: Mutex<State>,
-}
-
-struct State {
     endpoint: Endpoint,
-    accounts: Accounts,
-    /// The lab as it was seen last, and a copy of its cloud in which time has passed since.
-    seen: Option<(Arc<LabView>, Model)>,
-    random: File,
+    book: Arc<Book>,
+    orders: Mutex<Sender<Order>>,
+    recent: Recent,
 }
 
 impl Desk {
@@ -41,23 +42,25 @@ impl Desk {
     pub fn open(labs: Arc<Labs>, lab: &LabView, is_open: bool) -> Result<Self, Problem> {
         let failed = |error: String| Problem::new(ProblemKind::Failed, format!("the identities of lab {}: {error}", lab.name));
         let random = File::open("/dev/urandom").map_err(|error| failed(error.to_string()))?;
-        let (account, region) = (lab.model.account_id.clone(), lab.model.region.0.clone());
+        let home = Home::of(lab);
         let authentication = match is_open {
-            true => Authentication::Off { region: region.clone() },
+            true => Authentication::Off { region: home.region.clone() },
             false => Authentication::Signed,
         };
         let mut seed = [0; 8];
         (&random).read_exact(&mut seed).map_err(|error| failed(error.to_string()))?;
         let endpoint = Endpoint::new(authentication, u64::from_be_bytes(seed));
-        let path = file(&labs, &lab.name);
-        let known = accounts::read(&path).map_err(failed)?;
-        let mut state = State { endpoint, accounts: known.unwrap_or_default(), seen: None, random };
-        let own = state.accounts.entry(account.clone()).or_insert_with(|| Account::new(account.clone()));
-        if owner(own).is_none() {
-            iam::operation::create_root_key(own, &mut Environment { now: now(), random: &mut |bytes| draw(&state.random, bytes) });
-            accounts::write(&path, &state.accounts).map_err(|error| failed(error.to_string()))?;
+        let book = labs.book(&home.lab)?;
+        let mut turn = book.turn().map_err(failed)?;
+        let own = turn.accounts.entry(home.account.clone()).or_insert_with(|| Account::new(home.account.clone()));
+        if key_of_owner(own).is_none() {
+            let made = with_environment(|environment| iam::operation::create_root_key(own, environment));
+            made.map_err(|error| failed(error.to_string()))?;
+            turn.keep().map_err(failed)?;
         }
-        Ok(Self { labs, lab: lab.name.clone(), account, region, is_open, state: Mutex::new(state) })
+        drop(turn);
+        let orders = clerk::begin(labs.clone(), home.clone(), book.clone()).map_err(failed)?;
+        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
     }
 
     /// Whether nothing has to be signed.
@@ -65,108 +68,144 @@ impl Desk {
         self.is_open
     }
 
-    /// What clients have to know. Errors: the owner has no key.
-    pub fn describe(&self, address: SocketAddr) -> Result<CloudServed, Problem> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = state.accounts.get(&self.account).and_then(owner);
-        let key = key.ok_or_else(|| Problem::new(ProblemKind::Failed, format!("the owner of lab {} has no key", self.lab)))?;
+    /// What clients have to know, with the key of the owner of an account; `None`: the lab's own. Errors: there is no such account; its
+    /// owner has no key.
+    pub fn describe(&self, address: SocketAddr, account: Option<&str>) -> Result<CloudServed, Problem> {
+        let accounts = self.accounts().map_err(|refusal| Problem::new(ProblemKind::Failed, refusal.message))?;
+        let account = account.unwrap_or(&self.home.account);
+        let key = accounts.get(account).and_then(key_of_owner).ok_or_else(|| {
+            let known = accounts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let problem = Problem::new(ProblemKind::NotFound, format!("lab {} has no account {account}", self.home.lab));
+            problem.hint(format!("there are: {known}; vpclab serve --ec2 127.0.0.1:0 --account {account} makes it"))
+        })?;
         Ok(CloudServed {
             address,
-            account: self.account.clone(),
-            region: self.region.clone(),
+            account: account.to_owned(),
+            region: self.home.region.clone(),
             access_key_id: key.id.clone(),
             secret_access_key: key.secret.clone(),
             is_open: self.is_open,
         })
     }
 
-    /// Answers a request. It may wait for the kernel and the disk.
-    pub fn answer(&self, request: &Request, from: IpAddr) -> Response {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { endpoint, accounts, seen, random } = &mut *state;
-        let environment = Environment { now: now(), random: &mut |bytes| draw(random, bytes) };
+    /// Makes an account with a key for its owner, unless it is there. It waits for the disk. Errors: the number is none; the disk.
+    pub fn add_account(&self, account: &str) -> Result<(), Problem> {
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            let problem = Problem::new(ProblemKind::BadRequest, format!("`{account}` is not the number of an account"));
+            return Err(problem.hint("it has twelve digits: --account 222233334444"));
+        }
+        let failed = |why: &str| Problem::new(ProblemKind::Failed, format!("account {account}: {why}"));
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Owner(account.to_owned(), answer)).map_err(|refusal| failed(&refusal.message))?;
+        let key = answered.blocking_recv().map_err(|_| failed("the door closes"))?;
+        key.map(|_| ()).map_err(|refusal| failed(&refusal.message))
+    }
+
+    /// Answers a request. Who looks waits for nobody.
+    pub async fn answer(&self, request: &Request, from: IpAddr) -> Response {
         let knock = Knock::of(request, from, false);
-        let mut cloud = OfLab { desk: self, seen };
-        cloud.look();
-        let mut visit = Visit { accounts, cloud: &mut cloud, environment, knock: &knock, home: &self.account };
-        endpoint.answer(&mut visit, request)
-    }
-}
-
-fn file(labs: &Labs, lab: &str) -> PathBuf {
-    labs.paths().logs(lab).join("accounts")
-}
-
-/// The key of the account's owner.
-fn owner(account: &Account) -> Option<&Key> {
-    account.keys().find(|key| key.owner == Owner::Root)
-}
-
-/// Randomness that nobody can guess. A key made of anything else would be worse than no answer.
-fn draw(mut random: &File, bytes: &mut [u8]) {
-    if let Err(error) = random.read_exact(bytes) {
-        panic!("/dev/urandom: {error}");
-    }
-}
-
-/// The cloud of one lab: one account, one region.
-struct OfLab<'d> {
-    desk: &'d Desk,
-    seen: &'d mut Option<(Arc<LabView>, Model)>,
-}
-
-impl OfLab<'_> {
-    fn is_here(&self, account: &str, region: &str) -> bool {
-        self.desk.account == account && self.desk.region == region
+        let accounts = match self.accounts() {
+            Ok(accounts) => accounts,
+            Err(refusal) => return super::serve::refuse(&refusal),
+        };
+        let network = |account: &str, region: &str| self.network(&accounts, account, region);
+        let asked = {
+            let mut look = Look { accounts: &accounts, network: &network, now: now(), knock: &knock, home: &self.home.account };
+            match self.endpoint.read(&look, request) {
+                Err(unread) => return self.endpoint.refuse(unread),
+                Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
+                    self.note_use(&accounts, &asked);
+                    return self.look(&asked, &mut look, request, &accounts);
+                }
+                Ok(asked) => asked,
+            }
+        };
+        // The clerk keeps the request; what writes the answer is told by it.
+        let writing = asked.clone();
+        let outcome = self.change(asked, knock).await;
+        self.endpoint.write(&writing, outcome)
     }
 
-    /// Takes the lab as it is now. A request sees one state of it: what it may do is decided on what it then changes.
-    fn look(&mut self) {
-        let view = self.desk.labs.last(&self.desk.lab);
-        let is_known = matches!((&*self.seen, &view), (Some((seen, _)), Some(view)) if Arc::ptr_eq(seen, view));
-        if !is_known {
-            *self.seen = view.map(|view| (view.clone(), view.model.clone()));
+    /// Answers somebody who looks. Who asks the same of the same cloud within the same second is told the same: those who wait for something
+    /// ask so.
+    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
+        let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
+        // What an instance prints changes while its cloud does not.
+        let may_repeat = asked.service().name == "ec2" && asked.operation().name != "GetConsoleOutput";
+        let place = self.home.place(&account, asked.region()).filter(|_| may_repeat);
+        let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
+            let outcome = asked.serve(&mut Tokens::new(0), look);
+            return self.endpoint.write(asked, outcome.map(|answer| self.with_console(asked, &account, answer)));
+        };
+        let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
+        if let Some(told) = self.recent.find(&question) {
+            // Who may not ask is told nothing, whoever asked before.
+            return match asked.may(&*look) {
+                Ok(()) => self.endpoint.repeat(&told),
+                Err(refusal) => self.endpoint.write(asked, Err(refusal)),
+            };
+        }
+        let response = self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        self.recent.keep(question, &response);
+        response
+    }
+
+    /// The answer of GetConsoleOutput with what the instance printed; every other one as it is.
+    fn with_console(&self, asked: &Asked, account: &str, mut answer: Value) -> Value {
+        if asked.operation().name != "GetConsoleOutput" {
+            return answer;
+        }
+        let lab = self.home.place(account, asked.region()).and_then(|name| self.labs.last(&name));
+        let id = answer["InstanceId"].as_str().and_then(|id| id.parse().ok());
+        if let (Some(lab), Some(id)) = (lab, id)
+            && let Some(instance) = lab.model.instances.get(&id)
+        {
+            let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
+            let printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            ec2::console::add_output(&mut answer, &printed);
+        }
+        answer
+    }
+
+    async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Call(Box::new((asked, knock)), answer))?;
+        answered.await.unwrap_or_else(|_| Err(closing()))
+    }
+
+    fn order(&self, order: Order) -> Result<(), Refusal> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner).send(order).map_err(|_| closing())
+    }
+
+    fn accounts(&self) -> Result<Arc<Accounts>, Refusal> {
+        self.book.accounts().map_err(|why| Refusal::new("InternalError", why))
+    }
+
+    /// Has the clerk note that somebody who looks has used a key, where that is news.
+    fn note_use(&self, accounts: &Accounts, asked: &Asked) {
+        let Some(id) = asked.access_key_id() else { return };
+        let (at, region, service) = (now(), asked.region(), asked.service().name);
+        let Some((account, key)) = caller::find(accounts, id) else { return };
+        let is_known = |(last, of_region, of): &(Timestamp, String, String)| at < last.plus(60) && of_region == region && of == service;
+        if !key.last_used.as_ref().is_some_and(is_known) {
+            let (account, access_key_id, region) = (account.id.clone(), id.to_owned(), region.to_owned());
+            // Nobody waits for it, and a door that closes notes nothing any more.
+            let _ = self.order(Order::Used(Box::new(Use { account, access_key_id, region, service, at })));
         }
     }
 
-    /// What a refusal of the daemon is to a client.
-    fn failed(&self, problem: &Problem) -> Refusal {
-        sandbox::say!("lab {}: {problem}", self.desk.lab);
-        Refusal::new("InternalError", format!("Lab {} cannot be changed: {problem}", self.desk.lab))
+    /// The network of an account in a region as it was kept last.
+    fn network(&self, accounts: &Accounts, account: &str, region: &str) -> Option<Model> {
+        let name = self.home.place(account, region).filter(|_| accounts.contains_key(account))?;
+        match self.labs.last(&name) {
+            Some(lab) if name == self.home.lab || lab.part_of.as_ref() == Some(&self.home.lab) => Some(lab.model.clone()),
+            Some(_) => None,
+            None => Some(Home::nothing(account, region, 0, Timestamp(0))),
+        }
     }
 }
 
-impl Cloud for OfLab<'_> {
-    fn find(&self, account: &str, region: &str) -> Option<&Model> {
-        self.seen.as_ref().map(|(_, copy)| copy).filter(|_| self.is_here(account, region))
-    }
-
-    fn enter(&mut self, account: &str, region: &str, _: Timestamp) -> Option<&mut Model> {
-        if self.seen.is_none() {
-            self.look();
-        }
-        let is_here = self.is_here(account, region);
-        self.seen.as_mut().filter(|(view, _)| view.is_up && is_here).map(|(_, copy)| copy)
-    }
-
-    fn keep(&mut self, _: &str, _: &str) -> Result<Kept, Refusal> {
-        let Some((view, mut model)) = self.seen.take() else { return Ok(Kept::Yes) };
-        if model.generation == view.model.generation {
-            *self.seen = Some((view, model));
-            return Ok(Kept::Yes);
-        }
-        settle::finish_what_began(&mut model, &view.model);
-        let base_generation = Some(view.model.generation);
-        let wanted = Wanted { base_generation, file: view.file.clone(), model, claims: view.claims.clone() };
-        match self.desk.labs.bring(&self.desk.lab, wanted) {
-            Ok(_) => Ok(Kept::Yes),
-            Err(problem) if problem.kind == ProblemKind::Conflict => Ok(Kept::Again),
-            Err(problem) => Err(self.failed(&problem)),
-        }
-    }
-
-    fn keep_accounts(&mut self, accounts: &Accounts) -> Result<(), Refusal> {
-        let kept = accounts::write(&file(&self.desk.labs, &self.desk.lab), accounts);
-        kept.map_err(|error| self.failed(&Problem::new(ProblemKind::Failed, error.to_string())))
-    }
+/// Nobody works for this door any more.
+fn closing() -> Refusal {
+    Refusal::new("InternalError", "The door closes: its lab goes down, or a thread of the daemon failed; its log says more.")
 }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use query::{Protocol, Refusal, Request, Response};
@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::desk::Desk;
 
 /// Clients of one door at a time; more wait.
-const MOST_CLIENTS: usize = 512;
+const MOST_CLIENTS: usize = 2_048;
 /// How long a client may take for the headers of a request; also how long an unused connection stays open.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 /// How long a client may take for the body of a request.
@@ -28,14 +28,23 @@ const LARGEST_HEADERS: usize = 64 << 10;
 const MOST_HEADERS: usize = 100;
 /// The body of a request, bytes: that of a launch with user data and a thousand rules fits many times.
 const LARGEST_BODY: usize = 1 << 20;
+/// Bodies of more than so many bytes wait for one of [`LARGE_PLACES`], or clients could fill the memory.
+const SMALL_BODY: usize = 64 << 10;
+/// What is read of a body that is too large before it is refused, bytes.
+const MOST_READ: usize = 32 << 20;
+/// Large bodies at a time.
+const LARGE_PLACES: usize = 64;
 
 /// A socket that is served until this is dropped.
 #[derive(Debug)]
 pub struct Door {
     address: SocketAddr,
     accepting: JoinHandle<()>,
+    places: Arc<Semaphore>,
+    /// For bodies of more than [`SMALL_BODY`] bytes.
+    large: Arc<Semaphore>,
     /// Gone with the door, and with it those who are served.
-    _open: watch::Sender<()>,
+    open: watch::Sender<()>,
 }
 
 impl Drop for Door {
@@ -52,8 +61,25 @@ impl Door {
         let address = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
         let (open, closed) = watch::channel(());
-        let accepting = tokio::spawn(accept(listener, desk, closed));
-        Ok(Self { address, accepting, _open: open })
+        let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+        let large = Arc::new(Semaphore::new(LARGE_PLACES));
+        let accepting = tokio::spawn(accept(listener, desk, places.clone(), large.clone(), closed));
+        Ok(Self { address, accepting, places, large, open })
+    }
+
+    /// Serves a client that came by another way; nobody where there are too many. Called within a runtime.
+    pub fn receive(&self, stream: std::net::TcpStream, from: SocketAddr, desk: Arc<Desk>) {
+        let Ok(place) = self.places.clone().try_acquire_owned() else { return };
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        let Ok(stream) = stream else { return };
+        let (mut closed, large) = (self.open.subscribe(), self.large.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = serve(stream, from.ip(), desk, large) => {}
+                _ = closed.changed() => {}
+            }
+        });
     }
 
     /// Where it is.
@@ -62,8 +88,7 @@ impl Door {
     }
 }
 
-async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<()>) {
-    let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+async fn accept(listener: TcpListener, desk: Arc<Desk>, places: Arc<Semaphore>, large: Arc<Semaphore>, closed: watch::Receiver<()>) {
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let (stream, from) = match listener.accept().await {
@@ -74,11 +99,11 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<
                 continue;
             }
         };
-        let (desk, mut closed) = (desk.clone(), closed.clone());
+        let (desk, mut closed, large) = (desk.clone(), closed.clone(), large.clone());
         tokio::spawn(async move {
             let _place = place;
             tokio::select! {
-                () = serve(stream, from.ip(), desk) => {}
+                () = serve(stream, from.ip(), desk, large) => {}
                 _ = closed.changed() => {}
             }
         });
@@ -86,12 +111,12 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<
 }
 
 /// Answers one client until it goes.
-async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>) {
+async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>, large: Arc<Semaphore>) {
     // Answers are written whole: waiting for more to send would only cost time.
     let _ = stream.set_nodelay(true);
     let answer = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-        let desk = desk.clone();
-        async move { Ok::<_, Infallible>(write(answer(request, from, desk).await)) }
+        let (desk, large) = (desk.clone(), large.clone());
+        async move { Ok::<_, Infallible>(write(answer(request, from, &desk, &large).await)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -103,16 +128,42 @@ async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>) {
     let _ = connection.await;
 }
 
-async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: Arc<Desk>) -> Response {
-    let (head, body) = request.into_parts();
-    let whole = tokio::time::timeout(BODY_TIME, Limited::new(body, LARGEST_BODY).collect()).await;
-    let body = match whole {
-        Ok(Ok(body)) => body.to_bytes().to_vec(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(&Refusal::new("RequestEntityTooLarge", format!("A request has at most {LARGEST_BODY} bytes.")));
+/// The whole body. Errors: `RequestEntityTooLarge`, `IncompleteBody`, `RequestTimeout`.
+async fn read(mut body: Incoming, large: &Semaphore) -> Result<Vec<u8>, Refusal> {
+    let (mut bytes, mut place, mut length) = (Vec::new(), None, 0);
+    let is_known = body.size_hint().lower();
+    let all = async {
+        while length <= MOST_READ && is_known <= MOST_READ as u64 {
+            let Some(frame) = body.frame().await else { break };
+            let frame = frame.map_err(|_| Refusal::new("IncompleteBody", "The request ended before its body did."))?;
+            let Some(more) = frame.data_ref() else { continue };
+            length += more.len();
+            if length > LARGEST_BODY {
+                // Read on and let go: who is answered in the middle of sending hardly looks.
+                bytes = Vec::new();
+                continue;
+            }
+            if length > SMALL_BODY && place.is_none() {
+                place = Some(large.acquire().await);
+            }
+            bytes.extend_from_slice(more);
         }
-        Ok(Err(_)) => return refuse(&Refusal::new("IncompleteBody", "The request ended before its body did.")),
-        Err(_) => return refuse(&Refusal { status: 408, ..Refusal::new("RequestTimeout", "The body of the request did not come.") }),
+        match length <= LARGEST_BODY && is_known <= LARGEST_BODY as u64 {
+            true => Ok(()),
+            false => Err(Refusal::new("RequestEntityTooLarge", format!("A request has at most {LARGEST_BODY} bytes."))),
+        }
+    };
+    match tokio::time::timeout(BODY_TIME, all).await {
+        Ok(read) => read.map(|()| bytes),
+        Err(_) => Err(Refusal { status: 408, ..Refusal::new("RequestTimeout", "The body of the request did not come.") }),
+    }
+}
+
+async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk>, large: &Semaphore) -> Response {
+    let (head, body) = request.into_parts();
+    let body = match read(body, large).await {
+        Ok(body) => body,
+        Err(refusal) => return refuse(&refusal),
     };
     let headers = head.headers.iter();
     let request = Request {
@@ -122,16 +173,14 @@ async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: Arc<Desk>
         headers: headers.map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect(),
         body,
     };
+    // Browsers come from this machine; who comes from inside a lab is none.
     if desk.is_open()
+        && from.is_loopback()
         && let Err(refusal) = check_sender(&request)
     {
         return refuse(&refusal);
     }
-    // A client that goes away does not stop what it asked for.
-    match tokio::task::spawn_blocking(move || desk.answer(&request, from)).await {
-        Ok(response) => response,
-        Err(_) => refuse(&Refusal::new("InternalError", "The daemon failed within; its log says more.")),
-    }
+    desk.answer(&request, from).await
 }
 
 /// Without signatures every page that a browser shows could send requests here, so those of pages are refused: they say where
@@ -147,7 +196,7 @@ fn check_sender(request: &Request) -> Result<(), Refusal> {
 }
 
 /// A refusal before anything was read: in EC2's words.
-fn refuse(refusal: &Refusal) -> Response {
+pub(super) fn refuse(refusal: &Refusal) -> Response {
     let headers = vec![("Content-Type", "text/xml;charset=UTF-8".to_owned())];
     let body = refusal.write(Protocol::Ec2, "", "00000000-0000-0000-0000-000000000000");
     Response { status: refusal.status, headers, body, operation: None, code: Some(refusal.code.to_string()) }

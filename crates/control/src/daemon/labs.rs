@@ -2,16 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use model::InstanceState;
+use model::{InstanceState, Model};
 
-use crate::api::{Answers, Applied, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use super::follow::Behind;
+use super::gate::Pass;
+use super::lab::{self, Lab, lock};
+use crate::api::{Answers, Applied, FlowLogsView, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::cloud::reception::Reception;
 use crate::host::{Host, HostError};
+use crate::identity::{Book, revision};
 use crate::paths::Paths;
 use crate::record::LabRecord;
+use crate::service::Backing;
 use crate::store::{Store, StoreError};
 
 /// How often a lab is looked for anew when others let go of it.
@@ -28,31 +34,20 @@ pub struct Labs {
     /// Who removes files of labs that are gone.
     removing: Mutex<Vec<JoinHandle<()>>>,
     notice: Option<String>,
+    behind: Behind,
+    reception: Arc<Reception>,
 }
 
-/// A lab; what is shown of it can be read while it changes.
-struct Lab {
-    host: Mutex<Host>,
-    shown: Mutex<Arc<LabView>>,
+/// The right to change what a lab shows.
+pub struct Entered {
+    lab: Arc<Lab>,
+    _pass: Pass,
 }
 
-impl Lab {
-    fn new(host: Host) -> Lab {
-        let shown = Mutex::new(Arc::new(view(&host)));
-        Lab { host: Mutex::new(host), shown }
-    }
-
-    /// The lab as it is, or, while a request changes it, as it was before.
-    fn shown(&self) -> Arc<LabView> {
-        if let Ok(mut host) = self.host.try_lock() {
-            host.notice_death();
-            self.show(&host);
-        }
-        lock(&self.shown).clone()
-    }
-
-    fn show(&self, host: &Host) {
-        *lock(&self.shown) = Arc::new(view(host));
+impl Entered {
+    /// What is shown.
+    pub fn view(&self) -> Arc<LabView> {
+        self.lab.last()
     }
 }
 
@@ -67,6 +62,8 @@ impl Labs {
             Err(error) => return Err(error.into()),
         };
         let mut labs = BTreeMap::new();
+        let mut books: BTreeMap<String, Arc<Book>> = BTreeMap::new();
+        let reception = Arc::default();
         for record in store.labs()? {
             let name = record.name.clone();
             if record.is_new() {
@@ -75,7 +72,10 @@ impl Labs {
                 continue;
             }
             let recorded = record.clone();
-            let mut host = Host::new(record);
+            // Parts share the identities of the whole.
+            let whole = record.part_of.clone().unwrap_or_else(|| name.clone());
+            let book = books.entry(whole).or_insert_with_key(|whole| Arc::new(Book::at(paths.accounts(whole)))).clone();
+            let mut host = Host::new(record, backing(&name, book, &reception));
             if let Err(error) = host.attach(&paths) {
                 // The others can be served; this one says why when it is asked for.
                 sandbox::say!("lab {name}: {error}");
@@ -97,7 +97,10 @@ impl Labs {
             [] => notice,
             ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
         };
-        let labs = Labs { paths, store, labs: Mutex::new(labs), removing: Mutex::default(), notice };
+        let (labs, removing, behind) = (Mutex::new(labs), Mutex::default(), Behind::default());
+        let labs = Labs { paths, store, labs, removing, notice, behind, reception };
+        labs.take_orphans_down();
+        crate::cloud::replay(&labs);
         labs.paths.aside().into_iter().for_each(|folder| labs.remove(folder));
         Ok(labs)
     }
@@ -134,6 +137,42 @@ impl Labs {
         &self.paths
     }
 
+    /// Where clients of AWS inside labs are taken in.
+    pub fn reception(&self) -> &Reception {
+        &self.reception
+    }
+
+    /// The identities of a lab. Errors: there is no such lab.
+    pub fn book(&self, name: &str) -> Result<Arc<Book>, Problem> {
+        Ok(self.find(name)?.book())
+    }
+
+    /// The identities of a lab's own account.
+    pub fn identities(&self, name: &str) -> Result<Identities, Problem> {
+        let (lab, id) = (self.find(name)?, self.view(name)?.model.account_id);
+        let accounts = lab.book().accounts().map_err(|why| Problem::new(ProblemKind::Failed, why))?;
+        let account = accounts.get(&id).cloned().unwrap_or_else(|| iam::Account::new(id));
+        Ok(Identities { revision: revision(&account), account })
+    }
+
+    /// Makes the identities of a lab's own account what is wanted. Errors: they are others by now; the disk.
+    pub fn identify(&self, name: &str, wanted: Identities) -> Result<Identities, Problem> {
+        let (lab, id) = (self.find(name)?, self.view(name)?.model.account_id);
+        if wanted.account.id != id {
+            return Err(Problem::new(ProblemKind::BadRequest, format!("the account of lab {name} is {id}, not {}", wanted.account.id)));
+        }
+        let failed = |why: String| Problem::new(ProblemKind::Failed, format!("the identities of lab {name}: {why}"));
+        let book = lab.book();
+        let mut turn = book.turn().map_err(failed)?;
+        let known = turn.accounts.entry(id.clone()).or_insert_with(|| iam::Account::new(id));
+        if revision(known) != wanted.revision {
+            return Err(conflict(name));
+        }
+        known.clone_from(&wanted.account);
+        turn.keep().map_err(failed)?;
+        Ok(Identities { revision: revision(&wanted.account), account: wanted.account })
+    }
+
     /// What went wrong at the start and must be known.
     pub fn notice(&self) -> Option<String> {
         self.notice.clone()
@@ -142,25 +181,70 @@ impl Labs {
     /// Moves clocks; whether a lab is up.
     pub fn tick(&self) -> bool {
         let labs: Vec<Arc<Lab>> = lock(&self.labs).values().cloned().collect();
-        labs.iter().fold(false, |needed, lab| match lab.host.try_lock() {
-            Ok(mut host) => {
-                host.tick();
+        labs.iter().fold(false, |needed, lab| match lab.try_host() {
+            Some(mut host) => {
+                host.tick(&self.paths);
                 needed | host.is_up()
             }
-            Err(_) => true,
+            None => true,
         })
     }
 
     /// All labs as they were shown last; nothing is looked at.
     pub fn known(&self) -> Vec<Arc<LabView>> {
-        lock(&self.labs).values().map(|lab| lock(&lab.shown).clone()).collect()
+        lock(&self.labs).values().map(|lab| lab.last()).collect()
     }
 
     /// A lab as it was shown last; nothing is looked at.
     pub fn last(&self, name: &str) -> Option<Arc<LabView>> {
+        lock(&self.labs).get(name).map(|lab| lab.last())
+    }
+
+    /// The generation of a lab that is on record; 0 where nothing is.
+    pub fn held(&self, name: &str) -> u64 {
+        lock(&self.labs).get(name).map_or(0, |lab| lab.held())
+    }
+
+    /// Waits for the right to change what a lab shows; `None`: there is no such lab.
+    pub fn enter(&self, name: &str) -> Option<Entered> {
         let lab = lock(&self.labs).get(name).cloned()?;
-        let view = lock(&lab.shown).clone();
-        Some(view)
+        let pass = lab.pass();
+        // Its last user may have let go of it while this one waited.
+        let is_there = lock(&self.labs).get(name).is_some_and(|known| Arc::ptr_eq(known, &lab));
+        is_there.then_some(Entered { lab, _pass: pass })
+    }
+
+    /// Shows a cloud that is kept on disk, and has the kernel follow.
+    pub fn commit(&self, entered: &Entered, model: Model) {
+        let name = entered.lab.last().name.clone();
+        entered.lab.commit(model);
+        self.behind.note(&name);
+    }
+
+    /// Adds what is to be part of another lab; nothing of it is up, and nothing on record. The one that is there, if there is one.
+    pub fn add_part(&self, name: &str, part_of: &str, nothing: Model) {
+        let record = LabRecord { part_of: Some(part_of.to_owned()), ..LabRecord::new(name, nothing, crate::host::now()) };
+        let Ok(book) = self.book(part_of) else { return };
+        let host = Host::new(record, backing(name, book, &self.reception));
+        lock(&self.labs).entry(name.to_owned()).or_insert_with(|| Arc::new(Lab::new(host)));
+    }
+
+    /// Has the kernel do what was answered, a moment after; waits for it, `patience` at most.
+    pub fn follow(&self, patience: Duration) {
+        for name in self.behind.take(patience) {
+            let lab = lock(&self.labs).get(&name).cloned();
+            // Refusals are in the log, and said to whoever sends packets.
+            let _ = lab.map(|lab| self.catch_up(&lab));
+        }
+    }
+
+    /// Ends parts of labs that are gone: their daemon died between the two.
+    fn take_orphans_down(&self) {
+        let known = self.known();
+        let is_there = |name: &str| known.iter().any(|lab| lab.name == name);
+        for lab in known.iter().filter(|lab| lab.part_of.as_deref().is_some_and(|of| !is_there(of))) {
+            let _ = self.take_down(&lab.name, true).inspect_err(|error| sandbox::say!("lab {}: {error}", lab.name));
+        }
     }
 
     /// All labs by name.
@@ -169,9 +253,14 @@ impl Labs {
         Ok(labs.iter().map(|lab| lab.shown()).filter(|view| is_announced(view)).map(|view| summary(&view)).collect())
     }
 
-    /// One lab.
+    /// One lab, once the kernel does what it says.
     pub fn view(&self, name: &str) -> Result<LabView, Problem> {
-        let view = self.find(name)?.shown();
+        let lab = self.find(name)?;
+        if lab.is_behind() && !lab.is_refused() {
+            // Refusals are in the log, and said to whoever sends packets.
+            let _ = self.catch_up(&lab);
+        }
+        let view = lab.shown();
         if !is_announced(&view) {
             return Err(unknown(name, &[]));
         }
@@ -180,49 +269,36 @@ impl Labs {
 
     /// Makes a lab what is wanted, up. On failure it is what it was.
     pub fn bring(&self, name: &str, wanted: Wanted) -> Result<Applied, Problem> {
-        check_name(name)?;
+        if self.last(name).is_none() {
+            check_name(name)?;
+        }
         let lab = self.find_or_new(name, &wanted);
         self.changing(name, &lab, |host| {
             let is_new = host.record.is_new();
-            let base = (!is_new).then_some(host.record.model.generation);
+            let base = (!is_new).then(|| lab.last().model.generation);
             if base != wanted.base_generation {
                 return Err(conflict(name));
             }
             if is_new && self.paths.has_left(name) {
                 // Of one that was lost with its record: its instances are other ones.
                 self.remove_files(name, false)?;
+                lab.book().forget();
             }
-            let before = host.record.clone();
-            // A daemon that dies now leaves the mark, and the next one sets things right.
-            host.record.is_changing = true;
-            if let Err(error) = self.store.put(&host.record) {
-                host.record.is_changing = false;
-                return Err(error.into());
+            let before = (host.record.file.clone(), host.record.claims.clone(), host.record.rights.clone());
+            (host.record.file, host.record.claims, host.record.rights) = (wanted.file, wanted.claims, wanted.rights);
+            if let Err(problem) = lab::bring(host, &self.paths, &self.store, &wanted.model) {
+                (host.record.file, host.record.claims, host.record.rights) = before;
+                return Err(problem);
             }
-            let changed = host.apply(&self.paths, &wanted.model);
-            host.record.is_changing = false;
-            if let Err(error) = changed {
-                if is_new {
-                    // Its log says why.
-                    let _ = self.paths.remove_disks(name).inspect_err(|error| sandbox::say!("lab {name}: {error}"));
-                }
-                if is_new { self.store.remove(name) } else { self.store.put(&host.record) }?;
-                return Err(error.into());
-            }
-            (host.record.file, host.record.claims) = (wanted.file, wanted.claims);
-            if let Err(error) = self.store.put(&host.record) {
-                // What cannot be kept must not run: the answer is no, and the lab is what the disk says.
-                host.revert(&self.paths, before);
-                return Err(error.into());
-            }
-            host.sweep_disks(&self.paths);
             Ok(Applied { generation: host.record.model.generation, notes: host.notes() })
         })
     }
 
     /// Ends a lab and forgets it; with `volumes` those too that have names.
     pub fn take_down(&self, name: &str, volumes: bool) -> Result<Gone, Problem> {
-        check_name(name)?;
+        if self.last(name).is_none() {
+            check_name(name)?;
+        }
         for _ in 0..TRIES {
             match self.take_down_once(name, volumes) {
                 Err(problem) if problem.kind == ProblemKind::Conflict => {}
@@ -234,14 +310,21 @@ impl Labs {
 
     /// A conflict: another request let go of the lab while this one waited. What is there now counts.
     fn take_down_once(&self, name: &str, volumes: bool) -> Result<Gone, Problem> {
+        let known = self.known();
+        if let Some(whole) = known.iter().find(|lab| lab.name == name).and_then(|lab| lab.part_of.as_ref())
+            && known.iter().any(|lab| lab.name == *whole)
+        {
+            let problem = Problem::new(ProblemKind::BadRequest, format!("{name} is a part of lab {whole}, and goes with it"));
+            return Err(problem.hint(format!("vpclab down {whole}")));
+        }
         let Ok(lab) = self.find(name) else {
             // A lab whose record was lost is ended all the same: its holder listens in this user's folder.
             let had_holder = Host::end_orphan(&self.paths, name);
             let had_files = (volumes || self.paths.has_left(name)) && self.remove_files(name, volumes)?;
-            return Ok(Gone { existed: had_holder || had_files, instances: 0 });
+            return Ok(Gone { existed: had_holder || had_files, instances: 0, devices: 0 });
         };
-        self.changing(name, &lab, |host| {
-            let instances = summary(&view(host)).instances;
+        let gone = self.changing(name, &lab, |host| {
+            let LabSummary { instances, devices, .. } = summary(&lab.last());
             host.shut_down(&self.paths);
             sandbox::abort::point("the end of a lab's holder");
             // Before the record: an instance may have filled the disk that the record is on.
@@ -250,15 +333,26 @@ impl Labs {
                 self.finish();
                 self.store.remove(name)?;
             }
+            let is_whole = host.record.part_of.is_none();
             host.record.forget();
-            Ok(Gone { existed: true, instances })
-        })
+            if is_whole {
+                lab.book().forget();
+            }
+            Ok(Gone { existed: true, instances, devices })
+        })?;
+        // Its parts go after it: where this is cut short, the next daemon finds parts of nothing.
+        let mut instances = gone.instances;
+        for part in self.known().iter().filter(|part| part.part_of.as_deref() == Some(name)) {
+            instances += self.take_down(&part.name, volumes)?.instances;
+        }
+        Ok(Gone { instances, ..gone })
     }
 
     /// Sends probes.
     pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
         let lab = self.find(name)?;
-        let mut host = lock(&lab.host);
+        self.catch_up(&lab)?;
+        let mut host = lab.host();
         if !host.attach(&self.paths)? {
             return Err(down(name));
         }
@@ -269,19 +363,42 @@ impl Labs {
         Ok(Answers { answers: answers.into_iter().map(|answer| answer.map_err(|e| e.to_string())).collect() })
     }
 
+    /// Has what passed until now counted for flow logs, and says where records are.
+    pub fn flow_logs(&self, name: &str) -> Result<FlowLogsView, Problem> {
+        let lab = self.find(name)?;
+        self.catch_up(&lab)?;
+        let mut host = lab.host();
+        if !host.attach(&self.paths)? {
+            return Err(down(name));
+        }
+        host.record_flows(&self.paths);
+        Ok(FlowLogsView { folder: self.paths.flow_logs(name), open: host.open_windows() })
+    }
+
     /// Changes a lab, and lets go of it when nothing of it is left.
     fn changing<T>(&self, name: &str, lab: &Arc<Lab>, change: impl FnOnce(&mut Host) -> Result<T, Problem>) -> Result<T, Problem> {
-        let mut host = lock(&lab.host);
+        let _pass = lab.pass();
+        let mut host = lab.host();
         if !lock(&self.labs).get(name).is_some_and(|known| Arc::ptr_eq(known, lab)) {
             // Its last user let go of it while this request waited.
             return Err(conflict(name));
         }
         let result = change(&mut host);
-        if host.record.is_new() {
+        if host.record.is_new() && host.record.part_of.is_none() {
             lock(&self.labs).remove(name);
         }
-        lab.show(&host);
+        match &result {
+            Ok(_) => lab.show(&host),
+            // What was answered before stays, whether the kernel has it yet or not.
+            Err(_) => lab.note(&host),
+        }
         result
+    }
+
+    /// A part comes up with what it is a part of; a lab that is down stays so.
+    fn catch_up(&self, lab: &Lab) -> Result<(), Problem> {
+        let whole = lab.last().part_of.as_ref().and_then(|whole| self.last(whole));
+        lab.catch_up(&self.paths, &self.store, whole.is_some_and(|whole| whole.is_up))
     }
 
     fn find(&self, name: &str) -> Result<Arc<Lab>, Problem> {
@@ -296,27 +413,17 @@ impl Labs {
                 wanted.model.region.clone(),
                 model::Context::seeded(0, wanted.model.context.now),
             );
-            Arc::new(Lab::new(Host::new(LabRecord::new(name, nothing, crate::host::now()))))
+            let record = LabRecord::new(name, nothing, crate::host::now());
+            let book = Arc::new(Book::at(self.paths.accounts(name)));
+            Arc::new(Lab::new(Host::new(record, backing(name, book, &self.reception))))
         };
         lock(&self.labs).entry(name.to_owned()).or_insert_with(new).clone()
     }
 }
 
-/// A thread that panicked with the lock left a host whose record is on disk; what is in memory is checked on use.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn view(host: &Host) -> LabView {
-    let record = &host.record;
-    LabView {
-        name: record.name.clone(),
-        is_up: host.is_up(),
-        file: record.file.clone(),
-        created: record.created,
-        model: record.model.clone(),
-        claims: record.claims.clone(),
-    }
+/// What the services of a lab have beside its model.
+fn backing(name: &str, book: Arc<Book>, reception: &Arc<Reception>) -> Arc<Backing> {
+    Arc::new(Backing { lab: name.to_owned(), book, reception: reception.clone() })
 }
 
 fn summary(view: &LabView) -> LabSummary {
@@ -329,6 +436,8 @@ fn summary(view: &LabView) -> LabSummary {
         vpcs: view.model.vpcs.len(),
         subnets: view.model.subnets.len(),
         instances: alive.count(),
+        devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
+        part_of: view.part_of.clone(),
     }
 }
 

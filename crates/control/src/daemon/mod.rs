@@ -2,6 +2,9 @@
 //! and answers [`crate::api`] on a unix socket that only its user can open. Labs live in their holders: the daemon may
 //! end at any moment, and the next one takes hold of them again.
 
+mod follow;
+mod gate;
+mod lab;
 pub(crate) mod labs;
 
 use std::io::Write;
@@ -22,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-use crate::api::{CloudWanted, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{CloudWanted, Identities, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
 use crate::cloud::Clouds;
 use crate::containers::{Doors, Keepers};
 use crate::paths::Paths;
@@ -137,9 +140,11 @@ impl Begun {
         let daemon = self.daemon.clone();
         let ended = Arc::new(AtomicBool::new(false));
         let keeping = keep_containers(self.daemon.labs.clone(), ended.clone());
+        let following = follow(self.daemon.labs.clone(), ended.clone());
         let result = runtime.block_on(async move {
             let listener = UnixListener::from_std(self.listener)?;
             daemon.tend_doors().await;
+            daemon.receive();
             report(&Start::Ready);
             tokio::spawn(daemon.clone().keep_time());
             axum::serve(listener, router(daemon.clone())).with_graceful_shutdown(daemon.asked_to_leave()).await
@@ -147,6 +152,7 @@ impl Begun {
         ended.store(true, Ordering::Relaxed);
         // What it has begun with a container it ends.
         let _ = keeping.map(std::thread::JoinHandle::join);
+        let _ = following.map(std::thread::JoinHandle::join);
         // Nobody may come for a while: what is gone shall not lie about.
         self.daemon.labs.finish();
         match result {
@@ -170,6 +176,18 @@ fn keep_containers(labs: Arc<Labs>, ended: Arc<AtomicBool>) -> Option<std::threa
     };
     let started = std::thread::Builder::new().name("containers".into()).spawn(keep);
     started.inspect_err(|error| sandbox::say!("looking after containers: {error}")).ok()
+}
+
+/// Has the kernel do what clients of AWS were answered, on a thread of its own.
+fn follow(labs: Arc<Labs>, ended: Arc<AtomicBool>) -> Option<std::thread::JoinHandle<()>> {
+    let follow = move || {
+        while !ended.load(Ordering::Relaxed) {
+            labs.follow(LOOK);
+        }
+        labs.follow(Duration::ZERO);
+    };
+    let started = std::thread::Builder::new().name("following".into()).spawn(follow);
+    started.inspect_err(|error| sandbox::say!("following: {error}")).ok()
 }
 
 impl Daemon {
@@ -199,13 +217,22 @@ impl Daemon {
         }
     }
 
+    /// Takes in clients of AWS who come from inside labs. Called within the runtime.
+    fn receive(&self) {
+        let (labs, clouds, runtime) = (Arc::downgrade(&self.labs), self.clouds.clone(), tokio::runtime::Handle::current());
+        self.labs.reception().open(move |lab, stream, from| {
+            let (Some(labs), clouds, lab) = (labs.upgrade(), clouds.clone(), lab.to_owned()) else { return };
+            runtime.spawn_blocking(move || clouds.receive(&labs, &lab, stream, from));
+        });
+    }
+
     /// Opens and closes the doors that have to be.
     async fn tend_doors(&self) {
         let (labs, doors, clouds) = (self.labs.clone(), self.doors.clone(), self.clouds.clone());
         let tend = move || {
             let known = labs.known();
             doors.tend(&known);
-            clouds.tend(&known);
+            clouds.tend(&labs, &known);
         };
         let _ = tokio::task::spawn_blocking(tend).await;
     }
@@ -238,7 +265,9 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/labs", get(|State(daemon): Here| daemon.blocking(Labs::list)))
         .route("/v1/labs/{name}", get(view).put(bring).delete(take_down))
         .route("/v1/labs/{name}/probes", post(probe))
+        .route("/v1/labs/{name}/flow-logs", get(flow_logs))
         .route("/v1/labs/{name}/cloud", get(find_cloud).post(open_cloud))
+        .route("/v1/labs/{name}/identities", get(identities).put(identify))
         .route("/v1/exit", post(leave))
         .fallback(|| async { refuse(Problem::new(ProblemKind::NotFound, "there is no such path")) })
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
@@ -261,11 +290,13 @@ async fn view(State(daemon): Here, Path(name): Path<String>) -> Response {
 }
 
 async fn bring(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<Wanted>) -> Response {
-    let doors = daemon.doors.clone();
+    let (doors, clouds, all) = (daemon.doors.clone(), daemon.clouds.clone(), daemon.labs.clone());
     let bring = move |labs: &Labs| {
         let brought = labs.bring(&name, wanted);
         // Whoever brought it up finds its doors open.
-        doors.tend(&labs.known());
+        let known = labs.known();
+        doors.tend(&known);
+        clouds.tend(&all, &known);
         brought
     };
     daemon.blocking(bring).await
@@ -279,12 +310,12 @@ struct TakeDown {
 }
 
 async fn take_down(State(daemon): Here, Path(name): Path<String>, Query(asked): Query<TakeDown>) -> Response {
-    let (doors, clouds) = (daemon.doors.clone(), daemon.clouds.clone());
+    let (doors, clouds, all) = (daemon.doors.clone(), daemon.clouds.clone(), daemon.labs.clone());
     let take_down = move |labs: &Labs| {
         let gone = labs.take_down(&name, asked.volumes);
         let known = labs.known();
         doors.tend(&known);
-        clouds.tend(&known);
+        clouds.tend(&all, &known);
         gone
     };
     daemon.blocking(take_down).await
@@ -294,14 +325,32 @@ async fn probe(State(daemon): Here, Path(name): Path<String>, Json(probes): Json
     daemon.blocking(move |labs| labs.probe(&name, &probes)).await
 }
 
-async fn find_cloud(State(daemon): Here, Path(name): Path<String>) -> Response {
+async fn flow_logs(State(daemon): Here, Path(name): Path<String>) -> Response {
+    daemon.blocking(move |labs| labs.flow_logs(&name)).await
+}
+
+/// Whose key is wanted.
+#[derive(Deserialize)]
+struct FindCloud {
+    account: Option<String>,
+}
+
+async fn find_cloud(State(daemon): Here, Path(name): Path<String>, Query(asked): Query<FindCloud>) -> Response {
     let clouds = daemon.clouds.clone();
-    daemon.blocking(move |_| clouds.find(&name)).await
+    daemon.blocking(move |labs| clouds.find(labs, &name, asked.account.as_deref())).await
 }
 
 async fn open_cloud(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<CloudWanted>) -> Response {
     let (clouds, labs) = (daemon.clouds.clone(), daemon.labs.clone());
     daemon.blocking(move |_| clouds.open(&labs, &name, &wanted)).await
+}
+
+async fn identities(State(daemon): Here, Path(name): Path<String>) -> Response {
+    daemon.blocking(move |labs| labs.identities(&name)).await
+}
+
+async fn identify(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<Identities>) -> Response {
+    daemon.blocking(move |labs| labs.identify(&name, wanted)).await
 }
 
 async fn leave(State(daemon): Here) -> Json<()> {

@@ -62,10 +62,24 @@ fn addresses_of(model: &Model, fabric: &Fabric, resolver: Resolver, name: &str) 
     if let Some(host) = name.strip_suffix(&format!(".{}", model.region.public_domain())) {
         return public(model, fabric, resolver, undashed(host.strip_prefix("ec2-")?)?).map(|address| vec![address.into()]);
     }
+    if is_api(model, name) && fabric.is_outside_host(IpAddr::V4(linux::plan::AWS_API)) {
+        return Some(vec![IpAddr::V4(linux::plan::AWS_API)]);
+    }
     // Places on the internet that were given a name.
     let place = fabric.outside.values().find(|place| place.name.eq_ignore_ascii_case(name))?;
     let first = |is_v6: bool| place.addresses.iter().copied().find(|address| address.is_ipv6() == is_v6);
     Some([false, true].into_iter().filter_map(first).collect())
+}
+
+/// Whether a name is one of AWS's own for the API of EC2, IAM or STS: `ec2.REGION.amazonaws.com`, `iam.amazonaws.com`.
+fn is_api(model: &Model, name: &str) -> bool {
+    let Some(service) = name.strip_suffix(".amazonaws.com") else { return false };
+    let (service, region) = service.split_once('.').map_or((service, None), |(service, region)| (service, Some(region)));
+    match service {
+        "ec2" | "sts" => region.is_none_or(|region| region == model.region.0),
+        "iam" => region.is_none(),
+        _ => false,
+    }
 }
 
 /// Names below the VPC's own domain: by address, by instance id where enabled, by the instance's name. The last two are names of

@@ -2,7 +2,8 @@
 //! `metadata`); `server` moves the bytes.
 
 pub mod dns;
+pub mod lease;
 pub mod metadata;
 mod server;
 
-pub use server::{Services, Shared};
+pub use server::{Backing, Services, Shared};

@@ -19,7 +19,10 @@ use sandbox::{Client, SocketSpec};
 use wire::dns::{DnsError, Query};
 
 use super::dns::{self, Resolver};
-use super::metadata::{self, Request, Tokens};
+use super::lease;
+use super::metadata::{self, Request, Role, Tokens};
+use crate::cloud::reception::Reception;
+use crate::identity::Book;
 
 /// DNS packets a second that one interface may send (DNS-1).
 const DNS_RATE: u32 = 1_024;
@@ -37,6 +40,19 @@ pub struct Shared {
     pub fabric: Arc<Fabric>,
     /// The engine's clock.
     pub now: Timestamp,
+    /// Who answers what a model does not know; none: nobody.
+    pub backing: Option<Arc<Backing>>,
+}
+
+/// What services have beside the model: the lab's identities, and where clients of AWS go.
+#[derive(Debug)]
+pub struct Backing {
+    /// The lab's name.
+    pub lab: String,
+    /// Its identities.
+    pub book: Arc<Book>,
+    /// Where clients of AWS go that come from inside.
+    pub reception: Arc<Reception>,
 }
 
 type State = Arc<Mutex<Shared>>;
@@ -54,6 +70,9 @@ enum Port {
     Dns(Resolver),
     Time,
     Metadata(VpcIndex),
+    /// Where clients of AWS come from inside.
+    Api,
+    Leases(VpcIndex),
 }
 
 impl Services {
@@ -73,6 +92,8 @@ impl Services {
             ports.push(Port::Time);
             specs.push(SocketSpec::tcp_listener(&key, at(linux::plan::METADATA, 80)));
             ports.push(Port::Metadata(index));
+            specs.push(SocketSpec::udp(&key, at(Ipv4Addr::UNSPECIFIED, wire::dhcp::SERVER_PORT)));
+            ports.push(Port::Leases(index));
             if vpc.ipv6_blocks.is_empty() {
                 continue;
             }
@@ -86,6 +107,12 @@ impl Services {
         }
         specs.push(SocketSpec::udp(linux::naming::INTERNET, at(linux::plan::PUBLIC_DNS, 53)));
         ports.push(Port::Dns(Resolver::Public));
+        if shared.backing.is_some() {
+            // The lab may have the address itself: then nobody comes.
+            let listener = SocketSpec::tcp_listener(linux::naming::INTERNET, at(linux::plan::AWS_API, 80));
+            specs.push(SocketSpec { freebind: true, ..listener });
+            ports.push(Port::Api);
+        }
         for spec in &mut specs {
             spec.nonblocking = true;
         }
@@ -169,6 +196,8 @@ impl Server {
                     Port::Dns(resolver) => self.dns(at, resolver),
                     Port::Time => self.time(at),
                     Port::Metadata(vpc) => self.metadata(at, vpc),
+                    Port::Api => self.clients_of_aws(at),
+                    Port::Leases(vpc) => self.leases(at, vpc),
                 }
             }
         }
@@ -216,6 +245,27 @@ impl Server {
         }
     }
 
+    fn clients_of_aws(&self, at: usize) {
+        let backing = self.state.lock().unwrap_or_else(PoisonError::into_inner).backing.clone();
+        while let Ok(connection) = rustix::net::accept_with(&self.sockets[at].1, rustix::net::SocketFlags::CLOEXEC) {
+            let stream = TcpStream::from(connection);
+            if let (Some(backing), Ok(from)) = (&backing, stream.peer_addr()) {
+                backing.reception.receive(&backing.lab, stream, from);
+            }
+        }
+    }
+
+    fn leases(&self, at: usize, vpc: VpcIndex) {
+        let mut buffer = [0; 2_048];
+        while let Ok((length, _, Some(peer))) = rustix::net::recvfrom(&self.sockets[at].1, &mut buffer[..], RecvFlags::DONTWAIT) {
+            let Ok(SocketAddr::V4(peer)) = SocketAddr::try_from(peer) else { continue };
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(reply) = lease::answer(&state.fabric, vpc, *peer.ip(), &buffer[..length]) {
+                let _ = rustix::net::sendto(&self.sockets[at].1, &reply, SendFlags::NOSIGNAL, &peer);
+            }
+        }
+    }
+
     fn metadata(&self, at: usize, vpc: VpcIndex) {
         while self.busy.load(Ordering::Acquire) < CONNECTIONS {
             let Ok(connection) = rustix::net::accept_with(&self.sockets[at].1, rustix::net::SocketFlags::CLOEXEC) else { return };
@@ -239,13 +289,15 @@ fn serve(mut connection: TcpStream, vpc: VpcIndex, state: &State, tokens: &Mutex
     let peer = connection.peer_addr()?.ip();
     loop {
         let Some((request, close)) = read_request(&mut connection)? else { return Ok(()) };
+        // Before the state is taken: credentials wait for the disk, and for whoever changes identities.
+        let role = role(state, vpc, peer, &request.path);
         let response = {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
             let interface = state.fabric.vpcs.get(vpc).and_then(|vpc| vpc.addresses.get(&peer));
             let instance = interface.and_then(|i| state.fabric.interfaces[*i].instance());
             let Some(instance) = instance else { return Ok(()) };
             let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            metadata::answer(&state.model, &state.fabric, instance, &mut tokens, state.now, &request)
+            metadata::answer(&state.model, &state.fabric, instance, &mut tokens, state.now, &request, role.as_ref())
         };
         // IMDS-5: only the token's answer travels so short a way.
         if let Some(hops) = response.hop_limit {
@@ -256,6 +308,19 @@ fn serve(mut connection: TcpStream, vpc: VpcIndex, state: &State, tokens: &Mutex
             return Ok(());
         }
     }
+}
+
+/// What the lab's identities say of the role of whoever asks, as far as the path needs it.
+fn role(state: &State, vpc: VpcIndex, peer: IpAddr, path: &str) -> Option<Role> {
+    let (backing, account, profile, instance) = {
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let interface = state.fabric.vpcs.get(vpc).and_then(|vpc| vpc.addresses.get(&peer))?;
+        let instance = state.fabric.interfaces[*interface].instance()?;
+        let id = &state.fabric.instances[instance].id;
+        let profile = state.model.instances.get(id)?.iam_instance_profile.clone()?;
+        (state.backing.clone()?, state.model.account_id.clone(), profile, id.to_string())
+    };
+    metadata::role_of(&backing.book, &account, &profile, &instance, path)
 }
 
 /// `None`: the other side has no more to say.

@@ -23,5 +23,5 @@ pub const COLOURS: usize = 8;
 
 /// A picture on its own: SVG 1.1 with its styles, no scripts, nothing loaded from elsewhere, light and dark.
 pub fn svg(lans: &[Domains<'_>]) -> String {
-    crate::svg::domains::draw(lans)
+    crate::svg::domains::draw(lans).text()
 }

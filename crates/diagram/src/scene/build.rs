@@ -41,6 +41,7 @@ pub(super) fn scene(model: &Model) -> Scene {
         peerings,
         groups: builder.groups(vpcs.len() > 1),
         loose: loose(model),
+        lans: lans::of(model),
     }
 }
 

@@ -1,7 +1,10 @@
 //! What is drawn: the model as a tree of boxes with names, and which box a route leads to.
 
 mod build;
+mod lans;
 mod rules;
+
+pub use lans::{Lan, LanDevice, LanEnd, LanLink};
 
 use model::Model;
 
@@ -20,6 +23,8 @@ pub struct Scene {
     pub groups: Vec<Group>,
     /// Gateways and addresses that belong to nothing: `internet gateway spare-igw`.
     pub loose: Vec<String>,
+    /// Lans, by name.
+    pub lans: Vec<Lan>,
 }
 
 impl Scene {

@@ -24,7 +24,7 @@ use crate::scene::{CardKind, Scene};
 /// Where the boxes begin, below the title.
 const TOP: i32 = 96;
 
-pub(crate) fn draw(scene: &Scene) -> String {
+pub(crate) fn draw(scene: &Scene) -> Page {
     let layout = layout::place(scene, TOP);
     let mut canvas = Canvas::default();
     boxes::draw(&mut canvas, scene, &layout);
@@ -47,26 +47,55 @@ pub(crate) fn draw(scene: &Scene) -> String {
 }
 
 /// A whole picture of a width and a height: title and subtitle, from `left` on and as wide as `inner`, above what was drawn.
-fn page(size: (i32, i32), head: (i32, i32), titles: (&str, &str), drawn: Canvas) -> String {
+fn page(size: (i32, i32), head: (i32, i32), titles: (&str, &str), drawn: Canvas) -> Page {
     page_with("", size, head, titles, drawn)
 }
 
 /// The same with more styles.
-fn page_with(css: &str, (width, height): (i32, i32), (left, inner): (i32, i32), (title, subtitle): (&str, &str), drawn: Canvas) -> String {
+fn page_with(css: &str, (width, height): (i32, i32), (left, inner): (i32, i32), (title, subtitle): (&str, &str), drawn: Canvas) -> Page {
     let mut head = Canvas::default();
     head.text((left, 48), Font::TITLE, "", &Font::TITLE.fit(title, inner));
     head.text((left, 72), Font::BODY, "muted", &Font::BODY.fit(subtitle, inner));
-    let mut svg = String::new();
-    let _ = writeln!(
-        svg,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" style="color-scheme:light dark">"#
-    );
-    let _ = writeln!(svg, "<title>{}</title>\n<desc>{}</desc>\n<style>{}{}</style>", escape(title), escape(subtitle), style::CSS.trim_end(), css.trim_end());
-    let _ = writeln!(svg, r#"<rect class="page" width="{width}" height="{height}"/>"#);
-    svg.push_str(&head.finish());
-    svg.push_str(&drawn.finish());
-    svg.push_str("</svg>\n");
-    svg
+    let mut inside = String::new();
+    let _ = writeln!(inside, "<title>{}</title>\n<desc>{}</desc>\n<style>{}{}</style>", escape(title), escape(subtitle), style::CSS.trim_end(), css.trim_end());
+    let _ = writeln!(inside, r#"<rect class="page" width="{width}" height="{height}"/>"#);
+    inside.push_str(&head.finish());
+    inside.push_str(&drawn.finish());
+    Page { width, height, inside }
+}
+
+/// A whole picture.
+pub(crate) struct Page {
+    width: i32,
+    height: i32,
+    inside: String,
+}
+
+impl Page {
+    /// As a file.
+    pub(crate) fn text(&self) -> String {
+        let Page { width, height, inside } = self;
+        let mut svg = String::new();
+        let _ = writeln!(
+            svg,
+            r#"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" style="color-scheme:light dark">"#
+        );
+        svg.push_str(inside);
+        svg.push_str("</svg>\n");
+        svg
+    }
+
+    /// Both, one below the other, as wide as the wider one.
+    pub(crate) fn above(self, other: Page) -> Page {
+        let (width, height) = (self.width.max(other.width), self.height + other.height);
+        let mut inside = format!("<rect class=\"page\" width=\"{width}\" height=\"{height}\"/>\n");
+        for (page, top) in [(&self, 0), (&other, self.height)] {
+            let _ = writeln!(inside, r#"<svg y="{top}" width="{}" height="{}">"#, page.width, page.height);
+            inside.push_str(&page.inside);
+            inside.push_str("</svg>\n");
+        }
+        Page { width, height, inside }
+    }
 }
 
 fn title(scene: &Scene) -> String {

@@ -88,7 +88,7 @@ fn made_and_named(request: &Request<'_>) -> Vec<Resource> {
 }
 
 /// The parameters that count, for calls that name more than they are asked for.
-fn members(operation: &str) -> Option<&'static [&'static str]> {
+pub(super) fn members(operation: &str) -> Option<&'static [&'static str]> {
     Some(match operation {
         // Not what a route leads to.
         "CreateRoute" | "DeleteRoute" | "ReplaceRoute" => &["RouteTableId"],
@@ -100,6 +100,11 @@ fn members(operation: &str) -> Option<&'static [&'static str]> {
         | "RevokeSecurityGroupIngress"
         | "UpdateSecurityGroupRuleDescriptionsEgress"
         | "UpdateSecurityGroupRuleDescriptionsIngress" => &["GroupId"],
+        // Not what a launch by it would use.
+        "CreateLaunchTemplate" => &[],
+        "CreateLaunchTemplateVersion" => &["LaunchTemplateId"],
+        // Not what a route leads to.
+        "CreateTransitGatewayRoute" | "DeleteTransitGatewayRoute" | "ReplaceTransitGatewayRoute" => &["TransitGatewayRouteTableId"],
         // The other side accepts, or not, for itself.
         "CreateVpcPeeringConnection" => &["VpcId"],
         _ => return None,
@@ -150,6 +155,10 @@ fn by_association(network: &Model, id: &str) -> Option<Resource> {
             let has = |acl: &&model::NetworkAcl| acl.associations.iter().any(|a| a.id.as_str() == id);
             there("network-acl", network.network_acls.values().find(has).map(|acl| acl.id.as_str()))
         }
+        "iip-assoc" => {
+            let has = |instance: &&model::Instance| instance.iam_instance_profile.as_ref().is_some_and(|a| a.id.as_str() == id);
+            there("instance", network.instances.values().find(has).map(|instance| instance.id.as_str()))
+        }
         "eni-attach" => {
             let has = |eni: &&model::NetworkInterface| eni.attachment.as_ref().is_some_and(|a| a.id.as_str() == id);
             there("network-interface", network.network_interfaces.values().find(has).map(|eni| eni.id.as_str()))
@@ -182,6 +191,7 @@ fn by_name(network: &Model, parameters: &Value) -> Vec<Resource> {
         found.extend(group_by_name(network, name).map(|group| Resource::there("security-group", group.id.as_str())));
     }
     found.extend(text(parameters, "KeyName").map(|name| Resource::there("key-pair", name)));
+    found.extend(text(parameters, "LaunchTemplateName").and_then(|name| template_by_name(network, name)));
     found
 }
 
@@ -193,7 +203,11 @@ fn group_by_name<'m>(network: &'m Model, name: &str) -> Option<&'m SecurityGroup
 
 /// Instances, their interfaces and volumes, and all that a launch uses: image, subnets, groups, key pair.
 fn run_instances(request: &Request<'_>) -> Vec<Resource> {
-    let (parameters, network) = (request.parameters, request.network);
+    let network = request.network;
+    // One whose template is not there is refused for that.
+    let resolved = network.and_then(|network| ec2::launch_parameters(network, request.parameters).ok());
+    let (parameters, template) = resolved.unwrap_or_else(|| (request.parameters.clone(), None));
+    let parameters = &parameters;
     let interfaces: Vec<&Value> = parameters["NetworkInterfaces"].as_array().into_iter().flatten().collect();
     let launches: &[&Value] = if interfaces.is_empty() { &[parameters] } else { &interfaces };
     let zone = parameters["Placement"]["AvailabilityZone"].as_str().map(str::to_owned);
@@ -218,8 +232,25 @@ fn run_instances(request: &Request<'_>) -> Vec<Resource> {
         touched.extend(groups_of_launch(network, launch, subnet));
     }
     touched.extend(text(parameters, "KeyName").map(|name| Resource::there("key-pair", name)));
+    touched.extend(snapshots(parameters));
     touched.push(Resource { zone, ..Resource::made("volume") });
+    if !parameters["InstanceMarketOptions"].is_null() {
+        touched.push(Resource::made("spot-instances-request"));
+    }
+    touched.extend(template.map(|(id, _)| Resource::there("launch-template", id.as_str())));
     touched
+}
+
+/// The snapshots that disks of a launch begin as.
+fn snapshots(parameters: &Value) -> impl Iterator<Item = Resource> + '_ {
+    let disks = parameters["BlockDeviceMappings"].as_array().into_iter().flatten();
+    disks.filter_map(|disk| text(&disk["Ebs"], "SnapshotId")).map(|id| Resource::there("snapshot", id))
+}
+
+/// A launch template by name.
+fn template_by_name(network: &Model, name: &str) -> Option<Resource> {
+    let template = network.launch_templates.values().find(|template| template.name == name)?;
+    Some(Resource::there("launch-template", template.id.as_str()))
 }
 
 /// The groups of an interface: those given, or the default one of its VPC.

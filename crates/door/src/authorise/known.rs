@@ -14,6 +14,7 @@ struct Known<'m> {
     subnet: Option<&'m SubnetId>,
     zone: Option<&'m str>,
     instance_type: Option<&'m str>,
+    profile: Option<&'m str>,
 }
 
 /// Says all that is known of a resource.
@@ -43,6 +44,9 @@ pub fn describe(request: &Request<'_>, resource: &Resource, facts: &mut Facts) {
     }
     if let Some(instance_type) = known.instance_type.or(resource.instance_type.as_deref()) {
         facts.set("ec2:InstanceType", instance_type);
+    }
+    if let Some(profile) = known.profile {
+        facts.set("ec2:InstanceProfile", profile);
     }
     for (key, value) in known.tags.into_iter().flatten() {
         facts.set(&format!("aws:ResourceTag/{key}"), value);
@@ -120,6 +124,7 @@ fn find<'m>(network: &'m Model, kind: &str, id: &str) -> Option<Known<'m>> {
                 vpc,
                 zone: Some(&instance.availability_zone),
                 instance_type: Some(&instance.instance_type),
+                profile: instance.iam_instance_profile.as_ref().map(|profile| profile.arn.as_str()),
                 ..Known::default()
             }
         }
@@ -128,6 +133,16 @@ fn find<'m>(network: &'m Model, kind: &str, id: &str) -> Option<Known<'m>> {
         "vpc-endpoint" => of!(vpc_endpoints in vpc),
         "prefix-list" => of!(prefix_lists),
         "dhcp-options" => of!(dhcp_options),
+        "vpc-flow-log" => of!(flow_logs),
+        "volume" => {
+            let volume = network.ebs_volumes.get(&id.parse().ok()?)?;
+            Known { tags: Some(&volume.tags), zone: Some(&volume.availability_zone), ..Known::default() }
+        }
+        "snapshot" => of!(ebs_snapshots),
+        "image" => of!(images),
+        "launch-template" => of!(launch_templates),
+        "spot-instances-request" => of!(spot_instance_requests),
+        "subnet-cidr-reservation" => of!(subnet_cidr_reservations),
         _ => return None,
     })
 }

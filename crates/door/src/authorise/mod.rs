@@ -1,20 +1,24 @@
 //! May whoever calls make this call of EC2? Every resource that it touches is asked for, and every one must be allowed
 //! (IAM-18, EC2A-3); tags that come with it are one more question (IAM-19).
 //!
-//! [`demand`] says what a call touches, [`known`] what the network knows of that, [`kind`] how it is called.
+//! What gives an instance a role is asked for as `iam:PassRole` besides ([`pass`]). [`demand`] says what a call touches, [`known`] what the network knows of that, [`kind`] how it is called.
 
 mod demand;
 mod kind;
 mod known;
+mod pass;
 
 use iam::account::{Account, Key, Owner};
-use iam::api::{Denied, check, encode_message};
+use iam::api::{Reviewed, check, encode_message};
 use iam::{Arn, Facts};
 use model::Model;
 use query::Refusal;
 use serde_json::Value;
 
 pub use demand::Resource;
+pub use kind::{made_by, taken_by};
+pub use pass::settle_profile;
+pub(crate) use known::describe;
 
 /// A call of EC2 as it is judged.
 #[derive(Debug, Clone, Copy)]
@@ -53,13 +57,14 @@ pub fn authorise(account: &Account, key: &Key, request: &Request<'_>, known: &Fa
     if key.owner == Owner::Root {
         return Ok(());
     }
-    for question in questions(request, known) {
+    let passed = pass::questions(account, request, known);
+    for question in questions(request, known).into_iter().chain(passed) {
         check(account, key, &question.action, &question.resource, question.facts).map_err(|denied| unauthorized(&denied))?;
     }
     Ok(())
 }
 
-fn unauthorized(denied: &Denied) -> Refusal {
+fn unauthorized(denied: &Reviewed) -> Refusal {
     let message = format!(
         "You are not authorized to perform this operation. {}. Encoded authorization failure message: {}",
         denied.sentence(),
@@ -94,7 +99,7 @@ pub fn questions(request: &Request<'_>, known: &Facts) -> Vec<Question> {
 }
 
 /// `arn:aws:ec2:REGION:ACCOUNT:TYPE/ID` (EC2A-1).
-fn name(request: &Request<'_>, resource: &Resource) -> String {
+pub(crate) fn name(request: &Request<'_>, resource: &Resource) -> String {
     // Images may be anybody's, and the name says nobody's.
     let account = if resource.kind == "image" { "" } else { request.account };
     let resource = format!("{}/{}", resource.kind, resource.id.as_deref().unwrap_or("*"));

@@ -144,6 +144,7 @@ impl Fabric {
             outside: outside(model),
             public_addresses: public_addresses(&interfaces),
             interfaces,
+            logged: Default::default(),
             held: Vec::new(),
             witnesses: Vec::new(),
             witness: None,
@@ -152,6 +153,7 @@ impl Fabric {
             names: Names::default(),
         };
         fabric.held = held(&fabric.vpcs);
+        fabric.logged = crate::flow_log::watched(model, &fabric);
         fabric.route_tables = routes::compile(model, &fabric);
         (fabric.witnesses, fabric.witness) = witness::choose(&fabric);
         (fabric.ipv6_witnesses, fabric.ipv6_witness) = witness_ipv6::choose(&fabric, &[]);
@@ -397,16 +399,22 @@ fn egress_only(places: &Places<'_>) -> Table<EgressOnlyInternetGatewayIndex, Egr
     places.model.egress_only_internet_gateways.values().map(row).collect()
 }
 
-/// What the lans that are linked to a VPC announce, each network once, longest prefix first.
-fn announced(model: &Model, vpc: &model::VpcId) -> Vec<Ipv4Net> {
-    let Some(name) = model.vpcs.get(vpc).and_then(|vpc| tag::name(&vpc.tags)) else { return Vec::new() };
-    let told = model.lans.values().flat_map(|lan| {
-        lan.tunnels().filter(|(_, (_, _, to))| *to == name).flat_map(|(link, _)| lan.announced(link))
-    });
-    let mut networks: Vec<Ipv4Net> = told.collect();
-    networks.sort_unstable_by_key(|network| (std::cmp::Reverse(network.prefix_len()), network.addr()));
+/// What the lans that are linked to a VPC announce, each network once, longest prefix first; and the networks that they are.
+fn announced(model: &Model, vpc: &model::VpcId) -> (Vec<Ipv4Net>, Vec<Ipv4Net>) {
+    let Some(name) = model.vpcs.get(vpc).and_then(|vpc| tag::name(&vpc.tags)) else { return Default::default() };
+    let (mut networks, mut own) = (Vec::new(), Vec::new());
+    for lan in model.lans.values() {
+        let before = networks.len();
+        networks.extend(lan.tunnels().filter(|(_, (_, _, to))| *to == name).flat_map(|(link, _)| lan.announced(link)));
+        if networks.len() > before {
+            own.extend(lan.ipv4_networks());
+        }
+    }
+    networks.sort_unstable_by_key(|network: &Ipv4Net| (std::cmp::Reverse(network.prefix_len()), network.addr()));
     networks.dedup();
-    networks
+    own.sort_unstable();
+    own.dedup();
+    (networks, own)
 }
 
 fn vpn_gateways(places: &Places<'_>) -> Table<VpnGatewayIndex, VpnGateway> {
@@ -414,12 +422,14 @@ fn vpn_gateways(places: &Places<'_>) -> Table<VpnGatewayIndex, VpnGateway> {
         let wanted = Associated::VpnGateway(gateway.id.clone());
         let mut tables = places.model.route_tables.values();
         let edge = tables.find(|t| t.associations.iter().any(|a| a.to == wanted));
+        let (networks, own) = gateway.vpc_id.as_ref().map_or_else(Default::default, |vpc| announced(places.model, vpc));
         VpnGateway {
             id: gateway.id.clone(),
             name: name(&gateway.tags, gateway.id.as_str()),
             vpc: gateway.vpc_id.as_ref().and_then(|id| places.vpcs.get(id)),
             edge_route_table: edge.and_then(|t| places.route_tables.get(&t.id)),
-            networks: gateway.vpc_id.as_ref().map_or_else(Vec::new, |vpc| announced(places.model, vpc)),
+            networks,
+            own,
             origin: gateway.origin.clone(),
         }
     };

@@ -83,7 +83,7 @@ impl Transit<'_> {
             Exit::Vpn(gateway) => {
                 let vpn = &self.fabric.vpn_gateways[gateway];
                 let Some(vpc) = vpn.vpc else { return Err(unrouted(&packet.header)) };
-                let is_lan = vpn.network_of(packet.header.source).is_some();
+                let is_lan = self.fabric.is_in_lan(vpn, packet.header.source);
                 if let Some(drop) = vpn_gateway::carry(gateway, &packet, Direction::Ingress).filter(|_| is_lan) {
                     self.pass(drop)?;
                 }
@@ -104,7 +104,7 @@ impl Transit<'_> {
                     None => Err(unrouted(header)),
                 },
                 None if self.fabric.is_outside_host(header.destination) => self.host(packet, Exit::Internet),
-                None => match self.vpn_towards(header) {
+                None => match vpn_gateway::towards(self.fabric, header) {
                     Some(gateway) => self.leave_host(Exit::Vpn(gateway), packet),
                     None => Err(unrouted(header)),
                 },
@@ -168,20 +168,6 @@ impl Transit<'_> {
         }
         let receiver = self.local(vpc, packet.header.destination)?;
         self.enter_interface(receiver, None, packet)
-    }
-
-    /// The virtual private gateway through which a host outside reaches a private address: one whose VPC has the
-    /// address, and routes the host to it or is linked to the host's lan.
-    fn vpn_towards(&self, header: &Header) -> Option<VpnGatewayIndex> {
-        let leads = |gateway: VpnGatewayIndex, vpc: VpcIndex| {
-            let tables = self.fabric.route_tables.values().filter(|table| table.vpc == vpc);
-            let mut hops = tables.filter_map(|table| table.lookup(header.source).map(|route| route.next_hop));
-            hops.any(|hop| hop == NextHop::VpnGateway(gateway))
-        };
-        self.fabric.vpn_gateways.iter().find_map(|(index, gateway)| {
-            let vpc = gateway.vpc.filter(|vpc| self.fabric.vpcs[*vpc].contains(header.destination))?;
-            (gateway.network_of(header.source).is_some() || leads(index, vpc)).then_some(index)
-        })
     }
 }
 

@@ -80,7 +80,7 @@ impl Transit<'_> {
             return attached.map(|gateway| Assumed::Hop(NextHop::TransitGateway(gateway)));
         }
         let own = &fabric.vpcs[vpc];
-        if let Some(gateway) = own.vpn_gateway.filter(|gateway| fabric.vpn_gateways[*gateway].network_of(header.destination).is_some()) {
+        if let Some(gateway) = own.vpn_gateway.filter(|gateway| fabric.is_in_lan(&fabric.vpn_gateways[*gateway], header.destination)) {
             return Some(Assumed::Hop(NextHop::VpnGateway(gateway)));
         }
         if !fabric.is_outside_host(header.destination) {

@@ -11,9 +11,9 @@ use crate::facts::Facts;
 use crate::operation::{self, Identity};
 use crate::policy::Effect;
 
-/// A refusal, with all that is needed to explain it.
+/// A request with what came of it, and all that is needed to explain that.
 #[derive(Debug, Clone)]
-pub struct Denied {
+pub struct Reviewed {
     /// Who asked.
     pub identity: Identity,
     /// For what.
@@ -27,25 +27,29 @@ pub struct Denied {
 }
 
 /// Asks whether the owner of a key may do something. Errors: it may not. A key whose user or role is gone may do nothing.
-pub fn check(account: &Account, key: &Key, action: &str, resource: &str, mut facts: Facts) -> std::result::Result<(), Box<Denied>> {
-    let nobody = |facts: &Facts| {
-        let identity = Identity::unknown(&account.id);
-        let decision = Decision { outcome: Outcome::ImplicitDeny(crate::decision::Source::Identity), considered: Vec::new() };
-        let (action, resource, facts) = (action.to_owned(), resource.to_owned(), facts.clone());
-        Box::new(Denied { identity, action, resource, facts, decision })
-    };
-    let (Ok(identity), Ok(subject)) = (operation::caller(account, key), operation::subject(account, key)) else {
-        return Err(nobody(&facts));
-    };
-    identity.describe(&mut facts);
-    let decision = decide(&subject, Request { action, resource, facts: &facts });
-    match decision.is_allowed() {
-        true => Ok(()),
-        false => Err(Box::new(Denied { identity, action: action.to_owned(), resource: resource.to_owned(), facts, decision })),
-    }
+pub fn check(account: &Account, key: &Key, action: &str, resource: &str, facts: Facts) -> std::result::Result<(), Box<Reviewed>> {
+    let reviewed = review(account, key, action, resource, facts);
+    if reviewed.decision.is_allowed() { Ok(()) } else { Err(Box::new(reviewed)) }
 }
 
-impl Denied {
+/// The same, with all that is needed to explain it, whatever comes of it.
+pub fn review(account: &Account, key: &Key, action: &str, resource: &str, mut facts: Facts) -> Reviewed {
+    let (action, resource) = (action.to_owned(), resource.to_owned());
+    let (Ok(identity), Ok(subject)) = (operation::caller(account, key), operation::subject(account, key)) else {
+        let decision = Decision { outcome: Outcome::ImplicitDeny(crate::decision::Source::Identity), considered: Vec::new() };
+        return Reviewed { identity: Identity::unknown(&account.id), action, resource, facts, decision };
+    };
+    identity.describe(&mut facts);
+    let decision = decide(&subject, Request { action: &action, resource: &resource, facts: &facts });
+    Reviewed { identity, action, resource, facts, decision }
+}
+
+impl Reviewed {
+    /// What was asked.
+    pub fn request(&self) -> Request<'_> {
+        Request { action: &self.action, resource: &self.resource, facts: &self.facts }
+    }
+
     /// As IAM and STS say it.
     pub fn access_denied(&self) -> Error {
         Error::new(Code::AccessDenied, self.sentence())
@@ -65,7 +69,7 @@ impl Denied {
 
 /// A refusal as a text that clients carry about and [`decode_message`] explains. It is encoded and not encrypted: nothing in a lab is
 /// secret from whoever asked.
-pub fn encode_message(denied: &Denied) -> String {
+pub fn encode_message(denied: &Reviewed) -> String {
     let statements = denied.decision.deciding().map(|statement| {
         json!({
             "statementId": statement.sid,

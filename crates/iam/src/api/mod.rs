@@ -3,17 +3,20 @@
 //!
 //! [`call`] asks whether whoever calls may do it, and does it. Each family has a file with its `OPERATIONS` table.
 
+mod account;
 mod arguments;
 mod authorise;
+mod credential;
 mod entity;
 mod key;
 mod page;
 mod policy;
 mod profile;
 mod shape;
+mod simulate;
 mod sts;
 
-pub use authorise::{Denied, check, decode_message, encode_message};
+pub use authorise::{Reviewed, check, decode_message, encode_message, review};
 
 use serde_json::Value;
 
@@ -46,6 +49,8 @@ enum Of {
     NewPolicy,
     /// The instance profile that `InstanceProfileName` names.
     Profile,
+    /// Whoever `PolicySourceArn` names.
+    Source,
 }
 
 /// An account as an operation sees it, with whoever calls.
@@ -58,7 +63,15 @@ pub struct Asked<'a, 'e> {
     pub key: Key,
 }
 
-const FAMILIES: &[&[Operation]] = &[entity::OPERATIONS, key::OPERATIONS, policy::OPERATIONS, profile::OPERATIONS];
+const FAMILIES: &[&[Operation]] = &[
+    account::OPERATIONS,
+    credential::OPERATIONS,
+    entity::OPERATIONS,
+    key::OPERATIONS,
+    policy::OPERATIONS,
+    profile::OPERATIONS,
+    simulate::OPERATIONS,
+];
 
 /// Serves one call of IAM for the owner of a key. `facts` are what is known of the request beyond who calls.
 ///
@@ -83,6 +96,19 @@ pub fn operations() -> Vec<&'static str> {
     names
 }
 
+/// The type of resource that an operation of IAM is asked for, as resource names have it; none for `*` and for unknown operations.
+pub fn resource_type(operation: &str) -> Option<&'static str> {
+    let (_, of, _) = FAMILIES.iter().flat_map(|family| family.iter()).find(|(name, ..)| *name == operation)?;
+    match of {
+        Of::Nothing => None,
+        Of::User | Of::Source => Some("user"),
+        Of::Group => Some("group"),
+        Of::Role => Some("role"),
+        Of::Policy | Of::NewPolicy => Some("policy"),
+        Of::Profile => Some("instance-profile"),
+    }
+}
+
 /// Names of all operations of STS that are served, sorted.
 pub fn sts_operations() -> &'static [&'static str] {
     sts::OPERATIONS
@@ -103,6 +129,7 @@ fn resource(account: &Account, key: &Key, of: Of, arguments: &Arguments<'_>) -> 
         Of::Group => named(Kind::Group, arguments.required("GroupName")?),
         Of::Role => named(Kind::Role, arguments.required("RoleName")?),
         Of::Policy => arguments.required("PolicyArn")?.to_owned(),
+        Of::Source => arguments.required("PolicySourceArn")?.to_owned(),
         Of::NewPolicy => {
             let path = arguments.text("Path")?.unwrap_or("/");
             format!("arn:aws:iam::{}:policy{path}{}", account.id, arguments.required("PolicyName")?)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::arguments::Arguments;
-use super::authorise::{self, Denied};
+use super::authorise::{self, Reviewed};
 use super::shape;
 use crate::account::{Account, Key, Owner};
 use crate::arn::Arn;
@@ -129,7 +129,7 @@ fn may_assume(
         decision => {
             let decision = decision.unwrap_or_else(|| crate::decision::decide(&Default::default(), asked));
             let (action, resource) = (asked.action.to_owned(), request.role_arn.clone());
-            Err(Denied { identity, action, resource, facts, decision }.access_denied())
+            Err(Reviewed { identity, action, resource, facts, decision }.access_denied())
         }
     }
 }

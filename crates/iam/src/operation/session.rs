@@ -6,7 +6,7 @@ use model::tag::Tags;
 use super::tag::check_tags;
 use crate::account::{Account, Entity, Key, Kind, Owner, Session, SessionOf};
 use crate::arn::Arn;
-use crate::decision::{Named, Subject};
+use crate::decision::{Named, Request, Subject, decide_trust};
 use crate::document::Document;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -160,6 +160,13 @@ pub fn subject<'a>(account: &'a Account, key: &'a Key) -> Result<Subject<'a>> {
     Ok(subject)
 }
 
+/// A group by itself: nobody calls as one, but what it gives can be asked. Errors: `NoSuchEntity`.
+pub fn subject_of_group<'a>(account: &'a Account, name: &str) -> Result<Subject<'a>> {
+    let mut subject = Subject::default();
+    policies_of(account, account.entity(Kind::Group, name)?, &mut subject.identity);
+    Ok(subject)
+}
+
 fn policies_of<'a>(account: &'a Account, entity: &'a Entity, policies: &mut Vec<Named<'a>>) {
     let of = |policy: &str| format!("{} {}: {policy}", entity.kind.word(), entity.name).into();
     policies.extend(entity.inline.iter().map(|(name, document)| Named { name: of(name), policy: document.policy() }));
@@ -225,6 +232,50 @@ pub fn role_by_arn<'a>(account: &'a Account, arn: &str) -> Result<&'a Entity> {
         true => Ok(found),
         false => Err(Error::new(Code::NoSuchEntity, format!("The role {arn} cannot be found."))),
     }
+}
+
+/// Seconds that a session of an instance's role lasts (as AWS's do, about).
+const OF_INSTANCE: u32 = 6 * 3_600;
+/// Seconds before its end from which on another one is given: clients take new ones some minutes before the old ones end.
+const RENEWED: u64 = 30 * 60;
+
+/// The session of an instance's role that its metadata gives: the one that has been given before, or a new one where there is none or
+/// it ends soon; and whether it is new. `arn` is the instance profile's. Errors: `NoSuchEntity` (no such profile here, or it has no
+/// role); `AccessDenied` where the role's trust policy does not let `ec2.amazonaws.com` assume it.
+pub fn instance_session(account: &mut Account, environment: &mut Environment<'_>, arn: &str, instance: &str) -> Result<(Key, bool)> {
+    let role = instance_role(account, arn)?;
+    let name = role.name.to_ascii_lowercase();
+    let service = Caller { arn: "ec2.amazonaws.com", role: None, service: Some("ec2.amazonaws.com") };
+    let (role_arn, facts) = (account.arn(role), Facts::new());
+    let request = Request { action: "sts:AssumeRole", resource: &role_arn, facts: &facts };
+    let trust = role.role.as_ref().map(|terms| Named { name: format!("role {}: trust", role.name).into(), policy: terms.trust.policy() });
+    if !trust.is_some_and(|trust| decide_trust(&Subject::default(), &service, trust, true, request).is_allowed()) {
+        let message = format!("EC2 cannot assume the role {}. Please see documentation at https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html", role.name);
+        return Err(Error::new(Code::AccessDenied, message));
+    }
+    let of = SessionOf::Role { role: name.clone(), session: instance.to_owned() };
+    let now = environment.now;
+    let lasts = |key: &&Key| match &key.owner {
+        Owner::Session(session) => session.of == of && session.policies.is_none() && session.expires > now.plus(RENEWED),
+        _ => false,
+    };
+    if let Some(key) = account.keys().filter(lasts).max_by_key(|key| key.created) {
+        return Ok((key.clone(), false));
+    }
+    let key = begin(account, environment, of, OF_INSTANCE, None, Tags::new());
+    if let Some(terms) = account.entity_mut(Kind::Role, &name)?.role.as_mut() {
+        terms.last_used = Some(now);
+    }
+    Ok((key, true))
+}
+
+/// The role that an instance has by the resource name of its profile. Errors: `NoSuchEntity`.
+pub fn instance_role<'a>(account: &'a Account, arn: &str) -> Result<&'a Entity> {
+    let missing = || Error::new(Code::NoSuchEntity, format!("Instance Profile {arn} cannot be found."));
+    let profile = account.profiles().find(|profile| account.profile_arn(profile) == arn).ok_or_else(missing)?;
+    let role = profile.role.as_deref();
+    let role = role.ok_or_else(|| Error::new(Code::NoSuchEntity, format!("Instance profile {} has no role.", profile.name)))?;
+    account.entity(Kind::Role, role)
 }
 
 /// Keys for a while with the rights of a user or of the account's root. Errors: `AccessDenied` for sessions (STS-3),

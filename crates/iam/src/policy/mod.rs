@@ -5,6 +5,7 @@ mod condition;
 mod parse;
 mod pattern;
 mod principal;
+mod text;
 
 pub use condition::{Clause, Operator, Quantifier, Test};
 pub use parse::PolicyError;
@@ -81,9 +82,13 @@ impl<T> Either<T> {
     }
 }
 
+/// Actions that policies speak of and that are no operations of an API: they are asked for while others are served.
+pub const WITHOUT_A_CALL: &[&str] = &["iam:PassRole", "sts:TagSession", "sts:SetSourceIdentity"];
+
 /// A pattern of actions: `ec2:Describe*`, or `*` for all (IAM-6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionPattern {
+    written: String,
     lower: Pattern,
 }
 
@@ -91,7 +96,22 @@ impl ActionPattern {
     /// Reads `SERVICE:NAME` or `*`; none where it is neither.
     pub fn new(text: &str) -> Option<Self> {
         let named = text.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty());
-        (named || text == "*").then(|| Self { lower: Pattern::new(&text.to_ascii_lowercase(), false) })
+        (named || text == "*").then(|| Self { written: text.to_owned(), lower: Pattern::new(&text.to_ascii_lowercase(), false) })
+    }
+
+    /// As it is written in the policy.
+    pub fn text(&self) -> &str {
+        &self.written
+    }
+
+    /// The service that it speaks of, in lower case; none for `*`.
+    pub fn service(&self) -> Option<String> {
+        self.written.split_once(':').map(|(service, _)| service.to_ascii_lowercase())
+    }
+
+    /// Whether it stands for several.
+    pub fn has_wildcards(&self) -> bool {
+        self.written.contains(['*', '?'])
     }
 
     /// Whether an action, as `ec2:CreateVpc`, is one of those that it stands for, whatever the case.

@@ -1,5 +1,7 @@
 //! Texts of policies that stand for many: `*` any run, `?` one character, `${key}` what the request says (IAM-6, IAM-7, IAM-14).
 
+use std::fmt;
+
 use crate::arn;
 use crate::facts::Facts;
 
@@ -12,6 +14,8 @@ pub struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Text(String),
+    /// `${*}`, `${?}`, `${$}`: the character itself
+    Literal(char),
     /// `*`
     Run,
     /// `?`
@@ -65,6 +69,14 @@ impl Pattern {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Variable { .. }))
     }
 
+    /// The keys whose values it takes.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable { key, .. } => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
     /// Whether a text is one of those that it stands for; none where a variable has no value.
     pub fn matches(&self, text: &str, facts: &Facts) -> Option<bool> {
         Some(glob(&self.units(facts)?, text))
@@ -85,6 +97,7 @@ impl Pattern {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => units.extend(text.chars().map(Unit::Char)),
+                Piece::Literal(character) => units.push(Unit::Char(*character)),
                 Piece::Run => units.push(Unit::Run),
                 Piece::One => units.push(Unit::One),
                 Piece::Variable { key, default } => {
@@ -94,6 +107,23 @@ impl Pattern {
             }
         }
         Some(units)
+    }
+}
+
+impl fmt::Display for Pattern {
+    /// As it is written in a policy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => f.write_str(text)?,
+                Piece::Literal(character) => write!(f, "${{{character}}}")?,
+                Piece::Run => f.write_str("*")?,
+                Piece::One => f.write_str("?")?,
+                Piece::Variable { key, default: None } => write!(f, "${{{key}}}")?,
+                Piece::Variable { key, default: Some(default) } => write!(f, "${{{key}, '{default}'}}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -118,6 +148,23 @@ impl ArnPattern {
         Some(Self::Parts(Box::new([fixed(arn), fixed(partition), fixed(service), fixed(region), fixed(account), resource])))
     }
 
+    /// The keys whose values it takes.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let parts: &[Pattern] = match self {
+            Self::Everything => &[],
+            Self::Parts(parts) => &**parts,
+        };
+        parts.iter().flat_map(Pattern::variables)
+    }
+
+    /// Its parts as they are written; none for `*`.
+    pub fn parts(&self) -> Option<[String; 6]> {
+        match self {
+            Self::Everything => None,
+            Self::Parts(parts) => Some(std::array::from_fn(|index| parts[index].to_string())),
+        }
+    }
+
     /// Whether a name is one of those that it stands for; none where a variable has no value. `*` as a name is what actions
     /// without a resource are asked for (EC2A-2): only what stands for everything matches it.
     pub fn matches(&self, name: &str, facts: &Facts) -> Option<bool> {
@@ -131,13 +178,27 @@ impl ArnPattern {
     }
 }
 
+impl fmt::Display for ArnPattern {
+    /// As it is written in a policy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everything => f.write_str("*"),
+            Self::Parts(parts) => {
+                let [first, rest @ ..] = &**parts;
+                first.fmt(f)?;
+                rest.iter().try_for_each(|part| write!(f, ":{part}"))
+            }
+        }
+    }
+}
+
 /// The variable that a text begins with, and its length.
 fn variable(text: &str) -> Option<(Piece, usize)> {
     let body = text.strip_prefix("${")?;
     let end = body.find('}')?;
     let (inside, length) = (&body[..end], end + 3);
-    if let "*" | "?" | "$" = inside {
-        return Some((Piece::Text(inside.to_owned()), length));
+    if let ("*" | "?" | "$", Some(character)) = (inside, inside.chars().next()) {
+        return Some((Piece::Literal(character), length));
     }
     let (key, default) = match inside.split_once(',') {
         Some((key, default)) => {

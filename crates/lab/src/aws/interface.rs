@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::address::AddressAssociation;
 use model::guest::Listener;
-use model::instance::MetadataOptions;
+use model::instance::{InstanceOptions, MetadataOptions};
 use model::network_interface::{Attachment, InterfaceType, MacAddress};
 use model::*;
 
@@ -203,6 +203,7 @@ impl Dump<'_, '_> {
             image_id: item.id(reader, "ImageId").or_else(|| derived("ami", id.as_str()))?,
             instance_type: item.text(reader, "InstanceType").unwrap_or(model::instance_type::DEFAULT).to_owned(),
             key_name: item.text(reader, "KeyName").filter(|name| !name.is_empty()).map(str::to_owned),
+            iam_instance_profile: None,
             state,
             settles_at: self.model.context.now,
             launch_time: time::parse(item.text(reader, "LaunchTime").unwrap_or_default()),
@@ -217,6 +218,8 @@ impl Dump<'_, '_> {
             monitoring,
             terminate_on_shutdown: false,
             resource_name_dns: names.is_some_and(|n| n.bool(reader, "EnableResourceNameDnsARecord", false)),
+            root_device_name: item.words(reader, "RootDeviceName"),
+            options: InstanceOptions::default(),
             tags: item.tags(reader),
             origin: item.origin(reader),
         })
@@ -248,6 +251,7 @@ impl Dump<'_, '_> {
                 image_id,
                 instance_type: model::instance_type::DEFAULT.to_owned(),
                 key_name: None,
+                iam_instance_profile: None,
                 state: InstanceState::Running,
                 settles_at: self.model.context.now,
                 launch_time: Timestamp(0),
@@ -262,6 +266,8 @@ impl Dump<'_, '_> {
                 monitoring: false,
                 terminate_on_shutdown: false,
                 resource_name_dns: false,
+                root_device_name: String::new(),
+                options: InstanceOptions::default(),
                 tags,
                 origin: interface.origin.clone(),
             };

@@ -1,25 +1,10 @@
 //! Times as AWS's tools print them: `2026-11-25T09:08:29+00:00`, `2026-11-25T09:08:29.000Z`.
 
-use model::Timestamp;
+use model::{Moment, Timestamp};
 
 /// Reads a time in UTC. Times are shown and decide nothing, so what cannot be read is the beginning of time.
 pub(super) fn parse(text: &str) -> Timestamp {
-    read(text).map_or(Timestamp(0), Timestamp)
-}
-
-fn read(text: &str) -> Option<u64> {
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    // Days from a civil date (Howard Hinnant's `days_from_civil`, a published formula), for years after 1970.
-    let y = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (y / 400, y % 400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+    Moment::parse(text).map_or(Timestamp(0), |moment| Timestamp(moment.0 / 1_000))
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ impl Build<'_, '_> {
         let mut request = RunInstances {
             user_data: self.lab.user_data.get(&name.value).map(|text| text.clone().into_bytes()),
             key_name: instance.key.as_ref().map(|key| key.value.clone()),
+            iam_instance_profile: self.profile(instance),
             metadata_options: metadata(instance),
             tags: tags(&name.value, &instance.tags),
             origin: self.origin(name.span),
@@ -52,6 +53,19 @@ impl Build<'_, '_> {
         request.network_interfaces = interfaces;
         let result = run_instances(self.model, request);
         self.op(name.span, result)?.into_iter().next()
+    }
+
+    /// The profile that gives the instance its role. That it is there is looked at where identities are made.
+    fn profile(&self, instance: &Instance) -> Option<model::operation::InstanceProfile> {
+        let name = instance.profile.as_ref().or(instance.role.as_ref())?;
+        let profiles = self.lab.file.iam.iter().flat_map(|iam| &iam.instance_profiles.0);
+        let written = profiles.filter(|(known, _)| known.value.eq_ignore_ascii_case(&name.value)).map(|(known, profile)| (known, &profile.path)).next();
+        let (name, path) = match written {
+            Some((known, path)) => (&known.value, path.as_ref().map_or("/", |path| path.value.as_str())),
+            None => (&name.value, "/"),
+        };
+        let arn = format!("arn:aws:iam::{}:instance-profile{path}{name}", self.model.account_id);
+        Some(model::operation::InstanceProfile { arn, id: String::new() })
     }
 
     fn launch_interfaces(&mut self, name: &Located<String>, instance: &Instance) -> Option<Vec<LaunchInterface>> {

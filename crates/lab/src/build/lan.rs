@@ -7,7 +7,7 @@ use model::lan::{
     Device, End, FIRST_INTERFACE, Fault, Framing, Interface, LINK_DELAY_NANOSECONDS, LINK_MTU_BYTES, LINK_RATE_BITS_PER_SECOND,
     Link, Place, Problem, QUEUE_FRAMES, SERIAL_RATE_BITS_PER_SECOND,
 };
-use model::operation::set_lans;
+use model::operation::{lan_between_alike, set_lans};
 
 use super::Build;
 use crate::code::Code;
@@ -38,7 +38,7 @@ impl Build<'_, '_> {
             let mut lan = model::Lan { origin: self.origin(name.span), ..model::Lan::default() };
             self.lan_devices(written, &mut lan, &mut taken, &mut places);
             self.lan_links(written, &mut lan, &mut places);
-            for problem in lan.problems() {
+            for problem in lan.problems().into_iter().chain(lan_between_alike(self.model, &lan)) {
                 self.lan_problem(name, problem, &places);
             }
             lans.insert(name.value.clone(), lan);

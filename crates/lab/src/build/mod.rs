@@ -7,6 +7,7 @@ mod address;
 mod carve;
 pub(crate) mod choice;
 mod container;
+mod flow_log;
 mod instance;
 mod lan;
 mod network;
@@ -25,6 +26,7 @@ use self::choice::{Addresses, Kept};
 use crate::code::Code;
 use crate::decode::Pairs;
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
+use crate::file::Promise;
 use crate::load::Lab;
 use crate::names::Names;
 use crate::source::{Located, Span};
@@ -69,6 +71,8 @@ pub(crate) fn build(lab: &Lab, like: &Model) -> Result<Target, Diagnostics> {
         problems: Vec::new(),
     };
     build.everything();
+    let identities = crate::identity::build(lab, &like.account_id);
+    build.problems.extend(identities.problems);
     let Build { fixed, problems, .. } = build;
     match problems.is_empty() {
         true => Ok(Target { names: Names::of(&model), model, fixed }),
@@ -119,6 +123,7 @@ impl Build<'_, '_> {
         self.give_back_reserved();
         self.power();
         self.settle();
+        self.flow_logs();
         self.claims();
     }
 
@@ -174,7 +179,11 @@ impl Build<'_, '_> {
             return;
         }
         let mut known = BTreeSet::new();
-        for phrase in &self.lab.file.expect {
+        let traffic = self.lab.file.expect.iter().filter_map(|promise| match promise {
+            Promise::Traffic(phrase) => Some(phrase),
+            Promise::Right(_) => None,
+        });
+        for phrase in traffic {
             for (selector, span) in &phrase.selectors {
                 // Claims name the same few ends again and again.
                 if self.gives_up() || !known.insert((selector.to_string(), span.file)) {

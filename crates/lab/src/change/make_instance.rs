@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use model::instance::InstanceProfileAssociation;
 use model::network_interface::InterfaceType;
 use model::operation::*;
 use model::*;
@@ -111,6 +112,7 @@ impl Transition<'_> {
             instance_type: wanted.instance_type.clone(),
             user_data: wanted.user_data.clone(),
             key_name: wanted.key_name.clone(),
+            iam_instance_profile: profile(wanted),
             metadata_options: metadata(wanted),
             network_interfaces: interfaces,
             tags: wanted.tags.clone(),
@@ -160,7 +162,25 @@ impl Transition<'_> {
             let result = modify_instance_attribute(self.model, request);
             self.op(name, result)?;
         }
+        self.set_profile(name, id, wanted)?;
         self.set_credits(name, id, wanted.unlimited_cpu_credits)
+    }
+
+    fn set_profile(&mut self, name: &str, id: &InstanceId, wanted: &Instance) -> Step {
+        let known = self.model.instances.get(id).and_then(|instance| instance.iam_instance_profile.clone());
+        let arn = |profile: &InstanceProfileAssociation| profile.arn.clone();
+        if known.as_ref().map(arn) == wanted.iam_instance_profile.as_ref().map(arn) {
+            return Ok(());
+        }
+        if let Some(known) = known {
+            let result = disassociate_iam_instance_profile(self.model, &known.id);
+            self.op(name, result)?;
+        }
+        if let Some(profile) = profile(wanted) {
+            let result = associate_iam_instance_profile(self.model, id, profile);
+            self.op(name, result)?;
+        }
+        Ok(())
     }
 
     fn set_credits(&mut self, name: &str, id: &InstanceId, unlimited: bool) -> Step {
@@ -264,6 +284,11 @@ impl Transition<'_> {
         }
         Ok(())
     }
+}
+
+/// The profile that an instance is to have; nobody here knows its identifier.
+fn profile(wanted: &Instance) -> Option<InstanceProfile> {
+    wanted.iam_instance_profile.as_ref().map(|profile| InstanceProfile { arn: profile.arn.clone(), id: profile.profile_id.clone() })
 }
 
 fn metadata(wanted: &Instance) -> MetadataOptionsRequest {

@@ -5,6 +5,7 @@
 //! what is missing comes (`make_*`). An apply that does not end in what the file says is an error, and changes nothing.
 
 mod difference;
+pub(crate) mod flow_log;
 mod make_container;
 mod make_instance;
 mod make_network;

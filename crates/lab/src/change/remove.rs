@@ -15,6 +15,7 @@ use crate::names::{MAIN_TABLE, is_live};
 
 impl Transition<'_> {
     pub(super) fn remove(&mut self) -> Step {
+        self.remove_flow_logs()?;
         self.terminate()?;
         self.end_connections()?;
         self.let_addresses_go()?;

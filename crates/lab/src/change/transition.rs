@@ -49,7 +49,7 @@ pub(super) fn transition(model: &mut Model, target: &Target, difference: &Differ
     transition.make_volumes()?;
     transition.make_instances()?;
     transition.forget_volumes()?;
-    transition.set_lans(target.model.lans.clone())?;
+    transition.set_lans(BTreeMap::clone(&target.model.lans))?;
     transition.make_nat_gateways()?;
     transition.settle();
     transition.make_routes()?;
@@ -57,6 +57,7 @@ pub(super) fn transition(model: &mut Model, target: &Target, difference: &Differ
     transition.power()?;
     transition.forget_dhcp_options()?;
     transition.settle();
+    transition.make_flow_logs()?;
     model.quotas = target.model.quotas.clone();
     Ok(())
 }
@@ -73,7 +74,7 @@ impl Transition<'_> {
 
     /// Lans are given at once. They go first and come when everything has its name: a name may pass from one thing to another.
     fn set_lans(&mut self, lans: BTreeMap<String, Lan>) -> Step {
-        if self.model.lans == lans {
+        if *self.model.lans == lans {
             return Ok(());
         }
         let result = set_lans(self.model, lans);

@@ -37,6 +37,7 @@ pub(crate) enum Kind {
     RouteTable,
     Interface,
     Gateway,
+    FlowLog,
     Lan,
     /// A device of a lan: hub, switch, router …
     LanDevice(&'static str),
@@ -66,6 +67,7 @@ impl Kind {
             Self::RouteTable => "route table",
             Self::Interface => "interface",
             Self::Gateway => "gateway",
+            Self::FlowLog => "flow log",
             Self::Lan => "lan",
             Self::LanDevice(kind) => kind,
         }
@@ -131,7 +133,7 @@ impl Thing {
         self
     }
 
-    fn tags(self, tags: &Tags) -> Self {
+    pub(super) fn tags(self, tags: &Tags) -> Self {
         tags.iter().filter(|(key, _)| *key != "Name").fold(self, |thing, (key, value)| thing.open(format!("tag {key}"), value))
     }
 
@@ -174,6 +176,7 @@ impl View {
         reader.containers(&mut view);
         reader.routes(&mut view);
         reader.strays(&mut view);
+        reader.flow_logs(&mut view);
         reader.lans(&mut view);
         view
     }
@@ -389,6 +392,7 @@ impl Reader<'_> {
                 .fixed("image", &instance.image_id)
                 .fixed("key pair", instance.key_name.as_deref().unwrap_or("none"))
                 .open("type", &instance.instance_type)
+                .open("instance profile", instance.iam_instance_profile.as_ref().map_or("none", |profile| &profile.arn))
                 .open("CPU credits", if instance.unlimited_cpu_credits { "unlimited" } else { "standard" })
                 .open(
                     "state",

@@ -37,6 +37,7 @@ impl Writer<'_> {
         if let Some(key_name) = instance.key_name.as_ref().filter(|name| self.model.key_pairs.contains_key(*name)) {
             parts.push(format!("key: {}", quoted(key_name)));
         }
+        parts.extend(self.profile(instance));
         let listen: Vec<String> = guest.listen.iter().map(ToString::to_string).collect();
         if !listen.is_empty() {
             parts.push(format!("listen: [{}]", listen.join(", ")));
@@ -82,6 +83,16 @@ impl Writer<'_> {
         if !interfaces.iter().all(|interface| interface.ipv6_addresses.is_empty()) {
             self.unsaid(format!("{}: IPv6 addresses", instance.id));
         }
+    }
+
+    /// The instance profile, if the account has it.
+    fn profile(&mut self, instance: &Instance) -> Option<String> {
+        let profile = instance.iam_instance_profile.as_ref()?;
+        if self.account.is_some_and(|account| account.profiles().any(|known| account.profile_arn(known) == profile.arn)) {
+            return Some(format!("profile: {}", quoted(profile.name())));
+        }
+        self.unsaid(format!("{}: its instance profile {}", instance.id, profile.arn));
+        None
     }
 
     /// Subnet, groups and addresses. A lone interface may have an address that AWS chooses.

@@ -5,21 +5,24 @@
 //! listed; nothing is left out in silence.
 
 mod container;
+mod flow_log;
 mod instance;
 mod lan;
 mod name;
 mod network;
 mod policy;
 mod quota;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use iam::Account;
 use model::network_interface::InterfaceType;
 use model::{Instance, InstanceId, Model, NetworkInterface, VpcId};
 
 use self::name::Called;
 use self::yaml::{key, quoted};
+use crate::identity::export_identities;
 use crate::names::is_live;
 
 /// A lab file, and what is not in it.
@@ -33,10 +36,20 @@ pub struct Exported {
     pub changed: Vec<String>,
 }
 
-/// Writes a model as a lab file called `name`.
+/// Writes a model as a lab file called `name`. Of instance profiles, which are an account's, it says that they are left out.
 pub fn export(model: &Model, name: &str) -> Exported {
+    write(model, None, name)
+}
+
+/// Writes a model and the account that it belongs to as a lab file called `name`.
+pub fn export_with(model: &Model, account: &Account, name: &str) -> Exported {
+    write(model, Some(account), name)
+}
+
+fn write(model: &Model, account: Option<&Account>, name: &str) -> Exported {
     let mut writer = Writer {
         model,
+        account,
         interfaces: interfaces(model),
         called: Called::default(),
         out: String::new(),
@@ -54,6 +67,7 @@ pub fn export(model: &Model, name: &str) -> Exported {
         unsaid.iter().for_each(|line| text.push_str(&format!("#   {}\n", line.replace(['\n', '\r'], " "))));
     }
     text.push_str(&out);
+    text.push_str(&account.map(export_identities).unwrap_or_default());
     Exported { text, unsaid: unsaid.into_iter().collect(), changed: changed.into_iter().collect() }
 }
 
@@ -76,6 +90,8 @@ const MAX_TAGS: usize = 49;
 
 struct Writer<'m> {
     model: &'m Model,
+    /// The account, where it is known.
+    account: Option<&'m Account>,
     /// By instance, in the order of devices.
     interfaces: BTreeMap<&'m InstanceId, Vec<&'m NetworkInterface>>,
     called: Called,
@@ -116,6 +132,7 @@ impl<'m> Writer<'m> {
         self.endpoints();
         self.volumes();
         self.instances();
+        self.flow_logs();
         self.left_over();
         self.lans();
     }

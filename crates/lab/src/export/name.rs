@@ -24,6 +24,7 @@ pub(super) struct Called {
     pub peerings: BTreeMap<VpcPeeringConnectionId, String>,
     pub endpoints: BTreeMap<VpcEndpointId, String>,
     pub prefix_lists: BTreeMap<PrefixListId, String>,
+    pub flow_logs: BTreeMap<FlowLogId, String>,
     /// Names of subnets that several VPCs have.
     pub ambiguous_subnets: BTreeSet<String>,
 }
@@ -84,6 +85,9 @@ impl Called {
         let is_there = |e: &&VpcEndpoint| matches!(e.state, VpcEndpointState::Available | VpcEndpointState::Pending);
         for endpoint in model.vpc_endpoints.values().filter(is_there) {
             called.endpoints.insert(endpoint.id.clone(), taken.name("endpoint", tag::name(&endpoint.tags), endpoint.id.as_str(), changed));
+        }
+        for log in model.flow_logs.values() {
+            called.flow_logs.insert(log.id.clone(), taken.name("flow log", tag::name(&log.tags), log.id.as_str(), changed));
         }
         for list in model.prefix_lists.values() {
             // Names that start like AWS's own lists are reserved.

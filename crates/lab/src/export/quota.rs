@@ -82,6 +82,7 @@ fn needed(model: &Model, interfaces: &BTreeMap<&InstanceId, Vec<&NetworkInterfac
     for interface in model.network_interfaces.values().filter(|eni| eni.interface_type == InterfaceType::Interface) {
         at_least("security_groups_per_interface", interface.groups.len());
     }
+    at_least("flow_logs_per_resource", most(model.flow_logs.values().map(|log| &log.resource)));
     for list in model.prefix_lists.values() {
         at_least("entries_per_prefix_list", list.max_entries as usize);
     }

@@ -45,6 +45,10 @@ document! {
         masquerade: Option<Located<bool>>,
         /// All interfaces, for instances with several or with more addresses.
         interfaces: Vec<Interface>,
+        /// Role whose rights it has, by an instance profile of the same name.
+        role: Option<Located<String>>,
+        /// Instance profile, where it is called otherwise than its role.
+        profile: Option<Located<String>>,
         /// Metadata service.
         metadata: Option<Metadata>,
         /// Whether it is stopped. Default: false.

@@ -4,11 +4,14 @@
 //! What names mean is resolved one step later, in `resolve`.
 
 mod container;
+mod flow_log;
 mod gateway;
+mod iam;
 mod instance;
 mod lan;
 mod network;
 mod phrase;
+mod promise;
 mod rules;
 mod schema;
 mod security;
@@ -17,22 +20,22 @@ pub use container::{
     Bytes, Capability, CommandLine, Container, Containers, Cpus, Dependencies, HealthCheck, HealthCommand, ImageName, ImagePhrase,
     Milliseconds, MountPhrase, PublishPhrase, Settings, Volume,
 };
+pub use flow_log::FlowLog;
+pub use self::iam::{Group, Iam, InstanceProfile, ManagedPolicy, Policies, Policy, Role, Trust, User};
 pub use gateway::{Endpoint, NatGateway, Peering, RouteTable, RouteWord, SubnetRoute};
 pub use instance::{ElasticIp, Instance, Interface, Metadata, PublicIp, SecondaryAddresses, UserData};
 pub use lan::{Balancer, Devices, Host, InterfaceAddress, Lan, LanInterface, LinkPhrase, Mac, Rate, Repeater, Router, Switch};
 pub use network::{Dhcp, DhcpChoice, InternetGatewayChoice, Subnet, SubnetSize, Vpc};
 pub use phrase::{ClaimPhrase, ListenPhrase, Phrase};
+pub use promise::{Promise, RightPhrase};
 pub use rules::{AclPhrase, RulePhrase};
 pub use schema::schema;
 pub use security::{Acl, PrefixList, SecurityGroup};
 
 use std::net::IpAddr;
 
-use crate::code::Code;
-use crate::decode::{Decode, Decoder, Named, OneOrMany, Pairs};
-use crate::diagnostic::Diagnostic;
-use crate::source::{Located, Span};
-use crate::yaml::Node;
+use crate::decode::{Named, OneOrMany, Pairs};
+use crate::source::Located;
 
 /// Declares a mapping of the lab file.
 macro_rules! document {
@@ -111,37 +114,23 @@ document! {
         peerings: Named<Peering>,
         /// VPC endpoints by name.
         endpoints: Named<Endpoint>,
+        /// Flow logs by name.
+        flow_logs: Named<FlowLog>,
         /// Instances by name.
         instances: Named<Instance>,
         /// Key pairs by name: a public key in OpenSSH's form each.
         key_pairs: Named<Located<String>>,
         /// Limits that differ from AWS's defaults, by name; up to a hundred times as much.
         quotas: Pairs<Located<u64>>,
-        /// Promises about the lab's traffic.
-        expect: Vec<ClaimPhrase>,
+        /// Promises about the lab's traffic, and about who may do what.
+        expect: Vec<Promise>,
         /// Volumes of containers by name. What is in one outlives the containers, and edits of this file.
         volumes: Named<Volume>,
         /// Images that containers call by a name of their own: pull REFERENCE, archive PATH, or build DIR each.
         images: Named<ImagePhrase>,
         /// Small networks of hubs, switches, routers, hosts and links, by name. The simulator plays them.
         lans: Named<Lan>,
-        /// Not built yet.
-        iam: Planned,
-    }
-}
-
-/// A key that a later version will understand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Planned(Option<Span>);
-
-impl Decode for Planned {
-    fn decode(node: &Node, decoder: &mut Decoder) -> Option<Self> {
-        let message = "this part of the lab file is not built yet";
-        decoder.problem(
-            Diagnostic::new(Code::NotBuiltYet, node.span, message)
-                .label("not built yet")
-                .hint("remove it for now; the rest of the file works without it"),
-        );
-        Some(Self(Some(node.span)))
+        /// Who may do what with the lab's API: users, groups, roles, policies. Without it identities stay as they are.
+        iam: Option<Iam>,
     }
 }

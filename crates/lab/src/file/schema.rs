@@ -16,7 +16,7 @@ use super::gateway::{RouteWord, SubnetRoute};
 use super::instance::{ElasticIp, PublicIp, SecondaryAddresses, UserData};
 use super::lan::{Devices, InterfaceAddress, LinkPhrase, Mac, Rate};
 use super::network::{Dhcp, DhcpChoice, InternetGatewayChoice, SubnetSize};
-use super::{AclPhrase, ClaimPhrase, LabFile, ListenPhrase, Planned, RulePhrase};
+use super::{AclPhrase, LabFile, ListenPhrase, ManagedPolicy, Policies, Policy, Promise, RulePhrase, Trust};
 use crate::decode::{Named, OneOrMany, Pairs};
 use crate::source::Located;
 
@@ -73,7 +73,6 @@ macro_rules! inline_schema {
 }
 
 inline_schema! {
-    Planned => "Planned", |_| json_schema!(false);
     RulePhrase => "Rule", |_| json_schema!({
         "type": "string",
         "description": "[out] PROTO[/PORTS] (from|to) PEER[, PEER…]",
@@ -86,9 +85,9 @@ inline_schema! {
     });
     ListenPhrase => "Listener", |_| json_schema!({ "type": "string", "pattern": "^(tcp|udp)/[0-9A-Za-z, -]+$", "examples": ["tcp/80", "udp/53", "tcp/http"] });
     // YAML makes a mapping of one key of most claims: `a -> b tcp/80: open`.
-    ClaimPhrase => "Claim", |_| json_schema!({
-        "description": "[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE]: RESULT [via NODE]",
-        "examples": ["web-1 -> db-1 tcp/3306: open"],
+    Promise => "Claim", |_| json_schema!({
+        "description": "[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE]: RESULT [via NODE], or (user|role) NAME ACTION[, ACTION…] [on TARGET[, …]] [with KEY=VALUE[, …]]: allowed|denied",
+        "examples": ["web-1 -> db-1 tcp/3306: open", "user dev ec2:TerminateInstances on instance web: denied"],
         "anyOf": [
             { "type": "string" },
             { "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": { "type": "string" } }
@@ -139,6 +138,29 @@ inline_schema! {
     Rate => "Rate", |_| json_schema!({ "type": "string", "pattern": "^[0-9.]+ ?(b|[kKMG]|[kKMG]?(bps|bit/s|b/s))$", "examples": ["10M", "64k", "1G"] });
     InterfaceAddress => "InterfaceAddress", |_| json_schema!({ "type": "string", "pattern": "^(dhcp|[0-9A-Fa-f.:]+/[0-9]+)$", "examples": ["10.0.1.10/24", "dhcp"] });
     Mac => "MacAddress", |_| json_schema!({ "type": "string", "pattern": "^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$", "examples": ["02:00:00:00:00:0a"] });
+    Policies => "Policies", |_| json_schema!({
+        "examples": ["ReadOnlyAccess", ["netadmin", "AmazonEC2ReadOnlyAccess"]],
+        "anyOf": [{ "type": ["string", "null"] }, { "type": "array", "items": { "type": "string" } }]
+    });
+    Policy => "Policy", |_| json_schema!({
+        "description": "Statements, `(allow|deny) ACTION[, …] [on RESOURCE[, …]] [if OPERATOR KEY VALUE[, …] [and …]]` or in AWS's words; a document of AWS's; or `file: PATH`",
+        "examples": [["allow ec2:Describe*", "deny ec2:TerminateInstances on instance/* if StringEquals ec2:ResourceTag/env prod"]],
+        "anyOf": [
+            { "type": "string", "pattern": "^(allow|deny) " },
+            { "type": "array", "minItems": 1, "items": { "anyOf": [{ "type": "string", "pattern": "^(allow|deny) " }, { "type": "object", "required": ["Effect"] }] } },
+            { "type": "object", "required": ["Statement"] },
+            { "type": "object", "required": ["Effect"] },
+            { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false }
+        ]
+    });
+    ManagedPolicy => "ManagedPolicy", |generator| {
+        let (plain, described) = (generator.subschema_for::<Policy>(), generator.subschema_for::<super::iam::DescribedPolicy>());
+        json_schema!({ "anyOf": [plain, described] })
+    };
+    Trust => "Trust", |_| json_schema!({
+        "examples": ["ec2", "user dev", ["role deploy", "account 111122223333"]],
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }, { "type": "object", "required": ["Statement"] }]
+    });
     DhcpChoice => "DhcpChoice", |generator| json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<Dhcp>()] });
 }
 

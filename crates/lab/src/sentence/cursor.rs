@@ -76,6 +76,11 @@ impl<'t> Cursor<'t> {
         found
     }
 
+    /// Whether the text before a place ends with a comma.
+    pub fn ended_with_comma(&self, place: usize) -> bool {
+        self.text[..place].ends_with(',')
+    }
+
     /// The words of a list: `a, b,c`. Ends before the first word that no comma leads to.
     /// A missing item (`a, , b`, a final comma) is an empty word at its place.
     pub fn list(&mut self) -> Vec<Word<'t>> {

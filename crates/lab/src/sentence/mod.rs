@@ -11,8 +11,10 @@ mod mount;
 mod probe;
 mod publish;
 mod quantity;
+mod right;
 mod rule;
 mod selector;
+mod statement;
 mod traffic;
 
 use std::ops::Range;
@@ -28,8 +30,10 @@ pub use mount::{Mount, parse_mount};
 pub use probe::parse_probe;
 pub use publish::parse_publish;
 pub use quantity::{parse_cpus, parse_duration, parse_length, parse_rate, parse_share, parse_size, parse_time};
+pub use right::{RightRanges, is_right, parse_action, parse_right, parse_right_result};
 pub use rule::{Rule, RulePeer, RuleRanges, parse_rule};
 pub use selector::parse_selector;
+pub use statement::parse_statement;
 pub use traffic::{parse_listeners, parse_traffic};
 
 /// What is wrong with a sentence, and where in it.

@@ -48,6 +48,7 @@ fn keys(model: &Model) -> Result<(), String> {
         vpc_endpoints,
         prefix_lists,
         dhcp_options,
+        flow_logs,
     );
     same(&model.addresses, |address| &address.allocation_id)
 }

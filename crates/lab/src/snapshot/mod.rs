@@ -200,8 +200,8 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, Problem> {
         return Err(damaged("a table is in two places".to_owned()));
     }
     let Tables { interfaces, instances, guests, groups, .. } = whole;
-    let one = || Ok((table(interfaces)?, table(groups)?));
-    let other = || Ok((table(instances)?, table(guests)?));
+    let one = || Ok((table(interfaces)?.into(), table(groups)?.into()));
+    let other = || Ok((table(instances)?.into(), table(guests)?.into()));
     let (one, other) = both(one, other);
     (model.network_interfaces, model.security_groups) = one?;
     (model.instances, model.guests) = other?;

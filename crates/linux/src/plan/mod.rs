@@ -3,6 +3,7 @@
 mod address_space;
 mod egress_only_internet_gateway;
 mod family;
+pub mod flow_log;
 mod gateway_endpoint;
 mod guest;
 mod internet;
@@ -18,7 +19,7 @@ mod router;
 mod security_group;
 mod text;
 
-pub use internet::PUBLIC_DNS;
+pub use internet::{AWS_API, PUBLIC_DNS};
 pub use router::{METADATA, RESOLVER, TIME};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -195,6 +195,7 @@ fn tables(
     let filter = namespace.table(Family::Ip, TABLE);
     forward(fabric, index, Of::V4, options, filter)?;
     services(fabric, index, options, filter);
+    super::flow_log::plan(fabric, index, Of::V4, filter);
     ingress(fabric, index, options, before, namespace.table(Family::Netdev, TABLE));
     arp(fabric, index, namespace.table(Family::Arp, TABLE));
     Ok(())
@@ -412,12 +413,15 @@ fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Tabl
         let wanted = all([from_interfaces.clone(), is(Load::DestinationV4, &address.octets()), port(number, at)]);
         then(wanted, Verdict::Accept)
     };
+    // DHCP-4: whoever has an address asks for more time by unicast.
+    let leases = then(all([from_interfaces.clone(), in_set(&[Load::DestinationV4], "routers"), port(17, 67)]), Verdict::Accept);
     let unanswered = table.drop_chain("router");
     let rules = vec![
         dns(17),
         dns(6),
         service(METADATA, 6, 80),
         service(TIME, 17, 123),
+        leases,
         vec![Expr::Verdict(goto(unanswered))],
     ];
     table.chain(Chain::base("input", Hook::Input, priority::FILTER).policy_drop(), rules);

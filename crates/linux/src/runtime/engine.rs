@@ -8,6 +8,7 @@ use std::time::Duration;
 use fabric::engine::{
     Answer, Capture, CaptureFilter, Drop, EngineError, GuestCommand, Leg, Outcome, Probe, Request, Sender, Unsupported,
 };
+use fabric::flow_log::Harvest;
 use fabric::{Component, Fabric, Header, Transport};
 use model::{Model, NetworkInterfaceId, Timestamp};
 use netlink::{Protocol, Socket};
@@ -16,6 +17,7 @@ use sandbox::Client;
 use super::container;
 use super::drops::{Dropped, Drops};
 use super::error::Result;
+use super::flow_log::Counts;
 use super::kept::Kept;
 use super::lab::Lab;
 use super::place::{self, Place};
@@ -34,6 +36,7 @@ pub struct Engine {
     identifier: u16,
     tag: u32,
     now: Timestamp,
+    counts: Counts,
 }
 
 impl Engine {
@@ -50,6 +53,7 @@ impl Engine {
             identifier: 0,
             tag: first_tag(),
             now: Timestamp::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -66,6 +70,10 @@ impl Engine {
     /// The model applied last.
     pub fn model(&self) -> Option<&Arc<Model>> {
         self.model.as_ref()
+    }
+
+    pub(crate) fn counts(&mut self) -> &mut Counts {
+        &mut self.counts
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -226,6 +234,7 @@ impl fabric::engine::Engine for Engine {
     }
 
     fn apply(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> std::result::Result<(), EngineError> {
+        self.collect_flows()?;
         self.lab.apply_all(fabric, &model.lans, &Default::default())?;
         Ok(self.observe(model)?)
     }
@@ -264,8 +273,13 @@ impl fabric::engine::Engine for Engine {
         self.many_probes(requests)
     }
 
+    fn flows(&mut self) -> std::result::Result<Harvest, EngineError> {
+        Ok(self.take_flows()?)
+    }
+
     fn reset(&mut self) -> std::result::Result<(), EngineError> {
         self.kept.clear();
+        self.counts = Counts::default();
         self.now = Timestamp::default();
         Ok(self.lab.forget_connections()?)
     }

@@ -1,13 +1,14 @@
 //! Commands inside guests, as their packets: ping, traceroute, arping, addresses, a time query.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::{Duration, Instant};
 
-use fabric::engine::{EngineError, GuestCommand, IcmpErrorSeen, Observation, Outcome, Sender, Unsupported};
+use fabric::engine::{EngineError, GuestCommand, IcmpErrorSeen, Observation, Outcome, Sender};
 use model::network_interface::MacAddress;
 use netlink::{Protocol, rtnl};
 use rustix::net::SendFlags;
 use sandbox::SocketSpec;
+use wire::{Mac, dhcp};
 
 use super::engine::Engine;
 use super::error::{Error, Result};
@@ -53,7 +54,13 @@ impl Engine {
             }
             GuestCommand::IpAddr => Ok(Outcome::Observed(self.addresses(&sender)?)),
             GuestCommand::Ntp { to } => Ok(self.ntp(&sender.towards(&fabric, to)?, to)?),
-            GuestCommand::DhcpRenew => Err(EngineError::Unsupported(Unsupported::GuestCommand)),
+            GuestCommand::DhcpRenew => {
+                let router = sender.interface.map(|index| fabric.subnets[fabric.interfaces[index].subnet].router);
+                match (sender.address, router) {
+                    (IpAddr::V4(own), Some(router)) => Ok(self.renew_lease(&sender, own, router)?),
+                    _ => Err(EngineError::BadProbe("only interfaces with an IPv4 address have leases".to_owned())),
+                }
+            }
         }
     }
 
@@ -196,6 +203,32 @@ impl Engine {
         let family = Some(rtnl::Family::V4);
         let addresses = rtnl::address::dump(socket, family, device).map_err(Error::netlink(&namespace))?;
         Ok(Observation::Addresses(addresses.into_iter().map(|a| a.address).collect()))
+    }
+
+    /// Asks whoever leased the address for more time (RFC 2131, section 4.4.5): by unicast, as it has an address.
+    fn renew_lease(&mut self, sender: &Place, own: Ipv4Addr, router: Ipv4Addr) -> Result<Outcome> {
+        let from = SocketAddr::from((own, dhcp::CLIENT_PORT));
+        let socket = self.client().open_socket(SocketSpec { nonblocking: true, ..SocketSpec::udp(&sender.namespace, from) })?;
+        rustix::net::connect(&socket, &SocketAddrV4::new(router, dhcp::SERVER_PORT)).map_err(Error::os("connecting"))?;
+        let request = dhcp::Request {
+            kind: dhcp::MessageType::Request,
+            transaction: u32::from(self.fresh_identifier()),
+            mac: Mac(sender.mac),
+            broadcast: false,
+            current: own,
+            relay: Ipv4Addr::UNSPECIFIED,
+            requested: None,
+            server: None,
+            host_name: None,
+            wanted: Vec::new(),
+        };
+        send(&socket, &request.emit())?;
+        self.clear_evidence(&[])?;
+        let outcome = self.settle(Matcher::Port(17, dhcp::SERVER_PORT), sender, None, &[], |_, _| udp_progress(&socket))?;
+        Ok(match outcome {
+            Outcome::Allowed(_) => Outcome::Observed(Observation::Done),
+            other => other,
+        })
     }
 
     fn ntp(&mut self, sender: &Place, server: IpAddr) -> Result<Outcome> {

@@ -7,6 +7,7 @@ pub mod drops;
 pub mod engine;
 pub(crate) mod error;
 mod exchange;
+pub(crate) mod flow_log;
 mod forget;
 mod gear;
 mod guest;

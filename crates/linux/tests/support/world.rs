@@ -393,6 +393,7 @@ impl World {
             image_id: id("ami", "0"),
             instance_type: "t3.micro".into(),
             key_name: None,
+            iam_instance_profile: None,
             state: InstanceState::Running,
             settles_at: Timestamp(0),
             launch_time: Timestamp(0),
@@ -407,8 +408,12 @@ impl World {
             monitoring: false,
             terminate_on_shutdown: false,
             resource_name_dns: false,
+            root_device_name: "/dev/xvda".into(),
+            options: Default::default(),
             tags: named(name),
             origin: Origin::default(),
+            root_device_name: String::new(),
+            options: model::instance::InstanceOptions::default(),
         };
         let mut interface = self.interface(name, subnet, address, &[group], InterfaceType::Interface);
         interface.attachment = Some(Attachment {

@@ -5,10 +5,11 @@ use super::*;
 impl Lan {
     /// The networks that the VPC at the end of a link is told to lie behind it, sorted, each once: what the link says, else
     /// every IPv4 network of every router that the linked one is joined with, links that are down included. A router that
-    /// hides addresses behind the linked interface tells that interface's network alone. Empty for other links.
+    /// hides addresses behind the linked interface tells that interface's network alone. Empty for other links, and for one
+    /// that is down: nobody speaks over it.
     pub fn announced(&self, link: usize) -> Vec<Ipv4Net> {
         let Some(link) = self.links.get(link) else { return Vec::new() };
-        let Some((device, interface, _)) = self.tunnel(link) else { return Vec::new() };
+        let Some((device, interface, _)) = self.tunnel(link).filter(|_| link.up) else { return Vec::new() };
         let mut networks = match &link.announce {
             written if !written.is_empty() => written.clone(),
             _ => self.networks_behind(device, interface),
@@ -31,6 +32,23 @@ impl Lan {
     /// All links to VPCs with their numbers: device, interface and VPC of each.
     pub fn tunnels(&self) -> impl Iterator<Item = (usize, (&str, &str, &str))> {
         self.links.iter().enumerate().filter_map(|(index, link)| Some((index, self.tunnel(link)?)))
+    }
+
+    /// Every IPv4 network that an interface of this lan is in, announced or not.
+    pub fn ipv4_networks(&self) -> impl Iterator<Item = Ipv4Net> {
+        self.devices.values().filter_map(Device::interfaces).flat_map(BTreeMap::values).flat_map(networks)
+    }
+
+    /// Pairs of links by which devices that are joined reach two VPCs, both up; the smaller number first.
+    pub fn tunnel_pairs(&self) -> Vec<(usize, usize)> {
+        let up: Vec<_> = self.tunnels().filter(|(index, _)| self.links[*index].up).collect();
+        let mut pairs = Vec::new();
+        for (at, (one, (device, _, vpc))) in up.iter().enumerate() {
+            let joined = self.joined_with(device);
+            let others = up[at + 1..].iter().filter(|(_, (other, _, to))| to != vpc && joined.contains(other));
+            pairs.extend(others.map(|(other, _)| (*one, *other)));
+        }
+        pairs
     }
 
     fn networks_behind(&self, device: &str, interface: &str) -> Vec<Ipv4Net> {

@@ -67,8 +67,21 @@ finders! {
         InvalidVpcEndpointIdNotFound, "The Vpc Endpoint Id '{}' does not exist";
     prefix_list prefix_list_mut: prefix_lists[PrefixListId] -> PrefixList,
         InvalidPrefixListIdNotFound, "The prefix list ID '{}' does not exist";
+    ebs_volume ebs_volume_mut: ebs_volumes[VolumeId] -> EbsVolume,
+        InvalidVolumeNotFound, "The volume '{}' does not exist.";
+    ebs_snapshot ebs_snapshot_mut: ebs_snapshots[SnapshotId] -> EbsSnapshot,
+        InvalidSnapshotNotFound, "The snapshot '{}' does not exist.";
+    own_image own_image_mut: images[ImageId] -> Image, InvalidAmiIdNotFound, "The image id '[{}]' does not exist";
+    launch_template launch_template_mut: launch_templates[LaunchTemplateId] -> LaunchTemplate,
+        InvalidLaunchTemplateIdNotFound, "The specified launch template, with template ID {}, does not exist.";
+    subnet_cidr_reservation subnet_cidr_reservation_mut: subnet_cidr_reservations[SubnetCidrReservationId] -> SubnetCidrReservation,
+        InvalidSubnetCidrReservationIdNotFound, "The subnet CIDR reservation ID '{}' does not exist";
+    spot_instance_request spot_instance_request_mut: spot_instance_requests[SpotInstanceRequestId] -> SpotInstanceRequest,
+        InvalidSpotInstanceRequestIdNotFound, "The spot instance request ID '{}' does not exist";
     dhcp_options_set dhcp_options_set_mut: dhcp_options[DhcpOptionsId] -> DhcpOptions,
         InvalidDhcpOptionIdNotFound, "The dhcpOption ID '{}' does not exist";
+    flow_log flow_log_mut: flow_logs[FlowLogId] -> FlowLog,
+        InvalidFlowLogIdNotFound, "These flow log ids in the input list are not found: [TotalCount: 1] {}";
 }
 
 /// `DependencyViolation` in AWS's words; `kind` as AWS writes it, such as `routeTable`.

@@ -1,7 +1,7 @@
 //! Subnets, and which of their addresses are free (SUB-1 … SUB-12).
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -145,6 +145,8 @@ pub fn delete_subnet(model: &mut Model, id: &SubnetId) -> Result<(), ApiError> {
         return Err(has_dependencies("subnet", id));
     }
     model.subnets.remove(id);
+    super::flow_log::remove_of(model, &crate::flow_log::FlowLogResource::Subnet(id.clone()));
+    model.subnet_cidr_reservations.retain(|_, reservation| reservation.subnet_id != *id);
     for acl in model.network_acls.values_mut() {
         acl.associations.retain(|a| a.subnet_id != *id);
     }
@@ -266,7 +268,9 @@ pub(crate) fn lowest_free_addresses(
     spoken_for: &[Ipv4Addr],
 ) -> Result<Vec<Ipv4Addr>, ApiError> {
     let held = held_addresses(model, &subnet.id);
-    let free = subnet.cidr_block.hosts().filter(|a| !subnet.is_reserved(*a) && !held.contains(a));
+    let kept = super::subnet_cidr_reservation::reserved_blocks(model, &subnet.id);
+    let is_kept = |address: &Ipv4Addr| kept.iter().any(|block| block.contains(&IpAddr::V4(*address)));
+    let free = subnet.cidr_block.hosts().filter(|a| !subnet.is_reserved(*a) && !held.contains(a) && !is_kept(a));
     let chosen: Vec<_> = free.filter(|a| !spoken_for.contains(a)).take(count).collect();
     match chosen.len() == count {
         true => Ok(chosen),

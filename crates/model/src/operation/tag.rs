@@ -49,8 +49,12 @@ pub fn delete_tags(model: &mut Model, request: DeleteTags) -> Result<(), ApiErro
     for id in &request.resources {
         tags_of(model, id)?;
     }
+    if request.tags.iter().any(|(key, _)| is_aws_own(key)) {
+        let why = "Tag keys starting with 'aws:' are reserved for internal use";
+        return Err(ApiError::new(ErrorCode::InvalidParameterValue, why));
+    }
     let goes = |key: &str, value: &str| {
-        request.tags.is_empty()
+        !is_aws_own(key) && request.tags.is_empty()
             || request.tags.iter().any(|(k, v)| k == key && v.as_deref().is_none_or(|wanted| wanted == value))
     };
     for id in &request.resources {
@@ -70,15 +74,20 @@ pub(crate) fn check(tags: &Tags) -> Result<(), ApiError> {
         if value.chars().count() > 256 {
             return refuse("Tag value exceeds the maximum length of 256 characters");
         }
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if is_aws_own(key) {
             return refuse("Tag keys starting with 'aws:' are reserved for internal use");
         }
     }
     check_count(tags)
 }
 
+/// Whether nobody but AWS sets such a tag or takes it off.
+fn is_aws_own(key: &str) -> bool {
+    key.to_ascii_lowercase().starts_with("aws:")
+}
+
 fn check_count(tags: &Tags) -> Result<(), ApiError> {
-    match tags.len() <= TAGS_PER_RESOURCE {
+    match tags.keys().filter(|key| !is_aws_own(key)).count() <= TAGS_PER_RESOURCE {
         true => Ok(()),
         false => Err(ApiError::new(
             ErrorCode::TagLimitExceeded,
@@ -130,6 +139,13 @@ fn tags_of<'m>(model: &'m mut Model, id: &str) -> Result<&'m mut Tags, ApiError>
         VpcEndpointId => vpc_endpoint_mut,
         PrefixListId => prefix_list_mut,
         DhcpOptionsId => dhcp_options_set_mut,
+        FlowLogId => flow_log_mut,
+        VolumeId => ebs_volume_mut,
+        SnapshotId => ebs_snapshot_mut,
+        ImageId => own_image_mut,
+        LaunchTemplateId => launch_template_mut,
+        SubnetCidrReservationId => subnet_cidr_reservation_mut,
+        SpotInstanceRequestId => spot_instance_request_mut,
     };
     let found = match prefix {
         Some(SecurityGroupRuleId::PREFIX) => {

@@ -21,6 +21,8 @@ pub struct CreateTransitGateway {
     pub default_route_table: bool,
     /// SG-13; off unless asked for.
     pub security_group_referencing: bool,
+    /// What is shown of it; the time is the operation's.
+    pub settings: TransitGatewaySettings,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.
@@ -30,7 +32,7 @@ pub struct CreateTransitGateway {
 impl Default for CreateTransitGateway {
     /// AWS's defaults.
     fn default() -> Self {
-        Self { default_route_table: true, security_group_referencing: false, tags: Tags::new(), origin: Origin::default() }
+        Self { default_route_table: true, security_group_referencing: false, settings: TransitGatewaySettings::default(), tags: Tags::new(), origin: Origin::default() }
     }
 }
 
@@ -64,6 +66,7 @@ pub fn create_transit_gateway(model: &mut Model, request: CreateTransitGateway) 
         id: id.clone(),
         default_route_table,
         security_group_referencing: request.security_group_referencing,
+        settings: TransitGatewaySettings { create_time: model.context.now, ..request.settings },
         tags: request.tags,
         origin: request.origin,
     };
@@ -101,18 +104,7 @@ pub fn create_transit_gateway_vpc_attachment(
     if request.subnet_ids.is_empty() {
         return Err(ApiError::new(ErrorCode::MissingParameter, "The request must contain the parameter subnetIds"));
     }
-    let mut zones = BTreeSet::new();
-    for id in &request.subnet_ids {
-        let subnet = model.subnet(id)?;
-        if subnet.vpc_id != request.vpc_id {
-            let message = format!("Subnet {id} does not belong to VPC {}", request.vpc_id);
-            return Err(ApiError::new(ErrorCode::InvalidParameterValue, message));
-        }
-        if !zones.insert(&subnet.availability_zone) {
-            let message = format!("Two subnets are in zone {}: an attachment has one a zone.", subnet.availability_zone);
-            return Err(ApiError::new(ErrorCode::DuplicateSubnetsInSameZone, message));
-        }
-    }
+    check_subnets(model, &request.vpc_id, &request.subnet_ids)?;
     let of_vpc = || model.transit_gateway_attachments.values().filter(|a| a.vpc_id() == Some(&request.vpc_id));
     if of_vpc().any(|attachment| attachment.transit_gateway_id == gateway) {
         let message = format!("{gateway} has non-deleted Transit Gateway Attachments with same VPC ID.");
@@ -131,6 +123,7 @@ pub fn create_transit_gateway_vpc_attachment(
             subnet_ids: request.subnet_ids,
             security_group_referencing: request.security_group_referencing,
         },
+        create_time: model.context.now,
         tags: request.tags,
         origin: request.origin,
     };
@@ -142,6 +135,53 @@ pub fn create_transit_gateway_vpc_attachment(
     }
     model.generation += 1;
     Ok(id)
+}
+
+/// TGW-1: subnets of the VPC, each in a zone of its own.
+fn check_subnets(model: &Model, vpc: &VpcId, subnets: &[SubnetId]) -> Result<(), ApiError> {
+    let mut zones = BTreeSet::new();
+    for id in subnets {
+        let subnet = model.subnet(id)?;
+        if subnet.vpc_id != *vpc {
+            let message = format!("Subnet {id} does not belong to VPC {vpc}");
+            return Err(ApiError::new(ErrorCode::InvalidParameterValue, message));
+        }
+        if !zones.insert(&subnet.availability_zone) {
+            let message = format!("Two subnets are in zone {}: an attachment has one a zone.", subnet.availability_zone);
+            return Err(ApiError::new(ErrorCode::DuplicateSubnetsInSameZone, message));
+        }
+    }
+    Ok(())
+}
+
+/// Changes the subnets of a VPC's attachment, and whether rules may name groups across it; `None` stays.
+///
+/// Errors: `InvalidTransitGatewayAttachmentID.NotFound`, `InvalidParameterValue` (one to remove that is not there, none left), those of
+/// [`create_transit_gateway_vpc_attachment`] for subnets.
+pub fn modify_transit_gateway_vpc_attachment(
+    model: &mut Model,
+    id: &TransitGatewayAttachmentId,
+    add: &[SubnetId],
+    remove: &[SubnetId],
+    referencing: Option<bool>,
+) -> Result<(), ApiError> {
+    let AttachedTo::Vpc { vpc_id, mut subnet_ids, security_group_referencing } = model.transit_gateway_attachment(id)?.to.clone() else {
+        return Err(TransitGatewayAttachmentId::not_found(id.as_str()));
+    };
+    if let Some(stranger) = remove.iter().find(|subnet| !subnet_ids.contains(subnet)) {
+        let message = format!("{stranger} is no subnet of {id}.");
+        return Err(ApiError::new(ErrorCode::InvalidParameterValue, message));
+    }
+    subnet_ids.retain(|subnet| !remove.contains(subnet));
+    subnet_ids.extend(add.iter().cloned());
+    if subnet_ids.is_empty() {
+        return Err(ApiError::new(ErrorCode::InvalidParameterValue, format!("{id} needs a subnet.")));
+    }
+    check_subnets(model, &vpc_id, &subnet_ids)?;
+    let security_group_referencing = referencing.unwrap_or(security_group_referencing);
+    model.transit_gateway_attachment_mut(id)?.to = AttachedTo::Vpc { vpc_id, subnet_ids, security_group_referencing };
+    model.generation += 1;
+    Ok(())
 }
 
 /// Connects two gateways; each associates the attachment with a table of its own and has static routes to it (TGW-3).
@@ -169,6 +209,7 @@ pub fn create_transit_gateway_peering_attachment(
         id: id.clone(),
         transit_gateway_id: requester.clone(),
         to: AttachedTo::Peering { accepter: accepter.clone() },
+        create_time: model.context.now,
         tags: Tags::new(),
         origin: Origin::default(),
     };

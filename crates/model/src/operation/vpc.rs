@@ -189,6 +189,7 @@ pub fn delete_vpc(model: &mut Model, id: &VpcId) -> Result<(), ApiError> {
             (connection.status, connection.settles) = (peering::PeeringStatus::Deleted, None);
         }
     }
+    super::flow_log::remove_of(model, &crate::flow_log::FlowLogResource::Vpc(id.clone()));
     model.vpcs.remove(id);
     model.generation += 1;
     Ok(())

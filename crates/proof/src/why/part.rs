@@ -15,7 +15,7 @@ use model::network_interface::InterfaceType;
 use model::selector::End;
 use model::{
     InstanceId, InstanceState, Model, NetworkInterface, NetworkInterfaceId, Peer, RouteTarget,
-    SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, Table,
 };
 
 use super::Question;
@@ -47,7 +47,7 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
             ..interface.clone()
         })
     };
-    let network_interfaces: BTreeMap<NetworkInterfaceId, NetworkInterface> = model
+    let network_interfaces: Table<NetworkInterfaceId, NetworkInterface> = model
         .network_interfaces
         .values()
         .filter_map(|interface| Some((interface.id.clone(), keep_interface(interface)?)))
@@ -56,46 +56,21 @@ pub(super) fn of(model: &Model, ends: &[End]) -> Model {
         .values()
         .filter_map(NetworkInterface::instance_id)
         .collect();
+    // Tables that stay whole are shared.
     Model {
-        account_id: model.account_id.clone(),
-        region: model.region.clone(),
-        context: model.context.clone(),
-        generation: model.generation,
-        quotas: model.quotas.clone(),
-        vpcs: model.vpcs.clone(),
-        subnets: model.subnets.clone(),
-        route_tables: model.route_tables.clone(),
-        internet_gateways: model.internet_gateways.clone(),
-        egress_only_internet_gateways: model.egress_only_internet_gateways.clone(),
-        vpn_gateways: model.vpn_gateways.clone(),
-        transit_gateways: model.transit_gateways.clone(),
-        transit_gateway_attachments: model.transit_gateway_attachments.clone(),
-        transit_gateway_route_tables: model.transit_gateway_route_tables.clone(),
-        nat_gateways: model.nat_gateways.clone(),
-        addresses: model.addresses.clone(),
         security_groups: groups,
-        network_acls: model.network_acls.clone(),
         instances: some(&model.instances, &instances),
-        key_pairs: model.key_pairs.clone(),
-        vpc_peering_connections: model.vpc_peering_connections.clone(),
-        vpc_endpoints: model.vpc_endpoints.clone(),
-        prefix_lists: model.prefix_lists.clone(),
-        dhcp_options: model.dhcp_options.clone(),
         guests: some(&model.guests, &instances),
-        outside: model.outside.clone(),
         containers: some(&model.containers, &instances),
-        volumes: model.volumes.clone(),
-        container_images: model.container_images.clone(),
-        // What they announce lies behind virtual private gateways.
-        lans: model.lans.clone(),
         network_interfaces,
+        ..model.clone()
     }
 }
 
 fn some<Row: Clone>(
-    table: &BTreeMap<InstanceId, Row>,
+    table: &Table<InstanceId, Row>,
     wanted: &BTreeSet<&InstanceId>,
-) -> BTreeMap<InstanceId, Row> {
+) -> Table<InstanceId, Row> {
     wanted
         .iter()
         .filter_map(|id| Some(((*id).clone(), table.get(*id)?.clone())))
@@ -247,7 +222,7 @@ fn far<'m>(
 fn groups(
     model: &Model,
     near: &BTreeMap<&NetworkInterfaceId, &NetworkInterface>,
-) -> BTreeMap<SecurityGroupId, SecurityGroup> {
+) -> Table<SecurityGroupId, SecurityGroup> {
     let mut whole: BTreeSet<&SecurityGroupId> = BTreeSet::new();
     let mut next: Vec<&SecurityGroupId> = near.values().flat_map(|own| &own.groups).collect();
     while let Some(id) = next.pop() {

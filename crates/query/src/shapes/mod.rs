@@ -207,6 +207,16 @@ impl Service {
         &self.others
     }
 
+    /// Names of all operations that the service has, described or not.
+    pub fn operation_names(&self) -> impl Iterator<Item = &'static str> {
+        self.operations.iter().map(|operation| operation.name).chain(self.others.iter().copied())
+    }
+
+    /// Whether the service has an operation of this name.
+    pub fn has_operation(&self, name: &str) -> bool {
+        self.operation(name).is_some() || self.others.binary_search(&name).is_ok()
+    }
+
     /// The HTTP status of an error code, where the service's model names it.
     pub fn status(&self, code: &str) -> Option<u16> {
         let found = self.errors.binary_search_by(|(known, _)| (*known).cmp(code));

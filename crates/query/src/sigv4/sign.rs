@@ -4,7 +4,7 @@ use model::Timestamp;
 
 use super::{ALGORITHM, Scope, canonical, key};
 use crate::http::Request;
-use crate::moment::basic;
+use model::moment::basic;
 
 /// Who signs, and for where.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use model::Timestamp;
 
 use super::*;
 use crate::http::Request;
-use crate::moment::Moment;
+use model::moment::Moment;
 use crate::refusal::Refusal;
 
 const NOW: Timestamp = Timestamp(1_795_597_200);
@@ -195,7 +195,7 @@ fn a_temporary_key_needs_its_token_and_ends() {
 
 /// A presigned request, made by hand from the same parts.
 fn presigned(expires: &str) -> Request {
-    let date = crate::moment::basic(NOW);
+    let date = model::moment::basic(NOW);
     let scope = Scope { date: date[..8].to_owned(), region: "us-east-1".to_owned(), service: "sts".to_owned() };
     let credential = format!("{KEY}/{scope}").replace('/', "%2F");
     let mut request = Request { method: "GET".to_owned(), body: Vec::new(), ..request() };

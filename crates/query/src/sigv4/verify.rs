@@ -6,7 +6,7 @@ use model::region::REGIONS;
 use super::claim::incomplete;
 use super::{Claim, canonical, key};
 use crate::http::Request;
-use crate::moment::{Moment, basic};
+use model::moment::{Moment, basic};
 use crate::refusal::{Refusal, quoted};
 
 /// How far clocks may be apart, in seconds.

@@ -47,7 +47,7 @@ impl Values {
             Shape::Double => (self.below(400) as f64 / 4.0).into(),
             Shape::Boolean => (self.below(2) == 0).into(),
             Shape::Timestamp => {
-                let moment = query::moment::Moment(self.below(4_000_000_000) * 1000);
+                let moment = model::moment::Moment(self.below(4_000_000_000) * 1000);
                 moment.shortest().into()
             }
             Shape::Blob => "AAEC/w==".into(),

@@ -8,7 +8,7 @@ use crate::trace::Reason;
 use super::connect::end_of;
 use super::{App, Calls, End, Reply, StreamEvent, StreamId, talk};
 
-/// The sender. It is done once every byte is acknowledged and the other end has closed too.
+/// The sender. It is done once every byte is acknowledged and the other end has closed too; who closes before that took too little.
 #[derive(Debug)]
 pub struct Sender {
     to: SocketAddr,
@@ -63,7 +63,12 @@ impl App for Sender {
                     rtt: now.since(outcome.started),
                     mac: None,
                 });
-                calls.finish(End::Answered);
+                if bytes == self.bytes {
+                    calls.finish(End::Answered);
+                } else {
+                    outcome.data = format!("the other end closed when {bytes} of {} bytes were acknowledged", self.bytes).into_bytes();
+                    calls.finish(End::Failed(Reason::Rejected));
+                }
             }
             StreamEvent::Ended(error) => {
                 let end = end_of(calls, stream, error);

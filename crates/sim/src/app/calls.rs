@@ -149,7 +149,8 @@ impl Calls<'_, '_> {
     fn outgoing(&self, number: u8, to: IpAddr, how: SendTo, source: Option<IpAddr>) -> Outgoing {
         Outgoing {
             source,
-            ttl: how.ttl,
+            // What is for a group stays on the link unless a program says otherwise (RFC 1112, 6.1; RFC 3493, 5.2).
+            ttl: how.ttl.or_else(|| to.is_multicast().then_some(1)),
             dont_fragment: how.dont_fragment,
             interface: how.interface,
             parent: FrameId::NONE,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fabric::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Outcome, Probe, Request};
 use fabric::Fabric;
+use fabric::flow_log::Harvest;
 use fabric::walker::Services;
 use model::{Model, Timestamp};
 
@@ -130,6 +131,11 @@ impl Engine for SimEngine {
         };
         let captured = request.capture.as_ref().map(|capture| self.captured(&capture.at, capture.filter));
         Ok(Answer { outcome, captured })
+    }
+
+    fn flows(&mut self) -> Result<Harvest, EngineError> {
+        let sightings = self.cloud.as_mut().map(Cloud::take_counts).unwrap_or_default();
+        Ok(Harvest { sightings, ..Harvest::default() })
     }
 
     fn reset(&mut self) -> Result<(), EngineError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use fabric::stage::internet;
+use fabric::stage::{internet, vpn_gateway};
 use fabric::{Fabric, NextHop};
 use model::{EgressOnlyInternetGatewayId, InternetGatewayId, VpnGatewayId};
 
@@ -68,7 +68,7 @@ impl Internet {
                     gateway.map(|gateway| Beyond::InternetGateway(fabric.internet_gateways[gateway].id.clone()))
                 }
                 None if fabric.is_outside_host(header.destination) => Some(Beyond::Host(header.destination)),
-                None => self.vpn_towards(travel).map(Beyond::VpnGateway),
+                None => vpn_gateway::towards(fabric, header).map(|gateway| Beyond::VpnGateway(fabric.vpn_gateways[gateway].id.clone())),
             },
             IpAddr::V6(destination) => match fabric.vpcs.values().find(|vpc| vpc.contains(destination.into())) {
                 None => Some(Beyond::Host(header.destination)),
@@ -97,19 +97,6 @@ impl Internet {
                 None
             }
         }
-    }
-
-    /// The virtual private gateway through which a host outside reaches a private address: one whose VPC has the address and
-    /// routes the host to it.
-    fn vpn_towards(&self, travel: &Travel) -> Option<VpnGatewayId> {
-        let fabric = &self.judge.fabric;
-        let header = &travel.packet.header;
-        fabric.vpn_gateways.iter().find_map(|(index, gateway)| {
-            let vpc = gateway.vpc.filter(|vpc| fabric.vpcs[*vpc].contains(header.destination))?;
-            let tables = fabric.route_tables.values().filter(|table| table.vpc == vpc);
-            let mut hops = tables.filter_map(|table| table.lookup(header.source).map(|route| route.next_hop));
-            hops.any(|hop| hop == NextHop::VpnGateway(index)).then(|| gateway.id.clone())
-        })
     }
 }
 

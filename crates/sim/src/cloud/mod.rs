@@ -9,6 +9,7 @@ pub mod endpoint;
 mod engine;
 mod errors;
 mod exchange;
+mod flow_log;
 mod forged;
 mod fragments;
 pub mod gateway;

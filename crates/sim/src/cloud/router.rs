@@ -9,6 +9,7 @@ use fabric::stage::{
     exempt, interface_state, internet_gateway, local_delivery, network_acl, peering, route_table, source_dest_check,
     transit_gateway,
 };
+use fabric::flow_log::{Action, Sighting};
 use fabric::state::{Circumstances, Flows};
 use fabric::{
     Component, Decision, Direction, Fabric, InterfaceIndex, InterfaceKind, NextHop, PeeringIndex, Reason as StageReason,
@@ -20,6 +21,7 @@ use model::{
 };
 
 use super::bytes;
+use super::flow_log::Counts;
 use super::judge::{Clock, Judge, Travel};
 use super::lease;
 use super::neighbor;
@@ -79,6 +81,7 @@ pub struct Router {
     sides: Vec<Side>,
     ports: BTreeMap<Side, u16>,
     flows: Flows,
+    counts: Counts,
 }
 
 /// What is known of a packet besides its bytes.
@@ -98,7 +101,8 @@ impl Router {
     /// The router of a VPC, without ports.
     pub fn new(fabric: Arc<Fabric>, id: VpcId) -> Self {
         let (sides, ports, flows) = (Vec::new(), BTreeMap::new(), Flows::default());
-        let mut router = Self { judge: Judge::new(Arc::clone(&fabric)), id, vpc: None, sides, ports, flows };
+        let (judge, counts) = (Judge::new(Arc::clone(&fabric)), Counts::default());
+        let mut router = Self { judge, id, vpc: None, sides, ports, flows, counts };
         router.apply(fabric);
         router
     }
@@ -140,6 +144,16 @@ impl Router {
     /// Forgets all flows.
     pub fn reset(&mut self) {
         self.flows = Flows::default();
+    }
+
+    /// What it counted for flow logs since it was asked before.
+    pub fn take_counts(&mut self) -> Vec<Sighting> {
+        self.counts.take()
+    }
+
+    /// Counts a packet for flow logs, at one end of its way (FL-4).
+    fn count(&mut self, context: &Context<'_>, at: InterfaceIndex, end: (Direction, Action), travel: &Travel) {
+        self.counts.note(&self.judge.fabric, at, end, travel, context.bytes(travel.frame));
     }
 
     /// Sets the time of day.
@@ -186,11 +200,12 @@ impl Router {
             sender: Some(interface),
         };
         if !self.security_groups(context, &travel, interface, Direction::Egress, how.straight && !passes_on, how.always_tracked) {
-            return;
+            return self.count(context, interface, (Direction::Egress, Action::Reject), &travel);
         }
         let how = Circumstance { straight: how.straight && !passes_on, ..how };
         let Some(routed) = routed else {
             // RT-20, PIPE-6: neighbours talk directly.
+            self.count(context, interface, (Direction::Egress, Action::Accept), &travel);
             return self.deliver(context, vpc, Some(subnet), how, &mut travel);
         };
         self.cross_and_follow(context, subnet, routed, hop, how, &mut travel);
@@ -203,6 +218,7 @@ impl Router {
         let destination = travel.packet.header.destination;
         let how = Circumstance { straight: false, always_tracked: true, by_transit_gateway: false, sender: Some(interface) };
         if fabric.subnets[subnet].contains(destination) {
+            self.count(context, interface, (Direction::Egress, Action::Accept), &travel);
             return self.deliver(context, vpc, Some(subnet), how, &mut travel);
         }
         let (routed, hop) = route_table::decide(&fabric, fabric.subnets[subnet].route_table, destination);
@@ -235,8 +251,15 @@ impl Router {
         if !stays {
             let decision = network_acl::decide(&fabric, subnet, &travel.packet.header, Direction::Egress);
             if !self.judge.pass(context, travel, decision) {
+                if let Some(sender) = how.sender {
+                    self.count(context, sender, (Direction::Egress, Action::Reject), travel);
+                }
                 return;
             }
+        }
+        // FL-13: what becomes of it from here on is no matter of its sender's groups and lists.
+        if let Some(sender) = how.sender {
+            self.count(context, sender, (Direction::Egress, Action::Accept), travel);
         }
         if !self.judge.pass(context, travel, routed) {
             return;
@@ -332,13 +355,13 @@ impl Router {
         if from != Some(own.subnet) {
             let decision = network_acl::decide(&fabric, own.subnet, &travel.packet.header, Direction::Ingress);
             if !self.judge.pass(context, travel, decision) {
-                return;
+                return self.count(context, interface, (Direction::Ingress, Action::Reject), travel);
             }
         }
         if !matches!(own.kind, InterfaceKind::NatGateway(_)) {
             let always_tracked = how.always_tracked || matches!(own.kind, InterfaceKind::VpcEndpoint(_));
             if !self.security_groups(context, travel, interface, Direction::Ingress, how.straight, always_tracked) {
-                return;
+                return self.count(context, interface, (Direction::Ingress, Action::Reject), travel);
             }
             let check = source_dest_check::decide(&fabric, interface, &travel.packet.header, Direction::Ingress);
             if !self.judge.pass(context, travel, check)
@@ -347,6 +370,7 @@ impl Router {
                 return;
             }
         }
+        self.count(context, interface, (Direction::Ingress, Action::Accept), travel);
         let source = match how.sender {
             _ if how.by_transit_gateway => BY_TRANSIT_GATEWAY,
             // RT-20: a neighbour's frame comes from the neighbour.

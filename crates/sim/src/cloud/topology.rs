@@ -96,6 +96,13 @@ impl Cloud {
         cloud
     }
 
+    /// What its routers counted for flow logs since they were asked before.
+    pub fn take_counts(&mut self) -> Vec<fabric::flow_log::Sighting> {
+        let simulator = &mut self.simulator;
+        let of = |node: &NodeId| simulator.with(*node, |router: &mut Router, _| router.take_counts());
+        self.routers.values().filter_map(of).flatten().collect()
+    }
+
     /// What it stands for.
     pub fn fabric(&self) -> &Arc<Fabric> {
         &self.fabric
@@ -238,6 +245,12 @@ impl Cloud {
     /// All instances and hosts.
     pub fn all_hosts(&self) -> Vec<NodeId> {
         self.guests.values().chain(self.hosts.values()).chain(self.services.keys()).chain(&self.service_hosts).copied().collect()
+    }
+
+    /// The hosts behind endpoints that have this address.
+    pub fn service_hosts(&self, address: IpAddr) -> Vec<NodeId> {
+        let has = |node: &&NodeId| self.simulator.get::<Host>(**node).is_some_and(|host| host.addresses(0).iter().any(|own| own.addr() == address));
+        self.service_hosts.iter().filter(has).copied().collect()
     }
 
     /// The port of the internet that leads to a gateway.

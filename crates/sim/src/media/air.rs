@@ -45,11 +45,10 @@ pub(super) struct Air {
 }
 
 impl Air {
-    /// Adds a transmission. Returns its number.
-    pub fn push(&mut self, transmission: Transmission) -> u32 {
+    /// Adds a transmission.
+    pub fn push(&mut self, transmission: Transmission) {
         self.latest_end = self.latest_end.max(transmission.end);
         self.on_the_way.push_back(transmission);
-        self.first.wrapping_add(self.on_the_way.len() as u32 - 1)
     }
 
     pub fn get(&mut self, number: u32) -> Option<&mut Transmission> {
@@ -62,15 +61,21 @@ impl Air {
 
     /// Forgets what nobody hears, waits for, or is disturbed by any more. `span` is the greatest distance.
     pub fn forget(&mut self, now: u64, span: u64, gap: u64) {
+        let is_open = |one: &&Transmission| one.met && (!one.done || one.unheard > 0);
+        let first_open = self.on_the_way.iter().filter(is_open).map(|one| one.start).min().unwrap_or(u64::MAX);
         while let Some(oldest) = self.on_the_way.front() {
             let silent = oldest.end + span;
-            let matters = |other: &Transmission| other.met && (!other.done || other.unheard > 0) && other.start < silent;
-            if !oldest.done || oldest.unheard > 0 || silent + gap >= now || self.on_the_way.iter().any(matters) {
+            if !oldest.done || oldest.unheard > 0 || silent + gap >= now || first_open < silent {
                 break;
             }
             self.on_the_way.pop_front();
             self.first = self.first.wrapping_add(1);
         }
+        self.find_latest_end();
+    }
+
+    /// After an end has changed.
+    pub fn find_latest_end(&mut self) {
         self.latest_end = self.on_the_way.iter().map(|one| one.end).max().unwrap_or(0);
     }
 
@@ -81,8 +86,10 @@ impl Air {
         for one in &self.on_the_way {
             let away = if one.station == station { 0 } else { distance(one.station) };
             // What ended a gap before that has no part in it.
-            if one.end + away + timing.gap > ready {
-                self.heard.push((one.start + away, one.end + away));
+            let signal = (one.start + away, one.end + away);
+            // Those that collide on a star are heard as one.
+            if signal.1 + timing.gap > ready && self.heard.last() != Some(&signal) {
+                self.heard.push(signal);
             }
         }
         if self.heard.len() > 1 {

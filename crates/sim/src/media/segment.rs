@@ -1,7 +1,7 @@
 //! One collision domain with CSMA/CD, computed lazily: nothing happens at a station that merely hears.
 //!
 //! A transmission is three events: its turn, its end, and, if it meets another one, the moment at which its sender hears
-//! that. When a station's turn comes follows from the few signals that are on the way ([`super::air`]), so it is computed
+//! that; what several senders go through at one moment, as all of a collision on a star do, is one event. When a station's turn comes follows from the few signals that are on the way ([`super::air`]), so it is computed
 //! when one of them begins or is cut short, for the stations that have something to send. Of stations that become ready, or
 //! begin to hear, at the same nanosecond, all may send: a station knows what reached it before that moment.
 
@@ -49,8 +49,8 @@ pub struct Segment {
     /// Whose turn is next, and when.
     turn_at: u64,
     turns: Vec<u32>,
-    /// When the last event for a turn that was scheduled is due.
-    scheduled: u64,
+    /// When the last event of each kind that was scheduled is due: a turn, a collision, an end. Of one moment one is enough.
+    scheduled: [u64; 3],
     collisions: u64,
     collision_at: u64,
 }
@@ -60,7 +60,7 @@ impl Segment {
     pub fn new(number: MediumId, spec: SegmentSpec, layout: Layout) -> Self {
         let timing = Timing::new(&spec);
         let (stations, ready, hubs, turns) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (span, turn_at, scheduled) = (0, u64::MAX, u64::MAX);
+        let (span, turn_at, scheduled) = (0, u64::MAX, [u64::MAX; 3]);
         let air = Air::default();
         let (collisions, collision_at) = (0, 0);
         Self {
@@ -118,6 +118,15 @@ impl Segment {
         wires.call_medium(Time(at), self.number, about << KIND_BITS | kind, second);
     }
 
+    /// Sees to it that something is done about all senders for which this is the moment.
+    fn call_once(&mut self, wires: &mut Wires, at: u64, kind: u32) {
+        let scheduled = &mut self.scheduled[kind as usize];
+        if *scheduled != at {
+            *scheduled = at;
+            self.call(wires, at, kind, 0, 0);
+        }
+    }
+
     /// When a station's turn is, by what is on the way now.
     fn turn(&mut self, station: u32, now: u64) -> u64 {
         let ready = self.ready[station as usize];
@@ -160,28 +169,24 @@ impl Segment {
     /// Sees to it that the next turn is taken. One that lies beyond the end of a transmission is looked at again then.
     fn schedule(&mut self, wires: &mut Wires) {
         let at = self.turn_at;
-        if at != u64::MAX && at != self.scheduled && !self.air.on_the_way.iter().any(|one| !one.done && one.end <= at) {
-            self.scheduled = at;
-            self.call(wires, at, TURN, 0, 0);
+        if at != u64::MAX && !self.air.on_the_way.iter().any(|one| !one.done && one.end <= at) {
+            self.call_once(wires, at, TURN);
         }
     }
 
-    /// A station has a frame ready at a moment, now or later.
-    fn contend(&mut self, wires: &mut Wires, station: u32, ready: u64) {
+    /// A station has a frame ready at a moment, now or later; to be followed by [`Segment::schedule`].
+    fn contend(&mut self, now: u64, station: u32, ready: u64) {
         self.ready[station as usize] = ready;
-        let turn = self.turn(station, wires.now.0);
+        let turn = self.turn(station, now);
         self.offer(station, turn);
-        self.schedule(wires);
     }
 
     /// The stations whose turn it is send, unless turns have changed since the event was scheduled.
     fn take_turns(&mut self, wires: &mut Wires) {
-        if self.scheduled == wires.now.0 {
-            self.scheduled = u64::MAX;
-        }
         if self.turn_at != wires.now.0 {
             return;
         }
+        self.air.forget(wires.now.0, self.span, self.timing.gap);
         let mut turns = std::mem::take(&mut self.turns);
         self.turn_at = u64::MAX;
         turns.sort_unstable();
@@ -194,7 +199,6 @@ impl Segment {
 
     fn begin(&mut self, wires: &mut Wires, index: u32) {
         let now = wires.now.0;
-        self.air.forget(now, self.span, self.timing.gap);
         let station = &mut self.stations[index as usize];
         let Some(&frame) = station.queue.front() else { return };
         station.attempts += 1;
@@ -204,11 +208,11 @@ impl Segment {
         self.record(wires, index, Verb::Send, Reason::Wire, frame, attempts);
         self.meet(wires, &mut new);
         let (end, collides_at) = (new.end, new.collides_at);
-        let number = self.air.push(new);
+        self.air.push(new);
         if collides_at < end {
-            self.call(wires, collides_at, COLLIDE, 0, number);
+            self.call_once(wires, collides_at, COLLIDE);
         } else {
-            self.call(wires, end, END, 0, number);
+            self.call_once(wires, end, END);
         }
         if wires.trace.is_on() {
             for (hub, (_, position)) in self.hubs.iter().enumerate() {
@@ -224,7 +228,6 @@ impl Segment {
         let now = new.start;
         for place in 0..self.air.on_the_way.len() {
             let away = self.distance(new.station, self.air.on_the_way[place].station);
-            let number = self.air.number(place);
             let other = &mut self.air.on_the_way[place];
             if other.end + away <= now {
                 continue;
@@ -235,7 +238,7 @@ impl Segment {
             let heard_there = now + away;
             if !other.collided && heard_there < other.end && heard_there < other.collides_at {
                 other.collides_at = heard_there;
-                self.call(wires, heard_there, COLLIDE, 0, number);
+                self.call_once(wires, heard_there, COLLIDE);
             }
         }
         if new.met && (self.collisions == 0 || now - self.collision_at >= self.timing.slot / 2) {
@@ -244,39 +247,60 @@ impl Segment {
         }
     }
 
-    /// A sender hears another station: it finishes its preamble, jams and stops.
-    fn collide(&mut self, wires: &mut Wires, number: u32) {
-        let (now, timing) = (wires.now.0, self.timing);
-        let Some(one) = self.air.get(number) else { return };
-        if one.collided || one.done || one.collides_at != now {
+    /// Senders hear other stations: each finishes its preamble, jams and stops.
+    fn collide(&mut self, wires: &mut Wires) {
+        let (now, gap) = (wires.now.0, self.timing.gap);
+        let mut has_changed = false;
+        for place in 0..self.air.on_the_way.len() {
+            let one = &self.air.on_the_way[place];
+            if !one.collided && !one.done && one.collides_at == now {
+                self.jam(wires, place);
+                has_changed = true;
+            }
+        }
+        if !has_changed {
             return;
         }
+        self.air.find_latest_end();
+        // Whoever waited for these waits for a gap more; if another one collides by then, turns are found at that time.
+        let soon = |one: &Transmission| !one.collided && one.collides_at < one.end && one.collides_at <= now + gap;
+        if !self.air.on_the_way.iter().any(soon) {
+            self.find_turns(wires);
+        }
+    }
+
+    fn jam(&mut self, wires: &mut Wires, place: usize) {
+        let (now, timing) = (wires.now.0, self.timing);
+        let one = &mut self.air.on_the_way[place];
         one.collided = true;
         one.end = now.max(one.start + timing.preamble) + timing.jam;
         let (index, frame, end, is_late) = (one.station, one.frame, one.end, now - one.start > timing.slot);
-        self.air.latest_end = self.air.on_the_way.iter().map(|one| one.end).max().unwrap_or(0);
         let station = &mut self.stations[index as usize];
         station.counts.collided += 1;
         station.counts.late += u64::from(is_late);
         let attempts = station.attempts;
         self.record(wires, index, Verb::Collide, reason_of(is_late), frame, attempts);
         self.record(wires, index, Verb::Jam, Reason::Collision, frame, self.spec.jam_bits as u32);
-        self.call(wires, end, END, 0, number);
-        // Whoever waited for this one waits for a gap more; if another one collides by then, turns are found at that time.
-        let soon = |one: &Transmission| !one.collided && one.collides_at < one.end && one.collides_at <= now + timing.gap;
-        if !self.air.on_the_way.iter().any(soon) {
-            self.find_turns(wires);
-        }
+        self.call_once(wires, end, END);
     }
 
-    /// A sender has sent its last bit.
-    fn end(&mut self, wires: &mut Wires, number: u32) {
+    /// Senders have sent their last bits.
+    fn end(&mut self, wires: &mut Wires) {
         let now = wires.now.0;
-        let Some(one) = self.air.get(number) else { return };
-        if one.done || one.end != now {
-            return;
+        for place in 0..self.air.on_the_way.len() {
+            let one = &mut self.air.on_the_way[place];
+            if !one.done && one.end == now {
+                one.done = true;
+                self.stop(wires, place);
+            }
         }
-        one.done = true;
+        self.schedule(wires);
+    }
+
+    /// One of them: its frame reaches the others, or it is to be sent again.
+    fn stop(&mut self, wires: &mut Wires, place: usize) {
+        let now = wires.now.0;
+        let one = &self.air.on_the_way[place];
         let (index, frame, collided, start) = (one.station, one.frame, one.collided, one.start);
         // Everybody has heard it, and waits.
         let is_settled = now >= start + self.span + self.timing.gap;
@@ -284,17 +308,15 @@ impl Segment {
         if is_alone {
             self.reach_all(wires, index, frame);
         } else if !collided || wires.trace.is_on() {
-            self.reach_each(wires, number, index, frame);
+            self.reach_each(wires, self.air.number(place), index, frame);
         }
         if collided {
-            self.back_off(wires, index, frame);
-        } else {
-            let station = &mut self.stations[index as usize];
-            station.counts.sent += 1;
-            station.counts.sent_bits += wires.frames.wire_bits(frame);
-            self.next_frame(wires, index, frame);
+            return self.back_off(wires, index, frame);
         }
-        self.schedule(wires);
+        let station = &mut self.stations[index as usize];
+        station.counts.sent += 1;
+        station.counts.sent_bits += wires.frames.wire_bits(frame);
+        self.next_frame(wires, index, frame);
     }
 
     /// Nothing disturbs the frame on its way to anybody.
@@ -359,7 +381,7 @@ impl Segment {
         let slots = station.backoff(seed, limit);
         self.record(wires, index, Verb::Wait, Reason::Backoff, frame, slots);
         let ready = wires.now.0 + u64::from(slots) * self.timing.slot;
-        self.contend(wires, index, ready);
+        self.contend(wires.now.0, index, ready);
     }
 
     /// A station is done with a frame.
@@ -370,7 +392,7 @@ impl Segment {
         station.attempts = 0;
         if !station.queue.is_empty() {
             let ready = wires.now.0 + self.spec.turnaround.0;
-            self.contend(wires, index, ready);
+            self.contend(wires.now.0, index, ready);
         }
     }
 
@@ -415,7 +437,8 @@ impl Medium for Segment {
         let queue = &mut self.stations[index as usize].queue;
         queue.push_back(frame);
         if queue.len() == 1 {
-            self.contend(wires, index, wires.now.0);
+            self.contend(wires.now.0, index, wires.now.0);
+            self.schedule(wires);
             if wires.trace.is_on() && self.turn(index, wires.now.0) > wires.now.0 {
                 self.say_why_it_waits(wires, index, frame);
             }
@@ -423,11 +446,14 @@ impl Medium for Segment {
     }
 
     fn on_event(&mut self, wires: &mut Wires, first: u32, second: u32) {
-        let about = first >> KIND_BITS;
-        match first & ((1 << KIND_BITS) - 1) {
+        let (kind, about) = (first & ((1 << KIND_BITS) - 1), first >> KIND_BITS);
+        if let Some(scheduled) = self.scheduled.get_mut(kind as usize).filter(|at| **at == wires.now.0) {
+            *scheduled = u64::MAX;
+        }
+        match kind {
             TURN => self.take_turns(wires),
-            COLLIDE => self.collide(wires, second),
-            END => self.end(wires, second),
+            COLLIDE => self.collide(wires),
+            END => self.end(wires),
             HEAR => self.hear(wires, about, second),
             REPEAT => self.repeat(wires, about, FrameId(second)),
             _ => {}

@@ -3,7 +3,7 @@
 use model::service;
 use serde::Serialize;
 
-use super::{Example, LAYERS, OsiLayer, Port, Protocol, Tongue, Topic, ports_of};
+use super::{Example, LAYERS, OsiLayer, Port, Protocol, Tongue, Topic, example_ko, ports_of};
 use crate::trace::Layer;
 use crate::view::columns;
 
@@ -126,7 +126,11 @@ impl Answer {
             text += &port(about, tongue);
         }
         if let Some(example) = &self.example {
-            text += &format!("\n{}\n{}", tongue.example(&example.node, &example.what), example.frame.text());
+            let frame = match tongue {
+                Tongue::English => example.frame.text(),
+                Tongue::Korean => example_ko::frame(&example.frame.text()),
+            };
+            text += &format!("\n{}\n{frame}", tongue.example(&example.node, &example.what));
         }
         text
     }

@@ -40,6 +40,10 @@ pub struct NotFound {
 /// The numbers 1 to 7 are layers; as ports they are written with their protocol.
 pub fn find(words: &str) -> Result<Topic, NotFound> {
     let text = words.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    // The word alone, or many of it: all of them.
+    if ["layer", "layers", "계층"].contains(&text.as_str()) {
+        return Ok(Topic::All);
+    }
     let bare = text.strip_prefix("layer").map_or(text.as_str(), |rest| rest.trim_start_matches([' ', '-']));
     if text.is_empty() {
         return Ok(Topic::All);

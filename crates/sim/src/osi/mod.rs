@@ -4,6 +4,7 @@
 //! it. Ports and names of services are [`model::service`]'s, so that every command understands the same names.
 
 mod answer;
+mod example_ko;
 mod layers;
 mod live;
 mod lookup;

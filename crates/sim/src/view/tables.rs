@@ -73,7 +73,7 @@ impl Tables {
 }
 
 /// Columns that number ports of their node.
-const PORTS: [(&str, &str); 3] = [("mac", "port"), ("spanning-tree", "port"), ("multicast", "ports")];
+const PORTS: [(&str, &str); 5] = [("mac", "port"), ("spanning-tree", "port"), ("multicast", "ports"), ("tunnels", "port"), ("hosts", "port")];
 
 /// Ports by the names that events and links call them by, instead of their numbers.
 fn name_ports(sim: &Simulator, node: NodeId, table: &mut Table) {

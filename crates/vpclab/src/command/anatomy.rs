@@ -10,7 +10,7 @@ use container::engine::anatomy::Named;
 use diagram::anatomy::Style;
 
 use super::containers::{Place, failed};
-use super::graph;
+use super::picture_file;
 use super::source::did_you_mean;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
@@ -31,6 +31,9 @@ pub struct AnatomyArgs {
     /// Where to write it: FILE.svg is a picture, FILE.txt the tree, FILE.json the data
     #[arg(long, short = 'w', value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Write it over whatever is there; without this, over what vpclab drew alone
+    #[arg(long, requires = "write")]
+    pub force: bool,
 }
 
 /// Prints what was found, or writes it.
@@ -48,7 +51,7 @@ pub fn run(arguments: &AnatomyArgs, global: &Global, output: &Output) -> Result 
                 return Err(failure.hint("a name that ends in .svg, .txt or .json"));
             }
         };
-        graph::write(Path::new(path), &text)?;
+        picture_file::write(Path::new(path), &text, arguments.force)?;
         return Ok(ExitCode::SUCCESS);
     }
     match output.format {

@@ -41,6 +41,9 @@ pub struct CaptureArgs {
     /// Write pcapng to this file; -: to standard output, such as: | wireshark -k -i -
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Write over whatever is there; without this, over a capture alone
+    #[arg(long, requires = "write")]
+    pub force: bool,
     /// End after so many packets
     #[arg(short, long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
     pub count: Option<u64>,
@@ -220,7 +223,7 @@ impl Sink {
         let is_stdout = path == Path::new("-");
         let out: Box<dyn Write> = match is_stdout {
             true => Box::new(io::stdout()),
-            false => Box::new(capture_file::create(path)?),
+            false => Box::new(capture_file::create(path, arguments.force)?),
         };
         let start = || -> io::Result<Sink> {
             let mut writer = pcapng::Writer::new(BufWriter::new(out), concat!("vpclab ", env!("CARGO_PKG_VERSION")))?;

@@ -1,4 +1,4 @@
-//! Files that captures go to: what is there and is no capture stays as it is, and a capture that is there stays until the new
+//! Files that captures go to: what is there and is no capture stays as it is unless `--force` says otherwise, and a capture that is there stays until the new
 //! one is whole.
 
 use std::fs::{self, File};
@@ -16,8 +16,8 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
 }
 
 /// Refuses a file that is there and is no capture. One that is empty, and what is no plain file, may be written to.
-fn refuse_others(path: &Path) -> Result<()> {
-    if !path.is_file() {
+fn refuse_others(path: &Path, force: bool) -> Result<()> {
+    if force || !path.is_file() {
         return Ok(());
     }
     let mut begins = Vec::new();
@@ -25,20 +25,20 @@ fn refuse_others(path: &Path) -> Result<()> {
     read.map_err(|error| failed(path, &error))?;
     match begins.is_empty() || BEGINNINGS.iter().any(|known| begins == known) {
         true => Ok(()),
-        false => Err(Failure::usage(format!("{} is there and is no capture: it stays as it is", path.display())).hint("another name, or remove it first")),
+        false => Err(Failure::usage(format!("{} is there and is no capture: it stays as it is", path.display())).hint("another name, or --force")),
     }
 }
 
 /// A file for a capture that is written while it is made.
 #[cfg(target_os = "linux")]
-pub fn create(path: &Path) -> Result<File> {
-    refuse_others(path)?;
+pub fn create(path: &Path, force: bool) -> Result<File> {
+    refuse_others(path, force)?;
     File::create(path).map_err(|error| failed(path, &error))
 }
 
 /// Writes a whole capture: beside the file, which it then replaces. What is no plain file, such as a pipe, is written to.
-pub fn write<T>(path: &Path, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T> {
-    refuse_others(path)?;
+pub fn write<T>(path: &Path, force: bool, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T> {
+    refuse_others(path, force)?;
     let filled = |to: &Path| {
         let mut out = BufWriter::new(File::create(to)?);
         let result = fill(&mut out)?;
@@ -75,12 +75,13 @@ mod tests {
         let path = folder.join("file");
         let says = |content: &[u8]| fs::read(&path).expect("the file") == content;
         fs::write(&path, b"my notes").expect("a file");
-        assert!(write(&path, |out| out.write_all(b"new")).is_err() && says(b"my notes"));
+        assert!(write(&path, false, |out| out.write_all(b"new")).is_err() && says(b"my notes"));
+        assert!(write(&path, true, |out| out.write_all(b"forced")).is_ok() && says(b"forced"));
         let old = [&BEGINNINGS[0][..], b"old"].concat();
         fs::write(&path, &old).expect("a file");
         let full = || io::Error::from(io::ErrorKind::StorageFull);
-        assert!(write(&path, |out| out.write_all(b"half").and(Err::<(), _>(full()))).is_err() && says(&old));
-        assert!(write(&path, |out| out.write_all(b"new")).is_ok() && says(b"new"));
+        assert!(write(&path, false, |out| out.write_all(b"half").and(Err::<(), _>(full()))).is_err() && says(&old));
+        assert!(write(&path, false, |out| out.write_all(b"new")).is_ok() && says(b"new"));
         assert_eq!(fs::read_dir(&folder).expect("the folder").count(), 1, "nothing else is left");
         fs::remove_dir_all(folder).expect("it goes");
     }

@@ -1,18 +1,31 @@
 //! `daemon`: the process that keeps labs up. Labs go on while it is away.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use control::api::CloudWanted;
 use control::client::Daemon;
 use serde_json::json;
 
 use super::running::paths;
+use super::serve::serve_cloud;
+use crate::cli::Global;
 use crate::exit::{self, Result};
 use crate::output::{Format, Output};
 
 /// `daemon`.
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum Verb {
+    /// Start it, if it does not run; with --ec2 it answers clients of AWS
+    Start {
+        /// Answer clients of AWS (EC2, STS, IAM) at this address of this machine, as `serve --ec2` has it
+        #[arg(long, value_name = "ADDRESS:PORT")]
+        ec2: Option<SocketAddr>,
+        /// Let everybody who can open a connection do everything, signed or not
+        #[arg(long, requires = "ec2")]
+        no_auth: bool,
+    },
     /// Whether it runs (exit 1: no)
     Status,
     /// End it; labs go on, names and metadata inside them rest until it is back
@@ -22,10 +35,14 @@ pub enum Verb {
 }
 
 /// Looks after the daemon.
-pub fn run(verb: Verb, output: &Output) -> Result {
+pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
+    if let Verb::Start { ec2: Some(address), no_auth } = verb {
+        return serve_cloud(CloudWanted { address: *address, is_open: *no_auth, account: None }, None, global, output);
+    }
     let running = Daemon::find(paths()?)?;
     let daemon = match (verb, running) {
         (Verb::Status, daemon) => daemon,
+        (Verb::Start { .. }, _) => Some(Daemon::reach(paths()?)?.0),
         (Verb::Stop, daemon) => {
             daemon.map_or(Ok(()), |daemon| daemon.leave())?;
             None

@@ -5,13 +5,18 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use fabric::Fabric;
+use fabric::engine::Traffic;
 use linux::runtime::place::Place;
-use model::{Probe, ProbePacket, Selector};
+use linux::runtime::trace::{self, Request};
+use model::lan::Device;
+use model::{Instance, Model, Probe, ProbePacket, Selector};
 use sandbox::{Client, SocketSpec};
 use serde_json::json;
 use tool::Interrupt;
 use tool::ping::{Echo, through};
 
+use super::ends::Names;
 use super::from_within::source_address;
 use super::probing::Seen;
 use super::running::Running;
@@ -23,6 +28,7 @@ use crate::output::{Format, Output};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One who sends and one who is asked, at least one of them a device of a lan.
+#[derive(Debug, Clone)]
 pub struct Way {
     /// Key of the namespace that packets leave from.
     pub from: String,
@@ -40,9 +46,15 @@ struct Somebody {
 /// Both ends of a question; `None` where no device of a lan is one, or where an end is none that one socket sends from or asks.
 /// Errors: both are one, or the other end has no address of a family that the sender has too.
 pub fn way(probe: &Probe, running: &Running) -> Result<Option<Way>> {
-    let (source, destination) = (somebody(&probe.source, running), somebody(&probe.destination, running));
+    way_in(probe, &running.model, &running.fabric)
+}
+
+/// The same in any lab that real packets go through.
+pub fn way_in(probe: &Probe, model: &Model, fabric: &Fabric) -> Result<Option<Way>> {
+    let (source, destination) = (somebody(&probe.source, model, fabric), somebody(&probe.destination, model, fabric));
     let is_device = |end: &Option<Somebody>| end.as_ref().is_some_and(|end| end.is_device);
-    if !is_device(&source) && !is_device(&destination) {
+    let is_free = || super::lan_ends::free_address(model, &probe.destination).is_some();
+    if !is_device(&source) && !is_device(&destination) && !is_free() {
         return Ok(None);
     }
     let Some(source) = source.filter(|source| !source.addresses.is_empty()) else { return Ok(None) };
@@ -64,16 +76,39 @@ fn literal(selector: &Selector) -> Option<IpAddr> {
     selector.to_string().parse().ok()
 }
 
-fn somebody(selector: &Selector, running: &Running) -> Option<Somebody> {
+fn somebody(selector: &Selector, model: &Model, fabric: &Fabric) -> Option<Somebody> {
     let word = selector.to_string();
-    if let Some((name, device)) = running.device(&word) {
-        let addresses = running.model.lans.values().filter_map(|lan| linux::plan::lan::addresses(lan).remove(name)).flatten().collect();
+    if let Some((name, device)) = device(model, &word) {
+        let addresses = model.lans.values().filter_map(|lan| linux::plan::lan::addresses(lan).remove(name)).flatten().collect();
         return Some(Somebody { namespace: linux::naming::device_namespace(name, device), addresses, is_device: true });
     }
-    let instance = running.instance(&word).ok()?;
-    let addresses = running.model.interfaces_of(&instance.id).first().map(|eni| eni.primary_address().into());
+    let instance = instance(model, fabric, &word)?;
+    let addresses = model.interfaces_of(&instance.id).first().map(|eni| eni.primary_address().into());
     let namespace = linux::naming::instance_namespace(&instance.id);
     Some(Somebody { namespace, addresses: addresses.into_iter().collect(), is_device: false })
+}
+
+/// A device of a lan by name or one of its addresses.
+pub fn device<'m>(model: &'m Model, word: &str) -> Option<(&'m str, &'m Device)> {
+    let address: Option<IpAddr> = word.parse().ok();
+    model.lans.values().find_map(|lan| match (lan.devices.get_key_value(word), address) {
+        (Some((name, device)), _) => Some((name.as_str(), device)),
+        (None, Some(address)) => {
+            let of = linux::plan::lan::addresses(lan).into_iter().find(|(_, own)| own.contains(&address));
+            of.and_then(|(name, _)| lan.devices.get_key_value(name)).map(|(name, device)| (name.as_str(), device))
+        }
+        (None, None) => None,
+    })
+}
+
+/// An instance by name, id or one of its addresses, running or not.
+pub fn instance<'m>(model: &'m Model, fabric: &Fabric, word: &str) -> Option<&'m Instance> {
+    let by_address = || {
+        let fabric::Entity::Interface(index) = fabric.find_address(word.parse().ok()?)? else { return None };
+        let id = model.network_interfaces.get(&fabric.interfaces[index].id)?.instance_id()?;
+        model.instances.get(id)
+    };
+    model::selector::instance(model, word).or_else(by_address)
 }
 
 impl Way {
@@ -110,15 +145,67 @@ impl Way {
     }
 }
 
+/// How long answers to probes with few hops are waited for.
+const PATIENCE_OF_HOPS: Duration = Duration::from_millis(1_200);
+/// Hops that are looked at.
+const MOST_HOPS: u8 = 16;
+
+/// How far packets of a question come: who answers last where each may take a hop more.
+pub struct Reach {
+    /// His name, or his address where nobody of the lab has it; `None`: nobody answers, or nothing was sent.
+    pub last: Option<String>,
+    /// The same as a sentence.
+    pub text: String,
+}
+
+impl Way {
+    /// Where packets that bring no answer end, as far as a sender can find out. `None` for what no trace is sent of.
+    pub fn ends_at(&self, holder: &Client, running: &Running, packet: ProbePacket) -> Option<Reach> {
+        let IpAddr::V4(to) = self.to else { return None };
+        if source_address(holder, &self.from, to).is_none() {
+            return Some(Reach { last: None, text: format!("no route leads to {to} from there") });
+        }
+        let traffic = match packet {
+            ProbePacket::Tcp(destination_port) => Traffic::Tcp { source_port: super::probing::SOURCE_PORT, destination_port },
+            ProbePacket::Udp(destination_port) => Traffic::Udp { source_port: super::probing::SOURCE_PORT, destination_port },
+            ProbePacket::Icmp { icmp_type, code } => Traffic::Icmp { icmp_type, code },
+            _ => return None,
+        };
+        let request = Request { from: self.place(holder), to: self.to, traffic, most: MOST_HOPS, queries: 1, wait: PATIENCE_OF_HOPS };
+        let seen = trace::trace(holder, &running.fabric, &request).ok()?;
+        let names = Names::of(&running.fabric);
+        let name = |address: IpAddr| match device(&running.model, &address.to_string()) {
+            Some((name, _)) => Some(name),
+            None => names.name(address),
+        };
+        let last = seen.steps.iter().flatten().filter_map(|step| step.from).next_back();
+        Some(match last {
+            // Its own system says so when nobody on the link answers for the next hop.
+            Some(own) if own == request.from.address => {
+                Reach { last: name(own).map(str::to_owned), text: "nobody on the sender's own link answers for the next hop (ARP)".to_owned() }
+            }
+            Some(last) => {
+                let named = name(last).map_or_else(|| last.to_string(), |name| format!("{name} ({last})"));
+                Reach { last: Some(name(last).map_or_else(|| last.to_string(), str::to_owned)), text: format!("{named} is the last who answers on the way") }
+            }
+            None => Reach { last: None, text: "nobody answers on the way, not even the first hop".to_owned() },
+        })
+    }
+}
+
 /// `check` where a device of a lan is an end of a lab that is up; `None` where none is.
 pub fn check(probe: &Probe, running: &Running, output: &Output) -> Result<Option<ExitCode>> {
     let Some(way) = way(probe, running)? else { return Ok(None) };
-    let seen = way.send(&running.holder()?, probe.packet)?;
+    let holder = running.holder()?;
+    let seen = way.send(&holder, probe.packet)?;
     let (from, to) = (probe.source.to_string(), way.to.to_string());
+    let ended = if matches!(seen, Seen::Dropped { .. }) { way.ends_at(&holder, running, probe.packet) } else { None };
     if output.format == Format::Json {
-        output.json(&[json!({"from": from, "to": to, "result": seen.result(), "at": None::<String>})])?;
+        let (at, why) = (ended.as_ref().and_then(|ended| ended.last.clone()), ended.as_ref().map(|ended| ended.text.clone()));
+        output.json(&[json!({"from": from, "to": to, "result": seen.result(), "at": at, "why": why})])?;
     } else {
         output.line(format!("{from} -> {to}: {}", seen.result()));
+        ended.iter().for_each(|ended| output.line(format!("  {}", ended.text)));
     }
     let is_open = matches!(seen, Seen::Open(_));
     if !is_open {

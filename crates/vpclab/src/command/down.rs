@@ -6,7 +6,7 @@ use clap::Args;
 use control::client::Daemon;
 use serde_json::json;
 
-use super::running::{named, paths};
+use super::running::{named, paths, whole};
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -31,7 +31,7 @@ pub struct DownArgs {
 /// Ends labs. Exit 0 also when there was nothing to end.
 pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
     let daemon = Daemon::reach(paths()?)?.0;
-    let known: Vec<String> = daemon.labs()?.into_iter().map(|lab| lab.name).collect();
+    let known: Vec<String> = whole(daemon.labs()?).into_iter().map(|lab| lab.name).collect();
     let names = match (&arguments.name, arguments.all) {
         (_, true) => known,
         (Some(name), false) => vec![name.clone()],
@@ -54,12 +54,11 @@ pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
         let gone = if arguments.volumes { daemon.take_down_with_volumes(name) } else { daemon.take_down(name) }?;
         if output.format != Format::Json {
             output.line(match gone.existed {
-                true if gone.instances == 1 => format!("- {name}: 1 instance"),
-                true => format!("- {name}: {} instances", gone.instances),
+                true => format!("- {name}: {}", counted(gone.instances, gone.devices)),
                 false => format!("{name} is not up: nothing to do"),
             });
         }
-        rows.push(json!({"lab": name, "existed": gone.existed, "instances": gone.instances}));
+        rows.push(json!({"lab": name, "existed": gone.existed, "instances": gone.instances, "devices": gone.devices}));
     }
     if output.format == Format::Json {
         output.json(&rows)?;
@@ -67,4 +66,27 @@ pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
         output.line("no lab is up: nothing to do");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What ended: what there was none of is not spoken of, unless there was nothing at all.
+fn counted(instances: usize, devices: usize) -> String {
+    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    match (instances, devices) {
+        (_, 0) => many(instances, "instance"),
+        (0, _) => many(devices, "device"),
+        _ => format!("{}, {}", many(instances, "instance"), many(devices, "device")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counted;
+
+    #[test]
+    fn what_a_lab_had_is_counted() {
+        let table = [(0, 0, "0 instances"), (1, 0, "1 instance"), (0, 1, "1 device"), (0, 12, "12 devices"), (2, 3, "2 instances, 3 devices")];
+        for (instances, devices, wanted) in table {
+            assert_eq!(counted(instances, devices), wanted);
+        }
+    }
 }

@@ -6,21 +6,24 @@ use std::process::ExitCode;
 use clap::Args;
 use conformance::frames::canonical::Sequence;
 use conformance::frames::{Both, Compared, FramesError};
+use conformance::fuzz::clouds;
 use serde_json::{Value, json};
 
+use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
 /// `conformance frames`.
 #[derive(Debug, Args)]
 pub struct FramesArgs {
-    /// A lab file, whose own hosts then send; default: scenes of ping, ports, traceroute, DNS, path MTU, NAT and reset
+    /// A lab file, whose own hosts then send (-f FILE means it, too); default: scenes of ping, ports, traceroute, DNS, path MTU, NAT and reset
     // The global `--lab` has the id `lab`.
     #[arg(id = "lab_file", value_name = "LAB")]
     pub lab: Option<PathBuf>,
-    /// Which probes of the lab file
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub seed: u64,
+    /// Which probes of the lab file (1 where none is written); without one a random cloud, the one that `conformance fuzz` has for
+    /// this number
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// How many of them
     #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub probes: u64,
@@ -30,13 +33,17 @@ pub struct FramesArgs {
 }
 
 /// Exit 5 when they differ.
-pub fn run(arguments: &FramesArgs, output: &Output) -> Result {
+pub fn run(arguments: &FramesArgs, global: &Global, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json])?;
-    let both = match &arguments.lab {
-        None => Both::built_in(),
+    let typed = global.file.as_ref().filter(|file| std::env::var_os("VPCLAB_FILE").as_deref() != Some(file.as_os_str()));
+    let both = match arguments.lab.as_ref().or(typed) {
+        None => match arguments.seed {
+            None => Both::built_in(),
+            Some(seed) => Both::of_lab(&clouds::lab(seed), seed, arguments.probes as usize),
+        },
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())).hint("a lab file"))?;
-            Both::of_lab(&text, arguments.seed, arguments.probes as usize)
+            Both::of_lab(&text, arguments.seed.unwrap_or(1), arguments.probes as usize)
         }
     };
     let (mut all, mut differences, mut flows, mut lines) = (Vec::new(), 0, 0, 0);

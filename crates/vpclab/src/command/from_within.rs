@@ -25,6 +25,18 @@ pub struct Between {
     pub source: Option<Within>,
     /// Whether both are in one instance, or one is in a lan: then what is between them is no stage of a VPC.
     pub is_inside: bool,
+    /// Whether a device of a lan is an end: no stage says anything of that, the simulator does.
+    pub is_of_lan: bool,
+}
+
+impl Between {
+    /// What to type next where nothing came back.
+    pub fn hint(&self, words: &[String]) -> String {
+        let words = words.join(" ");
+        let command = if self.is_of_lan { "sim check" } else { "why" };
+        let packet = if words.contains('/') { "" } else { " icmp/echo" };
+        format!("vpclab {command} {words}{packet}")
+    }
 }
 
 /// Both ends of a question; `None` where no container and no device of a lan is one. Errors: a container does not run, or has no address where the
@@ -35,7 +47,7 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
         let IpAddr::V4(address) = way.to else { return Err(Failure::usage(format!("{command} sends over IPv4"))) };
         let (from, to) = (probe.source.to_string(), probe.destination.to_string());
         let ends = Ends { from, sender: Sender::Outside(place.address), to, address: address.into(), packet: probe.packet };
-        return Ok(Some(Between { ends, place, source: None, is_inside: true }));
+        return Ok(Some(Between { ends, place, source: None, is_inside: true, is_of_lan: true }));
     }
     let docks = Docks::of(&running.model, Some(running))?;
     let (source, destination) = (docks.end(&probe.source)?, docks.end(&probe.destination)?);
@@ -58,7 +70,7 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
         let led = Probe { source: probe.source.clone(), destination: Selector::Named(to.instance.as_str().to_owned()), packet };
         let ends = Ends { to: to.text.clone(), ..Ends::of(&led, running)? };
         let place = sender_of(&ends, running)?;
-        return Ok(Some(Between { ends, place, source: None, is_inside: false }));
+        return Ok(Some(Between { ends, place, source: None, is_inside: false, is_of_lan: false }));
     };
     let (IpAddr::V4(address), _) = within::address(&docks, &running.fabric, &instance, source.as_ref(), &probe.destination)? else {
         return Err(Failure::usage(format!("{command} sends over IPv4")));
@@ -77,7 +89,7 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
         None => instance_of(&probe.destination, running).as_ref() == Some(&instance),
     };
     let ends = Ends { from: probe.source.to_string(), sender: Sender::Interface(eni), to: probe.destination.to_string(), address: address.into(), packet };
-    Ok(Some(Between { ends, place, source, is_inside }))
+    Ok(Some(Between { ends, place, source, is_inside, is_of_lan: false }))
 }
 
 /// Where packets between two ends begin. Errors: the sender has no address of the family.

@@ -1,14 +1,16 @@
 //! `graph`: the lab as a picture. What the picture shows is decided in the room `diagram`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use model::Model;
+use sim::lan::domains::count;
 
+use super::picture_file;
 use super::running::Running;
+use super::sim::domains;
 use super::source;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
@@ -26,6 +28,9 @@ pub struct GraphArgs {
     /// Where to write it; `-` is standard output
     #[arg(long, short = 'w', default_value = "-", value_name = "FILE")]
     pub write: PathBuf,
+    /// Write it over whatever is there; without this, over what vpclab drew alone
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// Kinds of pictures.
@@ -65,7 +70,7 @@ pub fn run(arguments: &GraphArgs, global: &Global, output: &Output) -> Result {
     };
     let text = match kind {
         Kind::Tree => diagram::tree(model),
-        Kind::Svg => diagram::svg(model),
+        Kind::Svg => with_lans(model),
         // A Markdown document shows what stands in a fence.
         Kind::Mermaid if !to_stdout && arguments.write.extension().is_some_and(|e| e == "md") => {
             format!("```mermaid\n{}```\n", diagram::mermaid(model))
@@ -75,9 +80,16 @@ pub fn run(arguments: &GraphArgs, global: &Global, output: &Output) -> Result {
     if to_stdout {
         output.line(text.trim_end_matches('\n'));
     } else {
-        write(&arguments.write, &text)?;
+        picture_file::write(&arguments.write, &text, arguments.force)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The cloud, and its lans with their domains.
+fn with_lans(model: &Model) -> String {
+    let counted: Vec<_> = model.lans.iter().map(|(name, lan)| (name.as_str(), lan, count(lan))).collect();
+    let drawn: Vec<_> = counted.iter().map(|(name, lan, domains)| domains::drawn(name, lan, domains)).collect();
+    diagram::svg_with(model, &drawn)
 }
 
 /// What a file or folder describes, with a word about what it lacks.
@@ -104,22 +116,4 @@ fn model(arguments: &GraphArgs, global: &Global, output: &Output) -> Result<Arc<
         Some(path) => drawn(&path, output),
         None => Ok(Running::open(global)?.model),
     }
-}
-
-/// Writes beside the file and renames, so that a reader never sees half a picture. What is no plain file
-/// (`/dev/stdout`) is written to.
-pub(super) fn write(path: &Path, text: &str) -> Result<()> {
-    let failed = |e: std::io::Error| Failure::usage(format!("{} cannot be written: {e}", path.display()));
-    if path.exists() && !path.is_file() {
-        return std::fs::write(path, text).map_err(failed);
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = std::fs::File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
-    let renamed = written.and_then(|()| std::fs::rename(&beside, path));
-    renamed.map_err(|e| {
-        let _ = std::fs::remove_file(&beside);
-        failed(e)
-    })
 }

@@ -58,6 +58,18 @@ pub struct MadeArgs {
     pub strict: bool,
 }
 
+/// Writes the lab file where it is to be a file. Errors: it is there, or cannot be written.
+pub fn put(arguments: &MadeArgs, exported: &lab::Exported) -> std::result::Result<(), Failure> {
+    if arguments.write == Path::new("-") {
+        return Ok(());
+    }
+    if arguments.write.exists() && !arguments.force {
+        return Err(Failure::usage(format!("{} exists", arguments.write.display())).hint("--force writes over it"));
+    }
+    let failed = |error| Failure::usage(format!("{} cannot be written: {error}", arguments.write.display()));
+    std::fs::write(&arguments.write, &exported.text).map_err(failed)
+}
+
 /// Reads, writes the lab file, and lists on stderr what is not in it.
 pub fn run(command: &ImportCommand, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Json])?;
@@ -81,13 +93,7 @@ pub fn run(command: &ImportCommand, output: &Output) -> Result {
     let to_stdout = arguments.write == Path::new("-");
     let name = if to_stdout { name } else { lab::load::stem(&arguments.write.to_string_lossy()) };
     let exported = lab::export(&import.model, &name);
-    if !to_stdout {
-        if arguments.write.exists() && !arguments.force {
-            return Err(Failure::usage(format!("{} exists", arguments.write.display())).hint("--force writes over it"));
-        }
-        std::fs::write(&arguments.write, &exported.text)
-            .map_err(|e| Failure::usage(format!("{} cannot be written: {e}", arguments.write.display())))?;
-    }
+    put(arguments, &exported)?;
     let model = &import.model;
     let what = format!("{} VPCs, {} subnets, {} instances", model.vpcs.len(), model.subnets.len(), model.instances.len());
     if output.format == Format::Json {

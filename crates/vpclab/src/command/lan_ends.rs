@@ -1,9 +1,13 @@
 //! Ends of questions and claims that are in a lan: what the stages of a cloud cannot say of them, the simulator shows.
 
+use std::net::IpAddr;
+
 use conformance::EngineName;
 use fabric::Fabric;
+use ipnet::IpNet;
+use model::cidr::RFC_1918;
 use model::claim::{Claim, Ends, Sources};
-use model::lan::Device;
+use model::lan::{Device, Lan};
 use model::selector::End;
 use model::{Model, Probe, Selector};
 
@@ -20,11 +24,11 @@ pub fn note_left_out(model: &Model, output: &Output) {
     }
 }
 
-/// Somebody in a lan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Somebody in a lan, or an address there that nobody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LanEnd<'m> {
-    /// The device.
-    pub device: &'m str,
+    /// The device, or the address.
+    pub device: String,
     /// `host`, `router` …
     pub kind: &'static str,
     /// The lan.
@@ -49,11 +53,40 @@ pub fn lan_end<'m>(model: &'m Model, selector: &Selector) -> Option<LanEnd<'m>> 
         }
         _ => None,
     };
-    found.map(|(lan, device, what)| LanEnd { device, kind: what.kind(), lan })
+    let found = found.map(|(lan, device, what)| LanEnd { device: device.clone(), kind: what.kind(), lan });
+    found.or_else(|| free_address(model, selector).map(|(address, lan)| LanEnd { device: address.to_string(), kind: "free address", lan }))
+}
+
+/// An address that nobody has and that is a lan's: of a network that a device is in, or of a private one that is announced to a VPC.
+pub fn free_address<'m>(model: &'m Model, selector: &Selector) -> Option<(IpAddr, &'m str)> {
+    let address = match selector {
+        Selector::Address(address) => *address,
+        Selector::Block(block) if block.prefix_len() == block.max_prefix_len() => block.addr(),
+        _ => return None,
+    };
+    let is_elsewhere = || match address {
+        IpAddr::V4(own) => model.vpcs.values().any(|vpc| vpc.cidr_blocks.iter().any(|block| block.block.contains(&own))),
+        IpAddr::V6(_) => false,
+    };
+    let lan = model.lans.iter().find(|(_, lan)| is_network_of(lan, IpNet::from(address)) || announces(lan, address)).map(|(name, _)| name.as_str());
+    let lan = lan.filter(|_| !is_elsewhere() && !model.outside.values().any(|place| place.addresses.contains(&address)))?;
+    Some((address, lan))
+}
+
+/// Whether a block lies in a network that a device of a lan is in.
+fn is_network_of(lan: &Lan, block: IpNet) -> bool {
+    let interfaces = lan.devices.values().filter_map(Device::interfaces).flat_map(|interfaces| interfaces.values());
+    interfaces.flat_map(|interface| &interface.addresses).any(|network| network.contains(&block))
+}
+
+fn announces(lan: &Lan, address: IpAddr) -> bool {
+    let IpAddr::V4(own) = address else { return false };
+    let told = || lan.tunnels().flat_map(|(link, _)| lan.announced(link)).any(|network| network.contains(&own));
+    RFC_1918.iter().any(|block| block.contains(&own)) && told()
 }
 
 /// The addresses that are written for a device.
-pub fn addresses(device: &Device) -> impl Iterator<Item = std::net::IpAddr> {
+pub fn addresses(device: &Device) -> impl Iterator<Item = IpAddr> {
     device.interfaces().into_iter().flatten().flat_map(|(_, interface)| &interface.addresses).map(|own| own.addr())
 }
 
@@ -68,7 +101,11 @@ pub fn is_of_lan(model: &Model, claim: &Claim) -> bool {
         Sources::Each(ends) | Sources::Only(ends) => Some(ends),
         Sources::NothingElse => None,
     };
-    let selectors = |ends: &Ends| ends.of.iter().chain(&ends.except).any(|selector| lan_end(model, selector).is_some());
+    let is_lans = |selector: &Selector| match selector {
+        Selector::Block(block) => lan_end(model, selector).is_some() || model.lans.values().any(|lan| is_network_of(lan, *block)),
+        _ => lan_end(model, selector).is_some(),
+    };
+    let selectors = |ends: &Ends| ends.of.iter().chain(&ends.except).any(is_lans);
     sources.is_some_and(selectors) || selectors(&claim.destinations)
 }
 

@@ -1,6 +1,7 @@
 //! `ls`: labs, or the things in one, as columns.
 
-use std::collections::BTreeMap;
+mod lans;
+
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,17 +9,21 @@ use model::route_table::Associated;
 use model::{InstanceState, Model, NetworkInterface, Tags};
 use serde_json::{Map, Value};
 
+use super::iam::listing;
 use super::running::{Running, daemon};
 use super::source::did_you_mean;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
 
+mod disks;
+
 /// `ls`.
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
-    /// devices (of lans)
+    /// flow-logs, lans, devices, hosts, links (of lans), ebs (disks of instances and their snapshots), amis (machine images), users,
+    /// groups, roles, policies, profiles, keys
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -33,17 +38,26 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
-const KINDS: [&str; 12] =
-    ["labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "devices"];
+const KINDS: [&str; 18] = [
+    "labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "flow-logs", "lans", "devices",
+    "hosts", "links", "ebs", "amis",
+];
 
 /// Lists.
 pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Output) -> Result {
     let kind = kind.unwrap_or("labs");
-    if !KINDS.contains(&kind) {
-        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &KINDS)));
+    let known: Vec<&str> = KINDS.into_iter().chain(listing::KINDS).collect();
+    if !known.contains(&kind) {
+        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &known)));
     }
     let listing = if kind == "labs" {
         labs()?
+    } else if listing::KINDS.contains(&kind) {
+        let running = Running::open(global)?;
+        let account = running.daemon().identities(&running.name)?.account;
+        let (headings, wide, mut rows) = listing::rows(kind, &account);
+        rows.sort_by_key(|row| natural(&row[0]));
+        Listing { headings, wide, rows }
     } else {
         let running = Running::open(global)?;
         of_model(kind, &running.model)
@@ -83,9 +97,9 @@ fn labs() -> Result<Listing> {
     let rows = daemon()?.labs()?.into_iter().map(|lab| {
         let state = if lab.is_up { "up" } else { "down" };
         let file = lab.file.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
-        vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601()]
+        vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string(), lab.part_of.unwrap_or_else(|| "-".to_owned())]
     });
-    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created"], wide: 6, rows: rows.collect() })
+    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created", "devices", "part of"], wide: 6, rows: rows.collect() })
 }
 
 fn of_model(kind: &str, model: &Model) -> Listing {
@@ -107,7 +121,17 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         "routes" => (vec!["table", "vpc", "destination", "target", "used by", "id"], 5, routes(model)),
         "gateways" => (vec!["name", "kind", "where", "state", "address", "id"], 5, gateways(model)),
         "addresses" => (vec!["name", "public ip", "private ip", "interface", "id"], 4, addresses(model)),
-        "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, devices(model)),
+        "ebs" => (vec!["name", "kind", "size", "type", "state", "instance", "device", "goes with it", "zone", "id"], 7, disks::volumes(model)),
+        "amis" => (vec!["name", "architecture", "owner", "state", "root device", "disks", "id"], 4, disks::images(model)),
+        "lans" => (vec!["name", "devices", "hosts", "links", "vpcs"], 5, lans::lans(model)),
+        "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, lans::devices(model)),
+        "hosts" => (vec!["name", "lan", "addresses", "gateway", "listens", "mac"], 5, lans::hosts(model)),
+        "links" => (vec!["ends", "lan", "state", "rate", "delay", "framing", "loss", "queue", "mtu", "announces"], 6, lans::links(model)),
+        "flow-logs" => (
+            vec!["name", "resource", "traffic", "interval", "destination", "id", "format"],
+            6,
+            super::flowlogs::listing(model),
+        ),
         _ => (vec!["name", "requester", "accepter", "status", "id"], 4, peerings(model)),
     };
     rows.sort_by(|a, b| natural(&a[0]).cmp(&natural(&b[0])));
@@ -316,7 +340,17 @@ fn gateways(model: &Model) -> Vec<Vec<String>> {
             gateway.id.to_string(),
         ]
     });
-    internet.chain(nat).collect()
+    let egress_only = model.egress_only_internet_gateways.values().map(|gateway| {
+        let (name, place) = (named(&gateway.tags, &gateway.id), vpc_name(model, &gateway.vpc_id));
+        vec![name, "egress-only".to_owned(), place, "attached".to_owned(), "-".to_owned(), gateway.id.to_string()]
+    });
+    let private = model.vpn_gateways.values().map(|gateway| {
+        let vpc = gateway.vpc_id.as_ref();
+        let state = if vpc.is_some() { "attached" } else { "detached" };
+        let place = joined(vpc.iter().map(|id| vpc_name(model, id)));
+        vec![named(&gateway.tags, &gateway.id), "virtual private".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
+    });
+    internet.chain(egress_only).chain(nat).chain(private).collect()
 }
 
 fn addresses(model: &Model) -> Vec<Vec<String>> {
@@ -344,26 +378,6 @@ fn peerings(model: &Model) -> Vec<Vec<String>> {
         ]
     };
     model.vpc_peering_connections.values().map(row).collect()
-}
-
-fn devices(model: &Model) -> Vec<Vec<String>> {
-    let row = |lan: &str, name: &str, device: &model::lan::Device, links: usize| {
-        let interfaces = device.interfaces().into_iter().flatten();
-        let addresses = interfaces.flat_map(|(_, interface)| {
-            let dhcp = interface.dhcp.then(|| "dhcp".to_owned());
-            interface.addresses.iter().map(ToString::to_string).chain(dhcp)
-        });
-        vec![name.to_owned(), device.kind().to_owned(), lan.to_owned(), joined(addresses), links.to_string()]
-    };
-    let mut rows = Vec::new();
-    for (lan, own) in &model.lans {
-        let mut links: BTreeMap<&str, usize> = BTreeMap::new();
-        for end in own.links.iter().flat_map(|link| [&link.a, &link.b]) {
-            end.device().iter().for_each(|device| *links.entry(device).or_default() += 1);
-        }
-        rows.extend(own.devices.iter().map(|(name, device)| row(lan, name, device, links.get(name.as_str()).copied().unwrap_or(0))));
-    }
-    rows
 }
 
 #[cfg(test)]

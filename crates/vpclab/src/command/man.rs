@@ -13,11 +13,12 @@ use crate::reference;
 /// `man`.
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// Folder for one page a command, such as ~/.local/share/man/man1; default: the page of vpclab on standard output
-    #[arg(value_name = "FOLDER")]
-    pub folder: Option<PathBuf>,
+    /// A command, such as `sim` or `sim ping`, whose page goes to standard output; or a folder for one page a command, such as
+    /// ~/.local/share/man/man1 or ./man. Default: the page of vpclab on standard output
+    #[arg(value_name = "COMMAND|FOLDER")]
+    pub words: Vec<PathBuf>,
     /// The whole reference, lab file included, as Markdown
-    #[arg(long, conflicts_with = "folder")]
+    #[arg(long, conflicts_with = "words")]
     pub markdown: bool,
 }
 
@@ -25,20 +26,35 @@ pub struct ManArgs {
 pub fn run(arguments: &ManArgs, output: &Output) -> Result {
     let mut command = Cli::command();
     command.build();
-    match &arguments.folder {
+    let printed = |command: &Command| {
+        let page = page(command).map_err(|e| Failure::environment(e.to_string()))?;
+        output.line(String::from_utf8_lossy(&page).trim_end());
+        Ok::<_, Failure>(())
+    };
+    match arguments.words.as_slice() {
         _ if arguments.markdown => output.line(reference::markdown().trim_end()),
-        None => {
-            let page = page(&command).map_err(|e| Failure::environment(e.to_string()))?;
-            output.line(String::from_utf8_lossy(&page).trim_end());
-        }
-        Some(folder) => {
+        [] => printed(&command)?,
+        words if named(&command, words).is_some() => printed(named(&command, words).unwrap_or(&command))?,
+        [folder] if folder.is_dir() || folder.components().count() > 1 || folder.is_absolute() => {
             let failed = |e: std::io::Error| Failure::usage(format!("{}: {e}", folder.display()));
             std::fs::create_dir_all(folder).map_err(failed)?;
             let written = write(&command, "vpclab", folder).map_err(failed)?;
             output.line(format!("{written} pages in {}", folder.display()));
         }
+        words => {
+            let text = words.iter().map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
+            let names: Vec<&str> = command.get_subcommands().filter(|one| !one.is_hide_set()).map(Command::get_name).collect();
+            let failure = Failure::usage(format!("`{text}` is no command, and no folder that is there"));
+            let near = lab::diagnostic::nearest(&text, names).map_or_else(|| "vpclab --help lists commands".to_owned(), |near| format!("did you mean `{near}`?"));
+            return Err(failure.hint(format!("{near} A new folder is written ./{text}")));
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The command that words name, one below the other.
+fn named<'c>(root: &'c Command, words: &[PathBuf]) -> Option<&'c Command> {
+    words.iter().try_fold(root, |command, word| command.find_subcommand(word))
 }
 
 /// The page of one command in roff.

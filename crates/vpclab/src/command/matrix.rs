@@ -326,7 +326,7 @@ mod tests {
         let turned = stage.map_or_else(Walker::new, |stage| Walker::new().with_inverted(stage));
         let mut right = Prober::on(Box::new(Walker::new()), &target).unwrap();
         let mut wrong = Prober::on(Box::new(turned), &target).unwrap();
-        let asked = ask(&right.places(), &[ProbePacket::Tcp(3306)], &right).unwrap();
+        let asked = ask(&right.places(), &[ProbePacket::Tcp(3306)], &right, false).unwrap();
         let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
         let (one, other) = (right.probe_all(&tries).unwrap(), wrong.probe_all(&tries).unwrap());
         Comparison::of(&asked, one, other, right.fabric())

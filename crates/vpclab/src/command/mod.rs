@@ -18,6 +18,8 @@ mod ends;
 pub mod env;
 pub mod exec;
 pub mod explain;
+pub mod export;
+pub mod flowlogs;
 pub mod forward;
 pub mod frames;
 pub mod fuzz;
@@ -26,10 +28,12 @@ mod gaps;
 pub mod graph;
 mod grid;
 mod heatmap;
+pub mod iam;
 pub mod images;
 pub mod import;
 pub mod init;
 pub mod inspect;
+mod lan_claims;
 mod lan_ends;
 pub mod learn;
 pub mod lint;
@@ -43,6 +47,7 @@ pub mod osi;
 pub mod plan;
 pub mod power;
 pub mod networks;
+mod picture_file;
 mod probing;
 mod promise;
 mod report;
@@ -56,6 +61,7 @@ pub mod serve;
 mod source;
 mod target;
 pub mod test;
+mod test_rights;
 pub mod traceroute;
 pub mod up;
 pub mod uplink;
@@ -100,6 +106,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Import(command) => import::run(&command, output),
+        Command::Export(command) => export::run(&command, global, output),
         Command::Snapshot(arguments) => snapshot::run(&arguments, global, output),
         Command::Plan(arguments) => plan::run(&arguments, global, output),
         Command::Diff(arguments) => diff::run(&arguments, output),
@@ -113,13 +120,14 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Start(arguments) => power::run(power::Verb::Start, &arguments, global, output),
         Command::Stop(arguments) => power::run(power::Verb::Stop, &arguments, global, output),
         Command::Rm(arguments) => power::run(power::Verb::Remove, &arguments, global, output),
-        Command::Daemon(verb) => daemon::run(verb, output),
+        Command::Daemon(verb) => daemon::run(&verb, global, output),
         Command::Check(arguments) => check::run(&arguments, &Target::find(global, output)?, output),
         Command::Why(arguments) => why::run(&arguments, &Target::find(global, output)?, output),
         Command::Test(arguments) => test::run(&arguments, &Target::find(global, output)?, output),
         Command::Ping(arguments) => ping::run(&arguments, global, output),
         Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),
         Command::Capture(arguments) => capture::run(&arguments, global, output),
+        Command::Flowlogs(arguments) => flowlogs::run(&arguments, global, output),
         Command::Sockets(arguments) => sockets::run(&arguments, global, output),
         Command::Graph(arguments) => graph::run(&arguments, global, output),
         Command::Break(arguments) => breakage::run(&arguments, global, output),
@@ -143,7 +151,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Forward(arguments) => forward::run(&arguments, global, output),
         Command::Uplink(arguments) => uplink::run(&arguments, global, output),
         Command::Doctor(arguments) => doctor::run(&arguments, global, output),
-        Command::Env => env::run(global, output),
+        Command::Iam(command) => iam::run(&command, global, output),
+        Command::Env(arguments) => env::run(&arguments, global, output),
         Command::Version => version::run(output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {
@@ -151,11 +160,13 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             Ok(ExitCode::SUCCESS)
         }
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "vpclab", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "vpclab", &mut script);
+            output.line(String::from_utf8_lossy(&script).trim_end());
             Ok(ExitCode::SUCCESS)
         }
         Command::Conformance(ConformanceCommand::Fuzz(arguments)) => fuzz::run(&arguments, output),
-        Command::Conformance(ConformanceCommand::Frames(arguments)) => frames::run(&arguments, output),
+        Command::Conformance(ConformanceCommand::Frames(arguments)) => frames::run(&arguments, global, output),
         Command::Conformance(ConformanceCommand::Run { paths, engine, filter }) => {
             let mut options = Options { json: output.format == Format::Json, ..Options::default() };
             options.filter.extend(filter);

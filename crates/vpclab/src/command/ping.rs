@@ -135,8 +135,8 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
     let loss = match &within {
         None if tally.received < tally.transmitted => Some(ends.loss(&running)?),
         // Which stage inside it was, `why` says.
-        Some(_) if tally.received == 0 => {
-            output.hint(format!("vpclab why {} icmp/echo", arguments.words.join(" ")));
+        Some(between) if tally.received == 0 => {
+            output.hint(between.hint(&arguments.words));
             None
         }
         _ => None,

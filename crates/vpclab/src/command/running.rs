@@ -1,11 +1,10 @@
 //! A lab that is up, as commands meet it: found by name or file, its cloud compiled, its holder and daemon at hand.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::api::{LabView, Problem, ProblemKind, Probes, Wanted};
+use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Wanted};
 use control::client::Daemon;
 use control::paths::Paths;
 use fabric::Fabric;
@@ -13,7 +12,7 @@ use fabric::engine::{Answer, Request};
 use model::Model;
 use model::lan::Device;
 
-use super::source;
+use super::{devices, source};
 use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 
@@ -32,6 +31,8 @@ pub struct Running {
     pub fabric: Arc<Fabric>,
     /// What its file promises.
     pub claims: Vec<model::Claim>,
+    /// What its file promises about rights.
+    pub rights: Vec<iam::Claim>,
     daemon: Daemon,
 }
 
@@ -91,6 +92,12 @@ pub fn named(global: &Global) -> Result<Option<String>> {
     }
 }
 
+/// Labs without those that are parts of others: who names none means a whole one.
+pub fn whole(mut labs: Vec<LabSummary>) -> Vec<LabSummary> {
+    labs.retain(|lab| lab.part_of.is_none());
+    labs
+}
+
 /// Whether somebody who wrote this meant a file and no lab.
 fn is_file_name(path: &std::path::Path) -> bool {
     path.components().count() > 1 || path.extension().is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|known| ending == *known))
@@ -100,10 +107,11 @@ impl Running {
     /// The lab that a command means: `--lab`, else the lab file's, else the only one that is up.
     pub fn open(global: &Global) -> Result<Running> {
         let daemon = daemon()?;
-        let up: Vec<String> = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
+        let labs = daemon.labs()?;
+        let up: Vec<String> = labs.iter().filter(|lab| lab.is_up).map(|lab| lab.name.clone()).collect();
         let name = match named(global)? {
             Some(name) => name,
-            None => match up.as_slice() {
+            None => match whole(labs).into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect::<Vec<_>>().as_slice() {
                 [one] => one.clone(),
                 [] => return Err(Failure::usage("no lab is up").hint("vpclab up -f FILE brings one up")),
                 several => {
@@ -136,7 +144,7 @@ impl Running {
     /// The only lab that is up; starts nothing.
     pub fn only() -> Result<Option<Running>> {
         let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
-        let up: Vec<String> = daemon.labs()?.into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
+        let up: Vec<String> = whole(daemon.labs()?).into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
         match up.as_slice() {
             [one] => Ok(daemon.lab(one)?.map(|view| Running::of(view, daemon))),
             _ => Ok(None),
@@ -146,7 +154,7 @@ impl Running {
     fn of(view: LabView, daemon: Daemon) -> Running {
         let model = Arc::new(view.model);
         let fabric = Arc::new(Fabric::compile(&model));
-        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, daemon }
+        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, daemon }
     }
 
     /// The daemon.
@@ -167,16 +175,14 @@ impl Running {
 
     /// An instance by name, id or one of its addresses, running or not.
     pub fn instance(&self, word: &str) -> Result<&model::Instance> {
-        let by_address = || {
-            let address = word.parse().ok()?;
-            let fabric::Entity::Interface(index) = self.fabric.find_address(address)? else { return None };
-            let id = self.model.network_interfaces.get(&self.fabric.interfaces[index].id)?.instance_id()?;
-            self.model.instances.get(id)
-        };
-        model::selector::instance(&self.model, word).or_else(by_address).ok_or_else(|| {
+        devices::instance(&self.model, &self.fabric, word).ok_or_else(|| {
             let mut names: Vec<&str> = self.model.instances.values().filter_map(|i| model::tag::name(&i.tags)).collect();
             names.extend(self.model.lans.values().flat_map(|lan| lan.devices.keys()).map(String::as_str));
             names.sort_unstable();
+            if let Some((lan, device)) = self.model.lans.iter().find_map(|(lan, own)| Some((lan, own.devices.get(word)?))) {
+                let failure = Failure::usage(format!("{word} is a {} of lan {lan}, and no instance", device.kind()));
+                return failure.hint(format!("vpclab exec {word} -- COMMAND; devices of lans run while the lab is up, and have no log"));
+            }
             let failure = Failure::usage(format!("lab {} has no instance `{word}`", self.name));
             failure.hint(source::did_you_mean(word, "instance", &names))
         })
@@ -184,15 +190,7 @@ impl Running {
 
     /// A device of a lan by name or one of its addresses.
     pub fn device(&self, word: &str) -> Option<(&str, &Device)> {
-        let address: Option<IpAddr> = word.parse().ok();
-        self.model.lans.values().find_map(|lan| match (lan.devices.get_key_value(word), address) {
-            (Some((name, device)), _) => Some((name.as_str(), device)),
-            (None, Some(address)) => {
-                let of = linux::plan::lan::addresses(lan).into_iter().find(|(_, own)| own.contains(&address));
-                of.and_then(|(name, _)| lan.devices.get_key_value(name)).map(|(name, device)| (name.as_str(), device))
-            }
-            (None, None) => None,
-        })
+        devices::device(&self.model, word)
     }
 
     /// The namespace of a running instance, or of a device of a lan.

@@ -9,6 +9,7 @@ use model::selector::End;
 use model::{Model, ProbePacket, Selector};
 use proof::TrafficSet;
 
+use super::lan_claims::Asked;
 use super::lan_ends::{addresses, lan_end};
 use super::probing;
 use super::sim::ask::{Tried as Answer, try_packet};
@@ -28,6 +29,7 @@ const LISTED: usize = 8;
 pub struct Simulated {
     stage: Stage,
     show: ShowArgs,
+    asked: Vec<Asked>,
 }
 
 /// As `sim` has its settings where none is typed.
@@ -49,7 +51,7 @@ impl Simulated {
     /// Builds the lab, and lets it run until routing protocols and leases have settled.
     pub fn new(target: &Target, output: &Output) -> Result<Self> {
         let show = quiet();
-        Ok(Self { stage: Stage::new(target, &show, output)?, show })
+        Ok(Self { stage: Stage::new(target, &show, output)?, show, asked: Vec::new() })
     }
 
     /// Sends one packet and waits for what comes of it. Errors: an end is nobody's.
@@ -58,6 +60,11 @@ impl Simulated {
         let from = self.stage.from(from)?;
         let to = self.stage.to(to, &from)?;
         try_packet(&mut self.stage, &from, to, packet, &self.show, output)
+    }
+
+    /// What was asked since the last call, for real packets to compare with.
+    pub fn take_asked(&mut self) -> Vec<Asked> {
+        std::mem::take(&mut self.asked)
     }
 
     /// Judges a claim.
@@ -129,6 +136,7 @@ impl Simulated {
                     Err(failure) => return undecided(claim, failure.message),
                 };
                 tried.packets += 1;
+                self.asked.push(Asked { from: from.clone(), to: to.clone(), packet: *packet, word: answer.word });
                 if self.is_as_wanted(wanted, *packet, &answer) || is_broken {
                     continue;
                 }
@@ -219,7 +227,7 @@ fn who(model: &Model, ends: &Ends) -> std::result::Result<Who, String> {
 fn each(model: &Model, selector: &Selector) -> std::result::Result<Who, String> {
     if let Some(end) = lan_end(model, selector) {
         // An address that somebody wrote is asked at that address.
-        return Ok(Who::from([(end.device.to_owned(), selector.clone())]));
+        return Ok(Who::from([(end.device, selector.clone())]));
     }
     let mut all = Who::new();
     if let Selector::Block(block) = selector {

@@ -14,6 +14,7 @@ use proof::{Options, Reach, TrafficSet, who};
 
 use super::advice;
 use super::gaps::marked;
+use super::lan_claims::{Asked, Carried};
 use super::lan_ends::is_of_lan;
 use super::mutate;
 use super::promise::{self, Sent};
@@ -21,6 +22,7 @@ use super::report;
 use super::simulated::Simulated;
 use super::source;
 use super::target::Target;
+use super::test_rights;
 use crate::cli::engine;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -40,8 +42,8 @@ pub struct TestArgs {
     /// Only claims whose text contains this
     pub filter: Option<String>,
     /// proof decides every pair and every port, and needs neither privileges nor a daemon; linux does the same, then
-    /// sends real packets: those that break a promise, and one pair of each kind. Claims that name hosts of lans are the
-    /// simulator's, whichever is asked for
+    /// sends real packets: those that break a promise, and one pair of each kind. Claims that name hosts of lans are judged by
+    /// the simulator, and linux sends their packets for real beside it
     #[arg(long, default_value = "linux", value_parser = engine())]
     pub engine: EngineName,
     /// Take the claims (`expect:`) of this file instead
@@ -52,10 +54,27 @@ pub struct TestArgs {
     pub mutate: bool,
 }
 
+/// What is promised.
+pub enum Promised {
+    /// Of traffic.
+    Traffic(Box<Claim>),
+    /// Of rights.
+    Rights(iam::Claim),
+}
+
+impl std::fmt::Display for Promised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Traffic(claim) => claim.fmt(f),
+            Self::Rights(claim) => claim.fmt(f),
+        }
+    }
+}
+
 /// A claim and what came of it.
 pub struct Tried {
     /// The claim.
-    pub claim: Claim,
+    pub claim: Promised,
     /// Why nothing can decide it.
     pub undecided: Option<String>,
     /// How many pairs it speaks of.
@@ -95,6 +114,11 @@ pub struct Broken {
 impl Tried {
     /// A claim that the simulator is about to judge.
     pub fn simulated(claim: Claim) -> Self {
+        Self::of(Promised::Traffic(Box::new(claim)))
+    }
+
+    /// A claim that somebody is about to judge.
+    pub fn of(claim: Promised) -> Self {
         Self {
             claim,
             undecided: None,
@@ -120,11 +144,14 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     if !arguments.mutate {
         output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
     }
-    let claims = match &arguments.expect {
-        Some(path) => source::load(path, output)?.claims(),
-        None => target.claims.clone(),
+    let (claims, rights) = match &arguments.expect {
+        Some(path) => {
+            let file = source::load(path, output)?;
+            (file.claims(), file.rights())
+        }
+        None => (target.claims.clone(), target.rights.clone()),
     };
-    let chosen = chosen(&claims, arguments)?;
+    let (chosen, rights) = chosen(&claims, &rights, arguments)?;
     if arguments.mutate {
         let (of_lans, of_cloud): (Vec<Claim>, Vec<Claim>) = chosen.into_iter().partition(|claim| is_of_lan(&target.model, claim));
         if !of_lans.is_empty() {
@@ -132,11 +159,12 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
         }
         return mutate::run(&target.model, &of_cloud, output);
     }
-    let tried = decide(arguments, &claims, chosen, target, output)?;
+    let mut tried = decide(arguments, &claims, chosen, target, output)?;
+    tried.extend(test_rights::judge(rights, target, arguments.engine)?);
     told(arguments, &tried, target, output)
 }
 
-/// Claims about lans by the simulator, all others by proof and the engine that was asked for; in their order.
+/// Claims about lans by the simulator, with real packets beside it where they are asked for; all others by proof and the engine that was asked for; in their order.
 fn decide(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &Target, output: &Output) -> Result<Vec<Tried>> {
     let of_lan: Vec<bool> = chosen.iter().map(|claim| is_of_lan(&target.model, claim)).collect();
     let of_cloud: Vec<Claim> = claims.iter().filter(|claim| !is_of_lan(&target.model, claim)).cloned().collect();
@@ -145,8 +173,16 @@ fn decide(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &T
         true => None,
         false => Some(Simulated::new(target, output)?),
     };
-    let for_simulator = for_simulator.into_iter().filter_map(|(claim, _)| Some(simulated.as_mut()?.judge(&claim, output)));
-    let mut by_simulator = for_simulator.collect::<Vec<_>>().into_iter();
+    let carried = match simulated.is_some() && arguments.engine == EngineName::Linux {
+        true => carried(target, output)?,
+        false => None,
+    };
+    let mut by_simulator = Vec::new();
+    for (claim, _) in for_simulator {
+        let Some(simulated) = simulated.as_mut() else { continue };
+        by_simulator.push(tried_for_real(simulated.judge(&claim, output), &simulated.take_asked(), carried.as_ref())?);
+    }
+    let mut by_simulator = by_simulator.into_iter();
     let for_proof = for_proof.into_iter().map(|(claim, _)| claim).collect::<Vec<_>>();
     let mut proved = match for_proof.is_empty() {
         true => Vec::new(),
@@ -154,6 +190,28 @@ fn decide(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &T
     }
     .into_iter();
     Ok(of_lan.iter().filter_map(|of_lan| if *of_lan { by_simulator.next() } else { proved.next() }).collect())
+}
+
+/// Lans that real packets can go through, else a word why none do.
+fn carried(target: &Target, output: &Output) -> Result<Option<Carried>> {
+    match Carried::of(target)? {
+        Ok(carried) => Ok(Some(carried)),
+        Err(why) => {
+            output.note(format!("claims about lans are the simulator's here: {why}"));
+            Ok(None)
+        }
+    }
+}
+
+/// What the simulator said of a claim, with what real packets found beside it.
+fn tried_for_real(tried: Tried, asked: &[Asked], carried: Option<&Carried>) -> Result<Tried> {
+    let Some(carried) = carried.filter(|_| tried.undecided.is_none()) else { return Ok(tried) };
+    let sent = carried.compare(asked)?;
+    if sent.packets == 0 {
+        return Ok(tried);
+    }
+    let reasons = tried.reasons.into_iter().chain(sent.disagreements.iter().cloned()).collect();
+    Ok(Tried { reasons, packets: sent.packets, disagreements: sent.disagreements, engine: EngineName::Linux, ..tried })
 }
 
 fn prove(arguments: &TestArgs, claims: &[Claim], chosen: Vec<Claim>, target: &Target, output: &Output) -> Result<Vec<Tried>> {
@@ -196,8 +254,8 @@ fn told(arguments: &TestArgs, tried: &[Tried], target: &Target, output: &Output)
 }
 
 /// The claims whose text contains the filter; none at all is a mistake.
-fn chosen(claims: &[Claim], arguments: &TestArgs) -> Result<Vec<Claim>> {
-    if claims.is_empty() {
+fn chosen(claims: &[Claim], rights: &[iam::Claim], arguments: &TestArgs) -> Result<(Vec<Claim>, Vec<iam::Claim>)> {
+    if claims.is_empty() && rights.is_empty() {
         let what = match &arguments.expect {
             Some(path) => format!("{} promises nothing", path.display()),
             None => "the lab promises nothing".to_owned(),
@@ -205,16 +263,18 @@ fn chosen(claims: &[Claim], arguments: &TestArgs) -> Result<Vec<Claim>> {
         let hint = "write claims under `expect:`, such as `internet -> web-1 tcp/80: open`, or name their file: --expect FILE";
         return Err(Failure::usage(what).hint(hint));
     }
-    let Some(filter) = &arguments.filter else { return Ok(claims.to_vec()) };
+    let Some(filter) = &arguments.filter else { return Ok((claims.to_vec(), rights.to_vec())) };
     let chosen: Vec<Claim> = claims.iter().filter(|claim| claim.to_string().contains(filter.as_str())).cloned().collect();
-    if chosen.is_empty() {
-        let mut list: Vec<String> = claims.iter().take(LISTED_CLAIMS).map(|claim| format!("\n  {claim}")).collect();
-        if claims.len() > LISTED_CLAIMS {
-            list.push(format!("\n  and {} more", claims.len() - LISTED_CLAIMS));
+    let of_rights: Vec<iam::Claim> = rights.iter().filter(|claim| claim.to_string().contains(filter.as_str())).cloned().collect();
+    if chosen.is_empty() && of_rights.is_empty() {
+        let all = claims.iter().map(ToString::to_string).chain(rights.iter().map(ToString::to_string));
+        let mut list: Vec<String> = all.take(LISTED_CLAIMS).map(|claim| format!("\n  {claim}")).collect();
+        if claims.len() + rights.len() > LISTED_CLAIMS {
+            list.push(format!("\n  and {} more", claims.len() + rights.len() - LISTED_CLAIMS));
         }
         return Err(Failure::usage(format!("no claim contains `{filter}`; there are:{}", list.concat())).hint("a filter is a part of a claim, spelled as above"));
     }
-    Ok(chosen)
+    Ok((chosen, of_rights))
 }
 
 fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, engine: EngineName, is_for_programs: bool) -> Tried {
@@ -225,6 +285,7 @@ fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, engine: Engine
     let listed = if is_for_programs { MAX_BROKEN } else { 0 };
     let broken = proof.broken.iter().take(listed).map(|broken| of(broken, prover)).collect();
     let Sent { packets, disagreements, services } = sent;
+    let claim = Promised::Traffic(Box::new(claim));
     Tried { claim, undecided, pairs: proof.pairs, broken_pairs: proof.broken.len(), broken, reasons, packets, disagreements, services, engine }
 }
 

@@ -14,7 +14,7 @@ use model::selector::End;
 use serde_json::json;
 
 use super::ends::{Ends, Names, milliseconds, question};
-use super::from_within::{Between, between};
+use super::from_within::{Between, between, source_address};
 use super::lan_ends::{self, running_or_simulated};
 use super::running::Running;
 use super::simulated::quiet;
@@ -66,6 +66,12 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         None => super::from_within::sender_of(&ends, &running)?,
     };
     let inside = Inside::of(&running, &ends, within.as_ref())?;
+    if within.is_some()
+        && let IpAddr::V4(to) = ends.address
+        && source_address(&running.holder()?, &from.namespace, to).is_none()
+    {
+        return without_route(&ends, within.as_ref(), arguments, output);
+    }
     let request = Request {
         from,
         to: ends.address,
@@ -118,7 +124,7 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
         for step in &inside.before {
             output.line(told(step));
         }
-        let described = |address: IpAddr| match (ends.address == address, name(address)) {
+        let described = |address: IpAddr| match (address == ends.address, name(address)) {
             // An address that was named is called by that name.
             (true, _) => ends.receiver(),
             (false, Some(name)) => format!("{name} ({address})"),
@@ -144,13 +150,38 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
                 (None, false) if !is_plain => "not reached".to_owned(),
                 (None, false) => "not reached; a single packet more came through".to_owned(),
             });
-            if !is_plain {
-                output.hint(format!("vpclab why {}", arguments.words.join(" ")));
+            if let Some(between) = within.as_ref().filter(|_| !is_plain) {
+                output.hint(between.hint(&arguments.words));
             }
             loss.iter().filter_map(|loss| loss.hint.as_ref()).for_each(|hint| output.hint(hint));
         }
     }
     Ok(if seen.reached { ExitCode::SUCCESS } else { exit::NO.into() })
+}
+
+/// The sender's own system knows no way: nothing is sent, and the answer is no.
+fn without_route(ends: &Ends, within: Option<&Between>, arguments: &TracerouteArgs, output: &Output) -> Result {
+    let why = format!("{} has no route to {}", ends.from, ends.address);
+    if output.format == Format::Json {
+        output.json(&json!({
+            "from": ends.from,
+            "to": ends.to,
+            "address": ends.address,
+            "packet": ends.packet.to_string(),
+            "reached": false,
+            "refused": false,
+            "hops": Vec::<()>::new(),
+            "passed": Vec::<()>::new(),
+            "unseen": Vec::<()>::new(),
+            "inside": Vec::<()>::new(),
+            "lost": {"what": why, "at": ends.from, "code": null},
+        }))?;
+    } else {
+        output.line(format!("traceroute from {} to {}, {}", ends.from, ends.receiver(), ends.packet));
+        output.line(format!("not reached: {why}"));
+        within.iter().for_each(|between| output.hint(between.hint(&arguments.words)));
+    }
+    Ok(exit::NO.into())
 }
 
 /// What no hop answers for: the stages inside the instances, where a container has a part in it.

@@ -39,7 +39,7 @@ pub(crate) fn draw(found: &Anatomy) -> String {
         top = network::draw(&mut canvas, found, (EDGE, top), inner) + GAP;
     }
     top = panels::draw(&mut canvas, found, (EDGE, top), inner);
-    page((WIDTH, top + EDGE), (EDGE, inner), (&title(found), &subtitle(found)), canvas)
+    page((WIDTH, top + EDGE), (EDGE, inner), (&title(found), &subtitle(found)), canvas).text()
 }
 
 fn title(found: &Anatomy) -> String {

@@ -8,7 +8,7 @@ mod style;
 
 use super::canvas::Canvas;
 use super::text::Font;
-use super::page_with;
+use super::{Page, page_with};
 use crate::domains::{Domains, tree};
 
 /// The picture's edges.
@@ -18,7 +18,7 @@ const TOP: i32 = 96;
 /// The narrowest picture: its legend has room.
 const NARROWEST: i32 = 820;
 
-pub(crate) fn draw(lans: &[Domains<'_>]) -> String {
+pub(crate) fn draw(lans: &[Domains<'_>]) -> Page {
     let mut canvas = Canvas::default();
     let (mut top, mut right) = (TOP, EDGE + NARROWEST);
     for lan in lans {

@@ -2,6 +2,7 @@
 
 use super::{MetadataOptionsRequest, check_user_data, find_type};
 use crate::operation::address::sole_interface;
+use crate::operation::ebs::check_device_change;
 use crate::operation::network_interface::{
     ModifyNetworkInterfaceAttribute, check_address_limit, check_interface_limit, modify_network_interface_attribute,
 };
@@ -26,6 +27,10 @@ pub struct ModifyInstanceAttribute {
     pub disable_api_stop: Option<bool>,
     /// INST-8.
     pub terminate_on_shutdown: Option<bool>,
+    /// Whether it has a network of its own to its volumes; only while stopped.
+    pub ebs_optimized: Option<bool>,
+    /// Whether the volumes of these devices go with the instance.
+    pub delete_on_termination: Vec<(String, bool)>,
 }
 
 impl ModifyInstanceAttribute {
@@ -40,6 +45,8 @@ impl ModifyInstanceAttribute {
             disable_api_termination: None,
             disable_api_stop: None,
             terminate_on_shutdown: None,
+            ebs_optimized: None,
+            delete_on_termination: Vec::new(),
         }
     }
 }
@@ -68,6 +75,12 @@ pub fn modify_instance_attribute(model: &mut Model, request: ModifyInstanceAttri
         check_is_stopped(instance, "userData")?;
         check_user_data(user_data)?;
     }
+    if request.ebs_optimized.is_some() {
+        check_is_stopped(instance, "ebsOptimized")?;
+    }
+    let volumes = request.delete_on_termination.iter();
+    let volumes = volumes.map(|(device, goes)| Ok((check_device_change(model, &id, device)?, *goes)));
+    let volumes = volumes.collect::<Result<Vec<_>, ApiError>>()?;
     if request.source_dest_check.is_some() {
         sole_interface(model, &id)?;
     }
@@ -94,6 +107,11 @@ pub fn modify_instance_attribute(model: &mut Model, request: ModifyInstanceAttri
     set(&mut instance.disable_api_termination, request.disable_api_termination);
     set(&mut instance.disable_api_stop, request.disable_api_stop);
     set(&mut instance.terminate_on_shutdown, request.terminate_on_shutdown);
+    set(&mut instance.options.ebs_optimized, request.ebs_optimized);
+    for (volume, goes) in volumes {
+        let attachments = &mut model.ebs_volume_mut(&volume)?.attachments;
+        attachments.iter_mut().filter(|a| a.instance_id == id).for_each(|a| a.delete_on_termination = goes);
+    }
     model.generation += 1;
     Ok(())
 }
@@ -116,7 +134,7 @@ fn check_is_stopped(instance: &Instance, attribute: &str) -> Result<(), ApiError
 /// Whether what the instance has fits another type (ENI-4).
 fn check_new_type(model: &Model, instance: &Instance, name: &str) -> Result<(), ApiError> {
     let wanted = find_type(name)?;
-    let has_architecture = image::find(&model.region, &instance.image_id).map(|image| image.architecture);
+    let has_architecture = model.image(&instance.image_id).map(|image| image.architecture);
     if has_architecture.is_some_and(|architecture| architecture != wanted.architecture) {
         let message = format!("The instance type {name} does not support the architecture of the instance's image.");
         return Err(ApiError::new(ErrorCode::InvalidParameterValue, message));
@@ -182,6 +200,22 @@ pub fn modify_instance_credit_specification(
         return Err(super::run::not_burstable(&instance.instance_type));
     }
     instance.unlimited_cpu_credits = unlimited_cpu_credits;
+    model.generation += 1;
+    Ok(())
+}
+
+/// Changes settings that mean nothing for the network. Errors: `InvalidInstanceID.NotFound`, `IncorrectInstanceState` (terminated).
+pub fn modify_instance_options(
+    model: &mut Model,
+    id: &InstanceId,
+    change: impl FnOnce(&mut crate::instance::InstanceOptions),
+) -> Result<(), ApiError> {
+    let instance = model.instance_mut(id)?;
+    if matches!(instance.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
+        let message = format!("This instance '{id}' is {} and cannot be modified.", instance.state.as_str());
+        return Err(ApiError::new(ErrorCode::IncorrectInstanceState, message));
+    }
+    change(&mut instance.options);
     model.generation += 1;
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! A passing state ends by the clock: [`settle_instance`] is what time does to one instance.
 
 mod attribute;
+mod profile;
 mod run;
 mod state;
 
 pub use attribute::*;
+pub use profile::*;
 pub use run::*;
 pub use state::*;
 

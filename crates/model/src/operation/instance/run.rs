@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{MetadataOptionsRequest, check_user_data, find_type};
-use crate::image::Image;
-use crate::instance::MetadataOptions;
+use super::{InstanceProfile, MetadataOptionsRequest, check_user_data, find_type};
+use crate::ebs::BlockDevice;
+use crate::instance::{InstanceOptions, MetadataOptions};
 use crate::instance_type::InstanceType;
 use crate::network_interface::Attachment;
 use crate::operation::network_interface::{
     AddressPlan, CreateNetworkInterface, PlannedInterface, check_address_limit, check_interface_limit,
     check_is_free, check_is_users_own, check_quota, check_zone, grant_public_address, make, plan,
 };
+use crate::operation::ebs::{LaunchDisk, plan_disks};
+use crate::operation::image::available_image;
+use crate::operation::spot::{self, SpotWish};
 use crate::operation::tag;
 use crate::*;
 
@@ -31,6 +34,8 @@ pub struct RunInstances {
     pub max_count: u32,
     /// Key pair by name.
     pub key_name: Option<String>,
+    /// The instance profile.
+    pub iam_instance_profile: Option<InstanceProfile>,
     /// The subnet; without it (and without interfaces) a default subnet (VPC-13).
     pub subnet_id: Option<SubnetId>,
     /// The primary private address.
@@ -63,10 +68,20 @@ pub struct RunInstances {
     pub terminate_on_shutdown: bool,
     /// DNS-3.
     pub resource_name_dns: bool,
+    /// Disks that differ from those of the image.
+    pub block_devices: Vec<BlockDevice>,
+    /// Settings that mean nothing for the network.
+    pub options: InstanceOptions,
+    /// The spot market, if it is to be that.
+    pub spot: Option<SpotWish>,
+    /// The template and its version that the parameters came of.
+    pub launch_template: Option<(LaunchTemplateId, u64)>,
     /// Tags of the instances.
     pub tags: Tags,
     /// Tags of the interfaces made.
     pub network_interface_tags: Tags,
+    /// Tags of the volumes made.
+    pub volume_tags: Tags,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -80,6 +95,7 @@ impl RunInstances {
             min_count: 1,
             max_count: 1,
             key_name: None,
+            iam_instance_profile: None,
             subnet_id: None,
             private_ip_address: None,
             ipv6_addresses: Vec::new(),
@@ -96,8 +112,13 @@ impl RunInstances {
             monitoring: false,
             terminate_on_shutdown: false,
             resource_name_dns: false,
+            block_devices: Vec::new(),
+            options: InstanceOptions::default(),
+            spot: None,
+            launch_template: None,
             tags: Tags::new(),
             network_interface_tags: Tags::new(),
+            volume_tags: Tags::new(),
             origin: Origin::default(),
         }
     }
@@ -154,6 +175,7 @@ pub fn run_instances(model: &mut Model, request: RunInstances) -> Result<Vec<Ins
             image_id: request.image_id.clone(),
             instance_type: request.instance_type.clone(),
             key_name: request.key_name.clone(),
+            iam_instance_profile: request.iam_instance_profile.clone().map(|profile| profile.associate(&mut model.context)),
             state: InstanceState::Pending,
             settles_at: now.plus(PENDING_SECONDS),
             launch_time: now,
@@ -168,10 +190,19 @@ pub fn run_instances(model: &mut Model, request: RunInstances) -> Result<Vec<Ins
             monitoring: request.monitoring,
             terminate_on_shutdown: request.terminate_on_shutdown,
             resource_name_dns: request.resource_name_dns,
-            tags: request.tags.clone(),
+            root_device_name: launch.root_device_name.clone(),
+            options: request.options.clone(),
+            tags: launch.tags.clone(),
             origin: request.origin.clone(),
         };
         model.instances.insert(id.clone(), instance);
+        for disk in &launch.disks {
+            disk.make(model, &id, &request.volume_tags, &request.origin);
+        }
+        if let Some(wish) = &request.spot {
+            let spot = spot::fulfil(model, wish, &id);
+            model.instance_mut(&id)?.options.spot_instance_request_id = Some(spot);
+        }
         for interface in interfaces {
             interface.attach(model, &id);
         }
@@ -192,6 +223,9 @@ struct Launch {
     metadata_options: MetadataOptions,
     interfaces: Vec<LaunchInterface>,
     zone: String,
+    root_device_name: String,
+    disks: Vec<LaunchDisk>,
+    tags: Tags,
 }
 
 /// An interface of one instance to be.
@@ -237,10 +271,7 @@ impl Launch {
             );
             return Err(invalid(message));
         }
-        let image = image::find(&model.region, &request.image_id).ok_or_else(|| {
-            let message = format!("The image id '[{}]' does not exist", request.image_id);
-            ApiError::new(ErrorCode::InvalidAmiIdNotFound, message).with_hint("DescribeImages lists those on offer")
-        })?;
+        let image = available_image(model, &request.image_id)?;
         let instance_type = find_type(&request.instance_type)?;
         check_architecture(&image, &instance_type)?;
         if let Some(name) = &request.key_name
@@ -252,6 +283,9 @@ impl Launch {
         check_user_data(request.user_data.as_deref().unwrap_or_default())?;
         tag::check(&request.tags)?;
         tag::check(&request.network_interface_tags)?;
+        tag::check(&request.volume_tags)?;
+        tag::check(request.spot.as_ref().map_or(&Tags::new(), |wish| &wish.tags))?;
+        check_cpu(&instance_type, request.options.cpu)?;
         // IMDS-7: an image that asks for version 2 also allows the token one hop more.
         let of_image = MetadataOptions {
             http_tokens_required: image.requires_imds_v2,
@@ -266,7 +300,10 @@ impl Launch {
             Some(wanted) => wanted,
             None => instance_type.is_unlimited_by_default(),
         };
-        Ok(Self { instance_type, unlimited_cpu_credits, metadata_options, interfaces, zone })
+        let disks = plan_disks(model, &image, &request.block_devices, &instance_type, interfaces.len())?;
+        let root_device_name = image.root_device_name.into_owned();
+        let tags = tags_of_launch(request);
+        Ok(Self { instance_type, unlimited_cpu_credits, metadata_options, interfaces, zone, root_device_name, disks, tags })
     }
 
     /// Chooses the interfaces of every instance, as many instances as there is room for.
@@ -488,6 +525,35 @@ fn check_existing<'m>(
 /// CPU credits are a matter of burstable types.
 pub(super) fn not_burstable(name: &str) -> ApiError {
     invalid(format!("CreditSpecification is not supported for the instance type {name}, which is not burstable."))
+}
+
+/// Tags of the instances; those that a template leaves are AWS's own (`aws:`), which nobody else can set.
+fn tags_of_launch(request: &RunInstances) -> Tags {
+    let mut tags = request.tags.clone();
+    if let Some((id, version)) = &request.launch_template {
+        tags.insert("aws:ec2launchtemplate:id".to_owned(), id.to_string());
+        tags.insert("aws:ec2launchtemplate:version".to_owned(), version.to_string());
+    }
+    tags
+}
+
+/// Fewer cores than the type has, or one thread a core. Errors: `InvalidParameterValue`.
+pub fn check_cpu_options(instance_type: &str, cpu: (u32, u32)) -> Result<(), ApiError> {
+    check_cpu(&find_type(instance_type)?, Some(cpu))
+}
+
+fn check_cpu(instance_type: &InstanceType, cpu: Option<(u32, u32)>) -> Result<(), ApiError> {
+    let Some((cores, threads)) = cpu else { return Ok(()) };
+    let most = (instance_type.vcpus / instance_type.threads_per_core()).max(1);
+    if !(1..=most).contains(&cores) || !(1..=instance_type.threads_per_core()).contains(&threads) {
+        let message = format!(
+            "The CpuOptions of {cores} cores with {threads} threads each are not supported by the instance type {}: 1 to {most} cores, 1 to {} threads.",
+            instance_type.name(),
+            instance_type.threads_per_core()
+        );
+        return Err(invalid(message));
+    }
+    Ok(())
 }
 
 fn check_architecture(image: &Image, instance_type: &InstanceType) -> Result<(), ApiError> {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::run::PENDING_SECONDS;
+use crate::operation::ebs::leave_volumes;
 use crate::operation::network_interface::{grant_public_address, remove};
+use crate::spot::SpotState;
 use crate::*;
 
 /// Seconds from StopInstances to `stopped`.
@@ -60,6 +62,14 @@ pub fn stop_instances(model: &mut Model, ids: &[InstanceId]) -> Result<Vec<State
         if !matches!(instance.state, Running | Stopping | Stopped) {
             return Err(wrong_state(&instance.id, "stopped"));
         }
+        let spot = instance.options.spot_instance_request_id.as_ref().and_then(|id| model.spot_instance_requests.get(id));
+        if spot.is_some_and(|request| !request.is_persistent) {
+            let message = format!(
+                "You can't stop the Spot Instance '{}' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.",
+                instance.id
+            );
+            return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
+        }
         if instance.disable_api_stop && instance.state == Running {
             return Err(protected(&instance.id, "stopped", "disableApiStop"));
         }
@@ -102,6 +112,7 @@ pub fn terminate_instances(model: &mut Model, ids: &[InstanceId]) -> Result<Vec<
         if !matches!(instance.state, ShuttingDown | Terminated) {
             (instance.state, instance.settles_at) = (ShuttingDown, now.plus(SHUTTING_DOWN_SECONDS));
             instance.state_transition_reason = user_initiated(now);
+            instance.iam_instance_profile = None;
         }
     };
     match protecting {
@@ -138,6 +149,10 @@ pub(crate) fn settle_instance(model: &mut Model, id: &InstanceId) -> bool {
                 instance.settles_at = instance.settles_at.plus(VISIBLE_SECONDS);
                 for interface in ids_of_interfaces(model, id) {
                     leave(model, &interface);
+                }
+                leave_volumes(model, id);
+                for request in model.spot_instance_requests.values_mut().filter(|request| request.instance_id == *id) {
+                    request.state = SpotState::Closed;
                 }
                 model.guests.remove(id);
                 model.containers.remove(id);

@@ -1,11 +1,14 @@
 //! Which private addresses interfaces hold: choosing, assigning, moving, taking away (ENI-1, ENI-6, ENI-10, EIP-9).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
 
 use super::{check_address_limit, check_is_users_own, duplicates, type_of_holder};
 use crate::network_interface::InterfaceType;
 use crate::operation::address::unmap_interface;
+use crate::operation::subnet_cidr_reservation::reserved_blocks;
 use crate::operation::{held_addresses, invalid_value};
 use crate::*;
 
@@ -37,6 +40,8 @@ pub(crate) struct AddressPlan {
 struct Taken {
     ipv4: BTreeSet<Ipv4Addr>,
     ipv6: BTreeSet<Ipv6Addr>,
+    /// Parts that are kept back from being chosen.
+    reserved: Vec<IpNet>,
     /// No free address lies below.
     lowest_free: u32,
 }
@@ -63,6 +68,7 @@ impl AddressPlan {
         self.subnets.entry(subnet.id.clone()).or_insert_with(|| Taken {
             ipv4: held_addresses(model, &subnet.id),
             ipv6: held_ipv6_addresses(model, &subnet.id),
+            reserved: reserved_blocks(model, &subnet.id),
             lowest_free: u32::from(subnet.cidr_block.network()),
         })
     }
@@ -98,7 +104,8 @@ impl Taken {
             }
             let address = Ipv4Addr::from(self.lowest_free);
             self.lowest_free += 1;
-            if !subnet.is_reserved(address) && self.ipv4.insert(address) {
+            let is_kept = self.reserved.iter().any(|block| block.contains(&IpAddr::V4(address)));
+            if !is_kept && !subnet.is_reserved(address) && self.ipv4.insert(address) {
                 chosen.push(address);
             }
         }
@@ -131,6 +138,15 @@ impl Taken {
         let mut candidate = u128::from(block.network()) + 16;
         while chosen.len() < count {
             let address = Ipv6Addr::from(candidate);
+            let kept = self.reserved.iter().find(|kept| kept.contains(&IpAddr::V6(address)));
+            if let Some(IpNet::V6(kept)) = kept {
+                candidate = u128::from(kept.broadcast()).saturating_add(1);
+                continue;
+            }
+            if !block.contains(&address) {
+                let message = format!("The specified subnet does not have enough free addresses to satisfy the request: {}", subnet.id);
+                return Err(ApiError::new(ErrorCode::InsufficientFreeAddressesInSubnet, message));
+            }
             candidate += 1;
             if self.ipv6.insert(address) {
                 chosen.push(address);

@@ -175,6 +175,7 @@ pub fn delete_network_interface(model: &mut Model, id: &NetworkInterfaceId) -> R
 /// Takes an interface out of the model, whatever state it is in, and ends its associations.
 pub(crate) fn remove(model: &mut Model, id: &NetworkInterfaceId) {
     unmap_interface(model, id, None);
+    super::flow_log::remove_of(model, &crate::flow_log::FlowLogResource::NetworkInterface(id.clone()));
     model.network_interfaces.remove(id);
 }
 

@@ -67,7 +67,11 @@ impl<'p> Parser<'p> {
 
     /// A word that is none of those that may stand here.
     fn unknown<'c>(&self, word: Word<'_>, message: impl Into<String>, known: impl IntoIterator<Item = &'c str>) -> Misread {
-        let hint = nearest(word.text, known).map(|near| format!("did you mean `{near}`?"));
+        let known: Vec<&str> = known.into_iter().collect();
+        let hint = match nearest(word.text, known.iter().copied()) {
+            Some(near) => Some(format!("did you mean `{near}`?")),
+            None => (!known.is_empty()).then(|| listed(&known)),
+        };
         Misread { hint, ..self.wrong(word.span(), message) }
     }
 
@@ -88,7 +92,7 @@ impl<'p> Parser<'p> {
                 self.at += 1;
                 Ok(word)
             }
-            None => Err(self.wrong(of.span(), format!("something is missing behind `{}`", of.text))),
+            None => Err(self.hinted(of.span(), format!("something is missing behind `{}`", of.text), example(of.text, self.sim))),
         }
     }
 
@@ -161,7 +165,7 @@ impl<'p> Parser<'p> {
             "frame" | "packet" if self.peek().is_some_and(|next| next.text.bytes().all(|byte| byte.is_ascii_digit())) => {
                 let number = self.behind(word)?;
                 let filter = if word.text == "frame" { Filter::Frame } else { Filter::MadeOf };
-                number.text.parse().map(filter).map_err(|_| self.wrong(number.span(), "there is no frame of this number"))
+                number.text.parse().map(filter).map_err(|_| self.hinted(number.span(), "there is no frame of this number", "frame 12"))
             }
             "flow" => {
                 let end = self.behind(word)?;
@@ -219,8 +223,9 @@ impl<'p> Parser<'p> {
         }
         let known = words::all();
         let nodes = self.sim.nodes().map(|node| self.sim.name(node));
-        let candidates: Vec<&str> = nodes.chain(known.iter().map(String::as_str)).collect();
-        Err(self.unknown(word, format!("`{}` is no word of a filter and nothing in this lab", word.text), candidates))
+        let near = nearest(word.text, nodes.chain(known.iter().map(String::as_str)));
+        let hint = near.map_or_else(|| FORMS.to_owned(), |near| format!("did you mean `{near}`?"));
+        Err(self.hinted(word.span(), format!("`{}` is no word of a filter and nothing in this lab", word.text), hint))
     }
 
     fn protocol(&self, word: &str) -> Option<Filter> {
@@ -324,7 +329,46 @@ impl<'p> Parser<'p> {
 
     fn packet(&self, words: &[&str], span: Range<usize>) -> Result<wire::Filter, Misread> {
         let resolve = |name: &str| Some((self.addresses)(name)).filter(|addresses| !addresses.is_empty());
-        wire::Filter::parse(words, resolve).map_err(|error| self.wrong(span, error.message))
+        wire::Filter::parse(words, resolve).map_err(|error| {
+            let hint = words.first().map(|first| example(first, self.sim));
+            Misread { hint, ..self.wrong(span, error.message) }
+        })
+    }
+}
+
+/// What a filter is made of.
+const FORMS: &str = "a node, node:port, `layer 2`, `verb drop`, `reason no-route`, `stage route-table`, a protocol (arp, tcp, icmp, dns), \
+an address, 10.0.0.1:80, tcp/443, `port ssh`, `src host NODE`, `frame 12`; joined by and, or, not and ( )";
+
+/// How many of what there is are listed.
+const MOST_LISTED: usize = 80;
+
+fn listed(known: &[&str]) -> String {
+    let more = known.len().saturating_sub(MOST_LISTED);
+    let list = known.iter().take(MOST_LISTED).copied().collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("there are: {list}, and {more} more") } else { format!("there are: {list}") }
+}
+
+/// What may stand behind a word.
+fn example(word: &str, sim: &Simulator) -> String {
+    let node = sim.nodes().next().map_or("NODE", |node| sim.name(node));
+    match word {
+        "node" | "at" => format!("{word} {node}"),
+        "layer" => "layers are 1 to 7".to_owned(),
+        "verb" => listed(&crate::Verb::ALL.iter().map(|verb| verb.word()).collect::<Vec<_>>()),
+        "reason" => listed(&crate::Reason::ALL.iter().map(|reason| reason.word()).collect::<Vec<_>>()),
+        "stage" => {
+            let stages: Vec<String> = fabric::Stage::ALL.iter().map(|stage| super::serde_word(*stage)).collect();
+            listed(&stages.iter().map(String::as_str).collect::<Vec<_>>())
+        }
+        "protocol" => listed(&words::all().iter().map(String::as_str).collect::<Vec<_>>()),
+        "port" => "port 80, port ssh, or the name of a port: port eth0".to_owned(),
+        "portrange" => "portrange 1000-2000".to_owned(),
+        "net" => "net 10.0.0.0/8".to_owned(),
+        "proto" => "proto 89".to_owned(),
+        "frame" | "packet" => format!("{word} 12"),
+        "flow" => "flow 10.0.0.1:80".to_owned(),
+        _ => format!("{word} host {node}, {word} port 80"),
     }
 }
 

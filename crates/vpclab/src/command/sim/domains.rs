@@ -9,7 +9,7 @@ use model::lan::Lan;
 use serde_json::{Value, json};
 use sim::lan::domains::{Domain, Domains, count};
 
-use super::super::graph;
+use super::super::picture_file;
 use super::super::target::Target;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -22,6 +22,9 @@ pub struct DomainsArgs {
     /// Where to write it: FILE.svg is a picture, FILE.txt the text, FILE.json the data
     #[arg(long, short = 'w', value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Write it over whatever is there; without this, over what vpclab drew alone
+    #[arg(long, requires = "write")]
+    pub force: bool,
 }
 
 /// Counts and names the domains of each lan.
@@ -49,7 +52,7 @@ pub fn run(arguments: &DomainsArgs, target: &Target, output: &Output) -> Result 
                 return Err(failure.hint("a name that ends in .svg, .txt or .json"));
             }
         };
-        graph::write(Path::new(path), &text)?;
+        picture_file::write(Path::new(path), &text, arguments.force)?;
         return Ok(ExitCode::SUCCESS);
     }
     match output.format {
@@ -65,12 +68,14 @@ fn data(lans: &[(&str, &Lan, Domains)]) -> Value {
 }
 
 fn picture(lans: &[(&str, &Lan, Domains)]) -> String {
-    let links = |domains: &[Domain]| domains.iter().map(|domain| domain.links.clone()).collect();
-    let mut all = Vec::new();
-    for (name, lan, domains) in lans {
-        all.push(Drawn { name, lan, collision: links(&domains.collision), broadcast: links(&domains.broadcast) });
-    }
+    let all: Vec<_> = lans.iter().map(|(name, lan, domains)| drawn(name, lan, domains)).collect();
     diagram::domains::svg(&all)
+}
+
+/// A lan as it is drawn.
+pub fn drawn<'m>(name: &'m str, lan: &'m Lan, domains: &Domains) -> Drawn<'m> {
+    let links = |domains: &[Domain]| domains.iter().map(|domain| domain.links.clone()).collect();
+    Drawn { name, lan, collision: links(&domains.collision), broadcast: links(&domains.broadcast) }
 }
 
 fn text(lans: &[(&str, &Lan, Domains)], colour: bool) -> String {

@@ -10,11 +10,17 @@ use model::selector::End;
 use model::{Model, Selector};
 use sim::{Bounds, NodeId, Span, Stop, Time, World};
 
+use super::super::lan_ends::free_address;
 use super::super::target::Target;
 use super::ShowArgs;
 use super::show::{BUDGET, storm};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
+
+/// Whether what takes long goes on; told how far it is.
+pub type GoesOn<'g> = &'g mut dyn FnMut(Time) -> bool;
+/// Events between two such questions.
+pub const SLICE: u64 = 20_000;
 
 /// A lab in a simulation.
 pub struct Stage {
@@ -39,15 +45,23 @@ pub struct From {
 impl Stage {
     /// Builds a lab and says what is to be known of it. Errors: a lan that cannot be.
     pub fn new(target: &Target, show: &ShowArgs, output: &Output) -> Result<Stage> {
-        let (mut stage, stop, notes) = Stage::build(target, show.seed, show.warm_up, Bounds::default())?;
+        let built = Stage::build(target, show.seed, show.warm_up, Bounds::default(), &mut |_| true)?;
+        let (mut stage, stop, notes) = built.ok_or_else(|| Failure::usage("the lab was given up before it had settled"))?;
         storm(stage.world.simulator(), stop, output);
         notes.iter().for_each(|note| output.note(note));
         Ok(stage)
     }
 
     /// Builds a lab and lets it settle. The same seed gives the same lab, with whatever trace. Returns how the settling
-    /// ended, and what is to be known. Errors: a lan that cannot be.
-    pub fn build(target: &Target, seed: u64, warm_up: Option<Span>, bounds: Bounds) -> Result<(Stage, Stop, Vec<String>)> {
+    /// ended, and what is to be known; nothing where `goes_on`, which is asked now and then with the time that it is, said no.
+    /// Errors: a lan that cannot be.
+    pub fn build(
+        target: &Target,
+        seed: u64,
+        warm_up: Option<Span>,
+        bounds: Bounds,
+        goes_on: GoesOn<'_>,
+    ) -> Result<Option<(Stage, Stop, Vec<String>)>> {
         let fabric = Arc::new(Fabric::compile(&target.model));
         let world = World::new(Arc::clone(&target.model), Arc::clone(&fabric), seed, bounds);
         let mut world = world.map_err(|error| Failure::usage(error.to_string()))?;
@@ -56,11 +70,20 @@ impl Stage {
         let warm_up = warm_up.unwrap_or(if settles(&target.model) { SETTLED } else { Span::ZERO });
         if warm_up > Span::ZERO {
             let simulator = world.simulator();
-            stop = simulator.run_until(Time::ZERO + warm_up, BUDGET);
+            let mut left = BUDGET;
+            stop = Stop::Budget;
+            while stop == Stop::Budget && left > 0 {
+                let before = simulator.happened();
+                stop = simulator.run_until(Time::ZERO + warm_up, left.min(SLICE));
+                left = left.saturating_sub(simulator.happened() - before);
+                if stop == Stop::Budget && !goes_on(simulator.now()) {
+                    return Ok(None);
+                }
+            }
             simulator.clear_trace();
             notes.push(format!("the lab ran for {warm_up} before this (--warm-up 0s begins at once)"));
         }
-        Ok((Stage { world, fabric }, stop, notes))
+        Ok(Some((Stage { world, fabric }, stop, notes)))
     }
 
     fn model(&self) -> &Arc<Model> {
@@ -74,6 +97,9 @@ impl Stage {
             return Ok(From { node: place.node, source: None, name, sender: None });
         }
         self.not_a_box(&name)?;
+        if let Some((address, lan)) = free_address(self.model(), selector) {
+            return Err(Failure::usage(format!("nobody in lan {lan} has the address {address}")).hint(format!("there are: {}", self.known())));
+        }
         let end = self.one(selector)?;
         let senders = self.fabric.senders(&end).map_err(|error| self.unknown(error))?;
         let sender = senders.into_iter().next().ok_or_else(|| Failure::usage(format!("nobody sends at `{selector}`")))?;

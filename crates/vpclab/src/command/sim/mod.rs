@@ -3,7 +3,7 @@
 mod action;
 pub(super) mod ask;
 mod client;
-mod domains;
+pub(super) mod domains;
 pub(super) mod ends;
 mod page;
 mod script;
@@ -78,6 +78,9 @@ pub struct ShowArgs {
     /// Write the frames that --filter leaves to this pcapng file, an interface for each port, reasons as comments; -: to standard output, such as: | tcpdump -nr -
     #[arg(long, value_name = "FILE")]
     pub pcap: Option<PathBuf>,
+    /// Write --pcap over whatever is there; without this, over a capture alone
+    #[arg(long, requires = "pcap")]
+    pub force: bool,
     /// Only what the program says, no events: commands beside `sim` ask for that
     #[arg(skip)]
     pub quiet: bool,

@@ -81,7 +81,7 @@ pub fn show(stage: &Stage, arguments: &ShowArgs, said: &[String], result: Value,
         None => Vec::new(),
     };
     let filter = Filter::parse(&arguments.filter, &view, &addresses).map_err(|misread| Failure::usage(format!("--filter: {misread}")))?;
-    let capture = arguments.pcap.as_deref().map(|path| Capture::open(path)).transpose()?;
+    let capture = arguments.pcap.as_deref().map(|path| Capture::open(path, arguments.force)).transpose()?;
     let tables = arguments.tables.as_deref().map(|name| Tables::new(simulator, simulator.nodes(), Some(name).filter(|name| !name.is_empty())));
     if let (Some(wanted), Some(shown)) = (arguments.tables.as_deref().filter(|name| !name.is_empty()), &tables)
         && shown.nodes.iter().all(|of| of.tables.is_empty())
@@ -165,14 +165,14 @@ fn paced(list: &List, speed: Option<f64>, output: &Output) {
 /// Where the frames of `--pcap` go.
 enum Capture<'a> {
     StandardOutput,
-    File(&'a Path),
+    File(&'a Path, bool),
 }
 
 impl<'a> Capture<'a> {
     /// Of what was asked for; a terminal gets no pcapng.
-    fn open(path: &'a Path) -> Result<Self> {
+    fn open(path: &'a Path, force: bool) -> Result<Self> {
         if path != Path::new("-") {
-            return Ok(Self::File(path));
+            return Ok(Self::File(path, force));
         }
         if std::io::stdout().is_terminal() {
             return Err(Failure::usage("pcapng is not for a terminal").hint("--pcap FILE, or a reader behind it: | tcpdump -r -"));
@@ -181,7 +181,7 @@ impl<'a> Capture<'a> {
     }
 
     fn write(&self, view: &View<'_>, filter: &Filter, output: &Output) -> Result<()> {
-        let Self::File(path) = self else {
+        let &Self::File(path, force) = self else {
             let written = capture::write(view, filter, BufWriter::new(std::io::stdout().lock()));
             return match written {
                 // A reader that has seen enough, such as `head`, is no failure.
@@ -189,7 +189,7 @@ impl<'a> Capture<'a> {
                 written => written.map(drop).map_err(|error| Failure::environment(format!("standard output: {error}"))),
             };
         };
-        let packets = capture_file::write(path, |out| capture::write(view, filter, out))?;
+        let packets = capture_file::write(path, force, |out| capture::write(view, filter, out))?;
         output.note(format!("{packets} frames in {}", path.display()));
         Ok(())
     }

@@ -72,11 +72,19 @@ fn text(outcome: &Outcome) -> Vec<String> {
     String::from_utf8_lossy(&outcome.data).lines().map(str::to_owned).collect()
 }
 
-/// Questions and answers by their number: ping, connect, send.
+/// Questions and answers by their number: ping, connect, send. A second answer to the same question is a duplicate.
 pub fn counted(_: &Host, outcome: &Outcome) -> Told {
-    let (sent, came) = (outcome.sent, outcome.replies.len());
+    let mut answers: Vec<_> = outcome.replies.iter().map(|reply| (reply.from, reply.sequence)).collect();
+    answers.sort_unstable();
+    answers.dedup();
+    let (sent, came) = (outcome.sent, answers.len());
+    let again = match outcome.replies.len() - came {
+        0 => String::new(),
+        1 => ", 1 duplicate (DUP!)".to_owned(),
+        many => format!(", {many} duplicates (DUP!)"),
+    };
     let is_yes = came > 0 && !matches!(outcome.end, End::Failed(_));
-    Told { is_yes, sentence: format!("{} ({sent} sent, {came} answered)", why(outcome)), lines: Vec::new() }
+    Told { is_yes, sentence: format!("{} ({sent} sent, {came} answered{again})", why(outcome)), lines: Vec::new() }
 }
 
 /// A route, a hop a line.
@@ -195,6 +203,9 @@ pub fn objects(_: &Host, outcome: &Outcome) -> Told {
 
 /// Bytes and how fast they went.
 pub fn bulk(_: &Host, outcome: &Outcome) -> Told {
+    if outcome.end == End::Failed(sim::Reason::Rejected) {
+        return Told { is_yes: false, sentence: String::from_utf8_lossy(&outcome.data).into_owned(), lines: Vec::new() };
+    }
     let Some(reply) = outcome.replies.first().filter(|_| is_answered(outcome)) else { return Told::no(outcome) };
     let kilobits = u128::from(outcome.bytes_sent) * 8 * 1_000_000 / u128::from(reply.rtt.0.max(1));
     Told::yes(format!("{} bytes acknowledged in {}: {}.{:03} Mb/s", outcome.bytes_sent, reply.rtt, kilobits / 1_000, kilobits % 1_000), Vec::new())

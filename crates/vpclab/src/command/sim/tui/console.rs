@@ -1,5 +1,6 @@
 //! The terminal: taken whole, given back however the program ends.
 
+use std::collections::VecDeque;
 use std::io::{self, Stdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,7 +9,9 @@ use std::time::Duration;
 use ratatui_core::terminal::Terminal;
 use ratatui_crossterm::CrosstermBackend;
 use ratatui_crossterm::crossterm::cursor::{Hide, Show};
-use ratatui_crossterm::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui_crossterm::crossterm::event::{
+    self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers,
+};
 use ratatui_crossterm::crossterm::style::force_color_output;
 use ratatui_crossterm::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use ratatui_crossterm::crossterm::execute;
@@ -31,6 +34,8 @@ const GRACE: Duration = Duration::from_millis(500);
 pub enum Input {
     /// A key.
     Key(Key),
+    /// A text that was pasted.
+    Pasted(String),
     /// The terminal has another size.
     Resized,
     /// Ctrl-C, or a signal that ends programs.
@@ -42,7 +47,12 @@ pub struct Console {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     /// The signal that came; 0: none.
     signal: Arc<AtomicU8>,
+    /// What came while something was played.
+    waiting: VecDeque<Input>,
 }
+
+/// What is typed ahead while something is played, at most.
+const MOST_WAITING: usize = 1_000;
 
 impl Console {
     /// Takes the terminal.
@@ -56,9 +66,9 @@ impl Console {
         listen(&signal)?;
         force_color_output(colour);
         enable_raw_mode()?;
-        let taken = execute!(io::stdout(), EnterAlternateScreen, Hide).and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
+        let taken = execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, Hide).and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
         match taken {
-            Ok(terminal) => Ok(Self { terminal, signal }),
+            Ok(terminal) => Ok(Self { terminal, signal, waiting: VecDeque::new() }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -78,6 +88,30 @@ impl Console {
 
     /// Waits for what comes, at most so long.
     pub fn next(&mut self, wait: Duration) -> io::Result<Option<Input>> {
+        match self.waiting.pop_front() {
+            Some(input) => Ok(Some(input)),
+            None => self.read(wait),
+        }
+    }
+
+    /// Whether what is being played is to be broken off: Ctrl-C or Escape was typed, or a signal came, which then ends the program.
+    /// Other keys wait.
+    pub fn is_broken_off(&mut self) -> io::Result<bool> {
+        let signal = self.signal.load(Ordering::Relaxed);
+        if signal > 0 {
+            return Ok(true);
+        }
+        while let Some(input) = self.read(Duration::ZERO)? {
+            match input {
+                Input::Ended(_) | Input::Key(Key::Escape) => return Ok(true),
+                input if self.waiting.len() < MOST_WAITING => self.waiting.push_back(input),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    fn read(&mut self, wait: Duration) -> io::Result<Option<Input>> {
         let signal = self.signal.load(Ordering::Relaxed);
         if signal > 0 {
             return Ok(Some(Input::Ended(Code(SIGNALLED + signal))));
@@ -93,6 +127,7 @@ impl Console {
         Ok(match event::read()? {
             Event::Key(key) if key.kind != KeyEventKind::Release => self.key(key)?,
             Event::Resize(..) => Some(Input::Resized),
+            Event::Paste(text) => Some(Input::Pasted(text)),
             _ => None,
         })
     }
@@ -105,6 +140,8 @@ impl Console {
                     self.terminal.clear()?;
                     Ok(Some(Input::Resized))
                 }
+                KeyCode::Char('u') => Ok(Some(Input::Key(Key::DeleteLine))),
+                KeyCode::Char('w') => Ok(Some(Input::Key(Key::DeleteWord))),
                 _ => Ok(None),
             };
         }
@@ -138,7 +175,7 @@ impl Drop for Console {
 
 /// Gives the terminal back. What fails here fails because there is no terminal any more.
 fn restore() {
-    let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
+    let _ = execute!(io::stdout(), DisableBracketedPaste, LeaveAlternateScreen, Show);
     let _ = disable_raw_mode();
 }
 
@@ -150,19 +187,20 @@ fn listen(signal: &Arc<AtomicU8>) -> io::Result<()> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let came = Arc::clone(signal);
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
     let streams = {
         let _inside = runtime.enter();
         kinds.map(|kind| on(kind).map(|stream| (kind, stream)))
     };
-    let [interrupt, terminate, hangup] = streams;
-    let (mut interrupt, mut terminate, mut hangup) = (interrupt?, terminate?, hangup?);
+    let [interrupt, terminate, hangup, quit] = streams;
+    let (mut interrupt, mut terminate, mut hangup, mut quit) = (interrupt?, terminate?, hangup?, quit?);
     std::thread::spawn(move || {
         let kind = runtime.block_on(async {
             tokio::select! {
                 _ = interrupt.1.recv() => interrupt.0,
                 _ = terminate.1.recv() => terminate.0,
                 _ = hangup.1.recv() => hangup.0,
+                _ = quit.1.recv() => quit.0,
             }
         });
         end(&came, u8::try_from(kind.as_raw_value()).unwrap_or(INTERRUPT));

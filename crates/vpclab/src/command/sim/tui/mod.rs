@@ -15,6 +15,7 @@ use sim::Time;
 use sim::view::View;
 
 use super::super::target::Target;
+use super::ends::SLICE;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
 use console::{Console, Input};
@@ -41,10 +42,10 @@ pub struct TuiArgs {
     pub filter: String,
 }
 
-/// Events that are played again between two looks at the keyboard.
-const SLICE: u64 = 20_000;
 /// How often the screen of a run changes.
 const BEAT: Duration = Duration::from_millis(40);
+/// How often the screen says how far something long is.
+const SAID_EVERY: Duration = Duration::from_millis(200);
 /// How long a key is waited for before signals are looked at.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -56,7 +57,7 @@ pub fn run(arguments: &TuiArgs, target: &Target, output: &Output) -> Result {
         return Err(failure.hint("vpclab sim ping A B, and its like, print the same events as text; --tables and --layers the rest"));
     }
     let mut scenario = Scenario::new(target, arguments, output)?;
-    let mut recording = scenario.record()?;
+    let Some(mut recording) = scenario.record(&mut |_| true)? else { return Ok(ExitCode::SUCCESS) };
     check_filter(&recording, &arguments.filter)?;
     let mut state = State::new(recording.begin);
     state.filter.clone_from(&arguments.filter);
@@ -147,22 +148,43 @@ fn session<'t>(console: &mut Console, screen: &mut Screen<'_>, scenario: &Scenar
             let ask = match known {
                 Input::Key(key) => screen.press(key),
                 Input::Resized => None,
+                Input::Pasted(text) => {
+                    screen.paste(&text);
+                    None
+                }
                 Input::Ended(code) => return Ok(Leave::End(code.into())),
             };
             match ask {
                 None => {}
                 Some(Ask::Quit) => return Ok(Leave::End(ExitCode::SUCCESS)),
-                Some(Ask::Play { at, text }) => match scenario.with(at, &text).and_then(|next| Ok((next.record()?, next))) {
-                    Ok((recording, next)) => {
-                        screen.close_prompt();
-                        return Ok(Leave::Played { scenario: Box::new(next), recording: Box::new(recording), at });
+                Some(Ask::Play { at, text }) => {
+                    let mut watch = Watch::new(console, screen);
+                    let next = scenario.with(at, &text, &mut |time| watch.goes_on(time));
+                    let played = next.and_then(|next| match next {
+                        Some(next) => Ok(next.record(&mut |time| watch.goes_on(time))?.map(|recording| (recording, next))),
+                        None => Ok(None),
+                    });
+                    let broken_off = watch.end().map_err(broken)?;
+                    match played {
+                        Ok(Some((recording, next))) => {
+                            screen.close_prompt();
+                            return Ok(Leave::Played { scenario: Box::new(next), recording: Box::new(recording), at });
+                        }
+                        Ok(None) => screen.refuse(broken_off),
+                        Err(failure) => screen.refuse(said(&failure)),
                     }
-                    Err(failure) => screen.refuse(said(&failure)),
-                },
+                }
                 Some(Ask::Undo) => match scenario.without_last() {
                     Some((next, text)) => {
-                        let recording = Box::new(next.record()?);
-                        return Ok(Leave::TakenBack { scenario: Box::new(next), recording, text });
+                        let mut watch = Watch::new(console, screen);
+                        let played = next.record(&mut |time| watch.goes_on(time));
+                        let broken_off = watch.end().map_err(broken)?;
+                        match played? {
+                            Some(recording) => {
+                                return Ok(Leave::TakenBack { scenario: Box::new(next), recording: Box::new(recording), text });
+                            }
+                            None => screen.refuse(broken_off),
+                        }
                     }
                     None => screen.say("nothing was typed that could be taken back"),
                 },
@@ -172,6 +194,48 @@ fn session<'t>(console: &mut Console, screen: &mut Screen<'_>, scenario: &Scenar
         let now = Instant::now();
         is_stale |= screen.tick(now - last);
         last = now;
+    }
+}
+
+/// The terminal while something long is played: it says how far that is, and whether it is to be broken off.
+struct Watch<'w, 's, 'v> {
+    console: &'w mut Console,
+    screen: &'s mut Screen<'v>,
+    /// When the screen said so last.
+    last: Instant,
+    at: Time,
+    failed: Option<std::io::Error>,
+}
+
+impl<'w, 's, 'v> Watch<'w, 's, 'v> {
+    fn new(console: &'w mut Console, screen: &'s mut Screen<'v>) -> Self {
+        Self { console, screen, last: Instant::now(), at: Time::ZERO, failed: None }
+    }
+
+    fn goes_on(&mut self, at: Time) -> bool {
+        self.at = at;
+        if self.last.elapsed() > SAID_EVERY {
+            self.last = Instant::now();
+            self.screen.say(format!("playing, at {at}: Ctrl-C breaks it off"));
+            if let Err(error) = self.console.draw(self.screen) {
+                self.failed = Some(error);
+            }
+        }
+        match self.console.is_broken_off() {
+            Ok(is_broken_off) => !is_broken_off && self.failed.is_none(),
+            Err(error) => {
+                self.failed = Some(error);
+                false
+            }
+        }
+    }
+
+    /// What to say where it was broken off. Errors: those of the terminal.
+    fn end(self) -> std::io::Result<String> {
+        match self.failed {
+            Some(error) => Err(error),
+            None => Ok(format!("broken off at {}: everything is as it was before", self.at)),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use screen::{Performance, Script};
 use sim::{Bounds, Simulator, Span, Stop, Time, World};
 
 use super::super::super::target::Target;
-use super::super::ends::Stage;
+use super::super::ends::{GoesOn, SLICE, Stage};
 use super::super::script::{AFTERMATH, LONGEST, TICK, read, steps};
 use super::super::action::{Action, Started, Step, action, perform};
 use super::super::show::{BUDGET, LESS, too_much};
@@ -73,7 +73,7 @@ impl<'t> Scenario<'t> {
     pub fn new(target: &'t Target, arguments: &TuiArgs, output: &Output) -> Result<Self> {
         let TuiArgs { words, seed, warm_up, until, .. } = arguments;
         let mut scenario = Self { target, seed: *seed, warm_up: *warm_up, until: *until, begin: Time::ZERO, planned: Vec::new() };
-        let (mut stage, _, _) = scenario.stage(Bounds::NONE)?;
+        let Some((mut stage, ..)) = scenario.stage(Bounds::NONE, &mut |_| true)? else { return Ok(scenario) };
         scenario.begin = stage.world.simulator().now();
         match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
             [] => {}
@@ -92,14 +92,14 @@ impl<'t> Scenario<'t> {
         Ok(scenario)
     }
 
-    fn stage(&self, bounds: Bounds) -> Result<(Stage, Stop, Vec<String>)> {
-        Stage::build(self.target, self.seed, self.warm_up, bounds)
+    fn stage(&self, bounds: Bounds, goes_on: GoesOn<'_>) -> Result<Option<(Stage, Stop, Vec<String>)>> {
+        Stage::build(self.target, self.seed, self.warm_up, bounds, goes_on)
     }
 
-    /// The same with an action more, at a time. Errors: what names nothing, as scripts say it.
-    pub fn with(&self, at: Time, text: &str) -> Result<Self> {
+    /// The same with an action more, at a time; nothing where it was broken off. Errors: what names nothing, as scripts say it.
+    pub fn with(&self, at: Time, text: &str, goes_on: GoesOn<'_>) -> Result<Option<Self>> {
         let (mut next, output) = (self.clone(), &Output::silent());
-        let (mut stage, _, _) = next.stage(Bounds::NONE)?;
+        let Some((mut stage, ..)) = next.stage(Bounds::NONE, goes_on)? else { return Ok(None) };
         let at = Time::ZERO + at.since(self.begin);
         // Names mean what they meant before: what earlier lines made is made first.
         for planned in &self.planned {
@@ -107,7 +107,7 @@ impl<'t> Scenario<'t> {
         }
         let step = Step { at, ..Step::typed(text) };
         next.plan(&mut stage, &step, TYPED, true, output)?;
-        Ok(next)
+        Ok(Some(next))
     }
 
     /// The same without what was typed last, and that.
@@ -136,8 +136,8 @@ impl<'t> Scenario<'t> {
     }
 
     /// At its beginning, with every action made out.
-    fn playing(&self, bounds: Bounds) -> Result<(Playing, Vec<String>)> {
-        let (mut stage, stop, mut notes) = self.stage(bounds)?;
+    fn playing(&self, bounds: Bounds, goes_on: GoesOn<'_>) -> Result<Option<(Playing, Vec<String>)>> {
+        let Some((mut stage, stop, mut notes)) = self.stage(bounds, goes_on)? else { return Ok(None) };
         if stop == Stop::Budget {
             notes.push(format!("{}; {LESS}", too_much(&stage.world.cloud.simulator)));
         }
@@ -149,22 +149,25 @@ impl<'t> Scenario<'t> {
         }
         // Stable: of one moment in the order of their making.
         todo.sort_by_key(|(at, ..)| *at);
-        Ok((Playing { stage, todo: todo.into(), started: Vec::new(), failed: None }, notes))
+        Ok(Some((Playing { stage, todo: todo.into(), started: Vec::new(), failed: None }, notes)))
     }
 
-    /// Plays it to its end: until programs are done and what they left is over, or to the time that was asked for.
-    pub fn record(&self) -> Result<Recording> {
-        let (mut playing, mut notes) = self.playing(Bounds::default())?;
+    /// Plays it to its end: until programs are done and what they left is over, or to the time that was asked for. Nothing where
+    /// it was broken off.
+    pub fn record(&self, goes_on: GoesOn<'_>) -> Result<Option<Recording>> {
+        let Some((mut playing, mut notes)) = self.playing(Bounds::default(), goes_on)? else { return Ok(None) };
         let last = self.planned.iter().map(|planned| planned.at).max().unwrap_or_default();
         let end = self.until.map(|until| self.begin + until);
         let mut left = BUDGET;
-        let mut is_done = playing.spend(end.unwrap_or(self.begin + last), &mut left);
+        let Some(mut is_done) = playing.spend(end.unwrap_or(self.begin + last), &mut left, goes_on) else { return Ok(None) };
         let longest = self.begin + last + LONGEST;
         while is_done && end.is_none() && playing.goes_on() && playing.now() < longest {
-            is_done = playing.spend(playing.now() + TICK, &mut left);
+            let Some(done) = playing.spend(playing.now() + TICK, &mut left, goes_on) else { return Ok(None) };
+            is_done = done;
         }
         if is_done && end.is_none() && !self.planned.is_empty() {
-            is_done = playing.spend(playing.now() + AFTERMATH, &mut left);
+            let Some(done) = playing.spend(playing.now() + AFTERMATH, &mut left, goes_on) else { return Ok(None) };
+            is_done = done;
         }
         if let Some(message) = playing.failed.take() {
             return Err(Failure::usage(message));
@@ -176,7 +179,7 @@ impl<'t> Scenario<'t> {
             notes.push(format!("what is planned after {end} comes after --until"));
         }
         let said = playing.started.iter().flat_map(|started| started.said(playing.simulator())).collect();
-        Ok(Recording { begin: self.begin, end: playing.now(), said, notes, playing })
+        Ok(Some(Recording { begin: self.begin, end: playing.now(), said, notes, playing }))
     }
 }
 
@@ -195,7 +198,7 @@ impl Planned {
 
 impl Script for Scenario<'_> {
     fn begin(&self, bounds: Bounds) -> Option<Box<dyn Performance>> {
-        let (playing, _) = self.playing(bounds).ok()?;
+        let (playing, _) = self.playing(bounds, &mut |_| true).ok()??;
         Some(Box::new(playing))
     }
 }
@@ -230,12 +233,19 @@ impl Playing {
         self.started.iter().any(|started| started.goes_on(self.simulator()))
     }
 
-    /// Plays to a time with what is left of a budget; whether that sufficed.
-    fn spend(&mut self, until: Time, left: &mut u64) -> bool {
-        let before = self.simulator().happened();
-        let is_done = self.advance(until, *left);
-        *left = left.saturating_sub(self.simulator().happened() - before);
-        is_done
+    /// Plays to a time with what is left of a budget; whether that sufficed. Nothing where it was broken off.
+    fn spend(&mut self, until: Time, left: &mut u64, goes_on: GoesOn<'_>) -> Option<bool> {
+        loop {
+            let before = self.simulator().happened();
+            let is_done = self.advance(until, (*left).min(SLICE));
+            *left = left.saturating_sub(self.simulator().happened() - before);
+            if is_done || *left == 0 {
+                return Some(is_done);
+            }
+            if !goes_on(self.now()) {
+                return None;
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Moments as clients and answers write them: ISO 8601 with fractions and offsets, seconds since 1970, and the short form
-//! of signatures. [`model::Timestamp`] counts whole seconds; fractions are kept for what is only passed on.
+//! of signatures. The one reader of such texts; [`Timestamp`] counts whole seconds; fractions are kept for what is only passed on.
 
-use model::Timestamp;
+use crate::Timestamp;
 
 /// A moment in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,0 +1,157 @@
+//! Calls that are made one after the other and kept together.
+
+use std::collections::BTreeMap;
+
+use door::{Cloud, Kept, Made, settle};
+use model::{Model, Timestamp};
+use query::Refusal;
+
+use super::journal::{Answered, Entry, Journal};
+use super::place::Home;
+use crate::accounts::Accounts;
+use crate::daemon::labs::{Entered, Labs};
+use crate::identity::Turn;
+
+/// What a batch makes of networks and accounts; nobody sees it before it is kept.
+pub struct Batch<'b> {
+    labs: &'b Labs,
+    home: &'b Home,
+    networks: BTreeMap<(String, String), Network>,
+    /// What the disk has to have before anything of this is answered.
+    entries: Vec<Entry>,
+    /// Whether the call that is being made has changed a network.
+    has_changed: bool,
+    is_accounts_changed: bool,
+    is_use_noted: bool,
+    /// Fresh ids for networks that begin.
+    seed: &'b mut dyn FnMut() -> u64,
+}
+
+/// A network while calls are made on it; nobody else changes it meanwhile.
+struct Network {
+    entered: Entered,
+    model: Model,
+    /// As it was before the call.
+    before: Model,
+    /// As it was before the batch.
+    first: u64,
+}
+
+impl<'b> Batch<'b> {
+    /// Nothing made yet.
+    pub fn new(labs: &'b Labs, home: &'b Home, seed: &'b mut dyn FnMut() -> u64) -> Self {
+        Self { labs, home, networks: BTreeMap::new(), entries: Vec::new(), has_changed: false, is_accounts_changed: false, is_use_noted: false, seed }
+    }
+
+    /// Forgets which call was made last.
+    pub fn begin(&mut self) {
+        self.has_changed = false;
+    }
+
+    /// Notes what the last call was answered by its client token, if it has changed a network; whether it has.
+    pub fn answer(&mut self, answered: Option<Answered>) -> bool {
+        if let (true, Some(Entry::Called { answer, .. })) = (self.has_changed, self.entries.last_mut()) {
+            *answer = answered;
+        }
+        self.has_changed
+    }
+
+    /// Keeps all of it on disk, then shows it. Errors: the disk; then nothing of it has been.
+    pub fn keep(self, journal: &mut Journal, turn: &mut Turn<'_>) -> Result<(), String> {
+        match (self.is_accounts_changed, self.is_use_noted) {
+            (true, _) => turn.keep()?,
+            (false, true) => turn.show(),
+            (false, false) => {}
+        }
+        if !self.entries.is_empty() {
+            journal.append(&self.entries).map_err(|error| format!("{}: {error}", journal.path().display()))?;
+            sandbox::abort::point("calls in the journal");
+        }
+        for network in self.networks.into_values().filter(|network| network.model.generation != network.first) {
+            self.labs.commit(&network.entered, network.model);
+        }
+        Ok(())
+    }
+
+    /// Takes hold of a network, which begins where nothing was made in it yet. Whether there can be one.
+    fn take_hold(&mut self, account: &str, region: &str, now: Timestamp) -> bool {
+        let key = (account.to_owned(), region.to_owned());
+        if self.networks.contains_key(&key) {
+            return true;
+        }
+        let Some(name) = self.home.place(account, region) else { return false };
+        let is_new = self.labs.last(&name).is_none();
+        if is_new {
+            if name == self.home.lab {
+                return false;
+            }
+            let seed = (self.seed)();
+            self.labs.add_part(&name, &self.home.lab, Home::nothing(account, region, seed, now));
+            self.entries.push(Entry::Begun { account: key.0.clone(), region: key.1.clone(), seed, at: now });
+        }
+        let Some(entered) = self.labs.enter(&name) else { return false };
+        let view = entered.view();
+        let is_ours = match &view.part_of {
+            None => name == self.home.lab && view.is_up,
+            Some(whole) => *whole == self.home.lab,
+        };
+        if !is_ours {
+            // Somebody has called a lab of his own so.
+            return false;
+        }
+        let (model, before, first) = (view.model.clone(), view.model.clone(), view.model.generation);
+        self.networks.insert(key, Network { entered, model, before, first });
+        true
+    }
+}
+
+impl Cloud for Batch<'_> {
+    fn find(&self, account: &str, region: &str) -> Option<&Model> {
+        self.networks.get(&(account.to_owned(), region.to_owned())).map(|network| &network.model)
+    }
+
+    fn enter(&mut self, account: &str, region: &str, now: Timestamp) -> Option<&mut Model> {
+        if !self.take_hold(account, region, now) {
+            return None;
+        }
+        let network = self.networks.get_mut(&(account.to_owned(), region.to_owned()))?;
+        network.before = network.model.clone();
+        Some(&mut network.model)
+    }
+
+    fn keep(&mut self, made: &Made<'_>) -> Result<Kept, Refusal> {
+        let (account, region) = (made.account.to_owned(), made.region.to_owned());
+        let Some(network) = self.networks.get_mut(&(account.clone(), region.clone())) else { return Ok(Kept::Yes) };
+        if let Some(generation) = finish(&mut network.model, &network.before) {
+            let (operation, parameters, at) = (made.operation.to_owned(), made.parameters.clone(), made.at);
+            self.entries.push(Entry::Called { account, region, at, operation, parameters, generation, answer: None });
+            self.has_changed = true;
+        }
+        Ok(Kept::Yes)
+    }
+
+    fn keep_accounts(&mut self, _: &Accounts) -> Result<(), Refusal> {
+        self.is_accounts_changed = true;
+        Ok(())
+    }
+
+    fn note_use(&mut self, _: &Accounts) -> Result<(), Refusal> {
+        self.is_use_noted = true;
+        Ok(())
+    }
+}
+
+/// Finishes what a call began; the generation that it has reached, or none where it has changed nothing: then not even an id was
+/// drawn, because a call that is not kept is not made again.
+pub fn finish(model: &mut Model, before: &Model) -> Option<u64> {
+    if model.generation == before.generation {
+        let same = Model { context: before.context.clone(), ..model.clone() };
+        if same == *before {
+            *model = same;
+            return None;
+        }
+        model.generation += 1;
+    }
+    settle::finish_what_began(model, before);
+    Some(model.generation)
+}

@@ -1,0 +1,55 @@
+//! Where the door of a lab is, on disk: the next daemon opens it at the same place. It goes with the lab.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+/// A door that stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// Its address.
+    pub address: SocketAddr,
+    /// Whether nothing has to be signed.
+    pub is_open: bool,
+}
+
+/// Reads the file; none where there is none. Errors: what is wrong with it.
+pub fn read(path: &Path) -> Result<Option<Standing>, String> {
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| format!("{}: {error}", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Writes the file; on disk when this returns. Errors: the disk, and the file is what it was.
+pub fn write(path: &Path, standing: Standing) -> std::io::Result<()> {
+    let next = path.with_extension("next");
+    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&next)?;
+    serde_json::to_writer(&mut file, &standing)?;
+    file.flush()?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_door_was_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("door.json");
+        assert_eq!(read(&path), Ok(None));
+        let standing = Standing { address: "127.0.0.1:4566".parse().unwrap(), is_open: true };
+        write(&path, standing).unwrap();
+        assert_eq!(read(&path), Ok(Some(standing)));
+        std::fs::write(&path, "?").unwrap();
+        assert!(read(&path).is_err());
+    }
+}

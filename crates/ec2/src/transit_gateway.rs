@@ -1,0 +1,278 @@
+//! Transit gateways and what is attached to them (TGW-1 … TGW-3). Their route tables have a file of their own.
+
+use model::operation::{self, CreateTransitGateway, CreateTransitGatewayVpcAttachment};
+use model::transit_gateway::{AttachedTo, TransitGatewaySettings};
+use model::{ApiError, ErrorCode, Model, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId};
+use serde_json::{Value, json};
+
+use crate::Operation;
+use crate::arguments::{Arguments, read};
+use crate::filter::Describe;
+use crate::shape::{present, tags, text, time};
+
+/// What this file serves.
+pub const OPERATIONS: &[Operation] = &[
+    ("CreateTransitGateway", create_transit_gateway),
+    ("CreateTransitGatewayVpcAttachment", create_transit_gateway_vpc_attachment),
+    ("DeleteTransitGateway", delete_transit_gateway),
+    ("DeleteTransitGatewayVpcAttachment", delete_transit_gateway_vpc_attachment),
+    ("DescribeTransitGatewayAttachments", describe_transit_gateway_attachments),
+    ("DescribeTransitGatewayVpcAttachments", describe_transit_gateway_vpc_attachments),
+    ("DescribeTransitGateways", describe_transit_gateways),
+    ("ModifyTransitGatewayVpcAttachment", modify_transit_gateway_vpc_attachment),
+];
+
+/// `enable` or `disable`.
+fn switch(o: &Arguments<'_>, name: &'static str) -> Result<Option<bool>, ApiError> {
+    match o.text(name)? {
+        None => Ok(None),
+        Some("enable") => Ok(Some(true)),
+        Some("disable") => Ok(Some(false)),
+        Some(other) => Err(o.invalid(name, &other.into(), "Either enable or disable was expected.")),
+    }
+}
+
+fn word(is_on: bool) -> &'static str {
+    if is_on { "enable" } else { "disable" }
+}
+
+/// Errors: `UnsupportedOperation` where something is switched on that this cloud does not have.
+fn is_off(o: &Arguments<'_>, name: &'static str) -> Result<(), ApiError> {
+    match switch(o, name)? {
+        Some(true) => Err(o.unsupported(name)),
+        _ => Ok(()),
+    }
+}
+
+fn create_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let request = read(arguments, |a| {
+        let mut request = CreateTransitGateway {
+            settings: TransitGatewaySettings { description: a.text("Description")?.unwrap_or_default().to_owned(), ..Default::default() },
+            tags: a.tags("transit-gateway")?,
+            ..CreateTransitGateway::default()
+        };
+        a.within("Options", |o| {
+            o.refuse(&["TransitGatewayCidrBlocks"])?;
+            is_off(o, "MulticastSupport")?;
+            let settings = &mut request.settings;
+            settings.auto_accepts = switch(o, "AutoAcceptSharedAttachments")?.unwrap_or(settings.auto_accepts);
+            settings.dns_support = switch(o, "DnsSupport")?.unwrap_or(settings.dns_support);
+            settings.vpn_ecmp_support = switch(o, "VpnEcmpSupport")?.unwrap_or(settings.vpn_ecmp_support);
+            let (associates, announces) =
+                (switch(o, "DefaultRouteTableAssociation")?.unwrap_or(true), switch(o, "DefaultRouteTablePropagation")?.unwrap_or(true));
+            if associates != announces {
+                let message = "A default route table for associations alone, or for propagations alone, is not supported.";
+                return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
+            }
+            request.default_route_table = associates;
+            request.security_group_referencing = switch(o, "SecurityGroupReferencingSupport")?.unwrap_or(false);
+            let asn = o.integer::<u64>("AmazonSideAsn")?.unwrap_or(request.settings.amazon_side_asn);
+            if !(64_512..=65_534).contains(&asn) && !(4_200_000_000..=4_294_967_294).contains(&asn) {
+                return Err(o.invalid("AmazonSideAsn", &asn.into(), "It is not a private ASN."));
+            }
+            request.settings.amazon_side_asn = asn;
+            Ok(())
+        })?;
+        Ok(request)
+    })?;
+    let id = operation::create_transit_gateway(model, request)?;
+    Ok(json!({"TransitGateway": shape(model, model.transit_gateway(&id)?, "available")}))
+}
+
+fn delete_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let id = read(arguments, |a| a.required_id("TransitGatewayId"))?;
+    let gateway = model.transit_gateway(&id)?.clone();
+    operation::delete_transit_gateway(model, &id)?;
+    Ok(json!({"TransitGateway": shape(model, &gateway, "deleting")}))
+}
+
+fn shape(model: &Model, gateway: &TransitGateway, state: &str) -> Value {
+    let settings = &gateway.settings;
+    let table = gateway.default_route_table.as_ref();
+    json!({
+        "TransitGatewayId": text(&gateway.id),
+        "TransitGatewayArn": format!("arn:aws:ec2:{}:{}:transit-gateway/{}", model.region, model.account_id, gateway.id),
+        "State": state,
+        "OwnerId": model.account_id,
+        "Description": settings.description,
+        "CreationTime": time(settings.create_time),
+        "Options": present(json!({
+            "AmazonSideAsn": settings.amazon_side_asn,
+            "AutoAcceptSharedAttachments": word(settings.auto_accepts),
+            "DefaultRouteTableAssociation": word(table.is_some()),
+            "AssociationDefaultRouteTableId": table.map(text),
+            "DefaultRouteTablePropagation": word(table.is_some()),
+            "PropagationDefaultRouteTableId": table.map(text),
+            "VpnEcmpSupport": word(settings.vpn_ecmp_support),
+            "DnsSupport": word(settings.dns_support),
+            "SecurityGroupReferencingSupport": word(gateway.security_group_referencing),
+            "MulticastSupport": "disable",
+        })),
+        "Tags": tags(&gateway.tags),
+    })
+}
+
+const DESCRIBE: Describe = Describe {
+    ids: "TransitGatewayIds",
+    id_path: "TransitGatewayId",
+    answer: "TransitGateways",
+    filters: &[
+        ("options.amazon-side-asn", &["Options.AmazonSideAsn"]),
+        ("options.association-default-route-table-id", &["Options.AssociationDefaultRouteTableId"]),
+        ("options.auto-accept-shared-attachments", &["Options.AutoAcceptSharedAttachments"]),
+        ("options.default-route-table-association", &["Options.DefaultRouteTableAssociation"]),
+        ("options.default-route-table-propagation", &["Options.DefaultRouteTablePropagation"]),
+        ("options.dns-support", &["Options.DnsSupport"]),
+        ("options.propagation-default-route-table-id", &["Options.PropagationDefaultRouteTableId"]),
+        ("options.vpn-ecmp-support", &["Options.VpnEcmpSupport"]),
+        ("owner-id", &["OwnerId"]),
+        ("state", &["State"]),
+        ("transit-gateway-id", &["TransitGatewayId"]),
+    ],
+    not_found: TransitGatewayId::not_found,
+};
+
+fn describe_transit_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    DESCRIBE.serve(arguments, model.transit_gateways.values().map(|gateway| shape(model, gateway, "available")))
+}
+
+fn create_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let request = read(arguments, |a| {
+        let referencing = a.within("Options", |o| {
+            is_off(o, "ApplianceModeSupport")?;
+            is_off(o, "Ipv6Support")?;
+            // Names are answered in each VPC by itself.
+            o.ignore(&["DnsSupport"]);
+            switch(o, "SecurityGroupReferencingSupport")
+        })?;
+        Ok(CreateTransitGatewayVpcAttachment {
+            transit_gateway_id: a.required_id("TransitGatewayId")?,
+            vpc_id: a.required_id("VpcId")?,
+            subnet_ids: a.ids("SubnetIds")?,
+            security_group_referencing: referencing.flatten().unwrap_or(true),
+            tags: a.tags("transit-gateway-attachment")?,
+            origin: Default::default(),
+        })
+    })?;
+    let id = operation::create_transit_gateway_vpc_attachment(model, request)?;
+    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?, "available")}))
+}
+
+/// An attachment of a VPC. Errors: `InvalidTransitGatewayAttachmentID.NotFound`, also for that of another gateway.
+fn of_vpc(model: &Model, id: &TransitGatewayAttachmentId) -> Result<TransitGatewayAttachment, ApiError> {
+    let attachment = model.transit_gateway_attachment(id)?;
+    match attachment.vpc_id() {
+        Some(_) => Ok(attachment.clone()),
+        None => Err(TransitGatewayAttachmentId::not_found(id.as_str())),
+    }
+}
+
+fn delete_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let id = read(arguments, |a| a.required_id("TransitGatewayAttachmentId"))?;
+    let gone = of_vpc(model, &id)?;
+    operation::delete_transit_gateway_attachment(model, &id)?;
+    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, &gone, "deleting")}))
+}
+
+fn modify_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let (id, add, remove, referencing) = read(arguments, |a| {
+        let referencing = a.within("Options", |o| {
+            is_off(o, "ApplianceModeSupport")?;
+            is_off(o, "Ipv6Support")?;
+            o.ignore(&["DnsSupport"]);
+            switch(o, "SecurityGroupReferencingSupport")
+        })?;
+        let id = a.required_id("TransitGatewayAttachmentId")?;
+        Ok((id, a.ids("AddSubnetIds")?, a.ids("RemoveSubnetIds")?, referencing.flatten()))
+    })?;
+    of_vpc(model, &id)?;
+    operation::modify_transit_gateway_vpc_attachment(model, &id, &add, &remove, referencing)?;
+    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?, "available")}))
+}
+
+fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment, state: &str) -> Value {
+    let (subnets, referencing) = match &attachment.to {
+        AttachedTo::Vpc { subnet_ids, security_group_referencing, .. } => (subnet_ids.as_slice(), *security_group_referencing),
+        AttachedTo::Peering { .. } => (&[][..], false),
+    };
+    json!({
+        "TransitGatewayAttachmentId": text(&attachment.id),
+        "TransitGatewayId": text(&attachment.transit_gateway_id),
+        "VpcId": attachment.vpc_id().map(text),
+        "VpcOwnerId": model.account_id,
+        "State": state,
+        "SubnetIds": subnets.iter().map(text).collect::<Value>(),
+        "CreationTime": time(attachment.create_time),
+        "Options": {
+            "DnsSupport": "enable",
+            "SecurityGroupReferencingSupport": word(referencing),
+            "Ipv6Support": "disable",
+            "ApplianceModeSupport": "disable",
+        },
+        "Tags": tags(&attachment.tags),
+    })
+}
+
+const VPC_ATTACHMENTS: Describe = Describe {
+    ids: "TransitGatewayAttachmentIds",
+    id_path: "TransitGatewayAttachmentId",
+    answer: "TransitGatewayVpcAttachments",
+    filters: &[
+        ("state", &["State"]),
+        ("transit-gateway-attachment-id", &["TransitGatewayAttachmentId"]),
+        ("transit-gateway-id", &["TransitGatewayId"]),
+        ("vpc-id", &["VpcId"]),
+    ],
+    not_found: TransitGatewayAttachmentId::not_found,
+};
+
+fn describe_transit_gateway_vpc_attachments(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let attachments = model.transit_gateway_attachments.values().filter(|attachment| attachment.vpc_id().is_some());
+    VPC_ATTACHMENTS.serve(arguments, attachments.map(|attachment| vpc_attachment(model, attachment, "available")))
+}
+
+/// What is at the other end: its type and id.
+pub fn resource(attachment: &TransitGatewayAttachment) -> (&'static str, Value) {
+    match &attachment.to {
+        AttachedTo::Vpc { vpc_id, .. } => ("vpc", text(vpc_id)),
+        AttachedTo::Peering { accepter } => ("peering", text(accepter)),
+    }
+}
+
+const ATTACHMENTS: Describe = Describe {
+    ids: "TransitGatewayAttachmentIds",
+    id_path: "TransitGatewayAttachmentId",
+    answer: "TransitGatewayAttachments",
+    filters: &[
+        ("association.state", &["Association.State"]),
+        ("association.transit-gateway-route-table-id", &["Association.TransitGatewayRouteTableId"]),
+        ("resource-id", &["ResourceId"]),
+        ("resource-owner-id", &["ResourceOwnerId"]),
+        ("resource-type", &["ResourceType"]),
+        ("state", &["State"]),
+        ("transit-gateway-attachment-id", &["TransitGatewayAttachmentId"]),
+        ("transit-gateway-id", &["TransitGatewayId"]),
+        ("transit-gateway-owner-id", &["TransitGatewayOwnerId"]),
+    ],
+    not_found: TransitGatewayAttachmentId::not_found,
+};
+
+fn describe_transit_gateway_attachments(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    let shape = |attachment: &TransitGatewayAttachment| {
+        let (kind, id) = resource(attachment);
+        let table = model.transit_gateway_route_tables.values().find(|table| table.associations.contains(&attachment.id));
+        present(json!({
+            "TransitGatewayAttachmentId": text(&attachment.id),
+            "TransitGatewayId": text(&attachment.transit_gateway_id),
+            "TransitGatewayOwnerId": model.account_id,
+            "ResourceOwnerId": model.account_id,
+            "ResourceType": kind,
+            "ResourceId": id,
+            "State": "available",
+            "Association": table.map(|table| json!({"TransitGatewayRouteTableId": text(&table.id), "State": "associated"})),
+            "CreationTime": time(attachment.create_time),
+            "Tags": tags(&attachment.tags),
+        }))
+    };
+    ATTACHMENTS.serve(arguments, model.transit_gateway_attachments.values().map(shape))
+}

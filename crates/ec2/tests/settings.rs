@@ -1,0 +1,207 @@
+//! Settings of instances and subnets that few calls change, spot requests, transit gateways.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
+
+mod client;
+
+use client::*;
+use serde_json::{Value, json};
+
+/// A running instance; its id and its subnet's.
+fn running(client: &mut Client, more: Value) -> (String, String) {
+    let vpc = client.vpc("10.0.0.0/16");
+    let subnet = client.subnet(&vpc, "10.0.1.0/24");
+    let image = client.id("DescribeImages", json!({}), "/Images/0/ImageId");
+    let mut launch = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet, "InstanceType": "t3.xlarge"});
+    launch.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let id = client.id("RunInstances", launch, "/Instances/0/InstanceId");
+    client.wait(10);
+    (id, subnet)
+}
+
+fn shown(client: &mut Client, id: &str) -> Value {
+    client.call("DescribeInstances", json!({"InstanceIds": [id]}))["Reservations"][0]["Instances"][0].clone()
+}
+
+#[test]
+fn settings_of_a_launch_are_shown_and_changed() {
+    let mut client = Client::new();
+    let (id, _) = running(&mut client, json!({
+        "EbsOptimized": true, "CpuOptions": {"CoreCount": 1, "ThreadsPerCore": 2}, "Placement": {"Tenancy": "dedicated"},
+        "MaintenanceOptions": {"AutoRecovery": "disabled"},
+        "CapacityReservationSpecification": {"CapacityReservationPreference": "none"},
+    }));
+    let is = |client: &mut Client, path: &str| shown(client, &id).pointer(path).cloned().unwrap_or_default();
+    for (path, expected) in [
+        ("/EbsOptimized", json!(true)),
+        ("/CpuOptions", json!({"CoreCount": 1, "ThreadsPerCore": 2})),
+        ("/Placement/Tenancy", json!("dedicated")),
+        ("/Placement/AvailabilityZoneId", json!("apne2-az1")),
+        ("/MaintenanceOptions/AutoRecovery", json!("disabled")),
+        ("/CapacityReservationSpecification/CapacityReservationPreference", json!("none")),
+    ] {
+        assert_eq!(is(&mut client, path), expected, "{path}");
+    }
+    let recover = client.call("ModifyInstanceMaintenanceOptions", json!({"InstanceId": id, "AutoRecovery": "default"}));
+    assert_eq!((&recover["AutoRecovery"], &recover["RebootMigration"]), (&json!("default"), &json!("default")));
+    let cpu = json!({"InstanceId": id, "CoreCount": 2, "ThreadsPerCore": 1});
+    let reserved = json!({"InstanceId": id, "CapacityReservationSpecification": {"CapacityReservationPreference": "open"}});
+    for (operation, arguments) in [("ModifyInstanceCpuOptions", &cpu), ("ModifyInstanceCapacityReservationAttributes", &reserved)] {
+        assert_eq!(client.refused(operation, arguments.clone()), "IncorrectInstanceState", "INST-7");
+    }
+    client.call("StopInstances", json!({"InstanceIds": [id]}));
+    client.wait(10);
+    client.call("ModifyInstanceCpuOptions", cpu);
+    client.call("ModifyInstanceCapacityReservationAttributes", reserved);
+    client.call("ModifyInstancePlacement", json!({"InstanceId": id, "Tenancy": "default"}));
+    client.call("ModifyInstanceAttribute", json!({"InstanceId": id, "EbsOptimized": {"Value": false}}));
+    assert_eq!(is(&mut client, "/CpuOptions"), json!({"CoreCount": 2, "ThreadsPerCore": 1}));
+    assert_eq!((is(&mut client, "/Placement/Tenancy"), is(&mut client, "/EbsOptimized")), (json!("default"), json!(false)));
+    assert_eq!(client.refused("ModifyInstanceCpuOptions", json!({"InstanceId": id, "CoreCount": 9, "ThreadsPerCore": 2})), "InvalidParameterValue");
+    let group = json!({"InstanceId": id, "GroupName": "cluster"});
+    assert_eq!(client.refused("ModifyInstancePlacement", group), "InvalidPlacementGroup.Unknown");
+}
+
+#[test]
+fn what_is_not_modelled_is_refused_and_not_swallowed() {
+    let mut client = Client::new();
+    let vpc = client.vpc("10.0.0.0/16");
+    let subnet = client.subnet(&vpc, "10.0.1.0/24");
+    let image = client.id("DescribeImages", json!({}), "/Images/0/ImageId");
+    for (more, code) in [
+        (json!({"HibernationOptions": {"Configured": true}}), "UnsupportedOperation"),
+        (json!({"EnclaveOptions": {"Enabled": true}}), "UnsupportedOperation"),
+        (json!({"Placement": {"GroupName": "cluster"}}), "InvalidPlacementGroup.Unknown"),
+        (json!({"Placement": {"Tenancy": "host"}}), "UnsupportedOperation"),
+        (json!({"Placement": {"AvailabilityZoneId": "apne2-az2"}}), "InvalidParameterValue"),
+        (json!({"CpuOptions": {"CoreCount": 99, "ThreadsPerCore": 2}}), "InvalidParameterValue"),
+        (json!({"KernelId": "aki-1"}), "UnsupportedOperation"),
+        (json!({"InstanceMarketOptions": {"MarketType": "capacity-block"}}), "UnsupportedOperation"),
+    ] {
+        let mut launch = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet});
+        launch.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        assert_eq!(client.refused("RunInstances", launch), code, "{more}");
+    }
+    let accepted = json!({"HibernationOptions": {"Configured": false}, "EnclaveOptions": {"Enabled": false}, "Placement": {"AvailabilityZoneId": "apne2-az1"}});
+    let mut launch = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet});
+    launch.as_object_mut().unwrap().extend(accepted.as_object().unwrap().clone());
+    client.call("RunInstances", launch);
+}
+
+#[test]
+fn attributes_go_back_and_consoles_are_read() {
+    let mut client = Client::new();
+    let (id, _) = running(&mut client, json!({}));
+    client.call("ModifyInstanceAttribute", json!({"InstanceId": id, "SourceDestCheck": {"Value": false}}));
+    client.call("ResetInstanceAttribute", json!({"InstanceId": id, "Attribute": "sourceDestCheck"}));
+    assert_eq!(shown(&mut client, &id)["SourceDestCheck"], true);
+    assert_eq!(client.refused("ResetInstanceAttribute", json!({"InstanceId": id, "Attribute": "kernel"})), "IncorrectInstanceState");
+    assert_eq!(client.refused("ResetInstanceAttribute", json!({"InstanceId": id, "Attribute": "userData"})), "InvalidParameterValue");
+    assert_eq!(client.call("GetConsoleOutput", json!({"InstanceId": id}))["InstanceId"], json!(id));
+    assert_eq!(client.call("GetPasswordData", json!({"InstanceId": id}))["PasswordData"], "");
+    assert_eq!(client.refused("GetConsoleOutput", json!({"InstanceId": "i-0"})), "InvalidInstanceID.NotFound");
+    assert_eq!(client.refused("GetInstanceUefiData", json!({"InstanceId": id})), "UnsupportedOperation");
+}
+
+#[test]
+fn a_spot_instance_came_of_a_request() {
+    let mut client = Client::new();
+    let tags = json!([{"ResourceType": "spot-instances-request", "Tags": [{"Key": "k", "Value": "v"}]}]);
+    let (id, _) = running(&mut client, json!({"InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.05"}}, "TagSpecifications": tags}));
+    let instance = shown(&mut client, &id);
+    assert_eq!(instance["InstanceLifecycle"], "spot");
+    let request = instance["SpotInstanceRequestId"].as_str().unwrap().to_owned();
+    let by = json!({"Filters": [{"Name": "instance-id", "Values": [id]}, {"Name": "state", "Values": ["active"]}, {"Name": "tag:k", "Values": ["v"]}]});
+    let found = client.call("DescribeSpotInstanceRequests", by)["SpotInstanceRequests"][0].clone();
+    assert_eq!((&found["SpotInstanceRequestId"], &found["Status"]["Code"], &found["Type"]), (&json!(request), &json!("fulfilled"), &json!("one-time")));
+    assert_eq!(client.refused("StopInstances", json!({"InstanceIds": [id]})), "UnsupportedOperation", "of a one-time request");
+    client.call("CancelSpotInstanceRequests", json!({"SpotInstanceRequestIds": [request]}));
+    assert_eq!(shown(&mut client, &id)["State"]["Name"], "running");
+    client.call("TerminateInstances", json!({"InstanceIds": [id]}));
+    client.wait(10);
+    let state = client.call("DescribeSpotInstanceRequests", json!({"SpotInstanceRequestIds": [request]}));
+    assert_eq!(state["SpotInstanceRequests"][0]["State"], "closed");
+    assert_eq!(client.refused("CancelSpotInstanceRequests", json!({"SpotInstanceRequestIds": ["sir-0"]})), "InvalidSpotInstanceRequestID.NotFound");
+    let persistent = json!({"InstanceMarketOptions": {"SpotOptions": {"InstanceInterruptionBehavior": "stop"}}});
+    let image = client.id("DescribeImages", json!({}), "/Images/0/ImageId");
+    let mut launch = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1});
+    launch.as_object_mut().unwrap().extend(persistent.as_object().unwrap().clone());
+    assert_eq!(client.refused("RunInstances", launch), "InvalidParameterCombination");
+}
+
+#[test]
+fn reserved_addresses_of_a_subnet_are_not_chosen() {
+    let mut client = Client::new();
+    let vpc = client.vpc("10.0.0.0/16");
+    let subnet = client.subnet(&vpc, "10.0.1.0/24");
+    let reserve = |cidr: &str, kind: &str| json!({"SubnetId": subnet, "Cidr": cidr, "ReservationType": kind, "Description": "d"});
+    let made = client.call("CreateSubnetCidrReservation", reserve("10.0.1.0/28", "explicit"))["SubnetCidrReservation"].clone();
+    let id = made["SubnetCidrReservationId"].as_str().unwrap().to_owned();
+    for (cidr, code) in [("10.0.2.0/28", "InvalidParameterValue"), ("10.0.1.8/29", "InvalidParameterValue")] {
+        assert_eq!(client.refused("CreateSubnetCidrReservation", reserve(cidr, "prefix")), code);
+    }
+    let address = |client: &mut Client, more: Value| {
+        let mut arguments = json!({"SubnetId": subnet});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        client.id("CreateNetworkInterface", arguments, "/NetworkInterface/PrivateIpAddress")
+    };
+    assert_eq!(address(&mut client, json!({})), "10.0.1.16");
+    assert_eq!(address(&mut client, json!({"PrivateIpAddress": "10.0.1.5"})), "10.0.1.5", "who asks for one by name gets it");
+    let known = client.call("GetSubnetCidrReservations", json!({"SubnetId": subnet, "Filters": [{"Name": "reservationType", "Values": ["explicit"]}]}));
+    assert_eq!(listed(&known, "SubnetIpv4CidrReservations", "SubnetCidrReservationId"), [id.as_str()]);
+    client.call("DeleteSubnetCidrReservation", json!({"SubnetCidrReservationId": id}));
+    assert_eq!(address(&mut client, json!({})), "10.0.1.4");
+    assert_eq!(client.refused("DeleteSubnetCidrReservation", json!({"SubnetCidrReservationId": id})), "InvalidSubnetCidrReservationID.NotFound");
+}
+
+#[test]
+fn a_transit_gateway_routes_between_vpcs_by_its_tables() {
+    let mut client = Client::new();
+    let made = client.call("CreateTransitGateway", json!({"Description": "hub", "Options": {"AmazonSideAsn": 64600}}))["TransitGateway"].clone();
+    let gateway = made["TransitGatewayId"].as_str().unwrap().to_owned();
+    let table = made["Options"]["AssociationDefaultRouteTableId"].as_str().unwrap().to_owned();
+    let vpc = client.vpc("10.1.0.0/16");
+    let subnet = client.subnet(&vpc, "10.1.1.0/24");
+    let attach = json!({"TransitGatewayId": gateway, "VpcId": vpc, "SubnetIds": [subnet]});
+    let attachment = client.id("CreateTransitGatewayVpcAttachment", attach.clone(), "/TransitGatewayVpcAttachment/TransitGatewayAttachmentId");
+    assert_eq!(client.refused("CreateTransitGatewayVpcAttachment", attach), "DuplicateTransitGatewayAttachment");
+    let of = json!({"TransitGatewayRouteTableId": table});
+    let associated = client.call("GetTransitGatewayRouteTableAssociations", of.clone());
+    assert_eq!(listed(&associated, "Associations", "ResourceId"), [vpc.as_str()]);
+    let announced = client.call("GetTransitGatewayRouteTablePropagations", of.clone());
+    assert_eq!(listed(&announced, "TransitGatewayRouteTablePropagations", "TransitGatewayAttachmentId"), [attachment.as_str()]);
+    let both = json!({"TransitGatewayRouteTableId": table, "TransitGatewayAttachmentId": attachment});
+    assert_eq!(client.refused("EnableTransitGatewayRouteTablePropagation", both.clone()), "TransitGatewayRouteTablePropagation.Duplicate");
+    client.call("CreateTransitGatewayRoute", json!({"TransitGatewayRouteTableId": table, "DestinationCidrBlock": "10.9.0.0/16", "Blackhole": true}));
+    let search = |name: &str, value: &str| json!({"TransitGatewayRouteTableId": table, "Filters": [{"Name": name, "Values": [value]}]});
+    for (name, value, expected) in [
+        ("type", "propagated", vec!["10.1.0.0/16"]),
+        ("state", "blackhole", vec!["10.9.0.0/16"]),
+        ("route-search.longest-prefix-match", "10.1.2.3", vec!["10.1.0.0/16"]),
+        ("route-search.subnet-of-match", "10.0.0.0/8", vec!["10.1.0.0/16", "10.9.0.0/16"]),
+        ("route-search.exact-match", "10.0.0.0/8", vec![]),
+    ] {
+        let found = client.call("SearchTransitGatewayRoutes", search(name, value));
+        assert_eq!(listed(&found, "Routes", "DestinationCidrBlock"), expected, "{name}");
+    }
+    client.call("DisableTransitGatewayRouteTablePropagation", both.clone());
+    client.call("DisassociateTransitGatewayRouteTable", both);
+    assert_eq!(client.refused("DeleteTransitGateway", json!({"TransitGatewayId": gateway})), "IncorrectState");
+    client.call("DeleteTransitGatewayVpcAttachment", json!({"TransitGatewayAttachmentId": attachment}));
+    client.call("DeleteTransitGateway", json!({"TransitGatewayId": gateway}));
+    assert_eq!(client.refused("DescribeTransitGateways", json!({"TransitGatewayIds": [gateway]})), "InvalidTransitGatewayID.NotFound");
+}
+
+#[test]
+fn what_aws_has_let_go_is_off_and_stays_so() {
+    let mut client = Client::new();
+    let vpc = client.vpc("10.0.0.0/16");
+    for operation in ["DisableVpcClassicLink", "DisableVpcClassicLinkDnsSupport"] {
+        client.call(operation, json!({"VpcId": vpc}));
+    }
+    assert_eq!(client.refused("EnableVpcClassicLink", json!({"VpcId": vpc})), "UnsupportedOperation");
+    assert_eq!(client.refused("EnableVpcClassicLink", json!({"VpcId": "vpc-0"})), "InvalidVpcID.NotFound");
+    assert_eq!(client.refused("GetIpamPoolAllocations", json!({"IpamPoolId": "ipam-pool-0"})), "InvalidIpamPoolId.NotFound");
+    assert_eq!(client.call("DescribeVpcEndpointServiceConfigurations", json!({}))["ServiceConfigurations"], json!([]));
+    let accept = json!({"ServiceId": "vpce-svc-0", "VpcEndpointIds": ["vpce-0"]});
+    assert_eq!(client.refused("AcceptVpcEndpointConnections", accept), "InvalidVpcEndpointServiceId.NotFound");
+}
