@@ -37,8 +37,9 @@ pub fn lines(seed: u64, lab: &str) -> String {
     if !dice.chance(55) {
         return text;
     }
-    let has = |what: &str| lab.lines().any(|line| line.trim_start().starts_with(what));
-    let (has_peer, is_peered) = (has("b:"), has("ab:"));
+    // Things of the second level: a subnet may be called as an instance is.
+    let has = |what: &str| lab.lines().any(|line| line.strip_prefix("  ").is_some_and(|line| line.starts_with(&format!("{what}:"))));
+    let (has_peer, is_peered) = (has("b"), has("ab"));
     let mut say = |line: String| text.push_str(&format!("{MARK}{line}\n"));
     say("vpc a cidr6 + 2001:db8:a::/56".to_owned());
     if has_peer {
@@ -77,7 +78,7 @@ pub fn lines(seed: u64, lab: &str) -> String {
         }
     }
     for (name, address) in ADDRESSES {
-        if has(&format!("{name}:")) && dice.chance(90) {
+        if has(name) && dice.chance(90) {
             say(format!("eni {name} ip6 + {address}"));
         }
     }
@@ -109,7 +110,7 @@ const IN: [&str; 8] = [
     "tcp 80 2001:db8:a:1::/64",
     "udp 53 ::/0",
     "icmpv6 all ::/0",
-    "icmpv6 128/all 2001:db8:a::/56",
+    "icmpv6 128/0 2001:db8:a::/56",
     "all all ::/0",
     "tcp all 2001:db8:ffff::/48",
     "icmp all 0.0.0.0/0",
