@@ -46,7 +46,7 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
         let place = way.place(&running.holder()?);
         let IpAddr::V4(address) = way.to else { return Err(Failure::usage(format!("{command} sends over IPv4"))) };
         let (from, to) = (probe.source.to_string(), probe.destination.to_string());
-        let ends = Ends { from, sender: Sender::Outside(place.address.into()), to, address, packet: probe.packet };
+        let ends = Ends { from, sender: Sender::Outside(place.address), to, address, packet: probe.packet };
         return Ok(Some(Between { ends, place, source: None, is_inside: true, is_of_lan: true }));
     }
     let docks = Docks::of(&running.model, Some(running))?;
