@@ -20,20 +20,25 @@ test:
 	cargo test --workspace
 
 # Docker's own clients, unchanged, against the socket of an instance: the docker command (the one in PATH and Debian's), docker-py,
-# testcontainers, bollard, compose v2; then the shop of examples/shop-containers.yaml with its real images, and runc as the judge of isolation. What
+# testcontainers, bollard, compose v2; then the shop of examples/shop-containers.yaml with its real images, and runc as the judge of isolation.
+# AWS's own clients at a lab: Terraform (which has to be on the machine, as node has), Ansible, the SDK for JavaScript, the AWS CLI. What
 # they need is brought below target/clients and target/images; the network is used for that alone.
 CLIENTS = $(abspath $(or $(CARGO_TARGET_DIR),target))/clients
 test-clients:
 	cargo build -p vpclab
 	sh clients/fetch.sh $(CLIENTS)
+	sh clients/fetch_aws.sh $(CLIENTS)
 	sh examples/images/make.sh $(IMAGES)
 	cargo build --manifest-path clients/bollard/Cargo.toml --target-dir $(CLIENTS)/bollard
 	VPCLAB_CLIENTS=$(CLIENTS) VPCLAB_CLIENT_IMAGES=$(abspath $(IMAGES)) sh clients/test.sh
 
-# The daemon killed at hundreds of points, by a new seed each time; it is printed, and VPCLAB_SOAK_SEED=N repeats it.
+# The daemon killed at hundreds of points, by a new seed each time; it is printed, and VPCLAB_SOAK_SEED=N repeats it. Then killed while a
+# thousand calls of AWS's clients are under way, and every operation of the API asked hundreds of times for what nobody would ask.
 soak:
 	VPCLAB_SOAK_ROUNDS=$${VPCLAB_SOAK_ROUNDS:-300} VPCLAB_SOAK_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} \
 		cargo test -p vpclab --test faults --test container_faults -- --nocapture
+	VPCLAB_SOAK_CALLS=1000 cargo test -p vpclab --test aws_faults -- --nocapture
+	VPCLAB_FUZZ_CALLS=$${VPCLAB_FUZZ_CALLS:-300} VPCLAB_FUZZ_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} cargo test -p door --test fuzz -- --nocapture
 
 # The scenarios with real packets, without root.
 scenarios:

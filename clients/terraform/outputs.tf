@@ -15,8 +15,9 @@ output "bastion" {
   value       = aws_eip.bastion.public_ip
 }
 
-output "pages" {
-  value = [for server in aws_instance.web : "http://${server.public_ip}/"]
+output "servers" {
+  description = "Where the bastion finds the web servers."
+  value       = { for server in aws_instance.web : server.tags.Name => server.private_ip }
 }
 
 output "storage" {

@@ -1,5 +1,5 @@
-# A shop with a back office, as people describe it for AWS. Nothing in these files but `endpoints` knows that it is a lab:
-# newer providers read AWS_ENDPOINT_URL by themselves.
+# A shop with a back office, as people describe it for AWS. Nothing in these files but `endpoints` knows that it is a lab, and
+# later providers read AWS_ENDPOINT_URL by themselves.
 terraform {
   required_version = ">= 1.0"
   required_providers {

@@ -73,7 +73,7 @@ impl Running {
 
         let start = Instant::now();
         let mut services = None;
-        let shared = Shared { model: model.clone(), fabric, now: Timestamp(0) };
+        let shared = Shared { model: model.clone(), fabric, now: Timestamp(0), backing: None };
         Services::renew(&mut services, lab.client(), shared)?;
         steps.services = start.elapsed();
         Ok((Running { lab, model: model.clone(), holder: handle.pid, services, folder }, steps))

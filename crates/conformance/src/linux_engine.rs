@@ -67,7 +67,7 @@ impl LinuxEngine {
 impl Running {
     fn serve(&mut self) -> Result<(), EngineError> {
         let (Some(model), Some(fabric)) = (self.model.clone(), self.fabric.clone()) else { return Ok(()) };
-        let shared = Shared { model, fabric, now: self.now };
+        let shared = Shared { model, fabric, now: self.now, backing: None };
         let renewed = Services::renew(&mut self.services, self.engine.lab().client(), shared);
         renewed.map_err(|error| EngineError::Failed(error.to_string()))
     }

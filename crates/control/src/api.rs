@@ -11,6 +11,8 @@
 //! | `GET /v1/labs/NAME/flow-logs` | [`FlowLogsView`] once what passed until now is counted |
 //! | `GET /v1/labs/NAME/cloud` | [`CloudServed`] where clients of AWS are answered for the lab; `?account=…`: with that account's key |
 //! | `POST /v1/labs/NAME/cloud` ([`CloudWanted`]) | [`CloudServed`] once clients of AWS are answered for the lab |
+//! | `GET /v1/labs/NAME/identities` | [`Identities`] of the lab's own account |
+//! | `PUT /v1/labs/NAME/identities` ([`Identities`]) | [`Identities`] once they are kept; 409 when they were others by then |
 //! | `POST /v1/exit` | nothing: the daemon ends, labs go on |
 //!
 //! A refusal is a [`Problem`] with status 400, 404, 409, 500 or 503.
@@ -82,6 +84,9 @@ pub struct LabView {
     /// The lab that it is a part of: the network of another account or region.
     #[serde(default)]
     pub part_of: Option<String>,
+    /// What the file promises about rights.
+    #[serde(default)]
+    pub rights: Vec<iam::Claim>,
 }
 
 /// What a lab shall be.
@@ -96,6 +101,18 @@ pub struct Wanted {
     pub model: Model,
     /// What the file promises.
     pub claims: Vec<Claim>,
+    /// What the file promises about rights.
+    #[serde(default)]
+    pub rights: Vec<iam::Claim>,
+}
+
+/// The users, groups, roles and policies of a lab's own account, with the keys that there are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identities {
+    /// What the account was when it was read, as one number; a change of anything else is refused.
+    pub revision: u64,
+    /// The account.
+    pub account: iam::Account,
 }
 
 /// A lab equals what was asked.

@@ -16,7 +16,10 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::runtime::Runtime;
 
-use crate::api::{Answers, Applied, CloudServed, CloudWanted, FlowLogsView, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{
+    Answers, Applied, CloudServed, CloudWanted, FlowLogsView, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, VERSION, Version,
+    Wanted,
+};
 use crate::daemon::{DAEMON, Start};
 use crate::paths::Paths;
 
@@ -135,6 +138,16 @@ impl Daemon {
     /// Has clients of AWS answered for a lab that is up.
     pub fn open_cloud(&self, name: &str, wanted: &CloudWanted) -> Result<CloudServed, Problem> {
         self.ask(Method::POST, &format!("/v1/labs/{}/cloud", escaped(name)), Some(wanted), Some(PATIENCE))
+    }
+
+    /// The identities of a lab's own account.
+    pub fn identities(&self, name: &str) -> Result<Identities, Problem> {
+        self.ask(Method::GET, &format!("/v1/labs/{}/identities", escaped(name)), None::<&()>, Some(PATIENCE))
+    }
+
+    /// Makes the identities of a lab's own account what is wanted. Errors: they are others by now ([`ProblemKind::Conflict`]).
+    pub fn identify(&self, name: &str, wanted: &Identities) -> Result<Identities, Problem> {
+        self.ask(Method::PUT, &format!("/v1/labs/{}/identities", escaped(name)), Some(wanted), Some(PATIENCE))
     }
 
     /// Ends the daemon and waits until it has ended; labs go on.

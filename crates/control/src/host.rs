@@ -14,7 +14,9 @@ use crate::flow_log::{OpenWindow, Recorder};
 use crate::instance;
 use crate::paths::Paths;
 use crate::record::LabRecord;
-use crate::service::{Services, Shared};
+use crate::identity::Book;
+use crate::service::{Backing, Services, Shared};
+use crate::volumes::Places;
 
 /// Why a lab could not be brought to a state.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +65,7 @@ impl From<EngineError> for HostError {
 pub struct Host {
     /// What is kept of it.
     pub record: LabRecord,
+    backing: Arc<Backing>,
     up: Option<Up>,
     flow_logs: Option<Recorder>,
 }
@@ -92,8 +95,13 @@ impl Clock {
 
 impl Host {
     /// A lab as recorded; nothing is started or looked for yet.
-    pub fn new(record: LabRecord) -> Host {
-        Host { record, up: None, flow_logs: None }
+    pub fn new(record: LabRecord, backing: Arc<Backing>) -> Host {
+        Host { record, backing, up: None, flow_logs: None }
+    }
+
+    /// The lab's identities.
+    pub fn book(&self) -> Arc<Book> {
+        self.backing.book.clone()
     }
 
     /// Takes hold of the lab's holder when it lives, after a restart of this process. False: the lab is down.
@@ -118,7 +126,8 @@ impl Host {
         };
         let fabric = Arc::new(Fabric::compile(&applied));
         let lab = if self.record.is_changing {
-            let specs = instance::specs(&applied, &fabric, &program(), &paths.disks(&self.record.name));
+            let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+            let specs = instance::specs(&applied, &fabric, &program(), Places { disks: &disks, volumes: &volumes });
             Lab::recover(client, linux::runtime::lab::options(), &fabric, &applied.lans, &specs)?
         } else {
             Lab::attach(client, linux::runtime::lab::options(), fabric.clone(), &applied.lans)?
@@ -126,7 +135,7 @@ impl Host {
         let listeners = if self.record.listeners.is_some() { instance::listeners(&applied, &fabric) } else { Vec::new() };
         let mut up = Up { engine: Engine::new(lab), services: None, listeners, clock: Clock::at(applied.context.now) };
         up.engine.observe(&applied)?;
-        up.serve(&applied, &fabric)?;
+        up.serve(&applied, &fabric, &self.backing)?;
         self.up = Some(up);
         if self.record.is_changing {
             if let Err(error) = self.resume(paths, &fabric) {
@@ -229,7 +238,7 @@ impl Host {
         let same_holder = model.is_some() && self.up.is_some();
         if let Some(model) = model.filter(|_| same_holder) {
             if self.apply(paths, &model).is_ok() {
-                (self.record.file, self.record.claims) = (before.file, before.claims);
+                (self.record.file, self.record.claims, self.record.rights) = (before.file, before.claims, before.rights);
                 return;
             }
         }
@@ -301,11 +310,16 @@ impl Host {
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
         let shared = Arc::new(model.clone());
         let fabric = Arc::new(Fabric::compile(model));
-        let specs = instance::specs(model, &fabric, &program(), &paths.disks(&self.record.name));
+        let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+        let places = Places { disks: &disks, volumes: &volumes };
+        let specs = instance::specs(model, &fabric, &program(), places);
+        let before = self.record.applied.as_ref();
         up.clock = Clock::at(up.clock.now().max(model.context.now));
+        places.settle(up.engine.lab().client(), &self.record.name, before, model);
         up.engine.lab().apply_all(&fabric, &model.lans, &specs)?;
+        places.show(up.engine.lab().client(), before, model)?;
         up.engine.observe(&shared)?;
-        up.serve(&shared, &fabric)?;
+        up.serve(&shared, &fabric, &self.backing)?;
         self.record.model = model.clone();
         self.record.applied = Some(model.clone());
         self.run(paths, &fabric)
@@ -317,9 +331,13 @@ impl Host {
         let alive = self.record.model.instances.values().filter(|i| i.state != InstanceState::Terminated);
         let devices = instance::device_disks(&self.record.model);
         let keep = alive.map(|instance| instance.id.as_str().to_owned()).chain(devices).collect();
-        if let Err(error) = up.engine.lab().client().retain_disks(&paths.disks(&self.record.name), keep) {
-            // The next change tries again, and `down` removes them in any case.
-            sandbox::say!("lab {}: {error}", self.record.name);
+        let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+        let stays = Places { disks: &disks, volumes: &volumes }.kept(&self.record.model);
+        for (folder, keep) in [(&disks, keep), (&volumes, stays)] {
+            if let Err(error) = up.engine.lab().client().retain_disks(folder, keep) {
+                // The next change tries again, and `down` removes them in any case.
+                sandbox::say!("lab {}: {error}", self.record.name);
+            }
         }
     }
 
@@ -384,8 +402,9 @@ impl Host {
 }
 
 impl Up {
-    fn serve(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>) -> Result<(), HostError> {
-        let shared = Shared { model: model.clone(), fabric: fabric.clone(), now: self.clock.now() };
+    fn serve(&mut self, model: &Arc<Model>, fabric: &Arc<Fabric>, backing: &Arc<Backing>) -> Result<(), HostError> {
+        let (now, backing) = (self.clock.now(), Some(backing.clone()));
+        let shared = Shared { model: model.clone(), fabric: fabric.clone(), now, backing };
         Ok(Services::renew(&mut self.services, self.engine.lab().client(), shared)?)
     }
 

@@ -20,6 +20,9 @@ pub struct LabRecord {
     pub applied: Option<Model>,
     /// What the file promises.
     pub claims: Vec<Claim>,
+    /// What the file promises about rights.
+    #[serde(default)]
+    pub rights: Vec<iam::Claim>,
     /// When it was first brought up.
     pub created: Timestamp,
     /// What runs in instances besides their init.
@@ -51,6 +54,7 @@ impl LabRecord {
             model: nothing,
             applied: None,
             claims: Vec::new(),
+            rights: Vec::new(),
             created,
             running: BTreeMap::new(),
             is_changing: false,

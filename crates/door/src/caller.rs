@@ -37,16 +37,9 @@ pub fn account_of(accounts: &Accounts, access_key_id: Option<&str>, home: &str) 
 
 /// The key that a call is made with. Where nothing is signed that is the owner's of the account. Errors: the key has gone since the
 /// signature was verified.
-pub fn key(accounts: &Accounts, call: &Call<'_>, now: Timestamp) -> Result<Key, Refusal> {
+pub fn key(accounts: &Accounts, call: &Call<'_>) -> Result<Key, Refusal> {
     match call.access_key_id {
-        None => Ok(Key {
-            id: String::new(),
-            secret: String::new(),
-            owner: Owner::Root,
-            is_active: true,
-            created: now,
-            last_used: None,
-        }),
+        None => Ok(Key::of_root()),
         Some(id) => find(accounts, id).map(|(_, key)| key.clone()).ok_or_else(|| unknown(call)),
     }
 }
@@ -58,7 +51,7 @@ pub fn may(accounts: &Accounts, network: Option<&Model>, knock: &Knock, now: Tim
         return Ok(());
     }
     let account = accounts.get(call.account).ok_or_else(|| unknown(call))?;
-    let key = key(accounts, call, now)?;
+    let key = key(accounts, call)?;
     let request = authorise::Request {
         operation: call.operation.name,
         region: call.region,

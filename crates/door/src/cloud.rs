@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use iam::Account;
 use model::{Context, Model, Region, Timestamp};
 use query::Refusal;
+use serde_json::Value;
 
 /// What came of keeping a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +14,21 @@ pub enum Kept {
     Yes,
     /// Somebody else changed the network meanwhile: the call is made anew, on what it is now.
     Again,
+}
+
+/// A call as it was made on a network: the same call makes the same of the same network again.
+#[derive(Debug, Clone, Copy)]
+pub struct Made<'m> {
+    /// Twelve digits.
+    pub account: &'m str,
+    /// The region's code.
+    pub region: &'m str,
+    /// `CreateVpc`.
+    pub operation: &'m str,
+    /// Parameters, with what accounts say of them.
+    pub parameters: &'m Value,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The networks of accounts, one in each region of each; and their keeper.
@@ -25,8 +41,8 @@ pub trait Cloud {
 
     /// Keeps what a call made of a network that was entered, before it is answered. Errors: it cannot be kept, and the network
     /// is what it was.
-    fn keep(&mut self, account: &str, region: &str) -> Result<Kept, Refusal> {
-        let _ = (account, region);
+    fn keep(&mut self, made: &Made<'_>) -> Result<Kept, Refusal> {
+        let _ = made;
         Ok(Kept::Yes)
     }
 
@@ -34,6 +50,11 @@ pub trait Cloud {
     fn keep_accounts(&mut self, accounts: &BTreeMap<String, Account>) -> Result<(), Refusal> {
         let _ = accounts;
         Ok(())
+    }
+
+    /// Notes in accounts that a key was used. Errors: it cannot be kept, where it is kept at once.
+    fn note_use(&mut self, accounts: &BTreeMap<String, Account>) -> Result<(), Refusal> {
+        self.keep_accounts(accounts)
     }
 }
 

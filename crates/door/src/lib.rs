@@ -18,7 +18,7 @@ pub mod settle;
 mod stock;
 mod visit;
 
-pub use cloud::{Cloud, Kept, Regions};
+pub use cloud::{Cloud, Kept, Made, Regions};
 pub use knock::Knock;
 pub use look::{Look, is_reading};
 pub use visit::Visit;

@@ -217,7 +217,7 @@ impl Lint<'_> {
             return;
         }
         if entity.boundary.is_some() && !subject.identity.is_empty() {
-            let is_left = |statement: &Statement| statement.effect == Effect::Allow && examples(statement).iter().any(|(action, resource)| may(action, resource));
+            let is_left = |statement: &Statement| is_open(statement) || examples(statement).iter().any(|(action, resource)| may(action, resource));
             let gives = |statement: &&Statement| statement.effect == Effect::Allow && statement.conditions.is_empty();
             let given: Vec<&Statement> = subject.identity.iter().flat_map(|named| &named.policy.statements).filter(gives).collect();
             if !given.is_empty() && !given.iter().any(|statement| is_left(statement)) {
@@ -400,7 +400,9 @@ fn fits(statement: &Statement, action: &str) -> bool {
         None => true,
         Some([_, _, of, _, _, name]) => {
             let kind = name.split('/').next().unwrap_or(&name);
-            let is_service = of == service || of.contains('*');
+            // Roles are IAM's, whoever assumes them.
+            let owner = if service == "sts" { "iam" } else { service };
+            let is_service = of == owner || of.contains('*');
             is_service && (kind.contains(['*', '?', '$']) || kinds.iter().any(|known| *known == kind))
         }
     })
@@ -415,9 +417,17 @@ fn contradicts(statement: &Statement, clause: &iam::policy::Clause) -> bool {
     is_plain(clause) && statement.conditions.iter().filter(same).any(|other| is_absent(other) || (is_plain(other) && !other.written.iter().any(|value| clause.written.contains(value))))
 }
 
+/// Whether a statement speaks of actions that nobody can list: then something is left.
+fn is_open(statement: &Statement) -> bool {
+    match &statement.actions {
+        Either::These(actions) => actions.iter().any(ActionPattern::is_everything),
+        Either::AllBut(_) => true,
+    }
+}
+
 /// Requests that a statement speaks of: one of each of its actions.
 fn examples(statement: &Statement) -> Vec<(String, String)> {
-    let Either::These(actions) = &statement.actions else { return vec![("lint:Everything".to_owned(), "*".to_owned())] };
+    let Either::These(actions) = &statement.actions else { return Vec::new() };
     let resource = match &statement.resources {
         Some(Either::These(resources)) => resources.first().map_or_else(|| "*".to_owned(), ArnPattern::to_string),
         _ => "*".to_owned(),

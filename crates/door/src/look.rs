@@ -58,7 +58,7 @@ impl Backend for Look<'_> {
             return ec2::call(&mut network, operation, call.parameters).map_err(Refusal::from);
         }
         // They are served by what may change accounts, so they get copies; what looks needs no randomness.
-        let (key, facts) = (caller::key(self.accounts, call, self.now)?, self.knock.facts(call.region, self.now));
+        let (key, facts) = (caller::key(self.accounts, call)?, self.knock.facts(call.region, self.now));
         let mut environment = iam::Environment { now: self.now, random: &mut |bytes| bytes.fill(0) };
         let answer = match call.service.name {
             "sts" => {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::authorise;
 use crate::caller;
-use crate::cloud::{Cloud, Kept};
+use crate::cloud::{Cloud, Kept, Made};
 use crate::knock::Knock;
 
 /// How often a call is made anew when others change the network meanwhile.
@@ -58,17 +58,18 @@ impl Backend for Visit<'_, '_> {
 }
 
 impl Visit<'_, '_> {
-    /// Keeps when and for what a key was used last. Errors: it cannot be kept.
+    /// Notes when and for what a key was used last. Errors: it cannot be kept.
     fn note_use(&mut self, call: &Call<'_>) -> Result<(), Refusal> {
         let (Some(id), now) = (call.access_key_id, self.environment.now) else { return Ok(()) };
         let is_news = self.accounts.get_mut(call.account).is_some_and(|account| account.note_use(id, now, call.region, call.service.name));
-        if is_news { self.cloud.keep_accounts(self.accounts) } else { Ok(()) }
+        if is_news { self.cloud.note_use(self.accounts) } else { Ok(()) }
     }
 
     fn call_ec2(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
         let (operation, now) = (call.operation.name, self.environment.now);
         let account = self.accounts.get(call.account).ok_or_else(|| caller::unknown(call))?;
         let parameters = authorise::settle_profile(account, operation, call.parameters)?;
+        let made = Made { account: call.account, region: call.region, operation, parameters: &parameters, at: now };
         for attempt in 0..TRIES {
             if attempt > 0 {
                 // What it touches may be something else by now.
@@ -79,7 +80,7 @@ impl Visit<'_, '_> {
             network.advance_to(now.max(network.context.now));
             let answer = ec2::call(network, operation, &parameters).map_err(Refusal::from);
             // A refusal is kept too: one of instances that are protected ends others (INST-4).
-            if authorise::is_reading(operation) || self.cloud.keep(call.account, call.region)? == Kept::Yes {
+            if authorise::is_reading(operation) || self.cloud.keep(&made)? == Kept::Yes {
                 return answer;
             }
         }
@@ -88,7 +89,7 @@ impl Visit<'_, '_> {
 
     fn call_identity(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
         let (operation, now) = (call.operation.name, self.environment.now);
-        let (key, facts) = (caller::key(self.accounts, call, now)?, self.knock.facts(call.region, now));
+        let (key, facts) = (caller::key(self.accounts, call)?, self.knock.facts(call.region, now));
         let before = self.accounts.clone();
         let answer = match call.service.name {
             "sts" => iam::api::call_sts(self.accounts, &mut self.environment, (call.account, &key), operation, call.parameters, &facts),

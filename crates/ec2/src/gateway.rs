@@ -153,11 +153,15 @@ fn delete_vpn_gateway(model: &mut Model, arguments: &Value) -> Result<Value, Api
 }
 
 fn vpn_gateway(gateway: &VpnGateway) -> Value {
+    let mut all = attachments(gateway.vpc_id.as_ref(), "attached");
+    if let (Some(list), Some(before)) = (all.as_array_mut(), &gateway.detached_vpc_id) {
+        list.push(json!({"State": "detached", "VpcId": text(before)}));
+    }
     json!({
         "AmazonSideAsn": 64512,
         "State": "available",
         "Type": "ipsec.1",
-        "VpcAttachments": attachments(gateway.vpc_id.as_ref(), "attached"),
+        "VpcAttachments": all,
         "VpnGatewayId": text(&gateway.id),
         "Tags": tags(&gateway.tags),
     })

@@ -14,7 +14,7 @@ use crate::instance_option::{self, is_dedicated, is_disabled, refuses_reserved_c
 use crate::instance_shape::{metadata_options, reservations};
 use crate::network_interface::private_addresses;
 use crate::shape::{done, text};
-use crate::{launch_template, spot};
+use crate::{instance_profile, launch_template, spot};
 
 /// What this file serves.
 pub const OPERATIONS: &[Operation] = &[
@@ -33,7 +33,8 @@ pub const OPERATIONS: &[Operation] = &[
 
 fn run_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let (arguments, template) = launch_template::resolve(model, arguments)?;
-    let mut request = read(&arguments, launch)?;
+    let account = model.account_id.clone();
+    let mut request = read(&arguments, |a| launch(a, &account))?;
     request.launch_template = template;
     if let Some(zone) = &request.availability_zone {
         let known = model.region.zones().into_iter().find(|known| known.id == *zone);
@@ -45,13 +46,13 @@ fn run_instances(model: &mut Model, arguments: &Value) -> Result<Value, ApiError
     launched.ok_or_else(|| ApiError::new(ErrorCode::InternalError, "nothing was launched"))
 }
 
-/// Reads what a launch says, by itself or in a template.
-pub fn launch(a: &Arguments<'_>) -> Result<RunInstances, ApiError> {
+/// Reads what a launch in an account says, by itself or in a template.
+pub fn launch(a: &Arguments<'_>, account: &str) -> Result<RunInstances, ApiError> {
     // Where the parameters of a template come in: what is left of it here is nothing.
     a.within("LaunchTemplate", |t| Ok((t.text("LaunchTemplateId")?, t.text("LaunchTemplateName")?, t.text("Version")?)))?;
     a.refuse(&["LicenseSpecifications", "ElasticGpuSpecification", "ElasticInferenceAccelerators", "KernelId", "RamdiskId"])?;
     a.refuse(&["EnablePrimaryIpv6", "NetworkPerformanceOptions", "Operator", "SecondaryInterfaces"])?;
-    a.ignore(&["IamInstanceProfile", "AdditionalInfo"]);
+    a.ignore(&["AdditionalInfo"]);
     for (name, member) in [("HibernationOptions", "Configured"), ("EnclaveOptions", "Enabled")] {
         a.within(name, |options| options.refuse(&[member]))?;
     }
@@ -79,6 +80,7 @@ pub fn launch(a: &Arguments<'_>) -> Result<RunInstances, ApiError> {
     request.min_count = a.required("MinCount", a.integer("MinCount")?)?;
     request.max_count = a.required("MaxCount", a.integer("MaxCount")?)?;
     request.key_name = a.text("KeyName")?.map(str::to_owned);
+    request.iam_instance_profile = instance_profile::asked(a, account)?;
     request.subnet_id = a.id("SubnetId")?;
     request.private_ip_address = a.address("PrivateIpAddress")?;
     request.ipv6_addresses = a.each("Ipv6Addresses", ipv6_address)?;

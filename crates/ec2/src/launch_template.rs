@@ -120,8 +120,8 @@ fn by_key(key: &str, below: Vec<Value>, over: Vec<Value>) -> Value {
     all.into_values().collect()
 }
 
-/// Whether parameters can be those of a launch. Errors: what is wrong with them. What is right and not modelled here is a warning.
-fn check(data: &Map<String, Value>) -> Result<Option<Value>, ApiError> {
+/// Whether parameters can be those of a launch in an account. Errors: what is wrong with them. What is right and not modelled here is a warning.
+fn check(data: &Map<String, Value>, account: &str) -> Result<Option<Value>, ApiError> {
     let mut launching = merged(data.clone(), Map::new());
     let warning = |error: ApiError| {
         let hint = format!("A launch by this version will be refused: {}", error.message);
@@ -134,7 +134,7 @@ fn check(data: &Map<String, Value>) -> Result<Option<Value>, ApiError> {
     for (name, value) in [("MinCount", json!(1)), ("MaxCount", json!(1)), ("ImageId", json!("ami-00000000000000000"))] {
         launching.entry(name).or_insert(value);
     }
-    match read(&Value::Object(launching), launch) {
+    match read(&Value::Object(launching), |a| launch(a, account)) {
         Ok(_) => Ok(None),
         Err(error) if error.code == ErrorCode::UnsupportedOperation => Ok(Some(warning(error))),
         Err(error) => Err(error),
@@ -159,7 +159,7 @@ fn create_launch_template(model: &mut Model, arguments: &Value) -> Result<Value,
         a.refuse(&["Operator"])?;
         Ok((a.required_text("LaunchTemplateName")?.to_owned(), description(a)?, data(a)?, a.tags("launch-template")?))
     })?;
-    let warning = check(&data)?;
+    let warning = check(&data, &model.account_id)?;
     let id = operation::create_launch_template(model, &name, &description, Value::Object(data).to_string(), tags)?;
     Ok(present(json!({"LaunchTemplate": shape(model, model.launch_template(&id)?), "Warning": warning})))
 }
@@ -179,7 +179,7 @@ fn create_launch_template_version(model: &mut Model, arguments: &Value) -> Resul
             all
         }
     };
-    let warning = check(&data)?;
+    let warning = check(&data, &model.account_id)?;
     let number = operation::create_launch_template_version(model, &name, &description, Value::Object(data).to_string())?;
     let template = operation::find_launch_template(model, &name)?;
     let made = template.versions.get(&number).map(|version| version_shape(model, template, number, version));

@@ -140,6 +140,7 @@ fn ties_are_broken_by_origin_then_by_list() {
     let vgw = model::gateway::VpnGateway {
         id: "vgw-a".parse().unwrap(),
         vpc_id: Some("vpc-a".parse().unwrap()),
+        detached_vpc_id: None,
         tags: Tags::new(),
         origin: Origin::default(),
     };

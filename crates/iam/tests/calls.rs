@@ -285,3 +285,83 @@ fn an_account_is_written_and_read_back_as_it_was() {
     assert_eq!(&postcard::from_bytes::<Account>(&bytes).unwrap(), account);
     assert_eq!(account.entities(Kind::User).count(), 1);
 }
+
+#[test]
+fn an_account_is_written_as_json_too() {
+    let mut cloud = Cloud::new();
+    cloud.user("dev", &[allow("ec2:*", "*")]);
+    let account = &cloud.accounts[ACCOUNT];
+    let text = serde_json::to_string(account).unwrap();
+    assert_eq!(&serde_json::from_str::<Account>(&text).unwrap(), account);
+}
+
+#[test]
+fn the_account_has_another_name_and_is_told_as_a_whole() {
+    let mut cloud = Cloud::new();
+    for bad in ["ab", "-shop", "shop-", "sh--op", "Shop", "111122223333"] {
+        assert_eq!(cloud.refused("CreateAccountAlias", json!({"AccountAlias": bad})), Code::ValidationError, "{bad}");
+    }
+    cloud.call("CreateAccountAlias", json!({"AccountAlias": "my-shop"}));
+    assert_eq!(cloud.call("ListAccountAliases", json!({}))["AccountAliases"], json!(["my-shop"]));
+    assert_eq!(cloud.refused("DeleteAccountAlias", json!({"AccountAlias": "other"})), Code::NoSuchEntity);
+    cloud.call("DeleteAccountAlias", json!({"AccountAlias": "my-shop"}));
+    assert_eq!(cloud.call("ListAccountAliases", json!({}))["AccountAliases"], json!([]));
+
+    cloud.user("dev", &[allow("ec2:*", "*")]);
+    cloud.call("AttachUserPolicy", json!({"UserName": "dev", "PolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}));
+    cloud.call("CreateRole", json!({"RoleName": "r", "AssumeRolePolicyDocument": trust(ACCOUNT)}));
+    assert_eq!(cloud.call("GetAccountSummary", json!({}))["SummaryMap"]["Users"], 1);
+    let all = cloud.call("GetAccountAuthorizationDetails", json!({"Filter": ["User", "Role"]}));
+    assert_eq!((all["UserDetailList"][0]["AttachedManagedPolicies"][0]["PolicyName"].as_str(), all["RoleDetailList"].as_array().map(Vec::len)), (Some("ReadOnlyAccess"), Some(1)));
+    assert_eq!((&all["Policies"], &all["GroupDetailList"]), (&json!([]), &json!([])));
+    assert_eq!(cloud.refused("GetAccountAuthorizationDetails", json!({"Filter": ["Users"]})), Code::ValidationError);
+}
+
+#[test]
+fn policies_of_aws_are_attached_and_changed_by_nobody() {
+    let mut cloud = Cloud::new();
+    let arn = "arn:aws:iam::aws:policy/AmazonEC2ReadOnlyAccess";
+    let dev = cloud.user("dev", &[]);
+    assert_eq!(cloud.by(&dev, "GetPolicy", json!({"PolicyArn": arn})).unwrap_err().code, Code::AccessDenied);
+    cloud.call("AttachUserPolicy", json!({"UserName": "dev", "PolicyArn": arn}));
+    assert_eq!(cloud.call("GetPolicy", json!({"PolicyArn": arn}))["Policy"]["AttachmentCount"], 1);
+    assert_eq!(cloud.refused("DeletePolicy", json!({"PolicyArn": arn})), Code::AccessDenied);
+    assert_eq!(cloud.refused("AttachUserPolicy", json!({"UserName": "dev", "PolicyArn": "arn:aws:iam::aws:policy/Nothing"})), Code::NoSuchEntity);
+    let listed = |cloud: &mut Cloud, scope: &str| cloud.call("ListPolicies", json!({"Scope": scope, "MaxItems": 1000}))["Policies"].as_array().unwrap().len();
+    assert_eq!((listed(&mut cloud, "Local"), listed(&mut cloud, "AWS") > 10), (0, true));
+}
+
+#[test]
+fn what_would_come_of_calls_is_simulated_with_the_same_decision() {
+    let mut cloud = Cloud::new();
+    let only_dev = json!([
+        {"Effect": "Allow", "Action": "ec2:StopInstances", "Resource": "*", "Condition": {"StringEquals": {"ec2:ResourceTag/env": "dev"}}},
+        {"Effect": "Deny", "Action": "ec2:DeleteVpc", "Resource": "*"},
+    ]);
+    cloud.user("dev", &[only_dev]);
+    let ask = |cloud: &mut Cloud, more: Value| {
+        let mut arguments = json!({"PolicySourceArn": "arn:aws:iam::111122223333:user/dev", "ActionNames": ["ec2:StopInstances", "ec2:DeleteVpc"]});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        cloud.call("SimulatePrincipalPolicy", arguments)["EvaluationResults"].clone()
+    };
+    let plain = ask(&mut cloud, json!({}));
+    assert_eq!((&plain[0]["EvalDecision"], &plain[1]["EvalDecision"]), (&json!("implicitDeny"), &json!("explicitDeny")));
+    assert_eq!((&plain[0]["MissingContextValues"], &plain[1]["MatchedStatements"][0]["SourcePolicyId"]), (&json!(["ec2:ResourceTag/env"]), &json!("user dev: p0")));
+    let entry = json!([{"ContextKeyName": "ec2:ResourceTag/env", "ContextKeyValues": ["dev"], "ContextKeyType": "string"}]);
+    assert_eq!(ask(&mut cloud, json!({"ContextEntries": entry}))[0]["EvalDecision"], "allowed");
+    let nothing = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}}).to_string();
+    let bounded = ask(&mut cloud, json!({"ContextEntries": entry, "PermissionsBoundaryPolicyInputList": [nothing]}));
+    assert_eq!((&bounded[0]["EvalDecision"], &bounded[0]["PermissionsBoundaryDecisionDetail"]["AllowedByPermissionsBoundary"]), (&json!("implicitDeny"), &json!(false)));
+
+    let policy = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "ec2:*", "Resource": "arn:aws:ec2:*:*:instance/${aws:username}"}}).to_string();
+    let custom = cloud.call("SimulateCustomPolicy", json!({"PolicyInputList": [policy], "ActionNames": ["ec2:StopInstances"], "ResourceArns": ["arn:aws:ec2:r:a:instance/i-1"]}));
+    assert_eq!((&custom["EvaluationResults"][0]["EvalDecision"], &custom["EvaluationResults"][0]["MissingContextValues"]), (&json!("implicitDeny"), &json!(["aws:username"])));
+    let keys = cloud.call("GetContextKeysForCustomPolicy", json!({"PolicyInputList": [policy]}));
+    assert_eq!(keys["ContextKeyNames"], json!(["aws:username"]));
+    let keys = cloud.call("GetContextKeysForPrincipalPolicy", json!({"PolicySourceArn": "arn:aws:iam::111122223333:user/dev"}));
+    assert_eq!(keys["ContextKeyNames"], json!(["ec2:ResourceTag/env"]));
+    for bad in ["arn:aws:iam::111122223333:policy/x", "dev", "arn:aws:iam::111122223333:root"] {
+        assert_eq!(cloud.refused("SimulatePrincipalPolicy", json!({"PolicySourceArn": bad, "ActionNames": ["ec2:StopInstances"]})), Code::InvalidInput, "{bad}");
+    }
+    assert_eq!(cloud.refused("SimulatePrincipalPolicy", json!({"PolicySourceArn": "arn:aws:iam::111122223333:user/dev", "ActionNames": ["StopInstances"]})), Code::InvalidInput);
+}

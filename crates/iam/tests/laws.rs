@@ -51,3 +51,15 @@ proptest! {
         let _ = Pattern::new(&text, true);
     }
 }
+
+#[test]
+fn an_account_made_like_itself_is_unchanged() {
+    let mut fill = |bytes: &mut [u8]| bytes.fill(3);
+    let mut environment = iam::Environment { now: model::Timestamp(5), random: &mut fill };
+    let mut account = iam::Account::new("111122223333");
+    iam::operation::create_user(&mut account, &mut environment, "kim", None, Default::default()).unwrap();
+    iam::operation::attach_policy(&mut account, iam::Kind::User, "kim", "arn:aws:iam::aws:policy/ReadOnlyAccess").unwrap();
+    let before = account.clone();
+    assert_eq!(iam::converge(&mut account, &before, &mut environment), []);
+    assert_eq!(account, before);
+}

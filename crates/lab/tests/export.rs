@@ -7,6 +7,7 @@ mod dumps;
 use std::collections::BTreeMap;
 
 use fabric::Fabric;
+use iam::Account;
 use lab::{Files, Lab, load};
 use model::{Context, Model, Region, Timestamp};
 use proof::{Between, Options, Place, Reach};
@@ -33,7 +34,12 @@ fn made(lab: &Lab, seed: u64) -> Model {
 
 /// The model written and read, and made in an empty cloud with other ids.
 fn again(model: &Model) -> (String, Lab, Model) {
-    let text = lab::export(model, "again").text;
+    again_with(model, &Account::new(&model.account_id))
+}
+
+/// The same with the account whose roles its instances have.
+fn again_with(model: &Model, account: &Account) -> (String, Lab, Model) {
+    let text = lab::export_with(model, account, "again").text;
     let lab = load("again.yaml", &One(text.clone())).unwrap_or_else(|e| panic!("{text}\n{e}"));
     let twin = made(&lab, 77);
     (text, lab, twin)
@@ -55,7 +61,7 @@ fn reach(model: &Model) -> BTreeMap<(String, String), Between> {
     pairs.map(|((from, source), (to, target))| ((key(source), key(target)), reach.between(from, to))).collect()
 }
 
-fn examples() -> Vec<(String, Model)> {
+fn examples() -> Vec<(String, Model, Account)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
     let mut all = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -63,7 +69,9 @@ fn examples() -> Vec<(String, Model)> {
         if path.extension().is_some_and(|ending| ending == "yaml") {
             let name = path.to_string_lossy().into_owned();
             let lab = load(&name, &One(std::fs::read_to_string(&path).unwrap())).unwrap_or_else(|e| panic!("{e}"));
-            all.push((name, made(&lab, 1)));
+            let model = made(&lab, 1);
+            let account = lab.identities(&model.account_id).unwrap_or_else(|e| panic!("{e}"));
+            all.push((name, model, account));
         }
     }
     assert!(all.len() >= 5);
@@ -72,20 +80,20 @@ fn examples() -> Vec<(String, Model)> {
 
 #[test]
 fn every_example_written_and_read_changes_nothing() {
-    for (name, model) in examples() {
-        let (text, lab, twin) = again(&model);
+    for (name, model, account) in examples() {
+        let (text, lab, twin) = again_with(&model, &account);
         let changes = lab.plan(&model).unwrap_or_else(|e| panic!("{text}\n{e}"));
         assert_eq!(changes, vec![], "{name}:\n{text}");
         assert_eq!(reach(&model), reach(&twin), "{name}:\n{text}");
-        assert_eq!(lab::export(&model, "x").unsaid, Vec::<String>::new(), "{name}");
+        assert_eq!(lab::export_with(&model, &account, "x").unsaid, Vec::<String>::new(), "{name}");
     }
 }
 
 #[test]
 fn what_is_written_of_what_was_read_is_the_same_text() {
-    for (name, model) in examples() {
-        let (text, _, twin) = again(&model);
-        assert_eq!(lab::export(&twin, "again").text, text, "{name}");
+    for (name, model, account) in examples() {
+        let (text, _, twin) = again_with(&model, &account);
+        assert_eq!(lab::export_with(&twin, &account, "again").text, text, "{name}");
     }
 }
 
@@ -119,7 +127,8 @@ fn what_cannot_be_said_is_listed() {
     let mut model = import.model;
     let vpc = model.vpcs.keys().next().unwrap().clone();
     let id: model::VpnGatewayId = "vgw-1".parse().unwrap();
-    let gateway = model::gateway::VpnGateway { id: id.clone(), vpc_id: Some(vpc), tags: Default::default(), origin: Default::default() };
+    let (vpc_id, tags, origin) = (Some(vpc), Default::default(), Default::default());
+    let gateway = model::gateway::VpnGateway { id: id.clone(), vpc_id, detached_vpc_id: None, tags, origin };
     model.vpn_gateways.insert(id, gateway);
     let exported = lab::export(&model, "shop");
     assert!(exported.unsaid.iter().any(|line| line.starts_with("vgw-1:")), "{:#?}", exported.unsaid);

@@ -51,7 +51,7 @@ fn log<'m>(model: &'m Model, name: &str) -> &'m FlowLog {
     model.flow_logs.values().find(|log| tag::name(&log.tags) == Some(name)).unwrap()
 }
 
-const ALL_KINDS: &str = "  all: {}
+const ALL_KINDS: &str = "  whole: {}
   rejected: { subnet: inside, traffic: reject, interval: 60, bucket: my-logs/net, hive: true, hourly: true }
   second: { instance: web-1/1, fields: [vpc-id, tcp-flags, flow-direction], log_group: /aws/vpc/flows, tags: { team: net } }
   gateway: { nat: out, traffic: ACCEPT, format: \"${srcaddr} ${dstaddr}\" }";
@@ -59,11 +59,11 @@ const ALL_KINDS: &str = "  all: {}
 #[test]
 fn a_file_says_whose_traffic_which_of_it_what_of_it_and_where_to() {
     let model = made(&shop(ALL_KINDS));
-    let all = log(&model, "all");
+    let all = log(&model, "whole");
     let vpc = model.vpcs.keys().next().unwrap().clone();
     assert_eq!((&all.resource, all.traffic_type), (&FlowLogResource::Vpc(vpc), TrafficType::All));
     assert_eq!((all.interval, all.format.version()), (AggregationInterval::TenMinutes, 2));
-    assert_eq!(all.destination, LogDestination::CloudWatchLogs { log_group: "all".to_owned() });
+    assert_eq!(all.destination, LogDestination::CloudWatchLogs { log_group: "whole".to_owned() });
     let rejected = log(&model, "rejected");
     assert!(matches!(&rejected.resource, FlowLogResource::Subnet(id) if tag::name(&model.subnets[id].tags) == Some("inside")));
     assert_eq!((rejected.traffic_type, rejected.interval), (TrafficType::Reject, AggregationInterval::OneMinute));
@@ -131,8 +131,8 @@ fn what_cannot_be_says_what_where_why_and_what_would_be() {
         ("instance: web-1/2", "instance `web-1` has no interface 2", "its interfaces are numbered from 0; it has 2"),
         ("nat: outt", "no NAT gateway is called `outt`", "did you mean `out`?"),
         ("vpc: shop, subnet: public", "flow log `x` watches several things", "one flow log each"),
-        ("traffic: some", "`some` is no kind of traffic", "accept, reject"),
-        ("interval: 120", "`120` is no interval in seconds", "60, 600"),
+        ("traffic: some", "`some` is no kind of traffic", "known: `accept`, `reject`, `all`"),
+        ("interval: 120", "`120` is no interval in seconds", "known: `60`, `600`"),
         ("fields: [srcadr]", "`srcadr` is no field of flow logs", "did you mean `srcaddr`?"),
         ("fields: [srcaddr]", "the field `srcaddr` stands there twice", "such as"),
         ("format: \"${colour}\"", "`colour` is no field of flow logs", ""),

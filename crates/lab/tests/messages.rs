@@ -117,7 +117,7 @@ fn shape() {
         ("number too large", with("sg: web }", "sg: web, metadata: { hop_limit: 300 } }")),
         ("bad name", and("outside: { 1st: 203.0.113.7 }")),
         ("reserved name", and("outside: { internet: 203.0.113.7 }")),
-        ("not built yet", and("iam: { data: {} }")),
+        ("an unknown key of identities", and("iam: { data: {} }")),
         ("bad address", and("outside: { office: 203.0.113 }")),
         ("host bits", with("10.0.0.0/16", "10.0.0.1/16")),
         ("size without slash", with("cidr: /24, route: igw", "cidr: 24, route: igw")),

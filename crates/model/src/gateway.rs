@@ -37,6 +37,9 @@ pub struct VpnGateway {
     pub id: VpnGatewayId,
     /// The VPC it is attached to (VPN-1).
     pub vpc_id: Option<VpcId>,
+    /// The VPC it was attached to before, until it is attached again: shown as `detached`, which clients wait for.
+    #[serde(default)]
+    pub detached_vpc_id: Option<VpcId>,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.

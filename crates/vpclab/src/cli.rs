@@ -138,6 +138,9 @@ pub enum Command {
     Docker(crate::command::docker::DockerArgs),
     /// Print where Docker's clients, or those of AWS, are answered: eval "$(vpclab serve web-1)", eval "$(vpclab serve --ec2 127.0.0.1:0)"
     Serve(crate::command::serve::ServeArgs),
+    /// Who may do what with the lab's API, and why; what of it looks wrong; keys of users
+    #[command(subcommand)]
+    Iam(crate::command::iam::IamCommand),
     /// The lab played frame by frame, without privileges, on any system: ping, traceroute, check, http, domains, run, test
     #[command(subcommand)]
     Sim(crate::command::sim::SimCommand),
@@ -159,7 +162,7 @@ pub enum Command {
     /// Lessons: a lab, commands to type, something to change, and a check that it works
     Learn(crate::command::learn::LearnArgs),
     /// Print settings for a shell: eval "$(vpclab env)"
-    Env,
+    Env(crate::command::env::EnvArgs),
     /// Which program answers, and which daemon keeps the labs up
     Version,
     /// Print manual pages, or the whole reference
@@ -194,6 +197,9 @@ pub struct CheckArgs {
     /// Which engine answers: real packets, or the stages asked one by one. Default: linux; sim where a host of a lan is an end
     #[arg(long, value_parser = engine())]
     pub engine: Option<EngineName>,
+    /// Over IPv6: interfaces at their IPv6 addresses, `internet` at one of its own
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
 }
 
 /// `cidr`.

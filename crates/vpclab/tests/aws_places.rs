@@ -58,7 +58,7 @@ fn regions_and_accounts_are_networks_of_their_own_behind_one_door() {
     let of_other = format!("cloud.{OTHER}.{}", here.region);
     assert_eq!(labs, [("cloud", "-"), ("cloud.eu-west-1", "cloud"), (of_other.as_str(), "cloud")].into_iter().collect());
     assert!(home.yes(&["ls", "vpcs"]).lines().count() <= 1, "who names no lab means the whole one");
-    let told = Cloud::told(&home.yes(&["env", "--lab", "cloud.eu-west-1", "-o", "json"]).replace("\"VPCLAB_", "\"VPCLAB_"));
+    let told = Cloud::told(&home.yes(&["env", "--lab", "cloud.eu-west-1", "-o", "json"]));
     assert_eq!(told, there);
 
     kill_daemon(&home);
@@ -87,7 +87,10 @@ fn the_next_daemon_opens_the_door_at_the_same_place_with_the_same_keys_and_knows
             "killed" => kill_daemon(&home),
             _ => drop(home.yes(&["daemon", "stop"])),
         }
-        assert!(TcpStream::connect(&cloud.address).is_err());
+        let begun = Instant::now();
+        while TcpStream::connect(&cloud.address).is_ok() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{end}: nobody answers for a daemon that is gone");
+        }
         home.yes(&["ls"]);
         let again = Cloud::told(&home.yes(&["env", "-o", "json"]));
         assert_eq!(again, cloud, "{end}: nobody asked for the door");
@@ -117,14 +120,20 @@ fn every_command_works_at_a_lab_that_clients_built_and_its_file_makes_the_same_l
     let cloud = Cloud::told(&home.yes(&["daemon", "start", "--ec2", "127.0.0.1:0", "-o", "json"]));
     build(&cloud);
     assert!(home.yes(&["ls", "instances"]).contains("running"));
-    assert!(home.yes(&["why", "web", "db", "tcp/80"]).contains("allowed"));
+    assert!(home.yes(&["why", "web", "db", "tcp/80"]).contains("ALLOWED"));
     assert_ne!(home.run(&["why", "web", "db", "tcp/81"]).code, 0);
-    let proved = home.yes(&["matrix", "tcp/80", "--engine", "proof", "-o", "json"]);
-    assert_eq!(home.yes(&["matrix", "tcp/80", "-o", "json"]).is_empty(), proved.is_empty());
+    // Both engines, which end with 5 where they differ.
+    home.yes(&["matrix", "tcp/80,81", "--engine", "proof,linux"]);
     assert!(home.yes(&["graph"]).contains("10.0.1.0/24"));
-    assert!(home.yes(&["graph", "--svg"]).contains("<svg"), "a picture");
-    let seen = home.yes(&["capture", "web", "-c", "1", "--duration", "20s", "--", "ping", "web", "db", "-c", "1"]);
-    assert!(seen.contains("10.0.1."), "{seen}");
+    assert!(home.yes(&["graph", "-k", "svg"]).contains("<svg"), "a picture");
+    let seen = std::thread::scope(|scope| {
+        let capture = scope.spawn(|| home.yes(&["capture", "web", "-c", "2", "--duration", "60"]));
+        while !capture.is_finished() {
+            home.yes(&["ping", "web", "db", "-c", "1"]);
+        }
+        capture.join().unwrap()
+    });
+    assert!(seen.contains("ICMP echo request") && seen.contains("10.0.1."), "{seen}");
     let inspected = home.yes(&["inspect", "web"]);
     assert!(inspected.contains("10.0.1."), "{inspected}");
 

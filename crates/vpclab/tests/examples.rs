@@ -124,6 +124,25 @@ fn each_promise_holds_because_of_the_line_that_it_is_about() {
             to: "    - 100 deny out tcp/1024-65535 to 192.168.0.0/24 ",
             breaks: &["bastion -> web-1, db-1 tcp/22: open", "web-1 -> db-1 tcp/3306: open"],
         },
+        // Without the condition the right is one over everything.
+        Edit {
+            file: "iam.yaml",
+            from: " if StringEquals ec2:ResourceTag/env dev",
+            to: "",
+            breaks: &["user dev ec2:StopInstances on instance web: denied"],
+        },
+        Edit {
+            file: "iam.yaml",
+            from: "policies: AdministratorAccess, boundary: no-more-than-ec2",
+            to: "policies: AdministratorAccess",
+            breaks: &["user contractor iam:*: denied"],
+        },
+        Edit {
+            file: "iam.yaml",
+            from: "emergency: { trust: user dev,",
+            to: "emergency: { trust: user contractor,",
+            breaks: &["user dev sts:AssumeRole on role emergency: allowed"],
+        },
     ];
     for (index, edit) in edits.iter().enumerate() {
         let text = std::fs::read_to_string(format!("{EXAMPLES}/{}", edit.file)).unwrap();

@@ -74,7 +74,7 @@ fn probes_go_to_the_lab_that_is_up_and_a_file_that_was_changed_is_noticed() {
     let file = path.to_str().expect("path").to_owned();
     std::fs::write(&path, &shop).expect("file");
     let (name, model, claims) = model_of(&path);
-    let wanted = Wanted { base_generation: None, file: Some(path.clone()), model, claims };
+    let wanted = Wanted { base_generation: None, file: Some(path.clone()), model, claims, rights: Vec::new() };
     own.daemon.bring(&name, &wanted, Duration::from_secs(60)).expect("up");
 
     assert_eq!(own.vpclab(&["test", "-f", &file]).0.lines().last(), Some("8 passed, 0 failed"));

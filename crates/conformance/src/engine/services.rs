@@ -62,7 +62,7 @@ impl Services for InVpc {
     ) -> Result<HttpAnswer, EngineError> {
         let headers = headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
         let request = metadata::Request { method: method.to_owned(), path: path.to_owned(), headers };
-        let response = metadata::answer(model, fabric, instance, &mut self.tokens, now, &request);
+        let response = metadata::answer(model, fabric, instance, &mut self.tokens, now, &request, None);
         let mut headers: BTreeMap<String, String> =
             response.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect();
         headers.insert("content-type".to_owned(), response.content_type.to_owned());

@@ -1,17 +1,16 @@
 //! Calls that are made one after the other and kept together.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use door::{Cloud, Kept, settle};
+use door::{Cloud, Kept, Made, settle};
 use model::{Model, Timestamp};
 use query::Refusal;
-use serde_json::Value;
 
-use super::accounts::{self, Accounts};
-use super::journal::{Entry, Journal};
+use super::journal::{Answered, Entry, Journal};
 use super::place::Home;
+use crate::accounts::Accounts;
 use crate::daemon::labs::{Entered, Labs};
+use crate::identity::Turn;
 
 /// What a batch makes of networks and accounts; nobody sees it before it is kept.
 pub struct Batch<'b> {
@@ -20,9 +19,10 @@ pub struct Batch<'b> {
     networks: BTreeMap<(String, String), Network>,
     /// What the disk has to have before anything of this is answered.
     entries: Vec<Entry>,
-    /// The generation that the call which is being made has brought a network to.
-    reached: Option<u64>,
+    /// Whether the call that is being made has changed a network.
+    has_changed: bool,
     is_accounts_changed: bool,
+    is_use_noted: bool,
     /// Fresh ids for networks that begin.
     seed: &'b mut dyn FnMut() -> u64,
 }
@@ -40,30 +40,31 @@ struct Network {
 impl<'b> Batch<'b> {
     /// Nothing made yet.
     pub fn new(labs: &'b Labs, home: &'b Home, seed: &'b mut dyn FnMut() -> u64) -> Self {
-        Self { labs, home, networks: BTreeMap::new(), entries: Vec::new(), reached: None, is_accounts_changed: false, seed }
+        Self { labs, home, networks: BTreeMap::new(), entries: Vec::new(), has_changed: false, is_accounts_changed: false, is_use_noted: false, seed }
     }
 
-    /// Notes what was asked, if it has changed a network; whether it has.
-    pub fn note(&mut self, (account, region): (&str, &str), at: Timestamp, asked: (&str, &Value), answer: Option<(String, Value)>) -> bool {
-        let Some(generation) = self.reached.take() else { return false };
-        let (operation, parameters) = (asked.0.to_owned(), asked.1.clone());
-        let (account, region) = (account.to_owned(), region.to_owned());
-        self.entries.push(Entry::Called { account, region, at, operation, parameters, generation, answer });
-        true
+    /// Forgets which call was made last.
+    pub fn begin(&mut self) {
+        self.has_changed = false;
     }
 
-    /// Whether accounts were changed.
-    pub fn has_changed_accounts(&self) -> bool {
-        self.is_accounts_changed
+    /// Notes what the last call was answered by its client token, if it has changed a network; whether it has.
+    pub fn answer(&mut self, answered: Option<Answered>) -> bool {
+        if let (true, Some(Entry::Called { answer, .. })) = (self.has_changed, self.entries.last_mut()) {
+            *answer = answered;
+        }
+        self.has_changed
     }
 
     /// Keeps all of it on disk, then shows it. Errors: the disk; then nothing of it has been.
-    pub fn keep(self, journal: &mut Journal, accounts: (&Path, &Accounts)) -> std::io::Result<()> {
-        if self.is_accounts_changed {
-            accounts::write(accounts.0, accounts.1)?;
+    pub fn keep(self, journal: &mut Journal, turn: &mut Turn<'_>) -> Result<(), String> {
+        match (self.is_accounts_changed, self.is_use_noted) {
+            (true, _) => turn.keep()?,
+            (false, true) => turn.show(),
+            (false, false) => {}
         }
         if !self.entries.is_empty() {
-            journal.append(&self.entries)?;
+            journal.append(&self.entries).map_err(|error| format!("{}: {error}", journal.path().display()))?;
             sandbox::abort::point("calls in the journal");
         }
         for network in self.networks.into_values().filter(|network| network.model.generation != network.first) {
@@ -118,14 +119,24 @@ impl Cloud for Batch<'_> {
         Some(&mut network.model)
     }
 
-    fn keep(&mut self, account: &str, region: &str) -> Result<Kept, Refusal> {
-        let Some(network) = self.networks.get_mut(&(account.to_owned(), region.to_owned())) else { return Ok(Kept::Yes) };
-        self.reached = finish(&mut network.model, &network.before);
+    fn keep(&mut self, made: &Made<'_>) -> Result<Kept, Refusal> {
+        let (account, region) = (made.account.to_owned(), made.region.to_owned());
+        let Some(network) = self.networks.get_mut(&(account.clone(), region.clone())) else { return Ok(Kept::Yes) };
+        if let Some(generation) = finish(&mut network.model, &network.before) {
+            let (operation, parameters, at) = (made.operation.to_owned(), made.parameters.clone(), made.at);
+            self.entries.push(Entry::Called { account, region, at, operation, parameters, generation, answer: None });
+            self.has_changed = true;
+        }
         Ok(Kept::Yes)
     }
 
     fn keep_accounts(&mut self, _: &Accounts) -> Result<(), Refusal> {
         self.is_accounts_changed = true;
+        Ok(())
+    }
+
+    fn note_use(&mut self, _: &Accounts) -> Result<(), Refusal> {
+        self.is_use_noted = true;
         Ok(())
     }
 }

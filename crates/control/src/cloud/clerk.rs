@@ -3,26 +3,27 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 
-use door::{Knock, Visit, caller};
-use iam::account::{Account, Key, Owner};
+use door::{Cloud, Knock, Visit, caller};
 use iam::Environment;
+use iam::account::{Account, Key, Owner};
+use model::Timestamp;
+use query::Refusal;
 use query::client_token::Tokens;
 use query::endpoint::Asked;
-use query::Refusal;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::accounts::Accounts;
 use super::batch::Batch;
-use super::journal::{self, Journal};
+use super::journal::{self, Answered, Journal};
 use super::place::Home;
 use super::replay;
+use crate::accounts::Accounts;
 use crate::daemon::labs::Labs;
 use crate::host::now;
+use crate::identity::{Book, Turn};
 
 /// Calls that are kept together at most.
 const MOST: usize = 256;
@@ -35,21 +36,33 @@ pub enum Order {
     Call(Box<(Asked, Knock)>, oneshot::Sender<Result<Value, Refusal>>),
     /// The key of an account's owner; both are made where they are not there.
     Owner(String, oneshot::Sender<Result<Key, Refusal>>),
+    /// A key was used by somebody who only looks.
+    Used(Box<Use>),
 }
 
-/// The accounts of a lab as they were kept last.
-pub type Shown = Arc<Mutex<Arc<Accounts>>>;
+/// What a key was used for.
+pub struct Use {
+    /// Of this account.
+    pub account: String,
+    /// The key.
+    pub access_key_id: String,
+    /// The region.
+    pub region: String,
+    /// `ec2`.
+    pub service: &'static str,
+    /// When.
+    pub at: Timestamp,
+}
 
 /// Has the clerk begin; what is sent is done in its order, until the last sender is gone. Errors: the disk, the journal, threads.
-pub fn begin(labs: Arc<Labs>, home: Home, shown: Shown) -> Result<Sender<Order>, String> {
+pub fn begin(labs: Arc<Labs>, home: Home, book: Arc<Book>) -> Result<Sender<Order>, String> {
     let path = labs.paths().journal(&home.lab);
-    let entries = journal::read(&path).map_err(|error| error.to_string())?;
+    let entries = journal::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let tokens = replay::tokens(&entries);
     // All of it stays until it is on record.
     let journal = Journal::begin(&path, &entries).map_err(|error| format!("{}: {error}", path.display()))?;
     let random = File::open("/dev/urandom").map_err(|error| format!("/dev/urandom: {error}"))?;
-    let accounts = lock(&shown).as_ref().clone();
-    let clerk = Clerk { labs, home, shown, accounts, tokens, journal, random, grown_from: 0 };
+    let clerk = Clerk { labs, home, book, tokens, journal, random, begun_with: 0 };
     let (orders, received) = channel();
     let thread = std::thread::Builder::new().name("clerk".into());
     thread.spawn(move || clerk.work(&received)).map_err(|error| error.to_string())?;
@@ -59,17 +72,12 @@ pub fn begin(labs: Arc<Labs>, home: Home, shown: Shown) -> Result<Sender<Order>,
 struct Clerk {
     labs: Arc<Labs>,
     home: Home,
-    shown: Shown,
-    accounts: Accounts,
+    book: Arc<Book>,
     tokens: Tokens,
     journal: Journal,
     random: File,
-    /// Bytes of the journal that only hold what tokens were answered.
-    grown_from: u64,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Bytes that the journal began with: what tokens were answered before.
+    begun_with: u64,
 }
 
 /// Randomness that nobody can guess. A key made of anything else would be worse than no answer.
@@ -85,6 +93,16 @@ enum Done {
     Owner(Result<Key, Refusal>, oneshot::Sender<Result<Key, Refusal>>),
 }
 
+impl Done {
+    /// Answers; a failure to keep comes before whatever succeeded. Who has gone away asked all the same.
+    fn tell(self, failure: Option<&Refusal>) {
+        match self {
+            Self::Called(outcome, answer) => drop(answer.send(outcome.and_then(|value| failure.cloned().map_or(Ok(value), Err)))),
+            Self::Owner(outcome, answer) => drop(answer.send(outcome.and_then(|key| failure.cloned().map_or(Ok(key), Err)))),
+        }
+    }
+}
+
 impl Clerk {
     fn work(mut self, orders: &Receiver<Order>) {
         while let Ok(first) = orders.recv() {
@@ -97,8 +115,7 @@ impl Clerk {
 
     /// Makes all, keeps all, answers all.
     fn make(&mut self, orders: Vec<Order>) {
-        let Self { labs, home, accounts, tokens, journal, random, .. } = self;
-        let path: PathBuf = labs.paths().accounts(&home.lab);
+        let Self { labs, home, book, tokens, journal, random, .. } = self;
         let random = &*random;
         let mut seed = || {
             let mut bytes = [0; 8];
@@ -108,53 +125,50 @@ impl Clerk {
         let mut batch = Batch::new(labs, home, &mut seed);
         let mut remembered = Vec::new();
         let mut done = Vec::with_capacity(orders.len());
-        for order in orders {
-            let mut fill = |bytes: &mut [u8]| draw(random, bytes);
-            let environment = Environment { now: now(), random: &mut fill };
-            done.push(match order {
-                Order::Owner(id, answer) => Done::Owner(owner(accounts, environment, id, &mut batch), answer),
-                Order::Call(asked, answer) => {
-                    let (asked, knock) = *asked;
-                    let at = environment.now;
-                    let account = caller::account_of(accounts, asked.access_key_id(), &home.account);
-                    if asked.service().name == "ec2" {
-                        // Rights are asked of the network that the call is made on.
-                        door::Cloud::enter(&mut batch, &account, asked.region(), at);
+        let turn = book.turn();
+        let kept = turn.and_then(|mut turn| {
+            for order in orders.into_iter() {
+                let mut fill = |bytes: &mut [u8]| draw(random, bytes);
+                let environment = Environment { now: now(), random: &mut fill };
+                match order {
+                    Order::Used(used) => note(&used, &mut turn, &mut batch),
+                    Order::Owner(id, answer) => done.push(Done::Owner(owner(&mut turn.accounts, environment, id, &mut batch), answer)),
+                    Order::Call(asked, answer) => {
+                        let (asked, knock) = *asked;
+                        let account = caller::account_of(&turn.accounts, asked.access_key_id(), &home.account);
+                        if asked.service().name == "ec2" {
+                            // Rights are asked of the network that the call is made on.
+                            batch.enter(&account, asked.region(), environment.now);
+                        }
+                        batch.begin();
+                        let mut visit = Visit { accounts: &mut turn.accounts, cloud: &mut batch, environment, knock: &knock, home: &home.account };
+                        let outcome = asked.serve(tokens, &mut visit);
+                        let token = asked.token(&account);
+                        let answered = token.as_ref().zip(outcome.as_ref().ok()).map(|(key, answer)| Answered {
+                            token: key.token.clone(),
+                            parameters: asked.parameters().clone(),
+                            answer: answer.clone(),
+                        });
+                        if batch.answer(answered) {
+                            remembered.extend(token);
+                        }
+                        done.push(Done::Called(outcome, answer));
                     }
-                    let mut visit = Visit { accounts, cloud: &mut batch, environment, knock: &knock, home: &home.account };
-                    let outcome = asked.serve(tokens, &mut visit);
-                    let token = asked.token(&account);
-                    let answered = token.as_ref().zip(outcome.as_ref().ok()).map(|(key, value)| (key.token.clone(), value.clone()));
-                    let has_changed = batch.note((&account, asked.region()), at, (asked.operation().name, asked.parameters()), answered);
-                    remembered.extend(token.filter(|_| has_changed));
-                    Done::Called(outcome, answer)
                 }
-            });
-        }
-        let has_changed_accounts = batch.has_changed_accounts();
-        let kept = batch.keep(journal, (&path, accounts));
+            }
+            batch.keep(journal, &mut turn)
+        });
         let failure = kept.err().map(|error| {
             sandbox::say!("lab {}: what clients of AWS asked cannot be kept: {error}", home.lab);
             remembered.iter().for_each(|key| tokens.forget(key));
             Refusal::new("InternalError", format!("Lab {} cannot be changed: its disk refuses: {error}", home.lab))
         });
-        match (&failure, has_changed_accounts) {
-            (None, true) => *lock(&self.shown) = Arc::new(self.accounts.clone()),
-            (Some(_), _) => self.accounts = lock(&self.shown).as_ref().clone(),
-            (None, false) => {}
-        }
-        for done in done {
-            // Who has gone away asked all the same.
-            match done {
-                Done::Called(outcome, answer) => drop(answer.send(outcome.and_then(|value| failure.clone().map_or(Ok(value), Err)))),
-                Done::Owner(outcome, answer) => drop(answer.send(outcome.and_then(|key| failure.clone().map_or(Ok(key), Err)))),
-            }
-        }
+        done.into_iter().for_each(|done| done.tell(failure.as_ref()));
     }
 
     /// Begins the journal anew when it is long and all of it is on record.
     fn shorten(&mut self) {
-        if self.journal.used() < LONG.max(2 * self.grown_from) {
+        if self.journal.used() < LONG.max(2 * self.begun_with) {
             return;
         }
         let own = |name: &str| name == self.home.lab;
@@ -165,7 +179,7 @@ impl Clerk {
         }
         match Journal::begin(self.journal.path(), &replay::answered(&self.tokens, now())) {
             Ok(journal) => {
-                self.grown_from = journal.used();
+                self.begun_with = journal.used();
                 self.journal = journal;
             }
             // It goes on growing.
@@ -185,6 +199,15 @@ fn owner(accounts: &mut Accounts, mut environment: Environment<'_>, id: String, 
         return Ok(key.clone());
     }
     let key = iam::operation::create_root_key(account, &mut environment);
-    door::Cloud::keep_accounts(batch, accounts)?;
+    batch.keep_accounts(accounts)?;
     Ok(key)
+}
+
+fn note(used: &Use, turn: &mut Turn<'_>, batch: &mut Batch<'_>) {
+    let Use { account, access_key_id, region, service, at } = used;
+    let is_news = turn.accounts.get_mut(account).is_some_and(|account| account.note_use(access_key_id, *at, region, service));
+    if is_news {
+        // It is kept in memory, which does not fail.
+        let _ = batch.note_use(&turn.accounts);
+    }
 }

@@ -7,21 +7,24 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use door::{Knock, Look};
-use iam::Environment;
+use door::{Knock, Look, caller};
 use iam::account::Account;
 use model::{Model, Timestamp};
 use query::client_token::Tokens;
 use query::endpoint::{Asked, Authentication};
 use query::{Endpoint, Refusal, Request, Response};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::accounts::{self, Accounts};
-use super::clerk::{self, Order, Shown, key_of_owner};
+use super::clerk::{self, Order, Use, key_of_owner};
+use super::console;
 use super::place::Home;
+use super::recent::{Question, Recent};
+use crate::accounts::Accounts;
 use crate::api::{CloudServed, LabView, Problem, ProblemKind};
 use crate::daemon::labs::Labs;
 use crate::host::now;
+use crate::identity::{Book, with_environment};
 
 /// Who answers for a lab.
 pub struct Desk {
@@ -29,8 +32,9 @@ pub struct Desk {
     home: Home,
     is_open: bool,
     endpoint: Endpoint,
-    accounts: Shown,
+    book: Arc<Book>,
     orders: Mutex<Sender<Order>>,
+    recent: Recent,
 }
 
 impl Desk {
@@ -46,20 +50,17 @@ impl Desk {
         let mut seed = [0; 8];
         (&random).read_exact(&mut seed).map_err(|error| failed(error.to_string()))?;
         let endpoint = Endpoint::new(authentication, u64::from_be_bytes(seed));
-        let path = labs.paths().accounts(&home.lab);
-        let mut known = accounts::read(&path).map_err(failed)?.unwrap_or_default();
-        let own = known.entry(home.account.clone()).or_insert_with(|| Account::new(home.account.clone()));
+        let book = labs.book(&home.lab)?;
+        let mut turn = book.turn().map_err(failed)?;
+        let own = turn.accounts.entry(home.account.clone()).or_insert_with(|| Account::new(home.account.clone()));
         if key_of_owner(own).is_none() {
-            let mut fill = |bytes: &mut [u8]| {
-                // A key made of anything else would be worse than none.
-                (&random).read_exact(bytes).unwrap_or_else(|error| panic!("/dev/urandom: {error}"));
-            };
-            iam::operation::create_root_key(own, &mut Environment { now: now(), random: &mut fill });
-            accounts::write(&path, &known).map_err(|error| failed(error.to_string()))?;
+            let made = with_environment(|environment| iam::operation::create_root_key(own, environment));
+            made.map_err(|error| failed(error.to_string()))?;
+            turn.keep().map_err(failed)?;
         }
-        let accounts: Shown = Arc::new(Mutex::new(Arc::new(known)));
-        let orders = clerk::begin(labs.clone(), home.clone(), accounts.clone()).map_err(failed)?;
-        Ok(Self { labs, home, is_open, endpoint, accounts, orders: Mutex::new(orders) })
+        drop(turn);
+        let orders = clerk::begin(labs.clone(), home.clone(), book.clone()).map_err(failed)?;
+        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
     }
 
     /// Whether nothing has to be signed.
@@ -70,7 +71,7 @@ impl Desk {
     /// What clients have to know, with the key of the owner of an account; `None`: the lab's own. Errors: there is no such account; its
     /// owner has no key.
     pub fn describe(&self, address: SocketAddr, account: Option<&str>) -> Result<CloudServed, Problem> {
-        let accounts = self.accounts();
+        let accounts = self.accounts().map_err(|refusal| Problem::new(ProblemKind::Failed, refusal.message))?;
         let account = account.unwrap_or(&self.home.account);
         let key = accounts.get(account).and_then(key_of_owner).ok_or_else(|| {
             let known = accounts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -103,15 +104,18 @@ impl Desk {
     /// Answers a request. Who looks waits for nobody.
     pub async fn answer(&self, request: &Request, from: IpAddr) -> Response {
         let knock = Knock::of(request, from, false);
-        let accounts = self.accounts();
+        let accounts = match self.accounts() {
+            Ok(accounts) => accounts,
+            Err(refusal) => return super::serve::refuse(&refusal),
+        };
         let network = |account: &str, region: &str| self.network(&accounts, account, region);
         let asked = {
             let mut look = Look { accounts: &accounts, network: &network, now: now(), knock: &knock, home: &self.home.account };
             match self.endpoint.read(&look, request) {
                 Err(unread) => return self.endpoint.refuse(unread),
                 Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
-                    let outcome = asked.serve(&mut Tokens::new(0), &mut look);
-                    return self.endpoint.write(&asked, outcome);
+                    self.note_use(&accounts, &asked);
+                    return self.look(&asked, &mut look, request, &accounts);
                 }
                 Ok(asked) => asked,
             }
@@ -122,7 +126,48 @@ impl Desk {
         self.endpoint.write(&writing, outcome)
     }
 
-    async fn change(&self, asked: Asked, knock: Knock) -> Result<serde_json::Value, Refusal> {
+    /// Answers somebody who looks. Who asks the same of the same cloud within the same second is told the same: those who wait for something
+    /// ask so.
+    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
+        let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
+        // What an instance prints changes while its cloud does not.
+        let may_repeat = asked.service().name == "ec2" && asked.operation().name != "GetConsoleOutput";
+        let place = self.home.place(&account, asked.region()).filter(|_| may_repeat);
+        let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
+            let outcome = asked.serve(&mut Tokens::new(0), look);
+            return self.endpoint.write(asked, outcome.map(|answer| self.with_console(asked, &account, answer)));
+        };
+        let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
+        if let Some(told) = self.recent.find(&question) {
+            // Who may not ask is told nothing, whoever asked before.
+            return match asked.may(&*look) {
+                Ok(()) => self.endpoint.repeat(&told),
+                Err(refusal) => self.endpoint.write(asked, Err(refusal)),
+            };
+        }
+        let response = self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        self.recent.keep(question, &response);
+        response
+    }
+
+    /// The answer of GetConsoleOutput with what the instance printed; every other one as it is.
+    fn with_console(&self, asked: &Asked, account: &str, mut answer: Value) -> Value {
+        if asked.operation().name != "GetConsoleOutput" {
+            return answer;
+        }
+        let lab = self.home.place(account, asked.region()).and_then(|name| self.labs.last(&name));
+        let id = answer["InstanceId"].as_str().and_then(|id| id.parse().ok());
+        if let (Some(lab), Some(id)) = (lab, id)
+            && let Some(instance) = lab.model.instances.get(&id)
+        {
+            let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
+            let printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            ec2::console::add_output(&mut answer, &printed);
+        }
+        answer
+    }
+
+    async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
         let (answer, answered) = oneshot::channel();
         self.order(Order::Call(Box::new((asked, knock)), answer))?;
         answered.await.unwrap_or_else(|_| Err(closing()))
@@ -132,8 +177,21 @@ impl Desk {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner).send(order).map_err(|_| closing())
     }
 
-    fn accounts(&self) -> Arc<Accounts> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn accounts(&self) -> Result<Arc<Accounts>, Refusal> {
+        self.book.accounts().map_err(|why| Refusal::new("InternalError", why))
+    }
+
+    /// Has the clerk note that somebody who looks has used a key, where that is news.
+    fn note_use(&self, accounts: &Accounts, asked: &Asked) {
+        let Some(id) = asked.access_key_id() else { return };
+        let (at, region, service) = (now(), asked.region(), asked.service().name);
+        let Some((account, key)) = caller::find(accounts, id) else { return };
+        let is_known = |(last, of_region, of): &(Timestamp, String, String)| at < last.plus(60) && of_region == region && of == service;
+        if !key.last_used.as_ref().is_some_and(is_known) {
+            let (account, access_key_id, region) = (account.id.clone(), id.to_owned(), region.to_owned());
+            // Nobody waits for it, and a door that closes notes nothing any more.
+            let _ = self.order(Order::Used(Box::new(Use { account, access_key_id, region, service, at })));
+        }
     }
 
     /// The network of an account in a region as it was kept last.

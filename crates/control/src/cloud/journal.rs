@@ -52,8 +52,8 @@ pub enum Entry {
         parameters: Value,
         /// The network's generation after it.
         generation: u64,
-        /// Its client token and the answer.
-        answer: Option<(String, Value)>,
+        /// What its client token was answered.
+        answer: Option<Answered>,
     },
     /// An answer to a call that is on record.
     Answered {
@@ -66,6 +66,17 @@ pub enum Entry {
         /// When.
         at: Timestamp,
     },
+}
+
+/// An answer to a call with a client token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The token.
+    pub token: String,
+    /// Parameters as they were asked.
+    pub parameters: Value,
+    /// The answer.
+    pub answer: Value,
 }
 
 /// The open file.
@@ -195,7 +206,7 @@ mod tests {
             operation: "CreateVpc".to_owned(),
             parameters: json!({"CidrBlock": "10.0.0.0/16", "Long": "x".repeat(5_000)}),
             generation,
-            answer: Some(("t".to_owned(), json!({"Vpc": {}}))),
+            answer: Some(Answered { token: "t".to_owned(), parameters: json!({}), answer: json!({"Vpc": {}}) }),
         }
     }
 

@@ -3,15 +3,17 @@
 //!
 //! [`Clouds`] has the doors of all labs; `serve` is the socket, `desk` answers one request, `clerk` makes changes, `batch` is what one
 //! round of it makes, `journal` the file that has them, `replay` makes them again after the daemon was killed. `place` says which lab
-//! an account's network in a region is, `accounts` is the file in which a lab's identities are, `standing` the one that says where
+//! an account's network in a region is, `recent` are long answers that may be asked for again, `reception` lets in who comes from within a lab, `standing` the one that says where
 //! its door is.
 
-mod accounts;
 mod batch;
 mod clerk;
+mod console;
 mod desk;
 mod journal;
 mod place;
+mod recent;
+pub mod reception;
 mod replay;
 mod serve;
 mod standing;
@@ -77,6 +79,25 @@ impl Clouds {
             served.desk.add_account(account)?;
         }
         served.desk.describe(served.door.address(), wanted.account.as_deref())
+    }
+
+    /// Serves a client that comes from within a lab, whose door is opened for it where it is closed. Called within a runtime, where
+    /// waiting is no harm.
+    pub fn receive(&self, labs: &Arc<Labs>, name: &str, stream: std::net::TcpStream, from: std::net::SocketAddr) {
+        // A part has the door of its whole.
+        let part_of = labs.last(name).and_then(|lab| lab.part_of.clone());
+        let name = part_of.as_deref().unwrap_or(name);
+        let is_open = || self.all.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name);
+        if !is_open() {
+            let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+            if let Err(problem) = self.open(labs, name, &CloudWanted { address, is_open: false, account: None }) {
+                sandbox::say!("lab {name}: {problem}");
+                return;
+            }
+        }
+        if let Some(served) = self.all.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            served.door.receive(stream, from, served.desk.clone());
+        }
     }
 
     /// The door of a lab, or of the one that it is a part of, if it is open; with the key of an account's owner, or with that of the

@@ -52,9 +52,9 @@ pub fn tokens(entries: &[Entry]) -> Tokens {
     let mut tokens = Tokens::new(TOKENS);
     for entry in entries {
         match entry {
-            Entry::Called { account, region, at, operation, parameters, answer: Some((token, answer)), .. } => {
-                let [account, region, operation, token] = [account, region, operation, token].map(String::clone);
-                tokens.keep(Key { account, region, operation, token }, parameters.clone(), answer.clone(), *at);
+            Entry::Called { account, region, at, operation, answer: Some(answered), .. } => {
+                let [account, region, operation, token] = [account, region, operation, &answered.token].map(String::clone);
+                tokens.keep(Key { account, region, operation, token }, answered.parameters.clone(), answered.answer.clone(), *at);
             }
             Entry::Answered { key, parameters, answer, at } => {
                 tokens.keep(key.clone(), parameters.clone(), answer.clone(), *at);

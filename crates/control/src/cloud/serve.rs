@@ -40,8 +40,11 @@ const LARGE_PLACES: usize = 64;
 pub struct Door {
     address: SocketAddr,
     accepting: JoinHandle<()>,
+    places: Arc<Semaphore>,
+    /// For bodies of more than [`SMALL_BODY`] bytes.
+    large: Arc<Semaphore>,
     /// Gone with the door, and with it those who are served.
-    _open: watch::Sender<()>,
+    open: watch::Sender<()>,
 }
 
 impl Drop for Door {
@@ -58,8 +61,25 @@ impl Door {
         let address = listener.local_addr()?;
         let listener = TcpListener::from_std(listener)?;
         let (open, closed) = watch::channel(());
-        let accepting = tokio::spawn(accept(listener, desk, closed));
-        Ok(Self { address, accepting, _open: open })
+        let places = Arc::new(Semaphore::new(MOST_CLIENTS));
+        let large = Arc::new(Semaphore::new(LARGE_PLACES));
+        let accepting = tokio::spawn(accept(listener, desk, places.clone(), large.clone(), closed));
+        Ok(Self { address, accepting, places, large, open })
+    }
+
+    /// Serves a client that came by another way; nobody where there are too many. Called within a runtime.
+    pub fn receive(&self, stream: std::net::TcpStream, from: SocketAddr, desk: Arc<Desk>) {
+        let Ok(place) = self.places.clone().try_acquire_owned() else { return };
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        let Ok(stream) = stream else { return };
+        let (mut closed, large) = (self.open.subscribe(), self.large.clone());
+        tokio::spawn(async move {
+            let _place = place;
+            tokio::select! {
+                () = serve(stream, from.ip(), desk, large) => {}
+                _ = closed.changed() => {}
+            }
+        });
     }
 
     /// Where it is.
@@ -68,9 +88,7 @@ impl Door {
     }
 }
 
-async fn accept(listener: TcpListener, desk: Arc<Desk>, closed: watch::Receiver<()>) {
-    let places = Arc::new(Semaphore::new(MOST_CLIENTS));
-    let large = Arc::new(Semaphore::new(LARGE_PLACES));
+async fn accept(listener: TcpListener, desk: Arc<Desk>, places: Arc<Semaphore>, large: Arc<Semaphore>, closed: watch::Receiver<()>) {
     loop {
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let (stream, from) = match listener.accept().await {
@@ -155,7 +173,9 @@ async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk
         headers: headers.map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect(),
         body,
     };
+    // Browsers come from this machine; who comes from inside a lab is none.
     if desk.is_open()
+        && from.is_loopback()
         && let Err(refusal) = check_sender(&request)
     {
         return refuse(&refusal);
@@ -176,7 +196,7 @@ fn check_sender(request: &Request) -> Result<(), Refusal> {
 }
 
 /// A refusal before anything was read: in EC2's words.
-fn refuse(refusal: &Refusal) -> Response {
+pub(super) fn refuse(refusal: &Refusal) -> Response {
     let headers = vec![("Content-Type", "text/xml;charset=UTF-8".to_owned())];
     let body = refusal.write(Protocol::Ec2, "", "00000000-0000-0000-0000-000000000000");
     Response { status: refusal.status, headers, body, operation: None, code: Some(refusal.code.to_string()) }

@@ -11,6 +11,7 @@ use model::Model;
 use super::gate::{Gate, Pass};
 use crate::api::{LabView, Problem};
 use crate::host::Host;
+use crate::identity::Book;
 use crate::paths::Paths;
 use crate::store::Store;
 
@@ -19,6 +20,7 @@ pub struct Lab {
     host: Mutex<Host>,
     shown: Mutex<Arc<LabView>>,
     gate: Arc<Gate>,
+    book: Arc<Book>,
     /// The generation on record, which the kernel has.
     held: AtomicU64,
     /// The generation that the kernel refused; 0: none.
@@ -34,7 +36,13 @@ impl Lab {
     /// A lab as its host has it.
     pub fn new(host: Host) -> Lab {
         let (shown, held) = (Mutex::new(Arc::new(view(&host))), AtomicU64::new(host.record.model.generation));
-        Lab { host: Mutex::new(host), shown, gate: Arc::default(), held, refused: AtomicU64::new(0) }
+        let book = host.book();
+        Lab { host: Mutex::new(host), shown, gate: Arc::default(), book, held, refused: AtomicU64::new(0) }
+    }
+
+    /// Its identities; those of the whole that it is a part of.
+    pub fn book(&self) -> Arc<Book> {
+        self.book.clone()
     }
 
     /// Waits for the right to change it.
@@ -172,6 +180,7 @@ fn view(host: &Host) -> LabView {
         created: record.created,
         model: record.model.clone(),
         claims: record.claims.clone(),
+        rights: record.rights.clone(),
         part_of: record.part_of.clone(),
     }
 }

@@ -11,10 +11,13 @@ use model::{InstanceState, Model};
 use super::follow::Behind;
 use super::gate::Pass;
 use super::lab::{self, Lab, lock};
-use crate::api::{Answers, Applied, FlowLogsView, Gone, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::api::{Answers, Applied, FlowLogsView, Gone, Identities, LabSummary, LabView, Probes, Problem, ProblemKind, Wanted};
+use crate::cloud::reception::Reception;
 use crate::host::{Host, HostError};
+use crate::identity::{Book, revision};
 use crate::paths::Paths;
 use crate::record::LabRecord;
+use crate::service::Backing;
 use crate::store::{Store, StoreError};
 
 /// How often a lab is looked for anew when others let go of it.
@@ -32,6 +35,7 @@ pub struct Labs {
     removing: Mutex<Vec<JoinHandle<()>>>,
     notice: Option<String>,
     behind: Behind,
+    reception: Arc<Reception>,
 }
 
 /// The right to change what a lab shows.
@@ -58,6 +62,8 @@ impl Labs {
             Err(error) => return Err(error.into()),
         };
         let mut labs = BTreeMap::new();
+        let mut books: BTreeMap<String, Arc<Book>> = BTreeMap::new();
+        let reception = Arc::default();
         for record in store.labs()? {
             let name = record.name.clone();
             if record.is_new() {
@@ -66,7 +72,10 @@ impl Labs {
                 continue;
             }
             let recorded = record.clone();
-            let mut host = Host::new(record);
+            // Parts share the identities of the whole.
+            let whole = record.part_of.clone().unwrap_or_else(|| name.clone());
+            let book = books.entry(whole).or_insert_with_key(|whole| Arc::new(Book::at(paths.accounts(whole)))).clone();
+            let mut host = Host::new(record, backing(&name, book, &reception));
             if let Err(error) = host.attach(&paths) {
                 // The others can be served; this one says why when it is asked for.
                 sandbox::say!("lab {name}: {error}");
@@ -88,7 +97,8 @@ impl Labs {
             [] => notice,
             ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
         };
-        let labs = Labs { paths, store, labs: Mutex::new(labs), removing: Mutex::default(), notice, behind: Behind::default() };
+        let (labs, removing, behind) = (Mutex::new(labs), Mutex::default(), Behind::default());
+        let labs = Labs { paths, store, labs, removing, notice, behind, reception };
         labs.take_orphans_down();
         crate::cloud::replay(&labs);
         labs.paths.aside().into_iter().for_each(|folder| labs.remove(folder));
@@ -125,6 +135,42 @@ impl Labs {
     /// Where things are.
     pub fn paths(&self) -> &Paths {
         &self.paths
+    }
+
+    /// Where clients of AWS inside labs are taken in.
+    pub fn reception(&self) -> &Reception {
+        &self.reception
+    }
+
+    /// The identities of a lab. Errors: there is no such lab.
+    pub fn book(&self, name: &str) -> Result<Arc<Book>, Problem> {
+        Ok(self.find(name)?.book())
+    }
+
+    /// The identities of a lab's own account.
+    pub fn identities(&self, name: &str) -> Result<Identities, Problem> {
+        let (lab, id) = (self.find(name)?, self.view(name)?.model.account_id);
+        let accounts = lab.book().accounts().map_err(|why| Problem::new(ProblemKind::Failed, why))?;
+        let account = accounts.get(&id).cloned().unwrap_or_else(|| iam::Account::new(id));
+        Ok(Identities { revision: revision(&account), account })
+    }
+
+    /// Makes the identities of a lab's own account what is wanted. Errors: they are others by now; the disk.
+    pub fn identify(&self, name: &str, wanted: Identities) -> Result<Identities, Problem> {
+        let (lab, id) = (self.find(name)?, self.view(name)?.model.account_id);
+        if wanted.account.id != id {
+            return Err(Problem::new(ProblemKind::BadRequest, format!("the account of lab {name} is {id}, not {}", wanted.account.id)));
+        }
+        let failed = |why: String| Problem::new(ProblemKind::Failed, format!("the identities of lab {name}: {why}"));
+        let book = lab.book();
+        let mut turn = book.turn().map_err(failed)?;
+        let known = turn.accounts.entry(id.clone()).or_insert_with(|| iam::Account::new(id));
+        if revision(known) != wanted.revision {
+            return Err(conflict(name));
+        }
+        known.clone_from(&wanted.account);
+        turn.keep().map_err(failed)?;
+        Ok(Identities { revision: revision(&wanted.account), account: wanted.account })
     }
 
     /// What went wrong at the start and must be known.
@@ -178,7 +224,9 @@ impl Labs {
     /// Adds what is to be part of another lab; nothing of it is up, and nothing on record. The one that is there, if there is one.
     pub fn add_part(&self, name: &str, part_of: &str, nothing: Model) {
         let record = LabRecord { part_of: Some(part_of.to_owned()), ..LabRecord::new(name, nothing, crate::host::now()) };
-        lock(&self.labs).entry(name.to_owned()).or_insert_with(|| Arc::new(Lab::new(Host::new(record))));
+        let Ok(book) = self.book(part_of) else { return };
+        let host = Host::new(record, backing(name, book, &self.reception));
+        lock(&self.labs).entry(name.to_owned()).or_insert_with(|| Arc::new(Lab::new(host)));
     }
 
     /// Has the kernel do what was answered, a moment after; waits for it, `patience` at most.
@@ -234,11 +282,12 @@ impl Labs {
             if is_new && self.paths.has_left(name) {
                 // Of one that was lost with its record: its instances are other ones.
                 self.remove_files(name, false)?;
+                lab.book().forget();
             }
-            let before = (host.record.file.clone(), host.record.claims.clone());
-            (host.record.file, host.record.claims) = (wanted.file, wanted.claims);
+            let before = (host.record.file.clone(), host.record.claims.clone(), host.record.rights.clone());
+            (host.record.file, host.record.claims, host.record.rights) = (wanted.file, wanted.claims, wanted.rights);
             if let Err(problem) = lab::bring(host, &self.paths, &self.store, &wanted.model) {
-                (host.record.file, host.record.claims) = before;
+                (host.record.file, host.record.claims, host.record.rights) = before;
                 return Err(problem);
             }
             Ok(Applied { generation: host.record.model.generation, notes: host.notes() })
@@ -284,7 +333,11 @@ impl Labs {
                 self.finish();
                 self.store.remove(name)?;
             }
+            let is_whole = host.record.part_of.is_none();
             host.record.forget();
+            if is_whole {
+                lab.book().forget();
+            }
             Ok(Gone { existed: true, instances, devices })
         })?;
         // Its parts go after it: where this is cut short, the next daemon finds parts of nothing.
@@ -360,10 +413,17 @@ impl Labs {
                 wanted.model.region.clone(),
                 model::Context::seeded(0, wanted.model.context.now),
             );
-            Arc::new(Lab::new(Host::new(LabRecord::new(name, nothing, crate::host::now()))))
+            let record = LabRecord::new(name, nothing, crate::host::now());
+            let book = Arc::new(Book::at(self.paths.accounts(name)));
+            Arc::new(Lab::new(Host::new(record, backing(name, book, &self.reception))))
         };
         lock(&self.labs).entry(name.to_owned()).or_insert_with(new).clone()
     }
+}
+
+/// What the services of a lab have beside its model.
+fn backing(name: &str, book: Arc<Book>, reception: &Arc<Reception>) -> Arc<Backing> {
+    Arc::new(Backing { lab: name.to_owned(), book, reception: reception.clone() })
 }
 
 fn summary(view: &LabView) -> LabSummary {

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::UnixListener;
 use tokio::sync::Notify;
 
-use crate::api::{CloudWanted, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
+use crate::api::{CloudWanted, Identities, Probes, Problem, ProblemKind, VERSION, Version, Wanted};
 use crate::cloud::Clouds;
 use crate::containers::{Doors, Keepers};
 use crate::paths::Paths;
@@ -144,6 +144,7 @@ impl Begun {
         let result = runtime.block_on(async move {
             let listener = UnixListener::from_std(self.listener)?;
             daemon.tend_doors().await;
+            daemon.receive();
             report(&Start::Ready);
             tokio::spawn(daemon.clone().keep_time());
             axum::serve(listener, router(daemon.clone())).with_graceful_shutdown(daemon.asked_to_leave()).await
@@ -216,6 +217,15 @@ impl Daemon {
         }
     }
 
+    /// Takes in clients of AWS who come from inside labs. Called within the runtime.
+    fn receive(&self) {
+        let (labs, clouds, runtime) = (Arc::downgrade(&self.labs), self.clouds.clone(), tokio::runtime::Handle::current());
+        self.labs.reception().open(move |lab, stream, from| {
+            let (Some(labs), clouds, lab) = (labs.upgrade(), clouds.clone(), lab.to_owned()) else { return };
+            runtime.spawn_blocking(move || clouds.receive(&labs, &lab, stream, from));
+        });
+    }
+
     /// Opens and closes the doors that have to be.
     async fn tend_doors(&self) {
         let (labs, doors, clouds) = (self.labs.clone(), self.doors.clone(), self.clouds.clone());
@@ -257,6 +267,7 @@ fn router(daemon: Arc<Daemon>) -> Router {
         .route("/v1/labs/{name}/probes", post(probe))
         .route("/v1/labs/{name}/flow-logs", get(flow_logs))
         .route("/v1/labs/{name}/cloud", get(find_cloud).post(open_cloud))
+        .route("/v1/labs/{name}/identities", get(identities).put(identify))
         .route("/v1/exit", post(leave))
         .fallback(|| async { refuse(Problem::new(ProblemKind::NotFound, "there is no such path")) })
         .layer(DefaultBodyLimit::max(LARGEST_REQUEST))
@@ -332,6 +343,14 @@ async fn find_cloud(State(daemon): Here, Path(name): Path<String>, Query(asked):
 async fn open_cloud(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<CloudWanted>) -> Response {
     let (clouds, labs) = (daemon.clouds.clone(), daemon.labs.clone());
     daemon.blocking(move |_| clouds.open(&labs, &name, &wanted)).await
+}
+
+async fn identities(State(daemon): Here, Path(name): Path<String>) -> Response {
+    daemon.blocking(move |labs| labs.identities(&name)).await
+}
+
+async fn identify(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<Identities>) -> Response {
+    daemon.blocking(move |labs| labs.identify(&name, wanted)).await
 }
 
 async fn leave(State(daemon): Here) -> Json<()> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use fabric::{Fabric, InstanceIndex, Interface};
-use model::instance::MetadataOptions;
+use iam::account::Owner;
+use model::instance::{InstanceProfileAssociation, MetadataOptions};
 use model::{InstanceId, Model, Timestamp};
 
 use super::dns::{private_name, public_name};
+use crate::identity::Book;
 
 /// Longest life of a token, seconds (IMDS-2).
 const LONGEST_LIFE: u64 = 21_600;
@@ -58,6 +60,51 @@ impl Response {
     }
 }
 
+/// What is said of an instance's role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Role {
+    /// The role's name.
+    pub name: String,
+    /// The document `iam/info`.
+    pub info: String,
+    /// The document with its credentials; empty where nobody asks for it.
+    pub credentials: String,
+}
+
+/// The role of an instance from the lab's identities; none where its profile is gone or has no role. Credentials are made where `path` asks
+/// for them: one that cannot be had is said in the document, as AWS does.
+pub fn role_of(book: &Book, account: &str, profile: &InstanceProfileAssociation, instance: &str, path: &str) -> Option<Role> {
+    let known = book.instance_role(account, &profile.arn)?;
+    let updated = crate::host::now().iso8601();
+    let info = serde_json::json!({
+        "Code": "Success",
+        "LastUpdated": updated,
+        "InstanceProfileArn": profile.arn,
+        "InstanceProfileId": known.profile_id,
+    });
+    let asks = path.trim_end_matches('/').ends_with(&format!("iam/security-credentials/{}", known.role));
+    let credentials = asks.then(|| match book.credentials(account, &profile.arn, instance) {
+        Ok(key) => {
+            let (token, expires) = match &key.owner {
+                Owner::Session(session) => (session.token.as_str(), session.expires),
+                Owner::Root | Owner::User(_) => ("", key.created),
+            };
+            serde_json::json!({
+                "Code": "Success",
+                "LastUpdated": key.created.iso8601(),
+                "Type": "AWS-HMAC",
+                "AccessKeyId": key.id,
+                "SecretAccessKey": key.secret,
+                "Token": token,
+                "Expiration": expires.iso8601(),
+            })
+        }
+        Err(error) => serde_json::json!({"Code": "AssumeRoleUnauthorizedAccess", "Message": error.message, "LastUpdated": updated}),
+    });
+    let text = |value: serde_json::Value| serde_json::to_string_pretty(&value).unwrap_or_default();
+    Some(Role { name: known.role, info: text(info), credentials: credentials.map(text).unwrap_or_default() })
+}
+
 /// Answers a request that came from an instance. `now` is the engine's clock.
 pub fn answer(
     model: &Model,
@@ -66,6 +113,7 @@ pub fn answer(
     tokens: &mut Tokens,
     now: Timestamp,
     request: &Request,
+    role: Option<&Role>,
 ) -> Response {
     let id = &fabric.instances[instance].id;
     let Some(known) = model.instances.get(id) else { return Response::error(404) };
@@ -79,7 +127,7 @@ pub fn answer(
             if let Some(refusal) = check(id, options, tokens, now, request) {
                 return refusal;
             }
-            let mut response = read(model, fabric, instance, &request.path);
+            let mut response = read(model, fabric, instance, &request.path, role);
             if request.method == "HEAD" {
                 response.body.clear();
             }
@@ -138,7 +186,7 @@ fn check(id: &InstanceId, options: &MetadataOptions, tokens: &Tokens, now: Times
     }
 }
 
-fn read(model: &Model, fabric: &Fabric, instance: InstanceIndex, path: &str) -> Response {
+fn read(model: &Model, fabric: &Fabric, instance: InstanceIndex, path: &str, role: Option<&Role>) -> Response {
     // Versions that AWS has published are all answered as the latest one.
     let path = match path.strip_prefix(PREFIX) {
         Some(rest) => rest.to_owned(),
@@ -156,9 +204,13 @@ fn read(model: &Model, fabric: &Fabric, instance: InstanceIndex, path: &str) -> 
             None => Response::error(404),
         };
     }
-    let tree = tree(model, fabric, instance);
+    let mut tree = tree(model, fabric, instance);
+    if let Some(role) = role {
+        tree.insert("meta-data/iam/info".to_owned(), role.info.clone());
+        tree.insert(format!("meta-data/iam/security-credentials/{}", role.name), role.credentials.clone());
+    }
     if let Some(value) = tree.get(&path) {
-        let content_type = if path.starts_with("dynamic/") { "application/json" } else { "text/plain" };
+        let content_type = if path.starts_with("dynamic/") || path.starts_with("meta-data/iam/") { "application/json" } else { "text/plain" };
         return Response { content_type, ..Response::text(value.clone()) };
     }
     list(&tree, &path)

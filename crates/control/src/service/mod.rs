@@ -6,4 +6,4 @@ pub mod lease;
 pub mod metadata;
 mod server;
 
-pub use server::{Services, Shared};
+pub use server::{Backing, Services, Shared};

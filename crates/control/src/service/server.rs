@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use fabric::stage::exempt;
 use fabric::{Fabric, VpcIndex};
 use model::{Model, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,7 +20,9 @@ use wire::dns::{DnsError, Query};
 
 use super::dns::{self, Resolver};
 use super::lease;
-use super::metadata::{self, Request, Tokens};
+use super::metadata::{self, Request, Role, Tokens};
+use crate::cloud::reception::Reception;
+use crate::identity::Book;
 
 /// DNS packets a second that one interface may send (DNS-1).
 const DNS_RATE: u32 = 1_024;
@@ -37,6 +40,19 @@ pub struct Shared {
     pub fabric: Arc<Fabric>,
     /// The engine's clock.
     pub now: Timestamp,
+    /// Who answers what a model does not know; none: nobody.
+    pub backing: Option<Arc<Backing>>,
+}
+
+/// What services have beside the model: the lab's identities, and where clients of AWS go.
+#[derive(Debug)]
+pub struct Backing {
+    /// The lab's name.
+    pub lab: String,
+    /// Its identities.
+    pub book: Arc<Book>,
+    /// Where clients of AWS go that come from inside.
+    pub reception: Arc<Reception>,
 }
 
 type State = Arc<Mutex<Shared>>;
@@ -54,6 +70,8 @@ enum Port {
     Dns(Resolver),
     Time,
     Metadata(VpcIndex),
+    /// Where clients of AWS come from inside.
+    Api,
     Leases(VpcIndex),
 }
 
@@ -63,6 +81,7 @@ impl Services {
         let mut specs = Vec::new();
         let mut ports = Vec::new();
         let at = |address: Ipv4Addr, port: u16| SocketAddr::V4(SocketAddrV4::new(address, port));
+        let at_v6 = |address: Ipv6Addr, port: u16| SocketAddr::from((address, port));
         for (index, vpc) in shared.fabric.vpcs.iter() {
             let key = linux::naming::router_namespace(&vpc.id);
             for address in [linux::plan::RESOLVER, vpc.resolver] {
@@ -75,9 +94,25 @@ impl Services {
             ports.push(Port::Metadata(index));
             specs.push(SocketSpec::udp(&key, at(Ipv4Addr::UNSPECIFIED, wire::dhcp::SERVER_PORT)));
             ports.push(Port::Leases(index));
+            if vpc.ipv6_blocks.is_empty() {
+                continue;
+            }
+            // The same over IPv6 (DNS-1, IMDS-1).
+            specs.push(SocketSpec::udp(&key, at_v6(exempt::RESOLVER_IPV6, 53)));
+            ports.push(Port::Dns(Resolver::Vpc(index)));
+            specs.push(SocketSpec::udp(&key, at_v6(exempt::TIME_IPV6, 123)));
+            ports.push(Port::Time);
+            specs.push(SocketSpec::tcp_listener(&key, at_v6(exempt::METADATA_IPV6, 80)));
+            ports.push(Port::Metadata(index));
         }
         specs.push(SocketSpec::udp(linux::naming::INTERNET, at(linux::plan::PUBLIC_DNS, 53)));
         ports.push(Port::Dns(Resolver::Public));
+        if shared.backing.is_some() {
+            // The lab may have the address itself: then nobody comes.
+            let listener = SocketSpec::tcp_listener(linux::naming::INTERNET, at(linux::plan::AWS_API, 80));
+            specs.push(SocketSpec { freebind: true, ..listener });
+            ports.push(Port::Api);
+        }
         for spec in &mut specs {
             spec.nonblocking = true;
         }
@@ -121,7 +156,7 @@ impl Services {
 
 /// What decides which sockets are open.
 fn served_by(fabric: &Fabric) -> Vec<String> {
-    fabric.vpcs.values().map(|vpc| format!("{} {}", vpc.id, vpc.resolver)).collect()
+    fabric.vpcs.values().map(|vpc| format!("{} {} {}", vpc.id, vpc.resolver, vpc.ipv6_blocks.is_empty())).collect()
 }
 
 impl Drop for Services {
@@ -161,6 +196,7 @@ impl Server {
                     Port::Dns(resolver) => self.dns(at, resolver),
                     Port::Time => self.time(at),
                     Port::Metadata(vpc) => self.metadata(at, vpc),
+                    Port::Api => self.clients_of_aws(at),
                     Port::Leases(vpc) => self.leases(at, vpc),
                 }
             }
@@ -209,6 +245,16 @@ impl Server {
         }
     }
 
+    fn clients_of_aws(&self, at: usize) {
+        let backing = self.state.lock().unwrap_or_else(PoisonError::into_inner).backing.clone();
+        while let Ok(connection) = rustix::net::accept_with(&self.sockets[at].1, rustix::net::SocketFlags::CLOEXEC) {
+            let stream = TcpStream::from(connection);
+            if let (Some(backing), Ok(from)) = (&backing, stream.peer_addr()) {
+                backing.reception.receive(&backing.lab, stream, from);
+            }
+        }
+    }
+
     fn leases(&self, at: usize, vpc: VpcIndex) {
         let mut buffer = [0; 2_048];
         while let Ok((length, _, Some(peer))) = rustix::net::recvfrom(&self.sockets[at].1, &mut buffer[..], RecvFlags::DONTWAIT) {
@@ -243,13 +289,15 @@ fn serve(mut connection: TcpStream, vpc: VpcIndex, state: &State, tokens: &Mutex
     let peer = connection.peer_addr()?.ip();
     loop {
         let Some((request, close)) = read_request(&mut connection)? else { return Ok(()) };
+        // Before the state is taken: credentials wait for the disk, and for whoever changes identities.
+        let role = role(state, vpc, peer, &request.path);
         let response = {
             let state = state.lock().unwrap_or_else(PoisonError::into_inner);
             let interface = state.fabric.vpcs.get(vpc).and_then(|vpc| vpc.addresses.get(&peer));
             let instance = interface.and_then(|i| state.fabric.interfaces[*i].instance());
             let Some(instance) = instance else { return Ok(()) };
             let mut tokens = tokens.lock().unwrap_or_else(PoisonError::into_inner);
-            metadata::answer(&state.model, &state.fabric, instance, &mut tokens, state.now, &request)
+            metadata::answer(&state.model, &state.fabric, instance, &mut tokens, state.now, &request, role.as_ref())
         };
         // IMDS-5: only the token's answer travels so short a way.
         if let Some(hops) = response.hop_limit {
@@ -260,6 +308,19 @@ fn serve(mut connection: TcpStream, vpc: VpcIndex, state: &State, tokens: &Mutex
             return Ok(());
         }
     }
+}
+
+/// What the lab's identities say of the role of whoever asks, as far as the path needs it.
+fn role(state: &State, vpc: VpcIndex, peer: IpAddr, path: &str) -> Option<Role> {
+    let (backing, account, profile, instance) = {
+        let state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        let interface = state.fabric.vpcs.get(vpc).and_then(|vpc| vpc.addresses.get(&peer))?;
+        let instance = state.fabric.interfaces[*interface].instance()?;
+        let id = &state.fabric.instances[instance].id;
+        let profile = state.model.instances.get(id)?.iam_instance_profile.clone()?;
+        (state.backing.clone()?, state.model.account_id.clone(), profile, id.to_string())
+    };
+    metadata::role_of(&backing.book, &account, &profile, &instance, path)
 }
 
 /// `None`: the other side has no more to say.

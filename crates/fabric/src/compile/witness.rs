@@ -9,7 +9,7 @@ use model::cidr::{LINK_LOCAL, RFC_1918, RFC_6598};
 
 use crate::fabric::Fabric;
 use crate::group::RulePeer;
-use crate::stage::internet::PUBLIC_DNS;
+use crate::stage::internet::{AWS_API, PUBLIC_DNS};
 
 /// Kept for tests of networks (RFC 2544): nobody's rule means it by accident.
 const TEST_NETWORK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(198, 18, 0, 0), 15);
@@ -154,11 +154,11 @@ impl Fabric {
         self.witness.or(self.witnesses.first().copied())
     }
 
-    /// Hosts of the internet that no lab names, sorted: those that stand for `internet`, and the public DNS unless the
+    /// Hosts of the internet that no lab names, sorted: those that stand for `internet`, the public DNS and AWS's API unless the
     /// lab itself has its address.
     pub fn unnamed_hosts(&self) -> Vec<Ipv4Addr> {
         let mut hosts = self.witnesses.clone();
-        hosts.extend((!self.public_addresses.contains_key(&PUBLIC_DNS)).then_some(PUBLIC_DNS));
+        hosts.extend([PUBLIC_DNS, AWS_API].into_iter().filter(|host| !self.public_addresses.contains_key(host)));
         hosts.sort();
         hosts.dedup();
         hosts
@@ -172,10 +172,10 @@ impl Fabric {
         is_public && !is_own && self.find_address(address).is_none() && !self.is_outside_host(address)
     }
 
-    /// Whether a host outside has the address: a named place, or one that stands for `internet`, or the public DNS.
+    /// Whether a host outside has the address: a named place, or one that stands for `internet`, or the public DNS, or AWS's API.
     pub fn is_outside_host(&self, address: IpAddr) -> bool {
         let is_unnamed = match address {
-            IpAddr::V4(PUBLIC_DNS) => !self.public_addresses.contains_key(&PUBLIC_DNS),
+            IpAddr::V4(host @ (PUBLIC_DNS | AWS_API)) => !self.public_addresses.contains_key(&host),
             IpAddr::V4(address) => self.witnesses.binary_search(&address).is_ok(),
             IpAddr::V6(address) => self.ipv6_witnesses.binary_search(&address).is_ok(),
         };

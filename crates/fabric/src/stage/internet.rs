@@ -8,7 +8,10 @@ use crate::reason::{Component, Decision, Reason, Stage};
 /// The public DNS, a host of every internet: what answers names outside of VPCs (DNS-5), and what people ping first.
 pub const PUBLIC_DNS: Ipv4Addr = Ipv4Addr::new(8, 8, 8, 8);
 
-/// Passes to a named place, to the public DNS and to the addresses that stand for `internet`; nobody else lives outside.
+/// Where the API of AWS is for those inside: one of Amazon's public addresses, a host of every internet as the public DNS is.
+pub const AWS_API: Ipv4Addr = Ipv4Addr::new(52, 94, 0, 80);
+
+/// Passes to a named place, to the public DNS, to AWS's API and to the addresses that stand for `internet`; nobody else lives outside.
 pub fn decide(fabric: &Fabric, destination: IpAddr) -> Decision {
     let reason = |at, text: &str| Reason::new(Stage::Internet, at, format!("{destination} {text}"));
     match fabric.outside_host(destination) {

@@ -6,6 +6,7 @@
 mod account;
 mod arguments;
 mod authorise;
+mod credential;
 mod entity;
 mod key;
 mod page;
@@ -62,8 +63,15 @@ pub struct Asked<'a, 'e> {
     pub key: Key,
 }
 
-const FAMILIES: &[&[Operation]] = 
-    &[account::OPERATIONS, entity::OPERATIONS, key::OPERATIONS, policy::OPERATIONS, profile::OPERATIONS, simulate::OPERATIONS];
+const FAMILIES: &[&[Operation]] = &[
+    account::OPERATIONS,
+    credential::OPERATIONS,
+    entity::OPERATIONS,
+    key::OPERATIONS,
+    policy::OPERATIONS,
+    profile::OPERATIONS,
+    simulate::OPERATIONS,
+];
 
 /// Serves one call of IAM for the owner of a key. `facts` are what is known of the request beyond who calls.
 ///

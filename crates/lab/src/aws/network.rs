@@ -174,7 +174,8 @@ impl Dump<'_, '_> {
                 continue;
             }
             let vpc_id = attachments(&item, reader, "VpcAttachments").into_iter().next();
-            let gateway = model::gateway::VpnGateway { id: id.clone(), vpc_id, tags: item.tags(reader), origin: item.origin(reader) };
+            let (tags, origin) = (item.tags(reader), item.origin(reader));
+            let gateway = model::gateway::VpnGateway { id: id.clone(), vpc_id, detached_vpc_id: None, tags, origin };
             self.place(&id, &item);
             self.model.vpn_gateways.insert(id, gateway);
         }

@@ -50,7 +50,7 @@ impl Build<'_, '_> {
             [] => self.vpc_of(None, name.span, "flow log").map(FlowLogResource::Vpc),
             [("vpc", word)] => self.vpc_of(Some(word), name.span, "flow log").map(FlowLogResource::Vpc),
             [("subnet", word)] => self.subnet(word).map(FlowLogResource::Subnet),
-            [("instance", word)] => self.device(word),
+            [("instance", word)] => self.logged_device(word),
             [(_, word)] => self.nat_interface(word),
             [.., (key, word)] => {
                 let problem = Diagnostic::new(Code::Conflict, word.span, format!("flow log `{}` watches several things", name.value));
@@ -61,7 +61,7 @@ impl Build<'_, '_> {
     }
 
     /// The interface of an instance, by `NAME` or `NAME/INDEX`.
-    fn device(&mut self, word: &Located<String>) -> Option<FlowLogResource> {
+    fn logged_device(&mut self, word: &Located<String>) -> Option<FlowLogResource> {
         let (name, index) = match word.value.rsplit_once('/').and_then(|(name, index)| Some((name, index.parse::<usize>().ok()?))) {
             Some((name, index)) => (name, index),
             None => (word.value.as_str(), 0),

@@ -129,7 +129,7 @@ impl Build<'_, '_> {
         match iam::Policy::read(document, kind) {
             Ok(_) => Some(document.to_string()),
             Err(error) => {
-                self.problems.push(Diagnostic::new(Code::BadPolicy, policy.place(&error.path), error.message).label("here"));
+                self.problems.push(Diagnostic::new(Code::BadPolicy, policy.place(&error.path), error.message.trim_end_matches('.')).label("here"));
                 None
             }
         }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-pub use fabric::stage::internet::PUBLIC_DNS;
+pub use fabric::stage::internet::{AWS_API, PUBLIC_DNS};
 use fabric::{Fabric, Family as Of, Stage};
 use ipnet::{IpNet, Ipv4Net};
 use model::traffic::protocol;

@@ -19,7 +19,7 @@ mod router;
 mod security_group;
 mod text;
 
-pub use internet::PUBLIC_DNS;
+pub use internet::{AWS_API, PUBLIC_DNS};
 pub use router::{METADATA, RESOLVER, TIME};
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -408,8 +408,12 @@ impl World {
             monitoring: false,
             terminate_on_shutdown: false,
             resource_name_dns: false,
+            root_device_name: "/dev/xvda".into(),
+            options: Default::default(),
             tags: named(name),
             origin: Origin::default(),
+            root_device_name: String::new(),
+            options: model::instance::InstanceOptions::default(),
         };
         let mut interface = self.interface(name, subnet, address, &[group], InterfaceType::Interface);
         interface.attachment = Some(Attachment {

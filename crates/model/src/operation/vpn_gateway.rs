@@ -25,7 +25,7 @@ pub fn create_vpn_gateway(model: &mut Model, request: CreateVpnGateway) -> Resul
         return Err(ApiError::new(ErrorCode::VpnGatewayLimitExceeded, message));
     }
     let id: VpnGatewayId = model.context.next_id();
-    let gateway = VpnGateway { id: id.clone(), vpc_id: None, tags: request.tags, origin: request.origin };
+    let gateway = VpnGateway { id: id.clone(), vpc_id: None, detached_vpc_id: None, tags: request.tags, origin: request.origin };
     model.vpn_gateways.insert(id.clone(), gateway);
     model.generation += 1;
     Ok(id)
@@ -48,7 +48,8 @@ pub fn attach_vpn_gateway(model: &mut Model, id: &VpnGatewayId, vpc: &VpcId) -> 
         let message = format!("The vpc '{vpc}' already has the vpnGateway {} attached", other.id);
         return Err(ApiError::new(ErrorCode::ResourceAlreadyAssociated, message));
     }
-    model.vpn_gateway_mut(id)?.vpc_id = Some(vpc.clone());
+    let gateway = model.vpn_gateway_mut(id)?;
+    (gateway.vpc_id, gateway.detached_vpc_id) = (Some(vpc.clone()), None);
     model.generation += 1;
     Ok(())
 }
@@ -60,7 +61,8 @@ pub fn detach_vpn_gateway(model: &mut Model, id: &VpnGatewayId, vpc: &VpcId) -> 
         let message = format!("The attachment with vpn gateway ID '{id}' and vpc ID '{vpc}' does not exist");
         return Err(ApiError::new(ErrorCode::VpnGatewayAttachmentNotFound, message));
     }
-    model.vpn_gateway_mut(id)?.vpc_id = None;
+    let gateway = model.vpn_gateway_mut(id)?;
+    (gateway.vpc_id, gateway.detached_vpc_id) = (None, Some(vpc.clone()));
     for table in model.route_tables.values_mut() {
         table.associations.retain(|a| a.to != Associated::VpnGateway(id.clone()));
         table.propagating_vgws.retain(|gateway| gateway != id);

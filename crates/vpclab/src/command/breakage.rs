@@ -210,6 +210,7 @@ fn bring(running: &Running, model: Model) -> Result<()> {
         file: running.file.clone(),
         model,
         claims: running.claims.clone(),
+        rights: running.rights.clone(),
     };
     let brought = super::running::bring(running.daemon(), &running.name, &wanted, PATIENCE)?;
     brought.map(drop).ok_or_else(|| Failure::environment("another command changed the lab meanwhile").hint("say it again"))

@@ -37,7 +37,7 @@ pub enum Verb {
 /// Looks after the daemon.
 pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
     if let Verb::Start { ec2: Some(address), no_auth } = verb {
-        return serve_cloud(CloudWanted { address: *address, is_open: *no_auth, account: None }, global, output);
+        return serve_cloud(CloudWanted { address: *address, is_open: *no_auth, account: None }, None, global, output);
     }
     let running = Daemon::find(paths()?)?;
     let daemon = match (verb, running) {

@@ -1,39 +1,61 @@
-//! `export`: a lab file of a lab that is up, whoever built it: `up` of that file makes the same lab anew.
+//! `export`: a lab file of a lab that is up, whoever built it.
 
-use std::path::Path;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::import::{MadeArgs, put};
 use super::running::Running;
 use crate::cli::Global;
-use crate::exit::{self, Result};
+use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
 /// `export`.
 #[derive(Debug, Subcommand)]
 pub enum ExportCommand {
-    /// A lab file of what is up, built by commands, by clients of AWS, or both
-    Lab(MadeArgs),
+    /// Of the lab that is up: networks, instances, identities and promises as a lab file. Keys are no part of it
+    Lab(LabArgs),
 }
 
-/// Writes the lab file, and lists on stderr what could not be said in one.
+/// `export lab`.
+#[derive(Debug, Args)]
+pub struct LabArgs {
+    /// Where to write the lab file; `-` is standard output
+    #[arg(long, short = 'w', default_value = "-", value_name = "FILE")]
+    pub write: PathBuf,
+    /// Write over a file that is there
+    #[arg(long)]
+    pub force: bool,
+    /// Exit 1 when something could not be said
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// Writes the lab file, and lists on stderr what it does not say.
 pub fn run(command: &ExportCommand, global: &Global, output: &Output) -> Result {
-    let ExportCommand::Lab(arguments) = command;
     output.only(&[Format::Table, Format::Json])?;
+    let ExportCommand::Lab(arguments) = command;
     let running = Running::open(global)?;
+    let account = running.daemon().identities(&running.name)?.account;
+    let mut exported = lab::export_with(&running.model, &account, &running.name);
+    let promises = running.claims.iter().map(ToString::to_string).chain(running.rights.iter().map(ToString::to_string));
+    let promises: Vec<String> = promises.map(|promise| format!("  - {}\n", json!(promise))).collect();
+    if !promises.is_empty() {
+        exported.text.push_str(&format!("expect:\n{}", promises.concat()));
+    }
     let to_stdout = arguments.write == Path::new("-");
-    let name = if to_stdout { running.name.clone() } else { lab::load::stem(&arguments.write.to_string_lossy()) };
-    let exported = lab::export(&running.model, &name);
-    put(arguments, &exported)?;
+    if !to_stdout {
+        if arguments.write.exists() && !arguments.force {
+            return Err(Failure::usage(format!("{} exists", arguments.write.display())).hint("--force writes over it"));
+        }
+        std::fs::write(&arguments.write, &exported.text)
+            .map_err(|e| Failure::usage(format!("{} cannot be written: {e}", arguments.write.display())))?;
+    }
     if output.format == Format::Json {
         output.json(&json!({
-            "lab": name,
-            "file": (!to_stdout).then(|| arguments.write.display().to_string()),
+            "lab": running.name,
+            "file": if to_stdout { None } else { Some(arguments.write.display().to_string()) },
             "text": exported.text,
-            "incomplete": !exported.unsaid.is_empty(),
             "unsaid": exported.unsaid,
             "changed": exported.changed,
         }))?;
@@ -44,10 +66,8 @@ pub fn run(command: &ExportCommand, global: &Global, output: &Output) -> Result 
         exported.changed.iter().for_each(|change| output.note(format!("changed: {change}")));
         exported.unsaid.iter().for_each(|unsaid| output.note(format!("left out: {unsaid}")));
         if !to_stdout {
-            let model = &running.model;
-            let what = format!("{} VPCs, {} subnets, {} instances", model.vpcs.len(), model.subnets.len(), model.instances.len());
-            output.line(format!("{} written: {what}", arguments.write.display()));
+            output.line(format!("{} written", arguments.write.display()));
         }
     }
-    Ok(if arguments.strict && !exported.unsaid.is_empty() { exit::NO.into() } else { ExitCode::SUCCESS })
+    Ok(if arguments.strict && !exported.unsaid.is_empty() { exit::NO.into() } else { std::process::ExitCode::SUCCESS })
 }

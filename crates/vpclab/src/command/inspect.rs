@@ -30,7 +30,9 @@ struct Thing<'m> {
 /// Prints what is found; several things of one name one after another.
 pub fn run(arguments: &InspectArgs, global: &Global, output: &Output) -> Result {
     let running = Running::open(global)?;
-    let whole = as_json(&running.model)?;
+    let mut whole = as_json(&running.model)?;
+    let identities = super::iam::listing::things(&running.daemon().identities(&running.name)?.account);
+    whole.as_object_mut().into_iter().for_each(|whole| whole.extend(identities.clone()));
     let things = things(&whole);
     let found: Vec<&Thing<'_>> = things.iter().filter(|thing| thing.is_called(&arguments.name)).collect();
     if found.is_empty() {
@@ -108,7 +110,7 @@ impl Thing<'_> {
     fn name(&self) -> Option<&str> {
         let tag = self.value.get("tags").and_then(|tags| tags.get("Name")).and_then(Value::as_str);
         tag.or_else(|| self.value.get("group_name").and_then(Value::as_str)).or(match self.kind {
-            "outside" | "key_pairs" | "lans" | "devices" => Some(self.id),
+            "outside" | "key_pairs" | "lans" | "devices" | "users" | "groups" | "roles" | "policies" | "instance_profiles" => Some(self.id),
             _ => None,
         })
     }

@@ -9,17 +9,21 @@ use model::route_table::Associated;
 use model::{InstanceState, Model, NetworkInterface, Tags};
 use serde_json::{Map, Value};
 
+use super::iam::listing;
 use super::running::{Running, daemon};
 use super::source::did_you_mean;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
 
+mod disks;
+
 /// `ls`.
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
-    /// flow-logs, lans, devices, hosts, links (of lans)
+    /// flow-logs, lans, devices, hosts, links (of lans), ebs (disks of instances and their snapshots), amis (machine images), users,
+    /// groups, roles, policies, profiles, keys
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -34,19 +38,26 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 18] = [
     "labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "flow-logs", "lans", "devices",
-    "hosts", "links",
+    "hosts", "links", "ebs", "amis",
 ];
 
 /// Lists.
 pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Output) -> Result {
     let kind = kind.unwrap_or("labs");
-    if !KINDS.contains(&kind) {
-        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &KINDS)));
+    let known: Vec<&str> = KINDS.into_iter().chain(listing::KINDS).collect();
+    if !known.contains(&kind) {
+        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &known)));
     }
     let listing = if kind == "labs" {
         labs()?
+    } else if listing::KINDS.contains(&kind) {
+        let running = Running::open(global)?;
+        let account = running.daemon().identities(&running.name)?.account;
+        let (headings, wide, mut rows) = listing::rows(kind, &account);
+        rows.sort_by_key(|row| natural(&row[0]));
+        Listing { headings, wide, rows }
     } else {
         let running = Running::open(global)?;
         of_model(kind, &running.model)
@@ -110,6 +121,8 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         "routes" => (vec!["table", "vpc", "destination", "target", "used by", "id"], 5, routes(model)),
         "gateways" => (vec!["name", "kind", "where", "state", "address", "id"], 5, gateways(model)),
         "addresses" => (vec!["name", "public ip", "private ip", "interface", "id"], 4, addresses(model)),
+        "ebs" => (vec!["name", "kind", "size", "type", "state", "instance", "device", "goes with it", "zone", "id"], 7, disks::volumes(model)),
+        "amis" => (vec!["name", "architecture", "owner", "state", "root device", "disks", "id"], 4, disks::images(model)),
         "lans" => (vec!["name", "devices", "hosts", "links", "vpcs"], 5, lans::lans(model)),
         "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, lans::devices(model)),
         "hosts" => (vec!["name", "lan", "addresses", "gateway", "listens", "mac"], 5, lans::hosts(model)),

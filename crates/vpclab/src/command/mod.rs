@@ -28,6 +28,7 @@ mod gaps;
 pub mod graph;
 mod grid;
 mod heatmap;
+pub mod iam;
 pub mod images;
 pub mod import;
 pub mod init;
@@ -60,6 +61,7 @@ pub mod serve;
 mod source;
 mod target;
 pub mod test;
+mod test_rights;
 pub mod traceroute;
 pub mod up;
 pub mod uplink;
@@ -149,7 +151,8 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Forward(arguments) => forward::run(&arguments, global, output),
         Command::Uplink(arguments) => uplink::run(&arguments, global, output),
         Command::Doctor(arguments) => doctor::run(&arguments, global, output),
-        Command::Env => env::run(global, output),
+        Command::Iam(command) => iam::run(&command, global, output),
+        Command::Env(arguments) => env::run(&arguments, global, output),
         Command::Version => version::run(output),
         Command::Man(arguments) => man::run(&arguments, output),
         Command::Schema => {

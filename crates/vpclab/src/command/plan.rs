@@ -31,11 +31,15 @@ pub fn run(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
     output.only(&Differences::FORMATS)?;
     let lab = up::read(arguments.positional.as_deref(), global, output)?;
     // A plan starts nothing: without a daemon, no lab is up that could differ from an empty account.
-    let known = match Daemon::find(paths()?)? {
-        Some(daemon) => daemon.lab(&lab.name)?,
-        None => None,
+    let (known, identities) = match Daemon::find(paths()?)? {
+        Some(daemon) => {
+            let known = daemon.lab(&lab.name)?;
+            let identities = known.is_some().then(|| daemon.identities(&lab.name)).transpose()?;
+            (known, identities)
+        }
+        None => (None, None),
     };
-    let next = up::next(&lab, known.as_ref(), output)?;
+    let next = up::next(&lab, known.as_ref(), identities, output)?;
     up::note_other_file(known.as_ref(), &find(arguments.positional.as_deref(), global)?, output);
     let was: Model = known.as_ref().map_or_else(|| empty(&lab), |known| known.model.clone());
     let all = Differences::of(&was, &next.model, next.changes, super::gaps::Gaps::default())?;

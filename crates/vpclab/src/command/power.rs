@@ -73,6 +73,7 @@ pub fn run(verb: Verb, arguments: &NamesArgs, global: &Global, output: &Output) 
             file: running.file.clone(),
             model,
             claims: running.claims.clone(),
+            rights: running.rights.clone(),
         };
         match bring(running.daemon(), &running.name, &wanted, PATIENCE)? {
             Some(_) => {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::gaps::Gaps;
-use super::test::Tried;
+use super::test::{Promised, Tried};
 
 /// One object a claim.
 pub fn json(all: &[Tried]) -> Vec<Value> {
@@ -23,7 +23,10 @@ pub fn json(all: &[Tried]) -> Vec<Value> {
             "broken": tried.broken.iter().map(broken).collect::<Vec<_>>(),
             "disagreements": tried.disagreements,
             "services": tried.services,
-            "engine": tried.engine.as_str(),
+            "engine": match tried.claim {
+                Promised::Traffic(_) => tried.engine.as_str(),
+                Promised::Rights(_) => "iam",
+            },
         })
     };
     all.iter().map(row).collect()

@@ -31,6 +31,8 @@ pub struct Running {
     pub fabric: Arc<Fabric>,
     /// What its file promises.
     pub claims: Vec<model::Claim>,
+    /// What its file promises about rights.
+    pub rights: Vec<iam::Claim>,
     daemon: Daemon,
 }
 
@@ -152,7 +154,7 @@ impl Running {
     fn of(view: LabView, daemon: Daemon) -> Running {
         let model = Arc::new(view.model);
         let fabric = Arc::new(Fabric::compile(&model));
-        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, daemon }
+        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, daemon }
     }
 
     /// The daemon.

@@ -11,7 +11,7 @@ use model::Region;
 use serde_json::{Map, Value, json};
 
 use super::docker::{host, socket};
-use super::env::{aws, quoted};
+use super::env::{aws, quoted, with_key_of};
 use super::running::{Running, bring, daemon, named, whole};
 use super::source::nothing;
 use crate::cli::Global;
@@ -32,18 +32,24 @@ pub struct ServeArgs {
     /// Answer clients of AWS (EC2, STS, IAM) at this address of this machine; port 0 takes a free one. A lab is made where none is up
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub ec2: Option<SocketAddr>,
+    /// With the key of this user instead of the owner's
+    #[arg(long, requires = "ec2", value_name = "USER")]
+    pub user: Option<String>,
     /// Let everybody who can open a connection do everything, signed or not
     #[arg(long, requires = "ec2")]
     pub no_auth: bool,
     /// Print the key of this account's owner; twelve digits. Both are made when they are not there
-    #[arg(long, requires = "ec2", value_name = "ACCOUNT")]
+    #[arg(long, requires = "ec2", value_name = "ACCOUNT", conflicts_with = "user")]
     pub account: Option<String>,
 }
 
 /// Prints `export` lines for `eval "$(vpclab serve)"`.
 pub fn run(arguments: &ServeArgs, global: &Global, output: &Output) -> Result {
     match arguments.ec2 {
-        Some(address) => serve_cloud(CloudWanted { address, is_open: arguments.no_auth, account: arguments.account.clone() }, global, output),
+        Some(address) => {
+            let wanted = CloudWanted { address, is_open: arguments.no_auth, account: arguments.account.clone() };
+            serve_cloud(wanted, arguments.user.as_deref(), global, output)
+        }
         None => serve_docker(arguments.instance.as_deref(), global, output),
     }
 }
@@ -61,14 +67,18 @@ fn serve_docker(instance: Option<&str>, global: &Global, output: &Output) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// Opens the door of a lab and prints what clients are told by.
-pub fn serve_cloud(wanted: CloudWanted, global: &Global, output: &Output) -> Result {
+/// Opens the door of a lab and prints what clients are told by, with the key of a user or of an account's owner.
+pub fn serve_cloud(wanted: CloudWanted, user: Option<&str>, global: &Global, output: &Output) -> Result {
     let daemon = daemon()?;
     let lab = lab(&daemon, global, output)?;
     let served = daemon.open_cloud(&lab, &wanted)?;
     if wanted.is_open {
         eprintln!("warning: whatever runs on this machine can change lab {lab}: nothing has to be signed");
     }
+    let served = match user {
+        Some(user) => with_key_of(served, user, &lab)?,
+        None => served,
+    };
     let settings = aws(&served);
     if output.format == Format::Json {
         let object: Map<String, Value> = settings.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
@@ -101,7 +111,7 @@ fn lab(daemon: &Daemon, global: &Global, output: &Output) -> std::result::Result
     if known.is_some() || (global.lab.is_none() && name != NAME) {
         return Err(Failure::usage(format!("lab {name} is not up")).hint("vpclab up brings it up"));
     }
-    let wanted = Wanted { base_generation: None, file: None, model: nothing(&name, Region::default()), claims: Vec::new() };
+    let wanted = Wanted { base_generation: None, file: None, model: nothing(&name, Region::default()), claims: Vec::new(), rights: Vec::new() };
     // Another command that was faster has made it.
     bring(daemon, &name, &wanted, PATIENCE)?;
     output.note(format!("lab {name} begins with nothing in it; vpclab down --lab {name} ends it"));

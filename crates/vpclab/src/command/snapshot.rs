@@ -41,7 +41,7 @@ pub fn run(arguments: &SnapshotArgs, global: &Global, output: &Output) -> Result
         None => {
             let target = Target::find(global, output)?;
             let (name, model) = (target.name.clone(), (*target.model).clone());
-            (Described { name, model, claims: target.claims.clone(), lab: None, gaps: Gaps::default(), notes: Vec::new() }, target.name)
+            (Described { name, model, claims: target.claims.clone(), rights: target.rights.clone(), lab: None, gaps: Gaps::default(), notes: Vec::new() }, target.name)
         }
     };
     let Described { name, model, claims, notes, .. } = described;

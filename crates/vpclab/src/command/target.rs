@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use iam::Account;
 use model::Model;
 use model::claim::Claim;
 
@@ -22,6 +23,10 @@ pub struct Target {
     pub model: Arc<Model>,
     /// What its file promises.
     pub claims: Vec<Claim>,
+    /// What its file promises about rights.
+    pub rights: Vec<iam::Claim>,
+    /// Who may do what with it, as its file says; none where it has no file that says so.
+    identities: Option<Account>,
     /// What its source lacks.
     pub gaps: Gaps,
     /// Who carries it; `None`: nobody yet.
@@ -51,11 +56,11 @@ impl Target {
     }
 
     fn of_file(path: &Path, output: &Output) -> Result<Target> {
-        let Described { name, model, claims, lab, gaps, .. } = describe(path, output)?;
+        let Described { name, model, claims, rights, lab, gaps, .. } = describe(path, output)?;
         let model = Arc::new(model);
         // The process ends with its command: to take a large cloud apart first would take longer than many an answer.
         std::mem::forget(model.clone());
-        let Some(lab) = lab else { return Ok(Target { name, model, claims, gaps, running: None }) };
+        let Some(lab) = lab else { return Ok(Target { name, model, claims, rights, identities: None, gaps, running: None }) };
         if let Some(running) = Running::find(&lab.name)? {
             let from = running.file.clone();
             let target = Target::of(running);
@@ -69,9 +74,10 @@ impl Target {
                 let (name, path) = (&lab.name, path.display());
                 output.note(format!("lab {name} is up and is what is asked; {path} has {many} not up (vpclab up)"));
             }
-            return Ok(Target { claims, ..target });
+            return Ok(Target { claims, rights, ..target });
         }
-        Ok(Target { name, model, claims, gaps, running: None })
+        let identities = lab.identities(&model.account_id).map_err(|e| Failure::usage(e.render(output.colour())))?;
+        Ok(Target { name, model, claims, rights, identities: Some(identities), gaps, running: None })
     }
 
     /// An example's lab, which nobody carries.
@@ -81,12 +87,21 @@ impl Target {
         let lab = lab::load(&path, &super::source::Disk).unwrap();
         let mut model = super::source::empty(&lab);
         lab.apply(&mut model).unwrap();
-        Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), gaps: Gaps::default(), running: None }
+        Target { name: lab.name.clone(), model: Arc::new(model), claims: Vec::new(), rights: Vec::new(), identities: None, gaps: Gaps::default(), running: None }
     }
 
     /// A lab that is up.
     pub fn of(running: Running) -> Target {
         let (name, model, claims) = (running.name.clone(), running.model.clone(), running.claims.clone());
-        Target { name, model, claims, gaps: Gaps::default(), running: Some(Arc::new(running)) }
+        let rights = running.rights.clone();
+        Target { name, model, claims, rights, identities: None, gaps: Gaps::default(), running: Some(Arc::new(running)) }
+    }
+
+    /// The account with its users, roles and policies: of the lab that is up, else of the file.
+    pub fn account(&self) -> Result<Arc<Account>> {
+        if let Some(running) = &self.running {
+            return Ok(running.daemon().identities(&running.name)?.account.into());
+        }
+        Ok(self.identities.clone().unwrap_or_else(|| Account::new(&self.model.account_id)).into())
     }
 }

@@ -22,6 +22,7 @@ use super::report;
 use super::simulated::Simulated;
 use super::source;
 use super::target::Target;
+use super::test_rights;
 use crate::cli::engine;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -53,10 +54,27 @@ pub struct TestArgs {
     pub mutate: bool,
 }
 
+/// What is promised.
+pub enum Promised {
+    /// Of traffic.
+    Traffic(Box<Claim>),
+    /// Of rights.
+    Rights(iam::Claim),
+}
+
+impl std::fmt::Display for Promised {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Traffic(claim) => claim.fmt(f),
+            Self::Rights(claim) => claim.fmt(f),
+        }
+    }
+}
+
 /// A claim and what came of it.
 pub struct Tried {
     /// The claim.
-    pub claim: Claim,
+    pub claim: Promised,
     /// Why nothing can decide it.
     pub undecided: Option<String>,
     /// How many pairs it speaks of.
@@ -96,6 +114,11 @@ pub struct Broken {
 impl Tried {
     /// A claim that the simulator is about to judge.
     pub fn simulated(claim: Claim) -> Self {
+        Self::of(Promised::Traffic(Box::new(claim)))
+    }
+
+    /// A claim that somebody is about to judge.
+    pub fn of(claim: Promised) -> Self {
         Self {
             claim,
             undecided: None,
@@ -121,11 +144,14 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
     if !arguments.mutate {
         output.only(&[Format::Table, Format::Json, Format::Tap, Format::Junit])?;
     }
-    let claims = match &arguments.expect {
-        Some(path) => source::load(path, output)?.claims(),
-        None => target.claims.clone(),
+    let (claims, rights) = match &arguments.expect {
+        Some(path) => {
+            let file = source::load(path, output)?;
+            (file.claims(), file.rights())
+        }
+        None => (target.claims.clone(), target.rights.clone()),
     };
-    let chosen = chosen(&claims, arguments)?;
+    let (chosen, rights) = chosen(&claims, &rights, arguments)?;
     if arguments.mutate {
         let (of_lans, of_cloud): (Vec<Claim>, Vec<Claim>) = chosen.into_iter().partition(|claim| is_of_lan(&target.model, claim));
         if !of_lans.is_empty() {
@@ -133,7 +159,8 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
         }
         return mutate::run(&target.model, &of_cloud, output);
     }
-    let tried = decide(arguments, &claims, chosen, target, output)?;
+    let mut tried = decide(arguments, &claims, chosen, target, output)?;
+    tried.extend(test_rights::judge(rights, target, arguments.engine)?);
     told(arguments, &tried, target, output)
 }
 
@@ -227,8 +254,8 @@ fn told(arguments: &TestArgs, tried: &[Tried], target: &Target, output: &Output)
 }
 
 /// The claims whose text contains the filter; none at all is a mistake.
-fn chosen(claims: &[Claim], arguments: &TestArgs) -> Result<Vec<Claim>> {
-    if claims.is_empty() {
+fn chosen(claims: &[Claim], rights: &[iam::Claim], arguments: &TestArgs) -> Result<(Vec<Claim>, Vec<iam::Claim>)> {
+    if claims.is_empty() && rights.is_empty() {
         let what = match &arguments.expect {
             Some(path) => format!("{} promises nothing", path.display()),
             None => "the lab promises nothing".to_owned(),
@@ -236,16 +263,18 @@ fn chosen(claims: &[Claim], arguments: &TestArgs) -> Result<Vec<Claim>> {
         let hint = "write claims under `expect:`, such as `internet -> web-1 tcp/80: open`, or name their file: --expect FILE";
         return Err(Failure::usage(what).hint(hint));
     }
-    let Some(filter) = &arguments.filter else { return Ok(claims.to_vec()) };
+    let Some(filter) = &arguments.filter else { return Ok((claims.to_vec(), rights.to_vec())) };
     let chosen: Vec<Claim> = claims.iter().filter(|claim| claim.to_string().contains(filter.as_str())).cloned().collect();
-    if chosen.is_empty() {
-        let mut list: Vec<String> = claims.iter().take(LISTED_CLAIMS).map(|claim| format!("\n  {claim}")).collect();
-        if claims.len() > LISTED_CLAIMS {
-            list.push(format!("\n  and {} more", claims.len() - LISTED_CLAIMS));
+    let of_rights: Vec<iam::Claim> = rights.iter().filter(|claim| claim.to_string().contains(filter.as_str())).cloned().collect();
+    if chosen.is_empty() && of_rights.is_empty() {
+        let all = claims.iter().map(ToString::to_string).chain(rights.iter().map(ToString::to_string));
+        let mut list: Vec<String> = all.take(LISTED_CLAIMS).map(|claim| format!("\n  {claim}")).collect();
+        if claims.len() + rights.len() > LISTED_CLAIMS {
+            list.push(format!("\n  and {} more", claims.len() + rights.len() - LISTED_CLAIMS));
         }
         return Err(Failure::usage(format!("no claim contains `{filter}`; there are:{}", list.concat())).hint("a filter is a part of a claim, spelled as above"));
     }
-    Ok(chosen)
+    Ok((chosen, of_rights))
 }
 
 fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, engine: EngineName, is_for_programs: bool) -> Tried {
@@ -256,6 +285,7 @@ fn tried(claim: Claim, proof: Proof, sent: Sent, prover: &Prover, engine: Engine
     let listed = if is_for_programs { MAX_BROKEN } else { 0 };
     let broken = proof.broken.iter().take(listed).map(|broken| of(broken, prover)).collect();
     let Sent { packets, disagreements, services } = sent;
+    let claim = Promised::Traffic(Box::new(claim));
     Tried { claim, undecided, pairs: proof.pairs, broken_pairs: proof.broken.len(), broken, reasons, packets, disagreements, services, engine }
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use conformance::EngineName;
-use control::api::{LabView, Wanted};
+use control::api::{Identities, LabView, ProblemKind, Wanted};
+use control::client::Daemon;
 use control::containers::Step;
 use lab::{Action, Change, Lab};
 use model::{InstanceState, Model};
@@ -53,8 +54,12 @@ pub struct UpArgs {
 pub struct Next {
     /// The cloud then.
     pub model: Model,
-    /// What is done to it.
+    /// Who may do what then.
+    pub identities: Identities,
+    /// What is done to both.
     pub changes: Vec<Change>,
+    /// Whether anything is done to identities.
+    pub identifies: bool,
 }
 
 /// Brings the lab to what its file says.
@@ -99,10 +104,11 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     let daemon = daemon()?;
     until_first(&lab.name, || {
         let known = daemon.lab(&lab.name)?;
-        let next = next(lab, known.as_ref(), output)?;
-        let claims = lab.claims();
+        let identities = known.is_some().then(|| daemon.identities(&lab.name)).transpose()?;
+        let next = next(lab, known.as_ref(), identities, output)?;
+        let (claims, rights) = (lab.claims(), lab.rights());
         let is_up = known.as_ref().is_some_and(|known| known.is_up);
-        if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims) {
+        if let Some(known) = known.as_ref().filter(|known| is_up && next.changes.is_empty() && known.claims == claims && known.rights == rights) {
             let steps = containers::bring(&lab.name, &known.model, arguments.wait, deadline, output)?;
             say(&steps, &[], output);
             let word = if steps.is_empty() { "no changes" } else { "ready" };
@@ -114,10 +120,13 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
         note_other_file(known.as_ref(), &path, output);
         let progress = Progress::new(&lab.name, &next, global);
         let base_generation = known.as_ref().map(|known| known.model.generation);
-        let wanted = Wanted { base_generation, file: file.clone(), model: next.model, claims };
+        let wanted = Wanted { base_generation, file: file.clone(), model: next.model, claims, rights };
         let applied = running::bring(&daemon, &lab.name, &wanted, Duration::from_secs(arguments.timeout));
         progress.end();
         let Some(notes) = applied? else { return Ok(None) };
+        if next.identifies && !identify(&daemon, &lab.name, &next.identities)? {
+            return Ok(None);
+        }
         notes.iter().for_each(|note| output.note(note));
         if output.format != Format::Json && !global.quiet {
             next.changes.iter().for_each(|change| output.line(change.to_string()));
@@ -174,11 +183,35 @@ pub fn note_other_file(known: Option<&LabView>, path: &Path, output: &Output) {
 }
 
 /// What the lab becomes.
-pub fn next(lab: &Lab, known: Option<&LabView>, output: &Output) -> Result<Next> {
+pub fn next(lab: &Lab, known: Option<&LabView>, identities: Option<Identities>, output: &Output) -> Result<Next> {
     let mut model = known.map_or_else(|| empty(lab), |known| known.model.clone());
     model.advance_to(control::host::now());
-    let changes = lab.apply(&mut model).map_err(|e| Failure::usage(e.render(output.colour())))?;
-    Ok(Next { model, changes })
+    let wrong = |e: lab::Diagnostics| Failure::usage(e.render(output.colour()));
+    let mut changes = lab.apply(&mut model).map_err(wrong)?;
+    let (revision, account) = match identities {
+        Some(Identities { revision, account }) => (revision, account),
+        None => {
+            let nobody = iam::Account::new(&model.account_id);
+            (control::identity::revision(&nobody), nobody)
+        }
+    };
+    let applied = control::identity::with_environment(|environment| lab.apply_identities(&account, environment));
+    let applied = applied.map_err(|error| Failure::environment(format!("/dev/urandom: {error}")))?.map_err(wrong)?;
+    // A profile's identifier is drawn when the profile is made.
+    let id_of = |arn: &str| applied.account.profiles().find(|profile| applied.account.profile_arn(profile) == arn).map(|profile| profile.id.clone());
+    model::operation::identify_instance_profiles(&mut model, id_of);
+    let identifies = applied.account != account;
+    changes.extend(applied.changes);
+    Ok(Next { model, identities: Identities { revision, account: applied.account }, changes, identifies })
+}
+
+/// Has identities kept; false where somebody else changed them meanwhile.
+fn identify(daemon: &Daemon, lab: &str, identities: &Identities) -> Result<bool> {
+    match daemon.identify(lab, identities) {
+        Ok(_) => Ok(true),
+        Err(problem) if problem.kind == ProblemKind::Conflict => Ok(false),
+        Err(problem) => Err(problem.into()),
+    }
 }
 
 /// What a plan ends with.

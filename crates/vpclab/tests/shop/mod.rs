@@ -61,7 +61,7 @@ impl Shop {
         let described = lab::load(SHOP, &Disk).expect("lab file");
         let mut model = Model::new("000000000000", described.region(), Context::seeded(1, Timestamp::default()));
         assert!(described.apply(&mut model).is_ok());
-        let wanted = Wanted { base_generation: None, file: Some(Path::new(SHOP).to_owned()), model, claims: Vec::new() };
+        let wanted = Wanted { base_generation: None, file: Some(Path::new(SHOP).to_owned()), model, claims: Vec::new(), rights: Vec::new() };
         shop.daemon.bring("shop", &wanted, Duration::from_secs(60)).unwrap().expect("up in time");
         shop
     }
