@@ -110,7 +110,9 @@ fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String
     ]);
     let own = instance.interfaces.first().map(|i| fabric.interfaces[*i].primary_address());
     let own = own.map(|address| format!("{address} {name}\n")).unwrap_or_default();
-    files.insert("/etc/hosts".to_owned(), format!("127.0.0.1 localhost\n{own}"));
+    let ipv6 = instance.interfaces.first().and_then(|i| fabric.interfaces[*i].ipv6.first());
+    let ipv6 = ipv6.map(|address| format!("::1 localhost ip6-localhost ip6-loopback\n{address} {name}\n")).unwrap_or_default();
+    files.insert("/etc/hosts".to_owned(), format!("127.0.0.1 localhost\n{own}{ipv6}"));
     files
 }
 
@@ -148,13 +150,15 @@ fn resolv_conf(model: &Model, fabric: &Fabric, instance: &Instance) -> String {
 pub fn listeners(model: &Model, fabric: &Fabric) -> Vec<BuiltIn> {
     let mut all = Vec::new();
     for instance in fabric.instances.values().filter(|i| i.state == model::InstanceState::Running) {
-        for listener in &instance.guest.listen {
+        let has_ipv6 = instance.interfaces.iter().any(|interface| !fabric.interfaces[*interface].ipv6.is_empty());
+        let families = [Some(false), has_ipv6.then_some(true)];
+        for (listener, is_v6) in instance.guest.listen.iter().flat_map(|one| families.into_iter().flatten().map(move |is_v6| (one, is_v6))) {
             all.push(BuiltIn {
                 instance: instance.name.clone(),
                 namespace: linux::naming::instance_namespace(&instance.id),
                 listener: *listener,
                 is_echo: false,
-                is_v6: false,
+                is_v6,
             });
         }
     }

@@ -27,9 +27,6 @@ const INSTANCES: usize = 1_000;
 /// What is measured.
 #[derive(Debug, clap::Args)]
 pub struct Wanted {
-    /// The release program
-    #[arg(long, default_value = "target/release/vpclab")]
-    program: PathBuf,
     /// Where moto's Python environment is
     #[arg(long, default_value = "target/peers")]
     environments: PathBuf,
@@ -82,7 +79,6 @@ impl Row {
 
 /// Measures and prints.
 pub fn measure(wanted: &Wanted, runs: usize) -> Result {
-    let program = std::fs::canonicalize(&wanted.program).map_err(|error| format!("{}: {error}", wanted.program.display()))?;
     let moto = Server::moto_python(&wanted.environments).filter(|_| !wanted.alone);
     if moto.is_none() {
         println!("moto is not measured: make bench-peers installs it");
@@ -91,7 +87,7 @@ pub fn measure(wanted: &Wanted, runs: usize) -> Result {
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
     for _ in 0..runs {
-        let server = Server::vpclab(&program, wanted.home.as_deref())?;
+        let server = Server::vpclab(wanted.home.as_deref())?;
         run(&server, wanted.scenarios, &mut ours)?;
         drop(server);
         if let Some(python) = &moto {

@@ -12,13 +12,14 @@ use iam::account::Account;
 use model::{Model, Timestamp};
 use query::client_token::Tokens;
 use query::endpoint::{Asked, Authentication};
-use query::{Backend as _, Endpoint, Refusal, Request, Response};
+use query::{Endpoint, Refusal, Request, Response};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::clerk::{self, Order, Use, key_of_owner};
 use super::console;
 use super::place::Home;
+use super::recent::{Question, Recent};
 use crate::accounts::Accounts;
 use crate::api::{CloudServed, LabView, Problem, ProblemKind};
 use crate::daemon::labs::Labs;
@@ -33,6 +34,7 @@ pub struct Desk {
     endpoint: Endpoint,
     book: Arc<Book>,
     orders: Mutex<Sender<Order>>,
+    recent: Recent,
 }
 
 impl Desk {
@@ -58,7 +60,7 @@ impl Desk {
         }
         drop(turn);
         let orders = clerk::begin(labs.clone(), home.clone(), book.clone()).map_err(failed)?;
-        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders) })
+        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
     }
 
     /// Whether nothing has to be signed.
@@ -112,11 +114,8 @@ impl Desk {
             match self.endpoint.read(&look, request) {
                 Err(unread) => return self.endpoint.refuse(unread),
                 Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
-                    let outcome = asked.serve(&mut Tokens::new(0), &mut look);
-                    let account = look.account(asked.access_key_id());
-                    let outcome = outcome.map(|answer| self.with_console(&asked, &account, answer));
                     self.note_use(&accounts, &asked);
-                    return self.endpoint.write(&asked, outcome);
+                    return self.look(&asked, &mut look, request, &accounts);
                 }
                 Ok(asked) => asked,
             }
@@ -125,6 +124,30 @@ impl Desk {
         let writing = asked.clone();
         let outcome = self.change(asked, knock).await;
         self.endpoint.write(&writing, outcome)
+    }
+
+    /// Answers somebody who looks. Who asks the same of the same cloud within the same second is told the same: those who wait for something
+    /// ask so.
+    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
+        let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
+        // What an instance prints changes while its cloud does not.
+        let may_repeat = asked.service().name == "ec2" && asked.operation().name != "GetConsoleOutput";
+        let place = self.home.place(&account, asked.region()).filter(|_| may_repeat);
+        let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
+            let outcome = asked.serve(&mut Tokens::new(0), look);
+            return self.endpoint.write(asked, outcome.map(|answer| self.with_console(asked, &account, answer)));
+        };
+        let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
+        if let Some(told) = self.recent.find(&question) {
+            // Who may not ask is told nothing, whoever asked before.
+            return match asked.may(&*look) {
+                Ok(()) => self.endpoint.repeat(&told),
+                Err(refusal) => self.endpoint.write(asked, Err(refusal)),
+            };
+        }
+        let response = self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        self.recent.keep(question, &response);
+        response
     }
 
     /// The answer of GetConsoleOutput with what the instance printed; every other one as it is.

@@ -9,12 +9,12 @@
 use std::time::Duration;
 
 use fabric::flow_log::Action;
-use fabric::{Direction, Fabric, VpcIndex};
+use fabric::{Direction, Fabric, Family, VpcIndex};
 use model::traffic::protocol::{TCP, UDP};
 use netlink::nft::build::{Load, in_set};
 use netlink::nft::{Base, Chain, CompareOp, DynamicOp, Element, Expr, Hook, Set, Verdict, priority};
 
-use super::Table;
+use super::{Table, family};
 use super::phrase::{FIRST, device_key, goto, jump, then};
 use crate::naming::interface_link;
 
@@ -110,38 +110,15 @@ pub fn turn_to(kind: Kind, side: Side) -> Vec<Expr> {
     vec![Expr::Verdict(goto(kind.counting(side)))]
 }
 
-/// Which of two families a table is for: their addresses differ in length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Addresses {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
-impl Addresses {
-    fn loads(self) -> [Load; 2] {
-        match self {
-            Addresses::V4 => [Load::SourceV4, Load::DestinationV4],
-            Addresses::V6 => [Load::SourceV6, Load::DestinationV6],
-        }
-    }
-
-    /// Bytes of an address.
-    pub fn length(self) -> usize {
-        self.loads()[0].length() as usize
-    }
-
-    /// Bytes of the fields of a counted flow: kind, device, addresses, protocol, ports, flags.
-    pub fn fields(self) -> [u32; 7] {
-        let address = self.loads()[0].length();
-        [4, 4, address, address, 1, 4, 1]
-    }
+/// Bytes of the fields of a counted flow: kind, device, addresses, protocol, ports, flags.
+pub fn fields(of: Family) -> [u32; 7] {
+    let address = family::length(of);
+    [4, 4, address, address, 1, 4, 1]
 }
 
 /// Adds to a router's filter table what counts for flow logs, if one watches an interface of the VPC. Everything else is in
 /// the table already.
-pub fn plan(fabric: &Fabric, vpc: VpcIndex, family: Addresses, table: &mut Table) {
+pub fn plan(fabric: &Fabric, vpc: VpcIndex, of: Family, table: &mut Table) {
     let logged: Vec<Element> = fabric
         .logged
         .iter()
@@ -175,19 +152,16 @@ pub fn plan(fabric: &Fabric, vpc: VpcIndex, family: Addresses, table: &mut Table
         let dropping = rules.iter().cloned();
         *rules = std::sync::Arc::new(counted.into_iter().chain(dropping).collect());
     }
-    let mut passed = Vec::new();
-    if family == Addresses::V4 && table.sets.contains_key("routers") {
-        // FL-9: what the router says itself.
-        passed.push(then(in_set(&[Load::SourceV4], "routers"), Verdict::Accept));
-    }
-    passed.extend([sends, ends(find(Direction::Ingress, Action::Accept))]);
+    // FL-9: what the router says itself.
+    let of_router = then(in_set(&[family::source(of)], "routers"), Verdict::Accept);
+    let passed = vec![of_router, sends, ends(find(Direction::Ingress, Action::Accept))];
     table.chain(Chain::base("flow_log", Hook::Forward, priority::FILTER + 10), passed);
     table.set(Set::new(LOGGED, [4]), logged);
     for side in [Side::A, Side::B] {
-        table.set(Set::new(side.flows(), family.fields()).dynamic(MOST_FLOWS, Duration::ZERO), []);
+        table.set(Set::new(side.flows(), fields(of)).dynamic(MOST_FLOWS, Duration::ZERO), []);
         table.set(Set::new(side.lost(), [4]).dynamic(MOST_FLOWS, Duration::ZERO), []);
         for kind in Kind::ALL {
-            table.chain(Chain::new(kind.counting(side)), count(kind, side, family));
+            table.chain(Chain::new(kind.counting(side)), count(kind, side, of));
         }
     }
     for kind in Kind::ALL {
@@ -196,7 +170,7 @@ pub fn plan(fabric: &Fabric, vpc: VpcIndex, family: Addresses, table: &mut Table
 }
 
 /// TCP with ports and flags, others with ports, the rest; what could not be counted is noted by device.
-fn count(kind: Kind, side: Side, family: Addresses) -> Vec<Vec<Expr>> {
+fn count(kind: Kind, side: Side, of: Family) -> Vec<Vec<Expr>> {
     let protocol = |op, value: u8| Expr::Compare { register: FIRST, op, value: vec![value] };
     let ask = || Load::Protocol.into_register(FIRST);
     let with_ports = |number: u8| vec![ask(), protocol(CompareOp::Eq, number)];
@@ -206,7 +180,7 @@ fn count(kind: Kind, side: Side, family: Addresses) -> Vec<Vec<Expr>> {
     let mut chain: Vec<Vec<Expr>> = rules
         .into_iter()
         .map(|(mut rule, has_ports, has_flags)| {
-            rule.extend(key(kind, family, has_ports, has_flags));
+            rule.extend(key(kind, of, has_ports, has_flags));
             rule.push(add(side.flows()));
             rule.push(Expr::Verdict(Verdict::Return));
             rule
@@ -217,7 +191,7 @@ fn count(kind: Kind, side: Side, family: Addresses) -> Vec<Vec<Expr>> {
 }
 
 /// Loads the key of a flow from the first register on.
-fn key(kind: Kind, family: Addresses, has_ports: bool, has_flags: bool) -> Vec<Expr> {
+fn key(kind: Kind, of: Family, has_ports: bool, has_flags: bool) -> Vec<Expr> {
     let mut next = FIRST;
     let mut place = |length: u32| {
         let here = next;
@@ -225,7 +199,7 @@ fn key(kind: Kind, family: Addresses, has_ports: bool, has_flags: bool) -> Vec<E
         here
     };
     let mut key = vec![Expr::Immediate { register: place(4), value: kind.number().to_ne_bytes().to_vec() }];
-    for load in [kind.device(), family.loads()[0], family.loads()[1], Load::Protocol] {
+    for load in [kind.device(), family::source(of), family::destination(of), Load::Protocol] {
         key.push(load.into_register(place(load.length())));
     }
     let ports = place(4);

@@ -195,7 +195,7 @@ fn tables(
     let filter = namespace.table(Family::Ip, TABLE);
     forward(fabric, index, Of::V4, options, filter)?;
     services(fabric, index, options, filter);
-    super::flow_log::plan(fabric, index, super::flow_log::Addresses::V4, filter);
+    super::flow_log::plan(fabric, index, Of::V4, filter);
     ingress(fabric, index, options, before, namespace.table(Family::Netdev, TABLE));
     arp(fabric, index, namespace.table(Family::Arp, TABLE));
     Ok(())

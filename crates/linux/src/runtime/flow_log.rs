@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use fabric::Fabric;
 use fabric::flow_log::{FlowKey, Harvest, Sighting, recorded_flags};
+use fabric::{Fabric, Family};
 use model::NetworkInterfaceId;
 use netlink::nft::{self, Transaction, dump};
 use netlink::{Protocol, Socket};
@@ -13,7 +13,7 @@ use netlink::{Protocol, Socket};
 use super::engine::Engine;
 use super::error::{Error, Result};
 use crate::naming::{interface_link, router_namespace};
-use crate::plan::flow_log::{Addresses, Kind, Side, turn_to};
+use crate::plan::flow_log::{Kind, Side, fields, turn_to};
 use crate::plan::{Plan, device_index};
 
 /// How long packets that were under way when the sides changed may still take to be counted.
@@ -67,14 +67,14 @@ impl Engine {
 }
 
 /// Tables that count, by namespace.
-fn counting_tables(fabric: &Fabric, plan: &Plan) -> Vec<(String, nft::Table, Addresses)> {
+fn counting_tables(fabric: &Fabric, plan: &Plan) -> Vec<(String, nft::Table, Family)> {
     let mut found = Vec::new();
     for vpc in fabric.vpcs.values() {
         let key = router_namespace(&vpc.id);
         let tables = plan.namespaces.get(&key).into_iter().flat_map(|namespace| &namespace.tables);
         for (table, held) in tables {
             let Some((set, _)) = held.sets.get(&Side::A.flows()) else { continue };
-            let family = [Addresses::V4, Addresses::V6].into_iter().find(|family| set.fields == family.fields());
+            let family = [Family::V4, Family::V6].into_iter().find(|family| set.fields == fields(*family));
             found.extend(family.map(|family| (key.clone(), table.clone(), family)));
         }
     }
@@ -90,7 +90,7 @@ fn devices(fabric: &Fabric) -> BTreeMap<u32, NetworkInterfaceId> {
 fn read(
     socket: &mut Socket,
     table: &nft::Table,
-    family: Addresses,
+    family: Family,
     side: Side,
     interfaces: &BTreeMap<u32, NetworkInterfaceId>,
     harvest: &mut Harvest,
@@ -119,7 +119,7 @@ fn native(bytes: &[u8]) -> Option<u32> {
 }
 
 /// A set's element as what it counts. `None`: of no interface that is there.
-fn sighting(element: &dump::ElementEntry, family: Addresses, interfaces: &BTreeMap<u32, NetworkInterfaceId>) -> Option<Sighting> {
+fn sighting(element: &dump::ElementEntry, family: Family, interfaces: &BTreeMap<u32, NetworkInterfaceId>) -> Option<Sighting> {
     let mut rest = element.key.as_slice();
     let mut take = |length: usize| {
         let (field, after) = rest.split_at_checked(length)?;
@@ -129,10 +129,11 @@ fn sighting(element: &dump::ElementEntry, family: Addresses, interfaces: &BTreeM
     let kind = Kind::ALL.get(native(take(4)?)? as usize)?;
     let interface = interfaces.get(&native(take(4)?)?)?.clone();
     let address = |bytes: &[u8]| match family {
-        Addresses::V4 => Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?))),
-        Addresses::V6 => Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?))),
+        Family::V4 => Some(IpAddr::V4(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?))),
+        Family::V6 => Some(IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?))),
     };
-    let (source, destination) = (address(take(family.length())?)?, address(take(family.length())?)?);
+    let length = if family == Family::V4 { 4 } else { 16 };
+    let (source, destination) = (address(take(length)?)?, address(take(length)?)?);
     let protocol = *take(4)?.first()?;
     let &[a, b, c, d] = take(4)? else { return None };
     let flags = *take(4)?.first()?;

@@ -408,6 +408,8 @@ impl World {
             monitoring: false,
             terminate_on_shutdown: false,
             resource_name_dns: false,
+            root_device_name: "/dev/xvda".into(),
+            options: Default::default(),
             tags: named(name),
             origin: Origin::default(),
             root_device_name: String::new(),

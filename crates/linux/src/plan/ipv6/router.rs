@@ -13,7 +13,7 @@ use super::super::router::{GATEWAY_MAC, SHARED, TABLE, addresses, forward, inter
 use super::super::{Namespace, Options, PlanError, RouteTo, Rule, Table, host};
 use super::{ANYWHERE, NEIGHBOUR, link_local, speak, speaks};
 use crate::naming::{ROUTER_TO_EGRESS_ONLY, ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, interface_link, peering_link};
-use crate::plan::egress_only_internet_gateway;
+use crate::plan::{egress_only_internet_gateway, flow_log};
 
 /// Adds what the router of a VPC needs for IPv6, if that has any.
 pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, namespace: &mut Namespace) -> Result<(), PlanError> {
@@ -58,6 +58,7 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, namespace: &mut 
     let table = namespace.table(nft::Family::Ip6, TABLE);
     forward(fabric, index, Family::V6, options, table)?;
     services(fabric, index, options, table);
+    flow_log::plan(fabric, index, Family::V6, table);
     silence(table);
     Ok(())
 }
