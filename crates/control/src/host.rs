@@ -315,6 +315,11 @@ impl Host {
         let specs = instance::specs(model, &fabric, &program(), places);
         let before = self.record.applied.as_ref();
         up.clock = Clock::at(up.clock.now().max(model.context.now));
+        let rebooting = rebooting(before, model);
+        if !rebooting.is_empty() {
+            // What is not running and should be is started below; its network stays.
+            up.engine.lab().client().stop_instances(&rebooting, Duration::ZERO)?;
+        }
         places.settle(up.engine.lab().client(), &self.record.name, before, model);
         up.engine.lab().apply_all(&fabric, &model.lans, &specs)?;
         places.show(up.engine.lab().client(), before, model)?;
@@ -465,6 +470,15 @@ fn end_process(client: &Client, process: u64) {
     if let Ok(mut process) = client.attach(process) {
         let _ = process.wait_timeout(Duration::from_secs(20));
     }
+}
+
+/// Instances that were told to reboot: their programs end and begin anew (INST-2).
+fn rebooting(before: Option<&Model>, now: &Model) -> Vec<String> {
+    let is_told = |instance: &&model::Instance| {
+        let old = before.and_then(|before| before.instances.get(&instance.id));
+        old.is_some_and(|old| old.reboots < instance.reboots && [old.state, instance.state] == [InstanceState::Running; 2])
+    };
+    now.instances.values().filter(is_told).map(|instance| linux::naming::instance_namespace(&instance.id)).collect()
 }
 
 /// Runs user data as root from a file that can be read later, unless the instance's disk says that it ran: the mark is

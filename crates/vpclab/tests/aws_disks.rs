@@ -94,14 +94,17 @@ fn an_image_of_an_instance_has_its_files_and_consoles_tell_what_ran() {
         assert!(Instant::now() < deadline, "{console}");
         std::thread::sleep(Duration::from_millis(100));
     }
-    sh(&home, "one", "echo golden > /srv/file && mkdir /opt/app && echo own > /opt/app/file");
+    sh(&home, "one", "echo golden > /srv/file && mkdir /opt/app && echo own > /opt/app/file && touch /run/mark");
     let golden = cloud.id("CreateImage", json!({"InstanceId": one, "Name": "golden"}), "/ImageId");
     let amis = home.yes(&["ls", "amis", "--filter", "owner=self"]);
     assert!(amis.contains("golden") && amis.contains("available"), "{amis}");
-    sh(&home, "one", "echo later > /srv/file");
+    assert_eq!(sh(&home, "one", "ls /run/mark 2> /dev/null; true"), "", "it was rebooted");
+    sh(&home, "one", "echo later > /srv/file && touch /run/mark");
+    cloud.call("RebootInstances", json!({"InstanceIds": [one]})).unwrap();
+    assert_eq!(sh(&home, "one", "ls /run/mark 2> /dev/null; cat /srv/file"), "later\n", "a reboot ends what ran and keeps the disk");
     launch(&cloud, "copy", json!({"ImageId": golden, "SubnetId": subnet}));
     assert_eq!(sh(&home, "copy", "cat /srv/file /opt/app/file"), "golden\nown\n");
-    assert_eq!(sh(&home, "one", "cat /srv/file"), "later\n", "it was rebooted, not replaced");
+    assert_eq!(sh(&home, "one", "cat /srv/file"), "later\n", "the image is of before");
     cloud.call("DeregisterImage", json!({"ImageId": golden, "DeleteAssociatedSnapshots": true})).unwrap();
     assert_eq!(sh(&home, "copy", "cat /srv/file"), "golden\n");
 }
