@@ -30,15 +30,17 @@ fn create_flow_logs(model: &mut Model, arguments: &Value) -> Result<Value, ApiEr
         }
         let resources = ids.iter().map(|id| resource(a, kind, id)).collect::<Result<Vec<_>, _>>()?;
         let traffic_type = a.parsed("TrafficType", "Either ACCEPT, REJECT or ALL was expected.")?;
+        let traffic_type = a.required("TrafficType", traffic_type)?;
+        let (format, tags, interval) = (format(a)?, a.tags("vpc-flow-log")?, interval(a)?);
         let (destination, deliver_logs_permission_arn) = destination(a)?;
         let request = CreateFlowLog {
             resource: resources[0].clone(),
-            traffic_type: a.required("TrafficType", traffic_type)?,
-            interval: interval(a)?,
-            format: format(a)?,
+            traffic_type,
+            interval,
+            format,
             destination,
             deliver_logs_permission_arn,
-            tags: a.tags("vpc-flow-log")?,
+            tags,
             origin: Default::default(),
         };
         let requests = resources.into_iter().map(|resource| CreateFlowLog { resource, ..request.clone() });

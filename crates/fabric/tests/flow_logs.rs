@@ -159,6 +159,19 @@ fn after_a_pause_windows_go_on_where_the_clock_is() {
 }
 
 #[test]
+fn a_clock_behind_the_one_of_creations_has_windows_too() {
+    let (model, fabric, web) = of_interface("web1");
+    let mut logger = Logger::default();
+    // As a lab's clock is, which what it waits for moves on.
+    let now = MADE - 86_400 + 7;
+    let harvest = seen(&web, key(Direction::Egress, "10.0.0.10", "192.0.2.77", (40_000, 443)), 3);
+    logger.absorb(&model, &fabric, &harvest, Timestamp(now), Timestamp(now));
+    assert_eq!(logger.close(&model, &fabric, Timestamp(now + 592)), []);
+    let records = only(logger.close(&model, &fabric, Timestamp(now + 593)), MADE - 86_400 + 600);
+    assert!(matches!(&records[..], [Record { status: Status::Ok(Flow { packets: 3, .. }), start: Timestamp(start), .. }] if *start == now));
+}
+
+#[test]
 fn only_the_traffic_that_is_asked_for_is_recorded_and_the_rest_is_not_nothing() {
     for (traffic, actions) in [
         (TrafficType::All, vec!["ACCEPT", "REJECT"]),

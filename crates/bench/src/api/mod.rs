@@ -21,6 +21,8 @@ use server::Server;
 
 /// Connections at a time.
 const MANY: usize = 32;
+/// No question is asked for longer; each connection asks it once.
+const LONG: Duration = Duration::from_secs(12);
 /// Instances of the large cloud.
 const INSTANCES: usize = 1_000;
 
@@ -178,7 +180,7 @@ fn looking_while_changing(place: &Place) -> Result<Times> {
     })
 }
 
-/// Does something so many times on so many connections.
+/// Does something so many times on so many connections, or until it has taken long.
 fn repeat(place: &Place, connections: usize, times: usize, work: impl Fn(&mut Client, &mut Vec<Duration>) -> Result + Sync) -> Result<Times> {
     let next = AtomicUsize::new(0);
     let begun = Instant::now();
@@ -187,7 +189,7 @@ fn repeat(place: &Place, connections: usize, times: usize, work: impl Fn(&mut Cl
             .map(|_| {
                 scope.spawn(|| {
                     let (mut client, mut each) = (Client::new(place), Vec::new());
-                    while next.fetch_add(1, Ordering::Relaxed) < times {
+                    while next.fetch_add(1, Ordering::Relaxed) < times && (each.is_empty() || begun.elapsed() < LONG) {
                         work(&mut client, &mut each).map_err(|error| error.to_string())?;
                     }
                     Ok::<_, String>(each)

@@ -74,11 +74,12 @@ struct Tally {
     traffic_path: Option<u8>,
 }
 
-/// When the window around a moment began: windows follow each other from the log's creation on.
+/// When the window around a moment began: windows follow each other in step with the log's creation. The clock that creations
+/// are told by may be ahead of the one that packets are, so a moment before it has a window too.
 fn window_of(log: &FlowLog, moment: Timestamp) -> Timestamp {
     let length = u64::from(log.interval.seconds());
-    let since = moment.0.saturating_sub(log.creation_time.0);
-    log.creation_time.plus(since / length * length)
+    let into = (moment.0 % length + length - log.creation_time.0 % length) % length;
+    Timestamp(moment.0.saturating_sub(into))
 }
 
 impl Logger {
@@ -88,7 +89,6 @@ impl Logger {
         self.logs.retain(|id, _| model.flow_logs.contains_key(id));
         let services = AwsServices::of(model);
         for log in model.flow_logs.values() {
-            let from = from.max(log.creation_time);
             let to = to.max(from);
             let was_away = to.0 - from.0 > u64::from(log.interval.seconds());
             let start = window_of(log, if was_away { to } else { from });
