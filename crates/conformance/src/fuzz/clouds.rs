@@ -31,8 +31,6 @@ pub fn lab(seed: u64) -> String {
     acls(&mut dice, &mut text);
     groups(&mut dice, has_peer, is_peered, &mut text);
     instances(&mut dice, &mut rare, has_peer, &mut text);
-    let ipv6 = super::ipv6::lines(seed, &text);
-    text.push_str(&ipv6);
     text
 }
 

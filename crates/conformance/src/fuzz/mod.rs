@@ -67,6 +67,14 @@ pub struct Cloud {
     pub fabric: Arc<Fabric>,
 }
 
+/// The lab file of a seed, IPv6 included.
+pub fn lab_of(seed: u64) -> String {
+    let mut text = clouds::lab(seed);
+    let ipv6 = ipv6::lines(seed, &text);
+    text.push_str(&ipv6);
+    text
+}
+
 struct One<'a>(&'a str);
 
 impl Files for One<'_> {
@@ -226,7 +234,7 @@ struct Sight {
 }
 
 fn look(seed: u64, probes: usize, contenders: &[Contender<'_>]) -> Result<Sight, FuzzError> {
-    let text = clouds::lab(seed);
+    let text = lab_of(seed);
     let cloud = Cloud::of(&text, seed).map_err(|reason| FuzzError::Cloud { seed, reason: format!("{reason}\n{text}") })?;
     let (chosen, tally) = probes::choose(&cloud, seed, probes)?;
     let requests: Vec<Request> = chosen.iter().filter_map(|probe| probe.request(&cloud.fabric)).collect();
