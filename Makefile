@@ -92,8 +92,8 @@ bench-sim:
 # each in a Python environment of its own below the target folder: what they need differs. Then the simulator beside ns-3, whose
 # libraries are unpacked below the target folder from Debian's packages.
 PEERS = $(or $(CARGO_TARGET_DIR),target)/peers
-bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.1.0 $(PEERS)/moto/5 $(PEERS)/ns3/networks
-	cargo build --release -p bench -p vpclab
+bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.1.0 $(PEERS)/moto/5.2.5 $(PEERS)/ns3/networks
+	cargo build --release -p bench
 	$(BENCH) lifecycle --peers
 	$(BENCH) --runs 3 analyzers --environments $(PEERS)
 	$(BENCH) --runs 3 api --environments $(PEERS)

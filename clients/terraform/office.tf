@@ -16,6 +16,9 @@ resource "aws_vpc_peering_connection" "office" {
   peer_vpc_id = aws_vpc.office.id
   auto_accept = true
   tags        = merge(local.tags, { Name = "office" })
+
+  # A VPC takes no more blocks while a peering waits to be accepted.
+  depends_on = [aws_vpc_ipv4_cidr_block_association.more]
 }
 
 resource "aws_vpn_gateway" "office" {

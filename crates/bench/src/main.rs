@@ -210,6 +210,10 @@ fn main() -> std::process::ExitCode {
     if let Some(code) = container::engine::owners::dispatch(&std::env::args_os().collect::<Vec<_>>()) {
         std::process::exit(code);
     }
+    // And the daemon that answers AWS's clients.
+    if let Some(code) = daemon() {
+        return code;
+    }
     match cli::run() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
@@ -217,6 +221,18 @@ fn main() -> std::process::ExitCode {
             std::process::ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn daemon() -> Option<std::process::ExitCode> {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let first = arguments.get(1)?.to_str()?;
+    let code = match (first, arguments.get(2)) {
+        (control::daemon::DAEMON, _) => control::daemon::serve(control::paths::Paths::of_user().ok()?),
+        (control::store::CHECK, Some(path)) => control::store::check(std::path::Path::new(path)),
+        _ => return None,
+    };
+    Some(u8::try_from(code).unwrap_or(1).into())
 }
 
 #[cfg(not(target_os = "linux"))]

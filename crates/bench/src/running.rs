@@ -65,8 +65,9 @@ impl Running {
         steps.holder = start.elapsed();
 
         let start = Instant::now();
-        let disks = folder.path().join("disks");
-        let specs = control::instance::specs(model, &fabric, &std::env::current_exe()?, &disks);
+        let (disks, volumes) = (folder.path().join("disks"), folder.path().join("volumes"));
+        let places = control::volumes::Places { disks: &disks, volumes: &volumes };
+        let specs = control::instance::specs(model, &fabric, &std::env::current_exe()?, places);
         let mut lab = Lab::empty(client, linux::runtime::lab::options());
         lab.apply_with(&fabric, &specs)?;
         steps.apply = start.elapsed();

@@ -6,7 +6,7 @@ sandbox::reexec_in_tests!();
 
 use conformance::EngineName;
 use conformance::engine::proof_with_inverted;
-use conformance::fuzz::{self, Cloud, Contender, Fate, Round, clouds, probes, tally::Tally};
+use conformance::fuzz::{self, Cloud, Contender, Fate, Round, lab_of, probes, tally::Tally};
 use fabric::Stage;
 
 fn told(seed: u64, found: &[fuzz::Difference]) {
@@ -32,7 +32,7 @@ fn proof_sim_and_linux_agree_on_random_clouds() {
 fn every_verdict_and_stage_has_its_share() {
     let mut tally = Tally::default();
     for seed in 1..=200 {
-        let cloud = Cloud::of(&clouds::lab(seed), seed).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        let cloud = Cloud::of(&lab_of(seed), seed).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         tally.add(probes::choose(&cloud, seed, 50).unwrap().1);
     }
     eprintln!("{tally}");
@@ -41,7 +41,7 @@ fn every_verdict_and_stage_has_its_share() {
 
 #[test]
 fn the_same_seed_is_the_same_probes() {
-    let chosen = |seed| probes::choose(&Cloud::of(&clouds::lab(seed), seed).unwrap(), seed, 50).unwrap().0;
+    let chosen = |seed| probes::choose(&Cloud::of(&lab_of(seed), seed).unwrap(), seed, 50).unwrap().0;
     assert_eq!(chosen(7), chosen(7));
     assert_ne!(chosen(7), chosen(8));
 }
@@ -52,6 +52,6 @@ fn an_engine_that_is_wrong_is_caught_and_its_lab_cut_down() {
     let contenders = [Contender::of(EngineName::Proof), wrong];
     let (found, _) = fuzz::lab(1, 50, &contenders).unwrap();
     let difference = found.first().expect("an inverted check shows");
-    let whole = clouds::lab(1);
+    let whole = lab_of(1);
     assert!(difference.fate == Fate::CutDown && difference.lab.lines().count() * 3 < whole.lines().count(), "{difference}{}", difference.lab);
 }

@@ -16,6 +16,7 @@ use crate::paths::Paths;
 use crate::record::LabRecord;
 use crate::identity::Book;
 use crate::service::{Backing, Services, Shared};
+use crate::volumes::Places;
 
 /// Why a lab could not be brought to a state.
 #[derive(Debug, thiserror::Error)]
@@ -125,7 +126,8 @@ impl Host {
         };
         let fabric = Arc::new(Fabric::compile(&applied));
         let lab = if self.record.is_changing {
-            let specs = instance::specs(&applied, &fabric, &program(), &paths.disks(&self.record.name));
+            let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+            let specs = instance::specs(&applied, &fabric, &program(), Places { disks: &disks, volumes: &volumes });
             Lab::recover(client, linux::runtime::lab::options(), &fabric, &applied.lans, &specs)?
         } else {
             Lab::attach(client, linux::runtime::lab::options(), fabric.clone(), &applied.lans)?
@@ -308,9 +310,19 @@ impl Host {
         let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
         let shared = Arc::new(model.clone());
         let fabric = Arc::new(Fabric::compile(model));
-        let specs = instance::specs(model, &fabric, &program(), &paths.disks(&self.record.name));
+        let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+        let places = Places { disks: &disks, volumes: &volumes };
+        let specs = instance::specs(model, &fabric, &program(), places);
+        let before = self.record.applied.as_ref();
         up.clock = Clock::at(up.clock.now().max(model.context.now));
+        let rebooting = rebooting(before, model);
+        if !rebooting.is_empty() {
+            // What is not running and should be is started below; its network stays.
+            up.engine.lab().client().stop_instances(&rebooting, Duration::ZERO)?;
+        }
+        places.settle(up.engine.lab().client(), &self.record.name, before, model);
         up.engine.lab().apply_all(&fabric, &model.lans, &specs)?;
+        places.show(up.engine.lab().client(), before, model)?;
         up.engine.observe(&shared)?;
         up.serve(&shared, &fabric, &self.backing)?;
         self.record.model = model.clone();
@@ -324,9 +336,13 @@ impl Host {
         let alive = self.record.model.instances.values().filter(|i| i.state != InstanceState::Terminated);
         let devices = instance::device_disks(&self.record.model);
         let keep = alive.map(|instance| instance.id.as_str().to_owned()).chain(devices).collect();
-        if let Err(error) = up.engine.lab().client().retain_disks(&paths.disks(&self.record.name), keep) {
-            // The next change tries again, and `down` removes them in any case.
-            sandbox::say!("lab {}: {error}", self.record.name);
+        let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
+        let stays = Places { disks: &disks, volumes: &volumes }.kept(&self.record.model);
+        for (folder, keep) in [(&disks, keep), (&volumes, stays)] {
+            if let Err(error) = up.engine.lab().client().retain_disks(folder, keep) {
+                // The next change tries again, and `down` removes them in any case.
+                sandbox::say!("lab {}: {error}", self.record.name);
+            }
         }
     }
 
@@ -454,6 +470,15 @@ fn end_process(client: &Client, process: u64) {
     if let Ok(mut process) = client.attach(process) {
         let _ = process.wait_timeout(Duration::from_secs(20));
     }
+}
+
+/// Instances that were told to reboot: their programs end and begin anew (INST-2).
+fn rebooting(before: Option<&Model>, now: &Model) -> Vec<String> {
+    let is_told = |instance: &&model::Instance| {
+        let old = before.and_then(|before| before.instances.get(&instance.id));
+        old.is_some_and(|old| old.reboots < instance.reboots && [old.state, instance.state] == [InstanceState::Running; 2])
+    };
+    now.instances.values().filter(is_told).map(|instance| linux::naming::instance_namespace(&instance.id)).collect()
 }
 
 /// Runs user data as root from a file that can be read later, unless the instance's disk says that it ran: the mark is

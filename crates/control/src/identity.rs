@@ -109,11 +109,6 @@ impl Turn<'_> {
     pub fn show(&mut self) {
         *lock(&self.book.shown) = Some(Arc::new(self.accounts.clone()));
     }
-
-    /// Back to what is kept.
-    pub fn undo(&mut self) {
-        self.accounts.clone_from(&self.before);
-    }
 }
 
 /// What an account is, as one number: two are the same where it is (but for chance of one in 2^64).

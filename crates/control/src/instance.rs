@@ -11,14 +11,17 @@ use model::dhcp_options::NameServer;
 use model::lan::{Application, Device, Lan, Service};
 use sandbox::{InstanceSpec, Limits, RootSpec, Tool};
 
+use crate::volumes::Places;
+
 /// Processes and threads of one instance; systemd gives a user's service about as many.
 const MOST_PROCESSES: u64 = 4096;
 
 /// Programs that are typed inside instances and that this program supplies where the host has none.
 pub const TOOLS: [&str; 5] = ["ping", "traceroute", "telnet", "arping", "nc"];
 
-/// The specs of all instances, by namespace. `program` is this program's own file, `disks` the folder of their disks.
-pub fn specs(model: &Model, fabric: &Fabric, program: &Path, disks: &Path) -> InstanceSpecs {
+/// The specs of all instances, by namespace. `program` is this program's own file, `places` are the folders of their disks.
+pub fn specs(model: &Model, fabric: &Fabric, program: &Path, places: Places<'_>) -> InstanceSpecs {
+    let disks = places.disks;
     let limits_of_device = Limits { processes: Some(MOST_PROCESSES), ..Limits::default() };
     let device = |(lan, name, device): (&Lan, &str, &Device)| {
         let key = linux::naming::device_namespace(name, device);
@@ -30,8 +33,8 @@ pub fn specs(model: &Model, fabric: &Fabric, program: &Path, disks: &Path) -> In
     let spec = |instance: &Instance| {
         let key = linux::naming::instance_namespace(&instance.id);
         let disk = Some(disks.join(instance.id.as_str()));
-        let environment = environment(model);
-        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, environment, ..RootSpec::default() };
+        let (environment, volumes) = (environment(model), places.seen(model, &instance.id));
+        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, environment, volumes, ..RootSpec::default() };
         let limits = limits(model, &instance.id);
         (key.clone(), InstanceSpec { root, limits, ..InstanceSpec::new(key, host_name(&instance.name)) })
     };
@@ -67,11 +70,13 @@ fn device_files(lan: &Lan, name: &str) -> BTreeMap<String, String> {
 
 /// Memory and processors of the instance's type; processes for everybody alike, so that no guest takes all of the host's.
 fn limits(model: &Model, id: &model::InstanceId) -> Limits {
-    let kind = model.instances.get(id).and_then(|instance| model::instance_type::find(&instance.instance_type));
+    let instance = model.instances.get(id);
+    let kind = instance.and_then(|instance| model::instance_type::find(&instance.instance_type));
+    let threads = instance.and_then(|instance| instance.options.cpu).map(|(cores, threads)| cores * threads);
     Limits {
         memory_bytes: kind.as_ref().map(|kind| u64::from(kind.memory_mib) << 20),
         processes: Some(MOST_PROCESSES),
-        cpu_percent: kind.as_ref().map(|kind| kind.vcpus * 100),
+        cpu_percent: kind.as_ref().map(|kind| threads.unwrap_or(kind.vcpus) * 100),
     }
 }
 
@@ -105,7 +110,9 @@ fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String
     ]);
     let own = instance.interfaces.first().map(|i| fabric.interfaces[*i].primary_address());
     let own = own.map(|address| format!("{address} {name}\n")).unwrap_or_default();
-    files.insert("/etc/hosts".to_owned(), format!("127.0.0.1 localhost\n{own}"));
+    let ipv6 = instance.interfaces.first().and_then(|i| fabric.interfaces[*i].ipv6.first());
+    let ipv6 = ipv6.map(|address| format!("::1 localhost ip6-localhost ip6-loopback\n{address} {name}\n")).unwrap_or_default();
+    files.insert("/etc/hosts".to_owned(), format!("127.0.0.1 localhost\n{own}{ipv6}"));
     files
 }
 
@@ -143,13 +150,15 @@ fn resolv_conf(model: &Model, fabric: &Fabric, instance: &Instance) -> String {
 pub fn listeners(model: &Model, fabric: &Fabric) -> Vec<BuiltIn> {
     let mut all = Vec::new();
     for instance in fabric.instances.values().filter(|i| i.state == model::InstanceState::Running) {
-        for listener in &instance.guest.listen {
+        let has_ipv6 = instance.interfaces.iter().any(|interface| !fabric.interfaces[*interface].ipv6.is_empty());
+        let families = [Some(false), has_ipv6.then_some(true)];
+        for (listener, is_v6) in instance.guest.listen.iter().flat_map(|one| families.into_iter().flatten().map(move |is_v6| (one, is_v6))) {
             all.push(BuiltIn {
                 instance: instance.name.clone(),
                 namespace: linux::naming::instance_namespace(&instance.id),
                 listener: *listener,
                 is_echo: false,
-                is_v6: false,
+                is_v6,
             });
         }
     }

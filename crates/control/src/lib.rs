@@ -19,5 +19,6 @@ pub mod paths;
 pub mod record;
 pub mod service;
 pub mod store;
+pub mod volumes;
 
 pub use service::{Backing, Services, Shared};

@@ -123,6 +123,11 @@ impl Paths {
         self.logs(lab).join("flow-logs")
     }
 
+    /// Volumes and snapshots of EBS: a folder by id for each that holds something.
+    pub fn volumes(&self, lab: &str) -> PathBuf {
+        self.logs(lab).join("ebs")
+    }
+
     /// Puts what a lab left on disk out of the way, to be removed; where it is. `None`: it left nothing. Volumes of containers
     /// that have names stay where `keep_volumes` says so.
     pub fn set_aside(&self, lab: &str, keep_volumes: bool) -> std::io::Result<Option<PathBuf>> {
@@ -175,6 +180,7 @@ impl Paths {
 
     /// Removes what the instances of a lab wrote.
     pub fn remove_disks(&self, lab: &str) -> sandbox::Result<()> {
+        sandbox::remove_tree(&self.volumes(lab), &sandbox::SelfCommand::current()?)?;
         sandbox::remove_tree(&self.disks(lab), &sandbox::SelfCommand::current()?)
     }
 

@@ -40,6 +40,7 @@ pub fn finish_what_began(model: &mut Model, before: &Model) {
             }
         }
     }
+    finish_disks(model, before, now);
     if !model.network_interfaces.is_shared_with(&before.network_interfaces) {
         for (id, interface) in &mut model.network_interfaces {
             let old = before.network_interfaces.get(id);
@@ -82,6 +83,44 @@ pub fn finish_what_began(model: &mut Model, before: &Model) {
         }
     }
     model.advance_to(now);
+}
+
+/// Volumes, attachments, snapshots and images.
+fn finish_disks(model: &mut Model, before: &Model, now: Timestamp) {
+    if !model.ebs_volumes.is_shared_with(&before.ebs_volumes) {
+        finish_volumes(model, before, now);
+    }
+    if !model.ebs_snapshots.is_shared_with(&before.ebs_snapshots) {
+        for (_, snapshot) in model.ebs_snapshots.iter_mut().filter(|(id, _)| !before.ebs_snapshots.contains_key(id)) {
+            settle(&mut snapshot.completed_at, now);
+        }
+    }
+    if !model.images.is_shared_with(&before.images) {
+        for (_, image) in model.images.iter_mut().filter(|(id, _)| !before.images.contains_key(id)) {
+            settle(&mut image.available_at, now);
+        }
+    }
+}
+
+fn finish_volumes(model: &mut Model, before: &Model, now: Timestamp) {
+    for (id, volume) in &mut model.ebs_volumes {
+        let old = before.ebs_volumes.get(id);
+        if old.is_none_or(|old| old.state != volume.state) {
+            settle(&mut volume.settles_at, now);
+        }
+        for attachment in &mut volume.attachments {
+            let known = old.and_then(|old| old.attachment_to(&attachment.instance_id));
+            if known.is_none_or(|known| known.state != attachment.state) {
+                settle(&mut attachment.settles_at, now);
+            }
+        }
+        if let Some(change) = &mut volume.modification
+            && old.and_then(|old| old.modification.as_ref()).is_none_or(|last| last.start_time != change.start_time || last.original != change.original)
+        {
+            settle(&mut change.optimizing_at, now);
+            settle(&mut change.completed_at, now);
+        }
+    }
 }
 
 fn settle(at: &mut Timestamp, now: Timestamp) {

@@ -150,7 +150,7 @@ fn whatever_is_asked_is_answered_or_refused_in_form_and_the_cloud_stays_sound() 
         }
     }
     let total: usize = codes.values().sum();
-    assert!(answered * 12 > total, "too few calls got through to tell anything: {answered} of {total}: {codes:?}");
+    assert!(answered * 10 > total, "too few calls got through to tell anything: {answered} of {total}: {codes:?}");
     assert!(codes.len() > 25, "{codes:?}");
     println!("{answered} of {total} answered; {codes:?}");
 }
@@ -213,7 +213,9 @@ fn what_is_not_signed_as_it_must_be_is_refused_and_every_byte_of_a_signature_cou
         let mut request = good.clone();
         request.headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("authorization")).for_each(|(_, value)| *value = changed.clone());
         let response = world.send(&request);
-        let is_same = changed.split_whitespace().collect::<Vec<_>>() == authorization.split_whitespace().collect::<Vec<_>>();
+        // Blanks between the parts say nothing.
+        let compact = |text: &str| text.split_whitespace().collect::<String>();
+        let is_same = compact(&changed) == compact(&authorization);
         assert!(is_same || (400..500).contains(&response.status), "{changed}: {} {}", response.status, response.body);
     }
     for (what, wrong) in [

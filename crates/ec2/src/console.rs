@@ -25,6 +25,12 @@ fn get_console_output(model: &mut Model, arguments: &Value) -> Result<Value, Api
     Ok(json!({"InstanceId": text(id), "Timestamp": time(model.context.now)}))
 }
 
+/// Adds what an instance printed to the answer of GetConsoleOutput.
+pub fn add_output(answer: &mut Value, printed: &[u8]) {
+    use base64::Engine as _;
+    answer["Output"] = base64::engine::general_purpose::STANDARD.encode(printed).into();
+}
+
 /// Passwords are a matter of Windows; of other instances the answer is an empty one.
 fn get_password_data(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let id: InstanceId = read(arguments, |a| a.required_id("InstanceId"))?;

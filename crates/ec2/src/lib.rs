@@ -7,7 +7,7 @@
 
 mod address;
 pub mod arguments;
-mod console;
+pub mod console;
 mod dhcp_options;
 pub mod filter;
 mod flow_log;

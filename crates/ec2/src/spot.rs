@@ -61,6 +61,36 @@ fn shape(model: &Model, request: &SpotInstanceRequest) -> Value {
         _ => ("instance-terminated-by-user", "Your Spot instance was terminated by you."),
     };
     let primary = model.interfaces_of(&request.instance_id).first().copied();
+    let zones = model.region.zones();
+    let zone_id = instance.and_then(|instance| zones.into_iter().find(|zone| zone.name == instance.availability_zone)).map(|zone| zone.id);
+    let interfaces: Value = model
+        .interfaces_of(&request.instance_id)
+        .into_iter()
+        .map(|eni| {
+            json!({
+                "DeleteOnTermination": eni.attachment.as_ref().map(|attachment| attachment.delete_on_termination),
+                "Description": eni.description,
+                "DeviceIndex": eni.attachment.as_ref().map(|attachment| attachment.device_index),
+                "Groups": eni.groups.iter().map(text).collect::<Value>(),
+                "NetworkInterfaceId": text(&eni.id),
+                "PrivateIpAddress": text(eni.primary_address()),
+                "SubnetId": text(&eni.subnet_id),
+            })
+        })
+        .collect();
+    let disks: Value = model
+        .volumes_of(&request.instance_id)
+        .into_iter()
+        .map(|(volume, attachment)| {
+            let disk = json!({
+                "DeleteOnTermination": attachment.delete_on_termination,
+                "SnapshotId": volume.snapshot_id.as_ref().map(text),
+                "VolumeSize": volume.spec.size_gib,
+                "VolumeType": volume.spec.kind.as_str(),
+            });
+            json!({"DeviceName": attachment.device, "Ebs": present(disk)})
+        })
+        .collect();
     let specification = instance.map(|instance| {
         present(json!({
             "ImageId": text(&instance.image_id),
@@ -69,6 +99,8 @@ fn shape(model: &Model, request: &SpotInstanceRequest) -> Value {
             "Monitoring": {"Enabled": instance.monitoring},
             "Placement": {"AvailabilityZone": instance.availability_zone, "Tenancy": "default"},
             "SubnetId": primary.map(|eni| text(&eni.subnet_id)),
+            "NetworkInterfaces": interfaces,
+            "BlockDeviceMappings": disks,
             "SecurityGroups": primary.map(|eni| crate::network_interface::groups(model, eni)),
         }))
     });
@@ -77,6 +109,7 @@ fn shape(model: &Model, request: &SpotInstanceRequest) -> Value {
         "InstanceId": text(&request.instance_id),
         "LaunchSpecification": specification,
         "LaunchedAvailabilityZone": instance.map(|instance| &instance.availability_zone),
+        "LaunchedAvailabilityZoneId": zone_id,
         "ProductDescription": "Linux/UNIX",
         "SpotInstanceRequestId": text(&request.id),
         "SpotPrice": request.max_price,
@@ -99,6 +132,11 @@ const DESCRIBE: Describe = Describe {
         ("fault-message", &["Fault.Message"]),
         ("instance-id", &["InstanceId"]),
         ("launch-group", &["LaunchGroup"]),
+        ("launch.block-device-mapping.delete-on-termination", &["LaunchSpecification.BlockDeviceMappings.Ebs.DeleteOnTermination"]),
+        ("launch.block-device-mapping.device-name", &["LaunchSpecification.BlockDeviceMappings.DeviceName"]),
+        ("launch.block-device-mapping.snapshot-id", &["LaunchSpecification.BlockDeviceMappings.Ebs.SnapshotId"]),
+        ("launch.block-device-mapping.volume-size", &["LaunchSpecification.BlockDeviceMappings.Ebs.VolumeSize"]),
+        ("launch.block-device-mapping.volume-type", &["LaunchSpecification.BlockDeviceMappings.Ebs.VolumeType"]),
         ("launch.group-id", &["LaunchSpecification.SecurityGroups.GroupId"]),
         ("launch.group-name", &["LaunchSpecification.SecurityGroups.GroupName"]),
         ("launch.image-id", &["LaunchSpecification.ImageId"]),
@@ -108,7 +146,15 @@ const DESCRIBE: Describe = Describe {
         ("launch.monitoring-enabled", &["LaunchSpecification.Monitoring.Enabled"]),
         ("launch.ramdisk-id", &["LaunchSpecification.RamdiskId"]),
         ("launched-availability-zone", &["LaunchedAvailabilityZone"]),
-        ("network-interface.subnet-id", &["LaunchSpecification.SubnetId"]),
+        ("launched-availability-zone-id", &["LaunchedAvailabilityZoneId"]),
+        ("network-interface.addresses.primary", &["LaunchSpecification.NetworkInterfaces.PrivateIpAddresses.Primary"]),
+        ("network-interface.delete-on-termination", &["LaunchSpecification.NetworkInterfaces.DeleteOnTermination"]),
+        ("network-interface.description", &["LaunchSpecification.NetworkInterfaces.Description"]),
+        ("network-interface.device-index", &["LaunchSpecification.NetworkInterfaces.DeviceIndex"]),
+        ("network-interface.group-id", &["LaunchSpecification.NetworkInterfaces.Groups"]),
+        ("network-interface.network-interface-id", &["LaunchSpecification.NetworkInterfaces.NetworkInterfaceId"]),
+        ("network-interface.private-ip-address", &["LaunchSpecification.NetworkInterfaces.PrivateIpAddress"]),
+        ("network-interface.subnet-id", &["LaunchSpecification.NetworkInterfaces.SubnetId"]),
         ("product-description", &["ProductDescription"]),
         ("spot-instance-request-id", &["SpotInstanceRequestId"]),
         ("spot-price", &["SpotPrice"]),

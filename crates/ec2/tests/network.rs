@@ -198,6 +198,21 @@ fn one_gateway_a_vpc_and_a_used_one_stays_sc_100_101() {
 }
 
 #[test]
+fn a_detached_vpn_gateway_says_so_until_it_is_attached_again() {
+    let mut client = Client::new();
+    let (a, b) = (client.vpc("10.0.0.0/16"), client.vpc("10.1.0.0/16"));
+    let gateway = client.id("CreateVpnGateway", json!({"Type": "ipsec.1"}), "/VpnGateway/VpnGatewayId");
+    let attachments = |client: &mut Client| client.call("DescribeVpnGateways", json!({}))["VpnGateways"][0]["VpcAttachments"].clone();
+    assert_eq!(attachments(&mut client), json!([]));
+    client.call("AttachVpnGateway", json!({"VpcId": a, "VpnGatewayId": gateway}));
+    assert_eq!(attachments(&mut client), json!([{"State": "attached", "VpcId": a}]));
+    client.call("DetachVpnGateway", json!({"VpcId": a, "VpnGatewayId": gateway}));
+    assert_eq!(attachments(&mut client), json!([{"State": "detached", "VpcId": a}]));
+    client.call("AttachVpnGateway", json!({"VpcId": b, "VpnGatewayId": gateway}));
+    assert_eq!(attachments(&mut client), json!([{"State": "attached", "VpcId": b}]));
+}
+
+#[test]
 fn nat_gateway_failures_show_later_sc_105() {
     let mut client = Client::new();
     let (a, b) = (client.vpc("10.0.0.0/16"), client.vpc("10.1.0.0/16"));

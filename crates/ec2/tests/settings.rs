@@ -205,3 +205,32 @@ fn what_aws_has_let_go_is_off_and_stays_so() {
     let accept = json!({"ServiceId": "vpce-svc-0", "VpcEndpointIds": ["vpce-0"]});
     assert_eq!(client.refused("AcceptVpcEndpointConnections", accept), "InvalidVpcEndpointServiceId.NotFound");
 }
+
+#[test]
+fn a_nat_gateway_has_further_addresses_up_to_its_limit() {
+    let mut client = Client::new();
+    let vpc = client.vpc("10.0.0.0/16");
+    client.igw(&vpc);
+    let subnet = client.subnet(&vpc, "10.0.1.0/24");
+    let eips: Vec<String> = (0..3).map(|_| client.id("AllocateAddress", json!({"Domain": "vpc"}), "/AllocationId")).collect();
+    let nat = client.id("CreateNatGateway", json!({"SubnetId": subnet, "AllocationId": eips[0]}), "/NatGateway/NatGatewayId");
+    let associate = |eip: &str| json!({"NatGatewayId": nat, "AllocationIds": [eip]});
+    assert_eq!(client.refused("AssociateNatGatewayAddress", associate(&eips[1])), "IncorrectState", "it is pending");
+    client.wait(60);
+    let shown = client.call("AssociateNatGatewayAddress", associate(&eips[1]))["NatGatewayAddresses"].clone();
+    assert_eq!((&shown[0]["IsPrimary"], &shown[1]["IsPrimary"], &shown[1]["AllocationId"]), (&json!(true), &json!(false), &json!(eips[1])));
+    assert_eq!(client.refused("AssociateNatGatewayAddress", associate(&eips[2])), "AddressLimitExceeded", "QUO-1");
+    let by = |association: &Value| json!({"NatGatewayId": nat, "AssociationIds": [association]});
+    assert_eq!(client.refused("DisassociateNatGatewayAddress", by(&shown[0]["AssociationId"])), "InvalidParameter", "the first");
+    let left = client.call("DisassociateNatGatewayAddress", by(&shown[1]["AssociationId"]));
+    assert_eq!(left["NatGatewayAddresses"].as_array().unwrap().len(), 1);
+    assert_eq!(client.refused("AssignPrivateNatGatewayAddress", json!({"NatGatewayId": nat, "PrivateIpAddressCount": 1})), "InvalidParameter");
+    let private = client.id("CreateNatGateway", json!({"SubnetId": subnet, "ConnectivityType": "private"}), "/NatGateway/NatGatewayId");
+    client.wait(60);
+    let assigned = client.call("AssignPrivateNatGatewayAddress", json!({"NatGatewayId": private, "PrivateIpAddresses": ["10.0.1.99"]}));
+    assert_eq!(assigned["NatGatewayAddresses"][1]["PrivateIp"], "10.0.1.99");
+    assert_eq!(client.refused("AssignPrivateNatGatewayAddress", json!({"NatGatewayId": private, "PrivateIpAddressCount": 7})), "AddressLimitExceeded");
+    client.call("UnassignPrivateNatGatewayAddress", json!({"NatGatewayId": private, "PrivateIpAddresses": ["10.0.1.99"]}));
+    client.call("DeleteNatGateway", json!({"NatGatewayId": private}));
+    client.call("DeleteNatGateway", json!({"NatGatewayId": nat}));
+}

@@ -10,6 +10,7 @@ use crate::fabric::Fabric;
 use crate::gateway::TransitEnd;
 use crate::index::{InterfaceIndex, TransitGatewayIndex, VpcIndex};
 use crate::names::Entity;
+use crate::packet::Family;
 
 /// An end that cannot send, or cannot be asked, there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,42 @@ impl Fabric {
                 none if none.is_empty() => Err(EndError::Nobody(block.to_string())),
                 some => Ok(some),
             },
+        }
+    }
+
+    /// Who sends over IPv6 where an end is said: hosts outside with an address of it, the internet by its own.
+    pub fn ipv6_senders(&self, from: &End) -> Result<Vec<Sender>, EndError> {
+        if *from == End::Internet {
+            return Ok(self.ipv6_representatives().iter().map(|address| Sender::Outside(IpAddr::V6(*address))).collect());
+        }
+        let all = self.senders(from)?.into_iter();
+        Ok(all.filter(|sender| !matches!(sender, Sender::Outside(IpAddr::V4(_)))).collect())
+    }
+
+    /// The addresses at which an end is asked over IPv6: nothing stands for them, so it does not matter who asks.
+    pub fn ipv6_destinations(&self, from: &Sender, to: &End) -> Result<Vec<IpAddr>, EndError> {
+        match to {
+            End::Interface { interface, .. } => {
+                let index = self.interface_by_id(interface).ok_or_else(|| EndError::NotFound(interface.to_string()))?;
+                let own = &self.interfaces[index];
+                let first = own.ipv6.first().ok_or_else(|| EndError::NoIpv6Address(own.name.clone()))?;
+                Ok(vec![IpAddr::V6(*first)])
+            }
+            End::Internet => Ok(self.ipv6_representatives().iter().map(|address| IpAddr::V6(*address)).collect()),
+            End::Outside(_) | End::Address(_) | End::Block(_) => {
+                Ok(self.destinations(from, to)?.into_iter().filter(IpAddr::is_ipv6).collect())
+            }
+        }
+    }
+
+    /// Whether a sender has an address of a family.
+    pub fn speaks(&self, sender: &Sender, family: Family) -> bool {
+        match sender {
+            Sender::Outside(address) => Family::of(*address) == family,
+            Sender::Interface(id) => {
+                self.interface_by_id(id).is_some_and(|index| self.interfaces[index].all_addresses().any(|own| Family::of(own) == family))
+            }
+            Sender::Container(_) => family == Family::V4,
         }
     }
 

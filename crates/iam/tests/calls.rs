@@ -365,3 +365,23 @@ fn what_would_come_of_calls_is_simulated_with_the_same_decision() {
     }
     assert_eq!(cloud.refused("SimulatePrincipalPolicy", json!({"PolicySourceArn": "arn:aws:iam::111122223333:user/dev", "ActionNames": ["StopInstances"]})), Code::InvalidInput);
 }
+
+#[test]
+fn credentials_that_nobody_has_are_none_of_those_who_are_there() {
+    let mut cloud = Cloud::new();
+    cloud.user("dev", &[]);
+    let dev = json!({"UserName": "dev"});
+    for (operation, list) in [
+        ("ListMFADevices", "MFADevices"),
+        ("ListSSHPublicKeys", "SSHPublicKeys"),
+        ("ListServiceSpecificCredentials", "ServiceSpecificCredentials"),
+        ("ListSigningCertificates", "Certificates"),
+    ] {
+        assert_eq!(cloud.call(operation, dev.clone())[list], json!([]), "{operation}");
+        assert_eq!(cloud.refused(operation, json!({"UserName": "nobody"})), Code::NoSuchEntity, "{operation}");
+    }
+    assert_eq!(cloud.call("ListVirtualMFADevices", json!({}))["VirtualMFADevices"], json!([]));
+    for operation in ["GetLoginProfile", "DeleteLoginProfile"] {
+        assert_eq!(cloud.refused(operation, dev.clone()), Code::NoSuchEntity, "{operation}");
+    }
+}

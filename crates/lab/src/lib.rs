@@ -34,5 +34,5 @@ pub use diagnostic::{Diagnostic, Diagnostics};
 pub use change::{Action, Change, changes_between};
 pub use export::{Exported, export, export_with};
 pub use file::schema;
-pub use identity::IdentityChanges;
+pub use identity::{IdentityChanges, identity_changes};
 pub use load::{Files, Lab, load};

@@ -238,6 +238,9 @@ pub struct EbsSnapshot {
     pub start_time: Timestamp,
     /// When `pending` ends.
     pub completed_at: Timestamp,
+    /// The snapshot that it is a copy of.
+    #[serde(default)]
+    pub copied_from: Option<SnapshotId>,
     /// Accounts that may make volumes of it; `all` = everybody.
     pub create_volume_permissions: Vec<String>,
     /// Tags.

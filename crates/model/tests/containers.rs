@@ -133,7 +133,7 @@ fn what_was_written_before_there_were_containers_is_still_read() {
         object.remove(table).unwrap();
     }
     let (containers, volumes) = (BTreeMap::new(), BTreeMap::new());
-    assert_eq!(serde_json::from_value::<Model>(old).unwrap(), Model { containers, volumes, ..model });
+    assert_eq!(serde_json::from_value::<Model>(old).unwrap(), Model { containers: containers.into(), volumes: volumes.into(), ..model });
     let least: ContainerSpec = serde_json::from_value(serde_json::json!({ "image": "nginx" })).unwrap();
     assert_eq!(least, nginx(), "keys of a spec may be missing");
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use model::moment::Moment;
 use crate::refusal::Refusal;
-use crate::shapes::{Operation, Protocol, Service, Shape, ShapeId};
+use crate::shapes::{Member, Operation, Protocol, Service, Shape, ShapeId};
 use crate::xml::Writer;
 
 /// Writes the answer of a call. An empty list is an empty element; null and absent members are left out, and so are
@@ -12,42 +12,39 @@ use crate::xml::Writer;
 ///
 /// Errors: `InternalError` for a value that does not fit its member, which is a defect of whoever served the call.
 pub fn write(service: &Service, operation: &Operation, answer: &Value, request_id: &str) -> Result<String, Refusal> {
-    let mut xml = Writer::new();
+    let mut answering = Answering { service, xml: Writer::new(), places: Vec::new() };
     let root = format!("{}Response", operation.name);
-    xml.open_in(&root, service.namespace);
+    answering.xml.open_in(&root, service.namespace);
     match service.protocol {
         Protocol::Ec2 => {
-            xml.text("requestId", request_id);
+            answering.xml.text("requestId", request_id);
             if operation.output.is_none() && answer.get("Return").is_some() {
-                xml.text("return", "true");
+                answering.xml.text("return", "true");
             }
-            members(service, operation.output, answer, &mut xml)?;
+            answering.members(operation.output, answer)?;
         }
         Protocol::Query => {
             if let Some(wrapper) = operation.wrapper {
-                xml.open(wrapper);
-                members(service, operation.output, answer, &mut xml)?;
-                xml.close(wrapper);
+                answering.xml.open(wrapper);
+                answering.members(operation.output, answer)?;
+                answering.xml.close(wrapper);
             }
-            xml.open("ResponseMetadata");
-            xml.text("RequestId", request_id);
-            xml.close("ResponseMetadata");
+            answering.xml.open("ResponseMetadata");
+            answering.xml.text("RequestId", request_id);
+            answering.xml.close("ResponseMetadata");
         }
     }
-    xml.close(&root);
-    Ok(xml.finish())
+    answering.xml.close(&root);
+    Ok(answering.xml.finish())
 }
 
-/// Elements in the order of the answer: few of many members are there, so each of those is looked for among all.
-fn members(service: &Service, shape: Option<ShapeId>, value: &Value, xml: &mut Writer) -> Result<(), Refusal> {
-    let members = service.members(shape);
-    for (name, value) in value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
-        if let Some(member) = members.iter().find(|member| member.name == name) {
-            element(service, member.shape, member.answered, value, xml)
-                .map_err(|misfit| misfit.unwrap_or_else(|| unfit(member.name, value)))?;
-        }
-    }
-    Ok(())
+/// An answer that is being written.
+struct Answering<'s> {
+    service: &'s Service,
+    xml: Writer,
+    /// By shape, where the member stands that the field at each place of the last structure was: things of one kind look alike, and a
+    /// shape has up to a hundred members.
+    places: Vec<(ShapeId, Vec<usize>)>,
 }
 
 fn unfit(name: &str, value: &Value) -> Refusal {
@@ -62,49 +59,84 @@ fn unfit(name: &str, value: &Value) -> Refusal {
     Refusal::new("InternalError", format!("The answer has {kind} in {name}, which does not belong there."))
 }
 
-/// One element; an error without a refusal is a misfit that the caller can name.
-fn element(service: &Service, id: ShapeId, name: &str, value: &Value, xml: &mut Writer) -> Result<(), Option<Refusal>> {
-    match (service.shape(id), value) {
-        (Shape::Structure(_), Value::Object(_)) => {
-            xml.open(name);
-            members(service, Some(id), value, xml).map_err(Some)?;
-            xml.close(name);
-        }
-        (Shape::List { .. }, Value::Array(items)) if items.is_empty() => xml.empty(name),
-        (Shape::List { item_name, item, .. }, Value::Array(items)) => {
-            xml.open(name);
-            for value in items {
-                element(service, *item, item_name, value, xml)?;
+impl<'s> Answering<'s> {
+    /// Elements in the order of the answer.
+    fn members(&mut self, shape: Option<ShapeId>, value: &Value) -> Result<(), Refusal> {
+        let Some(shape) = shape else { return Ok(()) };
+        for (place, (name, value)) in value.as_object().into_iter().flatten().enumerate() {
+            if value.is_null() {
+                continue;
             }
-            xml.close(name);
-        }
-        (Shape::Map { key_name, key, value_name, value: value_shape }, Value::Object(fields)) => {
-            xml.open(name);
-            for (field, value) in fields {
-                xml.open("entry");
-                element(service, *key, key_name, &field.as_str().into(), xml)?;
-                element(service, *value_shape, value_name, value, xml)?;
-                xml.close("entry");
+            if let Some(member) = self.member(shape, place, name) {
+                self.element(member.shape, member.answered, value).map_err(|misfit| misfit.unwrap_or_else(|| unfit(member.name, value)))?;
             }
-            xml.close(name);
         }
-        (Shape::Timestamp, Value::String(text)) => {
-            let moment = Moment::parse(text).ok_or(None)?;
-            let text = match service.protocol {
-                Protocol::Ec2 => moment.with_milliseconds(),
-                Protocol::Query => moment.shortest(),
-            };
-            xml.text(name, &text);
-        }
-        (Shape::String | Shape::Text(_) | Shape::Enum(_) | Shape::Blob, Value::String(text)) => xml.text(name, text),
-        (Shape::Boolean, Value::Bool(value)) => xml.text(name, if *value { "true" } else { "false" }),
-        (Shape::Number { .. }, Value::Number(number)) if number.is_i64() || number.is_u64() => {
-            xml.text(name, &number.to_string());
-        }
-        (Shape::Double, Value::Number(number)) => xml.text(name, &number.to_string()),
-        _ => return Err(None),
+        Ok(())
     }
-    Ok(())
+
+    /// The member of this name, looked for first where it was the last time.
+    fn member(&mut self, shape: ShapeId, place: usize, name: &str) -> Option<&'s Member> {
+        let members = self.service.members(Some(shape));
+        let known = self.places.iter().position(|(of, _)| *of == shape).unwrap_or_else(|| {
+            self.places.push((shape, Vec::new()));
+            self.places.len() - 1
+        });
+        let places = &mut self.places[known].1;
+        let guess = places.get(place).and_then(|index| members.get(*index)).filter(|member| member.name == name);
+        if guess.is_some() {
+            return guess;
+        }
+        let found = members.iter().position(|member| member.name == name)?;
+        places.resize(places.len().max(place + 1), usize::MAX);
+        places[place] = found;
+        members.get(found)
+    }
+
+    /// One element; an error without a refusal is a misfit that the caller can name.
+    fn element(&mut self, id: ShapeId, name: &str, value: &Value) -> Result<(), Option<Refusal>> {
+        let service = self.service;
+        match (service.shape(id), value) {
+            (Shape::Structure(_), Value::Object(_)) => {
+                self.xml.open(name);
+                self.members(Some(id), value).map_err(Some)?;
+                self.xml.close(name);
+            }
+            (Shape::List { .. }, Value::Array(items)) if items.is_empty() => self.xml.empty(name),
+            (Shape::List { item_name, item, .. }, Value::Array(items)) => {
+                self.xml.open(name);
+                for value in items {
+                    self.element(*item, item_name, value)?;
+                }
+                self.xml.close(name);
+            }
+            (Shape::Map { key_name, key, value_name, value: value_shape }, Value::Object(fields)) => {
+                self.xml.open(name);
+                for (field, value) in fields {
+                    self.xml.open("entry");
+                    self.element(*key, key_name, &field.as_str().into())?;
+                    self.element(*value_shape, value_name, value)?;
+                    self.xml.close("entry");
+                }
+                self.xml.close(name);
+            }
+            (Shape::Timestamp, Value::String(text)) => {
+                let moment = Moment::parse(text).ok_or(None)?;
+                let text = match service.protocol {
+                    Protocol::Ec2 => moment.with_milliseconds(),
+                    Protocol::Query => moment.shortest(),
+                };
+                self.xml.text(name, &text);
+            }
+            (Shape::String | Shape::Text(_) | Shape::Enum(_) | Shape::Blob, Value::String(text)) => self.xml.text(name, text),
+            (Shape::Boolean, Value::Bool(value)) => self.xml.text(name, if *value { "true" } else { "false" }),
+            (Shape::Number { .. }, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                self.xml.text(name, &number.to_string());
+            }
+            (Shape::Double, Value::Number(number)) => self.xml.text(name, &number.to_string()),
+            _ => return Err(None),
+        }
+        Ok(())
+    }
 }
 
 /// Dotted names of members in an answer that its shape lacks: clients would never see them.

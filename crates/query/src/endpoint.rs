@@ -73,6 +73,9 @@ pub enum Authentication {
 /// How many answers to requests with client tokens are kept.
 pub const TOKENS: usize = 10_000;
 
+/// The header that names a request.
+const REQUEST_ID: &str = "x-amzn-RequestId";
+
 /// The endpoint.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -136,17 +139,26 @@ impl Asked {
         Some(Key { account: account.to_owned(), region, operation, token: token.clone() })
     }
 
-    /// Serves the request with tokens that somebody else keeps. A repeated one with a client token gets the first one's answer.
-    pub fn serve(&self, tokens: &mut Tokens, backend: &mut impl Backend) -> Result<Value, Refusal> {
-        let account = backend.account(self.access_key_id());
-        let call = Call {
+    fn call<'a>(&'a self, account: &'a str) -> Call<'a> {
+        Call {
             service: self.service,
             operation: self.operation,
             region: &self.region,
-            account: &account,
+            account,
             access_key_id: self.access_key_id(),
             parameters: &self.parameters,
-        };
+        }
+    }
+
+    /// Whether the request may be made at all. Errors: the refusal of whoever decides that.
+    pub fn may(&self, backend: &impl Backend) -> Result<(), Refusal> {
+        backend.may(&self.call(&backend.account(self.access_key_id())))
+    }
+
+    /// Serves the request with tokens that somebody else keeps. A repeated one with a client token gets the first one's answer.
+    pub fn serve(&self, tokens: &mut Tokens, backend: &mut impl Backend) -> Result<Value, Refusal> {
+        let account = backend.account(self.access_key_id());
+        let call = self.call(&account);
         // Nobody gets the answer to somebody else's client token who may not ask for it.
         backend.may(&call)?;
         let Some(key) = self.token(&account) else { return backend.call(&call) };
@@ -219,6 +231,21 @@ impl Endpoint {
             Ok(body) => respond(200, body, request_id, Some(asked.operation.name.to_owned()), None),
             Err(refusal) => write_refusal(&refusal, Some(asked.service), Some(asked.operation.name.to_owned()), request_id),
         }
+    }
+
+    /// A response as it was, under a request id of its own.
+    pub fn repeat(&self, response: &Response) -> Response {
+        let mut again = response.clone();
+        let request_id = self.next_request_id();
+        let of_id = again.headers.iter_mut().find(|(name, _)| *name == REQUEST_ID);
+        if let Some((_, before)) = of_id {
+            // It stands in the body once, and all are of one length.
+            if let Some(at) = again.body.find(before.as_str()) {
+                again.body.replace_range(at..at + before.len(), &request_id);
+            }
+            *before = request_id;
+        }
+        again
     }
 
     /// Writes why a request was not read.
@@ -309,6 +336,6 @@ fn write_refusal(refusal: &Refusal, service: Option<&Service>, action: Option<St
 }
 
 fn respond(status: u16, body: String, request_id: String, operation: Option<String>, code: Option<String>) -> Response {
-    let headers = vec![("Content-Type", "text/xml;charset=UTF-8".to_owned()), ("x-amzn-RequestId", request_id)];
+    let headers = vec![("Content-Type", "text/xml;charset=UTF-8".to_owned()), (REQUEST_ID, request_id)];
     Response { status, headers, body, operation, code }
 }

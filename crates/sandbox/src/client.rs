@@ -228,6 +228,27 @@ impl Client {
         })
     }
 
+    /// Makes these all the volumes that a running instance sees, by path inside (see [`crate::RootSpec::volumes`]).
+    pub fn set_volumes(&self, key: &str, volumes: BTreeMap<PathBuf, PathBuf>) -> Result<()> {
+        self.done(&Request::SetVolumes { key: key.to_owned(), volumes })
+    }
+
+    /// Copies a disk or volume, unless the copy is there, and waits for it; one that is not there becomes an empty one.
+    pub fn copy_disk(&self, from: &Path, to: &Path) -> Result<()> {
+        let pipe = self.one_descriptor(&Request::CopyDisk { from: from.to_owned(), to: to.to_owned() })?;
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut std::fs::File::from(pipe), &mut said).map_err(Error::os("waiting for a copy"))?;
+        match said.is_empty() {
+            true => Ok(()),
+            false => Err(Error::os("copying a disk")(std::io::Error::other(said))),
+        }
+    }
+
+    /// Puts a disk or volume that nobody uses somewhere else, where it is there and the other place is free.
+    pub fn move_disk(&self, from: &Path, to: &Path) -> Result<()> {
+        self.done(&Request::MoveDisk { from: from.to_owned(), to: to.to_owned() })
+    }
+
     /// Running instances, by key.
     pub fn list_instances(&self) -> Result<Vec<InstanceStatus>> {
         match self.ask(&Request::ListInstances)? {

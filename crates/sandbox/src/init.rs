@@ -185,6 +185,18 @@ impl Init {
                     Err(fault) => self.tell(&Event::NotStarted { process, fault }, Vec::new()),
                 }
             }
+            Order::Mount { target } => {
+                let tree = message.descriptors.into_iter().next();
+                let shown = tree.map_or(Ok(()), |tree| root::show_volume(tree.as_fd(), &target));
+                if let Err(error) = shown {
+                    crate::say!("init of {}: showing {}: {error}", self.hostname, target.display());
+                }
+            }
+            Order::Unmount { target } => {
+                if let Err(error) = rustix::mount::unmount(&target, rustix::mount::UnmountFlags::DETACH) {
+                    crate::say!("init of {}: hiding {}: {error}", self.hostname, target.display());
+                }
+            }
             Order::Signal { process, signal } => {
                 if let Some((pid, _)) = self.commands.iter().find(|(_, known)| **known == process) {
                     // It may have ended just now; its status is under way.

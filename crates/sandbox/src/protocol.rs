@@ -13,7 +13,7 @@ use crate::process::{ExitStatus, ProcessStatus};
 use crate::spec::{ExecSpec, InstanceSpec, NetnsSpec, RootSpec, SocketSpec};
 
 /// Raised whenever a message changes meaning; a holder serves callers of its own version only.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Caller to holder.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,6 +62,20 @@ pub(crate) enum Request {
     RetainDisks {
         folder: PathBuf,
         keep: BTreeSet<String>,
+    },
+    /// Makes these all the volumes that an instance sees, by path inside.
+    SetVolumes {
+        key: String,
+        volumes: BTreeMap<PathBuf, PathBuf>,
+    },
+    /// Answered with a pipe that ends when it is done.
+    CopyDisk {
+        from: PathBuf,
+        to: PathBuf,
+    },
+    MoveDisk {
+        from: PathBuf,
+        to: PathBuf,
     },
     ListInstances,
     /// Carries none or three descriptors; answered with the exit pipe, then the terminal if asked for.
@@ -295,6 +309,13 @@ pub(crate) enum Order {
     Signal {
         process: u64,
         signal: i32,
+    },
+    /// Carries a mount to be shown at a path.
+    Mount {
+        target: PathBuf,
+    },
+    Unmount {
+        target: PathBuf,
     },
 }
 

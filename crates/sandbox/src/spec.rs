@@ -235,6 +235,9 @@ pub struct RootSpec {
     /// private tmpfs that goes with the instance. For [`RootBase::Host`] only.
     #[serde(default)]
     pub disk: Option<PathBuf>,
+    /// Volumes by absolute path inside: folders like `disk`, made as needed, which may come and go while the instance runs.
+    #[serde(default)]
+    pub volumes: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// What a root file system is made of.

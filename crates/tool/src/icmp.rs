@@ -1,8 +1,8 @@
 //! ICMP errors: which packet of ours one is about, and how ping and traceroute put it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use wire::{Icmpv4, Ipv4, protocol};
+use wire::{Icmpv4, Icmpv6, Ipv4, Ipv6, protocol};
 
 /// What an ICMP error quotes: the header of the packet it is about and the start of its payload.
 pub(crate) fn quoted(message: &Icmpv4) -> Option<(Ipv4, Vec<u8>)> {
@@ -19,6 +19,38 @@ pub(crate) fn quoted_echo(message: &Icmpv4, target: Ipv4Addr) -> Option<(u16, u1
     }
     let half = |at: usize| rest.get(at..at + 2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
     Some((half(4)?, half(6)?))
+}
+
+/// The same of ICMPv6.
+pub(crate) fn quoted_echo_v6(message: &Icmpv6, target: Ipv6Addr) -> Option<(u16, u16)> {
+    let (header, rest) = Ipv6::parse(message.quoted()?).ok()?;
+    if header.next_header != protocol::ICMPV6 || header.destination != target || rest.first() != Some(&128) {
+        return None;
+    }
+    let half = |at: usize| rest.get(at..at + 2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]));
+    Some((half(4)?, half(6)?))
+}
+
+/// The sentence that ping prints of an error of ICMPv6.
+pub(crate) fn sentence_v6(message: &Icmpv6) -> String {
+    match message {
+        Icmpv6::Unreachable { code, .. } => {
+            let known = match code {
+                0 => "No route",
+                1 => "Administratively prohibited",
+                2 => "Beyond scope of source address",
+                3 => "Address unreachable",
+                4 => "Port unreachable",
+                _ => return format!("Destination unreachable: Unknown code {code}"),
+            };
+            format!("Destination unreachable: {known}")
+        }
+        Icmpv6::PacketTooBig { mtu, .. } => format!("Packet too big: mtu={mtu}"),
+        Icmpv6::TimeExceeded { code: 0, .. } => "Time exceeded: Hop limit".to_owned(),
+        Icmpv6::TimeExceeded { .. } => "Time exceeded: Defragmentation failure".to_owned(),
+        Icmpv6::Echo { .. } => "Echo".to_owned(),
+        Icmpv6::Other { kind, code, .. } => format!("unknown icmp type: {kind} code: {code}"),
+    }
 }
 
 /// The ports of a quoted TCP or UDP packet to `target`.

@@ -27,6 +27,12 @@ pub(crate) fn addresses(host: &str) -> Result<Vec<IpAddr>, String> {
     }
 }
 
+/// The first address of a host of a family; of any, as the resolver has them, if none is asked for.
+pub(crate) fn address(host: &str, is_v6: Option<bool>) -> Result<IpAddr, String> {
+    let first = addresses(host)?.into_iter().find(|address| is_v6.is_none_or(|is_v6| address.is_ipv6() == is_v6));
+    first.ok_or_else(|| "Address family for hostname not supported".to_owned())
+}
+
 /// The first IPv4 address of a host.
 pub(crate) fn ipv4(host: &str) -> Result<Ipv4Addr, String> {
     let first = addresses(host)?.into_iter().find_map(|address| match address {

@@ -1,7 +1,8 @@
-//! The three calls that rustix has no safe form for.
+//! The few calls that rustix has no safe form for.
 #![allow(unsafe_code, reason = "this file only; each block says why")]
 
 use std::io;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::net::addr::{SocketAddrArg, SocketAddrLen, SocketAddrOpaque};
@@ -62,6 +63,55 @@ pub(crate) fn bind_to_device(socket: impl AsFd, device: &str) -> io::Result<()> 
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Asks for the hop limit of what a raw socket of IPv6 receives (`IPV6_RECVHOPLIMIT`, RFC 3542).
+pub(crate) fn want_hop_limit(socket: impl AsFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // JUSTIFICATION: rustix has no such option.
+    // SAFETY: pointer and length are those of one live integer, which the kernel only reads.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::IPPROTO_IPV6,
+            libc::IPV6_RECVHOPLIMIT,
+            (&raw const on).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Receives a message of IPv6 without its header: its length, who sent it, and the hop limit that it arrived with.
+pub(crate) fn receive_with_hop_limit(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Ipv6Addr, Option<u8>)> {
+    // As large as a control message of one integer and aligned as its header must be.
+    let mut control = [0u64; 8];
+    // JUSTIFICATION: rustix reads no control messages but descriptors and credentials.
+    // SAFETY: name, buffer and control area are live and as long as the header says; control messages are read by the macros' own
+    // walk, each value unaligned.
+    unsafe {
+        let mut name: libc::sockaddr_in6 = std::mem::zeroed();
+        let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        let mut header: libc::msghdr = std::mem::zeroed();
+        header.msg_name = (&raw mut name).cast();
+        header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        header.msg_control = control.as_mut_ptr().cast();
+        header.msg_controllen = size_of_val(&control) as _;
+        let length = libc::recvmsg(socket.as_fd().as_raw_fd(), &raw mut header, libc::MSG_DONTWAIT);
+        let Ok(length) = usize::try_from(length) else { return Err(io::Error::last_os_error()) };
+        let mut hop_limit = None;
+        let mut message = libc::CMSG_FIRSTHDR(&raw const header);
+        while !message.is_null() {
+            if ((*message).cmsg_level, (*message).cmsg_type) == (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT) {
+                let value: libc::c_int = libc::CMSG_DATA(message).cast::<libc::c_int>().read_unaligned();
+                hop_limit = u8::try_from(value).ok();
+            }
+            message = libc::CMSG_NXTHDR(&raw const header, message);
+        }
+        Ok((length, Ipv6Addr::from(name.sin6_addr.s6_addr), hop_limit))
+    }
 }
 
 /// The address of a packet socket: one device, frames of one type.

@@ -197,6 +197,9 @@ pub struct CheckArgs {
     /// Which engine answers: real packets, or the stages asked one by one. Default: linux; sim where a host of a lan is an end
     #[arg(long, value_parser = engine())]
     pub engine: Option<EngineName>,
+    /// Over IPv6: interfaces at their IPv6 addresses, `internet` at one of its own
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
 }
 
 /// `cidr`.

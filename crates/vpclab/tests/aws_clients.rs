@@ -56,7 +56,7 @@ fn the_sdk_for_javascript_is_content() {
     let first = instances.lines().next().unwrap();
     desk.probes(&[
         (&format!("internet {first} tcp/80"), "refused"),
-        (&format!("internet {first} tcp/22"), &format!("filtered at sg-in:{first}")),
+        (&format!("internet {first} tcp/22"), "filtered at sg-in:js"),
     ]);
     content(desk.client("node").arg(&script).arg("gone"));
     assert_eq!(left(&desk), (0, 0, 0));

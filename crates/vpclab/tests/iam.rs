@@ -160,8 +160,10 @@ fn a_lab_of_a_file_serves_its_users_and_an_edit_keeps_their_keys() {
 
     // An edit takes a right, and the key goes on to be the same.
     home.write("lab.yaml", example().replace("dev: { groups: developers }", "dev:").replace("  - user dev ec2:StopInstances on instance sandbox: allowed\n", ""));
-    let plan = home.yes(&["plan"]);
-    assert!(plan.contains("~ user dev: groups: -developers"), "{plan}");
+    for command in [&["plan"][..], &["diff", "lab", "lab.yaml"]] {
+        let told = home.yes(command);
+        assert!(told.contains("~ user dev: groups: -developers"), "{told}");
+    }
     home.yes(&["up"]);
     assert_eq!(home.yes(&["iam", "key", "dev"]), key);
     assert!(by(&home, "dev", &describe).1.contains("UnauthorizedOperation"));

@@ -202,7 +202,7 @@ fn a_link_that_is_down_leads_nowhere_on_any_engine() {
     let file = lab("down", &LAB.replace("50M 10ms", "50M 10ms down"));
     let proof = [("check --engine proof web-1 desk tcp/80", 2, "knows of lans only what lies behind"), ("why web-1 desk tcp/80", 2, "no virtual private gateway knows of it")];
     holds(&file, &proof);
-    holds(&file, &[("sim check web-1 desk tcp/80", 1, "filtered"), ("sim check desk web-1 tcp/22", 1, "filtered")]);
+    holds(&file, &[("sim check web-1 desk tcp/80", 1, "filtered"), ("sim check desk web-1 tcp/22", 1, "unreachable")]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn an_address_of_a_lan_that_nobody_has_is_judged_as_the_simulator_finds_it() {
     let file = lab("free", &text);
     holds(&file, &[("test --engine proof", 0, "3 passed, 0 failed"), ("test --engine proof", 0, "web-1 -> 192.168.1.99 tcp/80: blocked (by the sim engine)")]);
     let open = lab("free-open", &text.replace("192.168.1.99 tcp/80: blocked", "192.168.1.99 tcp/80: open"));
-    holds(&open, &[("test --engine proof", 1, "web-1 -> 192.168.1.99 tcp/80: filtered"), ("test --engine proof", 1, "2 passed, 1 failed")]);
+    holds(&open, &[("test --engine proof", 1, "web-1 -> 192.168.1.99 tcp/80: unreachable"), ("test --engine proof", 1, "2 passed, 1 failed")]);
     let from = lab("free-from", &text.replace("web-1 -> 192.168.1.99 tcp/80: blocked", "192.168.1.99 -> web-1 tcp/22: open"));
     holds(&from, &[("test --engine proof", 1, "nobody in lan branch has the address 192.168.1.99")]);
     holds(&file, &[("check web-1 192.168.1.99 tcp/80", 1, "192.168.1.99 is a free address of lan branch"), ("sim check 192.168.1.99 web-1 tcp/22", 2, "nobody in lan branch")]);

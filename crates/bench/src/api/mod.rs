@@ -21,15 +21,14 @@ use server::Server;
 
 /// Connections at a time.
 const MANY: usize = 32;
+/// No question is asked for longer; each connection asks it once.
+const LONG: Duration = Duration::from_secs(12);
 /// Instances of the large cloud.
 const INSTANCES: usize = 1_000;
 
 /// What is measured.
 #[derive(Debug, clap::Args)]
 pub struct Wanted {
-    /// The release program
-    #[arg(long, default_value = "target/release/vpclab")]
-    program: PathBuf,
     /// Where moto's Python environment is
     #[arg(long, default_value = "target/peers")]
     environments: PathBuf,
@@ -82,7 +81,6 @@ impl Row {
 
 /// Measures and prints.
 pub fn measure(wanted: &Wanted, runs: usize) -> Result {
-    let program = std::fs::canonicalize(&wanted.program).map_err(|error| format!("{}: {error}", wanted.program.display()))?;
     let moto = Server::moto_python(&wanted.environments).filter(|_| !wanted.alone);
     if moto.is_none() {
         println!("moto is not measured: make bench-peers installs it");
@@ -91,7 +89,7 @@ pub fn measure(wanted: &Wanted, runs: usize) -> Result {
     let mut ours = Vec::new();
     let mut theirs = Vec::new();
     for _ in 0..runs {
-        let server = Server::vpclab(&program, wanted.home.as_deref())?;
+        let server = Server::vpclab(wanted.home.as_deref())?;
         run(&server, wanted.scenarios, &mut ours)?;
         drop(server);
         if let Some(python) = &moto {
@@ -182,7 +180,7 @@ fn looking_while_changing(place: &Place) -> Result<Times> {
     })
 }
 
-/// Does something so many times on so many connections.
+/// Does something so many times on so many connections, or until it has taken long.
 fn repeat(place: &Place, connections: usize, times: usize, work: impl Fn(&mut Client, &mut Vec<Duration>) -> Result + Sync) -> Result<Times> {
     let next = AtomicUsize::new(0);
     let begun = Instant::now();
@@ -191,7 +189,7 @@ fn repeat(place: &Place, connections: usize, times: usize, work: impl Fn(&mut Cl
             .map(|_| {
                 scope.spawn(|| {
                     let (mut client, mut each) = (Client::new(place), Vec::new());
-                    while next.fetch_add(1, Ordering::Relaxed) < times {
+                    while next.fetch_add(1, Ordering::Relaxed) < times && (each.is_empty() || begun.elapsed() < LONG) {
                         work(&mut client, &mut each).map_err(|error| error.to_string())?;
                     }
                     Ok::<_, String>(each)

@@ -5,15 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use control::api::{CloudWanted, Wanted};
+use control::client::Daemon;
+use control::paths::Paths;
+use model::{Context, Model, Region};
 
 use super::client::Place;
 use crate::cli::Result;
 
-/// As many networks at a time as clients.
-const LAB: &str = "name: bench\nquotas: { vpcs_per_region: 500, internet_gateways_per_region: 500 }\nvpcs: {}\n";
 /// How long a server may take to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The lab.
+const LAB: &str = "bench";
 
 /// A server that answers.
 pub struct Server {
@@ -23,30 +26,21 @@ pub struct Server {
 }
 
 enum Kind {
-    Vpclab { program: PathBuf, home: tempfile::TempDir },
+    /// The daemon is this same program under another name.
+    Vpclab { daemon: Daemon, _home: tempfile::TempDir },
     Moto(Child),
 }
 
 impl Server {
     /// A lab with nothing in it, and its door.
-    pub fn vpclab(program: &Path, home: Option<&Path>) -> Result<Self> {
+    pub fn vpclab(home: Option<&Path>) -> Result<Self> {
         let home = match home {
             Some(folder) => tempfile::tempdir_in(folder)?,
             None => tempfile::tempdir()?,
         };
-        let file = home.path().join("bench.yaml");
-        std::fs::write(&file, LAB)?;
-        let text = file.to_string_lossy().into_owned();
-        let place = (|| {
-            vpclab(program, home.path(), &["up", &text])?;
-            let told: Value = serde_json::from_str(&vpclab(program, home.path(), &["serve", "--ec2", "127.0.0.1:0", "--lab", "bench", "-o", "json"])?)?;
-            let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
-            let address = text("AWS_ENDPOINT_URL").trim_start_matches("http://").to_owned();
-            let (region, access_key_id, secret_access_key) = (text("AWS_DEFAULT_REGION"), text("AWS_ACCESS_KEY_ID"), text("AWS_SECRET_ACCESS_KEY"));
-            Ok::<_, Box<dyn std::error::Error>>(Place { address, region, access_key_id, secret_access_key })
-        })();
-        let mut kind = Kind::Vpclab { program: program.to_owned(), home };
-        match place {
+        let daemon = Daemon::reach(Paths { home: home.path().join("home") })?.0;
+        let mut kind = Kind::Vpclab { daemon, _home: home };
+        match kind.serve() {
             Ok(place) => Ok(Self { place, kind }),
             Err(error) => {
                 kind.end();
@@ -86,7 +80,7 @@ impl Server {
     /// Waits until what was asked is done: the kernel of a lab follows what was answered.
     pub fn settle(&self) -> Result {
         match &self.kind {
-            Kind::Vpclab { program, home } => vpclab(program, home.path(), &["ls", "vpcs", "--lab", "bench"]).map(drop),
+            Kind::Vpclab { daemon, .. } => Ok(daemon.lab(LAB).map(drop)?),
             Kind::Moto(_) => Ok(()),
         }
     }
@@ -99,27 +93,29 @@ impl Drop for Server {
 }
 
 impl Kind {
+    fn serve(&self) -> Result<Place> {
+        let Self::Vpclab { daemon, .. } = self else { return Err("moto is served already".into()) };
+        let mut model = Model::new("111122223333", Region::default(), Context::seeded(1, control::host::now()));
+        // As many networks at a time as clients.
+        (model.quotas.vpcs_per_region, model.quotas.internet_gateways_per_region) = (500, 500);
+        let wanted = Wanted { base_generation: None, file: None, model, claims: Vec::new(), rights: Vec::new() };
+        daemon.bring(LAB, &wanted, PATIENCE)?.ok_or("the lab is not up in time")?;
+        let wanted = CloudWanted { address: ([127, 0, 0, 1], 0).into(), is_open: false, account: None };
+        let served = daemon.open_cloud(LAB, &wanted)?;
+        let (address, region) = (served.address.to_string(), served.region);
+        Ok(Place { address, region, access_key_id: served.access_key_id, secret_access_key: served.secret_access_key })
+    }
+
     fn end(&mut self) {
         match self {
-            Kind::Vpclab { program, home } => {
-                let _ = vpclab(program, home.path(), &["down", "--all"]);
-                let _ = vpclab(program, home.path(), &["daemon", "stop"]);
+            Kind::Vpclab { daemon, .. } => {
+                let _ = daemon.take_down(LAB);
+                let _ = daemon.leave();
             }
             Kind::Moto(child) => {
                 let _ = child.kill();
                 let _ = child.wait();
             }
         }
-    }
-}
-
-fn vpclab(program: &Path, home: &Path, arguments: &[&str]) -> Result<String> {
-    let mut command = Command::new(program);
-    command.args(arguments).env("VPCLAB_HOME", home.join("home")).current_dir(home).stdin(Stdio::null());
-    command.env_remove("VPCLAB_LAB").env_remove("VPCLAB_FILE");
-    let output = command.output()?;
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout)?),
-        false => Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into()),
     }
 }

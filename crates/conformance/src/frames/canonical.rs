@@ -8,7 +8,7 @@
 //!
 //! ARP is a list of its own: who was asked for, and what was answered, once each. It is compared where hosts are told to ask, not
 //! before every flow: a guest of the linux engine knows its router by heart, because a kernel has one table of neighbours for all
-//! namespaces, while a simulated one asks; and when a cache is asked again is timing. IPv6 is left out: the linux engine has none.
+//! namespaces, while a simulated one asks; and when a cache is asked again is timing. Scenes are of IPv4.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

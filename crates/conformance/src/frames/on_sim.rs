@@ -59,7 +59,8 @@ impl OnSim {
                         watch(running.internet_port(&gateway.id), None);
                     }
                 }
-                Kind::Router(_) | Kind::Device => {}
+                // Scenes are of IPv4.
+                Kind::Router(_) | Kind::EgressOnlyInternetGateway(_) | Kind::Device => {}
             }
         }
         Ok(Self { engine, fabric, watched, identifier: 0 })

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
-use fabric::Fabric;
+use fabric::{Fabric, Family};
 use fabric::engine::{ListenerState, PacketProbe, Probe, Request, Sender, Traffic};
 use fabric::fabric::{Interface, InterfaceKind};
+use fabric::packet::icmp::{ECHO_REQUEST, V6_ECHO_REQUEST};
 use model::random::SplitMix64;
 
 use super::tally::{Tally, Verdict, decided};
@@ -15,9 +16,9 @@ use crate::engine::EngineName;
 
 /// Addresses that nobody has, inside VPCs and outside; broadcast and multicast, which go nowhere (L2-4); a host outside
 /// that no lab names; a router and a resolver (PIPE-2).
-const OTHERS: [&str; 11] = [
+const OTHERS: [&str; 17] = [
     "10.1.1.200", "10.2.1.200", "10.9.9.9", "198.18.7.7", "192.0.2.50", "8.8.8.8", "10.1.0.255", "255.255.255.255", "224.0.0.1",
-    "10.1.0.1", "10.1.0.2",
+    "10.1.0.1", "10.1.0.2", "2001:db8:a:2::200", "2001:db8:b:2::200", "2001:db8:9999::1", "ff02::1", "2001:db8:a:1::1", "fd00:ec2::253",
 ];
 
 /// An end of a probe by name, which outlives a cloud that loses parts.
@@ -25,6 +26,8 @@ const OTHERS: [&str; 11] = [
 pub enum End {
     /// The n-th address of the interface of this name, its public one or the private.
     Interface(String, usize, bool),
+    /// The n-th IPv6 address of the interface of this name.
+    Ipv6(String, usize),
     /// Any other address.
     Address(IpAddr),
 }
@@ -49,6 +52,7 @@ impl fmt::Display for End {
             Self::Interface(name, number, is_public) => {
                 write!(f, "{name} (its {} address {})", if *is_public { "public" } else { "private" }, number + 1)
             }
+            Self::Ipv6(name, number) => write!(f, "{name} (its IPv6 address {})", number + 1),
             Self::Address(address) => address.fmt(f),
         }
     }
@@ -70,7 +74,7 @@ impl Named {
     pub fn request(&self, fabric: &Fabric) -> Option<Request> {
         let interface = |name: &str| guests(fabric).find(|i| i.name == name);
         let from = match &self.from {
-            End::Interface(name, ..) => Sender::Interface(interface(name)?.id.clone()),
+            End::Interface(name, ..) | End::Ipv6(name, _) => Sender::Interface(interface(name)?.id.clone()),
             End::Address(address) => Sender::Outside(fabric.outside.values().any(|h| h.addresses.contains(address)).then_some(*address)?),
         };
         let to = match &self.to {
@@ -78,8 +82,11 @@ impl Named {
                 let held = interface(name)?.addresses.get(*number)?;
                 IpAddr::V4(if *is_public { held.public? } else { held.private })
             }
+            End::Ipv6(name, number) => IpAddr::V6(*interface(name)?.ipv6.get(*number)?),
             End::Address(address) => *address,
         };
+        // Whoever has no address of the family sends nothing there.
+        fabric.speaks(&from, Family::of(to)).then_some(())?;
         Some(Probe::Packet(PacketProbe { listener: self.listener, ..PacketProbe::new(from, to, self.traffic) }).into())
     }
 }
@@ -92,7 +99,8 @@ fn candidates(fabric: &Fabric) -> Vec<Named> {
             let public = a.public.map(|_| End::Interface(i.name.clone(), number, true));
             [Some(End::Interface(i.name.clone(), number, false)), public]
         };
-        i.addresses.iter().enumerate().flat_map(ends).flatten().collect::<Vec<_>>()
+        let ipv6 = (0..i.ipv6.len()).map(|number| End::Ipv6(i.name.clone(), number));
+        i.addresses.iter().enumerate().flat_map(ends).flatten().chain(ipv6).collect::<Vec<_>>()
     });
     let others = OTHERS.iter().filter_map(|address| address.parse().ok());
     let targets: BTreeSet<End> = held.chain(outside.iter().copied().chain(others).map(End::Address)).collect();
@@ -102,7 +110,7 @@ fn candidates(fabric: &Fabric) -> Vec<Named> {
     let mut source_ports = (32_768..=u16::MAX).cycle();
     let mut all = Vec::new();
     for from in senders.collect::<BTreeSet<_>>() {
-        for to in targets.iter().filter(|to| matches!(from, End::Interface(..)) || from != **to) {
+        for to in targets.iter().filter(|to| can_ask(fabric, &from, to)) {
             let source_port = source_ports.next().unwrap_or(u16::MAX);
             let tcp = |port| Traffic::Tcp { source_port, destination_port: port };
             let udp = |port| Traffic::Udp { source_port, destination_port: port };
@@ -111,13 +119,27 @@ fn candidates(fabric: &Fabric) -> Vec<Named> {
                 (tcp(80), ListenerState::Closed),
                 (udp(53), ListenerState::Open),
                 (udp(67), ListenerState::Closed),
-                (Traffic::Icmp { icmp_type: 8, code: 0 }, ListenerState::Open),
+                (Traffic::Icmp { icmp_type: if is_ipv6(to) { V6_ECHO_REQUEST } else { ECHO_REQUEST }, code: 0 }, ListenerState::Open),
             ];
             let named = |(traffic, listener)| Named { from: from.clone(), to: to.clone(), traffic, listener };
             all.extend(kinds.into_iter().map(named));
         }
     }
     all
+}
+
+fn is_ipv6(end: &End) -> bool {
+    matches!(end, End::Ipv6(..) | End::Address(IpAddr::V6(_)))
+}
+
+/// Whether a sender has an address of the receiver's family; nobody outside is asked by itself.
+fn can_ask(fabric: &Fabric, from: &End, to: &End) -> bool {
+    match from {
+        End::Interface(name, ..) | End::Ipv6(name, _) => {
+            !is_ipv6(to) || guests(fabric).any(|interface| interface.name == *name && !interface.ipv6.is_empty())
+        }
+        End::Address(address) => from != to && address.is_ipv6() == is_ipv6(to),
+    }
 }
 
 /// Probes of one verdict by the stage that lost them: an order, and the place among the candidates.

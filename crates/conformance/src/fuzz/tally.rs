@@ -106,7 +106,6 @@ fn percent(count: usize, of: usize) -> f64 {
 /// Why no probe of a round is lost at this stage; `None` = one can be.
 pub fn unreached(stage: Stage) -> Option<&'static str> {
     match stage {
-        Stage::EgressOnlyInternetGateway => Some("IPv6 alone, which the linux engine does not carry"),
         Stage::VpnGateway => Some("lab files have no virtual private gateway, and the linux engine runs none"),
         Stage::TransitGateway => Some("routed by the proof alone; the linux engine does not run transit gateways"),
         _ => None,

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::Ipv4Net;
 
-use super::delta::{GroupRule, PeeringState, RouteDestination, SubnetTable};
+use super::delta::{Delta, GroupRule, PeeringState, RouteDestination, SubnetTable};
 use super::fault::Fault;
 use super::fields::{Fields, address, parse, text};
 use super::yaml::Node;
@@ -50,6 +50,8 @@ pub struct Topology {
     pub pcx: Section<PeeringEntry>,
     /// Internet hosts.
     pub hosts: Section<IpAddr>,
+    /// What the sections have no words for, with its lines; after everything else, in order.
+    pub deltas: Vec<(u32, Delta)>,
 }
 
 /// Names for the parts of the default VPC (VPC-11).
@@ -171,6 +173,7 @@ impl Topology {
             enis: section(&f, "enis", interface)?,
             pcx: section(&f, "pcx", peering)?,
             hosts: section(&f, "hosts", |node, name| address(&text(node, name)?, node.line, name))?,
+            deltas: f.texts("delta")?.into_iter().map(delta).collect::<Result<_, _>>()?,
         };
         f.finish()?;
         Ok(topology)
@@ -191,8 +194,14 @@ impl Topology {
             enis: merge(base.enis, self.enis),
             pcx: merge(base.pcx, self.pcx),
             hosts: merge(base.hosts, self.hosts),
+            deltas: base.deltas.into_iter().chain(self.deltas).collect(),
         }
     }
+}
+
+fn delta((line, text): (u32, String)) -> Result<(u32, Delta), Fault> {
+    let delta = Delta::parse(&text).map_err(|why| Fault::new(line, why))?;
+    Ok((line, delta))
 }
 
 fn merge<T>(mut base: Section<T>, over: Section<T>) -> Section<T> {

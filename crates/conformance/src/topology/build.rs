@@ -73,6 +73,9 @@ pub fn build(world: &mut World, topology: &Topology) -> Result<(), Fault> {
             Steps { world, topology, line: *line }.apply(delta)?;
         }
     }
+    for (line, delta) in &topology.deltas {
+        Steps { world, topology, line: *line }.apply(delta.clone())?;
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod parts;
 mod routes;
 mod settle;
 
+use fabric::Fabric;
 use model::{ApiError, Context, Model, Region, Timestamp};
 
 use crate::scenario::Fault;
@@ -84,6 +85,12 @@ impl World {
         };
         build::build(&mut world, topology)?;
         Ok(world)
+    }
+
+    /// A cloud that stands already, its things by their `Name` tags; the internet gateway of VPC `a` is `igw-a`.
+    pub fn of(model: Model) -> Self {
+        let names = Names::by_tags(&Fabric::compile(&model));
+        Self { model, names, identities: Identities::new(), services: Vec::new() }
     }
 
     /// Applies a delta; what it starts is finished at once. Errors leave the world in an undefined state.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use fabric::Fabric;
 use model::*;
 
 use super::WorldError;
@@ -100,6 +101,26 @@ impl<Id: Clone> Table<Id> {
     /// Names and identifiers, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Id)> {
         self.ids.iter().map(|(name, id)| (name.as_str(), id))
+    }
+}
+
+impl Names {
+    /// The names that things have themselves; of two of a kind with one name, the last.
+    pub fn by_tags(fabric: &Fabric) -> Self {
+        let mut names = Self::new();
+        for vpc in fabric.vpcs.values() {
+            names.vpcs.replace(&vpc.name, vpc.id.clone());
+            if let Some(gateway) = vpc.internet_gateway {
+                names.internet_gateways.replace(&format!("igw-{}", vpc.name), fabric.internet_gateways[gateway].id.clone());
+            }
+        }
+        fabric.subnets.values().for_each(|subnet| names.subnets.replace(&subnet.name, subnet.id.clone()));
+        fabric.route_tables.values().for_each(|table| names.route_tables.replace(&table.name, table.id.clone()));
+        fabric.interfaces.values().for_each(|interface| names.interfaces.replace(&interface.name, interface.id.clone()));
+        fabric.groups.values().for_each(|group| names.groups.replace(&group.name, group.id.clone()));
+        fabric.acls.values().for_each(|acl| names.acls.replace(&acl.name, acl.id.clone()));
+        fabric.peerings.values().for_each(|peering| names.peerings.replace(&peering.name, peering.id.clone()));
+        names
     }
 }
 

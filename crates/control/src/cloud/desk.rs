@@ -13,10 +13,13 @@ use model::{Model, Timestamp};
 use query::client_token::Tokens;
 use query::endpoint::{Asked, Authentication};
 use query::{Endpoint, Refusal, Request, Response};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::clerk::{self, Order, Use, key_of_owner};
+use super::console;
 use super::place::Home;
+use super::recent::{Question, Recent};
 use crate::accounts::Accounts;
 use crate::api::{CloudServed, LabView, Problem, ProblemKind};
 use crate::daemon::labs::Labs;
@@ -31,6 +34,7 @@ pub struct Desk {
     endpoint: Endpoint,
     book: Arc<Book>,
     orders: Mutex<Sender<Order>>,
+    recent: Recent,
 }
 
 impl Desk {
@@ -56,7 +60,7 @@ impl Desk {
         }
         drop(turn);
         let orders = clerk::begin(labs.clone(), home.clone(), book.clone()).map_err(failed)?;
-        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders) })
+        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
     }
 
     /// Whether nothing has to be signed.
@@ -110,9 +114,8 @@ impl Desk {
             match self.endpoint.read(&look, request) {
                 Err(unread) => return self.endpoint.refuse(unread),
                 Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
-                    let outcome = asked.serve(&mut Tokens::new(0), &mut look);
                     self.note_use(&accounts, &asked);
-                    return self.endpoint.write(&asked, outcome);
+                    return self.look(&asked, &mut look, request, &accounts);
                 }
                 Ok(asked) => asked,
             }
@@ -123,7 +126,48 @@ impl Desk {
         self.endpoint.write(&writing, outcome)
     }
 
-    async fn change(&self, asked: Asked, knock: Knock) -> Result<serde_json::Value, Refusal> {
+    /// Answers somebody who looks. Who asks the same of the same cloud within the same second is told the same: those who wait for something
+    /// ask so.
+    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
+        let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
+        // What an instance prints changes while its cloud does not.
+        let may_repeat = asked.service().name == "ec2" && asked.operation().name != "GetConsoleOutput";
+        let place = self.home.place(&account, asked.region()).filter(|_| may_repeat);
+        let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
+            let outcome = asked.serve(&mut Tokens::new(0), look);
+            return self.endpoint.write(asked, outcome.map(|answer| self.with_console(asked, &account, answer)));
+        };
+        let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
+        if let Some(told) = self.recent.find(&question) {
+            // Who may not ask is told nothing, whoever asked before.
+            return match asked.may(&*look) {
+                Ok(()) => self.endpoint.repeat(&told),
+                Err(refusal) => self.endpoint.write(asked, Err(refusal)),
+            };
+        }
+        let response = self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        self.recent.keep(question, &response);
+        response
+    }
+
+    /// The answer of GetConsoleOutput with what the instance printed; every other one as it is.
+    fn with_console(&self, asked: &Asked, account: &str, mut answer: Value) -> Value {
+        if asked.operation().name != "GetConsoleOutput" {
+            return answer;
+        }
+        let lab = self.home.place(account, asked.region()).and_then(|name| self.labs.last(&name));
+        let id = answer["InstanceId"].as_str().and_then(|id| id.parse().ok());
+        if let (Some(lab), Some(id)) = (lab, id)
+            && let Some(instance) = lab.model.instances.get(&id)
+        {
+            let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
+            let printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            ec2::console::add_output(&mut answer, &printed);
+        }
+        answer
+    }
+
+    async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
         let (answer, answered) = oneshot::channel();
         self.order(Order::Call(Box::new((asked, knock)), answer))?;
         answered.await.unwrap_or_else(|_| Err(closing()))

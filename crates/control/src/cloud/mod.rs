@@ -3,14 +3,16 @@
 //!
 //! [`Clouds`] has the doors of all labs; `serve` is the socket, `desk` answers one request, `clerk` makes changes, `batch` is what one
 //! round of it makes, `journal` the file that has them, `replay` makes them again after the daemon was killed. `place` says which lab
-//! an account's network in a region is, `reception` lets in who comes from within a lab, `standing` the one that says where
+//! an account's network in a region is, `recent` are long answers that may be asked for again, `reception` lets in who comes from within a lab, `standing` the one that says where
 //! its door is.
 
 mod batch;
 mod clerk;
+mod console;
 mod desk;
 mod journal;
 mod place;
+mod recent;
 pub mod reception;
 mod replay;
 mod serve;

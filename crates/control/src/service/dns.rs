@@ -24,12 +24,12 @@ pub fn answer(model: &Model, fabric: &Fabric, resolver: Resolver, query: &Query)
     if query.kind == Kind::PTR {
         return pointer(model, fabric, resolver, &name);
     }
-    match address_of(model, fabric, resolver, &name) {
-        Some(address) => {
-            let fits = matches!((query.kind, address), (Kind::A | Kind::ANY, IpAddr::V4(_)) | (Kind::AAAA, IpAddr::V6(_)));
-            let record = Record { name: query.name.clone(), ttl: TTL, data: Data::from(address) };
+    match addresses_of(model, fabric, resolver, &name) {
+        Some(addresses) => {
+            let fits = |address: &IpAddr| matches!((query.kind, address), (Kind::A | Kind::ANY, IpAddr::V4(_)) | (Kind::AAAA, IpAddr::V6(_)));
+            let record = |address| Record { name: query.name.clone(), ttl: TTL, data: Data::from(address) };
             // A name that exists without records of the type is no error.
-            Response::new(Code::NoError, if fits { vec![record] } else { Vec::new() })
+            Response::new(Code::NoError, addresses.into_iter().filter(fits).map(record).collect())
         }
         None => Response::new(Code::NoSuchName, Vec::new()),
     }
@@ -53,20 +53,22 @@ fn undashed(text: &str) -> Option<Ipv4Addr> {
     text.replace('-', ".").parse().ok()
 }
 
-fn address_of(model: &Model, fabric: &Fabric, resolver: Resolver, name: &str) -> Option<IpAddr> {
+/// The addresses of a name, at most one of each family; `None`: there is no such name.
+fn addresses_of(model: &Model, fabric: &Fabric, resolver: Resolver, name: &str) -> Option<Vec<IpAddr>> {
     if let Some(host) = name.strip_suffix(&format!(".{}", model.region.internal_domain())) {
         let Resolver::Vpc(vpc) = resolver else { return None };
-        return private(model, fabric, vpc, host).map(IpAddr::V4);
+        return private(model, fabric, vpc, host);
     }
     if let Some(host) = name.strip_suffix(&format!(".{}", model.region.public_domain())) {
-        return public(model, fabric, resolver, undashed(host.strip_prefix("ec2-")?)?).map(IpAddr::V4);
+        return public(model, fabric, resolver, undashed(host.strip_prefix("ec2-")?)?).map(|address| vec![address.into()]);
     }
     if is_api(model, name) && fabric.is_outside_host(IpAddr::V4(linux::plan::AWS_API)) {
-        return Some(IpAddr::V4(linux::plan::AWS_API));
+        return Some(vec![IpAddr::V4(linux::plan::AWS_API)]);
     }
     // Places on the internet that were given a name.
     let place = fabric.outside.values().find(|place| place.name.eq_ignore_ascii_case(name))?;
-    place.addresses.first().copied()
+    let first = |is_v6: bool| place.addresses.iter().copied().find(|address| address.is_ipv6() == is_v6);
+    Some([false, true].into_iter().filter_map(first).collect())
 }
 
 /// Whether a name is one of AWS's own for the API of EC2, IAM or STS: `ec2.REGION.amazonaws.com`, `iam.amazonaws.com`.
@@ -80,22 +82,26 @@ fn is_api(model: &Model, name: &str) -> bool {
     }
 }
 
-/// Names below the VPC's own domain: by address, by instance id where enabled, by the instance's name.
-fn private(model: &Model, fabric: &Fabric, index: VpcIndex, host: &str) -> Option<Ipv4Addr> {
+/// Names below the VPC's own domain: by address, by instance id where enabled, by the instance's name. The last two are names of
+/// its IPv6 address, too.
+fn private(model: &Model, fabric: &Fabric, index: VpcIndex, host: &str) -> Option<Vec<IpAddr>> {
     let vpc = &fabric.vpcs[index];
     if !(vpc.dns_support && vpc.dns_hostnames) {
         return None;
     }
     if let Some(address) = host.strip_prefix("ip-").and_then(undashed) {
         // DNS-9: any address of the VPC has its name, whoever holds it.
-        return vpc.contains(IpAddr::V4(address)).then_some(address);
+        return vpc.contains(IpAddr::V4(address)).then(|| vec![address.into()]);
     }
     fabric.interfaces.values().filter(|interface| interface.vpc == index).find_map(|interface| {
         let InterfaceKind::Instance { instance, device_index: 0 } = interface.kind else { return None };
         let instance = &fabric.instances[instance];
         let by_id = instance.id.as_str() == host
             && model.instances.get(&instance.id).is_some_and(|instance| instance.resource_name_dns);
-        (by_id || instance.name.eq_ignore_ascii_case(host)).then(|| interface.primary_address())
+        (by_id || instance.name.eq_ignore_ascii_case(host)).then(|| {
+            let ipv6 = interface.ipv6.first().copied().map(IpAddr::V6);
+            std::iter::once(interface.primary_address().into()).chain(ipv6).collect()
+        })
     })
 }
 

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use fabric::stage::exempt;
 use fabric::{Fabric, VpcIndex};
 use model::{Model, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -80,6 +81,7 @@ impl Services {
         let mut specs = Vec::new();
         let mut ports = Vec::new();
         let at = |address: Ipv4Addr, port: u16| SocketAddr::V4(SocketAddrV4::new(address, port));
+        let at_v6 = |address: Ipv6Addr, port: u16| SocketAddr::from((address, port));
         for (index, vpc) in shared.fabric.vpcs.iter() {
             let key = linux::naming::router_namespace(&vpc.id);
             for address in [linux::plan::RESOLVER, vpc.resolver] {
@@ -92,6 +94,16 @@ impl Services {
             ports.push(Port::Metadata(index));
             specs.push(SocketSpec::udp(&key, at(Ipv4Addr::UNSPECIFIED, wire::dhcp::SERVER_PORT)));
             ports.push(Port::Leases(index));
+            if vpc.ipv6_blocks.is_empty() {
+                continue;
+            }
+            // The same over IPv6 (DNS-1, IMDS-1).
+            specs.push(SocketSpec::udp(&key, at_v6(exempt::RESOLVER_IPV6, 53)));
+            ports.push(Port::Dns(Resolver::Vpc(index)));
+            specs.push(SocketSpec::udp(&key, at_v6(exempt::TIME_IPV6, 123)));
+            ports.push(Port::Time);
+            specs.push(SocketSpec::tcp_listener(&key, at_v6(exempt::METADATA_IPV6, 80)));
+            ports.push(Port::Metadata(index));
         }
         specs.push(SocketSpec::udp(linux::naming::INTERNET, at(linux::plan::PUBLIC_DNS, 53)));
         ports.push(Port::Dns(Resolver::Public));
@@ -144,7 +156,7 @@ impl Services {
 
 /// What decides which sockets are open.
 fn served_by(fabric: &Fabric) -> Vec<String> {
-    fabric.vpcs.values().map(|vpc| format!("{} {}", vpc.id, vpc.resolver)).collect()
+    fabric.vpcs.values().map(|vpc| format!("{} {} {}", vpc.id, vpc.resolver, vpc.ipv6_blocks.is_empty())).collect()
 }
 
 impl Drop for Services {

@@ -41,7 +41,7 @@ impl Maker {
         let mut pairs = Pairs::new();
         let members = service.members(operation.input);
         self.members(service, members, "", 0, &mut pairs);
-        match self.random.below(12) {
+        match self.random.below(60) {
             0 => pairs.push(("Unknown.1.Parameter".to_owned(), "x".to_owned())),
             1 => pairs.extend(pairs.first().cloned()),
             2 => pairs.push((format!("Filter{}", ".1".repeat(self.random.below(40))), "x".to_owned())),
@@ -54,7 +54,7 @@ impl Maker {
     /// Bytes of a form, now and then with bytes that are no text.
     pub fn bytes(&mut self, pairs: &Pairs) -> Vec<u8> {
         let mut bytes = form::write(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))).into_bytes();
-        if self.random.chance(6) {
+        if self.random.chance(3) {
             let at = self.random.below(bytes.len());
             let strange: &[u8] = self.random.pick(&[&b"%FF"[..], b"%00", b"%", b"\xFF\xFE", b"&&=&", b"%ED%A0%80", b".1.1.1=", b"=="]);
             bytes.splice(at..at, strange.iter().copied());
@@ -64,10 +64,10 @@ impl Maker {
 
     fn members(&mut self, service: &Service, members: &[Member], above: &str, depth: usize, pairs: &mut Pairs) {
         // Few of many, or most of them would be wrong for what another one says.
-        let share = if members.len() > 8 { 25 } else { 60 };
+        let share = if members.len() > 8 { 10 } else { 40 };
         for member in members {
             let is_in = match member.is_required {
-                true => self.random.chance(93),
+                true => self.random.chance(97),
                 false => member.name != "DryRun" && self.random.chance(share),
             };
             if is_in {
@@ -82,11 +82,11 @@ impl Maker {
             return;
         }
         match service.shape(shape) {
-            Shape::Structure(_) if self.random.chance(3) => pairs.push((name.to_owned(), "x".to_owned())),
+            Shape::Structure(_) if self.random.chance(1) => pairs.push((name.to_owned(), "x".to_owned())),
             Shape::Structure(members) => self.members(service, members, name, depth, pairs),
             Shape::List { item, item_name, .. } => {
                 let between = if service.name == "ec2" { String::new() } else { format!(".{item_name}") };
-                if self.random.chance(4) {
+                if self.random.chance(1) {
                     let index = self.random.pick(&["0", "-1", "x", "4294967296", "01", ""]);
                     return self.value(service, *item, &format!("{name}{between}.{index}"), depth + 1, pairs);
                 }
@@ -106,7 +106,7 @@ impl Maker {
     }
 
     fn scalar(&mut self, shape: &Shape, name: &str) -> String {
-        if self.random.chance(10) {
+        if self.random.chance(4) {
             return match self.random.below(12) {
                 0 => "x".repeat(self.random.pick(&[128, 256, 1_000, 70_000])),
                 _ => self.random.pick(&STRANGE).to_owned(),
@@ -137,12 +137,12 @@ impl Maker {
         }
         if last.ends_with("Id") || last.ends_with("Name") || last.contains("Arn") {
             // An id of the kind that is asked for, most of the time.
-            let kind = last.trim_end_matches("Id").to_ascii_lowercase();
-            let fitting: Vec<String> = self.known.iter().filter(|id| kind.contains(id.split('-').next().unwrap_or_default())).cloned().collect();
-            if !fitting.is_empty() && self.random.chance(70) {
+            let prefix = prefix_of(last);
+            let fitting: Vec<String> = self.known.iter().filter(|id| id.rsplit_once('-').is_some_and(|(own, _)| own == prefix)).cloned().collect();
+            if !fitting.is_empty() && self.random.chance(85) {
                 return self.random.pick(&fitting);
             }
-            if !self.known.is_empty() && self.random.chance(60) {
+            if !self.known.is_empty() && self.random.chance(30) {
                 let known = std::mem::take(&mut self.known);
                 let id = self.random.pick(&known);
                 self.known = known;
@@ -163,4 +163,33 @@ impl Maker {
         }
         self.random.pick(&WORDS).to_owned()
     }
+}
+
+/// What ids start with that a parameter of this name wants.
+fn prefix_of(parameter: &str) -> &'static str {
+    let known = [
+        ("RouteTable", "rtb"),
+        ("InternetGateway", "igw"),
+        ("NatGateway", "nat"),
+        ("NetworkInterface", "eni"),
+        ("NetworkAcl", "acl"),
+        ("SecurityGroupRule", "sgr"),
+        ("Group", "sg"),
+        ("Allocation", "eipalloc"),
+        ("Instance", "i"),
+        ("Subnet", "subnet"),
+        ("VpcPeering", "pcx"),
+        ("VpcEndpoint", "vpce"),
+        ("Image", "ami"),
+        ("Volume", "vol"),
+        ("Snapshot", "snap"),
+        ("LaunchTemplate", "lt"),
+        ("PrefixList", "pl"),
+        ("DhcpOptions", "dopt"),
+        ("VpnGateway", "vgw"),
+        ("TransitGateway", "tgw"),
+        ("FlowLog", "fl"),
+        ("Vpc", "vpc"),
+    ];
+    known.iter().find(|(word, _)| parameter.contains(word)).map_or("", |(_, prefix)| prefix)
 }

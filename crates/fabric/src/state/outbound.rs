@@ -19,9 +19,12 @@ impl Outbound {
         }
     }
 
-    /// Whether a packet belongs, the other way, to a flow that is not idle for too long; used now.
+    /// Whether a packet belongs, the other way, to a flow that is not idle for too long; used now. An ICMPv6 error belongs to the
+    /// flow that it is about, or no sender would hear that a packet was too big.
     pub fn is_answered_by(&mut self, header: &Header, now: Timestamp) -> bool {
-        let Some(last) = FlowKey::answered_by(header).and_then(|key| self.0.get_mut(&key)) else { return false };
+        let about = header.quoted().map(|_| FlowKey::started_by(header));
+        let key = FlowKey::answered_by(header).into_iter().chain(about).find(|key| self.0.contains_key(key));
+        let Some(last) = key.and_then(|key| self.0.get_mut(&key)) else { return false };
         let is_live = now < last.plus(IDLE_SECONDS);
         if is_live {
             *last = now;

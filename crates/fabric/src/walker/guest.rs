@@ -15,8 +15,11 @@ use crate::packet::{Family, Header, Packet, Transport, icmp};
 use crate::reason::{Component, Reason, Stage};
 use crate::stage::exempt;
 
-/// Headers of an ICMP packet over IPv4, bytes.
-const ICMP_OVERHEAD: u32 = 28;
+/// Headers of an ICMP packet, bytes: of IP without options, and eight.
+fn overhead(to: IpAddr) -> u32 {
+    if to.is_ipv4() { 28 } else { 48 }
+}
+
 /// Payload of ping(8).
 const DEFAULT_PAYLOAD: u32 = 56;
 /// Longest packet of an interface, bytes (L2-7).
@@ -35,7 +38,7 @@ impl Walker {
         match *command {
             GuestCommand::Ping { to, count, ttl, size, dont_fragment, broadcast: _ } => {
                 let ttl = ttl.unwrap_or(Packet::DEFAULT_TTL);
-                let length = size.unwrap_or(DEFAULT_PAYLOAD) + ICMP_OVERHEAD;
+                let length = size.unwrap_or(DEFAULT_PAYLOAD) + overhead(to);
                 self.ping(fabric, &sender, to, count.max(1), Shape { ttl, length, dont_fragment })
             }
             GuestCommand::Traceroute { to } => self.traceroute(fabric, &sender, to),
@@ -122,7 +125,7 @@ impl Walker {
         let mut hops: Vec<Option<IpAddr>> = Vec::new();
         for ttl in 1..=MAXIMUM_HOPS {
             let echo = self.echo(fabric, sender, to)?;
-            let shape = Shape { ttl, length: DEFAULT_PAYLOAD + ICMP_OVERHEAD, dont_fragment: false };
+            let shape = Shape { ttl, length: DEFAULT_PAYLOAD + overhead(to), dont_fragment: false };
             match self.one_echo(fabric, sender, &echo, shape)? {
                 Outcome::Allowed(_) => {
                     hops.push(Some(to));

@@ -56,6 +56,14 @@ impl Lab {
     }
 }
 
+/// What makes one account of another, wherever they come from.
+pub fn identity_changes(before: &Account, after: &Account) -> Vec<Change> {
+    // Ids that are drawn on the way are nobody's.
+    let mut fill = |bytes: &mut [u8]| bytes.fill(0);
+    let mut environment = Environment { now: model::Timestamp(0), random: &mut fill };
+    iam::converge(&mut before.clone(), after, &mut environment).into_iter().map(change).collect()
+}
+
 fn change(difference: Difference) -> Change {
     let action = match difference.change {
         Done::Create => Action::Create,

@@ -18,10 +18,10 @@ pub fn plan(fabric: &Fabric, peering: &Peering, plan: &mut Plan) {
     let (Some(requester), Some(accepter), true) = (peering.requester, peering.accepter, peering.is_active()) else { return };
     let link = peering_link(&peering.id);
     let [near, far] = [requester, accepter].map(|vpc| router_namespace(&fabric.vpcs[vpc].id));
-    for key in [&near, &far] {
+    for (key, vpc) in [(&near, requester), (&far, accepter)] {
         let namespace = plan.namespace(key);
         namespace.neighbour(&link, NEIGHBOUR, ROUTER_MAC);
-        if [requester, accepter].iter().any(|vpc| ipv6::speaks(fabric, *vpc)) {
+        if ipv6::speaks(fabric, vpc) {
             namespace.neighbour(&link, ipv6::NEIGHBOUR, ROUTER_MAC);
         }
     }

@@ -38,6 +38,16 @@ pub fn options() -> Options {
     Options { flows_per_interface: maximum.map(|maximum| (maximum / 4).max(1)), ..Options::default() }
 }
 
+/// Errors: the plan has IPv6, which this kernel was started without.
+fn kernel_speaks(plan: &Plan) -> Result<()> {
+    let is_wanted = plan.namespaces.values().any(|namespace| namespace.sysctls.keys().any(|path| path.starts_with("net/ipv6/")));
+    if is_wanted && !std::path::Path::new("/proc/sys/net/ipv6").exists() {
+        let why = "the lab has IPv6, and this machine was started without it: take ipv6.disable=1 off the kernel's command line";
+        return Err(Error::Plan(why.to_owned()));
+    }
+    Ok(())
+}
+
 /// The holder's way into namespaces.
 struct Reach<'a> {
     client: &'a Client,
@@ -101,6 +111,7 @@ impl Lab {
     /// Namespaces, links and connections that are right stay.
     pub fn recover(client: Client, options: Options, fabric: &Arc<Fabric>, lans: &Lans, specs: &InstanceSpecs) -> Result<Lab> {
         let mut lab = Lab::attach(client, options, fabric.clone(), lans)?;
+        kernel_speaks(&lab.plan)?;
         let there: Vec<String> = lab.client.list_netnses()?.into_iter().map(|namespace| namespace.key).collect();
         let strays: Vec<&String> = there.iter().filter(|key| !lab.plan.namespaces.contains_key(*key)).collect();
         lab.client.stop_instances(&strays, Duration::ZERO)?;
@@ -193,6 +204,7 @@ impl Lab {
         let mut plan = renewed.map_err(|error| Error::Plan(error.to_string()))?;
         self.learn_shaping(lans)?;
         plan.add_lans(lans, fabric, self.options);
+        kernel_speaks(&plan)?;
         let changes = Changes::between(&self.plan, &plan);
         self.create_namespaces(&changes, &plan, specs)?;
         let (client, sockets) = (&self.client, &mut self.sockets);

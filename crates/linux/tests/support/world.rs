@@ -412,8 +412,6 @@ impl World {
             options: Default::default(),
             tags: named(name),
             origin: Origin::default(),
-            root_device_name: String::new(),
-            options: model::instance::InstanceOptions::default(),
         };
         let mut interface = self.interface(name, subnet, address, &[group], InterfaceType::Interface);
         interface.attachment = Some(Attachment {

@@ -1,11 +1,13 @@
 //! A new volume begins with what the image has at its place (Docker's "copy-up").
 //!
 //! Runs inside the container's root as the instance's root, before any program does. Both trees are walked by
-//! descriptors without following links. Owners, permissions, times and links are kept; devices are left out.
+//! descriptors without following links. Owners, permissions, times, links and attributes of users are kept, and what an overlay
+//! notes: attributes of its own, and a device for what is gone. Other devices are left out.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid};
 
@@ -23,6 +25,34 @@ pub(super) fn fill(image: BorrowedFd<'_>, volume: BorrowedFd<'_>) -> io::Result<
     }
     copy_directory(&from, &to, 0)?;
     keep(to.as_fd(), c"", &rustix::fs::fstat(&from)?)
+}
+
+/// Copies a folder to a place where nothing is yet.
+pub(crate) fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::create_dir(to)?;
+    let open = |path: &Path| -> io::Result<OwnedFd> {
+        Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?)
+    };
+    let (from, to) = (open(from)?, open(to)?);
+    copy_directory(&from, &to, 0)?;
+    copy_attributes(from.as_fd(), to.as_fd())?;
+    keep(to.as_fd(), c"", &rustix::fs::fstat(&from)?)
+}
+
+/// Extended attributes that anybody may set; a file system without any has none to copy.
+fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    let mut names = vec![0; 64 << 10];
+    let length = match rustix::fs::flistxattr(from, &mut names[..]) {
+        Ok(length) => length,
+        Err(rustix::io::Errno::NOTSUP) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| name.starts_with(b"user.")) {
+        let mut value = vec![0; 64 << 10];
+        let length = rustix::fs::fgetxattr(from, name, &mut value[..])?;
+        rustix::fs::fsetxattr(to, name, &value[..length], rustix::fs::XattrFlags::empty())?;
+    }
+    Ok(())
 }
 
 fn directory(at: BorrowedFd<'_>, name: &CStr) -> io::Result<OwnedFd> {
@@ -50,13 +80,16 @@ fn copy_directory(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> 
         match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => {
                 rustix::fs::mkdirat(to, &name, Mode::RWXU)?;
-                copy_directory(&directory(from.as_fd(), &name)?, &directory(to.as_fd(), &name)?, depth + 1)?;
+                let (inner, copy) = (directory(from.as_fd(), &name)?, directory(to.as_fd(), &name)?);
+                copy_directory(&inner, &copy, depth + 1)?;
+                copy_attributes(inner.as_fd(), copy.as_fd())?;
             }
             FileType::RegularFile => {
                 let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let source = rustix::fs::openat(from, &name, flags, Mode::empty())?;
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
                 let copy = rustix::fs::openat(to, &name, flags, Mode::RUSR | Mode::WUSR)?;
+                copy_attributes(source.as_fd(), copy.as_fd())?;
                 io::copy(&mut std::fs::File::from(source), &mut std::fs::File::from(copy))?;
             }
             FileType::Symlink => {
@@ -64,6 +97,10 @@ fn copy_directory(from: &OwnedFd, to: &OwnedFd, depth: usize) -> io::Result<()> 
                 rustix::fs::symlinkat(&link, to, &name)?;
             }
             FileType::Fifo => rustix::fs::mknodat(to, &name, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)?,
+            // What is gone of the layer below an overlay; the kernel lets anybody make it.
+            FileType::CharacterDevice if stat.st_rdev == 0 => {
+                rustix::fs::mknodat(to, &name, FileType::CharacterDevice, Mode::empty(), 0)?;
+            }
             _ => continue,
         }
         keep(to.as_fd(), &name, &stat)?;

@@ -24,6 +24,7 @@ mod streams;
 mod target;
 mod users;
 
+pub(crate) use copy_up::copy_tree;
 pub use capability::CapabilitySet;
 pub use crate::cgroup::limit;
 pub use client::{ContainerExit, NetnsPending, StartedContainer, Starting};

@@ -19,7 +19,7 @@ use crate::{root, sys};
 /// Where memory is mounted when the folder itself cannot be reached. Instances see nothing of these.
 const MOUNT_POINTS: [&str; 3] = ["/srv", "/media", "/mnt"];
 /// First letters of a disk that is being removed; no disk is called so.
-const GOING: &str = ".gone-";
+pub(super) const GOING: &str = ".gone-";
 
 #[derive(Default)]
 pub(super) struct Disks {
@@ -43,12 +43,7 @@ impl Disks {
 
     /// Makes sure that a disk exists and belongs to the instance's root; where it lies.
     pub(super) fn prepare(&mut self, wanted: &Path, ids: u32) -> Result<PathBuf, Fault> {
-        let (folder, name) = split(wanted)?;
-        if !self.folders.contains_key(folder) {
-            let found = decide(folder, ids)?;
-            self.folders.insert(folder.to_owned(), found);
-        }
-        let path = self.folders[folder].place.join(name);
+        let path = self.path(wanted, ids)?;
         let failed = |doing: &str| Fault::os(format!("{doing} {}", path.display()));
         match fs::DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => {}
@@ -72,6 +67,16 @@ impl Disks {
             }
         }
         Ok(path)
+    }
+
+    /// Where a disk lies, be it one that is not there yet.
+    pub(super) fn path(&mut self, wanted: &Path, ids: u32) -> Result<PathBuf, Fault> {
+        let (folder, name) = split(wanted)?;
+        if !self.folders.contains_key(folder) {
+            let found = decide(folder, ids)?;
+            self.folders.insert(folder.to_owned(), found);
+        }
+        Ok(self.folders[folder].place.join(name))
     }
 
     /// Where the disks of a folder lie.

@@ -20,7 +20,7 @@ use crate::channel::{Channel, Received};
 use crate::error::Fault;
 use crate::process::poll_readable;
 use crate::protocol::{Answer, Event, HostView, InstanceStatus, NetworkStart, Order, RootOrder};
-use crate::spec::{InstanceSpec, RootSpec};
+use crate::spec::{Bind, InstanceSpec, RootSpec};
 use crate::{identity, init, root, sys};
 
 /// The longest that an init may take to report.
@@ -40,6 +40,8 @@ pub(super) struct Instance {
     processes: Option<OwnedFd>,
     /// Present until the first command.
     root: Option<Box<RootSpec>>,
+    /// Volumes that it sees, or will see, by path.
+    volumes: BTreeMap<PathBuf, PathBuf>,
 }
 
 #[derive(Default)]
@@ -144,13 +146,30 @@ impl Instances {
         self.running.get(key)?.root.as_ref()?.disk.clone()
     }
 
+    /// The volumes of an instance whose root file system is still to be mounted.
+    fn volumes_to_mount(&self, key: &str) -> BTreeMap<PathBuf, PathBuf> {
+        let waiting = self.running.get(key).filter(|instance| instance.root.is_some());
+        waiting.map(|instance| instance.volumes.clone()).unwrap_or_default()
+    }
+
+    /// Notes what volumes an instance is to see; those that it sees, once its root file system is mounted.
+    pub(super) fn replace_volumes(
+        &mut self,
+        key: &str,
+        volumes: BTreeMap<PathBuf, PathBuf>,
+    ) -> Result<Option<BTreeMap<PathBuf, PathBuf>>, Fault> {
+        let instance = self.running.get_mut(key).ok_or_else(|| Fault::not_found(format!("running instance {key}")))?;
+        let known = std::mem::replace(&mut instance.volumes, volumes);
+        Ok(Some(known).filter(|_| instance.root.is_none()))
+    }
+
     /// Sends an order, with the root file system ahead of the first command.
     fn order(
         &mut self,
         key: &str,
         ids: u32,
         starts_command: bool,
-        disk: Option<PathBuf>,
+        (disk, volumes): (Option<PathBuf>, Vec<Bind>),
         make: impl FnOnce(Option<Box<RootOrder>>) -> Order,
         descriptors: Vec<OwnedFd>,
     ) -> Result<&Instance, Fault> {
@@ -173,7 +192,7 @@ impl Instances {
         };
         let root = match (spec, &self.survey) {
             (Some(spec), Some((_, host))) => Some(Box::new(RootOrder {
-                spec: RootSpec { disk, ..*spec },
+                spec: RootSpec { disk, binds: [spec.binds.clone(), volumes].concat(), ..*spec },
                 ids,
                 host: host.clone(),
             })),
@@ -202,9 +221,13 @@ impl Holder {
             Some(wanted) => Some(self.disks.prepare(&wanted, self.ids)?),
             None => None,
         };
+        let volumes = match starts_command {
+            true => self.volumes_to_bind(&self.instances.volumes_to_mount(key))?,
+            false => Vec::new(),
+        };
         let instance =
             self.instances
-                .order(key, self.ids, starts_command, disk, make, descriptors)?;
+                .order(key, self.ids, starts_command, (disk, volumes), make, descriptors)?;
         if instance.channel.has_backlog() {
             self.server
                 .want_writes(&instance.channel, instance.token, true);
@@ -320,6 +343,7 @@ impl Holder {
             channel,
             hostname: spec.hostname,
             processes: None,
+            volumes: spec.root.volumes.clone(),
             root: Some(Box::new(spec.root)),
         };
         self.instances.by_token.insert(token, spec.key.clone());

@@ -11,6 +11,7 @@ mod instances;
 mod namespaces;
 mod processes;
 mod server;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -260,6 +261,9 @@ impl Holder {
             Request::RetainDisks { folder, keep } => {
                 self.retain_disks(&folder, &keep).and_then(|()| done())
             }
+            Request::SetVolumes { key, volumes } => self.set_volumes(&key, volumes).and_then(|()| done()),
+            Request::CopyDisk { from, to } => self.copy_disk(&from, &to),
+            Request::MoveDisk { from, to } => self.move_disk(&from, &to).and_then(|()| done()),
             Request::ListInstances => answer(Answer::Instances(self.instances.list())),
             Request::Exec { key, spec, stdio } => self.exec(&key, spec, stdio, descriptors, caller),
             Request::Run {

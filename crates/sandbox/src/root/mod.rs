@@ -14,12 +14,12 @@ pub(crate) mod survey;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags};
-use rustix::mount::{MountPropagationFlags, UnmountFlags};
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, UnmountFlags};
 use rustix::process::DumpableBehavior;
 use rustix::thread::{Gid, Uid, UnshareFlags};
 
@@ -306,6 +306,15 @@ pub(crate) fn make_way(path: &Path) -> io::Result<()> {
 pub(crate) fn set_mode(path: &Path, mode: u32) -> Result<(), Fault> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
         .map_err(Fault::os(format!("setting the mode of {}", path.display())))
+}
+
+/// Shows a detached mount at a path of the caller's root, which is made as needed.
+pub(crate) fn show_volume(tree: BorrowedFd<'_>, target: &Path) -> io::Result<()> {
+    check_way(target)?;
+    make_way(target)?;
+    let place = rustix::fs::open(target, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    Ok(rustix::mount::move_mount(tree, "", place, "", flags)?)
 }
 
 /// Makes `source` visible at `target`, which is made as needed.

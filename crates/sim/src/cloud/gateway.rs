@@ -235,12 +235,16 @@ impl Node for VpnGateway {
             }
             return Self::send(context, &travel, INSIDE, FABRIC);
         }
-        let tunnel = self.tunnel(context, travel.packet.header.destination).filter(|_| port == INSIDE);
-        if let Some((tunnel, decision)) = tunnel.zip(vpn_gateway::tunnel(&fabric, gateway, &travel.packet)) {
-            if self.judge.pass(context, &travel, decision) {
-                Self::send(context, &travel, tunnel.port, tunnel.router);
+        if let Some(decision) = vpn_gateway::tunnel(&fabric, gateway, &travel.packet).filter(|_| port == INSIDE) {
+            // A cloud alone has no tunnels plugged in: what its lans announce lies beyond all the same.
+            let tunnel = self.tunnel(context, travel.packet.header.destination);
+            let passes = self.judge.pass(context, &travel, decision);
+            if let Some(tunnel) = tunnel.filter(|_| passes) {
+                return Self::send(context, &travel, tunnel.port, tunnel.router);
             }
-            return;
+            if !passes {
+                return;
+            }
         }
         let copy = context.copy(frame);
         bytes::address(context.bytes_mut(copy), FABRIC, FABRIC);

@@ -19,8 +19,10 @@ use crate::app::{DatagramSpec, End, PingSpec};
 use crate::host::Host;
 use crate::time::Span;
 
-/// Headers of an ICMP packet over IPv4, bytes.
-const ICMP_OVERHEAD: u32 = 28;
+/// Headers of an ICMP packet, bytes: of IP without options, and eight.
+fn overhead(to: IpAddr) -> u32 {
+    if to.is_ipv4() { 28 } else { 48 }
+}
 /// Payload of ping(8), bytes.
 const DEFAULT_PAYLOAD: u32 = 56;
 /// traceroute(8)'s limit.
@@ -87,7 +89,7 @@ impl SimEngine {
     }
 
     fn one_echo(&mut self, origin: &Origin, to: IpAddr, shape: Shape) -> Result<Outcome, EngineError> {
-        if shape.dont_fragment && shape.size + ICMP_OVERHEAD > u32::from(lease::MTU) {
+        if shape.dont_fragment && shape.size + overhead(to) > u32::from(lease::MTU) {
             let cloud = self.running()?;
             let at = outcome::component(cloud, origin.node, 0, origin.source);
             let text = format!("the interface sends at most {} bytes at a time", lease::MTU);

@@ -39,16 +39,23 @@ pub fn received(cloud: &Cloud) -> Vec<Received> {
     came.filter_map(|(at, event)| {
         let packet = bytes::read(simulator.frames().bytes(event.frame))?.packet;
         let host: &Host = simulator.get(event.node)?;
-        host.is_own(packet.header.destination).then_some(Received { node: event.node, port: event.port, packet, at })
+        let is_ours = host.is_own(packet.header.destination) && !is_among_neighbours(&packet.header);
+        is_ours.then_some(Received { node: event.node, port: event.port, packet, at })
     })
     .collect()
+}
+
+/// Whether hosts say with a packet who their neighbours are (RFC 4861): no packet of a flow, and over IPv4 none of IP at all.
+fn is_among_neighbours(header: &Header) -> bool {
+    header.source.is_ipv6() && matches!(header.transport, Transport::Icmp { icmp_type: 133..=137, .. })
 }
 
 /// The first IP packet that a host sent.
 pub fn first_sent(cloud: &Cloud, node: NodeId) -> Option<Header> {
     let simulator = &cloud.simulator;
     let sent = simulator.trace().events().iter().filter(|event| event.verb == Verb::Send && event.node == node);
-    sent.filter_map(|event| bytes::read(simulator.frames().bytes(event.frame))).map(|read| read.packet.header).next()
+    let mut headers = sent.filter_map(|event| bytes::read(simulator.frames().bytes(event.frame))).map(|read| read.packet.header);
+    headers.find(|header| !is_among_neighbours(header))
 }
 
 /// The first thing that ended a packet, with its place in the trace: a stage's decision, or a guest that passes nothing on.

@@ -1,4 +1,4 @@
-//! `ping`: echo requests (RFC 792) from a raw socket, output and exit codes as iputils: 0 somebody answered,
+//! `ping`: echo requests (RFC 792, RFC 4443) from a raw socket, output and exit codes as iputils: 0 somebody answered,
 //! 1 nobody did, 2 anything else.
 
 mod options;
@@ -6,11 +6,11 @@ pub(crate) mod report;
 mod through;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use netlink::rtnl::{Family, address, link};
-use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery};
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 
 use self::options::{Discovery, Options};
 use self::report::Report;
@@ -42,29 +42,38 @@ pub(crate) fn run(arguments: &[String]) -> u8 {
 /// Where we send from, opened and set up.
 struct Sender {
     socket: Raw,
-    target: Ipv4Addr,
-    source: Option<Ipv4Addr>,
+    target: IpAddr,
+    source: Option<IpAddr>,
 }
 
 impl Sender {
-    fn open(options: &Options, target: Ipv4Addr) -> Result<Sender, String> {
-        let socket = Raw::icmp().map_err(|error| format!("socket: {}", socket::text(&error)))?;
+    fn open(options: &Options, target: IpAddr) -> Result<Sender, String> {
+        let opened = if target.is_ipv6() { Raw::icmp_v6() } else { Raw::icmp() };
+        let socket = opened.map_err(|error| format!("socket: {}", socket::text(&error)))?;
         let said = |what: &'static str| move |error: rustix::io::Errno| format!("{what}: {}", socket::text(&error.into()));
         if let Some(ttl) = options.ttl {
-            sockopt::set_ip_ttl(&socket, ttl.into()).map_err(said("setsockopt"))?;
+            match target {
+                IpAddr::V4(_) => sockopt::set_ip_ttl(&socket, ttl.into()),
+                IpAddr::V6(_) => sockopt::set_ipv6_unicast_hops(&socket, Some(ttl)),
+            }
+            .map_err(said("setsockopt"))?;
         }
         if let Some(discovery) = options.discovery {
-            let value = match discovery {
-                Discovery::Do => Ipv4PathMtuDiscovery::DO,
-                Discovery::Want => Ipv4PathMtuDiscovery::WANT,
-                Discovery::Dont => Ipv4PathMtuDiscovery::DONT,
+            let (v4, v6) = match discovery {
+                Discovery::Do => (Ipv4PathMtuDiscovery::DO, Ipv6PathMtuDiscovery::DO),
+                Discovery::Want => (Ipv4PathMtuDiscovery::WANT, Ipv6PathMtuDiscovery::WANT),
+                Discovery::Dont => (Ipv4PathMtuDiscovery::DONT, Ipv6PathMtuDiscovery::DONT),
             };
-            sockopt::set_ip_mtu_discover(&socket, value).map_err(said("setsockopt"))?;
+            match target {
+                IpAddr::V4(_) => sockopt::set_ip_mtu_discover(&socket, v4),
+                IpAddr::V6(_) => sockopt::set_ipv6_mtu_discover(&socket, v6),
+            }
+            .map_err(said("setsockopt"))?;
         }
-        if target.is_broadcast() {
+        if matches!(target, IpAddr::V4(target) if target.is_broadcast()) {
             sockopt::set_socket_broadcast(&socket, true).map_err(said("setsockopt"))?;
         }
-        let source = options.from.as_deref().map(|from| bind(&socket, from)).transpose()?;
+        let source = options.from.as_deref().map(|from| bind(&socket, from, target.is_ipv6())).transpose()?;
         if source.is_none() {
             socket::source_towards(target).map_err(|error| format!("connect: {}", socket::text(&error)))?;
         }
@@ -78,9 +87,12 @@ impl Sender {
     /// The kernel's refusal, as iputils puts it.
     fn refusal(&self, error: &io::Error) -> String {
         let mtu = || {
-            let udp = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+            let udp = UdpSocket::bind((socket::unspecified(self.target), 0)).ok()?;
             udp.connect((self.target, 9)).ok()?;
-            sockopt::ip_mtu(&udp).ok()
+            match self.target {
+                IpAddr::V4(_) => sockopt::ip_mtu(&udp).ok(),
+                IpAddr::V6(_) => sockopt::ipv6_mtu(&udp).ok(),
+            }
         };
         match (error.raw_os_error() == Some(libc::EMSGSIZE)).then(mtu).flatten() {
             Some(mtu) => format!("ping: local error: message too long, mtu={mtu}"),
@@ -90,27 +102,28 @@ impl Sender {
 }
 
 /// Binds to an address, or to a device and its first address.
-fn bind(socket: &Raw, from: &str) -> Result<Ipv4Addr, String> {
-    let address = match from.parse() {
-        Ok(address) => address,
+fn bind(socket: &Raw, from: &str, is_v6: bool) -> Result<IpAddr, String> {
+    let address = match from.parse::<IpAddr>() {
+        Ok(address) if address.is_ipv6() == is_v6 => address,
+        Ok(address) => return Err(format!("{address} is of the other family")),
         Err(_) => {
-            let address = address_of(from).map_err(|_| format!("unknown iface: {from}"))?;
+            let address = address_of(from, is_v6).map_err(|_| format!("unknown iface: {from}"))?;
             crate::sys::bind_to_device(socket, from).map_err(|error| format!("SO_BINDTODEVICE {from}: {}", socket::text(&error)))?;
-            address.ok_or_else(|| format!("{from} has no IPv4 address"))?
+            address.ok_or_else(|| format!("{from} has no IPv{} address", if is_v6 { 6 } else { 4 }))?
         }
     };
-    rustix::net::bind(socket, &SocketAddrV4::new(address, 0)).map_err(|error| format!("bind: {}", socket::text(&error.into())))?;
+    rustix::net::bind(socket, &SocketAddr::new(address, 0)).map_err(|error| format!("bind: {}", socket::text(&error.into())))?;
     Ok(address)
 }
 
-fn address_of(device: &str) -> Result<Option<Ipv4Addr>, netlink::Error> {
+/// The first address of a device; of IPv6 one that is good beyond its link.
+fn address_of(device: &str, is_v6: bool) -> Result<Option<IpAddr>, netlink::Error> {
     let mut socket = netlink::Socket::open(netlink::Protocol::Route)?;
     let link = link::get(&mut socket, link::Target::Name(device))?;
-    let addresses = address::dump(&mut socket, Some(Family::V4), Some(link.index))?;
-    Ok(addresses.into_iter().find_map(|found| match found.address.addr() {
-        std::net::IpAddr::V4(address) if found.device == link.index => Some(address),
-        _ => None,
-    }))
+    let addresses = address::dump(&mut socket, Some(if is_v6 { Family::V6 } else { Family::V4 }), Some(link.index))?;
+    let is_link_local = |address: &IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    let own = addresses.into_iter().filter(|found| found.device == link.index).map(|found| found.address.addr());
+    Ok(own.into_iter().find(|address| !is_link_local(address)))
 }
 
 /// What there is to say in the course of a run.
@@ -143,7 +156,7 @@ impl Speaker {
             }
             Said::Line(_) if self.quiet => Ok(()),
             Said::Line(line) => {
-                let text = line.text(self.names.as_mut().and_then(|names| names.name(line.from.into())).as_deref());
+                let text = line.text(self.names.as_mut().and_then(|names| names.name(line.from)).as_deref());
                 self.stamped(&text)
             }
             Said::Outstanding(text) => self.stamped(text),
@@ -161,12 +174,12 @@ impl Speaker {
 
 /// Runs to the end; says whether anybody answered. An empty error means that nobody reads any more.
 fn ping(options: &Options) -> Result<bool, String> {
-    let target = names::ipv4(&options.host).map_err(|error| format!("{}: {error}", options.host))?;
+    let target = names::address(&options.host, options.is_v6).map_err(|error| format!("{}: {error}", options.host))?;
     let sender = Sender::open(options, target)?;
     let interrupt = Interrupt::new().map_err(|error| socket::text(&error))?;
     let mut report = Report::new(&options.host, target, sender.source, options.size, std::process::id() as u16);
     // An address that was typed as numbers is printed as numbers.
-    let named = !options.numeric && options.host.parse::<Ipv4Addr>().is_err();
+    let named = !options.numeric && options.host.parse::<IpAddr>().is_err();
     let mut speaker = Speaker { names: named.then(Reverse::new), quiet: options.quiet, timestamps: options.timestamps };
     let start = Instant::now();
     say(&report.header()).map_err(|_| String::new())?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::options::{Item, Wrong, number, seconds, split};
 
 pub(crate) const USAGE: &str =
-    "ping [-4nqDO] [-c COUNT] [-i INTERVAL] [-W TIMEOUT] [-w DEADLINE] [-t TTL] [-s SIZE] [-M do|want|dont] [-I ADDRESS|DEVICE] HOST";
+    "ping [-46nqDO] [-c COUNT] [-i INTERVAL] [-W TIMEOUT] [-w DEADLINE] [-t TTL] [-s SIZE] [-M do|want|dont] [-I ADDRESS|DEVICE] HOST";
 
 /// Largest payload of an IPv4 packet behind both headers.
 const MOST_BYTES: usize = 65_535 - 28;
@@ -27,6 +27,8 @@ pub(crate) struct Options {
     pub(crate) discovery: Option<Discovery>,
     /// Address or device to send from.
     pub(crate) from: Option<String>,
+    /// IPv6, or IPv4, and nothing else.
+    pub(crate) is_v6: Option<bool>,
     /// Numbers only.
     pub(crate) numeric: bool,
     /// Header and summary only.
@@ -59,13 +61,14 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Options, Wrong> {
         size: 56,
         discovery: None,
         from: None,
+        is_v6: None,
         numeric: false,
         quiet: false,
         timestamps: false,
         outstanding: false,
     };
     let mut hosts = Vec::new();
-    for item in split("c:i:W:w:t:s:M:I:4nqDOUv", arguments)? {
+    for item in split("c:i:W:w:t:s:M:I:46nqDOUv", arguments)? {
         match item {
             Item::Value('c', text) => options.count = Some(number(&text, 1, u64::from(u32::MAX))?),
             Item::Value('i', text) => {
@@ -88,6 +91,8 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Options, Wrong> {
                 });
             }
             Item::Value(_, text) => options.from = Some(text),
+            Item::Flag('4') => options.is_v6 = Some(false),
+            Item::Flag('6') => options.is_v6 = Some(true),
             Item::Flag('n') => options.numeric = true,
             Item::Flag('q') => options.quiet = true,
             Item::Flag('D') => options.timestamps = true,
@@ -115,6 +120,7 @@ mod tests {
     fn what_people_type_is_understood() {
         let plain = typed("db-1").unwrap();
         assert_eq!((plain.host.as_str(), plain.count, plain.size, plain.interval), ("db-1", None, 56, Duration::from_secs(1)));
+        let plain_family = plain.is_v6;
         let full = typed("-c3 -i 0.2 -W 1 -t 5 -s 1472 -M do -I 10.0.0.5 -n 10.0.0.9").unwrap();
         let expected = Options {
             host: "10.0.0.9".to_owned(),
@@ -129,6 +135,7 @@ mod tests {
             ..plain
         };
         assert_eq!(full, expected);
+        assert_eq!((typed("-6 db-1").unwrap().is_v6, typed("-4 db-1").unwrap().is_v6, plain_family), (Some(true), Some(false), None));
         assert_eq!(typed("db-1 -c 3").unwrap().count, Some(3), "options behind the host");
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
-use wire::{Icmpv4, Ipv4, protocol};
+use wire::{Icmpv4, Icmpv6, Ipv4, Ipv6, protocol};
 
 use crate::icmp;
 
@@ -21,8 +21,8 @@ struct Sent {
 pub(crate) struct Report {
     /// As typed.
     host: String,
-    target: Ipv4Addr,
-    source: Option<Ipv4Addr>,
+    target: IpAddr,
+    source: Option<IpAddr>,
     size: usize,
     identifier: u16,
     sent: BTreeMap<u64, Sent>,
@@ -48,7 +48,7 @@ struct Times {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
     /// Who says it; its name may be put before it.
-    pub from: Ipv4Addr,
+    pub from: IpAddr,
     /// How the line starts, and how it goes on behind the sender.
     pub(crate) start: String,
     pub(crate) rest: String,
@@ -92,7 +92,7 @@ pub struct Figures {
 }
 
 impl Report {
-    pub(crate) fn new(host: &str, target: Ipv4Addr, source: Option<Ipv4Addr>, size: usize, identifier: u16) -> Report {
+    pub(crate) fn new(host: &str, target: IpAddr, source: Option<IpAddr>, size: usize, identifier: u16) -> Report {
         Report {
             host: host.to_owned(),
             target,
@@ -113,6 +113,10 @@ impl Report {
     /// The first line.
     pub(crate) fn header(&self) -> String {
         let Report { host, target, size, .. } = self;
+        if target.is_ipv6() {
+            let from = self.source.map(|source| format!("from {source} : ")).unwrap_or_default();
+            return format!("PING {host}({target}) {from}{size} data bytes");
+        }
         let from = self.source.map(|source| format!(" from {source} :")).unwrap_or_default();
         format!("PING {host} ({target}){from} {size}({}) bytes of data.", size + 28)
     }
@@ -120,7 +124,12 @@ impl Report {
     /// The request to send next. Its data count up, as those of every ping.
     pub(crate) fn request(&self) -> Vec<u8> {
         let data = (0..self.size).map(|at| at as u8).collect();
-        Icmpv4::Echo { reply: false, id: self.identifier, sequence: (self.transmitted + 1) as u16, data }.message()
+        let (id, sequence) = (self.identifier, (self.transmitted + 1) as u16);
+        match self.target {
+            IpAddr::V4(_) => Icmpv4::Echo { reply: false, id, sequence, data }.message(),
+            // The kernel, which knows the source, puts the checksum in (RFC 3542, 3.1).
+            IpAddr::V6(target) => Icmpv6::Echo { reply: false, id, sequence, data }.message(Ipv6Addr::UNSPECIFIED, target),
+        }
     }
 
     /// That request was sent, or the kernel refused it.
@@ -161,6 +170,29 @@ impl Report {
 
     /// A packet of the raw socket, from its IP header on. None if it is none of our business.
     pub(crate) fn received(&mut self, packet: &[u8], now: Duration) -> Option<Line> {
+        match self.target {
+            IpAddr::V4(_) => self.received_v4(packet, now),
+            IpAddr::V6(target) => self.received_v6(packet, target, now),
+        }
+    }
+
+    /// The kernel has looked at the checksum.
+    fn received_v6(&mut self, packet: &[u8], target: Ipv6Addr, now: Duration) -> Option<Line> {
+        let (header, payload) = Ipv6::parse(packet).ok()?;
+        match Icmpv6::parse(payload).ok()? {
+            Icmpv6::Echo { reply: true, id, sequence, data } if id == self.identifier => {
+                let valid = data.iter().enumerate().all(|(at, byte)| *byte == at as u8);
+                Some(self.reply(header.source.into(), header.hop_limit, sequence, data.len(), valid, now))
+            }
+            message => {
+                let (id, sequence) = icmp::quoted_echo_v6(&message, target)?;
+                (id == self.identifier).then(|| self.error(header.source.into(), sequence, true, &icmp::sentence_v6(&message)))
+            }
+        }
+    }
+
+    fn received_v4(&mut self, packet: &[u8], now: Duration) -> Option<Line> {
+        let IpAddr::V4(target) = self.target else { return None };
         let (header, payload) = Ipv4::parse(packet).ok()?;
         if header.protocol != protocol::ICMP || header.is_fragment() {
             return None;
@@ -168,30 +200,32 @@ impl Report {
         match Icmpv4::parse(payload).ok()? {
             Icmpv4::Echo { reply: true, id, sequence, data } if id == self.identifier => {
                 let valid = Icmpv4::checksum_is_valid(payload) && data.iter().enumerate().all(|(at, byte)| *byte == at as u8);
-                Some(self.reply(&header, sequence, data.len(), valid, now))
+                Some(self.reply(header.source.into(), header.ttl, sequence, data.len(), valid, now))
             }
             message => {
-                let (id, sequence) = icmp::quoted_echo(&message, self.target)?;
-                if id != self.identifier {
-                    return None;
-                }
+                let (id, sequence) = icmp::quoted_echo(&message, target)?;
                 // A redirect is advice: the request went on its way (RFC 1122, section 3.2.2.2).
-                if !matches!(message, Icmpv4::Redirect { .. }) {
-                    self.errors += 1;
-                    let number = self.number(sequence);
-                    if let Some(sent) = self.sent.get_mut(&number) {
-                        sent.answers += 1;
-                    }
-                }
-                let rest = format!(" icmp_seq={sequence} {}", icmp::sentence(&message));
-                Some(Line { from: header.source, start: "From ".to_owned(), rest, reply: None })
+                let is_end = !matches!(message, Icmpv4::Redirect { .. });
+                (id == self.identifier).then(|| self.error(header.source.into(), sequence, is_end, &icmp::sentence(&message)))
             }
         }
     }
 
-    fn reply(&mut self, header: &Ipv4, sequence: u16, length: usize, valid: bool, now: Duration) -> Line {
+    /// Somebody said something of a request: what, and whether that was its end.
+    fn error(&mut self, from: IpAddr, sequence: u16, is_end: bool, sentence: &str) -> Line {
+        if is_end {
+            self.errors += 1;
+            let number = self.number(sequence);
+            if let Some(sent) = self.sent.get_mut(&number) {
+                sent.answers += 1;
+            }
+        }
+        Line { from, start: "From ".to_owned(), rest: format!(" icmp_seq={sequence} {sentence}"), reply: None }
+    }
+
+    fn reply(&mut self, from: IpAddr, ttl: u8, sequence: u16, length: usize, valid: bool, now: Duration) -> Line {
         let number = self.number(sequence);
-        let mut rest = format!(": icmp_seq={sequence} ttl={}", header.ttl);
+        let mut rest = format!(": icmp_seq={sequence} ttl={ttl}");
         let sent = self.sent.get_mut(&number);
         let mut took = None;
         let again = sent.as_ref().is_some_and(|sent| sent.answers > 0);
@@ -213,11 +247,12 @@ impl Report {
             }
             (true, false) => self.received += 1,
         }
-        if header.source != self.target && !self.target.is_broadcast() && !self.target.is_multicast() {
+        let is_many = self.target.is_multicast() || matches!(self.target, IpAddr::V4(target) if target.is_broadcast());
+        if from != self.target && !is_many {
             rest.push_str(" (DIFFERENT ADDRESS!)");
         }
         self.last = now;
-        Line { from: header.source, start: format!("{} bytes from ", length + Icmpv4::LENGTH), rest, reply: Some(Reply { sequence, ttl: header.ttl, time: took }) }
+        Line { from, start: format!("{} bytes from ", length + Icmpv4::LENGTH), rest, reply: Some(Reply { sequence, ttl, time: took }) }
     }
 
     /// Which request a sequence number means: they wrap, the latest that fits is meant.
@@ -297,6 +332,8 @@ impl Times {
 mod tests {
     use super::*;
 
+    use std::net::Ipv4Addr;
+
     const ME: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
     const TARGET: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 9);
     const ID: u16 = 77;
@@ -306,7 +343,7 @@ mod tests {
     }
 
     fn report() -> Report {
-        Report::new("db-1", TARGET, None, 16, ID)
+        Report::new("db-1", TARGET.into(), None, 16, ID)
     }
 
     fn answer(request: &[u8], from: Ipv4Addr) -> Vec<u8> {
@@ -353,7 +390,7 @@ mod tests {
     #[test]
     fn what_others_ping_is_none_of_our_business() {
         let mut report = report();
-        let request = Report::new("db-1", TARGET, None, 16, ID + 1).request();
+        let request = Report::new("db-1", TARGET.into(), None, 16, ID + 1).request();
         report.sent(at(0));
         assert_eq!(report.received(&answer(&request, TARGET), at(9)), None);
         let exceeded = |quoted| Icmpv4::TimeExceeded { code: 0, quoted };
@@ -405,5 +442,27 @@ mod tests {
         for (micros, text) in [(30, "0.030"), (999, "0.999"), (1_234, "1.23"), (12_345, "12.3"), (123_456, "123")] {
             assert_eq!(milliseconds(at(micros)), text);
         }
+    }
+
+    #[test]
+    fn over_ipv6_requests_are_answered_and_errors_are_told() {
+        let (me, target): (Ipv6Addr, Ipv6Addr) = ("2001:db8::1".parse().unwrap(), "2001:db8::9".parse().unwrap());
+        let mut report = Report::new("db-1", target.into(), None, 16, ID);
+        assert_eq!(report.header(), "PING db-1(2001:db8::9) 16 data bytes");
+        let from = |source: Ipv6Addr, message: &Icmpv6| Ipv6 { hop_limit: 63, ..Ipv6::new(source, me, protocol::ICMPV6) }.packet(&message.message(source, me));
+        let request = report.request();
+        report.sent(Duration::ZERO);
+        let Icmpv6::Echo { id, sequence, data, .. } = Icmpv6::parse(&request).unwrap() else { panic!("{request:?}") };
+        let line = report.received(&from(target, &Icmpv6::Echo { reply: true, id, sequence, data }), Duration::from_millis(2)).unwrap();
+        assert_eq!(line.text(None), "24 bytes from 2001:db8::9: icmp_seq=1 ttl=63 time=2.00 ms");
+
+        let quoted = Ipv6::new(me, target, protocol::ICMPV6).packet(&report.request());
+        report.sent(Duration::from_millis(3));
+        let router: Ipv6Addr = "2001:db8::ff".parse().unwrap();
+        let line = report.received(&from(router, &Icmpv6::PacketTooBig { mtu: 1_500, quoted: quoted.clone() }), Duration::from_millis(4)).unwrap();
+        assert_eq!(line.text(None), "From 2001:db8::ff icmp_seq=2 Packet too big: mtu=1500");
+        // What is about somebody else's packet is not ours to tell.
+        let other = Ipv6::new(me, router, protocol::ICMPV6).packet(&quoted[40..]);
+        assert_eq!(report.received(&from(router, &Icmpv6::Unreachable { code: 0, quoted: other }), Duration::from_millis(5)), None);
     }
 }

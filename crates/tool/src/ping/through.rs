@@ -1,7 +1,7 @@
 //! The same requests through a socket that somebody else opened: in another namespace, at a chosen address.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,9 @@ pub struct Echo<'a> {
     /// What the lines call the destination.
     pub host: &'a str,
     /// The destination.
-    pub target: Ipv4Addr,
+    pub target: IpAddr,
     /// The sender, if the first line is to say it.
-    pub source: Option<Ipv4Addr>,
+    pub source: Option<IpAddr>,
     /// How many; none: until interrupted.
     pub count: Option<u64>,
     /// From one request to the next.
@@ -41,7 +41,7 @@ pub struct Tally {
     pub times: Option<Figures>,
 }
 
-/// Sends through a raw ICMP socket that does not block, until `count`, `interrupt`, or an error of `speak`: a reader that
+/// Sends through a raw socket of ICMP, or of ICMPv6 for a destination of IPv6, that does not block, until `count`, `interrupt`, or an error of `speak`: a reader that
 /// went away. What there is to say is said as it comes.
 pub fn through(
     socket: OwnedFd,
@@ -59,12 +59,13 @@ pub fn through(
         size: echo.size,
         discovery: None,
         from: None,
+        is_v6: None,
         numeric: true,
         quiet: false,
         timestamps: false,
         outstanding: false,
     };
-    let sender = Sender { socket: Raw::from(socket), target: echo.target, source: echo.source };
+    let sender = Sender { socket: Raw::of(socket, echo.target.is_ipv6())?, target: echo.target, source: echo.source };
     let mut report = Report::new(echo.host, echo.target, echo.source, echo.size, std::process::id() as u16);
     let start = Instant::now();
     speak(Said::Frame(&report.header()))?;

@@ -33,7 +33,8 @@ pub(crate) fn run(arguments: &[String]) -> u8 {
 fn traceroute(options: &Options) -> Result<(), String> {
     let target = names::ipv4(&options.host).map_err(|error| format!("{}: {error}", options.host))?;
     let said = |error: io::Error| socket::text(&error);
-    let source = socket::source_towards(target).map_err(|error| format!("connect: {}", socket::text(&error)))?;
+    let source = socket::source_towards(target.into()).map_err(|error| format!("connect: {}", socket::text(&error)))?;
+    let std::net::IpAddr::V4(source) = source else { return Err("traceroute speaks IPv4".to_owned()) };
     let errors = Raw::icmp().map_err(|error| format!("socket: {}", socket::text(&error)))?;
     let sender = match options.method {
         Method::Icmp => Raw::icmp(),

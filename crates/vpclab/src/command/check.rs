@@ -42,7 +42,14 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
     }
     let mut prober = Prober::start(target, arguments.engine.unwrap_or(EngineName::Linux))?;
     let (sources, destinations) = (prober.ends(&probe.source)?, prober.ends(&probe.destination)?);
-    let pairs = prober.pairs(&probe.source, &sources, &destinations)?;
+    let pairs = match arguments.ipv6 {
+        false => prober.pairs(&probe.source, &sources, &destinations)?,
+        true => prober.ipv6_pairs(&probe.source, &sources, &destinations)?,
+    };
+    if pairs.is_empty() && arguments.ipv6 {
+        let message = format!("`{}` and `{}` have no IPv6 addresses that reach each other", probe.source, probe.destination);
+        return Err(Failure::usage(message).hint("without --ipv6 they are asked at their IPv4 addresses"));
+    }
     if pairs.is_empty() {
         let docks = Docks::of(&target.model, target.running.as_deref())?;
         return Err(super::why::containers::itself(&docks, &target.model, prober.fabric(), &probe));

@@ -134,9 +134,10 @@ impl Way {
 
     fn echo(&self, holder: &Client) -> Result<Seen> {
         let broken = |what: &str, why: String| Failure::environment(format!("{what}: {why}"));
-        let IpAddr::V4(target) = self.to else { return Err(Failure::usage("icmp/echo is sent over IPv4")) };
+        let target = self.to;
+        let number = if target.is_ipv6() { 58 } else { 1 };
         let interrupt = Interrupt::new().map_err(|e| broken("waiting for signals", e.to_string()))?;
-        let spec = SocketSpec { nonblocking: true, ..SocketSpec::raw(&self.from, false, 1) };
+        let spec = SocketSpec { nonblocking: true, ..SocketSpec::raw(&self.from, target.is_ipv6(), number) };
         let socket = holder.open_socket(spec).map_err(|e| broken("a socket inside", e.to_string()))?;
         let echo = Echo { host: "", target, source: None, count: Some(1), interval: Duration::ZERO, timeout: PATIENCE, size: 56 };
         let tally = through(socket, &echo, &interrupt, |_| Ok(())).map_err(|e| broken("ping", e.to_string()))?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use control::client::Daemon;
 use fabric::Fabric;
-use lab::{Change, Lab, changes_between};
+use lab::{Change, Lab, changes_between, identity_changes};
 use model::Model;
 use proof::diff::Connectivity;
 use proof::{Options, Reach};
@@ -37,6 +37,8 @@ struct Side {
     model: Model,
     /// Where it comes from a file.
     lab: Option<Lab>,
+    /// Who may do what with it, where that is known.
+    account: Option<iam::Account>,
     /// What its source lacks.
     gaps: Gaps,
 }
@@ -169,10 +171,14 @@ pub fn run(arguments: &DiffArgs, output: &Output) -> Result {
         return Err(Failure::usage("standard input can be one of the two only"));
     }
     let (before, after) = (Side::find(&arguments.before, output)?, Side::find(&arguments.after, output)?);
-    let changes = match &after.lab {
+    let mut changes = match &after.lab {
         Some(lab) => lab.plan(&before.model).map_err(|e| Failure::usage(e.render(output.colour())))?,
         None => changes_between(&before.model, &after.model),
     };
+    if let Some(account) = &after.account {
+        let was = before.account.unwrap_or_else(|| iam::Account::new(&account.id));
+        changes.extend(identity_changes(&was, account));
+    }
     let all = Differences::of(&before.model, &after.model, changes, before.gaps.and(after.gaps))?;
     all.print(&format!("{} → {}", arguments.before, arguments.after), output)?;
     if all.is_empty() && output.format != Format::Json {
@@ -186,15 +192,19 @@ impl Side {
     fn find(word: &str, output: &Output) -> Result<Side> {
         if word == "-" || Path::new(word).exists() {
             let source::Described { model, lab, gaps, .. } = source::describe(Path::new(word), output)?;
-            return Ok(Side { model, lab, gaps });
+            // A file without `iam:` says nothing of identities.
+            let own = lab.as_ref().filter(|lab| lab.has_identities()).map(|lab| lab.identities(&model.account_id)).transpose();
+            let account = own.map_err(|e| Failure::usage(e.render(output.colour())))?;
+            return Ok(Side { model, lab, account, gaps });
         }
         let daemon = Daemon::find(paths()?)?;
         let known = match &daemon {
             Some(daemon) => daemon.lab(word)?,
             None => None,
         };
-        if let Some(view) = known {
-            return Ok(Side { model: view.model, lab: None, gaps: Gaps::default() });
+        if let (Some(view), Some(daemon)) = (known, &daemon) {
+            let account = Some(daemon.identities(word)?.account);
+            return Ok(Side { model: view.model, lab: None, account, gaps: Gaps::default() });
         }
         let labs = match &daemon {
             Some(daemon) => daemon.labs()?.into_iter().map(|lab| lab.name).collect(),

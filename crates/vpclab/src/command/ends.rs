@@ -1,20 +1,18 @@
 //! `A B [PROTO/PORT]` of commands that send from one place to one address: who sends, and to which address.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe as Sent, Sender, Traffic};
-use fabric::{Component, EndError, Entity, Fabric};
+use fabric::{Component, EndError, Entity, Fabric, Family};
 use linux::runtime::capture;
 use model::selector::End;
 use model::{Model, Probe, ProbePacket, Selector};
 
 use super::advice;
+use super::probing::traffic_of;
 use super::running::Running;
 use crate::exit::{self, Failure, Result};
-
-/// First port of the ephemeral range.
-const SOURCE_PORT: u16 = 49_152;
 
 /// One sender and one address.
 #[derive(Debug, Clone)]
@@ -26,7 +24,7 @@ pub struct Ends {
     /// The receiver as it was typed.
     pub to: String,
     /// The address that the sender asks it at.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// What is sent.
     pub packet: ProbePacket,
 }
@@ -34,6 +32,11 @@ pub struct Ends {
 impl Ends {
     /// Of a question that was read. Errors: it means nobody, or several.
     pub fn of(probe: &Probe, running: &Running) -> Result<Ends> {
+        Ends::over(probe, running, false)
+    }
+
+    /// The same, over IPv6 if that is asked for.
+    pub fn over(probe: &Probe, running: &Running, ipv6: bool) -> Result<Ends> {
         let (source, destination) = (one(&probe.source, &running.model)?, one(&probe.destination, &running.model)?);
         if source == destination {
             return Err(Failure::usage("the two ends are one and the same"));
@@ -54,19 +57,26 @@ impl Ends {
             }
             _ => Failure::usage(e.to_string()),
         };
-        let senders = fabric.senders(&source).map_err(bad)?;
+        let senders = if ipv6 { fabric.ipv6_senders(&source) } else { fabric.senders(&source) }.map_err(bad)?;
         let sender = senders.into_iter().next().ok_or_else(|| Failure::usage(format!("nobody sends at `{}`", probe.source)))?;
         if let Sender::Interface(id) = &sender {
             can_send(fabric, id, &probe.source)?;
         }
         // A place with several addresses is asked at one that is not the sender's own.
-        let addresses = fabric.destinations(&sender, &destination).map_err(bad)?;
-        let other = addresses.iter().find(|address| sender != Sender::Outside(**address)).or(addresses.first());
+        let addresses = if ipv6 { fabric.ipv6_destinations(&sender, &destination) } else { fabric.destinations(&sender, &destination) };
+        let addresses = addresses.map_err(bad)?;
+        // Of both families the one that the sender has.
+        let speaks = |address: &&IpAddr| fabric.speaks(&sender, Family::of(**address));
+        let other = addresses.iter().filter(speaks).find(|address| sender != Sender::Outside(**address)).or(addresses.first());
         match other {
-            Some(IpAddr::V4(address)) => {
-                Ok(Ends { from: probe.source.to_string(), sender, to: probe.destination.to_string(), address: *address, packet: probe.packet })
+            Some(address) if !speaks(&address) => {
+                let family = if address.is_ipv6() { 6 } else { 4 };
+                Err(Failure::usage(format!("{} has no IPv{family} address", probe.source)))
             }
-            Some(IpAddr::V6(_)) => Err(Failure::usage("IPv6 is not built yet")),
+            Some(address) => {
+                let (from, to) = (probe.source.to_string(), probe.destination.to_string());
+                Ok(Ends { from, sender, to, address: *address, packet: probe.packet })
+            }
             None => Err(Failure::usage(format!("nobody has an address at `{}`", probe.destination))),
         }
     }
@@ -79,19 +89,13 @@ impl Ends {
 
     /// What is sent, as engines know it.
     pub fn traffic(&self) -> Result<Traffic> {
-        Ok(match self.packet {
-            ProbePacket::Tcp(destination_port) => Traffic::Tcp { source_port: SOURCE_PORT, destination_port },
-            ProbePacket::Udp(destination_port) => Traffic::Udp { source_port: SOURCE_PORT, destination_port },
-            ProbePacket::Icmp { icmp_type, code } => Traffic::Icmp { icmp_type, code },
-            ProbePacket::Other(number) => Traffic::Other(number),
-            ProbePacket::Icmpv6 { .. } => return Err(Failure::usage("ICMPv6 is not built yet")),
-        })
+        traffic_of(self.packet, self.address)
     }
 
     /// What to type where the network is not to blame.
     fn hint(&self, running: &Running, at: Option<Component>) -> Option<String> {
         let fabric = &running.fabric;
-        let receiver = match fabric.find_address(self.address.into()) {
+        let receiver = match fabric.find_address(self.address) {
             Some(Entity::Interface(index)) => advice::stopped(fabric, &fabric.interfaces[index].id),
             _ => None,
         };
@@ -102,7 +106,7 @@ impl Ends {
     pub fn loss(&self, running: &Running) -> Result<Option<Loss>> {
         // What listens there listens already: nothing is put in its place.
         let listener = ListenerState::Closed;
-        let probe = PacketProbe { listener, ..PacketProbe::new(self.sender.clone(), self.address.into(), self.traffic()?) };
+        let probe = PacketProbe { listener, ..PacketProbe::new(self.sender.clone(), self.address, self.traffic()?) };
         let answer = running.probe(&[Sent::Packet(probe).into()])?.into_iter().next();
         match answer {
             Some(Ok(Answer { outcome: Outcome::Dropped(drop), .. })) => Ok(Some(Loss {

@@ -46,7 +46,7 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
         let place = way.place(&running.holder()?);
         let IpAddr::V4(address) = way.to else { return Err(Failure::usage(format!("{command} sends over IPv4"))) };
         let (from, to) = (probe.source.to_string(), probe.destination.to_string());
-        let ends = Ends { from, sender: Sender::Outside(place.address.into()), to, address, packet: probe.packet };
+        let ends = Ends { from, sender: Sender::Outside(place.address), to, address: address.into(), packet: probe.packet };
         return Ok(Some(Between { ends, place, source: None, is_inside: true, is_of_lan: true }));
     }
     let docks = Docks::of(&running.model, Some(running))?;
@@ -69,7 +69,7 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
         let Some(to) = elsewhere else { return Ok(None) };
         let led = Probe { source: probe.source.clone(), destination: Selector::Named(to.instance.as_str().to_owned()), packet };
         let ends = Ends { to: to.text.clone(), ..Ends::of(&led, running)? };
-        let place = Place::of_sender(&running.fabric, &ends.sender).map_err(|e| Failure::usage(e.to_string()))?;
+        let place = sender_of(&ends, running)?;
         return Ok(Some(Between { ends, place, source: None, is_inside: false, is_of_lan: false }));
     };
     let (IpAddr::V4(address), _) = within::address(&docks, &running.fabric, &instance, source.as_ref(), &probe.destination)? else {
@@ -82,14 +82,20 @@ pub fn between(probe: &Probe, command: &str, running: &Running) -> Result<Option
         None => (linux::naming::instance_namespace(&instance), own),
     };
     // Of several addresses the one that its routes choose.
-    let from = source_address(&running.holder()?, &namespace, address).unwrap_or(own);
-    let place = Place { namespace, device: None, mac: [0; 6], address: from.into(), interface: running.fabric.interface_by_id(&eni) };
+    let from = source_address(&running.holder()?, &namespace, address).unwrap_or(own).into();
+    let place = Place { namespace, device: None, mac: [0; 6], address: from, interface: running.fabric.interface_by_id(&eni) };
     let is_inside = match &destination {
         Some(to) => to.instance == instance,
         None => instance_of(&probe.destination, running).as_ref() == Some(&instance),
     };
-    let ends = Ends { from: probe.source.to_string(), sender: Sender::Interface(eni), to: probe.destination.to_string(), address, packet };
+    let ends = Ends { from: probe.source.to_string(), sender: Sender::Interface(eni), to: probe.destination.to_string(), address: address.into(), packet };
     Ok(Some(Between { ends, place, source, is_inside, is_of_lan: false }))
+}
+
+/// Where packets between two ends begin. Errors: the sender has no address of the family.
+pub fn sender_of(ends: &Ends, running: &Running) -> Result<Place> {
+    let place = Place::of_sender(&running.fabric, &ends.sender).and_then(|place| place.towards(&running.fabric, ends.address));
+    place.map_err(|e| Failure::usage(e.to_string()))
 }
 
 fn instance_of(selector: &Selector, running: &Running) -> Option<InstanceId> {

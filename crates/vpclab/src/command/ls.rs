@@ -16,11 +16,14 @@ use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
 
+mod disks;
+
 /// `ls`.
 #[derive(Debug, Args)]
 pub struct LsArgs {
     /// What to list: labs (default), vpcs, subnets, instances, interfaces, sg, acls, routes, gateways, addresses, peerings,
-    /// flow-logs, lans, devices, hosts, links (of lans), users, groups, roles, policies, profiles, keys
+    /// flow-logs, lans, devices, hosts, links (of lans), ebs (disks of instances and their snapshots), amis (machine images), users,
+    /// groups, roles, policies, profiles, keys
     #[arg(value_name = "KIND")]
     pub kind: Option<String>,
     /// Only rows whose column has this value, such as state=running; may be given several times
@@ -35,9 +38,9 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 18] = [
     "labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "flow-logs", "lans", "devices",
-    "hosts", "links",
+    "hosts", "links", "ebs", "amis",
 ];
 
 /// Lists.
@@ -118,6 +121,8 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         "routes" => (vec!["table", "vpc", "destination", "target", "used by", "id"], 5, routes(model)),
         "gateways" => (vec!["name", "kind", "where", "state", "address", "id"], 5, gateways(model)),
         "addresses" => (vec!["name", "public ip", "private ip", "interface", "id"], 4, addresses(model)),
+        "ebs" => (vec!["name", "kind", "size", "type", "state", "instance", "device", "goes with it", "zone", "id"], 7, disks::volumes(model)),
+        "amis" => (vec!["name", "architecture", "owner", "state", "root device", "disks", "id"], 4, disks::images(model)),
         "lans" => (vec!["name", "devices", "hosts", "links", "vpcs"], 5, lans::lans(model)),
         "devices" => (vec!["name", "kind", "lan", "addresses", "links"], 5, lans::devices(model)),
         "hosts" => (vec!["name", "lan", "addresses", "gateway", "listens", "mac"], 5, lans::hosts(model)),

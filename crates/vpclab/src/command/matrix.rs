@@ -39,6 +39,9 @@ pub struct MatrixArgs {
     /// A row for every place, also for those that nobody can tell apart
     #[arg(long)]
     pub expand: bool,
+    /// Over IPv6, between those that have it; the engine proof asks both families at once
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
 }
 
 /// What one packet from one place to another found.
@@ -56,6 +59,9 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     let mut engines = arguments.engine.clone();
     engines.dedup();
     let is_for_programs = matches!(output.format, Format::Csv | Format::Json);
+    if engines == [EngineName::Proof] && arguments.ipv6 && !(is_for_programs && arguments.expand) {
+        return Err(Failure::usage("the engine proof asks both families at once").hint("leave --ipv6 out"));
+    }
     if engines == [EngineName::Proof] && !(is_for_programs && arguments.expand) {
         return prove(arguments, target, output);
     }
@@ -72,10 +78,10 @@ pub fn run(arguments: &MatrixArgs, target: &Target, output: &Output) -> Result {
     if others.len() == 1 && output.format == Format::Html {
         return Err(Failure::usage("two engines are compared as a table").hint("-o table, csv or json; or name one engine"));
     }
-    if prober.fabric().ipv6_representative().is_some() {
-        output.note("IPv4 alone: no packets are sent over IPv6. --engine proof asks both");
+    if prober.fabric().ipv6_representative().is_some() && !arguments.ipv6 {
+        output.note("over IPv4 alone: --ipv6 asks over IPv6, --engine proof both");
     }
-    let asked = ask(&places, &packets, &prober)?;
+    let asked = ask(&places, &packets, &prober, arguments.ipv6)?;
     let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
     let seen = prober.probe_all(&tries)?;
     match others {
@@ -185,7 +191,7 @@ fn standing_for(range: model::PortRange) -> std::ops::RangeInclusive<u16> {
 }
 
 /// Every packet from every place to every other.
-fn ask(places: &[Place], packets: &[ProbePacket], prober: &Prober) -> Result<Vec<Answer>> {
+fn ask(places: &[Place], packets: &[ProbePacket], prober: &Prober, ipv6: bool) -> Result<Vec<Answer>> {
     if places.len().pow(2) * packets.len() > MAX_PROBES {
         let hint = format!("name {} or fewer ports, such as: vpclab matrix tcp/22", MAX_PROBES / places.len().pow(2));
         return Err(Failure::usage(format!("{} places and {} packets are more than {MAX_PROBES} probes", places.len(), packets.len())).hint(hint));
@@ -198,7 +204,11 @@ fn ask(places: &[Place], packets: &[ProbePacket], prober: &Prober) -> Result<Vec
             if is_outside(&source.end) && is_outside(&destination.end) {
                 continue;
             }
-            for pair in prober.pairs(&source.selector, sources, destinations)?.into_iter().filter(Pair::is_ipv4) {
+            let pairs = match ipv6 {
+                false => prober.pairs(&source.selector, sources, destinations)?,
+                true => prober.ipv6_pairs(&source.selector, sources, destinations)?,
+            };
+            for pair in pairs.into_iter().filter(|pair| pair.to.is_none_or(|to| to.is_ipv6() == ipv6)) {
                 asked.extend(packets.iter().map(|packet| Answer { from, to, pair: pair.clone(), packet: *packet }));
             }
         }
@@ -316,7 +326,7 @@ mod tests {
         let turned = stage.map_or_else(Walker::new, |stage| Walker::new().with_inverted(stage));
         let mut right = Prober::on(Box::new(Walker::new()), &target).unwrap();
         let mut wrong = Prober::on(Box::new(turned), &target).unwrap();
-        let asked = ask(&right.places(), &[ProbePacket::Tcp(3306)], &right).unwrap();
+        let asked = ask(&right.places(), &[ProbePacket::Tcp(3306)], &right, false).unwrap();
         let tries: Vec<_> = asked.iter().map(|answer| (&answer.pair, answer.packet)).collect();
         let (one, other) = (right.probe_all(&tries).unwrap(), wrong.probe_all(&tries).unwrap());
         Comparison::of(&asked, one, other, right.fabric())

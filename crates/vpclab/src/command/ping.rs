@@ -1,12 +1,10 @@
 //! `ping`: real echo requests from one place of a lab to another, in ping's own words; where they are lost, which stage did it.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use linux::runtime::place::Place;
 use model::ProbePacket;
 use sandbox::SocketSpec;
 use sandbox::spec::SocketAddress;
@@ -40,6 +38,9 @@ pub struct PingArgs {
     /// Bytes of data in each request
     #[arg(short, long, default_value_t = 56, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(0..=65_507))]
     pub size: u16,
+    /// Over IPv6: interfaces at their IPv6 addresses, `internet` at one of its own
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
 }
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
@@ -74,29 +75,26 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
     let within = between(&probe, "ping", &running)?;
     let ends = match &within {
         Some(between) => between.ends.clone(),
-        None => Ends::of(&probe, &running)?,
+        None => Ends::over(&probe, &running, arguments.ipv6)?,
     };
-    if !matches!(ends.packet, ProbePacket::Icmp { icmp_type: 8, code: 0 }) {
+    if !matches!(ends.packet, ProbePacket::ECHO | ProbePacket::ECHO_V6) {
         return Err(Failure::usage("ping sends icmp/echo").hint(format!("vpclab check {}", arguments.words.join(" "))));
     }
     let place = match &within {
         Some(between) => between.place.clone(),
-        None => Place::of_sender(&running.fabric, &ends.sender).map_err(|e| Failure::usage(e.to_string()))?,
+        None => super::from_within::sender_of(&ends, &running)?,
     };
     let spec = SocketSpec {
         device: place.device.clone(),
         bind: Some(SocketAddress::Inet((place.address, 0).into())),
         nonblocking: true,
-        ..SocketSpec::raw(&place.namespace, false, 1)
+        ..SocketSpec::raw(&place.namespace, ends.address.is_ipv6(), if ends.address.is_ipv6() { 58 } else { 1 })
     };
     let socket = running.holder()?.open_socket(spec).map_err(|e| Failure::environment(e.to_string()))?;
     let echo = Echo {
         host: &ends.to,
         target: ends.address,
-        source: match place.address {
-            IpAddr::V4(own) if !own.is_unspecified() => Some(own),
-            _ => None,
-        },
+        source: Some(place.address).filter(|address| !address.is_unspecified()),
         count: Some(arguments.count).filter(|count| *count > 0),
         interval: arguments.interval,
         timeout: arguments.timeout,
@@ -108,7 +106,7 @@ pub fn run(arguments: &PingArgs, global: &Global, output: &Output) -> Result {
         let text = match said {
             Said::Line(line) => {
                 let typed = Some(ends.to.as_str()).filter(|to| line.from == ends.address && *to != ends.address.to_string());
-                let name = typed.or_else(|| names.name(line.from.into()));
+                let name = typed.or_else(|| names.name(line.from));
                 match line.reply {
                     Some(reply) => replies.push(json!({
                         "sequence": reply.sequence,

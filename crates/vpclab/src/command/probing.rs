@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use conformance::EngineName;
 use fabric::engine::{Leg, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
-use fabric::{Component, EndError, Engine, Fabric};
+use fabric::{Component, EndError, Engine, Fabric, Family};
 use model::guest::Listener;
 use model::selector::End;
 use model::{Model, ProbePacket, Selector, TrafficMatch};
@@ -84,11 +84,6 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Whether both ends speak IPv4.
-    pub fn is_ipv4(&self) -> bool {
-        !matches!(self.sender, Sender::Outside(IpAddr::V6(_))) && !self.to.is_some_and(|to| to.is_ipv6())
-    }
-
     /// The receiver's interface, where it is one of the cloud.
     pub fn interface(&self) -> Option<&model::NetworkInterfaceId> {
         match &self.end {
@@ -183,7 +178,7 @@ impl Prober {
             for sender in self.fabric.senders(source).map_err(bad)? {
                 for end in destinations.iter().filter(|end| *end != source) {
                     let addresses = match self.fabric.destinations(&sender, end) {
-                        Ok(addresses) => addresses.into_iter().map(Some).collect(),
+                        Ok(addresses) => self.of_one_family(&sender, addresses).into_iter().map(Some).collect(),
                         Err(EndError::NoPublicAddress(_)) => vec![None],
                         Err(other) => return Err(bad(other)),
                     };
@@ -199,6 +194,40 @@ impl Prober {
             }
         }
         Ok(pairs)
+    }
+
+    /// The same over IPv6; who has no address of it is left out.
+    pub fn ipv6_pairs(&self, from: &Selector, sources: &[End], destinations: &[End]) -> Result<Vec<Pair>> {
+        let bad = |e: EndError| Failure::usage(e.to_string());
+        let mut pairs = Vec::new();
+        for source in sources {
+            let senders = self.fabric.ipv6_senders(source).map_err(bad)?;
+            for sender in senders.into_iter().filter(|sender| self.fabric.speaks(sender, Family::V6)) {
+                for end in destinations.iter().filter(|end| *end != source) {
+                    let addresses = match self.fabric.ipv6_destinations(&sender, end) {
+                        Ok(addresses) => addresses,
+                        Err(EndError::NoIpv6Address(_)) => continue,
+                        Err(other) => return Err(bad(other)),
+                    };
+                    pairs.extend(addresses.into_iter().map(|to| Pair {
+                        from: self.sender_name(from, &sender),
+                        sender: sender.clone(),
+                        end: end.clone(),
+                        to: Some(to),
+                        to_name: self.end_name(end),
+                    }));
+                }
+            }
+        }
+        Ok(pairs)
+    }
+
+    /// Of several addresses those that a sender can ask at all; one that was typed is asked, come what may.
+    fn of_one_family(&self, sender: &Sender, addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+        match addresses.len() {
+            0 | 1 => addresses,
+            _ => addresses.into_iter().filter(|to| self.fabric.speaks(sender, Family::of(*to))).collect(),
+        }
     }
 
     /// Sends packets, all at once where the engine can; what was seen of each, in order.
@@ -229,7 +258,7 @@ impl Prober {
             // A pair without an address has nothing to send.
             let Some(to) = pair.to else { continue };
             let listener = if self.listens(pair, *packet) { ListenerState::Open } else { ListenerState::Closed };
-            let probe = PacketProbe { listener, ..PacketProbe::new(pair.sender.clone(), to, traffic_of(*packet)?) };
+            let probe = PacketProbe { listener, ..PacketProbe::new(pair.sender.clone(), to, traffic_of(*packet, to)?) };
             requests.push(Probe::Packet(probe).into());
         }
         let mut answers = match &mut self.carrier {
@@ -349,18 +378,31 @@ pub fn packets(traffic: &[TrafficMatch]) -> std::result::Result<Vec<ProbePacket>
                 (None, _) => packets.push(ProbePacket::ECHO),
             },
             TrafficMatch::Other(number) => packets.push(ProbePacket::Other(*number)),
-            TrafficMatch::All | TrafficMatch::Icmpv6(_) => return Err(format!("probes cannot try `{traffic}`: name a protocol and ports")),
+            TrafficMatch::Icmpv6(icmp) => match (icmp.icmp_type, icmp.code) {
+                (Some(icmp_type), code) => packets.push(ProbePacket::Icmpv6 { icmp_type, code: code.unwrap_or(0) }),
+                (None, _) => packets.push(ProbePacket::ECHO_V6),
+            },
+            TrafficMatch::All => return Err(format!("probes cannot try `{traffic}`: name a protocol and ports")),
         }
     }
     Ok(packets)
 }
 
-fn traffic_of(packet: ProbePacket) -> Result<Traffic> {
-    Ok(match packet {
+/// What is sent to an address, which says the family. Errors: that has no such message.
+pub fn traffic_of(packet: ProbePacket, to: IpAddr) -> Result<Traffic> {
+    let over = match (to, packet) {
+        (IpAddr::V6(_), packet) => packet.over_ipv6(),
+        (IpAddr::V4(_), ProbePacket::Icmpv6 { .. }) => None,
+        (IpAddr::V4(_), packet) => Some(packet),
+    };
+    let wrong = || {
+        let hint = "over IPv4 ask for icmp/TYPE, over IPv6 for icmpv6/TYPE; icmp/echo is meant for either";
+        Failure::usage(format!("{packet} is not sent to {to}: it is a message of the other family")).hint(hint)
+    };
+    Ok(match over.ok_or_else(wrong)? {
         ProbePacket::Tcp(destination_port) => Traffic::Tcp { source_port: SOURCE_PORT, destination_port },
         ProbePacket::Udp(destination_port) => Traffic::Udp { source_port: SOURCE_PORT, destination_port },
-        ProbePacket::Icmp { icmp_type, code } => Traffic::Icmp { icmp_type, code },
+        ProbePacket::Icmp { icmp_type, code } | ProbePacket::Icmpv6 { icmp_type, code } => Traffic::Icmp { icmp_type, code },
         ProbePacket::Other(number) => Traffic::Other(number),
-        ProbePacket::Icmpv6 { .. } => return Err(Failure::usage("ICMPv6 is not built yet")),
     })
 }

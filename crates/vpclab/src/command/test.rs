@@ -157,6 +157,9 @@ pub fn run(arguments: &TestArgs, target: &Target, output: &Output) -> Result {
         if !of_lans.is_empty() {
             output.note(format!("{} of hosts in lans left out: mistakes are made in the cloud, and proved", many(of_lans.len(), "claim")));
         }
+        if !rights.is_empty() {
+            output.note(format!("{} about rights left out: mistakes are made in networks", many(rights.len(), "claim")));
+        }
         return mutate::run(&target.model, &of_cloud, output);
     }
     let mut tried = decide(arguments, &claims, chosen, target, output)?;

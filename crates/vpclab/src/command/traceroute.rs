@@ -9,7 +9,6 @@ use clap::Args;
 use fabric::dock::way::{self, Asked};
 use fabric::dock::{Fate, Step as Stage};
 use ipnet::IpNet;
-use linux::runtime::place::Place;
 use linux::runtime::trace::{self, Request, Step};
 use model::selector::End;
 use serde_json::json;
@@ -39,6 +38,9 @@ pub struct TracerouteArgs {
     /// Seconds to wait for answers
     #[arg(short, long, default_value_t = 1.0, value_name = "SECONDS")]
     pub wait: f64,
+    /// Over IPv6: interfaces at their IPv6 addresses, `internet` at one of its own
+    #[arg(short = '6', long)]
+    pub ipv6: bool,
 }
 
 /// Exit 0 when the destination answered, else 1.
@@ -57,19 +59,22 @@ pub fn run(arguments: &TracerouteArgs, global: &Global, output: &Output) -> Resu
     let within = between(&probe, "traceroute", &running)?;
     let ends = match &within {
         Some(between) => between.ends.clone(),
-        None => Ends::of(&probe, &running)?,
+        None => Ends::over(&probe, &running, arguments.ipv6)?,
     };
     let from = match &within {
         Some(between) => between.place.clone(),
-        None => Place::of_sender(&running.fabric, &ends.sender).map_err(|e| Failure::usage(e.to_string()))?,
+        None => super::from_within::sender_of(&ends, &running)?,
     };
     let inside = Inside::of(&running, &ends, within.as_ref())?;
-    if within.is_some() && source_address(&running.holder()?, &from.namespace, ends.address).is_none() {
+    if within.is_some()
+        && let IpAddr::V4(to) = ends.address
+        && source_address(&running.holder()?, &from.namespace, to).is_none()
+    {
         return without_route(&ends, within.as_ref(), arguments, output);
     }
     let request = Request {
         from,
-        to: ends.address.into(),
+        to: ends.address,
         traffic: ends.traffic()?,
         most: arguments.most,
         queries: arguments.queries,
@@ -202,7 +207,7 @@ impl Inside {
             if let Some(container) = dock.container(&source.container)
                 && !within.is_some_and(|between| between.is_inside)
             {
-                inside.before = way::leave(&dock, container, Some(ends.address.into()), asked);
+                inside.before = way::leave(&dock, container, Some(ends.address), asked);
             }
         }
         // What one instance has inside is between the hops and not behind them.
@@ -210,7 +215,7 @@ impl Inside {
         if within.is_some_and(|between| between.is_inside) {
             return Ok(inside);
         }
-        let Some(instance) = docks.instance_of(&running.fabric, &End::Address(ends.address.into())) else { return Ok(inside) };
+        let Some(instance) = docks.instance_of(&running.fabric, &End::Address(ends.address)) else { return Ok(inside) };
         if let Some(dock) = docks.dock(&instance)?.filter(|dock| way::concerns(dock, protocol, port)) {
             inside.after = way::enter(&dock, dock.address, protocol, port);
         }

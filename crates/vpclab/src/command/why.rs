@@ -55,7 +55,7 @@ pub struct WhyArgs {
     #[arg(long)]
     pub all_ports: bool,
     /// Over IPv6: interfaces at their IPv6 addresses, `internet` at one of its own
-    #[arg(short = '6', long, conflicts_with = "verify")]
+    #[arg(short = '6', long)]
     pub ipv6: bool,
     /// Ports that clients send from; an answer must come through to each of them
     #[arg(long, value_name = "FROM-TO", default_value = "1024-65535", value_parser = range)]
@@ -222,8 +222,7 @@ fn people(told: &[Told], arguments: &WhyArgs, output: &Output) {
         match &one.verified {
             Some(verified) => verify::print(verified, output),
             None if arguments.brief => {}
-            None if !one.why.request.sent.destination.contains(':') => output.line("  agreed by     analyzer (--verify sends the packet too)"),
-            None => output.line("  agreed by     analyzer (no packets are sent over IPv6)"),
+            None => output.line("  agreed by     analyzer (--verify sends the packet too)"),
         }
     }
 }

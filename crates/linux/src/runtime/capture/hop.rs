@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use fabric::{Entity, Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, VpcIndex};
+use fabric::{EgressOnlyInternetGatewayIndex, Entity, Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, VpcIndex};
 use fabric::gateway::VpcEndpointKind;
 
 use crate::naming;
@@ -20,6 +20,8 @@ pub enum Kind {
     NatGateway(NatGatewayIndex),
     /// An internet gateway.
     InternetGateway(InternetGatewayIndex),
+    /// An egress-only internet gateway.
+    EgressOnlyInternetGateway(EgressOnlyInternetGatewayIndex),
     /// Beyond the gateways.
     Internet,
     /// A device of a lan.
@@ -51,6 +53,9 @@ impl Hop {
         hops.extend(fabric.vpcs.iter().map(|(index, _)| router(fabric, index)));
         hops.extend(fabric.nat_gateways.iter().filter_map(|(index, _)| nat_gateway(fabric, index)));
         hops.extend(fabric.internet_gateways.iter().filter(|(_, gateway)| gateway.vpc.is_some()).map(|(index, _)| internet_gateway(fabric, index)));
+        let spoken = |vpc: VpcIndex| !fabric.vpcs[vpc].ipv6_blocks.is_empty();
+        let egress_only = fabric.egress_only_internet_gateways.iter().filter(|(_, gateway)| spoken(gateway.vpc));
+        hops.extend(egress_only.map(|(index, _)| egress_only_gateway(fabric, index)));
         hops.push(internet(fabric));
         unique(hops)
     }
@@ -74,6 +79,7 @@ impl Hop {
         match word {
             "router" => by(&|hop| matches!(hop.kind, Kind::Router(_))),
             "igw" => by(&|hop| matches!(hop.kind, Kind::InternetGateway(_))),
+            "eigw" => by(&|hop| matches!(hop.kind, Kind::EgressOnlyInternetGateway(_))),
             "nat" => by(&|hop| matches!(hop.kind, Kind::NatGateway(_))),
             _ if word.parse().is_ok_and(|address: IpAddr| fabric.is_outside_host(address)) => by(&|hop| hop.kind == Kind::Internet),
             _ => Vec::new(),
@@ -82,7 +88,7 @@ impl Hop {
 
     /// Whether packets pass it without noticing: it answers no probe and takes nothing off the TTL (L2-5).
     pub fn is_unseen(&self) -> bool {
-        matches!(self.kind, Kind::Router(_) | Kind::InternetGateway(_))
+        matches!(self.kind, Kind::Router(_) | Kind::InternetGateway(_) | Kind::EgressOnlyInternetGateway(_))
     }
 
     /// What is at the other end of a device.
@@ -106,7 +112,7 @@ pub fn names(fabric: &Fabric) -> BTreeMap<IpAddr, String> {
         interface.addresses.iter().filter_map(|a| a.public).for_each(|public| add(public.into(), &name));
     }
     for (_, subnet) in fabric.subnets.iter() {
-        add(subnet.router.into(), &format!("router of {}", subnet.name));
+        subnet.routers().for_each(|router| add(router, &format!("router of {}", subnet.name)));
     }
     for (_, vpc) in fabric.vpcs.iter() {
         add(vpc.resolver.into(), "resolver");
@@ -128,6 +134,7 @@ fn belongs(fabric: &Fabric, kind: Kind, entity: Entity) -> bool {
         (Kind::NatGateway(nat), Entity::NatGateway(wanted)) => nat == wanted,
         (Kind::NatGateway(nat), Entity::Interface(wanted)) => fabric.nat_gateways[nat].interface == Some(wanted),
         (Kind::InternetGateway(gateway), Entity::InternetGateway(wanted)) => gateway == wanted,
+        (Kind::EgressOnlyInternetGateway(gateway), Entity::EgressOnlyInternetGateway(wanted)) => gateway == wanted,
         (Kind::Internet, Entity::Outside(_)) => true,
         _ => false,
     }
@@ -157,7 +164,8 @@ fn interface(fabric: &Fabric, index: InterfaceIndex) -> Option<Hop> {
         Some(public) => format!("{} (public {public})", interface.primary_address()),
         None => interface.primary_address().to_string(),
     };
-    let description = format!("{}, {device}, {address}", interface.id);
+    let ipv6: String = interface.ipv6.iter().map(|own| format!(" {own}")).collect();
+    let description = format!("{}, {device}, {address}{ipv6}", interface.id);
     let links = BTreeMap::from([(device_index(&device), router_name(fabric, interface.vpc))]);
     Some(Hop { name, description, kind: Kind::Interface(index), namespace, device: Some(device), links })
 }
@@ -175,13 +183,17 @@ fn router(fabric: &Fabric, index: VpcIndex) -> Hop {
     if let Some(gateway) = vpc.internet_gateway {
         links.insert(device_index(naming::ROUTER_TO_GATEWAY), gateway_name(fabric, gateway));
     }
+    if let Some(gateway) = vpc.egress_only_internet_gateway {
+        links.insert(device_index(naming::ROUTER_TO_EGRESS_ONLY), egress_only_name(fabric, gateway));
+    }
     for (_, peering) in fabric.peerings.iter().filter(|(_, peering)| peering.peer_of(index).is_some()) {
         links.insert(device_index(&naming::peering_link(&peering.id)), peering.name.clone());
     }
     for (_, endpoint) in fabric.vpc_endpoints.iter().filter(|(_, endpoint)| endpoint.vpc == index) {
         links.insert(device_index(&naming::endpoint_link(&endpoint.id)), endpoint.name.clone());
     }
-    let blocks: Vec<String> = vpc.blocks.iter().map(ToString::to_string).collect();
+    let blocks = vpc.blocks.iter().map(ToString::to_string).chain(vpc.ipv6_blocks.iter().map(ToString::to_string));
+    let blocks: Vec<String> = blocks.collect();
     Hop {
         name: router_name(fabric, index),
         description: format!("router of {}, {}", vpc.id, blocks.join(" ")),
@@ -225,9 +237,36 @@ fn internet_gateway(fabric: &Fabric, index: InternetGatewayIndex) -> Hop {
     }
 }
 
+fn egress_only_gateway(fabric: &Fabric, index: EgressOnlyInternetGatewayIndex) -> Hop {
+    let gateway = &fabric.egress_only_internet_gateways[index];
+    let links = [
+        (device_index(naming::GATEWAY_OUT), "internet".to_owned()),
+        (device_index(naming::GATEWAY_IN), router_name(fabric, gateway.vpc)),
+    ];
+    Hop {
+        name: egress_only_name(fabric, index),
+        description: format!("egress-only internet gateway {} {}", gateway.name, gateway.id),
+        kind: Kind::EgressOnlyInternetGateway(index),
+        namespace: naming::egress_only_namespace(&gateway.id),
+        device: None,
+        links: BTreeMap::from(links),
+    }
+}
+
+/// `eigw` where there is only one, else its own name.
+fn egress_only_name(fabric: &Fabric, index: EgressOnlyInternetGatewayIndex) -> String {
+    match fabric.egress_only_internet_gateways.iter().count() {
+        1 => "eigw".to_owned(),
+        _ => fabric.egress_only_internet_gateways[index].name.clone(),
+    }
+}
+
 fn internet(fabric: &Fabric) -> Hop {
     let gateways = fabric.internet_gateways.iter();
     let links = gateways.map(|(index, gateway)| (device_index(&naming::outside_link(&gateway.id)), gateway_name(fabric, index)));
+    let egress_only = fabric.egress_only_internet_gateways.iter();
+    let egress_only = egress_only.map(|(index, gateway)| (device_index(&naming::egress_only_link(&gateway.id)), egress_only_name(fabric, index)));
+    let links = links.chain(egress_only);
     let places: Vec<&str> = fabric.outside.iter().map(|(_, host)| host.name.as_str()).collect();
     let places = if places.is_empty() { String::new() } else { format!(": {}", places.join(", ")) };
     Hop {

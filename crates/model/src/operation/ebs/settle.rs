@@ -5,6 +5,10 @@ use crate::*;
 
 /// Ends every transition that is due. Says whether the model changed.
 pub(crate) fn settle_ebs(model: &mut Model, now: Timestamp) -> bool {
+    // A table that is taken to be changed is copied.
+    if next_ebs_transition(model).is_none_or(|at| at > now) {
+        return false;
+    }
     let mut changed = false;
     for volume in model.ebs_volumes.values_mut() {
         if volume.state == VolumeState::Creating && volume.settles_at <= now {

@@ -41,6 +41,7 @@ pub fn create_snapshot(model: &mut Model, request: CreateSnapshot) -> Result<Sna
         kms_key_id,
         start_time: now,
         completed_at: now.plus(COMPLETED_AFTER),
+        copied_from: None,
         create_volume_permissions: Vec::new(),
         tags: request.tags,
         origin: request.origin,
@@ -117,6 +118,7 @@ pub fn copy_snapshot(
         encrypted: original.encrypted || encrypted,
         start_time: now,
         completed_at: now.plus(COMPLETED_AFTER),
+        copied_from: Some(source.clone()),
         create_volume_permissions: Vec::new(),
         tags,
         ..original.clone()

@@ -55,12 +55,9 @@ pub fn verify(target: &Target, fabric: &Fabric, probe: &Probe, questions: &[&Que
             to,
             to_name: probe.destination.to_string(),
         };
-        if !pair.is_ipv4() {
-            return Err(Failure::usage("packets of IPv6 are not sent yet").hint("leave --verify out"));
-        }
         pairs.push(pair);
     }
-    let tries: Vec<_> = pairs.iter().map(|pair| (pair, probe.packet)).collect();
+    let tries: Vec<_> = pairs.iter().zip(questions).map(|(pair, question)| (pair, question.packet)).collect();
     let seen = prober.probe_all(&tries)?;
     let mut all = Vec::new();
     for (question, seen) in questions.iter().zip(seen) {
