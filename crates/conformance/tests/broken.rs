@@ -52,7 +52,7 @@ fn every_broken_text_fails_with_its_line_and_what_is_wrong() {
         (delta("eni a = s 10.0.0.12 g"), 14, "there is a interface `a` already"),
         (delta("tgw t = x"), 14, "there is no subnet `x`"),
         (delta("flowlog f = c ALL default"), 14, "there is no interface `c`"),
-        (delta("flowlog f = a ALL default,srcaddr"), 14, "the field `srcaddr` stands there twice"),
+        (delta("'flowlog f = a ALL default,srcaddr'"), 14, "the field `srcaddr` stands there twice"),
         (delta("eni a container, 7"), 14, "a delta is a text or a document"),
         (delta("identity: {user: u, colour: red}"), 14, "unknown key `colour`"),
         (delta("person: {user: u}"), 14, "unknown document delta `person`"),
