@@ -1,12 +1,11 @@
 //! The identities of a lab on disk: one file beside its disks, for this user only, replaced as a whole. It goes with the lab.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use iam::Account;
+
+use crate::whole_file;
 
 /// What the file begins with: the version of what follows.
 const VERSION: u8 = 1;
@@ -16,11 +15,7 @@ pub type Accounts = BTreeMap<String, Account>;
 
 /// Reads the file; none where there is no file yet. Errors: what is wrong with it.
 pub fn read(path: &Path) -> Result<Option<Accounts>, String> {
-    let bytes = match std::fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(format!("{}: {error}", path.display())),
-    };
+    let Some(bytes) = whole_file::read(path)? else { return Ok(None) };
     match bytes.split_first() {
         Some((&VERSION, rest)) => postcard::from_bytes(rest).map(Some).map_err(|error| format!("{}: {error}", path.display())),
         _ => Err(format!("{} is of another version", path.display())),
@@ -30,12 +25,7 @@ pub fn read(path: &Path) -> Result<Option<Accounts>, String> {
 /// Writes the file; on disk when this returns. Errors: the disk, and the file is what it was.
 pub fn write(path: &Path, accounts: &Accounts) -> std::io::Result<()> {
     let bytes = postcard::to_extend(accounts, vec![VERSION]).map_err(std::io::Error::other)?;
-    let next: PathBuf = path.with_extension("next");
-    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&next)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    whole_file::replace(path, &bytes).map(drop)
 }
 
 #[cfg(test)]

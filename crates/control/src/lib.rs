@@ -20,5 +20,6 @@ pub mod record;
 pub mod service;
 pub mod store;
 pub mod volumes;
+mod whole_file;
 
 pub use service::{Backing, Services, Shared};

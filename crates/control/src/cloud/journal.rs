@@ -8,14 +8,16 @@
 //! Each entry is its length, a checksum and JSON. The last one may have been cut short: nobody was told of it.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use model::Timestamp;
 use query::client_token::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::whole_file;
 
 /// What the file begins with: the version of what follows.
 const MAGIC: &[u8; 16] = b"vpclab journal 1";
@@ -146,12 +148,7 @@ impl Journal {
         let used = bytes.len() as u64;
         let filled = used + AHEAD;
         bytes.resize(filled as usize, 0);
-        let next = path.with_extension("next");
-        let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&next)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&next, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
+        let file = whole_file::replace(path, &bytes)?;
         Ok(Self { path: path.to_owned(), file, used, filled })
     }
 

@@ -1,12 +1,11 @@
 //! Where the door of a lab is, on disk: the next daemon opens it at the same place. It goes with the lab.
 
-use std::fs::File;
-use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::whole_file;
 
 /// A door that stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,22 +18,13 @@ pub struct Standing {
 
 /// Reads the file; none where there is none. Errors: what is wrong with it.
 pub fn read(path: &Path) -> Result<Option<Standing>, String> {
-    match std::fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| format!("{}: {error}", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
+    let Some(bytes) = whole_file::read(path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes).map(Some).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Writes the file; on disk when this returns. Errors: the disk, and the file is what it was.
 pub fn write(path: &Path, standing: Standing) -> std::io::Result<()> {
-    let next = path.with_extension("next");
-    let mut file = File::options().create(true).write(true).truncate(true).mode(0o600).open(&next)?;
-    serde_json::to_writer(&mut file, &standing)?;
-    file.flush()?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    whole_file::replace(path, &serde_json::to_vec(&standing)?).map(drop)
 }
 
 #[cfg(test)]
