@@ -177,17 +177,32 @@ impl Host {
                 return self.ask_for_neighbor(context, interface, address, None);
             }
         };
-        let neighbor = &mut self.neighbors.sorted[at];
-        match neighbor.state {
-            State::Incomplete => return self.wait_for_neighbor(context, at, frame),
-            State::Known if now.since(neighbor.since) > REACHABLE => {
-                (neighbor.state, neighbor.due) = (State::Delay, Some(now + DELAY));
-                self.deadlines.push(now + DELAY, Alarm::Neighbor(interface, address));
-            }
-            _ => {}
+        match self.reach(now, at) {
+            Some(mac) => send_to_mac(context, interface, mac, frame),
+            None => self.wait_for_neighbor(context, at, frame),
         }
-        let mac = self.neighbors.sorted[at].mac;
-        send_to_mac(context, interface, mac, frame);
+    }
+
+    /// The Ethernet address of a next hop that is known as a neighbour, to be sent to now.
+    #[inline]
+    pub(crate) fn mac_of(&mut self, now: Time, interface: u16, address: IpAddr) -> Option<Mac> {
+        let at = self.neighbors.find(interface, address).ok()?;
+        self.reach(now, at)
+    }
+
+    /// The Ethernet address of a neighbour that is sent to now, unless it has not answered yet. What is stale is soon asked for
+    /// again.
+    #[inline]
+    fn reach(&mut self, now: Time, at: usize) -> Option<Mac> {
+        let neighbor = &mut self.neighbors.sorted[at];
+        if neighbor.state == State::Incomplete {
+            return None;
+        }
+        if neighbor.state == State::Known && now.since(neighbor.since) > REACHABLE {
+            (neighbor.state, neighbor.due) = (State::Delay, Some(now + DELAY));
+            self.deadlines.push(now + DELAY, Alarm::Neighbor(neighbor.interface, neighbor.address));
+        }
+        Some(neighbor.mac)
     }
 
     fn wait_for_neighbor(&mut self, context: &mut Context<'_>, at: usize, frame: FrameId) {

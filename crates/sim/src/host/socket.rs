@@ -23,6 +23,13 @@ pub(crate) struct Socket {
     pub id: SocketId,
 }
 
+impl Socket {
+    /// The program that has it, and its number.
+    pub fn taker(&self) -> (AppId, SocketId) {
+        (self.app, self.id)
+    }
+}
+
 /// Who sent a packet, and to which of the host's addresses and ports.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ends {
@@ -103,24 +110,30 @@ impl Sockets {
     }
 
     /// The socket that fits best: the one that is most particular.
-    pub fn find(&self, ends: &Ends) -> Option<Socket> {
+    pub fn find(&self, ends: &Ends) -> Option<&Socket> {
         let fits = |socket: &&Socket| {
             socket.local.is_none_or(|local| local == ends.local)
                 && socket
                     .remote
                     .is_none_or(|(remote, port)| remote == ends.remote && (port == 0 || port == ends.remote_port))
         };
-        let particular = |socket: &&Socket| (socket.remote.is_some(), socket.local.is_some());
-        self.of(ends.protocol, ends.port).iter().filter(fits).max_by_key(particular).copied()
+        match self.of(ends.protocol, ends.port) {
+            // Nearly always.
+            [only] => Some(only).filter(fits),
+            several => {
+                let particular = |socket: &&Socket| (socket.remote.is_some(), socket.local.is_some());
+                several.iter().filter(fits).max_by_key(particular)
+            }
+        }
     }
 
-    /// Those that take all of a protocol.
-    pub fn takers(&self, ends: &Ends) -> Vec<Socket> {
+    /// The programs that take all of a protocol, and their sockets.
+    pub fn takers(&self, ends: &Ends) -> Vec<(AppId, SocketId)> {
         let fits = |socket: &&Socket| {
             socket.local.is_none_or(|local| local == ends.local)
                 && socket.remote.is_none_or(|(remote, _)| remote == ends.remote)
         };
-        self.of(ends.protocol, 0).iter().filter(fits).copied().collect()
+        self.of(ends.protocol, 0).iter().filter(fits).map(Socket::taker).collect()
     }
 
     /// Whether a client had this port.
