@@ -22,10 +22,10 @@ fn passed_on(bounds: Bounds) -> [u64; 3] {
     let hub = sim.add_medium(Box::new(Segment::new(sim.next_medium(), SegmentSpec::default(), Layout::Star { hub: Span::ZERO })));
     [from, first, second].into_iter().for_each(|node| sim.attach(node, 0, hub, 1_000));
     let spec = SourceSpec { count: 20, ..SourceSpec::new(address("10.0.1.2"), 9) };
-    sim.with(from, |host: &mut Host, context| host.run(context, Source::new(spec))).unwrap();
-    sim.with(to, |host: &mut Host, context| host.run(context, Sink::new(9))).unwrap();
+    sim.with(from, |host: &mut Host, context| host.run(context, Source::new(spec))).expect("a host");
+    sim.with(to, |host: &mut Host, context| host.run(context, Sink::new(9))).expect("a host");
     sim.run_until(Time::ZERO + Span::seconds(1), 100_000);
-    let counters = [first, second, to].map(|node| sim.get::<Host>(node).unwrap().counters());
+    let counters = [first, second, to].map(|node| sim.get::<Host>(node).expect("a host").counters());
     [counters[0].forwarded, counters[1].forwarded, counters[2].delivered]
 }
 

@@ -19,7 +19,7 @@ impl Host {
         if packet.ttl <= 1 {
             return self.refuse(context, port, frame, packet, Reason::TimeExceeded, Problem::TimeExceeded);
         }
-        let Some(route) = self.routes.find(packet.destination) else {
+        let Some(route) = self.routes.find_often(packet.destination) else {
             return self.refuse(context, port, frame, packet, Reason::NoRoute, Problem::NoRoute);
         };
         // One more than the length of the prefix that decided.
@@ -54,7 +54,7 @@ impl Host {
         match self.translate_out(context, path.interface, frame, packet) {
             Ok(None) => self.pass_on(context, (path, framing, limit), frame, packet),
             Ok(Some(changed)) => {
-                self.pass_on(context, (path, framing, limit), changed, &packet);
+                self.pass_on(context, (path, framing, limit), changed, packet);
                 context.release(changed);
             }
             Err(reason) => self.drop_frame(context, port, reason, frame),

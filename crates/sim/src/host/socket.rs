@@ -63,8 +63,11 @@ impl Sockets {
     fn of(&self, protocol: u8, port: u16) -> &[Socket] {
         let key = |socket: &Socket| u32::from(socket.protocol) << 16 | u32::from(socket.port);
         let wanted = u32::from(protocol) << 16 | u32::from(port);
-        let from = self.sorted.partition_point(|socket| key(socket) < wanted);
-        // Nearly always one, and seldom more than a few.
+        // Few hosts have more than a few sockets, and nearly always one fits.
+        let from = match self.sorted.len() {
+            0..=8 => self.sorted.iter().position(|socket| key(socket) >= wanted).unwrap_or(self.sorted.len()),
+            _ => self.sorted.partition_point(|socket| key(socket) < wanted),
+        };
         let length = self.sorted[from..].iter().take_while(|socket| key(socket) == wanted).count();
         &self.sorted[from..from + length]
     }
