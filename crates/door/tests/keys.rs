@@ -114,3 +114,22 @@ fn without_authentication_everybody_is_the_owner_of_the_account_at_home() {
     assert!(identity.body.contains(&format!("<Arn>arn:aws:iam::{ACCOUNT}:root</Arn>")), "{}", identity.body);
     assert_eq!(world.send(&ask("Action=ListUsers&Version=2010-05-08")).status, 200);
 }
+
+#[test]
+fn a_list_of_more_than_a_page_is_told_page_by_page_and_whole() {
+    let mut world = World::new();
+    for number in 0..130 {
+        world.own("iam:CreateUser", json!({"UserName": format!("user-{number:03}")}));
+    }
+    let mut list = |asked: Value| {
+        let answer = world.own("iam:ListUsers", asked);
+        let users = answer["Users"].as_array().unwrap().iter().map(|user| user["UserName"].clone()).collect::<Vec<_>>();
+        (users, answer["IsTruncated"] == true, answer["Marker"].clone())
+    };
+    let (first, is_more, marker) = list(json!({}));
+    assert_eq!((first.len(), is_more), (100, true));
+    let (second, is_more, _) = list(json!({"Marker": marker}));
+    assert_eq!((second.len(), is_more), (30, false));
+    let (all, is_more, _) = list(json!({"MaxItems": 1000}));
+    assert_eq!((all, is_more), ([first, second].concat(), false));
+}
