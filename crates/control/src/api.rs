@@ -61,6 +61,9 @@ pub struct LabSummary {
     /// Devices of its lans.
     #[serde(default)]
     pub devices: usize,
+    /// Why clients of AWS are not answered although they are to be; none: they are, or nobody asked for it.
+    #[serde(default)]
+    pub door_shut: Option<String>,
     /// The lab that it is a part of: the network of another account or region.
     #[serde(default)]
     pub part_of: Option<String>,

@@ -32,7 +32,7 @@ pub use replay::replay;
 #[derive(Default)]
 pub struct Clouds {
     all: Mutex<BTreeMap<String, Served>>,
-    /// What was said last of doors that cannot be opened again.
+    /// Why doors cannot be opened again, by lab; said once.
     refused: Mutex<BTreeMap<String, String>>,
 }
 
@@ -60,6 +60,9 @@ impl Clouds {
             return Err(Problem::new(ProblemKind::NotFound, format!("lab {name} is down")).hint("vpclab up brings it up"));
         }
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        // Any port is the one that the door has, if it has one: who was told of it goes on to be answered there.
+        let kept = all.get(name).map(|served| served.door.address()).filter(|kept| wanted.address.port() == 0 && wanted.address.ip() == kept.ip());
+        let wanted = &CloudWanted { address: kept.unwrap_or(wanted.address), ..wanted.clone() };
         let is_same = |served: &Served| {
             let address = served.door.address();
             let is_there = wanted.address == address || (wanted.address.port() == 0 && wanted.address.ip() == address.ip());
@@ -74,6 +77,7 @@ impl Clouds {
             })?;
             all.insert(name.to_owned(), served);
         }
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         let served = all.get(name).ok_or_else(|| Problem::new(ProblemKind::Failed, "the door closed again"))?;
         if let Some(account) = &wanted.account {
             served.desk.add_account(account)?;
@@ -107,6 +111,9 @@ impl Clouds {
         let whole = part.as_ref().and_then(|part| part.part_of.as_deref()).unwrap_or(name);
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let served = all.get(whole).ok_or_else(|| {
+            if let Some(why) = self.refused(whole) {
+                return Problem::new(ProblemKind::Failed, format!("clients of AWS are not answered for lab {name}: {why}"));
+            }
             let problem = Problem::new(ProblemKind::NotFound, format!("clients of AWS are not answered for lab {name}"));
             problem.hint("vpclab serve --ec2 127.0.0.1:0 opens a door for them")
         })?;
@@ -115,12 +122,26 @@ impl Clouds {
         Ok(CloudServed { region: part.as_ref().map_or(found.region, |part| part.model.region.0.clone()), ..found })
     }
 
+    /// Why the door of a lab stays shut, if it was to be opened again.
+    pub fn refused(&self, name: &str) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Tries the doors again that could not be opened: who looks finds what can be now. Called within a runtime, where waiting is no harm.
+    pub fn try_again(&self, labs: &Arc<Labs>) {
+        let is_any = !self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_empty();
+        if is_any {
+            self.tend(labs, &labs.known());
+        }
+    }
+
     /// Closes the doors of labs that are down or gone, and opens those that an earlier daemon had. Called within a runtime, where waiting
     /// is no harm.
     pub fn tend(&self, labs: &Arc<Labs>, known: &[Arc<LabView>]) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|name, _| known.iter().any(|lab| lab.is_up && lab.name == *name));
+        refused.retain(|name, _| known.iter().any(|lab| lab.is_up && lab.name == *name));
         for lab in known.iter().filter(|lab| lab.is_up && lab.part_of.is_none()) {
             if all.contains_key(&lab.name) {
                 continue;
@@ -134,7 +155,10 @@ impl Clouds {
             });
             match opened {
                 Ok(None) => {}
-                Ok(Some(served)) => drop(all.insert(lab.name.clone(), served)),
+                Ok(Some(served)) => {
+                    refused.remove(&lab.name);
+                    all.insert(lab.name.clone(), served);
+                }
                 Err(why) if refused.get(&lab.name) == Some(&why) => {}
                 Err(why) => {
                     sandbox::say!("lab {}: clients of AWS are not answered: {why}", lab.name);

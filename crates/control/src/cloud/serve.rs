@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
@@ -26,6 +26,8 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 const LARGEST_HEADERS: usize = 64 << 10;
 /// Headers of a request.
 const MOST_HEADERS: usize = 100;
+/// How long a door that closes may take to let go of its port.
+const CLOSING_TIME: Duration = Duration::from_secs(1);
 /// The body of a request, bytes: that of a launch with user data and a thousand rules fits many times.
 const LARGEST_BODY: usize = 1 << 20;
 /// Bodies of more than so many bytes wait for one of [`LARGE_PLACES`], or clients could fill the memory.
@@ -48,8 +50,13 @@ pub struct Door {
 }
 
 impl Drop for Door {
+    /// The port is free when this returns: another door may take it.
     fn drop(&mut self) {
         self.accepting.abort();
+        let begun = Instant::now();
+        while !self.accepting.is_finished() && begun.elapsed() < CLOSING_TIME {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -437,6 +437,7 @@ fn summary(view: &LabView) -> LabSummary {
         subnets: view.model.subnets.len(),
         instances: alive.count(),
         devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
+        door_shut: None,
         part_of: view.part_of.clone(),
     }
 }

@@ -262,7 +262,7 @@ type Here = State<Arc<Daemon>>;
 fn router(daemon: Arc<Daemon>) -> Router {
     Router::new()
         .route("/v1/version", get(version))
-        .route("/v1/labs", get(|State(daemon): Here| daemon.blocking(Labs::list)))
+        .route("/v1/labs", get(list))
         .route("/v1/labs/{name}", get(view).put(bring).delete(take_down))
         .route("/v1/labs/{name}/probes", post(probe))
         .route("/v1/labs/{name}/flow-logs", get(flow_logs))
@@ -283,6 +283,17 @@ async fn note_time(State(daemon): Here, request: Request, next: Next) -> Respons
 
 async fn version(State(daemon): Here) -> Json<Version> {
     Json(Version { version: VERSION.to_owned(), pid: std::process::id(), notice: daemon.labs.notice() })
+}
+
+async fn list(State(daemon): Here) -> Response {
+    let (clouds, all) = (daemon.clouds.clone(), daemon.labs.clone());
+    let list = move |labs: &Labs| {
+        clouds.try_again(&all);
+        let mut list = labs.list()?;
+        list.iter_mut().for_each(|lab| lab.door_shut = clouds.refused(&lab.name));
+        Ok(list)
+    };
+    daemon.blocking(list).await
 }
 
 async fn view(State(daemon): Here, Path(name): Path<String>) -> Response {
@@ -336,8 +347,12 @@ struct FindCloud {
 }
 
 async fn find_cloud(State(daemon): Here, Path(name): Path<String>, Query(asked): Query<FindCloud>) -> Response {
-    let clouds = daemon.clouds.clone();
-    daemon.blocking(move |labs| clouds.find(labs, &name, asked.account.as_deref())).await
+    let (clouds, all) = (daemon.clouds.clone(), daemon.labs.clone());
+    let find = move |labs: &Labs| {
+        clouds.try_again(&all);
+        clouds.find(labs, &name, asked.account.as_deref())
+    };
+    daemon.blocking(find).await
 }
 
 async fn open_cloud(State(daemon): Here, Path(name): Path<String>, Json(wanted): Json<CloudWanted>) -> Response {
