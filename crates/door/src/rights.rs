@@ -42,7 +42,18 @@ pub struct Unasked {
     /// What to write instead.
     pub hint: Option<String>,
     /// A word that was not found and those that are there, for a better hint.
-    pub near: Option<(String, Vec<String>)>,
+    pub near: Option<Near>,
+}
+
+/// A word that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Near {
+    /// The word.
+    pub word: String,
+    /// What it should be the name of: `user`, `instance`.
+    pub what: String,
+    /// The names that there are.
+    pub known: Vec<String>,
 }
 
 impl fmt::Display for Unasked {
@@ -60,8 +71,8 @@ impl Unasked {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    fn near(self, word: &str, known: impl IntoIterator<Item = String>) -> Self {
-        Self { near: Some((word.to_owned(), known.into_iter().collect())), ..self }
+    fn near(self, word: &str, what: &str, known: impl IntoIterator<Item = String>) -> Self {
+        Self { near: Some(Near { word: word.to_owned(), what: what.to_owned(), known: known.into_iter().collect() }), ..self }
     }
 }
 
@@ -83,7 +94,7 @@ impl Scene<'_> {
         if self.account.entity(kind, name).is_err() {
             let known = self.account.entities(kind).map(|entity| entity.name.clone());
             let error = unasked(format!("there is no {} called `{name}`", kind.word()));
-            return Err(error.near(name, known));
+            return Err(error.near(name, kind.word(), known));
         }
         Ok(if kind == Kind::User { Key::of_user(name) } else { Key::of_role(name, "session") })
     }
@@ -290,7 +301,7 @@ impl Scene<'_> {
             0 => {
                 let word = if wanted.len() == 1 { wanted[0] } else { "thing that it touches" };
                 let known = wanted.iter().flat_map(|kind| self.all(kind)).map(|thing| thing.name.unwrap_or(thing.id));
-                Err(unasked(format!("no {word} is called `{name}`")).near(name, known))
+                Err(unasked(format!("no {word} is called `{name}`")).near(name, word, known))
             }
             several => {
                 let hint = format!("say which: {}", found.iter().map(|asking| asking.arn.rsplit('/').next().unwrap_or_default()).collect::<Vec<_>>().join(", "));

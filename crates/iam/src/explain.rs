@@ -21,6 +21,8 @@ pub struct Told {
     pub says: String,
     /// Why it does not apply; none where it does.
     pub mismatch: Option<String>,
+    /// Whether it is about other actions than the one that was asked for.
+    pub is_of_others: bool,
 }
 
 /// Every statement that was asked. `trust` is the trust policy that was asked besides.
@@ -36,6 +38,7 @@ pub fn explain(subject: &Subject<'_>, trust: Option<&Named<'_>>, request: Reques
             effect: considered.effect,
             says: statement.to_string(),
             mismatch: considered.mismatch.as_ref().map(|mismatch| why(mismatch, request)),
+            is_of_others: matches!(considered.mismatch, Some(Mismatch::Action)),
         });
     }
     told

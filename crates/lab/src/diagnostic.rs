@@ -267,6 +267,14 @@ pub fn known_names<'c>(word: &str, what: &str, candidates: impl IntoIterator<Ite
     }
 }
 
+/// A hint from words that are the same in every lab: the nearest, else all of them.
+pub fn possible_words(word: &str, possible: &[&str]) -> String {
+    match nearest(word, possible.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known: {}", possible.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

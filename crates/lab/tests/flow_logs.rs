@@ -134,6 +134,7 @@ fn what_cannot_be_says_what_where_why_and_what_would_be() {
         ("traffic: some", "`some` is no kind of traffic", "known: `accept`, `reject`, `all`"),
         ("interval: 120", "`120` is no interval in seconds", "known: `60`, `600`"),
         ("fields: [srcadr]", "`srcadr` is no field of flow logs", "did you mean `srcaddr`?"),
+        ("fields: [nope]", "`nope` is no field of flow logs", "known: `version`, `account-id`, "),
         ("fields: [srcaddr]", "the field `srcaddr` stands there twice", "such as"),
         ("format: \"${colour}\"", "`colour` is no field of flow logs", ""),
         ("format: srcaddr", "`srcaddr` is not of the form ${field}", "such as"),

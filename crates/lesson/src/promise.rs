@@ -85,6 +85,7 @@ fn expected(expected: &Expected) -> String {
 pub fn undecided(why: &Undecided) -> Both {
     let korean = match why {
         Undecided::Unknown { name, .. } => format!("{} 이름이 랩 파일에 없다", Called.after(name)),
+        Undecided::Several(_) => "한 이름을 여럿이 쓴다".to_owned(),
         Undecided::Nobody(what) => format!("{what}에 해당하는 것이 없다"),
         Undecided::NoPair => "해당하는 출발지와 목적지가 없다".to_owned(),
         Undecided::Engine(_) => "증명할 수 없다".to_owned(),

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Instance, InstanceId, Model, NetworkInterfaceId, SecurityGroup, Subnet, Vpc, tag};
+use crate::{Instance, InstanceId, Model, NetworkInterfaceId, SecurityGroup, Subnet, Tags, Vpc, tag};
 
 /// Words that name no resource because sentences need them.
 pub const RESERVED_WORDS: [&str; 11] =
@@ -78,29 +78,46 @@ pub enum End {
     Block(IpNet),
 }
 
-/// A selector that means nothing in a model.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{selector}` names nothing in this lab")]
+/// A selector that means nothing in a model, or a name that several things have: no packet is sent from or to one of them by chance.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NothingSelected {
     /// What was asked for.
     pub selector: Selector,
-    /// Names of the same kind that exist, sorted.
+    /// Names of the same kind that exist, sorted; ids where several have the name.
     pub known: Vec<String>,
+    /// What has the name, if more than one does.
+    pub several: Option<&'static str>,
 }
+
+/// Ids of one name that a sentence lists.
+const LISTED: usize = 8;
+
+impl fmt::Display for NothingSelected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { selector, known, several } = self;
+        let Some(what) = several else { return write!(f, "`{selector}` names nothing in this lab") };
+        let more = known.len().saturating_sub(LISTED);
+        let listed = known.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        write!(f, "`{selector}` is {} {what}: {listed}{more}: say which", known.len())
+    }
+}
+
+impl std::error::Error for NothingSelected {}
 
 impl Selector {
     /// The ends that this selector means, sorted and without repeats.
     ///
     /// A named instance means its primary interface, a host of a lan its address; a group, subnet, VPC or tag means every ordinary
     /// interface. An existing group or subnet without interfaces selects an empty list; a name that does
-    /// not exist is an error.
+    /// not exist, or that several instances or interfaces have, is an error.
     pub fn ends(&self, model: &Model) -> Result<Vec<End>, NothingSelected> {
-        let nothing = |known: Vec<String>| NothingSelected { selector: self.clone(), known };
+        let nothing = |known: Vec<String>| NothingSelected { selector: self.clone(), known, several: None };
         match self {
             Self::Internet => Ok(vec![End::Internet]),
             Self::Address(address) => Ok(vec![End::Address(*address)]),
             Self::Block(block) => Ok(vec![End::Block(*block)]),
-            Self::Named(name) => named(model, name).ok_or_else(|| nothing(known_ends(model))),
+            Self::Named(name) => named(model, name)?.ok_or_else(|| nothing(known_ends(model))),
             Self::SecurityGroup(name) => {
                 let groups: BTreeSet<_> = security_groups(model, name).map(|g| g.id.clone()).collect();
                 match groups.is_empty() {
@@ -155,15 +172,48 @@ pub fn vpcs<'m>(model: &'m Model, name: &'m str) -> impl Iterator<Item = &'m Vpc
     model.vpcs.values().filter(move |vpc| vpc.id.as_str() == name || tag::name(&vpc.tags) == Some(name))
 }
 
-/// The instance of this name or id that still exists.
-pub fn instance<'m>(model: &'m Model, name: &str) -> Option<&'m Instance> {
-    live_instances(model).find(|i| i.id.as_str() == name || tag::name(&i.tags) == Some(name))
+/// The instance of this name or id that still exists. Errors: there is none, or several have the name.
+pub fn instance<'m>(model: &'m Model, name: &str) -> Result<&'m Instance, NothingSelected> {
+    let known = || live_instances(model).filter_map(|i| tag::name(&i.tags)).map(str::to_owned).collect();
+    let nothing = || NothingSelected { selector: Selector::Named(name.to_owned()), known: known(), several: None };
+    instance_if_any(model, name)?.ok_or_else(nothing)
 }
 
-fn live_instances(model: &Model) -> impl Iterator<Item = &Instance> {
+fn instance_if_any<'m>(model: &'m Model, name: &str) -> Result<Option<&'m Instance>, NothingSelected> {
+    only(name, "instances", live_instances(model), |i| (i.id.as_str(), &i.tags))
+}
+
+/// The one thing of an id or a name, if there is any. Errors: several have the name.
+fn only<'m, T>(
+    name: &str,
+    what: &'static str,
+    all: impl Iterator<Item = &'m T>,
+    called: impl Fn(&'m T) -> (&'m str, &'m Tags),
+) -> Result<Option<&'m T>, NothingSelected> {
+    let found: Vec<&T> = all.filter(|own| called(own).0 == name || tag::name(called(own).1) == Some(name)).collect();
+    // An id is nobody else's, whatever others are called.
+    if let Some(own) = found.iter().find(|own| called(own).0 == name) {
+        return Ok(Some(*own));
+    }
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(*one)),
+        several => Err(NothingSelected {
+            selector: Selector::Named(name.to_owned()),
+            known: several.iter().map(|own| called(own).0.to_owned()).collect(),
+            several: Some(what),
+        }),
+    }
+}
+
+/// Instances that may be an end: a terminated one stays visible for an hour (INST-3) but is nobody's end any more.
+pub fn live_instances(model: &Model) -> impl Iterator<Item = &Instance> {
+    model.instances.values().filter(|i| is_live(i))
+}
+
+fn is_live(instance: &Instance) -> bool {
     use crate::InstanceState::{ShuttingDown, Terminated};
-    // A terminated instance stays visible for an hour (INST-3) but is nobody's end any more.
-    model.instances.values().filter(|i| !matches!(i.state, ShuttingDown | Terminated))
+    !matches!(instance.state, ShuttingDown | Terminated)
 }
 
 fn split_vpc(name: &str) -> (Option<&str>, &str) {
@@ -177,22 +227,19 @@ fn in_vpc(model: &Model, id: &crate::VpcId, wanted: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| vpcs(model, wanted).any(|vpc| vpc.id == *id))
 }
 
-fn named(model: &Model, name: &str) -> Option<Vec<End>> {
-    if let Some(instance) = instance(model, name) {
-        let primary = model.interfaces_of(&instance.id).first().map(|eni| eni.id.clone())?;
-        return Some(vec![End::Interface { interface: primary, instance: Some(instance.id.clone()) }]);
+fn named(model: &Model, name: &str) -> Result<Option<Vec<End>>, NothingSelected> {
+    if let Some(instance) = instance_if_any(model, name)? {
+        let primary = model.interfaces_of(&instance.id).first().map(|eni| eni.id.clone());
+        return Ok(primary.map(|interface| vec![End::Interface { interface, instance: Some(instance.id.clone()) }]));
     }
     if model.outside.contains_key(name) {
-        return Some(vec![End::Outside(name.to_owned())]);
+        return Ok(Some(vec![End::Outside(name.to_owned())]));
     }
     if let Some(address) = lan_address(model, name) {
-        return Some(vec![End::Address(address)]);
+        return Ok(Some(vec![End::Address(address)]));
     }
-    let eni = model
-        .network_interfaces
-        .values()
-        .find(|eni| eni.id.as_str() == name || tag::name(&eni.tags) == Some(name))?;
-    Some(vec![End::Interface { interface: eni.id.clone(), instance: eni.instance_id().cloned() }])
+    let eni = only(name, "network interfaces", model.network_interfaces.values(), |eni| (eni.id.as_str(), &eni.tags))?;
+    Ok(eni.map(|eni| vec![End::Interface { interface: eni.id.clone(), instance: eni.instance_id().cloned() }]))
 }
 
 /// The address that a device of a lan speaks with, IPv4 if it has one: of its first interface with any.

@@ -6,7 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use conformance::EngineName;
 
-use crate::command::{capture, daemon, down, exec, inspect, logs, ls, ping, power, sockets, traceroute, up};
+use crate::command::{capture, daemon, down, exec, inspect, logs, ls, meant, ping, power, sockets, traceroute, up};
 use crate::output::{ColorChoice, Format};
 
 /// Describe a cloud network, run it with real packets on this machine, and know what it does.
@@ -24,12 +24,15 @@ pub struct Cli {
 /// Flags of every command.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Lab file, name of a running lab, folder of `aws ec2 describe-…` output, what `terraform show -json` wrote (*.json), or a snapshot; default: vpclab.yaml, else the one *.cloud.yaml, here or in a parent folder
+    /// Lab file, name of a running lab, folder of `aws ec2 describe-…` output, what `terraform show -json` wrote (*.json), or a snapshot; else VPCLAB_FILE of the environment, else vpclab.yaml or the one *.cloud.yaml, here or in a parent folder
     #[arg(short = 'f', long = "file", global = true, env = "VPCLAB_FILE", value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// Lab; default: the one of the lab file, else the only one that is up
+    /// Lab; else VPCLAB_LAB of the environment, unless a file is typed; else the one of the lab file, else the only one that is up
     #[arg(short, long, global = true, env = "VPCLAB_LAB", value_name = "LAB")]
     pub lab: Option<String>,
+    /// Which of both were typed.
+    #[arg(skip)]
+    pub typed: meant::Typed,
     /// How to print
     #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
     pub output: Format,

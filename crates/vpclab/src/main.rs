@@ -10,7 +10,7 @@ mod reference;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 /// The system's, until a command reads something large.
 #[global_allocator]
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     if let Some(code) = hidden() {
         return code;
     }
-    let cli = match cli::Cli::try_parse_from(arrowed(followed(std::env::args_os().collect()))) {
+    let cli = match parsed(arrowed(followed(std::env::args_os().collect()))) {
         Ok(cli) => cli,
         Err(error) => {
             return match error.print() {
@@ -46,6 +46,15 @@ fn main() -> ExitCode {
             failure.code.into()
         }
     }
+}
+
+/// The command line, and what of it was typed.
+fn parsed(arguments: Vec<OsString>) -> Result<cli::Cli, clap::Error> {
+    let mut command = cli::Cli::command();
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let mut cli = cli::Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    command::meant::settle(&mut cli.global, &matches);
+    Ok(cli)
 }
 
 /// Descriptors that any command needs: with fewer, libraries that nobody can ask end the process in the middle.

@@ -174,13 +174,13 @@ impl Output {
                 self.line(format!("|{}", "---|".repeat(headings.len())));
                 rows.iter().for_each(|row| line(&mut row.iter().map(String::as_str)));
             }
-            Format::Name => rows.iter().filter_map(|row| row.first()).for_each(|name| self.line(name)),
+            Format::Name => rows.iter().filter_map(|row| row.first()).for_each(|name| self.line(in_one_line(name))),
             _ => {
                 let mut table = Table::new();
                 table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
                 table.set_header(headings.iter().map(|h| h.to_uppercase()));
                 rows.iter().for_each(|row| {
-                    table.add_row(row);
+                    table.add_row(row.iter().map(|cell| in_one_line(cell)));
                 });
                 for line in table.to_string().lines() {
                     self.line(line.trim_end().strip_prefix(' ').unwrap_or(line.trim_end()));
@@ -229,9 +229,8 @@ impl Output {
 
 /// The lab that was named on the command line; what the environment says stays true for the next command.
 fn which(global: &Global) -> Option<String> {
-    let is_typed = |name: &str, value: &std::ffi::OsStr| std::env::var_os(name).as_deref() != Some(value);
-    let lab = global.lab.as_ref().filter(|lab| is_typed("VPCLAB_LAB", lab.as_ref())).map(|lab| ("--lab", lab.clone()));
-    let file = global.file.as_ref().filter(|file| file.as_os_str() != "-" && is_typed("VPCLAB_FILE", file.as_os_str()));
+    let lab = global.lab.as_ref().filter(|_| global.typed.lab).map(|lab| ("--lab", lab.clone()));
+    let file = global.file.as_ref().filter(|file| file.as_os_str() != "-" && global.typed.file);
     let (flag, word) = lab.or_else(|| file.map(|file| ("-f", file.display().to_string())))?;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@' | ':' | '+');
     let quoted = if word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) };
@@ -253,6 +252,16 @@ pub enum ColorChoice {
 /// Reads a JMESPath expression as far as its grammar goes; it is compiled again where it is used.
 pub fn query(text: &str) -> std::result::Result<String, String> {
     jmespath::compile(text).map(|_| text.to_owned()).map_err(|e| e.to_string().trim_end().to_owned())
+}
+
+/// As one line that cannot steer a terminal, whatever a tag holds: control characters are written as Rust writes them.
+fn in_one_line(cell: &str) -> std::borrow::Cow<'_, str> {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    if !cell.contains(steers) {
+        return cell.into();
+    }
+    let shown = |c: char| if steers(c) { c.escape_default().to_string() } else { c.to_string() };
+    cell.chars().map(shown).collect::<String>().into()
 }
 
 /// RFC 4180.

@@ -7,6 +7,7 @@ use clap::{Arg, Command, CommandFactory};
 use serde_json::Value;
 
 use crate::cli::Cli;
+use crate::command::meant;
 
 const HEAD: &str = "\
 # Reference
@@ -71,6 +72,11 @@ pub fn markdown() -> String {
     }
     page.push_str("\n### Flags of every command\n\n");
     arguments(&mut page, command.get_arguments().filter(|arg| arg.is_global_set()));
+    page.push_str("### Which lab is meant\n\nThe first of these that is there says it:\n\n");
+    for (number, one) in (1..).zip(meant::ORDER) {
+        let _ = writeln!(page, "{number}. {one}");
+    }
+    let _ = writeln!(page, "\n{}\n", meant::RULE);
     for one in shown(&command) {
         section(&mut page, one, "vpclab");
     }
@@ -127,8 +133,9 @@ fn arguments<'a>(page: &mut String, arguments: impl Iterator<Item = &'a Arg>) {
         if !defaults.is_empty() && takes_value(arg) {
             let _ = write!(text, "; default {}", defaults.join(" "));
         }
-        if let Some(name) = arg.get_env() {
-            let _ = write!(text, "; else `{}` of the environment", name.to_string_lossy());
+        // Where its order is no matter of course the help has it.
+        if let Some(name) = arg.get_env().map(|name| name.to_string_lossy()).filter(|name| !text.contains(&**name)) {
+            let _ = write!(text, "; else `{name}` of the environment");
         }
         let _ = writeln!(page, "| `{}` | {} |", cell(&word(arg)), cell(&text));
     }

@@ -62,6 +62,49 @@ fn a_decision_is_told_statement_by_statement() {
 }
 
 #[test]
+fn statements_about_other_actions_are_counted_and_not_told() {
+    let lab = "iam:
+  users:
+    u:
+      inline:
+        look: [allow ec2:Describe*, allow s3:Get*, allow sqs:*]
+        run: [allow ec2:RunInstances, deny iam:*]
+        rest: [allow sns:*, allow sts:*]
+";
+    let home = Home::with_lab(lab);
+    let told = home.yes(&["iam", "why", "u", "ec2:RunInstances"]);
+    assert!(told.contains("\n  6 statements are about other actions: "), "{told}");
+    assert!(told.contains("look (1, 2, 3)") && told.contains("run (2)") && told.contains("rest (1, 2)"), "{told}");
+    assert!(told.contains("run, statement 1: allow") && told.contains("    applies\n") && !told.contains("its actions do not include"), "{told}");
+    let wide = home.yes(&["iam", "why", "u", "ec2:RunInstances", "-o", "wide"]);
+    assert_eq!(wide.matches("its actions do not include ec2:RunInstances").count(), 6, "{wide}");
+    let one = home.run(&["iam", "why", "u", "kms:Decrypt", "--json"]);
+    assert_eq!(json(&one.stdout)[0]["statements"].as_array().unwrap().len(), 7, "{}", one.stdout);
+}
+
+#[test]
+fn promises_about_rights_that_speak_of_nothing_are_not_legal() {
+    let promise = |text: &str| format!("{}expect: [\"{text}\"]\n", example().split("expect:").next().unwrap());
+    for (lab, said) in [
+        (promise("user dev ec2:StopInstances on instance nope: denied"), "no instance is called `nope`"),
+        (promise("user dve ec2:StopInstances: denied"), "did you mean `dev`?"),
+        (promise("user dev ec2:StopInstances on vpc shop: denied"), "ec2:StopInstances does not touch vpc"),
+        ("expect: ['user x ec2:StopInstances on instance nope: denied']\n".to_owned(), "no instance is called `nope`"),
+    ] {
+        let home = Home::with_lab(&lab);
+        let done = home.run(&["validate"]);
+        assert!(done.code == 2 && done.stderr.contains(said) && done.stderr.contains("lab.yaml:") && done.stdout.is_empty(), "{}{}", done.stdout, done.stderr);
+    }
+    // Whom clients of AWS will make, no file without `iam:` can know.
+    let home = Home::with_lab("expect: ['user x ec2:RunInstances: denied']\n");
+    let done = home.run(&["validate"]);
+    assert!(done.code == 0 && done.stderr.contains("note: this file has no `iam:`, so user x has to be made by clients of AWS"), "{}{}", done.stdout, done.stderr);
+    let test = home.run(&["test", "--engine", "proof"]);
+    assert!(test.code != 0 && test.stdout.contains("there is no user called `x`; no user is there at all: `users:` under `iam:`"), "{}{}", test.stdout, test.stderr);
+    Home::with_lab(&example()).yes(&["validate"]);
+}
+
+#[test]
 fn what_looks_wrong_is_told_worst_first() {
     let home = Home::with_lab(
         "iam:

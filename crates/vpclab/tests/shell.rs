@@ -23,7 +23,7 @@ fn a_shell_that_read_env_means_the_lab_from_everywhere() {
     assert!(!desk.run("vpclab env").contains("VPCLAB_LAB"), "no lab here, none up");
     desk.run("mkdir 'my labs' && cp examples/bastion.yaml \"my labs/bastion.yaml\" && vpclab up -q -f 'my labs/bastion.yaml'");
     assert!(desk.run("vpclab env").contains("export VPCLAB_LAB=bastion\n"), "the only one that is up");
-    let there = "eval \"$(vpclab env -f 'my labs/bastion.yaml')\" && cd / && unset HOME && vpclab";
+    let there = "eval \"$(vpclab env -q -f 'my labs/bastion.yaml')\" && cd / && unset HOME && vpclab";
     assert_eq!(desk.run(&format!("{there} exec web-1 -- hostname")), "web-1\n");
     assert_eq!(desk.run(&format!("{there} validate")), "bastion is legal\n");
 }

@@ -6,7 +6,7 @@ use model::tag;
 
 use super::{Build, path, tags};
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, known_names};
+use crate::diagnostic::{Diagnostic, possible_words};
 use crate::file::FlowLog;
 use crate::source::{Located, Span};
 
@@ -181,7 +181,7 @@ impl Build<'_, '_> {
     }
 
     fn no_choice<T>(&mut self, span: Span, word: &str, what: &str, known: &[&str]) -> Option<T> {
-        let hint = known_names(word, what, known.iter().copied());
+        let hint = possible_words(word, known);
         let problem = Diagnostic::new(Code::NotAChoice, span, format!("`{word}` is no {what}"));
         self.refused(problem.label("not possible").hint(hint))
     }

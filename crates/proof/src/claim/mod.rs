@@ -74,6 +74,9 @@ pub enum Undecided {
         /// Names there are.
         known: Vec<String>,
     },
+    /// Several things have a name: says which.
+    #[error("{0}")]
+    Several(String),
     /// A set of ends is empty.
     #[error("`{0}` selects nobody")]
     Nobody(String),

@@ -181,10 +181,9 @@ impl Prover<'_> {
             Selector::Block(block) => self.in_block(*block),
             Selector::Address(address) => vec![self.at(*address)],
             other => {
-                let ends = other.ends(self.model).map_err(|error| Undecided::Unknown {
-                    what: kind(other),
-                    name: other.to_string(),
-                    known: error.known,
+                let ends = other.ends(self.model).map_err(|error| match error.several {
+                    Some(_) => Undecided::Several(error.to_string()),
+                    None => Undecided::Unknown { what: kind(other), name: other.to_string(), known: error.known },
                 })?;
                 let mut parties: Vec<Party> =
                     ends.into_iter().flat_map(|end| self.of_end(end)).collect();

@@ -8,6 +8,7 @@ use clap::Args;
 use container::engine::Anatomy;
 use container::engine::anatomy::Named;
 use diagram::anatomy::Style;
+use model::selector;
 
 use super::containers::{Place, failed};
 use super::picture_file;
@@ -63,12 +64,13 @@ pub fn run(arguments: &AnatomyArgs, global: &Global, output: &Output) -> Result 
 
 /// A container of that name, else an instance.
 fn look(arguments: &AnatomyArgs, place: &Place) -> Result<Anatomy> {
-    let instance = || place.running.instance(&arguments.name).ok();
+    // A name that several instances have is refused below.
+    let is_instance = || place.running.instance(&arguments.name).is_ok() || selector::instance(&place.running.model, &arguments.name).is_err_and(|e| e.several.is_some());
     let record = match arguments.instance {
         true => None,
         false => match place.find(&arguments.name, None) {
             Ok(record) => Some(record),
-            Err(_) if instance().is_some() => None,
+            Err(_) if is_instance() => None,
             Err(failure) => return Err(or_instance(failure, arguments, place)),
         },
     };

@@ -118,7 +118,7 @@ fn meant(arguments: &CaptureArgs, running: &Running) -> Result<(Vec<Hop>, Filter
         (true, words) => (all(running), Filter::All, words),
         (false, []) => return Err(Failure::usage("where?").hint("vpclab capture web-1, vpclab capture internet, or vpclab capture --all-hops")),
         (false, [place, words @ ..]) => {
-            let hops = at(place, running);
+            let hops = at(place, running)?;
             if hops.is_empty() {
                 return Err(nowhere(place, running));
             }
@@ -147,14 +147,19 @@ fn all(running: &Running) -> Vec<Hop> {
     hops
 }
 
-/// The hops of a name, or of every interface that a selector means (`sg:web`).
-pub fn at(place: &str, running: &Running) -> Vec<Hop> {
+/// The hops of a name, or of every interface that a selector means (`sg:web`). Errors: several instances have the name.
+pub fn at(place: &str, running: &Running) -> Result<Vec<Hop>> {
+    if let Err(several) = model::selector::instance(&running.model, place)
+        && several.several.is_some()
+    {
+        return Err(Failure::usage(several.to_string()));
+    }
     let mut named = Hop::named(&running.fabric, place);
     if named.is_empty() {
         named.extend(Hop::device(&running.model.lans, place));
     }
     if !named.is_empty() {
-        return named;
+        return Ok(named);
     }
     let selected = lab::sentence::parse_selector(place).ok().and_then(|selector| selector.ends(&running.model).ok());
     let interface = |end| match end {
@@ -163,7 +168,7 @@ pub fn at(place: &str, running: &Running) -> Vec<Hop> {
     };
     let mut hops: Vec<Hop> = selected.unwrap_or_default().into_iter().flat_map(interface).collect();
     hops.sort_by(|a, b| a.name.cmp(&b.name));
-    hops
+    Ok(hops)
 }
 
 /// A name that is no place where packets pass.

@@ -1,5 +1,6 @@
 //! `daemon`: the process that keeps labs up. Labs go on while it is away.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
         return serve_cloud(CloudWanted { address: *address, is_open: *no_auth, account: None }, None, global, output);
     }
     let running = Daemon::find(paths()?)?;
+    let was_running = running.is_some();
     let daemon = match (verb, running) {
         (Verb::Status, daemon) => daemon,
         (Verb::Start { .. }, _) => Some(Daemon::reach(paths()?)?.0),
@@ -54,13 +56,19 @@ pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
     };
     let labs = daemon.as_ref().map(Daemon::labs).transpose()?;
     let up = labs.as_ref().map(|labs| labs.iter().filter(|lab| lab.is_up).count());
+    let pid = daemon.as_ref().map(Daemon::about).transpose()?.map(|about| about.pid);
     if output.format == Format::Json {
-        output.json(&json!({"running": up.is_some(), "labs_up": up, "home": paths()?.home, "version": control::api::VERSION}))?;
+        let shut: BTreeMap<&str, &str> = labs.iter().flatten().filter_map(|lab| Some((lab.name.as_str(), lab.door_shut.as_deref()?))).collect();
+        output.json(&json!({"running": up.is_some(), "process": pid, "labs_up": up, "doors_shut": shut, "home": paths()?.home, "version": control::api::VERSION}))?;
     } else {
-        output.line(match up {
-            Some(up) => format!("running, {up} labs up; state in {}", paths()?.home.display()),
+        output.line(match up.zip(pid) {
+            Some((up, pid)) => format!("running as process {pid}, {up} {} up; state in {}", if up == 1 { "lab" } else { "labs" }, paths()?.home.display()),
+            None if was_running => "ended; labs that are up go on".to_owned(),
             None => "not running".to_owned(),
         });
+        for (lab, why) in labs.iter().flatten().filter_map(|lab| Some((&lab.name, lab.door_shut.as_ref()?))) {
+            output.line(format!("lab {lab}: clients of AWS are not answered: {why}"));
+        }
     }
     Ok(if up.is_none() && matches!(verb, Verb::Status) { exit::NO.into() } else { ExitCode::SUCCESS })
 }

@@ -51,7 +51,7 @@ pub fn way(probe: &Probe, running: &Running) -> Result<Option<Way>> {
 
 /// The same in any lab that real packets go through.
 pub fn way_in(probe: &Probe, model: &Model, fabric: &Fabric) -> Result<Option<Way>> {
-    let (source, destination) = (somebody(&probe.source, model, fabric), somebody(&probe.destination, model, fabric));
+    let (source, destination) = (somebody(&probe.source, model, fabric)?, somebody(&probe.destination, model, fabric)?);
     let is_device = |end: &Option<Somebody>| end.as_ref().is_some_and(|end| end.is_device);
     let is_free = || super::lan_ends::free_address(model, &probe.destination).is_some();
     if !is_device(&source) && !is_device(&destination) && !is_free() {
@@ -76,16 +76,16 @@ fn literal(selector: &Selector) -> Option<IpAddr> {
     selector.to_string().parse().ok()
 }
 
-fn somebody(selector: &Selector, model: &Model, fabric: &Fabric) -> Option<Somebody> {
+fn somebody(selector: &Selector, model: &Model, fabric: &Fabric) -> Result<Option<Somebody>> {
     let word = selector.to_string();
     if let Some((name, device)) = device(model, &word) {
         let addresses = model.lans.values().filter_map(|lan| linux::plan::lan::addresses(lan).remove(name)).flatten().collect();
-        return Some(Somebody { namespace: linux::naming::device_namespace(name, device), addresses, is_device: true });
+        return Ok(Some(Somebody { namespace: linux::naming::device_namespace(name, device), addresses, is_device: true }));
     }
-    let instance = instance(model, fabric, &word)?;
+    let Some(instance) = instance(model, fabric, &word)? else { return Ok(None) };
     let addresses = model.interfaces_of(&instance.id).first().map(|eni| eni.primary_address().into());
     let namespace = linux::naming::instance_namespace(&instance.id);
-    Some(Somebody { namespace, addresses: addresses.into_iter().collect(), is_device: false })
+    Ok(Some(Somebody { namespace, addresses: addresses.into_iter().collect(), is_device: false }))
 }
 
 /// A device of a lan by name or one of its addresses.
@@ -101,14 +101,18 @@ pub fn device<'m>(model: &'m Model, word: &str) -> Option<(&'m str, &'m Device)>
     })
 }
 
-/// An instance by name, id or one of its addresses, running or not.
-pub fn instance<'m>(model: &'m Model, fabric: &Fabric, word: &str) -> Option<&'m Instance> {
+/// An instance by name, id or one of its addresses, running or not; `None`: there is none. Errors: several have the name.
+pub fn instance<'m>(model: &'m Model, fabric: &Fabric, word: &str) -> Result<Option<&'m Instance>> {
     let by_address = || {
         let fabric::Entity::Interface(index) = fabric.find_address(word.parse().ok()?)? else { return None };
         let id = model.network_interfaces.get(&fabric.interfaces[index].id)?.instance_id()?;
         model.instances.get(id)
     };
-    model::selector::instance(model, word).or_else(by_address)
+    match model::selector::instance(model, word) {
+        Ok(instance) => Ok(Some(instance)),
+        Err(several) if several.several.is_some() => Err(Failure::usage(several.to_string())),
+        Err(_) => Ok(by_address()),
+    }
 }
 
 impl Way {

@@ -69,7 +69,7 @@ pub fn run(arguments: &DoctorArgs, global: &Global, output: &Output) -> Result {
 
 /// How many instances the lab file here describes; a file with mistakes is not this command's business.
 fn of_file(global: &Global, output: &Output) -> Option<u64> {
-    let lab = super::source::load(&super::find(None, global).ok()?, output).ok()?;
+    let lab = super::source::load(&super::source::find(None, global).ok()?, output).ok()?;
     let model = super::source::cloud(&lab, output).ok()?;
     Some(model.instances.len() as u64)
 }

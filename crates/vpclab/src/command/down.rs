@@ -6,7 +6,9 @@ use clap::Args;
 use control::client::Daemon;
 use serde_json::json;
 
+use super::meant::refuse_other;
 use super::running::{named, paths, whole};
+use super::source;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -31,7 +33,11 @@ pub struct DownArgs {
 /// Ends labs. Exit 0 also when there was nothing to end.
 pub fn run(arguments: &DownArgs, global: &Global, output: &Output) -> Result {
     let daemon = Daemon::reach(paths()?)?.0;
-    let known: Vec<String> = whole(daemon.labs()?).into_iter().map(|lab| lab.name).collect();
+    let labs = whole(daemon.labs()?);
+    if arguments.name.is_none() && !arguments.all && global.lab.is_some() && !global.typed.lab {
+        refuse_other(global, source::find_if_any(None, global)?.as_deref(), &labs)?;
+    }
+    let known: Vec<String> = labs.into_iter().map(|lab| lab.name).collect();
     let names = match (&arguments.name, arguments.all) {
         (_, true) => known,
         (Some(name), false) => vec![name.clone()],

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe as Sent, Sender, Traffic};
 use fabric::{Component, EndError, Entity, Fabric, Family};
 use linux::runtime::capture;
-use model::selector::End;
+use model::selector::{End, NothingSelected};
 use model::{Model, Probe, ProbePacket, Selector};
 
 use super::advice;
@@ -162,9 +162,18 @@ pub fn question(words: &[String], packet: &str) -> Result<Probe> {
     })
 }
 
+/// What a selector does not mean, with what there is; a name that several have brings their ids itself.
+pub fn nothing(nothing: &NothingSelected) -> Failure {
+    let failure = Failure::usage(nothing.to_string());
+    match nothing.several {
+        Some(_) => failure,
+        None => failure.hint(format!("there are: {}", nothing.known.join(", "))),
+    }
+}
+
 /// The one end that a selector means.
 fn one(selector: &Selector, model: &Model) -> Result<End> {
-    let ends = selector.ends(model).map_err(|e| Failure::usage(e.to_string()).hint(format!("there are: {}", e.known.join(", "))))?;
+    let ends = selector.ends(model).map_err(|e| nothing(&e))?;
     match <[End; 1]>::try_from(ends) {
         Ok([end]) => Ok(end),
         Err(none) if none.is_empty() => Err(Failure::usage(format!("`{selector}` selects nothing"))),

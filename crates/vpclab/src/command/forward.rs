@@ -259,7 +259,10 @@ fn source_of(fabric: &Fabric, place: &str) -> Result<IpAddr> {
 
 /// Name and public address of the instance meant. Without one nobody outside reaches it, and so does no forward.
 fn public_address(lab: &Running, word: &str) -> Result<(String, Ipv4Addr)> {
-    let instance = model::selector::instance(&lab.model, word).ok_or_else(|| {
+    let instance = model::selector::instance(&lab.model, word).map_err(|nothing| {
+        if nothing.several.is_some() {
+            return Failure::usage(nothing.to_string());
+        }
         let names: Vec<&str> = lab.fabric.instances.values().map(|row| row.name.as_str()).collect();
         Failure::usage(format!("lab {} has no instance `{word}`", lab.name)).hint(format!("there are: {}", names.join(", ")))
     })?;

@@ -35,7 +35,7 @@ pub struct FramesArgs {
 /// Exit 5 when they differ.
 pub fn run(arguments: &FramesArgs, global: &Global, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json])?;
-    let typed = global.file.as_ref().filter(|file| std::env::var_os("VPCLAB_FILE").as_deref() != Some(file.as_os_str()));
+    let typed = global.file.as_ref().filter(|_| global.typed.file);
     let both = match arguments.lab.as_ref().or(typed) {
         None => match arguments.seed {
             None => Both::built_in(),

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use model::Model;
 use sim::lan::domains::count;
 
+use super::meant::{by_position, file_of_environment};
 use super::picture_file;
 use super::running::Running;
 use super::sim::domains;
@@ -102,11 +103,10 @@ fn drawn(path: &Path, output: &Output) -> Result<Arc<Model>> {
 /// A file that is named is drawn as it is written, a lab that is named as it runs; else the lab file here, else the only
 /// lab that is up.
 fn model(arguments: &GraphArgs, global: &Global, output: &Output) -> Result<Arc<Model>> {
-    let given = arguments.positional.as_deref().or(global.file.as_deref());
-    let file = match (given, &global.lab) {
-        (Some(path), _) => Some(path.to_owned()),
-        (None, Some(_)) => None,
-        (None, None) => source::find_if_any(None, global)?,
+    let global = &by_position(global, arguments.positional.as_deref());
+    let file = match &global.lab {
+        Some(_) if !global.typed.file => file_of_environment(global)?,
+        _ => source::find_if_any(None, global)?,
     };
     match file {
         Some(path) if !path.exists() => match path.to_str().filter(|name| *name != "-").map(Running::find).transpose()?.flatten() {

@@ -2,6 +2,7 @@
 
 mod lans;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -36,6 +37,21 @@ struct Listing {
     headings: Vec<&'static str>,
     wide: usize,
     rows: Vec<Vec<String>>,
+    /// Whether each line is a thing of its own.
+    is_of_one_line: bool,
+}
+
+/// Kinds with a line for each thing: of others a name stands in several lines by nature.
+const OF_ONE_LINE: [&str; 8] = ["vpcs", "subnets", "instances", "gateways", "addresses", "peerings", "ebs", "flow-logs"];
+
+impl Listing {
+    /// The column of ids and the names that several lines have, where only the ids tell them apart.
+    fn shared(&self) -> Option<(usize, BTreeSet<&str>)> {
+        let mut known = BTreeSet::new();
+        let shared: BTreeSet<&str> = self.rows.iter().map(|row| row[0].as_str()).filter(|name| !known.insert(*name)).collect();
+        let id = self.headings.iter().position(|heading| *heading == "id")?;
+        (self.is_of_one_line && !shared.is_empty()).then_some((id, shared))
+    }
 }
 
 const KINDS: [&str; 18] = [
@@ -51,13 +67,13 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
         return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &known)));
     }
     let listing = if kind == "labs" {
-        labs()?
+        labs(output)?
     } else if listing::KINDS.contains(&kind) {
         let running = Running::open(global)?;
         let account = running.daemon().identities(&running.name)?.account;
         let (headings, wide, mut rows) = listing::rows(kind, &account);
         rows.sort_by_key(|row| natural(&row[0]));
-        Listing { headings, wide, rows }
+        Listing { headings, wide, rows, is_of_one_line: false }
     } else {
         let running = Running::open(global)?;
         of_model(kind, &running.model)
@@ -73,8 +89,19 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
         }
         Format::Wide | Format::Csv => output.table(&listing.headings, &listing.rows),
         _ => {
-            let rows: Vec<Vec<String>> = listing.rows.iter().map(|row| row[..listing.wide].to_vec()).collect();
-            output.table(&listing.headings[..listing.wide], &rows);
+            let mut headings = listing.headings[..listing.wide].to_vec();
+            let mut rows: Vec<Vec<String>> = listing.rows.iter().map(|row| row[..listing.wide].to_vec()).collect();
+            if let Some((id, shared)) = listing.shared() {
+                headings.push(listing.headings[id]);
+                for (shown, row) in rows.iter_mut().zip(&listing.rows) {
+                    // A name that several have means none of them: what can be typed is the id.
+                    if output.format == Format::Name && shared.contains(row[0].as_str()) {
+                        shown[0].clone_from(&row[id]);
+                    }
+                    shown.push(row[id].clone());
+                }
+            }
+            output.table(&headings, &rows);
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -93,13 +120,16 @@ fn filtered(mut listing: Listing, filters: &[String]) -> Result<Listing> {
     Ok(listing)
 }
 
-fn labs() -> Result<Listing> {
+fn labs(output: &Output) -> Result<Listing> {
     let rows = daemon()?.labs()?.into_iter().map(|lab| {
+        if let Some(why) = &lab.door_shut {
+            output.note(format!("lab {}: clients of AWS are not answered: {why}", lab.name));
+        }
         let state = if lab.is_up { "up" } else { "down" };
         let file = lab.file.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
         vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string(), lab.part_of.unwrap_or_else(|| "-".to_owned())]
     });
-    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created", "devices", "part of"], wide: 6, rows: rows.collect() })
+    Ok(Listing { headings: vec!["name", "state", "vpcs", "subnets", "instances", "file", "created", "devices", "part of"], wide: 6, rows: rows.collect(), is_of_one_line: false })
 }
 
 fn of_model(kind: &str, model: &Model) -> Listing {
@@ -135,7 +165,7 @@ fn of_model(kind: &str, model: &Model) -> Listing {
         _ => (vec!["name", "requester", "accepter", "status", "id"], 4, peerings(model)),
     };
     rows.sort_by(|a, b| natural(&a[0]).cmp(&natural(&b[0])));
-    Listing { headings, wide, rows }
+    Listing { headings, wide, rows, is_of_one_line: OF_ONE_LINE.contains(&kind) }
 }
 
 /// `web-2` before `web-10`.

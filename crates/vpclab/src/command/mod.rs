@@ -41,6 +41,7 @@ pub mod logs;
 pub mod ls;
 pub mod man;
 pub mod matrix;
+pub mod meant;
 mod mutate;
 pub mod ping;
 pub mod osi;
@@ -65,6 +66,7 @@ mod test_rights;
 pub mod traceroute;
 pub mod up;
 pub mod uplink;
+mod validate;
 pub mod version;
 pub mod volumes;
 pub mod who;
@@ -76,7 +78,6 @@ use std::process::ExitCode;
 use clap::CommandFactory;
 use conformance::Options;
 
-use self::source::{describe, find};
 use self::target::Target;
 use crate::cli::{Cli, Command, ConformanceCommand, Global};
 use crate::exit::{Failure, Result};
@@ -96,15 +97,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
     }
     match command {
         Command::Init(arguments) => init::run(&arguments, global, output),
-        Command::Validate(file) => {
-            let described = describe(&find(file.positional.as_deref(), global)?, output)?;
-            described.gaps.note(output);
-            match output.format {
-                Format::Json => output.json(&serde_json::json!({"lab": described.name, "legal": true}))?,
-                _ => output.line(format!("{} is legal", described.name)),
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Validate(file) => validate::run(&file, global, output),
         Command::Import(command) => import::run(&command, output),
         Command::Export(command) => export::run(&command, global, output),
         Command::Snapshot(arguments) => snapshot::run(&arguments, global, output),

@@ -163,7 +163,7 @@ impl Prober {
     pub fn ends(&self, selector: &Selector) -> Result<Vec<End>> {
         let ends = selector
             .ends(&self.model)
-            .map_err(|e| Failure::usage(e.to_string()).hint(format!("there are: {}", e.known.join(", "))))?;
+            .map_err(|e| super::ends::nothing(&e))?;
         match ends.is_empty() {
             true => Err(Failure::usage(format!("`{selector}` selects nothing"))),
             false => Ok(ends),

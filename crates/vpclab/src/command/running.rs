@@ -11,6 +11,7 @@ use fabric::Fabric;
 use fabric::engine::{Answer, Request};
 use model::Model;
 use model::lan::Device;
+use model::selector::live_instances;
 
 use super::{devices, source};
 use crate::cli::Global;
@@ -48,6 +49,16 @@ pub fn daemon() -> Result<Daemon> {
         eprintln!("warning: {notice}");
     }
     Ok(daemon)
+}
+
+/// The daemon, where there is one or has to be: labs go on where it died or was ended, and only a daemon knows them. Where no lab is up, none is started.
+pub fn daemon_of_labs() -> Result<Option<Daemon>> {
+    let paths = paths()?;
+    if let Some(daemon) = Daemon::find(paths.clone())? {
+        return Ok(Some(daemon));
+    }
+    let lives = |lab: &String| sandbox::Client::connect(&paths.holder_socket(lab)).is_ok();
+    if paths.holders().iter().any(lives) { daemon().map(Some) } else { Ok(None) }
 }
 
 /// Works a change out anew until no other command was faster: `attempt` gives `None` when one was. Errors: those of the
@@ -135,15 +146,15 @@ impl Running {
         }
     }
 
-    /// The lab of this name, if it is up; starts nothing.
+    /// The lab of this name, if it is up; starts no lab.
     pub fn find(name: &str) -> Result<Option<Running>> {
-        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        let Some(daemon) = daemon_of_labs()? else { return Ok(None) };
         Ok(daemon.lab(name)?.filter(|view| view.is_up).map(|view| Running::of(view, daemon)))
     }
 
-    /// The only lab that is up; starts nothing.
+    /// The only lab that is up; starts no lab.
     pub fn only() -> Result<Option<Running>> {
-        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        let Some(daemon) = daemon_of_labs()? else { return Ok(None) };
         let up: Vec<String> = whole(daemon.labs()?).into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
         match up.as_slice() {
             [one] => Ok(daemon.lab(one)?.map(|view| Running::of(view, daemon))),
@@ -173,10 +184,16 @@ impl Running {
         Ok(self.daemon.probe(&self.name, &probes)?.answers)
     }
 
-    /// An instance by name, id or one of its addresses, running or not.
+    /// An instance by name, id or one of its addresses, running or not. Errors: there is none; several have the name; it is terminated.
     pub fn instance(&self, word: &str) -> Result<&model::Instance> {
-        devices::instance(&self.model, &self.fabric, word).ok_or_else(|| {
-            let mut names: Vec<&str> = self.model.instances.values().filter_map(|i| model::tag::name(&i.tags)).collect();
+        devices::instance(&self.model, &self.fabric, word)?.ok_or_else(|| {
+            let is_called = |own: &&model::Instance| own.id.as_str() == word || model::tag::name(&own.tags) == Some(word);
+            // One that is gone is seen for an hour, and nothing can be done with it.
+            if let Some(gone) = self.model.instances.values().find(is_called) {
+                let failure = Failure::usage(format!("{word} is {}, and does not come back", gone.state.as_str()));
+                return failure.hint("vpclab ps shows what there is; vpclab up makes what the lab file has");
+            }
+            let mut names: Vec<&str> = live_instances(&self.model).filter_map(|i| model::tag::name(&i.tags)).collect();
             names.extend(self.model.lans.values().flat_map(|lan| lan.devices.keys()).map(String::as_str));
             names.sort_unstable();
             if let Some((lan, device)) = self.model.lans.iter().find_map(|(lan, own)| Some((lan, own.devices.get(word)?))) {

@@ -27,7 +27,7 @@ pub struct SocketsArgs {
 /// Exit 0.
 pub fn run(arguments: &SocketsArgs, global: &Global, output: &Output) -> Result {
     let running = Running::open(global)?;
-    let hops = at(&arguments.name, &running);
+    let hops = at(&arguments.name, &running)?;
     let mut namespaces: Vec<&str> = hops.iter().map(|hop| hop.namespace.as_str()).collect();
     namespaces.dedup();
     let namespace = match namespaces.as_slice() {

@@ -9,6 +9,7 @@ use model::Model;
 use model::claim::Claim;
 
 use super::gaps::Gaps;
+use super::meant::file_of_environment;
 use super::running::Running;
 use super::source::{Described, describe, find, find_if_any, is_same};
 use crate::cli::Global;
@@ -46,7 +47,10 @@ impl Target {
             (None, Some(path)) => Target::of_file(&path, output),
             (Some(name), _) => match Running::find(name)? {
                 Some(running) => Ok(Target::of(running)),
-                None => Err(Failure::usage(format!("lab {name} is not up")).hint("vpclab ls shows what is")),
+                None => match file_of_environment(global)? {
+                    Some(path) => Target::of_file(&path, output),
+                    None => Err(Failure::usage(format!("lab {name} is not up")).hint("vpclab ls shows what is")),
+                },
             },
             (None, None) => match Running::only()? {
                 Some(running) => Ok(Target::of(running)),

@@ -16,6 +16,7 @@ use model::{InstanceState, Model};
 use serde_json::json;
 
 use super::containers;
+use super::meant::{by_position, refuse_other};
 use super::plan;
 use super::running::{self, daemon, until_first};
 use super::source::{empty, find, is_same, load};
@@ -64,6 +65,7 @@ pub struct Next {
 
 /// Brings the lab to what its file says.
 pub fn run(arguments: &UpArgs, global: &Global, output: &Output) -> Result {
+    let global = &by_position(global, arguments.positional.as_deref());
     match arguments.engine {
         EngineName::Linux => {}
         EngineName::Sim => return played(arguments, global, output),
@@ -102,6 +104,7 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     let path = find(arguments.positional.as_deref(), global)?;
     let file = std::path::absolute(&path).ok().filter(|_| path != Path::new("-"));
     let daemon = daemon()?;
+    refuse_other(global, Some(&path), &daemon.labs()?)?;
     until_first(&lab.name, || {
         let known = daemon.lab(&lab.name)?;
         let identities = known.is_some().then(|| daemon.identities(&lab.name)).transpose()?;
@@ -159,16 +162,17 @@ pub fn read(given: Option<&Path>, global: &Global, output: &Output) -> Result<La
 /// A lab without a name in its file is called like the file, and another folder may have another one of that name: if no
 /// instance would stay, somebody begins a second lab, and the first must not end because of it.
 fn refuse_namesake(known: Option<&LabView>, next: &Model, path: &Path) -> Result<()> {
-    let Some((known, from)) = known.and_then(|known| Some((known, known.file.as_deref()?))) else { return Ok(()) };
+    let Some(known) = known else { return Ok(()) };
     let names = |model: &Model| -> BTreeSet<String> {
         let live = model.instances.values().filter(|i| !matches!(i.state, InstanceState::ShuttingDown | InstanceState::Terminated));
         live.filter_map(|instance| model::tag::name(&instance.tags)).map(str::to_owned).collect()
     };
     let (were, will_be, name) = (names(&known.model), names(next), &known.name);
-    if is_same(path, from) || path == Path::new("-") || were.is_empty() || !were.is_disjoint(&will_be) {
+    if known.file.as_deref().is_some_and(|from| is_same(path, from)) || path == Path::new("-") || were.is_empty() || !were.is_disjoint(&will_be) {
         return Ok(());
     }
-    let failure = Failure::usage(format!("a lab {name} is up already, and came from {}", from.display()));
+    let from = known.file.as_ref().map_or_else(|| "no file".to_owned(), |from| from.display().to_string());
+    let failure = Failure::usage(format!("a lab {name} is up already, and came from {from}"));
     Err(failure.hint(format!("give this one a name of its own (`name: …` in the file, or --lab NAME); --lab {name} means that lab")))
 }
 

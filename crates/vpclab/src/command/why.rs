@@ -291,6 +291,9 @@ fn ends(selector: &Selector, target: &Target) -> Result<Vec<End>> {
 /// The same of a model.
 pub(super) fn ends_of(selector: &Selector, model: &Model) -> Result<Vec<End>> {
     let nothing = |e: model::selector::NothingSelected| {
+        if e.several.is_some() {
+            return super::ends::nothing(&e);
+        }
         let known: Vec<&str> = e.known.iter().map(String::as_str).collect();
         let hint = match selector {
             Selector::Named(name) => super::source::did_you_mean(name, "ends", &known),

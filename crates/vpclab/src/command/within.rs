@@ -73,7 +73,11 @@ impl<'a> Docks<'a> {
     pub fn end(&self, selector: &Selector) -> Result<Option<Within>> {
         let Selector::Named(text) = selector else { return Ok(None) };
         let Some((instance, container)) = text.split_once('/') else { return Ok(None) };
-        let Some(instance) = model::selector::instance(self.model, instance) else { return Ok(None) };
+        let instance = match model::selector::instance(self.model, instance) {
+            Ok(instance) => instance,
+            Err(several) if several.several.is_some() => return Err(Failure::usage(several.to_string())),
+            Err(_) => return Ok(None),
+        };
         let dock = self.dock(&instance.id)?.unwrap_or_default();
         if dock.container(container).is_none() {
             let names: Vec<&str> = dock.containers.iter().map(|one| one.name.as_str()).collect();

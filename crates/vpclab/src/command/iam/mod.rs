@@ -55,9 +55,12 @@ pub fn failure(unasked: &Unasked) -> Failure {
     let failure = Failure::usage(&unasked.message);
     match (&unasked.hint, &unasked.near) {
         (Some(hint), _) => failure.hint(hint),
-        (None, Some((word, known))) => {
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            failure.hint(did_you_mean(word, "name", &known))
+        (None, Some(near)) if near.known.is_empty() && matches!(near.what.as_str(), "user" | "role") => {
+            failure.hint(format!("no {} is there at all: `{}s:` under `iam:` of the lab file, or aws iam create-{}", near.what, near.what, near.what))
+        }
+        (None, Some(near)) => {
+            let known: Vec<&str> = near.known.iter().map(String::as_str).collect();
+            failure.hint(did_you_mean(&near.word, &near.what, &known))
         }
         (None, None) => failure,
     }

@@ -196,19 +196,45 @@ fn people(who: &Who, asked: &[Asked], told: &[Vec<Told>], output: &Output) {
         let on = if on.is_empty() { String::new() } else { format!(" on {on}") };
         output.line(format!("{who} {}{on}: {word}", one.reviewed.action));
         output.line(format!("  {}", one.because()));
-        for told in &told[first] {
+        // Whoever looks for a right wants to know what speaks of it; a boundary has to, and is told whole.
+        let is_aside = |told: &&Told| told.is_of_others && told.source == Source::Identity && output.format != Format::Wide;
+        let (others, about): (Vec<&Told>, Vec<&Told>) = told[first].iter().partition(is_aside);
+        for told in about {
             let applies = match &told.mismatch {
                 None => "applies".to_owned(),
                 Some(why) => format!("no: {why}"),
             };
-            let number = told.sid.clone().unwrap_or_else(|| told.number.to_string());
-            output.line(format!("  {}, statement {number}: {}", told.policy, told.says));
+            output.line(format!("  {}, statement {}: {}", told.policy, number(told), told.says));
             output.line(format!("    {applies}"));
+        }
+        if !others.is_empty() {
+            output.line(format!("  {}", of_other_actions(&others)));
         }
         if told[first].is_empty() && !one.reviewed.identity.is_root() {
             output.line("  no policy says anything: nothing is attached");
         }
         limits(one, &told[first], output);
+    }
+}
+
+/// A statement's name, or its place.
+fn number(told: &Told) -> String {
+    told.sid.clone().unwrap_or_else(|| told.number.to_string())
+}
+
+/// Statements that do not speak of the action, by policy.
+fn of_other_actions(told: &[&Told]) -> String {
+    let mut policies: Vec<(&str, Vec<String>)> = Vec::new();
+    for told in told {
+        match policies.last_mut().filter(|(policy, _)| *policy == told.policy) {
+            Some((_, numbers)) => numbers.push(number(told)),
+            None => policies.push((&told.policy, vec![number(told)])),
+        }
+    }
+    let named: Vec<String> = policies.iter().map(|(policy, numbers)| format!("{policy} ({})", numbers.join(", "))).collect();
+    match told.len() {
+        1 => format!("1 statement is about other actions: {}", named.join("; ")),
+        many => format!("{many} statements are about other actions: {}", named.join("; ")),
     }
 }
 

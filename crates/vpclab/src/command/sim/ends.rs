@@ -167,6 +167,9 @@ impl Stage {
             return Ok(End::Address(block.addr()));
         }
         let ends = selector.ends(self.model()).map_err(|error| {
+            if error.several.is_some() {
+                return Failure::usage(error.to_string());
+            }
             Failure::usage(format!("`{selector}` is no host of a lan, no instance and no outside place: {error}"))
                 .hint(format!("there are: {}", self.known()))
         })?;

@@ -1,0 +1,106 @@
+//! Names that clients of AWS give: several instances may have one, one may hold a line break, and who is terminated keeps his for an hour.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
+use cloud::Cloud;
+use home::Home;
+use serde_json::{Value, json};
+
+mod cloud;
+mod home;
+
+/// Launches instances of these names into a subnet of their own: their ids.
+fn launched(cloud: &Cloud, names: &[&str]) -> Vec<String> {
+    let vpc = cloud.id("CreateVpc", json!({"CidrBlock": "10.0.0.0/16"}), "/Vpc/VpcId");
+    let subnet = cloud.id("CreateSubnet", json!({"VpcId": vpc, "CidrBlock": "10.0.1.0/24"}), "/Subnet/SubnetId");
+    let image = cloud.id("DescribeImages", json!({}), "/Images/0/ImageId");
+    let launch = |name: &&str| {
+        let tags = json!([{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}]);
+        let wanted = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet, "TagSpecifications": tags});
+        cloud.id("RunInstances", wanted, "/Instances/0/InstanceId")
+    };
+    names.iter().map(launch).collect()
+}
+
+fn running(home: &Home) -> usize {
+    let rows: Value = serde_json::from_str(&home.yes(&["ps", "-o", "json"])).unwrap();
+    rows.as_array().unwrap().iter().filter(|row| row["state"] == "running").count()
+}
+
+#[test]
+fn a_name_that_several_instances_have_means_none_of_them() {
+    let home = Home::new();
+    let cloud = Cloud::serve(&home, &[]);
+    let mut ids = launched(&cloud, &["app", "app", "app", "web"]);
+    let web = ids.pop().unwrap();
+    ids.sort();
+    let said = format!("`app` is 3 instances: {}: say which", ids.join(", "));
+    for arguments in [
+        &["rm", "app"][..],
+        &["stop", "app"],
+        &["start", "app"],
+        &["exec", "app", "--", "hostname"],
+        &["logs", "app"],
+        &["sockets", "app"],
+        &["capture", "app", "-c", "1"],
+        &["ping", "app", "web", "-c", "1"],
+        &["ping", "web", "app", "-c", "1"],
+        &["traceroute", "web", "app"],
+        &["check", "app", "web", "tcp/80"],
+        &["check", "web", "app", "tcp/80"],
+        &["check", "web", "app", "tcp/80", "--engine", "proof"],
+        &["check", "web", "app", "tcp/80", "--engine", "sim"],
+        &["why", "web", "app", "tcp/80"],
+        &["who", "can", "reach", "app", "tcp/80"],
+        &["sim", "ping", "web", "app"],
+        &["forward", "app", "80"],
+        &["anatomy", "app"],
+    ] {
+        let done = home.run(arguments);
+        assert!(done.code == 2 && done.stderr.contains(&said), "{arguments:?}: {} {}{}", done.code, done.stdout, done.stderr);
+    }
+    assert_eq!(running(&home), 4, "nothing was done to any");
+    home.write("claims.yaml", "expect: [app -> web tcp/80: blocked]\n");
+    let test = home.run(&["test", "--expect", "claims.yaml", "--engine", "proof"]);
+    assert!(test.code != 0 && test.stdout.contains(&said), "{}{}", test.stdout, test.stderr);
+
+    let table = home.yes(&["ps"]);
+    assert!(ids.iter().all(|id| table.contains(id.as_str())), "rows that look alike are told apart: {table}");
+    let mut names: Vec<String> = home.yes(&["ps", "-o", "name"]).lines().map(str::to_owned).collect();
+    names.sort();
+    let mut wanted = ids.clone();
+    wanted.push("web".to_owned());
+    wanted.sort();
+    assert_eq!(names, wanted, "what is printed can be typed");
+    assert_eq!(home.yes(&["exec", &ids[1], "--", "echo", "here"]), "here\n");
+    home.yes(&["rm", &ids[0], &ids[1]]);
+    assert_eq!(running(&home), 2);
+    assert_eq!(home.yes(&["exec", "app", "--", "echo", "alone"]), "alone\n", "of three two are gone");
+    assert!(!home.yes(&["ps"]).contains(&web), "without need no ids");
+}
+
+#[test]
+fn who_is_terminated_is_said_to_be_and_not_suggested() {
+    let home = Home::new();
+    let cloud = Cloud::serve(&home, &[]);
+    launched(&cloud, &["db-1", "web-1"]);
+    home.yes(&["rm", "db-1"]);
+    for arguments in [&["exec", "db-1", "--", "true"][..], &["stop", "db-1"], &["start", "db-1"], &["logs", "db-1"], &["rm", "db-1"]] {
+        let done = home.run(arguments);
+        assert!(done.code == 2 && done.stderr.contains("error: db-1 is terminated, and does not come back\nhint: vpclab ps"), "{arguments:?}: {}", done.stderr);
+    }
+    let other = home.run(&["exec", "db-2", "--", "true"]);
+    assert!(other.code == 2 && !other.stderr.contains("db-1"), "{}", other.stderr);
+}
+
+#[test]
+fn a_name_with_a_line_break_stays_in_its_line() {
+    let home = Home::new();
+    let cloud = Cloud::serve(&home, &[]);
+    launched(&cloud, &["two\nlines", "one"]);
+    let table = home.yes(&["ps"]);
+    assert!(table.lines().count() == 3 && table.contains(r"two\nlines "), "{table}");
+    assert_eq!(home.yes(&["ps", "-o", "name"]).lines().count(), 2);
+    let rows: Value = serde_json::from_str(&home.yes(&["ps", "-o", "json"])).unwrap();
+    assert!(rows.to_string().contains(r"two\nlines"), "data is as it is: {rows}");
+}
