@@ -48,7 +48,12 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
     let kind = kind.unwrap_or("labs");
     let known: Vec<&str> = KINDS.into_iter().chain(listing::KINDS).collect();
     if !known.contains(&kind) {
-        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &known)));
+        let kinds = format!("kinds are: {}", known.join(", "));
+        let hint = match did_you_mean(kind, "kind", &known) {
+            near if near.starts_with("did you mean") => format!("{near}\n{kinds}"),
+            _ => kinds,
+        };
+        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(hint));
     }
     let listing = if kind == "labs" {
         labs()?

@@ -1,6 +1,7 @@
 //! `snapshot`: what a source says as one file that is read in a moment.
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::gaps::Gaps;
 use super::source::{Described, describe, find_if_any};
 use super::target::Target;
+use super::whole_file::{put, unwritable};
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -53,7 +55,7 @@ pub fn run(arguments: &SnapshotArgs, global: &Global, output: &Output) -> Result
     ];
     let snapshot = Snapshot { name: name.clone(), source, taken: control::host::now(), notes, model, claims };
     let bytes = write(snapshot).map_err(|e| Failure::usage(e.to_string()))?;
-    put(to, &bytes).map_err(|e| Failure::usage(format!("{} cannot be written: {e}", to.display())))?;
+    put(to, |mut file| file.write_all(&bytes).map_err(|error| unwritable(to, &error)))?;
     if output.format == Format::Json {
         output.json(&json!({
             "lab": name,
@@ -77,20 +79,4 @@ fn size(bytes: usize) -> String {
         1_024..1_048_576 => format!("{} KiB", bytes.div_ceil(1_024)),
         _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
-}
-
-/// Writes beside the file and puts it in its place at once: nobody reads half of a snapshot.
-fn put(to: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // A device or a pipe is written to, not replaced.
-    if to.exists() && !to.is_file() {
-        return std::fs::write(to, bytes);
-    }
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let beside = to.with_file_name(name);
-    let done = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, to));
-    if done.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    done
 }
