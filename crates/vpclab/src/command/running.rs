@@ -52,6 +52,16 @@ pub fn daemon() -> Result<Daemon> {
 
 /// Works a change out anew until no other command was faster: `attempt` gives `None` when one was. Errors: those of the
 /// attempt; others are faster every time.
+/// The daemon, where there is one or has to be: labs go on where it died or was ended, and only a daemon knows them. Where no lab is up, none is started.
+pub fn daemon_of_labs() -> Result<Option<Daemon>> {
+    let paths = paths()?;
+    if let Some(daemon) = Daemon::find(paths.clone())? {
+        return Ok(Some(daemon));
+    }
+    let lives = |lab: &String| sandbox::Client::connect(&paths.holder_socket(lab)).is_ok();
+    if paths.holders().iter().any(lives) { daemon().map(Some) } else { Ok(None) }
+}
+
 pub fn until_first<T>(lab: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     for _ in 0..TRIES {
         if let Some(done) = attempt()? {
@@ -135,15 +145,15 @@ impl Running {
         }
     }
 
-    /// The lab of this name, if it is up; starts nothing.
+    /// The lab of this name, if it is up; starts no lab.
     pub fn find(name: &str) -> Result<Option<Running>> {
-        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        let Some(daemon) = daemon_of_labs()? else { return Ok(None) };
         Ok(daemon.lab(name)?.filter(|view| view.is_up).map(|view| Running::of(view, daemon)))
     }
 
-    /// The only lab that is up; starts nothing.
+    /// The only lab that is up; starts no lab.
     pub fn only() -> Result<Option<Running>> {
-        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        let Some(daemon) = daemon_of_labs()? else { return Ok(None) };
         let up: Vec<String> = whole(daemon.labs()?).into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
         match up.as_slice() {
             [one] => Ok(daemon.lab(one)?.map(|view| Running::of(view, daemon))),
