@@ -42,18 +42,23 @@ pub fn run(arguments: &SnapshotArgs, global: &Global, output: &Output) -> Result
         Some(path) => (describe(&path, output)?, path.display().to_string()),
         None => {
             let target = Target::find(global, output)?;
-            let (name, model) = (target.name.clone(), (*target.model).clone());
-            (Described { name, model, claims: target.claims.clone(), rights: target.rights.clone(), lab: None, gaps: Gaps::default(), notes: Vec::new() }, target.name)
+            let (name, model, account) = (target.name.clone(), (*target.model).clone(), target.account()?);
+            let identities = Some((*account).clone());
+            (Described { name, model, claims: target.claims.clone(), rights: target.rights.clone(), identities, lab: None, gaps: Gaps::default(), notes: Vec::new() }, target.name)
         }
     };
-    let Described { name, model, claims, notes, .. } = described;
+    let Described { name, model, claims, rights, identities, lab, notes, .. } = described;
+    let account = match lab {
+        Some(lab) => Some(lab.identities(&model.account_id).map_err(|e| Failure::usage(e.render(output.colour())))?),
+        None => identities,
+    };
     let counts = [
         (model.vpcs.len(), "VPC", "VPCs"),
         (model.subnets.len(), "subnet", "subnets"),
         (model.network_interfaces.len(), "network interface", "network interfaces"),
         (model.security_groups.len(), "security group", "security groups"),
     ];
-    let snapshot = Snapshot { name: name.clone(), source, taken: control::host::now(), notes, model, claims };
+    let snapshot = Snapshot { name: name.clone(), source, taken: control::host::now(), notes, model, claims, rights, account };
     let bytes = write(snapshot).map_err(|e| Failure::usage(e.to_string()))?;
     put(to, |mut file| file.write_all(&bytes).map_err(|error| unwritable(to, &error)))?;
     if output.format == Format::Json {
