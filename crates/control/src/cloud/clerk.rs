@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use door::{Cloud, Knock, Visit, caller};
+use ec2::key_pair::MadeKey;
 use iam::Environment;
 use iam::account::{Account, Key, Owner};
 use model::Timestamp;
@@ -32,8 +33,8 @@ const LONG: u64 = 4 << 20;
 
 /// Something to be done.
 pub enum Order {
-    /// A call that may change something.
-    Call(Box<(Asked, Knock)>, oneshot::Sender<Result<Value, Refusal>>),
+    /// A call that may change something, with the key that was made for it.
+    Call(Box<(Asked, Knock, Option<MadeKey>)>, oneshot::Sender<Result<Value, Refusal>>),
     /// The key of an account's owner; both are made where they are not there.
     Owner(String, oneshot::Sender<Result<Key, Refusal>>),
     /// A key was used by somebody who only looks.
@@ -134,14 +135,14 @@ impl Clerk {
                     Order::Used(used) => note(&used, &mut turn, &mut batch),
                     Order::Owner(id, answer) => done.push(Done::Owner(owner(&mut turn.accounts, environment, id, &mut batch), answer)),
                     Order::Call(asked, answer) => {
-                        let (asked, knock) = *asked;
+                        let (asked, knock, made_key) = *asked;
                         let account = caller::account_of(&turn.accounts, asked.access_key_id(), &home.account);
                         if asked.service().name == "ec2" {
                             // Rights are asked of the network that the call is made on.
                             batch.enter(&account, asked.region(), environment.now);
                         }
                         batch.begin();
-                        let mut visit = Visit { accounts: &mut turn.accounts, cloud: &mut batch, environment, knock: &knock, home: &home.account };
+                        let mut visit = Visit { accounts: &mut turn.accounts, cloud: &mut batch, environment, knock: &knock, home: &home.account, made_key };
                         let outcome = asked.serve(tokens, &mut visit);
                         let token = asked.token(&account);
                         let answered = token.as_ref().zip(outcome.as_ref().ok()).map(|(key, answer)| Answered {

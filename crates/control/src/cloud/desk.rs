@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use door::{Knock, Look, caller};
+use ec2::key_pair::MadeKey;
 use iam::account::Account;
 use model::{Model, Timestamp};
 use query::client_token::Tokens;
@@ -169,7 +170,7 @@ impl Desk {
 
     async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.order(Order::Call(Box::new((asked, knock)), answer))?;
+        self.order(Order::Call(Box::new((asked, knock, made_key)), answer))?;
         answered.await.unwrap_or_else(|_| Err(closing()))
     }
 
@@ -194,6 +195,14 @@ impl Desk {
         }
     }
 
+        let made_key = match (asked.service().name, asked.operation().name) {
+            // Primes are looked for while others are served.
+            ("ec2", "CreateKeyPair") => {
+                let parameters = asked.parameters().clone();
+                tokio::task::spawn_blocking(move || MadeKey::of(&parameters).ok()).await.ok().flatten()
+            }
+            _ => None,
+        };
     /// The network of an account in a region as it was kept last.
     fn network(&self, accounts: &Accounts, account: &str, region: &str) -> Option<Model> {
         let name = self.home.place(account, region).filter(|_| accounts.contains_key(account))?;
