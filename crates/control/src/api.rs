@@ -221,11 +221,25 @@ pub enum ProblemKind {
 impl ProblemKind {
     /// HTTP status.
     pub fn status(self) -> u16 {
+    /// How long things take; `None`: as the door has it that is open, or at once.
+    #[serde(default)]
+    pub pace: Option<Pace>,
         match self {
             Self::BadRequest => 400,
             Self::NotFound => 404,
             Self::Conflict => 409,
             Self::Environment => 503,
+/// How long what clients of AWS begin takes until it is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pace {
+    /// No time: the next look finds it `running`, `available`, `deleted`.
+    #[default]
+    Instant,
+    /// Seconds, as at AWS: it passes through `pending`, `stopping`, `deleting`, and what needs it is refused until then.
+    AwsLike,
+}
+
             Self::Failed => 500,
         }
     }
@@ -241,4 +255,7 @@ impl Problem {
     pub fn hint(self, hint: impl Into<String>) -> Problem {
         Problem { hint: Some(hint.into()), ..self }
     }
+    /// How long things take.
+    #[serde(default)]
+    pub pace: Pace,
 }

@@ -14,7 +14,6 @@ mod knock;
 pub mod lint;
 mod look;
 pub mod rights;
-pub mod settle;
 mod stock;
 mod visit;
 

@@ -22,6 +22,7 @@ use super::journal::{self, Answered, Journal};
 use super::place::Home;
 use super::replay;
 use crate::accounts::Accounts;
+use crate::api::Pace;
 use crate::daemon::labs::Labs;
 use crate::host::now;
 use crate::identity::{Book, Turn};
@@ -39,6 +40,10 @@ pub enum Order {
     Owner(String, oneshot::Sender<Result<Key, Refusal>>),
     /// A key was used by somebody who only looks.
     Used(Box<Use>),
+    /// Something is due.
+    Time,
+    /// Calls that come take this time from now on.
+    Pace(Pace),
 }
 
 /// What a key was used for.
@@ -56,14 +61,14 @@ pub struct Use {
 }
 
 /// Has the clerk begin; what is sent is done in its order, until the last sender is gone. Errors: the disk, the journal, threads.
-pub fn begin(labs: Arc<Labs>, home: Home, book: Arc<Book>) -> Result<Sender<Order>, String> {
+pub fn begin(labs: Arc<Labs>, home: Home, book: Arc<Book>, pace: Pace) -> Result<Sender<Order>, String> {
     let path = labs.paths().journal(&home.lab);
     let entries = journal::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let tokens = replay::tokens(&entries);
     // All of it stays until it is on record.
     let journal = Journal::begin(&path, &entries).map_err(|error| format!("{}: {error}", path.display()))?;
     let random = File::open("/dev/urandom").map_err(|error| format!("/dev/urandom: {error}"))?;
-    let clerk = Clerk { labs, home, book, tokens, journal, random, begun_with: 0 };
+    let clerk = Clerk { labs, home, book, pace, tokens, journal, random, begun_with: 0 };
     let (orders, received) = channel();
     let thread = std::thread::Builder::new().name("clerk".into());
     thread.spawn(move || clerk.work(&received)).map_err(|error| error.to_string())?;
@@ -74,6 +79,7 @@ struct Clerk {
     labs: Arc<Labs>,
     home: Home,
     book: Arc<Book>,
+    pace: Pace,
     tokens: Tokens,
     journal: Journal,
     random: File,
@@ -116,14 +122,14 @@ impl Clerk {
 
     /// Makes all, keeps all, answers all.
     fn make(&mut self, orders: Vec<Order>) {
-        let Self { labs, home, book, tokens, journal, random, .. } = self;
+        let Self { labs, home, book, pace: kept_pace, tokens, journal, random, .. } = self;
         let random = &*random;
         let mut seed = || {
             let mut bytes = [0; 8];
             draw(random, &mut bytes);
             u64::from_be_bytes(bytes)
         };
-        let mut batch = Batch::new(labs, home, &mut seed);
+        let mut batch = Batch::new(labs, home, *kept_pace, &mut seed);
         let mut remembered = Vec::new();
         let mut done = Vec::with_capacity(orders.len());
         let turn = book.turn();
@@ -132,6 +138,8 @@ impl Clerk {
                 let mut fill = |bytes: &mut [u8]| draw(random, bytes);
                 let environment = Environment { now: now(), random: &mut fill };
                 match order {
+                    Order::Time => batch.pass_time(environment.now),
+                    Order::Pace(pace) => batch.set_pace(pace),
                     Order::Used(used) => note(&used, &mut turn, &mut batch),
                     Order::Owner(id, answer) => done.push(Done::Owner(owner(&mut turn.accounts, environment, id, &mut batch), answer)),
                     Order::Call(asked, answer) => {
@@ -157,6 +165,7 @@ impl Clerk {
                     }
                 }
             }
+            *kept_pace = batch.pace();
             batch.keep(journal, &mut turn)
         });
         let failure = kept.err().map(|error| {
@@ -172,9 +181,8 @@ impl Clerk {
         if self.journal.used() < LONG.max(2 * self.begun_with) {
             return;
         }
-        let own = |name: &str| name == self.home.lab;
         let known = self.labs.known();
-        let mut ours = known.iter().filter(|lab| own(&lab.name) || lab.part_of.as_deref().is_some_and(own));
+        let mut ours = known.iter().filter(|lab| self.home.has(lab));
         if ours.any(|lab| self.labs.held(&lab.name) != lab.model.generation) {
             return;
         }

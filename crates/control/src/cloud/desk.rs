@@ -22,7 +22,7 @@ use super::console;
 use super::place::Home;
 use super::recent::{Question, Recent};
 use crate::accounts::Accounts;
-use crate::api::{CloudServed, LabView, Problem, ProblemKind};
+use crate::api::{CloudServed, LabView, Pace, Problem, ProblemKind};
 use crate::daemon::labs::Labs;
 use crate::host::now;
 use crate::identity::{Book, with_environment};
@@ -32,6 +32,7 @@ pub struct Desk {
     labs: Arc<Labs>,
     home: Home,
     is_open: bool,
+    pace: Mutex<Pace>,
     endpoint: Endpoint,
     book: Arc<Book>,
     orders: Mutex<Sender<Order>>,
@@ -40,7 +41,7 @@ pub struct Desk {
 
 impl Desk {
     /// Takes hold of the identities of a lab, or begins with its owner and a key; `is_open`: nothing has to be signed.
-    pub fn open(labs: Arc<Labs>, lab: &LabView, is_open: bool) -> Result<Self, Problem> {
+    pub fn open(labs: Arc<Labs>, lab: &LabView, is_open: bool, pace: Pace) -> Result<Self, Problem> {
         let failed = |error: String| Problem::new(ProblemKind::Failed, format!("the identities of lab {}: {error}", lab.name));
         let random = File::open("/dev/urandom").map_err(|error| failed(error.to_string()))?;
         let home = Home::of(lab);
@@ -60,13 +61,34 @@ impl Desk {
             turn.keep().map_err(failed)?;
         }
         drop(turn);
-        let orders = clerk::begin(labs.clone(), home.clone(), book.clone()).map_err(failed)?;
-        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
+        let orders = clerk::begin(labs.clone(), home.clone(), book.clone(), pace).map_err(failed)?;
+        Ok(Self { labs, home, is_open, pace: Mutex::new(pace), endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
     }
 
     /// Whether nothing has to be signed.
     pub fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// How long things take.
+    pub fn pace(&self) -> Pace {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has things take another time from the next call on.
+    pub fn set_pace(&self, pace: Pace) -> Result<(), Refusal> {
+        self.order(Order::Pace(pace))?;
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+        Ok(())
+    }
+
+    /// Has the clerk end what is due by now, where something is.
+    pub fn note_time(&self) {
+        let is_due = |lab: &Arc<LabView>| self.home.has(lab) && lab.model.next_transition().is_some_and(|at| at <= now());
+        if self.labs.known().iter().any(is_due) {
+            // A door that closes ends nothing any more; the next daemon does.
+            let _ = self.order(Order::Time);
+        }
     }
 
     /// What clients have to know, with the key of the owner of an account; `None`: the lab's own. Errors: there is no such account; its
@@ -86,6 +108,7 @@ impl Desk {
             access_key_id: key.id.clone(),
             secret_access_key: key.secret.clone(),
             is_open: self.is_open,
+            pace: self.pace(),
         })
     }
 

@@ -9,7 +9,7 @@ use control::client::Daemon;
 use serde_json::json;
 
 use super::running::paths;
-use super::serve::serve_cloud;
+use super::serve::{PaceArgs, serve_cloud};
 use crate::cli::Global;
 use crate::exit::{self, Result};
 use crate::output::{Format, Output};
@@ -26,6 +26,8 @@ pub enum Verb {
         #[arg(long, requires = "ec2")]
         no_auth: bool,
     },
+        #[command(flatten)]
+        pace: PaceArgs,
     /// Whether it runs (exit 1: no)
     Status,
     /// End it; labs go on, names and metadata inside them rest until it is back
@@ -36,8 +38,9 @@ pub enum Verb {
 
 /// Looks after the daemon.
 pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
-    if let Verb::Start { ec2: Some(address), no_auth } = verb {
-        return serve_cloud(CloudWanted { address: *address, is_open: *no_auth, account: None }, None, global, output);
+    if let Verb::Start { ec2: Some(address), no_auth, pace } = verb {
+        let wanted = CloudWanted { address: *address, is_open: *no_auth, pace: pace.wanted(), account: None };
+        return serve_cloud(wanted, None, global, output);
     }
     let running = Daemon::find(paths()?)?;
     let daemon = match (verb, running) {

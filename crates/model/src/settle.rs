@@ -1,17 +1,38 @@
 //! Finishing at once what AWS takes its time for: instances, gateways, peerings, addresses.
 
-use model::instance::InstanceState;
-use model::nat_gateway::NatGatewayState;
-use model::{Model, Timestamp};
+use crate::instance::InstanceState;
+use crate::nat_gateway::NatGatewayState;
+use crate::{Model, Timestamp};
 
 /// Ends every transition that is under way now and was not in `before`. Tables that both share have begun nothing.
 pub fn finish_what_began(model: &mut Model, before: &Model) {
-    let now = model.context.now;
+    finish(model, before, model.context.now);
+}
+
+/// Ends every transition that is under way, and has the clock say `now`, even where it went ahead so that something would end: whoever
+/// begins something afterwards would wait for the clock to be there again.
+pub fn finish_all(model: &mut Model, now: Timestamp) {
+    let nothing = Model::new(&model.account_id, model.region.clone(), model.context.clone());
+    model.context.now = now;
+    for instance in model.instances.values_mut() {
+        settle(&mut instance.launch_time, now);
+        if instance.state == InstanceState::Terminated {
+            settle(&mut instance.settles_at, now.plus(crate::operation::VISIBLE_SECONDS));
+        }
+    }
+    finish(model, &nothing, now);
+}
+
+fn finish(model: &mut Model, before: &Model, now: Timestamp) {
     if !model.instances.is_shared_with(&before.instances) {
         for (id, instance) in &mut model.instances {
             let passing = |state| !matches!(state, InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated);
-            if passing(instance.state) && before.instances.get(id).is_none_or(|old| old.state != instance.state) {
+            let old = before.instances.get(id);
+            if passing(instance.state) && old.is_none_or(|old| old.state != instance.state) {
                 instance.settles_at = now;
+            }
+            if old.is_none_or(|old| old.checks_pass_at != instance.checks_pass_at) {
+                settle(&mut instance.checks_pass_at, now);
             }
         }
     }
@@ -41,6 +62,7 @@ pub fn finish_what_began(model: &mut Model, before: &Model) {
         }
     }
     finish_disks(model, before, now);
+    finish_transit(model, before, now);
     if !model.network_interfaces.is_shared_with(&before.network_interfaces) {
         for (id, interface) in &mut model.network_interfaces {
             let old = before.network_interfaces.get(id);
@@ -120,6 +142,31 @@ fn finish_volumes(model: &mut Model, before: &Model, now: Timestamp) {
             settle(&mut change.optimizing_at, now);
             settle(&mut change.completed_at, now);
         }
+    }
+}
+
+/// Transit gateways, attachments and route tables.
+fn finish_transit(model: &mut Model, before: &Model, now: Timestamp) {
+    macro_rules! finish {
+        ($($($table:ident).+;)*) => {$(
+            if !model.$($table).+.is_shared_with(&before.$($table).+) {
+                for (id, row) in &mut model.$($table).+ {
+                    if before.$($table).+.get(id).is_none_or(|old| old.state != row.state)
+                        && let Some(at) = row.state.ends_at()
+                    {
+                        settle(at, now);
+                    }
+                }
+            }
+        )*};
+    }
+    finish! {
+        transit_gateways;
+        transit_gateway_attachments;
+        transit_gateway_route_tables;
+        gone_transit.gateways;
+        gone_transit.attachments;
+        gone_transit.route_tables;
     }
 }
 
