@@ -185,13 +185,24 @@ impl Desk {
             && let Some(instance) = lab.model.instances.get(&id)
         {
             let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
-            let printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            let mut printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            if let Some(refused) = lab.refused.as_ref().filter(|refused| refused.lacks.iter().any(|lack| lack.id == instance.id.as_str())) {
+                printed.extend(format!("vpclab: this instance is not what its cloud says: {}\n", refused.why).bytes());
+            }
             ec2::console::add_output(&mut answer, &printed);
         }
         answer
     }
 
     async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
+        let made_key = match (asked.service().name, asked.operation().name) {
+            // Primes are looked for while others are served.
+            ("ec2", "CreateKeyPair") => {
+                let parameters = asked.parameters().clone();
+                tokio::task::spawn_blocking(move || MadeKey::of(&parameters).ok()).await.ok().flatten()
+            }
+            _ => None,
+        };
         let (answer, answered) = oneshot::channel();
         self.order(Order::Call(Box::new((asked, knock, made_key)), answer))?;
         answered.await.unwrap_or_else(|_| Err(closing()))
@@ -218,14 +229,6 @@ impl Desk {
         }
     }
 
-        let made_key = match (asked.service().name, asked.operation().name) {
-            // Primes are looked for while others are served.
-            ("ec2", "CreateKeyPair") => {
-                let parameters = asked.parameters().clone();
-                tokio::task::spawn_blocking(move || MadeKey::of(&parameters).ok()).await.ok().flatten()
-            }
-            _ => None,
-        };
     /// The network of an account in a region as it was kept last.
     fn network(&self, accounts: &Accounts, account: &str, region: &str) -> Option<Model> {
         let name = self.home.place(account, region).filter(|_| accounts.contains_key(account))?;

@@ -356,6 +356,9 @@ impl Labs {
     /// Sends probes.
     pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
         let lab = self.find(name)?;
+        if let Some(refused) = lab.refusal() {
+            return Err(Problem { kind: ProblemKind::Failed, message: format!("lab {name}: {}", refused.sentence()), hint: refused.hint });
+        }
         self.catch_up(&lab)?;
         let mut host = lab.host();
         if !host.attach(&self.paths)? {
@@ -443,6 +446,7 @@ fn summary(view: &LabView) -> LabSummary {
         instances: alive.count(),
         devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
         part_of: view.part_of.clone(),
+        refused: view.refused.clone(),
     }
 }
 

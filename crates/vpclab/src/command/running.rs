@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Wanted};
+use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Refused, Wanted};
 use control::client::Daemon;
 use control::paths::Paths;
 use fabric::Fabric;
@@ -33,6 +33,8 @@ pub struct Running {
     pub claims: Vec<model::Claim>,
     /// What its file promises about rights.
     pub rights: Vec<iam::Claim>,
+    /// What the kernel refused of it.
+    pub refused: Option<Refused>,
     daemon: Daemon,
 }
 
@@ -50,8 +52,6 @@ pub fn daemon() -> Result<Daemon> {
     Ok(daemon)
 }
 
-/// Works a change out anew until no other command was faster: `attempt` gives `None` when one was. Errors: those of the
-/// attempt; others are faster every time.
 /// The daemon, where there is one or has to be: labs go on where it died or was ended, and only a daemon knows them. Where no lab is up, none is started.
 pub fn daemon_of_labs() -> Result<Option<Daemon>> {
     let paths = paths()?;
@@ -62,6 +62,8 @@ pub fn daemon_of_labs() -> Result<Option<Daemon>> {
     if paths.holders().iter().any(lives) { daemon().map(Some) } else { Ok(None) }
 }
 
+/// Works a change out anew until no other command was faster: `attempt` gives `None` when one was. Errors: those of the
+/// attempt; others are faster every time.
 pub fn until_first<T>(lab: &str, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     for _ in 0..TRIES {
         if let Some(done) = attempt()? {
@@ -162,9 +164,13 @@ impl Running {
     }
 
     fn of(view: LabView, daemon: Daemon) -> Running {
+        if let Some(refused) = &view.refused {
+            eprintln!("warning: lab {}: {}", view.name, refused.sentence());
+            refused.hint.iter().for_each(|hint| eprintln!("hint: {hint}"));
+        }
         let model = Arc::new(view.model);
         let fabric = Arc::new(Fabric::compile(&model));
-        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, daemon }
+        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, refused: view.refused, daemon }
     }
 
     /// The daemon.
