@@ -44,10 +44,15 @@ pub struct Labs {
 /// The right to change what a lab shows.
 pub struct Entered {
     lab: Arc<Lab>,
-    _pass: Pass,
+    pass: Pass,
 }
 
 impl Entered {
+    /// Whether somebody else waits for the right.
+    pub fn is_awaited(&self) -> bool {
+        self.pass.is_awaited()
+    }
+
     /// What is shown.
     pub fn view(&self) -> Arc<LabView> {
         self.lab.last()
@@ -214,7 +219,7 @@ impl Labs {
         let pass = lab.pass();
         // Its last user may have let go of it while this one waited.
         let is_there = lock(&self.labs).get(name).is_some_and(|known| Arc::ptr_eq(known, &lab));
-        is_there.then_some(Entered { lab, _pass: pass })
+        is_there.then_some(Entered { lab, pass })
     }
 
     /// Shows a cloud that is kept on disk, and has the kernel follow.
