@@ -537,7 +537,7 @@ mod tests {
     enum Change {
         Insert(u16, u8),
         Remove(u16),
-        Change(u16, u8),
+        Replace(u16, u8),
         Keep(u16),
         All,
     }
@@ -546,7 +546,7 @@ mod tests {
         prop_oneof![
             6 => (0..400u16, any::<u8>()).prop_map(|(key, value)| Change::Insert(key, value)),
             4 => (0..400u16).prop_map(Change::Remove),
-            2 => (0..400u16, any::<u8>()).prop_map(|(key, value)| Change::Change(key, value)),
+            2 => (0..400u16, any::<u8>()).prop_map(|(key, value)| Change::Replace(key, value)),
             1 => (2..20u16).prop_map(Change::Keep),
             1 => Just(Change::All),
         ]
@@ -566,7 +566,7 @@ mod tests {
                 match change {
                     Change::Insert(key, value) => prop_assert_eq!(table.insert(key, value), map.insert(key, value)),
                     Change::Remove(key) => prop_assert_eq!(table.remove(&key), map.remove(&key)),
-                    Change::Change(key, value) => {
+                    Change::Replace(key, value) => {
                         prop_assert_eq!(table.get_mut(&key).map(|old| std::mem::replace(old, value)), map.get_mut(&key).map(|old| std::mem::replace(old, value)));
                     }
                     Change::Keep(divisor) => {

@@ -3,7 +3,7 @@
 
 mod cloud;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cloud::*;
 use ipnet::Ipv4Net;

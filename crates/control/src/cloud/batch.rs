@@ -90,6 +90,7 @@ impl<'b> Batch<'b> {
     /// What the disk has to have, and what is shown then. The next batch is made on that.
     pub fn finish(self) -> (Vec<Entry>, Vec<(Arc<Entered>, Model)>) {
         let mut shows = Vec::new();
+        self.ahead.0.retain(|_, (entered, _)| entered.strong_count() > 0);
         for (key, Network { entered, model, first, .. }) in self.networks {
             self.ahead.0.insert(key, (Arc::downgrade(&entered), model.clone()));
             if model.generation != first {

@@ -66,7 +66,7 @@ impl Behind {
             let now = Instant::now();
             if first <= now {
                 let due: Vec<String> = dues.filter(|(due, _)| *due <= now).map(|(_, name)| name).collect();
-                due.iter().for_each(|name| drop(labs.remove(name)));
+                labs.retain(|name, _| !due.contains(name));
                 return due;
             }
             drop(labs);
