@@ -161,14 +161,14 @@ async fn read(mut body: Incoming, large: &Semaphore) -> Result<Vec<u8>, Refusal>
     }
 }
 
-async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk>, large: &Semaphore) -> Response {
+async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk>, large: &Semaphore) -> Arc<Response> {
     let (head, body) = request.into_parts();
     if let Err(refusal) = check_headers(&head.headers) {
         return refuse(&refusal);
     }
     let body = match read(body, large).await {
         Ok(body) => body,
-        Err(refusal) => return refuse(&refusal),
+        Err(refusal) => return Arc::new(refuse(&refusal)),
     };
     let headers = head.headers.iter();
     let request = Request {
@@ -183,7 +183,7 @@ async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk
         && from.is_loopback()
         && let Err(refusal) = check_sender(&request)
     {
-        return refuse(&refusal);
+        return Arc::new(refuse(&refusal));
     }
     desk.answer(&request, from).await
 }
@@ -226,13 +226,22 @@ pub(super) fn refuse(refusal: &Refusal) -> Response {
     Response { status: refusal.status, headers, body, operation: None, code: Some(refusal.code.to_string()) }
 }
 
-fn write(response: Response) -> hyper::Response<Full<Bytes>> {
-    let Response { status, headers, body, operation, code } = response;
-    if code.as_deref() == Some("InvalidAction") {
-        sandbox::say!("{} is not built", operation.as_deref().unwrap_or("an action without a name"));
+/// A body that others may be sent too.
+struct Shared(Arc<Response>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.body.as_bytes()
     }
-    let written = headers.into_iter().fold(hyper::Response::builder().status(status), |builder, (name, value)| builder.header(name, value));
-    written.body(Full::new(Bytes::from(body))).unwrap_or_else(|_| {
+}
+
+fn write(response: Arc<Response>) -> hyper::Response<Full<Bytes>> {
+    if response.code.as_deref() == Some("InvalidAction") {
+        sandbox::say!("{} is not built", response.operation.as_deref().unwrap_or("an action without a name"));
+    }
+    let written = hyper::Response::builder().status(response.status);
+    let written = response.headers.iter().fold(written, |builder, (name, value)| builder.header(*name, value));
+    written.body(Full::new(Bytes::from_owner(Shared(response)))).unwrap_or_else(|_| {
         let mut response = hyper::Response::new(Full::default());
         *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
         response
