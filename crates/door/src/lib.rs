@@ -15,7 +15,6 @@ pub mod lint;
 mod look;
 mod pieces;
 pub mod rights;
-pub mod settle;
 mod stock;
 mod visit;
 

@@ -361,8 +361,11 @@ const STATUS: Describe = Describe {
 fn describe_instance_status(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let mut all = false;
     let status = |instance: &Instance| {
-        let word = if instance.state == InstanceState::Running { "ok" } else { "not-applicable" };
-        let passed = if instance.state == InstanceState::Running { "passed" } else { "not-applicable" };
+        let (word, passed) = match instance.state {
+            InstanceState::Running if model.context.now < instance.checks_pass_at => ("initializing", "initializing"),
+            InstanceState::Running => ("ok", "passed"),
+            _ => ("not-applicable", "not-applicable"),
+        };
         let summary = json!({"Details": [{"Name": "reachability", "Status": passed}], "Status": word});
         json!({
             "AttachedEbsStatus": summary,

@@ -21,7 +21,7 @@ mod instance_option;
 mod instance_profile;
 mod instance_shape;
 mod instance_type;
-mod key_pair;
+pub mod key_pair;
 mod launch_template;
 mod nat_gateway;
 mod network_acl;

@@ -221,6 +221,8 @@ fn a_snapshot_has_the_lans() {
         notes: Vec::new(),
         model: model.clone(),
         claims: Vec::new(),
+        rights: Vec::new(),
+        account: None,
     };
     let bytes = lab::snapshot::write(snapshot.clone()).unwrap();
     assert_eq!(lab::snapshot::read(&bytes).unwrap().model.lans, model.lans);

@@ -7,6 +7,7 @@ use crate::nat_gateway::NatGatewayState;
 use crate::operation::ebs::{next_ebs_transition, settle_ebs};
 use crate::operation::instance::settle_instance;
 use crate::operation::network_interface::settle_public_address;
+use crate::operation::transit_gateway_state::{next_transit_transition, settle_transit};
 use crate::peering::PeeringStatus;
 use crate::vpc::{CidrBlock, CidrBlockState};
 use crate::*;
@@ -28,6 +29,7 @@ impl Model {
             settle_peerings(self, now),
             settle_endpoints(self, now),
             settle_ebs(self, now),
+            settle_transit(self, now),
             // Last: an address may be due for an instance that came up just now.
             assign_public_addresses(self),
         ];
@@ -66,6 +68,7 @@ impl Model {
             .chain(endpoints.map(|endpoint| endpoint.settles_at))
             .chain(addresses)
             .chain(next_ebs_transition(self))
+            .chain(next_transit_transition(self))
             .min()
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
-use door::{Cloud, Kept, Made, settle};
-use model::{Model, Timestamp};
+use door::{Cloud, Kept, Made};
+use model::{Model, Timestamp, settle};
 use query::Refusal;
 
 use super::journal::{Answered, Entry};
 use super::place::Home;
 use crate::accounts::Accounts;
+use crate::api::Pace;
 use crate::daemon::labs::{Entered, Labs};
 
 /// Networks by account and region.
@@ -36,6 +37,7 @@ pub struct Batch<'b> {
     labs: &'b Labs,
     home: &'b Home,
     ahead: &'b mut Ahead,
+    pace: Pace,
     networks: Networks<Network>,
     /// What the disk has to have before anything of this is answered.
     entries: Vec<Entry>,
@@ -59,9 +61,19 @@ struct Network {
 
 impl<'b> Batch<'b> {
     /// Nothing made yet.
-    pub fn new(labs: &'b Labs, home: &'b Home, ahead: &'b mut Ahead, seed: &'b mut dyn FnMut() -> u64) -> Self {
+    pub fn new(labs: &'b Labs, home: &'b Home, ahead: &'b mut Ahead, pace: Pace, seed: &'b mut dyn FnMut() -> u64) -> Self {
         let (networks, entries) = (BTreeMap::new(), Vec::new());
-        Self { labs, home, ahead, networks, entries, has_changed: false, is_accounts_changed: false, is_use_noted: false, seed }
+        Self { labs, home, ahead, pace, networks, entries, has_changed: false, is_accounts_changed: false, is_use_noted: false, seed }
+    }
+
+    /// How long things take by now.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Has things take another time.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 
     /// Forgets which call was made last.
@@ -75,6 +87,24 @@ impl<'b> Batch<'b> {
             *answer = answered;
         }
         self.has_changed
+    }
+
+    /// Ends what is due by `now` in all networks.
+    pub fn pass_time(&mut self, now: Timestamp) {
+        let is_due = |model: &Model| model.next_transition().is_some_and(|at| at <= now);
+        for lab in self.labs.known().iter().filter(|lab| self.home.has(lab) && is_due(&lab.model)) {
+            let (account, region) = (lab.model.account_id.clone(), lab.model.region.0.clone());
+            if !self.take_hold(&account, &region, now) {
+                continue;
+            }
+            let Some(network) = self.networks.get_mut(&(account.clone(), region.clone())) else { continue };
+            let before = network.model.generation;
+            network.model.advance_to(now);
+            let generation = network.model.generation;
+            if generation != before {
+                self.entries.push(Entry::Passed { account, region, at: now, generation });
+            }
+        }
     }
 
     /// Whether accounts were changed.
@@ -156,9 +186,9 @@ impl Cloud for Batch<'_> {
     fn keep(&mut self, made: &Made<'_>) -> Result<Kept, Refusal> {
         let (account, region) = (made.account.to_owned(), made.region.to_owned());
         let Some(network) = self.networks.get_mut(&(account.clone(), region.clone())) else { return Ok(Kept::Yes) };
-        if let Some(generation) = finish(&mut network.model, &network.before) {
+        if let Some(generation) = finish(&mut network.model, &network.before, self.pace) {
             let (operation, parameters, at) = (made.operation.to_owned(), made.parameters.clone(), made.at);
-            self.entries.push(Entry::Called { account, region, at, operation, parameters, generation, answer: None });
+            self.entries.push(Entry::Called { account, region, at, operation, parameters, generation, pace: self.pace, answer: None });
             self.has_changed = true;
         }
         Ok(Kept::Yes)
@@ -175,9 +205,9 @@ impl Cloud for Batch<'_> {
     }
 }
 
-/// Finishes what a call began; the generation that it has reached, or none where it has changed nothing: then not even an id was
+/// Finishes what a call began, where that takes no time; the generation that it has reached, or none where it has changed nothing: then not even an id was
 /// drawn, because a call that is not kept is not made again.
-pub fn finish(model: &mut Model, before: &Model) -> Option<u64> {
+pub fn finish(model: &mut Model, before: &Model, pace: Pace) -> Option<u64> {
     if model.generation == before.generation {
         let same = Model { context: before.context.clone(), ..model.clone() };
         if same == *before {
@@ -186,6 +216,9 @@ pub fn finish(model: &mut Model, before: &Model) -> Option<u64> {
         }
         model.generation += 1;
     }
-    settle::finish_what_began(model, before);
+    match pace {
+        Pace::Instant => settle::finish_what_began(model, before),
+        Pace::AwsLike => {}
+    }
     Some(model.generation)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use door::{Cloud, Knock, Visit, caller};
+use ec2::key_pair::MadeKey;
 use iam::Environment;
 use iam::account::{Account, Key, Owner};
 use model::Timestamp;
@@ -23,6 +24,7 @@ use super::place::Home;
 use super::replay;
 use super::scribe::{Done, Scribe, Sealed};
 use crate::accounts::Accounts;
+use crate::api::Pace;
 use crate::daemon::labs::Labs;
 use crate::host::now;
 use crate::identity::{Book, Turn};
@@ -34,12 +36,16 @@ const LONG: u64 = 4 << 20;
 
 /// Something to be done.
 pub enum Order {
-    /// A call that may change something.
-    Call(Box<(Arc<Asked>, Knock)>, oneshot::Sender<Result<Value, Refusal>>),
+    /// A call that may change something, with the key that was made for it.
+    Call(Box<(Arc<Asked>, Knock, Option<MadeKey>)>, oneshot::Sender<Result<Value, Refusal>>),
     /// The key of an account's owner; both are made where they are not there.
     Owner(String, oneshot::Sender<Result<Key, Refusal>>),
     /// A key was used by somebody who only looks.
     Used(Box<Use>),
+    /// Something is due.
+    Time,
+    /// Calls that come take this time from now on.
+    Pace(Pace),
 }
 
 impl Order {
@@ -48,7 +54,7 @@ impl Order {
         match self {
             Self::Call(_, answer) => drop(answer.send(Err(why))),
             Self::Owner(_, answer) => drop(answer.send(Err(why))),
-            Self::Used(_) => {}
+            Self::Used(_) | Self::Time | Self::Pace(_) => {}
         }
     }
 }
@@ -68,7 +74,7 @@ pub struct Use {
 }
 
 /// Has the clerk begin; what is sent is done in its order, until the last sender is gone. Errors: the disk, the journal, threads.
-pub fn begin(labs: Arc<Labs>, home: Home, book: Arc<Book>) -> Result<Sender<Order>, String> {
+pub fn begin(labs: Arc<Labs>, home: Home, book: Arc<Book>, pace: Pace) -> Result<Sender<Order>, String> {
     let path = labs.paths().journal(&home.lab);
     let entries = journal::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let tokens = replay::tokens(&entries);
@@ -77,7 +83,7 @@ pub fn begin(labs: Arc<Labs>, home: Home, book: Arc<Book>) -> Result<Sender<Orde
     let random = File::open("/dev/urandom").map_err(|error| format!("/dev/urandom: {error}"))?;
     let (scribe, sealed) = Scribe::begin(labs.clone(), home.lab.clone(), journal).map_err(|error| error.to_string())?;
     let (ahead, round, was_one, begun_with) = (Ahead::default(), 0, true, 0);
-    let clerk = Clerk { labs, home, book, tokens, ahead, scribe, sealed, round, was_one, random, begun_with };
+    let clerk = Clerk { labs, home, book, pace, tokens, ahead, scribe, sealed, round, was_one, random, begun_with };
     let (orders, received) = channel();
     let thread = std::thread::Builder::new().name("clerk".into());
     thread.spawn(move || clerk.work(&received)).map_err(|error| error.to_string())?;
@@ -88,6 +94,7 @@ struct Clerk {
     labs: Arc<Labs>,
     home: Home,
     book: Arc<Book>,
+    pace: Pace,
     tokens: Tokens,
     ahead: Ahead,
     scribe: Arc<Scribe>,
@@ -133,7 +140,7 @@ impl Clerk {
 
     /// Makes all, and has it kept and answered.
     fn make(&mut self, orders: Vec<Order>) {
-        let Self { labs, home, book, tokens, ahead, random, scribe, round, .. } = self;
+        let Self { labs, home, book, pace: kept_pace, tokens, ahead, random, scribe, round, .. } = self;
         let random = &*random;
         let mut seed = || {
             let mut bytes = [0; 8];
@@ -141,7 +148,7 @@ impl Clerk {
             u64::from_be_bytes(bytes)
         };
         let is_one = orders.len() == 1;
-        let mut batch = Batch::new(labs, home, ahead, &mut seed);
+        let mut batch = Batch::new(labs, home, ahead, *kept_pace, &mut seed);
         let (mut remembered, mut done) = (Vec::new(), Vec::with_capacity(orders.len()));
         let mut turn = match book.turn() {
             Ok(turn) => turn,
@@ -154,17 +161,19 @@ impl Clerk {
             let mut fill = |bytes: &mut [u8]| draw(random, bytes);
             let environment = Environment { now: now(), random: &mut fill };
             match order {
+                Order::Time => batch.pass_time(environment.now),
+                Order::Pace(pace) => batch.set_pace(pace),
                 Order::Used(used) => note(&used, &mut turn, &mut batch),
                 Order::Owner(id, answer) => done.push(Done::Owner(owner(&mut turn.accounts, environment, id, &mut batch), answer)),
                 Order::Call(asked, answer) => {
-                    let (asked, knock) = *asked;
+                    let (asked, knock, made_key) = *asked;
                     let account = caller::account_of(&turn.accounts, asked.access_key_id(), &home.account);
                     if asked.service().name == "ec2" {
                         // Rights are asked of the network that the call is made on.
                         batch.enter(&account, asked.region(), environment.now);
                     }
                     batch.begin();
-                    let mut visit = Visit { accounts: &mut turn.accounts, cloud: &mut batch, environment, knock: &knock, home: &home.account };
+                    let mut visit = Visit { accounts: &mut turn.accounts, cloud: &mut batch, environment, knock: &knock, home: &home.account, made_key };
                     let outcome = asked.serve(tokens, &mut visit);
                     let token = asked.token(&account);
                     let answered = token.as_ref().zip(outcome.as_ref().ok()).map(|(key, answer)| Answered {
@@ -190,6 +199,7 @@ impl Clerk {
         } else if batch.is_use_noted() {
             turn.show();
         }
+        *kept_pace = batch.pace();
         let (entries, shows) = batch.finish();
         drop(turn);
         let sealed = Sealed { entries, shows, remembered, done, round: *round };
@@ -223,9 +233,8 @@ impl Clerk {
 
     /// Whether the records of the lab and its parts have all that is shown of them.
     fn is_on_record(&self) -> bool {
-        let own = |name: &str| name == self.home.lab;
         let known = self.labs.known();
-        let mut ours = known.iter().filter(|lab| own(&lab.name) || lab.part_of.as_deref().is_some_and(own));
+        let mut ours = known.iter().filter(|lab| self.home.has(lab));
         ours.all(|lab| self.labs.held(&lab.name) == lab.model.generation)
     }
 }

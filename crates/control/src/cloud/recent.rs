@@ -84,7 +84,7 @@ mod tests {
     fn lab() -> Arc<LabView> {
         let model = Model::new("111122223333", Region::default(), Context::seeded(1, Timestamp(0)));
         let (created, claims, rights) = (Timestamp(0), Vec::new(), Vec::new());
-        Arc::new(LabView { name: "shop".to_owned(), is_up: true, file: None, created, model, claims, part_of: None, rights })
+        Arc::new(LabView { name: "shop".to_owned(), is_up: true, file: None, created, model, claims, part_of: None, rights, refused: None })
     }
 
     fn response(length: usize) -> Arc<Response> {

@@ -164,7 +164,7 @@ async fn read(mut body: Incoming, large: &Semaphore) -> Result<Vec<u8>, Refusal>
 async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk>, large: &Semaphore) -> Arc<Response> {
     let (head, body) = request.into_parts();
     if let Err(refusal) = check_headers(&head.headers) {
-        return refuse(&refusal);
+        return Arc::new(refuse(&refusal));
     }
     let body = match read(body, large).await {
         Ok(body) => body,

@@ -301,7 +301,12 @@ impl Labs {
             }
             let before = (host.record.file.clone(), host.record.claims.clone(), host.record.rights.clone());
             (host.record.file, host.record.claims, host.record.rights) = (wanted.file, wanted.claims, wanted.rights);
-            if let Err(problem) = lab::bring(host, &self.paths, &self.store, &wanted.model) {
+            let mut model = wanted.model;
+            if model.context.now > crate::host::now() {
+                // Commands have the clock go ahead, so that all they did is done.
+                model::settle::finish_all(&mut model, crate::host::now());
+            }
+            if let Err(problem) = lab::bring(host, &self.paths, &self.store, &model) {
                 (host.record.file, host.record.claims, host.record.rights) = before;
                 return Err(problem);
             }
@@ -366,6 +371,9 @@ impl Labs {
     /// Sends probes.
     pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
         let lab = self.find(name)?;
+        if let Some(refused) = lab.refusal() {
+            return Err(Problem { kind: ProblemKind::Failed, message: format!("lab {name}: {}", refused.sentence()), hint: refused.hint });
+        }
         self.catch_up(&lab)?;
         let mut host = lab.host();
         if !host.attach(&self.paths)? {
@@ -453,6 +461,7 @@ fn summary(view: &LabView) -> LabSummary {
         instances: alive.count(),
         devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
         part_of: view.part_of.clone(),
+        refused: view.refused.clone(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod follow;
 mod gate;
 mod lab;
+mod lack;
 pub(crate) mod labs;
 
 use std::io::Write;

@@ -44,12 +44,14 @@ impl CreateSubnet {
 /// `SubnetLimitExceeded` (QUO-1).
 pub fn create_subnet(model: &mut Model, request: CreateSubnet) -> Result<SubnetId, ApiError> {
     let vpc_id = &request.vpc_id;
-    let vpc = model.vpc(vpc_id)?;
     tag::check(&request.tags)?;
     let availability_zone = zone_of(model, request.availability_zone.as_deref())?;
     let block = request.cidr_block.trunc();
-    let in_vpc = vpc.ipv4_blocks().any(|whole| whole.contains(&block));
-    if !(16..=28).contains(&block.prefix_len()) || !in_vpc {
+    if !(16..=28).contains(&block.prefix_len()) {
+        return Err(out_of_range(request.cidr_block));
+    }
+    let vpc = model.vpc(vpc_id)?;
+    if !vpc.ipv4_blocks().any(|whole| whole.contains(&block)) {
         return Err(out_of_range(request.cidr_block));
     }
     let siblings: Vec<&Subnet> = model.subnets.values().filter(|s| s.vpc_id == *vpc_id).collect();

@@ -1,17 +1,37 @@
 //! Finishing at once what AWS takes its time for: instances, gateways, peerings, addresses.
 
-use model::ebs::EbsVolume;
-use model::instance::InstanceState;
-use model::nat_gateway::NatGatewayState;
-use model::{Model, Table, Timestamp};
+use crate::ebs::EbsVolume;
+use crate::instance::InstanceState;
+use crate::nat_gateway::NatGatewayState;
+use crate::{Model, Table, Timestamp};
 
 /// Ends every transition that is under way now and was not in `before`. Rows that both share have begun nothing.
 pub fn finish_what_began(model: &mut Model, before: &Model) {
-    let now = model.context.now;
+    finish(model, before, model.context.now);
+}
+
+/// Ends every transition that is under way, and has the clock say `now`, even where it went ahead so that something would end: whoever
+/// begins something afterwards would wait for the clock to be there again.
+pub fn finish_all(model: &mut Model, now: Timestamp) {
+    let nothing = Model::new(&model.account_id, model.region.clone(), model.context.clone());
+    model.context.now = now;
+    for instance in model.instances.values_mut() {
+        settle(&mut instance.launch_time, now);
+        if instance.state == InstanceState::Terminated {
+            settle(&mut instance.settles_at, now.plus(crate::operation::VISIBLE_SECONDS));
+        }
+    }
+    finish(model, &nothing, now);
+}
+
+fn finish(model: &mut Model, before: &Model, now: Timestamp) {
     each_unlike(&mut model.instances, &before.instances, |old, instance| {
         let passing = |state| !matches!(state, InstanceState::Running | InstanceState::Stopped | InstanceState::Terminated);
         if passing(instance.state) && old.is_none_or(|old| old.state != instance.state) {
             instance.settles_at = now;
+        }
+        if old.is_none_or(|old| old.checks_pass_at != instance.checks_pass_at) {
+            settle(&mut instance.checks_pass_at, now);
         }
     });
     each_unlike(&mut model.nat_gateways, &before.nat_gateways, |old, gateway| {
@@ -33,6 +53,7 @@ pub fn finish_what_began(model: &mut Model, before: &Model) {
         }
     });
     finish_disks(model, before, now);
+    finish_transit(model, before, now);
     each_unlike(&mut model.network_interfaces, &before.network_interfaces, |old, interface| {
         if old.is_none_or(|old| old.auto_public_ip_due != interface.auto_public_ip_due) {
             interface.auto_public_ip_due = interface.auto_public_ip_due.map(|due| due.min(now));
@@ -111,6 +132,29 @@ fn finish_volume(volume: &mut EbsVolume, old: Option<&EbsVolume>, now: Timestamp
     {
         settle(&mut change.optimizing_at, now);
         settle(&mut change.completed_at, now);
+    }
+}
+
+/// Transit gateways, attachments and route tables.
+fn finish_transit(model: &mut Model, before: &Model, now: Timestamp) {
+    macro_rules! finish {
+        ($($($table:ident).+;)*) => {$(
+            each_unlike(&mut model.$($table).+, &before.$($table).+, |old, row| {
+                if old.is_none_or(|old| old.state != row.state)
+                    && let Some(at) = row.state.ends_at()
+                {
+                    settle(at, now);
+                }
+            });
+        )*};
+    }
+    finish! {
+        transit_gateways;
+        transit_gateway_attachments;
+        transit_gateway_route_tables;
+        gone_transit.gateways;
+        gone_transit.attachments;
+        gone_transit.route_tables;
     }
 }
 
