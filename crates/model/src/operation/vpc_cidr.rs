@@ -1,11 +1,9 @@
 //! Which blocks a VPC may have (VPC-1, VPC-4 … VPC-8, VPC-10), and what adding or removing one changes.
 
-use std::net::Ipv6Addr;
-
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::has_dependencies;
-use crate::cidr::{LINK_LOCAL, RFC_1918, overlaps};
+use crate::cidr::{AMAZON_IPV6, LINK_LOCAL, RFC_1918, overlaps};
 use crate::network_acl::NetworkAcl;
 use crate::peering::PeeringStatus;
 use crate::route_table::RouteOrigin;
@@ -14,9 +12,6 @@ use crate::*;
 
 /// Seconds from `associating` to `associated`, and from `disassociating` to `disassociated` (VPC-4).
 const SETTLES_AFTER: u64 = 5;
-
-/// Where Amazon-provided blocks come from: what AWS announces for Seoul; nothing here leaves the machine.
-const AMAZON_IPV6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2406, 0xda12, 0, 0, 0, 0, 0, 0), 36);
 
 /// RFC 2544's upper half, which VPC-7 treats as a family of its own.
 const BENCHMARK: Ipv4Net = net(198, 19, 16);
