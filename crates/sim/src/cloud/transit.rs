@@ -9,7 +9,9 @@ use fabric::stage::transit_gateway;
 use fabric::{Component, Reason as StageReason, Stage};
 use model::{SubnetId, TransitGatewayAttachmentId, TransitGatewayId};
 
-use super::judge::Judge;
+use super::bytes;
+use super::judge::{Judge, Travel};
+use crate::fragment;
 use crate::frame::FrameId;
 use crate::node::{Context, Node};
 use crate::table::Table;
@@ -61,6 +63,13 @@ impl TransitGateway {
     }
 }
 
+/// On to a port, cut to what the gateway takes; segments of TCP are told to fit (L2-8, L2-9).
+fn send(context: &mut Context<'_>, travel: &Travel, port: u16) {
+    let copy = context.copy(travel.frame);
+    bytes::clamp_segment_size(context.bytes_mut(copy), transit_gateway::MTU as u16 - 40);
+    fragment::send(context, port, copy, transit_gateway::MTU);
+}
+
 impl Node for TransitGateway {
     fn kind(&self) -> &'static str {
         "transit-gateway"
@@ -104,8 +113,15 @@ impl Node for TransitGateway {
                 Some(Attached::Vpc(attachment.id.clone(), fabric.subnets[subnet].id.clone()))
             }
         });
+        let is_peer = |attached: Option<&Attached>| matches!(attached, Some(Attached::Peering(..)));
+        let goes_round = is_peer(self.attached.get(usize::from(port))) && is_peer(to.as_ref());
         match to.and_then(|to| self.port(&to)) {
-            Some(out) => context.forward(out, frame),
+            Some(out) if goes_round => {
+                let Some(again) = self.judge.go_round(context, &travel) else { return };
+                send(context, &again, out);
+                context.release(again.frame);
+            }
+            Some(out) => send(context, &travel, out),
             None => self.judge.refuse(context, &travel, reason),
         }
     }
