@@ -426,7 +426,7 @@ impl Cloud {
                     TransitEnd::Vpc { vpc, subnets } => {
                         for subnet in subnets {
                             let subnet = fabric.subnets[*subnet].id.clone();
-                            let attached = Attached::Vpc(attachment.id.clone(), subnet.clone());
+                            let attached = Attached::Vpc(subnet.clone());
                             let Some(port) = self.new_attached(node, attached) else { continue };
                             let side = Side::TransitGateway(gateway.id.clone(), subnet);
                             let vpc = fabric.vpcs[*vpc].id.clone();
