@@ -44,6 +44,7 @@ mod volume;
 mod vpc;
 mod vpc_endpoint;
 
+pub use instance_shape::{Ingredient, Showing};
 pub use launch_template::resolve as launch_parameters;
 
 use model::{ApiError, ErrorCode, Model};

@@ -98,13 +98,13 @@ fn settle_blocks(model: &mut Model, now: Timestamp) -> bool {
     }
     let mut changed = false;
     if model.vpcs.values().any(|vpc| passes(&vpc.cidr_blocks) || passes(&vpc.ipv6_cidr_blocks)) {
-        for vpc in model.vpcs.values_mut() {
+        for (_, vpc) in model.vpcs.iter_mut_where(|_, vpc| passes(&vpc.cidr_blocks) || passes(&vpc.ipv6_cidr_blocks)) {
             changed |= settle(&mut vpc.cidr_blocks, now);
             changed |= settle(&mut vpc.ipv6_cidr_blocks, now);
         }
     }
     if model.subnets.values().any(|subnet| passes(&subnet.ipv6_cidr_blocks)) {
-        for subnet in model.subnets.values_mut() {
+        for (_, subnet) in model.subnets.iter_mut_where(|_, subnet| passes(&subnet.ipv6_cidr_blocks)) {
             changed |= settle(&mut subnet.ipv6_cidr_blocks, now);
         }
     }

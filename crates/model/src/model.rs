@@ -202,6 +202,11 @@ impl Model {
         self.internet_gateways.values().find(|igw| igw.vpc_id.as_ref() == Some(vpc))
     }
 
+    /// The egress-only internet gateway of a VPC (EIGW-1).
+    pub fn egress_only_internet_gateway_of(&self, vpc: &VpcId) -> Option<&EgressOnlyInternetGateway> {
+        self.egress_only_internet_gateways.values().find(|gateway| gateway.vpc_id == *vpc)
+    }
+
     /// The virtual private gateway attached to a VPC (VPN-1).
     pub fn vpn_gateway_of(&self, vpc: &VpcId) -> Option<&VpnGateway> {
         self.vpn_gateways.values().find(|gateway| gateway.vpc_id.as_ref() == Some(vpc))

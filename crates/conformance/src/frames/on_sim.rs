@@ -60,7 +60,7 @@ impl OnSim {
                     }
                 }
                 // Scenes are of IPv4.
-                Kind::Router(_) | Kind::EgressOnlyInternetGateway(_) | Kind::Device => {}
+                Kind::Router(_) | Kind::EgressOnlyInternetGateway(_) | Kind::TransitGateway(_) | Kind::Device => {}
             }
         }
         Ok(Self { engine, fabric, watched, identifier: 0 })

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use door::{Knock, Look, caller};
+use door::{Knock, Look, Pieces, caller};
 use ec2::key_pair::MadeKey;
 use iam::account::Account;
 use model::{Model, Timestamp};
@@ -37,6 +37,7 @@ pub struct Desk {
     book: Arc<Book>,
     orders: Mutex<Sender<Order>>,
     recent: Recent,
+    pieces: Pieces,
 }
 
 impl Desk {
@@ -62,7 +63,7 @@ impl Desk {
         }
         drop(turn);
         let orders = clerk::begin(labs.clone(), home.clone(), book.clone(), pace).map_err(failed)?;
-        Ok(Self { labs, home, is_open, pace: Mutex::new(pace), endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
+        Ok(Self { labs, home, is_open, pace: Mutex::new(pace), endpoint, book, orders: Mutex::new(orders), recent: Recent::default(), pieces: Pieces::default() })
     }
 
     /// Whether nothing has to be signed.
@@ -126,50 +127,50 @@ impl Desk {
     }
 
     /// Answers a request. Who looks waits for nobody.
-    pub async fn answer(&self, request: &Request, from: IpAddr) -> Response {
+    pub async fn answer(&self, request: &Request, from: IpAddr) -> Arc<Response> {
         let knock = Knock::of(request, from, false);
         let accounts = match self.accounts() {
             Ok(accounts) => accounts,
-            Err(refusal) => return super::serve::refuse(&refusal),
+            Err(refusal) => return Arc::new(super::serve::refuse(&refusal)),
         };
         let network = |account: &str, region: &str| self.network(&accounts, account, region);
         let asked = {
-            let mut look = Look { accounts: &accounts, network: &network, now: now(), knock: &knock, home: &self.home.account };
+            let (now, home, pieces) = (now(), &self.home.account, &self.pieces);
+            let mut look = Look { accounts: &accounts, network: &network, now, knock: &knock, home, pieces, texts: Vec::new() };
             match self.endpoint.read(&look, request) {
-                Err(unread) => return self.endpoint.refuse(unread),
+                Err(unread) => return Arc::new(self.endpoint.refuse(unread)),
                 Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
                     self.note_use(&accounts, &asked);
                     return self.look(&asked, &mut look, request, &accounts);
                 }
-                Ok(asked) => asked,
+                Ok(asked) => Arc::new(asked),
             }
         };
-        // The clerk keeps the request; what writes the answer is told by it.
-        let writing = asked.clone();
-        let outcome = self.change(asked, knock).await;
-        self.endpoint.write(&writing, outcome)
+        let outcome = self.change(asked.clone(), knock).await;
+        Arc::new(self.endpoint.write(&asked, outcome))
     }
 
     /// Answers somebody who looks. Who asks the same of the same cloud within the same second is told the same: those who wait for something
     /// ask so.
-    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
+    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Arc<Response> {
         let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
         // What an instance prints changes while its cloud does not.
         let may_repeat = asked.service().name == "ec2" && asked.operation().name != "GetConsoleOutput";
         let place = self.home.place(&account, asked.region()).filter(|_| may_repeat);
         let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
             let outcome = asked.serve(&mut Tokens::new(0), look);
-            return self.endpoint.write(asked, outcome.map(|answer| self.with_console(asked, &account, answer)));
+            return Arc::new(self.endpoint.write_with(asked, outcome.map(|answer| self.with_console(asked, &account, answer)), &look.texts));
         };
         let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
         if let Some(told) = self.recent.find(&question) {
             // Who may not ask is told nothing, whoever asked before.
-            return match asked.may(&*look) {
+            return Arc::new(match asked.may(&*look) {
                 Ok(()) => self.endpoint.repeat(&told),
                 Err(refusal) => self.endpoint.write(asked, Err(refusal)),
-            };
+            });
         }
-        let response = self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        let outcome = asked.serve(&mut Tokens::new(0), look);
+        let response = Arc::new(self.endpoint.write_with(asked, outcome, &look.texts));
         self.recent.keep(question, &response);
         response
     }
@@ -194,7 +195,7 @@ impl Desk {
         answer
     }
 
-    async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
+    async fn change(&self, asked: Arc<Asked>, knock: Knock) -> Result<Value, Refusal> {
         let made_key = match (asked.service().name, asked.operation().name) {
             // Primes are looked for while others are served.
             ("ec2", "CreateKeyPair") => {

@@ -170,9 +170,9 @@ impl Journal {
     }
 
     /// Writes entries; on disk when this returns. Errors: the disk. Then none of them is there.
-    pub fn append(&mut self, entries: &[Entry]) -> std::io::Result<()> {
+    pub fn append<'e>(&mut self, entries: impl IntoIterator<Item = &'e Entry>) -> std::io::Result<()> {
         let mut bytes = Vec::new();
-        entries.iter().try_for_each(|entry| write(entry, &mut bytes))?;
+        entries.into_iter().try_for_each(|entry| write(entry, &mut bytes))?;
         let result = self.append_bytes(&bytes);
         if result.is_err() {
             // What came to the disk of it must not count.
@@ -193,6 +193,13 @@ impl Journal {
         self.file.sync_data()?;
         self.used = end;
         Ok(())
+    }
+
+    /// One that the disk refuses to write.
+    #[cfg(test)]
+    pub fn refused(path: &Path) -> Self {
+        File::create(path).unwrap();
+        Self { path: path.to_owned(), file: File::open(path).unwrap(), used: 0, filled: AHEAD }
     }
 
     /// Bytes that were written.

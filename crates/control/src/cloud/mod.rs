@@ -2,7 +2,7 @@
 //! call that changes something is on disk before it is answered, and the kernel follows.
 //!
 //! [`Clouds`] has the doors of all labs; `serve` is the socket, `desk` answers one request, `clerk` makes changes, `batch` is what one
-//! round of it makes, `journal` the file that has them, `replay` makes them again after the daemon was killed. `place` says which lab
+//! round of it makes, `scribe` keeps them, `journal` is the file that has them, `replay` makes them again after the daemon was killed. `place` says which lab
 //! an account's network in a region is, `recent` are long answers that may be asked for again, `reception` lets in who comes from within a lab, `standing` the one that says where
 //! its door is.
 
@@ -15,6 +15,7 @@ mod place;
 mod recent;
 pub mod reception;
 mod replay;
+mod scribe;
 mod serve;
 mod standing;
 

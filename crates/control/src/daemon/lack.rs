@@ -1,9 +1,9 @@
 //! What a lab's cloud has and the kernel has not, by name: where the kernel refused to follow.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use model::{InstanceState, Model, Tags};
+use model::{InstanceState, Model, Table, Tags};
 
 use crate::api::Lack;
 
@@ -54,12 +54,12 @@ pub fn lacks(before: Option<&Model>, now: &Model) -> Vec<Lack> {
 
 fn differing<Id: Ord + Display, Row: PartialEq>(
     kind: &str,
-    before: &BTreeMap<Id, Row>,
-    now: &BTreeMap<Id, Row>,
+    before: &Table<Id, Row>,
+    now: &Table<Id, Row>,
     tags: impl Fn(&Row) -> &Tags,
     all: &mut Vec<Lack>,
 ) {
-    let others = now.iter().filter(|(id, row)| before.get(id) != Some(row));
+    let others = now.rows_unlike(before).map(|row| (&row.0, &row.1)).filter(|(id, row)| before.get(*id) != Some(*row));
     all.extend(others.map(|(id, row)| {
         let name = model::tag::name(tags(row)).map_or_else(|| id.to_string(), str::to_owned);
         Lack { kind: kind.to_owned(), name, id: id.to_string() }

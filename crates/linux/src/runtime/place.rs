@@ -110,7 +110,9 @@ impl Place {
         };
         if let Some(vpc) = inject_at.or_else(|| sender.interface.map(|i| fabric.interfaces[i].vpc)) {
             let peers = fabric.peerings.iter().filter(|(_, p)| p.is_active()).filter_map(|(_, p)| p.peer_of(vpc));
-            if let Some(place) = std::iter::once(vpc).chain(peers).find_map(held_in) {
+            let led_to = sender.interface.and_then(|interface| super::way::by_transit_gateway(fabric, interface, to));
+            let joined = fabric.vpcs.indices().filter(|other| !fabric.transit_gateways.is_empty() && fabric.are_joined(vpc, *other));
+            if let Some(place) = led_to.into_iter().chain([vpc]).chain(peers).chain(joined).find_map(held_in) {
                 return Some(place);
             }
         }

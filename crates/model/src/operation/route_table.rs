@@ -47,7 +47,8 @@ pub fn delete_route_table(model: &mut Model, id: &RouteTableId) -> Result<(), Ap
         return Err(has_dependencies("routeTable", id));
     }
     model.route_tables.remove(id);
-    for endpoint in model.vpc_endpoints.values_mut() {
+    let is_gateway = |endpoint: &VpcEndpoint| matches!(endpoint.kind, VpcEndpointKind::Gateway { .. });
+    for (_, endpoint) in model.vpc_endpoints.iter_mut_where(|_, endpoint| is_gateway(endpoint)) {
         if let VpcEndpointKind::Gateway { route_table_ids, .. } = &mut endpoint.kind {
             route_table_ids.retain(|table| table != id);
         }

@@ -149,11 +149,12 @@ pub fn delete_subnet(model: &mut Model, id: &SubnetId) -> Result<(), ApiError> {
     model.subnets.remove(id);
     super::flow_log::remove_of(model, &crate::flow_log::FlowLogResource::Subnet(id.clone()));
     model.subnet_cidr_reservations.retain(|_, reservation| reservation.subnet_id != *id);
-    for acl in model.network_acls.values_mut() {
+    for (_, acl) in model.network_acls.iter_mut_where(|_, acl| acl.associations.iter().any(|a| a.subnet_id == *id)) {
         acl.associations.retain(|a| a.subnet_id != *id);
     }
-    for table in model.route_tables.values_mut() {
-        table.associations.retain(|a| a.to != Associated::Subnet(id.clone()));
+    let own = Associated::Subnet(id.clone());
+    for (_, table) in model.route_tables.iter_mut_where(|_, table| table.associations.iter().any(|a| a.to == own)) {
+        table.associations.retain(|a| a.to != own);
     }
     model.generation += 1;
     Ok(())

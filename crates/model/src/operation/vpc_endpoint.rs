@@ -224,7 +224,7 @@ pub fn modify_vpc_endpoint(model: &mut Model, request: ModifyVpcEndpoint) -> Res
 pub fn delete_vpc_endpoint(model: &mut Model, id: &VpcEndpointId) -> Result<(), ApiError> {
     live(model, id)?;
     let target = RouteTarget::VpcEndpoint(id.clone());
-    for table in model.route_tables.values_mut() {
+    for (_, table) in model.route_tables.iter_mut_where(|_, table| table.routes.iter().any(|route| route.target == target)) {
         table.routes.retain(|route| route.target != target);
     }
     let interfaces: Vec<_> = model.network_interfaces_of_endpoint(id).iter().map(|eni| eni.id.clone()).collect();

@@ -152,7 +152,7 @@ pub(crate) fn settle_instance(model: &mut Model, id: &InstanceId) -> bool {
                     leave(model, &interface);
                 }
                 leave_volumes(model, id);
-                for request in model.spot_instance_requests.values_mut().filter(|request| request.instance_id == *id) {
+                for (_, request) in model.spot_instance_requests.iter_mut_where(|_, request| request.instance_id == *id) {
                     request.state = SpotState::Closed;
                 }
                 model.guests.remove(id);
