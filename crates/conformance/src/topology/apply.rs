@@ -261,7 +261,9 @@ fn transit_gateway(world: &mut World, gateway: &str, subnets: &[String]) -> Outc
             None => by_vpc.push((subnet.vpc_id.clone(), vec![subnet.id.clone()])),
         }
     }
+    let before = world.model.clone();
     let id = op::create_transit_gateway(&mut world.model, CreateTransitGateway::default())?;
+    settle::finish_what_began(&mut world.model, &before);
     for (vpc_id, subnet_ids) in by_vpc {
         let request = CreateTransitGatewayVpcAttachment {
             transit_gateway_id: id.clone(),

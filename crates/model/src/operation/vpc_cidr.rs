@@ -192,7 +192,7 @@ pub(super) fn add(model: &mut Model, id: &VpcId, added: Added) -> Result<VpcCidr
         }
     };
     let origin = model.vpc(id)?.origin.clone();
-    for table in model.route_tables.values_mut().filter(|table| table.vpc_id == *id) {
+    for (_, table) in model.route_tables.iter_mut_where(|_, table| table.vpc_id == *id) {
         table.routes.push(super::vpc::local_route(destination.clone(), &origin));
     }
     Ok(association_id)
@@ -200,14 +200,14 @@ pub(super) fn add(model: &mut Model, id: &VpcId, added: Added) -> Result<VpcCidr
 
 fn open_defaults_to_ipv6(model: &mut Model, id: &VpcId) {
     let context = &mut model.context;
-    for acl in model.network_acls.values_mut().filter(|acl| acl.vpc_id == *id && acl.is_default) {
+    for (_, acl) in model.network_acls.iter_mut_where(|_, acl| acl.vpc_id == *id && acl.is_default) {
         let unedited = NetworkAcl::default_entries(false, &acl.origin);
         if acl.ingress == unedited && acl.egress == unedited {
             acl.ingress = NetworkAcl::default_entries(true, &acl.origin);
             acl.egress = acl.ingress.clone();
         }
     }
-    for group in model.security_groups.values_mut().filter(|group| group.vpc_id == *id && group.is_default()) {
+    for (_, group) in model.security_groups.iter_mut_where(|_, group| group.vpc_id == *id && group.is_default()) {
         let is_unedited = matches!(&group.egress[..], [only]
             if only.traffic == TrafficMatch::All && only.peer == Peer::Ipv4(Ipv4Net::default()));
         if is_unedited {
