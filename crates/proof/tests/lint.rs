@@ -30,6 +30,7 @@ fn a_lab_as_it_should_be_has_no_findings() {
     for path in [
         "examples/shop.yaml",
         "examples/bastion.yaml",
+        "examples/dual-stack.yaml",
         "examples/three-tier.yaml",
     ] {
         let (model, fabric) = example(path);

@@ -73,7 +73,7 @@ fn what_was_chosen_stays_with_those_who_have_it() {
     // A VPC of another name, before it in the file, takes another block.
     let third = second.replace("vpcs:\n", "vpcs:\n  lobby: { cidr: 10.9.0.0/16, ipv6: true }\n").replace("  web: [", "  web: { vpc: shop, rules: [").replace("inside ]", "inside ] }");
     let edit = edited(&second, &third);
-    assert!(edit.plan.contains(&"+ vpc lobby: 10.9.0.0/16".to_owned()), "{:?}", edit.plan);
+    assert!(edit.plan.contains(&"+ vpc lobby: 10.9.0.0/16, 2406:da12:0:100::/56".to_owned()), "{:?}", edit.plan);
     assert_eq!(addresses(&edit.before, "web"), addresses(&edit.after, "web"));
 }
 
