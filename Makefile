@@ -86,7 +86,7 @@ bench:
 
 # The simulator's figures, by a program of its own that builds without the rest; on any system.
 bench-sim:
-	cargo bench -p sim --bench speed
+	cargo run --release -p sim --example speed
 
 # The same sizes on Mininet, where it is installed; it takes minutes for 1,000 hosts. Then the proof beside two analyzers,
 # each in a Python environment of its own below the target folder: what they need differs. Then the simulator beside ns-3, whose
@@ -97,7 +97,7 @@ bench-peers: $(PEERS)/aws-vpc-analyzer/0.5.1 $(PEERS)/network-config-analyzer/2.
 	$(BENCH) lifecycle --peers
 	$(BENCH) --runs 3 analyzers --environments $(PEERS)
 	$(BENCH) --runs 3 api --environments $(PEERS)
-	cargo bench -p sim --bench speed -- chain subnets bulk --ns3 $(abspath $(PEERS))/ns3/networks
+	cargo run --release -p sim --example speed -- chain subnets bulk --ns3 $(abspath $(PEERS))/ns3/networks
 
 $(PEERS)/ns3/networks: crates/sim/benches/ns3/networks.cc crates/sim/benches/ns3/build.sh
 	sh crates/sim/benches/ns3/build.sh $(@D)

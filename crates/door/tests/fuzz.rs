@@ -29,12 +29,11 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// A world in which nothing is signed and some of everything is there.
 fn world() -> World {
-    let mut world = World::with(Authentication::Off { region: REGION.to_owned() }, NOW);
-    furnish(&mut world);
-    world
+    world_at(NOW)
 }
 
-fn furnish(world: &mut World) {
+fn world_at(now: Timestamp) -> World {
+    let mut world = World::with(Authentication::Off { region: REGION.to_owned() }, now);
     let vpc = world.vpc("10.0.0.0/16");
     let subnet = world.subnet(&vpc, "10.0.1.0/24");
     let image = world.image();
@@ -49,10 +48,9 @@ fn furnish(world: &mut World) {
         ("iam:CreateUser", json!({"UserName": "dev"})),
         ("iam:CreateRole", json!({"RoleName": "r", "AssumeRolePolicyDocument": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"*\"},\"Action\":\"sts:AssumeRole\"}]}"})),
     ] {
-        let owner = world.owner.clone();
-        // Limits may be reached by now; that is an answer too.
-        let _ = world.call(&owner, operation, arguments);
+        world.own(operation, arguments);
     }
+    world
 }
 
 fn model(world: &World) -> &Model {
@@ -102,10 +100,17 @@ fn check(response: &Response, action: &str, asked: &dyn Fn() -> String) {
 fn check_model(model: &Model, after: &str) {
     let text = serde_json::to_string(model).unwrap();
     assert_eq!(serde_json::from_str::<Model>(&text).unwrap(), *model, "{after}");
-    let taken = Snapshot { name: "x".to_owned(), source: "x".to_owned(), taken: NOW, notes: Vec::new(), model: model.clone(), claims: Vec::new() };
+    let taken = Snapshot { name: "x".to_owned(), source: "x".to_owned(), taken: NOW, notes: Vec::new(), model: model.clone(), claims: Vec::new(), rights: Vec::new(), account: None };
     let bytes = snapshot::write(taken).unwrap();
     snapshot::read(&bytes).unwrap_or_else(|problem| panic!("{after}: {problem:?}"));
     Fabric::compile(model);
+}
+
+/// The model as the clock alone makes it: what is due is no change of a call's, whether the call lets it happen or not.
+fn at(world: &World) -> Model {
+    let mut model = model(world).clone();
+    model.advance_to(world.now);
+    model
 }
 
 /// Refusals change nothing, but for launches and ends of several, of which some may have ended (INST-4).
@@ -131,14 +136,13 @@ fn whatever_is_asked_is_answered_or_refused_in_form_and_the_cloud_stays_sound() 
                 let pairs: Pairs = maker.form(service, operation);
                 let asked = || format!("round {round}: {}", pairs.iter().map(|(n, v)| format!("{n}={}", v.chars().take(80).collect::<String>())).collect::<Vec<_>>().join("&"));
                 let bytes = maker.bytes(&pairs);
-                // What was due by the clock alone is no change of the call's.
-                let before = { let mut before = model(&world).clone(); before.advance_to(world.now); before };
+                let before = at(&world);
                 let response = world.send(&request(service, operation.name, bytes));
                 check(&response, operation.name, &asked);
                 *codes.entry(response.code.clone().unwrap_or_else(|| "answered".to_owned())).or_default() += 1;
                 match response.status {
                     200 => answered += 1,
-                    _ if service.name == "ec2" => check_refusal(&before, model(&world), operation.name, &asked),
+                    _ if service.name == "ec2" => check_refusal(&before, &at(&world), operation.name, &asked),
                     _ => {}
                 }
             }
@@ -146,7 +150,8 @@ fn whatever_is_asked_is_answered_or_refused_in_form_and_the_cloud_stays_sound() 
         check_model(model(&world), &format!("round {round}"));
         world.now = world.now.plus(maker.random.below(400) as u64);
         if model(&world).instances.values().all(|instance| instance.state != model::InstanceState::Running) {
-            furnish(&mut world);
+            // Nothing is left to be asked about: a new one, later.
+            world = world_at(world.now);
         }
     }
     let total: usize = codes.values().sum();

@@ -12,6 +12,9 @@ use crate::arguments::{Arguments, read};
 /// Name of a filter, and the dotted paths in an item that it looks at; a path goes into every element of a list.
 pub type FilterTable = &'static [(&'static str, &'static [&'static str])];
 
+/// Values of all filters of a call.
+const MOST_VALUES: usize = 200;
+
 /// The filters of one call.
 #[derive(Debug, Default)]
 pub struct Filters {
@@ -26,7 +29,7 @@ enum Place {
 
 impl Filters {
     /// Reads `Filters` (some calls write `Filter`). `tag:KEY` and `tag-key` are known everywhere.
-    /// Errors: `InvalidParameterValue` for a name that the table lacks.
+    /// Errors: `InvalidParameterValue` for a name that the table lacks, `FilterLimitExceeded` for more than 200 values.
     pub fn read(arguments: &Arguments<'_>, table: FilterTable) -> Result<Self, ApiError> {
         let mut chosen = Vec::new();
         for parameter in ["Filters", "Filter"] {
@@ -36,7 +39,13 @@ impl Filters {
                 Ok((Place::of(name, table)?, values))
             })?);
         }
-        Ok(Self { chosen })
+        match chosen.iter().map(|(_, values): &(Place, Vec<String>)| values.len()).sum::<usize>() {
+            0..=MOST_VALUES => Ok(Self { chosen }),
+            _ => Err(ApiError::new(
+                ErrorCode::FilterLimitExceeded,
+                format!("The maximum number of filter values specified on a single call is {MOST_VALUES}"),
+            )),
+        }
     }
 
     /// Whether nothing is chosen, so that everything passes.

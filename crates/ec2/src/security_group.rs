@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, missing, read};
 use crate::filter::Describe;
+use crate::identifier::Identifier;
 use crate::shape::{done, present, tags, text};
 use crate::traffic;
 
@@ -312,7 +313,7 @@ const GROUPS: Describe = Describe {
         ("owner-id", &["OwnerId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: SecurityGroupId::not_found,
+    not_found: |id| SecurityGroupId::parse(id).map_or_else(|malformed| malformed, |id| SecurityGroupId::not_found(id.as_str())),
 };
 
 fn describe_security_groups(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -6,8 +6,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Bytes of a huge page.
-const CHUNK: usize = 2 << 20;
+/// Bytes of a chunk: a huge page.
+const CHUNK: usize = crate::HUGE;
 /// More than this is a large block, which has chunks of its own.
 const SMALL: usize = CHUNK / 4;
 /// Bytes of addresses; memory is only what is written to. The largest snapshot takes half of it.

@@ -6,10 +6,13 @@
 //! the kernel spends as long on giving the memory out as the program on filling it, and rows that lie in the order in
 //! which they were read are read again in that order.
 //!
-//! Not for what goes on: a daemon that kept would grow.
+//! Not for what goes on: a daemon that kept would grow. At any time a block of a huge page and more has a mapping of its
+//! own, in huge pages: the trace of a simulation is made of such blocks.
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod kept;
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod large;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -37,14 +40,19 @@ impl Drop for Kept {
     }
 }
 
+/// Bytes of a huge page.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+const HUGE: usize = 2 << 20;
+
 // JUSTIFICATION: an allocator is unsafe by its nature; std has no safe one to choose.
-// SAFETY: a block is either the system's or one of `kept`'s, whose addresses nobody else gets; each goes back to whom it
-// came from, since the address tells.
+// SAFETY: a block is the system's, one of `kept`'s, whose addresses nobody else gets, or one of `large`'s, which its layout
+// tells; each goes back to whom it came from.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match kept::take(layout) {
             Some(block) => block,
+            None if large::takes(layout) => large::take(layout),
             // SAFETY: the caller's promise.
             None => unsafe { System.alloc(layout) },
         }
@@ -52,6 +60,9 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         let Some(block) = kept::take(layout) else {
+            if large::takes(layout) {
+                return large::take(layout);
+            }
             // SAFETY: the caller's promise.
             return unsafe { System.alloc_zeroed(layout) };
         };
@@ -64,23 +75,26 @@ unsafe impl GlobalAlloc for Heap {
         match kept::is_own(block) {
             // SAFETY: it is one of `kept`'s, which the caller gives up.
             true => unsafe { kept::give_back(block, layout.size()) },
+            false if large::takes(layout) => large::give_back(block, layout),
             // SAFETY: it is the system's; the rest is the caller's promise.
             false => unsafe { System.dealloc(block, layout) },
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !kept::is_own(block) {
+        // SAFETY: the caller promises that the size fits the alignment and is not zero.
+        let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (kept::is_own(block), large::takes(layout), large::takes(wanted)) {
             // SAFETY: it is the system's; the rest is the caller's promise.
-            return unsafe { System.realloc(block, layout, size) };
+            (false, false, false) => return unsafe { System.realloc(block, layout, size) },
+            // SAFETY: it is one of `large`'s and stays one; the rest is the caller's promise.
+            (false, true, true) => return unsafe { large::resize(block, layout, size) },
+            (true, ..) if kept::resize(block, layout.size(), size) => return block,
+            _ => {}
         }
-        if kept::resize(block, layout.size(), size) {
-            return block;
-        }
-        // SAFETY: the caller promises that the size fits the alignment and is not zero; both blocks hold what is copied
-        // and are two; the old one is given up.
+        // SAFETY: both blocks hold what is copied and are two; the old one is given up.
         unsafe {
-            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            let new = self.alloc(wanted);
             if !new.is_null() {
                 new.copy_from_nonoverlapping(block, layout.size().min(size));
                 self.dealloc(block, layout);

@@ -64,12 +64,9 @@ impl Network {
         }
     }
 
-    pub(crate) fn framing(&self, node: NodeId, port: u16) -> Framing {
-        self.spec(node, port).map_or(Framing::Ethernet, |spec| spec.framing)
-    }
-
-    pub(crate) fn mtu(&self, node: NodeId, port: u16) -> u32 {
-        self.spec(node, port).map_or(1_500, |spec| spec.mtu_bytes)
+    #[inline]
+    pub(crate) fn link(&self, node: NodeId, port: u16) -> (Framing, u32) {
+        self.spec(node, port).map_or((Framing::Ethernet, 1_500), |spec| (spec.framing, spec.mtu_bytes))
     }
 
     pub(crate) fn rate(&self, node: NodeId, port: u16) -> u64 {

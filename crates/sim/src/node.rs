@@ -120,12 +120,18 @@ impl Context<'_> {
 
     /// How the port's link frames.
     pub fn framing(&self, port: u16) -> Framing {
-        self.network.framing(self.node, port)
+        self.link(port).0
     }
 
     /// The longest payload of a frame on the port's link, bytes.
     pub fn mtu(&self, port: u16) -> u32 {
-        self.network.mtu(self.node, port)
+        self.link(port).1
+    }
+
+    /// How the port's link frames, and the longest payload of a frame on it, bytes.
+    #[inline]
+    pub fn link(&self, port: u16) -> (Framing, u32) {
+        self.network.link(self.node, port)
     }
 
     /// Bits per second of the port's link; 0 if nothing is plugged in.

@@ -292,7 +292,7 @@ impl Simulator {
     }
 
     /// The same, of a simulation whose nodes have begun.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, limit: Time) -> bool {
         let Some(event) = self.network.wires.next(limit) else { return false };
         self.happened += 1;
@@ -312,9 +312,12 @@ impl Simulator {
                 self.network.wires.frames.release(frame);
             }
             Happening::Heard { medium, group, frame } => {
+                // All of them hear the same bytes: whoever changes the frame changes a copy.
+                self.network.wires.frames.hold(frame);
                 for (node, port) in self.network.media[medium as usize].hearers(group).iter().copied() {
                     self.arrive(node, port, frame);
                 }
+                self.network.wires.frames.release(frame);
                 self.network.wires.frames.release(frame);
             }
             Happening::Timer { node, token } => {

@@ -1,6 +1,6 @@
 //! What is to happen, in order of time and, at one time, in order of scheduling: a hierarchical timing wheel.
 //!
-//! Sixteen levels of 16 slots cover 64 bits of nanoseconds. An event lies at the level of the highest four bits in which its
+//! Eight levels of 256 slots cover 64 bits of nanoseconds. An event lies at the level of the highest eight bits in which its
 //! time differs from where the wheel stands. When the wheel enters a slot, before anything in its range can be scheduled
 //! directly, the whole slot moves: a crowd to the levels below, in order, and a few to the run, which is sorted and takes in
 //! what is scheduled in its range from then on. So order is order of scheduling on every level, and scheduling and taking
@@ -10,9 +10,11 @@ use crate::frame::FrameId;
 use crate::node::NodeId;
 use crate::time::Time;
 
-const LEVELS: usize = 16;
-const BITS: u32 = 4;
+const LEVELS: usize = 8;
+const BITS: u32 = 8;
 const SLOTS: usize = 1 << BITS;
+/// Words of 64 bits that say which slots of a level hold anything.
+const WORDS: usize = SLOTS / 64;
 /// Events of a slot that are sorted at once rather than moved to the levels below.
 const FEW: usize = 16;
 /// Events of a run beyond which it is given to the levels.
@@ -83,6 +85,9 @@ pub enum Happening {
 
 const _: () = assert!(size_of::<Event>() == 24);
 
+/// The slots of a level.
+type Level = [Vec<Event>; SLOTS];
+
 /// The wheel.
 #[derive(Debug)]
 pub struct Wheel {
@@ -94,8 +99,8 @@ pub struct Wheel {
     last: u64,
     pending: usize,
     /// Which slots of a level hold anything.
-    occupied: [u64; LEVELS],
-    slots: Vec<Vec<Event>>,
+    occupied: [[u64; WORDS]; LEVELS],
+    slots: Box<[Level; LEVELS]>,
     /// What is next, sorted by time and then by scheduling; those before `taken` are gone.
     run: Vec<Event>,
     taken: usize,
@@ -105,10 +110,10 @@ pub struct Wheel {
 
 impl Default for Wheel {
     fn default() -> Self {
-        let slots = (0..LEVELS * SLOTS).map(|_| Vec::new()).collect();
+        let slots = Box::new([const { [const { Vec::new() }; SLOTS] }; LEVELS]);
         let (present, base, last, pending, taken) = (0, 0, 0, 0, 0);
         let (run, spare) = (Vec::new(), Vec::new());
-        Self { present, base, last, pending, occupied: [0; LEVELS], slots, run, taken, spare }
+        Self { present, base, last, pending, occupied: [[0; WORDS]; LEVELS], slots, run, taken, spare }
     }
 }
 
@@ -137,27 +142,18 @@ impl Wheel {
     }
 
     /// Puts an event that is later than the run on its level.
+    #[inline]
     fn place(&mut self, event: Event) {
         let time = event.time.0;
-        let level = (63 - (time ^ self.base).leading_zeros()) / BITS;
-        let slot = (time >> (level * BITS)) as usize & (SLOTS - 1);
-        self.occupied[level as usize] |= 1 << slot;
-        let index = level as usize * SLOTS + slot;
-        let events = &mut self.slots[index];
-        if events.len() == events.capacity() && events.len() >= CROWD {
-            self.make_room(index);
+        // The lowest bit is set, so that there is a highest one.
+        let level = ((time ^ self.base | 1).ilog2() / BITS) as usize;
+        let slot = (time >> (level as u32 * BITS)) as usize % SLOTS;
+        self.occupied[level][slot / 64] |= 1 << (slot % 64);
+        let events = &mut self.slots[level][slot];
+        if events.len() == events.capacity() {
+            make_room(events, &mut self.spare);
         }
-        self.slots[index].push(event);
-    }
-
-    /// A crowd has filled its slot: it gets the memory of one that is gone, if there is any.
-    #[cold]
-    fn make_room(&mut self, index: usize) {
-        if let Some(at) = self.spare.iter().position(|room| room.capacity() > self.slots[index].len()) {
-            let mut room = self.spare.swap_remove(at);
-            room.append(&mut self.slots[index]);
-            self.slots[index] = room;
-        }
+        events.push(event);
     }
 
     /// Gives all but the first moment of the run to the levels.
@@ -214,8 +210,9 @@ impl Wheel {
     /// Enters the next slot that holds something, if it begins at or before `limit`. The run is empty.
     fn turn(&mut self, limit: u64) -> bool {
         // What differs in higher bits is later, so the lowest level that holds anything is next.
-        let Some(level) = self.occupied.iter().position(|slots| *slots != 0) else { return false };
-        let slot = self.occupied[level].trailing_zeros();
+        let words = self.occupied.as_flattened();
+        let Some(word) = words.iter().position(|slots| *slots != 0) else { return false };
+        let (level, slot) = (word / WORDS, (word % WORDS) as u32 * 64 + words[word].trailing_zeros());
         let shift = level as u32 * BITS;
         let above = shift + BITS;
         let high = if above >= 64 { 0 } else { (self.base >> above) << above };
@@ -223,10 +220,9 @@ impl Wheel {
         if start > limit {
             return false;
         }
-        self.occupied[level] &= !(1 << slot);
-        let index = level * SLOTS + slot as usize;
+        self.occupied[level][word % WORDS] &= !(1 << (slot % 64));
         self.base = start;
-        let events = &mut self.slots[index];
+        let events = &mut self.slots[level][slot as usize];
         if level == 0 || events.len() <= FEW {
             self.last = start | ((1 << shift) - 1);
             self.run.append(events);
@@ -246,11 +242,25 @@ impl Wheel {
             }
         }
         if events.capacity() <= CROWD {
-            self.slots[index] = events;
+            self.slots[level][slot as usize] = events;
         } else if self.spare.len() < SPARE_CROWDS {
             self.spare.push(events);
         }
         true
+    }
+}
+
+/// More room for the events of a slot that is full: a crowd gets the memory of one that is gone, if there is any.
+#[cold]
+fn make_room(events: &mut Vec<Event>, spare: &mut Vec<Vec<Event>>) {
+    let has_room = |room: &Vec<Event>| events.len() >= CROWD && room.capacity() > events.len();
+    match spare.iter().position(has_room) {
+        Some(at) => {
+            let mut room = spare.swap_remove(at);
+            room.append(events);
+            *events = room;
+        }
+        None => events.reserve(1),
     }
 }
 
@@ -329,8 +339,8 @@ mod tests {
             let event = wheel.pop(Time::NEVER).unwrap();
             wheel.push(timer(event.time.0 + 9, token(event)));
         }
-        let room: usize = wheel.slots.iter().map(Vec::capacity).sum::<usize>() + wheel.run.capacity();
-        assert!(room < 1_000, "{room}");
+        let room: usize = wheel.slots.as_flattened().iter().map(Vec::capacity).sum::<usize>() + wheel.run.capacity();
+        assert!(room < 3_000, "{room}");
     }
 
     #[test]

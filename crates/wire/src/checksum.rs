@@ -14,6 +14,7 @@ impl Sum {
 
     /// Adds bytes as 16-bit words, an odd last byte padded with zero.
     #[must_use]
+    #[inline]
     pub fn with(self, bytes: &[u8]) -> Sum {
         // Sums do not care for the order of bytes (RFC 1071, 2 (B)): 64 bits at a time as they lie there, turned at the end.
         // Two sums, as one addition waits for the one before.
@@ -24,21 +25,31 @@ impl Sum {
             even += pair & u128::from(u64::MAX);
             odd += pair >> 64;
         }
-        let (words, rest) = rest.as_chunks::<8>();
-        for word in words {
-            even += u128::from(u64::from_ne_bytes(*word));
+        // What is left, 15 bytes at most, as if zeros followed.
+        let mut rest = rest;
+        if let Some((word, after)) = rest.split_first_chunk() {
+            (even, rest) = (even + u128::from(u64::from_ne_bytes(*word)), after);
         }
-        let (longs, rest) = rest.as_chunks::<4>();
-        let (shorts, last) = rest.as_chunks::<2>();
-        let longs = longs.iter().map(|long| u64::from(u32::from_ne_bytes(*long)));
-        let shorts = shorts.iter().map(|short| u64::from(u16::from_ne_bytes(*short)));
-        let last = last.iter().map(|byte| u64::from(u16::from_ne_bytes([*byte, 0])));
-        even += u128::from(longs.chain(shorts).chain(last).sum::<u64>());
+        if let Some((long, after)) = rest.split_first_chunk() {
+            (even, rest) = (even + u128::from(u32::from_ne_bytes(*long)), after);
+        }
+        even += match *rest {
+            [] => 0,
+            [a] => u128::from(u16::from_ne_bytes([a, 0])),
+            [a, b] => u128::from(u16::from_ne_bytes([a, b])),
+            [a, b, c, ..] => u128::from(u32::from_ne_bytes([a, b, c, 0])),
+        };
         let wide = even + odd;
         let (high, low) = ((wide >> 64) as u64, wide as u64);
         // 2^64 counts as 1, too, and 2^32.
         let sum = (low >> 32) + (low & 0xffff_ffff) + high;
         Sum(self.0 + u64::from(fold(sum).to_be()))
+    }
+
+    /// Adds one 16-bit word.
+    #[must_use]
+    pub fn with_word(self, word: u16) -> Sum {
+        Sum(self.0 + u64::from(word))
     }
 
     /// Adds what TCP, UDP and ICMPv6 sum beside themselves. Addresses of different families are a

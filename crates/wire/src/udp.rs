@@ -34,19 +34,17 @@ impl Udp {
 
     /// Appends the datagram. A payload over 65,527 bytes is cut.
     pub fn emit(&self, source: IpAddr, destination: IpAddr, payload: &[u8], out: &mut Vec<u8>) {
-        let start = out.len();
         let payload = &payload[..payload.len().min(usize::from(u16::MAX) - Udp::LENGTH)];
         let length = Udp::LENGTH + payload.len();
-        let mut header = [0; Udp::LENGTH];
-        header[..2].copy_from_slice(&self.source_port.to_be_bytes());
-        header[2..4].copy_from_slice(&self.destination_port.to_be_bytes());
-        header[4..6].copy_from_slice(&(length as u16).to_be_bytes());
-        out.extend_from_slice(&header);
-        out.extend_from_slice(payload);
-        let sum = Sum::new().pseudo_header(source, destination, protocol::UDP, length).with(&out[start..]).finish();
+        let words = [self.source_port, self.destination_port, length as u16];
+        let sum = Sum::new().pseudo_header(source, destination, protocol::UDP, length);
+        let sum = words.into_iter().fold(sum, Sum::with_word).with(payload).finish();
         // Zero says that there is no checksum, so a sum of zero is sent as its other representation.
         let sum = if sum == 0 { 0xffff } else { sum };
-        out[start + 6..start + 8].copy_from_slice(&sum.to_be_bytes());
+        let [source, destination, length] = words.map(u64::from);
+        let header = source << 48 | destination << 32 | length << 16 | u64::from(sum);
+        out.extend_from_slice(&header.to_be_bytes());
+        out.extend_from_slice(payload);
     }
 
     /// The datagram alone.

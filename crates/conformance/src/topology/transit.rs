@@ -7,13 +7,23 @@ use super::apply::Outcome;
 use super::{World, WorldError};
 use crate::scenario::delta::TransitDelta;
 
+/// What is made is available at once.
 pub(super) fn apply(world: &mut World, delta: &TransitDelta) -> Outcome {
+    let before = world.model.clone();
+    make(world, delta)?;
+    settle::finish_what_began(&mut world.model, &before);
+    Ok(())
+}
+
+fn make(world: &mut World, delta: &TransitDelta) -> Outcome {
     match delta {
         TransitDelta::New { gateway, subnets } => {
             world.names.transit_gateways.check_free(gateway)?;
             // What a subnet is called is asked before anything is made.
             subnets.iter().try_for_each(|subnet| world.names.subnets.find(subnet).map(drop))?;
+            let before = world.model.clone();
             let id = op::create_transit_gateway(&mut world.model, CreateTransitGateway::default())?;
+            settle::finish_what_began(&mut world.model, &before);
             world.names.transit_gateways.add(gateway, id.clone())?;
             if let Some(table) = world.model.transit_gateways.get(&id).and_then(|made| made.default_route_table.clone()) {
                 world.names.transit_gateway_tables.add(gateway, table)?;

@@ -1,7 +1,7 @@
 //! How fast the simulator is, for `docs/benchmarks.md`: packets through switches and routers, TCP, a saturated hub, memory
 //! of hosts, and what an event costs. With `--ns3 PROGRAM` the first three beside ns-3, in turn in the same run.
 //!
-//! `cargo bench -p sim --bench speed -- [chain|subnets|bulk|hub|memory|events]… [--runs N] [--scale N] [--ns3 PROGRAM]`
+//! `cargo run --release -p sim --example speed -- [chain|subnets|bulk|hub|memory|events]… [--runs N] [--scale N] [--ns3 PROGRAM]`
 
 mod figure;
 mod nets;
@@ -37,7 +37,6 @@ impl Wanted {
         while let Some(argument) = arguments.next() {
             let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok()).ok_or("a number is missing");
             match argument.as_str() {
-                "--bench" => {}
                 "--runs" => wanted.runs = number()? as usize,
                 "--scale" => wanted.scale = number()?.max(1),
                 "--ns3" => wanted.ns3 = Some(arguments.next().ok_or("where is ns-3's program?")?.into()),

@@ -326,7 +326,10 @@ impl Cloud {
             return;
         }
         let at = self.simulator.add_port(router, name);
-        let port = port.unwrap_or_else(|| self.simulator.add_port(node, &self.simulator.name(router).to_owned()));
+        let port = port.unwrap_or_else(|| {
+            let name = self.simulator.name(router).to_owned();
+            self.simulator.add_port(node, &name)
+        });
         self.simulator.connect((router, at), (node, port), cable());
         self.simulator.with(router, |router: &mut Router, _| router.plug(side, at));
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use wire::{Udp, checksum, protocol};
 
-use crate::app::{Datagram, IcmpError};
+use crate::app::{AppId, Datagram, IcmpError, SocketId};
 use crate::frame::FrameId;
 use crate::node::Context;
 use crate::trace::{Reason, Verb};
@@ -38,9 +38,9 @@ impl Host {
             remote_port,
         };
         let payload = (packet.upper + 8, packet.upper + length);
-        if let Some(socket) = self.sockets.find(&ends) {
+        if let Some(taker) = self.sockets.find(&ends).map(Socket::taker) {
             context.trace(port, Verb::Deliver, Reason::Datagram, frame);
-            return self.deliver(context, port, frame, packet, &socket, &ends, payload);
+            return self.deliver(context, port, frame, packet, taker, &ends, payload);
         }
         let is_open = self.services.answers(Protocol::UDP, local_port)
             && !packet.to_group
@@ -72,13 +72,13 @@ impl Host {
             remote_port: 0,
         };
         let mut takers = self.sockets.takers(&ends);
-        takers.extend(self.sockets.find(&ends));
+        takers.extend(self.sockets.find(&ends).map(Socket::taker));
         if takers.is_empty() {
             return self.drop_frame(context, port, Reason::PortClosed, frame);
         }
         context.trace(port, Verb::Deliver, Reason::EchoReply, frame);
-        for socket in takers {
-            self.deliver(context, port, frame, packet, &socket, &ends, (packet.upper, packet.end));
+        for taker in takers {
+            self.deliver(context, port, frame, packet, taker, &ends, (packet.upper, packet.end));
         }
     }
 
@@ -89,8 +89,8 @@ impl Host {
         let takers = self.sockets.takers(&ends);
         if !takers.is_empty() {
             context.trace(port, Verb::Deliver, Reason::Packet, frame);
-            for socket in takers {
-                self.deliver(context, port, frame, packet, &socket, &ends, (packet.upper, packet.end));
+            for taker in takers {
+                self.deliver(context, port, frame, packet, taker, &ends, (packet.upper, packet.end));
             }
             return;
         }
@@ -120,7 +120,7 @@ impl Host {
         port: u16,
         frame: FrameId,
         packet: &Packet,
-        socket: &Socket,
+        (app, socket): (AppId, SocketId),
         ends: &Ends,
         payload: (usize, usize),
     ) {
@@ -135,8 +135,7 @@ impl Host {
             ttl: packet.ttl,
             interface: port,
         };
-        let id = socket.id;
-        self.with_app(context, socket.app, |app, calls| app.on_datagram(calls, id, &datagram));
+        self.with_app(context, app, |app, calls| app.on_datagram(calls, socket, &datagram));
     }
 
     /// An ICMP error came, or the host itself found one: tells whom it is about.
@@ -155,10 +154,10 @@ impl Host {
         let mut takers = self.sockets.takers(&ends);
         if ends.port != 0 {
             // What was sent to many has one sender.
-            takers.extend(self.sockets.find(&ends));
+            takers.extend(self.sockets.find(&ends).map(Socket::taker));
         }
-        for socket in takers {
-            self.with_app(context, socket.app, |app, calls| app.on_error(calls, error));
+        for (app, _) in takers {
+            self.with_app(context, app, |app, calls| app.on_error(calls, error));
         }
     }
 

@@ -32,13 +32,13 @@ impl Host {
             Ok((EtherType::ARP, _)) if framing == Framing::Ethernet => self.receive_arp(context, port, frame),
             Ok((kind @ (EtherType::IPV4 | EtherType::IPV6), to_group)) => {
                 let start = link_layer::length(framing);
-                match Packet::read(context.bytes(frame), start) {
-                    Ok(mut packet) if packet.is_v4() == (kind == EtherType::IPV4) => {
+                match &mut Packet::read(context.bytes(frame), start) {
+                    Ok(packet) if packet.is_v4() == (kind == EtherType::IPV4) => {
                         packet.to_group = to_group;
                         self.receive_packet(context, port, frame, packet);
                     }
                     Ok(_) => self.drop_frame(context, port, Reason::MalformedPacket, frame),
-                    Err(reason) => self.drop_frame(context, port, reason, frame),
+                    Err(reason) => self.drop_frame(context, port, *reason, frame),
                 }
             }
             Ok(_) => self.drop_frame(context, port, Reason::ProtocolUnreachable, frame),
@@ -48,14 +48,14 @@ impl Host {
     /// Takes what the host sent to itself.
     pub(crate) fn receive_loopback(&mut self, context: &mut Context<'_>, frame: FrameId) {
         let start = link_layer::length(Framing::Ethernet);
-        match Packet::read(context.bytes(frame), start) {
+        match &mut Packet::read(context.bytes(frame), start) {
             Ok(packet) => self.receive_packet(context, LOOPBACK, frame, packet),
-            Err(reason) => self.drop_frame(context, LOOPBACK, reason, frame),
+            Err(reason) => self.drop_frame(context, LOOPBACK, *reason, frame),
         }
         context.release(frame);
     }
 
-    fn receive_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet) {
+    fn receive_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &mut Packet) {
         self.counters.received += 1;
         let is_unspecified = packet.source.is_unspecified();
         if !is_unspecified && !is_single(packet.source) {
@@ -84,44 +84,45 @@ impl Host {
 
     /// Takes a packet for this host, whole or in pieces.
     #[inline]
-    fn take_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: Packet, to_many: bool) {
+    fn take_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &mut Packet, to_many: bool) {
         let Some(piece) = packet.piece else { return self.take_whole(context, port, frame, packet, to_many) };
-        if let Some(whole) = self.reassemble(context, port, frame, &packet, piece) {
-            match Packet::read(context.bytes(whole), packet.start) {
+        if let Some(whole) = self.reassemble(context, port, frame, packet, piece) {
+            match &mut Packet::read(context.bytes(whole), packet.start) {
                 Ok(read) => {
-                    let read = Packet { to_group: packet.to_group, ..read };
+                    read.to_group = packet.to_group;
                     self.take_whole(context, port, whole, read, to_many);
                 }
-                Err(reason) => self.drop_frame(context, port, reason, whole),
+                Err(reason) => self.drop_frame(context, port, *reason, whole),
             }
             context.release(whole);
         }
     }
 
-    fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, mut packet: Packet, to_many: bool) {
+    fn take_whole(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &mut Packet, to_many: bool) {
         packet.to_group |= to_many;
+        let packet = &*packet;
         if self.nat.is_some()
             && packet.is_v4()
             && !packet.to_group
-            && let Some((changed, is_answer)) = self.translate_in(context, port, frame, &packet)
+            && let Some((changed, is_answer)) = self.translate_in(context, port, frame, packet)
         {
-            if let Ok(packet) = Packet::read(context.bytes(changed), packet.start) {
+            if let Ok(packet) = &Packet::read(context.bytes(changed), packet.start) {
                 self.forward(context, port, changed, packet, is_answer);
             }
             return context.release(changed);
         }
-        if port != LOOPBACK && !self.passes_filter(context, port, frame, &packet, None) {
+        if port != LOOPBACK && !self.passes_filter(context, port, frame, packet, None) {
             return;
         }
-        if self.balancer.is_some() && !packet.to_group && self.balance(context, port, frame, &packet) {
+        if self.balancer.is_some() && !packet.to_group && self.balance(context, port, frame, packet) {
             return;
         }
         match packet.protocol {
-            protocol::UDP => self.receive_udp(context, port, frame, &packet),
-            protocol::TCP => self.receive_tcp(context, port, frame, &packet),
-            protocol::ICMP if packet.is_v4() => self.receive_icmp(context, port, frame, &packet),
-            protocol::ICMPV6 if !packet.is_v4() => self.receive_icmpv6(context, port, frame, &packet),
-            _ => self.receive_other(context, port, frame, &packet),
+            protocol::UDP => self.receive_udp(context, port, frame, packet),
+            protocol::TCP => self.receive_tcp(context, port, frame, packet),
+            protocol::ICMP if packet.is_v4() => self.receive_icmp(context, port, frame, packet),
+            protocol::ICMPV6 if !packet.is_v4() => self.receive_icmpv6(context, port, frame, packet),
+            _ => self.receive_other(context, port, frame, packet),
         }
     }
 }

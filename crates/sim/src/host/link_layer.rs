@@ -17,11 +17,13 @@ pub(crate) const fn length(framing: Framing) -> usize {
     }
 }
 
-/// Appends a header whose destination is to be filled in.
-pub(crate) fn emit(framing: Framing, source: Mac, is_v4: bool, out: &mut Vec<u8>) {
+/// Appends a header from one address to another, which may be filled in later.
+#[inline]
+pub(crate) fn emit(framing: Framing, (source, destination): (Mac, Mac), is_v4: bool, out: &mut Vec<u8>) {
     match framing {
         Framing::Ethernet => {
             let mut header = [0; 14];
+            header[..6].copy_from_slice(&destination.0);
             header[6..12].copy_from_slice(&source.0);
             header[12..].copy_from_slice(if is_v4 { &[0x08, 0x00] } else { &[0x86, 0xdd] });
             out.extend_from_slice(&header);

@@ -159,7 +159,7 @@ impl Host {
         let own = self.interfaces[port as usize].mac;
         let mac = mac.unwrap_or_else(|| link_layer::group_mac(destination.into()));
         let frame = context.make(parent, |out| {
-            link_layer::emit(framing, own, false, out);
+            link_layer::emit(framing, (own, Mac::default()), false, out);
             if framing == Framing::Ethernet {
                 out[..6].copy_from_slice(&mac.0);
             }

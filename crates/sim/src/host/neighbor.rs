@@ -74,7 +74,8 @@ pub(crate) struct Neighbors {
     /// Interface, whether it is IPv6, address.
     keys: Vec<Key>,
     sorted: Vec<Neighbor>,
-    /// Where those that were found last are, each at the place that its key gives it.
+    /// Where those that were found last are, each at the place that its key gives it: a power of two of places, at least twice as
+    /// many as neighbours, so that few share one.
     recent: Vec<u32>,
 }
 
@@ -110,14 +111,29 @@ impl Neighbors {
     /// The same, tried first where it was found the last time.
     #[inline]
     pub fn find(&mut self, interface: u16, address: IpAddr) -> Result<usize, usize> {
-        let key = key(interface, address);
-        let start = start(key);
-        // At least twice as many places as neighbours, so that few share one.
-        let bits = self.recent.len().trailing_zeros();
-        let place = (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 >> (32 - bits.min(32))) as usize;
+        if let IpAddr::V4(address) = address {
+            let start = u64::from(interface) << 33 | u64::from(address.to_bits());
+            let place = self.place(start);
+            if let Some(last) = self.recent.get(place)
+                && self.starts.get(*last as usize) == Some(&start)
+            {
+                return Ok(*last as usize);
+            }
+        }
+        self.find_again(key(interface, address))
+    }
+
+    /// The place of a key in [`Neighbors::recent`], which has some.
+    #[inline]
+    fn place(&self, start: u64) -> usize {
+        (start.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize & self.recent.len().wrapping_sub(1)
+    }
+
+    #[inline(never)]
+    fn find_again(&mut self, key: Key) -> Result<usize, usize> {
+        let place = self.place(start(key));
         if let Some(last) = self.recent.get(place)
-            && self.starts.get(*last as usize) == Some(&start)
-            && (!key.1 || self.keys.get(*last as usize) == Some(&key))
+            && self.keys.get(*last as usize) == Some(&key)
         {
             return Ok(*last as usize);
         }
@@ -177,17 +193,29 @@ impl Host {
                 return self.ask_for_neighbor(context, interface, address, None);
             }
         };
-        let neighbor = &mut self.neighbors.sorted[at];
-        match neighbor.state {
-            State::Incomplete => return self.wait_for_neighbor(context, at, frame),
-            State::Known if now.since(neighbor.since) > REACHABLE => {
-                (neighbor.state, neighbor.due) = (State::Delay, Some(now + DELAY));
-                self.deadlines.push(now + DELAY, Alarm::Neighbor(interface, address));
-            }
-            _ => {}
+        match self.reach(now, at) {
+            Some(mac) => send_to_mac(context, interface, mac, frame),
+            None => self.wait_for_neighbor(context, at, frame),
         }
-        let mac = self.neighbors.sorted[at].mac;
-        send_to_mac(context, interface, mac, frame);
+    }
+
+    /// The Ethernet address of a next hop that is known as a neighbour, to be sent to now.
+    #[inline(always)]
+    pub(crate) fn mac_of(&mut self, now: Time, interface: u16, address: IpAddr) -> Option<Mac> {
+        let at = self.neighbors.find(interface, address).ok()?;
+        self.reach(now, at)
+    }
+
+    /// The Ethernet address of a neighbour that is sent to now, unless it has not answered yet. What is stale is soon asked for
+    /// again.
+    #[inline(always)]
+    fn reach(&mut self, now: Time, at: usize) -> Option<Mac> {
+        let neighbor = &mut self.neighbors.sorted[at];
+        if neighbor.state == State::Known && now.since(neighbor.since) > REACHABLE {
+            (neighbor.state, neighbor.due) = (State::Delay, Some(now + DELAY));
+            self.deadlines.push(now + DELAY, Alarm::Neighbor(neighbor.interface, neighbor.address));
+        }
+        (neighbor.state != State::Incomplete).then_some(neighbor.mac)
     }
 
     fn wait_for_neighbor(&mut self, context: &mut Context<'_>, at: usize, frame: FrameId) {

@@ -117,10 +117,18 @@ impl Host {
 
     /// Longest packet out of an interface, bytes.
     pub(crate) fn mtu(&self, context: &Context<'_>, interface: u16) -> u32 {
+        self.link(context, interface).1
+    }
+
+    /// How the link at an interface frames, and the longest packet out of it, bytes.
+    #[inline]
+    pub(crate) fn link(&self, context: &Context<'_>, interface: u16) -> (Framing, u32) {
         match self.interfaces.get(interface as usize).map(|interface| interface.mtu) {
-            None => 65_536,
-            Some(0) => context.mtu(interface),
-            Some(mtu) => mtu,
+            None => (Framing::Ethernet, 65_536),
+            Some(own) => {
+                let (framing, mtu) = context.link(interface);
+                (framing, if own == 0 { mtu } else { own })
+            }
         }
     }
 
@@ -151,14 +159,17 @@ impl Host {
         let destination = packet.destination;
         let (path, source) = self.way(packet)?;
         let is_own = path.interface == LOOPBACK;
-        let framing = if is_own { Framing::Ethernet } else { context.framing(path.interface) };
+        let (framing, limit) = self.link(context, path.interface);
         let own_mac = self.interfaces.get(path.interface as usize).map(|interface| interface.mac).unwrap_or_default();
+        // Nearly always: whom the frame is for is known before it is written.
+        let is_ethernet = framing == Framing::Ethernet && !is_own;
+        let mac = is_ethernet.then(|| self.mac_of(context.now(), path.interface, path.next_hop)).flatten();
         self.identification = self.identification.wrapping_add(1);
         let (ttl, id) = (packet.ttl.unwrap_or(self.ttl), self.identification);
         let start = link_layer::length(framing);
         let frame = context.make(packet.parent, |out| {
             out.reserve(start + 40 + packet.length);
-            link_layer::emit(framing, own_mac, destination.is_ipv4(), out);
+            link_layer::emit(framing, (own_mac, mac.unwrap_or_default()), destination.is_ipv4(), out);
             match (source, destination) {
                 (IpAddr::V4(source), IpAddr::V4(destination)) => emit_v4(packet, (source, destination), ttl, id, out),
                 (IpAddr::V6(source), IpAddr::V6(destination)) => emit_v6(packet, (source, destination), ttl, out),
@@ -174,7 +185,7 @@ impl Host {
             return Ok(());
         }
         let length = (context.bytes(frame).len() - start) as u32;
-        let limit = self.mtu(context, path.interface).min(self.path_mtu(destination, context.now()));
+        let limit = limit.min(self.path_mtu(destination, context.now()));
         if length > limit {
             if packet.dont_fragment {
                 context.trace(path.interface, Verb::Drop, Reason::FragmentationNeeded, frame);
@@ -189,7 +200,10 @@ impl Host {
             self.send_in_pieces(context, path, frame, start, limit);
             return Ok(());
         }
-        self.send_on_link(context, path, framing, frame);
+        match mac {
+            Some(_) => context.send(path.interface, frame),
+            None => self.send_on_link(context, path, framing, frame),
+        }
         Ok(())
     }
 

@@ -50,6 +50,9 @@ pub struct Route {
     pub origin: Origin,
 }
 
+/// Destinations that are remembered: a power of two.
+const RECENT: usize = 512;
+
 /// All routes of a host.
 #[derive(Debug, Default)]
 pub struct Routes {
@@ -57,6 +60,8 @@ pub struct Routes {
     v6: Family<u128>,
     /// Grows whenever a route is set or taken out.
     changes: u32,
+    /// Destinations of IPv4 that were looked up last, each at the place that it gives itself, and the numbers of their routes.
+    recent: Vec<(u32, u32)>,
 }
 
 /// Routes of one family, the longest prefixes first; within a length in order of network, origin and metric.
@@ -151,14 +156,15 @@ impl<T: Bits> Family<T> {
         self.index();
     }
 
-    fn find(&self, address: T) -> Option<&Route> {
+    /// The place of the route for an address.
+    fn position(&self, address: T) -> Option<usize> {
         for (at, (mask, from)) in self.lengths.iter().enumerate() {
             let from = *from as usize;
             let to = self.lengths.get(at + 1).map_or(self.networks.len(), |(_, next)| *next as usize);
             let (same, network) = (&self.networks[from..to], address & *mask);
             let first = same.partition_point(|known| *known < network);
             if same.get(first) == Some(&network) {
-                return self.routes.get(from + first);
+                return Some(from + first);
             }
         }
         None
@@ -168,7 +174,7 @@ impl<T: Bits> Family<T> {
 impl Routes {
     /// Adds a route; one to the same destination with the same metric and origin is replaced.
     pub fn set(&mut self, mut route: Route) {
-        self.changes = self.changes.wrapping_add(1);
+        self.change();
         route.destination = route.destination.trunc();
         match route.destination {
             IpNet::V4(_) => self.v4.set(route),
@@ -178,11 +184,37 @@ impl Routes {
 
     /// Takes out the routes that fit. Returns how many there were.
     pub fn remove(&mut self, fits: impl Fn(&Route) -> bool) -> usize {
-        self.changes = self.changes.wrapping_add(1);
+        self.change();
         let before = self.len();
         self.v4.remove(&fits);
         self.v6.remove(&fits);
         before - self.len()
+    }
+
+    fn change(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
+        self.recent.clear();
+    }
+
+    /// The same as [`Routes::find`], for who looks up much: the last answers are remembered until a route changes.
+    #[inline]
+    pub(crate) fn find_often(&mut self, address: IpAddr) -> Option<&Route> {
+        let IpAddr::V4(v4) = address else { return self.find(address) };
+        let bits = v4.to_bits();
+        let place = (bits.wrapping_mul(0x9e37_79b1) >> (32 - RECENT.ilog2())) as usize;
+        match self.recent.get(place) {
+            Some((known, at)) if *known == bits => self.v4.routes.get(*at as usize),
+            _ => self.remember(bits, place),
+        }
+    }
+
+    #[inline(never)]
+    fn remember(&mut self, address: u32, place: usize) -> Option<&Route> {
+        let at = self.v4.position(address)?;
+        // No route leads from an address to that number.
+        self.recent.resize(RECENT, (address, u32::MAX));
+        self.recent[place] = (address, at as u32);
+        self.v4.routes.get(at)
     }
 
     /// Another number after every change of the routes.
@@ -193,8 +225,8 @@ impl Routes {
     /// The route for an address.
     pub fn find(&self, address: IpAddr) -> Option<&Route> {
         match address {
-            IpAddr::V4(address) => self.v4.find(address.to_bits()),
-            IpAddr::V6(address) => self.v6.find(address.to_bits()),
+            IpAddr::V4(address) => self.v4.position(address.to_bits()).map(|at| &self.v4.routes[at]),
+            IpAddr::V6(address) => self.v6.position(address.to_bits()).map(|at| &self.v6.routes[at]),
         }
     }
 
@@ -251,11 +283,14 @@ mod tests {
         #[test]
         fn a_scan_of_all_routes_finds_the_same(nets in prop::collection::vec((any::<[u8; 4]>(), 0u8..=32), 0..40), address: [u8; 4]) {
             let mut routes = Routes::default();
+            let address = IpAddr::from(address);
             for (octets, length) in nets {
                 let destination = IpNet::new(octets.into(), length).unwrap();
                 routes.set(Route { destination, via: None, interface: 0, metric: 0, origin: Origin::Static });
+                for asked in [address, IpAddr::from(octets), address] {
+                    prop_assert_eq!(routes.find_often(asked).copied(), routes.find(asked).copied(), "what is remembered is what is there");
+                }
             }
-            let address = IpAddr::from(address);
             let scanned = routes.iter().filter(|route| route.destination.contains(&address));
             let longest = scanned.max_by_key(|route| route.destination.prefix_len()).map(|route| route.destination);
             prop_assert_eq!(routes.find(address).map(|route| route.destination), longest);

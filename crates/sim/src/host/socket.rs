@@ -23,6 +23,13 @@ pub(crate) struct Socket {
     pub id: SocketId,
 }
 
+impl Socket {
+    /// The program that has it, and its number.
+    pub fn taker(&self) -> (AppId, SocketId) {
+        (self.app, self.id)
+    }
+}
+
 /// Who sent a packet, and to which of the host's addresses and ports.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ends {
@@ -56,8 +63,11 @@ impl Sockets {
     fn of(&self, protocol: u8, port: u16) -> &[Socket] {
         let key = |socket: &Socket| u32::from(socket.protocol) << 16 | u32::from(socket.port);
         let wanted = u32::from(protocol) << 16 | u32::from(port);
-        let from = self.sorted.partition_point(|socket| key(socket) < wanted);
-        // Nearly always one, and seldom more than a few.
+        // Few hosts have more than a few sockets, and nearly always one fits.
+        let from = match self.sorted.len() {
+            0..=8 => self.sorted.iter().position(|socket| key(socket) >= wanted).unwrap_or(self.sorted.len()),
+            _ => self.sorted.partition_point(|socket| key(socket) < wanted),
+        };
         let length = self.sorted[from..].iter().take_while(|socket| key(socket) == wanted).count();
         &self.sorted[from..from + length]
     }
@@ -103,24 +113,30 @@ impl Sockets {
     }
 
     /// The socket that fits best: the one that is most particular.
-    pub fn find(&self, ends: &Ends) -> Option<Socket> {
+    pub fn find(&self, ends: &Ends) -> Option<&Socket> {
         let fits = |socket: &&Socket| {
             socket.local.is_none_or(|local| local == ends.local)
                 && socket
                     .remote
                     .is_none_or(|(remote, port)| remote == ends.remote && (port == 0 || port == ends.remote_port))
         };
-        let particular = |socket: &&Socket| (socket.remote.is_some(), socket.local.is_some());
-        self.of(ends.protocol, ends.port).iter().filter(fits).max_by_key(particular).copied()
+        match self.of(ends.protocol, ends.port) {
+            // Nearly always.
+            [only] => Some(only).filter(fits),
+            several => {
+                let particular = |socket: &&Socket| (socket.remote.is_some(), socket.local.is_some());
+                several.iter().filter(fits).max_by_key(particular)
+            }
+        }
     }
 
-    /// Those that take all of a protocol.
-    pub fn takers(&self, ends: &Ends) -> Vec<Socket> {
+    /// The programs that take all of a protocol, and their sockets.
+    pub fn takers(&self, ends: &Ends) -> Vec<(AppId, SocketId)> {
         let fits = |socket: &&Socket| {
             socket.local.is_none_or(|local| local == ends.local)
                 && socket.remote.is_none_or(|(remote, _)| remote == ends.remote)
         };
-        self.of(ends.protocol, 0).iter().filter(fits).copied().collect()
+        self.of(ends.protocol, 0).iter().filter(fits).map(Socket::taker).collect()
     }
 
     /// Whether a client had this port.

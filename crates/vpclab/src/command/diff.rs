@@ -4,7 +4,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
-use control::client::Daemon;
 use fabric::Fabric;
 use lab::{Change, Lab, changes_between, identity_changes};
 use model::Model;
@@ -13,7 +12,7 @@ use proof::{Options, Reach};
 use serde_json::json;
 
 use super::gaps::Gaps;
-use super::running::paths;
+use super::running::daemon_of_labs;
 use super::source;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -197,7 +196,7 @@ impl Side {
             let account = own.map_err(|e| Failure::usage(e.render(output.colour())))?;
             return Ok(Side { model, lab, account, gaps });
         }
-        let daemon = Daemon::find(paths()?)?;
+        let daemon = daemon_of_labs()?;
         let known = match &daemon {
             Some(daemon) => daemon.lab(word)?,
             None => None,

@@ -4,10 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use control::api::CloudServed;
-use control::client::Daemon;
 use serde_json::{Map, Value};
 
-use super::running::{Running, named, paths};
+use super::running::{Running, daemon_of_labs, named, paths};
 use super::source;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
@@ -33,7 +32,7 @@ pub fn run(arguments: &EnvArgs, global: &Global, output: &Output) -> Result {
         None => Running::only()?.map(|lab| lab.name),
     };
     if let Some(lab) = lab {
-        let served = Daemon::find(paths()?)?.map(|daemon| daemon.cloud(&lab)).transpose()?.flatten();
+        let served = daemon_of_labs()?.map(|daemon| daemon.cloud(&lab)).transpose()?.flatten();
         let served = match (served, &arguments.user) {
             (Some(served), Some(user)) => Some(with_key_of(served, user, &lab)?),
             (None, Some(_)) => {

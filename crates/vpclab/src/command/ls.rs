@@ -5,6 +5,7 @@ mod lans;
 use std::process::ExitCode;
 
 use clap::Args;
+use control::api::Refused;
 use model::route_table::Associated;
 use model::{InstanceState, Model, NetworkInterface, Tags};
 use serde_json::{Map, Value};
@@ -48,10 +49,15 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
     let kind = kind.unwrap_or("labs");
     let known: Vec<&str> = KINDS.into_iter().chain(listing::KINDS).collect();
     if !known.contains(&kind) {
-        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &known)));
+        let kinds = format!("kinds are: {}", known.join(", "));
+        let hint = match did_you_mean(kind, "kind", &known) {
+            near if near.starts_with("did you mean") => format!("{near}\n{kinds}"),
+            _ => kinds,
+        };
+        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(hint));
     }
     let listing = if kind == "labs" {
-        labs()?
+        labs(output)?
     } else if listing::KINDS.contains(&kind) {
         let running = Running::open(global)?;
         let account = running.daemon().identities(&running.name)?.account;
@@ -60,7 +66,7 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
         Listing { headings, wide, rows }
     } else {
         let running = Running::open(global)?;
-        of_model(kind, &running.model)
+        marked(of_model(kind, &running.model), running.refused.as_ref())
     };
     let listing = filtered(listing, &arguments.filter)?;
     match output.format {
@@ -93,9 +99,27 @@ fn filtered(mut listing: Listing, filters: &[String]) -> Result<Listing> {
     Ok(listing)
 }
 
-fn labs() -> Result<Listing> {
+/// Where the kernel does not follow, the state of an instance says so.
+fn marked(mut listing: Listing, refused: Option<&Refused>) -> Listing {
+    let places = ["state", "id"].map(|name| listing.headings.iter().position(|heading| *heading == name));
+    if let ([Some(state), Some(id)], Some(refused)) = (places, refused) {
+        for row in listing.rows.iter_mut().filter(|row| refused.lacks.iter().any(|lack| lack.id == row[id])) {
+            row[state].push_str(", refused");
+        }
+    }
+    listing
+}
+
+fn labs(output: &Output) -> Result<Listing> {
     let rows = daemon()?.labs()?.into_iter().map(|lab| {
-        let state = if lab.is_up { "up" } else { "down" };
+        if let Some(refused) = &lab.refused {
+            output.note(format!("lab {}: {}", lab.name, refused.sentence()));
+        }
+        let state = match (lab.is_up, &lab.refused) {
+            (true, None) => "up",
+            (true, Some(_)) => "up, refused",
+            (false, _) => "down",
+        };
         let file = lab.file.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
         vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string(), lab.part_of.unwrap_or_else(|| "-".to_owned())]
     });

@@ -67,6 +67,7 @@ pub mod up;
 pub mod uplink;
 pub mod version;
 pub mod volumes;
+mod whole_file;
 pub mod who;
 pub mod why;
 mod within;

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use control::client::Daemon;
 use model::Model;
 
 use super::diff::Differences;
-use super::running::paths;
+use super::running::{daemon_of_labs, paths};
 use super::source::{empty, find};
 use super::up;
 use crate::cli::Global;
@@ -31,7 +30,7 @@ pub fn run(arguments: &PlanArgs, global: &Global, output: &Output) -> Result {
     output.only(&Differences::FORMATS)?;
     let lab = up::read(arguments.positional.as_deref(), global, output)?;
     // A plan starts nothing: without a daemon, no lab is up that could differ from an empty account.
-    let (known, identities) = match Daemon::find(paths()?)? {
+    let (known, identities) = match daemon_of_labs()? {
         Some(daemon) => {
             let known = daemon.lab(&lab.name)?;
             let identities = known.is_some().then(|| daemon.identities(&lab.name)).transpose()?;

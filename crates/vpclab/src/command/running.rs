@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Wanted};
+use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Refused, Wanted};
 use control::client::Daemon;
 use control::paths::Paths;
 use fabric::Fabric;
@@ -33,6 +33,8 @@ pub struct Running {
     pub claims: Vec<model::Claim>,
     /// What its file promises about rights.
     pub rights: Vec<iam::Claim>,
+    /// What the kernel refused of it.
+    pub refused: Option<Refused>,
     daemon: Daemon,
 }
 
@@ -48,6 +50,16 @@ pub fn daemon() -> Result<Daemon> {
         eprintln!("warning: {notice}");
     }
     Ok(daemon)
+}
+
+/// The daemon, where there is one or has to be: labs go on where it died or was ended, and only a daemon knows them. Where no lab is up, none is started.
+pub fn daemon_of_labs() -> Result<Option<Daemon>> {
+    let paths = paths()?;
+    if let Some(daemon) = Daemon::find(paths.clone())? {
+        return Ok(Some(daemon));
+    }
+    let lives = |lab: &String| sandbox::Client::connect(&paths.holder_socket(lab)).is_ok();
+    if paths.holders().iter().any(lives) { daemon().map(Some) } else { Ok(None) }
 }
 
 /// Works a change out anew until no other command was faster: `attempt` gives `None` when one was. Errors: those of the
@@ -135,15 +147,15 @@ impl Running {
         }
     }
 
-    /// The lab of this name, if it is up; starts nothing.
+    /// The lab of this name, if it is up; starts no lab.
     pub fn find(name: &str) -> Result<Option<Running>> {
-        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        let Some(daemon) = daemon_of_labs()? else { return Ok(None) };
         Ok(daemon.lab(name)?.filter(|view| view.is_up).map(|view| Running::of(view, daemon)))
     }
 
-    /// The only lab that is up; starts nothing.
+    /// The only lab that is up; starts no lab.
     pub fn only() -> Result<Option<Running>> {
-        let Some(daemon) = Daemon::find(paths()?)? else { return Ok(None) };
+        let Some(daemon) = daemon_of_labs()? else { return Ok(None) };
         let up: Vec<String> = whole(daemon.labs()?).into_iter().filter(|lab| lab.is_up).map(|lab| lab.name).collect();
         match up.as_slice() {
             [one] => Ok(daemon.lab(one)?.map(|view| Running::of(view, daemon))),
@@ -152,9 +164,13 @@ impl Running {
     }
 
     fn of(view: LabView, daemon: Daemon) -> Running {
+        if let Some(refused) = &view.refused {
+            eprintln!("warning: lab {}: {}", view.name, refused.sentence());
+            refused.hint.iter().for_each(|hint| eprintln!("hint: {hint}"));
+        }
         let model = Arc::new(view.model);
         let fabric = Arc::new(Fabric::compile(&model));
-        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, daemon }
+        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, refused: view.refused, daemon }
     }
 
     /// The daemon.

@@ -79,7 +79,7 @@ pub fn create_snapshots(model: &mut Model, request: &CreateSnapshots) -> Result<
     }
     let kept = volumes.into_iter().filter(|(volume, attachment)| {
         let is_boot = attachment.device == root;
-        !(request.exclude_boot_volume && is_boot) && !request.exclude.contains(&volume.id)
+        !(request.exclude_boot_volume && is_boot || request.exclude.contains(&volume.id))
     });
     let wanted: Vec<CreateSnapshot> = kept
         .map(|(volume, _)| {
