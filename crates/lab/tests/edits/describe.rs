@@ -16,6 +16,7 @@ const LEFT_OUT: [&str; 31] = [
     "allocation_id",
     "mac_address",
     "settles_at",
+    "checks_pass_at",
     "available_at",
     "launch_time",
     "attach_time",
