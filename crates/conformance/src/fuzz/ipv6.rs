@@ -1,4 +1,4 @@
-//! IPv6 on top of a random cloud. Lab files have no words for it: it is said in lines that a lab file's reader takes for comments,
+//! IPv6 on top of a random cloud, on things of it one by one. It is said in lines that a lab file's reader takes for comments,
 //! in the words of scenarios' deltas, one thing a line, so that it is cut down with the rest.
 
 use model::Model;
