@@ -229,6 +229,7 @@ fn ipv6() {
         ("addresses at launch without a block", with("public: { az: a,", "public: { az: a, assign_ipv6: true,")),
         ("address of a subnet without it", dual("subnet: public, sg", "subnet: inside, ipv6: true, sg")),
         ("address of another subnet", dual("sg: web }", "sg: web, ipv6: 2001:db8:0:200::1 }")),
+        ("reserved address", dual("sg: web }", "sg: web, ipv6: \"::1\" }")),
         ("IPv6 as a private address", dual("sg: web }", "sg: web, private_ip: 2001:db8:0:100::1 }")),
         ("one address for three", dual("sg: web }", "sg: web, count: 3, ipv6: \"::10\" }")),
         ("address beside interfaces", dual("sg: web }", "ipv6: true, interfaces: [ { subnet: public } ] }")),

@@ -21,6 +21,8 @@ use crate::source::{Located, Span};
 const AMAZON_PREFIX: u8 = 56;
 /// Of a subnet (VPC-10).
 const SUBNET_PREFIX: u8 = 64;
+/// First addresses of a subnet that nobody gets.
+const RESERVED: u128 = 4;
 /// Where addresses of a subnet are chosen from, counted from its start, as the operations choose them.
 const FIRST_CHOSEN: u128 = 16;
 /// No type lets an interface have more (ENI-4); a launch that asks for more is refused with what is there.
@@ -286,6 +288,12 @@ impl Build<'_, '_> {
                 if !block.contains(&meant) {
                     let problem = Diagnostic::new(Code::NotAnAddress, address.span, format!("{meant} is not in the subnet's {block}"));
                     self.problem(problem.label("outside").hint("`::10` is counted from the start of the block"));
+                    return None;
+                }
+                let own = u128::from(meant) - u128::from(block.network());
+                if own < RESERVED || meant == block.broadcast() {
+                    let problem = Diagnostic::new(Code::NotAnAddress, address.span, format!("{meant} is kept by AWS (SUB-2)"));
+                    self.problem(problem.label("reserved").hint("the first four addresses of a subnet and its last are; `::10` is free"));
                     return None;
                 }
                 self.ipv6.used.insert(meant);
