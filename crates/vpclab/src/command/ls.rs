@@ -399,7 +399,8 @@ fn gateways(model: &Model) -> Vec<Vec<String>> {
             Some(vpc) => vpc_name(model, vpc),
             None => "a peering".to_owned(),
         }));
-        vec![named(&gateway.tags, &gateway.id), "transit".to_owned(), place, "available".to_owned(), "-".to_owned(), gateway.id.to_string()]
+        let (name, state) = (named(&gateway.tags, &gateway.id), gateway.state.as_str(model.context.now));
+        vec![name, "transit".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
     });
     internet.chain(egress_only).chain(nat).chain(private).chain(transit).collect()
 }
