@@ -19,7 +19,8 @@ mod router;
 mod security_group;
 mod text;
 
-pub use internet::{AWS_API, PUBLIC_DNS};
+pub use internet::{AWS_API, PUBLIC_DNS, SINK as NOWHERE};
+pub use ipv6::link_local;
 pub use router::{METADATA, RESOLVER, TIME};
 
 use std::collections::{BTreeMap, BTreeSet};
