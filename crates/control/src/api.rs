@@ -67,6 +67,56 @@ pub struct LabSummary {
     /// The lab that it is a part of: the network of another account or region.
     #[serde(default)]
     pub part_of: Option<String>,
+    /// What the kernel refused of it.
+    #[serde(default)]
+    pub refused: Option<Refused>,
+}
+
+/// A cloud that the kernel does not follow: packets meet what was there before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The generation that was refused.
+    pub generation: u64,
+    /// Why.
+    pub why: String,
+    /// What to type.
+    pub hint: Option<String>,
+    /// What the cloud has and the kernel has not.
+    pub lacks: Vec<Lack>,
+}
+
+impl Refused {
+    /// In a sentence, with a few of the things by name.
+    pub fn sentence(&self) -> String {
+        const SHOWN: usize = 6;
+        // Those of one launch have one name.
+        let mut counts: Vec<(String, usize)> = Vec::new();
+        for lack in &self.lacks {
+            let name = format!("{} {}", lack.kind, lack.name);
+            match counts.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((name, 1)),
+            }
+        }
+        let shown = counts.iter().take(SHOWN);
+        let mut named: Vec<String> = shown.map(|(name, count)| if *count > 1 { format!("{name} ({count} of them)") } else { name.clone() }).collect();
+        if counts.len() > SHOWN {
+            named.push(format!("{} more", counts.iter().skip(SHOWN).map(|(_, count)| count).sum::<usize>()));
+        }
+        let lacks = if named.is_empty() { String::new() } else { format!("; without: {}", named.join(", ")) };
+        format!("packets meet what was there before the last change, which this machine refuses: {}{lacks}", self.why)
+    }
+}
+
+/// A thing that a cloud has and the kernel has not, or not so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lack {
+    /// `instance`, `subnet`, …
+    pub kind: String,
+    /// Its name, or its id.
+    pub name: String,
+    /// Its id.
+    pub id: String,
 }
 
 /// Everything about a lab.
@@ -90,6 +140,9 @@ pub struct LabView {
     /// What the file promises about rights.
     #[serde(default)]
     pub rights: Vec<iam::Claim>,
+    /// What the kernel refused of it.
+    #[serde(default)]
+    pub refused: Option<Refused>,
 }
 
 /// What a lab shall be.
@@ -171,9 +224,23 @@ pub struct CloudWanted {
     pub address: SocketAddr,
     /// Whether requests need no signature: whoever can open a connection then has all rights.
     pub is_open: bool,
+    /// How long things take; `None`: as the door has it that is open, or at once.
+    #[serde(default)]
+    pub pace: Option<Pace>,
     /// The account whose owner's key is wanted, twelve digits; made when there is none. `None`: the lab's own.
     #[serde(default)]
     pub account: Option<String>,
+}
+
+/// How long what clients of AWS begin takes until it is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pace {
+    /// No time: the next look finds it `running`, `available`, `deleted`.
+    #[default]
+    Instant,
+    /// Seconds, as at AWS: it passes through `pending`, `stopping`, `deleting`, and what needs it is refused until then.
+    AwsLike,
 }
 
 /// Where they are answered, and the key of the account's owner.
@@ -191,6 +258,9 @@ pub struct CloudServed {
     pub secret_access_key: String,
     /// Whether requests need no signature.
     pub is_open: bool,
+    /// How long things take.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 /// Why a request was refused.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use iam::Account;
-use iam::account::{Key, Owner};
+use iam::account::{Key, Kind, Owner, Session, SessionOf};
 use model::{Model, Timestamp};
 use query::sigv4::Secret;
 use query::{Call, Refusal};
@@ -19,14 +19,25 @@ pub fn find<'a>(accounts: &'a Accounts, access_key_id: &str) -> Option<(&'a Acco
     accounts.values().find_map(|account| Some((account, account.key(access_key_id)?)))
 }
 
-/// The secret half of a key that may be used.
+/// The secret half of a key that may be used. That of a session may no longer when whoever it stands for has gone, be there another
+/// one of the same name by now.
 pub fn secret(accounts: &Accounts, access_key_id: &str) -> Option<Secret> {
-    let (_, key) = find(accounts, access_key_id).filter(|(_, key)| key.is_active)?;
+    let (account, key) = find(accounts, access_key_id).filter(|(_, key)| key.is_active)?;
     let session = match &key.owner {
-        Owner::Session(session) => Some((session.token.clone(), session.expires)),
+        Owner::Session(session) if stands_for_somebody(account, session) => Some((session.token.clone(), session.expires)),
+        Owner::Session(_) => return None,
         Owner::Root | Owner::User(_) => None,
     };
     Some(Secret { secret_access_key: key.secret.clone(), session })
+}
+
+fn stands_for_somebody(account: &Account, session: &Session) -> bool {
+    let (kind, name) = match &session.of {
+        SessionOf::Root => return true,
+        SessionOf::User(name) => (Kind::User, name),
+        SessionOf::Role { role, .. } => (Kind::Role, role),
+    };
+    account.entity(kind, name).is_ok_and(|entity| entity.created <= session.issued)
 }
 
 /// The number of the account that a key is of; without a key that of `home`.

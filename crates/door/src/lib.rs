@@ -13,12 +13,13 @@ mod cloud;
 mod knock;
 pub mod lint;
 mod look;
+mod pieces;
 pub mod rights;
-pub mod settle;
 mod stock;
 mod visit;
 
 pub use cloud::{Cloud, Kept, Made, Regions};
 pub use knock::Knock;
 pub use look::{Look, is_reading};
+pub use pieces::Pieces;
 pub use visit::Visit;

@@ -1,5 +1,7 @@
 //! One request that only looks: many of them are served at a time, each from the state that was there when it came.
 
+use std::sync::Arc;
+
 use model::{Model, Timestamp};
 use query::sigv4::Secret;
 use query::{Backend, Call, Refusal};
@@ -8,6 +10,7 @@ use serde_json::Value;
 use crate::authorise;
 use crate::caller::{self, Accounts};
 use crate::knock::Knock;
+use crate::pieces::Pieces;
 
 /// Whether an operation changes nothing, and so can be served by a [`Look`].
 pub fn is_reading(service: &str, operation: &str) -> bool {
@@ -30,6 +33,10 @@ pub struct Look<'v> {
     pub knock: &'v Knock,
     /// The account whose owner callers without a key are, where nothing is signed.
     pub home: &'v str,
+    /// Instances as they were written for others who looked.
+    pub pieces: &'v Pieces,
+    /// Texts that numbers stand for in the answer to the last call ([`query::Endpoint::write_with`]).
+    pub texts: Vec<Arc<str>>,
 }
 
 impl Backend for Look<'_> {
@@ -55,6 +62,11 @@ impl Backend for Look<'_> {
         if call.service.name == "ec2" {
             let mut network = (self.network)(call.account, call.region).ok_or_else(|| caller::no_region(call.region))?;
             network.advance_to(self.now.max(network.context.now));
+            if let Some(answer) = self.pieces.answer(call, &network) {
+                let (value, texts) = answer?;
+                self.texts = texts;
+                return Ok(value);
+            }
             return ec2::call(&mut network, operation, call.parameters).map_err(Refusal::from);
         }
         // They are served by what may change accounts, so they get copies; what looks needs no randomness.

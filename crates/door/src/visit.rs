@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ec2::key_pair::MadeKey;
 use iam::{Account, Environment};
 use model::Timestamp;
 use query::sigv4::Secret;
@@ -28,6 +29,8 @@ pub struct Visit<'v, 'r> {
     pub knock: &'v Knock,
     /// The account whose owner callers without a key are, where nothing is signed.
     pub home: &'v str,
+    /// A key that was made for the call, so that nobody waits for it here; where there is none and the call needs one, it is made.
+    pub made_key: Option<MadeKey>,
 }
 
 impl Backend for Visit<'_, '_> {
@@ -68,7 +71,16 @@ impl Visit<'_, '_> {
     fn call_ec2(&mut self, call: &Call<'_>) -> Result<Value, Refusal> {
         let (operation, now) = (call.operation.name, self.environment.now);
         let account = self.accounts.get(call.account).ok_or_else(|| caller::unknown(call))?;
-        let parameters = authorise::settle_profile(account, operation, call.parameters)?;
+        let mut parameters = authorise::settle_profile(account, self.cloud.find(call.account, call.region), operation, call.parameters)?;
+        // What is made again must not be another key.
+        let key = match (operation, self.made_key.take()) {
+            ("CreateKeyPair", Some(made)) => Some(made),
+            ("CreateKeyPair", None) => Some(MadeKey::of(call.parameters)?),
+            _ => None,
+        };
+        if let Some(key) = &key {
+            key.name(parameters.to_mut())?;
+        }
         let made = Made { account: call.account, region: call.region, operation, parameters: &parameters, at: now };
         for attempt in 0..TRIES {
             if attempt > 0 {
@@ -78,7 +90,10 @@ impl Visit<'_, '_> {
             }
             let network = self.cloud.enter(call.account, call.region, now).ok_or_else(|| caller::no_region(call.region))?;
             network.advance_to(now.max(network.context.now));
-            let answer = ec2::call(network, operation, &parameters).map_err(Refusal::from);
+            let mut answer = ec2::call(network, operation, &parameters).map_err(Refusal::from);
+            if let (Ok(answer), Some(key)) = (&mut answer, &key) {
+                answer["KeyMaterial"] = key.material.clone().into();
+            }
             // A refusal is kept too: one of instances that are protected ends others (INST-4).
             if authorise::is_reading(operation) || self.cloud.keep(&made)? == Kept::Yes {
                 return answer;

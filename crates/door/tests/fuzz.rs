@@ -100,7 +100,7 @@ fn check(response: &Response, action: &str, asked: &dyn Fn() -> String) {
 fn check_model(model: &Model, after: &str) {
     let text = serde_json::to_string(model).unwrap();
     assert_eq!(serde_json::from_str::<Model>(&text).unwrap(), *model, "{after}");
-    let taken = Snapshot { name: "x".to_owned(), source: "x".to_owned(), taken: NOW, notes: Vec::new(), model: model.clone(), claims: Vec::new() };
+    let taken = Snapshot { name: "x".to_owned(), source: "x".to_owned(), taken: NOW, notes: Vec::new(), model: model.clone(), claims: Vec::new(), rights: Vec::new(), account: None };
     let bytes = snapshot::write(taken).unwrap();
     snapshot::read(&bytes).unwrap_or_else(|problem| panic!("{after}: {problem:?}"));
     Fabric::compile(model);

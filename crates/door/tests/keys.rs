@@ -95,13 +95,59 @@ fn a_session_has_the_rights_of_its_role_needs_its_token_and_ends() {
 #[test]
 fn a_role_of_another_account_acts_there() {
     let mut world = World::new();
-    let other = world.other_owner();
+    let owner = world.other_owner();
     let arn = role(&mut world, &format!("arn:aws:iam::{OTHER}:root"));
     world.vpc("10.0.0.0/16");
-    let assumed = world.call(&other, "sts:AssumeRole", json!({"RoleArn": arn, "RoleSessionName": "visit"})).unwrap();
+    let visit = json!({"RoleArn": arn, "RoleSessionName": "visit"});
+    assert_eq!(code(world.call(&owner, "sts:AssumeRole", visit.clone())), "AccessDenied", "the root of an account assumes no role");
+    world.call(&owner, "iam:CreateUser", json!({"UserName": "ops"})).unwrap();
+    let policy = json!({"Version": "2012-10-17", "Statement": everything()}).to_string();
+    world.call(&owner, "iam:PutUserPolicy", json!({"UserName": "ops", "PolicyName": "all", "PolicyDocument": policy})).unwrap();
+    let key = world.call(&owner, "iam:CreateAccessKey", json!({"UserName": "ops"})).unwrap();
+    let other = Client::read(&key["AccessKey"]);
+    let assumed = world.call(&other, "sts:AssumeRole", visit).unwrap();
     let session = Client::read(&assumed["Credentials"]);
     assert_eq!(world.call(&session, "DescribeVpcs", json!({})).unwrap()["Vpcs"].as_array().unwrap().len(), 1);
     assert_eq!(world.call(&other, "DescribeVpcs", json!({})).unwrap()["Vpcs"], json!([]));
+}
+
+#[test]
+fn a_session_ends_with_the_role_that_it_stands_for() {
+    let mut world = World::new();
+    let ops = world.user("ops", everything());
+    let arn = role(&mut world, &format!("arn:aws:iam::{ACCOUNT}:user/ops"));
+    let assumed = world.call(&ops, "sts:AssumeRole", json!({"RoleArn": arn, "RoleSessionName": "work"})).unwrap();
+    let session = Client::read(&assumed["Credentials"]);
+    world.call(&session, "sts:GetCallerIdentity", json!({})).unwrap();
+    let name = arn.rsplit('/').next().unwrap().to_owned();
+    let policies = world.own("iam:ListRolePolicies", json!({"RoleName": name}));
+    for policy in policies["PolicyNames"].as_array().unwrap() {
+        world.own("iam:DeleteRolePolicy", json!({"RoleName": name, "PolicyName": policy}));
+    }
+    world.own("iam:DeleteRole", json!({"RoleName": name}));
+    assert_eq!(code(world.call(&session, "sts:GetCallerIdentity", json!({}))), "InvalidClientTokenId");
+    assert_eq!(code(world.call(&session, "DescribeVpcs", json!({}))), "AuthFailure");
+    world.now = world.now.plus(1);
+    role(&mut world, &format!("arn:aws:iam::{ACCOUNT}:user/ops"));
+    assert_eq!(code(world.call(&session, "DescribeVpcs", json!({}))), "AuthFailure", "another role of the same name");
+}
+
+#[test]
+fn whom_a_role_trusts_of_its_own_account_is_there() {
+    let mut world = World::new();
+    let owner = world.owner.clone();
+    let trust = |principal: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}]}).to_string();
+    for (principal, expected) in [
+        (format!("arn:aws:iam::{ACCOUNT}:user/nobody"), "MalformedPolicyDocument"),
+        (format!("arn:aws:iam::{ACCOUNT}:role/nothing"), "MalformedPolicyDocument"),
+        (format!("arn:aws:iam::{ACCOUNT}:root"), "ok"),
+        (format!("arn:aws:iam::{OTHER}:user/somebody"), "ok"),
+        (ACCOUNT.to_owned(), "ok"),
+    ] {
+        let arguments = json!({"RoleName": format!("r{}", principal.len()), "AssumeRolePolicyDocument": trust(&principal)});
+        let said = world.call(&owner, "iam:CreateRole", arguments).map_or_else(|refused| refused.0, |_| "ok".to_owned());
+        assert_eq!(said, expected, "{principal}");
+    }
 }
 
 #[test]

@@ -68,6 +68,38 @@ fn a_launch_with_a_role_needs_the_right_to_pass_that_role() {
 }
 
 #[test]
+fn a_role_that_a_launch_template_names_is_passed_like_any_other() {
+    let mut scene = scene();
+    let launch = scene.launch.clone();
+    let data = json!({"ImageId": launch["ImageId"], "IamInstanceProfile": {"Name": "app"}});
+    scene.world.own("CreateLaunchTemplate", json!({"LaunchTemplateName": "web", "LaunchTemplateData": data}));
+    let by_template = json!({"MinCount": 1, "MaxCount": 1, "SubnetId": launch["SubnetId"], "LaunchTemplate": {"LaunchTemplateName": "web"}});
+    let dev = scene.world.user("dev", json!([{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]));
+    let (code, message) = scene.refused(&dev, "RunInstances", by_template.clone());
+    assert!(code == "UnauthorizedOperation" && message.contains("iam:PassRole on resource: arn:aws:iam::111122223333:role/app"), "{message}");
+    scene.world.give("dev", json!([
+        {"Effect": "Allow", "Action": "ec2:*", "Resource": "*"},
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": "arn:aws:iam::*:role/app"},
+    ]));
+    let launched = scene.world.call(&dev, "RunInstances", by_template.clone()).unwrap();
+    let profile = &launched["Instances"][0]["IamInstanceProfile"];
+    assert_eq!(profile["Arn"], format!("arn:aws:iam::{ACCOUNT}:instance-profile/app"));
+    assert!(profile["Id"].as_str().unwrap().starts_with("AIPA"), "{profile}");
+    // What the launch says comes before what the template says.
+    let mut over = by_template.clone();
+    over["IamInstanceProfile"] = json!({"Name": "db"});
+    let (code, message) = scene.refused(&dev, "RunInstances", over);
+    assert!(code == "UnauthorizedOperation" && message.contains("role/db"), "{message}");
+    // A profile that went away since the template was made.
+    let data = json!({"ImageId": launch["ImageId"], "IamInstanceProfile": {"Name": "gone"}});
+    scene.world.own("CreateLaunchTemplateVersion", json!({"LaunchTemplateName": "web", "LaunchTemplateData": data}));
+    let mut latest = by_template;
+    latest["LaunchTemplate"]["Version"] = "$Latest".into();
+    let owner = scene.world.owner.clone();
+    assert_eq!(scene.refused(&owner, "RunInstances", latest).0, "InvalidParameterValue");
+}
+
+#[test]
 fn profiles_that_are_not_there_and_those_without_a_role_are_refused() {
     let mut scene = scene();
     let owner = scene.world.owner.clone();

@@ -310,10 +310,14 @@ impl<'a> Arguments<'a> {
         Ok(tags)
     }
 
-    /// A list of `{"Key", "Value"}`; a missing value is empty.
+    /// A list of `{"Key", "Value"}`; a missing value is empty. Errors: `InvalidParameterValue` for a key that stands twice.
     pub fn tag_list(&self, name: &'static str) -> Result<Vec<(String, String)>, ApiError> {
+        let mut seen = BTreeSet::new();
         self.each(name, |tag| {
             let key = tag.required_text("Key")?.to_owned();
+            if !seen.insert(key.clone()) {
+                return Err(ApiError::new(ErrorCode::InvalidParameterValue, format!("Duplicate tag key '{key}' specified.")));
+            }
             Ok((key, tag.text("Value")?.unwrap_or_default().to_owned()))
         })
     }

@@ -28,11 +28,12 @@ fn create_flow_logs(model: &mut Model, arguments: &Value) -> Result<Value, ApiEr
         if ids.is_empty() {
             return Err(crate::arguments::missing("ResourceIds"));
         }
-        let resources = ids.iter().map(|id| resource(a, kind, id)).collect::<Result<Vec<_>, _>>()?;
         let traffic_type = a.parsed("TrafficType", "Either ACCEPT, REJECT or ALL was expected.")?;
         let traffic_type = a.required("TrafficType", traffic_type)?;
         let (format, tags, interval) = (format(a)?, a.tags("vpc-flow-log")?, interval(a)?);
         let (destination, deliver_logs_permission_arn) = destination(a)?;
+        // Last: what a log is to be like comes before whose it is.
+        let resources = ids.iter().map(|id| resource(a, kind, id)).collect::<Result<Vec<_>, _>>()?;
         let request = CreateFlowLog {
             resource: resources[0].clone(),
             traffic_type,

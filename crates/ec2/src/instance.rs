@@ -255,11 +255,30 @@ fn monitor(model: &mut Model, arguments: &Value, on: bool) -> Result<Value, ApiE
     Ok(json!({"InstanceMonitorings": shown.collect::<Value>()}))
 }
 
+/// Attributes of which a call changes one.
+const ATTRIBUTES: &[&str] = &[
+    "BlockDeviceMappings",
+    "DisableApiStop",
+    "DisableApiTermination",
+    "EbsOptimized",
+    "EnaSupport",
+    "Groups",
+    "InstanceInitiatedShutdownBehavior",
+    "InstanceType",
+    "SourceDestCheck",
+    "UserData",
+];
+
 fn modify_instance_attribute(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
         a.refuse(&["SriovNetSupport", "Kernel", "Ramdisk"])?;
         // Every type here that knows of it has it.
         a.ignore(&["EnaSupport"]);
+        let given: Vec<&str> = ATTRIBUTES.iter().copied().filter(|name| a.is_given(name)).collect();
+        if given.len() > 1 {
+            let message = format!("Fields for multiple attribute types specified: {}", given.join(", "));
+            return Err(ApiError::new(ErrorCode::InvalidParameterCombination, message).with_hint("one call changes one attribute"));
+        }
         let volumes = a.each("BlockDeviceMappings", |mapping| {
             mapping.refuse(&["VirtualName", "NoDevice"])?;
             let goes = mapping.within("Ebs", |ebs| {

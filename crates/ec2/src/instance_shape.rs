@@ -1,16 +1,20 @@
 //! What instances, images and instance types look like in answers, and their Describe calls.
 
+use std::any::Any;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use model::ebs::{EbsVolume, VolumeAttachment};
 use model::instance_type;
+use model::table::Row;
 use model::{ApiError, ErrorCode, Instance, InstanceId, InstanceState, Model, NetworkInterface, ReservationId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::read;
-use crate::filter::{Describe, FilterTable, Filters};
+use crate::filter::{Describe, FilterTable, Filters, Known};
 use crate::instance_filter::INSTANCE_FILTERS;
 use crate::network_interface::{association, groups, private_address_shapes, private_name, public_name};
 use crate::shape::{present, tags, text, time};
@@ -74,10 +78,12 @@ impl<'m> Parts<'m> {
 
 /// Instances grouped by the launch that they came from, in the order of their ids.
 pub fn reservations(model: &Model, instances: Vec<&Instance>) -> Vec<Value> {
-    grouped(model, &Parts::of(model), instances)
+    let parts = Parts::of(model);
+    grouped(model, instances, &mut |instance| shape(model, &parts, instance))
 }
 
-fn grouped(model: &Model, parts: &Parts<'_>, instances: Vec<&Instance>) -> Vec<Value> {
+/// Shows each instance in its launch as `show` does.
+fn grouped(model: &Model, instances: Vec<&Instance>, show: &mut dyn FnMut(&Instance) -> Value) -> Vec<Value> {
     let mut order = Vec::new();
     let mut by_reservation: BTreeMap<&ReservationId, Vec<&Instance>> = BTreeMap::new();
     for instance in instances {
@@ -87,17 +93,78 @@ fn grouped(model: &Model, parts: &Parts<'_>, instances: Vec<&Instance>) -> Vec<V
         }
         mine.push(instance);
     }
-    let of = |id: &ReservationId| {
+    let mut of = |id: &ReservationId| {
         let mut mine = by_reservation.get(id).cloned().unwrap_or_default();
         mine.sort_by_key(|instance| instance.ami_launch_index);
         json!({
             "ReservationId": text(id),
             "OwnerId": model.account_id,
             "Groups": [],
-            "Instances": mine.into_iter().map(|instance| shape(model, parts, instance)).collect::<Value>(),
+            "Instances": mine.into_iter().map(&mut *show).collect::<Value>(),
         })
     };
-    order.into_iter().map(of).collect()
+    order.into_iter().map(&mut of).collect()
+}
+
+/// A row of a model that an instance is shown with, whichever table it is of: two are the same row if they are the same in memory.
+pub type Ingredient = Option<Arc<dyn Any + Send + Sync>>;
+
+/// All instances, while they are shown one after the other.
+pub struct Showing<'m> {
+    model: &'m Model,
+    parts: OnceCell<Parts<'m>>,
+}
+
+impl<'m> Showing<'m> {
+    /// Those of a model.
+    pub fn of(model: &'m Model) -> Self {
+        Self { model, parts: OnceCell::new() }
+    }
+
+    /// The answer of DescribeInstances without identifiers and filters, with each instance as `show` has it.
+    pub fn answer(&self, show: &mut dyn FnMut(&Instance) -> Value) -> Value {
+        json!({"Reservations": grouped(self.model, self.model.instances.values().collect(), show)})
+    }
+
+    /// An instance as it is shown.
+    pub fn shape(&self, instance: &Instance) -> Value {
+        shape(self.model, self.parts(), instance)
+    }
+
+    /// Whether nothing but instances themselves can be shown otherwise than of another model: the tables of all else that [`shape`] looks
+    /// at are the same.
+    pub fn is_alike_beside(&self, other: &Model) -> bool {
+        let model = self.model;
+        model.network_interfaces.is_shared_with(&other.network_interfaces)
+            && model.ebs_volumes.is_shared_with(&other.ebs_volumes)
+            && model.security_groups.is_shared_with(&other.security_groups)
+            && model.addresses.is_shared_with(&other.addresses)
+            && model.vpcs.is_shared_with(&other.vpcs)
+    }
+
+    /// All that [`shape`] looks at for an instance. While it is the same in a model of the same account and region, so is what is shown.
+    pub fn ingredients(&self, instance: &Instance) -> Vec<Ingredient> {
+        let (model, parts) = (self.model, self.parts());
+        let mut all = vec![ingredient(model.instances.row(&instance.id))];
+        for interface in parts.interfaces(&instance.id) {
+            all.push(ingredient(model.network_interfaces.row(&interface.id)));
+            all.push(ingredient(model.vpcs.row(&interface.vpc_id)));
+            all.extend(interface.groups.iter().map(|group| ingredient(model.security_groups.row(group))));
+            let elastic = interface.private_ip_addresses.iter().map(|private| model.elastic_ip_of(&interface.id, *private));
+            all.extend(elastic.map(|address| address.and_then(|address| ingredient(model.addresses.row(&address.allocation_id)))));
+        }
+        let disks = parts.disks.get(&instance.id).into_iter().flatten();
+        all.extend(disks.map(|(volume, _)| ingredient(model.ebs_volumes.row(&volume.id))));
+        all
+    }
+
+    fn parts(&self) -> &Parts<'m> {
+        self.parts.get_or_init(|| Parts::of(self.model))
+    }
+}
+
+fn ingredient<K: Send + Sync + 'static, V: Send + Sync + 'static>(row: Option<&Row<K, V>>) -> Ingredient {
+    row.map(|row| row.clone() as Arc<dyn Any + Send + Sync>)
 }
 
 /// Metadata options as the API shows them.
@@ -252,6 +319,10 @@ fn describe_instances(model: &mut Model, arguments: &Value) -> Result<Value, Api
         if filters.is_empty() {
             return true;
         }
+        let texts = [("InstanceId", instance.id.as_str()), ("State.Name", instance.state.as_str()), ("InstanceType", &instance.instance_type)];
+        if !filters.may_keep(&Known { texts, tags: &instance.tags }) {
+            return false;
+        }
         let mut shown = shape(model, &parts, instance);
         shown["ReservationId"] = text(&instance.reservation_id);
         shown["OwnerId"] = model.account_id.clone().into();
@@ -262,7 +333,7 @@ fn describe_instances(model: &mut Model, arguments: &Value) -> Result<Value, Api
         false => model.instances.values().filter(|instance| ids.contains(&instance.id)).collect(),
     };
     let kept = named.into_iter().filter(keep).collect();
-    Ok(json!({"Reservations": grouped(model, &parts, kept)}))
+    Ok(json!({"Reservations": grouped(model, kept, &mut |instance| shape(model, &parts, instance))}))
 }
 
 const STATUS: Describe = Describe {
@@ -294,8 +365,11 @@ const STATUS: Describe = Describe {
 fn describe_instance_status(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let mut all = false;
     let status = |instance: &Instance| {
-        let word = if instance.state == InstanceState::Running { "ok" } else { "not-applicable" };
-        let passed = if instance.state == InstanceState::Running { "passed" } else { "not-applicable" };
+        let (word, passed) = match instance.state {
+            InstanceState::Running if model.context.now < instance.checks_pass_at => ("initializing", "initializing"),
+            InstanceState::Running => ("ok", "passed"),
+            _ => ("not-applicable", "not-applicable"),
+        };
         let summary = json!({"Details": [{"Name": "reachability", "Status": passed}], "Status": word});
         json!({
             "AttachedEbsStatus": summary,

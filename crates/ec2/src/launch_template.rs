@@ -70,8 +70,8 @@ fn parameters(version: &LaunchTemplateVersion) -> Map<String, Value> {
 /// Names that templates write in another way than launches.
 const RENAMED: [(&str, &str); 2] = [("RamDiskId", "RamdiskId"), ("ElasticGpuSpecifications", "ElasticGpuSpecification")];
 
-/// What a launch says over what its template says: structures member by member, interfaces by their index, disks by their name; tags
-/// of both.
+/// What a launch says over what its template says: structures member by member (an instance profile as one), interfaces by their index, disks by
+/// their name; tags of both.
 fn merged(below: Map<String, Value>, asked: Map<String, Value>) -> Map<String, Value> {
     let mut all = below;
     for (theirs, ours) in RENAMED {
@@ -92,7 +92,8 @@ fn merged(below: Map<String, Value>, asked: Map<String, Value>) -> Map<String, V
                 "TagSpecifications" => below.into_iter().chain(over).collect(),
                 _ => over.into(),
             },
-            (Some(Value::Object(mut below)), Value::Object(over)) => {
+            // One profile or another: by its name, or by its resource name.
+            (Some(Value::Object(mut below)), Value::Object(over)) if name != "IamInstanceProfile" => {
                 below.extend(over.into_iter().filter(|(_, value)| is_given(value)));
                 below.into()
             }

@@ -21,7 +21,7 @@ mod instance_option;
 mod instance_profile;
 mod instance_shape;
 mod instance_type;
-mod key_pair;
+pub mod key_pair;
 mod launch_template;
 mod nat_gateway;
 mod network_acl;
@@ -44,6 +44,7 @@ mod volume;
 mod vpc;
 mod vpc_endpoint;
 
+pub use instance_shape::{Ingredient, Showing};
 pub use launch_template::resolve as launch_parameters;
 
 use model::{ApiError, ErrorCode, Model};

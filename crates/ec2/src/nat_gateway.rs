@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::read;
 use crate::filter::Describe;
+use crate::identifier::Identifier;
 use crate::shape::{present, tags, text, time};
 
 /// What this file serves.
@@ -104,7 +105,7 @@ const DESCRIBE: Describe = Describe {
         ("subnet-id", &["SubnetId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: NatGatewayId::not_found,
+    not_found: |id| NatGatewayId::parse(id).map_or_else(|malformed| malformed, |id| NatGatewayId::not_found(id.as_str())),
 };
 
 fn describe_nat_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -76,23 +76,23 @@ fn create_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value,
         Ok(request)
     })?;
     let id = operation::create_transit_gateway(model, request)?;
-    Ok(json!({"TransitGateway": shape(model, model.transit_gateway(&id)?, "available")}))
+    Ok(json!({"TransitGateway": shape(model, model.transit_gateway(&id)?)}))
 }
 
 fn delete_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let id = read(arguments, |a| a.required_id("TransitGatewayId"))?;
-    let gateway = model.transit_gateway(&id)?.clone();
     operation::delete_transit_gateway(model, &id)?;
-    Ok(json!({"TransitGateway": shape(model, &gateway, "deleting")}))
+    let gone = model.gone_transit.gateways.get(&id);
+    Ok(json!({"TransitGateway": gone.map(|gateway| shape(model, gateway))}))
 }
 
-fn shape(model: &Model, gateway: &TransitGateway, state: &str) -> Value {
+fn shape(model: &Model, gateway: &TransitGateway) -> Value {
     let settings = &gateway.settings;
     let table = gateway.default_route_table.as_ref();
     json!({
         "TransitGatewayId": text(&gateway.id),
         "TransitGatewayArn": format!("arn:aws:ec2:{}:{}:transit-gateway/{}", model.region, model.account_id, gateway.id),
-        "State": state,
+        "State": gateway.state.as_str(model.context.now),
         "OwnerId": model.account_id,
         "Description": settings.description,
         "CreationTime": time(settings.create_time),
@@ -133,7 +133,8 @@ const DESCRIBE: Describe = Describe {
 };
 
 fn describe_transit_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    DESCRIBE.serve(arguments, model.transit_gateways.values().map(|gateway| shape(model, gateway, "available")))
+    let all = model.transit_gateways.values().chain(model.gone_transit.gateways.values());
+    DESCRIBE.serve(arguments, all.map(|gateway| shape(model, gateway)))
 }
 
 fn create_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
@@ -155,7 +156,7 @@ fn create_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -
         })
     })?;
     let id = operation::create_transit_gateway_vpc_attachment(model, request)?;
-    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?, "available")}))
+    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?)}))
 }
 
 /// An attachment of a VPC. Errors: `InvalidTransitGatewayAttachmentID.NotFound`, also for that of another gateway.
@@ -169,9 +170,10 @@ fn of_vpc(model: &Model, id: &TransitGatewayAttachmentId) -> Result<TransitGatew
 
 fn delete_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let id = read(arguments, |a| a.required_id("TransitGatewayAttachmentId"))?;
-    let gone = of_vpc(model, &id)?;
+    of_vpc(model, &id)?;
     operation::delete_transit_gateway_attachment(model, &id)?;
-    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, &gone, "deleting")}))
+    let gone = model.gone_transit.attachments.get(&id);
+    Ok(json!({"TransitGatewayVpcAttachment": gone.map(|attachment| vpc_attachment(model, attachment))}))
 }
 
 fn modify_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
@@ -187,10 +189,10 @@ fn modify_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -
     })?;
     of_vpc(model, &id)?;
     operation::modify_transit_gateway_vpc_attachment(model, &id, &add, &remove, referencing)?;
-    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?, "available")}))
+    Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?)}))
 }
 
-fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment, state: &str) -> Value {
+fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment) -> Value {
     let (subnets, referencing) = match &attachment.to {
         AttachedTo::Vpc { subnet_ids, security_group_referencing, .. } => (subnet_ids.as_slice(), *security_group_referencing),
         AttachedTo::Peering { .. } => (&[][..], false),
@@ -200,7 +202,7 @@ fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment, state: &
         "TransitGatewayId": text(&attachment.transit_gateway_id),
         "VpcId": attachment.vpc_id().map(text),
         "VpcOwnerId": model.account_id,
-        "State": state,
+        "State": attachment.state.as_str(model.context.now),
         "SubnetIds": subnets.iter().map(text).collect::<Value>(),
         "CreationTime": time(attachment.create_time),
         "Options": {
@@ -211,6 +213,11 @@ fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment, state: &
         },
         "Tags": tags(&attachment.tags),
     })
+}
+
+/// Those that there are and those that there were within the last hour.
+fn attachments(model: &Model) -> impl Iterator<Item = &TransitGatewayAttachment> {
+    model.transit_gateway_attachments.values().chain(model.gone_transit.attachments.values())
 }
 
 const VPC_ATTACHMENTS: Describe = Describe {
@@ -227,8 +234,8 @@ const VPC_ATTACHMENTS: Describe = Describe {
 };
 
 fn describe_transit_gateway_vpc_attachments(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let attachments = model.transit_gateway_attachments.values().filter(|attachment| attachment.vpc_id().is_some());
-    VPC_ATTACHMENTS.serve(arguments, attachments.map(|attachment| vpc_attachment(model, attachment, "available")))
+    let attachments = attachments(model).filter(|attachment| attachment.vpc_id().is_some());
+    VPC_ATTACHMENTS.serve(arguments, attachments.map(|attachment| vpc_attachment(model, attachment)))
 }
 
 /// What is at the other end: its type and id.
@@ -268,11 +275,11 @@ fn describe_transit_gateway_attachments(model: &mut Model, arguments: &Value) ->
             "ResourceOwnerId": model.account_id,
             "ResourceType": kind,
             "ResourceId": id,
-            "State": "available",
+            "State": attachment.state.as_str(model.context.now),
             "Association": table.map(|table| json!({"TransitGatewayRouteTableId": text(&table.id), "State": "associated"})),
             "CreationTime": time(attachment.create_time),
             "Tags": tags(&attachment.tags),
         }))
     };
-    ATTACHMENTS.serve(arguments, model.transit_gateway_attachments.values().map(shape))
+    ATTACHMENTS.serve(arguments, attachments(model).map(shape))
 }

@@ -38,23 +38,23 @@ fn create(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let (gateway, tags): (TransitGatewayId, _) =
         read(arguments, |a| Ok((a.required_id("TransitGatewayId")?, a.tags("transit-gateway-route-table")?)))?;
     let id = operation::create_transit_gateway_route_table(model, &gateway, tags, Default::default())?;
-    Ok(json!({"TransitGatewayRouteTable": shape(model, model.transit_gateway_route_table(&id)?, "available")}))
+    Ok(json!({"TransitGatewayRouteTable": shape(model, model.transit_gateway_route_table(&id)?)}))
 }
 
 fn delete(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let id = read(arguments, |a| a.required_id("TransitGatewayRouteTableId"))?;
-    let gone = model.transit_gateway_route_table(&id)?.clone();
     operation::delete_transit_gateway_route_table(model, &id)?;
-    Ok(json!({"TransitGatewayRouteTable": shape(model, &gone, "deleting")}))
+    let gone = model.gone_transit.route_tables.get(&id);
+    Ok(json!({"TransitGatewayRouteTable": gone.map(|table| shape(model, table))}))
 }
 
-fn shape(model: &Model, table: &TransitGatewayRouteTable, state: &str) -> Value {
+fn shape(model: &Model, table: &TransitGatewayRouteTable) -> Value {
     let gateway = model.transit_gateways.get(&table.transit_gateway_id);
     let is_default = gateway.is_some_and(|gateway| gateway.default_route_table.as_ref() == Some(&table.id));
     json!({
         "TransitGatewayRouteTableId": text(&table.id),
         "TransitGatewayId": text(&table.transit_gateway_id),
-        "State": state,
+        "State": table.state.as_str(model.context.now),
         "DefaultAssociationRouteTable": is_default,
         "DefaultPropagationRouteTable": is_default,
         "CreationTime": time(gateway.map(|gateway| gateway.settings.create_time).unwrap_or_default()),
@@ -77,7 +77,8 @@ const DESCRIBE: Describe = Describe {
 };
 
 fn describe(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    DESCRIBE.serve(arguments, model.transit_gateway_route_tables.values().map(|table| shape(model, table, "available")))
+    let all = model.transit_gateway_route_tables.values().chain(model.gone_transit.route_tables.values());
+    DESCRIBE.serve(arguments, all.map(|table| shape(model, table)))
 }
 
 /// A table and an attachment as answers name the two.

@@ -5,7 +5,11 @@
 mod client;
 
 use client::*;
+use rsa::pkcs1::DecodeRsaPrivateKey;
+use rsa::pkcs8::EncodePrivateKey;
+use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
+use sha1::Digest;
 
 /// The default VPC; its subnets by zone.
 fn with_default_vpc() -> (Client, Vec<String>) {
@@ -447,8 +451,18 @@ fn key_pairs_are_made_imported_and_shown_without_their_private_half() {
     assert_eq!(shown["PublicKey"], private.public_key().to_openssh().unwrap(), "the halves belong together");
     assert_eq!(shown["KeyFingerprint"], made["KeyFingerprint"]);
     assert!(!serde_json::to_string(&client.model).unwrap().contains("PRIVATE"));
+    // RSA is what AWS makes of a call without a type.
     let other = client.call("CreateKeyPair", json!({"KeyName": "other"}));
-    assert_ne!(other["KeyFingerprint"], made["KeyFingerprint"]);
+    let private = rsa::RsaPrivateKey::from_pkcs1_pem(other["KeyMaterial"].as_str().unwrap()).unwrap();
+    assert_eq!(private.n().bits(), 2_048);
+    let digest = sha1::Sha1::digest(private.to_pkcs8_der().unwrap().as_bytes());
+    let printed = digest.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":");
+    assert_eq!(other["KeyFingerprint"], printed, "as `openssl pkcs8 -in KEY -nocrypt -topk8 -outform DER | openssl sha1 -c` prints it");
+    let shown = client.call("DescribeKeyPairs", json!({"KeyNames": ["other"], "IncludePublicKey": true}))["KeyPairs"][0].clone();
+    assert_eq!((&shown["KeyType"], &shown["KeyFingerprint"]), (&json!("rsa"), &json!(printed)));
+    let public = ssh_key::PublicKey::from_openssh(shown["PublicKey"].as_str().unwrap()).unwrap();
+    let number = public.key_data().rsa().unwrap().n.as_positive_bytes().unwrap().to_vec();
+    assert_eq!((number, public.comment()), (private.n().to_bytes_be(), "other"), "the halves belong together");
 
     // Fingerprints as `openssl rsa -pubout -outform DER | openssl md5 -c` and `ssh-keygen -l` print them.
     let rsa = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQDf+mUkG+VIwet+YrVCB70fBZzyKJDCz+T+Q7WrdU91fpMw0elpGFtLlYenzoOQutTo5eO\
@@ -468,11 +482,16 @@ fn key_pairs_are_made_imported_and_shown_without_their_private_half() {
     let types = client.call("DescribeKeyPairs", json!({"Filters": [{"Name": "key-name", "Values": ["rsa", "ed*"]}]}));
     assert_eq!(listed(&types, "KeyPairs", "KeyType"), ["ed25519", "rsa"]);
     assert_eq!(types["KeyPairs"][0].get("PublicKey"), None);
+    let short = rsa::RsaPrivateKey::new(&mut ssh_key::rand_core::OsRng, 512).unwrap();
+    let number = |number: &rsa::BigUint| ssh_key::Mpint::from_positive_bytes(&number.to_bytes_be()).unwrap();
+    let short = ssh_key::public::RsaPublicKey { e: number(short.e()), n: number(short.n()) };
+    let short = ssh_key::PublicKey::from(ssh_key::public::KeyData::Rsa(short)).to_openssh().unwrap();
     for (verb, arguments, code) in [
         ("ImportKeyPair", json!({"KeyName": "x", "PublicKeyMaterial": "bm8="}), "InvalidKeyPair.Format"),
         ("ImportKeyPair", json!({"KeyName": "rsa", "PublicKeyMaterial": ed25519}), "InvalidKeyPair.Duplicate"),
         ("CreateKeyPair", json!({"KeyName": "mine"}), "InvalidKeyPair.Duplicate"),
-        ("CreateKeyPair", json!({"KeyName": "x", "KeyType": "rsa"}), "UnsupportedOperation"),
+        ("CreateKeyPair", json!({"KeyName": "x", "KeyType": "dsa"}), "InvalidParameterValue"),
+        ("ImportKeyPair", json!({"KeyName": "x", "PublicKeyMaterial": short}), "InvalidKeyPair.Format"),
         ("DescribeKeyPairs", json!({"KeyNames": ["x"]}), "InvalidKeyPair.NotFound"),
         ("DescribeKeyPairs", json!({"KeyPairIds": ["key-0"]}), "InvalidKeyPair.NotFound"),
         ("DeleteKeyPair", json!({"KeyPairId": "key-0"}), "InvalidKeyPair.NotFound"),

@@ -395,3 +395,45 @@ fn deleting_things_in_use_sc_131() {
         assert_eq!(client.refused(operation, arguments), "DependencyViolation", "{operation}");
     }
 }
+
+/// Ids of the right form that nobody has.
+#[test]
+fn of_several_faults_those_of_parameters_are_named_before_what_is_not_there() {
+    let mut client = Client::new();
+    let (vpc, subnet, group, acl) = ("vpc-0123456789abcdef0", "subnet-0123456789abcdef0", "sg-0123456789abcdef0", "acl-0123456789abcdef0");
+    let aws = json!([{"ResourceType": "vpc-flow-log", "Tags": [{"Key": "aws:mine", "Value": ""}]}]);
+    let upside_down = json!([{"IpProtocol": "tcp", "FromPort": 9, "ToPort": 8, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}]);
+    let log = |more: Value| {
+        let mut log = json!({"ResourceType": "VPC", "ResourceIds": [vpc], "TrafficType": "ALL", "LogDestinationType": "s3", "LogDestination": "arn:aws:s3:::bucket"});
+        log.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        log
+    };
+    let entry = |number: u32| json!({"NetworkAclId": acl, "RuleNumber": number, "Protocol": "-1", "RuleAction": "allow", "Egress": false, "CidrBlock": "0.0.0.0/0"});
+    for (operation, arguments, code) in [
+        ("CreateFlowLogs", log(json!({"MaxAggregationInterval": 61})), "InvalidParameter"),
+        ("CreateFlowLogs", log(json!({"MaxAggregationInterval": 61, "ResourceIds": ["vpc-?"]})), "InvalidParameter"),
+        ("CreateFlowLogs", log(json!({"LogDestination": "arn:aws:s3:::X"})), "InvalidParameterValue"),
+        ("CreateFlowLogs", log(json!({"TagSpecifications": aws})), "InvalidParameterValue"),
+        ("CreateFlowLogs", log(json!({})), "InvalidVpcID.NotFound"),
+        ("CreateSubnet", json!({"VpcId": vpc, "CidrBlock": "10.0.0.0/8"}), "InvalidSubnet.Range"),
+        ("CreateSubnet", json!({"VpcId": vpc, "CidrBlock": "10.0.0.0/24", "AvailabilityZone": "mars-1a"}), "InvalidParameterValue"),
+        ("CreateSubnet", json!({"VpcId": vpc, "CidrBlock": "10.0.0.0/24"}), "InvalidVpcID.NotFound"),
+        ("CreateSecurityGroup", json!({"VpcId": vpc, "GroupName": "sg-x", "Description": "d"}), "InvalidParameterValue"),
+        ("CreateSecurityGroup", json!({"VpcId": vpc, "GroupName": "x", "Description": "d\u{0}"}), "InvalidParameterValue"),
+        ("CreateSecurityGroup", json!({"VpcId": vpc, "GroupName": "x", "Description": "d"}), "InvalidVpcID.NotFound"),
+        ("AuthorizeSecurityGroupIngress", json!({"GroupId": group, "IpPermissions": upside_down}), "InvalidParameterValue"),
+        ("AuthorizeSecurityGroupIngress", json!({"GroupId": group}), "MissingParameter"),
+        ("CreateNetworkAclEntry", entry(40_000), "InvalidParameterValue"),
+        ("CreateNetworkAclEntry", entry(100), "InvalidNetworkAclID.NotFound"),
+        ("CreateNatGateway", json!({"SubnetId": subnet}), "MissingParameter"),
+        ("CreateNatGateway", json!({"SubnetId": subnet, "ConnectivityType": "private", "AllocationId": "eipalloc-0123456789abcdef0"}), "InvalidParameterCombination"),
+        ("CreateNatGateway", json!({"SubnetId": subnet, "ConnectivityType": "private"}), "InvalidSubnetID.NotFound"),
+        ("CreateTransitGatewayVpcAttachment", json!({"TransitGatewayId": "tgw-0123456789abcdef0", "VpcId": vpc, "SubnetIds": []}), "MissingParameter"),
+        ("AttachVolume", json!({"VolumeId": "vol-0123456789abcdef0", "InstanceId": "i-0123456789abcdef0", "Device": "C:"}), "InvalidParameterValue"),
+        ("AttachVolume", json!({"VolumeId": "vol-0123456789abcdef0", "InstanceId": "i-0123456789abcdef0", "Device": "/dev/sdf"}), "InvalidVolume.NotFound"),
+        ("CreateImage", json!({"InstanceId": "i-0123456789abcdef0", "Name": "?"}), "InvalidAMIName.Malformed"),
+        ("CreateImage", json!({"InstanceId": "i-0123456789abcdef0", "Name": "good"}), "InvalidInstanceID.NotFound"),
+    ] {
+        assert_eq!(client.refused(operation, arguments.clone()), code, "{operation} {arguments}");
+    }
+}

@@ -162,8 +162,11 @@ fn a_transit_gateway_routes_between_vpcs_by_its_tables() {
     let vpc = client.vpc("10.1.0.0/16");
     let subnet = client.subnet(&vpc, "10.1.1.0/24");
     let attach = json!({"TransitGatewayId": gateway, "VpcId": vpc, "SubnetIds": [subnet]});
+    assert_eq!(client.refused("CreateTransitGatewayVpcAttachment", attach.clone()), "IncorrectState", "it is pending");
+    client.wait(60);
     let attachment = client.id("CreateTransitGatewayVpcAttachment", attach.clone(), "/TransitGatewayVpcAttachment/TransitGatewayAttachmentId");
     assert_eq!(client.refused("CreateTransitGatewayVpcAttachment", attach), "DuplicateTransitGatewayAttachment");
+    client.wait(60);
     let of = json!({"TransitGatewayRouteTableId": table});
     let associated = client.call("GetTransitGatewayRouteTableAssociations", of.clone());
     assert_eq!(listed(&associated, "Associations", "ResourceId"), [vpc.as_str()]);
@@ -186,8 +189,22 @@ fn a_transit_gateway_routes_between_vpcs_by_its_tables() {
     client.call("DisableTransitGatewayRouteTablePropagation", both.clone());
     client.call("DisassociateTransitGatewayRouteTable", both);
     assert_eq!(client.refused("DeleteTransitGateway", json!({"TransitGatewayId": gateway})), "IncorrectState");
-    client.call("DeleteTransitGatewayVpcAttachment", json!({"TransitGatewayAttachmentId": attachment}));
-    client.call("DeleteTransitGateway", json!({"TransitGatewayId": gateway}));
+    let state = |client: &mut Client, operation: &str, list: &str| client.call(operation, json!({}))[list][0]["State"].clone();
+    let gone = client.call("DeleteTransitGatewayVpcAttachment", json!({"TransitGatewayAttachmentId": attachment}));
+    assert_eq!(gone["TransitGatewayVpcAttachment"]["State"], "deleting");
+    assert_eq!(client.refused("DeleteTransitGateway", json!({"TransitGatewayId": gateway})), "IncorrectState", "it is being detached");
+    client.wait(60);
+    for (operation, list) in [
+        ("DescribeTransitGatewayVpcAttachments", "TransitGatewayVpcAttachments"),
+        ("DescribeTransitGatewayAttachments", "TransitGatewayAttachments"),
+    ] {
+        assert_eq!(state(&mut client, operation, list), "deleted");
+    }
+    assert_eq!(client.call("DeleteTransitGateway", json!({"TransitGatewayId": gateway}))["TransitGateway"]["State"], "deleting");
+    client.wait(60);
+    assert_eq!(state(&mut client, "DescribeTransitGateways", "TransitGateways"), "deleted");
+    assert_eq!(state(&mut client, "DescribeTransitGatewayRouteTables", "TransitGatewayRouteTables"), "deleted", "it went with its gateway");
+    client.wait(3_600);
     assert_eq!(client.refused("DescribeTransitGateways", json!({"TransitGatewayIds": [gateway]})), "InvalidTransitGatewayID.NotFound");
 }
 

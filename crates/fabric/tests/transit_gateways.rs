@@ -8,10 +8,12 @@ use model::{
     Destination, Model, Origin, RouteTarget, SubnetId, Tags, TransitGatewayAttachmentId, TransitGatewayId,
     TransitGatewayRouteTableId,
 };
+use model::settle::finish_all;
 use support::{Bench, World};
 
 fn gateway(model: &mut Model) -> (TransitGatewayId, TransitGatewayRouteTableId) {
     let id = create_transit_gateway(model, CreateTransitGateway::default()).unwrap();
+    finish_all(model, model.context.now);
     let table = model.transit_gateways[&id].default_route_table.clone().unwrap();
     (id, table)
 }
@@ -28,7 +30,9 @@ fn attach(model: &mut Model, gateway: &TransitGatewayId, subnet: &str) -> Transi
         tags: Tags::new(),
         origin: Origin::default(),
     };
-    create_transit_gateway_vpc_attachment(model, request).unwrap()
+    let attachment = create_transit_gateway_vpc_attachment(model, request).unwrap();
+    finish_all(model, model.context.now);
+    attachment
 }
 
 fn route(model: &mut Model, table: &str, destination: &str, gateway: &TransitGatewayId) {

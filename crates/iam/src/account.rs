@@ -229,6 +229,11 @@ impl Key {
 }
 
 impl Account {
+    /// Forgets every key, sessions with theirs: for whoever writes the account where others read it.
+    pub fn forget_keys(&mut self) {
+        self.keys.clear();
+    }
+
     /// An account in which nobody but its root is.
     pub fn new(id: impl Into<String>) -> Self {
         let id = id.into();

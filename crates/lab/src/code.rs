@@ -70,7 +70,7 @@ registry! {
     NotANumber = 110, "not a number", "The key wants a whole number.", "wrong: count: three\nright: count: 3";
     NotAChoice = 111, "not one of the words that are possible", "The key knows a few words only; the error lists them.", "metadata: { tokens: required }";
     BadName = 112, "not a name", "A name starts with a letter and goes on with letters, digits, `-`, `_` or `.`; it has at most 63 characters.", "wrong: 1st-web\nright: web-1";
-    ReservedWord = 113, "a reserved word as a name", "internet, anywhere, any, all, tcp, udp, icmp, igw, nat, local and none have a meaning in sentences.", "wrong: instances: { internet: {} }\nright: instances: { gateway: {} }";
+    ReservedWord = 113, "a reserved word as a name", "internet, anywhere, any, all, tcp, udp, icmp, igw, eigw, nat, local and none have a meaning in sentences.", "wrong: instances: { internet: {} }\nright: instances: { gateway: {} }";
     NotBuiltYet = 114, "not built yet", "The key is planned and does nothing in this version; it is refused so that nobody waits for it.", "remove it, or keep it in a second file that includes the first";
     Conflict = 115, "two keys contradict each other", "Both keys decide the same thing, or one address would belong to several instances: `like` copies all keys, and `count` does.", "wrong: { subnet: a, interfaces: [{ subnet: b }] }\nright: { interfaces: [{ subnet: a }, { subnet: b }] }";
     OutOfRange = 116, "a number out of range", "The number is below or above what is possible.", "metadata: { hop_limit: 2 }      # 1 to 64";
@@ -81,7 +81,7 @@ registry! {
     UnknownZone = 204, "not a zone", "A zone is a letter from a to f, or the whole name with the lab's region.", "az: a      # the same as ap-northeast-2a";
     BadListener = 205, "not a listener", "A listener is `tcp/PORT` or `udp/PORT`.", "listen: [tcp/80, udp/53]";
     NoRoom = 206, "a subnet does not fit", "The VPC's blocks have no free space of this size left. `/size` subnets are carved in file order and go around the pinned ones.", "vpclab cidr free 10.0.0.0/16 10.0.0.0/17";
-    BadRouteTarget = 207, "not a route's target", "A route leads to igw, vpn, nat@SUBNET or nat@NAME, peering NAME, endpoint NAME, instance NAME, or blackhole.", "routes: { 0.0.0.0/0: nat@public-a }";
+    BadRouteTarget = 207, "not a route's target", "A route leads to igw, eigw (IPv6), vpn, nat@SUBNET or nat@NAME, peering NAME, endpoint NAME, instance NAME, or blackhole.", "routes: { 0.0.0.0/0: nat@public-a }";
     BadUserData = 208, "user data that cannot be", "User data has at most 16 KiB (UD-1).", "user_data: { file: boot.sh }";
     BadKeyPair = 209, "not a public key", "A key pair is given by its public key in OpenSSH's form.", "key_pairs: { me: ssh-ed25519 AAAA… me@laptop }";
     BadImage = 210, "not an image", "A container's image is a name under `images:`, or a reference as registries have them: `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`. An entry of `images:` says where one comes from.", "images: { web: build ./web, db: pull mariadb:11, tool: archive tool.tar }";
@@ -97,6 +97,8 @@ registry! {
     BadMac = 220, "not a MAC address", "A MAC address is six pairs of hexadecimal digits. One whose first byte is odd is a group's and cannot be an interface's; one that begins with 02 is nobody else's.", "mac: 02:00:00:00:00:0a";
     BadInterfaceAddress = 221, "an address that an interface cannot have", "An interface has an address and the length of its network's prefix. The first address of a network is the network's own, the last one IPv4's broadcast; gateways and next hops are reached only in a network of one's own.", "wrong: pc-1: 10.0.1.0/24\nright: pc-1: 10.0.1.10/24";
     BadService = 222, "not something that can be served", "A service is echo, ftp, http, https, smtp, snmp, telnet or tftp, with a port if it is another; `dhcp FIRST-LAST [gateway A] [dns A] [lease TIME]`; or `dns NAME=ADDRESS …`.", "serve: [http, telnet 2323, dhcp 10.0.1.100-10.0.1.199 gateway 10.0.1.1]";
+
+    NoIpv6 = 223, "no IPv6 where it is asked for", "A VPC has IPv6 by `ipv6: true` or `ipv6: BLOCK`, a subnet has a /64 of it by its own `ipv6: true`, and instances have addresses of their subnet's. Routes for IPv6 need a VPC that has it.", "vpcs: { shop: { cidr: 10.0.0.0/16, ipv6: true, subnets: { a: { cidr: /24, ipv6: true } } } }";
 
     RuleSyntax = 301, "a rule that cannot be read", "A rule is `[out] PROTO[/PORTS] (from|to) PEER[, PEER…]`. Incoming rules say from, outgoing ones start with out and say to.", "- tcp/80,443 from anywhere\n- out tcp/443 to anywhere";
     UnknownProtocol = 302, "an unknown protocol", "Known are tcp, udp, icmp, icmpv6, all (or any), gre, esp, ah, sctp, and any other as proto-NUMBER.", "wrong: tpc/80 from anywhere\nright: tcp/80 from anywhere";
@@ -139,6 +141,8 @@ registry! {
     BadTrust = 341, "not somebody who could assume a role", "A role is trusted to `ec2`, `user NAME`, `role NAME`, `account`, `account NUMBER`, `service NAME`, a resource name, or what a document of AWS's says.", "roles: { app: { trust: ec2 } }";
     IdentityRefused = 342, "IAM refuses", "What is written cannot be an identity or policy; the error says which rule of IAM it breaks.", "users: { kim: {} }";
 
+    MixedFamilies = 343, "ICMP of one family with addresses of the other", "`icmp` is a message of IPv4 and `icmpv6` one of IPv6; neither matches the other's packets (SG-10).", "wrong: icmp/echo from ::/0\nright: icmpv6/echo from ::/0";
+
     NoArrow = 401, "a claim without an arrow", "A claim is `SOURCES -> DESTINATIONS PROTO/PORTS: RESULT`, with spaces around the arrow.", "- web-1 -> db-1 tcp/3306: open";
     MissingSpaceAfterColon = 402, "no space after the colon", "Without the space YAML reads one word, and the claim has no result.", "wrong: - web-1 -> db-1 tcp/3306:open\nright: - web-1 -> db-1 tcp/3306: open";
     SpaceAfterColon = 403, "a space inside a name", "`subnet: admin` is a mapping to YAML; the name is `subnet:admin`.", "wrong: - subnet: admin -> web-1 tcp/22: open\nright: - subnet:admin -> web-1 tcp/22: open";
@@ -147,9 +151,9 @@ registry! {
     MissingResult = 406, "a claim without a result", "After the protocol come a colon, a space and the result.", "- web-1 -> db-1 tcp/3306: open";
     MissingTraffic = 407, "a claim without protocol and port", "A claim says which traffic it means; `any` means all of it.", "- internet -> db-1 any: no public address";
     MissingEnd = 408, "a claim without a source or destination", "Both sides of the arrow name at least one end.", "- web-1, web-2 -> db-1 tcp/3306: open";
-    ClaimSyntax = 409, "a claim that cannot be read", "A claim is `[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE] : RESULT [via NODE]`.", "- only web-1, web-2 -> db-1 tcp/3306: open";
-    UnknownBlocker = 410, "an unknown stage", "Traffic is blocked by sg, acl, igw, nat, peering or source-dest-check; sg and acl may name one: sg:db.", "- bastion -> db-1 tcp/3306: blocked by sg:db";
-    BadWaypoint = 411, "not a node on the way", "After through and via comes nat, igw, peering, or the name of an instance, NAT gateway, peering or endpoint.", "- db-1 -> internet tcp/443 through fw: allowed";
+    ClaimSyntax = 409, "a claim that cannot be read", "A claim is `[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [over ipv4|ipv6] [through NODE] : RESULT [via NODE]`.", "- only web-1, web-2 -> db-1 tcp/3306: open";
+    UnknownBlocker = 410, "an unknown stage", "Traffic is blocked by sg, acl, igw, eigw, nat, peering or source-dest-check; sg and acl may name one: sg:db.", "- bastion -> db-1 tcp/3306: blocked by sg:db";
+    BadWaypoint = 411, "not a node on the way", "After through and via comes nat, igw, eigw, peering, or the name of an instance, NAT gateway, peering or endpoint.", "- db-1 -> internet tcp/443 through fw: allowed";
     BadSelector = 412, "an end that cannot be read", "Ends are instances, outside places, internet, sg:, subnet:, vpc:, tag:KEY=VALUE, addresses and blocks.", "- tag:role=web -> db-1 tcp/3306: open";
     UnknownEnd = 413, "an end that does not exist", "No instance or outside place of this name.", "- web-1 -> db-1 tcp/3306: open";
     RightSyntax = 414, "a claim about rights that cannot be read", "A claim about rights is `(user|role) NAME ACTION[, …] [on TARGET[, …]] [with KEY=VALUE[, …]]: allowed|denied`. A target is a type and a name, an id, or a resource name.", "- user dev ec2:TerminateInstances on instance web: denied\n- role app iam:*: denied";

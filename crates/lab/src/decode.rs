@@ -1,8 +1,8 @@
 //! From nodes to typed values. Every problem is noted and reading goes on, so that one run shows many.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, nearest};
@@ -105,8 +105,17 @@ impl<'s> Decoder<'s> {
     }
 }
 
-/// Keys of compose files, and what they are called here.
-const OTHER_WORDS: [(&str, &str); 15] = [
+/// Keys of compose files and of Terraform, and what they are called here.
+const OTHER_WORDS: [(&str, &str); 24] = [
+    ("ipv6_cidr", "ipv6"),
+    ("ipv6_cidr_block", "ipv6"),
+    ("assign_generated_ipv6_cidr_block", "ipv6"),
+    ("ipv6_address", "ipv6"),
+    ("ipv6_addresses", "ipv6"),
+    ("ipv6_address_count", "ipv6"),
+    ("assign_ipv6_address_on_creation", "assign_ipv6"),
+    ("egress_only_gateway", "eigw"),
+    ("egress_only_internet_gateway", "eigw"),
     ("cmd", "command"),
     ("ports", "publish"),
     ("expose", "publish"),
@@ -295,7 +304,22 @@ fn parsed<T: std::str::FromStr>(node: &Node, decoder: &mut Decoder, what: &str, 
 
 impl Word for Ipv4Addr {
     fn read(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        ipv6_elsewhere::<Ipv6Addr>(node, decoder, "an IPv4 address", Code::NotAnAddress)?;
         parsed(node, decoder, "an IPv4 address", "10.0.0.10", Code::NotAnAddress)
+    }
+}
+
+/// What is right as IPv6 stands under another key: says so, and is `None`.
+fn ipv6_elsewhere<T: std::str::FromStr>(node: &Node, decoder: &mut Decoder, what: &str, code: Code) -> Option<()> {
+    let Some(text) = node.text().filter(|text| text.parse::<T>().is_ok()) else { return Some(()) };
+    let problem = Diagnostic::new(code, node.span, format!("`{text}` is not {what}")).label("IPv6");
+    decoder.problem(problem.hint("IPv6 of VPCs, subnets and instances stands at `ipv6:`"));
+    None
+}
+
+impl Word for Ipv6Addr {
+    fn read(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        parsed(node, decoder, "an IPv6 address", "2001:db8::10", Code::NotAnAddress)
     }
 }
 
@@ -307,8 +331,16 @@ impl Word for IpAddr {
 
 impl Word for Ipv4Net {
     fn read(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        ipv6_elsewhere::<Ipv6Net>(node, decoder, "an IPv4 block", Code::NotABlock)?;
         let block: Ipv4Net = parsed(node, decoder, "an IPv4 block", "10.0.0.0/16", Code::NotABlock)?;
         canonical(IpNet::V4(block), node, decoder).then_some(block)
+    }
+}
+
+impl Word for Ipv6Net {
+    fn read(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        let block: Ipv6Net = parsed(node, decoder, "an IPv6 block", "2001:db8:0:100::/56", Code::NotABlock)?;
+        canonical(IpNet::V6(block), node, decoder).then_some(block)
     }
 }
 

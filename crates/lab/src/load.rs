@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::containers::{self, ContainerFiles};
 use crate::decode::{Decode, Decoder};
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
-use crate::file::{ElasticIp, Instance, LabFile, Promise, PublicIp, UserData};
+use crate::file::{ElasticIp, Instance, Ipv6Addresses, LabFile, Promise, PublicIp, UserData};
 use crate::source::{Located, Sources, Span};
 use crate::yaml::{self, Node, Value};
 
@@ -374,12 +374,15 @@ fn fixed_addresses(instance: &Instance) -> Vec<FixedAddress<'_>> {
         written.as_ref().map(|subnet| subnet.value.as_str())
     }
     let own = subnet(&instance.subnet).unwrap_or_default();
-    let interfaces = instance.interfaces.iter().map(|i| (&i.private_ip, &i.public_ip, subnet(&i.subnet).unwrap_or(own)));
-    let all = std::iter::once((&instance.private_ip, &instance.public_ip, own)).chain(interfaces);
+    let interfaces = instance.interfaces.iter().map(|i| (&i.private_ip, &i.ipv6, &i.public_ip, subnet(&i.subnet).unwrap_or(own)));
+    let all = std::iter::once((&instance.private_ip, &instance.ipv6, &instance.public_ip, own)).chain(interfaces);
     let mut found = Vec::new();
-    for (private, public, subnet) in all {
+    for (private, ipv6, public, subnet) in all {
         if let Some(private) = private {
             found.push(FixedAddress { text: private.value.to_string(), span: private.span, key: "private_ip", subnet });
+        }
+        if let Some(Located { value: Ipv6Addresses::List(list), .. }) = ipv6 {
+            found.extend(list.iter().map(|own| FixedAddress { text: own.value.to_string(), span: own.span, key: "ipv6", subnet }));
         }
         if let Some(Located { value: PublicIp::Elastic(ElasticIp::Address(address)), span }) = public {
             found.push(FixedAddress { text: address.to_string(), span: *span, key: "public_ip", subnet: "" });

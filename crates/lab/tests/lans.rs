@@ -8,7 +8,7 @@ use lab::{Files, Lab, load};
 use model::guest::Listener;
 use model::lan::*;
 use model::operation::set_lans;
-use model::{Context, Model, Region, Timestamp};
+use model::{Context, Model, Region, Table, Timestamp};
 use proptest::prelude::*;
 
 struct One(String);
@@ -221,6 +221,8 @@ fn a_snapshot_has_the_lans() {
         notes: Vec::new(),
         model: model.clone(),
         claims: Vec::new(),
+        rights: Vec::new(),
+        account: None,
     };
     let bytes = lab::snapshot::write(snapshot.clone()).unwrap();
     assert_eq!(lab::snapshot::read(&bytes).unwrap().model.lans, model.lans);
@@ -231,7 +233,7 @@ fn a_snapshot_has_the_lans() {
 }
 
 /// Without places.
-fn bare(lans: &BTreeMap<String, Lan>) -> serde_json::Value {
+fn bare(lans: &Table<String, Lan>) -> serde_json::Value {
     fn strip(value: &mut serde_json::Value) {
         match value {
             serde_json::Value::Object(map) => {
@@ -284,7 +286,7 @@ proptest! {
     fn any_link_written_and_read_is_the_same(link in any_link()) {
         let devices = ["a", "b"].map(|name| (name.to_owned(), Device::Switch(Switch::default())));
         let lan = Lan { devices: devices.into(), links: vec![link], origin: model::Origin::default() };
-        let lans = BTreeMap::from([("l".to_owned(), lan)]);
+        let lans = Table::from(BTreeMap::from([("l".to_owned(), lan)]));
         let mut model = empty();
         set_lans(&mut model, lans.clone()).unwrap();
         let written = lab::export(&model, "again").text;

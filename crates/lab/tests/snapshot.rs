@@ -39,8 +39,9 @@ fn of_lab(name: &str, text: String) -> Snapshot {
     let lab = load(name, &One(text)).unwrap_or_else(|e| panic!("{e}"));
     let mut model = Model::new("000000000000", lab.region(), Context::seeded(1, Timestamp(1_700_000_000)));
     lab.apply(&mut model).unwrap_or_else(|e| panic!("{e}"));
+    let account = lab.identities(&model.account_id).unwrap_or_else(|e| panic!("{e}"));
     let (source, notes) = (name.to_owned(), vec![Note { kind: NoteKind::Assumed, text: "nothing".into(), origin: Origin::default() }]);
-    Snapshot { name: lab.name.clone(), source, taken: Timestamp(1_700_000_001), notes, model, claims: lab.claims() }
+    Snapshot { name: lab.name.clone(), source, taken: Timestamp(1_700_000_001), notes, model, claims: lab.claims(), rights: lab.rights(), account: Some(account) }
 }
 
 fn examples() -> Vec<Snapshot> {
@@ -56,7 +57,7 @@ fn examples() -> Vec<Snapshot> {
 
 fn dump() -> Snapshot {
     let import = dumps::read(dumps::files()).unwrap_or_else(|e| panic!("{e}"));
-    Snapshot { name: "dump".into(), source: "dump".into(), taken: Timestamp(1), notes: import.notes, model: import.model, claims: Vec::new() }
+    Snapshot { name: "dump".into(), source: "dump".into(), taken: Timestamp(1), notes: import.notes, model: import.model, claims: Vec::new(), rights: Vec::new(), account: None }
 }
 
 /// Every answer of `why` about some pairs of a cloud, as JSON.

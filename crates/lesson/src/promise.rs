@@ -28,10 +28,17 @@ fn korean(claim: &Claim) -> String {
         "all" => "모든 트래픽".to_owned(),
         traffic => traffic.to_owned(),
     };
+    let traffic = match claim.over {
+        Some(family) => format!("{}로 {traffic}", family.name()),
+        None => traffic,
+    };
     let way = [&claim.through, &claim.via].into_iter().flatten();
     let way: String = way.map(|node| format!("{} 거쳐 ", Object.after(&place(node)))).collect();
     format!("{from} {to}{traffic}: {way}{}", expected(&claim.expected))
 }
+
+/// How Korean documentation of AWS calls it.
+const EGRESS_ONLY: &str = "송신 전용 인터넷 게이트웨이";
 
 fn people(ends: &Ends) -> String {
     let list = |selectors: &[Selector]| {
@@ -51,6 +58,7 @@ fn place(node: &Waypoint) -> String {
     match node {
         Waypoint::Nat => "NAT 게이트웨이".to_owned(),
         Waypoint::InternetGateway => "인터넷 게이트웨이".to_owned(),
+        Waypoint::EgressOnlyInternetGateway => EGRESS_ONLY.to_owned(),
         Waypoint::Peering => "VPC 피어링".to_owned(),
         Waypoint::Named(name) => name.clone(),
     }
@@ -74,6 +82,7 @@ fn expected(expected: &Expected) -> String {
         Blocker::SecurityGroup(name) => named("보안 그룹", name),
         Blocker::NetworkAcl(name) => named("네트워크 ACL", name),
         Blocker::InternetGateway => "인터넷 게이트웨이".to_owned(),
+        Blocker::EgressOnlyInternetGateway => EGRESS_ONLY.to_owned(),
         Blocker::Nat => "NAT 게이트웨이".to_owned(),
         Blocker::Peering => "VPC 피어링".to_owned(),
         Blocker::SourceDestCheck => "출발지/목적지 확인".to_owned(),
@@ -87,6 +96,7 @@ pub fn undecided(why: &Undecided) -> Both {
         Undecided::Unknown { name, .. } => format!("{} 이름이 랩 파일에 없다", Called.after(name)),
         Undecided::Several(_) => "한 이름을 여럿이 쓴다".to_owned(),
         Undecided::Nobody(what) => format!("{what}에 해당하는 것이 없다"),
+        Undecided::NoAddress(what, family) => format!("{what}에 {} 주소가 없다", family.name()),
         Undecided::NoPair => "해당하는 출발지와 목적지가 없다".to_owned(),
         Undecided::Engine(_) => "증명할 수 없다".to_owned(),
     };

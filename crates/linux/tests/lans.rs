@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -144,7 +143,7 @@ fn what_is_the_simulators_is_said() {
     ];
     assert_eq!(said(true), always);
     assert!(said(false).contains(&"this kernel has no netem: delay, loss, duplicates and reordering of h -- s are the simulator's".to_owned()));
-    assert!(notes(&BTreeMap::new(), Shaping::default()).is_empty());
+    assert!(notes(&model::Table::new(), Shaping::default()).is_empty());
 }
 
 #[test]

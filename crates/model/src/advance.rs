@@ -7,6 +7,7 @@ use crate::nat_gateway::NatGatewayState;
 use crate::operation::ebs::{next_ebs_transition, settle_ebs};
 use crate::operation::instance::settle_instance;
 use crate::operation::network_interface::settle_public_address;
+use crate::operation::transit_gateway_state::{next_transit_transition, settle_transit};
 use crate::peering::PeeringStatus;
 use crate::vpc::{CidrBlock, CidrBlockState};
 use crate::*;
@@ -28,6 +29,7 @@ impl Model {
             settle_peerings(self, now),
             settle_endpoints(self, now),
             settle_ebs(self, now),
+            settle_transit(self, now),
             // Last: an address may be due for an instance that came up just now.
             assign_public_addresses(self),
         ];
@@ -66,6 +68,7 @@ impl Model {
             .chain(endpoints.map(|endpoint| endpoint.settles_at))
             .chain(addresses)
             .chain(next_ebs_transition(self))
+            .chain(next_transit_transition(self))
             .min()
     }
 }
@@ -95,13 +98,13 @@ fn settle_blocks(model: &mut Model, now: Timestamp) -> bool {
     }
     let mut changed = false;
     if model.vpcs.values().any(|vpc| passes(&vpc.cidr_blocks) || passes(&vpc.ipv6_cidr_blocks)) {
-        for vpc in model.vpcs.values_mut() {
+        for (_, vpc) in model.vpcs.iter_mut_where(|_, vpc| passes(&vpc.cidr_blocks) || passes(&vpc.ipv6_cidr_blocks)) {
             changed |= settle(&mut vpc.cidr_blocks, now);
             changed |= settle(&mut vpc.ipv6_cidr_blocks, now);
         }
     }
     if model.subnets.values().any(|subnet| passes(&subnet.ipv6_cidr_blocks)) {
-        for subnet in model.subnets.values_mut() {
+        for (_, subnet) in model.subnets.iter_mut_where(|_, subnet| passes(&subnet.ipv6_cidr_blocks)) {
             changed |= settle(&mut subnet.ipv6_cidr_blocks, now);
         }
     }

@@ -1,8 +1,8 @@
-//! Arithmetic on IPv4 blocks: canonical form, overlap, splitting, free space (VPC-1, SUB-1, SUB-2).
+//! Arithmetic on blocks: canonical form, overlap, splitting, free space (VPC-1, SUB-1, SUB-2), and ranges with a meaning.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 
 /// Ranges that RFC 1918 keeps for private use.
 pub const RFC_1918: [Ipv4Net; 3] = [
@@ -16,6 +16,9 @@ pub const RFC_6598: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(100, 64, 0, 0), 
 
 /// Link-local addresses (RFC 3927), which no VPC may use (VPC-8).
 pub const LINK_LOCAL: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16);
+
+/// Where Amazon-provided IPv6 blocks come from: what AWS announces for Seoul; nothing here leaves the machine.
+pub const AMAZON_IPV6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2406, 0xda12, 0, 0, 0, 0, 0, 0), 36);
 
 /// Addresses of a subnet that AWS keeps: +0, +1, +2, +3 and the last (SUB-2).
 pub const RESERVED_PER_SUBNET: u32 = 5;

@@ -1,6 +1,6 @@
 //! What a lab promises about its own traffic: the `expect` sentences, as data.
 //!
-//! `claim := [only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE] : RESULT [via NODE]`, or
+//! `claim := [only] SOURCES -> DESTINATIONS PROTO[/PORTS] [over ipv4|ipv6] [through NODE] : RESULT [via NODE]`, or
 //! `nothing else [-> DESTINATIONS [PROTO[/PORTS]]]`. Parsing lives in `lab`, deciding in the engines; an
 //! engine that cannot decide a form says so.
 
@@ -57,6 +57,35 @@ impl fmt::Display for Ends {
     }
 }
 
+/// The family of addresses that a claim is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressFamily {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl AddressFamily {
+    /// The family as people write it outside of claims.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        }
+    }
+}
+
+impl fmt::Display for AddressFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        })
+    }
+}
+
 /// Who a claim speaks about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -98,6 +127,8 @@ pub enum Blocker {
     NetworkAcl(Option<String>),
     /// The internet gateway.
     InternetGateway,
+    /// The egress-only internet gateway.
+    EgressOnlyInternetGateway,
     /// A NAT gateway.
     Nat,
     /// A peering connection.
@@ -114,6 +145,8 @@ pub enum Waypoint {
     Nat,
     /// Any internet gateway.
     InternetGateway,
+    /// Any egress-only internet gateway.
+    EgressOnlyInternetGateway,
     /// Any peering connection.
     Peering,
     /// An instance, NAT gateway, peering connection or endpoint by name.
@@ -129,6 +162,10 @@ pub struct Claim {
     pub destinations: Ends,
     /// Protocol and ports of the request.
     pub traffic: Traffic,
+    /// The family that is meant (`over ipv6`). Without it nothing may get through over either that must not, and what must get
+    /// through does so over IPv4, unless IPv6 addresses are named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub over: Option<AddressFamily>,
     /// A node that every packet of the request must pass (`through`, before the colon).
     pub through: Option<Waypoint>,
     /// What must happen.
@@ -144,6 +181,7 @@ impl fmt::Display for Waypoint {
         f.write_str(match self {
             Self::Nat => "nat",
             Self::InternetGateway => "igw",
+            Self::EgressOnlyInternetGateway => "eigw",
             Self::Peering => "peering",
             Self::Named(name) => name,
         })
@@ -158,6 +196,7 @@ impl fmt::Display for Blocker {
             Self::NetworkAcl(None) => f.write_str("acl"),
             Self::NetworkAcl(Some(name)) => write!(f, "acl:{name}"),
             Self::InternetGateway => f.write_str("igw"),
+            Self::EgressOnlyInternetGateway => f.write_str("eigw"),
             Self::Nat => f.write_str("nat"),
             Self::Peering => f.write_str("peering"),
             Self::SourceDestCheck => f.write_str("source-dest-check"),
@@ -183,11 +222,17 @@ impl fmt::Display for Claim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.sources {
             Sources::NothingElse if self.destinations.of.is_empty() => return f.write_str("nothing else"),
-            Sources::NothingElse => return write!(f, "nothing else -> {} {}", self.destinations, self.traffic),
+            Sources::NothingElse => {
+                write!(f, "nothing else -> {} {}", self.destinations, self.traffic)?;
+                return self.over.map_or(Ok(()), |family| write!(f, " over {family}"));
+            }
             Sources::Each(ends) => ends.fmt(f)?,
             Sources::Only(ends) => write!(f, "only {ends}")?,
         }
         write!(f, " -> {} {}", self.destinations, self.traffic)?;
+        if let Some(family) = self.over {
+            write!(f, " over {family}")?;
+        }
         if let Some(node) = &self.through {
             write!(f, " through {node}")?;
         }

@@ -53,6 +53,7 @@ error_codes! {
     EgressOnlyInternetGatewayLimitExceeded = "EgressOnlyInternetGatewayLimitExceeded", 400;
     FlowLogAlreadyExists = "FlowLogAlreadyExists", 400;
     FlowLogsLimitExceeded = "FlowLogsLimitExceeded", 400;
+    FilterLimitExceeded = "FilterLimitExceeded", 400;
     GatewayNotAttached = "Gateway.NotAttached", 400;
     IncorrectInstanceState = "IncorrectInstanceState", 400;
     IncorrectModificationState = "IncorrectModificationState", 400;

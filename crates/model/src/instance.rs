@@ -26,6 +26,9 @@ pub struct Instance {
     pub state: InstanceState,
     /// When a passing state (`pending`, `stopping`, `shutting-down`) ends.
     pub settles_at: Timestamp,
+    /// When its status checks pass, once it runs.
+    #[serde(default)]
+    pub checks_pass_at: Timestamp,
     /// When it was launched or last started.
     pub launch_time: Timestamp,
     /// How often it was told to reboot; when this rises, an engine starts the guest anew.

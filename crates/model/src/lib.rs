@@ -45,6 +45,7 @@ pub mod route_table;
 pub mod security_group;
 pub mod selector;
 pub mod service;
+pub mod settle;
 pub mod spot;
 pub mod subnet;
 pub mod subnet_cidr_reservation;

@@ -11,6 +11,7 @@ use crate::peering::PeeringStatus;
 use crate::quota::Quotas;
 use crate::route_table::{Associated, RouteState};
 use crate::table::Table;
+use crate::transit_gateway::GoneTransit;
 use crate::*;
 
 /// Everything that exists, by identifier. Change it through [`operation`] only.
@@ -47,6 +48,9 @@ pub struct Model {
     /// Route tables of transit gateways.
     #[serde(default)]
     pub transit_gateway_route_tables: Table<TransitGatewayRouteTableId, TransitGatewayRouteTable>,
+    /// What was deleted of transit gateways within the last hour.
+    #[serde(default)]
+    pub gone_transit: GoneTransit,
     /// NAT gateways.
     pub nat_gateways: Table<NatGatewayId, NatGateway>,
     /// Elastic IP addresses.
@@ -126,6 +130,7 @@ impl Model {
             transit_gateways: Table::new(),
             transit_gateway_attachments: Table::new(),
             transit_gateway_route_tables: Table::new(),
+            gone_transit: GoneTransit::default(),
             nat_gateways: Table::new(),
             addresses: Table::new(),
             network_interfaces: Table::new(),
@@ -197,6 +202,11 @@ impl Model {
         self.internet_gateways.values().find(|igw| igw.vpc_id.as_ref() == Some(vpc))
     }
 
+    /// The egress-only internet gateway of a VPC (EIGW-1).
+    pub fn egress_only_internet_gateway_of(&self, vpc: &VpcId) -> Option<&EgressOnlyInternetGateway> {
+        self.egress_only_internet_gateways.values().find(|gateway| gateway.vpc_id == *vpc)
+    }
+
     /// The virtual private gateway attached to a VPC (VPN-1).
     pub fn vpn_gateway_of(&self, vpc: &VpcId) -> Option<&VpnGateway> {
         self.vpn_gateways.values().find(|gateway| gateway.vpc_id.as_ref() == Some(vpc))
@@ -235,7 +245,9 @@ impl Model {
             RouteTarget::VpnGateway(id) => {
                 self.vpn_gateways.get(id).is_some_and(|vgw| vgw.vpc_id.as_ref() == Some(&table.vpc_id))
             }
-            RouteTarget::TransitGateway(id) => self.transit_gateway_attachment_of(id, &table.vpc_id).is_some(),
+            RouteTarget::TransitGateway(id) => {
+                self.transit_gateway_attachment_of(id, &table.vpc_id).is_some_and(|attachment| attachment.state.is_available())
+            }
         };
         if usable { RouteState::Active } else { RouteState::Blackhole }
     }

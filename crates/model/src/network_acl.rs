@@ -43,7 +43,7 @@ impl NetworkAcl {
     }
 
     /// Entries of either direction of the default list: 100 allows IPv4, 101 allows IPv6 if the VPC has it (ACL-2).
-    pub(crate) fn default_entries(has_ipv6: bool, origin: &Origin) -> Vec<NetworkAclEntry> {
+    pub fn default_entries(has_ipv6: bool, origin: &Origin) -> Vec<NetworkAclEntry> {
         let families = [(100, IpNet::V4(Ipv4Net::default())), (101, IpNet::V6(Ipv6Net::default()))];
         let chosen = families.into_iter().take(if has_ipv6 { 2 } else { 1 });
         chosen

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Instance, InstanceId, Model, NetworkInterfaceId, SecurityGroup, Subnet, Tags, Vpc, tag};
 
 /// Words that name no resource because sentences need them.
-pub const RESERVED_WORDS: [&str; 11] =
-    ["internet", "anywhere", "any", "all", "tcp", "udp", "icmp", "igw", "nat", "local", "none"];
+pub const RESERVED_WORDS: [&str; 12] =
+    ["internet", "anywhere", "any", "all", "tcp", "udp", "icmp", "igw", "eigw", "nat", "local", "none"];
 
 /// One way to say who sends or receives.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

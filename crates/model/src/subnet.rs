@@ -37,6 +37,11 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// The IPv6 block that is in force; a subnet has one at most.
+    pub fn ipv6_block(&self) -> Option<Ipv6Net> {
+        self.ipv6_cidr_blocks.iter().find(|b| b.state.is_live()).map(|b| b.block)
+    }
+
     /// The router's address, base + 1 (SUB-2).
     pub fn router_address(&self) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.cidr_block.network()) + 1)

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Origin, SubnetId, Tags, Timestamp, TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId, VpcId};
+use crate::{Origin, SubnetId, Table, Tags, Timestamp, TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId, VpcId};
 
 /// A transit gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct TransitGateway {
     /// What is shown of it and changes no packet.
     #[serde(default)]
     pub settings: TransitGatewaySettings,
+    /// State, and when a passing one ends.
+    #[serde(default)]
+    pub state: TransitGatewayState,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.
@@ -56,6 +59,55 @@ impl Default for TransitGatewaySettings {
     }
 }
 
+/// State of a transit gateway, of what is attached to one, or of one's route table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransitGatewayState {
+    /// Being made; carries nothing yet.
+    Pending(Timestamp),
+    /// There.
+    #[default]
+    Available,
+    /// Carries nothing any more, and is `deleted` from this moment on.
+    Gone(Timestamp),
+}
+
+impl TransitGatewayState {
+    /// Whether it carries packets and may be changed.
+    pub fn is_available(self) -> bool {
+        self == Self::Available
+    }
+
+    /// AWS's word for it at a moment.
+    pub fn as_str(self, now: Timestamp) -> &'static str {
+        match self {
+            Self::Pending(_) => "pending",
+            Self::Available => "available",
+            Self::Gone(deleted_at) if now < deleted_at => "deleting",
+            Self::Gone(_) => "deleted",
+        }
+    }
+
+    /// When a passing state ends.
+    pub fn ends_at(&mut self) -> Option<&mut Timestamp> {
+        match self {
+            Self::Pending(at) | Self::Gone(at) => Some(at),
+            Self::Available => None,
+        }
+    }
+}
+
+/// Transit gateways, attachments and tables that were deleted: shown for an hour, and nothing else comes of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoneTransit {
+    /// Gateways.
+    pub gateways: Table<TransitGatewayId, TransitGateway>,
+    /// What was attached to them.
+    pub attachments: Table<TransitGatewayAttachmentId, TransitGatewayAttachment>,
+    /// Their route tables.
+    pub route_tables: Table<TransitGatewayRouteTableId, TransitGatewayRouteTable>,
+}
+
 /// What is attached to a transit gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransitGatewayAttachment {
@@ -68,6 +120,9 @@ pub struct TransitGatewayAttachment {
     /// When it was made.
     #[serde(default)]
     pub create_time: Timestamp,
+    /// State, and when a passing one ends.
+    #[serde(default)]
+    pub state: TransitGatewayState,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.
@@ -122,6 +177,9 @@ pub struct TransitGatewayRouteTable {
     pub propagations: BTreeSet<TransitGatewayAttachmentId>,
     /// Static routes: where to, `None` = blackhole.
     pub routes: BTreeMap<IpNet, Option<TransitGatewayAttachmentId>>,
+    /// State, and when a passing one ends.
+    #[serde(default)]
+    pub state: TransitGatewayState,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.

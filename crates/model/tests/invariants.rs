@@ -3,7 +3,7 @@
 
 mod cloud;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use cloud::*;
 use ipnet::Ipv4Net;
@@ -18,7 +18,7 @@ use proptest::prelude::*;
 type Step = (u8, u8, u8, u8);
 
 /// The `n`th of the things there are, going round; a made-up id when there are none.
-fn nth<Id: Clone + std::str::FromStr, T>(things: &BTreeMap<Id, T>, n: u8, made_up: &str) -> Id {
+fn nth<Id: Clone + std::str::FromStr, T>(things: &Table<Id, T>, n: u8, made_up: &str) -> Id {
     match things.keys().nth(usize::from(n) % things.len().max(1)) {
         // Now and then an id that nobody has.
         Some(id) if n < 240 => id.clone(),

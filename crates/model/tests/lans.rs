@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use model::guest::Listener;
 use model::lan::*;
 use model::operation::*;
-use model::{Context, Model, Origin, OutsideHost, Region, Tags, Timestamp};
+use model::{Context, Model, Origin, OutsideHost, Region, Table, Tags, Timestamp};
 
 fn empty() -> Model {
     Model::new("111122223333", Region::default(), Context::seeded(1, Timestamp::default()))
@@ -98,7 +98,7 @@ fn a_lan_is_kept_and_goes_when_it_is_not_among_the_new_ones() {
     let generation = model.generation;
     set_lans(&mut model, named(lan())).unwrap();
     assert_eq!((model.lans["room"].links.len(), model.generation), (3, generation + 1));
-    set_lans(&mut model, BTreeMap::new()).unwrap();
+    set_lans(&mut model, Table::new()).unwrap();
     assert!(model.lans.is_empty());
 }
 

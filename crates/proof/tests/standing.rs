@@ -101,6 +101,8 @@ fn cloud(seed: u64) -> (String, Model) {
     }
     let (mut model, _) = support::cloud("random.yaml", &text);
     let hub = create_transit_gateway(&mut model, CreateTransitGateway::default()).unwrap();
+    let now = model.context.now;
+    model::settle::finish_all(&mut model, now);
     let vpn = create_vpn_gateway(&mut model, CreateVpnGateway::default()).unwrap();
     for (number, vpc_id) in model.vpcs.keys().cloned().collect::<Vec<_>>().into_iter().enumerate() {
         let of_vpc = |subnet: &&model::Subnet| subnet.vpc_id == vpc_id;
@@ -116,6 +118,7 @@ fn cloud(seed: u64) -> (String, Model) {
                 origin: Origin::default(),
             };
             create_transit_gateway_vpc_attachment(&mut model, request).unwrap();
+            model::settle::finish_all(&mut model, now);
         }
         if number == 0 {
             attach_vpn_gateway(&mut model, &vpn, &vpc_id).unwrap();

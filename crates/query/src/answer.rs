@@ -1,5 +1,7 @@
 //! Answers: from boto3's JSON to XML, by the shapes of the operation.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use model::moment::Moment;
@@ -12,7 +14,14 @@ use crate::xml::Writer;
 ///
 /// Errors: `InternalError` for a value that does not fit its member, which is a defect of whoever served the call.
 pub fn write(service: &Service, operation: &Operation, answer: &Value, request_id: &str) -> Result<String, Refusal> {
-    let mut answering = Answering { service, xml: Writer::new(), places: Vec::new() };
+    write_with(service, operation, answer, request_id, &[])
+}
+
+/// The same of an answer in which a number stands for an item of a list that is a structure: that piece, which was written before
+/// ([`write_piece`]).
+pub fn write_with(service: &Service, operation: &Operation, answer: &Value, request_id: &str, pieces: &[Arc<str>]) -> Result<String, Refusal> {
+    let expected = pieces.iter().map(|piece| piece.len()).sum();
+    let mut answering = Answering { service, xml: Writer::with_room_for(expected), places: Vec::new(), pieces };
     let root = format!("{}Response", operation.name);
     answering.xml.open_in(&root, service.namespace);
     match service.protocol {
@@ -38,9 +47,27 @@ pub fn write(service: &Service, operation: &Operation, answer: &Value, request_i
     Ok(answering.xml.finish())
 }
 
+/// Writes an item of a list, to which these members of an operation's answer lead. Errors: as [`write()`]; there is no such list.
+pub fn write_piece(service: &Service, operation: &Operation, path: &[&str], item: &Value) -> Result<String, Refusal> {
+    let nowhere = || Refusal::new("InternalError", format!("The answer of {} has no list {}.", operation.name, path.join(".")));
+    let mut shape = operation.output;
+    let mut item_name = "";
+    for name in path {
+        let member = service.members(shape).iter().find(|member| member.name == *name).ok_or_else(nowhere)?;
+        let Shape::List { item_name: name, item, .. } = service.shape(member.shape) else { return Err(nowhere()) };
+        (shape, item_name) = (Some(*item), name);
+    }
+    let mut answering = Answering { service, xml: Writer::bare(), places: Vec::new(), pieces: &[] };
+    let written = answering.element(shape.ok_or_else(nowhere)?, item_name, item);
+    written.map_err(|misfit| misfit.unwrap_or_else(|| unfit(item_name, item)))?;
+    Ok(answering.xml.finish())
+}
+
 /// An answer that is being written.
 struct Answering<'s> {
     service: &'s Service,
+    /// Items that were written before.
+    pieces: &'s [Arc<str>],
     xml: Writer,
     /// By shape, where the member stands that the field at each place of the last structure was: things of one kind look alike, and a
     /// shape has up to a hundred members.
@@ -100,6 +127,10 @@ impl<'s> Answering<'s> {
                 self.xml.open(name);
                 self.members(Some(id), value).map_err(Some)?;
                 self.xml.close(name);
+            }
+            (Shape::Structure(_), Value::Number(number)) => {
+                let piece = number.as_u64().and_then(|number| self.pieces.get(usize::try_from(number).ok()?)).ok_or(None)?;
+                self.xml.piece(piece);
             }
             (Shape::List { .. }, Value::Array(items)) if items.is_empty() => self.xml.empty(name),
             (Shape::List { item_name, item, .. }, Value::Array(items)) => {

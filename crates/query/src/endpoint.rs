@@ -4,6 +4,7 @@
 //! the middle one changes anything: [`Endpoint::read`] (signature, form, parameters), [`Endpoint::call`],
 //! [`Endpoint::write`] (XML).
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Timestamp;
@@ -219,13 +220,18 @@ impl Endpoint {
 
     /// Writes what came of a request that was read.
     pub fn write(&self, asked: &Asked, outcome: Result<Value, Refusal>) -> Response {
+        self.write_with(asked, outcome, &[])
+    }
+
+    /// The same of an answer in which numbers stand for pieces that were written before ([`answer::write_with`]).
+    pub fn write_with(&self, asked: &Asked, outcome: Result<Value, Refusal>, pieces: &[Arc<str>]) -> Response {
         let request_id = self.next_request_id();
         let body = outcome.and_then(|answer| {
             let answer = match &asked.page {
                 Some(page) => page.cut(answer),
                 None => answer,
             };
-            answer::write(asked.service, asked.operation, &answer, &request_id)
+            answer::write_with(asked.service, asked.operation, &answer, &request_id, pieces)
         });
         match body {
             Ok(body) => respond(200, body, request_id, Some(asked.operation.name.to_owned()), None),

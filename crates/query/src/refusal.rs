@@ -47,7 +47,7 @@ impl Refusal {
 
     /// The body of the answer, in the envelope of the protocol.
     pub fn write(&self, protocol: Protocol, namespace: &str, request_id: &str) -> String {
-        let mut xml = Writer::new();
+        let mut xml = Writer::with_room_for(0);
         let sender = if self.status < 500 { "Sender" } else { "Receiver" };
         match protocol {
             Protocol::Ec2 => {

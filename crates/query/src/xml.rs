@@ -1,12 +1,27 @@
 //! Writing XML: elements and text are all that answers have, which is less than a library's calls would take.
 
+/// What most documents need, bytes.
+const ROOM: usize = 4 << 10;
+
 /// A document that grows.
 pub struct Writer(String);
 
 impl Writer {
-    /// A document with its declaration.
-    pub fn new() -> Self {
-        Self(String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"))
+    /// A document with its declaration, and room for so many bytes that are known to come.
+    pub fn with_room_for(expected: usize) -> Self {
+        let mut document = String::with_capacity(expected + ROOM);
+        document.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        Self(document)
+    }
+
+    /// A part of a document.
+    pub fn bare() -> Self {
+        Self(String::with_capacity(ROOM))
+    }
+
+    /// A part that was written before.
+    pub fn piece(&mut self, piece: &str) {
+        self.0.push_str(piece);
     }
 
     /// Begins an element.
@@ -84,7 +99,7 @@ mod tests {
             ("\0\u{1}\u{1F}\u{FFFE}", "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),
             ("한글 😀", "한글 😀"),
         ] {
-            let mut xml = Writer::new();
+            let mut xml = Writer::with_room_for(0);
             xml.text("a", text);
             assert!(xml.finish().ends_with(&format!("\n<a>{written}</a>")), "{text:?}");
         }

@@ -142,3 +142,27 @@ fn the_aws_command_builds_a_lab_that_ls_shows() {
     assert!(output.status.success() && told.contains("arn:aws:iam::") && told.contains(":root"), "{told}{why}");
     assert!(home.yes(&["ls", "vpcs"]).contains("10.3.0.0/16"));
 }
+
+#[test]
+fn a_command_that_finds_the_daemon_dead_asks_the_lab_all_the_same() {
+    let home = Home::with_lab(LAB);
+    home.yes(&["up"]);
+    let cloud = Cloud::serve(&home, &[]);
+    let subnet = cloud.id("DescribeSubnets", json!({}), "/Subnets/0/SubnetId");
+    let image = cloud.id("DescribeImages", json!({}), "/Images/0/ImageId");
+    let tags = json!([{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "extra"}]}]);
+    cloud.call("RunInstances", json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet, "TagSpecifications": tags})).unwrap();
+    kill_daemon(&home);
+    // The file knows no such instance.
+    let checked = home.run(&["check", "web-1", "extra", "tcp/80"]);
+    assert!(checked.code == 1 && checked.stdout.contains(": refused"), "{}{}", checked.stdout, checked.stderr);
+    kill_daemon(&home);
+    assert!(home.run(&["why", "web-1", "extra", "tcp/80"]).stdout.contains("extra"));
+    kill_daemon(&home);
+    assert!(home.yes(&["env"]).contains(&cloud.address));
+    home.yes(&["down", "--yes"]);
+    home.yes(&["daemon", "stop"]);
+    // Nothing is up: nothing is started.
+    home.run(&["check", "web-1", "web-1", "tcp/80"]);
+    assert_eq!(home.run(&["daemon", "status"]).code, 1);
+}

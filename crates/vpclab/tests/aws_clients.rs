@@ -85,3 +85,14 @@ fn the_command_line_of_path_is_content() {
         None => eprintln!("without aws in PATH: that of Debian alone is tried"),
     }
 }
+
+#[test]
+#[ignore = "make test-clients"]
+fn the_waiters_of_boto3_end_whether_things_take_time_or_not() {
+    for pace in ["--instant", "--aws-like"] {
+        let desk = Desk::new();
+        desk.home.yes(&["serve", "--ec2", "127.0.0.1:0", pace]);
+        let told = content(desk.client(brought("aws/bin/python")).arg(repository("clients/boto3/waits.py")));
+        assert_eq!(told, "all waits ended\n", "{pace}");
+    }
+}

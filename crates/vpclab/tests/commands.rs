@@ -110,3 +110,13 @@ fn yaml_says_what_json_says_and_a_query_takes_a_part_of_it() {
         assert!(text(&refused.stderr).contains(said), "{}", text(&refused.stderr));
     }
 }
+
+#[test]
+fn a_kind_that_is_none_is_answered_with_the_kinds_that_there_are() {
+    for (kind, near) in [("zebras", ""), ("subnet", "did you mean `subnets`?\n")] {
+        let done = vpclab(&["ls", kind]);
+        let said = text(&done.stderr);
+        assert!(said.contains(&format!("hint: {near}kinds are: labs, vpcs, subnets, ")) && said.contains("policies"), "{said}");
+        assert_eq!(done.status.code(), Some(2));
+    }
+}

@@ -228,8 +228,12 @@ fn show(ours: &[Row], theirs: &[Row]) {
     }
     let head = ["calls", "vpclab, a second", "ms, median", "ms, p99", "moto, a second", "moto, ms, p99", "ratio", "target"];
     table("EC2 beside moto's server", &head, &lines);
-    if let Some(row) = ours.get(4) {
-        println!("\np99 of a describe at 1,000 instances: {:.2} ms, target 5 ms: {}", median(&row.most.values), verdict(median(&row.most.values), 5.0));
+    // The first is mostly an answer that is given again within a second; before the second something changes each time.
+    for (number, how) in [(4, "asked again and again"), (6, "a tag changed before each")] {
+        if let Some(row) = ours.get(number) {
+            let most = median(&row.most.values);
+            println!("\np99 of a describe at 1,000 instances, {how}: {most:.2} ms, target 5 ms: {}", verdict(most, 5.0));
+        }
     }
 }
 

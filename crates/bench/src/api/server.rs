@@ -100,7 +100,7 @@ impl Kind {
         (model.quotas.vpcs_per_region, model.quotas.internet_gateways_per_region) = (500, 500);
         let wanted = Wanted { base_generation: None, file: None, model, claims: Vec::new(), rights: Vec::new() };
         daemon.bring(LAB, &wanted, PATIENCE)?.ok_or("the lab is not up in time")?;
-        let wanted = CloudWanted { address: ([127, 0, 0, 1], 0).into(), is_open: false, account: None };
+        let wanted = CloudWanted { address: ([127, 0, 0, 1], 0).into(), is_open: false, pace: None, account: None };
         let served = daemon.open_cloud(LAB, &wanted)?;
         let (address, region) = (served.address.to_string(), served.region);
         Ok(Place { address, region, access_key_id: served.access_key_id, secret_access_key: served.secret_access_key })

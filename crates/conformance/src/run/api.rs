@@ -73,7 +73,7 @@ pub fn call(scope: &mut Scope, call: &Call, arguments: &Value) -> Result<Reply, 
     let model = &mut world.model;
     let response = world.identities.with_random(now, |environment| {
         let environment = iam::Environment { now: environment.now, random: &mut *environment.random };
-        let mut visit = Visit { accounts: &mut accounts, cloud: model, environment, knock: &knock, home: ACCOUNT };
+        let mut visit = Visit { accounts: &mut accounts, cloud: model, environment, knock: &knock, home: ACCOUNT, made_key: None };
         api.endpoint.answer(&mut visit, &request)
     });
     world.identities.accounts = accounts;

@@ -1,6 +1,6 @@
 //! What a delta starts is finished at once, and no quota stands in its way; what a call started goes its own way.
 
-pub use door::settle::finish_what_began;
+pub use model::settle::finish_what_began;
 use model::quota::Quotas;
 
 /// Quotas that stand in no topology's way.

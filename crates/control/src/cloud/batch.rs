@@ -1,22 +1,44 @@
 //! Calls that are made one after the other and kept together.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 
-use door::{Cloud, Kept, Made, settle};
-use model::{Model, Timestamp};
+use door::{Cloud, Kept, Made};
+use model::{Model, Timestamp, settle};
 use query::Refusal;
 
-use super::journal::{Answered, Entry, Journal};
+use super::journal::{Answered, Entry};
 use super::place::Home;
 use crate::accounts::Accounts;
+use crate::api::Pace;
 use crate::daemon::labs::{Entered, Labs};
-use crate::identity::Turn;
+
+/// Networks by account and region.
+type Networks<N> = BTreeMap<(String, String), N>;
+
+/// Networks as the batches before left them, as long as the disk is not done with those: calls are made on what will be shown.
+#[derive(Default)]
+pub struct Ahead(Networks<(Weak<Entered>, Model)>);
+
+impl Ahead {
+    /// Forgets them: calls are made on what is shown.
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether somebody else waits to change one of them.
+    pub fn is_awaited(&self) -> bool {
+        self.0.values().filter_map(|(entered, _)| entered.upgrade()).any(|entered| entered.is_awaited())
+    }
+}
 
 /// What a batch makes of networks and accounts; nobody sees it before it is kept.
 pub struct Batch<'b> {
     labs: &'b Labs,
     home: &'b Home,
-    networks: BTreeMap<(String, String), Network>,
+    ahead: &'b mut Ahead,
+    pace: Pace,
+    networks: Networks<Network>,
     /// What the disk has to have before anything of this is answered.
     entries: Vec<Entry>,
     /// Whether the call that is being made has changed a network.
@@ -29,7 +51,7 @@ pub struct Batch<'b> {
 
 /// A network while calls are made on it; nobody else changes it meanwhile.
 struct Network {
-    entered: Entered,
+    entered: Arc<Entered>,
     model: Model,
     /// As it was before the call.
     before: Model,
@@ -39,8 +61,19 @@ struct Network {
 
 impl<'b> Batch<'b> {
     /// Nothing made yet.
-    pub fn new(labs: &'b Labs, home: &'b Home, seed: &'b mut dyn FnMut() -> u64) -> Self {
-        Self { labs, home, networks: BTreeMap::new(), entries: Vec::new(), has_changed: false, is_accounts_changed: false, is_use_noted: false, seed }
+    pub fn new(labs: &'b Labs, home: &'b Home, ahead: &'b mut Ahead, pace: Pace, seed: &'b mut dyn FnMut() -> u64) -> Self {
+        let (networks, entries) = (BTreeMap::new(), Vec::new());
+        Self { labs, home, ahead, pace, networks, entries, has_changed: false, is_accounts_changed: false, is_use_noted: false, seed }
+    }
+
+    /// How long things take by now.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Has things take another time.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 
     /// Forgets which call was made last.
@@ -56,27 +89,58 @@ impl<'b> Batch<'b> {
         self.has_changed
     }
 
-    /// Keeps all of it on disk, then shows it. Errors: the disk; then nothing of it has been.
-    pub fn keep(self, journal: &mut Journal, turn: &mut Turn<'_>) -> Result<(), String> {
-        match (self.is_accounts_changed, self.is_use_noted) {
-            (true, _) => turn.keep()?,
-            (false, true) => turn.show(),
-            (false, false) => {}
+    /// Ends what is due by `now` in all networks.
+    pub fn pass_time(&mut self, now: Timestamp) {
+        let is_due = |model: &Model| model.next_transition().is_some_and(|at| at <= now);
+        for lab in self.labs.known().iter().filter(|lab| self.home.has(lab) && is_due(&lab.model)) {
+            let (account, region) = (lab.model.account_id.clone(), lab.model.region.0.clone());
+            if !self.take_hold(&account, &region, now) {
+                continue;
+            }
+            let Some(network) = self.networks.get_mut(&(account.clone(), region.clone())) else { continue };
+            let before = network.model.generation;
+            network.model.advance_to(now);
+            let generation = network.model.generation;
+            if generation != before {
+                self.entries.push(Entry::Passed { account, region, at: now, generation });
+            }
         }
-        if !self.entries.is_empty() {
-            journal.append(&self.entries).map_err(|error| format!("{}: {error}", journal.path().display()))?;
-            sandbox::abort::point("calls in the journal");
+    }
+
+    /// Whether accounts were changed.
+    pub fn is_accounts_changed(&self) -> bool {
+        self.is_accounts_changed
+    }
+
+    /// Whether it was noted that a key was used.
+    pub fn is_use_noted(&self) -> bool {
+        self.is_use_noted
+    }
+
+    /// What the disk has to have, and what is shown then. The next batch is made on that.
+    pub fn finish(self) -> (Vec<Entry>, Vec<(Arc<Entered>, Model)>) {
+        let mut shows = Vec::new();
+        self.ahead.0.retain(|_, (entered, _)| entered.strong_count() > 0);
+        for (key, Network { entered, model, first, .. }) in self.networks {
+            self.ahead.0.insert(key, (Arc::downgrade(&entered), model.clone()));
+            if model.generation != first {
+                shows.push((entered, model));
+            }
         }
-        for network in self.networks.into_values().filter(|network| network.model.generation != network.first) {
-            self.labs.commit(&network.entered, network.model);
-        }
-        Ok(())
+        (self.entries, shows)
     }
 
     /// Takes hold of a network, which begins where nothing was made in it yet. Whether there can be one.
     fn take_hold(&mut self, account: &str, region: &str, now: Timestamp) -> bool {
         let key = (account.to_owned(), region.to_owned());
         if self.networks.contains_key(&key) {
+            return true;
+        }
+        if let Some((entered, model)) = self.ahead.0.remove(&key)
+            && let Some(entered) = entered.upgrade()
+        {
+            let (before, first) = (model.clone(), model.generation);
+            self.networks.insert(key, Network { entered, model, before, first });
             return true;
         }
         let Some(name) = self.home.place(account, region) else { return false };
@@ -89,7 +153,7 @@ impl<'b> Batch<'b> {
             self.labs.add_part(&name, &self.home.lab, Home::nothing(account, region, seed, now));
             self.entries.push(Entry::Begun { account: key.0.clone(), region: key.1.clone(), seed, at: now });
         }
-        let Some(entered) = self.labs.enter(&name) else { return false };
+        let Some(entered) = self.labs.enter(&name).map(Arc::new) else { return false };
         let view = entered.view();
         let is_ours = match &view.part_of {
             None => name == self.home.lab && view.is_up,
@@ -122,9 +186,9 @@ impl Cloud for Batch<'_> {
     fn keep(&mut self, made: &Made<'_>) -> Result<Kept, Refusal> {
         let (account, region) = (made.account.to_owned(), made.region.to_owned());
         let Some(network) = self.networks.get_mut(&(account.clone(), region.clone())) else { return Ok(Kept::Yes) };
-        if let Some(generation) = finish(&mut network.model, &network.before) {
+        if let Some(generation) = finish(&mut network.model, &network.before, self.pace) {
             let (operation, parameters, at) = (made.operation.to_owned(), made.parameters.clone(), made.at);
-            self.entries.push(Entry::Called { account, region, at, operation, parameters, generation, answer: None });
+            self.entries.push(Entry::Called { account, region, at, operation, parameters, generation, pace: self.pace, answer: None });
             self.has_changed = true;
         }
         Ok(Kept::Yes)
@@ -141,9 +205,9 @@ impl Cloud for Batch<'_> {
     }
 }
 
-/// Finishes what a call began; the generation that it has reached, or none where it has changed nothing: then not even an id was
+/// Finishes what a call began, where that takes no time; the generation that it has reached, or none where it has changed nothing: then not even an id was
 /// drawn, because a call that is not kept is not made again.
-pub fn finish(model: &mut Model, before: &Model) -> Option<u64> {
+pub fn finish(model: &mut Model, before: &Model, pace: Pace) -> Option<u64> {
     if model.generation == before.generation {
         let same = Model { context: before.context.clone(), ..model.clone() };
         if same == *before {
@@ -152,6 +216,9 @@ pub fn finish(model: &mut Model, before: &Model) -> Option<u64> {
         }
         model.generation += 1;
     }
-    settle::finish_what_began(model, before);
+    match pace {
+        Pace::Instant => settle::finish_what_began(model, before),
+        Pace::AwsLike => {}
+    }
     Some(model.generation)
 }

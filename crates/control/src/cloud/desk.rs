@@ -7,7 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use door::{Knock, Look, caller};
+use door::{Knock, Look, Pieces, caller};
+use ec2::key_pair::MadeKey;
 use iam::account::Account;
 use model::{Model, Timestamp};
 use query::client_token::Tokens;
@@ -21,7 +22,7 @@ use super::console;
 use super::place::Home;
 use super::recent::{Question, Recent};
 use crate::accounts::Accounts;
-use crate::api::{CloudServed, LabView, Problem, ProblemKind};
+use crate::api::{CloudServed, LabView, Pace, Problem, ProblemKind};
 use crate::daemon::labs::Labs;
 use crate::host::now;
 use crate::identity::{Book, with_environment};
@@ -31,15 +32,17 @@ pub struct Desk {
     labs: Arc<Labs>,
     home: Home,
     is_open: bool,
+    pace: Mutex<Pace>,
     endpoint: Endpoint,
     book: Arc<Book>,
     orders: Mutex<Sender<Order>>,
     recent: Recent,
+    pieces: Pieces,
 }
 
 impl Desk {
     /// Takes hold of the identities of a lab, or begins with its owner and a key; `is_open`: nothing has to be signed.
-    pub fn open(labs: Arc<Labs>, lab: &LabView, is_open: bool) -> Result<Self, Problem> {
+    pub fn open(labs: Arc<Labs>, lab: &LabView, is_open: bool, pace: Pace) -> Result<Self, Problem> {
         let failed = |error: String| Problem::new(ProblemKind::Failed, format!("the identities of lab {}: {error}", lab.name));
         let random = File::open("/dev/urandom").map_err(|error| failed(error.to_string()))?;
         let home = Home::of(lab);
@@ -59,13 +62,34 @@ impl Desk {
             turn.keep().map_err(failed)?;
         }
         drop(turn);
-        let orders = clerk::begin(labs.clone(), home.clone(), book.clone()).map_err(failed)?;
-        Ok(Self { labs, home, is_open, endpoint, book, orders: Mutex::new(orders), recent: Recent::default() })
+        let orders = clerk::begin(labs.clone(), home.clone(), book.clone(), pace).map_err(failed)?;
+        Ok(Self { labs, home, is_open, pace: Mutex::new(pace), endpoint, book, orders: Mutex::new(orders), recent: Recent::default(), pieces: Pieces::default() })
     }
 
     /// Whether nothing has to be signed.
     pub fn is_open(&self) -> bool {
         self.is_open
+    }
+
+    /// How long things take.
+    pub fn pace(&self) -> Pace {
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has things take another time from the next call on.
+    pub fn set_pace(&self, pace: Pace) -> Result<(), Refusal> {
+        self.order(Order::Pace(pace))?;
+        *self.pace.lock().unwrap_or_else(PoisonError::into_inner) = pace;
+        Ok(())
+    }
+
+    /// Has the clerk end what is due by now, where something is.
+    pub fn note_time(&self) {
+        let is_due = |lab: &Arc<LabView>| self.home.has(lab) && lab.model.next_transition().is_some_and(|at| at <= now());
+        if self.labs.known().iter().any(is_due) {
+            // A door that closes ends nothing any more; the next daemon does.
+            let _ = self.order(Order::Time);
+        }
     }
 
     /// What clients have to know, with the key of the owner of an account; `None`: the lab's own. Errors: there is no such account; its
@@ -85,6 +109,7 @@ impl Desk {
             access_key_id: key.id.clone(),
             secret_access_key: key.secret.clone(),
             is_open: self.is_open,
+            pace: self.pace(),
         })
     }
 
@@ -102,50 +127,50 @@ impl Desk {
     }
 
     /// Answers a request. Who looks waits for nobody.
-    pub async fn answer(&self, request: &Request, from: IpAddr) -> Response {
+    pub async fn answer(&self, request: &Request, from: IpAddr) -> Arc<Response> {
         let knock = Knock::of(request, from, false);
         let accounts = match self.accounts() {
             Ok(accounts) => accounts,
-            Err(refusal) => return super::serve::refuse(&refusal),
+            Err(refusal) => return Arc::new(super::serve::refuse(&refusal)),
         };
         let network = |account: &str, region: &str| self.network(&accounts, account, region);
         let asked = {
-            let mut look = Look { accounts: &accounts, network: &network, now: now(), knock: &knock, home: &self.home.account };
+            let (now, home, pieces) = (now(), &self.home.account, &self.pieces);
+            let mut look = Look { accounts: &accounts, network: &network, now, knock: &knock, home, pieces, texts: Vec::new() };
             match self.endpoint.read(&look, request) {
-                Err(unread) => return self.endpoint.refuse(unread),
+                Err(unread) => return Arc::new(self.endpoint.refuse(unread)),
                 Ok(asked) if door::is_reading(asked.service().name, asked.operation().name) => {
                     self.note_use(&accounts, &asked);
                     return self.look(&asked, &mut look, request, &accounts);
                 }
-                Ok(asked) => asked,
+                Ok(asked) => Arc::new(asked),
             }
         };
-        // The clerk keeps the request; what writes the answer is told by it.
-        let writing = asked.clone();
-        let outcome = self.change(asked, knock).await;
-        self.endpoint.write(&writing, outcome)
+        let outcome = self.change(asked.clone(), knock).await;
+        Arc::new(self.endpoint.write(&asked, outcome))
     }
 
     /// Answers somebody who looks. Who asks the same of the same cloud within the same second is told the same: those who wait for something
     /// ask so.
-    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Response {
+    fn look(&self, asked: &Asked, look: &mut Look<'_>, request: &Request, accounts: &Accounts) -> Arc<Response> {
         let account = caller::account_of(accounts, asked.access_key_id(), &self.home.account);
         // What an instance prints changes while its cloud does not.
         let may_repeat = asked.service().name == "ec2" && asked.operation().name != "GetConsoleOutput";
         let place = self.home.place(&account, asked.region()).filter(|_| may_repeat);
         let Some(seen) = place.and_then(|name| self.labs.last(&name)) else {
             let outcome = asked.serve(&mut Tokens::new(0), look);
-            return self.endpoint.write(asked, outcome.map(|answer| self.with_console(asked, &account, answer)));
+            return Arc::new(self.endpoint.write_with(asked, outcome.map(|answer| self.with_console(asked, &account, answer)), &look.texts));
         };
         let question = Question { seen, at: look.now, region: asked.region(), query: &request.query, body: &request.body };
         if let Some(told) = self.recent.find(&question) {
             // Who may not ask is told nothing, whoever asked before.
-            return match asked.may(&*look) {
+            return Arc::new(match asked.may(&*look) {
                 Ok(()) => self.endpoint.repeat(&told),
                 Err(refusal) => self.endpoint.write(asked, Err(refusal)),
-            };
+            });
         }
-        let response = self.endpoint.write(asked, asked.serve(&mut Tokens::new(0), look));
+        let outcome = asked.serve(&mut Tokens::new(0), look);
+        let response = Arc::new(self.endpoint.write_with(asked, outcome, &look.texts));
         self.recent.keep(question, &response);
         response
     }
@@ -161,15 +186,26 @@ impl Desk {
             && let Some(instance) = lab.model.instances.get(&id)
         {
             let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
-            let printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            let mut printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            if let Some(refused) = lab.refused.as_ref().filter(|refused| refused.lacks.iter().any(|lack| lack.id == instance.id.as_str())) {
+                printed.extend(format!("vpclab: this instance is not what its cloud says: {}\n", refused.why).bytes());
+            }
             ec2::console::add_output(&mut answer, &printed);
         }
         answer
     }
 
-    async fn change(&self, asked: Asked, knock: Knock) -> Result<Value, Refusal> {
+    async fn change(&self, asked: Arc<Asked>, knock: Knock) -> Result<Value, Refusal> {
+        let made_key = match (asked.service().name, asked.operation().name) {
+            // Primes are looked for while others are served.
+            ("ec2", "CreateKeyPair") => {
+                let parameters = asked.parameters().clone();
+                tokio::task::spawn_blocking(move || MadeKey::of(&parameters).ok()).await.ok().flatten()
+            }
+            _ => None,
+        };
         let (answer, answered) = oneshot::channel();
-        self.order(Order::Call(Box::new((asked, knock)), answer))?;
+        self.order(Order::Call(Box::new((asked, knock, made_key)), answer))?;
         answered.await.unwrap_or_else(|_| Err(closing()))
     }
 

@@ -17,10 +17,13 @@ use query::client_token::Key;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::Pace;
 use crate::whole_file;
 
 /// What the file begins with: the version of what follows.
-const MAGIC: &[u8; 16] = b"vpclab journal 1";
+const MAGIC: &[u8; 16] = b"vpclab journal 2";
+/// Without paces and passed time: read, and never written.
+const EARLIER: &[u8; 16] = b"vpclab journal 1";
 /// How much is filled ahead, bytes.
 const AHEAD: u64 = 1 << 20;
 /// Longest entry: the longest request and its answer fit.
@@ -54,8 +57,22 @@ pub enum Entry {
         parameters: Value,
         /// The network's generation after it.
         generation: u64,
+        /// Whether what it began was there at once.
+        #[serde(default)]
+        pace: Pace,
         /// What its client token was answered.
         answer: Option<Answered>,
+    },
+    /// Time ended something in a network.
+    Passed {
+        /// Twelve digits.
+        account: String,
+        /// The region's code.
+        region: String,
+        /// By when.
+        at: Timestamp,
+        /// The network's generation after it.
+        generation: u64,
     },
     /// An answer to a call that is on record.
     Answered {
@@ -100,7 +117,7 @@ pub fn read(path: &Path) -> std::io::Result<Vec<Entry>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let Some(mut rest) = bytes.strip_prefix(MAGIC) else {
+    let Some(mut rest) = bytes.strip_prefix(MAGIC).or_else(|| bytes.strip_prefix(EARLIER)) else {
         return Err(std::io::Error::other(format!("{} is of another version", path.display())));
     };
     let mut entries = Vec::new();
@@ -153,9 +170,9 @@ impl Journal {
     }
 
     /// Writes entries; on disk when this returns. Errors: the disk. Then none of them is there.
-    pub fn append(&mut self, entries: &[Entry]) -> std::io::Result<()> {
+    pub fn append<'e>(&mut self, entries: impl IntoIterator<Item = &'e Entry>) -> std::io::Result<()> {
         let mut bytes = Vec::new();
-        entries.iter().try_for_each(|entry| write(entry, &mut bytes))?;
+        entries.into_iter().try_for_each(|entry| write(entry, &mut bytes))?;
         let result = self.append_bytes(&bytes);
         if result.is_err() {
             // What came to the disk of it must not count.
@@ -176,6 +193,13 @@ impl Journal {
         self.file.sync_data()?;
         self.used = end;
         Ok(())
+    }
+
+    /// One that the disk refuses to write.
+    #[cfg(test)]
+    pub fn refused(path: &Path) -> Self {
+        File::create(path).unwrap();
+        Self { path: path.to_owned(), file: File::open(path).unwrap(), used: 0, filled: AHEAD }
     }
 
     /// Bytes that were written.
@@ -203,6 +227,7 @@ mod tests {
             operation: "CreateVpc".to_owned(),
             parameters: json!({"CidrBlock": "10.0.0.0/16", "Long": "x".repeat(5_000)}),
             generation,
+            pace: Pace::AwsLike,
             answer: Some(Answered { token: "t".to_owned(), parameters: json!({}), answer: json!({"Vpc": {}}) }),
         }
     }
@@ -224,6 +249,10 @@ mod tests {
         assert_eq!(read(&path).unwrap(), [vec![begun], many].concat());
         Journal::begin(&path, &[called(9)]).unwrap();
         assert_eq!(read(&path).unwrap(), [called(9)]);
+        let text = r#"{"Called":{"account":"1","region":"r","at":5,"operation":"CreateVpc","parameters":{},"generation":2,"answer":null}}"#;
+        let [length, checksum] = [text.len() as u32, crc32fast::hash(text.as_bytes())].map(u32::to_be_bytes);
+        std::fs::write(&path, [&EARLIER[..], &length, &checksum, text.as_bytes()].concat()).unwrap();
+        assert!(matches!(read(&path).unwrap()[..], [Entry::Called { generation: 2, pace: Pace::Instant, .. }]));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! call that changes something is on disk before it is answered, and the kernel follows.
 //!
 //! [`Clouds`] has the doors of all labs; `serve` is the socket, `desk` answers one request, `clerk` makes changes, `batch` is what one
-//! round of it makes, `journal` the file that has them, `replay` makes them again after the daemon was killed. `place` says which lab
+//! round of it makes, `scribe` keeps them, `journal` is the file that has them, `replay` makes them again after the daemon was killed. `place` says which lab
 //! an account's network in a region is, `recent` are long answers that may be asked for again, `reception` lets in who comes from within a lab, `standing` the one that says where
 //! its door is.
 
@@ -15,6 +15,7 @@ mod place;
 mod recent;
 pub mod reception;
 mod replay;
+mod scribe;
 mod serve;
 mod standing;
 
@@ -68,17 +69,25 @@ impl Clouds {
             let is_there = wanted.address == address || (wanted.address.port() == 0 && wanted.address.ip() == address.ip());
             is_there && served.desk.is_open() == wanted.is_open
         };
-        if !all.get(name).is_some_and(is_same) {
-            let served = Served::new(labs, &lab, wanted, all.remove(name))?;
-            let standing = standing::Standing { address: served.door.address(), is_open: wanted.is_open };
+        let keep = |standing| {
             let path = labs.paths().door(name);
-            standing::write(&path, standing).map_err(|error| {
-                Problem::new(ProblemKind::Failed, format!("{}: {error}", path.display()))
-            })?;
+            standing::write(&path, standing).map_err(|error| Problem::new(ProblemKind::Failed, format!("{}: {error}", path.display())))
+        };
+        if !all.get(name).is_some_and(is_same) {
+            let before = all.remove(name);
+            let pace = wanted.pace.or(before.as_ref().map(|served| served.desk.pace())).unwrap_or_default();
+            let standing = standing::Standing { address: wanted.address, is_open: wanted.is_open, pace };
+            let served = Served::new(labs, &lab, standing, before)?;
+            let standing = standing::Standing { address: served.door.address(), ..standing };
+            keep(standing)?;
             all.insert(name.to_owned(), served);
         }
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
         let served = all.get(name).ok_or_else(|| Problem::new(ProblemKind::Failed, "the door closed again"))?;
+        if let Some(pace) = wanted.pace.filter(|pace| *pace != served.desk.pace()) {
+            keep(standing::Standing { address: served.door.address(), is_open: wanted.is_open, pace })?;
+            served.desk.set_pace(pace).map_err(|refusal| Problem::new(ProblemKind::Failed, refusal.message))?;
+        }
         if let Some(account) = &wanted.account {
             served.desk.add_account(account)?;
         }
@@ -94,7 +103,7 @@ impl Clouds {
         let is_open = || self.all.lock().unwrap_or_else(PoisonError::into_inner).contains_key(name);
         if !is_open() {
             let address = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-            if let Err(problem) = self.open(labs, name, &CloudWanted { address, is_open: false, account: None }) {
+            if let Err(problem) = self.open(labs, name, &CloudWanted { address, is_open: false, pace: None, account: None }) {
                 sandbox::say!("lab {name}: {problem}");
                 return;
             }
@@ -135,7 +144,7 @@ impl Clouds {
         }
     }
 
-    /// Closes the doors of labs that are down or gone, and opens those that an earlier daemon had. Called within a runtime, where waiting
+    /// Closes the doors of labs that are down or gone, opens those that an earlier daemon had, and has time pass behind them. Called within a runtime, where waiting
     /// is no harm.
     pub fn tend(&self, labs: &Arc<Labs>, known: &[Arc<LabView>]) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
@@ -143,15 +152,13 @@ impl Clouds {
         all.retain(|name, _| known.iter().any(|lab| lab.is_up && lab.name == *name));
         refused.retain(|name, _| known.iter().any(|lab| lab.is_up && lab.name == *name));
         for lab in known.iter().filter(|lab| lab.is_up && lab.part_of.is_none()) {
-            if all.contains_key(&lab.name) {
+            if let Some(served) = all.get(&lab.name) {
+                served.desk.note_time();
                 continue;
             }
             let opened = standing::read(&labs.paths().door(&lab.name)).and_then(|standing| match standing {
                 None => Ok(None),
-                Some(standing::Standing { address, is_open }) => {
-                    let wanted = CloudWanted { address, is_open, account: None };
-                    Served::new(labs, lab, &wanted, None).map(Some).map_err(|problem| problem.to_string())
-                }
+                Some(standing) => Served::new(labs, lab, standing, None).map(Some).map_err(|problem| problem.to_string()),
             });
             match opened {
                 Ok(None) => {}
@@ -171,9 +178,9 @@ impl Clouds {
 
 impl Served {
     /// Opens a door in the place of the one that there was: the port may be the same.
-    fn new(labs: &Arc<Labs>, lab: &LabView, wanted: &CloudWanted, before: Option<Served>) -> Result<Self, Problem> {
+    fn new(labs: &Arc<Labs>, lab: &LabView, wanted: standing::Standing, before: Option<Served>) -> Result<Self, Problem> {
         drop(before);
-        let desk = Arc::new(Desk::open(labs.clone(), lab, wanted.is_open)?);
+        let desk = Arc::new(Desk::open(labs.clone(), lab, wanted.is_open, wanted.pace)?);
         let failed = |error: std::io::Error| Problem::new(ProblemKind::Failed, format!("listening on {}: {error}", wanted.address));
         let door = Door::open(wanted.address, desk.clone()).map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => failed(error).hint("--ec2 127.0.0.1:0 takes a port that is free"),

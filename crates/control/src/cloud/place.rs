@@ -31,6 +31,11 @@ impl Home {
         })
     }
 
+    /// Whether a lab is this one or a part of it.
+    pub fn has(&self, lab: &LabView) -> bool {
+        lab.name == self.lab || lab.part_of.as_ref() == Some(&self.lab)
+    }
+
     /// A network with nothing in it.
     pub fn nothing(account: &str, region: &str, seed: u64, at: Timestamp) -> Model {
         Model::new(account, Region(region.to_owned()), Context::seeded(seed, at))

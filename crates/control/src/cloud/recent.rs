@@ -59,7 +59,7 @@ impl Recent {
     }
 
     /// Keeps an answer, if it is long; those that are true no more go, and the oldest where there are too many.
-    pub fn keep(&self, question: Question<'_>, response: &Response) {
+    pub fn keep(&self, question: Question<'_>, response: &Arc<Response>) {
         if response.status != 200 || response.body.len() < SHORTEST || response.body.len() > MOST_BYTES / 4 {
             return;
         }
@@ -67,7 +67,7 @@ impl Recent {
         all.retain(|told| told.at == question.at && (told.seen.name != question.seen.name || Arc::ptr_eq(&told.seen, &question.seen)));
         let Question { seen, at, region, query, body } = question;
         let (region, query, body) = (region.to_owned(), query.to_owned(), body.to_vec());
-        all.push(Told { seen, at, region, query, body, response: Arc::new(response.clone()) });
+        all.push(Told { seen, at, region, query, body, response: response.clone() });
         let bytes = |all: &[Told]| all.iter().map(|told| told.response.body.len()).sum::<usize>();
         while all.len() > MOST || bytes(&all) > MOST_BYTES {
             all.remove(0);
@@ -84,11 +84,11 @@ mod tests {
     fn lab() -> Arc<LabView> {
         let model = Model::new("111122223333", Region::default(), Context::seeded(1, Timestamp(0)));
         let (created, claims, rights) = (Timestamp(0), Vec::new(), Vec::new());
-        Arc::new(LabView { name: "shop".to_owned(), is_up: true, file: None, created, model, claims, part_of: None, rights })
+        Arc::new(LabView { name: "shop".to_owned(), is_up: true, file: None, created, model, claims, part_of: None, rights, refused: None })
     }
 
-    fn response(length: usize) -> Response {
-        Response { status: 200, headers: Vec::new(), body: "x".repeat(length), operation: None, code: None }
+    fn response(length: usize) -> Arc<Response> {
+        Arc::new(Response { status: 200, headers: Vec::new(), body: "x".repeat(length), operation: None, code: None })
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn again(labs: &Labs, home: &Home, entry: &Entry) {
                 labs.add_part(&name, &home.lab, Home::nothing(account, region, *seed, *at));
             }
         }
-        Entry::Called { account, region, at, operation, parameters, generation, .. } => {
+        Entry::Called { account, region, at, operation, parameters, generation, pace, .. } => {
             let Some(entered) = home.place(account, region).and_then(|name| labs.enter(&name)) else { return };
             let before = &entered.view().model;
             if before.generation >= *generation {
@@ -37,11 +37,20 @@ fn again(labs: &Labs, home: &Home, entry: &Entry) {
             model.advance_to((*at).max(model.context.now));
             // It may have been refused then, and changed something all the same.
             let _ = ec2::call(&mut model, operation, parameters);
-            let reached = batch::finish(&mut model, before);
+            let reached = batch::finish(&mut model, before, *pace);
             if reached != Some(*generation) {
                 sandbox::say!("lab {}: {operation} of generation {generation} led to another one", home.lab);
             }
             labs.commit(&entered, model);
+        }
+        Entry::Passed { account, region, at, generation } => {
+            let Some(entered) = home.place(account, region).and_then(|name| labs.enter(&name)) else { return };
+            let before = &entered.view().model;
+            if before.generation < *generation {
+                let mut model = before.clone();
+                model.advance_to((*at).max(model.context.now));
+                labs.commit(&entered, model);
+            }
         }
         Entry::Answered { .. } => {}
     }
@@ -59,7 +68,7 @@ pub fn tokens(entries: &[Entry]) -> Tokens {
             Entry::Answered { key, parameters, answer, at } => {
                 tokens.keep(key.clone(), parameters.clone(), answer.clone(), *at);
             }
-            Entry::Called { .. } | Entry::Begun { .. } => {}
+            Entry::Called { .. } | Entry::Begun { .. } | Entry::Passed { .. } => {}
         }
     }
     tokens

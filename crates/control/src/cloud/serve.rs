@@ -26,6 +26,8 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 const LARGEST_HEADERS: usize = 64 << 10;
 /// Headers of a request.
 const MOST_HEADERS: usize = 100;
+/// Headers that are read to be refused in words.
+const MOST_HEADERS_READ: usize = 10_000;
 /// How long a door that closes may take to let go of its port.
 const CLOSING_TIME: Duration = Duration::from_secs(1);
 /// The body of a request, bytes: that of a launch with user data and a thousand rules fits many times.
@@ -129,7 +131,7 @@ async fn serve(stream: TcpStream, from: IpAddr, desk: Arc<Desk>, large: Arc<Sema
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(LARGEST_HEADERS)
-        .max_headers(MOST_HEADERS)
+        .max_headers(MOST_HEADERS_READ)
         .serve_connection(TokioIo::new(stream), answer);
     // A client that breaks off is no news.
     let _ = connection.await;
@@ -166,11 +168,14 @@ async fn read(mut body: Incoming, large: &Semaphore) -> Result<Vec<u8>, Refusal>
     }
 }
 
-async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk>, large: &Semaphore) -> Response {
+async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk>, large: &Semaphore) -> Arc<Response> {
     let (head, body) = request.into_parts();
+    if let Err(refusal) = check_headers(&head.headers) {
+        return Arc::new(refuse(&refusal));
+    }
     let body = match read(body, large).await {
         Ok(body) => body,
-        Err(refusal) => return refuse(&refusal),
+        Err(refusal) => return Arc::new(refuse(&refusal)),
     };
     let headers = head.headers.iter();
     let request = Request {
@@ -185,20 +190,39 @@ async fn answer(request: hyper::Request<Incoming>, from: IpAddr, desk: &Arc<Desk
         && from.is_loopback()
         && let Err(refusal) = check_sender(&request)
     {
-        return refuse(&refusal);
+        return Arc::new(refuse(&refusal));
     }
     desk.answer(&request, from).await
 }
 
+/// Errors: `RequestHeaderSectionTooLarge`.
+fn check_headers(headers: &hyper::HeaderMap) -> Result<(), Refusal> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len()).sum();
+    if headers.len() <= MOST_HEADERS && bytes <= LARGEST_HEADERS {
+        return Ok(());
+    }
+    let message = format!("A request has at most {MOST_HEADERS} headers, of {LARGEST_HEADERS} bytes together.");
+    Err(Refusal { status: 431, ..Refusal::new("RequestHeaderSectionTooLarge", message) })
+}
+
 /// Without signatures every page that a browser shows could send requests here, so those of pages are refused: they say where
-/// they come from, or call this machine by another name. Errors: `AccessDenied`.
+/// they come from, or call this machine by another name. A picture of a page may do neither, so what changes anything comes by
+/// POST. Errors: `AccessDenied`.
 fn check_sender(request: &Request) -> Result<(), Refusal> {
     let host = request.header("host").unwrap_or_default();
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit())).map_or(host, |(name, _)| name);
     let is_own = name == "localhost" || name.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback());
-    match is_own && request.header("origin").is_none() {
+    let is_of_page = ["origin", "referer"].iter().any(|name| request.header(name).is_some())
+        || request.header("sec-fetch-site").is_some_and(|site| site != "none");
+    if !is_own || is_of_page {
+        return Err(Refusal::new("AccessDenied", "Without signatures, requests of web pages and for other hosts are refused."));
+    }
+    let looks = |action: &str| ["Describe", "Get", "List"].iter().any(|verb| action.starts_with(verb));
+    // What is no form is refused later, in better words.
+    let only_looks = || query::form::pairs(request.query.as_bytes()).map_or(true, |pairs| pairs.iter().all(|(name, value)| name != "Action" || looks(value)));
+    match request.method != "GET" || only_looks() {
         true => Ok(()),
-        false => Err(Refusal::new("AccessDenied", "Without signatures, requests of web pages and for other hosts are refused.")),
+        false => Err(Refusal::new("AccessDenied", "Without signatures, a GET may only look: send what changes anything by POST.")),
     }
 }
 
@@ -209,13 +233,22 @@ pub(super) fn refuse(refusal: &Refusal) -> Response {
     Response { status: refusal.status, headers, body, operation: None, code: Some(refusal.code.to_string()) }
 }
 
-fn write(response: Response) -> hyper::Response<Full<Bytes>> {
-    let Response { status, headers, body, operation, code } = response;
-    if code.as_deref() == Some("InvalidAction") {
-        sandbox::say!("{} is not built", operation.as_deref().unwrap_or("an action without a name"));
+/// A body that others may be sent too.
+struct Shared(Arc<Response>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.body.as_bytes()
     }
-    let written = headers.into_iter().fold(hyper::Response::builder().status(status), |builder, (name, value)| builder.header(name, value));
-    written.body(Full::new(Bytes::from(body))).unwrap_or_else(|_| {
+}
+
+fn write(response: Arc<Response>) -> hyper::Response<Full<Bytes>> {
+    if response.code.as_deref() == Some("InvalidAction") {
+        sandbox::say!("{} is not built", response.operation.as_deref().unwrap_or("an action without a name"));
+    }
+    let written = hyper::Response::builder().status(response.status);
+    let written = response.headers.iter().fold(written, |builder, (name, value)| builder.header(*name, value));
+    written.body(Full::new(Bytes::from_owner(Shared(response)))).unwrap_or_else(|_| {
         let mut response = hyper::Response::new(Full::default());
         *response.status_mut() = hyper::StatusCode::INTERNAL_SERVER_ERROR;
         response
@@ -240,9 +273,39 @@ mod tests {
             (&[("Host", "evil.example:4566")], false),
             (&[("Host", "127.0.0.1.evil.example")], false),
             (&[("Host", "127.0.0.1:4566"), ("Origin", "https://evil.example")], false),
+            (&[("Host", "127.0.0.1:4566"), ("Referer", "https://evil.example/")], false),
+            (&[("Host", "127.0.0.1:4566"), ("Sec-Fetch-Site", "cross-site")], false),
+            (&[("Host", "127.0.0.1:4566"), ("Sec-Fetch-Site", "none")], true),
             (&[], false),
         ] {
             assert_eq!(check_sender(&request(headers)).is_ok(), is_served, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn without_signatures_what_changes_anything_comes_by_post() {
+        for (method, query, is_served) in [
+            ("GET", "Action=DescribeVpcs&Version=2016-11-15", true),
+            ("GET", "Version=2016-11-15&Action=CreateVpc&CidrBlock=10.0.0.0/16", false),
+            ("GET", "Action=DescribeVpcs&%41ction=CreateVpc", false),
+            ("GET", "", true),
+            ("POST", "Action=CreateVpc", true),
+        ] {
+            let headers = vec![("Host".to_owned(), "127.0.0.1:4566".to_owned())];
+            let request = Request { method: method.to_owned(), query: query.to_owned(), headers, ..Request::default() };
+            assert_eq!(check_sender(&request).is_ok(), is_served, "{method} {query}");
+        }
+    }
+
+    #[test]
+    fn headers_are_bounded_in_number_and_size() {
+        let headers = |count: usize, size: usize| -> hyper::HeaderMap {
+            let name = |number: usize| format!("x-{number}").parse::<hyper::header::HeaderName>().unwrap();
+            (0..count).map(|number| (name(number), "v".repeat(size).parse().unwrap())).collect()
+        };
+        assert!(check_headers(&headers(MOST_HEADERS, 100)).is_ok());
+        for (count, size) in [(MOST_HEADERS + 1, 1), (1, LARGEST_HEADERS)] {
+            assert_eq!(check_headers(&headers(count, size)).unwrap_err().status, 431);
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::Pace;
 use crate::whole_file;
 
 /// A door that stands.
@@ -14,6 +15,9 @@ pub struct Standing {
     pub address: SocketAddr,
     /// Whether nothing has to be signed.
     pub is_open: bool,
+    /// How long things take.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 /// Reads the file; none where there is none. Errors: what is wrong with it.
@@ -36,9 +40,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("door.json");
         assert_eq!(read(&path), Ok(None));
-        let standing = Standing { address: "127.0.0.1:4566".parse().unwrap(), is_open: true };
+        let standing = Standing { address: "127.0.0.1:4566".parse().unwrap(), is_open: true, pace: Pace::AwsLike };
         write(&path, standing).unwrap();
         assert_eq!(read(&path), Ok(Some(standing)));
+        std::fs::write(&path, r#"{"address":"127.0.0.1:4566","is_open":true}"#).unwrap();
+        assert_eq!(read(&path), Ok(Some(Standing { pace: Pace::Instant, ..standing })), "before there were paces");
         std::fs::write(&path, "?").unwrap();
         assert!(read(&path).is_err());
     }

@@ -5,11 +5,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use model::Model;
 
 use super::gate::{Gate, Pass};
-use crate::api::{LabView, Problem};
+use crate::api::{LabView, Problem, Refused};
 use crate::host::Host;
 use crate::identity::Book;
 use crate::paths::Paths;
@@ -23,8 +24,8 @@ pub struct Lab {
     book: Arc<Book>,
     /// The generation on record, which the kernel has.
     held: AtomicU64,
-    /// The generation that the kernel refused; 0: none.
-    refused: AtomicU64,
+    /// When the kernel refused what is shown.
+    refused_at: Mutex<Option<Instant>>,
 }
 
 /// A thread that panicked with the lock left a host whose record is on disk; what is in memory is checked on use.
@@ -37,7 +38,7 @@ impl Lab {
     pub fn new(host: Host) -> Lab {
         let (shown, held) = (Mutex::new(Arc::new(view(&host))), AtomicU64::new(host.record.model.generation));
         let book = host.book();
-        Lab { host: Mutex::new(host), shown, gate: Arc::default(), book, held, refused: AtomicU64::new(0) }
+        Lab { host: Mutex::new(host), shown, gate: Arc::default(), book, held, refused_at: Mutex::default() }
     }
 
     /// Its identities; those of the whole that it is a part of.
@@ -94,6 +95,15 @@ impl Lab {
         *shown = Arc::new(LabView { model, ..LabView::clone(&shown) });
     }
 
+    /// Shows what the kernel refused, or that it refuses nothing any more.
+    fn set_refused(&self, refused: Option<Refused>) {
+        *lock(&self.refused_at) = refused.is_some().then(Instant::now);
+        let mut shown = lock(&self.shown);
+        if shown.refused != refused {
+            *shown = Arc::new(LabView { refused, ..LabView::clone(&shown) });
+        }
+    }
+
     /// The generation on record.
     pub fn held(&self) -> u64 {
         self.held.load(Ordering::Acquire)
@@ -106,7 +116,15 @@ impl Lab {
 
     /// Whether the kernel has refused what is shown.
     pub fn is_refused(&self) -> bool {
-        self.refused.load(Ordering::Acquire) == self.last().model.generation && self.is_behind()
+        let shown = self.last();
+        shown.refused.as_ref().is_some_and(|refused| refused.generation == shown.model.generation) && self.is_behind()
+    }
+
+    /// What the kernel has refused of what is shown, unless it was so long ago that it may be tried anew: a try that fails brings the lab up
+    /// from the beginning.
+    pub fn refusal(&self) -> Option<Refused> {
+        let is_recent = lock(&self.refused_at).is_some_and(|at| at.elapsed() < REST);
+        self.last().refused.clone().filter(|_| is_recent && self.is_refused())
     }
 
     /// Has the kernel do what is shown, and puts it on record. A lab that is down gets the record alone, unless it `starts`. Errors: the
@@ -122,16 +140,26 @@ impl Lab {
             false => keep(&mut host, store, &view.model),
         };
         match &result {
-            Ok(()) => self.held.store(host.record.model.generation, Ordering::Release),
+            Ok(()) => {
+                self.held.store(host.record.model.generation, Ordering::Release);
+                self.set_refused(None);
+            }
             Err(problem) => {
                 sandbox::say!("lab {}: what its cloud says cannot run: {problem}", view.name);
-                self.refused.store(view.model.generation, Ordering::Release);
+                let lacks = super::lack::lacks(host.record.applied.as_ref(), &view.model);
+                let (why, hint) = (problem.message.clone(), problem.hint.clone().or_else(|| Some(AGAIN.to_owned())));
+                self.set_refused(Some(Refused { generation: view.model.generation, why, hint, lacks }));
             }
         }
         self.note(&host);
         result
     }
 }
+
+/// What may help where nothing better is known.
+const AGAIN: &str = "vpclab doctor says what this machine lacks; the change is tried again with the next one, and when packets are sent after half a minute";
+/// How long the kernel is not asked again for what it refused, unless something else is wanted.
+const REST: Duration = Duration::from_secs(30);
 
 /// Brings a host to a cloud, with a mark on disk while it is under way: a daemon that dies then leaves it, and the next one sets
 /// things right.
@@ -182,5 +210,6 @@ fn view(host: &Host) -> LabView {
         claims: record.claims.clone(),
         rights: record.rights.clone(),
         part_of: record.part_of.clone(),
+        refused: None,
     }
 }

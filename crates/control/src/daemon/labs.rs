@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -35,16 +36,23 @@ pub struct Labs {
     removing: Mutex<Vec<JoinHandle<()>>>,
     notice: Option<String>,
     behind: Behind,
+    /// How long the kernel took to follow the last time, microseconds.
+    following: AtomicU64,
     reception: Arc<Reception>,
 }
 
 /// The right to change what a lab shows.
 pub struct Entered {
     lab: Arc<Lab>,
-    _pass: Pass,
+    pass: Pass,
 }
 
 impl Entered {
+    /// Whether somebody else waits for the right.
+    pub fn is_awaited(&self) -> bool {
+        self.pass.is_awaited()
+    }
+
     /// What is shown.
     pub fn view(&self) -> Arc<LabView> {
         self.lab.last()
@@ -98,7 +106,7 @@ impl Labs {
             ended => notice.map(|notice| format!("{notice}; what still ran of it was ended: {}", ended.join(", "))),
         };
         let (labs, removing, behind) = (Mutex::new(labs), Mutex::default(), Behind::default());
-        let labs = Labs { paths, store, labs, removing, notice, behind, reception };
+        let labs = Labs { paths, store, labs, removing, notice, behind, following: AtomicU64::new(0), reception };
         labs.take_orphans_down();
         crate::cloud::replay(&labs);
         labs.paths.aside().into_iter().for_each(|folder| labs.remove(folder));
@@ -211,7 +219,7 @@ impl Labs {
         let pass = lab.pass();
         // Its last user may have let go of it while this one waited.
         let is_there = lock(&self.labs).get(name).is_some_and(|known| Arc::ptr_eq(known, &lab));
-        is_there.then_some(Entered { lab, _pass: pass })
+        is_there.then_some(Entered { lab, pass })
     }
 
     /// Shows a cloud that is kept on disk, and has the kernel follow.
@@ -229,13 +237,20 @@ impl Labs {
         lock(&self.labs).entry(name.to_owned()).or_insert_with(|| Arc::new(Lab::new(host)));
     }
 
-    /// Has the kernel do what was answered, a moment after; waits for it, `patience` at most.
-    pub fn follow(&self, patience: Duration) {
-        for name in self.behind.take(patience) {
-            let lab = lock(&self.labs).get(&name).cloned();
+    /// Has the kernel do what was answered, once labs rest; waits for that, `patience` at most where nothing was. Whether there was anything.
+    pub fn follow(&self, patience: Duration) -> bool {
+        let took = Duration::from_micros(self.following.load(Ordering::Relaxed));
+        let due = self.behind.take(patience, took);
+        let begun = Instant::now();
+        for name in &due {
+            let lab = lock(&self.labs).get(name).cloned();
             // Refusals are in the log, and said to whoever sends packets.
             let _ = lab.map(|lab| self.catch_up(&lab));
         }
+        if !due.is_empty() {
+            self.following.store(u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+        !due.is_empty()
     }
 
     /// Ends parts of labs that are gone: their daemon died between the two.
@@ -286,7 +301,12 @@ impl Labs {
             }
             let before = (host.record.file.clone(), host.record.claims.clone(), host.record.rights.clone());
             (host.record.file, host.record.claims, host.record.rights) = (wanted.file, wanted.claims, wanted.rights);
-            if let Err(problem) = lab::bring(host, &self.paths, &self.store, &wanted.model) {
+            let mut model = wanted.model;
+            if model.context.now > crate::host::now() {
+                // Commands have the clock go ahead, so that all they did is done.
+                model::settle::finish_all(&mut model, crate::host::now());
+            }
+            if let Err(problem) = lab::bring(host, &self.paths, &self.store, &model) {
                 (host.record.file, host.record.claims, host.record.rights) = before;
                 return Err(problem);
             }
@@ -351,6 +371,9 @@ impl Labs {
     /// Sends probes.
     pub fn probe(&self, name: &str, probes: &Probes) -> Result<Answers, Problem> {
         let lab = self.find(name)?;
+        if let Some(refused) = lab.refusal() {
+            return Err(Problem { kind: ProblemKind::Failed, message: format!("lab {name}: {}", refused.sentence()), hint: refused.hint });
+        }
         self.catch_up(&lab)?;
         let mut host = lab.host();
         if !host.attach(&self.paths)? {
@@ -439,6 +462,7 @@ fn summary(view: &LabView) -> LabSummary {
         devices: view.model.lans.values().map(|lan| lan.devices.len()).sum(),
         door_shut: None,
         part_of: view.part_of.clone(),
+        refused: view.refused.clone(),
     }
 }
 

@@ -5,6 +5,7 @@
 mod follow;
 mod gate;
 mod lab;
+mod lack;
 pub(crate) mod labs;
 
 use std::io::Write;
@@ -184,7 +185,7 @@ fn follow(labs: Arc<Labs>, ended: Arc<AtomicBool>) -> Option<std::thread::JoinHa
         while !ended.load(Ordering::Relaxed) {
             labs.follow(LOOK);
         }
-        labs.follow(Duration::ZERO);
+        while labs.follow(Duration::ZERO) {}
     };
     let started = std::thread::Builder::new().name("following".into()).spawn(follow);
     started.inspect_err(|error| sandbox::say!("following: {error}")).ok()

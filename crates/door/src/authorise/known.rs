@@ -24,7 +24,7 @@ pub fn describe(request: &Request<'_>, resource: &Resource, facts: &mut Facts) {
         _ => Known::default(),
     };
     if let (true, Some(network)) = (resource.is_made, request.network) {
-        known.vpc = resource.vpc.as_ref().and_then(|id| network.vpcs.get_key_value(&id.parse().ok()?)).map(|(id, _)| id);
+        known.vpc = resource.vpc.as_ref().and_then(|id| network.vpcs.row(&id.parse::<VpcId>().ok()?)).map(|row| &row.0);
         let subnet = resource.subnet.as_ref().and_then(|id| network.subnets.get(&id.parse().ok()?));
         if let Some(subnet) = subnet {
             known.vpc = Some(&subnet.vpc_id);

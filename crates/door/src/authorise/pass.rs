@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use iam::account::{Account, InstanceProfile};
 use iam::{Arn, Facts};
+use model::Model;
 use query::Refusal;
 use serde_json::{Value, json};
 
@@ -35,9 +36,17 @@ fn find<'a>(account: &'a Account, written: &Value) -> Option<&'a InstanceProfile
     }
 }
 
+/// The parameters of a launch as it is meant: those of its template below its own.
+fn meant<'v>(network: Option<&Model>, operation: &str, parameters: &'v Value) -> Cow<'v, Value> {
+    let is_by_template = operation == "RunInstances" && parameters["LaunchTemplate"].is_object();
+    let resolved = network.filter(|_| is_by_template).and_then(|network| ec2::launch_parameters(network, parameters).ok());
+    resolved.map_or(Cow::Borrowed(parameters), |(resolved, _)| Cow::Owned(resolved))
+}
+
 /// `iam:PassRole` on the role of the profile; nothing where no role is passed.
 pub fn questions(account: &Account, request: &Request<'_>, known: &Facts) -> Vec<Question> {
-    let profile = written(request.parameters).filter(|_| passes(request.operation)).and_then(|written| find(account, written));
+    let parameters = meant(request.network, request.operation, request.parameters);
+    let profile = written(&parameters).filter(|_| passes(request.operation)).and_then(|written| find(account, written));
     let role = profile.and_then(|profile| account.entity(iam::Kind::Role, profile.role.as_deref()?).ok());
     let Some(role) = role else { return Vec::new() };
     let mut facts = known.clone();
@@ -51,10 +60,11 @@ pub fn questions(account: &Account, request: &Request<'_>, known: &Facts) -> Vec
     vec![Question { action: "iam:PassRole".to_owned(), resource: account.arn(role), facts }]
 }
 
-/// The parameters of a call with its instance profile by resource name and identifier. Errors: `InvalidParameterValue` (there is no such
+/// The parameters of a call with its instance profile, or that of its launch template, by resource name and identifier. Errors: `InvalidParameterValue` (there is no such
 /// profile, or it has no role), `InvalidParameterCombination` (named twice).
-pub fn settle_profile<'v>(account: &Account, operation: &str, parameters: &'v Value) -> Result<Cow<'v, Value>, Refusal> {
-    let Some(written) = parameters.get(PROFILE).filter(|profile| profile.is_object() && passes(operation)) else {
+pub fn settle_profile<'v>(account: &Account, network: Option<&Model>, operation: &str, parameters: &'v Value) -> Result<Cow<'v, Value>, Refusal> {
+    let all = meant(network, operation, parameters);
+    let Some(written) = all.get(PROFILE).filter(|profile| profile.is_object() && passes(operation)) else {
         return Ok(Cow::Borrowed(parameters));
     };
     let named = match (text(written, "Arn"), text(written, "Name")) {

@@ -89,7 +89,7 @@ impl World {
         let environment = Environment { now: self.now, random: &mut fill };
         let knock = Knock::of(request, self.source_ip, false);
         let cloud = &mut self.regions;
-        let mut visit = Visit { accounts: &mut self.accounts, cloud, environment, knock: &knock, home: ACCOUNT };
+        let mut visit = Visit { accounts: &mut self.accounts, cloud, environment, knock: &knock, home: ACCOUNT, made_key: None };
         self.endpoint.answer(&mut visit, request)
     }
 

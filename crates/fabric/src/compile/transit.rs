@@ -43,7 +43,7 @@ fn attached<'m>(places: &Places<'m>, gateway: &TransitGatewayId) -> Vec<&'m Atta
             [accepter, &attachment.transit_gateway_id].into_iter().all(|id| places.transit_gateways.get(id).is_some())
         }
     };
-    places.model.transit_gateway_attachments.values().filter(|a| a.is_of(gateway)).filter(leads).collect()
+    places.model.transit_gateway_attachments.values().filter(|a| a.is_of(gateway) && a.state.is_available()).filter(leads).collect()
 }
 
 fn end(places: &Places<'_>, of: &TransitGatewayId, attachment: &Attached) -> Option<TransitEnd> {

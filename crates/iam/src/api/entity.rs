@@ -88,6 +88,7 @@ fn create_role(asked: &mut Asked<'_, '_>, arguments: &Arguments<'_>) -> Result<V
         max_session_duration: arguments.number("MaxSessionDuration")?,
         tags: arguments.tags()?,
     };
+    operation::check_trusted(asked.account, &request.trust)?;
     operation::create_role(asked.account, asked.environment, request)?;
     if let Some(arn) = boundary {
         operation::put_permissions_boundary(asked.account, Kind::Role, name, arn)?;
@@ -161,7 +162,9 @@ fn update_role_description(asked: &mut Asked<'_, '_>, arguments: &Arguments<'_>)
 }
 
 fn update_assume_role_policy(asked: &mut Asked<'_, '_>, arguments: &Arguments<'_>) -> Result<Value> {
-    operation::update_trust(asked.account, arguments.required("RoleName")?, arguments.required("PolicyDocument")?)?;
+    let trust = arguments.required("PolicyDocument")?;
+    operation::check_trusted(asked.account, trust)?;
+    operation::update_trust(asked.account, arguments.required("RoleName")?, trust)?;
     Ok(done())
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::arguments::Arguments;
 use super::authorise::{self, Reviewed};
 use super::shape;
-use crate::account::{Account, Key, Owner};
+use crate::account::{Account, Key, Owner, SessionOf};
 use crate::arn::Arn;
 use crate::decision::{Named, Request, decide_trust};
 use crate::environment::Environment;
@@ -40,8 +40,8 @@ pub fn call(
             let identity = operation::caller(account, key)?;
             Ok(json!({"UserId": identity.user_id, "Account": identity.account, "Arn": identity.arn}))
         }
+        // Nor does this: policies do not decide who may prove who they are.
         "GetSessionToken" => {
-            permitted(account, "sts:GetSessionToken")?;
             let key = operation::session_token(account, environment, key, arguments.number("DurationSeconds")?)?;
             Ok(json!({"Credentials": credentials(&key)}))
         }
@@ -102,6 +102,14 @@ fn may_assume(
     facts: &Facts,
 ) -> Result<String> {
     let own = accounts.get(id).ok_or_else(|| Error::new(Code::AccessDenied, format!("There is no account {id}")))?;
+    let is_root = match &key.owner {
+        Owner::Root => true,
+        Owner::User(_) => false,
+        Owner::Session(session) => session.of == SessionOf::Root,
+    };
+    if is_root {
+        return Err(Error::new(Code::AccessDenied, "Roles may not be assumed by root accounts."));
+    }
     let (identity, subject) = (operation::caller(own, key)?, operation::subject(own, key)?);
     let mut facts = facts.clone();
     identity.describe(&mut facts);

@@ -7,6 +7,7 @@ use model::tag::Tags;
 use super::name::{self, limit};
 use super::tag::check_tags;
 use crate::account::{Account, Entity, Kind, Owner, RoleTerms};
+use crate::arn::Arn;
 use crate::document::Document;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -134,6 +135,26 @@ pub fn update_role(account: &mut Account, name: &str, description: Option<String
     if let Some(terms) = terms {
         terms.description = description.or(terms.description.take());
         terms.max_session_duration = duration.unwrap_or(terms.max_session_duration);
+    }
+    Ok(())
+}
+
+/// Whether whoever of this account a trust policy names is there; what else is wrong with the document is for others to say. Whom
+/// it names of other accounts, those know. Errors: `MalformedPolicyDocument`.
+pub fn check_trusted(account: &Account, trust: &str) -> Result<()> {
+    let Ok(trust) = Document::new(trust, PolicyKind::Trust, TRUST_SIZE) else { return Ok(()) };
+    let principals = trust.policy().statements.iter().filter_map(|statement| statement.principals.as_ref());
+    for named in principals.flat_map(|principals| &principals.listed().aws) {
+        let Some(arn) = Arn::parse(named).filter(|arn| arn.service == "iam" && arn.account == account.id) else { continue };
+        let is_there = match arn.resource.split_once('/') {
+            None => arn.resource == "root",
+            Some(("user", _)) => account.entities(Kind::User).any(|user| account.arn(user) == *named),
+            Some(("role", _)) => account.entities(Kind::Role).any(|role| account.arn(role) == *named),
+            Some(_) => false,
+        };
+        if !is_there {
+            return Err(Error::new(Code::MalformedPolicyDocument, format!("Invalid principal in policy: \"AWS\":\"{named}\"")));
+        }
     }
     Ok(())
 }

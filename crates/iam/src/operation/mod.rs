@@ -15,6 +15,7 @@ pub use attach::{
     attach_policy, delete_inline_policy, delete_permissions_boundary, detach_policy, put_inline_policy, put_permissions_boundary,
 };
 pub use entity::{
+    check_trusted,
     CreateRole, add_user_to_group, create_group, create_role, create_user, delete_entity, remove_user_from_group, rename, update_role,
     update_trust,
 };

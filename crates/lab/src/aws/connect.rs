@@ -108,7 +108,7 @@ impl Dump<'_, '_> {
                 tags: Tags::new(),
                 origin: gateway.origin.clone(),
             };
-            self.model.addresses.entry(allocation.clone()).or_insert(address);
+            self.model.addresses.get_or_insert_with(allocation.clone(), || address);
         }
     }
 

@@ -16,7 +16,7 @@ use super::note::NoteKind;
 use super::{Dump, derived};
 
 /// Removes what `keep` does not want and answers its ids with what is lacking.
-fn prune<Id: Ord + Clone, T>(map: &mut BTreeMap<Id, T>, lacks: impl Fn(&T) -> Option<String>) -> Vec<(Id, String)> {
+fn prune<Id: Ord + Clone, T: Clone>(map: &mut Table<Id, T>, lacks: impl Fn(&T) -> Option<String>) -> Vec<(Id, String)> {
     let gone: Vec<(Id, String)> = map.iter().filter_map(|(id, thing)| Some((id.clone(), lacks(thing)?))).collect();
     for (id, _) in &gone {
         map.remove(id);
@@ -100,7 +100,7 @@ impl Dump<'_, '_> {
             no_gateway(&attachment.transit_gateway_id).or(other)
         });
         let gone = gone.into_iter().map(|(id, lacking)| (id.to_string(), lacking));
-        let tables = prune(&mut model.transit_gateway_route_tables, |t| (!gateways.contains_key(&t.transit_gateway_id)).then(|| t.transit_gateway_id.to_string()));
+        let tables = prune(&mut model.transit_gateway_route_tables, |t: &TransitGatewayRouteTable| (!gateways.contains_key(&t.transit_gateway_id)).then(|| t.transit_gateway_id.to_string()));
         let gone: Vec<_> = gone.chain(tables.into_iter().map(|(id, lacking)| (id.to_string(), lacking))).collect();
         self.lacks(gone);
         let model = &mut self.model;

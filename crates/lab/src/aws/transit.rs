@@ -34,6 +34,7 @@ impl Dump<'_, '_> {
                 default_route_table: options.as_ref().and_then(|o| o.id(reader, "AssociationDefaultRouteTableId")),
                 security_group_referencing: options.is_some_and(|o| o.text(reader, "SecurityGroupReferencingSupport") == Some("enable")),
                 settings: Default::default(),
+                state: Default::default(),
                 tags: item.tags(reader),
                 origin: item.origin(reader),
             };
@@ -69,7 +70,7 @@ impl Dump<'_, '_> {
                 subnet_ids: item.all(reader, "SubnetIds", "the id of a subnet"),
                 security_group_referencing: options.is_some_and(|o| o.text(reader, "SecurityGroupReferencingSupport") == Some("enable")),
             };
-            let attachment = TransitGatewayAttachment { id: id.clone(), transit_gateway_id, to, create_time: Default::default(), tags: item.tags(reader), origin: item.origin(reader) };
+            let attachment = TransitGatewayAttachment { id: id.clone(), transit_gateway_id, to, create_time: Default::default(), state: Default::default(), tags: item.tags(reader), origin: item.origin(reader) };
             self.place(&id, &item);
             self.model.transit_gateway_attachments.insert(id, attachment);
         }
@@ -84,7 +85,7 @@ impl Dump<'_, '_> {
                 .map(|key| item.object(reader, key).and_then(|side| side.required_id::<TransitGatewayId>(reader, "TransitGatewayId")));
             let (Some(transit_gateway_id), Some(accepter)) = (requester, accepter) else { continue };
             let to = AttachedTo::Peering { accepter };
-            let attachment = TransitGatewayAttachment { id: id.clone(), transit_gateway_id, to, create_time: Default::default(), tags: item.tags(reader), origin: item.origin(reader) };
+            let attachment = TransitGatewayAttachment { id: id.clone(), transit_gateway_id, to, create_time: Default::default(), state: Default::default(), tags: item.tags(reader), origin: item.origin(reader) };
             self.place(&id, &item);
             self.model.transit_gateway_attachments.insert(id, attachment);
         }
@@ -105,6 +106,7 @@ impl Dump<'_, '_> {
                 associations: BTreeSet::new(),
                 propagations: BTreeSet::new(),
                 routes: BTreeMap::new(),
+                state: Default::default(),
                 tags: item.tags(reader),
                 origin: item.origin(reader),
             };

@@ -10,7 +10,7 @@ use model::{AllocationId, NatGatewayId, NetworkInterfaceId, OutsideHost, VpcId};
 use super::{Build, tags};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-use crate::file::{ElasticIp, NatGateway, PublicIp, RouteWord, SubnetRoute, Vpc};
+use crate::file::{ElasticIp, NatGateway, PublicIp, RouteWord, Vpc};
 use crate::load::Lab;
 use crate::names::{device_text, interface_role, nat_role};
 use crate::source::{Located, Span};
@@ -232,8 +232,8 @@ impl Build<'_, '_> {
 /// Subnets that `nat@SUBNET` names and that no written gateway explains, each once.
 fn implied(vpc: &Vpc) -> Vec<(String, Span)> {
     let by_subnet = vpc.subnets.iter().filter_map(|(_, s)| match s.route.as_ref() {
-        Some(Located { value: SubnetRoute::Nat(name), span }) => Some((name.clone(), *span)),
-        _ => None,
+        Some(Located { value, span }) => value.nat().map(|name| (name.to_owned(), *span)),
+        None => None,
     });
     let by_table = vpc.route_tables.iter().flat_map(|(_, t)| &t.routes.0).filter_map(|(_, word)| match &word.value {
         RouteWord::Nat(name) => Some((name.clone(), word.span)),

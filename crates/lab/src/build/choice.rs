@@ -8,6 +8,7 @@ use ipnet::Ipv4Net;
 use model::network_interface::InterfaceType;
 use model::{Model, Subnet};
 
+use super::ipv6::KeptIpv6;
 use crate::file::{ElasticIp, PublicIp, SecondaryAddresses};
 use crate::load::Lab;
 use crate::names::{Device, Names};
@@ -25,13 +26,15 @@ pub(crate) struct Kept {
     pub elastic: BTreeMap<String, Ipv4Addr>,
     /// Addresses of endpoints' interfaces by subnet.
     endpoints: BTreeMap<String, BTreeSet<Ipv4Addr>>,
+    /// What it has of IPv6.
+    pub ipv6: KeptIpv6,
 }
 
 impl Kept {
     /// Reads a cloud.
     pub fn of(model: &Model) -> Self {
         let names = Names::of(model);
-        let mut kept = Self::default();
+        let mut kept = Self { ipv6: KeptIpv6::of(model, &names), ..Self::default() };
         for (name, id) in names.subnets.iter() {
             kept.blocks.extend(model.subnets.get(id).map(|subnet| (name.to_owned(), subnet.cidr_block)));
         }

@@ -7,6 +7,7 @@ use model::instance_type::Architecture;
 use model::operation::*;
 use model::{Guest, InstanceId, SecurityGroupId, SubnetId, VpcId};
 
+use super::ipv6::most_addresses;
 use super::{Build, tags};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
@@ -16,6 +17,7 @@ use crate::source::Located;
 
 impl Build<'_, '_> {
     pub(super) fn instances(&mut self) {
+        self.pin_ipv6_addresses();
         for (name, instance) in &self.lab.instances {
             if self.gives_up() {
                 return;
@@ -46,8 +48,8 @@ impl Build<'_, '_> {
         };
         if let Some(written) = &instance.r#type {
             request.instance_type = written.value.clone();
-        } else if interfaces.len() > 2 || instance.interfaces.iter().any(|i| i.secondary_ips.is_some()) {
-            // Small types have two interfaces of two addresses each (ENI-4).
+        } else if interfaces.len() > 2 || instance.interfaces.iter().any(|i| i.secondary_ips.is_some()) || most_addresses(instance) > 2 {
+            // Small types have two interfaces of two addresses of each family (ENI-4).
             request.instance_type = "m5.large".to_owned();
         }
         request.network_interfaces = interfaces;
@@ -78,17 +80,21 @@ impl Build<'_, '_> {
             let subnet = self.subnet(written)?;
             let groups = self.groups_of(&instance.sg.0, &subnet)?;
             let written: Vec<_> = instance.private_ip.iter().map(|a| a.value).collect();
+            let device = (name.value.clone(), 0);
             return Some(vec![LaunchInterface {
                 groups,
-                private_ip_addresses: self.private_addresses(&(name.value.clone(), 0), &subnet, written, 0),
+                private_ip_addresses: self.private_addresses(&device, &subnet, written, 0),
+                ipv6_addresses: self.ipv6_addresses(&device, &subnet, instance.ipv6.as_ref())?,
+                ipv6_address_count: Some(0),
                 subnet_id: Some(subnet),
                 associate_public_ip_address: automatic(instance.public_ip.as_ref()),
                 ..LaunchInterface::default()
             }]);
         }
-        if let Some(address) = &instance.private_ip {
-            let problem = Diagnostic::new(Code::Conflict, address.span, "with `interfaces`, addresses stand in the interfaces");
-            self.problem(problem.label("which interface?").hint("move `private_ip` to the first entry of `interfaces`"));
+        let private = instance.private_ip.as_ref().map(|address| (address.span, "private_ip"));
+        if let Some((span, key)) = private.or(instance.ipv6.as_ref().map(|ipv6| (ipv6.span, "ipv6"))) {
+            let problem = Diagnostic::new(Code::Conflict, span, "with `interfaces`, addresses stand in the interfaces");
+            self.problem(problem.label("which interface?").hint(format!("move `{key}` to the first entry of `interfaces`")));
             return None;
         }
         let mut all = Vec::new();
@@ -133,6 +139,8 @@ impl Build<'_, '_> {
             device_index: index,
             groups,
             private_ip_addresses: self.private_addresses(&device, &subnet, addresses, more),
+            ipv6_addresses: self.ipv6_addresses(&device, &subnet, interface.ipv6.as_ref())?,
+            ipv6_address_count: Some(0),
             subnet_id: Some(subnet),
             associate_public_ip_address: if instance.interfaces.len() > 1 { None } else { automatic(public) },
             ..LaunchInterface::default()

@@ -9,6 +9,7 @@ pub(crate) mod choice;
 mod container;
 mod flow_log;
 mod instance;
+mod ipv6;
 mod lan;
 mod network;
 mod policy;
@@ -23,6 +24,7 @@ use std::net::Ipv4Addr;
 use model::{ApiError, Context, Model, NetworkInterfaceId, Tags, VpcId};
 
 use self::choice::{Addresses, Kept};
+use self::ipv6::Ipv6Plan;
 use crate::code::Code;
 use crate::decode::Pairs;
 use crate::diagnostic::{Diagnostic, Diagnostics, known_names};
@@ -58,6 +60,7 @@ pub(crate) fn build(lab: &Lab, like: &Model) -> Result<Target, Diagnostics> {
     let mut model = Model::new(&like.account_id, lab.region(), Context::seeded(0, like.context.now));
     let gateways = address::nat_paths(lab);
     let addresses = Addresses::new(lab, &kept, &gateways);
+    let ipv6 = Ipv6Plan::new(lab, &kept.ipv6);
     let fixed = choice::pinned_public(lab);
     let mut build = Build {
         lab,
@@ -65,6 +68,7 @@ pub(crate) fn build(lab: &Lab, like: &Model) -> Result<Target, Diagnostics> {
         names: Names::default(),
         kept,
         addresses,
+        ipv6,
         fixed,
         reserved: (String::new(), BTreeSet::new()),
         blackholes: BTreeMap::new(),
@@ -86,6 +90,7 @@ struct Build<'l, 'm> {
     names: Names,
     kept: Kept,
     addresses: Addresses,
+    ipv6: Ipv6Plan,
     fixed: BTreeSet<Ipv4Addr>,
     /// Public addresses that nobody may draw, because somebody is to have them later, held by a place of this name.
     reserved: (String, BTreeSet<Ipv4Addr>),

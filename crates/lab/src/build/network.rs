@@ -95,6 +95,7 @@ impl Build<'_, '_> {
             if self.needs_internet_gateway(vpc) {
                 self.internet_gateway(name, &id);
             }
+            self.egress_only_internet_gateway(name, vpc, &id);
             if self.gives_up() {
                 return;
             }
@@ -122,6 +123,7 @@ impl Build<'_, '_> {
             let result = associate_vpc_cidr_block(self.model, request);
             self.op(block.span, result);
         }
+        self.vpc_ipv6(name, &id);
         self.dns(name, vpc, &id);
         self.dhcp(name, vpc, &id);
         Some(id)
@@ -240,7 +242,8 @@ impl Build<'_, '_> {
                 return;
             }
         };
-        for ((subnet_name, subnet), block) in vpc.subnets.iter().zip(blocks) {
+        let ipv6 = self.subnet_blocks(name, vpc, id);
+        for (((subnet_name, subnet), block), ipv6_cidr_block) in vpc.subnets.iter().zip(blocks).zip(ipv6) {
             let span = subnet.cidr.as_ref().map_or(subnet_name.span, |size| size.span);
             let Some(block) = block else {
                 let problem =
@@ -254,6 +257,7 @@ impl Build<'_, '_> {
             let Some(zone) = self.zone(subnet.az.as_ref()) else { continue };
             let request = CreateSubnet {
                 availability_zone: Some(zone),
+                ipv6_cidr_block,
                 tags: tags(&subnet_name.value, &subnet.tags),
                 origin: self.origin(subnet_name.span),
                 ..CreateSubnet::new(id.clone(), block)
@@ -261,6 +265,7 @@ impl Build<'_, '_> {
             let result = create_subnet(self.model, request);
             let Some(subnet_id) = self.op(span, result) else { continue };
             self.names.subnets.add(self.names.below(id, Some(&subnet_name.value)), &subnet_id);
+            self.assigns_ipv6(subnet, &subnet_id, ipv6_cidr_block.is_some());
             if subnet.public_ips.as_ref().is_some_and(|p| p.value) {
                 let attribute = SubnetAttribute::MapPublicIpOnLaunch(true);
                 let result = modify_subnet_attribute(self.model, ModifySubnetAttribute { subnet_id, attribute });
@@ -304,7 +309,7 @@ impl Build<'_, '_> {
         let by_subnet = vpc
             .subnets
             .iter()
-            .any(|(_, s)| matches!(s.route.as_ref().map(|r| &r.value), Some(SubnetRoute::InternetGateway | SubnetRoute::Nat(_))));
+            .any(|(_, s)| s.route.as_ref().is_some_and(|r| r.value == SubnetRoute::InternetGateway || r.value.nat().is_some()));
         let by_table = vpc.route_tables.iter().any(|(_, table)| {
             table.edge.is_some()
                 || table.routes.0.iter().any(|(_, to)| matches!(to.value, RouteWord::InternetGateway | RouteWord::Nat(_)))
@@ -359,17 +364,21 @@ impl Build<'_, '_> {
         self.names.subnets.id(&self.names.below(vpc, Some(name))?).cloned()
     }
 
-    /// A subnet by `name` or `vpc/name`.
-    pub(super) fn subnet(&mut self, written: &Located<String>) -> Option<SubnetId> {
-        let (vpc, name) = path(&written.value);
-        let found: Vec<SubnetId> = match vpc {
-            Some(_) => self.names.subnets.id(&written.value).cloned().into_iter().collect(),
-            None => {
+    /// Subnets by `name` or `vpc/name`.
+    pub(super) fn subnets_called(&self, written: &str) -> Vec<SubnetId> {
+        match path(written) {
+            (Some(_), _) => self.names.subnets.id(written).cloned().into_iter().collect(),
+            (None, name) => {
                 let vpcs = self.names.vpcs.iter();
                 vpcs.filter_map(|(vpc, _)| self.names.subnets.id(&format!("{vpc}/{name}")).cloned()).collect()
             }
-        };
-        match found.as_slice() {
+        }
+    }
+
+    /// A subnet by `name` or `vpc/name`.
+    pub(super) fn subnet(&mut self, written: &Located<String>) -> Option<SubnetId> {
+        let (_, name) = path(&written.value);
+        match self.subnets_called(&written.value).as_slice() {
             [one] => Some(one.clone()),
             [] => {
                 let known = self.lab.file.vpcs.iter().flat_map(|(_, v)| v.subnets.names().map(str::to_owned)).collect();

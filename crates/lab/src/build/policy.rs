@@ -62,8 +62,9 @@ impl Build<'_, '_> {
                 }
                 if egress && !egress_written && group.egress.as_ref().is_none_or(|open| open.value) {
                     // Without an `out` rule egress is open, as AWS makes a group (SG-4).
-                    let anywhere = Peer::Ipv4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0));
-                    wanted.push((RuleSpecification::new(TrafficMatch::All, anywhere), name.span));
+                    let ipv6 = self.has_ipv6(&vpc).then(|| Peer::Ipv6(Ipv6Net::default()));
+                    let anywhere = std::iter::once(Peer::Ipv4(Ipv4Net::default())).chain(ipv6);
+                    wanted.extend(anywhere.map(|peer| (RuleSpecification::new(TrafficMatch::All, peer), name.span)));
                 }
                 self.rules(&id, name, direction, wanted);
             }
@@ -145,14 +146,17 @@ impl Build<'_, '_> {
         let origin = self.origin(phrase.span);
         let mut all = Vec::new();
         for peer in &phrase.peers {
-            for resolved in self.peers(peer, vpc) {
+            let resolved = self.peers(peer, vpc);
+            for traffic in &phrase.rule.traffic.0 {
+                if !resolved.is_empty() && !resolved.iter().any(|resolved| is_of_family(*traffic, resolved)) {
+                    self.other_family(*traffic, peer);
+                }
+            }
+            for resolved in resolved {
                 for traffic in &phrase.rule.traffic.0 {
                     // ::/0 of `anywhere` means nothing to ICMP, and 0.0.0.0/0 nothing to ICMPv6 (SG-10).
-                    let is_v6 = matches!(resolved, Peer::Ipv6(_));
-                    match traffic {
-                        TrafficMatch::Icmp(_) if is_v6 => continue,
-                        TrafficMatch::Icmpv6(_) if matches!(resolved, Peer::Ipv4(_)) => continue,
-                        _ => {}
+                    if !is_of_family(*traffic, &resolved) {
+                        continue;
                     }
                     let rule = RuleSpecification { origin: origin.clone(), ..RuleSpecification::new(*traffic, resolved.clone()) };
                     all.push((rule, peer.span));
@@ -160,6 +164,16 @@ impl Build<'_, '_> {
             }
         }
         all
+    }
+
+    /// ICMP of one family, and a peer that has addresses of the other alone: such a rule would match nothing.
+    fn other_family(&mut self, traffic: TrafficMatch, peer: &Located<RulePeer>) {
+        let (own, other, word) = match traffic {
+            TrafficMatch::Icmp(_) => ("IPv4", "IPv6", "icmpv6"),
+            _ => ("IPv6", "IPv4", "icmp"),
+        };
+        let message = format!("`{traffic}` is a message of {own}, and `{}` is {other}: nothing would match (SG-10)", peer.value);
+        self.problem(Diagnostic::new(Code::MixedFamilies, peer.span, message).label(other).hint(format!("write `{word}`, or name a peer of {own}")));
     }
 
     fn peers(&mut self, peer: &Located<RulePeer>, vpc: &VpcId) -> Vec<Peer> {
@@ -180,10 +194,7 @@ impl Build<'_, '_> {
             _ => self
                 .blocks(peer)
                 .into_iter()
-                .map(|block| match block {
-                    IpNet::V4(block) => Peer::Ipv4(block),
-                    IpNet::V6(block) => Peer::Ipv6(block),
-                })
+                .map(of_block)
                 .collect(),
         }
     }
@@ -199,10 +210,15 @@ impl Build<'_, '_> {
             RulePeer::Block(block) => vec![*block],
             RulePeer::Subnet(name) => {
                 let id = self.subnet(&Located::new(name.clone(), peer.span));
-                id.and_then(|id| self.model.subnets.get(&id)).map(|s| IpNet::V4(s.cidr_block)).into_iter().collect()
+                let subnet = id.and_then(|id| self.model.subnets.get(&id));
+                let blocks = |s: &model::Subnet| std::iter::once(IpNet::V4(s.cidr_block)).chain(s.ipv6_block().map(IpNet::V6)).collect();
+                subnet.map(blocks).unwrap_or_default()
             }
             RulePeer::Vpc(name) => match self.vpc_called(name) {
-                Some(id) => self.model.vpcs[&id].ipv4_blocks().map(IpNet::V4).collect(),
+                Some(id) => {
+                    let vpc = &self.model.vpcs[&id];
+                    vpc.ipv4_blocks().map(IpNet::V4).chain(vpc.ipv6_blocks().map(IpNet::V6)).collect()
+                }
                 None => {
                     let known = self.lab.file.vpcs.names().map(str::to_owned).collect();
                     let _: Option<()> = self.unknown(Code::UnknownVpc, "VPC", &Located::new(name.clone(), peer.span), known);
@@ -296,8 +312,7 @@ impl Build<'_, '_> {
 
     fn entries(&mut self, id: &NetworkAclId, name: &Located<String>, phrases: &[AclPhrase]) {
         let Some(acl) = self.model.network_acls.get(id) else { return };
-        let vpc = self.model.vpcs.get(&acl.vpc_id);
-        let vpc_has_v6 = vpc.is_some_and(|v| v.ipv6_blocks().next().is_some());
+        let vpc_has_v6 = self.has_ipv6(&acl.vpc_id);
         // What the default list allows gives way to what is written.
         let given: Vec<_> = acl.ingress.iter().map(|e| (Direction::Ingress, e.rule_number)).collect();
         let given: Vec<_> = given.into_iter().chain(acl.egress.iter().map(|e| (Direction::Egress, e.rule_number))).collect();
@@ -310,7 +325,12 @@ impl Build<'_, '_> {
             let direction = if phrase.entry.rule.egress { Direction::Egress } else { Direction::Ingress };
             let mut number = phrase.entry.number;
             for peer in &phrase.peers {
-                for block in self.blocks(peer) {
+                let blocks = self.blocks(peer);
+                let one_sided = phrase.entry.rule.traffic.0.iter().find(|t| !blocks.is_empty() && !blocks.iter().any(|b| is_of_family(**t, &of_block(*b))));
+                if let Some(traffic) = one_sided {
+                    self.other_family(*traffic, peer);
+                }
+                for block in blocks {
                     // IPv6 entries only where the VPC has IPv6: `anywhere` must not use up numbers for nothing.
                     if matches!(block, IpNet::V6(_)) && matches!(peer.value, RulePeer::Anywhere) && !vpc_has_v6 {
                         continue;
@@ -318,6 +338,9 @@ impl Build<'_, '_> {
                     for traffic in &phrase.entry.rule.traffic.0 {
                         if self.gives_up() {
                             return;
+                        }
+                        if !is_of_family(*traffic, &of_block(block)) {
+                            continue;
                         }
                         let entry = PutNetworkAclEntry {
                             network_acl_id: id.clone(),
@@ -368,6 +391,22 @@ impl Build<'_, '_> {
             let result = replace_network_acl_association(self.model, &association, &wanted);
             self.op(name.span, result);
         }
+    }
+}
+
+fn of_block(block: IpNet) -> Peer {
+    match block {
+        IpNet::V4(block) => Peer::Ipv4(block),
+        IpNet::V6(block) => Peer::Ipv6(block),
+    }
+}
+
+/// Whether packets of a peer's family can be what is named: ICMP is IPv4's, ICMPv6 is IPv6's (SG-10).
+fn is_of_family(traffic: TrafficMatch, peer: &Peer) -> bool {
+    match traffic {
+        TrafficMatch::Icmp(_) => !matches!(peer, Peer::Ipv6(_)),
+        TrafficMatch::Icmpv6(_) => !matches!(peer, Peer::Ipv4(_)),
+        _ => true,
     }
 }
 

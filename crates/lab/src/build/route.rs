@@ -1,5 +1,6 @@
 //! Route tables, peerings and endpoints: where subnets lead.
 
+use ipnet::IpNet;
 use model::operation::*;
 use model::peering::PeeringStatus;
 use model::route_table::Associated;
@@ -17,6 +18,33 @@ struct Wanted {
     destination: Destination,
     target: RouteTarget,
     span: Span,
+}
+
+/// Which families a target carries, and what to write for the other one.
+struct Carried {
+    ipv4: bool,
+    ipv6: bool,
+    who: &'static str,
+    what: &'static str,
+    instead: &'static str,
+}
+
+impl Carried {
+    fn of(word: &RouteWord) -> Self {
+        let (ipv4, ipv6) = (Self { ipv4: true, ipv6: false, who: "", what: "carries IPv4 only (RT-16)", instead: "" }, "carries IPv6 only (EIGW-1)");
+        match word {
+            RouteWord::Nat(_) => Self { who: "a NAT gateway", instead: "for IPv6 write `::/0: eigw`, or `igw` to be reached from outside, too", ..ipv4 },
+            RouteWord::Vpn => Self { who: "a virtual private gateway", instead: "links of lans carry IPv4", ..ipv4 },
+            RouteWord::EgressOnly => Self {
+                ipv4: false,
+                ipv6: true,
+                who: "an egress-only internet gateway",
+                what: ipv6,
+                instead: "for IPv4 write `0.0.0.0/0: nat@SUBNET`",
+            },
+            _ => Self { ipv6: true, ..ipv4 },
+        }
+    }
 }
 
 impl Build<'_, '_> {
@@ -145,35 +173,74 @@ impl Build<'_, '_> {
             if self.gives_up() {
                 break;
             }
-            let Some(destination) = self.destination(destination) else { continue };
+            let destinations = self.destinations(vpc_id, destination, &word.value);
+            if destinations.is_empty() {
+                continue;
+            }
             let Some(target) = self.target(vpc_id, vpc, word) else { continue };
-            all.push(Wanted { destination, target, span: word.span });
+            all.extend(destinations.into_iter().map(|destination| Wanted { destination, target: target.clone(), span: word.span }));
         }
         all
     }
 
-    fn destination(&mut self, written: &Located<String>) -> Option<Destination> {
-        let text = if written.value == "anywhere" { "0.0.0.0/0" } else { &written.value };
+    /// What a destination means for a target: `anywhere` is one of each family that the VPC has and the target carries.
+    fn destinations(&mut self, vpc: &VpcId, written: &Located<String>, word: &RouteWord) -> Vec<Destination> {
+        let span = written.span;
+        let text = match written.value.as_str() {
+            "anywhere" => {
+                let carried = [(Destination::Ipv4(Default::default()), Carried::of(word).ipv4), (Destination::Ipv6(Default::default()), Carried::of(word).ipv6)];
+                let has_ipv6 = self.has_ipv6(vpc);
+                let meant = carried.into_iter().filter(|(destination, carries)| *carries && (has_ipv6 || matches!(destination, Destination::Ipv4(_))));
+                let meant: Vec<Destination> = meant.map(|(destination, _)| destination).collect();
+                if meant.is_empty() {
+                    self.route_without_ipv6(vpc, span);
+                }
+                return meant;
+            }
+            text => text,
+        };
         if let Some(name) = text.strip_prefix("pl:") {
             let found = self.names.prefix_lists.id(name).cloned();
             let known = || self.lab.file.prefix_lists.names().map(str::to_owned).collect();
             return match found {
-                Some(id) => Some(Destination::PrefixList(id)),
+                Some(id) => vec![Destination::PrefixList(id)],
                 None => {
                     let known = known();
-                    self.unknown(Code::UnknownPrefixList, "prefix list", &Located::new(name.to_owned(), written.span), known)
+                    let written = Located::new(name.to_owned(), span);
+                    self.unknown(Code::UnknownPrefixList, "prefix list", &written, known).into_iter().collect()
                 }
             };
         }
-        match text.parse() {
-            Ok(ipnet::IpNet::V4(net)) => Some(Destination::Ipv4(net)),
-            Ok(ipnet::IpNet::V6(net)) => Some(Destination::Ipv6(net)),
-            Err(_) => {
-                let problem = Diagnostic::new(Code::NotABlock, written.span, format!("`{}` is no destination", written.value));
-                self.problem(problem.label("not a block").hint("a block, `anywhere`, or pl:NAME"));
-                None
+        let Ok(block) = text.parse::<IpNet>() else {
+            let problem = Diagnostic::new(Code::NotABlock, span, format!("`{text}` is no destination"));
+            self.problem(problem.label("not a block").hint("a block, `anywhere`, or pl:NAME"));
+            return Vec::new();
+        };
+        if block.trunc() != block {
+            let message = format!("`{block}` has bits set after its first {}", block.prefix_len());
+            let problem = Diagnostic::new(Code::HostBits, span, message).label("not the start of the block");
+            self.problem(problem.hint(format!("write `{}`", block.trunc())));
+            return Vec::new();
+        }
+        let carried = Carried::of(word);
+        let (carries, destination) = match block {
+            IpNet::V4(block) => (carried.ipv4, Destination::Ipv4(block)),
+            IpNet::V6(block) => (carried.ipv6, Destination::Ipv6(block)),
+        };
+        match (carries, &destination) {
+            (true, Destination::Ipv6(_)) if !self.has_ipv6(vpc) => self.route_without_ipv6(vpc, span),
+            (true, _) => return vec![destination],
+            (false, _) => {
+                let problem = Diagnostic::new(Code::BadRouteTarget, span, format!("{} {}", carried.who, carried.what));
+                self.problem(problem.label(if block.addr().is_ipv4() { "IPv4" } else { "IPv6" }).hint(carried.instead));
             }
         }
+        Vec::new()
+    }
+
+    fn route_without_ipv6(&mut self, vpc: &VpcId, span: Span) {
+        let name = Located::new(self.names.vpcs.name(vpc).unwrap_or_default().to_owned(), span);
+        self.no_ipv6(&name, span, "nothing takes this route");
     }
 
     fn target(&mut self, vpc_id: &VpcId, vpc: &Vpc, word: &Located<RouteWord>) -> Option<RouteTarget> {
@@ -186,6 +253,14 @@ impl Build<'_, '_> {
                     self.problem(
                         Diagnostic::new(Code::BadRouteTarget, span, "this VPC has no internet gateway").label("`igw: false`"),
                     );
+                    None
+                }
+            },
+            RouteWord::EgressOnly => match self.model.egress_only_internet_gateway_of(vpc_id) {
+                Some(gateway) => Some(RouteTarget::EgressOnlyInternetGateway(gateway.id.clone())),
+                None => {
+                    let problem = Diagnostic::new(Code::BadRouteTarget, span, "this VPC has no egress-only internet gateway");
+                    self.problem(problem.label("`eigw: false`"));
                     None
                 }
             },
@@ -284,8 +359,8 @@ impl Build<'_, '_> {
         Some(id)
     }
 
-    /// The table of subnets that only say where 0.0.0.0/0 leads; made for the first of them.
-    fn plain_table(&mut self, vpc_id: &VpcId, vpc: &Vpc, name: Located<String>, word: RouteWord) -> Option<RouteTableId> {
+    /// The table of subnets that only say where everything else leads; made for the first of them.
+    fn plain_table(&mut self, vpc_id: &VpcId, vpc: &Vpc, name: Located<String>, words: &[RouteWord]) -> Option<RouteTableId> {
         let path = self.names.below(vpc_id, Some(&name.value))?;
         if let Some((written, _)) = vpc.route_tables.iter().find(|(written, _)| written.value == name.value) {
             let message = format!("`{}` is the table of subnets without one of their own", name.value);
@@ -296,9 +371,12 @@ impl Build<'_, '_> {
         if let Some(known) = self.names.route_tables.id(&path) {
             return Some(known.clone());
         }
-        let target = self.target(vpc_id, vpc, &Located::new(word, name.span))?;
-        let destination = Destination::Ipv4(ipnet::Ipv4Net::default());
-        let wanted = vec![Wanted { destination, target, span: name.span }];
+        let anywhere = Located::new("anywhere".to_owned(), name.span);
+        let ways = words.iter().map(|word| (anywhere.clone(), Located::new(word.clone(), name.span))).collect();
+        let wanted = self.wanted(vpc_id, vpc, &Pairs(ways));
+        if wanted.len() < words.len() {
+            return None;
+        }
         self.table(vpc_id, &name, tags(&name.value, &Default::default()), wanted)
     }
 
@@ -326,11 +404,19 @@ impl Build<'_, '_> {
             }
             SubnetRoute::InternetGateway => {
                 let called = Located::new(format!("{}-public", vpc_name.value), span);
-                self.plain_table(vpc_id, vpc, called, RouteWord::InternetGateway)
+                self.plain_table(vpc_id, vpc, called, &[RouteWord::InternetGateway])
             }
             SubnetRoute::Nat(nat) => {
                 let called = Located::new(format!("{}-nat-{nat}", vpc_name.value), span);
-                self.plain_table(vpc_id, vpc, called, RouteWord::Nat(nat.clone()))
+                self.plain_table(vpc_id, vpc, called, &[RouteWord::Nat(nat.clone())])
+            }
+            SubnetRoute::EgressOnly => {
+                let called = Located::new(format!("{}-eigw", vpc_name.value), span);
+                self.plain_table(vpc_id, vpc, called, &[RouteWord::EgressOnly])
+            }
+            SubnetRoute::NatAndEgressOnly(nat) => {
+                let called = Located::new(format!("{}-nat-{nat}-eigw", vpc_name.value), span);
+                self.plain_table(vpc_id, vpc, called, &[RouteWord::Nat(nat.clone()), RouteWord::EgressOnly])
             }
         };
         if let Some(route_table_id) = table {
@@ -384,17 +470,19 @@ impl Build<'_, '_> {
             let (Some(id), [a, b]) = (self.names.peerings.id(&name.value).cloned(), peering.vpcs.as_slice()) else { continue };
             let (Some(a), Some(b)) = (self.vpc_called(&a.value), self.vpc_called(&b.value)) else { continue };
             for (own, other) in [(&a, &b), (&b, &a)] {
-                let blocks: Vec<_> = self.model.vpcs[other].ipv4_blocks().collect();
+                let far = &self.model.vpcs[other];
+                // Without IPv6 of its own nobody takes a route to it.
+                let ipv6 = far.ipv6_blocks().filter(|_| self.has_ipv6(own)).map(Destination::Ipv6);
+                let blocks: Vec<Destination> = far.ipv4_blocks().map(Destination::Ipv4).chain(ipv6).collect();
                 let tables: Vec<_> = self.model.route_tables.values().filter(|t| t.vpc_id == *own).cloned().collect();
                 for table in tables {
-                    for block in &blocks {
-                        let destination = Destination::Ipv4(*block);
-                        if table.routes.iter().any(|r| r.destination == destination) {
+                    for destination in &blocks {
+                        if table.routes.iter().any(|r| r.destination == *destination) {
                             continue;
                         }
                         let request = CreateRoute {
                             route_table_id: table.id.clone(),
-                            destination,
+                            destination: destination.clone(),
                             target: RouteTarget::VpcPeeringConnection(id.clone()),
                             origin: self.origin(name.span),
                         };

@@ -103,6 +103,8 @@ impl Transition<'_> {
                 subnet_id: Some(self.own_subnet(&interface.subnet_id)?),
                 groups: self.own_groups(&interface.groups)?,
                 private_ip_addresses: interface.private_ip_addresses.clone(),
+                ipv6_addresses: interface.ipv6_addresses.clone(),
+                ipv6_address_count: Some(0),
                 // Several interfaces take what the subnet says (PIP-3).
                 associate_public_ip_address: Some(interface.associate_public_ip_address).filter(|_| wanted_interfaces.len() == 1),
                 ..LaunchInterface::default()
@@ -219,6 +221,7 @@ impl Transition<'_> {
             let result = assign_private_ip_addresses(self.model, request);
             self.op(name, result)?;
         }
+        self.make_ipv6_addresses(name, &known, wanted)?;
         if device.1 == 0 && known.interface_type == InterfaceType::Interface {
             self.automatic_address(name, &id, wanted)?;
         }

@@ -53,6 +53,9 @@ impl Transition<'_> {
         for gateway in target.model.internet_gateways.values() {
             self.internet_gateway(gateway)?;
         }
+        for gateway in target.model.egress_only_internet_gateways.values() {
+            self.make_egress_only_internet_gateway(gateway)?;
+        }
         for gateway in target.model.vpn_gateways.values() {
             self.vpn_gateway(gateway)?;
         }
@@ -126,6 +129,7 @@ impl Transition<'_> {
             let result = associate_vpc_cidr_block(self.model, request);
             self.op(name, result)?;
         }
+        self.make_ipv6_blocks(name, &id, wanted)?;
         let mut attributes = Vec::new();
         if known.enable_dns_support != wanted.enable_dns_support {
             attributes.push(VpcAttribute::EnableDnsSupport(wanted.enable_dns_support));
@@ -221,6 +225,7 @@ impl Transition<'_> {
             let result = modify_subnet_attribute(self.model, ModifySubnetAttribute { subnet_id: id.clone(), attribute });
             self.op(name, result)?;
         }
+        self.make_subnet_ipv6(name, &id, wanted)?;
         self.set_tags(id.to_string(), &tags, &wanted.tags)
     }
 

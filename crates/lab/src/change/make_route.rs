@@ -288,6 +288,11 @@ impl Transition<'_> {
                 let vpc = self.own_vpc(&table.vpc_id).ok()?;
                 self.model.internet_gateway_of(&vpc).map(|gateway| RouteTarget::InternetGateway(gateway.id.clone()))
             }
+            RouteTarget::EgressOnlyInternetGateway(_) => {
+                let vpc = self.own_vpc(&table.vpc_id).ok()?;
+                let gateway = self.model.egress_only_internet_gateway_of(&vpc);
+                gateway.map(|gateway| RouteTarget::EgressOnlyInternetGateway(gateway.id.clone()))
+            }
             RouteTarget::VpnGateway(_) => {
                 let vpc = self.own_vpc(&table.vpc_id).ok()?;
                 self.model.vpn_gateway_of(&vpc).map(|gateway| RouteTarget::VpnGateway(gateway.id.clone()))
@@ -317,6 +322,7 @@ impl Transition<'_> {
             RouteTarget::VpnGateway(id) => {
                 self.model.vpn_gateways.get(id).is_none_or(|gateway| gateway.vpc_id.as_ref() != Some(&table.vpc_id))
             }
+            RouteTarget::EgressOnlyInternetGateway(id) => !self.model.egress_only_internet_gateways.contains_key(id),
             RouteTarget::NatGateway(id) => self.names.nat_gateways.name(id).is_none(),
             RouteTarget::VpcPeeringConnection(id) => self.names.peerings.name(id).is_none(),
             RouteTarget::NetworkInterface(id) => !self.model.network_interfaces.contains_key(id),

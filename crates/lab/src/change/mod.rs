@@ -6,6 +6,7 @@
 
 mod difference;
 pub(crate) mod flow_log;
+mod ipv6;
 mod make_container;
 mod make_instance;
 mod make_network;

@@ -83,6 +83,11 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
         let there = vpc.and_then(|vpc| target.model.internet_gateway_of(vpc));
         there.iter().for_each(|there| refresh.set(&mut gateway.origin, &there.origin));
     }
+    for gateway in model.egress_only_internet_gateways.values_mut() {
+        let vpc = refresh.there(|names| &names.vpcs, &gateway.vpc_id);
+        let there = vpc.and_then(|vpc| target.model.egress_only_internet_gateway_of(vpc));
+        there.iter().for_each(|there| refresh.set(&mut gateway.origin, &there.origin));
+    }
     for gateway in model.vpn_gateways.values_mut() {
         let vpc = gateway.vpc_id.as_ref().and_then(|vpc| refresh.there(|names| &names.vpcs, vpc));
         let there = vpc.and_then(|vpc| target.model.vpn_gateway_of(vpc));

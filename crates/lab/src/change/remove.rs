@@ -19,6 +19,7 @@ impl Transition<'_> {
         self.terminate()?;
         self.end_connections()?;
         self.let_addresses_go()?;
+        self.let_ipv6_go()?;
         self.remove_security_groups()?;
         self.remove_routes()?;
         for name in self.going(Kind::Subnet) {
@@ -262,7 +263,10 @@ impl Transition<'_> {
             let target_vpc = target_vpc.and_then(|id| self.target.model.vpcs.get(id));
             let blocks: BTreeSet<_> =
                 self.model.vpcs.get(&table.vpc_id).map(|vpc| vpc.ipv4_blocks().collect()).unwrap_or_default();
-            let grows = target_vpc.is_some_and(|vpc| vpc.ipv4_blocks().any(|block| !blocks.contains(&block)));
+            let ipv6: BTreeSet<_> = self.model.vpcs.get(&table.vpc_id).map(|vpc| vpc.ipv6_blocks().collect()).unwrap_or_default();
+            let grows = target_vpc.is_some_and(|vpc| {
+                vpc.ipv4_blocks().any(|block| !blocks.contains(&block)) || vpc.ipv6_blocks().any(|block| !ipv6.contains(&block))
+            });
             for route in &table.routes {
                 let is_local = route.created_by == RouteOrigin::CreateRouteTable;
                 let of_an_endpoint = matches!(route.target, RouteTarget::VpcEndpoint(_));
@@ -365,11 +369,7 @@ impl Transition<'_> {
             let result = delete_internet_gateway(self.model, &gateway.id);
             self.op(&name, result)?;
         }
-        let egress: Vec<_> = self.model.egress_only_internet_gateways.keys().cloned().collect();
-        for id in egress {
-            let result = delete_egress_only_internet_gateway(self.model, &id);
-            self.op(id.as_str(), result)?;
-        }
+        self.remove_egress_only_internet_gateways()?;
         let doomed = self.going(Kind::VpnGateway);
         let private: Vec<_> = self.model.vpn_gateways.values().cloned().collect();
         for gateway in private {
@@ -393,11 +393,13 @@ impl Transition<'_> {
                 continue;
             };
             let wanted = self.target.names.vpcs.id(&name).and_then(|id| self.target.model.vpcs.get(id));
-            let Some(wanted) = wanted.map(|vpc| vpc.ipv4_blocks().collect::<BTreeSet<_>>()) else { continue };
+            let Some(target) = wanted.cloned() else { continue };
+            let wanted: BTreeSet<_> = target.ipv4_blocks().collect();
             for block in vpc.cidr_blocks.iter().filter(|block| block.state.is_live() && !wanted.contains(&block.block)) {
                 let result = disassociate_vpc_cidr_block(self.model, &block.association_id);
                 self.op(&name, result)?;
             }
+            self.remove_ipv6_blocks(&name, &vpc, &target)?;
         }
         Ok(())
     }

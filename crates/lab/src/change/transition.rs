@@ -39,7 +39,7 @@ pub(super) fn transition(model: &mut Model, target: &Target, difference: &Differ
     // The target keeps to its limits and the cloud will be like it; on the way there it may have too much for a moment.
     model.quotas = unlimited();
     let mut transition = Transition { model, names, target, doomed: &difference.doomed, elastic };
-    transition.set_lans(BTreeMap::new())?;
+    transition.set_lans(Table::new())?;
     transition.remove()?;
     transition.names = Names::of(transition.model);
     transition.make_network()?;
@@ -49,7 +49,7 @@ pub(super) fn transition(model: &mut Model, target: &Target, difference: &Differ
     transition.make_volumes()?;
     transition.make_instances()?;
     transition.forget_volumes()?;
-    transition.set_lans(BTreeMap::clone(&target.model.lans))?;
+    transition.set_lans(target.model.lans.clone())?;
     transition.make_nat_gateways()?;
     transition.settle();
     transition.make_routes()?;
@@ -73,8 +73,8 @@ impl Transition<'_> {
     }
 
     /// Lans are given at once. They go first and come when everything has its name: a name may pass from one thing to another.
-    fn set_lans(&mut self, lans: BTreeMap<String, Lan>) -> Step {
-        if *self.model.lans == lans {
+    fn set_lans(&mut self, lans: Table<String, Lan>) -> Step {
+        if self.model.lans == lans {
             return Ok(());
         }
         let result = set_lans(self.model, lans);

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     KeyPair,
     Vpc,
     InternetGateway,
+    EgressOnlyInternetGateway,
     VpnGateway,
     Subnet,
     SecurityGroup,
@@ -52,6 +53,7 @@ impl Kind {
             Self::KeyPair => "key pair",
             Self::Vpc => "vpc",
             Self::InternetGateway => "internet gateway",
+            Self::EgressOnlyInternetGateway => "egress-only internet gateway",
             Self::VpnGateway => "vpn gateway",
             Self::Subnet => "subnet",
             Self::SecurityGroup => "security group",
@@ -242,9 +244,10 @@ impl Reader<'_> {
             let primary = vpc.primary_cidr_block();
             let more = vpc.ipv4_blocks().filter(|block| *block != primary).map(|block| format!("block {block}"));
             let thing = Thing::default()
-                .summary(primary)
+                .summary(with_ipv6(primary, vpc.ipv6_blocks()))
                 .fixed("primary block", primary)
                 .listed(more)
+                .listed(vpc.ipv6_blocks().map(|block| format!("IPv6 block {block}")))
                 .open("DNS support", on(vpc.enable_dns_support))
                 .open("DNS host names", on(vpc.enable_dns_hostnames))
                 .open("DHCP options", self.dhcp(vpc));
@@ -258,10 +261,12 @@ impl Reader<'_> {
             let table = tables.get(id).or(main.get(&subnet.vpc_id)).and_then(|table| self.names.route_tables.name(table));
             let acl = acls.get(id).and_then(|acl| self.names.network_acls.name(acl));
             let thing = Thing::default()
-                .summary(subnet.cidr_block)
+                .summary(with_ipv6(subnet.cidr_block, subnet.ipv6_block()))
                 .fixed("block", subnet.cidr_block)
                 .fixed("zone", &subnet.availability_zone)
                 .open("public addresses at launch", on(subnet.map_public_ip_on_launch))
+                .open("IPv6 block", subnet.ipv6_block().map_or("none".to_owned(), |block| block.to_string()))
+                .open("IPv6 addresses at launch", on(subnet.assign_ipv6_address_on_creation))
                 .open("route table", table.map_or("none", own_name))
                 .open("network ACL", acl.map_or("none", own_name))
                 .lives_in(Kind::Vpc, self.vpc(&subnet.vpc_id));
@@ -273,6 +278,11 @@ impl Reader<'_> {
                 None => (gateway.id.to_string(), Thing::default()),
             };
             view.add(Kind::InternetGateway, &name, thing.tags(&gateway.tags).at(&gateway.origin));
+        }
+        for gateway in self.model.egress_only_internet_gateways.values() {
+            let vpc = self.vpc(&gateway.vpc_id);
+            let thing = Thing::default().lives_in(Kind::Vpc, vpc).tags(&gateway.tags).at(&gateway.origin);
+            view.add(Kind::EgressOnlyInternetGateway, &egress_only_name(vpc), thing);
         }
         for gateway in self.model.vpn_gateways.values() {
             let Some(vpc) = &gateway.vpc_id else { continue };
@@ -434,6 +444,7 @@ impl Reader<'_> {
             .open(of("security groups"), groups.into_iter().collect::<Vec<_>>().join(", "))
             .open(of("source/dest check"), on(interface.source_dest_check))
             .listed(interface.private_ip_addresses[1..].iter().map(|a| of(&format!("address {a}"))))
+            .open(of("IPv6 addresses"), one_or_more(&interface.ipv6_addresses))
             .lives_in(Kind::Subnet, self.subnet(&interface.subnet_id));
         if index == 0 {
             thing = thing
@@ -529,6 +540,10 @@ impl Reader<'_> {
                 let gateway = self.model.internet_gateways.get(id).filter(|g| g.vpc_id.as_ref() == Some(&table.vpc_id));
                 gateway.map(|_| "igw".to_owned())
             }
+            RouteTarget::EgressOnlyInternetGateway(id) => {
+                let gateway = self.model.egress_only_internet_gateways.get(id).filter(|gateway| gateway.vpc_id == table.vpc_id);
+                gateway.map(|_| "eigw".to_owned())
+            }
             RouteTarget::VpnGateway(id) => {
                 let gateway = self.model.vpn_gateways.get(id).filter(|gateway| gateway.vpc_id.as_ref() == Some(&table.vpc_id));
                 gateway.map(|_| "vpn".to_owned())
@@ -557,9 +572,6 @@ impl Reader<'_> {
                 );
             }
         }
-        for gateway in self.model.egress_only_internet_gateways.values() {
-            view.add(Kind::Gateway, gateway.id.as_str(), Thing::default());
-        }
         for gateway in self.model.vpn_gateways.values().filter(|gateway| gateway.vpc_id.is_none()) {
             view.add(Kind::Gateway, gateway.id.as_str(), Thing::default());
         }
@@ -569,6 +581,23 @@ impl Reader<'_> {
 /// What a VPC's virtual private gateway is called.
 pub(super) fn vpn_gateway_name(vpc: &str) -> String {
     format!("{vpc}-vgw")
+}
+
+/// What a VPC's egress-only internet gateway is called.
+pub(super) fn egress_only_name(vpc: &str) -> String {
+    format!("{vpc}-eigw")
+}
+
+/// Blocks of a new VPC or subnet in words.
+fn with_ipv6(ipv4: ipnet::Ipv4Net, ipv6: impl IntoIterator<Item = ipnet::Ipv6Net>) -> String {
+    ipv6.into_iter().fold(ipv4.to_string(), |text, block| format!("{text}, {block}"))
+}
+
+fn one_or_more(addresses: &[std::net::Ipv6Addr]) -> String {
+    match addresses {
+        [] => "none".to_owned(),
+        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    }
 }
 
 fn on(value: bool) -> &'static str {

@@ -80,9 +80,6 @@ impl Writer<'_> {
             parts.extend(self.tags(&tags));
             self.line(3, format!("- {{ {} }}", parts.join(", ")));
         }
-        if !interfaces.iter().all(|interface| interface.ipv6_addresses.is_empty()) {
-            self.unsaid(format!("{}: IPv6 addresses", instance.id));
-        }
     }
 
     /// The instance profile, if the account has it.
@@ -108,6 +105,12 @@ impl Writer<'_> {
         let secondary: Vec<String> = interface.private_ip_addresses[1..].iter().map(Ipv4Addr::to_string).collect();
         if !secondary.is_empty() {
             parts.push(format!("secondary_ips: [{}]", secondary.join(", ")));
+        }
+        let ipv6: Vec<String> = interface.ipv6_addresses.iter().map(ToString::to_string).collect();
+        match ipv6.is_empty() {
+            true if subnet.ipv6_block().is_some() && subnet.assign_ipv6_address_on_creation => parts.push("ipv6: false".to_owned()),
+            true => {}
+            false => parts.push(format!("ipv6: [{}]", ipv6.iter().map(|address| quoted(address)).collect::<Vec<_>>().join(", "))),
         }
         let has_gateway = model.internet_gateway_of(&interface.vpc_id).is_some();
         let elastic = |private: Ipv4Addr| model.elastic_ip_of(&interface.id, private);
@@ -146,13 +149,14 @@ impl Writer<'_> {
     /// The type, if the file must say it: another one where the lab does not know it or it has no room.
     fn instance_type(&mut self, instance: &Instance, interfaces: &[&NetworkInterface]) -> Option<String> {
         let count = u32::try_from(interfaces.len()).unwrap_or(u32::MAX);
-        let most = interfaces.iter().map(|i| i.private_ip_addresses.len()).max().unwrap_or(1);
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let most = |of: fn(&NetworkInterface) -> usize| u32::try_from(interfaces.iter().map(|i| of(i)).max().unwrap_or(1)).unwrap_or(u32::MAX);
+        let (ipv4, ipv6) = (most(|i| i.private_ip_addresses.len()), most(|i| i.ipv6_addresses.len()));
+        let most = ipv4.max(ipv6);
         let is_roomy = |t: &instance_type::InstanceType| t.max_interfaces >= count && t.addresses_per_interface >= most;
         // The lab runs images for x86 unless a file could say another.
         let fits = |t: &instance_type::InstanceType| is_roomy(t) && t.architecture == instance_type::Architecture::X86_64;
         if instance_type::find(&instance.instance_type).is_some_and(|t| fits(&t)) {
-            let is_default = instance.instance_type == instance_type::DEFAULT && count <= 2 && most == 1;
+            let is_default = instance.instance_type == instance_type::DEFAULT && count <= 2 && ipv4 == 1 && ipv6 <= 2;
             return (!is_default).then(|| instance.instance_type.clone());
         }
         let instead = instance_type::find(instance_type::DEFAULT).filter(fits).or_else(|| instance_type::all().find(fits));

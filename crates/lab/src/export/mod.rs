@@ -172,9 +172,6 @@ impl<'m> Writer<'m> {
         for address in model.addresses.values().filter(|address| address.association.is_none()) {
             self.unsaid(format!("{} ({}): an Elastic IP address that nothing has", address.allocation_id, address.public_ip));
         }
-        for gateway in model.egress_only_internet_gateways.keys() {
-            self.unsaid(format!("{gateway}: egress-only internet gateways"));
-        }
         let to_lans: BTreeSet<_> = model.vpcs.values().filter_map(|vpc| self.gateway_to_lans(vpc)).map(|gateway| &gateway.id).collect();
         for gateway in model.vpn_gateways.keys().filter(|id| !to_lans.contains(id)) {
             self.unsaid(format!("{gateway}: virtual private gateways"));

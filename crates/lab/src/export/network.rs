@@ -36,7 +36,14 @@ impl<'m> Writer<'m> {
     fn vpc(&mut self, vpc: &Vpc) {
         let blocks: Vec<String> = vpc.ipv4_blocks().map(|block| block.to_string()).collect();
         self.line(2, format!("cidr: {}", one_or_many(&blocks)));
+        let ipv6: Vec<String> = vpc.ipv6_blocks().map(|block| block.to_string()).collect();
+        if !ipv6.is_empty() {
+            self.line(2, format!("ipv6: {}", one_or_many(&ipv6)));
+        }
         self.line(2, format!("igw: {}", self.model.internet_gateway_of(&vpc.id).is_some()));
+        if self.model.egress_only_internet_gateway_of(&vpc.id).is_some() {
+            self.line(2, "eigw: true");
+        }
         if !vpc.enable_dns_support {
             self.line(2, "dns_support: false");
         }
@@ -49,9 +56,6 @@ impl<'m> Writer<'m> {
         }
         if let Some(tags) = self.tags(&vpc.tags) {
             self.line(2, tags);
-        }
-        if vpc.ipv6_blocks().next().is_some() {
-            self.unsaid(format!("{}: IPv6 of VPCs, subnets, interfaces, routes and network ACLs", vpc.id));
         }
     }
 
@@ -94,6 +98,10 @@ impl<'m> Writer<'m> {
         for subnet in subnets {
             let zone = self.zone(subnet);
             let mut parts = vec![format!("az: {zone}"), format!("cidr: {}", subnet.cidr_block)];
+            if let Some(block) = subnet.ipv6_block() {
+                parts.push(format!("ipv6: {block}"));
+                parts.extend((!subnet.assign_ipv6_address_on_creation).then(|| "assign_ipv6: false".to_owned()));
+            }
             let wanted = Associated::Subnet(subnet.id.clone());
             let own = model.route_tables.values().find(|table| table.associations.iter().any(|a| a.to == wanted));
             if let Some(table) = own.filter(|table| self.written_tables.contains(&table.id)) {
@@ -209,9 +217,10 @@ impl<'m> Writer<'m> {
         let model = self.model;
         let destination = match &route.destination {
             Destination::Ipv4(block) => block.to_string(),
-            Destination::Ipv6(_) => {
+            Destination::Ipv6(block) if vpc.ipv6_blocks().next().is_some() => quoted(&block.to_string()),
+            Destination::Ipv6(block) => {
                 if route.target != RouteTarget::Local {
-                    self.unsaid(format!("{}: the IPv6 route to {}", table.id, route.destination));
+                    self.changed(format!("the route to {block} in {} is left out: its VPC has no IPv6, so nothing takes it", table.id));
                 }
                 return None;
             }
@@ -239,6 +248,10 @@ impl<'m> Writer<'m> {
                 let attached = model.internet_gateways.get(id).is_some_and(|g| g.vpc_id.as_ref() == Some(&vpc.id));
                 if attached { "igw".to_owned() } else { gone }
             }
+            RouteTarget::EgressOnlyInternetGateway(id) => {
+                let is_own = model.egress_only_internet_gateways.get(id).is_some_and(|gateway| gateway.vpc_id == vpc.id);
+                if is_own { "eigw".to_owned() } else { gone }
+            }
             RouteTarget::NatGateway(id) => self.called.nat_gateways.get(id).map_or(gone, |name| format!("nat@{name}")),
             RouteTarget::NetworkInterface(id) => match model.network_interfaces.get(id).and_then(|eni| self.device(eni)) {
                 Some((name, 0)) => format!("instance {name}"),
@@ -255,7 +268,7 @@ impl<'m> Writer<'m> {
                 self.called.peerings.get(id).filter(|_| is_active).map_or(gone, |name| format!("peering {name}"))
             }
             RouteTarget::VpnGateway(_) if to_lans.as_ref() == Some(&route.target) => "vpn".to_owned(),
-            RouteTarget::VpcEndpoint(_) | RouteTarget::EgressOnlyInternetGateway(_) | RouteTarget::VpnGateway(_) | RouteTarget::TransitGateway(_) => {
+            RouteTarget::VpcEndpoint(_) | RouteTarget::VpnGateway(_) | RouteTarget::TransitGateway(_) => {
                 self.unsaid(format!("{}: the route to {destination} by {}: it is a blackhole there", table.id, route.target));
                 gone
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{Ipv4Net, Ipv6Net};
 use model::network_acl::NetworkAclEntry;
 use model::*;
 
@@ -51,7 +51,8 @@ impl Writer<'_> {
 
     pub(super) fn security_groups(&mut self, vpc: &Vpc) {
         let model = self.model;
-        let of_vpc = model.security_groups.values().filter(|g| g.vpc_id == vpc.id && !is_as_made(g));
+        let has_ipv6 = vpc.ipv6_blocks().next().is_some();
+        let of_vpc = model.security_groups.values().filter(|g| g.vpc_id == vpc.id && !is_as_made(g, has_ipv6));
         let mut groups: Vec<&SecurityGroup> = of_vpc.collect();
         groups.sort_by_key(|group| &self.called.security_groups[&group.id]);
         let needs_none = self.without_groups.contains(&vpc.id);
@@ -65,7 +66,7 @@ impl Writer<'_> {
         for group in groups {
             let name = key(&self.called.security_groups[&group.id]);
             let mut sentences = self.sentences(group, &group.ingress, false);
-            let egress_is_open = is_open(&group.egress);
+            let egress_is_open = is_open(&group.egress, has_ipv6);
             if !egress_is_open {
                 sentences.extend(self.sentences(group, &group.egress, true));
             }
@@ -96,6 +97,11 @@ impl Writer<'_> {
     fn sentences(&mut self, group: &SecurityGroup, rules: &[SecurityGroupRule], egress: bool) -> Vec<String> {
         let mut all: Vec<Sentence> = Vec::new();
         for rule in rules {
+            if is_of_two_families(rule) {
+                let (group, traffic) = (&group.id, rule.traffic);
+                self.changed(format!("the rule {traffic} of {group} with {} is left out: no packet is both (SG-10)", rule.peer));
+                continue;
+            }
             let Some(peer) = self.peer(group, rule) else { continue };
             match all.iter_mut().find(|s| s.traffic == [rule.traffic] && s.description == rule.description) {
                 Some(sentence) => sentence.peers.push(peer),
@@ -162,7 +168,7 @@ impl Writer<'_> {
 
     pub(super) fn network_acls(&mut self, vpc: &Vpc) {
         let model = self.model;
-        let mut acls: Vec<&NetworkAcl> = model.network_acls.values().filter(|acl| acl.vpc_id == vpc.id && !allows_all(acl)).collect();
+        let mut acls: Vec<&NetworkAcl> = model.network_acls.values().filter(|acl| acl.vpc_id == vpc.id && !allows_all(acl, vpc)).collect();
         acls.sort_by_key(|acl| &self.called.network_acls[&acl.id]);
         if acls.is_empty() {
             return;
@@ -190,13 +196,17 @@ impl Writer<'_> {
     }
 
     fn entry(&mut self, acl: &NetworkAcl, entry: &NetworkAclEntry, egress: bool) -> Option<String> {
-        let IpNet::V4(block) = entry.cidr_block else {
-            // Without IPv6 in the VPC such an entry is about nobody.
-            if self.model.vpcs.get(&acl.vpc_id).is_some_and(|vpc| vpc.ipv6_blocks().next().is_some()) {
-                self.unsaid(format!("{}: IPv6 entries", acl.id));
-            }
-            return None;
+        let block = entry.cidr_block;
+        let is_icmp_of_the_other = match entry.traffic {
+            TrafficMatch::Icmp(_) => block.addr().is_ipv6(),
+            TrafficMatch::Icmpv6(_) => block.addr().is_ipv4(),
+            _ => false,
         };
+        if is_icmp_of_the_other {
+            let number = entry.rule_number;
+            self.changed(format!("entry {number} of {} is left out: no packet is {} of {block}", acl.id, entry.traffic));
+            return None;
+        }
         let action = if entry.allow { "allow" } else { "deny" };
         let (out, way) = if egress { ("out ", "to") } else { ("", "from") };
         Some(format!("{} {action} {out}{} {way} {block}", entry.rule_number, entry.traffic))
@@ -230,26 +240,33 @@ fn have_ports(a: &[TrafficMatch], b: &[TrafficMatch]) -> bool {
     a.iter().chain(b).all(ports) && a.first().and_then(kind) == b.first().and_then(kind)
 }
 
-/// All out, as AWS makes a group (SG-4).
-fn is_open(egress: &[SecurityGroupRule]) -> bool {
-    matches!(egress, [rule] if rule.traffic == TrafficMatch::All && rule.peer == Peer::Ipv4(Ipv4Net::default()))
+/// All out, as AWS makes a group (SG-4): over IPv6, too, in a VPC that has it.
+fn is_open(egress: &[SecurityGroupRule], has_ipv6: bool) -> bool {
+    let is_all = |rule: &SecurityGroupRule, peer: Peer| rule.traffic == TrafficMatch::All && rule.peer == peer;
+    let has = |peer: Peer| egress.iter().any(|rule| is_all(rule, peer.clone()));
+    has(Peer::Ipv4(Ipv4Net::default())) && (!has_ipv6 || has(Peer::Ipv6(Ipv6Net::default()))) && egress.len() == 1 + usize::from(has_ipv6)
 }
 
 /// Whether it is the default group of a VPC, as it came (SG-5).
-fn is_as_made(group: &SecurityGroup) -> bool {
+fn is_as_made(group: &SecurityGroup, has_ipv6: bool) -> bool {
     let itself = Peer::SecurityGroup(group.id.clone());
     group.is_default()
-        && is_open(&group.egress)
+        && is_open(&group.egress, has_ipv6)
         && matches!(group.ingress.as_slice(), [rule] if rule.traffic == TrafficMatch::All && rule.peer == itself)
 }
 
-/// Whether it is the default list of a VPC, as it came (ACL-2), IPv6 aside.
-fn allows_all(acl: &NetworkAcl) -> bool {
-    let anywhere = IpNet::V4(Ipv4Net::default());
-    let open = |entries: &[NetworkAclEntry]| {
-        let mut v4 = entries.iter().filter(|entry| matches!(entry.cidr_block, IpNet::V4(_)));
-        let first = v4.next();
-        first.is_some_and(|e| e.allow && e.rule_number == 100 && e.traffic == TrafficMatch::All && e.cidr_block == anywhere) && v4.next().is_none()
-    };
-    acl.is_default && open(&acl.ingress) && open(&acl.egress)
+/// ICMP of one family with addresses of the other: what the API takes and nothing matches.
+fn is_of_two_families(rule: &SecurityGroupRule) -> bool {
+    match rule.traffic {
+        TrafficMatch::Icmp(_) => matches!(rule.peer, Peer::Ipv6(_)),
+        TrafficMatch::Icmpv6(_) => matches!(rule.peer, Peer::Ipv4(_)),
+        _ => false,
+    }
+}
+
+/// Whether it is the default list of a VPC, as it came (ACL-2).
+fn allows_all(acl: &NetworkAcl, vpc: &Vpc) -> bool {
+    let says = |entries: &[NetworkAclEntry]| -> Vec<_> { entries.iter().map(|e| (e.rule_number, e.traffic, e.cidr_block, e.allow)).collect() };
+    let as_made = says(&NetworkAcl::default_entries(vpc.ipv6_blocks().next().is_some(), &Origin::default()));
+    acl.is_default && says(&acl.ingress) == as_made && says(&acl.egress) == as_made
 }

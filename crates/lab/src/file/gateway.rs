@@ -7,7 +7,7 @@ use crate::code::Code;
 use crate::decode::{Decoder, OneOrMany, Pairs, Word};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::source::Located;
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 document! {
     /// A NAT gateway.
@@ -28,8 +28,9 @@ document! {
 document! {
     /// A route table.
     RouteTable: "a mapping such as `routes: { 0.0.0.0/0: igw }`" {
-        /// Destination (a block, `anywhere`, or `pl:NAME`) to target: igw, vpn, nat@SUBNET, nat@NAME, peering NAME,
-        /// endpoint NAME, instance NAME, local, or blackhole.
+        /// Destination (a block, `anywhere`, or `pl:NAME`) to target: igw, eigw (IPv6), vpn, nat@SUBNET, nat@NAME, peering NAME,
+        /// endpoint NAME, instance NAME, local, or blackhole. `anywhere` is 0.0.0.0/0 and, where the VPC has IPv6, ::/0, as
+        /// far as the target carries them.
         routes: Pairs<Located<RouteWord>>,
         /// `igw`: the table serves traffic that comes in by the internet gateway.
         edge: Option<Located<String>>,
@@ -80,21 +81,65 @@ document! {
 /// The `route:` of a subnet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SubnetRoute {
-    /// 0.0.0.0/0 to the internet gateway.
+    /// 0.0.0.0/0, and ::/0 where the VPC has IPv6, to the internet gateway.
     InternetGateway,
     /// 0.0.0.0/0 to a NAT gateway: the one of this name, or one in the subnet of this name.
     Nat(String),
+    /// ::/0 to the egress-only internet gateway.
+    EgressOnly,
+    /// Both of these.
+    NatAndEgressOnly(String),
     /// Nothing but the local route.
     None,
     /// A table of `route_tables`.
     Table(String),
 }
 
+impl SubnetRoute {
+    /// The NAT gateway that it leads to, by the name that is written.
+    pub fn nat(&self) -> Option<&str> {
+        match self {
+            Self::Nat(name) | Self::NatAndEgressOnly(name) => Some(name),
+            Self::InternetGateway | Self::EgressOnly | Self::None | Self::Table(_) => None,
+        }
+    }
+
+    /// Whether it leads to the egress-only internet gateway.
+    pub fn is_egress_only(&self) -> bool {
+        matches!(self, Self::EgressOnly | Self::NatAndEgressOnly(_))
+    }
+}
+
+/// `[nat@SUBNET, eigw]`: a way for each family.
+fn both_ways(node: &Node, items: &[Node], decoder: &mut Decoder) -> Option<SubnetRoute> {
+    let read: Vec<SubnetRoute> = items.iter().map(|item| SubnetRoute::read(item, decoder)).collect::<Option<_>>()?;
+    match read.as_slice() {
+        [one] => Some(one.clone()),
+        [SubnetRoute::Nat(name), SubnetRoute::EgressOnly] | [SubnetRoute::EgressOnly, SubnetRoute::Nat(name)] => {
+            Some(SubnetRoute::NatAndEgressOnly(name.clone()))
+        }
+        _ => {
+            let problem = Diagnostic::new(Code::BadRouteTarget, node.span, "a list of routes is a NAT gateway for IPv4 and `eigw` for IPv6");
+            decoder.problem(problem.label("not these").hint("`[nat@SUBNET, eigw]`; `igw` alone carries both; for other ways write a table below `route_tables`"));
+            None
+        }
+    }
+}
+
 impl Word for SubnetRoute {
     fn read(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        if let Value::Sequence(items) = &node.value {
+            return both_ways(node, items, decoder);
+        }
         let text = decoder.text(node)?;
+        if let Some(word) = in_our_words(&text) {
+            let problem = Diagnostic::new(Code::BadRouteTarget, node.span, format!("`{text}` is not a route"));
+            decoder.problem(problem.label("in other words").hint(format!("write `{word}`")));
+            return None;
+        }
         match (text.as_str(), text.split_once('@')) {
             ("igw", _) => Some(Self::InternetGateway),
+            ("eigw", _) => Some(Self::EgressOnly),
             ("none" | "local", _) => Some(Self::None),
             ("nat", _) => {
                 let corrected = decoder.corrected(node.span, "nat@SUBNET");
@@ -104,7 +149,7 @@ impl Word for SubnetRoute {
             }
             (_, Some(("nat", name))) if !name.is_empty() => Some(Self::Nat(name.to_owned())),
             (_, Some(_)) => {
-                decoder.problem(Diagnostic::new(Code::BadRouteTarget, node.span, format!("`{text}` is not a route")).label("not understood").hint("igw, nat@SUBNET, none, or the name of a route table"));
+                decoder.problem(Diagnostic::new(Code::BadRouteTarget, node.span, format!("`{text}` is not a route")).label("not understood").hint("igw, nat@SUBNET, eigw, none, or the name of a route table"));
                 None
             }
             _ => Some(Self::Table(text)),
@@ -117,6 +162,8 @@ impl Word for SubnetRoute {
 pub enum RouteWord {
     /// `igw`.
     InternetGateway,
+    /// `eigw`.
+    EgressOnly,
     /// `vpn`: the virtual private gateway, behind which linked lans are.
     Vpn,
     /// `local`, to restore a local route.
@@ -133,6 +180,15 @@ pub enum RouteWord {
     Blackhole,
 }
 
+/// What gateways are called elsewhere, in this file's words.
+fn in_our_words(text: &str) -> Option<&'static str> {
+    match text.replace('-', "_").as_str() {
+        "internet_gateway" => Some("igw"),
+        "egress_only_gateway" | "egress_only_internet_gateway" | "egress_only_igw" | "egress_only" => Some("eigw"),
+        _ => None,
+    }
+}
+
 impl Word for RouteWord {
     fn read(node: &Node, decoder: &mut Decoder) -> Option<Self> {
         let text = decoder.text(node)?;
@@ -143,6 +199,8 @@ impl Word for RouteWord {
         };
         match words.as_slice() {
             ["igw"] => Some(Self::InternetGateway),
+            ["eigw"] => Some(Self::EgressOnly),
+            [one] if let Some(word) = in_our_words(one) => wrong(format!("`{text}` is not a target"), format!("write `{word}`; an instance of that name is `instance {one}`")),
             ["vpn"] => Some(Self::Vpn),
             ["local"] => Some(Self::Local),
             ["blackhole"] => Some(Self::Blackhole),
@@ -159,7 +217,7 @@ impl Word for RouteWord {
             ["instance" | "eni", name] => Some(Self::Instance((*name).to_owned())),
             [kind, ..] => match nearest(kind, ["peering", "endpoint", "instance", "eni"]) {
                 Some(near) => wrong(format!("`{text}` is not a target"), format!("did you mean `{near} {}`?", words[1])),
-                None => wrong(format!("`{text}` is not a target"), "igw, vpn, nat@NAME, peering NAME, endpoint NAME, instance NAME, local, or blackhole".into()),
+                None => wrong(format!("`{text}` is not a target"), "igw, eigw, vpn, nat@NAME, peering NAME, endpoint NAME, instance NAME, local, or blackhole".into()),
             },
             [] => wrong("a route needs a target".into(), "such as `igw`".into()),
         }

@@ -1,6 +1,6 @@
 //! Instances and their interfaces.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Containers, ListenPhrase, document};
 use crate::code::Code;
@@ -26,6 +26,9 @@ document! {
         public_ip: Option<Located<PublicIp>>,
         /// Private address. Default: chosen.
         private_ip: Option<Located<Ipv4Addr>>,
+        /// IPv6 addresses: true (one, chosen), false, how many, or the addresses to have; `::10` is counted from the start of
+        /// the subnet's block. Default: what the subnet's `assign_ipv6` says.
+        ipv6: Option<Located<Ipv6Addresses>>,
         /// Instance type; limits interfaces and addresses. Default: t3.micro.
         r#type: Option<Located<String>>,
         /// Key pair by name.
@@ -73,6 +76,8 @@ document! {
         private_ip: Option<Located<Ipv4Addr>>,
         /// More private addresses: a list, or how many.
         secondary_ips: Option<SecondaryAddresses>,
+        /// IPv6 addresses: true, false, how many, or the addresses to have. Default: what the subnet's `assign_ipv6` says.
+        ipv6: Option<Located<Ipv6Addresses>>,
         /// true (first interface only), eip, or the address to have.
         public_ip: Option<Located<PublicIp>>,
         /// Elastic IP addresses of secondary addresses: private address to `eip` or the address to have.
@@ -159,6 +164,28 @@ impl Decode for SecondaryAddresses {
         match &node.value {
             Value::Scalar { text, .. } if text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() => Decode::decode(node, decoder).map(Self::Count),
             _ => OneOrMany::decode(node, decoder).map(|list| Self::List(list.0)),
+        }
+    }
+}
+
+/// IPv6 addresses of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ipv6Addresses {
+    /// So many, chosen; 0: none, whatever the subnet says.
+    Count(u32),
+    /// These.
+    List(Vec<Located<Ipv6Addr>>),
+}
+
+impl Word for Ipv6Addresses {
+    fn read(node: &Node, decoder: &mut Decoder) -> Option<Self> {
+        match &node.value {
+            Value::Sequence(_) => Vec::decode(node, decoder).map(Self::List),
+            Value::Scalar { text, .. } if text.contains([':', '.']) => {
+                Ipv6Addr::read(node, decoder).map(|address| Self::List(vec![Located::new(address, node.span)]))
+            }
+            Value::Scalar { text, .. } if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => u32::read(node, decoder).map(Self::Count),
+            _ => bool::read(node, decoder).map(|yes| Self::Count(u32::from(yes))),
         }
     }
 }

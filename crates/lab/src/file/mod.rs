@@ -23,9 +23,9 @@ pub use container::{
 pub use flow_log::FlowLog;
 pub use self::iam::{Group, Iam, InstanceProfile, ManagedPolicy, Policies, Policy, Role, Trust, User};
 pub use gateway::{Endpoint, NatGateway, Peering, RouteTable, RouteWord, SubnetRoute};
-pub use instance::{ElasticIp, Instance, Interface, Metadata, PublicIp, SecondaryAddresses, UserData};
+pub use instance::{ElasticIp, Instance, Interface, Ipv6Addresses, Metadata, PublicIp, SecondaryAddresses, UserData};
 pub use lan::{Balancer, Devices, Host, InterfaceAddress, Lan, LanInterface, LinkPhrase, Mac, Rate, Repeater, Router, Switch};
-pub use network::{Dhcp, DhcpChoice, InternetGatewayChoice, Subnet, SubnetSize, Vpc};
+pub use network::{Dhcp, DhcpChoice, InternetGatewayChoice, Subnet, SubnetIpv6, SubnetSize, Vpc, VpcIpv6};
 pub use phrase::{ClaimPhrase, ListenPhrase, Phrase};
 pub use promise::{Promise, RightPhrase};
 pub use rules::{AclPhrase, RulePhrase};

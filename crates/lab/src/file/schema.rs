@@ -13,9 +13,9 @@ use super::container::{
     Settings,
 };
 use super::gateway::{RouteWord, SubnetRoute};
-use super::instance::{ElasticIp, PublicIp, SecondaryAddresses, UserData};
+use super::instance::{ElasticIp, Ipv6Addresses, PublicIp, SecondaryAddresses, UserData};
 use super::lan::{Devices, InterfaceAddress, LinkPhrase, Mac, Rate};
-use super::network::{Dhcp, DhcpChoice, InternetGatewayChoice, SubnetSize};
+use super::network::{Dhcp, DhcpChoice, InternetGatewayChoice, SubnetIpv6, SubnetSize, VpcIpv6};
 use super::{AclPhrase, LabFile, ListenPhrase, ManagedPolicy, Policies, Policy, Promise, RulePhrase, Trust};
 use crate::decode::{Named, OneOrMany, Pairs};
 use crate::source::Located;
@@ -86,7 +86,7 @@ inline_schema! {
     ListenPhrase => "Listener", |_| json_schema!({ "type": "string", "pattern": "^(tcp|udp)/[0-9A-Za-z, -]+$", "examples": ["tcp/80", "udp/53", "tcp/http"] });
     // YAML makes a mapping of one key of most claims: `a -> b tcp/80: open`.
     Promise => "Claim", |_| json_schema!({
-        "description": "[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE]: RESULT [via NODE], or (user|role) NAME ACTION[, ACTION…] [on TARGET[, …]] [with KEY=VALUE[, …]]: allowed|denied",
+        "description": "[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [over ipv4|ipv6] [through NODE]: RESULT [via NODE], or (user|role) NAME ACTION[, ACTION…] [on TARGET[, …]] [with KEY=VALUE[, …]]: allowed|denied",
         "examples": ["web-1 -> db-1 tcp/3306: open", "user dev ec2:TerminateInstances on instance web: denied"],
         "anyOf": [
             { "type": "string" },
@@ -95,8 +95,26 @@ inline_schema! {
     });
     InternetGatewayChoice => "InternetGatewayChoice", |_| json_schema!({ "enum": [true, false, "auto"] });
     SubnetSize => "SubnetSize", |_| json_schema!({ "type": "string", "pattern": "^([0-9]+\\.[0-9]+\\.[0-9]+\\.[0-9]+)?/[0-9]+$", "examples": ["/26", "10.0.1.0/24"] });
-    SubnetRoute => "SubnetRoute", |_| json_schema!({ "type": "string", "examples": ["igw", "nat@public-a", "none"] });
-    RouteWord => "RouteTarget", |_| json_schema!({ "type": "string", "examples": ["igw", "vpn", "nat@public-a", "peering ab", "instance fw", "blackhole"] });
+    VpcIpv6 => "VpcIpv6", |_| json_schema!({
+        "examples": [true, "2001:db8:0:100::/56"],
+        "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^[0-9A-Fa-f:]+/[0-9]+$" }]
+    });
+    SubnetIpv6 => "SubnetIpv6", |_| json_schema!({
+        "examples": [true, "2001:db8:0:101::/64"],
+        "anyOf": [{ "type": "boolean" }, { "type": "string", "pattern": "^([0-9A-Fa-f:]+)?/64$" }]
+    });
+    Ipv6Addresses => "Ipv6Addresses", |_| json_schema!({
+        "examples": [true, "::10", 2],
+        "anyOf": [
+            { "type": "boolean" }, { "type": "integer", "minimum": 0 }, { "type": "string", "format": "ipv6" },
+            { "type": "array", "items": { "type": "string", "format": "ipv6" } }
+        ]
+    });
+    SubnetRoute => "SubnetRoute", |_| json_schema!({
+        "examples": ["igw", "nat@public-a", "eigw", ["nat@public-a", "eigw"], "none"],
+        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }]
+    });
+    RouteWord => "RouteTarget", |_| json_schema!({ "type": "string", "examples": ["igw", "eigw", "vpn", "nat@public-a", "peering ab", "instance fw", "blackhole"] });
     PublicIp => "PublicIp", |_| json_schema!({ "anyOf": [{ "type": "boolean" }, { "const": "eip" }, { "type": "string", "format": "ipv4" }] });
     ElasticIp => "ElasticIp", |_| json_schema!({ "anyOf": [{ "const": "eip" }, { "type": "string", "format": "ipv4" }] });
     SecondaryAddresses => "SecondaryAddresses", |_| json_schema!({
@@ -208,6 +226,7 @@ words! {
     u16 => "Number", { "type": "integer", "minimum": 0, "maximum": 65535 };
     u8 => "Number", { "type": "integer", "minimum": 0, "maximum": 255 };
     std::net::Ipv4Addr => "Ipv4Address", { "type": "string", "format": "ipv4" };
+    std::net::Ipv6Addr => "Ipv6Address", { "type": "string", "format": "ipv6" };
     std::net::IpAddr => "Address", { "type": "string", "anyOf": [{ "format": "ipv4" }, { "format": "ipv6" }] };
     RoutingProtocol => "RoutingProtocol", { "enum": ["rip", "ospf"] };
     StaticRoute => "StaticRoute", { "type": "string", "pattern": " (via|dev) ", "examples": ["10.0.3.0/24 via 10.0.2.2", "default via 10.0.1.1"] };
@@ -229,7 +248,7 @@ macro_rules! words_of_their_own {
 }
 
 words_of_their_own!(
-    InternetGatewayChoice, SubnetSize, SubnetRoute, RouteWord, PublicIp, ElasticIp, ImageName, Capability,
+    InternetGatewayChoice, SubnetSize, VpcIpv6, SubnetIpv6, Ipv6Addresses, SubnetRoute, RouteWord, PublicIp, ElasticIp, ImageName, Capability,
     Milliseconds, Bytes, Cpus, Rate, InterfaceAddress, Mac
 );
 

@@ -1,9 +1,9 @@
-//! `claim := [only] SOURCES -> DESTINATIONS PROTO[/PORTS] [through NODE] : RESULT [via NODE]`, and
+//! `claim := [only] SOURCES -> DESTINATIONS PROTO[/PORTS] [over ipv4|ipv6] [through NODE] : RESULT [via NODE]`, and
 //! `nothing else [-> DESTINATIONS [PROTO[/PORTS]]]`. Sources and destinations may say `except …`.
 
 use std::ops::Range;
 
-use model::claim::{Blocker, Ends, Expected, Sources, Traffic, Waypoint};
+use model::claim::{AddressFamily, Blocker, Ends, Expected, Sources, Traffic, Waypoint};
 use model::{Claim, Origin, Selector};
 
 use super::cursor::Cursor;
@@ -113,6 +113,10 @@ fn parse_head(head: &str, has_result: bool) -> Result<(Claim, ClaimRanges), Sent
                 .hint("such as `tcp/80`, `icmp/echo`, or `any`"));
         }
     };
+    let over = match cursor.take("over") {
+        true => Some(family(&mut cursor)?),
+        false => None,
+    };
     let through = match cursor.take("through") {
         true => Some(waypoint(&mut cursor, "through", &mut ranges)?),
         false => None,
@@ -120,12 +124,14 @@ fn parse_head(head: &str, has_result: bool) -> Result<(Claim, ClaimRanges), Sent
     if let Some(extra) = cursor.peek() {
         let hint = match extra.text {
             "via" => "`via` comes after the result; before the colon it is `through`".to_owned(),
+            "over" => "`over ipv6` comes before `through`".to_owned(),
+            word if is_family(word) => format!("write `over ipv{}`", word.trim_start_matches(|c: char| !c.is_ascii_digit())),
             _ => "one protocol a claim: write one line for each".to_owned(),
         };
         return Err(SentenceError::new(Code::ClaimSyntax, extra.range(), format!("`{}` does not belong to the claim", extra.text)).label("too much").hint(hint));
     }
     let expected = Expected::Blocked(None);
-    Ok((Claim { sources, destinations, traffic, through, expected, via: None, origin: Origin::default() }, ranges))
+    Ok((Claim { sources, destinations, traffic, over, through, expected, via: None, origin: Origin::default() }, ranges))
 }
 
 /// `nothing else` alone: to nobody, with nothing.
@@ -134,6 +140,7 @@ fn closed_world() -> Claim {
         sources: Sources::NothingElse,
         destinations: Ends { of: Vec::new(), except: Vec::new() },
         traffic: Traffic::all(),
+        over: None,
         through: None,
         expected: Expected::Blocked(None),
         via: None,
@@ -185,14 +192,33 @@ fn ends(cursor: &mut Cursor, ranges: &mut ClaimRanges) -> Result<Ends, SentenceE
     Ok(Ends { of, except })
 }
 
+fn family(cursor: &mut Cursor) -> Result<AddressFamily, SentenceError> {
+    let place = cursor.place();
+    match cursor.word().map(|word| word.text) {
+        Some("ipv4") => Ok(AddressFamily::Ipv4),
+        Some("ipv6") => Ok(AddressFamily::Ipv6),
+        Some(other) => {
+            let error = SentenceError::new(Code::ClaimSyntax, place, format!("`{other}` is not a family of addresses")).label("not a family");
+            Err(error.hint("write `over ipv6`, or `over ipv4`"))
+        }
+        None => Err(SentenceError::new(Code::ClaimSyntax, place, "`over` names no family of addresses").label("missing").hint("write `over ipv6`, or `over ipv4`")),
+    }
+}
+
+/// What people write for a family, other than our word for it.
+fn is_family(word: &str) -> bool {
+    matches!(word.to_ascii_lowercase().as_str(), "ipv6" | "ipv4" | "-6" | "-4")
+}
+
 fn waypoint(cursor: &mut Cursor, after: &str, ranges: &mut ClaimRanges) -> Result<Waypoint, SentenceError> {
     let Some(word) = cursor.word() else {
         return Err(SentenceError::new(Code::BadWaypoint, cursor.place(), format!("`{after}` names no node")).label("missing")
-            .hint("`nat`, `igw`, `peering`, or the name of an instance, NAT gateway, peering or endpoint"));
+            .hint("`nat`, `igw`, `eigw`, `peering`, or the name of an instance, NAT gateway, peering or endpoint"));
     };
     let node = match word.text {
         "nat" => Waypoint::Nat,
         "igw" => Waypoint::InternetGateway,
+        "eigw" => Waypoint::EgressOnlyInternetGateway,
         "peering" => Waypoint::Peering,
         name => Waypoint::Named(simple(name, name).map_err(|e| SentenceError { code: Code::BadWaypoint, ..e.shifted(word.start) })?),
     };
@@ -200,7 +226,7 @@ fn waypoint(cursor: &mut Cursor, after: &str, ranges: &mut ClaimRanges) -> Resul
     Ok(node)
 }
 
-const RESULTS: &str = "allowed, blocked [by sg|acl|igw|nat|peering|source-dest-check], no route, no public address, open, refused";
+const RESULTS: &str = "allowed, blocked [by sg|acl|igw|eigw|nat|peering|source-dest-check], no route, no public address, open, refused";
 
 fn parse_result(text: &str, head: &str, ranges: &mut ClaimRanges) -> Result<(Expected, Option<Waypoint>), SentenceError> {
     let mut cursor = Cursor::new(text);
@@ -247,7 +273,7 @@ fn parse_result(text: &str, head: &str, ranges: &mut ClaimRanges) -> Result<(Exp
 }
 
 fn blocker(cursor: &mut Cursor, ranges: &mut ClaimRanges) -> Result<Blocker, SentenceError> {
-    let known = ["sg", "acl", "igw", "nat", "peering", "source-dest-check"];
+    let known = ["sg", "acl", "igw", "eigw", "nat", "peering", "source-dest-check"];
     let Some(word) = cursor.word() else {
         return Err(SentenceError::new(Code::UnknownBlocker, cursor.place(), "`by` names no stage").label("missing").hint(format!("one of: {}", known.join(", "))));
     };
@@ -257,6 +283,7 @@ fn blocker(cursor: &mut Cursor, ranges: &mut ClaimRanges) -> Result<Blocker, Sen
         ("sg", _) => Ok(Blocker::SecurityGroup(None)),
         ("acl", _) => Ok(Blocker::NetworkAcl(None)),
         ("igw", _) => Ok(Blocker::InternetGateway),
+        ("eigw", _) => Ok(Blocker::EgressOnlyInternetGateway),
         ("nat", _) => Ok(Blocker::Nat),
         ("peering", _) => Ok(Blocker::Peering),
         ("source-dest-check", _) => Ok(Blocker::SourceDestCheck),

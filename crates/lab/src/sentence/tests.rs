@@ -1,5 +1,5 @@
 use ipnet::IpNet;
-use model::claim::{Blocker, Ends, Expected, Sources, Traffic, Waypoint};
+use model::claim::{AddressFamily, Blocker, Ends, Expected, Sources, Traffic, Waypoint};
 use model::{Claim, IcmpMatch, Origin, PortRange, ProbePacket, Selector, TrafficMatch};
 use proptest::prelude::*;
 
@@ -150,7 +150,7 @@ fn ends() -> impl Strategy<Value = Ends> {
 }
 
 fn waypoint() -> impl Strategy<Value = Waypoint> {
-    prop_oneof![Just(Waypoint::Nat), Just(Waypoint::InternetGateway), Just(Waypoint::Peering), name().prop_map(Waypoint::Named)]
+    prop_oneof![Just(Waypoint::Nat), Just(Waypoint::InternetGateway), Just(Waypoint::EgressOnlyInternetGateway), Just(Waypoint::Peering), name().prop_map(Waypoint::Named)]
 }
 
 fn expected() -> impl Strategy<Value = Expected> {
@@ -163,19 +163,24 @@ fn expected() -> impl Strategy<Value = Expected> {
         Just(Expected::Blocked(None)),
         prop::option::of(path()).prop_map(|n| Expected::Blocked(Some(Blocker::SecurityGroup(n)))),
         prop::option::of(path()).prop_map(|n| Expected::Blocked(Some(Blocker::NetworkAcl(n)))),
-        prop::sample::select(vec![Blocker::InternetGateway, Blocker::Nat, Blocker::Peering, Blocker::SourceDestCheck]).prop_map(|b| Expected::Blocked(Some(b))),
+        prop::sample::select(vec![Blocker::InternetGateway, Blocker::EgressOnlyInternetGateway, Blocker::Nat, Blocker::Peering, Blocker::SourceDestCheck]).prop_map(|b| Expected::Blocked(Some(b))),
     ]
 }
 
 fn claim() -> impl Strategy<Value = Claim> {
     let sources = prop_oneof![ends().prop_map(Sources::Each), ends().prop_map(Sources::Only)];
-    let full = (sources, ends(), traffic(), prop::option::of(waypoint()), expected(), prop::option::of(waypoint())).prop_map(
-        |(sources, destinations, traffic, through, expected, via)| Claim { sources, destinations, traffic, through, expected, via, origin: Origin::default() },
+    let over = || prop::option::of(prop::sample::select(vec![AddressFamily::Ipv4, AddressFamily::Ipv6]));
+    let way = (over(), prop::option::of(waypoint()));
+    let full = (sources, ends(), traffic(), way, expected(), prop::option::of(waypoint())).prop_map(
+        |(sources, destinations, traffic, (over, through), expected, via)| Claim {
+            sources, destinations, traffic, over, through, expected, via, origin: Origin::default(),
+        },
     );
-    let rest = (ends(), traffic()).prop_map(|(destinations, traffic)| Claim {
+    let rest = (ends(), traffic(), over()).prop_map(|(destinations, traffic, over)| Claim {
         sources: Sources::NothingElse,
         destinations,
         traffic,
+        over,
         through: None,
         expected: Expected::Blocked(None),
         via: None,

@@ -1,12 +1,12 @@
 //! Whether a model that came from a file is whole: what operations and importers keep true, and engines rely on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 
 use ipnet::Ipv4Net;
 use model::nat_gateway::NatGatewayState;
 use model::route_table::Associated;
-use model::{Model, SubnetId, TrafficMatch, VpcId};
+use model::{Model, SubnetId, Table, TrafficMatch, VpcId};
 
 /// The narrowest block that has room for a router's address and a resolver's.
 const NARROWEST: u8 = 30;
@@ -53,7 +53,7 @@ fn keys(model: &Model) -> Result<(), String> {
     same(&model.addresses, |address| &address.allocation_id)
 }
 
-fn same<Id: Ord + Display, Row>(table: &BTreeMap<Id, Row>, id: impl Fn(&Row) -> &Id) -> Result<(), String> {
+fn same<Id: Ord + Display, Row>(table: &Table<Id, Row>, id: impl Fn(&Row) -> &Id) -> Result<(), String> {
     match table.iter().find(|(key, row)| *key != id(row)) {
         Some((key, row)) => Err(format!("{} stands at {key}", id(row))),
         None => Ok(()),

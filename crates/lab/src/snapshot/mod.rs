@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use iam::Account;
 use model::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ pub const MAGIC: &[u8] = b"vpclab-snapshot ";
 /// Bytes of a snapshot at most. In memory it takes some times as many.
 pub const MAX_BYTES: u64 = 256 << 20;
 /// The form of the two lines; what is in the parts is told by [`model::SHAPE`].
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of the two lines at most.
 const MAX_HEAD: usize = 1 << 20;
 /// Rows of a part: enough parts for every processor, each worth its checksum; in memory most fill a huge page.
@@ -33,7 +34,7 @@ const PART_ROWS: usize = 6_144;
 const MAX_THREADS: usize = 8;
 
 /// A cloud, and what was said of it when its source was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     /// The lab's name.
     pub name: String,
@@ -47,6 +48,10 @@ pub struct Snapshot {
     pub model: Model,
     /// What is promised.
     pub claims: Vec<Claim>,
+    /// What is promised about rights.
+    pub rights: Vec<iam::Claim>,
+    /// Who may do what; keys are in no snapshot.
+    pub account: Option<Account>,
 }
 
 /// Why a file is no snapshot that can be used.
@@ -126,6 +131,15 @@ struct Rest {
     model: Model,
     claims: Vec<Claim>,
     notes: Vec<Note>,
+    /// [`Identities`] as JSON: their types are told by no shape.
+    identities: String,
+}
+
+/// Who may do what, and what is promised of that.
+#[derive(Serialize, Deserialize)]
+struct Identities {
+    rights: Vec<iam::Claim>,
+    account: Option<Account>,
 }
 
 /// Whether a file that begins so is meant as a snapshot.
@@ -135,14 +149,16 @@ pub fn is_meant(beginning: &[u8]) -> bool {
 
 /// The bytes of a snapshot. Errors: it would be too large.
 pub fn write(snapshot: Snapshot) -> Result<Vec<u8>, Problem> {
-    let Snapshot { name, source, taken, notes, mut model, claims } = snapshot;
+    let Snapshot { name, source, taken, notes, mut model, claims, rights, mut account } = snapshot;
+    account.iter_mut().for_each(Account::forget_keys);
+    let identities = serde_json::to_string(&Identities { rights, account }).map_err(|e| Problem::Damaged(e.to_string()))?;
     let interfaces: Vec<_> = std::mem::take(&mut model.network_interfaces).into_values().collect();
     let instances: Vec<_> = std::mem::take(&mut model.instances).into_values().collect();
     let guests: Vec<_> = std::mem::take(&mut model.guests).into_iter().collect();
     let groups: Vec<_> = std::mem::take(&mut model.security_groups).into_values().collect();
     let mut parts = Vec::new();
     let mut body = Vec::new();
-    add(Kind::Rest, &[Rest { model, claims, notes }], &mut parts, &mut body)?;
+    add(Kind::Rest, &[Rest { model, claims, notes, identities }], &mut parts, &mut body)?;
     add(Kind::NetworkInterfaces, &interfaces, &mut parts, &mut body)?;
     add(Kind::Instances, &instances, &mut parts, &mut body)?;
     add(Kind::Guests, &guests, &mut parts, &mut body)?;
@@ -192,7 +208,7 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, Problem> {
     for rows in on_threads(&found)? {
         whole.take(rows)?;
     }
-    let Some(Rest { mut model, claims, notes }) = whole.rest else {
+    let Some(Rest { mut model, claims, notes, identities }) = whole.rest else {
         return Err(damaged("it has no model".to_owned()));
     };
     let has_rows = !model.network_interfaces.is_empty() || !model.instances.is_empty();
@@ -206,7 +222,11 @@ pub fn read(bytes: &[u8]) -> Result<Snapshot, Problem> {
     (model.network_interfaces, model.security_groups) = one?;
     (model.instances, model.guests) = other?;
     check::check(&model).map_err(Problem::Contradictory)?;
-    Ok(Snapshot { name: head.name, source: head.source, taken: head.taken, notes, model, claims })
+    let Identities { rights, account } = serde_json::from_str(&identities).map_err(|e| damaged(format!("its identities: {e}")))?;
+    if let Some(own) = account.as_ref().filter(|own| own.id != model.account_id) {
+        return Err(Problem::Contradictory(format!("its identities are of account {}, its network of {}", own.id, model.account_id)));
+    }
+    Ok(Snapshot { name: head.name, source: head.source, taken: head.taken, notes, model, claims, rights, account })
 }
 
 /// The two lines, and what is behind them.

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 use ipnet::{IpNet, Ipv6Net};
+use model::cidr::AMAZON_IPV6;
 
 use super::World;
 use super::node::{Got, Node};
 
-/// Where AWS takes the blocks of VPCs from in ap-northeast-2, as in labs.
-const AMAZON_IPV6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2406, 0xda12, 0, 0, 0, 0, 0, 0), 36);
 /// Of a VPC and of a subnet (VPC-10).
 const VPC_PREFIX: u8 = 56;
 const SUBNET_PREFIX: u8 = 64;

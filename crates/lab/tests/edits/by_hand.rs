@@ -24,14 +24,14 @@ instances:
   db:   { subnet: inside, sg: db, listen: tcp/3306 }
 ";
 
-struct Edited {
-    before: Model,
-    after: Model,
-    plan: Vec<String>,
+pub struct Edited {
+    pub before: Model,
+    pub after: Model,
+    pub plan: Vec<String>,
 }
 
 /// Makes `first` by an edit what `second` says, holds it to the law, and keeps what was before.
-fn edited(first: &str, second: &str) -> Edited {
+pub fn edited(first: &str, second: &str) -> Edited {
     let mut before = empty(1);
     apply(first, &mut before).unwrap_or_else(|e| panic!("{e}"));
     let mut after = before.clone();
@@ -47,7 +47,7 @@ fn shop(from: &str, to: &str) -> Edited {
     edited(SHOP, &SHOP.replace(from, to))
 }
 
-fn instance<'m>(model: &'m Model, name: &str) -> &'m model::Instance {
+pub fn instance<'m>(model: &'m Model, name: &str) -> &'m model::Instance {
     let is_up = |i: &&model::Instance| !matches!(i.state, InstanceState::Terminated | InstanceState::ShuttingDown);
     model.instances.values().filter(is_up).find(|i| tag::name(&i.tags) == Some(name)).unwrap()
 }
@@ -62,7 +62,7 @@ fn private(model: &Model, name: &str) -> std::net::Ipv4Addr {
 }
 
 /// Whether an instance is the same as before.
-fn stays(edit: &Edited, name: &str) -> bool {
+pub fn stays(edit: &Edited, name: &str) -> bool {
     instance(&edit.before, name).id == instance(&edit.after, name).id
 }
 

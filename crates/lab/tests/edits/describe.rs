@@ -8,7 +8,7 @@ use model::{Model, tag};
 use serde_json::Value;
 
 /// What is drawn, or tells the time, or is only for a moment; and what no file has a word for.
-const LEFT_OUT: [&str; 31] = [
+const LEFT_OUT: [&str; 32] = [
     "disable_api_termination",
     "disable_api_stop",
     "id",
@@ -16,6 +16,7 @@ const LEFT_OUT: [&str; 31] = [
     "allocation_id",
     "mac_address",
     "settles_at",
+    "checks_pass_at",
     "available_at",
     "launch_time",
     "attach_time",
@@ -129,11 +130,13 @@ fn words(model: &Model) -> BTreeMap<String, String> {
     let name = |tags: &model::Tags, otherwise: &str| tag::name(tags).unwrap_or(otherwise).to_owned();
     for vpc in model.vpcs.values() {
         words.insert(vpc.id.to_string(), format!("vpc:{}", name(&vpc.tags, "?")));
+        words.extend(vpc.ipv6_blocks().map(|block| (block.to_string(), format!("IPv6 block of {}", name(&vpc.tags, "?")))));
     }
     let vpc = |words: &BTreeMap<String, String>, id: &model::VpcId| words.get(id.as_str()).cloned().unwrap_or_default();
     for subnet in model.subnets.values() {
         let path = format!("{}/{}", vpc(&words, &subnet.vpc_id), name(&subnet.tags, "?"));
         words.insert(subnet.cidr_block.to_string(), format!("block of {path} /{}", subnet.cidr_block.prefix_len()));
+        words.extend(subnet.ipv6_block().map(|block| (block.to_string(), format!("IPv6 block of {path}"))));
         words.insert(subnet.id.to_string(), format!("subnet:{path}"));
     }
     for table in model.route_tables.values() {
@@ -150,6 +153,9 @@ fn words(model: &Model) -> BTreeMap<String, String> {
             gateway.id.to_string(),
             format!("igw:{}", gateway.vpc_id.as_ref().map_or(String::new(), |id| vpc(&words, id))),
         );
+    }
+    for gateway in model.egress_only_internet_gateways.values() {
+        words.insert(gateway.id.to_string(), format!("eigw:{}", vpc(&words, &gateway.vpc_id)));
     }
     for gateway in model.nat_gateways.values().filter(|gateway| gateway.state.as_str() == "available") {
         let path = format!("nat:{}/{}", vpc(&words, &gateway.vpc_id), name(&gateway.tags, "?"));
@@ -171,6 +177,9 @@ fn words(model: &Model) -> BTreeMap<String, String> {
             words.insert(interface.id.to_string(), format!("eni:{called}/{index}"));
             for (n, address) in interface.private_ip_addresses.iter().enumerate() {
                 words.insert(address.to_string(), format!("address {n} of {called}/{index}"));
+            }
+            for (n, address) in interface.ipv6_addresses.iter().enumerate() {
+                words.insert(address.to_string(), format!("IPv6 address {n} of {called}/{index}"));
             }
         }
         words.insert(instance.id.to_string(), format!("instance:{called}"));
@@ -207,8 +216,7 @@ fn plain(value: &mut Value, words: &BTreeMap<String, String>) {
         Value::String(text) => {
             if let Some(word) = words.get(text.as_str()) {
                 text.clone_from(word);
-            } else if text.starts_with("eni-") || text.starts_with("nat-") || text.starts_with("igw-") || text.starts_with("pcx-")
-            {
+            } else if ["eni-", "nat-", "igw-", "pcx-", "eigw-"].iter().any(|kind| text.starts_with(kind)) {
                 // A target that is gone, whatever it was.
                 "gone".clone_into(text);
             }

@@ -1,5 +1,6 @@
 //! Random lab files: few names, so that two files often speak of the same things, and most of the format's keys.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
 use proptest::prelude::*;
@@ -65,7 +66,7 @@ fn write(mut c: Choices) -> String {
     let _ = writeln!(text, "quotas: {{ addresses_per_region: {raised}, vpcs_per_region: 5 }}");
     let _ = writeln!(text, "outside:\n  office: {}", c.pick(&["203.0.113.7", "203.0.113.8", "[203.0.113.7, 203.0.113.9]"]));
     if c.maybe(40) {
-        let _ = writeln!(text, "  home: {}", c.pick(&["198.51.100.1", "203.0.113.20"]));
+        let _ = writeln!(text, "  home: {}", c.pick(&["198.51.100.1", "203.0.113.20", "[198.51.100.1, \"2001:db8:ffff::9\"]"]));
     }
     let _ = writeln!(
         text,
@@ -86,8 +87,9 @@ fn write(mut c: Choices) -> String {
     let linked: Vec<&str> = vpcs.iter().map(|(name, _)| *name).filter(|_| c.maybe(35)).collect();
     text.push_str("vpcs:\n");
     let mut placed: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut with_ipv6: BTreeSet<String> = BTreeSet::new();
     for (name, number) in &vpcs {
-        let subnets = vpc(&mut c, name, *number, linked.contains(name), &mut text);
+        let subnets = vpc(&mut c, name, *number, linked.contains(name), &mut with_ipv6, &mut text);
         placed.push((name, subnets));
     }
     let mut more = String::new();
@@ -97,7 +99,7 @@ fn write(mut c: Choices) -> String {
     let volume = c.pick(&["data", "more"]);
     let _ = writeln!(text, "volumes: {{ {volume}: {} }}", c.pick(&["{}", "{ labels: { of: shop } }"]));
     let _ = writeln!(text, "images: {{ own: {} }}", c.pick(&["pull nginx", "build ./own"]));
-    instances(&mut c, &placed, has_key, volume, &mut text);
+    instances(&mut c, &placed, &with_ipv6, has_key, volume, &mut text);
     lans(&mut c, &linked, &mut text);
     text
 }
@@ -125,13 +127,28 @@ fn lans(c: &mut Choices, linked: &[&str], text: &mut String) {
     });
 }
 
-fn vpc<'a>(c: &mut Choices, name: &str, number: usize, is_linked: bool, text: &mut String) -> Vec<&'a str> {
+fn vpc<'a>(
+    c: &mut Choices,
+    name: &str,
+    number: usize,
+    is_linked: bool,
+    with_ipv6: &mut BTreeSet<String>,
+    text: &mut String,
+) -> Vec<&'a str> {
     let second = c.maybe(10);
     let primary = format!("10.{}{number}.0.0/16", if second { 1 } else { 2 });
     let more = if c.maybe(25) { format!(", 10.{}{number}.0.0/16", c.pick(&["5", "6"])) } else { String::new() };
     let _ = writeln!(text, "  {name}:\n    cidr: [{primary}{more}]");
     let mut keys = Vec::new();
     c.key(10, "igw", &["true", "auto"], &mut keys);
+    let pinned = format!("2001:db8:0:{number}00::/56");
+    let both = format!("[\"{pinned}\", true]");
+    let ipv6 = if c.maybe(55) { c.pick(&["true", "true", &pinned, &both]).to_owned() } else { String::new() };
+    let (has_ipv6, is_pinned) = (!ipv6.is_empty(), ipv6.contains(':'));
+    if has_ipv6 {
+        keys.push(format!("ipv6: {ipv6}"));
+        c.key(10, "eigw", &["true"], &mut keys);
+    }
     c.key(15, "dns_hostnames", &["true"], &mut keys);
     c.key(
         15,
@@ -153,13 +170,19 @@ fn vpc<'a>(c: &mut Choices, name: &str, number: usize, is_linked: bool, text: &m
         let block = c.pick(&["/24", "/26", "/24", &pinned]).to_owned();
         let mut keys = vec![format!("cidr: {block}")];
         c.key(50, "az", &["a", "c"], &mut keys);
-        let routes: &[&str] = match (has_table, has_gateway) {
-            (true, true) => &["igw", "nat@a", "none", "t1", "nat@n1"],
-            (true, false) => &["igw", "nat@a", "none", "t1"],
-            (false, true) => &["igw", "nat@a", "none", "nat@n1"],
-            (false, false) => &["igw", "nat@a", "none"],
-        };
-        c.key(80, "route", routes, &mut keys);
+        let mut routes = vec!["igw", "nat@a", "none"];
+        routes.extend(has_table.then_some("t1"));
+        routes.extend(has_gateway.then_some("nat@n1"));
+        if has_ipv6 {
+            routes.extend(["eigw", "[nat@a, eigw]"]);
+        }
+        c.key(80, "route", &routes, &mut keys);
+        if has_ipv6 && c.maybe(75) {
+            let block = format!("2001:db8:0:{number}0{at}::/64");
+            keys.push(format!("ipv6: {}", if is_pinned { c.pick(&["true", &block]) } else { "true" }));
+            c.key(20, "assign_ipv6", &["false", "true"], &mut keys);
+            with_ipv6.insert(format!("{name}/{subnet}"));
+        }
         c.key(25, "public_ips", &["true", "false"], &mut keys);
         c.key(10, "tags", &["{ tier: front }"], &mut keys);
         if has_acl {
@@ -171,6 +194,12 @@ fn vpc<'a>(c: &mut Choices, name: &str, number: usize, is_linked: bool, text: &m
         let mut routes = vec![format!("0.0.0.0/0: {}", c.pick(&["igw", "nat@a", "blackhole"]))];
         if c.maybe(40) {
             routes.push(format!("198.51.100.0/24: {}", c.pick(&["blackhole", "igw", "nat@a"])));
+        }
+        if has_ipv6 && c.maybe(60) {
+            routes.push(format!("\"::/0\": {}", c.pick(&["eigw", "igw", "blackhole"])));
+        }
+        if has_ipv6 && c.maybe(20) {
+            routes.push(format!("\"2001:db8:ffff::/48\": {}", c.pick(&["igw", "eigw"])));
         }
         if is_linked && c.maybe(40) {
             routes.push(format!("{}: vpn", c.pick(&["192.168.7.0/24", "192.168.8.0/24", "203.0.113.0/24"])));
@@ -193,6 +222,7 @@ fn vpc<'a>(c: &mut Choices, name: &str, number: usize, is_linked: bool, text: &m
                     "allow all from anywhere",
                     "deny tcp/22 from office",
                     "allow tcp/80,443 from anywhere",
+                    "allow tcp/80 from ::/0",
                     "allow tcp/1024-65535 from vpc:shop",
                 ]);
                 let _ = writeln!(text, "        - {number} {rule}");
@@ -236,6 +266,9 @@ fn policy(c: &mut Choices, placed: &[(&str, Vec<&str>)], peered: &[&str], text: 
                         "udp/53 from subnet:SELF/a",
                         "tcp/22 from OTHER",
                         "icmp from anywhere",
+                        "icmpv6 from anywhere",
+                        "tcp/80 from ::/0, 10.0.0.0/8",
+                        "out tcp/443 to 2001:db8::/32",
                         "tcp/80 from pl:offices",
                         "out tcp/80 to anywhere",
                         "out all to OTHER",
@@ -292,7 +325,7 @@ fn links(c: &mut Choices, placed: &[(&str, Vec<&str>)], text: &mut String) -> Ve
     peered
 }
 
-fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, volume: &str, text: &mut String) {
+fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], with_ipv6: &BTreeSet<String>, has_key: bool, volume: &str, text: &mut String) {
     text.push_str("instances:\n");
     for name in ["web", "db", "app", "fw"] {
         if name != "web" && !c.maybe(75) {
@@ -319,10 +352,18 @@ fn instances(c: &mut Choices, placed: &[(&str, Vec<&str>)], has_key: bool, volum
             ]);
             keys.push(format!("interfaces: [ {{ subnet: {vpc}/{subnet} }}, {{ subnet: {vpc}/{second}{more} }} ]"));
             c.key(40, "public_ip", &["eip", "false"], &mut keys);
-        } else if name == "app" {
+            if with_ipv6.contains(&format!("{vpc}/{second}")) && c.maybe(40) {
+                let last = keys.last_mut().unwrap();
+                *last = last.replace(" } ]", &format!(", ipv6: {} }} ]", c.pick(&["true", "2", "false"])));
+            }
+        } else if with_ipv6.contains(&format!("{vpc}/{subnet}")) && c.maybe(50) {
+            let own = format!("\"::{name}\"").replace("web", "ebb").replace("db", "db").replace("fw", "f0");
+            keys.push(format!("ipv6: {}", if name == "app" { c.pick(&["true", "2", "false"]) } else { c.pick(&["true", "2", "false", &own]) }));
+        }
+        if !two && name == "app" {
             c.key(50, "count", &["1", "2", "3"], &mut keys);
             c.key(50, "public_ip", &["true", "eip", "false"], &mut keys);
-        } else {
+        } else if !two {
             let pinned = if name == "web" { "52.95.110.10" } else { "52.95.110.11" };
             c.key(70, "public_ip", &["true", "eip", "false", pinned, "52.95.110.12"], &mut keys);
         }

@@ -8,6 +8,7 @@
 
 mod by_hand;
 mod describe;
+mod ipv6;
 mod labs;
 mod meddling;
 mod packets;

@@ -17,7 +17,7 @@ pub fn meddle(model: &mut Model, [what, a, b, c]: [u8; 4]) {
         }};
     }
     let image = image::default_for(&model.region, instance_type::Architecture::X86_64);
-    match what % 32 {
+    match what % 35 {
         0 => {
             let table = any!(route_tables, a);
             let routes = &model.route_tables[&table].routes;
@@ -237,6 +237,30 @@ pub fn meddle(model: &mut Model, [what, a, b, c]: [u8; 4]) {
             );
             let instance = any!(instances, a);
             let _ = set_guest(model, &instance, Guest { run: vec!["other".into()], ..Guest::default() });
+        }
+        31 => {
+            let vpc_id = any!(vpcs, a);
+            let _ = associate_vpc_cidr_block(model, AssociateVpcCidrBlock { vpc_id: vpc_id.clone(), block: NewVpcBlock::AmazonProvidedIpv6 });
+            let block = model.vpcs[&vpc_id].ipv6_blocks().next().and_then(|block| block.subnets(64).ok()?.nth(b));
+            let subnets: Vec<_> = model.subnets.values().filter(|subnet| subnet.vpc_id == vpc_id).map(|subnet| subnet.id.clone()).collect();
+            if let (Some(ipv6_cidr_block), Some(subnet_id)) = (block, subnets.get(c % subnets.len().max(1)).cloned()) {
+                let request = AssociateSubnetCidrBlock { subnet_id: subnet_id.clone(), ipv6_cidr_block };
+                let _ = associate_subnet_cidr_block(model, request);
+                let attribute = SubnetAttribute::AssignIpv6AddressOnCreation(b % 2 == 0);
+                let _ = modify_subnet_attribute(model, ModifySubnetAttribute { subnet_id, attribute });
+            }
+        }
+        32 => {
+            let network_interface_id = any!(network_interfaces, a);
+            let request = AssignIpv6Addresses { network_interface_id, ipv6_addresses: Vec::new(), ipv6_address_count: 1 + b % 2 };
+            let _ = assign_ipv6_addresses(model, request);
+        }
+        33 => {
+            let id = any!(network_interfaces, a);
+            let first = model.network_interfaces[&id].ipv6_addresses.iter().take(1).copied().collect::<Vec<_>>();
+            let _ = unassign_ipv6_addresses(model, &id, &first);
+            let gateway = any!(egress_only_internet_gateways, b);
+            let _ = delete_egress_only_internet_gateway(model, &gateway);
         }
         _ => {
             let list = any!(prefix_lists, a);

@@ -25,23 +25,28 @@ pub fn verdicts(model: &Model) -> BTreeMap<String, String> {
     for (from, source) in &ends {
         for (to, destination) in ends.iter().filter(|(to, _)| *to != from) {
             for (word, traffic) in &probes {
-                all.insert(format!("{from} {to} {word}"), verdict(model, &fabric, source, destination, *traffic));
+                all.insert(format!("{from} {to} {word}"), verdict(model, &fabric, source, destination, *traffic, false));
+                let traffic = match traffic {
+                    Traffic::Icmp { .. } => Traffic::Icmp { icmp_type: 128, code: 0 },
+                    other => *other,
+                };
+                all.insert(format!("{from} {to} {word} over IPv6"), verdict(model, &fabric, source, destination, traffic, true));
             }
         }
     }
     all
 }
 
-fn verdict(model: &Model, fabric: &Fabric, from: &Selector, to: &Selector, traffic: Traffic) -> String {
+fn verdict(model: &Model, fabric: &Fabric, from: &Selector, to: &Selector, traffic: Traffic, ipv6: bool) -> String {
     let ends = |selector: &Selector| selector.ends(model).unwrap_or_default();
     let (Some(from), Some(to)) = (ends(from).into_iter().next(), ends(to).into_iter().next()) else { return "nobody".to_owned() };
-    let sender = match fabric.senders(&from) {
-        Ok(senders) => senders[0].clone(),
-        Err(_) => return "nobody sends".to_owned(),
+    let sender = match if ipv6 { fabric.ipv6_senders(&from) } else { fabric.senders(&from) } {
+        Ok(senders) if !senders.is_empty() => senders[0].clone(),
+        _ => return "nobody sends".to_owned(),
     };
-    let address = match fabric.destinations(&sender, &to) {
-        Ok(addresses) => addresses[0],
-        Err(_) => return "no address".to_owned(),
+    let address = match if ipv6 { fabric.ipv6_destinations(&sender, &to) } else { fabric.destinations(&sender, &to) } {
+        Ok(addresses) if !addresses.is_empty() => addresses[0],
+        _ => return "no address".to_owned(),
     };
     match explain(fabric, &PacketProbe::new(sender, address, traffic)) {
         Ok(told) => {

@@ -396,6 +396,7 @@ impl World {
             iam_instance_profile: None,
             state: InstanceState::Running,
             settles_at: Timestamp(0),
+            checks_pass_at: Timestamp(0),
             launch_time: Timestamp(0),
             reboots: 0,
             state_transition_reason: String::new(),

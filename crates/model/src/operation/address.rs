@@ -245,13 +245,12 @@ pub(crate) fn unmap(model: &mut Model, allocation: &AllocationId) {
 /// Ends every association of an interface, or only that of one private address: when the interface goes (EIP-8) or
 /// the private address is unassigned (EIP-9). No new address is awaited.
 pub(crate) fn unmap_interface(model: &mut Model, interface: &NetworkInterfaceId, private: Option<Ipv4Addr>) {
-    for address in model.addresses.values_mut() {
-        let ends = address.association.as_ref().is_some_and(|a| {
-            a.network_interface_id == *interface && private.is_none_or(|p| p == a.private_ip_address)
-        });
-        if ends {
-            address.association = None;
-        }
+    let ends = |address: &Address| {
+        let own = address.association.as_ref().filter(|a| a.network_interface_id == *interface);
+        own.is_some_and(|a| private.is_none_or(|p| p == a.private_ip_address))
+    };
+    for (_, address) in model.addresses.iter_mut_where(|_, address| ends(address)) {
+        address.association = None;
     }
 }
 

@@ -29,13 +29,13 @@ pub struct CreateFlowLog {
 /// `InvalidParameterValue` (a name that no log group or bucket can have), `FlowLogAlreadyExists` (the same resource,
 /// traffic, format and destination, FL-14), `FlowLogsLimitExceeded` (QUO-1: a resource has two at most).
 pub fn create_flow_log(model: &mut Model, request: CreateFlowLog) -> Result<FlowLogId, ApiError> {
+    check_destination(&request.destination)?;
+    tag::check(&request.tags)?;
     match &request.resource {
         FlowLogResource::Vpc(id) => drop(model.vpc(id)?),
         FlowLogResource::Subnet(id) => drop(model.subnet(id)?),
         FlowLogResource::NetworkInterface(id) => drop(model.network_interface(id)?),
     }
-    check_destination(&request.destination)?;
-    tag::check(&request.tags)?;
     let others = || model.flow_logs.values().filter(|log| log.resource == request.resource);
     let is_same = |log: &FlowLog| {
         (log.traffic_type, &log.format, &log.destination) == (request.traffic_type, &request.format, &request.destination)

@@ -29,8 +29,8 @@ pub struct NewImage {
 /// Errors: `InvalidInstanceID.NotFound`, `IncorrectState` (neither running nor stopped), `InvalidAMIName.Malformed`,
 /// `InvalidAMIName.Duplicate`, `InvalidParameterValue` (device name), those of snapshots and tags.
 pub fn create_image(model: &mut Model, id: &InstanceId, new: NewImage, no_reboot: bool) -> Result<ImageId, ApiError> {
-    let instance = model.instance(id)?.clone();
     check_new(model, &new)?;
+    let instance = model.instance(id)?.clone();
     let is_running = instance.state == InstanceState::Running;
     if !is_running && instance.state != InstanceState::Stopped {
         let message = format!("The instance '{id}' is {} and cannot be imaged.", instance.state.as_str());

@@ -67,8 +67,9 @@ pub fn detach_internet_gateway(model: &mut Model, id: &InternetGatewayId, vpc: &
         return Err(ApiError::new(ErrorCode::DependencyViolation, message));
     }
     model.internet_gateway_mut(id)?.vpc_id = None;
-    for table in model.route_tables.values_mut() {
-        table.associations.retain(|a| a.to != Associated::InternetGateway(id.clone()));
+    let own = Associated::InternetGateway(id.clone());
+    for (_, table) in model.route_tables.iter_mut_where(|_, table| table.associations.iter().any(|a| a.to == own)) {
+        table.associations.retain(|a| a.to != own);
     }
     model.generation += 1;
     Ok(())

@@ -8,9 +8,10 @@ use crate::lan::{Fault, Place, Problem};
 use crate::*;
 
 /// Gives the lab these lans, all of them: what is not among them is gone. Errors: as [`check_lans`].
-pub fn set_lans(model: &mut Model, lans: BTreeMap<String, Lan>) -> Result<(), ApiError> {
+pub fn set_lans(model: &mut Model, lans: impl Into<Table<String, Lan>>) -> Result<(), ApiError> {
+    let lans = lans.into();
     check_lans(model, &lans)?;
-    model.lans = lans.into();
+    model.lans = lans;
     model.generation += 1;
     Ok(())
 }
@@ -18,7 +19,7 @@ pub fn set_lans(model: &mut Model, lans: BTreeMap<String, Lan>) -> Result<(), Ap
 /// Whether these may be the lans of a lab. Errors: `InvalidParameterValue` (a name that is none or that another thing has,
 /// instances and outside places included; whatever [`Lan::problems`] finds; VPCs as [`lan_between_alike`] finds them),
 /// `InvalidVpcID.NotFound` (a link ends at a VPC that is not there).
-pub fn check_lans(model: &Model, lans: &BTreeMap<String, Lan>) -> Result<(), ApiError> {
+pub fn check_lans(model: &Model, lans: &Table<String, Lan>) -> Result<(), ApiError> {
     let mut devices: BTreeMap<&str, &str> = BTreeMap::new();
     let lives = |instance: &&Instance| instance.state != InstanceState::Terminated && instance.state != InstanceState::ShuttingDown;
     let instances = model.instances.values().filter(lives).filter_map(|instance| Some((tag::name(&instance.tags)?, &instance.id)));

@@ -34,6 +34,7 @@ pub(crate) mod subnet;
 pub(crate) mod subnet_cidr_reservation;
 pub(crate) mod tag;
 mod transit_gateway;
+pub(crate) mod transit_gateway_state;
 pub(crate) mod vpc;
 pub(crate) mod vpc_endpoint;
 pub(crate) mod vpn_gateway;

@@ -38,7 +38,6 @@ pub struct CreateNatGateway {
 /// `InvalidSubnetID.NotFound`, `MissingParameter` (public without address), `InvalidParameterCombination` (private
 /// with one), `InvalidParameterValue`, `InvalidIPAddress.InUse` (private address), `NatGatewayLimitExceeded`.
 pub fn create_nat_gateway(model: &mut Model, request: CreateNatGateway) -> Result<NatGatewayId, ApiError> {
-    let subnet = model.subnet(&request.subnet_id)?;
     tag::check(&request.tags)?;
     match (request.is_public, &request.allocation_id) {
         (true, None) => {
@@ -52,6 +51,7 @@ pub fn create_nat_gateway(model: &mut Model, request: CreateNatGateway) -> Resul
         }
         _ => {}
     }
+    let subnet = model.subnet(&request.subnet_id)?;
     if let Some(address) = request.private_ip_address {
         check_address_is_free(model, subnet, address)?;
     }

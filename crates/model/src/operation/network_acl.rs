@@ -45,8 +45,8 @@ pub struct PutNetworkAclEntry {
 /// Errors: `InvalidVpcID.NotFound`, `NetworkAclLimitExceeded` (ACL-13), those of tags.
 pub fn create_network_acl(model: &mut Model, request: CreateNetworkAcl) -> Result<NetworkAclId, ApiError> {
     let CreateNetworkAcl { vpc_id, tags, origin } = request;
-    model.vpc(&vpc_id)?;
     super::tag::check(&tags)?;
+    model.vpc(&vpc_id)?;
     let present = model.network_acls.values().filter(|acl| acl.vpc_id == vpc_id).count();
     if present >= model.quotas.network_acls_per_vpc {
         let message = "The maximum number of network ACLs has been reached.";
@@ -92,8 +92,8 @@ pub fn delete_network_acl(model: &mut Model, id: &NetworkAclId) -> Result<(), Ap
 /// Errors: `InvalidNetworkAclID.NotFound`, `InvalidParameterValue` (number, ports),
 /// `NetworkAclEntryAlreadyExists` (ACL-11), `NetworkAclEntryLimitExceeded` (ACL-13).
 pub fn create_network_acl_entry(model: &mut Model, request: PutNetworkAclEntry) -> Result<(), ApiError> {
-    let acl = model.network_acl(&request.network_acl_id)?;
     check_entry(&request)?;
+    let acl = model.network_acl(&request.network_acl_id)?;
     let entries = entries_of(acl, request.direction);
     if entries.iter().any(|entry| entry.rule_number == request.rule_number) {
         let message = format!("The network acl entry identified by {} already exists.", request.rule_number);
@@ -111,8 +111,8 @@ pub fn create_network_acl_entry(model: &mut Model, request: PutNetworkAclEntry) 
 ///
 /// Errors: `InvalidNetworkAclID.NotFound`, `InvalidParameterValue`, `InvalidNetworkAclEntry.NotFound`.
 pub fn replace_network_acl_entry(model: &mut Model, request: PutNetworkAclEntry) -> Result<(), ApiError> {
-    let acl = model.network_acl(&request.network_acl_id)?;
     check_entry(&request)?;
+    let acl = model.network_acl(&request.network_acl_id)?;
     find_entry(acl, request.direction, request.rule_number)?;
     put_entry(model, request);
     Ok(())
@@ -128,8 +128,8 @@ pub fn delete_network_acl_entry(
     direction: Direction,
     rule_number: u16,
 ) -> Result<(), ApiError> {
-    let acl = model.network_acl(id)?;
     check_number(rule_number)?;
+    let acl = model.network_acl(id)?;
     find_entry(acl, direction, rule_number)?;
     if let Some(acl) = model.network_acls.get_mut(id) {
         entries_of_mut(acl, direction).retain(|entry| entry.rule_number != rule_number);

@@ -31,8 +31,8 @@ pub fn create_vpc_peering_connection(
     model: &mut Model,
     request: CreateVpcPeeringConnection,
 ) -> Result<VpcPeeringConnectionId, ApiError> {
-    let (requester, accepter) = (model.vpc(&request.vpc_id)?, model.vpc(&request.peer_vpc_id)?);
     tag::check(&request.tags)?;
+    let (requester, accepter) = (model.vpc(&request.vpc_id)?, model.vpc(&request.peer_vpc_id)?);
     if requester.id == accepter.id {
         return Err(invalid_value(&accepter.id, "peerVpcId", "A VPC cannot be peered with itself."));
     }

@@ -88,26 +88,23 @@ pub struct ModifyManagedPrefixList {
 /// (version), `InvalidParameterCombination` (maximum and entries), `InvalidParameterValue` (family, an entry that is
 /// not there, a maximum below the entries), `ReservedPrefixListName`, `PrefixListMaxEntriesExceeded`.
 pub fn modify_managed_prefix_list(model: &mut Model, request: ModifyManagedPrefixList) -> Result<(), ApiError> {
-    let list = model.prefix_list(&request.prefix_list_id)?;
-    check_owned(list)?;
     let changes_entries = !request.add_entries.is_empty() || !request.remove_entries.is_empty();
     if changes_entries && request.max_entries.is_some() {
         let message = "You cannot modify the entries of a prefix list and its maximum number of entries in one call.";
         return Err(ApiError::new(ErrorCode::InvalidParameterCombination, message));
     }
-    match request.current_version {
-        None if changes_entries => {
-            let message = "The request must contain the parameter CurrentVersion";
-            return Err(ApiError::new(ErrorCode::MissingParameter, message));
-        }
-        Some(seen) if seen != list.version => {
-            let message = format!("The prefix list has the incorrect version number {seen}; it is at {}.", list.version);
-            return Err(ApiError::new(ErrorCode::PrefixListVersionMismatch, message));
-        }
-        _ => {}
+    if changes_entries && request.current_version.is_none() {
+        let message = "The request must contain the parameter CurrentVersion";
+        return Err(ApiError::new(ErrorCode::MissingParameter, message));
     }
     if let Some(name) = &request.prefix_list_name {
         check_name(name)?;
+    }
+    let list = model.prefix_list(&request.prefix_list_id)?;
+    check_owned(list)?;
+    if let Some(seen) = request.current_version.filter(|seen| *seen != list.version) {
+        let message = format!("The prefix list has the incorrect version number {seen}; it is at {}.", list.version);
+        return Err(ApiError::new(ErrorCode::PrefixListVersionMismatch, message));
     }
     let mut entries: BTreeMap<IpNet, String> =
         list.entries.iter().map(|entry| (entry.cidr, entry.description.clone())).collect();

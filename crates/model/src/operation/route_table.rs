@@ -18,8 +18,8 @@ pub struct CreateRouteTable {
 
 /// Creates a table with the local routes (RT-1). Errors: `InvalidVpcID.NotFound`, `RouteTableLimitExceeded` (QUO-1).
 pub fn create_route_table(model: &mut Model, request: CreateRouteTable) -> Result<RouteTableId, ApiError> {
-    let routes = vpc::local_routes(model.vpc(&request.vpc_id)?);
     tag::check(&request.tags)?;
+    let routes = vpc::local_routes(model.vpc(&request.vpc_id)?);
     let present = model.route_tables.values().filter(|table| table.vpc_id == request.vpc_id).count();
     if present >= model.quotas.route_tables_per_vpc {
         let message = "The maximum number of route tables has been reached.";
@@ -47,7 +47,8 @@ pub fn delete_route_table(model: &mut Model, id: &RouteTableId) -> Result<(), Ap
         return Err(has_dependencies("routeTable", id));
     }
     model.route_tables.remove(id);
-    for endpoint in model.vpc_endpoints.values_mut() {
+    let is_gateway = |endpoint: &VpcEndpoint| matches!(endpoint.kind, VpcEndpointKind::Gateway { .. });
+    for (_, endpoint) in model.vpc_endpoints.iter_mut_where(|_, endpoint| is_gateway(endpoint)) {
         if let VpcEndpointKind::Gateway { route_table_ids, .. } = &mut endpoint.kind {
             route_table_ids.retain(|table| table != id);
         }

@@ -107,14 +107,6 @@ pub struct UpdateSecurityGroupRuleDescriptions {
 /// `InvalidParameterValue` (name or description, SG-25), `InvalidGroup.Duplicate`, `SecurityGroupLimitExceeded`.
 pub fn create_security_group(model: &mut Model, request: CreateSecurityGroup) -> Result<SecurityGroupId, ApiError> {
     let CreateSecurityGroup { group_name, description, vpc_id, tags, origin } = request;
-    let vpc_id = match vpc_id {
-        Some(id) => id,
-        None => model.vpcs.values().find(|vpc| vpc.is_default).map(|vpc| vpc.id.clone()).ok_or_else(|| {
-            ApiError::new(ErrorCode::VpcIdNotSpecified, "No default VPC for this user")
-                .with_hint("name the VPC, or create a default VPC")
-        })?,
-    };
-    let vpc = model.vpc(&vpc_id)?;
     let group_name = group_name.trim_end_matches(' ').to_owned();
     check_name(&group_name)?;
     super::tag::check(&tags)?;
@@ -127,6 +119,14 @@ pub fn create_security_group(model: &mut Model, request: CreateSecurityGroup) ->
              following set: {LEGAL_CHARACTERS}"
         )));
     }
+    let vpc_id = match vpc_id {
+        Some(id) => id,
+        None => model.vpcs.values().find(|vpc| vpc.is_default).map(|vpc| vpc.id.clone()).ok_or_else(|| {
+            ApiError::new(ErrorCode::VpcIdNotSpecified, "No default VPC for this user")
+                .with_hint("name the VPC, or create a default VPC")
+        })?,
+    };
+    let vpc = model.vpc(&vpc_id)?;
     if model.security_groups.values().any(|g| g.vpc_id == vpc_id && g.group_name == group_name) {
         let message = format!("The security group '{group_name}' already exists for VPC '{vpc_id}'");
         return Err(ApiError::new(ErrorCode::InvalidGroupDuplicate, message));
@@ -209,10 +209,11 @@ fn authorize(
     direction: Direction,
 ) -> Result<Vec<SecurityGroupRuleId>, ApiError> {
     let AuthorizeSecurityGroup { group_id, rules } = request;
-    let group = model.security_group(&group_id)?;
     if rules.is_empty() {
         return Err(missing("IpPermissions"));
     }
+    rules.iter().try_for_each(check_form)?;
+    let group = model.security_group(&group_id)?;
     let present: BTreeSet<_> = rules_of(group, direction).iter().map(|rule| (rule.traffic, &rule.peer)).collect();
     let mut asked = BTreeSet::new();
     for rule in &rules {
@@ -250,10 +251,10 @@ pub fn revoke_security_group_egress(model: &mut Model, request: RevokeSecurityGr
 
 fn revoke(model: &mut Model, request: RevokeSecurityGroup, direction: Direction) -> Result<(), ApiError> {
     let RevokeSecurityGroup { group_id, rules, security_group_rule_ids } = request;
-    let group = model.security_group(&group_id)?;
     if rules.is_empty() && security_group_rule_ids.is_empty() {
         return Err(missing("IpPermissions"));
     }
+    let group = model.security_group(&group_id)?;
     let mut gone = BTreeSet::new();
     for (traffic, peer) in &rules {
         gone.insert(find_rule(group, direction, *traffic, peer)?.id.clone());
@@ -277,10 +278,11 @@ fn revoke(model: &mut Model, request: RevokeSecurityGroup, direction: Direction)
 /// [`authorize_security_group_ingress`] for the rules as they would become.
 pub fn modify_security_group_rules(model: &mut Model, request: ModifySecurityGroupRules) -> Result<(), ApiError> {
     let ModifySecurityGroupRules { group_id, security_group_rules } = request;
-    let group = model.security_group(&group_id)?;
     if security_group_rules.is_empty() {
         return Err(missing("SecurityGroupRules"));
     }
+    security_group_rules.iter().try_for_each(|(_, rule)| check_form(rule))?;
+    let group = model.security_group(&group_id)?;
     let mut changed = group.clone();
     for (id, specification) in security_group_rules {
         check_rule(model, group, &specification)?;
@@ -315,13 +317,13 @@ pub fn update_security_group_rule_descriptions(
     request: UpdateSecurityGroupRuleDescriptions,
 ) -> Result<(), ApiError> {
     let UpdateSecurityGroupRuleDescriptions { group_id, descriptions } = request;
-    let group = model.security_group(&group_id)?;
     if descriptions.is_empty() {
         return Err(missing("IpPermissions"));
     }
+    descriptions.iter().try_for_each(|(_, description)| check_rule_description(description))?;
+    let group = model.security_group(&group_id)?;
     let mut changes = Vec::with_capacity(descriptions.len());
     for (which, description) in descriptions {
-        check_rule_description(&description)?;
         let id = match which {
             DescribedRule::Says(traffic, peer) => find_rule(group, direction, traffic, &peer)?.id.clone(),
             DescribedRule::Id(id) if rules_of(group, direction).iter().any(|rule| rule.id == id) => id,
@@ -403,14 +405,22 @@ fn rule_not_found(id: &SecurityGroupRuleId) -> ApiError {
     ApiError::new(ErrorCode::InvalidSecurityGroupRuleIdNotFound, message)
 }
 
-/// What can be wrong with a rule by itself, and with what it names.
-fn check_rule(model: &Model, group: &SecurityGroup, rule: &RuleSpecification) -> Result<(), ApiError> {
+/// What can be wrong with a rule by itself, whatever there is.
+fn check_form(rule: &RuleSpecification) -> Result<(), ApiError> {
     check_traffic(rule.traffic)?;
     super::tag::check(&rule.tags)?;
     check_rule_description(&rule.description)?;
     match &rule.peer {
         Peer::Ipv4(net) => check_canonical(IpNet::V4(*net)),
         Peer::Ipv6(net) => check_canonical(IpNet::V6(*net)),
+        Peer::PrefixList(_) | Peer::SecurityGroup(_) => Ok(()),
+    }
+}
+
+/// What can be wrong with what a rule names.
+fn check_rule(model: &Model, group: &SecurityGroup, rule: &RuleSpecification) -> Result<(), ApiError> {
+    match &rule.peer {
+        Peer::Ipv4(_) | Peer::Ipv6(_) => Ok(()),
         Peer::PrefixList(id) => model.prefix_list(id).map(drop),
         Peer::SecurityGroup(id) => {
             let peer = model.security_group(id)?;

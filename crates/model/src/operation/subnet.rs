@@ -44,12 +44,14 @@ impl CreateSubnet {
 /// `SubnetLimitExceeded` (QUO-1).
 pub fn create_subnet(model: &mut Model, request: CreateSubnet) -> Result<SubnetId, ApiError> {
     let vpc_id = &request.vpc_id;
-    let vpc = model.vpc(vpc_id)?;
     tag::check(&request.tags)?;
     let availability_zone = zone_of(model, request.availability_zone.as_deref())?;
     let block = request.cidr_block.trunc();
-    let in_vpc = vpc.ipv4_blocks().any(|whole| whole.contains(&block));
-    if !(16..=28).contains(&block.prefix_len()) || !in_vpc {
+    if !(16..=28).contains(&block.prefix_len()) {
+        return Err(out_of_range(request.cidr_block));
+    }
+    let vpc = model.vpc(vpc_id)?;
+    if !vpc.ipv4_blocks().any(|whole| whole.contains(&block)) {
         return Err(out_of_range(request.cidr_block));
     }
     let siblings: Vec<&Subnet> = model.subnets.values().filter(|s| s.vpc_id == *vpc_id).collect();
@@ -147,11 +149,12 @@ pub fn delete_subnet(model: &mut Model, id: &SubnetId) -> Result<(), ApiError> {
     model.subnets.remove(id);
     super::flow_log::remove_of(model, &crate::flow_log::FlowLogResource::Subnet(id.clone()));
     model.subnet_cidr_reservations.retain(|_, reservation| reservation.subnet_id != *id);
-    for acl in model.network_acls.values_mut() {
+    for (_, acl) in model.network_acls.iter_mut_where(|_, acl| acl.associations.iter().any(|a| a.subnet_id == *id)) {
         acl.associations.retain(|a| a.subnet_id != *id);
     }
-    for table in model.route_tables.values_mut() {
-        table.associations.retain(|a| a.to != Associated::Subnet(id.clone()));
+    let own = Associated::Subnet(id.clone());
+    for (_, table) in model.route_tables.iter_mut_where(|_, table| table.associations.iter().any(|a| a.to == own)) {
+        table.associations.retain(|a| a.to != own);
     }
     model.generation += 1;
     Ok(())

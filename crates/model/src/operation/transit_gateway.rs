@@ -1,10 +1,11 @@
 //! Transit gateways, their attachments and route tables (TGW-1 … TGW-3). Here an attachment takes no address of its
-//! subnets, and everything is available at once.
+//! subnets, and associations and propagations are there at once. What time does is in `transit_gateway_state`.
 
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
+use super::transit_gateway_state::{self as state, GATEWAY, ATTACHMENT, ROUTE_TABLE};
 use super::{has_dependencies, tag};
 use crate::transit_gateway::*;
 use crate::*;
@@ -67,6 +68,7 @@ pub fn create_transit_gateway(model: &mut Model, request: CreateTransitGateway) 
         default_route_table,
         security_group_referencing: request.security_group_referencing,
         settings: TransitGatewaySettings { create_time: model.context.now, ..request.settings },
+        state: state::pending(model, GATEWAY),
         tags: request.tags,
         origin: request.origin,
     };
@@ -75,15 +77,15 @@ pub fn create_transit_gateway(model: &mut Model, request: CreateTransitGateway) 
     Ok(id)
 }
 
-/// Deletes a gateway with its tables. Errors: `InvalidTransitGatewayID.NotFound`, `IncorrectState` while anything is
-/// attached.
+/// Deletes a gateway with its tables. Errors: `InvalidTransitGatewayID.NotFound`, `IncorrectState` while it is being made or anything
+/// is attached.
 pub fn delete_transit_gateway(model: &mut Model, id: &TransitGatewayId) -> Result<(), ApiError> {
-    model.transit_gateway(id)?;
-    if model.transit_gateway_attachments.values().any(|attachment| attachment.is_of(id)) {
+    state::check(id, model.transit_gateway(id)?.state)?;
+    let leaving = model.gone_transit.attachments.values().filter(|attachment| attachment.state.as_str(model.context.now) == "deleting");
+    if model.transit_gateway_attachments.values().chain(leaving).any(|attachment| attachment.is_of(id)) {
         return Err(ApiError::new(ErrorCode::IncorrectState, format!("{id} has non-deleted attachments.")));
     }
-    model.transit_gateway_route_tables.retain(|_, table| table.transit_gateway_id != *id);
-    model.transit_gateways.remove(id);
+    state::forget_gateway(model, id);
     model.generation += 1;
     Ok(())
 }
@@ -91,7 +93,7 @@ pub fn delete_transit_gateway(model: &mut Model, id: &TransitGatewayId) -> Resul
 /// Attaches a VPC; where the gateway has a default table, the attachment is associated with it and announced in it.
 ///
 /// Errors: `InvalidTransitGatewayID.NotFound`, `InvalidVpcID.NotFound`, `InvalidSubnetID.NotFound`, `MissingParameter`
-/// (no subnet), `InvalidParameterValue` (a subnet of another VPC), `DuplicateSubnetsInSameZone` (TGW-1),
+/// (no subnet), `IncorrectState` (the gateway is being made), `InvalidParameterValue` (a subnet of another VPC), `DuplicateSubnetsInSameZone` (TGW-1),
 /// `DuplicateTransitGatewayAttachment` (TGW-3), `TransitGatewayAttachmentLimitExceeded`.
 pub fn create_transit_gateway_vpc_attachment(
     model: &mut Model,
@@ -99,11 +101,11 @@ pub fn create_transit_gateway_vpc_attachment(
 ) -> Result<TransitGatewayAttachmentId, ApiError> {
     tag::check(&request.tags)?;
     let gateway = request.transit_gateway_id.clone();
-    model.transit_gateway(&gateway)?;
-    model.vpc(&request.vpc_id)?;
     if request.subnet_ids.is_empty() {
         return Err(ApiError::new(ErrorCode::MissingParameter, "The request must contain the parameter subnetIds"));
     }
+    state::check(&gateway, model.transit_gateway(&gateway)?.state)?;
+    model.vpc(&request.vpc_id)?;
     check_subnets(model, &request.vpc_id, &request.subnet_ids)?;
     let of_vpc = || model.transit_gateway_attachments.values().filter(|a| a.vpc_id() == Some(&request.vpc_id));
     if of_vpc().any(|attachment| attachment.transit_gateway_id == gateway) {
@@ -124,6 +126,7 @@ pub fn create_transit_gateway_vpc_attachment(
             security_group_referencing: request.security_group_referencing,
         },
         create_time: model.context.now,
+        state: state::pending(model, ATTACHMENT),
         tags: request.tags,
         origin: request.origin,
     };
@@ -156,7 +159,7 @@ fn check_subnets(model: &Model, vpc: &VpcId, subnets: &[SubnetId]) -> Result<(),
 
 /// Changes the subnets of a VPC's attachment, and whether rules may name groups across it; `None` stays.
 ///
-/// Errors: `InvalidTransitGatewayAttachmentID.NotFound`, `InvalidParameterValue` (one to remove that is not there, none left), those of
+/// Errors: `InvalidTransitGatewayAttachmentID.NotFound`, `IncorrectState` (it is being made), `InvalidParameterValue` (one to remove that is not there, none left), those of
 /// [`create_transit_gateway_vpc_attachment`] for subnets.
 pub fn modify_transit_gateway_vpc_attachment(
     model: &mut Model,
@@ -168,6 +171,7 @@ pub fn modify_transit_gateway_vpc_attachment(
     let AttachedTo::Vpc { vpc_id, mut subnet_ids, security_group_referencing } = model.transit_gateway_attachment(id)?.to.clone() else {
         return Err(TransitGatewayAttachmentId::not_found(id.as_str()));
     };
+    state::check(id, model.transit_gateway_attachment(id)?.state)?;
     if let Some(stranger) = remove.iter().find(|subnet| !subnet_ids.contains(subnet)) {
         let message = format!("{stranger} is no subnet of {id}.");
         return Err(ApiError::new(ErrorCode::InvalidParameterValue, message));
@@ -210,6 +214,7 @@ pub fn create_transit_gateway_peering_attachment(
         transit_gateway_id: requester.clone(),
         to: AttachedTo::Peering { accepter: accepter.clone() },
         create_time: model.context.now,
+        state: TransitGatewayState::Available,
         tags: Tags::new(),
         origin: Origin::default(),
     };
@@ -220,10 +225,10 @@ pub fn create_transit_gateway_peering_attachment(
 
 /// Deletes an attachment: tables forget it, static routes to it are blackholes.
 ///
-/// Errors: `InvalidTransitGatewayAttachmentID.NotFound`.
+/// Errors: `InvalidTransitGatewayAttachmentID.NotFound`, `IncorrectState` (it is being made).
 pub fn delete_transit_gateway_attachment(model: &mut Model, id: &TransitGatewayAttachmentId) -> Result<(), ApiError> {
-    model.transit_gateway_attachment(id)?;
-    model.transit_gateway_attachments.remove(id);
+    state::check(id, model.transit_gateway_attachment(id)?.state)?;
+    state::forget_attachment(model, id);
     for table in model.transit_gateway_route_tables.values_mut() {
         table.associations.remove(id);
         table.propagations.remove(id);
@@ -235,7 +240,7 @@ pub fn delete_transit_gateway_attachment(model: &mut Model, id: &TransitGatewayA
     Ok(())
 }
 
-/// Creates a table. Errors: `InvalidTransitGatewayID.NotFound`, those of tags.
+/// Creates a table. Errors: `InvalidTransitGatewayID.NotFound`, `IncorrectState` (the gateway is being made), those of tags.
 pub fn create_transit_gateway_route_table(
     model: &mut Model,
     gateway: &TransitGatewayId,
@@ -243,23 +248,24 @@ pub fn create_transit_gateway_route_table(
     origin: Origin,
 ) -> Result<TransitGatewayRouteTableId, ApiError> {
     tag::check(&tags)?;
-    model.transit_gateway(gateway)?;
+    state::check(gateway, model.transit_gateway(gateway)?.state)?;
     let id = new_table(model, gateway, tags, origin);
     model.generation += 1;
     Ok(id)
 }
 
 /// Deletes a table. Errors: `InvalidRouteTableID.NotFound`, `DependencyViolation` (an attachment is associated with it),
-/// `IncorrectState` (it is the default one).
+/// `IncorrectState` (it is the default one, or is being made).
 pub fn delete_transit_gateway_route_table(model: &mut Model, id: &TransitGatewayRouteTableId) -> Result<(), ApiError> {
     let table = model.transit_gateway_route_table(id)?;
+    state::check(id, table.state)?;
     if !table.associations.is_empty() {
         return Err(has_dependencies("transitGatewayRouteTable", id));
     }
     if model.transit_gateways.values().any(|gateway| gateway.default_route_table.as_ref() == Some(id)) {
         return Err(ApiError::new(ErrorCode::IncorrectState, format!("{id} is the default route table.")));
     }
-    model.transit_gateway_route_tables.remove(id);
+    state::forget_route_table(model, id);
     model.generation += 1;
     Ok(())
 }
@@ -376,6 +382,7 @@ fn new_table(model: &mut Model, gateway: &TransitGatewayId, tags: Tags, origin: 
         associations: BTreeSet::new(),
         propagations: BTreeSet::new(),
         routes: Default::default(),
+        state: state::pending(model, ROUTE_TABLE),
         tags,
         origin,
     };
@@ -383,14 +390,17 @@ fn new_table(model: &mut Model, gateway: &TransitGatewayId, tags: Tags, origin: 
     id
 }
 
-/// The gateway that both belong to.
+/// The gateway that both belong to. Errors: one is not there, or being made (`IncorrectState`); they belong to two.
 fn check_partners(
     model: &Model,
     table: &TransitGatewayRouteTableId,
     attachment: &TransitGatewayAttachmentId,
 ) -> Result<TransitGatewayId, ApiError> {
-    let gateway = model.transit_gateway_route_table(table)?.transit_gateway_id.clone();
-    if !model.transit_gateway_attachment(attachment)?.is_of(&gateway) {
+    let (own, there) = (model.transit_gateway_route_table(table)?, model.transit_gateway_attachment(attachment)?);
+    state::check(table, own.state)?;
+    state::check(attachment, there.state)?;
+    let gateway = own.transit_gateway_id.clone();
+    if !there.is_of(&gateway) {
         let message = format!("{attachment} and {table} belong to different transit gateways");
         return Err(ApiError::new(ErrorCode::InvalidParameterValue, message));
     }
@@ -400,6 +410,13 @@ fn check_partners(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A gateway that is there.
+    fn gateway(model: &mut Model) -> TransitGatewayId {
+        let id = create_transit_gateway(model, CreateTransitGateway::default()).unwrap();
+        crate::settle::finish_all(model, model.context.now);
+        id
+    }
 
     /// A VPC with a subnet in each of these zones.
     fn vpc(model: &mut Model, third: u8, zones: &[&str]) -> (VpcId, Vec<SubnetId>) {
@@ -417,17 +434,17 @@ mod tests {
     }
 
     fn attach(model: &mut Model, gateway: &TransitGatewayId, vpc: &VpcId, subnets: &[SubnetId]) -> Result<TransitGatewayAttachmentId, ApiError> {
-        create_transit_gateway_vpc_attachment(
-            model,
-            CreateTransitGatewayVpcAttachment {
-                transit_gateway_id: gateway.clone(),
-                vpc_id: vpc.clone(),
-                subnet_ids: subnets.to_vec(),
-                security_group_referencing: true,
-                tags: Tags::new(),
-                origin: Origin::default(),
-            },
-        )
+        let request = CreateTransitGatewayVpcAttachment {
+            transit_gateway_id: gateway.clone(),
+            vpc_id: vpc.clone(),
+            subnet_ids: subnets.to_vec(),
+            security_group_referencing: true,
+            tags: Tags::new(),
+            origin: Origin::default(),
+        };
+        let attachment = create_transit_gateway_vpc_attachment(model, request);
+        crate::settle::finish_all(model, model.context.now);
+        attachment
     }
 
     #[test]
@@ -435,7 +452,7 @@ mod tests {
         let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp(0)));
         let (one, subnets) = vpc(&mut model, 1, &["a", "a", "c"]);
         let (_, others) = vpc(&mut model, 2, &["a"]);
-        let gateway = create_transit_gateway(&mut model, CreateTransitGateway::default()).unwrap();
+        let gateway = gateway(&mut model);
         let mut refused = |subnets: &[SubnetId]| attach(&mut model, &gateway, &one, subnets).unwrap_err().code;
         assert_eq!(refused(&[]), ErrorCode::MissingParameter);
         assert_eq!(refused(&subnets[..2]), ErrorCode::DuplicateSubnetsInSameZone);
@@ -446,6 +463,8 @@ mod tests {
         assert!(model.transit_gateway_route_tables[&table].associations.contains(&attachment));
         assert_eq!(delete_transit_gateway(&mut model, &gateway).unwrap_err().code, ErrorCode::IncorrectState);
         delete_transit_gateway_attachment(&mut model, &attachment).unwrap();
+        assert_eq!(delete_transit_gateway(&mut model, &gateway).unwrap_err().code, ErrorCode::IncorrectState, "it is being detached");
+        crate::settle::finish_all(&mut model, Timestamp(0));
         delete_transit_gateway(&mut model, &gateway).unwrap();
         assert!(model.transit_gateway_route_tables.is_empty());
     }
@@ -454,9 +473,10 @@ mod tests {
     fn a_static_route_to_what_is_gone_is_a_blackhole() {
         let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp(0)));
         let (one, subnets) = vpc(&mut model, 1, &["a"]);
-        let gateway = create_transit_gateway(&mut model, CreateTransitGateway::default()).unwrap();
+        let gateway = gateway(&mut model);
         let attachment = attach(&mut model, &gateway, &one, &subnets).unwrap();
         let table = create_transit_gateway_route_table(&mut model, &gateway, Tags::new(), Origin::default()).unwrap();
+        crate::settle::finish_all(&mut model, Timestamp(0));
         let associated = associate_transit_gateway_route_table(&mut model, &table, &attachment);
         assert_eq!(associated.unwrap_err().code, ErrorCode::ResourceAlreadyAssociated);
         let anywhere: IpNet = "0.0.0.0/0".parse().unwrap();
@@ -472,8 +492,8 @@ mod tests {
     #[test]
     fn a_peering_announces_nothing() {
         let mut model = Model::new("000000000000", Region::default(), Context::seeded(1, Timestamp(0)));
-        let one = create_transit_gateway(&mut model, CreateTransitGateway::default()).unwrap();
-        let two = create_transit_gateway(&mut model, CreateTransitGateway::default()).unwrap();
+        let one = gateway(&mut model);
+        let two = gateway(&mut model);
         let peering = create_transit_gateway_peering_attachment(&mut model, &one, &two).unwrap();
         let table = model.transit_gateways[&two].default_route_table.clone().unwrap();
         let refused = set_transit_gateway_route_table_propagation(&mut model, &table, &peering, true).unwrap_err();

@@ -184,10 +184,9 @@ pub fn delete_vpc(model: &mut Model, id: &VpcId) -> Result<(), ApiError> {
     model.route_tables.retain(|_, table| table.vpc_id != *id);
     model.network_acls.retain(|_, acl| acl.vpc_id != *id);
     model.vpc_endpoints.retain(|_, endpoint| endpoint.vpc_id != *id);
-    for connection in model.vpc_peering_connections.values_mut() {
-        if connection.peer_of(id).is_some() && connection.status.is_open() {
-            (connection.status, connection.settles) = (peering::PeeringStatus::Deleted, None);
-        }
+    let ends = |connection: &VpcPeeringConnection| connection.peer_of(id).is_some() && connection.status.is_open();
+    for (_, connection) in model.vpc_peering_connections.iter_mut_where(|_, connection| ends(connection)) {
+        (connection.status, connection.settles) = (peering::PeeringStatus::Deleted, None);
     }
     super::flow_log::remove_of(model, &crate::flow_log::FlowLogResource::Vpc(id.clone()));
     model.vpcs.remove(id);

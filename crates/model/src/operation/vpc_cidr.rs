@@ -1,11 +1,9 @@
 //! Which blocks a VPC may have (VPC-1, VPC-4 … VPC-8, VPC-10), and what adding or removing one changes.
 
-use std::net::Ipv6Addr;
-
 use ipnet::{Ipv4Net, Ipv6Net};
 
 use super::has_dependencies;
-use crate::cidr::{LINK_LOCAL, RFC_1918, overlaps};
+use crate::cidr::{AMAZON_IPV6, LINK_LOCAL, RFC_1918, overlaps};
 use crate::network_acl::NetworkAcl;
 use crate::peering::PeeringStatus;
 use crate::route_table::RouteOrigin;
@@ -14,9 +12,6 @@ use crate::*;
 
 /// Seconds from `associating` to `associated`, and from `disassociating` to `disassociated` (VPC-4).
 const SETTLES_AFTER: u64 = 5;
-
-/// Where Amazon-provided blocks come from: what AWS announces for Seoul; nothing here leaves the machine.
-const AMAZON_IPV6: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0x2406, 0xda12, 0, 0, 0, 0, 0, 0), 36);
 
 /// RFC 2544's upper half, which VPC-7 treats as a family of its own.
 const BENCHMARK: Ipv4Net = net(198, 19, 16);
@@ -197,7 +192,7 @@ pub(super) fn add(model: &mut Model, id: &VpcId, added: Added) -> Result<VpcCidr
         }
     };
     let origin = model.vpc(id)?.origin.clone();
-    for table in model.route_tables.values_mut().filter(|table| table.vpc_id == *id) {
+    for (_, table) in model.route_tables.iter_mut_where(|_, table| table.vpc_id == *id) {
         table.routes.push(super::vpc::local_route(destination.clone(), &origin));
     }
     Ok(association_id)
@@ -205,14 +200,14 @@ pub(super) fn add(model: &mut Model, id: &VpcId, added: Added) -> Result<VpcCidr
 
 fn open_defaults_to_ipv6(model: &mut Model, id: &VpcId) {
     let context = &mut model.context;
-    for acl in model.network_acls.values_mut().filter(|acl| acl.vpc_id == *id && acl.is_default) {
+    for (_, acl) in model.network_acls.iter_mut_where(|_, acl| acl.vpc_id == *id && acl.is_default) {
         let unedited = NetworkAcl::default_entries(false, &acl.origin);
         if acl.ingress == unedited && acl.egress == unedited {
             acl.ingress = NetworkAcl::default_entries(true, &acl.origin);
             acl.egress = acl.ingress.clone();
         }
     }
-    for group in model.security_groups.values_mut().filter(|group| group.vpc_id == *id && group.is_default()) {
+    for (_, group) in model.security_groups.iter_mut_where(|_, group| group.vpc_id == *id && group.is_default()) {
         let is_unedited = matches!(&group.egress[..], [only]
             if only.traffic == TrafficMatch::All && only.peer == Peer::Ipv4(Ipv4Net::default()));
         if is_unedited {

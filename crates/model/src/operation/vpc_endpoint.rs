@@ -58,9 +58,9 @@ pub enum CreateVpcEndpointKind {
 /// VPC's table, subnet or group; policy), `InvalidParameter` (kind; two subnets in a zone; private DNS, VPCE-5),
 /// `RouteAlreadyExists` (VPCE-1), `InsufficientFreeAddressesInSubnet`, `VpcEndpointLimitExceeded` (QUO-1).
 pub fn create_vpc_endpoint(model: &mut Model, request: CreateVpcEndpoint) -> Result<VpcEndpointId, ApiError> {
-    model.vpc(&request.vpc_id)?;
     tag::check(&request.tags)?;
     check_policy(request.policy_document.as_deref())?;
+    model.vpc(&request.vpc_id)?;
     let service = model.region.endpoint_service(&request.service_name);
     let service = service.ok_or_else(|| no_such_service(&request.service_name))?;
     let is_gateway = matches!(request.kind, CreateVpcEndpointKind::Gateway { .. });
@@ -163,8 +163,8 @@ impl ModifyVpcEndpoint {
 /// (a change that this kind does not know, or no group left).
 pub fn modify_vpc_endpoint(model: &mut Model, request: ModifyVpcEndpoint) -> Result<(), ApiError> {
     let id = &request.vpc_endpoint_id;
-    let endpoint = live(model, id)?;
     check_policy(request.policy_document.as_deref())?;
+    let endpoint = live(model, id)?;
     let for_gateway = !request.add_route_table_ids.is_empty() || !request.remove_route_table_ids.is_empty();
     let for_interface = !request.add_subnet_ids.is_empty()
         || !request.remove_subnet_ids.is_empty()
@@ -224,7 +224,7 @@ pub fn modify_vpc_endpoint(model: &mut Model, request: ModifyVpcEndpoint) -> Res
 pub fn delete_vpc_endpoint(model: &mut Model, id: &VpcEndpointId) -> Result<(), ApiError> {
     live(model, id)?;
     let target = RouteTarget::VpcEndpoint(id.clone());
-    for table in model.route_tables.values_mut() {
+    for (_, table) in model.route_tables.iter_mut_where(|_, table| table.routes.iter().any(|route| route.target == target)) {
         table.routes.retain(|route| route.target != target);
     }
     let interfaces: Vec<_> = model.network_interfaces_of_endpoint(id).iter().map(|eni| eni.id.clone()).collect();

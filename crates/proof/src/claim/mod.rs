@@ -16,8 +16,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fabric::engine::{EngineError, Leg, Sender};
-use fabric::{Component, Explanation, Fabric};
-use model::claim::{Expected, Sources};
+use fabric::{Component, Explanation, Fabric, Family};
+use model::claim::{AddressFamily, Ends, Expected, Sources};
 use model::{Claim, Model, ProbePacket};
 
 use crate::atom::Atoms;
@@ -80,6 +80,9 @@ pub enum Undecided {
     /// A set of ends is empty.
     #[error("`{0}` selects nobody")]
     Nobody(String),
+    /// The claim is about a family of addresses that nobody of a set has.
+    #[error("`{0}` has no {name} address", name = .1.name())]
+    NoAddress(String, AddressFamily),
     /// There are ends, and no two of them make a pair.
     #[error("the claim speaks of no pair")]
     NoPair,
@@ -143,6 +146,7 @@ struct Stated {
     sources: BTreeSet<Sender>,
     destinations: BTreeSet<Sender>,
     traffic: TrafficSet,
+    over: Option<AddressFamily>,
 }
 
 impl<'a> Prover<'a> {
@@ -218,24 +222,29 @@ impl<'a> Prover<'a> {
     /// Who is named, and who else must not get through.
     fn sources(&self, claim: &Claim) -> Result<(Vec<Party>, Vec<Party>), Undecided> {
         match &claim.sources {
-            Sources::Each(ends) => Ok((self.senders(ends)?, Vec::new())),
+            Sources::Each(ends) => Ok((over(claim, ends, self.senders(ends)?)?, Vec::new())),
             Sources::Only(ends) => {
-                let named = self.senders(ends)?;
+                let named = over(claim, ends, self.senders(ends)?)?;
                 let known: BTreeSet<&Sender> = named.iter().map(|party| &party.who).collect();
                 let others = self.world.everybody.iter();
-                let others = others.filter(|party| !known.contains(&party.who)).cloned();
+                let is_meant = |party: &&Party| is_over(claim, party) && !known.contains(&party.who);
+                let others = others.filter(is_meant).cloned();
                 let others = others.collect();
                 Ok((named, others))
             }
-            Sources::NothingElse => Ok((Vec::new(), self.world.everybody.clone())),
+            Sources::NothingElse => Ok((Vec::new(), self.everybody_over(claim))),
         }
     }
 
     fn destinations(&self, claim: &Claim) -> Result<Vec<Party>, Undecided> {
         match claim.destinations.of.is_empty() {
-            true => Ok(self.world.everybody.clone()),
-            false => self.parties(&claim.destinations),
+            true => Ok(self.everybody_over(claim)),
+            false => over(claim, &claim.destinations, self.parties(&claim.destinations)?),
         }
+    }
+
+    fn everybody_over(&self, claim: &Claim) -> Vec<Party> {
+        self.world.everybody.iter().filter(|party| is_over(claim, party)).cloned().collect()
     }
 
     /// What the claims of the file let in. Those that are themselves undecided let nobody in.
@@ -256,6 +265,7 @@ impl<'a> Prover<'a> {
                     sources: who(self.parties(sources).ok()?),
                     destinations: who(self.parties(&claim.destinations).ok()?),
                     traffic: TrafficSet::of_any(&claim.traffic.0),
+                    over: claim.over,
                 })
             };
             self.claims
@@ -271,7 +281,8 @@ impl<'a> Prover<'a> {
         let of_pair = self
             .stated()
             .iter()
-            .filter(|s| s.sources.contains(&from.who) && s.destinations.contains(&to.who));
+            .filter(|s| s.sources.contains(&from.who) && s.destinations.contains(&to.who))
+            .filter(|s| s.over.is_none_or(|over| family(over) == to.family()));
         of_pair.fold(TrafficSet::empty(), |all, s| all.union(&s.traffic.over(to.family())))
     }
 
@@ -300,6 +311,30 @@ impl<'a> Prover<'a> {
             _ => Seen::Refused,
         };
         Ok((seen, Some(way)))
+    }
+}
+
+/// A family as engines call it.
+fn family(family: AddressFamily) -> Family {
+    match family {
+        AddressFamily::Ipv4 => Family::V4,
+        AddressFamily::Ipv6 => Family::V6,
+    }
+}
+
+/// Whether a claim speaks of somebody at this family of addresses.
+fn is_over(claim: &Claim, party: &Party) -> bool {
+    claim.over.is_none_or(|over| family(over) == party.family())
+}
+
+/// Those of a set of whom a claim speaks. What a family is named for must be kept there: nobody is beside then.
+fn over(claim: &Claim, ends: &Ends, parties: Vec<Party>) -> Result<Vec<Party>, Undecided> {
+    let Some(named) = claim.over else { return Ok(parties) };
+    let meant = parties.into_iter().filter(|party| is_over(claim, party));
+    let meant: Vec<Party> = meant.map(|party| Party { is_beside: false, ..party }).collect();
+    match meant.is_empty() {
+        true => Err(Undecided::NoAddress(ends.to_string(), named)),
+        false => Ok(meant),
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) enum Stop {
     SecurityGroups(Option<BTreeSet<SecurityGroupId>>),
     NetworkAcl(Option<BTreeSet<NetworkAclId>>),
     InternetGateway,
+    EgressOnlyInternetGateway,
     Nat,
     Peering,
     SourceDestCheck,
@@ -56,6 +57,7 @@ impl Stop {
                 Self::NetworkAcl(Some(ids))
             }
             Blocker::InternetGateway => Self::InternetGateway,
+            Blocker::EgressOnlyInternetGateway => Self::EgressOnlyInternetGateway,
             Blocker::Nat => Self::Nat,
             Blocker::Peering => Self::Peering,
             Blocker::SourceDestCheck => Self::SourceDestCheck,
@@ -76,6 +78,7 @@ impl Stop {
                 wanted.as_ref().is_none_or(|wanted| wanted.contains(acl))
             }
             (Self::InternetGateway, Component::InternetGateway(_))
+            | (Self::EgressOnlyInternetGateway, Component::EgressOnlyInternetGateway(_))
             | (Self::Nat, Component::NatGateway(_))
             | (Self::Peering, Component::Peering(_))
             | (Self::SourceDestCheck, Component::SourceDestCheck(_)) => true,
@@ -88,6 +91,7 @@ impl Stop {
 pub(super) enum Node {
     Nat,
     InternetGateway,
+    EgressOnlyInternetGateway,
     Peering,
     /// One of these: an instance by its interfaces.
     These {
@@ -102,6 +106,7 @@ impl Node {
         let name = match waypoint {
             Waypoint::Nat => return Ok(Self::Nat),
             Waypoint::InternetGateway => return Ok(Self::InternetGateway),
+            Waypoint::EgressOnlyInternetGateway => return Ok(Self::EgressOnlyInternetGateway),
             Waypoint::Peering => return Ok(Self::Peering),
             Waypoint::Named(name) => name,
         };
@@ -145,7 +150,7 @@ impl Node {
                 let instances = fabric.instances.values().map(|i| i.name.clone());
                 let nats = fabric.nat_gateways.values().map(|nat| nat.name.clone());
                 let peerings = fabric.peerings.values().map(|p| p.name.clone());
-                let words = ["nat", "igw", "peering"].map(str::to_owned);
+                let words = ["nat", "igw", "eigw", "peering"].map(str::to_owned);
                 let known = instances.chain(nats).chain(peerings).chain(words).collect();
                 Err(unknown("node that packets can pass", name, known))
             }
@@ -163,6 +168,7 @@ impl Node {
                 way.via.iter().any(is_nat) || at.any(|at| matches!(at, Component::NatGateway(_)))
             }
             Self::InternetGateway => at.any(|at| matches!(at, Component::InternetGateway(_))),
+            Self::EgressOnlyInternetGateway => at.any(|at| matches!(at, Component::EgressOnlyInternetGateway(_))),
             Self::Peering => at.any(|at| matches!(at, Component::Peering(_))),
             Self::These {
                 components,

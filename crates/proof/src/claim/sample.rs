@@ -51,7 +51,7 @@ impl Prover<'_> {
         let Ok(destinations) = self.destinations(claim) else {
             return Ok(Vec::new());
         };
-        let traffic = TrafficSet::of_any(&claim.traffic.0);
+        let traffic = [Family::V4, Family::V6].map(|family| TrafficSet::of_any(&claim.traffic.0).over(family));
         let mut known = BTreeSet::new();
         let mut samples = Vec::new();
         for from in named
@@ -60,14 +60,15 @@ impl Prover<'_> {
             .filter(|from| self.is_there(from))
         {
             for to in destinations.iter().filter(|to| self.is_there(to)) {
-                let is_new = is_pair(from, to) && known.insert((self.class(from), self.class(to)));
+                let is_new = is_pair(from, to) && known.insert((self.class(from), self.class(to), to.family()));
                 let address = if is_new {
                     self.address(from, to)?
                 } else {
                     None
                 };
                 if let Some(address) = address {
-                    let packets = self.packets(claim, &traffic, to);
+                    let [v4, v6] = &traffic;
+                    let packets = self.packets(claim, if to.family() == Family::V4 { v4 } else { v6 }, to);
                     samples.extend(packets.into_iter().map(|packet| Sample {
                         from: from.clone(),
                         to: to.clone(),
@@ -94,8 +95,6 @@ impl Prover<'_> {
     /// Whether real packets find anybody there: a host that stands for a block which only a claim names is nowhere.
     fn is_there(&self, party: &Party) -> bool {
         match &party.who {
-            // No engine that sends packets carries IPv6.
-            _ if party.family() == Family::V6 => false,
             Sender::Outside(address) => self.real.is_outside_host(*address),
             Sender::Interface(_) | Sender::Container(_) => true,
         }
@@ -126,7 +125,7 @@ impl Prover<'_> {
             _ => None,
         });
         let mut all: BTreeSet<ProbePacket> = named.collect();
-        for atom in self.atoms.iter() {
+        for atom in self.atoms.of_family(to.family()) {
             let part = atom.traffic.intersection(traffic);
             all.extend(sendable(&part));
             // A service answers at one port and not at the next.
@@ -143,7 +142,9 @@ impl Prover<'_> {
 fn sendable(set: &TrafficSet) -> Option<ProbePacket> {
     let packet = set.lowest()?;
     match packet {
-        ProbePacket::Tcp(0) | ProbePacket::Udp(0) | ProbePacket::Icmpv6 { .. } => None,
+        ProbePacket::Tcp(0) | ProbePacket::Udp(0) => None,
+        ProbePacket::ECHO_V6 => Some(packet),
+        ProbePacket::Icmpv6 { .. } => None,
         // Hosts answer no other message.
         ProbePacket::Icmp { icmp_type, code } => {
             (code == 0 && matches!(icmp_type, 8 | 13)).then_some(packet)

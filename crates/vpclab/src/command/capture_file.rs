@@ -1,19 +1,16 @@
 //! Files that captures go to: what is there and is no capture stays as it is unless `--force` says otherwise, and a capture that is there stays until the new
 //! one is whole.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
+use super::whole_file::{put, unwritable};
 use crate::exit::{Failure, Result};
 
 /// How captures begin: pcapng, and pcap in both orders of bytes, with microseconds and nanoseconds.
 const BEGINNINGS: [[u8; 4]; 5] =
     [[0x0a, 0x0d, 0x0d, 0x0a], [0xa1, 0xb2, 0xc3, 0xd4], [0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d], [0x4d, 0x3c, 0xb2, 0xa1]];
-
-fn failed(path: &Path, error: &io::Error) -> Failure {
-    Failure::environment(format!("writing {}: {error}", path.display()))
-}
 
 /// Refuses a file that is there and is no capture. One that is empty, and what is no plain file, may be written to.
 fn refuse_others(path: &Path, force: bool) -> Result<()> {
@@ -22,7 +19,7 @@ fn refuse_others(path: &Path, force: bool) -> Result<()> {
     }
     let mut begins = Vec::new();
     let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut begins));
-    read.map_err(|error| failed(path, &error))?;
+    read.map_err(|error| unwritable(path, &error))?;
     match begins.is_empty() || BEGINNINGS.iter().any(|known| begins == known) {
         true => Ok(()),
         false => Err(Failure::usage(format!("{} is there and is no capture: it stays as it is", path.display())).hint("another name, or --force")),
@@ -33,34 +30,23 @@ fn refuse_others(path: &Path, force: bool) -> Result<()> {
 #[cfg(target_os = "linux")]
 pub fn create(path: &Path, force: bool) -> Result<File> {
     refuse_others(path, force)?;
-    File::create(path).map_err(|error| failed(path, &error))
+    File::create(path).map_err(|error| unwritable(path, &error))
 }
 
-/// Writes a whole capture: beside the file, which it then replaces. What is no plain file, such as a pipe, is written to.
+/// Writes a whole capture.
 pub fn write<T>(path: &Path, force: bool, fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>) -> Result<T> {
     refuse_others(path, force)?;
-    let filled = |to: &Path| {
-        let mut out = BufWriter::new(File::create(to)?);
-        let result = fill(&mut out)?;
-        out.flush()?;
-        Ok(result)
-    };
-    if path.exists() && !path.is_file() {
-        return filled(path).map_err(|error| failed(path, &error));
-    }
-    // A link leads to the file that is replaced.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beside = folder.join(format!(".{}.{}", path.file_name().unwrap_or_default().to_string_lossy(), std::process::id()));
-    let written = filled(&beside).and_then(|result| fs::rename(&beside, path).map(|()| result));
-    written.map_err(|error| {
-        let _ = fs::remove_file(&beside);
-        failed(path, &error)
+    put(path, |file| {
+        let mut out = BufWriter::new(file);
+        let filled = fill(&mut out).and_then(|filled| out.flush().map(|()| filled));
+        filled.map_err(|error| unwritable(path, &error))
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn folder(name: &str) -> std::path::PathBuf {

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use control::api::CloudWanted;
+use control::api::{CloudWanted, LabSummary, Refused};
 use control::client::Daemon;
 use serde_json::json;
 
 use super::running::paths;
-use super::serve::serve_cloud;
+use super::serve::{PaceArgs, serve_cloud};
 use crate::cli::Global;
 use crate::exit::{self, Result};
 use crate::output::{Format, Output};
@@ -26,6 +26,8 @@ pub enum Verb {
         /// Let everybody who can open a connection do everything, signed or not
         #[arg(long, requires = "ec2")]
         no_auth: bool,
+        #[command(flatten)]
+        pace: PaceArgs,
     },
     /// Whether it runs (exit 1: no)
     Status,
@@ -35,10 +37,16 @@ pub enum Verb {
     Restart,
 }
 
+/// Why the kernel does not follow, by lab.
+fn refused(labs: Option<&[LabSummary]>) -> BTreeMap<&str, &Refused> {
+    labs.into_iter().flatten().filter_map(|lab| Some((lab.name.as_str(), lab.refused.as_ref()?))).collect()
+}
+
 /// Looks after the daemon.
 pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
-    if let Verb::Start { ec2: Some(address), no_auth } = verb {
-        return serve_cloud(CloudWanted { address: *address, is_open: *no_auth, account: None }, None, global, output);
+    if let Verb::Start { ec2: Some(address), no_auth, pace } = verb {
+        let wanted = CloudWanted { address: *address, is_open: *no_auth, pace: pace.wanted(), account: None };
+        return serve_cloud(wanted, None, global, output);
     }
     let running = Daemon::find(paths()?)?;
     let was_running = running.is_some();
@@ -59,7 +67,15 @@ pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
     let pid = daemon.as_ref().map(Daemon::about).transpose()?.map(|about| about.pid);
     if output.format == Format::Json {
         let shut: BTreeMap<&str, &str> = labs.iter().flatten().filter_map(|lab| Some((lab.name.as_str(), lab.door_shut.as_deref()?))).collect();
-        output.json(&json!({"running": up.is_some(), "process": pid, "labs_up": up, "doors_shut": shut, "home": paths()?.home, "version": control::api::VERSION}))?;
+        output.json(&json!({
+            "running": up.is_some(),
+            "process": pid,
+            "labs_up": up,
+            "doors_shut": shut,
+            "refused": refused(labs.as_deref()),
+            "home": paths()?.home,
+            "version": control::api::VERSION,
+        }))?;
     } else {
         output.line(match up.zip(pid) {
             Some((up, pid)) => format!("running as process {pid}, {up} {} up; state in {}", if up == 1 { "lab" } else { "labs" }, paths()?.home.display()),
@@ -68,6 +84,11 @@ pub fn run(verb: &Verb, global: &Global, output: &Output) -> Result {
         });
         for (lab, why) in labs.iter().flatten().filter_map(|lab| Some((&lab.name, lab.door_shut.as_ref()?))) {
             output.line(format!("lab {lab}: clients of AWS are not answered: {why}"));
+        }
+        for lab in labs.iter().flatten() {
+            if let Some(refused) = &lab.refused {
+                output.line(format!("lab {}: {}", lab.name, refused.sentence()));
+            }
         }
     }
     Ok(if up.is_none() && matches!(verb, Verb::Status) { exit::NO.into() } else { ExitCode::SUCCESS })

@@ -183,6 +183,11 @@ fn state() -> Vec<Finding> {
     let daemon = Daemon::find(paths.clone()).ok().flatten();
     // Without a daemon nobody but the store knows the records, and the next daemon reads them.
     if let Some(known) = daemon.and_then(|daemon| daemon.labs().ok()) {
+        for lab in &known {
+            if let Some(refused) = &lab.refused {
+                all.push(finding("labs", &lab.name, false, refused.sentence(), Some(format!("vpclab ls instances --lab {}", lab.name))));
+            }
+        }
         for holder in holders.iter().filter(|holder| holder.socket.parent() == Some(&folder)) {
             if !known.iter().any(|lab| lab.name == holder.lab_name) {
                 let detail = format!("process {} holds lab {}, of which there is no record", holder.process.pid, holder.lab_name);

@@ -24,6 +24,7 @@ pub use registry::bring;
 
 use super::running::paths;
 use super::source::did_you_mean;
+use super::whole_file;
 use crate::cli::Global;
 use crate::exit::{Code, ENVIRONMENT, Failure, NO, Result, USAGE};
 use crate::output::{Format, Output};
@@ -284,22 +285,9 @@ fn save(store: &Store, arguments: &SaveArgs, output: &Output) -> Result {
     if to.exists() && !arguments.force {
         return Err(Failure::usage(format!("{} exists", to.display())).hint("--force writes over it"));
     }
-    // Beside the file, and in its place at once: nobody reads half of an archive. A device or a pipe is written to.
-    let beside = match to.file_name() {
-        Some(name) if to.is_file() || !to.exists() => to.with_file_name(format!("{}.{}.part", name.display(), std::process::id())),
-        _ => to.clone(),
-    };
-    let file = File::create(&beside).map_err(|e| Failure::usage(format!("{} cannot be written: {e}", to.display())))?;
-    let mut written = container::save::archive(store, &images, BufWriter::with_capacity(1 << 16, file)).map_err(|error| failure(&error));
-    if beside != *to {
-        if written.is_ok() {
-            written = fs::rename(&beside, to).map_err(|e| Failure::usage(format!("{} cannot be written: {e}", to.display())));
-        }
-        if written.is_err() {
-            let _ = fs::remove_file(&beside);
-        }
-    }
-    written?;
+    whole_file::put(to, |file| {
+        container::save::archive(store, &images, BufWriter::with_capacity(1 << 16, file)).map_err(|error| failure(&error))
+    })?;
     let bytes = fs::metadata(to).map_or(0, |file| file.len());
     let count = if images.len() == 1 { "1 image".to_owned() } else { format!("{} images", images.len()) };
     output.line(format!("{} written: {count}, {}", to.display(), size(bytes)));

@@ -58,8 +58,14 @@ pub fn run(arguments: &LogsArgs, global: &Global, output: &Output) -> Result {
     file.read_to_end(&mut text).map_err(unreadable)?;
     let from = arguments.tail.map_or(0, |lines| last_lines(&text, lines));
     let mut out = std::io::stdout();
-    // A reader that closes the pipe has seen enough.
-    let mut open = out.write_all(&text[from..]).and_then(|()| out.flush()).is_ok();
+    // A reader that closes the pipe has seen enough; a full disk is said in the end.
+    let mut write = |bytes: &[u8]| {
+        let written = out.write_all(bytes).and_then(|()| out.flush());
+        let is_open = written.is_ok();
+        output.written(written);
+        is_open
+    };
+    let mut open = write(&text[from..]);
     while arguments.follow && open {
         text.clear();
         file.read_to_end(&mut text).map_err(unreadable)?;
@@ -70,7 +76,7 @@ pub fn run(arguments: &LogsArgs, global: &Global, output: &Output) -> Result {
                 file.seek(SeekFrom::Start(0)).map_err(unreadable)?;
             }
         }
-        open = out.write_all(&text).and_then(|()| out.flush()).is_ok();
+        open = write(&text);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Args;
+use control::api::Refused;
 use model::route_table::Associated;
 use model::{InstanceState, Model, NetworkInterface, Tags};
 use serde_json::{Map, Value};
@@ -52,6 +53,16 @@ impl Listing {
         let id = self.headings.iter().position(|heading| *heading == "id")?;
         (self.is_of_one_line && !shared.is_empty()).then_some((id, shared))
     }
+
+    /// Takes a column away that is empty in every row: people in a lab of IPv4 alone have no use for the other one's.
+    fn leave_out_what_nobody_has(&mut self, heading: &str) {
+        let Some(at) = self.headings.iter().position(|known| *known == heading) else { return };
+        if self.rows.iter().all(|row| row[at] == "-") {
+            self.headings.remove(at);
+            self.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+            self.wide -= usize::from(at < self.wide);
+        }
+    }
 }
 
 const KINDS: [&str; 18] = [
@@ -64,7 +75,12 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
     let kind = kind.unwrap_or("labs");
     let known: Vec<&str> = KINDS.into_iter().chain(listing::KINDS).collect();
     if !known.contains(&kind) {
-        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(did_you_mean(kind, "kind", &known)));
+        let kinds = format!("kinds are: {}", known.join(", "));
+        let hint = match did_you_mean(kind, "kind", &known) {
+            near if near.starts_with("did you mean") => format!("{near}\n{kinds}"),
+            _ => kinds,
+        };
+        return Err(Failure::usage(format!("there is no kind `{kind}`")).hint(hint));
     }
     let listing = if kind == "labs" {
         labs(output)?
@@ -76,9 +92,12 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
         Listing { headings, wide, rows, is_of_one_line: false }
     } else {
         let running = Running::open(global)?;
-        of_model(kind, &running.model)
+        marked(of_model(kind, &running.model), running.refused.as_ref())
     };
-    let listing = filtered(listing, &arguments.filter)?;
+    let mut listing = filtered(listing, &arguments.filter)?;
+    if !matches!(output.format, Format::Json | Format::Csv) {
+        listing.leave_out_what_nobody_has("ipv6");
+    }
     match output.format {
         Format::Json => {
             let object = |row: &Vec<String>| {
@@ -120,12 +139,30 @@ fn filtered(mut listing: Listing, filters: &[String]) -> Result<Listing> {
     Ok(listing)
 }
 
+/// Where the kernel does not follow, the state of an instance says so.
+fn marked(mut listing: Listing, refused: Option<&Refused>) -> Listing {
+    let places = ["state", "id"].map(|name| listing.headings.iter().position(|heading| *heading == name));
+    if let ([Some(state), Some(id)], Some(refused)) = (places, refused) {
+        for row in listing.rows.iter_mut().filter(|row| refused.lacks.iter().any(|lack| lack.id == row[id])) {
+            row[state].push_str(", refused");
+        }
+    }
+    listing
+}
+
 fn labs(output: &Output) -> Result<Listing> {
     let rows = daemon()?.labs()?.into_iter().map(|lab| {
         if let Some(why) = &lab.door_shut {
             output.note(format!("lab {}: clients of AWS are not answered: {why}", lab.name));
         }
-        let state = if lab.is_up { "up" } else { "down" };
+        if let Some(refused) = &lab.refused {
+            output.note(format!("lab {}: {}", lab.name, refused.sentence()));
+        }
+        let state = match (lab.is_up, &lab.refused) {
+            (true, None) => "up",
+            (true, Some(_)) => "up, refused",
+            (false, _) => "down",
+        };
         let file = lab.file.map_or_else(|| "-".to_owned(), |file| file.display().to_string());
         vec![lab.name, state.to_owned(), lab.vpcs.to_string(), lab.subnets.to_string(), lab.instances.to_string(), file, lab.created.iso8601(), lab.devices.to_string(), lab.part_of.unwrap_or_else(|| "-".to_owned())]
     });
@@ -134,16 +171,16 @@ fn labs(output: &Output) -> Result<Listing> {
 
 fn of_model(kind: &str, model: &Model) -> Listing {
     let (headings, wide, mut rows): (Vec<&'static str>, usize, Vec<Vec<String>>) = match kind {
-        "vpcs" => (vec!["name", "cidr", "subnets", "internet gateway", "id"], 4, vpcs(model)),
-        "subnets" => (vec!["name", "vpc", "zone", "cidr", "free", "route table", "network acl", "id"], 6, subnets(model)),
+        "vpcs" => (vec!["name", "cidr", "ipv6", "subnets", "internet gateway", "id"], 5, vpcs(model)),
+        "subnets" => (vec!["name", "vpc", "zone", "cidr", "ipv6", "free", "route table", "network acl", "id"], 7, subnets(model)),
         "instances" => (
-            vec!["name", "state", "zone", "subnet", "private ip", "public ip", "sg", "type", "interfaces", "id"],
-            7,
+            vec!["name", "state", "zone", "subnet", "private ip", "public ip", "ipv6", "sg", "type", "interfaces", "id"],
+            8,
             instances(model),
         ),
         "interfaces" => (
-            vec!["instance", "device", "subnet", "private ip", "public ip", "sg", "mac", "source dest check", "id"],
-            7,
+            vec!["instance", "device", "subnet", "private ip", "public ip", "ipv6", "sg", "mac", "source dest check", "id"],
+            8,
             interfaces(model),
         ),
         "sg" => (vec!["name", "vpc", "direction", "traffic", "peer", "id"], 5, groups(model)),
@@ -214,6 +251,7 @@ fn vpcs(model: &Model) -> Vec<Vec<String>> {
         vec![
             named(&vpc.tags, &vpc.id),
             joined(vpc.cidr_blocks.iter().map(|block| block.block.to_string())),
+            joined(vpc.ipv6_blocks().map(|block| block.to_string())),
             model.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id).count().to_string(),
             joined(gateway.map(|g| named(&g.tags, &g.id))),
             vpc.id.to_string(),
@@ -229,6 +267,7 @@ fn subnets(model: &Model) -> Vec<Vec<String>> {
             vpc_name(model, &subnet.vpc_id),
             subnet.availability_zone.clone(),
             subnet.cidr_block.to_string(),
+            joined(subnet.ipv6_block().iter().map(ToString::to_string)),
             model.available_ip_address_count(subnet).to_string(),
             joined(model.route_table_of(subnet).into_iter().map(|table| named(&table.tags, &table.id))),
             joined(model.network_acl_of(&subnet.id).into_iter().map(|acl| named(&acl.tags, &acl.id))),
@@ -249,6 +288,7 @@ fn instances(model: &Model) -> Vec<Vec<String>> {
             joined(first.iter().map(|i| subnet_name(model, &i.subnet_id))),
             joined(all.iter().flat_map(|i| i.private_ip_addresses.iter().map(ToString::to_string))),
             joined(all.iter().map(|i| public_ip(model, i)).filter(|ip| ip != "-")),
+            joined(all.iter().flat_map(|i| i.ipv6_addresses.iter().map(ToString::to_string))),
             joined(first.iter().map(|i| group_names(model, i))),
             instance.instance_type.clone(),
             joined(all.iter().map(|i| i.id.to_string())),
@@ -267,6 +307,7 @@ fn interfaces(model: &Model) -> Vec<Vec<String>> {
             subnet_name(model, &interface.subnet_id),
             joined(interface.private_ip_addresses.iter().map(ToString::to_string)),
             public_ip(model, interface),
+            joined(interface.ipv6_addresses.iter().map(ToString::to_string)),
             group_names(model, interface),
             interface.mac_address.to_string(),
             interface.source_dest_check.to_string(),
@@ -380,7 +421,16 @@ fn gateways(model: &Model) -> Vec<Vec<String>> {
         let place = joined(vpc.iter().map(|id| vpc_name(model, id)));
         vec![named(&gateway.tags, &gateway.id), "virtual private".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
     });
-    internet.chain(egress_only).chain(nat).chain(private).collect()
+    let transit = model.transit_gateways.values().map(|gateway| {
+        let attached = model.transit_gateway_attachments.values().filter(|attachment| attachment.is_of(&gateway.id));
+        let place = joined(attached.map(|attachment| match attachment.vpc_id() {
+            Some(vpc) => vpc_name(model, vpc),
+            None => "a peering".to_owned(),
+        }));
+        let (name, state) = (named(&gateway.tags, &gateway.id), gateway.state.as_str(model.context.now));
+        vec![name, "transit".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
+    });
+    internet.chain(egress_only).chain(nat).chain(private).chain(transit).collect()
 }
 
 fn addresses(model: &Model) -> Vec<Vec<String>> {

@@ -4,33 +4,20 @@
 use std::io::{Read, Write};
 use std::path::Path;
 
+use super::whole_file::{put, unwritable};
 use crate::exit::{Failure, Result};
 
 /// So much of a file is read to know whose it is.
 const MOST_READ: u64 = 1 << 20;
 
-/// Writes beside the file and renames, so that a reader never sees half a picture. What is no plain file
-/// (`/dev/stdout`) is written to. Errors: something else is there; it cannot be written.
+/// Writes a picture as a whole. Errors: something else is there; it cannot be written.
 pub fn write(path: &Path, text: &str, force: bool) -> Result<()> {
-    let failed = |e: std::io::Error| Failure::usage(format!("{} cannot be written: {e}", path.display()));
-    if path.exists() && !path.is_file() {
-        return std::fs::write(path, text).map_err(failed);
-    }
+    let failed = |e: std::io::Error| unwritable(path, &e);
     if path.is_file() && !force && !is_ours(&read(path).map_err(failed)?) {
         let failure = Failure::usage(format!("{} is there and was not drawn by vpclab: it stays as it is", path.display()));
         return Err(failure.hint("another name, or --force"));
     }
-    // A link leads to the file that is replaced.
-    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = folder.join(format!(".{name}.{}", std::process::id()));
-    let written = std::fs::File::create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
-    let renamed = written.and_then(|()| std::fs::rename(&beside, path));
-    renamed.map_err(|e| {
-        let _ = std::fs::remove_file(&beside);
-        failed(e)
-    })
+    put(path, |mut file| file.write_all(text.as_bytes()).map_err(failed))
 }
 
 fn read(path: &Path) -> std::io::Result<Vec<u8>> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Wanted};
+use control::api::{LabSummary, LabView, Problem, ProblemKind, Probes, Refused, Wanted};
 use control::client::Daemon;
 use control::paths::Paths;
 use fabric::Fabric;
@@ -34,6 +34,8 @@ pub struct Running {
     pub claims: Vec<model::Claim>,
     /// What its file promises about rights.
     pub rights: Vec<iam::Claim>,
+    /// What the kernel refused of it.
+    pub refused: Option<Refused>,
     daemon: Daemon,
 }
 
@@ -163,9 +165,13 @@ impl Running {
     }
 
     fn of(view: LabView, daemon: Daemon) -> Running {
+        if let Some(refused) = &view.refused {
+            eprintln!("warning: lab {}: {}", view.name, refused.sentence());
+            refused.hint.iter().for_each(|hint| eprintln!("hint: {hint}"));
+        }
         let model = Arc::new(view.model);
         let fabric = Arc::new(Fabric::compile(&model));
-        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, daemon }
+        Running { name: view.name, file: view.file, model, fabric, claims: view.claims, rights: view.rights, refused: view.refused, daemon }
     }
 
     /// The daemon.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use control::api::{CloudWanted, Wanted};
+use control::api::{CloudWanted, Pace, Wanted};
 use control::client::Daemon;
 use model::Region;
 use serde_json::{Map, Value, json};
@@ -38,16 +38,41 @@ pub struct ServeArgs {
     /// Let everybody who can open a connection do everything, signed or not
     #[arg(long, requires = "ec2")]
     pub no_auth: bool,
+    #[command(flatten)]
+    pub pace: PaceArgs,
     /// Print the key of this account's owner; twelve digits. Both are made when they are not there
     #[arg(long, requires = "ec2", value_name = "ACCOUNT", conflicts_with = "user")]
     pub account: Option<String>,
+}
+
+/// How long things take that clients of AWS begin.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PaceArgs {
+    /// What clients begin passes through AWS's states, in seconds: pending, stopping, deleting
+    #[arg(long, requires = "ec2", conflicts_with = "instant")]
+    pub aws_like: bool,
+    /// What clients begin is there at once; so it is unless --aws-like was said
+    #[arg(long, requires = "ec2")]
+    pub instant: bool,
+}
+
+impl PaceArgs {
+    /// What is wanted, if anything is.
+    pub fn wanted(self) -> Option<Pace> {
+        match (self.aws_like, self.instant) {
+            (true, _) => Some(Pace::AwsLike),
+            (false, true) => Some(Pace::Instant),
+            (false, false) => None,
+        }
+    }
 }
 
 /// Prints `export` lines for `eval "$(vpclab serve)"`.
 pub fn run(arguments: &ServeArgs, global: &Global, output: &Output) -> Result {
     match arguments.ec2 {
         Some(address) => {
-            let wanted = CloudWanted { address, is_open: arguments.no_auth, account: arguments.account.clone() };
+            let (is_open, pace) = (arguments.no_auth, arguments.pace.wanted());
+            let wanted = CloudWanted { address, is_open, pace, account: arguments.account.clone() };
             serve_cloud(wanted, arguments.user.as_deref(), global, output)
         }
         None => serve_docker(arguments.instance.as_deref(), global, output),
@@ -88,7 +113,8 @@ pub fn serve_cloud(wanted: CloudWanted, user: Option<&str>, global: &Global, out
     settings.iter().for_each(|(name, value)| output.line(format!("export {name}={}", quoted(value))));
     let no_auth = if wanted.is_open { " --no-auth" } else { "" };
     let account = wanted.account.map(|account| format!(" --account {account}")).unwrap_or_default();
-    output.line(format!("# lab {lab}: eval \"$(vpclab serve --ec2 {}{no_auth}{account})\"", served.address));
+    let pace = if served.pace == Pace::AwsLike { " --aws-like" } else { "" };
+    output.line(format!("# lab {lab}: eval \"$(vpclab serve --ec2 {}{no_auth}{pace}{account})\"", served.address));
     Ok(ExitCode::SUCCESS)
 }
 

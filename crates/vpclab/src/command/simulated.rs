@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Parser;
 use fabric::Stage as FabricStage;
-use model::claim::{Blocker, Claim, Ends, Expected, Sources};
+use model::claim::{AddressFamily, Blocker, Claim, Ends, Expected, Sources};
 use model::selector::End;
 use model::{Model, ProbePacket, Selector};
 use proof::TrafficSet;
@@ -84,6 +84,9 @@ impl Simulated {
         }
         if let Expected::Blocked(Some(Blocker::SecurityGroup(Some(name)) | Blocker::NetworkAcl(Some(name)))) = &claim.expected {
             return Err(format!("the simulator tells the stage that drops, and not whether it is `{name}`"));
+        }
+        if claim.over == Some(AddressFamily::Ipv6) {
+            return Err("a VPC and a lan reach each other over IPv4: a claim about hosts of lans is one of IPv4".to_owned());
         }
         let packets = probing::packets(&claim.traffic.0)?;
         let model = &self.stage.world.model;
@@ -191,6 +194,7 @@ impl Simulated {
                     Blocker::SecurityGroup(_) => FabricStage::SecurityGroup,
                     Blocker::NetworkAcl(_) => FabricStage::NetworkAcl,
                     Blocker::InternetGateway => FabricStage::InternetGateway,
+                    Blocker::EgressOnlyInternetGateway => FabricStage::EgressOnlyInternetGateway,
                     Blocker::Nat => FabricStage::NatGateway,
                     Blocker::Peering => FabricStage::Peering,
                     Blocker::SourceDestCheck => FabricStage::SourceDestCheck,

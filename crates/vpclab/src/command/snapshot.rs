@@ -1,6 +1,7 @@
 //! `snapshot`: what a source says as one file that is read in a moment.
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::gaps::Gaps;
 use super::source::{Described, describe, find_if_any};
 use super::target::Target;
+use super::whole_file::{put, unwritable};
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -40,20 +42,25 @@ pub fn run(arguments: &SnapshotArgs, global: &Global, output: &Output) -> Result
         Some(path) => (describe(&path, output)?, path.display().to_string()),
         None => {
             let target = Target::find(global, output)?;
-            let (name, model) = (target.name.clone(), (*target.model).clone());
-            (Described { name, model, claims: target.claims.clone(), rights: target.rights.clone(), lab: None, gaps: Gaps::default(), notes: Vec::new() }, target.name)
+            let (name, model, account) = (target.name.clone(), (*target.model).clone(), target.account()?);
+            let identities = Some((*account).clone());
+            (Described { name, model, claims: target.claims.clone(), rights: target.rights.clone(), identities, lab: None, gaps: Gaps::default(), notes: Vec::new() }, target.name)
         }
     };
-    let Described { name, model, claims, notes, .. } = described;
+    let Described { name, model, claims, rights, identities, lab, notes, .. } = described;
+    let account = match lab {
+        Some(lab) => Some(lab.identities(&model.account_id).map_err(|e| Failure::usage(e.render(output.colour())))?),
+        None => identities,
+    };
     let counts = [
         (model.vpcs.len(), "VPC", "VPCs"),
         (model.subnets.len(), "subnet", "subnets"),
         (model.network_interfaces.len(), "network interface", "network interfaces"),
         (model.security_groups.len(), "security group", "security groups"),
     ];
-    let snapshot = Snapshot { name: name.clone(), source, taken: control::host::now(), notes, model, claims };
+    let snapshot = Snapshot { name: name.clone(), source, taken: control::host::now(), notes, model, claims, rights, account };
     let bytes = write(snapshot).map_err(|e| Failure::usage(e.to_string()))?;
-    put(to, &bytes).map_err(|e| Failure::usage(format!("{} cannot be written: {e}", to.display())))?;
+    put(to, |mut file| file.write_all(&bytes).map_err(|error| unwritable(to, &error)))?;
     if output.format == Format::Json {
         output.json(&json!({
             "lab": name,
@@ -77,20 +84,4 @@ fn size(bytes: usize) -> String {
         1_024..1_048_576 => format!("{} KiB", bytes.div_ceil(1_024)),
         _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
     }
-}
-
-/// Writes beside the file and puts it in its place at once: nobody reads half of a snapshot.
-fn put(to: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    // A device or a pipe is written to, not replaced.
-    if to.exists() && !to.is_file() {
-        return std::fs::write(to, bytes);
-    }
-    let mut name = to.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    let beside = to.with_file_name(name);
-    let done = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, to));
-    if done.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    done
 }

@@ -62,6 +62,8 @@ pub struct Described {
     pub claims: Vec<Claim>,
     /// What is promised about rights.
     pub rights: Vec<iam::Claim>,
+    /// Who may do what, where that is known without a lab file.
+    pub identities: Option<iam::Account>,
     /// The lab file behind it; `None`: a folder of AWS's output, a plan of Terraform, or a snapshot.
     pub lab: Option<Lab>,
     /// What is missing; whoever answers marks the answer with it.
@@ -80,24 +82,24 @@ pub fn describe(path: &Path, output: &Output) -> Result<Described> {
 
 fn read(path: &Path, output: &Output) -> Result<Described> {
     if is_snapshot(path) {
-        let Snapshot { name, source, taken, notes, model, claims } = snapshot(path)?;
+        let Snapshot { name, source, taken, notes, model, claims, rights, account } = snapshot(path)?;
         output.note(format!("{} is a snapshot of {source}, taken {}", path.display(), taken.iso8601()));
-        return Ok(Described { name, model, claims, rights: Vec::new(), lab: None, gaps: Gaps::of(&notes), notes });
+        return Ok(Described { name, model, claims, rights, identities: account, lab: None, gaps: Gaps::of(&notes), notes });
     }
     if is_plan(path) {
         let Import { model, notes } = plan(path, output)?;
         let (name, gaps) = (lab::load::stem(&path.to_string_lossy()), Gaps::of(&notes));
-        return Ok(Described { name, model, claims: Vec::new(), rights: Vec::new(), lab: None, gaps, notes });
+        return Ok(Described { name, model, claims: Vec::new(), rights: Vec::new(), identities: None, lab: None, gaps, notes });
     }
     if !path.is_dir() {
         let lab = load(path, output)?;
         let (name, model, claims, rights) = (lab.name.clone(), cloud(&lab, output)?, lab.claims(), lab.rights());
-        return Ok(Described { name, model, claims, rights, lab: Some(lab), gaps: Gaps::default(), notes: Vec::new() });
+        return Ok(Described { name, model, claims, rights, identities: None, lab: Some(lab), gaps: Gaps::default(), notes: Vec::new() });
     }
     let Import { model, mut notes } = dump(path, output)?;
     // The rest is told by `import`.
     notes.retain(|note| note.kind.leaves_a_gap());
-    Ok(Described { name: dump_name(path), model, claims: Vec::new(), rights: Vec::new(), lab: None, gaps: Gaps::of(&notes), notes })
+    Ok(Described { name: dump_name(path), model, claims: Vec::new(), rights: Vec::new(), identities: None, lab: None, gaps: Gaps::of(&notes), notes })
 }
 
 /// Whether a path is meant as a snapshot: the first bytes say so, whatever its name.

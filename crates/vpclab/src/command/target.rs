@@ -60,11 +60,11 @@ impl Target {
     }
 
     fn of_file(path: &Path, output: &Output) -> Result<Target> {
-        let Described { name, model, claims, rights, lab, gaps, .. } = describe(path, output)?;
+        let Described { name, model, claims, rights, identities, lab, gaps, .. } = describe(path, output)?;
         let model = Arc::new(model);
         // The process ends with its command: to take a large cloud apart first would take longer than many an answer.
         std::mem::forget(model.clone());
-        let Some(lab) = lab else { return Ok(Target { name, model, claims, rights, identities: None, gaps, running: None }) };
+        let Some(lab) = lab else { return Ok(Target { name, model, claims, rights, identities, gaps, running: None }) };
         if let Some(running) = Running::find(&lab.name)? {
             let from = running.file.clone();
             let target = Target::of(running);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::containers::failed;
 use super::running::{Running, daemon, named, paths};
 use super::source::did_you_mean;
+use super::whole_file;
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::{Format, Output};
@@ -302,17 +303,7 @@ fn export(arguments: &ExportArgs, place: &Place, output: &Output) -> Result {
     if to.exists() && !arguments.force {
         return Err(Failure::usage(format!("{} exists", to.display())).hint("--force writes over it"));
     }
-    // Beside the file, and in its place at once: nobody reads half of an archive.
-    let name = to.file_name().map(|name| format!("{}.{}.part", name.display(), std::process::id())).unwrap_or_default();
-    let beside = to.with_file_name(name);
-    let unwritable = |e: std::io::Error| Failure::usage(format!("{} cannot be written: {e}", to.display()));
-    let file = File::create(&beside).map_err(unwritable)?;
-    let written = place.volumes.export(&arguments.volume, file).map_err(|error| failed(&error));
-    let written = written.and_then(|()| std::fs::rename(&beside, to).map_err(unwritable));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&beside);
-    }
-    written?;
+    whole_file::put(to, |file| place.volumes.export(&arguments.volume, file).map_err(|error| failed(&error)))?;
     output.line(format!("{} written: {}", to.display(), container::limits::size(std::fs::metadata(to).map_or(0, |file| file.len()))));
     Ok(ExitCode::SUCCESS)
 }

@@ -116,6 +116,7 @@ fn answer(question: &Question, is_receiver: bool, target: &Target, output: &Outp
         sources: Sources::NothingElse,
         destinations: ends.clone(),
         traffic: Traffic::all(),
+        over: None,
         through: None,
         expected: Expected::Blocked(None),
         via: None,

@@ -13,8 +13,6 @@ mod routing;
 mod vpn;
 mod wiring;
 
-use std::collections::BTreeMap;
-
 use fabric::Fabric;
 use model::lan::{Device, Lan, Switch};
 use netlink::rtnl::link::BridgeSettings;
@@ -27,7 +25,7 @@ use crate::naming::{BRIDGE, device_namespace};
 use wiring::Wiring;
 
 /// Lans by name.
-pub type Lans = BTreeMap<String, Lan>;
+pub type Lans = model::Table<String, Lan>;
 
 /// Queueing disciplines that a kernel has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

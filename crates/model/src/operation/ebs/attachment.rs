@@ -28,9 +28,9 @@ pub struct AttachVolume {
 /// `IncorrectState` (volume or instance), `InvalidVolume.ZoneMismatch`, `AttachmentLimitExceeded`.
 pub fn attach_volume(model: &mut Model, request: AttachVolume) -> Result<(), ApiError> {
     let AttachVolume { volume_id, instance_id, device } = request;
+    check_device_name(&device)?;
     let volume = there(model, &volume_id)?;
     let instance = model.instance(&instance_id)?;
-    check_device_name(&device)?;
     if volume.state == VolumeState::Creating {
         return Err(ApiError::new(ErrorCode::IncorrectState, format!("Volume '{volume_id}' is in the 'creating' state.")));
     }

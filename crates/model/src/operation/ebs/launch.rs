@@ -148,11 +148,15 @@ fn id_of(instance: &InstanceId, device: &str) -> VolumeId {
 
 /// What becomes of the volumes of an instance that ended: they go too, or are free again.
 pub(crate) fn leave_volumes(model: &mut Model, instance: &InstanceId) {
-    model.ebs_volumes.retain(|_, volume| {
+    let mut gone = Vec::new();
+    for (id, volume) in model.ebs_volumes.iter_mut_where(|_, volume| volume.attachment_to(instance).is_some()) {
         let goes = volume.attachment_to(instance).is_some_and(|attachment| attachment.delete_on_termination);
         volume.attachments.retain(|attachment| attachment.instance_id != *instance);
-        !(goes && volume.attachments.is_empty())
-    });
+        if goes && volume.attachments.is_empty() {
+            gone.push(id.clone());
+        }
+    }
+    gone.iter().for_each(|id| drop(model.ebs_volumes.remove(id)));
 }
 
 /// Whether a disk goes with its instance: ModifyInstanceAttribute. Errors: `InvalidInstanceAttributeValue` (no such device).

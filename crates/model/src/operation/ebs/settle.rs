@@ -1,6 +1,6 @@
 //! What time does to volumes, attachments and snapshots.
 
-use crate::ebs::{VolumeAttachmentState, VolumeState};
+use crate::ebs::{EbsVolume, VolumeAttachmentState, VolumeState};
 use crate::*;
 
 /// Ends every transition that is due. Says whether the model changed.
@@ -10,7 +10,8 @@ pub(crate) fn settle_ebs(model: &mut Model, now: Timestamp) -> bool {
         return false;
     }
     let mut changed = false;
-    for volume in model.ebs_volumes.values_mut() {
+    let is_passing = |volume: &EbsVolume| next_transition_of(volume).is_some_and(|at| at <= now);
+    for (_, volume) in model.ebs_volumes.iter_mut_where(|_, volume| is_passing(volume)) {
         if volume.state == VolumeState::Creating && volume.settles_at <= now {
             volume.state = VolumeState::Ready;
             changed = true;
@@ -35,12 +36,11 @@ pub(crate) fn settle_ebs(model: &mut Model, now: Timestamp) -> bool {
 
 /// When the next transition is due. Snapshots and changes of volumes end without an event: their words follow from the clock.
 pub(crate) fn next_ebs_transition(model: &Model) -> Option<Timestamp> {
-    let volumes = model.ebs_volumes.values();
-    volumes
-        .flat_map(|volume| {
-            let own = (volume.state != VolumeState::Ready).then_some(volume.settles_at);
-            let passing = volume.attachments.iter().filter(|attachment| attachment.state != VolumeAttachmentState::Attached);
-            own.into_iter().chain(passing.map(|attachment| attachment.settles_at))
-        })
-        .min()
+    model.ebs_volumes.values().filter_map(next_transition_of).min()
+}
+
+fn next_transition_of(volume: &EbsVolume) -> Option<Timestamp> {
+    let own = (volume.state != VolumeState::Ready).then_some(volume.settles_at);
+    let passing = volume.attachments.iter().filter(|attachment| attachment.state != VolumeAttachmentState::Attached);
+    own.into_iter().chain(passing.map(|attachment| attachment.settles_at)).min()
 }

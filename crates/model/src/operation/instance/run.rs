@@ -20,6 +20,8 @@ use crate::*;
 
 /// Seconds from launch or start to `running`.
 pub(super) const PENDING_SECONDS: u64 = 3;
+/// Seconds from `running` until the status checks of an instance pass.
+pub(super) const CHECKING_SECONDS: u64 = 60;
 
 /// Parameters of RunInstances.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,6 +180,7 @@ pub fn run_instances(model: &mut Model, request: RunInstances) -> Result<Vec<Ins
             iam_instance_profile: request.iam_instance_profile.clone().map(|profile| profile.associate(&mut model.context)),
             state: InstanceState::Pending,
             settles_at: now.plus(PENDING_SECONDS),
+            checks_pass_at: now.plus(PENDING_SECONDS + CHECKING_SECONDS),
             launch_time: now,
             reboots: 0,
             state_transition_reason: String::new(),

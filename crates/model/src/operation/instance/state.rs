@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::run::PENDING_SECONDS;
+use super::run::{CHECKING_SECONDS, PENDING_SECONDS};
 use crate::operation::ebs::leave_volumes;
 use crate::operation::network_interface::{grant_public_address, remove};
 use crate::spot::SpotState;
@@ -13,7 +13,7 @@ const STOPPING_SECONDS: u64 = 3;
 /// Seconds from TerminateInstances to `terminated`.
 const SHUTTING_DOWN_SECONDS: u64 = 3;
 /// Seconds that a terminated instance stays visible (INST-3).
-const VISIBLE_SECONDS: u64 = 3_600;
+pub(crate) const VISIBLE_SECONDS: u64 = 3_600;
 
 /// What a call did to the state of one instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub fn start_instances(model: &mut Model, ids: &[InstanceId]) -> Result<Vec<Stat
         if instance.state == Stopped {
             (instance.state, instance.settles_at) = (Pending, now.plus(PENDING_SECONDS));
             instance.launch_time = now;
+            instance.checks_pass_at = now.plus(PENDING_SECONDS + CHECKING_SECONDS);
             instance.state_transition_reason.clear();
         }
     });
@@ -151,7 +152,7 @@ pub(crate) fn settle_instance(model: &mut Model, id: &InstanceId) -> bool {
                     leave(model, &interface);
                 }
                 leave_volumes(model, id);
-                for request in model.spot_instance_requests.values_mut().filter(|request| request.instance_id == *id) {
+                for (_, request) in model.spot_instance_requests.iter_mut_where(|_, request| request.instance_id == *id) {
                     request.state = SpotState::Closed;
                 }
                 model.guests.remove(id);

@@ -119,8 +119,11 @@ impl Taken {
         check_most(count)?;
         let blocks: Vec<_> = subnet.ipv6_cidr_blocks.iter().filter(|b| b.state.is_live()).map(|b| b.block).collect();
         for address in named {
-            if !blocks.iter().any(|block| block.contains(address)) {
-                return Err(outside(address));
+            let Some(block) = blocks.iter().find(|block| block.contains(address)) else { return Err(outside(address)) };
+            // As of IPv4: the first four and the last (SUB-2).
+            let (first, last) = (u128::from(block.network()), u128::from(block.broadcast()));
+            if (first..first + 4).contains(&address.to_bits()) || address.to_bits() == last {
+                return Err(reserved(address));
             }
             if !self.ipv6.insert(*address) {
                 return Err(in_use(address));
@@ -175,12 +178,16 @@ fn check_in_subnet(subnet: &Subnet, address: Ipv4Addr) -> Result<(), ApiError> {
     }
     match subnet.is_reserved(address) {
         false => Ok(()),
-        true => Err(invalid_value(address, "address", "Address is in subnet's reserved address range")),
+        true => Err(reserved(address)),
     }
 }
 
 fn outside(address: impl std::fmt::Display) -> ApiError {
     invalid_value(address, "address", "Address does not fall within the subnet's address range")
+}
+
+fn reserved(address: impl std::fmt::Display) -> ApiError {
+    invalid_value(address, "address", "Address is in subnet's reserved address range")
 }
 
 fn in_use(address: impl std::fmt::Display) -> ApiError {

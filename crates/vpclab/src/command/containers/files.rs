@@ -1,7 +1,7 @@
 //! `containers cp`, `export`, `update`: files of a container, and what it may use.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, BufReader, IsTerminal, Read, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -17,6 +17,7 @@ use container::engine::{Error, Record, words};
 use container::limits::size;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 
+use super::super::whole_file;
 use super::verbs::NamesArgs;
 use super::{Place, each, failed};
 use crate::exit::{Failure, NO, Result};
@@ -349,21 +350,7 @@ pub fn export(arguments: &ExportArgs, place: &Place, output: &Output) -> Result 
     if to.exists() && !arguments.force {
         return Err(Failure::usage(format!("{} exists", to.display())).hint("--force writes over it"));
     }
-    // Beside it, and in its place at once: nobody reads half of an archive.
-    let beside = match to.file_name() {
-        Some(name) if to.is_file() || !to.exists() => to.with_file_name(format!("{}.{}.part", name.display(), std::process::id())),
-        _ => to.clone(),
-    };
-    let wrong = |error: io::Error| Failure::usage(format!("{} cannot be written: {error}", to.display()));
-    let file: File = OpenOptions::new().create(true).truncate(true).write(true).open(&beside).map_err(wrong)?;
-    let written = place.engine.export(&record.id, file).map_err(|error| no(&error));
-    if beside != *to {
-        match &written {
-            Ok(()) => fs::rename(&beside, to).map_err(wrong)?,
-            Err(_) => drop(fs::remove_file(&beside)),
-        }
-    }
-    written?;
+    whole_file::put(to, |file| place.engine.export(&record.id, file).map_err(|error| no(&error)))?;
     output.line(format!("{} written: {}", to.display(), size(fs::metadata(to).map_or(0, |file| file.len()))));
     Ok(ExitCode::SUCCESS)
 }
