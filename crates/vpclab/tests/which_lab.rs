@@ -143,7 +143,7 @@ fn a_dead_daemon_is_brought_back_by_whoever_asks() {
         &["check", "internet", "web-1", "tcp/80"][..],
         &["why", "internet", "web-1", "tcp/80"],
         &["matrix"],
-        &["lint", "--allow", "open-to-world"],
+        &["lint"],
         &["who", "can", "reach", "web-1", "tcp/80"],
         &["what", "can", "web-1", "reach"],
         &["iam", "lint"],
