@@ -53,7 +53,7 @@ fn a_name_that_several_instances_have_means_none_of_them() {
         &["why", "web", "app", "tcp/80"],
         &["who", "can", "reach", "app", "tcp/80"],
         &["sim", "ping", "web", "app"],
-        &["forward", "app", "80"],
+        &["forward", "0", "app:80"],
         &["anatomy", "app"],
     ] {
         let done = home.run(arguments);
