@@ -45,6 +45,8 @@ fn subnet_id(name: &str) -> SubnetId {
 
 fn hub(world: &mut World, subnets: &[&str]) -> (TransitGatewayId, TransitGatewayRouteTableId) {
     let id = create_transit_gateway(&mut world.model, CreateTransitGateway { tags: bench::tags("hub"), ..Default::default() }).expect("gateway");
+    let now = world.model.context.now;
+    model::settle::finish_all(&mut world.model, now);
     for subnet in subnets {
         let subnet = world.model.subnets[&subnet_id(subnet)].clone();
         let request = CreateTransitGatewayVpcAttachment {
@@ -57,6 +59,7 @@ fn hub(world: &mut World, subnets: &[&str]) -> (TransitGatewayId, TransitGateway
         };
         create_transit_gateway_vpc_attachment(&mut world.model, request).expect("attachment");
     }
+    model::settle::finish_all(&mut world.model, now);
     let table = world.model.transit_gateways[&id].default_route_table.clone().expect("table");
     (id, table)
 }
@@ -157,6 +160,8 @@ fn what_attaching_adds_detaching_takes_away() {
         origin: Origin::default(),
     };
     let attachment = create_transit_gateway_vpc_attachment(&mut world.model, request).expect("attachment");
+    let now = world.model.context.now;
+    model::settle::finish_all(&mut world.model, now);
     assert_eq!(Changes::between(&before, &plan(&world)).new_links.len(), 1);
     delete_transit_gateway_attachment(&mut world.model, &attachment).expect("detached");
     assert!(Changes::between(&before, &plan(&world)).is_empty());
