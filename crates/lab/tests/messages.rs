@@ -203,6 +203,60 @@ fn names_and_refusals() {
     ]);
 }
 
+/// The good lab with IPv6 in its VPC and in one subnet, one piece of it replaced.
+fn dual(from: &str, to: &str) -> String {
+    let lab = with("cidr: 10.0.0.0/16", "cidr: 10.0.0.0/16\n    ipv6: 2001:db8:0:100::/56").replacen("public: { az: a,", "public: { az: a, ipv6: true,", 1);
+    assert!(lab.contains(from), "{from}");
+    lab.replacen(from, to, 1)
+}
+
+#[test]
+fn ipv6() {
+    check("ipv6", &[
+        ("block of another family for a VPC", with("cidr: 10.0.0.0/16", "cidr: 2001:db8::/56")),
+        ("IPv4 at ipv6", dual("ipv6: 2001:db8:0:100::/56", "ipv6: 10.0.0.0/16")),
+        ("yes", dual("ipv6: 2001:db8:0:100::/56", "ipv6: yes")),
+        ("length of a VPC's block", dual("ipv6: 2001:db8:0:100::/56", "ipv6: 2001:db8:0:100::/57")),
+        ("host bits of a VPC's block", dual("ipv6: 2001:db8:0:100::/56", "ipv6: 2001:db8:0:101::/56")),
+        ("Terraform's word", dual("ipv6: 2001:db8:0:100::/56", "assign_generated_ipv6_cidr_block: true")),
+        ("subnet of a VPC without it", with("public: { az: a,", "public: { az: a, ipv6: true,")),
+        ("subnet's length", dual("ipv6: true,", "ipv6: 2001:db8:0:100::/60,")),
+        ("subnet's size", dual("ipv6: true,", "ipv6: /60,")),
+        ("subnet outside its VPC", dual("ipv6: true,", "ipv6: 2001:db8:0:200::/64,")),
+        ("host bits of a subnet", dual("ipv6: true,", "ipv6: \"2001:db8:0:100::1/64\",")),
+        ("two subnets, one block", dual("ipv6: true,", "ipv6: 2001:db8:0:101::/64,").replacen("inside: { az: a,", "inside: { az: a, ipv6: 2001:db8:0:101::/64,", 1)),
+        ("no /64 left", dual("2001:db8:0:100::/56", "2001:db8:0:100::/60").replacen("    subnets:\n", &format!("    subnets:\n{}", (0..16).map(|n| format!("      more-{n}: {{ cidr: /28, ipv6: true }}\n")).collect::<String>()), 1)),
+        ("addresses at launch without a block", with("public: { az: a,", "public: { az: a, assign_ipv6: true,")),
+        ("address of a subnet without it", dual("subnet: public, sg", "subnet: inside, ipv6: true, sg")),
+        ("address of another subnet", dual("sg: web }", "sg: web, ipv6: 2001:db8:0:200::1 }")),
+        ("reserved address", dual("sg: web }", "sg: web, ipv6: \"::1\" }")),
+        ("IPv6 as a private address", dual("sg: web }", "sg: web, private_ip: 2001:db8:0:100::1 }")),
+        ("one address for three", dual("sg: web }", "sg: web, count: 3, ipv6: \"::10\" }")),
+        ("address beside interfaces", dual("sg: web }", "ipv6: true, interfaces: [ { subnet: public } ] }")),
+        ("route without IPv6", table_of(LAB, "::/0: igw")),
+        ("route to an egress-only gateway without IPv6", with("route: igw", "route: eigw")),
+        ("NAT for IPv6", table_of(&dual("igw", "igw"), "::/0: nat@public")),
+        ("egress-only for IPv4", table_of(&dual("igw", "igw"), "0.0.0.0/0: eigw")),
+        ("egress-only gateway that is not to be", dual("ipv6: 2001:db8:0:100::/56", "ipv6: true\n    eigw: false").replacen("route: igw", "route: eigw", 1)),
+        ("host bits of a route", table_of(&dual("igw", "igw"), "2001:db8::1/32: igw")),
+        ("AWS's words", table_of(&dual("igw", "igw"), "::/0: egress_only_internet_gateway")),
+        ("AWS's words at a subnet", dual("route: igw", "route: internet_gateway")),
+        ("two ways for one family", dual("route: nat@public", "route: [igw, eigw]")),
+        ("icmp from IPv6", rule("icmp/echo from 2001:db8::/32")),
+        ("icmpv6 in a list, from IPv4", entry("100 allow icmpv6 from 10.0.0.0/8")),
+        ("host bits of a peer", rule("tcp/80 from 2001:db8::1/32")),
+        ("over what", expect("web-1 -> internet tcp/443 over six: allowed")),
+        ("over nothing", expect("web-1 -> internet tcp/443 over: allowed")),
+        ("a family without a word", expect("web-1 -> internet tcp/443 ipv6: allowed")),
+        ("an option for a family", expect("web-1 -> internet tcp/443 -6: allowed")),
+    ]);
+}
+
+/// A lab with a route table that has one route.
+fn table_of(lab: &str, route: &str) -> String {
+    lab.replacen("    subnets:", &format!("    route_tables:\n      own:\n        routes:\n          {route}\n    subnets:"), 1)
+}
+
 #[test]
 fn a_comma_between_ports_in_brackets_is_told_once() {
     check(

@@ -17,6 +17,7 @@ use fabric::{Fabric, Stage, Walker};
 use linux::diff::Changes;
 use linux::plan::{Options, Plan};
 use model::operation::*;
+use model::settle::finish_all;
 use model::{Destination, Origin, RouteTarget, SubnetId, Tags, TransitGatewayId, TransitGatewayRouteTableId};
 use world::World;
 
@@ -43,10 +44,15 @@ fn subnet_id(name: &str) -> SubnetId {
     format!("subnet-{name}").parse().expect("id")
 }
 
+/// What was begun is made.
+fn finish(world: &mut World) {
+    let now = world.model.context.now;
+    finish_all(&mut world.model, now);
+}
+
 fn hub(world: &mut World, subnets: &[&str]) -> (TransitGatewayId, TransitGatewayRouteTableId) {
     let id = create_transit_gateway(&mut world.model, CreateTransitGateway { tags: bench::tags("hub"), ..Default::default() }).expect("gateway");
-    let now = world.model.context.now;
-    model::settle::finish_all(&mut world.model, now);
+    finish(world);
     for subnet in subnets {
         let subnet = world.model.subnets[&subnet_id(subnet)].clone();
         let request = CreateTransitGatewayVpcAttachment {
@@ -59,7 +65,7 @@ fn hub(world: &mut World, subnets: &[&str]) -> (TransitGatewayId, TransitGateway
         };
         create_transit_gateway_vpc_attachment(&mut world.model, request).expect("attachment");
     }
-    model::settle::finish_all(&mut world.model, now);
+    finish(world);
     let table = world.model.transit_gateways[&id].default_route_table.clone().expect("table");
     (id, table)
 }
@@ -160,8 +166,8 @@ fn what_attaching_adds_detaching_takes_away() {
         origin: Origin::default(),
     };
     let attachment = create_transit_gateway_vpc_attachment(&mut world.model, request).expect("attachment");
-    let now = world.model.context.now;
-    model::settle::finish_all(&mut world.model, now);
+    assert!(Changes::between(&before, &plan(&world)).is_empty(), "what is being made carries nothing");
+    finish(&mut world);
     assert_eq!(Changes::between(&before, &plan(&world)).new_links.len(), 1);
     delete_transit_gateway_attachment(&mut world.model, &attachment).expect("detached");
     assert!(Changes::between(&before, &plan(&world)).is_empty());
@@ -216,8 +222,9 @@ fn one_answer_whoever_asks_and_a_live_change_is_seen_at_once() {
     for attachment in &attachments {
         delete_transit_gateway_attachment(&mut world.model, attachment).expect("detached");
     }
+    finish(&mut world);
     delete_transit_gateway(&mut world.model, &id).expect("gateway");
-    ask(&world, &mut bench, "cnear1", "10.1.0.10", "Forward rtb-c BAD_STATE_ROUTE");
+    ask(&world, &mut bench, "cnear1", "10.1.0.10", "Forward rtb:rt-c BAD_STATE_ROUTE");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn check(of: &(Model, Fabric), table: &[(&str, &[&str])]) {
 
 #[test]
 fn every_promise_of_every_example_holds() {
-    for name in ["bastion", "middlebox", "peering", "shop", "three-tier"] {
+    for name in ["bastion", "dual-stack", "middlebox", "peering", "shop", "three-tier"] {
         let path = format!("examples/{name}.yaml");
         let of = example(&path);
         let text = std::fs::read_to_string(format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR")))
@@ -63,6 +63,50 @@ fn every_promise_of_every_example_holds() {
             assert_eq!(wrong, Vec::<String>::new(), "{name}: {claim}");
         }
     }
+}
+
+#[test]
+fn a_claim_over_one_family_is_kept_or_broken_there() {
+    let lab = "vpcs:
+  v:
+    cidr: 10.0.0.0/16
+    ipv6: true
+    subnets:
+      s: { cidr: /24, ipv6: true, route: eigw }
+      t: { cidr: /24, route: igw }
+security_groups:
+  a: [ tcp/80 from ::/0 ]
+  b: [ tcp/80 from 0.0.0.0/0 ]
+instances:
+  one: { subnet: s, sg: a, listen: tcp/80 }
+  two: { subnet: s, sg: b, listen: tcp/80 }
+  old: { subnet: t, sg: b, listen: tcp/80 }
+";
+    let of = cloud("v.yaml", lab);
+    check(
+        &of,
+        &[
+            ("two -> one tcp/80 over ipv6: open", &[]),
+            ("two -> one tcp/80 over ipv4: open", &["two -> one tcp/80 of tcp/80: dropped at sg-in:one"]),
+            ("two -> one tcp/80: blocked", &["two (IPv6) -> one (IPv6) tcp/80 of tcp/80: open"]),
+            ("two -> one tcp/80 over ipv4: blocked by sg:a", &[]),
+            ("one -> two tcp/80: open", &[]),
+            ("one -> two tcp/80 over ipv6: open", &["one (IPv6) -> two (IPv6) tcp/80 of tcp/80: dropped at sg-in:two"]),
+            ("one -> internet tcp/443 over ipv6: allowed via eigw", &[]),
+            ("only two, internet -> one tcp/80 over ipv6: open", &["internet (IPv6) -> one (IPv6) tcp/80 of tcp/80: dropped at eigw:v-eigw"]),
+            ("internet -> one tcp/80 over ipv6: blocked by eigw", &[]),
+            ("one -> old tcp/80 over ipv6: open", &["`old` has no IPv6 address"]),
+            ("old -> one tcp/80 over ipv6: blocked", &["`old` has no IPv6 address"]),
+            ("nothing else -> two tcp/80 over ipv6", &[]),
+            ("nothing else -> one tcp/80 over ipv4", &[]),
+            ("nothing else -> one tcp/80 over ipv6", &["two (IPv6) -> one (IPv6) tcp/80 of tcp/80: open, and no claim says so"]),
+        ],
+    );
+    // What is said over one family lets nobody in over the other.
+    let both = ["two -> one tcp/80 over ipv4: blocked", "two -> one tcp/80 over ipv6: open", "nothing else -> one tcp/80"];
+    assert_eq!(decide(&of, &both), vec![Vec::<String>::new(); 3]);
+    let one = ["one, old -> two tcp/80 over ipv4: open", "nothing else -> two tcp/80 over ipv4"];
+    assert_eq!(decide(&of, &one), vec![Vec::<String>::new(); 2]);
 }
 
 #[test]

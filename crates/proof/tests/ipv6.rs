@@ -1,5 +1,5 @@
 //! IPv6 beside IPv4: whoever has both is two places, what gets through over either is exposed, and what the proof says of
-//! pairs is what single packets meet. Lab files have no words for IPv6, so random clouds are given it here.
+//! pairs is what single packets meet. Random clouds are given it here.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -30,6 +30,7 @@ fn a_lab_as_it_should_be_has_no_findings() {
     for path in [
         "examples/shop.yaml",
         "examples/bastion.yaml",
+        "examples/dual-stack.yaml",
         "examples/three-tier.yaml",
     ] {
         let (model, fabric) = example(path);
@@ -184,7 +185,7 @@ fn lost_answers_are_those_that_every_pair_shows_one_by_one() {
                     let name = |place: proof::Place| match place {
                         proof::Place::Interface(index) => format!("subnet {}", fabric.subnets[fabric.interfaces[index].subnet].name),
                         proof::Place::Internet(_) => "internet".to_owned(),
-                        proof::Place::Ipv6(_) => unreachable!("no lab file gives IPv6 addresses"),
+                        proof::Place::Ipv6(_) => unreachable!("none of these files gives IPv6 addresses"),
                         proof::Place::Outside(host, _) => fabric.outside[host].name.clone(),
                     };
                     if !lost.is_empty() {

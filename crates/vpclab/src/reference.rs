@@ -39,8 +39,8 @@ const SENTENCES: &str = "\
 | --- | --- | --- |
 | `[out] PROTO[/PORTS] (from\\|to) PEER[, PEER…]` | security groups | `tcp/80,443 from anywhere` |
 | `NUMBER (allow\\|deny) [out] PROTO[/PORTS] (from\\|to) PEER[, PEER…]` | network ACLs | `100 allow tcp/22 from office` |
-| `[only] SOURCE[, SOURCE…] -> DESTINATION[, DESTINATION…] PROTO[/PORTS] [through NODE]: RESULT [via NODE]` | `expect` | `web-1 -> db-1 tcp/3306: open` |
-| `nothing else [-> DESTINATION[, DESTINATION…] [PROTO[/PORTS]]]` | `expect` | `nothing else -> db-1` |
+| `[only] SOURCE[, SOURCE…] -> DESTINATION[, DESTINATION…] PROTO[/PORTS] [over ipv4\\|ipv6] [through NODE]: RESULT [via NODE]` | `expect` | `web-1 -> db-1 tcp/3306: open` |
+| `nothing else [-> DESTINATION[, DESTINATION…] [PROTO[/PORTS] [over ipv4\\|ipv6]]]` | `expect` | `nothing else -> db-1` |
 | `END[, END…] -- END[, END…] [WORDS]` | `links` of a lan | `r-1:eth0 -- sw-1 100M 5us loss 1%` |
 | `BLOCK (via ADDRESS\\|dev INTERFACE)` | `routes` of a lan | `default via 10.0.1.1` |
 | `(allow\\|deny) PROTO[/PORTS] [from BLOCK] [to BLOCK] [in INTERFACE] [out INTERFACE]` | `filter` of a lan | `deny tcp/23 in eth1` |
@@ -50,9 +50,11 @@ A peer is `anywhere`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`, `pl:NAME`, a place o
 A source or destination is an instance, a place of `outside`, `internet`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`,
 `tag:KEY=VALUE`, an address or a block; `except` leaves some out: `vpc:shop except bastion`.
 A result is `open`, `refused`, `allowed`, `blocked`, `blocked by sg[:NAME]`, `blocked by acl[:NAME]`, `blocked by igw`,
-`blocked by nat`, `blocked by peering`, `blocked by source-dest-check`, `no route` or `no public address`.
+`blocked by eigw`, `blocked by nat`, `blocked by peering`, `blocked by source-dest-check`, `no route` or `no public address`.
 `allowed` and `blocked` speak of the network alone; `open` and `refused` of what listens too. A request that arrives is
-not blocked, even if its answer is lost. A node is `nat`, `igw`, `peering`, or an instance, gateway or peering by name.
+not blocked, even if its answer is lost. A node is `nat`, `igw`, `eigw`, `peering`, or an instance, gateway or peering by name.
+Without `over`, nothing may get through over either family that must not, and what must get through is asked over IPv4, unless the
+claim names IPv6 addresses. [ipv6.md](ipv6.md) shows more.
 
 An end of a link is `DEVICE`, `DEVICE:INTERFACE` or `vpc:NAME`. Its words, in any order: a rate (`64k`, `100M`, `1G`), a
 delay (`5us`), a cable with its length (`utp 100m`, `fiber 2km`, `coax`), `loss`, `duplicate` and `reorder` with a share,

@@ -83,6 +83,12 @@ fn the_page_about_flow_logs_shows_what_happens() {
 }
 
 #[test]
+fn the_page_about_ipv6_shows_what_happens() {
+    let commands = Desk::new("ipv6").follow("docs/ipv6.md", &document("docs/ipv6.md"));
+    assert!(commands >= 8, "{commands}");
+}
+
+#[test]
 fn the_page_about_the_simulator_shows_what_happens() {
     let commands = Desk::new("simulator").follow("docs/simulator.md", &document("docs/simulator.md"));
     assert!(commands >= 12, "{commands}");

@@ -26,7 +26,7 @@ fn careless(name: &str) -> String {
 
 #[test]
 fn nothing_looks_wrong_in_the_examples() {
-    for example in ["shop", "three-tier", "bastion", "peering", "middlebox"] {
+    for example in ["shop", "three-tier", "dual-stack", "bastion", "peering", "middlebox"] {
         let done = vpclab(&["lint", "--strict", "-f", &format!("{EXAMPLES}/{example}.yaml")]);
         assert_eq!(text(&done.stdout), "nothing looks wrong\n", "{example}");
         assert_eq!(done.status.code(), Some(0), "{example}");

@@ -1,4 +1,5 @@
-//! IPv6 on top of a random cloud, in lines that a lab file's reader takes for comments (see [`super::beyond`]).
+//! IPv6 on top of a random cloud, on things of it one by one, in lines that a lab file's reader takes for comments (see
+//! [`super::beyond`]): in the words of scenarios' deltas, one thing a line, so that it is cut down with the rest.
 
 use model::random::SplitMix64;
 

@@ -20,8 +20,11 @@ pub(super) fn choose(fabric: &Fabric, more: &[IpNet]) -> (Vec<Ipv6Addr>, Option<
         return (Vec::new(), None);
     }
     let vpcs: BTreeSet<Ipv6Net> = fabric.vpcs.values().flat_map(|vpc| vpc.ipv6_blocks.iter().copied()).collect();
-    let named: BTreeSet<Ipv6Net> = named_blocks(fabric, more).into_iter().filter(|block| !vpcs.iter().any(|own| own.contains(block))).collect();
     let hosts: BTreeSet<Ipv6Addr> = fabric.outside.values().flat_map(|host| &host.addresses).filter_map(ipv6).collect();
+    // A rule that names a place outside names its one address, which is not just anybody's on the internet.
+    let is_a_host = |block: &Ipv6Net| block.prefix_len() == 128 && hosts.contains(&block.addr());
+    let is_outside = |block: &Ipv6Net| !vpcs.iter().any(|own| own.contains(block)) && !is_a_host(block);
+    let named: BTreeSet<Ipv6Net> = named_blocks(fabric, more).into_iter().filter(is_outside).collect();
     // What is not outside, and what is taken, is like a narrower block: nothing is chosen in it.
     let closed = vpcs.iter().copied().chain(hosts.iter().map(|address| Ipv6Net::from(*address)));
     let all: BTreeSet<Ipv6Net> = named.iter().copied().chain(closed).collect();

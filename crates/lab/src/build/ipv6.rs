@@ -21,6 +21,8 @@ use crate::source::{Located, Span};
 const AMAZON_PREFIX: u8 = 56;
 /// Of a subnet (VPC-10).
 const SUBNET_PREFIX: u8 = 64;
+/// First addresses of a subnet that nobody gets.
+const RESERVED: u128 = 4;
 /// Where addresses of a subnet are chosen from, counted from its start, as the operations choose them.
 const FIRST_CHOSEN: u128 = 16;
 /// No type lets an interface have more (ENI-4); a launch that asks for more is refused with what is there.
@@ -69,7 +71,11 @@ pub(super) struct Ipv6Plan {
 impl Ipv6Plan {
     /// Gives every VPC its blocks: those that are written, those that it has, then the lowest free ones.
     pub fn new(lab: &Lab, kept: &KeptIpv6) -> Self {
-        let written = || lab.file.vpcs.iter().flat_map(|(name, vpc)| vpc.ipv6.0.iter().map(move |block| (name.value.as_str(), block)));
+        // An alias in YAML has the place of what it repeats, so a block is known by its VPC and its number there.
+        let written = || {
+            let of = |(name, vpc): (_, &'_ Vpc)| -> Vec<_> { vpc.ipv6.0.iter().cloned().enumerate().map(|(n, block)| ((name, n), block)).collect() };
+            lab.file.vpcs.iter().map(|(name, vpc)| (name.value.as_str(), vpc)).flat_map(of)
+        };
         let mut taken: Vec<Ipv6Net> = written().filter_map(|(_, block)| block_of(block.value)).collect();
         let hosts = lab.file.outside.iter().flat_map(|(_, addresses)| &addresses.0);
         taken.extend(hosts.filter_map(|address| match address.value {
@@ -77,28 +83,28 @@ impl Ipv6Plan {
             IpAddr::V4(_) => None,
         }));
         let is_free = |taken: &[Ipv6Net], block: &Ipv6Net| !taken.iter().any(|other| other.contains(block) || block.contains(other));
-        let mut chosen: BTreeMap<Span, Ipv6Net> = BTreeMap::new();
-        let amazons: Vec<_> = written().filter(|(_, block)| block.value == VpcIpv6::Amazon).collect();
-        for (name, block) in &amazons {
-            let mut had = kept.vpcs.get(*name).into_iter().flatten().filter(|had| had.prefix_len() == AMAZON_PREFIX);
+        let mut chosen: BTreeMap<(&str, usize), Ipv6Net> = BTreeMap::new();
+        let amazons: Vec<_> = written().filter(|(_, block)| block.value == VpcIpv6::Amazon).map(|(key, _)| key).collect();
+        for key in &amazons {
+            let mut had = kept.vpcs.get(key.0).into_iter().flatten().filter(|had| had.prefix_len() == AMAZON_PREFIX);
             if let Some(had) = had.find(|had| is_free(&taken, had)) {
                 taken.push(*had);
-                chosen.insert(block.span, *had);
+                chosen.insert(*key, *had);
             }
         }
-        for (_, block) in &amazons {
+        for key in &amazons {
             let mut all = AMAZON_IPV6.subnets(AMAZON_PREFIX).into_iter().flatten();
-            if !chosen.contains_key(&block.span)
+            if !chosen.contains_key(key)
                 && let Some(free) = all.find(|free| is_free(&taken, free))
             {
                 taken.push(free);
-                chosen.insert(block.span, free);
+                chosen.insert(*key, free);
             }
         }
         let mut plan = Self::default();
-        for (name, block) in written() {
-            let net = block_of(block.value).or_else(|| chosen.get(&block.span).copied());
-            plan.vpcs.entry(name.to_owned()).or_default().extend(net.map(|net| (net, block.span)));
+        for (key, block) in written() {
+            let net = block_of(block.value).or_else(|| chosen.get(&key).copied());
+            plan.vpcs.entry(key.0.to_owned()).or_default().extend(net.map(|net| (net, block.span)));
         }
         let instances: BTreeSet<&str> = lab.instances.iter().map(|(name, _)| name.value.as_str()).collect();
         let stay = kept.interfaces.iter().filter(|((instance, _), _)| instances.contains(instance.as_str()));
@@ -282,6 +288,12 @@ impl Build<'_, '_> {
                 if !block.contains(&meant) {
                     let problem = Diagnostic::new(Code::NotAnAddress, address.span, format!("{meant} is not in the subnet's {block}"));
                     self.problem(problem.label("outside").hint("`::10` is counted from the start of the block"));
+                    return None;
+                }
+                let own = u128::from(meant) - u128::from(block.network());
+                if own < RESERVED || meant == block.broadcast() {
+                    let problem = Diagnostic::new(Code::NotAnAddress, address.span, format!("{meant} is kept by AWS (SUB-2)"));
+                    self.problem(problem.label("reserved").hint("the first four addresses of a subnet and its last are; `::10` is free"));
                     return None;
                 }
                 self.ipv6.used.insert(meant);

@@ -244,7 +244,7 @@ impl Reader<'_> {
             let primary = vpc.primary_cidr_block();
             let more = vpc.ipv4_blocks().filter(|block| *block != primary).map(|block| format!("block {block}"));
             let thing = Thing::default()
-                .summary(primary)
+                .summary(with_ipv6(primary, vpc.ipv6_blocks()))
                 .fixed("primary block", primary)
                 .listed(more)
                 .listed(vpc.ipv6_blocks().map(|block| format!("IPv6 block {block}")))
@@ -261,7 +261,7 @@ impl Reader<'_> {
             let table = tables.get(id).or(main.get(&subnet.vpc_id)).and_then(|table| self.names.route_tables.name(table));
             let acl = acls.get(id).and_then(|acl| self.names.network_acls.name(acl));
             let thing = Thing::default()
-                .summary(subnet.cidr_block)
+                .summary(with_ipv6(subnet.cidr_block, subnet.ipv6_block()))
                 .fixed("block", subnet.cidr_block)
                 .fixed("zone", &subnet.availability_zone)
                 .open("public addresses at launch", on(subnet.map_public_ip_on_launch))
@@ -586,6 +586,11 @@ pub(super) fn vpn_gateway_name(vpc: &str) -> String {
 /// What a VPC's egress-only internet gateway is called.
 pub(super) fn egress_only_name(vpc: &str) -> String {
     format!("{vpc}-eigw")
+}
+
+/// Blocks of a new VPC or subnet in words.
+fn with_ipv6(ipv4: ipnet::Ipv4Net, ipv6: impl IntoIterator<Item = ipnet::Ipv6Net>) -> String {
+    ipv6.into_iter().fold(ipv4.to_string(), |text, block| format!("{text}, {block}"))
 }
 
 fn one_or_more(addresses: &[std::net::Ipv6Addr]) -> String {

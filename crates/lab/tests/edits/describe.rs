@@ -8,7 +8,7 @@ use model::{Model, tag};
 use serde_json::Value;
 
 /// What is drawn, or tells the time, or is only for a moment; and what no file has a word for.
-const LEFT_OUT: [&str; 31] = [
+const LEFT_OUT: [&str; 32] = [
     "disable_api_termination",
     "disable_api_stop",
     "id",
@@ -16,6 +16,7 @@ const LEFT_OUT: [&str; 31] = [
     "allocation_id",
     "mac_address",
     "settles_at",
+    "checks_pass_at",
     "available_at",
     "launch_time",
     "attach_time",

@@ -20,7 +20,8 @@ mod security_group;
 mod text;
 mod transit_gateway;
 
-pub use internet::{AWS_API, PUBLIC_DNS};
+pub use internet::{AWS_API, PUBLIC_DNS, SINK as NOWHERE};
+pub use ipv6::link_local;
 pub use router::{METADATA, RESOLVER, TIME};
 
 use std::collections::{BTreeMap, BTreeSet};

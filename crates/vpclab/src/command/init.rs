@@ -17,6 +17,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("bastion", include_str!("../../../../examples/bastion.yaml")),
     ("peering", include_str!("../../../../examples/peering.yaml")),
     ("middlebox", include_str!("../../../../examples/middlebox.yaml")),
+    ("dual-stack", include_str!("../../../../examples/dual-stack.yaml")),
     ("iam", include_str!("../../../../examples/iam.yaml")),
 ];
 

@@ -39,6 +39,18 @@ struct Listing {
     rows: Vec<Vec<String>>,
 }
 
+impl Listing {
+    /// Takes a column away that is empty in every row: people in a lab of IPv4 alone have no use for the other one's.
+    fn leave_out_what_nobody_has(&mut self, heading: &str) {
+        let Some(at) = self.headings.iter().position(|known| *known == heading) else { return };
+        if self.rows.iter().all(|row| row[at] == "-") {
+            self.headings.remove(at);
+            self.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+            self.wide -= usize::from(at < self.wide);
+        }
+    }
+}
+
 const KINDS: [&str; 18] = [
     "labs", "vpcs", "subnets", "instances", "interfaces", "sg", "acls", "routes", "gateways", "addresses", "peerings", "flow-logs", "lans", "devices",
     "hosts", "links", "ebs", "amis",
@@ -68,7 +80,10 @@ pub fn run(kind: Option<&str>, arguments: &LsArgs, global: &Global, output: &Out
         let running = Running::open(global)?;
         marked(of_model(kind, &running.model), running.refused.as_ref())
     };
-    let listing = filtered(listing, &arguments.filter)?;
+    let mut listing = filtered(listing, &arguments.filter)?;
+    if !matches!(output.format, Format::Json | Format::Csv) {
+        listing.leave_out_what_nobody_has("ipv6");
+    }
     match output.format {
         Format::Json => {
             let object = |row: &Vec<String>| {
@@ -128,16 +143,16 @@ fn labs(output: &Output) -> Result<Listing> {
 
 fn of_model(kind: &str, model: &Model) -> Listing {
     let (headings, wide, mut rows): (Vec<&'static str>, usize, Vec<Vec<String>>) = match kind {
-        "vpcs" => (vec!["name", "cidr", "subnets", "internet gateway", "id"], 4, vpcs(model)),
-        "subnets" => (vec!["name", "vpc", "zone", "cidr", "free", "route table", "network acl", "id"], 6, subnets(model)),
+        "vpcs" => (vec!["name", "cidr", "ipv6", "subnets", "internet gateway", "id"], 5, vpcs(model)),
+        "subnets" => (vec!["name", "vpc", "zone", "cidr", "ipv6", "free", "route table", "network acl", "id"], 7, subnets(model)),
         "instances" => (
-            vec!["name", "state", "zone", "subnet", "private ip", "public ip", "sg", "type", "interfaces", "id"],
-            7,
+            vec!["name", "state", "zone", "subnet", "private ip", "public ip", "ipv6", "sg", "type", "interfaces", "id"],
+            8,
             instances(model),
         ),
         "interfaces" => (
-            vec!["instance", "device", "subnet", "private ip", "public ip", "sg", "mac", "source dest check", "id"],
-            7,
+            vec!["instance", "device", "subnet", "private ip", "public ip", "ipv6", "sg", "mac", "source dest check", "id"],
+            8,
             interfaces(model),
         ),
         "sg" => (vec!["name", "vpc", "direction", "traffic", "peer", "id"], 5, groups(model)),
@@ -208,6 +223,7 @@ fn vpcs(model: &Model) -> Vec<Vec<String>> {
         vec![
             named(&vpc.tags, &vpc.id),
             joined(vpc.cidr_blocks.iter().map(|block| block.block.to_string())),
+            joined(vpc.ipv6_blocks().map(|block| block.to_string())),
             model.subnets.values().filter(|subnet| subnet.vpc_id == vpc.id).count().to_string(),
             joined(gateway.map(|g| named(&g.tags, &g.id))),
             vpc.id.to_string(),
@@ -223,6 +239,7 @@ fn subnets(model: &Model) -> Vec<Vec<String>> {
             vpc_name(model, &subnet.vpc_id),
             subnet.availability_zone.clone(),
             subnet.cidr_block.to_string(),
+            joined(subnet.ipv6_block().iter().map(ToString::to_string)),
             model.available_ip_address_count(subnet).to_string(),
             joined(model.route_table_of(subnet).into_iter().map(|table| named(&table.tags, &table.id))),
             joined(model.network_acl_of(&subnet.id).into_iter().map(|acl| named(&acl.tags, &acl.id))),
@@ -243,6 +260,7 @@ fn instances(model: &Model) -> Vec<Vec<String>> {
             joined(first.iter().map(|i| subnet_name(model, &i.subnet_id))),
             joined(all.iter().flat_map(|i| i.private_ip_addresses.iter().map(ToString::to_string))),
             joined(all.iter().map(|i| public_ip(model, i)).filter(|ip| ip != "-")),
+            joined(all.iter().flat_map(|i| i.ipv6_addresses.iter().map(ToString::to_string))),
             joined(first.iter().map(|i| group_names(model, i))),
             instance.instance_type.clone(),
             joined(all.iter().map(|i| i.id.to_string())),
@@ -261,6 +279,7 @@ fn interfaces(model: &Model) -> Vec<Vec<String>> {
             subnet_name(model, &interface.subnet_id),
             joined(interface.private_ip_addresses.iter().map(ToString::to_string)),
             public_ip(model, interface),
+            joined(interface.ipv6_addresses.iter().map(ToString::to_string)),
             group_names(model, interface),
             interface.mac_address.to_string(),
             interface.source_dest_check.to_string(),
@@ -380,7 +399,8 @@ fn gateways(model: &Model) -> Vec<Vec<String>> {
             Some(vpc) => vpc_name(model, vpc),
             None => "a peering".to_owned(),
         }));
-        vec![named(&gateway.tags, &gateway.id), "transit".to_owned(), place, "available".to_owned(), "-".to_owned(), gateway.id.to_string()]
+        let (name, state) = (named(&gateway.tags, &gateway.id), gateway.state.as_str(model.context.now));
+        vec![name, "transit".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
     });
     internet.chain(egress_only).chain(nat).chain(private).chain(transit).collect()
 }

@@ -88,7 +88,8 @@ fn clamped() -> Vec<Expr> {
 /// Routes to the gateway lead to the lan that announced what they speak of; others stay holes.
 fn routes(fabric: &Fabric, tunnel: &Tunnel, to: &RouteTo, announced: &[Ipv4Net], namespace: &mut Namespace) {
     for table in fabric.route_tables.values().filter(|table| table.vpc == tunnel.vpc) {
-        for (number, route) in transit_gateway::tables_of(fabric, table).into_iter().flat_map(|(number, _)| table.routes.iter().map(move |route| (number, route))) {
+        let numbers = transit_gateway::tables_of(fabric, table).into_iter().map(|(number, _)| number);
+        for (number, route) in numbers.flat_map(|number| table.routes.iter().map(move |route| (number, route))) {
             let (IpNet::V4(destination), NextHop::VpnGateway(_)) = (route.destination, route.next_hop) else { continue };
             let is_told = announced.iter().any(|network| network.contains(&destination) || destination.contains(network));
             let hole = super::super::Route { table: number, destination: route.destination, metric: 0, to: RouteTo::device(SINK_BLACKHOLE) };
