@@ -74,7 +74,8 @@ fn file_row(name: &str, whole: &Model, file: &Path, runs: usize) -> Result<Vec<S
     let mut size = 0;
     for _ in 0..runs {
         let (model, notes, claims) = (whole.clone(), Vec::new(), Vec::new());
-        let snapshot = Snapshot { name: "account".into(), source: "bench".into(), taken: Timestamp(0), notes, model, claims };
+        let (name, source, taken) = ("account".into(), "bench".into(), Timestamp(0));
+        let snapshot = Snapshot { name, source, taken, notes, model, claims, account: None, rights: Vec::new() };
         let start = Instant::now();
         let bytes = snapshot::write(snapshot)?;
         std::fs::write(file, &bytes)?;

@@ -115,6 +115,39 @@ instances:
   fw: { subnet: a/fw, sg: box, public_ip: eip, masquerade: true }
 "#;
 
+/// Whoever passes IPv6 on needs no address for it but its link's own.
+const WITHOUT_ADDRESS: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    igw: true
+    subnets:
+      app: { cidr: 10.1.1.0/24, route: t-app }
+      fw: { cidr: 10.1.3.0/24, route: t-fw }
+    route_tables:
+      t-app: {}
+      t-fw: { routes: { 0.0.0.0/0: igw } }
+security_groups:
+  box: { rules: [ "tcp from anywhere"] }
+instances:
+  app1: { subnet: a/app }
+  fw: { subnet: a/fw, sg: box, forward: true }
+#6 vpc a cidr6 + 2001:db8:a::/56
+#6 host six = 2001:db8:ffff::7
+#6 subnet app cidr6 = 2001:db8:a:2::/64
+#6 subnet fw cidr6 = 2001:db8:a:4::/64
+#6 rt t-app + ::/0 > fw
+#6 rt t-fw + ::/0 > igw-a
+#6 eni app1 ip6 + 2001:db8:a:2::11
+#6 sg box out + all all ::/0
+"#;
+
+/// A host outside is alone on its link, and so in the groups of it (RFC 4291, 2.7.1).
+const ALONE: &str = r#"
+vpcs: {}
+#6 host six = 2001:db8:ffff::7
+"#;
+
 #[test]
 fn engines_agree_where_they_once_did_not() {
     let own = |name: &str| End::Interface(name.to_owned(), 0, false);
@@ -129,6 +162,8 @@ fn engines_agree_where_they_once_did_not() {
         (OWN_MIDDLEBOX, own("fw"), public("db1"), ECHO, open),
         (OWN_MIDDLEBOX_REFUSED, own("fw"), public("web1"), udp(67), closed),
         (OTHER_PORT, own("fw"), public("app2"), udp(67), closed),
+        (WITHOUT_ADDRESS, own("app1"), at("2001:db8:ffff::7"), Traffic::Tcp { source_port: 32_796, destination_port: 80 }, closed),
+        (ALONE, at("2001:db8:ffff::7"), at("ff02::1"), Traffic::Icmp { icmp_type: 128, code: 0 }, open),
     ] {
         let probe = Named { from, to, traffic, listener };
         let cloud = Cloud::of(lab, 1).unwrap_or_else(|error| panic!("{probe}: {error}"));

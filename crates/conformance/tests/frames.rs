@@ -5,7 +5,7 @@
 sandbox::reexec_in_tests!();
 
 use conformance::frames::Both;
-use conformance::fuzz::clouds;
+use conformance::fuzz::lab_of;
 
 /// Lines that were compared, and what differs, in words.
 fn compared(mut both: Both) -> (usize, Vec<String>) {
@@ -32,7 +32,7 @@ fn probes_of_random_clouds_are_the_same_frames_on_both() {
     let number = |name: &str, usual: u64| std::env::var(name).ok().map_or(usual, |text| text.parse().unwrap());
     let (first, labs) = (number("VPCLAB_FUZZ_SEED", 1), number("VPCLAB_FUZZ_LABS", 2));
     for seed in first..first + labs {
-        let (lines, differences) = compared(Both::of_lab(&clouds::lab(seed), seed, 15).unwrap());
+        let (lines, differences) = compared(Both::of_lab(&lab_of(seed), seed, 15).unwrap());
         assert!(differences.is_empty(), "seed {seed}\n{}", differences.join("\n"));
         assert!(lines > 0, "seed {seed}: nothing passed");
     }
@@ -43,7 +43,7 @@ fn probes_of_random_clouds_are_the_same_frames_on_both() {
 #[test]
 fn clouds_that_differed_once_do_so_no_more() {
     for seed in [107, 3, 202, 555, 777] {
-        let (lines, differences) = compared(Both::of_lab(&clouds::lab(seed), seed, 15).unwrap());
+        let (lines, differences) = compared(Both::of_lab(&lab_of(seed), seed, 15).unwrap());
         assert!(differences.is_empty() && lines > 0, "seed {seed}\n{}", differences.join("\n"));
     }
 }

@@ -64,7 +64,7 @@ fn every_change_is_shown_at_once() {
         ("ModifyNetworkInterfaceAttribute", json!({"NetworkInterfaceId": interface, "Description": {"Value": "second"}})),
         ("AssignPrivateIpAddresses", json!({"NetworkInterfaceId": interface, "SecondaryPrivateIpAddressCount": 1})),
         ("AttachVolume", json!({"InstanceId": first[2], "VolumeId": volume, "Device": "/dev/sdf"})),
-        ("ModifyInstanceMetadataOptions", json!({"InstanceId": first[0], "HttpTokens": "required"})),
+        ("ModifyInstanceMetadataOptions", json!({"InstanceId": first[0], "HttpPutResponseHopLimit": 5})),
         ("MonitorInstances", json!({"InstanceIds": [first[0]]})),
         ("StopInstances", json!({"InstanceIds": [second[0]]})),
         ("StartInstances", json!({"InstanceIds": [second[0]]})),

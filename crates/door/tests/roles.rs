@@ -72,8 +72,8 @@ fn a_role_that_a_launch_template_names_is_passed_like_any_other() {
     let mut scene = scene();
     let launch = scene.launch.clone();
     let data = json!({"ImageId": launch["ImageId"], "IamInstanceProfile": {"Name": "app"}});
-    scene.world.own("CreateLaunchTemplate", json!({"LaunchTemplateName": "t", "LaunchTemplateData": data}));
-    let by_template = json!({"MinCount": 1, "MaxCount": 1, "SubnetId": launch["SubnetId"], "LaunchTemplate": {"LaunchTemplateName": "t"}});
+    scene.world.own("CreateLaunchTemplate", json!({"LaunchTemplateName": "web", "LaunchTemplateData": data}));
+    let by_template = json!({"MinCount": 1, "MaxCount": 1, "SubnetId": launch["SubnetId"], "LaunchTemplate": {"LaunchTemplateName": "web"}});
     let dev = scene.world.user("dev", json!([{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]));
     let (code, message) = scene.refused(&dev, "RunInstances", by_template.clone());
     assert!(code == "UnauthorizedOperation" && message.contains("iam:PassRole on resource: arn:aws:iam::111122223333:role/app"), "{message}");
@@ -92,7 +92,7 @@ fn a_role_that_a_launch_template_names_is_passed_like_any_other() {
     assert!(code == "UnauthorizedOperation" && message.contains("role/db"), "{message}");
     // A profile that went away since the template was made.
     let data = json!({"ImageId": launch["ImageId"], "IamInstanceProfile": {"Name": "gone"}});
-    scene.world.own("CreateLaunchTemplateVersion", json!({"LaunchTemplateName": "t", "LaunchTemplateData": data}));
+    scene.world.own("CreateLaunchTemplateVersion", json!({"LaunchTemplateName": "web", "LaunchTemplateData": data}));
     let mut latest = by_template;
     latest["LaunchTemplate"]["Version"] = "$Latest".into();
     let owner = scene.world.owner.clone();

@@ -4,7 +4,7 @@
 //! A filter is a name and the places in the *answer* that it looks at, so that what a filter finds is what the
 //! caller sees. All filters must hold; one value of a filter is enough. `*` and `?` are wildcards, `\` escapes.
 
-use model::{ApiError, ErrorCode};
+use model::{ApiError, ErrorCode, Tags};
 use serde_json::{Value, json};
 
 use crate::arguments::{Arguments, read};
@@ -69,6 +69,35 @@ impl Filters {
     }
 }
 
+/// What is known of a row before it is shown: most describes want few rows, and to show one costs more than to look at it.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'r, const N: usize> {
+    /// Texts by their path in the item, exactly as the item has them; its identifier among them.
+    pub texts: [(&'static str, &'r str); N],
+    /// Its tags.
+    pub tags: &'r Tags,
+}
+
+impl<const N: usize> Known<'_, N> {
+    fn text(&self, path: &str) -> Option<&str> {
+        self.texts.iter().find(|(known, _)| *known == path).map(|(_, text)| *text)
+    }
+}
+
+impl Filters {
+    /// Whether an item may pass every filter, as far as it is known; no means no.
+    pub fn may_keep<const N: usize>(&self, known: &Known<'_, N>) -> bool {
+        self.chosen.iter().all(|(place, wanted)| {
+            let fits = |text: &str| wanted.iter().any(|pattern| fits(pattern, text));
+            match place {
+                Place::Paths([path]) => known.text(path).is_none_or(fits),
+                Place::Paths(_) => true,
+                Place::Tag(key) => known.tags.get(key).is_some_and(|value| fits(value)),
+            }
+        })
+    }
+}
+
 impl Place {
     fn of(name: &str, table: FilterTable) -> Result<Self, ApiError> {
         if let Some(key) = name.strip_prefix("tag:") {
@@ -107,6 +136,9 @@ fn as_text(value: &Value) -> Option<String> {
 
 /// Whether `text` fits a pattern with `*` and `?`. Linear in practice: only the last `*` is ever retried.
 fn fits(pattern: &str, text: &str) -> bool {
+    if !pattern.contains(['*', '?', '\\']) {
+        return pattern == text;
+    }
     enum Part {
         Any,
         One,
@@ -183,6 +215,48 @@ impl Describe {
         }
         let wanted = |item: &Value| ids.is_empty() || ids.iter().any(|id| has(item, id));
         Ok(json!({self.answer: items.into_iter().filter(|i| wanted(i) && filters.keep(i)).collect::<Value>()}))
+    }
+}
+
+impl Describe {
+    /// The same from rows, of which those alone are shown that may be wanted; `known` says what stands in an item before it is there.
+    pub fn serve_rows<'r, R: 'r, const N: usize>(
+        &self,
+        arguments: &Value,
+        rows: impl IntoIterator<Item = &'r R>,
+        known: impl Fn(&'r R) -> Known<'r, N>,
+        shape: impl Fn(&'r R) -> Value,
+    ) -> Result<Value, ApiError> {
+        self.serve_rows_with(arguments, rows, known, shape, |_| Ok(()))
+    }
+
+    /// The same for a call with parameters of its own, read by `more`.
+    pub fn serve_rows_with<'r, R: 'r, const N: usize>(
+        &self,
+        arguments: &Value,
+        rows: impl IntoIterator<Item = &'r R>,
+        known: impl Fn(&'r R) -> Known<'r, N>,
+        shape: impl Fn(&'r R) -> Value,
+        more: impl FnOnce(&Arguments<'_>) -> Result<(), ApiError>,
+    ) -> Result<Value, ApiError> {
+        let (ids, filters) = read(arguments, |a| {
+            more(a)?;
+            let ids: Vec<String> = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
+            Ok((ids, Filters::read(a, self.filters)?))
+        })?;
+        let rows: Vec<(&R, Known<'_, N>)> = rows.into_iter().map(|row| (row, known(row))).collect();
+        let has = |known: &Known<'_, N>, id: &str| known.text(self.id_path) == Some(id);
+        if let Some(absent) = ids.iter().find(|id| !rows.iter().any(|(_, known)| has(known, id))) {
+            return Err((self.not_found)(absent));
+        }
+        let is_wanted = |known: &Known<'_, N>| (ids.is_empty() || ids.iter().any(|id| has(known, id))) && filters.may_keep(known);
+        let wanted = rows.iter().filter(|(_, known)| is_wanted(known));
+        let items = wanted.map(|(row, known)| {
+            let item = shape(row);
+            debug_assert!(known.texts.iter().all(|(path, text)| item[*path] == **text), "{:?} is not so in {item}", known.texts);
+            item
+        });
+        Ok(json!({self.answer: items.filter(|item| filters.keep(item)).collect::<Value>()}))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Operation;
 use crate::arguments::read;
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::shape::{done, tags, text};
 
 /// What this file serves.
@@ -80,8 +80,12 @@ const INTERNET_GATEWAYS: Describe = Describe {
     not_found: InternetGatewayId::not_found,
 };
 
+fn known(gateway: &InternetGateway) -> Known<'_, 1> {
+    Known { texts: [("InternetGatewayId", gateway.id.as_str())], tags: &gateway.tags }
+}
+
 fn describe_internet_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    INTERNET_GATEWAYS.serve(arguments, model.internet_gateways.values().map(|g| internet_gateway(model, g)))
+    INTERNET_GATEWAYS.serve_rows(arguments, model.internet_gateways.values(), known, |g| internet_gateway(model, g))
 }
 
 fn create_egress_only_internet_gateway(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::read;
-use crate::filter::{Describe, FilterTable, Filters};
+use crate::filter::{Describe, FilterTable, Filters, Known};
 use crate::instance_filter::INSTANCE_FILTERS;
 use crate::network_interface::{association, groups, private_address_shapes, private_name, public_name};
 use crate::shape::{present, tags, text, time};
@@ -318,6 +318,10 @@ fn describe_instances(model: &mut Model, arguments: &Value) -> Result<Value, Api
     let keep = |instance: &&Instance| {
         if filters.is_empty() {
             return true;
+        }
+        let texts = [("InstanceId", instance.id.as_str()), ("State.Name", instance.state.as_str()), ("InstanceType", &instance.instance_type)];
+        if !filters.may_keep(&Known { texts, tags: &instance.tags }) {
+            return false;
         }
         let mut shown = shape(model, &parts, instance);
         shown["ReservationId"] = text(&instance.reservation_id);

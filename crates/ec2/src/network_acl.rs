@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, missing, read};
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::shape::{done, tags, text};
 use crate::traffic;
 
@@ -202,6 +202,10 @@ const DESCRIBE: Describe = Describe {
     not_found: NetworkAclId::not_found,
 };
 
+fn known(acl: &NetworkAcl) -> Known<'_, 2> {
+    Known { texts: [("NetworkAclId", acl.id.as_str()), ("VpcId", acl.vpc_id.as_str())], tags: &acl.tags }
+}
+
 fn describe_network_acls(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    DESCRIBE.serve(arguments, model.network_acls.values().map(|acl| shape(model, acl)))
+    DESCRIBE.serve_rows(arguments, model.network_acls.values(), known, |acl| shape(model, acl))
 }

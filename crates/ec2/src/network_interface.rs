@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, read};
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::shape::{done, present, tags, text, time};
 
 /// What this file serves.
@@ -333,14 +333,18 @@ const DESCRIBE: Describe = Describe {
     not_found: NetworkInterfaceId::not_found,
 };
 
+fn known(eni: &NetworkInterface) -> Known<'_, 3> {
+    Known { texts: [("NetworkInterfaceId", eni.id.as_str()), ("SubnetId", eni.subnet_id.as_str()), ("VpcId", eni.vpc_id.as_str())], tags: &eni.tags }
+}
+
 fn describe_network_interfaces(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     // Filters know tags as `Tags`; this one resource shows them as `TagSet`.
-    let both = model.network_interfaces.values().map(|eni| {
+    let both = |eni: &NetworkInterface| {
         let mut shown = shape(model, eni);
         shown["Tags"] = shown["TagSet"].clone();
         shown
-    });
-    let mut answer = DESCRIBE.serve(arguments, both)?;
+    };
+    let mut answer = DESCRIBE.serve_rows(arguments, model.network_interfaces.values(), known, both)?;
     for interface in answer["NetworkInterfaces"].as_array_mut().into_iter().flatten() {
         if let Some(fields) = interface.as_object_mut() {
             fields.shift_remove("Tags");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, read};
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::identifier::Identifier;
 use crate::shape::{done, tags, text};
 
@@ -250,6 +250,10 @@ const DESCRIBE: Describe = Describe {
     not_found: RouteTableId::not_found,
 };
 
+fn known(table: &RouteTable) -> Known<'_, 2> {
+    Known { texts: [("RouteTableId", table.id.as_str()), ("VpcId", table.vpc_id.as_str())], tags: &table.tags }
+}
+
 fn describe_route_tables(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    DESCRIBE.serve(arguments, model.route_tables.values().map(|table| shape(model, table)))
+    DESCRIBE.serve_rows(arguments, model.route_tables.values(), known, |table| shape(model, table))
 }

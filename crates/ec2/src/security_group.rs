@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, missing, read};
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::identifier::Identifier;
 use crate::shape::{done, present, tags, text};
 use crate::traffic;
@@ -316,9 +316,13 @@ const GROUPS: Describe = Describe {
     not_found: |id| SecurityGroupId::parse(id).map_or_else(|malformed| malformed, |id| SecurityGroupId::not_found(id.as_str())),
 };
 
+fn known(group: &SecurityGroup) -> Known<'_, 2> {
+    Known { texts: [("GroupId", group.id.as_str()), ("VpcId", group.vpc_id.as_str())], tags: &group.tags }
+}
+
 fn describe_security_groups(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let mut names: Vec<String> = Vec::new();
-    let shown = GROUPS.serve_with(arguments, model.security_groups.values().map(|g| shape(model, g)), |a| {
+    let shown = GROUPS.serve_rows_with(arguments, model.security_groups.values(), known, |g| shape(model, g), |a| {
         names = a.texts("GroupNames")?.into_iter().map(str::to_owned).collect();
         names.iter().try_for_each(|name| by_name(model, name).map(drop))
     })?;

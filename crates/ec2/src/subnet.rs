@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::Operation;
 use crate::arguments::read;
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::shape::{done, tags, text};
 
 /// What this file serves.
@@ -134,8 +134,12 @@ const DESCRIBE: Describe = Describe {
     not_found: SubnetId::not_found,
 };
 
+fn known(subnet: &Subnet) -> Known<'_, 2> {
+    Known { texts: [("SubnetId", subnet.id.as_str()), ("VpcId", subnet.vpc_id.as_str())], tags: &subnet.tags }
+}
+
 fn describe_subnets(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    DESCRIBE.serve(arguments, model.subnets.values().map(|subnet| shape(model, subnet)))
+    DESCRIBE.serve_rows(arguments, model.subnets.values(), known, |subnet| shape(model, subnet))
 }
 
 fn modify_subnet_attribute(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, read};
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::shape::{done, present, tags, text, time};
 
 /// What this file serves.
@@ -158,9 +158,13 @@ const DESCRIBE: Describe = Describe {
     not_found: VolumeId::not_found,
 };
 
+fn known(volume: &EbsVolume) -> Known<'_, 1> {
+    Known { texts: [("VolumeId", volume.id.as_str())], tags: &volume.tags }
+}
+
 fn describe_volumes(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     check_form(arguments)?;
-    DESCRIBE.serve_with(arguments, model.ebs_volumes.values().map(|volume| shape(model, volume)), |a| {
+    DESCRIBE.serve_rows_with(arguments, model.ebs_volumes.values(), known, |volume| shape(model, volume), |a| {
         // Nothing is managed by another service.
         a.ignore(&["IncludeManagedResources"]);
         Ok(())

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, invalid, read};
-use crate::filter::Describe;
+use crate::filter::{Describe, Known};
 use crate::shape::{done, present, tags, text};
 
 /// What this file serves.
@@ -118,8 +118,12 @@ const DESCRIBE_VPCS: Describe = Describe {
     not_found: VpcId::not_found,
 };
 
+fn known(vpc: &Vpc) -> Known<'_, 1> {
+    Known { texts: [("VpcId", vpc.id.as_str())], tags: &vpc.tags }
+}
+
 fn describe_vpcs(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    DESCRIBE_VPCS.serve(arguments, model.vpcs.values().map(|vpc| shape(model, vpc)))
+    DESCRIBE_VPCS.serve_rows(arguments, model.vpcs.values(), known, |vpc| shape(model, vpc))
 }
 
 fn describe_vpc_attribute(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

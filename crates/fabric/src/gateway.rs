@@ -74,6 +74,8 @@ pub struct VpnGateway {
     pub networks: Vec<Ipv4Net>,
     /// Networks that interfaces of those lans are in, sorted.
     pub own: Vec<Ipv4Net>,
+    /// Addresses that somebody in those lans has, or may be lent: ranges, sorted by their first.
+    pub held: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// Where it was written.
     pub origin: Origin,
 }
@@ -82,6 +84,14 @@ impl VpnGateway {
     /// Whether an interface of a linked lan is in the network of an address.
     pub fn is_near(&self, address: Ipv4Addr) -> bool {
         self.own.iter().any(|network| network.contains(&address))
+    }
+
+    /// The network of a linked lan in which an address lies that nobody there has, the longest prefix of several.
+    pub fn vacant_in(&self, address: IpAddr) -> Option<Ipv4Net> {
+        let IpAddr::V4(address) = address else { return None };
+        let is_held = self.held.iter().any(|(first, last)| (*first..=*last).contains(&address));
+        let near = self.own.iter().filter(|network| !is_held && network.contains(&address));
+        near.max_by_key(|network| network.prefix_len()).copied()
     }
 
     /// The announced network that an address lies in, the longest prefix of several.

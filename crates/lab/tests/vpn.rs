@@ -89,6 +89,24 @@ fn a_file_says_which_networks_are_told_and_which_tables_take_them() {
 }
 
 #[test]
+fn an_address_is_held_where_it_is_written_shared_or_may_be_lent() {
+    let held = |text: &str| {
+        let lan = &made(text).lans["branch"];
+        lan.ipv4_held().into_iter().map(|(first, last)| format!("{first}-{last}")).collect::<Vec<_>>()
+    };
+    let written = ["172.16.0.1", "192.168.1.1", "192.168.1.10", "192.168.2.1", "192.168.3.1", "192.168.3.2", "192.168.4.1"];
+    let written: Vec<String> = written.iter().map(|own| format!("{own}-{own}")).collect();
+    assert_eq!(held(BRANCH), written);
+    let serving = BRANCH.replace("eth2: 192.168.3.1/24 }", "eth2: 192.168.3.1/24 }, serve: [dhcp 192.168.1.100-192.168.1.120]");
+    assert_eq!(held(&serving), written, "nobody asks for a lease");
+    let lent = serving.replace("gateway: 192.168.1.1 } }", "gateway: 192.168.1.1 }, pc: dhcp }").replace("- desk,", "- desk, pc,");
+    assert!(held(&lent).contains(&"192.168.1.100-192.168.1.120".to_owned()), "{lent}");
+    let balancer = "    balancers: { lb: { address: 192.168.1.2/24, virtual: 192.168.1.100, ports: tcp/80, to: desk } }\n    links:\n      - lb -- sw-1\n";
+    let shared = BRANCH.replacen("    links:\n", balancer, 1);
+    assert!(held(&shared).contains(&"192.168.1.100-192.168.1.100".to_owned()), "{shared}");
+}
+
+#[test]
 fn a_table_that_serves_the_internet_gateway_takes_no_routes_of_lans() {
     let edge = BRANCH.replace("own: { routes: {} }", "own: { edge: igw, routes: {} }");
     assert_eq!(routes(&made(&edge), "own"), (vec![], vec![]));

@@ -4,10 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::{
-    EgressOnlyInternetGatewayIndex, Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex, VpcEndpointIndex, VpcIndex,
+    EgressOnlyInternetGatewayIndex, Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, PeeringIndex, RouteTableIndex,
+    SubnetIndex, TransitGatewayIndex, VpcEndpointIndex, VpcIndex,
 };
+use fabric::gateway::TransitEnd;
 use model::lan::Device;
-use model::{EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, VpcEndpointId, VpcId, VpcPeeringConnectionId};
+use model::{
+    EgressOnlyInternetGatewayId, InstanceId, InternetGatewayId, NatGatewayId, NetworkInterfaceId, TransitGatewayId, VpcEndpointId, VpcId,
+    VpcPeeringConnectionId,
+};
 
 /// The outside.
 pub const INTERNET: &str = "internet";
@@ -97,6 +102,21 @@ pub fn peering_link(id: &VpcPeeringConnectionId) -> String {
     link('p', id.as_str())
 }
 
+/// Namespace of a transit gateway.
+pub fn transit_gateway_namespace(id: &TransitGatewayId) -> String {
+    format!("tgw/{id}")
+}
+
+/// In a router and a transit gateway: the link by a subnet of an attachment; between two gateways: that of a peering for a zone.
+pub fn transit_link(attachment: &str, place: &str) -> String {
+    format!("l{:08x}", number(&format!("{attachment} {place}")))
+}
+
+/// The mark and routing table of a route table for packets from a zone.
+pub fn zonal_number(table: &str, zone: &str) -> u32 {
+    number(&format!("{table} {zone}"))
+}
+
 /// In a router and on the internet: the link of a gateway endpoint.
 pub fn endpoint_link(id: &VpcEndpointId) -> String {
     link('v', id.as_str())
@@ -148,6 +168,8 @@ pub struct Directory {
     internet_gateways: BTreeMap<String, InternetGatewayIndex>,
     egress_only_gateways: BTreeMap<String, EgressOnlyInternetGatewayIndex>,
     nat_gateways: BTreeMap<String, NatGatewayIndex>,
+    transit_gateways: BTreeMap<String, TransitGatewayIndex>,
+    legs: BTreeMap<(String, String), (TransitGatewayIndex, SubnetIndex)>,
     vpcs: BTreeMap<String, VpcIndex>,
 }
 
@@ -168,12 +190,26 @@ impl Directory {
         }
         for (index, table) in fabric.route_tables.iter() {
             directory.route_tables.insert((router(table.vpc), number(table.id.as_str())), index);
+            for subnet in &fabric.vpcs[table.vpc].subnets {
+                let zone = &fabric.subnets[*subnet].availability_zone;
+                directory.route_tables.insert((router(table.vpc), zonal_number(table.id.as_str(), zone)), index);
+            }
         }
         for (index, gateway) in fabric.internet_gateways.iter() {
             directory.internet_gateways.insert(internet_gateway_namespace(&gateway.id), index);
         }
         for (index, gateway) in fabric.egress_only_internet_gateways.iter() {
             directory.egress_only_gateways.insert(egress_only_namespace(&gateway.id), index);
+        }
+        for (index, gateway) in fabric.transit_gateways.iter() {
+            directory.transit_gateways.insert(transit_gateway_namespace(&gateway.id), index);
+            for attachment in &gateway.attachments {
+                let TransitEnd::Vpc { vpc, subnets } = &attachment.to else { continue };
+                for subnet in subnets {
+                    let link = transit_link(attachment.id.as_str(), fabric.subnets[*subnet].id.as_str());
+                    directory.legs.insert((router(*vpc), link), (index, *subnet));
+                }
+            }
         }
         for (index, endpoint) in fabric.vpc_endpoints.iter() {
             directory.endpoints.insert((router(endpoint.vpc), endpoint_link(&endpoint.id)), index);
@@ -219,6 +255,16 @@ impl Directory {
     /// The NAT gateway of a namespace.
     pub fn nat_gateway(&self, namespace: &str) -> Option<NatGatewayIndex> {
         self.nat_gateways.get(namespace).copied()
+    }
+
+    /// The transit gateway of a namespace.
+    pub fn transit_gateway(&self, namespace: &str) -> Option<TransitGatewayIndex> {
+        self.transit_gateways.get(namespace).copied()
+    }
+
+    /// The transit gateway behind a router's link, and the subnet by which that leads there.
+    pub fn leg(&self, namespace: &str, link: &str) -> Option<(TransitGatewayIndex, SubnetIndex)> {
+        self.legs.get(&(namespace.to_owned(), link.to_owned())).copied()
     }
 
     /// The VPC of a router's namespace.

@@ -133,6 +133,36 @@ fn the_fabric_answers_for_routers_and_neighbours_by_their_own_hardware_addresses
     assert_eq!((sender, source, &payload[4..8]), (router, v6("fe80::1"), &[64, 0, 7, 8][..]), "a router for half an hour");
 }
 
+/// What becomes of packets of a host outside for everybody on its link (RFC 4291, 2.7.1).
+fn to_all_nodes(bench: &mut Bench) -> Vec<Outcome> {
+    let traffic = [
+        Traffic::Icmp { icmp_type: 128, code: 0 },
+        Traffic::Udp { source_port: 40_000, destination_port: 53 },
+        Traffic::Tcp { source_port: 40_001, destination_port: 80 },
+    ];
+    let probe = |traffic| Probe::Packet(PacketProbe::new(Sender::Outside(v6(HOST).into()), v6("ff02::1").into(), traffic));
+    traffic.into_iter().map(|traffic| bench.engine.probe(&probe(traffic).into()).unwrap().outcome).collect()
+}
+
+fn ends_outside(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Dropped(drop) if drop.at == Some(fabric::Component::Internet))
+}
+
+#[test]
+fn a_host_outside_is_alone_on_its_link() {
+    let outcomes = to_all_nodes(&mut Bench::up(&dual().model));
+    assert!(outcomes.iter().all(ends_outside), "{outcomes:?}");
+}
+
+#[test]
+fn a_host_outside_speaks_ipv6_where_no_vpc_does() {
+    let mut cloud = cloud();
+    let host = OutsideHost { addresses: vec![IpAddr::V6(v6(HOST))], origin: Origin::default() };
+    set_outside_host(&mut cloud.model, "six", host).unwrap();
+    let outcomes = to_all_nodes(&mut Bench::up(&cloud.model));
+    assert!(outcomes.iter().all(ends_outside), "{outcomes:?}");
+}
+
 #[test]
 fn a_lab_that_was_meddled_with_is_brought_back() {
     let cloud = dual();

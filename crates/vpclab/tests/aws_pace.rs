@@ -87,8 +87,14 @@ fn a_command_leaves_the_clock_where_it_is() {
     let image = cloud.id("DescribeImages", json!({}), "/Images/0/ImageId");
     let launch = json!({"ImageId": image, "MinCount": 1, "MaxCount": 1, "SubnetId": subnet});
     let id = cloud.id("RunInstances", launch, "/Instances/0/InstanceId");
-    home.yes(&["stop", &id]);
     let one = json!({"InstanceIds": [id]});
+    assert_ne!(home.run(&["stop", &id]).code, 0, "a command is told what a client is told: it is pending");
+    wait_for(&cloud, "DescribeInstances", &one, STATE, "running");
+    // The command sees it within a second.
+    let begun = Instant::now();
+    while home.run(&["stop", &id]).code != 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "it cannot be stopped");
+    }
     assert_eq!(cloud.call("DescribeInstances", one.clone()).unwrap().pointer(STATE), Some(&json!("stopped")));
     cloud.call("StartInstances", one.clone()).unwrap();
     // Three seconds, and not the minutes by which the command was ahead.

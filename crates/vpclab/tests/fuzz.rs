@@ -19,7 +19,7 @@ fn the_same_seed_prints_the_same() {
     let told: serde_json::Value = serde_json::from_slice(&one.stdout).unwrap();
     assert_eq!((&told["probes"], &told["labs"], &told["seed"]), (&12.into(), &1.into(), &5.into()));
     assert_eq!(told["differences"], serde_json::json!([]));
-    assert!(told["stages"]["TransitGateway"]["not_reached"].is_string(), "{told}");
+    assert!(told["stages"]["VpnGateway"]["not_reached"].is_string(), "{told}");
 }
 
 #[test]

@@ -138,6 +138,9 @@ fn the_proof_knows_what_lies_behind_the_gateway() {
         ("why desk web-1 tcp/23", 1, "web"),
         ("why far-1 desk tcp/22", 1, "no route"),
         ("why desk pc-1 tcp/22", 2, "no stage of a cloud is between them"),
+        ("why web-1 192.168.1.99 tcp/80", 1, "nobody in the lan has 192.168.1.99: a router asks for it in 192.168.1.0/24, and nobody answers (ARP)"),
+        ("why 192.168.1.99 web-1 tcp/22", 2, "192.168.1.99 is a free address of lan branch: nobody sends from it"),
+        ("check --engine proof web-1 192.168.1.99 tcp/80", 1, "filtered"),
         ("check --engine proof desk web-1 tcp/22", 0, "open"),
         ("check --engine proof far-1 desk tcp/80", 1, "filtered"),
     ]);

@@ -37,11 +37,12 @@ fn taken(folder: &Path, source: &str) -> String {
 fn answers_are_those_of_the_source() {
     let folder = folder("snapshot-answers");
     let dump = "crates/lab/tests/dump";
-    let commands: [(&str, &[&str]); 7] = [
+    let commands: [(&str, &[&str]); 8] = [
         ("examples/shop.yaml", &["why", "-o", "json", "web-1", "db-1", "tcp/3306"]),
         ("examples/shop.yaml", &["why", "-o", "json", "internet", "db-1", "tcp/3306"]),
         ("examples/shop.yaml", &["why", "internet", "web-1", "tcp/23"]),
         ("examples/shop.yaml", &["test", "--engine", "proof"]),
+        ("examples/iam.yaml", &["test", "--engine", "proof"]),
         (dump, &["matrix", "--engine", "proof", "-o", "json"]),
         (dump, &["lint", "-o", "json"]),
         (dump, &["graph"]),

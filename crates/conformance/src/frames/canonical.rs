@@ -5,25 +5,36 @@
 //! of NAT gateways (`~1`, `~2` in the order of appearance) and ICMP identifiers, identifiers and times to live inside DNS
 //! messages, and checksums, which a kernel leaves to its devices. Kept: direction, addresses, well-known ports, flags, payload, TTL,
 //! "don't fragment", traffic class, fragments, and of ICMP errors type, code, MTU, how much they quote and the header that they quote.
+//! Of IPv6 the same, flow labels left out.
 //!
-//! ARP is a list of its own: who was asked for, and what was answered, once each. It is compared where hosts are told to ask, not
-//! before every flow: a guest of the linux engine knows its router by heart, because a kernel has one table of neighbours for all
-//! namespaces, while a simulated one asks; and when a cache is asked again is timing. Scenes are of IPv4.
+//! Neighbours are a list of their own, ARP and neighbour discovery: who was asked for, and what was answered, once each. It is
+//! compared where hosts are told to ask, not before every flow: a guest of the linux engine knows its router by heart, because a
+//! kernel has one table of neighbours for all namespaces, while a simulated one asks; and when a cache is asked again is timing. What
+//! else is said on a link (routers, groups of multicast) is each system's own.
+
+mod control;
+mod header;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use wire::tcp::Flags;
-use wire::{Arp, EtherType, Ethernet, Icmpv4, Ipv4, Mac, Tcp, Udp, arp, dns, protocol};
+use wire::{Arp, EtherType, Ethernet, Icmpv6, Mac, Tcp, Udp, arp, dns, protocol};
+
+use self::control::Control;
+use self::header::Header;
 
 /// Payload that is shown byte by byte; of more there is a length and a sum.
 const SHOWN: usize = 24;
 
-/// The name of the list of ARP.
-pub const ARP: &str = "arp";
+/// The name of the list of neighbours.
+pub const NEIGHBOURS: &str = "neighbours";
 
-/// Type of the ICMP error (RFC 792).
-const TIME_EXCEEDED: u8 = 11;
+/// Messages among neighbours: members of groups, routers, neighbours, redirects (RFC 2710, 3810, 4861).
+const AMONG_NEIGHBOURS: [std::ops::RangeInclusive<u8>; 2] = [130..=137, 143..=143];
+/// Neighbour solicitation and advertisement (RFC 4861, 4.3 and 4.4).
+const SOLICITATION: u8 = 135;
+const ADVERTISEMENT: u8 = 136;
 
 /// What every system calls alike.
 #[derive(Debug, Clone, Default)]
@@ -50,7 +61,7 @@ pub struct Passed {
 pub struct Sequence {
     /// Where.
     pub place: String,
-    /// The flow by its first packet, or [`ARP`].
+    /// The flow by its first packet, or [`NEIGHBOURS`].
     pub flow: String,
     /// What passed, in order.
     pub lines: Vec<String>,
@@ -78,8 +89,8 @@ struct Place<'a> {
     numbers: BTreeMap<(u8, IpAddr, u16), usize>,
     flows: Vec<(Key, Flow)>,
     /// The flow of a fragmented packet by its addresses, protocol and identification.
-    pieces: BTreeMap<(IpAddr, IpAddr, u8, u16), Key>,
-    arp: BTreeSet<String>,
+    pieces: BTreeMap<(IpAddr, IpAddr, u8, u32), Key>,
+    neighbours: BTreeSet<String>,
 }
 
 #[derive(Default)]
@@ -107,11 +118,11 @@ struct Stream {
 }
 
 /// Direction, whether it goes the flow's way or back, and what of the IP header counts.
-fn envelope(is_outbound: bool, is_back: bool, header: &Ipv4) -> String {
+fn envelope(is_outbound: bool, is_back: bool, header: &Header) -> String {
     let way = if is_outbound { "out" } else { "in " };
     let arrow = if is_back { '<' } else { '>' };
     let fragment = if header.dont_fragment { " df" } else { "" };
-    let class = if header.traffic_class == 0 { String::new() } else { format!(" class {:#04x}", header.traffic_class) };
+    let class = if header.class == 0 { String::new() } else { format!(" class {:#04x}", header.class) };
     format!("{way} {arrow} ttl {}{fragment}{class}", header.ttl)
 }
 
@@ -147,31 +158,59 @@ impl Flow {
 
 impl<'a> Place<'a> {
     fn new(known: &'a Known) -> Self {
-        Self { known, numbers: BTreeMap::new(), flows: Vec::new(), pieces: BTreeMap::new(), arp: BTreeSet::new() }
+        Self { known, numbers: BTreeMap::new(), flows: Vec::new(), pieces: BTreeMap::new(), neighbours: BTreeSet::new() }
     }
 
     fn take(&mut self, is_outbound: bool, frame: &[u8]) {
         let Ok((link, packet)) = Ethernet::parse(frame) else { return };
         match link.ether_type {
-            EtherType::IPV4 => self.take_packet(is_outbound, packet),
+            EtherType::IPV4 | EtherType::IPV6 => self.take_packet(is_outbound, packet),
             EtherType::ARP => {
                 let Ok(arp) = Arp::parse(packet) else { return };
-                let way = if is_outbound { "out" } else { "in " };
-                self.arp.insert(match arp.operation {
-                    arp::Operation::Request => format!("{way} who has {}, says {}", arp.target, arp.sender),
-                    arp::Operation::Reply => match self.known.stations.contains(&arp.sender_mac) {
-                        true => format!("{way} {} is at {}", arp.sender, arp.sender_mac),
-                        false => format!("{way} {} is at the router", arp.sender),
-                    },
-                });
+                match arp.operation {
+                    arp::Operation::Request => self.asked(is_outbound, arp.target.into(), arp.sender.into()),
+                    arp::Operation::Reply => self.told(is_outbound, arp.sender.into(), arp.sender_mac, ""),
+                }
             }
             _ => {}
         }
     }
 
+    fn asked(&mut self, is_outbound: bool, target: IpAddr, by: IpAddr) {
+        let way = if is_outbound { "out" } else { "in " };
+        self.neighbours.insert(format!("{way} who has {target}, says {by}"));
+    }
+
+    fn told(&mut self, is_outbound: bool, address: IpAddr, mac: Mac, remark: &str) {
+        let way = if is_outbound { "out" } else { "in " };
+        let at = if self.known.stations.contains(&mac) { mac.to_string() } else { "the router".to_owned() };
+        self.neighbours.insert(format!("{way} {address} is at {at}{remark}"));
+    }
+
+    /// Notes what neighbours say to each other over IPv6; whether a message was that.
+    fn take_discovery(&mut self, is_outbound: bool, header: &Header, message: &[u8]) -> bool {
+        let Ok(Icmpv6::Other { kind, rest, data, .. }) = Icmpv6::parse(message) else { return false };
+        if !AMONG_NEIGHBOURS.iter().any(|kinds| kinds.contains(&kind)) {
+            return false;
+        }
+        let target = data.get(..16).and_then(|octets| <[u8; 16]>::try_from(octets).ok()).map(|octets| IpAddr::from(Ipv6Addr::from(octets)));
+        match (kind, target) {
+            (SOLICITATION, Some(target)) => self.asked(is_outbound, target, header.source),
+            (ADVERTISEMENT, Some(target)) => {
+                let mac = data.get(18..24).and_then(|octets| octets.try_into().ok()).map_or_else(Mac::default, Mac);
+                self.told(is_outbound, target, mac, &format!(", flags {:#04x}", rest[0]));
+            }
+            _ => {}
+        }
+        true
+    }
+
     fn take_packet(&mut self, is_outbound: bool, packet: &[u8]) {
-        let Ok((header, payload)) = Ipv4::parse(packet) else { return };
-        let piece = (header.source.into(), header.destination.into(), header.protocol, header.identification);
+        let Ok((header, payload)) = Header::read(packet) else { return };
+        if header.protocol == protocol::ICMPV6 && !header.is_fragment() && self.take_discovery(is_outbound, &header, payload) {
+            return;
+        }
+        let piece = (header.source, header.destination, header.protocol, header.identification);
         let (flow, name) = match header.is_later_fragment() {
             false => self.ends(&header, payload),
             true => {
@@ -184,14 +223,14 @@ impl<'a> Place<'a> {
         let flow_of = &mut self.flows[at].1;
         let first = *flow_of.first.get_or_insert(piece.0);
         let head = envelope(is_outbound, piece.1 == first, &header);
-        let line = match message {
-            Some(message) => message,
-            None if header.is_fragment() => {
+        let line = match (message, header.fragment) {
+            (Some(message), _) => message,
+            (None, Some((offset, has_more))) => {
                 self.pieces.entry(piece).or_insert(flow);
-                let more = if header.more_fragments { ", more follow" } else { "" };
-                format!("bytes {} to {}{more}", header.fragment_offset, usize::from(header.fragment_offset) + payload.len())
+                let more = if has_more { ", more follow" } else { "" };
+                format!("bytes {offset} to {}{more}", usize::from(offset) + payload.len())
             }
-            None => match Tcp::parse(payload) {
+            (None, None) => match Tcp::parse(payload) {
                 Ok((tcp, data)) => return flow_of.segment((is_outbound, piece.0, tcp.source_port), &head, &tcp, data),
                 Err(error) => error.to_string(),
             },
@@ -200,16 +239,16 @@ impl<'a> Place<'a> {
     }
 
     /// The flow of a packet, and its ends in words. An ICMP error belongs to the flow that it is about.
-    fn ends(&mut self, header: &Ipv4, payload: &[u8]) -> (Key, String) {
-        let (source, destination) = header.addresses();
+    fn ends(&mut self, header: &Header, payload: &[u8]) -> (Key, String) {
+        let (source, destination) = (header.source, header.destination);
         let (word, from, to) = match header.protocol {
-            protocol::ICMP => match Icmpv4::parse(payload) {
-                Ok(Icmpv4::Echo { id, .. } | Icmpv4::Timestamp { id, .. }) => ("icmp", id, id),
-                Ok(error) => match error.quoted().and_then(|quoted| Ipv4::parse(quoted).ok()) {
-                    Some((about, rest)) => return self.ends(&about, rest),
-                    None => ("icmp", 0, 0),
+            protocol::ICMP | protocol::ICMPV6 => match Control::parse(header.protocol, payload) {
+                Ok(Control::Echo { id, .. } | Control::Timestamp { id, .. }) => ("icmp", id, id),
+                Ok(Control::Other { quoted: Some(quoted), .. }) => match Header::read(&quoted) {
+                    Ok((about, rest)) => return self.ends(&about, rest),
+                    Err(_) => ("icmp", 0, 0),
                 },
-                Err(_) => ("icmp", 0, 0),
+                _ => ("icmp", 0, 0),
             },
             protocol::TCP | protocol::UDP => {
                 let port = |at: usize| payload.get(at..at + 2).map_or(0, |port| u16::from_be_bytes([port[0], port[1]]));
@@ -227,12 +266,14 @@ impl<'a> Place<'a> {
     /// An end in words.
     fn end(&mut self, number: u8, address: IpAddr, port: u16) -> String {
         match number {
-            protocol::ICMP => address.to_string(),
-            protocol::TCP | protocol::UDP if self.known.ports.contains(&port) => format!("{address}:{port}"),
             protocol::TCP | protocol::UDP => {
+                let address_text = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+                if self.known.ports.contains(&port) {
+                    return format!("{address_text}:{port}");
+                }
                 let next = self.numbers.len() + 1;
                 let number = *self.numbers.entry((number, address, port)).or_insert(next);
-                format!("{address}:~{number}")
+                format!("{address_text}:~{number}")
             }
             _ => address.to_string(),
         }
@@ -246,26 +287,22 @@ impl<'a> Place<'a> {
                 Ok((_, data)) => bytes_text(data),
                 Err(error) => error.to_string(),
             },
-            protocol::ICMP => match Icmpv4::parse(payload) {
-                Ok(Icmpv4::Echo { reply, sequence, data, .. }) => {
-                    let what = if reply { "reply" } else { "request" };
+            protocol::ICMP | protocol::ICMPV6 => match Control::parse(number, payload) {
+                Ok(Control::Echo { is_reply, sequence, data, .. }) => {
+                    let what = if is_reply { "reply" } else { "request" };
                     format!("echo {what} {sequence}, {}", bytes_text(&data))
                 }
-                Ok(message) => {
-                    let (kind, code) = message.kind();
-                    let mtu = match &message {
-                        Icmpv4::Unreachable { mtu, .. } if *mtu > 0 => format!(" mtu {mtu}"),
-                        Icmpv4::Redirect { gateway, .. } => format!(" to {gateway}"),
-                        _ => String::new(),
-                    };
-                    let quoted = message.quoted().map_or_else(String::new, |quoted| match Ipv4::parse(quoted) {
+                Ok(Control::Timestamp { is_reply, .. }) => format!("timestamp {}", if is_reply { "reply" } else { "request" }),
+                Ok(Control::Other { kind: (kind, code), remark, quoted }) => {
+                    let is_v6 = number == protocol::ICMPV6;
+                    let quoted = quoted.map_or_else(String::new, |quoted| match Header::read(&quoted) {
                         Ok((about, rest)) => {
                             let (_, ends) = self.ends(&about, rest);
-                            format!(" about {ends}{}", quote_text(kind, &about, quoted.len()))
+                            format!(" about {ends}{}", quote_text((kind, is_v6), &about, quoted.len()))
                         }
                         Err(error) => format!(" about {error}"),
                     });
-                    format!("icmp {kind}/{code}{mtu}{quoted}")
+                    format!("{} {kind}/{code}{remark}{quoted}", if is_v6 { "icmpv6" } else { "icmp" })
                 }
                 Err(error) => error.to_string(),
             },
@@ -287,17 +324,18 @@ impl<'a> Place<'a> {
             Line::Data { head, bytes } => format!("{head}: {}", bytes_text(&bytes)),
         };
         let flows = self.flows.into_iter().map(|(_, flow)| (flow.name, flow.lines.into_iter().map(text).collect::<Vec<_>>()));
-        let arp = (!self.arp.is_empty()).then(|| (ARP.to_owned(), self.arp.into_iter().collect()));
+        let neighbours = (!self.neighbours.is_empty()).then(|| (NEIGHBOURS.to_owned(), self.neighbours.into_iter().collect()));
         let sequence = |(flow, lines)| Sequence { place: place.to_owned(), flow, lines };
         // A flow of which nothing but acknowledgements passed says nothing.
-        flows.chain(arp).map(sequence).filter(|sequence| !sequence.lines.is_empty()).collect()
+        flows.chain(neighbours).map(sequence).filter(|sequence| !sequence.lines.is_empty()).collect()
     }
 }
 
 /// What counts of a quoted packet besides its ends. Where its hops ran out, how many are left; a kernel that is to be no hop
 /// adds one where a packet comes in, and quotes that. How long a segment's header is, its options say, which do not count.
-fn quote_text(kind: u8, about: &Ipv4, length: usize) -> String {
-    let ttl = if kind == TIME_EXCEEDED { format!(" ttl {}", about.ttl) } else { String::new() };
+fn quote_text(kind: (u8, bool), about: &Header, length: usize) -> String {
+    // Time exceeded (RFC 792, RFC 4443).
+    let ttl = if matches!(kind, (11, false) | (3, true)) { format!(" ttl {}", about.ttl) } else { String::new() };
     let length = if about.protocol == protocol::TCP { String::new() } else { format!(", {length} bytes of it") };
     ttl + &length
 }

@@ -147,14 +147,14 @@ fn played(player: &mut dyn Player, scene: &Scene, known: &Known) -> Result<Vec<S
         passed.extend(player.play(act).map_err(failed)?);
     }
     let mut sequences = canonical::sequences(&passed, known);
-    sequences.retain(|sequence| scene.is_arp() == (sequence.flow == canonical::ARP));
+    sequences.retain(|sequence| scene.is_about_neighbours() == (sequence.flow == canonical::NEIGHBOURS));
     Ok(sequences)
 }
 
 /// A place by name: of a gateway between two, by what is beyond.
 fn label(hop: &Hop, link: Option<&str>) -> String {
     match (hop.kind, link) {
-        (Kind::InternetGateway(_), Some(link)) => format!("{} towards {link}", hop.name),
+        (Kind::InternetGateway(_) | Kind::EgressOnlyInternetGateway(_), Some(link)) => format!("{} towards {link}", hop.name),
         _ => hop.name.clone(),
     }
 }

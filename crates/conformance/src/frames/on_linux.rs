@@ -1,19 +1,20 @@
 //! Acts by real sockets in the namespaces of a lab, and what passed the places meanwhile.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fabric::Fabric;
 use fabric::engine::{Engine, EngineError, NameServer, Probe};
+use fabric::stage::exempt;
 use linux::runtime::capture::{Capture, Captured, Direction, Hop, Kind};
 use linux::runtime::place::Place;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use sandbox::SocketSpec;
 use sandbox::spec::SocketAddress;
-use wire::{Arp, Icmpv4, Ipv4, Mac, protocol};
+use wire::{Arp, EtherType, Ethernet, Icmpv4, Icmpv6, Ipv4, Ipv6, Mac, protocol};
 
 use super::canonical::Passed;
 use super::scene::{Act, End, Talk, What, payload};
@@ -52,39 +53,45 @@ impl OnLinux {
 
     /// The sockets of an act.
     fn begin(&mut self, act: &Act) -> Result<Sockets, EngineError> {
-        let IpAddr::V4(to) = act.to else { return Err(EngineError::BadProbe("IPv6".to_owned())) };
-        let sender = Place::of_sender(&self.fabric, &act.from)?;
-        let IpAddr::V4(own) = sender.address else { return Err(EngineError::BadProbe("IPv6".to_owned())) };
-        let receiver = Place::of_receiver(&self.fabric, &sender, None, act.to);
+        let to = act.to;
+        let sender = Place::of_sender(&self.fabric, &act.from)?.towards(&self.fabric, to)?;
+        let receiver = Place::of_receiver(&self.fabric, &sender, None, to);
         // A system talks to itself without its interfaces, whichever of its addresses is asked.
-        let is_itself = sender.talks_to_itself(receiver.as_ref(), act.to);
-        let device = sender.device.clone().filter(|_| sender.is_one_of_several(&self.fabric) && !is_itself);
+        let is_itself = sender.talks_to_itself(receiver.as_ref(), to);
+        let said = sender.device.clone().filter(|_| sender.is_one_of_several(&self.fabric) && !is_itself);
+        let device = said.or_else(|| sender.link_of(to));
         let from = |mut spec: SocketSpec| {
             spec.bind = Some(SocketAddress::Inet(SocketAddr::new(sender.address, 0)));
             spec.device.clone_from(&device);
             spec
         };
-        let server_at = |port: u16| receiver.as_ref().map(|place| (place.namespace.clone(), SocketAddr::new(place.address, port)));
+        let is_service = is_name_server(&self.fabric, &sender, act);
+        let server_at = |port: u16| {
+            let place = receiver.as_ref().filter(|_| !is_service)?;
+            Some((place.namespace.clone(), SocketAddr::new(place.address, port)))
+        };
         match act.what {
             What::Echo { ttl, size, dont_fragment } => {
                 self.identifier += 1;
-                let echo = Icmpv4::Echo { reply: false, id: self.identifier, sequence: 1, data: payload(usize::from(size)) };
-                let header = Ipv4 { ttl, dont_fragment, ..Ipv4::new(own, to, protocol::ICMP) };
-                let mut spec = SocketSpec::raw(&sender.namespace, false, WHOLE_PACKETS);
-                spec.device = sender.device.clone().filter(|_| !is_itself);
+                let packet = echo_request(sender.address, to, self.identifier, size, (ttl, dont_fragment));
+                let mut spec = SocketSpec::raw(&sender.namespace, to.is_ipv6(), WHOLE_PACKETS);
+                spec.device = sender.device.clone().filter(|_| !is_itself).or_else(|| sender.link_of(to));
+                if sender.interface.is_none() {
+                    spec.bind = Some(SocketAddress::Inet(SocketAddr::new(sender.address, 0)));
+                }
                 let socket = self.open(spec)?;
-                send_to(&socket, &header.packet(&echo.message()), to, 0)?;
+                send_to(&socket, &packet, to, 0)?;
                 Ok(Sockets::None)
             }
             What::Udp { port, ttl, size, is_open } => {
                 let server = server_at(port).filter(|_| is_open);
                 let server = server.map(|(namespace, address)| self.open(SocketSpec::udp(namespace, address))).transpose()?;
-                let client = self.open(from(SocketSpec::new(&sender.namespace, libc::AF_INET, libc::SOCK_DGRAM, 0)))?;
-                sockopt::set_ip_ttl(&client, u32::from(ttl)).map_err(failed("a TTL"))?;
-                sockopt::set_ip_multicast_ttl(&client, u32::from(ttl)).map_err(failed("a TTL"))?;
+                let family = if to.is_ipv6() { libc::AF_INET6 } else { libc::AF_INET };
+                let client = self.open(from(SocketSpec::new(&sender.namespace, family, libc::SOCK_DGRAM, 0)))?;
+                set_hops(&client, to, ttl, true)?;
                 sockopt::set_socket_broadcast(&client, true).map_err(failed("broadcast"))?;
                 // Only what comes from there is an answer; anything else is refused, as the simulator's programs do.
-                match rustix::net::connect(&client, &SocketAddrV4::new(to, port)) {
+                match rustix::net::connect(&client, &SocketAddr::new(to, port)) {
                     Ok(()) => send_to(&client, &payload(usize::from(size)), to, port)?,
                     Err(Errno::NETUNREACH) => {}
                     Err(error) => return Err(failed("connecting")(error)),
@@ -94,9 +101,9 @@ impl OnLinux {
             What::Tcp { port, ttl, talk } => {
                 let listener = server_at(port).filter(|_| talk.is_some());
                 let listener = listener.map(|(namespace, address)| self.open(SocketSpec::tcp_listener(namespace, address))).transpose()?;
-                let client = self.open(from(SocketSpec::tcp(&sender.namespace, false)))?;
-                sockopt::set_ip_ttl(&client, u32::from(ttl)).map_err(failed("a TTL"))?;
-                match rustix::net::connect(&client, &SocketAddrV4::new(to, port)) {
+                let client = self.open(from(SocketSpec::tcp(&sender.namespace, to.is_ipv6())))?;
+                set_hops(&client, to, ttl, false)?;
+                match rustix::net::connect(&client, &SocketAddr::new(to, port)) {
                     Ok(()) | Err(Errno::INPROGRESS | Errno::NETUNREACH | Errno::ACCESS) => {}
                     Err(error) => return Err(failed("connecting")(error)),
                 }
@@ -109,15 +116,14 @@ impl OnLinux {
                     has_answered: false,
                 })))
             }
-            What::Arp => {
-                if let Some(device) = &sender.device {
+            What::Neighbour => {
+                if let (Some(device), Some(question)) = (&sender.device, question(&sender, to)) {
                     let socket = self.open(SocketSpec::packet(&sender.namespace, device))?;
-                    let question = Arp::request(Mac(sender.mac), own, to).frame();
                     rustix::net::send(&socket, &question, SendFlags::empty()).map_err(failed("asking"))?;
                 }
                 Ok(Sockets::None)
             }
-            What::Dns(_) => Ok(Sockets::None),
+            What::Dns(..) => Ok(Sockets::None),
         }
     }
 
@@ -145,9 +151,9 @@ impl Player for OnLinux {
         let mut capture = Capture::open(self.engine.lab()?.client(), hops)?;
         let mut captured = Vec::new();
         let mut sockets = self.begin(act)?;
-        if let What::Dns(name) = act.what {
+        if let What::Dns(name, kind) = act.what {
             let (name, server) = (name.to_owned(), NameServer::Address(act.to));
-            let probe = Probe::Dns { from: act.from.clone(), name, record_type: "A".to_owned(), server };
+            let probe = Probe::Dns { from: act.from.clone(), name, record_type: kind.to_owned(), server };
             self.engine.probe(&probe.into())?;
         }
         let (begun, mut heard) = (Instant::now(), Instant::now());
@@ -168,12 +174,72 @@ fn failed<E: std::fmt::Display>(what: &'static str) -> impl Fn(E) -> EngineError
     move |error| EngineError::Failed(format!("{what}: {error}"))
 }
 
-fn send_to(socket: &OwnedFd, bytes: &[u8], to: Ipv4Addr, port: u16) -> Result<(), EngineError> {
-    match rustix::net::sendto(socket, bytes, SendFlags::NOSIGNAL, &SocketAddrV4::new(to, port)) {
+fn send_to(socket: &OwnedFd, bytes: &[u8], to: IpAddr, port: u16) -> Result<(), EngineError> {
+    match rustix::net::sendto(socket, bytes, SendFlags::NOSIGNAL, &SocketAddr::new(to, port)) {
         // EPERM: the sender's own namespace dropped it; then nothing passes, and that is what is compared.
         Ok(_) | Err(Errno::PERM | Errno::NETUNREACH | Errno::CONNREFUSED) => Ok(()),
         Err(error) => Err(failed("sending")(error)),
     }
+}
+
+/// Hops of what a socket sends; of datagrams those for groups, too.
+fn set_hops(socket: &OwnedFd, to: IpAddr, hops: u8, has_groups: bool) -> Result<(), EngineError> {
+    let set = match to {
+        IpAddr::V4(_) => sockopt::set_ip_ttl(socket, hops.into()),
+        IpAddr::V6(_) => sockopt::set_ipv6_unicast_hops(socket, Some(hops)),
+    };
+    let of_groups = |()| match to {
+        _ if !has_groups => Ok(()),
+        IpAddr::V4(_) => sockopt::set_ip_multicast_ttl(socket, hops.into()),
+        IpAddr::V6(_) => sockopt::set_ipv6_multicast_hops(socket, hops.into()),
+    };
+    set.and_then(of_groups).map_err(failed("hops"))
+}
+
+fn echo_request(from: IpAddr, to: IpAddr, id: u16, size: u16, (ttl, dont_fragment): (u8, bool)) -> Vec<u8> {
+    let data = payload(usize::from(size));
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let echo = Icmpv4::Echo { reply: false, id, sequence: 1, data };
+            Ipv4 { ttl, dont_fragment, ..Ipv4::new(from, to, protocol::ICMP) }.packet(&echo.message())
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let echo = Icmpv6::Echo { reply: false, id, sequence: 1, data };
+            Ipv6 { hop_limit: ttl, ..Ipv6::new(from, to, protocol::ICMPV6) }.packet(&echo.message(from, to))
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A question for the Ethernet address of a neighbour, as a frame.
+fn question(sender: &Place, to: IpAddr) -> Option<Vec<u8>> {
+    match (sender.address, to) {
+        (IpAddr::V4(own), IpAddr::V4(to)) => Some(Arp::request(Mac(sender.mac), own, to).frame()),
+        (IpAddr::V6(own), IpAddr::V6(to)) => Some(solicitation(sender.mac, own, to)),
+        _ => None,
+    }
+}
+
+/// A neighbour solicitation (RFC 4861, 4.3) to the group of who has the address (RFC 4291, 2.7.1), from an address of its scope.
+fn solicitation(mac: [u8; 6], own: Ipv6Addr, to: Ipv6Addr) -> Vec<u8> {
+    let [.., a, b, c] = to.octets();
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, u16::from_be_bytes([0xff, a]), u16::from_be_bytes([b, c]));
+    let source = if to.is_unicast_link_local() { linux::plan::link_local(mac) } else { own };
+    let data = [&to.octets()[..], &[1, 1], &mac].concat();
+    let message = Icmpv6::Other { kind: 135, code: 0, rest: [0; 4], data }.message(source, group);
+    let header = Ipv6 { hop_limit: 255, ..Ipv6::new(source, group, protocol::ICMPV6) };
+    let mut frame = Vec::new();
+    let ethernet = Ethernet { destination: Mac([0x33, 0x33, 0xff, a, b, c]), source: Mac(mac), ether_type: EtherType::IPV6 };
+    ethernet.emit(&mut frame);
+    header.emit(&message, &mut frame);
+    frame
+}
+
+/// Whether an act asks a name server that the lab has: nobody listens there in its place.
+fn is_name_server(fabric: &Fabric, sender: &Place, act: &Act) -> bool {
+    let is_resolver = |index| exempt::is_resolver(fabric, fabric.interfaces[index].vpc, act.to);
+    let is_server = act.to == IpAddr::V4(linux::plan::PUBLIC_DNS) || sender.interface.is_some_and(is_resolver);
+    is_server && matches!(act.what, What::Udp { port: 53, .. })
 }
 
 enum Sockets {

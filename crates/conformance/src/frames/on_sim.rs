@@ -4,14 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use fabric::engine::{Engine, EngineError, NameServer, Probe, Sender};
-use fabric::{Fabric, InterfaceIndex};
+use fabric::Fabric;
 use linux::runtime::capture::{Hop, Kind};
 use linux::runtime::place::Place;
 use sim::app::{App, AppId, Calls, DatagramSpec, RawSpec, StreamEvent, StreamId};
 use sim::cloud::gateway::{INSIDE, OUTSIDE};
 use sim::host::{Host, Protocol, Services};
 use sim::{NodeId, SimEngine, Span, TraceEvent, Verb};
-use wire::{Icmpv4, protocol};
+use wire::{Icmpv4, Icmpv6, protocol};
 
 use super::canonical::Passed;
 use super::scene::{Act, End, Talk, What, payload};
@@ -54,13 +54,23 @@ impl OnSim {
                     watch(node.map(|node| (node, INSIDE)), router.as_deref());
                     watch(node.map(|node| (node, OUTSIDE)), Some("internet"));
                 }
+                Kind::EgressOnlyInternetGateway(index) => {
+                    let gateway = &fabric.egress_only_internet_gateways[index];
+                    let node = named(&gateway.name);
+                    let router = format!("{} router", fabric.vpcs[gateway.vpc].name);
+                    watch(node.map(|node| (node, INSIDE)), Some(&router));
+                    watch(node.map(|node| (node, OUTSIDE)), Some("internet"));
+                }
                 Kind::Internet => {
                     for gateway in fabric.internet_gateways.values() {
                         watch(running.internet_port(&gateway.id), None);
                     }
+                    for gateway in fabric.egress_only_internet_gateways.values() {
+                        watch(running.egress_only_port(&gateway.id), None);
+                    }
                 }
-                // Scenes are of IPv4.
-                Kind::Router(_) | Kind::EgressOnlyInternetGateway(_) | Kind::Device => {}
+                // Scenes have no transit gateways.
+                Kind::Router(_) | Kind::TransitGateway(_) | Kind::Device => {}
             }
         }
         Ok(Self { engine, fabric, watched, identifier: 0 })
@@ -69,7 +79,7 @@ impl OnSim {
     /// Who has the address that is asked. A host outside that is an endpoint's service is two: on the internet, and behind the
     /// endpoint.
     fn receivers(&mut self, act: &Act) -> Result<Vec<NodeId>, EngineError> {
-        let sender = Place::of_sender(&self.fabric, &act.from)?;
+        let sender = Place::of_sender(&self.fabric, &act.from)?.towards(&self.fabric, act.to)?;
         let place = Place::of_receiver(&self.fabric, &sender, None, act.to);
         let fabric = Arc::clone(&self.fabric);
         let cloud = self.engine.cloud_mut().ok_or_else(nothing)?;
@@ -83,16 +93,14 @@ impl OnSim {
         })
     }
 
-    fn sender(&mut self, from: &Sender) -> Result<(NodeId, u16, IpAddr), EngineError> {
-        let interface = |fabric: &Fabric, index: InterfaceIndex| IpAddr::V4(fabric.interfaces[index].primary_address());
+    fn sender(&mut self, act: &Act) -> Result<(NodeId, u16, IpAddr), EngineError> {
         let fabric = Arc::clone(&self.fabric);
         let cloud = self.engine.cloud_mut().ok_or_else(nothing)?;
-        match from {
+        match &act.from {
             Sender::Outside(address) => Ok((cloud.host(*address), 0, *address)),
             Sender::Interface(id) | Sender::Container(id) => {
-                let index = fabric.interface_by_id(id).ok_or_else(|| EngineError::NotFound(id.to_string()))?;
+                let source = Place::of_sender(&fabric, &act.from)?.towards(&fabric, act.to)?.address;
                 let (node, port) = cloud.place(id).ok_or_else(|| EngineError::NotFound(id.to_string()))?;
-                let source = interface(&fabric, index);
                 cloud.simulator.with(node, |host: &mut Host, _| host.bind(Some((source, port))));
                 Ok((node, port, source))
             }
@@ -148,14 +156,14 @@ impl Player for OnSim {
     }
 
     fn play(&mut self, act: &Act) -> Result<Vec<Passed>, EngineError> {
-        if let What::Dns(name) = act.what {
+        if let What::Dns(name, kind) = act.what {
             let (name, server) = (name.to_owned(), NameServer::Address(act.to));
-            let probe = Probe::Dns { from: act.from.clone(), name, record_type: "A".to_owned(), server };
+            let probe = Probe::Dns { from: act.from.clone(), name, record_type: kind.to_owned(), server };
             self.engine.probe(&probe.into())?;
             return self.passed();
         }
         let servers = self.serve(act)?;
-        let (node, port, source) = self.sender(&act.from)?;
+        let (node, port, source) = self.sender(act)?;
         self.identifier += 1;
         let identifier = self.identifier;
         let cloud = self.engine.cloud_mut().ok_or_else(nothing)?;
@@ -163,8 +171,15 @@ impl Player for OnSim {
         let to = act.to;
         let app = cloud.simulator.with(node, |host: &mut Host, context| match act.what {
             What::Echo { ttl, size, dont_fragment } => {
-                let echo = Icmpv4::Echo { reply: false, id: identifier, sequence: 1, data: payload(usize::from(size)) };
-                let spec = RawSpec::new(to, protocol::ICMP, &echo.message());
+                let data = payload(usize::from(size));
+                let (number, message) = match (source, to) {
+                    (IpAddr::V6(source), IpAddr::V6(to)) => {
+                        let echo = Icmpv6::Echo { reply: false, id: identifier, sequence: 1, data };
+                        (protocol::ICMPV6, echo.message(source, to))
+                    }
+                    _ => (protocol::ICMP, Icmpv4::Echo { reply: false, id: identifier, sequence: 1, data }.message()),
+                };
+                let spec = RawSpec::new(to, number, &message);
                 host.raw(context, RawSpec { source: Some(source), ttl: Some(ttl), dont_fragment, ..spec })
             }
             What::Udp { port: to_port, ttl, size, .. } => {
@@ -174,8 +189,8 @@ impl Player for OnSim {
             What::Tcp { port: to_port, ttl, talk } => {
                 host.run(context, Client { to: SocketAddr::new(to, to_port), source, ttl, talk, received: 0 })
             }
-            What::Arp => host.arping(context, port, to, 1),
-            What::Dns(_) => unreachable!("asked above"),
+            What::Neighbour => host.arping(context, port, to, 1),
+            What::Dns(..) => unreachable!("asked above"),
         });
         let until = cloud.simulator.now() + LONG;
         cloud.simulator.run_until(until, BUDGET);

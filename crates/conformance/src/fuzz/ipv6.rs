@@ -1,14 +1,10 @@
-//! IPv6 on top of a random cloud, on things of it one by one. It is said in lines that a lab file's reader takes for comments,
-//! in the words of scenarios' deltas, one thing a line, so that it is cut down with the rest.
+//! IPv6 on top of a random cloud, on things of it one by one, in lines that a lab file's reader takes for comments (see
+//! [`super::beyond`]): in the words of scenarios' deltas, one thing a line, so that it is cut down with the rest.
 
-use model::Model;
 use model::random::SplitMix64;
 
-use crate::scenario::delta::Delta;
-use crate::topology::World;
-
 /// What such a line begins with.
-const MARK: &str = "#6 ";
+pub const MARK: &str = "#6 ";
 /// Subnets with their blocks and tables.
 const SUBNETS: [(&str, &str, &str); 6] = [
     ("pub", "2001:db8:a:1::/64", "t-pub"),
@@ -128,27 +124,10 @@ impl Some for SplitMix64 {
     }
 }
 
-/// Does to a cloud what the lines of its text say. Errors: one that makes no sense, or speaks of what is not there.
-pub fn dress(model: Model, text: &str) -> Result<Model, String> {
-    let lines: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(MARK)).collect();
-    if lines.is_empty() {
-        return Ok(model);
-    }
-    let mut world = World::of(model);
-    for line in lines {
-        let delta = Delta::parse(line)?;
-        // A rule that is there already says the same twice.
-        match world.apply(&delta) {
-            Err(crate::topology::WorldError::Refused(error)) if error.code == model::ErrorCode::InvalidPermissionDuplicate => {}
-            other => other.map_err(|error| format!("{line}: {error}"))?,
-        }
-    }
-    Ok(world.model)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::delta::Delta;
 
     #[test]
     fn lines_are_comments_and_the_same_for_ever() {

@@ -1,16 +1,18 @@
 //! Engines held against each other: random clouds by seed, the same probes through every engine, and every difference
 //! cut down to what it needs.
 //!
-//! [`clouds`] writes lab files, [`ipv6`] what they have no words for, [`probes`] chooses what to send so that every verdict and stage has its share, [`tally`]
+//! [`clouds`] writes lab files, [`ipv6`] and [`transit`] more of a cloud ([`beyond`] what lab files have no words for), [`probes`] chooses what to send so that every verdict and stage has its share, [`tally`]
 //! counts what decided, [`shrink`] makes a difference small, [`round`] does many clouds at a time. A seed stands for one cloud and its probes, whatever the
 //! seeds before it were.
 
+pub mod beyond;
 pub mod clouds;
 pub mod ipv6;
 pub mod probes;
 pub mod round;
 pub mod shrink;
 pub mod tally;
+pub mod transit;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -67,12 +69,12 @@ pub struct Cloud {
     pub fabric: Arc<Fabric>,
 }
 
-/// The lab file of a seed, IPv6 included.
+/// The lab file of a seed, IPv6 and transit gateways included.
 pub fn lab_of(seed: u64) -> String {
     let mut text = clouds::lab(seed);
     let ipv6 = ipv6::lines(seed, &text);
     text.push_str(&ipv6);
-    text
+    transit::extended(seed, text)
 }
 
 struct One<'a>(&'a str);
@@ -89,7 +91,7 @@ impl Cloud {
         let lab = lab::load("lab.yaml", &One(text)).map_err(|e| e.to_string())?;
         let mut model = Model::new("000000000000", lab.region(), Context::seeded(seed, Timestamp::default()));
         lab.apply(&mut model).map_err(|e| e.to_string())?;
-        let model = ipv6::dress(model, text)?;
+        let model = beyond::dress(model, text)?;
         let fabric = Arc::new(Fabric::compile(&model));
         Ok(Self { model: Arc::new(model), fabric })
     }

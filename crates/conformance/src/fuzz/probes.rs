@@ -16,8 +16,8 @@ use crate::engine::EngineName;
 
 /// Addresses that nobody has, inside VPCs and outside; broadcast and multicast, which go nowhere (L2-4); a host outside
 /// that no lab names; a router and a resolver (PIPE-2).
-const OTHERS: [&str; 17] = [
-    "10.1.1.200", "10.2.1.200", "10.9.9.9", "198.18.7.7", "192.0.2.50", "8.8.8.8", "10.1.0.255", "255.255.255.255", "224.0.0.1",
+const OTHERS: [&str; 18] = [
+    "10.1.1.200", "10.2.1.200", "10.3.1.200", "10.9.9.9", "198.18.7.7", "192.0.2.50", "8.8.8.8", "10.1.0.255", "255.255.255.255", "224.0.0.1",
     "10.1.0.1", "10.1.0.2", "2001:db8:a:2::200", "2001:db8:b:2::200", "2001:db8:9999::1", "ff02::1", "2001:db8:a:1::1", "fd00:ec2::253",
 ];
 

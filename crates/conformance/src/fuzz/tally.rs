@@ -107,7 +107,6 @@ fn percent(count: usize, of: usize) -> f64 {
 pub fn unreached(stage: Stage) -> Option<&'static str> {
     match stage {
         Stage::VpnGateway => Some("lab files have no virtual private gateway, and the linux engine runs none"),
-        Stage::TransitGateway => Some("routed by the proof alone; the linux engine does not run transit gateways"),
         _ => None,
     }
 }

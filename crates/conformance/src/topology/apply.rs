@@ -244,38 +244,10 @@ pub(super) fn apply(world: &mut World, delta: &Delta) -> Outcome {
         Delta::Endpoint { endpoint, vpc, service, list, tables } => {
             gateway_endpoint(world, endpoint, vpc, service, list, tables)
         }
-        Delta::TransitGateway { gateway, subnets } => transit_gateway(world, gateway, subnets),
+        Delta::Transit(delta) => super::transit::apply(world, delta),
         Delta::FlowLog { log, eni, traffic, fields } => super::flow_log::make(world, log, eni, *traffic, fields),
         Delta::User { .. } | Delta::UserGroup { .. } | Delta::Role { .. } => Ok(world.identities.apply(delta)?),
     }
-}
-
-/// A gateway with one attachment a VPC, by these of its subnets.
-fn transit_gateway(world: &mut World, gateway: &str, subnets: &[String]) -> Outcome {
-    world.names.transit_gateways.check_free(gateway)?;
-    let mut by_vpc: Vec<(VpcId, Vec<SubnetId>)> = Vec::new();
-    for subnet in subnets {
-        let subnet = world.model.subnet(&world.names.subnets.find(subnet)?)?;
-        match by_vpc.iter_mut().find(|(vpc, _)| *vpc == subnet.vpc_id) {
-            Some((_, of_vpc)) => of_vpc.push(subnet.id.clone()),
-            None => by_vpc.push((subnet.vpc_id.clone(), vec![subnet.id.clone()])),
-        }
-    }
-    let before = world.model.clone();
-    let id = op::create_transit_gateway(&mut world.model, CreateTransitGateway::default())?;
-    settle::finish_what_began(&mut world.model, &before);
-    for (vpc_id, subnet_ids) in by_vpc {
-        let request = CreateTransitGatewayVpcAttachment {
-            transit_gateway_id: id.clone(),
-            vpc_id,
-            subnet_ids,
-            security_group_referencing: true,
-            tags: Tags::new(),
-            origin: Origin::default(),
-        };
-        op::create_transit_gateway_vpc_attachment(&mut world.model, request)?;
-    }
-    world.names.transit_gateways.add(gateway, id)
 }
 
 fn interface(world: &mut World, eni: &str, subnet: &str, addresses: &[Ipv4Addr], groups: &[String]) -> Outcome {

@@ -12,6 +12,7 @@ mod names;
 mod parts;
 mod routes;
 mod settle;
+mod transit;
 
 use fabric::Fabric;
 use model::{ApiError, Context, Model, Region, Timestamp};

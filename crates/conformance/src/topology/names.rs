@@ -139,6 +139,8 @@ names! {
     vpn_gateways: VpnGatewayId, "virtual private gateway";
     /// Transit gateways.
     transit_gateways: TransitGatewayId, "transit gateway";
+    /// Their route tables; the default one is called as its gateway.
+    transit_gateway_tables: TransitGatewayRouteTableId, "transit gateway route table";
     /// NAT gateways.
     nat_gateways: NatGatewayId, "NAT gateway";
     /// Interfaces.

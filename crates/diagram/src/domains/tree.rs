@@ -84,6 +84,11 @@ fn name(end: &End) -> String {
     }
 }
 
+/// All addresses of an interface, of both families.
+fn listed(addresses: &[ipnet::IpNet]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 struct Builder<'d> {
     lan: &'d Lan,
     /// The broadcast domains of each name.
@@ -134,10 +139,10 @@ impl Builder<'_> {
 
     fn row(&self, name: &str, depth: usize, parent: Option<(usize, usize)>) -> Row {
         let interfaces = self.lan.devices.get(name).and_then(Device::interfaces).into_iter().flatten();
-        let address = |(_, interface): (_, &model::lan::Interface)| match (interface.addresses.first(), interface.dhcp) {
-            (Some(address), _) => Some(address.to_string()),
-            (None, true) => Some("dhcp".to_owned()),
-            (None, false) => None,
+        let address = |(_, interface): (_, &model::lan::Interface)| match (&interface.addresses[..], interface.dhcp) {
+            ([], true) => Some("dhcp".to_owned()),
+            ([], false) => None,
+            (addresses, _) => Some(listed(addresses)),
         };
         Row { name: name.to_owned(), kind: self.kind(name), about: interfaces.filter_map(address).next(), depth, parent }
     }
@@ -224,8 +229,8 @@ impl Builder<'_> {
             End::Vpc(_) => None,
         };
         let address = device.and_then(|(device, interface)| self.lan.devices.get(device)?.interfaces()?.get(interface));
-        let address = address.and_then(|interface| interface.addresses.first()).map(|address| format!(" {address}"));
-        let port = device.map_or_else(|| "virtual private gateway".to_owned(), |(_, interface)| format!("{interface}{}", address.unwrap_or_default()));
+        let address = address.map(|interface| format!(" {}", listed(&interface.addresses))).unwrap_or_default();
+        let port = device.map_or_else(|| "virtual private gateway".to_owned(), |(_, interface)| format!("{interface}{address}").trim_end().to_owned());
         let joints = &mut self.plan.joints;
         let joint = joints.iter().position(|joint| joint.name == name).unwrap_or_else(|| {
             joints.push(Joint { name, kind, ports: Vec::new() });

@@ -399,22 +399,35 @@ fn egress_only(places: &Places<'_>) -> Table<EgressOnlyInternetGatewayIndex, Egr
     places.model.egress_only_internet_gateways.values().map(row).collect()
 }
 
-/// What the lans that are linked to a VPC announce, each network once, longest prefix first; and the networks that they are.
-fn announced(model: &Model, vpc: &model::VpcId) -> (Vec<Ipv4Net>, Vec<Ipv4Net>) {
-    let Some(name) = model.vpcs.get(vpc).and_then(|vpc| tag::name(&vpc.tags)) else { return Default::default() };
-    let (mut networks, mut own) = (Vec::new(), Vec::new());
+/// Of the lans that are linked to a VPC.
+#[derive(Default)]
+struct Linked {
+    /// What they announce, each network once, longest prefix first.
+    networks: Vec<Ipv4Net>,
+    /// The networks that they are, sorted.
+    own: Vec<Ipv4Net>,
+    /// The addresses that somebody there has, or may be lent: ranges, sorted.
+    held: Vec<(Ipv4Addr, Ipv4Addr)>,
+}
+
+fn linked(model: &Model, vpc: &model::VpcId) -> Linked {
+    let Some(name) = model.vpcs.get(vpc).and_then(|vpc| tag::name(&vpc.tags)) else { return Linked::default() };
+    let Linked { mut networks, mut own, mut held } = Linked::default();
     for lan in model.lans.values() {
         let before = networks.len();
         networks.extend(lan.tunnels().filter(|(_, (_, _, to))| *to == name).flat_map(|(link, _)| lan.announced(link)));
         if networks.len() > before {
             own.extend(lan.ipv4_networks());
+            held.extend(lan.ipv4_held());
         }
     }
     networks.sort_unstable_by_key(|network: &Ipv4Net| (std::cmp::Reverse(network.prefix_len()), network.addr()));
     networks.dedup();
     own.sort_unstable();
     own.dedup();
-    (networks, own)
+    held.sort_unstable();
+    held.dedup();
+    Linked { networks, own, held }
 }
 
 fn vpn_gateways(places: &Places<'_>) -> Table<VpnGatewayIndex, VpnGateway> {
@@ -422,7 +435,7 @@ fn vpn_gateways(places: &Places<'_>) -> Table<VpnGatewayIndex, VpnGateway> {
         let wanted = Associated::VpnGateway(gateway.id.clone());
         let mut tables = places.model.route_tables.values();
         let edge = tables.find(|t| t.associations.iter().any(|a| a.to == wanted));
-        let (networks, own) = gateway.vpc_id.as_ref().map_or_else(Default::default, |vpc| announced(places.model, vpc));
+        let Linked { networks, own, held } = gateway.vpc_id.as_ref().map_or_else(Linked::default, |vpc| linked(places.model, vpc));
         VpnGateway {
             id: gateway.id.clone(),
             name: name(&gateway.tags, gateway.id.as_str()),
@@ -430,6 +443,7 @@ fn vpn_gateways(places: &Places<'_>) -> Table<VpnGatewayIndex, VpnGateway> {
             edge_route_table: edge.and_then(|t| places.route_tables.get(&t.id)),
             networks,
             own,
+            held,
             origin: gateway.origin.clone(),
         }
     };

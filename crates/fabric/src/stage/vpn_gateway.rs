@@ -26,6 +26,15 @@ pub fn tunnel(fabric: &Fabric, gateway: VpnGatewayIndex, packet: &Packet) -> Opt
     }))
 }
 
+/// What becomes of a packet in the lan that a tunnel leads into, as far as addresses say it; `None` where somebody may have the
+/// destination. An engine that runs the lan shows the same: a router asks for the address, and nobody answers (RFC 826).
+pub fn beyond(fabric: &Fabric, gateway: VpnGatewayIndex, destination: IpAddr) -> Option<Decision> {
+    let network = fabric.vpn_gateways[gateway].vacant_in(destination)?;
+    let text = format!("nobody in the lan has {destination}: a router asks for it in {network}, and nobody answers (ARP)");
+    let reason = Reason::new(Stage::VpnGateway, Component::VpnGateway(gateway), text).direction(Direction::Egress);
+    Some(Decision::Drop(reason.code(ExplanationCode::NoPossibleDestination)))
+}
+
 /// The gateway through which a host outside, or in a lan, reaches a private address: one whose VPC has the address and routes
 /// the host to it. What a lan announces leads to the lan alone.
 pub fn towards(fabric: &Fabric, header: &Header) -> Option<VpnGatewayIndex> {

@@ -4,13 +4,13 @@
 use super::transit::{Step, Transit};
 use crate::gateway::TransitEnd;
 use crate::index::{SubnetIndex, TransitGatewayIndex, VpcIndex};
-use crate::packet::Packet;
+use crate::packet::{Family, Packet};
 use crate::reason::{Component, Direction, Reason, Stage};
 use crate::stage::{network_acl, route_table, transit_gateway};
 
 impl Transit<'_> {
     /// From a subnet, by the attachment of its VPC.
-    pub(super) fn enter_transit_gateway(&mut self, gateway: TransitGatewayIndex, from: SubnetIndex, packet: Packet) -> Step {
+    pub(super) fn enter_transit_gateway(&mut self, gateway: TransitGatewayIndex, from: SubnetIndex, mut packet: Packet) -> Step {
         let (decision, entered) = transit_gateway::enter(self.fabric, gateway, from);
         let reason = decision.reason().clone();
         if let Some((_, subnet)) = entered {
@@ -25,11 +25,14 @@ impl Transit<'_> {
         let mut gateway = gateway;
         loop {
             self.go_on()?;
-            if packet.length > transit_gateway::MTU && packet.dont_fragment {
+            // Over IPv6 nothing is cut on the way (RFC 8200, 5).
+            let may_be_cut = !packet.dont_fragment && packet.header.family() == Family::V4;
+            if packet.length > transit_gateway::MTU && !may_be_cut {
                 let text = format!("{} bytes are more than {}, and nobody is told", packet.length, transit_gateway::MTU);
                 let at = Component::TransitGateway(gateway);
                 return Err(Box::new(Reason::new(Stage::TransitGateway, at, text)));
             }
+            packet.fragmented |= packet.length > transit_gateway::MTU;
             let (decision, next) = transit_gateway::route(self.fabric, gateway, came_by, packet.header.destination);
             let reason = decision.reason().clone();
             self.pass(decision)?;

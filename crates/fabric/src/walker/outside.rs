@@ -67,6 +67,10 @@ impl Transit<'_> {
             return self.host(packet, Exit::Vpn(gateway));
         };
         self.pass(decision)?;
+        // Whoever asked is there to be answered.
+        if let Some(decision) = vpn_gateway::beyond(self.fabric, gateway, packet.header.destination).filter(|_| !self.answers) {
+            self.pass(decision)?;
+        }
         packet.fragmented |= packet.length > vpn_gateway::MTU;
         Ok(Fate::Arrived { end: End::Outside(packet.header.destination, Exit::Vpn(gateway)), packet })
     }

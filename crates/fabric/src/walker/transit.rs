@@ -89,6 +89,8 @@ pub(super) struct Transit<'a> {
     pub(super) always_tracked: bool,
     /// Whether it came into this VPC by a transit gateway.
     pub(super) by_transit_gateway: bool,
+    /// Whether it answers another packet.
+    pub(super) answers: bool,
     way: u32,
 }
 
@@ -96,8 +98,8 @@ impl<'a> Transit<'a> {
     pub fn new(fabric: &'a Fabric, state: &'a mut State, now: Timestamp, header: Header) -> Self {
         let (via, path, arrivals, blockers) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (inverted, as_if, is_moot) = (None, false, false);
-        let (straight, always_tracked, by_transit_gateway, way) = (true, false, false, 0);
-        Self { fabric, state, now, inverted, via, path, as_if, blockers, is_moot, arrivals, header, straight, always_tracked, by_transit_gateway, way }
+        let (straight, always_tracked, by_transit_gateway, answers, way) = (true, false, false, false, 0);
+        Self { fabric, state, now, inverted, via, path, as_if, blockers, is_moot, arrivals, header, straight, always_tracked, by_transit_gateway, answers, way }
     }
 
     pub(super) fn go_on(&mut self) -> Result<(), Box<Reason>> {
@@ -111,6 +113,7 @@ impl<'a> Transit<'a> {
     /// A guest begins something, or goes on with it: one that hides others behind its address sees to it that the answers can
     /// be told apart (NATI-1). What answers begins nothing.
     pub fn originate(&mut self, interface: InterfaceIndex, mut packet: Packet, answers: bool) -> Step {
+        self.answers = answers;
         let own = &self.fabric.interfaces[interface];
         let guest = own.instance().map(|instance| &self.fabric.instances[instance].guest);
         let has_ports = matches!(packet.header.transport, Transport::Tcp { .. } | Transport::Udp { .. });

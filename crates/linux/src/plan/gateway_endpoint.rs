@@ -42,6 +42,9 @@ pub fn plan(fabric: &Fabric, endpoint: &VpcEndpoint, plan: &mut Plan) {
     let table = namespace.table(Family::Ip, TABLE);
     let came = all([device_is(MetaKey::Iif, &link), set_ct_mark_bits(mark, u32::MAX)]);
     rule(table, Chain::base("endpoints_in", Hook::Prerouting, priority::MANGLE), came);
+    // What belongs to no flow is refused by the same link: the kernel's own answers take the mark of what they answer.
+    let refused = all([device_is(MetaKey::Iif, &link), set_mark(mark)]);
+    rule(table, Chain::base("endpoints_here", Hook::Input, priority::MANGLE), refused);
     let answers = all([is(Load::CtMark, &mark.to_ne_bytes()), set_mark(mark)]);
     rule(table, Chain::base("endpoints_out", Hook::Output, priority::MANGLE).route(), answers);
 }

@@ -6,7 +6,7 @@ pub use fabric::stage::internet::{AWS_API, PUBLIC_DNS};
 use fabric::{Fabric, Family as Of, Stage};
 use ipnet::{IpNet, Ipv4Net};
 use model::traffic::protocol;
-use netlink::nft::build::{Load, is, is_not};
+use netlink::nft::build::{Load, in_range, is, is_not};
 use netlink::nft::{Chain, Expr, Family, Hook, Verdict, priority};
 
 use super::internet_gateway::OUTER_MAC;
@@ -23,7 +23,7 @@ const GATEWAY_NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(169, 254, 9, 252);
 /// The name of its tables.
 pub(super) const TABLE: &str = "internet";
 /// Where packets go that nobody outside receives.
-const SINK: &str = "s_internet";
+pub const SINK: &str = "s_internet";
 const SINK_SPARE: &str = "s_spare";
 /// Multicast, and what is beyond it (RFC 1112, RFC 919).
 const NOT_UNICAST: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3);
@@ -33,6 +33,8 @@ pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     plan.link(end(SINK, 0), end(SINK_SPARE, 1));
     let namespace = plan.namespace(INTERNET);
     namespace.forward();
+    // Resets and unreachables go where what they answer came from, if that was an endpoint's link.
+    namespace.sysctls.insert("net/ipv4/fwmark_reflect".to_owned(), "1".to_owned());
     namespace.route(MAIN, ANYWHERE, 0, RouteTo::device(SINK));
     for address in fabric.outside.values().flat_map(|host| &host.addresses) {
         if let IpAddr::V4(address) = address {
@@ -93,8 +95,9 @@ fn filter(of: Of, options: Options, table: &mut Table) {
         Of::V6 => IpNet::V6(ipv6::MULTICAST),
     };
     let groups = within(family::destination(of), not_unicast);
-    // What the kernel says of groups by itself is no packet of anybody's.
-    let talk = then(all([is(Load::Protocol, &[protocol::ICMPV6]), groups.clone()]), Verdict::Drop);
+    // What the kernel says of groups by itself is no packet of anybody's (RFC 4861, RFC 3810).
+    let by_itself = all([is(Load::Protocol, &[protocol::ICMPV6]), in_range(Load::IcmpType, &[130], &[143])]);
+    let talk = then(all([by_itself, groups.clone()]), Verdict::Drop);
     let groups = then(groups, goto(table.drop_chain("internet")));
     // What leaves by a gateway of its own (an endpoint, an egress-only gateway) has a mark, and is routed by it; this chain still sees
     // where it would have gone.

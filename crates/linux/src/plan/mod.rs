@@ -18,8 +18,10 @@ mod reset;
 mod router;
 mod security_group;
 mod text;
+mod transit_gateway;
 
-pub use internet::{AWS_API, PUBLIC_DNS};
+pub use internet::{AWS_API, PUBLIC_DNS, SINK as NOWHERE};
+pub use ipv6::link_local;
 pub use router::{METADATA, RESOLVER, TIME};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -316,6 +318,9 @@ impl Plan {
         for (_, peering) in fabric.peerings.iter() {
             peering::plan(fabric, peering, &mut plan);
         }
+        for (index, _) in fabric.transit_gateways.iter() {
+            transit_gateway::plan(fabric, index, options, &mut plan);
+        }
         for endpoint in fabric.vpc_endpoints.values() {
             gateway_endpoint::plan(fabric, endpoint, &mut plan);
         }
@@ -388,7 +393,8 @@ impl Before<'_> {
             && !ipv6::speaks(fabric, vpc)
             && self.fabric.vpcs.get(vpc).is_some_and(|v| v.ipv6_blocks.is_empty())
             && self.fabric.vpcs.get(vpc).is_some_and(|v| v.resolver == fabric.vpcs[vpc].resolver)
-            && self.fabric.route_tables.get(table).is_some_and(|t| t.id == fabric.route_tables[table].id);
+            && self.fabric.route_tables.get(table).is_some_and(|t| t.id == fabric.route_tables[table].id)
+            && transit_gateway::subnet_mark(self.fabric, interface.subnet) == transit_gateway::subnet_mark(fabric, interface.subnet);
         let table = nft::Table::new(nft::Family::Netdev, router::TABLE);
         is_same.then(|| self.plan.namespaces.get(router)?.tables.get(&table)?.chains.get(chain).map(|(_, rules)| rules.clone()))?
     }

@@ -61,15 +61,13 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, own: [u8; 4], invert: bool, tab
     // A connection that it forgot is ended with a reset towards the inside (NAT-12), and that is reported.
     let report = Expr::Log { group: 1, prefix: "nat-no-entry".to_owned(), snaplen: 128, threshold: 1 };
     table.chain(Chain::new("forgotten"), vec![vec![report, Expr::Reject(Reject::TcpReset)]]);
-    table.chain(
-        Chain::new("inside"),
-        fabric.vpcs[gateway.vpc]
-            .blocks
-            .iter()
-            .map(|block| then(within(Load::SourceV4, *block), Verdict::Return))
-            .chain([vec![Expr::Verdict(goto(source))]])
-            .collect(),
-    );
+    let blocks = fabric.vpcs[gateway.vpc].blocks.iter().map(|block| then(within(Load::SourceV4, *block), Verdict::Return));
+    // Where some come by a transit gateway, the router knows who may (NAT-10).
+    let inside = match super::transit_gateway::legs(fabric, gateway.vpc).is_empty() {
+        true => blocks.chain([vec![Expr::Verdict(goto(source))]]).collect(),
+        false => Vec::new(),
+    };
+    table.chain(Chain::new("inside"), inside);
     table.set(Set::new("connections", [4, 1, 2]).dynamic(65_535, Duration::ZERO), []);
     let key = [Load::DestinationV4, Load::Protocol, Load::DestinationPort];
     let mut too_many = load_key(&key, FIRST).0;

@@ -10,9 +10,18 @@ use netlink::nft::{Chain, Element, Expr, Verdict};
 use super::phrase::{all, goto, jump, then, within};
 use super::{Table, family};
 
-/// Adds what a subnet's ACL does in one direction to the table of a family; `group` is the subnet's device group. A list that
-/// lets everything through needs nothing.
-pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, of: Family, group: u32, invert: bool, table: &mut Table) {
+/// The device groups of a subnet: of its interfaces, and of the legs of transit gateways there.
+#[derive(Clone, Copy)]
+pub struct Borders {
+    /// Of its interfaces.
+    pub own: u32,
+    /// Of legs, if it has some.
+    pub legs: Option<u32>,
+}
+
+/// Adds what a subnet's ACL does in one direction to the table of a family. A list that lets everything through needs nothing.
+pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, of: Family, borders: Borders, invert: bool, table: &mut Table) {
+    let group = borders.own;
     let acl = &fabric.acls[fabric.subnets[subnet].acl];
     if lets_everything_through(acl, direction, of) && !invert {
         return;
@@ -42,6 +51,12 @@ pub fn plan(fabric: &Fabric, subnet: SubnetIndex, direction: Direction, of: Fami
         // Without a mark the destination is in the sender's own subnet: a packet to an address there that nobody has meets
         // no list either (PIPE-6).
         rules.push(then(is(Load::Mark, &[0; 4]), Verdict::Return));
+    }
+    if let Some(legs) = borders.legs {
+        if direction == Direction::Ingress {
+            rules.push(then(is(other_group, &legs.to_ne_bytes()), Verdict::Return));
+        }
+        super::transit_gateway::border(direction, legs, &border, &list, table);
     }
     rules.push(vec![Expr::Verdict(goto(list))]);
     table.chain(Chain::new(border.clone()), rules);

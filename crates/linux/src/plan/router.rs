@@ -12,7 +12,7 @@ use netlink::nft::{Base, Chain, Checksum, CompareOp, CtKey, Element, Expr, Famil
 use super::phrase::{all, by_device, device_is, device_key, ethertype, goto, jump, restore_ttl, then, within};
 use super::security_group::{self, CHECKED, Keeper, NAT, OWN, PASSES_ON, TRACKS, UNCHECKED_LIMIT};
 use super::{
-    ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, family, host, ipv6,
+    ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, family, host, ipv6, transit_gateway,
 };
 use crate::naming::{
     ROUTER_TO_EGRESS_ONLY, ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, endpoint_link, interface_link, nobody_link, number, peering_link,
@@ -112,7 +112,7 @@ pub(super) fn group(fabric: &Fabric, subnet: SubnetIndex) -> u32 {
     number(fabric.subnets[subnet].id.as_str())
 }
 
-/// The mark and routing table of a route table.
+/// The mark and routing table of a route table that leads to no transit gateway; see `transit_gateway::subnet_mark`.
 pub fn mark(table: &RouteTable) -> u32 {
     number(table.id.as_str())
 }
@@ -147,7 +147,12 @@ fn links(fabric: &Fabric, index: VpcIndex, key: &str, plan: &mut Plan) {
 }
 
 fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace: &mut Namespace) {
-    let number = mark(table);
+    for (number, from) in transit_gateway::tables_of(fabric, table) {
+        routing_table(fabric, table, number, from, options, namespace);
+    }
+}
+
+fn routing_table(fabric: &Fabric, table: &RouteTable, number: u32, from: Option<SubnetIndex>, options: Options, namespace: &mut Namespace) {
     namespace.rules.insert(Rule { family: Of::V4, priority: 100, mark: Some(number), table: number });
     namespace.route(number, ANYWHERE, 9_999, RouteTo::device(SINK_NO_ROUTE));
     namespace.route(number, UNROUTABLE, 0, RouteTo::device(SINK_NO_ROUTE));
@@ -170,8 +175,8 @@ fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace:
             NextHop::VpcEndpoint(endpoint) if super::gateway_endpoint::is_linked(&fabric.vpc_endpoints[endpoint]) => {
                 RouteTo::via(&endpoint_link(&fabric.vpc_endpoints[endpoint].id), super::internet::OUTSIDE_NEIGHBOUR)
             }
+            NextHop::TransitGateway(gateway) => transit_gateway::way(fabric, gateway, from, transit_gateway::NEIGHBOUR),
             NextHop::EgressOnlyInternetGateway(_)
-            | NextHop::TransitGateway(_)
             | NextHop::VpcEndpoint(_)
             | NextHop::VpnGateway(_)
             | NextHop::Blackhole(_) => RouteTo::device(SINK_BLACKHOLE),
@@ -212,7 +217,8 @@ pub(super) fn forward(fabric: &Fabric, index: VpcIndex, of: Of, options: Options
     for map in ["sg_out", "sg_in", "keep_out", "keep_in", "outcome", "acl_out", "acl_in", "tail"] {
         table.set(Set::verdict_map(map, [4]), []);
     }
-    let labels = passing_on(fabric, index, of, table)?;
+    let legs = transit_gateway::legs(fabric, index);
+    let labels = passing_on(fabric, index, of, &legs, table)?;
     let checked = checked(fabric, index, of, table);
     if !labels.is_empty() {
         super::reset::relay(of, table);
@@ -263,11 +269,12 @@ pub(super) fn forward(fabric: &Fabric, index: VpcIndex, of: Of, options: Options
         super::gateway_endpoint::check(fabric, endpoint, options.invert == Some(Stage::VpcEndpoint), table);
         outside.push(endpoint_link(&endpoint.id));
     }
+    transit_gateway::filter(fabric, index, of, &legs, table);
     for device in outside {
         table.element("sg_out", Element::new(device_key(&device)).verdict(goto("outside_out")));
         table.element("sg_in", Element::new(device_key(&device)).verdict(goto("outside_in")));
     }
-    filters(fabric, index, of, options, &labels, &checked, table);
+    filters(fabric, index, of, options, &labels, &checked, &legs, table);
     Ok(())
 }
 
@@ -281,16 +288,23 @@ fn endpoints(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = &VpcEndpoin
     fabric.vpc_endpoints.values().filter(move |endpoint| endpoint.vpc == vpc && super::gateway_endpoint::is_linked(endpoint))
 }
 
-/// Interfaces that pass on what is not their own, and which addresses are their own. Returns the first label of those that
-/// have groups.
-fn passing_on(fabric: &Fabric, index: VpcIndex, of: Of, table: &mut Table) -> Result<BTreeMap<InterfaceIndex, u8>, PlanError> {
+/// Interfaces that pass on what is not their own, and which addresses are their own; legs of transit gateways have none (SG-12).
+/// Returns the first label of those that have groups.
+fn passing_on(
+    fabric: &Fabric,
+    index: VpcIndex,
+    of: Of,
+    legs: &[transit_gateway::Leg],
+    table: &mut Table,
+) -> Result<BTreeMap<InterfaceIndex, u8>, PlanError> {
     // A NAT gateway carries no IPv6.
     let is_nat = |i: &Interface| of == Of::V4 && matches!(i.kind, InterfaceKind::NatGateway(_));
     let free: Vec<(InterfaceIndex, &Interface)> =
         interfaces(fabric, index).filter(|(_, i)| is_nat(i) || (!i.source_dest_check && i.group_set.is_some())).collect();
     let link = |interface: &Interface| device_key(&interface_link(&interface.id));
-    if !free.is_empty() {
-        table.set(Set::new(PASSES_ON, [4]), free.iter().map(|(_, i)| Element::new(link(i))));
+    let by_leg = || legs.iter().map(|leg| Element::new(device_key(&leg.link)));
+    if !free.is_empty() || !legs.is_empty() {
+        table.set(Set::new(PASSES_ON, [4]), free.iter().map(|(_, i)| Element::new(link(i))).chain(by_leg()));
         let own = free.iter().flat_map(|(_, i)| {
             addresses(i, of).map(|a| Element::new(concat(&[Field(link(i)), Field(family::octets(a))])))
         });
@@ -303,6 +317,9 @@ fn passing_on(fabric: &Fabric, index: VpcIndex, of: Of, table: &mut Table) -> Re
     }
     if of == Of::V6 && fabric.vpcs[index].egress_only_internet_gateway.is_some() {
         table.set(Set::new(TRACKS, [4]), [Element::new(device_key(ROUTER_TO_EGRESS_ONLY))]);
+    }
+    if !legs.is_empty() {
+        table.set(Set::new(TRACKS, [4]), by_leg());
     }
     let unchecked: Vec<_> = free.into_iter().filter(|(_, i)| !matches!(i.kind, InterfaceKind::NatGateway(_))).collect();
     if unchecked.len() > UNCHECKED_LIMIT {
@@ -340,6 +357,7 @@ fn filters(
     options: Options,
     labels: &BTreeMap<InterfaceIndex, u8>,
     checked: &BTreeSet<InterfaceIndex>,
+    legs: &[transit_gateway::Leg],
     table: &mut Table,
 ) {
     let invert = |stage| options.invert == Some(stage);
@@ -373,12 +391,19 @@ fn filters(
         } else if checked.contains(&number) {
             let chain = check(interface, of, invert(Stage::SourceDestCheck), table);
             table.element("tail", Element::new(link).verdict(jump(chain)));
+        } else if of == Of::V4
+            && let Some(chain) = transit_gateway::serve(fabric, interface, table)
+        {
+            table.element("tail", Element::new(link).verdict(jump(chain)));
         }
     }
     for subnet in &fabric.vpcs[index].subnets {
         for direction in [Direction::Ingress, Direction::Egress] {
-            let group = group(fabric, *subnet);
-            super::network_acl::plan(fabric, *subnet, direction, of, group, invert(Stage::NetworkAcl), table);
+            let borders = super::network_acl::Borders {
+                own: group(fabric, *subnet),
+                legs: transit_gateway::group_in(fabric, legs, *subnet),
+            };
+            super::network_acl::plan(fabric, *subnet, direction, of, borders, invert(Stage::NetworkAcl), table);
         }
     }
 }
@@ -416,14 +441,15 @@ fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Tabl
     // DHCP-4: whoever has an address asks for more time by unicast.
     let leases = then(all([from_interfaces.clone(), in_set(&[Load::DestinationV4], "routers"), port(17, 67)]), Verdict::Accept);
     let unanswered = table.drop_chain("router");
-    let rules = vec![
+    let mut rules: Vec<_> = transit_gateway::unserved(&unanswered, table).into_iter().collect();
+    rules.extend([
         dns(17),
         dns(6),
         service(METADATA, 6, 80),
         service(TIME, 17, 123),
         leases,
         vec![Expr::Verdict(goto(unanswered))],
-    ];
+    ]);
     table.chain(Chain::base("input", Hook::Input, priority::FILTER).policy_drop(), rules);
 }
 
@@ -479,6 +505,7 @@ fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Be
         let link = peering_link(&peering.id);
         table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None, speaks_ipv6));
     }
+    transit_gateway::ingress(fabric, &transit_gateway::legs(fabric, index), speaks_ipv6, table);
     for link in endpoints(fabric, index).map(|endpoint| endpoint_link(&endpoint.id)) {
         table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None, false));
     }
@@ -535,7 +562,7 @@ fn interface_rules(fabric: &Fabric, interface: &Interface, options: Options, tab
     }
     // Route tables are asked only for what leaves the subnet (RT-20).
     rules.push(then(within(Load::DestinationV4, subnet.cidr), goto("pass")));
-    rules.push(then(set_mark(mark(&fabric.route_tables[subnet.route_table])), goto("pass")));
+    rules.push(then(set_mark(transit_gateway::subnet_mark(fabric, interface.subnet)), goto("pass")));
     rules
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use fabric::{Component, Direction, ExplanationCode, Fabric};
+use fabric::{Component, Direction, ExplanationCode, Fabric, InterfaceKind};
 use netlink::nflog::{self, Logged};
 use netlink::{Protocol, Socket, rtnl};
 use sandbox::{Client, SocketSpec};
@@ -108,9 +108,15 @@ fn explain(
     let name = |index: Option<u32>| index.and_then(|i| links.get(&i)).map(String::as_str).unwrap_or_default();
     let interface = |index| directory.interface(namespace, name(index));
     let (iif, oif) = (logged.iif, logged.oif);
-    let subnet = |index| interface(index).map(|i| fabric.interfaces[i].subnet);
+    let leg = |index| directory.leg(namespace, name(index));
+    let subnet = |index| interface(index).map(|i| fabric.interfaces[i].subnet).or_else(|| leg(index).map(|(_, subnet)| subnet));
+    let transit = || directory.transit_gateway(namespace).map(Component::TransitGateway);
     let gateway = || directory.internet_gateway(namespace).map(Component::InternetGateway);
-    let nat = || directory.nat_gateway(namespace).map(Component::NatGateway);
+    let behind = |index| match fabric.interfaces[interface(index)?].kind {
+        InterfaceKind::NatGateway(nat) => Some(nat),
+        _ => None,
+    };
+    let nat = || directory.nat_gateway(namespace).or_else(|| behind(oif)).map(Component::NatGateway);
     let table = || directory.route_table(namespace, logged.mark).map(Component::RouteTable);
     let (at, code) = match logged.prefix.as_str() {
         "check-out" => (interface(iif).map(Component::SourceDestCheck), Some(Code::EniSourceDestCheckRestriction)),
@@ -134,6 +140,13 @@ fn explain(
             let link = name(oif);
             (directory.peering(namespace, link).map(Component::Peering), Some(Code::PcxRequiresAddressInVpcCidr))
         }
+        "tgw-zone" => (leg(oif).map(|(gateway, _)| Component::TransitGateway(gateway)), Some(Code::TgwRouteAzRestriction)),
+        "tgw-no-table" => (transit(), Some(Code::TgwAttachMissingTgwRtbAssociation)),
+        "tgw-no-route" => (transit(), Some(Code::TgwRtbNoRouteToTgwAttachment)),
+        "tgw-blackhole" => (transit(), Some(Code::TgwRtbBadStateRoute)),
+        // L2-8: nobody is told.
+        "tgw-mtu" => (transit(), None),
+        "circle" => (Some(Component::Fabric), None),
         "vpce-source" => (
             directory.endpoint(namespace, name(oif)).map(Component::VpcEndpoint),
             Some(Code::VpceGatewayEgressSourceAddressRestriction),

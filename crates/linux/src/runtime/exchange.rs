@@ -20,8 +20,9 @@ use super::tag::{ACK, RST};
 /// How long silence must last before it counts as an answer. Everything happens on this machine: a packet that is
 /// not there after this time was dropped without a report, or the machine is overloaded.
 pub(crate) const SILENCE: Duration = Duration::from_millis(1_500);
-/// After a drop was reported: time for a reply that overtook the report.
-pub(crate) const AFTERMATH: Duration = Duration::from_millis(2);
+/// After a drop was reported: time for a reply that overtook the report, and for a kernel's thread that packets wait for where there
+/// is much to do.
+pub(crate) const AFTERMATH: Duration = Duration::from_millis(10);
 
 /// A middlebox that a packet met, and the TTL that it had there.
 pub type Met = (u8, fabric::InterfaceIndex);
@@ -188,8 +189,10 @@ impl Engine {
     ) -> Result<Outcome> {
         let deadline = Instant::now() + SILENCE;
         let mut drops: Vec<Dropped> = Vec::new();
-        let mut aftermath = false;
+        let mut over: Option<Instant> = None;
         loop {
+            // Everything of before this moment is seen below: a process that had to wait for a processor gives no silence.
+            let looked = Instant::now();
             let request = match receiver {
                 Some(place) => self.request_seen(matcher, place)?,
                 None => None,
@@ -209,7 +212,7 @@ impl Engine {
                     _ => dropped,
                 });
             }
-            if aftermath || (drops.is_empty() && Instant::now() >= deadline) {
+            if over.map_or(drops.is_empty() && looked >= deadline, |over| looked >= over) {
                 let leg = if request.is_some() { Leg::Return } else { Leg::Forward };
                 // On the way there the first drop decides; on the way back an earlier one of a retransmission cannot
                 // exist, because the request arrived.
@@ -229,8 +232,7 @@ impl Engine {
             let wait = if drops.is_empty() {
                 deadline.saturating_duration_since(Instant::now()).min(Duration::from_millis(20))
             } else {
-                aftermath = true;
-                AFTERMATH
+                over.get_or_insert_with(|| Instant::now() + AFTERMATH).saturating_duration_since(Instant::now())
             };
             self.wait(descriptors, wait)?;
         }

@@ -17,7 +17,7 @@ use crate::plan::flow_log::{Kind, Side, fields, turn_to};
 use crate::plan::{Plan, device_index};
 
 /// How long packets that were under way when the sides changed may still take to be counted.
-const UNDER_WAY: Duration = Duration::from_millis(2);
+const UNDER_WAY: Duration = Duration::from_millis(10);
 
 /// What was read and is not asked for yet, and which side rules fill.
 #[derive(Debug, Default)]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use fabric::gateway::TransitEnd;
 use model::traffic::protocol;
 use netlink::conntrack::{self, Layer4, Tuple};
 use netlink::{Batch, Protocol};
@@ -71,6 +72,11 @@ impl Engine {
         }
         let vpcs = [sender.interface, receiver.and_then(|place| place.interface)].into_iter().flatten();
         let routers = vpcs.map(|index| naming::router_namespace(&fabric.vpcs[fabric.interfaces[index].vpc].id));
+        let between = fabric.transit_gateways.values().flat_map(|gateway| &gateway.attachments).filter_map(|attachment| match attachment.to {
+            TransitEnd::Vpc { vpc, .. } => Some(naming::router_namespace(&fabric.vpcs[vpc].id)),
+            TransitEnd::Peering { .. } => None,
+        });
+        let routers = routers.chain(between);
         for namespace in routers.chain(nats).chain(self.hiding_guests()) {
             known.entry(namespace).or_default().extend(tuples.iter().copied());
         }

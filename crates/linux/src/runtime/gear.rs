@@ -147,7 +147,12 @@ impl Route {
         match shot.traffic {
             Traffic::Tcp { .. } | Traffic::Udp { .. } if !shot.ends.sender.is_one_of_several(fabric) => Route::Address(shot.ends.source),
             Traffic::Tcp { .. } | Traffic::Udp { .. } | Traffic::Icmp { .. } | Traffic::Other(_) => {
-                Route::Device { device: shot.ends.sender.device.clone(), is_v6: shot.ends.to.is_ipv6() }
+                let ends = &shot.ends;
+                match ends.sender.device.is_none() && ends.to.is_ipv6() {
+                    // A group is a link's own, and so is what is to be sent there; the address says from where.
+                    true => Route::Address(ends.source),
+                    false => Route::Device { device: ends.sender.device.clone(), is_v6: ends.to.is_ipv6() },
+                }
             }
         }
     }

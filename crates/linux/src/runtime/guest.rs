@@ -19,9 +19,9 @@ use super::place::Place;
 use super::watch::ETHERTYPE_ARP;
 
 /// How long one hop of a trace may stay silent.
-const HOP_SILENCE: Duration = Duration::from_millis(300);
+const HOP_SILENCE: Duration = Duration::from_millis(1_000);
 /// How long an ARP request may stay unanswered.
-const ARP_SILENCE: Duration = Duration::from_millis(300);
+const ARP_SILENCE: Duration = Duration::from_millis(1_000);
 /// Silent hops in a row after which a trace is given up.
 const SILENT_HOPS: usize = 3;
 /// traceroute(8)'s limit.
@@ -123,10 +123,11 @@ impl Engine {
             let identifier = self.send_echo(sender, to, ttl, 32, true)?;
             let deadline = Instant::now() + HOP_SILENCE;
             let answer = loop {
+                let looked = Instant::now();
                 if let Some(answer) = self.echo_answer(sender, identifier)? {
                     break Some(answer);
                 }
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = deadline.saturating_duration_since(looked);
                 if left.is_zero() {
                     break None;
                 }
@@ -168,6 +169,7 @@ impl Engine {
                 .map_err(Error::os("sending an ARP request"))?;
             let deadline = Instant::now() + ARP_SILENCE;
             loop {
+                let looked = Instant::now();
                 let watch = self.watch(sender)?;
                 watch.read()?;
                 let reply = watch.frames().filter(|f| f.incoming).filter_map(|f| f.arp_reply()).find(|(_, ip)| *ip == to);
@@ -176,7 +178,7 @@ impl Engine {
                     mac = Some(MacAddress(hardware));
                     break;
                 }
-                let left = deadline.saturating_duration_since(Instant::now());
+                let left = deadline.saturating_duration_since(looked);
                 if left.is_zero() {
                     break;
                 }

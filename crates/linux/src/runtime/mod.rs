@@ -29,6 +29,7 @@ pub mod trace;
 pub mod uplink;
 mod volley;
 mod watch;
+mod way;
 
 pub use engine::Engine;
 pub use error::{Error, Result};

@@ -117,7 +117,8 @@ impl Engine {
         // A source that the guest does not own must leave it all the same: whether it gets far is the fabric's affair.
         spec.transparent = ends.source != ends.sender.address;
         spec.bind = Some(SocketAddress::Inet(SocketAddr::new(ends.source, source_port)));
-        spec.device = ends.sender.device.clone().filter(|_| ends.sender.is_one_of_several(self.fabric()));
+        let said = ends.sender.device.clone().filter(|_| ends.sender.is_one_of_several(self.fabric()));
+        spec.device = said.or_else(|| ends.sender.link_of(ends.to));
         Ok(self.client().open_socket(spec)?)
     }
 
@@ -281,9 +282,7 @@ impl Engine {
         payload: Vec<u8>,
     ) -> Result<()> {
         let raw = Raw { source, destination, protocol, ttl, dont_fragment, payload };
-        let mut spec = SocketSpec::raw(&from.namespace, destination.is_ipv6(), IPPROTO_RAW);
-        spec.device = from.device.clone();
-        let socket = self.client().open_socket(spec)?;
+        let socket = self.client().open_socket(from.raw_socket(source, destination))?;
         sockopt::set_socket_broadcast(&socket, true).map_err(Error::os("allowing broadcast"))?;
         match rustix::net::sendto(&socket, &raw.bytes(), SendFlags::empty(), &SocketAddr::new(destination, 0)) {
             // EPERM: the sender's own namespace dropped it, and logged why.

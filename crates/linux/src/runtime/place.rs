@@ -1,10 +1,14 @@
 //! Where packets start and end on this machine: namespace, device and address of a sender or receiver.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use fabric::engine::{EngineError, Sender, Unsupported};
 use fabric::{Fabric, InterfaceIndex, InterfaceKind};
 use model::NetworkInterfaceId;
+use sandbox::SocketSpec;
+use sandbox::spec::SocketAddress;
+
+use super::packet_probe::IPPROTO_RAW;
 
 /// A guest's end of an interface, or the internet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,30 @@ impl Place {
     pub fn is_one_of_several(&self, fabric: &Fabric) -> bool {
         let kind = self.interface.map(|interface| &fabric.interfaces[interface].kind);
         matches!(kind, Some(InterfaceKind::Instance { instance, .. }) if fabric.instances[*instance].interfaces.len() > 1)
+    }
+
+    /// By which device a packet for `to` has to be sent from here, where the address alone does not say it: one that is a link's own
+    /// means something on that link alone (RFC 4007, 6), and the kernel refuses it without. Hosts outside are alone on theirs: it
+    /// is one that leads to nobody.
+    pub fn link_of(&self, to: IpAddr) -> Option<String> {
+        let IpAddr::V6(address) = to else { return None };
+        match &self.device {
+            Some(device) => (address.is_multicast() || address.is_unicast_link_local()).then(|| device.clone()),
+            None => address.is_multicast().then(|| crate::plan::NOWHERE.to_owned()),
+        }
+    }
+
+    /// A socket for whole packets from `source` to `to`.
+    pub(crate) fn raw_socket(&self, source: IpAddr, to: IpAddr) -> SocketSpec {
+        let mut spec = SocketSpec::raw(&self.namespace, to.is_ipv6(), IPPROTO_RAW);
+        spec.device.clone_from(&self.device);
+        if let (None, Some(link)) = (&self.device, self.link_of(to)) {
+            // That link has no address of its own to send from.
+            spec.device = Some(link);
+            spec.freebind = true;
+            spec.bind = Some(SocketAddress::Inet(SocketAddr::new(source, 0)));
+        }
+        spec
     }
 
     /// Whether a packet to this address has arrived here; else it only passes, as at a middlebox that is asked by its
@@ -110,7 +138,9 @@ impl Place {
         };
         if let Some(vpc) = inject_at.or_else(|| sender.interface.map(|i| fabric.interfaces[i].vpc)) {
             let peers = fabric.peerings.iter().filter(|(_, p)| p.is_active()).filter_map(|(_, p)| p.peer_of(vpc));
-            if let Some(place) = std::iter::once(vpc).chain(peers).find_map(held_in) {
+            let led_to = sender.interface.and_then(|interface| super::way::by_transit_gateway(fabric, interface, to));
+            let joined = fabric.vpcs.indices().filter(|other| !fabric.transit_gateways.is_empty() && fabric.are_joined(vpc, *other));
+            if let Some(place) = led_to.into_iter().chain([vpc]).chain(peers).chain(joined).find_map(held_in) {
                 return Some(place);
             }
         }

@@ -132,12 +132,13 @@ impl Engine {
         let mut exchange = Exchange { socket, request: Some(request), answer: Vec::new() };
         let deadline = Instant::now() + SILENCE;
         loop {
+            let looked = Instant::now();
             match exchange.step()? {
                 Step::Done => break,
                 Step::Refused => return Ok(Outcome::Refused { at: None }),
                 Step::Waiting => {}
             }
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(looked);
             if left.is_zero() {
                 return self.http_lost(host);
             }

@@ -39,6 +39,35 @@ impl Lan {
         self.devices.values().filter_map(Device::interfaces).flat_map(BTreeMap::values).flat_map(networks)
     }
 
+    /// The IPv4 addresses that somebody in this lan has, or may be lent, as ranges, sorted: what is written for interfaces, virtual
+    /// addresses of balancers, and, where an interface asks for a lease, what servers lend.
+    pub fn ipv4_held(&self) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+        let interfaces = || self.devices.values().filter_map(Device::interfaces).flat_map(BTreeMap::values);
+        let written = interfaces().flat_map(|interface| &interface.addresses).map(IpNet::addr);
+        let shared = self.devices.values().filter_map(|device| match device {
+            Device::Balancer(balancer) => Some(balancer.virtual_address),
+            _ => None,
+        });
+        let mut held: Vec<(Ipv4Addr, Ipv4Addr)> = written.chain(shared).filter_map(|address| match address {
+            IpAddr::V4(address) => Some((address, address)),
+            IpAddr::V6(_) => None,
+        }).collect();
+        if interfaces().any(|interface| interface.dhcp) {
+            let serving = self.devices.values().flat_map(|device| match device {
+                Device::Router(router) => router.serve.as_slice(),
+                Device::Host(host) => host.serve.as_slice(),
+                _ => &[],
+            });
+            held.extend(serving.filter_map(|service| match service {
+                Service::Dhcp(pool) => Some((pool.first, pool.last)),
+                _ => None,
+            }));
+        }
+        held.sort_unstable();
+        held.dedup();
+        held
+    }
+
     /// Pairs of links by which devices that are joined reach two VPCs, both up; the smaller number first.
     pub fn tunnel_pairs(&self) -> Vec<(usize, usize)> {
         let up: Vec<_> = self.tunnels().filter(|(index, _)| self.links[*index].up).collect();

@@ -19,6 +19,9 @@ use crate::host::{Flow, Host, Protocol, Saved, Services};
 use crate::node::NodeId;
 use crate::time::Span;
 
+/// What a datagram carries: as long as a DNS header and no question, so that name servers answer, too (RFC 1035: "not
+/// implemented").
+const BODY: &[u8] = b"vpclab probe";
 /// Events that one exchange may take: far more than any needs, and the end of what goes in circles.
 const BUDGET: u64 = 1_000_000;
 /// Longest simulated time of an exchange. Whoever waits for an answer that is not under way any more waits in vain.
@@ -226,7 +229,7 @@ impl SimEngine {
     fn start(&mut self, node: NodeId, request: &Header, keep_open: bool) -> Result<AppId, EngineError> {
         let (source, destination) = (Some(request.source), request.destination);
         let raw = |payload: Vec<u8>| RawSpec { source, dont_fragment: true, ..RawSpec::new(destination, request.protocol(), &payload) };
-        let body = self.body.clone().unwrap_or_else(|| b"vpclab".to_vec());
+        let body = self.body.clone().unwrap_or_else(|| BODY.to_vec());
         let cloud = self.running()?;
         let started = cloud.simulator.with(node, |host: &mut Host, context| match request.transport {
             Transport::Tcp { source_port, destination_port, .. } => {
@@ -238,7 +241,7 @@ impl SimEngine {
                 host.datagram(context, DatagramSpec { source, source_port: Some(source_port), ..spec })
             }
             Transport::Icmp { .. } | Transport::IcmpError { .. } => host.raw(context, raw(super::forged::icmp(request))),
-            Transport::Other { .. } => host.raw(context, raw(b"vpclab".to_vec())),
+            Transport::Other { .. } => host.raw(context, raw(BODY.to_vec())),
         });
         started.ok_or_else(|| EngineError::Failed("the sender is no host".to_owned()))
     }

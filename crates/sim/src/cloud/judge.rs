@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fabric::{Decision, Fabric, Header, Reason as StageReason};
+use fabric::{Component, Decision, Fabric, Header, Reason as StageReason, Stage};
 use model::Timestamp;
 
 use super::bytes::{self, Read};
@@ -87,6 +87,21 @@ impl Judge {
     /// Records that a packet ends here.
     pub fn refuse(&self, context: &mut Context<'_>, travel: &Travel, reason: StageReason) {
         let _ = self.pass(context, travel, Decision::Drop(reason));
+    }
+}
+
+impl Judge {
+    /// Takes one off the TTL where routers pass a packet on that are no hop otherwise: their routes may lead in a circle. `None`: it
+    /// goes on no more. The frame is a copy, and the caller's.
+    pub fn go_round(&self, context: &mut Context<'_>, travel: &Travel) -> Option<Travel> {
+        if travel.packet.ttl <= 1 {
+            self.refuse(context, travel, StageReason::new(Stage::RouteTable, Component::Fabric, "routes lead in a circle"));
+            return None;
+        }
+        let mut again = Travel { frame: context.copy(travel.frame), ..travel.clone() };
+        again.packet.ttl -= 1;
+        bytes::count_hop(context.bytes_mut(again.frame));
+        Some(again)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use wire::dns::{Code, Data, Kind, Query, Record, Response};
+use wire::dns::{Code, Data, DnsError, Kind, Query, Record, Response};
 
 use crate::app::{App, Calls, Datagram, End, SendTo, SocketId};
 
@@ -54,13 +54,15 @@ pub fn exchange(
     Ok((question, Some(answer)))
 }
 
-/// Answers every question at the port of DNS with one message, or with none.
+/// The resolver's program at the port of DNS: what it is asked, somebody else answers, and tells it in advance. Bytes that are no
+/// question it answers as name servers do: not at all, or that it does not understand (RFC 1035, 4.1.1).
+#[derive(Default)]
 pub struct Resolver(Option<Vec<u8>>);
 
 impl Resolver {
-    /// To be run on a host.
-    pub fn new(answer: Option<Vec<u8>>) -> Self {
-        Self(answer)
+    /// Answers every question with one message from now on, or with none.
+    pub fn answer_with(&mut self, answer: Option<Vec<u8>>) {
+        self.0 = answer;
     }
 }
 
@@ -76,10 +78,15 @@ impl App for Resolver {
     }
 
     fn on_datagram(&mut self, calls: &mut Calls<'_, '_>, socket: SocketId, datagram: &Datagram) {
-        if let Some(answer) = &self.0 {
+        let answer = match Query::parse(calls.payload(datagram)) {
+            Ok(_) => self.0.clone(),
+            Err(DnsError::Unsupported { answer }) => Some(answer),
+            Err(_) => None,
+        };
+        if let Some(answer) = answer {
             let how = SendTo { source: Some(datagram.destination.ip()), ..SendTo::default() };
             // Whoever asked has an address, or it would not have come here.
-            let _ = calls.send_to(socket, datagram.source, how, answer);
+            let _ = calls.send_to(socket, datagram.source, how, &answer);
         }
     }
 }

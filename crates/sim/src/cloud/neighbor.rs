@@ -49,7 +49,7 @@ pub fn answer_all(context: &mut Context<'_>, port: u16, frame: FrameId) -> bool 
         }
         (Some([0x86, 0xdd]), Some(ip)) if ip.get(6) == Some(&protocol::ICMPV6) && matches!(ip.get(40), Some(133..=137)) => {
             match solicited(ip) {
-                Some(asked) => advertise(context, port, frame, &asked, Mac(FABRIC)),
+                Some(asked) => advertise(context, port, frame, &asked, (Mac(FABRIC), true)),
                 None => context.trace(port, Verb::Drop, Reason::MulticastMac, frame),
             }
             true
@@ -58,13 +58,19 @@ pub fn answer_all(context: &mut Context<'_>, port: u16, frame: FrameId) -> bool 
     }
 }
 
+/// Whether an address is the router's of the subnet.
+fn is_router(fabric: &Fabric, interface: InterfaceIndex, address: IpAddr) -> bool {
+    let subnet = &fabric.subnets[fabric.interfaces[interface].subnet];
+    subnet.router_of(address) == Some(address) || address == IpAddr::V6(ROUTER_IPV6)
+}
+
 /// The MAC address of an address of the subnet: the router's, an interface's, or nobody's.
 fn mac_of(fabric: &Fabric, interface: InterfaceIndex, address: IpAddr) -> Option<Mac> {
     let own = &fabric.interfaces[interface];
     let subnet = &fabric.subnets[own.subnet];
     // The resolver is at the VPC's base + 2, in whichever subnet that is (DNS-1).
     let is_resolver = subnet.contains(address) && exempt::is_resolver(fabric, own.vpc, address);
-    if subnet.router_of(address) == Some(address) || address == IpAddr::V6(ROUTER_IPV6) || is_resolver {
+    if is_router(fabric, interface, address) || is_resolver {
         return Some(Mac(subnet.router_mac().0));
     }
     // L2-3: whoever announces or probes an address of his own hears nothing.
@@ -93,8 +99,9 @@ fn neighbor_solicitation(
     asked: Option<Solicited>,
 ) {
     let Some(asked) = asked else { return context.trace(port, Verb::Drop, Reason::MulticastMac, frame) };
-    match mac_of(fabric, interface, IpAddr::V6(asked.target)) {
-        Some(mac) => advertise(context, port, frame, &asked, mac),
+    let target = IpAddr::V6(asked.target);
+    match mac_of(fabric, interface, target) {
+        Some(mac) => advertise(context, port, frame, &asked, (mac, is_router(fabric, interface, target))),
         None => nobody(context, port, frame, IpAddr::V6(asked.target)),
     }
 }
@@ -106,12 +113,13 @@ fn arp_reply(context: &mut Context<'_>, port: u16, frame: FrameId, asked: &Arp, 
     context.send(port, reply);
 }
 
-fn advertise(context: &mut Context<'_>, port: u16, frame: FrameId, asked: &Solicited, mac: Mac) {
-    // Solicited and override (RFC 4861 4.4), with the target's link-layer address (4.6.1).
+fn advertise(context: &mut Context<'_>, port: u16, frame: FrameId, asked: &Solicited, (mac, is_router): (Mac, bool)) {
+    // Solicited and override, and router where it is one (RFC 4861 4.4), with the target's link-layer address (4.6.1).
+    let flags = if is_router { 0xe0 } else { 0x60 };
     let mut data = asked.target.octets().to_vec();
     data.extend_from_slice(&[2, 1]);
     data.extend_from_slice(&mac.0);
-    let message = Icmpv6::Other { kind: 136, code: 0, rest: [0x60, 0, 0, 0], data }.message(asked.target, asked.sender);
+    let message = Icmpv6::Other { kind: 136, code: 0, rest: [flags, 0, 0, 0], data }.message(asked.target, asked.sender);
     let header = Ipv6 { hop_limit: 255, ..Ipv6::new(asked.target, asked.sender, protocol::ICMPV6) };
     let packet = header.packet(&message);
     let ethernet = Ethernet { destination: asked.mac, source: mac, ether_type: EtherType::IPV6 };

@@ -1,7 +1,7 @@
 //! The implicit router of a VPC: what it does with a packet from an interface or a gateway, stage after stage
 //! (PIPE-2 … PIPE-11). Each stage is `fabric`'s; here is their order, and on which cable the packet goes on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use fabric::stage::{
 use fabric::flow_log::{Action, Sighting};
 use fabric::state::{Circumstances, Flows};
 use fabric::{
-    Component, Decision, Direction, Fabric, InterfaceIndex, InterfaceKind, NextHop, PeeringIndex, Reason as StageReason,
-    RouteTableIndex, Stage, SubnetIndex, TransitGatewayIndex, VpcIndex,
+    Component, Decision, Direction, Fabric, FlowKey, Interface, InterfaceIndex, InterfaceKind, NextHop, PeeringIndex,
+    Reason as StageReason, RouteTableIndex, Stage, SubnetIndex, TransitGatewayIndex, VpcIndex,
 };
 use model::{
     EgressOnlyInternetGatewayId, InternetGatewayId, NetworkInterfaceId, SubnetId, TransitGatewayId, VpcEndpointId, VpcId,
@@ -81,6 +81,8 @@ pub struct Router {
     sides: Vec<Side>,
     ports: BTreeMap<Side, u16>,
     flows: Flows,
+    /// Flows that came into the VPC by a transit gateway.
+    came_by_transit_gateway: BTreeSet<FlowKey>,
     counts: Counts,
 }
 
@@ -102,7 +104,8 @@ impl Router {
     pub fn new(fabric: Arc<Fabric>, id: VpcId) -> Self {
         let (sides, ports, flows) = (Vec::new(), BTreeMap::new(), Flows::default());
         let (judge, counts) = (Judge::new(Arc::clone(&fabric)), Counts::default());
-        let mut router = Self { judge, id, vpc: None, sides, ports, flows, counts };
+        let came_by_transit_gateway = BTreeSet::new();
+        let mut router = Self { judge, id, vpc: None, sides, ports, flows, came_by_transit_gateway, counts };
         router.apply(fabric);
         router
     }
@@ -144,6 +147,7 @@ impl Router {
     /// Forgets all flows.
     pub fn reset(&mut self) {
         self.flows = Flows::default();
+        self.came_by_transit_gateway.clear();
     }
 
     /// What it counted for flow logs since it was asked before.
@@ -281,7 +285,7 @@ impl Router {
                 self.send(context, &Side::InternetGateway(fabric.internet_gateways[gateway].id.clone()), FABRIC, travel);
             }
             NextHop::Peering { peering, vpc: other } => self.cross_peering(context, peering, vpc, other, how, travel),
-            NextHop::TransitGateway(gateway) => self.enter_transit_gateway(context, gateway, subnet, travel),
+            NextHop::TransitGateway(gateway) => self.enter_transit_gateway(context, gateway, subnet, how, travel),
             NextHop::EgressOnlyInternetGateway(gateway) => {
                 let id = fabric.egress_only_internet_gateways[gateway].id.clone();
                 self.send(context, &Side::EgressOnlyInternetGateway(id), FABRIC, travel);
@@ -312,7 +316,14 @@ impl Router {
         }
     }
 
-    fn enter_transit_gateway(&mut self, context: &mut Context<'_>, gateway: TransitGatewayIndex, from: SubnetIndex, travel: &mut Travel) {
+    fn enter_transit_gateway(
+        &mut self,
+        context: &mut Context<'_>,
+        gateway: TransitGatewayIndex,
+        from: SubnetIndex,
+        how: Circumstance,
+        travel: &mut Travel,
+    ) {
         let fabric = Arc::clone(&self.judge.fabric);
         let (decision, entered) = transit_gateway::enter(&fabric, gateway, from);
         if let Some((_, subnet)) = entered {
@@ -325,8 +336,15 @@ impl Router {
         if self.judge.pass(context, travel, decision)
             && let Some((_, subnet)) = entered
         {
-            let (gateway, subnet) = (fabric.transit_gateways[gateway].id.clone(), fabric.subnets[subnet].id.clone());
-            self.send(context, &Side::TransitGateway(gateway, subnet), FABRIC, travel);
+            let side = Side::TransitGateway(fabric.transit_gateways[gateway].id.clone(), fabric.subnets[subnet].id.clone());
+            match how.by_transit_gateway {
+                false => self.send(context, &side, FABRIC, travel),
+                true => {
+                    let Some(again) = self.judge.go_round(context, travel) else { return };
+                    self.send(context, &side, FABRIC, &again);
+                    context.release(again.frame);
+                }
+            }
         }
     }
 
@@ -372,7 +390,7 @@ impl Router {
         }
         self.count(context, interface, (Direction::Ingress, Action::Accept), travel);
         let source = match how.sender {
-            _ if how.by_transit_gateway => BY_TRANSIT_GATEWAY,
+            _ if how.by_transit_gateway || self.came_by_transit_gateway(own, travel) => BY_TRANSIT_GATEWAY,
             // RT-20: a neighbour's frame comes from the neighbour.
             Some(sender) if fabric.interfaces[sender].subnet == own.subnet => fabric.interfaces[sender].mac.0,
             _ => fabric.subnets[own.subnet].router_mac().0,
@@ -434,6 +452,7 @@ impl Router {
     fn transit_gateway_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, subnet: SubnetIndex, travel: &mut Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let how = Circumstance { always_tracked: true, by_transit_gateway: true, ..Circumstance::default() };
+        self.came_by_transit_gateway.insert(FlowKey::started_by(&travel.packet.header));
         let destination = travel.packet.header.destination;
         if fabric.subnets[subnet].contains(destination) {
             // ACL-14: what comes from the gateway to its own subnet is not checked.
@@ -441,6 +460,12 @@ impl Router {
         }
         let (routed, hop) = route_table::decide(&fabric, fabric.subnets[subnet].route_table, destination);
         self.cross_and_follow(context, subnet, routed, hop, how, travel);
+    }
+
+    /// Whether a packet to a NAT gateway is of a flow that came by a transit gateway, and was passed on since (NAT-10).
+    fn came_by_transit_gateway(&self, to: &Interface, travel: &Travel) -> bool {
+        let is_nat = matches!(to.kind, InterfaceKind::NatGateway(_));
+        is_nat && self.came_by_transit_gateway.contains(&FlowKey::started_by(&travel.packet.header))
     }
 
     fn security_groups(

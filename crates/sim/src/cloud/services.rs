@@ -14,9 +14,6 @@ use fabric::{Component, Reason as StageReason, Stage, VpcIndex};
 use super::engine::SimEngine;
 use super::message;
 use super::outcome;
-use crate::app::AppId;
-use crate::host::Host;
-use crate::node::NodeId;
 
 /// The first of the ports that questions of DNS come from, one after another; so many are used in turn.
 const DNS_CLIENT: u16 = 40_053;
@@ -55,14 +52,16 @@ impl SimEngine {
                 let identifier = self.fresh_identifier();
                 let exchange = message::exchange(identifier, name, record_type, served.as_ref());
                 let (question, answer) = exchange.map_err(EngineError::BadProbe)?;
-                let answering = self.answer_with(resolver, answer)?;
+                if let Some(vpc) = resolver {
+                    self.running()?.resolver_answers(vpc, answer);
+                }
                 self.body = Some(question);
                 let source_port = DNS_CLIENT + identifier % DNS_CLIENTS;
                 let traffic = Traffic::Udp { source_port, destination_port: 53 };
                 let reached = self.reach(from, address, traffic);
                 self.body = None;
-                if let Some((node, app)) = answering {
-                    self.cancel(node, Some(app))?;
+                if let Some(vpc) = resolver {
+                    self.running()?.resolver_answers(vpc, None);
                 }
                 if let (Ok(Reached::Service(_)), Some((response_code, answers))) = (&reached, served) {
                     return Ok(Outcome::Observed(Observation::Dns { response_code, answers }));
@@ -121,14 +120,6 @@ impl SimEngine {
         let Sender::Interface(id) = from else { return Ok(None) };
         let vpc = fabric.interface_by_id(id).map(|interface| fabric.interfaces[interface].vpc);
         Ok(vpc.filter(|vpc| exempt::is_resolver(&fabric, *vpc, address)))
-    }
-
-    /// Lets the resolver of a VPC answer questions with this, or with silence.
-    fn answer_with(&mut self, vpc: Option<VpcIndex>, answer: Option<Vec<u8>>) -> Result<Option<(NodeId, AppId)>, EngineError> {
-        let cloud = self.running()?;
-        let node = vpc.and_then(|vpc| cloud.all_hosts().into_iter().find(|node| cloud.services_of(*node) == Some(vpc)));
-        let run = |node| cloud.simulator.with(node, |host: &mut Host, context| host.run(context, message::Resolver::new(answer)));
-        Ok(node.and_then(|node| Some((node, run(node)?))))
     }
 
     fn served(&mut self, what: Unsupported) -> Result<(Arc<model::Model>, &mut Box<dyn Services>), EngineError> {

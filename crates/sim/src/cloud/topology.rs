@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use fabric::gateway::{TransitEnd, VpcEndpointKind};
 use fabric::stage::exempt;
+use fabric::stage::internet::PUBLIC_DNS;
 use fabric::{Fabric, InterfaceIndex, InterfaceKind, VpcIndex};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::{
@@ -19,11 +20,13 @@ use super::gateway::{EgressOnlyInternetGateway, INSIDE, InternetGateway, OUTSIDE
 use super::internet::{Beyond, Internet};
 use super::judge::Clock;
 use super::lease;
+use super::message::Resolver;
 use super::nat::NatGateway;
 use super::neighbor::ROUTER_IPV6;
 use super::router::{Router, Side, host_mac};
 use super::transit::{Attached, TransitGateway};
-use crate::host::{Host, HostSpec, InterfaceSpec, RouteSpec, Services};
+use crate::app::AppId;
+use crate::host::{Host, HostSpec, InterfaceSpec, RouteSpec, Services, link_local};
 use crate::link::LinkSpec;
 use crate::node::NodeId;
 use crate::simulator::{LinkId, Simulator};
@@ -53,6 +56,8 @@ pub struct Cloud {
     internet: NodeId,
     routers: BTreeMap<VpcId, NodeId>,
     services: BTreeMap<NodeId, VpcId>,
+    /// The resolvers' programs, by the VPC.
+    resolvers: BTreeMap<VpcId, (NodeId, AppId)>,
     internet_gateways: BTreeMap<InternetGatewayId, NodeId>,
     egress_only: BTreeMap<EgressOnlyInternetGatewayId, NodeId>,
     vpn_gateways: BTreeMap<VpnGatewayId, NodeId>,
@@ -80,6 +85,7 @@ impl Cloud {
             internet,
             routers: BTreeMap::new(),
             services: BTreeMap::new(),
+            resolvers: BTreeMap::new(),
             internet_gateways: BTreeMap::new(),
             egress_only: BTreeMap::new(),
             vpn_gateways: BTreeMap::new(),
@@ -242,6 +248,14 @@ impl Cloud {
         self.fabric.vpcs.find(self.services.get(&node)?, |vpc| &vpc.id)
     }
 
+    /// Lets the resolver of a VPC answer every question with this from now on, or with silence.
+    pub(super) fn resolver_answers(&mut self, vpc: VpcIndex, answer: Option<Vec<u8>>) {
+        let Some((node, app)) = self.resolvers.get(&self.fabric.vpcs[vpc].id).copied() else { return };
+        self.simulator.with(node, |host: &mut Host, context| {
+            host.app(context, app, |resolver: &mut Resolver, _| resolver.answer_with(answer));
+        });
+    }
+
     /// All instances and hosts.
     pub fn all_hosts(&self) -> Vec<NodeId> {
         self.guests.values().chain(self.hosts.values()).chain(self.services.keys()).chain(&self.service_hosts).copied().collect()
@@ -259,6 +273,12 @@ impl Cloud {
         internet.port(&Beyond::InternetGateway(gateway.clone())).map(|port| (self.internet, port))
     }
 
+    /// The port of the internet that leads to an egress-only gateway.
+    pub fn egress_only_port(&self, gateway: &EgressOnlyInternetGatewayId) -> Option<(NodeId, u16)> {
+        let internet: &Internet = self.simulator.get(self.internet)?;
+        internet.port(&Beyond::EgressOnlyInternetGateway(gateway.clone())).map(|port| (self.internet, port))
+    }
+
     /// The host outside with an address: made when it is first spoken of.
     pub fn host(&mut self, address: IpAddr) -> NodeId {
         if let Some(node) = self.hosts.get(&address) {
@@ -269,7 +289,11 @@ impl Cloud {
             Some(outside) => format!("{}-{address}", self.fabric.outside[outside].name),
             None => address.to_string(),
         };
-        let node = self.simulator.add(&name, outside_host(address));
+        let mut host = outside_host(address);
+        if address == IpAddr::V4(PUBLIC_DNS) {
+            host.install(Resolver::default());
+        }
+        let node = self.simulator.add(&name, host);
         let port = self.simulator.new_port(node);
         let at = self.simulator.add_port(self.internet, &name);
         self.simulator.connect((self.internet, at), (node, port), long_cable());
@@ -313,7 +337,10 @@ impl Cloud {
         let v6 = [exempt::RESOLVER_IPV6, exempt::METADATA_IPV6, exempt::TIME_IPV6].map(|a| IpNet::V6(Ipv6Net::new_assert(a, 128)));
         let mut services = host_spec(v4.into_iter().chain(v6).collect(), Mac(host_mac(IpAddr::V4(exempt::RESOLVER))), u32::from(lease::MTU));
         services.routes = everywhere();
-        let host = self.simulator.add(&format!("{name}-services"), Host::new(services));
+        let mut services = Host::new(services);
+        let resolver = services.install(Resolver::default());
+        let host = self.simulator.add(&format!("{name}-services"), services);
+        self.resolvers.insert(id.clone(), (host, resolver));
         self.open(host);
         self.services.insert(host, id.clone());
         self.plug(id, Side::Services, "services", host, None);
@@ -426,7 +453,7 @@ impl Cloud {
                     TransitEnd::Vpc { vpc, subnets } => {
                         for subnet in subnets {
                             let subnet = fabric.subnets[*subnet].id.clone();
-                            let attached = Attached::Vpc(attachment.id.clone(), subnet.clone());
+                            let attached = Attached::Vpc(subnet.clone());
                             let Some(port) = self.new_attached(node, attached) else { continue };
                             let side = Side::TransitGateway(gateway.id.clone(), subnet);
                             let vpc = fabric.vpcs[*vpc].id.clone();
@@ -559,13 +586,14 @@ fn guest_spec(fabric: &Fabric, interfaces: &[InterfaceIndex], forwards: bool, ma
             let block = subnet.ipv6_blocks.iter().find(|block| block.contains(a));
             IpNet::V6(Ipv6Net::new_assert(*a, block.map_or(128, Ipv6Net::prefix_len)))
         });
-        let addresses = v4.chain(v6).collect();
+        // No router is announced where there is no IPv6; where there is, whoever passes packets on needs no address but its link's.
+        let has_ipv6 = !subnet.ipv6_blocks.is_empty();
+        let of_link = has_ipv6.then(|| IpNet::V6(Ipv6Net::new_assert(link_local(Mac(own.mac.0)), 64)));
+        let addresses = v4.chain(v6).chain(of_link).collect();
         spec.interfaces.push(InterfaceSpec { name: format!("eth{port}"), mac: Mac(own.mac.0), addresses, mtu: u32::from(lease::MTU) });
         // ENI-11: one default route, by the first interface; those of the others are for what is bound to them.
         let (all, all_v6) = (Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 0), Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 0));
         let gateways = [(IpNet::V4(all), IpAddr::V4(subnet.router)), (IpNet::V6(all_v6), IpAddr::V6(ROUTER_IPV6))];
-        // No router is announced where there is no IPv6.
-        let has_ipv6 = !subnet.ipv6_blocks.is_empty();
         for (destination, via) in gateways.into_iter().filter(|(_, via)| via.is_ipv4() || has_ipv6) {
             spec.routes.push(RouteSpec { destination, via: Some(via), interface: port as u16, metric: port as u32 });
         }

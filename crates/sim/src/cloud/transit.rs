@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fabric::gateway::TransitEnd;
+use fabric::gateway::{TransitEnd, TransitGatewayAttachment};
 use fabric::stage::transit_gateway;
 use fabric::{Component, Reason as StageReason, Stage};
 use model::{SubnetId, TransitGatewayAttachmentId, TransitGatewayId};
 
-use super::judge::Judge;
+use super::bytes;
+use super::judge::{Judge, Travel};
+use crate::fragment;
 use crate::frame::FrameId;
 use crate::node::{Context, Node};
 use crate::table::Table;
@@ -19,17 +21,20 @@ use crate::trace::{Reason, Verb};
 /// What a port of a transit gateway leads to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attached {
-    /// A VPC, by a subnet of the attachment.
-    Vpc(TransitGatewayAttachmentId, SubnetId),
+    /// A VPC, by a subnet of the attachment: of one that came back, too.
+    Vpc(SubnetId),
     /// Another transit gateway, for packets from this zone.
     Peering(TransitGatewayAttachmentId, String),
 }
 
 impl Attached {
-    fn attachment(&self) -> &TransitGatewayAttachmentId {
-        match self {
-            Self::Vpc(id, _) | Self::Peering(id, _) => id,
-        }
+    /// The place of the attachment that it is a part of.
+    fn position(&self, fabric: &fabric::Fabric, attachments: &[TransitGatewayAttachment]) -> Option<usize> {
+        attachments.iter().position(|attachment| match (self, &attachment.to) {
+            (Self::Vpc(id), TransitEnd::Vpc { subnets, .. }) => subnets.iter().any(|subnet| fabric.subnets[*subnet].id == *id),
+            (Self::Peering(id, _), TransitEnd::Peering { .. }) => attachment.id == *id,
+            _ => false,
+        })
     }
 }
 
@@ -61,6 +66,13 @@ impl TransitGateway {
     }
 }
 
+/// On to a port, cut to what the gateway takes; segments of TCP are told to fit (L2-8, L2-9).
+fn send(context: &mut Context<'_>, travel: &Travel, port: u16) {
+    let copy = context.copy(travel.frame);
+    bytes::clamp_segment_size(context.bytes_mut(copy), transit_gateway::MTU as u16 - 40);
+    fragment::send(context, port, copy, transit_gateway::MTU);
+}
+
 impl Node for TransitGateway {
     fn kind(&self) -> &'static str {
         "transit-gateway"
@@ -73,9 +85,9 @@ impl Node for TransitGateway {
         let came = self.attached.get(usize::from(port));
         let found = gateway.zip(came).and_then(|(gateway, came)| {
             let attachments = &fabric.transit_gateways[gateway].attachments;
-            let position = attachments.iter().position(|attachment| attachment.id == *came.attachment())?;
+            let position = came.position(&fabric, attachments)?;
             let zone = match came {
-                Attached::Vpc(_, subnet) => {
+                Attached::Vpc(subnet) => {
                     let subnet = fabric.subnets.find(subnet, |subnet| &subnet.id)?;
                     fabric.subnets[subnet].availability_zone.clone()
                 }
@@ -101,11 +113,18 @@ impl Node for TransitGateway {
             TransitEnd::Peering { .. } => Some(Attached::Peering(attachment.id.clone(), zone.clone())),
             TransitEnd::Vpc { subnets, .. } => {
                 let subnet = transit_gateway::leave(&fabric, subnets, &zone)?;
-                Some(Attached::Vpc(attachment.id.clone(), fabric.subnets[subnet].id.clone()))
+                Some(Attached::Vpc(fabric.subnets[subnet].id.clone()))
             }
         });
+        let is_peer = |attached: Option<&Attached>| matches!(attached, Some(Attached::Peering(..)));
+        let goes_round = is_peer(self.attached.get(usize::from(port))) && is_peer(to.as_ref());
         match to.and_then(|to| self.port(&to)) {
-            Some(out) => context.forward(out, frame),
+            Some(out) if goes_round => {
+                let Some(again) = self.judge.go_round(context, &travel) else { return };
+                send(context, &again, out);
+                context.release(again.frame);
+            }
+            Some(out) => send(context, &travel, out),
             None => self.judge.refuse(context, &travel, reason),
         }
     }

@@ -45,6 +45,7 @@ pub use balancer::{Backend, BalancerSpec, SKIPPED};
 pub use counters::Counters;
 pub use filter::{Action, FilterRule, FilterSpec};
 pub use icmp::{ERROR_BURST, ERROR_INTERVAL};
+pub(crate) use interface::link_local;
 pub use interface::{Address, Interface};
 pub use nat::PortForward;
 pub use neighbor::{ATTEMPTS, DELAY, REACHABLE, RETRANSMISSION, State as NeighborState, WAITING};

@@ -31,7 +31,7 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// `capture`.
 #[derive(Debug, Args)]
 pub struct CaptureArgs {
-    /// Where (an instance, interface, subnet or group; internet; router, igw, nat or their names; not with --all-hops), then a
+    /// Where (an instance, interface, subnet or group; internet; router, igw, nat, tgw or their names; not with --all-hops), then a
     /// filter as of tcpdump: host web-1 and tcp port 80
     #[arg(num_args = 0.., value_name = "WHERE] [FILTER")]
     pub words: Vec<String>,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use conformance::frames::canonical::Sequence;
 use conformance::frames::{Both, Compared, FramesError};
-use conformance::fuzz::clouds;
+use conformance::fuzz::lab_of;
 use serde_json::{Value, json};
 
 use crate::cli::Global;
@@ -39,7 +39,7 @@ pub fn run(arguments: &FramesArgs, global: &Global, output: &Output) -> Result {
     let both = match arguments.lab.as_ref().or(typed) {
         None => match arguments.seed {
             None => Both::built_in(),
-            Some(seed) => Both::of_lab(&clouds::lab(seed), seed, arguments.probes as usize),
+            Some(seed) => Both::of_lab(&lab_of(seed), seed, arguments.probes as usize),
         },
         Some(path) => {
             let text = std::fs::read_to_string(path).map_err(|e| Failure::usage(format!("{}: {e}", path.display())).hint("a lab file"))?;

@@ -1,6 +1,6 @@
 //! Ends of questions and claims that are in a lan: what the stages of a cloud cannot say of them, the simulator shows.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use conformance::EngineName;
 use fabric::Fabric;
@@ -54,7 +54,17 @@ pub fn lan_end<'m>(model: &'m Model, selector: &Selector) -> Option<LanEnd<'m>> 
         _ => None,
     };
     let found = found.map(|(lan, device, what)| LanEnd { device: device.clone(), kind: what.kind(), lan });
-    found.or_else(|| free_address(model, selector).map(|(address, lan)| LanEnd { device: address.to_string(), kind: "free address", lan }))
+    found.or_else(|| free_address(model, selector).map(|(address, lan)| LanEnd { device: address.to_string(), kind: FREE_ADDRESS, lan }))
+}
+
+/// The kind of an end that is an address which no device of a lan has.
+const FREE_ADDRESS: &str = "free address";
+
+/// Whether an end is an address that nobody has, not even for a time.
+fn is_vacant(model: &Model, end: &LanEnd<'_>) -> bool {
+    let address = end.device.parse::<Ipv4Addr>().ok().filter(|_| end.kind == FREE_ADDRESS);
+    let held = model.lans.get(end.lan).map(Lan::ipv4_held).unwrap_or_default();
+    address.is_some_and(|address| !held.iter().any(|(first, last)| (*first..=*last).contains(&address)))
 }
 
 /// An address that nobody has and that is a lan's: of a network that a device is in, or of a private one that is announced to a VPC.
@@ -149,6 +159,11 @@ pub fn not_of(engine: EngineName, end: &LanEnd, words: &[String]) -> Failure {
 /// both are in lans.
 pub fn out_of_sight(model: &Model, probe: &Probe, words: &[String]) -> Option<Failure> {
     let ends = [&probe.source, &probe.destination].map(|selector| Some((lan_end(model, selector)?, selector.ends(model).ok())));
+    if let [Some((from, _)), None] = &ends
+        && is_vacant(model, from)
+    {
+        return Some(Failure::usage(format!("{from}: nobody sends from it")).hint("vpclab ls devices, or a host with that address in the file"));
+    }
     let fabric = ends.iter().any(Option::is_some).then(|| Fabric::compile(model))?;
     let is_behind = |ends: &Option<Vec<End>>| match ends.as_deref() {
         Some([End::Address(address)]) => fabric.behind_vpn(*address).is_some(),

@@ -393,7 +393,16 @@ fn gateways(model: &Model) -> Vec<Vec<String>> {
         let place = joined(vpc.iter().map(|id| vpc_name(model, id)));
         vec![named(&gateway.tags, &gateway.id), "virtual private".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
     });
-    internet.chain(egress_only).chain(nat).chain(private).collect()
+    let transit = model.transit_gateways.values().map(|gateway| {
+        let attached = model.transit_gateway_attachments.values().filter(|attachment| attachment.is_of(&gateway.id));
+        let place = joined(attached.map(|attachment| match attachment.vpc_id() {
+            Some(vpc) => vpc_name(model, vpc),
+            None => "a peering".to_owned(),
+        }));
+        let (name, state) = (named(&gateway.tags, &gateway.id), gateway.state.as_str(model.context.now));
+        vec![name, "transit".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
+    });
+    internet.chain(egress_only).chain(nat).chain(private).chain(transit).collect()
 }
 
 fn addresses(model: &Model) -> Vec<Vec<String>> {

@@ -75,7 +75,7 @@ mod within;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-use conformance::Options;
+use conformance::{Options, RunError};
 
 use self::source::{describe, find};
 use self::target::Target;
@@ -172,7 +172,15 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             let mut options = Options { json: output.format == Format::Json, ..Options::default() };
             options.filter.extend(filter);
             let report = conformance::run(&paths, engine, &options, &mut std::io::stdout().lock());
-            Ok(ExitCode::from(report.map_err(|e| Failure::usage(e.to_string()))?.exit_code()))
+            match report {
+                Ok(report) => Ok(ExitCode::from(report.exit_code())),
+                Err(RunError::Output(error)) => {
+                    output.written(Err(error));
+                    Ok(ExitCode::SUCCESS)
+                }
+                Err(error @ RunError::Start(_)) => Err(Failure::environment(error.to_string())),
+                Err(error) => Err(Failure::usage(error.to_string())),
+            }
         }
     }
 }

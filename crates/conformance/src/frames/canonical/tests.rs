@@ -1,6 +1,6 @@
 use std::net::Ipv4Addr;
 
-use wire::Mac;
+use wire::{Icmpv4, Ipv4, Ipv6};
 
 use super::*;
 use crate::frames::compare;
@@ -125,4 +125,59 @@ fn a_flow_that_only_one_engine_has_is_a_difference_at_its_place() {
     assert_eq!((difference.place.as_str(), difference.other.as_deref()), ("a", None));
     assert!(difference.told("sim", "linux").contains("linux: nothing more"), "{}", difference.told("sim", "linux"));
     assert_eq!(compare::first(&both, &both), None);
+}
+
+const A6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+const B6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
+
+fn frame_v6(header: &Ipv6, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::new();
+    Ethernet { destination: Mac::default(), source: Mac::default(), ether_type: EtherType::IPV6 }.emit(&mut frame);
+    header.emit(payload, &mut frame);
+    frame
+}
+
+#[test]
+fn what_is_too_big_over_ipv6_is_said_in_its_flow_with_the_mtu() {
+    let request = Udp { source_port: 40_000, destination_port: 80 }.datagram(A6.into(), B6.into(), b"?");
+    let request = frame_v6(&Ipv6 { flow_label: 7, ..Ipv6::new(A6, B6, protocol::UDP) }, &request);
+    let quoted = request[14..].to_vec();
+    let length = quoted.len();
+    let error = Icmpv6::PacketTooBig { mtu: 1_500, quoted }.message(B6, A6);
+    let error = frame_v6(&Ipv6::new(B6, A6, protocol::ICMPV6), &error);
+    let told = told(&[passed(true, request), passed(false, error)]);
+    assert_eq!((told.len(), told[0].flow.as_str()), (1, "udp [2001:db8::1]:~1 > [2001:db8::2]:80"));
+    let about = format!("in  < ttl 64: icmpv6 2/0 mtu 1500 about udp [2001:db8::1]:~1 > [2001:db8::2]:80, {length} bytes of it");
+    assert_eq!(told[0].lines, ["out > ttl 64: 1 bytes ?".to_owned(), about]);
+}
+
+#[test]
+fn fragments_of_ipv6_keep_their_flow() {
+    let whole = Udp { source_port: 40_000, destination_port: 80 }.datagram(A6.into(), B6.into(), &[7; 40]);
+    let header = Ipv6::new(A6, B6, 44);
+    let piece = |offset: u8, more: u8, bytes: &[u8]| [&[protocol::UDP, 0, 0, offset | more, 0, 0, 0, 9][..], bytes].concat();
+    let told = told(&[
+        passed(true, frame_v6(&header, &piece(0, 1, &whole[..32]))),
+        passed(true, frame_v6(&header, &piece(32, 0, &whole[32..]))),
+    ]);
+    assert_eq!((told.len(), told[0].flow.as_str()), (1, "udp [2001:db8::1]:~1 > [2001:db8::2]:80"));
+    assert_eq!(told[0].lines, ["out > ttl 64: bytes 0 to 32, more follow", "out > ttl 64: bytes 32 to 48"]);
+}
+
+#[test]
+fn neighbour_discovery_is_a_list_as_arp_is_and_what_else_neighbours_say_is_nothing() {
+    let message = |kind: u8, flags: u8, option: [u8; 8]| {
+        let data = [&B6.octets()[..], &option].concat();
+        let (from, to) = if kind == SOLICITATION { (A6, B6) } else { (B6, A6) };
+        let message = Icmpv6::Other { kind, code: 0, rest: [flags, 0, 0, 0], data }.message(from, to);
+        frame_v6(&Ipv6 { hop_limit: 255, ..Ipv6::new(from, to, protocol::ICMPV6) }, &message)
+    };
+    let told = told(&[
+        passed(true, message(SOLICITATION, 0, [1, 1, 2, 2, 2, 2, 2, 2])),
+        passed(false, message(ADVERTISEMENT, 0x60, [2, 1, 4, 4, 4, 4, 4, 4])),
+        passed(true, message(143, 0, [0; 8])),
+    ]);
+    assert_eq!((told.len(), told[0].flow.as_str()), (1, NEIGHBOURS));
+    let lines = ["in  2001:db8::2 is at 04:04:04:04:04:04, flags 0x60", "out who has 2001:db8::2, says 2001:db8::1"];
+    assert_eq!(told[0].lines, lines);
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::words::{Words, block};
 use super::*;
+use super::transit;
 use crate::scenario::fault::Fault;
 use crate::scenario::fields::{Fields, list};
 use crate::scenario::yaml::{Content, Node};
@@ -74,11 +75,8 @@ impl Delta {
                 Self::VpnGateway { gateway, vpc: words.name("a VPC")? }
             }
             "vpce" => endpoint(&mut words)?,
-            "tgw" => {
-                let gateway = words.name("a transit gateway")?;
-                words.literal("=")?;
-                Self::TransitGateway { gateway, subnets: words.names("a subnet")? }
-            }
+            "tgw" => Self::Transit(transit::gateway(&mut words)?),
+            "tgwrt" => Self::Transit(transit::table(&mut words)?),
             "flowlog" => flow_log(&mut words)?,
             other => return Err(format!("`{text}`: unknown delta `{other}`")),
         };

@@ -3,7 +3,10 @@
 //! [`Delta::parse`] is the grammar; what a delta does to a model stands in `topology`.
 
 pub mod grammar;
+mod transit;
 pub mod words;
+
+pub use transit::TransitDelta;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -175,8 +178,8 @@ pub enum Delta {
     VpnGateway { gateway: Name, vpc: Name },
     /// `vpce E = VPC SERVICE pl:LIST RT[,RT]`
     Endpoint { endpoint: Name, vpc: Name, service: String, list: Name, tables: Vec<Name> },
-    /// `tgw T = SUBNET[,SUBNET]`
-    TransitGateway { gateway: Name, subnets: Vec<Name> },
+    /// `tgw …`, `tgwrt …`
+    Transit(TransitDelta),
     /// `flowlog F = ENI ALL|ACCEPT|REJECT default[,FIELD…]`
     FlowLog { log: Name, eni: Name, traffic: FlowLogTraffic, fields: Vec<String> },
     /// `identity: {user, groups, policies, boundary}`; what is not given stays.

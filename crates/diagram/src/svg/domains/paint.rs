@@ -101,8 +101,12 @@ fn bodies(canvas: &mut Canvas, area: &Area, at: &AreaPlace) {
     }
 }
 
-/// Behind a hub and its links: they are one collision domain.
+/// Behind a hub and its links: they are one collision domain. Where the ground of two meets, it is no darker.
 fn hulls(canvas: &mut Canvas, plan: &Plan, area: &Area, at: &AreaPlace) {
+    if !area.rows.iter().any(|row| repeats(row.kind)) {
+        return;
+    }
+    canvas.open("hulls");
     for (index, row) in area.rows.iter().enumerate().filter(|(_, row)| repeats(row.kind)) {
         let own = row.parent.map(|(_, link)| link);
         let below = area.rows.iter().filter_map(|other| other.parent).find(|(parent, _)| *parent == index).map(|(_, link)| link);
@@ -120,6 +124,7 @@ fn hulls(canvas: &mut Canvas, plan: &Plan, area: &Area, at: &AreaPlace) {
         }
         canvas.close();
     }
+    canvas.close();
 }
 
 /// What the marks mean, and how many devices there are of each kind. Returns where it ends.
@@ -145,10 +150,12 @@ pub(super) fn legend(canvas: &mut Canvas, lans: &[Domains<'_>], (left, top): Poi
         canvas.text((x + 26, y), Font::SMALL, "", text);
         x += wide;
     }
-    let samples: [(bool, &str); 3] = [
+    let is_down = lans.iter().any(|lan| lan.lan.links.iter().any(|link| !link.up));
+    let samples: [(bool, &str); 4] = [
         (true, "a link, with the number of its collision domain: links of one colour and number are one domain"),
         (has(repeats), "a hub or a repeater repeats every bit: all its links are one collision domain"),
         (has(joins), "how far a broadcast reaches: routers and hosts do not pass it on"),
+        (is_down, "a link that is down: domains are counted as if it were up"),
     ];
     for (at, (_, text)) in samples.iter().enumerate().filter(|(_, (is_shown, _))| *is_shown) {
         y += 26;
@@ -161,8 +168,15 @@ pub(super) fn legend(canvas: &mut Canvas, lans: &[Domains<'_>], (left, top): Poi
                 canvas.close();
             }
             1 => {
+                canvas.open("hulls");
                 canvas.open("k0");
                 canvas.path("shared", &format!("M{left} {} H{} V{} H{left} Z", y - 13, left + 40, y + 5));
+                canvas.close();
+                canvas.close();
+            }
+            3 => {
+                canvas.open("k0");
+                canvas.path("line down", &format!("M{left} {} L{} {}", y - 4, left + 40, y - 4));
                 canvas.close();
             }
             _ => canvas.rect(Rect::new(left, y - 13, 40, 18), "area", 5),

@@ -6,7 +6,7 @@ pub(super) const CSS: &str = r#"
 .joint{fill:#ffffff;stroke:#566176;stroke-width:1.5}
 .body{fill:#c3cad7}
 .under{fill:none;stroke:#f5f6fa;stroke-width:6}
-.shared{fill-opacity:.16}
+.hulls{opacity:.16}
 .number{font-weight:600;fill:#ffffff}
 .line.down{stroke-dasharray:3 4}
 .k0 .line{stroke:#0072b2}.k0 .mark,.k0 .shared{fill:#0072b2}
@@ -23,7 +23,7 @@ pub(super) const CSS: &str = r#"
 .body{fill:#414b5e}
 .under{stroke:#101319}
 .number{fill:#101319}
-.shared{fill-opacity:.22}
+.hulls{opacity:.22}
 .k0 .line{stroke:#56b4e9}.k0 .mark,.k0 .shared{fill:#56b4e9}
 .k1 .line{stroke:#ff8f4d}.k1 .mark,.k1 .shared{fill:#ff8f4d}
 .k2 .line{stroke:#35d3a5}.k2 .mark,.k2 .shared{fill:#35d3a5}

@@ -3,13 +3,14 @@
 
 use fabric::stage::route_table::UNROUTABLE_IPV6;
 use fabric::{Fabric, Family, Interface, InterfaceKind, Stage, VpcIndex};
+use ipnet::IpNet;
 use model::traffic::protocol;
 use netlink::nft::build::{Load, in_range, in_set, is, is_not, not_in_set, set_mark, set_meta};
 use netlink::nft::{Chain, CompareOp, Element, Expr, MetaKey, Set, Verdict};
 
 use super::super::phrase::{all, ethertype, goto, restore_ttl, then, within};
-use super::super::router::{INGRESS_DROPS, addresses, mark};
-use super::super::{Options, Table, family};
+use super::super::router::{INGRESS_DROPS, addresses};
+use super::super::{Options, Table, family, transit_gateway};
 use super::{LINK_LOCAL, MULTICAST, discovery};
 use crate::naming::interface_link;
 
@@ -30,6 +31,11 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, table: &mut Table) {
 /// What comes by a link to beyond the VPC goes on, and asks the routing table of a gateway, if that has one.
 pub fn from_outside(mark: Option<u32>) -> Vec<Expr> {
     then(all([ethertype(CompareOp::Eq, ETHERTYPE), mark.map(set_mark).unwrap_or_default()]), goto(PASS))
+}
+
+/// What comes by such a link for this block goes on and asks no table.
+pub fn from_outside_to(block: IpNet) -> Vec<Expr> {
+    then(all([ethertype(CompareOp::Eq, ETHERTYPE), within(Load::DestinationV6, block)]), goto(PASS))
 }
 
 /// Adds an interface's chain; the rule that calls it.
@@ -69,7 +75,7 @@ fn rules(fabric: &Fabric, interface: &Interface, link: &str, options: Options, t
         rules.push(then(within(Load::SourceV6, LINK_LOCAL), goto(foreign)));
     }
     rules.extend(subnet.ipv6_blocks.iter().map(|block| then(within(Load::DestinationV6, *block), goto(PASS))));
-    rules.push(then(set_mark(mark(&fabric.route_tables[subnet.route_table])), goto(PASS)));
+    rules.push(then(set_mark(transit_gateway::subnet_mark(fabric, interface.subnet)), goto(PASS)));
     rules
 }
 

@@ -30,9 +30,10 @@ pub fn speaks(fabric: &Fabric, vpc: VpcIndex) -> bool {
     !fabric.vpcs[vpc].ipv6_blocks.is_empty()
 }
 
-/// Whether any VPC does.
+/// Whether any VPC does, or a host outside.
 pub fn is_spoken(fabric: &Fabric) -> bool {
-    fabric.vpcs.indices().any(|vpc| speaks(fabric, vpc))
+    let has_address = |host: &fabric::OutsideHost| host.addresses.iter().any(IpAddr::is_ipv6);
+    fabric.vpcs.indices().any(|vpc| speaks(fabric, vpc)) || fabric.outside.values().any(has_address)
 }
 
 /// Whether an interface is in a subnet that has IPv6.

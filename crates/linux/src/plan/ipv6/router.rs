@@ -3,17 +3,17 @@
 
 use fabric::stage::exempt::{METADATA_IPV6, RESOLVER_IPV6, TIME_IPV6};
 use fabric::stage::route_table::UNROUTABLE_IPV6;
-use fabric::{Fabric, Family, Interface, NextHop, RouteTable, Stage, VpcIndex};
+use fabric::{Fabric, Family, Interface, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
 use ipnet::IpNet;
 use netlink::nft::build::{Load, in_range, is, is_not};
 use netlink::nft::{self, Chain, Expr, Hook, Verdict, priority};
 
 use super::super::phrase::{all, goto, then};
-use super::super::router::{GATEWAY_MAC, SHARED, TABLE, addresses, forward, interfaces, mark};
+use super::super::router::{GATEWAY_MAC, SHARED, TABLE, addresses, forward, interfaces};
 use super::super::{Namespace, Options, PlanError, RouteTo, Rule, Table, host};
 use super::{ANYWHERE, NEIGHBOUR, link_local, speak, speaks};
 use crate::naming::{ROUTER_TO_EGRESS_ONLY, ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, interface_link, peering_link};
-use crate::plan::{egress_only_internet_gateway, flow_log};
+use crate::plan::{egress_only_internet_gateway, flow_log, transit_gateway};
 
 /// Adds what the router of a VPC needs for IPv6, if that has any.
 pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, namespace: &mut Namespace) -> Result<(), PlanError> {
@@ -64,7 +64,12 @@ pub fn plan(fabric: &Fabric, index: VpcIndex, options: Options, namespace: &mut 
 }
 
 fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace: &mut Namespace) {
-    let number = mark(table);
+    for (number, from) in transit_gateway::tables_of(fabric, table) {
+        routing_table(fabric, table, number, from, options, namespace);
+    }
+}
+
+fn routing_table(fabric: &Fabric, table: &RouteTable, number: u32, from: Option<SubnetIndex>, options: Options, namespace: &mut Namespace) {
     namespace.rules.insert(Rule { family: Family::V6, priority: 100, mark: Some(number), table: number });
     namespace.route(number, ANYWHERE, 9_999, RouteTo::device(SINK_NO_ROUTE));
     namespace.route(number, UNROUTABLE_IPV6, 0, RouteTo::device(SINK_NO_ROUTE));
@@ -78,8 +83,8 @@ fn route_table(fabric: &Fabric, table: &RouteTable, options: Options, namespace:
             NextHop::EgressOnlyInternetGateway(_) => RouteTo::via(ROUTER_TO_EGRESS_ONLY, NEIGHBOUR),
             NextHop::Interface(interface) => to_interface(&fabric.interfaces[interface]),
             NextHop::Peering { peering, .. } => RouteTo::via(&peering_link(&fabric.peerings[peering].id), NEIGHBOUR),
+            NextHop::TransitGateway(gateway) => transit_gateway::way(fabric, gateway, from, NEIGHBOUR),
             NextHop::NatGateway(_)
-            | NextHop::TransitGateway(_)
             | NextHop::VpcEndpoint(_)
             | NextHop::VpnGateway(_)
             | NextHop::Blackhole(_) => RouteTo::device(SINK_BLACKHOLE),
@@ -98,13 +103,14 @@ fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Tabl
         then(all([from_interfaces.clone(), at]), verdict)
     };
     let dns = |number: u8| service(RESOLVER_IPV6, number, 53, if answers { Verdict::Accept } else { goto(silent.clone()) });
-    let rules = vec![
+    let mut rules: Vec<_> = transit_gateway::unserved(&unanswered, table).into_iter().collect();
+    rules.extend([
         dns(17),
         dns(6),
         service(METADATA_IPV6, 6, 80, Verdict::Accept),
         service(TIME_IPV6, 17, 123, Verdict::Accept),
         vec![Expr::Verdict(goto(unanswered))],
-    ];
+    ]);
     table.chain(Chain::base("input", Hook::Input, priority::FILTER).policy_drop(), rules);
 }
 

@@ -13,7 +13,7 @@ use netlink::nft::{Base, Chain, CompareOp, Element, Expr, Family, Hook, MetaKey,
 
 use super::super::phrase::{FIRST, all, device_is, device_key, goto, jump, then, within};
 use super::super::router::{self, mark};
-use super::super::{LinkEnd, MTU_VPC, Namespace, Plan, RouteTo};
+use super::super::{LinkEnd, MTU_VPC, Namespace, Plan, RouteTo, transit_gateway};
 use super::link::{given, qdisc};
 use super::wiring::{Tunnel, Wiring};
 use super::Shaping;
@@ -88,12 +88,13 @@ fn clamped() -> Vec<Expr> {
 /// Routes to the gateway lead to the lan that announced what they speak of; others stay holes.
 fn routes(fabric: &Fabric, tunnel: &Tunnel, to: &RouteTo, announced: &[Ipv4Net], namespace: &mut Namespace) {
     for table in fabric.route_tables.values().filter(|table| table.vpc == tunnel.vpc) {
-        for route in &table.routes {
+        let numbers = transit_gateway::tables_of(fabric, table).into_iter().map(|(number, _)| number);
+        for (number, route) in numbers.flat_map(|number| table.routes.iter().map(move |route| (number, route))) {
             let (IpNet::V4(destination), NextHop::VpnGateway(_)) = (route.destination, route.next_hop) else { continue };
             let is_told = announced.iter().any(|network| network.contains(&destination) || destination.contains(network));
-            let hole = super::super::Route { table: mark(table), destination: route.destination, metric: 0, to: RouteTo::device(SINK_BLACKHOLE) };
+            let hole = super::super::Route { table: number, destination: route.destination, metric: 0, to: RouteTo::device(SINK_BLACKHOLE) };
             if is_told && namespace.routes.remove(&hole) {
-                namespace.route(mark(table), destination, 0, to.clone());
+                namespace.route(number, destination, 0, to.clone());
             }
         }
     }

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use fabric::{EgressOnlyInternetGatewayIndex, Entity, Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, VpcIndex};
-use fabric::gateway::VpcEndpointKind;
+use fabric::{
+    EgressOnlyInternetGatewayIndex, Entity, Fabric, InterfaceIndex, InterfaceKind, InternetGatewayIndex, NatGatewayIndex, TransitGatewayIndex,
+    VpcIndex,
+};
+use fabric::gateway::{TransitEnd, VpcEndpointKind};
 
 use crate::naming;
 use crate::plan::device_index;
@@ -22,6 +25,8 @@ pub enum Kind {
     InternetGateway(InternetGatewayIndex),
     /// An egress-only internet gateway.
     EgressOnlyInternetGateway(EgressOnlyInternetGatewayIndex),
+    /// A transit gateway.
+    TransitGateway(TransitGatewayIndex),
     /// Beyond the gateways.
     Internet,
     /// A device of a lan.
@@ -56,6 +61,8 @@ impl Hop {
         let spoken = |vpc: VpcIndex| !fabric.vpcs[vpc].ipv6_blocks.is_empty();
         let egress_only = fabric.egress_only_internet_gateways.iter().filter(|(_, gateway)| spoken(gateway.vpc));
         hops.extend(egress_only.map(|(index, _)| egress_only_gateway(fabric, index)));
+        let attached = fabric.transit_gateways.iter().filter(|(_, gateway)| !gateway.attachments.is_empty());
+        hops.extend(attached.map(|(index, _)| transit_gateway(fabric, index)));
         hops.push(internet(fabric));
         unique(hops)
     }
@@ -80,6 +87,7 @@ impl Hop {
             "router" => by(&|hop| matches!(hop.kind, Kind::Router(_))),
             "igw" => by(&|hop| matches!(hop.kind, Kind::InternetGateway(_))),
             "eigw" => by(&|hop| matches!(hop.kind, Kind::EgressOnlyInternetGateway(_))),
+            "tgw" => by(&|hop| matches!(hop.kind, Kind::TransitGateway(_))),
             "nat" => by(&|hop| matches!(hop.kind, Kind::NatGateway(_))),
             _ if word.parse().is_ok_and(|address: IpAddr| fabric.is_outside_host(address)) => by(&|hop| hop.kind == Kind::Internet),
             _ => Vec::new(),
@@ -88,7 +96,10 @@ impl Hop {
 
     /// Whether packets pass it without noticing: it answers no probe and takes nothing off the TTL (L2-5).
     pub fn is_unseen(&self) -> bool {
-        matches!(self.kind, Kind::Router(_) | Kind::InternetGateway(_) | Kind::EgressOnlyInternetGateway(_))
+        matches!(
+            self.kind,
+            Kind::Router(_) | Kind::InternetGateway(_) | Kind::EgressOnlyInternetGateway(_) | Kind::TransitGateway(_)
+        )
     }
 
     /// What is at the other end of a device.
@@ -135,6 +146,7 @@ fn belongs(fabric: &Fabric, kind: Kind, entity: Entity) -> bool {
         (Kind::NatGateway(nat), Entity::Interface(wanted)) => fabric.nat_gateways[nat].interface == Some(wanted),
         (Kind::InternetGateway(gateway), Entity::InternetGateway(wanted)) => gateway == wanted,
         (Kind::EgressOnlyInternetGateway(gateway), Entity::EgressOnlyInternetGateway(wanted)) => gateway == wanted,
+        (Kind::TransitGateway(gateway), Entity::TransitGateway(wanted)) => gateway == wanted,
         (Kind::Internet, Entity::Outside(_)) => true,
         _ => false,
     }
@@ -188,6 +200,15 @@ fn router(fabric: &Fabric, index: VpcIndex) -> Hop {
     }
     for (_, peering) in fabric.peerings.iter().filter(|(_, peering)| peering.peer_of(index).is_some()) {
         links.insert(device_index(&naming::peering_link(&peering.id)), peering.name.clone());
+    }
+    for gateway in fabric.transit_gateways.values() {
+        for attachment in &gateway.attachments {
+            let TransitEnd::Vpc { vpc, subnets } = &attachment.to else { continue };
+            for subnet in subnets.iter().filter(|_| *vpc == index) {
+                let link = naming::transit_link(attachment.id.as_str(), fabric.subnets[*subnet].id.as_str());
+                links.insert(device_index(&link), gateway.name.clone());
+            }
+        }
     }
     for (_, endpoint) in fabric.vpc_endpoints.iter().filter(|(_, endpoint)| endpoint.vpc == index) {
         links.insert(device_index(&naming::endpoint_link(&endpoint.id)), endpoint.name.clone());
@@ -250,6 +271,31 @@ fn egress_only_gateway(fabric: &Fabric, index: EgressOnlyInternetGatewayIndex) -
         namespace: naming::egress_only_namespace(&gateway.id),
         device: None,
         links: BTreeMap::from(links),
+    }
+}
+
+fn transit_gateway(fabric: &Fabric, index: TransitGatewayIndex) -> Hop {
+    let gateway = &fabric.transit_gateways[index];
+    let zones: BTreeSet<&str> = fabric.subnets.values().map(|subnet| subnet.availability_zone.as_str()).collect();
+    let mut links = BTreeMap::new();
+    for attachment in &gateway.attachments {
+        let link = |place: &str| device_index(&naming::transit_link(attachment.id.as_str(), place));
+        match &attachment.to {
+            TransitEnd::Vpc { vpc, subnets } => {
+                links.extend(subnets.iter().map(|subnet| (link(fabric.subnets[*subnet].id.as_str()), router_name(fabric, *vpc))));
+            }
+            TransitEnd::Peering { gateway: other, .. } => {
+                links.extend(zones.iter().map(|zone| (link(zone), fabric.transit_gateways[*other].name.clone())));
+            }
+        }
+    }
+    Hop {
+        name: gateway.name.clone(),
+        description: format!("transit gateway {}", gateway.id),
+        kind: Kind::TransitGateway(index),
+        namespace: naming::transit_gateway_namespace(&gateway.id),
+        device: None,
+        links,
     }
 }
 
