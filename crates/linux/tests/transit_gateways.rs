@@ -222,8 +222,9 @@ fn one_answer_whoever_asks_and_a_live_change_is_seen_at_once() {
     for attachment in &attachments {
         delete_transit_gateway_attachment(&mut world.model, attachment).expect("detached");
     }
+    finish(&mut world);
     delete_transit_gateway(&mut world.model, &id).expect("gateway");
-    ask(&world, &mut bench, "cnear1", "10.1.0.10", "Forward rtb-c BAD_STATE_ROUTE");
+    ask(&world, &mut bench, "cnear1", "10.1.0.10", "Forward rtb:rt-c BAD_STATE_ROUTE");
 }
 
 #[test]

@@ -93,7 +93,7 @@ instances:
             ("one -> two tcp/80: open", &[]),
             ("one -> two tcp/80 over ipv6: open", &["one (IPv6) -> two (IPv6) tcp/80 of tcp/80: dropped at sg-in:two"]),
             ("one -> internet tcp/443 over ipv6: allowed via eigw", &[]),
-            ("only two, internet -> one tcp/80 over ipv6: open", &["internet (IPv6) -> one (IPv6) tcp/80 of tcp/80: dropped at eigw:v-eigw"]),
+            ("only two, internet -> one tcp/80 over ipv6: open", &["internet (IPv6) -> one (IPv6) tcp/80 of tcp/80: dropped at v-eigw"]),
             ("internet -> one tcp/80 over ipv6: blocked by eigw", &[]),
             ("one -> old tcp/80 over ipv6: open", &["`old` has no IPv6 address"]),
             ("old -> one tcp/80 over ipv6: blocked", &["`old` has no IPv6 address"]),
