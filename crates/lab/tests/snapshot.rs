@@ -145,7 +145,7 @@ fn forged(bytes: &[u8], change: impl Fn(&mut serde_json::Value, &mut Vec<u8>)) -
         at = end;
     }
     let line = head.to_string();
-    let mut forged = format!("vpclab-snapshot 1 {:08x}\n{line}\n", crc32fast::hash(line.as_bytes())).into_bytes();
+    let mut forged = format!("vpclab-snapshot 2 {:08x}\n{line}\n", crc32fast::hash(line.as_bytes())).into_bytes();
     forged.extend(body);
     forged
 }
@@ -159,7 +159,7 @@ fn another_builds_file_is_told_from_a_damaged_one() {
     let problem = snapshot::read(&other).unwrap_err();
     assert!(matches!(&problem, Problem::Foreign { source_name, .. } if source_name == "dump"), "{problem:?}");
     assert_eq!(problem.code().to_string(), "VL0702");
-    let newer = [b"vpclab-snapshot 2 ".as_slice(), &bytes[18..]].concat();
+    let newer = [b"vpclab-snapshot 3 ".as_slice(), &bytes[18..]].concat();
     assert!(matches!(snapshot::read(&newer), Err(Problem::Foreign { .. })));
 }
 

@@ -164,7 +164,7 @@ pub struct Claim {
     pub traffic: Traffic,
     /// The family that is meant (`over ipv6`). Without it nothing may get through over either that must not, and what must get
     /// through does so over IPv4, unless IPv6 addresses are named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub over: Option<AddressFamily>,
     /// A node that every packet of the request must pass (`through`, before the colon).
     pub through: Option<Waypoint>,
