@@ -218,6 +218,11 @@ impl Engine {
                 // exist, because the request arrived.
                 let dropped = drops.into_iter().next();
                 if dropped.is_none()
+                    && let Some(at) = self.refusal_met(matcher, sender, receiver)?
+                {
+                    return Ok(Outcome::Dropped(Drop { leg: Leg::Return, at: Some(at), code: None, reason: None }));
+                }
+                if dropped.is_none()
                     && let Some(silent) = self.unsent(matcher, sender, receiver, request.as_ref())?
                 {
                     return Ok(Outcome::Dropped(silent));
@@ -248,6 +253,18 @@ impl Engine {
             false => dropped.packet.as_ref().and_then(|refusal| system_at(fabric, sender, refusal.source)),
         };
         Dropped { at: at.filter(|at| !is_nat_gateway(fabric, at)), code: None, ..dropped }
+    }
+
+    /// Who refused the reply, where that was told to the receiver: the reply went where nobody waits for it.
+    fn refusal_met(&mut self, matcher: Matcher, sender: &Place, receiver: Option<&Place>) -> Result<Option<Component>> {
+        let Some(receiver) = receiver.filter(|receiver| receiver.interface.is_some()) else { return Ok(None) };
+        let fabric = self.fabric().clone();
+        let watch = self.watch(receiver)?;
+        watch.read()?;
+        let mut came = watch.frames().filter(|frame| frame.incoming).filter_map(|frame| frame.packet());
+        let refusal = came.find(|packet| matcher.refuses_reply(packet) && receiver.is_end_of(&fabric, packet.destination));
+        let at = refusal.and_then(|refusal| system_at(&fabric, sender, refusal.source));
+        Ok(at.filter(|at| !is_nat_gateway(&fabric, at)))
     }
 
     /// Whether the reply came in at the sender, from whomever.

@@ -22,6 +22,9 @@ use super::place::Place;
 /// servers answer too (RFC 1035: "not implemented").
 pub(crate) const BODY: &[u8] = b"vpclab probe";
 
+/// Tries of a probe that its sender's system seems not to have sent: workers of a kernel with much to do come late.
+const MOST_TRIES: usize = 4;
+
 /// A protocol number that hands over whole packets, IP header included (raw(7): IPPROTO_RAW).
 pub(crate) const IPPROTO_RAW: i32 = 255;
 
@@ -49,12 +52,15 @@ impl Engine {
         }
         let places: Vec<&Place> = std::iter::once(&ends.sender).chain(ends.receiver.as_ref()).collect();
         self.clear_evidence(&places)?;
-        let outcome = self.once(probe, &ends)?;
-        // A device that was made a moment ago may swallow its first packet: the kernel gives it a queue when a worker comes to
-        // it, and until then nothing leaves. What stays silent twice is the system's own doing.
-        if matches!(&outcome, Outcome::Dropped(drop) if is_unsent(drop)) {
+        let mut outcome = self.once(probe, &ends)?;
+        // A device that was made a moment ago may swallow its first packets: the kernel gives it a queue when a worker comes to
+        // it, and until then nothing leaves. What stays silent is the system's own doing.
+        for _ in 1..MOST_TRIES {
+            if !matches!(&outcome, Outcome::Dropped(drop) if is_unsent(drop)) {
+                break;
+            }
             self.clear_evidence(&places)?;
-            return self.once(probe, &ends);
+            outcome = self.once(probe, &ends)?;
         }
         Ok(outcome)
     }
