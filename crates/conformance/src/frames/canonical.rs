@@ -132,7 +132,9 @@ impl Flow {
         let mark = tcp.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0);
         let flags = Flags(tcp.flags.0 & !Flags::PSH.0);
         if tcp.flags.has(Flags::SYN) {
-            if stream.marks.insert((mark, tcp.sequence)) {
+            // One answer to a question: who is asked again after a reset begins with another number.
+            let of = if tcp.flags.has(Flags::ACK) { tcp.acknowledgement } else { tcp.sequence };
+            if stream.marks.insert((mark | tcp.flags.0 & Flags::ACK.0, of)) {
                 stream.next = Some(tcp.sequence.wrapping_add(1));
                 self.lines.push(Line::Text(format!("{head}: [{flags}]")));
             }

@@ -69,8 +69,12 @@ impl OnSim {
                         watch(running.egress_only_port(&gateway.id), None);
                     }
                 }
-                // Scenes have no transit gateways.
-                Kind::Router(_) | Kind::TransitGateway(_) | Kind::Device => {}
+                Kind::TransitGateway(index) => {
+                    if let Some(node) = named(&fabric.transit_gateways[index].name) {
+                        (0..running.simulator.ports(node).len()).for_each(|port| watch(Some((node, port as u16)), None));
+                    }
+                }
+                Kind::Router(_) | Kind::Device => {}
             }
         }
         Ok(Self { engine, fabric, watched, identifier: 0 })
