@@ -113,6 +113,8 @@ enum Line {
 struct Stream {
     /// The next byte that is new.
     next: Option<u32>,
+    /// Numbers that connections began with.
+    begun: BTreeSet<u32>,
     /// Segments with SYN, FIN or RST that have passed.
     marks: BTreeSet<(u8, u32)>,
 }
@@ -132,10 +134,12 @@ impl Flow {
         let mark = tcp.flags.0 & (Flags::SYN.0 | Flags::FIN.0 | Flags::RST.0);
         let flags = Flags(tcp.flags.0 & !Flags::PSH.0);
         if tcp.flags.has(Flags::SYN) {
-            // One answer to a question: who is asked again after a reset begins with another number.
+            // A SYN that is sent again to somebody who was refused meanwhile begins a connection of another number; it is the same answer.
             let of = if tcp.flags.has(Flags::ACK) { tcp.acknowledgement } else { tcp.sequence };
-            if stream.marks.insert((mark | tcp.flags.0 & Flags::ACK.0, of)) {
+            if stream.begun.insert(tcp.sequence) {
                 stream.next = Some(tcp.sequence.wrapping_add(1));
+            }
+            if stream.marks.insert((mark, of)) {
                 self.lines.push(Line::Text(format!("{head}: [{flags}]")));
             }
             return;

@@ -68,6 +68,15 @@ fn what_is_sent_again_is_not_seen_and_what_is_new_in_it_is() {
 }
 
 #[test]
+fn an_answer_to_a_syn_that_is_sent_again_is_the_same_whatever_it_begins_with() {
+    let begun = |initial: u32| segment(false, 40_000, initial, Flags::SYN.with(Flags::ACK), b"");
+    let mut again = connection(40_000, 1, &[b"hello"]);
+    again.insert(2, again[0].clone());
+    again.insert(3, begun(900));
+    assert_eq!(told(&again), told(&connection(40_000, 1, &[b"hello"])));
+}
+
+#[test]
 fn flags_payload_ttl_and_direction_count() {
     let base = || connection(40_000, 1, &[b"hello"]);
     let mut reset = base();
