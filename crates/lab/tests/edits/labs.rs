@@ -75,7 +75,8 @@ fn write(mut c: Choices) -> String {
             "[203.0.113.0/24]",
             "[203.0.113.0/25, 198.51.100.0/24]",
             "{ entries: [198.51.100.0/24], max_entries: 5 }",
-            "[\"2001:db8::/32\"]",
+            // No block that a VPC may have kept lies in it: whose block stays is nothing that packets should tell.
+            "[\"2001:db8:ffff::/48\"]",
         ])
     );
     if c.maybe(40) {
@@ -268,7 +269,7 @@ fn policy(c: &mut Choices, placed: &[(&str, Vec<&str>)], peered: &[&str], text: 
                         "icmp from anywhere",
                         "icmpv6 from anywhere",
                         "tcp/80 from ::/0, 10.0.0.0/8",
-                        "out tcp/443 to 2001:db8::/32",
+                        "out tcp/443 to 2001:db8:ffff::/48",
                         "tcp/80 from pl:offices",
                         "out tcp/80 to anywhere",
                         "out all to OTHER",
