@@ -81,7 +81,7 @@ pub fn modify_instance_attribute(model: &mut Model, request: ModifyInstanceAttri
     let volumes = request.delete_on_termination.iter();
     let volumes = volumes.map(|(device, goes)| Ok((check_device_change(model, &id, device)?, *goes)));
     let volumes = volumes.collect::<Result<Vec<_>, ApiError>>()?;
-    if request.groups.is_some() || request.source_dest_check.is_some() {
+    if request.source_dest_check.is_some() {
         sole_interface(model, &id)?;
     }
     if request.groups.is_some() || request.source_dest_check.is_some() {
