@@ -47,7 +47,7 @@ fn a_full_disk_is_said_and_ends_with_3() {
     }
     for arguments in [
         &["capture", "web-1", "--duration", "0", "-w", "/dev/full"][..],
-        &["graph", "-w", "/dev/full", "--force"],
+        &["graph", "-w", "/dev/full", "--kind", "svg", "--force"],
         &["snapshot", "-w", "/dev/full", "--force"],
     ] {
         let done = home.run(arguments);

@@ -75,7 +75,9 @@ fn holds(file: &Path, table: &[(&str, i32, &str)]) {
     for (words, code, expected) in table {
         let done = vpclab(file, words);
         let said = format!("{}{}", text(&done.stdout), text(&done.stderr));
-        assert!(done.status.code() == Some(*code) && said.contains(expected), "{words}: {:?}, not {code} with {expected}\n{said}", done.status.code());
+        // Long lines are broken where they have to be, or not.
+        let in_a_row = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(done.status.code() == Some(*code) && (said.contains(expected) || in_a_row.contains(expected)), "{words}: {:?}, not {code} with {expected}\n{said}", done.status.code());
     }
 }
 

@@ -88,7 +88,7 @@ impl Prover<'_> {
             from: (*broken.from).clone(),
             to: (*broken.to).clone(),
             address: broken.address.filter(|_| is_there)?,
-            packet: sendable(&TrafficSet::packet(broken.packet))?,
+            packet: sendable(&TrafficSet::packet(broken.packet), broken.to.family())?,
         })
     }
 
@@ -127,23 +127,23 @@ impl Prover<'_> {
         let mut all: BTreeSet<ProbePacket> = named.collect();
         for atom in self.atoms.of_family(to.family()) {
             let part = atom.traffic.intersection(traffic);
-            all.extend(sendable(&part));
+            all.extend(sendable(&part, to.family()));
             // A service answers at one port and not at the next.
             if matches!(claim.expected, Expected::Open | Expected::Refused) {
-                all.extend(sendable(&part.intersection(&answers)));
-                all.extend(sendable(&part.difference(&answers)));
+                all.extend(sendable(&part.intersection(&answers), to.family()));
+                all.extend(sendable(&part.difference(&answers), to.family()));
             }
         }
         all
     }
 }
 
-/// A packet of a set that a host can send and another would answer.
-fn sendable(set: &TrafficSet) -> Option<ProbePacket> {
+/// A packet of a set that a host can send over a family and another would answer.
+fn sendable(set: &TrafficSet, family: Family) -> Option<ProbePacket> {
     let packet = set.lowest()?;
     match packet {
         ProbePacket::Tcp(0) | ProbePacket::Udp(0) => None,
-        ProbePacket::ECHO_V6 => Some(packet),
+        ProbePacket::ECHO_V6 if family == Family::V6 => Some(packet),
         ProbePacket::Icmpv6 { .. } => None,
         // Hosts answer no other message.
         ProbePacket::Icmp { icmp_type, code } => {
