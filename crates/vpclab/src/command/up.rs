@@ -107,7 +107,13 @@ fn bring(arguments: &UpArgs, lab: &Lab, global: &Global, output: &Output) -> Res
     refuse_other(global, Some(&path), &daemon.labs()?)?;
     until_first(&lab.name, || {
         let known = daemon.lab(&lab.name)?;
-        let identities = known.is_some().then(|| daemon.identities(&lab.name)).transpose()?;
+        let identities = match known.as_ref().map(|_| daemon.identities(&lab.name)) {
+            None => None,
+            Some(Ok(identities)) => Some(identities),
+            // Somebody took it down meanwhile.
+            Some(Err(problem)) if problem.kind == ProblemKind::NotFound => return Ok(None),
+            Some(Err(problem)) => return Err(problem.into()),
+        };
         let next = next(lab, known.as_ref(), identities, output)?;
         let (claims, rights) = (lab.claims(), lab.rights());
         let is_up = known.as_ref().is_some_and(|known| known.is_up);
@@ -209,11 +215,11 @@ pub fn next(lab: &Lab, known: Option<&LabView>, identities: Option<Identities>, 
     Ok(Next { model, identities: Identities { revision, account: applied.account }, changes, identifies })
 }
 
-/// Has identities kept; false where somebody else changed them meanwhile.
+/// Has identities kept; false where somebody else changed them meanwhile, or took the lab down.
 fn identify(daemon: &Daemon, lab: &str, identities: &Identities) -> Result<bool> {
     match daemon.identify(lab, identities) {
         Ok(_) => Ok(true),
-        Err(problem) if problem.kind == ProblemKind::Conflict => Ok(false),
+        Err(problem) if matches!(problem.kind, ProblemKind::Conflict | ProblemKind::NotFound) => Ok(false),
         Err(problem) => Err(problem.into()),
     }
 }
