@@ -191,6 +191,15 @@ pub struct Describe {
 }
 
 impl Describe {
+    /// The identifiers and filters of a call, behind what `more` reads of it.
+    fn asked(&self, arguments: &Value, more: impl FnOnce(&Arguments<'_>) -> Result<(), ApiError>) -> Result<(Vec<String>, Filters), ApiError> {
+        read(arguments, |a| {
+            more(a)?;
+            let ids = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
+            Ok((ids, Filters::read(a, self.filters)?))
+        })
+    }
+
     /// Serves the call from all items there are, in their order.
     pub fn serve(&self, arguments: &Value, items: impl IntoIterator<Item = Value>) -> Result<Value, ApiError> {
         self.serve_with(arguments, items, |_| Ok(()))
@@ -203,11 +212,7 @@ impl Describe {
         items: impl IntoIterator<Item = Value>,
         more: impl FnOnce(&Arguments<'_>) -> Result<(), ApiError>,
     ) -> Result<Value, ApiError> {
-        let (ids, filters) = read(arguments, |a| {
-            more(a)?;
-            let ids: Vec<String> = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
-            Ok((ids, Filters::read(a, self.filters)?))
-        })?;
+        let (ids, filters) = self.asked(arguments, more)?;
         let items: Vec<Value> = items.into_iter().collect();
         let has = |item: &Value, id: &str| item[self.id_path] == *id;
         if let Some(absent) = ids.iter().find(|id| !items.iter().any(|item| has(item, id))) {
@@ -216,9 +221,7 @@ impl Describe {
         let wanted = |item: &Value| ids.is_empty() || ids.iter().any(|id| has(item, id));
         Ok(json!({self.answer: items.into_iter().filter(|i| wanted(i) && filters.keep(i)).collect::<Value>()}))
     }
-}
 
-impl Describe {
     /// The same from rows, of which those alone are shown that may be wanted; `known` says what stands in an item before it is there.
     pub fn serve_rows<'r, R: 'r, const N: usize>(
         &self,
@@ -239,11 +242,7 @@ impl Describe {
         shape: impl Fn(&'r R) -> Value,
         more: impl FnOnce(&Arguments<'_>) -> Result<(), ApiError>,
     ) -> Result<Value, ApiError> {
-        let (ids, filters) = read(arguments, |a| {
-            more(a)?;
-            let ids: Vec<String> = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
-            Ok((ids, Filters::read(a, self.filters)?))
-        })?;
+        let (ids, filters) = self.asked(arguments, more)?;
         let rows: Vec<(&R, Known<'_, N>)> = rows.into_iter().map(|row| (row, known(row))).collect();
         let has = |known: &Known<'_, N>, id: &str| known.text(self.id_path) == Some(id);
         if let Some(absent) = ids.iter().find(|id| !rows.iter().any(|(_, known)| has(known, id))) {
