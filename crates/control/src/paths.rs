@@ -66,9 +66,15 @@ impl Paths {
         self.beside().join(format!("docker-{number:08x}.sock"))
     }
 
-    /// Makes the folder of a socket, for this user only.
-    pub fn make_parent(&self, socket: &Path) -> std::io::Result<()> {
-        socket.parent().map_or(Ok(()), make_private)
+    /// Makes the folder of a socket of a lab's, for this user only. Errors: the lab's own is not there: the lab goes, and nobody would
+    /// remove what is made now.
+    pub fn make_parent(&self, lab: &str, socket: &Path) -> std::io::Result<()> {
+        std::fs::symlink_metadata(self.logs(lab))?;
+        let Some(parent) = socket.parent().filter(|parent| *parent != self.logs(lab)) else { return Ok(()) };
+        match parent.parent() == Some(&self.logs(lab)) {
+            true => make_private_below(parent, false),
+            false => make_private(parent),
+        }
     }
 
     /// Labs that have a holder's socket, alive or not, by name.
@@ -239,10 +245,18 @@ impl Paths {
     }
 }
 
-/// A folder that only this user can look into.
+/// A folder that only this user can look into, with those above it.
 fn make_private(folder: &Path) -> std::io::Result<()> {
+    make_private_below(folder, true)
+}
+
+/// The same; those above it are made only where the call is `recursive`.
+fn make_private_below(folder: &Path, recursive: bool) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    match std::fs::DirBuilder::new().recursive(recursive).mode(0o700).create(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
     // Of the link itself: a link to elsewhere is nobody's folder.
     let found = std::fs::symlink_metadata(folder)?;
     let mine = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
@@ -274,6 +288,25 @@ mod tests {
         assert!(!paths.has_left("shop") && paths.aside() == [aside]);
         assert!(paths.set_aside("shop", false).unwrap().is_some());
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_folder_of_a_lab_that_went_is_not_made_again() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths { home: home.path().to_owned() };
+        let (own, instance) = (paths.docker_socket("shop", None), paths.docker_socket("shop", Some("web")));
+        let engine = container::engine::lab::folder(&paths.logs("shop"));
+        for socket in [&own, &instance] {
+            assert_eq!(paths.make_parent("shop", socket).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+        }
+        assert!(engine.lock().is_err() && container::engine::lab::volumes(&paths.logs("shop")).lock().is_err());
+        assert!(std::fs::read_dir(home.path()).unwrap().next().is_none());
+        paths.make("shop").unwrap();
+        for socket in [&own, &instance] {
+            paths.make_parent("shop", socket).unwrap();
+            assert!(socket.parent().unwrap().is_dir());
+        }
+        engine.lock().unwrap();
     }
 
     #[test]

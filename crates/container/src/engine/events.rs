@@ -4,14 +4,14 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::lab::Engine;
+use super::lab::{Engine, make_folder};
 use super::record::Record;
 use super::time::Moment;
 
@@ -140,11 +140,7 @@ impl Events {
 
     /// The folder in which a change shows that something happened: for inotify. Made as needed.
     pub fn folder(&self) -> Result<&Path> {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder);
-        made.map_err(Error::io(format!("making {}", self.folder.display())))?;
+        make_folder(&self.folder).map_err(Error::io(format!("making {}", self.folder.display())))?;
         Ok(&self.folder)
     }
 
@@ -171,10 +167,7 @@ impl Events {
             };
             let mut file = match open() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    fs::DirBuilder::new()
-                        .recursive(true)
-                        .mode(0o700)
-                        .create(&self.folder)?;
+                    make_folder(&self.folder)?;
                     open()?
                 }
                 other => other?,

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use super::error::{Error, Result};
 use super::id::Id;
+use super::lab::make_folder;
 use super::lock::{Lock, lock};
 use super::record::{Record, State, VERSION};
 use crate::network::Endpoint;
@@ -230,11 +231,7 @@ impl Folder {
     }
 
     fn make(&self) -> Result<()> {
-        let made = fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.root);
-        made.map_err(Error::io(format!("making {}", self.root.display())))
+        make_folder(&self.root).map_err(Error::io(format!("making {}", self.root.display())))
     }
 
     /// Adds a container: it is there whole or not at all. `_lock` is [`Folder::lock`]'s.
@@ -417,7 +414,7 @@ pub(super) mod tests {
 
     fn folder() -> (tempfile::TempDir, Folder) {
         let temporary = tempfile::tempdir().unwrap();
-        let folder = Folder::new(temporary.path().join("labs/shop/containers"));
+        let folder = Folder::new(temporary.path().join("containers"));
         (temporary, folder)
     }
 
@@ -451,7 +448,7 @@ pub(super) mod tests {
         let own = record(1, "one");
         folder.add(&folder.lock().unwrap(), &own).unwrap();
         // Another's view of the same folder: nothing that this one knows is known there.
-        let other = Folder::new(temporary.path().join("labs/shop/containers"));
+        let other = Folder::new(temporary.path().join("containers"));
         for code in 0..40 {
             if code % 10 == 9 {
                 // Long enough for what was read to be taken as it is.

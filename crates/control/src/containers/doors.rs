@@ -45,7 +45,10 @@ impl Doors {
                 continue;
             }
             if let Err(error) = self.open(&mut all, lab) {
-                sandbox::say!("docker's sockets of lab {}: {error}", lab.name);
+                // One that goes meanwhile has no folder for them any more.
+                if self.paths.logs(&lab.name).exists() {
+                    sandbox::say!("docker's sockets of lab {}: {error}", lab.name);
+                }
                 all.remove(&lab.name);
             }
         }
@@ -84,7 +87,7 @@ impl Doors {
             }
             let scope = Scope { lab: lab.name.clone(), only: key.clone(), names: known.names.clone() };
             let api = Api::new(Docker { engine: known.engine.clone(), scope, shared: known.shared.clone() });
-            let opened = self.paths.make_parent(&path).and_then(|()| Door::open(&path, api));
+            let opened = self.paths.make_parent(&lab.name, &path).and_then(|()| Door::open(&path, api));
             let door = opened.map_err(|error| format!("listening on {}: {error}", path.display()))?;
             known.doors.insert(key, door);
         }
