@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
+use model::RouteTarget;
 use model::selector::End;
 
 use crate::engine::Sender;
@@ -53,8 +54,8 @@ impl Fabric {
         }
     }
 
-    /// The addresses at which `from` asks an end: the private address where the two VPCs are one or joined, else the
-    /// public one (what a public name resolves to, DNS-5).
+    /// The addresses at which `from` asks an end: the private address where a private way is meant
+    /// ([`Fabric::is_private_way_meant`]), else the public one (what a public name resolves to, DNS-5).
     pub fn destinations(&self, from: &Sender, to: &End) -> Result<Vec<IpAddr>, EndError> {
         match to {
             End::Interface { interface, .. } => {
@@ -119,10 +120,7 @@ impl Fabric {
             }
             Sender::Outside(_) => None,
         };
-        let is_inside = sender.is_some_and(|sender| {
-            let vpc = self.interfaces[sender].vpc;
-            vpc == own.vpc || self.are_joined(vpc, own.vpc)
-        });
+        let is_inside = sender.is_some_and(|sender| self.is_private_way_meant(sender, to));
         // Behind a virtual private gateway private addresses are asked too.
         let behind = |a: Ipv4Addr| self.all_behind_vpn(IpAddr::V4(a)).any(|gateway| self.vpn_gateways[gateway].vpc == Some(own.vpc));
         let is_private_host = matches!(from, Sender::Outside(IpAddr::V4(a)) if is_private(*a) || behind(*a));
@@ -133,6 +131,28 @@ impl Fabric {
                 public.map(IpAddr::V4).ok_or_else(|| EndError::NoPublicAddress(own.name.clone()))
             }
         }
+    }
+
+    /// Whether who names `to` at `from` means its private address: the two VPCs are one or joined; or a route of `from` for that
+    /// address leads to a peering, a transit gateway, a virtual private gateway or a middlebox, wherever that ends; or `to` has
+    /// no public address, and there is a private way but for a step: a default route to such a gateway, a peering connection
+    /// that is not accepted, or a chain of connections through other VPCs, as which peering does not work (PCX-4).
+    pub fn is_private_way_meant(&self, from: InterfaceIndex, to: InterfaceIndex) -> bool {
+        let (sender, receiver) = (&self.interfaces[from], &self.interfaces[to]);
+        let (one, other) = (sender.vpc, receiver.vpc);
+        if one == other || self.are_joined(one, other) {
+            return true;
+        }
+        let is_public = receiver.addresses.iter().any(|address| address.public.is_some());
+        let table = &self.route_tables[self.subnets[sender.subnet].route_table];
+        let routed = table.lookup(receiver.primary_address().into()).is_some_and(|route| match route.target {
+            RouteTarget::VpcPeeringConnection(_) | RouteTarget::TransitGateway(_) => !is_public || route.destination.prefix_len() > 0,
+            RouteTarget::VpnGateway(_) | RouteTarget::NetworkInterface(_) => route.destination.prefix_len() > 0,
+            _ => false,
+        });
+        // An address that the sender's own VPC has leads nowhere else.
+        let is_ambiguous = self.vpcs[one].contains(receiver.primary_address().into());
+        routed || !is_public && !is_ambiguous && self.vpcs[one].neighbourhood == self.vpcs[other].neighbourhood
     }
 
     /// Whether two VPCs know each other's private addresses: by an active peering connection, or by transit gateways.
@@ -148,7 +168,7 @@ impl Fabric {
     }
 
     /// Whether a VPC is attached to a transit gateway, or to one that it is peered with, and so on.
-    fn is_behind(&self, gateway: TransitGatewayIndex, vpc: VpcIndex) -> bool {
+    pub(crate) fn is_behind(&self, gateway: TransitGatewayIndex, vpc: VpcIndex) -> bool {
         let (mut known, mut next) = (vec![gateway], 0);
         while let Some(gateway) = known.get(next).copied() {
             if self.is_attached(gateway, vpc) {

@@ -246,12 +246,15 @@ pub struct PacketProbe {
     pub keep: Option<String>,
     /// How many to open and keep at once, source ports counted up; 1 = just this one.
     pub connections: u32,
+    /// A command's own question beside somebody's traffic: the linux engine counts it in no flow log and shows it in no capture.
+    #[serde(default)]
+    pub is_aside: bool,
 }
 
 impl PacketProbe {
     /// A single request to an open listener.
     pub fn new(from: Sender, to: IpAddr, traffic: Traffic) -> Self {
-        Self { from, source: None, to, traffic, inject_at: None, listener: ListenerState::Open, keep: None, connections: 1 }
+        Self { from, source: None, to, traffic, inject_at: None, listener: ListenerState::Open, keep: None, connections: 1, is_aside: false }
     }
 }
 

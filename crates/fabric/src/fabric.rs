@@ -136,6 +136,10 @@ pub struct Vpc {
     pub egress_only_internet_gateway: Option<EgressOnlyInternetGatewayIndex>,
     /// The attached virtual private gateway.
     pub vpn_gateway: Option<VpnGatewayIndex>,
+    /// The first VPC to which open peering connections and transit gateways lead from here, over other VPCs too, whether anything
+    /// passes or not; itself, where that is the first.
+    #[serde(skip)]
+    pub neighbourhood: VpcIndex,
     /// Its subnets.
     pub subnets: Vec<SubnetIndex>,
     /// Who holds a private IPv4 or an IPv6 address.

@@ -282,6 +282,44 @@ fn ends_become_senders_and_addresses() {
 }
 
 #[test]
+fn a_private_way_is_meant_where_one_is_or_nearly_is() {
+    let mut world = World::p2();
+    world.vpc("d", "10.4.0.0/16");
+    world.table("d", "d");
+    world.subnet("d", "d", "10.4.0.0/24", "d");
+    world.group("d", "d", &["all 10.0.0.0/8"]);
+    world.instance("dhost", "d", "10.4.0.10", "d");
+    let ask = |world: &World, from: &str, to: &str| {
+        let fabric = Fabric::compile(&world.model);
+        let end = End::Interface { interface: format!("eni-{to}").parse().unwrap(), instance: None };
+        fabric.destinations(&sender(&fabric, from), &end).map(|all| all[0].to_string()).map_err(|e| e.to_string())
+    };
+    let none = |name: &str| Err(format!("{name} has no public address"));
+    assert_eq!(ask(&world, "app1", "chost"), Ok("10.2.0.10".into()), "by b, which passes nothing on");
+    assert_eq!(ask(&world, "app1", "dhost"), none("dhost"), "nothing leads there");
+    assert_eq!(ask(&world, "chost", "web1"), Ok("198.51.100.10".into()), "what its public name leads to (DNS-5)");
+    // A route for the address says that the private one is meant.
+    world.route("c", "10.0.0.0/16", "pcx-bc");
+    assert_eq!(ask(&world, "chost", "web1"), Ok("10.0.0.10".into()));
+    world.route("c", "10.0.0.0/16", "eni-chost");
+    assert_eq!(ask(&world, "chost", "web1"), Ok("10.0.0.10".into()), "a middlebox");
+    // A default route does not.
+    world.unroute("c", "10.0.0.0/16");
+    world.route("c", "0.0.0.0/0", "pcx-bc");
+    assert_eq!(ask(&world, "chost", "web1"), Ok("198.51.100.10".into()));
+    assert_eq!(ask(&world, "chost", "app1"), Ok("10.0.10.10".into()), "which has no other address");
+    // An address of the sender's own VPC leads nowhere else, whatever is joined.
+    world.vpc("e", "10.4.0.0/16");
+    world.table("e", "e");
+    world.subnet("e", "e", "10.4.0.0/24", "e");
+    world.group("e", "e", &["all 10.0.0.0/8"]);
+    world.instance("ehost", "e", "10.4.0.20", "e");
+    world.peering("de", "d", "b");
+    world.peering("eb", "e", "b");
+    assert_eq!(ask(&world, "ehost", "dhost"), none("dhost"));
+}
+
+#[test]
 fn groups_merge_into_sets_that_interfaces_share() {
     let mut world = World::t3();
     world.groups("app2", &["app", "web"]);

@@ -4,10 +4,12 @@
 //! reads rules, claims and probes. [`Lab::apply`] lets `build` make the lab in an empty cloud by operations, and
 //! `change` take the cloud that is there to that one; [`Lab::plan`] says what that would change. Every error is a
 //! [`Diagnostic`] with a place and a [`Code`]. [`aws::read`] makes a model of what AWS's tools wrote, [`terraform::read`] one of
-//! a plan, [`Lab::identities`] an account of the file's users and roles, [`export`] a lab file of a model; [`slip::slips`] are mistakes that a file offers; [`snapshot`] keeps a model as
-//! one file that is read in a moment. Pure: files come in through [`Files`].
+//! a plan, [`Lab::identities`] an account of the file's users and roles, [`export`] a lab file of a model; [`assumed`] says what
+//! may listen where nobody says it, [`slip::slips`] are mistakes that a file offers; [`snapshot`] keeps a model as one file that
+//! is read in a moment. Pure: files come in through [`Files`].
 #![forbid(unsafe_code)]
 
+pub mod assumed;
 pub mod aws;
 mod build;
 mod change;

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod apply;
+mod aside;
 pub mod diff;
 pub mod naming;
 pub mod plan;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bench::{Bench, cloud, ip};
 use fabric::Direction;
-use fabric::engine::{Engine as _, GuestCommand, Probe, Sender, Traffic};
+use fabric::engine::{Engine as _, GuestCommand, PacketProbe, Probe, Sender, Traffic};
 use fabric::flow_log::{Harvest, Sighting};
 use model::flow_log::{AggregationInterval, FlowLogResource, LogDestination, LogFormat, TrafficType};
 use model::operation::{CreateFlowLog, create_flow_log};
@@ -144,6 +144,27 @@ fn packets_bytes_ports_and_flags_are_those_of_the_packets() {
     assert_eq!((flags(Direction::Ingress) & 0x12, flags(Direction::Egress) & 0x12), (2, 18), "SYN came in, SYN-ACK went out");
     let ports = harvest.sightings.iter().filter(|s| s.flow.direction == Direction::Ingress).map(|s| (s.flow.source_port, s.flow.destination_port));
     assert!(ports.clone().count() > 0 && ports.clone().all(|ports| ports == (40_000, 443)), "{harvest:?}");
+}
+
+#[test]
+fn a_question_aside_is_counted_nowhere_whatever_becomes_of_it() {
+    let mut cloud = cloud();
+    log_vpc(&mut cloud.model);
+    let mut bench = Bench::up(&cloud.model);
+    let echo = Traffic::Icmp { icmp_type: 8, code: 0 };
+    for (to, traffic) in [("198.51.100.10", echo), ("198.51.100.20", echo), ("198.51.100.10", tcp_to(22))] {
+        let from = Sender::Outside(IpAddr::V4(ip("192.0.2.77")));
+        let asked = PacketProbe { is_aside: true, ..PacketProbe::new(from, IpAddr::V4(ip(to)), traffic) };
+        let alone = bench.engine.probe(&Probe::Packet(asked.clone()).into()).unwrap().outcome;
+        let together = bench.engine.probe_all(&[Probe::Packet(asked.clone()).into(), Probe::Packet(asked.clone()).into()]);
+        assert!(together.iter().all(|answer| answer.as_ref().unwrap().outcome == alone), "{together:?}");
+        let counted = bench.engine.take_flows().unwrap().sightings;
+        assert!(counted.is_empty(), "{to} {traffic:?}: {counted:?}");
+        // An ordinary one fares alike, and is counted.
+        let plain = PacketProbe { is_aside: false, ..asked };
+        assert_eq!(bench.engine.probe(&Probe::Packet(plain).into()).unwrap().outcome, alone);
+        assert!(!bench.engine.take_flows().unwrap().sightings.is_empty(), "{to} {traffic:?}");
+    }
 }
 
 /// Sends datagrams from web1 to a port at which nobody listens.

@@ -83,6 +83,8 @@ fn pings_and_their_sizes() {
         assert_eq!(cut.map(|a| a.kind), Some(0), "without DF it is fragmented (IGW-8)");
         // SC-034: the type is matched exactly
         assert!(lab.pings("internet", INET2, WEB1_PUBLIC));
+        // L2-5: what a host outside receives has lost nothing on its way, and won nothing.
+        assert_eq!(lab.echo("internet", INET2, WEB1_PUBLIC, Echo::default()).map(|a| a.ttl), Some(64));
         assert_eq!(lab.echo("internet", INET2, WEB1_PUBLIC, Echo { kind: 13, size: 12, ..Echo::default() }), None);
         assert_eq!(lab.why(), ["sg-in"]);
         // SC-116: the NAT gateway is a hop

@@ -110,7 +110,7 @@ impl Plain {
         let nothing = || Passing { request: Bits::none(self.atoms), both: Bits::none(self.atoms) };
         let (sender, receiver) = (&fabric.interfaces[from], &fabric.interfaces[to]);
         let (source, destination) = (sender.primary_address(), receiver.primary_address());
-        if sender.vpc != receiver.vpc && !fabric.are_joined(sender.vpc, receiver.vpc) {
+        if !fabric.is_private_way_meant(from, to) {
             return None;
         }
         if !sender.status.is_running() || !receiver.status.is_running() {
@@ -265,9 +265,11 @@ fn next_hop(
     match hop {
         _ if !decision.passes() => Err(Way::Nowhere),
         Some(NextHop::Local) if subnet.vpc == to => Err(Way::Straight),
-        Some(NextHop::Peering { peering: index, vpc }) if vpc == to => {
+        Some(hop @ NextHop::Peering { peering: index, vpc }) => {
             match peering::decide(fabric, index, subnet.vpc, vpc, &any_header(source, destination)).passes() {
-                true => Err(Way::Straight),
+                true if vpc == to => Err(Way::Straight),
+                // Somebody there has the same address.
+                true => Ok(hop),
                 false => Err(Way::Nowhere),
             }
         }

@@ -123,6 +123,22 @@ fn lost_answers_are_told_from_lost_requests() {
 }
 
 #[test]
+fn an_answer_that_leaves_by_another_interface_is_no_fault_of_a_list() {
+    let text = lab(
+        "security_groups:\n  g: [tcp/80 from anywhere]\n\
+         instances:\n  one: { subnet: back, sg: g }\n  two: { interfaces: [{ subnet: front, sg: g }, { subnet: front, sg: g }] }\n",
+    );
+    let (model, fabric) = cloud("lab.yaml", &text);
+    let reach = Reach::of(&fabric, Options::default()).unwrap();
+    let findings = lint(&model, &fabric, &reach);
+    let lost: Vec<_> = findings.iter().filter(|finding| finding.check == Check::AnswerLost).collect();
+    assert!(!lost.is_empty(), "{findings:?}");
+    for finding in lost {
+        assert!(finding.hint.contains("source/dest check") && !finding.hint.contains("ACL"), "{}: {}", finding.subject, finding.hint);
+    }
+}
+
+#[test]
 fn an_entry_that_some_packet_gets_to_is_no_finding() {
     for entries in [
         // The hole between the two blocks.

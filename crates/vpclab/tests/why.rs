@@ -335,3 +335,18 @@ fn a_public_address_that_nobody_has_is_a_host_that_answers() {
     // Nobody on the internet has a private address.
     assert!(brief("web-1", "172.31.9.9", "tcp/80").starts_with("DENIED"));
 }
+
+#[test]
+fn by_name_between_vpcs_the_private_way_is_told_where_one_could_be_meant() {
+    // A route leads to a peering that ends elsewhere: by name as by address.
+    let at = |to: &str| json(&why("peering", &["web-1", to, "tcp/443", "-o", "json"]));
+    let (named, typed) = (at("ledger-1"), at("10.3.0.10"));
+    let blockers = |told: &Value| told["request"]["blockers"].as_array().unwrap().iter().map(|b| b["code"].clone()).collect::<Vec<_>>();
+    assert_eq!(blockers(&named), ["PCX_REQUIRES_ADDRESS_IN_VPC_CIDR"], "{named}");
+    assert_eq!(blockers(&named), blockers(&typed));
+    let told = text(&why("peering", &["web-1", "ledger-1", "tcp/443"]).stdout);
+    assert!(told.contains("peering is not transitive"), "{told}");
+    // Who has a public address is asked there by whom no private way leads to it.
+    let public = json(&why("peering", &["ledger-1", "web-1", "tcp/443", "-o", "json"]));
+    assert!(!public.to_string().contains("NO_PUBLIC_ADDRESS") && !public["request"]["blockers"].as_array().unwrap().is_empty(), "{public}");
+}

@@ -117,6 +117,7 @@ fn packet_probe(scope: &Scope, probe: &PacketProbe) -> Result<engine::PacketProb
         listener: if probe.closed { engine::ListenerState::Closed } else { engine::ListenerState::Open },
         keep: probe.open.clone(),
         connections: probe.connections.unwrap_or(1),
+        is_aside: false,
     })
 }
 

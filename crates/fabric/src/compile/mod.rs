@@ -153,6 +153,11 @@ impl Fabric {
             names: Names::default(),
         };
         fabric.held = held(&fabric.vpcs);
+        for (row, first) in neighbourhoods(&fabric).into_iter().enumerate() {
+            if let Some(vpc) = fabric.vpcs.get_mut(VpcIndex::from_usize(row)) {
+                vpc.neighbourhood = first;
+            }
+        }
         fabric.logged = crate::flow_log::watched(model, &fabric);
         fabric.route_tables = routes::compile(model, &fabric);
         (fabric.witnesses, fabric.witness) = witness::choose(&fabric);
@@ -267,11 +272,33 @@ fn vpcs(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> T
                 .values()
                 .find(|gateway| gateway.vpc_id.as_ref() == Some(&vpc.id))
                 .and_then(|gateway| places.vpn_gateways.get(&gateway.id)),
+            neighbourhood: VpcIndex(0),
             subnets: subnets.collect(),
             addresses,
         }
     };
     model.vpcs.values().zip(held).map(row).collect()
+}
+
+/// [`Vpc::neighbourhood`] of every VPC.
+fn neighbourhoods(fabric: &Fabric) -> Vec<VpcIndex> {
+    let mut of: Vec<VpcIndex> = fabric.vpcs.indices().collect();
+    let mut join = |one: VpcIndex, other: VpcIndex| {
+        let (a, b) = (of[one.as_usize()], of[other.as_usize()]);
+        of.iter_mut().filter(|at| **at == a || **at == b).for_each(|at| *at = a.min(b));
+    };
+    for peering in fabric.peerings.values().filter(|peering| peering.status.is_open()) {
+        if let (Some(one), Some(other)) = (peering.requester, peering.accepter) {
+            join(one, other);
+        }
+    }
+    for gateway in fabric.transit_gateways.indices() {
+        let mut behind = fabric.vpcs.indices().filter(|vpc| fabric.is_behind(gateway, *vpc));
+        if let Some(first) = behind.next() {
+            behind.for_each(|vpc| join(first, vpc));
+        }
+    }
+    of
 }
 
 /// Who holds which address in any VPC: each VPC's are sorted, and of one address the first VPC's stays.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use model::address::AddressAssociation;
-use model::guest::Listener;
 use model::instance::{InstanceOptions, MetadataOptions};
 use model::network_interface::{Attachment, InterfaceType, MacAddress};
 use model::*;
@@ -12,11 +11,9 @@ use model::*;
 use super::field::Item;
 use super::note::NoteKind;
 use super::{Dump, MAX_INTERFACES, derived, hash, time};
+use crate::assumed::{self, Teller};
 use crate::code::Code;
 use crate::diagnostic::Diagnostic;
-
-/// Listeners that one instance is taken to have at most.
-const MAX_LISTENERS: usize = 16;
 
 impl Dump<'_, '_> {
     pub(super) fn network_interfaces(&mut self) {
@@ -325,34 +322,21 @@ impl Dump<'_, '_> {
         }
         for instance in model.instances.values() {
             let interfaces = interfaces_of.remove(&instance.id).unwrap_or_default();
-            let groups: BTreeSet<_> = interfaces.iter().flat_map(|eni| &eni.groups).collect();
-            let rules = groups.iter().filter_map(|id| model.security_groups.get(*id)).flat_map(|group| &group.ingress);
-            let listen: BTreeSet<Listener> = rules.flat_map(|rule| listeners(rule.traffic)).collect();
             let ip_forward = interfaces.iter().any(|eni| !eni.source_dest_check);
             let masquerade = ip_forward && interfaces.iter().any(|eni| is_nat_instance(model, eni));
             if ip_forward {
                 let what = if masquerade { "forward and hide what it forwards behind its own address" } else { "forward" };
                 forwarding.push((instance.id.clone(), format!("{} has no source/dest check: taken to {what}", instance.id)));
-            }
-            let guest = Guest { listen: listen.into_iter().take(MAX_LISTENERS).collect(), run: Vec::new(), ip_forward, masquerade };
-            if guest != Guest::default() {
-                guests.push((instance.id.clone(), guest));
+                guests.push((instance.id.clone(), Guest { ip_forward, masquerade, ..Guest::default() }));
             }
         }
         self.model.guests.extend(guests);
+        let unsaid = assumed::unsaid(&self.model, Teller::Nobody);
+        assumed::assume(&mut self.model, &unsaid);
         for (id, text) in forwarding {
             let place = self.place_of(id);
             self.reader.note(NoteKind::Assumed, place, text);
         }
-    }
-}
-
-/// Single ports that a rule names; ranges are for replies and clusters.
-fn listeners(traffic: TrafficMatch) -> Vec<Listener> {
-    match traffic {
-        TrafficMatch::Tcp(ports) if ports.from == ports.to && ports.from > 0 => vec![Listener::Tcp(ports.from)],
-        TrafficMatch::Udp(ports) if ports.from == ports.to && ports.from > 0 => vec![Listener::Udp(ports.from)],
-        _ => Vec::new(),
     }
 }
 

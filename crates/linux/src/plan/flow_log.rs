@@ -15,6 +15,7 @@ use netlink::nft::build::{Load, in_set};
 use netlink::nft::{Base, Chain, CompareOp, DynamicOp, Element, Expr, Hook, Set, Verdict, priority};
 
 use super::{Table, family};
+use crate::aside;
 use super::phrase::{FIRST, device_key, goto, jump, then};
 use crate::naming::interface_link;
 
@@ -169,7 +170,7 @@ pub fn plan(fabric: &Fabric, vpc: VpcIndex, of: Family, table: &mut Table) {
     }
 }
 
-/// TCP with ports and flags, others with ports, the rest; what could not be counted is noted by device.
+/// TCP with ports and flags, others with ports, the rest, but no question aside; what could not be counted is noted by device.
 fn count(kind: Kind, side: Side, of: Family) -> Vec<Vec<Expr>> {
     let protocol = |op, value: u8| Expr::Compare { register: FIRST, op, value: vec![value] };
     let ask = || Load::Protocol.into_register(FIRST);
@@ -177,15 +178,21 @@ fn count(kind: Kind, side: Side, of: Family) -> Vec<Vec<Expr>> {
     let mut without = vec![ask()];
     without.extend([TCP, UDP, SCTP].map(|number| protocol(CompareOp::Neq, number)));
     let rules = [(with_ports(TCP), true, true), (with_ports(UDP), true, false), (with_ports(SCTP), true, false), (without, false, false)];
-    let mut chain: Vec<Vec<Expr>> = rules
+    let (offset, mask, value) = aside::field(of == Family::V6);
+    let is_aside = vec![
+        Expr::Payload { base: Base::Network, offset, length: mask.len() as u32, register: FIRST },
+        Expr::Bitwise { from: FIRST, to: FIRST, mask: mask.to_vec(), xor: vec![0; mask.len()] },
+        Expr::Compare { register: FIRST, op: CompareOp::Eq, value: value.to_vec() },
+    ];
+    let counting = rules
         .into_iter()
         .map(|(mut rule, has_ports, has_flags)| {
             rule.extend(key(kind, of, has_ports, has_flags));
             rule.push(add(side.flows()));
             rule.push(Expr::Verdict(Verdict::Return));
             rule
-        })
-        .collect();
+        });
+    let mut chain: Vec<Vec<Expr>> = std::iter::once(then(is_aside, Verdict::Return)).chain(counting).collect();
     chain.push(vec![kind.device().into_register(FIRST), add(side.lost())]);
     chain
 }

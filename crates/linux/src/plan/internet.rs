@@ -6,8 +6,8 @@ pub use fabric::stage::internet::{AWS_API, PUBLIC_DNS};
 use fabric::{Fabric, Family as Of, Stage};
 use ipnet::{IpNet, Ipv4Net};
 use model::traffic::protocol;
-use netlink::nft::build::{Load, in_range, is, is_not};
-use netlink::nft::{Chain, Expr, Family, Hook, Verdict, priority};
+use netlink::nft::build::{Load, fib_type_is, in_range, is, is_not};
+use netlink::nft::{Chain, Expr, Family, Hook, Verdict, fib_flags, priority};
 
 use super::internet_gateway::OUTER_MAC;
 use super::phrase::{all, goto, restore_ttl, then, within};
@@ -27,6 +27,9 @@ pub const SINK: &str = "s_internet";
 const SINK_SPARE: &str = "s_spare";
 /// Multicast, and what is beyond it (RFC 1112, RFC 919).
 const NOT_UNICAST: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3);
+/// `RTN_LOCAL`: an address of one's own.
+const LOCAL: u32 = 2;
+
 /// Adds the outside.
 pub fn plan(fabric: &Fabric, options: Options, plan: &mut Plan) {
     let end = |name: &str, last: u8| LinkEnd::new(INTERNET, name, [0x02, 0x76, 0x70, 0x63, 6, last], MTU_INTERNET);
@@ -78,11 +81,13 @@ fn over_ipv6(fabric: &Fabric, options: Options, namespace: &mut Namespace) {
     filter(Of::V6, options, namespace.table(Family::Ip6, TABLE));
 }
 
-/// What nobody receives is dropped, and nothing here counts as a hop.
+/// What nobody receives is dropped, and nothing here counts as a hop: what goes on gets back what that takes off, and what a host
+/// here receives has lost nothing.
 fn filter(of: Of, options: Options, table: &mut Table) {
+    let arrived = then(fib_type_is(fib_flags::DADDR, LOCAL), Verdict::Accept);
     let mut ttl = restore_ttl(of, table);
     ttl.splice(0..0, is_not(Load::Iif, &1u32.to_ne_bytes()));
-    table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), vec![ttl]);
+    table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), vec![arrived, ttl]);
     let drop = table.drop_chain("internet");
     let nobody = match options.invert == Some(Stage::Internet) {
         false => then(super::phrase::device_is(netlink::nft::MetaKey::Oif, SINK), goto(drop)),

@@ -254,6 +254,7 @@ impl Reading<'_> {
             }
             Expr::Masquerade { .. } => self.words.push("masquerade".to_owned()),
             Expr::Reject(how) => self.words.push(format!("reject with {how:?}")),
+            Expr::Fib { register, .. } => self.hold(*register, Held::new("fib daddr type", Kind::Native, 4)),
             Expr::Rt { register, .. } => self.hold(*register, Held::new("rt mtu", Kind::Number, 2)),
             Expr::ByteOrder { .. } => {}
             Expr::ExthdrStore { register, .. } => self.store("tcp option maxseg size", Kind::Number, *register),

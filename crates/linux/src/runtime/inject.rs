@@ -37,7 +37,7 @@ impl Engine {
             }
             Traffic::Other(number) => (number, BODY.to_vec(), Matcher::Protocol(number)),
         };
-        let raw = Raw { source: ends.source, destination: ends.to, protocol: number, ttl: 64, dont_fragment: true, payload };
+        let raw = Raw { source: ends.source, destination: ends.to, protocol: number, ttl: 64, dont_fragment: true, payload, is_aside: false };
         let internet = Place::outside(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let places: Vec<&Place> = std::iter::once(&internet).chain(ends.receiver.as_ref()).collect();
         self.clear_evidence(&places)?;

@@ -31,6 +31,13 @@ pub fn open_sockets(client: &Client, namespace: &str) -> Result<Vec<(OpenSocket,
     Ok(found.into_iter().map(|open| (held.remove(&open.inode).unwrap_or_default(), open)).map(|(by, open)| (open, by)).collect())
 }
 
+/// What listens in a namespace, sorted: TCP listeners and unconnected UDP sockets.
+pub fn listening(client: &Client, namespace: &str) -> Result<Vec<OpenSocket>> {
+    let descriptor = client.open_socket(SocketSpec::netlink(namespace, libc::NETLINK_SOCK_DIAG))?;
+    let mut socket = Socket::from_fd(descriptor).map_err(Error::netlink(namespace))?;
+    sock_diag::listeners(&mut socket).map_err(Error::netlink(namespace))
+}
+
 /// Who holds the sockets of these inodes: socket inodes are unique on the whole machine, whatever the namespace.
 /// Processes that may not be looked at, or end meanwhile, are passed over.
 fn holders(proc: &Path, wanted: &BTreeSet<u32>) -> BTreeMap<u32, Vec<Holder>> {

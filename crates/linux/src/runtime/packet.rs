@@ -210,6 +210,8 @@ pub struct Raw {
     pub dont_fragment: bool,
     /// What follows the IP header, checksum included.
     pub payload: Vec<u8>,
+    /// Whether it is a question aside, see [`crate::aside`].
+    pub is_aside: bool,
 }
 
 impl Raw {
@@ -217,11 +219,12 @@ impl Raw {
     pub fn bytes(&self) -> Vec<u8> {
         if self.destination.is_ipv6() {
             let length = u16::try_from(self.payload.len()).unwrap_or(u16::MAX).to_be_bytes();
-            let start = vec![0x60, 0, 0, 0, length[0], length[1], self.protocol, self.ttl];
+            let class = if self.is_aside { crate::aside::field(true).2 } else { [0, 0] };
+            let start = vec![0x60 | class[0], class[1], 0, 0, length[0], length[1], self.protocol, self.ttl];
             return [start, octets(self.source), octets(self.destination), self.payload.clone()].concat();
         }
         let length = u16::try_from(20 + self.payload.len()).unwrap_or(u16::MAX);
-        let mut bytes = vec![0x45, 0];
+        let mut bytes = vec![0x45, if self.is_aside { crate::aside::DS_FIELD } else { 0 }];
         bytes.extend(length.to_be_bytes());
         bytes.extend([0, 0, if self.dont_fragment { 0x40 } else { 0 }, 0, self.ttl, self.protocol, 0, 0]);
         bytes.extend(octets(self.source));

@@ -17,6 +17,7 @@ use super::exchange::{Matcher, Progress, reply_type};
 use super::kept::{Kept, KeptPair};
 use super::packet::{self, Payload, Raw, Seen};
 use super::place::Place;
+use crate::aside;
 
 /// What a UDP or raw probe carries. It is as long as a DNS header and asks for an operation that there is not, so that name
 /// servers answer too (RFC 1035: "not implemented").
@@ -34,6 +35,7 @@ pub(crate) struct Ends {
     pub receiver: Option<Place>,
     pub source: IpAddr,
     pub to: IpAddr,
+    pub is_aside: bool,
 }
 
 impl Engine {
@@ -111,9 +113,10 @@ impl Engine {
             }
         };
         let receiver = Place::of_receiver(&fabric, &sender, vpc, to);
+        let is_aside = probe.is_aside;
         Ok(match sender.talks_to_itself(receiver.as_ref(), to) {
-            false => Ends { sender, receiver, source, to },
-            true => Ends { sender: sender.on_any_device(), receiver: receiver.map(Place::on_any_device), source, to },
+            false => Ends { sender, receiver, source, to, is_aside },
+            true => Ends { sender: sender.on_any_device(), receiver: receiver.map(Place::on_any_device), source, to, is_aside },
         })
     }
 
@@ -125,7 +128,15 @@ impl Engine {
         spec.bind = Some(SocketAddress::Inet(SocketAddr::new(ends.source, source_port)));
         let said = ends.sender.device.clone().filter(|_| ends.sender.is_one_of_several(self.fabric()));
         spec.device = said.or_else(|| ends.sender.link_of(ends.to));
-        Ok(self.client().open_socket(spec)?)
+        let socket = self.client().open_socket(spec)?;
+        if ends.is_aside {
+            let marked = match ends.to {
+                IpAddr::V4(_) => sockopt::set_ip_tos(&socket, aside::DS_FIELD),
+                IpAddr::V6(_) => sockopt::set_ipv6_tclass(&socket, aside::DS_FIELD.into()),
+            };
+            marked.map_err(Error::os("marking a question"))?;
+        }
+        Ok(socket)
     }
 
     /// A socket where the request arrives, unless something of the guest's own holds the port already.
@@ -226,7 +237,9 @@ impl Engine {
             _ => BODY,
         };
         let message = packet::icmp_message((ends.source, ends.to), icmp_type, code, [high, low, 0, 1], body);
-        self.send_raw(&ends.sender, ends.source, ends.to, icmp_number(ends.to), 64, true, message)?;
+        let (source, destination, protocol) = (ends.source, ends.to, icmp_number(ends.to));
+        let raw = Raw { source, destination, protocol, ttl: 64, dont_fragment: true, payload: message, is_aside: ends.is_aside };
+        self.send_packet(&ends.sender, &raw)?;
         let matcher = Matcher::Icmp(icmp_type);
         let sender = ends.sender.clone();
         self.settle(matcher, &sender, ends.receiver.as_ref(), &[], |engine, request| {
@@ -287,8 +300,12 @@ impl Engine {
         dont_fragment: bool,
         payload: Vec<u8>,
     ) -> Result<()> {
-        let raw = Raw { source, destination, protocol, ttl, dont_fragment, payload };
-        let socket = self.client().open_socket(from.raw_socket(source, destination))?;
+        self.send_packet(from, &Raw { source, destination, protocol, ttl, dont_fragment, payload, is_aside: false })
+    }
+
+    fn send_packet(&self, from: &Place, raw: &Raw) -> Result<()> {
+        let destination = raw.destination;
+        let socket = self.client().open_socket(from.raw_socket(raw.source, destination))?;
         sockopt::set_socket_broadcast(&socket, true).map_err(Error::os("allowing broadcast"))?;
         match rustix::net::sendto(&socket, &raw.bytes(), SendFlags::empty(), &SocketAddr::new(destination, 0)) {
             // EPERM: the sender's own namespace dropped it, and logged why.

@@ -117,7 +117,7 @@ mod tests {
     const TAG: u32 = 0xfeed_0042;
 
     fn packet(protocol: u8, payload: Vec<u8>) -> Vec<u8> {
-        Raw { source: A, destination: B, protocol, ttl: 64, dont_fragment: true, payload }.bytes()
+        Raw { source: A, destination: B, protocol, ttl: 64, dont_fragment: true, payload, is_aside: false }.bytes()
     }
 
     fn role(bytes: &[u8]) -> Option<(u32, Role)> {
@@ -147,7 +147,7 @@ mod tests {
     fn packets_of_ipv6_carry_it_as_well() {
         let (a, b): (IpAddr, IpAddr) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
         let packet = |protocol: u8, payload: Vec<u8>| {
-            Raw { source: a, destination: b, protocol, ttl: 64, dont_fragment: true, payload }.bytes()
+            Raw { source: a, destination: b, protocol, ttl: 64, dont_fragment: true, payload, is_aside: false }.bytes()
         };
         let body = [BODY, &TAG.to_be_bytes()].concat();
         let echo = Traffic::Icmp { icmp_type: 128, code: 0 };

@@ -234,7 +234,7 @@ impl<'a> Volley<'a> {
     fn packet_of(&self, index: usize, payload: Vec<u8>) -> Raw {
         let shot = &self.shots[index];
         let (protocol, ..) = shot.numbers();
-        Raw { source: shot.ends.source, destination: shot.ends.to, protocol, ttl: 64, dont_fragment: true, payload }
+        Raw { source: shot.ends.source, destination: shot.ends.to, protocol, ttl: 64, dont_fragment: true, payload, is_aside: shot.ends.is_aside }
     }
 
     /// Waits for news and takes in all there is; answers with the moment before which everything was seen.

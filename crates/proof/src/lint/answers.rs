@@ -7,15 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use fabric::Fabric;
+use fabric::engine::PacketProbe;
 use fabric::route::NextHop;
+use fabric::{Fabric, Family, Stage, explain};
 use ipnet::Ipv4Net;
 use model::{Model, Peer, PortRange, TrafficMatch};
 
 use super::{Check, Finding};
 use crate::class::named_blocks;
 use crate::place::{Place, PlaceIndex};
-use crate::reach::{Options, Reach};
+use crate::reach::{Options, Reach, traffic};
 use crate::traffic::TrafficSet;
 
 /// By receiver and sender.
@@ -34,7 +35,7 @@ pub(super) fn findings(model: &Model, fabric: &Fabric, reach: &Reach) -> Vec<Fin
         }
     };
     let stateless = Stateless::of(model, fabric);
-    let mut lost: BTreeMap<(String, String), (TrafficSet, model::Origin)> = BTreeMap::new();
+    let mut lost: BTreeMap<(String, String), Lost> = BTreeMap::new();
     let kinds = kinds(fabric, reach, stateless.as_ref());
     for ((outside, kind), senders) in &kinds {
         for ((outside_too, other), receivers) in &kinds {
@@ -52,7 +53,7 @@ pub(super) fn findings(model: &Model, fabric: &Fabric, reach: &Reach) -> Vec<Fin
             for (from, to) in pairs(reach, senders, receivers) {
                 let (source, place) = (reach.places()[from.0 as usize], reach.places()[to.0 as usize]);
                 let key = (subnet_of(fabric, source), subnet_of(fabric, place));
-                let known = lost.get(&key).map(|(known, _)| known);
+                let known = lost.get(&key).map(|known| &known.traffic);
                 if let (Some(known), Some(most)) = (known, &most)
                     && most.is_subset(known)
                 {
@@ -62,26 +63,51 @@ pub(super) fn findings(model: &Model, fabric: &Fabric, reach: &Reach) -> Vec<Fin
                 if one_way.is_empty() {
                     continue;
                 }
-                let entry = lost
-                    .entry(key)
-                    .or_insert((TrafficSet::empty(), origin_of(fabric, place)));
-                entry.0 = entry.0.union(&one_way);
+                let entry = lost.entry(key).or_insert_with(|| Lost {
+                    traffic: TrafficSet::empty(),
+                    stages: BTreeSet::new(),
+                    origin: origin_of(fabric, place),
+                });
+                entry.traffic = entry.traffic.union(&one_way);
+                entry.stages.extend(stages(fabric, reach, (source, place), &one_way));
             }
         }
     }
-    let finding = |((from, to), (traffic, origin)): (
-        (String, String),
-        (TrafficSet, model::Origin),
-    )| {
+    let finding = |((from, to), Lost { traffic, stages, origin }): ((String, String), Lost)| {
         Finding::new(
             Check::AnswerLost,
             format!("{from} -> {to}"),
             format!("requests arrive, and their answers are lost on the way back: {traffic}"),
-            advice(&traffic),
+            advice(&traffic, &stages),
             &origin,
         )
     };
     lost.into_iter().map(finding).collect()
+}
+
+/// Answers between two subnets that are lost.
+struct Lost {
+    traffic: TrafficSet,
+    /// Where, of one packet of each pair of places.
+    stages: BTreeSet<Stage>,
+    origin: model::Origin,
+}
+
+/// Which stages drop the answer to one packet of some traffic. Empty: the walker cannot be asked.
+fn stages(fabric: &Fabric, reach: &Reach, (from, to): (Place, Place), lost: &TrafficSet) -> Vec<Stage> {
+    let sender = from.sender(fabric);
+    let address = match to.family() {
+        Family::V4 => fabric.destinations(&sender, &to.end(fabric)),
+        Family::V6 => fabric.ipv6_destinations(&sender, &to.end(fabric)),
+    };
+    let Some(address) = address.ok().and_then(|all| all.first().copied()) else { return Vec::new() };
+    let Some(packet) = lost.over(to.family()).lowest() else { return Vec::new() };
+    // The port of the client that loses it may be any of those that stand for all.
+    let answers = reach.atoms().reply_ports().iter().filter_map(|port| {
+        let probe = PacketProbe::new(sender.clone(), address, traffic(packet, *port));
+        explain(fabric, &probe).ok()?.reply
+    });
+    answers.flat_map(|reply| reply.blockers).map(|reason| reason.stage).collect()
 }
 
 /// One pair of places for each pair of classes.
@@ -234,11 +260,31 @@ fn origin_of(fabric: &Fabric, place: Place) -> model::Origin {
     }
 }
 
-/// What to do about answers that are lost: those of ports go to ports, those of messages do not.
-fn advice(lost: &TrafficSet) -> &'static str {
-    let answers = [TrafficMatch::Tcp(PortRange::ALL), TrafficMatch::Udp(PortRange::ALL)];
-    match lost.intersection(&TrafficSet::of_any(&answers)).is_empty() {
-        true => "network ACLs know no connections: allow the answers too, such as icmp from the block that was asked; or a route back is missing (vpclab why)",
-        false => "network ACLs know no connections: allow answers to ports 1024-65535 too; or a route back is missing (vpclab why)",
+/// What to do about answers that are lost, by what loses them; of lists, answers of ports go to ports, those of messages do not.
+fn advice(lost: &TrafficSet, stages: &BTreeSet<Stage>) -> String {
+    let of_ports = [TrafficMatch::Tcp(PortRange::ALL), TrafficMatch::Udp(PortRange::ALL)];
+    let of_list = match lost.intersection(&TrafficSet::of_any(&of_ports)).is_empty() {
+        true => "network ACLs know no connections: allow the answers too, such as icmp from the block that was asked",
+        false => "network ACLs know no connections: allow answers to ports 1024-65535 too",
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for stage in stages {
+        let part = match stage {
+            Stage::NetworkAcl => of_list,
+            Stage::RouteTable => "a route back is missing",
+            Stage::SourceDestCheck => {
+                "who has several interfaces answers by the first, or by the one in the asker's subnet, whichever was asked (ENI-11), and the \
+                 source/dest check drops that: ask at the address of that interface, or route by source address in the instance"
+            }
+            Stage::SecurityGroup => "a security group that saw no request stops the answer: let both ways go by the same interfaces",
+            _ => "something else on the way back stops them",
+        };
+        if !parts.contains(&part) {
+            parts.push(part);
+        }
     }
+    if parts.is_empty() {
+        parts.push(of_list);
+    }
+    format!("{} (vpclab why)", parts.join("; "))
 }

@@ -102,11 +102,12 @@ impl Ends {
         receiver.or_else(|| advice::own_system(fabric, at))
     }
 
-    /// Sends one packet of the same kind and says which stage drops it, or its answer; `None` when both come through.
+    /// Sends one packet of the same kind and says which stage drops it, or its answer; `None` when both come through. It is aside:
+    /// flow logs do not count it, captures do not show it.
     pub fn loss(&self, running: &Running) -> Result<Option<Loss>> {
         // What listens there listens already: nothing is put in its place.
         let listener = ListenerState::Closed;
-        let probe = PacketProbe { listener, ..PacketProbe::new(self.sender.clone(), self.address, self.traffic()?) };
+        let probe = PacketProbe { listener, is_aside: true, ..PacketProbe::new(self.sender.clone(), self.address, self.traffic()?) };
         let answer = running.probe(&[Sent::Packet(probe).into()])?.into_iter().next();
         match answer {
             Some(Ok(Answer { outcome: Outcome::Dropped(drop), .. })) => Ok(Some(Loss {

@@ -37,6 +37,7 @@ mod lan_claims;
 mod lan_ends;
 pub mod learn;
 pub mod lint;
+mod listening;
 pub mod logs;
 pub mod ls;
 pub mod man;
@@ -115,9 +116,9 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Stop(arguments) => power::run(power::Verb::Stop, &arguments, global, output),
         Command::Rm(arguments) => power::run(power::Verb::Remove, &arguments, global, output),
         Command::Daemon(verb) => daemon::run(&verb, global, output),
-        Command::Check(arguments) => check::run(&arguments, &Target::find(global, output)?, output),
+        Command::Check(arguments) => check::run(&arguments, &Target::find_listening(global, output)?, output),
         Command::Why(arguments) => why::run(&arguments, &Target::find(global, output)?, output),
-        Command::Test(arguments) => test::run(&arguments, &Target::find(global, output)?, output),
+        Command::Test(arguments) => test::run(&arguments, &Target::find_listening(global, output)?, output),
         Command::Ping(arguments) => ping::run(&arguments, global, output),
         Command::Traceroute(arguments) => traceroute::run(&arguments, global, output),
         Command::Capture(arguments) => capture::run(&arguments, global, output),
@@ -129,7 +130,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Lint(arguments) => lint::run(&arguments, &Target::find(global, output)?, output),
         Command::Who(arguments) => who::who(&arguments, &Target::find(global, output)?, output),
         Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
-        Command::Matrix(arguments) => matrix::run(&arguments, &Target::find(global, output)?, output),
+        Command::Matrix(arguments) => matrix::run(&arguments, &Target::find_listening(global, output)?, output),
         Command::Anatomy(arguments) => anatomy::run(&arguments, global, output),
         Command::Images(command) => images::run(&command, global, output),
         Command::Containers(command) => containers::run(&command, global, output),

@@ -41,7 +41,7 @@ pub fn run(arguments: &SnapshotArgs, global: &Global, output: &Output) -> Result
     let (described, source) = match path.filter(|path| global.lab.is_none() && (path.exists() || path.as_os_str() == "-")) {
         Some(path) => (describe(&path, output)?, path.display().to_string()),
         None => {
-            let target = Target::find(global, output)?;
+            let target = Target::find_listening(global, output)?;
             let (name, model, account) = (target.name.clone(), (*target.model).clone(), target.account()?);
             let identities = Some((*account).clone());
             (Described { name, model, claims: target.claims.clone(), rights: target.rights.clone(), identities, lab: None, gaps: Gaps::default(), notes: Vec::new() }, target.name)

@@ -134,7 +134,7 @@ fn snapshot(path: &Path) -> Result<Snapshot> {
 }
 
 /// Whether a path is meant as a plan or state of Terraform, not as a lab file: JSON is YAML too, so the content decides.
-fn is_plan(path: &Path) -> bool {
+pub fn is_plan(path: &Path) -> bool {
     path.file_name().is_some_and(|name| terraform::is_meant(&name.to_string_lossy())) && path.is_file() && !is_lab_in_json(path)
 }
 

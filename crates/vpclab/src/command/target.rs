@@ -5,13 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use iam::Account;
+use lab::assumed::Teller;
 use model::Model;
 use model::claim::Claim;
 
 use super::gaps::Gaps;
+use super::listening;
 use super::meant::file_of_environment;
 use super::running::Running;
-use super::source::{Described, describe, find, find_if_any, is_same};
+use super::source::{Described, describe, find, find_if_any, is_plan, is_same};
 use crate::cli::Global;
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -20,7 +22,7 @@ use crate::output::Output;
 pub struct Target {
     /// The lab's name.
     pub name: String,
-    /// What it is.
+    /// What it is; of one that nobody carries with what may listen where nobody said it.
     pub model: Arc<Model>,
     /// What its file promises.
     pub claims: Vec<Claim>,
@@ -59,20 +61,33 @@ impl Target {
         }
     }
 
+    /// The same, for answers that hang on what listens: where nobody said it of a lab that is up, its instances are looked at.
+    pub fn find_listening(global: &Global, output: &Output) -> Result<Target> {
+        let target = Target::find(global, output)?;
+        let model = target.running.as_deref().map_or_else(|| target.model.clone(), listening::as_it_runs);
+        Ok(Target { model, ..target })
+    }
+
     fn of_file(path: &Path, output: &Output) -> Result<Target> {
-        let Described { name, model, claims, rights, identities, lab, gaps, .. } = describe(path, output)?;
+        let Described { name, mut model, claims, rights, identities, lab, gaps, .. } = describe(path, output)?;
+        match &lab {
+            Some(_) => listening::assume(&mut model, Teller::LabFile),
+            None if is_plan(path) => listening::assume(&mut model, Teller::Nobody),
+            // AWS's output was looked through when it was read, and a snapshot holds what was known.
+            None => {}
+        }
         let model = Arc::new(model);
         // The process ends with its command: to take a large cloud apart first would take longer than many an answer.
         std::mem::forget(model.clone());
         let Some(lab) = lab else { return Ok(Target { name, model, claims, rights, identities, gaps, running: None }) };
         if let Some(running) = Running::find(&lab.name)? {
             let from = running.file.clone();
+            let changes = lab.plan(&running.model).map_or(0, |changes| changes.len());
             let target = Target::of(running);
             if let Some(from) = from.filter(|from| !is_same(path, from)) {
                 let (name, path, from) = (&lab.name, path.display(), from.display());
                 output.note(format!("lab {name} came from {from}; what is asked for here stands in {path}"));
             }
-            let changes = lab.plan(&target.model).map_or(0, |changes| changes.len());
             if changes > 0 {
                 let many = if changes == 1 { "1 change that is".to_owned() } else { format!("{changes} changes that are") };
                 let (name, path) = (&lab.name, path.display());

@@ -20,6 +20,7 @@ pub use self::device::device_names;
 pub use self::hop::{Hop, Kind, names};
 use self::order::Order;
 use super::error::{Error, Result};
+use crate::aside;
 
 /// The most that is kept of a frame: more than any device here hands over, as tcpdump has it.
 pub const SNAPSHOT_LENGTH: u32 = 262_144;
@@ -191,7 +192,9 @@ impl Capture {
             let is_stamp = frame.is_loopback && self.hops[hop].device.is_none() && is_loopback_packet(&self.buffer[..frame.length]);
             // What a bridge is to its own system is no port of it; nor is anything that a user adds.
             let is_inner = self.hops[hop].kind == Kind::Device && !self.hops[hop].links.contains_key(&frame.device);
-            if is_foreign || is_echo || is_stamp || is_inner {
+            // What a command asks beside the traffic is no part of it.
+            let is_aside = aside::is_aside(&self.buffer[..frame.length]);
+            if is_foreign || is_echo || is_stamp || is_inner || is_aside {
                 continue;
             }
             let mut bytes = self.buffer[..frame.length].to_vec();

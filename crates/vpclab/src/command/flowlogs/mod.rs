@@ -10,8 +10,8 @@ use clap::Args;
 use control::flow_log::{Entry, Journal, Tail, journals};
 use fabric::flow_log::Line;
 use fabric::{Entity, Fabric};
-use model::flow_log::{FlowLog, LogDestination, LogFormat};
-use model::{FlowLogId, Model, NetworkInterfaceId, tag};
+use model::flow_log::{FlowLog, LogDestination, LogFormat, TrafficType};
+use model::{FlowLogId, Model, NetworkInterfaceId, Timestamp, tag};
 use serde_json::{Map, Value, json};
 
 use self::filter::Filter;
@@ -214,14 +214,31 @@ fn interfaces(arguments: &FlowlogsArgs, fabric: &Fabric) -> Result<Option<BTreeS
 
 /// Why nothing was printed.
 fn nothing(running: &Running, logs: &[Read], open: bool) -> String {
-    let is_empty = logs.iter().all(|log| log.tail.is_none());
-    let intervals = running.model.flow_logs.values().map(|log| log.interval.seconds());
-    match (is_empty, intervals.min()) {
-        (true, Some(seconds)) if !open => {
-            format!("no window is over yet: the first lasts {seconds} s; --open shows what it holds so far, --follow waits")
+    let asked: Vec<&FlowLog> = logs.iter().filter_map(|log| running.model.flow_logs.get(&log.id)).collect();
+    match logs.iter().any(|log| log.tail.is_some()) || asked.is_empty() {
+        true => "no record fits".to_owned(),
+        false => no_records(&asked, open, control::host::now()),
+    }
+}
+
+/// Why flow logs of which there is one at least have no record at all.
+fn no_records(logs: &[&FlowLog], open: bool, now: Timestamp) -> String {
+    let windows_over = |log: &FlowLog| now.0.saturating_sub(log.creation_time.0) / u64::from(log.interval.seconds());
+    let over = logs.iter().map(|log| windows_over(log)).max().unwrap_or_default();
+    let shortest = logs.iter().map(|log| log.interval.seconds()).min().unwrap_or_default();
+    let counted = match logs.iter().map(|log| log.traffic_type).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>()[..] {
+        [TrafficType::Accept] => "accepted",
+        [TrafficType::Reject] => "rejected",
+        _ => "counted",
+    };
+    match over {
+        0 if open => format!("nothing was {counted} yet"),
+        0 => format!("no window is over yet: the first lasts {shortest} s; --open shows what it holds so far, --follow waits"),
+        over => {
+            let windows = if over == 1 { "the window that is".to_owned() } else { format!("the {over} windows that are") };
+            let since = if open { ", nor since" } else { "" };
+            format!("nothing was {counted} in {windows} over{since}")
         }
-        (true, Some(_)) => "nothing was counted yet".to_owned(),
-        _ => "no record fits".to_owned(),
     }
 }
 
@@ -314,4 +331,45 @@ fn name_of(model: &Model, log: &FlowLog) -> String {
         }),
     };
     tags.and_then(tag::name).unwrap_or(log.resource.id()).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use model::flow_log::{AggregationInterval, FlowLogResource};
+
+    use super::*;
+
+    #[test]
+    fn a_log_without_records_says_how_many_windows_held_nothing() {
+        let log = |traffic_type, interval| FlowLog {
+            id: "fl-1".parse().unwrap(),
+            resource: FlowLogResource::Vpc("vpc-1".parse().unwrap()),
+            traffic_type,
+            interval,
+            format: LogFormat::default(),
+            destination: LogDestination::CloudWatchLogs { log_group: "flows".to_owned() },
+            deliver_logs_permission_arn: None,
+            creation_time: Timestamp(1_000),
+            tags: Default::default(),
+            origin: Default::default(),
+        };
+        let minute = log(TrafficType::Reject, AggregationInterval::OneMinute);
+        let accepted = log(TrafficType::Accept, AggregationInterval::OneMinute);
+        let long = log(TrafficType::Reject, AggregationInterval::TenMinutes);
+        for (logs, open, now, expected) in [
+            (vec![&minute], false, 1_059, "no window is over yet: the first lasts 60 s; --open shows what it holds so far, --follow waits"),
+            (vec![&long, &minute], false, 1_010, "no window is over yet: the first lasts 60 s; --open shows what it holds so far, --follow waits"),
+            (vec![&minute], true, 1_059, "nothing was rejected yet"),
+            (vec![&minute], false, 1_060, "nothing was rejected in the window that is over"),
+            (vec![&minute], false, 1_185, "nothing was rejected in the 3 windows that are over"),
+            (vec![&minute], true, 1_185, "nothing was rejected in the 3 windows that are over, nor since"),
+            (vec![&accepted], false, 1_185, "nothing was accepted in the 3 windows that are over"),
+            (vec![&accepted, &minute], false, 1_185, "nothing was counted in the 3 windows that are over"),
+            (vec![&long], false, 1_185, "no window is over yet: the first lasts 600 s; --open shows what it holds so far, --follow waits"),
+            // The clock that creations are told by may be ahead.
+            (vec![&minute], true, 990, "nothing was rejected yet"),
+        ] {
+            assert_eq!(no_records(&logs, open, Timestamp(now)), expected, "{now}");
+        }
+    }
 }

@@ -189,7 +189,7 @@ fn factor(text: &str) -> std::result::Result<f64, String> {
 
 /// Exit 0 when the answer is yes, else 1.
 pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
-    let target = Target::find(global, output)?;
+    let target = Target::find_listening(global, output)?;
     match command {
         SimCommand::Ping(arguments) => ask::ping(&arguments, &target, output),
         SimCommand::Traceroute(arguments) => ask::traceroute(&arguments, &target, output),
