@@ -150,6 +150,7 @@ pub(super) fn filter(fabric: &Fabric, vpc: VpcIndex, of: Of, legs: &[Leg], table
         table.element("outcome", device().verdict(jump(towards)));
         table.element("sg_out", device().verdict(goto(from.clone())));
         table.element("sg_in", device().verdict(goto("outside_in")));
+        table.element(super::security_group::OUTSIDE, device());
     }
 }
 
