@@ -184,15 +184,11 @@ impl Build<'_, '_> {
             self.names.transit_tables.add(self.names.below_transit(gateway, Some(DEFAULT)), id);
             let written = written.route_tables.iter().find(|(table, _)| table.value == DEFAULT);
             let span = written.map_or(name.span, |(table, _)| table.span);
-            if let Some((table, written)) = written {
-                let tags = written.tags.0.iter().map(|(key, value)| (key.value.clone(), value.value.clone())).collect::<model::Tags>();
-                if !tags.is_empty() {
-                    let result = create_tags(self.model, CreateTags { resources: vec![id.to_string()], tags });
-                    self.op(table.span, result);
-                }
-                if let Some(own) = self.model.transit_gateway_route_tables.get_mut(id) {
-                    own.origin = self.lab.sources.origin(table.span);
-                }
+            let tags = tags(DEFAULT, written.map_or(&Default::default(), |(_, written)| &written.tags));
+            let result = create_tags(self.model, CreateTags { resources: vec![id.to_string()], tags });
+            self.op(span, result);
+            if let Some(own) = self.model.transit_gateway_route_tables.get_mut(id) {
+                own.origin = self.lab.sources.origin(span);
             }
             tables.push(Table { id: id.clone(), is_default: true, span, written: written.map(|(_, written)| written) });
         }

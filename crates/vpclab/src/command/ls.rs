@@ -425,7 +425,11 @@ fn gateways(model: &Model) -> Vec<Vec<String>> {
         let attached = model.transit_gateway_attachments.values().filter(|attachment| attachment.is_of(&gateway.id));
         let place = joined(attached.map(|attachment| match attachment.vpc_id() {
             Some(vpc) => vpc_name(model, vpc),
-            None => "a peering".to_owned(),
+            None => {
+                let joined = |other: &&model::TransitGateway| other.id != gateway.id && attachment.is_of(&other.id);
+                let other = model.transit_gateways.values().find(joined);
+                other.map_or_else(|| "a peering".to_owned(), |other| format!("tgw {}", named(&other.tags, &other.id)))
+            }
         }));
         let (name, state) = (named(&gateway.tags, &gateway.id), gateway.state.as_str(model.context.now));
         vec![name, "transit".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
