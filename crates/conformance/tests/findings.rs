@@ -209,6 +209,37 @@ instances:
 #t rt t-c1 + 0.0.0.0/0 > hub
 "#;
 
+/// A refusal that passes one router twice, by its transit gateway: the first pass ends the flow.
+const REFUSED_TWICE_ROUND: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24, route: t-pub }
+      app: { cidr: 10.1.1.0/24, route: t-app }
+    nat_gateways:
+      n: { subnet: pub }
+    route_tables:
+      t-pub: {}
+      t-app: { routes: { 10.2.0.0/16: peering ab } }
+  b:
+    cidr: 10.2.0.0/16
+    subnets:
+      app2: { cidr: 10.2.1.0/24, route: t-app2 }
+    route_tables:
+      t-app2: { routes: { 10.1.0.0/16: peering ab } }
+peerings:
+  ab: [a, b]
+security_groups:
+  db: { vpc: a, rules: [ "all from 10.2.1.0/24" ] }
+instances:
+  web2: { subnet: a/pub, sg: db }
+  far2: { subnet: b/app2 }
+#t tgw hub = app
+#t tgwrt hub + 10.2.0.0/16 > a
+#t rt t-pub + 10.2.0.0/16 > hub
+"#;
+
 #[test]
 fn engines_agree_where_they_once_did_not() {
     let own = |name: &str| End::Interface(name.to_owned(), 0, false);
@@ -226,6 +257,7 @@ fn engines_agree_where_they_once_did_not() {
         (WITHOUT_ADDRESS, own("app1"), at("2001:db8:ffff::7"), Traffic::Tcp { source_port: 32_796, destination_port: 80 }, closed),
         (RESOLVER_OF_OTHERS, own("cc1"), at("10.1.0.2"), udp(53), open),
         (PASSED_THROUGH, own("cc1"), own("app1"), Traffic::Tcp { source_port: 32_832, destination_port: 22 }, open),
+        (REFUSED_TWICE_ROUND, own("far2"), own("web2"), Traffic::Tcp { source_port: 32_960, destination_port: 80 }, closed),
         (ALONE, at("2001:db8:ffff::7"), at("ff02::1"), Traffic::Icmp { icmp_type: 128, code: 0 }, open),
     ] {
         let probe = Named { from, to, traffic, listener };
