@@ -38,6 +38,19 @@ pub(crate) fn draw(scene: &Scene) -> String {
         chart.edges.push(format!("{a} <--> {id}"));
         chart.edges.push(format!("{id} <--> {b}"));
     }
+    for gateway in &scene.transit {
+        let id = chart.id("tgw", &gateway.key);
+        chart.line(1, &format!(r#"{id}{{{{"{}"}}}}"#, label(&[&gateway.name, "transit gateway"])));
+        chart.class(&id, "gateway");
+        for (_, attachment) in &gateway.attached {
+            let end = chart.id("gw", attachment);
+            chart.edges.push(format!("{end} <--> {id}"));
+        }
+        for peer in &gateway.peers {
+            let other = chart.id("tgw", &scene.transit[*peer].key);
+            chart.edges.push(format!("{id} <--> {other}"));
+        }
+    }
     chart.routes(scene);
     chart.finish()
 }
@@ -81,7 +94,7 @@ impl Chart {
             match gateway.kind {
                 GatewayKind::Internet => self.edges.push(format!("internet <--> {id}")),
                 GatewayKind::EgressOnly => self.edges.push(format!("{id} --> internet")),
-                GatewayKind::Vpn | GatewayKind::Endpoint => {}
+                GatewayKind::Vpn | GatewayKind::Endpoint | GatewayKind::Transit => {}
             }
         }
         for zone in &vpc.zones {

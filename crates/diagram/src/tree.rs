@@ -33,6 +33,14 @@ pub(crate) fn draw(scene: &Scene) -> String {
         });
         roots.push(Node::new("peering connections", peerings.collect()));
     }
+    if !scene.transit.is_empty() {
+        let gateways = scene.transit.iter().map(|gateway| {
+            let vpcs = gateway.attached.iter().map(|(place, _)| scene.vpcs[*place].name.clone());
+            let peers = gateway.peers.iter().map(|peer| format!("peered with {}", scene.transit[*peer].name));
+            Node::leaf(format!("{}: {}", gateway.name, vpcs.chain(peers).collect::<Vec<_>>().join(", ")).trim_end_matches([':', ' ']))
+        });
+        roots.push(Node::new("transit gateways", gateways.collect()));
+    }
     if !scene.groups.is_empty() {
         let groups = scene.groups.iter().map(|group| {
             let vpc = group.vpc.as_ref().map(|vpc| format!("in {vpc}")).unwrap_or_default();
@@ -92,6 +100,7 @@ fn gateway(gateway: &Gateway) -> Node {
         GatewayKind::EgressOnly => "egress-only internet gateway",
         GatewayKind::Vpn => "VPN gateway",
         GatewayKind::Endpoint => "gateway endpoint",
+        GatewayKind::Transit => "attached to transit gateway",
     };
     // A gateway without a name is called by its kind already.
     Node::leaf(if gateway.name == kind { kind.to_owned() } else { format!("{kind} {}", gateway.name) })

@@ -84,7 +84,8 @@ fn every_thing_is_in_the_picture_under_its_name() {
 fn others(model: &model::Model) -> usize {
     let is_gateway = |endpoint: &&model::VpcEndpoint| matches!(endpoint.kind, model::endpoint::VpcEndpointKind::Gateway { .. });
     let attached = model.vpn_gateways.values().filter(|gateway| gateway.vpc_id.is_some()).count();
-    model.egress_only_internet_gateways.len() + attached + model.vpc_endpoints.values().filter(is_gateway).count()
+    let transit = model.transit_gateway_attachments.values().filter(|attachment| attachment.vpc_id().is_some()).count();
+    transit + model.egress_only_internet_gateways.len() + attached + model.vpc_endpoints.values().filter(is_gateway).count()
 }
 
 #[test]

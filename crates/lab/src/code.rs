@@ -81,7 +81,7 @@ registry! {
     UnknownZone = 204, "not a zone", "A zone is a letter from a to f, or the whole name with the lab's region.", "az: a      # the same as ap-northeast-2a";
     BadListener = 205, "not a listener", "A listener is `tcp/PORT` or `udp/PORT`.", "listen: [tcp/80, udp/53]";
     NoRoom = 206, "a subnet does not fit", "The VPC's blocks have no free space of this size left. `/size` subnets are carved in file order and go around the pinned ones.", "vpclab cidr free 10.0.0.0/16 10.0.0.0/17";
-    BadRouteTarget = 207, "not a route's target", "A route leads to igw, eigw (IPv6), vpn, nat@SUBNET or nat@NAME, peering NAME, endpoint NAME, instance NAME, or blackhole.", "routes: { 0.0.0.0/0: nat@public-a }";
+    BadRouteTarget = 207, "not a route's target", "A route leads to igw, eigw (IPv6), vpn, nat@SUBNET or nat@NAME, peering NAME, tgw NAME, endpoint NAME, instance NAME, or blackhole. In a transit gateway's table it leads to an attachment, by the name of its VPC or `tgw NAME`, or is a blackhole.", "routes: { 0.0.0.0/0: nat@public-a }";
     BadUserData = 208, "user data that cannot be", "User data has at most 16 KiB (UD-1).", "user_data: { file: boot.sh }";
     BadKeyPair = 209, "not a public key", "A key pair is given by its public key in OpenSSH's form.", "key_pairs: { me: ssh-ed25519 AAAA… me@laptop }";
     BadImage = 210, "not an image", "A container's image is a name under `images:`, or a reference as registries have them: `[HOST[:PORT]/]NAME[:TAG][@DIGEST]`. An entry of `images:` says where one comes from.", "images: { web: build ./web, db: pull mariadb:11, tool: archive tool.tar }";
@@ -142,6 +142,8 @@ registry! {
     IdentityRefused = 342, "IAM refuses", "What is written cannot be an identity or policy; the error says which rule of IAM it breaks.", "users: { kim: {} }";
 
     MixedFamilies = 343, "ICMP of one family with addresses of the other", "`icmp` is a message of IPv4 and `icmpv6` one of IPv6; neither matches the other's packets (SG-10).", "wrong: icmp/echo from ::/0\nright: icmpv6/echo from ::/0";
+    UnknownTransitGateway = 344, "an unknown transit gateway", "No transit gateway of this name in the lab.", "transit_gateways: { hub: [core, app] }\nroutes: { 10.0.0.0/8: tgw hub }";
+    UnknownAttachment = 345, "nothing of this name is attached", "A transit gateway's tables name VPCs of its `attachments`, and transit gateways that it is peered with. A VPC has routes to the gateways that it is attached to.", "transit_gateways: { hub: { attachments: [core, app], route_tables: { default: { routes: { 0.0.0.0/0: core } } } } }";
 
     NoArrow = 401, "a claim without an arrow", "A claim is `SOURCES -> DESTINATIONS PROTO/PORTS: RESULT`, with spaces around the arrow.", "- web-1 -> db-1 tcp/3306: open";
     MissingSpaceAfterColon = 402, "no space after the colon", "Without the space YAML reads one word, and the claim has no result.", "wrong: - web-1 -> db-1 tcp/3306:open\nright: - web-1 -> db-1 tcp/3306: open";
@@ -152,8 +154,8 @@ registry! {
     MissingTraffic = 407, "a claim without protocol and port", "A claim says which traffic it means; `any` means all of it.", "- internet -> db-1 any: no public address";
     MissingEnd = 408, "a claim without a source or destination", "Both sides of the arrow name at least one end.", "- web-1, web-2 -> db-1 tcp/3306: open";
     ClaimSyntax = 409, "a claim that cannot be read", "A claim is `[only] SOURCES -> DESTINATIONS PROTO[/PORTS] [over ipv4|ipv6] [through NODE] : RESULT [via NODE]`.", "- only web-1, web-2 -> db-1 tcp/3306: open";
-    UnknownBlocker = 410, "an unknown stage", "Traffic is blocked by sg, acl, igw, eigw, nat, peering or source-dest-check; sg and acl may name one: sg:db.", "- bastion -> db-1 tcp/3306: blocked by sg:db";
-    BadWaypoint = 411, "not a node on the way", "After through and via comes nat, igw, eigw, peering, or the name of an instance, NAT gateway, peering or endpoint.", "- db-1 -> internet tcp/443 through fw: allowed";
+    UnknownBlocker = 410, "an unknown stage", "Traffic is blocked by sg, acl, igw, eigw, nat, peering, tgw or source-dest-check; sg and acl may name one: sg:db.", "- bastion -> db-1 tcp/3306: blocked by sg:db";
+    BadWaypoint = 411, "not a node on the way", "After through and via comes nat, igw, eigw, peering, tgw, or the name of an instance, gateway, peering or endpoint.", "- db-1 -> internet tcp/443 through fw: allowed";
     BadSelector = 412, "an end that cannot be read", "Ends are instances, outside places, internet, sg:, subnet:, vpc:, tag:KEY=VALUE, addresses and blocks.", "- tag:role=web -> db-1 tcp/3306: open";
     UnknownEnd = 413, "an end that does not exist", "No instance or outside place of this name.", "- web-1 -> db-1 tcp/3306: open";
     RightSyntax = 414, "a claim about rights that cannot be read", "A claim about rights is `(user|role) NAME ACTION[, …] [on TARGET[, …]] [with KEY=VALUE[, …]]: allowed|denied`. A target is a type and a name, an id, or a resource name.", "- user dev ec2:TerminateInstances on instance web: denied\n- role app iam:*: denied";

@@ -8,6 +8,7 @@ use std::fmt::Display;
 use model::endpoint::VpcEndpointState;
 use model::nat_gateway::NatGatewayState;
 use model::network_interface::InterfaceType;
+use model::transit_gateway::AttachedTo;
 use model::*;
 
 /// The main route table that comes with a VPC has no name of its own.
@@ -75,6 +76,11 @@ pub(crate) struct Names {
     pub instances: Index<InstanceId>,
     pub peerings: Index<VpcPeeringConnectionId>,
     pub endpoints: Index<VpcEndpointId>,
+    pub transit_gateways: Index<TransitGatewayId>,
+    /// `GATEWAY/VPC`, or `REQUESTER/tgw ACCEPTER`.
+    pub transit_attachments: Index<TransitGatewayAttachmentId>,
+    /// `GATEWAY/TABLE`.
+    pub transit_tables: Index<TransitGatewayRouteTableId>,
     pub flow_logs: Index<FlowLogId>,
     /// Prefix lists, AWS's own included: their names differ from all others.
     pub prefix_lists: Index<PrefixListId>,
@@ -119,6 +125,7 @@ impl Names {
         for endpoint in model.vpc_endpoints.values().filter(|endpoint| endpoint.state != VpcEndpointState::Deleting) {
             names.endpoints.add(tag::name(&endpoint.tags).map(str::to_owned), &endpoint.id);
         }
+        names.add_transit(model);
         for log in model.flow_logs.values() {
             names.flow_logs.add(tag::name(&log.tags).map(str::to_owned), &log.id);
         }
@@ -132,6 +139,40 @@ impl Names {
             names.elastic.add(names.role(model, address), &address.allocation_id);
         }
         names
+    }
+
+    /// Transit gateways, what is attached to them, and their tables: the one that a gateway comes with is `default`.
+    fn add_transit(&mut self, model: &Model) {
+        for gateway in model.transit_gateways.values() {
+            self.transit_gateways.add(tag::name(&gateway.tags).map(str::to_owned), &gateway.id);
+        }
+        for attachment in model.transit_gateway_attachments.values() {
+            self.transit_attachments.add(self.attachment(attachment), &attachment.id);
+        }
+        let is_default = |table: &TransitGatewayRouteTable| {
+            model.transit_gateways.get(&table.transit_gateway_id).is_some_and(|gateway| gateway.default_route_table.as_ref() == Some(&table.id))
+        };
+        let (first, rest): (Vec<_>, Vec<_>) = model.transit_gateway_route_tables.values().partition(|table| is_default(table));
+        for table in first {
+            self.transit_tables.add(self.below_transit(&table.transit_gateway_id, Some(DEFAULT)), &table.id);
+        }
+        for table in rest {
+            self.transit_tables.add(self.below_transit(&table.transit_gateway_id, tag::name(&table.tags)), &table.id);
+        }
+    }
+
+    /// What an attachment is called, by what it joins.
+    pub fn attachment(&self, attachment: &TransitGatewayAttachment) -> Option<String> {
+        let gateway = self.transit_gateways.name(&attachment.transit_gateway_id)?;
+        Some(match &attachment.to {
+            AttachedTo::Vpc { vpc_id, .. } => format!("{gateway}/{}", self.vpcs.name(vpc_id)?),
+            AttachedTo::Peering { accepter } => format!("{gateway}/tgw {}", self.transit_gateways.name(accepter)?),
+        })
+    }
+
+    /// `gateway/name`.
+    pub fn below_transit(&self, gateway: &TransitGatewayId, name: Option<&str>) -> Option<String> {
+        Some(format!("{}/{}", self.transit_gateways.name(gateway)?, name?))
     }
 
     /// `vpc/name`.

@@ -39,6 +39,7 @@ fn korean(claim: &Claim) -> String {
 
 /// How Korean documentation of AWS calls it.
 const EGRESS_ONLY: &str = "송신 전용 인터넷 게이트웨이";
+const TRANSIT: &str = "전송 게이트웨이";
 
 fn people(ends: &Ends) -> String {
     let list = |selectors: &[Selector]| {
@@ -60,6 +61,7 @@ fn place(node: &Waypoint) -> String {
         Waypoint::InternetGateway => "인터넷 게이트웨이".to_owned(),
         Waypoint::EgressOnlyInternetGateway => EGRESS_ONLY.to_owned(),
         Waypoint::Peering => "VPC 피어링".to_owned(),
+        Waypoint::TransitGateway => TRANSIT.to_owned(),
         Waypoint::Named(name) => name.clone(),
     }
 }
@@ -85,6 +87,7 @@ fn expected(expected: &Expected) -> String {
         Blocker::EgressOnlyInternetGateway => EGRESS_ONLY.to_owned(),
         Blocker::Nat => "NAT 게이트웨이".to_owned(),
         Blocker::Peering => "VPC 피어링".to_owned(),
+        Blocker::TransitGateway => TRANSIT.to_owned(),
         Blocker::SourceDestCheck => "출발지/목적지 확인".to_owned(),
     };
     format!("{by}에서 막힌다")

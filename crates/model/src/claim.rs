@@ -133,6 +133,8 @@ pub enum Blocker {
     Nat,
     /// A peering connection.
     Peering,
+    /// A transit gateway.
+    TransitGateway,
     /// The source/destination check of an interface (ENI-5).
     SourceDestCheck,
 }
@@ -149,7 +151,9 @@ pub enum Waypoint {
     EgressOnlyInternetGateway,
     /// Any peering connection.
     Peering,
-    /// An instance, NAT gateway, peering connection or endpoint by name.
+    /// Any transit gateway.
+    TransitGateway,
+    /// An instance, gateway, peering connection or endpoint by name.
     Named(String),
 }
 
@@ -183,6 +187,7 @@ impl fmt::Display for Waypoint {
             Self::InternetGateway => "igw",
             Self::EgressOnlyInternetGateway => "eigw",
             Self::Peering => "peering",
+            Self::TransitGateway => "tgw",
             Self::Named(name) => name,
         })
     }
@@ -199,6 +204,7 @@ impl fmt::Display for Blocker {
             Self::EgressOnlyInternetGateway => f.write_str("eigw"),
             Self::Nat => f.write_str("nat"),
             Self::Peering => f.write_str("peering"),
+            Self::TransitGateway => f.write_str("tgw"),
             Self::SourceDestCheck => f.write_str("source-dest-check"),
         }
     }

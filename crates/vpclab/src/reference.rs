@@ -51,9 +51,10 @@ A peer is `anywhere`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`, `pl:NAME`, a place o
 A source or destination is an instance, a place of `outside`, `internet`, `sg:NAME`, `subnet:NAME`, `vpc:NAME`,
 `tag:KEY=VALUE`, an address or a block; `except` leaves some out: `vpc:shop except bastion`.
 A result is `open`, `refused`, `allowed`, `blocked`, `blocked by sg[:NAME]`, `blocked by acl[:NAME]`, `blocked by igw`,
-`blocked by eigw`, `blocked by nat`, `blocked by peering`, `blocked by source-dest-check`, `no route` or `no public address`.
+`blocked by eigw`, `blocked by nat`, `blocked by peering`, `blocked by tgw`, `blocked by source-dest-check`, `no route` or
+`no public address`.
 `allowed` and `blocked` speak of the network alone; `open` and `refused` of what listens too. A request that arrives is
-not blocked, even if its answer is lost. A node is `nat`, `igw`, `eigw`, `peering`, or an instance, gateway or peering by name.
+not blocked, even if its answer is lost. A node is `nat`, `igw`, `eigw`, `peering`, `tgw`, or an instance, gateway or peering by name.
 Without `over`, nothing may get through over either family that must not, and what must get through is asked over IPv4, unless the
 claim names IPv6 addresses. [ipv6.md](ipv6.md) shows more.
 

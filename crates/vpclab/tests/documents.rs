@@ -83,6 +83,24 @@ fn the_page_about_flow_logs_shows_what_happens() {
 }
 
 #[test]
+fn the_page_about_transit_gateways_shows_what_happens() {
+    let page = document("docs/transit-gateways.md");
+    let commands = Desk::new("transit-gateways").follow("docs/transit-gateways.md", &page);
+    assert!(commands >= 8, "{commands}");
+    // Every key is told.
+    let schema: serde_json::Value = lab::schema();
+    for kind in ["TransitGateway", "TransitAttachment", "TransitPeering", "TransitRouteTable"] {
+        let kind = &schema["$defs"][kind];
+        let forms = kind["anyOf"].as_array().map_or(vec![kind], |forms| forms.iter().collect());
+        let keys: Vec<&String> = forms.iter().filter_map(|form| form["properties"].as_object()).flat_map(|keys| keys.keys()).collect();
+        assert!(!keys.is_empty(), "{kind}");
+        for key in keys {
+            assert!(page.contains(&format!("| `{key}` |")), "{key}");
+        }
+    }
+}
+
+#[test]
 fn the_page_about_ipv6_shows_what_happens() {
     let commands = Desk::new("ipv6").follow("docs/ipv6.md", &document("docs/ipv6.md"));
     assert!(commands >= 8, "{commands}");
@@ -131,7 +149,7 @@ fn lines_of(steps: &[Step]) -> Vec<(String, Vec<String>)> {
 #[test]
 fn links_of_the_documents_lead_somewhere() {
     let root = format!("{}/../..", env!("CARGO_MANIFEST_DIR"));
-    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md", "docs/ci.md", "docs/containers.md", "docs/why.md", "docs/lans.md", "docs/flow-logs.md", "docs/iam.md"] {
+    for name in ["README.md", "README.ko.md", "docs/tour.md", "docs/concepts.md", "docs/reference.md", "docs/ci.md", "docs/containers.md", "docs/why.md", "docs/lans.md", "docs/flow-logs.md", "docs/iam.md", "docs/transit-gateways.md"] {
         let text = document(name);
         let folder = std::path::Path::new(name).parent().unwrap();
         let targets = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());

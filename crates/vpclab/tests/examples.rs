@@ -88,6 +88,20 @@ fn each_promise_holds_because_of_the_line_that_it_is_about() {
             to: "  ends: { vpcs: [shop, ledger], routes: true }\n  shop-core:   [shop, core]",
             breaks: &["ledger-1 -> 10.1.0.10 tcp/443: no route"],
         },
+        // What spokes know of each other leads further than the blackhole.
+        Edit {
+            file: "transit-gateway.yaml",
+            from: "        propagations: [shared]\n",
+            to: "        propagations: [shared, orders, payments]\n",
+            breaks: &["order-1 -> payment-1 tcp/443: blocked by tgw", "payment-1 -> order-1 tcp/443: blocked by tgw"],
+        },
+        // Answers of the internet stop at the NAT gateway's subnet.
+        Edit {
+            file: "transit-gateway.yaml",
+            from: "routes: { 0.0.0.0/0: igw, 10.0.0.0/8: tgw hub }",
+            to: "routes: { 0.0.0.0/0: igw }",
+            breaks: &["order-1, payment-1 -> internet tcp/443: allowed via nat"],
+        },
         Edit {
             file: "middlebox.yaml",
             from: "source_dest_check: false",

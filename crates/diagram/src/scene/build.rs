@@ -39,10 +39,26 @@ pub(super) fn scene(model: &Model) -> Scene {
         outside: outside.collect(),
         vpcs: vpcs.iter().map(|vpc| builder.vpc(vpc)).collect(),
         peerings,
+        transit: transit(model, place),
         groups: builder.groups(vpcs.len() > 1),
         loose: loose(model),
         lans: lans::of(model),
     }
+}
+
+fn transit(model: &Model, place: impl Fn(&VpcId) -> Option<usize>) -> Vec<Transit> {
+    let mut gateways: Vec<&model::TransitGateway> = model.transit_gateways.values().collect();
+    gateways.sort_by_key(|gateway| (named(&gateway.tags, &gateway.id), gateway.id.clone()));
+    let row = |(at, gateway): (usize, &&model::TransitGateway)| {
+        let own = || model.transit_gateway_attachments.values().filter(|attachment| attachment.is_of(&gateway.id));
+        let mut attached: Vec<(usize, String)> =
+            own().filter_map(|attachment| Some((place(attachment.vpc_id()?)?, attachment.id.to_string()))).collect();
+        attached.sort();
+        let is_peer = |other: &model::TransitGateway| own().any(|attachment| attachment.vpc_id().is_none() && attachment.is_of(&other.id));
+        let peers = (at + 1..gateways.len()).filter(|other| is_peer(gateways[*other])).collect();
+        Transit { key: gateway.id.to_string(), name: named(&gateway.tags, &gateway.id), attached, peers }
+    };
+    gateways.iter().enumerate().map(row).collect()
 }
 
 fn named(tags: &Tags, id: &impl ToString) -> String {
@@ -151,6 +167,11 @@ impl<'m> Builder<'m> {
                 add(endpoint.id.to_string(), endpoint_name(endpoint), GatewayKind::Endpoint);
             }
         }
+        for attachment in model.transit_gateway_attachments.values().filter(|attachment| attachment.vpc_id() == Some(vpc)) {
+            if let Some(gateway) = model.transit_gateways.get(&attachment.transit_gateway_id) {
+                add(attachment.id.to_string(), named(&gateway.tags, &gateway.id), GatewayKind::Transit);
+            }
+        }
         gateways.sort_by(|a, b| (a.kind, &a.name, &a.key).cmp(&(b.kind, &b.name, &b.key)));
         gateways
     }
@@ -226,7 +247,7 @@ impl<'m> Builder<'m> {
     fn routes(&self, table: &RouteTable) -> Vec<Route> {
         let mut routes: Vec<Route> = Vec::new();
         for route in &table.routes {
-            let (target, key, kind) = self.target(&route.target);
+            let (target, key, kind) = self.target(&table.vpc_id, &route.target);
             let blackhole = self.model.route_state(table, route) == RouteState::Blackhole;
             let destination = match &route.destination {
                 model::Destination::PrefixList(id) => self.model.prefix_lists.get(id).map_or(id.to_string(), |list| list.name.clone()),
@@ -243,7 +264,7 @@ impl<'m> Builder<'m> {
     }
 
     /// Name, key and kind of a route's target.
-    fn target(&self, target: &RouteTarget) -> (String, Option<String>, TargetKind) {
+    fn target(&self, vpc: &VpcId, target: &RouteTarget) -> (String, Option<String>, TargetKind) {
         let model = self.model;
         let of = |tags: Option<&Tags>, id: &dyn ToString, word: &str, kind| match tags {
             Some(tags) => (named_or(tags, word), Some(id.to_string()), kind),
@@ -271,7 +292,11 @@ impl<'m> Builder<'m> {
                 of(endpoint.map(|e| &e.tags), id, &word, TargetKind::Endpoint)
             }
             RouteTarget::VpnGateway(id) => of(model.vpn_gateways.get(id).map(|g| &g.tags), id, "VPN gateway", TargetKind::Vpn),
-            RouteTarget::TransitGateway(id) => (id.to_string(), None, TargetKind::Vpn),
+            RouteTarget::TransitGateway(id) => {
+                let attachment = model.transit_gateway_attachment_of(id, vpc).map(|attachment| attachment.id.to_string());
+                let name = model.transit_gateways.get(id).map_or_else(|| id.to_string(), |gateway| named(&gateway.tags, id));
+                (name, attachment, TargetKind::Transit)
+            }
             RouteTarget::NetworkInterface(id) => self.interface_target(id),
         }
     }

@@ -19,6 +19,8 @@ pub struct Scene {
     pub vpcs: Vec<Vpc>,
     /// Peering connections that are open, by their ends.
     pub peerings: Vec<Peering>,
+    /// Transit gateways, by name.
+    pub transit: Vec<Transit>,
     /// Security groups in use.
     pub groups: Vec<Group>,
     /// Gateways and addresses that belong to nothing: `internet gateway spare-igw`.
@@ -89,6 +91,8 @@ pub enum GatewayKind {
     Vpn,
     /// To a service by its prefix list.
     Endpoint,
+    /// To other VPCs: the attachment to a transit gateway, by the gateway's name.
+    Transit,
 }
 
 /// The subnets of one zone.
@@ -175,8 +179,10 @@ pub enum TargetKind {
     Peering,
     /// An endpoint.
     Endpoint,
-    /// A virtual private or transit gateway.
+    /// A virtual private gateway.
     Vpn,
+    /// A transit gateway.
+    Transit,
 }
 
 /// Something with addresses in a subnet.
@@ -213,6 +219,19 @@ pub enum CardKind {
     Interface,
     /// An interface of an endpoint.
     Endpoint,
+}
+
+/// A transit gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transit {
+    /// Its id.
+    pub key: String,
+    /// `Name` tag, else id.
+    pub name: String,
+    /// The places in [`Scene::vpcs`] of VPCs that are attached, with the keys of their gateways.
+    pub attached: Vec<(usize, String)>,
+    /// Places in [`Scene::transit`] of gateways that it is peered with; each peering is told by the first of its two.
+    pub peers: Vec<usize>,
 }
 
 /// A peering connection.

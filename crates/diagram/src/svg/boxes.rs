@@ -201,6 +201,7 @@ fn gateway_pill(canvas: &mut Canvas, rect: Rect, gateway: &Gateway) {
         GatewayKind::EgressOnly => (Icon::EgressOnly, "internet", "egress-only internet gateway"),
         GatewayKind::Vpn => (Icon::Vpn, "vpn", "virtual private gateway"),
         GatewayKind::Endpoint => (Icon::Endpoint, "endpoint", "gateway endpoint"),
+        GatewayKind::Transit => (Icon::Peering, "peering", "attachment to a transit gateway"),
     };
     canvas.open_box("gateway", &gateway.name, rect, &format!("pill s-{class}"), rect.h / 2);
     canvas.tooltip(&format!("{word} {} · {}", gateway.name, gateway.key));

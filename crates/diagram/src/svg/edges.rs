@@ -45,7 +45,7 @@ fn to_internet(canvas: &mut Canvas, internet: Rect, pill: Rect, gateway: &Gatewa
             canvas.arrow((x, internet.bottom() + 1), Towards::Up, "f-internet");
             canvas.close();
         }
-        GatewayKind::Vpn | GatewayKind::Endpoint => {}
+        GatewayKind::Vpn | GatewayKind::Endpoint | GatewayKind::Transit => {}
     }
 }
 

@@ -114,6 +114,7 @@ fn subtitle(scene: &Scene) -> String {
         count(cards(CardKind::Instance), "instance", "instances"),
         count(cards(CardKind::Nat), "NAT gateway", "NAT gateways"),
         count(scene.peerings.len(), "peering connection", "peering connections"),
+        count(scene.transit.len(), "transit gateway", "transit gateways"),
         count(scene.groups.len(), "security group", "security groups"),
     ];
     let counts: Vec<String> = [Some(scene.region.clone())].into_iter().chain(counts).flatten().collect();

@@ -76,6 +76,7 @@ fn entries(scene: &Scene) -> Vec<(Sample, &'static str)> {
         TargetKind::Peering => Some("route to a peered VPC"),
         TargetKind::Endpoint => Some("route to an endpoint"),
         TargetKind::Vpn => Some("route to a VPN"),
+        TargetKind::Transit => Some("route to a transit gateway"),
     };
     entries.extend(kinds.into_iter().filter_map(|kind| Some((Sample::Line(style::target(kind)), text(kind)?))));
     let cards: BTreeSet<CardKind> = scene.subnets().flat_map(|subnet| &subnet.cards).map(|card| card.kind).collect();
@@ -94,6 +95,7 @@ fn entries(scene: &Scene) -> Vec<(Sample, &'static str)> {
         GatewayKind::EgressOnly => (Sample::Icon(Icon::EgressOnly), "egress-only internet gateway"),
         GatewayKind::Vpn => (Sample::Icon(Icon::Vpn), "virtual private gateway"),
         GatewayKind::Endpoint => (Sample::Icon(Icon::Endpoint), "gateway endpoint"),
+        GatewayKind::Transit => (Sample::Icon(Icon::Peering), "transit gateway"),
     }));
     if !scene.peerings.is_empty() {
         entries.push((Sample::Icon(Icon::Peering), "peering connection"));

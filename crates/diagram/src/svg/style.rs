@@ -94,7 +94,7 @@ pub(super) fn target(kind: TargetKind) -> &'static str {
         TargetKind::Internet => "internet",
         TargetKind::Nat => "nat",
         TargetKind::Interface => "interface",
-        TargetKind::Peering => "peering",
+        TargetKind::Peering | TargetKind::Transit => "peering",
         TargetKind::Endpoint => "endpoint",
     }
 }

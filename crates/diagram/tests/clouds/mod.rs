@@ -467,7 +467,40 @@ pub fn arbitrary(seed: u64) -> Model {
 }
 
 /// All of them.
-pub fn all() -> [(&'static str, Model); 9] {
+/// Three VPCs at a transit gateway that is peered with another.
+pub fn hub() -> Model {
+    let mut cloud = Cloud::new();
+    let gateways = ["hub", "rim"].map(|name| {
+        let request = CreateTransitGateway { tags: named(name), ..CreateTransitGateway::default() };
+        let id = create_transit_gateway(&mut cloud.model, request).unwrap();
+        cloud.settle();
+        cloud.targets.insert(name.to_owned(), RouteTarget::TransitGateway(id.clone()));
+        id
+    });
+    create_transit_gateway_peering_attachment(&mut cloud.model, &gateways[0], &gateways[1]).unwrap();
+    for (number, (vpc, gateway)) in [("core", 0), ("app", 0), ("far", 1)].into_iter().enumerate() {
+        cloud.vpc(vpc, &format!("10.{number}.0.0/16"));
+        let (table, subnet) = (format!("{vpc}-routes"), format!("{vpc}-a"));
+        cloud.table(&table, vpc);
+        let subnet = cloud.subnet(&subnet, vpc, &format!("10.{number}.0.0/24"), "a", &table);
+        let request = CreateTransitGatewayVpcAttachment {
+            transit_gateway_id: gateways[gateway].clone(),
+            vpc_id: cloud.model.subnets[&subnet].vpc_id.clone(),
+            subnet_ids: vec![subnet],
+            security_group_referencing: true,
+            tags: Tags::new(),
+            origin: Origin::default(),
+        };
+        create_transit_gateway_vpc_attachment(&mut cloud.model, request).unwrap();
+        cloud.settle();
+        cloud.route(&table, "10.0.0.0/8", ["hub", "rim"][gateway]);
+        cloud.group(&format!("{vpc}-all"), vpc, &["443 10.0.0.0/8"]);
+        cloud.instance(&format!("{vpc}-1"), &format!("{vpc}-a"), &[&format!("{vpc}-all")], false);
+    }
+    cloud.model
+}
+
+pub fn all() -> [(&'static str, Model); 10] {
     [
         ("shop", shop()),
         ("three-tiers", three_tiers()),
@@ -476,6 +509,7 @@ pub fn all() -> [(&'static str, Model); 9] {
         ("oddities", oddities()),
         ("services", services()),
         ("mesh", mesh()),
+        ("hub", hub()),
         ("nameless", nameless()),
         ("empty", Cloud::new().model),
     ]

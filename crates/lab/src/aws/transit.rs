@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
-use model::transit_gateway::{AttachedTo, TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable};
+use model::transit_gateway::{AttachedTo, TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable, TransitGatewaySettings};
 use model::*;
 
 use super::Dump;
@@ -29,11 +29,21 @@ impl Dump<'_, '_> {
                 continue;
             }
             let options = item.object(reader, "Options");
+            let description = item.text(reader, "Description").unwrap_or_default().to_owned();
+            let mut settings = TransitGatewaySettings { description, ..Default::default() };
+            if let Some(options) = &options {
+                let mut is_on = |key: &str, usual: bool| options.text(reader, key).map_or(usual, |word| word == "enable");
+                settings.auto_accepts = is_on("AutoAcceptSharedAttachments", settings.auto_accepts);
+                settings.dns_support = is_on("DnsSupport", settings.dns_support);
+                settings.vpn_ecmp_support = is_on("VpnEcmpSupport", settings.vpn_ecmp_support);
+                let asn = options.number(reader, "AmazonSideAsn", 1, i64::from(u32::MAX));
+                asn.and_then(|asn| u64::try_from(asn).ok()).iter().for_each(|asn| settings.amazon_side_asn = *asn);
+            }
             let gateway = TransitGateway {
                 id: id.clone(),
                 default_route_table: options.as_ref().and_then(|o| o.id(reader, "AssociationDefaultRouteTableId")),
                 security_group_referencing: options.is_some_and(|o| o.text(reader, "SecurityGroupReferencingSupport") == Some("enable")),
-                settings: Default::default(),
+                settings,
                 state: Default::default(),
                 tags: item.tags(reader),
                 origin: item.origin(reader),

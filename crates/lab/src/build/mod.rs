@@ -14,9 +14,11 @@ mod lan;
 mod network;
 mod policy;
 mod route;
+mod transit;
 mod vpn;
 
 pub(crate) use route::passing_interface;
+pub(crate) use transit::PRIVATE_ASNS;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -110,6 +112,7 @@ impl Build<'_, '_> {
         // Rules may name groups of a VPC on the other side of a peering that is active (SG-13).
         self.settle();
         self.peerings();
+        self.transit_gateways();
         self.settle();
         self.security_groups();
         self.acls();
@@ -124,6 +127,7 @@ impl Build<'_, '_> {
         self.settle();
         self.route_tables();
         self.propagations();
+        self.transit_routes();
         self.public_addresses();
         self.give_back_reserved();
         self.power();

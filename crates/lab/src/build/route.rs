@@ -211,17 +211,7 @@ impl Build<'_, '_> {
                 }
             };
         }
-        let Ok(block) = text.parse::<IpNet>() else {
-            let problem = Diagnostic::new(Code::NotABlock, span, format!("`{text}` is no destination"));
-            self.problem(problem.label("not a block").hint("a block, `anywhere`, or pl:NAME"));
-            return Vec::new();
-        };
-        if block.trunc() != block {
-            let message = format!("`{block}` has bits set after its first {}", block.prefix_len());
-            let problem = Diagnostic::new(Code::HostBits, span, message).label("not the start of the block");
-            self.problem(problem.hint(format!("write `{}`", block.trunc())));
-            return Vec::new();
-        }
+        let Some(block) = self.block(text, span, "a block, `anywhere`, or pl:NAME") else { return Vec::new() };
         let carried = Carried::of(word);
         let (carries, destination) = match block {
             IpNet::V4(block) => (carried.ipv4, Destination::Ipv4(block)),
@@ -236,6 +226,22 @@ impl Build<'_, '_> {
             }
         }
         Vec::new()
+    }
+
+    /// A destination that is a block; else `possible` says what would be one.
+    pub(super) fn block(&mut self, text: &str, span: Span, possible: &str) -> Option<IpNet> {
+        let Ok(block) = text.parse::<IpNet>() else {
+            let problem = Diagnostic::new(Code::NotABlock, span, format!("`{text}` is no destination"));
+            self.problem(problem.label("not a block").hint(possible));
+            return None;
+        };
+        if block.trunc() != block {
+            let message = format!("`{block}` has bits set after its first {}", block.prefix_len());
+            let problem = Diagnostic::new(Code::HostBits, span, message).label("not the start of the block");
+            self.problem(problem.hint(format!("write `{}`", block.trunc())));
+            return None;
+        }
+        Some(block)
     }
 
     fn route_without_ipv6(&mut self, vpc: &VpcId, span: Span) {
@@ -290,6 +296,7 @@ impl Build<'_, '_> {
                     self.unknown(Code::UnknownPeering, "peering", &Located::new(name.clone(), span), known)
                 }
             },
+            RouteWord::TransitGateway(name) => self.attached_gateway(vpc_id, &Located::new(name.clone(), span)).map(RouteTarget::TransitGateway),
             RouteWord::Endpoint(name) => match self.names.endpoints.id(name).cloned() {
                 Some(id) => Some(RouteTarget::VpcEndpoint(id)),
                 None => {
@@ -409,6 +416,10 @@ impl Build<'_, '_> {
             SubnetRoute::Nat(nat) => {
                 let called = Located::new(format!("{}-nat-{nat}", vpc_name.value), span);
                 self.plain_table(vpc_id, vpc, called, &[RouteWord::Nat(nat.clone())])
+            }
+            SubnetRoute::TransitGateway(gateway) => {
+                let called = Located::new(format!("{}-tgw-{gateway}", vpc_name.value), span);
+                self.plain_table(vpc_id, vpc, called, &[RouteWord::TransitGateway(gateway.clone())])
             }
             SubnetRoute::EgressOnly => {
                 let called = Located::new(format!("{}-eigw", vpc_name.value), span);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::view::{Key, Kind, Thing, Value, View, comes_with_a_vpc};
+use super::view::{Key, Kind, Thing, Value, View, comes_along};
 use super::{Action, Change};
 use crate::names::own_name;
 
@@ -30,8 +30,8 @@ pub(crate) fn differences(is: &View, wanted: &View) -> Difference {
             Kind::ElasticIp => {
                 key.1.strip_prefix("nat ").map_or(key.1.clone(), |path| if one_vpc { own_name(path) } else { path }.to_owned())
             }
-            // `web-1/nginx`: the instance belongs to a container's name.
-            Kind::Container => key.1.clone(),
+            // `web-1/nginx`: the instance belongs to a container's name, and the gateway to what is attached to it.
+            Kind::Container | Kind::TransitAttachment | Kind::TransitTable => key.1.clone(),
             _ if one_vpc => own_name(&key.1).to_owned(),
             _ => key.1.clone(),
         }
@@ -45,17 +45,17 @@ pub(crate) fn differences(is: &View, wanted: &View) -> Difference {
     keys.sort_by_key(|key| (key.0, place(key)));
     for key in keys {
         match (is.things.get(key), wanted.things.get(key)) {
-            // What comes with a VPC comes and goes without a word.
-            (Some(_), None) if comes_with_a_vpc(key.0, &key.1) => {}
+            // What a VPC or a transit gateway brings along comes and goes without a word.
+            (Some(_), None) if comes_along(key.0, &key.1) => {}
             // What is in a volume is nobody's to remove but who asks for just that.
             (Some(_), None) if key.0 == Kind::Volume => {
                 rest.push(change(Action::Change, key, "not in the file any more; what is in it stays".to_owned()));
             }
             (Some(_), None) => deleted.push(change(Action::Delete, key, String::new())),
-            (None, Some(_)) if comes_with_a_vpc(key.0, &key.1) => {}
+            (None, Some(_)) if comes_along(key.0, &key.1) => {}
             (None, Some(new)) => rest.push(change(Action::Create, key, new.summary.clone())),
             (Some(old), Some(new)) => match doomed.get(key) {
-                Some(_) if comes_with_a_vpc(key.0, &key.1) => {}
+                Some(_) if comes_along(key.0, &key.1) => {}
                 Some(why) => rest.push(change(Action::Replace, key, why.clone())),
                 None => rest.extend(edits(old, new).into_iter().map(|detail| change(Action::Change, key, detail))),
             },
@@ -92,6 +92,14 @@ fn doomed(is: &View, wanted: &View) -> BTreeMap<Key, String> {
             if let Some((kind, name)) = old.lives_in.iter().find(|home| doomed.contains_key(*home)) {
                 let name = if is.vpcs <= 1 { own_name(name) } else { name };
                 more.insert(key.clone(), format!("{} {name} is replaced", kind.text()));
+            } else if !old.stands_on.is_empty() && old.stands_on.iter().all(|ground| doomed.contains_key(ground)) {
+                let mut names = old.stands_on.iter().map(|(_, name)| own_name(name));
+                let kind = old.stands_on.iter().next().map_or("", |(kind, _)| kind.text());
+                let why = match (names.next(), names.next()) {
+                    (Some(only), None) => format!("{kind} {only} does not stay"),
+                    _ => format!("no {kind} of it stays"),
+                };
+                more.insert(key.clone(), why);
             }
         }
         if more.is_empty() {

@@ -305,6 +305,7 @@ impl Transition<'_> {
                 let device = self.target.names.device(&self.target.model, id)?;
                 self.names.interfaces.get(&device).cloned().map(RouteTarget::NetworkInterface)
             }
+            RouteTarget::TransitGateway(id) => self.own(|names| &names.transit_gateways, id).ok().map(RouteTarget::TransitGateway),
             _ => None,
         }
     }
@@ -326,6 +327,7 @@ impl Transition<'_> {
             RouteTarget::NatGateway(id) => self.names.nat_gateways.name(id).is_none(),
             RouteTarget::VpcPeeringConnection(id) => self.names.peerings.name(id).is_none(),
             RouteTarget::NetworkInterface(id) => !self.model.network_interfaces.contains_key(id),
+            RouteTarget::TransitGateway(id) => !self.model.transit_gateways.contains_key(id),
             _ => false,
         };
         match (self.own_target(wanted_table, wanted), leads_nowhere) {

@@ -14,6 +14,7 @@ mod make_policy;
 mod make_route;
 mod origin;
 mod remove;
+mod transit;
 mod transition;
 mod view;
 pub(crate) mod view_container;

@@ -23,7 +23,8 @@ pub(super) fn refresh(model: &mut Model, target: &Target) {
         )*};
     }
     each!(vpcs: vpcs, subnets: subnets, nat_gateways: nat_gateways, instances: instances, vpc_peering_connections: peerings,
-        vpc_endpoints: endpoints, prefix_lists: prefix_lists, flow_logs: flow_logs);
+        vpc_endpoints: endpoints, prefix_lists: prefix_lists, flow_logs: flow_logs, transit_gateways: transit_gateways,
+        transit_gateway_attachments: transit_attachments, transit_gateway_route_tables: transit_tables);
     for (name, key) in &mut model.key_pairs {
         target.model.key_pairs.get(name).iter().for_each(|there| refresh.set(&mut key.origin, &there.origin));
     }

@@ -71,7 +71,7 @@ impl Transition<'_> {
         Ok(())
     }
 
-    /// Endpoints, peerings, NAT gateways.
+    /// Endpoints, peerings, NAT gateways, transit gateways.
     fn end_connections(&mut self) -> Step {
         let mut changed = false;
         let endpoints: Vec<_> = self.names.endpoints.iter().map(|(name, id)| (name.to_owned(), id.clone())).collect();
@@ -114,7 +114,7 @@ impl Transition<'_> {
         if changed {
             self.settle();
         }
-        Ok(())
+        self.remove_transit()
     }
 
     /// Private addresses that the target gives to instances and NAT gateways, with their subnets.

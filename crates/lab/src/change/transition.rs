@@ -44,6 +44,7 @@ pub(super) fn transition(model: &mut Model, target: &Target, difference: &Differ
     transition.names = Names::of(transition.model);
     transition.make_network()?;
     transition.make_peerings()?;
+    transition.make_transit()?;
     transition.make_policy()?;
     transition.make_addresses()?;
     transition.make_volumes()?;

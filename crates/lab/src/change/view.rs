@@ -34,6 +34,9 @@ pub(crate) enum Kind {
     ElasticIp,
     NatGateway,
     Peering,
+    TransitGateway,
+    TransitAttachment,
+    TransitTable,
     Endpoint,
     RouteTable,
     Interface,
@@ -65,6 +68,9 @@ impl Kind {
             Self::ElasticIp => "elastic address",
             Self::NatGateway => "nat gateway",
             Self::Peering => "peering",
+            Self::TransitGateway => "transit gateway",
+            Self::TransitAttachment => "transit gateway attachment",
+            Self::TransitTable => "transit gateway route table",
             Self::Endpoint => "endpoint",
             Self::RouteTable => "route table",
             Self::Interface => "interface",
@@ -88,6 +94,8 @@ pub(crate) struct Thing {
     pub open: BTreeMap<String, Value>,
     /// What it cannot outlive.
     pub lives_in: BTreeSet<Key>,
+    /// Of which it needs one that stays.
+    pub stands_on: BTreeSet<Key>,
     /// A few words about a new one.
     pub summary: String,
     /// Where it is written: plans follow the file.
@@ -176,6 +184,7 @@ impl View {
         reader.policy(&mut view);
         reader.instances(&mut view);
         reader.containers(&mut view);
+        reader.transit(&mut view);
         reader.routes(&mut view);
         reader.strays(&mut view);
         reader.flow_logs(&mut view);
@@ -196,11 +205,11 @@ pub(super) struct Reader<'m> {
 }
 
 impl Reader<'_> {
-    fn vpc<'a>(&'a self, id: &'a VpcId) -> &'a str {
+    pub(super) fn vpc<'a>(&'a self, id: &'a VpcId) -> &'a str {
         self.names.vpcs.name(id).unwrap_or(id.as_str())
     }
 
-    fn subnet<'a>(&'a self, id: &'a SubnetId) -> &'a str {
+    pub(super) fn subnet<'a>(&'a self, id: &'a SubnetId) -> &'a str {
         self.names.subnets.name(id).unwrap_or(id.as_str())
     }
 
@@ -550,12 +559,16 @@ impl Reader<'_> {
             }
             RouteTarget::NatGateway(id) => self.names.nat_gateways.name(id).map(|name| format!("nat@{}", own_name(name))),
             RouteTarget::VpcPeeringConnection(id) => self.names.peerings.name(id).map(|name| format!("peering {name}")),
+            RouteTarget::TransitGateway(id) => {
+                // With an attachment it would lead there again.
+                let lost = if self.model.transit_gateway_attachment_of(id, &table.vpc_id).is_some() { "" } else { " (not attached)" };
+                self.names.transit_gateways.name(id).map(|name| format!("tgw {name}{lost}"))
+            }
             RouteTarget::VpcEndpoint(id) => self.names.endpoints.name(id).map(|name| format!("endpoint {name}")),
             RouteTarget::NetworkInterface(id) => match self.names.device(self.model, id) {
                 Some((instance, index)) => Some(format!("instance {}", device_text(&instance, index))),
                 None => self.model.network_interfaces.get(id).map(|_| id.to_string()),
             },
-            other => Some(other.to_string()),
         };
         known.unwrap_or_else(|| "blackhole".to_owned())
     }
@@ -600,7 +613,7 @@ fn one_or_more(addresses: &[std::net::Ipv6Addr]) -> String {
     }
 }
 
-fn on(value: bool) -> &'static str {
+pub(super) fn on(value: bool) -> &'static str {
     if value { "on" } else { "off" }
 }
 
@@ -610,11 +623,11 @@ fn numbers(quotas: &quota::Quotas) -> BTreeMap<String, u64> {
     map.filter_map(|(name, value)| Some((name.clone(), value.as_u64()?))).collect()
 }
 
-/// Whether a name is one that a VPC brings along.
-pub(crate) fn comes_with_a_vpc(kind: Kind, name: &str) -> bool {
+/// Whether a name is one that a VPC brings along, or a transit gateway.
+pub(crate) fn comes_along(kind: Kind, name: &str) -> bool {
     match kind {
         Kind::RouteTable => own_name(name) == MAIN_TABLE,
-        Kind::SecurityGroup | Kind::NetworkAcl => own_name(name) == DEFAULT,
+        Kind::SecurityGroup | Kind::NetworkAcl | Kind::TransitTable => own_name(name) == DEFAULT,
         _ => false,
     }
 }

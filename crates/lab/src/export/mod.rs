@@ -12,6 +12,7 @@ mod name;
 mod network;
 mod policy;
 mod quota;
+mod transit;
 pub(crate) mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,6 +130,7 @@ impl<'m> Writer<'m> {
         self.without_groups = bare.map(|eni| eni.vpc_id.clone()).collect();
         self.vpcs();
         self.peerings();
+        self.transit_gateways();
         self.endpoints();
         self.volumes();
         self.instances();
@@ -175,9 +177,6 @@ impl<'m> Writer<'m> {
         let to_lans: BTreeSet<_> = model.vpcs.values().filter_map(|vpc| self.gateway_to_lans(vpc)).map(|gateway| &gateway.id).collect();
         for gateway in model.vpn_gateways.keys().filter(|id| !to_lans.contains(id)) {
             self.unsaid(format!("{gateway}: virtual private gateways"));
-        }
-        for gateway in model.transit_gateways.keys() {
-            self.unsaid(format!("{gateway}: transit gateways"));
         }
         for gateway in model.internet_gateways.values().filter(|gateway| gateway.vpc_id.is_none()) {
             self.unsaid(format!("{}: an internet gateway of no VPC", gateway.id));

@@ -25,6 +25,8 @@ pub(super) struct Called {
     pub endpoints: BTreeMap<VpcEndpointId, String>,
     pub prefix_lists: BTreeMap<PrefixListId, String>,
     pub flow_logs: BTreeMap<FlowLogId, String>,
+    pub transit_gateways: BTreeMap<TransitGatewayId, String>,
+    pub transit_tables: BTreeMap<TransitGatewayRouteTableId, String>,
     /// Names of subnets that several VPCs have.
     pub ambiguous_subnets: BTreeSet<String>,
 }
@@ -88,6 +90,21 @@ impl Called {
         }
         for log in model.flow_logs.values() {
             called.flow_logs.insert(log.id.clone(), taken.name("flow log", tag::name(&log.tags), log.id.as_str(), changed));
+        }
+        for gateway in model.transit_gateways.values() {
+            called.transit_gateways.insert(gateway.id.clone(), taken.name("tgw", tag::name(&gateway.tags), gateway.id.as_str(), changed));
+        }
+        let is_default = |table: &TransitGatewayRouteTable| {
+            model.transit_gateways.get(&table.transit_gateway_id).is_some_and(|gateway| gateway.default_route_table.as_ref() == Some(&table.id))
+        };
+        for table in model.transit_gateway_route_tables.values() {
+            let namespace = format!("tgw table {}", table.transit_gateway_id);
+            taken.keep(&namespace, DEFAULT);
+            let name = match is_default(table) {
+                true => DEFAULT.to_owned(),
+                false => taken.name(&namespace, tag::name(&table.tags), table.id.as_str(), changed),
+            };
+            called.transit_tables.insert(table.id.clone(), name);
         }
         for list in model.prefix_lists.values() {
             // Names that start like AWS's own lists are reserved.

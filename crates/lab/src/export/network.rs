@@ -120,7 +120,7 @@ impl<'m> Writer<'m> {
     }
 
     /// The letter of a zone of the lab's region; a zone of another region becomes the one of the same letter.
-    fn zone(&mut self, subnet: &Subnet) -> String {
+    pub(super) fn zone(&mut self, subnet: &Subnet) -> String {
         let region = if self.model.region.entry().is_some() { self.model.region.clone() } else { Region::default() };
         let zones = region.zones();
         if let Some(letter) = subnet.availability_zone.strip_prefix(region.0.as_str())
@@ -268,6 +268,13 @@ impl<'m> Writer<'m> {
                 self.called.peerings.get(id).filter(|_| is_active).map_or(gone, |name| format!("peering {name}"))
             }
             RouteTarget::VpnGateway(_) if to_lans.as_ref() == Some(&route.target) => "vpn".to_owned(),
+            RouteTarget::TransitGateway(id) if model.transit_gateways.contains_key(id) => {
+                let name = self.gateway_of_route(id, &vpc.id).map(|name| format!("tgw {name}"));
+                if name.is_none() {
+                    self.changed(format!("{}: the route to {destination} by {id} becomes a blackhole: its VPC is not attached", table.id));
+                }
+                name.unwrap_or(gone)
+            }
             RouteTarget::VpcEndpoint(_) | RouteTarget::VpnGateway(_) | RouteTarget::TransitGateway(_) => {
                 self.unsaid(format!("{}: the route to {destination} by {}: it is a blackhole there", table.id, route.target));
                 gone

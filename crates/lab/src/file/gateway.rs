@@ -29,7 +29,7 @@ document! {
     /// A route table.
     RouteTable: "a mapping such as `routes: { 0.0.0.0/0: igw }`" {
         /// Destination (a block, `anywhere`, or `pl:NAME`) to target: igw, eigw (IPv6), vpn, nat@SUBNET, nat@NAME, peering NAME,
-        /// endpoint NAME, instance NAME, local, or blackhole. `anywhere` is 0.0.0.0/0 and, where the VPC has IPv6, ::/0, as
+        /// tgw NAME, endpoint NAME, instance NAME, local, or blackhole. `anywhere` is 0.0.0.0/0 and, where the VPC has IPv6, ::/0, as
         /// far as the target carries them.
         routes: Pairs<Located<RouteWord>>,
         /// `igw`: the table serves traffic that comes in by the internet gateway.
@@ -89,6 +89,8 @@ pub enum SubnetRoute {
     EgressOnly,
     /// Both of these.
     NatAndEgressOnly(String),
+    /// 0.0.0.0/0, and ::/0 where the VPC has IPv6, to the transit gateway of this name.
+    TransitGateway(String),
     /// Nothing but the local route.
     None,
     /// A table of `route_tables`.
@@ -100,7 +102,7 @@ impl SubnetRoute {
     pub fn nat(&self) -> Option<&str> {
         match self {
             Self::Nat(name) | Self::NatAndEgressOnly(name) => Some(name),
-            Self::InternetGateway | Self::EgressOnly | Self::None | Self::Table(_) => None,
+            Self::InternetGateway | Self::EgressOnly | Self::TransitGateway(_) | Self::None | Self::Table(_) => None,
         }
     }
 
@@ -137,10 +139,18 @@ impl Word for SubnetRoute {
             decoder.problem(problem.label("in other words").hint(format!("write `{word}`")));
             return None;
         }
+        if let ["tgw", name] = text.split_whitespace().collect::<Vec<_>>().as_slice() {
+            return Some(Self::TransitGateway((*name).to_owned()));
+        }
         match (text.as_str(), text.split_once('@')) {
             ("igw", _) => Some(Self::InternetGateway),
             ("eigw", _) => Some(Self::EgressOnly),
             ("none" | "local", _) => Some(Self::None),
+            ("tgw", _) => {
+                let problem = Diagnostic::new(Code::BadRouteTarget, node.span, "`tgw` does not say which transit gateway").label("which one?");
+                decoder.problem(problem.hint("write `tgw NAME`"));
+                None
+            }
             ("nat", _) => {
                 let corrected = decoder.corrected(node.span, "nat@SUBNET");
                 decoder.problem(Diagnostic::new(Code::BadRouteTarget, node.span, "`nat` does not say where the gateway stands").label("which one?")
@@ -149,7 +159,7 @@ impl Word for SubnetRoute {
             }
             (_, Some(("nat", name))) if !name.is_empty() => Some(Self::Nat(name.to_owned())),
             (_, Some(_)) => {
-                decoder.problem(Diagnostic::new(Code::BadRouteTarget, node.span, format!("`{text}` is not a route")).label("not understood").hint("igw, nat@SUBNET, eigw, none, or the name of a route table"));
+                decoder.problem(Diagnostic::new(Code::BadRouteTarget, node.span, format!("`{text}` is not a route")).label("not understood").hint("igw, nat@SUBNET, eigw, tgw NAME, none, or the name of a route table"));
                 None
             }
             _ => Some(Self::Table(text)),
@@ -172,6 +182,8 @@ pub enum RouteWord {
     Nat(String),
     /// `peering NAME`.
     Peering(String),
+    /// `tgw NAME`: a transit gateway that the VPC is attached to.
+    TransitGateway(String),
     /// `endpoint NAME`.
     Endpoint(String),
     /// `instance NAME`, `eni NAME`, or a plain name: the interface of an instance.
@@ -184,6 +196,7 @@ pub enum RouteWord {
 fn in_our_words(text: &str) -> Option<&'static str> {
     match text.replace('-', "_").as_str() {
         "internet_gateway" => Some("igw"),
+        "transit_gateway" => Some("tgw NAME"),
         "egress_only_gateway" | "egress_only_internet_gateway" | "egress_only_igw" | "egress_only" => Some("eigw"),
         _ => None,
     }
@@ -206,18 +219,19 @@ impl Word for RouteWord {
             ["blackhole"] => Some(Self::Blackhole),
             ["nat"] => wrong("`nat` does not say which gateway".into(), "write `nat@SUBNET`".into()),
             ["none"] => wrong("a route needs a target".into(), "leave the route out, or write `blackhole`".into()),
-            ["peering" | "endpoint" | "instance" | "eni"] => wrong(format!("`{text}` does not say which one"), format!("write `{text} NAME`")),
+            ["peering" | "tgw" | "endpoint" | "instance" | "eni"] => wrong(format!("`{text}` does not say which one"), format!("write `{text} NAME`")),
             [one] => match one.split_once('@') {
                 Some(("nat", name)) if !name.is_empty() => Some(Self::Nat(name.to_owned())),
                 Some(_) => wrong(format!("`{text}` is not a target"), "nat@SUBNET or nat@NAME".into()),
                 None => Some(Self::Instance((*one).to_owned())),
             },
             ["peering", name] => Some(Self::Peering((*name).to_owned())),
+            ["tgw", name] => Some(Self::TransitGateway((*name).to_owned())),
             ["endpoint", name] => Some(Self::Endpoint((*name).to_owned())),
             ["instance" | "eni", name] => Some(Self::Instance((*name).to_owned())),
-            [kind, ..] => match nearest(kind, ["peering", "endpoint", "instance", "eni"]) {
+            [kind, ..] => match nearest(kind, ["peering", "tgw", "endpoint", "instance", "eni"]) {
                 Some(near) => wrong(format!("`{text}` is not a target"), format!("did you mean `{near} {}`?", words[1])),
-                None => wrong(format!("`{text}` is not a target"), "igw, eigw, vpn, nat@NAME, peering NAME, endpoint NAME, instance NAME, local, or blackhole".into()),
+                None => wrong(format!("`{text}` is not a target"), "igw, eigw, vpn, nat@NAME, peering NAME, tgw NAME, endpoint NAME, instance NAME, local, or blackhole".into()),
             },
             [] => wrong("a route needs a target".into(), "such as `igw`".into()),
         }

@@ -15,6 +15,7 @@ mod promise;
 mod rules;
 mod schema;
 mod security;
+mod transit;
 
 pub use container::{
     Bytes, Capability, CommandLine, Container, Containers, Cpus, Dependencies, HealthCheck, HealthCommand, ImageName, ImagePhrase,
@@ -31,6 +32,7 @@ pub use promise::{Promise, RightPhrase};
 pub use rules::{AclPhrase, RulePhrase};
 pub use schema::schema;
 pub use security::{Acl, PrefixList, SecurityGroup};
+pub use transit::{AttachmentWord, TransitAttachment, TransitGateway, TransitPeering, TransitRoute, TransitRouteTable};
 
 use std::net::IpAddr;
 
@@ -112,6 +114,8 @@ document! {
         prefix_lists: Named<PrefixList>,
         /// Peering connections by name.
         peerings: Named<Peering>,
+        /// Transit gateways by name: the list of the VPCs that are attached, or a mapping.
+        transit_gateways: Named<TransitGateway>,
         /// VPC endpoints by name.
         endpoints: Named<Endpoint>,
         /// Flow logs by name.

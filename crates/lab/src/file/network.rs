@@ -54,7 +54,7 @@ document! {
         /// IPv6: true takes the next free /64 of the VPC's, a full block pins it. Default: false.
         ipv6: Option<Located<SubnetIpv6>>,
         /// Where everything else leads: igw (for IPv6, too, where the VPC has it), nat@SUBNET or nat@NAME (IPv4), eigw (IPv6),
-        /// `[nat@SUBNET, eigw]`, none, or the name of a route table. Default: none.
+        /// `[nat@SUBNET, eigw]`, tgw NAME, none, or the name of a route table. Default: none.
         route: Option<Located<SubnetRoute>>,
         /// Network ACL by name. Default: the VPC's default one.
         acl: Option<Located<String>>,

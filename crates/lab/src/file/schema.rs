@@ -15,6 +15,7 @@ use super::container::{
 use super::gateway::{RouteWord, SubnetRoute};
 use super::instance::{ElasticIp, Ipv6Addresses, PublicIp, SecondaryAddresses, UserData};
 use super::lan::{Devices, InterfaceAddress, LinkPhrase, Mac, Rate};
+use super::transit::{AttachmentWord, TransitRoute};
 use super::network::{Dhcp, DhcpChoice, InternetGatewayChoice, SubnetIpv6, SubnetSize, VpcIpv6};
 use super::{AclPhrase, LabFile, ListenPhrase, ManagedPolicy, Policies, Policy, Promise, RulePhrase, Trust};
 use crate::decode::{Named, OneOrMany, Pairs};
@@ -29,13 +30,16 @@ pub fn schema() -> serde_json::Value {
     schema
 }
 
-/// Adds the short form of a mapping: the value of one of its keys.
+/// Adds the short form of a mapping: the value of one of its keys, which is no mapping, or nobody could tell them apart.
 pub(super) struct Shorten(pub &'static str);
 
 impl Transform for Shorten {
     fn transform(&mut self, schema: &mut Schema) {
         let short = schema.get("properties").and_then(|p| p.get(self.0)).cloned();
-        let Some(short) = short else { return };
+        let Some(mut short) = short else { return };
+        if let Some(forms) = short.get_mut("anyOf").and_then(serde_json::Value::as_array_mut) {
+            forms.retain(|form| form.get("additionalProperties").is_none());
+        }
         let mut long = std::mem::take(schema);
         let description = long.remove("description");
         *schema = json_schema!({ "anyOf": [short, long] });
@@ -111,10 +115,12 @@ inline_schema! {
         ]
     });
     SubnetRoute => "SubnetRoute", |_| json_schema!({
-        "examples": ["igw", "nat@public-a", "eigw", ["nat@public-a", "eigw"], "none"],
+        "examples": ["igw", "nat@public-a", "eigw", ["nat@public-a", "eigw"], "tgw hub", "none"],
         "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" }, "minItems": 1 }]
     });
-    RouteWord => "RouteTarget", |_| json_schema!({ "type": "string", "examples": ["igw", "eigw", "vpn", "nat@public-a", "peering ab", "instance fw", "blackhole"] });
+    RouteWord => "RouteTarget", |_| json_schema!({ "type": "string", "examples": ["igw", "eigw", "vpn", "nat@public-a", "peering ab", "tgw hub", "instance fw", "blackhole"] });
+    AttachmentWord => "Attachment", |_| json_schema!({ "type": "string", "examples": ["app", "vpc app", "tgw rim"] });
+    TransitRoute => "TransitRouteTarget", |_| json_schema!({ "type": "string", "examples": ["app", "vpc app", "tgw rim", "blackhole"] });
     PublicIp => "PublicIp", |_| json_schema!({ "anyOf": [{ "type": "boolean" }, { "const": "eip" }, { "type": "string", "format": "ipv4" }] });
     ElasticIp => "ElasticIp", |_| json_schema!({ "anyOf": [{ "const": "eip" }, { "type": "string", "format": "ipv4" }] });
     SecondaryAddresses => "SecondaryAddresses", |_| json_schema!({
@@ -248,7 +254,7 @@ macro_rules! words_of_their_own {
 }
 
 words_of_their_own!(
-    InternetGatewayChoice, SubnetSize, VpcIpv6, SubnetIpv6, Ipv6Addresses, SubnetRoute, RouteWord, PublicIp, ElasticIp, ImageName, Capability,
+    InternetGatewayChoice, SubnetSize, VpcIpv6, SubnetIpv6, Ipv6Addresses, SubnetRoute, RouteWord, AttachmentWord, TransitRoute, PublicIp, ElasticIp, ImageName, Capability,
     Milliseconds, Bytes, Cpus, Rate, InterfaceAddress, Mac
 );
 

@@ -213,20 +213,21 @@ fn is_family(word: &str) -> bool {
 fn waypoint(cursor: &mut Cursor, after: &str, ranges: &mut ClaimRanges) -> Result<Waypoint, SentenceError> {
     let Some(word) = cursor.word() else {
         return Err(SentenceError::new(Code::BadWaypoint, cursor.place(), format!("`{after}` names no node")).label("missing")
-            .hint("`nat`, `igw`, `eigw`, `peering`, or the name of an instance, NAT gateway, peering or endpoint"));
+            .hint("`nat`, `igw`, `eigw`, `peering`, `tgw`, or the name of an instance, gateway, peering or endpoint"));
     };
     let node = match word.text {
         "nat" => Waypoint::Nat,
         "igw" => Waypoint::InternetGateway,
         "eigw" => Waypoint::EgressOnlyInternetGateway,
         "peering" => Waypoint::Peering,
+        "tgw" => Waypoint::TransitGateway,
         name => Waypoint::Named(simple(name, name).map_err(|e| SentenceError { code: Code::BadWaypoint, ..e.shifted(word.start) })?),
     };
     ranges.waypoints.push((node.clone(), word.range()));
     Ok(node)
 }
 
-const RESULTS: &str = "allowed, blocked [by sg|acl|igw|eigw|nat|peering|source-dest-check], no route, no public address, open, refused";
+const RESULTS: &str = "allowed, blocked [by sg|acl|igw|eigw|nat|peering|tgw|source-dest-check], no route, no public address, open, refused";
 
 fn parse_result(text: &str, head: &str, ranges: &mut ClaimRanges) -> Result<(Expected, Option<Waypoint>), SentenceError> {
     let mut cursor = Cursor::new(text);
@@ -273,7 +274,7 @@ fn parse_result(text: &str, head: &str, ranges: &mut ClaimRanges) -> Result<(Exp
 }
 
 fn blocker(cursor: &mut Cursor, ranges: &mut ClaimRanges) -> Result<Blocker, SentenceError> {
-    let known = ["sg", "acl", "igw", "eigw", "nat", "peering", "source-dest-check"];
+    let known = ["sg", "acl", "igw", "eigw", "nat", "peering", "tgw", "source-dest-check"];
     let Some(word) = cursor.word() else {
         return Err(SentenceError::new(Code::UnknownBlocker, cursor.place(), "`by` names no stage").label("missing").hint(format!("one of: {}", known.join(", "))));
     };
@@ -286,6 +287,7 @@ fn blocker(cursor: &mut Cursor, ranges: &mut ClaimRanges) -> Result<Blocker, Sen
         ("eigw", _) => Ok(Blocker::EgressOnlyInternetGateway),
         ("nat", _) => Ok(Blocker::Nat),
         ("peering", _) => Ok(Blocker::Peering),
+        ("tgw", _) => Ok(Blocker::TransitGateway),
         ("source-dest-check", _) => Ok(Blocker::SourceDestCheck),
         (_, Some(("sg", name))) => path(name, word.text).map(|n| Blocker::SecurityGroup(Some(n))).map_err(at),
         (_, Some(("acl", name))) => path(name, word.text).map(|n| Blocker::NetworkAcl(Some(n))).map_err(at),

@@ -86,7 +86,7 @@ fn claims_with_every_clause_are_read() {
 
 fn name() -> impl Strategy<Value = String> {
     "[a-z][a-z0-9_-]{0,8}".prop_filter("reserved words have a meaning", |n| {
-        !model::selector::RESERVED_WORDS.contains(&n.as_str()) && !["only", "nothing", "peering"].contains(&n.as_str())
+        !model::selector::RESERVED_WORDS.contains(&n.as_str()) && !["only", "nothing", "peering", "tgw"].contains(&n.as_str())
     })
 }
 
@@ -150,7 +150,7 @@ fn ends() -> impl Strategy<Value = Ends> {
 }
 
 fn waypoint() -> impl Strategy<Value = Waypoint> {
-    prop_oneof![Just(Waypoint::Nat), Just(Waypoint::InternetGateway), Just(Waypoint::EgressOnlyInternetGateway), Just(Waypoint::Peering), name().prop_map(Waypoint::Named)]
+    prop_oneof![Just(Waypoint::Nat), Just(Waypoint::InternetGateway), Just(Waypoint::EgressOnlyInternetGateway), Just(Waypoint::Peering), Just(Waypoint::TransitGateway), name().prop_map(Waypoint::Named)]
 }
 
 fn expected() -> impl Strategy<Value = Expected> {
@@ -163,7 +163,7 @@ fn expected() -> impl Strategy<Value = Expected> {
         Just(Expected::Blocked(None)),
         prop::option::of(path()).prop_map(|n| Expected::Blocked(Some(Blocker::SecurityGroup(n)))),
         prop::option::of(path()).prop_map(|n| Expected::Blocked(Some(Blocker::NetworkAcl(n)))),
-        prop::sample::select(vec![Blocker::InternetGateway, Blocker::EgressOnlyInternetGateway, Blocker::Nat, Blocker::Peering, Blocker::SourceDestCheck]).prop_map(|b| Expected::Blocked(Some(b))),
+        prop::sample::select(vec![Blocker::InternetGateway, Blocker::EgressOnlyInternetGateway, Blocker::Nat, Blocker::Peering, Blocker::TransitGateway, Blocker::SourceDestCheck]).prop_map(|b| Expected::Blocked(Some(b))),
     ]
 }
 

@@ -15,6 +15,7 @@ mod node;
 mod policy;
 mod reference;
 mod six;
+mod transit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -129,6 +130,7 @@ impl<'s, 'j> World<'s, 'j> {
         self.elastic_addresses();
         self.peerings();
         self.endpoints();
+        self.transit_gateways();
         self.route_tables();
         self.network_acls();
         self.others();
@@ -182,7 +184,7 @@ impl<'s, 'j> World<'s, 'j> {
 }
 
 /// Types that are read.
-const KNOWN: [&str; 42] = [
+const KNOWN: [&str; 50] = [
     "aws_vpc", "aws_default_vpc", "aws_vpc_ipv4_cidr_block_association",
     "aws_vpc_ipv6_cidr_block_association", "aws_subnet", "aws_default_subnet", "aws_internet_gateway",
     "aws_internet_gateway_attachment", "aws_egress_only_internet_gateway", "aws_vpn_gateway", "aws_vpn_gateway_attachment",
@@ -193,7 +195,11 @@ const KNOWN: [&str; 42] = [
     "aws_network_interface_attachment", "aws_network_interface_sg_attachment", "aws_instance", "aws_vpc_peering_connection",
     "aws_vpc_peering_connection_accepter", "aws_vpc_peering_connection_options", "aws_vpc_endpoint",
     "aws_vpc_endpoint_route_table_association", "aws_ec2_managed_prefix_list", "aws_ec2_managed_prefix_list_entry",
-    "aws_ec2_tag", "aws_key_pair", "aws_vpc_dhcp_options_association",
+    "aws_ec2_tag", "aws_key_pair", "aws_vpc_dhcp_options_association", "aws_ec2_transit_gateway",
+    "aws_ec2_transit_gateway_vpc_attachment", "aws_ec2_transit_gateway_peering_attachment",
+    "aws_ec2_transit_gateway_peering_attachment_accepter", "aws_ec2_transit_gateway_route_table",
+    "aws_ec2_transit_gateway_route_table_association", "aws_ec2_transit_gateway_route_table_propagation",
+    "aws_ec2_transit_gateway_route",
 ];
 
 /// Parts of type names that carry packets or decide about them.

@@ -66,6 +66,8 @@ pub(super) fn prefix_of(kind: &str) -> Option<&'static str> {
         "aws_vpc_endpoint" => "vpce",
         "aws_ec2_managed_prefix_list" => "pl",
         "aws_ec2_transit_gateway" => "tgw",
+        "aws_ec2_transit_gateway_vpc_attachment" | "aws_ec2_transit_gateway_peering_attachment" => "tgw-attach",
+        "aws_ec2_transit_gateway_route_table" => "tgw-rtb",
         _ => return None,
     })
 }
@@ -268,6 +270,10 @@ impl<'j> Document<'j> {
                 None => from("eipalloc", resource.address),
             },
             ("aws_instance", "primary_network_interface_id") if !is_given(resource, "network_interface") => Some(primary_interface(&self.id_of(index)?)),
+            ("aws_ec2_transit_gateway", "association_default_route_table_id" | "propagation_default_route_table_id") => {
+                Some(default_transit_table(&self.id_of(index)?))
+            }
+            ("aws_ec2_transit_gateway_peering_attachment_accepter", "id") => own("transit_gateway_attachment_id"),
             (kind, "id") => from(prefix_of(kind)?, resource.address),
             (_, attribute) => own(attribute),
         }
@@ -296,6 +302,11 @@ fn of_vpc(prefix: &str, vpc: &str) -> String {
 /// The main route table that a VPC comes with.
 pub(super) fn main_table(vpc: &str) -> String {
     of_vpc("rtb", vpc)
+}
+
+/// The route table that a transit gateway comes with.
+pub(super) fn default_transit_table(gateway: &str) -> String {
+    of_vpc("tgw-rtb", gateway)
 }
 
 /// The network ACL that a VPC comes with.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::transit_gateway::AttachedTo;
 use model::{Model, tag};
 use serde_json::Value;
 
@@ -44,7 +45,7 @@ const LEFT_OUT: [&str; 32] = [
 ];
 
 /// Collections of the model, one line for each thing in them.
-const KINDS: [&str; 17] = [
+const KINDS: [&str; 20] = [
     "vpcs",
     "subnets",
     "route_tables",
@@ -62,6 +63,9 @@ const KINDS: [&str; 17] = [
     "vpc_endpoints",
     "prefix_lists",
     "dhcp_options",
+    "transit_gateways",
+    "transit_gateway_attachments",
+    "transit_gateway_route_tables",
 ];
 
 pub fn describe(model: &Model) -> BTreeSet<String> {
@@ -165,6 +169,22 @@ fn words(model: &Model) -> BTreeMap<String, String> {
         }
         words.insert(gateway.id.to_string(), path);
     }
+    for gateway in model.transit_gateways.values() {
+        words.insert(gateway.id.to_string(), format!("tgw:{}", name(&gateway.tags, "?")));
+    }
+    for attachment in model.transit_gateway_attachments.values() {
+        let gateway = words.get(attachment.transit_gateway_id.as_str()).cloned().unwrap_or_default();
+        let to = match &attachment.to {
+            AttachedTo::Vpc { vpc_id, .. } => vpc(&words, vpc_id),
+            AttachedTo::Peering { accepter } => words.get(accepter.as_str()).cloned().unwrap_or_default(),
+        };
+        words.insert(attachment.id.to_string(), format!("attachment:{gateway}/{to}"));
+    }
+    for table in model.transit_gateway_route_tables.values() {
+        let gateway = words.get(table.transit_gateway_id.as_str()).cloned().unwrap_or_default();
+        let is_default = model.transit_gateways.values().any(|gateway| gateway.default_route_table.as_ref() == Some(&table.id));
+        words.insert(table.id.to_string(), format!("transit table:{gateway}/{} {is_default}", name(&table.tags, "?")));
+    }
     for group in model.security_groups.values() {
         words.insert(group.id.to_string(), format!("sg:{}/{}", vpc(&words, &group.vpc_id), group.group_name));
     }
@@ -216,7 +236,7 @@ fn plain(value: &mut Value, words: &BTreeMap<String, String>) {
         Value::String(text) => {
             if let Some(word) = words.get(text.as_str()) {
                 text.clone_from(word);
-            } else if ["eni-", "nat-", "igw-", "pcx-", "eigw-"].iter().any(|kind| text.starts_with(kind)) {
+            } else if ["eni-", "nat-", "igw-", "pcx-", "eigw-", "tgw-"].iter().any(|kind| text.starts_with(kind)) {
                 // A target that is gone, whatever it was.
                 "gone".clone_into(text);
             }

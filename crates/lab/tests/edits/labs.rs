@@ -86,13 +86,16 @@ fn write(mut c: Choices) -> String {
     let vpcs: Vec<(&str, usize)> =
         [("shop", 1), ("data", 2), ("edge", 3)].into_iter().filter(|(name, _)| *name == "shop" || c.maybe(50)).collect();
     let linked: Vec<&str> = vpcs.iter().map(|(name, _)| *name).filter(|_| c.maybe(35)).collect();
+    let is_hub = c.maybe(50);
+    let attached: Vec<&str> = vpcs.iter().map(|(name, _)| *name).filter(|_| is_hub && c.maybe(80)).collect();
     text.push_str("vpcs:\n");
     let mut placed: Vec<(&str, Vec<&str>)> = Vec::new();
     let mut with_ipv6: BTreeSet<String> = BTreeSet::new();
     for (name, number) in &vpcs {
-        let subnets = vpc(&mut c, name, *number, linked.contains(name), &mut with_ipv6, &mut text);
+        let subnets = vpc(&mut c, name, *number, (linked.contains(name), attached.contains(name)), &mut with_ipv6, &mut text);
         placed.push((name, subnets));
     }
+    transit(&mut c, &attached, &placed, &mut text);
     let mut more = String::new();
     let peered = links(&mut c, &placed, &mut more);
     policy(&mut c, &placed, &peered, &mut text);
@@ -128,11 +131,56 @@ fn lans(c: &mut Choices, linked: &[&str], text: &mut String) {
     });
 }
 
+/// A transit gateway that these VPCs are attached to, and now and then a second one.
+fn transit(c: &mut Choices, attached: &[&str], placed: &[(&str, Vec<&str>)], text: &mut String) {
+    let [first, rest @ ..] = attached else { return };
+    let attachments: Vec<String> = attached
+        .iter()
+        .map(|vpc| {
+            let has_b = placed.iter().any(|(name, subnets)| name == vpc && subnets.contains(&"b"));
+            let mut forms = vec!["", "a", "{ subnets: a, security_group_referencing: false }", "{ tags: { of: hub } }"];
+            forms.extend(has_b.then_some("b"));
+            format!("{vpc}: {}", c.pick(&forms))
+        })
+        .collect();
+    let _ = writeln!(text, "transit_gateways:\n  hub:\n    attachments: {{ {} }}", attachments.join(", "));
+    let mut keys = Vec::new();
+    c.key(20, "asn", &["64600", "4200000000"], &mut keys);
+    c.key(20, "routes", &["true", "false"], &mut keys);
+    c.key(15, "tags", &["{ of: net }"], &mut keys);
+    c.key(15, "vpn_ecmp", &["false", "true"], &mut keys);
+    let has_default = !c.maybe(10);
+    if !has_default {
+        keys.push("default_route_table: false".to_owned());
+    }
+    for key in keys {
+        let _ = writeln!(text, "    {key}");
+    }
+    let mut tables = Vec::new();
+    if c.maybe(40) {
+        let serves = c.pick(&["[]", first, rest.first().unwrap_or(first)]).to_owned();
+        let knows = c.pick(&["[]", first, rest.last().unwrap_or(first)]).to_owned();
+        let routes = format!("10.9.0.0/16: {}", c.pick(&["blackhole", first]));
+        tables.push(format!("spokes: {{ associations: {serves}, propagations: {knows}, routes: {{ {routes} }} }}"));
+    }
+    if has_default && c.maybe(30) {
+        let routes = format!("{}: {}", c.pick(&["10.9.0.0/16", "0.0.0.0/0"]), c.pick(&["blackhole", first]));
+        let more = c.pick(&["", ", propagations: []", ", tags: { a: b }"]);
+        tables.push(format!("default: {{ routes: {{ {routes} }}{more} }}"));
+    }
+    if !tables.is_empty() {
+        let _ = writeln!(text, "    route_tables: {{ {} }}", tables.join(", "));
+    }
+    if c.maybe(25) {
+        let _ = writeln!(text, "  rim: {{ attachments: [{first}], peerings: hub, route_tables: {{ default: {{ routes: {{ 10.9.0.0/16: tgw hub }} }} }} }}");
+    }
+}
+
 fn vpc<'a>(
     c: &mut Choices,
     name: &str,
     number: usize,
-    is_linked: bool,
+    (is_linked, is_attached): (bool, bool),
     with_ipv6: &mut BTreeSet<String>,
     text: &mut String,
 ) -> Vec<&'a str> {
@@ -174,6 +222,7 @@ fn vpc<'a>(
         let mut routes = vec!["igw", "nat@a", "none"];
         routes.extend(has_table.then_some("t1"));
         routes.extend(has_gateway.then_some("nat@n1"));
+        routes.extend(is_attached.then_some("tgw hub"));
         if has_ipv6 {
             routes.extend(["eigw", "[nat@a, eigw]"]);
         }
@@ -201,6 +250,9 @@ fn vpc<'a>(
         }
         if has_ipv6 && c.maybe(20) {
             routes.push(format!("\"2001:db8:ffff::/48\": {}", c.pick(&["igw", "eigw"])));
+        }
+        if is_attached && c.maybe(60) {
+            routes.push(c.pick(&["10.0.0.0/8: tgw hub", "10.9.0.0/16: tgw hub"]).to_owned());
         }
         if is_linked && c.maybe(40) {
             routes.push(format!("{}: vpn", c.pick(&["192.168.7.0/24", "192.168.8.0/24", "203.0.113.0/24"])));

@@ -17,7 +17,7 @@ pub fn meddle(model: &mut Model, [what, a, b, c]: [u8; 4]) {
         }};
     }
     let image = image::default_for(&model.region, instance_type::Architecture::X86_64);
-    match what % 35 {
+    match what % 39 {
         0 => {
             let table = any!(route_tables, a);
             let routes = &model.route_tables[&table].routes;
@@ -261,6 +261,31 @@ pub fn meddle(model: &mut Model, [what, a, b, c]: [u8; 4]) {
             let _ = unassign_ipv6_addresses(model, &id, &first);
             let gateway = any!(egress_only_internet_gateways, b);
             let _ = delete_egress_only_internet_gateway(model, &gateway);
+        }
+        34 => drop(delete_transit_gateway_attachment(model, &any!(transit_gateway_attachments, a))),
+        35 => {
+            let _ = create_transit_gateway(model, CreateTransitGateway { default_route_table: b % 2 == 0, ..CreateTransitGateway::default() });
+            let gateway = any!(transit_gateways, a);
+            let _ = create_transit_gateway_route_table(model, &gateway, Tags::new(), Origin::default());
+        }
+        36 => {
+            let subnet = any!(subnets, a);
+            let request = CreateTransitGatewayVpcAttachment {
+                transit_gateway_id: any!(transit_gateways, b),
+                vpc_id: model.subnets[&subnet].vpc_id.clone(),
+                subnet_ids: vec![subnet],
+                security_group_referencing: true,
+                tags: Tags::new(),
+                origin: Origin::default(),
+            };
+            let _ = create_transit_gateway_vpc_attachment(model, request);
+        }
+        37 => {
+            let (table, attachment) = (any!(transit_gateway_route_tables, a), any!(transit_gateway_attachments, b));
+            let _ = disassociate_transit_gateway_route_table(model, &table, &attachment);
+            let _ = set_transit_gateway_route_table_propagation(model, &table, &attachment, c % 2 == 0);
+            let block = ["10.9.0.0/16", "0.0.0.0/0"][c % 2].parse().unwrap();
+            let _ = create_transit_gateway_route(model, &table, block, Some(&attachment).filter(|_| c % 3 == 0));
         }
         _ => {
             let list = any!(prefix_lists, a);

@@ -17,6 +17,7 @@ pub(super) enum Stop {
     EgressOnlyInternetGateway,
     Nat,
     Peering,
+    TransitGateway,
     SourceDestCheck,
     NoRoute,
     NoPublicAddress,
@@ -60,6 +61,7 @@ impl Stop {
             Blocker::EgressOnlyInternetGateway => Self::EgressOnlyInternetGateway,
             Blocker::Nat => Self::Nat,
             Blocker::Peering => Self::Peering,
+            Blocker::TransitGateway => Self::TransitGateway,
             Blocker::SourceDestCheck => Self::SourceDestCheck,
         })
     }
@@ -81,6 +83,7 @@ impl Stop {
             | (Self::EgressOnlyInternetGateway, Component::EgressOnlyInternetGateway(_))
             | (Self::Nat, Component::NatGateway(_))
             | (Self::Peering, Component::Peering(_))
+            | (Self::TransitGateway, Component::TransitGateway(_))
             | (Self::SourceDestCheck, Component::SourceDestCheck(_)) => true,
             _ => false,
         }
@@ -93,6 +96,7 @@ pub(super) enum Node {
     InternetGateway,
     EgressOnlyInternetGateway,
     Peering,
+    TransitGateway,
     /// One of these: an instance by its interfaces.
     These {
         components: BTreeSet<Component>,
@@ -108,6 +112,7 @@ impl Node {
             Waypoint::InternetGateway => return Ok(Self::InternetGateway),
             Waypoint::EgressOnlyInternetGateway => return Ok(Self::EgressOnlyInternetGateway),
             Waypoint::Peering => return Ok(Self::Peering),
+            Waypoint::TransitGateway => return Ok(Self::TransitGateway),
             Waypoint::Named(name) => name,
         };
         let (mut components, mut interfaces) = (BTreeSet::new(), BTreeSet::new());
@@ -150,8 +155,9 @@ impl Node {
                 let instances = fabric.instances.values().map(|i| i.name.clone());
                 let nats = fabric.nat_gateways.values().map(|nat| nat.name.clone());
                 let peerings = fabric.peerings.values().map(|p| p.name.clone());
-                let words = ["nat", "igw", "eigw", "peering"].map(str::to_owned);
-                let known = instances.chain(nats).chain(peerings).chain(words).collect();
+                let words = ["nat", "igw", "eigw", "peering", "tgw"].map(str::to_owned);
+                let transit = fabric.transit_gateways.values().map(|gateway| gateway.name.clone());
+                let known = instances.chain(nats).chain(peerings).chain(transit).chain(words).collect();
                 Err(unknown("node that packets can pass", name, known))
             }
         }
@@ -170,6 +176,7 @@ impl Node {
             Self::InternetGateway => at.any(|at| matches!(at, Component::InternetGateway(_))),
             Self::EgressOnlyInternetGateway => at.any(|at| matches!(at, Component::EgressOnlyInternetGateway(_))),
             Self::Peering => at.any(|at| matches!(at, Component::Peering(_))),
+            Self::TransitGateway => at.any(|at| matches!(at, Component::TransitGateway(_))),
             Self::These {
                 components,
                 interfaces,

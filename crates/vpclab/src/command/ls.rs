@@ -423,14 +423,25 @@ fn gateways(model: &Model) -> Vec<Vec<String>> {
     });
     let transit = model.transit_gateways.values().map(|gateway| {
         let attached = model.transit_gateway_attachments.values().filter(|attachment| attachment.is_of(&gateway.id));
-        let place = joined(attached.map(|attachment| match attachment.vpc_id() {
-            Some(vpc) => vpc_name(model, vpc),
-            None => "a peering".to_owned(),
-        }));
+        let mut attached: Vec<String> = attached.map(|attachment| attached_to(model, gateway, attachment)).collect();
+        attached.sort();
+        let place = joined(attached.into_iter());
         let (name, state) = (named(&gateway.tags, &gateway.id), gateway.state.as_str(model.context.now));
         vec![name, "transit".to_owned(), place, state.to_owned(), "-".to_owned(), gateway.id.to_string()]
     });
     internet.chain(egress_only).chain(nat).chain(private).chain(transit).collect()
+}
+
+/// What is attached to a transit gateway: a VPC, or the other end of a peering.
+fn attached_to(model: &Model, gateway: &model::TransitGateway, attachment: &model::TransitGatewayAttachment) -> String {
+    let is_other = |other: &&model::TransitGateway| other.id != gateway.id && attachment.is_of(&other.id);
+    match attachment.vpc_id() {
+        Some(vpc) => vpc_name(model, vpc),
+        None => {
+            let other = model.transit_gateways.values().find(is_other);
+            other.map_or_else(|| "a peering".to_owned(), |other| format!("tgw {}", named(&other.tags, &other.id)))
+        }
+    }
 }
 
 fn addresses(model: &Model) -> Vec<Vec<String>> {

@@ -197,6 +197,7 @@ impl Simulated {
                     Blocker::EgressOnlyInternetGateway => FabricStage::EgressOnlyInternetGateway,
                     Blocker::Nat => FabricStage::NatGateway,
                     Blocker::Peering => FabricStage::Peering,
+                    Blocker::TransitGateway => FabricStage::TransitGateway,
                     Blocker::SourceDestCheck => FabricStage::SourceDestCheck,
                 };
                 is_silent() && dropped_by(&[stage])
