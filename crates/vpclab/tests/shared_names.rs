@@ -86,6 +86,25 @@ fn a_name_that_several_instances_have_means_none_of_them() {
 }
 
 #[test]
+fn who_reaches_whom_tells_instances_of_one_name_apart() {
+    let home = Home::new();
+    let cloud = Cloud::serve(&home, &[]);
+    let ids = launched(&cloud, &["app", "app", "web"]);
+    let [first, second] = [0, 1].map(|n| format!("app ({})", ids[n]));
+    for engine in ["linux", "proof", "sim"] {
+        let rows: Value = serde_json::from_str(&home.yes(&["matrix", "icmp/echo", "--engine", engine, "--expand", "-o", "json"])).unwrap();
+        let has = |from: &str, to: &str| rows.as_array().unwrap().iter().filter(|row| row["from"] == *from && row["to"] == *to).count();
+        assert_eq!([has(&first, &second), has(&second, &first), has(&first, "web"), has("app", "web")], [1, 1, 1, 0], "{engine}: {rows}");
+        let table = home.yes(&["matrix", "icmp/echo", "--engine", engine, "--expand"]);
+        assert!(table.contains(&first) && table.contains(&second), "{engine}: {table}");
+    }
+    let compared: Value = serde_json::from_str(&home.yes(&["matrix", "icmp/echo", "--engine", "linux,proof", "-o", "json"])).unwrap();
+    assert_eq!(compared["disagreements"], json!([]));
+    let who = home.yes(&["who", "can", "reach", "web", "icmp/echo", "-o", "json"]);
+    assert!(who.contains(&first) && who.contains(&second), "{who}");
+}
+
+#[test]
 fn each_of_several_instances_of_one_name_has_a_console_of_its_own() {
     let home = Home::new();
     let cloud = Cloud::serve(&home, &[]);
