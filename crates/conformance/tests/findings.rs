@@ -148,6 +148,98 @@ vpcs: {}
 #6 host six = 2001:db8:ffff::7
 "#;
 
+/// A middlebox brings the resolver a question from another VPC, and the resolver has no way back there.
+const RESOLVER_OF_OTHERS: &str = r#"
+vpcs:
+  c:
+    cidr: 10.3.0.0/16
+    subnets:
+      c1: { cidr: 10.3.1.0/24, route: t-c1 }
+    route_tables:
+      t-c1: {}
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24 }
+      db: { cidr: 10.1.2.0/24, route: t-db }
+      fw: { cidr: 10.1.3.0/24 }
+    route_tables:
+      t-db: { routes: { 10.1.0.0/24: instance fw } }
+security_groups:
+  box: { vpc: a, rules: [ "all from anywhere" ] }
+instances:
+  cc1: { subnet: c/c1 }
+  fw: { subnet: a/fw, sg: box, forward: true }
+#t tgw hub = db,c1
+#t rt t-c1 + 0.0.0.0/0 > hub
+"#;
+
+/// The answer to a flow that a VPC only passed through comes to an interface there that has the asker's address: its groups have
+/// not seen that flow (SG-16).
+const PASSED_THROUGH: &str = r#"
+vpcs:
+  c:
+    cidr: 10.2.0.0/16
+    subnets:
+      c1: { cidr: 10.2.1.0/24, route: t-c1 }
+    route_tables:
+      t-c1: {}
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      app: { cidr: 10.1.1.0/24, route: t-app }
+    route_tables:
+      t-app: { routes: { 10.2.0.0/16: peering ab } }
+  b:
+    cidr: 10.2.0.0/16
+    subnets:
+      app2: { cidr: 10.2.1.0/24, route: t-app2 }
+    route_tables:
+      t-app2: { routes: { 10.1.0.0/16: peering ab } }
+peerings:
+  ab: [a, b]
+security_groups:
+  db: { vpc: a, rules: [ "tcp/22 from anywhere" ] }
+instances:
+  cc1: { subnet: c/c1 }
+  app1: { subnet: a/app, sg: [ db] }
+  far2: { subnet: b/app2 }
+#t tgw hub = app2,c1
+#t tgwrt hub + 10.1.1.0/24 > b
+#t rt t-c1 + 0.0.0.0/0 > hub
+"#;
+
+/// A refusal that passes one router twice, by its transit gateway: the first pass ends the flow.
+const REFUSED_TWICE_ROUND: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24, route: t-pub }
+      app: { cidr: 10.1.1.0/24, route: t-app }
+    nat_gateways:
+      n: { subnet: pub }
+    route_tables:
+      t-pub: {}
+      t-app: { routes: { 10.2.0.0/16: peering ab } }
+  b:
+    cidr: 10.2.0.0/16
+    subnets:
+      app2: { cidr: 10.2.1.0/24, route: t-app2 }
+    route_tables:
+      t-app2: { routes: { 10.1.0.0/16: peering ab } }
+peerings:
+  ab: [a, b]
+security_groups:
+  db: { vpc: a, rules: [ "all from 10.2.1.0/24" ] }
+instances:
+  web2: { subnet: a/pub, sg: db }
+  far2: { subnet: b/app2 }
+#t tgw hub = app
+#t tgwrt hub + 10.2.0.0/16 > a
+#t rt t-pub + 10.2.0.0/16 > hub
+"#;
+
 #[test]
 fn engines_agree_where_they_once_did_not() {
     let own = |name: &str| End::Interface(name.to_owned(), 0, false);
@@ -163,6 +255,9 @@ fn engines_agree_where_they_once_did_not() {
         (OWN_MIDDLEBOX_REFUSED, own("fw"), public("web1"), udp(67), closed),
         (OTHER_PORT, own("fw"), public("app2"), udp(67), closed),
         (WITHOUT_ADDRESS, own("app1"), at("2001:db8:ffff::7"), Traffic::Tcp { source_port: 32_796, destination_port: 80 }, closed),
+        (RESOLVER_OF_OTHERS, own("cc1"), at("10.1.0.2"), udp(53), open),
+        (PASSED_THROUGH, own("cc1"), own("app1"), Traffic::Tcp { source_port: 32_832, destination_port: 22 }, open),
+        (REFUSED_TWICE_ROUND, own("far2"), own("web2"), Traffic::Tcp { source_port: 32_960, destination_port: 80 }, closed),
         (ALONE, at("2001:db8:ffff::7"), at("ff02::1"), Traffic::Icmp { icmp_type: 128, code: 0 }, open),
     ] {
         let probe = Named { from, to, traffic, listener };

@@ -16,6 +16,7 @@ use crate::paths::Paths;
 use crate::record::LabRecord;
 use crate::identity::Book;
 use crate::service::{Backing, Services, Shared};
+use crate::unseen;
 use crate::volumes::Places;
 
 /// Why a lab could not be brought to a state.
@@ -277,6 +278,23 @@ impl Host {
             }
             return Err(error);
         }
+        Ok(())
+    }
+
+    /// Whether the lab is up and its kernel has nothing to do for `model`.
+    pub fn is_unseen(&self, model: &Model) -> bool {
+        self.up.is_some() && self.record.applied.as_ref().is_some_and(|applied| unseen::is_unseen(applied, model))
+    }
+
+    /// What is said of the lab is `model`, of which the kernel sees nothing; what runs stays.
+    pub fn note_unseen(&mut self, model: &Model) -> Result<(), HostError> {
+        let Some(up) = self.up.as_mut() else { return Err(HostError::Down(self.record.name.clone())) };
+        let (shared, fabric) = (Arc::new(model.clone()), up.engine.lab().fabric().clone());
+        up.clock = Clock::at(up.clock.now().max(model.context.now));
+        up.engine.note(&shared);
+        up.serve(&shared, &fabric, &self.backing)?;
+        self.record.model = model.clone();
+        self.record.applied = Some(model.clone());
         Ok(())
     }
 

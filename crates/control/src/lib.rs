@@ -19,6 +19,7 @@ pub mod paths;
 pub mod record;
 pub mod service;
 pub mod store;
+mod unseen;
 pub mod volumes;
 mod whole_file;
 

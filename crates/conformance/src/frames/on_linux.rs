@@ -80,6 +80,7 @@ impl OnLinux {
                     spec.bind = Some(SocketAddress::Inet(SocketAddr::new(sender.address, 0)));
                 }
                 let socket = self.open(spec)?;
+                sockopt::set_socket_broadcast(&socket, true).map_err(failed("broadcast"))?;
                 send_to(&socket, &packet, to, 0)?;
                 Ok(Sockets::None)
             }

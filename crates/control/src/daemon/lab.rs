@@ -136,6 +136,7 @@ impl Lab {
             return Ok(());
         }
         let result = match host.is_up() || starts {
+            true if host.is_unseen(&view.model) => label(&mut host, store, &view.model),
             true => bring(&mut host, paths, store, &view.model),
             false => keep(&mut host, store, &view.model),
         };
@@ -188,6 +189,17 @@ pub fn bring(host: &mut Host, paths: &Paths, store: &Store, model: &Model) -> Re
     }
     host.sweep_disks(paths);
     Ok(())
+}
+
+/// Puts a cloud on record of which the kernel of a lab that is up sees nothing: nothing of it can be cut short.
+fn label(host: &mut Host, store: &Store, model: &Model) -> Result<(), Problem> {
+    let before = host.record.clone();
+    host.note_unseen(model)?;
+    store.put(&host.record).map_err(|error| {
+        // What metadata services say is put right with the next change.
+        host.record = before;
+        Problem::from(error)
+    })
 }
 
 /// Puts the cloud of a lab that is down on record.

@@ -53,8 +53,11 @@ pub fn decide(fabric: &Fabric, interface: InterfaceIndex, header: &Header) -> De
 }
 
 /// Whether a packet to a service goes to the port that it serves: DNS, metadata, time. The router serves none (SUB-3,
-/// L2-6).
+/// L2-6). Services know the addresses of their VPC alone: whom a middlebox brings from elsewhere they cannot answer.
 pub fn is_served(fabric: &Fabric, vpc: VpcIndex, header: &Header) -> bool {
+    if !fabric.vpcs[vpc].addresses.contains_key(&header.source) {
+        return false;
+    }
     let time = [IpAddr::V4(TIME), IpAddr::V6(TIME_IPV6)];
     let metadata = [IpAddr::V4(METADATA), IpAddr::V6(METADATA_IPV6)];
     // Task metadata is exempt, but nothing of ours answers there.

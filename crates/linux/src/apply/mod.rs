@@ -2,6 +2,7 @@
 //!
 //! Whoever holds the namespaces supplies sockets into them ([`Host`]); nothing here enters one.
 
+mod arrival;
 mod reconcile;
 
 pub use reconcile::reconcile;
@@ -60,6 +61,7 @@ pub fn apply(host: &mut impl Host, changes: &Changes) -> Result<()> {
         host.open(&wanted)?;
         for (key, ends, inside) in chunk {
             change(host, key, ends, inside)?;
+            arrival::wait(host, key, &inside.addresses.new)?;
             host.done(key);
         }
     }

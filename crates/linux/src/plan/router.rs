@@ -255,6 +255,9 @@ pub(super) fn forward(fabric: &Fabric, index: VpcIndex, of: Of, options: Options
         let chain = table.drop_chain(prefix);
         table.element("outcome", Element::new(device_key(sink)).verdict(goto(chain)));
     }
+    if !legs.is_empty() {
+        table.set(Set::new(security_group::OUTSIDE, [4]), []);
+    }
     security_group::open_ends(if of == Of::V4 { &vpc.blocks } else { &[] }, table);
     let mut outside: Vec<String> = internet_gateway.into_iter().chain(egress_only).map(str::to_owned).collect();
     for (_, peering) in fabric.peerings.iter() {
@@ -271,6 +274,7 @@ pub(super) fn forward(fabric: &Fabric, index: VpcIndex, of: Of, options: Options
     for device in outside {
         table.element("sg_out", Element::new(device_key(&device)).verdict(goto("outside_out")));
         table.element("sg_in", Element::new(device_key(&device)).verdict(goto("outside_in")));
+        table.element(security_group::OUTSIDE, Element::new(device_key(&device)));
     }
     filters(fabric, index, of, options, &labels, &checked, &legs, table);
     Ok(())

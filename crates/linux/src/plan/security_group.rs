@@ -24,6 +24,8 @@ pub const CHECKED: &str = "checked";
 pub const NAT: &str = "nat";
 /// Set of devices through which flows are always tracked (SG-21): those of NAT gateways, the way to an egress-only gateway.
 pub const TRACKS: &str = "tracks";
+/// Set of devices that lead out of a VPC, where one may pass on what comes by another: where it has a transit gateway.
+pub const OUTSIDE: &str = "outside";
 /// Set in which the tracked flows of every interface are counted (SG-31).
 const FLOWS: &str = "flows";
 
@@ -297,6 +299,10 @@ pub fn open_ends(blocks: &[Ipv4Net], table: &mut Table) {
         };
         let onward = || Expr::Verdict(goto(next(direction)));
         let (mut outside, mut nat) = (Vec::new(), Vec::new());
+        if table.sets.contains_key(OUTSIDE) {
+            // What only passes through is no interface's flow: an answer that comes to one with the same address is news to its groups.
+            outside.push(then(device_in_set(devices(direction)[1], OUTSIDE, false, &[]), goto(next(direction))));
+        }
         for ct_direction in [ORIGINAL, REPLY] {
             let bit = end_of(direction, ct_direction).tracked;
             let note = || all([set_ct_mark_bits(bit, bit), vec![onward()]]);

@@ -167,9 +167,14 @@ impl Engine {
         Ok(())
     }
 
+    /// What is said of the lab: after a change of which its kernel saw nothing.
+    pub fn note(&mut self, model: &Arc<Model>) {
+        self.model = Some(model.clone());
+    }
+
     /// Listens to what the lab holds now: after it was changed, or taken hold of again.
     pub fn observe(&mut self, model: &Arc<Model>) -> Result<()> {
-        self.model = Some(model.clone());
+        self.note(model);
         // Interfaces may have come and gone: watches on them are opened anew when needed.
         self.stop_watching();
         let namespaces = self.lab.dropping_namespaces();

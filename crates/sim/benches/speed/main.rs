@@ -183,7 +183,8 @@ fn hub(wanted: &Wanted) {
         let mut utilisation = 0.0;
         for _ in 0..wanted.runs {
             let (mut sim, medium) = nets::hub(stations, bytes);
-            let simulated = wanted.scaled(20);
+            // As many bits of payload take as long on the wire, and large frames are few.
+            let simulated = wanted.scaled(20 * bytes as u64 / 64);
             let clock = Clock::start();
             sim.run_until(Time::ZERO + Span::seconds(simulated), u64::MAX);
             let seconds = clock.seconds();

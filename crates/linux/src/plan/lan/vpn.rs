@@ -69,6 +69,7 @@ fn rules(fabric: &Fabric, tunnel: &Tunnel, name: &str, namespace: &mut Namespace
     for (map, chain) in [("sg_out", "outside_out"), ("sg_in", "outside_in")] {
         table.element(map, Element::new(device_key(name)).verdict(goto(chain)));
     }
+    table.element(super::super::security_group::OUTSIDE, Element::new(device_key(name)));
 }
 
 /// What is longer than a tunnel takes and must not be cut is dropped on the way (L2-10). Of TCP the kernel may show many segments as

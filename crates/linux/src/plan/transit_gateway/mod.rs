@@ -150,6 +150,7 @@ pub(super) fn filter(fabric: &Fabric, vpc: VpcIndex, of: Of, legs: &[Leg], table
         table.element("outcome", device().verdict(jump(towards)));
         table.element("sg_out", device().verdict(goto(from.clone())));
         table.element("sg_in", device().verdict(goto("outside_in")));
+        table.element(super::security_group::OUTSIDE, device());
     }
 }
 
@@ -184,7 +185,8 @@ fn has_nat_gateway(fabric: &Fabric, vpc: VpcIndex) -> bool {
 fn note_came_by(table: &mut Table) -> String {
     const NAME: &str = "transit_out";
     let note = all([set_ct_mark_bits(CAME_BY, CAME_BY), vec![Expr::Verdict(goto("outside_out"))]]);
-    table.chain(Chain::new(NAME), vec![note]);
+    // A reset that ended its flow on an earlier pass has none to note it at.
+    table.chain(Chain::new(NAME), vec![note, vec![Expr::Verdict(goto("outside_out"))]]);
     NAME.to_owned()
 }
 
