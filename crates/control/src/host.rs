@@ -356,6 +356,8 @@ impl Host {
         let keep = alive.map(|instance| instance.id.as_str().to_owned()).chain(devices).collect();
         let (disks, volumes) = (paths.disks(&self.record.name), paths.volumes(&self.record.name));
         let stays = Places { disks: &disks, volumes: &volumes }.kept(&self.record.model);
+        // A console is read as long as its instance is seen.
+        paths.sweep_instance_logs(&self.record.name, |id| self.record.model.instances.contains_key(id));
         for (folder, keep) in [(&disks, keep), (&volumes, stays)] {
             if let Err(error) = up.engine.lab().client().retain_disks(folder, keep) {
                 // The next change tries again, and `down` removes them in any case.
@@ -379,7 +381,7 @@ impl Host {
         self.record.running.retain(|id, _| fabric.instances.values().any(|i| i.id == *id));
         for row in fabric.instances.values().filter(|i| i.state == InstanceState::Running) {
             let key = linux::naming::instance_namespace(&row.id);
-            let log = paths.instance_log(&self.record.name, &row.name);
+            let log = paths.instance_log(&self.record.name, &row.id);
             let running = self.record.running.entry(row.id.clone()).or_default();
             let data = self.record.model.instances.get(&row.id).and_then(|i| i.user_data.as_deref());
             if !std::mem::replace(&mut running.booted, true)

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use model::InstanceId;
+
 /// The folders of one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paths {
@@ -205,9 +207,20 @@ impl Paths {
         labs
     }
 
-    /// What a command of an instance printed.
-    pub fn instance_log(&self, lab: &str, instance: &str) -> PathBuf {
+    /// What user data and `run:` lines of an instance printed. By id: several instances may have one name, and a name may be no file's.
+    pub fn instance_log(&self, lab: &str, instance: &InstanceId) -> PathBuf {
         self.logs(lab).join(format!("{instance}.log"))
+    }
+
+    /// Removes what instances of a lab printed that are none of `known`.
+    pub fn sweep_instance_logs(&self, lab: &str, known: impl Fn(&InstanceId) -> bool) {
+        for entry in std::fs::read_dir(self.logs(lab)).into_iter().flatten().flatten() {
+            let id = entry.file_name().to_str().and_then(|name| name.strip_suffix(".log")?.parse::<InstanceId>().ok());
+            if id.is_some_and(|id| !known(&id)) {
+                // What stays is removed with the lab.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// The file whose lock says that a daemon lives.
@@ -288,6 +301,20 @@ mod tests {
         assert!(!paths.has_left("shop") && paths.aside() == [aside]);
         assert!(paths.set_aside("shop", false).unwrap().is_some());
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_instances_printed_goes_when_they_are_known_no_more() {
+        let home = tempfile::tempdir().unwrap();
+        let paths = Paths { home: home.path().to_owned() };
+        std::fs::create_dir_all(paths.logs("shop")).unwrap();
+        let [known, gone]: [InstanceId; 2] = ["i-1", "i-2"].map(|id| id.parse().unwrap());
+        let of = |id| paths.instance_log("shop", id);
+        for log in [of(&known), of(&gone), paths.holder_log("shop")] {
+            std::fs::write(log, "x").unwrap();
+        }
+        paths.sweep_instance_logs("shop", |id| *id == known);
+        assert!(of(&known).exists() && paths.holder_log("shop").exists() && !of(&gone).exists());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
+use crate::identifier::form;
 use crate::shape::{done, tags, text};
 
 /// What this file serves.
@@ -126,6 +127,7 @@ const DESCRIBE: Describe = Describe {
         ("private-ip-address", &["PrivateIpAddress"]),
         ("public-ip", &["PublicIp"]),
     ],
+    form: form::<AllocationId>,
     not_found: AllocationId::not_found,
 };
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{invalid, read};
 use crate::filter::Describe;
-use crate::identifier::Identifier;
+use crate::identifier::{Identifier, form};
 use crate::shape::{done, tags, text};
 
 /// What this file serves.
@@ -109,6 +109,7 @@ const DESCRIBE: Describe = Describe {
         ("owner-id", &["OwnerId"]),
         ("value", &["DhcpConfigurations.Values.Value"]),
     ],
+    form: form::<DhcpOptionsId>,
     not_found: DhcpOptionsId::not_found,
 };
 

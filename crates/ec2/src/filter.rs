@@ -186,6 +186,8 @@ pub struct Describe {
     pub answer: &'static str,
     /// Its filters.
     pub filters: FilterTable,
+    /// Refuses what is no identifier of the kind, before any is looked for.
+    pub form: fn(&str) -> Result<(), ApiError>,
     /// What is said of an identifier that nobody has.
     pub not_found: fn(&str) -> ApiError,
 }
@@ -195,7 +197,8 @@ impl Describe {
     fn asked(&self, arguments: &Value, more: impl FnOnce(&Arguments<'_>) -> Result<(), ApiError>) -> Result<(Vec<String>, Filters), ApiError> {
         read(arguments, |a| {
             more(a)?;
-            let ids = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
+            let ids: Vec<String> = a.texts(self.ids)?.into_iter().map(str::to_owned).collect();
+            ids.iter().try_for_each(|id| (self.form)(id))?;
             Ok((ids, Filters::read(a, self.filters)?))
         })
     }
@@ -291,6 +294,7 @@ mod tests {
             id_path: "Id",
             answer: "Things",
             filters: TABLE,
+            form: |_| Ok(()),
             not_found: |id| ApiError::new(ErrorCode::InvalidVpcIdNotFound, id),
         };
         let items = [

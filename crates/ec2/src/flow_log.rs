@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
-use crate::identifier::Identifier;
+use crate::identifier::{Identifier, form};
 use crate::shape::{tags, text, time};
 
 /// What this file serves.
@@ -224,6 +224,7 @@ const DESCRIBE: Describe = Describe {
         ("resource-id", &["ResourceId"]),
         ("traffic-type", &["TrafficType"]),
     ],
+    form: form::<FlowLogId>,
     not_found: FlowLogId::not_found,
 };
 

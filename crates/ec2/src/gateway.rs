@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::read;
 use crate::filter::{Describe, Known};
+use crate::identifier::form;
 use crate::shape::{done, tags, text};
 
 /// What this file serves.
@@ -77,6 +78,7 @@ const INTERNET_GATEWAYS: Describe = Describe {
         ("internet-gateway-id", &["InternetGatewayId"]),
         ("owner-id", &["OwnerId"]),
     ],
+    form: form::<InternetGatewayId>,
     not_found: InternetGatewayId::not_found,
 };
 
@@ -119,6 +121,7 @@ const EGRESS_ONLY: Describe = Describe {
     id_path: "EgressOnlyInternetGatewayId",
     answer: "EgressOnlyInternetGateways",
     filters: &[],
+    form: form::<EgressOnlyInternetGatewayId>,
     not_found: EgressOnlyInternetGatewayId::not_found,
 };
 
@@ -184,6 +187,7 @@ const VPN_GATEWAYS: Describe = Describe {
         ("type", &["Type"]),
         ("vpn-gateway-id", &["VpnGatewayId"]),
     ],
+    form: form::<VpnGatewayId>,
     not_found: VpnGatewayId::not_found,
 };
 

@@ -69,6 +69,7 @@ const SERVICES: Describe = Describe {
         ("service-state", &["ServiceState"]),
         ("supported-ip-address-types", &["SupportedIpAddressTypes"]),
     ],
+    form: |_| Ok(()),
     not_found: no_service,
 };
 

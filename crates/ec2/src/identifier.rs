@@ -14,9 +14,23 @@ pub trait Identifier: FromStr<Err = MalformedId> {
     fn parse(text: &str) -> Result<Self, ApiError> {
         text.trim().parse().map_err(|malformed: MalformedId| {
             let MalformedId { text, prefix } = malformed;
-            ApiError::new(Self::MALFORMED, format!("Invalid id: \"{text}\" (expecting \"{prefix}-...\")"))
+            match Self::MALFORMED {
+                ErrorCode::InvalidParameterValue => no_volume(&text, "volumeId"),
+                code => ApiError::new(code, format!("Invalid id: \"{text}\" (expecting \"{prefix}-...\")")),
+            }
         })
     }
+}
+
+/// Whether a text is an identifier of this kind. Errors: [`Identifier::MALFORMED`].
+pub fn form<Id: Identifier>(text: &str) -> Result<(), ApiError> {
+    Id::parse(text).map(|_| ())
+}
+
+/// What AWS says of a text that is no volume's identifier; programs look for these words.
+pub fn no_volume(text: &str, parameter: &str) -> ApiError {
+    let message = format!("Value ({text}) for parameter {parameter} is invalid. Expected: 'vol-...'.");
+    ApiError::new(ErrorCode::InvalidParameterValue, message)
 }
 
 macro_rules! identifiers {
@@ -26,30 +40,30 @@ macro_rules! identifiers {
 }
 
 identifiers! {
-    VpcId => InvalidVpcIdNotFound,
+    VpcId => InvalidVpcIdMalformed,
     VpcCidrAssociationId => InvalidVpcCidrBlockAssociationIdNotFound,
     SubnetCidrAssociationId => InvalidSubnetCidrBlockAssociationIdNotFound,
-    SubnetId => InvalidSubnetIdNotFound,
+    SubnetId => InvalidSubnetIdMalformed,
     RouteTableId => InvalidRouteTableIdMalformed,
     RouteTableAssociationId => InvalidAssociationIdNotFound,
-    InternetGatewayId => InvalidInternetGatewayIdNotFound,
+    InternetGatewayId => InvalidInternetGatewayIdMalformed,
     EgressOnlyInternetGatewayId => InvalidEgressOnlyInternetGatewayIdNotFound,
     VpnGatewayId => InvalidVpnGatewayIdNotFound,
-    TransitGatewayId => InvalidTransitGatewayIdNotFound,
+    TransitGatewayId => InvalidTransitGatewayIdMalformed,
     NatGatewayId => NatGatewayMalformed,
     AllocationId => InvalidAllocationIdNotFound,
     AddressAssociationId => InvalidAssociationIdNotFound,
     NetworkInterfaceId => InvalidNetworkInterfaceIdMalformed,
-    AttachmentId => InvalidAttachmentIdNotFound,
+    AttachmentId => InvalidNetworkInterfaceAttachmentIdMalformed,
     SecurityGroupId => InvalidGroupIdMalformed,
     SecurityGroupRuleId => InvalidSecurityGroupRuleIdNotFound,
-    NetworkAclId => InvalidNetworkAclIdNotFound,
+    NetworkAclId => InvalidNetworkAclIdMalformed,
     NetworkAclAssociationId => InvalidAssociationIdNotFound,
     InstanceId => InvalidInstanceIdMalformed,
     InstanceProfileAssociationId => InvalidAssociationIdNotFound,
     ImageId => InvalidAmiIdMalformed,
     KeyPairId => InvalidKeyPairNotFound,
-    VolumeId => InvalidVolumeIdMalformed,
+    VolumeId => InvalidParameterValue,
     SnapshotId => InvalidSnapshotIdMalformed,
     LaunchTemplateId => InvalidLaunchTemplateIdMalformed,
     SubnetCidrReservationId => InvalidSubnetCidrReservationIdNotFound,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, invalid, read};
 use crate::filter::Describe;
+use crate::identifier::form;
 use crate::shape::{done, present, tags, text};
 use crate::snapshot::{permission, permissions};
 use crate::volume::volume_type;
@@ -250,6 +251,7 @@ const DESCRIBE: Describe = Describe {
         ("state-reason-message", &["StateReason.Message"]),
         ("virtualization-type", &["VirtualizationType"]),
     ],
+    form: form::<ImageId>,
     not_found: |id| ApiError::new(ErrorCode::InvalidAmiIdNotFound, format!("The image id '[{id}]' does not exist")),
 };
 

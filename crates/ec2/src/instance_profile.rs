@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, missing, read};
 use crate::filter::{Describe, FilterTable};
+use crate::identifier::form;
 use crate::shape::{text, time};
 
 /// What this file serves.
@@ -85,6 +86,7 @@ fn describe(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
         id_path: "AssociationId",
         answer: "IamInstanceProfileAssociations",
         filters: FILTERS,
+        form: form::<InstanceProfileAssociationId>,
         not_found: |id| ApiError::new(ErrorCode::InvalidAssociationIdNotFound, format!("An invalid association-id of '{id}' was given")),
     };
     let all: Vec<Value> = all.collect();

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::read;
 use crate::filter::{Describe, FilterTable, Filters, Known};
+use crate::identifier::form;
 use crate::instance_filter::INSTANCE_FILTERS;
 use crate::network_interface::{association, groups, private_address_shapes, private_name, public_name};
 use crate::shape::{present, tags, text, time};
@@ -359,6 +360,7 @@ const STATUS: Describe = Describe {
         ("system-status.reachability", &["SystemStatus.Details.Status"]),
         ("system-status.status", &["SystemStatus.Status"]),
     ],
+    form: form::<InstanceId>,
     not_found: InstanceId::not_found,
 };
 

@@ -136,6 +136,7 @@ const TYPES: Describe = Describe {
         ("vcpu-info.valid-cores", &["VCpuInfo.ValidCores"]),
         ("vcpu-info.valid-threads-per-core", &["VCpuInfo.ValidThreadsPerCore"]),
     ],
+    form: |_| Ok(()),
     not_found: |name| {
         let message = format!("The following supplied instance types do not exist: [{name}]");
         ApiError::new(ErrorCode::InvalidInstanceType, message)

@@ -163,11 +163,11 @@ fn public_key(a: &Arguments<'_>) -> Result<PublicKey, ApiError> {
 }
 
 fn bad_format() -> ApiError {
-    ApiError::new(ErrorCode::InvalidKeyPairFormat, "Key is not in valid OpenSSH public key format")
+    ApiError::new(ErrorCode::InvalidKeyFormat, "Key is not in valid OpenSSH public key format")
 }
 
 /// As AWS prints it for a key that was made elsewhere: SHA-256 of an ED25519 key in base64, MD5 of an RSA key's SubjectPublicKeyInfo
-/// (RFC 3279 section 2.3.1) in hexadecimal. Errors: `InvalidKeyPair.Format` for other kinds of keys and lengths.
+/// (RFC 3279 section 2.3.1) in hexadecimal. Errors: `InvalidKey.Format` for other kinds of keys and lengths.
 fn fingerprint(key: &PublicKey) -> Result<String, ApiError> {
     match key.key_data() {
         KeyData::Ed25519(_) => Ok(STANDARD.encode(key.fingerprint(HashAlg::Sha256).as_bytes())),
@@ -201,6 +201,7 @@ const DESCRIBE: Describe = Describe {
         ("key-name", &["KeyName"]),
         ("key-pair-id", &["KeyPairId"]),
     ],
+    form: |_| Ok(()),
     not_found: |name| not_found(&format!("The key pair '{name}' does not exist")),
 };
 

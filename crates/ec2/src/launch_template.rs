@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::{Describe, FilterTable, Filters};
-use crate::identifier::Identifier;
+use crate::identifier::form;
 use crate::instance::launch;
 use crate::shape::{present, tags, text, time};
 
@@ -270,10 +270,8 @@ const DESCRIBE: Describe = Describe {
     id_path: "LaunchTemplateId",
     answer: "LaunchTemplates",
     filters: &[("create-time", &["CreateTime"]), ("launch-template-name", &["LaunchTemplateName"])],
-    not_found: |id| match LaunchTemplateId::parse(id) {
-        Ok(_) => LaunchTemplateId::not_found(id),
-        Err(malformed) => malformed,
-    },
+    form: form::<LaunchTemplateId>,
+    not_found: LaunchTemplateId::not_found,
 };
 
 fn describe_launch_templates(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

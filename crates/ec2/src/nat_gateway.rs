@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::read;
 use crate::filter::Describe;
-use crate::identifier::Identifier;
+use crate::identifier::form;
 use crate::shape::{present, tags, text, time};
 
 /// What this file serves.
@@ -105,7 +105,8 @@ const DESCRIBE: Describe = Describe {
         ("subnet-id", &["SubnetId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| NatGatewayId::parse(id).map_or_else(|malformed| malformed, |id| NatGatewayId::not_found(id.as_str())),
+    form: form::<NatGatewayId>,
+    not_found: NatGatewayId::not_found,
 };
 
 fn describe_nat_gateways(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, missing, read};
 use crate::filter::{Describe, Known};
+use crate::identifier::form;
 use crate::shape::{done, tags, text};
 use crate::traffic;
 
@@ -199,6 +200,7 @@ const DESCRIBE: Describe = Describe {
         ("owner-id", &["OwnerId"]),
         ("vpc-id", &["VpcId"]),
     ],
+    form: form::<NetworkAclId>,
     not_found: NetworkAclId::not_found,
 };
 

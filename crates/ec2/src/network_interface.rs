@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::{Describe, Known};
+use crate::identifier::form;
 use crate::shape::{done, present, tags, text, time};
 
 /// What this file serves.
@@ -330,6 +331,7 @@ const DESCRIBE: Describe = Describe {
         ("subnet-id", &["SubnetId"]),
         ("vpc-id", &["VpcId"]),
     ],
+    form: form::<NetworkInterfaceId>,
     not_found: NetworkInterfaceId::not_found,
 };
 

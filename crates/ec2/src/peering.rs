@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
+use crate::identifier::form;
 use crate::shape::{done, tags, text, time};
 
 /// What this file serves.
@@ -142,6 +143,7 @@ const DESCRIBE: Describe = Describe {
         ("status-message", &["Status.Message"]),
         ("vpc-peering-connection-id", &["VpcPeeringConnectionId"]),
     ],
+    form: form::<VpcPeeringConnectionId>,
     not_found: VpcPeeringConnectionId::not_found,
 };
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
+use crate::identifier::form;
 use crate::shape::{present, tags, text};
 
 /// What this file serves.
@@ -109,6 +110,7 @@ const MANAGED: Describe = Describe {
         ("prefix-list-id", &["PrefixListId"]),
         ("prefix-list-name", &["PrefixListName"]),
     ],
+    form: form::<PrefixListId>,
     not_found: PrefixListId::not_found,
 };
 
@@ -121,6 +123,7 @@ const OF_SERVICES: Describe = Describe {
     id_path: "PrefixListId",
     answer: "PrefixLists",
     filters: &[("prefix-list-id", &["PrefixListId"]), ("prefix-list-name", &["PrefixListName"])],
+    form: form::<PrefixListId>,
     not_found: PrefixListId::not_found,
 };
 

@@ -2,13 +2,13 @@
 
 use model::operation::{self, CreateRoute};
 use model::route_table::{Associated, RouteOrigin, RouteState, RouteTableAssociation};
-use model::{ApiError, Destination, InternetGatewayId, Model, Route, RouteTable, RouteTableId, RouteTarget, VpnGatewayId};
+use model::{ApiError, Destination, ErrorCode, InternetGatewayId, Model, Route, RouteTable, RouteTableId, RouteTarget, VpnGatewayId};
 use serde_json::{Map, Value, json};
 
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::{Describe, Known};
-use crate::identifier::Identifier;
+use crate::identifier::{Identifier, form};
 use crate::shape::{done, tags, text};
 
 /// What this file serves.
@@ -122,7 +122,8 @@ fn gateway_target(id: &str) -> Result<RouteTarget, ApiError> {
         Some("local") => Ok(RouteTarget::Local),
         Some(VpnGatewayId::PREFIX) => Identifier::parse(id).map(RouteTarget::VpnGateway),
         Some(model::VpcEndpointId::PREFIX) => Identifier::parse(id).map(RouteTarget::VpcEndpoint),
-        _ => Identifier::parse(id).map(RouteTarget::InternetGateway),
+        Some(InternetGatewayId::PREFIX) => Identifier::parse(id).map(RouteTarget::InternetGateway),
+        _ => Err(ApiError::new(ErrorCode::InvalidGatewayIdNotFound, format!("The gateway ID '{id}' does not exist"))),
     }
 }
 
@@ -247,6 +248,7 @@ const DESCRIBE: Describe = Describe {
         ("route.vpc-peering-connection-id", &["Routes.VpcPeeringConnectionId"]),
         ("vpc-id", &["VpcId"]),
     ],
+    form: form::<RouteTableId>,
     not_found: RouteTableId::not_found,
 };
 

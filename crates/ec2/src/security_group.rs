@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, missing, read};
 use crate::filter::{Describe, Known};
-use crate::identifier::Identifier;
+use crate::identifier::form;
 use crate::shape::{done, present, tags, text};
 use crate::traffic;
 
@@ -313,7 +313,8 @@ const GROUPS: Describe = Describe {
         ("owner-id", &["OwnerId"]),
         ("vpc-id", &["VpcId"]),
     ],
-    not_found: |id| SecurityGroupId::parse(id).map_or_else(|malformed| malformed, |id| SecurityGroupId::not_found(id.as_str())),
+    form: form::<SecurityGroupId>,
+    not_found: SecurityGroupId::not_found,
 };
 
 fn known(group: &SecurityGroup) -> Known<'_, 2> {
@@ -339,6 +340,7 @@ const RULES: Describe = Describe {
     id_path: "SecurityGroupRuleId",
     answer: "SecurityGroupRules",
     filters: &[("group-id", &["GroupId"]), ("security-group-rule-id", &["SecurityGroupRuleId"])],
+    form: form::<SecurityGroupRuleId>,
     not_found: |id| {
         let message = format!("The security group rule ID '{id}' does not exist");
         ApiError::new(ErrorCode::InvalidSecurityGroupRuleIdNotFound, message)

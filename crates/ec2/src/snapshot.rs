@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, invalid, read};
 use crate::filter::Describe;
+use crate::identifier::form;
 use crate::shape::{done, present, tags, text, time};
 
 /// What this file serves.
@@ -128,6 +129,7 @@ const DESCRIBE: Describe = Describe {
         ("volume-id", &["VolumeId"]),
         ("volume-size", &["VolumeSize"]),
     ],
+    form: form::<SnapshotId>,
     not_found: SnapshotId::not_found,
 };
 

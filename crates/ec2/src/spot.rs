@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
+use crate::identifier::form;
 use crate::shape::{present, tags, text, time};
 
 /// What this file serves.
@@ -165,6 +166,7 @@ const DESCRIBE: Describe = Describe {
         ("valid-from", &["ValidFrom"]),
         ("valid-until", &["ValidUntil"]),
     ],
+    form: form::<SpotInstanceRequestId>,
     not_found: SpotInstanceRequestId::not_found,
 };
 

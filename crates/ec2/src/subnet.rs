@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::read;
 use crate::filter::{Describe, Known};
+use crate::identifier::form;
 use crate::shape::{done, tags, text};
 
 /// What this file serves.
@@ -131,6 +132,7 @@ const DESCRIBE: Describe = Describe {
         ("subnet-id", &["SubnetId"]),
         ("vpc-id", &["VpcId"]),
     ],
+    form: form::<SubnetId>,
     not_found: SubnetId::not_found,
 };
 

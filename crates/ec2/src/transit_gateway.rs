@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
+use crate::identifier::form;
 use crate::shape::{present, tags, text, time};
 
 /// What this file serves.
@@ -129,6 +130,7 @@ const DESCRIBE: Describe = Describe {
         ("state", &["State"]),
         ("transit-gateway-id", &["TransitGatewayId"]),
     ],
+    form: form::<TransitGatewayId>,
     not_found: TransitGatewayId::not_found,
 };
 
@@ -230,6 +232,7 @@ const VPC_ATTACHMENTS: Describe = Describe {
         ("transit-gateway-id", &["TransitGatewayId"]),
         ("vpc-id", &["VpcId"]),
     ],
+    form: form::<TransitGatewayAttachmentId>,
     not_found: TransitGatewayAttachmentId::not_found,
 };
 
@@ -261,6 +264,7 @@ const ATTACHMENTS: Describe = Describe {
         ("transit-gateway-id", &["TransitGatewayId"]),
         ("transit-gateway-owner-id", &["TransitGatewayOwnerId"]),
     ],
+    form: form::<TransitGatewayAttachmentId>,
     not_found: TransitGatewayAttachmentId::not_found,
 };
 

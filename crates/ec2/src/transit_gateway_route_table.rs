@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::{Describe, FilterTable, Filters};
+use crate::identifier::form;
 use crate::shape::{tags, text, time};
 use crate::transit_gateway::resource;
 
@@ -73,6 +74,7 @@ const DESCRIBE: Describe = Describe {
         ("transit-gateway-id", &["TransitGatewayId"]),
         ("transit-gateway-route-table-id", &["TransitGatewayRouteTableId"]),
     ],
+    form: form::<TransitGatewayRouteTableId>,
     not_found: TransitGatewayRouteTableId::not_found,
 };
 

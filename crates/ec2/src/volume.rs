@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::{Describe, Known};
+use crate::identifier::no_volume;
 use crate::shape::{done, present, tags, text, time};
 
 /// What this file serves.
@@ -155,6 +156,7 @@ const DESCRIBE: Describe = Describe {
         ("volume-id", &["VolumeId"]),
         ("volume-type", &["VolumeType"]),
     ],
+    form: volume_form,
     not_found: VolumeId::not_found,
 };
 
@@ -163,7 +165,6 @@ fn known(volume: &EbsVolume) -> Known<'_, 1> {
 }
 
 fn describe_volumes(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    check_form(arguments)?;
     DESCRIBE.serve_rows_with(arguments, model.ebs_volumes.values(), known, |volume| shape(model, volume), |a| {
         // Nothing is managed by another service.
         a.ignore(&["IncludeManagedResources"]);
@@ -171,10 +172,9 @@ fn describe_volumes(model: &mut Model, arguments: &Value) -> Result<Value, ApiEr
     })
 }
 
-/// Ids that are none get their own code before any is looked for.
-fn check_form(arguments: &Value) -> Result<(), ApiError> {
-    let ids = arguments["VolumeIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    ids.filter(|id| !id.is_empty()).try_for_each(|id| crate::identifier::Identifier::parse(id).map(|_: VolumeId| ()))
+/// In the words that AWS has where it is asked for several.
+fn volume_form(id: &str) -> Result<(), ApiError> {
+    id.trim().parse::<VolumeId>().map(|_| ()).map_err(|_| no_volume(id, "volumes"))
 }
 
 fn describe_volume_attribute(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
@@ -213,6 +213,7 @@ const STATUS: Describe = Describe {
         ("volume-status.details-status", &["VolumeStatus.Details.Status"]),
         ("volume-status.status", &["VolumeStatus.Status"]),
     ],
+    form: volume_form,
     not_found: VolumeId::not_found,
 };
 
@@ -285,6 +286,7 @@ const MODIFICATIONS: Describe = Describe {
         ("targetMultiAttachEnabled", &["TargetMultiAttachEnabled"]),
         ("volume-id", &["VolumeId"]),
     ],
+    form: volume_form,
     not_found: |id| {
         let message = format!("Modification for volume '{id}' does not exist.");
         ApiError::new(ErrorCode::InvalidVolumeModificationNotFound, message)
@@ -292,15 +294,14 @@ const MODIFICATIONS: Describe = Describe {
 };
 
 fn describe_volumes_modifications(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let ids: Vec<VolumeId> = read_ids(arguments)?;
+    let ids = named_volumes(arguments)?;
     if let Some(absent) = ids.iter().find(|id| !model.ebs_volumes.contains_key(id)) {
         return Err(VolumeId::not_found(absent.as_str()));
     }
     MODIFICATIONS.serve(arguments, model.ebs_volumes.values().filter_map(|volume| modification(model, volume)))
 }
 
-fn read_ids(arguments: &Value) -> Result<Vec<VolumeId>, ApiError> {
-    check_form(arguments)?;
+fn named_volumes(arguments: &Value) -> Result<Vec<VolumeId>, ApiError> {
     let ids = arguments["VolumeIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    Ok(ids.filter_map(|id| id.parse().ok()).collect())
+    ids.map(|id| id.trim().parse().map_err(|_| no_volume(id, "volumes"))).collect()
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, invalid, read};
 use crate::filter::{Describe, Known};
+use crate::identifier::form;
 use crate::shape::{done, present, tags, text};
 
 /// What this file serves.
@@ -115,6 +116,7 @@ const DESCRIBE_VPCS: Describe = Describe {
         ("state", &["State"]),
         ("vpc-id", &["VpcId"]),
     ],
+    form: form::<VpcId>,
     not_found: VpcId::not_found,
 };
 

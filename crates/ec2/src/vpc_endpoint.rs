@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::Operation;
 use crate::arguments::{Arguments, read};
 use crate::filter::Describe;
-use crate::identifier::Identifier;
+use crate::identifier::{Identifier, form};
 use crate::shape::{done, tags, text, time};
 
 /// What this file serves.
@@ -165,6 +165,7 @@ const DESCRIBE: Describe = Describe {
         ("vpc-endpoint-type", &["VpcEndpointType"]),
         ("vpc-id", &["VpcId"]),
     ],
+    form: form::<VpcEndpointId>,
     not_found: VpcEndpointId::not_found,
 };
 
@@ -184,6 +185,7 @@ const SERVICES: Describe = Describe {
         ("service-type", &["ServiceType.ServiceType"]),
         ("supported-ip-address-types", &["SupportedIpAddressTypes"]),
     ],
+    form: |_| Ok(()),
     not_found: |name| {
         ApiError::new(ErrorCode::InvalidServiceName, format!("The Vpc Endpoint Service '{name}' does not exist"))
     },

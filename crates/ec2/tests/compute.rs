@@ -487,11 +487,11 @@ fn key_pairs_are_made_imported_and_shown_without_their_private_half() {
     let short = ssh_key::public::RsaPublicKey { e: number(short.e()), n: number(short.n()) };
     let short = ssh_key::PublicKey::from(ssh_key::public::KeyData::Rsa(short)).to_openssh().unwrap();
     for (verb, arguments, code) in [
-        ("ImportKeyPair", json!({"KeyName": "x", "PublicKeyMaterial": "bm8="}), "InvalidKeyPair.Format"),
+        ("ImportKeyPair", json!({"KeyName": "x", "PublicKeyMaterial": "bm8="}), "InvalidKey.Format"),
         ("ImportKeyPair", json!({"KeyName": "rsa", "PublicKeyMaterial": ed25519}), "InvalidKeyPair.Duplicate"),
         ("CreateKeyPair", json!({"KeyName": "mine"}), "InvalidKeyPair.Duplicate"),
         ("CreateKeyPair", json!({"KeyName": "x", "KeyType": "dsa"}), "InvalidParameterValue"),
-        ("ImportKeyPair", json!({"KeyName": "x", "PublicKeyMaterial": short}), "InvalidKeyPair.Format"),
+        ("ImportKeyPair", json!({"KeyName": "x", "PublicKeyMaterial": short}), "InvalidKey.Format"),
         ("DescribeKeyPairs", json!({"KeyNames": ["x"]}), "InvalidKeyPair.NotFound"),
         ("DescribeKeyPairs", json!({"KeyPairIds": ["key-0"]}), "InvalidKeyPair.NotFound"),
         ("DeleteKeyPair", json!({"KeyPairId": "key-0"}), "InvalidKeyPair.NotFound"),

@@ -135,7 +135,7 @@ fn a_volume_goes_from_zone_to_instance_and_back() {
     assert_eq!(volume(&mut client, &here)["State"], "deleting");
     client.wait(5);
     assert_eq!(client.refused("DescribeVolumes", json!({"VolumeIds": [here]})), "InvalidVolume.NotFound");
-    assert_eq!(client.refused("DescribeVolumes", json!({"VolumeIds": ["banana"]})), "InvalidVolumeID.Malformed");
+    assert_eq!(client.refused("DescribeVolumes", json!({"VolumeIds": ["banana"]})), "InvalidParameterValue");
 }
 
 #[test]

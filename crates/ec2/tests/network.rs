@@ -34,6 +34,55 @@ fn parameters_are_known_present_and_of_their_kind_in_every_operation() {
 }
 
 #[test]
+fn what_is_no_id_at_all_is_told_from_an_id_that_nobody_has() {
+    let mut client = Client::new();
+    for (operation, parameter, prefix, malformed, absent) in [
+        ("DescribeVpcs", "VpcIds", "vpc", "InvalidVpcID.Malformed", "InvalidVpcID.NotFound"),
+        ("DescribeSubnets", "SubnetIds", "subnet", "InvalidSubnetID.Malformed", "InvalidSubnetID.NotFound"),
+        ("DescribeInstances", "InstanceIds", "i", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound"),
+        ("DescribeInstanceStatus", "InstanceIds", "i", "InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound"),
+        ("DescribeImages", "ImageIds", "ami", "InvalidAMIID.Malformed", "InvalidAMIID.NotFound"),
+        ("DescribeSecurityGroups", "GroupIds", "sg", "InvalidGroupId.Malformed", "InvalidGroup.NotFound"),
+        ("DescribeSecurityGroupRules", "SecurityGroupRuleIds", "sgr", "InvalidSecurityGroupRuleId.NotFound", "InvalidSecurityGroupRuleId.NotFound"),
+        ("DescribeNetworkAcls", "NetworkAclIds", "acl", "InvalidNetworkAclId.Malformed", "InvalidNetworkAclID.NotFound"),
+        ("DescribeRouteTables", "RouteTableIds", "rtb", "InvalidRouteTableId.Malformed", "InvalidRouteTableID.NotFound"),
+        ("DescribeInternetGateways", "InternetGatewayIds", "igw", "InvalidInternetGatewayId.Malformed", "InvalidInternetGatewayID.NotFound"),
+        ("DescribeNatGateways", "NatGatewayIds", "nat", "NatGatewayMalformed", "NatGatewayNotFound"),
+        ("DescribeNetworkInterfaces", "NetworkInterfaceIds", "eni", "InvalidNetworkInterfaceId.Malformed", "InvalidNetworkInterfaceID.NotFound"),
+        ("DescribeAddresses", "AllocationIds", "eipalloc", "InvalidAllocationID.NotFound", "InvalidAllocationID.NotFound"),
+        ("DescribeVolumes", "VolumeIds", "vol", "InvalidParameterValue", "InvalidVolume.NotFound"),
+        ("DescribeVolumeStatus", "VolumeIds", "vol", "InvalidParameterValue", "InvalidVolume.NotFound"),
+        ("DescribeVolumesModifications", "VolumeIds", "vol", "InvalidParameterValue", "InvalidVolume.NotFound"),
+        ("DescribeSnapshots", "SnapshotIds", "snap", "InvalidSnapshotID.Malformed", "InvalidSnapshot.NotFound"),
+        ("DescribeVpcPeeringConnections", "VpcPeeringConnectionIds", "pcx", "InvalidVpcPeeringConnectionId.Malformed", "InvalidVpcPeeringConnectionID.NotFound"),
+        ("DescribeVpcEndpoints", "VpcEndpointIds", "vpce", "InvalidVpcEndpointId.Malformed", "InvalidVpcEndpointId.NotFound"),
+        ("DescribeDhcpOptions", "DhcpOptionsIds", "dopt", "InvalidDhcpOptionsId.Malformed", "InvalidDhcpOptionID.NotFound"),
+        ("DescribeManagedPrefixLists", "PrefixListIds", "pl", "InvalidPrefixListId.Malformed", "InvalidPrefixListID.NotFound"),
+        ("DescribeLaunchTemplates", "LaunchTemplateIds", "lt", "InvalidLaunchTemplateId.Malformed", "InvalidLaunchTemplateId.NotFound"),
+        ("DescribeTransitGateways", "TransitGatewayIds", "tgw", "InvalidTransitGatewayID.Malformed", "InvalidTransitGatewayID.NotFound"),
+        ("DescribeTransitGatewayAttachments", "TransitGatewayAttachmentIds", "tgw-attach", "InvalidTransitGatewayAttachmentID.Malformed", "InvalidTransitGatewayAttachmentID.NotFound"),
+        ("DescribeFlowLogs", "FlowLogIds", "fl", "InvalidFlowLogId.NotFound", "InvalidFlowLogId.NotFound"),
+    ] {
+        for (id, code) in [("banana".to_owned(), malformed), (format!("{prefix}-0123456789abcdef0"), absent)] {
+            // One that is malformed is said first, wherever it stands.
+            let ids = if code == malformed { json!([format!("{prefix}-0123456789abcdef0"), id]) } else { json!([id]) };
+            assert_eq!(client.refused(operation, json!({parameter: ids})), code, "{operation} {id}");
+        }
+    }
+    let told = ec2::call(&mut client.model, "DescribeVolumes", &json!({"VolumeIds": ["banana"]})).unwrap_err();
+    assert_eq!(told.message, "Value (banana) for parameter volumes is invalid. Expected: 'vol-...'.", "programs look for these words");
+    for (operation, arguments, code) in [
+        ("ModifyVolume", json!({"VolumeId": "banana", "Size": 9}), "InvalidParameterValue"),
+        ("DeleteVolume", json!({"VolumeId": "banana"}), "InvalidParameterValue"),
+        ("CreateRoute", json!({"RouteTableId": "rtb-0", "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "banana"}), "InvalidGatewayID.NotFound"),
+        ("DetachNetworkInterface", json!({"AttachmentId": "banana"}), "InvalidNetworkInterfaceAttachmentId.Malformed"),
+        ("ImportKeyPair", json!({"KeyName": "x", "PublicKeyMaterial": "bm8="}), "InvalidKey.Format"),
+    ] {
+        assert_eq!(client.refused(operation, arguments.clone()), code, "{operation} {arguments}");
+    }
+}
+
+#[test]
 fn a_dry_run_checks_and_changes_nothing() {
     let mut client = Client::new();
     let dry = ec2::call(&mut client.model, "CreateVpc", &json!({"CidrBlock": "10.0.0.0/16", "DryRun": true}));

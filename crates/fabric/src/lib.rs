@@ -7,6 +7,7 @@
 
 pub mod acl;
 mod by_port;
+pub mod called;
 mod compile;
 pub mod dock;
 pub mod ends;
@@ -25,6 +26,7 @@ pub mod state;
 pub mod walker;
 
 pub use acl::Acl;
+pub use called::Called;
 pub use compile::edit::Changed;
 pub use ends::EndError;
 pub use engine::Engine;

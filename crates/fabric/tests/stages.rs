@@ -235,8 +235,18 @@ fn nat_gateway() {
         assert_eq!(word(&nat_gateway::decide(&bench.fabric, nat, &packet, false)), expected, "{rule}");
     }
     assert_eq!(word(&nat_gateway::inbound(nat, false, "192.0.2.77".parse().unwrap())), "drop", "NAT-9");
-    assert_eq!(word(&nat_gateway::has_room(nat, 54_999)), "pass", "NAT-11");
-    assert_eq!(word(&nat_gateway::has_room(nat, 55_000)), "drop", "NAT-11");
+    let addresses: [std::net::Ipv4Addr; 2] = ["10.0.1.200", "10.0.1.201"].map(|address| address.parse().unwrap());
+    for (in_use, of, expected) in [
+        ([54_999, 0], 1, Some(addresses[0])),
+        ([55_000, 0], 1, None),
+        ([54_999, 0], 2, Some(addresses[0])),
+        ([55_000, 54_999], 2, Some(addresses[1])),
+        ([55_000, 55_000], 2, None),
+    ] {
+        let taken = |address| if address == addresses[0] { in_use[0] } else { in_use[1] };
+        let (decision, chosen) = nat_gateway::choose(nat, &addresses[..of], taken);
+        assert_eq!((word(&decision), chosen), (if expected.is_some() { "pass" } else { "drop" }, expected), "NAT-11 {in_use:?} of {of}");
+    }
 }
 
 #[test]

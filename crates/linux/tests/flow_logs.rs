@@ -1,6 +1,7 @@
 //! What routers count for flow logs, on a real kernel: which interface sees which packets, and that none is counted twice or
 //! never.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 sandbox::reexec_in_tests!();
 

@@ -1,5 +1,6 @@
 //! IPv6 inside a lab that is up: neighbour discovery answered by the fabric, and a lab brought back to its plan.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 sandbox::reexec_in_tests!();
 

@@ -1,5 +1,6 @@
 //! What is seen of a running lab: packets at every hop, open sockets, the way of a packet.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 sandbox::reexec_in_tests!();
 

@@ -22,3 +22,23 @@ fn an_appliance_an_internet_gateway_and_a_nat_gateway() {
     let plan = Plan::new(&Fabric::compile(&world.model), Options::default()).expect("plan");
     insta::assert_snapshot!(plan);
 }
+
+#[test]
+fn a_nat_gateway_with_two_addresses_counts_at_each_and_translates_to_either() {
+    let mut world = World::mb();
+    world.nat("m", "fw", "10.3.2.200", None);
+    world.route("cli", "0.0.0.0/0", "nat-m");
+    let id = world.model.nat_gateways.keys().next().expect("a gateway").clone();
+    let further = "10.3.2.201".parse().expect("an address");
+    model::operation::assign_private_nat_gateway_address(&mut world.model, &id, &[further], 0).expect("assigned");
+    let plan = Plan::new(&Fabric::compile(&world.model), Options::default()).expect("plan").to_string();
+    let at = |text: &str| plan.find(text).unwrap_or_else(|| panic!("no `{text}` in {plan}"));
+    // What the first has no room for goes on to the second, and what that has no room for goes nowhere.
+    for protocol in [6, 17] {
+        let key = "{ ip daddr . l4proto . th dport ct count";
+        let first = at(&format!("l4proto {protocol} add @connections {key} 55000 }} accept"));
+        let last = at(&format!("l4proto {protocol} add @connections_1 {key} over 55000 }} goto drop_nat_limit"));
+        assert!(first < last, "{plan}");
+    }
+    assert!(at("nat to 0xc902030a:1024-65535") < at("nat to 0xc802030a:1024-65535"), "{plan}");
+}

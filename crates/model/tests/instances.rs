@@ -448,7 +448,7 @@ fn key_pairs_have_names_of_their_own() {
         (pair("mine", key), "InvalidKeyPair.Duplicate"),
         (pair("", key), "MissingParameter"),
         (pair(" x", key), "InvalidParameterValue"),
-        (pair("other", "-----BEGIN"), "InvalidKeyPair.Format"),
+        (pair("other", "-----BEGIN"), "InvalidKey.Format"),
     ] {
         assert_eq!(refused(&mut model, |m| import_key_pair(m, request)), code);
     }

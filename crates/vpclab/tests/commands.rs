@@ -1,4 +1,5 @@
 //! The commands as a person types them.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,5 @@
 //! `who`, `what`, `diff` and the connectivity of `plan`, as a person and a pipeline type them.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,5 @@
 //! What the documents show is what happens.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 mod console;
 

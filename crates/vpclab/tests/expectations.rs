@@ -1,4 +1,5 @@
 //! `test` as a person and a pipeline type it: proofs, claims in a file of their own, wrong input.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::process::{Command, Output};
 

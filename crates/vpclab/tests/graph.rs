@@ -1,4 +1,5 @@
 //! `graph` as a person types it.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::process::{Command, Output};
 

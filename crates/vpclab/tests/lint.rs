@@ -70,6 +70,11 @@ fn a_check_that_is_not_there_is_refused_with_the_nearest_one() {
     assert_eq!(text(&done.stderr), "error: no check is named `unused-grop`\nhint: did you mean `unused-group`?\n");
     let list = vpclab(&["lint", "--list", "-o", "name"]);
     assert!(text(&list.stdout).lines().any(|line| line == "unused-group"));
+    let none = vpclab(&["lint", "--allow", "WRONG", "-f", &format!("{EXAMPLES}/shop.yaml")]);
+    assert_eq!(none.status.code(), Some(2));
+    for check in text(&list.stdout).lines() {
+        assert!(text(&none.stderr).contains(&format!("`{check}`")), "{check} is not said: {}", text(&none.stderr));
+    }
 }
 
 #[test]

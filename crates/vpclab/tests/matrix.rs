@@ -1,4 +1,5 @@
 //! `matrix`, and what `test` says of broken promises, as a person types them.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::process::{Command, Output};
 

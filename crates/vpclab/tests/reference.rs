@@ -1,4 +1,5 @@
 //! `docs/reference.md` and the manual pages say what this program is.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::process::{Command, Output};
 

@@ -2,12 +2,18 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
+use std::time::{Duration, Instant};
+
+use base64::prelude::{BASE64_STANDARD, Engine};
 use cloud::Cloud;
 use home::Home;
 use serde_json::{Value, json};
 
 mod cloud;
 mod home;
+
+/// How long what was answered may take to be so.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Launches instances of these names into a subnet of their own: their ids.
 fn launched(cloud: &Cloud, names: &[&str]) -> Vec<String> {
@@ -77,6 +83,56 @@ fn a_name_that_several_instances_have_means_none_of_them() {
     assert_eq!(running(&home), 2);
     assert_eq!(home.yes(&["exec", "app", "--", "echo", "alone"]), "alone\n", "of three two are gone");
     assert!(!home.yes(&["ps"]).contains(&web), "without need no ids");
+}
+
+#[test]
+fn who_reaches_whom_tells_instances_of_one_name_apart() {
+    let home = Home::new();
+    let cloud = Cloud::serve(&home, &[]);
+    let ids = launched(&cloud, &["app", "app", "web"]);
+    let [first, second] = [0, 1].map(|n| format!("app ({})", ids[n]));
+    for engine in ["linux", "proof", "sim"] {
+        let rows: Value = serde_json::from_str(&home.yes(&["matrix", "icmp/echo", "--engine", engine, "--expand", "-o", "json"])).unwrap();
+        let has = |from: &str, to: &str| rows.as_array().unwrap().iter().filter(|row| row["from"] == *from && row["to"] == *to).count();
+        assert_eq!([has(&first, &second), has(&second, &first), has(&first, "web"), has("app", "web")], [1, 1, 1, 0], "{engine}: {rows}");
+        let table = home.yes(&["matrix", "icmp/echo", "--engine", engine, "--expand"]);
+        assert!(table.contains(&first) && table.contains(&second), "{engine}: {table}");
+    }
+    let compared: Value = serde_json::from_str(&home.yes(&["matrix", "icmp/echo", "--engine", "linux,proof", "-o", "json"])).unwrap();
+    assert_eq!(compared["disagreements"], json!([]));
+    let who = home.yes(&["who", "can", "reach", "web", "icmp/echo", "-o", "json"]);
+    assert!(who.contains(&first) && who.contains(&second), "{who}");
+}
+
+#[test]
+fn each_of_several_instances_of_one_name_has_a_console_of_its_own() {
+    let home = Home::new();
+    let cloud = Cloud::serve(&home, &[]);
+    let vpc = cloud.id("CreateVpc", json!({"CidrBlock": "10.0.0.0/16"}), "/Vpc/VpcId");
+    let subnet = cloud.id("CreateSubnet", json!({"VpcId": vpc, "CidrBlock": "10.0.1.0/24"}), "/Subnet/SubnetId");
+    let image = cloud.id("DescribeImages", json!({}), "/Images/0/ImageId");
+    let tags = json!([{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "web/a"}]}]);
+    // Where cloud-init notes whose disk it is.
+    let script = BASE64_STANDARD.encode(b"#!/bin/sh\nls /var/lib/cloud/instances\n");
+    let wanted = json!({
+        "ImageId": image, "MinCount": 2, "MaxCount": 2, "SubnetId": subnet, "TagSpecifications": tags, "UserData": script,
+    });
+    let launched = cloud.call("RunInstances", wanted).unwrap();
+    let ids: Vec<&str> = launched["Instances"].as_array().unwrap().iter().map(|one| one["InstanceId"].as_str().unwrap()).collect();
+    for id in &ids {
+        let deadline = Instant::now() + PATIENCE;
+        while home.yes(&["logs", id]) != format!("{id}\n") {
+            assert!(Instant::now() < deadline, "{}", home.yes(&["logs", id]));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let console = cloud.call("GetConsoleOutput", json!({"InstanceId": id})).unwrap();
+        let printed = BASE64_STANDARD.decode(console["Output"].as_str().unwrap()).unwrap();
+        assert!(String::from_utf8(printed).unwrap().ends_with(&format!("{id}\n")), "{console}");
+    }
+    let several = home.run(&["logs", "web/a"]);
+    assert!(several.code == 2 && several.stderr.contains("say which"), "{}", several.stderr);
+    home.yes(&["rm", ids[0]]);
+    assert_eq!(home.yes(&["logs", "web/a"]), format!("{}\n", ids[1]), "the name is one's alone");
 }
 
 #[test]

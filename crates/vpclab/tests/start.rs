@@ -1,4 +1,5 @@
 //! `init` and `explain` as a person types them.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::path::Path;
 use std::process::{Command, Output};

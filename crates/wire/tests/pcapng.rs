@@ -1,4 +1,5 @@
 //! Captures read back by a reader that knows the draft only, not the writer: draft-ietf-opsawg-pcapng, little-endian.
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

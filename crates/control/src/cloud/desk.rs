@@ -185,8 +185,7 @@ impl Desk {
         if let (Some(lab), Some(id)) = (lab, id)
             && let Some(instance) = lab.model.instances.get(&id)
         {
-            let name = model::tag::name(&instance.tags).unwrap_or(instance.id.as_str());
-            let mut printed = console::last(&self.labs.paths().instance_log(&lab.name, name));
+            let mut printed = console::last(&self.labs.paths().instance_log(&lab.name, &instance.id));
             if let Some(refused) = lab.refused.as_ref().filter(|refused| refused.lacks.iter().any(|lack| lack.id == instance.id.as_str())) {
                 printed.extend(format!("vpclab: this instance is not what its cloud says: {}\n", refused.why).bytes());
             }

@@ -1,6 +1,6 @@
 //! NAT gateway: whom and what it serves (NAT-8 … NAT-10, NAT-14). Its table of translations is the caller's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use model::traffic::protocol::{ICMP, TCP, UDP};
 
@@ -13,7 +13,7 @@ use crate::reason::{Component, Decision, ExplanationCode, Reason, Stage};
 pub const MTU: u32 = 8_500;
 /// Seconds after which an idle translation is gone (NAT-12).
 pub const IDLE_SECONDS: u64 = 350;
-/// Translations at a time to one destination address, port and protocol (NAT-11).
+/// Translations at a time behind one address to one destination address, port and protocol (NAT-11).
 pub const CONNECTIONS_PER_DESTINATION: usize = 55_000;
 /// Lowest source port that it uses (NAT-5).
 pub const LOWEST_PORT: u16 = 1_024;
@@ -46,11 +46,23 @@ pub fn inbound(gateway: NatGatewayIndex, is_known: bool, source: IpAddr) -> Deci
     }
 }
 
-/// Room for one more translation to a destination (NAT-11).
-pub fn has_room(gateway: NatGatewayIndex, in_use: usize) -> Decision {
+/// The addresses that a gateway hides others behind, its first one ahead.
+pub fn addresses(fabric: &Fabric, gateway: NatGatewayIndex) -> Vec<Ipv4Addr> {
+    let interface = fabric.nat_gateways[gateway].interface;
+    interface.into_iter().flat_map(|own| &fabric.interfaces[own].addresses).map(|address| address.private).collect()
+}
+
+/// Which address one more flow gets: the first with room for a translation to its destination (NAT-11). `in_use` says how many an
+/// address has there.
+pub fn choose(gateway: NatGatewayIndex, addresses: &[Ipv4Addr], mut in_use: impl FnMut(Ipv4Addr) -> usize) -> (Decision, Option<Ipv4Addr>) {
     let reason = |text: String| Reason::new(Stage::NatGateway, Component::NatGateway(gateway), text);
-    match in_use < CONNECTIONS_PER_DESTINATION {
-        true => Decision::Pass(reason(format!("{in_use} translations to this destination"))),
-        false => Decision::Drop(reason(format!("no port is left: {in_use} translations to this destination"))),
+    let mut all = 0;
+    for address in addresses {
+        let taken = in_use(*address);
+        if taken < CONNECTIONS_PER_DESTINATION {
+            return (Decision::Pass(reason(format!("{taken} translations to this destination behind {address}"))), Some(*address));
+        }
+        all += taken;
     }
+    (Decision::Drop(reason(format!("no port is left: {all} translations to this destination"))), None)
 }

@@ -1,4 +1,4 @@
-//! Tables of source translation: a NAT gateway's (NAT-5, NAT-11, NAT-12), and a NAT instance's (NATI-1).
+//! Source translation behind one address: a NAT gateway's (NAT-5, NAT-11, NAT-12), or a NAT instance's (NATI-1).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -27,7 +27,7 @@ use crate::engine::{Answer, CaptureFilter, Engine, EngineError, Observation, Out
 use crate::fabric::Fabric;
 use crate::reason::Stage;
 use exchange::Kept;
-use crate::state::{Flows, Outbound, Translations};
+use crate::state::{Flows, NatTable, Outbound, Translations};
 
 /// Stands for ARP where frames are counted by IP protocol; IANA keeps the number for nothing else.
 const ARP: u8 = 255;
@@ -36,7 +36,7 @@ const ARP: u8 = 255;
 #[derive(Debug, Default)]
 struct State {
     flows: Flows,
-    nat_gateways: BTreeMap<NatGatewayId, Translations>,
+    nat_gateways: BTreeMap<NatGatewayId, NatTable>,
     guests: BTreeMap<NetworkInterfaceId, Translations>,
     outbound: BTreeMap<EgressOnlyInternetGatewayId, Outbound>,
     kept: BTreeMap<String, Kept>,
@@ -44,7 +44,7 @@ struct State {
 }
 
 impl State {
-    fn of_nat(&mut self, id: &NatGatewayId) -> &mut Translations {
+    fn of_nat(&mut self, id: &NatGatewayId) -> &mut NatTable {
         self.nat_gateways.entry(id.clone()).or_default()
     }
 
@@ -58,12 +58,14 @@ impl State {
 
     fn begin(&mut self) {
         self.flows.begin();
-        self.nat_gateways.values_mut().chain(self.guests.values_mut()).for_each(Translations::begin);
+        self.nat_gateways.values_mut().for_each(NatTable::begin);
+        self.guests.values_mut().for_each(Translations::begin);
     }
 
     fn close(&mut self) {
         self.flows.close();
-        self.nat_gateways.values_mut().chain(self.guests.values_mut()).for_each(Translations::close);
+        self.nat_gateways.values_mut().for_each(NatTable::close);
+        self.guests.values_mut().for_each(Translations::close);
     }
 
     /// An ICMP identifier that no earlier probe had.

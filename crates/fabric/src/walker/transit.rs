@@ -339,7 +339,8 @@ impl<'a> Transit<'a> {
 
     fn enter_nat_gateway(&mut self, nat: NatGatewayIndex, mut packet: Packet) -> Step {
         let gateway = &self.fabric.nat_gateways[nat];
-        let Some(own) = gateway.private_address.map(IpAddr::V4) else {
+        let addresses = nat_gateway::addresses(self.fabric, nat);
+        let Some(own) = addresses.first().copied().map(IpAddr::V4) else {
             let reason = Reason::new(Stage::NatGateway, Component::NatGateway(nat), "the gateway has no address");
             return Err(Box::new(reason));
         };
@@ -349,7 +350,7 @@ impl<'a> Transit<'a> {
             now: self.now,
         };
         (self.straight, self.always_tracked) = (false, true);
-        let is_inbound = packet.header.destination == own;
+        let is_inbound = addresses.iter().any(|own| packet.header.destination == *own);
         if is_inbound {
             let inside = self.state.of_nat(&gateway.id).inside_of(&packet.header, terms);
             let decision = nat_gateway::inbound(nat, inside.is_some(), packet.header.source);
@@ -371,12 +372,12 @@ impl<'a> Transit<'a> {
         }
         packet.fragmented |= packet.length > nat_gateway::MTU;
         if !is_inbound {
-            let known = self.state.of_nat(&gateway.id).known(&packet.header, terms);
-            let port = match (known, &packet.header.transport) {
-                (Some(port), _) => port,
+            let known = self.state.of_nat(&gateway.id).known(&addresses, &packet.header, terms);
+            let (address, port) = match (known, &packet.header.transport) {
+                (Some(outside), _) => outside,
                 (None, Transport::IcmpError { .. }) => {
-                    let port = self.state.of_nat(&gateway.id).port_of_error(&packet.header, terms);
-                    port.ok_or_else(|| no_translation(nat))?
+                    let outside = self.state.of_nat(&gateway.id).outside_of_error(&addresses, &packet.header, terms);
+                    outside.ok_or_else(|| no_translation(nat))?
                 }
                 // NAT-12: what continues a forgotten connection is told so; an answer to nobody's packet vanishes.
                 (None, Transport::Tcp { segment: Segment::Ack, .. }) => {
@@ -388,12 +389,16 @@ impl<'a> Transit<'a> {
                     return Err(no_translation(nat));
                 }
                 (None, _) => {
-                    let in_use = self.state.of_nat(&gateway.id).in_use(&packet.header, terms);
-                    self.pass(nat_gateway::has_room(nat, in_use))?;
-                    self.state.of_nat(&gateway.id).add(&packet.header, terms).ok_or_else(|| no_translation(nat))?
+                    let table = self.state.of_nat(&gateway.id);
+                    let (decision, chosen) = nat_gateway::choose(nat, &addresses, |address| table.in_use(address, &packet.header, terms));
+                    // Where the stage is turned round, what has no room gets it.
+                    let address = chosen.unwrap_or(addresses[0]);
+                    self.pass(decision)?;
+                    let port = self.state.of_nat(&gateway.id).add(address, &packet.header, terms);
+                    (address, port.ok_or_else(|| no_translation(nat))?)
                 }
             };
-            packet.header = with_source(&packet.header, own, port);
+            packet.header = with_source(&packet.header, IpAddr::V4(address), port);
         }
         self.leave_nat_gateway(nat, packet)
     }

@@ -6,6 +6,7 @@ mod family;
 pub mod flow_log;
 mod gateway_endpoint;
 mod guest;
+mod ingress;
 mod internet;
 mod internet_gateway;
 mod ipv6;

@@ -1,10 +1,14 @@
-//! A NAT gateway: many to one on its private address (NAT-4 … NAT-20).
+//! A NAT gateway: many to one on its private address (NAT-4 … NAT-20), or on the first of several with room (NAT-11).
+//!
+//! Each address counts what asked for it, so what found no room there is counted at the next one as well, and stays counted at both. No
+//! address ever has more than its share; once flows of the first have ended while more than one address was in use, those behind it
+//! are gone to sooner than they would have to be.
 
 use std::time::Duration;
 
 use fabric::gateway::NatGateway;
 use fabric::{Fabric, Stage};
-use netlink::nft::build::{Load, ct_state_is, has_any, is, is_not, load_key, masked_is};
+use netlink::nft::build::{Load, ct_state_is, has_any, is, is_not, load_key, masked_is, set_mark};
 use netlink::nft::{
     Chain, DynamicOp, Expr, Family, Hook, NatKind, Reg, Reject, Set, Verdict, ct_state, priority,
 };
@@ -46,16 +50,19 @@ pub fn plan(fabric: &Fabric, gateway: &NatGateway, options: Options, plan: &mut 
     }
     namespace.neighbour("eth0", router, ROUTER_MAC);
     // Its device takes what the VPC sends; what it passes on is smaller, and it says so (NAT-15).
-    let to = RouteTo::Device { device: "eth0".to_owned(), via: Some(router.into()), source: None, mtu: Some(MTU_NAT) };
+    // Of several addresses the first one says what there is to say (NAT-16).
+    let speaker = (interface.addresses.len() > 1).then(|| interface.primary_address().into());
+    let to = RouteTo::Device { device: "eth0".to_owned(), via: Some(router.into()), source: speaker, mtu: Some(MTU_NAT) };
     namespace.route(MAIN, ANYWHERE, 0, to);
 
-    let own = interface.primary_address().octets();
+    let own: Vec<[u8; 4]> = interface.addresses.iter().map(|address| address.private.octets()).collect();
     let invert = options.invert == Some(Stage::NatGateway);
-    filter(fabric, gateway, own, invert, namespace.table(Family::Ip, "nat"));
+    filter(fabric, gateway, own.len(), invert, namespace.table(Family::Ip, "nat"));
+    translate(&own, namespace.table(Family::Ip, "nat"));
     fragments(namespace.table(Family::Netdev, "nat"));
 }
 
-fn filter(fabric: &Fabric, gateway: &NatGateway, own: [u8; 4], invert: bool, table: &mut Table) {
+fn filter(fabric: &Fabric, gateway: &NatGateway, addresses: usize, invert: bool, table: &mut Table) {
     let drops = ["nat-protocol", "nat-source", "nat-no-entry", "nat-limit", "nat-inbound"];
     let [protocol, source, no_entry, limit, inbound] = drops.map(|prefix| table.drop_chain(prefix));
     // A connection that it forgot is ended with a reset towards the inside (NAT-12), and that is reported.
@@ -68,18 +75,6 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, own: [u8; 4], invert: bool, tab
         false => Vec::new(),
     };
     table.chain(Chain::new("inside"), inside);
-    table.set(Set::new("connections", [4, 1, 2]).dynamic(65_535, Duration::ZERO), []);
-    let key = [Load::DestinationV4, Load::Protocol, Load::DestinationPort];
-    let mut too_many = load_key(&key, FIRST).0;
-    too_many.push(Expr::DynamicSet {
-        set: "connections".to_owned(),
-        op: DynamicOp::Add,
-        key: FIRST,
-        data: None,
-        timeout: None,
-        expressions: vec![Expr::ConnLimit { count: CONNECTIONS, inverted: true }],
-        inverted: false,
-    });
     let number = |n: u8| is(Load::Protocol, &[n]);
     // SYN or RST in the flag byte: a handshake's second half or an end is not worth an answer.
     let plain = masked_is(Load::TcpFlags, &[0x06], &[0]);
@@ -92,10 +87,23 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, own: [u8; 4], invert: bool, tab
         then(all([is_not(Load::Protocol, &[1]), is_not(Load::Protocol, &[6]), is_not(Load::Protocol, &[17])]), goto(protocol)),
         then(all([number(6), ct_state_is(ct_state::INVALID), plain]), goto("forgotten")),
         then(ct_state_is(ct_state::INVALID), goto(no_entry)),
-        then(all([number(6), too_many.clone()]), goto(limit.clone())),
-        then(all([number(17), too_many]), goto(limit)),
-        vec![Expr::Verdict(Verdict::Accept)],
     ];
+    // The last address alone says that there is no room.
+    let last = addresses.saturating_sub(1);
+    for place in 0..last {
+        let has_room = counted(place, false, table);
+        for protocol in [6, 17] {
+            rules.push(then(all([number(protocol), has_room.clone(), takes(place)]), Verdict::Accept));
+        }
+    }
+    let too_many = counted(last, true, table);
+    for protocol in [6, 17] {
+        rules.push(then(all([number(protocol), too_many.clone()]), goto(limit.clone())));
+        if last > 0 {
+            rules.push(then(all([number(protocol), takes(last)]), Verdict::Accept));
+        }
+    }
+    rules.push(vec![Expr::Verdict(Verdict::Accept)]);
     if invert {
         rules = vec![vec![Expr::Verdict(goto(inbound.clone()))]];
     }
@@ -104,21 +112,53 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, own: [u8; 4], invert: bool, tab
         Chain::base("input", Hook::Input, priority::FILTER).policy_drop(),
         vec![vec![Expr::Verdict(goto(inbound))]],
     );
+}
+
+/// Counts a flow among those that asked for an address; matches while that has room, or has none.
+fn counted(place: usize, is_full: bool, table: &mut Table) -> Vec<Expr> {
+    let set = if place == 0 { "connections".to_owned() } else { format!("connections_{place}") };
+    table.set(Set::new(set.clone(), [4, 1, 2]).dynamic(65_535, Duration::ZERO), []);
+    let mut counted = load_key(&[Load::DestinationV4, Load::Protocol, Load::DestinationPort], FIRST).0;
+    counted.push(Expr::DynamicSet {
+        set,
+        op: DynamicOp::Add,
+        key: FIRST,
+        data: None,
+        timeout: None,
+        expressions: vec![Expr::ConnLimit { count: CONNECTIONS, inverted: is_full }],
+        inverted: false,
+    });
+    counted
+}
+
+/// Notes on the way through which address a flow gets; the first one needs no word.
+fn takes(place: usize) -> Vec<Expr> {
+    if place == 0 { Vec::new() } else { set_mark(place as u32) }
+}
+
+fn translate(own: &[[u8; 4]], table: &mut Table) {
+    let [first, ..] = own else { return };
     let (address, from, to) = (Reg(0), Reg(1), Reg(2));
-    let mut translate = is_not(Load::SourceV4, &own);
-    translate.extend([
-        Expr::Immediate { register: address, value: own.to_vec() },
-        Expr::Immediate { register: from, value: PORTS.0.to_be_bytes().to_vec() },
-        Expr::Immediate { register: to, value: PORTS.1.to_be_bytes().to_vec() },
-        Expr::Nat {
-            kind: NatKind::Source,
-            family: Family::Ip,
-            address: Some((address, None)),
-            port: Some((from, Some(to))),
-            flags: 0,
-        },
-    ]);
-    table.chain(Chain::base("postrouting", Hook::Postrouting, priority::SRCNAT).nat(), vec![translate]);
+    let behind = |own: &[u8; 4]| {
+        let mut rule = is_not(Load::SourceV4, first);
+        rule.extend([
+            Expr::Immediate { register: address, value: own.to_vec() },
+            Expr::Immediate { register: from, value: PORTS.0.to_be_bytes().to_vec() },
+            Expr::Immediate { register: to, value: PORTS.1.to_be_bytes().to_vec() },
+            Expr::Nat {
+                kind: NatKind::Source,
+                family: Family::Ip,
+                address: Some((address, None)),
+                port: Some((from, Some(to))),
+                flags: 0,
+            },
+        ]);
+        rule
+    };
+    let further = own.iter().enumerate().skip(1);
+    let mut rules: Vec<_> = further.map(|(place, own)| all([is(Load::Mark, &(place as u32).to_ne_bytes()), behind(own)])).collect();
+    rules.push(behind(first));
+    table.chain(Chain::base("postrouting", Hook::Postrouting, priority::SRCNAT).nat(), rules);
 }
 
 /// Fragments pass for UDP only (NAT-14); they are told apart before the kernel puts them together.

@@ -6,13 +6,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use fabric::gateway::VpcEndpoint;
 use fabric::{Direction, Fabric, Family as Of, Interface, InterfaceIndex, InterfaceKind, NextHop, RouteTable, Stage, SubnetIndex, VpcIndex};
 use ipnet::{IpNet, Ipv4Net};
-use netlink::nft::build::{Load, in_prefix, in_set, is, is_not, set_mark, set_meta};
-use netlink::nft::{Base, Chain, Checksum, CompareOp, CtKey, Element, Expr, Family, Field, Hook, MetaKey, Set, Verdict, concat, priority};
+use netlink::nft::build::{Load, in_set, is, is_not};
+use netlink::nft::{Base, Chain, Checksum, CtKey, Element, Expr, Family, Field, Hook, MetaKey, Set, Verdict, concat, priority};
 
-use super::phrase::{all, by_device, device_is, device_key, ethertype, goto, jump, restore_ttl, then, within};
+use super::phrase::{all, by_device, device_is, device_key, goto, jump, then};
 use super::security_group::{self, CHECKED, Keeper, NAT, OWN, PASSES_ON, TRACKS, UNCHECKED_LIMIT};
 use super::{
-    ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, family, host, ipv6, transit_gateway,
+    ANYWHERE, Before, LinkEnd, MTU_VPC, Namespace, Options, Plan, PlanError, ROUTER_MAC, RouteTo, Rule, Table, family, host, ingress, ipv6, transit_gateway,
 };
 use crate::naming::{
     ROUTER_TO_EGRESS_ONLY, ROUTER_TO_GATEWAY, SINK_BLACKHOLE, SINK_NO_ROUTE, SINK_NOBODY, SINK_SPARE, endpoint_link, interface_link, nobody_link, number, peering_link,
@@ -21,8 +21,6 @@ use crate::naming::{
 
 /// The name of a router's tables.
 pub(super) const TABLE: &str = "vpc";
-/// What an interface's ingress chain drops packets for.
-pub(super) const INGRESS_DROPS: [&str; 3] = ["check-out", "fabric-broadcast", "eni-out"];
 /// The routing table with one entry for each private address, asked when a packet's own table throws it on.
 pub(super) const SHARED: u32 = 1;
 /// The router's neighbour on the link to the internet gateway.
@@ -201,7 +199,7 @@ fn tables(
     forward(fabric, index, Of::V4, options, filter)?;
     services(fabric, index, options, filter);
     super::flow_log::plan(fabric, index, Of::V4, filter);
-    ingress(fabric, index, options, before, namespace.table(Family::Netdev, TABLE));
+    ingress::plan(fabric, index, options, before, namespace.table(Family::Netdev, TABLE));
     arp(fabric, index, namespace.table(Family::Arp, TABLE));
     Ok(())
 }
@@ -288,7 +286,7 @@ pub(super) fn addresses(interface: &Interface, of: Of) -> impl Iterator<Item = I
 }
 
 /// The gateway endpoints of a VPC that carry packets.
-fn endpoints(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = &VpcEndpoint> {
+pub(super) fn endpoints(fabric: &Fabric, vpc: VpcIndex) -> impl Iterator<Item = &VpcEndpoint> {
     fabric.vpc_endpoints.values().filter(move |endpoint| endpoint.vpc == vpc && super::gateway_endpoint::is_linked(endpoint))
 }
 
@@ -455,148 +453,6 @@ fn services(fabric: &Fabric, index: VpcIndex, options: Options, table: &mut Tabl
         vec![Expr::Verdict(goto(unanswered))],
     ]);
     table.chain(Chain::base("input", Hook::Input, priority::FILTER).policy_drop(), rules);
-}
-
-/// One ingress chain a link: who may send what, and which routing table it asks.
-fn ingress(fabric: &Fabric, index: VpcIndex, options: Options, before: Option<Before<'_>>, table: &mut Table) {
-    let speaks_ipv6 = ipv6::speaks(fabric, index);
-    if speaks_ipv6 {
-        ipv6::ingress::plan(fabric, index, table);
-    }
-    let mut pass = vec![restore_ttl(Of::V4, table)];
-    pass.push(then(set_meta(MetaKey::PacketType, &[0]), Verdict::Accept));
-    table.chain(Chain::new("pass"), pass);
-    for subnet in &fabric.vpcs[index].subnets {
-        let targets = interfaces(fabric, index)
-            .filter(|(_, i)| i.subnet == *subnet)
-            .flat_map(|(_, i)| i.addresses.iter().map(|a| a.private))
-            .chain([fabric.subnets[*subnet].router]);
-        let name = format!("arp_{:08x}", group(fabric, *subnet));
-        table.set(Set::new(name, [4]), targets.map(|a| Element::new(a.octets())));
-    }
-    let router = router_namespace(&fabric.vpcs[index].id);
-    for (number, interface) in interfaces(fabric, index) {
-        let link = interface_link(&interface.id);
-        // Sets are made on the way where addresses are many.
-        let only = if let [_] = interface.addresses[..] { before } else { None };
-        let chain = Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link.clone()]);
-        match only.and_then(|before| before.ingress(fabric, number, &router, &link)) {
-            Some(same) => {
-                for prefix in INGRESS_DROPS {
-                    table.drop_chain(prefix);
-                }
-                table.chains.insert(link, (chain, same));
-            }
-            None => {
-                let mut rules = interface_rules(fabric, interface, options, table);
-                if speaks_ipv6 {
-                    rules.insert(ipv6::ingress::PLACE, ipv6::ingress::interface(fabric, interface, options, table));
-                }
-                table.chain(chain, rules);
-            }
-        }
-    }
-    if let Some(gateway) = fabric.vpcs[index].internet_gateway {
-        let edge = fabric.internet_gateways[gateway].edge_route_table.map(|t| mark(&fabric.route_tables[t]));
-        let chain = Chain::base(ROUTER_TO_GATEWAY, Hook::Ingress, 0).policy_drop().devices([ROUTER_TO_GATEWAY]);
-        table.chain(chain, from_outside(edge, speaks_ipv6));
-    }
-    if fabric.vpcs[index].egress_only_internet_gateway.is_some() && speaks_ipv6 {
-        let chain = Chain::base(ROUTER_TO_EGRESS_ONLY, Hook::Ingress, 0).policy_drop().devices([ROUTER_TO_EGRESS_ONLY]);
-        table.chain(chain, vec![ipv6::ingress::from_outside(None)]);
-    }
-    for (_, peering) in fabric.peerings.iter().filter(|(_, p)| p.is_active() && p.peer_of(index).is_some()) {
-        let link = peering_link(&peering.id);
-        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None, speaks_ipv6));
-    }
-    transit_gateway::ingress(fabric, &transit_gateway::legs(fabric, index), speaks_ipv6, table);
-    for link in endpoints(fabric, index).map(|endpoint| endpoint_link(&endpoint.id)) {
-        table.chain(Chain::base(link.clone(), Hook::Ingress, 0).policy_drop().devices([link]), from_outside(None, false));
-    }
-}
-
-/// What may come by a link to beyond the VPC: it asks the routing table of a gateway, if that has one.
-pub(super) fn from_outside(mark: Option<u32>, speaks_ipv6: bool) -> Vec<Vec<Expr>> {
-    let mut rules: Vec<_> = speaks_ipv6.then(|| ipv6::ingress::from_outside(mark)).into_iter().collect();
-    rules.push(then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop));
-    rules.extend(mark.map(set_mark));
-    rules.push(vec![Expr::Verdict(goto("pass"))]);
-    rules
-}
-
-fn interface_rules(fabric: &Fabric, interface: &Interface, options: Options, table: &mut Table) -> Vec<Vec<Expr>> {
-    let subnet = &fabric.subnets[interface.subnet];
-    let [foreign, nobody, stopped] = INGRESS_DROPS.map(|prefix| table.drop_chain(prefix));
-    let invert = options.invert == Some(Stage::SourceDestCheck);
-    // Where nobody runs nobody sends; the namespace of a stopped instance stays (INST-5).
-    if !interface.status.is_running() && options.invert != Some(Stage::InterfaceState) {
-        return vec![then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop), vec![Expr::Verdict(goto(stopped))]];
-    }
-    let own = own_addresses(interface, table);
-    let arp = |load: Load, value: &[u8]| is(load, value);
-    let targets = in_set(&[Load::ArpTargetV4], &format!("arp_{:08x}", group(fabric, interface.subnet)));
-    let block = |net: &str| net.parse::<Ipv4Net>().unwrap_or(ANYWHERE);
-    let mut rules = vec![
-        // The source address is guarded on both layers (ENI-5, L2-3).
-        then(is_not(Load::SourceMac, &interface.mac.0), Verdict::Drop),
-        then(
-            all([
-                ethertype(CompareOp::Eq, 0x0806),
-                arp(Load::ArpOperation, &[0, 1]),
-                own.arp_sender.clone(),
-                targets,
-            ]),
-            Verdict::Accept,
-        ),
-        then(ethertype(CompareOp::Neq, 0x0800), Verdict::Drop),
-        then(is(Load::DestinationV4, &[255; 4]), goto(nobody.clone())),
-        then(is(Load::DestinationV4, &subnet.cidr.broadcast().octets()), goto(nobody.clone())),
-        then(in_prefix(Load::DestinationV4, IpNet::V4(block("224.0.0.0/4"))), goto(nobody)),
-    ];
-    let is_nat = matches!(interface.kind, InterfaceKind::NatGateway(_));
-    if interface.source_dest_check && !is_nat {
-        let wrong = if invert { own.is_own.clone() } else { own.is_foreign.clone() };
-        rules.push(then(wrong, goto(foreign)));
-    } else {
-        // Whoever may send as others may not ask the services as others (IMDS-1).
-        let services = within(Load::DestinationV4, block("169.254.0.0/16"));
-        rules.push(then(all([services, own.is_foreign.clone()]), goto(foreign.clone())));
-        let resolver = fabric.vpcs[interface.vpc].resolver;
-        rules.push(then(all([is(Load::DestinationV4, &resolver.octets()), own.is_foreign.clone()]), goto(foreign)));
-    }
-    // Route tables are asked only for what leaves the subnet (RT-20).
-    rules.push(then(within(Load::DestinationV4, subnet.cidr), goto("pass")));
-    rules.push(then(set_mark(transit_gateway::subnet_mark(fabric, interface.subnet)), goto("pass")));
-    rules
-}
-
-struct Own {
-    is_own: Vec<Expr>,
-    is_foreign: Vec<Expr>,
-    arp_sender: Vec<Expr>,
-}
-
-/// How an interface's own addresses are told: by comparison when there is one, else by a set.
-fn own_addresses(interface: &Interface, table: &mut Table) -> Own {
-    match &interface.addresses[..] {
-        [only] => {
-            let address = only.private.octets();
-            Own {
-                is_own: is(Load::SourceV4, &address),
-                is_foreign: is_not(Load::SourceV4, &address),
-                arp_sender: is(Load::ArpSenderV4, &address),
-            }
-        }
-        many => {
-            let name = format!("own_{}", interface_link(&interface.id));
-            table.set(Set::new(name.clone(), [4]), many.iter().map(|a| Element::new(a.private.octets())));
-            Own {
-                is_own: in_set(&[Load::SourceV4], &name),
-                is_foreign: netlink::nft::build::not_in_set(&[Load::SourceV4], &name),
-                arp_sender: in_set(&[Load::ArpSenderV4], &name),
-            }
-        }
-    }
 }
 
 /// ARP replies name the interface that was asked for, as if it had answered (L2-1).

@@ -29,7 +29,7 @@ pub enum KeyPairName {
 
 /// Keeps a public key under a name.
 ///
-/// Errors: `MissingParameter`, `InvalidParameterValue` (name), `InvalidKeyPair.Duplicate`, `InvalidKeyPair.Format`,
+/// Errors: `MissingParameter`, `InvalidParameterValue` (name), `InvalidKeyPair.Duplicate`, `InvalidKey.Format`,
 /// those of tags.
 pub fn import_key_pair(model: &mut Model, request: ImportKeyPair) -> Result<KeyPairId, ApiError> {
     let ImportKeyPair { key_name, public_key, key_fingerprint, tags, origin } = request;
@@ -48,7 +48,7 @@ pub fn import_key_pair(model: &mut Model, request: ImportKeyPair) -> Result<KeyP
     }
     if !matches!(public_key.split(' ').next(), Some("ssh-ed25519" | "ssh-rsa")) {
         let message = "Key is not in valid OpenSSH public key format";
-        return Err(ApiError::new(ErrorCode::InvalidKeyPairFormat, message));
+        return Err(ApiError::new(ErrorCode::InvalidKeyFormat, message));
     }
     let id: KeyPairId = model.context.next_id();
     let create_time = model.context.now;

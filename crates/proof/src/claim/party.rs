@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use fabric::engine::PacketProbe;
 use fabric::engine::{EngineError, Sender};
 use fabric::walker::Verdict;
-use fabric::{EndError, Entity, Explanation, Fabric, Family, InterfaceKind, explain};
+use fabric::{Called, EndError, Entity, Explanation, Fabric, Family, InterfaceKind, explain};
 use ipnet::IpNet;
 use model::claim::{Ends, Sources};
 use model::selector::End;
@@ -39,6 +39,7 @@ pub struct Party {
 pub(super) struct World {
     pub everybody: Vec<Party>,
     internet: Vec<Party>,
+    called: Called,
     pub places: BTreeMap<(Sender, Family), PlaceIndex>,
 }
 
@@ -48,6 +49,7 @@ impl World {
             .indices()
             .map(|(index, place)| ((place.sender(fabric), place.family()), index))
             .collect();
+        let called = Called::of(fabric);
         let party = |place: Place| {
             let who = place.sender(fabric);
             let written = match place.end(fabric) {
@@ -55,7 +57,12 @@ impl World {
                 _ => None,
             };
             let is_beside = place.family() == Family::V6;
-            Party { name: place.name(fabric), written, place: places.get(&(who.clone(), place.family())).copied(), who, is_beside }
+            let name = match place {
+                Place::Interface(index) => called.name(fabric, index).to_owned(),
+                Place::Ipv6(index) => over_ipv6(called.name(fabric, index)),
+                other => other.name(fabric),
+            };
+            Party { name, written, place: places.get(&(who.clone(), place.family())).copied(), who, is_beside }
         };
         let mut everybody: Vec<Party> = reach
             .places()
@@ -72,9 +79,15 @@ impl World {
         Self {
             everybody,
             internet,
+            called,
             places,
         }
     }
+}
+
+/// What somebody with addresses of both families is called at the one of IPv6.
+fn over_ipv6(name: &str) -> String {
+    format!("{name} (IPv6)")
 }
 
 impl Party {
@@ -267,9 +280,9 @@ impl Prover<'_> {
                 let index = self.fabric.interface_by_id(id);
                 let name = index.map_or_else(
                     || id.to_string(),
-                    |i| self.fabric.interfaces[i].name.clone(),
+                    |i| self.world.called.name(&self.fabric, i).to_owned(),
                 );
-                if at.is_some_and(|at| at.is_ipv6()) { format!("{name} (IPv6)") } else { name }
+                if at.is_some_and(|at| at.is_ipv6()) { over_ipv6(&name) } else { name }
             }
             Sender::Outside(address) => match self.fabric.outside_host(*address) {
                 Some(host) => Place::Outside(host, *address).name(&self.fabric),

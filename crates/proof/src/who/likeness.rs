@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fabric::called::shared;
+
 /// Names that are listed one by one.
 const LISTED: usize = 3;
 
@@ -101,7 +103,7 @@ pub fn short(names: &[&str]) -> String {
 /// `web` of `web-1`, `web-2`.
 fn stem(names: &[&str]) -> Option<String> {
     let own = |name: &str| {
-        let word = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let word = shared(name).trim_end_matches(|c: char| c.is_ascii_digit());
         word.trim_end_matches(['-', '_', '.', '/']).to_owned()
     };
     let first = own(names.first()?);

@@ -1,11 +1,11 @@
-//! A NAT gateway: many private addresses behind one, out and back (NAT-5 … NAT-17). Its one port is its network interface.
+//! A NAT gateway: many private addresses behind its own, out and back (NAT-5 … NAT-17). Its one port is its network interface.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use fabric::packet::icmp;
 use fabric::stage::nat_gateway;
-use fabric::state::{Terms, Translations, with_destination, with_source};
+use fabric::state::{NatTable, Terms, with_destination, with_source};
 use fabric::{Component, Fabric, NatGatewayIndex, Reason as StageReason, Segment, Stage, Transport};
 use model::NatGatewayId;
 
@@ -28,13 +28,13 @@ pub struct NatGateway {
     /// Fabric and time of day.
     pub judge: Judge,
     id: NatGatewayId,
-    translations: Translations,
+    translations: NatTable,
 }
 
 impl NatGateway {
     /// A gateway by its id.
     pub fn new(fabric: Arc<Fabric>, id: NatGatewayId) -> Self {
-        Self { judge: Judge::new(fabric), id, translations: Translations::default() }
+        Self { judge: Judge::new(fabric), id, translations: NatTable::default() }
     }
 
     /// Sets the time of day.
@@ -54,7 +54,7 @@ impl NatGateway {
 
     /// Forgets all translations (NAT-18).
     pub fn reset(&mut self) {
-        self.translations = Translations::default();
+        self.translations = NatTable::default();
     }
 
     fn refuse(&self, context: &mut Context<'_>, travel: &Travel, nat: NatGatewayIndex, text: &str) {
@@ -62,16 +62,22 @@ impl NatGateway {
         self.judge.refuse(context, travel, reason);
     }
 
-    /// The port outside of what goes out; `None` if it goes no further, which is recorded.
-    fn port_of(&mut self, context: &mut Context<'_>, travel: &Travel, nat: NatGatewayIndex, terms: Terms) -> Option<u16> {
+    /// Address and port outside of what goes out; `None` if it goes no further, which is recorded.
+    fn outside_of(
+        &mut self,
+        context: &mut Context<'_>,
+        travel: &Travel,
+        (nat, own): (NatGatewayIndex, &[Ipv4Addr]),
+        terms: Terms,
+    ) -> Option<(Ipv4Addr, u16)> {
         let header = &travel.packet.header;
-        if let Some(port) = self.translations.known(header, terms) {
-            return Some(port);
+        if let Some(outside) = self.translations.known(own, header, terms) {
+            return Some(outside);
         }
         let unknown = "it belongs to no translation";
         match &header.transport {
-            Transport::IcmpError { .. } => match self.translations.port_of_error(header, terms) {
-                Some(port) => return Some(port),
+            Transport::IcmpError { .. } => match self.translations.outside_of_error(own, header, terms) {
+                Some(outside) => return Some(outside),
                 None => self.refuse(context, travel, nat, unknown),
             },
             // NAT-12: what continues a forgotten connection is told so; an answer to nobody's packet vanishes.
@@ -84,9 +90,11 @@ impl NatGateway {
                 self.refuse(context, travel, nat, unknown);
             }
             _ => {
-                let in_use = self.translations.in_use(header, terms);
-                if self.judge.pass(context, travel, nat_gateway::has_room(nat, in_use)) {
-                    return self.translations.add(header, terms);
+                let (decision, chosen) = nat_gateway::choose(nat, own, |address| self.translations.in_use(address, header, terms));
+                // Where the stage is turned round, what has no room gets it.
+                let address = chosen.or(own.first().copied())?;
+                if self.judge.pass(context, travel, decision) {
+                    return Some((address, self.translations.add(address, header, terms)?));
                 }
             }
         }
@@ -106,13 +114,14 @@ impl Node for NatGateway {
         let Some(nat) = fabric.nat_gateways.find(&self.id, |nat| &nat.id) else {
             return context.trace(port, Verb::Drop, Reason::NotConnected, frame);
         };
-        let Some(own) = fabric.nat_gateways[nat].private_address.map(IpAddr::V4) else {
+        let addresses = nat_gateway::addresses(&fabric, nat);
+        let Some(own) = addresses.first().copied().map(IpAddr::V4) else {
             return self.refuse(context, &travel, nat, "the gateway has no address");
         };
         let (idle_seconds, lowest_port) = (nat_gateway::IDLE_SECONDS, nat_gateway::LOWEST_PORT);
         let terms = Terms { idle_seconds, lowest_port, now: self.judge.now(context) };
         let header = &travel.packet.header;
-        let is_inbound = header.destination == own;
+        let is_inbound = addresses.iter().any(|own| header.destination == *own);
         let mut inside = None;
         let decision = match is_inbound {
             true => {
@@ -135,8 +144,8 @@ impl Node for NatGateway {
         }
         let header = match inside {
             Some((address, port)) => with_destination(header, address, port),
-            None => match self.port_of(context, &travel, nat, terms) {
-                Some(port) => with_source(&travel.packet.header, own, port),
+            None => match self.outside_of(context, &travel, (nat, &addresses), terms) {
+                Some((address, port)) => with_source(&travel.packet.header, IpAddr::V4(address), port),
                 None => return,
             },
         };

@@ -1,6 +1,6 @@
 //! Tables of a cloud's devices, as people read them.
 
-use fabric::state::Translations;
+use fabric::state::NatTable;
 use fabric::{Fabric, VpcIndex};
 use model::{InternetGatewayId, TransitGatewayId};
 
@@ -36,12 +36,12 @@ pub fn internet_gateway(fabric: &Fabric, id: &InternetGatewayId) -> Vec<Table> {
 }
 
 /// Translations of a NAT gateway.
-pub fn nat_gateway(translations: &Translations) -> Vec<Table> {
-    let mut table = Table::new("nat", &["protocol", "inside", "outside port", "destination", "last used"]);
-    for (flow, port, last) in translations.iter() {
+pub fn nat_gateway(translations: &NatTable) -> Vec<Table> {
+    let mut table = Table::new("nat", &["protocol", "inside", "outside", "destination", "last used"]);
+    for (flow, (address, port), last) in translations.iter() {
         let inside = format!("{}:{}", flow.source, flow.source_port);
         let destination = format!("{}:{}", flow.destination, flow.destination_port);
-        table.row([flow.protocol.to_string(), inside, port.to_string(), destination, last.0.to_string()]);
+        table.row([flow.protocol.to_string(), inside, format!("{address}:{port}"), destination, last.0.to_string()]);
     }
     vec![table]
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
+use lab::diagnostic::possible_words;
 use proof::lint::{Check, Finding, Severity, lint};
 use proof::{Options, Reach};
 use serde_json::json;
 
-use super::source::did_you_mean;
 use super::target::Target;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -46,7 +46,7 @@ pub fn run(arguments: &LintArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown])?;
     let known: Vec<&str> = Check::ALL.iter().map(|check| check.as_str()).collect();
     if let Some(unknown) = arguments.allow.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(Failure::usage(format!("no check is named `{unknown}`")).hint(did_you_mean(unknown, "check", &known)));
+        return Err(Failure::usage(format!("no check is named `{unknown}`")).hint(possible_words(unknown, &known)));
     }
     let fabric = fabric::Fabric::compile(&target.model);
     let reach = Reach::of(&fabric, Options::default()).map_err(|e| Failure::usage(e.to_string()))?;

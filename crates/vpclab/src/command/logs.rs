@@ -40,7 +40,7 @@ pub fn run(arguments: &LogsArgs, global: &Global, output: &Output) -> Result {
     let instance = running.instance(&arguments.name);
     let instance = instance.map_err(|failure| super::containers::or_container(failure, "logs", &arguments.name, &running))?;
     let name = &running.fabric.instances.values().find(|i| i.id == instance.id).map_or_else(|| arguments.name.clone(), |i| i.name.clone());
-    let path = running.daemon().paths().instance_log(&running.name, name);
+    let path = running.daemon().paths().instance_log(&running.name, &instance.id);
     let unreadable = |e: std::io::Error| Failure::environment(format!("{}: {e}", path.display()));
     let mut file = match File::open(&path) {
         Ok(file) => file,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use conformance::EngineName;
 use fabric::engine::{Leg, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
-use fabric::{Component, EndError, Engine, Fabric, Family};
+use fabric::{Called, Component, EndError, Engine, Fabric, Family, InterfaceIndex};
 use model::guest::Listener;
 use model::selector::End;
 use model::{Model, ProbePacket, Selector, TrafficMatch};
@@ -29,6 +29,7 @@ pub const SOURCE_PORT: u16 = 49_152;
 pub struct Prober {
     model: Arc<Model>,
     fabric: Arc<Fabric>,
+    called: Called,
     carrier: Carrier,
 }
 
@@ -141,7 +142,7 @@ impl Prober {
         match &target.running {
             Some(running) if named == EngineName::Linux => {
                 let (model, fabric) = (target.model.clone(), Arc::new(Fabric::compile(&target.model)));
-                Ok(Prober { model, fabric, carrier: Carrier::Lab(running.clone()) })
+                Ok(Prober { called: Called::of(&fabric), model, fabric, carrier: Carrier::Lab(running.clone()) })
             }
             _ => Prober::on(named.start().map_err(|e| Failure::environment(e.to_string()))?, target),
         }
@@ -151,12 +152,12 @@ impl Prober {
     pub fn on(mut engine: Box<dyn Engine>, target: &Target) -> Result<Prober> {
         let (model, fabric) = (target.model.clone(), Arc::new(Fabric::compile(&target.model)));
         engine.apply(&model, &fabric).map_err(|e| Failure::environment(e.to_string()))?;
-        Ok(Prober { model, fabric, carrier: Carrier::Own(engine) })
+        Ok(Prober { called: Called::of(&fabric), model, fabric, carrier: Carrier::Own(engine) })
     }
 
     /// Everybody who may send or receive: running instances by name, then named places outside, then the internet.
     pub fn places(&self) -> Vec<Place> {
-        places(&self.fabric)
+        places(&self.fabric, &self.called)
     }
 
     /// What a selector means. Errors: nothing.
@@ -321,7 +322,7 @@ impl Prober {
     }
 
     fn interface_name(&self, id: &model::NetworkInterfaceId) -> String {
-        self.fabric.interface_by_id(id).map_or_else(|| id.to_string(), |index| self.fabric.interfaces[index].name.clone())
+        self.fabric.interface_by_id(id).map_or_else(|| id.to_string(), |index| self.called.name(&self.fabric, index).to_owned())
     }
 
     fn sender_name(&self, written: &Selector, sender: &Sender) -> String {
@@ -333,14 +334,14 @@ impl Prober {
 }
 
 /// Running instances by name, then the named places outside, then the internet.
-fn places(fabric: &Fabric) -> Vec<Place> {
-    let own = |interface: &fabric::Interface| {
+fn places(fabric: &Fabric, called: &Called) -> Vec<Place> {
+    let own = |(index, interface): (InterfaceIndex, &fabric::Interface)| {
         let instance = &fabric.instances[interface.instance()?];
         let is_running = instance.state == model::InstanceState::Running;
         let end = End::Interface { interface: interface.id.clone(), instance: Some(instance.id.clone()) };
-        is_running.then(|| Place { name: interface.name.clone(), selector: Selector::Named(interface.name.clone()), end })
+        is_running.then(|| Place { name: called.name(fabric, index).to_owned(), selector: Selector::Named(interface.name.clone()), end })
     };
-    let mut places: Vec<Place> = fabric.interfaces.values().filter_map(own).collect();
+    let mut places: Vec<Place> = fabric.interfaces.iter().filter_map(own).collect();
     places.sort_by_cached_key(|place| natural(&place.name));
     let outside = fabric.outside.values().map(|host| host.name.clone()).collect::<BTreeSet<_>>();
     places.extend(outside.into_iter().map(|name| Place {

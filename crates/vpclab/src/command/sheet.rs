@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fabric::Fabric;
+use fabric::called::shared;
 use model::Model;
 use proof::claim::{Party, Prover, is_pair};
 use proof::who::{alike, short};
@@ -150,7 +151,7 @@ impl Sheet {
             }
             match names.len() {
                 1 => label,
-                more => format!("{} +{}", names[0], more - 1),
+                more => format!("{} +{}", shared(names[0]), more - 1),
             }
         };
         self.rows.iter().map(label).collect::<Vec<_>>().into_iter().zip(self.rows.iter().map(|row| row.names.as_slice())).collect()

@@ -9,7 +9,8 @@ use netlink::nft::build::{Load, in_range, in_set, is, is_not, not_in_set, set_ma
 use netlink::nft::{Chain, CompareOp, Element, Expr, MetaKey, Set, Verdict};
 
 use super::super::phrase::{all, ethertype, goto, restore_ttl, then, within};
-use super::super::router::{INGRESS_DROPS, addresses};
+use super::super::ingress::DROPS;
+use super::super::router::addresses;
 use super::super::{Options, Table, family, transit_gateway};
 use super::{LINK_LOCAL, MULTICAST, discovery};
 use crate::naming::interface_link;
@@ -49,7 +50,7 @@ pub fn interface(fabric: &Fabric, interface: &Interface, options: Options, table
 
 fn rules(fabric: &Fabric, interface: &Interface, link: &str, options: Options, table: &mut Table) -> Vec<Vec<Expr>> {
     let subnet = &fabric.subnets[interface.subnet];
-    let [foreign, nobody, stopped] = INGRESS_DROPS.map(|prefix| table.drop_chain(prefix));
+    let [foreign, nobody, stopped] = DROPS.map(|prefix| table.drop_chain(prefix));
     let icmp = is(Load::Protocol, &[protocol::ICMPV6]);
     // Groups and neighbours are the link's own affair, and there is no link: what no rule answers ends without a word.
     let to_groups = then(all([icmp.clone(), within(Load::DestinationV6, MULTICAST)]), Verdict::Drop);

@@ -11,6 +11,7 @@ use model::traffic::protocol;
 use netlink::nft::build::{Load, has_any, is, is_not};
 use netlink::nft::{Base, Chain, CompareOp, Element, Expr, Family, Hook, MetaKey, Verdict, priority};
 
+use super::super::ingress::from_outside;
 use super::super::phrase::{FIRST, all, device_is, device_key, goto, jump, then, within};
 use super::super::router::{self, mark};
 use super::super::{LinkEnd, MTU_VPC, Namespace, Plan, RouteTo, transit_gateway};
@@ -51,7 +52,7 @@ fn rules(fabric: &Fabric, tunnel: &Tunnel, name: &str, namespace: &mut Namespace
     let edge = vpc.vpn_gateway.and_then(|gateway| fabric.vpn_gateways[gateway].edge_route_table);
     let edge = edge.map(|table| mark(&fabric.route_tables[table]));
     let ingress = Chain::base(name, Hook::Ingress, 0).policy_drop().devices([name]);
-    let mut comes = router::from_outside(edge, false);
+    let mut comes = from_outside(edge, false);
     comes.insert(1, then(too_long(), Verdict::Drop));
     namespace.table(Family::Netdev, router::TABLE).chain(ingress, comes);
     let table = namespace.table(Family::Ip, router::TABLE);

@@ -227,11 +227,12 @@ fn router(fabric: &Fabric, index: VpcIndex) -> Hop {
 
 fn nat_gateway(fabric: &Fabric, index: NatGatewayIndex) -> Option<Hop> {
     let nat = &fabric.nat_gateways[index];
-    let private = nat.private_address.filter(|_| nat.interface.is_some_and(|i| fabric.interfaces[i].status.is_running()))?;
-    let address = match nat.public_address {
-        Some(public) => format!("{private} (public {public})"),
-        None => private.to_string(),
+    let own = nat.interface.map(|interface| &fabric.interfaces[interface]).filter(|interface| interface.status.is_running())?;
+    let address = |own: &fabric::fabric::PrivateAddress| match own.public {
+        Some(public) => format!("{} (public {public})", own.private),
+        None => own.private.to_string(),
     };
+    let address = own.addresses.iter().map(address).collect::<Vec<_>>().join(", ");
     Some(Hop {
         name: nat_name(fabric, index),
         description: format!("{}, eth0, {address}", nat.id),

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use door::lint::{Check, Finding, Severity, lint};
+use lab::diagnostic::possible_words;
 use serde_json::json;
 
-use crate::command::source::did_you_mean;
 use crate::command::target::Target;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
@@ -55,7 +55,7 @@ pub fn run(arguments: &LintArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown])?;
     let known: Vec<&str> = Check::ALL.iter().map(|check| check.as_str()).collect();
     if let Some(unknown) = arguments.allow.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(Failure::usage(format!("no check is named `{unknown}`")).hint(did_you_mean(unknown, "check", &known)));
+        return Err(Failure::usage(format!("no check is named `{unknown}`")).hint(possible_words(unknown, &known)));
     }
     let mut findings = lint(&*target.account()?, &target.model, control::host::now());
     findings.retain(|finding| !arguments.allow.iter().any(|name| name == finding.check.as_str()));
