@@ -92,7 +92,9 @@ impl Desk {
         let settings = Settings { name: Some("app".parse().unwrap()), ..Settings::default() };
         root_file_system(&store, &image()[..], "image", &settings).unwrap();
         let client = lab.handle.client().unwrap();
-        Desk { engine: Engine::new(&root.join("lab"), store, client, BTreeMap::new()), lab }
+        let folder = root.join("lab");
+        std::fs::create_dir(&folder).unwrap();
+        Desk { engine: Engine::new(&folder, store, client, BTreeMap::new()), lab }
     }
 
     fn create(&self, line: &str, change: impl FnOnce(&mut Options)) -> Id {

@@ -205,7 +205,9 @@ fn networks_that_were_flushed_come_back_and_those_that_were_not_are_let_be() {
     let root = lab.directory.path();
     let store = container::Store::open(&root.join("images")).unwrap();
     let client = lab.handle.client().unwrap();
-    let engine = Engine::new(&root.join("labs/test"), store, client, BTreeMap::new());
+    let folder = root.join("labs/test");
+    std::fs::create_dir_all(&folder).unwrap();
+    let engine = Engine::new(&folder, store, client, BTreeMap::new());
     let mut seen = BTreeMap::new();
     assert!(engine.mend_networks(&mut seen).unwrap().is_empty());
     assert!(seen.is_empty(), "an instance without networks is left alone");

@@ -33,7 +33,9 @@ impl Place {
         load::archive(&store, File::open(archive)?, &archive.display().to_string(), &load::Options::default())?;
         let resolvers = control::instance::resolvers(&running.model, running.lab.fabric());
         let client = Client::connect(running.lab.client().socket())?;
-        let engine = Engine::new(&folder.path().join("lab"), store, client, resolvers);
+        let lab = folder.path().join("lab");
+        std::fs::create_dir(&lab)?;
+        let engine = Engine::new(&lab, store, client, resolvers);
         Ok(Place { engine, running, folder })
     }
 

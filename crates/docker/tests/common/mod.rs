@@ -81,7 +81,9 @@ impl Desk {
         let root = lab.directory.path();
         let store = Store::open(&root.join("images")).unwrap();
         let client = lab.handle.client().unwrap();
-        let engine = Arc::new(Engine::new(&root.join("labs/test"), store, client, BTreeMap::new()));
+        let folder = root.join("labs/test");
+        std::fs::create_dir_all(&folder).unwrap();
+        let engine = Arc::new(Engine::new(&folder, store, client, BTreeMap::new()));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let scope = Scope {
             lab: "test".into(),
