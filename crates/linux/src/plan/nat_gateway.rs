@@ -88,20 +88,15 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, addresses: usize, invert: bool,
         then(all([number(6), ct_state_is(ct_state::INVALID), plain]), goto("forgotten")),
         then(ct_state_is(ct_state::INVALID), goto(no_entry)),
     ];
-    // The last address alone says that there is no room.
-    let last = addresses.saturating_sub(1);
-    for place in 0..last {
-        let has_room = counted(place, false, table);
-        for protocol in [6, 17] {
-            rules.push(then(all([number(protocol), has_room.clone(), takes(place)]), Verdict::Accept));
-        }
-    }
-    let too_many = counted(last, true, table);
+    // What finds no room goes on to the next address, and from the last one nowhere.
+    let after = |place: usize| if place + 1 < addresses { goto(further(place + 1)) } else { goto(limit.clone()) };
+    let too_many = counted(0, table);
     for protocol in [6, 17] {
-        rules.push(then(all([number(protocol), too_many.clone()]), goto(limit.clone())));
-        if last > 0 {
-            rules.push(then(all([number(protocol), takes(last)]), Verdict::Accept));
-        }
+        rules.push(then(all([number(protocol), too_many.clone()]), after(0)));
+    }
+    for place in 1..addresses {
+        let too_many = counted(place, table);
+        table.chain(Chain::new(further(place)), vec![then(too_many, after(place)), then(set_mark(place as u32), Verdict::Accept)]);
     }
     rules.push(vec![Expr::Verdict(Verdict::Accept)]);
     if invert {
@@ -114,8 +109,14 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, addresses: usize, invert: bool,
     );
 }
 
-/// Counts a flow among those that asked for an address; matches while that has room, or has none.
-fn counted(place: usize, is_full: bool, table: &mut Table) -> Vec<Expr> {
+/// The chain of an address beside the first.
+fn further(place: usize) -> String {
+    format!("further_{place}")
+}
+
+/// Counts a flow among those that asked for an address; matches where that has no room. An element keeps the expression that it was
+/// made with, so this is said in one way, however many addresses there are.
+fn counted(place: usize, table: &mut Table) -> Vec<Expr> {
     let set = if place == 0 { "connections".to_owned() } else { format!("connections_{place}") };
     table.set(Set::new(set.clone(), [4, 1, 2]).dynamic(65_535, Duration::ZERO), []);
     let mut counted = load_key(&[Load::DestinationV4, Load::Protocol, Load::DestinationPort], FIRST).0;
@@ -125,15 +126,10 @@ fn counted(place: usize, is_full: bool, table: &mut Table) -> Vec<Expr> {
         key: FIRST,
         data: None,
         timeout: None,
-        expressions: vec![Expr::ConnLimit { count: CONNECTIONS, inverted: is_full }],
+        expressions: vec![Expr::ConnLimit { count: CONNECTIONS, inverted: true }],
         inverted: false,
     });
     counted
-}
-
-/// Notes on the way through which address a flow gets; the first one needs no word.
-fn takes(place: usize) -> Vec<Expr> {
-    if place == 0 { Vec::new() } else { set_mark(place as u32) }
 }
 
 fn translate(own: &[[u8; 4]], table: &mut Table) {
