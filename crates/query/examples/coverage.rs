@@ -172,7 +172,7 @@ impl Probe<'_> {
             }
             let blamed = |(_, choice): &(usize, &mut Choice)| error.message.contains(&choice.text);
             let longest = self.chosen.iter_mut().enumerate().filter(blamed).max_by_key(|(_, choice)| choice.text.len());
-            let prefix = between(&error.message, "(expecting \"", "...\"");
+            let prefix = between(&error.message, "(expecting \"", "...\"").or_else(|| between(&error.message, "Expected: '", "...'"));
             let next = longest.and_then(|(number, choice)| {
                 let next = match prefix {
                     Some(prefix) => Some(format!("{prefix}{number:017x}")),

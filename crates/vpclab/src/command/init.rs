@@ -18,6 +18,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("peering", include_str!("../../../../examples/peering.yaml")),
     ("middlebox", include_str!("../../../../examples/middlebox.yaml")),
     ("dual-stack", include_str!("../../../../examples/dual-stack.yaml")),
+    ("transit-gateway", include_str!("../../../../examples/transit-gateway.yaml")),
     ("iam", include_str!("../../../../examples/iam.yaml")),
 ];
 
