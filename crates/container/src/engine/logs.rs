@@ -67,6 +67,8 @@ pub struct Reader {
     parts: Option<Vec<File>>,
     /// Lines of them that are not wanted, for the last ones are.
     skip: usize,
+    /// Lines that were counted to know the last ones, and are not read again yet: what comes meanwhile is none of those.
+    counted: Option<usize>,
 }
 
 impl Reader {
@@ -79,6 +81,7 @@ impl Reader {
             half: Vec::new(),
             parts: None,
             skip: 0,
+            counted: None,
         }
     }
 
@@ -93,39 +96,21 @@ impl Reader {
 
     /// The same in parts of about so many bytes; none: that was all. A log may be larger than memory that is worth it.
     pub fn begin_in_parts(&mut self, bytes: usize) -> Result<Option<Vec<Line>>> {
-        if self.parts.is_none() {
-            let mut parts = self.open_parts()?;
-            if let Some(tail) = self.filter.tail {
-                let (mut count, filter) = (0usize, self.filter);
-                for part in parts.iter_mut().rev() {
-                    let mut reader = BufReader::with_capacity(1 << 16, &mut *part);
-                    let mut half = Vec::new();
-                    while read_lines(
-                        &mut reader,
-                        &mut half,
-                        &self.path,
-                        usize::MAX,
-                        &mut |line| {
-                            count += usize::from(filter.wants(&line));
-                        },
-                    )?
-                    .1
-                    {}
-                    part.rewind()
-                        .map_err(Error::io(format!("reading {}", self.path.display())))?;
-                }
-                self.skip = count.saturating_sub(tail);
-            }
-            self.parts = Some(parts);
-        }
+        self.count()?;
         let mut lines = Vec::new();
         loop {
+            if self.counted == Some(0) {
+                return Ok((!lines.is_empty()).then_some(lines));
+            }
             let filter = self.filter;
             if let Some((reader, at)) = &mut self.open {
-                let skip = &mut self.skip;
+                let (skip, counted) = (&mut self.skip, &mut self.counted);
+                // Of those that were counted one at a time, not to read beyond the last.
+                let most = counted.map_or(bytes, |_| 1);
                 let (read, is_more) =
-                    read_lines(reader, &mut self.half, &self.path, bytes, &mut |line| {
+                    read_lines(reader, &mut self.half, &self.path, most, &mut |line| {
                         if filter.wants(&line) {
+                            *counted = counted.map(|left| left.saturating_sub(1));
                             match *skip {
                                 0 => lines.push(line),
                                 _ => *skip -= 1,
@@ -133,7 +118,7 @@ impl Reader {
                         }
                     })?;
                 *at += read;
-                if is_more && !lines.is_empty() {
+                if is_more && !lines.is_empty() && self.counted.is_none() {
                     return Ok(Some(lines));
                 }
                 if is_more {
@@ -149,6 +134,38 @@ impl Reader {
                 None => return Ok(Some(lines)),
             }
         }
+    }
+
+    /// Looks for what is there, and where the last ones of it begin.
+    fn count(&mut self) -> Result<()> {
+        if self.parts.is_some() {
+            return Ok(());
+        }
+        let mut parts = self.open_parts()?;
+        if let Some(tail) = self.filter.tail {
+            let (mut count, filter) = (0usize, self.filter);
+            for part in parts.iter_mut().rev() {
+                let mut reader = BufReader::with_capacity(1 << 16, &mut *part);
+                let mut half = Vec::new();
+                while read_lines(
+                    &mut reader,
+                    &mut half,
+                    &self.path,
+                    usize::MAX,
+                    &mut |line| {
+                        count += usize::from(filter.wants(&line));
+                    },
+                )?
+                .1
+                {}
+                part.rewind()
+                    .map_err(Error::io(format!("reading {}", self.path.display())))?;
+            }
+            self.skip = count.saturating_sub(tail);
+            self.counted = Some(count);
+        }
+        self.parts = Some(parts);
+        Ok(())
     }
 
     fn open_parts(&self) -> Result<Vec<File>> {
@@ -417,6 +434,18 @@ mod tests {
         append(&path, &line(5, "five"));
         assert_eq!(texts(reader.more().unwrap()), ["three", "four", "five"]);
         assert!(reader.more().unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_last_lines_are_those_of_the_moment_at_which_they_were_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.json");
+        append(&path, &[line(1, "one"), line(2, "two"), line(3, "three")].concat());
+        let mut reader = Reader::new(&path, Filter { tail: Some(2), ..Filter::default() });
+        reader.count().unwrap();
+        append(&path, &line(4, "four"));
+        assert_eq!(texts(reader.begin().unwrap()), ["two", "three"]);
+        assert_eq!(texts(reader.more().unwrap()), ["four"]);
     }
 
     #[test]
