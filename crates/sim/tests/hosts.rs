@@ -4,7 +4,7 @@ mod hosts_net;
 
 use hosts_net::{Net, address};
 use sim::app::{DatagramSpec, End, PingSpec, RefusedBy};
-use sim::host::{Protocol, Services, WAITING};
+use sim::host::{HostSpec, Protocol, Services, WAITING};
 use sim::{NodeId, Reason, Verb};
 use wire::{Arp, Ethernet};
 
@@ -42,6 +42,30 @@ fn ipv6_finds_its_neighbour_by_solicitation_and_pings() {
     assert_eq!((net.outcome(a, app).end, net.outcome(a, app).replies.len()), (End::Answered, 4));
     assert_eq!(net.count(b, Verb::Answer, Reason::NeighborSolicitation), 1);
     assert_eq!(net.table(a, "neighbors")[0][..2], ["2001:db8::2", "02:00:00:00:01:00"].map(String::from));
+}
+
+#[test]
+fn rfc_6724_the_scope_of_the_destination_decides_from_where_and_not_that_of_the_router() {
+    let mut net = Net::new();
+    let own: &[&str] = &["10.0.0.1/24", "fd00:1::1/64", "2001:db8::1/64"];
+    let a = net.host("a", &[own], "fe80::1");
+    let r = net.with_spec("r", &[&["fe80::1/64"]], HostSpec { forwarding: true, ..HostSpec::default() });
+    net.connect((a, 0), (r, 0));
+    let link_local = net.host_ref(a).addresses(0).into_iter().map(|own| own.addr());
+    let link_local = link_local.filter(|own| own.to_string().starts_with("fe80:")).collect::<Vec<_>>();
+    let [link_local] = link_local[..] else { panic!("{link_local:?}") };
+    for (to, from) in [
+        ("2001:db8:9::1", address("2001:db8::1")),
+        ("fd00:9::1", address("fd00:1::1")),
+        ("fe80::1", link_local),
+        ("ff02::5", link_local),
+        ("2001:db8::1", address("2001:db8::1")),
+    ] {
+        assert_eq!(net.host_ref(a).source_for(address(to)), Some(from), "{to}");
+    }
+    // Nothing but the address of the link is better than nothing.
+    let b = net.host("b", &[&["fe80::2/64"]], "fe80::1");
+    assert_eq!(net.host_ref(b).source_for(address("2001:db8:9::1")), Some(address("fe80::2")));
 }
 
 #[test]

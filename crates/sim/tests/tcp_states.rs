@@ -21,6 +21,16 @@ fn rfc_9293_3_5_the_handshake_of_the_one_who_begins() {
 }
 
 #[test]
+fn the_third_step_goes_out_alone_before_what_a_program_sends_that_only_then_hears_of_the_connection() {
+    let mut hand = Hand::connect(&plain());
+    hand.take();
+    hand.give(SYN_ACK, 0, 1, b"");
+    assert_eq!(hand.connection.send(b"x"), 1);
+    hand.connection.close();
+    assert_eq!(hand.take(), [out(".", 1, 1, 0), out("FP.", 1, 1, 1)]);
+}
+
+#[test]
 fn rfc_9293_3_5_the_handshake_of_the_one_who_accepts() {
     let mut hand = Hand::in_state(SynReceived);
     hand.give(ACK, 1, 1, b"");

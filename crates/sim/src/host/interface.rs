@@ -93,7 +93,32 @@ impl Interface {
         self.addresses.iter().any(|own| own.net.addr() == address)
     }
 
-    /// The address to send from: one in the subnet of `towards`, or the first of its family; for IPv6 one of the same scope.
+    /// The address to send from to a destination behind a next hop: of IPv4 one in the next hop's subnet, or the first; of
+    /// IPv6 as the destination alone decides (RFC 6724 5), whatever the next hop is called on the link.
+    pub(crate) fn source_by(&self, next_hop: IpAddr, destination: IpAddr) -> Option<IpAddr> {
+        match destination {
+            IpAddr::V4(_) => self.source_for(next_hop),
+            IpAddr::V6(destination) => self.source_v6(destination).map(IpAddr::V6),
+        }
+    }
+
+    /// The address to send from to somebody of IPv6: that one itself, else one of its scope rather than another; of several the
+    /// one with the longest prefix in common, the first of equals (RFC 6724 5, rules 1, 2 and 8).
+    fn source_v6(&self, destination: Ipv6Addr) -> Option<Ipv6Addr> {
+        let is_of_link = |address: Ipv6Addr| address.is_unicast_link_local() || address.octets()[..2] == [0xff, 2];
+        let rank = |own: &Ipv6Addr| {
+            let common = (own.to_bits() ^ destination.to_bits()).leading_zeros();
+            (*own == destination, is_of_link(*own) == is_of_link(destination), common)
+        };
+        let own = self.usable().filter_map(|net| match net.addr() {
+            IpAddr::V6(own) => Some(own),
+            IpAddr::V4(_) => None,
+        });
+        own.reduce(|best, other| if rank(&other) > rank(&best) { other } else { best })
+    }
+
+    /// The address to send from to somebody on the link: one in the subnet of `towards`, or the first of its family; for IPv6
+    /// one of the same scope.
     pub fn source_for(&self, towards: IpAddr) -> Option<IpAddr> {
         let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
         let family = || self.usable().filter(|net| net.addr().is_ipv4() == towards.is_ipv4());

@@ -138,14 +138,14 @@ impl Host {
             return Some(destination);
         }
         let path = self.path(destination, None)?;
-        self.speaks_as(path)
+        self.speaks_as(path, destination)
     }
 
-    /// The address that the host sends from by a path: the interface's, else, as an unnumbered line has none, another
-    /// interface's (RFC 1812 4.3.2.4).
-    pub(crate) fn speaks_as(&self, path: Path) -> Option<IpAddr> {
-        let own = self.interfaces.get(path.interface as usize)?.source_for(path.next_hop);
-        let other = || self.interfaces.iter().find_map(|interface| interface.source_for(path.next_hop));
+    /// The address that the host sends from to a destination by a path: the interface's, else, as an unnumbered line has none,
+    /// another interface's (RFC 1812 4.3.2.4).
+    pub(crate) fn speaks_as(&self, path: Path, destination: IpAddr) -> Option<IpAddr> {
+        let own = self.interfaces.get(path.interface as usize)?.source_by(path.next_hop, destination);
+        let other = || self.interfaces.iter().find_map(|interface| interface.source_by(path.next_hop, destination));
         own.or_else(|| other().filter(IpAddr::is_ipv4))
     }
 

@@ -52,6 +52,6 @@ impl Host {
         }
         let interface = packet.interface.or_else(|| self.bound(packet.source));
         let path = self.path(destination, interface).ok_or(SendError::NoRoute)?;
-        Ok((path, self.speaks_as(path)))
+        Ok((path, self.speaks_as(path, destination)))
     }
 }

@@ -76,6 +76,8 @@ pub struct Connection {
     // What goes out next.
     pub(super) syn_due: bool,
     pub(super) ack_due: bool,
+    /// The third step of the handshake was not sent yet.
+    pub(super) third_due: bool,
     pub(super) abort_due: bool,
     pub(super) keep_alive_due: bool,
     pub(super) probe_due: bool,
@@ -161,6 +163,7 @@ impl Connection {
             recent: 0,
             syn_due: true,
             ack_due: false,
+            third_due: false,
             abort_due: false,
             keep_alive_due: false,
             probe_due: false,

@@ -55,7 +55,8 @@ impl Connection {
         }
         self.acknowledge_syn(now, acknowledgement);
         self.establish(now);
-        self.ack_due = true;
+        // Alone, before what a program sends that only now hears of the connection.
+        (self.ack_due, self.third_due) = (true, true);
         let fits = segment.payload.len().min(self.announced_window() as usize);
         let fin = segment.has(Flags::FIN) && fits == segment.payload.len();
         self.bring(now, self.rcv_nxt, &segment.payload[..fits], fin);

@@ -24,6 +24,9 @@ impl Connection {
             State::SynSent | State::SynReceived if self.syn_due => return Some(self.synchronize(now)),
             State::SynSent => return None,
             state if state.transmits() => {
+                if std::mem::take(&mut self.third_due) {
+                    return Some(self.acknowledge(now, self.snd_nxt, Purpose::Acknowledgement));
+                }
                 let probes = std::mem::take(&mut self.probe_due);
                 let segment = self.retransmit(now);
                 let segment = segment.or_else(|| if probes { self.probe(now) } else { None });
