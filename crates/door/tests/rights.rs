@@ -1,8 +1,10 @@
 //! Who may make which call of EC2, on what (IAM-15, IAM-18, IAM-19, EC2A-1 … EC2A-7), through the wire.
 #![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
-use door::Knock;
+use door::{Cloud, Knock};
 use door::authorise::{Request, questions};
+use door::rights::Scene;
+use iam::claim::Who;
 use model::{Context, Model, Region, Timestamp};
 use serde_json::{Value, json};
 use world::{ACCOUNT, Client, REGION, World, arn, unauthorized};
@@ -248,4 +250,19 @@ fn the_answer_to_somebody_elses_client_token_is_not_for_who_may_not_ask() {
     assert_eq!(world.own("CreateManagedPrefixList", create.clone()), made);
     let dev = world.user("dev", json!([allow(json!("ec2:Describe*"), json!("*"))]));
     assert_eq!(world.call(&dev, "CreateManagedPrefixList", create), Err(unauthorized()));
+}
+
+#[test]
+fn a_question_is_judged_at_its_moment_and_not_when_the_network_last_changed() {
+    let mut world = World::new();
+    world.vpc("10.0.0.0/16");
+    let until = world.now.plus(3_600);
+    world.user("dev", json!([allow_if("ec2:DescribeVpcs", "*", json!({"DateLessThan": {"aws:CurrentTime": until.iso8601()}}))]));
+    let network = world.regions.find(ACCOUNT, REGION).unwrap();
+    for (now, is_allowed) in [(world.now, true), (until.plus(1), false)] {
+        let scene = Scene { account: &world.accounts[ACCOUNT], network, now };
+        assert!(network.context.now < until, "its clock has not moved");
+        let asked = scene.ask(&Who::User("dev".to_owned()), "ec2:DescribeVpcs", &[], &[]).unwrap();
+        assert_eq!(asked[0].is_allowed(), is_allowed, "{}", now.iso8601());
+    }
 }
