@@ -144,3 +144,32 @@ fn a_group_without_egress_rules_stays_closed() {
     assert_eq!(db(&again(&model).2), 0);
     assert_eq!(model.region, Region::default());
 }
+
+const ONE: &str = "vpcs: { v: { cidr: 10.0.0.0/16, subnets: { s: { cidr: /24 } } } }
+instances: { web: { subnet: s } }
+";
+
+fn of(text: &str) -> Lab {
+    load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("{text}\n{e}"))
+}
+
+#[test]
+fn a_policy_about_an_id_that_the_file_makes_anew_is_listed() {
+    let model = made(&of(ONE), 1);
+    let (web, subnet) = (model.instances.keys().next().unwrap(), model.subnets.keys().next().unwrap());
+    let policies = format!(
+        "iam:
+  policies:
+    stop: [allow ec2:Describe*, 'deny ec2:StopInstances on arn:aws:ec2:*:*:instance/{web}']
+    all: ['deny ec2:StopInstances on arn:aws:ec2:*:*:instance/*', 'deny ec2:StopInstances on arn:aws:ec2:*:*:instance/i-00000000000000000']
+  users:
+    dev: {{ inline: {{ run: ['allow ec2:RunInstances on arn:aws:ec2:*:*:subnet/{subnet}'] }} }}
+"
+    );
+    let account = of(&format!("{ONE}{policies}")).identities(&model.account_id).unwrap_or_else(|e| panic!("{e}"));
+    let exported = lab::export_with(&model, &account, "lab");
+    let [deny, allow] = exported.unsaid.as_slice() else { panic!("{:#?}", exported.unsaid) };
+    assert!(deny.starts_with(&format!("policy stop, statement 2: its Deny is about {web} (web), which gets another id")), "{deny}");
+    assert!(allow.starts_with(&format!("user dev: run, statement 1: its Allow is about {subnet}, which gets another id")), "{allow}");
+    assert!(exported.text.contains("#   policy stop, statement 2: its Deny"), "the file says so too: {}", exported.text);
+}

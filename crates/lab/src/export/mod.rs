@@ -9,6 +9,7 @@ mod flow_log;
 mod instance;
 mod lan;
 mod name;
+mod named;
 mod network;
 mod policy;
 mod quota;
@@ -136,6 +137,7 @@ impl<'m> Writer<'m> {
         self.instances();
         self.flow_logs();
         self.left_over();
+        self.ids_in_policies();
         self.lans();
     }
 
