@@ -9,6 +9,7 @@ use iam::{Document, Effect, Facts, Kind, Request, Subject, decision};
 use model::{Model, Timestamp};
 
 use crate::authorise::taken_by;
+use crate::stock;
 
 /// Seconds after which a key that was not used is old.
 const UNUSED: u64 = 90 * 86_400;
@@ -41,6 +42,8 @@ pub enum Check {
     UnknownAction,
     /// A statement that no request can match.
     NeverMatches,
+    /// A resource by an id that nothing in the network has.
+    NamesNothing,
     /// A managed policy that nobody has.
     UnusedPolicy,
     /// A key that was never used, or not for a long time.
@@ -55,7 +58,7 @@ pub enum Check {
 
 impl Check {
     /// All, in the order in which they are told.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Admin,
         Self::Escalation,
         Self::OpenTrust,
@@ -63,6 +66,7 @@ impl Check {
         Self::AllowNot,
         Self::UnknownAction,
         Self::NeverMatches,
+        Self::NamesNothing,
         Self::NothingLeft,
         Self::UnusedPolicy,
         Self::UnusedKey,
@@ -80,6 +84,7 @@ impl Check {
             Self::AllowNot => "allow-not",
             Self::UnknownAction => "unknown-action",
             Self::NeverMatches => "never-matches",
+            Self::NamesNothing => "names-nothing",
             Self::NothingLeft => "nothing-left",
             Self::UnusedPolicy => "unused-policy",
             Self::UnusedKey => "unused-key",
@@ -92,7 +97,8 @@ impl Check {
     pub fn severity(self) -> Severity {
         match self {
             Self::Admin | Self::Escalation | Self::OpenTrust => Severity::Error,
-            Self::Wildcard | Self::AllowNot | Self::UnknownAction | Self::NeverMatches | Self::NothingLeft | Self::UnusedKey => Severity::Warning,
+            Self::Wildcard | Self::AllowNot | Self::UnknownAction | Self::NeverMatches | Self::NamesNothing => Severity::Warning,
+            Self::NothingLeft | Self::UnusedKey => Severity::Warning,
             Self::UnusedPolicy | Self::TwoKeys | Self::EmptyGroup => Severity::Info,
         }
     }
@@ -107,6 +113,7 @@ impl Check {
             Self::AllowNot => "NotAction or NotResource with Allow: what comes later is allowed as well",
             Self::UnknownAction => "an action that the API does not have",
             Self::NeverMatches => "a statement that no request can match",
+            Self::NamesNothing => "a resource of EC2 by an id that nothing in the lab has",
             Self::NothingLeft => "a permissions boundary under which nothing that is given is left",
             Self::UnusedPolicy => "a managed policy that nobody has",
             Self::UnusedKey => "a key that was never used, or not for 90 days",
@@ -278,6 +285,7 @@ impl Lint<'_> {
 
     fn statement(&mut self, subject: &str, statement: &Statement) {
         let allows = statement.effect == Effect::Allow;
+        self.named(subject, statement);
         if allows && is_admin(statement) {
             self.note(Check::Admin, subject.to_owned(), format!("gives everything: {statement}"), "name the actions that are needed");
             return;
@@ -316,6 +324,16 @@ impl Lint<'_> {
         }
     }
 
+    /// Resources of the network by ids that nothing has: an Allow gives nothing, a Deny keeps nobody from anything.
+    fn named(&mut self, subject: &str, statement: &Statement) {
+        let (Some(Either::These(resources)) | Some(Either::AllBut(resources))) = &statement.resources else { return };
+        let absent: Vec<String> = resources.iter().filter_map(|resource| absent(self.network, resource)).collect();
+        if !absent.is_empty() {
+            let text = format!("nothing in the lab is {}: {statement}", absent.join(", "));
+            self.note(Check::NamesNothing, subject.to_owned(), text, "ids are others whenever a thing is made anew; a condition on a tag (ec2:ResourceTag/…) is about it still");
+        }
+    }
+
     fn known(&self, action: &ActionPattern) -> Known {
         let Some(service) = action.service() else { return Known::Elsewhere };
         let Some(served) = query::shapes::service(&service) else { return Known::Elsewhere };
@@ -351,6 +369,17 @@ impl Lint<'_> {
 
 fn instance(network: &Model, id: &str) -> String {
     format!("arn:aws:ec2:{}:{}:instance/{id}", network.region, network.account_id)
+}
+
+/// The type and id of a resource that would be the network's, and is not there.
+fn absent(network: &Model, resource: &ArnPattern) -> Option<String> {
+    let [_, _, service, region, account, name] = resource.parts()?;
+    let (kind, id) = name.split_once('/')?;
+    let is_here = |part: &str, own: &str| part.is_empty() || part == own || part.contains(['*', '?', '$']);
+    let is_ours = service == "ec2" && is_here(&region, &network.region.0) && is_here(&account, &network.account_id);
+    let is_one = !name.contains(['*', '?', '$']);
+    let is_absent = is_ours && is_one && stock::is_there(network, kind, id) == Some(false);
+    is_absent.then(|| format!("{kind} {id}"))
 }
 
 /// What a pattern of actions stands for.

@@ -10,7 +10,7 @@ use iam::decision::{Named, Outcome, decide_trust};
 use iam::explain::{Told, explain};
 use iam::policy::{ActionPattern, WITHOUT_A_CALL};
 use iam::{Arn, Effect, Facts, Kind};
-use model::Model;
+use model::{Model, Timestamp};
 use serde_json::Value;
 
 use crate::authorise::{self, Resource, taken_by};
@@ -23,6 +23,8 @@ pub struct Scene<'a> {
     pub account: &'a Account,
     /// Its network.
     pub network: &'a Model,
+    /// The moment of the question, which conditions of time are about. The clock of a network stands still while nothing changes.
+    pub now: Timestamp,
 }
 
 /// One question and what comes of it.
@@ -167,8 +169,8 @@ impl Scene<'_> {
     fn facts(&self, action: &str, asking: &Asking) -> Facts {
         let network = self.network;
         let mut facts = Facts::new();
-        facts.set("aws:CurrentTime", network.context.now.iso8601());
-        facts.set("aws:EpochTime", network.context.now.0.to_string());
+        facts.set("aws:CurrentTime", self.now.iso8601());
+        facts.set("aws:EpochTime", self.now.0.to_string());
         facts.set("aws:SecureTransport", "false");
         facts.set("aws:RequestedRegion", &network.region.0);
         let (service, operation) = action.split_once(':').unwrap_or(("", action));

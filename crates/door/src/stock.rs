@@ -56,6 +56,32 @@ pub fn of_network(network: &Model, kind: &str) -> Vec<Thing> {
     }
 }
 
+/// Whether a network has the thing of a type and id; `None` where nobody here knows what there is of the type.
+pub fn is_there(network: &Model, kind: &str, id: &str) -> Option<bool> {
+    match kind {
+        "volume" => Some(network.ebs_volumes.keys().any(|known| known.as_str() == id)),
+        "snapshot" => {
+            let offered = model::image::offered(&network.region);
+            let of_images = offered.iter().flat_map(|image| &image.block_devices).filter_map(|device| device.snapshot_id.as_ref());
+            Some(network.ebs_snapshots.keys().chain(of_images).any(|known| known.as_str() == id))
+        }
+        "image" => {
+            let offered = model::image::offered(&network.region);
+            Some(network.images.keys().chain(offered.iter().map(|image| &image.id)).any(|known| known.as_str() == id))
+        }
+        "launch-template" => Some(network.launch_templates.keys().any(|known| known.as_str() == id)),
+        _ if BY_ID.contains(&kind) => Some(of_network(network, kind).iter().any(|thing| thing.id == id)),
+        _ => None,
+    }
+}
+
+/// Types of which [`of_network`] has all, by the ids that resource names have.
+const BY_ID: &[&str] = &[
+    "vpc", "subnet", "route-table", "internet-gateway", "egress-only-internet-gateway", "vpn-gateway", "transit-gateway",
+    "transit-gateway-attachment", "transit-gateway-route-table", "natgateway", "elastic-ip", "network-interface", "network-acl",
+    "vpc-peering-connection", "vpc-endpoint", "prefix-list", "dhcp-options", "instance", "security-group", "key-pair",
+];
+
 /// All things of a type of IAM's, with their resource names for ids.
 pub fn of_account(account: &Account, kind: &str) -> Vec<Thing> {
     let entities = |kind| account.entities(kind).map(|entity| Thing { id: account.arn(entity), name: Some(entity.name.clone()) }).collect();

@@ -1,11 +1,14 @@
 //! Who may make which call of EC2, on what (IAM-15, IAM-18, IAM-19, EC2A-1 … EC2A-7), through the wire.
 #![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
-use door::Knock;
+use door::{Cloud, Knock};
 use door::authorise::{Request, questions};
+use door::lint::{Check, Finding, lint};
+use door::rights::Scene;
+use iam::claim::Who;
 use model::{Context, Model, Region, Timestamp};
 use serde_json::{Value, json};
-use world::{ACCOUNT, Client, REGION, World, arn, unauthorized};
+use world::{ACCOUNT, Client, OTHER, REGION, World, arn, unauthorized};
 
 mod world;
 
@@ -248,4 +251,44 @@ fn the_answer_to_somebody_elses_client_token_is_not_for_who_may_not_ask() {
     assert_eq!(world.own("CreateManagedPrefixList", create.clone()), made);
     let dev = world.user("dev", json!([allow(json!("ec2:Describe*"), json!("*"))]));
     assert_eq!(world.call(&dev, "CreateManagedPrefixList", create), Err(unauthorized()));
+}
+
+#[test]
+fn a_question_is_judged_at_its_moment_and_not_when_the_network_last_changed() {
+    let mut world = World::new();
+    world.vpc("10.0.0.0/16");
+    let until = world.now.plus(3_600);
+    world.user("dev", json!([allow_if("ec2:DescribeVpcs", "*", json!({"DateLessThan": {"aws:CurrentTime": until.iso8601()}}))]));
+    let network = world.regions.find(ACCOUNT, REGION).unwrap();
+    for (now, is_allowed) in [(world.now, true), (until.plus(1), false)] {
+        let scene = Scene { account: &world.accounts[ACCOUNT], network, now };
+        assert!(network.context.now < until, "its clock has not moved");
+        let asked = scene.ask(&Who::User("dev".to_owned()), "ec2:DescribeVpcs", &[], &[]).unwrap();
+        assert_eq!(asked[0].is_allowed(), is_allowed, "{}", now.iso8601());
+    }
+}
+
+#[test]
+fn a_statement_about_an_id_that_nothing_has_is_found() {
+    let mut world = World::new();
+    let vpc = world.vpc("10.0.0.0/16");
+    world.user("dev", json!([allow(json!("ec2:DescribeTags"), json!("*"))]));
+    let gone = "i-0123456789abcdef0";
+    for (resource, is_found) in [
+        (arn(&format!("vpc/{vpc}")), false),
+        ("arn:aws:ec2:*:*:instance/*".to_owned(), false),
+        ("arn:aws:ec2:*:*:instance/i-*".to_owned(), false),
+        (format!("arn:aws:ec2:us-east-1:*:instance/{gone}"), false),
+        (format!("arn:aws:ec2:*:{OTHER}:instance/{gone}"), false),
+        (format!("arn:aws:ec2:*:*:instance/{gone}"), true),
+        (arn(&format!("instance/{gone}")), true),
+        (arn("volume/vol-0123456789abcdef0"), true),
+    ] {
+        world.give("dev", json!([{"Effect": "Deny", "Action": "ec2:*", "Resource": [resource]}]));
+        let findings = lint(&world.accounts[ACCOUNT], world.regions.find(ACCOUNT, REGION).unwrap(), world.now);
+        let told: Vec<&Finding> = findings.iter().filter(|finding| finding.check == Check::NamesNothing).collect();
+        assert_eq!(!told.is_empty(), is_found, "{resource}: {findings:?}");
+        let id = resource.rsplit('/').next().unwrap();
+        assert!(told.iter().all(|finding| finding.text.contains(id)), "{told:?}");
+    }
 }

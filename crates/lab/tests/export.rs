@@ -144,3 +144,90 @@ fn a_group_without_egress_rules_stays_closed() {
     assert_eq!(db(&again(&model).2), 0);
     assert_eq!(model.region, Region::default());
 }
+
+const ONE: &str = "vpcs: { v: { cidr: 10.0.0.0/16, subnets: { s: { cidr: /24 } } } }
+instances: { web: { subnet: s } }
+";
+
+fn of(text: &str) -> Lab {
+    load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("{text}\n{e}"))
+}
+
+#[test]
+fn a_policy_about_an_id_that_the_file_makes_anew_is_listed() {
+    let model = made(&of(ONE), 1);
+    let (web, subnet) = (model.instances.keys().next().unwrap(), model.subnets.keys().next().unwrap());
+    let policies = format!(
+        "iam:
+  policies:
+    stop: [allow ec2:Describe*, 'deny ec2:StopInstances on arn:aws:ec2:*:*:instance/{web}']
+    all: ['deny ec2:StopInstances on arn:aws:ec2:*:*:instance/*', 'deny ec2:StopInstances on arn:aws:ec2:*:*:instance/i-00000000000000000']
+  users:
+    dev: {{ inline: {{ run: ['allow ec2:RunInstances on arn:aws:ec2:*:*:subnet/{subnet}'] }} }}
+"
+    );
+    let account = of(&format!("{ONE}{policies}")).identities(&model.account_id).unwrap_or_else(|e| panic!("{e}"));
+    let exported = lab::export_with(&model, &account, "lab");
+    let [deny, allow] = exported.unsaid.as_slice() else { panic!("{:#?}", exported.unsaid) };
+    assert!(deny.starts_with(&format!("policy stop, statement 2: its Deny is about {web} (web), which gets another id")), "{deny}");
+    assert!(allow.starts_with(&format!("user dev: run, statement 1: its Allow is about {subnet}, which gets another id")), "{allow}");
+    assert!(exported.text.contains("#   policy stop, statement 2: its Deny"), "the file says so too: {}", exported.text);
+}
+
+#[test]
+fn what_lies_beside_networks_is_listed_or_written() {
+    use model::operation::*;
+    let mut model = made(&of(ONE), 1);
+    assert_eq!(lab::export(&model, "lab").unsaid, [""; 0], "the disk of a launch is as every launch makes it");
+    let root = model.ebs_volumes.keys().next().unwrap().clone();
+    let subnet = model.subnets.keys().next().unwrap().clone();
+    let snapshot = CreateSnapshot { volume_id: root.clone(), description: String::new(), tags: Default::default(), origin: Default::default() };
+    let snapshot = create_snapshot(&mut model, snapshot).unwrap();
+    let reservation = CreateSubnetCidrReservation {
+        subnet_id: subnet,
+        cidr: "10.0.0.128/28".parse().unwrap(),
+        kind: model::subnet_cidr_reservation::ReservationType::Explicit,
+        description: String::new(),
+        tags: Default::default(),
+    };
+    let reservation = create_subnet_cidr_reservation(&mut model, reservation).unwrap();
+    let mut loose = model.ebs_volumes[&root].clone();
+    (loose.id, loose.attachments) = ("vol-00000000000000001".parse().unwrap(), Vec::new());
+    model.ebs_volumes.insert(loose.id.clone(), loose);
+    model.ebs_volumes.get_mut(&root).unwrap().spec.size_gib += 100;
+    let template = model::LaunchTemplate {
+        id: "lt-00000000000000001".parse().unwrap(),
+        name: "front".to_owned(),
+        default_version: 1,
+        latest_version: 1,
+        versions: BTreeMap::new(),
+        create_time: Timestamp(0),
+        tags: Default::default(),
+        origin: Default::default(),
+    };
+    model.launch_templates.insert(template.id.clone(), template);
+    let pair = model::KeyPair {
+        id: "key-00000000000000001".parse().unwrap(),
+        key_name: "laptop".to_owned(),
+        key_fingerprint: String::new(),
+        public_key: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGhlbGxvaGVsbG9oZWxsb2hlbGxvaGVsbG9oZWxsb2hl me".to_owned(),
+        create_time: Timestamp(0),
+        tags: Default::default(),
+        origin: Default::default(),
+    };
+    model.key_pairs.insert(pair.key_name.clone(), pair);
+    model.instances.values_mut().next().unwrap().disable_api_termination = true;
+    let exported = lab::export(&model, "lab");
+    for wanted in [
+        format!("{root}: that the disk of i-"),
+        "vol-00000000000000001: a volume of".to_owned(),
+        format!("{snapshot}: a snapshot of {root}"),
+        format!("{reservation}: that 10.0.0.128/28 of subnet-"),
+        "lt-00000000000000001 (front): a launch template".to_owned(),
+    ] {
+        assert!(exported.unsaid.iter().any(|line| line.starts_with(&wanted)), "{wanted}: {:#?}", exported.unsaid);
+    }
+    assert!(exported.unsaid.iter().any(|line| line.ends_with(": that it is protected from termination")), "{:#?}", exported.unsaid);
+    assert_eq!(exported.unsaid.len(), 6, "{:#?}", exported.unsaid);
+    assert!(made(&of(&exported.text), 2).key_pairs.contains_key("laptop"), "a key pair that no instance has is in the file: {}", exported.text);
+}

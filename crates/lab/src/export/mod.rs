@@ -4,11 +4,13 @@
 //! the parts, `quota` raises what the cloud has more of than AWS allows at first. Everything that a lab file cannot say is
 //! listed; nothing is left out in silence.
 
+mod beside;
 mod container;
 mod flow_log;
 mod instance;
 mod lan;
 mod name;
+mod named;
 mod network;
 mod policy;
 mod quota;
@@ -136,6 +138,8 @@ impl<'m> Writer<'m> {
         self.instances();
         self.flow_logs();
         self.left_over();
+        self.beside();
+        self.ids_in_policies();
         self.lans();
     }
 
@@ -181,7 +185,8 @@ impl<'m> Writer<'m> {
         for gateway in model.internet_gateways.values().filter(|gateway| gateway.vpc_id.is_none()) {
             self.unsaid(format!("{}: an internet gateway of no VPC", gateway.id));
         }
-        let keys: BTreeSet<&str> = self.instances_of().filter_map(|i| i.key_name.as_deref()).collect();
+        let of_instances = self.instances_of().filter_map(|i| i.key_name.as_deref());
+        let keys: BTreeSet<&str> = of_instances.chain(model.key_pairs.keys().map(String::as_str)).collect();
         let (known, unknown): (Vec<&str>, Vec<&str>) = keys.into_iter().partition(|name| model.key_pairs.contains_key(*name));
         if !known.is_empty() {
             self.line(0, "key_pairs:");

@@ -59,14 +59,18 @@ impl<'m> Writer<'m> {
         }
     }
 
-    fn dhcp(&mut self, options: &DhcpOptions) {
-        // What every region gives (DHCP-2) is what a lab file without the key has.
-        let is_default = options.domain_name.as_deref().is_none_or(|domain| domain == self.model.region.internal_domain())
+    /// Whether they are what every region gives (DHCP-2).
+    pub(super) fn is_of_every_region(&self, options: &DhcpOptions) -> bool {
+        options.domain_name.as_deref().is_none_or(|domain| domain == self.model.region.internal_domain())
             && options.domain_name_servers == [NameServer::AmazonProvidedDns]
             && options.ntp_servers.is_empty()
             && options.netbios_name_servers.is_empty()
-            && options.netbios_node_type.is_none();
-        if is_default {
+            && options.netbios_node_type.is_none()
+    }
+
+    fn dhcp(&mut self, options: &DhcpOptions) {
+        // It is what a lab file without the key has.
+        if self.is_of_every_region(options) {
             return;
         }
         let mut parts = Vec::new();

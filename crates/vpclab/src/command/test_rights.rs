@@ -17,7 +17,7 @@ pub fn judge(claims: Vec<iam::Claim>, target: &Target, engine: EngineName) -> Re
         return Ok(Vec::new());
     }
     let account = target.account()?;
-    let scene = Scene { account: &account, network: &target.model };
+    let scene = Scene { account: &account, network: &target.model, now: control::host::now() };
     Ok(claims.into_iter().map(|claim| tried(&scene, claim, engine)).collect())
 }
 

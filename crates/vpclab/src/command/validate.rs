@@ -32,7 +32,7 @@ pub fn run(arguments: &FileArgs, global: &Global, output: &Output) -> Result {
 /// Asks what the file promises about rights, whatever the answers are. Errors: it speaks of nobody, or of nothing that there is.
 fn rights(lab: &Lab, model: &Model, output: &Output) -> Result<()> {
     let account = lab.identities(&model.account_id).map_err(|e| Failure::usage(e.render(output.colour())))?;
-    let scene = Scene { account: &account, network: model };
+    let scene = Scene { account: &account, network: model, now: model.context.now };
     let phrases = lab.file.expect.iter().filter_map(|promise| match promise {
         Promise::Right(phrase) => Some(phrase),
         Promise::Traffic(_) => None,

@@ -40,7 +40,7 @@ pub struct WhyArgs {
 pub fn run(arguments: &WhyArgs, target: &Target, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json])?;
     let account = target.account()?;
-    let scene = Scene { account: &account, network: &target.model };
+    let scene = Scene { account: &account, network: &target.model, now: control::host::now() };
     let who = who(&scene, &arguments.who)?;
     let (on, with) = (touched(arguments)?, context(arguments)?);
     lab::sentence::parse_action(&arguments.action).map_err(|error| {
