@@ -71,7 +71,7 @@ impl Host {
                 // Who speaks IGMP hears of all groups (RFC 2236 3).
                 let hears = packet.protocol == igmp::PROTOCOL && self.sockets.is_bound(igmp::PROTOCOL, 0);
                 if !is_all && !hears && !takes(packet.destination) {
-                    return self.drop_frame(context, port, Reason::NotForMe, frame);
+                    return self.drop_frame(context, port, Reason::NotMember, frame);
                 }
                 true
             }
