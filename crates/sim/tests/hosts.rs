@@ -3,7 +3,7 @@
 mod hosts_net;
 
 use hosts_net::{Net, address};
-use sim::app::{DatagramSpec, End, PingSpec, RefusedBy};
+use sim::app::{ConnectSpec, DatagramSpec, End, PingSpec, RefusedBy};
 use sim::host::{HostSpec, Protocol, Services, WAITING};
 use sim::{NodeId, Reason, Verb};
 use wire::{Arp, Ethernet};
@@ -42,6 +42,21 @@ fn ipv6_finds_its_neighbour_by_solicitation_and_pings() {
     assert_eq!((net.outcome(a, app).end, net.outcome(a, app).replies.len()), (End::Answered, 4));
     assert_eq!(net.count(b, Verb::Answer, Reason::NeighborSolicitation), 1);
     assert_eq!(net.table(a, "neighbors")[0][..2], ["2001:db8::2", "02:00:00:00:01:00"].map(String::from));
+}
+
+#[test]
+fn rfc_1122_what_is_for_the_loopback_stays_in_the_host_and_is_answered() {
+    let (mut net, a, _) = pair();
+    for to in ["127.0.0.1", "127.9.9.9", "::1"] {
+        let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 1, ..PingSpec::new(address(to)) }));
+        net.run(10);
+        let outcome = net.outcome(a, app);
+        assert_eq!((outcome.end, outcome.replies[0].from.ip()), (End::Answered, address(to)));
+        let connection = net.at(a, |host, context| host.connect(context, ConnectSpec::new(address(to), 9)));
+        net.run(10);
+        assert!(matches!(net.outcome(a, connection).end, End::Refused(_)), "{to}");
+    }
+    assert_eq!(net.frames(a, Verb::Send, Reason::Wire).len(), 0);
 }
 
 #[test]

@@ -240,6 +240,14 @@ fn a_host_that_does_not_forward_drops_what_is_not_for_it() {
 }
 
 #[test]
+fn a_router_says_of_a_group_that_it_is_not_a_member_and_not_that_it_does_not_forward() {
+    let (mut net, [a, r1, ..]) = chain(LinkSpec::default());
+    net.at(a, |host, context| host.datagram(context, DatagramSpec::new(address("239.1.1.1"), 9, b"x")));
+    net.run(10);
+    assert_eq!((net.count(r1, Verb::Drop, Reason::NotMember), net.count(r1, Verb::Drop, Reason::NotForMe)), (1, 0));
+}
+
+#[test]
 fn routes_and_addresses_change_while_it_runs() {
     let (mut net, [a, r1, r2, _]) = chain(LinkSpec::default());
     let ping = |net: &mut Net, to: &str| {

@@ -55,6 +55,15 @@ fn three_routers_on_ethernet_listen_for_forty_seconds_and_agree_within_six_more(
 }
 
 #[test]
+fn rfc_2328_a_1_its_packets_have_the_precedence_of_internetwork_control() {
+    let Triangle { mut net, routers: [r1, ..], .. } = triangle(install_ospf);
+    net.run(60);
+    let frames = net.frames(r1, Verb::Send, Reason::Wire);
+    let services: Vec<u8> = frames.iter().filter(|frame| frame[12..14] == [8, 0] && frame[23] == 89).map(|frame| frame[15]).collect();
+    assert!(services.len() > 10 && services.iter().all(|service| *service == 0xc0), "{services:x?}");
+}
+
+#[test]
 fn a_link_that_goes_down_is_gone_round_within_six_seconds() {
     let Triangle { mut net, routers: [r1, r2, _], hosts, links } = triangle(install_ospf);
     net.run(60);

@@ -223,7 +223,7 @@ fn a_peer_with_a_buffer_smaller_than_a_segment_gets_what_it_takes() {
     hand.window = 60;
     hand.give(SYN_ACK, 0, 1, b"");
     hand.connection.send(&[0; 100]);
-    assert_eq!(hand.take(), [out(".", 1, 1, 0), out(".", 1, 1, 60)][1..]);
+    assert_eq!(hand.take(), [out(".", 1, 1, 0), out(".", 1, 1, 60)]);
 }
 
 #[test]

@@ -185,6 +185,39 @@ fn claims_about_hosts_of_lans_are_judged_by_simulated_packets() {
     holds(&other, &[("test --engine proof", 1, "11 passed, 1 failed")]);
 }
 
+const TWO_FAMILIES: &str = "lans:
+  l:
+    switches: [sw-1, sw-2]
+    routers: { r-1: { interfaces: { eth0: 10.0.1.1/24, eth1: 10.0.2.1/24 } } }
+    hosts:
+      pc-1: { address: [10.0.1.11/24, \"fd00:1::b/64\"], gateway: 10.0.1.1 }
+      srv: { address: [10.0.2.80/24, \"fd00:2::80/64\"], gateway: 10.0.2.1, serve: http }
+    links: [\"pc-1, r-1:eth0 -- sw-1\", \"srv, r-1:eth1 -- sw-2\"]
+expect:
+  - pc-1 -> fd00:2::80 tcp/80: no route
+  - pc-1 -> 10.0.2.80 tcp/80: open
+  - pc-1 -> 10.0.1.1, 10.0.2.1 icmp/echo: allowed
+";
+
+#[test]
+fn an_address_that_is_typed_is_asked_and_no_other_of_the_same_device() {
+    let file = lab("typed", TWO_FAMILIES);
+    holds(&file, &[
+        ("sim ping pc-1 fd00:2::80", 1, "nothing was sent"),
+        ("sim ping pc-1 10.0.2.1", 0, "PING 10.0.2.1 (10.0.2.1) from pc-1"),
+        ("sim ping pc-1 10.0.2.1", 0, "bytes from 10.0.2.1:"),
+        ("sim check pc-1 fd00:2::80 tcp/80", 1, "(fd00:2::80) tcp/80: not sent"),
+        ("sim traceroute pc-1 10.0.2.80", 0, "(10.0.2.80)"),
+        ("sim use ping pc-1 10.0.2.1", 0, "10.0.2.1"),
+        ("check pc-1 fd00:2::80 tcp/80", 1, "pc-1 -> fd00:2::80: not sent"),
+        ("sim ping pc-1 srv", 0, "PING srv (10.0.2.80)"),
+        ("test --engine proof", 0, "3 passed, 0 failed"),
+    ]);
+    let done = vpclab(&file, "test --engine proof -o json");
+    let claims: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(claims[2]["pairs"], 2, "{claims}");
+}
+
 #[test]
 fn claims_that_nobody_can_judge_are_refused_or_say_why() {
     let with = |claim: &str| LAB.replace("pc-1 -> desk icmp: open", claim);

@@ -333,3 +333,39 @@ fn the_word_layer_alone_means_all_and_a_page_of_a_command_makes_no_folder() {
     assert_eq!(std::fs::read_dir(&folder).expect("it").count(), 0);
     std::fs::remove_dir_all(folder).expect("it goes");
 }
+
+/// A file of the examples or of a lesson, in the simulator.
+fn in_lab(file: &str, words: &str) -> Output {
+    let file = format!("{}/../../{file}", env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+    command.args(["-f", &file, "sim"]).args(words.split(' ')).env("NO_COLOR", "1");
+    command.output().expect("it runs")
+}
+
+#[test]
+fn an_instance_asks_over_ipv6_from_its_global_address() {
+    let done = in_lab("examples/dual-stack.yaml", "check web-1 2406:da12:0:1::10 tcp/8080");
+    let said = text(&done.stdout);
+    assert!(done.status.success() && said.contains("tcp/8080: open") && said.contains("IP6 2406:da12::10.49152 > "), "{said}");
+}
+
+#[test]
+fn an_answer_that_is_lost_is_told_apart_from_a_question_that_is() {
+    for (words, word, place) in [
+        ("check internet web-1 tcp/80", "tcp/80: reply filtered\n", "acl-out:front"),
+        ("check internet web-1 tcp/22", "tcp/22: filtered\n", "acl-in:front"),
+    ] {
+        let done = in_lab("crates/lesson/lessons/groups-and-acls/lab.yaml", words);
+        let said = text(&done.stdout);
+        let row = said.lines().find(|line| line.starts_with("dropped at ")).unwrap_or_default();
+        assert!(done.status.code() == Some(1) && said.contains(word) && row.contains(place), "{words}: {said}");
+    }
+}
+
+#[test]
+fn promises_by_simulated_packets_are_told_as_such_and_take_no_other_engine() {
+    let help = text(&sim("test --help").stdout);
+    assert!(help.contains("--mutate") && !help.contains("real packets") && !help.contains("--engine"), "{help}");
+    let done = in_lab("examples/shop.yaml", "test --engine linux");
+    assert!(done.status.code() == Some(2) && text(&done.stderr).contains("--engine"), "{}", text(&done.stderr));
+}

@@ -23,6 +23,8 @@ pub struct Calls<'a, 'b> {
 /// How a datagram is to be sent. [`SendTo::default`] leaves everything to the host.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SendTo {
+    /// The IPv4 type of service (RFC 791).
+    pub service: u8,
     /// Hops that it may take.
     pub ttl: Option<u8>,
     /// Whether routers must not cut it.
@@ -152,6 +154,7 @@ impl Calls<'_, '_> {
             // What is for a group stays on the link unless a program says otherwise (RFC 1112, 6.1; RFC 3493, 5.2).
             ttl: how.ttl.or_else(|| to.is_multicast().then_some(1)),
             dont_fragment: how.dont_fragment,
+            service: how.service,
             interface: how.interface,
             parent: FrameId::NONE,
             ..Outgoing::new(number, to)

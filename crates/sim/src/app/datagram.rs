@@ -64,8 +64,8 @@ impl Question {
     fn send(&mut self, calls: &mut Calls<'_, '_>, payload: &[u8]) -> Result<(), Reason> {
         let spec = &self.spec;
         let socket = self.socket.ok_or(Reason::NoPort)?;
-        let how =
-            SendTo { ttl: spec.ttl, dont_fragment: spec.dont_fragment, interface: spec.interface, source: spec.source };
+        let (ttl, dont_fragment, interface, source) = (spec.ttl, spec.dont_fragment, spec.interface, spec.source);
+        let how = SendTo { ttl, dont_fragment, interface, source, service: 0 };
         self.asked = calls.now();
         calls.send_to(socket, SocketAddr::new(spec.destination, spec.port), how, payload)?;
         let outcome = calls.outcome();

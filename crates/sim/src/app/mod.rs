@@ -6,6 +6,7 @@
 pub mod arping;
 pub mod bulk;
 mod calls;
+mod certificate;
 pub mod connect;
 pub mod datagram;
 pub mod dhcp_client;

@@ -80,8 +80,8 @@ impl Ping {
         message.extend((0..spec.size).map(|at| at as u8));
         self.sent.push(calls.now());
         self.answered.push(false);
-        let how =
-            SendTo { ttl: spec.ttl, dont_fragment: spec.dont_fragment, interface: spec.interface, source: spec.source };
+        let (ttl, dont_fragment, interface, source) = (spec.ttl, spec.dont_fragment, spec.interface, spec.source);
+        let how = SendTo { ttl, dont_fragment, interface, source, service: 0 };
         match calls.send_raw(number, spec.destination, how, &message) {
             Ok(()) => {
                 let outcome = calls.outcome();

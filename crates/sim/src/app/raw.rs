@@ -74,7 +74,7 @@ impl App for Raw {
             return calls.finish(End::Failed(reason));
         }
         calls.say(Reason::Question, || format!("protocol {number} to {to}"));
-        let how = SendTo { ttl: spec.ttl, dont_fragment: spec.dont_fragment, interface: None, source: spec.source };
+        let how = SendTo { ttl: spec.ttl, dont_fragment: spec.dont_fragment, source: spec.source, ..SendTo::default() };
         if let Err(error) = calls.send_raw(number, to, how, &spec.payload) {
             return calls.finish(End::Failed(error.into()));
         }

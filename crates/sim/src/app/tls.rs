@@ -1,9 +1,10 @@
 //! The shape of TLS 1.2 (RFC 5246): records and a handshake as they look on the wire, so that a lesson can show where layer 6
-//! begins. Nothing here is secret: the random bytes come from the seed, the certificate is only a name, and the data inside
-//! the records is not encrypted. It protects nothing, and no real end takes it.
+//! begins. Nothing here is secret: the random bytes come from the seed, the certificate is a name whose key nobody has, and the
+//! data inside the records is not encrypted. It protects nothing, and no real end takes it.
 //!
 //! [`Endpoint`] is one end without its connection; `https` speaks HTTP through it.
 
+use super::certificate::certificate;
 use crate::random::Random;
 
 /// TLS 1.2.
@@ -142,7 +143,9 @@ impl Endpoint {
     fn server_hello(&mut self) -> Vec<u8> {
         let random = self.noise(32);
         let body = [&VERSION[..], &random, &[0], &SUITE, &[0]].concat();
-        let certificate = long(&long(self.name.as_bytes()));
+        let (mut modulus, signature) = (self.noise(256), self.noise(256));
+        modulus[0] |= 0x80;
+        let certificate = long(&long(&certificate(&self.name, &modulus, &signature)));
         let flight = [message(SERVER_HELLO, &body), message(CERTIFICATE, &certificate), message(HELLO_DONE, &[])];
         flight.iter().flat_map(|message| record(HANDSHAKE, message)).collect()
     }

@@ -63,13 +63,15 @@ impl Host {
         }
         let to_many = match self.locals.find(packet.destination) {
             Some((own, _)) => own == Own::Broadcast,
+            // On a link nobody has such an address.
+            None if port == LOOPBACK && packet.destination.is_loopback() => false,
             None if is_group(packet.destination) => {
                 let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
                 let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
                 // Who speaks IGMP hears of all groups (RFC 2236 3).
                 let hears = packet.protocol == igmp::PROTOCOL && self.sockets.is_bound(igmp::PROTOCOL, 0);
                 if !is_all && !hears && !takes(packet.destination) {
-                    return self.drop_frame(context, port, Reason::NotForMe, frame);
+                    return self.drop_frame(context, port, Reason::NotMember, frame);
                 }
                 true
             }

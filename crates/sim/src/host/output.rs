@@ -92,7 +92,7 @@ impl Host {
             let is_there = usize::from(interface) < self.interfaces.len();
             return is_there.then_some(Path { interface, next_hop });
         }
-        // For everybody and for groups no route is asked; to itself and to nobody a host sends nothing (RFC 1122, 3.2.1.3).
+        // For everybody and for groups no route is asked; of itself and of nobody there is none on a link (RFC 1122, 3.2.1.3).
         let is_limited = matches!(destination, IpAddr::V4(address) if address.is_broadcast()) || destination.is_multicast();
         if destination.is_loopback() || destination.is_unspecified() {
             return None;
@@ -108,6 +108,11 @@ impl Host {
             }
             None => None,
         }
+    }
+
+    /// Whether a packet to this address stays in the host: an own address, or one of the loopback (RFC 1122, 3.2.1.3 (g)).
+    pub(crate) fn is_itself(&self, destination: IpAddr) -> bool {
+        destination.is_loopback() || matches!(self.locals.find(destination), Some((Own::Unicast, _)))
     }
 
     /// Whether a packet to this address goes to everybody or a group on a link.
@@ -134,7 +139,7 @@ impl Host {
 
     /// The address that the host sends from to a destination.
     pub fn source_for(&self, destination: IpAddr) -> Option<IpAddr> {
-        if matches!(self.locals.find(destination), Some((Own::Unicast, _))) {
+        if self.is_itself(destination) {
             return Some(destination);
         }
         let path = self.path(destination, None)?;

@@ -4,7 +4,6 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Host;
-use super::interface::Own;
 use super::output::{LOOPBACK, Outgoing, Path, SendError};
 
 /// How packets get to a destination, as long as routes and addresses stay as they are.
@@ -47,7 +46,7 @@ impl Host {
     /// The way, and the address that the host speaks as on it, if it has one.
     fn search_way(&self, packet: &Outgoing) -> Result<(Path, Option<IpAddr>), SendError> {
         let destination = packet.destination;
-        if matches!(self.locals.find(destination), Some((Own::Unicast, _))) {
+        if self.is_itself(destination) {
             return Ok((Path { interface: LOOPBACK, next_hop: destination }, Some(destination)));
         }
         let interface = packet.interface.or_else(|| self.bound(packet.source));

@@ -92,6 +92,7 @@ reasons! {
         MalformedPacket = "malformed-packet", "its IP header cannot be read";
         HeaderChecksum = "header-checksum", "its IP header checksum is wrong";
         NotForMe = "not-for-me", "it is for another address, and this host does not forward";
+        NotMember = "not-member", "it is for a multicast group that this node has not joined";
         OwnAddress = "own-address", "it is for an address of this node";
         Route = "route", "the longest prefix of the route table decides";
         NoRoute = "no-route", "no route fits the destination";

@@ -1,6 +1,7 @@
 //! Claims about lans, judged by simulated packets: every sender with every receiver, every port that is named.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use clap::Parser;
 use fabric::Stage as FabricStage;
@@ -44,8 +45,11 @@ pub fn quiet() -> ShowArgs {
     ShowArgs { quiet: true, ..Plain::parse_from(["vpclab"]).show }
 }
 
+/// Who is meant, and at which address where one is written: a device may be asked at several.
+type Key = (String, Option<IpAddr>);
+
 /// Somebody whom a selector means: the same one has the same key, whatever he is called.
-type Who = BTreeMap<String, Selector>;
+type Who = BTreeMap<Key, Selector>;
 
 impl Simulated {
     /// Builds the lab, and lets it run until routing protocols and leases have settled.
@@ -95,13 +99,13 @@ impl Simulated {
             Sources::Each(ends) => (who(model, ends)?, Who::new()),
             Sources::Only(ends) => {
                 let from = who(model, ends)?;
-                let others = everybody(model).into_iter().filter(|(key, _)| !from.contains_key(key)).collect();
+                let others = everybody(model).into_iter().filter(|((name, _), _)| from.keys().all(|(of, _)| of != name)).collect();
                 (from, others)
             }
             Sources::NothingElse => return Err("`nothing else` is decided for the cloud alone: name no host of a lan in it".to_owned()),
         };
         let pairs = |from: &Who| -> Vec<(Selector, Selector)> {
-            let pairs = from.iter().flat_map(|(a, from)| to.iter().filter(move |(b, _)| *b != a).map(move |(_, to)| (from.clone(), to.clone())));
+            let pairs = from.iter().flat_map(|(a, from)| to.iter().filter(move |(b, _)| b.0 != a.0).map(move |(_, to)| (from.clone(), to.clone())));
             pairs.collect()
         };
         let (expected, others) = (pairs(&from), pairs(&others));
@@ -146,7 +150,7 @@ impl Simulated {
                 is_broken = true;
                 tried.broken_pairs += 1;
                 // A request that arrives is exposure, even if its answer is lost.
-                let arrives = answer.word == "filtered" && show::is_delivered(&self.stage, answer.to);
+                let arrives = matches!(answer.word, "filtered" | "reply filtered") && show::is_delivered(&self.stage, answer.to);
                 let seen = if arrives { "the request arrives, the answer is lost" } else { answer.word };
                 let broken = Broken {
                     from: from.to_string(),
@@ -221,41 +225,50 @@ fn who(model: &Model, ends: &Ends) -> std::result::Result<Who, String> {
         all.extend(each(model, selector)?);
     }
     for selector in &ends.except {
-        for key in each(model, selector)?.keys() {
-            all.remove(key);
+        for (name, at) in each(model, selector)?.into_keys() {
+            all.retain(|(of, own), _| *of != name || own.is_some() && at.is_some() && *own != at);
         }
     }
     if all.is_empty() { Err(format!("`{ends}` selects nobody")) } else { Ok(all) }
+}
+
+/// The one address that a selector is.
+fn written(selector: &Selector) -> Option<IpAddr> {
+    match selector {
+        Selector::Address(address) => Some(*address),
+        Selector::Block(block) if block.prefix_len() == block.max_prefix_len() => Some(block.addr()),
+        _ => None,
+    }
 }
 
 /// Everybody whom a selector means: devices of lans by name, interfaces by id, places outside.
 fn each(model: &Model, selector: &Selector) -> std::result::Result<Who, String> {
     if let Some(end) = lan_end(model, selector) {
         // An address that somebody wrote is asked at that address.
-        return Ok(Who::from([(end.device, selector.clone())]));
+        return Ok(Who::from([((end.device, written(selector)), selector.clone())]));
     }
     let mut all = Who::new();
     if let Selector::Block(block) = selector {
         for (name, device) in model.lans.values().flat_map(|lan| &lan.devices) {
-            if let Some(address) = addresses(device).find(|own| block.contains(own)) {
-                all.insert(name.clone(), Selector::Address(address));
+            for address in addresses(device).filter(|own| block.contains(own)) {
+                all.insert((name.clone(), Some(address)), Selector::Address(address));
             }
         }
         for interface in model.network_interfaces.values().filter(|eni| block.contains(&std::net::IpAddr::V4(eni.primary_address()))) {
-            all.insert(interface.id.to_string(), Selector::Named(interface.id.to_string()));
+            all.insert((interface.id.to_string(), None), Selector::Named(interface.id.to_string()));
         }
         return if all.is_empty() { Err(format!("nobody has an address in {block}")) } else { Ok(all) };
     }
     let ends = selector.ends(model).map_err(|error| error.to_string())?;
     for end in ends {
-        let (key, selector) = match end {
+        let (name, selector) = match end {
             End::Interface { interface, .. } => match selector {
                 Selector::Named(name) => (interface.to_string(), Selector::Named(name.clone())),
                 _ => (interface.to_string(), Selector::Named(called(model, &interface))),
             },
             _ => (selector.to_string(), selector.clone()),
         };
-        all.insert(key, selector);
+        all.insert((name, None), selector);
     }
     Ok(all)
 }
@@ -276,19 +289,19 @@ fn everybody(model: &Model) -> Who {
     let mut all = Who::new();
     for (name, device) in model.lans.values().flat_map(|lan| &lan.devices) {
         if device.interfaces().is_some() {
-            all.insert(name.clone(), Selector::Named(name.clone()));
+            all.insert((name.clone(), None), Selector::Named(name.clone()));
         }
     }
     let running = model.instances.values().filter(|instance| instance.state == model::InstanceState::Running);
     for interface in running.filter_map(|instance| model.interfaces_of(&instance.id).first().map(|eni| eni.id.clone())) {
         let name = called(model, &interface);
-        all.insert(interface.to_string(), Selector::Named(name));
+        all.insert((interface.to_string(), None), Selector::Named(name));
     }
     for name in model.outside.keys() {
-        all.insert(name.clone(), Selector::Named(name.clone()));
+        all.insert((name.clone(), None), Selector::Named(name.clone()));
     }
     if !model.vpcs.is_empty() {
-        all.insert("internet".to_owned(), Selector::Internet);
+        all.insert(("internet".to_owned(), None), Selector::Internet);
     }
     all
 }
@@ -300,7 +313,7 @@ pub fn check(target: &Target, from: &Selector, to: &Selector, packet: ProbePacke
     let (from, to) = (one(from)?, one(to)?);
     let mut answers = Vec::new();
     for (a, from) in &from {
-        for (_, to) in to.iter().filter(|(b, _)| *b != a) {
+        for (_, to) in to.iter().filter(|(b, _)| b.0 != a.0) {
             answers.push((from.clone(), to.clone(), simulated.ask(from, to, packet, output)?));
         }
     }

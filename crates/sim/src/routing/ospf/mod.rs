@@ -40,6 +40,8 @@ use interface::{Interface, State};
 
 /// The IP protocol (IANA "Assigned Internet Protocol Numbers").
 pub const PROTOCOL: u8 = 89;
+/// The type of service of its packets: precedence "internetwork control" (RFC 2328 A.1), DSCP CS6.
+const INTERNETWORK_CONTROL: u8 = 0xc0;
 /// All routers that speak OSPF.
 pub const ALL_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 5);
 /// The designated router and its backup.
@@ -161,7 +163,13 @@ impl Ospf {
     fn send(&self, calls: &mut Calls<'_, '_>, at: usize, to: Ipv4Addr, body: Body) {
         let packet = Packet { router: self.id, area: AREA, body };
         let (interface, source) = (self.interfaces[at].port, self.interfaces[at].address());
-        let how = SendTo { ttl: Some(1), interface: Some(interface), source: Some(source.into()), ..SendTo::default() };
+        let how = SendTo {
+            ttl: Some(1),
+            interface: Some(interface),
+            source: Some(source.into()),
+            service: INTERNETWORK_CONTROL,
+            ..SendTo::default()
+        };
         match calls.send_raw(PROTOCOL, to.into(), how, &packet.emit()) {
             Ok(()) => calls.outcome().sent += 1,
             Err(error) => calls.say(error.into(), || "ospf: cannot send".to_owned()),

@@ -24,7 +24,7 @@ pub(super) fn fields(reason: Reason, detail: Option<&Detail>, units: &[Unit]) ->
         Reason::ArpRequest | Reason::ArpTimeout => &[(&["arp"], &["target"])],
         Reason::ArpReply | Reason::ArpGratuitous | Reason::ArpConflict => &[(&["arp"], &["sender", "sender MAC"])],
         Reason::NeighborSolicitation | Reason::NeighborAdvertisement => &[(&["ndp"], &["target"])],
-        Reason::Route | Reason::NoRoute | Reason::OwnAddress | Reason::NotForMe | Reason::HostUnreachable => {
+        Reason::Route | Reason::NoRoute | Reason::OwnAddress | Reason::NotForMe | Reason::NotMember | Reason::HostUnreachable => {
             &[(IP, &["destination"])]
         }
         Reason::TimeExceeded => &[(IP, &["TTL", "hop limit"])],

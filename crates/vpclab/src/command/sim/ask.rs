@@ -14,7 +14,7 @@ use model::ProbePacket;
 use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
-use super::show::{is_delivered, losses, play, show, storm};
+use super::show::{Losses, is_delivered, losses, play, show, storm};
 use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -95,7 +95,7 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
         said.push(format!("nothing was sent: {}", outcome.end));
     }
     if came < sent as usize {
-        said.extend(losses(&stage, Some(to), None));
+        said.extend(losses(&stage, Some(to), None).lines);
     }
     let replies: Vec<_> = outcome.replies.iter().map(|reply| {
         json!({"sequence": reply.sequence, "from": reply.from.ip(), "ttl": reply.ttl, "bytes": reply.bytes, "round_trip_nanoseconds": reply.rtt.0})
@@ -156,7 +156,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
         said.push(text);
     }
     if !reached {
-        said.extend(losses(&stage, Some(to), outcome.ended));
+        said.extend(losses(&stage, Some(to), outcome.ended).lines);
     }
     let hops: Vec<_> = outcome.hops.iter().map(|hop| {
         let answers: Vec<_> = hop.answers.iter().map(|answer| answer.map(|(from, span)| json!({"from": from, "nanoseconds": span.0}))).collect();
@@ -237,12 +237,13 @@ pub fn try_packet(stage: &mut Stage, from: &From, to: std::net::IpAddr, packet: 
         End::Failed(_) => "not sent",
         End::Nothing | End::Running | End::Cancelled => "filtered",
     };
+    let lost = if word == "filtered" { losses(stage, Some(to), outcome.ended) } else { Losses::default() };
+    let word = if lost.is_reply { "reply filtered" } else { word };
     let why = match &outcome.end {
         End::Answered | End::Done => Vec::new(),
         End::Unreachable(error) => vec![format!("{} says: {}", error.from, error.meaning())],
         End::Refused(_) | End::Failed(_) => vec![outcome.end.to_string()],
-        _ if word == "filtered" => losses(stage, Some(to), outcome.ended),
-        _ => Vec::new(),
+        _ => lost.lines,
     };
     let is_without_route = match &outcome.end {
         End::Unreachable(error) => (error.from.is_ipv4() && (error.kind, error.code) == (3, 0)) || (!error.from.is_ipv4() && (error.kind, error.code) == (1, 0)),

@@ -195,7 +195,7 @@ pub fn run(arguments: &UseArgs, target: &Target, output: &Output) -> Result {
     let Played { outcome, told } = play_one(&mut stage, program, &arguments.show, output)?;
     let mut said = told.text(&line);
     if !told.is_yes {
-        said.extend(losses(&stage, to.or(outcome.addresses.first().copied()), outcome.ended));
+        said.extend(losses(&stage, to.or(outcome.addresses.first().copied()), outcome.ended).lines);
     }
     let result = told.json(&line, &outcome);
     show(&stage, &arguments.show, &said, result, output)?;

@@ -118,6 +118,10 @@ impl Stage {
     pub fn to(&mut self, selector: &Selector, from: &From) -> Result<IpAddr> {
         let name = selector.to_string();
         if let Some(place) = self.world.lan_host(&name) {
+            // Who writes an address asks at that one, and not at another that its holder has.
+            if let Ok(address) = name.parse::<IpAddr>() {
+                return Ok(address);
+            }
             let first = place.addresses.iter().find(|address| !is_link_local(**address));
             return first.copied().ok_or_else(|| {
                 Failure::usage(format!("{name} has no address yet")).hint("give it one, or `dhcp: true` and a server")
@@ -142,7 +146,7 @@ impl Stage {
                 other.copied().ok_or_else(|| Failure::usage(format!("nobody has an address at `{selector}`")))?
             }
         };
-        if self.fabric.is_outside_host(address) {
+        if self.fabric.is_outside_host(address) && !address.is_loopback() {
             self.world.cloud.host(address);
         }
         Ok(address)

@@ -44,7 +44,26 @@ pub enum SimCommand {
     /// Look at it on the whole terminal: topology, events, packets, tables; step on and back, change it
     Tui(tui::TuiArgs),
     /// Does the lab keep its promises (`expect:`), by simulated packets
-    Test(super::test::TestArgs),
+    Test(PromisesArgs),
+}
+
+/// `sim test`.
+#[derive(Debug, Args)]
+pub struct PromisesArgs {
+    /// Only claims whose text contains this
+    filter: Option<String>,
+    /// Take the claims (`expect:`) of this file instead
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
+    /// Make every mistake that people make, in a copy, and list those that no claim would notice
+    #[arg(long)]
+    mutate: bool,
+}
+
+impl PromisesArgs {
+    fn simulated(self) -> super::test::TestArgs {
+        super::test::TestArgs { filter: self.filter, engine: EngineName::Sim, expect: self.expect, mutate: self.mutate }
+    }
 }
 
 /// What is shown of a simulation.
@@ -199,7 +218,7 @@ pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
         SimCommand::Domains(arguments) => domains::run(&arguments, &target, output),
         SimCommand::Run(arguments) => script::run(&arguments, &target, output),
         SimCommand::Tui(arguments) => tui::run(&arguments, &target, output),
-        SimCommand::Test(arguments) => super::test::run(&super::test::TestArgs { engine: EngineName::Sim, ..arguments }, &target, output),
+        SimCommand::Test(arguments) => super::test::run(&arguments.simulated(), &target, output),
     }
 }
 

@@ -93,7 +93,7 @@ pub fn run(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
         }
         _ => {
             said.push(format!("no page from {place}: {}", told::why(&outcome)));
-            said.extend(losses(&stage, to, outcome.ended));
+            said.extend(losses(&stage, to, outcome.ended).lines);
         }
     }
     let number = answer.map(|(number, _)| number);

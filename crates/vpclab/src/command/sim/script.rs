@@ -87,7 +87,7 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         rows.push(told.json(&program.text, outcome));
     }
     if !all {
-        said.extend(losses(&stage, None, None));
+        said.extend(losses(&stage, None, None).lines);
     }
     show(&stage, &arguments.show, &said, json!({"programs": rows}), output)?;
     Ok(if all { ExitCode::SUCCESS } else { exit::NO.into() })

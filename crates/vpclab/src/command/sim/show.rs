@@ -195,9 +195,18 @@ impl<'a> Capture<'a> {
     }
 }
 
+/// What was lost on the way.
+#[derive(Debug, Default)]
+pub struct Losses {
+    /// Where, a line each.
+    pub lines: Vec<String>,
+    /// Whether the first of it was an answer: the question had arrived.
+    pub is_reply: bool,
+}
+
 /// Where something was lost, the first place of each kind: `dropped at sw-1: …`. Of a question to an address, what was lost of
 /// it and its answer until it was given up; neighbours that are looked for are part of it.
-pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Vec<String> {
+pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Losses {
     const MOST: usize = 3;
     let simulator = &stage.world.cloud.simulator;
     let view = View::new(simulator).with_fabric(&stage.fabric);
@@ -208,10 +217,13 @@ pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Vec<Str
             Reason::OtherMac | Reason::ArpOther | Reason::MulticastMac | Reason::ReservedMac | Reason::SamePort | Reason::SpanningTree | Reason::Runt
         )
     };
+    let asked = to.map(|to| addresses_of(stage, to)).unwrap_or_default();
     let is_about = |event: &TraceEvent| {
         let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
         match (packet.ip(), to) {
-            (Some(ip), Some(to)) => [ip.source, ip.destination].contains(&to) || ip.quoted().is_some_and(|quoted| quoted.destination == to),
+            (Some(ip), Some(_)) => {
+                asked.contains(&ip.source) || asked.contains(&ip.destination) || ip.quoted().is_some_and(|quoted| asked.contains(&quoted.destination))
+            }
             (Some(ip), None) => !ip.destination.is_multicast(),
             (None, _) => event.frame == FrameId::NONE || view.bytes(event.frame).get(12..14) == Some(&[0x08, 0x06]),
         }
@@ -219,7 +231,12 @@ pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Vec<Str
     let events = simulator.trace().events().iter();
     let drops = events.filter(|event| event.verb == Verb::Drop && until.is_none_or(|until| event.time <= until));
     let mut lines: Vec<String> = Vec::new();
+    let mut is_reply = false;
     for event in drops.filter(|event| is_loss(event.reason) && is_about(event)) {
+        if lines.is_empty() {
+            let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
+            is_reply = packet.ip().is_some_and(|ip| asked.contains(&ip.source));
+        }
         let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, &event));
         if !lines.contains(&line) {
             lines.push(line);
@@ -228,16 +245,27 @@ pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Vec<Str
             break;
         }
     }
-    lines
+    Losses { lines, is_reply }
+}
+
+/// An address that is asked, and the private one that it stands for: behind an internet gateway packets have that (IGW-2).
+fn addresses_of(stage: &Stage, to: IpAddr) -> Vec<IpAddr> {
+    let mut all = vec![to];
+    if let Some(fabric::Entity::Interface(interface)) = stage.fabric.find_address(to) {
+        let own = stage.fabric.interfaces[interface].addresses.iter();
+        all.extend(own.filter(|own| own.public.map(IpAddr::V4) == Some(to)).map(|own| IpAddr::V4(own.private)));
+    }
+    all
 }
 
 /// Whether what was asked reached a program or a service at an address.
 pub fn is_delivered(stage: &Stage, to: IpAddr) -> bool {
     let simulator = &stage.world.cloud.simulator;
     let view = View::new(simulator);
+    let asked = addresses_of(stage, to);
     let reached = |event: &TraceEvent| {
         let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
-        packet.ip().is_some_and(|ip| ip.destination == to)
+        packet.ip().is_some_and(|ip| asked.contains(&ip.destination))
     };
     simulator.trace().events().iter().any(|event| event.verb == Verb::Deliver && reached(&event))
 }
