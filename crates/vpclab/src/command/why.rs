@@ -25,6 +25,7 @@ use proof::why::{Asker, Effort, Question, Why};
 use serde::Serialize;
 use serde_json::json;
 
+use super::ends::is_ipv6;
 use super::gaps::Gaps;
 use super::lan_ends;
 use super::probing::Prober;
@@ -319,11 +320,16 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
         {
             return Err(Failure::usage(format!("{address} is no host's address: nobody sends from there")));
         }
-        let family = if is_ipv6(source) { Family::V6 } else { family };
+        let is_over_ipv6 = is_ipv6(source) || destinations.iter().all(is_ipv6);
+        let family = if is_over_ipv6 { Family::V6 } else { family };
         let mut senders = match (family, source) {
             (Family::V6, End::Internet) => ipv6_hosts(fabric)?.into_iter().map(Sender::Outside).collect(),
+            (Family::V6, End::Outside(_)) => fabric.ipv6_senders(source).map_err(bad)?,
             _ => fabric.senders(source).map_err(bad)?,
         };
+        if senders.is_empty() {
+            return Err(Failure::usage(format!("{} has no IPv6 address", probe.source)));
+        }
         if matches!(source, End::Block(_)) {
             // Gateways have addresses there too, and send nothing of their own.
             senders.retain(|sender| is_somebody(fabric, sender));
@@ -444,10 +450,6 @@ fn receivers(fabric: &Fabric, from: &Sender, end: &End, family: Family) -> Resul
             Ok(all.into_iter().map(End::Address).collect())
         }
     }
-}
-
-fn is_ipv6(end: &End) -> bool {
-    matches!(end, End::Address(IpAddr::V6(_)) | End::Block(IpNet::V6(_)))
 }
 
 fn is_ipv4(end: &End) -> bool {
