@@ -571,6 +571,26 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_ipv6_is_asked_from_addresses_of_ipv6() {
+        let target = Target::of_example("dual-stack");
+        let fabric = Fabric::compile(&target.model);
+        let web = fabric.interfaces.values().find(|interface| interface.name == "web-1").unwrap().ipv6[0].to_string();
+        for from in ["internet", "office", "app-1"] {
+            let probe = lab::sentence::parse_probe(&[from, &web, "tcp/443"]).unwrap();
+            let (sources, destinations) = (ends(&probe.source, &target).unwrap(), ends(&probe.destination, &target).unwrap());
+            let found = questions(&probe, &(sources.clone(), destinations.clone()), &fabric, Family::V4).unwrap();
+            assert!(!found.is_empty() && found.iter().all(|question| fabric.speaks(&question.from, Family::V6)), "{from}: {found:?}");
+            let prober = Prober::on(Box::new(Walker::new()), &target).unwrap();
+            let pairs = prober.pairs(&probe.source, &sources, &destinations).unwrap();
+            assert!(!pairs.is_empty() && pairs.iter().all(|pair| fabric.speaks(&pair.sender, Family::V6)), "{from}: {pairs:?}");
+        }
+        // A place without one cannot send there, and says so.
+        let probe = lab::sentence::parse_probe(&["203.0.113.7", &web, "tcp/443"]).unwrap();
+        let both = (ends(&probe.source, &target).unwrap(), ends(&probe.destination, &target).unwrap());
+        assert!(questions(&probe, &both, &fabric, Family::V4).unwrap_err().message.contains("two families"));
+    }
+
+    #[test]
     fn a_disagreement_says_what_was_predicted_and_what_was_observed() {
         let target = Target::of_example("shop");
         let fabric = Fabric::compile(&target.model);
