@@ -16,6 +16,18 @@ const EC2_SIZES: std::ops::RangeInclusive<u64> = 5..=1000;
 /// Items of a page of IAM where the request says nothing.
 const IAM_SIZE: u64 = 100;
 
+/// Calls of EC2 that give either the things that are named or pages of all, the list of names, and what AWS calls that.
+const NAMED_OR_PAGES: &[(&str, &str, &str)] = &[
+    ("DescribeInstances", "InstanceIds", "instancesSet"),
+    ("DescribeInstanceStatus", "InstanceIds", "instancesSet"),
+    ("DescribeInstanceCreditSpecifications", "InstanceIds", "instancesSet"),
+    ("DescribeNetworkInterfaces", "NetworkInterfaceIds", "networkInterfaceIdSet"),
+    ("DescribeVolumes", "VolumeIds", "volumeIdsSet"),
+    ("DescribeVolumeStatus", "VolumeIds", "volumeIdsSet"),
+    ("DescribeImages", "ImageIds", "imageIdsSet"),
+    ("DescribeSnapshots", "SnapshotIds", "snapshotSet"),
+];
+
 /// Which page a request wants.
 #[derive(Debug, Clone)]
 pub struct Page<'o> {
@@ -35,7 +47,8 @@ struct Place {
 impl<'o> Page<'o> {
     /// Takes what concerns pages out of the parameters; `None` for an operation that has no pages.
     ///
-    /// Errors: `InvalidParameterValue` for a size outside 5 … 1000 where the shape has no bounds of its own;
+    /// Errors: `InvalidParameterCombination` for a size where things are named and the call takes one of the two;
+    /// `InvalidParameterValue` for a size outside 5 … 1000 where the shape has no bounds of its own;
     /// `InvalidNextToken` (EC2), `ValidationError` (query protocol) for a token that nobody gave out, or that belongs to
     /// another request.
     pub fn take(service: &Service, operation: &'o Operation, parameters: &mut Value) -> Result<Option<Self>, Refusal> {
@@ -44,6 +57,9 @@ impl<'o> Page<'o> {
         let token = fields.shift_remove(paging.token_parameter);
         let token = token.as_ref().and_then(Value::as_str).filter(|token| !token.is_empty());
         let request = digest(operation.name, parameters);
+        if limit.is_some() {
+            named_as_well(service, operation, parameters)?;
+        }
         let limit = match (service.protocol, limit) {
             (Protocol::Query, limit) => Some(limit.unwrap_or(IAM_SIZE)),
             (Protocol::Ec2, Some(size)) if !EC2_SIZES.contains(&size) && is_unbounded(service, operation, paging) => {
@@ -82,6 +98,19 @@ impl<'o> Page<'o> {
         if let Some(token) = next {
             fields.insert(self.paging.token.to_owned(), token.into());
         }
+    }
+}
+
+/// Errors: a request for a page names what it is about, where the call takes one of the two.
+fn named_as_well(service: &Service, operation: &Operation, parameters: &Value) -> Result<(), Refusal> {
+    let either = NAMED_OR_PAGES.iter().find(|(name, ..)| service.protocol == Protocol::Ec2 && *name == operation.name);
+    let Some((_, names, called)) = either else { return Ok(()) };
+    match parameters[*names].as_array().is_some_and(|names| !names.is_empty()) {
+        true => {
+            let message = format!("The parameter {called} cannot be used with the parameter maxResults");
+            Err(Refusal::new("InvalidParameterCombination", message))
+        }
+        false => Ok(()),
     }
 }
 
@@ -201,6 +230,21 @@ mod tests {
         assert_eq!(seen, [ids(0..9), ids(10..20)].concat(), "the last one shown has gone");
         let seen = walk("DescribeVpcs", 5, ids(10..30), |ids| ids.insert(0, "vpc-000".to_owned()));
         assert_eq!(seen, ids(10..30), "one that comes before what was shown is not shown");
+    }
+
+    #[test]
+    fn a_page_of_what_is_named_is_refused_where_aws_gives_one_or_the_other() {
+        let ec2 = shapes::service("ec2").unwrap();
+        let take = |name: &str, parameters: Value| Page::take(ec2, ec2.operation(name).unwrap(), &mut parameters.clone()).map(|_| ());
+        for (name, list, called) in NAMED_OR_PAGES {
+            let refusal = take(name, json!({*list: ["x-1"], "MaxResults": 5})).unwrap_err();
+            assert_eq!(refusal.code, "InvalidParameterCombination", "{name}");
+            assert_eq!(refusal.message, format!("The parameter {called} cannot be used with the parameter maxResults"));
+            for fine in [json!({*list: ["x-1"]}), json!({"MaxResults": 5}), json!({*list: [], "MaxResults": 5})] {
+                take(name, fine).unwrap();
+            }
+        }
+        take("DescribeVpcs", json!({"VpcIds": ["vpc-1"], "MaxResults": 5})).unwrap();
     }
 
     #[test]

@@ -42,10 +42,14 @@ pub fn run(arguments: &CheckArgs, target: &Target, output: &Output) -> Result {
     }
     let mut prober = Prober::start(target, arguments.engine.unwrap_or(EngineName::Linux))?;
     let (sources, destinations) = (prober.ends(&probe.source)?, prober.ends(&probe.destination)?);
+    let is_ipv6_typed = destinations.iter().all(super::ends::is_ipv6);
     let pairs = match arguments.ipv6 {
         false => prober.pairs(&probe.source, &sources, &destinations)?,
         true => prober.ipv6_pairs(&probe.source, &sources, &destinations)?,
     };
+    if pairs.is_empty() && is_ipv6_typed && sources != destinations {
+        return Err(Failure::usage(format!("{} has no IPv6 address", probe.source)));
+    }
     if pairs.is_empty() && arguments.ipv6 {
         let message = format!("`{}` and `{}` have no IPv6 addresses that reach each other", probe.source, probe.destination);
         return Err(Failure::usage(message).hint("without --ipv6 they are asked at their IPv4 addresses"));

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use fabric::engine::{Answer, Leg, ListenerState, Outcome, PacketProbe, Probe as Sent, Sender, Traffic};
+use ipnet::IpNet;
 use fabric::{Component, EndError, Entity, Fabric, Family};
 use linux::runtime::capture;
 use model::selector::{End, NothingSelected};
@@ -41,6 +42,8 @@ impl Ends {
         if source == destination {
             return Err(Failure::usage("the two ends are one and the same"));
         }
+        // An address that was typed says the family.
+        let ipv6 = ipv6 || is_ipv6(&destination);
         let fabric = &running.fabric;
         let bad = |e: EndError| match e {
             EndError::NoPublicAddress(name) => {
@@ -58,7 +61,11 @@ impl Ends {
             _ => Failure::usage(e.to_string()),
         };
         let senders = if ipv6 { fabric.ipv6_senders(&source) } else { fabric.senders(&source) }.map_err(bad)?;
-        let sender = senders.into_iter().next().ok_or_else(|| Failure::usage(format!("nobody sends at `{}`", probe.source)))?;
+        let nobody = || match ipv6 {
+            true => Failure::usage(format!("{} has no IPv6 address", probe.source)),
+            false => Failure::usage(format!("nobody sends at `{}`", probe.source)),
+        };
+        let sender = senders.into_iter().next().ok_or_else(nobody)?;
         if let Sender::Interface(id) = &sender {
             can_send(fabric, id, &probe.source)?;
         }
@@ -170,6 +177,11 @@ pub fn nothing(nothing: &NothingSelected) -> Failure {
         Some(_) => failure,
         None => failure.hint(format!("there are: {}", nothing.known.join(", "))),
     }
+}
+
+/// Whether an end is an address, or a block, of IPv6 as such: whoever sends to it sends over IPv6.
+pub fn is_ipv6(end: &End) -> bool {
+    matches!(end, End::Address(IpAddr::V6(_)) | End::Block(IpNet::V6(_)))
 }
 
 /// The one end that a selector means.

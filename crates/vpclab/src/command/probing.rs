@@ -171,8 +171,11 @@ impl Prober {
         }
     }
 
-    /// Every sender with every address of the receivers; nobody is paired with itself.
+    /// Every sender with every address of the receivers; nobody is paired with itself. Addresses of IPv6 as such are asked over IPv6.
     pub fn pairs(&self, from: &Selector, sources: &[End], destinations: &[End]) -> Result<Vec<Pair>> {
+        if !destinations.is_empty() && destinations.iter().all(super::ends::is_ipv6) {
+            return self.ipv6_pairs(from, sources, destinations);
+        }
         let bad = |e: EndError| Failure::usage(e.to_string());
         let mut pairs = Vec::new();
         for source in sources {

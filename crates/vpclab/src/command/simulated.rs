@@ -63,6 +63,7 @@ impl Simulated {
         self.stage.world.simulator().clear_trace();
         let from = self.stage.from(from)?;
         let to = self.stage.to(to, &from)?;
+        let from = self.stage.facing(from, to)?;
         try_packet(&mut self.stage, &from, to, packet, &self.show, output)
     }
 

@@ -25,6 +25,7 @@ use proof::why::{Asker, Effort, Question, Why};
 use serde::Serialize;
 use serde_json::json;
 
+use super::ends::is_ipv6;
 use super::gaps::Gaps;
 use super::lan_ends;
 use super::probing::Prober;
@@ -319,11 +320,16 @@ fn questions(probe: &Probe, (sources, destinations): &(Vec<End>, Vec<End>), fabr
         {
             return Err(Failure::usage(format!("{address} is no host's address: nobody sends from there")));
         }
-        let family = if is_ipv6(source) { Family::V6 } else { family };
+        let is_over_ipv6 = is_ipv6(source) || destinations.iter().all(is_ipv6);
+        let family = if is_over_ipv6 { Family::V6 } else { family };
         let mut senders = match (family, source) {
             (Family::V6, End::Internet) => ipv6_hosts(fabric)?.into_iter().map(Sender::Outside).collect(),
+            (Family::V6, End::Outside(_)) => fabric.ipv6_senders(source).map_err(bad)?,
             _ => fabric.senders(source).map_err(bad)?,
         };
+        if senders.is_empty() {
+            return Err(Failure::usage(format!("{} has no IPv6 address", probe.source)));
+        }
         if matches!(source, End::Block(_)) {
             // Gateways have addresses there too, and send nothing of their own.
             senders.retain(|sender| is_somebody(fabric, sender));
@@ -446,10 +452,6 @@ fn receivers(fabric: &Fabric, from: &Sender, end: &End, family: Family) -> Resul
     }
 }
 
-fn is_ipv6(end: &End) -> bool {
-    matches!(end, End::Address(IpAddr::V6(_)) | End::Block(IpNet::V6(_)))
-}
-
 fn is_ipv4(end: &End) -> bool {
     matches!(end, End::Address(IpAddr::V4(_)) | End::Block(IpNet::V4(_)))
 }
@@ -566,6 +568,26 @@ mod tests {
         }
         // Without --verify nothing is sent, so nothing disagrees.
         assert_eq!(exit_of("web-1 db-1 tcp/3306", inverted), ExitCode::SUCCESS);
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_asked_from_addresses_of_ipv6() {
+        let target = Target::of_example("dual-stack");
+        let fabric = Fabric::compile(&target.model);
+        let web = fabric.interfaces.values().find(|interface| interface.name == "web-1").unwrap().ipv6[0].to_string();
+        for from in ["internet", "office", "app-1"] {
+            let probe = lab::sentence::parse_probe(&[from, &web, "tcp/443"]).unwrap();
+            let (sources, destinations) = (ends(&probe.source, &target).unwrap(), ends(&probe.destination, &target).unwrap());
+            let found = questions(&probe, &(sources.clone(), destinations.clone()), &fabric, Family::V4).unwrap();
+            assert!(!found.is_empty() && found.iter().all(|question| fabric.speaks(&question.from, Family::V6)), "{from}: {found:?}");
+            let prober = Prober::on(Box::new(Walker::new()), &target).unwrap();
+            let pairs = prober.pairs(&probe.source, &sources, &destinations).unwrap();
+            assert!(!pairs.is_empty() && pairs.iter().all(|pair| fabric.speaks(&pair.sender, Family::V6)), "{from}: {pairs:?}");
+        }
+        // A place without one cannot send there, and says so.
+        let probe = lab::sentence::parse_probe(&["203.0.113.7", &web, "tcp/443"]).unwrap();
+        let both = (ends(&probe.source, &target).unwrap(), ends(&probe.destination, &target).unwrap());
+        assert!(questions(&probe, &both, &fabric, Family::V4).unwrap_err().message.contains("two families"));
     }
 
     #[test]

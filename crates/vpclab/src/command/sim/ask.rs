@@ -65,6 +65,7 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
+    let from = stage.facing(from, to)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let (count, size, ttl, dont_fragment) = (arguments.count, arguments.size, arguments.ttl, arguments.dont_fragment);
     let spec = PingSpec { source, count, size, ttl, dont_fragment, ..PingSpec::new(to) };
@@ -129,6 +130,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
+    let from = stage.facing(from, to)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let spec = TracerouteSpec { source, method, ..TracerouteSpec::new(to) };
     let outcome = run(&mut stage, &from, &arguments.show, output, Span::ZERO, |host, context| host.traceroute(context, spec))?;
@@ -189,6 +191,7 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
     let to = stage.to(&probe.destination, &from)?;
+    let from = stage.facing(from, to)?;
     let tried = try_packet(&mut stage, &from, to, probe.packet, &arguments.show, output)?;
     let (packet, word) = (probe.packet, tried.word);
     let mut said = vec![format!("{} -> {} ({to}) {packet}: {word}", from.name, probe.destination)];

@@ -40,6 +40,8 @@ pub struct From {
     pub name: String,
     /// As the cloud knows it.
     sender: Option<Sender>,
+    /// Who was meant, where it is one of the cloud.
+    end: Option<End>,
 }
 
 impl Stage {
@@ -94,7 +96,7 @@ impl Stage {
     pub fn from(&mut self, selector: &Selector) -> Result<From> {
         let name = selector.to_string();
         if let Some(place) = self.world.lan_host(&name) {
-            return Ok(From { node: place.node, source: None, name, sender: None });
+            return Ok(From { node: place.node, source: None, name, sender: None, end: None });
         }
         self.not_a_box(&name)?;
         if let Some((address, lan)) = free_address(self.model(), selector) {
@@ -111,7 +113,17 @@ impl Stage {
                 (node, index.map(|index| IpAddr::V4(self.fabric.interfaces[index].primary_address())))
             }
         };
-        Ok(From { node, source, name, sender: Some(sender) })
+        Ok(From { node, source, name, sender: Some(sender), end: Some(end) })
+    }
+
+    /// The same sender as it sends to an address: a place outside has a host for each of its addresses, and that of IPv6 sends over IPv6.
+    /// Errors: it has none.
+    pub fn facing(&mut self, from: From, to: IpAddr) -> Result<From> {
+        let (Some(Sender::Outside(IpAddr::V4(_))), Some(end), true) = (&from.sender, &from.end, to.is_ipv6()) else { return Ok(from) };
+        let senders = self.fabric.ipv6_senders(end).map_err(|error| self.unknown(error))?;
+        let addresses = senders.iter().filter_map(|sender| if let Sender::Outside(address) = sender { Some(*address) } else { None });
+        let first = addresses.into_iter().next().ok_or_else(|| Failure::usage(format!("{} has no IPv6 address", from.name)))?;
+        Ok(From { node: self.world.cloud.host(first), source: Some(first), sender: Some(Sender::Outside(first)), ..from })
     }
 
     /// The address at which a sender asks somebody.
@@ -124,7 +136,7 @@ impl Stage {
             }
             let first = place.addresses.iter().find(|address| !is_link_local(**address));
             return first.copied().ok_or_else(|| {
-                Failure::usage(format!("{name} has no address yet")).hint("give it one, or `dhcp: true` and a server")
+                Failure::usage(format!("{name} has no address yet")).hint("give it one, or `dhcp: true` and a server with addresses left for it")
             });
         }
         self.not_a_box(&name)?;
