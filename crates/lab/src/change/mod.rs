@@ -18,7 +18,9 @@ mod transit;
 mod transition;
 mod view;
 pub(crate) mod view_container;
+mod view_instance;
 mod view_lan;
+mod view_policy;
 
 use std::fmt;
 

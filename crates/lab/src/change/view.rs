@@ -360,109 +360,6 @@ impl Reader<'_> {
         parts.join(", ")
     }
 
-    fn policy(&self, view: &mut View) {
-        for (name, id) in self.names.security_groups.iter() {
-            let Some(group) = self.model.security_groups.get(id) else { continue };
-            let rules = |rules: &[SecurityGroupRule], out: &str, word: &str| -> Vec<String> {
-                rules.iter().map(|r| format!("{out}{} {word} {}", r.traffic, self.peer(&r.peer, &group.vpc_id))).collect()
-            };
-            let mut thing = Thing::default().lives_in(Kind::Vpc, self.vpc(&group.vpc_id));
-            if !group.is_default() {
-                thing = thing.fixed("description", &group.description);
-            }
-            let thing = thing.listed(rules(&group.ingress, "", "from")).listed(rules(&group.egress, "out ", "to"));
-            view.add(Kind::SecurityGroup, name, thing.tags(&group.tags).at(&group.origin));
-        }
-        for (name, id) in self.names.network_acls.iter() {
-            let Some(acl) = self.model.network_acls.get(id) else { continue };
-            let entry = |thing: Thing, entry: &network_acl::NetworkAclEntry, out: &str, word: &str| {
-                let verb = if entry.allow { "allow" } else { "deny" };
-                thing.open(format!("{out}{}", entry.rule_number), format!("{verb} {} {word} {}", entry.traffic, entry.cidr_block))
-            };
-            let thing = Thing::default().lives_in(Kind::Vpc, self.vpc(&acl.vpc_id));
-            let thing = acl.ingress.iter().fold(thing, |thing, e| entry(thing, e, "", "from"));
-            let thing = acl.egress.iter().fold(thing, |thing, e| entry(thing, e, "out ", "to"));
-            view.add(Kind::NetworkAcl, name, thing.tags(&acl.tags).at(&acl.origin));
-        }
-    }
-
-    /// A peer as people write it in this VPC.
-    fn peer(&self, peer: &Peer, vpc: &VpcId) -> String {
-        match peer {
-            Peer::SecurityGroup(id) => match self.model.security_groups.get(id) {
-                Some(group) if group.vpc_id == *vpc => format!("sg:{}", group.group_name),
-                Some(_) => format!("sg:{}", self.names.security_groups.name(id).unwrap_or(id.as_str())),
-                None => format!("sg:{id}"),
-            },
-            Peer::PrefixList(id) => format!("pl:{}", self.names.prefix_lists.name(id).unwrap_or(id.as_str())),
-            other => other.to_string(),
-        }
-    }
-
-    fn instances(&self, view: &mut View) {
-        let mut by_instance: BTreeMap<&str, Vec<(u32, &NetworkInterface)>> = BTreeMap::new();
-        for ((instance, index), id) in &self.names.interfaces {
-            let interface = self.model.network_interfaces.get(id).map(|interface| (*index, interface));
-            by_instance.entry(instance).or_default().extend(interface);
-        }
-        for (name, id) in self.names.instances.iter() {
-            let Some(instance) = self.model.instances.get(id) else { continue };
-            let mut thing = Thing::default()
-                .fixed("image", &instance.image_id)
-                .fixed("key pair", instance.key_name.as_deref().unwrap_or("none"))
-                .open("type", &instance.instance_type)
-                .open("instance profile", instance.iam_instance_profile.as_ref().map_or("none", |profile| &profile.arn))
-                .open("CPU credits", if instance.unlimited_cpu_credits { "unlimited" } else { "standard" })
-                .open(
-                    "state",
-                    if matches!(instance.state, InstanceState::Stopped | InstanceState::Stopping) {
-                        "stopped"
-                    } else {
-                        "running"
-                    },
-                );
-            let user_data = instance.user_data.as_deref().unwrap_or_default();
-            thing.fixed.insert("user data".to_owned(), Value::Long(String::from_utf8_lossy(user_data).into_owned()));
-            let metadata = &instance.metadata_options;
-            thing = thing
-                .open("metadata tokens", if metadata.http_tokens_required { "required" } else { "optional" })
-                .open("metadata hop limit", metadata.http_put_response_hop_limit)
-                .open("metadata service", on(metadata.http_endpoint_enabled))
-                .open("metadata tags", on(metadata.instance_metadata_tags));
-            for (index, interface) in by_instance.get(name).into_iter().flatten() {
-                thing = self.interface(thing, *index, interface);
-            }
-            let guest = self.model.guests.get(id).cloned().unwrap_or_default();
-            let listen = guest.listen.iter().map(|listener| match listener {
-                guest::Listener::Tcp(port) => format!("listens on tcp/{port}"),
-                guest::Listener::Udp(port) => format!("listens on udp/{port}"),
-            });
-            thing = thing.listed(listen).open("forwarding", on(guest.ip_forward)).open("masquerading", on(guest.masquerade));
-            thing.open.insert("what runs in it".to_owned(), Value::Long(guest.run.join("\n")));
-            view.add(Kind::Instance, name, thing.tags(&instance.tags).at(&instance.origin));
-        }
-    }
-
-    fn interface(&self, thing: Thing, index: u32, interface: &NetworkInterface) -> Thing {
-        let of = |what: &str| if index == 0 { what.to_owned() } else { format!("{what} of interface {index}") };
-        let groups = interface.groups.iter().map(|id| own_name(self.names.security_groups.name(id).unwrap_or(id.as_str())));
-        let groups: BTreeSet<&str> = groups.collect();
-        let mut thing = thing
-            .fixed(of("subnet"), own_name(self.subnet(&interface.subnet_id)))
-            .fixed(of("private address"), interface.primary_address())
-            .open(of("security groups"), groups.into_iter().collect::<Vec<_>>().join(", "))
-            .open(of("source/dest check"), on(interface.source_dest_check))
-            .listed(interface.private_ip_addresses[1..].iter().map(|a| of(&format!("address {a}"))))
-            .open(of("IPv6 addresses"), one_or_more(&interface.ipv6_addresses))
-            .lives_in(Kind::Subnet, self.subnet(&interface.subnet_id));
-        if index == 0 {
-            thing = thing
-                .open("public address at launch", on(interface.associate_public_ip_address))
-                .open("automatic public address", on(interface.auto_public_ip.is_some()));
-        }
-        interface.tags.iter().fold(thing, |thing, (key, value)| thing.open(of(&format!("interface tag {key}")), value))
-    }
-
     fn routes(&self, view: &mut View) {
         for (name, id) in self.names.peerings.iter() {
             let Some(peering) = self.model.vpc_peering_connections.get(id) else { continue };
@@ -604,13 +501,6 @@ pub(super) fn egress_only_name(vpc: &str) -> String {
 /// Blocks of a new VPC or subnet in words.
 fn with_ipv6(ipv4: ipnet::Ipv4Net, ipv6: impl IntoIterator<Item = ipnet::Ipv6Net>) -> String {
     ipv6.into_iter().fold(ipv4.to_string(), |text, block| format!("{text}, {block}"))
-}
-
-fn one_or_more(addresses: &[std::net::Ipv6Addr]) -> String {
-    match addresses {
-        [] => "none".to_owned(),
-        all => all.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-    }
 }
 
 pub(super) fn on(value: bool) -> &'static str {
