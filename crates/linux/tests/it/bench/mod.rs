@@ -1,6 +1,4 @@
 //! A small VPC behind a holder, for tests that ask a real kernel.
-#![allow(dead_code, reason = "each test program uses its part")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

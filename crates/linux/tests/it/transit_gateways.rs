@@ -2,16 +2,8 @@
 //! engine; here is how little a change of one touches, and that whoever asks gets one answer.
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
-
-mod bench;
-#[path = "support/world.rs"]
-#[allow(dead_code, reason = "the worlds of other tests")]
-mod world;
-
 use std::sync::Arc;
 
-use bench::{Bench, ip};
 use fabric::engine::{Answer, Engine as _, EngineError, Outcome, PacketProbe, Probe, Request, Sender, Traffic};
 use fabric::{Fabric, Stage, Walker};
 use linux::diff::Changes;
@@ -19,7 +11,9 @@ use linux::plan::{Options, Plan};
 use model::operation::*;
 use model::settle::finish_all;
 use model::{Destination, Origin, RouteTarget, SubnetId, Tags, TransitGatewayId, TransitGatewayRouteTableId};
-use world::World;
+
+use crate::bench::{self, Bench, ip};
+use crate::support::World;
 
 /// Two VPCs with a zone of their own each for a second subnet, and nothing that joins them.
 fn apart() -> World {

@@ -1,14 +1,11 @@
 //! Real packets through a real kernel: a small VPC brought up behind a holder, probed with sockets.
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
-
-mod bench;
-
 use std::net::IpAddr;
 
-use bench::{Bench, cloud, ip};
 use fabric::engine::{Sender, Traffic};
+
+use crate::bench::{Bench, cloud, ip};
 
 fn tcp_to(port: u16) -> Traffic {
     Traffic::Tcp { source_port: 40_000, destination_port: port }

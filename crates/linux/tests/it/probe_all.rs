@@ -1,12 +1,6 @@
 //! Many probes at once say what single ones say, of every kind of drop.
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
-
-#[path = "support/world.rs"]
-#[allow(dead_code, reason = "the worlds of other tests")]
-mod world;
-
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +12,8 @@ use fabric::engine::{
 };
 use linux::{Engine, Lab, Options};
 use sandbox::{HolderSpec, SelfCommand};
-use world::World;
+
+use crate::support::World;
 
 /// An engine, and the folder that its holder's socket lies in: gone with the test, and the lab with it.
 struct Bench {

@@ -1,14 +1,13 @@
 //! The edges of the fabric on a real kernel: Ethernet, state over time and change, ceilings, and the services.
 
-mod support;
-
 use std::time::Duration;
 
 use linux::plan::Options;
 use model::InstanceState;
 use netlink::{Protocol, conntrack};
-use support::icmp::Echo;
-use support::{Lab, Seen, World, in_own_namespaces, tcp};
+
+use crate::support::icmp::Echo;
+use crate::support::{self, Lab, Seen, World, in_own_namespaces, tcp};
 
 const WEB1: &str = "10.0.0.10";
 const WEB1_PUBLIC: &str = "198.51.100.10";
@@ -18,7 +17,7 @@ const INET2: &str = "192.0.2.77";
 
 #[test]
 fn nobody_sends_as_somebody_else() {
-    in_own_namespaces("nobody_sends_as_somebody_else", || {
+    in_own_namespaces("edges::nobody_sends_as_somebody_else", || {
         let mut lab = Lab::of(&World::t3());
         // SC-114
         lab.drops();
@@ -38,7 +37,7 @@ fn nobody_sends_as_somebody_else() {
 
 #[test]
 fn the_fabric_answers_arp() {
-    in_own_namespaces("the_fabric_answers_arp", || {
+    in_own_namespaces("edges::the_fabric_answers_arp", || {
         // SC-113
         let mut world = World::t3();
         let [mac1, mac2] = ["web1", "web2"].map(|name| world.eni(name).mac_address.0);
@@ -57,7 +56,7 @@ fn the_fabric_answers_arp() {
 
 #[test]
 fn only_unicast_and_only_ipv4() {
-    in_own_namespaces("only_unicast_and_only_ipv4", || {
+    in_own_namespaces("edges::only_unicast_and_only_ipv4", || {
         // SC-112
         let mut world = World::t3();
         world.allow_in("web", "icmp 0.0.0.0/0");
@@ -85,7 +84,7 @@ fn age(lab: &mut Lab, place: &str, seconds: u64) {
 
 #[test]
 fn a_nat_gateway_forgets() {
-    in_own_namespaces("a_nat_gateway_forgets", || {
+    in_own_namespaces("edges::a_nat_gateway_forgets", || {
         let mut lab = Lab::of(&World::t3());
         let (seen, kept) = lab.connect("app1", APP1, 0, INET2, 443, "internet");
         let Seen::Open { port, .. } = seen else { panic!("{seen:?}") };
@@ -112,7 +111,7 @@ fn a_nat_gateway_forgets() {
 
 #[test]
 fn udp_is_known_for_half_a_minute() {
-    in_own_namespaces("udp_is_known_for_half_a_minute", || {
+    in_own_namespaces("edges::udp_is_known_for_half_a_minute", || {
         // SC-042
         let mut lab = Lab::of(&World::t3());
         let server = lab.namespace("internet").enter(|| std::net::UdpSocket::bind((INET2, 5000)).expect("bind"));
@@ -137,7 +136,7 @@ fn udp_is_known_for_half_a_minute() {
 
 #[test]
 fn the_check_may_change_under_a_connection() {
-    in_own_namespaces("the_check_may_change_under_a_connection", || {
+    in_own_namespaces("edges::the_check_may_change_under_a_connection", || {
         let mut world = World::t3();
         let mut lab = Lab::of(&world);
         let (_, kept) = lab.connect("web1", WEB1, 0, APP1, 8080, "app1");
@@ -153,7 +152,7 @@ fn the_check_may_change_under_a_connection() {
 
 #[test]
 fn an_address_that_changes_hands_brings_no_state() {
-    in_own_namespaces("an_address_that_changes_hands_brings_no_state", || {
+    in_own_namespaces("edges::an_address_that_changes_hands_brings_no_state", || {
         let mut world = World::t3();
         let mut lab = Lab::of(&world);
         let (_, kept) = lab.connect("web1", WEB1, 41_000, APP1, 8080, "app1");
@@ -174,7 +173,7 @@ fn an_address_that_changes_hands_brings_no_state() {
 
 #[test]
 fn flows_have_a_ceiling() {
-    in_own_namespaces("flows_have_a_ceiling", || {
+    in_own_namespaces("edges::flows_have_a_ceiling", || {
         // SG-31
         let world = World::t3();
         let options = Options { flows_per_interface: Some(5), ..Options::default() };
@@ -191,7 +190,7 @@ fn flows_have_a_ceiling() {
 
 #[test]
 fn nobody_receives_at_an_interface_that_serves_nobody() {
-    in_own_namespaces("nobody_receives_at_an_interface_that_serves_nobody", || {
+    in_own_namespaces("edges::nobody_receives_at_an_interface_that_serves_nobody", || {
         let mut world = World::t3();
         world.instance("spare", "app-a", "10.0.10.50", "app");
         world.model.instances.remove(&"i-spare".parse().expect("id"));
@@ -205,7 +204,7 @@ fn nobody_receives_at_an_interface_that_serves_nobody() {
 
 #[test]
 fn a_nat_gateway_takes_less_than_the_vpc() {
-    in_own_namespaces("a_nat_gateway_takes_less_than_the_vpc", || {
+    in_own_namespaces("edges::a_nat_gateway_takes_less_than_the_vpc", || {
         // NAT-15
         let lab = Lab::of(&World::t3());
         let needed = lab.echo("app1", APP1, INET2, Echo { size: 8_900, dont_fragment: true, ..Echo::default() });
@@ -217,7 +216,7 @@ fn a_nat_gateway_takes_less_than_the_vpc() {
 
 #[test]
 fn services_are_for_interfaces_and_for_nobody_else() {
-    in_own_namespaces("services_are_for_interfaces_and_for_nobody_else", || {
+    in_own_namespaces("edges::services_are_for_interfaces_and_for_nobody_else", || {
         let mut world = World::t3();
         world.clear_out("app");
         world.acl("app", "app-a");
@@ -245,7 +244,7 @@ fn services_are_for_interfaces_and_for_nobody_else() {
 
 #[test]
 fn a_stopped_instance_comes_back() {
-    in_own_namespaces("a_stopped_instance_comes_back", || {
+    in_own_namespaces("edges::a_stopped_instance_comes_back", || {
         let mut world = World::t3();
         let mut lab = Lab::of(&world);
         world.state("app1", InstanceState::Stopped);
@@ -271,7 +270,7 @@ fn carries(from: &mut std::net::TcpStream, to: &mut std::net::TcpStream) -> bool
 
 #[test]
 fn bulk_data_arrives_whole() {
-    in_own_namespaces("bulk_data_arrives_whole", || {
+    in_own_namespaces("edges::bulk_data_arrives_whole", || {
         // Big segments are cut, checksummed and translated by different parts of the kernel.
         let mut lab = Lab::of(&World::p2());
         for (from, source, to, port, at) in [
@@ -291,7 +290,7 @@ fn bulk_data_arrives_whole() {
 
 #[test]
 fn big_datagrams_pass_gateways_in_pieces() {
-    in_own_namespaces("big_datagrams_pass_gateways_in_pieces", || {
+    in_own_namespaces("edges::big_datagrams_pass_gateways_in_pieces", || {
         let mut world = World::t3();
         world.allow_in("web", "udp 5000 0.0.0.0/0");
         let mut lab = Lab::of(&world);

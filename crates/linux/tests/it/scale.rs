@@ -1,10 +1,8 @@
 //! Big clouds: what one apply costs, and that unprivileged transactions are big enough for it.
 
-mod support;
-
 use std::time::Instant;
 
-use support::{Lab, World, in_own_namespaces};
+use crate::support::{Lab, World, in_own_namespaces};
 
 /// A VPC with so many instances on subnets of 200.
 fn crowd(count: usize) -> World {
@@ -26,7 +24,7 @@ fn crowd(count: usize) -> World {
 
 #[test]
 fn hundreds_of_instances_come_change_and_go() {
-    in_own_namespaces("hundreds_of_instances_come_change_and_go", || {
+    in_own_namespaces("scale::hundreds_of_instances_come_change_and_go", || {
         // VPCLAB_SCALE=1000 for the figures of the design document.
         let count = std::env::var("VPCLAB_SCALE").map_or(300, |text| text.parse().expect("number"));
         let mut world = crowd(count);
@@ -58,7 +56,7 @@ fn hundreds_of_instances_come_change_and_go() {
 #[test]
 #[ignore = "takes a minute: the kernel walks all counted connections for every new one"]
 fn a_nat_gateway_has_room_for_55_000_connections_to_one_destination() {
-    in_own_namespaces("a_nat_gateway_has_room_for_55_000_connections_to_one_destination", || {
+    in_own_namespaces("scale::a_nat_gateway_has_room_for_55_000_connections_to_one_destination", || {
         // NAT-11, with datagrams: a flow each, and no handshake to wait for.
         let mut lab = Lab::of(&World::t3());
         let server = lab.namespace("internet").enter(|| std::net::UdpSocket::bind(("192.0.2.77", 7)).expect("bind"));

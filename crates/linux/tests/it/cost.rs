@@ -1,7 +1,5 @@
 //! What a packet costs: CPU time of UDP round trips with one thread at both ends, against a bare veth. Run it by hand:
-//! `cargo nextest run --release -p linux --test cost --run-ignored all --no-capture`.
-
-mod support;
+//! `cargo nextest run --release -p linux --test it --run-ignored all --no-capture cost::`.
 
 use std::net::UdpSocket;
 
@@ -10,7 +8,8 @@ use netlink::rtnl::link::{self, LinkKind, LinkSpec, Target};
 use netlink::{Batch, Protocol};
 use rustix::time::{ClockId, clock_gettime};
 use std::os::fd::AsFd;
-use support::{Lab, Namespace, World, in_own_namespaces};
+
+use crate::support::{Lab, Namespace, World, in_own_namespaces};
 
 const ROUNDS: u32 = 20_000;
 
@@ -64,7 +63,7 @@ fn pair(client: &Namespace, from: &str, server: &Namespace, to: &str) -> (UdpSoc
 #[test]
 #[ignore = "a measurement, not a check"]
 fn cost_of_a_packet() {
-    in_own_namespaces("cost_of_a_packet", || {
+    in_own_namespaces("cost::cost_of_a_packet", || {
         let (a, b) = (Namespace::new(), Namespace::new());
         let mut batch = Batch::new();
         let far = LinkSpec { namespace: Some(b.as_fd()), index: Some(10), ..LinkSpec::named("v") };

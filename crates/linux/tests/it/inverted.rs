@@ -1,10 +1,9 @@
 //! Turned around, every stage is noticed: a test that passes either way proves nothing.
 
-mod support;
-
 use fabric::Stage;
 use linux::plan::Options;
-use support::{Lab, World, in_own_namespaces};
+
+use crate::support::{Lab, World, in_own_namespaces};
 
 /// A few probes that touch every stage of the kernel's.
 const PROBES: [(&str, &str, &str, u16, &str); 9] = [
@@ -28,7 +27,7 @@ fn observe(lab: &mut Lab, probe: usize) -> String {
 
 #[test]
 fn every_stage_is_noticed() {
-    in_own_namespaces("every_stage_is_noticed", || {
+    in_own_namespaces("inverted::every_stage_is_noticed", || {
         let world = World::p2();
         let mut lab = Lab::of(&world);
         let straight: Vec<String> = (0..PROBES.len()).map(|probe| observe(&mut lab, probe)).collect();

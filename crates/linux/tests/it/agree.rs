@@ -1,22 +1,16 @@
 //! What is easily told apart by two engines: each probe alone, in a volley, and on the walker, with one answer.
 #![cfg(target_os = "linux")]
 
-sandbox::reexec_in_tests!();
-
-mod bench;
-#[path = "support/world.rs"]
-#[allow(dead_code, reason = "the worlds of other tests")]
-mod world;
-
 use std::sync::Arc;
 
-use bench::{Bench, ip};
 use fabric::engine::{
     Answer, Engine as _, EngineError, GuestCommand, ListenerState, Outcome, PacketProbe, Probe, Request, Sender, Traffic,
 };
 use fabric::{Fabric, Walker};
 use model::InstanceState;
-use world::World;
+
+use crate::bench::{Bench, ip};
+use crate::support::World;
 
 const OPEN: ListenerState = ListenerState::Open;
 const CLOSED: ListenerState = ListenerState::Closed;

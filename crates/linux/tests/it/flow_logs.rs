@@ -1,17 +1,11 @@
 //! What routers count for flow logs, on a real kernel: which interface sees which packets, and that none is counted twice or
 //! never.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-sandbox::reexec_in_tests!();
-
-mod bench;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use bench::{Bench, cloud, ip};
 use fabric::Direction;
 use fabric::engine::{Engine as _, GuestCommand, PacketProbe, Probe, Sender, Traffic};
 use fabric::flow_log::{Harvest, Sighting};
@@ -19,6 +13,8 @@ use model::flow_log::{AggregationInterval, FlowLogResource, LogDestination, LogF
 use model::operation::{CreateFlowLog, create_flow_log};
 use model::{Model, NetworkInterfaceId};
 use sandbox::SocketSpec;
+
+use crate::bench::{Bench, cloud, ip};
 
 fn log(model: &mut Model, resource: FlowLogResource) {
     let request = CreateFlowLog {

@@ -1,18 +1,11 @@
 //! IPv6 inside a lab that is up: neighbour discovery answered by the fabric, and a lab brought back to its plan.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-sandbox::reexec_in_tests!();
-
-#[allow(dead_code, reason = "what other tests need of it")]
-mod bench;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bench::{Bench, Cloud, cloud};
 use fabric::Fabric;
 use fabric::engine::{Engine as _, Outcome, PacketProbe, Probe, Sender, Traffic};
 use ipnet::IpNet;
@@ -26,6 +19,8 @@ use rustix::net::{RecvFlags, SendFlags};
 use sandbox::SocketSpec;
 use wire::ethernet::Mac;
 use wire::{EtherType, Ethernet, Icmpv6, Ipv6, protocol};
+
+use crate::bench::{Bench, Cloud, cloud};
 
 const WEB: &str = "2001:db8:a:1::10";
 const SECOND: &str = "2001:db8:a:1::11";

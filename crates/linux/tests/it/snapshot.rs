@@ -1,10 +1,9 @@
 //! The plan of a small cloud, read as a person reads it.
 
-mod support;
-
 use fabric::Fabric;
 use linux::plan::{Options, Plan};
-use support::World;
+
+use crate::support::World;
 
 #[test]
 fn an_appliance_an_internet_gateway_and_a_nat_gateway() {

@@ -1,13 +1,11 @@
 //! Resets: a refusal is the answer to what was asked, on whatever way it comes back; a reset that nobody asked for is a
 //! packet like any other (SG-16).
 
-mod support;
-
-use support::{Lab, World, in_own_namespaces, tcp};
+use crate::support::{self, Lab, World, in_own_namespaces, tcp};
 
 #[test]
 fn a_reset_comes_back_through_an_appliance() {
-    in_own_namespaces("a_reset_comes_back_through_an_appliance", || {
+    in_own_namespaces("resets::a_reset_comes_back_through_an_appliance", || {
         const REFUSED: Result<(), std::io::ErrorKind> = Err(std::io::ErrorKind::ConnectionRefused);
         const SILENCE: Result<(), std::io::ErrorKind> = Err(std::io::ErrorKind::TimedOut);
         let heard = |lab: &mut Lab, from: &str, to: &str, port: u16| knock(lab, from, to, port, support::PATIENCE);

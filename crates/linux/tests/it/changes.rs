@@ -1,7 +1,5 @@
 //! Changes between plans: they lead where they should, touch no more than they must, and the kernel takes them.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,7 +11,8 @@ use netlink::nft::dump;
 use netlink::rtnl::{Family, address, link, neighbour, route, rule};
 use netlink::{Protocol, Socket};
 use proptest::prelude::*;
-use support::{Lab, World, in_own_namespaces};
+
+use crate::support::{Lab, World, in_own_namespaces};
 
 fn plan(world: &World) -> Plan {
     Plan::new(&Fabric::compile(&world.model), Options::default()).expect("plan")
@@ -263,7 +262,7 @@ fn held(lab: &mut Lab, place: &str) -> BTreeSet<String> {
 
 #[test]
 fn a_walk_through_changes_ends_where_a_fresh_lab_begins() {
-    in_own_namespaces("a_walk_through_changes_ends_where_a_fresh_lab_begins", || {
+    in_own_namespaces("changes::a_walk_through_changes_ends_where_a_fresh_lab_begins", || {
         let walks: [&[u8]; 3] = [
             &[0, 1, 4, 13, 9, 10, 5, 14, 17, 15, 7, 3, 11, 2],
             &[4, 6, 16, 12, 15, 15, 8, 17, 17, 1, 5, 14, 9],
@@ -302,7 +301,7 @@ fn assert_same(walked: &mut Lab, fresh: &mut Lab, what: &str) {
 
 #[test]
 fn a_change_that_was_cut_short_is_made_good() {
-    in_own_namespaces("a_change_that_was_cut_short_is_made_good", || {
+    in_own_namespaces("changes::a_change_that_was_cut_short_is_made_good", || {
         let world = World::p2();
         let mut lab = Lab::of(&world);
         let (_, kept) = lab.connect("web1", "10.0.0.10", 0, "10.0.10.10", 8080, "app1");

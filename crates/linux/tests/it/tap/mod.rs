@@ -1,10 +1,6 @@
 //! The simulator's TCP and the kernel's, through a TAP device in a network namespace of the test.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 mod ends;
-#[path = "../support/own.rs"]
-#[allow(dead_code, reason = "other tests open more namespaces")]
-mod own;
 mod wire;
 
 use std::io::{ErrorKind, Read, Write};
@@ -12,13 +8,14 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use ends::{End, Handle, bytes, digest};
-use own::in_own_namespaces;
+use self::ends::{End, Handle, bytes, digest};
 use ::wire::tcp::Flags;
 use rustix::net::sockopt;
 use sim::tcp::{Error, Terms};
 use sim::{LinkSpec, Span};
-use wire::{KERNEL, Passed, SIMULATED, Wire};
+use self::wire::{KERNEL, Passed, SIMULATED, Wire};
+
+use crate::support::in_own_namespaces;
 
 /// Longest time of anything that must happen: a machine with much to do takes longer than it needs.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -139,7 +136,7 @@ fn exchange(wire: &mut Wire, mut stream: TcpStream, end: Handle) {
 #[test]
 fn bulk_arrives_whole_though_the_cable_loses_frames_both_ways() {
     let lossy = LinkSpec { loss_per_million: 20_000, ..cable() };
-    with_wire("bulk_arrives_whole_though_the_cable_loses_frames_both_ways", lossy, |wire| {
+    with_wire("tap::bulk_arrives_whole_though_the_cable_loses_frames_both_ways", lossy, |wire| {
         let (stream, end) = opened_by_kernel(wire);
         exchange(wire, stream, end);
         assert!(late(wire, true) > 0 && late(wire, false) > 0, "of 1,300 segments, one in fifty is lost and sent again");
@@ -148,7 +145,7 @@ fn bulk_arrives_whole_though_the_cable_loses_frames_both_ways() {
 
 #[test]
 fn bulk_arrives_whole_over_a_connection_that_the_simulator_opened_though_frames_are_lost_doubled_and_late() {
-    let name = "bulk_arrives_whole_over_a_connection_that_the_simulator_opened_though_frames_are_lost_doubled_and_late";
+    let name = "tap::bulk_arrives_whole_over_a_connection_that_the_simulator_opened_though_frames_are_lost_doubled_and_late";
     let bad = LinkSpec { loss_per_million: 10_000, duplicate_per_million: 10_000, reorder_per_million: 10_000, ..cable() };
     with_wire(name, bad, |wire| {
         let (stream, end) = opened_by_simulator(wire);
@@ -158,7 +155,7 @@ fn bulk_arrives_whole_over_a_connection_that_the_simulator_opened_though_frames_
 
 #[test]
 fn the_simulator_waits_while_the_kernel_s_window_is_zero() {
-    with_wire("the_simulator_waits_while_the_kernel_s_window_is_zero", cable(), |wire| {
+    with_wire("tap::the_simulator_waits_while_the_kernel_s_window_is_zero", cable(), |wire| {
         let (mut stream, end) = opened_by_simulator(wire);
         let all = bytes(3, 2_000_000);
         let expected = digest(&all);
@@ -187,7 +184,7 @@ fn the_simulator_waits_while_the_kernel_s_window_is_zero() {
 
 #[test]
 fn the_kernel_waits_while_the_simulator_s_window_is_zero() {
-    with_wire("the_kernel_waits_while_the_simulator_s_window_is_zero", cable(), |wire| {
+    with_wire("tap::the_kernel_waits_while_the_simulator_s_window_is_zero", cable(), |wire| {
         let (mut stream, end) = opened_by_kernel(wire);
         end.read(wire, false);
         let all = bytes(4, 2_000_000);
@@ -216,7 +213,7 @@ fn the_kernel_waits_while_the_simulator_s_window_is_zero() {
 
 #[test]
 fn the_simulator_answers_after_the_kernel_closed_its_half() {
-    with_wire("the_simulator_answers_after_the_kernel_closed_its_half", cable(), |wire| {
+    with_wire("tap::the_simulator_answers_after_the_kernel_closed_its_half", cable(), |wire| {
         let (mut stream, end) = opened_by_kernel(wire);
         stream.write_all(b"a question").unwrap();
         stream.shutdown(Shutdown::Write).unwrap();
@@ -241,7 +238,7 @@ fn the_simulator_answers_after_the_kernel_closed_its_half() {
 
 #[test]
 fn the_kernel_answers_after_the_simulator_closed_its_half() {
-    with_wire("the_kernel_answers_after_the_simulator_closed_its_half", cable(), |wire| {
+    with_wire("tap::the_kernel_answers_after_the_simulator_closed_its_half", cable(), |wire| {
         let (mut stream, end) = opened_by_simulator(wire);
         end.give(wire, b"a question".to_vec());
         end.close(wire);
@@ -265,7 +262,7 @@ fn the_kernel_answers_after_the_simulator_closed_its_half() {
 fn ends_that_close_at_once_both_come_to_an_end() {
     // So long a cable that both FINs are on it.
     let long = LinkSpec { delay: Span::milliseconds(400), ..cable() };
-    with_wire("ends_that_close_at_once_both_come_to_an_end", long, |wire| {
+    with_wire("tap::ends_that_close_at_once_both_come_to_an_end", long, |wire| {
         let (mut stream, end) = opened_by_kernel(wire);
         stream.shutdown(Shutdown::Write).unwrap();
         end.close(wire);
@@ -284,7 +281,7 @@ fn ends_that_close_at_once_both_come_to_an_end() {
 
 #[test]
 fn a_reset_by_the_kernel_ends_the_simulated_end() {
-    with_wire("a_reset_by_the_kernel_ends_the_simulated_end", cable(), |wire| {
+    with_wire("tap::a_reset_by_the_kernel_ends_the_simulated_end", cable(), |wire| {
         let (stream, end) = opened_by_kernel(wire);
         sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
         drop(stream);
@@ -295,7 +292,7 @@ fn a_reset_by_the_kernel_ends_the_simulated_end() {
 
 #[test]
 fn a_reset_by_the_simulator_ends_the_kernel_s_end() {
-    with_wire("a_reset_by_the_simulator_ends_the_kernel_s_end", cable(), |wire| {
+    with_wire("tap::a_reset_by_the_simulator_ends_the_kernel_s_end", cable(), |wire| {
         let (mut stream, end) = opened_by_simulator(wire);
         end.abort(wire);
         let error = meanwhile(wire, "the kernel reads", move || stream.read(&mut [0]).unwrap_err());
@@ -305,7 +302,7 @@ fn a_reset_by_the_simulator_ends_the_kernel_s_end() {
 
 #[test]
 fn each_end_refuses_a_port_where_nobody_listens() {
-    with_wire("each_end_refuses_a_port_where_nobody_listens", cable(), |wire| {
+    with_wire("tap::each_end_refuses_a_port_where_nobody_listens", cable(), |wire| {
         let to: SocketAddr = format!("{SIMULATED}:{PORT}").parse().unwrap();
         let error = meanwhile(wire, "connecting", move || TcpStream::connect_timeout(&to, PATIENCE)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);

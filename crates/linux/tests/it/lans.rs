@@ -1,7 +1,5 @@
 //! Lans: what is planned of them, and packets through them.
 
-mod support;
-
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -11,8 +9,9 @@ use linux::plan::lan::{Shaping, notes};
 use linux::plan::{Options, Plan, RouteTo};
 use model::{Context, Model, Region, Timestamp};
 use netlink::rtnl::qdisc::Qdisc;
-use support::icmp::Echo;
-use support::{Lab, in_own_namespaces};
+
+use crate::support::icmp::Echo;
+use crate::support::{self, Lab, in_own_namespaces};
 
 /// Neither netem nor tbf: what a test sees does not depend on the machine's kernel.
 const PLAIN: Options = Options { invert: None, flows_per_interface: None, shaping: Shaping { netem: false, tbf: false } };
@@ -57,7 +56,7 @@ fn routes(plan: &Plan, key: &str) -> Vec<String> {
     plan.namespaces[key].routes.iter().map(line).collect()
 }
 
-const CLASSROOM: &str = include_str!("../../../docs/classroom.yaml");
+const CLASSROOM: &str = include_str!("../../../../docs/classroom.yaml");
 
 #[test]
 fn a_switch_remembers_for_as_long_as_its_file_says_and_a_hub_never() {
@@ -175,7 +174,7 @@ fn is_open(lab: &mut Lab, from: (&str, &str), to: (&str, &str), port: u16) -> bo
 
 #[test]
 fn packets_pass_hubs_switches_routers_and_a_serial_line() {
-    in_own_namespaces("packets_pass_hubs_switches_routers_and_a_serial_line", || {
+    in_own_namespaces("lans::packets_pass_hubs_switches_routers_and_a_serial_line", || {
         let mut lab = lab(CLASSROOM);
         let (pc_1, pc_2, pc_4) = (("pc-1", "10.0.1.11"), ("pc-2", "10.0.1.12"), ("pc-4", "10.0.2.11"));
         for to in [pc_2, pc_4, ("server", "10.0.3.10")] {
@@ -208,7 +207,7 @@ fn overheard(lab: &mut Lab, between: [(&str, &str); 2], at: &str) -> usize {
 
 #[test]
 fn a_hub_sends_to_everybody_and_a_switch_to_whom_it_concerns() {
-    in_own_namespaces("a_hub_sends_to_everybody_and_a_switch_to_whom_it_concerns", || {
+    in_own_namespaces("lans::a_hub_sends_to_everybody_and_a_switch_to_whom_it_concerns", || {
         let mut lab = lab(CLASSROOM);
         let hub = overheard(&mut lab, [("pc-1", "10.0.1.11"), ("pc-2", "10.0.1.12")], "host/pc-3");
         let switch = overheard(&mut lab, [("pc-4", "10.0.2.11"), ("pc-5", "10.0.2.12")], "host/pc-6");
@@ -235,7 +234,7 @@ lans:
 
 #[test]
 fn a_router_filters_what_it_forwards_and_hides_addresses_and_a_line_needs_none() {
-    in_own_namespaces("a_router_filters_what_it_forwards_and_hides_addresses_and_a_line_needs_none", || {
+    in_own_namespaces("lans::a_router_filters_what_it_forwards_and_hides_addresses_and_a_line_needs_none", || {
         let mut lab = lab(CAMPUS);
         let (web, pc, isp) = (("web", "10.0.1.10"), ("pc", "10.0.2.10"), ("isp", "203.0.113.1"));
         assert!(is_open(&mut lab, pc, web, 22), "over a line without addresses");
@@ -248,7 +247,7 @@ fn a_router_filters_what_it_forwards_and_hides_addresses_and_a_line_needs_none()
 
 #[test]
 fn a_balancer_gives_connections_to_its_servers_in_turn() {
-    in_own_namespaces("a_balancer_gives_connections_to_its_servers_in_turn", || {
+    in_own_namespaces("lans::a_balancer_gives_connections_to_its_servers_in_turn", || {
         let lab = lab("
 lans:
   farm:
@@ -276,7 +275,7 @@ lans:
 
 #[test]
 fn ipv6_passes_a_router() {
-    in_own_namespaces("ipv6_passes_a_router", || {
+    in_own_namespaces("lans::ipv6_passes_a_router", || {
         let lab = lab("
 lans:
   l:
@@ -297,7 +296,7 @@ lans:
 
 #[test]
 fn an_edit_leaves_the_connections_of_others_and_a_link_that_is_down_carries_nothing() {
-    in_own_namespaces("an_edit_leaves_the_connections_of_others_and_a_link_that_is_down_carries_nothing", || {
+    in_own_namespaces("lans::an_edit_leaves_the_connections_of_others_and_a_link_that_is_down_carries_nothing", || {
         let mut lab = lab(CLASSROOM);
         let (_, kept) = lab.connect("host/pc-4", "10.0.2.11", 0, "10.0.3.10", 80, "host/server");
         let mut kept = kept.expect("open");
@@ -319,7 +318,7 @@ fn an_edit_leaves_the_connections_of_others_and_a_link_that_is_down_carries_noth
 
 #[test]
 fn whatever_the_kernel_holds_it_can_be_set_right() {
-    in_own_namespaces("whatever_the_kernel_holds_it_can_be_set_right", || {
+    in_own_namespaces("lans::whatever_the_kernel_holds_it_can_be_set_right", || {
         let mut lab = lab(&CAMPUS.replace(", pc -- r-2:eth0", ""));
         lab.believe(&model(CAMPUS));
         lab.reconcile();
@@ -357,7 +356,7 @@ lans:
 
 #[test]
 fn a_lan_and_a_vpc_reach_each_other_as_groups_allow_and_nobody_translates() {
-    in_own_namespaces("a_lan_and_a_vpc_reach_each_other_as_groups_allow_and_nobody_translates", || {
+    in_own_namespaces("lans::a_lan_and_a_vpc_reach_each_other_as_groups_allow_and_nobody_translates", || {
         let model = model(BRANCH);
         let instance = model.instances.values().find(|i| model::tag::name(&i.tags) == Some("app-1")).expect("app-1");
         let (app, address) = (format!("instance/{}", instance.id), model.interfaces_of(&instance.id)[0].primary_address().to_string());
@@ -375,7 +374,7 @@ fn a_lan_and_a_vpc_reach_each_other_as_groups_allow_and_nobody_translates() {
 
 #[test]
 fn a_tunnel_cuts_what_may_be_cut_drops_the_rest_untold_and_lowers_the_segment_size() {
-    in_own_namespaces("a_tunnel_cuts_what_may_be_cut_drops_the_rest_untold_and_lowers_the_segment_size", || {
+    in_own_namespaces("lans::a_tunnel_cuts_what_may_be_cut_drops_the_rest_untold_and_lowers_the_segment_size", || {
         let model = model(&BRANCH.replace("[tcp/80 from 192.168.1.0/24]", "[tcp/80 from 192.168.1.0/24, icmp from 192.168.0.0/16]"));
         let instance = model.instances.values().find(|i| model::tag::name(&i.tags) == Some("app-1")).expect("app-1");
         let (app, address) = (format!("instance/{}", instance.id), model.interfaces_of(&instance.id)[0].primary_address().to_string());

@@ -1,11 +1,10 @@
 //! Plans on a real kernel: what a packet meets on its way, asked with real sockets. Ids are those of
 //! `conformance/scenarios.md` and of the semantics reference.
 
-mod support;
-
 use model::InstanceState;
-use support::icmp::Echo;
-use support::{Lab, Seen, World, in_own_namespaces, tcp};
+
+use crate::support::icmp::Echo;
+use crate::support::{self, Lab, Seen, World, in_own_namespaces, tcp};
 
 const WEB1: &str = "10.0.0.10";
 const WEB1_PUBLIC: &str = "198.51.100.10";
@@ -15,7 +14,7 @@ const INET2: &str = "192.0.2.77";
 
 #[test]
 fn three_tiers_as_built() {
-    in_own_namespaces("three_tiers_as_built", || {
+    in_own_namespaces("packets::three_tiers_as_built", || {
         let mut lab = Lab::of(&World::t3());
         let lab = &mut lab;
         // SC-001 … SC-010
@@ -34,7 +33,7 @@ fn three_tiers_as_built() {
 
 #[test]
 fn ways_out_and_none() {
-    in_own_namespaces("ways_out_and_none", || {
+    in_own_namespaces("packets::ways_out_and_none", || {
         let mut lab = Lab::of(&World::t3());
         let lab = &mut lab;
         // SC-011, SC-012
@@ -61,7 +60,7 @@ fn ways_out_and_none() {
 
 #[test]
 fn pings_and_their_sizes() {
-    in_own_namespaces("pings_and_their_sizes", || {
+    in_own_namespaces("packets::pings_and_their_sizes", || {
         let mut world = World::t3();
         world.allow_in("db", "icmp 10.0.0.0/16");
         world.allow_in("web", "icmp 8 0.0.0.0/0");
@@ -99,7 +98,7 @@ fn pings_and_their_sizes() {
 
 #[test]
 fn closed_ports_and_protocols() {
-    in_own_namespaces("closed_ports_and_protocols", || {
+    in_own_namespaces("packets::closed_ports_and_protocols", || {
         let mut world = World::t3();
         // SC-031: -1 ignores ports
         world.allow_in("app", "all sg-web");
@@ -133,7 +132,7 @@ fn closed_ports_and_protocols() {
 
 #[test]
 fn icmp_errors_are_translated_inside() {
-    in_own_namespaces("icmp_errors_are_translated_inside", || {
+    in_own_namespaces("packets::icmp_errors_are_translated_inside", || {
         let mut world = World::t3();
         world.allow_in("web", "udp 4999 203.0.113.0/24");
         let mut lab = Lab::of(&world);
@@ -151,7 +150,7 @@ fn icmp_errors_are_translated_inside() {
 
 #[test]
 fn groups_keep_state_of_tracked_flows_only() {
-    in_own_namespaces("groups_keep_state_of_tracked_flows_only", || {
+    in_own_namespaces("packets::groups_keep_state_of_tracked_flows_only", || {
         let mut world = World::t3();
         let mut lab = Lab::of(&world);
         // SC-056: tracked, because the rule names a group
@@ -192,7 +191,7 @@ fn groups_keep_state_of_tracked_flows_only() {
 
 #[test]
 fn replies_need_no_rule() {
-    in_own_namespaces("replies_need_no_rule", || {
+    in_own_namespaces("packets::replies_need_no_rule", || {
         let mut world = World::t3();
         world.clear_out("web");
         let mut lab = Lab::of(&world);
@@ -216,7 +215,7 @@ fn replies_need_no_rule() {
 
 #[test]
 fn references_mean_private_addresses_of_members() {
-    in_own_namespaces("references_mean_private_addresses_of_members", || {
+    in_own_namespaces("packets::references_mean_private_addresses_of_members", || {
         let mut world = World::t3();
         let mut lab = Lab::of(&world);
         // SC-038
@@ -235,7 +234,7 @@ fn references_mean_private_addresses_of_members() {
 
 #[test]
 fn lists_keep_no_state_and_end_at_the_border() {
-    in_own_namespaces("lists_keep_no_state_and_end_at_the_border", || {
+    in_own_namespaces("packets::lists_keep_no_state_and_end_at_the_border", || {
         let mut world = World::t3();
         world.allow_in("app", "tcp 8080 sg-app");
         world.acl("app", "app-a");
@@ -270,7 +269,7 @@ fn lists_keep_no_state_and_end_at_the_border() {
 
 #[test]
 fn lists_around_a_nat_gateway() {
-    in_own_namespaces("lists_around_a_nat_gateway", || {
+    in_own_namespaces("packets::lists_around_a_nat_gateway", || {
         let mut world = World::t3();
         // SC-051: the packet enters the NAT gateway's subnet with its own header
         world.acl("pub", "pub-a");
@@ -295,7 +294,7 @@ fn lists_around_a_nat_gateway() {
 
 #[test]
 fn routes_decide_and_blackholes_swallow() {
-    in_own_namespaces("routes_decide_and_blackholes_swallow", || {
+    in_own_namespaces("packets::routes_decide_and_blackholes_swallow", || {
         let mut world = World::t3();
         // SC-063
         world.route("app", "192.0.2.0/24", "igw-a");
@@ -331,7 +330,7 @@ fn routes_decide_and_blackholes_swallow() {
 
 #[test]
 fn an_appliance_between_two_subnets() {
-    in_own_namespaces("an_appliance_between_two_subnets", || {
+    in_own_namespaces("packets::an_appliance_between_two_subnets", || {
         let mut world = World::mb();
         let mut lab = Lab::of(&world);
         let lab = &mut lab;
@@ -369,7 +368,7 @@ fn forwarded(lab: &mut Lab, place: &str) -> u64 {
 
 #[test]
 fn references_are_lost_behind_an_appliance() {
-    in_own_namespaces("references_are_lost_behind_an_appliance", || {
+    in_own_namespaces("packets::references_are_lost_behind_an_appliance", || {
         let mut world = World::mb();
         world.allow_in("srv", "tcp 81 sg-cli");
         world.allow_in("srv", "tcp 82 sg-fw");
@@ -394,7 +393,7 @@ fn references_are_lost_behind_an_appliance() {
 
 #[test]
 fn a_nat_instance() {
-    in_own_namespaces("a_nat_instance", || {
+    in_own_namespaces("packets::a_nat_instance", || {
         let mut world = World::t3();
         world.group("nat", "a", &["all 10.0.0.0/16"]);
         world.instance("natinst", "pub-a", "10.0.0.60", "nat");
@@ -422,7 +421,7 @@ fn a_nat_instance() {
 
 #[test]
 fn inspection_by_a_gateway_route_table() {
-    in_own_namespaces("inspection_by_a_gateway_route_table", || {
+    in_own_namespaces("packets::inspection_by_a_gateway_route_table", || {
         // SC-083
         let mut world = World::t3();
         world.group("appl", "a", &["all 0.0.0.0/0"]);
@@ -450,7 +449,7 @@ fn inspection_by_a_gateway_route_table() {
 
 #[test]
 fn peerings() {
-    in_own_namespaces("peerings", || {
+    in_own_namespaces("packets::peerings", || {
         let mut world = World::p2();
         let mut lab = Lab::of(&world);
         let lab = &mut lab;
@@ -484,7 +483,7 @@ fn peerings() {
 
 #[test]
 fn public_addresses_move_at_once() {
-    in_own_namespaces("public_addresses_move_at_once", || {
+    in_own_namespaces("packets::public_addresses_move_at_once", || {
         let mut world = World::t3();
         let mut lab = Lab::of(&world);
         let lab = &mut lab;
@@ -508,7 +507,7 @@ fn public_addresses_move_at_once() {
 
 #[test]
 fn two_vpcs_with_the_same_addresses_meet_in_public_only() {
-    in_own_namespaces("two_vpcs_with_the_same_addresses_meet_in_public_only", || {
+    in_own_namespaces("packets::two_vpcs_with_the_same_addresses_meet_in_public_only", || {
         let mut world = World::t3();
         world.vpc("z", "10.0.0.0/16");
         world.igw("z", "z");

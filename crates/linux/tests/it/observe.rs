@@ -1,17 +1,11 @@
 //! What is seen of a running lab: packets at every hop, open sockets, the way of a packet.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-sandbox::reexec_in_tests!();
-
-mod bench;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use bench::{Bench, cloud, ip};
 use fabric::engine::{Sender, Traffic};
 use linux::runtime::capture::{Capture, Captured, Direction, Hop};
 use linux::runtime::open_sockets::open_sockets;
@@ -20,6 +14,8 @@ use linux::runtime::trace::{Request, Trace, trace};
 use netlink::sock_diag::State;
 use sandbox::SocketSpec;
 use wire::{Filter, Packet};
+
+use crate::bench::{Bench, cloud, ip};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
