@@ -1,16 +1,14 @@
 //! `/networks` as the docker CLI and compose use it.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::process::Command;
 
-use common::{Answer, Desk, entry};
 use container::engine::Options;
 use container::import::{Settings, root_file_system};
 use container::network::NetworkMode;
 use container::tar::{Kind, Writer};
 use serde_json::{Value, json};
+
+use crate::common::{Answer, Desk, entry};
 
 fn post(desk: &Desk, path: &str, body: &Value) -> Answer {
     desk.send("POST", path, &[("Content-Type", "application/json")], body.to_string().as_bytes())

@@ -1,12 +1,14 @@
 //! `/images`, `/volumes`, `/system/df`, `/commit` over a socket, with a registry that the test is itself.
-#![allow(clippy::unwrap_used)]
 
-mod common;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
-use common::{Desk, tar};
 use container::engine::Options;
 use container::network::NetworkMode;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use serde_json::{Value, json};
+
+use crate::common::{Desk, tar};
 
 fn names(list: &Value) -> Vec<String> {
     let tags = list.as_array().unwrap().iter().flat_map(|image| image["RepoTags"].as_array().unwrap().clone());
@@ -96,11 +98,19 @@ fn archives_go_out_and_come_in() {
     assert_eq!(made["Comment"], "by hand");
 }
 
+/// A port of loopback that refuses connections for as long as the socket lives.
+fn port_without_listener() -> (OwnedFd, u16) {
+    let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+    rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let bound = SocketAddr::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+    (socket, bound.port())
+}
+
 #[test]
 fn registries_that_are_not_there_and_logins_are_refused_in_dockers_shape() {
     let desk = Desk::new();
-    // Nobody listens at this port: it was given back just now.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Nobody listens at this port, and no registry of a test beside this one is given it.
+    let (_held, port) = port_without_listener();
     let answer = desk.ask("POST", &format!("/images/create?fromImage=127.0.0.1:{port}/nosuch&tag=latest")).is(500);
     assert!(answer.json()["message"].as_str().unwrap().contains("cannot be reached"), "{}", answer.text());
     let body = json!({"username": "u", "password": "p", "serveraddress": format!("127.0.0.1:{port}")}).to_string();

@@ -1,7 +1,6 @@
 //! A lab with one instance, and a door to it, ended with the test whatever happens; a client of a few lines that speaks HTTP.
-#![allow(dead_code, clippy::unwrap_used)]
 
-#[path = "../../../sandbox/tests/common/mod.rs"]
+#[path = "../../../../sandbox/tests/common/mod.rs"]
 mod sandbox_common;
 
 use std::collections::BTreeMap;
@@ -19,10 +18,7 @@ use docker::serve::Door;
 use docker::{Api, Docker, Scope};
 use serde_json::Value;
 
-#[allow(unused_imports, reason = "each test program uses its part")]
 pub use sandbox_common::{Lab, eventually};
-
-sandbox::reexec_in_tests!(container::engine::dispatch);
 
 pub struct Desk {
     pub engine: Arc<Engine>,

@@ -1,15 +1,13 @@
 //! `/containers/{id}/archive` and `/export` as `docker cp` uses them.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use base64::Engine as _;
-use common::{Desk, tar};
 use container::Limits;
 use container::engine::Options;
 use container::network::NetworkMode;
 use container::tar::Reader;
 use serde_json::Value;
+
+use crate::common::{Desk, tar};
 
 fn container(desk: &Desk) -> String {
     desk.image("app", "content");

@@ -1,8 +1,5 @@
 //! Containers over a socket as clients use them: made, attached to before their start, waited for, run in, their logs and
 //! events; and clients that do not behave.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -11,10 +8,11 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use common::{Answer, Desk, entry, eventually};
 use container::import::{Settings, root_file_system};
 use container::tar::{Kind, Writer};
 use serde_json::{Value, json};
+
+use crate::common::{Answer, Desk, entry, eventually};
 
 /// A desk with an image `tools` of this machine's own shell and a few programs.
 fn desk() -> Desk {

@@ -1,19 +1,16 @@
 //! Pulls as a client sees them: lines, refusals, logins, and what is left when it goes away.
-#![allow(clippy::unwrap_used)]
-
-mod common;
-#[path = "../../container/tests/common/mod.rs"]
-mod registry;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
-use common::{Desk, eventually};
 use container::Digest;
-use registry::server::{Answer, Server, Shelf};
 use serde_json::json;
+
+use crate::common::{Desk, eventually};
+use crate::registry;
+use crate::registry::server::{Answer, Server, Shelf};
 
 fn shelf(layers: &[Vec<u8>]) -> Shelf {
     let mut shelf = Shelf::default();
