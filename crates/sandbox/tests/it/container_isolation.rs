@@ -1,16 +1,12 @@
 //! What a container cannot see, reach or change: the host, its instance, its shim, what is masked.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::os::unix::fs::symlink;
 
-use common::pod::Pod;
-use common::{eventually, output};
 use sandbox::container::spec::{Attach, ContainerMount, MountKind, ResourceLimit, Seccomp};
 use sandbox::{CapabilitySet, ContainerUser, ExitStatus};
 
-sandbox::reexec_in_tests!();
+use crate::common::pod::Pod;
+use crate::common::{eventually, output};
 
 /// Lines of `/proc/self/status` by name.
 fn status_of(text: &str, name: &str) -> String {

@@ -1,12 +1,8 @@
 //! What an instance cannot see, reach or change: the host, the lab, its neighbours.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Lab, output, path, run};
 use sandbox::{Bind, Error, ExecSpec, ExitStatus, InstanceSpec, NetnsSpec, RootBase, Stdio};
 
-sandbox::reexec_in_tests!();
+use crate::common::{Lab, output, path, run};
 
 #[test]
 fn nothing_of_the_hosts_homes_sockets_and_credentials_is_visible() {

@@ -1,14 +1,10 @@
 //! What commands of an instance may ask of the kernel, tried from inside.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::collections::BTreeMap;
 
-use common::{Lab, output, run};
 use sandbox::{ExecSpec, ExitStatus, InstanceSpec, Tool};
 
-sandbox::reexec_in_tests!();
+use crate::common::{Lab, output, run};
 
 /// A lab whose instance `one` has this test program as `calls`.
 fn lab() -> Lab {
@@ -53,7 +49,7 @@ fn calls_that_reach_into_the_shared_kernel_are_refused_for_every_program_and_use
         ("tiocsti", libc::EPERM),
         ("tiocgwinsz", libc::ENOTTY),
     ]);
-    let line = "calls --exact report_calls --nocapture";
+    let line = "calls --exact filter::report_calls --nocapture";
     let mut spec = ExecSpec::new(["sh", "-c", line]);
     spec.environment
         .insert("SANDBOX_TEST_CALLS".into(), "1".into());

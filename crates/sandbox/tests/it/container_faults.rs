@@ -1,40 +1,44 @@
 //! What becomes of containers when something around them ends, and that nothing is left of thousands of them.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use common::pod::Pod;
-use common::{eventually, output};
 use sandbox::client::Client;
 use sandbox::container::spec::Attach;
 use sandbox::{ExitStatus, InstanceSpec};
 
-sandbox::reexec_in_tests!();
+use crate::common::pod::Pod;
+use crate::common::{eventually, output};
+
+/// Plays the caller that is killed: started by the test below as a process of its own.
+#[test]
+fn caller_of_a_container_that_will_be_killed() {
+    let (Ok(socket), Ok(spec)) = (std::env::var("SANDBOX_TEST_SOCKET"), std::env::var("SANDBOX_TEST_CONTAINER")) else {
+        return;
+    };
+    let client = Client::connect(socket.as_ref()).unwrap();
+    let spec = serde_json::from_str(&spec).unwrap();
+    let _held = client.start_container(&spec, Attach { output: true, errors: true, input: false }).unwrap();
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
 
 #[test]
 fn a_killed_caller_leaves_its_container_its_log_and_its_exit_code() {
     let pod = Pod::new();
-    let socket = pod.lab.client.socket().to_owned();
     let spec = pod.shell("one", "echo begun; while ! test -e /stop; do sleep 0.02; done; echo done; exit 6");
-    // A process of its own, so that it can be killed with all that it holds.
-    // SAFETY: the child only connects, starts and waits to be killed; it returns to no test.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        let client = Client::connect(&socket).unwrap();
-        let _held = client.start_container(&spec, Attach { output: true, errors: true, input: false }).unwrap();
-        loop {
-            std::thread::sleep(Duration::from_secs(1));
-        }
-    }
+    // A process of its own, so that it can be killed with all that it holds; started anew, so that it holds nothing of other tests.
+    let mut caller = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "container_faults::caller_of_a_container_that_will_be_killed"])
+        .env("SANDBOX_TEST_SOCKET", pod.lab.client.socket())
+        .env("SANDBOX_TEST_CONTAINER", serde_json::to_string(&spec).unwrap())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     eventually("it has begun", || std::fs::read_to_string(pod.folder.join("one/log.json")).is_ok_and(|log| log.contains("begun")));
-    // SAFETY: kill and waitpid of the child above.
-    unsafe {
-        libc::kill(child, libc::SIGKILL);
-        libc::waitpid(child, std::ptr::null_mut(), 0);
-    }
+    caller.kill().unwrap();
+    caller.wait().unwrap();
     assert_eq!(pod.exec("one", "echo > /stop").0, ExitStatus::Code(0));
     assert_eq!(pod.lab.client.wait_container("one").unwrap().wait().unwrap(), ExitStatus::Code(6));
     let texts: Vec<String> = pod.logged("one").into_iter().map(|(_, text)| text).collect();

@@ -1,19 +1,15 @@
 //! What an instance is to those inside and to those who run commands in it.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use common::{Lab, PATIENCE, eventually, output, path, run};
 use sandbox::client::Client;
 use sandbox::{
     Bind, Error, ExecSpec, ExitStatus, InstanceSpec, NetnsSpec, RootBase, Stdio, Tool,
     process::set_terminal_size,
 };
 
-sandbox::reexec_in_tests!();
+use crate::common::{self, Lab, PATIENCE, eventually, output, path, run};
 
 #[test]
 fn exit_codes_signals_and_output_come_back() {
@@ -95,8 +91,8 @@ fn commands_start_with_a_clean_environment_and_default_signals() {
 #[test]
 fn signals_that_the_launcher_ignores_are_not_ignored_inside() {
     common::pass_under_ignored_signals(&[
-        "commands_start_with_a_clean_environment_and_default_signals",
-        "the_terminals_ctrl_c_ends_the_foreground_program",
+        "instance::commands_start_with_a_clean_environment_and_default_signals",
+        "instance::the_terminals_ctrl_c_ends_the_foreground_program",
     ]);
 }
 

@@ -1,17 +1,13 @@
 //! What an instance writes to its disk, and who can be hurt by it.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{Lab, PATIENCE, eventually, output, wait_ended};
 use sandbox::client::Disks;
 use sandbox::{InstanceSpec, SelfCommand, launch, remove_tree};
 
-sandbox::reexec_in_tests!();
+use crate::common::{self, Lab, PATIENCE, eventually, output, wait_ended};
 
 fn disks(lab: &Lab) -> PathBuf {
     lab.directory.path().join("disks")

@@ -1,18 +1,14 @@
 //! The forward relay, and what `probe` says of this machine.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
-use common::Lab;
 use sandbox::capabilities::{Feature, probe};
 use sandbox::relay::{self, RelaySpec, RelayTarget};
 use sandbox::{Error, NetnsSpec, SelfCommand, SocketSpec};
 
-sandbox::reexec_in_tests!();
+use crate::common::{self, Lab};
 
 #[test]
 fn connections_are_carried_into_the_lab_with_half_close_and_survive_the_caller() {

@@ -1,16 +1,12 @@
 //! Volumes beside an instance's disk: they come and go while it runs, and are copied whole.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use common::{Lab, eventually, output};
 use sandbox::{InstanceSpec, SelfCommand, remove_tree};
 
-sandbox::reexec_in_tests!();
+use crate::common::{Lab, eventually, output};
 
 fn folder(lab: &Lab, of: &str) -> PathBuf {
     lab.directory.path().join(of)

@@ -1,17 +1,13 @@
 //! What a container is to those inside and to those who started it.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use common::pod::{Pod, read_both};
-use common::{eventually, output};
 use sandbox::container::spec::{Attach, ContainerMount, MountKind};
 use sandbox::{ContainerNetwork, ContainerUser, ExitStatus};
 
-sandbox::reexec_in_tests!();
+use crate::common::pod::{Pod, read_both};
+use crate::common::{self, eventually, output};
 
 #[test]
 fn it_runs_says_what_it_says_and_ends_as_it_ends() {
@@ -239,8 +235,8 @@ fn programs_begin_with_no_signal_ignored_or_blocked() {
 #[test]
 fn signals_that_the_launcher_ignores_are_not_ignored_in_containers() {
     common::pass_under_ignored_signals(&[
-        "programs_begin_with_no_signal_ignored_or_blocked",
-        "commands_run_in_the_same_namespaces_and_end_with_the_container",
+        "container::programs_begin_with_no_signal_ignored_or_blocked",
+        "container::commands_run_in_the_same_namespaces_and_end_with_the_container",
     ]);
 }
 

@@ -1,19 +1,15 @@
 //! The holder's life: launching, namespaces and sockets, callers that come and go, the end.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Instant;
 
-use common::{Lab, PATIENCE, ended, eventually, spec, wait_ended};
 use sandbox::{
     Client, Error, ExecSpec, ExitStatus, InstanceSpec, NetnsOwner, NetnsSpec, SocketSpec, Stdio,
     launch,
 };
 
-sandbox::reexec_in_tests!();
+use crate::common::{Lab, PATIENCE, ended, eventually, spec, wait_ended};
 
 #[test]
 fn a_second_holder_on_one_socket_is_refused_and_the_first_lives() {
@@ -332,7 +328,7 @@ fn caller_that_will_be_killed() {
 fn killing_a_caller_leaves_holder_and_instances_running() {
     let lab = Lab::with_instance("one");
     let mut caller = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "caller_that_will_be_killed"])
+        .args(["--exact", "holder::caller_that_will_be_killed"])
         .env("SANDBOX_TEST_SOCKET", &lab.handle.socket)
         .stdout(std::process::Stdio::null())
         .spawn()
@@ -365,9 +361,11 @@ fn garbage_and_half_requests_cost_the_sender_its_connection_only() {
     let lab = Lab::launch();
     let address = rustix::net::SocketAddrUnix::new(&lab.handle.socket).unwrap();
     let connect = || {
-        let socket = rustix::net::socket(
+        let socket = rustix::net::socket_with(
             rustix::net::AddressFamily::UNIX,
             rustix::net::SocketType::SEQPACKET,
+            // Of others that start meanwhile, none inherits it, and none takes it for something that it inherited.
+            rustix::net::SocketFlags::CLOEXEC,
             None,
         )
         .unwrap();
@@ -418,7 +416,7 @@ fn our_own_program_runs_inside_a_namespace_with_inherited_descriptors() {
     lab.client.create_netns(NetnsSpec::lab("a")).unwrap();
     let (mut read, write) = std::io::pipe().unwrap();
     let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
-    let mut spec = ExecSpec::new(["vpclab", "--exact", "report_from_inside"]);
+    let mut spec = ExecSpec::new(["vpclab", "--exact", "holder::report_from_inside"]);
     spec.environment
         .insert("SANDBOX_TEST_REPORT".into(), "1".into());
     let process = lab

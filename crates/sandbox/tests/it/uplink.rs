@@ -1,8 +1,5 @@
 //! The way out: that the program is started as meant, that it ends when it must, and, where one is
 //! installed, that packets pass and the host's loopback stays out of reach.
-#![allow(clippy::unwrap_used)]
-
-mod common;
 
 use std::io::Read;
 use std::net::{IpAddr, TcpListener, UdpSocket};
@@ -10,11 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{Lab, eventually, output, path};
 use sandbox::uplink::{self, Program, RunningUplink, UplinkSpec};
 use sandbox::{ExitStatus, SelfCommand};
 
-sandbox::reexec_in_tests!();
+use crate::common::{Lab, eventually, output, path};
 
 fn spec(lab: &Lab, program: Program, executable: PathBuf) -> UplinkSpec {
     UplinkSpec {
