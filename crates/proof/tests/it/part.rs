@@ -1,18 +1,13 @@
 //! The part of a cloud answers as the whole does, byte for byte: random clouds and the examples, fixes included.
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-// The same clouds on which the engines are compared.
-#[allow(dead_code)]
-#[path = "../../conformance/src/fuzz/clouds.rs"]
-mod clouds;
 
 use fabric::Fabric;
 use fabric::walker::Verdict;
 use model::{Model, ProbePacket};
 use proof::why::{Asker, Effort, Question, part};
 use proof::{Options, Place};
+
+use crate::clouds;
+use crate::support;
 
 /// Clouds of a usual run; `VPCLAB_PART_CLOUDS` makes it longer.
 const CLOUDS: u64 = 12;

@@ -1,14 +1,12 @@
 //! What changes in who reaches whom, from one lab to another.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use fabric::Fabric;
 use model::Model;
 use proof::diff::Connectivity;
 use proof::fault::faults;
 use proof::{Options, Reach};
-use support::{Proved, cloud, example};
+
+use crate::support::{Proved, cloud, example};
 
 fn diff(before: &Fabric, after: &Fabric) -> Connectivity {
     let [one, other] = [before, after].map(|fabric| Reach::of(fabric, Options::default()).unwrap());

@@ -1,14 +1,12 @@
 //! Claims about the labs of `examples/`, and about small ones, decided.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use fabric::Fabric;
 use lab::sentence::parse_claim;
 use model::{Claim, Model};
 use proof::claim::Prover;
 use proof::{Options, Reach};
-use support::{cloud, example};
+
+use crate::support::{cloud, example};
 
 /// Each claim with what is wrong: its broken pairs, a line each, or why it is undecided.
 fn decide(of: &(Model, Fabric), claims: &[&str]) -> Vec<Vec<String>> {

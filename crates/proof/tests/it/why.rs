@@ -1,7 +1,4 @@
 //! `why`: the same verdict as everybody's reach, fixes that do what they promise, and nothing that blocks left out.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use fabric::Fabric;
 use fabric::walker::Verdict;
@@ -11,7 +8,8 @@ use proof::fault::faults;
 use proof::why::text::{Style, headline, render};
 use proof::why::{Asker, Effort, Question, Why, ask, why};
 use proof::{Atoms, Options, Place, Reach};
-use support::{cloud, example};
+
+use crate::support::{cloud, example};
 
 const STYLE: Style = Style { width: 100, colour: false };
 

@@ -1,18 +1,14 @@
 //! The law of the proof: whatever a cloud is, what is said of a pair of places at once is what the walker finds packet by
 //! packet. Random clouds; every pair of places, every atom of traffic, every port that an answer may go to.
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-// The same clouds on which the engines are compared.
-#[path = "../../conformance/src/fuzz/clouds.rs"]
-mod clouds;
 
 use std::collections::BTreeMap;
 
 use fabric::Fabric;
 use proof::matrix::{Look, Row};
 use proof::{Options, Place, Reach, TrafficSet, reach};
+
+use crate::clouds;
+use crate::support;
 
 /// Clouds of a usual run; `VPCLAB_LAW_CLOUDS` makes it longer.
 const CLOUDS: u64 = 40;

@@ -1,11 +1,4 @@
 //! The law of edits: whatever is edited in whatever cloud, what a standing proof says then is what a proof made anew says.
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-// The same clouds on which the engines are compared.
-#[path = "../../conformance/src/fuzz/clouds.rs"]
-mod clouds;
 
 use std::fmt::Write;
 
@@ -17,6 +10,9 @@ use model::route_table::{Associated, RouteOrigin};
 use model::{Destination, Model, Origin, Peer, PortRange, Route, RouteTarget, SecurityGroupRule, Tags, TrafficMatch};
 use proof::matrix::{Edit, Standing, Taken, Why};
 use proof::{Options, Place, Reach};
+
+use crate::clouds;
+use crate::support;
 
 /// Edits of each cloud.
 const EDITS: usize = 12;

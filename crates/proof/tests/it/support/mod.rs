@@ -1,6 +1,4 @@
 //! A cloud from a lab file, and who reaches whom in it by name.
-#![allow(dead_code)] // Each test file uses its own part.
-#![allow(clippy::unwrap_used)] // A helper that panics fails its test.
 
 use std::path::Path;
 

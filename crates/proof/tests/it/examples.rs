@@ -1,9 +1,6 @@
 //! The labs of `examples/`, proved.
-#![allow(clippy::unwrap_used)]
 
-mod support;
-
-use support::{Proved, example};
+use crate::support::{Proved, example};
 
 #[test]
 fn the_shop_lets_in_what_its_rules_say_and_nothing_else() {

@@ -1,11 +1,9 @@
 //! What looks wrong is found where it is, and nothing is found in labs that are as they should be.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use proof::lint::{Check, lint};
 use proof::{Options, Reach};
-use support::{cloud, example};
+
+use crate::support::{cloud, example};
 
 /// Findings of a lab as `check subject`.
 fn found(text: &str) -> Vec<String> {

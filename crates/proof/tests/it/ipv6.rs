@@ -1,11 +1,5 @@
 //! IPv6 beside IPv4: whoever has both is two places, what gets through over either is exposed, and what the proof says of
 //! pairs is what single packets meet. Random clouds are given it here.
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-#[path = "../../conformance/src/fuzz/clouds.rs"]
-mod clouds;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,6 +17,9 @@ use model::{
 use proof::claim::Prover;
 use proof::reach::traffic;
 use proof::{Options, Place, Reach};
+
+use crate::clouds;
+use crate::support;
 
 /// Ports that rules here name, and their neighbours.
 const PORTS: [u16; 7] = [22, 79, 80, 443, 444, 1_024, 50_000];
@@ -215,7 +212,7 @@ fn families_never_mix() {
 
 #[test]
 fn what_ipv6_exposes_breaks_a_claim_and_what_is_promised_need_not_hold_over_it() {
-    let text = include_str!("../../lab/tests/terraform/ipv6.plan.json").to_owned();
+    let text = include_str!("../../../lab/tests/terraform/ipv6.plan.json").to_owned();
     let model = lab::terraform::read(lab::aws::DumpFile { name: "plan.json".to_owned(), text }, model::Timestamp(0)).unwrap().model;
     let fabric = Fabric::compile(&model);
     let reach = Reach::of(&fabric, Options::default()).unwrap();
@@ -238,7 +235,7 @@ fn what_ipv6_exposes_breaks_a_claim_and_what_is_promised_need_not_hold_over_it()
 
 #[test]
 fn echo_requests_of_a_claim_are_those_of_the_family_that_is_asked() {
-    let text = include_str!("../../lab/tests/terraform/ipv6.plan.json").to_owned();
+    let text = include_str!("../../../lab/tests/terraform/ipv6.plan.json").to_owned();
     let mut model = lab::terraform::read(lab::aws::DumpFile { name: "plan.json".to_owned(), text }, model::Timestamp(0)).unwrap().model;
     let echo = TrafficMatch::Icmpv6(IcmpMatch { icmp_type: Some(128), code: None });
     for rule in model.security_groups.values_mut().flat_map(|group| &mut group.ingress).filter(|rule| rule.peer == Peer::Ipv6("::/0".parse().unwrap())) {
@@ -261,7 +258,7 @@ fn echo_requests_of_a_claim_are_those_of_the_family_that_is_asked() {
 
 #[test]
 fn a_difference_over_ipv6_is_one_of_ipv6_places() {
-    let text = include_str!("../../lab/tests/terraform/ipv6.plan.json").to_owned();
+    let text = include_str!("../../../lab/tests/terraform/ipv6.plan.json").to_owned();
     let before = lab::terraform::read(lab::aws::DumpFile { name: "plan.json".to_owned(), text }, model::Timestamp(0)).unwrap().model;
     let mut after = before.clone();
     let narrow: Ipv6Net = "2001:db8:5::/48".parse().unwrap();

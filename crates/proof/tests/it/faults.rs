@@ -1,7 +1,4 @@
 //! Mistakes: AWS would accept each, and those of every kind change what flows somewhere.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +6,8 @@ use fabric::Fabric;
 use model::Model;
 use proof::fault::{Fault, faults, same_traffic};
 use proof::{Options, Place, Reach};
-use support::{cloud, example};
+
+use crate::support::{cloud, example};
 
 const EXAMPLES: [&str; 5] = ["shop", "three-tier", "bastion", "peering", "middlebox"];
 
