@@ -1,8 +1,5 @@
 //! Labs on which engines once said different things, cut down: each is here with the probe that showed it.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
-
-sandbox::reexec_in_tests!();
 
 use conformance::EngineName;
 use conformance::fuzz::probes::{End, Named};

@@ -1,5 +1,4 @@
 //! The project's own corpus is understood to the last word.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::path::PathBuf;
 

@@ -2,9 +2,6 @@
 //! of what they belong to, with checksums that are right again. It ends after a fixed number of frames; with
 //! `VPCLAB_FUZZ_SECONDS` it goes on for so long, from `VPCLAB_FUZZ_SEED` on.
 
-#[path = "frames/mutate.rs"]
-mod mutate;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,7 +10,6 @@ use std::time::{Duration, Instant};
 use fabric::Fabric;
 use lab::{Files, load};
 use model::{Context, Model, Region, Timestamp};
-use mutate::{Chance, change, mend};
 use sim::app::{
     ConnectSpec, DatagramSpec, FtpSpec, GetSpec, LookupSpec, PingSpec, SmtpSpec, SnmpSpec, TelnetSpec, TftpSpec, TracerouteSpec, snmp,
 };
@@ -23,6 +19,8 @@ use sim::view::tables::Tables;
 use sim::view::{Filter, List, View, capture};
 use sim::{Bounds, FrameId, NodeId, Simulator, Span, Verb, World};
 
+use crate::mutate::{Chance, change, mend};
+
 struct One<'t>(&'t str);
 
 impl Files for One<'_> {
@@ -31,13 +29,13 @@ impl Files for One<'_> {
     }
 }
 
-const CAMPUS: &str = include_str!("frames/campus.yaml");
+const CAMPUS: &str = include_str!("../frames/campus.yaml");
 /// Clouds, each with gateways, groups and lists of another kind.
 const CLOUDS: [&str; 4] = [
-    include_str!("../../../examples/shop.yaml"),
-    include_str!("../../../examples/peering.yaml"),
-    include_str!("../../../examples/three-tier.yaml"),
-    include_str!("../../../examples/middlebox.yaml"),
+    include_str!("../../../../examples/shop.yaml"),
+    include_str!("../../../../examples/peering.yaml"),
+    include_str!("../../../../examples/three-tier.yaml"),
+    include_str!("../../../../examples/middlebox.yaml"),
 ];
 /// Events of a stretch of time; a storm ends there.
 const BUDGET: u64 = 40_000;

@@ -1,5 +1,4 @@
 //! The project's corpus on the proof engine: everything that it serves passes, and a stage turned around is noticed.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use std::path::PathBuf;
 

@@ -1,8 +1,5 @@
 //! Random clouds on engines that must agree, and engines that are wrong, which must be caught.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
-
-sandbox::reexec_in_tests!();
 
 use conformance::EngineName;
 use conformance::engine::proof_with_inverted;

@@ -1,5 +1,4 @@
 //! Random clouds written as lab files and made again: nothing would change, and everybody reaches the same.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,5 @@
 //! What passes the places of a lab, frame by frame: the simulator's against the kernel's.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
-
-sandbox::reexec_in_tests!();
 
 use conformance::frames::Both;
 use conformance::fuzz::lab_of;

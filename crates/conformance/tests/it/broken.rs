@@ -1,5 +1,4 @@
 //! Text that cannot be executed fails its scenario, with the place and the reason; it is never guessed or skipped.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 use conformance::run::run_corpus;
 use conformance::scenario::Corpus;
