@@ -1,10 +1,8 @@
 //! Roles of instances through the wire: who may pass one, which profile there is, what is shown (IAM-3, semantics §17).
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use serde_json::{Value, json};
-use world::{ACCOUNT, Client, World};
 
-mod world;
+use crate::world::{ACCOUNT, Client, World};
 
 const EC2: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}"#;
 

@@ -1,12 +1,10 @@
 //! Whose key it is: accounts, regions, sessions, keys that are switched off (SIG-2 … SIG-4, STS-1, STS-2).
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use query::Request;
 use query::endpoint::Authentication;
 use serde_json::{Value, json};
-use world::{ACCOUNT, Client, OTHER, World};
 
-mod world;
+use crate::world::{self, ACCOUNT, Client, OTHER, World};
 
 fn everything() -> Value {
     json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}])

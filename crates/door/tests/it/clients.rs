@@ -1,5 +1,4 @@
 //! boto3 and the AWS command, unchanged, against a cloud on a socket; where they are installed.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,9 +9,8 @@ use model::Timestamp;
 use query::Request;
 use query::endpoint::Authentication;
 use serde_json::{Value, json};
-use world::{ACCOUNT, Client, World};
 
-mod world;
+use crate::world::{ACCOUNT, Client, World};
 
 fn now() -> Timestamp {
     Timestamp(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs())

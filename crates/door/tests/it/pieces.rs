@@ -1,13 +1,11 @@
 //! Instances that were written before are shown as if they were written anew, whatever changes in between.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use door::{Cloud, Pieces};
 use model::Model;
 use query::{Call, answer, shapes};
 use serde_json::{Value, json};
-use world::{ACCOUNT, REGION, World};
 
-mod world;
+use crate::world::{ACCOUNT, REGION, World};
 
 fn network(world: &World) -> Model {
     world.regions.find(ACCOUNT, REGION).unwrap().clone()

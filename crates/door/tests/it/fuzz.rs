@@ -2,11 +2,9 @@
 //! what there is afterwards is consistent.
 //!
 //! `VPCLAB_FUZZ_CALLS` is how many calls each operation gets (default 12), `VPCLAB_FUZZ_SEED` where they begin.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use std::collections::BTreeMap;
 
-use any_call::{Maker, Pairs};
 use door::Cloud;
 use fabric::Fabric;
 use lab::snapshot::{self, Snapshot};
@@ -16,10 +14,9 @@ use query::endpoint::Authentication;
 use query::sigv4::{Signer, sign};
 use query::{Request, Response, Service, form, shapes};
 use serde_json::{Value, json};
-use world::{ACCOUNT, REGION, World};
 
-mod any_call;
-mod world;
+use crate::any_call::{Maker, Pairs};
+use crate::world::{ACCOUNT, REGION, World};
 
 const NOW: Timestamp = Timestamp(1_795_597_200);
 

@@ -1,5 +1,4 @@
 //! Two accounts with networks in every region, and clients that sign.
-#![allow(dead_code, reason = "each test program uses its own part")]
 
 use std::collections::BTreeMap;
 

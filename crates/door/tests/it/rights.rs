@@ -1,5 +1,4 @@
 //! Who may make which call of EC2, on what (IAM-15, IAM-18, IAM-19, EC2A-1 … EC2A-7), through the wire.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use door::{Cloud, Knock};
 use door::authorise::{Request, questions};
@@ -8,9 +7,8 @@ use door::rights::Scene;
 use iam::claim::Who;
 use model::{Context, Model, Region, Timestamp};
 use serde_json::{Value, json};
-use world::{ACCOUNT, Client, OTHER, REGION, World, arn, unauthorized};
 
-mod world;
+use crate::world::{ACCOUNT, Client, OTHER, REGION, World, arn, unauthorized};
 
 fn allow(action: Value, resource: Value) -> Value {
     json!({"Effect": "Allow", "Action": action, "Resource": resource})
