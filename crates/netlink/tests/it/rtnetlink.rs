@@ -1,9 +1,5 @@
 //! Links, addresses, routes, rules and neighbours on a real kernel, read back.
 
-#[path = "common/mod.rs"]
-mod common;
-
-use common::{Namespace, configure, in_own_namespaces, ip};
 use netlink::rtnl::address::{self, Address};
 use netlink::rtnl::link::{self, BridgeSettings, Ipv4Conf, LinkKind, LinkSpec, Target};
 use netlink::rtnl::qdisc::{self, Netem, Qdisc};
@@ -13,6 +9,8 @@ use netlink::rtnl::rule::{self, Rule};
 use netlink::rtnl::Family;
 use netlink::{Batch, Error, Protocol, Socket};
 use std::os::fd::AsFd;
+
+use crate::common::{self, Namespace, configure, in_own_namespaces, ip};
 
 /// A veth with its far end, `eth0`, born in `namespace`.
 fn veth(batch: &mut Batch, index: u32, namespace: &Namespace) {
@@ -38,7 +36,7 @@ fn veth(batch: &mut Batch, index: u32, namespace: &Namespace) {
 
 #[test]
 fn a_veth_is_born_with_its_peer_in_another_namespace() {
-    in_own_namespaces("a_veth_is_born_with_its_peer_in_another_namespace", || {
+    in_own_namespaces("rtnetlink::a_veth_is_born_with_its_peer_in_another_namespace", || {
         let far = Namespace::new();
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let mut batch = Batch::new();
@@ -77,7 +75,7 @@ fn bridge_value(name: &str, value: &str) -> String {
 
 #[test]
 fn a_bridge_is_what_was_asked_and_can_be_changed_in_place() {
-    in_own_namespaces("a_bridge_is_what_was_asked_and_can_be_changed_in_place", || {
+    in_own_namespaces("rtnetlink::a_bridge_is_what_was_asked_and_can_be_changed_in_place", || {
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let asked = BridgeSettings { ageing_seconds: 60, spanning_tree: Some(4_096), multicast_snooping: false, most_learned: 8 };
         let mut batch = Batch::new();
@@ -95,7 +93,7 @@ fn a_bridge_is_what_was_asked_and_can_be_changed_in_place() {
 
 #[test]
 fn ends_of_a_line_ask_nobody_for_addresses() {
-    in_own_namespaces("ends_of_a_line_ask_nobody_for_addresses", || {
+    in_own_namespaces("rtnetlink::ends_of_a_line_ask_nobody_for_addresses", || {
         let far = Namespace::new();
         let (mut socket, mut other) = (Socket::open(Protocol::Route).expect("socket"), far.socket(Protocol::Route));
         let end = || LinkSpec { index: Some(7), mac: Some([2, 0, 0, 0, 0, 7]), ..LinkSpec::named("serial0") };
@@ -123,7 +121,7 @@ fn ends_of_a_line_ask_nobody_for_addresses() {
 
 #[test]
 fn a_discipline_is_set_and_replaced_or_is_not_in_this_kernel() {
-    in_own_namespaces("a_discipline_is_set_and_replaced_or_is_not_in_this_kernel", || {
+    in_own_namespaces("rtnetlink::a_discipline_is_set_and_replaced_or_is_not_in_this_kernel", || {
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let mut batch = Batch::new();
         let near = LinkSpec { index: Some(7), ..LinkSpec::named("near") };
@@ -151,7 +149,7 @@ fn a_discipline_is_set_and_replaced_or_is_not_in_this_kernel() {
 
 #[test]
 fn a_refusal_names_its_message_across_pieces() {
-    in_own_namespaces("a_refusal_names_its_message_across_pieces", || {
+    in_own_namespaces("rtnetlink::a_refusal_names_its_message_across_pieces", || {
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let mut batch = Batch::new();
         // 300 changes of the loopback, the 201st of a device that is not there: in the second piece.
@@ -172,7 +170,7 @@ fn a_refusal_names_its_message_across_pieces() {
 
 #[test]
 fn two_hundred_veths_come_and_go_by_group() {
-    in_own_namespaces("two_hundred_veths_come_and_go_by_group", || {
+    in_own_namespaces("rtnetlink::two_hundred_veths_come_and_go_by_group", || {
         let namespaces: Vec<Namespace> = (0..200).map(|_| Namespace::new()).collect();
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let mut batch = Batch::new();
@@ -195,7 +193,7 @@ fn two_hundred_veths_come_and_go_by_group() {
 
 #[test]
 fn a_device_is_renamed_enslaved_and_moved() {
-    in_own_namespaces("a_device_is_renamed_enslaved_and_moved", || {
+    in_own_namespaces("rtnetlink::a_device_is_renamed_enslaved_and_moved", || {
         let far = Namespace::new();
         let other = Namespace::new();
         let mut socket = Socket::open(Protocol::Route).expect("socket");
@@ -219,7 +217,7 @@ fn a_device_is_renamed_enslaved_and_moved() {
 
 #[test]
 fn routes_of_every_kind_read_back_and_decide() {
-    in_own_namespaces("routes_of_every_kind_read_back_and_decide", || {
+    in_own_namespaces("rtnetlink::routes_of_every_kind_read_back_and_decide", || {
         let far = Namespace::new();
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let mut batch = Batch::new();
@@ -291,7 +289,7 @@ fn routes_of_every_kind_read_back_and_decide() {
 
 #[test]
 fn neighbours_are_permanent_and_proxies_listed_apart() {
-    in_own_namespaces("neighbours_are_permanent_and_proxies_listed_apart", || {
+    in_own_namespaces("rtnetlink::neighbours_are_permanent_and_proxies_listed_apart", || {
         let far = Namespace::new();
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let mut batch = Batch::new();
@@ -316,7 +314,7 @@ fn neighbours_are_permanent_and_proxies_listed_apart() {
 
 #[test]
 fn an_address_has_a_peer_and_its_flags() {
-    in_own_namespaces("an_address_has_a_peer_and_its_flags", || {
+    in_own_namespaces("rtnetlink::an_address_has_a_peer_and_its_flags", || {
         let far = Namespace::new();
         let mut socket = Socket::open(Protocol::Route).expect("socket");
         let mut batch = Batch::new();

@@ -1,17 +1,15 @@
 //! Rule sets on a real kernel: packets go through them, and they are read back.
 
-#[path = "common/mod.rs"]
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Router, delivered, in_own_namespaces, is_lost};
 use netlink::nft::build::{self, Load, by_verdict_map, ct_state_is, from_map, in_set, is, is_not, verdict};
 use netlink::nft::{
     Base, Chain, Checksum, CtKey, Data, DynamicOp, Element, Expr, Family, Field, Hook, Key, LimitUnit, MetaKey, Reg, Set,
     Table, TableFlags, Transaction, Verdict, comment, comment_text, concat, ct_state, dump, priority, trace,
 };
 use netlink::{Error, Protocol, Socket, conntrack, nflog};
+
+use crate::common::{self, PATIENCE, Router, delivered, in_own_namespaces, is_lost};
 
 const UDP: u8 = 17;
 
@@ -83,7 +81,7 @@ fn firewall(table: &Table) -> Transaction {
 
 #[test]
 fn a_whole_firewall_passes_marks_counts_and_logs() {
-    in_own_namespaces("a_whole_firewall_passes_marks_counts_and_logs", || {
+    in_own_namespaces("nftables::a_whole_firewall_passes_marks_counts_and_logs", || {
         let mut router = Router::new();
         let table = table("fw");
         firewall(&table).commit(&mut router.nft).expect("commit");
@@ -146,7 +144,7 @@ fn a_whole_firewall_passes_marks_counts_and_logs() {
 
 #[test]
 fn a_verdict_map_element_flips_in_one_transaction() {
-    in_own_namespaces("a_verdict_map_element_flips_in_one_transaction", || {
+    in_own_namespaces("nftables::a_verdict_map_element_flips_in_one_transaction", || {
         let mut router = Router::new();
         let table = table("fw");
         firewall(&table).commit(&mut router.nft).expect("commit");
@@ -167,7 +165,7 @@ fn a_verdict_map_element_flips_in_one_transaction() {
 
 #[test]
 fn an_address_rewritten_in_the_packet_arrives_with_good_checksums() {
-    in_own_namespaces("an_address_rewritten_in_the_packet_arrives_with_good_checksums", || {
+    in_own_namespaces("nftables::an_address_rewritten_in_the_packet_arrives_with_good_checksums", || {
         let mut router = Router::new();
         let table = table("rewrite");
         let mut change = Transaction::new();
@@ -191,7 +189,7 @@ fn an_address_rewritten_in_the_packet_arrives_with_good_checksums() {
 
 #[test]
 fn a_netdev_chain_checks_sources_at_two_devices() {
-    in_own_namespaces("a_netdev_chain_checks_sources_at_two_devices", || {
+    in_own_namespaces("nftables::a_netdev_chain_checks_sources_at_two_devices", || {
         let mut router = Router::new();
         let table = Table::new(Family::Netdev, "ports");
         let pairs = Set::new("sources", [4, 4]);
@@ -226,7 +224,7 @@ fn a_netdev_chain_checks_sources_at_two_devices() {
 
 #[test]
 fn interval_sets_hold_prefixes_and_lose_them() {
-    in_own_namespaces("interval_sets_hold_prefixes_and_lose_them", || {
+    in_own_namespaces("nftables::interval_sets_hold_prefixes_and_lose_them", || {
         let mut nft = Socket::open(Protocol::Netfilter).expect("socket");
         let table = table("sets");
         let set = Set::new("prefixes", [4]).interval();
@@ -253,7 +251,7 @@ fn interval_sets_hold_prefixes_and_lose_them() {
 
 #[test]
 fn a_dynamic_set_remembers_flows_and_ages() {
-    in_own_namespaces("a_dynamic_set_remembers_flows_and_ages", || {
+    in_own_namespaces("nftables::a_dynamic_set_remembers_flows_and_ages", || {
         let mut router = Router::new();
         let table = table("state");
         let key = [Load::SourceV4, Load::DestinationV4, Load::SourcePort, Load::DestinationPort];
@@ -340,18 +338,18 @@ fn passes(test: &str, limit: Expr, sources: &'static [u16], expected: &'static [
 #[test]
 fn a_connection_limit_holds_for_each_key() {
     let two = Expr::ConnLimit { count: 2, inverted: true };
-    passes("a_connection_limit_holds_for_each_key", two, &[4000, 4001, 4002], &[true, true, false]);
+    passes("nftables::a_connection_limit_holds_for_each_key", two, &[4000, 4001, 4002], &[true, true, false]);
 }
 
 #[test]
 fn a_rate_limit_holds_for_each_key() {
     let three = Expr::Limit { rate: 1, unit: LimitUnit::Day, burst: 3, bytes: false, inverted: true };
-    passes("a_rate_limit_holds_for_each_key", three, &[4000, 4001, 4002, 4003], &[true, true, true, false]);
+    passes("nftables::a_rate_limit_holds_for_each_key", three, &[4000, 4001, 4002, 4003], &[true, true, true, false]);
 }
 
 #[test]
 fn trace_events_name_the_rules_on_the_way() {
-    in_own_namespaces("trace_events_name_the_rules_on_the_way", || {
+    in_own_namespaces("nftables::trace_events_name_the_rules_on_the_way", || {
         let mut router = Router::new();
         let table = table("fw");
         firewall(&table).commit(&mut router.nft).expect("commit");
@@ -381,7 +379,7 @@ fn trace_events_name_the_rules_on_the_way() {
 
 #[test]
 fn a_refused_transaction_changes_nothing_and_names_its_change() {
-    in_own_namespaces("a_refused_transaction_changes_nothing_and_names_its_change", || {
+    in_own_namespaces("nftables::a_refused_transaction_changes_nothing_and_names_its_change", || {
         let mut nft = Socket::open(Protocol::Netfilter).expect("socket");
         let table = table("broken");
         let mut change = Transaction::new();
@@ -412,7 +410,7 @@ fn a_refused_transaction_changes_nothing_and_names_its_change() {
 
 #[test]
 fn transactions_fit_up_to_the_socket_s_capacity() {
-    in_own_namespaces("transactions_fit_up_to_the_socket_s_capacity", || {
+    in_own_namespaces("nftables::transactions_fit_up_to_the_socket_s_capacity", || {
         let mut nft = Socket::open(Protocol::Netfilter).expect("socket");
         let capacity = nft.send_capacity().expect("capacity");
         let table = table("big");
@@ -436,7 +434,7 @@ fn transactions_fit_up_to_the_socket_s_capacity() {
 
 #[test]
 fn a_table_with_an_owner_goes_with_its_socket() {
-    in_own_namespaces("a_table_with_an_owner_goes_with_its_socket", || {
+    in_own_namespaces("nftables::a_table_with_an_owner_goes_with_its_socket", || {
         let mut owner = Socket::open(Protocol::Netfilter).expect("socket");
         let mut other = Socket::open(Protocol::Netfilter).expect("socket");
         let table = table("owned");
@@ -453,7 +451,7 @@ fn a_table_with_an_owner_goes_with_its_socket() {
 
 #[test]
 fn ten_thousand_elements_are_cut_into_messages_and_read_back() {
-    in_own_namespaces("ten_thousand_elements_are_cut_into_messages_and_read_back", || {
+    in_own_namespaces("nftables::ten_thousand_elements_are_cut_into_messages_and_read_back", || {
         let mut nft = Socket::open(Protocol::Netfilter).expect("socket");
         let table = table("many");
         let set = Set::map("zones", [4, 2], 4);
@@ -477,7 +475,7 @@ fn ten_thousand_elements_are_cut_into_messages_and_read_back() {
 
 #[test]
 fn zones_and_connection_marks_are_set_by_rules() {
-    in_own_namespaces("zones_and_connection_marks_are_set_by_rules", || {
+    in_own_namespaces("nftables::zones_and_connection_marks_are_set_by_rules", || {
         let mut router = Router::new();
         let table = table("zones");
         let mut change = Transaction::new();

@@ -1,17 +1,15 @@
 //! The kernel takes every instruction, in a chain where it makes sense, and shows it under its name.
 
-#[path = "common/mod.rs"]
-mod common;
-
 use std::time::Duration;
 
-use common::{Router, delivered, in_own_namespaces, is_lost};
 use netlink::nft::build::{self, Load};
 use netlink::nft::{
     Base, Chain, Checksum, CompareOp, CtDirection, CtKey, DynamicOp, Element, Expr, ExthdrOp, Family, FibResult, Hook,
     LimitUnit, MetaKey, NatKind, Position, Reg, Reject, RtKey, Set, Table, TableFlags, Transaction, Verdict, dump, fib_flags,
     nat_flags, priority,
 };
+
+use crate::common::{Router, delivered, in_own_namespaces, is_lost};
 
 const R: Reg = Reg(0);
 
@@ -119,7 +117,7 @@ fn cases() -> Vec<(&'static str, Vec<Expr>, &'static str)> {
 
 #[test]
 fn the_kernel_takes_every_expression() {
-    in_own_namespaces("the_kernel_takes_every_expression", || {
+    in_own_namespaces("expressions::the_kernel_takes_every_expression", || {
         let mut router = Router::new();
         let ip = Table::new(Family::Ip, "all");
         let table = |chain: &str| match chain {
@@ -174,7 +172,7 @@ fn the_kernel_takes_every_expression() {
 
 #[test]
 fn rules_go_where_they_are_told() {
-    in_own_namespaces("rules_go_where_they_are_told", || {
+    in_own_namespaces("expressions::rules_go_where_they_are_told", || {
         let mut router = Router::new();
         let table = Table::new(Family::Ip, "order");
         let mut change = Transaction::new();
@@ -210,7 +208,7 @@ fn rules_go_where_they_are_told() {
 
 #[test]
 fn a_catch_all_element_answers_for_the_rest() {
-    in_own_namespaces("a_catch_all_element_answers_for_the_rest", || {
+    in_own_namespaces("expressions::a_catch_all_element_answers_for_the_rest", || {
         let mut router = Router::new();
         let table = Table::new(Family::Ip, "rest");
         let map = Set::verdict_map("by_source", [4]).interval();

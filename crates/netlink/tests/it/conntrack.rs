@@ -1,19 +1,17 @@
 //! Connections and sockets of a real kernel: listed, aged, marked, deleted.
 
-#[path = "common/mod.rs"]
-mod common;
-
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Router, delivered, in_own_namespaces, ip};
 use netlink::conntrack::{self, Change, Layer4, Tuple, tcp_state};
 use netlink::nft::build::{ct_state_is, verdict};
 use netlink::nft::{Chain, Expr, Family, Hook, NatKind, Reg, Table, TableFlags, Transaction, Verdict, ct_state, priority};
 use netlink::rtnl::Family as Addresses;
 use netlink::sock_diag::{self, State, Transport};
 use netlink::{Batch, Protocol, Socket};
+
+use crate::common::{PATIENCE, Router, delivered, in_own_namespaces, ip};
 
 /// Conntrack is on where a rule asks for it; the source of what goes to the server is translated.
 fn translate(router: &mut Router) {
@@ -31,7 +29,7 @@ fn translate(router: &mut Router) {
 
 #[test]
 fn an_entry_is_read_marked_aged_and_deleted() {
-    in_own_namespaces("an_entry_is_read_marked_aged_and_deleted", || {
+    in_own_namespaces("conntrack::an_entry_is_read_marked_aged_and_deleted", || {
         let mut router = Router::new();
         translate(&mut router);
         let client = router.client.udp("10.0.1.2:4000");
@@ -72,7 +70,7 @@ fn an_entry_is_read_marked_aged_and_deleted() {
 
 #[test]
 fn tcp_state_is_read_and_a_flush_forgets() {
-    in_own_namespaces("tcp_state_is_read_and_a_flush_forgets", || {
+    in_own_namespaces("conntrack::tcp_state_is_read_and_a_flush_forgets", || {
         let mut router = Router::new();
         translate(&mut router);
         let listener = router.server.enter(|| TcpListener::bind("10.0.2.2:80").expect("listen"));
@@ -115,7 +113,7 @@ fn tcp_state_is_read_and_a_flush_forgets() {
 
 #[test]
 fn an_echo_is_tracked_by_its_identifier() {
-    in_own_namespaces("an_echo_is_tracked_by_its_identifier", || {
+    in_own_namespaces("conntrack::an_echo_is_tracked_by_its_identifier", || {
         let mut router = Router::new();
         translate(&mut router);
         let echo = [8, 0, 0xb3, 0xcb, 0x44, 0x33, 0, 1];
