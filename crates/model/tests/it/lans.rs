@@ -1,7 +1,5 @@
 //! Lans: what is refused and where, what a signal takes, who hears whom, and how things print.
 
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
-
 use std::collections::BTreeMap;
 
 use model::guest::Listener;

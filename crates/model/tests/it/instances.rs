@@ -1,15 +1,13 @@
 //! Instances, key pairs, guests (INST-1 … INST-9, UD-1, IMDS-5, IMDS-7, PIP-1 … PIP-3, EIP-6, EIP-8, ENI-8, VPC-13),
 //! rule by rule.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-mod cloud;
 
 use std::net::Ipv4Addr;
 
-use cloud::*;
 use model::instance_type::Architecture;
 use model::operation::*;
 use model::*;
+
+use crate::cloud::*;
 
 fn image(model: &Model) -> ImageId {
     image::default_for(&model.region, Architecture::X86_64)

@@ -1,12 +1,11 @@
 //! Route tables and routes: RT-1 … RT-22.
 
-mod cloud;
-
-use cloud::*;
 use model::network_interface::InterfaceType;
 use model::operation::*;
 use model::route_table::{Associated, RouteState};
 use model::*;
+
+use crate::cloud::*;
 
 /// Whether a table's route to `destination` is active, or `None` without such a route.
 fn state(model: &Model, table: &RouteTableId, destination: &str) -> Option<RouteState> {

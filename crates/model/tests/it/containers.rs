@@ -1,14 +1,12 @@
 //! Containers, volumes and images: what may be asked for, and what a refusal leaves.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-mod cloud;
 
 use std::collections::BTreeMap;
 
-use cloud::*;
 use model::container::*;
 use model::operation::*;
 use model::*;
+
+use crate::cloud::*;
 
 /// A running instance, and a volume `data`.
 fn home() -> (Model, InstanceId) {

@@ -1,6 +1,4 @@
 //! Short words to build a cloud in tests, and what every refused operation must leave: the model as it was.
-#![allow(dead_code, reason = "each test program uses its own part")]
-#![allow(clippy::unwrap_used, reason = "a cloud that cannot be built is a failed test")]
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use model::operation::*;

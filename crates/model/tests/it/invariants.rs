@@ -1,11 +1,7 @@
 //! Laws that hold after any sequence of calls: what exists is consistent, and what is refused changes nothing.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-mod cloud;
 
 use std::collections::BTreeSet;
 
-use cloud::*;
 use ipnet::Ipv4Net;
 use model::cidr::overlaps;
 use model::endpoint::VpcEndpointKind;
@@ -13,6 +9,8 @@ use model::operation::*;
 use model::route_table::{Associated, RouteOrigin};
 use model::*;
 use proptest::prelude::*;
+
+use crate::cloud::*;
 
 /// One call with numbers that choose among what exists and among some arguments.
 type Step = (u8, u8, u8, u8);

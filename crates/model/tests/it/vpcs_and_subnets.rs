@@ -1,12 +1,10 @@
 //! VPCs, their blocks and subnets: VPC-1 … VPC-15, SUB-1 … SUB-12, QUO-1.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod cloud;
-
-use cloud::*;
 use model::operation::*;
 use model::vpc::CidrBlockState;
 use model::*;
+
+use crate::cloud::*;
 
 fn add(model: &mut Model, vpc: &VpcId, block: &str) -> Result<VpcCidrAssociationId, ApiError> {
     let block = NewVpcBlock::Ipv4(net(block));

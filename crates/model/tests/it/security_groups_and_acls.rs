@@ -1,12 +1,10 @@
 //! Security groups (SG-4 … SG-9, SG-13 … SG-15, SG-25 … SG-28) and network ACLs (ACL-1, ACL-2, ACL-4, ACL-11 … ACL-13),
 //! rule by rule.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod cloud;
-
-use cloud::*;
 use model::operation::*;
 use model::*;
+
+use crate::cloud::*;
 
 fn group(model: &mut Model, vpc: &VpcId, name: &str) -> SecurityGroupId {
     create_security_group(model, named(vpc, name)).unwrap()

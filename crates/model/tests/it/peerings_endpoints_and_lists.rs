@@ -1,15 +1,13 @@
 //! Peering connections, endpoints, prefix lists, DHCP option sets, tags: PCX-1 … PCX-8, VPCE-1 … VPCE-6, RT-21, DHCP-1 … DHCP-3.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod cloud;
-
-use cloud::*;
 use model::dhcp_options::NameServer;
 use model::endpoint::{VpcEndpointKind, VpcEndpointState};
 use model::operation::*;
 use model::peering::PeeringStatus;
 use model::prefix_list::PrefixListEntry;
 use model::*;
+
+use crate::cloud::*;
 
 fn status(model: &Model, id: &VpcPeeringConnectionId) -> PeeringStatus {
     model.vpc_peering_connections[id].status

@@ -1,14 +1,12 @@
 //! Internet gateways, Elastic IP addresses and NAT gateways: IGW-1, IGW-9, IGW-10, EIP-1 … EIP-10, PIP-1, NAT-1 … NAT-4, NAT-18.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-mod cloud;
 
 use std::collections::BTreeSet;
 
-use cloud::*;
 use model::nat_gateway::NatGatewayState;
 use model::operation::*;
 use model::*;
+
+use crate::cloud::*;
 
 /// A VPC with a gateway and a subnet whose instances get public addresses.
 fn public_cloud(model: &mut Model) -> (VpcId, SubnetId) {

@@ -1,18 +1,16 @@
 //! Laws: whatever is called in whatever order, the model stays whole, a refusal changes nothing, a success raises the
 //! generation, and a model survives being written and read.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-mod cloud;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use cloud::*;
 use model::instance_type::Architecture;
 use model::network_interface::InterfaceType;
 use model::operation::*;
 use model::*;
 use proptest::prelude::*;
+
+use crate::cloud::*;
 
 /// One call: which verb, and three numbers that choose what it names.
 type Call = (u8, u8, u8, u8);

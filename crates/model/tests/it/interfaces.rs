@@ -1,14 +1,12 @@
 //! Network interfaces (ENI-1 … ENI-10, EIP-9, PIP-4, SUB-2, SUB-5, SG-5, SG-28), rule by rule.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
-
-mod cloud;
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use cloud::*;
 use model::operation::*;
 use model::*;
+
+use crate::cloud::*;
 
 fn at(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
