@@ -1,7 +1,4 @@
 //! What scenarios cannot say of transit gateways: static routes, gateways joined to each other, a common way out.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use model::operation::*;
 use model::{
@@ -9,7 +6,8 @@ use model::{
     TransitGatewayRouteTableId,
 };
 use model::settle::finish_all;
-use support::{Bench, World};
+
+use crate::support::{Bench, World};
 
 fn gateway(model: &mut Model) -> (TransitGatewayId, TransitGatewayRouteTableId) {
     let id = create_transit_gateway(model, CreateTransitGateway::default()).unwrap();

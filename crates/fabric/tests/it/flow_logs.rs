@@ -1,7 +1,4 @@
 //! Flow logs: records as text and back, and windows in which no packet is counted twice or never.
-#![allow(clippy::unwrap_used, missing_docs)] // What cannot be prepared is a failed test; a test program has no reader of docs.
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,7 +9,8 @@ use model::flow_log::{AggregationInterval, FlowLogResource, LogDestination, LogF
 use model::operation::{CreateFlowLog, create_flow_log};
 use model::{Model, NetworkInterfaceId, Timestamp};
 use proptest::prelude::*;
-use support::World;
+
+use crate::support::World;
 
 const MADE: u64 = 1_000_000;
 

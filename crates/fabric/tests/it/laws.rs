@@ -1,7 +1,4 @@
 //! Laws that hold for every cloud: compiling repeats, routes break ties by rule, and no packet walks for ever.
-#![allow(clippy::unwrap_used, missing_docs)] // Helpers of tests fail their test; a test program has no reader of docs.
-
-mod support;
 
 use std::collections::BTreeSet;
 
@@ -16,7 +13,8 @@ use model::route_table::RouteOrigin;
 use model::selector::End;
 use model::{Destination, Origin, Route, RouteTarget, Tags};
 use proptest::prelude::*;
-use support::{Bench, World, interface, sender};
+
+use crate::support::{Bench, World, interface, sender};
 
 /// A cloud with choices made by numbers: middleboxes that lead anywhere, lists and groups that say anything.
 fn cloud(choices: &[u8]) -> World {

@@ -1,11 +1,9 @@
 //! Explanations name every stage and every blocker, and never contradict the engine.
-#![allow(clippy::unwrap_used, missing_docs)] // Helpers of tests fail their test; a test program has no reader of docs.
-
-mod support;
 
 use fabric::engine::PacketProbe;
 use fabric::walker::{Explanation, Verdict, explain};
-use support::{Bench, World};
+
+use crate::support::{Bench, World};
 
 fn asked(bench: &Bench, from: &str, to: &str, what: &str) -> Explanation {
     explain(&bench.fabric, &bench.probe(from, to, what)).unwrap()

@@ -1,5 +1,4 @@
 //! Docker's stages by facts alone: one row a cause.
-#![allow(clippy::unwrap_used)]
 
 use std::net::IpAddr;
 

@@ -1,11 +1,9 @@
 //! The walker's memory and its ways: what flows live on, what NAT keeps, which interface a guest answers by.
-#![allow(clippy::unwrap_used, missing_docs)] // Helpers of tests fail their test; a test program has no reader of docs.
-
-mod support;
 
 use fabric::engine::{Engine, GuestCommand, PacketProbe, Probe, Side};
 use model::InstanceState;
-use support::{Bench, World, sender};
+
+use crate::support::{Bench, World, sender};
 
 const DENIED: &str = "forward sg-in:web1 ENI_SG_RULES_MISMATCH";
 

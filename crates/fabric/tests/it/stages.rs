@@ -1,7 +1,4 @@
 //! Every stage alone: a cloud, a packet, the decision, the rule id.
-#![allow(clippy::unwrap_used, missing_docs)] // Helpers of tests fail their test; a test program has no reader of docs.
-
-mod support;
 
 use std::net::IpAddr;
 
@@ -9,7 +6,8 @@ use ::fabric::packet::icmp;
 use ::fabric::stage::{self, exempt, interface_state, internet_gateway, local_delivery, nat_gateway};
 use ::fabric::*;
 use model::InstanceState;
-use support::{Bench, World};
+
+use crate::support::{Bench, World};
 
 const IN: Direction = Direction::Ingress;
 const OUT: Direction = Direction::Egress;

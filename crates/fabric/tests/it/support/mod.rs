@@ -1,9 +1,8 @@
 //! A cloud, a walker on it, and questions and answers in the scenarios' words.
-#![allow(dead_code)] // Each test file uses its own part.
-#![allow(clippy::unwrap_used)] // A helper that panics fails its test.
 
 // The same clouds that the linux engine's tests stand on.
-#[path = "../../../linux/tests/support/world.rs"]
+#[path = "../../../../linux/tests/support/world.rs"]
+#[allow(dead_code, reason = "the worlds of other rooms' tests")]
 pub mod world;
 
 use std::net::IpAddr;
