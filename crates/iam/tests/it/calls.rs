@@ -1,5 +1,4 @@
 //! Calls of IAM and STS as clients make them.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,4 @@
 //! Decisions by policies as people write them, each with the rule that it follows.
-#![allow(clippy::unwrap_used)]
 
 use iam::decision::{Named, Outcome, Source, decide, decide_trust};
 use iam::policy::Caller;
