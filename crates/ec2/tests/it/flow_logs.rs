@@ -1,10 +1,8 @@
 //! Flow logs as clients make, read and delete them.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod client;
-
-use client::*;
 use serde_json::{Value, json};
+
+use crate::client::*;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/flow-logs";
 

@@ -1,10 +1,8 @@
 //! Disks of instances as clients use them: volumes, attachments, snapshots.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod client;
-
-use client::*;
 use serde_json::{Value, json};
+
+use crate::client::*;
 
 /// A running instance in the region's first zone; its id.
 fn running(client: &mut Client, more: Value) -> String {

@@ -1,10 +1,8 @@
 //! Settings of instances and subnets that few calls change, spot requests, transit gateways.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod client;
-
-use client::*;
 use serde_json::{Value, json};
+
+use crate::client::*;
 
 /// A running instance; its id and its subnet's.
 fn running(client: &mut Client, more: Value) -> (String, String) {

@@ -1,5 +1,4 @@
 //! A client in tests: calls that must work, calls that must not, and the usual first resources.
-#![allow(dead_code, reason = "each test program uses its own part")]
 
 use model::{Context, Model, Region, Timestamp};
 use serde_json::{Value, json};

@@ -1,11 +1,9 @@
 //! Calls as clients make them, and what they read back: the network families (VPCs, subnets, routes, gateways,
 //! addresses, peerings, endpoints, lists, tags, regions).
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod client;
-
-use client::*;
 use serde_json::{Value, json};
+
+use crate::client::*;
 
 #[test]
 fn parameters_are_known_present_and_of_their_kind_in_every_operation() {

@@ -1,10 +1,8 @@
 //! What instances are launched of, as clients use it: launch templates and machine images.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod client;
-
-use client::*;
 use serde_json::{Value, json};
+
+use crate::client::*;
 
 fn image(client: &mut Client) -> String {
     client.id("DescribeImages", json!({"Filters": [{"Name": "architecture", "Values": ["x86_64"]}]}), "/Images/0/ImageId")

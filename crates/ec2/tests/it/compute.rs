@@ -1,15 +1,13 @@
 //! Calls as clients make them, and what they read back: security groups, network ACLs, interfaces, instances, key
 //! pairs, images and types.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
-mod client;
-
-use client::*;
 use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::EncodePrivateKey;
 use rsa::traits::PublicKeyParts;
 use serde_json::{Value, json};
 use sha1::Digest;
+
+use crate::client::*;
 
 /// The default VPC; its subnets by zone.
 fn with_default_vpc() -> (Client, Vec<String>) {
