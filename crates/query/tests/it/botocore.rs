@@ -1,7 +1,6 @@
 //! Held to botocore, whose other side this is: from fixtures that it made, and live where the same version is installed.
 //!
 //! `make shapes` makes the fixtures anew.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use query::{Request, answer, parameters};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-mod values;
+use crate::values;
 
 const VERSION: &str = "1.43.11";
 

@@ -1,5 +1,4 @@
 //! Parameters: what is read, what is refused and in which words, and that nothing breaks the reader.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use proptest::prelude::*;
 use query::form::{self, Node};
@@ -7,7 +6,7 @@ use query::shapes::{self, Operation, Service};
 use query::{Refusal, parameters};
 use serde_json::{Value, json};
 
-mod values;
+use crate::values;
 
 fn read(service: &str, operation: &str, form: &str) -> Result<Value, Refusal> {
     let service = shapes::service(service).unwrap();

@@ -1,5 +1,4 @@
 //! The endpoint before a cloud: requests as clients send them, answers as they read them.
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
 
 use model::{Context, Model, Region, Timestamp};
 use query::endpoint::Authentication;
@@ -7,7 +6,7 @@ use query::sigv4::{Secret, Signer, sign};
 use query::{Backend, Call, Endpoint, Refusal, Request, Response, answer};
 use serde_json::{Value, json};
 
-mod values;
+use crate::values;
 
 const NOW: Timestamp = Timestamp(1_795_597_200);
 const KEY: &str = "AKIAIOSFODNN7EXAMPLE";
