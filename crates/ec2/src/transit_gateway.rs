@@ -1,7 +1,7 @@
 //! Transit gateways and what is attached to them (TGW-1 … TGW-3). Their route tables have a file of their own.
 
 use model::operation::{self, CreateTransitGateway, CreateTransitGatewayVpcAttachment};
-use model::transit_gateway::{AttachedTo, TransitGatewaySettings};
+use model::transit_gateway::{AttachedTo, TransitGatewaySettings, VpcAttachmentOptions};
 use model::{ApiError, ErrorCode, Model, TransitGateway, TransitGatewayAttachment};
 use model::{TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId};
 use serde_json::{Value, json};
@@ -201,20 +201,32 @@ fn describe_transit_gateways(model: &mut Model, arguments: &Value) -> Result<Val
     DESCRIBE.serve(arguments, all.map(|gateway| shape(model, gateway)))
 }
 
+/// What an attachment is to let through; `None` stays.
+fn attachment_options(a: &Arguments<'_>) -> Result<(Option<bool>, Option<bool>), ApiError> {
+    let options = a.within("Options", |o| {
+        is_off(o, "ApplianceModeSupport")?;
+        // Names are answered in each VPC by itself.
+        o.ignore(&["DnsSupport"]);
+        Ok((switch(o, "SecurityGroupReferencingSupport")?, switch(o, "Ipv6Support")?))
+    })?;
+    Ok(options.unwrap_or_default())
+}
+
+/// `before`, as far as nothing else is wanted.
+fn with((referencing, ipv6): (Option<bool>, Option<bool>), before: VpcAttachmentOptions) -> VpcAttachmentOptions {
+    VpcAttachmentOptions {
+        security_group_referencing: referencing.unwrap_or(before.security_group_referencing),
+        ipv6_support: ipv6.unwrap_or(before.ipv6_support),
+    }
+}
+
 fn create_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
-        let referencing = a.within("Options", |o| {
-            is_off(o, "ApplianceModeSupport")?;
-            is_off(o, "Ipv6Support")?;
-            // Names are answered in each VPC by itself.
-            o.ignore(&["DnsSupport"]);
-            switch(o, "SecurityGroupReferencingSupport")
-        })?;
         Ok(CreateTransitGatewayVpcAttachment {
+            options: with(attachment_options(a)?, VpcAttachmentOptions::default()),
             transit_gateway_id: a.required_id("TransitGatewayId")?,
             vpc_id: a.required_id("VpcId")?,
             subnet_ids: a.ids("SubnetIds")?,
-            security_group_referencing: referencing.flatten().unwrap_or(true),
             tags: a.tags("transit-gateway-attachment")?,
             origin: Default::default(),
         })
@@ -241,25 +253,28 @@ fn delete_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -
 }
 
 fn modify_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (id, add, remove, referencing) = read(arguments, |a| {
-        let referencing = a.within("Options", |o| {
-            is_off(o, "ApplianceModeSupport")?;
-            is_off(o, "Ipv6Support")?;
-            o.ignore(&["DnsSupport"]);
-            switch(o, "SecurityGroupReferencingSupport")
-        })?;
+    let (id, add, remove, wanted) = read(arguments, |a| {
+        let wanted = attachment_options(a)?;
         let id = a.required_id("TransitGatewayAttachmentId")?;
-        Ok((id, a.ids("AddSubnetIds")?, a.ids("RemoveSubnetIds")?, referencing.flatten()))
+        Ok((id, a.ids("AddSubnetIds")?, a.ids("RemoveSubnetIds")?, wanted))
     })?;
-    of_vpc(model, &id)?;
-    operation::modify_transit_gateway_vpc_attachment(model, &id, &add, &remove, referencing)?;
+    let options = with(wanted, options_of(&of_vpc(model, &id)?));
+    operation::modify_transit_gateway_vpc_attachment(model, &id, &add, &remove, Some(options))?;
     Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?)}))
 }
 
+fn options_of(attachment: &TransitGatewayAttachment) -> VpcAttachmentOptions {
+    match &attachment.to {
+        AttachedTo::Vpc { options, .. } => *options,
+        AttachedTo::Peering { .. } => VpcAttachmentOptions::default(),
+    }
+}
+
 fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment) -> Value {
-    let (subnets, referencing) = match &attachment.to {
-        AttachedTo::Vpc { subnet_ids, security_group_referencing, .. } => (subnet_ids.as_slice(), *security_group_referencing),
-        AttachedTo::Peering { .. } => (&[][..], false),
+    let options = options_of(attachment);
+    let subnets = match &attachment.to {
+        AttachedTo::Vpc { subnet_ids, .. } => subnet_ids.as_slice(),
+        AttachedTo::Peering { .. } => &[],
     };
     json!({
         "TransitGatewayAttachmentId": text(&attachment.id),
@@ -271,8 +286,8 @@ fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment) -> Value
         "CreationTime": time(attachment.create_time),
         "Options": {
             "DnsSupport": "enable",
-            "SecurityGroupReferencingSupport": word(referencing),
-            "Ipv6Support": "disable",
+            "SecurityGroupReferencingSupport": word(options.security_group_referencing),
+            "Ipv6Support": word(options.ipv6_support),
             "ApplianceModeSupport": "disable",
         },
         "Tags": tags(&attachment.tags),

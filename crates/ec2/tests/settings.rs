@@ -167,6 +167,14 @@ fn a_transit_gateway_routes_between_vpcs_by_its_tables() {
     let attachment = client.id("CreateTransitGatewayVpcAttachment", attach.clone(), "/TransitGatewayVpcAttachment/TransitGatewayAttachmentId");
     assert_eq!(client.refused("CreateTransitGatewayVpcAttachment", attach), "DuplicateTransitGatewayAttachment");
     client.wait(60);
+    let options = |client: &mut Client, wanted: serde_json::Value| {
+        let request = json!({"TransitGatewayAttachmentId": attachment, "Options": wanted});
+        client.call("ModifyTransitGatewayVpcAttachment", request)["TransitGatewayVpcAttachment"]["Options"].clone()
+    };
+    assert_eq!(options(&mut client, json!({}))["Ipv6Support"], "disable");
+    assert_eq!(options(&mut client, json!({"Ipv6Support": "enable"}))["Ipv6Support"], "enable");
+    let both = options(&mut client, json!({"SecurityGroupReferencingSupport": "disable"}));
+    assert_eq!([&both["Ipv6Support"], &both["SecurityGroupReferencingSupport"]], ["enable", "disable"]);
     let of = json!({"TransitGatewayRouteTableId": table});
     let associated = client.call("GetTransitGatewayRouteTableAssociations", of.clone());
     assert_eq!(listed(&associated, "Associations", "ResourceId"), [vpc.as_str()]);
