@@ -47,7 +47,10 @@ fn hub() -> Vec<Resource> {
         all.push(("aws_subnet", name, values, json!({ "vpc_id": to(&vpc) })));
         let references = json!({ "vpc_id": to(&vpc), "subnet_ids": to(&format!("aws_subnet.{name}")), "transit_gateway_id": to("aws_ec2_transit_gateway.hub") });
         let is_spoke = name != "core";
-        let values = json!({ "transit_gateway_default_route_table_association": !is_spoke, "tags": {} });
+        let mut values = json!({ "transit_gateway_default_route_table_association": !is_spoke, "tags": {} });
+        if !is_spoke {
+            values["ipv6_support"] = json!("enable");
+        }
         all.push(("aws_ec2_transit_gateway_vpc_attachment", name, values, references));
         all.push(("aws_route_table", name, json!({ "route": [] }), json!({ "vpc_id": to(&vpc) })));
         let references = json!({ "route_table_id": to(&format!("aws_route_table.{name}")), "transit_gateway_id": to("aws_ec2_transit_gateway.hub") });
@@ -104,6 +107,8 @@ fn a_plan_with_a_transit_gateway_is_a_cloud_with_one() {
     assert_eq!(table(model, None), (words(&["core"]), words(&["app", "core", "dev"]), words(&["10.8.0.0/16 blackhole"])));
     for attachment in model.transit_gateway_attachments.values() {
         assert!(matches!(&attachment.to, AttachedTo::Vpc { subnet_ids, .. } if subnet_ids.len() == 1), "{attachment:?}");
+        let vpc = &model.vpcs[attachment.vpc_id().unwrap()];
+        assert_eq!(attachment.carries_ipv6(), tag::name(&vpc.tags) == Some("core"), "the provider's default is none");
     }
     let exported = lab::export(model, "hub");
     assert!(exported.unsaid.is_empty() && exported.text.contains("10.0.0.0/8: tgw hub"), "{}", exported.text);

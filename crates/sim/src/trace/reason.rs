@@ -105,6 +105,7 @@ reasons! {
         ReassemblyBound = "reassembly-bound", "too many fragments wait";
         Martian = "martian", "no host may send from this address";
         EchoRequest = "echo-request", "an ICMP echo request";
+        EchoToMany = "echo-to-many", "an echo request to everybody or to a group is not answered";
         EchoReply = "echo-reply", "an ICMP echo reply";
         IcmpError = "icmp-error", "an ICMP error message";
         IcmpBound = "icmp-bound", "ICMP errors about errors, broadcasts and later fragments are never sent";

@@ -253,17 +253,6 @@ fn a_host_pings_itself_without_the_wire() {
 }
 
 #[test]
-fn a_broadcast_reaches_all_and_each_answers_from_its_own_address() {
-    let (mut net, a, _) = pair();
-    for to in ["10.0.0.255", "255.255.255.255"] {
-        let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 1, ..PingSpec::new(address(to)) }));
-        net.run(10);
-        let outcome = net.outcome(a, app);
-        assert_eq!(outcome.replies.iter().map(|reply| reply.from.ip()).collect::<Vec<_>>(), [address("10.0.0.2")], "{to}");
-    }
-}
-
-#[test]
 fn links_that_fail_make_neighbours_forgotten() {
     let (mut net, a, b) = pair();
     net.at(a, |host, context| host.ping(context, PingSpec { count: 1, ..PingSpec::new(address("10.0.0.2")) }));
@@ -276,4 +265,15 @@ fn links_that_fail_make_neighbours_forgotten() {
 #[test]
 fn an_idle_host_takes_less_than_two_kilobytes() {
     assert!(size_of::<sim::host::Host>() < 1_200, "{}", size_of::<sim::host::Host>());
+}
+
+#[test]
+fn rfc_1122_an_echo_request_to_everybody_is_not_answered_over_ipv4_and_is_over_ipv6() {
+    for (to, answers) in [("10.0.0.255", 0), ("255.255.255.255", 0), ("224.0.0.1", 0), ("ff02::1", 1)] {
+        let (mut net, a, b) = pair();
+        let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 1, ..PingSpec::new(address(to)) }));
+        net.run(10);
+        assert_eq!(net.outcome(a, app).replies.len(), answers, "{to}");
+        assert_eq!(net.count(b, Verb::Drop, Reason::EchoToMany), 1 - answers, "{to}");
+    }
 }

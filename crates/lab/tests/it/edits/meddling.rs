@@ -2,6 +2,7 @@
 
 use model::operation::*;
 use model::route_table::Associated;
+use model::transit_gateway::VpcAttachmentOptions;
 use model::*;
 
 /// Does something to a cloud, chosen by four bytes. What is refused changes nothing.
@@ -274,7 +275,7 @@ pub fn meddle(model: &mut Model, [what, a, b, c]: [u8; 4]) {
                 transit_gateway_id: any!(transit_gateways, b),
                 vpc_id: model.subnets[&subnet].vpc_id.clone(),
                 subnet_ids: vec![subnet],
-                security_group_referencing: true,
+                options: VpcAttachmentOptions { ipv6_support: c % 2 == 0, ..VpcAttachmentOptions::default() },
                 tags: Tags::new(),
                 origin: Origin::default(),
             };

@@ -34,6 +34,7 @@ pub(super) fn fields(reason: Reason, detail: Option<&Detail>, units: &[Unit]) ->
         }
         Reason::Reassembled | Reason::ReassemblyTimeout => &[(IP, &["identification", "fragment offset"])],
         Reason::Martian => &[(IP, &["source"])],
+        Reason::EchoToMany => &[(IP, &["destination"])],
         Reason::ProtocolUnreachable => &[(IP, &["protocol", "next header"])],
         Reason::EchoRequest | Reason::EchoReply | Reason::IcmpError | Reason::IcmpBound => {
             &[(&["icmp", "icmpv6"], &["type", "code"])]
