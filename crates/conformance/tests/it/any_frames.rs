@@ -217,8 +217,11 @@ fn seed() -> u64 {
     std::env::var("VPCLAB_FUZZ_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
+/// What sets the nodes of a world to work.
+type Busy = fn(&mut World);
+
 /// Plays world after world until the time is over; without one as many as are said.
-fn many(labs: &[(&str, fn(&mut World))], worlds: usize) -> BTreeSet<&'static str> {
+fn many(labs: &[(&str, Busy)], worlds: usize) -> BTreeSet<&'static str> {
     let seconds = std::env::var("VPCLAB_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let end = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let (mut kinds, mut frames) = (BTreeSet::new(), 0);
@@ -243,7 +246,7 @@ fn no_frame_upsets_a_node_of_a_lan() {
 
 #[test]
 fn no_frame_upsets_a_node_of_a_cloud() {
-    let labs = CLOUDS.map(|text| (text, busy_cloud as fn(&mut World)));
+    let labs = CLOUDS.map(|text| (text, busy_cloud as Busy));
     let kinds = many(&labs, labs.len());
     assert!(kinds.len() >= 3, "{kinds:?}");
 }

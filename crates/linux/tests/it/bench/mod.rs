@@ -132,7 +132,7 @@ impl Bench {
         let spec = HolderSpec {
             socket: folder.path().join("holder.sock"),
             lab_name: "test".to_owned(),
-            log: folder.path().join("holder.log").into(),
+            log: folder.path().join("holder.log"),
             command: SelfCommand::current().unwrap(),
         };
         let client = sandbox::launch(&spec).unwrap().client().unwrap();
