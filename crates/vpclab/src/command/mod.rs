@@ -127,7 +127,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Graph(arguments) => graph::run(&arguments, global, output),
         Command::Break(arguments) => breakage::run(&arguments, global, output),
         Command::Lint(arguments) if arguments.list => lint::list(output),
-        Command::Lint(arguments) => lint::run(&arguments, &Target::find(global, output)?, output),
+        Command::Lint(arguments) => lint::run(&arguments, global, output),
         Command::Who(arguments) => who::who(&arguments, &Target::find(global, output)?, output),
         Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find_listening(global, output)?, output),
