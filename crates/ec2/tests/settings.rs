@@ -167,6 +167,14 @@ fn a_transit_gateway_routes_between_vpcs_by_its_tables() {
     let attachment = client.id("CreateTransitGatewayVpcAttachment", attach.clone(), "/TransitGatewayVpcAttachment/TransitGatewayAttachmentId");
     assert_eq!(client.refused("CreateTransitGatewayVpcAttachment", attach), "DuplicateTransitGatewayAttachment");
     client.wait(60);
+    let options = |client: &mut Client, wanted: serde_json::Value| {
+        let request = json!({"TransitGatewayAttachmentId": attachment, "Options": wanted});
+        client.call("ModifyTransitGatewayVpcAttachment", request)["TransitGatewayVpcAttachment"]["Options"].clone()
+    };
+    assert_eq!(options(&mut client, json!({}))["Ipv6Support"], "disable");
+    assert_eq!(options(&mut client, json!({"Ipv6Support": "enable"}))["Ipv6Support"], "enable");
+    let both = options(&mut client, json!({"SecurityGroupReferencingSupport": "disable"}));
+    assert_eq!([&both["Ipv6Support"], &both["SecurityGroupReferencingSupport"]], ["enable", "disable"]);
     let of = json!({"TransitGatewayRouteTableId": table});
     let associated = client.call("GetTransitGatewayRouteTableAssociations", of.clone());
     assert_eq!(listed(&associated, "Associations", "ResourceId"), [vpc.as_str()]);
@@ -206,6 +214,45 @@ fn a_transit_gateway_routes_between_vpcs_by_its_tables() {
     assert_eq!(state(&mut client, "DescribeTransitGatewayRouteTables", "TransitGatewayRouteTables"), "deleted", "it went with its gateway");
     client.wait(3_600);
     assert_eq!(client.refused("DescribeTransitGateways", json!({"TransitGatewayIds": [gateway]})), "InvalidTransitGatewayID.NotFound");
+}
+
+#[test]
+fn a_transit_gateway_changes_what_is_said_of_it_and_keeps_the_rest() {
+    let mut client = Client::new();
+    let made = client.call("CreateTransitGateway", json!({"Description": "hub"}))["TransitGateway"].clone();
+    let gateway = &made["TransitGatewayId"];
+    let table = &made["Options"]["AssociationDefaultRouteTableId"];
+    let change = |options: Value| json!({"TransitGatewayId": gateway, "Options": options});
+    assert_eq!(client.refused("ModifyTransitGateway", change(json!({"DnsSupport": "disable"}))), "IncorrectState", "it is pending");
+    client.wait(60);
+    let mut wanted = change(json!({
+        "AmazonSideAsn": 64600,
+        "DnsSupport": "disable",
+        "DefaultRouteTableAssociation": "enable",
+        "AssociationDefaultRouteTableId": table,
+    }));
+    wanted["Description"] = json!("rim");
+    let changed = client.call("ModifyTransitGateway", wanted)["TransitGateway"].clone();
+    let mut expected = client.call("DescribeTransitGateways", json!({}))["TransitGateways"][0].clone();
+    assert_eq!(changed, expected);
+    for (name, value) in [("AmazonSideAsn", json!(64600)), ("DnsSupport", json!("disable"))] {
+        expected["Options"][name] = made["Options"][name].clone();
+        assert_eq!(changed["Options"][name], value);
+    }
+    assert_eq!(changed["Description"], "rim");
+    (expected["Description"], expected["State"]) = (json!("hub"), made["State"].clone());
+    assert_eq!(expected, made, "nothing else changed");
+    for (options, code) in [
+        (json!({"AmazonSideAsn": 1}), "InvalidParameterValue"),
+        (json!({"DnsSupport": "maybe"}), "InvalidParameterValue"),
+        (json!({"DefaultRouteTablePropagation": "disable"}), "UnsupportedOperation"),
+        (json!({"AssociationDefaultRouteTableId": "tgw-rtb-0123456789abcdef0"}), "UnsupportedOperation"),
+        (json!({"AddTransitGatewayCidrBlocks": ["10.0.0.0/24"]}), "UnsupportedOperation"),
+    ] {
+        assert_eq!(client.refused("ModifyTransitGateway", change(options.clone())), code, "{options}");
+    }
+    let nobody = json!({"TransitGatewayId": "tgw-0123456789abcdef0"});
+    assert_eq!(client.refused("ModifyTransitGateway", nobody), "InvalidTransitGatewayID.NotFound");
 }
 
 #[test]

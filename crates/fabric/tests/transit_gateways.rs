@@ -26,7 +26,7 @@ fn attach(model: &mut Model, gateway: &TransitGatewayId, subnet: &str) -> Transi
         transit_gateway_id: gateway.clone(),
         vpc_id: subnet.vpc_id,
         subnet_ids,
-        security_group_referencing: true,
+        options: Default::default(),
         tags: Tags::new(),
         origin: Origin::default(),
     };

@@ -59,7 +59,7 @@ fn hub(world: &mut World, subnets: &[&str]) -> (TransitGatewayId, TransitGateway
             transit_gateway_id: id.clone(),
             vpc_id: subnet.vpc_id,
             subnet_ids: vec![subnet.id],
-            security_group_referencing: true,
+            options: Default::default(),
             tags: Tags::new(),
             origin: Origin::default(),
         };
@@ -161,7 +161,7 @@ fn what_attaching_adds_detaching_takes_away() {
         transit_gateway_id: id,
         vpc_id: subnet.vpc_id,
         subnet_ids: vec![subnet.id],
-        security_group_referencing: true,
+        options: Default::default(),
         tags: Tags::new(),
         origin: Origin::default(),
     };

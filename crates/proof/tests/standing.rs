@@ -113,7 +113,7 @@ fn cloud(seed: u64) -> (String, Model) {
                 transit_gateway_id: hub.clone(),
                 vpc_id: vpc_id.clone(),
                 subnet_ids,
-                security_group_referencing: true,
+                options: Default::default(),
                 tags: Tags::new(),
                 origin: Origin::default(),
             };

@@ -487,7 +487,7 @@ pub fn hub() -> Model {
             transit_gateway_id: gateways[gateway].clone(),
             vpc_id: cloud.model.subnets[&subnet].vpc_id.clone(),
             subnet_ids: vec![subnet],
-            security_group_referencing: true,
+            options: Default::default(),
             tags: Tags::new(),
             origin: Origin::default(),
         };
