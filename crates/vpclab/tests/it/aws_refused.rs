@@ -18,7 +18,7 @@ fn starve(home: &Home) {
     let pid = holder.process.pid;
     let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
     let limit = Rlimit { current: Some(open + 8), maximum: Some(open + 8) };
-    prlimit(Pid::from_raw(i32::try_from(pid).unwrap()), Resource::Nofile, limit).unwrap();
+    prlimit(Pid::from_raw(pid), Resource::Nofile, limit).unwrap();
 }
 
 #[test]

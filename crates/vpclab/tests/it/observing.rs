@@ -42,7 +42,7 @@ fn timeless(bytes: &[u8]) -> String {
     let lines = text.lines().map(|line| {
         let words: Vec<&str> = line.split(' ').collect();
         let is_time = |at: usize| words.get(at + 1) == Some(&"ms") && words[at].parse::<f64>().is_ok();
-        let kept = words.iter().enumerate().filter(|(at, word)| !is_time(*at) && !(**word == "ms" && *at > 0 && is_time(*at - 1)));
+        let kept = words.iter().enumerate().filter(|(at, word)| !(is_time(*at) || **word == "ms" && *at > 0 && is_time(*at - 1)));
         kept.map(|(_, word)| *word).collect::<Vec<_>>().join(" ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
