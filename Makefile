@@ -36,7 +36,7 @@ test-clients:
 # thousand calls of AWS's clients are under way, and every operation of the API asked hundreds of times for what nobody would ask.
 soak:
 	VPCLAB_SOAK_ROUNDS=$${VPCLAB_SOAK_ROUNDS:-300} VPCLAB_SOAK_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} \
-		cargo test -p vpclab --test faults --test container_faults -- --nocapture
+		cargo test -p vpclab --test it -- faults:: container_faults:: --nocapture
 	VPCLAB_SOAK_CALLS=1000 cargo test -p vpclab --test aws_faults -- --nocapture
 	VPCLAB_FUZZ_CALLS=$${VPCLAB_FUZZ_CALLS:-300} VPCLAB_FUZZ_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} cargo test -p door --test it fuzz:: -- --nocapture
 
