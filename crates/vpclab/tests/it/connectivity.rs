@@ -70,7 +70,7 @@ fn questions_that_mean_nothing_say_what_to_type() {
         (&["who", "can", "reach", "db-1", "3306"], "hint: tcp/3306 or udp/3306"),
         (&["what", "can", "web-1", "reach", "tpc/22"], "did you mean `tcp`?"),
         (&["what", "can", "web-1", "reach", "tcp/22", "now"], "hint: vpclab what can web-1 reach tcp/443"),
-        (&["what", "can", "web-1", "reach", "-o", "tap"], "only `test` reports as TAP"),
+        (&["what", "can", "web-1", "reach", "-o", "tap"], "only `test`, `sim test` and `matrix` report as TAP"),
         (&["who"], "<QUESTION>"),
     ] {
         let error = mistake(arguments);

@@ -177,8 +177,7 @@ fn every_test_that_the_page_about_isolation_names_is_there() {
             "--lib" => sources(&folder.join("src")),
             file => match file.strip_prefix("--test ") {
                 Some(program) => file_of_tests(&folder.join("tests"), program),
-                // A room without a program `it` has a program for each file.
-                None => file_of_tests(&folder.join(if folder.join("tests/it").is_dir() { "tests/it" } else { "tests" }), file),
+                None => file_of_tests(&folder.join("tests/it"), file),
             },
         };
         for test in tests.split(", ").map(|word| word.trim_matches('`')) {

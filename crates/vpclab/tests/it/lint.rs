@@ -33,6 +33,17 @@ fn nothing_looks_wrong_in_the_examples() {
 }
 
 #[test]
+fn the_file_may_be_given_by_position_and_where_it_may_not_the_hint_has_the_flag() {
+    let shop = format!("{EXAMPLES}/shop.yaml");
+    let done = vpclab(&["lint", &shop]);
+    assert_eq!((text(&done.stdout).as_str(), done.status.code()), ("nothing looks wrong\n", Some(0)));
+    let nowhere = tempfile::tempdir().unwrap();
+    let wrong = Command::new(env!("CARGO_BIN_EXE_vpclab")).args(["test", &shop]).current_dir(&nowhere).env("VPCLAB_HOME", nowhere.path()).output().unwrap();
+    let said = text(&wrong.stderr);
+    assert!(wrong.status.code() == Some(2) && said.contains(&format!("hint: -f {shop} says that it is the lab file")), "{said}");
+}
+
+#[test]
 fn an_open_door_is_named_with_its_rule_and_exits_1() {
     let path = careless("careless");
     let done = vpclab(&["lint", "-f", &path]);

@@ -127,6 +127,35 @@ fn the_picture_of_domains_in_the_documents_is_the_one_that_the_command_draws() {
 }
 
 #[test]
+fn a_link_that_is_down_is_named_among_the_domains() {
+    let lan = scratch!("down.yaml");
+    let text_of = "lans:\n  room:\n    switches: [sw-1, sw-2]\n    hosts: { a: 10.0.0.1/24, b: 10.0.0.2/24 }\n    links:\n      \
+                   - a -- sw-1\n      - b -- sw-2\n      - sw-1 -- sw-2 down\n";
+    std::fs::write(&lan, text_of).unwrap();
+    let run = |words: &str| text(&Command::new(env!("CARGO_BIN_EXE_vpclab")).args(words.split(' ')).env("NO_COLOR", "1").output().unwrap().stdout);
+    let said = run(&format!("-f {lan} sim domains"));
+    assert!(said.starts_with("room: 4 nodes, 3 links, 3 collision domains, 1 broadcast domain\n"), "{said}");
+    assert!(said.contains("\n  down, and counted as if it were up: sw-1 -- sw-2 down\n"), "{said}");
+}
+
+#[test]
+fn sim_test_reports_to_machines_as_test_does() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+    for (format, begins) in [("tap", "TAP version 14"), ("junit", "<?xml")] {
+        let run = |before: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_vpclab"));
+            command.args(["-f", shop]).args(before).args(["-o", format]).env("NO_COLOR", "1");
+            let done = command.output().unwrap();
+            (text(&done.stdout), done.status.code())
+        };
+        let (said, code) = run(&["sim", "test"]);
+        assert!(said.starts_with(begins) && code == Some(0), "{format}: {said}");
+        // How long each took differs.
+        assert_eq!(said.lines().count(), run(&["test", "--engine", "sim"]).0.lines().count(), "{format}");
+    }
+}
+
+#[test]
 fn domains_have_colours_only_where_they_are_wanted() {
     let colours = |colour: &str| text(&sim(&format!("domains --color {colour}")).stdout).matches("\u{1b}[38;5;").count();
     assert!(colours("always") >= 8 && colours("never") == 0);
