@@ -237,6 +237,79 @@ instances:
 #t rt t-pub + 10.2.0.0/16 > hub
 "#;
 
+/// An answer that reaches who asked, from an address that he does not wait for; his refusal comes back behind the address of who
+/// passes it on.
+const REFUSAL_IN_HIDING: &str = r#"
+outside:
+  home: 198.51.100.40
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24, route: t-pub }
+      db: { cidr: 10.1.2.0/24 }
+      fw: { cidr: 10.1.3.0/24, route: t-fw }
+    nat_gateways:
+      n: { subnet: pub }
+    route_tables:
+      t-edge: { edge: igw, routes: { 10.1.2.0/24: instance fw } }
+      t-pub: { routes: { 0.0.0.0/0: igw } }
+      t-fw: { routes: { 0.0.0.0/0: nat@n } }
+security_groups:
+  open: { rules: [ "all from anywhere" ] }
+instances:
+  db1: { subnet: a/db, sg: open, public_ip: true }
+  fw: { subnet: a/fw, sg: open, public_ip: true, masquerade: true }
+"#;
+
+/// The same where the answer passes the hiding system on its way, too.
+const HIDDEN_BOTH_WAYS: &str = r#"
+vpcs:
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      app: { cidr: 10.1.1.0/24, route: t-app }
+      fw: { cidr: 10.1.3.0/24, route: t-app }
+    route_tables:
+      t-edge: { edge: igw, routes: { 10.1.1.0/24: instance fw } }
+      t-app: { routes: { 0.0.0.0/0: igw } }
+security_groups:
+  open: { rules: [ "all from anywhere" ] }
+instances:
+  app1: { subnet: a/app, sg: open, public_ip: true }
+  app2: { subnet: a/app, sg: open, public_ip: true }
+  fw: { subnet: a/fw, sg: open, public_ip: true, masquerade: true }
+"#;
+
+/// The resolver's address, asked for from another VPC, where a table of the attachment leads its subnet to a system that hides others:
+/// it would ask in its own name.
+const RESOLVER_BEHIND_A_MIDDLEBOX: &str = r#"
+vpcs:
+  c:
+    cidr: 10.2.0.0/16
+    subnets:
+      c1: { cidr: 10.2.1.0/24, route: t-c1 }
+    route_tables:
+      t-c1: {}
+  a:
+    cidr: 10.1.0.0/16
+    subnets:
+      pub: { cidr: 10.1.0.0/24 }
+      app: { cidr: 10.1.1.0/24, route: t-app }
+      fw: { cidr: 10.1.3.0/24, route: t-fw }
+    route_tables:
+      t-app: { routes: { 10.1.0.0/24: instance fw } }
+      t-fw: {}
+security_groups:
+  open: { vpc: a, rules: [ "all from anywhere" ] }
+instances:
+  cc1: { subnet: c/c1 }
+  fw: { subnet: a/fw, sg: open, masquerade: true }
+#t tgw hub = app,c1
+#t rt t-c1 + 0.0.0.0/0 > hub
+#t rt t-fw + 10.2.0.0/16 > hub
+"#;
+
 #[test]
 fn engines_agree_where_they_once_did_not() {
     let own = |name: &str| End::Interface(name.to_owned(), 0, false);
@@ -255,6 +328,9 @@ fn engines_agree_where_they_once_did_not() {
         (RESOLVER_OF_OTHERS, own("cc1"), at("10.1.0.2"), udp(53), open),
         (PASSED_THROUGH, own("cc1"), own("app1"), Traffic::Tcp { source_port: 32_832, destination_port: 22 }, open),
         (REFUSED_TWICE_ROUND, own("far2"), own("web2"), Traffic::Tcp { source_port: 32_960, destination_port: 80 }, closed),
+        (REFUSAL_IN_HIDING, at("198.51.100.40"), public("db1"), udp(53), open),
+        (RESOLVER_BEHIND_A_MIDDLEBOX, own("cc1"), at("10.1.0.2"), udp(53), open),
+        (HIDDEN_BOTH_WAYS, own("app2"), public("app1"), udp(53), open),
         (ALONE, at("2001:db8:ffff::7"), at("ff02::1"), Traffic::Icmp { icmp_type: 128, code: 0 }, open),
     ] {
         let probe = Named { from, to, traffic, listener };

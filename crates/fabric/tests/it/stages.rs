@@ -218,6 +218,7 @@ fn internet_gateway() {
 fn nat_gateway() {
     let bench = Bench::of(World::t3());
     let nat = NatGatewayIndex(0);
+    let own = nat_gateway::addresses(&bench.fabric, nat)[0].to_string();
     let packet = |header: Header| Packet::new(header);
     let fragment = |header: Header| Packet { fragmented: true, ..Packet::new(header) };
     for (rule, packet, expected) in [
@@ -226,6 +227,7 @@ fn nat_gateway() {
         ("NAT-8 ICMP", packet(icmp("10.0.10.10", "192.0.2.77", 8)), "pass"),
         ("NAT-8 GRE", packet(other("10.0.10.10", "192.0.2.77", 47)), "PROTOCOL_RESTRICTION"),
         ("NAT-10", packet(tcp("10.1.0.10", "192.0.2.77", 1)), "NGW_REQUIRES_SOURCE_IN_VPC"),
+        ("NAT-17 what it sent itself", packet(tcp(&own, "192.0.2.77", 1)), "drop"),
         ("NAT-14 UDP in fragments", fragment(udp("10.0.10.10", "192.0.2.77", (1, 1))), "pass"),
         ("NAT-14 TCP in fragments", fragment(tcp("10.0.10.10", "192.0.2.77", 1)), "drop"),
         ("NAT-14 ICMP in fragments", fragment(icmp("10.0.10.10", "192.0.2.77", 8)), "drop"),
