@@ -9,6 +9,7 @@ mod corpus;
 mod export;
 mod findings;
 mod frames;
+mod frames_findings;
 mod fuzz;
 mod many_connections;
 mod mutate;

@@ -1,8 +1,5 @@
 //! Labs in which a frame once passed a place on one engine and not on the other, cut down: each is here with what passes now.
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "what cannot be prepared is a failed test")]
-
-sandbox::reexec_in_tests!();
 
 use conformance::frames::{Both, Compared};
 use conformance::fuzz::probes::{End, Named};
