@@ -71,6 +71,13 @@ pub fn is_served(fabric: &Fabric, vpc: VpcIndex, header: &Header) -> bool {
     }
 }
 
+/// Whether an address among a VPC's is the fabric's own: the resolver's (SUB-3) or a router's (SUB-2). What comes for it from beyond
+/// the VPC is taken out before any list or route table is asked (PIPE-2), and nobody has it there: services are for the VPC's
+/// interfaces.
+pub fn is_reserved(fabric: &Fabric, vpc: VpcIndex, address: IpAddr) -> bool {
+    address == IpAddr::V4(fabric.vpcs[vpc].resolver) || is_router(fabric, vpc, address)
+}
+
 /// Whether an address is the router's in one of a VPC's subnets (SUB-2), or in a block of IPv6.
 pub fn is_router(fabric: &Fabric, vpc: VpcIndex, address: IpAddr) -> bool {
     fabric.vpcs[vpc].subnets.iter().any(|subnet| fabric.subnets[*subnet].router_of(address) == Some(address))

@@ -82,6 +82,17 @@ fn translations_are_forgotten_when_they_are_old() {
     assert!(matches!(net.outcome(c, app).end, End::Refused(RefusedBy::Icmp(_))));
 }
 
+/// As Linux does: what continues such a connection is of nobody.
+#[test]
+fn a_connection_that_was_only_reset_is_forgotten_at_once() {
+    let (mut net, [a, _, router, c]) = inside_and_outside(true);
+    net.at(c, |host, _| host.set_services(Services::default()));
+    let app = net.at(a, |host, context| host.connect(context, ConnectSpec::new(address("203.0.113.9"), 80)));
+    net.run(5);
+    assert!(matches!(net.outcome(a, app).end, End::Refused(RefusedBy::Reset { .. })));
+    assert_eq!(net.table(router, "nat").len(), 0);
+}
+
 #[test]
 fn errors_from_outside_reach_the_host_inside_in_its_own_words() {
     let (mut net, [a, _, _, c]) = inside_and_outside(true);
