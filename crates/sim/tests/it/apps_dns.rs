@@ -144,3 +144,19 @@ proptest::proptest! {
         proptest::prop_assert_eq!(net.outcome(a, app).end, End::Answered);
     }
 }
+
+#[test]
+fn rfc_5452_9_2_each_question_of_a_host_has_a_number_that_the_ones_before_do_not_tell() {
+    let numbers = || {
+        let (mut net, a, _) = network(&[("web.lab", &[address("10.0.2.2")])]);
+        for name in ["web.lab", "web.lab", "nobody.lab", "web.lab"] {
+            lookup(&mut net, a, LookupSpec::new(name));
+        }
+        let frames = net.frames(a, Verb::Send, Reason::Wire);
+        let questions = frames.iter().filter(|frame| frame.get(23) == Some(&17) && frame.get(36..38) == Some(&[0, 53]));
+        questions.map(|frame| u16::from_be_bytes([frame[42], frame[43]])).collect::<Vec<_>>()
+    };
+    let all = numbers();
+    assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), 4, "{all:?}");
+    assert_eq!(all, numbers(), "the same seed, the same run");
+}

@@ -35,6 +35,7 @@ mod tcp_ends;
 mod tcp_hand;
 mod tcp_oracle;
 mod tcp_pair;
+mod tcp_reasons;
 mod tcp_robust;
 mod tcp_states;
 mod tcp_timers;

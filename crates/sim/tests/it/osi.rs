@@ -169,7 +169,7 @@ fn a_protocol_is_described_in_a_few_lines() {
 fn a_port_names_its_services_and_their_protocols() {
     let text = Answer::new(find("443").expect("a port")).text();
     assert!(text.starts_with("port 443\n  layer       4 transport\n  range       well-known"), "{text}");
-    assert!(text.contains("services    https (tcp/443)\n") && text.contains("\nhttps: HTTP over TLS\n"), "{text}");
+    assert!(text.contains("services    https (tcp/443), https (udp/443)\n") && text.contains("\nhttps: HTTP over TLS\n"), "{text}");
     let nobody = Answer::new(find("50000").expect("a port")).text();
     assert!(nobody.contains("range       dynamic") && nobody.contains("services    none that is known here"), "{nobody}");
 }
@@ -292,4 +292,15 @@ fn an_answer_in_korean_says_the_same_with_the_same_keys() {
     }
     let text = Answer::new(find("2").expect("a layer")).in_tongue(Tongue::Korean).text();
     assert!(text.starts_with("2계층, 데이터 링크 계층\n") && text.contains("\n  단위        프레임\n"), "{text}");
+}
+
+#[test]
+fn https_over_udp_is_quic() {
+    let text = Answer::new(find("udp/443").expect("a port")).text();
+    assert!(text.contains("services    https (udp/443)\n"), "{text}");
+    assert!(text.contains("\nquic\n") && !text.contains("HTTP over TLS"), "{text}");
+    let example = Example::of(find("udp/443").expect("a port")).expect("a datagram");
+    assert!(example.frame.text().contains("UDP: source port"), "{}", example.frame.text());
+    let text = Answer::new(find("tcp/443").expect("a port")).text();
+    assert!(text.contains("HTTP over TLS") && !text.contains("quic"), "{text}");
 }

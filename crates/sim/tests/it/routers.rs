@@ -247,6 +247,26 @@ fn a_router_says_of_a_group_that_it_is_not_a_member_and_not_that_it_does_not_for
 }
 
 #[test]
+fn rfc_4291_2_8_a_router_is_in_the_groups_of_all_routers_and_a_host_is_not() {
+    let mut net = Net::new();
+    let a = net.host("a", &[&["10.0.0.1/24", "fe80::1/64"]], "");
+    let r = net.router("r", &["10.0.0.254/24", "10.0.1.254/24"], vec![]);
+    net.connect((a, 0), (r, 0));
+    net.at(r, |host, _| host.add_address(0, "fe80::ff/64".parse().expect("a net")));
+    let ping = |net: &mut Net, to: &str| {
+        let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 1, interface: Some(0), ..PingSpec::new(address(to)) }));
+        net.run(10);
+        net.outcome(a, app).end
+    };
+    assert_eq!(ping(&mut net, "ff02::2"), End::Answered);
+    assert_eq!(ping(&mut net, "224.0.0.2"), End::Nothing);
+    assert_eq!((net.count(r, Verb::Drop, Reason::EchoToMany), net.count(r, Verb::Drop, Reason::NotMember)), (1, 0));
+    net.at(r, |host, _| host.set_forwarding(false));
+    assert_eq!((ping(&mut net, "ff02::2"), ping(&mut net, "224.0.0.2")), (End::Nothing, End::Nothing));
+    assert_eq!(net.count(r, Verb::Drop, Reason::NotMember), 2);
+}
+
+#[test]
 fn routes_and_addresses_change_while_it_runs() {
     let (mut net, [a, r1, r2, _]) = chain(LinkSpec::default());
     let ping = |net: &mut Net, to: &str| {

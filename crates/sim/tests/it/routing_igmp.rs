@@ -47,7 +47,7 @@ fn sent(net: &Net, node: NodeId) -> Vec<(Time, Message)> {
     let fits = |event: &sim::TraceEvent| (event.node, event.verb) == (node, Verb::Send) && event.frame != FrameId::NONE;
     let events = net.events().iter().filter(fits);
     events
-        .filter_map(|event| Some((event.time, Message::parse(net.sim.frames().bytes(event.frame).get(34..)?).ok()?)))
+        .filter_map(|event| Some((event.time, Message::parse(net.sim.frames().bytes(event.frame).get(38..)?).ok()?)))
         .collect()
 }
 
@@ -123,4 +123,22 @@ fn of_two_routers_the_one_with_the_lower_address_asks_until_it_is_gone() {
     net.run(300);
     assert!(recent(&net, routers[1]) > 0);
     assert!(net.count(routers[1], Verb::State, Reason::Igmp) >= 2);
+}
+
+#[test]
+fn rfc_2236_2_every_message_has_the_router_alert_option_and_goes_one_hop() {
+    let (mut net, routers, hosts) = lan(1, 1);
+    let app = join(&mut net, hosts[0]);
+    net.run(60);
+    leave(&mut net, hosts[0], app);
+    net.run(5);
+    for node in [routers[0], hosts[0]] {
+        let frames = net.frames(node, Verb::Send, Reason::Wire);
+        let packets: Vec<_> = frames.iter().filter_map(|frame| wire::Ipv4::parse(frame.get(14..)?).ok()).filter(|(header, _)| header.protocol == 2).collect();
+        assert!(packets.len() >= 3);
+        for (header, message) in packets {
+            assert_eq!((header.options, header.ttl, message.len()), (vec![0x94, 4, 0, 0], 1, 8));
+        }
+        assert!(frames.iter().filter(|frame| frame.get(23) == Some(&2)).all(|frame| frame[14..18] == [0x46, 0, 0, 32] && wire::Ipv4::checksum_is_valid(&frame[14..])));
+    }
 }

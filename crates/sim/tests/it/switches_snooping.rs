@@ -137,3 +137,30 @@ fn multicast_listener_discovery_steers_groups_of_ipv6_beyond_the_link() {
     lan.wait(2);
     assert_eq!(lan.say(3, packet(3, group(5), 17, &[0; 8])), [1, 0, 0, 0]);
 }
+
+#[test]
+fn rfc_4541_2_1_1_a_report_reaches_no_host_even_where_no_router_is_known() {
+    let mut lan = lan();
+    assert_eq!(lan.say(1, igmp(1, GROUP, 0x16, GROUP)), [0; 4]);
+    assert_eq!(events(&lan.sim, Verb::Drop, Reason::GroupRouter).len(), 1);
+    assert_eq!(lan.data(GROUP), [0, 1, 0, 0], "and is believed all the same");
+    assert_eq!(lan.say(1, igmp(1, ROUTERS, 0x17, GROUP)), [0; 4]);
+}
+
+#[test]
+fn what_goes_by_the_group_table_is_forwarded_port_by_port_and_only_changes_of_it_are_learning() {
+    let mut lan = lan();
+    lan.say(0, igmp(0, ALL, 0x11, [0; 4]));
+    lan.say(1, igmp(1, GROUP, 0x16, GROUP));
+    lan.data(GROUP);
+    let ports = |verb, reason| events(&lan.sim, verb, reason).iter().map(|event| event.port).collect::<Vec<_>>();
+    assert_eq!(ports(Verb::Forward, Reason::GroupRouter), [0], "the report");
+    assert_eq!(ports(Verb::Forward, Reason::GroupMember), [0, 1], "the data");
+    assert_eq!(ports(Verb::Flood, Reason::Snooped), [0; 0]);
+    assert_eq!(ports(Verb::Learn, Reason::Snooped), [0, 1]);
+    // Who sends to a group that only its own port is in.
+    let mut lan = self::lan();
+    lan.say(3, igmp(3, GROUP, 0x16, GROUP));
+    assert_eq!(lan.data(GROUP), [0; 4]);
+    assert_eq!(events(&lan.sim, Verb::Drop, Reason::SamePort).len(), 1);
+}

@@ -396,3 +396,80 @@ fn promises_by_simulated_packets_are_told_as_such_and_take_no_other_engine() {
     let done = in_lab("examples/shop.yaml", "test --engine linux");
     assert!(done.status.code() == Some(2) && text(&done.stderr).contains("--engine"), "{}", text(&done.stderr));
 }
+
+#[test]
+fn what_is_not_done_when_its_time_is_over_runs_and_is_neither_lost_nor_refused() {
+    for (words, code, expected) in [
+        ("check pc-1 server tcp/80 --until 100us", 4, "tcp/80: running\n"),
+        ("http pc-1 server --until 150us", 4, "no page from server (10.0.3.10) yet: running\n"),
+        ("ping pc-1 pc-4 -c 20 --until 4500ms", 0, "5 of 20 sent, 5 received, 0 without an answer yet: running\n"),
+        ("ping pc-1 server --until 100us", 4, "1 of 1 sent, 0 received, 1 without an answer yet: running\n"),
+        ("traceroute pc-1 server --until 100us", 4, "not there yet: running\n"),
+        ("use ping pc-1 pc-4 2 --until 500ms", 0, "running (1 sent, 1 answered)\n"),
+        ("use bulk pc-1 pc-2 10g --until 500ms", 4, "bytes acknowledged so far)\n"),
+        ("use flow pc-4 pc-5 udp/7 100 100ms --until 450ms", 4, "running (5 datagrams sent so far)\n"),
+        ("use http pc-1 server --until 100us", 4, ": running\n"),
+    ] {
+        let done = sim(words);
+        let said = text(&done.stdout);
+        let is_right = done.status.code() == Some(code) && said.ends_with(expected) && !said.contains("dropped at");
+        assert!(is_right && text(&done.stderr).contains("--until"), "{words}: {:?}\n{said}\n{}", done.status, text(&done.stderr));
+        let json: Value = serde_json::from_slice(&sim(&format!("{words} -o json")).stdout).expect("JSON");
+        assert_eq!(json["cut"], true, "{words}");
+    }
+    let check = |words: &str| -> Value { serde_json::from_slice(&sim(words).stdout).expect("JSON") };
+    let cut = check("check pc-1 server tcp/80 --until 100us -o json");
+    assert_eq!(cut["result"]["result"], "running");
+    let whole = check("check pc-1 server tcp/80 --until 20s -o json");
+    assert_eq!((&whole["result"]["result"], &whole["cut"]), (&Value::from("open"), &Value::from(false)));
+    let bulk = check("use bulk pc-1 pc-2 10g --until 500ms -o json");
+    assert!(bulk["result"]["bytes_sent"].as_u64() > Some(10_000), "{}", bulk["result"]);
+}
+
+#[test]
+fn a_script_that_is_ended_early_says_what_runs_and_is_no_refusal() {
+    let script = format!("{}/early.txt", env!("CARGO_TARGET_TMPDIR"));
+    let run = |content: &str, until: &str| {
+        std::fs::write(&script, content).expect("a file");
+        office("early", &["run", &script, "--until", until, "-o", "json"])
+    };
+    for (content, code) in [
+        ("0s ping pc-1 srv\n0s bulk pc-1 pc-3 10g\n", 4),
+        ("0s http pc-1 pc-3\n0s bulk pc-1 pc-3 10g\n", 1),
+        ("0s ping pc-1 srv\n", 0),
+    ] {
+        let done = run(content, "1s");
+        let all: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", text(&done.stderr)));
+        assert_eq!((done.status.code(), &all["cut"]), (Some(code), &Value::from(content.contains("bulk"))), "{content}");
+    }
+    // A byte order mark is no word; a port that nobody may have is none.
+    assert!(run("\u{feff}0s ping pc-1 srv\n", "1s").status.success());
+    for words in ["broadcast pc-1 udp/0", "send pc-1 srv udp/0", "connect pc-1 srv tcp/0", "bulk pc-1 srv 1k tcp/0"] {
+        let done = run(&format!("0s {words}\n"), "1s");
+        assert!(done.status.code() == Some(2) && text(&done.stderr).contains("port 0 is reserved"), "{words}: {}", text(&done.stderr));
+    }
+}
+
+#[test]
+fn a_lease_that_is_not_granted_is_missing_at_the_server_and_not_at_the_bystanders_of_the_question() {
+    let file = format!("{}/full.yaml", env!("CARGO_TARGET_TMPDIR"));
+    let lab = "lans: { l: { switches: [sw-1], routers: { r-1: { interfaces: { eth0: 10.0.1.1/24 }, serve: [dhcp 10.0.1.100-10.0.1.100] } }, \
+        hosts: { a: 10.0.1.11/24, b: 10.0.1.12/24, c: dhcp, d: dhcp }, links: [a, b, c, d, 'r-1:eth0 -- sw-1'] } }";
+    std::fs::write(&file, lab.replace("a, b, c, d, 'r-1:eth0 -- sw-1'", "'a, b, c, d, r-1:eth0 -- sw-1'")).expect("a file");
+    // Of two that ask for one address one has none.
+    let said = ["c", "d"].map(|host| {
+        let done = Command::new(env!("CARGO_BIN_EXE_vpclab")).args(["-f", &file, "sim", "use", "dhcp", host, "--filter", "verb state"]).output().expect("it runs");
+        text(&done.stdout)
+    });
+    let refused: Vec<&String> = said.iter().filter(|said| said.contains("every address of the pool is lent")).collect();
+    assert!(refused.len() == 1 && refused[0].contains("not granted at r-1: every address of the pool is lent"), "{said:?}");
+    assert!(!refused[0].contains("nobody listens"), "{said:?}");
+}
+
+#[test]
+fn who_announces_his_own_address_in_a_vpc_is_not_told_that_nobody_has_it() {
+    let shop = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml");
+    let done = Command::new(env!("CARGO_BIN_EXE_vpclab")).args(["-f", shop, "sim", "use", "dhcp", "bastion", "--filter", "arp"]).output().expect("it runs");
+    let said = text(&done.stdout);
+    assert!(said.contains("a station announces its own address") && !said.contains("nobody in the subnet has"), "{said}");
+}

@@ -1,7 +1,7 @@
 //! One end, and segments written by hand.
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
-use sim::tcp::{Connection, Segment, State, Terms};
+use sim::tcp::{Again, Connection, Purpose, Segment, State, Terms};
 use sim::{Span, Time};
 use wire::Tcp;
 use wire::tcp::{Flags, TcpOption};
@@ -138,6 +138,12 @@ impl Hand {
     ) {
         let header = Tcp { options, ..header(flags, sequence, acknowledgement, self.window) };
         self.connection.on_segment(self.now, &Segment { header: &header, payload });
+    }
+
+    /// Why what goes out now is sent again; new segments and acknowledgements are none of it.
+    pub fn repeats(&mut self) -> Vec<Again> {
+        let polled = std::iter::from_fn(|| self.connection.poll_transmit(self.now));
+        polled.filter_map(|outgoing| if let Purpose::Retransmission(again) = outgoing.purpose { Some(again) } else { None }).collect()
     }
 
     /// All that goes out now.
