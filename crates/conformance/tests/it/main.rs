@@ -14,6 +14,7 @@ mod many_connections;
 mod mutate;
 mod proof;
 mod sim;
+mod sim_names;
 
 #[cfg(target_os = "linux")]
 sandbox::reexec_in_tests!();
