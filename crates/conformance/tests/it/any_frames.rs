@@ -21,7 +21,7 @@ use sim::{Bounds, FrameId, NodeId, Simulator, Span, Verb, World};
 
 use crate::mutate::{Chance, change, mend};
 
-struct One<'t>(&'t str);
+pub struct One<'t>(pub &'t str);
 
 impl Files for One<'_> {
     fn read(&self, _: &str, _: Option<&str>) -> Result<(String, String), String> {

@@ -15,6 +15,7 @@ mod many_connections;
 mod mutate;
 mod proof;
 mod sim;
+mod sim_names;
 
 #[cfg(target_os = "linux")]
 sandbox::reexec_in_tests!();

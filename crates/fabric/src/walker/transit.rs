@@ -144,6 +144,9 @@ impl<'a> Transit<'a> {
             return Ok(Fate::Arrived { end: End::Guest(own), packet });
         }
         if self.turned(exempt::decide(self.fabric, interface, &packet.header)).passes() {
+            if let Some(reason) = exempt::silence(self.fabric, vpc, &packet.header) {
+                self.pass(Decision::Drop(reason))?;
+            }
             return Ok(Fate::Arrived { end: End::Service(vpc), packet });
         }
         self.pass(local_delivery::is_unicast(self.fabric, interface, destination))?;

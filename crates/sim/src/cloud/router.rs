@@ -397,6 +397,9 @@ impl Router {
         if lease::answer(context, &fabric, interface, travel) {
             return;
         }
+        if let Some(reason) = exempt::silence(&fabric, vpc, header) {
+            return self.judge.refuse(context, travel, reason);
+        }
         if exempt::is_served(&fabric, vpc, header) {
             return self.send(context, &Side::Services, FABRIC, travel);
         }

@@ -74,6 +74,7 @@ mod reference;
 mod running;
 mod shared_names;
 mod shell;
+mod sim_dns;
 mod simulating;
 mod snapshot;
 mod start;

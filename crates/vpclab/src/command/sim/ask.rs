@@ -15,7 +15,7 @@ use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
 use super::show::{Losses, is_delivered, losses, play, show, storm, unfinished};
-use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
+use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed, lookup};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -23,7 +23,7 @@ use crate::output::Output;
 pub const PATIENCE: Span = Span::seconds(5);
 
 /// Lets a host start a program, plays it, and gives back how it ended.
-fn run(
+pub fn run(
     stage: &mut Stage,
     from: &From,
     arguments: &ShowArgs,
@@ -64,7 +64,7 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     }
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
-    let to = stage.to(&probe.destination, &from)?;
+    let to = lookup::address(&mut stage, &from, &probe.destination, &arguments.show, output)?;
     let from = stage.facing(from, to)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let (count, size, ttl, dont_fragment) = (arguments.count, arguments.size, arguments.ttl, arguments.dont_fragment);
@@ -134,7 +134,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
     };
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
-    let to = stage.to(&probe.destination, &from)?;
+    let to = lookup::address(&mut stage, &from, &probe.destination, &arguments.show, output)?;
     let from = stage.facing(from, to)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let spec = TracerouteSpec { source, method, ..TracerouteSpec::new(to) };
@@ -197,7 +197,7 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     })?;
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
-    let to = stage.to(&probe.destination, &from)?;
+    let to = lookup::address(&mut stage, &from, &probe.destination, &arguments.show, output)?;
     let from = stage.facing(from, to)?;
     let tried = try_packet(&mut stage, &from, to, probe.packet, &arguments.show, output)?;
     let (packet, word) = (probe.packet, tried.word);
@@ -211,6 +211,12 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
 
 /// What is said of a packet whose simulation ended before anything came of it.
 pub const RUNNING: &str = "running";
+
+/// What the datagram of a probe carries: to the port of DNS as much as a message's header and no question, so that name servers
+/// answer, too (RFC 1035, 4.1.1).
+pub fn body(port: u16) -> &'static [u8] {
+    if port == sim::app::dns::PORT { b"vpclab probe" } else { b"vpclab" }
+}
 
 /// What came of one packet.
 pub struct Tried {
@@ -229,7 +235,7 @@ pub fn try_packet(stage: &mut Stage, from: &From, to: std::net::IpAddr, packet: 
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let outcome = run(stage, from, show, output, Span::ZERO, |host, context| match packet {
         ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
-        ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
+        ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, body(port)) }),
         ProbePacket::Icmp { icmp_type: 8, code: 0 } | ProbePacket::Icmpv6 { icmp_type: 128, code: 0 } => {
             host.ping(context, PingSpec { source, count: 1, ..PingSpec::new(to) })
         }

@@ -22,12 +22,12 @@ use sim::{NodeId, Span};
 
 use super::super::target::Target;
 use super::action::{Step, misread, placed};
-use super::ask::PATIENCE;
+use super::ask::{PATIENCE, body};
 use super::ends::{From, Stage};
 use super::page::{Url, holder};
 use super::show::{BUDGET, losses, play, show, storm, unfinished};
 use super::told::{self, Told};
-use super::{ShowArgs, UseArgs, code, failed};
+use super::{ShowArgs, UseArgs, code, failed, lookup};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -327,6 +327,7 @@ impl<'t> Words<'_, '_, 't> {
 /// Whom a name means: somebody of the lab, or else somebody whom the host's name servers are to know. A name that ends with a
 /// dot is always theirs.
 pub fn resolve(stage: &mut Stage, from: &From, name: &str) -> Result<Goal> {
+    lookup::meet(stage, from);
     if name.len() > 1 && name.ends_with('.') {
         return Ok(Goal::Name(name.to_owned()));
     }
@@ -405,7 +406,7 @@ fn check(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let (goal, own, word) = (words.goal(&from)?, from.source, words.must()?);
     match words.port_of(word) {
         Some(ProbePacket::Tcp(port)) => Ok(connection(&from, goal, port)),
-        Some(ProbePacket::Udp(port)) => Ok(datagram(&from, goal, port, "vpclab".to_owned())),
+        Some(ProbePacket::Udp(port)) => Ok(datagram(&from, goal, port, body(port).to_vec())),
         Some(ProbePacket::Icmp { icmp_type: 8, .. }) => Ok(to("ping", &from, goal, move |to| {
             Ping::new(PingSpec { source: source(own, to), count: 1, ..PingSpec::new(to) })
         })),
@@ -429,14 +430,14 @@ fn connection(from: &From, goal: Goal, port: u16) -> Ready {
 fn send(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let from = words.sender()?;
     let (goal, port) = (words.goal(&from)?, words.udp()?);
-    let text = words.rest().unwrap_or_else(|| "vpclab".to_owned());
+    let text = words.rest().map_or_else(|| body(port).to_vec(), String::into_bytes);
     Ok(datagram(&from, goal, port, text))
 }
 
-fn datagram(from: &From, goal: Goal, port: u16, text: String) -> Ready {
+fn datagram(from: &From, goal: Goal, port: u16, bytes: Vec<u8>) -> Ready {
     let own = from.source;
     to("datagram", from, goal, move |to| {
-        Question::new(DatagramSpec { source: source(own, to), timeout: PATIENCE, ..DatagramSpec::new(to, port, text.as_bytes()) })
+        Question::new(DatagramSpec { source: source(own, to), timeout: PATIENCE, ..DatagramSpec::new(to, port, &bytes) })
     })
 }
 
@@ -450,9 +451,10 @@ fn broadcast(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
 
 fn dns(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let (from, name) = (words.sender()?, words.must()?);
+    lookup::meet(words.stage, &from);
     let mut spec = match name.parse() {
         Ok(address) => LookupSpec::reverse(address),
-        Err(_) => LookupSpec::new(name.strip_suffix('.').unwrap_or(name)),
+        Err(_) => LookupSpec::new(name),
     };
     if let Some(server) = words.next() {
         let Goal::Address(server) = words.goal_of(&from, server, server)? else {

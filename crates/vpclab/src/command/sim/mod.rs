@@ -5,6 +5,7 @@ pub(super) mod ask;
 mod client;
 pub(super) mod domains;
 pub(super) mod ends;
+mod lookup;
 mod page;
 mod script;
 pub(super) mod show;
