@@ -39,6 +39,8 @@ pub struct Outgoing {
     pub service: u8,
     /// Out of this interface, whatever the routes say.
     pub interface: Option<u16>,
+    /// Whether its upper layer is written with the checksum that it needs.
+    pub is_summed: bool,
     /// The frame that it answers.
     pub parent: FrameId,
     /// Bytes that its upper layer takes, as far as that is known: so much memory is taken at once.
@@ -57,6 +59,7 @@ impl Outgoing {
             discovers_mtu: protocol == wire::protocol::UDP,
             service: 0,
             interface: None,
+            is_summed: false,
             parent: FrameId::NONE,
             length: 64,
         }
@@ -204,6 +207,9 @@ impl Host {
             }
             self.send_in_pieces(context, path, frame, start, limit);
             return Ok(());
+        }
+        if packet.is_summed {
+            context.vouch(frame);
         }
         match mac {
             Some(_) => context.send(path.interface, frame),
