@@ -186,10 +186,10 @@ impl Link {
 
     /// The port that a frame from one side comes to.
     pub(crate) fn other_end(&self, side: u8) -> (NodeId, u16) {
-        self.ways[usize::from(side)].to
+        self.ways[usize::from(side & 1)].to
     }
 
-    /// How long a frame occupies the sender, and after which time the receiver has it, the delay left out.
+    /// How long a frame occupies the sender, and after which time the receiver has it.
     fn lasts(&mut self, bytes: usize) -> (Span, Span) {
         // Frames of one length often follow each other.
         if self.last.0 != bytes {
@@ -198,7 +198,8 @@ impl Link {
                 None => Span::of_bits(bits, self.spec.rate_bits_per_second),
             };
             let framing = self.spec.framing;
-            self.last = (bytes, lasts(framing.bits(bytes)), lasts(framing.bits_received(bytes)));
+            let received = lasts(framing.bits_received(bytes)).0.saturating_add(self.spec.delay.0);
+            self.last = (bytes, lasts(framing.bits(bytes)), Span(received));
         }
         (self.last.1, self.last.2)
     }
@@ -207,7 +208,7 @@ impl Link {
     pub(crate) fn transmit(&mut self, wires: &mut Wires, (number, side): (u32, u8), frame: FrameId) {
         let bytes = wires.frames.bytes(frame).len();
         let (occupies, takes) = self.lasts(bytes);
-        let way = &mut self.ways[usize::from(side)];
+        let way = &mut self.ways[usize::from(side & 1)];
         let ((node, port), now) = (way.from, wires.now);
         let start = if !self.is_up {
             Err(Reason::LinkDown)
@@ -221,7 +222,7 @@ impl Link {
             Err(reason) => return lose(wires, (node, port), reason, frame),
         };
         way.free_at = start + occupies;
-        let mut arrival = start + takes + self.spec.delay;
+        let mut arrival = start + takes;
         wires.record(node, port, Verb::Send, Reason::Wire, frame, 0);
         if self.has_chance {
             let chance = Chance { spec: &self.spec, link: (number, side), epoch: self.epoch };
@@ -238,7 +239,9 @@ impl OneWay {
     /// When a frame that comes now begins to be sent. Errors: too many wait.
     fn queue(&mut self, now: Time, most: u32) -> Result<Time, Reason> {
         if self.free_at <= now {
-            self.waiting.clear();
+            if !self.waiting.is_empty() {
+                self.waiting.clear();
+            }
             return Ok(now);
         }
         while self.waiting.front().is_some_and(|start| *start <= now) {

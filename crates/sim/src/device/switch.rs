@@ -49,7 +49,8 @@ pub struct Switch {
 
 /// Destination and source of an Ethernet header, as numbers below 2^48; nothing if it is cut short.
 fn addresses(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (destination, source) = (bytes.first_chunk::<8>()?, bytes.get(6..14)?.first_chunk::<8>()?);
+    let header = bytes.first_chunk::<14>()?;
+    let (destination, source) = (header.first_chunk::<8>()?, header.last_chunk::<8>()?);
     Some((u64::from_be_bytes(*destination) >> 16, u64::from_be_bytes(*source) >> 16))
 }
 

@@ -66,7 +66,7 @@ impl Recorded {
         }
         let has_extra = event.value != 0 || event.detail != TraceEvent::NO_DETAIL;
         if has_extra {
-            self.push_extra(event);
+            self.push_extra(event.value, event.detail);
         }
         let packed = Packed {
             time: event.time.0 as u32,
@@ -86,8 +86,8 @@ impl Recorded {
     }
 
     #[inline(never)]
-    fn push_extra(&mut self, event: &TraceEvent) {
-        self.extras.push(Extra { event: self.len(), value: event.value, detail: event.detail });
+    fn push_extra(&mut self, value: u32, detail: u32) {
+        self.extras.push(Extra { event: self.len(), value, detail });
     }
 
     #[cold]
