@@ -193,20 +193,25 @@ impl Link {
     fn lasts(&mut self, bytes: usize) -> (Span, Span) {
         // Frames of one length often follow each other.
         if self.last.0 != bytes {
-            let lasts = |bits| match self.bit {
-                Some(bit) => Span(bit * bits),
-                None => Span::of_bits(bits, self.spec.rate_bits_per_second),
-            };
-            let framing = self.spec.framing;
-            let received = lasts(framing.bits_received(bytes)).0.saturating_add(self.spec.delay.0);
-            self.last = (bytes, lasts(framing.bits(bytes)), Span(received));
+            self.measure(bytes);
         }
         (self.last.1, self.last.2)
     }
 
+    #[inline(never)]
+    fn measure(&mut self, bytes: usize) {
+        let lasts = |bits| match self.bit {
+            Some(bit) => Span(bit * bits),
+            None => Span::of_bits(bits, self.spec.rate_bits_per_second),
+        };
+        let framing = self.spec.framing;
+        let received = lasts(framing.bits_received(bytes)).0.saturating_add(self.spec.delay.0);
+        self.last = (bytes, lasts(framing.bits(bytes)), Span(received));
+    }
+
     /// Sends a frame from one side of the link, whose number is given; the reference goes over.
     pub(crate) fn transmit(&mut self, wires: &mut Wires, (number, side): (u32, u8), frame: FrameId) {
-        let bytes = wires.frames.bytes(frame).len();
+        let bytes = wires.frames.length(frame);
         let (occupies, takes) = self.lasts(bytes);
         let way = &mut self.ways[usize::from(side & 1)];
         let ((node, port), now) = (way.from, wires.now);
@@ -270,6 +275,7 @@ struct Chance<'a> {
 
 impl Chance<'_> {
     /// When the frame arrives; nothing if it is lost.
+    #[inline(never)]
     fn decide(&self, way: &mut OneWay, wires: &mut Wires, arrival: Time, frame: FrameId) -> Option<Time> {
         let (node, port) = way.from;
         // One end's chance for each port: the port is part of the purpose.
