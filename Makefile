@@ -36,9 +36,9 @@ test-clients:
 # thousand calls of AWS's clients are under way, and every operation of the API asked hundreds of times for what nobody would ask.
 soak:
 	VPCLAB_SOAK_ROUNDS=$${VPCLAB_SOAK_ROUNDS:-300} VPCLAB_SOAK_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} \
-		cargo test -p vpclab --test faults --test container_faults -- --nocapture
+		cargo test -p vpclab --test it -- faults:: container_faults:: --nocapture
 	VPCLAB_SOAK_CALLS=1000 cargo test -p vpclab --test aws_faults -- --nocapture
-	VPCLAB_FUZZ_CALLS=$${VPCLAB_FUZZ_CALLS:-300} VPCLAB_FUZZ_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} cargo test -p door --test fuzz -- --nocapture
+	VPCLAB_FUZZ_CALLS=$${VPCLAB_FUZZ_CALLS:-300} VPCLAB_FUZZ_SEED=$${VPCLAB_SOAK_SEED:-$$(date +%s)} cargo test -p door --test it fuzz:: -- --nocapture
 
 # The scenarios with real packets, without root.
 scenarios:
@@ -51,7 +51,7 @@ fuzz:
 	$(VPCLAB) conformance fuzz --engines proof,sim,linux --seed $${VPCLAB_FUZZ_SEED:-1} --labs $${VPCLAB_FUZZ_LABS:-2000} --probes 50 \
 		--save $(or $(CARGO_TARGET_DIR),target)/fuzz
 	VPCLAB_FUZZ_SECONDS=$${VPCLAB_FUZZ_SECONDS:-300} VPCLAB_FUZZ_SEED=$${VPCLAB_FUZZ_SEED:-1} \
-		cargo test -p conformance --test any_frames -- --nocapture
+		cargo test -p conformance --test it any_frames:: -- --nocapture
 
 # What passes the places of a lab, frame by frame: the simulator's against the kernel's.
 frames:
@@ -72,7 +72,7 @@ shapes:
 	python3 crates/query/generate/shapes.py
 	python3 crates/query/tests/botocore/peer.py requests 0 small > crates/query/tests/fixtures/requests.txt
 	python3 crates/query/tests/botocore/peer.py signatures > crates/query/tests/fixtures/signatures.txt
-	VPCLAB_RECORD=1 cargo test -q -p query --test botocore
+	VPCLAB_RECORD=1 cargo test -q -p query --test it botocore::
 
 # Figures of docs/benchmarks.md, each against a reference in the same run; a few minutes on an idle machine.
 BENCH = $(or $(CARGO_TARGET_DIR),target)/release/bench

@@ -11,12 +11,12 @@ try() {
     "$@" || failed="$failed $name"
 }
 tests() {
-    cargo test -q -p vpclab --test "$@" -- --nocapture --test-threads 2
+    cargo test -q -p vpclab --test it "$@" -- --nocapture --test-threads 2
 }
-command -v docker >/dev/null && try "docker of PATH" tests docker_cli
-try "docker of Debian" env VPCLAB_DOCKER="$VPCLAB_CLIENTS/debian/docker" cargo test -q -p vpclab --test docker_cli -- --nocapture --test-threads 2
-try "by hand" tests docker_http
-try "programs, compose, the shop, runc" cargo test -q -p vpclab --test clients -- --nocapture --include-ignored --test-threads 1
-try "terraform" cargo test -q -p vpclab --test terraform -- --nocapture --include-ignored --test-threads 1
-try "ansible, the SDK for JavaScript, the AWS CLI" cargo test -q -p vpclab --test aws_clients -- --nocapture --include-ignored --test-threads 1
+command -v docker >/dev/null && try "docker of PATH" tests docker_cli::
+try "docker of Debian" env VPCLAB_DOCKER="$VPCLAB_CLIENTS/debian/docker" cargo test -q -p vpclab --test it docker_cli:: -- --nocapture --test-threads 2
+try "by hand" tests docker_http::
+try "programs, compose, the shop, runc" cargo test -q -p vpclab --test it docker_clients:: -- --nocapture --include-ignored --test-threads 1
+try "terraform" cargo test -q -p vpclab --test it terraform:: -- --nocapture --include-ignored --test-threads 1
+try "ansible, the SDK for JavaScript, the AWS CLI" cargo test -q -p vpclab --test it aws_clients:: -- --nocapture --include-ignored --test-threads 1
 [ -z "$failed" ] || { echo "failed:$failed" >&2; exit 1; }

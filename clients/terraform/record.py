@@ -1,6 +1,6 @@
 """Makes a recording of the calls that Terraform made, for tests where there is none: record.py TRACE… >FILE, of traces by
 TF_LOG=TRACE, TF_LOG_PATH=TRACE and -parallelism=1, in their order. What a recording says is written in
-crates/vpclab/tests/terraform/replay.rs.
+crates/vpclab/tests/it/terraform/replay.rs.
 """
 
 import pathlib

@@ -1,7 +1,7 @@
 //! Frames of any bytes at the ports of a lan in which everything is busy. The input is a list of frames: two bytes for where it
 //! comes to, two for its length, then its bytes.
 //!
-//! crates/conformance/tests/any_frames.rs changes frames that were really sent, and needs no other compiler.
+//! crates/conformance/tests/it/any_frames.rs changes frames that were really sent, and needs no other compiler.
 
 #![no_main]
 

@@ -7,7 +7,6 @@ use std::path::Path;
 use fabric::{Fabric, Instance};
 use linux::runtime::lab::InstanceSpecs;
 use model::Model;
-use model::dhcp_options::NameServer;
 use model::lan::{Application, Device, Lan, Service};
 use sandbox::{InstanceSpec, Limits, RootSpec, Tool};
 
@@ -34,7 +33,7 @@ pub fn specs(model: &Model, fabric: &Fabric, program: &Path, places: Places<'_>)
         let key = linux::naming::instance_namespace(&instance.id);
         let disk = Some(disks.join(instance.id.as_str()));
         let (environment, volumes) = (environment(model), places.seen(model, &instance.id));
-        let root = RootSpec { files: files(model, fabric, instance), tools: tools(program), disk, environment, volumes, ..RootSpec::default() };
+        let root = RootSpec { files: files(fabric, instance), tools: tools(program), disk, environment, volumes, ..RootSpec::default() };
         let limits = limits(model, &instance.id);
         (key.clone(), InstanceSpec { root, limits, ..InstanceSpec::new(key, host_name(&instance.name)) })
     };
@@ -102,11 +101,11 @@ fn environment(model: &Model) -> BTreeMap<String, String> {
     ])
 }
 
-fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String, String> {
+fn files(fabric: &Fabric, instance: &Instance) -> BTreeMap<String, String> {
     let name = host_name(&instance.name);
     let mut files = BTreeMap::from([
         ("/etc/hostname".to_owned(), format!("{name}\n")),
-        ("/etc/resolv.conf".to_owned(), resolv_conf(model, fabric, instance)),
+        ("/etc/resolv.conf".to_owned(), resolv_conf(fabric, instance)),
     ]);
     let own = instance.interfaces.first().map(|i| fabric.interfaces[*i].primary_address());
     let own = own.map(|address| format!("{address} {name}\n")).unwrap_or_default();
@@ -117,29 +116,17 @@ fn files(model: &Model, fabric: &Fabric, instance: &Instance) -> BTreeMap<String
 }
 
 /// `/etc/resolv.conf` of all instances, by namespace: what their containers begin with.
-pub fn resolvers(model: &Model, fabric: &Fabric) -> BTreeMap<String, String> {
-    let of = |instance: &Instance| (linux::naming::instance_namespace(&instance.id), resolv_conf(model, fabric, instance));
+pub fn resolvers(fabric: &Fabric) -> BTreeMap<String, String> {
+    let of = |instance: &Instance| (linux::naming::instance_namespace(&instance.id), resolv_conf(fabric, instance));
     fabric.instances.values().map(of).collect()
 }
 
 /// DHCP-1, DHCP-4: resolvers and search domain of the VPC's option set.
-fn resolv_conf(model: &Model, fabric: &Fabric, instance: &Instance) -> String {
+fn resolv_conf(fabric: &Fabric, instance: &Instance) -> String {
     let Some(interface) = instance.interfaces.first().map(|i| &fabric.interfaces[*i]) else { return String::new() };
     let vpc = &fabric.vpcs[interface.vpc];
-    let set = model.vpcs.get(&vpc.id).and_then(|v| v.dhcp_options_id.as_ref()).and_then(|id| model.dhcp_options.get(id));
-    let (domain, servers) = match set {
-        Some(set) => {
-            let servers = set.domain_name_servers.iter().map(|server| match server {
-                NameServer::AmazonProvidedDns => vpc.resolver,
-                NameServer::Address(address) => *address,
-            });
-            (set.domain_name.clone(), servers.collect())
-        }
-        // The word `default`: no options, so only what every VPC has.
-        None => (None, vec![vpc.resolver]),
-    };
-    let mut text = domain.map(|domain| format!("search {domain}\n")).unwrap_or_default();
-    for server in servers {
+    let mut text = vpc.search_domain.as_ref().map(|domain| format!("search {domain}\n")).unwrap_or_default();
+    for server in &vpc.name_servers {
         text.push_str(&format!("nameserver {server}\n"));
     }
     text.push_str("options timeout:2 attempts:2\n");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use container::engine::private;
 use model::InstanceId;
 
 /// The folders of one user.
@@ -74,8 +75,8 @@ impl Paths {
         std::fs::symlink_metadata(self.logs(lab))?;
         let Some(parent) = socket.parent().filter(|parent| *parent != self.logs(lab)) else { return Ok(()) };
         match parent.parent() == Some(&self.logs(lab)) {
-            true => make_private_below(parent, false),
-            false => make_private(parent),
+            true => private::make(parent),
+            false => private::make_all(parent),
         }
     }
 
@@ -232,14 +233,14 @@ impl Paths {
     ///
     /// Errors: a folder that another user owns or can write to, which could be a trap.
     pub fn make_folders(&self) -> std::io::Result<()> {
-        make_private(&self.home)?;
-        self.daemon_socket().parent().map_or(Ok(()), make_private)
+        private::make_all(&self.home)?;
+        self.daemon_socket().parent().map_or(Ok(()), private::make_all)
     }
 
     /// Makes the folders of a lab too.
     pub fn make(&self, lab: &str) -> std::io::Result<()> {
         self.make_folders()?;
-        make_private(&self.logs(lab))
+        private::make_all(&self.logs(lab))
     }
 
     /// A socket below home, or, where home's path is too long for one, in a folder of this user's below /tmp.
@@ -256,28 +257,6 @@ impl Paths {
         let uid = rustix::process::getuid().as_raw();
         Path::new("/tmp").join(format!("vpclab-{uid}-{:08x}", linux::naming::number(&self.home.to_string_lossy())))
     }
-}
-
-/// A folder that only this user can look into, with those above it.
-fn make_private(folder: &Path) -> std::io::Result<()> {
-    make_private_below(folder, true)
-}
-
-/// The same; those above it are made only where the call is `recursive`.
-fn make_private_below(folder: &Path, recursive: bool) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-    match std::fs::DirBuilder::new().recursive(recursive).mode(0o700).create(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    // Of the link itself: a link to elsewhere is nobody's folder.
-    let found = std::fs::symlink_metadata(folder)?;
-    let mine = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
-    if mine {
-        return Ok(());
-    }
-    let why = format!("{} is not a folder that only this user can write to", folder.display());
-    Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, why))
 }
 
 #[cfg(test)]

@@ -223,12 +223,12 @@ pub fn association(model: &Model, interface: &NetworkInterface, private: std::ne
 
 /// DNS-5.
 pub fn public_name(model: &Model, address: std::net::Ipv4Addr) -> String {
-    format!("ec2-{}.{}", address.to_string().replace('.', "-"), model.region.public_domain())
+    model.region.public_name(address)
 }
 
 /// DNS-3.
 pub fn private_name(model: &Model, address: std::net::Ipv4Addr) -> String {
-    format!("ip-{}.{}", address.to_string().replace('.', "-"), model.region.internal_domain())
+    model.region.private_name(address)
 }
 
 /// Private addresses with their public ones.

@@ -1,8 +1,9 @@
 //! Transit gateways and what is attached to them (TGW-1 … TGW-3). Their route tables have a file of their own.
 
 use model::operation::{self, CreateTransitGateway, CreateTransitGatewayVpcAttachment};
-use model::transit_gateway::{AttachedTo, TransitGatewaySettings};
-use model::{ApiError, ErrorCode, Model, TransitGateway, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId};
+use model::transit_gateway::{AttachedTo, TransitGatewaySettings, VpcAttachmentOptions};
+use model::{ApiError, ErrorCode, Model, TransitGateway, TransitGatewayAttachment};
+use model::{TransitGatewayAttachmentId, TransitGatewayId, TransitGatewayRouteTableId};
 use serde_json::{Value, json};
 
 use crate::Operation;
@@ -20,6 +21,7 @@ pub const OPERATIONS: &[Operation] = &[
     ("DescribeTransitGatewayAttachments", describe_transit_gateway_attachments),
     ("DescribeTransitGatewayVpcAttachments", describe_transit_gateway_vpc_attachments),
     ("DescribeTransitGateways", describe_transit_gateways),
+    ("ModifyTransitGateway", modify_transit_gateway),
     ("ModifyTransitGatewayVpcAttachment", modify_transit_gateway_vpc_attachment),
 ];
 
@@ -55,10 +57,6 @@ fn create_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value,
         a.within("Options", |o| {
             o.refuse(&["TransitGatewayCidrBlocks"])?;
             is_off(o, "MulticastSupport")?;
-            let settings = &mut request.settings;
-            settings.auto_accepts = switch(o, "AutoAcceptSharedAttachments")?.unwrap_or(settings.auto_accepts);
-            settings.dns_support = switch(o, "DnsSupport")?.unwrap_or(settings.dns_support);
-            settings.vpn_ecmp_support = switch(o, "VpnEcmpSupport")?.unwrap_or(settings.vpn_ecmp_support);
             let (associates, announces) =
                 (switch(o, "DefaultRouteTableAssociation")?.unwrap_or(true), switch(o, "DefaultRouteTablePropagation")?.unwrap_or(true));
             if associates != announces {
@@ -66,17 +64,81 @@ fn create_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value,
                 return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
             }
             request.default_route_table = associates;
-            request.security_group_referencing = switch(o, "SecurityGroupReferencingSupport")?.unwrap_or(false);
-            let asn = o.integer::<u64>("AmazonSideAsn")?.unwrap_or(request.settings.amazon_side_asn);
-            if !(64_512..=65_534).contains(&asn) && !(4_200_000_000..=4_294_967_294).contains(&asn) {
-                return Err(o.invalid("AmazonSideAsn", &asn.into(), "It is not a private ASN."));
-            }
-            request.settings.amazon_side_asn = asn;
+            let wanted = Wanted::read(o)?;
+            wanted.apply(&mut request.settings);
+            request.security_group_referencing = wanted.security_group_referencing.unwrap_or(false);
             Ok(())
         })?;
         Ok(request)
     })?;
     let id = operation::create_transit_gateway(model, request)?;
+    Ok(json!({"TransitGateway": shape(model, model.transit_gateway(&id)?)}))
+}
+
+/// What a request says of settings that are shown and can change.
+#[derive(Default)]
+struct Wanted {
+    auto_accepts: Option<bool>,
+    dns_support: Option<bool>,
+    vpn_ecmp_support: Option<bool>,
+    amazon_side_asn: Option<u64>,
+    security_group_referencing: Option<bool>,
+}
+
+impl Wanted {
+    /// Errors: `InvalidParameterValue` for an ASN that is not private (RFC 6996).
+    fn read(o: &Arguments<'_>) -> Result<Self, ApiError> {
+        let wanted = Self {
+            auto_accepts: switch(o, "AutoAcceptSharedAttachments")?,
+            dns_support: switch(o, "DnsSupport")?,
+            vpn_ecmp_support: switch(o, "VpnEcmpSupport")?,
+            security_group_referencing: switch(o, "SecurityGroupReferencingSupport")?,
+            amazon_side_asn: o.integer("AmazonSideAsn")?,
+        };
+        let is_private = |asn: &u64| (64_512..=65_534).contains(asn) || (4_200_000_000..=4_294_967_294).contains(asn);
+        match wanted.amazon_side_asn.filter(|asn| !is_private(asn)) {
+            Some(asn) => Err(o.invalid("AmazonSideAsn", &asn.into(), "It is not a private ASN.")),
+            None => Ok(wanted),
+        }
+    }
+
+    fn apply(&self, settings: &mut TransitGatewaySettings) {
+        settings.auto_accepts = self.auto_accepts.unwrap_or(settings.auto_accepts);
+        settings.dns_support = self.dns_support.unwrap_or(settings.dns_support);
+        settings.vpn_ecmp_support = self.vpn_ecmp_support.unwrap_or(settings.vpn_ecmp_support);
+        settings.amazon_side_asn = self.amazon_side_asn.unwrap_or(settings.amazon_side_asn);
+    }
+}
+
+fn modify_transit_gateway(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
+    /// Whether the default table serves a use, and which one it is.
+    type Table = (Option<bool>, Option<TransitGatewayRouteTableId>);
+    let (id, description, wanted, tables) = read(arguments, |a| {
+        let options = a.within("Options", |o| {
+            o.refuse(&["AddTransitGatewayCidrBlocks", "RemoveTransitGatewayCidrBlocks"])?;
+            is_off(o, "EncryptionSupport")?;
+            let tables: [Table; 2] = [
+                (switch(o, "DefaultRouteTableAssociation")?, o.id("AssociationDefaultRouteTableId")?),
+                (switch(o, "DefaultRouteTablePropagation")?, o.id("PropagationDefaultRouteTableId")?),
+            ];
+            Ok((Wanted::read(o)?, tables))
+        })?;
+        let (wanted, tables) = options.unwrap_or_default();
+        Ok((a.required_id("TransitGatewayId")?, a.text("Description")?.map(str::to_owned), wanted, tables))
+    })?;
+    let gateway = model.transit_gateway(&id)?;
+    let (mut settings, referencing) = (gateway.settings.clone(), gateway.security_group_referencing);
+    let own = &gateway.default_route_table;
+    // One table serves both uses, and which one it is was decided when the gateway was made.
+    let stays =
+        |(is_on, table): &Table| is_on.is_none_or(|is_on| is_on == own.is_some()) && (table.is_none() || table == own);
+    if !tables.iter().all(stays) {
+        let message = "The default route table of a transit gateway that exists cannot be changed.";
+        return Err(ApiError::new(ErrorCode::UnsupportedOperation, message));
+    }
+    wanted.apply(&mut settings);
+    settings.description = description.unwrap_or(settings.description);
+    operation::modify_transit_gateway(model, &id, wanted.security_group_referencing.unwrap_or(referencing), settings)?;
     Ok(json!({"TransitGateway": shape(model, model.transit_gateway(&id)?)}))
 }
 
@@ -139,20 +201,32 @@ fn describe_transit_gateways(model: &mut Model, arguments: &Value) -> Result<Val
     DESCRIBE.serve(arguments, all.map(|gateway| shape(model, gateway)))
 }
 
+/// What an attachment is to let through; `None` stays.
+fn attachment_options(a: &Arguments<'_>) -> Result<(Option<bool>, Option<bool>), ApiError> {
+    let options = a.within("Options", |o| {
+        is_off(o, "ApplianceModeSupport")?;
+        // Names are answered in each VPC by itself.
+        o.ignore(&["DnsSupport"]);
+        Ok((switch(o, "SecurityGroupReferencingSupport")?, switch(o, "Ipv6Support")?))
+    })?;
+    Ok(options.unwrap_or_default())
+}
+
+/// `before`, as far as nothing else is wanted.
+fn with((referencing, ipv6): (Option<bool>, Option<bool>), before: VpcAttachmentOptions) -> VpcAttachmentOptions {
+    VpcAttachmentOptions {
+        security_group_referencing: referencing.unwrap_or(before.security_group_referencing),
+        ipv6_support: ipv6.unwrap_or(before.ipv6_support),
+    }
+}
+
 fn create_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
-        let referencing = a.within("Options", |o| {
-            is_off(o, "ApplianceModeSupport")?;
-            is_off(o, "Ipv6Support")?;
-            // Names are answered in each VPC by itself.
-            o.ignore(&["DnsSupport"]);
-            switch(o, "SecurityGroupReferencingSupport")
-        })?;
         Ok(CreateTransitGatewayVpcAttachment {
+            options: with(attachment_options(a)?, VpcAttachmentOptions::default()),
             transit_gateway_id: a.required_id("TransitGatewayId")?,
             vpc_id: a.required_id("VpcId")?,
             subnet_ids: a.ids("SubnetIds")?,
-            security_group_referencing: referencing.flatten().unwrap_or(true),
             tags: a.tags("transit-gateway-attachment")?,
             origin: Default::default(),
         })
@@ -179,25 +253,28 @@ fn delete_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -
 }
 
 fn modify_transit_gateway_vpc_attachment(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
-    let (id, add, remove, referencing) = read(arguments, |a| {
-        let referencing = a.within("Options", |o| {
-            is_off(o, "ApplianceModeSupport")?;
-            is_off(o, "Ipv6Support")?;
-            o.ignore(&["DnsSupport"]);
-            switch(o, "SecurityGroupReferencingSupport")
-        })?;
+    let (id, add, remove, wanted) = read(arguments, |a| {
+        let wanted = attachment_options(a)?;
         let id = a.required_id("TransitGatewayAttachmentId")?;
-        Ok((id, a.ids("AddSubnetIds")?, a.ids("RemoveSubnetIds")?, referencing.flatten()))
+        Ok((id, a.ids("AddSubnetIds")?, a.ids("RemoveSubnetIds")?, wanted))
     })?;
-    of_vpc(model, &id)?;
-    operation::modify_transit_gateway_vpc_attachment(model, &id, &add, &remove, referencing)?;
+    let options = with(wanted, options_of(&of_vpc(model, &id)?));
+    operation::modify_transit_gateway_vpc_attachment(model, &id, &add, &remove, Some(options))?;
     Ok(json!({"TransitGatewayVpcAttachment": vpc_attachment(model, model.transit_gateway_attachment(&id)?)}))
 }
 
+fn options_of(attachment: &TransitGatewayAttachment) -> VpcAttachmentOptions {
+    match &attachment.to {
+        AttachedTo::Vpc { options, .. } => *options,
+        AttachedTo::Peering { .. } => VpcAttachmentOptions::default(),
+    }
+}
+
 fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment) -> Value {
-    let (subnets, referencing) = match &attachment.to {
-        AttachedTo::Vpc { subnet_ids, security_group_referencing, .. } => (subnet_ids.as_slice(), *security_group_referencing),
-        AttachedTo::Peering { .. } => (&[][..], false),
+    let options = options_of(attachment);
+    let subnets = match &attachment.to {
+        AttachedTo::Vpc { subnet_ids, .. } => subnet_ids.as_slice(),
+        AttachedTo::Peering { .. } => &[],
     };
     json!({
         "TransitGatewayAttachmentId": text(&attachment.id),
@@ -209,8 +286,8 @@ fn vpc_attachment(model: &Model, attachment: &TransitGatewayAttachment) -> Value
         "CreationTime": time(attachment.create_time),
         "Options": {
             "DnsSupport": "enable",
-            "SecurityGroupReferencingSupport": word(referencing),
-            "Ipv6Support": "disable",
+            "SecurityGroupReferencingSupport": word(options.security_group_referencing),
+            "Ipv6Support": word(options.ipv6_support),
             "ApplianceModeSupport": "disable",
         },
         "Tags": tags(&attachment.tags),

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use model::network_interface::MacAddress;
-use model::{Guest, InstanceId, InstanceState, Listener, NetworkInterfaceId, Origin, PortRange, SubnetId, TrafficMatch, VpcId};
+use model::{Guest, InstanceId, InstanceState, Listener, NetworkInterfaceId, Origin, PortRange, Region, SubnetId, TrafficMatch, VpcId};
 use serde::Serialize;
 
 use crate::acl::Acl;
@@ -24,6 +24,9 @@ use crate::route::RouteTable;
 pub struct Fabric {
     /// Generation of the model it was compiled from.
     pub generation: u64,
+    /// Where it is: names of instances lie below the region's domains (DNS-3, DNS-5).
+    #[serde(skip)]
+    pub region: Region,
     /// VPCs by id.
     pub vpcs: Table<VpcIndex, Vpc>,
     /// Subnets by id.
@@ -130,6 +133,12 @@ pub struct Vpc {
     pub dns_hostnames: bool,
     /// Where the Amazon resolver answers besides 169.254.169.253: primary block + 2 (DNS-1).
     pub resolver: Ipv4Addr,
+    /// Whom its instances ask for names, by its option set (DHCP-1, DHCP-4).
+    #[serde(skip)]
+    pub name_servers: Vec<Ipv4Addr>,
+    /// The domain that the option set completes names with, as it was written.
+    #[serde(skip)]
+    pub search_domain: Option<String>,
     /// The attached internet gateway.
     pub internet_gateway: Option<InternetGatewayIndex>,
     /// The egress-only internet gateway.
@@ -147,6 +156,11 @@ pub struct Vpc {
 }
 
 impl Vpc {
+    /// Whether its instances have names at its resolver (DNS-4, DNS-5).
+    pub fn has_names(&self) -> bool {
+        self.dns_support && self.dns_hostnames
+    }
+
     /// Whether the address lies in one of its blocks.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address {
@@ -337,6 +351,9 @@ pub struct Instance {
     pub state: InstanceState,
     /// Interfaces by device index.
     pub interfaces: Vec<InterfaceIndex>,
+    /// Whether its id is a name of its address (DNS-3).
+    #[serde(skip)]
+    pub resource_name_dns: bool,
     /// What its own system does: listeners, forwarding, masquerading.
     pub guest: Guest,
     /// Ports that its containers publish for others than itself.

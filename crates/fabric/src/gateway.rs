@@ -209,6 +209,12 @@ pub struct Peering {
     pub accepter: Option<VpcIndex>,
     /// State; only `active` carries traffic.
     pub status: PeeringStatus,
+    /// Whether public names of the requester's VPC lead the other side to private addresses (DNS-8).
+    #[serde(skip)]
+    pub requester_allows_dns_resolution: bool,
+    /// The same of the accepter's VPC.
+    #[serde(skip)]
+    pub accepter_allows_dns_resolution: bool,
     /// Where it was written.
     pub origin: Origin,
 }

@@ -20,6 +20,7 @@ pub mod index;
 pub mod names;
 pub mod packet;
 pub mod reason;
+pub mod resolver;
 pub mod route;
 pub mod stage;
 pub mod state;

@@ -110,6 +110,8 @@ pub enum BlackholeReason {
     NotAvailable,
     /// A kind of target that carries no traffic here (an interface endpoint).
     Unsupported,
+    /// The VPC is attached to the transit gateway without IPv6.
+    NoIpv6,
 }
 
 impl BlackholeReason {
@@ -121,6 +123,7 @@ impl BlackholeReason {
             Self::NotRunning => "has no running instance",
             Self::NotAvailable => "is not in a state that carries traffic",
             Self::Unsupported => "carries no traffic here",
+            Self::NoIpv6 => "takes no IPv6 from this VPC (its attachment has no `ipv6_support`)",
         }
     }
 }

@@ -27,6 +27,16 @@ pub struct DhcpOptions {
     pub origin: Origin,
 }
 
+impl DhcpOptions {
+    /// Its resolvers by address, where the Amazon resolver of the VPC is at `amazon`.
+    pub fn name_servers(&self, amazon: Ipv4Addr) -> impl Iterator<Item = Ipv4Addr> + '_ {
+        self.domain_name_servers.iter().map(move |server| match server {
+            NameServer::AmazonProvidedDns => amazon,
+            NameServer::Address(address) => *address,
+        })
+    }
+}
+
 /// One resolver of an option set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,5 +1,7 @@
 //! Regions and availability zones (GEO-1 … GEO-5), by table.
 
+use std::net::Ipv4Addr;
+
 use serde::{Deserialize, Serialize};
 
 /// A region by its code, such as `ap-northeast-2`.
@@ -108,6 +110,16 @@ impl Region {
         }
     }
 
+    /// The private name of an address (DNS-3).
+    pub fn private_name(&self, address: Ipv4Addr) -> String {
+        format!("ip-{}.{}", dashed(address), self.internal_domain())
+    }
+
+    /// The public name of an address (DNS-5).
+    pub fn public_name(&self, address: Ipv4Addr) -> String {
+        format!("ec2-{}.{}", dashed(address), self.public_domain())
+    }
+
     /// Domain of public names (DNS-5).
     pub fn public_domain(&self) -> String {
         match self.0.as_str() {
@@ -115,6 +127,10 @@ impl Region {
             code => format!("{code}.compute.amazonaws.com"),
         }
     }
+}
+
+fn dashed(address: Ipv4Addr) -> String {
+    address.to_string().replace('.', "-")
 }
 
 impl Default for Region {

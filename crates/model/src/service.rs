@@ -77,7 +77,7 @@ pub const SERVICES: &[Service] = &[
     Service::over_udp("snmptrap", &["snmp-trap"], 162),
     Service::over_tcp("bgp", &[], 179),
     Service::over_both("ldap", &[], 389),
-    Service::over_tcp("https", &["http-tls"], 443),
+    Service::over_both("https", &["http-tls"], 443),
     Service::over_tcp("smb", &["microsoft-ds", "cifs"], 445),
     Service::over_tcp("submissions", &["smtps"], 465),
     Service::over_udp("isakmp", &["ike"], 500),
@@ -142,7 +142,7 @@ mod tests {
     fn a_name_has_a_port_only_over_the_protocols_that_carry_it() {
         for (name, tcp, udp) in [
             ("http", Some(80), None),
-            ("HTTPS", Some(443), None),
+            ("HTTPS", Some(443), Some(443)),
             ("dns", Some(53), Some(53)),
             ("domain", Some(53), Some(53)),
             ("postgres", Some(5432), None),

@@ -139,14 +139,31 @@ pub enum AttachedTo {
         vpc_id: VpcId,
         /// Subnets, each of another zone.
         subnet_ids: Vec<SubnetId>,
-        /// SG-13, at the attachment.
-        security_group_referencing: bool,
+        /// What it lets through.
+        #[serde(default)]
+        options: VpcAttachmentOptions,
     },
     /// Another transit gateway (TGW-3).
     Peering {
         /// The one that accepted.
         accepter: TransitGatewayId,
     },
+}
+
+/// What the attachment of a VPC lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VpcAttachmentOptions {
+    /// SG-13, at the attachment.
+    pub security_group_referencing: bool,
+    /// Whether IPv6 passes; where it does not, the VPC's IPv6 blocks are announced nowhere and no route leads IPv6 to it.
+    pub ipv6_support: bool,
+}
+
+impl Default for VpcAttachmentOptions {
+    /// AWS's defaults.
+    fn default() -> Self {
+        Self { security_group_referencing: true, ipv6_support: false }
+    }
 }
 
 impl TransitGatewayAttachment {
@@ -156,6 +173,11 @@ impl TransitGatewayAttachment {
             AttachedTo::Vpc { vpc_id, .. } => Some(vpc_id),
             AttachedTo::Peering { .. } => None,
         }
+    }
+
+    /// Whether IPv6 passes it.
+    pub fn carries_ipv6(&self) -> bool {
+        !matches!(&self.to, AttachedTo::Vpc { options: VpcAttachmentOptions { ipv6_support: false, .. }, .. })
     }
 
     /// Whether it is an attachment of this gateway; a peering is one of both.

@@ -9,7 +9,15 @@ use sim::{Reason, TraceEvent, Verb};
 pub fn is_loss(event: &TraceEvent) -> bool {
     let is_for_others = matches!(
         event.reason,
-        Reason::OtherMac | Reason::ArpOther | Reason::MulticastMac | Reason::ReservedMac | Reason::SamePort | Reason::SpanningTree | Reason::Runt
+        Reason::OtherMac
+            | Reason::ArpOther
+            | Reason::ArpGratuitous
+            | Reason::MulticastMac
+            | Reason::ReservedMac
+            | Reason::SamePort
+            | Reason::GroupRouter
+            | Reason::SpanningTree
+            | Reason::Runt
     );
     event.verb == Verb::Drop && !is_for_others
 }

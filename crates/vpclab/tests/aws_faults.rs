@@ -1,6 +1,8 @@
 //! What goes wrong at the door of a lab: the daemon killed while hundreds of clients change it, and clients that are slow, many, or send
 //! too much. What was answered is there, nothing is half done, and whoever looks is answered.
 //!
+//! A program of its own: it needs most of the descriptors that a process may have, and measures times.
+//!
 //! `VPCLAB_SOAK_CALLS` sets how many changes are under way when the daemon is killed (default 120); `make soak` takes 1,000.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
@@ -15,7 +17,11 @@ use cloud::{Cloud, exchange, kill_daemon, post};
 use home::Home;
 use serde_json::{Value, json};
 
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/cloud/mod.rs"]
 mod cloud;
+#[allow(dead_code, reason = "this program uses a part of it")]
+#[path = "it/home/mod.rs"]
 mod home;
 
 const THREADS: usize = 16;

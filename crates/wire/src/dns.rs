@@ -3,10 +3,14 @@
 //! simple-dns reads and writes the wire format, compression included; here is what we say with it.
 //! Names are text without the final dot and keep their upper and lower case (resolvers compare them).
 
+mod known;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use simple_dns::rdata::{A, AAAA, CNAME, OPT, PTR, RData};
 use simple_dns::{CLASS, Name, OPCODE, Packet, PacketFlag, QCLASS, QTYPE, RCODE, ResourceRecord, TYPE};
+
+pub use known::answer;
 
 /// What an answer over UDP may have without EDNS, bytes (RFC 1035, section 2.3.4).
 pub const UDP_LIMIT: usize = 512;

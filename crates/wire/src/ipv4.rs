@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use crate::checksum;
 use crate::read::{Malformed, octets, split, u16_at};
 
+/// The option by which routers on the way look into a packet (RFC 2113 2.1).
+pub const ROUTER_ALERT: [u8; 4] = [0x94, 4, 0, 0];
+
 /// An IPv4 header. Length and checksum are the packet's and computed by [`Ipv4::emit`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Ipv4 {

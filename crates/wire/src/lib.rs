@@ -30,7 +30,7 @@ pub use filter::Filter;
 pub use gre::Gre;
 pub use icmpv4::Icmpv4;
 pub use icmpv6::Icmpv6;
-pub use ipv4::Ipv4;
+pub use ipv4::{Ipv4, ROUTER_ALERT};
 pub use ipv6::Ipv6;
 pub use packet::{Flow, Packet};
 pub use read::Malformed;

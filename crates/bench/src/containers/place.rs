@@ -31,7 +31,7 @@ impl Place {
         let (running, _) = Running::up(&Cloud { instances: 3, rules: 10 }.model()?)?;
         let store = Store::open(&folder.path().join("images"))?;
         load::archive(&store, File::open(archive)?, &archive.display().to_string(), &load::Options::default())?;
-        let resolvers = control::instance::resolvers(&running.model, running.lab.fabric());
+        let resolvers = control::instance::resolvers(running.lab.fabric());
         let client = Client::connect(running.lab.client().socket())?;
         let lab = folder.path().join("lab");
         std::fs::create_dir(&lab)?;

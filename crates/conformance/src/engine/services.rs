@@ -22,7 +22,7 @@ pub struct InVpc {
 impl Services for InVpc {
     fn dns(
         &mut self,
-        model: &Model,
+        _: &Model,
         fabric: &Fabric,
         resolver: Option<VpcIndex>,
         name: &str,
@@ -36,7 +36,7 @@ impl Services for InVpc {
             other => return Err(EngineError::BadProbe(format!("records of type {other} cannot be asked for"))),
         };
         let resolver = resolver.map_or(Resolver::Public, Resolver::Vpc);
-        let response = answer(model, fabric, resolver, &Query::new(0, name, kind));
+        let response = answer(fabric, resolver, &Query::new(0, name, kind));
         let text = |data: &Data| match data {
             Data::A(address) => address.to_string(),
             Data::Aaaa(address) => address.to_string(),

@@ -23,7 +23,8 @@ use self::on_linux::OnLinux;
 use self::on_sim::OnSim;
 use self::scene::{Act, Scene};
 use crate::engine::{StartError, simulator};
-use crate::fuzz::{Cloud, probes};
+use crate::fuzz::probes::{self, Named};
+use crate::fuzz::Cloud;
 use crate::linux_engine::LinuxEngine;
 
 /// A machine with too much to do lets frames wait: what differs is looked at again, with so much silence before an act is over.
@@ -96,8 +97,13 @@ impl Both {
     pub fn of_lab(text: &str, seed: u64, count: usize) -> Result<Self, FramesError> {
         let cloud = Cloud::of(text, seed).map_err(FramesError::Lab)?;
         let (chosen, _) = probes::choose(&cloud, seed, count).map_err(|error| FramesError::Lab(error.to_string()))?;
-        let scenes = chosen.iter().filter_map(|named| Scene::of_probe(&cloud.fabric, named)).collect();
-        Self::start(&cloud, scenes)
+        Self::start(&cloud, scenes(&cloud, &chosen))
+    }
+
+    /// Any lab, with these probes. Errors: a lab that is none.
+    pub fn of_probes(text: &str, seed: u64, chosen: &[Named]) -> Result<Self, FramesError> {
+        let cloud = Cloud::of(text, seed).map_err(FramesError::Lab)?;
+        Self::start(&cloud, scenes(&cloud, chosen))
     }
 
     fn start(cloud: &Cloud, scenes: Vec<Scene>) -> Result<Self, FramesError> {
@@ -136,6 +142,11 @@ impl Both {
         let difference = compare::first(&sim, &linux);
         Ok(Compared { scene: scene.name.clone(), flows, lines, difference, sim, linux })
     }
+}
+
+/// The scenes of probes that can be one.
+fn scenes(cloud: &Cloud, chosen: &[Named]) -> Vec<Scene> {
+    chosen.iter().filter_map(|named| Scene::of_probe(&cloud.fabric, named)).collect()
 }
 
 /// What a scene comes to on an engine.

@@ -29,6 +29,9 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// Between two looks at sockets.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// How long nothing must pass for what is hung up to be gone.
+const GONE: Duration = Duration::from_millis(20);
+
 /// The kernel with a lab.
 pub struct OnLinux {
     engine: LinuxEngine,
@@ -102,6 +105,11 @@ impl OnLinux {
             What::Tcp { port, ttl, talk } => {
                 let listener = server_at(port).filter(|_| talk.is_some());
                 let listener = listener.map(|(namespace, address)| self.open(SocketSpec::tcp_listener(namespace, address))).transpose()?;
+                if let Some(listener) = &listener {
+                    // What it accepts acknowledges with its answer, as the simulator's hosts do, and not before: to a middlebox that
+                    // sees one way of a connection alone, an acknowledgement would be a flow of its own.
+                    sockopt::set_tcp_quickack(listener, false).map_err(failed("acknowledging late"))?;
+                }
                 let client = self.open(from(SocketSpec::tcp(&sender.namespace, to.is_ipv6())))?;
                 set_hops(&client, to, ttl, false)?;
                 match rustix::net::connect(&client, &SocketAddr::new(to, port)) {
@@ -167,7 +175,16 @@ impl Player for OnLinux {
             captured.extend(news);
         }
         captured.extend(capture.rest()?);
-        Ok(self.passed(&capture, captured))
+        let passed = self.passed(&capture, captured);
+        if sockets.hang_up() {
+            let mut heard = Instant::now();
+            while heard.elapsed() < GONE {
+                if !capture.next(&[], PAUSE)?.is_empty() {
+                    heard = Instant::now();
+                }
+            }
+        }
+        Ok(passed)
     }
 }
 
@@ -243,6 +260,7 @@ fn is_name_server(fabric: &Fabric, sender: &Place, act: &Act) -> bool {
     is_server && matches!(act.what, What::Udp { port: 53, .. })
 }
 
+/// What an act has open.
 enum Sockets {
     None,
     Udp { server: Option<OwnedFd>, _client: OwnedFd },
@@ -267,6 +285,17 @@ impl Sockets {
             }
             Self::Tcp(conversation) => Ok(conversation.go_on()),
         }
+    }
+
+    /// Ends connections that are not over with a reset, or the kernel would send again, in the midst of other acts, what nobody
+    /// acknowledged. Whether there was any connection.
+    fn hang_up(self) -> bool {
+        let Self::Tcp(mut conversation) = self else { return false };
+        conversation.client.reset();
+        if let Some(server) = &mut conversation.server {
+            server.reset();
+        }
+        true
     }
 }
 

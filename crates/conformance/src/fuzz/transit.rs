@@ -70,6 +70,9 @@ pub fn extended(seed: u64, lab: String) -> String {
     }
     tables(&mut dice, &hub, &mut say);
     routes(&mut dice, &hub, has_rim.then_some("c"), block, speaks_ipv6, &mut say);
+    if speaks_ipv6 && dice.chance(20) {
+        say(format!("tgw hub ipv6 {} off", dice.pick(&hub)));
+    }
     text
 }
 

@@ -2,6 +2,7 @@
 
 use model::operation::{self as op, *};
 use model::*;
+use model::transit_gateway::VpcAttachmentOptions;
 
 use super::apply::Outcome;
 use super::{World, WorldError};
@@ -38,6 +39,13 @@ fn make(world: &mut World, delta: &TransitDelta) -> Outcome {
             let id = world.names.transit_gateways.find(gateway)?;
             let attachment = attachment(world, &id, vpc)?;
             op::delete_transit_gateway_attachment(&mut world.model, &attachment)?;
+            Ok(())
+        }
+        TransitDelta::Ipv6 { gateway, vpc, on } => {
+            let id = world.names.transit_gateways.find(gateway)?;
+            let attachment = attachment(world, &id, vpc)?;
+            let options = VpcAttachmentOptions { ipv6_support: *on, ..Default::default() };
+            op::modify_transit_gateway_vpc_attachment(&mut world.model, &attachment, &[], &[], Some(options))?;
             Ok(())
         }
         TransitDelta::Peer { gateway, other } => {
@@ -105,7 +113,7 @@ fn attach(world: &mut World, gateway: &TransitGatewayId, subnets: &[String]) -> 
             transit_gateway_id: gateway.clone(),
             vpc_id,
             subnet_ids,
-            security_group_referencing: true,
+            options: VpcAttachmentOptions { ipv6_support: true, ..Default::default() },
             tags: Tags::new(),
             origin: Origin::default(),
         };

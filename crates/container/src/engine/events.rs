@@ -11,7 +11,8 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
-use super::lab::{Engine, make_folder};
+use super::lab::Engine;
+use super::private;
 use super::record::Record;
 use super::time::Moment;
 
@@ -140,7 +141,7 @@ impl Events {
 
     /// The folder in which a change shows that something happened: for inotify. Made as needed.
     pub fn folder(&self) -> Result<&Path> {
-        make_folder(&self.folder).map_err(Error::io(format!("making {}", self.folder.display())))?;
+        private::make(&self.folder).map_err(Error::io(format!("making {}", self.folder.display())))?;
         Ok(&self.folder)
     }
 
@@ -167,7 +168,7 @@ impl Events {
             };
             let mut file = match open() {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    make_folder(&self.folder)?;
+                    private::make(&self.folder)?;
                     open()?
                 }
                 other => other?,

@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use super::error::{Error, Result};
 use super::id::Id;
-use super::lab::make_folder;
+use super::private;
 use super::lock::{Lock, lock};
 use super::record::{Record, State, VERSION};
 use crate::network::Endpoint;
@@ -231,7 +231,7 @@ impl Folder {
     }
 
     fn make(&self) -> Result<()> {
-        make_folder(&self.root).map_err(Error::io(format!("making {}", self.root.display())))
+        private::make(&self.root).map_err(Error::io(format!("making {}", self.root.display())))
     }
 
     /// Adds a container: it is there whole or not at all. `_lock` is [`Folder::lock`]'s.

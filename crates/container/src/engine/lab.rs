@@ -56,15 +56,6 @@ pub fn volumes(lab: &Path) -> Volumes {
     Volumes::new(lab.join("volumes"))
 }
 
-/// Makes a folder of this user's in a lab's, unless it is there. The lab's own is made by whoever brings the lab up: what is done for
-/// one that goes meanwhile must not make it again, for nobody would remove it.
-pub(super) fn make_folder(path: &Path) -> std::io::Result<()> {
-    match fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made,
-    }
-}
-
 impl Engine {
     /// Of the lab whose folder is `lab` and whose holder is `client`.
     pub fn new(

@@ -28,6 +28,7 @@ pub mod oci_spec;
 pub mod options;
 pub mod owners;
 pub mod pack;
+pub mod private;
 pub mod processes;
 pub mod record;
 mod replace;

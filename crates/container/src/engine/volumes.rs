@@ -13,7 +13,7 @@ use super::error::{Error, Result};
 use super::folder;
 use super::lock::{self, Lock};
 use super::id::{Chance, Id, check_name};
-use super::lab::make_folder;
+use super::private;
 use super::owners;
 use super::record::Record;
 use super::time::Moment;
@@ -56,7 +56,7 @@ impl Volumes {
 
     /// Whoever has this makes and removes volumes.
     pub fn lock(&self) -> Result<Lock> {
-        make_folder(&self.root).map_err(Error::io(format!("making {}", self.root.display())))?;
+        private::make(&self.root).map_err(Error::io(format!("making {}", self.root.display())))?;
         lock::lock(&self.root.join(".lock"), "the list of volumes", PATIENCE)
     }
 

@@ -1,5 +1,5 @@
 //! Images made in the test: no file of anybody else is needed.
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, reason = "other rooms' tests borrow a part")]
 #![allow(
     clippy::unwrap_used,
     missing_docs,

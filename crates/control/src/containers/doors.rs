@@ -62,7 +62,7 @@ impl Doors {
             all.remove(&lab.name);
         }
         if !all.contains_key(&lab.name) {
-            let engine = super::engine(&self.paths, &lab.name, &lab.model, &fabric).map_err(|error| error.to_string())?;
+            let engine = super::engine(&self.paths, &lab.name, &fabric).map_err(|error| error.to_string())?;
             let shared = Shared::new(&engine).map_err(|error| error.to_string())?;
             let new = Lab {
                 generation: lab.model.generation,
@@ -74,7 +74,7 @@ impl Doors {
             all.insert(lab.name.clone(), new);
         }
         let Some(known) = all.get_mut(&lab.name) else { return Ok(()) };
-        *known.engine.resolvers.lock().unwrap_or_else(PoisonError::into_inner) = instance::resolvers(&lab.model, &fabric);
+        *known.engine.resolvers.lock().unwrap_or_else(PoisonError::into_inner) = instance::resolvers(&fabric);
         known.names.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&names);
         known.generation = lab.model.generation;
         let wanted: BTreeMap<Option<String>, PathBuf> = std::iter::once((None, self.paths.docker_socket(&lab.name, None)))

@@ -79,13 +79,13 @@ fn keep(paths: &Paths, all: &mut BTreeMap<String, Kept>, lab: &LabView) -> Resul
     let kept = match all.get_mut(&lab.name) {
         Some(kept) => kept,
         None => {
-            let engine = super::engine(paths, &lab.name, &lab.model, &Fabric::compile(&lab.model))?;
+            let engine = super::engine(paths, &lab.name, &Fabric::compile(&lab.model))?;
             let kept = Kept { keeper: Keeper::new(engine), generation: lab.model.generation, said: BTreeSet::new() };
             all.entry(lab.name.clone()).or_insert(kept)
         }
     };
     if kept.generation != lab.model.generation {
-        let resolvers = instance::resolvers(&lab.model, &Fabric::compile(&lab.model));
+        let resolvers = instance::resolvers(&Fabric::compile(&lab.model));
         *kept.keeper.engine().resolvers.lock().unwrap_or_else(PoisonError::into_inner) = resolvers;
         kept.generation = lab.model.generation;
     }

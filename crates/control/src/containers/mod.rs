@@ -22,11 +22,11 @@ pub use dock::dock;
 pub use keepers::Keepers;
 pub use reconcile::{Reconcile, Step, forget_terminated, pending};
 
-/// The engine of a lab that is up. `fabric` is the model's.
-pub fn engine(paths: &Paths, lab: &str, model: &Model, fabric: &Fabric) -> Result<Engine, Error> {
+/// The engine of a lab that is up, whose model is `fabric`'s.
+pub fn engine(paths: &Paths, lab: &str, fabric: &Fabric) -> Result<Engine, Error> {
     let store = Store::open(&paths.images())?;
     let client = sandbox::Client::connect(&paths.holder_socket(lab))?;
-    Ok(Engine::new(&paths.logs(lab), store, client, instance::resolvers(model, fabric)))
+    Ok(Engine::new(&paths.logs(lab), store, client, instance::resolvers(fabric)))
 }
 
 /// Names of instances by the holder's key for them.

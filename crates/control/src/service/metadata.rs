@@ -7,7 +7,6 @@ use iam::account::Owner;
 use model::instance::{InstanceProfileAssociation, MetadataOptions};
 use model::{InstanceId, Model, Timestamp};
 
-use super::dns::{private_name, public_name};
 use crate::identity::Book;
 
 /// Longest life of a token, seconds (IMDS-2).
@@ -268,13 +267,13 @@ fn tree(model: &Model, fabric: &Fabric, index: InstanceIndex) -> BTreeMap<String
         let address = primary.primary_address();
         put("local-ipv4", address.to_string());
         put("mac", primary.mac.to_string());
-        put("hostname", private_name(model, address));
-        put("local-hostname", private_name(model, address));
+        put("hostname", model.region.private_name(address));
+        put("local-hostname", model.region.private_name(address));
         put("security-groups", group_names(fabric, primary));
         if let Some(public) = primary.addresses[0].public {
             put("public-ipv4", public.to_string());
-            if has_names(fabric, primary) {
-                put("public-hostname", public_name(model, public));
+            if fabric.vpcs[primary.vpc].has_names() {
+                put("public-hostname", model.region.public_name(public));
             }
         }
     }
@@ -285,11 +284,6 @@ fn tree(model: &Model, fabric: &Fabric, index: InstanceIndex) -> BTreeMap<String
     }
     tree.insert("dynamic/instance-identity/document".to_owned(), identity(model, fabric, index));
     tree
-}
-
-fn has_names(fabric: &Fabric, interface: &Interface) -> bool {
-    let vpc = &fabric.vpcs[interface.vpc];
-    vpc.dns_support && vpc.dns_hostnames
 }
 
 fn group_names(fabric: &Fabric, interface: &Interface) -> String {
@@ -304,7 +298,7 @@ fn of_interface(model: &Model, fabric: &Fabric, device: usize, interface: &Inter
     let mut values = vec![
         ("device-number", device.to_string()),
         ("interface-id", interface.id.to_string()),
-        ("local-hostname", private_name(model, interface.primary_address())),
+        ("local-hostname", model.region.private_name(interface.primary_address())),
         ("local-ipv4s", lines(interface.addresses.iter().map(|a| a.private.to_string()).collect())),
         ("mac", interface.mac.to_string()),
         ("owner-id", model.account_id.clone()),
@@ -319,8 +313,8 @@ fn of_interface(model: &Model, fabric: &Fabric, device: usize, interface: &Inter
     let public: Vec<String> = interface.addresses.iter().filter_map(|a| a.public).map(|p| p.to_string()).collect();
     if let Some(first) = interface.addresses.iter().find_map(|a| a.public) {
         values.push(("public-ipv4s", lines(public)));
-        if has_names(fabric, interface) {
-            values.push(("public-hostname", public_name(model, first)));
+        if vpc.has_names() {
+            values.push(("public-hostname", model.region.public_name(first)));
         }
     }
     let associations = interface.addresses.iter().filter_map(|a| Some((a.public?, a.private)));

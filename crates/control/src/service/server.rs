@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
+use fabric::resolver::QUESTIONS_A_SECOND;
 use fabric::stage::exempt;
 use fabric::{Fabric, VpcIndex};
 use model::{Model, Timestamp};
@@ -24,8 +25,6 @@ use super::metadata::{self, Request, Role, Tokens};
 use crate::cloud::reception::Reception;
 use crate::identity::Book;
 
-/// DNS packets a second that one interface may send (DNS-1).
-const DNS_RATE: u32 = 1_024;
 /// Metadata connections served at once; more wait in the kernel.
 const CONNECTIONS: usize = 64;
 /// The largest head of a metadata request, bytes.
@@ -213,7 +212,7 @@ impl Server {
             let reply = match Query::parse(&buffer[..length]) {
                 Ok(query) => {
                     let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                    let response = dns::answer(&state.model, &state.fabric, resolver, &query);
+                    let response = dns::answer(&state.fabric, resolver, &query);
                     response.emit(&query, query.udp_limit()).ok()
                 }
                 Err(DnsError::Unsupported { answer }) => Some(answer),
@@ -230,7 +229,7 @@ impl Server {
         self.rates.retain(|_, (when, _)| *when == second);
         let entry = self.rates.entry((at, from)).or_insert((second, 0));
         entry.1 += 1;
-        entry.1 > DNS_RATE
+        entry.1 > QUESTIONS_A_SECOND
     }
 
     fn time(&self, at: usize) {

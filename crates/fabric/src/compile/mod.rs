@@ -127,6 +127,7 @@ impl Fabric {
             .collect();
         let mut fabric = Fabric {
             generation: model.generation,
+            region: model.region.clone(),
             vpcs: vpcs(&places, &interfaces),
             subnets: subnets(&places, &interfaces),
             instances: instances(&places, &interfaces),
@@ -253,6 +254,10 @@ fn vpcs(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> T
     }
     let row = |(vpc, addresses): (&model::Vpc, BTreeMap<IpAddr, InterfaceIndex>)| {
         let subnets = model.subnets.values().filter(|s| s.vpc_id == vpc.id).filter_map(|s| places.subnets.get(&s.id));
+        let resolver = Ipv4Addr::from(u32::from(vpc.primary_cidr_block().network()) + 2);
+        let set = vpc.dhcp_options_id.as_ref().and_then(|id| model.dhcp_options.get(id));
+        // The word `default`: no options, so only what every VPC has.
+        let name_servers = set.map_or_else(|| vec![resolver], |set| set.name_servers(resolver).collect());
         Vpc {
             id: vpc.id.clone(),
             name: name(&vpc.tags, vpc.id.as_str()),
@@ -260,7 +265,9 @@ fn vpcs(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>) -> T
             ipv6_blocks: vpc.ipv6_blocks().collect(),
             dns_support: vpc.enable_dns_support,
             dns_hostnames: vpc.enable_dns_hostnames,
-            resolver: Ipv4Addr::from(u32::from(vpc.primary_cidr_block().network()) + 2),
+            resolver,
+            name_servers,
+            search_domain: set.and_then(|set| set.domain_name.clone()),
             internet_gateway: model.internet_gateway_of(&vpc.id).and_then(|igw| places.internet_gateways.get(&igw.id)),
             egress_only_internet_gateway: model
                 .egress_only_internet_gateways
@@ -367,6 +374,7 @@ fn instances(places: &Places<'_>, interfaces: &Table<InterfaceIndex, Interface>)
             name: name(&instance.tags, instance.id.as_str()),
             state: instance.state,
             interfaces: mine.into_iter().map(|(_, interface)| interface).collect(),
+            resource_name_dns: instance.resource_name_dns,
             guest: model.guests.get(&instance.id).cloned().unwrap_or_default(),
             published: model.published_ports(&instance.id),
             origin: instance.origin.clone(),
@@ -505,6 +513,8 @@ fn peerings(places: &Places<'_>) -> Table<PeeringIndex, Peering> {
         requester: places.vpcs.get(&peering.requester_vpc_id),
         accepter: places.vpcs.get(&peering.accepter_vpc_id),
         status: peering.status,
+        requester_allows_dns_resolution: peering.requester_allows_dns_resolution,
+        accepter_allows_dns_resolution: peering.accepter_allows_dns_resolution,
         origin: peering.origin.clone(),
     };
     places.model.vpc_peering_connections.values().map(row).collect()

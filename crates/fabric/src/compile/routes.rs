@@ -38,11 +38,20 @@ pub(super) fn row(model: &Model, fabric: &Fabric, table: &model::RouteTable) -> 
 
 fn expand(model: &Model, fabric: &Fabric, table: &model::RouteTable, route: &model::Route) -> Vec<Route> {
     let next_hop = next_hop(model, fabric, table, route);
+    let only_ipv4 = match &route.target {
+        RouteTarget::TransitGateway(id) => {
+            model.transit_gateway_attachment_of(id, &table.vpc_id).is_some_and(|attachment| !attachment.carries_ipv6())
+        }
+        _ => false,
+    };
     let one = |destination: IpNet, prefix_list: Option<PrefixListId>| Route {
         destination,
         prefix_list,
         target: route.target.clone(),
-        next_hop,
+        next_hop: match next_hop {
+            NextHop::TransitGateway(_) if only_ipv4 && destination.addr().is_ipv6() => NextHop::Blackhole(BlackholeReason::NoIpv6),
+            hop => hop,
+        },
         created_by: route.created_by,
         origin: route.origin.clone(),
     };

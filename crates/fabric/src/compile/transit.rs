@@ -71,12 +71,16 @@ fn table(places: &Places<'_>, table: &TransitGatewayRouteTable, attached: &[&Att
     };
     for (destination, to) in &table.routes {
         let position = to.as_ref().and_then(|id| attached.iter().position(|attachment| attachment.id == *id));
-        add(*destination, position, false);
+        // An attachment that IPv6 does not pass takes none.
+        let takes = |position: &usize| destination.addr().is_ipv4() || attached[*position].carries_ipv6();
+        add(*destination, position.filter(takes), false);
     }
     for (position, attachment) in attached.iter().enumerate().filter(|(_, a)| table.propagations.contains(&a.id)) {
         let Some(vpc) = attachment.vpc_id().and_then(|id| places.model.vpcs.get(id)) else { continue };
         vpc.ipv4_blocks().for_each(|block| add(IpNet::V4(block), Some(position), true));
-        vpc.ipv6_blocks().for_each(|block| add(IpNet::V6(block), Some(position), true));
+        if attachment.carries_ipv6() {
+            vpc.ipv6_blocks().for_each(|block| add(IpNet::V6(block), Some(position), true));
+        }
     }
     TransitGatewayTable {
         id: table.id.clone(),

@@ -71,6 +71,21 @@ pub fn is_served(fabric: &Fabric, vpc: VpcIndex, header: &Header) -> bool {
     }
 }
 
+/// Whether an address among a VPC's is the fabric's own: the resolver's (SUB-3) or a router's (SUB-2). What comes for it from beyond
+/// the VPC is taken out before any list or route table is asked (PIPE-2), and nobody has it there: services are for the VPC's
+/// interfaces.
+pub fn is_reserved(fabric: &Fabric, vpc: VpcIndex, address: IpAddr) -> bool {
+    address == IpAddr::V4(fabric.vpcs[vpc].resolver) || is_router(fabric, vpc, address)
+}
+
+/// Why a question to a resolver that is off is lost: it does not answer at any of its addresses (DNS-2). `None`: it is none.
+pub fn silence(fabric: &Fabric, vpc: VpcIndex, header: &Header) -> Option<Reason> {
+    let is_dns = matches!(header.transport, Transport::Tcp { destination_port: 53, .. } | Transport::Udp { destination_port: 53, .. });
+    let own = &fabric.vpcs[vpc];
+    let is_off = is_dns && !own.dns_support && own.addresses.contains_key(&header.source) && is_resolver(fabric, vpc, header.destination);
+    is_off.then(|| Reason::new(Stage::Exempt, Component::Resolver(vpc), "DNS support is off in this VPC"))
+}
+
 /// Whether an address is the router's in one of a VPC's subnets (SUB-2), or in a block of IPv6.
 pub fn is_router(fabric: &Fabric, vpc: VpcIndex, address: IpAddr) -> bool {
     fabric.vpcs[vpc].subnets.iter().any(|subnet| fabric.subnets[*subnet].router_of(address) == Some(address))

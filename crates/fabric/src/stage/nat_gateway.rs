@@ -19,13 +19,17 @@ pub const CONNECTIONS_PER_DESTINATION: usize = 55_000;
 pub const LOWEST_PORT: u16 = 1_024;
 
 /// A packet from inside: only of three protocols, not in fragments unless UDP, and only from the gateway's own VPC or by a
-/// transit gateway (NAT-10).
+/// transit gateway (NAT-10). What comes with an address of the gateway's own was sent by it: its subnet's route leads back, and
+/// the packet dies (NAT-17).
 pub fn decide(fabric: &Fabric, gateway: NatGatewayIndex, packet: &Packet, by_transit_gateway: bool) -> Decision {
     let nat = &fabric.nat_gateways[gateway];
     let header = &packet.header;
     let reason = |text: String| Reason::new(Stage::NatGateway, Component::NatGateway(gateway), text);
     let vpc = &fabric.vpcs[nat.vpc];
     match header.protocol() {
+        _ if nat.interface.is_some_and(|own| fabric.interfaces[own].holds(header.source)) => {
+            Decision::Drop(reason("its subnet's route leads back to the gateway itself".to_owned()))
+        }
         _ if !by_transit_gateway && !vpc.contains(header.source) => Decision::Drop(
             reason(format!("{} is not in the gateway's VPC", header.source)).code(ExplanationCode::NgwRequiresSourceInVpc),
         ),

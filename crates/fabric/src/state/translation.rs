@@ -36,8 +36,12 @@ pub struct Terms {
 }
 
 impl Translations {
-    /// The outside port of a flow that is known and not idle for too long; used now.
+    /// The outside port of a flow that is known and not idle for too long; used now. An error of ICMP is of no flow: one from
+    /// inside is about what came in ([`Self::port_of_error`]), and what went out is no affair of anybody outside.
     pub fn known(&mut self, header: &Header, terms: Terms) -> Option<u16> {
+        if matches!(header.transport, Transport::IcmpError { .. }) {
+            return None;
+        }
         let flow = FlowKey::started_by(header);
         let port = *self.by_flow.get(&flow)?;
         let entry = self.by_destination.get_mut(&destination(&flow))?.get_mut(&port)?;
@@ -171,4 +175,32 @@ pub fn with_destination(header: &Header, address: IpAddr, port: u16) -> Header {
         Transport::Other { .. } => {}
     }
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::icmp;
+
+    fn udp(source: &str, destination: &str, ports: (u16, u16)) -> Option<Header> {
+        let transport = Transport::Udp { source_port: ports.0, destination_port: ports.1 };
+        Some(Header { source: source.parse().ok()?, destination: destination.parse().ok()?, transport })
+    }
+
+    /// RFC 5508, 4.2: an error from inside is about a packet from outside.
+    #[test]
+    fn an_error_from_inside_is_translated_where_it_is_about_what_came_in_and_nowhere_else() {
+        let terms = Terms { idle_seconds: 350, lowest_port: 1_024, now: Timestamp::default() };
+        let request = udp("10.0.1.5", "192.0.2.7", (40_000, 53));
+        let answer = udp("192.0.2.7", "10.0.1.5", (53, 40_000));
+        let mut table = Translations::default();
+        let port = request.as_ref().and_then(|request| table.add(request, terms));
+        assert_eq!(port, Some(40_000));
+        for (about, from, expected) in [(answer, "10.0.1.5", port), (request, "10.0.2.9", None)] {
+            let error = about.zip(from.parse().ok()).map(|(about, from)| about.error(from, icmp::UNREACHABLE, 3, None));
+            let Some(error) = error else { panic!("an error is written") };
+            assert_eq!(table.known(&error, terms), None, "it is no packet of the flow");
+            assert_eq!(table.port_of_error(&error, terms), expected, "{error}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::gateway::TransitEnd;
 use crate::index::{SubnetIndex, TransitGatewayIndex, VpcIndex};
 use crate::packet::{Family, Packet};
 use crate::reason::{Component, Direction, Reason, Stage};
-use crate::stage::{network_acl, route_table, transit_gateway};
+use crate::stage::{exempt, network_acl, route_table, transit_gateway};
 
 impl Transit<'_> {
     /// From a subnet, by the attachment of its VPC.
@@ -51,7 +51,7 @@ impl Transit<'_> {
     /// Into a VPC by a subnet of its attachment, whose route table says where to.
     fn leave_transit_gateway(&mut self, vpc: VpcIndex, subnet: SubnetIndex, packet: Packet) -> Step {
         let destination = packet.header.destination;
-        if self.fabric.subnets[subnet].contains(destination) {
+        if exempt::is_reserved(self.fabric, vpc, destination) || self.fabric.subnets[subnet].contains(destination) {
             // ACL-14: what comes from the gateway to its own subnet is not checked.
             let receiver = self.local(vpc, destination)?;
             return self.enter_interface(receiver, Some(subnet), packet);

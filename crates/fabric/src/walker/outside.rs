@@ -8,7 +8,7 @@ use crate::index::*;
 use crate::packet::{Family, Header, Packet, icmp};
 use crate::reason::{Direction, Reason};
 use crate::route::NextHop;
-use crate::stage::{egress_only_internet_gateway, internet, internet_gateway, route_table, vpn_gateway};
+use crate::stage::{egress_only_internet_gateway, exempt, internet, internet_gateway, route_table, vpn_gateway};
 
 impl Transit<'_> {
     /// Out through an internet gateway.
@@ -160,7 +160,7 @@ impl Transit<'_> {
         packet: Packet,
     ) -> Step {
         self.header = packet.header.clone();
-        if let Some(table) = edge {
+        if let Some(table) = edge.filter(|_| !exempt::is_reserved(self.fabric, vpc, packet.header.destination)) {
             let (routed, hop) = route_table::decide(self.fabric, table, packet.header.destination);
             self.pass(routed)?;
             if let Some(NextHop::Interface(middlebox)) = hop {

@@ -110,15 +110,7 @@ impl Walker {
                 let transport = Transport::Udp { source_port: 40_053, destination_port: 53 };
                 match self.reach(fabric, from, address, transport)? {
                     Reached::Not(outcome) => return Ok(outcome),
-                    Reached::Service(vpc) if exempt::is_resolver(fabric, vpc, address) => {
-                        if !fabric.vpcs[vpc].dns_support {
-                            // DNS-2: it does not answer at all.
-                            let text = "DNS support is off in this VPC";
-                            let reason = Reason::new(Stage::Exempt, Component::Resolver(vpc), text);
-                            return Ok(dropped(Leg::Forward, reason));
-                        }
-                        Some(vpc)
-                    }
+                    Reached::Service(vpc) if exempt::is_resolver(fabric, vpc, address) => Some(vpc),
                     Reached::Service(_) | Reached::Elsewhere => return Err(EngineError::Unsupported(Unsupported::Dns)),
                 }
             }

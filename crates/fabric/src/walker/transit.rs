@@ -144,6 +144,9 @@ impl<'a> Transit<'a> {
             return Ok(Fate::Arrived { end: End::Guest(own), packet });
         }
         if self.turned(exempt::decide(self.fabric, interface, &packet.header)).passes() {
+            if let Some(reason) = exempt::silence(self.fabric, vpc, &packet.header) {
+                self.pass(Decision::Drop(reason))?;
+            }
             return Ok(Fate::Arrived { end: End::Service(vpc), packet });
         }
         self.pass(local_delivery::is_unicast(self.fabric, interface, destination))?;
@@ -403,7 +406,7 @@ impl<'a> Transit<'a> {
         self.leave_nat_gateway(nat, packet)
     }
 
-    /// A NAT gateway sends into its own subnet's border (NAT-13, NAT-17).
+    /// A NAT gateway sends into its own subnet's border (NAT-13), from where a route may lead back to it (NAT-17).
     pub fn leave_nat_gateway(&mut self, nat: NatGatewayIndex, packet: Packet) -> Step {
         self.go_on()?;
         self.header = packet.header.clone();
@@ -416,10 +419,6 @@ impl<'a> Transit<'a> {
             return self.enter_interface(receiver, Some(subnet), packet);
         }
         let (routed, hop) = route_table::decide(self.fabric, self.fabric.subnets[subnet].route_table, destination);
-        if hop == Some(NextHop::NatGateway(nat)) {
-            let at = Component::NatGateway(nat);
-            return Err(Box::new(Reason::new(Stage::NatGateway, at, "its subnet's route leads back to the gateway itself")));
-        }
         self.cross_and_follow(subnet, routed, hop, packet, gateway.interface)
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use model::transit_gateway::{AttachedTo, TransitGateway, TransitGatewayAttachment, TransitGatewayRouteTable, TransitGatewaySettings};
+use model::transit_gateway::VpcAttachmentOptions;
 use model::*;
 
 use super::Dump;
@@ -78,7 +79,10 @@ impl Dump<'_, '_> {
             let to = AttachedTo::Vpc {
                 vpc_id,
                 subnet_ids: item.all(reader, "SubnetIds", "the id of a subnet"),
-                security_group_referencing: options.is_some_and(|o| o.text(reader, "SecurityGroupReferencingSupport") == Some("enable")),
+                options: VpcAttachmentOptions {
+                    security_group_referencing: options.as_ref().is_some_and(|o| o.text(reader, "SecurityGroupReferencingSupport") == Some("enable")),
+                    ipv6_support: options.is_some_and(|o| o.text(reader, "Ipv6Support") == Some("enable")),
+                },
             };
             let attachment = TransitGatewayAttachment { id: id.clone(), transit_gateway_id, to, create_time: Default::default(), state: Default::default(), tags: item.tags(reader), origin: item.origin(reader) };
             self.place(&id, &item);

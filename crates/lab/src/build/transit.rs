@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use model::operation::*;
 use model::route_table::Associated;
-use model::transit_gateway::{AttachedTo, TransitGatewaySettings};
+use model::transit_gateway::{AttachedTo, TransitGatewaySettings, VpcAttachmentOptions};
 use model::{
     Destination, RouteTarget, SubnetId, TransitGatewayAttachment, TransitGatewayAttachmentId, TransitGatewayId,
     TransitGatewayRouteTableId, VpcId,
@@ -28,6 +28,10 @@ struct Table<'l> {
     is_default: bool,
     span: Span,
     written: Option<&'l TransitRouteTable>,
+}
+
+fn is_on(flag: &Option<Located<bool>>, otherwise: bool) -> bool {
+    flag.as_ref().map_or(otherwise, |flag| flag.value)
 }
 
 impl Build<'_, '_> {
@@ -65,7 +69,6 @@ impl Build<'_, '_> {
     }
 
     fn transit_gateway(&mut self, name: &Located<String>, written: &TransitGateway) -> Option<TransitGatewayId> {
-        let is_on = |flag: &Option<Located<bool>>, otherwise: bool| flag.as_ref().map_or(otherwise, |flag| flag.value);
         let usual = TransitGatewaySettings::default();
         if let Some(asn) = written.asn.filter(|asn| !PRIVATE_ASNS.iter().any(|range| range.contains(&asn.value))) {
             let problem = Diagnostic::new(Code::OutOfRange, asn.span, format!("{} is no private number of BGP", asn.value));
@@ -100,7 +103,10 @@ impl Build<'_, '_> {
             transit_gateway_id: gateway.clone(),
             vpc_id: vpc,
             subnet_ids,
-            security_group_referencing: written.security_group_referencing.is_none_or(|flag| flag.value),
+            options: VpcAttachmentOptions {
+                security_group_referencing: is_on(&written.security_group_referencing, true),
+                ipv6_support: is_on(&written.ipv6_support, true),
+            },
             tags: tags(&called, &written.tags),
             origin: self.origin(name.span),
         };

@@ -35,13 +35,14 @@ impl Reader<'_> {
             let Some(attachment) = self.model.transit_gateway_attachments.get(id) else { continue };
             let mut thing = Thing::default().lives_in(Kind::TransitGateway, self.gateway(&attachment.transit_gateway_id));
             thing = match &attachment.to {
-                AttachedTo::Vpc { vpc_id, subnet_ids, security_group_referencing } => {
+                AttachedTo::Vpc { vpc_id, subnet_ids, options } => {
                     let subnets: BTreeSet<&str> = subnet_ids.iter().map(|id| self.subnet(id)).collect();
                     thing.stands_on.extend(subnets.iter().map(|name| (Kind::Subnet, (*name).to_owned())));
                     let words: Vec<&str> = subnets.into_iter().map(own_name).collect();
                     thing
                         .listed(words.iter().map(|name| format!("subnet {name}")))
-                        .open("security group referencing", on(*security_group_referencing))
+                        .open("security group referencing", on(options.security_group_referencing))
+                        .open("IPv6 support", on(options.ipv6_support))
                         .lives_in(Kind::Vpc, self.vpc(vpc_id))
                         .summary(words.join(", "))
                 }
@@ -191,26 +192,26 @@ impl Transition<'_> {
         let known = self.names.transit_attachments.id(name).and_then(|id| self.model.transit_gateway_attachments.get(id)).cloned();
         let gateway = self.own(|names| &names.transit_gateways, &wanted.transit_gateway_id)?;
         let id = match (&wanted.to, known) {
-            (AttachedTo::Vpc { subnet_ids, security_group_referencing, .. }, Some(known)) => {
+            (AttachedTo::Vpc { subnet_ids, options, .. }, Some(known)) => {
                 let wanted_subnets: Vec<SubnetId> = subnet_ids.iter().map(|id| self.own_subnet(id)).collect::<Step<_>>()?;
-                if let AttachedTo::Vpc { subnet_ids, security_group_referencing: is, .. } = &known.to {
+                if let AttachedTo::Vpc { subnet_ids, options: is, .. } = &known.to {
                     let gained: Vec<_> = wanted_subnets.iter().filter(|id| !subnet_ids.contains(id)).cloned().collect();
                     let lost: Vec<_> = subnet_ids.iter().filter(|id| !wanted_subnets.contains(id)).cloned().collect();
-                    let referencing = Some(*security_group_referencing).filter(|wanted| wanted != is);
-                    if !gained.is_empty() || !lost.is_empty() || referencing.is_some() {
-                        let result = modify_transit_gateway_vpc_attachment(self.model, &known.id, &gained, &lost, referencing);
+                    let options = Some(*options).filter(|wanted| wanted != is);
+                    if !gained.is_empty() || !lost.is_empty() || options.is_some() {
+                        let result = modify_transit_gateway_vpc_attachment(self.model, &known.id, &gained, &lost, options);
                         self.op(name, result)?;
                     }
                 }
                 return self.set_tags(known.id.to_string(), &known.tags, &wanted.tags);
             }
             (AttachedTo::Peering { .. }, Some(known)) => return self.set_tags(known.id.to_string(), &known.tags, &wanted.tags),
-            (AttachedTo::Vpc { vpc_id, subnet_ids, security_group_referencing }, None) => {
+            (AttachedTo::Vpc { vpc_id, subnet_ids, options }, None) => {
                 let request = CreateTransitGatewayVpcAttachment {
                     transit_gateway_id: gateway,
                     vpc_id: self.own_vpc(vpc_id)?,
                     subnet_ids: subnet_ids.iter().map(|id| self.own_subnet(id)).collect::<Step<_>>()?,
-                    security_group_referencing: *security_group_referencing,
+                    options: *options,
                     tags: wanted.tags.clone(),
                     origin: wanted.origin.clone(),
                 };

@@ -125,7 +125,7 @@ impl Writer<'_> {
         let (mut vpcs, mut peerings) = (Vec::new(), Vec::new());
         for (name, attachment) in named {
             let mut parts = Vec::new();
-            if let AttachedTo::Vpc { vpc_id, subnet_ids, security_group_referencing } = &attachment.to {
+            if let AttachedTo::Vpc { vpc_id, subnet_ids, options } = &attachment.to {
                 let subnets = subnet_ids.iter().filter_map(|id| model.subnets.get(id)).filter(|subnet| subnet.vpc_id == *vpc_id);
                 let mut zones = BTreeSet::new();
                 let mut words = Vec::new();
@@ -136,7 +136,10 @@ impl Writer<'_> {
                     }
                 }
                 parts.push(format!("subnets: {}", one_or_many(&words)));
-                parts.extend((!security_group_referencing).then(|| "security_group_referencing: false".to_owned()));
+                parts.extend((!options.security_group_referencing).then(|| "security_group_referencing: false".to_owned()));
+                // Where there is no IPv6, nothing is said of it.
+                let has_ipv6 = model.vpcs.get(vpc_id).is_some_and(|vpc| vpc.ipv6_blocks().next().is_some());
+                parts.extend((has_ipv6 && !options.ipv6_support).then(|| "ipv6_support: false".to_owned()));
             }
             parts.extend(self.tags(&attachment.tags));
             let line = format!("{}: {{ {} }}", key(&name), parts.join(", ")).replace("{  }", "{}");

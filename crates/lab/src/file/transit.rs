@@ -45,6 +45,8 @@ document! {
         subnets: OneOrMany<Located<String>>,
         /// What `security_group_referencing` of the gateway needs here, too. Default: true.
         security_group_referencing: Option<Located<bool>>,
+        /// Whether IPv6 passes it, where the VPC has IPv6. Default: true; AWS's own default is false.
+        ipv6_support: Option<Located<bool>>,
         /// Tags.
         tags: Pairs<Located<String>>,
     }

@@ -149,16 +149,18 @@ impl<'j> World<'_, 'j> {
                 tables.get_mut(&default).iter_mut().for_each(|table| table.propagations.push(id.clone()));
             }
         }
-        let referencing = match self.text(node, "security_group_referencing_support") {
+        let mut option = |key: &str, default: &str| match self.text(node, key) {
             Got::Is(word) => word.to_owned(),
-            _ => "enable".to_owned(),
+            _ => default.to_owned(),
         };
+        let referencing = option("security_group_referencing_support", "enable");
+        let ipv6 = option("ipv6_support", "disable");
         let attachment = Object::at(node.span)
             .text("TransitGatewayAttachmentId", id)
             .text("TransitGatewayId", gateway)
             .text("VpcId", vpc)
             .words("SubnetIds", subnets.all)
-            .object("Options", Object::at(node.span).text("SecurityGroupReferencingSupport", referencing))
+            .object("Options", Object::at(node.span).text("SecurityGroupReferencingSupport", referencing).text("Ipv6Support", ipv6))
             .tags(&self.tags(node, false));
         self.answers.push("TransitGatewayVpcAttachments", attachment);
     }

@@ -58,6 +58,7 @@ pub fn plan(fabric: &Fabric, gateway: &NatGateway, options: Options, plan: &mut 
     let own: Vec<[u8; 4]> = interface.addresses.iter().map(|address| address.private.octets()).collect();
     let invert = options.invert == Some(Stage::NatGateway);
     filter(fabric, gateway, own.len(), invert, namespace.table(Family::Ip, "nat"));
+    circle(&own, namespace.table(Family::Ip, "nat"));
     translate(&own, namespace.table(Family::Ip, "nat"));
     fragments(namespace.table(Family::Netdev, "nat"));
 }
@@ -107,6 +108,14 @@ fn filter(fabric: &Fabric, gateway: &NatGateway, addresses: usize, invert: bool,
         Chain::base("input", Hook::Input, priority::FILTER).policy_drop(),
         vec![vec![Expr::Verdict(goto(inbound))]],
     );
+}
+
+/// What comes with an address of its own went out by it: its subnet's route leads back (NAT-17). The kernel would drop that, too,
+/// and not say so.
+fn circle(own: &[[u8; 4]], table: &mut Table) {
+    let drop = table.drop_chain("nat-circle");
+    let rules = own.iter().map(|own| then(is(Load::SourceV4, own), goto(drop.clone()))).collect();
+    table.chain(Chain::base("prerouting", Hook::Prerouting, priority::RAW), rules);
 }
 
 /// The chain of an address beside the first.

@@ -255,28 +255,49 @@ impl Engine {
         Dropped { at: at.filter(|at| !is_nat_gateway(fabric, at)), code: None, ..dropped }
     }
 
-    /// Who refused the reply, where that was told to the receiver: the reply went where nobody waits for it.
+    /// Who refused the reply, where that was told to the receiver: the reply went where nobody waits for it. Where the reply was
+    /// seen says who that is; whom the refusal comes from says it only where nobody hides others behind that address.
     fn refusal_met(&mut self, matcher: Matcher, sender: &Place, receiver: Option<&Place>) -> Result<Option<Component>> {
         let Some(receiver) = receiver.filter(|receiver| receiver.interface.is_some()) else { return Ok(None) };
         let fabric = self.fabric().clone();
-        let watch = self.watch(receiver)?;
+        let refuses = |packet: &Seen| matcher.refuses_reply(packet) && receiver.is_end_of(&fabric, packet.destination);
+        let Some(refusal) = self.came_in(receiver, refuses)? else { return Ok(None) };
+        if self.reply_seen(matcher, sender)? {
+            return Ok(sender.interface.map(Component::Guest).or_else(|| outside_component(&fabric, sender.address)));
+        }
+        let at = system_at(&fabric, sender, refusal.source);
+        if let Some(Component::Guest(index)) = at
+            && self.passed_refusal_on(matcher, index)?
+        {
+            return Ok(None);
+        }
+        Ok(at.filter(|at| !is_nat_gateway(&fabric, at)))
+    }
+
+    /// Whether a refusal of the reply came in at a guest that passes packets on: then it is of somebody else.
+    fn passed_refusal_on(&mut self, matcher: Matcher, guest: fabric::InterfaceIndex) -> Result<bool> {
+        match self.middleboxes().into_iter().find(|place| place.interface == Some(guest)) {
+            Some(place) => Ok(self.came_in(&place, |packet| matcher.refuses_reply(packet))?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// The first packet of a kind that came in at a place.
+    fn came_in(&mut self, place: &Place, mut is_it: impl FnMut(&Seen) -> bool) -> Result<Option<Seen>> {
+        let watch = self.watch(place)?;
         watch.read()?;
         let mut came = watch.frames().filter(|frame| frame.incoming).filter_map(|frame| frame.packet());
-        let refusal = came.find(|packet| matcher.refuses_reply(packet) && receiver.is_end_of(&fabric, packet.destination));
-        let at = refusal.and_then(|refusal| system_at(&fabric, sender, refusal.source));
-        Ok(at.filter(|at| !is_nat_gateway(&fabric, at)))
+        Ok(came.find(|packet| is_it(packet)))
     }
 
     /// Whether the reply came in at the sender, from whomever.
     fn reply_seen(&mut self, matcher: Matcher, sender: &Place) -> Result<bool> {
         let fabric = self.fabric().clone();
-        let watch = self.watch(sender)?;
-        watch.read()?;
-        let mut seen = watch.frames().filter(|frame| frame.incoming).filter_map(|frame| frame.packet());
-        Ok(seen.any(|packet| {
+        let is_it = |packet: &Seen| {
             let is_error = matches!(packet.payload, Payload::IcmpError { .. });
-            !is_error && matcher.is_reply(&packet) && sender.is_end_of(&fabric, packet.destination)
-        }))
+            !is_error && matcher.is_reply(packet) && sender.is_end_of(&fabric, packet.destination)
+        };
+        Ok(self.came_in(sender, is_it)?.is_some())
     }
 
     /// The request as the receiver's end got it, if it did.

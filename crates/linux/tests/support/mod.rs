@@ -1,6 +1,5 @@
 //! A lab without holder and daemon: a model planned, applied in namespaces that the test holds itself, and asked
 //! with real sockets.
-#![allow(dead_code, reason = "each test program uses its part")]
 
 pub mod arp;
 pub mod icmp;
@@ -22,7 +21,6 @@ use netlink::rtnl::link::{self, Target};
 use netlink::{Protocol, Socket, nflog};
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
-#[allow(unused_imports, reason = "each test program uses its part")]
 pub use own::{Namespace, in_own_namespaces};
 pub use world::World;
 

@@ -12,7 +12,7 @@ use netlink::{Batch, Protocol, Socket};
 
 const INSIDE: &str = "VPCLAB_LINUX_TEST_INSIDE";
 
-/// Runs `body` in this test's own namespaces: this very test is started again there, in a new process.
+/// Runs `body` in namespaces of its own: this very test, by its whole name, is started again there, in a new process.
 pub fn in_own_namespaces(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();

@@ -46,8 +46,8 @@ pub struct CreateTransitGatewayVpcAttachment {
     pub vpc_id: VpcId,
     /// One subnet in each zone that may use it (TGW-1).
     pub subnet_ids: Vec<SubnetId>,
-    /// SG-13; on unless switched off.
-    pub security_group_referencing: bool,
+    /// What it lets through.
+    pub options: VpcAttachmentOptions,
     /// Tags.
     pub tags: Tags,
     /// Where it was written.
@@ -123,7 +123,7 @@ pub fn create_transit_gateway_vpc_attachment(
         to: AttachedTo::Vpc {
             vpc_id: request.vpc_id,
             subnet_ids: request.subnet_ids,
-            security_group_referencing: request.security_group_referencing,
+            options: request.options,
         },
         create_time: model.context.now,
         state: state::pending(model, ATTACHMENT),
@@ -157,7 +157,7 @@ fn check_subnets(model: &Model, vpc: &VpcId, subnets: &[SubnetId]) -> Result<(),
     Ok(())
 }
 
-/// Changes the subnets of a VPC's attachment, and whether rules may name groups across it; `None` stays.
+/// Changes the subnets of a VPC's attachment, and what it lets through; `None` stays.
 ///
 /// Errors: `InvalidTransitGatewayAttachmentID.NotFound`, `IncorrectState` (it is being made), `InvalidParameterValue` (one to remove that is not there, none left), those of
 /// [`create_transit_gateway_vpc_attachment`] for subnets.
@@ -166,9 +166,9 @@ pub fn modify_transit_gateway_vpc_attachment(
     id: &TransitGatewayAttachmentId,
     add: &[SubnetId],
     remove: &[SubnetId],
-    referencing: Option<bool>,
+    options: Option<VpcAttachmentOptions>,
 ) -> Result<(), ApiError> {
-    let AttachedTo::Vpc { vpc_id, mut subnet_ids, security_group_referencing } = model.transit_gateway_attachment(id)?.to.clone() else {
+    let AttachedTo::Vpc { vpc_id, mut subnet_ids, options: before } = model.transit_gateway_attachment(id)?.to.clone() else {
         return Err(TransitGatewayAttachmentId::not_found(id.as_str()));
     };
     state::check(id, model.transit_gateway_attachment(id)?.state)?;
@@ -182,8 +182,8 @@ pub fn modify_transit_gateway_vpc_attachment(
         return Err(ApiError::new(ErrorCode::InvalidParameterValue, format!("{id} needs a subnet.")));
     }
     check_subnets(model, &vpc_id, &subnet_ids)?;
-    let security_group_referencing = referencing.unwrap_or(security_group_referencing);
-    model.transit_gateway_attachment_mut(id)?.to = AttachedTo::Vpc { vpc_id, subnet_ids, security_group_referencing };
+    let options = options.unwrap_or(before);
+    model.transit_gateway_attachment_mut(id)?.to = AttachedTo::Vpc { vpc_id, subnet_ids, options };
     model.generation += 1;
     Ok(())
 }
@@ -438,7 +438,7 @@ mod tests {
             transit_gateway_id: gateway.clone(),
             vpc_id: vpc.clone(),
             subnet_ids: subnets.to_vec(),
-            security_group_referencing: true,
+            options: VpcAttachmentOptions::default(),
             tags: Tags::new(),
             origin: Origin::default(),
         };

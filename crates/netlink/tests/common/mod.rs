@@ -1,6 +1,6 @@
 //! Runs a test as root of its own user and network namespace, whoever starts it, and opens more
 //! network namespaces inside.
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, reason = "other rooms' tests borrow a part")]
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use netlink::{Batch, Protocol, Socket};
 
 const INSIDE: &str = "VPCLAB_NETLINK_TEST_INSIDE";
 
-/// Runs `body` in this test's own namespaces: this very test is started again there, in a new process.
+/// Runs `body` in namespaces of its own: this very test, by its whole name, is started again there, in a new process.
 pub fn in_own_namespaces(test: &str, body: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return body();

@@ -1,5 +1,6 @@
 //! A lab of its own for each test, ended with the test whatever happens.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, reason = "other rooms' tests borrow a part")]
+#![allow(clippy::unwrap_used, reason = "what cannot be prepared or read is a failed test")]
 
 pub mod pod;
 
@@ -122,7 +123,7 @@ pub fn output(lab: &Lab, key: &str, line: &str) -> String {
     output
 }
 
-/// Runs some tests of the caller's program below a launcher that ignores signals: as under nohup, in a shell's background
+/// Runs some tests of the caller's program, by their whole names, below a launcher that ignores signals: as under nohup, in a shell's background
 /// job, or below a program that lets its children go unseen. All of them must pass.
 pub fn pass_under_ignored_signals(tests: &[&str]) {
     let ignoring = "trap '' HUP INT QUIT USR1 CHLD; exec \"$0\" \"$@\"";

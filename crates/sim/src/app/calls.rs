@@ -29,6 +29,8 @@ pub struct SendTo {
     pub ttl: Option<u8>,
     /// Whether routers must not cut it.
     pub dont_fragment: bool,
+    /// Whether routers on the way are to look into it (RFC 2113; of IPv4 only).
+    pub router_alert: bool,
     /// Out of this interface, whatever the routes say.
     pub interface: Option<u16>,
     /// From this address, even if the host does not have it.
@@ -155,6 +157,7 @@ impl Calls<'_, '_> {
             ttl: how.ttl.or_else(|| to.is_multicast().then_some(1)),
             dont_fragment: how.dont_fragment,
             service: how.service,
+            router_alert: how.router_alert,
             interface: how.interface,
             parent: FrameId::NONE,
             ..Outgoing::new(number, to)

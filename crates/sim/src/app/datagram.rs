@@ -65,7 +65,7 @@ impl Question {
         let spec = &self.spec;
         let socket = self.socket.ok_or(Reason::NoPort)?;
         let (ttl, dont_fragment, interface, source) = (spec.ttl, spec.dont_fragment, spec.interface, spec.source);
-        let how = SendTo { ttl, dont_fragment, interface, source, service: 0 };
+        let how = SendTo { ttl, dont_fragment, interface, source, ..SendTo::default() };
         self.asked = calls.now();
         calls.send_to(socket, SocketAddr::new(spec.destination, spec.port), how, payload)?;
         let outcome = calls.outcome();

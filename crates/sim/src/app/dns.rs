@@ -113,7 +113,7 @@ fn said(query: &Query, answer: &Response) -> String {
 }
 
 /// Takes a whole message out of what came on a connection.
-pub(super) fn take_message(partial: &mut Vec<u8>) -> Option<Vec<u8>> {
+pub(crate) fn take_message(partial: &mut Vec<u8>) -> Option<Vec<u8>> {
     let [high, low, rest @ ..] = &partial[..] else { return None };
     let length = usize::from(u16::from_be_bytes([*high, *low]));
     let message = rest.get(..length)?.to_vec();
@@ -122,7 +122,7 @@ pub(super) fn take_message(partial: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// A message with its length before it.
-pub(super) fn with_length(message: &[u8]) -> Vec<u8> {
+pub(crate) fn with_length(message: &[u8]) -> Vec<u8> {
     let message = &message[..message.len().min(usize::from(u16::MAX))];
     [&(message.len() as u16).to_be_bytes()[..], message].concat()
 }

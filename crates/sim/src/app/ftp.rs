@@ -229,7 +229,7 @@ impl App for Client {
                     self.on_reply(calls, stream, code, &line);
                 }
             }
-            StreamEvent::Finished => calls.finish(End::Failed(Reason::Closing)),
+            StreamEvent::Finished => calls.finish(End::Failed(Reason::ClosedEarly)),
             StreamEvent::Ended(error) => {
                 let end = end_of(calls, stream, error);
                 calls.finish(end);

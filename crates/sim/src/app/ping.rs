@@ -81,7 +81,7 @@ impl Ping {
         self.sent.push(calls.now());
         self.answered.push(false);
         let (ttl, dont_fragment, interface, source) = (spec.ttl, spec.dont_fragment, spec.interface, spec.source);
-        let how = SendTo { ttl, dont_fragment, interface, source, service: 0 };
+        let how = SendTo { ttl, dont_fragment, interface, source, ..SendTo::default() };
         match calls.send_raw(number, spec.destination, how, &message) {
             Ok(()) => {
                 let outcome = calls.outcome();

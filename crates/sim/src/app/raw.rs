@@ -24,6 +24,8 @@ pub struct RawSpec {
     pub ttl: Option<u8>,
     /// Whether routers must not cut it.
     pub dont_fragment: bool,
+    /// Whether routers on the way are to look into it (RFC 2113; of IPv4 only).
+    pub router_alert: bool,
     /// How long an answer is waited for.
     pub timeout: Span,
 }
@@ -32,7 +34,16 @@ impl RawSpec {
     /// A packet whose answer is waited for for three seconds.
     pub fn new(destination: IpAddr, protocol: u8, payload: &[u8]) -> Self {
         let payload = payload.to_vec();
-        Self { source: None, destination, protocol, payload, ttl: None, dont_fragment: false, timeout: Span::seconds(3) }
+        Self {
+            source: None,
+            destination,
+            protocol,
+            payload,
+            ttl: None,
+            dont_fragment: false,
+            router_alert: false,
+            timeout: Span::seconds(3),
+        }
     }
 }
 
@@ -74,7 +85,13 @@ impl App for Raw {
             return calls.finish(End::Failed(reason));
         }
         calls.say(Reason::Question, || format!("protocol {number} to {to}"));
-        let how = SendTo { ttl: spec.ttl, dont_fragment: spec.dont_fragment, source: spec.source, ..SendTo::default() };
+        let how = SendTo {
+            ttl: spec.ttl,
+            dont_fragment: spec.dont_fragment,
+            router_alert: spec.router_alert,
+            source: spec.source,
+            ..SendTo::default()
+        };
         if let Err(error) = calls.send_raw(number, to, how, &spec.payload) {
             return calls.finish(End::Failed(error.into()));
         }

@@ -2,6 +2,7 @@
 //! fit into a datagram. [`Lookup`] is that as a program; `named` lets any program begin with a name in place of an address.
 
 mod named;
+mod search;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -24,7 +25,7 @@ pub const ROUNDS: u32 = 2;
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupSpec {
-    /// The name.
+    /// The name. The host's search domains complete it, unless it ends with a dot.
     pub name: String,
     /// Which records, one type after another until there are any.
     pub kinds: Vec<Kind>,
@@ -49,8 +50,14 @@ impl LookupSpec {
 pub(super) struct Asking {
     spec: LookupSpec,
     servers: Vec<IpAddr>,
+    /// What the name may be short for, in the order in which it is asked for.
+    names: Vec<String>,
+    /// Which of them is asked for.
+    name: usize,
     /// Which type is asked for.
     kind: usize,
+    /// Whether one of the names is there, without what was asked for.
+    is_there: bool,
     tries: u32,
     id: u16,
     random: Option<Random>,
@@ -71,14 +78,18 @@ pub(super) enum Progress {
 impl Asking {
     /// `key` is the first of the numbers of its timers, which are one for each try.
     pub(super) fn new(spec: LookupSpec, key: u32) -> Self {
-        let (servers, partial) = (Vec::new(), Vec::new());
-        Self { spec, servers, kind: 0, tries: 0, id: 0, random: None, socket: None, stream: None, partial, key }
+        let (servers, names, partial) = (Vec::new(), Vec::new(), Vec::new());
+        Self { spec, servers, names, name: 0, kind: 0, is_there: false, tries: 0, id: 0, random: None, socket: None, stream: None, partial, key }
     }
 
     pub(super) fn start(&mut self, calls: &mut Calls<'_, '_>) -> Progress {
         self.servers = if self.spec.servers.is_empty() { calls.host().name_servers() } else { self.spec.servers.clone() };
         if self.servers.is_empty() {
             return Progress::Over(End::Failed(Reason::NoNameServer));
+        }
+        self.names = search::candidates(&self.spec, calls.host().search_domains());
+        if self.names.is_empty() {
+            return Progress::Over(End::Failed(Reason::NoSuchName));
         }
         match calls.bind(None, None, None) {
             Ok(socket) => self.socket = Some(socket),
@@ -93,7 +104,8 @@ impl Asking {
 
     fn query(&self) -> Query {
         let kind = self.spec.kinds.get(self.kind).copied().unwrap_or(Kind::A);
-        Query::new(self.id, self.spec.name.clone(), kind)
+        let name = self.names.get(self.name).cloned().unwrap_or_default();
+        Query::new(self.id, name, kind)
     }
 
     fn is_exhausted(&self) -> bool {
@@ -104,7 +116,8 @@ impl Asking {
     fn ask(&mut self, calls: &mut Calls<'_, '_>) -> Progress {
         let Some(socket) = self.socket else { return Progress::Over(End::Failed(Reason::NoPort)) };
         while !self.is_exhausted() {
-            let random = self.random.get_or_insert_with(|| calls.random("dns"));
+            // Another stream for each question of the host, so that no number tells the next (RFC 5452 9.2).
+            let random = self.random.get_or_insert_with(|| calls.random(&format!("dns {} {} {}", calls.id().0, self.key, calls.now().0)));
             self.id = random.bits() as u16;
             let query = self.query();
             let Ok(bytes) = query.emit() else { return Progress::Over(End::Failed(Reason::NoSuchName)) };
@@ -124,7 +137,7 @@ impl Asking {
 
     /// Which timer is the one of the present question.
     fn timer(&self) -> u32 {
-        self.tries << 8 | self.kind as u32
+        self.tries << 8 | (self.name as u32) << 4 | self.kind as u32
     }
 
     fn ask_next(&mut self, calls: &mut Calls<'_, '_>, end: End) -> Progress {
@@ -133,6 +146,15 @@ impl Asking {
             calls.abort(stream);
         }
         if self.is_exhausted() { Progress::Over(end) } else { self.ask(calls) }
+    }
+
+    /// The name is not there, or not with what was asked for: it may be short for another one.
+    fn ask_for_next(&mut self, calls: &mut Calls<'_, '_>) -> Progress {
+        if self.name + 1 < self.names.len() {
+            (self.name, self.kind) = (self.name + 1, 0);
+            return self.ask(calls);
+        }
+        Progress::Over(End::Failed(if self.is_there { Reason::NoRecord } else { Reason::NoSuchName }))
     }
 
     pub(super) fn is_its(&self, socket: SocketId) -> bool {
@@ -173,8 +195,10 @@ impl Asking {
                 self.kind += 1;
                 self.ask(calls)
             }
-            Code::NoError => Progress::Over(End::Failed(Reason::NoRecord)),
-            Code::NoSuchName => Progress::Over(End::Failed(Reason::NoSuchName)),
+            Code::NoError | Code::NoSuchName => {
+                self.is_there |= response.code == Code::NoError;
+                self.ask_for_next(calls)
+            }
             _ => self.ask_next(calls, End::Failed(Reason::Failed)),
         }
     }

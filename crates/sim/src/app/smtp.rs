@@ -109,7 +109,7 @@ impl App for Client {
                     self.on_reply(calls, stream, code);
                 }
             }
-            StreamEvent::Finished => calls.finish(End::Failed(Reason::Closing)),
+            StreamEvent::Finished => calls.finish(End::Failed(Reason::ClosedEarly)),
             StreamEvent::Ended(error) => {
                 let end = end_of(calls, stream, error);
                 calls.finish(end);

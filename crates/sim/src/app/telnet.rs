@@ -154,7 +154,7 @@ impl App for Client {
             }
             StreamEvent::Finished => {
                 calls.close(stream);
-                calls.finish(if self.is_in { End::Answered } else { End::Failed(Reason::Closing) });
+                calls.finish(if self.is_in { End::Answered } else { End::Failed(Reason::ClosedEarly) });
             }
             StreamEvent::Ended(error) => {
                 let end = end_of(calls, stream, error);

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fabric::packet::icmp;
-use fabric::stage::{egress_only_internet_gateway, internet_gateway, vpn_gateway};
+use fabric::stage::{egress_only_internet_gateway, exempt, internet_gateway, local_delivery, route_table, vpn_gateway};
 use fabric::state::Outbound;
-use fabric::{Direction, Fabric, Family, InternetGatewayIndex, VpcIndex};
+use fabric::{Direction, Fabric, Family, InterfaceIndex, InternetGatewayIndex, NextHop, VpcIndex};
 use ipnet::Ipv4Net;
 use model::{EgressOnlyInternetGatewayId, InternetGatewayId, VpnGatewayId};
 
@@ -81,15 +81,36 @@ impl Node for InternetGateway {
         if port == INSIDE {
             return self.out(context, gateway, &travel);
         }
-        if self.judge.pass(context, &travel, internet_gateway::ingress(&fabric, gateway, &travel.packet.header)) {
-            let header = internet_gateway::translate_ingress(&fabric, gateway, &travel.packet.header);
-            let inside = translated(context, &travel, &header);
-            context.send(INSIDE, inside);
+        if !self.judge.pass(context, &travel, internet_gateway::ingress(&fabric, gateway, &travel.packet.header)) {
+            return;
         }
+        let header = internet_gateway::translate_ingress(&fabric, gateway, &travel.packet.header);
+        let vpc = fabric.internet_gateways[gateway].vpc;
+        if let Some(vpc) = vpc.filter(|vpc| exempt::is_reserved(&fabric, *vpc, header.destination)) {
+            // PIPE-2: the gateway speaks for the routers of subnets (L2-8), and takes out what is for them.
+            return self.judge.refuse(context, &travel, local_delivery::decide(&fabric, vpc, header.destination).0.reason().clone());
+        }
+        // Where its own route table leads, the router sees to; whether it may lead there is the gateway's question (RT-19).
+        if let Some(middlebox) = redirected(&fabric, gateway, header.destination)
+            && !self.judge.pass(context, &travel, internet_gateway::redirect(&fabric, gateway, middlebox))
+        {
+            return;
+        }
+        let inside = translated(context, &travel, &header);
+        context.send(INSIDE, inside);
     }
 
     fn inspect(&self, _: Time) -> Vec<Table> {
         tables::internet_gateway(&self.judge.fabric, &self.id)
+    }
+}
+
+/// The middlebox that the gateway's own route table sends a private destination to (RT-18), if any.
+fn redirected(fabric: &Fabric, gateway: InternetGatewayIndex, destination: IpAddr) -> Option<InterfaceIndex> {
+    let table = fabric.internet_gateways[gateway].edge_route_table?;
+    match route_table::decide(fabric, table, destination).1 {
+        Some(NextHop::Interface(middlebox)) => Some(middlebox),
+        _ => None,
     }
 }
 

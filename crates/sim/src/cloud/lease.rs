@@ -22,7 +22,7 @@ pub const MTU: u16 = 9_001;
 pub fn answer(context: &mut Context<'_>, fabric: &Fabric, interface: InterfaceIndex, travel: &Travel) -> bool {
     let Transport::Udp { source_port: 68, destination_port: SERVER_PORT } = travel.packet.header.transport else { return false };
     let own = &fabric.interfaces[interface];
-    let subnet = &fabric.subnets[own.subnet];
+    let (vpc, subnet) = (&fabric.vpcs[own.vpc], &fabric.subnets[own.subnet]);
     let asked = context.bytes(travel.frame).get(ETHERNET..).and_then(|ip| {
         let (_, datagram) = Ipv4::parse(ip).ok()?;
         let (_, message) = Udp::parse(datagram).ok()?;
@@ -43,8 +43,8 @@ pub fn answer(context: &mut Context<'_>, fabric: &Fabric, interface: InterfaceIn
         address: own.primary_address(),
         subnet_mask: subnet.cidr.netmask(),
         router: subnet.router,
-        name_servers: vec![fabric.vpcs[own.vpc].resolver],
-        domain_name: None,
+        name_servers: vpc.name_servers.clone(),
+        domain_name: vpc.search_domain.clone(),
         host_name: None,
         ntp_servers: Vec::new(),
         mtu: MTU,

@@ -21,6 +21,7 @@ mod message;
 pub mod nat;
 mod neighbor;
 mod outcome;
+mod resolver;
 pub mod router;
 mod services;
 mod tables;

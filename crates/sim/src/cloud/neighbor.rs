@@ -86,7 +86,9 @@ fn arp_request(context: &mut Context<'_>, fabric: &Fabric, interface: InterfaceI
     }
     match mac_of(fabric, interface, IpAddr::V4(asked.target)) {
         Some(mac) => arp_reply(context, port, frame, &asked, mac),
-        None => nobody(context, port, frame, IpAddr::V4(asked.target)),
+        // It announces its own address (RFC 5227 3): nobody needs to answer.
+        None if asked.sender == asked.target => context.trace(port, Verb::Drop, Reason::ArpGratuitous, frame),
+        None => nobody(context, fabric, interface, port, frame, IpAddr::V4(asked.target)),
     }
 }
 
@@ -102,7 +104,7 @@ fn neighbor_solicitation(
     let target = IpAddr::V6(asked.target);
     match mac_of(fabric, interface, target) {
         Some(mac) => advertise(context, port, frame, &asked, (mac, is_router(fabric, interface, target))),
-        None => nobody(context, port, frame, IpAddr::V6(asked.target)),
+        None => nobody(context, fabric, interface, port, frame, IpAddr::V6(asked.target)),
     }
 }
 
@@ -149,13 +151,15 @@ fn solicited(ip: &[u8]) -> Option<Solicited> {
     Some(Solicited { sender: header.source, mac, target: target.into() })
 }
 
-fn nobody(context: &mut Context<'_>, port: u16, frame: FrameId, address: IpAddr) {
+fn nobody(context: &mut Context<'_>, fabric: &Fabric, interface: InterfaceIndex, port: u16, frame: FrameId, address: IpAddr) {
     let reason = match address {
         IpAddr::V4(_) => Reason::ArpRequest,
         IpAddr::V6(_) => Reason::NeighborSolicitation,
     };
     context.trace_with(port, Verb::Drop, reason, frame, || {
-        let text = format!("nobody in the subnet has {address}");
+        // Who looks for a duplicate has the address itself (RFC 5227 2.1).
+        let is_own = fabric.vpcs[fabric.interfaces[interface].vpc].addresses.get(&address) == Some(&interface);
+        let text = format!("nobody {}in the subnet has {address}", if is_own { "else " } else { "" });
         Detail::Stage(Box::new(StageReason::new(Stage::LocalDelivery, Component::Fabric, text)))
     });
 }

@@ -6,8 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use fabric::stage::{
-    exempt, interface_state, internet_gateway, local_delivery, network_acl, peering, route_table, source_dest_check,
-    transit_gateway,
+    exempt, interface_state, local_delivery, network_acl, peering, route_table, source_dest_check, transit_gateway,
 };
 use fabric::flow_log::{Action, Sighting};
 use fabric::state::{Circumstances, Flows};
@@ -215,7 +214,7 @@ impl Router {
         self.cross_and_follow(context, subnet, routed, hop, how, &mut travel);
     }
 
-    /// A NAT gateway sends into its own subnet's border (NAT-13, NAT-17).
+    /// A NAT gateway sends into its own subnet's border (NAT-13), from where a route may lead back to it (NAT-17).
     fn nat_gateway_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, interface: InterfaceIndex, mut travel: Travel) {
         let fabric = Arc::clone(&self.judge.fabric);
         let subnet = fabric.interfaces[interface].subnet;
@@ -226,13 +225,6 @@ impl Router {
             return self.deliver(context, vpc, Some(subnet), how, &mut travel);
         }
         let (routed, hop) = route_table::decide(&fabric, fabric.subnets[subnet].route_table, destination);
-        if let (Some(NextHop::NatGateway(nat)), InterfaceKind::NatGateway(own)) = (hop, fabric.interfaces[interface].kind)
-            && nat == own
-        {
-            let text = "its subnet's route leads back to the gateway itself";
-            let reason = StageReason::new(Stage::NatGateway, Component::NatGateway(nat), text);
-            return self.judge.refuse(context, &travel, reason);
-        }
         self.cross_and_follow(context, subnet, routed, hop, how, &mut travel);
     }
 
@@ -405,6 +397,9 @@ impl Router {
         if lease::answer(context, &fabric, interface, travel) {
             return;
         }
+        if let Some(reason) = exempt::silence(&fabric, vpc, header) {
+            return self.judge.refuse(context, travel, reason);
+        }
         if exempt::is_served(&fabric, vpc, header) {
             return self.send(context, &Side::Services, FABRIC, travel);
         }
@@ -428,20 +423,12 @@ impl Router {
     fn edge_sends(&mut self, context: &mut Context<'_>, vpc: VpcIndex, edge: Option<RouteTableIndex>, travel: &mut Travel, always_tracked: bool) {
         let fabric = Arc::clone(&self.judge.fabric);
         let how = Circumstance { always_tracked, ..Circumstance::default() };
-        if let Some(table) = edge {
+        if let Some(table) = edge.filter(|_| !exempt::is_reserved(&fabric, vpc, travel.packet.header.destination)) {
             let (routed, hop) = route_table::decide(&fabric, table, travel.packet.header.destination);
             if !self.judge.pass(context, travel, routed) {
                 return;
             }
             if let Some(NextHop::Interface(middlebox)) = hop {
-                if let Side::InternetGateway(id) = &self.sides[usize::from(travel.port)]
-                    && let Some(gateway) = fabric.internet_gateways.find(id, |gateway| &gateway.id)
-                {
-                    let decision = internet_gateway::redirect(&fabric, gateway, middlebox);
-                    if !self.judge.pass(context, travel, decision) {
-                        return;
-                    }
-                }
                 return self.enter_interface(context, middlebox, None, how, travel);
             }
         }
@@ -454,7 +441,7 @@ impl Router {
         let how = Circumstance { always_tracked: true, by_transit_gateway: true, ..Circumstance::default() };
         self.came_by_transit_gateway.insert(FlowKey::started_by(&travel.packet.header));
         let destination = travel.packet.header.destination;
-        if fabric.subnets[subnet].contains(destination) {
+        if exempt::is_reserved(&fabric, vpc, destination) || fabric.subnets[subnet].contains(destination) {
             // ACL-14: what comes from the gateway to its own subnet is not checked.
             return self.deliver(context, vpc, Some(subnet), how, travel);
         }

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use fabric::engine::{
     EngineError, Leg, ListenerState, NameServer, Observation, Outcome, PacketProbe, Sender, Traffic, Unsupported,
 };
+use fabric::resolver::Resolver;
 use fabric::stage::exempt;
 use fabric::walker::{HttpAnswer, HttpQuestion, Services};
-use fabric::{Component, Reason as StageReason, Stage, VpcIndex};
+use fabric::{Component, Reason as StageReason, Stage};
+use wire::dns::{Query, Response};
 
 use super::engine::SimEngine;
-use super::message;
-use super::outcome;
+use super::{message, outcome, resolver};
+use crate::trace::Verb;
 
 /// The first of the ports that questions of DNS come from, one after another; so many are used in turn.
 const DNS_CLIENT: u16 = 40_053;
@@ -23,7 +25,7 @@ const HTTP_CLIENT: u16 = 40_080;
 
 /// Where a question ends.
 enum Reached {
-    Service(VpcIndex),
+    Service,
     Elsewhere,
     Not(Outcome),
 }
@@ -36,51 +38,38 @@ impl SimEngine {
         record_type: &str,
         server: NameServer,
     ) -> Result<Outcome, EngineError> {
-        let fabric = Arc::clone(self.running()?.fabric());
-        let resolver = match (server, from) {
-            (NameServer::Public, Sender::Outside(_)) => None,
-            (NameServer::Public, _) => return Err(EngineError::BadProbe("the public DNS is asked by internet hosts".to_owned())),
-            (NameServer::Address(address), _) => {
-                let resolver = self.resolver_of(from, address)?;
-                let served = match resolver.filter(|vpc| fabric.vpcs[*vpc].dns_support) {
-                    Some(vpc) => {
-                        let (model, services) = self.served(Unsupported::Dns)?;
-                        Some(services.dns(&model, &fabric, Some(vpc), name, record_type)?)
-                    }
-                    None => None,
-                };
-                let identifier = self.fresh_identifier();
-                let exchange = message::exchange(identifier, name, record_type, served.as_ref());
-                let (question, answer) = exchange.map_err(EngineError::BadProbe)?;
-                if let Some(vpc) = resolver {
-                    self.running()?.resolver_answers(vpc, answer);
-                }
-                self.body = Some(question);
-                let source_port = DNS_CLIENT + identifier % DNS_CLIENTS;
-                let traffic = Traffic::Udp { source_port, destination_port: 53 };
-                let reached = self.reach(from, address, traffic);
-                self.body = None;
-                if let Some(vpc) = resolver {
-                    self.running()?.resolver_answers(vpc, None);
-                }
-                if let (Ok(Reached::Service(_)), Some((response_code, answers))) = (&reached, served) {
-                    return Ok(Outcome::Observed(Observation::Dns { response_code, answers }));
-                }
-                match reached? {
-                    Reached::Not(outcome) => return Ok(outcome),
-                    Reached::Service(vpc) if resolver == Some(vpc) => {
-                        // DNS-2: it does not answer at all.
-                        let text = "DNS support is off in this VPC";
-                        let reason = StageReason::new(Stage::Exempt, Component::Resolver(vpc), text);
-                        return Ok(outcome::dropped(Leg::Forward, reason));
-                    }
-                    Reached::Service(_) | Reached::Elsewhere => return Err(EngineError::Unsupported(Unsupported::Dns)),
-                }
-            }
+        let identifier = self.fresh_identifier();
+        let question = message::question(identifier, name, record_type).map_err(EngineError::BadProbe)?;
+        let told = |response: &Response| {
+            let (response_code, answers) = message::told(response);
+            Outcome::Observed(Observation::Dns { response_code, answers })
         };
-        let (model, services) = self.served(Unsupported::Dns)?;
-        let (response_code, answers) = services.dns(&model, &fabric, resolver, name, record_type)?;
-        Ok(Outcome::Observed(Observation::Dns { response_code, answers }))
+        let address = match (server, from) {
+            (NameServer::Public, Sender::Outside(_)) => {
+                let fabric = Arc::clone(self.running()?.fabric());
+                return Ok(told(&resolver::answer(&fabric, Resolver::Public, &question)));
+            }
+            (NameServer::Public, _) => return Err(EngineError::BadProbe("the public DNS is asked by internet hosts".to_owned())),
+            (NameServer::Address(address), _) => address,
+        };
+        self.body = Some(question.emit().map_err(|error| EngineError::BadProbe(error.to_string()))?);
+        let source_port = DNS_CLIENT + identifier % DNS_CLIENTS;
+        let reached = self.reach(from, address, Traffic::Udp { source_port, destination_port: 53 });
+        self.body = None;
+        match (reached?, self.answer_to(&question)?) {
+            (Reached::Not(outcome), _) => Ok(outcome),
+            (_, Some(response)) => Ok(told(&response)),
+            (_, None) => Err(EngineError::Unsupported(Unsupported::Dns)),
+        }
+    }
+
+    /// The first answer to a question that came to a host.
+    fn answer_to(&mut self, question: &Query) -> Result<Option<Response>, EngineError> {
+        let cloud = self.running()?;
+        let (trace, frames) = (cloud.simulator.trace(), cloud.simulator.frames());
+        let came = trace.events().iter().filter(|event| event.verb == Verb::Receive && cloud.is_host(event.node));
+        let mut answers = came.filter_map(|event| message::answer(frames.bytes(event.frame)));
+        Ok(answers.find(|(identifier, _)| *identifier == question.id).map(|(_, response)| response))
     }
 
     pub(super) fn http_request(
@@ -96,8 +85,8 @@ impl SimEngine {
         let traffic = Traffic::Tcp { source_port: HTTP_CLIENT, destination_port: 80 };
         match self.reach(&Sender::Interface(id.clone()), IpAddr::V4(host), traffic)? {
             Reached::Not(outcome) => return Ok(outcome),
-            Reached::Service(_) if host == exempt::METADATA => {}
-            Reached::Service(_) | Reached::Elsewhere => return Err(EngineError::Unsupported(Unsupported::Http)),
+            Reached::Service if host == exempt::METADATA => {}
+            Reached::Service | Reached::Elsewhere => return Err(EngineError::Unsupported(Unsupported::Http)),
         }
         let instance = fabric.interfaces[interface].instance();
         let instance = instance.ok_or_else(|| EngineError::BadProbe(format!("{id} belongs to no instance")))?;
@@ -114,14 +103,6 @@ impl SimEngine {
         Ok(Outcome::Observed(Observation::Http { status, headers, body }))
     }
 
-    /// The VPC whose resolver an address is to a sender.
-    fn resolver_of(&mut self, from: &Sender, address: IpAddr) -> Result<Option<VpcIndex>, EngineError> {
-        let fabric = Arc::clone(self.running()?.fabric());
-        let Sender::Interface(id) = from else { return Ok(None) };
-        let vpc = fabric.interface_by_id(id).map(|interface| fabric.interfaces[interface].vpc);
-        Ok(vpc.filter(|vpc| exempt::is_resolver(&fabric, *vpc, address)))
-    }
-
     fn served(&mut self, what: Unsupported) -> Result<(Arc<model::Model>, &mut Box<dyn Services>), EngineError> {
         let model = self.model().ok_or_else(|| EngineError::Failed("nothing was applied yet".to_owned()))?;
         Ok((model, self.services.as_mut().ok_or(EngineError::Unsupported(what))?))
@@ -134,7 +115,7 @@ impl SimEngine {
         let cloud = self.running()?;
         let vpc = outcome::received(cloud).into_iter().find_map(|received| cloud.services_of(received.node));
         Ok(match (vpc, outcome) {
-            (Some(vpc), _) => Reached::Service(vpc),
+            (Some(_), _) => Reached::Service,
             (None, Outcome::Allowed(_) | Outcome::Refused { .. }) => Reached::Elsewhere,
             (None, outcome @ Outcome::Dropped(fabric::engine::Drop { leg: Leg::Forward, .. })) => Reached::Not(outcome),
             (None, _) => Reached::Elsewhere,

@@ -20,9 +20,9 @@ use super::gateway::{EgressOnlyInternetGateway, INSIDE, InternetGateway, OUTSIDE
 use super::internet::{Beyond, Internet};
 use super::judge::Clock;
 use super::lease;
-use super::message::Resolver;
 use super::nat::NatGateway;
 use super::neighbor::ROUTER_IPV6;
+use super::resolver::{GuestNames, NameServer};
 use super::router::{Router, Side, host_mac};
 use super::transit::{Attached, TransitGateway};
 use crate::app::AppId;
@@ -56,8 +56,8 @@ pub struct Cloud {
     internet: NodeId,
     routers: BTreeMap<VpcId, NodeId>,
     services: BTreeMap<NodeId, VpcId>,
-    /// The resolvers' programs, by the VPC.
-    resolvers: BTreeMap<VpcId, (NodeId, AppId)>,
+    /// The programs of the resolvers of VPCs and of the public DNS.
+    resolvers: Vec<(NodeId, AppId)>,
     internet_gateways: BTreeMap<InternetGatewayId, NodeId>,
     egress_only: BTreeMap<EgressOnlyInternetGatewayId, NodeId>,
     vpn_gateways: BTreeMap<VpnGatewayId, NodeId>,
@@ -85,7 +85,7 @@ impl Cloud {
             internet,
             routers: BTreeMap::new(),
             services: BTreeMap::new(),
-            resolvers: BTreeMap::new(),
+            resolvers: Vec::new(),
             internet_gateways: BTreeMap::new(),
             egress_only: BTreeMap::new(),
             vpn_gateways: BTreeMap::new(),
@@ -155,6 +155,11 @@ impl Cloud {
         renew!(self.vpn_gateways.values(), VpnGateway);
         renew!(self.transit_gateways.values(), TransitGateway);
         renew!(self.endpoints.values(), Endpoint);
+        for (node, app) in &self.resolvers {
+            simulator.with(*node, |host: &mut Host, context| {
+                host.app(context, *app, |resolver: &mut NameServer, _| resolver.apply(Arc::clone(fabric)));
+            });
+        }
         for (id, node) in &self.nat_gateways {
             // NAT-18: a gateway that is gone forgot everything.
             let nat = fabric.nat_gateways.find(id, |nat| &nat.id).map(|nat| fabric.nat_gateways[nat].state);
@@ -248,14 +253,6 @@ impl Cloud {
         self.fabric.vpcs.find(self.services.get(&node)?, |vpc| &vpc.id)
     }
 
-    /// Lets the resolver of a VPC answer every question with this from now on, or with silence.
-    pub(super) fn resolver_answers(&mut self, vpc: VpcIndex, answer: Option<Vec<u8>>) {
-        let Some((node, app)) = self.resolvers.get(&self.fabric.vpcs[vpc].id).copied() else { return };
-        self.simulator.with(node, |host: &mut Host, context| {
-            host.app(context, app, |resolver: &mut Resolver, _| resolver.answer_with(answer));
-        });
-    }
-
     /// All instances and hosts.
     pub fn all_hosts(&self) -> Vec<NodeId> {
         self.guests.values().chain(self.hosts.values()).chain(self.services.keys()).chain(&self.service_hosts).copied().collect()
@@ -290,10 +287,11 @@ impl Cloud {
             None => address.to_string(),
         };
         let mut host = outside_host(address);
-        if address == IpAddr::V4(PUBLIC_DNS) {
-            host.install(Resolver::default());
-        }
+        let is_public_dns = address == IpAddr::V4(PUBLIC_DNS);
+        let resolver = is_public_dns.then(|| host.install(NameServer::new(Arc::clone(&self.fabric), None)));
+        host.set_name_servers(vec![IpAddr::V4(PUBLIC_DNS)]);
         let node = self.simulator.add(&name, host);
+        self.resolvers.extend(resolver.map(|app| (node, app)));
         let port = self.simulator.new_port(node);
         let at = self.simulator.add_port(self.internet, &name);
         self.simulator.connect((self.internet, at), (node, port), long_cable());
@@ -338,9 +336,9 @@ impl Cloud {
         let mut services = host_spec(v4.into_iter().chain(v6).collect(), Mac(host_mac(IpAddr::V4(exempt::RESOLVER))), u32::from(lease::MTU));
         services.routes = everywhere();
         let mut services = Host::new(services);
-        let resolver = services.install(Resolver::default());
+        let resolver = services.install(NameServer::new(Arc::clone(fabric), Some(id.clone())));
         let host = self.simulator.add(&format!("{name}-services"), services);
-        self.resolvers.insert(id.clone(), (host, resolver));
+        self.resolvers.push((host, resolver));
         self.open(host);
         self.services.insert(host, id.clone());
         self.plug(id, Side::Services, "services", host, None);
@@ -533,13 +531,22 @@ impl Cloud {
         if ids.is_empty() {
             return;
         }
+        let names = GuestNames::of(fabric, interfaces);
+        for server in names.servers.iter().filter(|server| fabric.is_outside_host(**server)) {
+            self.host(*server);
+        }
         let spec = guest_spec(fabric, interfaces, forwards, masquerades);
         if let Some(node) = self.guests.get(&ids) {
-            self.simulator.with(*node, |host: &mut Host, context| host.configure(context, spec));
+            self.simulator.with(*node, |host: &mut Host, context| {
+                names.give(host);
+                host.configure(context, spec);
+            });
             return;
         }
         self.guests.retain(|known, _| !known.iter().any(|id| ids.contains(id)));
-        let node = self.simulator.add(name, Host::new(spec));
+        let mut host = Host::new(spec);
+        names.give(&mut host);
+        let node = self.simulator.add(name, host);
         for (index, id) in interfaces.iter().zip(&ids) {
             let own = &fabric.interfaces[*index];
             let port = self.simulator.new_port(node);

@@ -33,8 +33,11 @@ pub enum Heard {
 pub enum Steering {
     /// Everywhere.
     Flood,
-    /// To these ports, besides the one that it came from.
-    Ports(Vec<u16>),
+    /// To these ports, besides the one that it came from: members and routers.
+    Members(Vec<u16>),
+    /// To these ports, besides the one that it came from: routers alone, for hosts do not hear each other's reports, or all but
+    /// one would keep silent (RFC 4541 2.1.1 (1)).
+    Routers(Vec<u16>),
 }
 
 /// Who is in which group.
@@ -114,8 +117,7 @@ impl Snooping {
                     let members = self.groups.entry(group).or_default();
                     members.insert(port, now + MEMBER).is_none_or(|until| until <= now)
                 };
-                // Hosts do not hear each other's reports, or all but one would keep silent (RFC 4541 2.1.1).
-                (self.to_routers(now), is_new)
+                (Steering::Routers(self.routers(now)), is_new)
             }
             Heard::Leave(group) => {
                 let until = self.groups.get_mut(&group).and_then(|members| members.get_mut(&port));
@@ -123,26 +125,22 @@ impl Snooping {
                 if let Some(until) = until {
                     *until = (*until).min(now + LEAVE);
                 }
-                (self.to_routers(now), is_member)
+                (Steering::Routers(self.routers(now)), is_member)
             }
             Heard::Packet(group) => (self.of_group(group, now), false),
         }
     }
 
-    fn to_routers(&self, now: Time) -> Steering {
-        let routers: Vec<u16> = self.routers.iter().filter(|(_, until)| **until > now).map(|(port, _)| *port).collect();
-        // Without a router nobody asks again, and the switch does not know whom it would keep in the dark.
-        if routers.is_empty() { Steering::Flood } else { Steering::Ports(routers) }
+    /// Ports with routers.
+    fn routers(&self, now: Time) -> Vec<u16> {
+        self.routers.iter().filter(|(_, until)| **until > now).map(|(port, _)| *port).collect()
     }
 
     fn of_group(&mut self, group: IpAddr, now: Time) -> Steering {
         if !is_steered(group) {
             return Steering::Flood;
         }
-        let mut ports = match self.to_routers(now) {
-            Steering::Ports(routers) => routers,
-            Steering::Flood => Vec::new(),
-        };
+        let mut ports = self.routers(now);
         let has_router = !ports.is_empty();
         if let Some(members) = self.groups.get_mut(&group) {
             members.retain(|_, until| *until > now);
@@ -152,10 +150,11 @@ impl Snooping {
             } else {
                 ports.sort_unstable();
                 ports.dedup();
-                return Steering::Ports(ports);
+                return Steering::Members(ports);
             }
         }
-        if has_router { Steering::Ports(ports) } else { Steering::Flood }
+        // Without a router nobody asks again, and the switch does not know whom it would keep in the dark.
+        if has_router { Steering::Members(ports) } else { Steering::Flood }
     }
 
     /// The link of a port went down: nobody is there.

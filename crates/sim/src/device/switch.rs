@@ -131,7 +131,7 @@ impl Switch {
         let ports = context.ports().min(self.most_ports);
         if let Some(tree) = &self.tree {
             let open: Vec<u16> = (0..ports).filter(|out| tree.state(*out) == PortState::Forwarding).collect();
-            return Self::send_to(context, port, frame, reason, &open);
+            return Self::flood_to(context, port, frame, reason, &open);
         }
         if context.is_traced() {
             let copies = (0..ports).filter(|out| *out != port && context.is_up(*out)).count();
@@ -144,8 +144,21 @@ impl Switch {
         }
     }
 
-    /// Sends a frame to some ports, but not to its own.
-    fn send_to(context: &mut Context<'_>, port: u16, frame: FrameId, reason: Reason, ports: &[u16]) {
+    /// Sends a frame to the ports that the group table names, but not to its own; where none is left, `or` says why.
+    fn forward_to(context: &mut Context<'_>, port: u16, frame: FrameId, (reason, or): (Reason, Reason), ports: &[u16]) {
+        let before = ports.len();
+        let ports = ports.iter().copied().filter(|out| *out != port && context.is_up(*out)).collect::<Vec<_>>();
+        if ports.is_empty() {
+            return context.trace(port, Verb::Drop, if before == 0 { or } else { Reason::SamePort }, frame);
+        }
+        for out in ports {
+            context.trace(out, Verb::Forward, reason, frame);
+            context.forward(out, frame);
+        }
+    }
+
+    /// Sends a frame to these ports, but not to its own.
+    fn flood_to(context: &mut Context<'_>, port: u16, frame: FrameId, reason: Reason, ports: &[u16]) {
         let ports = ports.iter().copied().filter(|out| *out != port);
         if context.is_traced() {
             let copies = ports.clone().filter(|out| context.is_up(*out)).count();
@@ -171,15 +184,15 @@ impl Switch {
                 _ => "a router".to_owned(),
             });
         }
-        match steering {
-            Steering::Flood => self.flood(context, port, frame, Reason::MulticastMac),
-            Steering::Ports(mut ports) => {
-                if let Some(tree) = &self.tree {
-                    ports.retain(|out| tree.state(*out) == PortState::Forwarding);
-                }
-                Self::send_to(context, port, frame, Reason::Snooped, &ports);
-            }
+        let (mut ports, reasons) = match steering {
+            Steering::Flood => return self.flood(context, port, frame, Reason::MulticastMac),
+            Steering::Members(ports) => (ports, (Reason::GroupMember, Reason::PortBlocked)),
+            Steering::Routers(ports) => (ports, (Reason::GroupRouter, Reason::GroupRouter)),
+        };
+        if let Some(tree) = &self.tree {
+            ports.retain(|out| tree.state(*out) == PortState::Forwarding);
         }
+        Self::forward_to(context, port, frame, reasons, &ports);
     }
 
     /// Decides about a frame, whatever it is.

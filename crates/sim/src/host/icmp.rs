@@ -205,6 +205,8 @@ impl Host {
             return self.drop_frame(context, port, Reason::TransportChecksum, frame);
         }
         match message[0] {
+            // A host may keep silent to such requests (RFC 1122, 3.2.2.6), and Linux does: answers of everybody can flood a victim.
+            8 if packet.to_group => self.drop_frame(context, port, Reason::EchoToMany, frame),
             8 => self.answer_echo(context, port, frame, packet),
             0 => self.receive_echo_reply(context, port, frame, packet),
             13 => self.answer_timestamp(context, port, frame, packet),

@@ -11,7 +11,7 @@ use crate::routing::igmp;
 use crate::trace::{Reason, Verb};
 
 use super::Host;
-use super::interface::Own;
+use super::interface::{Own, is_all_routers};
 use super::link_layer;
 use super::output::{LOOPBACK, is_group};
 use super::packet::{Packet, is_single};
@@ -67,7 +67,7 @@ impl Host {
             // On a link nobody has such an address.
             None if port == LOOPBACK && packet.destination.is_loopback() => false,
             None if is_group(packet.destination) => {
-                let takes = |address: IpAddr| self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(address));
+                let takes = |address: IpAddr| self.takes_group(port, address);
                 let is_all = matches!(packet.destination, IpAddr::V4(address) if address.is_broadcast());
                 // Who speaks IGMP hears of all groups (RFC 2236 3).
                 let hears = packet.protocol == igmp::PROTOCOL && self.sockets.is_bound(igmp::PROTOCOL, 0);
@@ -83,6 +83,12 @@ impl Host {
             None => return self.drop_frame(context, port, Reason::NotForMe, frame),
         };
         self.take_packet(context, port, frame, packet, to_many);
+    }
+
+    /// Whether it takes packets to a group at an interface: a router hears what is for all routers (RFC 4291 2.8, RFC 2236 3).
+    fn takes_group(&self, port: u16, group: IpAddr) -> bool {
+        let joined = self.interfaces.get(port as usize).is_some_and(|at| at.takes_group(group));
+        joined || self.forwarding && is_all_routers(group)
     }
 
     /// Takes a packet for this host, whole or in pieces.

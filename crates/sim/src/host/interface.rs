@@ -75,6 +75,14 @@ pub(crate) fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | (low >> 16) as u16 & 0xff, low as u16)
 }
 
+/// Whether a group is that of all routers: of the link, of IPv6 of the site, too (RFC 4291 2.7.1).
+pub(crate) fn is_all_routers(group: IpAddr) -> bool {
+    match group {
+        IpAddr::V4(group) => group.octets() == [224, 0, 0, 2],
+        IpAddr::V6(group) => matches!(group.segments(), [0xff02 | 0xff05, 0, 0, 0, 0, 0, 0, 2]),
+    }
+}
+
 impl Interface {
     pub(crate) fn new(spec: InterfaceSpec) -> Self {
         let address = |net| Address { net, is_tentative: false };

@@ -1,4 +1,5 @@
-//! Which name servers a host asks: those that were written for it, then those that leases name.
+//! Which name servers a host asks: those that were written for it, then those that leases name; and with which domains it
+//! completes names.
 
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ pub(crate) struct NameServers {
     written: Vec<IpAddr>,
     /// With the interface whose lease names them.
     leased: Vec<(u16, IpAddr)>,
+    search: Vec<String>,
 }
 
 impl Host {
@@ -27,6 +29,16 @@ impl Host {
     /// The name servers that it asks before those of leases.
     pub fn set_name_servers(&mut self, servers: Vec<IpAddr>) {
         self.name_servers.written = servers;
+    }
+
+    /// The domains that it completes names with, the first one first (resolv.conf(5): `search`).
+    pub fn search_domains(&self) -> &[String] {
+        &self.name_servers.search
+    }
+
+    /// Sets them.
+    pub fn set_search_domains(&mut self, domains: Vec<String>) {
+        self.name_servers.search = domains;
     }
 
     /// The name servers that the lease of an interface names; none once it is over.

@@ -187,8 +187,15 @@ impl Nat {
         None
     }
 
+    /// A packet of a flow passes. A reset before anything else answered ends what is remembered, as in Linux (`nf_conntrack_tcp_packet`).
     fn touch(&mut self, at: u32, is_from_inside: bool, flags: u8, now: Time) -> Option<Entry> {
+        const RST: u8 = 4;
         let entry = self.entries[at as usize].as_mut()?;
+        if (entry.protocol, entry.progress) == (protocol::TCP, Progress::Asked) && flags & RST != 0 {
+            let last = *entry;
+            self.forget(at);
+            return Some(last);
+        }
         entry.progress = entry.progress.after(is_from_inside == entry.from_outside, flags);
         entry.until = now + entry.progress.timeout(entry.protocol);
         Some(*entry)

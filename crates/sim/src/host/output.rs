@@ -37,6 +37,8 @@ pub struct Outgoing {
     pub discovers_mtu: bool,
     /// The IPv4 type of service (RFC 791).
     pub service: u8,
+    /// Whether routers on the way are to look into it (RFC 2113; of IPv4 only).
+    pub router_alert: bool,
     /// Out of this interface, whatever the routes say.
     pub interface: Option<u16>,
     /// Whether its upper layer is written with the checksum that it needs.
@@ -58,6 +60,7 @@ impl Outgoing {
             dont_fragment: false,
             discovers_mtu: protocol == wire::protocol::UDP,
             service: 0,
+            router_alert: false,
             interface: None,
             is_summed: false,
             parent: FrameId::NONE,
@@ -262,10 +265,14 @@ pub(crate) fn is_group(address: IpAddr) -> bool {
 fn emit_v4(packet: &Outgoing, (source, destination): (Ipv4Addr, Ipv4Addr), ttl: u8, id: u16, out: &mut Vec<u8>) {
     let [high, low] = id.to_be_bytes();
     let flags = if packet.dont_fragment || packet.discovers_mtu { DONT_FRAGMENT } else { 0 };
-    let mut header = [0x45, packet.service, 0, 0, high, low, flags, 0, ttl, packet.protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let length = if packet.router_alert { 0x46 } else { 0x45 };
+    let mut header = [length, packet.service, 0, 0, high, low, flags, 0, ttl, packet.protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     header[12..16].copy_from_slice(&source.octets());
     header[16..].copy_from_slice(&destination.octets());
     out.extend_from_slice(&header);
+    if packet.router_alert {
+        out.extend_from_slice(&wire::ROUTER_ALERT);
+    }
 }
 
 fn emit_v6(packet: &Outgoing, (source, destination): (Ipv6Addr, Ipv6Addr), ttl: u8, out: &mut Vec<u8>) {

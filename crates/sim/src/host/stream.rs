@@ -9,7 +9,7 @@ use wire::{Tcp, checksum, protocol};
 use crate::app::{AppId, IcmpError, StreamEvent, StreamId};
 use crate::frame::FrameId;
 use crate::node::Context;
-use crate::tcp::{Connection, Error, Event, Events, Purpose, Segment, State, Terms, Unreachable, reset_for};
+use crate::tcp::{Again, Connection, Error, Event, Events, Purpose, Segment, State, Terms, Unreachable, reset_for};
 use crate::time::Time;
 use crate::trace::{Reason, TraceEvent, Verb};
 
@@ -251,12 +251,12 @@ impl Host {
             ..Outgoing::new(protocol::TCP, stream.flow.remote)
         };
         while let Some(segment) = stream.connection.poll_transmit(now) {
-            if segment.purpose == Purpose::Retransmission {
+            if let Purpose::Retransmission(again) = segment.purpose {
                 let flow = stream.flow;
                 context.trace_text(
                     TraceEvent::NO_PORT,
                     Verb::Retransmit,
-                    Reason::RetransmissionTimeout,
+                    reason_to_repeat(again),
                     FrameId::NONE,
                     || format!("{flow}: sequence {}, {} bytes", segment.header.sequence, segment.length),
                 );
@@ -292,12 +292,14 @@ impl Host {
         if !context.is_traced() {
             return;
         }
-        let Some(flow) = self.streams.get(id).map(|stream| stream.flow) else { return };
+        let Some(stream) = self.streams.get(id) else { return };
+        let (flow, error) = (stream.flow, stream.connection.error());
         if let Some((from, to)) = events.change {
             let reason = match to {
                 State::SynSent | State::SynReceived | State::Established => Reason::Handshake,
                 State::TimeWait => Reason::TimeWait,
                 _ if events.has(Event::ResetByPeer) => Reason::Reset,
+                State::Closed => reason_to_end(from, error, events.has(Event::GaveUp)),
                 _ => Reason::Closing,
             };
             context.trace_text(port, Verb::State, reason, frame, || format!("{flow}: {} to {}", from.name(), to.name()));
@@ -311,7 +313,8 @@ impl Host {
                 Event::Duplicate => Reason::DuplicateSegment,
                 Event::BeyondWindow | Event::Unacceptable | Event::OldTimestamp | Event::Challenge => Reason::OutOfWindow,
                 Event::Recovered | Event::PartialAcknowledgement => Reason::Congestion,
-                Event::GaveUp => Reason::ConnectTimeout,
+                Event::GaveUp => events.change.map_or(Reason::GivenUp, |(from, _)| reason_to_end(from, error, true)),
+                Event::PathChanged => Reason::PathMtu,
                 Event::ResetByPeer => Reason::Reset,
                 _ => continue,
             };
@@ -319,9 +322,41 @@ impl Host {
         }
     }
 
+    /// Bytes that a program sent over connections that stand, and that their other ends acknowledged.
+    pub fn acknowledged(&self, app: AppId) -> u64 {
+        self.streams.of(app).into_iter().filter_map(|id| self.streams.get(id)).map(|stream| stream.connection.inspect().delivered).sum()
+    }
+
     /// Why a connection ended, in the words of whoever asked for it.
     pub(crate) fn stream_error(&self, id: StreamId) -> Option<Error> {
         self.streams.get(id).and_then(|stream| stream.connection.error())
+    }
+}
+
+/// Why something is sent again.
+fn reason_to_repeat(again: Again) -> Reason {
+    match again {
+        Again::Timeout => Reason::RetransmissionTimeout,
+        Again::FastRetransmit => Reason::FastRetransmit,
+        Again::PartialAcknowledgement => Reason::PartialAcknowledgement,
+        Again::SelectiveAcknowledgement => Reason::SackRecovery,
+        Again::PathMtu => Reason::PathMtu,
+        Again::Synchronize => Reason::SynAgain,
+    }
+}
+
+/// Why a connection is over that the other end did not reset (RFC 9293 3.8.3, 3.10.4 and 3.10.5).
+fn reason_to_end(from: State, error: Option<Error>, was_given_up: bool) -> Reason {
+    match (error, from) {
+        (_, State::SynSent | State::SynReceived) if was_given_up => Reason::ConnectTimeout,
+        (Some(Error::TimedOut), _) => Reason::GivenUp,
+        _ if was_given_up => Reason::GivenUp,
+        (Some(Error::Unreachable), _) => Reason::Unreachable,
+        (Some(Error::Aborted), _) | (None, State::SynSent) => Reason::Aborted,
+        (Some(Error::Refused | Error::Reset), _) => Reason::Reset,
+        (None, State::FinWait2) => Reason::GivenUp,
+        (None, State::TimeWait) => Reason::TimeWait,
+        (None, _) => Reason::Closing,
     }
 }
 

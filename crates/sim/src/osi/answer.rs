@@ -150,14 +150,15 @@ fn about_port(transport: Option<u8>, port: u16) -> AboutPort {
     };
     let services = known.iter().flat_map(|service| ports_of(service));
     let services: Vec<Port> = services.filter(|port| word.is_none_or(|word| port.transport == word)).collect();
-    let protocols = Protocol::all().filter(|protocol| known.iter().any(|service| protocol.serves(service.name)));
+    let protocols = Protocol::all().filter(|protocol| services.iter().any(|port| protocol.lives_at(port)));
+    let protocols = protocols.map(about).collect();
     let range = match port {
         0 => "reserved",
         1..1_024 => "well-known",
         1_024..49_152 => "registered",
         _ => "dynamic",
     };
-    AboutPort { port, range, services, protocols: protocols.map(about).collect() }
+    AboutPort { port, range, services, protocols }
 }
 
 /// The whole model, from the application down as it is drawn.

@@ -98,7 +98,10 @@ fn at_port(transport: Option<u8>, port: u16) -> Option<Example> {
         None if over == tcp => Act::Connect(port),
         None => Act::Datagram(SERVER.into(), port, b"hello".to_vec()),
         Some(_) if over == tcp => Act::Connect(port),
-        Some(service) => act(super::service(service.name)?.0)?,
+        Some(service) => match act(super::service(service.name)?.0)? {
+            at_udp @ (Act::Datagram(..) | Act::Lease) => at_udp,
+            _ => Act::Datagram(SERVER.into(), port, b"hello".to_vec()),
+        },
     };
     found(&run(act, Framing::Ethernet), 7, |units| goes_to(units, &[port]))
 }
@@ -246,8 +249,10 @@ fn run(act: Act, framing: Framing) -> Simulator {
             host.datagram(context, DatagramSpec { interface, source_port, ..DatagramSpec::new(destination, port, &payload) })
         }
         Act::Packet(destination, protocol, payload) => {
-            let ttl = (protocol == 2).then_some(1);
-            host.raw(context, RawSpec { ttl, ..RawSpec::new(destination, protocol, &payload) })
+            // IGMP goes no further than the link, and routers on it are to look (RFC 2236 2).
+            let router_alert = protocol == crate::routing::igmp::PROTOCOL;
+            let ttl = router_alert.then_some(1);
+            host.raw(context, RawSpec { ttl, router_alert, ..RawSpec::new(destination, protocol, &payload) })
         }
     });
     sim.run_until(Time::ZERO + Span::seconds(2), 10_000);

@@ -83,8 +83,16 @@ impl Protocol {
 
     /// Its well-known ports, in order.
     pub fn ports(&self) -> Vec<Port> {
-        let own = model::service::SERVICES.iter().filter(|service| self.serves(service.name));
-        own.flat_map(ports_of).collect()
+        model::service::SERVICES.iter().flat_map(ports_of).filter(|port| self.lives_at(port)).collect()
+    }
+
+    /// Whether it is what is spoken at a service's port: of HTTPS over TCP that itself, over UDP QUIC (RFC 9114 3.1).
+    fn lives_at(&self, port: &Port) -> bool {
+        match (self.word, port.service) {
+            ("https", "https") => port.transport == "tcp",
+            ("quic", "https") => port.transport == "udp",
+            (_, service) => self.serves(service),
+        }
     }
 
     /// Whether a service is this protocol's.

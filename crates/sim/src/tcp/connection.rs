@@ -5,7 +5,7 @@ use super::congestion::Congestion;
 use super::reassembly::Reassembly;
 use super::rto::{Estimator, Timed};
 use super::scoreboard::Scoreboard;
-use super::segment::{Offer, Segment};
+use super::segment::{Again, Offer, Segment};
 use super::timer::Timers;
 use super::{Error, Event, Events, LEAST_SEGMENT, MAXIMUM_SHIFT, Sequence, State, Terms};
 use crate::Time;
@@ -85,6 +85,8 @@ pub struct Connection {
     pub(super) probing: bool,
     /// The next retransmission goes out whatever the window.
     pub(super) forced: bool,
+    /// What told that something is to be sent again.
+    pub(super) again: Again,
     /// An RST with this sequence number answers a segment of another connection.
     pub(super) reset_reply: Option<Sequence>,
     pub(super) soft_error: bool,
@@ -169,6 +171,7 @@ impl Connection {
             probe_due: false,
             probing: false,
             forced: false,
+            again: Again::Timeout,
             reset_reply: None,
             soft_error: false,
             passive: false,

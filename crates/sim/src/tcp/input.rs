@@ -4,7 +4,7 @@
 use super::congestion::Phase;
 use super::output::clock;
 use super::scoreboard::DUPLICATE_THRESHOLD;
-use super::segment::{Segment, timestamps};
+use super::segment::{Again, Segment, timestamps};
 use super::{Connection, Error, Event, Sequence, State};
 use crate::{Span, Time};
 use wire::tcp::{Flags, TcpOption};
@@ -50,7 +50,7 @@ impl Connection {
         if !acknowledges {
             // Both began at once (RFC 9293 3.5, figure 7).
             self.enter(State::SynReceived);
-            self.syn_due = true;
+            (self.syn_due, self.again) = (true, Again::Synchronize);
             return;
         }
         self.acknowledge_syn(now, acknowledgement);
@@ -87,7 +87,7 @@ impl Connection {
         if syn && self.state == State::SynReceived && sequence == self.irs && !segment.has(Flags::RST) {
             if !acknowledges {
                 // The SYN-ACK was lost.
-                self.syn_due = true;
+                (self.syn_due, self.again) = (true, Again::Synchronize);
                 return;
             }
             // The other half of a simultaneous open.
@@ -377,6 +377,7 @@ impl Connection {
                 }
                 // RFC 6582 3.2, step 3: the next segment is lost, too; the timer restarts for the first of them only.
                 self.congestion.deflate(numbers);
+                self.again = Again::PartialAcknowledgement;
                 self.lose_first();
                 !std::mem::replace(&mut self.partial, true)
             }
@@ -416,6 +417,7 @@ impl Connection {
         self.recover = self.snd_nxt;
         self.partial = false;
         self.scoreboard.begin(self.snd_una);
+        self.again = Again::FastRetransmit;
         self.lose_first();
         if self.sack {
             self.scoreboard.note_losses(self.mss);

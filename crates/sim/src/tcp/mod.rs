@@ -29,7 +29,7 @@ pub use buffer::{pattern, pattern_byte};
 pub use congestion::Phase;
 pub use connection::Connection;
 pub use event::{Event, Events};
-pub use segment::{Outgoing, Purpose, Segment, reset_for};
+pub use segment::{Again, Outgoing, Purpose, Segment, reset_for};
 pub use sequence::Sequence;
 pub use state::{Error, State};
 pub use terms::{KeepAlive, LEAST_SEGMENT, Terms};

@@ -3,7 +3,7 @@
 use super::congestion::Phase;
 use super::reassembly::MAXIMUM_BLOCKS;
 use super::rto::Timed;
-use super::segment::{Outgoing, Purpose};
+use super::segment::{Again, Outgoing, Purpose};
 use super::{Connection, Event, Sequence, State};
 use crate::Time;
 use wire::Tcp;
@@ -137,7 +137,7 @@ impl Connection {
         if self.timers.retransmission == Time::NEVER {
             self.timers.retransmission = now + self.estimator.timeout();
         }
-        let purpose = if again { Purpose::Retransmission } else { Purpose::Synchronize };
+        let purpose = if again { Purpose::Retransmission(self.again) } else { Purpose::Synchronize };
         Outgoing { header, purpose, length: 0, offset: 0 }
     }
 
@@ -190,7 +190,12 @@ impl Connection {
         let end = from.plus(bytes + u32::from(fin));
         self.scoreboard.resent_to(end);
         self.note_retransmission(from);
-        self.emit(now, from, offset, bytes, fin, Purpose::Retransmission)
+        let purpose = Purpose::Retransmission(self.again);
+        // What is found lost from here on, blocks above it tell.
+        if self.sack && (self.again == Again::FastRetransmit || self.scoreboard.next_lost().is_none()) {
+            self.again = Again::SelectiveAcknowledgement;
+        }
+        self.emit(now, from, offset, bytes, fin, purpose)
     }
 
     /// New data and the FIN, as both windows, Nagle and the avoidance of silly windows permit (RFC 9293 3.8.6.2.1);

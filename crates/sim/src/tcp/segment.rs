@@ -26,6 +26,24 @@ impl Segment<'_> {
     }
 }
 
+/// Why something is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Again {
+    /// The retransmission timer ran out (RFC 6298 5.4).
+    Timeout,
+    /// Duplicate acknowledgements told a loss (RFC 5681 3.2).
+    FastRetransmit,
+    /// During recovery an acknowledgement of a part told the next loss (RFC 6582 3.2).
+    PartialAcknowledgement,
+    /// Blocks that arrived left a hole (RFC 6675 5).
+    SelectiveAcknowledgement,
+    /// The way takes shorter segments than what was sent (RFC 1191 6.4, RFC 8201 5.4).
+    PathMtu,
+    /// The peer's SYN came again, or crossed this one (RFC 9293 3.5): it has no answer yet.
+    Synchronize,
+}
+
 /// Why a segment goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -35,7 +53,7 @@ pub enum Purpose {
     /// New data, a FIN, or both.
     New,
     /// Something that was sent before.
-    Retransmission,
+    Retransmission(Again),
     /// A byte into a window that is closed.
     WindowProbe,
     /// A question whether the peer is there.

@@ -1,6 +1,7 @@
 //! The timers of a connection and what their end means, and the network's errors, which are another kind of silence.
 
 use super::congestion::Phase;
+use super::segment::Again;
 use super::{Connection, Error, Event, LEAST_SEGMENT, Sequence, State, rto};
 use crate::{Span, Time};
 
@@ -89,6 +90,7 @@ impl Connection {
             return self.give_up(if unreachable { Error::Unreachable } else { Error::TimedOut });
         }
         self.events.note(Event::RetransmissionTimeout);
+        self.again = Again::Timeout;
         self.estimator.back_off();
         self.timed = None;
         self.timers.retransmission = now + self.estimator.timeout();
@@ -171,6 +173,7 @@ impl Connection {
         if self.state.transmits() {
             self.scoreboard.lose_all(self.snd_una, self.snd_nxt);
             self.forced = true;
+            self.again = Again::PathMtu;
             self.timed = None;
         }
     }

@@ -181,7 +181,9 @@ impl Trace {
             hash.write(&event.time.0.to_le_bytes());
             hash.write(&event.node.0.to_le_bytes());
             hash.write(&event.port.to_le_bytes());
-            hash.write(&[event.verb as u8, event.reason as u8]);
+            // By their words: a reason more leaves the hash of a trace without it as it was.
+            hash.write(event.verb.word().as_bytes());
+            hash.write(event.reason.word().as_bytes());
             hash.write(&event.value.to_le_bytes());
             match self.detail(&event) {
                 None => {}

@@ -86,6 +86,8 @@ reasons! {
         NeighborQueue = "neighbor-queue", "too many packets wait for the neighbour's answer";
         NeighborTimeout = "neighbor-timeout", "nobody answered for the IPv6 address";
         Snooped = "snooped", "a port joined or left a multicast group";
+        GroupMember = "group-member", "the group table knows the ports that want it";
+        GroupRouter = "group-router", "who joins or leaves is told to multicast routers only";
     }
     Network {
         Packet = "packet", "a packet between networks";
@@ -105,6 +107,7 @@ reasons! {
         ReassemblyBound = "reassembly-bound", "too many fragments wait";
         Martian = "martian", "no host may send from this address";
         EchoRequest = "echo-request", "an ICMP echo request";
+        EchoToMany = "echo-to-many", "an echo request to everybody or to a group is not answered";
         EchoReply = "echo-reply", "an ICMP echo reply";
         IcmpError = "icmp-error", "an ICMP error message";
         IcmpBound = "icmp-bound", "ICMP errors about errors, broadcasts and later fragments are never sent";
@@ -136,14 +139,21 @@ reasons! {
         BacklogFull = "backlog-full", "too many connections wait to be accepted";
         RetransmissionTimeout = "retransmission-timeout", "no acknowledgement came in time";
         FastRetransmit = "fast-retransmit", "three duplicate acknowledgements say that it is missing";
+        PartialAcknowledgement = "partial-acknowledgement", "only a part was acknowledged, so what follows is missing, too";
+        SackRecovery = "sack-recovery", "selective acknowledgements say that it is missing";
+        PathMtu = "path-mtu", "a link of the way takes shorter packets only";
+        SynAgain = "syn-again", "the other end's SYN has no answer yet";
         ZeroWindow = "zero-window", "the receiver has no room";
         OutOfOrder = "out-of-order", "something before it is missing";
         OutOfWindow = "out-of-window", "it lies outside the window";
         DuplicateSegment = "duplicate-segment", "all of it came before";
         Handshake = "handshake", "two ends agree to a connection";
         Closing = "closing", "an end has sent everything";
+        GivenUp = "given-up", "the other end was silent for as long as it is waited for";
+        Aborted = "aborted", "this end broke the connection off";
         TimeWait = "time-wait", "old segments die out before the ports serve again";
         ConnectTimeout = "connect-timeout", "nobody answered the SYN";
+        Unreachable = "unreachable", "the network says that it does not get there";
         Congestion = "congestion", "loss means congestion";
         Balanced = "balanced", "the balancer chose this server";
         NoBackend = "no-backend", "no server is behind the address";
@@ -153,6 +163,7 @@ reasons! {
         SocketOpened = "socket-opened", "a socket pair was made";
         SocketClosed = "socket-closed", "a socket pair ended";
         SocketTimeout = "socket-timeout", "the program waited long enough";
+        ClosedEarly = "closed-early", "the other end closed before it had said everything";
     }
     Presentation {
         Encoding = "encoding", "how the data is written";

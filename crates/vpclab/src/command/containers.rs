@@ -136,7 +136,7 @@ impl Place {
 
     /// Of a lab that is known.
     pub fn of(running: Running) -> Result<Place> {
-        let engine = control::containers::engine(&paths()?, &running.name, &running.model, &running.fabric);
+        let engine = control::containers::engine(&paths()?, &running.name, &running.fabric);
         let names = control::containers::instance_names(&running.model);
         Ok(Place { engine: engine.map_err(|error| failed(&error))?, running, names })
     }

@@ -1,6 +1,7 @@
 //! `lint`: what looks wrong in a lab although every rule of it is legal.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,13 +10,18 @@ use proof::lint::{Check, Finding, Severity, lint};
 use proof::{Options, Reach};
 use serde_json::json;
 
+use super::meant::by_position;
 use super::target::Target;
+use crate::cli::Global;
 use crate::exit::{self, Failure, Result};
 use crate::output::{Format, Output};
 
 /// `lint`.
 #[derive(Debug, Args)]
 pub struct LintArgs {
+    /// Lab file; default: the one here, else the lab that is up (with -l LAB always)
+    #[arg(value_name = "FILE")]
+    pub positional: Option<PathBuf>,
     /// Checks to leave out, such as unused-group; may be given several times
     #[arg(long, value_name = "CHECK", value_delimiter = ',')]
     pub allow: Vec<String>,
@@ -42,12 +48,13 @@ pub fn list(output: &Output) -> Result {
 }
 
 /// Exit 1 when there is an error or a warning.
-pub fn run(arguments: &LintArgs, target: &Target, output: &Output) -> Result {
+pub fn run(arguments: &LintArgs, global: &Global, output: &Output) -> Result {
     output.only(&[Format::Table, Format::Wide, Format::Json, Format::Csv, Format::Markdown])?;
     let known: Vec<&str> = Check::ALL.iter().map(|check| check.as_str()).collect();
     if let Some(unknown) = arguments.allow.iter().find(|name| !known.contains(&name.as_str())) {
         return Err(Failure::usage(format!("no check is named `{unknown}`")).hint(possible_words(unknown, &known)));
     }
+    let target = Target::find(&by_position(global, arguments.positional.as_deref()), output)?;
     let fabric = fabric::Fabric::compile(&target.model);
     let reach = Reach::of(&fabric, Options::default()).map_err(|e| Failure::usage(e.to_string()))?;
     let mut findings = lint(&target.model, &fabric, &reach);

@@ -88,8 +88,8 @@ use crate::output::{Format, Output};
 /// Runs one command.
 pub fn run(command: Command, global: &Global, output: &Output) -> Result {
     output.check_query()?;
-    if matches!(output.format, Format::Tap | Format::Junit) && !matches!(command, Command::Test(_) | Command::Matrix(_)) {
-        return Err(Failure::usage("only `test` reports as TAP or JUnit").hint("-o table or json"));
+    if matches!(output.format, Format::Tap | Format::Junit) && !reports_as_tests(&command) {
+        return Err(Failure::usage("only `test`, `sim test` and `matrix` report as TAP or JUnit").hint("-o table or json"));
     }
     if output.format == Format::Html && !matches!(command, Command::Matrix(_)) {
         return Err(Failure::usage("only `matrix` prints a page").hint("-o table or json"));
@@ -127,7 +127,7 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
         Command::Graph(arguments) => graph::run(&arguments, global, output),
         Command::Break(arguments) => breakage::run(&arguments, global, output),
         Command::Lint(arguments) if arguments.list => lint::list(output),
-        Command::Lint(arguments) => lint::run(&arguments, &Target::find(global, output)?, output),
+        Command::Lint(arguments) => lint::run(&arguments, global, output),
         Command::Who(arguments) => who::who(&arguments, &Target::find(global, output)?, output),
         Command::What(arguments) => who::what(&arguments, &Target::find(global, output)?, output),
         Command::Matrix(arguments) => matrix::run(&arguments, &Target::find_listening(global, output)?, output),
@@ -177,4 +177,9 @@ pub fn run(command: Command, global: &Global, output: &Output) -> Result {
             }
         }
     }
+}
+
+/// Whether a command's answers are passed and failed.
+fn reports_as_tests(command: &Command) -> bool {
+    matches!(command, Command::Test(_) | Command::Matrix(_) | Command::Sim(sim::SimCommand::Test(_)))
 }

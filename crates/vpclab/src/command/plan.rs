@@ -68,7 +68,7 @@ fn containers(lab: &str, model: &Model) -> Result<Vec<String>> {
     if model.containers.is_empty() {
         return Ok(Vec::new());
     }
-    let engine = control::containers::engine(&paths, lab, model, &fabric::Fabric::compile(model));
+    let engine = control::containers::engine(&paths, lab, &fabric::Fabric::compile(model));
     let steps = engine.and_then(|engine| control::containers::pending(&engine, model)).map_err(|error| super::containers::failed(&error))?;
     Ok(steps.iter().map(|step| step.to_string().replace(": started", ": start it").replace(": made anew", ": make it anew")).collect())
 }

@@ -93,7 +93,7 @@ fn forget_containers(running: &Running, model: &model::Model, output: &Output) {
     if !container::engine::lab::folder(&paths.logs(&running.name)).root().exists() {
         return;
     }
-    let engine = control::containers::engine(&paths, &running.name, model, &fabric::Fabric::compile(model));
+    let engine = control::containers::engine(&paths, &running.name, &fabric::Fabric::compile(model));
     let done = engine.and_then(|engine| control::containers::forget_terminated(&engine, model));
     if let Err(error) = done {
         output.note(format!("containers of it stay until the next up: {error}"));

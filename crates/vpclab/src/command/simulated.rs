@@ -13,7 +13,7 @@ use proof::TrafficSet;
 use super::lan_claims::Asked;
 use super::lan_ends::{addresses, lan_end};
 use super::probing;
-use super::sim::ask::{Tried as Answer, try_packet};
+use super::sim::ask::{RUNNING, Tried as Answer, try_packet};
 use super::sim::ends::Stage;
 use super::sim::{ShowArgs, show};
 use super::target::Target;
@@ -143,6 +143,9 @@ impl Simulated {
                     Ok(answer) => answer,
                     Err(failure) => return undecided(claim, failure.message),
                 };
+                if answer.word == RUNNING {
+                    return undecided(claim, format!("{from} -> {to} {packet}: the simulation ended before anything came of it"));
+                }
                 tried.packets += 1;
                 self.asked.push(Asked { from: from.clone(), to: to.clone(), packet: *packet, word: answer.word });
                 if self.is_as_wanted(wanted, *packet, &answer) || is_broken {

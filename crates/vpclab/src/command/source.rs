@@ -22,7 +22,11 @@ const ACCOUNT: &str = "000000000000";
 pub fn find(given: Option<&Path>, global: &Global) -> Result<PathBuf> {
     find_if_any(given, global)?.ok_or_else(|| {
         let failure = Failure::usage("no lab file here or in a parent folder (vpclab.yaml, *.cloud.yaml)");
-        failure.hint("say which one with -f FILE, or write one: vpclab init")
+        // Not every command takes a file by position: it took the word for something else.
+        failure.hint(match std::env::args().skip(1).find(|word| word.ends_with(".yaml") && Path::new(word).is_file()) {
+            Some(file) => format!("-f {file} says that it is the lab file"),
+            None => "say which one with -f FILE, or write one: vpclab init".to_owned(),
+        })
     })
 }
 

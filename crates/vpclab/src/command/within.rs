@@ -48,7 +48,7 @@ impl<'a> Docks<'a> {
     pub fn of(model: &'a Model, running: Option<&Running>) -> Result<Docks<'a>> {
         let engine = match running {
             Some(running) => {
-                let engine = control::containers::engine(&paths()?, &running.name, &running.model, &running.fabric);
+                let engine = control::containers::engine(&paths()?, &running.name, &running.fabric);
                 Some(engine.map_err(|error| super::containers::failed(&error))?)
             }
             None => None,

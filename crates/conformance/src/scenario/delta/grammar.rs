@@ -9,7 +9,7 @@ use crate::scenario::fault::Fault;
 use crate::scenario::fields::{Fields, list};
 use crate::scenario::yaml::{Content, Node};
 
-const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
+pub(super) const SWITCH: &[(&str, bool)] = &[("on", true), ("off", false)];
 const TRUTH: &[(&str, bool)] = &[("true", true), ("false", false)];
 const PEERING_STATES: &[(&str, PeeringState)] = &[
     ("active", PeeringState::Active),

@@ -169,6 +169,7 @@ fn every_form_of_the_table_is_understood() {
         ("tgw t = s,u", Delta::Transit(TransitDelta::New { gateway: name("t"), subnets: vec![name("s"), name("u")] })),
         ("tgw t + s", Delta::Transit(TransitDelta::Attach { gateway: name("t"), subnets: vec![name("s")] })),
         ("tgw t - v", Delta::Transit(TransitDelta::Detach { gateway: name("t"), vpc: name("v") })),
+        ("tgw t ipv6 v off", Delta::Transit(TransitDelta::Ipv6 { gateway: name("t"), vpc: name("v"), on: false })),
         ("tgw t peer u", Delta::Transit(TransitDelta::Peer { gateway: name("t"), other: name("u") })),
         ("tgwrt r new t", Delta::Transit(TransitDelta::NewTable { table: name("r"), gateway: name("t") })),
         (

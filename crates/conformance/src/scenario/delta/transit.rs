@@ -3,6 +3,7 @@
 use ipnet::IpNet;
 
 use super::Name;
+use super::grammar::SWITCH;
 use super::words::Words;
 
 /// One change of a transit gateway. Tables name what is attached by its VPC, or by the other gateway.
@@ -15,6 +16,8 @@ pub enum TransitDelta {
     Attach { gateway: Name, subnets: Vec<Name> },
     /// `tgw T - VPC`
     Detach { gateway: Name, vpc: Name },
+    /// `tgw T ipv6 VPC on|off`: whether IPv6 passes its attachment.
+    Ipv6 { gateway: Name, vpc: Name, on: bool },
     /// `tgw T peer U`
     Peer { gateway: Name, other: Name },
     /// `tgwrt R new T`
@@ -33,12 +36,13 @@ pub enum TransitDelta {
 
 pub(super) fn gateway(words: &mut Words<'_>) -> Result<TransitDelta, String> {
     let gateway = words.name("a transit gateway")?;
-    match words.next("`=`, `+`, `-` or `peer`")? {
+    match words.next("`=`, `+`, `-`, `ipv6` or `peer`")? {
         "=" => Ok(TransitDelta::New { gateway, subnets: words.names("a subnet")? }),
         "+" => Ok(TransitDelta::Attach { gateway, subnets: words.names("a subnet")? }),
         "-" => Ok(TransitDelta::Detach { gateway, vpc: words.name("a VPC")? }),
+        "ipv6" => Ok(TransitDelta::Ipv6 { gateway, vpc: words.name("a VPC")?, on: words.one_of(SWITCH)? }),
         "peer" => Ok(TransitDelta::Peer { gateway, other: words.name("a transit gateway")? }),
-        other => Err(words.unexpected(other, "`=`, `+`, `-` or `peer`")),
+        other => Err(words.unexpected(other, "`=`, `+`, `-`, `ipv6` or `peer`")),
     }
 }
 

@@ -31,7 +31,8 @@ fn within(message: &Message) -> Span {
 }
 
 fn send(calls: &mut Calls<'_, '_>, interface: u16, to: Ipv4Addr, message: &Message) {
-    let how = SendTo { ttl: Some(1), interface: Some(interface), ..SendTo::default() };
+    // RFC 2236 2.
+    let how = SendTo { ttl: Some(1), router_alert: true, interface: Some(interface), ..SendTo::default() };
     match calls.send_raw(PROTOCOL, to.into(), how, &message.emit()) {
         Ok(()) => calls.outcome().sent += 1,
         Err(error) => calls.say(error.into(), || "igmp: cannot send".to_owned()),

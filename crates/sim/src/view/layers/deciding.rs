@@ -34,6 +34,7 @@ pub(super) fn fields(reason: Reason, detail: Option<&Detail>, units: &[Unit]) ->
         }
         Reason::Reassembled | Reason::ReassemblyTimeout => &[(IP, &["identification", "fragment offset"])],
         Reason::Martian => &[(IP, &["source"])],
+        Reason::EchoToMany => &[(IP, &["destination"])],
         Reason::ProtocolUnreachable => &[(IP, &["protocol", "next header"])],
         Reason::EchoRequest | Reason::EchoReply | Reason::IcmpError | Reason::IcmpBound => {
             &[(&["icmp", "icmpv6"], &["type", "code"])]
@@ -49,7 +50,14 @@ pub(super) fn fields(reason: Reason, detail: Option<&Detail>, units: &[Unit]) ->
         | Reason::NoPort => &[(PORTS, &["destination port"])],
         Reason::TransportChecksum => &[(&["tcp", "udp", "icmp", "icmpv6"], &["checksum"])],
         Reason::Handshake | Reason::Closing | Reason::Reset => &[(PORTS, &["flags"])],
-        Reason::OutOfOrder | Reason::OutOfWindow | Reason::DuplicateSegment => &[(PORTS, &["sequence"])],
+        Reason::OutOfOrder
+        | Reason::OutOfWindow
+        | Reason::DuplicateSegment
+        | Reason::RetransmissionTimeout
+        | Reason::FastRetransmit
+        | Reason::PartialAcknowledgement
+        | Reason::SackRecovery
+        | Reason::PathMtu => &[(PORTS, &["sequence"])],
         Reason::ZeroWindow => &[(PORTS, &["window"])],
         Reason::FilterRule | Reason::FilterState => {
             &[(IP, &["source", "destination", "protocol"]), (PORTS, &["destination port"])]

@@ -28,7 +28,7 @@ pub fn bring(lab_name: &str, model: &Model, wait: bool, deadline: Instant, outpu
             return Ok(Vec::new());
         }
     }
-    let engine = control::containers::engine(&paths, lab_name, model, &Fabric::compile(model)).map_err(|error| match error {
+    let engine = control::containers::engine(&paths, lab_name, &Fabric::compile(model)).map_err(|error| match error {
         Error::Sandbox(sandbox::Error::NotRunning { .. }) => {
             Failure::environment(format!("lab {lab_name} was taken down meanwhile, before its containers were there")).hint("vpclab up")
         }

@@ -50,7 +50,7 @@ impl Started {
     /// How it is with it, as lines.
     pub fn said(&self, simulator: &Simulator) -> Vec<String> {
         let Some(host) = simulator.get::<Host>(self.node) else { return Vec::new() };
-        self.client.tell(host, host.progress(self.app)).text(&self.text)
+        self.client.tell(host, &self.client.progress(host, self.app)).text(&self.text)
     }
 }
 

@@ -7,15 +7,15 @@ use serde_json::json;
 use sim::app::traceroute::{Method, TracerouteSpec};
 use sim::app::{AppId, ConnectSpec, DatagramSpec, End, Outcome, PingSpec, RawSpec};
 use sim::host::Host;
-use sim::{Reason, Span, Stop};
+use sim::{Reason, Span};
 
 use model::ProbePacket;
 
 use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
-use super::show::{Losses, is_delivered, losses, play, show, storm};
-use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed};
+use super::show::{Losses, is_delivered, losses, play, show, storm, unfinished};
+use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed, lookup};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -23,7 +23,7 @@ use crate::output::Output;
 pub const PATIENCE: Span = Span::seconds(5);
 
 /// Lets a host start a program, plays it, and gives back how it ended.
-fn run(
+pub fn run(
     stage: &mut Stage,
     from: &From,
     arguments: &ShowArgs,
@@ -36,9 +36,9 @@ fn run(
     let stop = play(simulator, from.node, app, arguments, least);
     storm(simulator, stop, output);
     let host: &Host = simulator.get(from.node).ok_or_else(|| failed("the sender is gone"))?;
-    let mut outcome = host.progress(app).clone();
-    if outcome.end == End::Running && stop != Stop::Quiet {
-        outcome.end = End::Nothing;
+    let outcome = host.progress(app).clone();
+    if outcome.end == End::Running {
+        unfinished(stage, stop, arguments, output);
     }
     Ok(outcome)
 }
@@ -64,7 +64,7 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     }
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
-    let to = stage.to(&probe.destination, &from)?;
+    let to = lookup::address(&mut stage, &from, &probe.destination, &arguments.show, output)?;
     let from = stage.facing(from, to)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let (count, size, ttl, dont_fragment) = (arguments.count, arguments.size, arguments.ttl, arguments.dont_fragment);
@@ -90,21 +90,26 @@ pub fn ping(arguments: &PingArgs, target: &Target, output: &Output) -> Result {
     let (sent, came) = (outcome.sent, answered.len());
     let duplicates = outcome.replies.len() - came;
     let more = if duplicates > 0 { format!(", {duplicates} duplicate{}", if duplicates == 1 { "" } else { "s" }) } else { String::new() };
-    let lost = (sent as usize).saturating_sub(came) * 100 / (sent as usize).max(1);
-    said.push(format!("{sent} sent, {came} received{more}, {lost}% loss"));
-    if sent == 0 && came == 0 {
+    let is_running = outcome.end == End::Running;
+    let missing = (sent as usize).saturating_sub(came);
+    said.push(match is_running {
+        // What is under way is not lost.
+        true => format!("{sent} of {count} sent, {came} received{more}, {missing} without an answer yet: running"),
+        false => format!("{sent} sent, {came} received{more}, {}% loss", missing * 100 / (sent as usize).max(1)),
+    });
+    if !is_running && sent == 0 && came == 0 {
         said.push(format!("nothing was sent: {}", outcome.end));
     }
-    if came < sent as usize {
+    if !is_running && missing > 0 {
         said.extend(losses(&stage, Some(to), None).lines);
     }
     let replies: Vec<_> = outcome.replies.iter().map(|reply| {
         json!({"sequence": reply.sequence, "from": reply.from.ip(), "ttl": reply.ttl, "bytes": reply.bytes, "round_trip_nanoseconds": reply.rtt.0})
     }).collect();
     let errors: Vec<_> = outcome.errors.iter().map(|error| json!({"from": error.from, "type": error.kind, "code": error.code, "mtu": error.mtu})).collect();
-    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "sent": sent, "received": came, "duplicates": duplicates, "replies": replies, "errors": errors});
+    let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "sent": sent, "received": came, "end": outcome.end.to_string(), "duplicates": duplicates, "replies": replies, "errors": errors});
     show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(came > 0))
+    Ok(code(came > 0, &stage))
 }
 
 /// `sim traceroute`.
@@ -129,7 +134,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
     };
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
-    let to = stage.to(&probe.destination, &from)?;
+    let to = lookup::address(&mut stage, &from, &probe.destination, &arguments.show, output)?;
     let from = stage.facing(from, to)?;
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let spec = TracerouteSpec { source, method, ..TracerouteSpec::new(to) };
@@ -157,8 +162,10 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
         reached |= hop.is_destination;
         said.push(text);
     }
-    if !reached {
-        said.extend(losses(&stage, Some(to), outcome.ended).lines);
+    match (reached, outcome.end) {
+        (true, _) => {}
+        (false, End::Running) => said.push("not there yet: running".to_owned()),
+        (false, _) => said.extend(losses(&stage, Some(to), outcome.ended).lines),
     }
     let hops: Vec<_> = outcome.hops.iter().map(|hop| {
         let answers: Vec<_> = hop.answers.iter().map(|answer| answer.map(|(from, span)| json!({"from": from, "nanoseconds": span.0}))).collect();
@@ -166,7 +173,7 @@ pub fn traceroute(arguments: &TracerouteArgs, target: &Target, output: &Output) 
     }).collect();
     let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "hops": hops, "reached": reached});
     show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(reached))
+    Ok(code(reached, &stage))
 }
 
 /// `NAME (ADDRESS)` where somebody of the lab has the address.
@@ -190,7 +197,7 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     })?;
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&probe.source)?;
-    let to = stage.to(&probe.destination, &from)?;
+    let to = lookup::address(&mut stage, &from, &probe.destination, &arguments.show, output)?;
     let from = stage.facing(from, to)?;
     let tried = try_packet(&mut stage, &from, to, probe.packet, &arguments.show, output)?;
     let (packet, word) = (probe.packet, tried.word);
@@ -199,7 +206,16 @@ pub fn check(arguments: &CheckArgs, target: &Target, output: &Output) -> Result 
     let is_open = matches!(word, "open" | "delivered, no answer");
     let result = json!({"from": from.name, "to": probe.destination.to_string(), "address": to, "packet": packet.to_string(), "result": word});
     show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(is_open))
+    Ok(code(is_open, &stage))
+}
+
+/// What is said of a packet whose simulation ended before anything came of it.
+pub const RUNNING: &str = "running";
+
+/// What the datagram of a probe carries: to the port of DNS as much as a message's header and no question, so that name servers
+/// answer, too (RFC 1035, 4.1.1).
+pub fn body(port: u16) -> &'static [u8] {
+    if port == sim::app::dns::PORT { b"vpclab probe" } else { b"vpclab" }
 }
 
 /// What came of one packet.
@@ -219,7 +235,7 @@ pub fn try_packet(stage: &mut Stage, from: &From, to: std::net::IpAddr, packet: 
     let source = from.source.filter(|source| source.is_ipv4() == to.is_ipv4());
     let outcome = run(stage, from, show, output, Span::ZERO, |host, context| match packet {
         ProbePacket::Tcp(port) => host.connect(context, ConnectSpec { source, timeout: PATIENCE, ..ConnectSpec::new(to, port) }),
-        ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, b"vpclab") }),
+        ProbePacket::Udp(port) => host.datagram(context, DatagramSpec { source, timeout: PATIENCE, ..DatagramSpec::new(to, port, body(port)) }),
         ProbePacket::Icmp { icmp_type: 8, code: 0 } | ProbePacket::Icmpv6 { icmp_type: 128, code: 0 } => {
             host.ping(context, PingSpec { source, count: 1, ..PingSpec::new(to) })
         }
@@ -238,7 +254,8 @@ pub fn try_packet(stage: &mut Stage, from: &From, to: std::net::IpAddr, packet: 
         End::Refused(_) => "refused",
         End::Unreachable(_) => "unreachable",
         End::Failed(_) => "not sent",
-        End::Nothing | End::Running | End::Cancelled => "filtered",
+        End::Running => RUNNING,
+        End::Nothing | End::Cancelled => "filtered",
     };
     let lost = if word == "filtered" { losses(stage, Some(to), outcome.ended) } else { Losses::default() };
     let word = if lost.is_reply { "reply filtered" } else { word };

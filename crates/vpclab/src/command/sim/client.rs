@@ -18,16 +18,16 @@ use sim::app::{
 };
 use sim::host::Host;
 use sim::routing::igmp::Member;
-use sim::{NodeId, Span, Stop};
+use sim::{NodeId, Span};
 
 use super::super::target::Target;
 use super::action::{Step, misread, placed};
-use super::ask::PATIENCE;
+use super::ask::{PATIENCE, body};
 use super::ends::{From, Stage};
 use super::page::{Url, holder};
-use super::show::{BUDGET, losses, play, show, storm};
+use super::show::{BUDGET, losses, play, show, storm, unfinished};
 use super::told::{self, Told};
-use super::{ShowArgs, UseArgs, code, failed};
+use super::{ShowArgs, UseArgs, code, failed, lookup};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -91,6 +91,15 @@ impl Client {
     /// How it is with one that began.
     pub fn tell(&self, host: &Host, outcome: &Outcome) -> Told {
         (self.tell)(host, outcome)
+    }
+
+    /// How far it is: of a transfer that goes on, with what was acknowledged so far.
+    pub fn progress(&self, host: &Host, app: AppId) -> Outcome {
+        let mut outcome = host.progress(app).clone();
+        if outcome.end == End::Running && self.word == "bulk" {
+            outcome.bytes_sent = host.acknowledged(app);
+        }
+        outcome
     }
 }
 
@@ -173,11 +182,11 @@ pub fn play_one(stage: &mut Stage, program: Program, arguments: &ShowArgs, outpu
     };
     storm(simulator, stop, output);
     let host: &Host = simulator.get(node).ok_or_else(|| failed("the sender is gone"))?;
-    let mut outcome = host.progress(app).clone();
-    if outcome.end == End::Running && stop != Stop::Quiet && !stays {
-        outcome.end = End::Nothing;
-    }
+    let outcome = client.progress(host, app);
     let told = client.tell(host, &outcome);
+    if outcome.end == End::Running && !stays {
+        unfinished(stage, stop, arguments, output);
+    }
     Ok(Played { outcome, told })
 }
 
@@ -194,12 +203,12 @@ pub fn run(arguments: &UseArgs, target: &Target, output: &Output) -> Result {
     let to = program.to;
     let Played { outcome, told } = play_one(&mut stage, program, &arguments.show, output)?;
     let mut said = told.text(&line);
-    if !told.is_yes {
+    if !told.is_yes && outcome.end != End::Running {
         said.extend(losses(&stage, to.or(outcome.addresses.first().copied()), outcome.ended).lines);
     }
     let result = told.json(&line, &outcome);
     show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(told.is_yes))
+    Ok(code(told.is_yes, &stage))
 }
 
 /// The words of a line, one after another; what is wrong has its place.
@@ -286,14 +295,21 @@ impl<'t> Words<'_, '_, 't> {
     fn tcp(&mut self) -> Result<u16> {
         let word = self.must()?;
         match self.port_of(word) {
+            Some(ProbePacket::Tcp(0)) => Err(self.reserved(word)),
             Some(ProbePacket::Tcp(port)) => Ok(port),
             _ => Err(self.wrong(word, &format!("{} takes tcp/PORT", self.client.word))),
         }
     }
 
+    /// RFC 6335 6.
+    fn reserved(&self, word: &str) -> Failure {
+        self.wrong(word, "port 0 is reserved: nobody listens there").hint("ports are 1 to 65535, or a service such as `echo`")
+    }
+
     fn udp(&mut self) -> Result<u16> {
         let word = self.must()?;
         match self.port_of(word) {
+            Some(ProbePacket::Udp(0)) => Err(self.reserved(word)),
             Some(ProbePacket::Udp(port)) => Ok(port),
             _ => Err(self.wrong(word, &format!("{} takes udp/PORT", self.client.word))),
         }
@@ -311,6 +327,7 @@ impl<'t> Words<'_, '_, 't> {
 /// Whom a name means: somebody of the lab, or else somebody whom the host's name servers are to know. A name that ends with a
 /// dot is always theirs.
 pub fn resolve(stage: &mut Stage, from: &From, name: &str) -> Result<Goal> {
+    lookup::meet(stage, from);
     if name.len() > 1 && name.ends_with('.') {
         return Ok(Goal::Name(name.to_owned()));
     }
@@ -389,7 +406,7 @@ fn check(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let (goal, own, word) = (words.goal(&from)?, from.source, words.must()?);
     match words.port_of(word) {
         Some(ProbePacket::Tcp(port)) => Ok(connection(&from, goal, port)),
-        Some(ProbePacket::Udp(port)) => Ok(datagram(&from, goal, port, "vpclab".to_owned())),
+        Some(ProbePacket::Udp(port)) => Ok(datagram(&from, goal, port, body(port).to_vec())),
         Some(ProbePacket::Icmp { icmp_type: 8, .. }) => Ok(to("ping", &from, goal, move |to| {
             Ping::new(PingSpec { source: source(own, to), count: 1, ..PingSpec::new(to) })
         })),
@@ -413,14 +430,14 @@ fn connection(from: &From, goal: Goal, port: u16) -> Ready {
 fn send(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let from = words.sender()?;
     let (goal, port) = (words.goal(&from)?, words.udp()?);
-    let text = words.rest().unwrap_or_else(|| "vpclab".to_owned());
+    let text = words.rest().map_or_else(|| body(port).to_vec(), String::into_bytes);
     Ok(datagram(&from, goal, port, text))
 }
 
-fn datagram(from: &From, goal: Goal, port: u16, text: String) -> Ready {
+fn datagram(from: &From, goal: Goal, port: u16, bytes: Vec<u8>) -> Ready {
     let own = from.source;
     to("datagram", from, goal, move |to| {
-        Question::new(DatagramSpec { source: source(own, to), timeout: PATIENCE, ..DatagramSpec::new(to, port, text.as_bytes()) })
+        Question::new(DatagramSpec { source: source(own, to), timeout: PATIENCE, ..DatagramSpec::new(to, port, &bytes) })
     })
 }
 
@@ -434,9 +451,10 @@ fn broadcast(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
 
 fn dns(words: &mut Words<'_, '_, '_>) -> Result<Ready> {
     let (from, name) = (words.sender()?, words.must()?);
+    lookup::meet(words.stage, &from);
     let mut spec = match name.parse() {
         Ok(address) => LookupSpec::reverse(address),
-        Err(_) => LookupSpec::new(name.strip_suffix('.').unwrap_or(name)),
+        Err(_) => LookupSpec::new(name),
     };
     if let Some(server) = words.next() {
         let Goal::Address(server) = words.goal_of(&from, server, server)? else {

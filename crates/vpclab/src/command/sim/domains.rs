@@ -81,7 +81,7 @@ pub fn drawn<'m>(name: &'m str, lan: &'m Lan, domains: &Domains) -> Drawn<'m> {
 fn text(lans: &[(&str, &Lan, Domains)], colour: bool) -> String {
     let many = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let mut lines = Vec::new();
-    for (index, (name, _, domains)) in lans.iter().enumerate() {
+    for (index, (name, lan, domains)) in lans.iter().enumerate() {
         if index > 0 {
             lines.push(String::new());
         }
@@ -96,6 +96,9 @@ fn text(lans: &[(&str, &Lan, Domains)], colour: bool) -> String {
         };
         list("collision", &domains.collision);
         list("broadcast", &domains.broadcast);
+        for link in lan.links.iter().filter(|link| !link.up) {
+            lines.push(format!("  down, and counted as if it were up: {}", lan.sentence(link)));
+        }
     }
     lines.join("\n")
 }

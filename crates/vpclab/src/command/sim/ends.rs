@@ -28,6 +28,8 @@ pub struct Stage {
     pub world: World,
     /// The cloud, compiled.
     pub fabric: Arc<Fabric>,
+    /// Whether a program that was waited for is not done.
+    pub is_unfinished: bool,
 }
 
 /// Who sends.
@@ -85,7 +87,7 @@ impl Stage {
             simulator.clear_trace();
             notes.push(format!("the lab ran for {warm_up} before this (--warm-up 0s begins at once)"));
         }
-        Ok(Some((Stage { world, fabric }, stop, notes)))
+        Ok(Some((Stage { world, fabric, is_unfinished: false }, stop, notes)))
     }
 
     fn model(&self) -> &Arc<Model> {

@@ -5,6 +5,7 @@ pub(super) mod ask;
 mod client;
 pub(super) mod domains;
 pub(super) mod ends;
+mod lookup;
 mod page;
 mod script;
 pub(super) mod show;
@@ -76,7 +77,7 @@ pub struct ShowArgs {
     /// the lab has any of them, else nothing
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub warm_up: Option<sim::Span>,
-    /// End after this simulated time, such as 500ms or 10s; default: when the programs are done
+    /// End after this simulated time, such as 500ms or 10s; what is not done by then is `running`, exit 4; default: when the programs are done
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<sim::Span>,
     /// Print as slowly as it happens: 1 = in real time, 0.1 = ten times slower
@@ -206,7 +207,7 @@ fn factor(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// Exit 0 when the answer is yes, else 1.
+/// Exit 0 when the answer is yes, 1 when it is no, 4 when there is none yet at `--until`.
 pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
     let target = Target::find_listening(global, output)?;
     match command {
@@ -222,9 +223,13 @@ pub fn run(command: SimCommand, global: &Global, output: &Output) -> Result {
     }
 }
 
-/// What a program's end means for the exit code.
-fn code(is_yes: bool) -> ExitCode {
-    if is_yes { ExitCode::SUCCESS } else { crate::exit::NO.into() }
+/// What a program's end means for the exit code: what is not done has no answer yet.
+fn code(is_yes: bool, stage: &ends::Stage) -> ExitCode {
+    match (is_yes, stage.is_unfinished) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => crate::exit::TIMEOUT.into(),
+        (false, false) => crate::exit::NO.into(),
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> Failure {

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::json;
 use sim::NodeId;
-use sim::app::GetSpec;
+use sim::app::{End, GetSpec};
 use sim::app::http::{Server, status};
 use sim::host::Host;
 
@@ -92,14 +92,17 @@ pub fn run(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
             said.extend(body.lines().map(str::to_owned));
         }
         _ => {
-            said.push(format!("no page from {place}: {}", told::why(&outcome)));
-            said.extend(losses(&stage, to, outcome.ended).lines);
+            let yet = if outcome.end == End::Running { " yet" } else { "" };
+            said.push(format!("no page from {place}{yet}: {}", told::why(&outcome)));
+            if yet.is_empty() {
+                said.extend(losses(&stage, to, outcome.ended).lines);
+            }
         }
     }
     let number = answer.map(|(number, _)| number);
-    let result = json!({"from": from.name, "to": name, "address": to, "port": url.port, "status": number, "body": body});
+    let result = json!({"from": from.name, "to": name, "address": to, "port": url.port, "end": outcome.end.to_string(), "status": number, "body": body});
     show(&stage, &arguments.show, &said, result, output)?;
-    Ok(code(number.is_some_and(|number| number < 400)))
+    Ok(code(number.is_some_and(|number| number < 400), &stage))
 }
 
 /// Who has an address.

@@ -11,7 +11,6 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -19,7 +18,7 @@ use sim::host::Host;
 use sim::{Simulator, Span, Stop, Time};
 
 use super::super::target::Target;
-use super::RunArgs;
+use super::{RunArgs, code};
 use super::action::{Started, Step, action, misread, perform};
 use super::ends::Stage;
 use super::show::{BUDGET, losses, show, storm};
@@ -35,7 +34,7 @@ pub const TICK: Span = Span::milliseconds(100);
 /// Longest time that programs are waited for.
 pub const LONGEST: Span = Span::seconds(20_000);
 
-/// Exit 0 when every program of the script got an answer, else 1.
+/// Exit 0 when every program of the script got an answer, 1 when one got none, 4 when one is not done.
 pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
     let text = read(&arguments.script)?;
     let name = arguments.script.display().to_string();
@@ -76,32 +75,38 @@ pub fn run(arguments: &RunArgs, target: &Target, output: &Output) -> Result {
         }
     }
     storm(stage.world.simulator(), stop, output);
-    let (mut said, mut rows, mut all) = (Vec::new(), Vec::new(), true);
+    let (mut said, mut rows, mut all, mut refused) = (Vec::new(), Vec::new(), true, false);
     for program in &started {
         let simulator = &stage.world.cloud.simulator;
         let Some(host) = simulator.get::<Host>(program.node) else { continue };
-        let outcome = host.progress(program.app);
-        let told = program.client.tell(host, outcome);
+        let outcome = program.client.progress(host, program.app);
+        let told = program.client.tell(host, &outcome);
+        let is_running = program.goes_on(simulator);
+        stage.is_unfinished |= is_running;
         all &= told.is_yes;
+        refused |= !told.is_yes && !is_running;
         said.extend(told.text(&program.text));
-        rows.push(told.json(&program.text, outcome));
+        rows.push(told.json(&program.text, &outcome));
     }
-    if !all {
+    if refused {
         said.extend(losses(&stage, None, None).lines);
     }
     show(&stage, &arguments.show, &said, json!({"programs": rows}), output)?;
-    Ok(if all { ExitCode::SUCCESS } else { exit::NO.into() })
+    Ok(if refused { exit::NO.into() } else { code(all, &stage) })
 }
 
 /// The text of a script; `-` is standard input. Errors: it cannot be read.
 pub fn read(path: &Path) -> Result<String> {
     let failed = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
-    let mut text = String::new();
-    if path == Path::new("-") {
+    let text = if path == Path::new("-") {
+        let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(failed)?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(path).map_err(failed)
+        text
+    } else {
+        std::fs::read_to_string(path).map_err(failed)?
+    };
+    // Editors of Windows put a byte order mark in front (Unicode 23.8), which is no word of the script.
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Its lines, in the order of their times. Errors: a time that is none or before the one above, with its place; no line at all.

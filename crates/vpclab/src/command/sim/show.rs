@@ -49,6 +49,17 @@ pub fn play(simulator: &mut Simulator, node: NodeId, app: AppId, show: &ShowArgs
     Stop::Budget
 }
 
+/// Says that a program was not done when its simulation ended. Where too much happened, [`storm`] has said so.
+pub fn unfinished(stage: &mut Stage, stop: Stop, show: &ShowArgs, output: &Output) {
+    stage.is_unfinished = true;
+    let now = stage.world.simulator().now();
+    match (stop, show.until) {
+        (Stop::Budget, _) => {}
+        (_, Some(until)) => output.note(format!("--until {until} ended it at {now}, before the program was done")),
+        (_, None) => output.note(format!("ended at {now}: nobody waits longer for a program that goes on")),
+    }
+}
+
 /// Says that a simulation was ended because too much happened in it.
 pub fn storm(simulator: &Simulator, stop: Stop, output: &Output) {
     if stop == Stop::Budget {
@@ -115,7 +126,7 @@ pub fn show(stage: &Stage, arguments: &ShowArgs, said: &[String], result: Value,
             "schema": SCHEMA,
             "seed": arguments.seed,
             "ended_nanoseconds": simulator.now().0,
-            "cut": simulator.trace().is_cut(),
+            "cut": simulator.trace().is_cut() || stage.is_unfinished,
             "trace_hash": format!("{:016x}", simulator.trace_hash()),
             "result": result,
         });
@@ -214,8 +225,22 @@ pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Losses 
     let is_loss = |reason: Reason| {
         !matches!(
             reason,
-            Reason::OtherMac | Reason::ArpOther | Reason::MulticastMac | Reason::ReservedMac | Reason::SamePort | Reason::SpanningTree | Reason::Runt
+            Reason::OtherMac
+                | Reason::ArpOther
+                | Reason::ArpGratuitous
+                | Reason::MulticastMac
+                | Reason::ReservedMac
+                | Reason::SamePort
+                | Reason::GroupRouter
+                | Reason::SpanningTree
+                | Reason::Runt
         )
+    };
+    let delivered: BTreeSet<FrameId> = simulator.trace().events().iter().filter(|event| event.verb == Verb::Deliver).map(|event| event.frame).collect();
+    // Nor is what was for many, and what bystanders ignored while somebody took it.
+    let is_ignored = |event: &TraceEvent| {
+        let is_to_many = view.bytes(event.frame).first().is_some_and(|first| first & 1 == 1);
+        matches!(event.reason, Reason::PortUnreachable | Reason::NotMember) && is_to_many && delivered.contains(&event.frame)
     };
     let asked = to.map(|to| addresses_of(stage, to)).unwrap_or_default();
     let is_about = |event: &TraceEvent| {
@@ -229,15 +254,18 @@ pub fn losses(stage: &Stage, to: Option<IpAddr>, until: Option<Time>) -> Losses 
         }
     };
     let events = simulator.trace().events().iter();
-    let drops = events.filter(|event| event.verb == Verb::Drop && until.is_none_or(|until| event.time <= until));
+    // Who took a question and cannot grant it is where its answer is missing.
+    let is_lost = |event: &TraceEvent| event.verb == Verb::Drop || (event.verb, event.reason) == (Verb::Note, Reason::AddressesExhausted);
+    let drops = events.filter(|event| is_lost(event) && until.is_none_or(|until| event.time <= until));
     let mut lines: Vec<String> = Vec::new();
     let mut is_reply = false;
-    for event in drops.filter(|event| is_loss(event.reason) && is_about(event)) {
+    for event in drops.filter(|event| is_loss(event.reason) && is_about(event) && !is_ignored(event)) {
         if lines.is_empty() {
             let packet = sim::view::summary::packet(view.bytes(event.frame), view.framing(event.frame));
             is_reply = packet.ip().is_some_and(|ip| asked.contains(&ip.source));
         }
-        let line = format!("dropped at {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, &event));
+        let what = if event.verb == Verb::Drop { "dropped at" } else { "not granted at" };
+        let line = format!("{what} {}: {}", view.place(event.node, event.port), sim::view::why::sentence(&view, &event));
         if !lines.contains(&line) {
             lines.push(line);
         }

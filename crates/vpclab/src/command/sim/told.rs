@@ -28,7 +28,11 @@ impl Told {
     }
 
     fn no(outcome: &Outcome) -> Self {
-        Self { is_yes: false, sentence: why(outcome), lines: Vec::new() }
+        let so_far = match (outcome.end, outcome.bytes_received) {
+            (End::Running, bytes @ 1..) => format!(" ({bytes} bytes received so far)"),
+            _ => String::new(),
+        };
+        Self { is_yes: false, sentence: why(outcome) + &so_far, lines: Vec::new() }
     }
 
     /// For people: the line that began the program and its end, then what it got.
@@ -206,6 +210,9 @@ pub fn bulk(_: &Host, outcome: &Outcome) -> Told {
     if outcome.end == End::Failed(sim::Reason::Rejected) {
         return Told { is_yes: false, sentence: String::from_utf8_lossy(&outcome.data).into_owned(), lines: Vec::new() };
     }
+    if outcome.end == End::Running {
+        return Told { is_yes: false, sentence: format!("running ({} bytes acknowledged so far)", outcome.bytes_sent), lines: Vec::new() };
+    }
     let Some(reply) = outcome.replies.first().filter(|_| is_answered(outcome)) else { return Told::no(outcome) };
     let kilobits = u128::from(outcome.bytes_sent) * 8 * 1_000_000 / u128::from(reply.rtt.0.max(1));
     Told::yes(format!("{} bytes acknowledged in {}: {}.{:03} Mb/s", outcome.bytes_sent, reply.rtt, kilobits / 1_000, kilobits % 1_000), Vec::new())
@@ -218,6 +225,7 @@ pub fn flow(_: &Host, outcome: &Outcome) -> Told {
         (End::Done, Some(error), _) => Told { is_yes: false, ..Told::yes(format!("{} sent; {} says that nobody listens", outcome.sent, error.from), Vec::new()) },
         (End::Done, None, Some(error)) => Told { is_yes: false, ..Told::yes(format!("{} sent; {} says: {}", outcome.sent, error.from, error.meaning()), Vec::new()) },
         (End::Done, None, None) => Told::yes(format!("{} datagrams, {} bytes sent", outcome.sent, outcome.bytes_sent), Vec::new()),
+        (End::Running, ..) => Told { is_yes: false, ..Told::yes(format!("running ({} datagrams sent so far)", outcome.sent), Vec::new()) },
         _ => Told::no(outcome),
     }
 }

@@ -1,0 +1,43 @@
+//! All tests of the simulator, as one program: linking is what takes time and disk, once for all of them is cheap. None needs a
+//! process of its own: the simulator is pure, and no two worlds share anything.
+
+mod apps;
+mod apps_balancer;
+mod apps_dhcp;
+mod apps_dns;
+mod apps_exchanges;
+mod apps_lan;
+mod csma_cd;
+mod hosts;
+mod hosts_headers;
+mod hosts_net;
+mod hubs;
+mod links;
+mod osi;
+mod portable;
+mod routers;
+mod routers_any_bytes;
+mod routers_nat;
+mod routers_on_a_hub;
+mod routing_igmp;
+mod routing_lan;
+mod routing_net;
+mod routing_ospf;
+mod routing_rip;
+mod same_trace;
+mod stations;
+mod switches;
+mod switches_snooping;
+mod switches_spanning_tree;
+mod tcp_congestion;
+mod tcp_delivery;
+mod tcp_ends;
+mod tcp_hand;
+mod tcp_oracle;
+mod tcp_pair;
+mod tcp_reasons;
+mod tcp_robust;
+mod tcp_states;
+mod tcp_timers;
+mod tcp_windows;
+mod view;
