@@ -27,6 +27,8 @@ pub const GAP_BITS: u64 = 96;
 
 /// Set beside the count of holders of a frame that a trace holds as well.
 const KEPT: u32 = 1 << 31;
+/// Set there, too, as long as [`Frames::vouch`] holds.
+const SOUND: u32 = 1 << 30;
 /// Set in the place of a frame whose bytes are in the archive; otherwise it is the number of a buffer.
 const ARCHIVED: u32 = archive::PLACES;
 
@@ -105,11 +107,40 @@ impl Frames {
         }
     }
 
+    /// The first bytes of a frame that is under way; nothing if it is not, or has fewer.
+    #[inline]
+    pub fn start<const N: usize>(&self, frame: FrameId) -> Option<&[u8; N]> {
+        // The place of one in the archive is beyond all buffers.
+        self.buffers.get(self.slots[frame.0 as usize].place as usize)?.first_chunk()
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub fn length(&self, frame: FrameId) -> usize {
+        let slot = &self.slots[frame.0 as usize];
+        match slot.place & ARCHIVED {
+            0 => self.buffers[slot.place as usize].len(),
+            _ => slot.length as usize,
+        }
+    }
+
     /// Its bytes to be changed; by its only holder.
     pub fn bytes_mut(&mut self, frame: FrameId) -> &mut Vec<u8> {
-        let slot = &self.slots[frame.0 as usize];
+        let slot = &mut self.slots[frame.0 as usize];
+        slot.holders &= !SOUND;
         debug_assert_eq!(slot.holders, 1, "somebody else holds this frame");
         &mut self.buffers[slot.place as usize]
+    }
+
+    /// Says that the checksum over its segment or datagram is right, so that nobody need compute it again until the bytes are
+    /// changed.
+    pub fn vouch(&mut self, frame: FrameId) {
+        self.slots[frame.0 as usize].holders |= SOUND;
+    }
+
+    /// Whether somebody vouched for the bytes as they are.
+    pub fn is_sound(&self, frame: FrameId) -> bool {
+        self.slots[frame.0 as usize].holders & SOUND != 0
     }
 
     /// The frame that it was made of, as long as that is held.
@@ -140,7 +171,7 @@ impl Frames {
     pub fn let_go(&mut self, frame: FrameId) {
         let Some(slot) = self.slots.get_mut(frame.0 as usize).filter(|slot| slot.holders & KEPT != 0) else { return };
         slot.holders &= !KEPT;
-        if slot.holders == 0 {
+        if slot.holders & !SOUND == 0 {
             self.forget(frame);
         }
     }
@@ -163,16 +194,16 @@ impl Frames {
 
     /// Whether more than one holds it, so that its bytes must stay as they are.
     pub fn is_shared(&self, frame: FrameId) -> bool {
-        self.slots[frame.0 as usize].holders > 1
+        self.slots[frame.0 as usize].holders & !SOUND > 1
     }
 
     /// One holder fewer; without any the frame is gone, or the trace's alone.
     #[inline]
     pub fn release(&mut self, frame: FrameId) {
         let slot = &mut self.slots[frame.0 as usize];
-        debug_assert!(slot.holders & !KEPT > 0, "nobody holds this frame");
+        debug_assert!(slot.holders & !(KEPT | SOUND) > 0, "nobody holds this frame");
         slot.holders -= 1;
-        match slot.holders {
+        match slot.holders & !SOUND {
             0 => self.forget(frame),
             KEPT => self.put_away(frame),
             _ => {}
@@ -238,6 +269,8 @@ mod tests {
         frames.release(kept);
         let next = frames.make(kept, |bytes| bytes.extend_from_slice(b"next"));
         assert_eq!((frames.bytes(kept), frames.bytes(next)), (b"kept".as_slice(), b"next".as_slice()));
+        assert_eq!((frames.length(kept), frames.length(next)), (4, 4));
+        assert_eq!((frames.start::<2>(kept), frames.start(next), frames.start::<5>(next)), (None, Some(b"ne"), None));
         assert_eq!((frames.held(), frames.buffers.len()), (2, 1));
         // Somebody takes it up once more.
         frames.hold(kept);
@@ -250,6 +283,24 @@ mod tests {
         assert_eq!(frames.held(), 0);
         let again = frames.make(FrameId::NONE, |bytes| bytes.extend_from_slice(b"again"));
         assert_eq!(frames.bytes(again), b"again");
+    }
+
+    #[test]
+    fn nobody_vouches_for_bytes_that_were_changed_or_for_a_copy_or_for_the_next_frame_in_the_same_place() {
+        let mut frames = Frames::default();
+        let frame = frames.make(FrameId::NONE, |bytes| bytes.extend_from_slice(b"abc"));
+        frames.vouch(frame);
+        frames.hold(frame);
+        assert!(frames.is_sound(frame) && frames.is_shared(frame));
+        let copy = frames.copy(frame);
+        frames.release(frame);
+        assert!(frames.is_sound(frame) && !frames.is_shared(frame) && !frames.is_sound(copy));
+        frames.bytes_mut(frame)[0] = b'x';
+        assert!(!frames.is_sound(frame));
+        frames.vouch(frame);
+        frames.release(frame);
+        let next = frames.make(FrameId::NONE, |_| ());
+        assert!(next == frame && !frames.is_sound(next));
     }
 
     #[test]
