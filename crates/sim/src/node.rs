@@ -191,21 +191,6 @@ impl Context<'_> {
         copy
     }
 
-    /// The same, where what is changed lies before the segment or datagram and is no part of its checksum.
-    pub fn change_header(&mut self, frame: FrameId, is_own: bool, change: impl FnOnce(&mut Vec<u8>)) -> FrameId {
-        let is_sound = self.frames().is_sound(frame);
-        let changed = self.change(frame, is_own, change);
-        if is_sound {
-            self.network.wires.frames.vouch(changed);
-        }
-        changed
-    }
-
-    /// Says that the checksum over a frame's segment or datagram is right; see [`Frames::vouch`].
-    pub fn vouch(&mut self, frame: FrameId) {
-        self.network.wires.frames.vouch(frame);
-    }
-
     /// Keeps a frame beyond the call that it came with; it is to be sent or released later.
     pub fn hold(&mut self, frame: FrameId) {
         self.network.wires.frames.hold(frame);

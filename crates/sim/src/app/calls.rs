@@ -141,7 +141,7 @@ impl Calls<'_, '_> {
     pub fn send_to(&mut self, socket: SocketId, to: SocketAddr, how: SendTo, payload: &[u8]) -> Result<(), SendError> {
         let (local, port) = self.host.socket_local(socket);
         let outgoing = self.outgoing(protocol::UDP, to.ip(), how, how.source.or(local));
-        self.host.send_udp(self.context, outgoing, (port, to.port()), payload)
+        self.host.send_udp(self.context, &outgoing, (port, to.port()), payload)
     }
 
     /// Sends a packet of any protocol. Of ICMP, the checksum is filled in.

@@ -27,8 +27,6 @@ pub const GAP_BITS: u64 = 96;
 
 /// Set beside the count of holders of a frame that a trace holds as well.
 const KEPT: u32 = 1 << 31;
-/// Set there, too, as long as [`Frames::vouch`] holds.
-const SOUND: u32 = 1 << 30;
 /// Set in the place of a frame whose bytes are in the archive; otherwise it is the number of a buffer.
 const ARCHIVED: u32 = archive::PLACES;
 
@@ -126,21 +124,9 @@ impl Frames {
 
     /// Its bytes to be changed; by its only holder.
     pub fn bytes_mut(&mut self, frame: FrameId) -> &mut Vec<u8> {
-        let slot = &mut self.slots[frame.0 as usize];
-        slot.holders &= !SOUND;
+        let slot = &self.slots[frame.0 as usize];
         debug_assert_eq!(slot.holders, 1, "somebody else holds this frame");
         &mut self.buffers[slot.place as usize]
-    }
-
-    /// Says that the checksum over its segment or datagram is right, so that nobody need compute it again until the bytes are
-    /// changed.
-    pub fn vouch(&mut self, frame: FrameId) {
-        self.slots[frame.0 as usize].holders |= SOUND;
-    }
-
-    /// Whether somebody vouched for the bytes as they are.
-    pub fn is_sound(&self, frame: FrameId) -> bool {
-        self.slots[frame.0 as usize].holders & SOUND != 0
     }
 
     /// The frame that it was made of, as long as that is held.
@@ -171,7 +157,7 @@ impl Frames {
     pub fn let_go(&mut self, frame: FrameId) {
         let Some(slot) = self.slots.get_mut(frame.0 as usize).filter(|slot| slot.holders & KEPT != 0) else { return };
         slot.holders &= !KEPT;
-        if slot.holders & !SOUND == 0 {
+        if slot.holders == 0 {
             self.forget(frame);
         }
     }
@@ -194,16 +180,16 @@ impl Frames {
 
     /// Whether more than one holds it, so that its bytes must stay as they are.
     pub fn is_shared(&self, frame: FrameId) -> bool {
-        self.slots[frame.0 as usize].holders & !SOUND > 1
+        self.slots[frame.0 as usize].holders > 1
     }
 
     /// One holder fewer; without any the frame is gone, or the trace's alone.
     #[inline]
     pub fn release(&mut self, frame: FrameId) {
         let slot = &mut self.slots[frame.0 as usize];
-        debug_assert!(slot.holders & !(KEPT | SOUND) > 0, "nobody holds this frame");
+        debug_assert!(slot.holders & !KEPT > 0, "nobody holds this frame");
         slot.holders -= 1;
-        match slot.holders & !SOUND {
+        match slot.holders {
             0 => self.forget(frame),
             KEPT => self.put_away(frame),
             _ => {}
@@ -283,24 +269,6 @@ mod tests {
         assert_eq!(frames.held(), 0);
         let again = frames.make(FrameId::NONE, |bytes| bytes.extend_from_slice(b"again"));
         assert_eq!(frames.bytes(again), b"again");
-    }
-
-    #[test]
-    fn nobody_vouches_for_bytes_that_were_changed_or_for_a_copy_or_for_the_next_frame_in_the_same_place() {
-        let mut frames = Frames::default();
-        let frame = frames.make(FrameId::NONE, |bytes| bytes.extend_from_slice(b"abc"));
-        frames.vouch(frame);
-        frames.hold(frame);
-        assert!(frames.is_sound(frame) && frames.is_shared(frame));
-        let copy = frames.copy(frame);
-        frames.release(frame);
-        assert!(frames.is_sound(frame) && !frames.is_shared(frame) && !frames.is_sound(copy));
-        frames.bytes_mut(frame)[0] = b'x';
-        assert!(!frames.is_sound(frame));
-        frames.vouch(frame);
-        frames.release(frame);
-        let next = frames.make(FrameId::NONE, |_| ());
-        assert!(next == frame && !frames.is_sound(next));
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Host {
         let passed = if start == packet.start {
             let fits_ethernet = framing == Framing::Ethernet && length <= limit;
             let mac = fits_ethernet.then(|| self.mac_of(context.now(), path.interface, path.next_hop)).flatten();
-            let passed = context.change_header(frame, false, |bytes| {
+            let passed = context.change(frame, false, |bytes| {
                 // Padding of the frame is not passed on.
                 bytes.truncate(packet.end);
                 link_layer::readdress(framing, own_mac, packet.is_v4(), bytes);

@@ -353,6 +353,6 @@ impl Host {
 
 /// Fills in the destination address of an own frame and sends it.
 pub(crate) fn send_to_mac(context: &mut Context<'_>, interface: u16, mac: Mac, frame: FrameId) {
-    let frame = context.change_header(frame, true, |bytes| bytes[..6].copy_from_slice(&mac.0));
+    let frame = context.change(frame, true, |bytes| bytes[..6].copy_from_slice(&mac.0));
     context.send(interface, frame);
 }

@@ -41,8 +41,6 @@ pub struct Outgoing {
     pub router_alert: bool,
     /// Out of this interface, whatever the routes say.
     pub interface: Option<u16>,
-    /// Whether its upper layer is written with the checksum that it needs.
-    pub is_summed: bool,
     /// The frame that it answers.
     pub parent: FrameId,
     /// Bytes that its upper layer takes, as far as that is known: so much memory is taken at once.
@@ -62,7 +60,6 @@ impl Outgoing {
             service: 0,
             router_alert: false,
             interface: None,
-            is_summed: false,
             parent: FrameId::NONE,
             length: 64,
         }
@@ -210,9 +207,6 @@ impl Host {
             }
             self.send_in_pieces(context, path, frame, start, limit);
             return Ok(());
-        }
-        if packet.is_summed {
-            context.vouch(frame);
         }
         match mac {
             Some(_) => context.send(path.interface, frame),

@@ -83,7 +83,7 @@ impl Host {
             },
             Protocol::UDP => {
                 let outgoing = Outgoing { source: Some(flow.local), ..Outgoing::new(protocol.0, flow.remote) };
-                self.send_udp(context, outgoing, (flow.port, flow.remote_port), bytes).is_ok()
+                self.send_udp(context, &outgoing, (flow.port, flow.remote_port), bytes).is_ok()
             }
             _ => {
                 let outgoing = Outgoing { source: Some(flow.local), ..Outgoing::new(protocol.0, flow.remote) };
