@@ -11,6 +11,7 @@ use sim::host::Host;
 use super::super::target::Target;
 use super::ends::Stage;
 use super::show::{losses, show};
+use super::words::{self, Goal};
 use super::{HttpArgs, client, code, told};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -72,8 +73,8 @@ pub fn run(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     let selector = |text: &str| lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message));
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&selector(&arguments.from)?)?;
-    let goal = client::resolve(&mut stage, &from, &url.name)?;
-    if let (client::Goal::Address(to), false) = (&goal, url.is_secure) {
+    let goal = words::resolve(&mut stage, &from, &url.name)?;
+    if let (Goal::Address(to), false) = (&goal, url.is_secure) {
         serve(&mut stage, *to, url.port, &url.name);
     }
     let program = client::fetch(&from, goal, url.clone());
