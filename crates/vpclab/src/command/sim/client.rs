@@ -25,7 +25,7 @@ use super::action::{Step, misread, placed};
 use super::ask::{PATIENCE, body};
 use super::ends::{From, Stage};
 use super::page::{Url, holder};
-use super::show::{BUDGET, losses, play, show, storm, unfinished};
+use super::show::{BUDGET, is_hopeless, losses, play, show, storm, unfinished};
 use super::told::{self, Told};
 use super::words::{Goal, MOST, Words};
 use super::{ShowArgs, UseArgs, code, failed, lookup};
@@ -172,7 +172,10 @@ pub fn play_one(stage: &mut Stage, program: Program, arguments: &ShowArgs, outpu
     };
     storm(simulator, stop, output);
     let host: &Host = simulator.get(node).ok_or_else(|| failed("the sender is gone"))?;
-    let outcome = client.progress(host, app);
+    let mut outcome = client.progress(host, app);
+    if !stays && is_hopeless(host, app, stop, arguments) {
+        outcome.end = End::Nothing;
+    }
     let told = client.tell(host, &outcome);
     if outcome.end == End::Running && !stays {
         unfinished(stage, stop, arguments, output);
