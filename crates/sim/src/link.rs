@@ -186,28 +186,34 @@ impl Link {
 
     /// The port that a frame from one side comes to.
     pub(crate) fn other_end(&self, side: u8) -> (NodeId, u16) {
-        self.ways[usize::from(side)].to
+        self.ways[usize::from(side & 1)].to
     }
 
-    /// How long a frame occupies the sender, and after which time the receiver has it, the delay left out.
+    /// How long a frame occupies the sender, and after which time the receiver has it.
     fn lasts(&mut self, bytes: usize) -> (Span, Span) {
         // Frames of one length often follow each other.
         if self.last.0 != bytes {
-            let lasts = |bits| match self.bit {
-                Some(bit) => Span(bit * bits),
-                None => Span::of_bits(bits, self.spec.rate_bits_per_second),
-            };
-            let framing = self.spec.framing;
-            self.last = (bytes, lasts(framing.bits(bytes)), lasts(framing.bits_received(bytes)));
+            self.measure(bytes);
         }
         (self.last.1, self.last.2)
     }
 
+    #[inline(never)]
+    fn measure(&mut self, bytes: usize) {
+        let lasts = |bits| match self.bit {
+            Some(bit) => Span(bit * bits),
+            None => Span::of_bits(bits, self.spec.rate_bits_per_second),
+        };
+        let framing = self.spec.framing;
+        let received = lasts(framing.bits_received(bytes)).0.saturating_add(self.spec.delay.0);
+        self.last = (bytes, lasts(framing.bits(bytes)), Span(received));
+    }
+
     /// Sends a frame from one side of the link, whose number is given; the reference goes over.
     pub(crate) fn transmit(&mut self, wires: &mut Wires, (number, side): (u32, u8), frame: FrameId) {
-        let bytes = wires.frames.bytes(frame).len();
+        let bytes = wires.frames.length(frame);
         let (occupies, takes) = self.lasts(bytes);
-        let way = &mut self.ways[usize::from(side)];
+        let way = &mut self.ways[usize::from(side & 1)];
         let ((node, port), now) = (way.from, wires.now);
         let start = if !self.is_up {
             Err(Reason::LinkDown)
@@ -221,7 +227,7 @@ impl Link {
             Err(reason) => return lose(wires, (node, port), reason, frame),
         };
         way.free_at = start + occupies;
-        let mut arrival = start + takes + self.spec.delay;
+        let mut arrival = start + takes;
         wires.record(node, port, Verb::Send, Reason::Wire, frame, 0);
         if self.has_chance {
             let chance = Chance { spec: &self.spec, link: (number, side), epoch: self.epoch };
@@ -238,7 +244,9 @@ impl OneWay {
     /// When a frame that comes now begins to be sent. Errors: too many wait.
     fn queue(&mut self, now: Time, most: u32) -> Result<Time, Reason> {
         if self.free_at <= now {
-            self.waiting.clear();
+            if !self.waiting.is_empty() {
+                self.waiting.clear();
+            }
             return Ok(now);
         }
         while self.waiting.front().is_some_and(|start| *start <= now) {
@@ -267,6 +275,7 @@ struct Chance<'a> {
 
 impl Chance<'_> {
     /// When the frame arrives; nothing if it is lost.
+    #[inline(never)]
     fn decide(&self, way: &mut OneWay, wires: &mut Wires, arrival: Time, frame: FrameId) -> Option<Time> {
         let (node, port) = way.from;
         // One end's chance for each port: the port is part of the purpose.

@@ -207,6 +207,7 @@ impl Context<'_> {
     }
 
     /// Sends a frame that came in, as it is; the reference that came with the call is not used up.
+    #[inline]
     pub fn forward(&mut self, port: u16, frame: FrameId) {
         self.hold(frame);
         self.send(port, frame);

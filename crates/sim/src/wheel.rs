@@ -124,17 +124,30 @@ impl Wheel {
     }
 
     /// Schedules an event; one in the past happens now, after all that was scheduled for now.
+    #[inline]
     pub fn push(&mut self, mut event: Event) {
         self.pending += 1;
         event.time.0 = event.time.0.max(self.present);
-        if event.time.0 > self.last {
-            return self.place(event);
-        }
-        let later = self.run[self.taken..].iter().rev().take_while(|known| known.time > event.time).count();
-        if later == 0 {
+        if event.time.0 > self.last { self.place(event) } else { self.insert(event) }
+    }
+
+    /// Puts an event into the run, behind what is not later.
+    #[inline(never)]
+    fn insert(&mut self, event: Event) {
+        let run = &self.run[self.taken..];
+        if run.last().is_none_or(|last| last.time <= event.time) {
             self.run.push(event);
         } else {
-            self.run.insert(self.run.len() - later, event);
+            let before = run.partition_point(|known| known.time <= event.time);
+            let (at, is_near) = (self.taken + before, before < run.len() / 2);
+            if is_near && self.taken > 0 {
+                // Where the last one was taken there is room.
+                self.run.copy_within(self.taken..at, self.taken - 1);
+                self.run[at - 1] = event;
+                self.taken -= 1;
+            } else {
+                self.run.insert(at, event);
+            }
         }
         if self.run.len() - self.taken > MANY && self.last > self.base {
             self.disband();
@@ -142,7 +155,7 @@ impl Wheel {
     }
 
     /// Puts an event that is later than the run on its level.
-    #[inline]
+    #[inline(never)]
     fn place(&mut self, event: Event) {
         let time = event.time.0;
         // The lowest bit is set, so that there is a highest one.
@@ -157,6 +170,7 @@ impl Wheel {
     }
 
     /// Gives all but the first moment of the run to the levels.
+    #[cold]
     fn disband(&mut self) {
         self.base = self.base.max(self.present);
         self.last = self.base;

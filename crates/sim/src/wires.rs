@@ -86,11 +86,20 @@ impl Wires {
     #[inline]
     pub fn record(&mut self, node: NodeId, port: u16, verb: Verb, reason: Reason, frame: FrameId, value: u32) {
         if self.trace.is_on() {
-            self.record_on(node, port, verb, reason, frame, value);
+            match value {
+                0 => self.record_plain(node, port, verb, reason, frame),
+                _ => self.record_on(node, port, verb, reason, frame, value),
+            }
         }
     }
 
-    /// In one place for all who call: most runs have no trace.
+    /// In one place for all who call: most runs have no trace, and most events no number.
+    #[inline(never)]
+    fn record_plain(&mut self, node: NodeId, port: u16, verb: Verb, reason: Reason, frame: FrameId) {
+        let event = self.event(node, port, verb, reason, frame, 0);
+        self.trace.record(event, &mut self.frames);
+    }
+
     #[inline(never)]
     fn record_on(&mut self, node: NodeId, port: u16, verb: Verb, reason: Reason, frame: FrameId, value: u32) {
         let event = self.event(node, port, verb, reason, frame, value);

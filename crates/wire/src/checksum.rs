@@ -17,32 +17,33 @@ impl Sum {
     #[inline]
     pub fn with(self, bytes: &[u8]) -> Sum {
         // Sums do not care for the order of bytes (RFC 1071, 2 (B)): 64 bits at a time as they lie there, turned at the end.
-        // Two sums, as one addition waits for the one before.
-        let (pairs, rest) = bytes.as_chunks::<16>();
-        let (mut even, mut odd) = (0u128, 0u128);
-        for pair in pairs {
-            let pair = u128::from_ne_bytes(*pair);
-            even += pair & u128::from(u64::MAX);
-            odd += pair >> 64;
+        // 2^64 counts as 1, so what is carried out of a word goes into the next one.
+        let (blocks, rest) = bytes.as_chunks::<64>();
+        let (mut sum, mut carries) = (0u64, 0u64);
+        for block in blocks {
+            let mut carry = false;
+            for word in block.as_chunks::<8>().0 {
+                (sum, carry) = sum.carrying_add(u64::from_ne_bytes(*word), carry);
+            }
+            carries += u64::from(carry);
         }
-        // What is left, 15 bytes at most, as if zeros followed.
+        let (words, rest) = rest.as_chunks::<8>();
+        for word in words {
+            let (more, carry) = sum.overflowing_add(u64::from_ne_bytes(*word));
+            (sum, carries) = (more, carries + u64::from(carry));
+        }
+        // 2^32 counts as 1, too. What is left, 7 bytes at most, as if zeros followed.
+        let mut sum = (sum >> 32) + (sum & 0xffff_ffff) + carries;
         let mut rest = rest;
-        if let Some((word, after)) = rest.split_first_chunk() {
-            (even, rest) = (even + u128::from(u64::from_ne_bytes(*word)), after);
-        }
         if let Some((long, after)) = rest.split_first_chunk() {
-            (even, rest) = (even + u128::from(u32::from_ne_bytes(*long)), after);
+            (sum, rest) = (sum + u64::from(u32::from_ne_bytes(*long)), after);
         }
-        even += match *rest {
+        sum += match *rest {
             [] => 0,
-            [a] => u128::from(u16::from_ne_bytes([a, 0])),
-            [a, b] => u128::from(u16::from_ne_bytes([a, b])),
-            [a, b, c, ..] => u128::from(u32::from_ne_bytes([a, b, c, 0])),
+            [a] => u64::from(u16::from_ne_bytes([a, 0])),
+            [a, b] => u64::from(u16::from_ne_bytes([a, b])),
+            [a, b, c, ..] => u64::from(u32::from_ne_bytes([a, b, c, 0])),
         };
-        let wide = even + odd;
-        let (high, low) = ((wide >> 64) as u64, wide as u64);
-        // 2^64 counts as 1, too, and 2^32.
-        let sum = (low >> 32) + (low & 0xffff_ffff) + high;
         Sum(self.0 + u64::from(fold(sum).to_be()))
     }
 

@@ -2,6 +2,9 @@
 //! of hosts, and what an event costs. With `--ns3 PROGRAM` the first three beside ns-3, in turn in the same run.
 //!
 //! `cargo run --release -p sim --example speed -- [chain|subnets|bulk|hub|memory|events]… [--runs N] [--scale N] [--ns3 PROGRAM]`
+//!
+//! `--once on|off` lets each of the first three run once, with or without the trace, and says what happened instead of how
+//! long it took: for programs that count instructions.
 
 mod figure;
 mod nets;
@@ -28,11 +31,13 @@ struct Wanted {
     /// Per cent of the usual amount of work.
     scale: u64,
     ns3: Option<PathBuf>,
+    /// Nothing is timed; whether there is a trace.
+    once: Option<bool>,
 }
 
 impl Wanted {
     fn read() -> Result<Self, String> {
-        let mut wanted = Self { what: Vec::new(), runs: 5, scale: 100, ns3: None };
+        let mut wanted = Self { what: Vec::new(), runs: 5, scale: 100, ns3: None, once: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(argument) = arguments.next() {
             let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok()).ok_or("a number is missing");
@@ -40,6 +45,11 @@ impl Wanted {
                 "--runs" => wanted.runs = number()? as usize,
                 "--scale" => wanted.scale = number()?.max(1),
                 "--ns3" => wanted.ns3 = Some(arguments.next().ok_or("where is ns-3's program?")?.into()),
+                "--once" => match arguments.next().as_deref() {
+                    Some("on") => wanted.once = Some(true),
+                    Some("off") => wanted.once = Some(false),
+                    _ => return Err("on or off?".to_owned()),
+                },
                 "chain" | "subnets" | "bulk" | "hub" | "memory" | "events" => wanted.what.push(argument),
                 other => return Err(format!("{other} is nothing to measure")),
             }
@@ -64,6 +74,10 @@ fn main() -> std::process::ExitCode {
             return std::process::ExitCode::from(2);
         }
     };
+    if let Some(is_traced) = wanted.once {
+        once(&wanted, is_traced);
+        return std::process::ExitCode::SUCCESS;
+    }
     if ["chain", "subnets", "bulk"].iter().any(|what| wanted.wants(what)) {
         packets(&wanted);
     }
@@ -124,6 +138,16 @@ fn run(load: &Load, bounds: Bounds, amount: u64) -> (f64, f64, f64) {
     let seconds = clock.seconds();
     let count = (load.count)(&sim) as f64;
     (count / seconds / 1e6, sim.happened() as f64 / seconds / 1e6, count)
+}
+
+/// Runs what is wanted, and says what happened.
+fn once(wanted: &Wanted, is_traced: bool) {
+    let bounds = if is_traced { ON } else { Bounds::NONE };
+    for load in LOADS.iter().filter(|load| wanted.wants(load.name)) {
+        let mut sim = (load.make)(bounds, wanted.scaled(load.amount));
+        sim.run_until(Time(u64::MAX - 1), u64::MAX);
+        println!("{} delivered {} events {}", load.name, (load.count)(&sim), sim.happened());
+    }
 }
 
 fn packets(wanted: &Wanted) {

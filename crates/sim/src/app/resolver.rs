@@ -117,7 +117,8 @@ impl Asking {
         let Some(socket) = self.socket else { return Progress::Over(End::Failed(Reason::NoPort)) };
         while !self.is_exhausted() {
             // Another stream for each question of the host, so that no number tells the next (RFC 5452 9.2).
-            let random = self.random.get_or_insert_with(|| calls.random(&format!("dns {} {} {}", calls.id().0, self.key, calls.now().0)));
+            let (app, key, now) = (calls.id().0, self.key, calls.now().0);
+            let random = self.random.get_or_insert_with(|| calls.random(&format!("dns {app} {key} {now}")));
             self.id = random.bits() as u16;
             let query = self.query();
             let Ok(bytes) = query.emit() else { return Progress::Over(End::Failed(Reason::NoSuchName)) };

@@ -151,7 +151,14 @@ fn solicited(ip: &[u8]) -> Option<Solicited> {
     Some(Solicited { sender: header.source, mac, target: target.into() })
 }
 
-fn nobody(context: &mut Context<'_>, fabric: &Fabric, interface: InterfaceIndex, port: u16, frame: FrameId, address: IpAddr) {
+fn nobody(
+    context: &mut Context<'_>,
+    fabric: &Fabric,
+    interface: InterfaceIndex,
+    port: u16,
+    frame: FrameId,
+    address: IpAddr,
+) {
     let reason = match address {
         IpAddr::V4(_) => Reason::ArpRequest,
         IpAddr::V6(_) => Reason::NeighborSolicitation,

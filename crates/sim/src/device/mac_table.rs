@@ -139,6 +139,31 @@ impl MacTable {
         self.add(address, port, now)
     }
 
+    /// Whether an address is known to be at a port, by which a frame came from it: then that is all there is to learn.
+    #[inline]
+    pub fn refresh(&mut self, address: u64, port: u16, now: Time) -> bool {
+        if self.slots.is_empty() {
+            return false;
+        }
+        let (index, ageing) = (self.slot(address), self.ageing);
+        let entry = &mut self.slots[index];
+        let is_known = entry.address == address && entry.port == port && now.since(entry.seen) < ageing;
+        if is_known {
+            entry.seen = now;
+        }
+        is_known
+    }
+
+    /// Where an address is; nothing is forgotten that has aged.
+    #[inline]
+    pub fn known(&self, address: u64, now: Time) -> Option<u16> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let entry = &self.slots[self.slot(address)];
+        (entry.address == address && !self.has_aged(entry, now)).then_some(entry.port)
+    }
+
     /// A frame came from an address that is not known.
     #[inline(never)]
     fn add(&mut self, address: u64, port: u16, now: Time) -> Learned {
@@ -283,6 +308,8 @@ mod tests {
                             Some((at, seen)) if now - seen < ageing => Found::Port(*at),
                             Some((at, _)) => Found::Aged(*at),
                         };
+                        let known = if let Found::Port(at) = expected { Some(at) } else { None };
+                        prop_assert_eq!(table.known(address, Time(now)), known);
                         if matches!(expected, Found::Aged(_)) {
                             model.remove(&address);
                         }
@@ -300,6 +327,7 @@ mod tests {
                             None if model.len() >= limit => Learned::Full,
                             None => Learned::New,
                         };
+                        prop_assert_eq!(table.refresh(address, port, Time(now)), expected == Learned::Known);
                         if expected != Learned::Full {
                             model.insert(address, (port, now));
                         }

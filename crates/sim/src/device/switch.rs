@@ -47,9 +47,9 @@ pub struct Switch {
     snooping: Option<Box<Snooping>>,
 }
 
-/// Destination and source of an Ethernet header, as numbers below 2^48; nothing if it is cut short.
-fn addresses(bytes: &[u8]) -> Option<(u64, u64)> {
-    let (destination, source) = (bytes.first_chunk::<8>()?, bytes.get(6..14)?.first_chunk::<8>()?);
+/// Destination and source of an Ethernet header, as numbers below 2^48.
+fn addresses(header: &[u8; 14]) -> Option<(u64, u64)> {
+    let (destination, source) = (header.first_chunk::<8>()?, header.last_chunk::<8>()?);
     Some((u64::from_be_bytes(*destination) >> 16, u64::from_be_bytes(*source) >> 16))
 }
 
@@ -85,6 +85,21 @@ impl Switch {
     /// Its part in the spanning tree, if it takes one and has begun.
     pub fn tree(&self) -> Option<&SpanningTree> {
         self.tree.as_deref()
+    }
+
+    /// Where a frame goes of which there is nothing to say but that, as nearly always: from a station that is known to be at
+    /// this port to one that is known to be at another.
+    #[inline]
+    fn known_way(&mut self, context: &Context<'_>, port: u16, frame: FrameId) -> Option<u16> {
+        let (destination, source) = addresses(context.frames().start(frame)?)?;
+        if self.tree.is_some() || port >= self.most_ports || is_group(destination) || is_group(source) {
+            return None;
+        }
+        let now = context.now();
+        if !self.table.refresh(source, port, now) {
+            return None;
+        }
+        self.table.known(destination, now).filter(|out| *out != port)
     }
 
     #[inline]
@@ -180,6 +195,48 @@ impl Switch {
         Self::forward_to(context, port, frame, reasons, &ports);
     }
 
+    /// Decides about a frame, whatever it is.
+    #[inline(never)]
+    fn decide(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
+        if port >= self.most_ports {
+            return context.trace(port, Verb::Drop, Reason::PortLimit, frame);
+        }
+        let Some((destination, source)) = context.bytes(frame).first_chunk().and_then(addresses) else {
+            return context.trace(port, Verb::Drop, Reason::MalformedFrame, frame);
+        };
+        if is_for_neighbour_bridges(destination) {
+            return context.trace(port, Verb::Drop, Reason::ReservedMac, frame);
+        }
+        if self.tree.is_some() && !self.passes_tree(context, port, frame, (destination, source)) {
+            return;
+        }
+        if !is_group(source) {
+            self.learn(context, port, source, frame);
+        }
+        if destination == BROADCAST {
+            return self.flood(context, port, frame, Reason::BroadcastMac);
+        }
+        if is_group(destination) {
+            return self.multicast(context, port, frame);
+        }
+        match self.table.find(destination, context.now()) {
+            Found::Port(out) if out == port => context.trace(port, Verb::Drop, Reason::SamePort, frame),
+            Found::Port(out) => Self::pass(context, out, frame),
+            Found::Aged(was) => {
+                context.trace(was, Verb::Forget, Reason::AgedMac, frame);
+                self.flood(context, port, frame, Reason::UnknownMac);
+            }
+            Found::Unknown => self.flood(context, port, frame, Reason::UnknownMac),
+        }
+    }
+
+    /// Sends a frame to where its destination is.
+    #[inline]
+    fn pass(context: &mut Context<'_>, out: u16, frame: FrameId) {
+        context.trace(out, Verb::Forward, Reason::KnownMac, frame);
+        context.forward(out, frame);
+    }
+
     /// What spanning tree did to ports, done to the table.
     fn follow_tree(&mut self, context: &mut Context<'_>) {
         let Some(tree) = &mut self.tree else { return };
@@ -238,38 +295,9 @@ impl Node for Switch {
     }
 
     fn on_frame(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId) {
-        if port >= self.most_ports {
-            return context.trace(port, Verb::Drop, Reason::PortLimit, frame);
-        }
-        let Some((destination, source)) = addresses(context.bytes(frame)) else {
-            return context.trace(port, Verb::Drop, Reason::MalformedFrame, frame);
-        };
-        if is_for_neighbour_bridges(destination) {
-            return context.trace(port, Verb::Drop, Reason::ReservedMac, frame);
-        }
-        if self.tree.is_some() && !self.passes_tree(context, port, frame, (destination, source)) {
-            return;
-        }
-        if !is_group(source) {
-            self.learn(context, port, source, frame);
-        }
-        if destination == BROADCAST {
-            return self.flood(context, port, frame, Reason::BroadcastMac);
-        }
-        if is_group(destination) {
-            return self.multicast(context, port, frame);
-        }
-        match self.table.find(destination, context.now()) {
-            Found::Port(out) if out == port => context.trace(port, Verb::Drop, Reason::SamePort, frame),
-            Found::Port(out) => {
-                context.trace(out, Verb::Forward, Reason::KnownMac, frame);
-                context.forward(out, frame);
-            }
-            Found::Aged(was) => {
-                context.trace(was, Verb::Forget, Reason::AgedMac, frame);
-                self.flood(context, port, frame, Reason::UnknownMac);
-            }
-            Found::Unknown => self.flood(context, port, frame, Reason::UnknownMac),
+        match self.known_way(context, port, frame) {
+            Some(out) => Self::pass(context, out, frame),
+            None => self.decide(context, port, frame),
         }
     }
 

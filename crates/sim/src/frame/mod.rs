@@ -105,6 +105,23 @@ impl Frames {
         }
     }
 
+    /// The first bytes of a frame that is under way; nothing if it is not, or has fewer.
+    #[inline]
+    pub fn start<const N: usize>(&self, frame: FrameId) -> Option<&[u8; N]> {
+        // The place of one in the archive is beyond all buffers.
+        self.buffers.get(self.slots[frame.0 as usize].place as usize)?.first_chunk()
+    }
+
+    /// How many bytes it has.
+    #[inline]
+    pub fn length(&self, frame: FrameId) -> usize {
+        let slot = &self.slots[frame.0 as usize];
+        match slot.place & ARCHIVED {
+            0 => self.buffers[slot.place as usize].len(),
+            _ => slot.length as usize,
+        }
+    }
+
     /// Its bytes to be changed; by its only holder.
     pub fn bytes_mut(&mut self, frame: FrameId) -> &mut Vec<u8> {
         let slot = &self.slots[frame.0 as usize];
@@ -238,6 +255,8 @@ mod tests {
         frames.release(kept);
         let next = frames.make(kept, |bytes| bytes.extend_from_slice(b"next"));
         assert_eq!((frames.bytes(kept), frames.bytes(next)), (b"kept".as_slice(), b"next".as_slice()));
+        assert_eq!((frames.length(kept), frames.length(next)), (4, 4));
+        assert_eq!((frames.start::<2>(kept), frames.start(next), frames.start::<5>(next)), (None, Some(b"ne"), None));
         assert_eq!((frames.held(), frames.buffers.len()), (2, 1));
         // Somebody takes it up once more.
         frames.hold(kept);

@@ -18,10 +18,15 @@ pub(crate) enum Alarm {
     App(AppId, u32),
 }
 
+/// When, which one it is of all that were asked for, and for whom.
+type Deadline = (Time, u32, Alarm);
+
 #[derive(Debug, Default)]
 pub(crate) struct Deadlines {
+    /// The first, apart from the rest: most hosts wait for one thing at a time.
+    first: Option<Deadline>,
     /// By time, then in the order of asking.
-    heap: BinaryHeap<Reverse<(Time, u32, Alarm)>>,
+    rest: BinaryHeap<Reverse<Deadline>>,
     asked: u32,
     timer: Timer,
 }
@@ -29,7 +34,15 @@ pub(crate) struct Deadlines {
 impl Deadlines {
     pub fn push(&mut self, at: Time, alarm: Alarm) {
         self.asked = self.asked.wrapping_add(1);
-        self.heap.push(Reverse((at, self.asked, alarm)));
+        let mut deadline = (at, self.asked, alarm);
+        let Some(first) = &mut self.first else {
+            self.first = Some(deadline);
+            return;
+        };
+        if deadline < *first {
+            std::mem::swap(&mut deadline, first);
+        }
+        self.rest.push(Reverse(deadline));
     }
 
     /// Whether the node's timer is over.
@@ -39,17 +52,15 @@ impl Deadlines {
 
     /// The next one that is due by now.
     pub fn pop(&mut self, now: Time) -> Option<Alarm> {
-        let Reverse((at, _, _)) = self.heap.peek()?;
-        if *at > now {
-            return None;
-        }
-        self.heap.pop().map(|Reverse((_, _, alarm))| alarm)
+        let (_, _, alarm) = self.first.filter(|(at, _, _)| *at <= now)?;
+        self.first = self.rest.pop().map(|Reverse(next)| next);
+        Some(alarm)
     }
 
     /// Sees to it that the node is woken in time.
     #[inline]
     pub fn arm(&mut self, context: &mut Context<'_>) {
-        if let Some(Reverse((at, _, _))) = self.heap.peek()
+        if let Some((at, _, _)) = &self.first
             && self.timer.at().is_none_or(|set| *at < set)
         {
             self.timer.set(context, *at, 0);

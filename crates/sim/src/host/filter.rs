@@ -179,7 +179,20 @@ impl Host {
 
     /// Whether a packet may pass; if not it is dropped, and its sender told where the rule says so.
     /// `out`: the interface by which it would go on.
+    #[inline]
     pub(crate) fn passes_filter(
+        &mut self,
+        context: &mut Context<'_>,
+        port: u16,
+        frame: FrameId,
+        packet: &Packet,
+        out: Option<u16>,
+    ) -> bool {
+        self.filter.is_none() || self.judge(context, port, frame, packet, out)
+    }
+
+    #[inline(never)]
+    fn judge(
         &mut self,
         context: &mut Context<'_>,
         port: u16,
@@ -228,7 +241,15 @@ impl Host {
     }
 
     /// What the host itself sends: its answers may come.
+    #[inline]
     pub(crate) fn note_sent(&mut self, context: &Context<'_>, frame: FrameId, start: usize) {
+        if self.filter.is_some() {
+            self.expect_answers(context, frame, start);
+        }
+    }
+
+    #[inline(never)]
+    fn expect_answers(&mut self, context: &Context<'_>, frame: FrameId, start: usize) {
         let Some(filter) = self.filter.as_deref_mut() else { return };
         let bytes = context.bytes(frame);
         if let Ok(packet) = Packet::read(bytes, start) {

@@ -55,6 +55,7 @@ impl Host {
         context.release(frame);
     }
 
+    #[inline]
     fn receive_packet(&mut self, context: &mut Context<'_>, port: u16, frame: FrameId, packet: &mut Packet) {
         self.counters.received += 1;
         let is_unspecified = packet.source.is_unspecified();

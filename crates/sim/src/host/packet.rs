@@ -55,7 +55,7 @@ fn octets<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 
 impl Packet {
     /// Reads the packet that begins at `start`, and judges its header.
-    #[inline]
+    #[inline(always)]
     pub fn read(bytes: &[u8], start: usize) -> Result<Self, Reason> {
         match bytes.get(start).map(|first| first >> 4) {
             Some(4) => Self::read_v4(bytes, start),
@@ -64,7 +64,7 @@ impl Packet {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_v4(bytes: &[u8], start: usize) -> Result<Self, Reason> {
         let header = usize::from(bytes[start] & 15) * 4;
         if header < 20 || bytes.len() < start + header {

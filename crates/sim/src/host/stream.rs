@@ -320,7 +320,8 @@ impl Host {
 
     /// Bytes that a program sent over connections that stand, and that their other ends acknowledged.
     pub fn acknowledged(&self, app: AppId) -> u64 {
-        self.streams.of(app).into_iter().filter_map(|id| self.streams.get(id)).map(|stream| stream.connection.inspect().delivered).sum()
+        let streams = self.streams.of(app).into_iter().filter_map(|id| self.streams.get(id));
+        streams.map(|stream| stream.connection.inspect().delivered).sum()
     }
 
     /// Why a connection ended, in the words of whoever asked for it.

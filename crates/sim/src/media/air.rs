@@ -1,7 +1,5 @@
 //! Transmissions whose signals are still on the way, and what a station hears of them.
 
-use std::collections::VecDeque;
-
 use super::spec::Timing;
 use crate::frame::FrameId;
 
@@ -36,7 +34,7 @@ impl Transmission {
 /// All of them, in order of their beginnings.
 #[derive(Debug, Default)]
 pub(super) struct Air {
-    pub on_the_way: VecDeque<Transmission>,
+    pub on_the_way: Vec<Transmission>,
     /// Number of the first; numbers wrap around.
     first: u32,
     /// Latest end of all, wherever it is heard.
@@ -48,7 +46,7 @@ impl Air {
     /// Adds a transmission.
     pub fn push(&mut self, transmission: Transmission) {
         self.latest_end = self.latest_end.max(transmission.end);
-        self.on_the_way.push_back(transmission);
+        self.on_the_way.push(transmission);
     }
 
     pub fn get(&mut self, number: u32) -> Option<&mut Transmission> {
@@ -63,14 +61,13 @@ impl Air {
     pub fn forget(&mut self, now: u64, span: u64, gap: u64) {
         let is_open = |one: &&Transmission| one.met && (!one.done || one.unheard > 0);
         let first_open = self.on_the_way.iter().filter(is_open).map(|one| one.start).min().unwrap_or(u64::MAX);
-        while let Some(oldest) = self.on_the_way.front() {
-            let silent = oldest.end + span;
-            if !oldest.done || oldest.unheard > 0 || silent + gap >= now || first_open < silent {
-                break;
-            }
-            self.on_the_way.pop_front();
-            self.first = self.first.wrapping_add(1);
-        }
+        let is_over = |one: &Transmission| {
+            let silent = one.end + span;
+            one.done && one.unheard == 0 && silent + gap < now && first_open >= silent
+        };
+        let over = self.on_the_way.iter().take_while(|one| is_over(one)).count();
+        self.on_the_way.drain(..over);
+        self.first = self.first.wrapping_add(over as u32);
         self.find_latest_end();
     }
 

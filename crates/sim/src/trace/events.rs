@@ -55,18 +55,30 @@ impl Recorded {
         self.blocks.len() * BLOCK + self.open.len()
     }
 
+    /// Whether an event of this time can be pushed.
     #[inline]
-    pub fn push(&mut self, event: &TraceEvent) {
+    pub fn is_ready(&self, time: Time) -> bool {
+        self.open.len() < self.open.capacity().min(BLOCK) && (time.0 >> 32) as u32 == self.era
+    }
+
+    /// Sees to it that it can.
+    pub fn make_ready(&mut self, time: Time) {
         if self.open.len().is_multiple_of(BLOCK) {
             self.begin_block();
         }
-        let era = (event.time.0 >> 32) as u32;
+        let era = (time.0 >> 32) as u32;
         if era != self.era {
-            self.begin_era(era);
+            self.era = era;
+            self.eras.push((self.len(), era));
         }
+    }
+
+    /// Adds an event, for which it is ready.
+    #[inline]
+    pub fn push(&mut self, event: &TraceEvent) {
         let has_extra = event.value != 0 || event.detail != TraceEvent::NO_DETAIL;
         if has_extra {
-            self.push_extra(event);
+            self.push_extra(event.value, event.detail);
         }
         let packed = Packed {
             time: event.time.0 as u32,
@@ -79,18 +91,11 @@ impl Recorded {
         self.open.push(packed);
     }
 
-    #[cold]
-    fn begin_era(&mut self, era: u32) {
-        self.era = era;
-        self.eras.push((self.len(), era));
-    }
-
     #[inline(never)]
-    fn push_extra(&mut self, event: &TraceEvent) {
-        self.extras.push(Extra { event: self.len(), value: event.value, detail: event.detail });
+    fn push_extra(&mut self, value: u32, detail: u32) {
+        self.extras.push(Extra { event: self.len(), value, detail });
     }
 
-    #[cold]
     fn begin_block(&mut self) {
         if !self.open.is_empty() {
             self.blocks.push(std::mem::take(&mut self.open));
@@ -218,7 +223,11 @@ mod tests {
         #[test]
         fn events_come_back_as_they_were(events in events(), before: usize) {
             let mut recorded = Recorded::default();
-            events.iter().for_each(|event| recorded.push(event));
+            for event in &events {
+                recorded.make_ready(event.time);
+                recorded.push(event);
+                prop_assert!(recorded.is_ready(event.time));
+            }
             let read = Events::of(&recorded);
             prop_assert_eq!(read.iter().collect::<Vec<_>>(), events.clone());
             prop_assert!(read.iter().rev().eq(events.iter().rev().copied()));
@@ -244,9 +253,14 @@ mod tests {
             value,
         };
         let count = 2 * BLOCK as u32 + 1;
-        (0..count).for_each(|value| recorded.push(&event(value)));
+        let mut push = |event: &TraceEvent| {
+            recorded.make_ready(event.time);
+            recorded.push(event);
+        };
+        (0..count).map(event).for_each(|event| push(&event));
         assert!(Events::of(&recorded).iter().eq((0..count).map(event)));
         recorded.clear();
+        recorded.make_ready(event(7).time);
         recorded.push(&event(7));
         assert!(Events::of(&recorded).iter().eq([event(7)]));
     }

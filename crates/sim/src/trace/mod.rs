@@ -118,14 +118,24 @@ impl Trace {
     /// Records an event and holds its frame.
     #[inline(always)]
     pub fn record(&mut self, event: TraceEvent, frames: &mut Frames) {
-        if self.left == 0 {
-            return self.cut();
+        if self.left == 0 || !self.events.is_ready(event.time) {
+            return self.record_anew(event, frames);
         }
         self.left -= 1;
+        self.events.push(&event);
         if event.frame != FrameId::NONE && frames.keep(event.frame) {
             self.count(event.frame, frames);
         }
-        self.events.push(&event);
+    }
+
+    /// Where there is no room, or memory is needed first.
+    #[cold]
+    fn record_anew(&mut self, event: TraceEvent, frames: &mut Frames) {
+        if self.left == 0 {
+            return self.cut();
+        }
+        self.events.make_ready(event.time);
+        self.record(event, frames);
     }
 
     /// A frame is held that was not before.

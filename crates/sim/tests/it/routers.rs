@@ -254,7 +254,8 @@ fn rfc_4291_2_8_a_router_is_in_the_groups_of_all_routers_and_a_host_is_not() {
     net.connect((a, 0), (r, 0));
     net.at(r, |host, _| host.add_address(0, "fe80::ff/64".parse().expect("a net")));
     let ping = |net: &mut Net, to: &str| {
-        let app = net.at(a, |host, context| host.ping(context, PingSpec { count: 1, interface: Some(0), ..PingSpec::new(address(to)) }));
+        let spec = PingSpec { count: 1, interface: Some(0), ..PingSpec::new(address(to)) };
+        let app = net.at(a, |host, context| host.ping(context, spec));
         net.run(10);
         net.outcome(a, app).end
     };

@@ -53,7 +53,8 @@ fn rfc_6675_5_the_first_is_a_fast_retransmission_and_the_holes_after_it_are_sele
     for (from, to) in [(1, 2), (3, 4), (5, 6), (6, 7), (7, 8), (8, 9)] {
         hand.give_with(ACK, 1, 1, b"", block(from, to));
     }
-    assert_eq!(hand.repeats()[..3], [Again::FastRetransmit, Again::SelectiveAcknowledgement, Again::SelectiveAcknowledgement]);
+    let (first, then) = (Again::FastRetransmit, Again::SelectiveAcknowledgement);
+    assert_eq!(hand.repeats()[..3], [first, then, then]);
 }
 
 #[test]
@@ -98,9 +99,8 @@ fn the_trace_of_a_lossy_transfer_tells_timeouts_fast_retransmissions_and_sack_re
 /// The reason with which a host's connection came to CLOSED.
 fn closing(net: &Net, node: sim::NodeId) -> Vec<Reason> {
     let trace = net.sim.trace();
-    let closes = |event: &sim::TraceEvent| {
-        event.node == node && event.verb == Verb::State && trace.detail(event).is_some_and(|detail| format!("{detail:?}").contains("to CLOSED"))
-    };
+    let is_end = |event: &sim::TraceEvent| trace.detail(event).is_some_and(|detail| format!("{detail:?}").contains("to CLOSED"));
+    let closes = |event: &sim::TraceEvent| event.node == node && event.verb == Verb::State && is_end(event);
     net.events().iter().filter(closes).map(|event| event.reason).collect()
 }
 
@@ -129,7 +129,8 @@ fn a_connection_that_is_given_up_ends_for_that_reason_and_not_because_all_was_se
     assert_eq!(closing(&net, a), [Reason::Unreachable]);
     // Whoever asked waits no longer than that.
     net.sim.clear_trace();
-    net.at(a, |host, context| host.connect(context, ConnectSpec { timeout: Span::seconds(2), ..ConnectSpec::new(address("10.0.0.2"), 80) }));
+    let spec = ConnectSpec { timeout: Span::seconds(2), ..ConnectSpec::new(address("10.0.0.2"), 80) };
+    net.at(a, |host, context| host.connect(context, spec));
     net.run(200);
     assert_eq!(closing(&net, a), [Reason::Aborted]);
 }

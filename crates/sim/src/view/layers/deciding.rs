@@ -18,6 +18,8 @@ pub(super) fn fields(reason: Reason, detail: Option<&Detail>, units: &[Unit]) ->
         | Reason::UnknownMac
         | Reason::BroadcastMac
         | Reason::MulticastMac
+        | Reason::GroupMember
+        | Reason::GroupRouter
         | Reason::OtherMac
         | Reason::SamePort => &[(LINK, &["destination"])],
         Reason::SourceMac | Reason::MovedMac | Reason::TableFull => &[(LINK, &["source"])],

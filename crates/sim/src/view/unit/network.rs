@@ -53,7 +53,8 @@ pub(super) fn ipv4(bytes: &[u8], at: usize, found: &mut Vec<Unit>) {
         .with("source", header.source)
         .with("destination", header.destination);
     if !header.options.is_empty() {
-        let named = if header.options == wire::ROUTER_ALERT { "router alert".to_owned() } else { format!("{} bytes", header.options.len()) };
+        let is_alert = header.options == wire::ROUTER_ALERT;
+        let named = if is_alert { "router alert".to_owned() } else { format!("{} bytes", header.options.len()) };
         unit = unit.with("options", named);
     }
     found.push(unit);

@@ -143,7 +143,11 @@ impl Hand {
     /// Why what goes out now is sent again; new segments and acknowledgements are none of it.
     pub fn repeats(&mut self) -> Vec<Again> {
         let polled = std::iter::from_fn(|| self.connection.poll_transmit(self.now));
-        polled.filter_map(|outgoing| if let Purpose::Retransmission(again) = outgoing.purpose { Some(again) } else { None }).collect()
+        let again = |outgoing: sim::tcp::Outgoing| match outgoing.purpose {
+            Purpose::Retransmission(again) => Some(again),
+            _ => None,
+        };
+        polled.filter_map(again).collect()
     }
 
     /// All that goes out now.

@@ -14,7 +14,7 @@ use model::ProbePacket;
 use super::super::ends::question;
 use super::super::target::Target;
 use super::ends::{From, Stage};
-use super::show::{Losses, is_delivered, losses, play, show, storm, unfinished};
+use super::show::{Losses, is_delivered, is_hopeless, losses, play, show, storm, unfinished};
 use super::{CheckArgs, PingArgs, ShowArgs, TracerouteArgs, code, failed, lookup};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -36,7 +36,10 @@ pub fn run(
     let stop = play(simulator, from.node, app, arguments, least);
     storm(simulator, stop, output);
     let host: &Host = simulator.get(from.node).ok_or_else(|| failed("the sender is gone"))?;
-    let outcome = host.progress(app).clone();
+    let mut outcome = host.progress(app).clone();
+    if is_hopeless(host, app, stop, arguments) {
+        outcome.end = End::Nothing;
+    }
     if outcome.end == End::Running {
         unfinished(stage, stop, arguments, output);
     }

@@ -25,10 +25,11 @@ use super::action::{Step, misread, placed};
 use super::ask::{PATIENCE, body};
 use super::ends::{From, Stage};
 use super::page::{Url, holder};
-use super::show::{BUDGET, losses, play, show, storm, unfinished};
+use super::show::{BUDGET, is_hopeless, losses, play, show, storm, unfinished};
 use super::told::{self, Told};
+use super::words::{Goal, MOST, Words};
 use super::{ShowArgs, UseArgs, code, failed, lookup};
-use crate::exit::{Failure, Result};
+use crate::exit::Result;
 use crate::output::Output;
 
 /// A word, what it takes, and what it starts.
@@ -103,21 +104,10 @@ impl Client {
     }
 }
 
-/// Whom a program asks.
-pub enum Goal {
-    /// An address.
-    Address(IpAddr),
-    /// A name that its host looks up.
-    Name(String),
-}
-
 /// How long a program is watched that stays.
 const FIRST: Span = Span::seconds(11);
 /// TCP port of a receiver that a bulk transfer brings along (iperf's).
 const BULK_PORT: u16 = 5001;
-/// The most datagrams of a flow, and bytes of a transfer.
-const MOST: u64 = 1_000_000_000_000;
-
 /// All of them, in the order in which help has them.
 pub const CLIENTS: &[Client] = &[
     Client { word: "ping", form: "A B [COUNT]", about: "ICMP echo requests", read: ping, tell: told::counted },
@@ -182,7 +172,10 @@ pub fn play_one(stage: &mut Stage, program: Program, arguments: &ShowArgs, outpu
     };
     storm(simulator, stop, output);
     let host: &Host = simulator.get(node).ok_or_else(|| failed("the sender is gone"))?;
-    let outcome = client.progress(host, app);
+    let mut outcome = client.progress(host, app);
+    if !stays && is_hopeless(host, app, stop, arguments) {
+        outcome.end = End::Nothing;
+    }
     let told = client.tell(host, &outcome);
     if outcome.end == End::Running && !stays {
         unfinished(stage, stop, arguments, output);
@@ -209,137 +202,6 @@ pub fn run(arguments: &UseArgs, target: &Target, output: &Output) -> Result {
     let result = told.json(&line, &outcome);
     show(&stage, &arguments.show, &said, result, output)?;
     Ok(code(told.is_yes, &stage))
-}
-
-/// The words of a line, one after another; what is wrong has its place.
-struct Words<'s, 'l, 't> {
-    stage: &'s mut Stage,
-    step: &'l Step<'t>,
-    name: &'l str,
-    client: &'static Client,
-    at: usize,
-}
-
-impl<'t> Words<'_, '_, 't> {
-    fn next(&mut self) -> Option<&'t str> {
-        let word = self.step.words.get(self.at).copied();
-        self.at += usize::from(word.is_some());
-        word
-    }
-
-    fn wrong(&self, word: &str, message: &str) -> Failure {
-        misread(self.step, self.name, word, message)
-    }
-
-    fn form(&self) -> String {
-        format!("{} {}", self.client.word, self.client.form)
-    }
-
-    /// A word that must be there.
-    fn must(&mut self) -> Result<&'t str> {
-        let last = self.step.words.get(self.at.saturating_sub(1)).copied().unwrap_or(self.client.word);
-        let form = self.form();
-        self.next().ok_or_else(|| self.wrong(last, "something is missing after this").hint(form))
-    }
-
-    fn end(&mut self) -> Result<()> {
-        match self.next() {
-            Some(more) => Err(self.wrong(more, &format!("`{}` takes no more", self.client.word)).hint(self.form())),
-            None => Ok(()),
-        }
-    }
-
-    /// What is left, as it was written but for its spaces.
-    fn rest(&mut self) -> Option<String> {
-        let rest = &self.step.words[self.at.min(self.step.words.len())..];
-        self.at = self.step.words.len();
-        (!rest.is_empty()).then(|| rest.join(" "))
-    }
-
-    fn sender(&mut self) -> Result<From> {
-        let word = self.must()?;
-        let selector = lab::sentence::parse_selector(word).map_err(|error| self.wrong(word, &error.message))?;
-        let from = self.stage.from(&selector).map_err(|failure| placed(self.step, self.name, word, failure))?;
-        match self.host(&from) {
-            Some(_) => Ok(from),
-            None => Err(self.wrong(word, "this is no host: it runs no programs")),
-        }
-    }
-
-    fn host(&self, from: &From) -> Option<&Host> {
-        self.stage.world.cloud.simulator.get(from.node)
-    }
-
-    fn goal(&mut self, from: &From) -> Result<Goal> {
-        let word = self.must()?;
-        self.goal_of(from, word, word)
-    }
-
-    /// Whom `name` means, which is `word` or a part of it.
-    fn goal_of(&mut self, from: &From, word: &str, name: &str) -> Result<Goal> {
-        resolve(self.stage, from, name).map_err(|failure| placed(self.step, self.name, word, failure))
-    }
-
-    fn number(&mut self, what: &str) -> Result<Option<u64>> {
-        let Some(word) = self.next() else { return Ok(None) };
-        match word.parse() {
-            Ok(number) if (1..=MOST).contains(&number) => Ok(Some(number)),
-            _ => Err(self.wrong(word, &format!("this is no number of {what}"))),
-        }
-    }
-
-    fn port_of(&self, word: &str) -> Option<ProbePacket> {
-        lab::sentence::parse_probe(&["a", "b", word]).ok().map(|probe| probe.packet)
-    }
-
-    fn tcp(&mut self) -> Result<u16> {
-        let word = self.must()?;
-        match self.port_of(word) {
-            Some(ProbePacket::Tcp(0)) => Err(self.reserved(word)),
-            Some(ProbePacket::Tcp(port)) => Ok(port),
-            _ => Err(self.wrong(word, &format!("{} takes tcp/PORT", self.client.word))),
-        }
-    }
-
-    /// RFC 6335 6.
-    fn reserved(&self, word: &str) -> Failure {
-        self.wrong(word, "port 0 is reserved: nobody listens there").hint("ports are 1 to 65535, or a service such as `echo`")
-    }
-
-    fn udp(&mut self) -> Result<u16> {
-        let word = self.must()?;
-        match self.port_of(word) {
-            Some(ProbePacket::Udp(0)) => Err(self.reserved(word)),
-            Some(ProbePacket::Udp(port)) => Ok(port),
-            _ => Err(self.wrong(word, &format!("{} takes udp/PORT", self.client.word))),
-        }
-    }
-
-    fn get(&mut self) -> Result<&'t str> {
-        let verb = self.must()?;
-        if verb != "get" {
-            return Err(self.wrong(verb, "servers only give files").hint(self.form()));
-        }
-        self.must()
-    }
-}
-
-/// Whom a name means: somebody of the lab, or else somebody whom the host's name servers are to know. A name that ends with a
-/// dot is always theirs.
-pub fn resolve(stage: &mut Stage, from: &From, name: &str) -> Result<Goal> {
-    lookup::meet(stage, from);
-    if name.len() > 1 && name.ends_with('.') {
-        return Ok(Goal::Name(name.to_owned()));
-    }
-    let selector = lab::sentence::parse_selector(name).map_err(|error| Failure::usage(error.message))?;
-    let simulator = &stage.world.cloud.simulator;
-    let asks = simulator.get(from.node).is_some_and(|host: &Host| !host.name_servers().is_empty());
-    let is_name = matches!(selector, model::Selector::Named(_)) && simulator.find(name).is_none();
-    match stage.to(&selector, from) {
-        Ok(address) => Ok(Goal::Address(address)),
-        Err(_) if asks && is_name => Ok(Goal::Name(name.to_owned())),
-        Err(failure) => Err(failure),
-    }
 }
 
 /// A program for somebody, who is looked up first where it is a name.

@@ -10,7 +10,8 @@ use sim::app::LookupSpec;
 use sim::host::Host;
 
 use super::ends::{From, Stage};
-use super::{ShowArgs, ask, client, told};
+use super::words::{Goal, resolve};
+use super::{ShowArgs, ask, told};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
 
@@ -31,7 +32,7 @@ pub fn address(stage: &mut Stage, from: &From, to: &Selector, show: &ShowArgs, o
         Ok(address) => return Ok(address),
         Err(failure) => failure,
     };
-    let Ok(client::Goal::Name(name)) = client::resolve(stage, from, &to.to_string()) else { return Err(failure) };
+    let Ok(Goal::Name(name)) = resolve(stage, from, &to.to_string()) else { return Err(failure) };
     let outcome = ask::run(stage, from, show, output, Span::ZERO, |host, context| host.lookup(context, LookupSpec::new(&name)))?;
     outcome.addresses.first().copied().ok_or_else(|| {
         let message = format!("{}; its name servers were asked: {}", failure.message, told::why(&outcome));

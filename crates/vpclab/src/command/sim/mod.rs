@@ -11,6 +11,7 @@ mod script;
 pub(super) mod show;
 mod told;
 mod tui;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

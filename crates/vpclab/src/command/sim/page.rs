@@ -12,6 +12,7 @@ use sim::host::Host;
 use super::super::target::Target;
 use super::ends::Stage;
 use super::show::{losses, show};
+use super::words::{self, Goal};
 use super::{HttpArgs, client, code, told};
 use crate::exit::{Failure, Result};
 use crate::output::Output;
@@ -73,10 +74,10 @@ pub fn run(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     let selector = |text: &str| lab::sentence::parse_selector(text).map_err(|error| Failure::usage(error.message));
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&selector(&arguments.from)?)?;
-    let goal = client::resolve(&mut stage, &from, &url.name)?;
+    let goal = words::resolve(&mut stage, &from, &url.name)?;
     match &goal {
-        client::Goal::Address(to) if !url.is_secure => serve(&mut stage, *to, url.port, &url.name),
-        client::Goal::Name(_) if !url.is_secure => serve_all(&mut stage, url.port),
+        Goal::Address(to) if !url.is_secure => serve(&mut stage, *to, url.port, &url.name),
+        Goal::Name(_) if !url.is_secure => serve_all(&mut stage, url.port),
         _ => {}
     }
     let program = client::fetch(&from, goal, url.clone());

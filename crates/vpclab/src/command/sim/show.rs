@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sim::app::AppId;
+use sim::app::{AppId, End};
 use sim::host::Host;
 use sim::view::{Filter, List, View, capture, layers::Layers, tables::Tables};
 use sim::{FrameId, NodeId, Reason, Simulator, Stop, Time, TraceEvent, Verb};
@@ -49,13 +49,20 @@ pub fn play(simulator: &mut Simulator, node: NodeId, app: AppId, show: &ShowArgs
     Stop::Budget
 }
 
+/// Whether nothing at all came of a program for as long as anybody waits: that is no answer. It may go on asking, as who has no lease.
+pub fn is_hopeless(host: &Host, app: AppId, stop: Stop, show: &ShowArgs) -> bool {
+    let outcome = host.progress(app);
+    let is_silent = outcome.replies.is_empty() && outcome.bytes_received == 0 && host.acknowledged(app) == 0;
+    outcome.end == End::Running && stop == Stop::Time && show.until.is_none() && is_silent
+}
+
 /// Says that a program was not done when its simulation ended. Where too much happened, [`storm`] has said so.
 pub fn unfinished(stage: &mut Stage, stop: Stop, show: &ShowArgs, output: &Output) {
     stage.is_unfinished = true;
     let now = stage.world.simulator().now();
     match (stop, show.until) {
         (Stop::Budget, _) => {}
-        (_, Some(until)) => output.note(format!("--until {until} ended it at {now}, before the program was done")),
+        (_, Some(until)) => output.note(format!("--until {until} was over before the program was done")),
         (_, None) => output.note(format!("ended at {now}: nobody waits longer for a program that goes on")),
     }
 }
