@@ -1,6 +1,7 @@
 //! `sim http`: a page of one host for another, with or without TLS; and what a person writes for its place.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::json;
 use sim::NodeId;
@@ -74,8 +75,10 @@ pub fn run(arguments: &HttpArgs, target: &Target, output: &Output) -> Result {
     let mut stage = Stage::new(target, &arguments.show, output)?;
     let from = stage.from(&selector(&arguments.from)?)?;
     let goal = words::resolve(&mut stage, &from, &url.name)?;
-    if let (Goal::Address(to), false) = (&goal, url.is_secure) {
-        serve(&mut stage, *to, url.port, &url.name);
+    match &goal {
+        Goal::Address(to) if !url.is_secure => serve(&mut stage, *to, url.port, &url.name),
+        Goal::Name(_) if !url.is_secure => serve_all(&mut stage, url.port),
+        _ => {}
     }
     let program = client::fetch(&from, goal, url.clone());
     let known = program.to;
@@ -119,6 +122,16 @@ fn serve(stage: &mut Stage, to: IpAddr, port: u16, name: &str) {
     if let Some(node) = holder(stage, to).filter(listens) {
         let page = format!("{name}\n");
         stage.world.simulator().with(node, |host: &mut Host, context| host.run(context, Server::new(port, page.as_bytes())));
+    }
+}
+
+/// The same for every instance: whose name is looked up, nobody knows before.
+fn serve_all(stage: &mut Stage, port: u16) {
+    let fabric = Arc::clone(&stage.fabric);
+    for instance in fabric.instances.values() {
+        if let Some(primary) = instance.interfaces.first() {
+            serve(stage, IpAddr::V4(fabric.interfaces[*primary].primary_address()), port, &instance.name);
+        }
     }
 }
 
