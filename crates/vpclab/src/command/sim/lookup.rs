@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use fabric::stage::internet::AWS_API;
 use model::Selector;
 use sim::Span;
-use sim::app::LookupSpec;
+use sim::app::{End, LookupSpec};
 use sim::host::Host;
 
 use super::ends::{From, Stage};
@@ -17,6 +17,10 @@ use crate::output::Output;
 
 /// Makes the hosts of the internet that lookups lead to: the sender's name servers, and AWS's API, which has names there.
 pub fn meet(stage: &mut Stage, from: &From) {
+    // Lans alone have no internet.
+    if stage.fabric.vpcs.is_empty() {
+        return;
+    }
     let cloud = &mut stage.world.cloud;
     let servers = cloud.simulator.get(from.node).map(|host: &Host| host.name_servers()).unwrap_or_default();
     for address in servers.into_iter().chain([IpAddr::V4(AWS_API)]) {
@@ -35,7 +39,11 @@ pub fn address(stage: &mut Stage, from: &From, to: &Selector, show: &ShowArgs, o
     let Ok(Goal::Name(name)) = resolve(stage, from, &to.to_string()) else { return Err(failure) };
     let outcome = ask::run(stage, from, show, output, Span::ZERO, |host, context| host.lookup(context, LookupSpec::new(&name)))?;
     outcome.addresses.first().copied().ok_or_else(|| {
-        let message = format!("{}; its name servers were asked: {}", failure.message, told::why(&outcome));
+        let why = match outcome.end {
+            End::Failed(reason) => reason.sentence().to_owned(),
+            _ => told::why(&outcome),
+        };
+        let message = format!("{}; its name servers were asked: {why}", failure.message);
         Failure { message, ..failure }
     })
 }

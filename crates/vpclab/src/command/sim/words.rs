@@ -138,9 +138,8 @@ impl<'t> Words<'_, '_, 't> {
 /// Whom a name means: somebody of the lab, or else somebody whom the host's name servers are to know. A name that ends with a
 /// dot is always theirs.
 pub fn resolve(stage: &mut Stage, from: &From, name: &str) -> Result<Goal> {
-    lookup::meet(stage, from);
     if name.len() > 1 && name.ends_with('.') {
-        return Ok(Goal::Name(name.to_owned()));
+        return Ok(named(stage, from, name));
     }
     let selector = lab::sentence::parse_selector(name).map_err(|error| Failure::usage(error.message))?;
     let simulator = &stage.world.cloud.simulator;
@@ -148,7 +147,13 @@ pub fn resolve(stage: &mut Stage, from: &From, name: &str) -> Result<Goal> {
     let is_name = matches!(selector, model::Selector::Named(_)) && simulator.find(name).is_none();
     match stage.to(&selector, from) {
         Ok(address) => Ok(Goal::Address(address)),
-        Err(_) if asks && is_name => Ok(Goal::Name(name.to_owned())),
+        Err(_) if asks && is_name => Ok(named(stage, from, name)),
         Err(failure) => Err(failure),
     }
+}
+
+/// Somebody whom name servers are to know; they are there from now on.
+fn named(stage: &mut Stage, from: &From, name: &str) -> Goal {
+    lookup::meet(stage, from);
+    Goal::Name(name.to_owned())
 }
