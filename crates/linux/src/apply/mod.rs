@@ -7,6 +7,7 @@ mod reconcile;
 
 pub use reconcile::reconcile;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -46,10 +47,12 @@ pub fn apply(host: &mut impl Host, changes: &Changes) -> Result<()> {
         ends.entry(&end.namespace).or_default().push(end);
     }
     let nothing = NamespaceChanges::default();
-    let work: Vec<_> = ends
+    let mut work: Vec<_> = ends
         .into_iter()
         .map(|(key, ends)| (key, ends, changes.inside.get(key).unwrap_or(&nothing)))
         .collect();
+    // Where most cables end first: of each cable the end that is up first is waited for.
+    work.sort_by_key(|(_, ends, _)| Reverse(ends.len()));
     for chunk in work.chunks(CHUNK) {
         let wanted: Vec<_> = chunk
             .iter()
@@ -65,6 +68,8 @@ pub fn apply(host: &mut impl Host, changes: &Changes) -> Result<()> {
             host.done(key);
         }
     }
+    let order: Vec<&str> = work.iter().map(|(key, ..)| key.as_str()).collect();
+    arrival::wait_for_carriers(host, &order, changes.new_links.iter().chain(&changes.changed_links))?;
     for (key, addresses) in changes.orphaned() {
         if !changes.new_namespaces.iter().any(|(new, _)| *new == key) {
             forget(host, &key, &addresses)?;

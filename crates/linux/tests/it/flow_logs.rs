@@ -154,7 +154,7 @@ fn a_question_aside_is_counted_nowhere_whatever_becomes_of_it() {
         let asked = PacketProbe { is_aside: true, ..PacketProbe::new(from, IpAddr::V4(ip(to)), traffic) };
         let alone = bench.engine.probe(&Probe::Packet(asked.clone()).into()).unwrap().outcome;
         let together = bench.engine.probe_all(&[Probe::Packet(asked.clone()).into(), Probe::Packet(asked.clone()).into()]);
-        assert!(together.iter().all(|answer| answer.as_ref().unwrap().outcome == alone), "{together:?}");
+        assert!(together.iter().all(|answer| answer.as_ref().unwrap().outcome == alone), "{alone:?} and {together:?}");
         let counted = bench.engine.take_flows().unwrap().sightings;
         assert!(counted.is_empty(), "{to} {traffic:?}: {counted:?}");
         // An ordinary one fares alike, and is counted.
