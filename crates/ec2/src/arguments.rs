@@ -146,6 +146,16 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// One call changes one attribute. Errors: `InvalidParameterCombination`.
+    pub fn one_attribute(&self, names: &[&'static str]) -> Result<(), ApiError> {
+        let given: Vec<&str> = names.iter().copied().filter(|name| self.is_given(name)).collect();
+        if given.len() > 1 {
+            let message = format!("Fields for multiple attribute types specified: {}", given.join(", "));
+            return Err(ApiError::new(ErrorCode::InvalidParameterCombination, message).with_hint("one call changes one attribute"));
+        }
+        Ok(())
+    }
+
     /// `UnsupportedOperation` for a parameter, or for what it asks for.
     pub fn unsupported(&self, name: &str) -> ApiError {
         self.note(&[name], |noted| &mut noted.refused);

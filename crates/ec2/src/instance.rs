@@ -274,11 +274,7 @@ fn modify_instance_attribute(model: &mut Model, arguments: &Value) -> Result<Val
         a.refuse(&["SriovNetSupport", "Kernel", "Ramdisk"])?;
         // Every type here that knows of it has it.
         a.ignore(&["EnaSupport"]);
-        let given: Vec<&str> = ATTRIBUTES.iter().copied().filter(|name| a.is_given(name)).collect();
-        if given.len() > 1 {
-            let message = format!("Fields for multiple attribute types specified: {}", given.join(", "));
-            return Err(ApiError::new(ErrorCode::InvalidParameterCombination, message).with_hint("one call changes one attribute"));
-        }
+        a.one_attribute(ATTRIBUTES)?;
         let volumes = a.each("BlockDeviceMappings", |mapping| {
             mapping.refuse(&["VirtualName", "NoDevice"])?;
             let goes = mapping.within("Ebs", |ebs| {

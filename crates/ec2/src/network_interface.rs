@@ -148,6 +148,7 @@ fn unassign_ipv6_addresses(model: &mut Model, arguments: &Value) -> Result<Value
 fn modify_network_interface_attribute(model: &mut Model, arguments: &Value) -> Result<Value, ApiError> {
     let request = read(arguments, |a| {
         a.ignore(&["EnaSrdSpecification", "EnablePrimaryIpv6", "ConnectionTrackingSpecification"]);
+        a.one_attribute(&["Description", "Groups", "SourceDestCheck", "Attachment", "AssociatePublicIpAddress"])?;
         let groups: Vec<_> = a.ids("Groups")?;
         Ok(ModifyNetworkInterfaceAttribute {
             description: a.within("Description", |d| d.text("Value"))?.map(|d| d.unwrap_or_default().to_owned()),

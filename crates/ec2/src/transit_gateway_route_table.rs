@@ -204,7 +204,7 @@ fn shown_route(destination: IpNet, kind: &str, to: Option<&TransitGatewayAttachm
         "DestinationCidrBlock": text(destination),
         "TransitGatewayAttachments": attachments.into_iter().collect::<Value>(),
         "Type": kind,
-        "State": if to.is_some() { "active" } else { "blackhole" },
+        "State": if to.is_some_and(|to| destination.addr().is_ipv4() || to.carries_ipv6()) { "active" } else { "blackhole" },
     })
 }
 
@@ -214,7 +214,8 @@ fn routes(model: &Model, table: &TransitGatewayRouteTable) -> Vec<(IpNet, Value)
         table.routes.iter().map(|(destination, to)| (*destination, static_route(model, *destination, to.as_ref()))).collect();
     for attachment in table.propagations.iter().filter_map(|id| model.transit_gateway_attachments.get(id)) {
         let vpc = attachment.vpc_id().and_then(|id| model.vpcs.get(id));
-        for block in vpc.into_iter().flat_map(|vpc| vpc.ipv4_blocks()).map(IpNet::V4) {
+        let ipv6 = vpc.filter(|_| attachment.carries_ipv6()).into_iter().flat_map(|vpc| vpc.ipv6_blocks()).map(IpNet::V6);
+        for block in vpc.into_iter().flat_map(|vpc| vpc.ipv4_blocks()).map(IpNet::V4).chain(ipv6) {
             if !table.routes.contains_key(&block) {
                 all.push((block, shown_route(block, "propagated", Some(attachment))));
             }

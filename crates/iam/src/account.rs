@@ -169,6 +169,14 @@ pub enum Owner {
     Session(Session),
 }
 
+impl Owner {
+    /// Whether GetSessionToken made it. Without a second factor, which nobody has here, such a session calls nothing of IAM, and of
+    /// STS only AssumeRole and GetCallerIdentity (API:GetSessionToken).
+    pub fn has_session_token(&self) -> bool {
+        matches!(self, Self::Session(Session { of: SessionOf::User(_) | SessionOf::Root, .. }))
+    }
+}
+
 /// Rights for a while.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
@@ -201,6 +209,7 @@ pub enum SessionOf {
     /// The account's root.
     Root,
 }
+
 
 /// Seconds within which two uses of a key are one.
 const SAME_USE: u64 = 60;

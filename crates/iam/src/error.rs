@@ -11,6 +11,7 @@ model::error_codes! {
     ExpiredTokenException = "ExpiredTokenException", 400;
     InvalidAction = "InvalidAction", 400;
     InvalidAuthorizationMessageException = "InvalidAuthorizationMessageException", 400;
+    InvalidClientTokenId = "InvalidClientTokenId", 403;
     InvalidInput = "InvalidInput", 400;
     LimitExceeded = "LimitExceeded", 409;
     MalformedPolicyDocument = "MalformedPolicyDocument", 400;

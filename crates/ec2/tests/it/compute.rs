@@ -307,6 +307,8 @@ fn interfaces_read_back_with_their_addresses_and_attachment() {
     client.call("ResetNetworkInterfaceAttribute", modify(json!({"SourceDestCheck": "true"})));
     let check = client.call("DescribeNetworkInterfaceAttribute", modify(json!({"Attribute": "sourceDestCheck"})));
     assert_eq!(check["SourceDestCheck"], json!({"Value": true}));
+    let two = modify(json!({"SourceDestCheck": {"Value": false}, "Description": {"Value": "x"}}));
+    assert_eq!(client.refused("ModifyNetworkInterfaceAttribute", two), "InvalidParameterCombination");
     let code = client.refused("ModifyNetworkInterfaceAttribute", modify(json!({})));
     assert_eq!(code, "InvalidParameterCombination");
     client.call("UnassignPrivateIpAddresses", modify(json!({"PrivateIpAddresses": ["172.31.0.50"]})));

@@ -192,6 +192,12 @@ fn a_transit_gateway_routes_between_vpcs_by_its_tables() {
         let found = client.call("SearchTransitGatewayRoutes", search(name, value));
         assert_eq!(listed(&found, "Routes", "DestinationCidrBlock"), expected, "{name}");
     }
+    client.call("AssociateVpcCidrBlock", json!({"VpcId": vpc, "AmazonProvidedIpv6CidrBlock": true}));
+    client.wait(60);
+    let propagated = |client: &mut Client| listed(&client.call("SearchTransitGatewayRoutes", search("type", "propagated")), "Routes", "DestinationCidrBlock").len();
+    assert_eq!(propagated(&mut client), 2, "both families");
+    assert_eq!(options(&mut client, json!({"Ipv6Support": "disable"}))["Ipv6Support"], "disable");
+    assert_eq!(propagated(&mut client), 1, "IPv6 does not pass");
     client.call("DisableTransitGatewayRouteTablePropagation", both.clone());
     client.call("DisassociateTransitGatewayRouteTable", both);
     assert_eq!(client.refused("DeleteTransitGateway", json!({"TransitGatewayId": gateway})), "IncorrectState");

@@ -81,6 +81,9 @@ pub fn call(account: &mut Account, environment: &mut Environment<'_>, key: &Key,
     let Some((name, of, serve)) = found else {
         return Err(Error::new(Code::InvalidAction, format!("Could not find operation {operation} for version 2010-05-08")));
     };
+    if key.owner.has_session_token() {
+        return Err(Error::new(Code::InvalidClientTokenId, "The security token included in the request is invalid"));
+    }
     let arguments = Arguments::new(arguments)?;
     let resource = resource(account, key, *of, &arguments)?;
     check(account, key, &format!("iam:{name}"), &resource, facts.clone()).map_err(|denied| denied.access_denied())?;

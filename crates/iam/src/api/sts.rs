@@ -34,6 +34,9 @@ pub fn call(
     let permitted = |account: &Account, action: &str| {
         authorise::check(account, key, action, "*", facts.clone()).map_err(|denied| denied.access_denied())
     };
+    if key.owner.has_session_token() && matches!(operation, "DecodeAuthorizationMessage" | "GetAccessKeyInfo") {
+        return Err(Error::new(Code::AccessDenied, format!("Cannot call {operation} with session credentials")));
+    }
     match operation {
         // Needs no permission, and no denial counts (STS-1).
         "GetCallerIdentity" => {
@@ -79,7 +82,9 @@ fn assume_role(
         is_chained: matches!(&key.owner, Owner::Session(_)),
         role_arn,
     };
-    let role_account = may_assume(accounts, (id, key), &request, arguments.text("ExternalId")?, facts)?;
+    let source_identity = arguments.text("SourceIdentity")?.map(str::to_owned);
+    let aside = Aside { external_id: arguments.text("ExternalId")?, source_identity: source_identity.as_deref() };
+    let role_account = may_assume(accounts, (id, key), &request, aside, facts)?;
     let missing = || Error::new(Code::AccessDenied, format!("There is no account {role_account}"));
     let account = accounts.get_mut(&role_account).ok_or_else(missing)?;
     let role_id = operation::role_by_arn(account, &request.role_arn)?.id.clone();
@@ -89,7 +94,14 @@ fn assume_role(
     Ok(json!({
         "Credentials": credentials(&session),
         "AssumedRoleUser": {"AssumedRoleId": format!("{role_id}:{session_name}"), "Arn": arn},
+        "SourceIdentity": source_identity,
     }))
+}
+
+/// What is said beside of who wants to assume a role.
+struct Aside<'a> {
+    external_id: Option<&'a str>,
+    source_identity: Option<&'a str>,
 }
 
 /// Whether a role may be assumed; the role's account. A role that is not there is refused as one that may not be assumed: who asks
@@ -98,7 +110,7 @@ fn may_assume(
     accounts: &BTreeMap<String, Account>,
     (id, key): (&str, &Key),
     request: &AssumeRole,
-    external_id: Option<&str>,
+    aside: Aside<'_>,
     facts: &Facts,
 ) -> Result<String> {
     let own = accounts.get(id).ok_or_else(|| Error::new(Code::AccessDenied, format!("There is no account {id}")))?;
@@ -114,8 +126,11 @@ fn may_assume(
     let mut facts = facts.clone();
     identity.describe(&mut facts);
     facts.set("sts:RoleSessionName", &request.session_name);
-    if let Some(external_id) = external_id {
+    if let Some(external_id) = aside.external_id {
         facts.set("sts:ExternalId", external_id);
+    }
+    if let Some(source_identity) = aside.source_identity {
+        facts.set("sts:SourceIdentity", source_identity);
     }
     if !request.tags.is_empty() {
         facts.set_all("aws:TagKeys", request.tags.keys().cloned());
@@ -126,20 +141,28 @@ fn may_assume(
     let role_account = Arn::parse(&request.role_arn).map(|arn| arn.account.to_owned());
     let role_account = role_account.ok_or_else(|| Error::new(Code::ValidationError, format!("{} is invalid", request.role_arn)))?;
     let role = accounts.get(&role_account).and_then(|account| operation::role_by_arn(account, &request.role_arn).ok());
-    let asked = Request { action: "sts:AssumeRole", resource: &request.role_arn, facts: &facts };
     let trust = role.and_then(|role| Some((role, role.role.as_ref()?.trust.policy())));
-    let allowed = trust.map(|(role, policy)| {
-        let named = Named { name: format!("role {}: trust", role.name).into(), policy };
-        decide_trust(&subject, &identity.caller(), named, role_account == own.id, asked)
-    });
-    match allowed {
-        Some(decision) if decision.is_allowed() => Ok(role_account),
-        decision => {
-            let decision = decision.unwrap_or_else(|| crate::decision::decide(&Default::default(), asked));
-            let (action, resource) = (asked.action.to_owned(), request.role_arn.clone());
-            Err(Reviewed { identity, action, resource, facts, decision }.access_denied())
+    // Tags and a source identity give rights wherever conditions ask for them: each is a right of its own.
+    let actions = [
+        ("sts:AssumeRole", true),
+        ("sts:TagSession", !request.tags.is_empty()),
+        ("sts:SetSourceIdentity", aside.source_identity.is_some()),
+    ];
+    for (action, _) in actions.into_iter().filter(|(_, is_wanted)| *is_wanted) {
+        let asked = Request { action, resource: &request.role_arn, facts: &facts };
+        let decision = match trust {
+            Some((role, policy)) => {
+                let named = Named { name: format!("role {}: trust", role.name).into(), policy };
+                decide_trust(&subject, &identity.caller(), named, role_account == own.id, asked)
+            }
+            None => crate::decision::decide(&Default::default(), asked),
+        };
+        if !decision.is_allowed() {
+            let (action, resource) = (action.to_owned(), request.role_arn.clone());
+            return Err(Reviewed { identity, action, resource, facts, decision }.access_denied());
         }
     }
+    Ok(role_account)
 }
 
 fn policy_arns(arguments: &Arguments<'_>) -> Result<Vec<String>> {

@@ -275,6 +275,49 @@ fn ec2a_5_a_refusal_can_be_explained() {
 }
 
 #[test]
+fn tags_and_a_source_identity_of_a_session_are_rights_of_their_own() {
+    let mut cloud = Cloud::new();
+    let arn = format!("arn:aws:iam::{ACCOUNT}:role/tagged");
+    let trusts = |actions: Value| {
+        let principal = json!({"AWS": format!("arn:aws:iam::{ACCOUNT}:user/dev")});
+        json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": actions}]}).to_string()
+    };
+    let dev = cloud.user("dev", &[]);
+    cloud.call("CreateRole", json!({"RoleName": "tagged", "AssumeRolePolicyDocument": trusts(json!(["sts:AssumeRole"]))}));
+    let ask = |more: Value| {
+        let mut ask = json!({"RoleArn": arn, "RoleSessionName": "s1"});
+        ask.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask
+    };
+    let tags = json!({"Tags": [{"Key": "dept", "Value": "eng"}]});
+    let identity = json!({"SourceIdentity": "bob"});
+    cloud.by(&dev, "sts:AssumeRole", ask(json!({}))).unwrap();
+    for (more, action) in [(&tags, "sts:TagSession"), (&identity, "sts:SetSourceIdentity")] {
+        let denied = cloud.by(&dev, "sts:AssumeRole", ask(more.clone())).unwrap_err();
+        assert!(denied.code == Code::AccessDenied && denied.message.contains(action), "{denied:?}");
+    }
+    let all = trusts(json!(["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]));
+    cloud.call("UpdateAssumeRolePolicy", json!({"RoleName": "tagged", "PolicyDocument": all}));
+    assert!(cloud.by(&dev, "sts:AssumeRole", ask(tags.clone())).is_ok());
+    assert_eq!(cloud.by(&dev, "sts:AssumeRole", ask(identity)).unwrap()["SourceIdentity"], "bob");
+    let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "sts:TagSession", "Resource": "*"}]});
+    cloud.call("PutUserPolicy", json!({"UserName": "dev", "PolicyName": "no", "PolicyDocument": deny.to_string()}));
+    assert_eq!(cloud.by(&dev, "sts:AssumeRole", ask(tags)).unwrap_err().code, Code::AccessDenied);
+}
+
+#[test]
+fn a_session_token_without_a_second_factor_calls_nothing_of_iam() {
+    let mut cloud = Cloud::new();
+    let dev = cloud.user("dev", &[allow("*", "*")]);
+    let answer = cloud.by(&dev, "sts:GetSessionToken", json!({})).unwrap();
+    let session = cloud.key(&answer["Credentials"]);
+    assert_eq!(cloud.by(&session, "ListUsers", json!({})).unwrap_err().code, Code::InvalidClientTokenId);
+    assert_eq!(cloud.by(&session, "sts:GetAccessKeyInfo", json!({"AccessKeyId": dev.id})).unwrap_err().code, Code::AccessDenied);
+    assert!(cloud.by(&session, "sts:GetCallerIdentity", json!({})).is_ok());
+    assert!(cloud.by(&dev, "ListUsers", json!({})).is_ok());
+}
+
+#[test]
 fn an_account_is_written_and_read_back_as_it_was() {
     let mut cloud = Cloud::new();
     cloud.user("dev", &[allow("ec2:*", "*")]);
