@@ -120,6 +120,8 @@ impl Blocked<'_> {
             }
             (_, _, Some(Code::IgwPublicIpAssociationForEgress)) => self.without_public(header),
             (_, _, Some(Code::IgwPrivateIpAssociationForIngress)) => self.no_public_receiver(),
+            // NAT-17: what the gateway sent came back to it.
+            (Stage::NatGateway, Component::NatGateway(nat), None) => self.around_nat(nat, header),
             (Stage::Peering | Stage::InternetGateway, ..) => self.elsewhere(header),
             _ => self.unrouted(),
         }
