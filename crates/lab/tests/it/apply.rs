@@ -1,21 +1,9 @@
 //! From a lab file to a cloud, and again.
 
-use lab::{Files, load};
+use lab::load;
 use model::{Context, Model, Region, Timestamp};
 
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, from: Option<&str>) -> Result<(String, String), String> {
-        match from {
-            None => Ok((name.to_owned(), self.0.clone())),
-            // Examples include others.
-            Some(_) => std::fs::read_to_string(format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR")))
-                .map(|text| (name.to_owned(), text))
-                .map_err(|e| e.to_string()),
-        }
-    }
-}
+use crate::texts::BesideExamples;
 
 fn shop() -> String {
     std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/shop.yaml")).unwrap()
@@ -27,7 +15,7 @@ fn empty() -> Model {
 
 #[test]
 fn applying_twice_changes_nothing() {
-    let lab = load("shop.yaml", &One(shop())).unwrap();
+    let lab = load("shop.yaml", &BesideExamples(shop())).unwrap();
     let mut model = empty();
     let planned = lab.plan(&model).unwrap();
     assert_eq!(lab.apply(&mut model).unwrap(), planned);
@@ -42,13 +30,13 @@ fn applying_twice_changes_nothing() {
 
 #[test]
 fn an_error_leaves_the_cloud_as_it_was() {
-    let lab = load("shop.yaml", &One(shop())).unwrap();
+    let lab = load("shop.yaml", &BesideExamples(shop())).unwrap();
     let mut model = empty();
     lab.apply(&mut model).unwrap();
     let before = format!("{model:?}");
     let wrong = shop().replace("admin:    { az: a, cidr: /27", "admin:    { az: a, cidr: /24");
     assert_ne!(wrong, shop());
-    let wrong = load("shop.yaml", &One(wrong));
+    let wrong = load("shop.yaml", &BesideExamples(wrong));
     assert!(wrong.and_then(|lab| lab.apply(&mut model)).is_err());
     assert_eq!(format!("{model:?}"), before);
 }
@@ -62,7 +50,7 @@ fn every_example_is_made_and_made_again_without_a_change() {
         if path.extension().is_none_or(|e| e != "yaml") {
             continue;
         }
-        let lab = load(&path.to_string_lossy(), &One(std::fs::read_to_string(&path).unwrap()));
+        let lab = load(&path.to_string_lossy(), &BesideExamples(std::fs::read_to_string(&path).unwrap()));
         let lab = lab.unwrap_or_else(|e| panic!("{e}"));
         let (mut model, mut twin) = (empty(), empty());
         lab.apply(&mut model).unwrap_or_else(|e| panic!("{e}"));

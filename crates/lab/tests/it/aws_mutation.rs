@@ -3,18 +3,11 @@
 
 use fabric::Fabric;
 use lab::aws::DumpFile;
-use lab::{Files, load};
+use lab::load;
 use model::{Context, Model, Timestamp};
 
 use crate::dumps;
-
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
-    }
-}
+use crate::texts::One;
 
 /// Reads a dump of which one file is not as it should be. Answers whether it was accepted.
 fn survives(files: Vec<DumpFile>, changed: &str) -> bool {

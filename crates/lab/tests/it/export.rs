@@ -4,25 +4,12 @@ use std::collections::BTreeMap;
 
 use fabric::Fabric;
 use iam::Account;
-use lab::{Files, Lab, load};
+use lab::{Lab, load};
 use model::{Context, Model, Region, Timestamp};
 use proof::{Between, Options, Place, Reach};
 
 use crate::dumps;
-
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, from: Option<&str>) -> Result<(String, String), String> {
-        match from {
-            None => Ok((name.to_owned(), self.0.clone())),
-            // Examples include others.
-            Some(_) => std::fs::read_to_string(format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR")))
-                .map(|text| (name.to_owned(), text))
-                .map_err(|e| e.to_string()),
-        }
-    }
-}
+use crate::texts::BesideExamples;
 
 fn made(lab: &Lab, seed: u64) -> Model {
     let mut model = Model::new("000000000000", lab.region(), Context::seeded(seed, Timestamp::default()));
@@ -38,7 +25,7 @@ fn again(model: &Model) -> (String, Lab, Model) {
 /// The same with the account whose roles its instances have.
 fn again_with(model: &Model, account: &Account) -> (String, Lab, Model) {
     let text = lab::export_with(model, account, "again").text;
-    let lab = load("again.yaml", &One(text.clone())).unwrap_or_else(|e| panic!("{text}\n{e}"));
+    let lab = load("again.yaml", &BesideExamples(text.clone())).unwrap_or_else(|e| panic!("{text}\n{e}"));
     let twin = made(&lab, 77);
     (text, lab, twin)
 }
@@ -66,7 +53,7 @@ fn examples() -> Vec<(String, Model, Account)> {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|ending| ending == "yaml") {
             let name = path.to_string_lossy().into_owned();
-            let lab = load(&name, &One(std::fs::read_to_string(&path).unwrap())).unwrap_or_else(|e| panic!("{e}"));
+            let lab = load(&name, &BesideExamples(std::fs::read_to_string(&path).unwrap())).unwrap_or_else(|e| panic!("{e}"));
             let model = made(&lab, 1);
             let account = lab.identities(&model.account_id).unwrap_or_else(|e| panic!("{e}"));
             all.push((name, model, account));
@@ -136,7 +123,7 @@ fn what_cannot_be_said_is_listed() {
 #[test]
 fn a_group_without_egress_rules_stays_closed() {
     let text = "vpcs: { v: { cidr: 10.0.0.0/16, subnets: { s: { cidr: /24 } }, security_groups: { db: { egress: false, rules: [tcp/1 from anywhere] } } } }";
-    let model = made(&load("a.yaml", &One(text.to_owned())).unwrap(), 1);
+    let model = made(&load("a.yaml", &BesideExamples(text.to_owned())).unwrap(), 1);
     let db = |model: &Model| model.security_groups.values().find(|group| group.group_name == "db").unwrap().egress.len();
     assert_eq!(db(&model), 0);
     assert_eq!(db(&again(&model).2), 0);
@@ -148,7 +135,7 @@ instances: { web: { subnet: s } }
 ";
 
 fn of(text: &str) -> Lab {
-    load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("{text}\n{e}"))
+    load("lab.yaml", &BesideExamples(text.to_owned())).unwrap_or_else(|e| panic!("{text}\n{e}"))
 }
 
 #[test]

@@ -1,16 +1,10 @@
 //! Flow logs in lab files: what they become, what an edit does to them, and that they are written as they were read.
 
-use lab::{Files, Lab, load};
+use lab::{Lab, load};
 use model::flow_log::{AggregationInterval, FlowLogResource, LogDestination, TrafficType};
 use model::{Context, FlowLog, Model, Timestamp, tag};
 
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
-    }
-}
+use crate::texts::One;
 
 const SHOP: &str = "vpcs:
   shop:

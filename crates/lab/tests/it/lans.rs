@@ -2,20 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use lab::{Files, Lab, load};
+use lab::{Lab, load};
 use model::guest::Listener;
 use model::lan::*;
 use model::operation::set_lans;
 use model::{Context, Model, Region, Table, Timestamp};
 use proptest::prelude::*;
 
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
-    }
-}
+use crate::texts::One;
 
 fn read(text: &str) -> Lab {
     load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("{text}\n{e}"))

@@ -24,5 +24,6 @@ mod slip;
 mod snapshot;
 mod terraform;
 mod terraform_transit;
+mod texts;
 mod transit_gateways;
 mod vpn;

@@ -5,8 +5,10 @@
 
 use lab::source::Sources;
 use lab::yaml::{Node, Value as Yaml};
-use lab::{Files, load};
+use lab::load;
 use serde_json::{Map, Value, json};
+
+use crate::texts::One;
 
 /// A node as editors read YAML 1.2.
 fn json_of(node: &Node) -> Value {
@@ -172,14 +174,6 @@ fn the_schema_takes_every_short_and_long_form() {
         "instances: { i: { containers: { w1: { image: x, depends_on: { db: healthy }, healthcheck: { cmd: [CMD, a], interval: 1m30s } } } } }",
     ] {
         assert_eq!(validate(text), Ok(()), "{text}");
-    }
-}
-
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
     }
 }
 

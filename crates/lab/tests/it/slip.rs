@@ -3,15 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lab::slip::{Slip, slips};
-use lab::{Files, Lab};
+use lab::Lab;
 
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
-    }
-}
+use crate::texts::One;
 
 fn load(text: &str) -> Result<Lab, lab::Diagnostics> {
     lab::load("lab.yaml", &One(text.to_owned()))

@@ -6,7 +6,7 @@ use fabric::Fabric;
 use fabric::engine::Sender;
 use lab::aws::{Note, NoteKind};
 use lab::snapshot::{self, Problem, Snapshot};
-use lab::{Files, load};
+use lab::load;
 use model::random::SplitMix64;
 use model::selector::End;
 use model::{Context, Model, Origin, ProbePacket, Timestamp};
@@ -15,23 +15,10 @@ use proof::{Options, Place};
 
 use crate::clouds;
 use crate::dumps;
-
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, from: Option<&str>) -> Result<(String, String), String> {
-        match from {
-            None => Ok((name.to_owned(), self.0.clone())),
-            // Examples include others.
-            Some(_) => std::fs::read_to_string(format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR")))
-                .map(|text| (name.to_owned(), text))
-                .map_err(|e| e.to_string()),
-        }
-    }
-}
+use crate::texts::BesideExamples;
 
 fn of_lab(name: &str, text: String) -> Snapshot {
-    let lab = load(name, &One(text)).unwrap_or_else(|e| panic!("{e}"));
+    let lab = load(name, &BesideExamples(text)).unwrap_or_else(|e| panic!("{e}"));
     let mut model = Model::new("000000000000", lab.region(), Context::seeded(1, Timestamp(1_700_000_000)));
     lab.apply(&mut model).unwrap_or_else(|e| panic!("{e}"));
     let account = lab.identities(&model.account_id).unwrap_or_else(|e| panic!("{e}"));

@@ -2,17 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use lab::{Files, Lab, load};
+use lab::{Lab, load};
 use model::transit_gateway::AttachedTo;
 use model::{Context, Model, Region, RouteTarget, Timestamp, TransitGatewayAttachmentId, tag};
 
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
-    }
-}
+use crate::texts::One;
 
 fn read(text: &str) -> Lab {
     load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("{text}\n{e}"))

@@ -1,16 +1,10 @@
 //! A lan that is linked to a VPC: the gateway that comes of it, what it tells which table, and what is wrong with it.
 
-use lab::{Files, Lab, load};
+use lab::{Lab, load};
 use model::route_table::RouteOrigin;
 use model::{Context, Model, Region, RouteTarget, Timestamp, tag};
 
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
-    }
-}
+use crate::texts::One;
 
 fn read(text: &str) -> Lab {
     load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("{text}\n{e}"))

@@ -11,17 +11,11 @@ mod labs;
 mod meddling;
 mod packets;
 
-use lab::{Change, Diagnostics, Files, Lab, load};
+use lab::{Change, Diagnostics, Lab, load};
 use model::{Context, Model, Region, Timestamp};
 use proptest::prelude::*;
 
-struct One(String);
-
-impl Files for One {
-    fn read(&self, name: &str, _: Option<&str>) -> Result<(String, String), String> {
-        Ok((name.to_owned(), self.0.clone()))
-    }
-}
+use crate::texts::One;
 
 fn read(text: &str) -> Lab {
     load("lab.yaml", &One(text.to_owned())).unwrap_or_else(|e| panic!("{e}\n{text}"))
